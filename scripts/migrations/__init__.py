@@ -1,0 +1,1 @@
+"""The migrations as package data: ``resources.files("credit_wallet.migrations") / name``."""

@@ -1,0 +1,184 @@
+"""The hourly alert job: fires the 50, 80 and 100 % thresholds that charges have reached (seed contract, "The alert job").
+
+The rail fires alerts at the moment of crossing; the job catches what plain SQL wrote. It works on a database with
+migration 281 alone, where it sums the ledger, and on the whole schema, where it reads each wallet's row and its cost
+does not grow with the ledger. It imports nothing but the standard library unless ``apsw`` is there, so that a host can
+run it from a plain checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from credit_wallet.cycle import CYCLE_PATTERN, cycle_at, cycle_bounds, format_instant
+from credit_wallet.stores.sql import statements
+
+THRESHOLDS_PCT = (50, 80, 100)
+
+WAL_SAFE_SQLITE = (3, 51, 3)
+"""Versions before this one can corrupt a database in WAL mode (sqlite.org/wal.html, "the WAL-reset bug")."""
+
+BUSY_TIMEOUT_MS = 30_000
+
+_SQL = statements("alerts.sql")
+_log = logging.getLogger("process_credit_wallet_alerts")
+
+
+@dataclass(frozen=True)
+class FiredAlert:
+    """A threshold that fired, with what was spent of which budget then."""
+
+    wallet_id: int
+    threshold_pct: int
+    spent_yen: int
+    budget_yen: int
+
+
+@dataclass
+class AlertReport:
+    """What a run looked at and fired, or would have fired; its JSON form is fixed by the seed contract."""
+
+    dry_run: bool
+    billing_cycle: str
+    wallets_scanned: int = 0
+    alerts_fired: list[FiredAlert] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps({"dim": "U", "wave": 47, **asdict(self)}, ensure_ascii=False)
+
+
+def run_alert_job(connection: Any, now: datetime, *, cycle: str | None = None, dry_run: bool = False) -> AlertReport:
+    """Fire what is due in ``cycle`` (default: each wallet's current one), in the transaction that ``connection`` is in.
+
+    The report's cycle is the UTC one. ``dry_run`` writes nothing.
+    """
+    report = AlertReport(dry_run, cycle or cycle_at(now))
+    report.wallets_scanned = _value(connection, "wallets_scanned")
+    whole_schema = bool(_value(connection, "has_whole_schema"))
+    reached = _reached(connection, now, cycle) if whole_schema else _seed_reached(connection, report.billing_cycle)
+    for billing_cycle, wallet_id, spent_yen, budget_yen in reached:
+        for threshold_pct in THRESHOLDS_PCT:
+            if spent_yen * 100 // budget_yen < threshold_pct:
+                break
+            alert = FiredAlert(wallet_id, threshold_pct, spent_yen, budget_yen)
+            if _fire(connection, alert, billing_cycle, format_instant(now), whole_schema, dry_run):
+                report.alerts_fired.append(alert)
+    return report
+
+
+def _seed_reached(connection: Any, cycle: str) -> Iterator[tuple[str, int, int, int]]:
+    start, end = cycle_bounds(cycle)
+    rows = connection.execute(_SQL["seed_reached"], {"cycle_start": start, "cycle_end": end}).fetchall()
+    return ((cycle, *row) for row in rows)
+
+
+def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[tuple[str, int, int, int]]:
+    """Wallets of every time zone that reached a threshold; those with unadopted charges first, with their whole sum."""
+    for (time_zone,) in connection.execute(_SQL["time_zones"]).fetchall():
+        billing_cycle = cycle or cycle_at(now, time_zone)
+        start, end = cycle_bounds(billing_cycle, time_zone)
+        zone = {"cycle": billing_cycle, "time_zone": time_zone}
+        spending = connection.execute(
+            _SQL["reached_by_plain_sql"], {**zone, "cycle_start": start, "cycle_end": end}
+        ).fetchall()
+        plain_sql = {row[0] for row in spending}
+        spending += [row for row in connection.execute(_SQL["reached"], zone) if row[0] not in plain_sql]
+        for row in spending:
+            yield billing_cycle, *row
+
+
+def _fire(
+    connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str, whole_schema: bool, dry_run: bool
+) -> bool:
+    """Record an alert unless it fired before; whether it is new. The first writer tells the outbox."""
+    row = {**asdict(alert), "billing_cycle": billing_cycle, "fired_at": fired_at}
+    name = {key: row[key] for key in ("wallet_id", "threshold_pct", "billing_cycle")}
+    if dry_run:
+        return not _value(connection, "has_fired", name)
+    if not connection.execute(_SQL["fire"], row).fetchall():
+        return False
+    if whole_schema:
+        connection.execute(_SQL["note_fired"], name)
+        payload = {key: value for key, value in row.items() if key != "fired_at"}
+        connection.execute(
+            _SQL["tell"],
+            {"wallet_id": alert.wallet_id, "payload": json.dumps(payload), "fired_at": fired_at},
+        )
+    return True
+
+
+def _value(connection: Any, name: str, parameters: dict[str, Any] | None = None) -> int:
+    rows = connection.execute(_SQL[name], parameters or {}).fetchall()
+    return int(rows[0][0])
+
+
+def run_on_file(path: Path, now: datetime, *, cycle: str | None = None, dry_run: bool = False) -> AlertReport:
+    """Run the job on a database file in a transaction of its own; a missing file is a warning and an empty report."""
+    if not path.exists():
+        _log.warning("%s does not exist; nothing to do", path)
+        return AlertReport(dry_run, cycle or cycle_at(now))
+    with closing(_connect(path)) as connection:
+        connection.execute("BEGIN" if dry_run else "BEGIN IMMEDIATE")
+        report = run_alert_job(connection, now, cycle=cycle, dry_run=dry_run)
+        connection.execute("COMMIT")
+    return report
+
+
+def _connect(path: Path) -> Any:
+    """The database as it is, its journal mode left alone."""
+    try:
+        import apsw
+    except ImportError:
+        return _connect_with_standard_library(path)
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    return connection
+
+
+def _connect_with_standard_library(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+    journal_mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    if journal_mode == "wal" and sqlite3.sqlite_version_info < WAL_SAFE_SQLITE:
+        connection.close()
+        raise RuntimeError(
+            f"{path} is in WAL mode and this Python's SQLite {sqlite3.sqlite_version} can corrupt it; install apsw"
+        )
+    return connection
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The job as a command: logs on stderr, the report as the last line on stdout."""
+    parser = argparse.ArgumentParser(description="Fire the spending alerts that are due (50, 80 and 100 % of the budget).")
+    parser.add_argument("--db", default=os.environ.get("CREDIT_WALLET_DB", "var/credit_wallet.db"), help="database file")
+    parser.add_argument("--cycle", metavar="YYYY-MM", help="billing cycle; default: the current month in UTC")
+    parser.add_argument("--dry-run", action="store_true", help="report what would fire and write nothing")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log every alert")
+    options = parser.parse_args(argv)
+    if options.cycle is not None and not CYCLE_PATTERN.fullmatch(options.cycle):
+        parser.error(f"--cycle must be YYYY-MM, not {options.cycle!r}")
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        report = run_on_file(Path(options.db), datetime.now(UTC), cycle=options.cycle, dry_run=options.dry_run)
+    except Exception as error:
+        _log.error("the job failed and fired nothing: %s", error)
+        return 1
+    for alert in report.alerts_fired:
+        _log.debug("%s: %s", "would fire" if report.dry_run else "fired", alert)
+    print(report.to_json())
+    return 0

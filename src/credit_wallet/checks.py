@@ -1,0 +1,155 @@
+"""What a well-formed command is. Runs in the caller, before anything is queued."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from credit_wallet.commands import (
+    MAX_HOLD_SECONDS,
+    MAX_IDEMPOTENCY_KEY_LENGTH,
+    MAX_NOTE_LENGTH,
+    Capture,
+    Charge,
+    Command,
+    Configure,
+    Hold,
+    Movement,
+    Refund,
+    Release,
+    Reverse,
+    Topup,
+)
+from credit_wallet.cycle import CYCLE_PATTERN, format_instant, parse_instant
+from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
+from credit_wallet.money import MAX_AMOUNT_YEN, is_amount
+
+MAX_ID = 2**63 - 1
+
+
+def malformed(command: Command) -> WalletError | None:
+    """What is wrong with ``command``, naming the field and the fix; None when it can be decided on."""
+    if not is_id(command.wallet_id):
+        return _bad_id("wallet_id", command.wallet_id)
+    if isinstance(command, Movement):
+        if not is_idempotency_key(command.idempotency_key):
+            return InvalidRequest(
+                f"idempotency_key must be 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable characters",
+                field="idempotency_key",
+            )
+        if not isinstance(command, Charge):
+            return _malformed_movement(command)
+        return _malformed_amount(command.amount_yen) or _malformed_payer(command)
+    return _malformed_settings(command) if isinstance(command, Configure) else None
+
+
+def _malformed_movement(command: Movement) -> WalletError | None:
+    match command:
+        case Hold():
+            return (
+                _malformed_amount(command.amount_yen)
+                or _malformed_payer(command)
+                or _malformed_count("ttl_seconds", command.ttl_seconds, 1, MAX_HOLD_SECONDS)
+            )
+        case Capture():
+            return _malformed_id("hold_id", command.hold_id) or _malformed_amount(command.amount_yen)
+        case Release():
+            return _malformed_id("hold_id", command.hold_id)
+        case Refund(amount_yen=None):
+            return _malformed_id("txn_id", command.txn_id) or malformed_text("note", command.note)
+        case Refund() | Reverse():
+            return (
+                _malformed_id("txn_id", command.txn_id)
+                or _malformed_amount(command.amount_yen)
+                or malformed_text("note", command.note)
+            )
+        case Topup():
+            return _malformed_amount(command.amount_yen) or malformed_text("note", command.note)
+    raise TypeError(f"{type(command).__name__} is not a movement")
+
+
+def _malformed_payer(command: Charge | Hold) -> WalletError | None:
+    if command.note is not None and (problem := malformed_text("note", command.note)):
+        return problem
+    return None if command.key_id is None else _malformed_id("key_id", command.key_id)
+
+
+def _malformed_settings(command: Configure) -> WalletError | None:
+    for name in ("monthly_budget_yen", "auto_topup_threshold", "auto_topup_amount"):
+        value = getattr(command, name)
+        if value is not UNSET and (problem := _malformed_count(name, value, 0, MAX_AMOUNT_YEN)):
+            return problem
+    if command.budget_mode is not UNSET and command.budget_mode not in ("alert", "cap"):
+        return InvalidRequest(f"budget_mode must be 'alert' or 'cap', not {command.budget_mode!r}", field="budget_mode")
+    if command.enabled is not UNSET and type(command.enabled) is not bool:
+        return InvalidRequest(f"enabled must be true or false, not {command.enabled!r}", field="enabled")
+    return malformed_text("label", command.label) if command.label is not UNSET else None
+
+
+def is_id(value: object) -> bool:
+    """Whether ``value`` can be the id of a row: an ``int`` from 1 to 2**63 - 1."""
+    return type(value) is int and 0 < value <= MAX_ID
+
+
+def is_idempotency_key(value: object) -> bool:
+    """Whether ``value`` is 1 to 255 printable characters."""
+    return type(value) is str and 0 < len(value) <= MAX_IDEMPOTENCY_KEY_LENGTH and value.isprintable()
+
+
+def malformed_text(name: str, value: object) -> WalletError | None:
+    """A note or label is None or up to 500 characters that a database can store (no NUL, no lone surrogate)."""
+    if value is None:
+        return None
+    if isinstance(value, str) and len(value) <= MAX_NOTE_LENGTH and "\0" not in value and _encodable(value):
+        return None
+    return InvalidRequest(f"{name} must be text of at most {MAX_NOTE_LENGTH} characters without NUL", field=name)
+
+
+def checked_instant(name: str, value: str | None) -> str | None:
+    """``value`` as the ledger writes instants. Raises ``InvalidRequest`` when it is no ISO 8601 time."""
+    if value is None:
+        return None
+    try:
+        return format_instant(parse_instant(value))
+    except (ValueError, TypeError, OverflowError):
+        raise InvalidRequest(
+            f"{name} must be an ISO 8601 time such as 2026-12-31T15:00:00Z, not {value!r}", field=name
+        ) from None
+
+
+def checked_cycle(value: str) -> str:
+    """``value`` if it is a billing cycle. Raises ``InvalidRequest`` when it is not ``YYYY-MM``."""
+    if isinstance(value, str) and CYCLE_PATTERN.fullmatch(value):
+        return value
+    raise InvalidRequest(f"cycle must be YYYY-MM, not {value!r}", field="cycle")
+
+
+def _encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _malformed_amount(value: object) -> WalletError | None:
+    if is_amount(value):
+        return None
+    return InvalidAmount(
+        f"amount_yen must be a whole number of yen from 1 to {MAX_AMOUNT_YEN}, not {value!r}", field="amount_yen"
+    )
+
+
+def _malformed_count(name: str, value: object, least: int, most: int) -> WalletError | None:
+    if type(value) is int and least <= value <= most:
+        return None
+    return InvalidRequest(f"{name} must be a whole number from {least} to {most}, not {value!r}", field=name)
+
+
+def _malformed_id(name: str, value: object) -> WalletError | None:
+    return None if is_id(value) else _bad_id(name, value)
+
+
+def _bad_id(name: str, value: object) -> WalletError:
+    return InvalidRequest(f"{name} must be a positive whole number, not {value!r}", field=name)

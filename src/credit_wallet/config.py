@@ -1,0 +1,31 @@
+"""Settings that come from outside: the command line first, then the environment, then a default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from credit_wallet.errors import InvalidRequest
+
+DATABASE_URL_VARIABLE = "CREDIT_WALLET_DATABASE_URL"
+DEFAULT_DATABASE_URL = "sqlite:///var/credit_wallet.db"
+
+
+def database_url(given: str | None = None) -> str:
+    """The database to use: ``given``, else the environment's, else ``DEFAULT_DATABASE_URL``."""
+    return given or os.environ.get(DATABASE_URL_VARIABLE) or DEFAULT_DATABASE_URL
+
+
+def sqlite_path(url: str) -> Path:
+    """The file that ``sqlite:///relative/path`` or ``sqlite:////absolute/path`` names.
+
+    Raises ``InvalidRequest`` for anything else.
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path[1:])
+    if parts.scheme != "sqlite" or parts.netloc or not path or parts.query or parts.fragment:
+        raise InvalidRequest(
+            f"{url!r} names no database; write sqlite:///folder/file.db (or sqlite:////absolute/file.db)", field="db"
+        )
+    return Path(path)

@@ -1,0 +1,146 @@
+"""What a wallet can refuse, each with a stable ``code``.
+
+A refusal means that nothing moved. ``message`` says what happened and what to do next; ``details`` holds the
+figures behind it under the names used everywhere else (``balance_yen``, ``missing_yen`` …), so that a transport can
+print them without parsing text.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WalletError(Exception):
+    """Base of every refusal. ``code`` is stable across releases; ``str(error)`` is for people."""
+
+    code: ClassVar[str] = "wallet_error"
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class InvalidAmount(WalletError):
+    """The amount is not an integer in the allowed range, or would carry the balance past its limit."""
+
+    code = "invalid_amount"
+
+
+class InvalidRequest(WalletError):
+    """A field other than the amount is malformed; ``details["field"]`` names it."""
+
+    code = "invalid_request"
+
+
+class InsufficientFunds(WalletError):
+    """The wallet holds less than the movement needs; ``details`` has ``balance_yen`` and ``missing_yen``."""
+
+    code = "insufficient_funds"
+
+
+class BudgetExhausted(WalletError):
+    """The wallet's monthly budget is a cap and this movement would pass it."""
+
+    code = "budget_exhausted"
+
+
+class KeyCapExhausted(WalletError):
+    """The agent key's monthly cap would be passed."""
+
+    code = "key_cap_exhausted"
+
+
+class WalletDisabled(WalletError):
+    """The wallet is switched off: it takes credit, and spends nothing."""
+
+    code = "wallet_disabled"
+
+
+class WalletNotFound(WalletError):
+    """No such wallet."""
+
+    code = "wallet_not_found"
+
+
+class KeyNotFound(WalletError):
+    """No such agent key."""
+
+    code = "key_not_found"
+
+
+class EntryNotFound(WalletError):
+    """The ledger entry that a refund or a reversal names does not exist or is of another type."""
+
+    code = "entry_not_found"
+
+
+class IdempotencyConflict(WalletError):
+    """The idempotency key was used before, for a different request."""
+
+    code = "idempotency_conflict"
+
+
+class HoldNotFound(WalletError):
+    """No such hold."""
+
+    code = "hold_not_found"
+
+
+class HoldClosed(WalletError):
+    """The hold was captured or released, or has expired."""
+
+    code = "hold_closed"
+
+
+class RefundExceedsCharge(WalletError):
+    """More would be given back than the charge took (or reversed than the top-up brought)."""
+
+    code = "refund_exceeds_charge"
+
+
+class RailBusy(WalletError):
+    """Too many commands are waiting, or the wallet is closing. Try again with the same idempotency key."""
+
+    code = "rail_busy"
+
+
+class Unauthorized(WalletError):
+    """The token or agent key is unknown, revoked or expired."""
+
+    code = "unauthorized"
+
+
+class DatabaseError(WalletError):
+    """The database could not do its part; what was asked did not happen. Subclasses say why."""
+
+    code = "database_error"
+
+
+class DatabaseLocked(DatabaseError):
+    """Another process kept the database locked for longer than the wallet waits."""
+
+    code = "database_locked"
+
+
+class DatabaseFull(DatabaseError):
+    """No room left for the database or its log."""
+
+    code = "database_full"
+
+
+class DatabaseReadOnly(DatabaseError):
+    """The database or its folder cannot be written."""
+
+    code = "database_read_only"
+
+
+class DatabaseCorrupt(DatabaseError):
+    """The file is damaged or is not a database. Stop, and restore from a backup."""
+
+    code = "database_corrupt"
+
+
+class MigrationError(WalletError):
+    """The schema is not what this release can work with."""
+
+    code = "migration_error"

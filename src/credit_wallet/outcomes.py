@@ -1,0 +1,140 @@
+"""What a command answers, and what a wallet shows of itself. All frozen; all yen are integers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+EntryType = Literal["topup", "charge", "refund", "expire", "reversal"]
+BudgetMode = Literal["alert", "cap"]
+LotKind = Literal["paid", "promo"]
+HoldStatus = Literal["open", "captured", "released", "expired"]
+
+
+class Alert(Struct, frozen=True):
+    """A spending threshold that was crossed for the first time in its cycle."""
+
+    threshold_pct: int
+    billing_cycle: str
+    spent_yen: int
+    budget_yen: int
+
+
+class Outcome(Struct, frozen=True, gc=False):
+    """A command that was carried out, once its batch is durable.
+
+    ``balance_yen`` is what could be spent right after it. ``txn_id`` is the ledger entry it made (None for a hold, a
+    release and a change of settings); ``replayed`` marks the remembered outcome of an idempotency key used before.
+    """
+
+    wallet_id: int
+    amount_yen: int
+    balance_yen: int
+    txn_id: int | None = None
+    hold_id: int | None = None
+    replayed: bool = False
+    alerts: tuple[Alert, ...] = ()
+    warn_pct: int = 0
+    """80 or 100 when that share of the monthly budget is spent, else 0."""
+    expires_at: str | None = None
+
+
+class CreatedWallet(Struct, frozen=True):
+    """A new wallet. ``owner_token`` is shown this once; only its hash is stored."""
+
+    wallet_id: int
+    owner_token: str
+
+
+class CreatedKey(Struct, frozen=True):
+    """A new agent key. ``token`` is shown this once; only its hash is stored."""
+
+    key_id: int
+    wallet_id: int
+    token: str
+
+
+class Transaction(Struct, frozen=True):
+    """One ledger entry. ``ledger_balance_yen`` is balance and open holds together, right after it."""
+
+    txn_id: int
+    wallet_id: int
+    amount_yen: int
+    txn_type: EntryType
+    occurred_at: str
+    note: str | None
+    ledger_balance_yen: int | None
+    key_id: int | None
+    related_txn_id: int | None
+    hold_id: int | None
+
+
+class WalletView(Struct, frozen=True):
+    """A wallet as its owner sees it, spending of the current cycle included."""
+
+    wallet_id: int
+    label: str | None
+    balance_yen: int
+    held_yen: int
+    debt_yen: int
+    auto_topup_threshold: int
+    auto_topup_amount: int
+    monthly_budget_yen: int
+    budget_mode: BudgetMode
+    time_zone: str
+    current_cycle: str
+    current_cycle_spent_yen: int
+    enabled: bool
+    created_at: str
+
+
+class KeyView(Struct, frozen=True):
+    """An agent key as its owner sees it."""
+
+    key_id: int
+    wallet_id: int
+    label: str | None
+    monthly_cap_yen: int
+    current_cycle_spent_yen: int
+    held_yen: int
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class HoldView(Struct, frozen=True):
+    """A hold and what became of it."""
+
+    hold_id: int
+    wallet_id: int
+    amount_yen: int
+    captured_yen: int
+    status: HoldStatus
+    created_at: str
+    expires_at: str
+
+
+class Access(Struct, frozen=True):
+    """What a bearer token opens: a wallet, as its owner (``key_id`` None) or through an agent key."""
+
+    wallet_id: int
+    key_id: int | None
+
+
+class Balance(int):
+    """The yen that can be spent, usable as an integer, with what is beside it."""
+
+    held_yen: int
+    debt_yen: int
+
+    def __new__(cls, balance_yen: int, held_yen: int, debt_yen: int) -> Balance:
+        balance = super().__new__(cls, balance_yen)
+        balance.held_yen = held_yen
+        balance.debt_yen = debt_yen
+        return balance
+
+    @property
+    def balance_yen(self) -> int:
+        """The same figure under its usual name."""
+        return int(self)

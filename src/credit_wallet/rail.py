@@ -1,0 +1,255 @@
+"""The rail: group commit.
+
+Callers hand in commands and wait; one thread takes what is waiting, in order, and has the store carry it out as one
+durable batch. An outcome is handed back only after its commit. While a batch is being written the next one gathers, so
+that many callers share one flush to disk and a single caller waits for nobody.
+
+Threads wait on a lock of their own. Asyncio callers are woken once per batch and event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from copy import copy
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from credit_wallet.commands import Command
+from credit_wallet.errors import DatabaseError, RailBusy, WalletError
+from credit_wallet.outcomes import Outcome
+
+MAX_BATCH = 1_024
+"""Commands that one durable batch carries at most."""
+
+MAX_WAITING = 65_536
+"""Commands that may wait; beyond that ``rail_busy`` is better than a queue that grows."""
+
+Outcomes: TypeAlias = list[Outcome | WalletError]
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """What the rail asks of a store: one durable transaction per call."""
+
+    def execute(self, commands: Sequence[Command], now: datetime) -> Outcomes:
+        """One outcome or refusal per command, in order; raises when nothing at all moved."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class _Ticket:
+    """Commands of one caller and what came of them. ``done`` is called once, by the rail's thread."""
+
+    __slots__ = ("commands", "error", "outcomes")
+
+    def __init__(self, commands: Sequence[Command]) -> None:
+        self.commands = commands
+        self.outcomes: Outcomes = []
+        self.error: BaseException | None = None
+
+    def result(self) -> Outcomes:
+        if self.error is not None:
+            raise self.error
+        return self.outcomes
+
+
+class _ThreadTicket(_Ticket):
+    """Wakes a waiting thread: the lock is taken when made and released when the batch is durable."""
+
+    __slots__ = ("lock",)
+
+    def __init__(self, commands: Sequence[Command]) -> None:
+        super().__init__(commands)
+        self.lock = threading.Lock()
+        self.lock.acquire()
+
+
+class _LoopTicket(_Ticket):
+    """Resolves a future of an event loop."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, commands: Sequence[Command], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(commands)
+        self.loop = loop
+        self.future: asyncio.Future[Outcomes] = loop.create_future()
+
+
+class _Job(_ThreadTicket):
+    """Something else to do on the store's thread, between two batches."""
+
+    __slots__ = ("value", "work")
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__(())
+        self.work = work
+        self.value: Any = None
+
+
+class Rail:
+    """One store, one thread, one queue."""
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        clock: Callable[[], datetime],
+        *,
+        max_batch: int = MAX_BATCH,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        """Start the thread and open the store on it. Raises what ``open_store`` raises."""
+        self.max_batch = max_batch
+        self._clock = clock
+        self._max_waiting = max_waiting
+        self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
+        self._waiting = 0
+        self._closed = False
+        self._guard = threading.Lock()
+        self._store: Store
+        opening = _Job(open_store)
+        self._thread = threading.Thread(target=self._run, args=(opening,), name="credit-wallet-rail", daemon=True)
+        self._thread.start()
+        opening.lock.acquire()
+        opening.result()
+
+    def submit(self, commands: Sequence[Command]) -> Outcomes:
+        """Have ``commands`` carried out and wait until that is durable; at most ``max_batch`` of them.
+
+        Raises ``RailBusy`` when too much is waiting or the rail is closed, and ``DatabaseError``.
+        """
+        ticket = _ThreadTicket(commands)
+        self._enqueue(ticket)
+        ticket.lock.acquire()
+        return ticket.result()
+
+    async def asubmit(self, commands: Sequence[Command]) -> Outcomes:
+        """Like ``submit``, for asyncio callers. Cancelling the wait does not recall the commands."""
+        ticket = _LoopTicket(commands, asyncio.get_running_loop())
+        self._enqueue(ticket)
+        return await ticket.future
+
+    def call(self, work: Callable[[Any], T]) -> T:
+        """Call ``work(store)`` on the rail's thread, between two batches, and return what it returns."""
+        job = _Job(lambda: work(self._store))
+        self._enqueue(job)
+        job.lock.acquire()
+        job.result()
+        value: T = job.value
+        return value
+
+    def waiting(self) -> int:
+        """Commands that are queued or being carried out."""
+        return self._waiting
+
+    def close(self) -> None:
+        """Refuse what comes from now on, finish what is waiting, and close the store."""
+        with self._guard:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _enqueue(self, ticket: _Ticket) -> None:
+        with self._guard:
+            if self._closed:
+                raise RailBusy("the wallet is closing; send it again, with the same idempotency key, once it is open")
+            if self._waiting + len(ticket.commands) > self._max_waiting:
+                raise RailBusy(
+                    f"{self._waiting} commands are waiting; slow down and try again with the same idempotency key",
+                    waiting=self._waiting,
+                )
+            self._waiting += len(ticket.commands)
+            self._queue.put(ticket)
+
+    def _run(self, opening: _Job) -> None:
+        _do(opening)
+        if opening.error is None:
+            self._store = opening.value
+        opening.lock.release()
+        if opening.error is not None:
+            return
+        carried: _Ticket | None = None
+        while (first := carried or self._queue.get()) is not None:
+            batch, carried, closing = self._gather(first)
+            self._carry_out(batch)
+            if closing:
+                break
+        self._store.close()
+
+    def _gather(self, first: _Ticket) -> tuple[list[_Ticket], _Ticket | None, bool]:
+        """``first`` and what waits behind it, as far as it fits; what did not fit; whether the rail is closing."""
+        batch = [first]
+        size = len(first.commands)
+        while type(first) is not _Job:
+            try:
+                ticket = self._queue.get_nowait()
+            except Empty:
+                break
+            if ticket is None:
+                return batch, None, True
+            size += len(ticket.commands)
+            if size > self._max_batch or type(ticket) is _Job:
+                return batch, ticket, False
+            batch.append(ticket)
+        return batch, None, False
+
+    def _carry_out(self, batch: list[_Ticket]) -> None:
+        if type(batch[0]) is _Job:
+            _do(batch[0])
+        else:
+            self._execute(batch)
+        with self._guard:
+            self._waiting -= sum(len(ticket.commands) for ticket in batch)
+        _wake(batch)
+
+    def _execute(self, batch: list[_Ticket]) -> None:
+        try:
+            outcomes = self._store.execute([command for ticket in batch for command in ticket.commands], self._clock())
+        except DatabaseError as error:
+            for ticket in batch:
+                ticket.error = copy(error)
+        except Exception as error:  # a defect: let it fail the caller that hits it and nobody else
+            if len(batch) == 1:
+                batch[0].error = error
+            else:
+                for ticket in batch:
+                    self._execute([ticket])
+        else:
+            done = 0
+            for ticket in batch:
+                ticket.outcomes = outcomes[done : done + len(ticket.commands)]
+                done += len(ticket.commands)
+
+
+def _do(job: _Job) -> None:
+    try:
+        job.value = job.work()
+    except BaseException as error:
+        job.error = error
+
+
+def _wake(batch: list[_Ticket]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_LoopTicket]] = {}
+    for ticket in batch:
+        if isinstance(ticket, _LoopTicket):
+            by_loop.setdefault(ticket.loop, []).append(ticket)
+        elif isinstance(ticket, _ThreadTicket):
+            ticket.lock.release()
+    for loop, tickets in by_loop.items():
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, tickets)
+
+
+def _resolve(tickets: list[_LoopTicket]) -> None:
+    for ticket in tickets:
+        if ticket.future.done():  # cancelled
+            continue
+        if ticket.error is not None:
+            ticket.future.set_exception(ticket.error)
+        else:
+            ticket.future.set_result(ticket.outcomes)

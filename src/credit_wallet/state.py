@@ -1,0 +1,173 @@
+"""What ``decide`` works on: the wallets that a batch touches, as the store loaded them.
+
+These values are mutable and belong to one batch at a time. A store fills a ``Snapshot``, ``decide`` moves the money in
+it and says in a ``Decision`` what there is to write, and the store writes that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from msgspec import Struct, field
+
+from credit_wallet.errors import WalletError
+from credit_wallet.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome
+
+Allocation: TypeAlias = list[tuple[int, int]]
+"""Which lots a movement touched and by how many yen: ``[(lot_id, amount_yen), …]`` in the order of spending."""
+
+
+class Lot(Struct, array_like=True, gc=False):
+    """Credit that came in together. ``lot_id`` is the entry that brought it, 0 for what an adopted wallet started with.
+
+    Stored inside the wallet's row as ``[lot_id, kind, remaining_yen, expires_at]``; hence ``array_like``.
+    """
+
+    lot_id: int
+    kind: LotKind
+    remaining_yen: int
+    expires_at: str | None
+
+    def spending_order(self) -> tuple[bool, str, int]:
+        """Promotional before paid, earlier expiry before later, older before newer."""
+        return (self.kind == "paid", self.expires_at or "~", self.lot_id)
+
+
+class LotOpening(Struct, frozen=True):
+    """A lot as it was granted; the register's row, which never changes."""
+
+    wallet_id: int
+    lot_id: int
+    kind: LotKind
+    granted_yen: int
+    expires_at: str | None
+
+
+class WalletState(Struct):
+    """A wallet's row. ``lots`` are the open ones in spending order, and their sum is ``balance_yen``."""
+
+    wallet_id: int
+    balance_yen: int
+    held_yen: int
+    debt_yen: int
+    lots: list[Lot]
+    current_cycle: str | None
+    cycle_spent_yen: int
+    alerted_pct: int
+    last_txn_id: int
+    next_due_at: str | None
+    exhausted: bool
+    enabled: bool
+    label: str | None
+    monthly_budget_yen: int
+    budget_mode: BudgetMode
+    auto_topup_threshold: int
+    auto_topup_amount: int
+    time_zone: str
+
+
+class KeyState(Struct):
+    """An agent key. A ``monthly_cap_yen`` of 0 means no cap."""
+
+    key_id: int
+    wallet_id: int
+    monthly_cap_yen: int
+    current_cycle: str | None
+    cycle_spent_yen: int
+    held_yen: int
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class HoldState(Struct):
+    """Yen set aside; ``allocation`` says from which lots."""
+
+    hold_id: int
+    wallet_id: int
+    key_id: int | None
+    amount_yen: int
+    captured_yen: int
+    status: HoldStatus
+    allocation: Allocation
+    note: str | None
+    created_at: str
+    expires_at: str
+    closed_at: str | None = None
+
+
+class EntryRecord(Struct):
+    """A ledger entry that a refund or a reversal names, and how much of it was given back before."""
+
+    txn_id: int
+    wallet_id: int
+    amount_yen: int
+    txn_type: EntryType
+    allocation: Allocation
+    returned_yen: int
+
+
+class Remembered(Struct, frozen=True):
+    """What an idempotency key was used for: the request's fingerprint and the outcome it had."""
+
+    fingerprint: bytes
+    outcome: Outcome
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """A ledger entry to append; its fields are the columns of ``am_credit_transaction_log``, in their order."""
+
+    txn_id: int
+    wallet_id: int
+    amount_yen: int
+    txn_type: EntryType
+    occurred_at: str
+    note: str | None
+    prev_txn_id: int
+    ledger_balance_yen: int
+    lots: str
+    key_id: int | None
+    related_txn_id: int | None
+    hold_id: int | None
+
+
+class Event(Struct, frozen=True):
+    """Something the world must hear, written to the outbox with the money."""
+
+    wallet_id: int
+    kind: str
+    payload: dict[str, Any]
+
+
+class Snapshot(Struct):
+    """All that a batch may touch. Whatever is missing from a mapping does not exist."""
+
+    wallets: dict[int, WalletState]
+    keys: dict[int, KeyState]
+    holds: dict[int, HoldState]
+    entries: dict[int, EntryRecord]
+    lot_openings: dict[tuple[int, int], LotOpening]
+    remembered: dict[tuple[str, int], Remembered]
+    due_holds: dict[int, list[HoldState]]
+    """Per wallet with something due: its open holds that have expired, oldest expiry first."""
+    next_hold_expiry: dict[int, str]
+    """Per wallet with something due: when the first of its other open holds expires."""
+    left_cycles: list[tuple[str, int, int, int]]
+    """``(billing_cycle, wallet_id, key_id, spent_yen)`` of cycles that wallets (key_id 0) and keys have just left."""
+    last_txn_id: int
+    last_hold_id: int
+
+
+class Decision(Struct):
+    """What came of a batch: an outcome or a refusal per command, in order, and what there is to write."""
+
+    outcomes: list[Outcome | WalletError] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    touched: dict[int, WalletState] = field(default_factory=dict)
+    configured: dict[int, WalletState] = field(default_factory=dict)
+    touched_keys: dict[int, KeyState] = field(default_factory=dict)
+    touched_holds: dict[int, HoldState] = field(default_factory=dict)
+    returned: dict[int, EntryRecord] = field(default_factory=dict)
+    opened_lots: list[LotOpening] = field(default_factory=list)
+    remembered: list[tuple[str, int, Remembered]] = field(default_factory=list)
+    alerts: list[tuple[int, Alert]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)

@@ -1,0 +1,151 @@
+"""Read-only questions to the ledger, beside the rail: on SQLite a connection of their own that sees every commit."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from msgspec import json
+
+from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
+from credit_wallet.errors import EntryNotFound, HoldNotFound, WalletNotFound
+from credit_wallet.outcomes import Access, Alert, HoldView, KeyView, Transaction, WalletView
+from credit_wallet.state import Lot
+from credit_wallet.stores.sql import statements
+from credit_wallet.stores.sqlite_connection import connect, naming_database_errors
+
+_SQL = statements("reads.sql")
+
+BACKDATED_BY = timedelta(days=31)
+"""How far back of its place in the chain an entry of a plain-SQL writer may be dated and still be found by its cycle."""
+
+
+class Reader:
+    """Answers questions; may be shared by threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = connect(path, read_only=True)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def wallet(self, wallet_id: int, now: datetime) -> WalletView:
+        """Raises ``WalletNotFound``."""
+        return self._view(self._wallet_row(wallet_id), now)
+
+    def wallets(self, now: datetime, *, after: int = 0, limit: int = 100) -> list[WalletView]:
+        """Wallets with an id above ``after``, by id."""
+        return [self._view(row, now) for row in self._rows("wallets", after=after, limit=limit)]
+
+    def is_due(self, wallet_id: int, now: datetime) -> bool:
+        """Whether holds or lots of the wallet have expired and are still to be carried out."""
+        next_due_at = self._wallet_row(wallet_id)[14]
+        return next_due_at is not None and next_due_at <= format_instant(now)
+
+    def due_wallets(self, now: datetime, limit: int) -> list[int]:
+        """Ids of wallets for which ``is_due``, the longest overdue first."""
+        return [row[0] for row in self._rows("due", at=format_instant(now), limit=limit)]
+
+    def access(self, token_hash: str, now: datetime) -> Access | None:
+        """What a token opens, if it is known and neither revoked nor expired."""
+        for (wallet_id,) in self._rows("owner_of_token", token_hash=token_hash):
+            return Access(wallet_id, None)
+        for wallet_id, key_id, expires_at, revoked_at in self._rows("key_of_token", token_hash=token_hash):
+            if revoked_at is None and (expires_at is None or expires_at > format_instant(now)):
+                return Access(wallet_id, key_id)
+        return None
+
+    def keys(self, wallet_id: int, now: datetime) -> list[KeyView]:
+        """The wallet's agent keys. Raises ``WalletNotFound``."""
+        cycle = cycle_at(now, self._wallet_row(wallet_id)[9])
+        return [
+            KeyView(
+                key_id=key_id,
+                wallet_id=wallet_id,
+                label=label,
+                monthly_cap_yen=cap_yen,
+                current_cycle_spent_yen=self._spent(wallet_id, key_id, cycle, row_cycle, spent_yen),
+                held_yen=held_yen,
+                created_at=created_at,
+                expires_at=expires_at,
+                revoked_at=revoked_at,
+            )
+            for key_id, _, label, cap_yen, row_cycle, spent_yen, held_yen, created_at, expires_at, revoked_at in (
+                self._rows("keys", wallet_id=wallet_id)
+            )
+        ]
+
+    def hold(self, hold_id: int) -> HoldView:
+        """Raises ``HoldNotFound``."""
+        for row in self._rows("hold", hold_id=hold_id):
+            return HoldView(*row)
+        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+
+    def wallet_of_entry(self, txn_id: int) -> int:
+        """Raises ``EntryNotFound``."""
+        for (wallet_id,) in self._rows("wallet_of_entry", txn_id=txn_id):
+            return int(wallet_id)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+
+    def history(
+        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
+    ) -> list[Transaction]:
+        """The wallet's entries, newest first, from the one before ``before_txn_id`` on. Raises ``WalletNotFound``."""
+        start = self._wallet_row(wallet_id)[15]
+        if before_txn_id is not None:
+            before = self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id)
+            start = before[0][0] if before else None
+        rows = self._rows("history", start=start, wallet_id=wallet_id, txn_type=txn_type, limit=limit)
+        return [Transaction(*row) for row in rows]
+
+    def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
+        """The wallet's entries of a billing cycle, oldest first. Raises ``WalletNotFound``."""
+        row = self._wallet_row(wallet_id)
+        start, end = cycle_bounds(cycle, row[9])
+        rows = self._rows(
+            "cycle_entries",
+            start=row[15],
+            wallet_id=wallet_id,
+            cycle_start=start,
+            cycle_end=end,
+            walk_until=format_instant(parse_instant(start) - BACKDATED_BY),
+        )
+        return [Transaction(*row) for row in rows]
+
+    def alerts(self, wallet_id: int, cycle: str | None = None) -> list[Alert]:
+        """The alerts that fired for a wallet, newest first."""
+        return [Alert(*row) for row in self._rows("alerts", wallet_id=wallet_id, cycle=cycle)]
+
+    def lots(self, wallet_id: int) -> list[Lot]:
+        """The wallet's open lots in the order of spending."""
+        return [lot for (text,) in self._rows("lots", wallet_id=wallet_id) for lot in json.decode(text, type=list[Lot])]
+
+    def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        """The rows of any other read-only statement; for the reports and for ``verify``."""
+        with self._lock, naming_database_errors(self._path):
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def _rows(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
+        return self.rows(_SQL[name], **parameters)
+
+    def _wallet_row(self, wallet_id: int) -> tuple[Any, ...]:
+        for row in self._rows("wallet", wallet_id=wallet_id):
+            return row
+        raise WalletNotFound(f"there is no wallet {wallet_id}", wallet_id=wallet_id)
+
+    def _view(self, row: tuple[Any, ...], now: datetime) -> WalletView:
+        wallet_id, time_zone, row_cycle, spent_yen = row[0], row[9], row[10], row[11]
+        cycle = cycle_at(now, time_zone)
+        spent_yen = self._spent(wallet_id, 0, cycle, row_cycle, spent_yen)
+        return WalletView(*row[:10], cycle, spent_yen, bool(row[12]), row[13])
+
+    def _spent(self, wallet_id: int, key_id: int, cycle: str, row_cycle: str | None, spent_yen: int) -> int:
+        """Spending in ``cycle``: the row's own when it is in that cycle, else what it left behind."""
+        if row_cycle == cycle:
+            return spent_yen
+        return int(self._rows("cycle_spent", cycle=cycle, wallet_id=wallet_id, key_id=key_id)[0][0])

@@ -1,0 +1,123 @@
+"""Rows to values and back, the same for every store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, json
+
+from credit_wallet.lots import format_allocation, parse_allocation
+from credit_wallet.outcomes import Alert, Outcome
+from credit_wallet.state import EntryRecord, Event, HoldState, KeyState, Lot, Remembered, WalletState
+
+WALLET_COLUMNS = """
+wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
+next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount,
+time_zone
+"""
+KEY_COLUMNS = """
+key_id, wallet_id, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, expires_at, revoked_at
+"""
+HOLD_COLUMNS = """
+hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at, expires_at, closed_at
+"""
+
+_lots_decoder = json.Decoder(list[Lot])
+
+
+class _Detail(Struct, frozen=True, omit_defaults=True):
+    """The parts of an outcome that most outcomes don't have."""
+
+    alerts: tuple[Alert, ...] = ()
+    warn_pct: int = 0
+    expires_at: str | None = None
+
+
+_detail_decoder = json.Decoder(_Detail)
+
+
+def wallet_of(row: tuple[Any, ...]) -> WalletState:
+    """A wallet from ``WALLET_COLUMNS``."""
+    return WalletState(
+        *row[:4], _lots_decoder.decode(row[4]), *row[5:10], bool(row[10]), bool(row[11]), *row[12:]
+    )
+
+
+def wallet_row(wallet: WalletState) -> tuple[Any, ...]:
+    """The state of a wallet (its settings apart), from ``balance_yen`` to ``exhausted`` in the order of the columns."""
+    return (
+        wallet.balance_yen,
+        wallet.held_yen,
+        wallet.debt_yen,
+        json.encode(wallet.lots).decode(),
+        wallet.current_cycle,
+        wallet.cycle_spent_yen,
+        wallet.alerted_pct,
+        wallet.last_txn_id,
+        wallet.next_due_at,
+        wallet.exhausted,
+    )
+
+
+def key_of(row: tuple[Any, ...]) -> KeyState:
+    """An agent key from ``KEY_COLUMNS``."""
+    return KeyState(*row)
+
+
+def hold_of(row: tuple[Any, ...]) -> HoldState:
+    """A hold from ``HOLD_COLUMNS``."""
+    return HoldState(*row[:6], parse_allocation(row[6]), *row[7:])
+
+
+def hold_row(hold: HoldState) -> tuple[Any, ...]:
+    """The reverse of ``hold_of``."""
+    return (
+        hold.hold_id,
+        hold.wallet_id,
+        hold.key_id,
+        hold.amount_yen,
+        hold.captured_yen,
+        hold.status,
+        format_allocation(hold.allocation),
+        hold.note,
+        hold.created_at,
+        hold.expires_at,
+        hold.closed_at,
+    )
+
+
+def entry_of(row: tuple[Any, ...]) -> EntryRecord:
+    """An entry that can be given back, from ``txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen``."""
+    return EntryRecord(*row[:4], parse_allocation(row[4]), row[5])
+
+
+def remembered_of(wallet_id: int, row: tuple[Any, ...]) -> Remembered:
+    """From ``fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail``."""
+    fingerprint, txn_id, hold_id, amount_yen, balance_yen, text = row
+    detail = _detail_decoder.decode(text) if text else _Detail()
+    outcome = Outcome(
+        wallet_id, amount_yen, balance_yen, txn_id, hold_id, False, detail.alerts, detail.warn_pct, detail.expires_at
+    )
+    return Remembered(fingerprint, outcome)
+
+
+def detail_of(outcome: Outcome) -> str | None:
+    """What ``am_credit_idempotency.detail`` keeps of an outcome."""
+    if not outcome.alerts and not outcome.warn_pct and outcome.expires_at is None:
+        return None
+    return json.encode(_Detail(outcome.alerts, outcome.warn_pct, outcome.expires_at)).decode()
+
+
+def alert_event(wallet_id: int, alert: Alert) -> Event:
+    """The outbox event of an alert that fired."""
+    return Event(
+        wallet_id,
+        "alert_fired",
+        {
+            "wallet_id": wallet_id,
+            "threshold_pct": alert.threshold_pct,
+            "billing_cycle": alert.billing_cycle,
+            "spent_yen": alert.spent_yen,
+            "budget_yen": alert.budget_yen,
+        },
+    )

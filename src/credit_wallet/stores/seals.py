@@ -1,0 +1,89 @@
+"""Seals: SHA-256 over ranges of the ledger, each over the one before it, so that history cannot be changed unseen.
+
+A seal's hash covers the previous seal's hash and, for every entry of its range in order of ``txn_id``, its columns as a
+JSON array. Publish a seal's hash anywhere out of reach, and every entry up to it is fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, TypeAlias
+
+from msgspec import Struct, json
+
+from credit_wallet.cycle import format_instant
+
+Rows: TypeAlias = Callable[..., list[tuple[Any, ...]]]
+
+ENTRIES_A_SEAL = 10_000
+"""Most entries that one seal covers; sealing so many takes about 0.1 s."""
+
+NO_SEAL = "0" * 64
+"""What the first seal takes for the hash of the one before it."""
+
+_LAST_SEAL = "SELECT last_txn_id, sha256 FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1"
+_UNSEALED = """
+SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
+       related_txn_id, hold_id
+FROM am_credit_transaction_log
+WHERE txn_id > ? ORDER BY txn_id LIMIT ?
+"""
+_PUT_SEAL = """
+INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at) VALUES (?, ?, ?, ?, ?)
+"""
+_SEALS = """
+SELECT seal_id, first_txn_id, last_txn_id, entries, sha256 FROM am_credit_seal ORDER BY seal_id
+"""
+_SEALED = """
+SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
+       related_txn_id, hold_id
+FROM am_credit_transaction_log
+WHERE txn_id > :after AND txn_id <= :last ORDER BY txn_id
+"""
+
+
+class BrokenSeal(Struct, frozen=True):
+    """A seal that the ledger no longer matches."""
+
+    seal_id: int
+    first_txn_id: int
+    last_txn_id: int
+
+
+def seal(connection: Any, now: datetime) -> int:
+    """Seal the next range of entries in the caller's transaction; return how many entries it has, 0 if none is left.
+
+    Stops before an entry that is still to be adopted: its chain is not fixed yet.
+    """
+    last_txn_id, previous = connection.execute(_LAST_SEAL).get or (0, NO_SEAL)
+    entries = []
+    for row in connection.execute(_UNSEALED, (last_txn_id, ENTRIES_A_SEAL)):
+        if row[6] is None:
+            break
+        entries.append(row)
+    if entries:
+        first, last = entries[0][0], entries[-1][0]
+        connection.execute(
+            _PUT_SEAL, (first, last, len(entries), seal_hash(previous, entries), format_instant(now))
+        )
+    return len(entries)
+
+
+def seal_hash(previous: str, entries: Iterable[tuple[Any, ...]]) -> str:
+    """The hash of a seal over ``entries`` that follows the seal with hash ``previous``."""
+    digest = sha256(previous.encode())
+    for entry in entries:
+        digest.update(json.encode(entry))
+    return digest.hexdigest()
+
+
+def broken_seals(rows: Rows) -> Iterator[BrokenSeal]:
+    """The seals that the ledger does not match. ``rows`` runs a statement with named parameters."""
+    previous, after = NO_SEAL, 0
+    for seal_id, first, last, entries, recorded in rows(_SEALS):
+        sealed = rows(_SEALED, after=after, last=last)
+        if len(sealed) != entries or seal_hash(previous, sealed) != recorded:
+            yield BrokenSeal(seal_id, first, last)
+        previous, after = recorded, last

@@ -1,0 +1,282 @@
+"""The SQLite store: one writer that turns a batch of commands into one durable transaction.
+
+``execute`` is the hot path: load what the batch touches → ``decide`` → write → commit. Wallets and keys stay in memory
+between batches and are forgotten when another connection has written (``PRAGMA data_version``) or a batch has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from msgspec import json, structs
+
+from credit_wallet.commands import Command
+from credit_wallet.cycle import format_instant
+from credit_wallet.decide import decide
+from credit_wallet.errors import KeyNotFound, WalletError
+from credit_wallet.outcomes import Outcome
+from credit_wallet.state import Decision, Entry
+from credit_wallet.stores import migrations
+from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
+from credit_wallet.stores.rows import alert_event, detail_of, hold_row, wallet_row
+from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
+from credit_wallet.stores.sqlite_load import Loader
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ROWS_A_STATEMENT = (128, 16, 1)
+"""Rows that an INSERT carries: measured, 128 rows a statement take 3 µs a row and single rows 8 µs."""
+
+_UPDATE_WALLET = """
+UPDATE am_credit_wallet
+SET balance_yen = ?, held_yen = ?, debt_yen = ?, open_lots = ?, current_cycle = ?, cycle_spent_yen = ?,
+    alerted_pct = ?, last_txn_id = ?, next_due_at = ?, exhausted = ?, updated_at = ?
+WHERE wallet_id = ?
+"""
+_UPDATE_SETTINGS = """
+UPDATE am_credit_wallet
+SET label = ?, enabled = ?, monthly_budget_yen = ?, budget_mode = ?, auto_topup_threshold = ?, auto_topup_amount = ?,
+    updated_at = ?
+WHERE wallet_id = ?
+"""
+_UPDATE_KEY = "UPDATE am_credit_key SET current_cycle = ?, cycle_spent_yen = ?, held_yen = ? WHERE key_id = ?"
+_PUT_HOLD = """
+INSERT INTO am_credit_hold (hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at,
+                            expires_at, closed_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (hold_id) DO UPDATE
+SET captured_yen = excluded.captured_yen, status = excluded.status, closed_at = excluded.closed_at
+"""
+_PUT_LOT = "INSERT INTO am_credit_lot (wallet_id, lot_id, kind, granted_yen, expires_at) VALUES (?, ?, ?, ?, ?)"
+_PUT_RETURNED = """
+INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen) VALUES (?, ?, ?)
+ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
+"""
+_PUT_CYCLE_SPEND = """
+INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen) VALUES (?, ?, ?, ?)
+ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
+"""
+_PUT_ALERT = """
+INSERT INTO am_credit_spending_alert (wallet_id, threshold_pct, billing_cycle, fired_at, spent_yen, budget_yen)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
+RETURNING alert_id
+"""
+_PUT_EVENT = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at) VALUES (?, ?, ?, ?)"
+_CREATE_WALLET = """
+INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
+                              budget_mode, time_zone, last_txn_id, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
+RETURNING wallet_id
+"""
+_CREATE_KEY = """
+INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at)
+VALUES (?, ?, ?, ?, ?, ?)
+RETURNING key_id
+"""
+_REVOKE_KEY = "UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ? RETURNING revoked_at"
+
+
+class _BulkInsert:
+    """An INSERT of many rows in few statements."""
+
+    def __init__(self, table: str, columns: Sequence[str]) -> None:
+        row = f"({', '.join('?' * len(columns))})"
+        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+        self._statements = [(rows, head + ", ".join([row] * rows)) for rows in _ROWS_A_STATEMENT]
+
+    def run(self, execute: Callable[[str, Sequence[Any]], object], rows: Sequence[Sequence[Any]]) -> None:
+        done = 0
+        for size, statement in self._statements:
+            while len(rows) - done >= size:
+                execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
+                done += size
+
+
+_append_entries = _BulkInsert("am_credit_transaction_log", Entry.__struct_fields__)
+_remember = _BulkInsert(
+    "am_credit_idempotency",
+    (
+        "idempotency_key",
+        "wallet_id",
+        "fingerprint",
+        "txn_id",
+        "hold_id",
+        "amount_yen",
+        "balance_yen",
+        "detail",
+        "created_on",
+    ),
+)
+
+
+class SqliteStore:
+    """A ledger in one SQLite file. Not thread-safe: the rail gives it a thread of its own."""
+
+    def __init__(self, path: Path, now: datetime) -> None:
+        """Open ``path``, bring its schema up to date and adopt what plain SQL wrote. Raises ``DatabaseError``."""
+        self.path = path
+        self._connection = connect(path)
+        migrations.migrate(self._connection, path)
+        with naming_database_errors(path):
+            adopt_all(self._connection, now)
+        self._loader = Loader(self._connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+        """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
+
+        Raises ``DatabaseError``, and then nothing moved.
+        """
+        return self._in_transaction(self._execute, commands, now)
+
+    def create_wallet(
+        self,
+        owner_token_hash: str,
+        label: str | None,
+        auto_topup: tuple[int, int],
+        monthly_budget_yen: int,
+        budget_mode: str,
+        time_zone: str,
+        now: datetime,
+    ) -> int:
+        """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
+        at = format_instant(now)
+        row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, at, at)
+        wallet_id: int = self._in_transaction(lambda: self._connection.execute(_CREATE_WALLET, row).get)
+        return wallet_id
+
+    def create_key(
+        self,
+        wallet_id: int,
+        token_hash: str,
+        label: str | None,
+        monthly_cap_yen: int,
+        expires_at: str | None,
+        now: datetime,
+    ) -> int:
+        """Insert an agent key and return its id."""
+        row = (wallet_id, token_hash, label, monthly_cap_yen, format_instant(now), expires_at)
+        key_id: int = self._in_transaction(lambda: self._connection.execute(_CREATE_KEY, row).get)
+        return key_id
+
+    def revoke_key(self, key_id: int, now: datetime) -> str:
+        """Revoke an agent key for good, effective at once; return when it was revoked first."""
+        revoked_at = self._in_transaction(
+            lambda: self._connection.execute(_REVOKE_KEY, (format_instant(now), key_id)).get
+        )
+        if revoked_at is None:
+            raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+        self._loader.forget_keys()
+        return str(revoked_at)
+
+    def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``job(connection, …)`` in one write transaction of its own; for the background jobs.
+
+        What the job writes to wallets and keys is read afresh afterwards.
+        """
+        result = self._in_transaction(job, self._connection, *args, **kwargs)
+        self._loader.forget()
+        return result
+
+    def _in_transaction(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            with naming_database_errors(self.path), transaction(self._connection):
+                return work(*args, **kwargs)
+        except BaseException:
+            self._loader.forget()
+            raise
+
+    def _execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+        if self._loader.others_have_written():
+            adopt_unadopted(self._connection, now)
+        snapshot = self._loader.load(commands, now)
+        decision = decide(snapshot, commands, now)
+        self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
+        self._write(decision, format_instant(now))
+        self._loader.keep(snapshot)
+        return decision.outcomes
+
+    def _write(self, decision: Decision, at: str) -> None:
+        execute = self._connection.execute
+        _append_entries.run(execute, [structs.astuple(entry) for entry in decision.entries])
+        _remember.run(
+            execute,
+            [
+                (
+                    key,
+                    wallet_id,
+                    remembered.fingerprint,
+                    remembered.outcome.txn_id,
+                    remembered.outcome.hold_id,
+                    remembered.outcome.amount_yen,
+                    remembered.outcome.balance_yen,
+                    detail_of(remembered.outcome),
+                    at[:10],
+                )
+                for key, wallet_id, remembered in sorted(decision.remembered)
+            ],
+        )
+        self._connection.executemany(
+            _UPDATE_WALLET, [(*wallet_row(wallet), at, wallet_id) for wallet_id, wallet in sorted(decision.touched.items())]
+        )
+        if decision.configured:
+            self._write_settings(decision, at)
+        if decision.touched_keys:
+            self._write_keys(decision)
+        if decision.opened_lots or decision.touched_holds or decision.returned:
+            self._write_lots_and_holds(decision)
+        if decision.alerts or decision.events:
+            self._write_outbox(decision, at)
+
+    def _write_settings(self, decision: Decision, at: str) -> None:
+        self._connection.executemany(
+            _UPDATE_SETTINGS,
+            [
+                (
+                    wallet.label,
+                    wallet.enabled,
+                    wallet.monthly_budget_yen,
+                    wallet.budget_mode,
+                    wallet.auto_topup_threshold,
+                    wallet.auto_topup_amount,
+                    at,
+                    wallet_id,
+                )
+                for wallet_id, wallet in decision.configured.items()
+            ],
+        )
+
+    def _write_keys(self, decision: Decision) -> None:
+        self._connection.executemany(
+            _UPDATE_KEY,
+            [
+                (key.current_cycle, key.cycle_spent_yen, key.held_yen, key_id)
+                for key_id, key in sorted(decision.touched_keys.items())
+            ],
+        )
+
+    def _write_lots_and_holds(self, decision: Decision) -> None:
+        self._connection.executemany(_PUT_LOT, [structs.astuple(opening) for opening in decision.opened_lots])
+        self._connection.executemany(_PUT_HOLD, [hold_row(hold) for hold in decision.touched_holds.values()])
+        self._connection.executemany(
+            _PUT_RETURNED,
+            [(entry.wallet_id, entry.txn_id, entry.returned_yen) for entry in decision.returned.values()],
+        )
+
+    def _write_outbox(self, decision: Decision, at: str) -> None:
+        for wallet_id, alert in decision.alerts:
+            row = (wallet_id, alert.threshold_pct, alert.billing_cycle, at, alert.spent_yen, alert.budget_yen)
+            if self._connection.execute(_PUT_ALERT, row).get is not None:
+                decision.events.append(alert_event(wallet_id, alert))
+        self._connection.executemany(
+            _PUT_EVENT,
+            [(event.wallet_id, event.kind, json.encode(event.payload).decode(), at) for event in decision.events],
+        )

@@ -1,0 +1,94 @@
+"""Opening a SQLite file the one safe way, and naming what can go wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from credit_wallet.errors import DatabaseCorrupt, DatabaseError, DatabaseFull, DatabaseLocked, DatabaseReadOnly
+
+OLDEST_SAFE_SQLITE = (3, 51, 3)
+"""Earlier versions can corrupt a database when its write-ahead log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
+
+BUSY_TIMEOUT_MS = 5_000
+"""How long a writer waits for another process before it reports ``database_locked``."""
+
+CACHE_KIB = 65_536
+
+CHECKPOINT_PAGES = 4_000
+"""Pages of write-ahead log (16 MB) after which a commit moves them into the database."""
+
+
+def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
+    """Open the ledger at ``path``, creating it unless ``read_only``.
+
+    Write-ahead log with ``synchronous=FULL``: a commit returns when the operating system has it on disk. Raises
+    ``DatabaseError``.
+    """
+    _require_safe_sqlite()
+    with naming_database_errors(path):
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+        try:
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            if read_only:
+                connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """One write transaction: committed when the block ends, rolled back when it raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def naming_database_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ``DatabaseError`` that say what happened to ``path`` and what to do."""
+    try:
+        yield
+    except (apsw.BusyError, apsw.LockedError) as error:
+        raise DatabaseLocked(
+            f"another process keeps {path} locked; nothing moved, try again with the same idempotency key"
+        ) from error
+    except apsw.FullError as error:
+        raise DatabaseFull(f"no room is left for {path} or its log; nothing moved, free some and try again") from error
+    except apsw.ReadOnlyError as error:
+        raise DatabaseReadOnly(f"{path} or its folder cannot be written; nothing moved, give write access") from error
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise DatabaseCorrupt(
+            f"{path} is damaged or is no database ({error}); stop the wallet and restore a backup"
+        ) from error
+    except apsw.CantOpenError as error:
+        raise DatabaseError(f"{path} cannot be opened; check that its folder exists and can be written") from error
+    except apsw.IOError as error:
+        raise DatabaseError(
+            f"reading or writing {path} failed ({error}); nothing is acknowledged, check the disk and try again "
+            "with the same idempotency key"
+        ) from error
+    except apsw.Error as error:
+        raise DatabaseError(f"SQLite refused to work on {path}: {error}") from error
+
+
+def _require_safe_sqlite() -> None:
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < OLDEST_SAFE_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SAFE_SQLITE))
+        raise DatabaseError(f"SQLite {apsw.sqlite_lib_version()} is not safe for a ledger; install one from {oldest} on")

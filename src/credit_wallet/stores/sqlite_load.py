@@ -1,0 +1,228 @@
+"""Loading what a batch touches, with as few statements as it takes."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import apsw
+
+from credit_wallet.commands import Capture, Charge, Command, Hold, Movement, Refund, Release, Reverse
+from credit_wallet.cycle import cycle_at, format_instant
+from credit_wallet.state import Allocation, KeyState, LotOpening, Snapshot, WalletState
+from credit_wallet.stores.rows import (
+    HOLD_COLUMNS,
+    KEY_COLUMNS,
+    WALLET_COLUMNS,
+    entry_of,
+    hold_of,
+    key_of,
+    remembered_of,
+    wallet_of,
+)
+
+CACHED_WALLETS = 50_000
+"""Wallets kept in memory between batches; about 1 KB each."""
+
+_KEYS_A_STATEMENT = (128, 16, 1)
+
+_WALLETS = f"SELECT {WALLET_COLUMNS} FROM carray(?) JOIN am_credit_wallet ON wallet_id = value"
+_KEYS = f"SELECT {KEY_COLUMNS} FROM carray(?) JOIN am_credit_key ON key_id = value"
+_HOLDS = f"SELECT {HOLD_COLUMNS} FROM carray(?) JOIN am_credit_hold ON hold_id = value"
+_DUE_HOLDS = f"""
+SELECT {HOLD_COLUMNS} FROM am_credit_hold
+WHERE wallet_id = ? AND status = 'open' AND expires_at <= ? ORDER BY expires_at, hold_id
+"""
+_NEXT_HOLD_EXPIRY = """
+SELECT min(expires_at) FROM am_credit_hold WHERE wallet_id = ? AND status = 'open' AND expires_at > ?
+"""
+_ENTRIES = """
+SELECT e.txn_id, e.wallet_id, amount_yen, txn_type, lots, coalesce(returned_yen, 0)
+FROM carray(?) JOIN am_credit_transaction_log e ON e.txn_id = value
+LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
+"""
+_LOT = "SELECT wallet_id, lot_id, kind, granted_yen, expires_at FROM am_credit_lot WHERE wallet_id = ? AND lot_id = ?"
+_REMEMBERED = {
+    size: f"""
+    WITH wanted (wanted_key, wanted_wallet_id) AS (VALUES {", ".join(["(?, ?)"] * size)})
+    SELECT idempotency_key, wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail
+    FROM wanted CROSS JOIN am_credit_idempotency ON idempotency_key = wanted_key AND wallet_id = wanted_wallet_id
+    """
+    for size in _KEYS_A_STATEMENT
+}
+_CYCLE_SPENT = """
+SELECT coalesce(max(spent_yen), 0) FROM am_credit_cycle_spend WHERE billing_cycle = ? AND wallet_id = ? AND key_id = ?
+"""
+_ALERTED = """
+SELECT coalesce(max(threshold_pct), 0) FROM am_credit_spending_alert WHERE wallet_id = ? AND billing_cycle = ?
+"""
+_LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
+_DATA_VERSION = "PRAGMA data_version"
+
+
+class Loader:
+    """Fills snapshots, from memory where nobody else has written."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._wallets: dict[int, WalletState] = {}
+        self._keys: dict[int, KeyState] = {}
+        self._last_ids: tuple[int, int] | None = None
+        self._data_version: int | None = None
+
+    def others_have_written(self) -> bool:
+        """Whether another connection has written since the last call, or memory is empty for another reason."""
+        data_version = self._connection.execute(_DATA_VERSION).get
+        if data_version == self._data_version:
+            return False
+        self.forget()
+        self._data_version = data_version
+        return True
+
+    def forget(self) -> None:
+        """Read everything afresh from now on."""
+        self._wallets.clear()
+        self._keys.clear()
+        self._last_ids = None
+        self._data_version = None
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Remember what a batch left, for the next one."""
+        self._last_ids = (snapshot.last_txn_id, snapshot.last_hold_id)
+        if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
+            self._wallets.clear()
+            self._keys.clear()
+
+    def load(self, commands: Sequence[Command], now: datetime) -> Snapshot:
+        """Everything that ``commands`` may touch at ``now``, each wallet and key in its present cycle."""
+        at = format_instant(now)
+        wallet_ids = {command.wallet_id for command in commands}
+        self._load_wallets(wallet_ids)
+        last_txn_id, last_hold_id = self._last_ids or (
+            self._last_id("am_credit_transaction_log"),
+            self._last_id("am_credit_hold"),
+        )
+        snapshot = Snapshot(
+            wallets=self._wallets,
+            keys=self._keys,
+            holds={},
+            entries={},
+            lot_openings={},
+            remembered={},
+            due_holds={},
+            next_hold_expiry={},
+            left_cycles=[],
+            last_txn_id=last_txn_id,
+            last_hold_id=last_hold_id,
+        )
+        self._load_remembered(snapshot, commands)
+        self._load_due_holds(snapshot, wallet_ids, at)
+        key_ids = self._load_named(snapshot, commands)
+        self._roll_cycles(snapshot, wallet_ids, key_ids, now)
+        return snapshot
+
+    def _load_wallets(self, wallet_ids: set[int]) -> None:
+        for row in self._by_id(_WALLETS, wallet_ids - self._wallets.keys()):
+            wallet = wallet_of(row)
+            self._wallets[wallet.wallet_id] = wallet
+
+    def _load_remembered(self, snapshot: Snapshot, commands: Sequence[Command]) -> None:
+        names = [
+            (command.idempotency_key, command.wallet_id) for command in commands if isinstance(command, Movement)
+        ]
+        done = 0
+        for size, statement in _REMEMBERED.items():
+            while len(names) - done >= size:
+                bindings = tuple(chain.from_iterable(names[done : done + size]))
+                for key, wallet_id, *row in self._connection.execute(statement, bindings):
+                    snapshot.remembered[key, wallet_id] = remembered_of(wallet_id, tuple(row))
+                done += size
+
+    def _load_due_holds(self, snapshot: Snapshot, wallet_ids: set[int], at: str) -> None:
+        for wallet_id in wallet_ids:
+            wallet = self._wallets.get(wallet_id)
+            if wallet is None or wallet.next_due_at is None or wallet.next_due_at > at:
+                continue
+            holds = [hold_of(row) for row in self._connection.execute(_DUE_HOLDS, (wallet_id, at))]
+            snapshot.due_holds[wallet_id] = holds
+            snapshot.holds.update((hold.hold_id, hold) for hold in holds)
+            expiry = self._connection.execute(_NEXT_HOLD_EXPIRY, (wallet_id, at)).get
+            if expiry is not None:
+                snapshot.next_hold_expiry[wallet_id] = expiry
+
+    def _load_named(self, snapshot: Snapshot, commands: Sequence[Command]) -> set[int]:
+        """Load the holds, entries, lots and agent keys that commands name, and those behind the holds.
+
+        Returns the ids of the agent keys.
+        """
+        key_ids: set[int] = set()
+        hold_ids: set[int] = set()
+        txn_ids: set[int] = set()
+        for command in commands:
+            match command:
+                case Charge() | Hold():
+                    if command.key_id is not None:
+                        key_ids.add(command.key_id)
+                case Capture() | Release():
+                    hold_ids.add(command.hold_id)
+                case Refund() | Reverse():
+                    txn_ids.add(command.txn_id)
+        for row in self._by_id(_HOLDS, hold_ids - snapshot.holds.keys()):
+            hold = hold_of(row)
+            snapshot.holds[hold.hold_id] = hold
+        for hold in snapshot.holds.values():
+            self._load_lots(snapshot, hold.wallet_id, hold.allocation)
+            if hold.key_id is not None:
+                key_ids.add(hold.key_id)
+        for row in self._by_id(_ENTRIES, txn_ids):
+            entry = entry_of(row)
+            snapshot.entries[entry.txn_id] = entry
+            self._load_lots(snapshot, entry.wallet_id, entry.allocation)
+        for row in self._by_id(_KEYS, key_ids - self._keys.keys()):
+            key = key_of(row)
+            self._keys[key.key_id] = key
+        return key_ids
+
+    def _load_lots(self, snapshot: Snapshot, wallet_id: int, allocation: Allocation) -> None:
+        for lot_id, _ in allocation:
+            row = self._connection.execute(_LOT, (wallet_id, lot_id)).get
+            if row is not None:
+                snapshot.lot_openings[wallet_id, lot_id] = LotOpening(*row)
+
+    def _roll_cycles(self, snapshot: Snapshot, wallet_ids: set[int], key_ids: set[int], now: datetime) -> None:
+        """Bring wallets and keys into their present cycle; the clock may have gone either way."""
+        cycles: dict[str, str] = {}
+        for wallet_id in wallet_ids:
+            wallet = self._wallets.get(wallet_id)
+            if wallet is None:
+                continue
+            cycle = cycles.get(wallet.time_zone) or cycles.setdefault(
+                wallet.time_zone, cycle_at(now, wallet.time_zone)
+            )
+            if wallet.current_cycle != cycle:
+                self._leave_cycle(snapshot, wallet, 0, cycle)
+                wallet.alerted_pct = self._connection.execute(_ALERTED, (wallet_id, cycle)).get
+        for key_id in key_ids & self._keys.keys():
+            key = self._keys[key_id]
+            payer = self._wallets.get(key.wallet_id)
+            if payer is not None and payer.current_cycle is not None and payer.current_cycle != key.current_cycle:
+                self._leave_cycle(snapshot, key, key_id, payer.current_cycle)
+
+    def _leave_cycle(self, snapshot: Snapshot, spender: WalletState | KeyState, key_id: int, cycle: str) -> None:
+        if spender.current_cycle is not None and spender.cycle_spent_yen:
+            snapshot.left_cycles.append(
+                (spender.current_cycle, spender.wallet_id, key_id, spender.cycle_spent_yen)
+            )
+        spender.current_cycle = cycle
+        spender.cycle_spent_yen = self._connection.execute(_CYCLE_SPENT, (cycle, spender.wallet_id, key_id)).get
+
+    def _last_id(self, table: str) -> int:
+        last_id: int = self._connection.execute(_LAST_ID, (table,)).get
+        return last_id
+
+    def _by_id(self, statement: str, ids: Iterable[int]) -> Iterable[tuple[Any, ...]]:
+        wanted = array("q", sorted(ids))
+        return self._connection.execute(statement, (apsw.carray(wanted),)) if wanted else ()

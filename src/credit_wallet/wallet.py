@@ -1,0 +1,500 @@
+"""The facade that a user of the library opens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import UNSET, UnsetType
+
+from credit_wallet.alerts.job import AlertReport, run_alert_job
+from credit_wallet.checks import checked_cycle, checked_instant, is_id, malformed, malformed_text
+from credit_wallet.commands import (
+    Capture,
+    Charge,
+    Command,
+    Configure,
+    Expire,
+    Hold,
+    Refund,
+    Release,
+    Reverse,
+    Topup,
+)
+from credit_wallet.config import sqlite_path
+from credit_wallet.errors import InvalidRequest, Unauthorized, WalletError
+from credit_wallet.money import MAX_AMOUNT_YEN
+from credit_wallet.outcomes import (
+    Access,
+    Alert,
+    Balance,
+    CreatedKey,
+    CreatedWallet,
+    EntryType,
+    HoldView,
+    KeyView,
+    Outcome,
+    Transaction,
+    WalletView,
+)
+from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Outcomes, Rail
+from credit_wallet.state import Lot
+from credit_wallet.stores.pruning import prune
+from credit_wallet.stores.reads import Reader
+from credit_wallet.stores.seals import seal
+from credit_wallet.stores.sqlite import SqliteStore
+from credit_wallet.stores.verify import Violation, verify
+from credit_wallet.tokens import is_token, new_token, token_hash
+
+P = ParamSpec("P")
+Clock = Callable[[], datetime]
+
+MAX_PAGE = 1_000
+"""Rows that one page of wallets or history has at most."""
+
+
+def utc_now() -> datetime:
+    """The clock that wallets use unless they are given another."""
+    return datetime.now(UTC)
+
+
+def _carried_out(
+    build: Callable[Concatenate[CreditWallet, P], Command],
+) -> Callable[Concatenate[CreditWallet, P], Outcome]:
+    """The method that has the command ``build`` makes carried out, and returns or raises what comes of it."""
+
+    @wraps(build)
+    def carry_out(self: CreditWallet, /, *args: P.args, **kwargs: P.kwargs) -> Outcome:
+        return _only(self._rail.submit([_well_formed(build(self, *args, **kwargs))]))
+
+    return carry_out
+
+
+def _awaited(
+    build: Callable[Concatenate[CreditWallet, P], Command],
+) -> Callable[Concatenate[CreditWallet, P], Awaitable[Outcome]]:
+    """The asyncio twin of ``_carried_out``."""
+
+    @wraps(build)
+    async def carry_out(self: CreditWallet, /, *args: P.args, **kwargs: P.kwargs) -> Outcome:
+        return _only(await self._rail.asubmit([_well_formed(build(self, *args, **kwargs))]))
+
+    return carry_out
+
+
+class CreditWallet:
+    """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
+
+    Amounts are whole yen, 1 to 10**12. Every movement has an idempotency key: the same key with the same request
+    answers the first outcome again (``replayed``), with another request it raises ``IdempotencyConflict``. What is
+    refused raises a subclass of ``WalletError`` and moves nothing; a refusal is not remembered, so the same key can be
+    sent again after a top-up.
+    """
+
+    def __init__(self, rail: Rail, reader: Reader, clock: Clock) -> None:
+        """Use ``open``."""
+        self._rail = rail
+        self._reader = reader
+        self._clock = clock
+
+    @classmethod
+    def open(
+        cls, url: str, *, max_batch: int = MAX_BATCH, max_waiting: int = MAX_WAITING, clock: Clock = utc_now
+    ) -> Self:
+        """Open the database at ``url`` (``sqlite:///file.db``), creating it or bringing it up to date.
+
+        ``max_batch`` is how many commands become one durable transaction at most, ``max_waiting`` how many may wait
+        before ``RailBusy``. Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
+        """
+        path = sqlite_path(url)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rail = Rail(lambda: SqliteStore(path, clock()), clock, max_batch=max_batch, max_waiting=max_waiting)
+        return cls(rail, Reader(path), clock)
+
+    def close(self) -> None:
+        """Finish what is waiting and let go of the database."""
+        self._rail.close()
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Wallets and keys
+
+    def create(
+        self,
+        *,
+        label: str | None = None,
+        monthly_budget_yen: int = 0,
+        budget_mode: str = "alert",
+        auto_topup_threshold: int = 0,
+        auto_topup_amount: int = 0,
+        time_zone: str = "UTC",
+    ) -> CreatedWallet:
+        """A new, empty wallet and its owner token, which cannot be shown again.
+
+        ``budget_mode`` "alert" tells at 50, 80 and 100 % of ``monthly_budget_yen`` (0 = no budget), "cap" also stops
+        spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later.
+        """
+        _well_formed(
+            Configure(
+                1,
+                label=UNSET if label is None else label,
+                monthly_budget_yen=monthly_budget_yen,
+                budget_mode=budget_mode,
+                auto_topup_threshold=auto_topup_threshold,
+                auto_topup_amount=auto_topup_amount,
+            )
+        )
+        if bool(auto_topup_threshold) != bool(auto_topup_amount):
+            raise InvalidRequest(
+                "auto_topup_threshold and auto_topup_amount go together: set both above 0, or both to 0",
+                field="auto_topup_amount" if auto_topup_threshold else "auto_topup_threshold",
+            )
+        _check_time_zone(time_zone)
+        token = new_token()
+        wallet_id = self._rail.call(
+            lambda store: store.create_wallet(
+                token_hash(token),
+                label,
+                (auto_topup_threshold, auto_topup_amount),
+                monthly_budget_yen,
+                budget_mode,
+                time_zone,
+                self._clock(),
+            )
+        )
+        return CreatedWallet(wallet_id, token)
+
+    def create_key(
+        self, wallet_id: int, *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
+    ) -> CreatedKey:
+        """A token of its own for an agent, with a monthly cap (0 = none). Raises ``WalletNotFound``."""
+        if problem := malformed_text("label", label):
+            raise problem
+        if type(monthly_cap_yen) is not int or not 0 <= monthly_cap_yen <= MAX_AMOUNT_YEN:
+            raise InvalidRequest(
+                f"monthly_cap_yen must be a whole number from 0 to {MAX_AMOUNT_YEN}", field="monthly_cap_yen"
+            )
+        expiry = checked_instant("expires_at", expires_at)
+        self.show(wallet_id)
+        token = new_token()
+        key_id = self._rail.call(
+            lambda store: store.create_key(
+                wallet_id, token_hash(token), label, monthly_cap_yen, expiry, self._clock()
+            )
+        )
+        return CreatedKey(key_id, wallet_id, token)
+
+    def revoke_key(self, key_id: int) -> str:
+        """Revoke an agent key for good, effective at once; returns when it was. Raises ``KeyNotFound``."""
+        return self._rail.call(lambda store: store.revoke_key(_checked_id("key_id", key_id), self._clock()))
+
+    def authenticate(self, token: str) -> Access:
+        """What a bearer token opens. Raises ``Unauthorized``."""
+        access = self._reader.access(token_hash(token), self._clock()) if is_token(token) else None
+        if access is None:
+            raise Unauthorized("the token is unknown, revoked or expired; send the wallet's owner token or an agent key")
+        return access
+
+    # Movements
+
+    def _charge(
+        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None, key_id: int | None = None
+    ) -> Charge:
+        """Spend ``amount_yen`` now; ``key_id`` is the agent key that pays, None for the owner.
+
+        Raises ``InsufficientFunds``, ``BudgetExhausted``, ``KeyCapExhausted``, ``WalletDisabled``, ``Unauthorized``.
+        """
+        return Charge(wallet_id, idempotency_key, amount_yen, note, key_id)
+
+    def _hold(
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        ttl_seconds: int = 900,
+        note: str | None = None,
+        key_id: int | None = None,
+    ) -> Hold:
+        """Set ``amount_yen`` aside for ``ttl_seconds`` (up to 31 days), to be captured or released; raises as ``charge``.
+
+        The outcome's ``hold_id`` names it. A hold that nobody closes gives its yen back when its time is over.
+        """
+        return Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id)
+
+    def _capture(self, hold_id: int, amount_yen: int, *, idempotency_key: str | None = None) -> Capture:
+        """Spend ``amount_yen`` of a hold and give the rest back. Without a key, one made from the hold's id is used.
+
+        Raises ``HoldNotFound``, ``HoldClosed`` and ``InvalidAmount`` (more than is held).
+        """
+        wallet_id = self._reader.hold(_checked_id("hold_id", hold_id)).wallet_id
+        return Capture(wallet_id, _own_key(idempotency_key, f"capture:{hold_id}"), hold_id, amount_yen)
+
+    def _release(self, hold_id: int, *, idempotency_key: str | None = None) -> Release:
+        """Give a hold back whole. Raises ``HoldNotFound`` and ``HoldClosed``."""
+        wallet_id = self._reader.hold(_checked_id("hold_id", hold_id)).wallet_id
+        return Release(wallet_id, _own_key(idempotency_key, f"release:{hold_id}"), hold_id)
+
+    def _refund(
+        self, txn_id: int, amount_yen: int | None = None, *, idempotency_key: str, note: str | None = None
+    ) -> Refund:
+        """Give back ``amount_yen`` of charge ``txn_id``, or all that is left of it, to the lots it came from.
+
+        Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
+        """
+        wallet_id = self._reader.wallet_of_entry(_checked_id("txn_id", txn_id))
+        return Refund(wallet_id, idempotency_key, txn_id, amount_yen, note)
+
+    def _topup(
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        promo: bool = False,
+        expires_at: str | None = None,
+        note: str | None = None,
+    ) -> Topup:
+        """Bring in credit, paid for or promotional, that expires at ``expires_at`` (ISO 8601) or never."""
+        expiry = checked_instant("expires_at", expires_at)
+        return Topup(wallet_id, idempotency_key, amount_yen, bool(promo), expiry, note)
+
+    def _reverse(
+        self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None
+    ) -> Reverse:
+        """Take back ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; what is spent becomes debt.
+
+        Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
+        """
+        wallet_id = self._reader.wallet_of_entry(_checked_id("txn_id", txn_id))
+        return Reverse(wallet_id, idempotency_key, txn_id, amount_yen, note)
+
+    def _configure(
+        self,
+        wallet_id: int,
+        *,
+        label: str | UnsetType = UNSET,
+        enabled: bool | UnsetType = UNSET,
+        monthly_budget_yen: int | UnsetType = UNSET,
+        budget_mode: str | UnsetType = UNSET,
+        auto_topup_threshold: int | UnsetType = UNSET,
+        auto_topup_amount: int | UnsetType = UNSET,
+    ) -> Configure:
+        """Change settings; what is not given stays. A disabled wallet takes credit and spends nothing."""
+        return Configure(
+            wallet_id, label, enabled, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount
+        )
+
+    def _expire(self, wallet_id: int) -> Expire:
+        """Carry out what is due on a wallet now: give expired holds back, burn expired lots."""
+        return Expire(wallet_id)
+
+    charge, acharge = _carried_out(_charge), _awaited(_charge)
+    hold, ahold = _carried_out(_hold), _awaited(_hold)
+    capture, acapture = _carried_out(_capture), _awaited(_capture)
+    release, arelease = _carried_out(_release), _awaited(_release)
+    refund, arefund = _carried_out(_refund), _awaited(_refund)
+    topup, atopup = _carried_out(_topup), _awaited(_topup)
+    reverse, areverse = _carried_out(_reverse), _awaited(_reverse)
+    configure, aconfigure = _carried_out(_configure), _awaited(_configure)
+    expire, aexpire = _carried_out(_expire), _awaited(_expire)
+
+    def charge_many(self, charges: Iterable[tuple[int, int, str]]) -> Outcomes:
+        """Charge ``(wallet_id, amount_yen, idempotency_key)`` each; one outcome or ``WalletError`` per item, in order.
+
+        Up to ``max_batch`` charges are one durable batch; more are several, one after the other.
+        """
+        commands, outcomes = _sorted_out(charges)
+        for start in range(0, len(commands), self._rail.max_batch):
+            outcomes.settle(self._rail.submit(commands[start : start + self._rail.max_batch]))
+        return outcomes.in_order()
+
+    async def acharge_many(self, charges: Iterable[tuple[int, int, str]]) -> Outcomes:
+        """The asyncio twin of ``charge_many``."""
+        commands, outcomes = _sorted_out(charges)
+        for start in range(0, len(commands), self._rail.max_batch):
+            outcomes.settle(await self._rail.asubmit(commands[start : start + self._rail.max_batch]))
+        return outcomes.in_order()
+
+    # Reading
+
+    def balance(self, wallet_id: int) -> Balance:
+        """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""
+        view = self.show(wallet_id)
+        return Balance(view.balance_yen, view.held_yen, view.debt_yen)
+
+    def show(self, wallet_id: int) -> WalletView:
+        """A wallet with its settings and the spending of its current cycle. Raises ``WalletNotFound``."""
+        _checked_id("wallet_id", wallet_id)
+        now = self._clock()
+        if self._reader.is_due(wallet_id, now):
+            self.expire(wallet_id)
+        return self._reader.wallet(wallet_id, now)
+
+    def wallets(self, *, after: int = 0, limit: int = 100) -> list[WalletView]:
+        """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
+        return self._reader.wallets(self._clock(), after=after, limit=_page(limit))
+
+    def keys(self, wallet_id: int) -> list[KeyView]:
+        """The wallet's agent keys. Raises ``WalletNotFound``."""
+        return self._reader.keys(_checked_id("wallet_id", wallet_id), self._clock())
+
+    def hold_status(self, hold_id: int) -> HoldView:
+        """A hold and what became of it. Raises ``HoldNotFound``."""
+        return self._reader.hold(_checked_id("hold_id", hold_id))
+
+    def lots(self, wallet_id: int) -> list[Lot]:
+        """The wallet's open lots in the order of spending; their sum is the balance."""
+        self.show(wallet_id)
+        return self._reader.lots(wallet_id)
+
+    def history(
+        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
+    ) -> list[Transaction]:
+        """The wallet's ledger entries, newest first, up to ``limit`` (at most 1,000), of one type or of all.
+
+        For the next page give the last ``txn_id`` as ``before_txn_id``. Raises ``WalletNotFound``.
+        """
+        _checked_id("wallet_id", wallet_id)
+        if txn_type is not None and txn_type not in get_args(EntryType):
+            raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
+        return self._reader.history(wallet_id, limit=_page(limit), before_txn_id=before_txn_id, txn_type=txn_type)
+
+    def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
+        """The wallet's entries of billing cycle ``cycle`` (YYYY-MM), oldest first. Raises ``WalletNotFound``."""
+        return self._reader.cycle_entries(_checked_id("wallet_id", wallet_id), checked_cycle(cycle))
+
+    def alerts(self, wallet_id: int, cycle: str | None = None) -> list[Alert]:
+        """The spending alerts that fired for a wallet, newest first."""
+        _checked_id("wallet_id", wallet_id)
+        return self._reader.alerts(wallet_id, None if cycle is None else checked_cycle(cycle))
+
+    async def abalance(self, wallet_id: int) -> Balance:
+        """The asyncio twin of ``balance``."""
+        return await asyncio.to_thread(self.balance, wallet_id)
+
+    async def ahistory(
+        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
+    ) -> list[Transaction]:
+        """The asyncio twin of ``history``."""
+        return await asyncio.to_thread(
+            self.history, wallet_id, limit=limit, before_txn_id=before_txn_id, txn_type=txn_type
+        )
+
+    # Upkeep
+
+    def verify(self) -> list[Violation]:
+        """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof."""
+        return verify(self._reader.rows)
+
+    def run_alerts(self, cycle: str | None = None, *, dry_run: bool = False) -> AlertReport:
+        """The hourly alert job on this database; ``cycle`` (YYYY-MM) overrides the current one."""
+        checked = None if cycle is None else checked_cycle(cycle)
+        return self._rail.call(
+            lambda store: store.run(run_alert_job, self._clock(), cycle=checked, dry_run=dry_run)
+        )
+
+    def expire_due(self, limit: int = 1_000) -> int:
+        """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""
+        wallet_ids = self._reader.due_wallets(self._clock(), limit)
+        for start in range(0, len(wallet_ids), self._rail.max_batch):
+            self._rail.submit([Expire(wallet_id) for wallet_id in wallet_ids[start : start + self._rail.max_batch]])
+        return len(wallet_ids)
+
+    def seal(self) -> int:
+        """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many."""
+        return self._rail.call(lambda store: store.run(seal, self._clock()))
+
+    def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
+        """Forget idempotency keys of days before the last ``older_than_days`` (at least 1); return how many."""
+        if older_than_days < 1:
+            raise InvalidRequest("older_than_days must be at least 1", field="older_than_days")
+        first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()
+        return prune(lambda job: self._rail.call(lambda store: store.run(job)), first_kept)
+
+
+class _Collected:
+    """Outcomes of a mixed list: refused before they were sent, or still to come."""
+
+    def __init__(self) -> None:
+        self._outcomes: list[Outcome | WalletError | None] = []
+        self._arrived: Outcomes = []
+
+    def refused(self, error: WalletError) -> None:
+        self._outcomes.append(error)
+
+    def sent(self) -> None:
+        self._outcomes.append(None)
+
+    def settle(self, outcomes: Outcomes) -> None:
+        self._arrived.extend(outcomes)
+
+    def in_order(self) -> Outcomes:
+        if len(self._arrived) == len(self._outcomes):
+            return self._arrived
+        arrived = iter(self._arrived)
+        return [next(arrived) if outcome is None else outcome for outcome in self._outcomes]
+
+
+def _sorted_out(charges: Iterable[tuple[int, int, str]]) -> tuple[list[Charge], _Collected]:
+    commands, outcomes = [], _Collected()
+    for wallet_id, amount_yen, key in charges:
+        command = Charge(wallet_id, key, amount_yen)
+        problem = malformed(command)
+        if problem is None:
+            commands.append(command)
+            outcomes.sent()
+        else:
+            outcomes.refused(problem)
+    return commands, outcomes
+
+
+def _only(outcomes: Outcomes) -> Outcome:
+    outcome = outcomes[0]
+    if isinstance(outcome, WalletError):
+        raise outcome
+    return outcome
+
+
+def _well_formed(command: Command) -> Command:
+    problem = malformed(command)
+    if problem is not None:
+        raise problem
+    return command
+
+
+def _own_key(given: str | None, own: str) -> str:
+    return own if given is None else given
+
+
+def _checked_id(name: str, value: int) -> int:
+    if not is_id(value):
+        raise InvalidRequest(f"{name} must be a positive whole number, not {value!r}", field=name)
+    return value
+
+
+def _page(limit: int) -> int:
+    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"limit must be 1 to {MAX_PAGE}, not {limit!r}", field="limit")
+    return limit
+
+
+def _check_time_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise InvalidRequest(
+            f"time_zone must be an IANA name such as Asia/Tokyo, not {name!r}", field="time_zone"
+        ) from None
