@@ -1,6 +1,6 @@
 """The hourly alert job at the path the seed contract names; the job itself is ``credit_wallet.alerts.job``.
 
-    python scripts/etl/process_credit_wallet_alerts.py --db FILE [--cycle YYYY-MM] [--dry-run] [-v]
+python scripts/etl/process_credit_wallet_alerts.py --db FILE [--cycle YYYY-MM] [--dry-run] [-v]
 """
 
 from __future__ import annotations

@@ -182,9 +182,7 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletE
     batch.decision.touched_holds[hold.hold_id] = hold
     _note_due(wallet, hold.expires_at)
     _tell_topup_due(batch, wallet, amount_yen)
-    return Outcome(
-        wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at
-    )
+    return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at)
 
 
 def _capture(batch: Batch, wallet: WalletState, command: Capture) -> Outcome | WalletError:
@@ -322,13 +320,9 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> Outcome | Walle
         return InvalidRequest(f"expires_at {command.expires_at} is in the past", field="expires_at")
     amount_yen = command.amount_yen
     if wallet.balance_yen + wallet.held_yen + amount_yen > MAX_BALANCE_YEN:
-        return InvalidAmount(
-            f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; top up less", field="amount_yen"
-        )
+        return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; top up less", field="amount_yen")
     kind: Literal["promo", "paid"] = "promo" if command.promo else "paid"
-    opening = LotOpening(
-        wallet.wallet_id, batch.snapshot.last_txn_id + 1, kind, amount_yen, command.expires_at
-    )
+    opening = LotOpening(wallet.wallet_id, batch.snapshot.last_txn_id + 1, kind, amount_yen, command.expires_at)
     if len(wallet.lots) >= lots.MAX_OPEN_LOTS:
         same = next((lot for lot in wallet.lots if (lot.kind, lot.expires_at) == (kind, command.expires_at)), None)
         if same is None:
@@ -358,7 +352,8 @@ def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Outcome | Wal
     amount_yen = left_yen if command.amount_yen is None else command.amount_yen
     if not 0 < amount_yen <= left_yen:
         return RefundExceedsCharge(
-            f"{format_yen(left_yen)} of charge {charge.txn_id} is left to refund", txn_id=charge.txn_id,
+            f"{format_yen(left_yen)} of charge {charge.txn_id} is left to refund",
+            txn_id=charge.txn_id,
             refundable_yen=left_yen,
         )
     part = lots.returned_part(charge.allocation, charge.returned_yen, amount_yen)
@@ -380,7 +375,8 @@ def _reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Outcome | W
     left_yen = topup.amount_yen - topup.returned_yen
     if command.amount_yen > left_yen:
         return RefundExceedsCharge(
-            f"{format_yen(left_yen)} of top-up {topup.txn_id} is left to reverse", txn_id=topup.txn_id,
+            f"{format_yen(left_yen)} of top-up {topup.txn_id} is left to reverse",
+            txn_id=topup.txn_id,
             refundable_yen=left_yen,
         )
     topup.returned_yen += command.amount_yen
@@ -391,16 +387,12 @@ def _reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Outcome | W
     if taken_yen:
         wallet.balance_yen -= taken_yen
         taken = lots.take_from(wallet.lots, topup.txn_id, taken_yen)
-        txn_id = _append(
-            batch, wallet, "reversal", -taken_yen, taken, command.note, related_txn_id=topup.txn_id
-        )
+        txn_id = _append(batch, wallet, "reversal", -taken_yen, taken, command.note, related_txn_id=topup.txn_id)
         _tell_topup_due(batch, wallet, taken_yen)
     return Outcome(wallet.wallet_id, taken_yen, wallet.balance_yen, txn_id)
 
 
-def _named_entry(
-    batch: Batch, wallet: WalletState, txn_id: int, txn_type: EntryType
-) -> EntryRecord | WalletError:
+def _named_entry(batch: Batch, wallet: WalletState, txn_id: int, txn_type: EntryType) -> EntryRecord | WalletError:
     entry = batch.snapshot.entries.get(txn_id)
     if entry is None or entry.wallet_id != wallet.wallet_id or entry.txn_type != txn_type:
         return EntryNotFound(f"wallet {wallet.wallet_id} has no {txn_type} with txn_id {txn_id}", txn_id=txn_id)

@@ -16,11 +16,12 @@ from contextlib import suppress
 from copy import copy
 from datetime import datetime
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from credit_wallet.commands import Command
 from credit_wallet.errors import DatabaseError, RailBusy, WalletError
 from credit_wallet.outcomes import Outcome
+from credit_wallet.stores import Store
 
 MAX_BATCH = 1_024
 """Commands that one durable batch carries at most."""
@@ -30,16 +31,6 @@ MAX_WAITING = 65_536
 
 Outcomes: TypeAlias = list[Outcome | WalletError]
 T = TypeVar("T")
-
-
-class Store(Protocol):
-    """What the rail asks of a store: one durable transaction per call."""
-
-    def execute(self, commands: Sequence[Command], now: datetime) -> Outcomes:
-        """One outcome or refusal per command, in order; raises when nothing at all moved."""
-
-    def close(self) -> None:
-        """Let go of the database."""
 
 
 class _Ticket:
@@ -133,7 +124,7 @@ class Rail:
         self._enqueue(ticket)
         return await ticket.future
 
-    def call(self, work: Callable[[Any], T]) -> T:
+    def call(self, work: Callable[[Store], T]) -> T:
         """Call ``work(store)`` on the rail's thread, between two batches, and return what it returns."""
         job = _Job(lambda: work(self._store))
         self._enqueue(job)
@@ -193,7 +184,7 @@ class Rail:
             if ticket is None:
                 return batch, None, True
             size += len(ticket.commands)
-            if size > self._max_batch or type(ticket) is _Job:
+            if size > self.max_batch or type(ticket) is _Job:
                 return batch, ticket, False
             batch.append(ticket)
         return batch, None, False

@@ -44,14 +44,17 @@ class LotOpening(Struct, frozen=True):
 
 
 class WalletState(Struct):
-    """A wallet's row. ``lots`` are the open ones in spending order, and their sum is ``balance_yen``."""
+    """A wallet's row. ``lots`` are the open ones in spending order, and their sum is ``balance_yen``.
+
+    ``current_cycle`` is empty until the wallet is first used.
+    """
 
     wallet_id: int
     balance_yen: int
     held_yen: int
     debt_yen: int
     lots: list[Lot]
-    current_cycle: str | None
+    current_cycle: str
     cycle_spent_yen: int
     alerted_pct: int
     last_txn_id: int
@@ -72,7 +75,7 @@ class KeyState(Struct):
     key_id: int
     wallet_id: int
     monthly_cap_yen: int
-    current_cycle: str | None
+    current_cycle: str
     cycle_spent_yen: int
     held_yen: int
     expires_at: str | None

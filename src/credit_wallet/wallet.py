@@ -190,9 +190,7 @@ class CreditWallet:
         self.show(wallet_id)
         token = new_token()
         key_id = self._rail.call(
-            lambda store: store.create_key(
-                wallet_id, token_hash(token), label, monthly_cap_yen, expiry, self._clock()
-            )
+            lambda store: store.create_key(wallet_id, token_hash(token), label, monthly_cap_yen, expiry, self._clock())
         )
         return CreatedKey(key_id, wallet_id, token)
 
@@ -204,13 +202,21 @@ class CreditWallet:
         """What a bearer token opens. Raises ``Unauthorized``."""
         access = self._reader.access(token_hash(token), self._clock()) if is_token(token) else None
         if access is None:
-            raise Unauthorized("the token is unknown, revoked or expired; send the wallet's owner token or an agent key")
+            raise Unauthorized(
+                "the token is unknown, revoked or expired; send the wallet's owner token or an agent key"
+            )
         return access
 
     # Movements
 
     def _charge(
-        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None, key_id: int | None = None
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        note: str | None = None,
+        key_id: int | None = None,
     ) -> Charge:
         """Spend ``amount_yen`` now; ``key_id`` is the agent key that pays, None for the owner.
 
@@ -271,9 +277,7 @@ class CreditWallet:
         expiry = checked_instant("expires_at", expires_at)
         return Topup(wallet_id, idempotency_key, amount_yen, bool(promo), expiry, note)
 
-    def _reverse(
-        self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None
-    ) -> Reverse:
+    def _reverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Reverse:
         """Take back ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; what is spent becomes debt.
 
         Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
@@ -376,6 +380,10 @@ class CreditWallet:
         """The wallet's entries of billing cycle ``cycle`` (YYYY-MM), oldest first. Raises ``WalletNotFound``."""
         return self._reader.cycle_entries(_checked_id("wallet_id", wallet_id), checked_cycle(cycle))
 
+    def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
+        """The wallet's balance and open holds together as billing cycle ``cycle`` begins. Raises ``WalletNotFound``."""
+        return self._reader.ledger_balance_before(_checked_id("wallet_id", wallet_id), checked_cycle(cycle))
+
     def alerts(self, wallet_id: int, cycle: str | None = None) -> list[Alert]:
         """The spending alerts that fired for a wallet, newest first."""
         _checked_id("wallet_id", wallet_id)
@@ -393,6 +401,10 @@ class CreditWallet:
             self.history, wallet_id, limit=limit, before_txn_id=before_txn_id, txn_type=txn_type
         )
 
+    def newest_entry_at(self) -> str | None:
+        """When the newest entry of the whole ledger was written; None for an empty one."""
+        return self._reader.newest_entry_at()
+
     # Upkeep
 
     def verify(self) -> list[Violation]:
@@ -402,9 +414,7 @@ class CreditWallet:
     def run_alerts(self, cycle: str | None = None, *, dry_run: bool = False) -> AlertReport:
         """The hourly alert job on this database; ``cycle`` (YYYY-MM) overrides the current one."""
         checked = None if cycle is None else checked_cycle(cycle)
-        return self._rail.call(
-            lambda store: store.run(run_alert_job, self._clock(), cycle=checked, dry_run=dry_run)
-        )
+        return self._rail.call(lambda store: store.run(run_alert_job, self._clock(), cycle=checked, dry_run=dry_run))
 
     def expire_due(self, limit: int = 1_000) -> int:
         """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""

@@ -160,8 +160,12 @@ def _connect_with_standard_library(path: Path) -> sqlite3.Connection:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The job as a command: logs on stderr, the report as the last line on stdout."""
-    parser = argparse.ArgumentParser(description="Fire the spending alerts that are due (50, 80 and 100 % of the budget).")
-    parser.add_argument("--db", default=os.environ.get("CREDIT_WALLET_DB", "var/credit_wallet.db"), help="database file")
+    parser = argparse.ArgumentParser(
+        description="Fire the spending alerts that are due (50, 80 and 100 % of the budget)."
+    )
+    parser.add_argument(
+        "--db", default=os.environ.get("CREDIT_WALLET_DB", "var/credit_wallet.db"), help="database file"
+    )
     parser.add_argument("--cycle", metavar="YYYY-MM", help="billing cycle; default: the current month in UTC")
     parser.add_argument("--dry-run", action="store_true", help="report what would fire and write nothing")
     parser.add_argument("-v", "--verbose", action="store_true", help="log every alert")

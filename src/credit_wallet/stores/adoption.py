@@ -87,7 +87,7 @@ class _Replay(Struct):
 
 def adopt_all(connection: apsw.Connection, now: datetime) -> int:
     """Adopt everything there is to adopt, in transactions of ``WALLETS_A_TRANSACTION``; return how many wallets."""
-    wallet_ids = [row[0] for row in connection.execute(_UNADOPTED)]
+    wallet_ids = _unadopted(connection)
     for start in range(0, len(wallet_ids), WALLETS_A_TRANSACTION):
         with transaction(connection):
             for wallet_id in wallet_ids[start : start + WALLETS_A_TRANSACTION]:
@@ -97,8 +97,12 @@ def adopt_all(connection: apsw.Connection, now: datetime) -> int:
 
 def adopt_unadopted(connection: apsw.Connection, now: datetime) -> None:
     """Adopt everything there is to adopt, inside the caller's transaction."""
-    for (wallet_id,) in connection.execute(_UNADOPTED).fetchall():
+    for wallet_id in _unadopted(connection):
         _adopt(connection, wallet_id, now)
+
+
+def _unadopted(connection: Any) -> list[int]:
+    return [wallet_id for (wallet_id,) in connection.execute(_UNADOPTED)]
 
 
 def _adopt(connection: apsw.Connection, wallet_id: int, now: datetime) -> None:
@@ -106,7 +110,7 @@ def _adopt(connection: apsw.Connection, wallet_id: int, now: datetime) -> None:
     if row is None:  # an entry of a wallet that does not exist; verify reports it
         return
     balance_yen, held_yen, opening_yen, open_lots, cycle, cycle_spent_yen, last_txn_id, time_zone = row
-    entries = connection.execute(_NEW_ENTRIES, (wallet_id,)).fetchall()
+    entries: list[tuple[Any, ...]] = connection.execute(_NEW_ENTRIES, (wallet_id,)).fetchall()
     replay = _Replay(wallet_id, opening_yen, json.decode(open_lots, type=list[Lot]), last_txn_id or 0, {}, [])
     if last_txn_id is None:
         opening_yen = balance_yen + held_yen - sum(amount_yen for _, amount_yen, _, _ in entries)

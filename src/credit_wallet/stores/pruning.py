@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 ROWS_A_STEP = 5_000
@@ -25,7 +26,7 @@ def prune(in_transaction: Callable[[Callable[[Any], Any]], Any], first_kept: str
     after: str | None = ""
     deleted = 0
     while after is not None:
-        after, step = in_transaction(lambda connection, after=after: _prune_step(connection, after, first_kept))
+        after, step = in_transaction(partial(_prune_step, after=after, first_kept=first_kept))
         deleted += step
     return deleted
 

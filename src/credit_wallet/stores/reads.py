@@ -14,7 +14,7 @@ from credit_wallet.errors import EntryNotFound, HoldNotFound, WalletNotFound
 from credit_wallet.outcomes import Access, Alert, HoldView, KeyView, Transaction, WalletView
 from credit_wallet.state import Lot
 from credit_wallet.stores.sql import statements
-from credit_wallet.stores.sqlite_connection import connect, naming_database_errors
+from credit_wallet.stores.sqlite_connection import connect_for_reading, naming_database_errors
 
 _SQL = statements("reads.sql")
 
@@ -27,7 +27,7 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = connect(path, read_only=True)
+        self._connection = connect_for_reading(path)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -117,6 +117,19 @@ class Reader:
         )
         return [Transaction(*row) for row in rows]
 
+    def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
+        """Balance and open holds together as the cycle begins. Raises ``WalletNotFound``."""
+        row = self._wallet_row(wallet_id)
+        before, _ = cycle_bounds(cycle, row[9])
+        rows = self._rows("ledger_balance_before", start=row[15], wallet_id=wallet_id, before=before)
+        return int(rows[0][0])
+
+    def newest_entry_at(self) -> str | None:
+        """When the newest entry of the ledger was written."""
+        for (occurred_at,) in self._rows("newest_entry_at"):
+            return str(occurred_at)
+        return None
+
     def alerts(self, wallet_id: int, cycle: str | None = None) -> list[Alert]:
         """The alerts that fired for a wallet, newest first."""
         return [Alert(*row) for row in self._rows("alerts", wallet_id=wallet_id, cycle=cycle)]
@@ -142,7 +155,8 @@ class Reader:
         wallet_id, time_zone, row_cycle, spent_yen = row[0], row[9], row[10], row[11]
         cycle = cycle_at(now, time_zone)
         spent_yen = self._spent(wallet_id, 0, cycle, row_cycle, spent_yen)
-        return WalletView(*row[:10], cycle, spent_yen, bool(row[12]), row[13])
+        values = [*row[:10], cycle, spent_yen, bool(row[12]), row[13]]
+        return WalletView(*values)
 
     def _spent(self, wallet_id: int, key_id: int, cycle: str, row_cycle: str | None, spent_yen: int) -> int:
         """Spending in ``cycle``: the row's own when it is in that cycle, else what it left behind."""

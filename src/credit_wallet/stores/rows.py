@@ -38,9 +38,11 @@ _detail_decoder = json.Decoder(_Detail)
 
 def wallet_of(row: tuple[Any, ...]) -> WalletState:
     """A wallet from ``WALLET_COLUMNS``."""
-    return WalletState(
-        *row[:4], _lots_decoder.decode(row[4]), *row[5:10], bool(row[10]), bool(row[11]), *row[12:]
-    )
+    values = list(row)
+    values[4] = _lots_decoder.decode(row[4])
+    values[5] = row[5] or ""
+    values[10:12] = bool(row[10]), bool(row[11])
+    return WalletState(*values)
 
 
 def wallet_row(wallet: WalletState) -> tuple[Any, ...]:
@@ -61,12 +63,16 @@ def wallet_row(wallet: WalletState) -> tuple[Any, ...]:
 
 def key_of(row: tuple[Any, ...]) -> KeyState:
     """An agent key from ``KEY_COLUMNS``."""
-    return KeyState(*row)
+    values = list(row)
+    values[3] = row[3] or ""
+    return KeyState(*values)
 
 
 def hold_of(row: tuple[Any, ...]) -> HoldState:
     """A hold from ``HOLD_COLUMNS``."""
-    return HoldState(*row[:6], parse_allocation(row[6]), *row[7:])
+    values = list(row)
+    values[6] = parse_allocation(row[6])
+    return HoldState(*values)
 
 
 def hold_row(hold: HoldState) -> tuple[Any, ...]:
@@ -88,7 +94,9 @@ def hold_row(hold: HoldState) -> tuple[Any, ...]:
 
 def entry_of(row: tuple[Any, ...]) -> EntryRecord:
     """An entry that can be given back, from ``txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen``."""
-    return EntryRecord(*row[:4], parse_allocation(row[4]), row[5])
+    values = list(row)
+    values[4] = parse_allocation(row[4])
+    return EntryRecord(*values)
 
 
 def remembered_of(wallet_id: int, row: tuple[Any, ...]) -> Remembered:

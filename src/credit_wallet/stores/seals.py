@@ -65,9 +65,7 @@ def seal(connection: Any, now: datetime) -> int:
         entries.append(row)
     if entries:
         first, last = entries[0][0], entries[-1][0]
-        connection.execute(
-            _PUT_SEAL, (first, last, len(entries), seal_hash(previous, entries), format_instant(now))
-        )
+        connection.execute(_PUT_SEAL, (first, last, len(entries), seal_hash(previous, entries), format_instant(now)))
     return len(entries)
 
 

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import apsw
 from msgspec import json, structs
 
 from credit_wallet.commands import Command
@@ -115,6 +116,13 @@ _remember = _BulkInsert(
 )
 
 
+def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> tuple[list[str], int]:
+    """Apply pending migrations and adopt what plain SQL wrote; return the migrations applied and wallets adopted."""
+    applied = migrations.migrate(connection, path)
+    with naming_database_errors(path):
+        return applied, adopt_all(connection, now)
+
+
 class SqliteStore:
     """A ledger in one SQLite file. Not thread-safe: the rail gives it a thread of its own."""
 
@@ -122,9 +130,7 @@ class SqliteStore:
         """Open ``path``, bring its schema up to date and adopt what plain SQL wrote. Raises ``DatabaseError``."""
         self.path = path
         self._connection = connect(path)
-        migrations.migrate(self._connection, path)
-        with naming_database_errors(path):
-            adopt_all(self._connection, now)
+        bring_up_to_date(self._connection, path, now)
         self._loader = Loader(self._connection)
 
     def close(self) -> None:
@@ -225,7 +231,8 @@ class SqliteStore:
             ],
         )
         self._connection.executemany(
-            _UPDATE_WALLET, [(*wallet_row(wallet), at, wallet_id) for wallet_id, wallet in sorted(decision.touched.items())]
+            _UPDATE_WALLET,
+            [(*wallet_row(wallet), at, wallet_id) for wallet_id, wallet in sorted(decision.touched.items())],
         )
         if decision.configured:
             self._write_settings(decision, at)

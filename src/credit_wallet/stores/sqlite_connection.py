@@ -22,24 +22,35 @@ CHECKPOINT_PAGES = 4_000
 """Pages of write-ahead log (16 MB) after which a commit moves them into the database."""
 
 
-def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
-    """Open the ledger at ``path``, creating it unless ``read_only``.
+def connect(path: Path) -> apsw.Connection:
+    """Open the ledger at ``path`` for writing, creating it when it is not there.
 
     Write-ahead log with ``synchronous=FULL``: a commit returns when the operating system has it on disk. Raises
     ``DatabaseError``.
     """
+    return _open(
+        path,
+        apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE,
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        f"PRAGMA cache_size = -{CACHE_KIB}",
+        f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
+    )
+
+
+def connect_for_reading(path: Path) -> apsw.Connection:
+    """Open the ledger at ``path``, which must exist, and leave it as it is. Raises ``DatabaseError``."""
+    return _open(path, apsw.SQLITE_OPEN_READWRITE, "PRAGMA query_only = ON")
+
+
+def _open(path: Path, flags: int, *pragmas: str) -> apsw.Connection:
     _require_safe_sqlite()
     with naming_database_errors(path):
-        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
         try:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            if read_only:
-                connection.execute("PRAGMA query_only = ON")
+            for pragma in pragmas:
+                connection.execute(pragma)
         except BaseException:
             connection.close()
             raise
@@ -91,4 +102,6 @@ def _require_safe_sqlite() -> None:
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < OLDEST_SAFE_SQLITE:
         oldest = ".".join(map(str, OLDEST_SAFE_SQLITE))
-        raise DatabaseError(f"SQLite {apsw.sqlite_lib_version()} is not safe for a ledger; install one from {oldest} on")
+        raise DatabaseError(
+            f"SQLite {apsw.sqlite_lib_version()} is not safe for a ledger; install one from {oldest} on"
+        )

@@ -89,6 +89,10 @@ class Loader:
         self._last_ids = None
         self._data_version = None
 
+    def forget_keys(self) -> None:
+        """Read agent keys afresh from now on."""
+        self._keys.clear()
+
     def keep(self, snapshot: Snapshot) -> None:
         """Remember what a batch left, for the next one."""
         self._last_ids = (snapshot.last_txn_id, snapshot.last_hold_id)
@@ -130,9 +134,7 @@ class Loader:
             self._wallets[wallet.wallet_id] = wallet
 
     def _load_remembered(self, snapshot: Snapshot, commands: Sequence[Command]) -> None:
-        names = [
-            (command.idempotency_key, command.wallet_id) for command in commands if isinstance(command, Movement)
-        ]
+        names = [(command.idempotency_key, command.wallet_id) for command in commands if isinstance(command, Movement)]
         done = 0
         for size, statement in _REMEMBERED.items():
             while len(names) - done >= size:
@@ -199,23 +201,19 @@ class Loader:
             wallet = self._wallets.get(wallet_id)
             if wallet is None:
                 continue
-            cycle = cycles.get(wallet.time_zone) or cycles.setdefault(
-                wallet.time_zone, cycle_at(now, wallet.time_zone)
-            )
+            cycle = cycles.get(wallet.time_zone) or cycles.setdefault(wallet.time_zone, cycle_at(now, wallet.time_zone))
             if wallet.current_cycle != cycle:
                 self._leave_cycle(snapshot, wallet, 0, cycle)
                 wallet.alerted_pct = self._connection.execute(_ALERTED, (wallet_id, cycle)).get
         for key_id in key_ids & self._keys.keys():
             key = self._keys[key_id]
             payer = self._wallets.get(key.wallet_id)
-            if payer is not None and payer.current_cycle is not None and payer.current_cycle != key.current_cycle:
+            if payer is not None and payer.current_cycle != key.current_cycle:
                 self._leave_cycle(snapshot, key, key_id, payer.current_cycle)
 
     def _leave_cycle(self, snapshot: Snapshot, spender: WalletState | KeyState, key_id: int, cycle: str) -> None:
-        if spender.current_cycle is not None and spender.cycle_spent_yen:
-            snapshot.left_cycles.append(
-                (spender.current_cycle, spender.wallet_id, key_id, spender.cycle_spent_yen)
-            )
+        if spender.current_cycle and spender.cycle_spent_yen:
+            snapshot.left_cycles.append((spender.current_cycle, spender.wallet_id, key_id, spender.cycle_spent_yen))
         spender.current_cycle = cycle
         spender.cycle_spent_yen = self._connection.execute(_CYCLE_SPENT, (cycle, spender.wallet_id, key_id)).get
 

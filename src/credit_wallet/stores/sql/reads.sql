@@ -77,3 +77,18 @@ SELECT open_lots FROM am_credit_wallet WHERE wallet_id = :wallet_id;
 
 -- due: wallets with holds or lots that have expired
 SELECT wallet_id FROM am_credit_wallet WHERE next_due_at <= :at ORDER BY next_due_at LIMIT :limit;
+
+-- ledger_balance_before: a wallet's ledger balance before an instant; the walk ends at the first entry that is older
+WITH RECURSIVE chain AS (
+    SELECT txn_id, prev_txn_id, occurred_at, ledger_balance_yen
+    FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
+    UNION ALL
+    SELECT e.txn_id, e.prev_txn_id, e.occurred_at, e.ledger_balance_yen
+    FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id
+    WHERE c.occurred_at >= :before
+)
+SELECT coalesce((SELECT ledger_balance_yen FROM chain WHERE occurred_at < :before LIMIT 1),
+                (SELECT opening_yen FROM am_credit_wallet WHERE wallet_id = :wallet_id));
+
+-- newest_entry_at: when the ledger was written last
+SELECT occurred_at FROM am_credit_transaction_log ORDER BY txn_id DESC LIMIT 1;

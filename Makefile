@@ -1,0 +1,48 @@
+# Everything starts with `make setup`, which is quick when nothing has changed.
+
+PYTHON ?= python3
+PORT ?= 8787
+DATA ?= var
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup run demo test check format bench soak lock clean
+
+setup: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+run: demo
+
+demo: setup  ## a month of simulated agent traffic through the real rail
+	$(BIN)/credit-wallet demo
+
+test: setup
+	$(BIN)/python -m pytest -n auto
+
+check: setup  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## every figure of benchmarks/README.md; about half an hour, most of it making 10,000,000 entries
+	$(BIN)/credit-wallet bench
+	for benchmark in sqlite_charges concurrency big_ledger alert_job; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+
+soak: setup  ## 200 kills, 100,000 steps against the model
+	$(BIN)/python tests/crash.py --kills 200
+	MODEL_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_model.py
+
+lock: setup  ## renew requirements.lock; needs uv
+	uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info

@@ -1,0 +1,377 @@
+"""The command line, ``credit-wallet``. Holds no rule and no SQL: each command is a call of the library and a way to show it.
+
+Exit codes: 0 done; 1 refused, with the error's ``code`` on stderr (in the JSON with ``--json``); 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from msgspec import structs
+
+from credit_wallet import console, doctor
+from credit_wallet.bench import run_bench
+from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL, database_url
+from credit_wallet.demo import run_demo
+from credit_wallet.errors import WalletError
+from credit_wallet.reports import statement as statements
+from credit_wallet.telemetry import log_to_stderr
+from credit_wallet.upgrade import pending_migrations, rollback_database, upgrade_database
+from credit_wallet.wallet import CreditWallet
+from credit_wallet.worker import Worker
+
+REFUSED = 1
+USAGE = 2
+
+app = typer.Typer(name="credit-wallet", no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+wallet_commands = typer.Typer(no_args_is_help=True, help="Create, look at and switch wallets.")
+key_commands = typer.Typer(no_args_is_help=True, help="One token per agent, with a monthly cap.")
+alert_commands = typer.Typer(no_args_is_help=True, help="Spending alerts.")
+app.add_typer(wallet_commands, name="wallet")
+app.add_typer(key_commands, name="key")
+app.add_typer(alert_commands, name="alerts")
+
+WalletId = Annotated[int, typer.Argument(metavar="ID", help="The wallet.")]
+Yen = Annotated[int, typer.Argument(metavar="YEN", help="Whole yen, 1 or more.")]
+IdempotencyKey = Annotated[
+    str, typer.Option("--key", metavar="K", help="Idempotency key: the same key never moves money twice.")
+]
+AgentKey = Annotated[int | None, typer.Option("--agent-key", metavar="KEY_ID", help="Pay with this agent key.")]
+Note = Annotated[str | None, typer.Option(help="Written into the ledger entry.")]
+Cycle = Annotated[str, typer.Option("--cycle", metavar="YYYY-MM", help="Billing cycle.")]
+
+
+class BudgetMode(StrEnum):
+    alert = "alert"
+    cap = "cap"
+
+
+class StatementFormat(StrEnum):
+    text = "text"
+    csv = "csv"
+    json = "json"
+
+
+class Settings:
+    """What the options before the command say."""
+
+    url: str = DEFAULT_DATABASE_URL
+    json: bool = False
+
+
+@app.callback()
+def _options(
+    db: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help=f"sqlite:///path; default ${DATABASE_URL_VARIABLE} or {DEFAULT_DATABASE_URL}."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")] = False,
+) -> None:
+    """Prepaid wallets that AI agents pay API calls from."""
+    Settings.url = database_url(db)
+    Settings.json = json
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    try:
+        app(prog_name="credit-wallet")
+    except WalletError as error:
+        console.refusal(error, as_json=Settings.json)
+        sys.exit(REFUSED)
+    sys.exit(0)
+
+
+def _open() -> CreditWallet:
+    return CreditWallet.open(Settings.url)
+
+
+def _show(value: object) -> None:
+    console.show(value, as_json=Settings.json)
+
+
+# The schema
+
+
+@app.command()
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be applied and change nothing.")] = False,
+) -> None:
+    """Apply the migrations of the boot manifest that are still to be applied."""
+    if dry_run:
+        _show({"dry_run": True, "pending": pending_migrations(Settings.url)})
+    else:
+        _show(structs.asdict(upgrade_database(Settings.url)))
+
+
+@app.command()
+def rollback(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The migration to undo, such as 281.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Yes, drop its tables and rows, and those of later ones.")] = False,
+) -> None:
+    """Undo a migration and every later one. The rows go with the tables."""
+    if not yes:
+        typer.echo(f"rollback {number} drops tables with all their rows; say --yes to do it", err=True)
+        raise typer.Exit(USAGE)
+    _show({"rolled_back": rollback_database(Settings.url, number)})
+
+
+# Wallets and keys
+
+
+@wallet_commands.command("create")
+def wallet_create(
+    label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    monthly_budget_yen: Annotated[int, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = 0,
+    budget_mode: Annotated[BudgetMode, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = (
+        BudgetMode.alert
+    ),
+    auto_topup_threshold: Annotated[int, typer.Option(metavar="N", help="Top up when the balance is below.")] = 0,
+    auto_topup_amount: Annotated[int, typer.Option(metavar="N", help="By how many yen.")] = 0,
+    time_zone: Annotated[str, typer.Option(metavar="NAME", help="Of the billing cycle, such as Asia/Tokyo.")] = "UTC",
+) -> None:
+    """Create a wallet and show its owner token, this once."""
+    with _open() as wallets:
+        _show(
+            wallets.create(
+                label=label,
+                monthly_budget_yen=monthly_budget_yen,
+                budget_mode=budget_mode.value,
+                auto_topup_threshold=auto_topup_threshold,
+                auto_topup_amount=auto_topup_amount,
+                time_zone=time_zone,
+            )
+        )
+
+
+@wallet_commands.command("show")
+def wallet_show(wallet_id: WalletId) -> None:
+    """Show a wallet: balance, holds, settings, spending of the cycle."""
+    with _open() as wallets:
+        _show(wallets.show(wallet_id))
+
+
+@wallet_commands.command("list")
+def wallet_list(
+    after: Annotated[int, typer.Option(metavar="ID", help="Only wallets with a higher id.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 100,
+) -> None:
+    """List wallets by id."""
+    with _open() as wallets:
+        _show(wallets.wallets(after=after, limit=limit))
+
+
+@wallet_commands.command("disable")
+def wallet_disable(wallet_id: WalletId) -> None:
+    """Stop a wallet from spending. Credit still comes in; open holds can be captured."""
+    _switch(wallet_id, enabled=False)
+
+
+@wallet_commands.command("enable")
+def wallet_enable(wallet_id: WalletId) -> None:
+    """Let a wallet spend again."""
+    _switch(wallet_id, enabled=True)
+
+
+def _switch(wallet_id: int, *, enabled: bool) -> None:
+    with _open() as wallets:
+        wallets.configure(wallet_id, enabled=enabled)
+        _show(wallets.show(wallet_id))
+
+
+@key_commands.command("create")
+def key_create(
+    wallet_id: WalletId,
+    label: Annotated[str | None, typer.Option(help="Which agent it is for.")] = None,
+    monthly_cap_yen: Annotated[int, typer.Option(metavar="N", help="Most it can spend a month; 0 = no cap.")] = 0,
+    expires_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it stops working.")] = None,
+) -> None:
+    """Create an agent key and show its token, this once."""
+    with _open() as wallets:
+        _show(wallets.create_key(wallet_id, label=label, monthly_cap_yen=monthly_cap_yen, expires_at=expires_at))
+
+
+@key_commands.command("list")
+def key_list(wallet_id: WalletId) -> None:
+    """List a wallet's agent keys and what they have spent."""
+    with _open() as wallets:
+        _show(wallets.keys(wallet_id))
+
+
+@key_commands.command("revoke")
+def key_revoke(key_id: Annotated[int, typer.Argument(metavar="KEY_ID", help="The agent key.")]) -> None:
+    """Revoke an agent key for good, effective at once."""
+    with _open() as wallets:
+        _show({"key_id": key_id, "revoked_at": wallets.revoke_key(key_id)})
+
+
+# Money
+
+
+@app.command()
+def topup(
+    wallet_id: WalletId,
+    yen: Yen,
+    key: IdempotencyKey,
+    promo: Annotated[bool, typer.Option("--promo", help="A gift: spent before paid credit.")] = False,
+    expires_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it lapses.")] = None,
+    note: Note = None,
+) -> None:
+    """Credit a wallet by hand."""
+    with _open() as wallets:
+        _show(
+            wallets.topup(wallet_id, yen, idempotency_key=key, promo=promo, expires_at=expires_at, note=note)
+        )
+
+
+@app.command()
+def charge(
+    wallet_id: WalletId, yen: Yen, key: IdempotencyKey, note: Note = None, agent_key: AgentKey = None
+) -> None:
+    """Charge a wallet."""
+    with _open() as wallets:
+        _show(wallets.charge(wallet_id, yen, idempotency_key=key, note=note, key_id=agent_key))
+
+
+@app.command()
+def refund(
+    txn_id: Annotated[int, typer.Argument(metavar="TXN_ID", help="The charge.")],
+    key: IdempotencyKey,
+    yen: Annotated[int | None, typer.Argument(metavar="[YEN]", help="Default: all that is left of it.")] = None,
+    note: Note = None,
+) -> None:
+    """Give a charge back to its wallet, whole or in part."""
+    with _open() as wallets:
+        _show(wallets.refund(txn_id, yen, idempotency_key=key, note=note))
+
+
+@app.command()
+def hold(
+    wallet_id: WalletId,
+    yen: Yen,
+    key: IdempotencyKey,
+    ttl: Annotated[int, typer.Option(metavar="S", help="Seconds until it gives itself back.")] = 900,
+    note: Note = None,
+    agent_key: AgentKey = None,
+) -> None:
+    """Set yen aside for a call whose price is known afterwards."""
+    with _open() as wallets:
+        _show(
+            wallets.hold(wallet_id, yen, idempotency_key=key, ttl_seconds=ttl, note=note, key_id=agent_key)
+        )
+
+
+HoldId = Annotated[int, typer.Argument(metavar="HOLD_ID", help="The hold.")]
+
+
+@app.command()
+def capture(hold_id: HoldId, yen: Yen) -> None:
+    """Spend yen of a hold and give the rest back."""
+    with _open() as wallets:
+        _show(wallets.capture(hold_id, yen))
+
+
+@app.command()
+def release(hold_id: HoldId) -> None:
+    """Give a hold back whole."""
+    with _open() as wallets:
+        _show(wallets.release(hold_id))
+
+
+# Reading
+
+
+@app.command()
+def history(
+    wallet_id: WalletId,
+    limit: Annotated[int, typer.Option(metavar="N", help="At most so many entries, up to 1,000.")] = 50,
+) -> None:
+    """List a wallet's ledger entries, newest first."""
+    with _open() as wallets:
+        _show(wallets.history(wallet_id, limit=limit))
+
+
+@app.command()
+def statement(
+    wallet_id: WalletId,
+    cycle: Cycle,
+    format: Annotated[StatementFormat, typer.Option(help="How to show it.")] = StatementFormat.text,  # noqa: A002
+) -> None:
+    """Show a wallet's statement of one billing cycle."""
+    with _open() as wallets:
+        report = statements.statement(wallets, wallet_id, cycle)
+    if Settings.json or format is StatementFormat.json:
+        typer.echo(statements.to_json(report))
+    elif format is StatementFormat.csv:
+        typer.echo(statements.to_csv(report), nl=False)
+    else:
+        typer.echo(statements.to_text(report))
+
+
+@alert_commands.command("run")
+def alerts_run(
+    cycle: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Default: the current one.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would fire and write nothing.")] = False,
+) -> None:
+    """Fire the spending alerts that are due; the last line is the job's JSON report."""
+    with _open() as wallets:
+        typer.echo(wallets.run_alerts(cycle, dry_run=dry_run).to_json())
+
+
+@app.command()
+def verify() -> None:
+    """Prove the ledger's invariants; exit 1 and name the wallets when one is broken."""
+    with _open() as wallets:
+        violations = wallets.verify()
+    console.verdict(violations, as_json=Settings.json)
+    if violations:
+        raise typer.Exit(REFUSED)
+
+
+# Running it
+
+
+@app.command()
+def worker() -> None:
+    """Run the background jobs alone: expiries, seals, alerts, forgetting old idempotency keys."""
+    log_to_stderr()
+    with _open() as wallets:
+        jobs = Worker(wallets)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: jobs.stop())
+        jobs.run()
+
+
+@app.command("doctor")
+def examine() -> None:
+    """Check configuration, database, ledger, disk and clock; exit 1 when something needs a hand."""
+    findings = doctor.examine(Settings.url)
+    _show(findings)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
+def bench(
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="How long each case runs.")] = 2.0,
+    folder: Annotated[Path | None, typer.Option(help="Where to write; default: a temporary folder.")] = None,
+) -> None:
+    """Measure charges a second on this machine beside one transaction per charge."""
+    console.bench(run_bench(folder, seconds=seconds), as_json=Settings.json)
+
+
+@app.command()
+def demo() -> None:
+    """A month of 20 agents over 5 wallets through the real rail, then a statement, the alerts and a verify."""
+    run_demo(typer.echo)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""How the command line shows things: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, json, structs
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from credit_wallet.bench import BenchReport, bench_table
+from credit_wallet.errors import WalletError
+from credit_wallet.money import format_yen
+from credit_wallet.stores.verify import CHECKS, Violation
+
+
+def show(value: object, *, as_json: bool) -> None:
+    """A struct or mapping as a list of its fields, a sequence of structs as a table."""
+    if as_json:
+        _print_json(value)
+    elif isinstance(value, Sequence):
+        _print_table(value)
+    else:
+        _print_fields(_fields(value))
+
+
+def refusal(error: WalletError, *, as_json: bool) -> None:
+    """A refusal: ``code: message`` on stderr, or a JSON object on stdout."""
+    if as_json:
+        _print_json({"code": error.code, "detail": str(error), **error.details})
+    else:
+        print(f"{error.code}: {error}", file=sys.stderr)
+
+
+def verdict(violations: list[Violation], *, as_json: bool) -> None:
+    """What ``verify`` found."""
+    if as_json:
+        _print_json({"ok": not violations, "checks": CHECKS, "violations": violations})
+    elif violations:
+        for violation in violations:
+            print(f"{violation.check}: {violation.message}", file=sys.stderr)
+    else:
+        print(f"ok: {len(CHECKS)} invariants hold for every wallet")
+
+
+def bench(report: BenchReport, *, as_json: bool) -> None:
+    """The figures of ``credit-wallet bench``."""
+    if as_json:
+        _print_json(report)
+    else:
+        Console().print(bench_table(report))
+
+
+def _fields(value: object) -> Mapping[str, Any]:
+    if isinstance(value, Struct):
+        return structs.asdict(value)
+    if isinstance(value, Mapping):
+        return value
+    raise TypeError(f"cannot show {type(value).__name__}")
+
+
+def _print_fields(fields: Mapping[str, Any]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in fields.items():
+        table.add_row(name, Text(_text(name, value)))
+    # Tokens must survive being copied: no wrapping, whatever the terminal's width.
+    Console(soft_wrap=True, width=max(Console().width, 120)).print(table)
+
+
+def _print_table(rows: Sequence[object]) -> None:
+    if not rows:
+        print("none")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name, value in _fields(rows[0]).items():
+        table.add_column(name, justify="right" if isinstance(value, int) else "left")
+    for row in rows:
+        table.add_row(*(Text(_text(name, value)) for name, value in _fields(row).items()))
+    Console(width=max(Console().width, 160)).print(table)
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and name.endswith("_yen"):
+        return format_yen(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value) or "none"
+    return str(value)
+
+
+def _print_json(value: object) -> None:
+    print(json.encode(value).decode())

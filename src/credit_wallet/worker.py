@@ -1,0 +1,94 @@
+"""The background jobs: what falls due by itself, the hourly alerts, forgetting old keys, sealing the ledger.
+
+Each job is one or more transactions of its own and may run in several processes at once: whoever comes second finds
+nothing left to do. A job that fails is logged and tried again at its next time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from msgspec import Struct
+
+from credit_wallet.errors import WalletError
+from credit_wallet.wallet import CreditWallet
+
+_log = structlog.get_logger("credit_wallet.worker")
+
+
+class Job(Struct, frozen=True):
+    """Something to do every ``every_seconds``; ``run`` returns what is worth logging, or something false."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[CreditWallet], Any]
+
+
+def expire_all_due(wallets: CreditWallet) -> int:
+    """Settle every wallet on which something is due; returns how many."""
+    settled = 0
+    while step := wallets.expire_due():
+        settled += step
+    return settled
+
+
+def seal_all(wallets: CreditWallet) -> int:
+    """Seal every entry that is not sealed yet; returns how many."""
+    sealed = 0
+    while step := wallets.seal():
+        sealed += step
+    return sealed
+
+
+def fire_alerts(wallets: CreditWallet) -> int:
+    """The hourly alert job; returns how many alerts fired."""
+    return len(wallets.run_alerts().alerts_fired)
+
+
+JOBS = (
+    Job("expire", 1.0, expire_all_due),
+    Job("seal", 60.0, seal_all),
+    Job("alerts", 3600.0, fire_alerts),
+    Job("prune_idempotency_keys", 3600.0, CreditWallet.prune_idempotency_keys),
+)
+
+
+class Worker:
+    """Runs jobs, each at its own pace, until it is told to stop."""
+
+    def __init__(self, wallets: CreditWallet, jobs: tuple[Job, ...] = JOBS) -> None:
+        self._wallets = wallets
+        self._next_run = dict.fromkeys(jobs, 0.0)
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Run what is due and wait for what comes next, until ``stop`` is called."""
+        while not self._stopping.is_set():
+            self.run_due(time.monotonic())
+            self._stopping.wait(max(0.0, min(self._next_run.values()) - time.monotonic()))
+
+    def run_due(self, now: float) -> None:
+        """Run every job whose time has come; ``now`` is monotonic seconds."""
+        for job, at in self._next_run.items():
+            if at <= now and not self._stopping.is_set():
+                self._next_run[job] = now + job.every_seconds
+                self._attempt(job)
+
+    def stop(self) -> None:
+        """End ``run`` after the job it is at; may be called from any thread or signal handler."""
+        self._stopping.set()
+
+    def _attempt(self, job: Job) -> None:
+        try:
+            done = job.run(self._wallets)
+        except WalletError as error:
+            _log.warning("job_failed", job=job.name, code=error.code, error=str(error))
+        except Exception:
+            _log.exception("job_failed", job=job.name)
+        else:
+            if done:
+                _log.info("job_done", job=job.name, done=done)

@@ -1,0 +1,304 @@
+"""Random interleavings of every command on several wallets agree with a naive model, and the ledger verifies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import Struct
+
+from clock import Clock
+from credit_wallet import CreditWallet, Outcome, WalletError
+from credit_wallet.cycle import format_instant
+from model import ModelCharge, ModelHold, ModelKey, ModelTopup, ModelWallet, Refused
+
+WALLETS = 3
+KEYS = 2
+START = datetime(2026, 1, 30, 23, 0, tzinfo=UTC)
+
+yen = st.one_of(st.integers(1, 30), st.integers(31, 400))
+wallet_numbers = st.integers(0, WALLETS - 1)
+key_numbers = st.one_of(st.none(), st.integers(0, KEYS - 1))
+positions = st.integers(0, 10**6)
+
+
+class Request(Struct):
+    """A movement that was carried out: how to send it again, and what it answered."""
+
+    send: Callable[[], Outcome]
+    send_changed: Callable[[], Outcome]
+    outcome: Outcome
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """The facade on a real SQLite file, beside the model."""
+
+    @initialize(budgets=st.lists(st.sampled_from([0, 60, 300]), min_size=WALLETS, max_size=WALLETS))
+    def open(self, budgets: list[int]) -> None:
+        self.folder = TemporaryDirectory()
+        self.clock = Clock(START)
+        self.wallets = CreditWallet.open(f"sqlite:///{Path(self.folder.name) / 'ledger.db'}", clock=self.clock)
+        self.model = [ModelWallet() for _ in range(WALLETS)]
+        self.ids = [self.wallets.create(monthly_budget_yen=budget).wallet_id for budget in budgets]
+        self.key_ids = []
+        for model, wallet_id, budget in zip(self.model, self.ids, budgets, strict=True):
+            model.budget = budget
+            keys = [self.wallets.create_key(wallet_id, monthly_cap_yen=cap).key_id for cap in (0, 90)]
+            self.key_ids.append(keys)
+            model.keys = [ModelKey(0), ModelKey(90)]
+        self.sent = 0
+        self.requests: list[Request] = []
+        self.charges: list[tuple[int, int, ModelCharge]] = []
+        self.topups: list[tuple[int, int, ModelTopup]] = []
+        self.holds: list[tuple[int, int, ModelHold]] = []
+
+    def teardown(self) -> None:
+        if not hasattr(self, "wallets"):
+            return
+        violations = self.wallets.verify()
+        self.wallets.close()
+        self.folder.cleanup()
+        assert violations == []
+
+    def _both(
+        self, number: int, expect: Callable[[ModelWallet], object], send: Callable[[str, int], Outcome]
+    ) -> tuple[Outcome, object] | None:
+        """Do the same on both sides: the same refusal, or an outcome that leaves the model's balance.
+
+        ``send`` takes an idempotency key and an amount to add, which makes a different request of it.
+        """
+        self.sent += 1
+        key = f"request-{self.sent}"
+        model = self.model[number]
+        model.settle(self.clock())
+        try:
+            expected = expect(model)
+        except Refused as refused:
+            try:
+                outcome = send(key, 0)
+            except WalletError as error:
+                assert error.code == refused.code, str(error)
+                return None
+            raise AssertionError(f"expected {refused.code}, got {outcome}") from None
+        outcome = send(key, 0)
+        assert outcome.balance_yen == model.balance
+        assert not outcome.replayed
+        self.requests.append(Request(lambda: send(key, 0), lambda: send(key, 1), outcome))
+        return outcome, expected
+
+    @rule(
+        number=wallet_numbers,
+        amount=yen,
+        promo=st.booleans(),
+        days=st.one_of(st.none(), st.integers(1, 60)),
+    )
+    def topup(self, number: int, amount: int, promo: bool, days: int | None) -> None:
+        expires = None if days is None else self.clock() + timedelta(days=days)
+        done = self._both(
+            number,
+            lambda model: model.topup(amount, promo, expires, self.clock()),
+            lambda key, more: self.wallets.topup(
+                self.ids[number],
+                amount + more,
+                idempotency_key=key,
+                promo=promo,
+                expires_at=None if expires is None else format_instant(expires),
+            ),
+        )
+        assert done is not None
+        outcome, lot = done
+        assert outcome.txn_id is not None
+        assert isinstance(lot, ModelTopup)
+        self.topups.append((number, outcome.txn_id, lot))
+
+    @rule(number=wallet_numbers, amount=yen, key_number=key_numbers)
+    def charge(self, number: int, amount: int, key_number: int | None) -> None:
+        key_id = None if key_number is None else self.key_ids[number][key_number]
+        done = self._both(
+            number,
+            lambda model: model.charge(amount, key_number, self.clock()),
+            lambda key, more: self.wallets.charge(self.ids[number], amount + more, idempotency_key=key, key_id=key_id),
+        )
+        if done is not None:
+            self._remember_charge(number, *done)
+
+    @rule(items=st.lists(st.tuples(wallet_numbers, yen), min_size=1, max_size=8))
+    def charge_many(self, items: list[tuple[int, int]]) -> None:
+        named = []
+        for number, amount in items:
+            self.sent += 1
+            self.model[number].settle(self.clock())
+            named.append((self.ids[number], amount, f"request-{self.sent}"))
+        for (number, amount), outcome in zip(items, self.wallets.charge_many(named), strict=True):
+            try:
+                charge = self.model[number].charge(amount, None, self.clock())
+            except Refused as refused:
+                assert isinstance(outcome, WalletError)
+                assert outcome.code == refused.code
+            else:
+                assert isinstance(outcome, Outcome), outcome
+                assert outcome.balance_yen == self.model[number].balance
+                self._remember_charge(number, outcome, charge)
+
+    @rule(number=wallet_numbers, amount=yen, key_number=key_numbers, seconds=st.integers(1, 40 * 24 * 3600))
+    def hold(self, number: int, amount: int, key_number: int | None, seconds: int) -> None:
+        seconds = min(seconds, 31 * 24 * 3600)
+        key_id = None if key_number is None else self.key_ids[number][key_number]
+        done = self._both(
+            number,
+            lambda model: model.hold(amount, key_number, seconds, self.clock()),
+            lambda key, more: self.wallets.hold(
+                self.ids[number], amount + more, idempotency_key=key, ttl_seconds=seconds, key_id=key_id
+            ),
+        )
+        if done is not None:
+            outcome, hold = done
+            assert outcome.hold_id is not None
+            assert isinstance(hold, ModelHold)
+            self.holds.append((number, outcome.hold_id, hold))
+
+    @precondition(lambda self: self.holds)
+    @rule(position=positions, amount=yen)
+    def capture(self, position: int, amount: int) -> None:
+        number, hold_id, hold = self.holds[position % len(self.holds)]
+        done = self._both(
+            number,
+            lambda model: model.capture(hold, amount, self.clock()),
+            lambda key, more: self.wallets.capture(hold_id, amount + more, idempotency_key=key),
+        )
+        if done is not None:
+            self._remember_charge(number, *done)
+
+    @precondition(lambda self: self.holds)
+    @rule(position=positions)
+    def release(self, position: int) -> None:
+        number, hold_id, hold = self.holds[position % len(self.holds)]
+        self._both(
+            number,
+            lambda model: model.release(hold, self.clock()),
+            lambda key, more: (
+                self.wallets.capture(hold_id, more, idempotency_key=key)
+                if more
+                else self.wallets.release(hold_id, idempotency_key=key)
+            ),
+        )
+
+    @precondition(lambda self: self.charges)
+    @rule(position=positions, amount=st.one_of(st.none(), yen))
+    def refund(self, position: int, amount: int | None) -> None:
+        number, txn_id, charge = self.charges[position % len(self.charges)]
+        self._both(
+            number,
+            lambda model: model.refund(charge, amount, self.clock()),
+            lambda key, more: self.wallets.refund(txn_id, (amount or 0) + 1 if more else amount, idempotency_key=key),
+        )
+
+    @precondition(lambda self: self.topups)
+    @rule(position=positions, amount=yen)
+    def reverse(self, position: int, amount: int) -> None:
+        number, txn_id, topup = self.topups[position % len(self.topups)]
+        self._both(
+            number,
+            lambda model: model.reverse(topup, amount),
+            lambda key, more: self.wallets.reverse(txn_id, amount + more, idempotency_key=key),
+        )
+
+    @rule(
+        number=wallet_numbers,
+        enabled=st.booleans(),
+        cap=st.booleans(),
+        budget=st.sampled_from([0, 60, 300]),
+    )
+    def configure(self, number: int, enabled: bool, cap: bool, budget: int) -> None:
+        model = self.model[number]
+        model.settle(self.clock())
+        model.enabled, model.cap, model.budget = enabled, cap, budget
+        outcome = self.wallets.configure(
+            self.ids[number], enabled=enabled, budget_mode="cap" if cap else "alert", monthly_budget_yen=budget
+        )
+        assert outcome.balance_yen == model.balance
+
+    @rule(number=wallet_numbers)
+    def enable(self, number: int) -> None:
+        self.model[number].enabled = True
+        self.wallets.configure(self.ids[number], enabled=True)
+        self.model[number].settle(self.clock())
+
+    @rule(number=wallet_numbers, key_number=st.integers(0, KEYS - 1))
+    def revoke_key(self, number: int, key_number: int) -> None:
+        self.model[number].keys[key_number].revoked = True
+        self.wallets.revoke_key(self.key_ids[number][key_number])
+
+    @rule(seconds=st.one_of(st.integers(1, 3600), st.integers(3600, 20 * 24 * 3600)))
+    def let_time_pass(self, seconds: int) -> None:
+        self.clock.advance(seconds=seconds)
+
+    @rule()
+    def expire(self) -> None:
+        self.wallets.expire_due()
+        for model in self.model:
+            model.settle(self.clock())
+
+    @rule()
+    def upkeep(self) -> None:
+        self.wallets.run_alerts()
+        self.wallets.seal()
+        assert self.wallets.verify() == []
+
+    @precondition(lambda self: self.requests)
+    @rule(position=positions)
+    def retry(self, position: int) -> None:
+        request = self.requests[position % len(self.requests)]
+        again = request.send()
+        assert again.replayed
+        assert (again.txn_id, again.hold_id, again.balance_yen, again.amount_yen) == (
+            request.outcome.txn_id,
+            request.outcome.hold_id,
+            request.outcome.balance_yen,
+            request.outcome.amount_yen,
+        )
+
+    @precondition(lambda self: self.requests)
+    @rule(position=positions)
+    def use_a_key_for_something_else(self, position: int) -> None:
+        try:
+            self.requests[position % len(self.requests)].send_changed()
+        except WalletError as error:
+            assert error.code == "idempotency_conflict"
+        else:
+            raise AssertionError("a key was accepted for two requests")
+
+    @invariant()
+    def both_sides_agree(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        cycle = f"{self.clock():%Y-%m}"
+        for model, wallet_id in zip(self.model, self.ids, strict=True):
+            model.settle(self.clock())
+            view = self.wallets.show(wallet_id)
+            assert (view.balance_yen, view.held_yen, view.debt_yen, view.current_cycle_spent_yen) == (
+                model.balance,
+                model.held,
+                model.debt,
+                model.spent.get(cycle, 0),
+            )
+
+    def _remember_charge(self, number: int, outcome: Outcome, charge: object) -> None:
+        assert outcome.txn_id is not None
+        assert isinstance(charge, ModelCharge)
+        self.charges.append((number, outcome.txn_id, charge))
+
+
+TestLedger = LedgerMachine.TestCase
+TestLedger.settings = settings(
+    max_examples=int(os.environ.get("MODEL_EXAMPLES", "60")),
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
