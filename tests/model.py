@@ -74,6 +74,13 @@ class ModelWallet:
     def held(self) -> int:
         return sum(hold.yen for hold in self.holds if hold.status == "open")
 
+    def open_lots(self) -> list[ModelLot]:
+        """In spending order: gifts first, what lapses sooner first, older first."""
+        lots = [lot for lot in self.lots if lot.yen]
+        return sorted(
+            lots, key=lambda lot: (not lot.promo, lot.expires.isoformat() if lot.expires else "~", lot.number)
+        )
+
     def settle(self, now: datetime) -> None:
         """What has fallen due by ``now`` happens before anything else."""
         for hold in sorted(self.holds, key=lambda hold: hold.expires):
@@ -160,25 +167,26 @@ class ModelWallet:
         self.spent[cycle] = self.spent.get(cycle, 0) + yen
         if key is not None:
             self.keys[key].spent[cycle] = self.keys[key].spent.get(cycle, 0) + yen
+        self._alert(cycle)
+
+    def run_alert_job(self, now: datetime) -> None:
+        """What the hourly job fires: thresholds that a lowered budget has put behind the spending."""
+        if self.enabled:
+            self._alert(f"{now:%Y-%m}")
+
+    def _alert(self, cycle: str) -> None:
         if self.budget:
-            reached = self.spent[cycle] * 100 // self.budget
-            self.alerted.setdefault(cycle, set()).update(
-                threshold
-                for threshold in THRESHOLDS
-                if threshold <= reached and threshold > max(self.alerted.get(cycle, {0}), default=0)
-            )
+            reached = self.spent.get(cycle, 0) * 100 // self.budget
+            fired = self.alerted.setdefault(cycle, set())
+            fired.update(threshold for threshold in THRESHOLDS if threshold <= reached)
 
     def _take(self, yen: int) -> list[tuple[ModelLot, int]]:
         parts = []
-        order = sorted(
-            self.lots, key=lambda lot: (not lot.promo, lot.expires.isoformat() if lot.expires else "~", lot.number)
-        )
-        for lot in order:
+        for lot in self.open_lots():
             part = min(lot.yen, yen)
-            if part:
-                lot.yen -= part
-                yen -= part
-                parts.append((lot, part))
+            lot.yen -= part
+            yen -= part
+            parts.append((lot, part))
         assert yen == 0
         return parts
 

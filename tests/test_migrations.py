@@ -26,7 +26,9 @@ FAMILIES = """
 SELECT type, name FROM sqlite_master
 WHERE name LIKE 'am_credit%' OR name LIKE 'v_credit%' OR name LIKE 'idx_am_credit%' OR name LIKE 'credit_wallet%'
 """
-SEED_ROWS = "SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note FROM am_credit_transaction_log ORDER BY 1"
+SEED_ROWS = """
+SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note FROM am_credit_transaction_log ORDER BY txn_id
+"""
 
 HOSTS_OWN_281 = """
 CREATE TABLE am_credit_wallet (wallet_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -90,9 +92,10 @@ def copied_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def host_database(path: Path, *scripts: str) -> None:
+    """What a host does with its own SQLite, while nobody else has the file open."""
     with closing(sqlite3.connect(path)) as connection:
-        for script in scripts:
-            connection.executescript(script)
+        for statements in scripts:
+            connection.executescript(statements)
 
 
 def script(name: str) -> str:
@@ -100,12 +103,16 @@ def script(name: str) -> str:
 
 
 def dump(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        return list(connection.iterdump())
+    """Schema and rows; through apsw, for two SQLite libraries in one process do not see each other's locks."""
+    with closing(apsw.Connection(str(path))) as connection:
+        schema = connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
+        tables = [name for kind, name, _ in schema if kind == "table"]
+        rows = [(name, row) for name in tables for row in connection.execute(f"SELECT * FROM {name} ORDER BY 1")]
+    return [str(line) for line in (*schema, *rows)]
 
 
 def applied_names(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         return [name for (name,) in connection.execute("SELECT name FROM credit_wallet_migration ORDER BY rowid")]
 
 
@@ -146,6 +153,7 @@ def test_a_second_run_changes_nothing(ledger: Ledger) -> None:
 def test_281_can_be_run_by_hand_after_everything(ledger: Ledger) -> None:
     connection, path = ledger
     migrations.migrate(connection, path)
+    connection.close()
     before = dump(path)
     host_database(path, script("281_credit_wallet.sql"))
     assert dump(path) == before
@@ -157,7 +165,7 @@ def test_a_file_that_changed_after_it_was_applied_is_refused(ledger: Ledger, cop
     before = dump(path)
     with (copied_migrations / "283_credit_wallet_state.sql").open("a", encoding="utf-8") as file:
         file.write("-- one more line\n")
-    with pytest.raises(MigrationError, match="283_credit_wallet_state.sql has changed") as refusal:
+    with pytest.raises(MigrationError, match=r"283_credit_wallet_state\.sql has changed") as refusal:
         migrations.migrate(connection, path)
     assert refusal.value.details == {"migration": "283_credit_wallet_state.sql"}
     assert dump(path) == before
@@ -167,7 +175,7 @@ def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(ledger: Ledger
     connection, path = ledger
     with (copied_migrations / "284_credit_rail.sql").open("a", encoding="utf-8") as file:
         file.write("INSERT INTO no_such_table VALUES (1);\n")
-    with pytest.raises(MigrationError, match="284_credit_rail.sql does not fit this database"):
+    with pytest.raises(MigrationError, match=r"284_credit_rail\.sql does not fit this database"):
         migrations.migrate(connection, path)
     assert applied_names(path) == migrations.manifest()[:-1]
     assert not any("am_credit_outbox" in line for line in dump(path))
@@ -297,7 +305,7 @@ def test_a_ledger_that_is_not_281s_is_refused_and_left_alone(path: Path, columns
         script("281_credit_wallet.sql"),
     )
     ledger_before = [line for line in dump(path) if "am_credit_transaction_log" in line]
-    with pytest.raises(MigrationError, match="282_credit_ledger_chain.sql does not fit this database"):
+    with pytest.raises(MigrationError, match=r"282_credit_ledger_chain\.sql does not fit this database"):
         CreditWallet.open(f"sqlite:///{path}")
     assert [line for line in dump(path) if "am_credit_transaction_log" in line] == ledger_before
     assert applied_names(path) == ["281_credit_wallet.sql"]
@@ -331,6 +339,7 @@ def test_the_ledger_takes_five_types_each_with_its_sign(
 ) -> None:
     connection, path = ledger
     migrations.migrate(connection, path)
+    connection.close()
     with closing(sqlite3.connect(path)) as host:
         host.executescript(f"INSERT INTO am_credit_wallet (owner_token_hash) VALUES ('{'a' * 64}');")
         insert = "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type) VALUES (1, ?, ?)"

@@ -22,7 +22,7 @@ WALLETS = 3
 KEYS = 2
 START = datetime(2026, 1, 30, 23, 0, tzinfo=UTC)
 
-yen = st.one_of(st.integers(1, 30), st.integers(31, 400))
+yen = st.one_of(st.integers(1, 9), st.integers(10, 60), st.integers(61, 400))
 wallet_numbers = st.integers(0, WALLETS - 1)
 key_numbers = st.one_of(st.none(), st.integers(0, KEYS - 1))
 positions = st.integers(0, 10**6)
@@ -57,6 +57,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.charges: list[tuple[int, int, ModelCharge]] = []
         self.topups: list[tuple[int, int, ModelTopup]] = []
         self.holds: list[tuple[int, int, ModelHold]] = []
+        for number in range(WALLETS):
+            self.topup(number, 500, False, None)
+            self.topup(number, 40, True, 3)
 
     def teardown(self) -> None:
         if not hasattr(self, "wallets"):
@@ -211,9 +214,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(
         number=wallet_numbers,
-        enabled=st.booleans(),
+        enabled=st.sampled_from([True, True, True, False]),
         cap=st.booleans(),
-        budget=st.sampled_from([0, 60, 300]),
+        budget=st.sampled_from([0, 60, 300, 1000]),
     )
     def configure(self, number: int, enabled: bool, cap: bool, budget: int) -> None:
         model = self.model[number]
@@ -248,6 +251,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def upkeep(self) -> None:
         self.wallets.run_alerts()
+        for model in self.model:
+            model.run_alert_job(self.clock())
         self.wallets.seal()
         assert self.wallets.verify() == []
 
@@ -288,6 +293,14 @@ class LedgerMachine(RuleBasedStateMachine):
                 model.debt,
                 model.spent.get(cycle, 0),
             )
+            assert [
+                (lot.kind == "promo", lot.expires_at, lot.remaining_yen) for lot in self.wallets.lots(wallet_id)
+            ] == [
+                (lot.promo, None if lot.expires is None else format_instant(lot.expires), lot.yen)
+                for lot in model.open_lots()
+            ]
+            fired = {alert.threshold_pct for alert in self.wallets.alerts(wallet_id, cycle)}
+            assert fired == model.alerted.get(cycle, set())
 
     def _remember_charge(self, number: int, outcome: Outcome, charge: object) -> None:
         assert outcome.txn_id is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from credit_wallet import CreditWallet
-from credit_wallet.errors import DatabaseLocked, WalletError
+from credit_wallet.errors import DatabaseLocked, InsufficientFunds, WalletError
 from credit_wallet.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -88,13 +87,20 @@ def spent_yen(wallets: CreditWallet, wallet_id: int) -> int:
     return wallets.show(wallet_id).current_cycle_spent_yen
 
 
+def play_rounds(wallets: CreditWallet, play: Callable[[], None]) -> None:
+    for _ in range(ROUNDS):
+        play()
+    assert wallets.verify() == []
+
+
 @pytest.mark.parametrize("amount_yen", [1, 3])
 @pytest.mark.parametrize(("limit", "code"), LIMITS)
 def test_threads_spend_exactly_what_there_is(
     wallets: CreditWallet, race: Race, limit: Limit, code: str, amount_yen: int
 ) -> None:
     affordable = LIMIT_YEN // amount_yen
-    for _ in range(ROUNDS):
+
+    def play() -> None:
         wallet_id, key_id = limit(wallets)
         answers = race(
             lambda caller: wallets.charge(wallet_id, amount_yen, idempotency_key=f"caller-{caller}", key_id=key_id)
@@ -102,7 +108,8 @@ def test_threads_spend_exactly_what_there_is(
         assert len(carried_out(answers)) == affordable
         assert answers.count(code) == CALLERS - affordable
         assert spent_yen(wallets, wallet_id) == affordable * amount_yen
-    assert wallets.verify() == []
+
+    play_rounds(wallets, play)
 
 
 @pytest.mark.parametrize(("limit", "code"), LIMITS)
@@ -111,20 +118,21 @@ def test_asyncio_callers_spend_exactly_what_there_is(wallets: CreditWallet, limi
         charges = [wallets.acharge(wallet_id, 1, idempotency_key=f"task-{n}", key_id=key_id) for n in range(CALLERS)]
         return await asyncio.gather(*charges, return_exceptions=True)
 
-    for _ in range(ROUNDS):
+    def play() -> None:
         wallet_id, key_id = limit(wallets)
         answers = asyncio.run(charge_at_once(wallet_id, key_id))
         assert [each.code for each in answers if isinstance(each, WalletError)] == [code] * (CALLERS - LIMIT_YEN)
         assert spent_yen(wallets, wallet_id) == LIMIT_YEN
-    assert wallets.verify() == []
+
+    play_rounds(wallets, play)
 
 
 @pytest.mark.parametrize(("limit", "code"), LIMITS)
 def test_holds_reserve_exactly_what_there_is(wallets: CreditWallet, race: Race, limit: Limit, code: str) -> None:
-    for _ in range(ROUNDS):
+    def play() -> None:
         wallet_id, key_id = limit(wallets)
 
-        def hold_and_capture(caller: int, wallet_id: int = wallet_id, key_id: int | None = key_id) -> Outcome:
+        def hold_and_capture(caller: int) -> Outcome:
             held = wallets.hold(wallet_id, 1, idempotency_key=f"hold-{caller}", key_id=key_id)
             assert held.hold_id is not None
             return wallets.capture(held.hold_id, 1)
@@ -134,7 +142,8 @@ def test_holds_reserve_exactly_what_there_is(wallets: CreditWallet, race: Race, 
         assert answers.count(code) == CALLERS - LIMIT_YEN
         assert spent_yen(wallets, wallet_id) == LIMIT_YEN
         assert wallets.balance(wallet_id).held_yen == 0
-    assert wallets.verify() == []
+
+    play_rounds(wallets, play)
 
 
 @pytest.mark.parametrize(("limit", "code"), LIMITS)
@@ -142,10 +151,11 @@ def test_what_holds_give_back_can_be_spent_and_no_more(
     wallets: CreditWallet, race: Race, limit: Limit, code: str
 ) -> None:
     """Each holds 4 and uses 1 or nothing while others charge; afterwards the limit can be reached, not passed."""
-    for _ in range(ROUNDS):
+
+    def play() -> None:
         wallet_id, key_id = limit(wallets)
 
-        def spend(caller: int, wallet_id: int = wallet_id, key_id: int | None = key_id) -> Outcome:
+        def spend(caller: int) -> Outcome:
             key = f"caller-{caller}"
             if caller % 2:
                 return wallets.charge(wallet_id, 1, idempotency_key=key, key_id=key_id)
@@ -159,78 +169,84 @@ def test_what_holds_give_back_can_be_spent_and_no_more(
             wallets.charge(wallet_id, LIMIT_YEN - spent, idempotency_key="rest", key_id=key_id)
         assert answer(lambda: wallets.charge(wallet_id, 1, idempotency_key="more", key_id=key_id)) == code
         assert spent_yen(wallets, wallet_id) == LIMIT_YEN
-    assert wallets.verify() == []
+
+    play_rounds(wallets, play)
 
 
 def test_an_idempotency_key_sent_by_many_at_once_moves_once(wallets: CreditWallet, race: Race) -> None:
-    wallet_id, _ = last_yen_of_a_wallet(wallets)
-    for key in range(LIMIT_YEN):
-        outcomes = carried_out(race(lambda _: wallets.charge(wallet_id, 1, idempotency_key=f"same-{key}")))
+    def play() -> None:
+        wallet_id, _ = last_yen_of_a_wallet(wallets)
+        outcomes = carried_out(race(lambda _: wallets.charge(wallet_id, 1, idempotency_key="same")))
         assert len(outcomes) == CALLERS
         assert len({outcome.txn_id for outcome in outcomes}) == 1
-        assert {outcome.balance_yen for outcome in outcomes} == {LIMIT_YEN - key - 1}
+        assert {outcome.balance_yen for outcome in outcomes} == {LIMIT_YEN - 1}
         assert [outcome.replayed for outcome in outcomes].count(False) == 1
-    assert wallets.balance(wallet_id) == 0
-    assert wallets.verify() == []
+        assert wallets.balance(wallet_id) == LIMIT_YEN - 1
+
+    play_rounds(wallets, play)
 
 
 def test_an_idempotency_key_sent_by_many_with_different_amounts_moves_once(wallets: CreditWallet, race: Race) -> None:
-    wallet_id, _ = last_yen_of_a_wallet(wallets)
-    answers = race(lambda caller: wallets.charge(wallet_id, 1 + caller % 2, idempotency_key="same"))
-    outcomes = carried_out(answers)
-    assert len({(outcome.txn_id, outcome.amount_yen) for outcome in outcomes}) == 1
-    assert len(outcomes) == answers.count("idempotency_conflict") == CALLERS // 2
-    assert wallets.balance(wallet_id) == LIMIT_YEN - outcomes[0].amount_yen
+    def play() -> None:
+        wallet_id, _ = last_yen_of_a_wallet(wallets)
+        answers = race(lambda caller: wallets.charge(wallet_id, 1 + caller % 2, idempotency_key="same"))
+        outcomes = carried_out(answers)
+        assert len({(outcome.txn_id, outcome.amount_yen) for outcome in outcomes}) == 1
+        assert len(outcomes) == answers.count("idempotency_conflict") == CALLERS // 2
+        assert wallets.balance(wallet_id) == LIMIT_YEN - outcomes[0].amount_yen
+
+    play_rounds(wallets, play)
 
 
 def test_a_charge_is_refunded_once_however_many_ask(wallets: CreditWallet, race: Race) -> None:
-    wallet_id, _ = last_yen_of_a_wallet(wallets)
-    for number in range(ROUNDS):
-        txn_id = wallets.charge(wallet_id, LIMIT_YEN, idempotency_key=f"charge-{number}").txn_id
+    def play() -> None:
+        wallet_id, _ = last_yen_of_a_wallet(wallets)
+        txn_id = wallets.charge(wallet_id, LIMIT_YEN, idempotency_key="charge").txn_id
         assert txn_id is not None
-        answers = race(lambda caller: wallets.refund(txn_id, LIMIT_YEN, idempotency_key=f"refund-{number}-{caller}"))
+        answers = race(lambda caller: wallets.refund(txn_id, LIMIT_YEN, idempotency_key=f"refund-{caller}"))
         assert len(carried_out(answers)) == 1
         assert answers.count("refund_exceeds_charge") == CALLERS - 1
         assert wallets.balance(wallet_id) == LIMIT_YEN
-    assert wallets.verify() == []
+
+    play_rounds(wallets, play)
 
 
 def test_a_hold_is_closed_once_by_a_capture_or_a_release(wallets: CreditWallet, race: Race) -> None:
-    wallet_id, _ = last_yen_of_a_wallet(wallets)
-    for number in range(ROUNDS):
-        hold_id = wallets.hold(wallet_id, 2, idempotency_key=f"hold-{number}").hold_id
+    def play() -> None:
+        wallet_id, _ = last_yen_of_a_wallet(wallets)
+        hold_id = wallets.hold(wallet_id, 2, idempotency_key="hold").hold_id
         assert hold_id is not None
 
-        def close(caller: int, hold_id: int = hold_id) -> Outcome:
-            key = f"close-{hold_id}-{caller}"
+        def close(caller: int) -> Outcome:
             if caller % 2:
-                return wallets.capture(hold_id, 1, idempotency_key=key)
-            return wallets.release(hold_id, idempotency_key=key)
+                return wallets.capture(hold_id, 1, idempotency_key=f"close-{caller}")
+            return wallets.release(hold_id, idempotency_key=f"close-{caller}")
 
         answers = race(close)
         assert len(carried_out(answers)) == 1
         assert answers.count("hold_closed") == CALLERS - 1
-    assert wallets.balance(wallet_id) == LIMIT_YEN - spent_yen(wallets, wallet_id)
-    assert wallets.verify() == []
+        assert wallets.balance(wallet_id) == LIMIT_YEN - spent_yen(wallets, wallet_id)
+
+    play_rounds(wallets, play)
 
 
 def test_batches_and_single_charges_share_the_last_yen(wallets: CreditWallet, race: Race) -> None:
-    for _ in range(ROUNDS):
+    def play() -> None:
         wallet_id, _ = last_yen_of_a_wallet(wallets)
-        refusals: Counter[str] = Counter()
 
-        def spend(caller: int, wallet_id: int = wallet_id, refusals: Counter[str] = refusals) -> Outcome:
+        def spend(caller: int) -> Outcome:
             if caller % 4:
                 return wallets.charge(wallet_id, 1, idempotency_key=f"single-{caller}")
             batch = wallets.charge_many([(wallet_id, 1, f"batch-{caller}-{n}") for n in range(5)])
-            refusals.update(each.code for each in batch if isinstance(each, WalletError))
+            refusals = {each.code for each in batch if isinstance(each, WalletError)}
+            assert refusals <= {"insufficient_funds"}
             return Outcome(wallet_id, len(carried_out(batch)), 0)
 
         answers = race(spend)
         assert sum(outcome.amount_yen for outcome in carried_out(answers)) == LIMIT_YEN
         assert wallets.balance(wallet_id) == 0
-        assert set(refusals) <= {"insufficient_funds"}
-    assert wallets.verify() == []
+
+    play_rounds(wallets, play)
 
 
 # Several processes on one file
@@ -261,8 +277,7 @@ def _charge_patiently(wallets: CreditWallet, wallet_id: int, amount_yen: int, ke
             return wallets.charge(wallet_id, amount_yen, idempotency_key=key).amount_yen
         except DatabaseLocked:
             continue
-        except WalletError as refusal:
-            assert refusal.code == "insufficient_funds"
+        except InsufficientFunds:
             return 0
 
 

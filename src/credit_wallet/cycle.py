@@ -8,11 +8,12 @@ written ``YYYY-MM``; as a range of instants it is half open.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-CYCLE_PATTERN = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+CYCLE_PATTERN = re.compile(r"(?!9999)[1-9][0-9]{3}-(0[1-9]|1[0-2])")
+"""Years 1000 to 9998: those whose months begin and end in every time zone."""
 
 
 def format_instant(moment: datetime) -> str:
@@ -32,7 +33,7 @@ def parse_instant(text: str) -> datetime:
 
 def cycle_at(moment: datetime, time_zone: str = "UTC") -> str:
     """The billing cycle that an aware ``moment`` falls in, for a wallet in ``time_zone`` (an IANA name)."""
-    local = moment.astimezone(UTC if time_zone == "UTC" else ZoneInfo(time_zone))
+    local = moment.astimezone(_zone(time_zone))
     return f"{local.year:04d}-{local.month:02d}"
 
 
@@ -46,10 +47,15 @@ def cycle_bounds(cycle: str, time_zone: str = "UTC") -> tuple[str, str]:
     if not CYCLE_PATTERN.fullmatch(cycle):
         raise ValueError(f"billing cycle {cycle!r} is not YYYY-MM")
     year, month = int(cycle[:4]), int(cycle[5:])
-    zone = ZoneInfo(time_zone)
+    zone = _zone(time_zone)
     start = datetime(year, month, 1, tzinfo=zone)
     end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
     return _bound(start), _bound(end)
+
+
+def _zone(name: str) -> tzinfo:
+    """UTC needs no time zone database, which a plain Python may lack."""
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def _bound(moment: datetime) -> str:

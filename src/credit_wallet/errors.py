@@ -140,6 +140,12 @@ class DatabaseCorrupt(DatabaseError):
     code = "database_corrupt"
 
 
+class DatabaseRefused(DatabaseError):
+    """A rule of the database's own, such as a host's trigger, did not let a row in."""
+
+    code = "database_refused"
+
+
 class MigrationError(WalletError):
     """The schema is not what this release can work with."""
 

@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
 from credit_wallet.commands import Command
-from credit_wallet.errors import DatabaseError, RailBusy, WalletError
+from credit_wallet.errors import DatabaseCorrupt, DatabaseError, DatabaseRefused, RailBusy, WalletError
 from credit_wallet.outcomes import Outcome
 from credit_wallet.stores import Store
 
@@ -201,20 +201,26 @@ class Rail:
     def _execute(self, batch: list[_Ticket]) -> None:
         try:
             outcomes = self._store.execute([command for ticket in batch for command in ticket.commands], self._clock())
-        except DatabaseError as error:
-            for ticket in batch:
-                ticket.error = copy(error)
-        except Exception as error:  # a defect: let it fail the caller that hits it and nobody else
+        except Exception as error:
             if len(batch) == 1:
                 batch[0].error = error
-            else:
-                for ticket in batch:
+                return
+            concerns_all = _concerns_all(error)
+            for ticket in batch:
+                if concerns_all:
+                    ticket.error = copy(error)
+                else:
                     self._execute([ticket])
         else:
             done = 0
             for ticket in batch:
                 ticket.outcomes = outcomes[done : done + len(ticket.commands)]
                 done += len(ticket.commands)
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Whether the database is out of order for everybody; else it fails the caller that hits it and nobody else."""
+    return isinstance(error, DatabaseError) and not isinstance(error, DatabaseCorrupt | DatabaseRefused)
 
 
 def _do(job: _Job) -> None:

@@ -44,6 +44,7 @@ from credit_wallet.outcomes import (
 )
 from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Outcomes, Rail
 from credit_wallet.state import Lot
+from credit_wallet.stores.adoption import adopt_unadopted
 from credit_wallet.stores.pruning import prune
 from credit_wallet.stores.reads import Reader
 from credit_wallet.stores.seals import seal
@@ -408,7 +409,11 @@ class CreditWallet:
     # Upkeep
 
     def verify(self) -> list[Violation]:
-        """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof."""
+        """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
+
+        What plain SQL wrote since the last movement is adopted first.
+        """
+        self._rail.call(lambda store: store.run(adopt_unadopted, self._clock()))
         return verify(self._reader.rows)
 
     def run_alerts(self, cycle: str | None = None, *, dry_run: bool = False) -> AlertReport:

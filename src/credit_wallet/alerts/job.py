@@ -148,14 +148,17 @@ def _connect(path: Path) -> Any:
 
 
 def _connect_with_standard_library(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
-    journal_mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-    if journal_mode == "wal" and sqlite3.sqlite_version_info < WAL_SAFE_SQLITE:
-        connection.close()
+    if sqlite3.sqlite_version_info < WAL_SAFE_SQLITE and _is_in_wal_mode(path):
         raise RuntimeError(
             f"{path} is in WAL mode and this Python's SQLite {sqlite3.sqlite_version} can corrupt it; install apsw"
         )
-    return connection
+    return sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+
+
+def _is_in_wal_mode(path: Path) -> bool:
+    """From the file's header (sqlite.org/fileformat.html, 1.3.3): a connection would already write its log back."""
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\x02\x02"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         report = run_on_file(Path(options.db), datetime.now(UTC), cycle=options.cycle, dry_run=options.dry_run)
     except Exception as error:
-        _log.error("the job failed and fired nothing: %s", error)
+        _log.error("the job failed on %s and fired nothing: %s", options.db, error)
         return 1
     for alert in report.alerts_fired:
         _log.debug("%s: %s", "would fire" if report.dry_run else "fired", alert)

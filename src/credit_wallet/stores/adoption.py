@@ -8,6 +8,7 @@ its balance and its entries; later differences are left for ``verify`` to report
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -45,7 +46,7 @@ ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = spent_y
 _UPDATE_WALLET = """
 UPDATE am_credit_wallet
 SET opening_yen = :opening_yen, open_lots = :open_lots, current_cycle = :cycle, cycle_spent_yen = :cycle_spent_yen,
-    last_txn_id = :last_txn_id,
+    last_txn_id = :last_txn_id, exhausted = exhausted AND NOT (:credited AND balance_yen > 0),
     alerted_pct = (SELECT coalesce(max(threshold_pct), 0) FROM am_credit_spending_alert a
                    WHERE a.wallet_id = am_credit_wallet.wallet_id AND a.billing_cycle = :cycle)
 WHERE wallet_id = :wallet_id
@@ -111,13 +112,13 @@ def _adopt(connection: apsw.Connection, wallet_id: int, now: datetime) -> None:
         return
     balance_yen, held_yen, opening_yen, open_lots, cycle, cycle_spent_yen, last_txn_id, time_zone = row
     entries: list[tuple[Any, ...]] = connection.execute(_NEW_ENTRIES, (wallet_id,)).fetchall()
-    replay = _Replay(wallet_id, opening_yen, json.decode(open_lots, type=list[Lot]), last_txn_id or 0, {}, [])
+    replay = _Replay(wallet_id, 0, json.decode(open_lots, type=list[Lot]), last_txn_id or 0, {}, [])
     if last_txn_id is None:
         opening_yen = balance_yen + held_yen - sum(amount_yen for _, amount_yen, _, _ in entries)
-        replay.ledger_yen = 0
         replay.open_lot(0, opening_yen)
-    elif last_txn_id:
-        replay.ledger_yen = connection.execute(_LEDGER_BALANCE, (last_txn_id,)).get - held_yen
+    else:
+        ledger_balance_yen = connection.execute(_LEDGER_BALANCE, (last_txn_id,)).get if last_txn_id else opening_yen
+        replay.ledger_yen = ledger_balance_yen - held_yen
     _replay_entries(connection, replay, entries, held_yen, time_zone)
     cycle = cycle or cycle_at(now, time_zone)
     cycle_spent_yen += replay.spent_yen.pop(cycle, 0)
@@ -134,6 +135,7 @@ def _adopt(connection: apsw.Connection, wallet_id: int, now: datetime) -> None:
             "cycle": cycle,
             "cycle_spent_yen": cycle_spent_yen,
             "last_txn_id": replay.last_txn_id,
+            "credited": any(amount_yen > 0 for _, amount_yen, _, _ in entries),
         },
     )
 
@@ -155,9 +157,7 @@ def _replay_entries(
 
 def _cycle_of(occurred_at: str, time_zone: str) -> str:
     """The cycle of an entry. In UTC, and when it is not ISO 8601, its first seven characters say it, as in the seed."""
-    if time_zone == "UTC":
-        return occurred_at[:7]
-    try:
-        return cycle_at(parse_instant(occurred_at), time_zone)
-    except ValueError:
-        return occurred_at[:7]
+    if time_zone != "UTC":
+        with suppress(ValueError, OverflowError):
+            return cycle_at(parse_instant(occurred_at), time_zone)
+    return occurred_at[:7].ljust(7)

@@ -136,7 +136,9 @@ class Reader:
 
     def lots(self, wallet_id: int) -> list[Lot]:
         """The wallet's open lots in the order of spending."""
-        return [lot for (text,) in self._rows("lots", wallet_id=wallet_id) for lot in json.decode(text, type=list[Lot])]
+        rows = self._rows("lots", wallet_id=wallet_id)
+        with naming_database_errors(self._path):
+            return [lot for (text,) in rows for lot in json.decode(text, type=list[Lot])]
 
     def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
         """The rows of any other read-only statement; for the reports and for ``verify``."""

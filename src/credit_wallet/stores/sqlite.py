@@ -30,7 +30,7 @@ from credit_wallet.stores.sqlite_load import Loader
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_ROWS_A_STATEMENT = (128, 16, 1)
+_ROWS_A_STATEMENT = (128, 64, 32, 16, 8, 4, 2, 1)
 """Rows that an INSERT carries: measured, 128 rows a statement take 3 µs a row and single rows 8 µs."""
 
 _UPDATE_WALLET = """

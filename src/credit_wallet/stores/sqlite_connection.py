@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
 import apsw
+from msgspec import DecodeError
 
-from credit_wallet.errors import DatabaseCorrupt, DatabaseError, DatabaseFull, DatabaseLocked, DatabaseReadOnly
+from credit_wallet.errors import (
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseFull,
+    DatabaseLocked,
+    DatabaseReadOnly,
+    DatabaseRefused,
+    RailBusy,
+)
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 """Earlier versions can corrupt a database when its write-ahead log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
@@ -48,13 +58,35 @@ def _open(path: Path, flags: int, *pragmas: str) -> apsw.Connection:
     with naming_database_errors(path):
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
         try:
+            if flags & apsw.SQLITE_OPEN_CREATE:
+                _require_writable(connection)
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             for pragma in pragmas:
-                connection.execute(pragma)
+                _execute_patiently(connection, pragma)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _require_writable(connection: apsw.Connection) -> None:
+    """SQLite opens a file without write permission for reading, and would make a log beside it that stays read-only."""
+    if connection.readonly("main"):
+        raise apsw.ReadOnlyError
+
+
+def _execute_patiently(connection: apsw.Connection, pragma: str) -> None:
+    """SQLite does not wait when two connections change a new database's journal mode at once; this does."""
+    give_up_at = monotonic() + BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            connection.execute(pragma)
+        except apsw.BusyError:
+            if monotonic() >= give_up_at:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 @contextmanager
@@ -83,10 +115,14 @@ def naming_database_errors(path: Path) -> Iterator[None]:
         raise DatabaseFull(f"no room is left for {path} or its log; nothing moved, free some and try again") from error
     except apsw.ReadOnlyError as error:
         raise DatabaseReadOnly(f"{path} or its folder cannot be written; nothing moved, give write access") from error
-    except (apsw.CorruptError, apsw.NotADBError) as error:
+    except (apsw.CorruptError, apsw.NotADBError, DecodeError, UnicodeDecodeError) as error:
         raise DatabaseCorrupt(
             f"{path} is damaged or is no database ({error}); stop the wallet and restore a backup"
         ) from error
+    except apsw.ConstraintError as error:
+        raise DatabaseRefused(f"a rule of {path} did not let this in ({error}); nothing moved") from error
+    except apsw.ConnectionClosedError as error:
+        raise RailBusy(f"{path} has been closed; open it and try again") from error
     except apsw.CantOpenError as error:
         raise DatabaseError(f"{path} cannot be opened; check that its folder exists and can be written") from error
     except apsw.IOError as error:

@@ -27,7 +27,7 @@ from credit_wallet.stores.rows import (
 CACHED_WALLETS = 50_000
 """Wallets kept in memory between batches; about 1 KB each."""
 
-_KEYS_A_STATEMENT = (128, 16, 1)
+_KEYS_A_STATEMENT = (128, 64, 32, 16, 8, 4, 2, 1)
 
 _WALLETS = f"SELECT {WALLET_COLUMNS} FROM carray(?) JOIN am_credit_wallet ON wallet_id = value"
 _KEYS = f"SELECT {KEY_COLUMNS} FROM carray(?) JOIN am_credit_key ON key_id = value"

@@ -60,7 +60,7 @@ WITH RECURSIVE chain AS (
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
 FROM chain
-WHERE occurred_at >= :cycle_start AND occurred_at < :cycle_end
+WHERE replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
 ORDER BY txn_id;
 
 -- alerts: the alerts of a wallet, newest first, of one cycle or of all

@@ -111,7 +111,7 @@ FROM am_credit_cycle_spend s JOIN am_credit_wallet w ON w.wallet_id = s.wallet_i
 -- cycle_spend: spending recorded for a cycle is the sum of its charges
 WITH charged AS (
     SELECT wallet_id, -sum(amount_yen) AS spent_yen FROM am_credit_transaction_log
-    WHERE txn_type = 'charge' AND occurred_at >= :cycle_start AND occurred_at < :cycle_end
+    WHERE txn_type = 'charge' AND replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
     GROUP BY wallet_id
 )
 SELECT w.wallet_id, coalesce(c.spent_yen, 0),
@@ -126,7 +126,7 @@ WHERE w.time_zone = :time_zone
 -- key_spend: an agent key's spending recorded for a cycle is the sum of its charges
 WITH charged AS (
     SELECT wallet_id, key_id, -sum(amount_yen) AS spent_yen FROM am_credit_transaction_log
-    WHERE txn_type = 'charge' AND key_id IS NOT NULL AND occurred_at >= :cycle_start AND occurred_at < :cycle_end
+    WHERE txn_type = 'charge' AND key_id IS NOT NULL AND replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
     GROUP BY wallet_id, key_id
 )
 SELECT k.wallet_id, coalesce(c.spent_yen, 0),

@@ -1,0 +1,105 @@
+"""Reading, opening and proving a long ledger, and the memory of a process that charges on it.
+
+python benchmarks/big_ledger.py [--smoke] [--json FILE] [--rows N] [--data DIR]
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from ledgers import entries, ledger
+from reporting import Figure, add_data_option, data_folder, parser, publish, taking
+
+from credit_wallet import CreditWallet
+from credit_wallet.bench import WALLETS, durability, in_batches, percentiles_ms
+from credit_wallet.cycle import cycle_at
+from credit_wallet.rail import MAX_BATCH
+from credit_wallet.wallet import MAX_PAGE
+
+PAGE = 50
+
+
+def main() -> None:
+    options = parser("A long ledger: history, opening, memory, verify.")
+    options.add_argument("--rows", type=int, default=10_000_000, help="entries of the ledger (default 10,000,000)")
+    options.add_argument("--charging", type=Path, metavar="DB", help="only charge on DB and print the memory used")
+    add_data_option(options)
+    given = options.parse_args()
+    if given.charging is not None:
+        print(_memory_mb_of_charging(given.charging, given.seconds or 5.0))
+        return
+    rows, count = (50_000, 500) if given.smoke else (given.rows, WALLETS)
+    with data_folder(given.data) as data:
+        path = ledger(data, wallets=count, charges=rows - count)
+        settings = f"{durability(path)}; {entries(path):,} entries, {path.stat().st_size / 1e9:.2f} GB"
+        figures = _measure(path, count, 100 if given.smoke else 2_000, 0.2 if given.smoke else given.seconds or 5.0)
+    publish("SQLite, a long ledger", settings, figures, given.json)
+
+
+def _measure(path: Path, count: int, reads: int, seconds: float) -> list[Figure]:
+    opening: list[float] = []
+    for _ in range(5):
+        with taking(opening):
+            wallets = CreditWallet.open(f"sqlite:///{path}")
+        wallets.close()
+    memory = _memory_mb_in_a_process(path, seconds)
+    proving: list[float] = []
+    with CreditWallet.open(f"sqlite:///{path}") as wallets:
+        cycle = cycle_at(datetime.now(UTC))
+        history = _latencies_ms(lambda wallet_id: wallets.history(wallet_id, limit=PAGE), count, reads, PAGE)
+        of_cycle = len(wallets.cycle_entries(1, cycle))
+        statement = _latencies_ms(lambda wallet_id: wallets.cycle_entries(wallet_id, cycle), count, reads // 20, 1)
+        with taking(proving):
+            violations = wallets.verify()
+        assert not violations, violations[:3]
+    return [
+        _latency(f"history page of {PAGE}", history, "< 2 ms", "wallets at random"),
+        Figure(
+            "open an existing database", median(opening), "s", "< 1 s", detail=f"slowest of 5: {max(opening):.3f} s"
+        ),
+        Figure(f"memory of a process charging over {count:,} wallets", memory, "MB", "< 200 MB", detail="peak RSS"),
+        _latency(f"entries of a cycle, {of_cycle:,} of them", statement, "", "wallets at random"),
+        Figure("verify the whole ledger", proving[0], "s", detail="all invariants, no violation"),
+    ]
+
+
+def _latencies_ms(read: Callable[[int], Sequence[object]], count: int, reads: int, least: int) -> list[float]:
+    latencies: list[float] = []
+    for _ in range(reads):
+        with taking(latencies):
+            found = read(random.randint(1, count))
+        assert len(found) >= least
+    return [latency * 1_000 for latency in latencies]
+
+
+def _latency(case: str, latencies_ms: list[float], target: str, detail: str) -> Figure:
+    p50_ms, p99_ms = percentiles_ms(latencies_ms)
+    return Figure(case, p50_ms, "ms", target, detail=f"p99 {p99_ms:.2f} ms, {detail}")
+
+
+def _memory_mb_in_a_process(path: Path, seconds: float) -> float:
+    command = [sys.executable, __file__, "--charging", str(path), "--seconds", str(seconds)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _memory_mb_of_charging(path: Path, seconds: float) -> float:
+    """The most memory that this process had resident while it charged wallets at random for ``seconds``, in MB."""
+    with CreditWallet.open(f"sqlite:///{path}") as wallets:
+        wallet_ids: list[int] = []
+        while page := wallets.wallets(after=wallet_ids[-1] if wallet_ids else 0, limit=MAX_PAGE):
+            wallet_ids += [view.wallet_id for view in page]
+        in_batches(wallets, wallet_ids, MAX_BATCH)(seconds)
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1_000
+    raise RuntimeError("the kernel does not tell VmHWM")
+
+
+if __name__ == "__main__":
+    main()

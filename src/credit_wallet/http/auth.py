@@ -1,0 +1,128 @@
+"""Who is calling: an operator, a wallet's owner, or an agent through a key of the wallet.
+
+What a token opens is remembered for a second, by the token's hash. That never lets a revoked key spend: whether a key
+is good is decided again in the transaction that would move the money.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import sha256
+from time import monotonic
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from credit_wallet.errors import Unauthorized
+from credit_wallet.http.problems import Forbidden, TooManyFailures
+from credit_wallet.outcomes import Access
+from credit_wallet.wallet import CreditWallet
+
+REMEMBERED_SECONDS = 1.0
+REMEMBERED_TOKENS = 10_000
+
+FAILURES_ALLOWED = 20
+"""Bad tokens that one address may send within ``FAILURES_SECONDS``."""
+
+FAILURES_SECONDS = 60.0
+WATCHED_ADDRESSES = 10_000
+
+
+class Operator(Struct, frozen=True):
+    """The holder of the operator key: every wallet, and no wallet of its own."""
+
+
+Principal: TypeAlias = Access | Operator
+
+
+class FailureLimit:
+    """Counts bad tokens by address, in windows that start with the first one."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def count(self, address: str) -> None:
+        """Take note of a bad token. Raises ``TooManyFailures`` when it is one too many."""
+        now = self._clock()
+        since, failures = self._failures.pop(address, (now, 0))
+        if now - since >= FAILURES_SECONDS:
+            since, failures = now, 0
+        self._failures[address] = (since, failures + 1)
+        if len(self._failures) > WATCHED_ADDRESSES:
+            self._failures.popitem(last=False)
+        if failures >= FAILURES_ALLOWED:
+            raise TooManyFailures(
+                f"too many bad tokens came from this address; wait {FAILURES_SECONDS:.0f} seconds and check the token"
+            )
+
+
+class Authenticator:
+    """Turns a request's credentials into a principal."""
+
+    def __init__(self, wallets: CreditWallet, operator_key: str) -> None:
+        self._wallets = wallets
+        self._operator_digest = sha256(operator_key.encode()).digest()
+        self._remembered: OrderedDict[bytes, tuple[float, Access]] = OrderedDict()
+        self._limit = FailureLimit()
+
+    def principal(self, authorization: str | None, api_key: str | None, address: str) -> Principal:
+        """Whoever ``Authorization: Bearer`` or ``X-API-Key`` names. Raises ``Unauthorized``, ``TooManyFailures``.
+
+        ``address`` is the caller's, for counting failures.
+        """
+        try:
+            return self._principal(_token(authorization, api_key))
+        except Unauthorized:
+            self._limit.count(address)
+            raise
+
+    def _principal(self, token: str) -> Principal:
+        digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
+        if secrets.compare_digest(digest, self._operator_digest):
+            return Operator()
+        now = monotonic()
+        remembered = self._remembered.get(digest)
+        if remembered is not None and remembered[0] > now:
+            return remembered[1]
+        access = self._wallets.authenticate(token)
+        self._remembered[digest] = (now + REMEMBERED_SECONDS, access)
+        if len(self._remembered) > REMEMBERED_TOKENS:
+            self._remembered.popitem(last=False)
+        return access
+
+    def forget(self) -> None:
+        """Look every token up afresh; called when a key has been revoked."""
+        self._remembered.clear()
+
+
+def require_owner(principal: Principal) -> int:
+    """The wallet of its owner. Raises ``Forbidden`` for an agent key or the operator."""
+    if isinstance(principal, Access) and principal.key_id is None:
+        return principal.wallet_id
+    raise Forbidden("only the wallet's owner token may do this")
+
+
+def require_wallet(principal: Principal) -> int:
+    """The wallet that an owner token or an agent key opens. Raises ``Forbidden`` for the operator."""
+    if isinstance(principal, Access):
+        return principal.wallet_id
+    raise Forbidden("the operator key has no wallet of its own; use an owner token, or the calls under /operator")
+
+
+def require_operator(principal: Principal) -> None:
+    """Raises ``Forbidden`` for anybody but the operator."""
+    if not isinstance(principal, Operator):
+        raise Forbidden("only the operator key may do this")
+
+
+def _token(authorization: str | None, api_key: str | None) -> str:
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer" and token:
+            return token.strip()
+    elif api_key:
+        return api_key
+    raise Unauthorized("send the wallet's token as 'Authorization: Bearer <token>' or 'X-API-Key: <token>'")

@@ -1,0 +1,201 @@
+"""What goes over the wire. Unknown fields are refused, so that a typing error is never taken for a default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
+
+from credit_wallet.commands import MAX_HOLD_SECONDS, MAX_IDEMPOTENCY_KEY_LENGTH, MAX_NOTE_LENGTH
+from credit_wallet.money import MAX_AMOUNT_YEN
+from credit_wallet.outcomes import Alert, BudgetMode, Outcome, Transaction, WalletView
+
+MAX_BATCH_CHARGES = 1_000
+
+Yen = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_YEN, description="Whole yen.", examples=[3])]
+YenOrZero = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_YEN, description="Whole yen; 0 switches it off.")]
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Note = Annotated[str, Meta(max_length=MAX_NOTE_LENGTH, description="Kept with the ledger entry.")]
+
+
+class Body(Struct, frozen=True, forbid_unknown_fields=True):
+    """A request body."""
+
+
+class ChargeBody(Body, frozen=True):
+    """``wallet_id`` is for operators; an owner's is known from the token."""
+
+    amount_yen: Yen
+    note: Note | None = None
+    wallet_id: Id | None = None
+
+
+class HoldBody(Body, frozen=True):
+    """Yen to set aside for ``ttl_seconds``."""
+
+    amount_yen: Yen
+    ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] = 900
+    note: Note | None = None
+    wallet_id: Id | None = None
+
+
+class CaptureBody(Body, frozen=True):
+    """Yen to spend of a hold; the rest goes back."""
+
+    hold_id: Id
+    amount_yen: Yen
+
+
+class ReleaseBody(Body, frozen=True):
+    """A hold to give back whole."""
+
+    hold_id: Id
+
+
+class RefundBody(Body, frozen=True):
+    """A charge to give back; without ``amount_yen`` all that is left of it."""
+
+    txn_id: Id
+    amount_yen: Yen | None = None
+    note: Note | None = None
+
+
+class OperatorTopupBody(Body, frozen=True):
+    """Credit by hand, paid for or promotional."""
+
+    wallet_id: Id
+    amount_yen: Yen
+    promo: bool = False
+    expires_at: Annotated[str, Meta(description="ISO 8601 time when it lapses.")] | None = None
+    note: Note | None = None
+
+
+class BatchItem(Body, frozen=True):
+    """One charge of a batch."""
+
+    wallet_id: Id
+    amount_yen: Yen
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)]
+    note: Note | None = None
+
+
+class BatchBody(Body, frozen=True):
+    """Up to 1,000 charges that become durable together; each succeeds or is refused by itself."""
+
+    charges: Annotated[list[BatchItem], Meta(min_length=1, max_length=MAX_BATCH_CHARGES)]
+
+
+class SettingsBody(Body, frozen=True):
+    """Settings to change; what is left out stays."""
+
+    label: Note | UnsetType = UNSET
+    monthly_budget_yen: YenOrZero | UnsetType = UNSET
+    budget_mode: BudgetMode | UnsetType = UNSET
+    auto_topup_threshold: YenOrZero | UnsetType = UNSET
+    auto_topup_amount: YenOrZero | UnsetType = UNSET
+
+
+class CreateWalletBody(Body, frozen=True):
+    """A new wallet's settings."""
+
+    label: Note | None = None
+    monthly_budget_yen: YenOrZero = 0
+    budget_mode: BudgetMode = "alert"
+    auto_topup_threshold: YenOrZero = 0
+    auto_topup_amount: YenOrZero = 0
+    time_zone: Annotated[str, Meta(description="IANA name; the billing cycle is a month there.")] = "UTC"
+
+
+class EnabledBody(Body, frozen=True):
+    """Whether a wallet may spend."""
+
+    enabled: bool
+
+
+class CreateKeyBody(Body, frozen=True):
+    """A token of its own for an agent."""
+
+    label: Note | None = None
+    monthly_cap_yen: YenOrZero = 0
+    expires_at: Annotated[str, Meta(description="ISO 8601 time when it stops working.")] | None = None
+
+
+class RotateKeyBody(Body, frozen=True):
+    """For how long the old token goes on working beside the new one."""
+
+    overlap_seconds: Annotated[int, Meta(ge=0, le=31 * 24 * 3600)] = 3600
+
+
+class MovementReply(Struct, frozen=True):
+    """A movement that was carried out, durable by now. ``replayed`` marks the answer to a key used before."""
+
+    txn_id: int | None
+    wallet_id: int
+    amount_yen: int
+    balance_yen: int
+    replayed: bool
+    alerts: tuple[Alert, ...]
+    hold_id: int | None = None
+    expires_at: str | None = None
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> MovementReply:
+        """The reply that an outcome is answered with."""
+        return cls(
+            outcome.txn_id,
+            outcome.wallet_id,
+            outcome.amount_yen,
+            outcome.balance_yen,
+            outcome.replayed,
+            outcome.alerts,
+            outcome.hold_id,
+            outcome.expires_at,
+        )
+
+
+class BatchReply(Struct, frozen=True):
+    """One item per charge, in order: a movement, or a problem document."""
+
+    outcomes: list[dict[str, Any]]
+
+
+class WalletReply(Struct, frozen=True):
+    """A wallet with its latest transactions."""
+
+    wallet_id: int
+    label: str | None
+    balance_yen: int
+    held_yen: int
+    debt_yen: int
+    auto_topup_threshold: int
+    auto_topup_amount: int
+    monthly_budget_yen: int
+    budget_mode: BudgetMode
+    time_zone: str
+    current_cycle: str
+    current_cycle_spent_yen: int
+    enabled: bool
+    created_at: str
+    recent_transactions: list[Transaction]
+
+    @classmethod
+    def of(cls, view: WalletView, recent: list[Transaction]) -> WalletReply:
+        """The reply that a wallet is shown with."""
+        return cls(**structs.asdict(view), recent_transactions=recent)
+
+
+class TransactionPage(Struct, frozen=True):
+    """Ledger entries, newest first; ``next_cursor`` leads to the page after, None on the last one."""
+
+    transactions: list[Transaction]
+    next_cursor: str | None
+
+
+class Problem(Struct, frozen=True):
+    """RFC 9457. ``code`` is stable; further members (``field``, ``balance_yen``, ``missing_yen``, …) go with it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str

@@ -1,0 +1,139 @@
+"""Errors as RFC 9457 problem documents, each with the library's stable ``code``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from msgspec import json
+
+from credit_wallet.errors import DatabaseError, WalletError
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:agent-credit-wallet:"
+
+STATUS_OF_CODE = {
+    "invalid_json": 400,
+    "unauthorized": 401,
+    "insufficient_funds": 402,
+    "budget_exhausted": 402,
+    "key_cap_exhausted": 402,
+    "forbidden": 403,
+    "wallet_disabled": 403,
+    "not_found": 404,
+    "wallet_not_found": 404,
+    "key_not_found": 404,
+    "entry_not_found": 404,
+    "hold_not_found": 404,
+    "method_not_allowed": 405,
+    "idempotency_conflict": 409,
+    "hold_closed": 409,
+    "refund_exceeds_charge": 409,
+    "body_too_large": 413,
+    "unsupported_media_type": 415,
+    "invalid_amount": 422,
+    "invalid_request": 422,
+    "idempotency_key_required": 428,
+    "too_many_failures": 429,
+    "rail_busy": 503,
+}
+"""HTTP status of every code; a database error is 503, anything else a defect and 500."""
+
+RETRY_AFTER_SECONDS = 1
+
+_PAYMENT_REQUIRED = 402
+
+
+class HttpError(WalletError):
+    """A refusal that only a caller over HTTP can get."""
+
+
+class InvalidJson(HttpError):
+    """The body is not JSON."""
+
+    code: ClassVar[str] = "invalid_json"
+
+
+class Forbidden(HttpError):
+    """The token is good, and not for this."""
+
+    code: ClassVar[str] = "forbidden"
+
+
+class NotFound(HttpError):
+    """There is no such address."""
+
+    code: ClassVar[str] = "not_found"
+
+
+class MethodNotAllowed(HttpError):
+    """The address exists and does not take this method."""
+
+    code: ClassVar[str] = "method_not_allowed"
+
+
+class BodyTooLarge(HttpError):
+    """The body is longer than the address takes."""
+
+    code: ClassVar[str] = "body_too_large"
+
+
+class UnsupportedMediaType(HttpError):
+    """The body is not declared as JSON."""
+
+    code: ClassVar[str] = "unsupported_media_type"
+
+
+class IdempotencyKeyRequired(HttpError):
+    """A call that moves money came without an ``Idempotency-Key``."""
+
+    code: ClassVar[str] = "idempotency_key_required"
+
+
+class TooManyFailures(HttpError):
+    """Too many bad tokens came from this address lately."""
+
+    code: ClassVar[str] = "too_many_failures"
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status that ``error`` is answered with."""
+    if isinstance(error, DatabaseError):
+        return 503
+    return STATUS_OF_CODE.get(error.code, 500) if isinstance(error, WalletError) else 500
+
+
+def problem_of(error: Exception, topup_url: str) -> tuple[int, dict[str, Any]]:
+    """Status and problem document of ``error``; one that is no refusal is told nothing of."""
+    status = status_of(error)
+    if not isinstance(error, WalletError):
+        detail = "the service failed; nothing is known to have moved, send it again with the same idempotency key"
+        return status, _document("internal_error", status, detail)
+    document = _document(error.code, status, str(error)) | error.details
+    if status == _PAYMENT_REQUIRED:
+        document |= {"reason": "wallet_exhausted", "topup_url": topup_url}
+    return status, document
+
+
+def headers_of(error: Exception) -> dict[str, str]:
+    """The headers that go with the problem document."""
+    status = status_of(error)
+    if status == 401:  # noqa: PLR2004
+        return {"WWW-Authenticate": "Bearer"}
+    if status in (429, 503):
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return {}
+
+
+def encode(document: dict[str, Any]) -> bytes:
+    """A problem document as the bytes of a body."""
+    return json.encode(document)
+
+
+def _document(code: str, status: int, detail: str) -> dict[str, Any]:
+    return {
+        "type": TYPE_PREFIX + code,
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
