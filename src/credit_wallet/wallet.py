@@ -115,7 +115,11 @@ class CreditWallet:
         path = sqlite_path(url)
         path.parent.mkdir(parents=True, exist_ok=True)
         rail = Rail(lambda: SqliteStore(path, clock()), clock, max_batch=max_batch, max_waiting=max_waiting)
-        return cls(rail, Reader(path), clock)
+        try:
+            return cls(rail, Reader(path), clock)
+        except BaseException:
+            rail.close()
+            raise
 
     def close(self) -> None:
         """Finish what is waiting and let go of the database."""
@@ -316,8 +320,10 @@ class CreditWallet:
     configure, aconfigure = _carried_out(_configure), _awaited(_configure)
     expire, aexpire = _carried_out(_expire), _awaited(_expire)
 
-    def charge_many(self, charges: Iterable[tuple[int, int, str]]) -> Outcomes:
+    def charge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> Outcomes:
         """Charge ``(wallet_id, amount_yen, idempotency_key)`` each; one outcome or ``WalletError`` per item, in order.
+
+        An item may also be a ``Charge``, which has room for a note and an agent key.
 
         Up to ``max_batch`` charges are one durable batch; more are several, one after the other.
         """
@@ -326,7 +332,7 @@ class CreditWallet:
             outcomes.settle(self._rail.submit(commands[start : start + self._rail.max_batch]))
         return outcomes.in_order()
 
-    async def acharge_many(self, charges: Iterable[tuple[int, int, str]]) -> Outcomes:
+    async def acharge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> Outcomes:
         """The asyncio twin of ``charge_many``."""
         commands, outcomes = _sorted_out(charges)
         for start in range(0, len(commands), self._rail.max_batch):
@@ -463,10 +469,10 @@ class _Collected:
         return [next(arrived) if outcome is None else outcome for outcome in self._outcomes]
 
 
-def _sorted_out(charges: Iterable[tuple[int, int, str]]) -> tuple[list[Charge], _Collected]:
+def _sorted_out(charges: Iterable[tuple[int, int, str] | Charge]) -> tuple[list[Charge], _Collected]:
     commands, outcomes = [], _Collected()
-    for wallet_id, amount_yen, key in charges:
-        command = Charge(wallet_id, key, amount_yen)
+    for item in charges:
+        command = item if isinstance(item, Charge) else Charge(item[0], item[2], item[1])
         problem = malformed(command)
         if problem is None:
             commands.append(command)

@@ -7,32 +7,31 @@ else, another method on these addresses included, goes on to the application beh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 import structlog
-from msgspec import json
+from msgspec import DecodeError, json
 
 from credit_wallet.errors import WalletError
 from credit_wallet.http import movements
-from credit_wallet.http.auth import Authenticator
+from credit_wallet.http.auth import Authenticator, Principal
 from credit_wallet.http.bodies import CaptureBody, ChargeBody, HoldBody, MovementReply, ReleaseBody
-from credit_wallet.http.problems import (
-    CONTENT_TYPE,
-    BodyTooLarge,
-    InvalidJson,
-    encode,
-    headers_of,
-    problem_of,
-    request_refused,
+from credit_wallet.http.problems import BodyTooLarge, InvalidJson
+from credit_wallet.http.replies import (
+    AsgiApp,
+    RawHeaders,
+    Receive,
+    Scope,
+    Send,
+    address_of,
+    outcome_headers,
+    refusal,
+    request_id_header,
+    text_of,
 )
-from credit_wallet.outcomes import Access, Outcome
+from credit_wallet.outcomes import Outcome
 from credit_wallet.wallet import CreditWallet
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES = 16_384
 BODY_SECONDS = 10.0
@@ -54,25 +53,6 @@ CALLS = {
 }
 
 
-class _Headers:
-    """The request headers that a movement looks at; of one sent twice the last counts."""
-
-    __slots__ = ("api_key", "authorization", "idempotency_key", "request_id")
-
-    def __init__(self, scope: Scope) -> None:
-        self.authorization = self.api_key = self.idempotency_key = self.request_id = None
-        for name, value in scope["headers"]:
-            match name:
-                case b"authorization":
-                    self.authorization = value.decode("latin-1")
-                case b"idempotency-key":
-                    self.idempotency_key = value.decode("latin-1")
-                case b"x-api-key":
-                    self.api_key = value.decode("latin-1")
-                case b"x-request-id":
-                    self.request_id = value
-
-
 class FastLane:
     """An ASGI application that takes ``CALLS`` and leaves the rest to ``behind``."""
 
@@ -81,11 +61,57 @@ class FastLane:
         self._wallets = wallets
         self._authenticator = authenticator
         self._topup_url = topup_url
-        self._encoder = json.Encoder()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = CALLS.get(scope.get("path", "")) if scope["type"] == "http" and scope["method"] == "POST" else None
+        call = CALLS.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if call is None:
             await self._behind(scope, receive, send)
-        else:
-            await self._answer(call, scope, receive, send)
+            return
+        status, headers, body = await self._answer(call, scope, receive)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, call: _Call, scope: Scope, receive: Receive) -> tuple[int, RawHeaders, bytes]:
+        headers = dict(scope["headers"])
+        caller: Principal | None = None
+        try:
+            caller = self._authenticator.principal(
+                text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope)
+            )
+            body = call.decoder.decode(await _read(receive))
+            outcome = await call.carry_out(self._wallets, caller, body, text_of(headers.get(b"idempotency-key")))
+        except (WalletError, DecodeError, RecursionError) as error:
+            return self._refuse(error, caller, headers)
+        except Exception as error:
+            _log.exception("call_failed", path=scope["path"])
+            return self._refuse(error, caller, headers)
+        content = json.encode(MovementReply.of(outcome))
+        reply_headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(content)),
+            request_id_header(headers.get(b"x-request-id")),
+            *outcome_headers(outcome),
+        ]
+        return 200, reply_headers, content
+
+    def _refuse(
+        self, error: Exception, caller: Principal | None, headers: dict[bytes, bytes]
+    ) -> tuple[int, RawHeaders, bytes]:
+        status, fields, content = refusal(error, caller, self._wallets, self._topup_url)
+        return status, [*fields, request_id_header(headers.get(b"x-request-id"))], content
+
+
+async def _read(receive: Receive) -> bytes:
+    """The body, up to ``MAX_BODY_BYTES`` and within ``BODY_SECONDS``."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                body += message.get("body", b"")
+                if len(body) > MAX_BODY_BYTES:
+                    raise BodyTooLarge(f"the body may have {MAX_BODY_BYTES} bytes at most")
+                if not message.get("more_body"):
+                    return body
+    except TimeoutError:
+        raise InvalidJson(f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None

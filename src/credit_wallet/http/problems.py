@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
-from msgspec import json
+from msgspec import DecodeError, ValidationError, json
 
-from credit_wallet.errors import DatabaseError, WalletError
+from credit_wallet.errors import DatabaseError, InvalidAmount, InvalidRequest, WalletError
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:agent-credit-wallet:"
@@ -29,7 +30,6 @@ STATUS_OF_CODE = {
     "hold_closed": 409,
     "refund_exceeds_charge": 409,
     "body_too_large": 413,
-    "unsupported_media_type": 415,
     "invalid_amount": 422,
     "invalid_request": 422,
     "idempotency_key_required": 428,
@@ -40,7 +40,9 @@ STATUS_OF_CODE = {
 
 RETRY_AFTER_SECONDS = 1
 
+_UNAUTHORIZED = 401
 _PAYMENT_REQUIRED = 402
+_FIELD = re.compile(r"`([^`]+)`")
 
 
 class HttpError(WalletError):
@@ -77,12 +79,6 @@ class BodyTooLarge(HttpError):
     code: ClassVar[str] = "body_too_large"
 
 
-class UnsupportedMediaType(HttpError):
-    """The body is not declared as JSON."""
-
-    code: ClassVar[str] = "unsupported_media_type"
-
-
 class IdempotencyKeyRequired(HttpError):
     """A call that moves money came without an ``Idempotency-Key``."""
 
@@ -93,6 +89,16 @@ class TooManyFailures(HttpError):
     """Too many bad tokens came from this address lately."""
 
     code: ClassVar[str] = "too_many_failures"
+
+
+def body_refused(error: DecodeError | RecursionError) -> WalletError:
+    """The refusal of a body that could not be decoded, naming the field where there is one."""
+    if not isinstance(error, ValidationError):
+        return InvalidJson(f"the body is not JSON: {error}")
+    path = _FIELD.findall(str(error))
+    field = path[-1].removeprefix("$").removeprefix(".") if path else ""
+    kind = InvalidAmount if field.endswith("amount_yen") else InvalidRequest
+    return kind(str(error).replace("$.", ""), field=field)
 
 
 def status_of(error: Exception) -> int:
@@ -117,7 +123,7 @@ def problem_of(error: Exception, topup_url: str) -> tuple[int, dict[str, Any]]:
 def headers_of(error: Exception) -> dict[str, str]:
     """The headers that go with the problem document."""
     status = status_of(error)
-    if status == 401:  # noqa: PLR2004
+    if status == _UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
     if status in (429, 503):
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}

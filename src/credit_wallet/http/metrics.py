@@ -1,0 +1,90 @@
+"""What the service counts, in Prometheus' text format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from time import monotonic
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import Counter as PrometheusCounter
+
+from credit_wallet.commands import Command
+from credit_wallet.errors import WalletError
+from credit_wallet.rail import Outcomes
+from credit_wallet.wallet import CreditWallet
+
+TOTALS_SECONDS = 10.0
+"""How long the sums over all wallets are good for: they read every wallet's row."""
+
+_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
+
+
+class Metrics:
+    """Observes the rail's batches, and the wallets when it is asked for the figures."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._batch_size = Histogram(
+            "credit_wallet_rail_batch_commands",
+            "Commands that one durable batch carried.",
+            buckets=_BATCH_BUCKETS,
+            registry=self.registry,
+        )
+        self._commit_seconds = Histogram(
+            "credit_wallet_rail_commit_seconds",
+            "Seconds from taking a batch to its durable commit.",
+            buckets=_SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self._outcomes = PrometheusCounter(
+            "credit_wallet_outcomes",
+            "Commands by kind and what came of them: ok, replayed, or the code of the refusal.",
+            ("command", "outcome"),
+            registry=self.registry,
+        )
+        self._alerts = PrometheusCounter(
+            "credit_wallet_alerts", "Spending alerts that movements fired.", ("threshold_pct",), registry=self.registry
+        )
+        self._topups = PrometheusCounter(
+            "credit_wallet_topups_yen", "Yen that top-ups brought in.", registry=self.registry
+        )
+        self._waiting = self._gauge("rail_waiting_commands", "Commands queued or being carried out.")
+        self._wallets = self._gauge("wallets", "Wallets in the ledger.")
+        self._balance = self._gauge("balance_outstanding_yen", "Sum of all balances.")
+        self._held = self._gauge("held_yen", "Sum of all open holds.")
+        self._debt = self._gauge("debt_yen", "Sum of all debts.")
+        self._totals_until = 0.0
+
+    def batch(self, commands: Sequence[Command], outcomes: Outcomes, seconds: float) -> None:
+        """Take note of a batch; called by the rail's thread."""
+        self._batch_size.observe(len(commands))
+        self._commit_seconds.observe(seconds)
+        counts: Counter[tuple[type[Command], str]] = Counter()
+        for command, outcome in zip(commands, outcomes, strict=True):
+            if isinstance(outcome, WalletError):
+                counts[type(command), outcome.code] += 1
+                continue
+            counts[type(command), "replayed" if outcome.replayed else "ok"] += 1
+            for alert in () if outcome.replayed else outcome.alerts:
+                self._alerts.labels(alert.threshold_pct).inc()
+            if type(command).__name__ == "Topup" and not outcome.replayed:
+                self._topups.inc(outcome.amount_yen)
+        for (kind, result), number in counts.items():
+            self._outcomes.labels(kind.__name__.lower(), result).inc(number)
+
+    def text(self, wallets: CreditWallet) -> bytes:
+        """The figures as they are now."""
+        self._waiting.set(wallets.waiting())
+        if monotonic() >= self._totals_until:
+            totals = wallets.totals()
+            self._wallets.set(totals.wallets)
+            self._balance.set(totals.balance_yen)
+            self._held.set(totals.held_yen)
+            self._debt.set(totals.debt_yen)
+            self._totals_until = monotonic() + TOTALS_SECONDS
+        return generate_latest(self.registry)
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        return Gauge(f"credit_wallet_{name}", what, registry=self.registry)

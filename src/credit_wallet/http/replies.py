@@ -1,0 +1,93 @@
+"""What answers have in common: headers about the wallet, request ids, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from itertools import count
+from secrets import token_hex
+from typing import Any, TypeAlias
+
+from msgspec import DecodeError
+
+from credit_wallet.decide import WARN_PCTS
+from credit_wallet.errors import WalletError
+from credit_wallet.http.auth import Principal
+from credit_wallet.http.problems import CONTENT_TYPE, body_refused, encode, headers_of, problem_of
+from credit_wallet.outcomes import Access, Outcome, WalletView
+from credit_wallet.wallet import CreditWallet
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+
+MAX_REQUEST_ID_BYTES = 128
+
+_request_ids = (f"{token_hex(6)}-{number:x}".encode() for number in count(1))
+
+
+def outcome_headers(outcome: Outcome) -> RawHeaders:
+    """Balance, warning and replay mark of a movement."""
+    headers = [(b"x-wallet-balance", b"%d" % outcome.balance_yen)]
+    if outcome.warn_pct:
+        headers.append((b"x-wallet-warn", b"%d" % outcome.warn_pct))
+    if outcome.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    return headers
+
+
+def wallet_headers(view: WalletView) -> RawHeaders:
+    """Balance and warning of a wallet as it stands."""
+    headers = [(b"x-wallet-balance", b"%d" % view.balance_yen)]
+    if view.monthly_budget_yen:
+        spent_pct = view.current_cycle_spent_yen * 100 // view.monthly_budget_yen
+        warn_pct = max((pct for pct in WARN_PCTS if spent_pct >= pct), default=0)
+        if warn_pct:
+            headers.append((b"x-wallet-warn", b"%d" % warn_pct))
+    return headers
+
+
+def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:
+    """The caller's own request id when it is short and printable, else a new one."""
+    if given is not None and 0 < len(given) <= MAX_REQUEST_ID_BYTES and given.isascii() and given.decode().isprintable():
+        return (b"x-request-id", given)
+    return (b"x-request-id", next(_request_ids))
+
+
+def refusal(
+    error: Exception, caller: Principal | None, wallets: CreditWallet, topup_url: str
+) -> tuple[int, RawHeaders, bytes]:
+    """Status, headers and problem document that ``error`` is answered with."""
+    if isinstance(error, DecodeError | RecursionError):
+        error = body_refused(error)
+    status, document = problem_of(error, topup_url)
+    content = encode(document)
+    headers = [
+        (b"content-type", CONTENT_TYPE.encode()),
+        (b"content-length", b"%d" % len(content)),
+        *((name.lower().encode(), value.encode()) for name, value in headers_of(error).items()),
+        *caller_headers(caller, wallets),
+    ]
+    return status, headers, content
+
+
+def caller_headers(caller: Principal | None, wallets: CreditWallet) -> RawHeaders:
+    """The headers about the wallet that an owner's answer carries when it is no movement's."""
+    if not isinstance(caller, Access):
+        return []
+    try:
+        return wallet_headers(wallets.show(caller.wallet_id))
+    except WalletError:  # the answer at hand matters more than its balance header
+        return []
+
+
+def text_of(value: bytes | None) -> str | None:
+    """A header's value as text."""
+    return None if value is None else value.decode("latin-1")
+
+
+def address_of(scope: Scope) -> str:
+    """The caller's address."""
+    client = scope.get("client")
+    return client[0] if client else ""
