@@ -55,6 +55,9 @@ def main() -> None:
             plain_seconds = _plain_seconds(long, sample, indexed) * wallets
             figures.append(_plain_figure(indexed, sample, plain_seconds, median(measured[1])))
         settings = durability(long)
+        if given.smoke:
+            with CreditWallet.open(f"sqlite:///{long}") as opened:
+                assert not opened.verify()
     publish("SQLite, alert job", settings, figures, given.json)
 
 

@@ -107,7 +107,7 @@ def _table(result: Result) -> Table:
     table.add_column("ratio", justify="right")
     table.add_column("detail")
     for figure in result.figures:
-        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f} × {figure.ratio_to}"
+        ratio = "" if figure.ratio is None else f"{_number(figure.ratio)} × {figure.ratio_to}"
         table.add_row(figure.case, figure.target, f"{_number(figure.value)} {figure.unit}", ratio, figure.detail)
     return table
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from credit_wallet.outcomes import Outcome
     from credit_wallet.wallet import CreditWallet
 
-__all__ = ["CreditWallet", "Outcome", "WalletError"]
+__all__ = ["VERSION", "CreditWallet", "Outcome", "WalletError"]
+
+VERSION = "0.1.0"
 
 _HOMES = {
     "CreditWallet": "credit_wallet.wallet",

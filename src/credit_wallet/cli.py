@@ -5,10 +5,12 @@ Exit codes: 0 done; 1 refused, with the error's ``code`` on stderr (in the JSON 
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, NoReturn
 
 import typer
@@ -16,12 +18,15 @@ from msgspec import structs
 
 from credit_wallet import console, doctor
 from credit_wallet.bench import run_bench
-from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL, database_url
+from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL, OPERATOR_KEY_VARIABLE, database_url
 from credit_wallet.demo import run_demo
 from credit_wallet.errors import WalletError
+from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.welcome import welcome
 from credit_wallet.reports import statement as statements
 from credit_wallet.telemetry import log_to_stderr
 from credit_wallet.upgrade import pending_migrations, rollback_database, upgrade_database
+from credit_wallet.tokens import new_operator_key
 from credit_wallet.wallet import CreditWallet
 from credit_wallet.worker import Worker
 
@@ -226,15 +231,11 @@ def topup(
 ) -> None:
     """Credit a wallet by hand."""
     with _open() as wallets:
-        _show(
-            wallets.topup(wallet_id, yen, idempotency_key=key, promo=promo, expires_at=expires_at, note=note)
-        )
+        _show(wallets.topup(wallet_id, yen, idempotency_key=key, promo=promo, expires_at=expires_at, note=note))
 
 
 @app.command()
-def charge(
-    wallet_id: WalletId, yen: Yen, key: IdempotencyKey, note: Note = None, agent_key: AgentKey = None
-) -> None:
+def charge(wallet_id: WalletId, yen: Yen, key: IdempotencyKey, note: Note = None, agent_key: AgentKey = None) -> None:
     """Charge a wallet."""
     with _open() as wallets:
         _show(wallets.charge(wallet_id, yen, idempotency_key=key, note=note, key_id=agent_key))
@@ -263,9 +264,7 @@ def hold(
 ) -> None:
     """Set yen aside for a call whose price is known afterwards."""
     with _open() as wallets:
-        _show(
-            wallets.hold(wallet_id, yen, idempotency_key=key, ttl_seconds=ttl, note=note, key_id=agent_key)
-        )
+        _show(wallets.hold(wallet_id, yen, idempotency_key=key, ttl_seconds=ttl, note=note, key_id=agent_key))
 
 
 HoldId = Annotated[int, typer.Argument(metavar="HOLD_ID", help="The hold.")]
@@ -339,6 +338,36 @@ def verify() -> None:
 
 
 @app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8787,
+    topup_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where a 402 sends people to pay; default: this service.")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Make a wallet with ¥10,000 and show how to charge it.")] = False,
+) -> None:
+    """Run the HTTP service and the background jobs in one process, until Ctrl-C.
+
+    The operator key is $CREDIT_WALLET_OPERATOR_KEY; without one, a key for this run is made and shown.
+    """
+    from credit_wallet.http.serve import serve as run_service  # the service's libraries are an extra
+
+    log_to_stderr()
+    address = f"http://{host}:{port}"
+    operator_key = os.environ.get(OPERATOR_KEY_VARIABLE) or new_operator_key()
+
+    def ready(wallets: CreditWallet) -> None:
+        typer.echo(f"Agent Credit Wallet on {address}, API at {address}/docs, database {Settings.url}")
+        if OPERATOR_KEY_VARIABLE not in os.environ:
+            typer.echo(f"Operator key (this run):  {operator_key}")
+        if demo:
+            typer.echo(welcome(wallets, address))
+
+    settings = ServiceSettings(operator_key, topup_url or f"{address}/credit/topup")
+    run_service(Settings.url, host, port, settings, ready)
+
+
+@app.command()
 def worker() -> None:
     """Run the background jobs alone: expiries, seals, alerts, forgetting old idempotency keys."""
     log_to_stderr()
@@ -361,10 +390,13 @@ def examine() -> None:
 @app.command()
 def bench(
     seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="How long each case runs.")] = 2.0,
-    folder: Annotated[Path | None, typer.Option(help="Where to write; default: a temporary folder.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Measure the disk this folder is on; default: the temporary folder's.")
+    ] = None,
 ) -> None:
     """Measure charges a second on this machine beside one transaction per charge."""
-    console.bench(run_bench(folder, seconds=seconds), as_json=Settings.json)
+    with TemporaryDirectory(dir=folder, prefix="credit-wallet-bench-") as scratch:
+        console.bench(run_bench(Path(scratch), seconds=seconds), as_json=Settings.json)
 
 
 @app.command()

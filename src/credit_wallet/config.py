@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from credit_wallet.errors import InvalidRequest
 
 DATABASE_URL_VARIABLE = "CREDIT_WALLET_DATABASE_URL"
+OPERATOR_KEY_VARIABLE = "CREDIT_WALLET_OPERATOR_KEY"
 DEFAULT_DATABASE_URL = "sqlite:///var/credit_wallet.db"
 
 

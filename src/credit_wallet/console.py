@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from credit_wallet.bench import BenchReport, bench_table
+from credit_wallet.bench import BenchReport
 from credit_wallet.errors import WalletError
 from credit_wallet.money import format_yen
 from credit_wallet.stores.verify import CHECKS, Violation
@@ -51,7 +51,7 @@ def bench(report: BenchReport, *, as_json: bool) -> None:
     if as_json:
         _print_json(report)
     else:
-        Console().print(bench_table(report))
+        Console().print(report.to_table())
 
 
 def _fields(value: object) -> Mapping[str, Any]:

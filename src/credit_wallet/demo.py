@@ -176,7 +176,9 @@ def _report(wallets: CreditWallet, wallet_ids: list[int], agents: list[Agent], s
     for wallet_id in wallet_ids:
         wallet = wallets.show(wallet_id)
         spent = f"{format_yen(wallet.current_cycle_spent_yen)} spent"
-        budget = f" of {format_yen(wallet.monthly_budget_yen)} ({wallet.budget_mode})" if wallet.monthly_budget_yen else ""
+        budget = (
+            f" of {format_yen(wallet.monthly_budget_yen)} ({wallet.budget_mode})" if wallet.monthly_budget_yen else ""
+        )
         say(f"  wallet {wallet_id}  {format_yen(wallet.balance_yen):>8} left, {spent}{budget}  {wallet.label}")
         for alert in reversed(wallets.alerts(wallet_id)):
             say(f"            alert at {alert.threshold_pct} %: {format_yen(alert.spent_yen)} spent")

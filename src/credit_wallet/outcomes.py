@@ -122,6 +122,15 @@ class Access(Struct, frozen=True):
     key_id: int | None
 
 
+class Totals(Struct, frozen=True):
+    """Sums over all wallets."""
+
+    wallets: int
+    balance_yen: int
+    held_yen: int
+    debt_yen: int
+
+
 class Balance(int):
     """The yen that can be spent, usable as an integer, with what is beside it."""
 

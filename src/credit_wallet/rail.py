@@ -16,6 +16,7 @@ from contextlib import suppress
 from copy import copy
 from datetime import datetime
 from queue import Empty, SimpleQueue
+from time import perf_counter
 from typing import Any, TypeAlias, TypeVar
 
 from credit_wallet.commands import Command
@@ -30,6 +31,9 @@ MAX_WAITING = 65_536
 """Commands that may wait; beyond that ``rail_busy`` is better than a queue that grows."""
 
 Outcomes: TypeAlias = list[Outcome | WalletError]
+Observer: TypeAlias = Callable[[Sequence[Command], Outcomes, float], None]
+"""Called with a batch's commands, their outcomes, and the seconds from taking the batch to its commit."""
+
 T = TypeVar("T")
 
 
@@ -92,8 +96,13 @@ class Rail:
         *,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
+        observe: Observer | None = None,
     ) -> None:
-        """Start the thread and open the store on it. Raises what ``open_store`` raises."""
+        """Start the thread and open the store on it. Raises what ``open_store`` raises.
+
+        ``observe`` is told of every durable batch, on the rail's thread.
+        """
+        self._observe = observe
         self.max_batch = max_batch
         self._clock = clock
         self._max_waiting = max_waiting
@@ -199,23 +208,31 @@ class Rail:
         _wake(batch)
 
     def _execute(self, batch: list[_Ticket]) -> None:
+        commands = [command for ticket in batch for command in ticket.commands]
+        started = perf_counter()
         try:
-            outcomes = self._store.execute([command for ticket in batch for command in ticket.commands], self._clock())
+            outcomes = self._store.execute(commands, self._clock())
         except Exception as error:
-            if len(batch) == 1:
-                batch[0].error = error
-                return
-            concerns_all = _concerns_all(error)
-            for ticket in batch:
-                if concerns_all:
-                    ticket.error = copy(error)
-                else:
-                    self._execute([ticket])
-        else:
-            done = 0
-            for ticket in batch:
-                ticket.outcomes = outcomes[done : done + len(ticket.commands)]
-                done += len(ticket.commands)
+            self._fail(batch, error)
+            return
+        if self._observe is not None:
+            self._observe(commands, outcomes, perf_counter() - started)
+        done = 0
+        for ticket in batch:
+            ticket.outcomes = outcomes[done : done + len(ticket.commands)]
+            done += len(ticket.commands)
+
+    def _fail(self, batch: list[_Ticket], error: Exception) -> None:
+        """Tell everybody when the database is out of order; else find the caller whose commands it is about."""
+        if len(batch) == 1:
+            batch[0].error = error
+            return
+        concerns_all = _concerns_all(error)
+        for ticket in batch:
+            if concerns_all:
+                ticket.error = copy(error)
+            else:
+                self._execute([ticket])
 
 
 def _concerns_all(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from zlib import crc32
 
 PREFIX = "cw_live_"
+OPERATOR_PREFIX = "cw_operator_"
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY_LENGTH = 43
@@ -21,6 +22,11 @@ def new_token() -> str:
     """A fresh token; show it once and store ``token_hash`` of it."""
     body = PREFIX + _base62(secrets.randbits(256), _BODY_LENGTH)
     return body + _checksum(body)
+
+
+def new_operator_key() -> str:
+    """A fresh operator key; kept by the operator, never in the database."""
+    return OPERATOR_PREFIX + _base62(secrets.randbits(256), _BODY_LENGTH)
 
 
 def is_token(text: str) -> bool:

@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from credit_wallet.alerts.job import AlertReport, run_alert_job
 from credit_wallet.checks import checked_cycle, checked_instant, is_id, malformed, malformed_text
 from credit_wallet.commands import (
+    MAX_HOLD_SECONDS,
     Capture,
     Charge,
     Command,
@@ -27,6 +28,7 @@ from credit_wallet.commands import (
     Topup,
 )
 from credit_wallet.config import sqlite_path
+from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest, Unauthorized, WalletError
 from credit_wallet.money import MAX_AMOUNT_YEN
 from credit_wallet.outcomes import (
@@ -39,10 +41,12 @@ from credit_wallet.outcomes import (
     HoldView,
     KeyView,
     Outcome,
+    Totals,
     Transaction,
     WalletView,
 )
-from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Outcomes, Rail
+from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes, Rail
+from credit_wallet.reports.forecast import Forecast, forecast
 from credit_wallet.state import Lot
 from credit_wallet.stores.adoption import adopt_unadopted
 from credit_wallet.stores.pruning import prune
@@ -105,16 +109,24 @@ class CreditWallet:
 
     @classmethod
     def open(
-        cls, url: str, *, max_batch: int = MAX_BATCH, max_waiting: int = MAX_WAITING, clock: Clock = utc_now
+        cls,
+        url: str,
+        *,
+        max_batch: int = MAX_BATCH,
+        max_waiting: int = MAX_WAITING,
+        clock: Clock = utc_now,
+        observe: Observer | None = None,
     ) -> Self:
         """Open the database at ``url`` (``sqlite:///file.db``), creating it or bringing it up to date.
 
         ``max_batch`` is how many commands become one durable transaction at most, ``max_waiting`` how many may wait
-        before ``RailBusy``. Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
+        before ``RailBusy``; ``observe(commands, outcomes, seconds)`` is called after every batch. Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
         """
         path = sqlite_path(url)
         path.parent.mkdir(parents=True, exist_ok=True)
-        rail = Rail(lambda: SqliteStore(path, clock()), clock, max_batch=max_batch, max_waiting=max_waiting)
+        rail = Rail(
+            lambda: SqliteStore(path, clock()), clock, max_batch=max_batch, max_waiting=max_waiting, observe=observe
+        )
         try:
             return cls(rail, Reader(path), clock)
         except BaseException:
@@ -202,6 +214,20 @@ class CreditWallet:
     def revoke_key(self, key_id: int) -> str:
         """Revoke an agent key for good, effective at once; returns when it was. Raises ``KeyNotFound``."""
         return self._rail.call(lambda store: store.revoke_key(_checked_id("key_id", key_id), self._clock()))
+
+    def rotate_key(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
+        """A new agent key with the label and cap of ``key_id``, which goes on working for ``overlap_seconds``.
+
+        The new key starts a cap of its own. Raises ``KeyNotFound``.
+        """
+        if type(overlap_seconds) is not int or not 0 <= overlap_seconds <= MAX_HOLD_SECONDS:
+            raise InvalidRequest(f"overlap_seconds must be 0 to {MAX_HOLD_SECONDS}", field="overlap_seconds")
+        now = self._clock()
+        old = self._reader.key(_checked_id("key_id", key_id), now)
+        token = new_token()
+        ends_at = format_instant(now + timedelta(seconds=overlap_seconds))
+        new_id = self._rail.call(lambda store: store.replace_key(key_id, token_hash(token), ends_at, now))
+        return CreatedKey(new_id, old.wallet_id, token)
 
     def authenticate(self, token: str) -> Access:
         """What a bearer token opens. Raises ``Unauthorized``."""
@@ -408,9 +434,29 @@ class CreditWallet:
             self.history, wallet_id, limit=limit, before_txn_id=before_txn_id, txn_type=txn_type
         )
 
+    def key(self, key_id: int) -> KeyView:
+        """An agent key. Raises ``KeyNotFound``."""
+        return self._reader.key(_checked_id("key_id", key_id), self._clock())
+
+    def totals(self) -> Totals:
+        """Sums over all wallets; reads every wallet's row."""
+        return self._reader.totals()
+
+    def forecast(self, wallet_id: int) -> Forecast:
+        """Where the wallet's spending is heading at this cycle's pace. Raises ``WalletNotFound``."""
+        return forecast(self.show(wallet_id), self._clock())
+
     def newest_entry_at(self) -> str | None:
         """When the newest entry of the whole ledger was written; None for an empty one."""
         return self._reader.newest_entry_at()
+
+    def waiting(self) -> int:
+        """Commands that are queued or being carried out."""
+        return self._rail.waiting()
+
+    def check_ready(self) -> None:
+        """Raises when the database would not take a write or its schema is outdated."""
+        self._rail.call(lambda store: store.check_writable())
 
     # Upkeep
 

@@ -1,17 +1,145 @@
-"""The documented application: every route but the fast lane's short cuts, and the OpenAPI document of them all."""
+"""The documented application: every route, those of the fast lane included, and the OpenAPI document of them all."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, cast
 
 import structlog
 from litestar import Litestar, Request, Response
-from litestar.config.response_cache import ResponseCacheConfig
-from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import Message, Scope
+from litestar.routes import HTTPRoute
+from litestar.types import Message
+from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
+
+from credit_wallet import VERSION
+from credit_wallet.errors import WalletError
+from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.auth import Authenticator, Caller
+from credit_wallet.http.fast import FastLane
+from credit_wallet.http.metrics import Metrics
+from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
+from credit_wallet.http.operator_routes import OPERATOR_ROUTES
+from credit_wallet.http.owner_routes import OWNER_ROUTES
+from credit_wallet.http.problems import BodyTooLarge, InvalidJson, MethodNotAllowed, NotFound
+from credit_wallet.http.replies import AsgiApp, Scope, address_of, caller_headers, refusal, request_id_header
+from credit_wallet.http.system_routes import SYSTEM_ROUTES
+from credit_wallet.wallet import CreditWallet
+
+MAX_BODY_BYTES = 1 << 20
+"""Longest body of any call: a batch of 1,000 charges with long notes."""
+
+_TOO_LARGE = 413
+_log = structlog.get_logger("credit_wallet.http")
+
+
+def create_app(
+    wallets: CreditWallet, settings: ServiceSettings, metrics: Metrics, *, fast_lane: bool = True
+) -> AsgiApp:
+    """The service as an ASGI application; ``fast_lane=False`` leaves the short cuts out."""
+    authenticator = Authenticator(wallets, settings.operator_key)
+    application = _documented(wallets, settings, metrics, authenticator)
+    if fast_lane:
+        return FastLane(application, wallets, authenticator, settings.topup_url)  # type: ignore[arg-type]
+    return application  # type: ignore[return-value]
+
+
+def _documented(
+    wallets: CreditWallet, settings: ServiceSettings, metrics: Metrics, authenticator: Authenticator
+) -> Litestar:
+    async def caller_of(request: Request[Any, Any, Any]) -> Caller:
+        headers = request.headers
+        caller = authenticator.caller(
+            headers.get("authorization"), headers.get("x-api-key"), address_of(cast(Scope, request.scope))
+        )
+        request.state.caller = caller
+        return caller
+
+    async def add_headers(message: Message, scope: LitestarScope) -> None:
+        if message["type"] != "http.response.start":
+            return
+        present = {name.lower() for name, _ in message["headers"]}
+        headers = [*message["headers"]]
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
+        if b"x-request-id" not in present:
+            headers.append(request_id_header(given))
+        if b"x-wallet-balance" not in present:
+            headers += caller_headers(scope["state"].get("caller"), wallets)
+        message["headers"] = headers
+
+    def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        error = _as_refusal(error)
+        if not isinstance(error, WalletError | DecodeError):
+            _log.error("call_failed", path=request.url.path, exc_info=error)
+        status, headers, content = refusal(error, None, wallets, settings.topup_url)
+        fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
+        if isinstance(error, MethodNotAllowed):
+            fields["allow"] = ", ".join(_methods_at(request.app, request.url.path))
+        return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
+
+    return Litestar(
+        route_handlers=[*OWNER_ROUTES, *MOVEMENT_ROUTES, *OPERATOR_ROUTES, *SYSTEM_ROUTES],
+        dependencies={
+            "caller": Provide(caller_of),
+            "wallets": Provide(lambda: wallets, sync_to_thread=False),
+            "metrics": Provide(lambda: metrics, sync_to_thread=False),
+            "settings": Provide(lambda: settings, sync_to_thread=False),
+            "authenticator": Provide(lambda: authenticator, sync_to_thread=False),
+        },
+        exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
+        before_send=[add_headers],
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=_OPENAPI,
+        logging_config=None,
+    )
+
+
+def _as_refusal(error: Exception) -> Exception:
+    """What the framework found wrong, in the service's own words."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, WalletError | DecodeError | RecursionError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed("the address does not take this method; see /openapi.json")
+    if isinstance(error, NotFoundException):
+        return NotFound("there is no such address; see /openapi.json")
+    if isinstance(error, HTTPException) and error.status_code == _TOO_LARGE:
+        return BodyTooLarge(f"the body may have {MAX_BODY_BYTES} bytes at most")
+    if isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004
+        return InvalidJson(error.detail)
+    return error
+
+
+def _methods_at(app: Litestar, path: str) -> list[str]:
+    """The methods that the address ``path`` takes."""
+    for route in app.routes:
+        pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(route.path_format))
+        if isinstance(route, HTTPRoute) and re.fullmatch(pattern, path):
+            return sorted(route.methods)
+    return []
+
+
+_OPENAPI = OpenAPIConfig(
+    title="Agent Credit Wallet",
+    version=VERSION,
+    path="/docs",
+    render_plugins=[SwaggerRenderPlugin(path="/")],
+    use_handler_docstrings=True,
+    components=Components(
+        security_schemes={
+            "token": SecurityScheme(
+                type="http",
+                scheme="bearer",
+                description="A wallet's owner token or an agent key, `cw_live_…`; or the operator key.",
+            ),
+            "api_key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
+        }
+    ),
+)

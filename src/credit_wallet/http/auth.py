@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
 from time import monotonic
-from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -30,11 +29,10 @@ FAILURES_SECONDS = 60.0
 WATCHED_ADDRESSES = 10_000
 
 
-class Operator(Struct, frozen=True):
-    """The holder of the operator key: every wallet, and no wallet of its own."""
+class Caller(Struct, frozen=True):
+    """Who a request comes from. ``access`` is None for the operator: every wallet, and none of its own."""
 
-
-Principal: TypeAlias = Access | Operator
+    access: Access | None
 
 
 class FailureLimit:
@@ -60,61 +58,61 @@ class FailureLimit:
 
 
 class Authenticator:
-    """Turns a request's credentials into a principal."""
+    """Turns a request's credentials into a caller."""
 
     def __init__(self, wallets: CreditWallet, operator_key: str) -> None:
         self._wallets = wallets
         self._operator_digest = sha256(operator_key.encode()).digest()
-        self._remembered: OrderedDict[bytes, tuple[float, Access]] = OrderedDict()
+        self._remembered: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._limit = FailureLimit()
 
-    def principal(self, authorization: str | None, api_key: str | None, address: str) -> Principal:
+    def caller(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
         """Whoever ``Authorization: Bearer`` or ``X-API-Key`` names. Raises ``Unauthorized``, ``TooManyFailures``.
 
         ``address`` is the caller's, for counting failures.
         """
         try:
-            return self._principal(_token(authorization, api_key))
+            return self._caller(_token(authorization, api_key))
         except Unauthorized:
             self._limit.count(address)
             raise
 
-    def _principal(self, token: str) -> Principal:
+    def _caller(self, token: str) -> Caller:
         digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
         if secrets.compare_digest(digest, self._operator_digest):
-            return Operator()
+            return Caller(None)
         now = monotonic()
         remembered = self._remembered.get(digest)
         if remembered is not None and remembered[0] > now:
             return remembered[1]
-        access = self._wallets.authenticate(token)
-        self._remembered[digest] = (now + REMEMBERED_SECONDS, access)
+        caller = Caller(self._wallets.authenticate(token))
+        self._remembered[digest] = (now + REMEMBERED_SECONDS, caller)
         if len(self._remembered) > REMEMBERED_TOKENS:
             self._remembered.popitem(last=False)
-        return access
+        return caller
 
     def forget(self) -> None:
         """Look every token up afresh; called when a key has been revoked."""
         self._remembered.clear()
 
 
-def require_owner(principal: Principal) -> int:
+def require_owner(caller: Caller) -> int:
     """The wallet of its owner. Raises ``Forbidden`` for an agent key or the operator."""
-    if isinstance(principal, Access) and principal.key_id is None:
-        return principal.wallet_id
+    if caller.access is not None and caller.access.key_id is None:
+        return caller.access.wallet_id
     raise Forbidden("only the wallet's owner token may do this")
 
 
-def require_wallet(principal: Principal) -> int:
+def require_wallet(caller: Caller) -> int:
     """The wallet that an owner token or an agent key opens. Raises ``Forbidden`` for the operator."""
-    if isinstance(principal, Access):
-        return principal.wallet_id
+    if caller.access is not None:
+        return caller.access.wallet_id
     raise Forbidden("the operator key has no wallet of its own; use an owner token, or the calls under /operator")
 
 
-def require_operator(principal: Principal) -> None:
+def require_operator(caller: Caller) -> None:
     """Raises ``Forbidden`` for anybody but the operator."""
-    if not isinstance(principal, Operator):
+    if caller.access is not None:
         raise Forbidden("only the operator key may do this")
 
 

@@ -15,7 +15,7 @@ from msgspec import DecodeError, json
 
 from credit_wallet.errors import WalletError
 from credit_wallet.http import movements
-from credit_wallet.http.auth import Authenticator, Principal
+from credit_wallet.http.auth import Authenticator, Caller
 from credit_wallet.http.bodies import CaptureBody, ChargeBody, HoldBody, MovementReply, ReleaseBody
 from credit_wallet.http.problems import BodyTooLarge, InvalidJson
 from credit_wallet.http.replies import (
@@ -73,9 +73,9 @@ class FastLane:
 
     async def _answer(self, call: _Call, scope: Scope, receive: Receive) -> tuple[int, RawHeaders, bytes]:
         headers = dict(scope["headers"])
-        caller: Principal | None = None
+        caller: Caller | None = None
         try:
-            caller = self._authenticator.principal(
+            caller = self._authenticator.caller(
                 text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope)
             )
             body = call.decoder.decode(await _read(receive))
@@ -95,7 +95,7 @@ class FastLane:
         return 200, reply_headers, content
 
     def _refuse(
-        self, error: Exception, caller: Principal | None, headers: dict[bytes, bytes]
+        self, error: Exception, caller: Caller | None, headers: dict[bytes, bytes]
     ) -> tuple[int, RawHeaders, bytes]:
         status, fields, content = refusal(error, caller, self._wallets, self._topup_url)
         return status, [*fields, request_id_header(headers.get(b"x-request-id"))], content
@@ -103,7 +103,7 @@ class FastLane:
 
 async def _read(receive: Receive) -> bytes:
     """The body, up to ``MAX_BODY_BYTES`` and within ``BODY_SECONDS``."""
-    body = b""
+    body: bytes = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while True:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from credit_wallet.commands import Charge
 from credit_wallet.errors import HoldNotFound, InvalidRequest, WalletError
-from credit_wallet.http.auth import Operator, Principal, require_operator
+from credit_wallet.http.auth import Caller, require_operator
 from credit_wallet.http.bodies import (
     BatchBody,
     BatchReply,
@@ -26,7 +26,7 @@ from credit_wallet.outcomes import Outcome
 from credit_wallet.wallet import CreditWallet
 
 
-async def charge(wallets: CreditWallet, caller: Principal, body: ChargeBody, key: str | None) -> Outcome:
+async def charge(wallets: CreditWallet, caller: Caller, body: ChargeBody, key: str | None) -> Outcome:
     """Charge the caller's wallet, or for the operator the one that the body names."""
     wallet_id, key_id = _payer(caller, body.wallet_id)
     return await wallets.acharge(
@@ -34,7 +34,7 @@ async def charge(wallets: CreditWallet, caller: Principal, body: ChargeBody, key
     )
 
 
-async def hold(wallets: CreditWallet, caller: Principal, body: HoldBody, key: str | None) -> Outcome:
+async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str | None) -> Outcome:
     """Set yen aside in the caller's wallet, or for the operator in the one that the body names."""
     wallet_id, key_id = _payer(caller, body.wallet_id)
     return await wallets.ahold(
@@ -47,27 +47,25 @@ async def hold(wallets: CreditWallet, caller: Principal, body: HoldBody, key: st
     )
 
 
-async def capture(wallets: CreditWallet, caller: Principal, body: CaptureBody, key: str | None) -> Outcome:
+async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key: str | None) -> Outcome:
     """Capture a hold of the caller's wallet; the operator may capture any."""
     _own_hold(wallets, caller, body.hold_id)
     return await wallets.acapture(body.hold_id, body.amount_yen, idempotency_key=_required(key))
 
 
-async def release(wallets: CreditWallet, caller: Principal, body: ReleaseBody, key: str | None) -> Outcome:
+async def release(wallets: CreditWallet, caller: Caller, body: ReleaseBody, key: str | None) -> Outcome:
     """Release a hold of the caller's wallet; the operator may release any."""
     _own_hold(wallets, caller, body.hold_id)
     return await wallets.arelease(body.hold_id, idempotency_key=_required(key))
 
 
-async def refund(wallets: CreditWallet, caller: Principal, body: RefundBody, key: str | None) -> Outcome:
+async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: str | None) -> Outcome:
     """Refund a charge; for the operator."""
     require_operator(caller)
     return await wallets.arefund(body.txn_id, body.amount_yen, idempotency_key=_required(key), note=body.note)
 
 
-async def operator_topup(
-    wallets: CreditWallet, caller: Principal, body: OperatorTopupBody, key: str | None
-) -> Outcome:
+async def operator_topup(wallets: CreditWallet, caller: Caller, body: OperatorTopupBody, key: str | None) -> Outcome:
     """Credit a wallet by hand; for the operator."""
     require_operator(caller)
     return await wallets.atopup(
@@ -80,7 +78,7 @@ async def operator_topup(
     )
 
 
-async def charge_batch(wallets: CreditWallet, caller: Principal, body: BatchBody, topup_url: str) -> BatchReply:
+async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, topup_url: str) -> BatchReply:
     """Charge many wallets in one durable batch; for the operator. Every item has its own idempotency key."""
     require_operator(caller)
     outcomes = await wallets.acharge_many(
@@ -96,19 +94,19 @@ async def charge_batch(wallets: CreditWallet, caller: Principal, body: BatchBody
     )
 
 
-def _payer(caller: Principal, wallet_id: int | None) -> tuple[int, int | None]:
-    if isinstance(caller, Operator):
+def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
+    if caller.access is None:
         if wallet_id is None:
             raise InvalidRequest("wallet_id is required with the operator key", field="wallet_id")
         return wallet_id, None
-    if wallet_id is not None and wallet_id != caller.wallet_id:
+    if wallet_id is not None and wallet_id != caller.access.wallet_id:
         raise Forbidden("wallet_id is not the token's wallet; leave it out", field="wallet_id")
-    return caller.wallet_id, caller.key_id
+    return caller.access.wallet_id, caller.access.key_id
 
 
-def _own_hold(wallets: CreditWallet, caller: Principal, hold_id: int) -> None:
+def _own_hold(wallets: CreditWallet, caller: Caller, hold_id: int) -> None:
     """Somebody else's hold does not exist for the caller."""
-    if not isinstance(caller, Operator) and wallets.hold_status(hold_id).wallet_id != caller.wallet_id:
+    if caller.access is not None and wallets.hold_status(hold_id).wallet_id != caller.access.wallet_id:
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
 
 

@@ -95,10 +95,11 @@ def body_refused(error: DecodeError | RecursionError) -> WalletError:
     """The refusal of a body that could not be decoded, naming the field where there is one."""
     if not isinstance(error, ValidationError):
         return InvalidJson(f"the body is not JSON: {error}")
-    path = _FIELD.findall(str(error))
-    field = path[-1].removeprefix("$").removeprefix(".") if path else ""
+    detail = str(error).replace("`$.", "`").replace("`data.", "`")
+    names = _FIELD.findall(detail)
+    field = names[-1] if names else ""
     kind = InvalidAmount if field.endswith("amount_yen") else InvalidRequest
-    return kind(str(error).replace("$.", ""), field=field)
+    return kind(detail, field=field)
 
 
 def status_of(error: Exception) -> int:

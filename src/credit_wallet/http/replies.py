@@ -11,9 +11,9 @@ from msgspec import DecodeError
 
 from credit_wallet.decide import WARN_PCTS
 from credit_wallet.errors import WalletError
-from credit_wallet.http.auth import Principal
+from credit_wallet.http.auth import Caller
 from credit_wallet.http.problems import CONTENT_TYPE, body_refused, encode, headers_of, problem_of
-from credit_wallet.outcomes import Access, Outcome, WalletView
+from credit_wallet.outcomes import Outcome, WalletView
 from credit_wallet.wallet import CreditWallet
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -50,13 +50,18 @@ def wallet_headers(view: WalletView) -> RawHeaders:
 
 def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:
     """The caller's own request id when it is short and printable, else a new one."""
-    if given is not None and 0 < len(given) <= MAX_REQUEST_ID_BYTES and given.isascii() and given.decode().isprintable():
+    if (
+        given is not None
+        and 0 < len(given) <= MAX_REQUEST_ID_BYTES
+        and given.isascii()
+        and given.decode().isprintable()
+    ):
         return (b"x-request-id", given)
     return (b"x-request-id", next(_request_ids))
 
 
 def refusal(
-    error: Exception, caller: Principal | None, wallets: CreditWallet, topup_url: str
+    error: Exception, caller: Caller | None, wallets: CreditWallet, topup_url: str
 ) -> tuple[int, RawHeaders, bytes]:
     """Status, headers and problem document that ``error`` is answered with."""
     if isinstance(error, DecodeError | RecursionError):
@@ -72,12 +77,12 @@ def refusal(
     return status, headers, content
 
 
-def caller_headers(caller: Principal | None, wallets: CreditWallet) -> RawHeaders:
+def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
     """The headers about the wallet that an owner's answer carries when it is no movement's."""
-    if not isinstance(caller, Access):
+    if caller is None or caller.access is None:
         return []
     try:
-        return wallet_headers(wallets.show(caller.wallet_id))
+        return wallet_headers(wallets.show(caller.access.wallet_id))
     except WalletError:  # the answer at hand matters more than its balance header
         return []
 

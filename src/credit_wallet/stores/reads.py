@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import json
 
 from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
-from credit_wallet.errors import EntryNotFound, HoldNotFound, WalletNotFound
-from credit_wallet.outcomes import Access, Alert, HoldView, KeyView, Transaction, WalletView
+from credit_wallet.errors import EntryNotFound, HoldNotFound, KeyNotFound, WalletNotFound
+from credit_wallet.outcomes import Access, Alert, HoldView, KeyView, Totals, Transaction, WalletView
 from credit_wallet.state import Lot
 from credit_wallet.stores.sql import statements
 from credit_wallet.stores.sqlite_connection import connect_for_reading, naming_database_errors
@@ -123,6 +123,16 @@ class Reader:
         before, _ = cycle_bounds(cycle, row[9])
         rows = self._rows("ledger_balance_before", start=row[15], wallet_id=wallet_id, before=before)
         return int(rows[0][0])
+
+    def totals(self) -> Totals:
+        """Sums over all wallets; reads every wallet's row."""
+        return Totals(*self._rows("totals")[0])
+
+    def key(self, key_id: int, now: datetime) -> KeyView:
+        """Raises ``KeyNotFound``."""
+        for (wallet_id,) in self._rows("key_owner", key_id=key_id):
+            return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
+        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
 
     def newest_entry_at(self) -> str | None:
         """When the newest entry of the ledger was written."""

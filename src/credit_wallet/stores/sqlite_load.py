@@ -129,7 +129,7 @@ class Loader:
         return snapshot
 
     def _load_wallets(self, wallet_ids: set[int]) -> None:
-        for row in self._by_id(_WALLETS, wallet_ids - self._wallets.keys()):
+        for row in self._by_id(_WALLETS, [wallet_id for wallet_id in wallet_ids if wallet_id not in self._wallets]):
             wallet = wallet_of(row)
             self._wallets[wallet.wallet_id] = wallet
 
@@ -183,7 +183,7 @@ class Loader:
             entry = entry_of(row)
             snapshot.entries[entry.txn_id] = entry
             self._load_lots(snapshot, entry.wallet_id, entry.allocation)
-        for row in self._by_id(_KEYS, key_ids - self._keys.keys()):
+        for row in self._by_id(_KEYS, [key_id for key_id in key_ids if key_id not in self._keys]):
             key = key_of(row)
             self._keys[key.key_id] = key
         return key_ids
@@ -205,10 +205,10 @@ class Loader:
             if wallet.current_cycle != cycle:
                 self._leave_cycle(snapshot, wallet, 0, cycle)
                 wallet.alerted_pct = self._connection.execute(_ALERTED, (wallet_id, cycle)).get
-        for key_id in key_ids & self._keys.keys():
-            key = self._keys[key_id]
-            payer = self._wallets.get(key.wallet_id)
-            if payer is not None and payer.current_cycle != key.current_cycle:
+        for key_id in key_ids:
+            key = self._keys.get(key_id)
+            payer = None if key is None else self._wallets.get(key.wallet_id)
+            if key is not None and payer is not None and payer.current_cycle != key.current_cycle:
                 self._leave_cycle(snapshot, key, key_id, payer.current_cycle)
 
     def _leave_cycle(self, snapshot: Snapshot, spender: WalletState | KeyState, key_id: int, cycle: str) -> None:

@@ -90,5 +90,12 @@ WITH RECURSIVE chain AS (
 SELECT coalesce((SELECT ledger_balance_yen FROM chain WHERE occurred_at < :before LIMIT 1),
                 (SELECT opening_yen FROM am_credit_wallet WHERE wallet_id = :wallet_id));
 
+-- totals: sums over all wallets
+SELECT count(*), coalesce(sum(balance_yen), 0), coalesce(sum(held_yen), 0), coalesce(sum(debt_yen), 0)
+FROM am_credit_wallet;
+
+-- key_owner: whose agent key it is
+SELECT wallet_id FROM am_credit_key WHERE key_id = :key_id;
+
 -- newest_entry_at: when the ledger was written last
 SELECT occurred_at FROM am_credit_transaction_log ORDER BY txn_id DESC LIMIT 1;

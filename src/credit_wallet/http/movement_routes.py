@@ -1,0 +1,91 @@
+"""``/credit/charge`` and the other movements, documented. The fast lane answers the first four before they get here."""
+
+from __future__ import annotations
+
+from litestar import Response, post
+from litestar.status_codes import HTTP_200_OK
+
+from credit_wallet.http import movements
+from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.auth import Caller
+from credit_wallet.http.bodies import (
+    BatchBody,
+    BatchReply,
+    CaptureBody,
+    ChargeBody,
+    HoldBody,
+    MovementReply,
+    OperatorTopupBody,
+    RefundBody,
+    ReleaseBody,
+)
+from credit_wallet.http.routing import MOVEMENT_PROBLEMS, SECURITY, IdempotencyKey, movement_reply, problems
+from credit_wallet.wallet import CreditWallet
+
+TAGS = ["Movements"]
+
+
+@post("/credit/charge", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+async def charge(
+    data: ChargeBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+) -> Response[MovementReply]:
+    """Charge a wallet: the token's own, or with the operator key the one that the body names."""
+    return movement_reply(await movements.charge(wallets, caller, data, idempotency_key))
+
+
+@post("/credit/hold", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+async def hold(
+    data: HoldBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+) -> Response[MovementReply]:
+    """Set yen aside for a call whose price is known afterwards."""
+    return movement_reply(await movements.hold(wallets, caller, data, idempotency_key))
+
+
+@post("/credit/capture", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+async def capture(
+    data: CaptureBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+) -> Response[MovementReply]:
+    """Spend yen of a hold and give the rest back."""
+    return movement_reply(await movements.capture(wallets, caller, data, idempotency_key))
+
+
+@post("/credit/release", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+async def release(
+    data: ReleaseBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+) -> Response[MovementReply]:
+    """Give a hold back whole."""
+    return movement_reply(await movements.release(wallets, caller, data, idempotency_key))
+
+
+@post("/credit/refund", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+async def refund(
+    data: RefundBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+) -> Response[MovementReply]:
+    """Give a charge back to its wallet, whole or in part. For the operator."""
+    return movement_reply(await movements.refund(wallets, caller, data, idempotency_key))
+
+
+@post("/operator/topup", status_code=HTTP_200_OK, tags=["Operator"], security=SECURITY, responses=MOVEMENT_PROBLEMS)
+async def operator_topup(
+    data: OperatorTopupBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+) -> Response[MovementReply]:
+    """Credit a wallet by hand. For the operator."""
+    return movement_reply(await movements.operator_topup(wallets, caller, data, idempotency_key))
+
+
+@post(
+    "/credit/charge/batch",
+    status_code=HTTP_200_OK,
+    tags=TAGS,
+    security=SECURITY,
+    responses=problems(400, 413, 422),
+)
+async def charge_batch(data: BatchBody, caller: Caller, wallets: CreditWallet, settings: ServiceSettings) -> BatchReply:
+    """Charge up to 1,000 times in one durable batch; each item succeeds or is refused by itself. For the operator.
+
+    Every item has its own idempotency key, so the call needs no header.
+    """
+    return await movements.charge_batch(wallets, caller, data, settings.topup_url)
+
+
+MOVEMENT_ROUTES = (charge, hold, capture, release, refund, operator_topup, charge_batch)

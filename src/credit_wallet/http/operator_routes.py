@@ -1,0 +1,83 @@
+"""What the operator does: wallets for owners."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get, post
+from litestar.params import Parameter
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+
+from credit_wallet.http.auth import Caller, require_operator
+from credit_wallet.http.bodies import CreateWalletBody, EnabledBody
+from credit_wallet.http.routing import SECURITY, problems
+from credit_wallet.outcomes import CreatedWallet, WalletView
+from credit_wallet.wallet import CreditWallet
+
+TAGS = ["Operator"]
+MAX_PAGE = 1_000
+WalletId = Annotated[int, Parameter(ge=1, le=2**63 - 1)]
+
+
+@post(
+    "/operator/wallets",
+    status_code=HTTP_201_CREATED,
+    tags=TAGS,
+    security=SECURITY,
+    responses=problems(400, 413, 422),
+    sync_to_thread=True,
+)
+def create_wallet(data: CreateWalletBody, caller: Caller, wallets: CreditWallet) -> CreatedWallet:
+    """A new, empty wallet and its owner token, shown this once."""
+    require_operator(caller)
+    return wallets.create(
+        label=data.label,
+        monthly_budget_yen=data.monthly_budget_yen,
+        budget_mode=data.budget_mode,
+        auto_topup_threshold=data.auto_topup_threshold,
+        auto_topup_amount=data.auto_topup_amount,
+        time_zone=data.time_zone,
+    )
+
+
+@get("/operator/wallets", tags=TAGS, security=SECURITY, responses=problems(422), sync_to_thread=False)
+def list_wallets(
+    caller: Caller,
+    wallets: CreditWallet,
+    after: Annotated[int, Parameter(ge=0, le=2**63 - 1, description="Only wallets with a higher id.")] = 0,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 100,
+) -> list[WalletView]:
+    """Wallets by id."""
+    require_operator(caller)
+    return wallets.wallets(after=after, limit=limit)
+
+
+@get(
+    "/operator/wallets/{wallet_id:int}",
+    tags=TAGS,
+    security=SECURITY,
+    responses=problems(404, 422),
+    sync_to_thread=False,
+)
+def show_wallet(wallet_id: WalletId, caller: Caller, wallets: CreditWallet) -> WalletView:
+    """One wallet."""
+    require_operator(caller)
+    return wallets.show(wallet_id)
+
+
+@post(
+    "/operator/wallets/{wallet_id:int}/enabled",
+    status_code=HTTP_200_OK,
+    tags=TAGS,
+    security=SECURITY,
+    responses=problems(400, 404, 413, 422),
+    sync_to_thread=True,
+)
+def switch_wallet(wallet_id: WalletId, data: EnabledBody, caller: Caller, wallets: CreditWallet) -> WalletView:
+    """Let a wallet spend, or stop it. Credit comes in either way; open holds can be captured."""
+    require_operator(caller)
+    wallets.configure(wallet_id, enabled=data.enabled)
+    return wallets.show(wallet_id)
+
+
+OPERATOR_ROUTES = (create_wallet, list_wallets, show_wallet, switch_wallet)

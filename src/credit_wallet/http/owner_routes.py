@@ -1,0 +1,185 @@
+"""What a wallet's owner sees and sets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from litestar import Response, delete, get, patch, post
+from litestar.params import Parameter
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+from msgspec import structs
+
+from credit_wallet.cycle import CYCLE_PATTERN
+from credit_wallet.errors import KeyNotFound
+from credit_wallet.http.auth import Authenticator, Caller, require_owner, require_wallet
+from credit_wallet.http.bodies import CreateKeyBody, RotateKeyBody, SettingsBody, TransactionPage, WalletReply
+from credit_wallet.http.routing import SECURITY, problems
+from credit_wallet.outcomes import Alert, CreatedKey, EntryType, KeyView
+from credit_wallet.reports import statement as statements
+from credit_wallet.reports.forecast import Forecast
+from credit_wallet.wallet import CreditWallet
+
+RECENT_TRANSACTIONS = 10
+MAX_PAGE = 200
+
+Cycle = Annotated[
+    str | None,
+    Parameter(pattern=CYCLE_PATTERN.pattern, required=False, description="YYYY-MM; default: the current one."),
+]
+KeyId = Annotated[int, Parameter(ge=1, le=2**63 - 1)]
+
+
+@get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=False)
+def show_wallet(caller: Caller, wallets: CreditWallet) -> WalletReply:
+    """The wallet with its settings, the spending of its current cycle and its latest transactions."""
+    return _wallet_reply(wallets, require_wallet(caller))
+
+
+@patch("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 413, 422), sync_to_thread=True)
+def configure_wallet(data: SettingsBody, caller: Caller, wallets: CreditWallet) -> WalletReply:
+    """Change auto-topup, budget, budget mode or label. For the owner token."""
+    wallet_id = require_owner(caller)
+    wallets.configure(wallet_id, **structs.asdict(data))
+    return _wallet_reply(wallets, wallet_id)
+
+
+@get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=False)
+def list_transactions(
+    caller: Caller,
+    wallets: CreditWallet,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 50,
+    cursor: Annotated[
+        str | None, Parameter(pattern="^[0-9]{1,18}$", required=False, description="`next_cursor` of the page before.")
+    ] = None,
+    txn_type: Annotated[EntryType | None, Parameter(query="type", required=False)] = None,
+) -> TransactionPage:
+    """The wallet's ledger entries, newest first."""
+    before = None if cursor is None else int(cursor)
+    entries = wallets.history(require_wallet(caller), limit=limit + 1, before_txn_id=before, txn_type=txn_type)
+    page = entries[:limit]
+    return TransactionPage(page, str(page[-1].txn_id) if len(entries) > limit else None)
+
+
+@get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=False)
+def list_alerts(caller: Caller, wallets: CreditWallet, cycle: Cycle = None) -> list[Alert]:
+    """The spending alerts that fired, newest first; of all cycles unless one is named."""
+    return wallets.alerts(require_wallet(caller), cycle)
+
+
+@get(
+    "/credit/statement",
+    tags=["Wallet"],
+    security=SECURITY,
+    responses=problems(422),
+    sync_to_thread=True,
+)
+def show_statement(
+    caller: Caller,
+    wallets: CreditWallet,
+    cycle: Cycle = None,
+    form: Annotated[Literal["json", "csv", "text"], Parameter(query="format")] = "json",
+) -> Response[statements.Statement]:
+    """The statement of a billing cycle, as JSON, CSV or text."""
+    wallet_id = require_wallet(caller)
+    report = statements.statement(wallets, wallet_id, cycle or wallets.show(wallet_id).current_cycle)
+    if form == "csv":
+        return Response(statements.to_csv(report), media_type="text/csv")  # type: ignore[arg-type]
+    if form == "text":
+        return Response(statements.to_text(report), media_type="text/plain")  # type: ignore[arg-type]
+    return Response(report)
+
+
+@get("/credit/forecast", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=False)
+def show_forecast(caller: Caller, wallets: CreditWallet) -> Forecast:
+    """Where spending is heading at this cycle's pace, and when balance and budget run out."""
+    return wallets.forecast(require_wallet(caller))
+
+
+@get("/credit/keys", tags=["Keys"], security=SECURITY, responses=problems(), sync_to_thread=False)
+def list_keys(caller: Caller, wallets: CreditWallet) -> list[KeyView]:
+    """The wallet's agent keys and what they have spent. For the owner token."""
+    return wallets.keys(require_owner(caller))
+
+
+@post(
+    "/credit/keys",
+    status_code=HTTP_201_CREATED,
+    tags=["Keys"],
+    security=SECURITY,
+    responses=problems(400, 413, 422),
+    sync_to_thread=True,
+)
+def create_key(data: CreateKeyBody, caller: Caller, wallets: CreditWallet) -> CreatedKey:
+    """A token of its own for an agent, shown this once. For the owner token."""
+    return wallets.create_key(
+        require_owner(caller), label=data.label, monthly_cap_yen=data.monthly_cap_yen, expires_at=data.expires_at
+    )
+
+
+@get("/credit/keys/{key_id:int}", tags=["Keys"], security=SECURITY, responses=problems(404, 422), sync_to_thread=False)
+def show_key(key_id: KeyId, caller: Caller, wallets: CreditWallet) -> KeyView:
+    """One agent key. For the owner token."""
+    return _own_key(wallets, caller, key_id)
+
+
+@delete(
+    "/credit/keys/{key_id:int}",
+    status_code=HTTP_200_OK,
+    tags=["Keys"],
+    security=SECURITY,
+    responses=problems(404, 422),
+    sync_to_thread=True,
+)
+def revoke_key(key_id: KeyId, caller: Caller, wallets: CreditWallet, authenticator: Authenticator) -> KeyView:
+    """Revoke an agent key for good, effective at once. For the owner token."""
+    _own_key(wallets, caller, key_id)
+    wallets.revoke_key(key_id)
+    authenticator.forget()
+    return wallets.key(key_id)
+
+
+@post(
+    "/credit/keys/{key_id:int}/rotate",
+    status_code=HTTP_201_CREATED,
+    tags=["Keys"],
+    security=SECURITY,
+    responses=problems(400, 404, 413, 422),
+    sync_to_thread=True,
+)
+def rotate_key(
+    key_id: KeyId, data: RotateKeyBody, caller: Caller, wallets: CreditWallet, authenticator: Authenticator
+) -> CreatedKey:
+    """A new key like this one, which goes on working for `overlap_seconds`. For the owner token."""
+    _own_key(wallets, caller, key_id)
+    created = wallets.rotate_key(key_id, overlap_seconds=data.overlap_seconds)
+    authenticator.forget()
+    return created
+
+
+def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
+    """Somebody else's key does not exist for the caller."""
+    wallet_id = require_owner(caller)
+    key = wallets.key(key_id)
+    if key.wallet_id != wallet_id:
+        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+    return key
+
+
+def _wallet_reply(wallets: CreditWallet, wallet_id: int) -> WalletReply:
+    view = wallets.show(wallet_id)
+    return WalletReply.of(view, wallets.history(wallet_id, limit=RECENT_TRANSACTIONS))
+
+
+OWNER_ROUTES = (
+    show_wallet,
+    configure_wallet,
+    list_transactions,
+    list_alerts,
+    show_statement,
+    show_forecast,
+    list_keys,
+    create_key,
+    show_key,
+    revoke_key,
+    rotate_key,
+)

@@ -1,0 +1,60 @@
+"""What the documented routes share: security, the problems each can answer with, the headers of every answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Response
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import Parameter
+
+from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH
+from credit_wallet.http.bodies import MovementReply, Problem
+from credit_wallet.http.problems import CONTENT_TYPE
+from credit_wallet.http.replies import outcome_headers
+from credit_wallet.outcomes import Outcome
+
+SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"api_key": []}]
+
+IdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        max_length=MAX_IDEMPOTENCY_KEY_LENGTH,
+        required=False,
+        description="New for every request, the same for every retry of it; 428 without one.",
+        examples=[Example(value="0199f3a2-7c1e-7000-8000-3b1d5f8e2a10")],
+    ),
+]
+
+_MEANING = {
+    400: "The body is not JSON.",
+    401: "No token, or one that is unknown, revoked or expired.",
+    402: "Not enough credit, budget or cap: `balance_yen`, `missing_yen` and `topup_url` say what it takes.",
+    403: "The token is good, and not for this; or the wallet is disabled.",
+    404: "There is no such thing, or it is somebody else's.",
+    409: "The idempotency key was used for another request, or what it is about is closed.",
+    413: "The body is too large.",
+    422: "A field is wrong; `field` names it.",
+    428: "The `Idempotency-Key` header is missing.",
+    429: "Too many bad tokens came from this address.",
+    503: "Too much is waiting, or the database is out of order. Try again with the same idempotency key.",
+}
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """The problem documents that a route can answer with; those of every authenticated call are among them."""
+    return {
+        status: ResponseSpec(Problem, generate_examples=False, description=_MEANING[status], media_type=CONTENT_TYPE)
+        for status in sorted({401, 403, 429, 503, *statuses})
+    }
+
+
+MOVEMENT_PROBLEMS = problems(400, 402, 404, 409, 413, 422, 428)
+
+
+def movement_reply(outcome: Outcome) -> Response[MovementReply]:
+    """The answer to a movement that was carried out."""
+    headers: dict[str, Any] = {name.decode(): value.decode() for name, value in outcome_headers(outcome)}
+    return Response(MovementReply.of(outcome), headers=headers)

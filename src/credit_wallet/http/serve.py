@@ -1,0 +1,73 @@
+"""Running the service: Granian in this process, the wallets' rail, and the worker beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+
+import structlog
+import uvloop
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from credit_wallet.http.app import create_app
+from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.metrics import Metrics
+from credit_wallet.wallet import CreditWallet
+from credit_wallet.worker import Worker
+
+HEADER_SECONDS = 10
+"""How long a caller may take to send its headers."""
+
+MAX_HEADER_BYTES = 65_536
+
+_log = structlog.get_logger("credit_wallet.http")
+
+
+def serve(
+    url: str,
+    host: str,
+    port: int,
+    settings: ServiceSettings,
+    ready: Callable[[CreditWallet], None],
+    *,
+    fast_lane: bool = True,
+) -> None:
+    """Serve the wallets at ``url`` on ``host:port`` until SIGINT or SIGTERM, then finish what is under way.
+
+    ``ready`` is called with the open wallets before the first request is taken.
+    """
+    metrics = Metrics()
+    with CreditWallet.open(url, observe=metrics.batch) as wallets:
+        worker = Worker(wallets)
+        jobs = threading.Thread(target=worker.run, name="credit-wallet-worker", daemon=True)
+        jobs.start()
+        try:
+            ready(wallets)
+            server = Server(
+                create_app(wallets, settings, metrics, fast_lane=fast_lane),
+                address=host,
+                port=port,
+                interface=Interfaces.ASGINL,
+                backlog=1024,
+                websockets=False,
+                log_enabled=False,
+                http1_settings=HTTP1Settings(
+                    header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES
+                ),
+            )
+            uvloop.run(_until_stopped(server))
+        finally:
+            worker.stop()
+            jobs.join()
+
+
+async def _until_stopped(server: Server) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    await server.serve()
+    _log.info("stopped")

@@ -1,0 +1,60 @@
+"""For machines that watch the service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.openapi import ResponseSpec
+from msgspec import Struct
+
+from credit_wallet.http.bodies import Problem
+from credit_wallet.http.metrics import Metrics
+from credit_wallet.http.problems import CONTENT_TYPE
+from credit_wallet.wallet import CreditWallet
+
+TAGS = ["System"]
+METRICS_TYPE = "text/plain; version=0.0.4"
+
+
+class Health(Struct, frozen=True):
+    """Alive, or ready."""
+
+    status: str
+
+
+@get("/healthz", tags=TAGS, sync_to_thread=False)
+def alive() -> Health:
+    """The process answers."""
+    return Health("ok")
+
+
+@get(
+    "/readyz",
+    tags=TAGS,
+    sync_to_thread=True,
+    responses={
+        503: ResponseSpec(
+            Problem, generate_examples=False, description="It would not take a charge.", media_type=CONTENT_TYPE
+        )
+    },
+)
+def ready(wallets: CreditWallet) -> Health:
+    """The rail is alive, the database takes writes and its migrations are current."""
+    wallets.check_ready()
+    return Health("ready")
+
+
+@get("/metrics", tags=TAGS, media_type=METRICS_TYPE, sync_to_thread=True)
+def figures(metrics: Metrics, wallets: CreditWallet) -> Response[str]:
+    """Figures in Prometheus' text format. Keep the address inside your network."""
+    return Response(metrics.text(wallets).decode(), media_type=METRICS_TYPE)
+
+
+@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """This service's OpenAPI 3.1 document."""
+    return request.app.openapi_schema.to_schema()
+
+
+SYSTEM_ROUTES = (alive, ready, figures, openapi)
