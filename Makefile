@@ -16,7 +16,8 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-run: demo
+run: setup  ## the service with a demo wallet, until Ctrl-C
+	$(BIN)/credit-wallet --db sqlite:///$(DATA)/credit_wallet.db serve --demo --port $(PORT)
 
 demo: setup  ## a month of simulated agent traffic through the real rail
 	$(BIN)/credit-wallet demo
@@ -42,7 +43,7 @@ soak: setup  ## 200 kills, 100,000 steps against the model
 	MODEL_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_model.py
 
 lock: setup  ## renew requirements.lock; needs uv
-	uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

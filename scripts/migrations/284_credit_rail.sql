@@ -21,7 +21,7 @@ CREATE INDEX idx_am_credit_key_wallet ON am_credit_key (wallet_id);
 CREATE TABLE am_credit_idempotency (
     idempotency_key TEXT    NOT NULL,
     wallet_id       INTEGER NOT NULL,
-    fingerprint     BLOB    NOT NULL,   -- BLAKE2b-128 of the request
+    fingerprint     BLOB    NOT NULL,   -- the request, hashed when long
     txn_id          INTEGER,
     hold_id         INTEGER,
     amount_yen      INTEGER NOT NULL,

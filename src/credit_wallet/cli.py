@@ -350,8 +350,11 @@ def serve(
 
     The operator key is $CREDIT_WALLET_OPERATOR_KEY; without one, a key for this run is made and shown.
     """
-    from credit_wallet.http.serve import serve as run_service  # the service's libraries are an extra
-
+    try:
+        from credit_wallet.http.serve import serve as run_service
+    except ModuleNotFoundError as error:
+        typer.echo(f"{error.name} is missing; install agent-credit-wallet[serve]", err=True)
+        raise typer.Exit(USAGE) from None
     log_to_stderr()
     address = f"http://{host}:{port}"
     operator_key = os.environ.get(OPERATOR_KEY_VARIABLE) or new_operator_key()

@@ -75,6 +75,10 @@ WARN_PCTS = (80, 100)
 """Shares of the budget from which on outcomes carry a warning (seed contract, ``X-Wallet-Warn``)."""
 
 
+FINGERPRINT_BYTES = 32
+"""Length of a hashed fingerprint; one that is not hashed is shorter, so that the two cannot be mixed up."""
+
+
 class Batch(Struct):
     """One call of ``decide``: the snapshot it works on, the instant it works at, the decision it fills."""
 
@@ -97,8 +101,14 @@ def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> De
 
 
 def fingerprint(command: Movement) -> bytes:
-    """Equal for equal requests: what an idempotency key compares to tell a retry from a conflict."""
-    return blake2b(msgpack.encode(command), digest_size=16).digest()
+    """Equal for equal requests: what an idempotency key compares to tell a retry from a conflict.
+
+    The command's name and its fields after wallet and key, or their hash when that is shorter (``FINGERPRINT_BYTES``).
+    """
+    request = msgpack.encode((type(command).__name__, *structs.astuple(command)[2:]))
+    if len(request) < FINGERPRINT_BYTES:
+        return request
+    return blake2b(request, digest_size=FINGERPRINT_BYTES).digest()
 
 
 def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:

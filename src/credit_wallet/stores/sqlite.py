@@ -139,7 +139,11 @@ class SqliteStore:
         """Open ``path``, bring its schema up to date and adopt what plain SQL wrote. Raises ``DatabaseError``."""
         self.path = path
         self._connection = connect(path)
-        bring_up_to_date(self._connection, path, now)
+        try:
+            bring_up_to_date(self._connection, path, now)
+        except BaseException:
+            self._connection.close()
+            raise
         self._loader = Loader(self._connection)
 
     def close(self) -> None:
