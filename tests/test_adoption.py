@@ -262,12 +262,12 @@ def test_an_entry_of_no_wallet_is_reported_and_stops_nobody(wallets: CreditWalle
     assert [(violation.check, violation.wallet_id) for violation in wallets.verify()] == [("ownership", 99)]
 
 
-def test_a_process_with_an_older_sqlite_can_write_beside_the_service(wallets: CreditWallet, path: Path) -> None:
+def test_another_process_can_write_plain_sql_beside_the_service(wallets: CreditWallet, path: Path) -> None:
     wallet_id = wallets.create().wallet_id
     assert wallet_id == 1
     writer = f"""
-import sqlite3
-with sqlite3.connect({str(path)!r}) as host:
+import apsw
+with apsw.Connection({str(path)!r}) as host:
     host.execute("INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type) VALUES (1, 9, 'topup')")
     host.execute("UPDATE am_credit_wallet SET balance_yen = balance_yen + 9")
 """

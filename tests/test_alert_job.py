@@ -55,7 +55,7 @@ def run_job(path: Path, *options: str) -> Report:
 
 
 def start_job(*arguments: str, without_packages: bool = False) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "CREDIT_WALLET_DB"}
+    environment = {name: value for name, value in os.environ.items() if name != "CREDIT_WALLET_DATABASE_URL"}
     interpreter = [sys.executable]
     if without_packages:
         environment["PYTHONTZPATH"] = ""

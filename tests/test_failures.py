@@ -228,9 +228,9 @@ def test_a_database_that_may_not_be_written_says_so_until_it_may(everybodys_fold
 
 @pytest.fixture
 def ledger(path: Path, db_url: str) -> Path:
-    """A sealed ledger of two wallets, closed; the first has a charge of ¥4,660 with the note "tea for two"."""
+    """A sealed ledger of two wallets, closed; the first has a charge of ¥4,660 with a note about tea."""
     with CreditWallet.open(db_url) as wallets:
-        for amount_yen, note in ((4_660, "tea for two"), (1, None)):
+        for amount_yen, note in ((4_660, "tea for two and two for tea"), (1, None)):
             wallet_id = funded(wallets, 54_321)
             wallets.charge(wallet_id, amount_yen, idempotency_key="first", note=note)
             wallets.charge_many((wallet_id, 1, f"charge-{n}") for n in range(300))

@@ -18,6 +18,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.errors import DatabaseError, MigrationError
 from credit_wallet.stores import migrations
 from credit_wallet.stores.sqlite_connection import connect
+from credit_wallet.upgrade import rollback_database
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "scripts" / "migrations"
 MANIFESTS = ("jpcite_boot_manifest.txt", "autonomath_boot_manifest.txt")
@@ -378,3 +379,17 @@ def test_the_ledger_cannot_be_rewritten_by_anyone(path: Path, statement: str) ->
         with pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only: write a refund or a reversal"):
             host.execute(statement)
         assert host.execute("SELECT * FROM am_credit_transaction_log").fetchall() == before
+
+
+def test_open_holds_and_debts_forbid_a_rollback_that_would_lose_them(db_url: str) -> None:
+    with CreditWallet.open(db_url) as wallets:
+        wallet_id = wallets.create().wallet_id
+        wallets.topup(wallet_id, 1_000, idempotency_key="topup")
+        hold = wallets.hold(wallet_id, 300, idempotency_key="hold")
+    for number in (283, 282):
+        with pytest.raises(MigrationError, match="open holds or debts"):
+            rollback_database(db_url, number)
+    with CreditWallet.open(db_url) as wallets:
+        assert hold.hold_id is not None
+        wallets.release(hold.hold_id)
+    assert rollback_database(db_url, 283) == ["284_credit_rail.sql", "283_credit_wallet_state.sql"]

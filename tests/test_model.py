@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from clock import Clock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from model import ModelCharge, ModelHold, ModelKey, ModelTopup, ModelWallet, Refused
 from msgspec import Struct
 
-from clock import Clock
 from credit_wallet import CreditWallet, Outcome, WalletError
 from credit_wallet.cycle import format_instant
-from model import ModelCharge, ModelHold, ModelKey, ModelTopup, ModelWallet, Refused
 
 WALLETS = 3
 KEYS = 2

@@ -1,4 +1,4 @@
-"""The command line, ``credit-wallet``. Holds no rule and no SQL: each command is a call of the library and a way to show it.
+"""The command line, ``credit-wallet``: each command is a call of the library and a way to show what comes of it.
 
 Exit codes: 0 done; 1 refused, with the error's ``code`` on stderr (in the JSON with ``--json``); 2 wrong usage.
 """
@@ -22,12 +22,12 @@ from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL, OP
 from credit_wallet.demo import run_demo
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
-from credit_wallet.welcome import welcome
 from credit_wallet.reports import statement as statements
 from credit_wallet.telemetry import log_to_stderr
-from credit_wallet.upgrade import pending_migrations, rollback_database, upgrade_database
 from credit_wallet.tokens import new_operator_key
+from credit_wallet.upgrade import pending_migrations, rollback_database, upgrade_database
 from credit_wallet.wallet import CreditWallet
+from credit_wallet.welcome import welcome
 from credit_wallet.worker import Worker
 
 REFUSED = 1

@@ -42,7 +42,9 @@ def cycle_bounds(cycle: str, time_zone: str = "UTC") -> tuple[str, str]:
     """First instant of ``cycle`` and first instant after it, for comparing with ``occurred_at`` as text.
 
     The bounds are cut short (``2026-05-01``, ``2026-04-30T15:00:00``) so that they sort before every spelling of that
-    instant that writers use (``2026-05-01 00:00:00``, ``2026-05-01T00:00:00.000Z``). Raises ``ValueError`` when ``cycle`` is not ``YYYY-MM``.
+    instant that writers use (``2026-05-01 00:00:00``, ``2026-05-01T00:00:00.000Z``).
+
+    Raises ``ValueError`` when ``cycle`` is not ``YYYY-MM``.
     """
     if not CYCLE_PATTERN.fullmatch(cycle):
         raise ValueError(f"billing cycle {cycle!r} is not YYYY-MM")

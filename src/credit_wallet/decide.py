@@ -226,7 +226,7 @@ def _release(batch: Batch, wallet: WalletState, command: Release) -> Outcome | W
     return Outcome(wallet.wallet_id, hold.amount_yen, wallet.balance_yen, hold_id=hold.hold_id)
 
 
-def _paying_key(batch: Batch, wallet: WalletState, key_id: int | None) -> KeyState | None | WalletError:
+def _paying_key(batch: Batch, wallet: WalletState, key_id: int | None) -> KeyState | WalletError | None:
     if key_id is None:
         return None
     key = batch.snapshot.keys.get(key_id)
@@ -445,7 +445,7 @@ def _after_credit(batch: Batch, wallet: WalletState) -> None:
 # What falls due by itself
 
 
-def _expire(batch: Batch, wallet: WalletState, _command: Expire) -> Outcome:
+def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Outcome:
     """What was due has been settled before the rule is called; this reports the balance."""
     return Outcome(wallet.wallet_id, 0, wallet.balance_yen)
 

@@ -120,7 +120,9 @@ class CreditWallet:
         """Open the database at ``url`` (``sqlite:///file.db``), creating it or bringing it up to date.
 
         ``max_batch`` is how many commands become one durable transaction at most, ``max_waiting`` how many may wait
-        before ``RailBusy``; ``observe(commands, outcomes, seconds)`` is called after every batch. Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
+        before ``RailBusy``; ``observe(commands, outcomes, seconds)`` is called after every batch.
+
+        Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
         """
         path = sqlite_path(url)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -265,9 +267,10 @@ class CreditWallet:
         note: str | None = None,
         key_id: int | None = None,
     ) -> Hold:
-        """Set ``amount_yen`` aside for ``ttl_seconds`` (up to 31 days), to be captured or released; raises as ``charge``.
+        """Set ``amount_yen`` aside for ``ttl_seconds`` (up to 31 days), to be captured or released.
 
-        The outcome's ``hold_id`` names it. A hold that nobody closes gives its yen back when its time is over.
+        The outcome's ``hold_id`` names it. A hold that nobody closes gives its yen back when its time is over. Raises
+        what ``charge`` raises.
         """
         return Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id)
 

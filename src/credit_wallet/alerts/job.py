@@ -1,4 +1,4 @@
-"""The hourly alert job: fires the 50, 80 and 100 % thresholds that charges have reached (seed contract, "The alert job").
+"""The hourly alert job: fires the 50, 80 and 100 % thresholds that charges have reached.
 
 The rail fires alerts at the moment of crossing; the job catches what plain SQL wrote. It works on a database with
 migration 281 alone, where it sums the ledger, and on the whole schema, where it reads each wallet's row and its cost
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from credit_wallet.config import database_url, sqlite_path
 from credit_wallet.cycle import CYCLE_PATTERN, cycle_at, cycle_bounds, format_instant
 from credit_wallet.stores.sql import statements
 
@@ -161,13 +161,20 @@ def _is_in_wal_mode(path: Path) -> bool:
         return file.read(20)[18:] == b"\x02\x02"
 
 
+def _database_file(name: str) -> Path:
+    return sqlite_path(name) if "://" in name else Path(name)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The job as a command: logs on stderr, the report as the last line on stdout."""
     parser = argparse.ArgumentParser(
         description="Fire the spending alerts that are due (50, 80 and 100 % of the budget)."
     )
     parser.add_argument(
-        "--db", default=os.environ.get("CREDIT_WALLET_DB", "var/credit_wallet.db"), help="database file"
+        "--db",
+        metavar="FILE",
+        default=database_url(),
+        help="database file, also as sqlite:///path; default: %(default)s",
     )
     parser.add_argument("--cycle", metavar="YYYY-MM", help="billing cycle; default: the current month in UTC")
     parser.add_argument("--dry-run", action="store_true", help="report what would fire and write nothing")
@@ -181,7 +188,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     try:
-        report = run_on_file(Path(options.db), datetime.now(UTC), cycle=options.cycle, dry_run=options.dry_run)
+        report = run_on_file(
+            _database_file(options.db), datetime.now(UTC), cycle=options.cycle, dry_run=options.dry_run
+        )
     except Exception as error:
         _log.error("the job failed on %s and fired nothing: %s", options.db, error)
         return 1

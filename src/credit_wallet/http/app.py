@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import structlog
@@ -24,17 +25,15 @@ from credit_wallet.http.auth import Authenticator, Caller
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
+from credit_wallet.http.openapi import make_exact
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.owner_routes import OWNER_ROUTES
-from credit_wallet.http.problems import BodyTooLarge, InvalidJson, MethodNotAllowed, NotFound
+from credit_wallet.http.problems import InvalidJson, MethodNotAllowed, NotFound, body_refused
+from credit_wallet.http.reading import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.replies import AsgiApp, Scope, address_of, caller_headers, refusal, request_id_header
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
 from credit_wallet.wallet import CreditWallet
 
-MAX_BODY_BYTES = 1 << 20
-"""Longest body of any call: a batch of 1,000 charges with long notes."""
-
-_TOO_LARGE = 413
 _log = structlog.get_logger("credit_wallet.http")
 
 
@@ -52,14 +51,6 @@ def create_app(
 def _documented(
     wallets: CreditWallet, settings: ServiceSettings, metrics: Metrics, authenticator: Authenticator
 ) -> Litestar:
-    async def caller_of(request: Request[Any, Any, Any]) -> Caller:
-        headers = request.headers
-        caller = authenticator.caller(
-            headers.get("authorization"), headers.get("x-api-key"), address_of(cast(Scope, request.scope))
-        )
-        request.state.caller = caller
-        return caller
-
     async def add_headers(message: Message, scope: LitestarScope) -> None:
         if message["type"] != "http.response.start":
             return
@@ -74,7 +65,7 @@ def _documented(
 
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         error = _as_refusal(error)
-        if not isinstance(error, WalletError | DecodeError):
+        if not isinstance(error, WalletError):
             _log.error("call_failed", path=request.url.path, exc_info=error)
         status, headers, content = refusal(error, None, wallets, settings.topup_url)
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
@@ -82,37 +73,58 @@ def _documented(
             fields["allow"] = ", ".join(_methods_at(request.app, request.url.path))
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
-    return Litestar(
+    application = Litestar(
         route_handlers=[*OWNER_ROUTES, *MOVEMENT_ROUTES, *OPERATOR_ROUTES, *SYSTEM_ROUTES],
         dependencies={
-            "caller": Provide(caller_of),
+            "caller": Provide(_caller_of, sync_to_thread=False),
             "wallets": Provide(lambda: wallets, sync_to_thread=False),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),
             "authenticator": Provide(lambda: authenticator, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
+        before_request=_authenticate_with(authenticator),
         before_send=[add_headers],
+        request_class=BodyRequest,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=_OPENAPI,
         logging_config=None,
     )
+    make_exact(application.openapi_schema)
+    return application
+
+
+def _authenticate_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+    """Runs before the body is read, and asks for a token wherever the documentation says so."""
+
+    async def authenticate(request: Request[Any, Any, Any]) -> None:
+        if request.route_handler.security:
+            headers = request.headers
+            request.state.caller = authenticator.caller(
+                headers.get("authorization"), headers.get("x-api-key"), address_of(cast(Scope, request.scope))
+            )
+
+    return authenticate
+
+
+def _caller_of(request: Request[Any, Any, Any]) -> Caller:
+    return cast(Caller, request.state.caller)
 
 
 def _as_refusal(error: Exception) -> Exception:
     """What the framework found wrong, in the service's own words."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, WalletError | DecodeError | RecursionError):
+        if isinstance(cause, WalletError):
             return cause
+        if isinstance(cause, DecodeError):
+            return body_refused(cause)
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, MethodNotAllowedException):
         return MethodNotAllowed("the address does not take this method; see /openapi.json")
     if isinstance(error, NotFoundException):
         return NotFound("there is no such address; see /openapi.json")
-    if isinstance(error, HTTPException) and error.status_code == _TOO_LARGE:
-        return BodyTooLarge(f"the body may have {MAX_BODY_BYTES} bytes at most")
-    if isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004
+    if isinstance(error, HTTPException) and error.status_code < 500:
         return InvalidJson(error.detail)
     return error
 

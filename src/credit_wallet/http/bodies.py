@@ -15,7 +15,8 @@ MAX_BATCH_CHARGES = 1_000
 Yen = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_YEN, description="Whole yen.", examples=[3])]
 YenOrZero = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_YEN, description="Whole yen; 0 switches it off.")]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-Note = Annotated[str, Meta(max_length=MAX_NOTE_LENGTH, description="Kept with the ledger entry.")]
+Note = Annotated[str, Meta(max_length=MAX_NOTE_LENGTH, pattern="^[^\\x00]*$", description="Text without NUL.")]
+Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="ISO 8601 time when it ends.")]
 
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +67,7 @@ class OperatorTopupBody(Body, frozen=True):
     wallet_id: Id
     amount_yen: Yen
     promo: bool = False
-    expires_at: Annotated[str, Meta(description="ISO 8601 time when it lapses.")] | None = None
+    expires_at: Instant | None = None
     note: Note | None = None
 
 
@@ -117,7 +118,7 @@ class CreateKeyBody(Body, frozen=True):
 
     label: Note | None = None
     monthly_cap_yen: YenOrZero = 0
-    expires_at: Annotated[str, Meta(description="ISO 8601 time when it stops working.")] | None = None
+    expires_at: Instant | None = None
 
 
 class RotateKeyBody(Body, frozen=True):

@@ -6,18 +6,17 @@ else, another method on these addresses included, goes on to the application beh
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import structlog
-from msgspec import DecodeError, json
+from msgspec import json
 
 from credit_wallet.errors import WalletError
 from credit_wallet.http import movements
 from credit_wallet.http.auth import Authenticator, Caller
 from credit_wallet.http.bodies import CaptureBody, ChargeBody, HoldBody, MovementReply, ReleaseBody
-from credit_wallet.http.problems import BodyTooLarge, InvalidJson
+from credit_wallet.http.reading import MAX_MOVEMENT_BYTES, decode_body, read_body
 from credit_wallet.http.replies import (
     AsgiApp,
     RawHeaders,
@@ -32,10 +31,6 @@ from credit_wallet.http.replies import (
 )
 from credit_wallet.outcomes import Outcome
 from credit_wallet.wallet import CreditWallet
-
-MAX_BODY_BYTES = 16_384
-BODY_SECONDS = 10.0
-"""How long a caller may take to send a body."""
 
 _log = structlog.get_logger("credit_wallet.http")
 
@@ -78,9 +73,9 @@ class FastLane:
             caller = self._authenticator.caller(
                 text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope)
             )
-            body = call.decoder.decode(await _read(receive))
+            body = decode_body(call.decoder, await read_body(receive, MAX_MOVEMENT_BYTES))
             outcome = await call.carry_out(self._wallets, caller, body, text_of(headers.get(b"idempotency-key")))
-        except (WalletError, DecodeError, RecursionError) as error:
+        except WalletError as error:
             return self._refuse(error, caller, headers)
         except Exception as error:
             _log.exception("call_failed", path=scope["path"])
@@ -99,19 +94,3 @@ class FastLane:
     ) -> tuple[int, RawHeaders, bytes]:
         status, fields, content = refusal(error, caller, self._wallets, self._topup_url)
         return status, [*fields, request_id_header(headers.get(b"x-request-id"))], content
-
-
-async def _read(receive: Receive) -> bytes:
-    """The body, up to ``MAX_BODY_BYTES`` and within ``BODY_SECONDS``."""
-    body: bytes = b""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                body += message.get("body", b"")
-                if len(body) > MAX_BODY_BYTES:
-                    raise BodyTooLarge(f"the body may have {MAX_BODY_BYTES} bytes at most")
-                if not message.get("more_body"):
-                    return body
-    except TimeoutError:
-        raise InvalidJson(f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from litestar import Response, post
 from litestar.status_codes import HTTP_200_OK
 
@@ -19,13 +21,21 @@ from credit_wallet.http.bodies import (
     RefundBody,
     ReleaseBody,
 )
+from credit_wallet.http.reading import MAX_MOVEMENT_BYTES
 from credit_wallet.http.routing import MOVEMENT_PROBLEMS, SECURITY, IdempotencyKey, movement_reply, problems
 from credit_wallet.wallet import CreditWallet
 
 TAGS = ["Movements"]
 
+_MOVEMENT: dict[str, Any] = {
+    "status_code": HTTP_200_OK,
+    "tags": TAGS,
+    "security": SECURITY,
+    "responses": MOVEMENT_PROBLEMS,
+}
 
-@post("/credit/charge", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+
+@post("/credit/charge", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
 async def charge(
     data: ChargeBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
@@ -33,7 +43,7 @@ async def charge(
     return movement_reply(await movements.charge(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/hold", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+@post("/credit/hold", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
 async def hold(
     data: HoldBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
@@ -41,7 +51,7 @@ async def hold(
     return movement_reply(await movements.hold(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/capture", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+@post("/credit/capture", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
 async def capture(
     data: CaptureBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
@@ -49,7 +59,7 @@ async def capture(
     return movement_reply(await movements.capture(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/release", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+@post("/credit/release", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
 async def release(
     data: ReleaseBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
@@ -57,7 +67,7 @@ async def release(
     return movement_reply(await movements.release(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/refund", status_code=HTTP_200_OK, tags=TAGS, security=SECURITY, responses=MOVEMENT_PROBLEMS)
+@post("/credit/refund", **_MOVEMENT)
 async def refund(
     data: RefundBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:

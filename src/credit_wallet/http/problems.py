@@ -42,7 +42,8 @@ RETRY_AFTER_SECONDS = 1
 
 _UNAUTHORIZED = 401
 _PAYMENT_REQUIRED = 402
-_FIELD = re.compile(r"`([^`]+)`")
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`")
+_NAMED = re.compile(r"field `([^`]+)`")
 
 
 class HttpError(WalletError):
@@ -91,15 +92,15 @@ class TooManyFailures(HttpError):
     code: ClassVar[str] = "too_many_failures"
 
 
-def body_refused(error: DecodeError | RecursionError) -> WalletError:
-    """The refusal of a body that could not be decoded, naming the field where there is one."""
+def body_refused(error: DecodeError | UnicodeDecodeError | RecursionError) -> WalletError:
+    """The refusal of a body or parameter that could not be decoded, naming the field where there is one."""
     if not isinstance(error, ValidationError):
         return InvalidJson(f"the body is not JSON: {error}")
-    detail = str(error).replace("`$.", "`").replace("`data.", "`")
-    names = _FIELD.findall(detail)
-    field = names[-1] if names else ""
+    detail = str(error)
+    parts = [match[1] for pattern in (_PLACE, _NAMED) if (match := pattern.search(detail)) and match[1]]
+    field = ".".join(parts)
     kind = InvalidAmount if field.endswith("amount_yen") else InvalidRequest
-    return kind(detail, field=field)
+    return kind(detail.replace("`$.", "`"), **({"field": field} if field else {}))
 
 
 def status_of(error: Exception) -> int:

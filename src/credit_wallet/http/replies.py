@@ -7,12 +7,10 @@ from itertools import count
 from secrets import token_hex
 from typing import Any, TypeAlias
 
-from msgspec import DecodeError
-
 from credit_wallet.decide import WARN_PCTS
 from credit_wallet.errors import WalletError
 from credit_wallet.http.auth import Caller
-from credit_wallet.http.problems import CONTENT_TYPE, body_refused, encode, headers_of, problem_of
+from credit_wallet.http.problems import CONTENT_TYPE, encode, headers_of, problem_of
 from credit_wallet.outcomes import Outcome, WalletView
 from credit_wallet.wallet import CreditWallet
 
@@ -64,8 +62,6 @@ def refusal(
     error: Exception, caller: Caller | None, wallets: CreditWallet, topup_url: str
 ) -> tuple[int, RawHeaders, bytes]:
     """Status, headers and problem document that ``error`` is answered with."""
-    if isinstance(error, DecodeError | RecursionError):
-        error = body_refused(error)
     status, document = problem_of(error, topup_url)
     content = encode(document)
     headers = [

@@ -9,7 +9,6 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Parameter
 
-from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.http.bodies import MovementReply, Problem
 from credit_wallet.http.problems import CONTENT_TYPE
 from credit_wallet.http.replies import outcome_headers
@@ -21,7 +20,6 @@ IdempotencyKey = Annotated[
     str | None,
     Parameter(
         header="Idempotency-Key",
-        max_length=MAX_IDEMPOTENCY_KEY_LENGTH,
         required=False,
         description="New for every request, the same for every retry of it; 428 without one.",
         examples=[Example(value="0199f3a2-7c1e-7000-8000-3b1d5f8e2a10")],

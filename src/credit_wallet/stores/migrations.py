@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS credit_wallet_migration (
     applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 )
 """
+_SEED = "281_"
+_OWED = "SELECT count(*) FROM am_credit_wallet WHERE held_yen > 0 OR debt_yen > 0"
 _RECORD_EXISTS = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'credit_wallet_migration'"
 _RECORDED = "SELECT name, sha256 FROM credit_wallet_migration"
 _RECORD = "INSERT INTO credit_wallet_migration (name, sha256) VALUES (?, ?)"
@@ -73,7 +75,10 @@ def rollback(connection: apsw.Connection, path: Path, number: int) -> list[str]:
     """
     undone = []
     with naming_database_errors(path), transaction(connection):
-        for name in rollback_plan(connection, number):
+        plan = rollback_plan(connection, number)
+        if not plan[-1].startswith(_SEED):
+            _require_nothing_owed(connection)
+        for name in plan:
             _run(connection, name.replace(".sql", "_rollback.sql"))
             connection.execute(_FORGET, (name,))
             undone.append(name)
@@ -89,6 +94,12 @@ def rollback_plan(connection: apsw.Connection, number: int) -> list[str]:
     if not names or int(names[0].split("_")[0]) != number:
         raise MigrationError(f"migration {number} is not applied here", migration=number)
     return names[::-1]
+
+
+def _require_nothing_owed(connection: apsw.Connection) -> None:
+    """Held yen and debts are known to the later migrations alone, and their going must not change what a wallet has."""
+    if "283_credit_wallet_state.sql" in _recorded(connection) and (owing := connection.execute(_OWED).get):
+        raise MigrationError(f"{owing} wallets have open holds or debts; settle them before this rollback")
 
 
 def _recorded(connection: apsw.Connection) -> dict[str, str]:

@@ -19,7 +19,7 @@ from credit_wallet.stores.sqlite_connection import connect_for_reading, naming_d
 _SQL = statements("reads.sql")
 
 BACKDATED_BY = timedelta(days=31)
-"""How far back of its place in the chain an entry of a plain-SQL writer may be dated and still be found by its cycle."""
+"""How far an entry of a plain-SQL writer may be dated back of its place in the chain and still be found by cycle."""
 
 
 class Reader:

@@ -21,7 +21,7 @@ from credit_wallet.errors import (
 )
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
-"""Earlier versions can corrupt a database when its write-ahead log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
+"""Earlier versions can corrupt a database when its log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a writer waits for another process before it reports ``database_locked``."""

@@ -63,6 +63,23 @@ _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 _DATA_VERSION = "PRAGMA data_version"
 
 
+def _named_by(commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:
+    """Ids of the agent keys, the holds and the ledger entries that commands name."""
+    key_ids: set[int] = set()
+    hold_ids: set[int] = set()
+    txn_ids: set[int] = set()
+    for command in commands:
+        match command:
+            case Charge() | Hold():
+                if command.key_id is not None:
+                    key_ids.add(command.key_id)
+            case Capture() | Release():
+                hold_ids.add(command.hold_id)
+            case Refund() | Reverse():
+                txn_ids.add(command.txn_id)
+    return key_ids, hold_ids, txn_ids
+
+
 class Loader:
     """Fills snapshots, from memory where nobody else has written."""
 
@@ -160,18 +177,7 @@ class Loader:
 
         Returns the ids of the agent keys.
         """
-        key_ids: set[int] = set()
-        hold_ids: set[int] = set()
-        txn_ids: set[int] = set()
-        for command in commands:
-            match command:
-                case Charge() | Hold():
-                    if command.key_id is not None:
-                        key_ids.add(command.key_id)
-                case Capture() | Release():
-                    hold_ids.add(command.hold_id)
-                case Refund() | Reverse():
-                    txn_ids.add(command.txn_id)
+        key_ids, hold_ids, txn_ids = _named_by(commands)
         for row in self._by_id(_HOLDS, hold_ids - snapshot.holds.keys()):
             hold = hold_of(row)
             snapshot.holds[hold.hold_id] = hold
