@@ -39,7 +39,7 @@ class Api:
     """Calls an application in this process. ``address`` is the caller's."""
 
     def __init__(self, app: AsgiApp, address: str = "192.0.2.1") -> None:
-        self._transport = httpx.ASGITransport(app, client=(address, 50_000))  # type: ignore[arg-type]
+        self._transport = httpx.ASGITransport(app, client=(address, 50_000))
         self._loop = asyncio.Runner()
 
     def __enter__(self) -> Self:
@@ -64,12 +64,13 @@ class Api:
         headers: Mapping[str, str | bytes] | None = None,
     ) -> httpx.Response:
         """The answer to one request; ``token`` goes into ``Authorization``, ``key`` into ``Idempotency-Key``."""
-        fields = {**credentials(token, key), **(headers or {})}
+        fields = [*credentials(token, key).items(), *(headers or {}).items()]
+        raw = [(name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in fields]
 
         async def send() -> httpx.Response:
             async with httpx.AsyncClient(transport=self._transport, base_url="http://wallet.test") as client:
                 return await client.request(
-                    method, path, json=json, content=chunks or content, params=params, headers=fields
+                    method, path, json=json, content=chunks or content, params=params, headers=raw
                 )
 
         return self._loop.run(send())
@@ -100,7 +101,7 @@ class Service:
         """Start it and wait until it is ready."""
         self.port = free_port() if port is None else port
         self.url = f"http://127.0.0.1:{self.port}"
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", "credit_wallet.cli", "--db", db_url, "serve", "--port", str(self.port)],
             env={**os.environ, OPERATOR_KEY_VARIABLE: operator_key, "PYTHONUNBUFFERED": "1"},

@@ -85,6 +85,16 @@ def _malformed_settings(command: Configure) -> WalletError | None:
     return malformed_text("label", command.label) if command.label is not UNSET else None
 
 
+def malformed_auto_topup(threshold_yen: int, amount_yen: int) -> WalletError | None:
+    """Auto-topup is on with both figures, or off with neither."""
+    if bool(threshold_yen) == bool(amount_yen):
+        return None
+    return InvalidRequest(
+        "auto_topup_threshold and auto_topup_amount go together: set both above 0, or both to 0",
+        field="auto_topup_amount" if threshold_yen else "auto_topup_threshold",
+    )
+
+
 def is_id(value: object) -> bool:
     """Whether ``value`` can be the id of a row: an ``int`` from 1 to 2**63 - 1."""
     return type(value) is int and 0 < value <= MAX_ID
@@ -114,6 +124,13 @@ def checked_instant(name: str, value: str | None) -> str | None:
         raise InvalidRequest(
             f"{name} must be an ISO 8601 time such as 2026-12-31T15:00:00Z, not {value!r}", field=name
         ) from None
+
+
+def checked_id(name: str, value: int) -> int:
+    """``value`` if it can be the id of a row. Raises ``InvalidRequest`` naming the field when it cannot."""
+    if not is_id(value):
+        raise _bad_id(name, value)
+    return value
 
 
 def checked_cycle(value: str) -> str:

@@ -1,4 +1,5 @@
-"""The rules of money. Every rule lives here and nowhere else, and both stores call it.
+"""The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
+``lots``, ``batch``), and every store calls it.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
 commands out one after the other on the snapshot it is given and says what is to be written. A refusal moves nothing.
@@ -16,12 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Any, Literal
 
-from msgspec import UNSET, Struct, msgpack, structs
+from msgspec import UNSET, structs
 
 from credit_wallet import lots
+from credit_wallet.batch import Batch, append, tell
+from credit_wallet.checks import malformed_auto_topup
 from credit_wallet.commands import (
     Capture,
     Charge,
@@ -37,29 +39,23 @@ from credit_wallet.commands import (
 )
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
-    BudgetExhausted,
     EntryNotFound,
     HoldClosed,
     HoldNotFound,
-    IdempotencyConflict,
-    InsufficientFunds,
     InvalidAmount,
     InvalidRequest,
-    KeyCapExhausted,
     RefundExceedsCharge,
-    Unauthorized,
-    WalletDisabled,
     WalletError,
     WalletNotFound,
 )
+from credit_wallet.idempotency import fingerprint, replay
+from credit_wallet.limits import paying_key, refusal_to_spend
 from credit_wallet.money import MAX_BALANCE_YEN, format_yen
 from credit_wallet.outcomes import Alert, EntryType, Outcome
 from credit_wallet.state import (
     Allocation,
     Decision,
-    Entry,
     EntryRecord,
-    Event,
     HoldState,
     KeyState,
     LotOpening,
@@ -75,19 +71,6 @@ WARN_PCTS = (80, 100)
 """Shares of the budget from which on outcomes carry a warning (seed contract, ``X-Wallet-Warn``)."""
 
 
-FINGERPRINT_BYTES = 32
-"""Length of a hashed fingerprint; one that is not hashed is shorter, so that the two cannot be mixed up."""
-
-
-class Batch(Struct):
-    """One call of ``decide``: the snapshot it works on, the instant it works at, the decision it fills."""
-
-    snapshot: Snapshot
-    decision: Decision
-    now: datetime
-    at: str
-
-
 def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> Decision:
     """Carry out ``commands`` in order on ``snapshot`` at ``now`` (aware).
 
@@ -98,17 +81,6 @@ def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> De
     for command in commands:
         outcomes.append(_carry_out(batch, command))
     return batch.decision
-
-
-def fingerprint(command: Movement) -> bytes:
-    """Equal for equal requests: what an idempotency key compares to tell a retry from a conflict.
-
-    The command's name and its fields after wallet and key, or their hash when that is shorter (``FINGERPRINT_BYTES``).
-    """
-    request = msgpack.encode((type(command).__name__, *structs.astuple(command)[2:]))
-    if len(request) < FINGERPRINT_BYTES:
-        return request
-    return blake2b(request, digest_size=FINGERPRINT_BYTES).digest()
 
 
 def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
@@ -123,7 +95,7 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
     name = (command.idempotency_key, command.wallet_id)
     before = batch.snapshot.remembered.get(name)
     if before is not None:
-        return _replay(command, request, before)
+        return replay(command, request, before)
     if wallet.next_due_at is not None:
         _settle_due(batch, wallet)
     outcome = _RULES[type(command)](batch, wallet, command)
@@ -135,39 +107,29 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
     return outcome
 
 
-def _replay(command: Movement, request: bytes, before: Remembered) -> Outcome | WalletError:
-    if before.fingerprint != request:
-        return IdempotencyConflict(
-            f"idempotency key {command.idempotency_key!r} was used for a different request; "
-            "send a new key for a new request, or the same request for a retry",
-            idempotency_key=command.idempotency_key,
-        )
-    return structs.replace(before.outcome, replayed=True)
-
-
 # Spending
 
 
 def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Outcome | WalletError:
-    key = _paying_key(batch, wallet, command.key_id)
+    key = paying_key(batch, wallet, command.key_id)
     if isinstance(key, WalletError):
         return key
-    refusal = _refusal_to_spend(batch, wallet, key, command.amount_yen)
+    refusal = refusal_to_spend(batch, wallet, key, command.amount_yen)
     if refusal is not None:
         return refusal
     amount_yen = command.amount_yen
     wallet.balance_yen -= amount_yen
     taken = lots.take(wallet.lots, amount_yen)
-    txn_id = _append(batch, wallet, "charge", -amount_yen, taken, command.note, key_id=command.key_id)
+    txn_id = append(batch, wallet, "charge", -amount_yen, taken, command.note, key_id=command.key_id)
     _tell_topup_due(batch, wallet, amount_yen)
     return _spent(batch, wallet, key, amount_yen, txn_id, None)
 
 
 def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletError:
-    key = _paying_key(batch, wallet, command.key_id)
+    key = paying_key(batch, wallet, command.key_id)
     if isinstance(key, WalletError):
         return key
-    refusal = _refusal_to_spend(batch, wallet, key, command.amount_yen)
+    refusal = refusal_to_spend(batch, wallet, key, command.amount_yen)
     if refusal is not None:
         return refusal
     amount_yen = command.amount_yen
@@ -209,7 +171,7 @@ def _capture(batch: Batch, wallet: WalletState, command: Capture) -> Outcome | W
     hold.captured_yen = command.amount_yen
     _close_hold(batch, wallet, hold, "captured")
     wallet.balance_yen += hold.amount_yen - command.amount_yen
-    txn_id = _append(
+    txn_id = append(
         batch, wallet, "charge", -command.amount_yen, used, hold.note, key_id=hold.key_id, hold_id=hold.hold_id
     )
     key = None if hold.key_id is None else batch.snapshot.keys[hold.key_id]
@@ -224,67 +186,6 @@ def _release(batch: Batch, wallet: WalletState, command: Release) -> Outcome | W
         return hold
     _return_hold(batch, wallet, hold, "released")
     return Outcome(wallet.wallet_id, hold.amount_yen, wallet.balance_yen, hold_id=hold.hold_id)
-
-
-def _paying_key(batch: Batch, wallet: WalletState, key_id: int | None) -> KeyState | WalletError | None:
-    if key_id is None:
-        return None
-    key = batch.snapshot.keys.get(key_id)
-    expired = key is not None and key.expires_at is not None and key.expires_at <= batch.at
-    if key is None or key.wallet_id != wallet.wallet_id or key.revoked_at is not None or expired:
-        return Unauthorized(f"agent key {key_id} is unknown, revoked or expired", key_id=key_id)
-    return key
-
-
-def _refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, amount_yen: int) -> WalletError | None:
-    if not wallet.enabled:
-        return WalletDisabled(
-            f"wallet {wallet.wallet_id} is disabled; enable it to spend from it", wallet_id=wallet.wallet_id
-        )
-    if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
-        left_yen = wallet.monthly_budget_yen - wallet.cycle_spent_yen - wallet.held_yen
-        if amount_yen > left_yen:
-            return BudgetExhausted(
-                f"{format_yen(max(left_yen, 0))} of the monthly budget of {format_yen(wallet.monthly_budget_yen)} "
-                f"is left; raise the budget or wait for the cycle after {wallet.current_cycle}",
-                wallet_id=wallet.wallet_id,
-                balance_yen=wallet.balance_yen,
-                missing_yen=amount_yen - max(left_yen, 0),
-                monthly_budget_yen=wallet.monthly_budget_yen,
-            )
-    if key is not None and key.monthly_cap_yen:
-        left_yen = key.monthly_cap_yen - key.cycle_spent_yen - key.held_yen
-        if amount_yen > left_yen:
-            return KeyCapExhausted(
-                f"{format_yen(max(left_yen, 0))} of the monthly cap of agent key {key.key_id} is left; "
-                "raise the cap or pay with another key",
-                wallet_id=wallet.wallet_id,
-                key_id=key.key_id,
-                balance_yen=wallet.balance_yen,
-                missing_yen=amount_yen - max(left_yen, 0),
-                monthly_cap_yen=key.monthly_cap_yen,
-            )
-    if amount_yen > wallet.balance_yen:
-        return _insufficient_funds(batch, wallet, amount_yen)
-    return None
-
-
-def _insufficient_funds(batch: Batch, wallet: WalletState, amount_yen: int) -> WalletError:
-    """Refuse, and tell the world once until credit comes in."""
-    if not wallet.exhausted:
-        wallet.exhausted = True
-        batch.decision.touched[wallet.wallet_id] = wallet
-        _tell(batch, wallet, "wallet_exhausted", balance_yen=wallet.balance_yen, refused_yen=amount_yen)
-    missing_yen = amount_yen - wallet.balance_yen + wallet.debt_yen
-    owed = f" and {format_yen(wallet.debt_yen)} is owed from a payment taken back" if wallet.debt_yen else ""
-    return InsufficientFunds(
-        f"wallet {wallet.wallet_id} has {format_yen(wallet.balance_yen)}, this needs {format_yen(amount_yen)}{owed}; "
-        f"top up {format_yen(missing_yen)} or more and send it again with the same idempotency key",
-        wallet_id=wallet.wallet_id,
-        balance_yen=wallet.balance_yen,
-        debt_yen=wallet.debt_yen,
-        missing_yen=missing_yen,
-    )
 
 
 def _spent(
@@ -319,7 +220,7 @@ def _tell_topup_due(batch: Batch, wallet: WalletState, spent_yen: int) -> None:
     """Tell once when spending carries the balance below the auto-topup threshold."""
     threshold_yen = wallet.auto_topup_threshold
     if wallet.auto_topup_amount and wallet.balance_yen < threshold_yen <= wallet.balance_yen + spent_yen:
-        _tell(batch, wallet, "topup_due", balance_yen=wallet.balance_yen, auto_topup_threshold=threshold_yen)
+        tell(batch, wallet, "topup_due", balance_yen=wallet.balance_yen, auto_topup_threshold=threshold_yen)
 
 
 # Credit
@@ -349,7 +250,7 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> Outcome | Walle
     lots.put(wallet.lots, opening, amount_yen)
     if command.expires_at is not None:
         _note_due(wallet, command.expires_at)
-    txn_id = _append(batch, wallet, "topup", amount_yen, [(opening.lot_id, amount_yen)], command.note)
+    txn_id = append(batch, wallet, "topup", amount_yen, [(opening.lot_id, amount_yen)], command.note)
     _after_credit(batch, wallet)
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
 
@@ -373,7 +274,7 @@ def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Outcome | Wal
     charge.returned_yen += amount_yen
     batch.decision.returned[charge.txn_id] = charge
     wallet.balance_yen += amount_yen
-    txn_id = _append(batch, wallet, "refund", amount_yen, part, command.note, related_txn_id=charge.txn_id)
+    txn_id = append(batch, wallet, "refund", amount_yen, part, command.note, related_txn_id=charge.txn_id)
     _give_back(batch, wallet, part, amount_yen)
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id)
 
@@ -397,7 +298,7 @@ def _reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Outcome | W
     if taken_yen:
         wallet.balance_yen -= taken_yen
         taken = lots.take_from(wallet.lots, topup.txn_id, taken_yen)
-        txn_id = _append(batch, wallet, "reversal", -taken_yen, taken, command.note, related_txn_id=topup.txn_id)
+        txn_id = append(batch, wallet, "reversal", -taken_yen, taken, command.note, related_txn_id=topup.txn_id)
         _tell_topup_due(batch, wallet, taken_yen)
     return Outcome(wallet.wallet_id, taken_yen, wallet.balance_yen, txn_id)
 
@@ -437,7 +338,7 @@ def _after_credit(batch: Batch, wallet: WalletState) -> None:
     if repaid_yen:
         wallet.debt_yen -= repaid_yen
         wallet.balance_yen -= repaid_yen
-        _append(batch, wallet, "reversal", -repaid_yen, lots.take(wallet.lots, repaid_yen), "debt repaid")
+        append(batch, wallet, "reversal", -repaid_yen, lots.take(wallet.lots, repaid_yen), "debt repaid")
     if wallet.balance_yen:
         wallet.exhausted = False
 
@@ -470,7 +371,7 @@ def _expire_lots(batch: Batch, wallet: WalletState) -> None:
     for lot in [lot for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= batch.at]:
         wallet.lots.remove(lot)
         wallet.balance_yen -= lot.remaining_yen
-        _append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
+        append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
 
 
 def _note_due(wallet: WalletState, at: str) -> None:
@@ -515,59 +416,16 @@ def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Outcome
     settings = {
         name: value for name, value in structs.asdict(command).items() if name != "wallet_id" and value is not UNSET
     }
-    threshold = settings.get("auto_topup_threshold", wallet.auto_topup_threshold)
-    amount = settings.get("auto_topup_amount", wallet.auto_topup_amount)
-    if bool(threshold) != bool(amount):
-        return InvalidRequest(
-            "auto_topup_threshold and auto_topup_amount go together: set both above 0, or both to 0",
-            field="auto_topup_amount" if threshold else "auto_topup_threshold",
-        )
+    problem = malformed_auto_topup(
+        settings.get("auto_topup_threshold", wallet.auto_topup_threshold),
+        settings.get("auto_topup_amount", wallet.auto_topup_amount),
+    )
+    if problem is not None:
+        return problem
     for name, value in settings.items():
         setattr(wallet, name, value)
     batch.decision.configured[wallet.wallet_id] = wallet
     return Outcome(wallet.wallet_id, 0, wallet.balance_yen)
-
-
-# The ledger and the outbox
-
-
-def _append(
-    batch: Batch,
-    wallet: WalletState,
-    txn_type: EntryType,
-    amount_yen: int,
-    allocation: Allocation,
-    note: str | None,
-    *,
-    key_id: int | None = None,
-    related_txn_id: int | None = None,
-    hold_id: int | None = None,
-) -> int:
-    """Append an entry to the wallet's chain. The wallet already has the balance that the entry leaves."""
-    snapshot = batch.snapshot
-    snapshot.last_txn_id = txn_id = snapshot.last_txn_id + 1
-    batch.decision.entries.append(
-        Entry(
-            txn_id,
-            wallet.wallet_id,
-            amount_yen,
-            txn_type,
-            batch.at,
-            note,
-            wallet.last_txn_id,
-            wallet.balance_yen + wallet.held_yen,
-            lots.format_allocation(allocation),
-            key_id,
-            related_txn_id,
-            hold_id,
-        )
-    )
-    wallet.last_txn_id = txn_id
-    return txn_id
-
-
-def _tell(batch: Batch, wallet: WalletState, kind: str, **payload: object) -> None:
-    batch.decision.events.append(Event(wallet.wallet_id, kind, {"wallet_id": wallet.wallet_id, **payload}))
 
 
 _RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | WalletError]] = {

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, get_args
+from typing import Concatenate, ParamSpec, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.alerts.job import AlertReport, run_alert_job
-from credit_wallet.checks import checked_cycle, checked_instant, is_id, malformed, malformed_text
+from credit_wallet.checks import (
+    checked_cycle,
+    checked_id,
+    checked_instant,
+    malformed,
+    malformed_auto_topup,
+    malformed_text,
+)
 from credit_wallet.commands import (
     MAX_HOLD_SECONDS,
     Capture,
@@ -33,21 +39,12 @@ from credit_wallet.errors import InvalidRequest, Unauthorized, WalletError
 from credit_wallet.money import MAX_AMOUNT_YEN
 from credit_wallet.outcomes import (
     Access,
-    Alert,
-    Balance,
     CreatedKey,
     CreatedWallet,
-    EntryType,
-    HoldView,
-    KeyView,
     Outcome,
-    Totals,
-    Transaction,
-    WalletView,
 )
 from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes, Rail
-from credit_wallet.reports.forecast import Forecast, forecast
-from credit_wallet.state import Lot
+from credit_wallet.reading import Clock, WalletReading
 from credit_wallet.stores.adoption import adopt_unadopted
 from credit_wallet.stores.pruning import prune
 from credit_wallet.stores.reads import Reader
@@ -57,10 +54,6 @@ from credit_wallet.stores.verify import Violation, verify
 from credit_wallet.tokens import is_token, new_token, token_hash
 
 P = ParamSpec("P")
-Clock = Callable[[], datetime]
-
-MAX_PAGE = 1_000
-"""Rows that one page of wallets or history has at most."""
 
 
 def utc_now() -> datetime:
@@ -92,7 +85,7 @@ def _awaited(
     return carry_out
 
 
-class CreditWallet:
+class CreditWallet(WalletReading):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     Amounts are whole yen, 1 to 10**12. Every movement has an idempotency key: the same key with the same request
@@ -103,9 +96,8 @@ class CreditWallet:
 
     def __init__(self, rail: Rail, reader: Reader, clock: Clock) -> None:
         """Use ``open``."""
+        super().__init__(reader, clock, self.expire)
         self._rail = rail
-        self._reader = reader
-        self._clock = clock
 
     @classmethod
     def open(
@@ -175,11 +167,8 @@ class CreditWallet:
                 auto_topup_amount=auto_topup_amount,
             )
         )
-        if bool(auto_topup_threshold) != bool(auto_topup_amount):
-            raise InvalidRequest(
-                "auto_topup_threshold and auto_topup_amount go together: set both above 0, or both to 0",
-                field="auto_topup_amount" if auto_topup_threshold else "auto_topup_threshold",
-            )
+        if problem := malformed_auto_topup(auto_topup_threshold, auto_topup_amount):
+            raise problem
         _check_time_zone(time_zone)
         token = new_token()
         wallet_id = self._rail.call(
@@ -215,7 +204,7 @@ class CreditWallet:
 
     def revoke_key(self, key_id: int) -> str:
         """Revoke an agent key for good, effective at once; returns when it was. Raises ``KeyNotFound``."""
-        return self._rail.call(lambda store: store.revoke_key(_checked_id("key_id", key_id), self._clock()))
+        return self._rail.call(lambda store: store.revoke_key(checked_id("key_id", key_id), self._clock()))
 
     def rotate_key(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
         """A new agent key with the label and cap of ``key_id``, which goes on working for ``overlap_seconds``.
@@ -225,7 +214,7 @@ class CreditWallet:
         if type(overlap_seconds) is not int or not 0 <= overlap_seconds <= MAX_HOLD_SECONDS:
             raise InvalidRequest(f"overlap_seconds must be 0 to {MAX_HOLD_SECONDS}", field="overlap_seconds")
         now = self._clock()
-        old = self._reader.key(_checked_id("key_id", key_id), now)
+        old = self._reader.key(checked_id("key_id", key_id), now)
         token = new_token()
         ends_at = format_instant(now + timedelta(seconds=overlap_seconds))
         new_id = self._rail.call(lambda store: store.replace_key(key_id, token_hash(token), ends_at, now))
@@ -279,12 +268,12 @@ class CreditWallet:
 
         Raises ``HoldNotFound``, ``HoldClosed`` and ``InvalidAmount`` (more than is held).
         """
-        wallet_id = self._reader.hold(_checked_id("hold_id", hold_id)).wallet_id
+        wallet_id = self._reader.hold(checked_id("hold_id", hold_id)).wallet_id
         return Capture(wallet_id, _own_key(idempotency_key, f"capture:{hold_id}"), hold_id, amount_yen)
 
     def _release(self, hold_id: int, *, idempotency_key: str | None = None) -> Release:
         """Give a hold back whole. Raises ``HoldNotFound`` and ``HoldClosed``."""
-        wallet_id = self._reader.hold(_checked_id("hold_id", hold_id)).wallet_id
+        wallet_id = self._reader.hold(checked_id("hold_id", hold_id)).wallet_id
         return Release(wallet_id, _own_key(idempotency_key, f"release:{hold_id}"), hold_id)
 
     def _refund(
@@ -294,7 +283,7 @@ class CreditWallet:
 
         Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
         """
-        wallet_id = self._reader.wallet_of_entry(_checked_id("txn_id", txn_id))
+        wallet_id = self._reader.wallet_of_entry(checked_id("txn_id", txn_id))
         return Refund(wallet_id, idempotency_key, txn_id, amount_yen, note)
 
     def _topup(
@@ -316,7 +305,7 @@ class CreditWallet:
 
         Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
         """
-        wallet_id = self._reader.wallet_of_entry(_checked_id("txn_id", txn_id))
+        wallet_id = self._reader.wallet_of_entry(checked_id("txn_id", txn_id))
         return Reverse(wallet_id, idempotency_key, txn_id, amount_yen, note)
 
     def _configure(
@@ -368,90 +357,7 @@ class CreditWallet:
             outcomes.settle(await self._rail.asubmit(commands[start : start + self._rail.max_batch]))
         return outcomes.in_order()
 
-    # Reading
-
-    def balance(self, wallet_id: int) -> Balance:
-        """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""
-        view = self.show(wallet_id)
-        return Balance(view.balance_yen, view.held_yen, view.debt_yen)
-
-    def show(self, wallet_id: int) -> WalletView:
-        """A wallet with its settings and the spending of its current cycle. Raises ``WalletNotFound``."""
-        _checked_id("wallet_id", wallet_id)
-        now = self._clock()
-        if self._reader.is_due(wallet_id, now):
-            self.expire(wallet_id)
-        return self._reader.wallet(wallet_id, now)
-
-    def wallets(self, *, after: int = 0, limit: int = 100) -> list[WalletView]:
-        """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
-        return self._reader.wallets(self._clock(), after=after, limit=_page(limit))
-
-    def keys(self, wallet_id: int) -> list[KeyView]:
-        """The wallet's agent keys. Raises ``WalletNotFound``."""
-        return self._reader.keys(_checked_id("wallet_id", wallet_id), self._clock())
-
-    def hold_status(self, hold_id: int) -> HoldView:
-        """A hold and what became of it. Raises ``HoldNotFound``."""
-        return self._reader.hold(_checked_id("hold_id", hold_id))
-
-    def lots(self, wallet_id: int) -> list[Lot]:
-        """The wallet's open lots in the order of spending; their sum is the balance."""
-        self.show(wallet_id)
-        return self._reader.lots(wallet_id)
-
-    def history(
-        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
-    ) -> list[Transaction]:
-        """The wallet's ledger entries, newest first, up to ``limit`` (at most 1,000), of one type or of all.
-
-        For the next page give the last ``txn_id`` as ``before_txn_id``. Raises ``WalletNotFound``.
-        """
-        _checked_id("wallet_id", wallet_id)
-        if txn_type is not None and txn_type not in get_args(EntryType):
-            raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
-        return self._reader.history(wallet_id, limit=_page(limit), before_txn_id=before_txn_id, txn_type=txn_type)
-
-    def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
-        """The wallet's entries of billing cycle ``cycle`` (YYYY-MM), oldest first. Raises ``WalletNotFound``."""
-        return self._reader.cycle_entries(_checked_id("wallet_id", wallet_id), checked_cycle(cycle))
-
-    def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
-        """The wallet's balance and open holds together as billing cycle ``cycle`` begins. Raises ``WalletNotFound``."""
-        return self._reader.ledger_balance_before(_checked_id("wallet_id", wallet_id), checked_cycle(cycle))
-
-    def alerts(self, wallet_id: int, cycle: str | None = None) -> list[Alert]:
-        """The spending alerts that fired for a wallet, newest first."""
-        _checked_id("wallet_id", wallet_id)
-        return self._reader.alerts(wallet_id, None if cycle is None else checked_cycle(cycle))
-
-    async def abalance(self, wallet_id: int) -> Balance:
-        """The asyncio twin of ``balance``."""
-        return await asyncio.to_thread(self.balance, wallet_id)
-
-    async def ahistory(
-        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
-    ) -> list[Transaction]:
-        """The asyncio twin of ``history``."""
-        return await asyncio.to_thread(
-            self.history, wallet_id, limit=limit, before_txn_id=before_txn_id, txn_type=txn_type
-        )
-
-    def key(self, key_id: int) -> KeyView:
-        """An agent key. Raises ``KeyNotFound``."""
-        return self._reader.key(_checked_id("key_id", key_id), self._clock())
-
-    def totals(self) -> Totals:
-        """Sums over all wallets; reads every wallet's row."""
-        return self._reader.totals()
-
-    def forecast(self, wallet_id: int) -> Forecast:
-        """Where the wallet's spending is heading at this cycle's pace. Raises ``WalletNotFound``."""
-        return forecast(self.show(wallet_id), self._clock())
-
-    def newest_entry_at(self) -> str | None:
-        """When the newest entry of the whole ledger was written; None for an empty one."""
-        return self._reader.newest_entry_at()
+    # Upkeep
 
     def waiting(self) -> int:
         """Commands that are queued or being carried out."""
@@ -460,8 +366,6 @@ class CreditWallet:
     def check_ready(self) -> None:
         """Raises when the database would not take a write or its schema is outdated."""
         self._rail.call(lambda store: store.check_writable())
-
-    # Upkeep
 
     def verify(self) -> list[Violation]:
         """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
@@ -547,18 +451,6 @@ def _well_formed(command: Command) -> Command:
 
 def _own_key(given: str | None, own: str) -> str:
     return own if given is None else given
-
-
-def _checked_id(name: str, value: int) -> int:
-    if not is_id(value):
-        raise InvalidRequest(f"{name} must be a positive whole number, not {value!r}", field=name)
-    return value
-
-
-def _page(limit: int) -> int:
-    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"limit must be 1 to {MAX_PAGE}, not {limit!r}", field="limit")
-    return limit
 
 
 def _check_time_zone(name: str) -> None:

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar.openapi.spec import OpenAPI, OpenAPIHeader, Operation, Parameter, Reference, Schema
+from litestar.openapi.spec import (
+    OpenAPI,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Parameter,
+    Reference,
+    Schema,
+)
 from litestar.openapi.spec.enums import OpenAPIType
 from msgspec.json import schema_components
 
 from credit_wallet import outcomes
+from credit_wallet.checks import MAX_ID
 from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.http import bodies
 
@@ -38,71 +48,76 @@ _TYPES: tuple[Any, ...] = (
     outcomes.KeyView,
     outcomes.WalletView,
 )
-PRINTABLE = "^[ -~]+$"
+_KEY_HEADER = "Idempotency-Key"
+_KEY = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")
 
-_ANSWER_HEADERS = {
-    "X-Request-Id": ("Names this request in the logs; the caller's own `X-Request-Id` when it sent one.", "string"),
-}
-_WALLET_HEADERS = {
-    "X-Wallet-Balance": ("Yen that the wallet can spend now.", "integer"),
-    "X-Wallet-Warn": ("80 or 100 when that share of the monthly budget is spent.", "integer"),
-}
-_MOVEMENT_HEADERS = {
-    "Idempotent-Replayed": ("`true` when the answer is the one that the idempotency key got before.", "string"),
+_HEADERS = {
+    "X-Request-Id": ("Names this request; the caller's own `X-Request-Id` when it sent one.", OpenAPIType.STRING),
+    "X-Wallet-Balance": ("Yen that the wallet can spend now.", OpenAPIType.INTEGER),
+    "X-Wallet-Warn": ("80 or 100 when that share of the monthly budget is spent.", OpenAPIType.INTEGER),
+    "Idempotent-Replayed": ("`true` when this is what the idempotency key was answered first.", OpenAPIType.STRING),
+    "Retry-After": ("Seconds to wait.", OpenAPIType.INTEGER),
 }
 
 
 def make_exact(document: OpenAPI) -> None:
     """Correct ``document`` in place."""
     _, exact = schema_components(_TYPES, ref_template="#/components/schemas/{name}")
-    document.components.schemas |= exact  # type: ignore[arg-type]
-    for path in (document.paths or {}).values():
-        for method in ("get", "post", "patch", "delete"):
-            operation: Operation | None = getattr(path, method)
+    document.components.schemas |= exact
+    document.components.headers = {
+        name: OpenAPIHeader(schema=Schema(type=kind), description=description)
+        for name, (description, kind) in _HEADERS.items()
+    }
+    for path, item in (document.paths or {}).items():
+        for operation in (item.get, item.post, item.patch, item.delete):
             if operation is not None:
-                _correct(operation)
+                _correct(operation, path)
 
 
-def _correct(operation: Operation) -> None:
+def _correct(operation: Operation, path: str) -> None:
     parameters = [each for each in operation.parameters or () if isinstance(each, Parameter)]
-    moves = False
     for parameter in parameters:
-        if isinstance(parameter.schema, Schema):
-            _drop_null(parameter.schema)
-        if parameter.name == "Idempotency-Key":
-            moves = parameter.required = True
-            parameter.schema = Schema(
-                type=OpenAPIType.STRING, min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern=PRINTABLE
-            )
-    for status, response in (operation.responses or {}).items():
-        if isinstance(response, Reference):
+        _correct_parameter(parameter)
+    moves = any(parameter.name == _KEY_HEADER for parameter in parameters)
+    for status, response in [*(operation.responses or {}).items()]:
+        if not isinstance(response, OpenAPIResponse) or operation.responses is None:
             continue
-        headers = dict(_ANSWER_HEADERS)
-        if operation.security:
-            headers |= _WALLET_HEADERS
-        if moves and status == "200":
-            headers |= _MOVEMENT_HEADERS
-        response.headers = {name: _header(*about) for name, about in headers.items()}
-    # No call answers a framework's own error: the problem documents are all that a caller can get.
-    framework_error = (operation.responses or {}).get("400")
-    if (
-        framework_error
-        and not isinstance(framework_error, Reference)
-        and "application/json" in (framework_error.content or {})
-    ):
-        del operation.responses["400"]  # type: ignore[index]
+        content = response.content or {}
+        if status == "400" and "application/json" in content:
+            del operation.responses[status]  # the framework's own error, which no call answers
+        if path == "/credit/statement" and status == "200":
+            content |= {kind: OpenAPIMediaType(Schema(type=OpenAPIType.STRING)) for kind in ("text/csv", "text/plain")}
+        response.headers = _headers_of(status, owned=bool(operation.security), moves=moves)
+
+
+def _correct_parameter(parameter: Parameter) -> None:
+    schema = parameter.schema
+    if parameter.name == _KEY_HEADER:
+        parameter.required = True
+        parameter.schema = _KEY
+    elif isinstance(schema, Schema):
+        _drop_null(schema)
+        if schema.maximum is not None:  # a float, and so not exact
+            schema.maximum = min(int(schema.maximum), MAX_ID)
 
 
 def _drop_null(schema: Schema) -> None:
     """A parameter is left out, never null."""
     if schema.one_of:
-        (kept,) = [each for each in schema.one_of if isinstance(each, Schema) and each.type is not OpenAPIType.NULL]
-        schema.one_of, schema.type = None, kept.type
+        schema.type = next(each.type for each in schema.one_of if isinstance(each, Schema))
+        schema.one_of = None
     if isinstance(schema.type, list):
-        (schema.type,) = [each for each in schema.type if each is not OpenAPIType.NULL]
+        schema.type = next(each for each in schema.type if each is not OpenAPIType.NULL)
     if schema.enum:
         schema.enum = [each for each in schema.enum if each is not None]
 
 
-def _header(description: str, kind: str) -> OpenAPIHeader:
-    return OpenAPIHeader(schema=Schema(type=OpenAPIType(kind)), description=description)
+def _headers_of(status: str, *, owned: bool, moves: bool) -> dict[str, OpenAPIHeader | Reference]:
+    names = ["X-Request-Id"]
+    if owned and status not in ("401", "429"):
+        names += ["X-Wallet-Balance", "X-Wallet-Warn"]
+    if moves and status == "200":
+        names.append("Idempotent-Replayed")
+    if status in ("429", "503"):
+        names.append("Retry-After")
+    return {name: Reference(ref=f"#/components/headers/{name}") for name in names}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from litestar import Response, delete, get, patch, post
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
-from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import structs
@@ -68,22 +66,11 @@ def list_alerts(caller: Caller, wallets: CreditWallet, cycle: Cycle = None) -> l
     return wallets.alerts(require_wallet(caller), cycle)
 
 
-class _StatementOperation(Operation):
-    """Documents the two other formats."""
-
-    def __post_init__(self) -> None:
-        answer = (self.responses or {})["200"]
-        if isinstance(answer, OpenAPIResponse) and answer.content is not None:
-            text = Schema(type=OpenAPIType.STRING)
-            answer.content |= {kind: OpenAPIMediaType(schema=text) for kind in ("text/csv", "text/plain")}
-
-
 @get(
     "/credit/statement",
     tags=["Wallet"],
     security=SECURITY,
     responses=problems(422),
-    operation_class=_StatementOperation,
     sync_to_thread=True,
 )
 def show_statement(

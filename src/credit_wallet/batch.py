@@ -1,0 +1,59 @@
+"""A batch under decision: the snapshot it works on, the time it is, and what it writes down."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from credit_wallet import lots
+from credit_wallet.outcomes import EntryType
+from credit_wallet.state import Allocation, Decision, Entry, Event, Snapshot, WalletState
+
+
+class Batch(Struct):
+    """One call of ``decide``: the snapshot it works on, the instant it works at, the decision it fills."""
+
+    snapshot: Snapshot
+    decision: Decision
+    now: datetime
+    at: str
+
+
+def append(
+    batch: Batch,
+    wallet: WalletState,
+    txn_type: EntryType,
+    amount_yen: int,
+    allocation: Allocation,
+    note: str | None,
+    *,
+    key_id: int | None = None,
+    related_txn_id: int | None = None,
+    hold_id: int | None = None,
+) -> int:
+    """Append an entry to the wallet's chain. The wallet already has the balance that the entry leaves."""
+    snapshot = batch.snapshot
+    snapshot.last_txn_id = txn_id = snapshot.last_txn_id + 1
+    batch.decision.entries.append(
+        Entry(
+            txn_id,
+            wallet.wallet_id,
+            amount_yen,
+            txn_type,
+            batch.at,
+            note,
+            wallet.last_txn_id,
+            wallet.balance_yen + wallet.held_yen,
+            lots.format_allocation(allocation),
+            key_id,
+            related_txn_id,
+            hold_id,
+        )
+    )
+    wallet.last_txn_id = txn_id
+    return txn_id
+
+
+def tell(batch: Batch, wallet: WalletState, kind: str, **payload: object) -> None:
+    batch.decision.events.append(Event(wallet.wallet_id, kind, {"wallet_id": wallet.wallet_id, **payload}))

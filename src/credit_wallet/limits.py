@@ -1,0 +1,76 @@
+"""What keeps a wallet from spending: an agent key that does not work, the budget's cap, the key's cap, the balance."""
+
+from __future__ import annotations
+
+from credit_wallet.batch import Batch, tell
+from credit_wallet.errors import (
+    BudgetExhausted,
+    InsufficientFunds,
+    KeyCapExhausted,
+    Unauthorized,
+    WalletDisabled,
+    WalletError,
+)
+from credit_wallet.money import format_yen
+from credit_wallet.state import KeyState, WalletState
+
+
+def paying_key(batch: Batch, wallet: WalletState, key_id: int | None) -> KeyState | WalletError | None:
+    if key_id is None:
+        return None
+    key = batch.snapshot.keys.get(key_id)
+    expired = key is not None and key.expires_at is not None and key.expires_at <= batch.at
+    if key is None or key.wallet_id != wallet.wallet_id or key.revoked_at is not None or expired:
+        return Unauthorized(f"agent key {key_id} is unknown, revoked or expired", key_id=key_id)
+    return key
+
+
+def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, amount_yen: int) -> WalletError | None:
+    if not wallet.enabled:
+        return WalletDisabled(
+            f"wallet {wallet.wallet_id} is disabled; enable it to spend from it", wallet_id=wallet.wallet_id
+        )
+    if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
+        left_yen = wallet.monthly_budget_yen - wallet.cycle_spent_yen - wallet.held_yen
+        if amount_yen > left_yen:
+            return BudgetExhausted(
+                f"{format_yen(max(left_yen, 0))} of the monthly budget of {format_yen(wallet.monthly_budget_yen)} "
+                f"is left; raise the budget or wait for the cycle after {wallet.current_cycle}",
+                wallet_id=wallet.wallet_id,
+                balance_yen=wallet.balance_yen,
+                missing_yen=amount_yen - max(left_yen, 0),
+                monthly_budget_yen=wallet.monthly_budget_yen,
+            )
+    if key is not None and key.monthly_cap_yen:
+        left_yen = key.monthly_cap_yen - key.cycle_spent_yen - key.held_yen
+        if amount_yen > left_yen:
+            return KeyCapExhausted(
+                f"{format_yen(max(left_yen, 0))} of the monthly cap of agent key {key.key_id} is left; "
+                "raise the cap or pay with another key",
+                wallet_id=wallet.wallet_id,
+                key_id=key.key_id,
+                balance_yen=wallet.balance_yen,
+                missing_yen=amount_yen - max(left_yen, 0),
+                monthly_cap_yen=key.monthly_cap_yen,
+            )
+    if amount_yen > wallet.balance_yen:
+        return _insufficient_funds(batch, wallet, amount_yen)
+    return None
+
+
+def _insufficient_funds(batch: Batch, wallet: WalletState, amount_yen: int) -> WalletError:
+    """Refuse, and tell the world once until credit comes in."""
+    if not wallet.exhausted:
+        wallet.exhausted = True
+        batch.decision.touched[wallet.wallet_id] = wallet
+        tell(batch, wallet, "wallet_exhausted", balance_yen=wallet.balance_yen, refused_yen=amount_yen)
+    missing_yen = amount_yen - wallet.balance_yen + wallet.debt_yen
+    owed = f" and {format_yen(wallet.debt_yen)} is owed from a payment taken back" if wallet.debt_yen else ""
+    return InsufficientFunds(
+        f"wallet {wallet.wallet_id} has {format_yen(wallet.balance_yen)}, this needs {format_yen(amount_yen)}{owed}; "
+        f"top up {format_yen(missing_yen)} or more and send it again with the same idempotency key",
+        wallet_id=wallet.wallet_id,
+        balance_yen=wallet.balance_yen,
+        debt_yen=wallet.debt_yen,
+        missing_yen=missing_yen,
+    )

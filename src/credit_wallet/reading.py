@@ -1,0 +1,127 @@
+"""Reading wallets: what ``CreditWallet`` shows, beside what it moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias, get_args
+
+from credit_wallet.checks import checked_cycle, checked_id
+from credit_wallet.errors import InvalidRequest
+from credit_wallet.outcomes import (
+    Alert,
+    Balance,
+    EntryType,
+    HoldView,
+    KeyView,
+    Totals,
+    Transaction,
+    WalletView,
+)
+from credit_wallet.reports.forecast import Forecast, forecast
+from credit_wallet.state import Lot
+from credit_wallet.stores.reads import Reader
+
+Clock: TypeAlias = Callable[[], datetime]
+
+MAX_PAGE = 1_000
+"""Rows that one page of wallets or history has at most."""
+
+
+class WalletReading:
+    """The reading half of ``CreditWallet``. ``settle`` carries out what is due on a wallet before it is shown."""
+
+    def __init__(self, reader: Reader, clock: Clock, settle: Callable[[int], object]) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._settle = settle
+
+    def balance(self, wallet_id: int) -> Balance:
+        """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""
+        view = self.show(wallet_id)
+        return Balance(view.balance_yen, view.held_yen, view.debt_yen)
+
+    def show(self, wallet_id: int) -> WalletView:
+        """A wallet with its settings and the spending of its current cycle. Raises ``WalletNotFound``."""
+        checked_id("wallet_id", wallet_id)
+        now = self._clock()
+        if self._reader.is_due(wallet_id, now):
+            self._settle(wallet_id)
+        return self._reader.wallet(wallet_id, now)
+
+    def wallets(self, *, after: int = 0, limit: int = 100) -> list[WalletView]:
+        """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
+        return self._reader.wallets(self._clock(), after=after, limit=_page(limit))
+
+    def keys(self, wallet_id: int) -> list[KeyView]:
+        """The wallet's agent keys. Raises ``WalletNotFound``."""
+        return self._reader.keys(checked_id("wallet_id", wallet_id), self._clock())
+
+    def hold_status(self, hold_id: int) -> HoldView:
+        """A hold and what became of it. Raises ``HoldNotFound``."""
+        return self._reader.hold(checked_id("hold_id", hold_id))
+
+    def lots(self, wallet_id: int) -> list[Lot]:
+        """The wallet's open lots in the order of spending; their sum is the balance."""
+        self.show(wallet_id)
+        return self._reader.lots(wallet_id)
+
+    def history(
+        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
+    ) -> list[Transaction]:
+        """The wallet's ledger entries, newest first, up to ``limit`` (at most 1,000), of one type or of all.
+
+        For the next page give the last ``txn_id`` as ``before_txn_id``. Raises ``WalletNotFound``.
+        """
+        checked_id("wallet_id", wallet_id)
+        if txn_type is not None and txn_type not in get_args(EntryType):
+            raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
+        return self._reader.history(wallet_id, limit=_page(limit), before_txn_id=before_txn_id, txn_type=txn_type)
+
+    def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
+        """The wallet's entries of billing cycle ``cycle`` (YYYY-MM), oldest first. Raises ``WalletNotFound``."""
+        return self._reader.cycle_entries(checked_id("wallet_id", wallet_id), checked_cycle(cycle))
+
+    def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
+        """The wallet's balance and open holds together as billing cycle ``cycle`` begins. Raises ``WalletNotFound``."""
+        return self._reader.ledger_balance_before(checked_id("wallet_id", wallet_id), checked_cycle(cycle))
+
+    def alerts(self, wallet_id: int, cycle: str | None = None) -> list[Alert]:
+        """The spending alerts that fired for a wallet, newest first."""
+        checked_id("wallet_id", wallet_id)
+        return self._reader.alerts(wallet_id, None if cycle is None else checked_cycle(cycle))
+
+    async def abalance(self, wallet_id: int) -> Balance:
+        """The asyncio twin of ``balance``."""
+        return await asyncio.to_thread(self.balance, wallet_id)
+
+    async def ahistory(
+        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
+    ) -> list[Transaction]:
+        """The asyncio twin of ``history``."""
+        return await asyncio.to_thread(
+            self.history, wallet_id, limit=limit, before_txn_id=before_txn_id, txn_type=txn_type
+        )
+
+    def key(self, key_id: int) -> KeyView:
+        """An agent key. Raises ``KeyNotFound``."""
+        return self._reader.key(checked_id("key_id", key_id), self._clock())
+
+    def totals(self) -> Totals:
+        """Sums over all wallets; reads every wallet's row."""
+        return self._reader.totals()
+
+    def forecast(self, wallet_id: int) -> Forecast:
+        """Where the wallet's spending is heading at this cycle's pace. Raises ``WalletNotFound``."""
+        return forecast(self.show(wallet_id), self._clock())
+
+    def newest_entry_at(self) -> str | None:
+        """When the newest entry of the whole ledger was written; None for an empty one."""
+        return self._reader.newest_entry_at()
+
+
+def _page(limit: int) -> int:
+    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"limit must be 1 to {MAX_PAGE}, not {limit!r}", field="limit")
+    return limit

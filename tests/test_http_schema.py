@@ -1,0 +1,89 @@
+"""The service does what its OpenAPI document says, and refuses what the document does not allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.config import SchemathesisConfig
+from service import OPERATOR_KEY, Api, credentials, new_app
+
+from credit_wallet import CreditWallet
+from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
+
+EXAMPLES = 10
+"""Generated requests per operation, beside those that the document's limits lead to."""
+
+CHECKS = {
+    # All that the document asks for is there: it is done, or refused for what the wallet is like at that moment.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "402", "403", "404", "409"]},
+    "missing_required_header": {"expected-statuses": ["401", "403", "428"]},
+}
+
+bounded = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def document() -> dict[str, Any]:
+    """The service's own; it is needed before the tests are collected."""
+    with TemporaryDirectory() as folder, CreditWallet.open(f"sqlite:///{folder}/wallet.db") as wallets:
+        found: dict[str, Any] = Api(new_app(wallets)).get("/openapi.json").json()
+        return found
+
+
+schema = schemathesis.openapi.from_dict(
+    document(),
+    config=SchemathesisConfig.from_dict({"checks": CHECKS, "generation": {"with-security-parameters": False}}),
+)
+
+
+class CurrentApp:
+    """Stands for the application that the tests make later."""
+
+    app: AsgiApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+current = CurrentApp()
+schema.app = current
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CreditWallet]:
+    """One for all operations, so that they find what the others made."""
+    path: Path = tmp_path_factory.mktemp("schema") / "wallet.db"
+    with CreditWallet.open(f"sqlite:///{path}") as wallets:
+        current.app = new_app(wallets)
+        yield wallets
+        assert wallets.verify() == []
+
+
+@pytest.fixture(scope="module")
+def owner_token(ledger: CreditWallet) -> str:
+    created = ledger.create()
+    ledger.topup(created.wallet_id, 1_000_000, idempotency_key="start")
+    return created.owner_token
+
+
+@schema.parametrize()
+@bounded
+def test_an_owner_is_answered_as_documented(case: schemathesis.Case, owner_token: str) -> None:
+    case.call_and_validate(headers=credentials(owner_token))
+
+
+@schema.parametrize()
+@bounded
+def test_the_operator_is_answered_as_documented(case: schemathesis.Case, ledger: CreditWallet) -> None:
+    case.call_and_validate(headers=credentials(OPERATOR_KEY))
