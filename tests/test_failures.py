@@ -572,3 +572,13 @@ def test_an_event_loop_that_ends_does_not_disturb_the_rail(wallets: CreditWallet
     assert wallets.charge(wallet_id, 1, idempotency_key="charge-0").replayed
     assert wallets.charge(wallet_id, 1, idempotency_key="after").balance_yen == 996
     assert wallets.verify() == []
+
+
+def test_an_observer_that_fails_costs_no_caller_an_answer(db_url: str) -> None:
+    def observe(*_: object) -> None:
+        raise RuntimeError("the observer is broken")
+
+    with CreditWallet.open(db_url, observe=observe) as wallets:
+        wallet_id = wallets.create().wallet_id
+        wallets.topup(wallet_id, 10, idempotency_key="topup")
+        assert wallets.charge(wallet_id, 3, idempotency_key="charge").balance_yen == 7

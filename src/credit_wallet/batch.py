@@ -56,4 +56,5 @@ def append(
 
 
 def tell(batch: Batch, wallet: WalletState, kind: str, **payload: object) -> None:
+    """Put an event into the outbox."""
     batch.decision.events.append(Event(wallet.wallet_id, kind, {"wallet_id": wallet.wallet_id, **payload}))

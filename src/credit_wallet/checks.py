@@ -38,7 +38,9 @@ def malformed(command: Command) -> WalletError | None:
             )
         if not isinstance(command, Charge):
             return _malformed_movement(command)
-        return _malformed_amount(command.amount_yen) or _malformed_payer(command)
+        if not is_amount(command.amount_yen):
+            return _malformed_amount(command.amount_yen)
+        return None if command.note is None and command.key_id is None else _malformed_payer(command)
     return _malformed_settings(command) if isinstance(command, Configure) else None
 
 

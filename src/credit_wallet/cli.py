@@ -394,7 +394,13 @@ def examine() -> None:
 def bench(
     seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="How long each case runs.")] = 2.0,
     folder: Annotated[
-        Path | None, typer.Option(help="Measure the disk this folder is on; default: the temporary folder's.")
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            writable=True,
+            help="Measure the disk this folder is on; default: the temporary folder's.",
+        ),
     ] = None,
 ) -> None:
     """Measure charges a second on this machine beside one transaction per charge."""

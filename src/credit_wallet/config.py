@@ -23,10 +23,20 @@ def sqlite_path(url: str) -> Path:
 
     Raises ``InvalidRequest`` for anything else.
     """
-    parts = urlsplit(url)
-    path = unquote(parts.path[1:])
-    if parts.scheme != "sqlite" or parts.netloc or not path or parts.query or parts.fragment:
+    path = _path_in(url)
+    if not path or path == ":memory:" or "\0" in path:
         raise InvalidRequest(
             f"{url!r} names no database; write sqlite:///folder/file.db (or sqlite:////absolute/file.db)", field="db"
         )
     return Path(path)
+
+
+def _path_in(url: str) -> str:
+    """The path of a ``sqlite:`` URL that has nothing but a path; empty for every other text."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    if parts.scheme != "sqlite" or parts.netloc or parts.query or parts.fragment:
+        return ""
+    return unquote(parts.path[1:])

@@ -7,14 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, json, structs
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from credit_wallet.bench import BenchReport
 from credit_wallet.errors import WalletError
+from credit_wallet.lines import one_line
 from credit_wallet.money import format_yen
+from credit_wallet.outcomes import Alert
 from credit_wallet.stores.verify import CHECKS, Violation
+
+UNFOLDED = 10_000
+"""Width to lay tables out in: tokens and amounts must survive being copied, however narrow the terminal is."""
+
+WIDEST_COLUMN = 80
+"""Characters of a label, a note or a finding in one line of a table; what is longer goes on in the next."""
 
 
 def show(value: object, *, as_json: bool) -> None:
@@ -66,8 +74,7 @@ def _print_fields(fields: Mapping[str, Any]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in fields.items():
         table.add_row(name, Text(_text(name, value)))
-    # Tokens must survive being copied: no wrapping, whatever the terminal's width.
-    Console(soft_wrap=True, width=max(Console().width, 120)).print(table)
+    Console(width=UNFOLDED).print(table)
 
 
 def _print_table(rows: Sequence[object]) -> None:
@@ -76,10 +83,11 @@ def _print_table(rows: Sequence[object]) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for name, value in _fields(rows[0]).items():
-        table.add_column(name, justify="right" if isinstance(value, int) else "left")
+        justify: JustifyMethod = "right" if isinstance(value, int) else "left"
+        table.add_column(name, justify=justify, overflow="fold", max_width=WIDEST_COLUMN)
     for row in rows:
         table.add_row(*(Text(_text(name, value)) for name, value in _fields(row).items()))
-    Console(width=max(Console().width, 160)).print(table)
+    Console(width=UNFOLDED).print(table)
 
 
 def _text(name: str, value: object) -> str:
@@ -90,8 +98,10 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, int) and name.endswith("_yen"):
         return format_yen(value)
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value) or "none"
-    return str(value)
+        return ", ".join(_text("", item) for item in value) or "none"
+    if isinstance(value, Alert):
+        return f"{value.threshold_pct} % ({format_yen(value.spent_yen)} of {format_yen(value.budget_yen)})"
+    return one_line(str(value))
 
 
 def _print_json(value: object) -> None:

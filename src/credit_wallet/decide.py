@@ -111,13 +111,13 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
 
 
 def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Outcome | WalletError:
-    key = paying_key(batch, wallet, command.key_id)
+    key = None if command.key_id is None else paying_key(batch, wallet, command.key_id)
     if isinstance(key, WalletError):
         return key
-    refusal = refusal_to_spend(batch, wallet, key, command.amount_yen)
+    amount_yen = command.amount_yen
+    refusal = refusal_to_spend(batch, wallet, key, amount_yen)
     if refusal is not None:
         return refusal
-    amount_yen = command.amount_yen
     wallet.balance_yen -= amount_yen
     taken = lots.take(wallet.lots, amount_yen)
     txn_id = append(batch, wallet, "charge", -amount_yen, taken, command.note, key_id=command.key_id)
@@ -126,7 +126,7 @@ def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Outcome | Wal
 
 
 def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletError:
-    key = paying_key(batch, wallet, command.key_id)
+    key = None if command.key_id is None else paying_key(batch, wallet, command.key_id)
     if isinstance(key, WalletError):
         return key
     refusal = refusal_to_spend(batch, wallet, key, command.amount_yen)
@@ -386,7 +386,7 @@ def _open_hold(batch: Batch, wallet: WalletState, hold_id: int) -> HoldState | W
     if hold is None or hold.wallet_id != wallet.wallet_id:
         return HoldNotFound(f"wallet {wallet.wallet_id} has no hold {hold_id}", hold_id=hold_id)
     if hold.status != "open":
-        return HoldClosed(f"hold {hold_id} is {hold.status}; make a new one", hold_id=hold_id, status=hold.status)
+        return HoldClosed(f"hold {hold_id} is {hold.status}; make a new one", hold_id=hold_id, hold_status=hold.status)
     return hold
 
 

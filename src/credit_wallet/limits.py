@@ -15,9 +15,8 @@ from credit_wallet.money import format_yen
 from credit_wallet.state import KeyState, WalletState
 
 
-def paying_key(batch: Batch, wallet: WalletState, key_id: int | None) -> KeyState | WalletError | None:
-    if key_id is None:
-        return None
+def paying_key(batch: Batch, wallet: WalletState, key_id: int) -> KeyState | WalletError:
+    """The agent key that pays, if it is the wallet's and works."""
     key = batch.snapshot.keys.get(key_id)
     expired = key is not None and key.expires_at is not None and key.expires_at <= batch.at
     if key is None or key.wallet_id != wallet.wallet_id or key.revoked_at is not None or expired:
@@ -26,6 +25,10 @@ def paying_key(batch: Batch, wallet: WalletState, key_id: int | None) -> KeyStat
 
 
 def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, amount_yen: int) -> WalletError | None:
+    """Why the wallet, or the agent key that pays, cannot spend ``amount_yen``; None when it can.
+
+    Open holds count against budget and cap: what is set aside may yet be spent.
+    """
     if not wallet.enabled:
         return WalletDisabled(
             f"wallet {wallet.wallet_id} is disabled; enable it to spend from it", wallet_id=wallet.wallet_id

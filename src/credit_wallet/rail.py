@@ -19,6 +19,8 @@ from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Any, TypeAlias, TypeVar
 
+import structlog
+
 from credit_wallet.commands import Command
 from credit_wallet.errors import DatabaseCorrupt, DatabaseError, DatabaseRefused, RailBusy, WalletError
 from credit_wallet.outcomes import Outcome
@@ -29,6 +31,8 @@ MAX_BATCH = 1_024
 
 MAX_WAITING = 65_536
 """Commands that may wait; beyond that ``rail_busy`` is better than a queue that grows."""
+
+_log = structlog.get_logger("credit_wallet.rail")
 
 Outcomes: TypeAlias = list[Outcome | WalletError]
 Observer: TypeAlias = Callable[[Sequence[Command], Outcomes, float], None]
@@ -216,11 +220,19 @@ class Rail:
             self._fail(batch, error)
             return
         if self._observe is not None:
-            self._observe(commands, outcomes, perf_counter() - started)
+            self._show(self._observe, commands, outcomes, perf_counter() - started)
         done = 0
         for ticket in batch:
             ticket.outcomes = outcomes[done : done + len(ticket.commands)]
             done += len(ticket.commands)
+
+    @staticmethod
+    def _show(observe: Observer, commands: Sequence[Command], outcomes: Outcomes, seconds: float) -> None:
+        """Let the observer see a batch; what goes wrong there is no caller's loss."""
+        try:
+            observe(commands, outcomes, seconds)
+        except Exception:
+            _log.exception("observer_failed")
 
     def _fail(self, batch: list[_Ticket], error: Exception) -> None:
         """Tell everybody when the database is out of order; else find the caller whose commands it is about."""

@@ -36,6 +36,7 @@ def is_token(text: str) -> bool:
         text.startswith(PREFIX)
         and len(body) == len(PREFIX) + _BODY_LENGTH
         and text.isascii()
+        and text[len(PREFIX) :].isalnum()
         and secrets.compare_digest(_checksum(body), checksum)
     )
 

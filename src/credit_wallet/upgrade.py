@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from credit_wallet.config import sqlite_path
+from credit_wallet.errors import MigrationError
 from credit_wallet.stores import migrations
 from credit_wallet.stores.sqlite import bring_up_to_date
-from credit_wallet.stores.sqlite_connection import connect, connect_for_reading
+from credit_wallet.stores.sqlite_connection import connect, connect_for_reading, make_folder
 
 
 class Upgrade(Struct, frozen=True):
@@ -32,7 +33,7 @@ def pending_migrations(url: str) -> list[str]:
 def upgrade_database(url: str) -> Upgrade:
     """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``."""
     path = sqlite_path(url)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     with closing(connect(path)) as connection:
         applied, adopted = bring_up_to_date(connection, path, datetime.now(UTC))
     return Upgrade(applied, adopted)
@@ -41,5 +42,7 @@ def upgrade_database(url: str) -> Upgrade:
 def rollback_database(url: str, number: int) -> list[str]:
     """Undo migration ``number`` and every later one; return their names, latest first. Raises ``MigrationError``."""
     path = sqlite_path(url)
+    if not path.exists():
+        raise MigrationError(f"there is no database {path}; nothing to undo")
     with closing(connect(path)) as connection:
         return migrations.rollback(connection, path, number)

@@ -50,6 +50,7 @@ from credit_wallet.stores.pruning import prune
 from credit_wallet.stores.reads import Reader
 from credit_wallet.stores.seals import seal
 from credit_wallet.stores.sqlite import SqliteStore
+from credit_wallet.stores.sqlite_connection import make_folder
 from credit_wallet.stores.verify import Violation, verify
 from credit_wallet.tokens import is_token, new_token, token_hash
 
@@ -117,7 +118,7 @@ class CreditWallet(WalletReading):
         Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
         """
         path = sqlite_path(url)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         rail = Rail(
             lambda: SqliteStore(path, clock()), clock, max_batch=max_batch, max_waiting=max_waiting, observe=observe
         )

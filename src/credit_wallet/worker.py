@@ -6,9 +6,10 @@ nothing left to do. A job that fails is logged and tried again at its next time.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import structlog
@@ -63,24 +64,28 @@ class Worker:
     def __init__(self, wallets: CreditWallet, jobs: tuple[Job, ...] = JOBS) -> None:
         self._wallets = wallets
         self._next_run = dict.fromkeys(jobs, 0.0)
-        self._stopping = threading.Event()
+        self._stopping = False
+        # Unlike an Event, a SimpleQueue can be put to by a signal handler that interrupts the wait for it.
+        self._wake: SimpleQueue[None] = SimpleQueue()
 
     def run(self) -> None:
         """Run what is due and wait for what comes next, until ``stop`` is called."""
-        while not self._stopping.is_set():
+        while not self._stopping:
             self.run_due(time.monotonic())
-            self._stopping.wait(max(0.0, min(self._next_run.values()) - time.monotonic()))
+            with suppress(Empty):
+                self._wake.get(timeout=max(0.0, min(self._next_run.values()) - time.monotonic()))
 
     def run_due(self, now: float) -> None:
         """Run every job whose time has come; ``now`` is monotonic seconds."""
         for job, at in self._next_run.items():
-            if at <= now and not self._stopping.is_set():
+            if at <= now and not self._stopping:
                 self._next_run[job] = now + job.every_seconds
                 self._attempt(job)
 
     def stop(self) -> None:
         """End ``run`` after the job it is at; may be called from any thread or signal handler."""
-        self._stopping.set()
+        self._stopping = True
+        self._wake.put(None)
 
     def _attempt(self, job: Job) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, cast
 
 import structlog
@@ -14,6 +14,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
+from litestar.status_codes import HTTP_405_METHOD_NOT_ALLOWED
 from litestar.types import Message
 from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
@@ -30,7 +31,15 @@ from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.owner_routes import OWNER_ROUTES
 from credit_wallet.http.problems import InvalidJson, MethodNotAllowed, NotFound, body_refused
 from credit_wallet.http.reading import MAX_BODY_BYTES, BodyRequest
-from credit_wallet.http.replies import AsgiApp, Scope, address_of, caller_headers, refusal, request_id_header
+from credit_wallet.http.replies import (
+    AsgiApp,
+    RawHeaders,
+    Scope,
+    address_of,
+    caller_headers,
+    refusal,
+    request_id_header,
+)
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
 from credit_wallet.wallet import CreditWallet
 
@@ -52,16 +61,8 @@ def _documented(
     wallets: CreditWallet, settings: ServiceSettings, metrics: Metrics, authenticator: Authenticator
 ) -> Litestar:
     async def add_headers(message: Message, scope: LitestarScope) -> None:
-        if message["type"] != "http.response.start":
-            return
-        present = {name.lower() for name, _ in message["headers"]}
-        headers = [*message["headers"]]
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        if b"x-request-id" not in present:
-            headers.append(request_id_header(given))
-        if b"x-wallet-balance" not in present:
-            headers += caller_headers(scope["state"].get("caller"), wallets)
-        message["headers"] = headers
+        if message["type"] == "http.response.start":
+            message["headers"] = _completed(message["headers"], scope, message["status"], wallets)
 
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         error = _as_refusal(error)
@@ -69,8 +70,6 @@ def _documented(
             _log.error("call_failed", path=request.url.path, exc_info=error)
         status, headers, content = refusal(error, None, wallets, settings.topup_url)
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
-        if isinstance(error, MethodNotAllowed):
-            fields["allow"] = ", ".join(_methods_at(request.app, request.url.path))
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
     application = Litestar(
@@ -109,6 +108,24 @@ def _authenticate_with(authenticator: Authenticator) -> Callable[[Request[Any, A
 
 def _caller_of(request: Request[Any, Any, Any]) -> Caller:
     return cast(Caller, request.state.caller)
+
+
+def _completed(
+    headers: Iterable[tuple[bytes, bytes]], scope: LitestarScope, status: int, wallets: CreditWallet
+) -> RawHeaders:
+    """The headers of an answer with those that every answer has."""
+    completed = [(name, value) for name, value in headers if name.lower() != b"allow"]
+    present = {name.lower() for name, _ in completed}
+    if b"x-request-id" not in present:
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
+        completed.append(request_id_header(given))
+    if b"x-wallet-balance" not in present:
+        completed += caller_headers(scope["state"].get("caller"), wallets)
+    if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":
+        # The framework names the methods of one handler; an address can have several.
+        methods = _methods_at(scope["litestar_app"], scope["path"])
+        completed += [(b"allow", ", ".join(methods).encode())] if methods else []
+    return completed
 
 
 def _as_refusal(error: Exception) -> Exception:

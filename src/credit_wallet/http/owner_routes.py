@@ -51,11 +51,11 @@ def list_transactions(
     cursor: Annotated[
         str | None, Parameter(pattern="^[0-9]{1,18}$", required=False, description="`next_cursor` of the page before.")
     ] = None,
-    txn_type: Annotated[EntryType | None, Parameter(query="type", required=False)] = None,
+    type: Annotated[EntryType | None, Parameter(required=False)] = None,  # noqa: A002
 ) -> TransactionPage:
     """The wallet's ledger entries, newest first."""
     before = None if cursor is None else int(cursor)
-    entries = wallets.history(require_wallet(caller), limit=limit + 1, before_txn_id=before, txn_type=txn_type)
+    entries = wallets.history(require_wallet(caller), limit=limit + 1, before_txn_id=before, txn_type=type)
     page = entries[:limit]
     return TransactionPage(page, str(page[-1].txn_id) if len(entries) > limit else None)
 
@@ -77,14 +77,14 @@ def show_statement(
     caller: Caller,
     wallets: CreditWallet,
     cycle: Cycle = None,
-    form: Annotated[Literal["json", "csv", "text"], Parameter(query="format")] = "json",
+    format: Literal["json", "csv", "text"] = "json",  # noqa: A002
 ) -> Response[statements.Statement]:
     """The statement of a billing cycle, as JSON, CSV or text."""
     wallet_id = require_wallet(caller)
     report = statements.statement(wallets, wallet_id, cycle or wallets.show(wallet_id).current_cycle)
-    if form == "csv":
+    if format == "csv":
         return Response(statements.to_csv(report), media_type="text/csv")  # type: ignore[arg-type]
-    if form == "text":
+    if format == "text":
         return Response(statements.to_text(report), media_type="text/plain")  # type: ignore[arg-type]
     return Response(report)
 

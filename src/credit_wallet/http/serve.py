@@ -16,6 +16,8 @@ from granian.server.embed import Server
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
+from credit_wallet.http.replies import AsgiApp
+from credit_wallet.http.tracing import traced
 from credit_wallet.wallet import CreditWallet
 from credit_wallet.worker import Worker
 
@@ -46,23 +48,25 @@ def serve(
         jobs = threading.Thread(target=worker.run, name="credit-wallet-worker", daemon=True)
         jobs.start()
         try:
-            ready(wallets)
-            server = Server(
-                create_app(wallets, settings, metrics, fast_lane=fast_lane),
-                address=host,
-                port=port,
-                interface=Interfaces.ASGINL,
-                backlog=1024,
-                websockets=False,
-                log_enabled=False,
-                http1_settings=HTTP1Settings(
-                    header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES
-                ),
-            )
-            uvloop.run(_until_stopped(server))
+            with traced(create_app(wallets, settings, metrics, fast_lane=fast_lane)) as app:
+                ready(wallets)
+                uvloop.run(_until_stopped(_server(app, host, port)))
         finally:
             worker.stop()
             jobs.join()
+
+
+def _server(app: AsgiApp, host: str, port: int) -> Server:
+    return Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        backlog=1024,
+        websockets=False,
+        log_enabled=False,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
+    )
 
 
 async def _until_stopped(server: Server) -> None:

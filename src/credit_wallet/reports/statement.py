@@ -7,9 +7,13 @@ from io import StringIO
 
 from msgspec import Struct, json
 
+from credit_wallet.lines import one_line
 from credit_wallet.money import format_yen
 from credit_wallet.outcomes import Alert, Transaction, WalletView
 from credit_wallet.wallet import CreditWallet
+
+_FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a spreadsheet may read as the beginning of a formula, full width too (OWASP, "CSV Injection")."""
 
 
 class Statement(Struct, frozen=True):
@@ -92,7 +96,7 @@ def to_csv(report: Statement) -> str:
 
 def to_text(report: Statement) -> str:
     """The statement for reading: totals first, entries after."""
-    name = f"Wallet {report.wallet_id}" + (f" ({report.label})" if report.label else "")
+    name = f"Wallet {report.wallet_id}" + (f" ({one_line(report.label)})" if report.label else "")
     lines = [f"Statement of {name} for {report.billing_cycle} ({report.time_zone})", ""]
     for title, amount_yen in (
         ("Opening balance", report.opening_yen),
@@ -113,7 +117,7 @@ def to_text(report: Statement) -> str:
     lines += ["", f"  {'Entry':>9}  {'Time':<24}  {'Type':<8}  {'Amount':>14}  {'Balance':>16}  Note"]
     lines += [
         f"  {entry.txn_id:>9}  {entry.occurred_at:<24}  {entry.txn_type:<8}  {format_yen(entry.amount_yen):>14}"
-        f"  {format_yen(entry.ledger_balance_yen or 0):>16}  {entry.note or ''}".rstrip()
+        f"  {format_yen(entry.ledger_balance_yen or 0):>16}  {one_line(entry.note or '')}".rstrip()
         for entry in report.entries
     ]
     return "\n".join(lines)
@@ -121,4 +125,4 @@ def to_text(report: Statement) -> str:
 
 def _spreadsheet_text(note: str | None) -> str:
     text = note or ""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.startswith(_FORMULA_BEGINS) else text

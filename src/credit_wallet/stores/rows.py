@@ -22,6 +22,18 @@ HOLD_COLUMNS = """
 hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at, expires_at, closed_at
 """
 
+REMEMBERED_COLUMNS = (
+    "idempotency_key",
+    "wallet_id",
+    "fingerprint",
+    "txn_id",
+    "hold_id",
+    "amount_yen",
+    "balance_yen",
+    "detail",
+    "created_on",
+)
+
 _lots_decoder = json.Decoder(list[Lot])
 
 
@@ -109,8 +121,23 @@ def remembered_of(wallet_id: int, row: tuple[Any, ...]) -> Remembered:
     return Remembered(fingerprint, outcome)
 
 
-def detail_of(outcome: Outcome) -> str | None:
-    """What ``am_credit_idempotency.detail`` keeps of an outcome."""
+def remembered_row(key: str, wallet_id: int, remembered: Remembered, created_on: str) -> tuple[Any, ...]:
+    """The reverse of ``remembered_of``, in the order of ``REMEMBERED_COLUMNS``."""
+    outcome = remembered.outcome
+    return (
+        key,
+        wallet_id,
+        remembered.fingerprint,
+        outcome.txn_id,
+        outcome.hold_id,
+        outcome.amount_yen,
+        outcome.balance_yen,
+        _detail_of(outcome),
+        created_on,
+    )
+
+
+def _detail_of(outcome: Outcome) -> str | None:
     if not outcome.alerts and not outcome.warn_pct and outcome.expires_at is None:
         return None
     return json.encode(_Detail(outcome.alerts, outcome.warn_pct, outcome.expires_at)).decode()

@@ -23,7 +23,7 @@ from credit_wallet.outcomes import Outcome
 from credit_wallet.state import Decision, Entry
 from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
-from credit_wallet.stores.rows import alert_event, detail_of, hold_row, wallet_row
+from credit_wallet.stores.rows import REMEMBERED_COLUMNS, alert_event, hold_row, remembered_row, wallet_row
 from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
 from credit_wallet.stores.sqlite_load import Loader
 
@@ -109,20 +109,7 @@ class _BulkInsert:
 
 
 _append_entries = _BulkInsert("am_credit_transaction_log", Entry.__struct_fields__)
-_remember = _BulkInsert(
-    "am_credit_idempotency",
-    (
-        "idempotency_key",
-        "wallet_id",
-        "fingerprint",
-        "txn_id",
-        "hold_id",
-        "amount_yen",
-        "balance_yen",
-        "detail",
-        "created_on",
-    ),
-)
+_remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
 def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> tuple[list[str], int]:
@@ -246,23 +233,7 @@ class SqliteStore:
     def _write(self, decision: Decision, at: str) -> None:
         execute = self._connection.execute
         _append_entries.run(execute, [structs.astuple(entry) for entry in decision.entries])
-        _remember.run(
-            execute,
-            [
-                (
-                    key,
-                    wallet_id,
-                    remembered.fingerprint,
-                    remembered.outcome.txn_id,
-                    remembered.outcome.hold_id,
-                    remembered.outcome.amount_yen,
-                    remembered.outcome.balance_yen,
-                    detail_of(remembered.outcome),
-                    at[:10],
-                )
-                for key, wallet_id, remembered in sorted(decision.remembered)
-            ],
-        )
+        _remember.run(execute, [remembered_row(*named, at[:10]) for named in sorted(decision.remembered)])
         self._connection.executemany(
             _UPDATE_WALLET,
             [(*wallet_row(wallet), at, wallet_id) for wallet_id, wallet in sorted(decision.touched.items())],

@@ -32,6 +32,16 @@ CHECKPOINT_PAGES = 4_000
 """Pages of write-ahead log (16 MB) after which a commit moves them into the database."""
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder that the ledger at ``path`` goes into. Raises ``DatabaseError``."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"the folder of {path} cannot be made ({error.strerror}); choose another or make it"
+        ) from error
+
+
 def connect(path: Path) -> apsw.Connection:
     """Open the ledger at ``path`` for writing, creating it when it is not there.
 

@@ -1,0 +1,131 @@
+"""The forecast: the cycle's pace so far, carried on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from clock import Clock
+
+from credit_wallet import CreditWallet
+from credit_wallet.outcomes import WalletView
+from credit_wallet.reports.forecast import forecast
+
+NOON_OF_THE_11TH = datetime(2026, 5, 11, 12, tzinfo=UTC)
+"""Ten and a half days into a month of 31."""
+
+
+def wallet(balance_yen: int, spent_yen: int, budget_yen: int = 0, time_zone: str = "UTC") -> WalletView:
+    return WalletView(
+        wallet_id=7,
+        label=None,
+        balance_yen=balance_yen,
+        held_yen=0,
+        debt_yen=0,
+        auto_topup_threshold=0,
+        auto_topup_amount=0,
+        monthly_budget_yen=budget_yen,
+        budget_mode="alert",
+        time_zone=time_zone,
+        current_cycle="2026-05",
+        current_cycle_spent_yen=spent_yen,
+        enabled=True,
+        created_at="2026-01-01T00:00:00.000Z",
+    )
+
+
+@pytest.mark.parametrize(
+    ("spent_yen", "daily_yen", "projected_yen"),
+    [
+        (0, 0, 0),
+        (1, 0, 2),
+        (21, 2, 62),
+        (1_050, 100, 3_100),
+        (10**12, 95_238_095_238, 2_952_380_952_380),
+    ],
+)
+def test_spending_goes_on_at_its_pace_rounded_down(spent_yen: int, daily_yen: int, projected_yen: int) -> None:
+    report = forecast(wallet(10**15, spent_yen), NOON_OF_THE_11TH)
+    assert (report.spent_yen, report.daily_pace_yen, report.projected_cycle_spend_yen) == (
+        spent_yen,
+        daily_yen,
+        projected_yen,
+    )
+
+
+@pytest.mark.parametrize(
+    ("balance_yen", "spent_yen", "runs_out_at"),
+    [
+        pytest.param(1_000, 0, None, id="nothing spent"),
+        pytest.param(1_050, 1_050, "2026-05-22T00:00:00.000Z", id="as much left as spent"),
+        pytest.param(100, 1_050, "2026-05-12T12:00:00.000Z", id="a day's worth left"),
+        pytest.param(1, 907_200, "2026-05-11T12:00:01.000Z", id="a second's worth left"),
+        pytest.param(10_000, 1_050, "2026-08-19T12:00:00.000Z", id="in a later cycle"),
+        pytest.param(36_600, 1_050, "2027-05-12T12:00:00.000Z", id="in 366 days"),
+        pytest.param(36_601, 1_050, None, id="in more than 366 days"),
+        pytest.param(10**15, 1, None, id="in ages"),
+        pytest.param(0, 1_050, "2026-05-11T12:00:00.000Z", id="exhausted"),
+        pytest.param(0, 0, "2026-05-11T12:00:00.000Z", id="empty from the start"),
+    ],
+)
+def test_the_balance_runs_out_at_the_pace_within_a_year(
+    balance_yen: int, spent_yen: int, runs_out_at: str | None
+) -> None:
+    report = forecast(wallet(balance_yen, spent_yen), NOON_OF_THE_11TH)
+    assert report.balance_runs_out_at == runs_out_at
+    assert report.budget_runs_out_at is None
+
+
+@pytest.mark.parametrize(
+    ("budget_yen", "spent_yen", "runs_out_at"),
+    [
+        pytest.param(0, 1_050, None, id="no budget"),
+        pytest.param(2_000, 0, None, id="nothing spent"),
+        pytest.param(1_150, 1_050, "2026-05-12T12:00:00.000Z", id="tomorrow"),
+        pytest.param(3_099, 1_050, "2026-05-31T23:45:36.000Z", id="on the last day"),
+        pytest.param(3_100, 1_050, None, id="as the cycle ends"),
+        pytest.param(1_050, 1_050, "2026-05-11T12:00:00.000Z", id="spent"),
+        pytest.param(1_000, 1_050, "2026-05-11T12:00:00.000Z", id="overspent"),
+    ],
+)
+def test_the_budget_runs_out_at_the_pace_within_the_cycle(
+    budget_yen: int, spent_yen: int, runs_out_at: str | None
+) -> None:
+    assert forecast(wallet(10**15, spent_yen, budget_yen), NOON_OF_THE_11TH).budget_runs_out_at == runs_out_at
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 59, 60])
+def test_what_the_first_minutes_spend_is_taken_for_an_hours_spending(minutes: int) -> None:
+    report = forecast(wallet(1_000, 10), datetime(2026, 5, 1, minutes // 60, minutes % 60, tzinfo=UTC))
+    assert report.daily_pace_yen == 240
+    assert report.balance_runs_out_at is not None
+    assert report.balance_runs_out_at.startswith("2026-05-05T")
+
+
+def test_after_the_first_hour_the_pace_is_what_was_seen() -> None:
+    assert forecast(wallet(1_000, 10), datetime(2026, 5, 1, 2, tzinfo=UTC)).daily_pace_yen == 120
+
+
+def test_nothing_more_is_projected_once_the_cycle_is_over() -> None:
+    report = forecast(wallet(1_000, 620), datetime(2026, 6, 1, tzinfo=UTC))
+    assert (report.daily_pace_yen, report.projected_cycle_spend_yen) == (20, 620)
+
+
+def test_the_cycle_is_that_of_the_wallets_time_zone() -> None:
+    an_hour_in = datetime(2026, 4, 30, 16, tzinfo=UTC)
+    report = forecast(wallet(1_000, 24, time_zone="Asia/Tokyo"), an_hour_in)
+    assert (report.daily_pace_yen, report.projected_cycle_spend_yen) == (576, 24 * 24 * 31)
+
+
+def test_a_wallet_forecasts_its_own_spending(wallets: CreditWallet, clock: Clock) -> None:
+    clock.set(NOON_OF_THE_11TH)
+    wallet_id = wallets.create(monthly_budget_yen=1_150).wallet_id
+    wallets.topup(wallet_id, 2_100, idempotency_key="start")
+    wallets.charge(wallet_id, 1_050, idempotency_key="charge")
+    report = wallets.forecast(wallet_id)
+    assert (report.wallet_id, report.billing_cycle) == (wallet_id, "2026-05")
+    assert (report.spent_yen, report.balance_yen, report.monthly_budget_yen) == (1_050, 1_050, 1_150)
+    assert (report.budget_runs_out_at, report.balance_runs_out_at) == (
+        "2026-05-12T12:00:00.000Z",
+        "2026-05-22T00:00:00.000Z",
+    )
