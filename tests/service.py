@@ -26,6 +26,7 @@ from credit_wallet.tokens import new_operator_key
 
 OPERATOR_KEY = new_operator_key()
 TOPUP_URL = "https://wallet.test/topup"
+_MAIN = "from credit_wallet.cli import main; main()"
 STOP_SECONDS = 30
 """How long a process may take to finish what is under way."""
 
@@ -97,14 +98,14 @@ def credentials(token: str | None, key: str | None = None) -> dict[str, str]:
 class Service:
     """``credit-wallet serve`` as a process; in a with-block it is stopped at the end."""
 
-    def __init__(self, db_url: str, operator_key: str = OPERATOR_KEY, port: int | None = None) -> None:
-        """Start it and wait until it is ready."""
+    def __init__(self, db_url: str, *, port: int | None = None, adjust: str = "") -> None:
+        """Start it and wait until it is ready; ``adjust`` is Python that changes its limits first."""
         self.port = free_port() if port is None else port
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "credit_wallet.cli", "--db", db_url, "serve", "--port", str(self.port)],
-            env={**os.environ, OPERATOR_KEY_VARIABLE: operator_key, "PYTHONUNBUFFERED": "1"},
+            [sys.executable, "-c", f"{adjust}\n{_MAIN}", "--db", db_url, "serve", "--port", str(self.port)],
+            env={**os.environ, OPERATOR_KEY_VARIABLE: OPERATOR_KEY, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=self._output,
         )

@@ -10,7 +10,6 @@ import structlog
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
-from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
@@ -26,7 +25,7 @@ from credit_wallet.http.auth import Authenticator, Caller
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
-from credit_wallet.http.openapi import make_exact
+from credit_wallet.http.openapi import ExactConfig
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.owner_routes import OWNER_ROUTES
 from credit_wallet.http.problems import InvalidJson, MethodNotAllowed, NotFound, body_refused
@@ -72,7 +71,7 @@ def _documented(
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
-    application = Litestar(
+    return Litestar(
         route_handlers=[*OWNER_ROUTES, *MOVEMENT_ROUTES, *OPERATOR_ROUTES, *SYSTEM_ROUTES],
         dependencies={
             "caller": Provide(_caller_of, sync_to_thread=False),
@@ -89,8 +88,6 @@ def _documented(
         openapi_config=_OPENAPI,
         logging_config=None,
     )
-    make_exact(application.openapi_schema)
-    return application
 
 
 def _authenticate_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
@@ -155,7 +152,7 @@ def _methods_at(app: Litestar, path: str) -> list[str]:
     return []
 
 
-_OPENAPI = OpenAPIConfig(
+_OPENAPI = ExactConfig(
     title="Agent Credit Wallet",
     version=VERSION,
     path="/docs",

@@ -10,6 +10,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
+from math import ceil
 from time import monotonic
 
 from msgspec import Struct
@@ -52,8 +53,10 @@ class FailureLimit:
         if len(self._failures) > WATCHED_ADDRESSES:
             self._failures.popitem(last=False)
         if failures >= FAILURES_ALLOWED:
+            wait = ceil(since + FAILURES_SECONDS - now)
             raise TooManyFailures(
-                f"too many bad tokens came from this address; wait {FAILURES_SECONDS:.0f} seconds and check the token"
+                f"too many bad tokens came from this address; wait {wait} seconds and check the token",
+                retry_after_seconds=wait,
             )
 
 

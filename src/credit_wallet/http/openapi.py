@@ -1,13 +1,16 @@
 """The OpenAPI document, made as exact as the service is.
 
 The framework derives the document from the routes. What it cannot express (fields that are refused, limits of optional
-fields, headers of answers) is put right here, once, before the document is served.
+fields, headers of answers) is put right here, once, when the document is first asked for.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
+from functools import cached_property
 from typing import Any
 
+from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import (
     OpenAPI,
     OpenAPIHeader,
@@ -60,8 +63,26 @@ _HEADERS = {
 }
 
 
-def make_exact(document: OpenAPI) -> None:
-    """Correct ``document`` in place."""
+class ExactConfig(OpenAPIConfig):
+    """Has the document corrected when it is first asked for."""
+
+    def to_openapi_schema(self) -> OpenAPI:
+        """The document, its paths still to come."""
+        begun = super().to_openapi_schema()
+        return _ExactDocument(**{field.name: getattr(begun, field.name) for field in fields(begun)})
+
+
+class _ExactDocument(OpenAPI):
+    @cached_property
+    def _exact(self) -> dict[str, Any]:
+        _make_exact(self)
+        return super().to_schema()
+
+    def to_schema(self) -> dict[str, Any]:
+        return self._exact
+
+
+def _make_exact(document: OpenAPI) -> None:
     _, exact = schema_components(_TYPES, ref_template="#/components/schemas/{name}")
     document.components.schemas |= exact
     document.components.headers = {

@@ -128,7 +128,8 @@ def headers_of(error: Exception) -> dict[str, str]:
     if status == _UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
     if status in (429, 503):
-        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        seconds = error.details.get("retry_after_seconds") if isinstance(error, WalletError) else None
+        return {"Retry-After": str(seconds or RETRY_AFTER_SECONDS)}
     return {}
 
 

@@ -36,7 +36,7 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
                 if not message.get("more_body"):
                     return body
     except TimeoutError:
-        raise InvalidJson(f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
+        raise InvalidJson(f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
 
 
 def decode_body(decoder: json.Decoder[Any], body: bytes) -> Any:

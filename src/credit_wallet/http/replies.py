@@ -22,7 +22,8 @@ RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 MAX_REQUEST_ID_BYTES = 128
 
-_request_ids = (f"{token_hex(6)}-{number:x}".encode() for number in count(1))
+_PROCESS_ID = token_hex(6)
+_request_ids = (f"{_PROCESS_ID}-{number:x}".encode() for number in count(1))
 
 
 def outcome_headers(outcome: Outcome) -> RawHeaders:

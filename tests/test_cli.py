@@ -1,0 +1,740 @@
+"""The command line as people and programs call it: what it prints, what it exits with, what it leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, NamedTuple
+
+import pytest
+from clock import Clock
+from plain_sql import PlainSql
+
+from credit_wallet import CreditWallet, cli
+from credit_wallet.stores.verify import CHECKS
+from credit_wallet.tokens import is_token
+
+NOON = "2026-05-15T12:00:00.000Z"
+MIGRATIONS = [
+    "281_credit_wallet.sql",
+    "282_credit_ledger_chain.sql",
+    "283_credit_wallet_state.sql",
+    "284_credit_rail.sql",
+]
+
+
+class Answer(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Calls the command line in this process, in a terminal of 80 columns."""
+
+    def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.url = url
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def run(self, *words: object) -> Answer:
+        """``credit-wallet words…`` as it is."""
+        self._monkeypatch.setattr(sys, "argv", ["credit-wallet", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = self._capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Answer(ended.value.code, printed.out, printed.err)
+
+    def __call__(self, *words: object) -> str:
+        """What a command on the test's database prints when it is done."""
+        answer = self.run("--db", self.url, *words)
+        assert (answer.code, answer.err) == (0, "")
+        return answer.out
+
+    def fields(self, *words: object) -> dict[str, str]:
+        """The fields a command shows to people."""
+        return dict(re.split(r"\s{2,}", line.rstrip(), maxsplit=1) for line in self(*words).splitlines())
+
+    def json(self, *words: object) -> Any:
+        """A command's answer to programs: one line of JSON."""
+        return _only_line(self("--json", *words))
+
+    def refused(self, *words: object) -> tuple[str, str]:
+        """The code and message of a refusal, the same for people and for programs."""
+        told = self.run("--db", self.url, *words)
+        code, _, message = told.err.rstrip("\n").partition(": ")
+        assert (told.code, told.out) == (1, "")
+        answered = self.run("--db", self.url, "--json", *words)
+        assert (answered.code, answered.err) == (1, "")
+        problem = _only_line(answered.out)
+        assert (problem["code"], problem["detail"]) == (code, message)
+        return code, message
+
+    def misused(self, *words: object) -> str:
+        """What wrong usage is told."""
+        answer = self.run("--db", self.url, *words)
+        assert (answer.code, answer.out) == (2, "")
+        return answer.err
+
+
+def _only_line(text: str) -> Any:
+    assert text.count("\n") == 1
+    return json.loads(text)
+
+
+@pytest.fixture
+def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """The command line at the time of ``clock``."""
+    monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(cli, "_open", lambda: CreditWallet.open(cli.Settings.url, clock=clock))
+    return Shell(db_url, monkeypatch, capsys)
+
+
+@pytest.fixture
+def funded(shell: Shell) -> Shell:
+    """Wallet 1, with ¥1,000 and a budget of ¥100."""
+    shell("wallet", "create", "--label", "search", "--monthly-budget-yen", 100)
+    shell("topup", 1, 1_000, "--key", "start")
+    return shell
+
+
+def in_a_process(*words: str, cwd: Path, **environment: str) -> Answer:
+    """The command line in a process of its own, in an environment without the wallet's variables."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CREDIT_WALLET_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "credit_wallet.cli", *words],
+        cwd=cwd,
+        env={**inherited, "COLUMNS": "80", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def behind_its_back(path: Path, statement: str) -> None:
+    """Change the file from a process of its own."""
+    program = "import sys, apsw; apsw.Connection(sys.argv[1]).execute(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", program, str(path), statement], check=True, timeout=60)
+
+
+# Wallets
+
+
+def test_a_wallet_is_created_with_an_owner_token(shell: Shell) -> None:
+    fields = shell.fields("wallet", "create", "--label", "search")
+    assert set(fields) == {"wallet_id", "owner_token"}
+    assert fields["wallet_id"] == "1"
+    assert is_token(fields["owner_token"])
+
+
+@pytest.mark.parametrize("columns", ["1", "80", "300"])
+@pytest.mark.parametrize("command", [("wallet", "create"), ("key", "create", "1")])
+def test_tokens_are_whole_however_narrow_the_terminal_is(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, columns: str, command: tuple[str, ...]
+) -> None:
+    shell("wallet", "create")
+    monkeypatch.setenv("COLUMNS", columns)
+    assert any(is_token(line.split()[-1]) for line in shell(*command).splitlines())
+
+
+def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
+    created = shell.json(
+        *("wallet", "create", "--label", "search", "--monthly-budget-yen", 10_000, "--budget-mode", "cap"),
+        *("--auto-topup-threshold", 100, "--auto-topup-amount", 5_000, "--time-zone", "Asia/Tokyo"),
+    )
+    assert set(created) == {"wallet_id", "owner_token"}
+    assert shell.json("wallet", "show", created["wallet_id"]) == {
+        "wallet_id": 1,
+        "label": "search",
+        "balance_yen": 0,
+        "held_yen": 0,
+        "debt_yen": 0,
+        "auto_topup_threshold": 100,
+        "auto_topup_amount": 5_000,
+        "monthly_budget_yen": 10_000,
+        "budget_mode": "cap",
+        "time_zone": "Asia/Tokyo",
+        "current_cycle": "2026-05",
+        "current_cycle_spent_yen": 0,
+        "enabled": True,
+        "created_at": NOON,
+    }
+
+
+def test_a_setting_that_cannot_be_makes_no_wallet(shell: Shell) -> None:
+    for option, value in (
+        ("--monthly-budget-yen", -1),
+        ("--auto-topup-threshold", 5),
+        ("--auto-topup-amount", 5),
+        ("--time-zone", "Mars/Olympus"),
+        ("--label", "a" * 501),
+    ):
+        assert shell.refused("wallet", "create", option, value)[0] == "invalid_request", option
+    assert shell.json("wallet", "list") == []
+
+
+def test_a_wallet_is_shown_to_people(funded: Shell) -> None:
+    funded("charge", 1, 60, "--key", "charge")
+    shown = funded.fields("wallet", "show", 1)
+    assert shown["label"] == "search"
+    assert shown["balance_yen"] == "¥940"
+    assert shown["current_cycle_spent_yen"] == "¥60"
+    assert shown["enabled"] == "yes"
+
+
+def test_wallets_are_listed_by_page(shell: Shell) -> None:
+    assert shell("wallet", "list") == "none\n"
+    for _ in range(3):
+        shell("wallet", "create")
+    pages = [shell.json("wallet", "list", "--after", after, "--limit", 2) for after in (0, 2, 3)]
+    assert [[wallet["wallet_id"] for wallet in page] for page in pages] == [[1, 2], [3], []]
+
+
+def test_a_list_shows_amounts_whole_in_a_narrow_terminal(shell: Shell) -> None:
+    shell("wallet", "create", "--label", "long " * 100, "--monthly-budget-yen", 10**12)
+    shell("topup", 1, 999_999_999_999, "--key", "start", "--note", "long " * 100)
+    for listed in (shell("wallet", "list"), shell("history", 1)):
+        assert "…" not in listed
+        assert "¥999,999,999,999" in listed
+        assert NOON in listed
+        assert listed.count("long") == 100
+
+
+def test_a_disabled_wallet_spends_nothing_until_it_is_enabled(funded: Shell) -> None:
+    assert funded.fields("wallet", "disable", 1)["enabled"] == "no"
+    assert funded.refused("charge", 1, 3, "--key", "charge")[0] == "wallet_disabled"
+    funded("topup", 1, 1, "--key", "more")
+    assert funded.json("wallet", "enable", 1)["enabled"] is True
+    assert funded.json("charge", 1, 3, "--key", "charge")["balance_yen"] == 998
+
+
+def test_markup_in_labels_and_notes_is_shown_as_it_is(shell: Shell) -> None:
+    text = "[red]hot[/red] [/oops] [link=https://example.com]x[/link] :money_bag:"
+    shell("wallet", "create", "--label", text)
+    shell("topup", 1, 10, "--key", "start", "--note", text)
+    shell("key", "create", 1, "--label", text)
+    for command in (("wallet", "show", 1), ("wallet", "list"), ("history", 1), ("key", "list", 1)):
+        assert text in shell(*command)
+    assert text in shell("statement", 1, "--cycle", "2026-05")
+    assert "[red]" in shell.refused("wallet", "create", "--time-zone", "[red]Mars[/red]")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("\x1b[2J\x1b[31mred", r"\x1b[2J\x1b[31mred"), ("one\ntwo", r"one\ntwo"), ("over\rwritten", r"over\rwritten")],
+)
+def test_labels_and_notes_command_no_terminal(shell: Shell, text: str, shown: str) -> None:
+    shell("wallet", "create", "--label", text)
+    shell("topup", 1, 10, "--key", "start", "--note", text)
+    for command in (("wallet", "show", 1), ("wallet", "list"), ("history", 1), ("statement", 1, "--cycle", "2026-05")):
+        printed = shell(*command)
+        assert shown in printed
+        assert text not in printed
+    assert shell.json("wallet", "show", 1)["label"] == text
+
+
+# Keys
+
+
+def test_an_agent_key_pays_up_to_its_cap_until_it_is_revoked(funded: Shell, clock: Clock) -> None:
+    created = funded.json(
+        "key", "create", 1, "--label", "crawler", "--monthly-cap-yen", 5, "--expires-at", "2026-06-01"
+    )
+    assert set(created) == {"key_id", "wallet_id", "token"}
+    assert is_token(created["token"])
+    funded("charge", 1, 3, "--key", "first", "--agent-key", created["key_id"])
+    assert funded.refused("charge", 1, 3, "--key", "second", "--agent-key", created["key_id"])[0] == "key_cap_exhausted"
+    clock.advance(minutes=1)
+    revoked = funded.json("key", "revoke", created["key_id"])
+    assert revoked == {"key_id": 1, "revoked_at": "2026-05-15T12:01:00.000Z"}
+    clock.advance(minutes=1)
+    assert funded.json("key", "revoke", created["key_id"]) == revoked
+    assert funded.refused("charge", 1, 1, "--key", "third", "--agent-key", created["key_id"])[0] == "unauthorized"
+    assert funded.json("key", "list", 1) == [
+        {
+            "key_id": 1,
+            "wallet_id": 1,
+            "label": "crawler",
+            "monthly_cap_yen": 5,
+            "current_cycle_spent_yen": 3,
+            "held_yen": 0,
+            "created_at": NOON,
+            "expires_at": "2026-06-01T00:00:00.000Z",
+            "revoked_at": "2026-05-15T12:01:00.000Z",
+        }
+    ]
+    assert "crawler" in funded("key", "list", 1)
+    assert created["token"] not in funded("key", "list", 1)
+
+
+def test_a_wallet_without_agent_keys_lists_none(funded: Shell) -> None:
+    assert funded("key", "list", 1) == "none\n"
+    assert funded.json("key", "list", 1) == []
+
+
+# Money
+
+
+def test_a_movement_answers_its_outcome(funded: Shell) -> None:
+    assert funded.json("charge", 1, 60, "--key", "charge", "--note", "crawl") == {
+        "wallet_id": 1,
+        "amount_yen": 60,
+        "balance_yen": 940,
+        "txn_id": 2,
+        "hold_id": None,
+        "replayed": False,
+        "alerts": [{"threshold_pct": 50, "billing_cycle": "2026-05", "spent_yen": 60, "budget_yen": 100}],
+        "warn_pct": 0,
+        "expires_at": None,
+    }
+    assert funded.json("history", 1)[0]["note"] == "crawl"
+
+
+def test_a_movement_is_shown_to_people(funded: Shell) -> None:
+    assert funded.fields("charge", 1, 60, "--key", "charge") == {
+        "wallet_id": "1",
+        "amount_yen": "¥60",
+        "balance_yen": "¥940",
+        "txn_id": "2",
+        "hold_id": "–",
+        "replayed": "no",
+        "alerts": "50 % (¥60 of ¥100)",
+        "warn_pct": "0",
+        "expires_at": "–",
+    }
+
+
+def test_a_key_sent_again_moves_once(funded: Shell) -> None:
+    first = funded.json("charge", 1, 3, "--key", "charge")
+    assert funded.json("charge", 1, 3, "--key", "charge") == {**first, "replayed": True}
+    assert funded.refused("charge", 1, 4, "--key", "charge")[0] == "idempotency_conflict"
+    assert funded.json("wallet", "show", 1)["balance_yen"] == 997
+
+
+def test_promotional_credit_is_spent_first_and_lapses(funded: Shell, clock: Clock) -> None:
+    gift = funded.json("topup", 1, 50, "--key", "gift", "--promo", "--expires-at", "2026-05-16", "--note", "welcome")
+    assert gift["expires_at"] == "2026-05-16T00:00:00.000Z"
+    funded("charge", 1, 20, "--key", "charge")
+    clock.advance(days=1)
+    assert funded.json("wallet", "show", 1)["balance_yen"] == 1_000
+    types = [(entry["txn_type"], entry["amount_yen"], entry["note"]) for entry in funded.json("history", 1)]
+    assert types == [("expire", -30, None), ("charge", -20, None), ("topup", 50, "welcome"), ("topup", 1_000, None)]
+
+
+def test_a_charge_is_refunded_in_part_and_then_whole(funded: Shell) -> None:
+    txn_id = funded.json("charge", 1, 10, "--key", "charge")["txn_id"]
+    assert funded.json("refund", txn_id, 4, "--key", "part", "--note", "slow")["balance_yen"] == 994
+    rest = funded.json("refund", txn_id, "--key", "rest")
+    assert (rest["amount_yen"], rest["balance_yen"]) == (6, 1_000)
+    assert funded.refused("refund", txn_id, "--key", "more")[0] == "refund_exceeds_charge"
+    assert [entry["related_txn_id"] for entry in funded.json("history", 1)] == [txn_id, txn_id, None, None]
+
+
+def test_a_hold_is_captured_or_released(funded: Shell) -> None:
+    first = funded.json("hold", 1, 60, "--key", "first", "--ttl", 60, "--note", "crawl")
+    assert (first["balance_yen"], first["expires_at"]) == (940, "2026-05-15T12:01:00.000Z")
+    second = funded.json("hold", 1, 30, "--key", "second")
+    assert second["expires_at"] == "2026-05-15T12:15:00.000Z"
+    assert funded.json("wallet", "show", 1)["held_yen"] == 90
+    assert funded.json("capture", first["hold_id"], 45)["balance_yen"] == 925
+    assert funded.json("capture", first["hold_id"], 45)["replayed"] is True
+    assert funded.json("release", second["hold_id"])["balance_yen"] == 955
+    assert funded.refused("release", first["hold_id"])[0] == "hold_closed"
+    assert funded.refused("capture", second["hold_id"], 1)[0] == "hold_closed"
+    assert funded.json("history", 1, "--limit", 1)[0]["note"] == "crawl"
+
+
+REFUSALS: list[tuple[tuple[object, ...], str]] = [
+    (("charge", 1, 1_001, "--key", "k"), "insufficient_funds"),
+    (("charge", 1, 0, "--key", "k"), "invalid_amount"),
+    (("charge", 1, 10**12 + 1, "--key", "k"), "invalid_amount"),
+    (("charge", 1, 1, "--key", ""), "invalid_request"),
+    (("charge", 1, 1, "--key", "k" * 256), "invalid_request"),
+    (("charge", 1, 1, "--key", "k", "--note", "n" * 501), "invalid_request"),
+    (("charge", 1, 1, "--key", "k", "--agent-key", 9), "unauthorized"),
+    (("charge", 404, 1, "--key", "k"), "wallet_not_found"),
+    (("charge", 0, 1, "--key", "k"), "invalid_request"),
+    (("charge", 10**20, 1, "--key", "k"), "invalid_request"),
+    (("topup", 404, 1, "--key", "k"), "wallet_not_found"),
+    (("topup", 1, 1, "--key", "k", "--expires-at", "tomorrow"), "invalid_request"),
+    (("topup", 1, 1, "--key", "k", "--expires-at", "2026-05-15"), "invalid_request"),
+    (("refund", 404, "--key", "k"), "entry_not_found"),
+    (("refund", 1, "--key", "k"), "entry_not_found"),
+    (("hold", 1, 1, "--key", "k", "--ttl", 0), "invalid_request"),
+    (("hold", 1, 1_001, "--key", "k"), "insufficient_funds"),
+    (("capture", 404, 1), "hold_not_found"),
+    (("release", 404), "hold_not_found"),
+    (("wallet", "show", 404), "wallet_not_found"),
+    (("wallet", "disable", 404), "wallet_not_found"),
+    (("wallet", "list", "--limit", 0), "invalid_request"),
+    (("key", "create", 404), "wallet_not_found"),
+    (("key", "create", 1, "--monthly-cap-yen", -1), "invalid_request"),
+    (("key", "create", 1, "--expires-at", "never"), "invalid_request"),
+    (("key", "list", 404), "wallet_not_found"),
+    (("key", "revoke", 404), "key_not_found"),
+    (("history", 404), "wallet_not_found"),
+    (("history", 1, "--limit", 1_001), "invalid_request"),
+    (("statement", 404, "--cycle", "2026-05"), "wallet_not_found"),
+    (("statement", 1, "--cycle", "May"), "invalid_request"),
+    (("alerts", "run", "--cycle", "2026-13"), "invalid_request"),
+]
+
+
+def test_a_refusal_exits_1_with_its_code_and_moves_nothing(funded: Shell) -> None:
+    for command, code in REFUSALS:
+        assert funded.refused(*command)[0] == code, command
+    assert len(funded.json("history", 1)) == 1
+    assert len(funded.json("wallet", "list")) == 1
+    assert funded.json("wallet", "show", 1)["balance_yen"] == 1_000
+
+
+def test_a_refusal_has_its_figures_in_json(funded: Shell) -> None:
+    answer = funded.run("--db", funded.url, "--json", "charge", "1", "1500", "--key", "k")
+    problem = json.loads(answer.out)
+    assert {name: problem[name] for name in ("wallet_id", "balance_yen", "missing_yen", "debt_yen")} == {
+        "wallet_id": 1,
+        "balance_yen": 1_000,
+        "missing_yen": 500,
+        "debt_yen": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("charge", 1, 1), "Missing option '--key'"),
+        (("charge", 1, "three", "--key", "k"), "Invalid value for 'YEN'"),
+        (("charge", 1, 1.5, "--key", "k"), "Invalid value for 'YEN'"),
+        (("charge", 1, -3, "--key", "k"), "No such option: -3"),
+        (("charge", 1), "Missing argument 'YEN'"),
+        (("wallet", "create", "--budget-mode", "stop"), "Invalid value for '--budget-mode'"),
+        (("statement", 1), "Missing option '--cycle'"),
+        (("statement", 1, "--cycle", "2026-05", "--format", "xml"), "Invalid value for '--format'"),
+        (("bench", "--seconds", 0), "Invalid value for '--seconds'"),
+        (("bench", "--folder", "no/such/folder"), "Invalid value for '--folder'"),
+        (("serve", "--port", 70_000), "Invalid value for '--port'"),
+        (("wallet", "show", 1, "--yen"), "No such option: --yen"),
+        (("spend",), "No such command 'spend'"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what_is_wrong(
+    shell: Shell, tmp_path: Path, command: tuple[object, ...], told: str
+) -> None:
+    assert told in " ".join(shell.misused(*command).split())
+    assert not list(tmp_path.iterdir())
+
+
+# Reading
+
+
+def test_history_is_newest_first_and_as_long_as_asked_for(funded: Shell) -> None:
+    for number in range(3):
+        funded("charge", 1, 1, "--key", f"charge-{number}")
+    assert [entry["txn_id"] for entry in funded.json("history", 1)] == [4, 3, 2, 1]
+    assert [entry["txn_id"] for entry in funded.json("history", 1, "--limit", 2)] == [4, 3]
+    assert funded.json("history", 1, "--limit", 1) == [
+        {
+            "txn_id": 4,
+            "wallet_id": 1,
+            "amount_yen": -1,
+            "txn_type": "charge",
+            "occurred_at": NOON,
+            "note": None,
+            "ledger_balance_yen": 997,
+            "key_id": None,
+            "related_txn_id": None,
+            "hold_id": None,
+        }
+    ]
+    assert re.search(r"4 +1 +-¥1 +charge +2026-05-15T12:00:00.000Z", funded("history", 1))
+
+
+def test_a_wallet_without_entries_has_no_history(shell: Shell) -> None:
+    shell("wallet", "create")
+    assert shell("history", 1) == "none\n"
+    assert shell.json("history", 1) == []
+
+
+def test_a_statement_comes_as_text_csv_and_json(funded: Shell) -> None:
+    funded("charge", 1, 60, "--key", "charge", "--note", "crawl, deep")
+    of_may = ("statement", 1, "--cycle", "2026-05")
+    text = funded(*of_may)
+    assert text.startswith("Statement of Wallet 1 (search) for 2026-05 (UTC)\n")
+    assert "Closing balance                 ¥940\n" in text
+    assert text == funded(*of_may, "--format", "text")
+    rows = list(csv.DictReader(StringIO(funded(*of_may, "--format", "csv"))))
+    assert [(row["txn_type"], row["amount_yen"], row["note"]) for row in rows] == [
+        ("topup", "1000", ""),
+        ("charge", "-60", "crawl, deep"),
+    ]
+    report = json.loads(funded(*of_may, "--format", "json"))
+    assert (report["opening_yen"], report["closing_yen"], len(report["entries"])) == (0, 940, 2)
+    for shown_as in ("text", "csv", "json"):
+        assert json.loads(funded("--json", *of_may, "--format", shown_as)) == report
+
+
+def test_the_alert_job_fires_what_is_due_and_ends_with_its_report(shell: Shell) -> None:
+    shell("wallet", "create", "--monthly-budget-yen", 100)
+    with PlainSql(Path(shell.url.removeprefix("sqlite:///"))) as host:
+        host.move(1, "topup", 1_000)
+        host.move(1, "charge", -60)
+    fired = {"wallet_id": 1, "threshold_pct": 50, "spent_yen": 60, "budget_yen": 100}
+    due = {"dim": "U", "wave": 47, "billing_cycle": "2026-05", "wallets_scanned": 1, "alerts_fired": [fired]}
+    for words, dry_run, report in (
+        (("alerts", "run", "--dry-run"), True, due),
+        (("alerts", "run", "--cycle", "2026-05", "--dry-run"), True, due),
+        (("alerts", "run", "--cycle", "2026-04"), False, {**due, "billing_cycle": "2026-04", "alerts_fired": []}),
+        (("alerts", "run"), False, due),
+        (("alerts", "run"), False, {**due, "alerts_fired": []}),
+        (("--json", "alerts", "run"), False, {**due, "alerts_fired": []}),
+    ):
+        assert json.loads(shell(*words).splitlines()[-1]) == {**report, "dry_run": dry_run}, words
+
+
+# Proof
+
+
+def test_verify_says_that_every_invariant_holds(funded: Shell) -> None:
+    assert funded("verify") == f"ok: {len(CHECKS)} invariants hold for every wallet\n"
+    assert funded.json("verify") == {"ok": True, "checks": list(CHECKS), "violations": []}
+
+
+def test_verify_names_the_wallet_that_breaks_an_invariant(funded: Shell, tmp_path: Path) -> None:
+    funded("wallet", "create")
+    behind_its_back(tmp_path / "wallet.db", "UPDATE am_credit_wallet SET balance_yen = 1001 WHERE wallet_id = 1")
+    told = funded.run("--db", funded.url, "verify")
+    assert (told.code, told.out) == (1, "")
+    assert all(": wallet 1: " in line for line in told.err.splitlines())
+    assert "expected 1000, found 1001" in told.err
+    answered = funded.run("--db", funded.url, "--json", "verify")
+    report = json.loads(answered.out)
+    assert (answered.code, answered.err, report["ok"]) == (1, "", False)
+    assert {violation["wallet_id"] for violation in report["violations"]} == {1}
+    assert {violation["check"] for violation in report["violations"]} <= set(CHECKS)
+
+
+def test_a_check_up_finds_nothing_wrong(funded: Shell) -> None:
+    findings = funded.json("doctor")
+    assert [finding["check"] for finding in findings] == [
+        "configuration",
+        "sqlite",
+        "disk",
+        "database",
+        "clock",
+        "ledger",
+    ]
+    assert all(finding["ok"] for finding in findings)
+    assert funded("doctor").count(" yes ") == 6
+
+
+def failed_check(shell: Shell, url: str) -> dict[str, Any]:
+    """The only check that ``doctor`` finds something wrong with."""
+    told = shell.run("--db", url, "doctor")
+    assert (told.code, told.err) == (1, "")
+    assert " no " in told.out
+    answered = shell.run("--db", url, "--json", "doctor")
+    assert (answered.code, answered.err) == (1, "")
+    failed: list[dict[str, Any]] = [finding for finding in json.loads(answered.out) if not finding["ok"]]
+    assert len(failed) == 1
+    return failed[0]
+
+
+def test_a_check_up_finds_a_broken_ledger(funded: Shell, tmp_path: Path) -> None:
+    behind_its_back(tmp_path / "wallet.db", "UPDATE am_credit_wallet SET balance_yen = 1001")
+    failed = failed_check(funded, funded.url)
+    assert failed["check"] == "ledger"
+    assert "wallet 1" in failed["detail"]
+
+
+def test_a_check_up_finds_a_clock_that_goes_wrong(shell: Shell, clock: Clock) -> None:
+    clock.set(clock().replace(year=2999))
+    shell("wallet", "create")
+    shell("topup", 1, 1, "--key", "start")
+    failed = failed_check(shell, shell.url)
+    assert failed["check"] == "clock"
+    assert "2999-05-15" in failed["detail"]
+
+
+def test_a_check_up_finds_a_database_that_cannot_be(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a database, and long enough to be told from one" * 100)
+    for url, code in (
+        ("mysql://host/wallet", "invalid_request"),
+        ("sqlite://[/wallet", "invalid_request"),
+        (f"sqlite:///{tmp_path}", "database_error"),
+        (f"sqlite:///{tmp_path}/file", "database_corrupt"),
+        (f"sqlite:///{tmp_path}/file/wallet.db", "database_error"),
+    ):
+        assert failed_check(shell, url)["check"] == code, url
+
+
+# The schema
+
+
+def test_migrations_are_told_beforehand_and_applied_once(shell: Shell, tmp_path: Path) -> None:
+    assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
+    assert not list(tmp_path.iterdir())
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
+    assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+    assert shell.fields("migrate", "--dry-run") == {"dry_run": "yes", "pending": "none"}
+
+
+def test_migrating_a_seed_database_adopts_its_wallets(shell: Shell, tmp_path: Path) -> None:
+    with PlainSql.with_281(tmp_path / "wallet.db") as host:
+        host.wallet()
+        host.move(1, "topup", 70)
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 1}
+    assert shell.json("wallet", "show", 1)["balance_yen"] == 70
+    assert shell("verify").startswith("ok")
+
+
+def test_a_rollback_wants_a_yes(funded: Shell) -> None:
+    assert "--yes" in funded.misused("rollback", 281)
+    assert funded.json("wallet", "show", 1)["balance_yen"] == 1_000
+
+
+def test_a_rollback_with_a_yes_undoes_the_later_ones_first(funded: Shell) -> None:
+    assert funded.json("rollback", 284, "--yes") == {"rolled_back": MIGRATIONS[:2:-1]}
+    assert funded.json("migrate", "--dry-run")["pending"] == MIGRATIONS[3:]
+    assert funded.json("wallet", "show", 1)["balance_yen"] == 1_000
+    assert funded.json("rollback", 281, "--yes") == {"rolled_back": MIGRATIONS[::-1]}
+    assert funded.json("wallet", "list") == []
+
+
+@pytest.mark.parametrize("number", [280, 999])
+def test_what_is_not_applied_is_not_rolled_back(funded: Shell, number: int) -> None:
+    assert funded.refused("rollback", number, "--yes")[0] == "migration_error"
+
+
+def test_a_rollback_of_a_database_that_is_not_there_makes_none(shell: Shell, tmp_path: Path) -> None:
+    assert shell.refused("rollback", 281, "--yes")[0] == "migration_error"
+    assert not list(tmp_path.iterdir())
+
+
+# Which database
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("wallet.db", "invalid_request"),
+        ("mysql://host/wallet", "invalid_request"),
+        ("sqlite://[/wallet.db", "invalid_request"),
+        ("sqlite:///wallet%00.db", "invalid_request"),
+        ("sqlite:///:memory:", "invalid_request"),
+        ("sqlite:////dev/null/wallet.db", "database_error"),
+    ],
+)
+@pytest.mark.parametrize("command", [("wallet", "list"), ("migrate",), ("verify",), ("rollback", "281", "--yes")])
+def test_a_database_that_cannot_be_is_refused_by_name(
+    shell: Shell, url: str, code: str, command: tuple[str, ...]
+) -> None:
+    answer = shell.run("--db", url, *command)
+    if command[0] == "rollback" and code == "database_error":
+        code = "migration_error"
+    assert answer.code == 1
+    assert answer.err.startswith(f"{code}: ")
+    assert url.removeprefix("sqlite:///") in answer.err
+
+
+def test_without_a_command_it_says_which_there_are(shell: Shell) -> None:
+    answer = shell.run()
+    assert answer.code == 2
+    assert "Prepaid wallets that AI agents pay API calls from." in answer.out + answer.err
+
+
+def test_the_option_comes_before_the_environment_and_that_before_the_default(tmp_path: Path) -> None:
+    given, environment = f"sqlite:///{tmp_path}/given.db", f"sqlite:///{tmp_path}/environment.db"
+    for words, variables, made in (
+        (("--db", given), {"CREDIT_WALLET_DATABASE_URL": environment}, "given.db"),
+        ((), {"CREDIT_WALLET_DATABASE_URL": environment}, "environment.db"),
+        ((), {}, "var/credit_wallet.db"),
+    ):
+        assert not (tmp_path / made).exists()
+        answer = in_a_process(*words, "migrate", cwd=tmp_path, **variables)
+        assert (answer.code, answer.err) == (0, "")
+        assert (tmp_path / made).exists()
+
+
+# Whole processes
+
+
+def test_a_shell_session_from_the_first_wallet_to_the_proof(tmp_path: Path) -> None:
+    created = in_a_process("wallet", "create", cwd=tmp_path)
+    assert is_token(created.out.split()[-1])
+    assert in_a_process("topup", "1", "10", "--key", "a", cwd=tmp_path).code == 0
+    refused = in_a_process("charge", "1", "11", "--key", "b", cwd=tmp_path)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("insufficient_funds: wallet 1 has ¥10, this needs ¥11; ")
+    assert in_a_process("charge", "1", cwd=tmp_path).code == 2
+    assert in_a_process("verify", cwd=tmp_path) == (0, f"ok: {len(CHECKS)} invariants hold for every wallet\n", "")
+
+
+def test_the_benchmark_measures_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    answer = in_a_process("--json", "bench", "--seconds", "0.1", "--folder", str(tmp_path), cwd=tmp_path)
+    assert (answer.code, answer.err) == (0, "")
+    report = json.loads(answer.out)
+    assert {"machine", "durability", "cases"} <= set(report)
+    assert all(case["charges_per_second"] > 0 for case in report["cases"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_demo_ends_with_a_proof(shell: Shell) -> None:
+    answer = shell.run("demo")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.endswith("verify: every invariant holds\n")
+    assert "Statement of Wallet 4" in answer.out
+
+
+SERVE_EXTRA = ["granian", "litestar", "prometheus_client", "uvloop"]
+
+
+def without(missing: list[str], *words: str, cwd: Path) -> Answer:
+    """The command line in a process where ``missing`` are not installed."""
+    program = """
+    import sys
+
+    missing = sys.argv.pop(1).split(",")
+
+    class NotInstalled:
+        def find_spec(self, name, *_):
+            if name.partition(".")[0] in missing:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    sys.meta_path.insert(0, NotInstalled())
+    from credit_wallet.cli import main
+
+    main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(program), ",".join(missing), *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("missing", ["granian", "litestar"])
+def test_serving_without_its_extra_says_what_to_install(tmp_path: Path, missing: str) -> None:
+    told = f"{missing} is missing; install agent-credit-wallet[serve]\n"
+    assert without([missing], "serve", cwd=tmp_path) == (2, "", told)
+    assert not list(tmp_path.iterdir())
+
+
+def test_everything_but_serving_works_without_the_extra(tmp_path: Path) -> None:
+    assert without(SERVE_EXTRA, "--db", "sqlite:///wallet.db", "wallet", "list", cwd=tmp_path) == (0, "none\n", "")

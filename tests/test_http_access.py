@@ -1,0 +1,242 @@
+"""Who may make which call: every operation of the service, each with every kind of caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import pytest
+from clock import Clock
+from service import OPERATOR_KEY, Api, new_app
+
+from credit_wallet import CreditWallet
+from credit_wallet.http import auth
+from credit_wallet.http.problems import TooManyFailures
+from credit_wallet.tokens import new_token
+
+Who: TypeAlias = Literal["anybody", "wallet", "owner", "operator", "payer"]
+"""``wallet``: owner or agent key; ``payer``: those and the operator."""
+
+BODIES: dict[str, dict[str, object]] = {
+    "PATCH /credit/wallet": {},
+    "POST /credit/keys": {},
+    "POST /credit/keys/{key_id}/rotate": {},
+    "POST /credit/charge": {"amount_yen": 1},
+    "POST /credit/hold": {"amount_yen": 1},
+    "POST /credit/capture": {"hold_id": 1, "amount_yen": 1},
+    "POST /credit/release": {"hold_id": 2},
+    "POST /credit/refund": {"txn_id": 2},
+    "POST /credit/charge/batch": {"charges": [{"wallet_id": 1, "amount_yen": 1, "idempotency_key": "item"}]},
+    "POST /operator/topup": {"wallet_id": 1, "amount_yen": 1},
+    "POST /operator/wallets": {},
+    "POST /operator/wallets/{wallet_id}/enabled": {"enabled": True},
+}
+"""What a good call sends, when it sends anything; ids are those that ``ledger`` makes."""
+
+ACCESS: dict[str, Who] = {
+    "GET /healthz": "anybody",
+    "GET /readyz": "anybody",
+    "GET /metrics": "anybody",
+    "GET /credit/wallet": "wallet",
+    "PATCH /credit/wallet": "owner",
+    "GET /credit/transactions": "wallet",
+    "GET /credit/alerts": "wallet",
+    "GET /credit/statement": "wallet",
+    "GET /credit/forecast": "wallet",
+    "GET /credit/keys": "owner",
+    "POST /credit/keys": "owner",
+    "GET /credit/keys/{key_id}": "owner",
+    "DELETE /credit/keys/{key_id}": "owner",
+    "POST /credit/keys/{key_id}/rotate": "owner",
+    "POST /credit/charge": "payer",
+    "POST /credit/hold": "payer",
+    "POST /credit/capture": "payer",
+    "POST /credit/release": "payer",
+    "POST /credit/refund": "operator",
+    "POST /credit/charge/batch": "operator",
+    "POST /operator/topup": "operator",
+    "POST /operator/wallets": "operator",
+    "GET /operator/wallets": "operator",
+    "GET /operator/wallets/{wallet_id}": "operator",
+    "POST /operator/wallets/{wallet_id}/enabled": "operator",
+}
+
+SOMEBODY_ELSES = {
+    "GET /credit/keys/{key_id}": 404,
+    "DELETE /credit/keys/{key_id}": 404,
+    "POST /credit/keys/{key_id}/rotate": 404,
+    "POST /credit/capture": 404,
+    "POST /credit/release": 404,
+    "POST /credit/charge": 403,
+    "POST /credit/hold": 403,
+}
+"""What the owner of another wallet gets where a call names something of this one; elsewhere it sees its own wallet."""
+
+ALLOWED: dict[Who, set[str]] = {
+    "anybody": {"agent", "owner", "other owner", "operator"},
+    "wallet": {"agent", "owner", "other owner"},
+    "owner": {"owner", "other owner"},
+    "operator": {"operator"},
+    "payer": {"agent", "owner", "other owner", "operator"},
+}
+BAD_TOKENS = ("no token", "malformed", "unknown", "revoked", "expired")
+CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "operator")
+OK = 200
+REFUSED = 403
+UNAUTHORIZED = 401
+
+
+class Ledger(NamedTuple):
+    """A wallet with an agent key (1), two holds (1 and 2) and a charge (2), and the tokens of all callers."""
+
+    api: Api
+    wallets: CreditWallet
+    tokens: dict[str, str | None]
+
+
+@pytest.fixture
+def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
+    owner = wallets.create()
+    wallets.topup(owner.wallet_id, 1_000, idempotency_key="start")
+    wallets.charge(owner.wallet_id, 5, idempotency_key="charge")
+    agent = wallets.create_key(owner.wallet_id)
+    for key in ("first", "second"):
+        wallets.hold(owner.wallet_id, 5, idempotency_key=key)
+    other = wallets.create()
+    wallets.topup(other.wallet_id, 1_000, idempotency_key="start")
+    revoked = wallets.create_key(owner.wallet_id)
+    wallets.revoke_key(revoked.key_id)
+    expired = wallets.create_key(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    clock.advance(seconds=1)
+    tokens = {
+        "no token": None,
+        "malformed": owner.owner_token[:-1] + ("x" if owner.owner_token[-1] != "x" else "y"),
+        "unknown": new_token(),
+        "revoked": revoked.token,
+        "expired": expired.token,
+        "agent": agent.token,
+        "owner": owner.owner_token,
+        "other owner": other.owner_token,
+        "operator": OPERATOR_KEY,
+    }
+    with Api(new_app(wallets)) as api:
+        yield Ledger(api, wallets, tokens)
+
+
+def expected_status(operation: str, caller: str) -> int:
+    """The status, a 2xx being told as 200."""
+    who = ACCESS[operation]
+    if who == "anybody":
+        return OK
+    if caller in BAD_TOKENS:
+        return UNAUTHORIZED
+    if caller not in ALLOWED[who]:
+        return REFUSED
+    if caller == "other owner":
+        return SOMEBODY_ELSES.get(operation, OK)
+    return OK
+
+
+def body_of(operation: str, caller: str) -> dict[str, object] | None:
+    body = BODIES.get(operation)
+    if operation in ("POST /credit/charge", "POST /credit/hold") and caller in ("operator", "other owner"):
+        return {**(body or {}), "wallet_id": 1}
+    return body
+
+
+def operations(document: dict[str, Any]) -> set[str]:
+    return {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
+
+
+def test_the_table_names_every_operation(ledger: Ledger) -> None:
+    documented = operations(ledger.api.get("/openapi.json").json())
+    assert documented == ACCESS.keys()
+    assert {operation for operation in documented if not operation.startswith(("GET", "DELETE"))} == BODIES.keys()
+
+
+def test_the_document_asks_for_a_token_wherever_the_service_does(ledger: Ledger) -> None:
+    document = ledger.api.get("/openapi.json").json()
+    for operation, who in ACCESS.items():
+        method, path = operation.split()
+        asked = bool(document["paths"][path][method.lower()].get("security"))
+        assert asked == (who != "anybody"), operation
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_every_operation_answers_this_caller_as_the_table_says(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caller: str
+) -> None:
+    monkeypatch.setattr(auth, "FAILURES_ALLOWED", len(ACCESS))
+    answered = {}
+    # Revoking and rotating key 1 end it, so they come last.
+    for operation in sorted(ACCESS, key=lambda each: (each.startswith("DELETE"), each.endswith("/rotate"))):
+        method, path = operation.split()
+        answer = ledger.api.call(
+            method,
+            path.format(key_id=1, wallet_id=1),
+            ledger.tokens[caller],
+            key=operation,
+            json=body_of(operation, caller),
+        )
+        answered[operation] = OK if answer.is_success else answer.status_code
+        if not answer.is_success:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert ("www-authenticate" in answer.headers) == (answer.status_code == UNAUTHORIZED)
+    assert answered == {operation: expected_status(operation, caller) for operation in ACCESS}
+    if caller in BAD_TOKENS or caller == "other owner":
+        assert ledger.wallets.show(1).balance_yen == 985
+        assert ledger.wallets.show(1).held_yen == 10
+        assert ledger.wallets.key(1).revoked_at is None
+    assert ledger.wallets.verify() == []
+
+
+@pytest.mark.parametrize("caller", BAD_TOKENS)
+def test_a_bad_token_in_the_other_header_is_as_bad(ledger: Ledger, caller: str) -> None:
+    token = ledger.tokens[caller]
+    headers = {} if token is None else {"X-API-Key": token}
+    assert ledger.api.call("GET", "/credit/wallet", headers=headers).status_code == UNAUTHORIZED
+
+
+@pytest.mark.parametrize("caller", ["agent", "owner", "operator"])
+def test_a_good_token_works_in_either_header(ledger: Ledger, caller: str) -> None:
+    path = "/operator/wallets" if caller == "operator" else "/credit/wallet"
+    token = ledger.tokens[caller]
+    assert token is not None
+    assert ledger.api.get(path, token).status_code == OK
+    assert ledger.api.call("GET", path, headers={"X-API-Key": token}).status_code == OK
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/credit/wallet"), ("POST", "/credit/charge")])
+def test_an_address_that_sends_many_bad_tokens_has_to_wait_and_a_good_one_still_passes(
+    ledger: Ledger, method: str, path: str
+) -> None:
+    def guess() -> int:
+        return ledger.api.call(method, path, new_token(), key="a", json={"amount_yen": 1}).status_code
+
+    assert [guess() for _ in range(auth.FAILURES_ALLOWED)] == [UNAUTHORIZED] * auth.FAILURES_ALLOWED
+    refused = ledger.api.call(method, path, new_token())
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_failures")
+    assert 1 <= int(refused.headers["retry-after"]) <= auth.FAILURES_SECONDS
+    assert ledger.api.get("/credit/wallet", ledger.tokens["owner"]).status_code == OK
+    assert ledger.api.post("/credit/charge", ledger.tokens["agent"], key="b", amount_yen=1).status_code == OK
+    assert ledger.api.get("/operator/wallets", OPERATOR_KEY).status_code == OK
+
+
+def test_bad_tokens_are_counted_by_address(ledger: Ledger) -> None:
+    app = new_app(ledger.wallets)
+    with Api(app, "192.0.2.66") as guesser, Api(app, "192.0.2.77") as neighbour:
+        for _ in range(auth.FAILURES_ALLOWED):
+            guesser.get("/credit/wallet", new_token())
+        assert guesser.get("/credit/wallet", new_token()).status_code == 429
+        assert neighbour.get("/credit/wallet", new_token()).status_code == UNAUTHORIZED
+
+
+def test_the_count_starts_anew_when_its_time_is_over() -> None:
+    now = 0.0
+    limit = auth.FailureLimit(lambda: now)
+    for _ in range(auth.FAILURES_ALLOWED):
+        limit.count("192.0.2.1")
+    with pytest.raises(TooManyFailures):
+        limit.count("192.0.2.1")
+    now = auth.FAILURES_SECONDS
+    limit.count("192.0.2.1")

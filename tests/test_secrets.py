@@ -1,0 +1,110 @@
+"""Tokens are shown once and never written down: not in the database, not in its log, not in the service's output."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+from service import OPERATOR_KEY, Api, Service, credentials, new_app
+
+from credit_wallet import CreditWallet
+from credit_wallet.tokens import new_operator_key, new_token, token_hash
+
+BROKEN = """
+from credit_wallet.http import movements
+from credit_wallet.wallet import CreditWallet
+CreditWallet.forecast = None
+movements._own_hold = None
+"""
+"""Makes the forecast and every capture and release fail with a traceback."""
+
+
+class Session:
+    """Traffic of all kinds with a real service, and every token that was in it."""
+
+    def __init__(self, service: Service) -> None:
+        self._client = httpx.Client(base_url=service.url)
+        self.stored: list[str] = []
+        """Tokens whose hash the database has."""
+        self.others: list[str] = [OPERATOR_KEY, new_token(), new_operator_key(), "cw_live_" + "x" * 30]
+
+    def run(self) -> None:
+        with self._client:
+            created = self._call("POST", "/operator/wallets", OPERATOR_KEY, json={"label": "one"}, expect=201).json()
+            owner = self._keep(created["owner_token"])
+            credit = {"wallet_id": created["wallet_id"], "amount_yen": 100}
+            self._call("POST", "/operator/topup", OPERATOR_KEY, json=credit)
+            key = self._call("POST", "/credit/keys", owner, json={"label": "agent"}, expect=201).json()
+            agent = self._keep(key["token"])
+            rotated = self._call("POST", f"/credit/keys/{key['key_id']}/rotate", owner, json={}, expect=201).json()
+            self._keep(rotated["token"])
+            for token in (owner, agent, rotated["token"]):
+                self._use(token)
+            self._call("DELETE", f"/credit/keys/{key['key_id']}", owner)
+            self._call("POST", "/credit/charge", agent, json={"amount_yen": 1}, expect=401)
+            for token in self.others[1:]:
+                self._call("GET", "/credit/wallet", token, expect=401)
+                self._call("POST", "/credit/charge", token, json={"amount_yen": 1}, expect=401)
+            self._call("GET", f"/credit/transactions?token={owner}", owner)
+            self._call("GET", f"/nowhere/{owner}", owner, expect=404)
+            self._call("GET", "/metrics", owner)
+
+    def _use(self, token: str) -> None:
+        self._call("GET", "/credit/wallet", token)
+        self._call("POST", "/credit/charge", token, json={"amount_yen": 3})
+        self._call("POST", "/credit/charge", token, json={"amount_yen": 3_000}, expect=402)
+        self._call("POST", "/credit/charge", token, json={"amount_yen": -1}, expect=422)
+        self._call("POST", "/credit/release", token, json={"hold_id": 1}, expect=500)
+        self._call("GET", "/credit/forecast", token, expect=500)
+
+    def _keep(self, token: str) -> str:
+        self.stored.append(token)
+        return token
+
+    def _call(self, method: str, path: str, token: str, json: object = None, expect: int = 200) -> httpx.Response:
+        answer = self._client.request(method, path, headers=credentials(token, secrets.token_hex(8)), json=json)
+        assert answer.status_code == expect, answer.text
+        self._client.request(method, path, headers={"X-API-Key": token}, json=json)
+        return answer
+
+
+def contents(folder: Path) -> Iterator[bytes]:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            yield file.read_bytes()
+
+
+def test_no_token_is_written_anywhere(tmp_path: Path) -> None:
+    with Service(f"sqlite:///{tmp_path / 'wallet.db'}", adjust=BROKEN) as service:
+        session = Session(service)
+        session.run()
+        while_running = list(contents(tmp_path))
+        service.kill()  # so that the write-ahead log stays beside the database
+        written = [*while_running, *contents(tmp_path), service.output()]
+    assert any(b"call_failed" in each for each in written)
+    for token in session.stored:
+        assert any(token_hash(token).encode() in each for each in written)
+    for token in (*session.stored, *session.others):
+        secret = token[len("cw_live_") :].encode()
+        assert not any(token.encode() in each or secret in each for each in written)
+
+
+def test_the_operator_key_is_compared_in_constant_time(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[object, object]] = []
+    compare = secrets.compare_digest
+
+    def spy(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return compare(one, other)
+
+    monkeypatch.setattr(secrets, "compare_digest", spy)
+    right = sha256(OPERATOR_KEY.encode()).digest()
+    nearly = OPERATOR_KEY[:-1] + ("0" if OPERATOR_KEY[-1] != "0" else "1")
+    with Api(new_app(wallets)) as api:
+        for key, status in ((OPERATOR_KEY, 200), (nearly, 401)):
+            assert api.get("/operator/wallets", key).status_code == status
+            assert (sha256(key.encode()).digest(), right) in compared

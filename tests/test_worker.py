@@ -1,0 +1,463 @@
+"""The background jobs: each at its pace, none stopped by another, and all done once by however many workers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from clock import Clock
+from plain_sql import PlainSql
+from structlog.testing import capture_logs
+
+from credit_wallet import CreditWallet
+from credit_wallet.errors import DatabaseLocked, InvalidRequest, RailBusy
+from credit_wallet.stores import pruning, seals
+from credit_wallet.worker import JOBS, Job, Worker
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file of ``db_url``."""
+    return tmp_path / "wallet.db"
+
+
+def funded(wallets: CreditWallet, amount_yen: int = 1_000) -> int:
+    wallet_id = wallets.create().wallet_id
+    wallets.topup(wallet_id, amount_yen, idempotency_key="start")
+    return wallet_id
+
+
+def job_named(name: str) -> Job:
+    return next(job for job in JOBS if job.name == name)
+
+
+def failing(error: Exception) -> Callable[[CreditWallet], None]:
+    def run(_: CreditWallet) -> None:
+        raise error
+
+    return run
+
+
+# Pace
+
+
+def test_each_job_runs_at_once_and_then_at_its_pace(wallets: CreditWallet) -> None:
+    runs: list[str] = []
+    jobs = (Job("a", 1.0, lambda _: runs.append("a")), Job("b", 60.0, lambda _: runs.append("b")))
+    worker = Worker(wallets, jobs)
+    for now, due in (
+        (100.0, ["a", "b"]),
+        (100.9, []),
+        (101.0, ["a"]),
+        (101.5, []),
+        (159.9, ["a"]),
+        (160.0, ["b"]),
+        (160.9, ["a"]),
+        (10_000.0, ["a", "b"]),
+        (10_000.1, []),
+    ):
+        runs.clear()
+        worker.run_due(now)
+        assert runs == due, now
+
+
+def test_the_jobs_are_those_of_the_reference() -> None:
+    assert [(job.name, job.every_seconds) for job in JOBS] == [
+        ("expire", 1.0),
+        ("seal", 60.0),
+        ("alerts", 3600.0),
+        ("prune_idempotency_keys", 3600.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "code"),
+    [
+        (DatabaseLocked("another process has it"), "warning", "database_locked"),
+        (RailBusy("closing"), "warning", "rail_busy"),
+        (ZeroDivisionError("a defect"), "error", None),
+    ],
+)
+def test_a_job_that_fails_is_logged_and_tried_again_and_stops_no_other(
+    wallets: CreditWallet, error: Exception, level: str, code: str | None
+) -> None:
+    runs: list[str] = []
+    jobs = (
+        Job("fails", 5.0, failing(error)),
+        Job("works", 1.0, lambda _: runs.append("works")),
+    )
+    worker = Worker(wallets, jobs)
+    failures = []
+    for now in (0.0, 1.0, 5.0):
+        with capture_logs() as logs:
+            worker.run_due(now)
+        failures += [(now, log["event"], log["job"], log["log_level"], log.get("code")) for log in logs]
+    assert failures == [(now, "job_failed", "fails", level, code) for now in (0.0, 5.0)]
+    assert len(runs) == 3
+
+
+def test_only_what_was_done_is_logged(wallets: CreditWallet) -> None:
+    jobs = (Job("idle", 1.0, lambda _: 0), Job("busy", 1.0, lambda _: 7))
+    with capture_logs() as logs:
+        Worker(wallets, jobs).run_due(0.0)
+    assert logs == [{"event": "job_done", "log_level": "info", "job": "busy", "done": 7}]
+
+
+# Stopping
+
+
+def test_stop_ends_run_however_long_the_next_job_is_off(wallets: CreditWallet) -> None:
+    ran = threading.Event()
+    worker = Worker(wallets, (Job("hourly", 3600.0, lambda _: ran.set()),))
+    running = threading.Thread(target=worker.run, daemon=True)
+    running.start()
+    assert ran.wait(10)
+    worker.stop()
+    running.join(10)
+    assert not running.is_alive()
+
+
+def test_a_worker_told_to_stop_finishes_the_job_it_is_at_and_begins_no_other(wallets: CreditWallet) -> None:
+    runs: list[str] = []
+
+    def stop(_: CreditWallet) -> None:
+        worker.stop()
+        runs.append("first")
+
+    worker = Worker(wallets, (Job("first", 1.0, stop), Job("second", 1.0, lambda _: runs.append("second"))))
+    worker.run()
+    worker.run()
+    assert runs == ["first"]
+
+
+def test_a_signal_may_stop_it_at_any_instant() -> None:
+    """Also while it takes or lets go of what it waits on, which a thousand random instants are sure to hit."""
+    program = """
+    import signal
+    from random import Random
+    from credit_wallet.worker import Job, Worker
+
+    random = Random(1)
+    for _ in range(1_000):
+        worker = Worker(None, (Job("spin", 0.0, lambda _: None),))
+        signal.signal(signal.SIGALRM, lambda *_: worker.stop())
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 5e-4))
+        worker.run()
+    """
+    subprocess.run([sys.executable, "-c", dedent(program)], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_works_until_a_signal_ends_it_well(db_url: str, path: Path, number: signal.Signals) -> None:
+    an_hour_ago = Clock(datetime.now(UTC) - timedelta(hours=1))
+    with CreditWallet.open(db_url, clock=an_hour_ago) as wallets:
+        wallet_id = funded(wallets)
+        wallets.hold(wallet_id, 600, idempotency_key="hold", ttl_seconds=60)
+    with subprocess.Popen(
+        [sys.executable, "-m", "credit_wallet.cli", "--db", db_url, "worker"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(number)
+        rest = process.communicate(timeout=30)[1]
+    assert process.returncode == 0
+    assert "event=job_done job=expire done=1" in first
+    assert "job_failed" not in rest
+    with PlainSql(path) as ledger:
+        assert ledger.run("SELECT balance_yen, held_yen FROM am_credit_wallet") == [(1_000, 0)]
+        assert ledger.run("SELECT status FROM am_credit_hold") == [("expired",)]
+
+
+# What each job does
+
+
+def test_expire_gives_holds_back_and_burns_lots_on_every_wallet(wallets: CreditWallet, clock: Clock) -> None:
+    wallet_ids = [funded(wallets) for _ in range(5)]
+    for wallet_id in wallet_ids[:3]:
+        wallets.hold(wallet_id, 400, idempotency_key="hold", ttl_seconds=60)
+    for wallet_id in wallet_ids[2:]:
+        wallets.topup(wallet_id, 50, idempotency_key="gift", promo=True, expires_at="2026-05-15T12:01:00Z")
+    worker = Worker(wallets, (job_named("expire"),))
+    worker.run_due(0.0)
+    assert [wallets.balance(wallet_id) for wallet_id in wallet_ids] == [600, 600, 650, 1_050, 1_050]
+    clock.advance(minutes=1)
+    with capture_logs() as logs:
+        worker.run_due(1.0)
+        worker.run_due(2.0)
+    assert [log["done"] for log in logs] == [5]
+    assert [wallets.balance(wallet_id) for wallet_id in wallet_ids] == [1_000] * 5
+    assert wallets.verify() == []
+
+
+def test_alerts_fire_what_is_due_and_only_once(wallets: CreditWallet) -> None:
+    wallet_id = funded(wallets)
+    wallets.charge(wallet_id, 85, idempotency_key="charge")
+    wallets.configure(wallet_id, monthly_budget_yen=100)
+    worker = Worker(wallets, (job_named("alerts"),))
+    with capture_logs() as logs:
+        worker.run_due(0.0)
+        worker.run_due(3600.0)
+    assert [log["done"] for log in logs] == [2]
+    assert [alert.threshold_pct for alert in wallets.alerts(wallet_id)] == [80, 50]
+
+
+@pytest.mark.parametrize("rows_a_step", [1, 3, 5_000])
+def test_keys_are_kept_for_two_days_and_free_again_afterwards(
+    wallets: CreditWallet, clock: Clock, monkeypatch: pytest.MonkeyPatch, rows_a_step: int
+) -> None:
+    monkeypatch.setattr(pruning, "ROWS_A_STEP", rows_a_step)
+    wallet_ids = [funded(wallets), funded(wallets)]
+    for day in (15, 16, 17):
+        clock.set(datetime(2026, 5, day, 23, 59, tzinfo=UTC))
+        for wallet_id in wallet_ids:
+            assert not wallets.charge(wallet_id, 1, idempotency_key=f"day {day}").replayed
+    clock.set(datetime(2026, 5, 18, 0, 1, tzinfo=UTC))
+    with capture_logs() as logs:
+        Worker(wallets, (job_named("prune_idempotency_keys"),)).run_due(0.0)
+    assert [log["done"] for log in logs] == [4]  # of the 15th: two top-ups, two charges
+    for wallet_id in wallet_ids:
+        replayed = [wallets.charge(wallet_id, 1, idempotency_key=f"day {day}").replayed for day in (15, 16, 17)]
+        assert replayed == [False, True, True]
+        assert wallets.balance(wallet_id) == 1_000 - 4
+    assert wallets.verify() == []
+
+
+def test_a_key_can_be_used_for_another_request_once_it_is_forgotten(wallets: CreditWallet, clock: Clock) -> None:
+    wallet_id = funded(wallets)
+    wallets.charge(wallet_id, 1, idempotency_key="again")
+    clock.advance(days=3)
+    assert wallets.prune_idempotency_keys() == 2
+    assert wallets.hold(wallet_id, 7, idempotency_key="again").hold_id is not None
+    assert wallets.prune_idempotency_keys() == 0
+
+
+def test_keys_are_kept_for_a_day_at_least(wallets: CreditWallet) -> None:
+    with pytest.raises(InvalidRequest, match="at least 1"):
+        wallets.prune_idempotency_keys(older_than_days=0)
+
+
+# Seals
+
+ENTRY_COLUMNS = (
+    "txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id, "
+    "related_txn_id, hold_id"
+)
+
+
+@pytest.fixture
+def sealed(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> CreditWallet:
+    """Ten entries on two wallets under four seals: 1 to 3, 4 to 6, 7 to 9, 10."""
+    monkeypatch.setattr(seals, "ENTRIES_A_SEAL", 3)
+    for wallet_id in (funded(wallets), funded(wallets)):
+        for number in range(4):
+            wallets.charge(wallet_id, 1, idempotency_key=f"charge-{number}", note="検索 “deep”" if number else None)
+    with capture_logs() as logs:
+        Worker(wallets, (job_named("seal"),)).run_due(0.0)
+    assert [log["done"] for log in logs] == [10]
+    assert wallets.verify() == []
+    return wallets
+
+
+def seals_of(path: Path) -> list[tuple[Any, ...]]:
+    with PlainSql(path) as ledger:
+        return ledger.run("SELECT seal_id, first_txn_id, last_txn_id, entries, sha256 FROM am_credit_seal ORDER BY 1")
+
+
+@pytest.mark.usefixtures("sealed")
+def test_each_seal_covers_its_entries_and_the_seal_before(path: Path) -> None:
+    previous = "0" * 64
+    ranges = []
+    for _, first, last, entries, recorded in seals_of(path):
+        with PlainSql(path) as ledger:
+            rows = ledger.run(
+                f"SELECT {ENTRY_COLUMNS} FROM am_credit_transaction_log WHERE txn_id BETWEEN ? AND ? ORDER BY 1",
+                first,
+                last,
+            )
+        text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+        assert recorded == sha256((previous + text).encode()).hexdigest()
+        assert len(rows) == entries
+        ranges.append((first, last))
+        previous = recorded
+    assert ranges == [(1, 3), (4, 6), (7, 9), (10, 10)]
+
+
+def test_sealing_goes_on_where_it_stopped_and_seals_nothing_twice(sealed: CreditWallet, path: Path) -> None:
+    assert sealed.seal() == 0
+    sealed.charge(1, 1, idempotency_key="one more")
+    assert (sealed.seal(), sealed.seal()) == (1, 0)
+    assert [row[1:4] for row in seals_of(path)][-2:] == [(10, 10, 1), (11, 11, 1)]
+    assert sealed.verify() == []
+
+
+def test_an_entry_that_is_still_to_be_adopted_waits_for_its_seal(wallets: CreditWallet, path: Path) -> None:
+    funded(wallets)
+    with PlainSql(path) as host:
+        host.move(1, "charge", -5)
+    assert (wallets.seal(), wallets.seal()) == (1, 0)
+    assert wallets.verify() == []  # adopts it
+    assert (wallets.seal(), wallets.seal()) == (1, 0)
+
+
+def tamper(path: Path, *statements: str) -> None:
+    """Change the file behind the ledger's back, from a process of its own."""
+    program = """
+    import sys
+    import apsw
+
+    connection = apsw.Connection(sys.argv[1])
+    connection.execute("DROP TRIGGER am_credit_transaction_log_append_only_update")
+    connection.execute("DROP TRIGGER am_credit_transaction_log_append_only_delete")
+    for statement in sys.argv[2:]:
+        connection.execute(statement)
+    """
+    subprocess.run([sys.executable, "-c", dedent(program), str(path), *statements], check=True, timeout=60)
+
+
+SWAP_SEALS = """
+UPDATE am_credit_seal SET seal_id = -2 WHERE seal_id = 2;
+UPDATE am_credit_seal SET seal_id = 2 WHERE seal_id = 3;
+UPDATE am_credit_seal SET seal_id = 3 WHERE seal_id = -2;
+"""
+CHANGE = "UPDATE am_credit_transaction_log SET {} WHERE txn_id = 5"
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken"),
+    [
+        (CHANGE.format("note = 'something else'"), [2]),
+        (CHANGE.format("note = NULL"), [2]),
+        (CHANGE.format("amount_yen = -2"), [2]),
+        (CHANGE.format("occurred_at = '2026-05-15T12:00:00.001Z'"), [2]),
+        (CHANGE.format("wallet_id = 2"), [2]),
+        (CHANGE.format("key_id = 0"), [2]),
+        (CHANGE.format("txn_id = -5"), [2]),
+        ("DELETE FROM am_credit_transaction_log WHERE txn_id = 10", [4]),
+        ("UPDATE am_credit_seal SET sha256 = '" + "f" * 64 + "' WHERE seal_id = 2", [2, 3]),
+        ("UPDATE am_credit_seal SET last_txn_id = 5 WHERE seal_id = 2", [2, 3]),
+        ("DELETE FROM am_credit_seal WHERE seal_id = 2", [3]),
+        (SWAP_SEALS, [2, 3, 4]),
+    ],
+)
+def test_what_changes_under_a_seal_breaks_it(
+    sealed: CreditWallet, path: Path, statement: str, broken: list[int]
+) -> None:
+    tamper(path, statement)
+    found = [violation for violation in sealed.verify() if violation.check == "seals"]
+    assert [violation.message.partition(":")[0] for violation in found] == [f"seal {number}" for number in broken]
+    assert all(violation.wallet_id is None for violation in found)
+
+
+# Several workers
+
+WALLETS = 40
+WORKERS = 2
+HOLD_YEN = 100
+GIFT_YEN = 30
+
+
+def fill(wallets: CreditWallet, clock: Clock) -> None:
+    """Wallets with a hold and a gift that have run out, alerts that are due, entries to seal and keys to forget."""
+    for _ in range(WALLETS):
+        wallets.create()
+
+    async def move() -> None:
+        ids = range(1, WALLETS + 1)
+        await asyncio.gather(*(wallets.atopup(each, 1_000, idempotency_key="start") for each in ids))
+        await asyncio.gather(
+            *(
+                wallets.atopup(each, GIFT_YEN, idempotency_key="gift", promo=True, expires_at="2026-05-16T00:00:00Z")
+                for each in ids
+            )
+        )
+        await asyncio.gather(*(wallets.acharge(each, 60 + GIFT_YEN, idempotency_key="charge") for each in ids))
+        await asyncio.gather(
+            *(
+                wallets.atopup(each, GIFT_YEN, idempotency_key="gift too", expires_at="2026-05-16T00:00:00Z")
+                for each in ids
+            )
+        )
+        await asyncio.gather(*(wallets.ahold(each, HOLD_YEN, idempotency_key="hold", ttl_seconds=60) for each in ids))
+        await asyncio.gather(*(wallets.aconfigure(each, monthly_budget_yen=100) for each in ids))
+
+    asyncio.run(move())
+    clock.advance(days=4)
+
+
+def work_in_a_process(db_url: str, now: datetime, start: Barrier, done: multiprocessing.Queue[Counter[str]]) -> None:
+    """Open the ledger, wait for the others, run every job three times, and put how much each says it did."""
+    tally: Counter[str] = Counter()
+
+    def counted(job: Job) -> Job:
+        def run(wallets: CreditWallet) -> int:
+            count = int(job.run(wallets))
+            tally[job.name] += count
+            return count
+
+        return Job(job.name, job.every_seconds, run)
+
+    with CreditWallet.open(db_url, clock=lambda: now) as wallets:
+        worker = Worker(wallets, tuple(map(counted, JOBS)))
+        start.wait()
+        for hour in range(3):
+            worker.run_due(hour * 3600.0)
+    done.put(tally)
+
+
+def test_workers_in_several_processes_do_everything_once(
+    wallets: CreditWallet, clock: Clock, db_url: str, path: Path
+) -> None:
+    fill(wallets, clock)
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(WORKERS)
+    done: multiprocessing.Queue[Counter[str]] = context.Queue()
+    processes = [context.Process(target=work_in_a_process, args=(db_url, clock(), start, done)) for _ in range(WORKERS)]
+    for process in processes:
+        process.start()
+    tally = sum((done.get(timeout=60) for _ in processes), Counter[str]())
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * WORKERS
+
+    with PlainSql(path) as ledger:
+        entries = ledger.run("SELECT wallet_id, txn_type, count(*) FROM am_credit_transaction_log GROUP BY 1, 2")
+        told = ledger.run("SELECT wallet_id, count(*) FROM am_credit_outbox WHERE kind = 'alert_fired' GROUP BY 1")
+        remembered = ledger.run("SELECT count(*) FROM am_credit_idempotency")
+    expected = {"topup": 3, "charge": 1, "expire": 1}
+    assert sorted(entries) == sorted(
+        (n, kind, times) for n in range(1, WALLETS + 1) for kind, times in expected.items()
+    )
+    assert tally["prune_idempotency_keys"] == 5 * WALLETS
+    assert remembered == [(0,)]
+    assert tally["seal"] == 5 * WALLETS
+    assert covered(seals_of(path)) == list(range(1, 5 * WALLETS + 1))
+    assert tally["alerts"] == 2 * WALLETS
+    assert told == [(wallet_id, 2) for wallet_id in range(1, WALLETS + 1)]
+    for wallet_id in range(1, WALLETS + 1):
+        assert wallets.balance(wallet_id) == 1_000 - 60
+        assert wallets.balance(wallet_id).held_yen == 0
+        assert [alert.threshold_pct for alert in wallets.alerts(wallet_id)] == [80, 50]
+    assert wallets.verify() == []
+
+
+def covered(rows: list[tuple[Any, ...]]) -> list[int]:
+    """The entries that seals cover, one after the other."""
+    return [txn_id for _, first, last, *_ in rows for txn_id in range(first, last + 1)]
