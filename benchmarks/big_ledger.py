@@ -20,7 +20,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.bench import WALLETS, durability, in_batches, percentiles_ms
 from credit_wallet.cycle import cycle_at
 from credit_wallet.rail import MAX_BATCH
-from credit_wallet.wallet import MAX_PAGE
+from credit_wallet.reading import MAX_PAGE
 
 PAGE = 50
 

@@ -108,6 +108,7 @@ class HoldView(Struct, frozen=True):
 
     hold_id: int
     wallet_id: int
+    key_id: int | None
     amount_yen: int
     captured_yen: int
     status: HoldStatus

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeAlias, get_args
 
 from credit_wallet.checks import checked_cycle, checked_id
+from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.outcomes import (
     Alert,
@@ -107,6 +108,11 @@ class WalletReading:
     def key(self, key_id: int) -> KeyView:
         """An agent key. Raises ``KeyNotFound``."""
         return self._reader.key(checked_id("key_id", key_id), self._clock())
+
+    def key_works(self, key_id: int) -> bool:
+        """Whether an agent key is neither revoked nor expired. Raises ``KeyNotFound``."""
+        key = self.key(key_id)
+        return key.revoked_at is None and (key.expires_at is None or key.expires_at > format_instant(self._clock()))
 
     def totals(self) -> Totals:
         """Sums over all wallets; reads every wallet's row."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from traceback import format_exception
 from typing import Any, cast
 
 import structlog
@@ -66,7 +67,7 @@ def _documented(
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         error = _as_refusal(error)
         if not isinstance(error, WalletError):
-            _log.error("call_failed", path=request.url.path, exc_info=error)
+            _log.error("call_failed", path=request.url.path, exception="".join(format_exception(error)))
         status, headers, content = refusal(error, None, wallets, settings.topup_url)
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])

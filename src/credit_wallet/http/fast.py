@@ -7,6 +7,7 @@ else, another method on these addresses included, goes on to the application beh
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from traceback import format_exc
 from typing import Any, NamedTuple
 
 import structlog
@@ -78,7 +79,7 @@ class FastLane:
         except WalletError as error:
             return self._refuse(error, caller, headers)
         except Exception as error:
-            _log.exception("call_failed", path=scope["path"])
+            _log.error("call_failed", path=scope["path"], exception=format_exc())
             return self._refuse(error, caller, headers)
         content = json.encode(MovementReply.of(outcome))
         reply_headers = [

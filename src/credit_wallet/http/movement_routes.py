@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, post
+from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from credit_wallet.http import movements
-from credit_wallet.http.app_settings import ServiceSettings
-from credit_wallet.http.auth import Caller
 from credit_wallet.http.bodies import (
     BatchBody,
     BatchReply,
@@ -21,9 +20,9 @@ from credit_wallet.http.bodies import (
     RefundBody,
     ReleaseBody,
 )
+from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.reading import MAX_MOVEMENT_BYTES
 from credit_wallet.http.routing import MOVEMENT_PROBLEMS, SECURITY, IdempotencyKey, movement_reply, problems
-from credit_wallet.wallet import CreditWallet
 
 TAGS = ["Movements"]
 
@@ -37,7 +36,7 @@ _MOVEMENT: dict[str, Any] = {
 
 @post("/credit/charge", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
 async def charge(
-    data: ChargeBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+    data: JSONBody[ChargeBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
     """Charge a wallet: the token's own, or with the operator key the one that the body names."""
     return movement_reply(await movements.charge(wallets, caller, data, idempotency_key))
@@ -45,7 +44,7 @@ async def charge(
 
 @post("/credit/hold", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
 async def hold(
-    data: HoldBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+    data: JSONBody[HoldBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
     """Set yen aside for a call whose price is known afterwards."""
     return movement_reply(await movements.hold(wallets, caller, data, idempotency_key))
@@ -53,7 +52,7 @@ async def hold(
 
 @post("/credit/capture", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
 async def capture(
-    data: CaptureBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+    data: JSONBody[CaptureBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
     """Spend yen of a hold and give the rest back."""
     return movement_reply(await movements.capture(wallets, caller, data, idempotency_key))
@@ -61,7 +60,7 @@ async def capture(
 
 @post("/credit/release", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
 async def release(
-    data: ReleaseBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+    data: JSONBody[ReleaseBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
     """Give a hold back whole."""
     return movement_reply(await movements.release(wallets, caller, data, idempotency_key))
@@ -69,7 +68,7 @@ async def release(
 
 @post("/credit/refund", **_MOVEMENT)
 async def refund(
-    data: RefundBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+    data: JSONBody[RefundBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
     """Give a charge back to its wallet, whole or in part. For the operator."""
     return movement_reply(await movements.refund(wallets, caller, data, idempotency_key))
@@ -77,7 +76,7 @@ async def refund(
 
 @post("/operator/topup", status_code=HTTP_200_OK, tags=["Operator"], security=SECURITY, responses=MOVEMENT_PROBLEMS)
 async def operator_topup(
-    data: OperatorTopupBody, caller: Caller, wallets: CreditWallet, idempotency_key: IdempotencyKey
+    data: JSONBody[OperatorTopupBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
     """Credit a wallet by hand. For the operator."""
     return movement_reply(await movements.operator_topup(wallets, caller, data, idempotency_key))
@@ -90,7 +89,9 @@ async def operator_topup(
     security=SECURITY,
     responses=problems(400, 413, 422),
 )
-async def charge_batch(data: BatchBody, caller: Caller, wallets: CreditWallet, settings: ServiceSettings) -> BatchReply:
+async def charge_batch(
+    data: JSONBody[BatchBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
+) -> BatchReply:
     """Charge up to 1,000 times in one durable batch; each item succeeds or is refused by itself. For the operator.
 
     Every item has its own idempotency key, so the call needs no header.

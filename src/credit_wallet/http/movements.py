@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from credit_wallet.commands import Charge
-from credit_wallet.errors import HoldNotFound, InvalidRequest, WalletError
+from credit_wallet.errors import HoldNotFound, InvalidRequest, Unauthorized, WalletError
 from credit_wallet.http.auth import Caller, require_operator
 from credit_wallet.http.bodies import (
     BatchBody,
@@ -48,13 +48,13 @@ async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str |
 
 
 async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key: str | None) -> Outcome:
-    """Capture a hold of the caller's wallet; the operator may capture any."""
+    """Capture a hold of the caller's; the operator may capture any."""
     _own_hold(wallets, caller, body.hold_id)
     return await wallets.acapture(body.hold_id, body.amount_yen, idempotency_key=_required(key))
 
 
 async def release(wallets: CreditWallet, caller: Caller, body: ReleaseBody, key: str | None) -> Outcome:
-    """Release a hold of the caller's wallet; the operator may release any."""
+    """Release a hold of the caller's; the operator may release any."""
     _own_hold(wallets, caller, body.hold_id)
     return await wallets.arelease(body.hold_id, idempotency_key=_required(key))
 
@@ -105,9 +105,15 @@ def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
 
 
 def _own_hold(wallets: CreditWallet, caller: Caller, hold_id: int) -> None:
-    """Somebody else's hold does not exist for the caller."""
-    if caller.access is not None and wallets.hold_status(hold_id).wallet_id != caller.access.wallet_id:
+    """Somebody else's hold does not exist for the caller. An agent key closes the holds it made, while it works."""
+    if caller.access is None:
+        return
+    hold = wallets.hold_status(hold_id)
+    key_id = caller.access.key_id
+    if hold.wallet_id != caller.access.wallet_id or (key_id is not None and hold.key_id != key_id):
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+    if key_id is not None and not wallets.key_works(key_id):
+        raise Unauthorized(f"agent key {key_id} is revoked or expired", key_id=key_id)
 
 
 def _required(key: str | None) -> str:

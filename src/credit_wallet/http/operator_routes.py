@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.http.auth import Caller, require_operator
+from credit_wallet.http.auth import require_operator
 from credit_wallet.http.bodies import CreateWalletBody, EnabledBody
+from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.outcomes import CreatedWallet, WalletView
-from credit_wallet.wallet import CreditWallet
 
 TAGS = ["Operator"]
 MAX_PAGE = 1_000
-WalletId = Annotated[int, Parameter(ge=1, le=2**63 - 1)]
+WalletId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 
 @post(
@@ -27,7 +27,7 @@ WalletId = Annotated[int, Parameter(ge=1, le=2**63 - 1)]
     responses=problems(400, 413, 422),
     sync_to_thread=True,
 )
-def create_wallet(data: CreateWalletBody, caller: Caller, wallets: CreditWallet) -> CreatedWallet:
+def create_wallet(data: JSONBody[CreateWalletBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedWallet:
     """A new, empty wallet and its owner token, shown this once."""
     require_operator(caller)
     return wallets.create(
@@ -42,10 +42,10 @@ def create_wallet(data: CreateWalletBody, caller: Caller, wallets: CreditWallet)
 
 @get("/operator/wallets", tags=TAGS, security=SECURITY, responses=problems(422), sync_to_thread=False)
 def list_wallets(
-    caller: Caller,
-    wallets: CreditWallet,
-    after: Annotated[int, Parameter(ge=0, le=2**63 - 1, description="Only wallets with a higher id.")] = 0,
-    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 100,
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    after: Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="Only wallets with a higher id.")] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 100,
 ) -> list[WalletView]:
     """Wallets by id."""
     require_operator(caller)
@@ -59,7 +59,7 @@ def list_wallets(
     responses=problems(404, 422),
     sync_to_thread=False,
 )
-def show_wallet(wallet_id: WalletId, caller: Caller, wallets: CreditWallet) -> WalletView:
+def show_wallet(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> WalletView:
     """One wallet."""
     require_operator(caller)
     return wallets.show(wallet_id)
@@ -73,7 +73,9 @@ def show_wallet(wallet_id: WalletId, caller: Caller, wallets: CreditWallet) -> W
     responses=problems(400, 404, 413, 422),
     sync_to_thread=True,
 )
-def switch_wallet(wallet_id: WalletId, data: EnabledBody, caller: Caller, wallets: CreditWallet) -> WalletView:
+def switch_wallet(
+    wallet_id: WalletId, data: JSONBody[EnabledBody], caller: GivenCaller, wallets: GivenWallets
+) -> WalletView:
     """Let a wallet spend, or stop it. Credit comes in either way; open holds can be captured."""
     require_operator(caller)
     wallets.configure(wallet_id, enabled=data.enabled)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from litestar import Response, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import structs
 
 from credit_wallet.cycle import CYCLE_PATTERN
 from credit_wallet.errors import KeyNotFound
-from credit_wallet.http.auth import Authenticator, Caller, require_owner, require_wallet
+from credit_wallet.http.auth import Caller, require_owner, require_wallet
 from credit_wallet.http.bodies import CreateKeyBody, RotateKeyBody, SettingsBody, TransactionPage, WalletReply
+from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.outcomes import Alert, CreatedKey, EntryType, KeyView
 from credit_wallet.reports import statement as statements
@@ -24,19 +25,21 @@ MAX_PAGE = 200
 
 Cycle = Annotated[
     str | None,
-    Parameter(pattern=f"^{CYCLE_PATTERN.pattern}$", required=False, description="YYYY-MM; default: the current one."),
+    QueryParameter(
+        pattern=f"^{CYCLE_PATTERN.pattern}$", required=False, description="YYYY-MM; default: the current one."
+    ),
 ]
-KeyId = Annotated[int, Parameter(ge=1, le=2**63 - 1)]
+KeyId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 
 @get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=False)
-def show_wallet(caller: Caller, wallets: CreditWallet) -> WalletReply:
+def show_wallet(caller: GivenCaller, wallets: GivenWallets) -> WalletReply:
     """The wallet with its settings, the spending of its current cycle and its latest transactions."""
     return _wallet_reply(wallets, require_wallet(caller))
 
 
 @patch("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 413, 422), sync_to_thread=True)
-def configure_wallet(data: SettingsBody, caller: Caller, wallets: CreditWallet) -> WalletReply:
+def configure_wallet(data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets) -> WalletReply:
     """Change auto-topup, budget, budget mode or label. For the owner token."""
     wallet_id = require_owner(caller)
     wallets.configure(wallet_id, **structs.asdict(data))
@@ -45,13 +48,14 @@ def configure_wallet(data: SettingsBody, caller: Caller, wallets: CreditWallet) 
 
 @get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=False)
 def list_transactions(
-    caller: Caller,
-    wallets: CreditWallet,
-    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 50,
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[
-        str | None, Parameter(pattern="^[0-9]{1,18}$", required=False, description="`next_cursor` of the page before.")
+        str | None,
+        QueryParameter(pattern="^[0-9]{1,18}$", required=False, description="`next_cursor` of the page before."),
     ] = None,
-    type: Annotated[EntryType | None, Parameter(required=False)] = None,  # noqa: A002
+    type: Annotated[EntryType | None, QueryParameter(required=False)] = None,  # noqa: A002
 ) -> TransactionPage:
     """The wallet's ledger entries, newest first."""
     before = None if cursor is None else int(cursor)
@@ -61,7 +65,7 @@ def list_transactions(
 
 
 @get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=False)
-def list_alerts(caller: Caller, wallets: CreditWallet, cycle: Cycle = None) -> list[Alert]:
+def list_alerts(caller: GivenCaller, wallets: GivenWallets, cycle: Cycle = None) -> list[Alert]:
     """The spending alerts that fired, newest first; of all cycles unless one is named."""
     return wallets.alerts(require_wallet(caller), cycle)
 
@@ -74,10 +78,10 @@ def list_alerts(caller: Caller, wallets: CreditWallet, cycle: Cycle = None) -> l
     sync_to_thread=True,
 )
 def show_statement(
-    caller: Caller,
-    wallets: CreditWallet,
+    caller: GivenCaller,
+    wallets: GivenWallets,
     cycle: Cycle = None,
-    format: Literal["json", "csv", "text"] = "json",  # noqa: A002
+    format: FromQuery[Literal["json", "csv", "text"]] = "json",  # noqa: A002
 ) -> Response[statements.Statement]:
     """The statement of a billing cycle, as JSON, CSV or text."""
     wallet_id = require_wallet(caller)
@@ -90,13 +94,13 @@ def show_statement(
 
 
 @get("/credit/forecast", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=False)
-def show_forecast(caller: Caller, wallets: CreditWallet) -> Forecast:
+def show_forecast(caller: GivenCaller, wallets: GivenWallets) -> Forecast:
     """Where spending is heading at this cycle's pace, and when balance and budget run out."""
     return wallets.forecast(require_wallet(caller))
 
 
 @get("/credit/keys", tags=["Keys"], security=SECURITY, responses=problems(), sync_to_thread=False)
-def list_keys(caller: Caller, wallets: CreditWallet) -> list[KeyView]:
+def list_keys(caller: GivenCaller, wallets: GivenWallets) -> list[KeyView]:
     """The wallet's agent keys and what they have spent. For the owner token."""
     return wallets.keys(require_owner(caller))
 
@@ -109,7 +113,7 @@ def list_keys(caller: Caller, wallets: CreditWallet) -> list[KeyView]:
     responses=problems(400, 413, 422),
     sync_to_thread=True,
 )
-def create_key(data: CreateKeyBody, caller: Caller, wallets: CreditWallet) -> CreatedKey:
+def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
     """A token of its own for an agent, shown this once. For the owner token."""
     return wallets.create_key(
         require_owner(caller), label=data.label, monthly_cap_yen=data.monthly_cap_yen, expires_at=data.expires_at
@@ -117,7 +121,7 @@ def create_key(data: CreateKeyBody, caller: Caller, wallets: CreditWallet) -> Cr
 
 
 @get("/credit/keys/{key_id:int}", tags=["Keys"], security=SECURITY, responses=problems(404, 422), sync_to_thread=False)
-def show_key(key_id: KeyId, caller: Caller, wallets: CreditWallet) -> KeyView:
+def show_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
     """One agent key. For the owner token."""
     return _own_key(wallets, caller, key_id)
 
@@ -130,7 +134,7 @@ def show_key(key_id: KeyId, caller: Caller, wallets: CreditWallet) -> KeyView:
     responses=problems(404, 422),
     sync_to_thread=True,
 )
-def revoke_key(key_id: KeyId, caller: Caller, wallets: CreditWallet, authenticator: Authenticator) -> KeyView:
+def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets, authenticator: GivenAuthenticator) -> KeyView:
     """Revoke an agent key for good, effective at once. For the owner token."""
     _own_key(wallets, caller, key_id)
     wallets.revoke_key(key_id)
@@ -147,7 +151,11 @@ def revoke_key(key_id: KeyId, caller: Caller, wallets: CreditWallet, authenticat
     sync_to_thread=True,
 )
 def rotate_key(
-    key_id: KeyId, data: RotateKeyBody, caller: Caller, wallets: CreditWallet, authenticator: Authenticator
+    key_id: KeyId,
+    data: JSONBody[RotateKeyBody],
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    authenticator: GivenAuthenticator,
 ) -> CreatedKey:
     """A new key like this one, which goes on working for `overlap_seconds`. For the owner token."""
     _own_key(wallets, caller, key_id)

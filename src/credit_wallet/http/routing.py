@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from litestar import Response
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from credit_wallet.http.bodies import MovementReply, Problem
 from credit_wallet.http.problems import CONTENT_TYPE
@@ -18,8 +18,8 @@ SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"api_key": []}]
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         required=False,
         description="New for every request, the same for every retry of it; 428 without one.",
         examples=[Example(value="0199f3a2-7c1e-7000-8000-3b1d5f8e2a10")],

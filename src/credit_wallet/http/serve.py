@@ -29,7 +29,7 @@ MAX_HEADER_BYTES = 65_536
 
 COLLECT_EVERY = 100_000
 """Allocations between two garbage collections: hardly anything a request makes is cyclic, and a full collection stops
-every request. Measured with 64 callers: p99 15 ms instead of 35."""
+every request. Measured with 64 callers: p99 17 ms instead of 38."""
 
 _log = structlog.get_logger("credit_wallet.http")
 

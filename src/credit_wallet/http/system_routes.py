@@ -9,9 +9,8 @@ from litestar.openapi import ResponseSpec
 from msgspec import Struct
 
 from credit_wallet.http.bodies import Problem
-from credit_wallet.http.metrics import Metrics
+from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
 from credit_wallet.http.problems import CONTENT_TYPE
-from credit_wallet.wallet import CreditWallet
 
 TAGS = ["System"]
 METRICS_TYPE = "text/plain; version=0.0.4"
@@ -39,14 +38,14 @@ def alive() -> Health:
         )
     },
 )
-def ready(wallets: CreditWallet) -> Health:
+def ready(wallets: GivenWallets) -> Health:
     """The rail is alive, the database takes writes and its migrations are current."""
     wallets.check_ready()
     return Health("ready")
 
 
 @get("/metrics", tags=TAGS, media_type=METRICS_TYPE, sync_to_thread=True)
-def figures(metrics: Metrics, wallets: CreditWallet) -> Response[str]:
+def figures(metrics: GivenMetrics, wallets: GivenWallets) -> Response[str]:
     """Figures in Prometheus' text format. Keep the address inside your network."""
     return Response(metrics.text(wallets).decode(), media_type=METRICS_TYPE)
 

@@ -33,7 +33,7 @@ WHERE wallet_id = :wallet_id
 ORDER BY key_id;
 
 -- hold: a hold and what became of it
-SELECT hold_id, wallet_id, amount_yen, captured_yen, status, created_at, expires_at
+SELECT hold_id, wallet_id, key_id, amount_yen, captured_yen, status, created_at, expires_at
 FROM am_credit_hold
 WHERE hold_id = :hold_id;
 

@@ -1,0 +1,16 @@
+"""What the application hands to its routes."""
+
+from __future__ import annotations
+
+from litestar.di import NamedDependency
+
+from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.auth import Authenticator, Caller
+from credit_wallet.http.metrics import Metrics
+from credit_wallet.wallet import CreditWallet
+
+GivenCaller = NamedDependency[Caller]
+GivenWallets = NamedDependency[CreditWallet]
+GivenAuthenticator = NamedDependency[Authenticator]
+GivenMetrics = NamedDependency[Metrics]
+GivenSettings = NamedDependency[ServiceSettings]
