@@ -36,7 +36,7 @@ format: setup
 
 bench: setup  ## every figure of benchmarks/README.md; about half an hour, most of it making 10,000,000 entries
 	$(BIN)/credit-wallet bench
-	for benchmark in sqlite_charges concurrency big_ledger alert_job; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+	for benchmark in sqlite_charges concurrency big_ledger alert_job http_charges; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 
 soak: setup  ## 200 kills, 100,000 steps against the model
 	$(BIN)/python tests/crash.py --kills 200

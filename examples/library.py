@@ -3,7 +3,6 @@
 python examples/library.py [DATABASE]   (default: wallet.db in the current folder, which must be new)
 """
 
-
 from __future__ import annotations
 
 import sys

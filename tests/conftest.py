@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 from clock import Clock
+from hypothesis import settings
 
 from credit_wallet import CreditWallet
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture

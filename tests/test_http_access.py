@@ -101,7 +101,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     wallets.charge(owner.wallet_id, 5, idempotency_key="charge")
     agent = wallets.create_key(owner.wallet_id)
     for key in ("first", "second"):
-        wallets.hold(owner.wallet_id, 5, idempotency_key=key)
+        wallets.hold(owner.wallet_id, 5, idempotency_key=key, key_id=agent.key_id)
     other = wallets.create()
     wallets.topup(other.wallet_id, 1_000, idempotency_key="start")
     revoked = wallets.create_key(owner.wallet_id)

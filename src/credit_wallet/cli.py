@@ -342,7 +342,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8787,
     topup_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where a 402 sends people to pay; default: this service.")
+        str | None, typer.Option(metavar="URL", help="Where a 402 sends people to pay; default: the API's page.")
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Make a wallet with ¥10,000 and show how to charge it.")] = False,
 ) -> None:
@@ -366,7 +366,7 @@ def serve(
         if demo:
             typer.echo(welcome(wallets, address))
 
-    settings = ServiceSettings(operator_key, topup_url or f"{address}/credit/topup")
+    settings = ServiceSettings(operator_key, topup_url or f"{address}/docs")
     run_service(Settings.url, host, port, settings, ready)
 
 

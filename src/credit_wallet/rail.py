@@ -16,7 +16,7 @@ from contextlib import suppress
 from copy import copy
 from datetime import datetime
 from queue import Empty, SimpleQueue
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
@@ -28,6 +28,10 @@ from credit_wallet.stores import Store
 
 MAX_BATCH = 1_024
 """Commands that one durable batch carries at most."""
+
+GATHER_SECONDS = 0.000_25
+GATHER_STEPS = 4
+"""How long, and how often, the rail waits for the callers of its last batch (docs/decisions/0011)."""
 
 MAX_WAITING = 65_536
 """Commands that may wait; beyond that ``rail_busy`` is better than a queue that grows."""
@@ -112,6 +116,7 @@ class Rail:
         self._max_waiting = max_waiting
         self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
         self._waiting = 0
+        self._companions = 1
         self._closed = False
         self._guard = threading.Lock()
         self._store: Store
@@ -180,6 +185,7 @@ class Rail:
         carried: _Ticket | None = None
         while (first := carried or self._queue.get()) is not None:
             batch, carried, closing = self._gather(first)
+            self._companions = len(batch)
             self._carry_out(batch)
             if closing:
                 break
@@ -187,6 +193,7 @@ class Rail:
 
     def _gather(self, first: _Ticket) -> tuple[list[_Ticket], _Ticket | None, bool]:
         """``first`` and what waits behind it, as far as it fits; what did not fit; whether the rail is closing."""
+        self._await_companions()
         batch = [first]
         size = len(first.commands)
         while type(first) is not _Job:
@@ -201,6 +208,20 @@ class Rail:
                 return batch, ticket, False
             batch.append(ticket)
         return batch, None, False
+
+    def _await_companions(self) -> None:
+        """Give the callers of the last batch a moment to come back, so that they share a flush again.
+
+        Only while more of them arrive, for a millisecond at most, and never after a batch with a single caller.
+        """
+        waiting = self._queue.qsize()
+        for _ in range(GATHER_STEPS):
+            if waiting + 1 >= self._companions:
+                return
+            sleep(GATHER_SECONDS)
+            before, waiting = waiting, self._queue.qsize()
+            if waiting == before:
+                return
 
     def _carry_out(self, batch: list[_Ticket]) -> None:
         if type(batch[0]) is _Job:

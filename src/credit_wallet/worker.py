@@ -22,27 +22,15 @@ _log = structlog.get_logger("credit_wallet.worker")
 
 
 class Job(Struct, frozen=True):
-    """Something to do every ``every_seconds``; ``run`` returns what is worth logging, or something false."""
+    """Something to do every ``every_seconds``; ``run`` returns what is worth logging, or something false.
+
+    A job that ``repeats`` does one bounded step a run and counts it: it is run again until nothing is left to do.
+    """
 
     name: str
     every_seconds: float
     run: Callable[[CreditWallet], Any]
-
-
-def expire_all_due(wallets: CreditWallet) -> int:
-    """Settle every wallet on which something is due; returns how many."""
-    settled = 0
-    while step := wallets.expire_due():
-        settled += step
-    return settled
-
-
-def seal_all(wallets: CreditWallet) -> int:
-    """Seal every entry that is not sealed yet; returns how many."""
-    sealed = 0
-    while step := wallets.seal():
-        sealed += step
-    return sealed
+    repeats: bool = False
 
 
 def fire_alerts(wallets: CreditWallet) -> int:
@@ -51,8 +39,8 @@ def fire_alerts(wallets: CreditWallet) -> int:
 
 
 JOBS = (
-    Job("expire", 1.0, expire_all_due),
-    Job("seal", 60.0, seal_all),
+    Job("expire", 1.0, CreditWallet.expire_due, repeats=True),
+    Job("seal", 60.0, CreditWallet.seal, repeats=True),
     Job("alerts", 3600.0, fire_alerts),
     Job("prune_idempotency_keys", 3600.0, CreditWallet.prune_idempotency_keys),
 )
@@ -83,13 +71,16 @@ class Worker:
                 self._attempt(job)
 
     def stop(self) -> None:
-        """End ``run`` after the job it is at; may be called from any thread or signal handler."""
+        """End ``run`` after the step it is at; may be called from any thread or signal handler."""
         self._stopping = True
         self._wake.put(None)
 
     def _attempt(self, job: Job) -> None:
         try:
-            done = job.run(self._wallets)
+            done = step = job.run(self._wallets)
+            while job.repeats and step and not self._stopping:
+                step = job.run(self._wallets)
+                done += step
         except WalletError as error:
             _log.warning("job_failed", job=job.name, code=error.code, error=str(error))
         except Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import socket
 import threading
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
@@ -47,6 +49,7 @@ def serve(
 
     ``ready`` is called with the open wallets before the first request is taken.
     """
+    _require_free(host, port)
     metrics = Metrics()
     with CreditWallet.open(url, observe=metrics.batch) as wallets:
         worker = Worker(wallets)
@@ -60,6 +63,19 @@ def serve(
         finally:
             worker.stop()
             jobs.join()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise ``InvalidRequest`` when the port is taken: the server would share it, and requests with it, silently."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InvalidRequest(
+                f"{host}:{port} cannot be listened on ({error.strerror}); choose another port", field="port"
+            ) from error
 
 
 def _server(app: AsgiApp, host: str, port: int) -> Server:
