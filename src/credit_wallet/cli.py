@@ -17,9 +17,7 @@ import typer
 from msgspec import structs
 
 from credit_wallet import console, doctor
-from credit_wallet.bench import run_bench
 from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL, OPERATOR_KEY_VARIABLE, database_url
-from credit_wallet.demo import run_demo
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.reports import statement as statements
@@ -404,6 +402,8 @@ def bench(
     ] = None,
 ) -> None:
     """Measure charges a second on this machine beside one transaction per charge."""
+    from credit_wallet.bench import run_bench  # what few commands need is imported by them: every start counts
+
     with TemporaryDirectory(dir=folder, prefix="credit-wallet-bench-") as scratch:
         console.bench(run_bench(Path(scratch), seconds=seconds), as_json=Settings.json)
 
@@ -411,6 +411,8 @@ def bench(
 @app.command()
 def demo() -> None:
     """A month of 20 agents over 5 wallets through the real rail, then a statement, the alerts and a verify."""
+    from credit_wallet.demo import run_demo
+
     run_demo(typer.echo)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, json, structs
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from credit_wallet.bench import BenchReport
 from credit_wallet.errors import WalletError
 from credit_wallet.lines import one_line
 from credit_wallet.money import format_yen
@@ -23,6 +22,10 @@ UNFOLDED = 10_000
 
 WIDEST_COLUMN = 80
 """Characters of a label, a note or a finding in one line of a table; what is longer goes on in the next."""
+
+
+if TYPE_CHECKING:
+    from credit_wallet.bench import BenchReport
 
 
 def show(value: object, *, as_json: bool) -> None:

@@ -29,7 +29,7 @@ from credit_wallet.stores import Store
 MAX_BATCH = 1_024
 """Commands that one durable batch carries at most."""
 
-GATHER_SECONDS = 0.000_25
+GATHER_SECONDS = 0.000_5
 GATHER_STEPS = 4
 """How long, and how often, the rail waits for the callers of its last batch (docs/decisions/0011)."""
 
@@ -212,7 +212,7 @@ class Rail:
     def _await_companions(self) -> None:
         """Give the callers of the last batch a moment to come back, so that they share a flush again.
 
-        Only while more of them arrive, for a millisecond at most, and never after a batch with a single caller.
+        Only while more of them arrive, for two milliseconds at most, and never after a batch with a single caller.
         """
         waiting = self._queue.qsize()
         for _ in range(GATHER_STEPS):
