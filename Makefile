@@ -5,8 +5,9 @@ PORT ?= 8787
 DATA ?= var
 VENV := .venv
 BIN := $(VENV)/bin
+BENCHMARKS := sqlite_charges concurrency big_ledger alert_job http_charges
 
-.PHONY: setup run demo test check format bench soak lock clean
+.PHONY: setup run demo test check format bench smoke soak lock clean
 
 setup: $(VENV)/installed
 
@@ -36,7 +37,10 @@ format: setup
 
 bench: setup  ## every figure of benchmarks/README.md; about half an hour, most of it making 10,000,000 entries
 	$(BIN)/credit-wallet bench
-	for benchmark in sqlite_charges concurrency big_ledger alert_job http_charges; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+
+smoke: setup  ## every benchmark for seconds on small data, to see that it runs
+	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py --smoke >/dev/null || exit 1; done
 
 soak: setup  ## 200 kills, 100,000 steps against the model
 	$(BIN)/python tests/crash.py --kills 200
