@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.alerts.job import AlertReport, run_alert_job
+from credit_wallet.charge_lists import sorted_out
 from credit_wallet.checks import (
     checked_cycle,
     checked_id,
@@ -346,14 +347,14 @@ class CreditWallet(WalletReading):
 
         Up to ``max_batch`` charges are one durable batch; more are several, one after the other.
         """
-        commands, outcomes = _sorted_out(charges)
+        commands, outcomes = sorted_out(charges)
         for start in range(0, len(commands), self._rail.max_batch):
             outcomes.settle(self._rail.submit(commands[start : start + self._rail.max_batch]))
         return outcomes.in_order()
 
     async def acharge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> Outcomes:
         """The asyncio twin of ``charge_many``."""
-        commands, outcomes = _sorted_out(charges)
+        commands, outcomes = sorted_out(charges)
         for start in range(0, len(commands), self._rail.max_batch):
             outcomes.settle(await self._rail.asubmit(commands[start : start + self._rail.max_batch]))
         return outcomes.in_order()
@@ -398,42 +399,6 @@ class CreditWallet(WalletReading):
             raise InvalidRequest("older_than_days must be at least 1", field="older_than_days")
         first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()
         return prune(lambda job: self._rail.call(lambda store: store.run(job)), first_kept)
-
-
-class _Collected:
-    """Outcomes of a mixed list: refused before they were sent, or still to come."""
-
-    def __init__(self) -> None:
-        self._outcomes: list[Outcome | WalletError | None] = []
-        self._arrived: Outcomes = []
-
-    def refused(self, error: WalletError) -> None:
-        self._outcomes.append(error)
-
-    def sent(self) -> None:
-        self._outcomes.append(None)
-
-    def settle(self, outcomes: Outcomes) -> None:
-        self._arrived.extend(outcomes)
-
-    def in_order(self) -> Outcomes:
-        if len(self._arrived) == len(self._outcomes):
-            return self._arrived
-        arrived = iter(self._arrived)
-        return [next(arrived) if outcome is None else outcome for outcome in self._outcomes]
-
-
-def _sorted_out(charges: Iterable[tuple[int, int, str] | Charge]) -> tuple[list[Charge], _Collected]:
-    commands, outcomes = [], _Collected()
-    for item in charges:
-        command = item if isinstance(item, Charge) else Charge(item[0], item[2], item[1])
-        problem = malformed(command)
-        if problem is None:
-            commands.append(command)
-            outcomes.sent()
-        else:
-            outcomes.refused(problem)
-    return commands, outcomes
 
 
 def _only(outcomes: Outcomes) -> Outcome:

@@ -160,23 +160,9 @@ class BatchReply(Struct, frozen=True):
     outcomes: list[dict[str, Any]]
 
 
-class WalletReply(Struct, frozen=True):
+class WalletReply(WalletView, frozen=True):
     """A wallet with its latest transactions."""
 
-    wallet_id: int
-    label: str | None
-    balance_yen: int
-    held_yen: int
-    debt_yen: int
-    auto_topup_threshold: int
-    auto_topup_amount: int
-    monthly_budget_yen: int
-    budget_mode: BudgetMode
-    time_zone: str
-    current_cycle: str
-    current_cycle_spent_yen: int
-    enabled: bool
-    created_at: str
     recent_transactions: list[Transaction]
 
     @classmethod
