@@ -279,6 +279,22 @@ with apsw.Connection({str(path)!r}) as host:
 # Time zones
 
 
+def test_a_time_zone_that_plain_sql_made_up_counts_as_utc_and_stops_nobody(wallets: CreditWallet, path: Path) -> None:
+    wallet_id = wallets.create().wallet_id
+    wallets.topup(wallet_id, 10, idempotency_key="topup")
+    writer = f"""
+import apsw
+with apsw.Connection({str(path)!r}) as host:
+    host.execute("INSERT INTO am_credit_wallet (owner_token_hash, balance_yen, time_zone) VALUES (?, 5, 'Mars/Base')",
+                 ("f" * 64,))
+"""
+    subprocess.run([sys.executable, "-c", writer], check=True)
+    assert wallets.charge(wallet_id, 3, idempotency_key="charge").balance_yen == 7
+    assert wallets.charge(wallet_id + 1, 5, idempotency_key="charge").balance_yen == 0
+    assert wallets.run_alerts().wallets_scanned == 0
+    assert wallets.verify() == []
+
+
 @pytest.mark.parametrize(
     ("occurred_at", "cycle"),
     [

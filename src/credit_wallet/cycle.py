@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 CYCLE_PATTERN = re.compile(r"(?!9999)[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 """Years 1000 to 9998: those whose months begin and end in every time zone."""
@@ -56,8 +56,13 @@ def cycle_bounds(cycle: str, time_zone: str = "UTC") -> tuple[str, str]:
 
 
 def _zone(name: str) -> tzinfo:
-    """UTC needs no time zone database, which a plain Python may lack."""
-    return UTC if name == "UTC" else ZoneInfo(name)
+    """UTC needs no time zone database, which a plain Python may lack. A name that plain SQL made up counts as UTC."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
 
 
 def _bound(moment: datetime) -> str:
