@@ -44,7 +44,7 @@ smoke: setup  ## every benchmark for seconds on small data, to see that it runs
 
 soak: setup  ## 200 kills, 100,000 steps against the model
 	$(BIN)/python tests/crash.py --kills 200
-	MODEL_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_model.py
+	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/test_model.py
 
 lock: setup  ## renew requirements.lock; needs uv
 	uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
