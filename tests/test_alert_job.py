@@ -18,7 +18,8 @@ from clock import Clock
 from plain_sql import MIGRATION_281, PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.alerts.job import WAL_SAFE_SQLITE, FiredAlert
+from credit_wallet.alerts.job import FiredAlert
+from credit_wallet.stores import OLDEST_SAFE_SQLITE
 
 ROOT = Path(__file__).resolve().parents[1]
 JOB = ROOT / "scripts" / "etl" / "process_credit_wallet_alerts.py"
@@ -415,7 +416,7 @@ def test_it_runs_on_a_seed_database_with_the_standard_library_alone(path: Path) 
     assert path.read_bytes()[18:20] == b"\x01\x01"  # the host's journal mode
 
 
-@pytest.mark.skipif(sqlite3.sqlite_version_info >= WAL_SAFE_SQLITE, reason="this Python's SQLite is safe with WAL")
+@pytest.mark.skipif(sqlite3.sqlite_version_info >= OLDEST_SAFE_SQLITE, reason="this Python's SQLite is safe with WAL")
 def test_an_old_sqlite_does_not_touch_a_database_in_wal_mode(path: Path) -> None:
     stopped = """
 import os, sys

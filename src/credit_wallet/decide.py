@@ -1,5 +1,5 @@
 """The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
-``lots``, ``batch``), and every store calls it.
+``lots``, ``budget``, ``batch``), and every store calls it.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
 commands out one after the other on the snapshot it is given and says what is to be written. A refusal moves nothing.
@@ -23,6 +23,7 @@ from msgspec import UNSET, structs
 
 from credit_wallet import lots
 from credit_wallet.batch import Batch, append, tell
+from credit_wallet.budget import ALERT_THRESHOLDS_PCT, spent_pct, warn_pct
 from credit_wallet.checks import malformed_auto_topup
 from credit_wallet.commands import (
     Capture,
@@ -63,12 +64,6 @@ from credit_wallet.state import (
     Snapshot,
     WalletState,
 )
-
-ALERT_THRESHOLDS_PCT = (50, 80, 100)
-"""Shares of the monthly budget at which an alert fires (seed contract, "The alert job")."""
-
-WARN_PCTS = (80, 100)
-"""Shares of the budget from which on outcomes carry a warning (seed contract, ``X-Wallet-Warn``)."""
 
 
 def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> Decision:
@@ -198,17 +193,18 @@ def _spent(
         batch.decision.touched_keys[key.key_id] = key
     if not wallet.monthly_budget_yen:
         return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id)
-    spent_pct = wallet.cycle_spent_yen * 100 // wallet.monthly_budget_yen
-    alerts = _cross_thresholds(batch, wallet, spent_pct) if spent_pct >= ALERT_THRESHOLDS_PCT[0] else ()
-    warn_pct = max((pct for pct in WARN_PCTS if spent_pct >= pct), default=0)
-    return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id, False, alerts, warn_pct)
+    share_pct = spent_pct(wallet.cycle_spent_yen, wallet.monthly_budget_yen)
+    alerts = _cross_thresholds(batch, wallet, share_pct) if share_pct >= ALERT_THRESHOLDS_PCT[0] else ()
+    return Outcome(
+        wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id, False, alerts, warn_pct(share_pct)
+    )
 
 
-def _cross_thresholds(batch: Batch, wallet: WalletState, spent_pct: int) -> tuple[Alert, ...]:
+def _cross_thresholds(batch: Batch, wallet: WalletState, share_pct: int) -> tuple[Alert, ...]:
     fired = tuple(
         Alert(threshold_pct, wallet.current_cycle, wallet.cycle_spent_yen, wallet.monthly_budget_yen)
         for threshold_pct in ALERT_THRESHOLDS_PCT
-        if wallet.alerted_pct < threshold_pct <= spent_pct
+        if wallet.alerted_pct < threshold_pct <= share_pct
     )
     for alert in fired:
         wallet.alerted_pct = alert.threshold_pct

@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 class _Ticket:
-    """Commands of one caller and what came of them. ``done`` is called once, by the rail's thread."""
+    """Commands of one caller and what came of them; filled in, and handed back once, by the rail's thread."""
 
     __slots__ = ("commands", "error", "outcomes")
 
@@ -185,7 +185,6 @@ class Rail:
         carried: _Ticket | None = None
         while (first := carried or self._queue.get()) is not None:
             batch, carried, closing = self._gather(first)
-            self._companions = len(batch)
             self._carry_out(batch)
             if closing:
                 break
@@ -193,21 +192,28 @@ class Rail:
 
     def _gather(self, first: _Ticket) -> tuple[list[_Ticket], _Ticket | None, bool]:
         """``first`` and what waits behind it, as far as it fits; what did not fit; whether the rail is closing."""
+        if type(first) is _Job:
+            return [first], None, False
         self._await_companions()
         batch = [first]
         size = len(first.commands)
-        while type(first) is not _Job:
+        carried: _Ticket | None
+        while True:
             try:
                 ticket = self._queue.get_nowait()
             except Empty:
+                carried, closing = None, False
                 break
             if ticket is None:
-                return batch, None, True
+                carried, closing = None, True
+                break
             size += len(ticket.commands)
             if size > self.max_batch or type(ticket) is _Job:
-                return batch, ticket, False
+                carried, closing = ticket, False
+                break
             batch.append(ticket)
-        return batch, None, False
+        self._companions = len(batch)
+        return batch, carried, closing
 
     def _await_companions(self) -> None:
         """Give the callers of the last batch a moment to come back, so that they share a flush again.

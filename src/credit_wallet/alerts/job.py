@@ -20,14 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from credit_wallet.budget import ALERT_THRESHOLDS_PCT, spent_pct
 from credit_wallet.config import database_url, sqlite_path
 from credit_wallet.cycle import CYCLE_PATTERN, cycle_at, cycle_bounds, format_instant
+from credit_wallet.stores import OLDEST_SAFE_SQLITE
 from credit_wallet.stores.sql import statements
-
-THRESHOLDS_PCT = (50, 80, 100)
-
-WAL_SAFE_SQLITE = (3, 51, 3)
-"""Versions before this one can corrupt a database in WAL mode (sqlite.org/wal.html, "the WAL-reset bug")."""
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -69,8 +66,8 @@ def run_alert_job(connection: Any, now: datetime, *, cycle: str | None = None, d
     whole_schema = bool(_value(connection, "has_whole_schema"))
     reached = _reached(connection, now, cycle) if whole_schema else _seed_reached(connection, report.billing_cycle)
     for billing_cycle, wallet_id, spent_yen, budget_yen in reached:
-        for threshold_pct in THRESHOLDS_PCT:
-            if spent_yen * 100 // budget_yen < threshold_pct:
+        for threshold_pct in ALERT_THRESHOLDS_PCT:
+            if spent_pct(spent_yen, budget_yen) < threshold_pct:
                 break
             alert = FiredAlert(wallet_id, threshold_pct, spent_yen, budget_yen)
             if _fire(connection, alert, billing_cycle, format_instant(now), whole_schema, dry_run):
@@ -148,7 +145,7 @@ def _connect(path: Path) -> Any:
 
 
 def _connect_with_standard_library(path: Path) -> sqlite3.Connection:
-    if sqlite3.sqlite_version_info < WAL_SAFE_SQLITE and _is_in_wal_mode(path):
+    if sqlite3.sqlite_version_info < OLDEST_SAFE_SQLITE and _is_in_wal_mode(path):
         raise RuntimeError(
             f"{path} is in WAL mode and this Python's SQLite {sqlite3.sqlite_version} can corrupt it; install apsw"
         )

@@ -7,7 +7,7 @@ from itertools import count
 from secrets import token_hex
 from typing import Any, TypeAlias
 
-from credit_wallet.decide import WARN_PCTS
+from credit_wallet.budget import spent_pct, warn_pct
 from credit_wallet.errors import WalletError
 from credit_wallet.http.auth import Caller
 from credit_wallet.http.problems import CONTENT_TYPE, encode, headers_of, problem_of
@@ -40,10 +40,9 @@ def wallet_headers(view: WalletView) -> RawHeaders:
     """Balance and warning of a wallet as it stands."""
     headers = [(b"x-wallet-balance", b"%d" % view.balance_yen)]
     if view.monthly_budget_yen:
-        spent_pct = view.current_cycle_spent_yen * 100 // view.monthly_budget_yen
-        warn_pct = max((pct for pct in WARN_PCTS if spent_pct >= pct), default=0)
-        if warn_pct:
-            headers.append((b"x-wallet-warn", b"%d" % warn_pct))
+        warning = warn_pct(spent_pct(view.current_cycle_spent_yen, view.monthly_budget_yen))
+        if warning:
+            headers.append((b"x-wallet-warn", b"%d" % warning))
     return headers
 
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:  # the alert job reads its SQL through this package with the s
     from credit_wallet.errors import WalletError
     from credit_wallet.outcomes import Outcome
 
+OLDEST_SAFE_SQLITE = (3, 51, 3)
+"""Earlier versions can corrupt a database when its log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -18,6 +18,7 @@ from msgspec import Struct, json, structs
 from credit_wallet.cycle import cycle_at, parse_instant
 from credit_wallet.lots import format_allocation, put, take
 from credit_wallet.state import Allocation, Lot, LotOpening
+from credit_wallet.stores.rows import PUT_LOT
 from credit_wallet.stores.sqlite_connection import transaction
 
 _UNADOPTED = """
@@ -38,7 +39,6 @@ WHERE wallet_id = ? AND prev_txn_id IS NULL ORDER BY txn_id
 _CHAIN_ENTRY = """
 UPDATE am_credit_transaction_log SET prev_txn_id = ?, ledger_balance_yen = ?, lots = ? WHERE txn_id = ?
 """
-_PUT_LOT = "INSERT INTO am_credit_lot (wallet_id, lot_id, kind, granted_yen, expires_at) VALUES (?, ?, ?, ?, ?)"
 _ADD_CYCLE_SPEND = """
 INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen) VALUES (?, ?, 0, ?)
 ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = spent_yen + excluded.spent_yen
@@ -122,7 +122,7 @@ def _adopt(connection: apsw.Connection, wallet_id: int, now: datetime) -> None:
     _replay_entries(connection, replay, entries, held_yen, time_zone)
     cycle = cycle or cycle_at(now, time_zone)
     cycle_spent_yen += replay.spent_yen.pop(cycle, 0)
-    connection.executemany(_PUT_LOT, [structs.astuple(opening) for opening in replay.opened])
+    connection.executemany(PUT_LOT, [structs.astuple(opening) for opening in replay.opened])
     connection.executemany(
         _ADD_CYCLE_SPEND, [(other, wallet_id, spent_yen) for other, spent_yen in replay.spent_yen.items()]
     )

@@ -34,6 +34,9 @@ REMEMBERED_COLUMNS = (
     "created_on",
 )
 
+PUT_LOT = "INSERT INTO am_credit_lot (wallet_id, lot_id, kind, granted_yen, expires_at) VALUES (?, ?, ?, ?, ?)"
+"""Takes the fields of a ``LotOpening``."""
+
 _lots_decoder = json.Decoder(list[Lot])
 
 

@@ -24,11 +24,12 @@ NO_SEAL = "0" * 64
 """What the first seal takes for the hash of the one before it."""
 
 _LAST_SEAL = "SELECT last_txn_id, sha256 FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1"
-_UNSEALED = """
+_ENTRIES = """
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
        related_txn_id, hold_id
 FROM am_credit_transaction_log
-WHERE txn_id > ? ORDER BY txn_id LIMIT ?
+"""
+_UNSEALED = f"""{_ENTRIES}WHERE txn_id > ? ORDER BY txn_id LIMIT ?
 """
 _PUT_SEAL = """
 INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at) VALUES (?, ?, ?, ?, ?)
@@ -36,11 +37,7 @@ INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_a
 _SEALS = """
 SELECT seal_id, first_txn_id, last_txn_id, entries, sha256 FROM am_credit_seal ORDER BY seal_id
 """
-_SEALED = """
-SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-       related_txn_id, hold_id
-FROM am_credit_transaction_log
-WHERE txn_id > :after AND txn_id <= :last ORDER BY txn_id
+_SEALED = f"""{_ENTRIES}WHERE txn_id > :after AND txn_id <= :last ORDER BY txn_id
 """
 
 

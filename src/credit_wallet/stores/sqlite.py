@@ -23,7 +23,7 @@ from credit_wallet.outcomes import Outcome
 from credit_wallet.state import Decision, Entry
 from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
-from credit_wallet.stores.rows import REMEMBERED_COLUMNS, alert_event, hold_row, remembered_row, wallet_row
+from credit_wallet.stores.rows import PUT_LOT, REMEMBERED_COLUMNS, alert_event, hold_row, remembered_row, wallet_row
 from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
 from credit_wallet.stores.sqlite_load import Loader
 
@@ -53,7 +53,6 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (hold_id) DO UPDATE
 SET captured_yen = excluded.captured_yen, status = excluded.status, closed_at = excluded.closed_at
 """
-_PUT_LOT = "INSERT INTO am_credit_lot (wallet_id, lot_id, kind, granted_yen, expires_at) VALUES (?, ?, ?, ?, ?)"
 _PUT_RETURNED = """
 INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen) VALUES (?, ?, ?)
 ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
@@ -275,7 +274,7 @@ class SqliteStore:
         )
 
     def _write_lots_and_holds(self, decision: Decision) -> None:
-        self._connection.executemany(_PUT_LOT, [structs.astuple(opening) for opening in decision.opened_lots])
+        self._connection.executemany(PUT_LOT, [structs.astuple(opening) for opening in decision.opened_lots])
         self._connection.executemany(_PUT_HOLD, [hold_row(hold) for hold in decision.touched_holds.values()])
         self._connection.executemany(
             _PUT_RETURNED,

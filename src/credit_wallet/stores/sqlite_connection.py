@@ -19,9 +19,7 @@ from credit_wallet.errors import (
     DatabaseRefused,
     RailBusy,
 )
-
-OLDEST_SAFE_SQLITE = (3, 51, 3)
-"""Earlier versions can corrupt a database when its log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
+from credit_wallet.stores import OLDEST_SAFE_SQLITE
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a writer waits for another process before it reports ``database_locked``."""

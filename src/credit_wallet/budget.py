@@ -1,0 +1,22 @@
+"""Shares of a monthly budget: when an alert fires and when an answer warns (seed contract, "The alert job").
+
+Whole percents, rounded down. Imports nothing, so that the alert job can run on the standard library alone.
+"""
+
+from __future__ import annotations
+
+ALERT_THRESHOLDS_PCT = (50, 80, 100)
+"""Shares at which an alert fires, in the order in which they do."""
+
+WARN_PCTS = (80, 100)
+"""Shares from which on an answer carries a warning (``X-Wallet-Warn``)."""
+
+
+def spent_pct(spent_yen: int, budget_yen: int) -> int:
+    """The share of ``budget_yen`` (1 or more) that ``spent_yen`` is."""
+    return spent_yen * 100 // budget_yen
+
+
+def warn_pct(share_pct: int) -> int:
+    """The highest of ``WARN_PCTS`` that a share has reached, 0 for none."""
+    return max((pct for pct in WARN_PCTS if share_pct >= pct), default=0)
