@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -77,8 +78,8 @@ def new_snapshot(budget_yen: int = 0, budget_mode: str = "alert") -> Snapshot:
         due_holds={},
         next_hold_expiry={},
         left_cycles=[],
-        last_txn_id=0,
-        last_hold_id=0,
+        txn_ids=count(1),
+        hold_ids=count(1),
     )
 
 
@@ -129,7 +130,9 @@ first_batches = batches.map(lambda batch: [Topup(1, "first", 300), Hold(1, "hold
 
 
 def plain(value: object) -> object:
-    """Something that is equal when the decisions are: refusals by their content."""
+    """Something that is equal when the decisions are: refusals by their content, ids to come by their next."""
+    if isinstance(value, count):
+        return repr(value)
     if isinstance(value, WalletError):
         return type(value), str(value), value.details
     if isinstance(value, Decision | Snapshot):

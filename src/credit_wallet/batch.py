@@ -28,13 +28,17 @@ def append(
     allocation: Allocation,
     note: str | None,
     *,
+    txn_id: int | None = None,
     key_id: int | None = None,
     related_txn_id: int | None = None,
     hold_id: int | None = None,
 ) -> int:
-    """Append an entry to the wallet's chain. The wallet already has the balance that the entry leaves."""
-    snapshot = batch.snapshot
-    snapshot.last_txn_id = txn_id = snapshot.last_txn_id + 1
+    """Append an entry to the wallet's chain, under ``txn_id`` if that has been drawn before; return its id.
+
+    The wallet already has the balance that the entry leaves.
+    """
+    if txn_id is None:
+        txn_id = next(batch.snapshot.txn_ids)
     batch.decision.entries.append(
         Entry(
             txn_id,

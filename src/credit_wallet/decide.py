@@ -128,9 +128,8 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletE
     if refusal is not None:
         return refusal
     amount_yen = command.amount_yen
-    batch.snapshot.last_hold_id += 1
     hold = HoldState(
-        hold_id=batch.snapshot.last_hold_id,
+        hold_id=next(batch.snapshot.hold_ids),
         wallet_id=wallet.wallet_id,
         key_id=command.key_id,
         amount_yen=amount_yen,
@@ -229,7 +228,7 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> Outcome | Walle
     if wallet.balance_yen + wallet.held_yen + amount_yen > MAX_BALANCE_YEN:
         return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; top up less", field="amount_yen")
     kind: Literal["promo", "paid"] = "promo" if command.promo else "paid"
-    opening = LotOpening(wallet.wallet_id, batch.snapshot.last_txn_id + 1, kind, amount_yen, command.expires_at)
+    lot_id: int | None = None
     if len(wallet.lots) >= lots.MAX_OPEN_LOTS:
         same = next((lot for lot in wallet.lots if (lot.kind, lot.expires_at) == (kind, command.expires_at)), None)
         if same is None:
@@ -238,15 +237,17 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> Outcome | Walle
                 "use an expiry that one of them has",
                 field="expires_at",
             )
-        opening = structs.replace(opening, lot_id=same.lot_id)
-    else:
+        lot_id = same.lot_id
+    txn_id = next(batch.snapshot.txn_ids)
+    opening = LotOpening(wallet.wallet_id, txn_id if lot_id is None else lot_id, kind, amount_yen, command.expires_at)
+    if lot_id is None:
         batch.decision.opened_lots.append(opening)
         batch.snapshot.lot_openings[wallet.wallet_id, opening.lot_id] = opening
     wallet.balance_yen += amount_yen
     lots.put(wallet.lots, opening, amount_yen)
     if command.expires_at is not None:
         _note_due(wallet, command.expires_at)
-    txn_id = append(batch, wallet, "topup", amount_yen, [(opening.lot_id, amount_yen)], command.note)
+    append(batch, wallet, "topup", amount_yen, [(opening.lot_id, amount_yen)], command.note, txn_id=txn_id)
     _after_credit(batch, wallet)
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
 
@@ -264,13 +265,13 @@ def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Outcome | Wal
             refundable_yen=left_yen,
         )
     part = lots.returned_part(charge.allocation, charge.returned_yen, amount_yen)
-    short_yen = amount_yen - lots.total_yen(part)
-    if short_yen:
-        part.append((batch.snapshot.last_txn_id + 1, short_yen))
+    txn_id = next(batch.snapshot.txn_ids)
+    if short_yen := amount_yen - lots.total_yen(part):
+        part.append((txn_id, short_yen))
     charge.returned_yen += amount_yen
     batch.decision.returned[charge.txn_id] = charge
     wallet.balance_yen += amount_yen
-    txn_id = append(batch, wallet, "refund", amount_yen, part, command.note, related_txn_id=charge.txn_id)
+    append(batch, wallet, "refund", amount_yen, part, command.note, txn_id=txn_id, related_txn_id=charge.txn_id)
     _give_back(batch, wallet, part, amount_yen)
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id)
 

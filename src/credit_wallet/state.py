@@ -6,6 +6,7 @@ it and says in a ``Decision`` what there is to write, and the store writes that.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from msgspec import Struct, field
@@ -156,8 +157,9 @@ class Snapshot(Struct):
     """Per wallet with something due: when the first of its other open holds expires."""
     left_cycles: list[tuple[str, int, int, int]]
     """``(billing_cycle, wallet_id, key_id, spent_yen)`` of cycles that wallets (key_id 0) and keys have just left."""
-    last_txn_id: int
-    last_hold_id: int
+    txn_ids: Iterator[int]
+    """Ids for new entries: rising, and above those of every entry of the wallets."""
+    hold_ids: Iterator[int]
 
 
 class Decision(Struct):

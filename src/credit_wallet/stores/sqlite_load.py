@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 import apsw
 
-from credit_wallet.commands import Capture, Charge, Command, Hold, Movement, Refund, Release, Reverse
-from credit_wallet.cycle import cycle_at, format_instant
+from credit_wallet.commands import Command, Movement
+from credit_wallet.cycle import format_instant
 from credit_wallet.state import Allocation, KeyState, LotOpening, Snapshot, WalletState
 from credit_wallet.stores.rows import (
     HOLD_COLUMNS,
@@ -23,6 +23,7 @@ from credit_wallet.stores.rows import (
     remembered_of,
     wallet_of,
 )
+from credit_wallet.stores.touching import named_by, roll, to_roll
 
 CACHED_WALLETS = 50_000
 """Wallets kept in memory between batches; about 1 KB each."""
@@ -63,23 +64,6 @@ _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 _DATA_VERSION = "PRAGMA data_version"
 
 
-def _named_by(commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:
-    """Ids of the agent keys, the holds and the ledger entries that commands name."""
-    key_ids: set[int] = set()
-    hold_ids: set[int] = set()
-    txn_ids: set[int] = set()
-    for command in commands:
-        match command:
-            case Charge() | Hold():
-                if command.key_id is not None:
-                    key_ids.add(command.key_id)
-            case Capture() | Release():
-                hold_ids.add(command.hold_id)
-            case Refund() | Reverse():
-                txn_ids.add(command.txn_id)
-    return key_ids, hold_ids, txn_ids
-
-
 class Loader:
     """Fills snapshots, from memory where nobody else has written."""
 
@@ -87,7 +71,7 @@ class Loader:
         self._connection = connection
         self._wallets: dict[int, WalletState] = {}
         self._keys: dict[int, KeyState] = {}
-        self._last_ids: tuple[int, int] | None = None
+        self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
 
     def others_have_written(self) -> bool:
@@ -103,16 +87,15 @@ class Loader:
         """Read everything afresh from now on."""
         self._wallets.clear()
         self._keys.clear()
-        self._last_ids = None
+        self._ids = None
         self._data_version = None
 
     def forget_keys(self) -> None:
         """Read agent keys afresh from now on."""
         self._keys.clear()
 
-    def keep(self, snapshot: Snapshot) -> None:
-        """Remember what a batch left, for the next one."""
-        self._last_ids = (snapshot.last_txn_id, snapshot.last_hold_id)
+    def keep(self) -> None:
+        """Remember what a batch left for the next one, as far as there is room."""
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
             self._wallets.clear()
             self._keys.clear()
@@ -122,10 +105,8 @@ class Loader:
         at = format_instant(now)
         wallet_ids = {command.wallet_id for command in commands}
         self._load_wallets(wallet_ids)
-        last_txn_id, last_hold_id = self._last_ids or (
-            self._last_id("am_credit_transaction_log"),
-            self._last_id("am_credit_hold"),
-        )
+        if self._ids is None:
+            self._ids = self._ids_after("am_credit_transaction_log"), self._ids_after("am_credit_hold")
         snapshot = Snapshot(
             wallets=self._wallets,
             keys=self._keys,
@@ -136,8 +117,8 @@ class Loader:
             due_holds={},
             next_hold_expiry={},
             left_cycles=[],
-            last_txn_id=last_txn_id,
-            last_hold_id=last_hold_id,
+            txn_ids=self._ids[0],
+            hold_ids=self._ids[1],
         )
         self._load_remembered(snapshot, commands)
         self._load_due_holds(snapshot, wallet_ids, at)
@@ -177,7 +158,7 @@ class Loader:
 
         Returns the ids of the agent keys.
         """
-        key_ids, hold_ids, txn_ids = _named_by(commands)
+        key_ids, hold_ids, txn_ids = named_by(commands)
         for row in self._by_id(_HOLDS, hold_ids - snapshot.holds.keys()):
             hold = hold_of(row)
             snapshot.holds[hold.hold_id] = hold
@@ -201,31 +182,15 @@ class Loader:
                 snapshot.lot_openings[wallet_id, lot_id] = LotOpening(*row)
 
     def _roll_cycles(self, snapshot: Snapshot, wallet_ids: set[int], key_ids: set[int], now: datetime) -> None:
-        """Bring wallets and keys into their present cycle; the clock may have gone either way."""
-        cycles: dict[str, str] = {}
-        for wallet_id in wallet_ids:
-            wallet = self._wallets.get(wallet_id)
-            if wallet is None:
-                continue
-            cycle = cycles.get(wallet.time_zone) or cycles.setdefault(wallet.time_zone, cycle_at(now, wallet.time_zone))
-            if wallet.current_cycle != cycle:
-                self._leave_cycle(snapshot, wallet, 0, cycle)
-                wallet.alerted_pct = self._connection.execute(_ALERTED, (wallet_id, cycle)).get
-        for key_id in key_ids:
-            key = self._keys.get(key_id)
-            payer = None if key is None else self._wallets.get(key.wallet_id)
-            if key is not None and payer is not None and payer.current_cycle != key.current_cycle:
-                self._leave_cycle(snapshot, key, key_id, payer.current_cycle)
+        for rolling in to_roll(self._wallets, self._keys, wallet_ids, key_ids, now):
+            wallet_id = rolling.spender.wallet_id
+            spent_yen = self._connection.execute(_CYCLE_SPENT, (rolling.cycle, wallet_id, rolling.key_id)).get
+            alerted_pct = 0 if rolling.key_id else self._connection.execute(_ALERTED, (wallet_id, rolling.cycle)).get
+            roll(snapshot, rolling, spent_yen, alerted_pct)
 
-    def _leave_cycle(self, snapshot: Snapshot, spender: WalletState | KeyState, key_id: int, cycle: str) -> None:
-        if spender.current_cycle and spender.cycle_spent_yen:
-            snapshot.left_cycles.append((spender.current_cycle, spender.wallet_id, key_id, spender.cycle_spent_yen))
-        spender.current_cycle = cycle
-        spender.cycle_spent_yen = self._connection.execute(_CYCLE_SPENT, (cycle, spender.wallet_id, key_id)).get
-
-    def _last_id(self, table: str) -> int:
+    def _ids_after(self, table: str) -> Iterator[int]:
         last_id: int = self._connection.execute(_LAST_ID, (table,)).get
-        return last_id
+        return count(last_id + 1)
 
     def _by_id(self, statement: str, ids: Iterable[int]) -> Iterable[tuple[Any, ...]]:
         wanted = array("q", sorted(ids))
