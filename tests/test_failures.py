@@ -165,7 +165,7 @@ def test_a_database_without_room_says_so(db_url: str) -> None:
 
 def limit_pages(wallets: CreditWallet, pages: int) -> None:
     """Let the database grow to ``pages``; SQLite takes a number below its present size for that size."""
-    wallets._rail.call(lambda store: store.run(lambda connection: connection.pragma("max_page_count", pages)))
+    wallets._lanes.upkeep.call(lambda store: store.run(lambda connection: connection.pragma("max_page_count", pages)))
 
 
 # No permission
@@ -366,7 +366,7 @@ def blocked(wallets: CreditWallet) -> Iterator[None]:
         begun.set()
         over.wait()
 
-    thread = threading.Thread(target=wallets._rail.call, args=(block,))
+    thread = threading.Thread(target=wallets._lanes.upkeep.call, args=(block,))
     thread.start()
     begun.wait()
     try:
@@ -425,7 +425,7 @@ def test_a_command_that_the_store_cannot_work_with_fails_alone(wallets: CreditWa
     wallet_id = funded(wallets)
 
     async def send_text_for_yen() -> Outcome:
-        (outcome,) = await wallets._rail.asubmit([Charge(wallet_id, "poison", "three")])  # type: ignore[arg-type]
+        (outcome,) = await wallets._lanes.asubmit([Charge(wallet_id, "poison", "three")])  # type: ignore[arg-type]
         assert isinstance(outcome, Outcome)
         return outcome
 
@@ -439,7 +439,7 @@ def test_a_command_that_the_store_cannot_work_with_fails_alone(wallets: CreditWa
 def test_a_job_that_fails_does_not_stop_the_rail(wallets: CreditWallet) -> None:
     wallet_id = funded(wallets)
     with pytest.raises(ZeroDivisionError):
-        wallets._rail.call(lambda _store: 1 // 0)
+        wallets._lanes.upkeep.call(lambda _store: 1 // 0)
     assert wallets.charge(wallet_id, 1, idempotency_key="after").balance_yen == 999
 
 

@@ -17,8 +17,9 @@ import pytest
 from credit_wallet import CreditWallet
 from credit_wallet.errors import DatabaseError, MigrationError
 from credit_wallet.stores import migrations
+from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.sqlite_connection import connect
-from credit_wallet.upgrade import rollback_database
+from credit_wallet.stores.sqlite_schema import SqliteSchema
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "scripts" / "migrations"
 MANIFESTS = ("jpcite_boot_manifest.txt", "autonomath_boot_manifest.txt")
@@ -137,23 +138,23 @@ def test_the_manifest_lists_every_migration_in_order_and_each_can_be_undone() ->
 
 def test_a_fresh_database_gets_the_manifest_in_order(ledger: Ledger) -> None:
     connection, path = ledger
-    assert migrations.pending(connection) == migrations.manifest()
-    assert migrations.migrate(connection, path) == migrations.manifest()
+    assert migrations.pending(SqliteSchema(connection, path)) == migrations.manifest()
+    assert migrations.migrate(SqliteSchema(connection, path)) == migrations.manifest()
     assert applied_names(path) == migrations.manifest()
-    assert migrations.pending(connection) == []
+    assert migrations.pending(SqliteSchema(connection, path)) == []
 
 
 def test_a_second_run_changes_nothing(ledger: Ledger) -> None:
     connection, path = ledger
-    migrations.migrate(connection, path)
+    migrations.migrate(SqliteSchema(connection, path))
     before = dump(path)
-    assert migrations.migrate(connection, path) == []
+    assert migrations.migrate(SqliteSchema(connection, path)) == []
     assert dump(path) == before
 
 
 def test_281_can_be_run_by_hand_after_everything(ledger: Ledger) -> None:
     connection, path = ledger
-    migrations.migrate(connection, path)
+    migrations.migrate(SqliteSchema(connection, path))
     connection.close()
     before = dump(path)
     host_database(path, script("281_credit_wallet.sql"))
@@ -162,12 +163,12 @@ def test_281_can_be_run_by_hand_after_everything(ledger: Ledger) -> None:
 
 def test_a_file_that_changed_after_it_was_applied_is_refused(ledger: Ledger, copied_migrations: Path) -> None:
     connection, path = ledger
-    migrations.migrate(connection, path)
+    migrations.migrate(SqliteSchema(connection, path))
     before = dump(path)
     with (copied_migrations / "283_credit_wallet_state.sql").open("a", encoding="utf-8") as file:
         file.write("-- one more line\n")
     with pytest.raises(MigrationError, match=r"283_credit_wallet_state\.sql has changed") as refusal:
-        migrations.migrate(connection, path)
+        migrations.migrate(SqliteSchema(connection, path))
     assert refusal.value.details == {"migration": "283_credit_wallet_state.sql"}
     assert dump(path) == before
 
@@ -177,12 +178,12 @@ def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(ledger: Ledger
     with (copied_migrations / "284_credit_rail.sql").open("a", encoding="utf-8") as file:
         file.write("INSERT INTO no_such_table VALUES (1);\n")
     with pytest.raises(MigrationError, match=r"284_credit_rail\.sql does not fit this database"):
-        migrations.migrate(connection, path)
+        migrations.migrate(SqliteSchema(connection, path))
     assert applied_names(path) == migrations.manifest()[:-1]
     assert not any("am_credit_outbox" in line for line in dump(path))
 
     shutil.copy(MIGRATIONS / "284_credit_rail.sql", copied_migrations)
-    assert migrations.migrate(connection, path) == ["284_credit_rail.sql"]
+    assert migrations.migrate(SqliteSchema(connection, path)) == ["284_credit_rail.sql"]
 
 
 @pytest.mark.parametrize("processes", [2, 4])
@@ -192,11 +193,12 @@ import sys
 from pathlib import Path
 from credit_wallet.stores import migrations
 from credit_wallet.stores.sqlite_connection import connect
+from credit_wallet.stores.sqlite_schema import SqliteSchema
 path = Path(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 connection = connect(path)
-print(*migrations.migrate(connection, path))
+print(*migrations.migrate(SqliteSchema(connection, path)))
 """
     command = [sys.executable, "-c", migrate, str(path)]
     pipe = subprocess.PIPE
@@ -221,7 +223,7 @@ def test_a_database_that_another_process_keeps_locked_is_named(path: Path) -> No
         connection.set_busy_timeout(0)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseError, match=re.escape(str(path))) as refusal:
-            migrations.migrate(connection, path)
+            migrations.migrate(SqliteSchema(connection, path))
         assert refusal.value.code == "database_locked"
 
 
@@ -238,20 +240,20 @@ def test_undoing_281_undoes_everything_and_nothing_of_the_host(path: Path) -> No
         wallets.create_key(wallet.wallet_id)
         wallets.seal()
     with closing(connect(path)) as connection:
-        assert migrations.rollback(connection, path, 281) == migrations.manifest()[::-1]
+        assert migrations.rollback(SqliteSchema(connection, path), 281) == migrations.manifest()[::-1]
         assert connection.execute(FAMILIES).fetchall() == []
         assert connection.execute("SELECT id FROM of_the_host").get == 7
-        assert migrations.migrate(connection, path) == migrations.manifest()
+        assert migrations.migrate(SqliteSchema(connection, path)) == migrations.manifest()
 
 
 @pytest.mark.parametrize("number", [282, 283, 284])
 def test_a_migration_undone_leaves_the_schema_before_it_and_can_be_applied_again(ledger: Ledger, number: int) -> None:
     connection, path = ledger
-    migrations.migrate(connection, path)
+    migrations.migrate(SqliteSchema(connection, path))
     after = dump(path)
-    undone = migrations.rollback(connection, path, number)
+    undone = migrations.rollback(SqliteSchema(connection, path), number)
     assert undone == [name for name in migrations.manifest() if int(name[:3]) >= number][::-1]
-    assert migrations.migrate(connection, path) == undone[::-1]
+    assert migrations.migrate(SqliteSchema(connection, path)) == undone[::-1]
     assert [re.sub(r"\d{4}-\d\d-\d\dT[^']*Z", "", line) for line in dump(path)] == [
         re.sub(r"\d{4}-\d\d-\d\dT[^']*Z", "", line) for line in after
     ]
@@ -261,7 +263,7 @@ def test_a_migration_undone_leaves_the_schema_before_it_and_can_be_applied_again
 def test_what_is_not_applied_cannot_be_undone(ledger: Ledger, number: int) -> None:
     connection, path = ledger
     with pytest.raises(MigrationError, match=f"migration {number} is not applied here"):
-        migrations.rollback(connection, path, number)
+        migrations.rollback(SqliteSchema(connection, path), number)
 
 
 # Hosts
@@ -273,7 +275,7 @@ def test_a_hosts_own_281_migrates_with_its_rows_and_indexes_untouched(path: Path
         rows = host.execute(SEED_ROWS).fetchall()
         indexes = host.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL").fetchall()
     with closing(connect(path)) as connection:
-        assert migrations.migrate(connection, path) == migrations.manifest()
+        assert migrations.migrate(SqliteSchema(connection, path)) == migrations.manifest()
         assert connection.execute(SEED_ROWS).fetchall() == rows
         assert set(indexes) <= set(connection.execute("SELECT name, sql FROM sqlite_schema"))
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -339,7 +341,7 @@ def test_the_ledger_takes_five_types_each_with_its_sign(
     ledger: Ledger, txn_type: str, amount_yen: int, taken: bool
 ) -> None:
     connection, path = ledger
-    migrations.migrate(connection, path)
+    migrations.migrate(SqliteSchema(connection, path))
     connection.close()
     with closing(sqlite3.connect(path)) as host:
         host.executescript(f"INSERT INTO am_credit_wallet (owner_token_hash) VALUES ('{'a' * 64}');")
@@ -388,8 +390,8 @@ def test_open_holds_and_debts_forbid_a_rollback_that_would_lose_them(db_url: str
         hold = wallets.hold(wallet_id, 300, idempotency_key="hold")
     for number in (283, 282):
         with pytest.raises(MigrationError, match="open holds or debts"):
-            rollback_database(db_url, number)
+            database_at(db_url).rollback(number)
     with CreditWallet.open(db_url) as wallets:
         assert hold.hold_id is not None
         wallets.release(hold.hold_id)
-    assert rollback_database(db_url, 283) == ["284_credit_rail.sql", "283_credit_wallet_state.sql"]
+    assert database_at(db_url).rollback(283) == ["284_credit_rail.sql", "283_credit_wallet_state.sql"]

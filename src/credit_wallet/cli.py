@@ -17,14 +17,20 @@ import typer
 from msgspec import structs
 
 from credit_wallet import console, doctor
-from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL, OPERATOR_KEY_VARIABLE, database_url
+from credit_wallet.config import (
+    DATABASE_URL_VARIABLE,
+    DEFAULT_DATABASE_URL,
+    OPERATOR_KEY_VARIABLE,
+    database_url,
+    without_password,
+)
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.reports import statement as statements
+from credit_wallet.stores.databases import database_at
 from credit_wallet.telemetry import log_to_stderr
 from credit_wallet.tokens import new_operator_key
-from credit_wallet.upgrade import pending_migrations, rollback_database, upgrade_database
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.wallet import CreditWallet, utc_now
 from credit_wallet.welcome import welcome
 from credit_wallet.worker import Worker
 
@@ -72,7 +78,8 @@ def _options(
     db: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help=f"sqlite:///path; default ${DATABASE_URL_VARIABLE} or {DEFAULT_DATABASE_URL}."
+            metavar="URL",
+            help=f"sqlite:///path or postgresql://…; default ${DATABASE_URL_VARIABLE} or {DEFAULT_DATABASE_URL}.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")] = False,
@@ -109,9 +116,9 @@ def migrate(
 ) -> None:
     """Apply the migrations of the boot manifest that are still to be applied."""
     if dry_run:
-        _show({"dry_run": True, "pending": pending_migrations(Settings.url)})
+        _show({"dry_run": True, "pending": database_at(Settings.url).pending_migrations()})
     else:
-        _show(structs.asdict(upgrade_database(Settings.url)))
+        _show(structs.asdict(database_at(Settings.url).upgrade(utc_now())))
 
 
 @app.command()
@@ -123,7 +130,7 @@ def rollback(
     if not yes:
         typer.echo(f"rollback {number} drops tables with all their rows; say --yes to do it", err=True)
         raise typer.Exit(USAGE)
-    _show({"rolled_back": rollback_database(Settings.url, number)})
+    _show({"rolled_back": database_at(Settings.url).rollback(number)})
 
 
 # Wallets and keys
@@ -358,7 +365,9 @@ def serve(
     operator_key = os.environ.get(OPERATOR_KEY_VARIABLE) or new_operator_key()
 
     def ready(wallets: CreditWallet) -> None:
-        typer.echo(f"Agent Credit Wallet on {address}, API at {address}/docs, database {Settings.url}")
+        typer.echo(
+            f"Agent Credit Wallet on {address}, API at {address}/docs, database {without_password(Settings.url)}"
+        )
         if OPERATOR_KEY_VARIABLE not in os.environ:
             typer.echo(f"Operator key (this run):  {operator_key}")
         if demo:

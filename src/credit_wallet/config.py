@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -12,10 +13,24 @@ DATABASE_URL_VARIABLE = "CREDIT_WALLET_DATABASE_URL"
 OPERATOR_KEY_VARIABLE = "CREDIT_WALLET_OPERATOR_KEY"
 DEFAULT_DATABASE_URL = "sqlite:///var/credit_wallet.db"
 
+_PASSWORD = re.compile(r"(://[^/@:]*:)[^@/]+(@)")
+_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
+
 
 def database_url(given: str | None = None) -> str:
     """The database to use: ``given``, else the environment's, else ``DEFAULT_DATABASE_URL``."""
     return given or os.environ.get(DATABASE_URL_VARIABLE) or DEFAULT_DATABASE_URL
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a URL is one of PostgreSQL's: ``postgresql://user@host/database``, also as ``postgres://``."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    shown = _PASSWORD.sub(r"\1***\2", url)
+    return _PASSWORD_OPTION.sub(r"\1***", shown)
 
 
 def sqlite_path(url: str) -> Path:
@@ -26,7 +41,9 @@ def sqlite_path(url: str) -> Path:
     path = _path_in(url)
     if not path or path == ":memory:" or "\0" in path:
         raise InvalidRequest(
-            f"{url!r} names no database; write sqlite:///folder/file.db (or sqlite:////absolute/file.db)", field="db"
+            f"{without_password(url)!r} names no database; write sqlite:///folder/file.db, "
+            "sqlite:////absolute/file.db or postgresql://user@host/database",
+            field="db",
         )
     return Path(path)
 

@@ -122,6 +122,12 @@ class DatabaseLocked(DatabaseError):
     code = "database_locked"
 
 
+class DatabaseUnavailable(DatabaseError):
+    """The database's server cannot be reached. Try again with the same idempotency key: nothing is done twice."""
+
+    code = "database_unavailable"
+
+
 class DatabaseFull(DatabaseError):
     """No room left for the database or its log."""
 

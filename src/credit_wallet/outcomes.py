@@ -148,3 +148,18 @@ class Balance(int):
     def balance_yen(self) -> int:
         """The same figure under its usual name."""
         return int(self)
+
+
+class Upgrade(Struct, frozen=True):
+    """What bringing a database up to date did."""
+
+    applied: list[str]
+    wallets_adopted: int
+
+
+class Finding(Struct, frozen=True):
+    """One thing that a check-up looked at; ``detail`` says what was found and, when it is not ``ok``, what to do."""
+
+    check: str
+    ok: bool
+    detail: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias, get_args
+from typing import ParamSpec, TypeAlias, TypeVar, get_args
 
 from credit_wallet.checks import checked_cycle, checked_id
 from credit_wallet.cycle import format_instant
@@ -24,6 +24,9 @@ from credit_wallet.reports.forecast import Forecast, forecast
 from credit_wallet.state import Lot
 from credit_wallet.stores.reads import Reader
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Clock: TypeAlias = Callable[[], datetime]
 
 MAX_PAGE = 1_000
@@ -37,6 +40,12 @@ class WalletReading:
         self._reader = reader
         self._clock = clock
         self._settle = settle
+
+    async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call something that reads from a coroutine: from a thread, unless the answer is a matter of microseconds."""
+        if self._reader.source.in_process:
+            return question(*args, **kwargs)
+        return await asyncio.to_thread(question, *args, **kwargs)
 
     def balance(self, wallet_id: int) -> Balance:
         """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""

@@ -34,9 +34,9 @@ from credit_wallet.commands import (
     Reverse,
     Topup,
 )
-from credit_wallet.config import sqlite_path
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest, Unauthorized, WalletError
+from credit_wallet.lanes import Lanes
 from credit_wallet.money import MAX_AMOUNT_YEN
 from credit_wallet.outcomes import (
     Access,
@@ -44,18 +44,20 @@ from credit_wallet.outcomes import (
     CreatedWallet,
     Outcome,
 )
-from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes, Rail
+from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes
 from credit_wallet.reading import Clock, WalletReading
 from credit_wallet.stores.adoption import adopt_unadopted
+from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.pruning import prune
 from credit_wallet.stores.reads import Reader
 from credit_wallet.stores.seals import seal
-from credit_wallet.stores.sqlite import SqliteStore
-from credit_wallet.stores.sqlite_connection import make_folder
 from credit_wallet.stores.verify import Violation, verify
 from credit_wallet.tokens import is_token, new_token, token_hash
 
 P = ParamSpec("P")
+
+MAX_LANES = 64
+"""Each is a connection to the database."""
 
 
 def utc_now() -> datetime:
@@ -70,19 +72,20 @@ def _carried_out(
 
     @wraps(build)
     def carry_out(self: CreditWallet, /, *args: P.args, **kwargs: P.kwargs) -> Outcome:
-        return _only(self._rail.submit([_well_formed(build(self, *args, **kwargs))]))
+        return _only(self._lanes.submit([_well_formed(build(self, *args, **kwargs))]))
 
     return carry_out
 
 
 def _awaited(
-    build: Callable[Concatenate[CreditWallet, P], Command],
+    build: Callable[Concatenate[CreditWallet, P], Command], *, asks: bool = False
 ) -> Callable[Concatenate[CreditWallet, P], Awaitable[Outcome]]:
-    """The asyncio twin of ``_carried_out``."""
+    """The asyncio twin of ``_carried_out``; ``asks`` says that ``build`` reads the database."""
 
     @wraps(build)
     async def carry_out(self: CreditWallet, /, *args: P.args, **kwargs: P.kwargs) -> Outcome:
-        return _only(await self._rail.asubmit([_well_formed(build(self, *args, **kwargs))]))
+        command = await self.ask(build, self, *args, **kwargs) if asks else build(self, *args, **kwargs)
+        return _only(await self._lanes.asubmit([_well_formed(command)]))
 
     return carry_out
 
@@ -96,10 +99,10 @@ class CreditWallet(WalletReading):
     sent again after a top-up.
     """
 
-    def __init__(self, rail: Rail, reader: Reader, clock: Clock) -> None:
+    def __init__(self, lanes: Lanes, reader: Reader, clock: Clock) -> None:
         """Use ``open``."""
         super().__init__(reader, clock, self.expire)
-        self._rail = rail
+        self._lanes = lanes
 
     @classmethod
     def open(
@@ -108,30 +111,37 @@ class CreditWallet(WalletReading):
         *,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
+        lanes: int | None = None,
         clock: Clock = utc_now,
         observe: Observer | None = None,
     ) -> Self:
-        """Open the database at ``url`` (``sqlite:///file.db``), creating it or bringing it up to date.
+        """Open the database at ``url`` (``sqlite:///file.db``, ``postgresql://user@host/database``).
 
-        ``max_batch`` is how many commands become one durable transaction at most, ``max_waiting`` how many may wait
-        before ``RailBusy``; ``observe(commands, outcomes, seconds)`` is called after every batch.
+        Its schema is made or brought up to date. ``max_batch`` is how many commands become one durable transaction at
+        most; ``lanes`` how many such transactions are under way at once (PostgreSQL: 4, SQLite always 1);
+        ``max_waiting`` how many commands may wait on a lane before ``RailBusy``. ``observe(commands, outcomes,
+        seconds)`` is called after every batch, on its lane's thread.
 
         Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
         """
-        path = sqlite_path(url)
-        make_folder(path)
-        rail = Rail(
-            lambda: SqliteStore(path, clock()), clock, max_batch=max_batch, max_waiting=max_waiting, observe=observe
+        database = database_at(url)
+        opened = Lanes(
+            lambda: database.open_store(clock()),
+            clock,
+            _checked_lanes(lanes, database.lanes),
+            max_batch=max_batch,
+            max_waiting=max_waiting,
+            observe=observe,
         )
         try:
-            return cls(rail, Reader(path), clock)
+            return cls(opened, Reader(database.open_source()), clock)
         except BaseException:
-            rail.close()
+            opened.close()
             raise
 
     def close(self) -> None:
         """Finish what is waiting and let go of the database."""
-        self._rail.close()
+        self._lanes.close()
         self._reader.close()
 
     def __enter__(self) -> Self:
@@ -173,7 +183,7 @@ class CreditWallet(WalletReading):
             raise problem
         _check_time_zone(time_zone)
         token = new_token()
-        wallet_id = self._rail.call(
+        wallet_id = self._lanes.of(0).call(
             lambda store: store.create_wallet(
                 token_hash(token),
                 label,
@@ -199,14 +209,15 @@ class CreditWallet(WalletReading):
         expiry = checked_instant("expires_at", expires_at)
         self.show(wallet_id)
         token = new_token()
-        key_id = self._rail.call(
+        key_id = self._lanes.of(wallet_id).call(
             lambda store: store.create_key(wallet_id, token_hash(token), label, monthly_cap_yen, expiry, self._clock())
         )
         return CreatedKey(key_id, wallet_id, token)
 
     def revoke_key(self, key_id: int) -> str:
         """Revoke an agent key for good, effective at once; returns when it was. Raises ``KeyNotFound``."""
-        return self._rail.call(lambda store: store.revoke_key(checked_id("key_id", key_id), self._clock()))
+        checked_id("key_id", key_id)
+        return self._lanes.of(0).call(lambda store: store.revoke_key(key_id, self._clock()))
 
     def rotate_key(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
         """A new agent key with the label and cap of ``key_id``, which goes on working for ``overlap_seconds``.
@@ -219,7 +230,9 @@ class CreditWallet(WalletReading):
         old = self._reader.key(checked_id("key_id", key_id), now)
         token = new_token()
         ends_at = format_instant(now + timedelta(seconds=overlap_seconds))
-        new_id = self._rail.call(lambda store: store.replace_key(key_id, token_hash(token), ends_at, now))
+        new_id = self._lanes.of(old.wallet_id).call(
+            lambda store: store.replace_key(key_id, token_hash(token), ends_at, now)
+        )
         return CreatedKey(new_id, old.wallet_id, token)
 
     def authenticate(self, token: str) -> Access:
@@ -332,11 +345,11 @@ class CreditWallet(WalletReading):
 
     charge, acharge = _carried_out(_charge), _awaited(_charge)
     hold, ahold = _carried_out(_hold), _awaited(_hold)
-    capture, acapture = _carried_out(_capture), _awaited(_capture)
-    release, arelease = _carried_out(_release), _awaited(_release)
-    refund, arefund = _carried_out(_refund), _awaited(_refund)
+    capture, acapture = _carried_out(_capture), _awaited(_capture, asks=True)
+    release, arelease = _carried_out(_release), _awaited(_release, asks=True)
+    refund, arefund = _carried_out(_refund), _awaited(_refund, asks=True)
     topup, atopup = _carried_out(_topup), _awaited(_topup)
-    reverse, areverse = _carried_out(_reverse), _awaited(_reverse)
+    reverse, areverse = _carried_out(_reverse), _awaited(_reverse, asks=True)
     configure, aconfigure = _carried_out(_configure), _awaited(_configure)
     expire, aexpire = _carried_out(_expire), _awaited(_expire)
 
@@ -348,57 +361,58 @@ class CreditWallet(WalletReading):
         Up to ``max_batch`` charges are one durable batch; more are several, one after the other.
         """
         commands, outcomes = sorted_out(charges)
-        for start in range(0, len(commands), self._rail.max_batch):
-            outcomes.settle(self._rail.submit(commands[start : start + self._rail.max_batch]))
+        for start in range(0, len(commands), self._lanes.max_batch):
+            outcomes.settle(self._lanes.submit(commands[start : start + self._lanes.max_batch]))
         return outcomes.in_order()
 
     async def acharge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> Outcomes:
         """The asyncio twin of ``charge_many``."""
         commands, outcomes = sorted_out(charges)
-        for start in range(0, len(commands), self._rail.max_batch):
-            outcomes.settle(await self._rail.asubmit(commands[start : start + self._rail.max_batch]))
+        for start in range(0, len(commands), self._lanes.max_batch):
+            outcomes.settle(await self._lanes.asubmit(commands[start : start + self._lanes.max_batch]))
         return outcomes.in_order()
 
     # Upkeep
 
     def waiting(self) -> int:
         """Commands that are queued or being carried out."""
-        return self._rail.waiting()
+        return self._lanes.waiting()
 
     def check_ready(self) -> None:
         """Raises when the database would not take a write or its schema is outdated."""
-        self._rail.call(lambda store: store.check_writable())
+        self._lanes.upkeep.call(lambda store: store.check_writable())
 
     def verify(self) -> list[Violation]:
         """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
 
         What plain SQL wrote since the last movement is adopted first.
         """
-        self._rail.call(lambda store: store.run(adopt_unadopted, self._clock()))
-        return verify(self._reader.rows)
+        self._lanes.upkeep.call(lambda store: store.run(adopt_unadopted, self._clock()))
+        return verify(self._reader.source)
 
     def run_alerts(self, cycle: str | None = None, *, dry_run: bool = False) -> AlertReport:
         """The hourly alert job on this database; ``cycle`` (YYYY-MM) overrides the current one."""
         checked = None if cycle is None else checked_cycle(cycle)
-        return self._rail.call(lambda store: store.run(run_alert_job, self._clock(), cycle=checked, dry_run=dry_run))
+        return self._lanes.upkeep.call(
+            lambda store: store.run(run_alert_job, self._clock(), cycle=checked, dry_run=dry_run)
+        )
 
     def expire_due(self, limit: int = 1_000) -> int:
         """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""
         wallet_ids = self._reader.due_wallets(self._clock(), limit)
-        for start in range(0, len(wallet_ids), self._rail.max_batch):
-            self._rail.submit([Expire(wallet_id) for wallet_id in wallet_ids[start : start + self._rail.max_batch]])
+        self._lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
         return len(wallet_ids)
 
     def seal(self) -> int:
         """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many."""
-        return self._rail.call(lambda store: store.run(seal, self._clock()))
+        return self._lanes.upkeep.call(lambda store: store.run(seal, self._clock(), store.settled_txn_id()))
 
     def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
         """Forget idempotency keys of days before the last ``older_than_days`` (at least 1); return how many."""
         if older_than_days < 1:
             raise InvalidRequest("older_than_days must be at least 1", field="older_than_days")
         first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()
-        return prune(lambda job: self._rail.call(lambda store: store.run(job)), first_kept)
+        return prune(lambda job: self._lanes.upkeep.call(lambda store: store.run(job)), first_kept)
 
 
 def _only(outcomes: Outcomes) -> Outcome:
@@ -417,6 +431,15 @@ def _well_formed(command: Command) -> Command:
 
 def _own_key(given: str | None, own: str) -> str:
     return own if given is None else given
+
+
+def _checked_lanes(given: int | None, usual: int) -> int:
+    if given is None:
+        return usual
+    most = 1 if usual == 1 else MAX_LANES
+    if type(given) is not int or not 1 <= given <= most:
+        raise InvalidRequest(f"lanes must be 1 to {most} for this database, not {given!r}", field="lanes")
+    return given
 
 
 def _check_time_zone(name: str) -> None:

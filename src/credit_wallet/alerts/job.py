@@ -17,11 +17,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from credit_wallet.budget import ALERT_THRESHOLDS_PCT, spent_pct
-from credit_wallet.config import database_url, sqlite_path
+from credit_wallet.config import database_url, is_postgres, sqlite_path, without_password
 from credit_wallet.cycle import CYCLE_PATTERN, cycle_at, cycle_bounds, format_instant
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
 from credit_wallet.stores.sql import statements
@@ -56,16 +57,18 @@ class AlertReport:
         return json.dumps({"dim": "U", "wave": 47, **asdict(self)}, ensure_ascii=False)
 
 
-def run_alert_job(connection: Any, now: datetime, *, cycle: str | None = None, dry_run: bool = False) -> AlertReport:
+def run_alert_job(
+    connection: Any, now: datetime, *, cycle: str | None = None, dry_run: bool = False, whole_schema: bool = True
+) -> AlertReport:
     """Fire what is due in ``cycle`` (default: each wallet's current one), in the transaction that ``connection`` is in.
 
-    The report's cycle is the UTC one. ``dry_run`` writes nothing.
+    The report's cycle is the UTC one. ``dry_run`` writes nothing. ``whole_schema`` says that the database has more than
+    migration 281. Wallets are taken in order of their ids, as everybody does who locks several.
     """
     report = AlertReport(dry_run, cycle or cycle_at(now))
     report.wallets_scanned = _value(connection, "wallets_scanned")
-    whole_schema = bool(_value(connection, "has_whole_schema"))
     reached = _reached(connection, now, cycle) if whole_schema else _seed_reached(connection, report.billing_cycle)
-    for billing_cycle, wallet_id, spent_yen, budget_yen in reached:
+    for billing_cycle, wallet_id, spent_yen, budget_yen in sorted(reached, key=itemgetter(1)):
         for threshold_pct in ALERT_THRESHOLDS_PCT:
             if spent_pct(spent_yen, budget_yen) < threshold_pct:
                 break
@@ -104,10 +107,11 @@ def _fire(
     name = {key: row[key] for key in ("wallet_id", "threshold_pct", "billing_cycle")}
     if dry_run:
         return not _value(connection, "has_fired", name)
+    if whole_schema:
+        connection.execute(_SQL["note_fired"], name)  # first, which locks the wallet, as the rail does
     if not connection.execute(_SQL["fire"], row).fetchall():
         return False
     if whole_schema:
-        connection.execute(_SQL["note_fired"], name)
         payload = {key: value for key, value in row.items() if key != "fired_at"}
         connection.execute(
             _SQL["tell"],
@@ -128,7 +132,8 @@ def run_on_file(path: Path, now: datetime, *, cycle: str | None = None, dry_run:
         return AlertReport(dry_run, cycle or cycle_at(now))
     with closing(_connect(path)) as connection:
         connection.execute("BEGIN" if dry_run else "BEGIN IMMEDIATE")
-        report = run_alert_job(connection, now, cycle=cycle, dry_run=dry_run)
+        whole_schema = bool(_value(connection, "has_whole_schema"))
+        report = run_alert_job(connection, now, cycle=cycle, dry_run=dry_run, whole_schema=whole_schema)
         connection.execute("COMMIT")
     return report
 
@@ -158,8 +163,15 @@ def _is_in_wal_mode(path: Path) -> bool:
         return file.read(20)[18:] == b"\x02\x02"
 
 
-def _database_file(name: str) -> Path:
-    return sqlite_path(name) if "://" in name else Path(name)
+def run_on(database: str, now: datetime, *, cycle: str | None = None, dry_run: bool = False) -> AlertReport:
+    """Run the job on a file's name or a database URL. A PostgreSQL database is opened, and brought up to date."""
+    if is_postgres(database):
+        from credit_wallet.wallet import CreditWallet  # needs more than the standard library
+
+        with CreditWallet.open(database, lanes=1, clock=lambda: now) as wallets:
+            return wallets.run_alerts(cycle, dry_run=dry_run)
+    path = sqlite_path(database) if "://" in database else Path(database)
+    return run_on_file(path, now, cycle=cycle, dry_run=dry_run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -171,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--db",
         metavar="FILE",
         default=database_url(),
-        help="database file, also as sqlite:///path; default: %(default)s",
+        help="database file, also as sqlite:///path, or postgresql://…; default: %(default)s",
     )
     parser.add_argument("--cycle", metavar="YYYY-MM", help="billing cycle; default: the current month in UTC")
     parser.add_argument("--dry-run", action="store_true", help="report what would fire and write nothing")
@@ -185,11 +197,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     try:
-        report = run_on_file(
-            _database_file(options.db), datetime.now(UTC), cycle=options.cycle, dry_run=options.dry_run
-        )
+        report = run_on(options.db, datetime.now(UTC), cycle=options.cycle, dry_run=options.dry_run)
     except Exception as error:
-        _log.error("the job failed on %s and fired nothing: %s", options.db, error)
+        _log.error("the job failed on %s and fired nothing: %s", without_password(options.db), error)
         return 1
     for alert in report.alerts_fired:
         _log.debug("%s: %s", "would fire" if report.dry_run else "fired", alert)

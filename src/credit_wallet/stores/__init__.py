@@ -1,21 +1,47 @@
-"""Stores: where a batch of commands becomes one durable transaction. All SQL is here."""
+"""Stores: where a batch of commands becomes one durable transaction. All SQL is here.
+
+``Database`` is what a URL names; it opens a ``Store`` for each lane of the rail and a ``Source`` for what is only read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:  # the alert job reads its SQL through this package with the standard library alone
     from credit_wallet.commands import Command
     from credit_wallet.errors import WalletError
-    from credit_wallet.outcomes import Outcome
+    from credit_wallet.outcomes import Finding, Outcome, Upgrade
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 """Earlier versions can corrupt a database when its log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Connection(Protocol):
+    """What the background jobs ask of a connection: statements with ``:name`` parameters, and cursors to fetch from."""
+
+    def execute(self, statement: str, parameters: Mapping[str, Any] | None = None, /) -> Any:
+        """Run a statement and return a cursor that can be iterated and has ``fetchall``."""
+
+
+class Source(Protocol):
+    """Where questions go that only read: apart from the rail, and every commit is seen. May be shared by threads."""
+
+    dialect: str
+    """Whose versions of the named statements it takes; empty for the common ones."""
+
+    in_process: bool
+    """Whether an answer is a matter of microseconds; else asyncio callers ask from a thread."""
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement with ``:name`` parameters. Raises ``DatabaseError``."""
+
+    def close(self) -> None:
+        """Let go of the database."""
 
 
 class Store(Protocol):
@@ -56,8 +82,36 @@ class Store(Protocol):
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
 
+    def settled_txn_id(self) -> int:
+        """An id up to which the ledger is complete: no entry with a lower one will be committed any more."""
+
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)``; for the background jobs."""
 
     def close(self) -> None:
         """Let go of the database."""
+
+
+class Database(Protocol):
+    """A ledger's place, as a URL names it."""
+
+    lanes: int
+    """How many lanes a node has unless it is told another number."""
+
+    def open_store(self, now: datetime) -> Store:
+        """A store for a lane, the schema up to date and plain SQL adopted. Raises ``DatabaseError``."""
+
+    def open_source(self) -> Source:
+        """A source for reading. Raises ``DatabaseError``."""
+
+    def pending_migrations(self) -> list[str]:
+        """Names of the migrations still to be applied. Changes nothing and makes nothing."""
+
+    def upgrade(self, now: datetime) -> Upgrade:
+        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``."""
+
+    def rollback(self, number: int) -> list[str]:
+        """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
+
+    def findings(self) -> Iterator[Finding]:
+        """What a check-up looks at before the ledger is opened."""

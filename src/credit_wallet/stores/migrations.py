@@ -1,35 +1,50 @@
 """The migration runner: applies what the boot manifest lists, once each, and remembers the checksums.
 
-The files are those of ``scripts/migrations``, shipped as ``credit_wallet.migrations``. Runs are safe to repeat and to
-start in several processes at once: each file is applied and recorded in one write transaction.
+The files are those of ``scripts/migrations``, shipped as ``credit_wallet.migrations``; PostgreSQL takes the files of
+the same names under ``postgres``. Runs are safe to repeat and to start in several processes at once: each file is
+applied and recorded in one write transaction that waits for the others'.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from importlib import resources
-from pathlib import Path
-
-import apsw
+from typing import Any, ClassVar, Protocol
 
 from credit_wallet.errors import MigrationError
-from credit_wallet.stores.sqlite_connection import naming_database_errors, transaction
 
 MANIFEST = "jpcite_boot_manifest.txt"
 
-_CREATE_RECORD = """
-CREATE TABLE IF NOT EXISTS credit_wallet_migration (
-    name       TEXT PRIMARY KEY,
-    sha256     TEXT NOT NULL,
-    applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-)
-"""
+
+class Schema(Protocol):
+    """A database whose schema is to be brought up to date: what differs between databases."""
+
+    folder: ClassVar[str]
+    """Where its files are, below the folder of the migrations."""
+
+    create_record: ClassVar[str]
+    """Makes the table of applied migrations unless it is there."""
+
+    record_exists: ClassVar[str]
+    """Selects a row when that table is there."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """A write transaction that waits for other migrators. Raises ``DatabaseError`` for what goes wrong in it."""
+
+    def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement."""
+
+    def run_script(self, name: str, script: str) -> None:
+        """Run the statements of a file. Raises ``MigrationError`` when they do not fit the database."""
+
+
 _SEED = "281_"
 _OWED = "SELECT count(*) FROM am_credit_wallet WHERE held_yen > 0 OR debt_yen > 0"
-_RECORD_EXISTS = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'credit_wallet_migration'"
 _RECORDED = "SELECT name, sha256 FROM credit_wallet_migration"
-_RECORD = "INSERT INTO credit_wallet_migration (name, sha256) VALUES (?, ?)"
-_FORGET = "DELETE FROM credit_wallet_migration WHERE name = ?"
+_RECORD = "INSERT INTO credit_wallet_migration (name, sha256) VALUES (:name, :sha256)"
+_FORGET = "DELETE FROM credit_wallet_migration WHERE name = :name"
 _DROP_RECORD = "DROP TABLE credit_wallet_migration"
 
 
@@ -39,14 +54,14 @@ def manifest() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def pending(connection: apsw.Connection) -> list[str]:
+def pending(schema: Schema) -> list[str]:
     """Names of the migrations that are still to be applied.
 
     Raises ``MigrationError`` when a file is not what it was when it was applied.
     """
-    recorded = _recorded(connection)
+    recorded = _recorded(schema)
     for name in manifest():
-        if name in recorded and recorded[name] != _checksum(name):
+        if name in recorded and recorded[name] != _checksum(schema, name):
             raise MigrationError(
                 f"{name} has changed since it was applied; restore the file and put the change into a new migration",
                 migration=name,
@@ -54,70 +69,70 @@ def pending(connection: apsw.Connection) -> list[str]:
     return [name for name in manifest() if name not in recorded]
 
 
-def migrate(connection: apsw.Connection, path: Path) -> list[str]:
+def require_current(schema: Schema) -> None:
+    """Raise ``MigrationError`` when a migration is still to be applied."""
+    if missing := pending(schema):
+        raise MigrationError(f"migrations are pending: {', '.join(missing)}; run credit-wallet migrate")
+
+
+def migrate(schema: Schema) -> list[str]:
     """Apply what is pending and return the names applied. Raises ``MigrationError`` and ``DatabaseError``."""
     applied = []
-    with naming_database_errors(path):
-        for name in pending(connection):
-            with transaction(connection):
-                if name in pending(connection):  # unless another process was faster
-                    connection.execute(_CREATE_RECORD)
-                    _run(connection, name)
-                    connection.execute(_RECORD, (name, _checksum(name)))
-                    applied.append(name)
+    for name in pending(schema):
+        with schema.transaction():
+            if name in pending(schema):  # unless another process was faster
+                schema.rows(schema.create_record)
+                _run(schema, name)
+                schema.rows(_RECORD, {"name": name, "sha256": _checksum(schema, name)})
+                applied.append(name)
     return applied
 
 
-def rollback(connection: apsw.Connection, path: Path, number: int) -> list[str]:
+def rollback(schema: Schema, number: int) -> list[str]:
     """Undo migration ``number`` and, before it, every later one that was applied; return the names undone.
 
     Raises ``MigrationError`` when there is no such migration or it was not applied.
     """
     undone = []
-    with naming_database_errors(path), transaction(connection):
-        plan = rollback_plan(connection, number)
+    with schema.transaction():
+        plan = rollback_plan(schema, number)
         if not plan[-1].startswith(_SEED):
-            _require_nothing_owed(connection)
+            _require_nothing_owed(schema)
         for name in plan:
-            _run(connection, name.replace(".sql", "_rollback.sql"))
-            connection.execute(_FORGET, (name,))
+            _run(schema, name.replace(".sql", "_rollback.sql"))
+            schema.rows(_FORGET, {"name": name})
             undone.append(name)
-        if not _recorded(connection):
-            connection.execute(_DROP_RECORD)
+        if not _recorded(schema):
+            schema.rows(_DROP_RECORD)
     return undone
 
 
-def rollback_plan(connection: apsw.Connection, number: int) -> list[str]:
+def rollback_plan(schema: Schema, number: int) -> list[str]:
     """Names of the migrations that ``rollback`` would undo, the latest first."""
-    recorded = _recorded(connection)
+    recorded = _recorded(schema)
     names = [name for name in manifest() if int(name.split("_")[0]) >= number and name in recorded]
     if not names or int(names[0].split("_")[0]) != number:
         raise MigrationError(f"migration {number} is not applied here", migration=number)
     return names[::-1]
 
 
-def _require_nothing_owed(connection: apsw.Connection) -> None:
+def _require_nothing_owed(schema: Schema) -> None:
     """Held yen and debts are known to the later migrations alone, and their going must not change what a wallet has."""
-    if "283_credit_wallet_state.sql" in _recorded(connection) and (owing := connection.execute(_OWED).get):
+    if "283_credit_wallet_state.sql" in _recorded(schema) and (owing := schema.rows(_OWED)[0][0]):
         raise MigrationError(f"{owing} wallets have open holds or debts; settle them before this rollback")
 
 
-def _recorded(connection: apsw.Connection) -> dict[str, str]:
-    if connection.execute(_RECORD_EXISTS).get is None:
-        return {}
-    return dict(connection.execute(_RECORDED))
+def _recorded(schema: Schema) -> dict[str, str]:
+    return dict(schema.rows(_RECORDED)) if schema.rows(schema.record_exists) else {}
 
 
-def _run(connection: apsw.Connection, name: str) -> None:
-    try:
-        connection.execute(_read(name))
-    except (apsw.SQLError, apsw.ConstraintError) as error:
-        raise MigrationError(f"{name} does not fit this database ({error}); nothing of it was applied") from error
+def _run(schema: Schema, name: str) -> None:
+    schema.run_script(name, _read(schema.folder + name))
 
 
 def _read(name: str) -> str:
     return (resources.files("credit_wallet.migrations") / name).read_text(encoding="utf-8")
 
 
-def _checksum(name: str) -> str:
-    return sha256(_read(name).encode()).hexdigest()
+def _checksum(schema: Schema, name: str) -> str:
+    return sha256(_read(schema.folder + name).encode()).hexdigest()

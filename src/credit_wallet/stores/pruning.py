@@ -6,14 +6,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from credit_wallet.stores import Connection
+
 ROWS_A_STEP = 5_000
 
 _RANGE = """
 SELECT count(*), max(idempotency_key)
-FROM (SELECT idempotency_key FROM am_credit_idempotency WHERE idempotency_key > ? ORDER BY idempotency_key LIMIT ?)
+FROM (SELECT idempotency_key FROM am_credit_idempotency
+      WHERE idempotency_key > :after ORDER BY idempotency_key LIMIT :limit) AS next_keys
 """
 _DELETE = """
-DELETE FROM am_credit_idempotency WHERE idempotency_key > ? AND idempotency_key <= ? AND created_on < ?
+DELETE FROM am_credit_idempotency
+WHERE idempotency_key > :after AND idempotency_key <= :last AND created_on < :first_kept
+RETURNING 1
 """
 
 
@@ -31,9 +36,9 @@ def prune(in_transaction: Callable[[Callable[[Any], Any]], Any], first_kept: str
     return deleted
 
 
-def _prune_step(connection: Any, after: str, first_kept: str) -> tuple[str | None, int]:
-    rows, last = connection.execute(_RANGE, (after, ROWS_A_STEP)).get
+def _prune_step(connection: Connection, after: str, first_kept: str) -> tuple[str | None, int]:
+    rows, last = connection.execute(_RANGE, {"after": after, "limit": ROWS_A_STEP}).fetchall()[0]
     if not rows:
         return None, 0
-    connection.execute(_DELETE, (after, last, first_kept))
-    return last, connection.changes()
+    deleted = connection.execute(_DELETE, {"after": after, "last": last, "first_kept": first_kept}).fetchall()
+    return last, len(deleted)

@@ -1,20 +1,18 @@
-"""Read-only questions to the ledger, beside the rail: on SQLite a connection of their own that sees every commit."""
+"""Read-only questions to the ledger, beside the rail."""
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from msgspec import json
+from msgspec import DecodeError, json
 
 from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
-from credit_wallet.errors import EntryNotFound, HoldNotFound, KeyNotFound, WalletNotFound
+from credit_wallet.errors import DatabaseCorrupt, EntryNotFound, HoldNotFound, KeyNotFound, WalletNotFound
 from credit_wallet.outcomes import Access, Alert, HoldView, KeyView, Totals, Transaction, WalletView
 from credit_wallet.state import Lot
+from credit_wallet.stores import Source
 from credit_wallet.stores.sql import statements
-from credit_wallet.stores.sqlite_connection import connect_for_reading, naming_database_errors
 
 _SQL = statements("reads.sql")
 
@@ -25,14 +23,11 @@ BACKDATED_BY = timedelta(days=31)
 class Reader:
     """Answers questions; may be shared by threads."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection = connect_for_reading(path)
-        self._lock = threading.Lock()
+    def __init__(self, source: Source) -> None:
+        self.source = source
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        self.source.close()
 
     def wallet(self, wallet_id: int, now: datetime) -> WalletView:
         """Raises ``WalletNotFound``."""
@@ -147,16 +142,15 @@ class Reader:
     def lots(self, wallet_id: int) -> list[Lot]:
         """The wallet's open lots in the order of spending."""
         rows = self._rows("lots", wallet_id=wallet_id)
-        with naming_database_errors(self._path):
+        try:
             return [lot for (text,) in rows for lot in json.decode(text, type=list[Lot])]
-
-    def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-        """The rows of any other read-only statement; for the reports and for ``verify``."""
-        with self._lock, naming_database_errors(self._path):
-            return self._connection.execute(statement, parameters).fetchall()
+        except DecodeError as error:
+            raise DatabaseCorrupt(
+                f"the lots of wallet {wallet_id} are damaged ({error}); stop the wallet and restore a backup"
+            ) from error
 
     def _rows(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
-        return self.rows(_SQL[name], **parameters)
+        return self.source.rows(_SQL[name], parameters)
 
     def _wallet_row(self, wallet_id: int) -> tuple[Any, ...]:
         for row in self._rows("wallet", wallet_id=wallet_id):

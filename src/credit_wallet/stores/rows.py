@@ -34,7 +34,10 @@ REMEMBERED_COLUMNS = (
     "created_on",
 )
 
-PUT_LOT = "INSERT INTO am_credit_lot (wallet_id, lot_id, kind, granted_yen, expires_at) VALUES (?, ?, ?, ?, ?)"
+PUT_LOT = """
+INSERT INTO am_credit_lot (wallet_id, lot_id, kind, granted_yen, expires_at)
+VALUES (:wallet_id, :lot_id, :kind, :granted_yen, :expires_at)
+"""
 """Takes the fields of a ``LotOpening``."""
 
 _lots_decoder = json.Decoder(list[Lot])

@@ -6,16 +6,16 @@ JSON array. Publish a seal's hash anywhere out of reach, and every entry up to i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, TypeAlias
+from itertools import takewhile
+from typing import Any
 
 from msgspec import Struct, json
 
 from credit_wallet.cycle import format_instant
-
-Rows: TypeAlias = Callable[..., list[tuple[Any, ...]]]
+from credit_wallet.stores import Connection, Source
 
 ENTRIES_A_SEAL = 10_000
 """Most entries that one seal covers; sealing so many takes about 0.1 s."""
@@ -29,10 +29,13 @@ SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, 
        related_txn_id, hold_id
 FROM am_credit_transaction_log
 """
-_UNSEALED = f"""{_ENTRIES}WHERE txn_id > ? ORDER BY txn_id LIMIT ?
+_UNSEALED = f"""{_ENTRIES}WHERE txn_id > :after AND txn_id <= :settled ORDER BY txn_id LIMIT :limit
 """
 _PUT_SEAL = """
-INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at) VALUES (?, ?, ?, ?, ?)
+INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at)
+VALUES (:first, :last, :entries, :sha256, :at)
+ON CONFLICT DO NOTHING
+RETURNING seal_id
 """
 _SEALS = """
 SELECT seal_id, first_txn_id, last_txn_id, entries, sha256 FROM am_credit_seal ORDER BY seal_id
@@ -49,21 +52,30 @@ class BrokenSeal(Struct, frozen=True):
     last_txn_id: int
 
 
-def seal(connection: Any, now: datetime) -> int:
+def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
     """Seal the next range of entries in the caller's transaction; return how many entries it has, 0 if none is left.
 
-    Stops before an entry that is still to be adopted: its chain is not fixed yet.
+    Up to ``settled_txn_id``, below which no entry will come any more, and before an entry that is still to be adopted:
+    its chain is not fixed yet. When somebody else has just sealed the same range there is nothing left here either.
     """
-    last_txn_id, previous = connection.execute(_LAST_SEAL).get or (0, NO_SEAL)
-    entries = []
-    for row in connection.execute(_UNSEALED, (last_txn_id, ENTRIES_A_SEAL)):
-        if row[6] is None:
-            break
-        entries.append(row)
-    if entries:
-        first, last = entries[0][0], entries[-1][0]
-        connection.execute(_PUT_SEAL, (first, last, len(entries), seal_hash(previous, entries), format_instant(now)))
-    return len(entries)
+    last_seal = connection.execute(_LAST_SEAL).fetchall()
+    after, previous = last_seal[0] if last_seal else (0, NO_SEAL)
+    wanted = {"after": after, "settled": settled_txn_id, "limit": ENTRIES_A_SEAL}
+    entries = list(takewhile(_is_adopted, connection.execute(_UNSEALED, wanted).fetchall()))
+    if not entries:
+        return 0
+    row = {
+        "first": entries[0][0],
+        "last": entries[-1][0],
+        "entries": len(entries),
+        "sha256": seal_hash(previous, entries),
+        "at": format_instant(now),
+    }
+    return len(entries) if connection.execute(_PUT_SEAL, row).fetchall() else 0
+
+
+def _is_adopted(entry: tuple[Any, ...]) -> bool:
+    return entry[6] is not None
 
 
 def seal_hash(previous: str, entries: Iterable[tuple[Any, ...]]) -> str:
@@ -74,11 +86,11 @@ def seal_hash(previous: str, entries: Iterable[tuple[Any, ...]]) -> str:
     return digest.hexdigest()
 
 
-def broken_seals(rows: Rows) -> Iterator[BrokenSeal]:
-    """The seals that the ledger does not match. ``rows`` runs a statement with named parameters."""
+def broken_seals(source: Source) -> Iterator[BrokenSeal]:
+    """The seals that the ledger does not match."""
     previous, after = NO_SEAL, 0
-    for seal_id, first, last, entries, recorded in rows(_SEALS):
-        sealed = rows(_SEALED, after=after, last=last)
+    for seal_id, first, last, entries, recorded in source.rows(_SEALS, {}):
+        sealed = source.rows(_SEALED, {"after": after, "last": last})
         if len(sealed) != entries or seal_hash(previous, sealed) != recorded:
             yield BrokenSeal(seal_id, first, last)
         previous, after = recorded, last

@@ -1,4 +1,7 @@
-"""Named SQL: each ``.sql`` file beside this module is a list of blocks, ``-- name: what it is for`` and a statement."""
+"""Named SQL: each ``.sql`` file beside this module is a list of blocks, ``-- name: what it is for`` and a statement.
+
+The statements run on every database. The few that cannot have a second version under ``sql/<dialect>``.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,20 @@ _HEADING = re.compile(r"^-- ([a-z_]+): ", re.MULTILINE)
 
 
 @cache
-def statements(file_name: str) -> dict[str, str]:
-    """The statements of ``sql/<file_name>`` by name, comments included, in the order of the file."""
-    text = (resources.files("credit_wallet.stores") / "sql" / file_name).read_text(encoding="utf-8")
+def statements(file_name: str, dialect: str = "") -> dict[str, str]:
+    """The statements of ``sql/<file_name>`` by name, comments included, in the order of the file.
+
+    Those that ``sql/<dialect>/<file_name>`` has, if there is one, come in their place.
+    """
+    folder = resources.files("credit_wallet.stores") / "sql"
+    found = _blocks((folder / file_name).read_text(encoding="utf-8"))
+    own = folder / dialect / file_name
+    if dialect and own.is_file():
+        found |= _blocks(own.read_text(encoding="utf-8"))
+    return found
+
+
+def _blocks(text: str) -> dict[str, str]:
     starts = [(heading.start(), heading[1]) for heading in _HEADING.finditer(text)]
     ends = [start for start, _ in starts[1:]] + [len(text)]
     return {name: text[start:end].strip() for (start, name), end in zip(starts, ends, strict=True)}

@@ -15,17 +15,19 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import apsw
 from msgspec import json, structs
 
+from credit_wallet.checks import MAX_ID
 from credit_wallet.commands import Command
 from credit_wallet.cycle import format_instant
 from credit_wallet.decide import decide
-from credit_wallet.errors import KeyNotFound, MigrationError, WalletError
-from credit_wallet.outcomes import Outcome
+from credit_wallet.errors import KeyNotFound, WalletError
+from credit_wallet.outcomes import Outcome, Upgrade
 from credit_wallet.state import Decision, Entry
 from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
 from credit_wallet.stores.rows import PUT_LOT, REMEMBERED_COLUMNS, alert_event, hold_row, remembered_row, wallet_row
 from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
 from credit_wallet.stores.sqlite_load import Loader
+from credit_wallet.stores.sqlite_schema import SqliteSchema
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -111,11 +113,11 @@ _append_entries = _BulkInsert("am_credit_transaction_log", Entry.__struct_fields
 _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
-def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> tuple[list[str], int]:
-    """Apply pending migrations and adopt what plain SQL wrote; return the migrations applied and wallets adopted."""
-    applied = migrations.migrate(connection, path)
+def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> Upgrade:
+    """Apply pending migrations and adopt what plain SQL wrote."""
+    applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
-        return applied, adopt_all(connection, now)
+        return Upgrade(applied, adopt_all(connection, transaction, now))
 
 
 class SqliteStore:
@@ -199,8 +201,11 @@ class SqliteStore:
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
         self._in_transaction(lambda: None)
-        if missing := migrations.pending(self._connection):
-            raise MigrationError(f"migrations are pending: {', '.join(missing)}; run credit-wallet migrate")
+        migrations.require_current(SqliteSchema(self._connection, self.path))
+
+    def settled_txn_id(self) -> int:
+        """Any id: there is one writer at a time, and ids are given in the order of commits."""
+        return MAX_ID
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)`` in one write transaction of its own; for the background jobs.
@@ -274,7 +279,7 @@ class SqliteStore:
         )
 
     def _write_lots_and_holds(self, decision: Decision) -> None:
-        self._connection.executemany(PUT_LOT, [structs.astuple(opening) for opening in decision.opened_lots])
+        self._connection.executemany(PUT_LOT, [structs.asdict(opening) for opening in decision.opened_lots])
         self._connection.executemany(_PUT_HOLD, [hold_row(hold) for hold in decision.touched_holds.values()])
         self._connection.executemany(
             _PUT_RETURNED,

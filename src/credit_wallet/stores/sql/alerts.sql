@@ -1,7 +1,7 @@
 -- The alert job. Statements named seed_… need migration 281 alone; the others need the whole schema.
 -- A threshold is reached when spent_yen * 100 // budget_yen >= threshold_pct, which is spent * 100 >= budget * threshold.
 
--- has_whole_schema: whether a wallet's row knows its own spending
+-- has_whole_schema: whether a wallet's row knows its own spending (SQLite; others have the whole schema)
 SELECT count(*) FROM pragma_table_info('am_credit_wallet') WHERE name = 'alerted_pct';
 
 -- wallets_scanned: how many wallets the job looks at

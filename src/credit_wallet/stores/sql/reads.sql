@@ -44,18 +44,20 @@ SELECT wallet_id FROM am_credit_transaction_log WHERE txn_id = :txn_id;
 WITH RECURSIVE chain AS (
     SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
-    SELECT e.* FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id
+    SELECT e.* FROM chain c
+    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
 FROM chain
-WHERE :txn_type IS NULL OR txn_type = :txn_type
+WHERE CAST(:txn_type AS TEXT) IS NULL OR txn_type = :txn_type
 LIMIT :limit;
 
 -- cycle_entries: a wallet's entries of a cycle, oldest first; the walk ends at the first entry before :walk_until
 WITH RECURSIVE chain AS (
     SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
-    SELECT e.* FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id
+    SELECT e.* FROM chain c
+    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
     WHERE c.occurred_at >= :walk_until
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
@@ -66,7 +68,7 @@ ORDER BY txn_id;
 -- alerts: the alerts of a wallet, newest first, of one cycle or of all
 SELECT threshold_pct, billing_cycle, spent_yen, budget_yen
 FROM am_credit_spending_alert
-WHERE wallet_id = :wallet_id AND (:cycle IS NULL OR billing_cycle = :cycle)
+WHERE wallet_id = :wallet_id AND (CAST(:cycle AS TEXT) IS NULL OR billing_cycle = :cycle)
 ORDER BY alert_id DESC;
 
 -- previous: the entry after which :txn_id stands in its wallet's chain
@@ -80,11 +82,11 @@ SELECT wallet_id FROM am_credit_wallet WHERE next_due_at <= :at ORDER BY next_du
 
 -- ledger_balance_before: a wallet's ledger balance before an instant; the walk ends at the first entry that is older
 WITH RECURSIVE chain AS (
-    SELECT txn_id, prev_txn_id, occurred_at, ledger_balance_yen
+    SELECT txn_id, wallet_id, prev_txn_id, occurred_at, ledger_balance_yen
     FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
-    SELECT e.txn_id, e.prev_txn_id, e.occurred_at, e.ledger_balance_yen
-    FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id
+    SELECT e.txn_id, e.wallet_id, e.prev_txn_id, e.occurred_at, e.ledger_balance_yen
+    FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
     WHERE c.occurred_at >= :before
 )
 SELECT coalesce((SELECT ledger_balance_yen FROM chain WHERE occurred_at < :before LIMIT 1),

