@@ -18,7 +18,7 @@ BROKEN = """
 from credit_wallet.http import movements
 from credit_wallet.wallet import CreditWallet
 CreditWallet.forecast = None
-movements._own_hold = None
+movements._require_own_hold = None
 """
 """Makes the forecast and every capture and release fail with a traceback."""
 

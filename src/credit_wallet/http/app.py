@@ -62,13 +62,13 @@ def _documented(
 ) -> Litestar:
     async def add_headers(message: Message, scope: LitestarScope) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = _completed(message["headers"], scope, message["status"], wallets)
+            message["headers"] = await _completed(message["headers"], scope, message["status"], wallets)
 
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         error = _as_refusal(error)
         if not isinstance(error, WalletError):
             _log.error("call_failed", path=request.url.path, exception="".join(format_exception(error)))
-        status, headers, content = refusal(error, None, wallets, settings.topup_url)
+        status, headers, content = refusal(error, settings.topup_url)
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
@@ -97,7 +97,7 @@ def _authenticate_with(authenticator: Authenticator) -> Callable[[Request[Any, A
     async def authenticate(request: Request[Any, Any, Any]) -> None:
         if request.route_handler.security:
             headers = request.headers
-            request.state.caller = authenticator.caller(
+            request.state.caller = await authenticator.caller(
                 headers.get("authorization"), headers.get("x-api-key"), address_of(cast(Scope, request.scope))
             )
 
@@ -108,7 +108,7 @@ def _caller_of(request: Request[Any, Any, Any]) -> Caller:
     return cast(Caller, request.state.caller)
 
 
-def _completed(
+async def _completed(
     headers: Iterable[tuple[bytes, bytes]], scope: LitestarScope, status: int, wallets: CreditWallet
 ) -> RawHeaders:
     """The headers of an answer with those that every answer has."""
@@ -118,7 +118,7 @@ def _completed(
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
         completed.append(request_id_header(given))
     if b"x-wallet-balance" not in present:
-        completed += caller_headers(scope["state"].get("caller"), wallets)
+        completed += await caller_headers(scope["state"].get("caller"), wallets)
     if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":
         # The framework names the methods of one handler; an address can have several.
         methods = _methods_at(scope["litestar_app"], scope["path"])

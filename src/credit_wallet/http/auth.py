@@ -69,18 +69,18 @@ class Authenticator:
         self._remembered: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._limit = FailureLimit()
 
-    def caller(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
+    async def caller(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
         """Whoever ``Authorization: Bearer`` or ``X-API-Key`` names. Raises ``Unauthorized``, ``TooManyFailures``.
 
         ``address`` is the caller's, for counting failures.
         """
         try:
-            return self._caller(_token(authorization, api_key))
+            return await self._caller(_token(authorization, api_key))
         except Unauthorized:
             self._limit.count(address)
             raise
 
-    def _caller(self, token: str) -> Caller:
+    async def _caller(self, token: str) -> Caller:
         digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
         if secrets.compare_digest(digest, self._operator_digest):
             return Caller(None)
@@ -88,7 +88,7 @@ class Authenticator:
         remembered = self._remembered.get(digest)
         if remembered is not None and remembered[0] > now:
             return remembered[1]
-        caller = Caller(self._wallets.authenticate(token))
+        caller = Caller(await self._wallets.ask(self._wallets.authenticate, token))
         self._remembered[digest] = (now + REMEMBERED_SECONDS, caller)
         if len(self._remembered) > REMEMBERED_TOKENS:
             self._remembered.popitem(last=False)

@@ -25,6 +25,7 @@ from credit_wallet.http.replies import (
     Scope,
     Send,
     address_of,
+    caller_headers,
     outcome_headers,
     refusal,
     request_id_header,
@@ -71,16 +72,16 @@ class FastLane:
         headers = dict(scope["headers"])
         caller: Caller | None = None
         try:
-            caller = self._authenticator.caller(
+            caller = await self._authenticator.caller(
                 text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope)
             )
             body = decode_body(call.decoder, await read_body(receive, MAX_MOVEMENT_BYTES))
             outcome = await call.carry_out(self._wallets, caller, body, text_of(headers.get(b"idempotency-key")))
         except WalletError as error:
-            return self._refuse(error, caller, headers)
+            return await self._refuse(error, caller, headers)
         except Exception as error:
             _log.error("call_failed", path=scope["path"], exception=format_exc())
-            return self._refuse(error, caller, headers)
+            return await self._refuse(error, caller, headers)
         content = json.encode(MovementReply.of(outcome))
         reply_headers = [
             (b"content-type", b"application/json"),
@@ -90,8 +91,9 @@ class FastLane:
         ]
         return 200, reply_headers, content
 
-    def _refuse(
+    async def _refuse(
         self, error: Exception, caller: Caller | None, headers: dict[bytes, bytes]
     ) -> tuple[int, RawHeaders, bytes]:
-        status, fields, content = refusal(error, caller, self._wallets, self._topup_url)
+        status, fields, content = refusal(error, self._topup_url)
+        fields += await caller_headers(caller, self._wallets)
         return status, [*fields, request_id_header(headers.get(b"x-request-id"))], content

@@ -49,13 +49,13 @@ async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str |
 
 async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key: str | None) -> Outcome:
     """Capture a hold of the caller's; the operator may capture any."""
-    _own_hold(wallets, caller, body.hold_id)
+    await wallets.ask(_require_own_hold, wallets, caller, body.hold_id)
     return await wallets.acapture(body.hold_id, body.amount_yen, idempotency_key=_required(key))
 
 
 async def release(wallets: CreditWallet, caller: Caller, body: ReleaseBody, key: str | None) -> Outcome:
     """Release a hold of the caller's; the operator may release any."""
-    _own_hold(wallets, caller, body.hold_id)
+    await wallets.ask(_require_own_hold, wallets, caller, body.hold_id)
     return await wallets.arelease(body.hold_id, idempotency_key=_required(key))
 
 
@@ -104,7 +104,7 @@ def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
     return caller.access.wallet_id, caller.access.key_id
 
 
-def _own_hold(wallets: CreditWallet, caller: Caller, hold_id: int) -> None:
+def _require_own_hold(wallets: CreditWallet, caller: Caller, hold_id: int) -> None:
     """Somebody else's hold does not exist for the caller. An agent key closes the holds it made, while it works."""
     if caller.access is None:
         return

@@ -42,7 +42,7 @@ def create_wallet(data: JSONBody[CreateWalletBody], caller: GivenCaller, wallets
     )
 
 
-@get("/operator/wallets", tags=TAGS, security=SECURITY, responses=problems(422), sync_to_thread=False)
+@get("/operator/wallets", tags=TAGS, security=SECURITY, responses=problems(422), sync_to_thread=True)
 def list_wallets(
     caller: GivenCaller,
     wallets: GivenWallets,
@@ -59,7 +59,7 @@ def list_wallets(
     tags=TAGS,
     security=SECURITY,
     responses=problems(404, 422),
-    sync_to_thread=False,
+    sync_to_thread=True,
 )
 def show_wallet(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> WalletView:
     """One wallet."""

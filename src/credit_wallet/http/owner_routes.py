@@ -32,7 +32,7 @@ Cycle = Annotated[
 KeyId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 
-@get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=False)
+@get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
 def show_wallet(caller: GivenCaller, wallets: GivenWallets) -> WalletReply:
     """The wallet with its settings, the spending of its current cycle and its latest transactions."""
     return _wallet_reply(wallets, require_wallet(caller))
@@ -46,7 +46,7 @@ def configure_wallet(data: JSONBody[SettingsBody], caller: GivenCaller, wallets:
     return _wallet_reply(wallets, wallet_id)
 
 
-@get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=False)
+@get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
 def list_transactions(
     caller: GivenCaller,
     wallets: GivenWallets,
@@ -64,7 +64,7 @@ def list_transactions(
     return TransactionPage(page, str(page[-1].txn_id) if len(entries) > limit else None)
 
 
-@get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=False)
+@get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
 def list_alerts(caller: GivenCaller, wallets: GivenWallets, cycle: Cycle = None) -> list[Alert]:
     """The spending alerts that fired, newest first; of all cycles unless one is named."""
     return wallets.alerts(require_wallet(caller), cycle)
@@ -93,13 +93,13 @@ def show_statement(
     return Response(report)
 
 
-@get("/credit/forecast", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=False)
+@get("/credit/forecast", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
 def show_forecast(caller: GivenCaller, wallets: GivenWallets) -> Forecast:
     """Where spending is heading at this cycle's pace, and when balance and budget run out."""
     return wallets.forecast(require_wallet(caller))
 
 
-@get("/credit/keys", tags=["Keys"], security=SECURITY, responses=problems(), sync_to_thread=False)
+@get("/credit/keys", tags=["Keys"], security=SECURITY, responses=problems(), sync_to_thread=True)
 def list_keys(caller: GivenCaller, wallets: GivenWallets) -> list[KeyView]:
     """The wallet's agent keys and what they have spent. For the owner token."""
     return wallets.keys(require_owner(caller))
@@ -120,7 +120,7 @@ def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: Give
     )
 
 
-@get("/credit/keys/{key_id:int}", tags=["Keys"], security=SECURITY, responses=problems(404, 422), sync_to_thread=False)
+@get("/credit/keys/{key_id:int}", tags=["Keys"], security=SECURITY, responses=problems(404, 422), sync_to_thread=True)
 def show_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
     """One agent key. For the owner token."""
     return _own_key(wallets, caller, key_id)

@@ -58,9 +58,7 @@ def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:
     return (b"x-request-id", next(_request_ids))
 
 
-def refusal(
-    error: Exception, caller: Caller | None, wallets: CreditWallet, topup_url: str
-) -> tuple[int, RawHeaders, bytes]:
+def refusal(error: Exception, topup_url: str) -> tuple[int, RawHeaders, bytes]:
     """Status, headers and problem document that ``error`` is answered with."""
     status, document = problem_of(error, topup_url)
     content = encode(document)
@@ -68,17 +66,16 @@ def refusal(
         (b"content-type", CONTENT_TYPE.encode()),
         (b"content-length", b"%d" % len(content)),
         *((name.lower().encode(), value.encode()) for name, value in headers_of(error).items()),
-        *caller_headers(caller, wallets),
     ]
     return status, headers, content
 
 
-def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
+async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
     """The headers about the wallet that an owner's answer carries when it is no movement's."""
     if caller is None or caller.access is None:
         return []
     try:
-        return wallet_headers(wallets.show(caller.access.wallet_id))
+        return wallet_headers(await wallets.ask(wallets.show, caller.access.wallet_id))
     except WalletError:  # the answer at hand matters more than its balance header
         return []
 
