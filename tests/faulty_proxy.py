@@ -103,6 +103,47 @@ class _Step:
     answered: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+class _Trigger:
+    """What is armed; the test's threads and the proxy's meet here."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._order: _Order | None = None
+
+    def arm(self, order: _Order) -> None:
+        with self._changed:
+            self._order = order
+
+    def claim(self, moments: tuple[Moment, ...]) -> _Order | None:
+        """What is armed, if for one of ``moments``; that is one time less then."""
+        with self._changed:
+            order = self._order
+            if order is None or order.left == 0 or order.moment not in moments:
+                return None
+            order.left -= 1
+            return order
+
+    def give_back(self, order: _Order) -> None:
+        """What was claimed has not come to its moment."""
+        with self._changed:
+            order.left += 1
+
+    def has_fired(self, order: _Order) -> None:
+        """What was claimed has come to its moment."""
+        with self._changed:
+            order.fired += 1
+            self._changed.notify_all()
+
+    @property
+    def fired(self) -> int:
+        with self._changed:
+            return self._order.fired if self._order else 0
+
+    def wait_until_fired(self, times: int) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self.fired >= times, PATIENCE_SECONDS)
+
+
 class _CutError(Exception):
     """The connection ends here."""
 
@@ -143,8 +184,7 @@ class FaultyProxy:
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         """Where new connections go; may be changed."""
-        self._state = threading.Condition()
-        self._order: _Order | None = None
+        self._trigger = _Trigger()
         self._refusing = False
         self._links: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -172,20 +212,17 @@ class FaultyProxy:
 
         ``stall`` forwards nothing more in either direction instead, and both sides stay connected until ``cut_all``.
         """
-        with self._state:
-            self._order = _Order(moment, times, stall)
+        self._trigger.arm(_Order(moment, times, stall))
 
     @property
     def fired(self) -> int:
         """How many times it has cut or stalled since ``arm``."""
-        with self._state:
-            return self._order.fired if self._order else 0
+        return self._trigger.fired
 
     def wait_until_fired(self, times: int = 1) -> None:
         """Return when ``fired`` has come to ``times``."""
-        with self._state:
-            if not self._state.wait_for(lambda: self.fired >= times, PATIENCE_SECONDS):
-                raise TimeoutError(f"the moment came {self.fired} times, not {times}")
+        if not self._trigger.wait_until_fired(times):
+            raise TimeoutError(f"the moment came {self.fired} times, not {times}")
 
     def refuse(self, refusing: bool) -> None:
         """Whether new connections are cut at once; those that are open stay."""
@@ -202,26 +239,6 @@ class FaultyProxy:
         self._thread.join()
         self._loop.close()
 
-    def order_for(self, moments: tuple[Moment, ...]) -> _Order | None:
-        """What is armed, if for one of ``moments``; it is then used up once, until ``give_back``."""
-        with self._state:
-            order = self._order
-            if order is None or order.left == 0 or order.moment not in moments:
-                return None
-            order.left -= 1
-            return order
-
-    def give_back(self, order: _Order) -> None:
-        """It has not come to the moment after all."""
-        with self._state:
-            order.left += 1
-
-    def has_fired(self, order: _Order) -> None:
-        """Count it."""
-        with self._state:
-            order.fired += 1
-            self._state.notify_all()
-
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE_SECONDS)
 
@@ -229,23 +246,22 @@ class FaultyProxy:
         task = asyncio.current_task()
         assert task is not None
         self._links.add(task)
+        task.add_done_callback(self._links.discard)
         client = _End(reader, writer)
         try:
             if self._refusing:
                 raise ConnectionRefusedError
             server = _End(*await asyncio.open_connection("127.0.0.1", self.target_port))
-            await _Link(self, client, server).run()
         except (OSError, asyncio.CancelledError):
             client.reset()
-        finally:
-            self._links.discard(task)
+        else:
+            await _Link(self._trigger, client, server).run()
 
     async def _cut_all(self) -> None:
         links = list(self._links)
         for link in links:
             link.cancel()
         await asyncio.gather(*links, return_exceptions=True)
-        await asyncio.sleep(0)  # lets the loop close their sockets
 
     async def _stop_listening(self) -> None:
         self._server.close()
@@ -255,8 +271,8 @@ class FaultyProxy:
 class _Link:
     """A client's connection through the proxy."""
 
-    def __init__(self, proxy: FaultyProxy, client: _End, server: _End) -> None:
-        self._proxy = proxy
+    def __init__(self, trigger: _Trigger, client: _End, server: _End) -> None:
+        self._trigger = trigger
         self._client = client
         self._server = server
         self._statements: dict[bytes, _Action] = {}
@@ -329,7 +345,7 @@ class _Link:
 
     async def _execute(self, message: bytes, action: _Action, step: _Step) -> None:
         """Forward a message that executes a statement, unless its moment has come."""
-        self._order = self._proxy.order_for(self._moments(action))
+        self._order = self._trigger.claim(self._moments(action))
         if self._order is None:
             self._steps.append(step)
             return await self._server.send(message)
@@ -392,7 +408,7 @@ class _Link:
     async def _fire(self, order: _Order) -> NoReturn:
         self._order = None
         self._stalled = order.stall
-        self._proxy.has_fired(order)
+        self._trigger.has_fired(order)
         if order.stall:
             await _for_ever()
         raise _CutError
@@ -400,7 +416,7 @@ class _Link:
     def _let_go(self) -> None:
         """Give the order back when it has not come to its moment."""
         if self._order is not None:
-            self._proxy.give_back(self._order)
+            self._trigger.give_back(self._order)
             self._order = None
 
 

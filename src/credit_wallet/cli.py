@@ -27,7 +27,7 @@ from credit_wallet.config import (
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.reports import statement as statements
-from credit_wallet.stores.databases import database_at
+from credit_wallet.stores.databases import database_at, postgres_database_at, sqlite_database_at
 from credit_wallet.telemetry import log_to_stderr
 from credit_wallet.tokens import new_operator_key
 from credit_wallet.wallet import CreditWallet, utc_now
@@ -131,6 +131,20 @@ def rollback(
         typer.echo(f"rollback {number} drops tables with all their rows; say --yes to do it", err=True)
         raise typer.Exit(USAGE)
     _show({"rolled_back": database_at(Settings.url).rollback(number)})
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="sqlite:///path of the ledger; nobody else may use it.")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="postgresql://… of an empty database.")],
+) -> None:
+    """Copy a whole ledger from SQLite to PostgreSQL and prove that it arrived; run it again to go on."""
+    here, there = sqlite_database_at(source), postgres_database_at(target)
+    from credit_wallet.stores.copying import copy_ledger
+
+    with console.progress() as progress:
+        copied = copy_ledger(here, there, utc_now(), progress)
+    _show({"resumed": copied.resumed, **copied.rows})
 
 
 # Wallets and keys

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, json, structs
 from rich.console import Console, JustifyMethod
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -44,6 +46,19 @@ def refusal(error: WalletError, *, as_json: bool) -> None:
         _print_json({"code": error.code, "detail": str(error), **error.details})
     else:
         print(f"{error.code}: {error}", file=sys.stderr)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr, gone at the end; call it with what is being done and how far it has come."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("verifying")
+
+        def show(doing: str, done: int, of: int) -> None:
+            bars.update(bar, description=doing, completed=done, total=of)
+
+        yield show
 
 
 def verdict(violations: list[Violation], *, as_json: bool) -> None:

@@ -152,6 +152,12 @@ class DatabaseRefused(DatabaseError):
     code = "database_refused"
 
 
+class CopyRefused(WalletError):
+    """A ledger cannot be copied from one database into the other, or what arrived is not what was sent."""
+
+    code = "copy_refused"
+
+
 class MigrationError(WalletError):
     """The schema is not what this release can work with."""
 

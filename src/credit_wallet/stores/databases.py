@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from credit_wallet.config import is_postgres, sqlite_path
-from credit_wallet.errors import DatabaseError
+from typing import TYPE_CHECKING
+
+from credit_wallet.config import is_postgres, sqlite_path, without_password
+from credit_wallet.errors import DatabaseError, InvalidRequest
 from credit_wallet.stores import Database
 from credit_wallet.stores.sqlite_database import SqliteDatabase
+
+if TYPE_CHECKING:
+    from credit_wallet.stores.postgres_database import PostgresDatabase
 
 
 def database_at(url: str) -> Database:
@@ -13,8 +18,20 @@ def database_at(url: str) -> Database:
 
     Raises ``InvalidRequest`` for another URL, ``DatabaseError`` when PostgreSQL's driver is not installed.
     """
+    return postgres_database_at(url) if is_postgres(url) else sqlite_database_at(url)
+
+
+def sqlite_database_at(url: str) -> SqliteDatabase:
+    """The file of ``sqlite:///path``. Raises ``InvalidRequest`` for another URL."""
+    return SqliteDatabase(sqlite_path(url))
+
+
+def postgres_database_at(url: str) -> PostgresDatabase:
+    """The database of ``postgresql://…``. Raises like ``database_at``."""
     if not is_postgres(url):
-        return SqliteDatabase(sqlite_path(url))
+        raise InvalidRequest(
+            f"{without_password(url)!r} is no PostgreSQL URL; write postgresql://user@host/database", field="db"
+        )
     try:
         from credit_wallet.stores.postgres_database import PostgresDatabase
     except ModuleNotFoundError as error:

@@ -13,7 +13,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from credit_wallet.config import without_password
-from credit_wallet.errors import DatabaseUnavailable, RailBusy
+from credit_wallet.errors import DatabaseUnavailable, MigrationError, RailBusy
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all
@@ -53,8 +53,16 @@ class PostgresDatabase:
         with self._upgrading:
             if not self._up_to_date:
                 self.upgrade(now)
+                self._require_whole()
                 self._up_to_date = True
         return PostgresStore(self.url)
+
+    def _require_whole(self) -> None:
+        with closing(connect(self.url)) as raw:
+            if raw.execute(_BEING_COPIED).fetchall() == [(True,)]:
+                raise MigrationError(
+                    f"a copy into {without_password(self.url)} was not finished; run the same credit-wallet copy again"
+                )
 
     def open_source(self) -> PostgresSource:
         """A pool of connections for reading. Raises ``DatabaseError``."""
@@ -92,6 +100,7 @@ class PostgresDatabase:
         yield Finding("connections", enough, f"{used} of {most} in use" + ("" if enough else "; raise max_connections"))
 
 
+_BEING_COPIED = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 _SERVER = """
 SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit'),
        current_setting('max_connections'), (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')

@@ -56,6 +56,11 @@ def connect(path: Path) -> apsw.Connection:
     )
 
 
+def connect_alone(path: Path) -> apsw.Connection:
+    """Open the ledger at ``path`` while nobody else has it open, and keep others out. Raises ``DatabaseLocked``."""
+    return _open(path, apsw.SQLITE_OPEN_READWRITE, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE")
+
+
 def connect_for_reading(path: Path) -> apsw.Connection:
     """Open the ledger at ``path``, which must exist, and leave it as it is. Raises ``DatabaseError``."""
     return _open(path, apsw.SQLITE_OPEN_READWRITE, "PRAGMA query_only = ON")

@@ -12,11 +12,17 @@ from typing import Any
 
 import apsw
 
-from credit_wallet.errors import MigrationError
+from credit_wallet.errors import DatabaseError, MigrationError
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations
 from credit_wallet.stores.sqlite import SqliteStore, bring_up_to_date
-from credit_wallet.stores.sqlite_connection import connect, connect_for_reading, make_folder, naming_database_errors
+from credit_wallet.stores.sqlite_connection import (
+    connect,
+    connect_alone,
+    connect_for_reading,
+    make_folder,
+    naming_database_errors,
+)
 from credit_wallet.stores.sqlite_schema import SqliteSchema
 
 LEAST_FREE_BYTES = 1 << 30
@@ -37,7 +43,14 @@ class SqliteDatabase:
 
     def open_source(self) -> SqliteSource:
         """A connection for reading. Raises ``DatabaseError``."""
-        return SqliteSource(self.path)
+        return SqliteSource(connect_for_reading(self.path), self.path)
+
+    def open_alone(self, now: datetime) -> apsw.Connection:
+        """A connection beside which nobody else has one, the schema up to date. Raises ``DatabaseError``."""
+        if not self.path.exists():
+            raise DatabaseError(f"there is no database {self.path}")
+        self.upgrade(now)
+        return connect_alone(self.path)
 
     def pending_migrations(self) -> list[str]:
         """Names of the migrations still to be applied. Makes no file."""
@@ -75,9 +88,9 @@ class SqliteSource:
     dialect = ""
     in_process = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+        self._connection = connection
         self._path = path
-        self._connection = connect_for_reading(path)
         self._lock = threading.Lock()
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
