@@ -144,8 +144,7 @@ def _columns(here: apsw.Connection, there: Raw, table: _Table) -> str:
 
 def _copy(here: apsw.Connection, there: Raw, table: _Table, columns: str, progress: Progress) -> int:
     """Copy what DST does not have of a table; return how many rows the table has."""
-    [(total,)] = here.execute(f"SELECT count(*) FROM {table.name}").fetchall()
-    [(done,)] = there.execute(f"SELECT count(*) FROM {table.name}").fetchall()
+    total, done = (_count(connection, table) for connection in (here, PostgresConnection(there)))
     key = ", ".join(table.key)
     backwards = ", ".join(f"{column} DESC" for column in table.key)
     last = there.execute(f"SELECT {key} FROM {table.name} ORDER BY {backwards} LIMIT 1").fetchone()
@@ -156,7 +155,16 @@ def _copy(here: apsw.Connection, there: Raw, table: _Table, columns: str, progre
                 copy.write_row(row)
         done += len(chunk)
         progress(f"copying {table.name}", done, total)
-    return int(total)
+    return total
+
+
+def _count(connection: Connection, table: _Table) -> int:
+    return int(_rows(connection, f"SELECT count(*) FROM {table.name}")[0][0])
+
+
+def _rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = connection.execute(statement).fetchall()
+    return rows
 
 
 def _compare(here: apsw.Connection, there: Raw, table: _Table, columns: str, total: int, progress: Progress) -> None:
@@ -194,7 +202,7 @@ def _chunks(
 
 
 def _continue_sequences(here: apsw.Connection, there: Raw) -> None:
-    last_ids = dict(here.execute(_LAST_IDS).fetchall())
+    last_ids: dict[str, int] = dict(_rows(here, _LAST_IDS))
     for table in TABLES:
         if table.numbered and last_ids.get(table.name):
             sequence = f"{table.name}_{table.key[0]}_seq"
