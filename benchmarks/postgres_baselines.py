@@ -272,6 +272,9 @@ WHERE a.balance <> (SELECT e.current_balance FROM {SCHEMA}.entries e
 """
 _TRANSFERS: LiteralString = f"SELECT count(*) FROM {SCHEMA}.transfers"
 
+ANALYZE_FILLED: LiteralString = f"ANALYZE am_credit_wallet, am_credit_transaction_log, {SCHEMA}.accounts"
+"""Not the tables that are still empty: plans made on such figures would read them from end to end when they no longer are."""
+
 OPERATORS = 100
 """Accounts that are paid: enough of them that payers seldom wait for each other."""
 

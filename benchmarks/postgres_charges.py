@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import psycopg
 from postgres_baselines import (
+    ANALYZE_FILLED,
     charges,
     charges_by_function,
     count_transfers,
@@ -149,7 +150,7 @@ def _measure(url: str, connection: psycopg.Connection, seconds: float, size: Siz
     charged, transferred = Acknowledged(), Acknowledged()
     with schema(connection):
         payers_and_payees = create_accounts(connection, size.wallets)
-        connection.execute("ANALYZE")
+        connection.execute(ANALYZE_FILLED)
         with ExitStack() as stack, CreditWallet.open(url, lanes=LANES) as wallets:
             enter = stack.enter_context
             workloads: dict[str, Workload] = {

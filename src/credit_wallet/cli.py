@@ -113,12 +113,16 @@ def _show(value: object) -> None:
 @app.command()
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be applied and change nothing.")] = False,
+    partitions: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, max=1024, help="Split each new PostgreSQL table in N by a hash of wallet."),
+    ] = 0,
 ) -> None:
     """Apply the migrations of the boot manifest that are still to be applied."""
     if dry_run:
         _show({"dry_run": True, "pending": database_at(Settings.url).pending_migrations()})
     else:
-        _show(structs.asdict(database_at(Settings.url).upgrade(utc_now())))
+        _show(structs.asdict(database_at(Settings.url).upgrade(utc_now(), partitions)))
 
 
 @app.command()
@@ -363,6 +367,9 @@ def serve(
     topup_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where a 402 sends people to pay; default: the API's page.")
     ] = None,
+    lanes: Annotated[
+        int | None, typer.Option(metavar="N", help="Transactions under way at once; PostgreSQL: 4, SQLite always 1.")
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Make a wallet with ¥10,000 and show how to charge it.")] = False,
 ) -> None:
     """Run the HTTP service and the background jobs in one process, until Ctrl-C.
@@ -388,7 +395,7 @@ def serve(
             typer.echo(welcome(wallets, address))
 
     settings = ServiceSettings(operator_key, topup_url or f"{address}/docs")
-    run_service(Settings.url, host, port, settings, ready)
+    run_service(Settings.url, host, port, settings, ready, lanes=lanes)
 
 
 @app.command()

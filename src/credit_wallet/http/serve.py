@@ -43,15 +43,17 @@ def serve(
     settings: ServiceSettings,
     ready: Callable[[CreditWallet], None],
     *,
+    lanes: int | None = None,
     fast_lane: bool = True,
 ) -> None:
     """Serve the wallets at ``url`` on ``host:port`` until SIGINT or SIGTERM, then finish what is under way.
 
-    ``ready`` is called with the open wallets before the first request is taken.
+    ``lanes`` is how many transactions are under way at once. ``ready`` is called with the open wallets before the first
+    request is taken.
     """
     _require_free(host, port)
     metrics = Metrics()
-    with CreditWallet.open(url, observe=metrics.batch) as wallets:
+    with CreditWallet.open(url, lanes=lanes, observe=metrics.batch) as wallets:
         worker = Worker(wallets)
         jobs = threading.Thread(target=worker.run, name="credit-wallet-worker", daemon=True)
         jobs.start()

@@ -107,8 +107,11 @@ class Database(Protocol):
     def pending_migrations(self) -> list[str]:
         """Names of the migrations still to be applied. Changes nothing and makes nothing."""
 
-    def upgrade(self, now: datetime) -> Upgrade:
-        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``."""
+    def upgrade(self, now: datetime, partitions: int = 0) -> Upgrade:
+        """Apply what is pending and adopt what plain SQL wrote; new tables get ``partitions``, where there are such.
+
+        Raises ``MigrationError`` and ``DatabaseError``.
+        """
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""

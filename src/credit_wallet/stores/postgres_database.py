@@ -73,10 +73,16 @@ class PostgresDatabase:
         with closing(connect(self.url)) as raw:
             return migrations.pending(PostgresSchema(raw, self.url))
 
-    def upgrade(self, now: datetime) -> Upgrade:
-        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``."""
+    def upgrade(self, now: datetime, partitions: int = 0) -> Upgrade:
+        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``.
+
+        A database without a ledger gets tables of ``partitions`` partitions each, 0 for plain ones.
+        """
         with closing(connect(self.url)) as raw:
-            applied = migrations.migrate(PostgresSchema(raw, self.url))
+            schema = PostgresSchema(raw, self.url, partitions)
+            if partitions and migrations.pending(schema) != migrations.manifest():
+                raise MigrationError("the tables are there already; partitions can only be chosen for new ones")
+            applied = migrations.migrate(schema)
             with naming_database_errors(self.url):
                 return Upgrade(applied, adopt_all(PostgresConnection(raw), lambda _: transaction(raw), now))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -22,6 +23,28 @@ SELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock(hashtext('
 """Other nodes that start now wait here; charges under way elsewhere are waited for, a minute at most."""
 
 
+_PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = to_regclass('am_credit_wallet')"
+_CREATE_TABLE = re.compile(r"^CREATE TABLE (?P<unless>IF NOT EXISTS )?(?P<table>\w+) \(\n.*?\n\);", re.DOTALL | re.M)
+_WITHOUT_WALLET = ("am_credit_seal",)
+
+
+def partitioned(script: str, partitions: int) -> str:
+    """A migration with its tables split by a hash of ``wallet_id``, but for the seals, which span wallets."""
+
+    def split(statement: re.Match[str]) -> str:
+        table, unless = statement["table"], statement["unless"] or ""
+        if table in _WITHOUT_WALLET:
+            return statement[0]
+        parts = [
+            f"CREATE TABLE {unless}{table}_p{remainder} PARTITION OF {table} "
+            f"FOR VALUES WITH (MODULUS {partitions}, REMAINDER {remainder});"
+            for remainder in range(partitions)
+        ]
+        return "\n".join([f"{statement[0].removesuffix(';')} PARTITION BY HASH (wallet_id);", *parts])
+
+    return _CREATE_TABLE.sub(split, script)
+
+
 class PostgresSchema:
     """The schema of the database that ``raw`` has open; ``url`` is for messages."""
 
@@ -36,9 +59,11 @@ class PostgresSchema:
     """
     record_exists: ClassVar[str] = "SELECT 1 WHERE to_regclass('credit_wallet_migration') IS NOT NULL"
 
-    def __init__(self, raw: Raw, url: str) -> None:
+    def __init__(self, raw: Raw, url: str, partitions: int = 0) -> None:
+        """``partitions`` is how many each table will have, hashed by ``wallet_id``; for a database without tables."""
         self._raw = raw
         self._url = url
+        self._partitions = partitions
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -58,6 +83,9 @@ class PostgresSchema:
 
     def run_script(self, name: str, script: str) -> None:
         """Run the statements of a file. Raises ``MigrationError`` when they do not fit the database."""
+        [(there_are,)] = self._raw.execute(_PARTITIONS).fetchall()
+        if partitions := there_are or self._partitions:
+            script = partitioned(script, partitions)
         try:
             self._raw.execute(script, prepare=False)
         except (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.NotSupportedError) as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from credit_wallet.errors import DatabaseError, MigrationError
+from credit_wallet.errors import DatabaseError, InvalidRequest, MigrationError
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations
 from credit_wallet.stores.sqlite import SqliteStore, bring_up_to_date
@@ -59,8 +59,13 @@ class SqliteDatabase:
         with closing(connect_for_reading(self.path)) as connection:
             return migrations.pending(SqliteSchema(connection, self.path))
 
-    def upgrade(self, now: datetime) -> Upgrade:
-        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``."""
+    def upgrade(self, now: datetime, partitions: int = 0) -> Upgrade:
+        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``.
+
+        SQLite has no ``partitions``.
+        """
+        if partitions:
+            raise InvalidRequest("only PostgreSQL's tables can have partitions", field="partitions")
         make_folder(self.path)
         with closing(connect(self.path)) as connection:
             return bring_up_to_date(connection, self.path, now)
