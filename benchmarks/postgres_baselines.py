@@ -273,7 +273,7 @@ WHERE a.balance <> (SELECT e.current_balance FROM {SCHEMA}.entries e
 _TRANSFERS: LiteralString = f"SELECT count(*) FROM {SCHEMA}.transfers"
 
 ANALYZE_FILLED: LiteralString = f"ANALYZE am_credit_wallet, am_credit_transaction_log, {SCHEMA}.accounts"
-"""Not the tables that are still empty: plans made on such figures would read them from end to end when they no longer are."""
+"""Not the empty tables: plans made on such figures read them from end to end, and stay when they grow."""
 
 OPERATORS = 100
 """Accounts that are paid: enough of them that payers seldom wait for each other."""
@@ -327,6 +327,7 @@ def count_transfers(connection: psycopg.Connection) -> int:
 # Several processes
 
 Opening = Callable[..., AbstractContextManager[Workload]]
+"""Opens what a process charges with, as the baselines do."""
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import psycopg
 from postgres_baselines import (
     ANALYZE_FILLED,
+    Opening,
     charges,
     charges_by_function,
     count_transfers,
@@ -149,25 +150,29 @@ def _measure(url: str, connection: psycopg.Connection, seconds: float, size: Siz
     plain_hot, hot = create_wallets(connection, 1), create_wallets(connection, 1)
     charged, transferred = Acknowledged(), Acknowledged()
     with schema(connection):
-        payers_and_payees = create_accounts(connection, size.wallets)
+        accounts = create_accounts(connection, size.wallets)
         connection.execute(ANALYZE_FILLED)
-        with ExitStack() as stack, CreditWallet.open(url, lanes=LANES) as wallets:
-            enter = stack.enter_context
-            workloads: dict[str, Workload] = {
-                BASELINE: enter(charges(url, plain_ids)),
-                _at_once(BASELINE, size): enter(in_processes(size.nodes, charges, url, plain_ids)),
-                _at_once(FUNCTION, size): enter(in_processes(size.nodes, charges_by_function, url, plain_ids)),
+        with ExitStack() as stack:
+
+            def processes(count: int, opening: Opening, *given: object) -> Workload:
+                return stack.enter_context(in_processes(count, opening, url, *given))
+
+            wallets = stack.enter_context(CreditWallet.open(url))
+            four_lanes = stack.enter_context(CreditWallet.open(url, lanes=LANES))
+            charging: dict[str, Workload] = {
+                BASELINE: stack.enter_context(charges(url, plain_ids)),
+                _at_once(BASELINE, size): processes(size.nodes, charges, plain_ids),
+                _at_once(FUNCTION, size): processes(size.nodes, charges_by_function, plain_ids),
                 _batches(size, 1): in_batches(wallets, wallet_ids, MAX_BATCH),
-                _batches(size, LANES): by_batch_threads(wallets, wallet_ids, LANES),
+                _batches(size, LANES): by_batch_threads(four_lanes, wallet_ids, LANES),
                 _tasks(size): by_tasks(wallets, wallet_ids, size.callers),
-                _hot(BASELINE, size): enter(in_processes(size.nodes, charges, url, plain_hot)),
-                _hot(FUNCTION, size): enter(in_processes(size.nodes, charges_by_function, url, plain_hot)),
-                _hot_nodes(size): enter(in_processes(size.nodes, node, url, hot, size.callers)),
+                _hot(BASELINE, size): processes(size.nodes, charges, plain_hot),
+                _hot(FUNCTION, size): processes(size.nodes, charges_by_function, plain_hot),
+                _hot_nodes(size): processes(size.nodes, node, hot, size.callers),
             }
-            workloads = {name: charged.counting(workload) for name, workload in workloads.items()}
-            for connections in size.connections:
-                transferring = enter(in_processes(connections, transfers, url, *payers_and_payees))
-                workloads[_transfers(connections)] = transferred.counting(transferring)
+            transferring = {_transfers(count): processes(count, transfers, *accounts) for count in size.connections}
+            workloads = {name: charged.counting(workload) for name, workload in charging.items()}
+            workloads |= {name: transferred.counting(workload) for name, workload in transferring.items()}
             cases = measure(workloads, seconds=seconds, rounds=ROUNDS)
             _require_valid(wallets)
         _require_equal("transfers", count_transfers(connection), transferred.charges)
@@ -178,7 +183,7 @@ def _measure(url: str, connection: psycopg.Connection, seconds: float, size: Siz
 @contextmanager
 def node(url: str, wallet_ids: Sequence[int], callers: int) -> Iterator[Workload]:
     """What one node of several does: ``callers`` asyncio tasks with a charge each."""
-    with CreditWallet.open(url, lanes=LANES) as wallets:
+    with CreditWallet.open(url) as wallets:
         yield by_tasks(wallets, wallet_ids, callers)
 
 
@@ -217,7 +222,8 @@ def _at_once(way: str, size: Size) -> str:
 
 
 def _batches(size: Size, callers: int) -> str:
-    return f"{size.wallets:,} wallets, batches of {MAX_BATCH:,}, {callers} caller{'' if callers == 1 else 's'}"
+    name = f"{size.wallets:,} wallets, batches of {MAX_BATCH:,}"
+    return f"{name}, 1 caller" if callers == 1 else f"{name}, {callers} callers on {LANES} lanes"
 
 
 def _tasks(size: Size) -> str:

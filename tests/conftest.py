@@ -1,4 +1,4 @@
-"""What many tests need: a database file, a clock, and wallets on both."""
+"""What many tests need: a database, a clock, and wallets on both."""
 
 from __future__ import annotations
 
@@ -8,18 +8,61 @@ from pathlib import Path
 
 import pytest
 from clock import Clock
+from databases import Databases, PostgresDatabases, SqliteFiles
 from hypothesis import settings
 
 from credit_wallet import CreditWallet
+from credit_wallet.stores import postgres_connection, sqlite_connection
+
+pytest_plugins = ("postgres",)
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked ``databases("sqlite", …)`` run on each kind that the mark names; without a mark, on SQLite."""
+    mark = metafunc.definition.get_closest_marker("databases")
+    if mark is not None and "databases" in metafunc.fixturenames:
+        metafunc.parametrize("databases", mark.args, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server_url: str) -> Iterator[PostgresDatabases]:
+    opened = PostgresDatabases(postgres_server_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def partitioned_databases(postgres_server_url: str) -> Iterator[PostgresDatabases]:
+    opened = PostgresDatabases(postgres_server_url, partitions=3)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def db_url(tmp_path: Path) -> str:
-    """A database that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'wallet.db'}"
+def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Databases:
+    """Where the test gets its databases."""
+    kind = getattr(request, "param", "sqlite")
+    if kind == "sqlite":
+        return SqliteFiles(tmp_path)
+    found: Databases = request.getfixturevalue(f"{kind}_databases")
+    return found
+
+
+@pytest.fixture
+def db_url(databases: Databases) -> Iterator[str]:
+    """A database that is an empty ledger once the wallet has opened it."""
+    with databases.ledger() as url:
+        yield url
+
+
+@pytest.fixture
+def seed_url(databases: Databases) -> Iterator[str]:
+    """A host's database, with migration 281 alone."""
+    with databases.seed() as url:
+        yield url
 
 
 @pytest.fixture
@@ -33,3 +76,10 @@ def wallets(db_url: str, clock: Clock) -> Iterator[CreditWallet]:
     """An open, empty ledger whose time is ``clock``."""
     with CreditWallet.open(db_url, clock=clock) as opened:
         yield opened
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wallets opened from now on give up at once on what somebody else has locked."""
+    monkeypatch.setattr(sqlite_connection, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(postgres_connection, "LOCK_SECONDS", 0.05)

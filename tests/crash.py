@@ -4,33 +4,41 @@ A child process moves money from several threads and journals to its parent, bef
 send and afterwards what was answered. The parent kills it after a random number of answers, opens the database, sends
 every request of the journal again, and compares the ledger with the answers. One ledger lives through all the kills.
 
-``python tests/crash.py --kills 200`` prints the figures as JSON and exits 1 when one is not as it should be.
+On PostgreSQL it is the child or the server that is killed, as chance has it. When the server was, the child must get
+answers again by itself; then it rests for the comparison, and goes on.
+
+``python tests/crash.py --kills 200 [--database postgres]`` prints the figures as JSON and exits 1 when one is not as it
+should be.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
+import logging
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+import time
+from collections.abc import Iterable, Sequence
 from itertools import chain, count
 from pathlib import Path
 from random import Random
 from typing import TypeAlias
 
-import apsw
+import structlog
 from msgspec import Struct, json, structs
+from plain_sql import PlainSql
+from postgres import Server, new_database
 
 from credit_wallet import CreditWallet
 from credit_wallet.commands import Capture, Charge, Hold, Refund, Release, Topup
-from credit_wallet.errors import WalletError
+from credit_wallet.errors import DatabaseError, DatabaseUnavailable, WalletError
 from credit_wallet.outcomes import Outcome
-from credit_wallet.stores import sqlite_connection
+from credit_wallet.stores import postgres_link, sqlite_connection
 
 Request: TypeAlias = Charge | Hold | Capture | Release | Refund | Topup
 
@@ -41,6 +49,15 @@ MOST_ANSWERS = 400
 
 PAGES_A_CHECKPOINT = 50
 """Small, so that kills hit checkpoints too."""
+
+PATIENCE_SECONDS = (0.1, 15.0)
+"""A child waits so long for PostgreSQL to come back, one of the two: too short and long enough for most restarts."""
+
+RETRY_SECONDS = 0.02
+"""How long a caller waits before it tries again because the database was away."""
+
+STUCK_SECONDS = 120
+"""A child that works for longer without a rest is stuck; it shows where and ends."""
 
 
 class Intent(Struct, frozen=True, tag=True):
@@ -57,12 +74,29 @@ class Answer(Struct, frozen=True, tag=True):
     outcomes: list[Outcome | str]
 
 
+class Unavailable(Struct, frozen=True, tag=True):
+    """The database was away, and it is sent again."""
+
+    number: str
+
+
+class Rest(Struct, frozen=True, tag=True):
+    """Everything sent has been answered, and nothing more is sent until the parent says so."""
+
+
+Line: TypeAlias = Intent | Answer | Unavailable | Rest
+
+
 class Figures(Struct):
     """What the kills did. Everything from ``lost`` on must stay 0."""
 
     kills: int = 0
+    server_kills: int = 0
+    """How many of them killed the server instead of the child."""
     acknowledged: int = 0
     refused: int = 0
+    unavailable: int = 0
+    """How many times a request was told that the database is away."""
     in_flight: int = 0
     in_flight_done: int = 0
     """Requests in flight that had been carried out before the kill."""
@@ -76,31 +110,75 @@ class Figures(Struct):
 
     def wrong(self) -> dict[str, int]:
         """The figures that should be 0 and are not."""
-        good = ("kills", "acknowledged", "refused", "in_flight", "in_flight_done", "entries")
-        return {name: value for name, value in structs.asdict(self).items() if name not in good and value}
+        names = self.__struct_fields__
+        return {name: getattr(self, name) for name in names[names.index("lost") :] if getattr(self, name)}
 
 
-_line_decoder = json.Decoder(Intent | Answer)
+_line_decoder: json.Decoder[Line] = json.Decoder(Line)
 
 
 # The child
 
 
-def spend(path: Path, seed: str) -> None:
-    """Move money from ``THREADS`` threads until killed, journalling on standard output."""
+def spend(url: str, seed: str) -> None:
+    """Move money from ``THREADS`` threads until killed, journalling on standard output.
+
+    Each line on standard input has the threads rest, or go on.
+    """
     sqlite_connection.CHECKPOINT_PAGES = PAGES_A_CHECKPOINT
-    wallets = CreditWallet.open(f"sqlite:///{path}")
+    postgres_link.PATIENCE_SECONDS = Random(seed).choice(PATIENCE_SECONDS)
+    _keep_quiet()
+    wallets = CreditWallet.open(url)
+    gate = _Gate()
     for thread in range(THREADS):
-        spender = _Spender(wallets, f"{seed}-{thread}")
+        spender = _Spender(wallets, f"{seed}-{thread}", gate)
         threading.Thread(target=spender.run).start()
+    faulthandler.dump_traceback_later(STUCK_SECONDS, exit=True)
+    while sys.stdin.readline():
+        gate.shut()
+        faulthandler.cancel_dump_traceback_later()
+        _journal(Rest())
+        sys.stdin.readline()
+        faulthandler.dump_traceback_later(STUCK_SECONDS, exit=True)
+        gate.open()
+
+
+def _keep_quiet() -> None:
+    """Standard output is the journal's, and every kill would be logged."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable()
+
+
+class _Gate:
+    """Where the threads come by between two requests."""
+
+    def __init__(self) -> None:
+        self._is_open = threading.Event()
+        self._is_open.set()
+        self._all_rest = threading.Barrier(THREADS + 1)
+
+    def pass_through(self) -> None:
+        """Rest while it is shut."""
+        if not self._is_open.is_set():
+            self._all_rest.wait()
+            self._is_open.wait()
+
+    def shut(self) -> None:
+        """Return when all threads rest."""
+        self._is_open.clear()
+        self._all_rest.wait()
+
+    def open(self) -> None:
+        self._is_open.set()
 
 
 class _Spender:
     """One thread's requests, a random mix."""
 
-    def __init__(self, wallets: CreditWallet, name: str) -> None:
+    def __init__(self, wallets: CreditWallet, name: str, gate: _Gate) -> None:
         self._wallets = wallets
         self._name = name
+        self._gate = gate
         self._random = Random(name)
         self._wallet_ids = [view.wallet_id for view in wallets.wallets()]
         self._numbers = count()
@@ -109,6 +187,7 @@ class _Spender:
     def run(self) -> None:
         try:
             while True:
+                self._gate.pass_through()
                 action = self._random.choices(
                     [self._charge, self._charge_many, self._hold, self._refund, self._topup], [50, 10, 15, 15, 10]
                 )
@@ -159,24 +238,32 @@ class _Spender:
     def _send(self, requests: Sequence[Request]) -> list[Outcome | str]:
         number = requests[0].idempotency_key
         _journal(Intent(number, list(requests)))
-        outcomes = send(self._wallets, requests)
-        _journal(Answer(number, outcomes))
-        return outcomes
+        while True:
+            try:
+                outcomes = send(self._wallets, requests)
+            except DatabaseUnavailable:
+                _journal(Unavailable(number))
+                time.sleep(RETRY_SECONDS)
+            else:
+                _journal(Answer(number, outcomes))
+                return outcomes
 
 
-def _journal(line: Intent | Answer) -> None:
+def _journal(line: Line) -> None:
     """Hand a line to the parent. What ``write`` took survives the kill, and whole: it is shorter than PIPE_BUF."""
     os.write(1, json.encode(line) + b"\n")
 
 
 def send(wallets: CreditWallet, requests: Sequence[Request]) -> list[Outcome | str]:
-    """An outcome or the code of a refusal per request, in order."""
+    """An outcome or the code of a refusal per request, in order. Raises ``DatabaseError``."""
     if len(requests) > 1:
         charges = [(each.wallet_id, each.amount_yen, each.idempotency_key) for each in requests if type(each) is Charge]
         outcomes = wallets.charge_many(charges)
         return [outcome.code if isinstance(outcome, WalletError) else outcome for outcome in outcomes]
     try:
         return [_send_one(wallets, requests[0])]
+    except DatabaseError:
+        raise
     except WalletError as refusal:
         return [refusal.code]
 
@@ -203,46 +290,99 @@ def _send_one(wallets: CreditWallet, request: Request) -> Outcome:
 # The parent
 
 
-def kill_repeatedly(path: Path, kills: int, seed: int = 0) -> Figures:
-    """Make a ledger at ``path``, kill a child that spends from it ``kills`` times, and count what went wrong."""
+def kill_repeatedly(url: str, kills: int, seed: int = 0, server: Server | None = None) -> Figures:
+    """Make a ledger in the empty database at ``url``, have it spent from, kill ``kills`` times, count what went wrong.
+
+    Without a ``server`` it is always the child that is killed.
+    """
     figures = Figures()
     random = Random(seed)
-    _prepare(path)
-    for _ in range(kills):
-        known = _known(path)
-        journal = _kill_one(path, f"{seed}-{figures.kills}", random.randint(0, MOST_ANSWERS))
-        figures.kills += 1
-        _compare(path, journal, known, figures)
+    _prepare(url)
+    child: _Child | None = None
+    try:
+        for number in range(kills):
+            known = _known(url)
+            child = _sent_on(child) or _Child(url, f"{seed}-{number}")
+            journal = child.read(random.randint(0, MOST_ANSWERS))
+            if server is not None and random.random() < 0.5:
+                server.kill()
+                server.start()
+                journal += child.read(random.randint(1, MOST_ANSWERS)) + child.rest()
+                figures.server_kills += 1
+            else:
+                journal += child.kill()
+                child = None
+            figures.kills += 1
+            _compare(url, journal, known, figures)
+    finally:
+        if child is not None:
+            child.kill()
     return figures
 
 
-def _prepare(path: Path) -> None:
+def _prepare(url: str) -> None:
     """Wallets of which the last runs out now and then."""
-    with CreditWallet.open(f"sqlite:///{path}") as wallets:
+    with CreditWallet.open(url) as wallets:
         for number in range(WALLETS):
             wallet_id = wallets.create().wallet_id
             wallets.topup(wallet_id, 20 if number == WALLETS - 1 else 100_000, idempotency_key="start")
 
 
-def _kill_one(path: Path, seed: str, answers: int) -> list[Intent | Answer]:
-    """The journal of a child that was killed after ``answers`` answers."""
-    journal = []
-    child = subprocess.Popen([sys.executable, __file__, "--spend", str(path), "--seed", seed], stdout=subprocess.PIPE)
-    with child:
-        for line in _whole_lines(child):
-            journal.append(line)
-            answers -= isinstance(line, Answer)
-            if answers <= 0:
-                child.send_signal(signal.SIGKILL)
-    if child.returncode != -signal.SIGKILL:
-        raise RuntimeError(f"the child ended by itself with exit status {child.returncode}; see its traceback")
-    return journal
+class _Child:
+    """The process that spends, as its parent sees it."""
+
+    def __init__(self, url: str, seed: str) -> None:
+        arguments = [sys.executable, __file__, "--spend", url, "--seed", seed]
+        self._process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def read(self, answers: int) -> list[Line]:
+        """Its journal from here on up to so many answers, at least a line."""
+        lines: list[Line] = []
+        while not lines or answers > 0:
+            lines.append(self._line())
+            answers -= isinstance(lines[-1], Answer)
+        return lines
+
+    def rest(self) -> list[Line]:
+        """Have it come to rest; its journal up to there."""
+        self._tell("rest")
+        lines = [self._line()]
+        while not isinstance(lines[-1], Rest):
+            lines.append(self._line())
+        return lines
+
+    def go_on(self) -> None:
+        """Have it go on after a rest."""
+        self._tell("go on")
+
+    def kill(self) -> list[Line]:
+        """Kill it; the end of its journal."""
+        self._process.kill()
+        assert self._process.stdout is not None
+        lines = [_line_decoder.decode(line) for line in self._process.stdout]
+        with self._process as process:
+            status = process.wait()
+        if status != -signal.SIGKILL:
+            raise RuntimeError(f"the child ended by itself with exit status {status}; see its traceback")
+        return lines
+
+    def _tell(self, what: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{what}\n".encode())
+        self._process.stdin.flush()
+
+    def _line(self) -> Line:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the child has ended by itself; see its traceback")
+        return _line_decoder.decode(line)
 
 
-def _whole_lines(child: subprocess.Popen[bytes]) -> Iterator[Intent | Answer]:
-    assert child.stdout is not None
-    for line in child.stdout:
-        yield _line_decoder.decode(line)
+def _sent_on(child: _Child | None) -> _Child | None:
+    if child is not None:
+        child.go_on()
+    return child
 
 
 class _Ids(Struct, frozen=True):
@@ -252,14 +392,11 @@ class _Ids(Struct, frozen=True):
     holds: dict[int, tuple[int, int]]
 
 
-def _known(path: Path) -> _Ids:
-    with closing(apsw.Connection(str(path))) as connection:
+def _known(url: str) -> _Ids:
+    with PlainSql(url) as host:
         return _Ids(
             *(
-                {
-                    row_id: (wallet_id, abs(amount_yen))
-                    for row_id, wallet_id, amount_yen in connection.execute(statement)
-                }
+                {row_id: (wallet_id, abs(amount_yen)) for row_id, wallet_id, amount_yen in host.run(statement)}
                 for statement in (
                     "SELECT txn_id, wallet_id, amount_yen FROM am_credit_transaction_log",
                     "SELECT hold_id, wallet_id, amount_yen FROM am_credit_hold",
@@ -268,23 +405,25 @@ def _known(path: Path) -> _Ids:
         )
 
 
-def _compare(path: Path, journal: Iterable[Intent | Answer], known: _Ids, figures: Figures) -> None:
+def _compare(url: str, journal: Iterable[Line], known: _Ids, figures: Figures) -> None:
     """Add to ``figures`` what the ledger and a second round of all requests say about the ``journal``."""
     intents = {line.number: line.requests for line in journal if isinstance(line, Intent)}
     answers = {line.number: line.outcomes for line in journal if isinstance(line, Answer)}
-    with CreditWallet.open(f"sqlite:///{path}") as wallets:
+    figures.unavailable += sum(isinstance(line, Unavailable) for line in journal)
+    with CreditWallet.open(url) as wallets:
         figures.violations += len(wallets.verify())
-        after_kill = _known(path)
+        after_kill = _known(url)
         for number, outcomes in answers.items():
             figures.acknowledged += sum(isinstance(outcome, Outcome) for outcome in outcomes)
             figures.refused += sum(isinstance(outcome, str) for outcome in outcomes)
+            figures.half_done += _is_half_done(outcomes)
             figures.lost += sum(not _is_in(outcome, after_kill) for outcome in outcomes)
             figures.answered_differently += _asked_again(wallets, intents[number], outcomes)
         for number in intents.keys() - answers.keys():
             answers[number] = _send_in_flight(wallets, intents[number], figures)
             figures.answered_differently += _asked_again(wallets, intents[number], answers[number])
         figures.violations += len(wallets.verify())
-    in_the_end = _known(path)
+    in_the_end = _known(url)
     figures.duplicated += _unaccounted(known, in_the_end, chain.from_iterable(answers.values()))
     figures.entries = len(in_the_end.entries)
 
@@ -295,8 +434,13 @@ def _send_in_flight(wallets: CreditWallet, requests: list[Request], figures: Fig
     done = [outcome.replayed for outcome in outcomes if isinstance(outcome, Outcome)]
     figures.in_flight += len(outcomes)
     figures.in_flight_done += sum(done)
-    figures.half_done += any(done) and not all(done)
+    figures.half_done += _is_half_done(outcomes)
     return [outcome if isinstance(outcome, str) else structs.replace(outcome, replayed=False) for outcome in outcomes]
+
+
+def _is_half_done(outcomes: list[Outcome | str]) -> bool:
+    """Whether only some of a batch had been carried out before it was sent again."""
+    return len({outcome.replayed for outcome in outcomes if isinstance(outcome, Outcome)}) > 1
 
 
 def _asked_again(wallets: CreditWallet, requests: list[Request], first: list[Outcome | str]) -> int:
@@ -334,14 +478,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Kill a wallet under load again and again and prove that nothing is lost."
     )
     parser.add_argument("--kills", type=int, default=200, help="how many times (default: %(default)s)")
+    parser.add_argument(
+        "--database", choices=("sqlite", "postgres"), default="sqlite", help="where it is (default: %(default)s)"
+    )
     parser.add_argument("--seed", default="0", help="repeats the same mix of requests and the same points of killing")
-    parser.add_argument("--spend", type=Path, metavar="DATABASE", help="be the child that is killed")
+    parser.add_argument("--spend", metavar="URL", help="be the child that is killed")
     options = parser.parse_args(arguments)
     if options.spend is not None:
         spend(options.spend, options.seed)
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        figures = kill_repeatedly(Path(folder) / "wallet.db", options.kills, int(options.seed))
+    if options.database == "postgres":
+        with Server() as server:
+            figures = kill_repeatedly(new_database(server.url()), options.kills, int(options.seed), server)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            figures = kill_repeatedly(f"sqlite:///{Path(folder) / 'wallet.db'}", options.kills, int(options.seed))
     sys.stdout.write(json.encode(figures).decode() + "\n")
     return 1 if figures.wrong() else 0
 

@@ -1,8 +1,11 @@
 """A proxy before PostgreSQL that cuts a connection at a named moment of a transaction.
 
 It reads the messages of PostgreSQL's protocol (version 3) in both directions. A statement counts when it is executed,
-not when it is prepared, and what a prepared one says is remembered from its preparation. Several statements in one
-message of the simple protocol count as the first of them.
+not when it is prepared (Parse, Bind), and what a prepared one says is remembered from its preparation. Where a moment
+needs the server to have done something, the proxy asks for the answer itself (Flush) and holds back what the client
+sends meanwhile; so it comes to the same moment whether the client uses a pipeline or not. Several statements in one
+message of the simple protocol count as the first of them; statements outside BEGIN and COMMIT, and functions that
+write, are not recognised.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from types import TracebackType
@@ -173,8 +177,10 @@ class _End:
 
     def reset(self) -> None:
         """End the connection hard (RST)."""
-        plug = self._writer.get_extra_info("socket")
-        plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with suppress(OSError):  # it has ended already
+            self._writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
         self._writer.transport.abort()
 
 
@@ -252,10 +258,9 @@ class FaultyProxy:
             if self._refusing:
                 raise ConnectionRefusedError
             server = _End(*await asyncio.open_connection("127.0.0.1", self.target_port))
+            await _Link(self._trigger, client, server).run()
         except (OSError, asyncio.CancelledError):
             client.reset()
-        else:
-            await _Link(self._trigger, client, server).run()
 
     async def _cut_all(self) -> None:
         links = list(self._links)

@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import apsw
+import psycopg
 
-MIGRATION_281 = Path(__file__).resolve().parents[1] / "scripts" / "migrations" / "281_credit_wallet.sql"
+from credit_wallet.config import is_postgres, sqlite_path
+
 NOON = "2026-05-15T12:00:00.000Z"
 
 
-class PlainSql:
-    """A connection of its own, through the wallet's SQLite library: two in a process do not see each other's locks."""
+class _Sqlite:
+    """A connection through the wallet's SQLite library: two in a process do not see each other's locks."""
 
-    def __init__(self, path: Path) -> None:
-        self._connection = apsw.Connection(str(path))
+    begin = "BEGIN IMMEDIATE"
+    begin_exclusively = "BEGIN IMMEDIATE"
+    forget_references = "PRAGMA foreign_keys = OFF"
+    drop_trigger = "DROP TRIGGER {}"
+
+    def __init__(self, url: str) -> None:
+        self._connection = apsw.Connection(str(sqlite_path(url)))
         self._connection.set_busy_timeout(5_000)
         self._connection.execute("PRAGMA foreign_keys = ON")
-        self._owners = 0
+        self.close = self._connection.close
 
-    @classmethod
-    def with_281(cls, path: Path) -> Self:
-        """A new database that has migration 281 alone."""
-        host = cls(path)
-        host._connection.execute(MIGRATION_281.read_text(encoding="utf-8"))
-        return host
+    def run(self, statement: str, bindings: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, bindings).fetchall()
+
+
+class _Postgres:
+    begin = "BEGIN"
+    begin_exclusively = "BEGIN; LOCK TABLE am_credit_wallet IN EXCLUSIVE MODE"
+    forget_references = "DROP TRIGGER am_credit_transaction_log_wallet_exists ON am_credit_transaction_log"
+    drop_trigger = "DROP TRIGGER {} ON am_credit_transaction_log"
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
+        self.close = self._connection.close
+
+    def run(self, statement: str, bindings: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        cursor = self._connection.execute(statement.replace("?", "%s"), bindings or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+class PlainSql:
+    """A connection of its own to the database at a URL."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = _Postgres(url) if is_postgres(url) else _Sqlite(url)
+        self._owners = 0
 
     def __enter__(self) -> Self:
         return self
@@ -36,30 +64,48 @@ class PlainSql:
         self._connection.close()
 
     def run(self, statement: str, *bindings: Any) -> list[tuple[Any, ...]]:
-        """Any statement, and its rows."""
-        return self._connection.execute(statement, bindings).fetchall()
+        """Any statement with ``?`` for its bindings, and its rows."""
+        return self._connection.run(statement, bindings)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What a careful writer does: an entry and its balance together."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        with self._between(self._connection.begin):
+            yield
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Nobody else can write while the block runs."""
+        with self._between(self._connection.begin_exclusively):
+            yield
+
+    @contextmanager
+    def _between(self, begin: str) -> Iterator[None]:
+        self.run(begin)
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            self.run("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
+        self.run("COMMIT")
+
+    def forget_references(self) -> None:
+        """Let entries of wallets that do not exist in."""
+        self.run(self._connection.forget_references)
+
+    def drop_trigger(self, name: str) -> None:
+        """Drop one of the ledger's triggers."""
+        self.run(self._connection.drop_trigger.format(name))
 
     def wallet(self, **columns: int | str) -> int:
         """Insert a wallet and return its id."""
         self._owners += 1
         row: dict[str, int | str] = {"owner_token_hash": f"{self._owners:064x}", **columns}
         names, marks = ", ".join(row), ", ".join("?" * len(row))
-        return int(
-            self.run(f"INSERT INTO am_credit_wallet ({names}) VALUES ({marks}) RETURNING wallet_id", *row.values())[0][
-                0
-            ]
+        [(wallet_id,)] = self.run(
+            f"INSERT INTO am_credit_wallet ({names}) VALUES ({marks}) RETURNING wallet_id", *row.values()
         )
+        return int(wallet_id)
 
     def entry(self, wallet_id: int, txn_type: str, amount_yen: int, at: str = NOON) -> None:
         """Insert a ledger row and leave the balance alone."""
@@ -78,3 +124,19 @@ class PlainSql:
             self.run(
                 "UPDATE am_credit_wallet SET balance_yen = balance_yen + ? WHERE wallet_id = ?", amount_yen, wallet_id
             )
+
+
+_IN_A_PROCESS = """
+import sys
+from plain_sql import PlainSql
+with PlainSql(sys.argv[1]) as host:
+    for statement in sys.argv[2:]:
+        host.run(statement)
+"""
+
+
+def run_in_a_process(url: str, *statements: str) -> None:
+    """Run statements on the database at ``url`` from a process of its own."""
+    subprocess.run(
+        [sys.executable, "-c", _IN_A_PROCESS, url, *statements], cwd=Path(__file__).parent, check=True, timeout=60
+    )

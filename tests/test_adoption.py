@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from clock import Clock
+from databases import Databases, on_every_database
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_sql import PlainSql
+from plain_sql import PlainSql, run_in_a_process
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.errors import DatabaseError, InsufficientFunds
+
+pytestmark = on_every_database
 
 History = list[tuple[str, int, str]]
 """(type, amount, when) of a wallet's entries."""
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "wallet.db"
-
-
-@pytest.fixture
-def host(path: Path) -> Iterator[PlainSql]:
-    """A host's database with migration 281 alone."""
-    with PlainSql.with_281(path) as opened:
+def host(seed_url: str) -> Iterator[PlainSql]:
+    """A host that has migration 281 alone."""
+    with PlainSql(seed_url) as opened:
         yield opened
 
 
 @pytest.fixture
-def beside(wallets: CreditWallet, path: Path) -> Iterator[PlainSql]:
+def beside(wallets: CreditWallet, db_url: str) -> Iterator[PlainSql]:
     """A host that writes to the ledger while ``wallets`` has it open."""
     del wallets  # opened first
-    with PlainSql(path) as opened:
+    with PlainSql(db_url) as opened:
         yield opened
 
 
@@ -46,10 +40,11 @@ def cycle_spending(host: PlainSql, wallet_id: int) -> dict[str, int]:
     return dict(
         host.run(
             """
-            SELECT billing_cycle, spent_yen FROM am_credit_cycle_spend WHERE wallet_id = ?1 AND key_id = 0
+            SELECT billing_cycle, spent_yen FROM am_credit_cycle_spend WHERE wallet_id = ? AND key_id = 0
             UNION ALL  -- the row's own figure, when both know a cycle
-            SELECT current_cycle, cycle_spent_yen FROM am_credit_wallet WHERE wallet_id = ?1
+            SELECT current_cycle, cycle_spent_yen FROM am_credit_wallet WHERE wallet_id = ?
             """,
+            wallet_id,
             wallet_id,
         )
     )
@@ -88,13 +83,13 @@ def cycle_spending(host: PlainSql, wallet_id: int) -> dict[str, int]:
     ],
 )
 def test_a_seed_database_is_adopted_whole(
-    host: PlainSql, db_url: str, clock: Clock, balance_yen: int, history: History
+    host: PlainSql, seed_url: str, clock: Clock, balance_yen: int, history: History
 ) -> None:
     wallet_id = host.wallet(balance_yen=balance_yen)
     for txn_type, amount_yen, at in history:
         host.entry(wallet_id, txn_type, amount_yen, at)
 
-    with CreditWallet.open(db_url, clock=clock) as wallets:
+    with CreditWallet.open(seed_url, clock=clock) as wallets:
         assert wallets.verify() == []
         assert wallets.balance(wallet_id) == balance_yen
         assert sum(lot.remaining_yen for lot in wallets.lots(wallet_id)) == balance_yen
@@ -113,7 +108,7 @@ def test_a_seed_database_is_adopted_whole(
         assert wallets.verify() == []
 
 
-def test_spending_is_counted_by_month(host: PlainSql, db_url: str, clock: Clock) -> None:
+def test_spending_is_counted_by_month(host: PlainSql, seed_url: str, clock: Clock) -> None:
     wallet_id = host.wallet(balance_yen=1_000)
     for amount_yen, at in [
         (-1, "2026-03-31T23:59:59.999Z"),
@@ -122,7 +117,7 @@ def test_spending_is_counted_by_month(host: PlainSql, db_url: str, clock: Clock)
         (-4_000, "2026-05-01"),
     ]:
         host.entry(wallet_id, "charge", amount_yen, at)
-    with CreditWallet.open(db_url, clock=clock) as wallets:
+    with CreditWallet.open(seed_url, clock=clock) as wallets:
         assert wallets.show(wallet_id).current_cycle_spent_yen == 4_000
         assert cycle_spending(host, wallet_id) == {"2026-03": 1, "2026-04": 320, "2026-05": 4_000}
         wallets.charge(wallet_id, 6, idempotency_key="charge")
@@ -130,7 +125,7 @@ def test_spending_is_counted_by_month(host: PlainSql, db_url: str, clock: Clock)
         assert wallets.verify() == []
 
 
-def test_alerts_that_the_host_fired_do_not_fire_again(host: PlainSql, db_url: str, clock: Clock) -> None:
+def test_alerts_that_the_host_fired_do_not_fire_again(host: PlainSql, seed_url: str, clock: Clock) -> None:
     wallet_id = host.wallet(balance_yen=1_000, monthly_budget_yen=100)
     host.entry(wallet_id, "charge", -60)
     host.run(
@@ -138,41 +133,41 @@ def test_alerts_that_the_host_fired_do_not_fire_again(host: PlainSql, db_url: st
         "VALUES (?, 50, '2026-05', 60, 100)",
         wallet_id,
     )
-    with CreditWallet.open(db_url, clock=clock) as wallets:
+    with CreditWallet.open(seed_url, clock=clock) as wallets:
         outcome = wallets.charge(wallet_id, 20, idempotency_key="charge")
         assert [alert.threshold_pct for alert in outcome.alerts] == [80]
 
 
-def test_charges_that_plain_sql_wrote_can_be_refunded(host: PlainSql, db_url: str, clock: Clock) -> None:
+def test_charges_that_plain_sql_wrote_can_be_refunded(host: PlainSql, seed_url: str, clock: Clock) -> None:
     wallet_id = host.wallet()
     host.move(wallet_id, "topup", 100)
     host.move(wallet_id, "charge", -100)
     overdrawn = host.wallet(balance_yen=0)
     host.entry(overdrawn, "charge", -30)
     host.entry(overdrawn, "topup", 10)
-    with CreditWallet.open(db_url, clock=clock) as wallets:
+    with CreditWallet.open(seed_url, clock=clock) as wallets:
         for owner in (wallet_id, overdrawn):
             charge = next(entry for entry in wallets.history(owner) if entry.txn_type == "charge")
             assert wallets.refund(charge.txn_id, idempotency_key="refund").balance_yen == -charge.amount_yen
         assert wallets.verify() == []
 
 
-def test_more_wallets_than_one_transaction_takes_are_all_adopted(host: PlainSql, db_url: str, clock: Clock) -> None:
+def test_more_wallets_than_one_transaction_takes_are_all_adopted(host: PlainSql, seed_url: str, clock: Clock) -> None:
     with host.transaction():
         wallet_ids = [host.wallet(balance_yen=number) for number in range(1_001)]
-    with CreditWallet.open(db_url, clock=clock) as wallets:
+    with CreditWallet.open(seed_url, clock=clock) as wallets:
         assert host.run("SELECT count(*) FROM am_credit_wallet WHERE last_txn_id IS NULL") == [(0,)]
         assert wallets.balance(wallet_ids[-1]) == 1_000
         assert wallets.verify() == []
 
 
-def test_opening_again_changes_nothing(host: PlainSql, db_url: str, clock: Clock) -> None:
+def test_opening_again_changes_nothing(host: PlainSql, seed_url: str, clock: Clock) -> None:
     wallet_id = host.wallet(balance_yen=10)
     host.entry(wallet_id, "topup", 500)
     everything = "SELECT * FROM am_credit_wallet NATURAL JOIN am_credit_transaction_log NATURAL JOIN am_credit_lot"
-    CreditWallet.open(db_url, clock=clock).close()
+    CreditWallet.open(seed_url, clock=clock).close()
     before = host.run(everything)
-    CreditWallet.open(db_url, clock=clock).close()
+    CreditWallet.open(seed_url, clock=clock).close()
     assert host.run(everything) == before
 
 
@@ -256,22 +251,20 @@ def test_an_entry_without_its_balance_is_reported_with_its_wallet(wallets: Credi
 
 def test_an_entry_of_no_wallet_is_reported_and_stops_nobody(wallets: CreditWallet, beside: PlainSql) -> None:
     wallet_id = wallets.create().wallet_id
-    beside.run("PRAGMA foreign_keys = OFF")
+    beside.forget_references()
     beside.entry(99, "topup", 5)
     assert wallets.topup(wallet_id, 100, idempotency_key="topup").balance_yen == 100
     assert [(violation.check, violation.wallet_id) for violation in wallets.verify()] == [("ownership", 99)]
 
 
-def test_another_process_can_write_plain_sql_beside_the_service(wallets: CreditWallet, path: Path) -> None:
+def test_another_process_can_write_plain_sql_beside_the_service(wallets: CreditWallet, db_url: str) -> None:
     wallet_id = wallets.create().wallet_id
     assert wallet_id == 1
-    writer = f"""
-import apsw
-with apsw.Connection({str(path)!r}) as host:
-    host.execute("INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type) VALUES (1, 9, 'topup')")
-    host.execute("UPDATE am_credit_wallet SET balance_yen = balance_yen + 9")
-"""
-    subprocess.run([sys.executable, "-c", writer], check=True)
+    run_in_a_process(
+        db_url,
+        "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type) VALUES (1, 9, 'topup')",
+        "UPDATE am_credit_wallet SET balance_yen = balance_yen + 9",
+    )
     assert wallets.charge(wallet_id, 9, idempotency_key="charge").balance_yen == 0
     assert wallets.verify() == []
 
@@ -279,16 +272,12 @@ with apsw.Connection({str(path)!r}) as host:
 # Time zones
 
 
-def test_a_time_zone_that_plain_sql_made_up_counts_as_utc_and_stops_nobody(wallets: CreditWallet, path: Path) -> None:
+def test_a_time_zone_that_plain_sql_made_up_counts_as_utc_and_stops_nobody(
+    wallets: CreditWallet, beside: PlainSql
+) -> None:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 10, idempotency_key="topup")
-    writer = f"""
-import apsw
-with apsw.Connection({str(path)!r}) as host:
-    host.execute("INSERT INTO am_credit_wallet (owner_token_hash, balance_yen, time_zone) VALUES (?, 5, 'Mars/Base')",
-                 ("f" * 64,))
-"""
-    subprocess.run([sys.executable, "-c", writer], check=True)
+    assert beside.wallet(balance_yen=5, time_zone="Mars/Base") == wallet_id + 1
     assert wallets.charge(wallet_id, 3, idempotency_key="charge").balance_yen == 7
     assert wallets.charge(wallet_id + 1, 5, idempotency_key="charge").balance_yen == 0
     assert wallets.run_alerts().wallets_scanned == 0
@@ -363,9 +352,9 @@ steps = st.one_of(
 class Interleaving:
     """A host and the service on one database, each doing what it is told."""
 
-    def __init__(self, path: Path, host: PlainSql) -> None:
+    def __init__(self, url: str, host: PlainSql) -> None:
         self.clock = Clock(datetime(2026, 5, 15, 12, tzinfo=UTC))
-        self.url = f"sqlite:///{path}"
+        self.url = url
         self.host = host
         self.wallets = CreditWallet.open(self.url, clock=self.clock)
         self.step = 0
@@ -412,37 +401,46 @@ class Interleaving:
             case "hold":
                 self.wallets.hold(wallet_id, amount_yen, ttl_seconds=864_000, idempotency_key=key)
             case "capture":
-                holds = "SELECT hold_id FROM am_credit_hold WHERE status = 'open' AND wallet_id = ?"
+                holds = "SELECT hold_id FROM am_credit_hold WHERE status = 'open' AND wallet_id = ? ORDER BY 1"
                 for (hold_id,) in self.host.run(holds, wallet_id)[:1]:
                     self.wallets.capture(hold_id, amount_yen, idempotency_key=key)
             case "refund":
-                charges = "SELECT txn_id FROM am_credit_transaction_log WHERE txn_type = 'charge' AND wallet_id = ?"
-                for (txn_id,) in self.host.run(charges, wallet_id)[-1:]:
+                charges = (
+                    "SELECT max(txn_id) FROM am_credit_transaction_log WHERE txn_type = 'charge' AND wallet_id = ?"
+                )
+                [(txn_id,)] = self.host.run(charges, wallet_id)
+                if txn_id is not None:
                     self.wallets.refund(txn_id, amount_yen, idempotency_key=key)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    balances=st.lists(st.integers(0, 300), min_size=3, max_size=3),
-    history=st.lists(before_opening, max_size=8),
-    course=st.lists(steps, max_size=14),
-)
-def test_any_plain_history_beside_any_movements_stays_provable(
-    balances: list[int],
-    history: list[tuple[int, tuple[str, int, str], bool]],
-    course: list[tuple[str, int, object]],
-) -> None:
-    with TemporaryDirectory() as folder, PlainSql.with_281(Path(folder, "wallet.db")) as host:
-        wallet_ids = [host.wallet(balance_yen=balance_yen) for balance_yen in balances]
-        for number, (txn_type, amount_yen, at), credited in history:
-            signed_yen = -amount_yen if txn_type == "charge" else amount_yen
-            write = host.move if credited and signed_yen > 0 else host.entry
-            write(wallet_ids[number], txn_type, signed_yen, at)
-        interleaving = Interleaving(Path(folder, "wallet.db"), host)
-        try:
-            assert interleaving.wallets.verify() == []
-            for step in course:
-                interleaving.carry_out(*step)
-            assert interleaving.wallets.verify() == []
-        finally:
-            interleaving.wallets.close()
+EXAMPLES = {"sqlite": 60, "postgres": 20, "partitioned": 20}
+
+
+def test_any_plain_history_beside_any_movements_stays_provable(databases: Databases) -> None:
+    @settings(max_examples=EXAMPLES[databases.kind], deadline=None)
+    @given(
+        balances=st.lists(st.integers(0, 300), min_size=3, max_size=3),
+        history=st.lists(before_opening, max_size=8),
+        course=st.lists(steps, max_size=14),
+    )
+    def stays_provable(
+        balances: list[int],
+        history: list[tuple[int, tuple[str, int, str], bool]],
+        course: list[tuple[str, int, object]],
+    ) -> None:
+        with databases.seed() as url, PlainSql(url) as host:
+            wallet_ids = [host.wallet(balance_yen=balance_yen) for balance_yen in balances]
+            for number, (txn_type, amount_yen, at), credited in history:
+                signed_yen = -amount_yen if txn_type == "charge" else amount_yen
+                write = host.move if credited and signed_yen > 0 else host.entry
+                write(wallet_ids[number], txn_type, signed_yen, at)
+            interleaving = Interleaving(url, host)
+            try:
+                assert interleaving.wallets.verify() == []
+                for step in course:
+                    interleaving.carry_out(*step)
+                assert interleaving.wallets.verify() == []
+            finally:
+                interleaving.wallets.close()
+
+    stays_provable()

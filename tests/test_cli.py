@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from clock import Clock
+from databases import Databases
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet, cli
@@ -488,7 +489,7 @@ def test_a_statement_comes_as_text_csv_and_json(funded: Shell) -> None:
 
 def test_the_alert_job_fires_what_is_due_and_ends_with_its_report(shell: Shell) -> None:
     shell("wallet", "create", "--monthly-budget-yen", 100)
-    with PlainSql(Path(shell.url.removeprefix("sqlite:///"))) as host:
+    with PlainSql(shell.url) as host:
         host.move(1, "topup", 1_000)
         host.move(1, "charge", -60)
     fired = {"wallet_id": 1, "threshold_pct": 50, "spent_yen": 60, "budget_yen": 100}
@@ -591,8 +592,9 @@ def test_migrations_are_told_beforehand_and_applied_once(shell: Shell, tmp_path:
     assert shell.fields("migrate", "--dry-run") == {"dry_run": "yes", "pending": "none"}
 
 
-def test_migrating_a_seed_database_adopts_its_wallets(shell: Shell, tmp_path: Path) -> None:
-    with PlainSql.with_281(tmp_path / "wallet.db") as host:
+def test_migrating_a_seed_database_adopts_its_wallets(shell: Shell, seed_url: str) -> None:
+    shell.url = seed_url
+    with PlainSql(seed_url) as host:
         host.wallet()
         host.move(1, "topup", 70)
     assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 1}
@@ -666,6 +668,68 @@ def test_the_option_comes_before_the_environment_and_that_before_the_default(tmp
         answer = in_a_process(*words, "migrate", cwd=tmp_path, **variables)
         assert (answer.code, answer.err) == (0, "")
         assert (tmp_path / made).exists()
+
+
+# PostgreSQL
+
+
+@pytest.mark.databases("postgres")
+def test_a_session_on_postgresql_from_the_first_migration_to_the_last(shell: Shell, databases: Databases) -> None:
+    with databases.nothing() as shell.url:
+        assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
+        assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
+        assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+        assert shell.json("wallet", "create", "--monthly-budget-yen", 100)["wallet_id"] == 1
+        assert shell.json("topup", 1, 1_000, "--key", "start")["balance_yen"] == 1_000
+        charged = shell.json("charge", 1, 60, "--key", "charge", "--note", "検索")
+        assert (charged["balance_yen"], [alert["threshold_pct"] for alert in charged["alerts"]]) == (940, [50])
+        assert shell.json("charge", 1, 60, "--key", "charge", "--note", "検索")["replayed"] is True
+        assert shell.refused("charge", 1, 941, "--key", "more")[0] == "insufficient_funds"
+        hold_id = shell.json("hold", 1, 40, "--key", "hold")["hold_id"]
+        assert "settle them" in shell.refused("rollback", 283, "--yes")[1]
+        assert shell.json("capture", hold_id, 10)["balance_yen"] == 930
+        assert [(entry["amount_yen"], entry["note"]) for entry in shell.json("history", 1)] == [
+            (-10, None),
+            (-60, "検索"),
+            (1_000, None),
+        ]
+        report = json.loads(shell("statement", 1, "--cycle", "2026-05", "--format", "json"))
+        assert (report["opening_yen"], report["closing_yen"], report["charges_yen"]) == (0, 930, -70)
+        assert shell("verify") == f"ok: {len(CHECKS)} invariants hold for every wallet\n"
+        findings = shell.json("doctor")
+        assert {finding["check"] for finding in findings} >= {"postgresql", "durability", "connections", "ledger"}
+        assert all(finding["ok"] for finding in findings)
+        assert shell.json("rollback", 281, "--yes") == {"rolled_back": MIGRATIONS[::-1]}
+        assert shell.json("migrate", "--dry-run")["pending"] == MIGRATIONS
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("postgresql://wallet:s3cret@127.0.0.1:1/ledger", "database_unavailable"),
+        ("postgres://wallet@127.0.0.1:1/ledger?password=s3cret", "database_unavailable"),
+        ("postgresql://wallet:s3cret@nowhere.invalid/ledger", "database_unavailable"),
+        ("postgresql://wallet:s3cret@127.0.0.1:port/ledger", "invalid_request"),
+        ("postgresql://wallet:s3cret@[::1/ledger", "invalid_request"),
+        ("postgresql://wallet:s3cret@127.0.0.1/ledger?colour=red", "invalid_request"),
+        ("postgresql://wallet:oh@s3cret@127.0.0.1:1/ledger", "invalid_request"),
+        ("postgresql://wallet:oh/s3cret@127.0.0.1:1/ledger", "invalid_request"),
+        ("postgresql://wallet:s3cret/oh@127.0.0.1:1/ledger", "invalid_request"),
+        ("postgresql://wallet:oh?s3cret@127.0.0.1:1/ledger", "database_unavailable"),
+    ],
+)
+@pytest.mark.parametrize("command", [("wallet", "list"), ("migrate",), ("verify",), ("rollback", "281", "--yes")])
+def test_a_server_that_cannot_be_asked_is_told_without_its_password(
+    shell: Shell, url: str, code: str, command: tuple[str, ...]
+) -> None:
+    answer = shell.run("--db", url, *command)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith(f"{code}: ")
+    assert "ledger" in answer.err
+    assert "s3cret" not in answer.err
+    answered = shell.run("--db", url, "--json", *command)
+    assert (answered.code, json.loads(answered.out)["code"], answered.err) == (1, code, "")
+    assert "s3cret" not in answered.out
 
 
 # Whole processes

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from textwrap import dedent
+from contextlib import contextmanager
 
-import apsw
 import pytest
+from databases import on_every_database
+from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.commands import Charge
-from credit_wallet.errors import (
-    DatabaseCorrupt,
-    DatabaseFull,
-    DatabaseLocked,
-    DatabaseRefused,
-    RailBusy,
-    WalletError,
-)
+from credit_wallet.config import is_postgres
+from credit_wallet.errors import DatabaseCorrupt, DatabaseLocked, DatabaseRefused, RailBusy
 from credit_wallet.outcomes import Outcome
-from credit_wallet.stores import sqlite_connection
+
+pytestmark = on_every_database
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """The file of ``db_url``."""
-    return tmp_path / "wallet.db"
+def one_lane(db_url: str) -> Iterator[CreditWallet]:
+    """A ledger with a single rail, so that what waits for it is one batch."""
+    with CreditWallet.open(db_url, lanes=1) as opened:
+        yield opened
 
 
 def funded(wallets: CreditWallet, amount_yen: int = 1_000) -> int:
@@ -42,316 +33,39 @@ def funded(wallets: CreditWallet, amount_yen: int = 1_000) -> int:
     return wallet_id
 
 
-def run_python(program: str, *arguments: object) -> list[str]:
-    """The lines that ``program`` prints in a process of its own, which must end well."""
-    done = subprocess.run(
-        [sys.executable, "-c", dedent(program), *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
 # Another process has the database
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writers give up on a locked database at once."""
-    monkeypatch.setattr(sqlite_connection, "BUSY_TIMEOUT_MS", 1)
-
-
 @pytest.mark.usefixtures("impatient")
-def test_a_locked_database_moves_nothing_and_works_once_released(db_url: str, path: Path) -> None:
-    with CreditWallet.open(db_url) as wallets:
+def test_a_locked_database_moves_nothing_and_works_once_released(db_url: str) -> None:
+    with CreditWallet.open(db_url) as wallets, PlainSql(db_url) as host:
         wallet_id = funded(wallets)
         charge = wallets.charge(wallet_id, 1, idempotency_key="before").txn_id
-        other = apsw.Connection(str(path))
-        other.execute("BEGIN IMMEDIATE")
         assert charge is not None
-        for move in (
-            lambda: wallets.charge(wallet_id, 3, idempotency_key="while-locked"),
-            lambda: wallets.charge_many([(wallet_id, 3, "while-locked")]),
-            lambda: wallets.hold(wallet_id, 3, idempotency_key="hold"),
-            lambda: wallets.refund(charge, idempotency_key="refund"),
-            lambda: wallets.create(),
-        ):
-            with pytest.raises(DatabaseLocked, match="try again with the same idempotency key"):
-                move()
-        assert wallets.balance(wallet_id) == 999
-        other.execute("COMMIT")
-        other.close()
+        with host.exclusively():
+            for move in (
+                lambda: wallets.charge(wallet_id, 3, idempotency_key="while-locked"),
+                lambda: wallets.charge_many([(wallet_id, 3, "while-locked")]),
+                lambda: wallets.hold(wallet_id, 3, idempotency_key="hold"),
+                lambda: wallets.refund(charge, idempotency_key="refund"),
+                lambda: wallets.create(),
+            ):
+                with pytest.raises(DatabaseLocked, match="try again with the same idempotency key"):
+                    move()
+            assert wallets.balance(wallet_id) == 999
         assert not wallets.charge(wallet_id, 3, idempotency_key="while-locked").replayed
         assert wallets.balance(wallet_id) == 996
         assert wallets.verify() == []
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_database_that_another_process_writes_to_can_be_opened_and_read(db_url: str, path: Path) -> None:
+def test_a_database_that_another_process_writes_to_can_be_opened_and_read(db_url: str) -> None:
     with CreditWallet.open(db_url) as wallets:
         wallet_id = funded(wallets)
-    other = apsw.Connection(str(path))
-    other.execute("BEGIN IMMEDIATE")
-    with CreditWallet.open(db_url) as wallets:
+    with PlainSql(db_url) as host, host.exclusively(), CreditWallet.open(db_url) as wallets:
         assert wallets.balance(wallet_id) == 1_000
         with pytest.raises(DatabaseLocked):
             wallets.charge(wallet_id, 1, idempotency_key="while-locked")
-    other.close()
-
-
-# No room
-
-
-def test_a_full_disk_stops_spending_until_there_is_room_again(path: Path) -> None:
-    """RLIMIT_FSIZE is the disk here: no file of the process may grow beyond it."""
-    balance_yen, acknowledged, error, *others = run_python(
-        """
-        import resource, sys
-        from credit_wallet import CreditWallet
-        from credit_wallet.errors import DatabaseError
-
-        wallets = CreditWallet.open(f"sqlite:///{sys.argv[1]}")
-        wallet_id = wallets.create().wallet_id
-        wallets.topup(wallet_id, 1_000_000, idempotency_key="start")
-        acknowledged = 0
-
-        def charge_until_full():
-            global acknowledged
-            while True:
-                outcomes = wallets.charge_many((wallet_id, 1, f"charge-{acknowledged + n}") for n in range(100))
-                acknowledged += sum(not outcome.replayed for outcome in outcomes)
-
-        no_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-        errors = set()
-        for kib in (512, 768, 1024):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (kib * 1024, no_limit[1]))
-            before = acknowledged
-            for _ in range(3):
-                try:
-                    charge_until_full()
-                except DatabaseError as error:
-                    errors.add(str(error))
-            assert acknowledged > before
-            assert wallets.balance(wallet_id) == 1_000_000 - acknowledged
-            resource.setrlimit(resource.RLIMIT_FSIZE, no_limit)
-        assert not wallets.charge(wallet_id, 1, idempotency_key="room-again").replayed
-        assert wallets.verify() == []
-        print(wallets.balance(wallet_id), acknowledged, *errors, sep="\\n")
-        wallets.close()
-        """,
-        path,
-    )
-    assert "nothing is acknowledged" in error
-    assert others == []
-    with CreditWallet.open(f"sqlite:///{path}") as wallets:
-        assert wallets.balance(1) == int(balance_yen) == 1_000_000 - int(acknowledged) - 1
-        replays = wallets.charge_many((1, 1, f"charge-{n}") for n in range(int(acknowledged)))
-        assert all(isinstance(replay, Outcome) and replay.replayed for replay in replays)
-        assert wallets.verify() == []
-
-
-def test_a_database_without_room_says_so(db_url: str) -> None:
-    with CreditWallet.open(db_url) as wallets:
-        wallet_id = funded(wallets)
-        limit_pages(wallets, 1)
-        charges = [(wallet_id, 1, f"charge-{n}") for n in range(200)]
-        with pytest.raises(DatabaseFull, match="no room is left"):
-            wallets.charge_many(charges)
-        assert wallets.balance(wallet_id) == 1_000
-        limit_pages(wallets, 2**32 - 2)
-        assert not any(isinstance(each, WalletError) or each.replayed for each in wallets.charge_many(charges))
-        assert wallets.balance(wallet_id) == 800
-        assert wallets.verify() == []
-
-
-def limit_pages(wallets: CreditWallet, pages: int) -> None:
-    """Let the database grow to ``pages``; SQLite takes a number below its present size for that size."""
-    wallets._lanes.upkeep.call(lambda store: store.run(lambda connection: connection.pragma("max_page_count", pages)))
-
-
-# No permission
-
-
-@pytest.fixture
-def everybodys_folder() -> Iterator[Path]:
-    """A folder that other users can reach."""
-    with TemporaryDirectory() as folder:
-        yield Path(folder)
-
-
-@pytest.mark.parametrize("read_only", ["file", "folder", "file and folder"])
-def test_a_database_that_may_not_be_written_says_so_until_it_may(everybodys_folder: Path, read_only: str) -> None:
-    """Root may write everything, so the child becomes somebody else."""
-    lines = run_python(
-        """
-        import os, sys
-        from pathlib import Path
-        from credit_wallet import CreditWallet
-        from credit_wallet.errors import DatabaseError
-
-        folder, read_only = Path(sys.argv[1]), sys.argv[2]
-        file = folder / "wallet.db"
-
-        def charge(key):
-            with CreditWallet.open(f"sqlite:///{file}") as wallets:
-                print(wallets.charge(1, 1, idempotency_key=key).balance_yen)
-                assert wallets.verify() == []
-
-        with CreditWallet.open(f"sqlite:///{file}") as wallets:
-            wallets.topup(wallets.create().wallet_id, 10, idempotency_key="start")
-        charge("first")
-        if os.geteuid() == 0:
-            somebody = 65534
-            os.chown(folder, somebody, somebody)
-            os.chown(file, somebody, somebody)
-            os.setuid(somebody)
-        if "file" in read_only:
-            file.chmod(0o444)
-        if "folder" in read_only:
-            folder.chmod(0o555)
-        try:
-            charge("second")
-        except DatabaseError as error:
-            print(error.code)
-        folder.chmod(0o755)
-        file.chmod(0o644)
-        charge("first")
-        charge("second")
-        """,
-        everybodys_folder,
-        read_only,
-    )
-    assert lines == ["9", "database_read_only", "9", "8"]
-
-
-# Damage
-
-
-@pytest.fixture
-def ledger(path: Path, db_url: str) -> Path:
-    """A sealed ledger of two wallets, closed; the first has a charge of ¥4,660 with a note about tea."""
-    with CreditWallet.open(db_url) as wallets:
-        for amount_yen, note in ((4_660, "tea for two and two for tea"), (1, None)):
-            wallet_id = funded(wallets, 54_321)
-            wallets.charge(wallet_id, amount_yen, idempotency_key="first", note=note)
-            wallets.charge_many((wallet_id, 1, f"charge-{n}") for n in range(300))
-        while wallets.seal():
-            pass
-        assert wallets.verify() == []
-    return path
-
-
-def page_of(path: Path, table: str) -> tuple[int, int]:
-    """Where the root page of a table begins in the file, and how long it is."""
-    with closing(apsw.Connection(str(path))) as connection:
-        page_size = connection.pragma("page_size")
-        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).get
-        return (root - 1) * page_size, page_size
-
-
-def overwrite(path: Path, position: int, data: bytes) -> None:
-    with path.open("r+b") as file:
-        file.seek(position)
-        file.write(data)
-
-
-def replace(path: Path, old: bytes, new: bytes) -> None:
-    """Change ``old`` wherever it stands in the file: pages keep leftovers of what they held before."""
-    content = path.read_bytes()
-    assert old in content
-    assert len(old) == len(new)
-    path.write_bytes(content.replace(old, new))
-
-
-def cut_in_half(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(lambda path: overwrite(path, 0, bytes(16)), id="magic"),
-        pytest.param(lambda path: overwrite(path, 16, b"\xff\xff"), id="page-size"),
-        pytest.param(lambda path: overwrite(path, 100, b"\xff" * 64), id="schema"),
-        pytest.param(lambda path: path.write_text("no database\n" * 1_000), id="another-file"),
-        pytest.param(cut_in_half, id="cut-in-half"),
-    ],
-)
-def test_what_is_no_database_any_more_is_not_opened(
-    ledger: Path, db_url: str, damage: Callable[[Path], object]
-) -> None:
-    damage(ledger)
-    with pytest.raises(DatabaseCorrupt, match="restore a backup"):
-        CreditWallet.open(db_url)
-
-
-@pytest.mark.parametrize("length", [1, 64, None], ids=["a-byte", "some-bytes", "whole-page"])
-@pytest.mark.parametrize(
-    ("table", "hidden"),
-    [
-        ("am_credit_wallet", ("balance", "history", "charge", "verify")),
-        ("am_credit_transaction_log", ("history", "charge", "verify")),
-        ("am_credit_idempotency", ("charge",)),
-    ],
-)
-def test_a_damaged_page_is_reported_and_never_served(
-    ledger: Path, db_url: str, table: str, hidden: tuple[str, ...], length: int | None
-) -> None:
-    position, page_size = page_of(ledger, table)
-    overwrite(ledger, position, b"\xff" * (length or page_size))
-    with CreditWallet.open(db_url) as wallets:
-        asked: dict[str, Callable[[], object]] = {
-            "balance": lambda: wallets.balance(1),
-            "history": lambda: wallets.history(1),
-            "charge": lambda: wallets.charge(1, 1, idempotency_key="new"),
-            "verify": wallets.verify,
-        }
-        for name in hidden:
-            with pytest.raises(DatabaseCorrupt, match="restore a backup"):
-                asked[name]()
-
-
-def token_hash_of(path: Path, wallet_id: int) -> bytes:
-    with closing(apsw.Connection(str(path))) as connection:
-        text = connection.execute("SELECT owner_token_hash FROM am_credit_wallet WHERE wallet_id = ?", (wallet_id,)).get
-        return str(text).encode()
-
-
-def change_balance(path: Path) -> None:
-    before = token_hash_of(path, 1) + (49_361).to_bytes(3, "big")
-    replace(path, before, before[:-1] + b"\xff")
-
-
-def change_amount(path: Path) -> None:
-    replace(path, (-4_660).to_bytes(2, "big", signed=True) + b"charge", b"\xff\x00charge")
-
-
-def lose_half_a_page_of_entries(path: Path) -> None:
-    """Let a leaf of the ledger's tree count half the entries that it has."""
-    position = path.read_bytes().rindex(b"tea for two")  # earlier ones are leftovers
-    page = position - position % page_of(path, "am_credit_transaction_log")[1]
-    cells = int.from_bytes(path.read_bytes()[page + 3 : page + 5], "big")
-    overwrite(path, page + 3, (cells // 2).to_bytes(2, "big"))
-
-
-@pytest.mark.parametrize(
-    ("damage", "reported"),
-    [
-        pytest.param(change_balance, {"conservation", "chain_end", "lots"}, id="balance"),
-        pytest.param(change_amount, {"conservation", "chain", "cycle_spend", "seals"}, id="amount"),
-        pytest.param(lambda path: replace(path, b"tea for two", b"tea for ten"), {"seals"}, id="note"),
-        pytest.param(
-            lose_half_a_page_of_entries, {"conservation", "chain", "cycle_spend", "lot_flow", "seals"}, id="entries"
-        ),
-    ],
-)
-def test_bytes_changed_behind_the_databases_back_are_found(
-    ledger: Path, db_url: str, damage: Callable[[Path], None], reported: set[str]
-) -> None:
-    damage(ledger)
-    with CreditWallet.open(db_url) as wallets:
-        violations = wallets.verify()
-    assert reported <= {violation.check for violation in violations}
-    assert {violation.wallet_id for violation in violations} <= {1, None}
 
 
 # A command that cannot be carried out
@@ -390,50 +104,63 @@ async def sent(*requests: Awaitable[Outcome]) -> list[asyncio.Future[Outcome]]:
     return waiting
 
 
-def test_a_wallet_whose_lots_cannot_be_read_fails_alone(ledger: Path, db_url: str) -> None:
-    replace(ledger, b'[[1,"paid"', b'[[1;"paid"')
-    with CreditWallet.open(db_url) as wallets:
-        charges = [wallets.acharge(wallet_id, 1, idempotency_key="new") for wallet_id in (2, 1, 2)]
-        outcomes = asyncio.run(in_one_batch(wallets, *charges))
-        assert [type(outcome) for outcome in outcomes] == [Outcome, DatabaseCorrupt, Outcome]
-        with pytest.raises(DatabaseCorrupt):
-            wallets.lots(1)
-
-
-def test_what_a_hosts_trigger_refuses_fails_alone(wallets: CreditWallet, path: Path) -> None:
-    open_to_all, closed_by_host = funded(wallets), funded(wallets)
-    with closing(apsw.Connection(str(path))) as host:
-        host.execute(
-            f"""
-            CREATE TRIGGER closed BEFORE INSERT ON am_credit_transaction_log WHEN NEW.wallet_id = {closed_by_host}
-            BEGIN SELECT RAISE(ABORT, 'closed by the host'); END
-            """
-        )
+def test_a_wallet_whose_lots_cannot_be_read_fails_alone(one_lane: CreditWallet, db_url: str) -> None:
+    damaged, sound = funded(one_lane), funded(one_lane)
+    with PlainSql(db_url) as host:
+        host.run("UPDATE am_credit_wallet SET open_lots = replace(open_lots, ',', ';') WHERE wallet_id = ?", damaged)
     charges = [
-        wallets.acharge(wallet_id, 1, idempotency_key=f"charge-{number}")
+        one_lane.acharge(wallet_id, 1, idempotency_key=f"charge-{number}")
+        for number, wallet_id in enumerate((sound, damaged, sound))
+    ]
+    outcomes = asyncio.run(in_one_batch(one_lane, *charges))
+    assert [type(outcome) for outcome in outcomes] == [Outcome, DatabaseCorrupt, Outcome]
+    with pytest.raises(DatabaseCorrupt):
+        one_lane.lots(damaged)
+
+
+CLOSED_BY_THE_HOST = {
+    "sqlite": """
+        CREATE TRIGGER closed BEFORE INSERT ON am_credit_transaction_log WHEN NEW.wallet_id = {}
+        BEGIN SELECT RAISE(ABORT, 'closed by the host'); END
+        """,
+    "postgres": """
+        CREATE FUNCTION closed() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'closed by the host'; END $$;
+        CREATE TRIGGER closed BEFORE INSERT ON am_credit_transaction_log
+        FOR EACH ROW WHEN (NEW.wallet_id = {}) EXECUTE FUNCTION closed();
+        """,
+}
+
+
+def test_what_a_hosts_trigger_refuses_fails_alone(one_lane: CreditWallet, db_url: str) -> None:
+    open_to_all, closed_by_host = funded(one_lane), funded(one_lane)
+    with PlainSql(db_url) as host:
+        host.run(CLOSED_BY_THE_HOST["postgres" if is_postgres(db_url) else "sqlite"].format(closed_by_host))
+    charges = [
+        one_lane.acharge(wallet_id, 1, idempotency_key=f"charge-{number}")
         for number, wallet_id in enumerate((open_to_all, closed_by_host, open_to_all, open_to_all))
     ]
-    outcomes = asyncio.run(in_one_batch(wallets, *charges))
+    outcomes = asyncio.run(in_one_batch(one_lane, *charges))
     assert [type(outcome) for outcome in outcomes] == [Outcome, DatabaseRefused, Outcome, Outcome]
     assert "closed by the host" in str(outcomes[1])
-    assert wallets.balance(open_to_all) == 997
-    assert wallets.balance(closed_by_host) == 1_000
-    assert wallets.verify() == []
+    assert one_lane.balance(open_to_all) == 997
+    assert one_lane.balance(closed_by_host) == 1_000
+    assert one_lane.verify() == []
 
 
-def test_a_command_that_the_store_cannot_work_with_fails_alone(wallets: CreditWallet) -> None:
-    wallet_id = funded(wallets)
+def test_a_command_that_the_store_cannot_work_with_fails_alone(one_lane: CreditWallet) -> None:
+    wallet_id = funded(one_lane)
 
     async def send_text_for_yen() -> Outcome:
-        (outcome,) = await wallets._lanes.asubmit([Charge(wallet_id, "poison", "three")])  # type: ignore[arg-type]
+        (outcome,) = await one_lane._lanes.asubmit([Charge(wallet_id, "poison", "three")])  # type: ignore[arg-type]
         assert isinstance(outcome, Outcome)
         return outcome
 
-    charges = [wallets.acharge(wallet_id, 1, idempotency_key=f"charge-{number}") for number in range(3)]
-    outcomes = asyncio.run(in_one_batch(wallets, charges[0], send_text_for_yen(), *charges[1:]))
+    charges = [one_lane.acharge(wallet_id, 1, idempotency_key=f"charge-{number}") for number in range(3)]
+    outcomes = asyncio.run(in_one_batch(one_lane, charges[0], send_text_for_yen(), *charges[1:]))
     assert [type(outcome) for outcome in outcomes] == [Outcome, TypeError, Outcome, Outcome]
-    assert wallets.balance(wallet_id) == 997
-    assert wallets.verify() == []
+    assert one_lane.balance(wallet_id) == 997
+    assert one_lane.verify() == []
 
 
 def test_a_job_that_fails_does_not_stop_the_rail(wallets: CreditWallet) -> None:
@@ -459,7 +186,7 @@ def test_more_than_may_wait_are_told_to_come_back(db_url: str) -> None:
         assert [(await outcome).balance_yen for outcome in waiting] == [999, 998, 997, 996]
         assert not (await wallets.acharge(wallet_id, 1, idempotency_key="one-too-many")).replayed
 
-    with CreditWallet.open(db_url, max_waiting=4) as wallets:
+    with CreditWallet.open(db_url, max_waiting=4, lanes=1) as wallets:
         asyncio.run(crowd(wallets))
         assert wallets.verify() == []
 
@@ -478,7 +205,7 @@ def test_what_was_accepted_before_closing_is_answered(db_url: str) -> None:
         closing_thread.join()
         return outcomes
 
-    outcomes = asyncio.run(close_on_waiting_callers(CreditWallet.open(db_url)))
+    outcomes = asyncio.run(close_on_waiting_callers(CreditWallet.open(db_url, lanes=1)))
     assert [outcome.balance_yen for outcome in outcomes] == list(range(999, 989, -1))
     with CreditWallet.open(db_url) as wallets:
         assert wallets.balance(outcomes[0].wallet_id) == 990
@@ -546,32 +273,32 @@ async def in_a_coroutine(request: Awaitable[Outcome]) -> Outcome:
 # Callers that leave
 
 
-def test_a_caller_that_stops_waiting_does_not_undo_its_charge_or_disturb_others(wallets: CreditWallet) -> None:
+def test_a_caller_that_stops_waiting_does_not_undo_its_charge_or_disturb_others(one_lane: CreditWallet) -> None:
     async def cancel_some(wallet_id: int) -> list[Outcome | BaseException]:
-        with blocked(wallets):
-            waiting = await sent(*(wallets.acharge(wallet_id, 1, idempotency_key=f"charge-{n}") for n in range(6)))
+        with blocked(one_lane):
+            waiting = await sent(*(one_lane.acharge(wallet_id, 1, idempotency_key=f"charge-{n}") for n in range(6)))
             for each in waiting[::2]:
                 each.cancel()
         return await asyncio.gather(*waiting, return_exceptions=True)
 
-    wallet_id = funded(wallets)
+    wallet_id = funded(one_lane)
     answers = asyncio.run(cancel_some(wallet_id))
     assert [type(answer) for answer in answers] == [asyncio.CancelledError, Outcome] * 3
-    replays = [wallets.charge(wallet_id, 1, idempotency_key=f"charge-{n}") for n in range(6)]
+    replays = [one_lane.charge(wallet_id, 1, idempotency_key=f"charge-{n}") for n in range(6)]
     assert all(replay.replayed for replay in replays)
-    assert wallets.balance(wallet_id) == 994
+    assert one_lane.balance(wallet_id) == 994
 
 
-def test_an_event_loop_that_ends_does_not_disturb_the_rail(wallets: CreditWallet) -> None:
+def test_an_event_loop_that_ends_does_not_disturb_the_rail(one_lane: CreditWallet) -> None:
     async def leave(wallet_id: int) -> None:
-        await sent(*(wallets.acharge(wallet_id, 1, idempotency_key=f"charge-{n}") for n in range(3)))
+        await sent(*(one_lane.acharge(wallet_id, 1, idempotency_key=f"charge-{n}") for n in range(3)))
 
-    wallet_id = funded(wallets)
-    with blocked(wallets):
+    wallet_id = funded(one_lane)
+    with blocked(one_lane):
         asyncio.run(leave(wallet_id))
-    assert wallets.charge(wallet_id, 1, idempotency_key="charge-0").replayed
-    assert wallets.charge(wallet_id, 1, idempotency_key="after").balance_yen == 996
-    assert wallets.verify() == []
+    assert one_lane.charge(wallet_id, 1, idempotency_key="charge-0").replayed
+    assert one_lane.charge(wallet_id, 1, idempotency_key="after").balance_yen == 996
+    assert one_lane.verify() == []
 
 
 def test_an_observer_that_fails_costs_no_caller_an_answer(db_url: str) -> None:

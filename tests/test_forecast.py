@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 from clock import Clock
+from databases import on_every_database
 
 from credit_wallet import CreditWallet
 from credit_wallet.outcomes import WalletView
 from credit_wallet.reports.forecast import forecast
+
+pytestmark = on_every_database
 
 NOON_OF_THE_11TH = datetime(2026, 5, 11, 12, tzinfo=UTC)
 """Ten and a half days into a month of 31."""

@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import apsw
 import httpx
 import pytest
 from clock import Clock
+from databases import Databases
+from plain_sql import PlainSql
 from service import OPERATOR_KEY, TOPUP_URL, Api, Service, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.outcomes import CreatedKey, CreatedWallet
-from credit_wallet.stores import sqlite_connection
+
+pytestmark = pytest.mark.databases("sqlite", "postgres")
 
 CREDIT_YEN = 10_000
 
@@ -567,22 +569,17 @@ def test_a_service_that_can_take_charges_says_so(api: Api) -> None:
     assert api.get("/readyz").json() == {"status": "ready"}
 
 
-def test_it_is_not_ready_while_another_process_locks_the_database(
-    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite_connection, "BUSY_TIMEOUT_MS", 50)
-    with CreditWallet.open(db_url) as impatient, Api(new_app(impatient)) as api:
+@pytest.mark.usefixtures("impatient")
+def test_it_is_not_ready_while_another_process_locks_the_database(wallets: CreditWallet, db_url: str) -> None:
+    with CreditWallet.open(db_url) as impatient, Api(new_app(impatient)) as api, PlainSql(db_url) as host:
         token = funded(wallets).owner_token
-        other = apsw.Connection(db_url.removeprefix("sqlite:///"))
-        other.execute("BEGIN IMMEDIATE")
-        answer = api.get("/readyz")
-        assert_problem(answer, 503, "database_locked")
-        assert answer.headers["retry-after"] == "1"
-        charge = api.post("/credit/charge", token, key="a", amount_yen=3)
-        assert_problem(charge, 503, "database_locked")
-        assert charge.headers["retry-after"] == "1"
-        other.execute("ROLLBACK")
-        other.close()
+        with host.exclusively():
+            answer = api.get("/readyz")
+            assert_problem(answer, 503, "database_locked")
+            assert answer.headers["retry-after"] == "1"
+            charge = api.post("/credit/charge", token, key="a", amount_yen=3)
+            assert_problem(charge, 503, "database_locked")
+            assert charge.headers["retry-after"] == "1"
         assert api.get("/readyz").status_code == 200
         assert api.post("/credit/charge", token, key="a", amount_yen=3).json()["balance_yen"] == 9_997
 
@@ -718,14 +715,11 @@ def answers_of(wallets: CreditWallet, *, fast_lane: bool) -> list[tuple[int, byt
     return answers
 
 
-def test_the_fast_lane_answers_as_the_documented_routes_do(
-    tmp_path_factory: pytest.TempPathFactory, clock: Clock
-) -> None:
+def test_the_fast_lane_answers_as_the_documented_routes_do(databases: Databases, clock: Clock) -> None:
     """Byte for byte, each on a ledger of its own."""
 
     def answers(*, fast_lane: bool) -> list[tuple[int, bytes, dict[str, str]]]:
-        path = tmp_path_factory.mktemp("lane") / "wallet.db"
-        with CreditWallet.open(f"sqlite:///{path}", clock=clock) as wallets:
+        with databases.ledger() as url, CreditWallet.open(url, clock=clock) as wallets:
             return answers_of(wallets, fast_lane=fast_lane)
 
     fast, documented = answers(fast_lane=True), answers(fast_lane=False)

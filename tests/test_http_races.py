@@ -6,15 +6,16 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from itertools import count
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import httpx
-import pytest
+from databases import on_every_database
 from msgspec import json
 from service import OPERATOR_KEY, Service, credentials
 
 from credit_wallet import CreditWallet
+
+pytestmark = on_every_database
 
 CLIENTS = 64
 PRICE_YEN = 3
@@ -116,29 +117,24 @@ class Customers:
         return asyncio.run(send_all())
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "wallet.db"
-
-
-def funded(path: Path, yen: int) -> str:
+def funded(db_url: str, yen: int) -> str:
     """The owner token of wallet 1, which has ``yen``."""
-    with CreditWallet.open(f"sqlite:///{path}") as wallets:
+    with CreditWallet.open(db_url) as wallets:
         token = wallets.create().owner_token
         wallets.topup(1, yen, idempotency_key="start")
         return token
 
 
-def spent(path: Path, yen: int) -> int:
+def spent(db_url: str, yen: int) -> int:
     """How much of ``yen`` is gone, in a ledger that keeps its invariants."""
-    with CreditWallet.open(f"sqlite:///{path}") as wallets:
+    with CreditWallet.open(db_url) as wallets:
         assert wallets.verify() == []
         return yen - wallets.balance(1)
 
 
-def test_clients_that_race_a_wallet_get_exactly_what_it_pays_for(path: Path) -> None:
-    token = funded(path, 1_000 * PRICE_YEN)
-    with Service(f"sqlite:///{path}") as service:
+def test_clients_that_race_a_wallet_get_exactly_what_it_pays_for(db_url: str) -> None:
+    token = funded(db_url, 1_000 * PRICE_YEN)
+    with Service(db_url) as service:
         customers = Customers(service.port, token)
         customers.charge_until_refused()
         assert len(customers.acknowledged) == 1_000
@@ -149,7 +145,7 @@ def test_clients_that_race_a_wallet_get_exactly_what_it_pays_for(path: Path) -> 
             assert refusal.status == PAYMENT_REQUIRED
             assert (refusal.document["code"], refusal.document["balance_yen"]) == ("insufficient_funds", 0)
         assert service.stop() == 0
-    assert spent(path, 3_000) == 3_000
+    assert spent(db_url, 3_000) == 3_000
 
 
 def assert_nothing_was_lost_or_done_twice(customers: Customers) -> None:
@@ -164,35 +160,35 @@ def assert_nothing_was_lost_or_done_twice(customers: Customers) -> None:
     assert [each.document["txn_id"] for each in again] == [each.document["txn_id"] for each in retries]
 
 
-def test_a_service_that_is_stopped_under_load_answers_all_that_it_carried_out(path: Path) -> None:
-    token = funded(path, PLENTY_YEN)
-    with Service(f"sqlite:///{path}") as service:
+def test_a_service_that_is_stopped_under_load_answers_all_that_it_carried_out(db_url: str) -> None:
+    token = funded(db_url, PLENTY_YEN)
+    with Service(db_url) as service:
         customers = Customers(service.port, token)
         customers.charge_until_refused(after=service.begin_stop)
         assert service.wait() == 0
         assert b"Traceback" not in service.output()
     assert len(customers.acknowledged) >= ANSWERS_BEFORE_THE_END
-    assert spent(path, PLENTY_YEN) == len(customers.acknowledged) * PRICE_YEN
+    assert spent(db_url, PLENTY_YEN) == len(customers.acknowledged) * PRICE_YEN
     assert {answer.status for answer in customers.refused} <= {UNAVAILABLE}
-    with Service(f"sqlite:///{path}", port=service.port) as restarted:
+    with Service(db_url, port=service.port) as restarted:
         assert_nothing_was_lost_or_done_twice(customers)
         assert restarted.stop() == 0
-    assert spent(path, PLENTY_YEN) == (len(customers.acknowledged) + len(customers.unanswered)) * PRICE_YEN
+    assert spent(db_url, PLENTY_YEN) == (len(customers.acknowledged) + len(customers.unanswered)) * PRICE_YEN
 
 
-def test_a_service_that_is_killed_under_load_has_all_that_it_acknowledged(path: Path) -> None:
-    token = funded(path, PLENTY_YEN)
-    with Service(f"sqlite:///{path}") as service:
+def test_a_service_that_is_killed_under_load_has_all_that_it_acknowledged(db_url: str) -> None:
+    token = funded(db_url, PLENTY_YEN)
+    with Service(db_url) as service:
         customers = Customers(service.port, token)
         customers.charge_until_refused(after=service.kill)
     assert len(customers.acknowledged) >= ANSWERS_BEFORE_THE_END
     assert not customers.refused
     assert len(customers.unanswered) == CLIENTS
-    carried_out = spent(path, PLENTY_YEN) // PRICE_YEN
+    carried_out = spent(db_url, PLENTY_YEN) // PRICE_YEN
     assert len(customers.acknowledged) <= carried_out <= len(customers.acknowledged) + CLIENTS
-    with Service(f"sqlite:///{path}", port=service.port) as restarted:
+    with Service(db_url, port=service.port) as restarted:
         assert_nothing_was_lost_or_done_twice(customers)
         figures = httpx.get(f"{restarted.url}/operator/wallets/1", headers=credentials(OPERATOR_KEY)).json()
         assert figures["balance_yen"] == PLENTY_YEN - (len(customers.acknowledged) + CLIENTS) * PRICE_YEN
         assert restarted.stop() == 0
-    assert spent(path, PLENTY_YEN) == (len(customers.acknowledged) + CLIENTS) * PRICE_YEN
+    assert spent(db_url, PLENTY_YEN) == (len(customers.acknowledged) + CLIENTS) * PRICE_YEN

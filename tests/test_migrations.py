@@ -9,25 +9,59 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import apsw
+import psycopg
 import pytest
+from databases import MIGRATIONS, SEED, Databases, SqliteFiles, on_every_database, on_postgres, on_sqlite
+from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.errors import DatabaseError, MigrationError
-from credit_wallet.stores import migrations
+from credit_wallet.config import is_postgres, sqlite_path
+from credit_wallet.errors import DatabaseLocked, MigrationError
+from credit_wallet.stores import migrations, postgres_schema
 from credit_wallet.stores.databases import database_at
-from credit_wallet.stores.sqlite_connection import connect
-from credit_wallet.stores.sqlite_schema import SqliteSchema
 
-MIGRATIONS = Path(__file__).resolve().parents[1] / "scripts" / "migrations"
+pytestmark = on_every_database
+
+NOW = datetime(2026, 5, 15, 12, tzinfo=UTC)
 MANIFESTS = ("jpcite_boot_manifest.txt", "autonomath_boot_manifest.txt")
+RAIL = "284_credit_rail.sql"
 
-FAMILIES = """
-SELECT type, name FROM sqlite_master
-WHERE name LIKE 'am_credit%' OR name LIKE 'v_credit%' OR name LIKE 'idx_am_credit%' OR name LIKE 'credit_wallet%'
+SQLITE_SCHEMA = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
+POSTGRES_SCHEMA = """
+SELECT concat_ws(' ', 'relation', relname, relkind, pg_get_expr(relpartbound, oid), pg_get_partkeydef(oid))
+FROM pg_class WHERE relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT concat_ws(' ', 'column', attrelid::regclass, attname, format_type(atttypid, atttypmod), attcollation, attnotnull,
+                 pg_get_expr(adbin, adrelid), rank() OVER (PARTITION BY attrelid ORDER BY attnum))
+FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid))
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conname !~ '_not_null'
+UNION ALL
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL
+SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL
+SELECT concat_ws(' ', viewname, definition) FROM pg_views WHERE schemaname = 'public'
+ORDER BY 1
 """
+SQLITE_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY 1"
+POSTGRES_TABLES = """
+SELECT relname FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1
+"""
+SQLITE_COLUMNS = "SELECT name FROM pragma_table_info(?)"
+POSTGRES_COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position"
+
 SEED_ROWS = """
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note FROM am_credit_transaction_log ORDER BY txn_id
 """
@@ -68,20 +102,18 @@ INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, occurred
   (2, 500, 'topup', '2026-05-01T00:00:00Z', ''), (1, 10, 'refund', '2026-05-02T00:00:00.000Z', 'it''s');
 """
 
-Ledger = tuple[apsw.Connection, Path]
+INDEX_OF_A_HOST = (
+    "CREATE INDEX idx_am_credit_txn_wallet_time ON am_credit_transaction_log (wallet_id, occurred_at DESC)"
+)
+
+REFUSED_BY_A_RULE = (apsw.ConstraintError, psycopg.IntegrityError)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "wallet.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    """A fresh database and its path, with nothing applied."""
-    connection = connect(path)
-    yield connection, path
-    connection.close()
+def fresh_url(databases: Databases) -> Iterator[str]:
+    """A database with nothing in it."""
+    with databases.nothing() as url:
+        yield url
 
 
 @pytest.fixture
@@ -93,29 +125,48 @@ def copied_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def host_database(path: Path, *scripts: str) -> None:
-    """What a host does with its own SQLite, while nobody else has the file open."""
-    with closing(sqlite3.connect(path)) as connection:
-        for statements in scripts:
-            connection.executescript(statements)
+def folder_of(url: str) -> str:
+    """Where the files of a database's dialect are below the folder of the migrations."""
+    return "postgres" if is_postgres(url) else ""
 
 
-def script(name: str) -> str:
-    return (MIGRATIONS / name).read_text(encoding="utf-8")
+def append(folder: Path, url: str, name: str, line: str) -> None:
+    """Add a line to a migration of the database's dialect."""
+    with (folder / folder_of(url) / name).open("a", encoding="utf-8") as file:
+        file.write(line)
 
 
-def dump(path: Path) -> list[str]:
-    """Schema and rows; through apsw, for two SQLite libraries in one process do not see each other's locks."""
-    with closing(apsw.Connection(str(path))) as connection:
-        schema = connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
-        tables = [name for kind, name, _ in schema if kind == "table"]
-        rows = [(name, row) for name in tables for row in connection.execute(f"SELECT * FROM {name} ORDER BY 1")]
+def script(url: str, name: str) -> str:
+    return (MIGRATIONS / folder_of(url) / name).read_text(encoding="utf-8")
+
+
+def host_runs(url: str, *statements: str) -> None:
+    """What a host does by itself."""
+    with PlainSql(url) as host:
+        for each in statements:
+            host.run(each)
+
+
+def tables_of(host: PlainSql, url: str) -> list[str]:
+    return [name for (name,) in host.run(POSTGRES_TABLES if is_postgres(url) else SQLITE_TABLES)]
+
+
+def dump(url: str) -> list[str]:
+    """Schema and rows."""
+    with PlainSql(url) as host:
+        schema = host.run(POSTGRES_SCHEMA if is_postgres(url) else SQLITE_SCHEMA)
+        rows = [(name, row) for name in tables_of(host, url) for row in host.run(f"SELECT * FROM {name} ORDER BY 1")]
     return [str(line) for line in (*schema, *rows)]
 
 
-def applied_names(path: Path) -> list[str]:
-    with closing(apsw.Connection(str(path))) as connection:
-        return [name for (name,) in connection.execute("SELECT name FROM credit_wallet_migration ORDER BY rowid")]
+def without_times(lines: list[str]) -> list[str]:
+    return [re.sub(r"\d{4}-\d\d-\d\dT[^']*Z", "", line) for line in lines]
+
+
+def applied_names(url: str) -> list[str]:
+    with PlainSql(url) as host:
+        place = "ctid" if is_postgres(url) else "rowid"
+        return [name for (name,) in host.run(f"SELECT name FROM credit_wallet_migration ORDER BY {place}")]
 
 
 # The manifests
@@ -126,81 +177,77 @@ def test_both_manifests_have_the_same_bytes() -> None:
     assert jpcite == autonomath
 
 
-def test_the_manifest_lists_every_migration_in_order_and_each_can_be_undone() -> None:
-    undo = {file.name for file in MIGRATIONS.glob("*_rollback.sql")}
-    files = sorted(file.name for file in MIGRATIONS.glob("[0-9]*.sql") if file.name not in undo)
+@pytest.mark.parametrize("folder", ["", "postgres"])
+def test_the_manifest_lists_every_migration_in_order_and_each_can_be_undone(folder: str) -> None:
+    undo = {file.name for file in (MIGRATIONS / folder).glob("*_rollback.sql")}
+    files = sorted(file.name for file in (MIGRATIONS / folder).glob("[0-9]*.sql") if file.name not in undo)
     assert migrations.manifest() == files
     assert {name.replace(".sql", "_rollback.sql") for name in files} == undo
+
+
+@on_postgres
+def test_the_tables_and_columns_are_those_of_sqlite(db_url: str, tmp_path: Path) -> None:
+    with SqliteFiles(tmp_path).ledger() as file_url:
+        database_at(file_url).upgrade(NOW)
+        with PlainSql(file_url) as here, PlainSql(db_url) as there:
+            tables = tables_of(here, file_url)
+            assert tables_of(there, db_url) == tables
+            for name in tables:
+                assert there.run(POSTGRES_COLUMNS, name) == here.run(SQLITE_COLUMNS, name), name
 
 
 # Applying
 
 
-def test_a_fresh_database_gets_the_manifest_in_order(ledger: Ledger) -> None:
-    connection, path = ledger
-    assert migrations.pending(SqliteSchema(connection, path)) == migrations.manifest()
-    assert migrations.migrate(SqliteSchema(connection, path)) == migrations.manifest()
-    assert applied_names(path) == migrations.manifest()
-    assert migrations.pending(SqliteSchema(connection, path)) == []
+def test_a_fresh_database_gets_the_manifest_in_order(fresh_url: str, databases: Databases) -> None:
+    database = database_at(fresh_url)
+    assert database.pending_migrations() == migrations.manifest()
+    assert database.upgrade(NOW, databases.partitions).applied == migrations.manifest()
+    assert applied_names(fresh_url) == migrations.manifest()
+    assert database.pending_migrations() == []
 
 
-def test_a_second_run_changes_nothing(ledger: Ledger) -> None:
-    connection, path = ledger
-    migrations.migrate(SqliteSchema(connection, path))
-    before = dump(path)
-    assert migrations.migrate(SqliteSchema(connection, path)) == []
-    assert dump(path) == before
+def test_a_second_run_changes_nothing(db_url: str) -> None:
+    CreditWallet.open(db_url).close()
+    before = dump(db_url)
+    assert database_at(db_url).upgrade(NOW).applied == []
+    assert dump(db_url) == before
 
 
-def test_281_can_be_run_by_hand_after_everything(ledger: Ledger) -> None:
-    connection, path = ledger
-    migrations.migrate(SqliteSchema(connection, path))
-    connection.close()
-    before = dump(path)
-    host_database(path, script("281_credit_wallet.sql"))
-    assert dump(path) == before
+def test_281_can_be_run_by_hand_after_everything(db_url: str) -> None:
+    CreditWallet.open(db_url).close()
+    before = dump(db_url)
+    host_runs(db_url, script(db_url, SEED))
+    assert dump(db_url) == before
 
 
-def test_a_file_that_changed_after_it_was_applied_is_refused(ledger: Ledger, copied_migrations: Path) -> None:
-    connection, path = ledger
-    migrations.migrate(SqliteSchema(connection, path))
-    before = dump(path)
-    with (copied_migrations / "283_credit_wallet_state.sql").open("a", encoding="utf-8") as file:
-        file.write("-- one more line\n")
+def test_a_file_that_changed_after_it_was_applied_is_refused(db_url: str, copied_migrations: Path) -> None:
+    CreditWallet.open(db_url).close()
+    before = dump(db_url)
+    append(copied_migrations, db_url, "283_credit_wallet_state.sql", "-- one more line\n")
     with pytest.raises(MigrationError, match=r"283_credit_wallet_state\.sql has changed") as refusal:
-        migrations.migrate(SqliteSchema(connection, path))
+        database_at(db_url).upgrade(NOW)
     assert refusal.value.details == {"migration": "283_credit_wallet_state.sql"}
-    assert dump(path) == before
+    assert dump(db_url) == before
 
 
-def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(ledger: Ledger, copied_migrations: Path) -> None:
-    connection, path = ledger
-    with (copied_migrations / "284_credit_rail.sql").open("a", encoding="utf-8") as file:
-        file.write("INSERT INTO no_such_table VALUES (1);\n")
+def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(
+    fresh_url: str, databases: Databases, copied_migrations: Path
+) -> None:
+    append(copied_migrations, fresh_url, RAIL, "INSERT INTO no_such_table VALUES (1);\n")
     with pytest.raises(MigrationError, match=r"284_credit_rail\.sql does not fit this database"):
-        migrations.migrate(SqliteSchema(connection, path))
-    assert applied_names(path) == migrations.manifest()[:-1]
-    assert not any("am_credit_outbox" in line for line in dump(path))
+        database_at(fresh_url).upgrade(NOW, databases.partitions)
+    assert applied_names(fresh_url) == migrations.manifest()[:-1]
+    assert not any("am_credit_outbox" in line for line in dump(fresh_url))
 
-    shutil.copy(MIGRATIONS / "284_credit_rail.sql", copied_migrations)
-    assert migrations.migrate(SqliteSchema(connection, path)) == ["284_credit_rail.sql"]
+    (copied_migrations / folder_of(fresh_url) / RAIL).write_text(script(fresh_url, RAIL), encoding="utf-8")
+    assert database_at(fresh_url).upgrade(NOW).applied == [RAIL]
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-def test_processes_that_start_at_once_apply_each_migration_once(path: Path, processes: int) -> None:
-    migrate = """
-import sys
-from pathlib import Path
-from credit_wallet.stores import migrations
-from credit_wallet.stores.sqlite_connection import connect
-from credit_wallet.stores.sqlite_schema import SqliteSchema
-path = Path(sys.argv[1])
-print("ready", flush=True)
-sys.stdin.readline()
-connection = connect(path)
-print(*migrations.migrate(SqliteSchema(connection, path)))
-"""
-    command = [sys.executable, "-c", migrate, str(path)]
+def start_at_once(program: str, url: str, processes: int) -> list[str]:
+    """What ``program`` prints in each of several processes that begin with it at the same time."""
+    begin = "import sys\nprint('ready', flush=True)\nsys.stdin.readline()\n"
+    command = [sys.executable, "-c", "from datetime import UTC, datetime\n" + program.replace("BEGIN", begin), url]
     pipe = subprocess.PIPE
     runners = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(processes)]
     for runner in runners:
@@ -214,81 +261,141 @@ print(*migrations.migrate(SqliteSchema(connection, path)))
     assert [(runner.returncode, errors) for runner, (_, errors) in zip(runners, answers, strict=True)] == [
         (0, "")
     ] * processes
-    assert sorted(name for output, _ in answers for name in output.split()) == migrations.manifest()
-    assert applied_names(path) == migrations.manifest()
+    return [output for output, _ in answers]
 
 
-def test_a_database_that_another_process_keeps_locked_is_named(path: Path) -> None:
-    with closing(connect(path)) as connection, closing(connect(path)) as other:
-        connection.set_busy_timeout(0)
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DatabaseError, match=re.escape(str(path))) as refusal:
-            migrations.migrate(SqliteSchema(connection, path))
-        assert refusal.value.code == "database_locked"
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_that_start_at_once_apply_each_migration_once(fresh_url: str, processes: int) -> None:
+    migrate = """
+from credit_wallet.stores.databases import database_at
+BEGIN
+print(*database_at(sys.argv[1]).upgrade(datetime.now(UTC)).applied)
+"""
+    answers = start_at_once(migrate, fresh_url, processes)
+    assert sorted(name for output in answers for name in output.split()) == migrations.manifest()
+    assert applied_names(fresh_url) == migrations.manifest()
+
+
+def test_services_that_start_at_once_share_the_ledger_that_one_of_them_makes(fresh_url: str) -> None:
+    serve = """
+from credit_wallet import CreditWallet
+BEGIN
+with CreditWallet.open(sys.argv[1]) as wallets:
+    wallet_id = wallets.create().wallet_id
+    print(wallets.topup(wallet_id, 1, idempotency_key="topup").balance_yen)
+"""
+    assert start_at_once(serve, fresh_url, 4) == ["1\n"] * 4
+    assert applied_names(fresh_url) == migrations.manifest()
+    with CreditWallet.open(fresh_url) as wallets:
+        assert [view.balance_yen for view in wallets.wallets()] == [1] * 4
+        assert wallets.verify() == []
+
+
+def test_a_database_in_which_another_migrator_is_at_work_is_named(
+    fresh_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("impatient")
+    one_migrator = postgres_schema._ONE_MIGRATOR
+    monkeypatch.setattr(postgres_schema, "_ONE_MIGRATOR", one_migrator.replace("60s", "50ms"))
+    with PlainSql(fresh_url) as host:
+        host.run("CREATE TABLE of_the_host (id INTEGER)")
+        with host.transaction():
+            if is_postgres(fresh_url):
+                host.run(one_migrator)
+            with pytest.raises(DatabaseLocked, match=re.escape(fresh_url.removeprefix("sqlite:///"))):
+                database_at(fresh_url).upgrade(NOW)
+    assert database_at(fresh_url).upgrade(NOW).applied == migrations.manifest()
 
 
 # Undoing
 
 
-def test_undoing_281_undoes_everything_and_nothing_of_the_host(path: Path) -> None:
-    host_database(path, "CREATE TABLE of_the_host (id INTEGER PRIMARY KEY); INSERT INTO of_the_host VALUES (7);")
-    with CreditWallet.open(f"sqlite:///{path}") as wallets:
+def test_undoing_281_undoes_everything_and_nothing_of_the_host(fresh_url: str, databases: Databases) -> None:
+    host_runs(fresh_url, "CREATE TABLE of_the_host (id INTEGER PRIMARY KEY)", "INSERT INTO of_the_host VALUES (7)")
+    before = dump(fresh_url)
+    database = database_at(fresh_url)
+    database.upgrade(NOW, databases.partitions)
+    with CreditWallet.open(fresh_url) as wallets:
         wallet = wallets.create(monthly_budget_yen=10)
         wallets.topup(wallet.wallet_id, 10, idempotency_key="topup")
         wallets.charge(wallet.wallet_id, 5, idempotency_key="charge")
         wallets.hold(wallet.wallet_id, 2, idempotency_key="hold")
         wallets.create_key(wallet.wallet_id)
         wallets.seal()
-    with closing(connect(path)) as connection:
-        assert migrations.rollback(SqliteSchema(connection, path), 281) == migrations.manifest()[::-1]
-        assert connection.execute(FAMILIES).fetchall() == []
-        assert connection.execute("SELECT id FROM of_the_host").get == 7
-        assert migrations.migrate(SqliteSchema(connection, path)) == migrations.manifest()
+    assert database.rollback(281) == migrations.manifest()[::-1]
+    assert [line for line in dump(fresh_url) if "sqlite_sequence" not in line] == before
+    assert database.upgrade(NOW).applied == migrations.manifest()
 
 
-@pytest.mark.parametrize("number", [282, 283, 284])
-def test_a_migration_undone_leaves_the_schema_before_it_and_can_be_applied_again(ledger: Ledger, number: int) -> None:
-    connection, path = ledger
-    migrations.migrate(SqliteSchema(connection, path))
-    after = dump(path)
-    undone = migrations.rollback(SqliteSchema(connection, path), number)
+@pytest.mark.parametrize("number", [281, 282, 283, 284])
+def test_a_migration_undone_leaves_the_schema_before_it_and_can_be_applied_again(
+    fresh_url: str, databases: Databases, number: int
+) -> None:
+    database = database_at(fresh_url)
+    database.upgrade(NOW, databases.partitions)
+    after = dump(fresh_url)
+    undone = database.rollback(number)
     assert undone == [name for name in migrations.manifest() if int(name[:3]) >= number][::-1]
-    assert migrations.migrate(SqliteSchema(connection, path)) == undone[::-1]
-    assert [re.sub(r"\d{4}-\d\d-\d\dT[^']*Z", "", line) for line in dump(path)] == [
-        re.sub(r"\d{4}-\d\d-\d\dT[^']*Z", "", line) for line in after
-    ]
+    assert database.pending_migrations() == undone[::-1]
+    assert database.upgrade(NOW, databases.partitions if number == 281 else 0).applied == undone[::-1]
+    assert without_times(dump(fresh_url)) == without_times(after)
 
 
 @pytest.mark.parametrize("number", [281, 999])
-def test_what_is_not_applied_cannot_be_undone(ledger: Ledger, number: int) -> None:
-    connection, path = ledger
+def test_what_is_not_applied_cannot_be_undone(fresh_url: str, number: int) -> None:
+    host_runs(fresh_url, "CREATE TABLE of_the_host (id INTEGER)")
     with pytest.raises(MigrationError, match=f"migration {number} is not applied here"):
-        migrations.rollback(SqliteSchema(connection, path), number)
+        database_at(fresh_url).rollback(number)
 
 
 # Hosts
 
 
-def test_a_hosts_own_281_migrates_with_its_rows_and_indexes_untouched(path: Path) -> None:
-    host_database(path, HOSTS_OWN_281, ROWS_OF_A_HOST)
-    with closing(sqlite3.connect(path)) as host:
-        rows = host.execute(SEED_ROWS).fetchall()
-        indexes = host.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL").fetchall()
-    with closing(connect(path)) as connection:
-        assert migrations.migrate(SqliteSchema(connection, path)) == migrations.manifest()
-        assert connection.execute(SEED_ROWS).fetchall() == rows
-        assert set(indexes) <= set(connection.execute("SELECT name, sql FROM sqlite_schema"))
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    with CreditWallet.open(f"sqlite:///{path}") as wallets:
+def host_database(url: str, *scripts: str) -> None:
+    """What a host does with its own SQLite, while nobody else has the file open."""
+    with closing(sqlite3.connect(sqlite_path(url))) as connection:
+        for statements in scripts:
+            connection.executescript(statements)
+
+
+@on_sqlite
+def test_a_hosts_own_281_migrates_with_its_rows_and_indexes_untouched(fresh_url: str) -> None:
+    host_database(fresh_url, HOSTS_OWN_281, ROWS_OF_A_HOST)
+    with PlainSql(fresh_url) as host:
+        rows = host.run(SEED_ROWS)
+        indexes = host.run("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL")
+    assert database_at(fresh_url).upgrade(NOW).applied == migrations.manifest()
+    with PlainSql(fresh_url) as host:
+        assert host.run(SEED_ROWS) == rows
+        assert set(indexes) <= set(host.run("SELECT name, sql FROM sqlite_schema"))
+        assert host.run("PRAGMA integrity_check") == [("ok",)]
+        assert host.run("PRAGMA foreign_key_check") == []
+    assert_a_ledger_of_the_host(fresh_url, rows)
+
+
+@on_postgres
+def test_a_hosts_rows_and_indexes_stay_as_they_are(seed_url: str) -> None:
+    host_runs(seed_url, ROWS_OF_A_HOST, INDEX_OF_A_HOST)
+    with PlainSql(seed_url) as host:
+        rows = host.run(SEED_ROWS)
+        indexes = [line for line in dump(seed_url) if "INDEX" in line]
+    assert database_at(seed_url).upgrade(NOW).applied == migrations.manifest()
+    assert set(indexes) <= set(dump(seed_url))
+    assert_a_ledger_of_the_host(seed_url, rows)
+
+
+def assert_a_ledger_of_the_host(url: str, rows: list[tuple[Any, ...]]) -> None:
+    """The wallet works on what a host wrote, and changes nothing of it."""
+    with CreditWallet.open(url) as wallets:
         assert wallets.verify() == []
         assert [wallets.balance(1), wallets.balance(2)] == [70, 500]
         assert wallets.charge(1, 30, idempotency_key="after").balance_yen == 40
         assert wallets.verify() == []
-    with closing(connect(path)) as connection:
-        assert connection.execute(SEED_ROWS).fetchall()[:-1] == rows
+    with PlainSql(url) as host:
+        assert host.run(SEED_ROWS)[:-1] == rows
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "columns",
     [
@@ -299,19 +406,40 @@ def test_a_hosts_own_281_migrates_with_its_rows_and_indexes_untouched(path: Path
     ],
     ids=["one column more", "another order"],
 )
-def test_a_ledger_that_is_not_281s_is_refused_and_left_alone(path: Path, columns: str) -> None:
-    host_database(
-        path,
-        f"CREATE TABLE am_credit_transaction_log ({columns});"
+def test_a_ledger_that_is_not_281s_is_refused_and_left_alone(fresh_url: str, columns: str) -> None:
+    host_database(fresh_url, f"CREATE TABLE am_credit_transaction_log ({columns});")
+    assert_the_ledger_is_refused(fresh_url)
+
+
+@pytest.mark.databases("postgres")
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "txn_id BIGSERIAL PRIMARY KEY, wallet_id BIGINT NOT NULL, amount_yen BIGINT NOT NULL, "
+        "txn_type TEXT NOT NULL CHECK (txn_type <> 'gift'), occurred_at TEXT NOT NULL, note TEXT",
+        "txn_id BIGSERIAL PRIMARY KEY, wallet_id BIGINT NOT NULL, amount_yen BIGINT NOT NULL, txn_type TEXT NOT NULL, "
+        "occurred_at TEXT NOT NULL, CONSTRAINT am_credit_transaction_log_types CHECK (amount_yen <> 0), "
+        "CONSTRAINT am_credit_transaction_log_signs CHECK (amount_yen <> 0)",
+    ],
+    ids=["other constraints", "no notes"],
+)
+def test_a_table_that_is_not_281s_is_refused_and_left_alone(fresh_url: str, columns: str) -> None:
+    host_runs(fresh_url, f"CREATE TABLE am_credit_transaction_log ({columns})")
+    assert_the_ledger_is_refused(fresh_url)
+
+
+def assert_the_ledger_is_refused(url: str) -> None:
+    host_runs(
+        url,
         "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, occurred_at) "
-        "VALUES (1, 5, 'topup', '2026-05-01');",
-        script("281_credit_wallet.sql"),
+        "VALUES (1, 5, 'topup', '2026-05-01')",
+        script(url, SEED),
     )
-    ledger_before = [line for line in dump(path) if "am_credit_transaction_log" in line]
+    before = [line for line in dump(url) if "am_credit_transaction_log" in line]
     with pytest.raises(MigrationError, match=r"282_credit_ledger_chain\.sql does not fit this database"):
-        CreditWallet.open(f"sqlite:///{path}")
-    assert [line for line in dump(path) if "am_credit_transaction_log" in line] == ledger_before
-    assert applied_names(path) == ["281_credit_wallet.sql"]
+        CreditWallet.open(url)
+    assert [line for line in dump(url) if "am_credit_transaction_log" in line] == before
+    assert applied_names(url) == [SEED]
 
 
 # What 282 makes of the ledger
@@ -338,19 +466,16 @@ def test_a_ledger_that_is_not_281s_is_refused_and_left_alone(path: Path, columns
     ],
 )
 def test_the_ledger_takes_five_types_each_with_its_sign(
-    ledger: Ledger, txn_type: str, amount_yen: int, taken: bool
+    db_url: str, txn_type: str, amount_yen: int, taken: bool
 ) -> None:
-    connection, path = ledger
-    migrations.migrate(SqliteSchema(connection, path))
-    connection.close()
-    with closing(sqlite3.connect(path)) as host:
-        host.executescript(f"INSERT INTO am_credit_wallet (owner_token_hash) VALUES ('{'a' * 64}');")
-        insert = "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type) VALUES (1, ?, ?)"
+    CreditWallet.open(db_url).close()
+    with PlainSql(db_url) as host:
+        wallet_id = host.wallet()
         if taken:
-            host.execute(insert, (amount_yen, txn_type))
+            host.entry(wallet_id, txn_type, amount_yen)
         else:
-            with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
-                host.execute(insert, (amount_yen, txn_type))
+            with pytest.raises(REFUSED_BY_A_RULE, match=r"(?i)check"):
+                host.entry(wallet_id, txn_type, amount_yen)
 
 
 @pytest.mark.parametrize(
@@ -370,17 +495,29 @@ def test_the_ledger_takes_five_types_each_with_its_sign(
         "DELETE FROM am_credit_transaction_log WHERE prev_txn_id IS NULL",
     ],
 )
-def test_the_ledger_cannot_be_rewritten_by_anyone(path: Path, statement: str) -> None:
-    with CreditWallet.open(f"sqlite:///{path}") as wallets:
-        wallet = wallets.create()
+def test_the_ledger_cannot_be_rewritten_by_anyone(db_url: str, statement: str) -> None:
+    assert_append_only(db_url, statement)
+
+
+@on_postgres
+@pytest.mark.parametrize("options", ["", " RESTART IDENTITY CASCADE"])
+def test_the_ledger_cannot_be_emptied_by_anyone(db_url: str, databases: Databases, options: str) -> None:
+    assert_append_only(db_url, f"TRUNCATE am_credit_transaction_log{options}")
+    for partition in range(databases.partitions):
+        assert_append_only(db_url, f"TRUNCATE am_credit_transaction_log_p{partition}{options}")
+
+
+def assert_append_only(url: str, statement: str) -> None:
+    """The statement is refused on a ledger that has an entry of the wallet and one of plain SQL."""
+    with CreditWallet.open(url) as wallets:
+        wallets.topup(wallets.create().wallet_id, 10, idempotency_key="topup")
         wallets.create()
-        wallets.topup(wallet.wallet_id, 10, idempotency_key="topup")
-    with closing(sqlite3.connect(path, isolation_level=None)) as host:
-        host.execute("INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type) VALUES (1, 5, 'topup')")
-        before = host.execute("SELECT * FROM am_credit_transaction_log").fetchall()
-        with pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only: write a refund or a reversal"):
-            host.execute(statement)
-        assert host.execute("SELECT * FROM am_credit_transaction_log").fetchall() == before
+    with PlainSql(url) as host:
+        host.entry(1, "topup", 5)
+        before = host.run("SELECT * FROM am_credit_transaction_log ORDER BY 1")
+        with pytest.raises(REFUSED_BY_A_RULE, match="the ledger is append-only: write a refund or a reversal"):
+            host.run(statement)
+        assert host.run("SELECT * FROM am_credit_transaction_log ORDER BY 1") == before
 
 
 def test_open_holds_and_debts_forbid_a_rollback_that_would_lose_them(db_url: str) -> None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import partial
 
 from clock import Clock
+from databases import Databases, on_every_database
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from model import ModelCharge, ModelHold, ModelKey, ModelTopup, ModelWallet, Refused
 from msgspec import Struct
 
@@ -37,13 +45,20 @@ class Request(Struct):
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """The facade on a real SQLite file, beside the model."""
+    """Two nodes on a real database, beside the model."""
+
+    def __init__(self, databases: Databases) -> None:
+        super().__init__()
+        self.databases = databases
+        self.open_things = ExitStack()
 
     @initialize(budgets=st.lists(st.sampled_from([0, 60, 300]), min_size=WALLETS, max_size=WALLETS))
     def open(self, budgets: list[int]) -> None:
-        self.folder = TemporaryDirectory()
         self.clock = Clock(START)
-        self.wallets = CreditWallet.open(f"sqlite:///{Path(self.folder.name) / 'ledger.db'}", clock=self.clock)
+        url = self.open_things.enter_context(self.databases.ledger())
+        self.wallets, self.other_node = (
+            self.open_things.enter_context(CreditWallet.open(url, clock=self.clock)) for _ in range(2)
+        )
         self.model = [ModelWallet() for _ in range(WALLETS)]
         self.ids = [self.wallets.create(monthly_budget_yen=budget).wallet_id for budget in budgets]
         self.key_ids = []
@@ -62,12 +77,9 @@ class LedgerMachine(RuleBasedStateMachine):
             self.topup(number, 40, True, 3)
 
     def teardown(self) -> None:
-        if not hasattr(self, "wallets"):
-            return
-        violations = self.wallets.verify()
-        self.wallets.close()
-        self.folder.cleanup()
-        assert violations == []
+        with self.open_things:
+            if hasattr(self, "wallets"):
+                assert self.wallets.verify() == []
 
     def _both(
         self, number: int, expect: Callable[[ModelWallet], object], send: Callable[[str, int], Outcome]
@@ -238,6 +250,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model[number].keys[key_number].revoked = True
         self.wallets.revoke_key(self.key_ids[number][key_number])
 
+    @rule()
+    def go_to_the_other_node(self) -> None:
+        self.wallets, self.other_node = self.other_node, self.wallets
+
     @rule(seconds=st.one_of(st.integers(1, 3600), st.integers(3600, 20 * 24 * 3600)))
     def let_time_pass(self, seconds: int) -> None:
         self.clock.advance(seconds=seconds)
@@ -308,10 +324,18 @@ class LedgerMachine(RuleBasedStateMachine):
         self.charges.append((number, outcome.txn_id, charge))
 
 
-TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(
-    max_examples=int(os.environ.get("MODEL_EXAMPLES", "60")),
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+EXAMPLES = {"sqlite": 60, "postgres": 15, "partitioned": 15}
+"""Unless ``MODEL_EXAMPLES`` says how many for each."""
+
+
+@on_every_database
+def test_any_course_of_commands_agrees_with_the_model(databases: Databases) -> None:
+    run_state_machine_as_test(
+        partial(LedgerMachine, databases),  # type: ignore[arg-type]  # "a class or a function", it says
+        settings=settings(
+            max_examples=int(os.environ.get("MODEL_EXAMPLES", EXAMPLES[databases.kind])),
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from faulty_proxy import FaultyProxy, Moment
-from postgres import Server, partitioned
+from postgres import Server, clear_database, partitioned
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
@@ -115,41 +115,45 @@ Way: TypeAlias = Callable[..., None]
 
 @WAYS
 @pytest.mark.parametrize("moment", Moment)
-@pytest.mark.parametrize("before", [0, 2], ids=["first", "third"])
 def test_a_transaction_is_cut_at_its_moment(
-    table: Table, proxy: FaultyProxy, moment: Moment, transact: Way, prepare_threshold: int | None, before: int
+    table: Table, proxy: FaultyProxy, moment: Moment, transact: Way, prepare_threshold: int | None
 ) -> None:
-    """``before`` transactions on the connection have sent all statements' text already when they are prepared."""
-    with connect(proxy, table, prepare_threshold) as client:
-        for number in range(before):
-            transact(client, number)
-        proxy.arm(moment)
-        with pytest.raises(psycopg.OperationalError):
-            transact(client, 10, 11)
-        assert client.closed
-    assert proxy.fired == 1
-    assert table.numbers() == [*range(before), *((10, 11) if moment in COMMITTED else ())]
-    if moment in WRITTEN:
-        assert table.tried() == before + 2
-    if moment in (Moment.BEFORE_BEGIN, Moment.AFTER_BEGIN, Moment.BEFORE_WRITES):
-        assert table.tried() == before
+    """A connection's first transaction, and its third, whose statements' text is not sent again when prepared."""
+    expected: list[int] = []
+    for numbers in ([0], [1, 2, 3]):
+        with connect(proxy, table, prepare_threshold) as client:
+            for number in numbers[:-1]:
+                transact(client, 2 * number, 2 * number + 1)
+                expected += [2 * number, 2 * number + 1]
+            tried = table.tried()
+            proxy.arm(moment)
+            with pytest.raises(psycopg.OperationalError):
+                transact(client, 2 * numbers[-1], 2 * numbers[-1] + 1)
+        assert proxy.fired == 1
+        if moment in COMMITTED:
+            expected += [2 * numbers[-1], 2 * numbers[-1] + 1]
+        assert table.numbers() == expected
+        if moment in WRITTEN:
+            assert table.tried() == tried + 2
+        if moment in (Moment.BEFORE_BEGIN, Moment.AFTER_BEGIN, Moment.BEFORE_WRITES):
+            assert table.tried() == tried
 
 
 @pytest.mark.parametrize(
-    ("moment", "state"),
+    ("moment", "states"),
     [
-        (Moment.BEFORE_BEGIN, "idle"),
-        (Moment.AFTER_BEGIN, "idle in transaction"),
-        (Moment.BEFORE_WRITES, "idle in transaction"),
-        (Moment.AFTER_WRITES, "idle in transaction"),
-        (Moment.BEFORE_COMMIT, "idle in transaction"),
-        (Moment.HALF_COMMIT, "idle in transaction"),
-        (Moment.AFTER_COMMIT, "idle"),
-        (Moment.DURING_ANSWER, "idle"),
+        (Moment.BEFORE_BEGIN, {"idle"}),
+        (Moment.AFTER_BEGIN, {"idle in transaction"}),
+        (Moment.BEFORE_WRITES, {"idle in transaction", "active"}),  # active: preparing it
+        (Moment.AFTER_WRITES, {"idle in transaction"}),
+        (Moment.BEFORE_COMMIT, {"idle in transaction"}),
+        (Moment.HALF_COMMIT, {"idle in transaction"}),
+        (Moment.AFTER_COMMIT, {"idle"}),
+        (Moment.DURING_ANSWER, {"idle"}),
     ],
 )
 def test_a_stalled_connection_stays_until_it_is_cut(
-    table: Table, proxy: FaultyProxy, moment: Moment, state: str
+    table: Table, proxy: FaultyProxy, moment: Moment, states: set[str]
 ) -> None:
     with connect(proxy, table, None) as client:
         errors: list[Exception] = []
@@ -163,12 +167,15 @@ def test_a_stalled_connection_stays_until_it_is_cut(
         proxy.arm(moment, stall=True)
         thread = threading.Thread(target=run)
         thread.start()
-        proxy.wait_until_fired()
-        assert table.state_of(client.info.backend_pid) == state
-        assert not errors
-        proxy.cut_all()
-        thread.join()
+        try:
+            proxy.wait_until_fired()
+            seen = table.state_of(client.info.backend_pid)
+            assert not errors
+        finally:
+            proxy.cut_all()
+            thread.join()
         assert errors
+        assert seen in states
     assert table.numbers() == ([1] if moment in COMMITTED else [])
 
 
@@ -286,13 +293,27 @@ def is_running(process: int) -> bool:
     return False
 
 
+def test_a_cleared_database_is_as_good_as_new(postgres_url: str) -> None:
+    name = urlsplit(postgres_url).path.removeprefix("/")
+    with psycopg.connect(postgres_url, autocommit=True) as forgotten:
+        forgotten.execute("CREATE TABLE numbers (number INTEGER)")
+        forgotten.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        forgotten.execute("BEGIN")
+        forgotten.execute("SELECT * FROM numbers FOR UPDATE")
+        clear_database(postgres_url)
+        with pytest.raises(psycopg.OperationalError):
+            forgotten.execute("COMMIT")
+    with psycopg.connect(postgres_url) as client:
+        client.execute("CREATE TABLE numbers (number INTEGER)")
+
+
 def test_migrations_apply_plain(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as client:
         before = set(client.execute(NAMES))
         for path in FORWARD:
             client.execute(path.read_text("utf-8"))
         assert tables(client, "p") == set()
-        assert len(tables(client, "r")) == 10
+        assert "am_credit_transaction_log" in tables(client, "r")
         for path in BACKWARD:
             client.execute(path.read_text("utf-8"))
         assert set(client.execute(NAMES)) == before
@@ -305,7 +326,6 @@ def test_migrations_apply_with_partitions(postgres_url: str) -> None:
             client.execute(partitioned(path.read_text("utf-8")))
         split = tables(client, "p")
         assert "am_credit_transaction_log" in split
-        assert len(split) == 9
         assert tables(client, "r") == {"am_credit_seal"} | {f"{name}_p{part}" for name in split for part in range(3)}
         for path in BACKWARD:
             client.execute(partitioned(path.read_text("utf-8")))

@@ -10,6 +10,7 @@ from threading import Barrier
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
+from databases import on_every_database
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import DatabaseLocked, InsufficientFunds, WalletError
@@ -17,6 +18,8 @@ from credit_wallet.outcomes import Outcome
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier as ProcessBarrier
+
+pytestmark = on_every_database
 
 CALLERS = 32
 ROUNDS = 10

@@ -7,16 +7,18 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import StringIO
-from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from clock import Clock
+from databases import on_every_database
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import InvalidRequest, WalletNotFound
 from credit_wallet.reports.statement import Statement, statement, to_csv, to_json, to_text
+
+pytestmark = on_every_database
 
 
 def charge(wallets: CreditWallet, wallet_id: int, amount_yen: int, key: str = "charge", note: str | None = None) -> int:
@@ -160,9 +162,9 @@ def test_a_wallet_that_is_not_there_has_no_statement(wallets: CreditWallet) -> N
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[PlainSql]:
+def host(seed_url: str) -> Iterator[PlainSql]:
     """Whoever has 281 alone, and writes a balance of ¥700 of which its entries explain ¥500."""
-    with PlainSql.with_281(tmp_path / "wallet.db") as host:
+    with PlainSql(seed_url) as host:
         host.wallet(balance_yen=200)
         host.move(1, "topup", 600, "2026-04-10T00:00:00.000Z")
         host.move(1, "charge", -100, "2026-05-10 00:00:00")
@@ -170,8 +172,8 @@ def host(tmp_path: Path) -> Iterator[PlainSql]:
 
 
 @pytest.mark.usefixtures("host")
-def test_an_adopted_wallet_opens_with_what_no_entry_explains(db_url: str, clock: Clock) -> None:
-    with CreditWallet.open(db_url, clock=clock) as wallets:
+def test_an_adopted_wallet_opens_with_what_no_entry_explains(seed_url: str, clock: Clock) -> None:
+    with CreditWallet.open(seed_url, clock=clock) as wallets:
         assert [totals(statement(wallets, 1, cycle)) for cycle in ("2026-03", "2026-04", "2026-05", "2026-06")] == [
             (200, 0, 0, 0, 0, 0, 200),
             (200, 600, 0, 0, 0, 0, 800),
@@ -181,9 +183,9 @@ def test_an_adopted_wallet_opens_with_what_no_entry_explains(db_url: str, clock:
 
 
 def test_what_plain_sql_wrote_since_is_in_the_statement_once_it_is_adopted(
-    host: PlainSql, db_url: str, clock: Clock
+    host: PlainSql, seed_url: str, clock: Clock
 ) -> None:
-    with CreditWallet.open(db_url, clock=clock) as wallets:
+    with CreditWallet.open(seed_url, clock=clock) as wallets:
         host.move(1, "charge", -30, "2026-05-15T11:00:00.000Z")
         assert wallets.verify() == []
         assert totals(statement(wallets, 1, "2026-05")) == (800, 0, -130, 0, 0, 0, 670)
@@ -248,10 +250,12 @@ def csv_of(wallets: CreditWallet, notes: list[str]) -> str:
 
 
 def test_the_csv_has_a_heading_and_a_line_per_entry(wallets: CreditWallet, busy: int) -> None:
-    assert to_csv(statement(wallets, busy, "2026-07")) == (
+    report = statement(wallets, busy, "2026-07")
+    first, second = (entry.txn_id for entry in report.entries)
+    assert to_csv(report) == (
         "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note\r\n"
-        "8,2026-07-01T00:00:00.000Z,charge,-100,500,,\r\n"
-        "9,2026-07-01T00:00:00.000Z,topup,1,501,,\r\n"
+        f"{first},2026-07-01T00:00:00.000Z,charge,-100,500,,\r\n"
+        f"{second},2026-07-01T00:00:00.000Z,topup,1,501,,\r\n"
     )
 
 

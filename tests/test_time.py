@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 from clock import Clock
+from databases import on_every_database
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import (
@@ -19,6 +20,8 @@ from credit_wallet.errors import (
     Unauthorized,
 )
 from credit_wallet.outcomes import Alert
+
+pytestmark = on_every_database
 
 MILLISECOND = timedelta(milliseconds=1)
 

@@ -368,7 +368,7 @@ def serve(
         str | None, typer.Option(metavar="URL", help="Where a 402 sends people to pay; default: the API's page.")
     ] = None,
     lanes: Annotated[
-        int | None, typer.Option(metavar="N", help="Transactions under way at once; PostgreSQL: 4, SQLite always 1.")
+        int | None, typer.Option(metavar="N", help="Transactions under way at once; PostgreSQL: 2, SQLite always 1.")
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Make a wallet with ¥10,000 and show how to charge it.")] = False,
 ) -> None:

@@ -13,8 +13,10 @@ DATABASE_URL_VARIABLE = "CREDIT_WALLET_DATABASE_URL"
 OPERATOR_KEY_VARIABLE = "CREDIT_WALLET_OPERATOR_KEY"
 DEFAULT_DATABASE_URL = "sqlite:///var/credit_wallet.db"
 
-_PASSWORD = re.compile(r"(://[^/@:]*:)[^@/]+(@)")
-_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
+_PASSWORD = re.compile(r"(://[^/@:]*:).+(@)", re.DOTALL)
+"""Up to the last @: a password may have what should have been percent-encoded."""
+
+_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 
 
 def database_url(given: str | None = None) -> str:

@@ -118,7 +118,7 @@ class CreditWallet(WalletReading):
         """Open the database at ``url`` (``sqlite:///file.db``, ``postgresql://user@host/database``).
 
         Its schema is made or brought up to date. ``max_batch`` is how many commands become one durable transaction at
-        most; ``lanes`` how many such transactions are under way at once (PostgreSQL: 4, SQLite always 1);
+        most; ``lanes`` how many such transactions are under way at once (PostgreSQL: 2, SQLite always 1);
         ``max_waiting`` how many commands may wait on a lane before ``RailBusy``. ``observe(commands, outcomes,
         seconds)`` is called after every batch, on its lane's thread.
 

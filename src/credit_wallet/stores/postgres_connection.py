@@ -40,15 +40,19 @@ _DEFAULTS = {
 }
 """What a URL may say otherwise: a dead peer is noticed after 15 seconds, and of several hosts the leader is taken."""
 
-LOCK_SECONDS = 5
+LOCK_SECONDS = 5.0
 """How long a transaction waits for another one's lock before it reports ``database_locked``."""
 
-_SESSION = f"""
-SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', false),
+_SESSION = """
+SELECT set_config('lock_timeout', %s, false),
        set_config('idle_in_transaction_session_timeout', '10s', false),
        set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit')
                   IN ('off', 'local', 'remote_write') THEN 'on' ELSE current_setting('synchronous_commit') END, false)
 """
+_PORTS = re.compile(r"[0-9,]*")
+_UNENCODED = re.compile(r"://[^?@]*(/[^?]*@|@[^?]*@)")
+"""A password that the driver would take for a part of the host, and print."""
+
 _PARAMETER = re.compile(r":([a-z_][a-z0-9_]*)")
 
 
@@ -79,20 +83,30 @@ def _translated(statement: str) -> str:
 
 def with_defaults(url: str) -> str:
     """The connection string for ``url``. Raises ``InvalidRequest`` when it is malformed."""
+    given = _parsed(url)
+    if given is None:
+        raise InvalidRequest(
+            f"{without_password(url)!r} is no PostgreSQL URL; write postgresql://user:password@host:5432/database, "
+            "with %40 for an @ and %2F for a / in the password",
+            field="db",
+        )
+    return make_conninfo(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
+
+
+def _parsed(url: str) -> dict[str, Any] | None:
+    """What a URL says; None when it is malformed."""
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        raise InvalidRequest(
-            f"{without_password(url)!r} is no PostgreSQL URL; write postgresql://user:password@host:5432/database",
-            field="db",
-        ) from None
-    return make_conninfo(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
+        return None
+    well_formed = _PORTS.fullmatch(str(given.get("port", ""))) and not _UNENCODED.search(url)
+    return given if well_formed else None
 
 
 def configure(raw: Raw) -> None:
     """Settings of every connection: durable commits, bounded waits, whole numbers as ``int``."""
     raw.adapters.register_loader("numeric", _WholeNumber)
-    raw.execute(_SESSION)
+    raw.execute(_SESSION, [f"{LOCK_SECONDS * 1_000:.0f}ms"])
 
 
 def connect(url: str, settings: str = "SELECT 1") -> Raw:
@@ -159,7 +173,7 @@ def named(error: psycopg.Error, url: str) -> WalletError:
         return DatabaseReadOnly(f"{place} cannot be written by this user; nothing moved, give write access")
     if state.startswith("XX00"):
         return DatabaseCorrupt(f"{place} is damaged ({_short(error)}); stop the wallet and restore a backup")
-    if state.startswith(("22", "23")) or state == "P0001":
+    if state.startswith(("22", "23")) or error.diag.context:  # the latter names the function of a trigger
         return DatabaseRefused(f"a rule of {place} did not let this in ({_short(error)}); nothing moved")
     return DatabaseError(f"PostgreSQL refused to work on {place}: {_short(error)}")
 

@@ -15,7 +15,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from credit_wallet.config import without_password
 from credit_wallet.errors import DatabaseUnavailable, MigrationError, RailBusy
 from credit_wallet.outcomes import Finding, Upgrade
-from credit_wallet.stores import migrations
+from credit_wallet.stores import migrations, postgres_link
 from credit_wallet.stores.adoption import adopt_all
 from credit_wallet.stores.postgres import PostgresStore
 from credit_wallet.stores.postgres_connection import (
@@ -29,17 +29,19 @@ from credit_wallet.stores.postgres_connection import (
     transaction,
     with_defaults,
 )
-from credit_wallet.stores.postgres_link import PATIENCE_SECONDS
 from credit_wallet.stores.postgres_schema import PostgresSchema
 
 READERS = 8
 """Connections for reading that a node opens at most, as it needs them."""
 
+RECONNECT_SECONDS = 1.0
+"""How soon it is tried again to connect for reading; the pool's own pauses would grow with the outage, to minutes."""
+
 
 class PostgresDatabase:
     """One database for any number of nodes."""
 
-    lanes = 4
+    lanes = 2
 
     def __init__(self, url: str) -> None:
         """Raises ``InvalidRequest`` when the URL is malformed."""
@@ -127,26 +129,38 @@ class PostgresSource:
             max_size=READERS,
             kwargs={"autocommit": True},
             configure=configure,
+            reconnect_timeout=RECONNECT_SECONDS,
+            reconnect_failed=_begin_anew,
             open=True,
             name="credit-wallet-readers",
         )
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters; again when the connection is lost. Raises ``DatabaseError``."""
-        give_up_at = monotonic() + PATIENCE_SECONDS
+        give_up_at = monotonic() + postgres_link.PATIENCE_SECONDS
         while True:
             try:
                 with self._pool.connection(timeout=max(0.1, give_up_at - monotonic())) as raw:
                     return PostgresConnection(raw).execute(statement, parameters).fetchall()
             except PoolTimeout as error:
-                raise DatabaseUnavailable(
-                    f"{without_password(self._url)} cannot be reached; nothing moved, try again"
-                ) from error
+                raise self._unavailable() from error
             except PoolClosed as error:
                 raise RailBusy(f"{without_password(self._url)} has been closed; open it and try again") from error
             except psycopg.Error as error:
-                if not is_lost(raw, error) or monotonic() > give_up_at:
+                if not is_lost(raw, error):
                     raise named(error, self._url) from error
+                if monotonic() > give_up_at:
+                    raise self._unavailable() from error
 
     def close(self) -> None:
         self._pool.close()
+
+    def _unavailable(self) -> DatabaseUnavailable:
+        return DatabaseUnavailable(f"{without_password(self._url)} cannot be reached; nothing moved, try again")
+
+
+def _begin_anew(pool: ConnectionPool[Raw]) -> None:
+    """Have a pool that has given up its last connection make another: it does so when its least size grows."""
+    if not pool.get_stats()["pool_size"]:
+        pool.resize(0, READERS)
+        pool.resize(1, READERS)

@@ -121,6 +121,8 @@ class Link:
         if self._lost_at is None:
             self._lost_at = now
         if now - self._lost_at >= PATIENCE_SECONDS:
+            if isinstance(error, DatabaseUnavailable) and not unsure:
+                raise error  # it says why
             raise self._unavailable(unsure=unsure) from error
 
     def _unavailable(self, *, unsure: bool) -> DatabaseUnavailable:

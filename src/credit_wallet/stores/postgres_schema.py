@@ -25,6 +25,7 @@ SELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock(hashtext('
 
 _PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = to_regclass('am_credit_wallet')"
 _CREATE_TABLE = re.compile(r"^CREATE TABLE (?P<unless>IF NOT EXISTS )?(?P<table>\w+) \(\n.*?\n\);", re.DOTALL | re.M)
+_TRUNCATE_TRIGGER = re.compile(r"^(CREATE|DROP) TRIGGER \w+_truncate\b[^;]*?\bON (?P<table>\w+)[^;]*;", re.M)
 _WITHOUT_WALLET = ("am_credit_seal",)
 
 
@@ -42,7 +43,13 @@ def partitioned(script: str, partitions: int) -> str:
         ]
         return "\n".join([f"{statement[0].removesuffix(';')} PARTITION BY HASH (wallet_id);", *parts])
 
-    return _CREATE_TABLE.sub(split, script)
+    def repeat(statement: re.Match[str]) -> str:
+        """Partitions inherit the triggers of rows, but not those of statements."""
+        end = statement.end("table") - statement.start()
+        head, tail = statement[0][:end], statement[0][end:]
+        return "\n".join([statement[0], *(f"{head}_p{remainder}{tail}" for remainder in range(partitions))])
+
+    return _TRUNCATE_TRIGGER.sub(repeat, _CREATE_TABLE.sub(split, script))
 
 
 class PostgresSchema:
@@ -57,7 +64,8 @@ class PostgresSchema:
                    DEFAULT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
     )
     """
-    record_exists: ClassVar[str] = "SELECT 1 WHERE to_regclass('credit_wallet_migration') IS NOT NULL"
+    record_exists: ClassVar[str] = "SELECT 1 FROM pg_class WHERE oid = to_regclass('credit_wallet_migration')"
+    """Reads a table, which has PostgreSQL look again at names that it did not find before the wait for a migrator."""
 
     def __init__(self, raw: Raw, url: str, partitions: int = 0) -> None:
         """``partitions`` is how many each table will have, hashed by ``wallet_id``; for a database without tables."""
