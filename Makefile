@@ -5,7 +5,7 @@ PORT ?= 8787
 DATA ?= var
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS := sqlite_charges concurrency big_ledger alert_job http_charges
+BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges
 
 .PHONY: setup run demo test check format bench smoke soak lock clean
 
@@ -42,8 +42,9 @@ bench: setup  ## every figure of benchmarks/README.md; about half an hour, most 
 smoke: setup  ## every benchmark for seconds on small data, to see that it runs
 	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py --smoke >/dev/null || exit 1; done
 
-soak: setup  ## 200 kills, 100,000 steps against the model
+soak: setup  ## 200 kills on each database, 100,000 steps and more against the model
 	$(BIN)/python tests/crash.py --kills 200
+	$(BIN)/python tests/crash.py --kills 200 --database postgres
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/test_model.py
 
 lock: setup  ## renew requirements.lock; needs uv
