@@ -214,46 +214,11 @@ def new_database(server_url: str) -> str:
 def drop_database(url: str) -> None:
     """Drop the database at ``url``, whoever is still connected to it."""
     with psycopg.connect(_of_database(url, "postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {_name(url)} WITH (FORCE)")
-
-
-def clear_database(url: str) -> None:
-    """Make the database at ``url`` as good as new, disconnecting its clients; writes a tenth of what a new one does."""
-    with psycopg.connect(_of_database(url, "postgres"), autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {_name(url)} RESET ALL")
-        connection.execute(
-            "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE datname = %s",
-            (1000 * STOP_SECONDS, _name(url)),
-        )
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
-        connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
+        connection.execute(f"DROP DATABASE {urlsplit(url).path.removeprefix('/')} WITH (FORCE)")
 
 
 def _of_database(url: str, name: str) -> str:
     return urlsplit(url)._replace(path=f"/{name}").geturl()
-
-
-def _name(url: str) -> str:
-    return urlsplit(url).path.removeprefix("/")
-
-
-def partitioned(sql: str, partitions: int = 3) -> str:
-    """A migration of scripts/migrations/postgres with its tables hash-partitioned by wallet, but for the seals."""
-
-    def split(statement: re.Match[str]) -> str:
-        table, unless = statement["table"], statement["unless"] or ""
-        if table in _WITHOUT_WALLET:
-            return statement[0]
-        parts = [
-            f"CREATE TABLE {unless}{table}_p{remainder} PARTITION OF {table} "
-            f"FOR VALUES WITH (MODULUS {partitions}, REMAINDER {remainder});"
-            for remainder in range(partitions)
-        ]
-        return "\n".join([f"{statement[0].removesuffix(';')} PARTITION BY HASH (wallet_id);", *parts])
-
-    return _CREATE_TABLE.sub(split, sql)
 
 
 @pytest.fixture(scope="session")
@@ -281,16 +246,9 @@ def postgres_server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
-@pytest.fixture(scope="session")
-def postgres_database_url(postgres_server_url: str) -> Iterator[str]:
-    """The database that the tests of a worker use one after the other."""
+@pytest.fixture
+def postgres_url(postgres_server_url: str) -> Iterator[str]:
+    """A fresh, empty database on PostgreSQL."""
     url = new_database(postgres_server_url)
     yield url
     drop_database(url)
-
-
-@pytest.fixture
-def postgres_url(postgres_database_url: str) -> str:
-    """An empty database on PostgreSQL that nobody is connected to."""
-    clear_database(postgres_database_url)
-    return postgres_database_url

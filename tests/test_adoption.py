@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -255,6 +256,32 @@ def test_an_entry_of_no_wallet_is_reported_and_stops_nobody(wallets: CreditWalle
     beside.entry(99, "topup", 5)
     assert wallets.topup(wallet_id, 100, idempotency_key="topup").balance_yen == 100
     assert [(violation.check, violation.wallet_id) for violation in wallets.verify()] == [("ownership", 99)]
+
+
+def test_plain_writers_and_callers_at_once_add_up(wallets: CreditWallet, db_url: str) -> None:
+    wallet_ids = [wallets.create().wallet_id for _ in range(3)]
+    for wallet_id in wallet_ids:
+        wallets.topup(wallet_id, 1_000, idempotency_key="start")
+
+    def write(_: int) -> None:
+        with PlainSql(db_url) as host:
+            for wallet_id in wallet_ids * 8:
+                host.move(wallet_id, "topup", 3)
+                host.move(wallet_id, "charge", -2)
+
+    def charge(caller: int) -> None:
+        for number, wallet_id in enumerate(wallet_ids * 8):
+            wallets.charge(wallet_id, 4, idempotency_key=f"caller-{caller}-{number}")
+
+    with ThreadPoolExecutor(6) as threads:
+        done = [threads.submit(act, number) for number in range(3) for act in (write, charge)]
+        for future in done:
+            future.result()
+    assert wallets.verify() == []
+    for wallet_id in wallet_ids:
+        assert wallets.balance(wallet_id) == 1_000 + 3 * 8 * (3 - 2 - 4)
+        assert wallets.show(wallet_id).current_cycle_spent_yen == 3 * 8 * (2 + 4)
+        assert len(wallets.history(wallet_id, limit=1_000)) == 1 + 3 * 8 * 3
 
 
 def test_another_process_can_write_plain_sql_beside_the_service(wallets: CreditWallet, db_url: str) -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -23,7 +22,7 @@ from faulty_proxy import FaultyProxy
 from msgspec import structs
 from plain_sql import PlainSql
 
-from credit_wallet import CreditWallet
+from credit_wallet import CreditWallet, cli
 from credit_wallet.errors import (
     BudgetExhausted,
     CopyRefused,
@@ -137,6 +136,7 @@ class Writer:
             self.move("capture", held.hold_id, 55)
             released = self.move("hold", wallet_id, 80, idempotency_key=f"{name} hold 2", key_id=key_ids[number])
             self.move("release", released.hold_id, idempotency_key=f"{name} release")
+            self.move("topup", wallet_id, 33, idempotency_key=f"{name} lapses", expires_at=expiry, promo=True)
             self.move("hold", wallet_id, 70, idempotency_key=f"{name} expires", ttl_seconds=60, key_id=key_ids[number])
             self.move("reverse", paid.txn_id, 100, idempotency_key=f"{name} reverse", note="clawed back")
         self.clock.advance(days=15)
@@ -225,6 +225,14 @@ def copy(source: str, target: str, now: datetime, progress: copying.Progress = s
     return copy_ledger(sqlite_database_at(source), postgres_database_at(target), now, progress)
 
 
+def until(happens: Callable[[], object]) -> None:
+    """Return when something has happened that depends on others who use the server."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not happens():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.005)
+
+
 def rows_of(url: str, columns_of: str) -> Rows:
     """Every table, in the columns that ``columns_of`` has."""
     with PlainSql(columns_of) as other, PlainSql(url) as host:
@@ -263,7 +271,7 @@ def assert_goes_on(book: Book, target: str) -> None:
             50,
             80,
         ]
-        assert wallets.seal() > 0
+        until(wallets.seal)
         assert wallets.verify() == []
 
 
@@ -330,7 +338,7 @@ def test_caps_and_budgets_go_on_where_they_were(book: Book, target: str) -> None
 def test_seals_go_on_and_find_what_is_changed(book: Book, target: str) -> None:
     copy(book.url, target, book.now)
     with CreditWallet.open(target, clock=book.clock()) as wallets:
-        assert wallets.seal() == 3  # of plain SQL, adopted before they were copied
+        until(lambda: wallets.seal() == 3)  # of plain SQL, adopted before they were copied
         assert wallets.verify() == []
         with PlainSql(target) as host:
             host.run("SET session_replication_role = replica")
@@ -395,27 +403,24 @@ def assert_is_half_copied(book: Book, target: str) -> None:
         CreditWallet.open(target, clock=book.clock())
 
 
-@pytest.mark.parametrize(
-    ("doing", "done"),
-    [
-        ("copying am_credit_wallet", 0),
-        ("copying am_credit_wallet", 7),
-        ("copying am_credit_transaction_log", 49),
-        ("copying am_credit_idempotency", 21),
-        ("copying am_credit_cycle_spend", 7),
-        ("copying am_credit_seal", 0),
-        ("comparing am_credit_wallet", 7),
-        ("comparing am_credit_seal", 3),
-        ("verifying", 0),
-    ],
+MOMENTS = (
+    ("copying am_credit_wallet", 0),
+    ("copying am_credit_wallet", 7),
+    ("copying am_credit_transaction_log", 49),
+    ("copying am_credit_cycle_spend", 7),
+    ("copying am_credit_idempotency", 21),
+    ("copying am_credit_seal", 0),
+    ("comparing am_credit_wallet", 7),
+    ("comparing am_credit_seal", 3),
+    ("verifying", 0),
 )
-def test_a_copy_that_was_killed_goes_on(book: Book, target: str, doing: str, done: int) -> None:
-    die_copying(book, target, doing, done)
-    assert_is_half_copied(book, target)
-    die_copying(book, target, "comparing am_credit_outbox", 0)
-    assert_is_half_copied(book, target)
-    told: list[str] = []
-    assert copy(book.url, target, book.now, lambda doing, *_: told.append(doing)).resumed
+
+
+def test_a_copy_that_is_killed_again_and_again_goes_on(book: Book, target: str) -> None:
+    for doing, done in MOMENTS:
+        die_copying(book, target, doing, done)
+        assert_is_half_copied(book, target)
+    assert copy(book.url, target, book.now).resumed
     assert_equal(book, target)
     assert_goes_on(book, target)
 
@@ -438,18 +443,13 @@ def test_a_copy_that_is_killed_within_a_transaction_goes_on(book: Book, target: 
         copier = copy_in_a_process(book, target)
         with psycopg.connect(target, autocommit=True) as host:
             blocked = "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
-            give_up_at = time.monotonic() + PATIENCE_SECONDS
-            while host.execute(blocked, [other.info.backend_pid]).fetchall() == [(0,)]:
-                assert time.monotonic() < give_up_at
-                assert copier.poll() is None
-                time.sleep(0.005)
+            until(lambda: host.execute(blocked, [other.info.backend_pid]).fetchall() != [(0,)])
         copier.kill()
         copier.wait()
         other.rollback()
     assert_is_half_copied(book, target)
     assert copy(book.url, target, book.now).resumed
     assert_equal(book, target)
-    assert_goes_on(book, target)
 
 
 def test_a_copy_that_loses_the_server_says_so_and_goes_on(book: Book, target: str) -> None:
@@ -494,22 +494,21 @@ def test_another_ledger_is_not_copied_over_half_of_one(book: Book, target: str, 
         copy(url, target, book.now)
 
 
-def test_a_row_that_somebody_else_adds_to_the_copy_is_found(book: Book, target: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "table"),
+    [
+        ("UPDATE am_credit_lot SET granted_yen = granted_yen + 1 WHERE lot_id = 2", "am_credit_lot"),
+        (
+            "INSERT INTO am_credit_outbox VALUES (9999, 1, 'topup_due', '{}', '2026-05-15T12:00:00Z')",
+            "am_credit_outbox",
+        ),
+    ],
+)
+def test_what_somebody_else_writes_into_the_copy_is_found(book: Book, target: str, change: str, table: str) -> None:
     die_copying(book, target, "comparing am_credit_wallet")
     with PlainSql(target) as host:
-        host.run(
-            "UPDATE am_credit_lot SET granted_yen = granted_yen + 1 WHERE lot_id = (SELECT max(lot_id) FROM am_credit_lot)"
-        )
-    with pytest.raises(CopyRefused, match="am_credit_lot is not the same"):
-        copy(book.url, target, book.now)
-    with PlainSql(target) as host:
-        host.run(
-            "UPDATE am_credit_lot SET granted_yen = granted_yen - 1 WHERE lot_id = (SELECT max(lot_id) FROM am_credit_lot)"
-        )
-        host.run(
-            "INSERT INTO am_credit_outbox (event_id, wallet_id, kind, payload, occurred_at) VALUES (9999, 1, 'a', '', '')"
-        )
-    with pytest.raises(CopyRefused, match="am_credit_outbox"):
+        host.run(change)
+    with pytest.raises(CopyRefused, match=f"{table} .*copy into a new, empty database"):
         copy(book.url, target, book.now)
     assert_is_half_copied(book, target)
 
@@ -649,19 +648,27 @@ class Answer(NamedTuple):
     err: str
 
 
-def run(*words: str) -> Answer:
-    done = subprocess.run(
-        [sys.executable, "-c", "from credit_wallet.cli import main; main()", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Answer(done.returncode, done.stdout, done.stderr)
+Shell: TypeAlias = Callable[..., Answer]
 
 
-def test_the_command_answers_in_json_alone(book: Book, target: str) -> None:
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Calls the command line in this process."""
+
+    def run_here(*words: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["credit-wallet", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Answer(ended.value.code, printed.out, printed.err)
+
+    return run_here
+
+
+def test_the_command_answers_in_json_alone(book: Book, target: str, run: Shell) -> None:
     done = run("--json", "copy", book.url, target)
-    assert done.code == 0, done.err
+    assert (done.code, done.err) == (0, "")
     answer = json.loads(done.out)
     rows = rows_of(book.url, book.url)
     assert answer == {"resumed": False, **{table: len(rows[table]) for table in TABLES}}
@@ -671,7 +678,7 @@ def test_the_command_answers_in_json_alone(book: Book, target: str) -> None:
     assert json.loads(again.out)["code"] == "copy_refused"
 
 
-def test_the_command_goes_on_with_a_copy_that_was_killed(book: Book, target: str) -> None:
+def test_the_command_goes_on_with_a_copy_that_was_killed(book: Book, target: str, run: Shell) -> None:
     die_copying(book, target, "copying am_credit_idempotency", 14)
     refused = run("--db", target, "wallet", "list")
     assert (refused.code, refused.out) == (1, "")
@@ -699,7 +706,7 @@ SECRET = "s3cret"  # noqa: S105
         ("sqlite:////nowhere/wallet.db", "{postgres}", "database_error"),
     ],
 )
-def test_wrong_urls_are_told_of(book: Book, target: str, source: str, there: str, code: str) -> None:
+def test_wrong_urls_are_told_of(book: Book, target: str, run: Shell, source: str, there: str, code: str) -> None:
     words = [url.format(sqlite=book.url, postgres=target) for url in (source, there)]
     told, answered = run("copy", *words), run("--json", "copy", *words)
     assert (told.code, told.out, answered.code) == (1, "", 1)

@@ -6,16 +6,18 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import pytest
-from databases import on_every_database
+from databases import on_every_database, on_postgres
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.commands import Charge
 from credit_wallet.config import is_postgres
-from credit_wallet.errors import DatabaseCorrupt, DatabaseLocked, DatabaseRefused, RailBusy
+from credit_wallet.errors import DatabaseCorrupt, DatabaseLocked, DatabaseRefused, MigrationError, RailBusy
 from credit_wallet.outcomes import Outcome
+from credit_wallet.stores import migrations
 
 pytestmark = on_every_database
 
@@ -268,6 +270,23 @@ def test_a_closed_wallet_is_busy(db_url: str) -> None:
 
 async def in_a_coroutine(request: Awaitable[Outcome]) -> Outcome:
     return await request
+
+
+@on_postgres
+@pytest.mark.parametrize("way", ["closed", "not migrated"])
+def test_no_connection_is_left(db_url: str, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    if way == "closed":
+        with CreditWallet.open(db_url) as wallets:
+            wallets.balance(funded(wallets))
+    else:
+        monkeypatch.setattr(migrations, "_checksum", lambda *_: "another")
+        with pytest.raises(MigrationError):
+            CreditWallet.open(db_url)
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with PlainSql(db_url) as host:
+        give_up_at = monotonic() + 10
+        while host.run(others) != [(0,)]:  # a backend takes a moment to end
+            assert monotonic() < give_up_at
 
 
 # Callers that leave

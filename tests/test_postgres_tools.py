@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from faulty_proxy import FaultyProxy, Moment
-from postgres import Server, clear_database, partitioned
+from postgres import Server, drop_database, new_database, partitioned
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
@@ -44,12 +44,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Table:
-    """A table of numbers in a fresh database, and who looks at it past the proxy."""
+    """An empty table of numbers, and who looks at it past the proxy."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.port = urlsplit(url).port or 5432
         self._observer: Connection = psycopg.connect(url, autocommit=True)
+        self._observer.execute("DROP TABLE IF EXISTS numbers")
         self._observer.execute("CREATE TABLE numbers (number BIGINT PRIMARY KEY, place BIGSERIAL)")
 
     def close(self) -> None:
@@ -68,9 +69,17 @@ class Table:
         return str(row[0])
 
 
+@pytest.fixture(scope="module")
+def module_url(postgres_server_url: str) -> Iterator[str]:
+    """A database that the tests of the proxy share: a new one takes longer than any of them."""
+    url = new_database(postgres_server_url)
+    yield url
+    drop_database(url)
+
+
 @pytest.fixture
-def table(postgres_url: str) -> Iterator[Table]:
-    opened = Table(postgres_url)
+def table(module_url: str) -> Iterator[Table]:
+    opened = Table(module_url)
     yield opened
     opened.close()
 
@@ -291,20 +300,6 @@ def is_running(process: int) -> bool:
         os.kill(process, 0)
         return True
     return False
-
-
-def test_a_cleared_database_is_as_good_as_new(postgres_url: str) -> None:
-    name = urlsplit(postgres_url).path.removeprefix("/")
-    with psycopg.connect(postgres_url, autocommit=True) as forgotten:
-        forgotten.execute("CREATE TABLE numbers (number INTEGER)")
-        forgotten.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        forgotten.execute("BEGIN")
-        forgotten.execute("SELECT * FROM numbers FOR UPDATE")
-        clear_database(postgres_url)
-        with pytest.raises(psycopg.OperationalError):
-            forgotten.execute("COMMIT")
-    with psycopg.connect(postgres_url) as client:
-        client.execute("CREATE TABLE numbers (number INTEGER)")
 
 
 def test_migrations_apply_plain(postgres_url: str) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from textwrap import dedent
@@ -18,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from clock import Clock
-from databases import on_every_database
+from databases import on_every_database, on_postgres
 from plain_sql import PlainSql
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import DatabaseLocked, InvalidRequest, RailBusy
-from credit_wallet.stores import pruning, seals
+from credit_wallet.stores import postgres, pruning, seals
 from credit_wallet.worker import JOBS, Job, Worker
 
 if TYPE_CHECKING:
@@ -313,6 +314,62 @@ def test_an_entry_that_is_still_to_be_adopted_waits_for_its_seal(wallets: Credit
     assert (wallets.seal(), wallets.seal()) == (1, 0)
 
 
+@on_postgres
+def test_an_entry_is_sealed_when_no_earlier_one_can_come_any_more(
+    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two other nodes: what the second one has drawn an earlier id for is still to come when the first one commits."""
+    monkeypatch.setattr(postgres, "SETTLE_SECONDS", 0.05)
+    wallet_ids = [funded(wallets), funded(wallets)]
+    assert wallets.seal() == 2
+    lock = "SELECT 1 FROM am_credit_wallet WHERE wallet_id = ? FOR NO KEY UPDATE"
+    append = """
+    INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, prev_txn_id, ledger_balance_yen, lots)
+    VALUES (?, 1, 'topup', ?, 1001, '[]')
+    """
+    with PlainSql(db_url) as first, PlainSql(db_url) as second:
+        with second.transaction():
+            with first.transaction():
+                first.run(lock, wallet_ids[0])
+                second.run(lock, wallet_ids[1])
+                second.run("SELECT nextval('am_credit_transaction_log_txn_id_seq')")
+                first.run(append, wallet_ids[0], 1)
+            assert wallets.seal() == 0
+        assert wallets.seal() == 1
+
+
+def test_sealing_beside_charges_leaves_no_entry_out(
+    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seals, "ENTRIES_A_SEAL", 3)
+    wallet_ids = [funded(wallets) for _ in range(5)]
+
+    def charge(caller: int, node: CreditWallet) -> None:
+        for number, wallet_id in enumerate(wallet_ids * 5):
+            node.charge(wallet_id, 1, idempotency_key=f"caller-{caller}-{number}")
+
+    def seal(node: CreditWallet, done: threading.Event) -> None:
+        while node.seal() or not done.is_set():
+            assert node.verify() == []
+
+    done = threading.Event()
+    with CreditWallet.open(db_url) as other, ThreadPoolExecutor(8) as threads:
+        sealers = [threads.submit(seal, node, done) for node in (wallets, other)]
+        callers = [threads.submit(charge, caller, (wallets, other)[caller % 2]) for caller in range(6)]
+        for future in callers:
+            future.result()
+        done.set()
+        for future in sealers:
+            future.result()
+    while wallets.seal():
+        pass
+    assert wallets.verify() == []
+    with PlainSql(db_url) as ledger:
+        txn_ids = txn_ids_of(ledger)
+    assert len(txn_ids) == len(wallet_ids) * (1 + 6 * 5)
+    assert covered(seals_of(db_url), txn_ids) == txn_ids
+
+
 def tamper(db_url: str, statements: str) -> None:
     """Change the ledger behind its back."""
     with PlainSql(db_url) as host:
@@ -425,7 +482,7 @@ def test_workers_in_several_processes_do_everything_once(wallets: CreditWallet, 
     assert [process.exitcode for process in processes] == [0] * WORKERS
 
     with PlainSql(db_url) as ledger:
-        txn_ids = [txn_id for (txn_id,) in ledger.run("SELECT txn_id FROM am_credit_transaction_log ORDER BY 1")]
+        txn_ids = txn_ids_of(ledger)
         entries = ledger.run("SELECT wallet_id, txn_type, count(*) FROM am_credit_transaction_log GROUP BY 1, 2")
         told = ledger.run("SELECT wallet_id, count(*) FROM am_credit_outbox WHERE kind = 'alert_fired' GROUP BY 1")
         remembered = ledger.run("SELECT count(*) FROM am_credit_idempotency")
@@ -444,6 +501,10 @@ def test_workers_in_several_processes_do_everything_once(wallets: CreditWallet, 
         assert wallets.balance(wallet_id).held_yen == 0
         assert [alert.threshold_pct for alert in wallets.alerts(wallet_id)] == [80, 50]
     assert wallets.verify() == []
+
+
+def txn_ids_of(ledger: PlainSql) -> list[int]:
+    return [txn_id for (txn_id,) in ledger.run("SELECT txn_id FROM am_credit_transaction_log ORDER BY 1")]
 
 
 def covered(rows: list[tuple[Any, ...]], txn_ids: list[int]) -> list[int]:

@@ -50,9 +50,10 @@ def refusal(error: WalletError, *, as_json: bool) -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr, gone at the end; call it with what is being done and how far it has come."""
+    """A bar on stderr when that is a terminal, gone at the end; call it with what is being done and how far it has come."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task("verifying")
 
         def show(doing: str, done: int, of: int) -> None:

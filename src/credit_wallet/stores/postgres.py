@@ -158,7 +158,7 @@ _IS_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
 _WRITE_NOTHING = "UPDATE am_credit_wallet SET wallet_id = wallet_id WHERE wallet_id = 0"
 _LAST_ID_DRAWN = "SELECT last_value FROM am_credit_transaction_log_txn_id_seq"
 _WRITERS = """
-SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+SELECT pg_current_xact_id()::text::bigint,
        array(SELECT virtualtransaction FROM pg_locks
              WHERE relation = 'am_credit_transaction_log'::regclass AND mode = 'RowExclusiveLock' AND granted)
 """
@@ -313,9 +313,9 @@ def _as_first_answered(
 
 def _settled_txn_id(raw: Raw) -> int:
     last_txn_id = int(_value(raw, _LAST_ID_DRAWN, []))
-    [(next_xid, writers)] = raw.execute(_WRITERS).fetchall()
+    [(own_xid, writers)] = raw.execute(_WRITERS).fetchall()
     give_up_at = monotonic() + SETTLE_SECONDS
-    while _value(raw, _WRITERS_LEFT, [next_xid, writers]):
+    while _value(raw, _WRITERS_LEFT, [own_xid, writers]):
         if monotonic() > give_up_at:
             return 0
         sleep(SETTLE_STEP_SECONDS)
