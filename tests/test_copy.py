@@ -39,6 +39,8 @@ from credit_wallet.stores.copying import Copied, copy_ledger
 from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
 
 pytestmark = on_postgres
+on_plain_tables = pytest.mark.databases("postgres")
+"""For what is the same with partitions."""
 
 TABLES = {
     "am_credit_wallet",
@@ -152,7 +154,7 @@ def write(path: Path) -> Book:
     wallet_ids = [
         wallets.create().wallet_id,
         wallets.create(label=ODD_TEXTS[0], monthly_budget_yen=600, time_zone="Asia/Tokyo").wallet_id,
-        wallets.create(label=ODD_TEXTS[1], auto_topup_threshold=5_000, auto_topup_amount=9_000).wallet_id,
+        wallets.create(label=ODD_TEXTS[1], auto_topup_threshold=2_200, auto_topup_amount=9_000).wallet_id,
     ]
     key_ids = [
         wallets.create_key(wallet_id, label=ODD_TEXTS[2], monthly_cap_yen=150).key_id for wallet_id in wallet_ids
@@ -283,6 +285,7 @@ def test_everything_arrives_as_it_is(book: Book, any_target: str) -> None:
     assert_goes_on(book, any_target)
 
 
+@on_plain_tables
 def test_a_book_has_something_of_everything(book: Book) -> None:
     """What the other tests copy: no table is empty, and every kind of row is there."""
     with PlainSql(book.url) as host:
@@ -346,6 +349,7 @@ def test_seals_go_on_and_find_what_is_changed(book: Book, target: str) -> None:
         assert {violation.check for violation in wallets.verify()} == {"seals"}
 
 
+@on_plain_tables
 def test_a_ledger_without_wallets_arrives_too(tmp_path: Path, any_target: str, clock: Clock) -> None:
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     CreditWallet.open(url).close()
@@ -354,6 +358,7 @@ def test_a_ledger_without_wallets_arrives_too(tmp_path: Path, any_target: str, c
         assert wallets.create().wallet_id == 1
 
 
+@on_plain_tables
 def test_the_source_stays_as_it_is_and_can_be_used_again(book: Book, target: str) -> None:
     copy(book.url, target, book.now)
     with CreditWallet.open(book.url, clock=book.clock()) as wallets:
@@ -405,11 +410,8 @@ def assert_is_half_copied(book: Book, target: str) -> None:
 
 MOMENTS = (
     ("copying am_credit_wallet", 0),
-    ("copying am_credit_wallet", 7),
     ("copying am_credit_transaction_log", 49),
-    ("copying am_credit_cycle_spend", 7),
     ("copying am_credit_idempotency", 21),
-    ("copying am_credit_seal", 0),
     ("comparing am_credit_wallet", 7),
     ("comparing am_credit_seal", 3),
     ("verifying", 0),
@@ -425,6 +427,7 @@ def test_a_copy_that_is_killed_again_and_again_goes_on(book: Book, target: str) 
     assert_goes_on(book, target)
 
 
+@on_plain_tables
 @pytest.mark.parametrize(
     ("table", "row"),
     [
@@ -452,6 +455,7 @@ def test_a_copy_that_is_killed_within_a_transaction_goes_on(book: Book, target: 
     assert_equal(book, target)
 
 
+@on_plain_tables
 def test_a_copy_that_loses_the_server_says_so_and_goes_on(book: Book, target: str) -> None:
     with FaultyProxy(urlsplit(target).port or 5432) as proxy:
 
@@ -466,6 +470,7 @@ def test_a_copy_that_loses_the_server_says_so_and_goes_on(book: Book, target: st
     assert_equal(book, target)
 
 
+@on_plain_tables
 def test_a_copy_does_not_go_on_with_a_source_that_has_changed(book: Book, target: str) -> None:
     die_copying(book, target, "copying am_credit_key")
     with CreditWallet.open(book.url, clock=book.clock()) as wallets:
@@ -477,6 +482,7 @@ def test_a_copy_does_not_go_on_with_a_source_that_has_changed(book: Book, target
     assert_is_half_copied(book, target)
 
 
+@on_plain_tables
 def test_a_change_that_cannot_be_seen_at_once_is_found_by_comparing(book: Book, target: str) -> None:
     die_copying(book, target, "comparing am_credit_wallet")
     with CreditWallet.open(book.url, clock=book.clock()) as wallets:
@@ -486,6 +492,7 @@ def test_a_change_that_cannot_be_seen_at_once_is_found_by_comparing(book: Book, 
     assert_is_half_copied(book, target)
 
 
+@on_plain_tables
 def test_another_ledger_is_not_copied_over_half_of_one(book: Book, target: str, tmp_path: Path) -> None:
     die_copying(book, target, "copying am_credit_key")
     url = f"sqlite:///{tmp_path / 'other.db'}"
@@ -494,6 +501,7 @@ def test_another_ledger_is_not_copied_over_half_of_one(book: Book, target: str, 
         copy(url, target, book.now)
 
 
+@on_plain_tables
 @pytest.mark.parametrize(
     ("change", "table"),
     [
@@ -555,6 +563,7 @@ def nothing(databases: Databases) -> Iterator[str]:
         yield url
 
 
+@on_plain_tables
 @pytest.mark.usefixtures("impatient")
 def test_a_source_that_another_process_has_open_is_not_copied(book: Book, nothing: str) -> None:
     arguments = [sys.executable, "-c", HAVE_OPEN, book.url]
@@ -569,6 +578,7 @@ def test_a_source_that_another_process_has_open_is_not_copied(book: Book, nothin
     assert_equal(book, nothing)
 
 
+@on_plain_tables
 @pytest.mark.usefixtures("impatient")
 def test_a_source_that_this_process_has_open_is_not_copied(book: Book, nothing: str) -> None:
     with CreditWallet.open(book.url, clock=book.clock()), pytest.raises(DatabaseLocked):
@@ -576,6 +586,7 @@ def test_a_source_that_this_process_has_open_is_not_copied(book: Book, nothing: 
     assert_is_untouched(nothing)
 
 
+@on_plain_tables
 def test_nobody_can_use_the_source_meanwhile(book: Book, target: str) -> None:
     answers = []
 
@@ -589,6 +600,7 @@ def test_nobody_can_use_the_source_meanwhile(book: Book, target: str) -> None:
     assert_equal(book, target)
 
 
+@on_plain_tables
 def test_a_target_that_holds_a_ledger_is_left_alone(book: Book, target: str) -> None:
     with CreditWallet.open(target) as wallets:
         wallet_id = wallets.create().wallet_id
@@ -600,6 +612,7 @@ def test_a_target_that_holds_a_ledger_is_left_alone(book: Book, target: str) -> 
     CreditWallet.open(target).close()
 
 
+@on_plain_tables
 def test_a_copy_is_not_made_twice(book: Book, target: str) -> None:
     copy(book.url, target, book.now)
     with pytest.raises(CopyRefused, match="DST holds a ledger already"):
@@ -607,6 +620,7 @@ def test_a_copy_is_not_made_twice(book: Book, target: str) -> None:
     CreditWallet.open(target, clock=book.clock()).close()
 
 
+@on_plain_tables
 def test_a_source_that_breaks_an_invariant_is_not_copied(book: Book, nothing: str) -> None:
     with PlainSql(book.url) as host:
         host.run("UPDATE am_credit_wallet SET held_yen = held_yen + 1 WHERE wallet_id = ?", book.capped_id)
@@ -615,6 +629,7 @@ def test_a_source_that_breaks_an_invariant_is_not_copied(book: Book, nothing: st
     assert_is_untouched(nothing)
 
 
+@on_plain_tables
 def test_a_source_with_columns_of_the_hosts_needs_them_in_the_target(book: Book, target: str) -> None:
     with PlainSql(book.url) as host:
         host.run("ALTER TABLE am_credit_wallet ADD COLUMN tenant TEXT")
@@ -629,6 +644,7 @@ def test_a_source_with_columns_of_the_hosts_needs_them_in_the_target(book: Book,
     assert_equal(book, target)
 
 
+@on_plain_tables
 def test_text_that_postgresql_cannot_hold_is_told_of(book: Book, target: str) -> None:
     with PlainSql(book.url) as host:
         host.run("UPDATE am_credit_key SET label = 'a' || char(0) || 'b' WHERE key_id = 1")
@@ -666,6 +682,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run_here
 
 
+@on_plain_tables
 def test_the_command_answers_in_json_alone(book: Book, target: str, run: Shell) -> None:
     done = run("--json", "copy", book.url, target)
     assert (done.code, done.err) == (0, "")
@@ -678,6 +695,7 @@ def test_the_command_answers_in_json_alone(book: Book, target: str, run: Shell) 
     assert json.loads(again.out)["code"] == "copy_refused"
 
 
+@on_plain_tables
 def test_the_command_goes_on_with_a_copy_that_was_killed(book: Book, target: str, run: Shell) -> None:
     die_copying(book, target, "copying am_credit_idempotency", 14)
     refused = run("--db", target, "wallet", "list")
@@ -692,7 +710,7 @@ def test_the_command_goes_on_with_a_copy_that_was_killed(book: Book, target: str
 SECRET = "s3cret"  # noqa: S105
 
 
-@pytest.mark.databases("postgres")
+@on_plain_tables
 @pytest.mark.parametrize(
     ("source", "there", "code"),
     [

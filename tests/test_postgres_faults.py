@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +24,7 @@ from plain_sql import PlainSql
 from postgres import Server
 from service import Api, new_app
 
-from credit_wallet import CreditWallet
+from credit_wallet import CreditWallet, cli
 from credit_wallet.errors import (
     DatabaseError,
     DatabaseLocked,
@@ -376,6 +378,22 @@ def test_a_check_that_is_cut_is_made_again(ledger: Ledger, moment: Moment) -> No
     ledger.proxy.arm(moment)
     ledger.wallets.check_ready()
     assert ledger.proxy.fired == 1
+
+
+@on_one_lane
+def test_a_command_answers_in_json_alone_when_its_connection_is_cut(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wallet_id = ledger.funded()
+    words = ["--json", "--db", ledger.proxy.url(ledger.url), "charge", f"{wallet_id}", "3", "--key", "cut"]
+    monkeypatch.setattr(sys, "argv", ["credit-wallet", *words])
+    ledger.proxy.arm(Moment.AFTER_COMMIT)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    answer, log = capsys.readouterr()
+    assert ended.value.code == 0
+    assert json.loads(answer)["balance_yen"] == 997
+    assert "database_connection_lost" in log
 
 
 # Connections end between batches, or all at once

@@ -87,6 +87,7 @@ def _options(
     """Prepaid wallets that AI agents pay API calls from."""
     Settings.url = database_url(db)
     Settings.json = json
+    log_to_stderr()
 
 
 def main() -> NoReturn:
@@ -381,7 +382,6 @@ def serve(
     except ModuleNotFoundError as error:
         typer.echo(f"{error.name} is missing; install agent-credit-wallet[serve]", err=True)
         raise typer.Exit(USAGE) from None
-    log_to_stderr()
     address = f"http://{host}:{port}"
     operator_key = os.environ.get(OPERATOR_KEY_VARIABLE) or new_operator_key()
 
@@ -401,7 +401,6 @@ def serve(
 @app.command()
 def worker() -> None:
     """Run the background jobs alone: expiries, seals, alerts, forgetting old idempotency keys."""
-    log_to_stderr()
     with _open() as wallets:
         jobs = Worker(wallets)
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -50,7 +50,7 @@ def refusal(error: WalletError, *, as_json: bool) -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr when that is a terminal, gone at the end; call it with what is being done and how far it has come."""
+    """A bar on stderr if that is a terminal, gone at the end; call it with what is done and how far it has come."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
