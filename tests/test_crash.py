@@ -18,7 +18,7 @@ def test_nothing_acknowledged_is_lost_or_done_twice_when_the_process_is_killed(t
 def test_nothing_acknowledged_is_lost_or_done_twice_when_a_node_or_postgresql_is_killed() -> None:
     kills = KILLS * 6 // 10
     with Server() as server:
-        figures = kill_repeatedly(new_database(server.url()), kills, server=server)
+        figures = kill_repeatedly(new_database(server.url()), kills, seed=5, server=server)
     assert_all_is_well(figures, kills)
     assert 0 < figures.server_kills < kills
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import psycopg
 import pytest
@@ -47,6 +48,12 @@ Answer: TypeAlias = Outcome | str
 # A node's process
 
 
+class Failure(NamedTuple):
+    """An exception that nobody reckoned with."""
+
+    report: str
+
+
 class Inside:
     """What a node's process has: its wallets, the place where all nodes meet, and the line to the test."""
 
@@ -66,7 +73,10 @@ def live(line: Connection, start: Barrier) -> None:
     inside = Inside(line, start)
     while True:
         work, arguments = line.recv()
-        line.send(work(inside, *arguments))
+        try:
+            line.send(work(inside, *arguments))
+        except Exception:
+            line.send(Failure(traceback.format_exc()))
 
 
 class Node:
@@ -87,7 +97,10 @@ class Node:
         """What the work has come to."""
         if not self._line.poll(PATIENCE_SECONDS):
             raise TimeoutError("the node does not answer")
-        return self._line.recv()
+        answer = self._line.recv()
+        if type(answer) is Failure:
+            raise RuntimeError(answer.report)
+        return answer
 
     def call(self, work: Callable[..., object], *arguments: object) -> Any:
         self.begin(work, *arguments)
