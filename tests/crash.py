@@ -45,7 +45,10 @@ Request: TypeAlias = Charge | Hold | Capture | Release | Refund | Topup
 WALLETS = 4
 THREADS = 8
 MOST_ANSWERS = 400
-"""A child is killed after at most so many answers."""
+"""A child, or its server, is killed after at most so many answers."""
+
+MOST_ANSWERS_AFTER_RESTART = 100
+"""So many at most, and one at least, a child must get before it rests."""
 
 PAGES_A_CHECKPOINT = 50
 """Small, so that kills hit checkpoints too."""
@@ -307,7 +310,7 @@ def kill_repeatedly(url: str, kills: int, seed: int = 0, server: Server | None =
             if server is not None and random.random() < 0.5:
                 server.kill()
                 server.start()
-                journal += child.read(random.randint(1, MOST_ANSWERS)) + child.rest()
+                journal += child.read(random.randint(1, MOST_ANSWERS_AFTER_RESTART)) + child.rest()
                 figures.server_kills += 1
             else:
                 journal += child.kill()

@@ -42,12 +42,16 @@ _SETTINGS = {
 }
 _GUARD = """
 while kill -0 "$1"; do sleep 0.2; done
-server=$(head -n 1 "$2/data/postmaster.pid" | tr -d -)
-kill -QUIT "$server" && kill -CONT "$server"
-tries=50; while [ $((tries-=1)) -gt 0 ] && kill -0 "$server"; do sleep 0.1; done
-until rm -rf "$2"; do sleep 0.1; done
+set -- "$2" "$(cat "$2/process")" $(sed -n "1p;7p" "$2/data/postmaster.pid")
+kill -QUIT "$3" && kill -CONT "$3"
+tries=300; while [ $((tries-=1)) -gt 0 ] && kill -0 "$2"; do sleep 0.1; done
+ipcrm -m "$5"
+until rm -rf "$1"; do sleep 0.1; done
 """
-"""A shell that waits for the end of process $1, however it comes about, and clears away the server in folder $2."""
+"""A shell that waits for the end of process $1, however it comes about, and clears away the server in folder $2.
+
+An initdb is waited for. The server's own file names its process and the shared memory that a kill leaves behind.
+"""
 
 _CREATE_TABLE = re.compile(r"^CREATE TABLE (?P<unless>IF NOT EXISTS )?(?P<table>\w+) \(\n.*?\n\);", re.DOTALL | re.M)
 _WITHOUT_WALLET = ("am_credit_seal",)
@@ -175,6 +179,7 @@ class Server:
                 start_new_session=True,
                 **self._user,
             )
+        (self._folder / "process").write_text(str(self._process.pid))
         return self._process
 
     def _wait(self) -> int:
