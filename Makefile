@@ -18,7 +18,7 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	touch $@
 
 run: setup  ## the service with a demo wallet, until Ctrl-C
-	$(BIN)/credit-wallet --db sqlite:///$(DATA)/credit_wallet.db serve --demo --port $(PORT)
+	$(BIN)/credit-wallet --db sqlite:///$(DATA)/credit_wallet.db serve --demo --test-payments --port $(PORT)
 
 demo: setup  ## a month of simulated agent traffic through the real rail
 	$(BIN)/credit-wallet demo

@@ -54,7 +54,7 @@ An initdb is waited for. The server's own file names its process and the shared 
 """
 
 _CREATE_TABLE = re.compile(r"^CREATE TABLE (?P<unless>IF NOT EXISTS )?(?P<table>\w+) \(\n.*?\n\);", re.DOTALL | re.M)
-_WITHOUT_WALLET = ("am_credit_seal",)
+_WALLET = re.compile(r"^ +wallet_id ", re.M)
 
 
 class Server:
@@ -232,11 +232,11 @@ def _of_database(url: str, name: str) -> str:
 
 
 def partitioned(sql: str, partitions: int = 3) -> str:
-    """A migration of scripts/migrations/postgres with its tables hash-partitioned by wallet, but for the seals."""
+    """A migration of scripts/migrations/postgres with the tables that have a wallet hash-partitioned by it."""
 
     def split(statement: re.Match[str]) -> str:
         table, unless = statement["table"], statement["unless"] or ""
-        if table in _WITHOUT_WALLET:
+        if not _WALLET.search(statement[0]):
             return statement[0]
         parts = [
             f"CREATE TABLE {unless}{table}_p{remainder} PARTITION OF {table} "

@@ -22,6 +22,7 @@ from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.replies import AsgiApp
+from credit_wallet.payments.replies import Payments
 from credit_wallet.tokens import new_operator_key
 
 OPERATOR_KEY = new_operator_key()
@@ -31,9 +32,10 @@ STOP_SECONDS = 30
 """How long a process may take to finish what is under way."""
 
 
-def new_app(wallets: CreditWallet, *, fast_lane: bool = True) -> AsgiApp:
+def new_app(wallets: CreditWallet, *, payments: Payments | None = None, fast_lane: bool = True) -> AsgiApp:
     """The service's application on ``wallets``."""
-    return create_app(wallets, ServiceSettings(OPERATOR_KEY, TOPUP_URL), Metrics(), fast_lane=fast_lane)
+    settings = ServiceSettings(OPERATOR_KEY, TOPUP_URL)
+    return create_app(wallets, settings, Metrics(), payments=payments, fast_lane=fast_lane)
 
 
 class Api:
@@ -98,14 +100,16 @@ def credentials(token: str | None, key: str | None = None) -> dict[str, str]:
 class Service:
     """``credit-wallet serve`` as a process; in a with-block it is stopped at the end."""
 
-    def __init__(self, db_url: str, *, port: int | None = None, adjust: str = "") -> None:
+    def __init__(
+        self, db_url: str, *, port: int | None = None, adjust: str = "", environment: Mapping[str, str] | None = None
+    ) -> None:
         """Start it and wait until it is ready; ``adjust`` is Python that changes its limits first."""
         self.port = free_port() if port is None else port
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-c", f"{adjust}\n{_MAIN}", "--db", db_url, "serve", "--port", str(self.port)],
-            env={**os.environ, OPERATOR_KEY_VARIABLE: OPERATOR_KEY, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, OPERATOR_KEY_VARIABLE: OPERATOR_KEY, "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=self._output,
         )

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from textwrap import dedent
@@ -17,8 +18,13 @@ import pytest
 from clock import Clock
 from databases import Databases
 from plain_sql import PlainSql
+from stand_in import StandIn
 
 from credit_wallet import CreditWallet, cli
+from credit_wallet.payments import gateway
+from credit_wallet.payments.fake_stripe import FakeStripe
+from credit_wallet.payments.opening import open_payments
+from credit_wallet.payments.replies import Reconciliation
 from credit_wallet.stores.verify import CHECKS
 from credit_wallet.tokens import is_token
 
@@ -28,6 +34,7 @@ MIGRATIONS = [
     "282_credit_ledger_chain.sql",
     "283_credit_wallet_state.sql",
     "284_credit_rail.sql",
+    "285_credit_topup.sql",
 ]
 
 
@@ -300,6 +307,7 @@ def test_a_movement_answers_its_outcome(funded: Shell) -> None:
         "alerts": [{"threshold_pct": 50, "billing_cycle": "2026-05", "spent_yen": 60, "budget_yen": 100}],
         "warn_pct": 0,
         "expires_at": None,
+        "topup_id": None,
     }
     assert funded.json("history", 1)[0]["note"] == "crawl"
 
@@ -315,6 +323,7 @@ def test_a_movement_is_shown_to_people(funded: Shell) -> None:
         "alerts": "50 % (¥60 of ¥100)",
         "warn_pct": "0",
         "expires_at": "–",
+        "topup_id": "–",
     }
 
 
@@ -732,6 +741,136 @@ def test_a_server_that_cannot_be_asked_is_told_without_its_password(
     assert "s3cret" not in answered.out
 
 
+# Payments through Stripe
+
+
+@pytest.fixture(scope="module")
+def stripe() -> Iterator[FakeStripe]:
+    with FakeStripe() as running:
+        yield running
+
+
+@pytest.fixture
+def till(shell: Shell, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Wallet 1, to be topped up by ¥200 below ¥300, on an installation that takes payments."""
+    monkeypatch.setenv("CREDIT_WALLET_STRIPE_KEY", "sk_test_of_the_tests")
+    monkeypatch.setenv("CREDIT_WALLET_STRIPE_API_URL", stripe.url)
+    shell("wallet", "create", "--auto-topup-threshold", 300, "--auto-topup-amount", 200)
+    return shell
+
+
+def pay_in(till: Shell, stripe: FakeStripe, amount_yen: int) -> str:
+    """The owner asks for a top-up and pays; nobody tells the ledger. The top-up's id."""
+    with CreditWallet.open(till.url) as wallets:
+        payments = open_payments(wallets)
+        assert payments is not None
+        topup = payments.request(1, amount_yen, idempotency_key=f"pay {amount_yen}")
+    stripe.pay(str(topup.payment_intent))
+    return topup.topup_id
+
+
+@pytest.mark.parametrize("words", [("run",), ("reconcile",), ("pay-back", "tu_1", 1, "--key", "k")])
+def test_top_ups_without_payments_set_up_are_refused_and_an_empty_list(shell: Shell, words: tuple[object, ...]) -> None:
+    shell("wallet", "create")
+    code, message = shell.refused("topups", *words)
+    assert code == "payments_not_configured"
+    assert "CREDIT_WALLET_STRIPE_KEY" in message
+    assert shell("topups", "list", 1) == "none\n"
+
+
+def test_what_was_paid_while_nobody_listened_is_found(till: Shell, stripe: FakeStripe) -> None:
+    topup_id = pay_in(till, stripe, 250)
+    [listed] = till.json("topups", "list", 1)
+    assert (listed["topup_id"], listed["status"], listed["amount_yen"]) == (topup_id, "pending", 250)
+    assert till.json("topups", "reconcile") == {"asked": 1, "changed": 1, "problems": []}
+    assert till.fields("topups", "reconcile") == {"asked": "0", "changed": "0", "problems": "none"}
+    assert till.json("wallet", "show", 1)["balance_yen"] == 250
+    assert till.json("topups", "list", 1, "--limit", 1)[0]["status"] == "credited"
+
+
+def test_what_a_person_must_look_at_makes_reconciling_fail(till: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    payments = StandIn()
+    payments.found = Reconciliation(asked=2, changed=1, problems=["tu_1: paid and not credited"])
+    monkeypatch.setattr(cli, "require_payments", lambda _: payments)
+    told = till.run("--db", till.url, "topups", "reconcile")
+    assert (told.code, told.err) == (1, "")
+    assert "tu_1: paid and not credited" in told.out
+
+
+def test_automatic_top_ups_say_what_came_of_each(till: Shell, stripe: FakeStripe) -> None:
+    assert till.json("topups", "run")[0]["status"] == "topup_stopped"
+    pay_in(till, stripe, 50)
+    till("topups", "reconcile")
+    [topped_up] = till.json("topups", "run")
+    assert (topped_up["wallet_id"], topped_up["status"], topped_up["amount_yen"]) == (1, "credited", 400)
+    assert till("topups", "run") == "none\n"
+    assert till.json("wallet", "show", 1)["balance_yen"] == 450
+    assert till("verify").startswith("ok")
+
+
+def test_unused_credit_is_paid_back_where_that_is_allowed(
+    till: Shell, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock()
+    clock.set(now.replace(month=1))  # before the last base date, 31 March
+    till("topup", 1, 1_000, "--key", "before")
+    clock.set(now)
+    topup_id = pay_in(till, stripe, 250)
+    till("topups", "reconcile")
+    back = ("topups", "pay-back", topup_id)
+    assert till.refused(*back, 10, "--key", "k")[0] == "pay_back_not_allowed"
+    monkeypatch.setenv("CREDIT_WALLET_PAY_BACK", "on")
+    assert till.refused(*back, 201, "--key", "k") == (
+        "pay_back_not_allowed",
+        "¥200 may still be paid back in the period since 2026-03-31",
+    )
+    for _ in range(2):
+        assert till.json(*back, 10, "--key", "k")["topup_id"] == topup_id
+    assert till.json("wallet", "show", 1)["balance_yen"] == 1_240
+    assert till.json("topups", "list", 1)[0]["reversed_yen"] == 10
+    assert stripe.payment_intent(till.json("topups", "list", 1)[0]["payment_intent"]).refunded == 10
+
+
+def test_a_stripe_that_cannot_be_reached_is_told(till: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_WALLET_STRIPE_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(gateway, "RETRIES", 0)
+    assert till.refused("topups", "reconcile")[0] == "payment_provider_error"
+    assert failed_check(till, till.url)["check"] == "payment_provider_error"
+
+
+def test_a_check_up_asks_stripe(till: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = till.json("doctor")[-1]
+    assert (found["check"], found["ok"]) == ("payments", True)
+    assert "test money; without a webhook secret" in found["detail"]
+    monkeypatch.setenv("CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS", "whsec_1")
+    assert till.json("doctor")[-1]["detail"] == "Stripe answers, with test money"
+    monkeypatch.setenv("CREDIT_WALLET_STRIPE_KEY", "sk_live_1")
+    assert failed_check(till, till.url)["check"] == "payment_provider_error"
+    monkeypatch.setenv("CREDIT_WALLET_TOPUP_MOST_YEN", "much")
+    assert failed_check(till, till.url)["check"] == "invalid_request"
+
+
+def test_test_money_is_refused_where_money_is_real(tmp_path: Path) -> None:
+    answer = in_a_process("serve", "--test-payments", cwd=tmp_path, CREDIT_WALLET_STRIPE_KEY="sk_test_1")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("invalid_request: CREDIT_WALLET_STRIPE_KEY is set")
+    assert not list(tmp_path.iterdir())
+
+
+def test_payments_without_their_extra_say_what_to_install(till: Shell, tmp_path: Path) -> None:
+    answer = without(["stripe"], "--db", till.url, "topups", "run", cwd=tmp_path)
+    told = "payments_not_configured: stripe is missing; install agent-credit-wallet[stripe]\n"
+    assert answer == (1, "", told)
+    assert without(["stripe"], "--db", till.url, "topups", "list", "1", cwd=tmp_path) == (0, "none\n", "")
+
+
+@pytest.mark.parametrize("missing", ["stripe", "aiohttp", "localstripe"])
+def test_test_money_without_its_extra_says_what_to_install(tmp_path: Path, missing: str) -> None:
+    answer = without([missing], "serve", "--test-payments", cwd=tmp_path)
+    told = f"payments_not_configured: {missing} is missing; install agent-credit-wallet[test-payments]\n"
+    assert answer == (1, "", told)
+
+
 # Whole processes
 
 
@@ -772,12 +911,17 @@ def without(missing: list[str], *words: str, cwd: Path) -> Answer:
 
     missing = sys.argv.pop(1).split(",")
 
-    class NotInstalled:
-        def find_spec(self, name, *_):
-            if name.partition(".")[0] in missing:
-                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    class Finder:
+        def __init__(self, finder):
+            self.finder = finder
 
-    sys.meta_path.insert(0, NotInstalled())
+        def find_spec(self, name, *rest):
+            return None if name.partition(".")[0] in missing else self.finder.find_spec(name, *rest)
+
+        def __getattr__(self, name):
+            return getattr(self.finder, name)
+
+    sys.meta_path = [Finder(each) for each in sys.meta_path]
     from credit_wallet.cli import main
 
     main()

@@ -150,7 +150,7 @@ def test_the_reference_has_every_command_and_option_and_no_other() -> None:
 
 def words_of_command(heading: str) -> str:
     """``wallet show`` from "`credit-wallet wallet show ID`"."""
-    return " ".join(re.findall(r"\b[a-z]+\b", heading.partition("`credit-wallet ")[2]))
+    return " ".join(re.findall(r"\b[a-z-]+\b", heading.partition("`credit-wallet ")[2]))
 
 
 def command_lines(page: Path) -> Iterator[list[str]]:

@@ -12,13 +12,18 @@ from clock import Clock
 from databases import Databases
 from plain_sql import PlainSql
 from service import OPERATOR_KEY, TOPUP_URL, Api, Service, new_app
+from stand_in import StandIn
 
 from credit_wallet import CreditWallet
+from credit_wallet.errors import PaymentProviderError
+from credit_wallet.http.metrics import Metrics
 from credit_wallet.outcomes import CreatedKey, CreatedWallet
+from credit_wallet.topups import PaymentFact
 
 pytestmark = pytest.mark.databases("sqlite", "postgres")
 
 CREDIT_YEN = 10_000
+UNREACHABLE = PaymentProviderError("Stripe could not be asked")
 
 
 @pytest.fixture
@@ -353,6 +358,13 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
         "current_cycle_spent_yen": 3,
         "enabled": True,
         "created_at": "2026-05-15T12:00:00.000Z",
+        "auto_topup": {
+            "state": "off",
+            "payment_method": None,
+            "reason": None,
+            "retry_at": None,
+            "action_url": None,
+        },
     }
 
 
@@ -440,6 +452,52 @@ READS = ("/credit/wallet", "/credit/transactions", "/credit/alerts", "/credit/st
 @pytest.mark.parametrize("path", [*READS, "/credit/keys"])
 def test_every_answer_to_an_owner_carries_the_balance(api: Api, token: str, path: str) -> None:
     assert api.get(path, token).headers["x-wallet-balance"] == str(CREDIT_YEN)
+
+
+# Top-ups through Stripe, where none are set up
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/credit/topup", {"amount_yen": 1_000}),
+        ("GET", "/credit/topups/{}", None),
+        ("DELETE", "/credit/topups/{}", None),
+        ("POST", "/operator/topups/{}/pay-back", {"amount_yen": 1}),
+        ("POST", "/webhooks/stripe", {}),
+    ],
+)
+def test_a_service_without_payments_says_so(
+    api: Api, wallets: CreditWallet, wallet: CreatedWallet, method: str, path: str, body: dict[str, int] | None
+) -> None:
+    topup = wallets.request_topup(wallet.wallet_id, 1_000, idempotency_key="before")
+    token = OPERATOR_KEY if path.startswith("/operator") else wallet.owner_token
+    answer = api.call(method, path.format(topup.topup_id), token, key="k", json=body)
+    assert_problem(answer, 501, "payments_not_configured")
+    assert [each["topup_id"] for each in api.get("/credit/topups", wallet.owner_token).json()["topups"]] == [
+        topup.topup_id
+    ]
+
+
+@pytest.mark.parametrize("path", ["/credit/topup", "/operator/topups/tu_1/pay-back"])
+def test_asking_for_a_payment_needs_a_key(api: Api, token: str, path: str) -> None:
+    caller = OPERATOR_KEY if path.startswith("/operator") else token
+    assert_problem(api.post(path, caller, amount_yen=1_000), 428, "idempotency_key_required")
+    assert_problem(api.post(path, caller, key="k", amount_yen=0), 422, "invalid_amount", field="amount_yen")
+
+
+def test_a_delivery_longer_than_any_of_stripes_is_refused(wallets: CreditWallet) -> None:
+    with Api(new_app(wallets, payments=StandIn(UNREACHABLE))) as api:
+        answer = api.call("POST", "/webhooks/stripe", content=b" " * (1 << 20) + b" ")
+    assert_problem(answer, 413, "body_too_large")
+
+
+def test_a_provider_that_cannot_be_asked_is_a_bad_gateway(wallets: CreditWallet, token: str) -> None:
+    with Api(new_app(wallets, payments=StandIn(UNREACHABLE))) as api:
+        answer = api.post("/credit/topup", token, key="k", amount_yen=1_000)
+        assert_problem(answer, 502, "payment_provider_error")
+        assert answer.headers["retry-after"] == "1"
+        assert_problem(api.call("POST", "/webhooks/stripe", content=b"{}"), 502, "payment_provider_error")
 
 
 # Agent keys
@@ -630,6 +688,23 @@ def test_the_metrics_of_a_service_count_what_it_did(db_url: str) -> None:
         ):
             assert line in figures
         assert service.stop() == 0
+
+
+def test_the_metrics_count_payments_once_by_the_names_of_their_commands(db_url: str) -> None:
+    metrics = Metrics()
+    with CreditWallet.open(db_url, observe=metrics.batch) as wallets:
+        wallet_id = wallets.create().wallet_id
+        topup = wallets.request_topup(wallet_id, 500, idempotency_key="t")
+        paid = PaymentFact(told_at=1, status="succeeded", received_yen=500)
+        for _ in range(2):
+            wallets.settle_topup(wallet_id, str(topup.topup_id), paid)
+        figures = metrics.text(wallets).decode()
+    for line in (
+        'credit_wallet_outcomes_total{command="request_topup",outcome="ok"} 1.0',
+        'credit_wallet_outcomes_total{command="settle_topup",outcome="ok"} 2.0',
+        "credit_wallet_topups_yen_total 500.0",
+    ):
+        assert line in figures
 
 
 def test_the_documentation_is_served(api: Api) -> None:

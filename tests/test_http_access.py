@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import pytest
 from clock import Clock
 from service import OPERATOR_KEY, Api, new_app
+from stand_in import StandIn
 
 from credit_wallet import CreditWallet
 from credit_wallet.http import auth
@@ -30,6 +31,9 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /operator/topup": {"wallet_id": 1, "amount_yen": 1},
     "POST /operator/wallets": {},
     "POST /operator/wallets/{wallet_id}/enabled": {"enabled": True},
+    "POST /credit/topup": {"amount_yen": 100},
+    "POST /operator/topups/{topup_id}/pay-back": {"amount_yen": 1},
+    "POST /webhooks/stripe": {},
 }
 """What a good call sends, when it sends anything; ids are those that ``ledger`` makes."""
 
@@ -59,12 +63,20 @@ ACCESS: dict[str, Who] = {
     "GET /operator/wallets": "operator",
     "GET /operator/wallets/{wallet_id}": "operator",
     "POST /operator/wallets/{wallet_id}/enabled": "operator",
+    "POST /credit/topup": "owner",
+    "GET /credit/topups": "owner",
+    "GET /credit/topups/{topup_id}": "owner",
+    "DELETE /credit/topups/{topup_id}": "owner",
+    "POST /operator/topups/{topup_id}/pay-back": "operator",
+    "POST /webhooks/stripe": "anybody",
 }
 
 SOMEBODY_ELSES = {
     "GET /credit/keys/{key_id}": 404,
     "DELETE /credit/keys/{key_id}": 404,
     "POST /credit/keys/{key_id}/rotate": 404,
+    "GET /credit/topups/{topup_id}": 404,
+    "DELETE /credit/topups/{topup_id}": 404,
     "POST /credit/capture": 404,
     "POST /credit/release": 404,
     "POST /credit/charge": 403,
@@ -87,11 +99,12 @@ UNAUTHORIZED = 401
 
 
 class Ledger(NamedTuple):
-    """A wallet with an agent key (1), two holds (1 and 2) and a charge (2), and the tokens of all callers."""
+    """A wallet with an agent key (1), two holds (1 and 2), a charge (2) and a top-up, and the tokens of all callers."""
 
     api: Api
     wallets: CreditWallet
     tokens: dict[str, str | None]
+    topup_id: str
 
 
 @pytest.fixture
@@ -119,8 +132,9 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "other owner": other.owner_token,
         "operator": OPERATOR_KEY,
     }
-    with Api(new_app(wallets)) as api:
-        yield Ledger(api, wallets, tokens)
+    topup = wallets.request_topup(owner.wallet_id, 100, idempotency_key="topup")
+    with Api(new_app(wallets, payments=StandIn())) as api:
+        yield Ledger(api, wallets, tokens, str(topup.topup_id))
 
 
 def expected_status(operation: str, caller: str) -> int:
@@ -173,7 +187,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
         method, path = operation.split()
         answer = ledger.api.call(
             method,
-            path.format(key_id=1, wallet_id=1),
+            path.format(key_id=1, wallet_id=1, topup_id=ledger.topup_id),
             ledger.tokens[caller],
             key=operation,
             json=body_of(operation, caller),

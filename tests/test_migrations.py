@@ -159,8 +159,9 @@ def dump(url: str) -> list[str]:
     return [str(line) for line in (*schema, *rows)]
 
 
-def without_times(lines: list[str]) -> list[str]:
-    return [re.sub(r"\d{4}-\d\d-\d\dT[^']*Z", "", line) for line in lines]
+def without_chance(lines: list[str]) -> list[str]:
+    """Times, and the name that a ledger gives itself, are not the same twice."""
+    return [re.sub(r"\d{4}-\d\d-\d\dT[^']*Z|'[0-9a-f]{16}'", "", line) for line in lines]
 
 
 def applied_names(url: str) -> list[str]:
@@ -338,7 +339,7 @@ def test_a_migration_undone_leaves_the_schema_before_it_and_can_be_applied_again
     assert undone == [name for name in migrations.manifest() if int(name[:3]) >= number][::-1]
     assert database.pending_migrations() == undone[::-1]
     assert database.upgrade(NOW, databases.partitions if number == 281 else 0).applied == undone[::-1]
-    assert without_times(dump(fresh_url)) == without_times(after)
+    assert without_chance(dump(fresh_url)) == without_chance(after)
 
 
 @pytest.mark.parametrize("number", [281, 999])
@@ -531,4 +532,4 @@ def test_open_holds_and_debts_forbid_a_rollback_that_would_lose_them(db_url: str
     with CreditWallet.open(db_url) as wallets:
         assert hold.hold_id is not None
         wallets.release(hold.hold_id)
-    assert database_at(db_url).rollback(283) == ["284_credit_rail.sql", "283_credit_wallet_state.sql"]
+    assert database_at(db_url).rollback(283) == migrations.manifest()[:1:-1]

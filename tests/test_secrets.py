@@ -1,17 +1,25 @@
-"""Tokens are shown once and never written down: not in the database, not in its log, not in the service's output."""
+"""Tokens are shown once and never written down: not in the database, not in its log, not in the service's output.
+
+Nor are the secrets that the service shares with Stripe.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from service import OPERATOR_KEY, Api, Service, credentials, new_app
 
 from credit_wallet import CreditWallet
+from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.tokens import new_operator_key, new_token, token_hash
 
 BROKEN = """
@@ -91,6 +99,73 @@ def test_no_token_is_written_anywhere(tmp_path: Path) -> None:
     for token in (*session.stored, *session.others):
         secret = token[len("cw_live_") :].encode()
         assert not any(token.encode() in each or secret in each for each in written)
+
+
+class Till:
+    """Payments of all kinds with a real service, and every answer that came."""
+
+    def __init__(self, service: Service, stripe: FakeStripe) -> None:
+        self._service = service
+        self._stripe = stripe
+        self.answers: list[bytes] = []
+
+    def run(self) -> None:
+        """Pay, be told, be refused, and let Stripe fail."""
+        created = self._call("POST", "/operator/wallets", OPERATOR_KEY, {}, 201)
+        owner = created["owner_token"]
+        for number, checkout in enumerate((False, True)):
+            body = {"amount_yen": 500, "checkout": checkout}
+            topup = self._call("POST", "/credit/topup", owner, body, 201, key=f"topup {number}")
+            shown = self._call("GET", f"/credit/topups/{topup['topup_id']}", owner)
+            [listed] = [
+                each
+                for each in self._call("GET", "/credit/topups", owner)["topups"]
+                if each["topup_id"] == topup["topup_id"]
+            ]
+            self._stripe.pay(shown["payment_intent"] or listed["checkout_session"])
+        self._stripe.wait_delivered()
+        assert self._call("GET", "/credit/wallet", owner)["balance_yen"] == 1_000
+        self._call("POST", "/credit/topup", owner, {"amount_yen": 1}, 422, key="too little")
+        back = f"/operator/topups/{topup['topup_id']}/pay-back"
+        self._call("POST", back, OPERATOR_KEY, {"amount_yen": 1}, 403, key="back")
+        self._call("POST", "/webhooks/stripe", None, {"type": "forged"}, 400)
+        self._stripe.close()
+        self._call("POST", "/credit/topup", owner, {"amount_yen": 500}, 502, key="unreachable")
+
+    def _call(
+        self, method: str, path: str, token: str | None, body: object = None, expect: int = 200, *, key: str = ""
+    ) -> Any:
+        headers = credentials(token, key or None)
+        answer = httpx.request(method, f"{self._service.url}{path}", headers=headers, json=body, timeout=60)
+        assert answer.status_code == expect, answer.text
+        self.answers.append(answer.content + repr(answer.headers).encode())
+        return answer.json()
+
+
+def test_stripes_key_and_the_webhook_secrets_are_written_nowhere(tmp_path: Path) -> None:
+    key, old, new = (prefix + secrets.token_hex(12) for prefix in ("sk_test_", "whsec_", "whsec_"))
+    url = f"sqlite:///{tmp_path / 'wallet.db'}"
+    with FakeStripe() as stripe:
+        environment = {
+            "CREDIT_WALLET_STRIPE_KEY": key,
+            "CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS": f"{old}, {new}",
+            "CREDIT_WALLET_STRIPE_API_URL": stripe.url,
+        }
+        with Service(url, environment=environment) as service:
+            stripe.send_webhooks_to(f"{service.url}/webhooks/stripe", new)
+            till = Till(service, stripe)
+            till.run()
+            while_running = list(contents(tmp_path))
+            service.kill()
+            written = [*while_running, *contents(tmp_path), service.output(), *till.answers]
+    command = [sys.executable, "-m", "credit_wallet.cli", "--db", url]
+    for words in (["doctor"], ["--json", "doctor"], ["topups", "reconcile"], ["topups", "run"]):
+        done = subprocess.run([*command, *words], env={**os.environ, **environment}, capture_output=True, check=False)
+        written.append(done.stdout + done.stderr)
+    assert any(b"payment_provider_error" in each for each in written[-4:])
+    for secret in (key, old, new):
+        plain = secret.rpartition("_")[2].encode()
+        assert not any(plain in each for each in written)
 
 
 def test_the_operator_key_is_compared_in_constant_time(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> None:

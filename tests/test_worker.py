@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -21,12 +22,14 @@ import pytest
 from clock import Clock
 from databases import on_every_database, on_postgres
 from plain_sql import PlainSql
+from stand_in import StandIn
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
-from credit_wallet.errors import DatabaseLocked, InvalidRequest, RailBusy
+from credit_wallet.errors import DatabaseLocked, InvalidRequest, PaymentProviderError, RailBusy
+from credit_wallet.payments.replies import AutoTopup, Reconciliation
 from credit_wallet.stores import postgres, pruning, seals
-from credit_wallet.worker import JOBS, Job, Worker
+from credit_wallet.worker import JOBS, Job, Worker, payment_jobs
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -116,6 +119,61 @@ def test_only_what_was_done_is_logged(wallets: CreditWallet) -> None:
     with capture_logs() as logs:
         Worker(wallets, jobs).run_due(0.0)
     assert logs == [{"event": "job_done", "log_level": "info", "job": "busy", "done": 7}]
+
+
+# Payments
+
+
+def test_the_jobs_of_payments_are_those_of_the_reference(wallets: CreditWallet) -> None:
+    payments = StandIn()
+    worker = Worker(wallets, payment_jobs(payments))
+    for now, due in ((0.0, ["reconcile", "run_automatic"]), (9.9, []), (10.0, ["run_automatic"])):
+        payments.asked.clear()
+        worker.run_due(now)
+        assert payments.asked == due, now
+    payments.asked.clear()
+    worker.run_due(300.0)
+    assert payments.asked == ["reconcile", "run_automatic"]
+
+
+def test_credit_that_came_and_what_a_person_must_see_are_logged(wallets: CreditWallet) -> None:
+    payments = StandIn()
+    payments.automatic = [AutoTopup(1, "credited", 500), AutoTopup(2, "topup_stopped"), AutoTopup(3, "pending", 500)]
+    payments.found = Reconciliation(asked=3, changed=2, problems=["tu_1: paid and not credited"])
+    with capture_logs() as logs:
+        Worker(wallets, payment_jobs(payments)).run_due(0.0)
+    assert logs == [
+        {"event": "payment_problem", "log_level": "warning", "problem": "tu_1: paid and not credited"},
+        {"event": "job_done", "log_level": "info", "job": "reconcile", "done": 2},
+        {"event": "job_done", "log_level": "info", "job": "topups", "done": 1},
+    ]
+
+
+def test_a_provider_that_cannot_be_asked_stops_no_other_job(wallets: CreditWallet) -> None:
+    runs: list[str] = []
+    unreachable = PaymentProviderError("Stripe could not be asked")
+    jobs = (*payment_jobs(StandIn(unreachable)), Job("works", 1.0, lambda _: runs.append("works")))
+    with capture_logs() as logs:
+        Worker(wallets, jobs).run_due(0.0)
+    assert [(log["job"], log["log_level"], log["code"]) for log in logs] == [
+        ("reconcile", "warning", "payment_provider_error"),
+        ("topups", "warning", "payment_provider_error"),
+    ]
+    assert len(runs) == 1
+
+
+def test_the_command_works_for_payments_where_they_are_set_up(db_url: str) -> None:
+    CreditWallet.open(db_url).close()
+    unreachable = {"CREDIT_WALLET_STRIPE_KEY": "sk_test_1", "CREDIT_WALLET_STRIPE_API_URL": "http://127.0.0.1:9"}
+    command = [sys.executable, "-m", "credit_wallet.cli", "--db", db_url, "worker"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **unreachable})
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "event=job_failed job=reconcile code=payment_provider_error" in first
+    assert "sk_test_1" not in first
 
 
 # Stopping

@@ -14,8 +14,11 @@ from credit_wallet.commands import (
     Configure,
     Hold,
     Movement,
+    PayBack,
     Refund,
     Release,
+    RequestAutoTopup,
+    RequestTopup,
     Reverse,
     Topup,
 )
@@ -64,6 +67,10 @@ def _malformed_movement(command: Movement) -> WalletError | None:
                 or _malformed_amount(command.amount_yen)
                 or malformed_text("note", command.note)
             )
+        case RequestTopup() | PayBack():
+            return _malformed_amount(command.amount_yen)
+        case RequestAutoTopup():
+            return None
         case Topup():
             return _malformed_amount(command.amount_yen) or malformed_text("note", command.note)
     raise TypeError(f"{type(command).__name__} is not a movement")

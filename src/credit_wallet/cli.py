@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,13 +27,16 @@ from credit_wallet.config import (
 )
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.payments.opening import open_payments, require_payments, test_money
+from credit_wallet.payments.replies import Payments
+from credit_wallet.payments.settings import payment_settings
 from credit_wallet.reports import statement as statements
 from credit_wallet.stores.databases import database_at, postgres_database_at, sqlite_database_at
 from credit_wallet.telemetry import log_to_stderr
 from credit_wallet.tokens import new_operator_key
 from credit_wallet.wallet import CreditWallet, utc_now
 from credit_wallet.welcome import welcome
-from credit_wallet.worker import Worker
+from credit_wallet.worker import JOBS, Worker, payment_jobs
 
 REFUSED = 1
 USAGE = 2
@@ -41,9 +45,11 @@ app = typer.Typer(name="credit-wallet", no_args_is_help=True, add_completion=Fal
 wallet_commands = typer.Typer(no_args_is_help=True, help="Create, look at and switch wallets.")
 key_commands = typer.Typer(no_args_is_help=True, help="One token per agent, with a monthly cap.")
 alert_commands = typer.Typer(no_args_is_help=True, help="Spending alerts.")
+topup_commands = typer.Typer(no_args_is_help=True, help="Payments through Stripe.")
 app.add_typer(wallet_commands, name="wallet")
 app.add_typer(key_commands, name="key")
 app.add_typer(alert_commands, name="alerts")
+app.add_typer(topup_commands, name="topups")
 
 WalletId = Annotated[int, typer.Argument(metavar="ID", help="The wallet.")]
 Yen = Annotated[int, typer.Argument(metavar="YEN", help="Whole yen, 1 or more.")]
@@ -348,6 +354,47 @@ def alerts_run(
         typer.echo(wallets.run_alerts(cycle, dry_run=dry_run).to_json())
 
 
+def _payments(wallets: CreditWallet) -> Payments:
+    log_to_stderr()  # what payments log is no part of the answer
+    return require_payments(wallets)
+
+
+@topup_commands.command("run")
+def topups_run() -> None:
+    """Charge the saved method of every wallet below its threshold; one line each, also for what speaks against it."""
+    with _open() as wallets:
+        _show(_payments(wallets).run_automatic())
+
+
+@topup_commands.command("reconcile")
+def topups_reconcile() -> None:
+    """Ask Stripe about top-ups that wait, compare recent payments with the ledger; exit 1 when a person must look."""
+    with _open() as wallets:
+        found = _payments(wallets).reconcile()
+    _show(found)
+    if found.problems:
+        raise typer.Exit(REFUSED)
+
+
+@topup_commands.command("pay-back")
+def topups_pay_back(
+    topup_id: Annotated[str, typer.Argument(metavar="TOPUP_ID", help="The top-up.")], yen: Yen, key: IdempotencyKey
+) -> None:
+    """Pay unused credit of a top-up back to its card; off unless the operator allows it, and limited by law."""
+    with _open() as wallets:
+        _show(_payments(wallets).pay_back(topup_id, yen, idempotency_key=key))
+
+
+@topup_commands.command("list")
+def topups_list(
+    wallet_id: WalletId,
+    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 50,
+) -> None:
+    """List a wallet's top-ups through Stripe, newest first."""
+    with _open() as wallets:
+        _show(wallets.topups(wallet_id, limit=limit))
+
+
 @app.command()
 def verify() -> None:
     """Prove the ledger's invariants; exit 1 and name the wallets when one is broken."""
@@ -372,6 +419,10 @@ def serve(
         int | None, typer.Option(metavar="N", help="Transactions under way at once; PostgreSQL: 2, SQLite always 1.")
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Make a wallet with ¥10,000 and show how to charge it.")] = False,
+    test_payments: Annotated[
+        bool,
+        typer.Option("--test-payments", help="Take test money, from a fake of Stripe beside the service."),
+    ] = False,
 ) -> None:
     """Run the HTTP service and the background jobs in one process, until Ctrl-C.
 
@@ -389,20 +440,25 @@ def serve(
         typer.echo(
             f"Agent Credit Wallet on {address}, API at {address}/docs, database {without_password(Settings.url)}"
         )
+        if test_payments:
+            typer.echo("Payments are TEST MONEY, from a fake of Stripe that ends with this service.")
         if OPERATOR_KEY_VARIABLE not in os.environ:
             typer.echo(f"Operator key (this run):  {operator_key}")
         if demo:
-            typer.echo(welcome(wallets, address))
+            typer.echo(welcome(wallets, address, takes_payments=takes_payments))
 
     settings = ServiceSettings(operator_key, topup_url or f"{address}/docs")
-    run_service(Settings.url, host, port, settings, ready, lanes=lanes)
+    with test_money(address) if test_payments else nullcontext() as payments:
+        takes_payments = payments is not None or payment_settings() is not None
+        run_service(Settings.url, host, port, settings, ready, lanes=lanes, payments=payments)
 
 
 @app.command()
 def worker() -> None:
-    """Run the background jobs alone: expiries, seals, alerts, forgetting old idempotency keys."""
+    """Run the background jobs alone: expiries, seals, alerts, forgetting old idempotency keys, payments."""
     with _open() as wallets:
-        jobs = Worker(wallets)
+        payments = open_payments(wallets)
+        jobs = Worker(wallets, JOBS if payments is None else (*JOBS, *payment_jobs(payments)))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: jobs.stop())
         jobs.run()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
+from credit_wallet.topups import PaymentFact, Way
+
 
 class Command(Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Addressed to one wallet."""
@@ -74,6 +76,45 @@ class Reverse(Movement, frozen=True, array_like=True, tag="reverse", gc=False):
     txn_id: int
     amount_yen: int
     note: str | None = None
+
+
+class RequestTopup(Movement, frozen=True, array_like=True, tag="request_topup", gc=False):
+    """Note that the owner wants to pay ``amount_yen`` in; brings no credit before the provider says so."""
+
+    amount_yen: int
+    way: Way = "intent"
+
+
+class RequestAutoTopup(Movement, frozen=True, array_like=True, tag="request_auto_topup", gc=False):
+    """Note that the saved method is to pay for what the wallet lacks of its threshold, in whole steps.
+
+    ``least_yen`` and ``most_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` what automatic top-ups may bring
+    in a day and a month (UTC), 0 for no bound.
+    """
+
+    least_yen: int
+    most_yen: int
+    daily_yen: int = 0
+    monthly_yen: int = 0
+
+
+class PayBack(Movement, frozen=True, array_like=True, tag="pay_back", gc=False):
+    """Take ``amount_yen`` of a top-up that is still unused out of the wallet, to be paid back to where it came from."""
+
+    topup_id: str
+    amount_yen: int
+
+
+class SettleTopup(Command, frozen=True, array_like=True, tag="settle_topup", gc=False):
+    """Take in what the provider says of a top-up's payment: credit it, take it back, or note why not.
+
+    Has no key: saying the same again changes nothing. A ``topup_id`` that is not known is a payment of the wallet's
+    that lost its row; its ``amount_yen`` is given.
+    """
+
+    topup_id: str
+    fact: PaymentFact
+    amount_yen: int = 0
 
 
 class Expire(Command, frozen=True, array_like=True, tag="expire", gc=False):

@@ -1,5 +1,5 @@
 """The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
-``lots``, ``budget``, ``batch``), and every store calls it.
+``lots``, ``budget``, ``credit``, ``money_in``, ``batch``), and every store calls it.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
 commands out one after the other on the snapshot it is given and says what is to be written. A refusal moves nothing.
@@ -22,7 +22,7 @@ from typing import Any, Literal
 from msgspec import UNSET, structs
 
 from credit_wallet import lots
-from credit_wallet.batch import Batch, append, tell
+from credit_wallet.batch import Batch, append
 from credit_wallet.budget import ALERT_THRESHOLDS_PCT, spent_pct, warn_pct
 from credit_wallet.checks import malformed_auto_topup
 from credit_wallet.commands import (
@@ -33,11 +33,16 @@ from credit_wallet.commands import (
     Expire,
     Hold,
     Movement,
+    PayBack,
     Refund,
     Release,
+    RequestAutoTopup,
+    RequestTopup,
     Reverse,
+    SettleTopup,
     Topup,
 )
+from credit_wallet.credit import credit, expire_lots, give_back, note_due, take_back, tell_topup_due
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
     EntryNotFound,
@@ -51,15 +56,14 @@ from credit_wallet.errors import (
 )
 from credit_wallet.idempotency import fingerprint, replay
 from credit_wallet.limits import paying_key, refusal_to_spend
-from credit_wallet.money import MAX_BALANCE_YEN, format_yen
-from credit_wallet.outcomes import Alert, EntryType, Outcome
+from credit_wallet.money import format_yen
+from credit_wallet.money_in import pay_back, request_auto_topup, request_topup, settle_topup
+from credit_wallet.outcomes import Alert, EntryType, LotKind, Outcome
 from credit_wallet.state import (
-    Allocation,
     Decision,
     EntryRecord,
     HoldState,
     KeyState,
-    LotOpening,
     Remembered,
     Snapshot,
     WalletState,
@@ -116,7 +120,7 @@ def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Outcome | Wal
     wallet.balance_yen -= amount_yen
     taken = lots.take(wallet.lots, amount_yen)
     txn_id = append(batch, wallet, "charge", -amount_yen, taken, command.note, key_id=command.key_id)
-    _tell_topup_due(batch, wallet, amount_yen)
+    tell_topup_due(batch, wallet, amount_yen)
     return _spent(batch, wallet, key, amount_yen, txn_id, None)
 
 
@@ -146,8 +150,8 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletE
         key.held_yen += amount_yen
         batch.decision.touched_keys[key.key_id] = key
     batch.decision.touched_holds[hold.hold_id] = hold
-    _note_due(wallet, hold.expires_at)
-    _tell_topup_due(batch, wallet, amount_yen)
+    note_due(wallet, hold.expires_at)
+    tell_topup_due(batch, wallet, amount_yen)
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at)
 
 
@@ -170,7 +174,7 @@ def _capture(batch: Batch, wallet: WalletState, command: Capture) -> Outcome | W
     )
     key = None if hold.key_id is None else batch.snapshot.keys[hold.key_id]
     outcome = _spent(batch, wallet, key, command.amount_yen, txn_id, hold.hold_id)
-    _give_back(batch, wallet, rest, hold.amount_yen - command.amount_yen)
+    give_back(batch, wallet, rest, hold.amount_yen - command.amount_yen)
     return structs.replace(outcome, balance_yen=wallet.balance_yen)
 
 
@@ -211,45 +215,17 @@ def _cross_thresholds(batch: Batch, wallet: WalletState, share_pct: int) -> tupl
     return fired
 
 
-def _tell_topup_due(batch: Batch, wallet: WalletState, spent_yen: int) -> None:
-    """Tell once when spending carries the balance below the auto-topup threshold."""
-    threshold_yen = wallet.auto_topup_threshold
-    if wallet.auto_topup_amount and wallet.balance_yen < threshold_yen <= wallet.balance_yen + spent_yen:
-        tell(batch, wallet, "topup_due", balance_yen=wallet.balance_yen, auto_topup_threshold=threshold_yen)
-
-
 # Credit
 
 
 def _topup(batch: Batch, wallet: WalletState, command: Topup) -> Outcome | WalletError:
     if command.expires_at is not None and command.expires_at <= batch.at:
         return InvalidRequest(f"expires_at {command.expires_at} is in the past", field="expires_at")
-    amount_yen = command.amount_yen
-    if wallet.balance_yen + wallet.held_yen + amount_yen > MAX_BALANCE_YEN:
-        return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; top up less", field="amount_yen")
-    kind: Literal["promo", "paid"] = "promo" if command.promo else "paid"
-    lot_id: int | None = None
-    if len(wallet.lots) >= lots.MAX_OPEN_LOTS:
-        same = next((lot for lot in wallet.lots if (lot.kind, lot.expires_at) == (kind, command.expires_at)), None)
-        if same is None:
-            return InvalidRequest(
-                f"wallet {wallet.wallet_id} has {lots.MAX_OPEN_LOTS} lots with expiries of their own; "
-                "use an expiry that one of them has",
-                field="expires_at",
-            )
-        lot_id = same.lot_id
-    txn_id = next(batch.snapshot.txn_ids)
-    opening = LotOpening(wallet.wallet_id, txn_id if lot_id is None else lot_id, kind, amount_yen, command.expires_at)
-    if lot_id is None:
-        batch.decision.opened_lots.append(opening)
-        batch.snapshot.lot_openings[wallet.wallet_id, opening.lot_id] = opening
-    wallet.balance_yen += amount_yen
-    lots.put(wallet.lots, opening, amount_yen)
-    if command.expires_at is not None:
-        _note_due(wallet, command.expires_at)
-    append(batch, wallet, "topup", amount_yen, [(opening.lot_id, amount_yen)], command.note, txn_id=txn_id)
-    _after_credit(batch, wallet)
-    return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
+    kind: LotKind = "promo" if command.promo else "paid"
+    txn_id = credit(batch, wallet, command.amount_yen, kind, command.expires_at, command.note)
+    if isinstance(txn_id, WalletError):
+        return txn_id
+    return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
 
 
 def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Outcome | WalletError:
@@ -272,7 +248,7 @@ def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Outcome | Wal
     batch.decision.returned[charge.txn_id] = charge
     wallet.balance_yen += amount_yen
     append(batch, wallet, "refund", amount_yen, part, command.note, txn_id=txn_id, related_txn_id=charge.txn_id)
-    _give_back(batch, wallet, part, amount_yen)
+    give_back(batch, wallet, part, amount_yen)
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id)
 
 
@@ -289,14 +265,7 @@ def _reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Outcome | W
         )
     topup.returned_yen += command.amount_yen
     batch.decision.returned[topup.txn_id] = topup
-    taken_yen = min(command.amount_yen, wallet.balance_yen)
-    wallet.debt_yen += command.amount_yen - taken_yen
-    txn_id = None
-    if taken_yen:
-        wallet.balance_yen -= taken_yen
-        taken = lots.take_from(wallet.lots, topup.txn_id, taken_yen)
-        txn_id = append(batch, wallet, "reversal", -taken_yen, taken, command.note, related_txn_id=topup.txn_id)
-        _tell_topup_due(batch, wallet, taken_yen)
+    taken_yen, txn_id = take_back(batch, wallet, topup.txn_id, command.amount_yen, command.note)
     return Outcome(wallet.wallet_id, taken_yen, wallet.balance_yen, txn_id)
 
 
@@ -305,39 +274,6 @@ def _named_entry(batch: Batch, wallet: WalletState, txn_id: int, txn_type: Entry
     if entry is None or entry.wallet_id != wallet.wallet_id or entry.txn_type != txn_type:
         return EntryNotFound(f"wallet {wallet.wallet_id} has no {txn_type} with txn_id {txn_id}", txn_id=txn_id)
     return entry
-
-
-def _give_back(batch: Batch, wallet: WalletState, allocation: Allocation, amount_yen: int) -> None:
-    """Return yen, already in the balance, to the lots they came from.
-
-    A lot that has expired meanwhile does not work again: what comes back to it expires at once. (An expiry that can be
-    got round does not count as one: s-kessai.jp FAQ Q1.)
-    """
-    for lot_id, part_yen in allocation:
-        lots.put(wallet.lots, _opening_of(batch, wallet, lot_id, part_yen), part_yen)
-    if amount_yen:
-        _expire_lots(batch, wallet)
-        _after_credit(batch, wallet)
-
-
-def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_yen: int) -> LotOpening:
-    opening = batch.snapshot.lot_openings.get((wallet.wallet_id, lot_id))
-    if opening is None:
-        opening = LotOpening(wallet.wallet_id, lot_id, "paid", amount_yen, None)
-        batch.snapshot.lot_openings[wallet.wallet_id, lot_id] = opening
-        batch.decision.opened_lots.append(opening)
-    return opening
-
-
-def _after_credit(batch: Batch, wallet: WalletState) -> None:
-    """Repay debt first; what is left ends the wallet's exhaustion."""
-    repaid_yen = min(wallet.debt_yen, wallet.balance_yen)
-    if repaid_yen:
-        wallet.debt_yen -= repaid_yen
-        wallet.balance_yen -= repaid_yen
-        append(batch, wallet, "reversal", -repaid_yen, lots.take(wallet.lots, repaid_yen), "debt repaid")
-    if wallet.balance_yen:
-        wallet.exhausted = False
 
 
 # What falls due by itself
@@ -356,23 +292,12 @@ def _settle_due(batch: Batch, wallet: WalletState) -> None:
     for hold in batch.snapshot.due_holds.get(wallet.wallet_id, ()):
         if hold.status == "open":
             _return_hold(batch, wallet, hold, "expired")
-    _expire_lots(batch, wallet)
+    expire_lots(batch, wallet)
     expiries = [lot.expires_at for lot in wallet.lots if lot.expires_at is not None]
     next_hold = batch.snapshot.next_hold_expiry.get(wallet.wallet_id)
     if next_hold is not None:
         expiries.append(next_hold)
     wallet.next_due_at = min(expiries, default=None)
-
-
-def _expire_lots(batch: Batch, wallet: WalletState) -> None:
-    for lot in [lot for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= batch.at]:
-        wallet.lots.remove(lot)
-        wallet.balance_yen -= lot.remaining_yen
-        append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
-
-
-def _note_due(wallet: WalletState, at: str) -> None:
-    wallet.next_due_at = at if wallet.next_due_at is None else min(wallet.next_due_at, at)
 
 
 # Holds
@@ -403,7 +328,7 @@ def _close_hold(
 def _return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Literal["released", "expired"]) -> None:
     _close_hold(batch, wallet, hold, status)
     wallet.balance_yen += hold.amount_yen
-    _give_back(batch, wallet, hold.allocation, hold.amount_yen)
+    give_back(batch, wallet, hold.allocation, hold.amount_yen)
 
 
 # Settings
@@ -435,4 +360,8 @@ _RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | Wallet
     Topup: _topup,
     Expire: _expire,
     Configure: _configure,
+    RequestTopup: request_topup,
+    RequestAutoTopup: request_auto_topup,
+    SettleTopup: settle_topup,
+    PayBack: pay_back,
 }

@@ -1,4 +1,4 @@
-"""A check-up of an installation: configuration, database, clock."""
+"""A check-up of an installation: configuration, database, clock, payments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from credit_wallet.config import without_password
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import WalletError
 from credit_wallet.outcomes import Finding
+from credit_wallet.payments.opening import open_payments
 from credit_wallet.stores.databases import database_at
 from credit_wallet.wallet import CreditWallet
 
@@ -34,6 +35,7 @@ def _examine(url: str) -> Iterator[Finding]:
         yield _clock(wallets)
         violations = wallets.verify()
         yield Finding("ledger", not violations, violations[0].message if violations else "every invariant holds")
+        yield from _payments(wallets)
 
 
 def _clock(wallets: CreditWallet) -> Finding:
@@ -43,3 +45,10 @@ def _clock(wallets: CreditWallet) -> Finding:
     if ahead:
         return Finding("clock", False, f"the newest entry is dated {newest}, after now; set the clock (NTP)")
     return Finding("clock", True, f"{format_instant(now)}")
+
+
+def _payments(wallets: CreditWallet) -> Iterator[Finding]:
+    """Nothing when no payments are set up."""
+    payments = open_payments(wallets)
+    if payments is not None:
+        yield Finding("payments", True, payments.check())

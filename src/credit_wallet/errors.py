@@ -98,6 +98,60 @@ class RefundExceedsCharge(WalletError):
     code = "refund_exceeds_charge"
 
 
+class TopupNotFound(WalletError):
+    """No such top-up."""
+
+    code = "topup_not_found"
+
+
+class TopupInFlight(WalletError):
+    """Another payment of the wallet is under way; ``topup_id`` names it."""
+
+    code = "topup_in_flight"
+
+
+class TopupNotDue(WalletError):
+    """The wallet does not need an automatic top-up, or has none set up."""
+
+    code = "topup_not_due"
+
+
+class TopupLimitReached(WalletError):
+    """Automatic top-ups have brought as much as they may today or this month."""
+
+    code = "topup_limit_reached"
+
+
+class TopupStopped(WalletError):
+    """Automatic top-ups of the wallet wait for a person, or for a later time; ``reason`` and ``retry_at`` say which."""
+
+    code = "topup_stopped"
+
+
+class PayBackNotAllowed(WalletError):
+    """The operator has not allowed paying credit back, or the law leaves no room for it; ``left_yen`` says how much."""
+
+    code = "pay_back_not_allowed"
+
+
+class PaymentsNotConfigured(WalletError):
+    """The installation has no payment provider."""
+
+    code = "payments_not_configured"
+
+
+class PaymentProviderError(WalletError):
+    """The payment provider could not be asked or did not understand. Try again with the same idempotency key."""
+
+    code = "payment_provider_error"
+
+
+class InvalidSignature(WalletError):
+    """A webhook delivery is not signed with one of the webhook secrets, or was signed too long ago."""
+
+    code = "invalid_signature"
+
+
 class RailBusy(WalletError):
     """Too many commands are waiting, or the wallet is closing. Try again with the same idempotency key."""
 

@@ -38,6 +38,7 @@ class Outcome(Struct, frozen=True, gc=False):
     warn_pct: int = 0
     """80 or 100 when that share of the monthly budget is spent, else 0."""
     expires_at: str | None = None
+    topup_id: str | None = None
 
 
 class CreatedWallet(Struct, frozen=True):
@@ -114,6 +115,64 @@ class HoldView(Struct, frozen=True):
     status: HoldStatus
     created_at: str
     expires_at: str
+
+
+class TopupView(Struct, frozen=True):
+    """A top-up as its owner sees it. ``action_url`` is where a person goes on, if one must."""
+
+    topup_id: str
+    wallet_id: int
+    amount_yen: int
+    origin: str
+    way: str
+    status: str
+    payment_intent: str | None
+    checkout_session: str | None
+    received_yen: int
+    credited_yen: int
+    reversed_yen: int
+    credit_txn_id: int | None
+    reason: str | None
+    action_url: str | None
+    created_at: str
+    updated_at: str
+    takings: tuple[tuple[str, int, int], ...]
+    """Refunds and disputes: id, yen, and 0 announced, 1 taken, 2 came again."""
+
+
+class TopupStepView(Struct, frozen=True):
+    """A line of a top-up's history. ``taken_yen`` is what the provider had given back by then."""
+
+    status: str
+    received_yen: int
+    taken_yen: int
+    reason: str | None
+    occurred_at: str
+
+
+class PayerView(Struct, frozen=True):
+    """Whether a wallet can top itself up: the saved method, and why not if it may not."""
+
+    wallet_id: int
+    customer: str | None
+    payment_method: str | None
+    failures: int
+    retry_at: str | None
+    stopped: bool
+    reason: str | None
+
+
+class AutoTopupState(Struct, frozen=True):
+    """Whether a wallet can top itself up: ``off``, ``ready``, ``waiting`` until ``retry_at``, or ``stopped``.
+
+    When it is stopped a person must act: ``reason`` says why and ``action_url``, if there is one, where.
+    """
+
+    state: Literal["off", "ready", "waiting", "stopped"]
+    payment_method: str | None = None
+    reason: str | None = None
+    retry_at: str | None = None
+    action_url: str | None = None
 
 
 class Access(Struct, frozen=True):

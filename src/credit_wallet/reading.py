@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
-from typing import ParamSpec, TypeAlias, TypeVar, get_args
+from datetime import datetime, timedelta
+from typing import Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 from credit_wallet.checks import checked_cycle, checked_id
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.outcomes import (
     Alert,
+    AutoTopupState,
     Balance,
     EntryType,
     HoldView,
     KeyView,
+    PayerView,
+    TopupStepView,
+    TopupView,
     Totals,
     Transaction,
     WalletView,
 )
 from credit_wallet.reports.forecast import Forecast, forecast
+from credit_wallet.reports.pay_back import PayBackRoom, pay_back_room
 from credit_wallet.state import Lot
 from credit_wallet.stores.reads import Reader
+from credit_wallet.topups import OPEN
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -126,6 +132,58 @@ class WalletReading:
     def totals(self) -> Totals:
         """Sums over all wallets; reads every wallet's row."""
         return self._reader.totals()
+
+    def topup_status(self, topup_id: str) -> TopupView:
+        """A top-up and what became of it. Raises ``TopupNotFound``."""
+        return self._reader.topup(topup_id)
+
+    def topup_steps(self, topup_id: str) -> list[TopupStepView]:
+        """How a top-up came to its status, oldest first."""
+        return self._reader.topup_steps(topup_id)
+
+    def topups(self, wallet_id: int, *, limit: int = 50) -> list[TopupView]:
+        """The wallet's top-ups through the payment provider, newest first, up to ``limit`` (at most 1,000)."""
+        return self._reader.topups(checked_id("wallet_id", wallet_id), _page(limit))
+
+    def topup_of_payment(self, payment_intent: str) -> tuple[str, int] | None:
+        """Id and wallet of the top-up that a payment of the provider belongs to."""
+        return self._reader.topup_of_payment(payment_intent)
+
+    def unsettled_topups(self, older_than: timedelta, *, limit: int = 100) -> list[TopupView]:
+        """Open top-ups that nothing was heard of for ``older_than``, the longest waiting first."""
+        return self._reader.unsettled_topups(format_instant(self._clock() - older_than), _page(limit))
+
+    def installation_id(self) -> str:
+        """The random name of this ledger, to tell its payments from those of others at the same provider."""
+        return self._reader.installation_id()
+
+    def pay_back_room(self) -> PayBackRoom:
+        """How much unused credit the law lets be paid back in this period; reads the whole ledger."""
+        return pay_back_room(self._reader, self._clock())
+
+    def payer(self, wallet_id: int) -> PayerView:
+        """What the wallet pays its automatic top-ups with, and whether it may."""
+        return self._reader.payer(checked_id("wallet_id", wallet_id))
+
+    def auto_topup(self, wallet_id: int) -> AutoTopupState:
+        """Whether the wallet can top itself up, and if not what must be done. Raises ``WalletNotFound``."""
+        view, payer = self.show(wallet_id), self.payer(wallet_id)
+        if not view.auto_topup_threshold:
+            return AutoTopupState("off", payer.payment_method)
+        asked = next(
+            (each for each in self.topups(wallet_id, limit=10) if each.status in OPEN and each.action_url), None
+        )
+        action_url = asked.action_url if asked else None
+        if payer.stopped or payer.payment_method is None:
+            reason = payer.reason or "no_payment_method"
+            return AutoTopupState("stopped", payer.payment_method, reason, None, action_url)
+        waits = payer.retry_at is not None and payer.retry_at > format_instant(self._clock())
+        state: Literal["waiting", "ready"] = "waiting" if waits else "ready"
+        return AutoTopupState(state, payer.payment_method, payer.reason, payer.retry_at, action_url)
+
+    def topups_due(self, *, after: int = 0, limit: int = 1_000) -> list[int]:
+        """Ids of wallets above ``after`` that an automatic top-up is due for, by id."""
+        return self._reader.topups_due(self._clock(), after, _page(limit))
 
     def forecast(self, wallet_id: int) -> Forecast:
         """Where the wallet's spending is heading at this cycle's pace. Raises ``WalletNotFound``."""

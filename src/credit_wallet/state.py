@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from credit_wallet.errors import WalletError
 from credit_wallet.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome
+from credit_wallet.topups import PayerState, TopupState
 
 Allocation: TypeAlias = list[tuple[int, int]]
 """Which lots a movement touched and by how many yen: ``[(lot_id, amount_yen), …]`` in the order of spending."""
@@ -142,6 +143,17 @@ class Event(Struct, frozen=True):
     payload: dict[str, Any]
 
 
+class TopupStep(Struct, frozen=True):
+    """A line of a top-up's history."""
+
+    topup_id: str
+    wallet_id: int
+    status: str
+    received_yen: int
+    taken_yen: int
+    reason: str | None
+
+
 class Snapshot(Struct):
     """All that a batch may touch. Whatever is missing from a mapping does not exist."""
 
@@ -160,6 +172,11 @@ class Snapshot(Struct):
     txn_ids: Iterator[int]
     """Ids for new entries: rising, and above those of every entry of the wallets."""
     hold_ids: Iterator[int]
+    topups: dict[str, TopupState] = field(default_factory=dict)
+    """Those that commands name, and all open ones of wallets that ask for another."""
+    auto_topped_up: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Per wallet that asks for an automatic top-up: yen of those before it, today and this month (UTC)."""
+    payers: dict[int, PayerState] = field(default_factory=dict)
 
 
 class Decision(Struct):
@@ -176,3 +193,6 @@ class Decision(Struct):
     remembered: list[tuple[str, int, Remembered]] = field(default_factory=list)
     alerts: list[tuple[int, Alert]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    touched_topups: dict[str, TopupState] = field(default_factory=dict)
+    topup_steps: list[TopupStep] = field(default_factory=list)
+    touched_payers: dict[int, PayerState] = field(default_factory=dict)

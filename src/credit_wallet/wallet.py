@@ -29,9 +29,13 @@ from credit_wallet.commands import (
     Configure,
     Expire,
     Hold,
+    PayBack,
     Refund,
     Release,
+    RequestAutoTopup,
+    RequestTopup,
     Reverse,
+    SettleTopup,
     Topup,
 )
 from credit_wallet.cycle import format_instant
@@ -53,6 +57,7 @@ from credit_wallet.stores.reads import Reader
 from credit_wallet.stores.seals import seal
 from credit_wallet.stores.verify import Violation, verify
 from credit_wallet.tokens import is_token, new_token, token_hash
+from credit_wallet.topups import PaymentFact, Way
 
 P = ParamSpec("P")
 
@@ -339,6 +344,45 @@ class CreditWallet(WalletReading):
             wallet_id, label, enabled, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount
         )
 
+    def _request_topup(
+        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, way: Way = "intent"
+    ) -> RequestTopup:
+        """Note that the owner will pay ``amount_yen`` in through the payment provider, as the outcome's ``topup_id``.
+
+        Brings no credit: that is what ``settle_topup`` does once the provider says so. Raises ``TopupInFlight``.
+        """
+        return RequestTopup(wallet_id, idempotency_key, amount_yen, way)
+
+    def _request_auto_topup(
+        self,
+        wallet_id: int,
+        *,
+        idempotency_key: str,
+        least_yen: int,
+        most_yen: int,
+        daily_yen: int = 0,
+        monthly_yen: int = 0,
+    ) -> RequestAutoTopup:
+        """Note that the saved method will pay what the wallet lacks of its threshold.
+
+        Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``, ``TopupLimitReached`` and ``WalletDisabled``.
+        """
+        return RequestAutoTopup(wallet_id, idempotency_key, least_yen, most_yen, daily_yen, monthly_yen)
+
+    def _pay_back(self, wallet_id: int, topup_id: str, amount_yen: int, *, idempotency_key: str) -> PayBack:
+        """Take unused credit of a top-up out of the wallet, for the payment provider to pay it back.
+
+        Raises ``TopupNotFound`` and ``RefundExceedsCharge``.
+        """
+        return PayBack(wallet_id, idempotency_key, topup_id, amount_yen)
+
+    def _settle_topup(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> SettleTopup:
+        """Take in what the provider says of a top-up's payment, any number of times and in any order.
+
+        ``amount_yen`` is given for a payment of the wallet's that has no row. Raises ``TopupNotFound``.
+        """
+        return SettleTopup(wallet_id, topup_id, fact, amount_yen)
+
     def _expire(self, wallet_id: int) -> Expire:
         """Carry out what is due on a wallet now: give expired holds back, burn expired lots."""
         return Expire(wallet_id)
@@ -352,6 +396,10 @@ class CreditWallet(WalletReading):
     reverse, areverse = _carried_out(_reverse), _awaited(_reverse, asks=True)
     configure, aconfigure = _carried_out(_configure), _awaited(_configure)
     expire, aexpire = _carried_out(_expire), _awaited(_expire)
+    request_topup, arequest_topup = _carried_out(_request_topup), _awaited(_request_topup)
+    request_auto_topup = _carried_out(_request_auto_topup)
+    pay_back, apay_back = _carried_out(_pay_back), _awaited(_pay_back)
+    settle_topup, asettle_topup = _carried_out(_settle_topup), _awaited(_settle_topup)
 
     def charge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> Outcomes:
         """Charge ``(wallet_id, amount_yen, idempotency_key)`` each; one outcome or ``WalletError`` per item, in order.

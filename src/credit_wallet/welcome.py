@@ -10,7 +10,7 @@ DEMO_YEN = 10_000
 DEMO_PRICE_YEN = 3
 
 
-def welcome(wallets: CreditWallet, address: str) -> str:
+def welcome(wallets: CreditWallet, address: str, *, takes_payments: bool) -> str:
     """Make the demo wallet on the first start; later give it a new agent key, since tokens are never stored."""
     demo = next((wallet for wallet in wallets.wallets(limit=1_000) if wallet.label == DEMO_LABEL), None)
     if demo is None:
@@ -20,9 +20,17 @@ def welcome(wallets: CreditWallet, address: str) -> str:
     else:
         what = f"New agent key of demo wallet {demo.wallet_id} (its owner token was shown at the first start)"
         token = wallets.create_key(demo.wallet_id, label="demo").token
+    topup = (
+        f"\nTop it up (then open the checkout_url and pay):\n"
+        f"  curl {address}/credit/topup -H 'Authorization: Bearer {token}' \\\n"
+        f"    -H 'Idempotency-Key: {new_idempotency_key()}' -H 'Content-Type: application/json' \\\n"
+        f'    -d \'{{"amount_yen": 1000, "checkout": true}}\'\n'
+        if takes_payments and demo is None  # an agent key may not top up
+        else ""
+    )
     return (
         f"{what}:\n  {token}\n\nCharge ¥{DEMO_PRICE_YEN}:\n"
         f"  curl -i {address}/credit/charge -H 'Authorization: Bearer {token}' \\\n"
         f"    -H 'Idempotency-Key: {new_idempotency_key()}' -H 'Content-Type: application/json' \\\n"
-        f"    -d '{{\"amount_yen\": {DEMO_PRICE_YEN}}}'\n"
+        f"    -d '{{\"amount_yen\": {DEMO_PRICE_YEN}}}'\n{topup}"
     )

@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from credit_wallet.errors import WalletError
+from credit_wallet.payments.replies import Payments
 from credit_wallet.wallet import CreditWallet
 
 _log = structlog.get_logger("credit_wallet.worker")
@@ -44,6 +45,23 @@ JOBS = (
     Job("alerts", 3600.0, fire_alerts),
     Job("prune_idempotency_keys", 3600.0, CreditWallet.prune_idempotency_keys),
 )
+
+
+def payment_jobs(payments: Payments) -> tuple[Job, ...]:
+    """The jobs of an installation that takes payments. What was paid while it was down is credited before cards are
+    charged.
+    """
+    return (
+        Job("reconcile", 300.0, lambda _: _reconciled(payments)),
+        Job("topups", 10.0, lambda _: sum(each.status == "credited" for each in payments.run_automatic())),
+    )
+
+
+def _reconciled(payments: Payments) -> int:
+    found = payments.reconcile()
+    for problem in found.problems:
+        _log.warning("payment_problem", problem=problem)
+    return found.changed
 
 
 class Worker:

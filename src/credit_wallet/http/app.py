@@ -29,6 +29,7 @@ from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.openapi import ExactConfig
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.owner_routes import OWNER_ROUTES
+from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.problems import InvalidJson, MethodNotAllowed, NotFound, body_refused
 from credit_wallet.http.reading import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.replies import (
@@ -41,24 +42,34 @@ from credit_wallet.http.replies import (
     request_id_header,
 )
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
+from credit_wallet.payments.replies import Payments
 from credit_wallet.wallet import CreditWallet
 
 _log = structlog.get_logger("credit_wallet.http")
 
 
 def create_app(
-    wallets: CreditWallet, settings: ServiceSettings, metrics: Metrics, *, fast_lane: bool = True
+    wallets: CreditWallet,
+    settings: ServiceSettings,
+    metrics: Metrics,
+    *,
+    payments: Payments | None = None,
+    fast_lane: bool = True,
 ) -> AsgiApp:
     """The service as an ASGI application; ``fast_lane=False`` leaves the short cuts out."""
     authenticator = Authenticator(wallets, settings.operator_key)
-    application = _documented(wallets, settings, metrics, authenticator)
+    application = _documented(wallets, settings, metrics, authenticator, payments)
     if fast_lane:
         return FastLane(application, wallets, authenticator, settings.topup_url)  # type: ignore[arg-type]
     return application  # type: ignore[return-value]
 
 
 def _documented(
-    wallets: CreditWallet, settings: ServiceSettings, metrics: Metrics, authenticator: Authenticator
+    wallets: CreditWallet,
+    settings: ServiceSettings,
+    metrics: Metrics,
+    authenticator: Authenticator,
+    payments: Payments | None,
 ) -> Litestar:
     async def add_headers(message: Message, scope: LitestarScope) -> None:
         if message["type"] == "http.response.start":
@@ -73,11 +84,12 @@ def _documented(
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
     return Litestar(
-        route_handlers=[*OWNER_ROUTES, *MOVEMENT_ROUTES, *OPERATOR_ROUTES, *SYSTEM_ROUTES],
+        route_handlers=[*OWNER_ROUTES, *MOVEMENT_ROUTES, *PAYMENT_ROUTES, *OPERATOR_ROUTES, *SYSTEM_ROUTES],
         dependencies={
             "caller": Provide(_caller_of, sync_to_thread=False),
             "wallets": Provide(lambda: wallets, sync_to_thread=False),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
+            "payments": Provide(lambda: payments, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),
             "authenticator": Provide(lambda: authenticator, sync_to_thread=False),
         },

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from credit_wallet.commands import MAX_HOLD_SECONDS, MAX_IDEMPOTENCY_KEY_LENGTH, MAX_NOTE_LENGTH
 from credit_wallet.money import MAX_AMOUNT_YEN
-from credit_wallet.outcomes import Alert, BudgetMode, Outcome, Transaction, WalletView
+from credit_wallet.outcomes import Alert, AutoTopupState, BudgetMode, Outcome, TopupView, Transaction, WalletView
 
 MAX_BATCH_CHARGES = 1_000
 
@@ -86,6 +86,19 @@ class BatchBody(Body, frozen=True):
     charges: Annotated[list[BatchItem], Meta(min_length=1, max_length=MAX_BATCH_CHARGES)]
 
 
+class TopupBody(Body, frozen=True):
+    """Yen to pay in; ``checkout`` asks for a page of Stripe's instead of a card form of one's own."""
+
+    amount_yen: Yen
+    checkout: bool = False
+
+
+class PayBackBody(Body, frozen=True):
+    """Yen of unused credit to pay back."""
+
+    amount_yen: Yen
+
+
 class SettingsBody(Body, frozen=True):
     """Settings to change; what is left out stays."""
 
@@ -161,14 +174,21 @@ class BatchReply(Struct, frozen=True):
 
 
 class WalletReply(WalletView, frozen=True):
-    """A wallet with its latest transactions."""
+    """A wallet with its latest transactions, and whether it can top itself up."""
 
     recent_transactions: list[Transaction]
+    auto_topup: AutoTopupState
 
     @classmethod
-    def of(cls, view: WalletView, recent: list[Transaction]) -> WalletReply:
+    def of(cls, view: WalletView, recent: list[Transaction], auto_topup: AutoTopupState) -> WalletReply:
         """The reply that a wallet is shown with."""
-        return cls(**structs.asdict(view), recent_transactions=recent)
+        return cls(**structs.asdict(view), recent_transactions=recent, auto_topup=auto_topup)
+
+
+class TopupPage(Struct, frozen=True):
+    """Top-ups, newest first."""
+
+    topups: list[TopupView]
 
 
 class TransactionPage(Struct, frozen=True):

@@ -9,8 +9,9 @@ from time import monotonic
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as PrometheusCounter
 
-from credit_wallet.commands import Command
+from credit_wallet.commands import Command, SettleTopup, Topup
 from credit_wallet.errors import WalletError
+from credit_wallet.outcomes import Outcome
 from credit_wallet.rail import Outcomes
 from credit_wallet.wallet import CreditWallet
 
@@ -69,10 +70,10 @@ class Metrics:
             counts[type(command), "replayed" if outcome.replayed else "ok"] += 1
             for alert in () if outcome.replayed else outcome.alerts:
                 self._alerts.labels(alert.threshold_pct).inc()
-            if type(command).__name__ == "Topup" and not outcome.replayed:
+            if _brought_credit(command, outcome):
                 self._topups.inc(outcome.amount_yen)
         for (kind, result), number in counts.items():
-            self._outcomes.labels(kind.__name__.lower(), result).inc(number)
+            self._outcomes.labels(kind.__struct_config__.tag, result).inc(number)
 
     def text(self, wallets: CreditWallet) -> bytes:
         """The figures as they are now."""
@@ -88,3 +89,10 @@ class Metrics:
 
     def _gauge(self, name: str, what: str) -> Gauge:
         return Gauge(f"credit_wallet_{name}", what, registry=self.registry)
+
+
+def _brought_credit(command: Command, outcome: Outcome) -> bool:
+    """Whether this is credit that came in now: by hand, or as a payment whose entry was just written."""
+    if isinstance(command, SettleTopup):
+        return outcome.txn_id is not None
+    return isinstance(command, Topup) and not outcome.replayed

@@ -28,6 +28,7 @@ from credit_wallet import outcomes
 from credit_wallet.checks import MAX_ID
 from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.http import bodies
+from credit_wallet.payments import replies
 
 _TYPES: tuple[Any, ...] = (
     bodies.BatchBody,
@@ -40,16 +41,20 @@ _TYPES: tuple[Any, ...] = (
     bodies.HoldBody,
     bodies.MovementReply,
     bodies.OperatorTopupBody,
+    bodies.PayBackBody,
     bodies.RefundBody,
     bodies.ReleaseBody,
     bodies.RotateKeyBody,
     bodies.SettingsBody,
+    bodies.TopupBody,
+    bodies.TopupPage,
     bodies.TransactionPage,
     bodies.WalletReply,
     outcomes.CreatedKey,
     outcomes.CreatedWallet,
     outcomes.KeyView,
     outcomes.WalletView,
+    replies.TopupReply,
 )
 _KEY_HEADER = "Idempotency-Key"
 _KEY = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")
@@ -137,8 +142,8 @@ def _headers_of(status: str, *, owned: bool, moves: bool) -> dict[str, OpenAPIHe
     names = ["X-Request-Id"]
     if owned and status not in ("401", "429"):
         names += ["X-Wallet-Balance", "X-Wallet-Warn"]
-    if moves and status == "200":
+    if moves and status in ("200", "201"):
         names.append("Idempotent-Replayed")
-    if status in ("429", "503"):
+    if status in ("429", "502", "503"):
         names.append("Retry-After")
     return {name: Reference(ref=f"#/components/headers/{name}") for name in names}

@@ -175,7 +175,7 @@ def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
 
 def _wallet_reply(wallets: CreditWallet, wallet_id: int) -> WalletReply:
     view = wallets.show(wallet_id)
-    return WalletReply.of(view, wallets.history(wallet_id, limit=RECENT_TRANSACTIONS))
+    return WalletReply.of(view, wallets.history(wallet_id, limit=RECENT_TRANSACTIONS), wallets.auto_topup(wallet_id))
 
 
 OWNER_ROUTES = (

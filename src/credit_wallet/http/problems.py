@@ -14,6 +14,7 @@ TYPE_PREFIX = "urn:agent-credit-wallet:"
 
 STATUS_OF_CODE = {
     "invalid_json": 400,
+    "invalid_signature": 400,
     "unauthorized": 401,
     "insufficient_funds": 402,
     "budget_exhausted": 402,
@@ -25,15 +26,23 @@ STATUS_OF_CODE = {
     "key_not_found": 404,
     "entry_not_found": 404,
     "hold_not_found": 404,
+    "topup_not_found": 404,
     "method_not_allowed": 405,
     "idempotency_conflict": 409,
     "hold_closed": 409,
     "refund_exceeds_charge": 409,
+    "topup_in_flight": 409,
+    "topup_not_due": 409,
+    "topup_limit_reached": 409,
+    "topup_stopped": 409,
+    "pay_back_not_allowed": 403,
     "body_too_large": 413,
     "invalid_amount": 422,
     "invalid_request": 422,
     "idempotency_key_required": 428,
     "too_many_failures": 429,
+    "payments_not_configured": 501,
+    "payment_provider_error": 502,
     "rail_busy": 503,
 }
 """HTTP status of every code; a database error is 503, anything else a defect and 500."""
@@ -127,7 +136,7 @@ def headers_of(error: Exception) -> dict[str, str]:
     status = status_of(error)
     if status == _UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
-    if status in (429, 503):
+    if status in (429, 502, 503):
         seconds = error.details.get("retry_after_seconds") if isinstance(error, WalletError) else None
         return {"Retry-After": str(seconds or RETRY_AFTER_SECONDS)}
     return {}

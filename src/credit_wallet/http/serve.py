@@ -21,8 +21,10 @@ from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.replies import AsgiApp
 from credit_wallet.http.tracing import traced
+from credit_wallet.payments.opening import open_payments
+from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.wallet import CreditWallet
-from credit_wallet.worker import Worker
+from credit_wallet.worker import JOBS, Worker, payment_jobs
 
 HEADER_SECONDS = 10
 """How long a caller may take to send its headers."""
@@ -44,21 +46,23 @@ def serve(
     ready: Callable[[CreditWallet], None],
     *,
     lanes: int | None = None,
+    payments: PaymentSettings | None = None,
     fast_lane: bool = True,
 ) -> None:
     """Serve the wallets at ``url`` on ``host:port`` until SIGINT or SIGTERM, then finish what is under way.
 
     ``lanes`` is how many transactions are under way at once. ``ready`` is called with the open wallets before the first
-    request is taken.
+    request is taken. ``payments`` come before those of the environment.
     """
     _require_free(host, port)
     metrics = Metrics()
     with CreditWallet.open(url, lanes=lanes, observe=metrics.batch) as wallets:
-        worker = Worker(wallets)
+        taken = open_payments(wallets, payments)
+        worker = Worker(wallets, JOBS if taken is None else (*JOBS, *payment_jobs(taken)))
         jobs = threading.Thread(target=worker.run, name="credit-wallet-worker", daemon=True)
         jobs.start()
         try:
-            with traced(create_app(wallets, settings, metrics, fast_lane=fast_lane)) as app:
+            with traced(create_app(wallets, settings, metrics, payments=taken, fast_lane=fast_lane)) as app:
                 ready(wallets)
                 _collect_rarely()
                 uvloop.run(_until_stopped(_server(app, host, port)))

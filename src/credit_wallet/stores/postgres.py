@@ -26,6 +26,7 @@ from credit_wallet.stores.postgres_link import Link
 from credit_wallet.stores.postgres_load import load
 from credit_wallet.stores.postgres_schema import PostgresSchema
 from credit_wallet.stores.rows import alert_event, hold_row, remembered_row, wallet_row
+from credit_wallet.stores.topup_rows import write_topups
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -338,6 +339,8 @@ def _write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
     if snapshot.left_cycles:
         cycles, wallet_ids, key_ids, spent_yen = zip(*sorted(snapshot.left_cycles), strict=True)
         raw.execute(_PUT_CYCLE_SPEND, [texts(cycles), numbers(wallet_ids), numbers(key_ids), numbers(spent_yen)])
+    if decision.touched_topups or decision.touched_payers:
+        write_topups(PostgresConnection(raw), decision, at)
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
 

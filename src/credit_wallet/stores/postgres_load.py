@@ -28,6 +28,7 @@ from credit_wallet.stores.rows import (
     remembered_of,
     wallet_of,
 )
+from credit_wallet.stores.topup_rows import load_topups
 from credit_wallet.stores.touching import named_by, roll, to_roll
 
 IDS_A_DRAW = 64
@@ -163,6 +164,7 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime) -> Snapshot:
     _load_due_holds(raw, snapshot, format_instant(now))
     _load_behind(raw, snapshot)
     _roll_cycles(raw, snapshot, now)
+    load_topups(PostgresConnection(raw), snapshot, commands, now)
     return snapshot
 
 

@@ -8,11 +8,30 @@ from typing import Any
 from msgspec import DecodeError, json
 
 from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
-from credit_wallet.errors import DatabaseCorrupt, EntryNotFound, HoldNotFound, KeyNotFound, WalletNotFound
-from credit_wallet.outcomes import Access, Alert, HoldView, KeyView, Totals, Transaction, WalletView
+from credit_wallet.errors import (
+    DatabaseCorrupt,
+    EntryNotFound,
+    HoldNotFound,
+    KeyNotFound,
+    TopupNotFound,
+    WalletNotFound,
+)
+from credit_wallet.outcomes import (
+    Access,
+    Alert,
+    HoldView,
+    KeyView,
+    PayerView,
+    TopupStepView,
+    TopupView,
+    Totals,
+    Transaction,
+    WalletView,
+)
 from credit_wallet.state import Lot
 from credit_wallet.stores import Source
 from credit_wallet.stores.sql import statements
+from credit_wallet.topups import GIVEN_AGAIN, NOT_PAID_BACK, PAID_BACK
 
 _SQL = statements("reads.sql")
 
@@ -149,6 +168,59 @@ class Reader:
                 f"the lots of wallet {wallet_id} are damaged ({error}); stop the wallet and restore a backup"
             ) from error
 
+    def topup(self, topup_id: str) -> TopupView:
+        """Raises ``TopupNotFound``."""
+        for row in self._rows("topup", topup_id=topup_id):
+            return _topup_view(row)
+        raise TopupNotFound(f"there is no top-up {topup_id}", topup_id=topup_id)
+
+    def topups(self, wallet_id: int, limit: int) -> list[TopupView]:
+        """The wallet's top-ups, newest first."""
+        return [_topup_view(row) for row in self._rows("topups", wallet_id=wallet_id, limit=limit)]
+
+    def topup_steps(self, topup_id: str) -> list[TopupStepView]:
+        """How a top-up came to its status, oldest first."""
+        return [TopupStepView(*row) for row in self._rows("topup_steps", topup_id=topup_id)]
+
+    def topup_of_payment(self, payment_intent: str) -> tuple[str, int] | None:
+        """Id and wallet of the top-up that a payment belongs to."""
+        rows = self._rows("topup_of_payment", payment_intent=payment_intent)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def unsettled_topups(self, before: str, limit: int) -> list[TopupView]:
+        """Open top-ups that have not changed since ``before``, the longest waiting first."""
+        return [_topup_view(row) for row in self._rows("unsettled_topups", before=before, limit=limit)]
+
+    def issued_yen(self, start: str, end: str) -> int:
+        """Paid credit that came in from ``start`` to before ``end``; reads the whole ledger."""
+        rows = self._rows("issued", start=start, end=end, again=GIVEN_AGAIN, unpaid=NOT_PAID_BACK)
+        return int(rows[0][0])
+
+    def unused_yen(self, end: str) -> int:
+        """What all wallets had left before ``end``; reads the whole ledger."""
+        return int(self._rows("unused", end=end)[0][0])
+
+    def paid_back_yen(self, start: str) -> int:
+        """Credit that was taken out since ``start`` and paid back; reads the whole ledger."""
+        return int(self._rows("paid_back", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)[0][0])
+
+    def installation_id(self) -> str:
+        """The random name of this ledger."""
+        return str(self._rows("installation_id")[0][0])
+
+    def payer(self, wallet_id: int) -> PayerView:
+        """What the wallet pays its automatic top-ups with."""
+        for row in self._rows("payer", wallet_id=wallet_id):
+            values = list(row)
+            values[5] = bool(row[5])
+            return PayerView(*values)
+        return PayerView(wallet_id, None, None, 0, None, False, None)
+
+    def topups_due(self, now: datetime, after: int, limit: int) -> list[int]:
+        """Ids of wallets above ``after`` that an automatic top-up is due for, by id."""
+        rows = self._rows("topups_due", at=format_instant(now), after=after, limit=limit)
+        return [row[0] for row in rows]
+
     def _rows(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
         return self.source.rows(_SQL[name], parameters)
 
@@ -169,3 +241,9 @@ class Reader:
         if row_cycle == cycle:
             return spent_yen
         return int(self._rows("cycle_spent", cycle=cycle, wallet_id=wallet_id, key_id=key_id)[0][0])
+
+
+def _topup_view(row: tuple[Any, ...]) -> TopupView:
+    values = list(row)
+    values[-1] = json.decode(row[-1], type=tuple[tuple[str, int, int], ...])
+    return TopupView(*values)

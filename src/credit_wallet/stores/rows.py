@@ -49,6 +49,7 @@ class _Detail(Struct, frozen=True, omit_defaults=True):
     alerts: tuple[Alert, ...] = ()
     warn_pct: int = 0
     expires_at: str | None = None
+    topup_id: str | None = None
 
 
 _detail_decoder = json.Decoder(_Detail)
@@ -122,7 +123,16 @@ def remembered_of(wallet_id: int, row: tuple[Any, ...]) -> Remembered:
     fingerprint, txn_id, hold_id, amount_yen, balance_yen, text = row
     detail = _detail_decoder.decode(text) if text else _Detail()
     outcome = Outcome(
-        wallet_id, amount_yen, balance_yen, txn_id, hold_id, False, detail.alerts, detail.warn_pct, detail.expires_at
+        wallet_id,
+        amount_yen,
+        balance_yen,
+        txn_id,
+        hold_id,
+        False,
+        detail.alerts,
+        detail.warn_pct,
+        detail.expires_at,
+        detail.topup_id,
     )
     return Remembered(fingerprint, outcome)
 
@@ -144,9 +154,9 @@ def remembered_row(key: str, wallet_id: int, remembered: Remembered, created_on:
 
 
 def _detail_of(outcome: Outcome) -> str | None:
-    if not outcome.alerts and not outcome.warn_pct and outcome.expires_at is None:
+    if not outcome.alerts and not outcome.warn_pct and outcome.expires_at is None and outcome.topup_id is None:
         return None
-    return json.encode(_Detail(outcome.alerts, outcome.warn_pct, outcome.expires_at)).decode()
+    return json.encode(_Detail(outcome.alerts, outcome.warn_pct, outcome.expires_at, outcome.topup_id)).decode()
 
 
 def alert_event(wallet_id: int, alert: Alert) -> Event:

@@ -28,6 +28,7 @@ from credit_wallet.stores.rows import PUT_LOT, REMEMBERED_COLUMNS, alert_event, 
 from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
 from credit_wallet.stores.sqlite_load import Loader
 from credit_wallet.stores.sqlite_schema import SqliteSchema
+from credit_wallet.stores.topup_rows import write_topups
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -248,6 +249,8 @@ class SqliteStore:
             self._write_keys(decision)
         if decision.opened_lots or decision.touched_holds or decision.returned:
             self._write_lots_and_holds(decision)
+        if decision.touched_topups or decision.touched_payers:
+            write_topups(self._connection, decision, at)
         if decision.alerts or decision.events:
             self._write_outbox(decision, at)
 

@@ -23,6 +23,7 @@ from credit_wallet.stores.rows import (
     remembered_of,
     wallet_of,
 )
+from credit_wallet.stores.topup_rows import load_topups
 from credit_wallet.stores.touching import named_by, roll, to_roll
 
 CACHED_WALLETS = 50_000
@@ -123,6 +124,7 @@ class Loader:
         self._load_remembered(snapshot, commands)
         self._load_due_holds(snapshot, wallet_ids, at)
         key_ids = self._load_named(snapshot, commands)
+        load_topups(self._connection, snapshot, commands, now)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
         return snapshot
 

@@ -101,3 +101,66 @@ SELECT wallet_id FROM am_credit_key WHERE key_id = :key_id;
 
 -- newest_entry_at: when the ledger was written last
 SELECT occurred_at FROM am_credit_transaction_log ORDER BY txn_id DESC LIMIT 1;
+
+-- topup: a top-up as its owner sees it
+SELECT topup_id, wallet_id, amount_yen, origin, way, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at, takings
+FROM am_credit_topup
+WHERE topup_id = :topup_id;
+
+-- topups: a wallet's top-ups, newest first
+SELECT topup_id, wallet_id, amount_yen, origin, way, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at, takings
+FROM am_credit_topup
+WHERE wallet_id = :wallet_id
+ORDER BY created_at DESC, topup_id
+LIMIT :limit;
+
+-- topup_of_payment: the top-up that a payment of the provider belongs to
+SELECT topup_id, wallet_id FROM am_credit_topup WHERE payment_intent = :payment_intent;
+
+-- unsettled_topups: top-ups that nothing was heard of since :before, the longest waiting first
+SELECT topup_id, wallet_id, amount_yen, origin, way, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at, takings
+FROM am_credit_topup
+WHERE status IN ('requested', 'pending', 'requires_action', 'succeeded') AND updated_at < :before
+ORDER BY updated_at
+LIMIT :limit;
+
+-- topup_steps: how a top-up came to its status, oldest first
+SELECT status, received_yen, taken_yen, reason, occurred_at
+FROM am_credit_topup_history
+WHERE topup_id = :topup_id
+ORDER BY event_id;
+
+-- installation_id: the random name of this ledger
+SELECT installation_id FROM am_credit_installation;
+
+-- issued: paid credit that came in from :start to before :end; what came again was issued before
+SELECT coalesce(sum(e.amount_yen), 0)
+FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
+WHERE e.txn_type = 'topup' AND l.kind = 'paid' AND e.occurred_at >= :start AND e.occurred_at < :end
+  AND substr(coalesce(e.note, ''), 1, length(:again)) <> :again
+  AND substr(coalesce(e.note, ''), 1, length(:unpaid)) <> :unpaid;
+
+-- unused: what all wallets had left before :end, open holds included
+SELECT coalesce((SELECT sum(opening_yen) FROM am_credit_wallet), 0)
+       + coalesce((SELECT sum(amount_yen) FROM am_credit_transaction_log WHERE occurred_at < :end), 0);
+
+-- paid_back: credit that was taken out since :start to be paid back, less what came again
+SELECT coalesce(-sum(amount_yen), 0) FROM am_credit_transaction_log
+WHERE occurred_at >= :start
+  AND ((txn_type = 'reversal' AND substr(note, 1, length(:mark)) = :mark)
+       OR (txn_type = 'topup' AND substr(note, 1, length(:unpaid)) = :unpaid));
+
+-- payer: what a wallet pays its automatic top-ups with
+SELECT wallet_id, customer, payment_method, failures, retry_at, stopped, reason
+FROM am_credit_payer
+WHERE wallet_id = :wallet_id;
+
+-- topups_due: wallets below their threshold whose automatic top-ups do not wait for a person or a later time
+SELECT d.wallet_id
+FROM v_credit_wallet_topup_due d LEFT JOIN am_credit_payer p ON p.wallet_id = d.wallet_id
+WHERE d.wallet_id > :after AND coalesce(p.stopped, 0) = 0 AND (p.retry_at IS NULL OR p.retry_at <= :at)
+ORDER BY d.wallet_id
+LIMIT :limit;

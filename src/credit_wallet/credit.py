@@ -1,0 +1,109 @@
+"""What credit does when it comes and goes: lots open and lapse, debt is repaid, what is taken back becomes debt."""
+
+from __future__ import annotations
+
+from credit_wallet import lots
+from credit_wallet.batch import Batch, append, tell
+from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
+from credit_wallet.money import MAX_BALANCE_YEN, format_yen
+from credit_wallet.outcomes import LotKind
+from credit_wallet.state import Allocation, LotOpening, WalletState
+
+
+def credit(
+    batch: Batch, wallet: WalletState, amount_yen: int, kind: LotKind, expires_at: str | None, note: str | None
+) -> int | WalletError:
+    """Bring in credit as a lot of its own and return the entry's id; debt is repaid from it first."""
+    if wallet.balance_yen + wallet.held_yen + amount_yen > MAX_BALANCE_YEN:
+        return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; top up less", field="amount_yen")
+    lot_id: int | None = None
+    if len(wallet.lots) >= lots.MAX_OPEN_LOTS:
+        same = next((lot for lot in wallet.lots if (lot.kind, lot.expires_at) == (kind, expires_at)), None)
+        if same is None:
+            return InvalidRequest(
+                f"wallet {wallet.wallet_id} has {lots.MAX_OPEN_LOTS} lots with expiries of their own; "
+                "use an expiry that one of them has",
+                field="expires_at",
+            )
+        lot_id = same.lot_id
+    txn_id = next(batch.snapshot.txn_ids)
+    opening = LotOpening(wallet.wallet_id, txn_id if lot_id is None else lot_id, kind, amount_yen, expires_at)
+    if lot_id is None:
+        batch.decision.opened_lots.append(opening)
+        batch.snapshot.lot_openings[wallet.wallet_id, opening.lot_id] = opening
+    wallet.balance_yen += amount_yen
+    lots.put(wallet.lots, opening, amount_yen)
+    if expires_at is not None:
+        note_due(wallet, expires_at)
+    append(batch, wallet, "topup", amount_yen, [(opening.lot_id, amount_yen)], note, txn_id=txn_id)
+    after_credit(batch, wallet)
+    return txn_id
+
+
+def take_back(
+    batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str | None
+) -> tuple[int, int | None]:
+    """Take back credit that top-up ``topup_txn_id`` brought: how much could be taken, and its entry if anything.
+
+    What is spent already becomes debt.
+    """
+    taken_yen = min(amount_yen, wallet.balance_yen)
+    wallet.debt_yen += amount_yen - taken_yen
+    if not taken_yen:
+        return 0, None
+    wallet.balance_yen -= taken_yen
+    taken = lots.take_from(wallet.lots, topup_txn_id, taken_yen)
+    txn_id = append(batch, wallet, "reversal", -taken_yen, taken, note, related_txn_id=topup_txn_id)
+    tell_topup_due(batch, wallet, taken_yen)
+    return taken_yen, txn_id
+
+
+def give_back(batch: Batch, wallet: WalletState, allocation: Allocation, amount_yen: int) -> None:
+    """Return yen, already in the balance, to the lots they came from.
+
+    A lot that has expired meanwhile does not work again: what comes back to it expires at once. (An expiry that can be
+    got round does not count as one: s-kessai.jp FAQ Q1.)
+    """
+    for lot_id, part_yen in allocation:
+        lots.put(wallet.lots, _opening_of(batch, wallet, lot_id, part_yen), part_yen)
+    if amount_yen:
+        expire_lots(batch, wallet)
+        after_credit(batch, wallet)
+
+
+def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_yen: int) -> LotOpening:
+    opening = batch.snapshot.lot_openings.get((wallet.wallet_id, lot_id))
+    if opening is None:
+        opening = LotOpening(wallet.wallet_id, lot_id, "paid", amount_yen, None)
+        batch.snapshot.lot_openings[wallet.wallet_id, lot_id] = opening
+        batch.decision.opened_lots.append(opening)
+    return opening
+
+
+def after_credit(batch: Batch, wallet: WalletState) -> None:
+    """Repay debt first; what is left ends the wallet's exhaustion."""
+    repaid_yen = min(wallet.debt_yen, wallet.balance_yen)
+    if repaid_yen:
+        wallet.debt_yen -= repaid_yen
+        wallet.balance_yen -= repaid_yen
+        append(batch, wallet, "reversal", -repaid_yen, lots.take(wallet.lots, repaid_yen), "debt repaid")
+    if wallet.balance_yen:
+        wallet.exhausted = False
+
+
+def expire_lots(batch: Batch, wallet: WalletState) -> None:
+    for lot in [lot for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= batch.at]:
+        wallet.lots.remove(lot)
+        wallet.balance_yen -= lot.remaining_yen
+        append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
+
+
+def note_due(wallet: WalletState, at: str) -> None:
+    wallet.next_due_at = at if wallet.next_due_at is None else min(wallet.next_due_at, at)
+
+
+def tell_topup_due(batch: Batch, wallet: WalletState, spent_yen: int) -> None:
+    """Tell once when spending carries the balance below the auto-topup threshold."""
+    threshold_yen = wallet.auto_topup_threshold
+    if wallet.auto_topup_amount and wallet.balance_yen < threshold_yen <= wallet.balance_yen + spent_yen:
+        tell(batch, wallet, "topup_due", balance_yen=wallet.balance_yen, auto_topup_threshold=threshold_yen)
