@@ -89,7 +89,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | W
             f"wallet {wallet.wallet_id} has no credited top-up {command.topup_id}", topup_id=command.topup_id
         )
     unused_yen = sum(lot.remaining_yen for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
-    left_yen = min(unused_yen, topup.received_yen - taken_yen(topup))
+    left_yen = max(0, min(unused_yen, topup.received_yen - taken_yen(topup)))
     if command.amount_yen > left_yen:
         return RefundExceedsCharge(
             f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",

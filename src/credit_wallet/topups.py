@@ -168,8 +168,13 @@ def _become(topup: TopupState, status: TopupStatus, fact: PaymentFact, *, proces
 
 
 def taken_yen(topup: TopupState) -> int:
-    """What the provider has given back of what it received: refunds and disputes, never more than that."""
-    return min(topup.received_yen, sum(yen for yen, stage in topup.takings.values() if stage == TAKEN))
+    """What the provider took back of what it received: refunds and disputes.
+
+    It is more than was received when a payment that was refunded is disputed as well.
+    """
+    if not topup.received_yen:
+        return 0
+    return sum(yen for yen, stage in topup.takings.values() if stage == TAKEN)
 
 
 def is_under_way(topup: TopupState) -> bool:
