@@ -60,6 +60,9 @@ GIVEN_AGAIN = "given again of top-up"
 
 _PAY_BACK = "pb_"
 
+RUNAWAY_TOPUPS = 4
+"""Automatic top-ups of a wallet within an hour from which on it is told that they run away."""
+
 MOST_FAILURES = 3
 """Declines in a row after which automatic top-ups stop until a person acts."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
+from credit_wallet.alerts.targets import MAX_TARGETS, MAX_URL_LENGTH, TargetView, WantedTarget
+from credit_wallet.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.commands import MAX_HOLD_SECONDS, MAX_IDEMPOTENCY_KEY_LENGTH, MAX_NOTE_LENGTH
 from credit_wallet.money import MAX_AMOUNT_YEN
 from credit_wallet.outcomes import Alert, AutoTopupState, BudgetMode, Outcome, TopupView, Transaction, WalletView
@@ -99,6 +101,35 @@ class PayBackBody(Body, frozen=True):
     amount_yen: Yen
 
 
+class TargetBody(Body, frozen=True):
+    """Where notices go: a new ``url``, or the ``target_id`` of one that is there.
+
+    ``url`` is `https://…` (a signed webhook), `mailto:person@host`, `slack://…`, `tgram://…` and the like.
+    """
+
+    url: Annotated[str, Meta(max_length=MAX_URL_LENGTH)] = ""
+    target_id: Id | None = None
+    kinds: Annotated[list[str], Meta(max_length=100, description="Events to hear of; empty: all for people.")] = []
+    language: Literal["en", "ja"] = "en"
+    quiet_hours: Annotated[str, Meta(description="Held back then, such as 22:00-07:00.")] | None = None
+    digest: Annotated[str, Meta(description="Gathered: hourly, or at a time of day such as 09:00.")] | None = None
+    time_zone: Annotated[str, Meta(description="IANA name, of quiet hours and digest.")] = "UTC"
+    rotate_secret: bool = False
+
+    def wanted(self) -> WantedTarget:
+        """The same for the library."""
+        return WantedTarget(**{**structs.asdict(self), "kinds": tuple(self.kinds)})
+
+
+Targets = Annotated[list[TargetBody], Meta(max_length=MAX_TARGETS, description="All of them; others are removed.")]
+
+
+class TargetsBody(Body, frozen=True):
+    """Where the operator's notices go."""
+
+    notification_targets: Targets
+
+
 class SettingsBody(Body, frozen=True):
     """Settings to change; what is left out stays."""
 
@@ -107,6 +138,15 @@ class SettingsBody(Body, frozen=True):
     budget_mode: BudgetMode | UnsetType = UNSET
     auto_topup_threshold: YenOrZero | UnsetType = UNSET
     auto_topup_amount: YenOrZero | UnsetType = UNSET
+    low_balance_yen: YenOrZero | UnsetType = UNSET
+    alert_thresholds_pct: (
+        Annotated[
+            list[Annotated[int, Meta(ge=1, le=MAX_THRESHOLD_PCT)]],
+            Meta(max_length=MAX_OWN_THRESHOLDS, description="Shares of the budget, beside 50, 80 and 100 %."),
+        ]
+        | UnsetType
+    ) = UNSET
+    notification_targets: Targets | UnsetType = UNSET
 
 
 class CreateWalletBody(Body, frozen=True):
@@ -178,11 +218,16 @@ class WalletReply(WalletView, frozen=True):
 
     recent_transactions: list[Transaction]
     auto_topup: AutoTopupState
+    notification_targets: list[TargetView]
 
     @classmethod
-    def of(cls, view: WalletView, recent: list[Transaction], auto_topup: AutoTopupState) -> WalletReply:
+    def of(
+        cls, view: WalletView, recent: list[Transaction], auto_topup: AutoTopupState, targets: list[TargetView]
+    ) -> WalletReply:
         """The reply that a wallet is shown with."""
-        return cls(**structs.asdict(view), recent_transactions=recent, auto_topup=auto_topup)
+        return cls(
+            **structs.asdict(view), recent_transactions=recent, auto_topup=auto_topup, notification_targets=targets
+        )
 
 
 class TopupPage(Struct, frozen=True):

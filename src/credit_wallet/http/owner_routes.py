@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
-from msgspec import structs
+from msgspec import UNSET, structs
 
+from credit_wallet.alerts.targets import TargetView
 from credit_wallet.cycle import CYCLE_PATTERN
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.auth import Caller, require_owner, require_wallet
-from credit_wallet.http.bodies import CreateKeyBody, RotateKeyBody, SettingsBody, TransactionPage, WalletReply
-from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenWallets
+from credit_wallet.http.bodies import (
+    CreateKeyBody,
+    RotateKeyBody,
+    SettingsBody,
+    TargetBody,
+    TransactionPage,
+    WalletReply,
+)
+from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.outcomes import Alert, CreatedKey, EntryType, KeyView
 from credit_wallet.reports import statement as statements
@@ -34,16 +42,33 @@ KeyId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 @get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
 def show_wallet(caller: GivenCaller, wallets: GivenWallets) -> WalletReply:
-    """The wallet with its settings, the spending of its current cycle and its latest transactions."""
-    return _wallet_reply(wallets, require_wallet(caller))
+    """The wallet with its settings, the spending of its current cycle and its latest transactions.
+
+    `notification_targets` are for the owner token to see.
+    """
+    wallet_id = require_wallet(caller)
+    is_owner = caller.access is not None and caller.access.key_id is None
+    return _wallet_reply(wallets, wallet_id, wallets.targets(wallet_id) if is_owner else [])
 
 
 @patch("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 413, 422), sync_to_thread=True)
-def configure_wallet(data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets) -> WalletReply:
-    """Change auto-topup, budget, budget mode or label. For the owner token."""
+def configure_wallet(
+    data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
+) -> WalletReply:
+    """Change auto-topup, budget, alerts, label or notification targets. For the owner token.
+
+    The `secret` of a webhook that is new or has a new one is in the answer, this once.
+    """
     wallet_id = require_owner(caller)
-    wallets.configure(wallet_id, **structs.asdict(data))
-    return _wallet_reply(wallets, wallet_id)
+    given = structs.asdict(data)
+    if given.pop("notification_targets") is UNSET:
+        wallets.configure(wallet_id, **given)
+        return _wallet_reply(wallets, wallet_id, wallets.targets(wallet_id))
+    wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
+    allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
+    wallets.check_targets(wallet_id, wanted, **allowed)  # before anything is changed
+    wallets.configure(wallet_id, **given)
+    return _wallet_reply(wallets, wallet_id, wallets.set_targets(wallet_id, wanted, **allowed))
 
 
 @get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
@@ -173,9 +198,9 @@ def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
     return key
 
 
-def _wallet_reply(wallets: CreditWallet, wallet_id: int) -> WalletReply:
-    view = wallets.show(wallet_id)
-    return WalletReply.of(view, wallets.history(wallet_id, limit=RECENT_TRANSACTIONS), wallets.auto_topup(wallet_id))
+def _wallet_reply(wallets: CreditWallet, wallet_id: int, targets: list[TargetView]) -> WalletReply:
+    recent = wallets.history(wallet_id, limit=RECENT_TRANSACTIONS)
+    return WalletReply.of(wallets.show(wallet_id), recent, wallets.auto_topup(wallet_id), targets)
 
 
 OWNER_ROUTES = (

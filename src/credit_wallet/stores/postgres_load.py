@@ -80,8 +80,10 @@ JOIN am_credit_lot l ON l.wallet_id = wanted.wallet_id AND l.lot_id = wanted.lot
 _CYCLES = """
 SELECT coalesce(spent_yen, 0),
        CASE WHEN wanted.key_id = 0
-            THEN (SELECT coalesce(max(threshold_pct), 0) FROM am_credit_spending_alert a
-                  WHERE a.wallet_id = wanted.wallet_id AND a.billing_cycle = wanted.cycle)
+            THEN greatest((SELECT max(threshold_pct) FROM am_credit_spending_alert a
+                           WHERE a.wallet_id = wanted.wallet_id AND a.billing_cycle = wanted.cycle),
+                          (SELECT max(threshold_pct) FROM am_credit_threshold_alert a
+                           WHERE a.wallet_id = wanted.wallet_id AND a.billing_cycle = wanted.cycle), 0)
             ELSE 0 END
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted (cycle, wallet_id, key_id, position)
 LEFT JOIN am_credit_cycle_spend s

@@ -59,7 +59,10 @@ _CYCLE_SPENT = """
 SELECT coalesce(max(spent_yen), 0) FROM am_credit_cycle_spend WHERE billing_cycle = ? AND wallet_id = ? AND key_id = ?
 """
 _ALERTED = """
-SELECT coalesce(max(threshold_pct), 0) FROM am_credit_spending_alert WHERE wallet_id = ? AND billing_cycle = ?
+SELECT max(coalesce((SELECT max(threshold_pct) FROM am_credit_spending_alert
+                     WHERE wallet_id = ?1 AND billing_cycle = ?2), 0),
+           coalesce((SELECT max(threshold_pct) FROM am_credit_threshold_alert
+                     WHERE wallet_id = ?1 AND billing_cycle = ?2), 0))
 """
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 _DATA_VERSION = "PRAGMA data_version"
