@@ -20,7 +20,7 @@ from databases import Databases
 from plain_sql import PlainSql
 from stand_in import StandIn
 
-from credit_wallet import CreditWallet, cli
+from credit_wallet import CreditWallet, cli, cli_alerts, cli_context
 from credit_wallet.payments import gateway
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
@@ -35,6 +35,7 @@ MIGRATIONS = [
     "283_credit_wallet_state.sql",
     "284_credit_rail.sql",
     "285_credit_topup.sql",
+    "286_credit_notification.sql",
 ]
 
 
@@ -105,7 +106,8 @@ def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: py
     """The command line at the time of ``clock``."""
     monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(cli, "_open", lambda: CreditWallet.open(cli.Settings.url, clock=clock))
+    for module, name in ((cli, "_open"), (cli_alerts, "open_wallets")):
+        monkeypatch.setattr(module, name, lambda: CreditWallet.open(cli_context.Settings.url, clock=clock))
     return Shell(db_url, monkeypatch, capsys)
 
 
@@ -179,6 +181,8 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "current_cycle_spent_yen": 0,
         "enabled": True,
         "created_at": NOON,
+        "low_balance_yen": 0,
+        "alert_thresholds_pct": [],
     }
 
 

@@ -84,6 +84,7 @@ def test_the_jobs_are_those_of_the_reference() -> None:
         ("expire", 1.0),
         ("seal", 60.0),
         ("alerts", 3600.0),
+        ("watch_spending", 300.0),
         ("prune_idempotency_keys", 3600.0),
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from msgspec import UNSET
 
 from credit_wallet.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
@@ -163,6 +165,16 @@ def checked_cycle(value: str) -> str:
     if isinstance(value, str) and CYCLE_PATTERN.fullmatch(value):
         return value
     raise InvalidRequest(f"cycle must be YYYY-MM, not {value!r}", field="cycle")
+
+
+def check_time_zone(name: object) -> None:
+    """Raise ``InvalidRequest`` unless ``name`` is an IANA name that is known here."""
+    try:
+        ZoneInfo(name)  # type: ignore[arg-type]
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise InvalidRequest(
+            f"time_zone must be an IANA name such as Asia/Tokyo, not {name!r}", field="time_zone"
+        ) from None
 
 
 def _encodable(text: str) -> bool:

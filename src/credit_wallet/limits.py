@@ -36,7 +36,7 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
         left_yen = wallet.monthly_budget_yen - wallet.cycle_spent_yen - wallet.held_yen
         if amount_yen > left_yen:
-            _tell_used_up(batch, wallet, "budget_exhausted", monthly_budget_yen=wallet.monthly_budget_yen)
+            _tell_used_up(batch, wallet, "budget_exhausted", left_yen, monthly_budget_yen=wallet.monthly_budget_yen)
             return BudgetExhausted(
                 f"{format_yen(max(left_yen, 0))} of the monthly budget of {format_yen(wallet.monthly_budget_yen)} "
                 f"is left; raise the budget or wait for the cycle after {wallet.current_cycle}",
@@ -48,7 +48,9 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     if key is not None and key.monthly_cap_yen:
         left_yen = key.monthly_cap_yen - key.cycle_spent_yen - key.held_yen
         if amount_yen > left_yen:
-            _tell_used_up(batch, wallet, "key_cap_exhausted", key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen)
+            _tell_used_up(
+                batch, wallet, "key_cap_exhausted", left_yen, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
+            )
             return KeyCapExhausted(
                 f"{format_yen(max(left_yen, 0))} of the monthly cap of agent key {key.key_id} is left; "
                 "raise the cap or pay with another key",
@@ -63,10 +65,16 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     return None
 
 
-def _tell_used_up(batch: Batch, wallet: WalletState, kind: str, **limit: int) -> None:
-    """Tell that a month's limit stops spending, once a cycle for each limit."""
-    occasion = " ".join(map(str, (wallet.current_cycle, *limit.values())))
-    tell_once(batch, wallet, kind, occasion, billing_cycle=wallet.current_cycle, **limit)
+def _tell_used_up(batch: Batch, wallet: WalletState, kind: str, left_yen: int, **limit: int) -> None:
+    """Tell that a month's limit stops spending, once a cycle for each limit.
+
+    While a tenth of it or more is left, it was the call that was large.
+    """
+    *_, limit_yen = limit.values()
+    if left_yen * 10 < limit_yen:
+        occasion = " ".join(map(str, (wallet.current_cycle, *limit.values())))
+        left = {"left_yen": max(left_yen, 0), "billing_cycle": wallet.current_cycle}
+        tell_once(batch, wallet, kind, occasion, **left, **limit)
 
 
 def _insufficient_funds(batch: Batch, wallet: WalletState, amount_yen: int) -> WalletError:

@@ -122,8 +122,11 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     _match_taken(batch, wallet, topup, TAKEN_BACK, again_note)
     batch.decision.touched_topups[topup.topup_id] = topup
     batch.decision.touched[wallet.wallet_id] = wallet
-    if (topup.status, taken_yen(topup)) != (status, taken_before_yen):
-        _note_step(batch, wallet, topup, "topup_taken_back" if topup.status == status else f"topup_{topup.status}")
+    if topup.status != status:
+        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+    elif taken_yen(topup) != taken_before_yen:
+        came_again = taken_yen(topup) < taken_before_yen
+        _note_step(batch, wallet, topup, "topup_given_back" if came_again else "topup_taken_back")
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
     return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from msgspec import json, structs
 
@@ -28,6 +28,7 @@ from credit_wallet.reading import MAX_PAGE, WalletReading
 from credit_wallet.stores.notification_rows import (
     SQL,
     Carried,
+    Chosen,
     Claimed,
     claim,
     delivery_view,
@@ -40,10 +41,6 @@ from credit_wallet.stores.notification_rows import (
 )
 
 T = TypeVar("T")
-
-Chosen: TypeAlias = Sequence[tuple[TargetSettings, bool]]
-"""Targets that a wallet is to have, and whether each gets a new secret."""
-
 ENTRIES_A_COUNT = 100_000
 """Entries whose spending is counted by the hour at once."""
 
@@ -99,9 +96,9 @@ class WalletNotifying(WalletReading):
     ) -> TargetView:
         """Send a wallet's notices to one more target, or to it in another way. Raises like ``set_targets``."""
 
-        def with_target(known: list[Target]) -> Chosen:
-            others = [(settings_of(each), False) for each in known if each.url != target.url]
-            return [*others, (target, False)]
+        def with_target(known: list[Target]) -> list[Chosen]:
+            others = [Chosen(settings_of(each)) for each in known if each.url != target.url]
+            return [*others, Chosen(target, again=True)]
 
         views = self._put_targets(wallet_id, with_target, mail=mail, private=private, only=target.url)
         return views[0]
@@ -111,7 +108,7 @@ class WalletNotifying(WalletReading):
         target = self._target(target_id)
         self._put_targets(
             target.wallet_id,
-            lambda known: [(settings_of(each), False) for each in known if each.target_id != target_id],
+            lambda known: [Chosen(settings_of(each)) for each in known if each.target_id != target_id],
         )
         return view_of(target)
 
@@ -122,7 +119,7 @@ class WalletNotifying(WalletReading):
             raise InvalidRequest(f"target {target_id} is no webhook and has no secret", field="target_id")
         views = self._put_targets(
             target.wallet_id,
-            lambda known: [(settings_of(each), each.target_id == target_id) for each in known],
+            lambda known: [Chosen(settings_of(each), rotate_secret=each.target_id == target_id) for each in known],
             only=target.url,
         )
         return views[0]
@@ -188,7 +185,10 @@ class WalletNotifying(WalletReading):
         while self._count_hours():
             pass
         now = self._clock()
-        hour, since = format_instant(now)[:13], format_instant(now - ANOMALY_WINDOW)[:13]
+        return self._tell_anomalies_of(now - timedelta(hours=1)) + self._tell_anomalies_of(now)
+
+    def _tell_anomalies_of(self, at: datetime) -> int:
+        hour, since = format_instant(at)[:13], format_instant(at - ANOMALY_WINDOW)[:13]
         occasion = f"spend_anomaly {hour}"
         found = self._ask(
             "anomalies",
@@ -199,7 +199,9 @@ class WalletNotifying(WalletReading):
             times=ANOMALY_TIMES,
             dedupe_key=occasion,
         )
-        self._upkeep(_tell_anomalies, [tuple(row) for row in found], hour, since, occasion, format_instant(now))
+        self._upkeep(
+            _tell_anomalies, [tuple(row) for row in found], hour, since, occasion, format_instant(self._clock())
+        )
         return len(found)
 
     def _count_hours(self) -> bool:
@@ -216,7 +218,7 @@ class WalletNotifying(WalletReading):
     def _put_targets(
         self,
         wallet_id: int,
-        choose: Callable[[list[Target]], Chosen],
+        choose: Callable[[list[Target]], list[Chosen]],
         *,
         mail: bool = True,
         private: bool = True,
@@ -254,18 +256,20 @@ class WalletNotifying(WalletReading):
         return self._lanes.upkeep.call(lambda store: store.run(job, *args))
 
 
-def _choice(targets: Iterable[WantedTarget]) -> Callable[[list[Target]], Chosen]:
+def _choice(targets: Iterable[WantedTarget]) -> Callable[[list[Target]], list[Chosen]]:
     wanted = list(targets)
-    return lambda known: [(_settled(each, known), each.rotate_secret) for each in wanted]
+    return lambda known: [Chosen(_settled(each, known), each.rotate_secret) for each in wanted]
 
 
-def _checked(chosen: Chosen, wallet_id: int, *, mail: bool, private: bool, only: str | None = None) -> Chosen:
+def _checked(
+    chosen: list[Chosen], wallet_id: int, *, mail: bool, private: bool, only: str | None = None
+) -> list[Chosen]:
     """``chosen``, if those with the address ``only`` are well formed, or without one all of them."""
     if len(chosen) > MAX_TARGETS:
         raise InvalidRequest(f"at most {MAX_TARGETS} targets can be told", field="notification_targets")
-    for settings, _ in chosen:
-        if only in (None, settings.url):
-            check(settings, wallet_id, mail=mail, private=private)
+    for each in chosen:
+        if only in (None, each.settings.url):
+            check(each.settings, wallet_id, mail=mail, private=private)
     return chosen
 
 

@@ -6,7 +6,7 @@ it and says in a ``Decision`` what there is to write, and the store writes that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, TypeAlias
 
 from msgspec import Struct, field
@@ -186,6 +186,8 @@ class Snapshot(Struct):
     """Per wallet that asks for an automatic top-up: yen of those before it, today and this month (UTC), and how many
     there were within an hour."""
     payers: dict[int, PayerState] = field(default_factory=dict)
+    told: Collection[tuple[int, str]] = ()
+    """Wallet and ``dedupe_key`` of events that are known to have been told."""
 
 
 class Decision(Struct):

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.alerts.job import AlertReport, run_alert_job
 from credit_wallet.charge_lists import sorted_out
 from credit_wallet.checks import (
+    check_time_zone,
     checked_cycle,
     checked_id,
     checked_instant,
@@ -187,7 +187,7 @@ class CreditWallet(WalletNotifying):
         )
         if problem := malformed_auto_topup(auto_topup_threshold, auto_topup_amount):
             raise problem
-        _check_time_zone(time_zone)
+        check_time_zone(time_zone)
         token = new_token()
         wallet_id = self._lanes.of(0).call(
             lambda store: store.create_wallet(
@@ -503,12 +503,3 @@ def _checked_lanes(given: int | None, usual: int) -> int:
     if type(given) is not int or not 1 <= given <= most:
         raise InvalidRequest(f"lanes must be 1 to {most} for this database, not {given!r}", field="lanes")
     return given
-
-
-def _check_time_zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise InvalidRequest(
-            f"time_zone must be an IANA name such as Asia/Tokyo, not {name!r}", field="time_zone"
-        ) from None

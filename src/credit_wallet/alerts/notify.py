@@ -71,15 +71,21 @@ class Notifier:
 
     async def _send(self, deliveries: Sequence[Claimed]) -> list[Carried]:
         target = deliveries[0].target
-        try:
-            await self._sender().send(target, [delivery.notice for delivery in deliveries])
-        except NotDelivered as failure:
+        failure = await self._attempt(target, [delivery.notice for delivery in deliveries])
+        if failure is not None:
             return [self._failed(delivery, failure) for delivery in deliveries]
+        return [Carried(delivery.delivery_id, target.target_id) for delivery in deliveries]
+
+    async def _attempt(self, target: Target, notices: Sequence[Notice]) -> NotDelivered | None:
+        """Send, and return what kept it from arriving."""
+        try:
+            await self._sender().send(target, notices)
+        except NotDelivered as failure:
+            return failure
         except Exception as error:  # whatever a receiver or a service's driver comes up with keeps no other waiting
             _log.exception("notice_not_sent", target_id=target.target_id)
-            unexpected = NotDelivered(f"unexpected: {type(error).__name__}")
-            return [self._failed(delivery, unexpected) for delivery in deliveries]
-        return [Carried(delivery.delivery_id, target.target_id) for delivery in deliveries]
+            return NotDelivered(f"unexpected: {type(error).__name__}")
+        return None
 
     def _failed(self, delivery: Claimed, failure: NotDelivered) -> Carried:
         retry = None
@@ -103,12 +109,8 @@ class Notifier:
         return list(await asyncio.gather(*(self._try_one(target, notice) for target, notice in samples)))
 
     async def _try_one(self, target: Target, notice: Notice) -> Tried:
-        error = None
-        try:
-            await self._sender().send(target, [notice])
-        except NotDelivered as failure:
-            error = str(failure)
-        return Tried(target.target_id, address_of(target.url), error)
+        failure = await self._attempt(target, [notice])
+        return Tried(target.target_id, address_of(target.url), None if failure is None else str(failure))
 
 
 def _target_id(claimed: Claimed) -> int:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -34,7 +35,9 @@ SEND_SECONDS = 15.0
 """For all of an attempt, however slowly the receiver answers."""
 
 _NAT64 = IPv6Network("64:ff9b::/96")
-_ASSET = AppriseAsset(app_id="Agent Credit Wallet", app_desc="Agent Credit Wallet", secure_logging=True)
+_ASSET = AppriseAsset(
+    app_id="Agent Credit Wallet", app_desc="Agent Credit Wallet", image_url_mask="", image_url_logo=""
+)
 
 
 class Sender(Struct, frozen=True):
@@ -50,12 +53,14 @@ class Sender(Struct, frozen=True):
 
     async def send(self, target: Target, notices: Sequence[Notice]) -> None:
         """Send ``notices`` to ``target`` in one message; a webhook takes one. Raises ``NotDelivered``."""
+        sending: Coroutine[Any, Any, None]
         if not is_webhook(target.url):
-            await asyncio.to_thread(self._send_message, target, notices)
-            return
-        [notice] = notices
+            sending = asyncio.to_thread(self._send_message, target, notices)
+        else:
+            [notice] = notices
+            sending = self._send_webhook(target, notice)
         try:
-            await asyncio.wait_for(self._send_webhook(target, notice), SEND_SECONDS)
+            await asyncio.wait_for(sending, SEND_SECONDS)
         except TimeoutError:
             raise NotDelivered(f"no answer within {SEND_SECONDS:.0f} seconds") from None
 

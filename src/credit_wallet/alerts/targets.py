@@ -17,11 +17,11 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from credit_wallet.alerts.texts import FOR_PEOPLE, KINDS
+from credit_wallet.checks import check_time_zone
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
 
@@ -50,8 +50,8 @@ Secrets: TypeAlias = tuple[tuple[str, str | None], ...]
 """What signs a webhook, newest first, each with when it ends."""
 
 _MAIL = re.compile(r"mailto:[^\s@/?&=#:]+@[^\s@/?&=#:]+\.[^\s@/?&=#:]+")
-_QUIET_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
-_DIGEST = re.compile(r"hourly|([01]\d|2[0-3]):[0-5]\d")
+QUIET_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+DIGEST = re.compile(r"hourly|([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 
 class TargetSettings(Struct, frozen=True, kw_only=True):
@@ -137,7 +137,7 @@ def view_of(target: Target, secret: str | None = None) -> TargetView:
         target_id=target.target_id,
         wallet_id=target.wallet_id,
         address=address_of(target.url),
-        kinds=target.kinds,
+        kinds=target.kinds or FOR_PEOPLE,
         language=target.language,
         quiet_hours=target.quiet_hours,
         digest=target.digest,
@@ -168,16 +168,11 @@ def check(settings: TargetSettings, wallet_id: int, *, mail: bool, private: bool
         raise InvalidRequest(f"kinds has {unknown[0]!r}; there are {', '.join(KINDS)}", field="kinds")
     if settings.language not in ("en", "ja"):
         raise InvalidRequest(f"language must be en or ja, not {settings.language!r}", field="language")
-    _check_pattern("quiet_hours", settings.quiet_hours, _QUIET_HOURS, "HH:MM-HH:MM such as 22:00-07:00")
-    _check_pattern("digest", settings.digest, _DIGEST, "hourly or a time of day such as 09:00")
+    _check_pattern("quiet_hours", settings.quiet_hours, QUIET_HOURS, "HH:MM-HH:MM such as 22:00-07:00")
+    _check_pattern("digest", settings.digest, DIGEST, "hourly or a time of day such as 09:00")
     if settings.digest is not None and is_webhook(settings.url):
         raise InvalidRequest("digest is for people; a webhook gets every event by itself", field="digest")
-    try:
-        ZoneInfo(settings.time_zone)
-    except (ValueError, OSError, TypeError) as error:
-        raise InvalidRequest(
-            f"time_zone must be an IANA name such as Asia/Tokyo, not {settings.time_zone!r}", field="time_zone"
-        ) from error
+    check_time_zone(settings.time_zone)
 
 
 def _check_pattern(name: str, value: Any, pattern: re.Pattern[str], example: str) -> None:
@@ -186,6 +181,8 @@ def _check_pattern(name: str, value: Any, pattern: re.Pattern[str], example: str
 
 
 def _check_url(url: object, wallet_id: int, *, mail: bool, private: bool) -> None:
+    if url == "":
+        raise InvalidRequest("url must be an address, or name a target that is there by its target_id", field="url")
     if not isinstance(url, str) or not 0 < len(url) <= MAX_URL_LENGTH or not url.isprintable() or " " in url:
         raise InvalidRequest(f"url must be an address of at most {MAX_URL_LENGTH} characters", field="url")
     if is_mail(url):
@@ -211,6 +208,8 @@ def _check_webhook(url: str, *, private: bool) -> None:
 
 def _check_service(url: str, wallet_id: int, *, private: bool) -> None:
     scheme = url.partition(":")[0].lower()
+    if wallet_id != OPERATOR and "?" in url:
+        raise InvalidRequest("url must be without options; only the operator may set any", field="url")
     if wallet_id != OPERATOR and not private and scheme not in (*OWNERS_SERVICES, "https"):
         raise InvalidRequest(
             f"url must be https://…, mailto:person@example.com or one of {', '.join(OWNERS_SERVICES)}://…", field="url"

@@ -24,13 +24,13 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "budget_exhausted": {
         "en": (
             "The monthly budget is used up",
-            "{wallet} refuses calls: its cap of {monthly_budget_yen} for {billing_cycle} is used up. Raise the budget, "
-            "or wait for the next month.",
+            "{wallet} refuses calls: {left_yen} of its cap of {monthly_budget_yen} for {billing_cycle} are left, less "
+            "than they cost. Raise the budget, or wait for the next month.",
         ),
         "ja": (
             "月間予算の上限に達しました",
-            "{wallet}は{billing_cycle}の上限{monthly_budget_yen}に達したため、呼び出しを拒否しています。予算を増やすか、翌月"
-            "をお待ちください。",
+            "{wallet}の{billing_cycle}の上限{monthly_budget_yen}の残りは{left_yen}で、呼び出しを拒否しています。予算を増やすか、"
+            "翌月をお待ちください。",
         ),
     },
     "low_balance": {
@@ -60,11 +60,13 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "key_cap_exhausted": {
         "en": (
             "An agent has used up its cap",
-            "Calls of agent key {key_id} of {wallet} are refused: its {monthly_cap_yen} for {billing_cycle} are spent.",
+            "Calls of agent key {key_id} of {wallet} are refused: {left_yen} of its {monthly_cap_yen} for "
+            "{billing_cycle} are left, less than they cost.",
         ),
         "ja": (
             "エージェントが上限に達しました",
-            "{wallet}のエージェントキー{key_id}は{billing_cycle}の上限{monthly_cap_yen}に達したため、呼び出しを拒否しています。",
+            "{wallet}のエージェントキー{key_id}の{billing_cycle}の上限{monthly_cap_yen}の残りは{left_yen}で、"
+            "呼び出しを拒否しています。",
         ),
     },
     "spend_anomaly": {
@@ -99,6 +101,16 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "ja": (
             "支払いの返金または異議申し立てがありました",
             "{wallet}のチャージ{topup_id}のうち、これまでに{taken_yen}が返金または異議申し立ての対象となりました。",
+        ),
+    },
+    "topup_given_back": {
+        "en": (
+            "Credit of a payment came again",
+            "A refund failed or a dispute was won: {taken_yen} of top-up {topup_id} of {wallet} are still taken back.",
+        ),
+        "ja": (
+            "支払い分の残高が戻りました",
+            "返金の失敗または異議申し立ての解決により、{wallet}のチャージ{topup_id}の取り消し額は{taken_yen}となりました。",
         ),
     },
     "topup_requires_action": {

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from credit_wallet.alerts.targets import MAX_TARGETS, MAX_URL_LENGTH, TargetView, WantedTarget
+from credit_wallet.alerts.targets import (
+    DIGEST,
+    MAX_TARGETS,
+    MAX_URL_LENGTH,
+    QUIET_HOURS,
+    Language,
+    TargetView,
+    WantedTarget,
+)
+from credit_wallet.alerts.texts import KINDS
 from credit_wallet.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.commands import MAX_HOLD_SECONDS, MAX_IDEMPOTENCY_KEY_LENGTH, MAX_NOTE_LENGTH
 from credit_wallet.money import MAX_AMOUNT_YEN
@@ -18,6 +27,7 @@ Yen = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_YEN, description="Whole yen.", exa
 YenOrZero = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_YEN, description="Whole yen; 0 switches it off.")]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Note = Annotated[str, Meta(max_length=MAX_NOTE_LENGTH, pattern="^[^\\x00]*$", description="Text without NUL.")]
+Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="ISO 8601 time when it ends.")]
 
 
@@ -107,18 +117,23 @@ class TargetBody(Body, frozen=True):
     ``url`` is `https://…` (a signed webhook), `mailto:person@host`, `slack://…`, `tgram://…` and the like.
     """
 
-    url: Annotated[str, Meta(max_length=MAX_URL_LENGTH)] = ""
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH)] | None = None
     target_id: Id | None = None
-    kinds: Annotated[list[str], Meta(max_length=100, description="Events to hear of; empty: all for people.")] = []
-    language: Literal["en", "ja"] = "en"
-    quiet_hours: Annotated[str, Meta(description="Held back then, such as 22:00-07:00.")] | None = None
-    digest: Annotated[str, Meta(description="Gathered: hourly, or at a time of day such as 09:00.")] | None = None
+    kinds: Annotated[list[Kind], Meta(max_length=len(KINDS), description="Empty: all that a person should hear.")] = []
+    language: Language = "en"
+    quiet_hours: (
+        Annotated[str, Meta(pattern=f"^({QUIET_HOURS.pattern})$", description="Held back then: 22:00-07:00.")] | None
+    ) = None
+    digest: (
+        Annotated[str, Meta(pattern=f"^({DIGEST.pattern})$", description="Gathered: hourly, or at a time: 09:00.")]
+        | None
+    ) = None
     time_zone: Annotated[str, Meta(description="IANA name, of quiet hours and digest.")] = "UTC"
     rotate_secret: bool = False
 
     def wanted(self) -> WantedTarget:
         """The same for the library."""
-        return WantedTarget(**{**structs.asdict(self), "kinds": tuple(self.kinds)})
+        return WantedTarget(**{**structs.asdict(self), "url": self.url or "", "kinds": tuple(self.kinds)})
 
 
 Targets = Annotated[list[TargetBody], Meta(max_length=MAX_TARGETS, description="All of them; others are removed.")]
@@ -142,7 +157,11 @@ class SettingsBody(Body, frozen=True):
     alert_thresholds_pct: (
         Annotated[
             list[Annotated[int, Meta(ge=1, le=MAX_THRESHOLD_PCT)]],
-            Meta(max_length=MAX_OWN_THRESHOLDS, description="Shares of the budget, beside 50, 80 and 100 %."),
+            Meta(
+                max_length=MAX_OWN_THRESHOLDS,
+                description="Shares of the budget, beside 50, 80 and 100 %.",
+                extra_json_schema={"uniqueItems": True},
+            ),
         ]
         | UnsetType
     ) = UNSET

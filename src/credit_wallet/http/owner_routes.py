@@ -51,7 +51,9 @@ def show_wallet(caller: GivenCaller, wallets: GivenWallets) -> WalletReply:
     return _wallet_reply(wallets, wallet_id, wallets.targets(wallet_id) if is_owner else [])
 
 
-@patch("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 413, 422), sync_to_thread=True)
+@patch(
+    "/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 404, 413, 422), sync_to_thread=True
+)
 def configure_wallet(
     data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
 ) -> WalletReply:

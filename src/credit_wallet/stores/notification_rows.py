@@ -27,6 +27,18 @@ LEASE = timedelta(minutes=2)
 REMOVED = "the target was removed"
 
 
+class Chosen(Struct, frozen=True):
+    """A target that a wallet is to have, known by its address.
+
+    One that is there and stays as it is is left alone, stopped or not, unless ``again``. A new webhook gets a secret,
+    and with ``rotate_secret`` one that is there.
+    """
+
+    settings: TargetSettings
+    rotate_secret: bool = False
+    again: bool = False
+
+
 class Claimed(Struct, frozen=True):
     """A delivery that this process is to carry out: its attempt number ``attempts``."""
 
@@ -63,24 +75,24 @@ def targets_of(connection: Connection, wallet_id: int) -> list[Target]:
 def put_targets(
     connection: Connection,
     wallet_id: int,
-    choose: Callable[[list[Target]], Sequence[tuple[TargetSettings, bool]]],
+    choose: Callable[[list[Target]], Sequence[Chosen]],
     now: datetime,
 ) -> dict[int, str]:
-    """Give a wallet the targets that ``choose`` makes of those it has; the secrets that are new, by target.
-
-    A target is known by its address. With True beside it, or when it is new, it gets a new secret.
-    """
+    """Give a wallet the targets that ``choose`` makes of those it has; the secrets that are new, by target."""
     known = {target.url: target for target in targets_of(connection, wallet_id)}
     wanted = choose([*known.values()])
-    for url in known.keys() - {settings.url for settings, _ in wanted}:
+    for url in known.keys() - {chosen.settings.url for chosen in wanted}:
         _drop(connection, known[url])
     new: dict[int, str] = {}
-    for settings, rotate in wanted:
-        secrets = known[settings.url].secrets if settings.url in known else ()
-        if is_webhook(settings.url) and (rotate or not secrets):
+    for chosen in wanted:
+        before = known.get(chosen.settings.url)
+        if before is not None and chosen == Chosen(settings_of(before)):
+            continue
+        secrets = () if before is None else before.secrets
+        if is_webhook(chosen.settings.url) and (chosen.rotate_secret or not secrets):
             secrets = rotated(secrets, now)
-        target_id = _put(connection, wallet_id, settings, secrets, format_instant(now))
-        if secrets and (settings.url not in known or secrets != known[settings.url].secrets):
+        target_id = _put(connection, wallet_id, chosen.settings, secrets, format_instant(now))
+        if secrets and (before is None or secrets != before.secrets):
             new[target_id] = secrets[0][0]
     return new
 
@@ -105,9 +117,9 @@ def hand_out(connection: Connection, now: datetime) -> int:
     """Make deliveries of the next events that nobody has handed out; return how many events there were."""
     events = connection.execute(SQL["hand_out"], {"limit": EVENTS_A_STEP}).fetchall()
     targets = {wallet_id: targets_of(connection, wallet_id) for wallet_id in {OPERATOR, *(row[1] for row in events)}}
-    for event_id, wallet_id, kind in sorted(events):
+    for event_id, wallet_id, kind, occurred_at in sorted(events):
         for target in (*targets[wallet_id], *targets[OPERATOR]):
-            if target.wants(kind):
+            if target.wants(kind) and occurred_at >= target.created_at:
                 row = {"wallet_id": wallet_id, "event_id": event_id, "target_id": target.target_id}
                 due = {"next_attempt_at": format_instant(first_attempt_at(target, now)), "at": format_instant(now)}
                 connection.execute(SQL["put_delivery"], {**row, **due})

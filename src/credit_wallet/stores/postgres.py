@@ -37,6 +37,9 @@ SETTLE_SECONDS = 1.0
 
 SETTLE_STEP_SECONDS = 0.01
 
+REMEMBERED_TOLD = 10_000
+"""Events told once that a store remembers, so that a wallet that is refused again and again writes nothing."""
+
 PLANS_OF_THE_RAIL = """
 SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
        set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
@@ -180,6 +183,7 @@ class PostgresStore:
     def __init__(self, url: str) -> None:
         """Connect to a database whose schema is up to date. Raises ``DatabaseError``."""
         self._link = Link(url, PLANS_OF_THE_RAIL)
+        self._told: set[tuple[int, str]] = set()
 
     def close(self) -> None:
         self._link.close()
@@ -194,12 +198,14 @@ class PostgresStore:
         def attempt(raw: Raw) -> list[Outcome | WalletError]:
             with raw.pipeline():
                 raw.execute("BEGIN")
-                snapshot = load(raw, commands, now)
+                snapshot = load(raw, commands, now, self._told)
                 decision = decide(snapshot, commands, now)
                 _write(raw, snapshot, decision, format_instant(now))
                 sent.append(decision)
                 self._link.committing()
                 raw.execute("COMMIT")
+            if decision.told:
+                self._told = decision.told | (self._told if len(self._told) < REMEMBERED_TOLD else set())
             return decision.outcomes
 
         outcomes = self._link.carry_out(attempt, repeatable=True)

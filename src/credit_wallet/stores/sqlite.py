@@ -244,7 +244,7 @@ class SqliteStore:
         decision = decide(snapshot, commands, now)
         self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
         self._write(decision, format_instant(now))
-        self._loader.keep()
+        self._loader.keep(decision.told)
         return decision.outcomes
 
     def _write(self, decision: Decision, at: str) -> None:

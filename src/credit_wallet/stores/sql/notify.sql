@@ -39,7 +39,7 @@ WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0)
 UPDATE am_credit_outbox SET handed_out = 1
 WHERE handed_out = 0
   AND event_id IN (SELECT event_id FROM am_credit_outbox WHERE handed_out = 0 ORDER BY event_id LIMIT :limit)
-RETURNING event_id, wallet_id, kind;
+RETURNING event_id, wallet_id, kind, occurred_at;
 
 -- put_delivery: an event is to be sent to a target
 INSERT INTO am_credit_delivery (wallet_id, event_id, target_id, next_attempt_at, created_at)
@@ -88,12 +88,15 @@ LIMIT :limit;
 -- resend: send a delivery again now, with all its attempts before it
 UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at = :at
 WHERE delivery_id = :delivery_id
-  AND EXISTS (SELECT 1 FROM am_credit_target t WHERE t.target_id = am_credit_delivery.target_id)
+  AND EXISTS (SELECT 1 FROM am_credit_target t
+              WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
 RETURNING delivery_id;
 
 -- resend_dead: the same for all that are dead
 UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at = :at
-WHERE status = 'dead' AND EXISTS (SELECT 1 FROM am_credit_target t WHERE t.target_id = am_credit_delivery.target_id)
+WHERE status = 'dead'
+  AND EXISTS (SELECT 1 FROM am_credit_target t
+              WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
 RETURNING delivery_id;
 
 -- counted: up to which entry hours have been counted
@@ -125,7 +128,7 @@ DELETE FROM am_credit_hour_spend WHERE hour < :since;
 -- anomalies: wallets that have spent far more in an hour than in their usual one, and were not told so
 SELECT wallet_id, spent_yen, usual_yen
 FROM (SELECT h.wallet_id, h.spent_yen,
-             (SELECT CASE WHEN count(*) >= :least_hours THEN sum(u.spent_yen) / count(*) END
+             (SELECT CASE WHEN count(*) >= :least_hours THEN CAST(sum(u.spent_yen) AS BIGINT) / count(*) END
               FROM am_credit_hour_spend u
               WHERE u.wallet_id = h.wallet_id AND u.hour >= :since AND u.hour < :hour) AS usual_yen
       FROM am_credit_hour_spend h
