@@ -21,6 +21,7 @@ from clock import Clock
 from databases import on_every_database
 from plain_sql import PlainSql
 from receivers import Answer, Mailbox, Receiver, receiver
+from service import OPERATOR_KEY, Api, new_app
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from credit_wallet import CreditWallet
@@ -665,3 +666,75 @@ def test_a_wallet_that_is_not_there_has_no_targets(wallets: CreditWallet) -> Non
     for call in calls:
         with pytest.raises(WalletError):
             call()
+
+
+# The check-up
+
+
+def test_the_check_up_says_which_target_is_out_of_reach(wallets: CreditWallet, endpoint: Receiver) -> None:
+    with closing(Mailbox()) as mailbox:
+        notifier = notifier_of(wallets, f"mailto://127.0.0.1:{mailbox.port}?from=wallet@example.com")
+        add(wallets, OPERATOR, endpoint.url)
+        add(wallets, OPERATOR, "mailto:ops@example.com")
+        add(wallets, OPERATOR, SLACK)
+        assert notifier.unreachable() == []
+    down = add(wallets, OPERATOR, "http://127.0.0.1:9/")
+    mail = next(each.target_id for each in wallets.targets(OPERATOR) if each.address.startswith("mailto"))
+    told = notifier.unreachable()
+    assert [each.partition(":")[0] for each in told] == [f"target {mail}", f"target {down.target_id}"]
+    assert "127.0.0.1:9 could not be reached" in told[1]
+    assert endpoint.received == []
+
+
+def test_events_from_before_a_target_was_there_are_not_sent_to_it(
+    wallets: CreditWallet, wallet_id: int, notifier: Notifier, endpoint: Receiver, clock: Clock
+) -> None:
+    spend(wallets, wallet_id, 500)
+    clock.advance(seconds=1)
+    add(wallets, wallet_id, endpoint.url)
+    spend(wallets, wallet_id, 300, "later")
+    assert notifier.deliver() == 2
+    assert sorted(each.json["data"].get("threshold_pct", 0) for each in endpoint.received) == [0, 80]
+
+
+def test_a_target_that_is_stopped_stays_so_when_others_change(
+    wallets: CreditWallet, wallet_id: int, notifier: Notifier, endpoint: Receiver
+) -> None:
+    gone = add(wallets, wallet_id, endpoint.url)
+    endpoint.answers = [Answer(410)]
+    spend(wallets, wallet_id, 500)
+    notifier.deliver()
+    add(wallets, wallet_id, f"{endpoint.url}/other")
+    assert wallets.targets(wallet_id)[0].stopped is not None
+    with pytest.raises(DeliveryNotFound):
+        wallets.resend(wallets.deliveries(status="dead")[0].delivery_id)
+    assert wallets.rotate_target_secret(gone.target_id).stopped is None
+
+
+def test_an_owner_may_set_no_options_of_a_service(wallets: CreditWallet, wallet_id: int) -> None:
+    with pytest.raises(InvalidRequest, match="without options"):
+        wallets.add_target(wallet_id, TargetSettings(url=f"{TELEGRAM}?rto=9999&retry=5"))
+    wallets.add_target(OPERATOR, TargetSettings(url=f"{TELEGRAM}?silent=yes"))
+
+
+def test_an_owner_sets_targets_over_http(wallets: CreditWallet, endpoint: Receiver) -> None:
+    owner = wallets.create(monthly_budget_yen=1_000)
+    app = new_app(wallets, notify=NotifySettings(private=True))
+    with Api(app) as api:
+        body = {"low_balance_yen": 100, "notification_targets": [{"url": endpoint.url, "kinds": ["low_balance"]}]}
+        changed = api.call("PATCH", "/credit/wallet", owner.owner_token, json=body).json()
+        [target] = changed["notification_targets"]
+        assert target["secret"].startswith("whsec_")
+        assert (target["kinds"], changed["low_balance_yen"]) == (["low_balance"], 100)
+        shown = api.get("/credit/wallet", owner.owner_token).json()["notification_targets"]
+        assert shown == [{**target, "secret": None}]
+        agent = wallets.create_key(owner.wallet_id)
+        assert api.get("/credit/wallet", agent.token).json()["notification_targets"] == []
+
+        bad = {"low_balance_yen": 7, "notification_targets": [{"url": "ftp://example.com/"}]}
+        refused = api.call("PATCH", "/credit/wallet", owner.owner_token, json=bad)
+        assert (refused.status_code, refused.json()["field"]) == (422, "url")
+        assert api.get("/credit/wallet", owner.owner_token).json()["low_balance_yen"] == 100
+
+        others = api.call("PUT", "/operator/notification-targets", OPERATOR_KEY, json={"notification_targets": []})
+        assert others.json() == []

@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct
 
 from credit_wallet.alerts.failure import NotDelivered
-from credit_wallet.alerts.targets import Target, address_of, is_webhook
+from credit_wallet.alerts.targets import OPERATOR, Target, address_of, is_webhook
 from credit_wallet.alerts.texts import Notice
 from credit_wallet.alerts.timing import next_attempt_at
 from credit_wallet.cycle import format_instant
@@ -56,6 +56,20 @@ class Notifier:
     def test(self, wallet_id: int) -> list[Tried]:
         """Send a sample to each target of a wallet (0: of the operator) now. Raises ``WalletNotFound``."""
         return asyncio.run(self._try(self._wallets.targets_for_test(wallet_id)))
+
+    def unreachable(self) -> list[str]:
+        """What is wrong with the way to the operator's targets; sends nothing."""
+        samples = self._wallets.targets_for_test(OPERATOR)
+        return asyncio.run(self._unreachable([target for target, _ in samples]))
+
+    async def _unreachable(self, targets: Sequence[Target]) -> list[str]:
+        problems = []
+        for target in targets:
+            try:
+                await self._sender().reach(target)
+            except NotDelivered as failure:
+                problems.append(f"target {target.target_id}: {failure}")
+        return problems
 
     async def _carry_out(self, claimed: Sequence[Claimed]) -> list[Carried]:
         """Send to all targets at once, and to each what it gets: a webhook event by event, people in one message."""

@@ -34,6 +34,9 @@ CONNECT_SECONDS = 5.0
 SEND_SECONDS = 15.0
 """For all of an attempt, however slowly the receiver answers."""
 
+SMTP, SUBMISSION = 25, 587
+"""Ports of a mail server that names none, without and with TLS."""
+
 _NAT64 = IPv6Network("64:ff9b::/96")
 _ASSET = AppriseAsset(
     app_id="Agent Credit Wallet", app_desc="Agent Credit Wallet", image_url_mask="", image_url_logo=""
@@ -64,6 +67,18 @@ class Sender(Struct, frozen=True):
         except TimeoutError:
             raise NotDelivered(f"no answer within {SEND_SECONDS:.0f} seconds") from None
 
+    async def reach(self, target: Target) -> None:
+        """Open and close a connection to a webhook or the mail server, and send nothing. Raises ``NotDelivered``.
+
+        Other services are not asked: their addresses are their own.
+        """
+        if is_webhook(target.url):
+            host, port = _host_of(target.url)
+            await _connect(str(await self._address(host, port)), port)
+        elif is_mail(target.url):
+            parts = urlsplit(self._service_url(target))
+            await _connect(str(parts.hostname), parts.port or (SUBMISSION if parts.scheme == "mailtos" else SMTP))
+
     def _send_message(self, target: Target, notices: Sequence[Notice]) -> None:
         service = Apprise(asset=_ASSET)
         if not service.add(self._service_url(target)):
@@ -81,13 +96,12 @@ class Sender(Struct, frozen=True):
         return f"{self.mail_url}{separator}to={target.url.removeprefix('mailto:')}"
 
     async def _send_webhook(self, target: Target, notice: Notice) -> None:
-        parts = urlsplit(target.url)
-        host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
+        host, port = _host_of(target.url)
         address = await self._address(host, port)
         body = payload_of(notice, self.source)
         url = httpx.URL(target.url).copy_with(host=str(address))
         headers = {
-            "host": parts.netloc,
+            "host": urlsplit(target.url).netloc,
             "content-type": "application/json",
             "user-agent": f"agent-credit-wallet/{VERSION}",
             **signed(event_name(notice, self.source), body, target, datetime.now(UTC)),
@@ -112,6 +126,19 @@ class Sender(Struct, frozen=True):
         if not self.private and not all(map(is_public, addresses)):
             raise NotDelivered("the host is in a private network")
         return addresses[0]
+
+
+def _host_of(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+async def _connect(host: str, port: int) -> None:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_SECONDS)
+    except (OSError, TimeoutError) as error:
+        raise NotDelivered(f"{host}:{port} could not be reached ({type(error).__name__})") from error
+    writer.close()
 
 
 def payload_of(notice: Notice, source: str) -> bytes:
