@@ -396,10 +396,33 @@ def test_pages_of_transactions_lead_to_the_end(api: Api, token: str, stranger: C
     assert [entry["amount_yen"] for entry in topups] == [CREDIT_YEN]
 
 
+def test_pages_of_one_key_or_one_note_have_nothing_else(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    agent = wallets.create_key(wallet.wallet_id)
+    for number in range(5):
+        api.post("/credit/charge", agent.token, key=f"a{number}", amount_yen=number + 1, note="GET /search")
+        api.post("/credit/charge", wallet.owner_token, key=f"o{number}", amount_yen=100, note="GET /search")
+    api.post("/credit/charge", agent.token, key="other", amount_yen=50, note="GET /fetch")
+    for token in (wallet.owner_token, agent.token):  # an agent sees its whole wallet
+        wanted: dict[str, Any] = {"key_id": agent.key_id, "note": "GET /search"}
+        first = api.get("/credit/transactions", token, limit=3, **wanted).json()
+        rest = api.get("/credit/transactions", token, limit=3, cursor=first["next_cursor"], **wanted).json()
+        assert [entry["amount_yen"] for entry in first["transactions"]] == [-5, -4, -3]
+        assert [entry["amount_yen"] for entry in rest["transactions"]] == [-2, -1]
+        assert rest["next_cursor"] is None
+        fetched = api.get("/credit/transactions", token, note="GET /fetch").json()["transactions"]
+        assert [entry["key_id"] for entry in fetched] == [agent.key_id]
+
+
 @pytest.mark.parametrize(
     ("path", "params", "field"),
     [
         ("/credit/transactions", {"limit": 0}, "limit"),
+        ("/credit/transactions", {"key_id": 0}, "key_id"),
+        ("/credit/transactions", {"key_id": 2**63}, "key_id"),
+        ("/credit/transactions", {"key_id": "mine"}, "key_id"),
+        ("/credit/transactions", {"note": "x" * 501}, "note"),
+        ("/credit/transactions", {"note": "\0"}, "note"),
+        ("/credit/statement", {"rows": "lots"}, "rows"),
         ("/credit/transactions", {"limit": 201}, "limit"),
         ("/credit/transactions", {"limit": "many"}, "limit"),
         ("/credit/transactions", {"cursor": "x"}, "cursor"),
@@ -437,6 +460,18 @@ def test_a_statement_comes_in_three_formats(api: Api, token: str, form: str, con
     assert answer.text.startswith(begins)
     assert "1234" in answer.text.replace(",", "")
     assert answer.headers["x-wallet-balance"] == "8766"
+
+
+def test_a_statement_tells_who_spent_and_on_what(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    agent = wallets.create_key(wallet.wallet_id, label="crawler")
+    api.post("/credit/charge", agent.token, key="a", amount_yen=30, note="GET /search")
+    report = api.get("/credit/statement", wallet.owner_token).json()
+    spent = {"charges": 1, "charged_yen": 30, "refunded_yen": 0, "spent_yen": 30}
+    assert report["spend_by_key"] == [{"key_id": agent.key_id, "label": "crawler", "monthly_cap_yen": 0, **spent}]
+    assert report["spend_by_note"] == [{"note": "GET /search", **spent}]
+    for rows, last in (("keys", f"{agent.key_id},crawler,1,30,0,30,0"), ("notes", "1,1,30,0,30,GET /search")):
+        answer = api.get("/credit/statement", wallet.owner_token, format="csv", rows=rows)
+        assert answer.text.splitlines()[-1] == last
 
 
 def test_a_forecast_tells_where_spending_is_heading(api: Api, token: str) -> None:

@@ -72,6 +72,12 @@ class StatementFormat(StrEnum):
     json = "json"
 
 
+class StatementRows(StrEnum):
+    entries = "entries"
+    keys = "keys"
+    notes = "notes"
+
+
 class Settings:
     """What the options before the command say."""
 
@@ -321,10 +327,14 @@ def release(hold_id: HoldId) -> None:
 def history(
     wallet_id: WalletId,
     limit: Annotated[int, typer.Option(metavar="N", help="At most so many entries, up to 1,000.")] = 50,
+    agent_key: Annotated[
+        int | None, typer.Option("--agent-key", metavar="KEY_ID", help="Only what this agent key paid, less refunds.")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="Only charges that have this note, and their refunds.")] = None,
 ) -> None:
     """List a wallet's ledger entries, newest first."""
     with _open() as wallets:
-        _show(wallets.history(wallet_id, limit=limit))
+        _show(wallets.history(wallet_id, limit=limit, key_id=agent_key, note=note))
 
 
 @app.command()
@@ -332,14 +342,17 @@ def statement(
     wallet_id: WalletId,
     cycle: Cycle,
     format: Annotated[StatementFormat, typer.Option(help="How to show it.")] = StatementFormat.text,  # noqa: A002
+    rows: Annotated[
+        StatementRows, typer.Option(help="Rows of a CSV: entries, or spending by agent key or by note.")
+    ] = StatementRows.entries,
 ) -> None:
-    """Show a wallet's statement of one billing cycle."""
+    """Show a wallet's statement of one billing cycle, with who spent it and on what."""
     with _open() as wallets:
         report = statements.statement(wallets, wallet_id, cycle)
     if Settings.json or format is StatementFormat.json:
         typer.echo(statements.to_json(report))
     elif format is StatementFormat.csv:
-        typer.echo(statements.to_csv(report), nl=False)
+        typer.echo(statements.to_csv(report, rows.value), nl=False)
     else:
         typer.echo(statements.to_text(report))
 

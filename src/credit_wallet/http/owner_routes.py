@@ -9,6 +9,8 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import structs
 
+from credit_wallet.checks import MAX_ID
+from credit_wallet.commands import MAX_NOTE_LENGTH
 from credit_wallet.cycle import CYCLE_PATTERN
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.auth import Caller, require_owner, require_wallet
@@ -29,7 +31,7 @@ Cycle = Annotated[
         pattern=f"^{CYCLE_PATTERN.pattern}$", required=False, description="YYYY-MM; default: the current one."
     ),
 ]
-KeyId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+KeyId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
 
 
 @get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
@@ -56,10 +58,21 @@ def list_transactions(
         QueryParameter(pattern="^[0-9]{1,18}$", required=False, description="`next_cursor` of the page before."),
     ] = None,
     type: Annotated[EntryType | None, QueryParameter(required=False)] = None,  # noqa: A002
+    key_id: Annotated[
+        int | None, QueryParameter(ge=1, le=MAX_ID, required=False, description="Only what this agent key paid.")
+    ] = None,
+    note: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=MAX_NOTE_LENGTH, pattern="^[^\\x00]*$", required=False, description="Only what has this note."
+        ),
+    ] = None,
 ) -> TransactionPage:
-    """The wallet's ledger entries, newest first."""
+    """The wallet's ledger entries, newest first. A refund has the key and the note of the charge that it gives back."""
     before = None if cursor is None else int(cursor)
-    entries = wallets.history(require_wallet(caller), limit=limit + 1, before_txn_id=before, txn_type=type)
+    entries = wallets.history(
+        require_wallet(caller), limit=limit + 1, before_txn_id=before, txn_type=type, key_id=key_id, note=note
+    )
     page = entries[:limit]
     return TransactionPage(page, str(page[-1].txn_id) if len(entries) > limit else None)
 
@@ -82,12 +95,15 @@ def show_statement(
     wallets: GivenWallets,
     cycle: Cycle = None,
     format: FromQuery[Literal["json", "csv", "text"]] = "json",  # noqa: A002
+    rows: Annotated[
+        statements.Rows, QueryParameter(description="Of a CSV: entries, or spending by agent key or note.")
+    ] = "entries",
 ) -> Response[statements.Statement]:
-    """The statement of a billing cycle, as JSON, CSV or text."""
+    """The statement of a billing cycle, spending by agent key and by note included, as JSON, CSV or text."""
     wallet_id = require_wallet(caller)
     report = statements.statement(wallets, wallet_id, cycle or wallets.show(wallet_id).current_cycle)
     if format == "csv":
-        return Response(statements.to_csv(report), media_type="text/csv")  # type: ignore[arg-type]
+        return Response(statements.to_csv(report, rows), media_type="text/csv")  # type: ignore[arg-type]
     if format == "text":
         return Response(statements.to_text(report), media_type="text/plain")  # type: ignore[arg-type]
     return Response(report)

@@ -107,22 +107,37 @@ class Reader:
         raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
 
     def history(
-        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
+        self,
+        wallet_id: int,
+        *,
+        limit: int = 50,
+        before_txn_id: int | None = None,
+        txn_type: str | None = None,
+        key_id: int | None = None,
+        note: str | None = None,
     ) -> list[Transaction]:
         """The wallet's entries, newest first, from the one before ``before_txn_id`` on. Raises ``WalletNotFound``."""
         start = self._wallet_row(wallet_id)[15]
         if before_txn_id is not None:
             before = self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id)
             start = before[0][0] if before else None
-        rows = self._rows("history", start=start, wallet_id=wallet_id, txn_type=txn_type, limit=limit)
+        wanted = {"txn_type": txn_type, "key_id": key_id, "note": note}
+        rows = self._rows("history", start=start, wallet_id=wallet_id, limit=limit, **wanted)
         return [Transaction(*row) for row in rows]
 
     def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
         """The wallet's entries of a billing cycle, oldest first. Raises ``WalletNotFound``."""
+        return self._of_cycle("cycle_entries", wallet_id, cycle)
+
+    def refunded_charges(self, wallet_id: int, cycle: str) -> list[Transaction]:
+        """The charges that refunds of a billing cycle give back. Raises ``WalletNotFound``."""
+        return self._of_cycle("refunded_charges", wallet_id, cycle)
+
+    def _of_cycle(self, name: str, wallet_id: int, cycle: str) -> list[Transaction]:
         row = self._wallet_row(wallet_id)
         start, end = cycle_bounds(cycle, row[9])
         rows = self._rows(
-            "cycle_entries",
+            name,
             start=row[15],
             wallet_id=wallet_id,
             cycle_start=start,

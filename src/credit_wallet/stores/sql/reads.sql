@@ -40,7 +40,8 @@ WHERE hold_id = :hold_id;
 -- wallet_of_entry: whose ledger entry it is
 SELECT wallet_id FROM am_credit_transaction_log WHERE txn_id = :txn_id;
 
--- history: a wallet's entries from :start back along its chain
+-- history: a wallet's entries from :start back along its chain, perhaps of one type, one key or one note; a refund is
+-- also found by the key and the note of the charge that it gives back
 WITH RECURSIVE chain AS (
     SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
@@ -49,7 +50,13 @@ WITH RECURSIVE chain AS (
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
 FROM chain
-WHERE CAST(:txn_type AS TEXT) IS NULL OR txn_type = :txn_type
+WHERE (CAST(:txn_type AS TEXT) IS NULL OR txn_type = :txn_type)
+  AND (CAST(:key_id AS BIGINT) IS NULL OR key_id = :key_id OR txn_type = 'refund' AND EXISTS (
+      SELECT * FROM am_credit_transaction_log paid
+      WHERE paid.txn_id = chain.related_txn_id AND paid.wallet_id = chain.wallet_id AND paid.key_id = :key_id))
+  AND (CAST(:note AS TEXT) IS NULL OR note = :note OR txn_type = 'refund' AND EXISTS (
+      SELECT * FROM am_credit_transaction_log paid
+      WHERE paid.txn_id = chain.related_txn_id AND paid.wallet_id = chain.wallet_id AND paid.note = :note))
 LIMIT :limit;
 
 -- cycle_entries: a wallet's entries of a cycle, oldest first; the walk ends at the first entry before :walk_until
@@ -63,6 +70,24 @@ WITH RECURSIVE chain AS (
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
 FROM chain
 WHERE replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
+ORDER BY txn_id;
+
+-- refunded_charges: the charges that refunds of a cycle give back; the walk ends as that of cycle_entries does
+WITH RECURSIVE chain AS (
+    SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
+    UNION ALL
+    SELECT e.* FROM chain c
+    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
+    WHERE c.occurred_at >= :walk_until
+), refunded AS (
+    SELECT DISTINCT related_txn_id AS charge_id
+    FROM chain
+    WHERE txn_type = 'refund'
+      AND replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
+)
+SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
+FROM refunded JOIN am_credit_transaction_log ON txn_id = charge_id AND wallet_id = :wallet_id
+WHERE txn_type = 'charge'
 ORDER BY txn_id;
 
 -- alerts: the alerts of a wallet, newest first, of one cycle or of all
