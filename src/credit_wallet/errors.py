@@ -37,6 +37,22 @@ class InsufficientFunds(WalletError):
 
     code = "insufficient_funds"
 
+    @property
+    def balance_yen(self) -> int:
+        """What could be spent."""
+        return int(str(self.details["balance_yen"]))
+
+    @property
+    def missing_yen(self) -> int:
+        """What a top-up must bring at least."""
+        return int(str(self.details["missing_yen"]))
+
+    @property
+    def topup_url(self) -> str | None:
+        """Where a person pays, when the refusal came over HTTP."""
+        url = self.details.get("topup_url")
+        return None if url is None else str(url)
+
 
 class BudgetExhausted(WalletError):
     """The wallet's monthly budget is a cap and this movement would pass it."""
@@ -204,6 +220,24 @@ class DatabaseRefused(DatabaseError):
     """A rule of the database's own, such as a host's trigger, did not let a row in."""
 
     code = "database_refused"
+
+
+class ServiceUnreachable(WalletError):
+    """The service gave no answer, often enough; ``sent`` says whether it may have done what was asked."""
+
+    code = "service_unreachable"
+
+
+class ServiceFailed(WalletError):
+    """The service has a defect; nothing is known to have moved. Try again with the same idempotency key."""
+
+    code = "internal_error"
+
+
+class UnexpectedAnswer(WalletError):
+    """What answered is not the service, or a release that says what this one does not know; ``status`` is HTTP's."""
+
+    code = "unexpected_answer"
 
 
 class CopyRefused(WalletError):
