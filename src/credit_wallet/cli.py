@@ -22,11 +22,13 @@ from credit_wallet.config import (
     DATABASE_URL_VARIABLE,
     DEFAULT_DATABASE_URL,
     OPERATOR_KEY_VARIABLE,
+    SERVICE_URL_VARIABLE,
+    TOKEN_VARIABLE,
     database_url,
     without_password,
 )
 from credit_wallet.errors import WalletError
-from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.app_settings import ServiceSettings, mcp_hosts
 from credit_wallet.payments.opening import open_payments, require_payments, test_money
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import payment_settings
@@ -431,6 +433,10 @@ def serve(
     lanes: Annotated[
         int | None, typer.Option(metavar="N", help="Transactions under way at once; PostgreSQL: 2, SQLite always 1.")
     ] = None,
+    mcp_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Serve MCP under this name too, port included unless it varies; repeatable."),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Make a wallet with ¥10,000 and show how to charge it.")] = False,
     test_payments: Annotated[
         bool,
@@ -460,10 +466,36 @@ def serve(
         if demo:
             typer.echo(welcome(wallets, address, takes_payments=takes_payments))
 
-    settings = ServiceSettings(operator_key, topup_url or f"{address}/docs")
+    settings = ServiceSettings(operator_key, topup_url or f"{address}/docs", mcp_hosts(host, mcp_host or ()))
     with test_money(address) if test_payments else nullcontext() as payments:
         takes_payments = payments is not None or payment_settings() is not None
         run_service(Settings.url, host, port, settings, ready, lanes=lanes, payments=payments)
+
+
+@app.command("mcp")
+def speak_mcp(
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help=f"Of a running service; default ${SERVICE_URL_VARIABLE}, else the database."),
+    ] = None,
+    topup_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where the owner pays, for wallets of the database.")
+    ] = "",
+) -> None:
+    """Serve the wallet's tools to an agent's host: MCP on standard input and output.
+
+    The token, an owner's or an agent's, is $CREDIT_WALLET_TOKEN.
+    """
+    try:
+        from credit_wallet.mcp import stdio
+    except ModuleNotFoundError as error:
+        typer.echo(f"{error.name} is missing; install agent-credit-wallet[mcp]", err=True)
+        raise typer.Exit(USAGE) from None
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if service_url := url or os.environ.get(SERVICE_URL_VARIABLE):
+        stdio.speak_for_service(token, service_url)
+    else:
+        stdio.speak_for_database(token, Settings.url, topup_url)
 
 
 @app.command()

@@ -108,8 +108,13 @@ def require_owner(caller: Caller) -> int:
 
 def require_wallet(caller: Caller) -> int:
     """The wallet that an owner token or an agent key opens. Raises ``Forbidden`` for the operator."""
+    return require_access(caller).wallet_id
+
+
+def require_access(caller: Caller) -> Access:
+    """What an owner token or an agent key opens. Raises ``Forbidden`` for the operator."""
     if caller.access is not None:
-        return caller.access.wallet_id
+        return caller.access
     raise Forbidden("the operator key has no wallet of its own; use an owner token, or the calls under /operator")
 
 

@@ -13,17 +13,15 @@ from credit_wallet.checks import MAX_ID
 from credit_wallet.commands import MAX_NOTE_LENGTH
 from credit_wallet.cycle import CYCLE_PATTERN
 from credit_wallet.errors import KeyNotFound
-from credit_wallet.http.auth import Caller, require_owner, require_wallet
+from credit_wallet.http.auth import Caller, require_access, require_owner, require_wallet
 from credit_wallet.http.bodies import CreateKeyBody, RotateKeyBody, SettingsBody, TransactionPage, WalletReply
-from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenWallets
+from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
+from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
 from credit_wallet.outcomes import Alert, CreatedKey, EntryType, KeyView
 from credit_wallet.reports import statement as statements
 from credit_wallet.reports.forecast import Forecast
 from credit_wallet.wallet import CreditWallet
-
-RECENT_TRANSACTIONS = 10
-MAX_PAGE = 200
 
 Cycle = Annotated[
     str | None,
@@ -35,17 +33,20 @@ KeyId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
 
 
 @get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
-def show_wallet(caller: GivenCaller, wallets: GivenWallets) -> WalletReply:
-    """The wallet with its settings, the spending of its current cycle and its latest transactions."""
-    return _wallet_reply(wallets, require_wallet(caller))
+def show_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> WalletReply:
+    """The wallet with its settings, the spending of its current cycle and its latest transactions; and what the caller
+    can spend of it.
+    """
+    return wallet_shown(wallets, require_access(caller), settings.topup_url)
 
 
 @patch("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 413, 422), sync_to_thread=True)
-def configure_wallet(data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets) -> WalletReply:
+def configure_wallet(
+    data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
+) -> WalletReply:
     """Change auto-topup, budget, budget mode or label. For the owner token."""
-    wallet_id = require_owner(caller)
-    wallets.configure(wallet_id, **structs.asdict(data))
-    return _wallet_reply(wallets, wallet_id)
+    wallets.configure(require_owner(caller), **structs.asdict(data))
+    return wallet_shown(wallets, require_access(caller), settings.topup_url)
 
 
 @get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
@@ -55,7 +56,7 @@ def list_transactions(
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[
         str | None,
-        QueryParameter(pattern="^[0-9]{1,18}$", required=False, description="`next_cursor` of the page before."),
+        QueryParameter(pattern=CURSOR_PATTERN, required=False, description="`next_cursor` of the page before."),
     ] = None,
     type: Annotated[EntryType | None, QueryParameter(required=False)] = None,  # noqa: A002
     key_id: Annotated[
@@ -69,12 +70,8 @@ def list_transactions(
     ] = None,
 ) -> TransactionPage:
     """The wallet's ledger entries, newest first. A refund has the key and the note of the charge that it gives back."""
-    before = None if cursor is None else int(cursor)
-    entries = wallets.history(
-        require_wallet(caller), limit=limit + 1, before_txn_id=before, txn_type=type, key_id=key_id, note=note
-    )
-    page = entries[:limit]
-    return TransactionPage(page, str(page[-1].txn_id) if len(entries) > limit else None)
+    wallet_id = require_wallet(caller)
+    return transactions_shown(wallets, wallet_id, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
 
 
 @get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
@@ -187,11 +184,6 @@ def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
     if key.wallet_id != wallet_id:
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
     return key
-
-
-def _wallet_reply(wallets: CreditWallet, wallet_id: int) -> WalletReply:
-    view = wallets.show(wallet_id)
-    return WalletReply.of(view, wallets.history(wallet_id, limit=RECENT_TRANSACTIONS), wallets.auto_topup(wallet_id))
 
 
 OWNER_ROUTES = (

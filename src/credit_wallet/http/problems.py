@@ -20,6 +20,7 @@ STATUS_OF_CODE = {
     "budget_exhausted": 402,
     "key_cap_exhausted": 402,
     "forbidden": 403,
+    "origin_not_allowed": 403,
     "wallet_disabled": 403,
     "not_found": 404,
     "wallet_not_found": 404,
@@ -37,11 +38,13 @@ STATUS_OF_CODE = {
     "topup_stopped": 409,
     "pay_back_not_allowed": 403,
     "body_too_large": 413,
+    "host_not_allowed": 421,
     "invalid_amount": 422,
     "invalid_request": 422,
     "idempotency_key_required": 428,
     "too_many_failures": 429,
     "payments_not_configured": 501,
+    "mcp_not_installed": 501,
     "payment_provider_error": 502,
     "rail_busy": 503,
 }
@@ -93,6 +96,24 @@ class IdempotencyKeyRequired(HttpError):
     """A call that moves money came without an ``Idempotency-Key``."""
 
     code: ClassVar[str] = "idempotency_key_required"
+
+
+class HostNotAllowed(HttpError):
+    """MCP was asked for under a name that the service does not go by."""
+
+    code: ClassVar[str] = "host_not_allowed"
+
+
+class OriginNotAllowed(HttpError):
+    """MCP was asked for by a page of another site."""
+
+    code: ClassVar[str] = "origin_not_allowed"
+
+
+class McpNotInstalled(HttpError):
+    """The service runs without the ``mcp`` extra."""
+
+    code: ClassVar[str] = "mcp_not_installed"
 
 
 class TooManyFailures(HttpError):
