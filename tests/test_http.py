@@ -365,7 +365,42 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
             "retry_at": None,
             "action_url": None,
         },
+        "spendable_yen": 9_997,
+        "key": None,
+        "topup_url": TOPUP_URL,
     }
+
+
+@pytest.mark.parametrize(
+    ("settings", "cap_yen", "spendable_yen"),
+    [
+        ({}, 0, CREDIT_YEN - 300),
+        ({"monthly_budget_yen": 500}, 0, CREDIT_YEN - 300),
+        ({"monthly_budget_yen": 500, "budget_mode": "cap"}, 0, 200),
+        ({"monthly_budget_yen": 100, "budget_mode": "cap"}, 0, 0),
+        ({}, 400, 100),
+        ({"monthly_budget_yen": 350, "budget_mode": "cap"}, 400, 50),
+        ({"enabled": False}, 0, 0),
+    ],
+)
+def test_an_agent_sees_its_key_and_the_largest_charge_that_would_be_let_through(
+    api: Api, wallets: CreditWallet, settings: dict[str, Any], cap_yen: int, spendable_yen: int
+) -> None:
+    wallet_id = funded(wallets).wallet_id
+    agent = wallets.create_key(wallet_id, monthly_cap_yen=cap_yen)
+    api.post("/credit/charge", agent.token, key="spent", amount_yen=200)
+    api.post("/credit/hold", agent.token, key="held", amount_yen=100)
+    wallets.configure(wallet_id, **settings)
+    seen = api.get("/credit/wallet", agent.token).json()
+    assert (seen["key"]["key_id"], seen["key"]["current_cycle_spent_yen"], seen["key"]["held_yen"]) == (
+        agent.key_id,
+        200,
+        100,
+    )
+    assert seen["spendable_yen"] == spendable_yen
+    assert api.post("/credit/charge", agent.token, key="more", amount_yen=spendable_yen + 1).status_code in (402, 403)
+    if spendable_yen:
+        assert api.post("/credit/charge", agent.token, key="all", amount_yen=spendable_yen).status_code == 200
 
 
 def test_an_owner_changes_settings_and_the_rest_stays(api: Api, token: str) -> None:
