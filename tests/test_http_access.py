@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pytest
 from clock import Clock
+from litestar import Litestar
 from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
 
@@ -202,6 +203,23 @@ def test_every_operation_answers_this_caller_as_the_table_says(
         assert ledger.wallets.show(1).held_yen == 10
         assert ledger.wallets.key(1).revoked_at is None
     assert ledger.wallets.verify() == []
+
+
+def test_nothing_but_mcp_and_the_document_itself_is_undocumented(ledger: Ledger) -> None:
+    app = new_app(ledger.wallets, fast_lane=False)
+    assert isinstance(app, Litestar)
+    served = {route.path_format for route in app.routes}
+    documented = ledger.api.get("/openapi.json").json()["paths"].keys()
+    assert served - documented == {"/openapi.json", "/docs", "/mcp"}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_mcp_is_for_whoever_has_a_wallet(ledger: Ledger, caller: str) -> None:
+    headers = {"Host": "localhost", "Accept": "application/json, text/event-stream"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    answer = ledger.api.call("POST", "/mcp", ledger.tokens[caller], json=message, headers=headers)
+    expected = UNAUTHORIZED if caller in BAD_TOKENS else OK if caller in ALLOWED["wallet"] else REFUSED
+    assert answer.status_code == expected
 
 
 @pytest.mark.parametrize("caller", BAD_TOKENS)
