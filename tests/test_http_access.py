@@ -208,9 +208,9 @@ def test_every_operation_answers_this_caller_as_the_table_says(
 def test_nothing_but_mcp_and_the_document_itself_is_undocumented(ledger: Ledger) -> None:
     app = new_app(ledger.wallets, fast_lane=False)
     assert isinstance(app, Litestar)
-    served = {route.path_format for route in app.routes}
+    served = {route.path_format for route in app.routes if not route.path_format.startswith("/docs")}
     documented = ledger.api.get("/openapi.json").json()["paths"].keys()
-    assert served - documented == {"/openapi.json", "/docs", "/mcp"}
+    assert served - documented == {"/openapi.json", "/mcp"}
 
 
 @pytest.mark.parametrize("caller", CALLERS)
