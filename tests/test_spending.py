@@ -19,6 +19,7 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.outcomes import KeyView, Transaction
 from credit_wallet.reports.spending import MOST_NOTES, KeySpend, NoteSpend, OtherNotes, spending
 from credit_wallet.reports.statement import statement, to_csv, to_text
+from credit_wallet.stores import reads
 
 pytestmark = on_every_database
 
@@ -264,22 +265,28 @@ def test_filters_of_history_narrow_each_other(wallets: CreditWallet, team: Team)
     ]
 
 
-def test_pages_of_a_filtered_history_leave_nothing_out_and_repeat_nothing(wallets: CreditWallet, team: Team) -> None:
-    for number in range(25):
+@pytest.mark.parametrize("steps", [1, 2, 7, 1_000])
+def test_pages_of_a_filtered_history_leave_nothing_out_and_repeat_nothing(
+    wallets: CreditWallet, team: Team, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    for number in range(9):
         charge(wallets, team.wallet_id, 1 + number % 3, f"p{number}", "GET /page", team.crawler)
         charge(wallets, team.wallet_id, 1, f"q{number}", "GET /page", team.writer)
-    whole = wallets.history(team.wallet_id, limit=1_000, key_id=team.crawler, note="GET /page")
-    assert len(whole) == 25
-    paged: list[Transaction] = []
-    while page := wallets.history(
-        team.wallet_id,
-        limit=7,
-        key_id=team.crawler,
-        note="GET /page",
-        before_txn_id=paged[-1].txn_id if paged else None,
-    ):
-        paged += page
-    assert paged == whole
+    monkeypatch.setattr(reads, "STEPS", steps)
+    everything = wallets.history(team.wallet_id, limit=1_000)
+    assert [entry.txn_id for entry in everything] == list(range(len(everything), 0, -1))
+    for wanted in ({}, {"key_id": team.crawler}, {"note": "GET /page", "key_id": team.writer}, {"note": "GET /none"}):
+        whole = [entry for entry in everything if all(getattr(entry, name) == wanted[name] for name in wanted)]
+        for limit in (1, 3, 4, 1_000):
+            assert paged(wallets, team.wallet_id, limit, wanted) == whole
+
+
+def paged(wallets: CreditWallet, wallet_id: int, limit: int, wanted: dict[str, Any]) -> list[Transaction]:
+    seen: list[Transaction] = []
+    while page := wallets.history(wallet_id, limit=limit, before_txn_id=seen[-1].txn_id if seen else None, **wanted):
+        assert len(page) <= limit
+        seen += page
+    return seen
 
 
 def test_another_wallets_key_finds_nothing(wallets: CreditWallet, team: Team) -> None:

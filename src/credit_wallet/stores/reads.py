@@ -35,6 +35,9 @@ from credit_wallet.topups import GIVEN_AGAIN, NOT_PAID_BACK, PAID_BACK
 
 _SQL = statements("reads.sql")
 
+STEPS = 2_000
+"""Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
+
 BACKDATED_BY = timedelta(days=31)
 """How far an entry of a plain-SQL writer may be dated back of its place in the chain and still be found by cycle."""
 
@@ -121,9 +124,18 @@ class Reader:
         if before_txn_id is not None:
             before = self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id)
             start = before[0][0] if before else None
-        wanted = {"txn_type": txn_type, "key_id": key_id, "note": note}
-        rows = self._rows("history", start=start, wallet_id=wallet_id, limit=limit, **wanted)
-        return [Transaction(*row) for row in rows]
+        if txn_type is None and key_id is None and note is None:
+            rows = self._rows("history", start=start, wallet_id=wallet_id, limit=limit)
+            return [Transaction(*row) for row in rows]
+        return self._filtered_history(start, limit, wallet_id=wallet_id, txn_type=txn_type, key_id=key_id, note=note)
+
+    def _filtered_history(self, start: int | None, limit: int, **wanted: object) -> list[Transaction]:
+        found: list[Transaction] = []
+        while start and len(found) < limit:
+            rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit - len(found), **wanted)
+            found += [Transaction(*row[:10]) for row in rows if row[10]]
+            start = rows[-1][12] if rows and rows[-1][11] == STEPS else None
+        return found
 
     def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
         """The wallet's entries of a billing cycle, oldest first. Raises ``WalletNotFound``."""
