@@ -388,6 +388,13 @@ def test_what_is_no_message_is_refused(ledger: Ledger, api: Api, content: bytes,
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
+def test_a_form_that_a_page_can_send_is_no_message(ledger: Ledger, api: Api, content_type: str) -> None:
+    headers = {"Host": "localhost", "Content-Type": content_type}
+    answer = api.call("POST", "/mcp", ledger.agent.token, content=b"{}", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
+
+
 # The service and the command
 
 
@@ -411,10 +418,10 @@ def test_the_real_service_answers_and_stops(db_url: str, wallets: CreditWallet) 
         assert service.stop() == 0
 
 
-def run_mcp(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``credit-wallet … mcp`` with nobody at its standard input."""
+def run_mcp(*words: str, adjust: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """``credit-wallet … mcp`` with nobody at its standard input; ``adjust`` is Python that runs first."""
     return subprocess.run(
-        [sys.executable, "-c", "from credit_wallet.cli import main; main()", *words],
+        [sys.executable, "-c", f"{adjust}\nfrom credit_wallet.cli import main; main()", *words],
         env={TOKEN_VARIABLE: "", **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -436,6 +443,15 @@ def test_a_token_that_opens_nothing_ends_the_command_before_the_protocol(ledger:
         ended = run_mcp(*words, **{TOKEN_VARIABLE: token})
         assert (ended.returncode, ended.stdout) == (1, ""), words
         assert ended.stderr.startswith(told)
+
+
+def test_the_command_without_the_extra_says_what_is_missing() -> None:
+    ended = run_mcp("mcp", adjust="import sys; sys.modules['mcp'] = None")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        2,
+        "",
+        "mcp is missing; install agent-credit-wallet[mcp]\n",
+    )
 
 
 def test_the_command_ends_with_its_input_and_says_nothing(ledger: Ledger) -> None:

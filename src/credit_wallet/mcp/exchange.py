@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
 
-from credit_wallet.http.problems import HostNotAllowed, OriginNotAllowed
+from credit_wallet.http.problems import HostNotAllowed, InvalidJson, OriginNotAllowed
 from credit_wallet.http.replies import RawHeaders, Receive, Scope
 from credit_wallet.mcp.accounts import Account
 from credit_wallet.mcp.server import new_server
-
-_MISDIRECTED = 421
 
 
 async def exchange(
@@ -23,9 +22,9 @@ async def exchange(
     """Status, headers and body that the SDK answers a POST with.
 
     Raises ``HostNotAllowed`` or ``OriginNotAllowed`` when the header names none of ``hosts``: a page in a browser whose
-    own name was made to lead here (DNS rebinding) is not listened to.
+    own name was made to lead here (DNS rebinding) is not listened to. Raises ``InvalidJson`` for another content type.
     """
-    await _require_known(scope, hosts)
+    await _require_message_for(scope, hosts)
     answer = _Answer()
     sessions = StreamableHTTPSessionManager(new_server(account), stateless=True, json_response=True)
     async with sessions.run():  # for this request alone: without sessions there is nothing that would outlive it
@@ -59,16 +58,17 @@ def _replaying(body: bytes) -> Receive:
     return receive
 
 
-async def _require_known(scope: Scope, hosts: tuple[str, ...]) -> None:
+async def _require_message_for(scope: Scope, hosts: tuple[str, ...]) -> None:
     names = [name for host in hosts for name in (host, f"{host}:*")]
     settings = TransportSecuritySettings(
         allowed_hosts=names, allowed_origins=[f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
     )
-    refusal = await TransportSecurityMiddleware(settings).validate_request(Request(scope))
+    refusal = await TransportSecurityMiddleware(settings).validate_request(Request(scope), is_post=True)
     if refusal is None:
         return
-    header, error = ("Host", HostNotAllowed) if refusal.status_code == _MISDIRECTED else ("Origin", OriginNotAllowed)
-    raise error(
-        f"the {header} header names none of the hosts that MCP is served under ({', '.join(hosts)}); start the service "
-        "with --mcp-host and the name that callers use"
-    )
+    advice = f"names none of the hosts that MCP is served under ({', '.join(hosts)}); serve it with --mcp-host NAME too"
+    if refusal.status_code == HTTPStatus.MISDIRECTED_REQUEST:
+        raise HostNotAllowed(f"the Host header {advice}")
+    if refusal.status_code == HTTPStatus.FORBIDDEN:
+        raise OriginNotAllowed(f"the Origin header {advice}")
+    raise InvalidJson("send a message of MCP, with Content-Type: application/json")
