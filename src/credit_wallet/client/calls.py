@@ -44,8 +44,10 @@ from credit_wallet.outcomes import (
     CreatedKey,
     CreatedWallet,
     EntryType,
+    HoldView,
     KeyView,
     Outcome,
+    TransactionView,
     WalletView,
 )
 from credit_wallet.payments.replies import TopupReply
@@ -175,6 +177,16 @@ def transactions(
 ) -> Call[TransactionPage]:
     """A page of ledger entries, newest first; ``limit`` is 1 to 200, ``cursor`` the page before's ``next_cursor``."""
     return _get("/credit/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, type=type)
+
+
+def transaction(txn_id: int) -> Call[TransactionView]:
+    """One ledger entry, with what was given back of it."""
+    return _get(f"/credit/transactions/{txn_id:d}", read_as(TransactionView))
+
+
+def hold_status(hold_id: int) -> Call[HoldView]:
+    """A hold and what became of it."""
+    return _get(f"/credit/holds/{hold_id:d}", read_as(HoldView))
 
 
 def alerts(*, cycle: str | None = None) -> Call[list[Alert]]:

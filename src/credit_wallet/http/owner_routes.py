@@ -10,12 +10,12 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import structs
 
 from credit_wallet.cycle import CYCLE_PATTERN
-from credit_wallet.errors import KeyNotFound
+from credit_wallet.errors import EntryNotFound, HoldNotFound, KeyNotFound
 from credit_wallet.http.auth import Caller, require_owner, require_wallet
 from credit_wallet.http.bodies import CreateKeyBody, RotateKeyBody, SettingsBody, TransactionPage, WalletReply
 from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
-from credit_wallet.outcomes import Alert, CreatedKey, EntryType, KeyView
+from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, TransactionView
 from credit_wallet.reports import statement as statements
 from credit_wallet.reports.forecast import Forecast
 from credit_wallet.wallet import CreditWallet
@@ -30,6 +30,8 @@ Cycle = Annotated[
     ),
 ]
 KeyId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+TxnId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+HoldId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 
 @get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
@@ -62,6 +64,32 @@ def list_transactions(
     entries = wallets.history(require_wallet(caller), limit=limit + 1, before_txn_id=before, txn_type=type)
     page = entries[:limit]
     return TransactionPage(page, str(page[-1].txn_id) if len(entries) > limit else None)
+
+
+@get(
+    "/credit/transactions/{txn_id:int}",
+    tags=["Wallet"],
+    security=SECURITY,
+    responses=problems(404, 422),
+    sync_to_thread=True,
+)
+def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -> TransactionView:
+    """One ledger entry of the wallet, with what was given back of it."""
+    wallet_id, entry = require_wallet(caller), wallets.transaction(txn_id)
+    if entry.wallet_id != wallet_id:
+        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+    return entry
+
+
+@get(
+    "/credit/holds/{hold_id:int}", tags=["Wallet"], security=SECURITY, responses=problems(404, 422), sync_to_thread=True
+)
+def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> HoldView:
+    """One hold of the wallet, and what became of it."""
+    wallet_id, hold = require_wallet(caller), wallets.hold_status(hold_id)
+    if hold.wallet_id != wallet_id:
+        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+    return hold
 
 
 @get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
@@ -182,6 +210,8 @@ OWNER_ROUTES = (
     show_wallet,
     configure_wallet,
     list_transactions,
+    show_transaction,
+    show_hold,
     list_alerts,
     show_statement,
     show_forecast,
