@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -53,13 +52,13 @@ class Stage:
     def __init__(self, gate: AsgiApp) -> None:
         self._gate = gate
         self._finished = threading.Semaphore(0)
-        self.caller_left = asyncio.Event()
+        self._caller_left = threading.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def hear() -> Any:
             message = await receive()
             if message["type"] == "http.disconnect":
-                self.caller_left.set()
+                self._caller_left.set()
             return message
 
         try:
@@ -67,6 +66,10 @@ class Stage:
         finally:
             if scope["type"] == "http":
                 self._finished.release()
+
+    def left(self, within_seconds: float) -> bool:
+        """Whether the server has told the gate by then that a caller left."""
+        return self._caller_left.wait(within_seconds)
 
     def wait(self, requests: int = 1) -> None:
         """Until the gate is through with so many more requests."""
