@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import httpx
 from litestar import Litestar, get
+from litestar.params import FromQuery
 
 from credit_wallet import CreditWallet
 from credit_wallet.config import database_url
@@ -19,7 +20,7 @@ from credit_wallet.middleware import CreditGate, GatedRequest
 
 
 @get("/search")
-async def search(q: str) -> dict[str, str]:
+async def search(q: FromQuery[str]) -> dict[str, str]:
     if q == "crash":
         raise RuntimeError("the index is down")  # the caller gets its ¥3 back
     return {"found": q.upper()}

@@ -9,8 +9,8 @@ given back, and what makes a retry free is in ``docs/how-to/gate-an-app.md``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import structlog
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
     from credit_wallet.gate.accounts import Wallets
 
-__all__ = ["CreditGate", "GatedRequest", "Purchase", "charge_for", "priced"]
+__all__ = ["CreditGate", "GatedRequest", "Priced", "Purchase", "charge_for", "priced"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FREE_RETRIES = 3
 REMEMBERED_KEYS = 10_000
@@ -137,15 +140,26 @@ class CreditGate:
             await tell({"type": "lifespan.shutdown.complete"})
 
 
-class _Priced:
+class Priced:
     """What ``priced`` returns: called with a function it is a decorator, else a dependency or a guard."""
 
     def __init__(self, price: Price, shop: Shop | None) -> None:
         self._price = price
         self._shop = shop
         # Frameworks look at these two to find out that it must be awaited, and what it wants to be given.
-        self.__call__ = self._pay  # type: ignore[method-assign]
+        self.__call__ = self._pay  # type: ignore[method-assign, assignment]
         self.__signature__ = inspect.Signature()
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a connection is no function
+        self, function: Callable[P, Awaitable[R]], /
+    ) -> Callable[P, Awaitable[R]]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, Awaitable[R]]: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def __call__(self, connection: object = None, route: object = None, /) -> Coroutine[Any, Any, Purchase]: ...
 
     def __call__(self, *args: Any) -> Any:
         if len(args) == 1 and inspect.isroutine(args[0]):
@@ -163,7 +177,7 @@ def priced(
     hold_seconds: int = HOLD_SECONDS,
     wallets: Wallets | None = None,
     token: str | None = None,
-) -> Any:
+) -> Priced:
     """A price for one route or tool of an application behind ``CreditGate``.
 
     FastAPI: ``dependencies=[Depends(priced(yen=3))]``. Litestar: ``guards=[priced(yen=3)]`` or
@@ -180,7 +194,7 @@ def priced(
     shop = None
     if wallets is not None and token is not None:
         shop = Shop(accounts_in(wallets), Till(free_retries=FREE_RETRIES, remembered_keys=REMEMBERED_KEYS), token)
-    return _Priced(price, shop)
+    return Priced(price, shop)
 
 
 def charge_for(request: object = None) -> Purchase:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from hashlib import sha256
 
+_IN_ORDER = re.compile(rb"[0-9a-zA-Z-]{13}")
 
-def request_key(*parts: bytes) -> str:
+
+def request_key(given: bytes, *parts: bytes) -> str:
     """The idempotency key of a request: equal parts give equal keys, and only they do.
 
-    The parts are who pays, the caller's key, and everything that makes the request what it is; each is told with its
-    length, so that none can be moved into its neighbour.
+    The parts are the key that the caller gave, who pays, and everything that makes the request what it is; each is told
+    with its length, so that none can be moved into its neighbour. The beginning of a key like a UUIDv7 is kept, so that
+    keys which grow with time still land on the same pages of the database.
     """
     digest = sha256()
-    for part in parts:
+    for part in (given, *parts):
         digest.update(b"%d:" % len(part))
         digest.update(part)
-    return f"gate:{digest.hexdigest()}"
+    begins = _IN_ORDER.match(given)
+    return f"{begins[0].decode() if begins else 'gate'}:{digest.hexdigest()}"
 
 
 class Attempts:
@@ -55,19 +58,24 @@ class KnownKeys:
         self._limit = limit
         self._known: OrderedDict[str, Attempts] = OrderedDict()
 
-    @asynccontextmanager
-    async def alone_with(self, key: str) -> AsyncIterator[Attempts]:
-        """The attempts under ``key``, which nobody else in this process works on meanwhile."""
+    async def take(self, key: str) -> Attempts:
+        """The attempts under ``key``, which nobody else in this process works on until they are given back."""
         attempts = self._known.get(key) or Attempts(key)
         self._known[key] = attempts
         self._known.move_to_end(key)
         attempts.users += 1
         self._forget_one()
         try:
-            async with attempts.lock:
-                yield attempts
-        finally:
+            await attempts.lock.acquire()
+        except BaseException:
             attempts.users -= 1
+            raise
+        return attempts
+
+    def give_back(self, attempts: Attempts) -> None:
+        """Let the next request with the key begin."""
+        attempts.users -= 1
+        attempts.lock.release()
 
     def _forget_one(self) -> None:
         if len(self._known) > self._limit:

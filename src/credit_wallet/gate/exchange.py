@@ -113,7 +113,7 @@ class Exchange:
         digest = await self.inbox.body_digest(self.settings.max_keyed_body_bytes)
         scope, token = self.scope, credentials_of(self.scope, self.headers).token()
         target = (scope["method"].encode(), scope["path"].encode("utf-8", "surrogateescape"), scope["query_string"])
-        return request_key(token.encode("utf-8", "surrogateescape"), given, *target, digest)
+        return request_key(given, token.encode("utf-8", "surrogateescape"), *target, digest)
 
     def _note(self) -> str:
         if self.settings.note is not None:
@@ -168,7 +168,7 @@ class Exchange:
         if self.inbox.left and self._begun and not self.settings.refund_cut_answers:
             await self.purchase.deliver()
         await self.purchase.fail(failure or ("the caller left" if self.inbox.left else "the answer was not complete"))
-        await self.purchase.close()
+        self.till.close(self.purchase)
 
     async def _refuse(self, error: WalletError) -> None:
         """Answer with the problem document, in place of whatever the application makes of it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from functools import partial
 
 from msgspec import Struct
@@ -54,10 +53,9 @@ class Purchase:
         self._price = price
         self._wallet_key = wallet_key
         self._arrears = arrears
-        self._attempts = attempts
+        self.attempts = attempts
         self._captured_yen = price.amount_yen
         self._settled = False
-        self._alone = AsyncExitStack()
 
     @property
     def amount_yen(self) -> int:
@@ -81,8 +79,8 @@ class Purchase:
         if self._settled:
             return
         self._settled = True
-        if self._attempts is not None:
-            self._attempts.delivered = True
+        if self.attempts is not None:
+            self.attempts.delivered = True
         hold_id = self.outcome.hold_id
         if hold_id is None or self.free:
             return
@@ -93,17 +91,13 @@ class Purchase:
         if self._settled:
             return None
         self._settled = True
-        if self.free and self._attempts is not None and self._attempts.delivered:
+        if self.free and self.attempts is not None and self.attempts.delivered:
             return None  # the answer that was paid for was delivered before
-        if self._attempts is not None:
-            self._attempts.next()
+        if self.attempts is not None:
+            self.attempts.next()
         if self.outcome.hold_id is not None:
             return None if self.free else await self._release(self.outcome.hold_id)
         return None if self.outcome.txn_id is None else await self._refund(self.outcome.txn_id, reason)
-
-    async def close(self) -> None:
-        """Let the next request with the same key begin."""
-        await self._alone.aclose()
 
     async def _capture(self, hold_id: int) -> Outcome | None:
         capture = partial(self._account.capture, hold_id, self._captured_yen, f"{self._wallet_key}:capture")
@@ -136,11 +130,17 @@ class Till:
             wallet_key = new_idempotency_key()
             outcome = await _take(account, price, wallet_key, note)
             return Purchase(account, price, outcome, wallet_key, self.arrears)
-        async with AsyncExitStack() as alone:
-            attempts = await alone.enter_async_context(self._keys.alone_with(key))
-            purchase = await self._buy(account, price, note, attempts)
-            purchase._alone = alone.pop_all()
-            return purchase
+        attempts = await self._keys.take(key)
+        try:
+            return await self._buy(account, price, note, attempts)
+        except BaseException:
+            self._keys.give_back(attempts)
+            raise
+
+    def close(self, purchase: Purchase) -> None:
+        """A purchase was delivered or has failed: let the next request with its key begin."""
+        if purchase.attempts is not None:
+            self._keys.give_back(purchase.attempts)
 
     async def _buy(self, account: Account, price: Price, note: str, attempts: Attempts) -> Purchase:
         while attempts.number <= MAX_ATTEMPTS:
