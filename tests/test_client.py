@@ -189,6 +189,7 @@ def test_holds_are_captured_and_released(owner: Any) -> None:
     hold = owner.hold(300, ttl_seconds=60)
     assert owner.capture(hold.hold_id, 120).balance_yen == 880
     assert owner.capture(hold.hold_id, 120).replayed
+    assert owner.hold_status(hold.hold_id).status == "captured"
     assert owner.release(owner.hold(300).hold_id).balance_yen == 880
 
 
@@ -207,6 +208,8 @@ def test_the_operator_charges_many_wallets_and_refunds(
     assert [type(outcome) for outcome in outcomes] == [Outcome, InsufficientFunds, Outcome]
     assert outcomes[1].missing_yen == 4
     assert operator.refund(outcomes[2].txn_id).balance_yen == CREDIT_YEN - 3
+    owner = operator.with_token(wallet.owner_token)
+    assert [owner.transaction(outcomes[place].txn_id).refunded_yen for place in (0, 2)] == [0, 5]
     assert wallets.verify() == []
 
 

@@ -414,6 +414,22 @@ def test_an_owner_changes_settings_and_the_rest_stays(api: Api, token: str) -> N
     assert_problem(unknown, 422, "invalid_request", field="balance_yen")
 
 
+def test_an_entry_says_what_was_given_back_of_it(api: Api, token: str, wallets: CreditWallet) -> None:
+    charged = api.post("/credit/charge", token, key="a", amount_yen=5, note="GET /search").json()["txn_id"]
+    wallets.refund(charged, 2, idempotency_key="r")
+    entry = api.get(f"/credit/transactions/{charged}", token).json()
+    assert (entry["amount_yen"], entry["refunded_yen"], entry["note"]) == (-5, 2, "GET /search")
+    assert_problem(api.get("/credit/transactions/99", token), 404, "entry_not_found", txn_id=99)
+
+
+def test_a_hold_says_what_became_of_it(api: Api, token: str) -> None:
+    hold = api.post("/credit/hold", token, key="a", amount_yen=5).json()["hold_id"]
+    api.post("/credit/capture", token, key="b", hold_id=hold, amount_yen=2)
+    shown = api.get(f"/credit/holds/{hold}", token).json()
+    assert (shown["status"], shown["amount_yen"], shown["captured_yen"]) == ("captured", 5, 2)
+    assert_problem(api.get("/credit/holds/99", token), 404, "hold_not_found", hold_id=99)
+
+
 def test_pages_of_transactions_lead_to_the_end(api: Api, token: str, stranger: CreatedWallet) -> None:
     for number in range(6):
         api.post("/credit/charge", token, key=f"k{number}", amount_yen=number + 1)

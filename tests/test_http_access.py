@@ -45,6 +45,8 @@ ACCESS: dict[str, Who] = {
     "GET /credit/wallet": "wallet",
     "PATCH /credit/wallet": "owner",
     "GET /credit/transactions": "wallet",
+    "GET /credit/transactions/{txn_id}": "wallet",
+    "GET /credit/holds/{hold_id}": "wallet",
     "GET /credit/alerts": "wallet",
     "GET /credit/statement": "wallet",
     "GET /credit/forecast": "wallet",
@@ -78,6 +80,8 @@ SOMEBODY_ELSES = {
     "POST /credit/keys/{key_id}/rotate": 404,
     "GET /credit/topups/{topup_id}": 404,
     "DELETE /credit/topups/{topup_id}": 404,
+    "GET /credit/transactions/{txn_id}": 404,
+    "GET /credit/holds/{hold_id}": 404,
     "POST /credit/capture": 404,
     "POST /credit/release": 404,
     "POST /credit/charge": 403,
@@ -188,7 +192,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
         method, path = operation.split()
         answer = ledger.api.call(
             method,
-            path.format(key_id=1, wallet_id=1, topup_id=ledger.topup_id),
+            path.format(key_id=1, wallet_id=1, txn_id=2, hold_id=1, topup_id=ledger.topup_id),
             ledger.tokens[caller],
             key=operation,
             json=body_of(operation, caller),

@@ -96,6 +96,12 @@ class IdempotencyConflict(WalletError):
     code = "idempotency_conflict"
 
 
+class RetriesExhausted(WalletError):
+    """A gate has answered the retries of one idempotency key as often as it does; send a new key, which pays."""
+
+    code = "retries_exhausted"
+
+
 class HoldNotFound(WalletError):
     """No such hold."""
 

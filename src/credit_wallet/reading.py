@@ -22,6 +22,7 @@ from credit_wallet.outcomes import (
     TopupView,
     Totals,
     Transaction,
+    TransactionView,
     WalletView,
 )
 from credit_wallet.reports.forecast import Forecast, forecast
@@ -82,6 +83,10 @@ class WalletReading:
         """The wallet's open lots in the order of spending; their sum is the balance."""
         self.show(wallet_id)
         return self._reader.lots(wallet_id)
+
+    def transaction(self, txn_id: int) -> TransactionView:
+        """One ledger entry, with what was given back of it. Raises ``EntryNotFound``."""
+        return self._reader.transaction(checked_id("txn_id", txn_id))
 
     def history(
         self,

@@ -44,8 +44,10 @@ from credit_wallet.outcomes import (
     CreatedKey,
     CreatedWallet,
     EntryType,
+    HoldView,
     KeyView,
     Outcome,
+    TransactionView,
     WalletView,
 )
 from credit_wallet.payments.replies import TopupReply
@@ -181,6 +183,16 @@ def transactions(
     """
     wanted = {"type": type, "key_id": key_id, "note": note}
     return _get("/credit/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)
+
+
+def transaction(txn_id: int) -> Call[TransactionView]:
+    """One ledger entry, with what was given back of it."""
+    return _get(f"/credit/transactions/{txn_id:d}", read_as(TransactionView))
+
+
+def hold_status(hold_id: int) -> Call[HoldView]:
+    """A hold and what became of it."""
+    return _get(f"/credit/holds/{hold_id:d}", read_as(HoldView))
 
 
 def alerts(*, cycle: str | None = None) -> Call[list[Alert]]:

@@ -12,13 +12,13 @@ from msgspec import structs
 from credit_wallet.checks import MAX_ID
 from credit_wallet.commands import MAX_NOTE_LENGTH
 from credit_wallet.cycle import CYCLE_PATTERN
-from credit_wallet.errors import KeyNotFound
+from credit_wallet.errors import EntryNotFound, HoldNotFound, KeyNotFound
 from credit_wallet.http.auth import Caller, require_access, require_owner, require_wallet
 from credit_wallet.http.bodies import CreateKeyBody, RotateKeyBody, SettingsBody, TransactionPage, WalletReply
 from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
-from credit_wallet.outcomes import Alert, CreatedKey, EntryType, KeyView
+from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, TransactionView
 from credit_wallet.reports import statement as statements
 from credit_wallet.reports.forecast import Forecast
 from credit_wallet.wallet import CreditWallet
@@ -30,6 +30,8 @@ Cycle = Annotated[
     ),
 ]
 KeyId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
+TxnId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
+HoldId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
 
 
 @get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
@@ -72,6 +74,32 @@ def list_transactions(
     """The wallet's ledger entries, newest first. A refund has the key and the note of the charge that it gives back."""
     wallet_id = require_wallet(caller)
     return transactions_shown(wallets, wallet_id, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
+
+
+@get(
+    "/credit/transactions/{txn_id:int}",
+    tags=["Wallet"],
+    security=SECURITY,
+    responses=problems(404, 422),
+    sync_to_thread=True,
+)
+def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -> TransactionView:
+    """One ledger entry of the wallet, with what was given back of it."""
+    wallet_id, entry = require_wallet(caller), wallets.transaction(txn_id)
+    if entry.wallet_id != wallet_id:
+        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+    return entry
+
+
+@get(
+    "/credit/holds/{hold_id:int}", tags=["Wallet"], security=SECURITY, responses=problems(404, 422), sync_to_thread=True
+)
+def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> HoldView:
+    """One hold of the wallet, and what became of it."""
+    wallet_id, hold = require_wallet(caller), wallets.hold_status(hold_id)
+    if hold.wallet_id != wallet_id:
+        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+    return hold
 
 
 @get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
@@ -190,6 +218,8 @@ OWNER_ROUTES = (
     show_wallet,
     configure_wallet,
     list_transactions,
+    show_transaction,
+    show_hold,
     list_alerts,
     show_statement,
     show_forecast,

@@ -16,7 +16,7 @@ from credit_wallet.http.auth import Caller, require_operator, require_owner
 from credit_wallet.http.bodies import PayBackBody, TopupBody, TopupPage
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenWallets
 from credit_wallet.http.problems import IdempotencyKeyRequired
-from credit_wallet.http.reading import read_body
+from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
 from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
 from credit_wallet.outcomes import TopupView

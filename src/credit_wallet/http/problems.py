@@ -36,6 +36,7 @@ STATUS_OF_CODE = {
     "topup_not_due": 409,
     "topup_limit_reached": 409,
     "topup_stopped": 409,
+    "retries_exhausted": 409,
     "pay_back_not_allowed": 403,
     "body_too_large": 413,
     "host_not_allowed": 421,
@@ -46,7 +47,9 @@ STATUS_OF_CODE = {
     "payments_not_configured": 501,
     "mcp_not_installed": 501,
     "payment_provider_error": 502,
+    "unexpected_answer": 502,
     "rail_busy": 503,
+    "service_unreachable": 503,
 }
 """HTTP status of every code; a database error is 503, anything else a defect and 500."""
 
@@ -140,15 +143,18 @@ def status_of(error: Exception) -> int:
     return STATUS_OF_CODE.get(error.code, 500) if isinstance(error, WalletError) else 500
 
 
-def problem_of(error: Exception, topup_url: str) -> tuple[int, dict[str, Any]]:
-    """Status and problem document of ``error``; one that is no refusal is told nothing of."""
+def problem_of(error: Exception, topup_url: str | None) -> tuple[int, dict[str, Any]]:
+    """Status and problem document of ``error``; one that is no refusal is told nothing of.
+
+    Without a ``topup_url`` a 402 keeps the one that came with the error, if any.
+    """
     status = status_of(error)
     if not isinstance(error, WalletError):
         detail = "the service failed; nothing is known to have moved, send it again with the same idempotency key"
         return status, _document("internal_error", status, detail)
     document = _document(error.code, status, str(error)) | error.details
     if status == _PAYMENT_REQUIRED:
-        document |= {"reason": "wallet_exhausted", "topup_url": topup_url}
+        document |= {"reason": "wallet_exhausted"} | ({} if topup_url is None else {"topup_url": topup_url})
     return status, document
 
 

@@ -26,6 +26,7 @@ from credit_wallet.outcomes import (
     TopupView,
     Totals,
     Transaction,
+    TransactionView,
     WalletView,
 )
 from credit_wallet.state import Lot
@@ -107,6 +108,12 @@ class Reader:
         """Raises ``EntryNotFound``."""
         for (wallet_id,) in self._rows("wallet_of_entry", txn_id=txn_id):
             return int(wallet_id)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+
+    def transaction(self, txn_id: int) -> TransactionView:
+        """Raises ``EntryNotFound``."""
+        for row in self._rows("transaction", txn_id=txn_id):
+            return TransactionView(*row)
         raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
 
     def history(

@@ -40,6 +40,13 @@ WHERE hold_id = :hold_id;
 -- wallet_of_entry: whose ledger entry it is
 SELECT wallet_id FROM am_credit_transaction_log WHERE txn_id = :txn_id;
 
+-- transaction: a ledger entry, and what was given back of it
+SELECT e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.ledger_balance_yen, e.key_id,
+       e.related_txn_id, e.hold_id, coalesce(r.returned_yen, 0)
+FROM am_credit_transaction_log e
+LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
+WHERE e.txn_id = :txn_id;
+
 -- history: a wallet's entries from :start back along its chain
 WITH RECURSIVE chain AS (
     SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
