@@ -227,10 +227,12 @@ def test_the_owner_reads_the_wallet(owner: Any, wallet: CreatedWallet) -> None:
     assert page.transactions[0].amount_yen == -600
     assert owner.transactions(limit=1, cursor=page.next_cursor).transactions[0].txn_type == "topup"
     assert len(owner.transactions(type="topup").transactions) == 1
+    assert owner.transactions(key_id=404, note="nothing").transactions == []
     assert [alert.threshold_pct for alert in owner.alerts(cycle="2026-05")] == [50]
     assert owner.statement(cycle="2026-05").closing_yen == 400
     assert "crawl" in owner.statement_text()
     assert owner.statement_text(format="csv").startswith("txn_id,")
+    assert owner.statement_text(format="csv", rows="notes").startswith("notes,")
     assert owner.forecast().spent_yen == 600
 
 
