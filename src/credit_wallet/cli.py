@@ -457,7 +457,8 @@ def serve(
 
     def ready(wallets: CreditWallet) -> None:
         typer.echo(
-            f"Agent Credit Wallet on {address}, API at {address}/docs, database {without_password(Settings.url)}"
+            f"Agent Credit Wallet on {address}, API at {address}/docs, MCP at {address}/mcp, "
+            f"database {without_password(Settings.url)}"
         )
         if test_payments:
             typer.echo("Payments are TEST MONEY, from a fake of Stripe that ends with this service.")
