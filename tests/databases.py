@@ -96,9 +96,11 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOR name IN SELECT tablename FROM pg_tables WHERE tablename LIKE 'am\_credit%' AND tablename !~ '_p\d+$' LOOP
+    FOR name IN SELECT tablename FROM pg_tables WHERE tablename LIKE 'am\_credit%' AND tablename !~ '_p\d+$'
+                AND tablename NOT IN ('am_credit_installation', 'am_credit_counted') LOOP
         EXECUTE 'DELETE FROM ' || name;
     END LOOP;
+    UPDATE am_credit_counted SET last_txn_id = 0;
     FOR name IN SELECT sequencename FROM pg_sequences LOOP
         PERFORM setval(name, 1, false);
     END LOOP;

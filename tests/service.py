@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 
 from credit_wallet import CreditWallet
+from credit_wallet.alerts.opening import NotifySettings
 from credit_wallet.config import OPERATOR_KEY_VARIABLE
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
@@ -32,9 +33,15 @@ STOP_SECONDS = 30
 """How long a process may take to finish what is under way."""
 
 
-def new_app(wallets: CreditWallet, *, payments: Payments | None = None, fast_lane: bool = True) -> AsgiApp:
+def new_app(
+    wallets: CreditWallet,
+    *,
+    payments: Payments | None = None,
+    notify: NotifySettings | None = None,
+    fast_lane: bool = True,
+) -> AsgiApp:
     """The service's application on ``wallets``."""
-    settings = ServiceSettings(OPERATOR_KEY, TOPUP_URL)
+    settings = ServiceSettings(OPERATOR_KEY, TOPUP_URL, notify or NotifySettings())
     return create_app(wallets, settings, Metrics(), payments=payments, fast_lane=fast_lane)
 
 

@@ -18,9 +18,10 @@ import pytest
 from clock import Clock
 from databases import Databases
 from plain_sql import PlainSql
+from receivers import receiver
 from stand_in import StandIn
 
-from credit_wallet import CreditWallet, cli
+from credit_wallet import CreditWallet, cli, cli_alerts, cli_context
 from credit_wallet.payments import gateway
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
@@ -35,6 +36,7 @@ MIGRATIONS = [
     "283_credit_wallet_state.sql",
     "284_credit_rail.sql",
     "285_credit_topup.sql",
+    "286_credit_notification.sql",
 ]
 
 
@@ -105,7 +107,8 @@ def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: py
     """The command line at the time of ``clock``."""
     monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(cli, "_open", lambda: CreditWallet.open(cli.Settings.url, clock=clock))
+    for module, name in ((cli, "_open"), (cli_alerts, "open_wallets")):
+        monkeypatch.setattr(module, name, lambda: CreditWallet.open(cli_context.Settings.url, clock=clock))
     return Shell(db_url, monkeypatch, capsys)
 
 
@@ -179,6 +182,8 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "current_cycle_spent_yen": 0,
         "enabled": True,
         "created_at": NOON,
+        "low_balance_yen": 0,
+        "alert_thresholds_pct": [],
     }
 
 
@@ -571,9 +576,10 @@ def test_a_check_up_finds_nothing_wrong(funded: Shell) -> None:
         "database",
         "clock",
         "ledger",
+        "notices",
     ]
     assert all(finding["ok"] for finding in findings)
-    assert funded("doctor").count(" yes ") == 6
+    assert funded("doctor").count(" yes ") == 7
 
 
 def failed_check(shell: Shell, url: str) -> dict[str, Any]:
@@ -972,3 +978,71 @@ def test_serving_without_its_extra_says_what_to_install(tmp_path: Path, missing:
 
 def test_everything_but_serving_works_without_the_extra(tmp_path: Path) -> None:
     assert without(SERVE_EXTRA, "--db", "sqlite:///wallet.db", "wallet", "list", cwd=tmp_path) == (0, "none\n", "")
+
+
+# Notices
+
+
+def test_settings_are_changed_and_the_rest_stays(funded: Shell) -> None:
+    changed = funded.json("wallet", "configure", 1, "--low-balance-yen", 50, "--alert-at", 25, "--alert-at", 120)
+    assert (changed["low_balance_yen"], changed["alert_thresholds_pct"]) == (50, [25, 120])
+    assert (changed["label"], changed["monthly_budget_yen"]) == ("search", 100)
+    cleared = funded.json("wallet", "configure", 1, "--alert-at", 0, "--budget-mode", "cap")
+    assert (cleared["alert_thresholds_pct"], cleared["budget_mode"]) == ([], "cap")
+    assert funded.refused("wallet", "configure", 1, "--alert-at", 2_000)[0] == "invalid_request"
+
+
+def test_targets_are_added_tried_and_removed(funded: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_WALLET_NOTIFY_PRIVATE", "on")
+    with receiver() as endpoint:
+        added = funded.json("alerts", "targets", "add", endpoint.url, 1, "--kind", "alert_fired", "--language", "ja")
+        assert added["secret"].startswith("whsec_")
+        operators = funded.json("alerts", "targets", "add", f"{endpoint.url}/all")
+        assert [each["wallet_id"] for each in funded.json("alerts", "targets", "list")] == [0]
+        [listed] = funded.json("alerts", "targets", "list", 1)
+        assert (listed["target_id"], listed["kinds"], listed["secret"]) == (added["target_id"], ["alert_fired"], None)
+
+        assert [each["error"] for each in funded.json("alerts", "test", 1)] == [None]
+        funded("charge", 1, 50, "--key", "half")
+        assert funded.json("alerts", "deliver") == {"delivered": 2}
+        assert [each["status"] for each in funded.json("alerts", "deliveries", "--wallet", 1)] == ["delivered"] * 2
+        [first, _] = funded.json("alerts", "deliveries")
+        assert funded.json("alerts", "resend", first["delivery_id"]) == {"resent": 1}
+        assert funded.json("alerts", "deliver") == {"delivered": 1}
+        rotated = funded.json("alerts", "targets", "rotate-secret", added["target_id"])
+        assert rotated["secret"] not in (None, added["secret"])
+        assert len(endpoint.received) == 4
+
+    funded.json("alerts", "targets", "remove", operators["target_id"])
+    assert funded.json("alerts", "targets", "list") == []
+    funded("charge", 1, 30, "--key", "more")
+    answer = funded.run("--db", funded.url, "--json", "alerts", "deliver")
+    assert (answer.code, answer.out) == (0, '{"delivered":0}\n')
+    assert "event=notice_not_delivered" in answer.err
+    assert [each["status"] for each in funded.json("alerts", "deliveries", "--status", "pending")] == ["pending"]
+    assert funded.json("alerts", "resend", "--dead") == {"resent": 0}
+
+
+def test_a_sample_that_does_not_arrive_ends_with_1(funded: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_WALLET_NOTIFY_PRIVATE", "on")
+    funded.json("alerts", "targets", "add", "http://127.0.0.1:9/", 1)
+    answer = funded.run("--db", funded.url, "--json", "alerts", "test", 1)
+    [tried] = _only_line(answer.out)
+    assert answer.code == 1
+    assert tried["error"] == "the receiver could not be reached (ConnectError)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("alerts", "targets", "add", "ftp://example.com", 1), "invalid_request"),
+        (("alerts", "targets", "add", "https://example.com/", 9), "wallet_not_found"),
+        (("alerts", "targets", "remove", 9), "target_not_found"),
+        (("alerts", "targets", "rotate-secret", 9), "target_not_found"),
+        (("alerts", "resend"), "invalid_request"),
+        (("alerts", "resend", 9), "delivery_not_found"),
+        (("alerts", "test", 9), "wallet_not_found"),
+    ],
+)
+def test_what_makes_no_sense_of_notices_is_refused(funded: Shell, arguments: tuple[Any, ...], code: str) -> None:
+    assert funded.refused(*arguments)[0] == code

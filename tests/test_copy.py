@@ -23,6 +23,7 @@ from msgspec import structs
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet, cli
+from credit_wallet.alerts.targets import OPERATOR, TargetSettings
 from credit_wallet.errors import (
     BudgetExhausted,
     CopyRefused,
@@ -59,6 +60,11 @@ TABLES = {
     "am_credit_topup_history",
     "am_credit_payer",
     "am_credit_installation",
+    "am_credit_threshold_alert",
+    "am_credit_target",
+    "am_credit_delivery",
+    "am_credit_hour_spend",
+    "am_credit_counted",
 }
 ODD_TEXTS = (
     "tea 🫖 für zwei, 二人分のお茶",
@@ -173,8 +179,12 @@ def write(path: Path) -> Book:
     key_ids = [
         wallets.create_key(wallet_id, label=ODD_TEXTS[2], monthly_cap_yen=150).key_id for wallet_id in wallet_ids
     ]
+    wallets.configure(wallet_ids[1], alert_thresholds_pct=[10, 120], low_balance_yen=1_000)
+    wallets.add_target(wallet_ids[1], TargetSettings(url="https://example.com/hook", time_zone="Asia/Tokyo"))
+    wallets.add_target(OPERATOR, TargetSettings(url="https://example.com/all", kinds=("alert_fired",)))
     for _ in range(3):
         writer.month(wallet_ids, key_ids)
+    wallets.claim_notices()
     wallets.revoke_key(key_ids[0])
     wallets.rotate_key(key_ids[1])
     wallets.create_key(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
@@ -209,6 +219,7 @@ def write(path: Path) -> Book:
         wallets.run_alerts()
         assert wallets.verify() == []
         writer.move("charge", adopted_id, 5, idempotency_key="adopts")
+        wallets.watch_spending()
         while wallets.seal():
             pass
         wallets.close()
@@ -391,7 +402,7 @@ def test_a_ledger_without_wallets_arrives_too(tmp_path: Path, any_target: str, c
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     CreditWallet.open(url).close()
     rows = copy(url, any_target, clock()).rows
-    assert {table for table in rows if rows[table]} == {"am_credit_installation"}
+    assert {table for table in rows if rows[table]} == {"am_credit_installation", "am_credit_counted"}
     with CreditWallet.open(any_target) as wallets:
         assert wallets.create().wallet_id == 1
 
@@ -545,7 +556,7 @@ def test_another_ledger_is_not_copied_over_half_of_one(book: Book, target: str, 
     [
         ("UPDATE am_credit_lot SET granted_yen = granted_yen + 1 WHERE lot_id = 2", "am_credit_lot"),
         (
-            "INSERT INTO am_credit_outbox VALUES (9999, 1, 'topup_due', '{}', '2026-05-15T12:00:00Z')",
+            "INSERT INTO am_credit_outbox VALUES (9999, 1, 'topup_due', '{}', '2026-05-15T12:00:00Z', NULL, NULL, 1)",
             "am_credit_outbox",
         ),
     ],
@@ -564,6 +575,7 @@ def test_what_somebody_else_writes_into_the_copy_is_found(book: Book, target: st
 HAVE_OPEN = """
 import sys
 from credit_wallet import CreditWallet
+from credit_wallet.alerts.targets import OPERATOR, TargetSettings
 with CreditWallet.open(sys.argv[1]) as wallets:
     print(wallets.balance(1), flush=True)
     sys.stdin.readline()
@@ -572,6 +584,7 @@ with CreditWallet.open(sys.argv[1]) as wallets:
 CHARGE = """
 import sys
 from credit_wallet import CreditWallet
+from credit_wallet.alerts.targets import OPERATOR, TargetSettings
 from credit_wallet.errors import WalletError
 from credit_wallet.stores import sqlite_connection
 sqlite_connection.BUSY_TIMEOUT_MS = 20

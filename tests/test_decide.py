@@ -406,6 +406,13 @@ FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
     ([CONFIGURE], "budget_mode", [UNSET, "alert", "cap"], ["", "Alert", "stop", None, 1]),
     ([CONFIGURE], "auto_topup_threshold", [UNSET, 0, 10**12], NO_BUDGETS),
     ([CONFIGURE], "auto_topup_amount", [UNSET, 0, 10**12], NO_BUDGETS),
+    ([CONFIGURE], "low_balance_yen", [UNSET, 0, 10**12], NO_BUDGETS),
+    (
+        [CONFIGURE],
+        "alert_thresholds_pct",
+        [UNSET, (), (1, 1_000), tuple(range(1, 11))],
+        [(0,), (1_001,), (True,), (1.0,), ("1",), (5, 5), tuple(range(1, 12)), [60], 60, None],
+    ),
 ]
 
 

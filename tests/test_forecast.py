@@ -34,6 +34,8 @@ def wallet(balance_yen: int, spent_yen: int, budget_yen: int = 0, time_zone: str
         current_cycle_spent_yen=spent_yen,
         enabled=True,
         created_at="2026-01-01T00:00:00.000Z",
+        low_balance_yen=0,
+        alert_thresholds_pct=(),
     )
 
 

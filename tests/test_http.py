@@ -358,6 +358,9 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
         "current_cycle_spent_yen": 3,
         "enabled": True,
         "created_at": "2026-05-15T12:00:00.000Z",
+        "low_balance_yen": 0,
+        "alert_thresholds_pct": [],
+        "notification_targets": [],
         "auto_topup": {
             "state": "off",
             "payment_method": None,

@@ -35,6 +35,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /credit/topup": {"amount_yen": 100},
     "POST /operator/topups/{topup_id}/pay-back": {"amount_yen": 1},
     "POST /webhooks/stripe": {},
+    "PUT /operator/notification-targets": {"notification_targets": []},
 }
 """What a good call sends, when it sends anything; ids are those that ``ledger`` makes."""
 
@@ -72,6 +73,8 @@ ACCESS: dict[str, Who] = {
     "DELETE /credit/topups/{topup_id}": "owner",
     "POST /operator/topups/{topup_id}/pay-back": "operator",
     "POST /webhooks/stripe": "anybody",
+    "GET /operator/notification-targets": "operator",
+    "PUT /operator/notification-targets": "operator",
 }
 
 SOMEBODY_ELSES = {

@@ -86,12 +86,15 @@ def owner_token(ledger: CreditWallet) -> str:
     return created.owner_token
 
 
-# What JSON Schema cannot say: 3.0 is no amount, times and zones must exist, and auto-topup fields go together.
-VALID = {
+# What JSON Schema cannot say: 3.0 is no amount, times, zones and addresses must exist, a webhook has no digest, a
+# target has an address or an id, and auto-topup fields go together.
+VALID: dict[str, Any] = {
     "expires_at": "2026-12-31T15:00:00Z",
     "time_zone": "Asia/Tokyo",
     "auto_topup_threshold": 1_000,
     "auto_topup_amount": 5_000,
+    "url": "https://example.com/hook",
+    "digest": None,
 }
 
 
@@ -104,6 +107,10 @@ def valid(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     corrected = {name: VALID.get(name, valid(each)) for name, each in value.items()}
+    if "notification_targets" in corrected:
+        corrected["notification_targets"] = [
+            {**each, "url": VALID["url"]} for each in corrected["notification_targets"]
+        ]
     if any(name.startswith("auto_topup") for name in corrected):
         corrected |= {name: each for name, each in VALID.items() if name.startswith("auto_topup")}
     return corrected

@@ -238,11 +238,12 @@ def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(
     append(copied_migrations, fresh_url, RAIL, "INSERT INTO no_such_table VALUES (1);\n")
     with pytest.raises(MigrationError, match=r"284_credit_rail\.sql does not fit this database"):
         database_at(fresh_url).upgrade(NOW, databases.partitions)
-    assert applied_names(fresh_url) == migrations.manifest()[:-1]
+    manifest = migrations.manifest()
+    assert applied_names(fresh_url) == manifest[: manifest.index(RAIL)]
     assert not any("am_credit_outbox" in line for line in dump(fresh_url))
 
     (copied_migrations / folder_of(fresh_url) / RAIL).write_text(script(fresh_url, RAIL), encoding="utf-8")
-    assert database_at(fresh_url).upgrade(NOW).applied == [RAIL]
+    assert database_at(fresh_url).upgrade(NOW).applied == manifest[manifest.index(RAIL) :]
 
 
 def start_at_once(program: str, url: str, processes: int) -> list[str]:

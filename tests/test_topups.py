@@ -127,9 +127,9 @@ def test_a_dispute_that_was_won_has_taken_nothing_and_an_inquiry_neither() -> No
     assert taken_yen(joined([SUCCEEDED, NEWS[6]])) == 0
 
 
-def test_no_more_is_taken_than_was_received() -> None:
-    topup = joined([SUCCEEDED, PaymentFact(told_at=1, takings=(("re", 900, TAKEN), ("dp", 900, TAKEN)))])
-    assert taken_yen(topup) == 1_000
+def test_a_refunded_payment_that_is_disputed_as_well_is_taken_twice() -> None:
+    topup = joined([SUCCEEDED, PaymentFact(told_at=1, takings=(("re", 900, TAKEN), ("dp", 1_000, TAKEN)))])
+    assert taken_yen(topup) == 1_900
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,11 @@ def append(
 def tell(batch: Batch, wallet: WalletState, kind: str, **payload: object) -> None:
     """Put an event into the outbox."""
     batch.decision.events.append(Event(wallet.wallet_id, kind, {"wallet_id": wallet.wallet_id, **payload}))
+
+
+def tell_once(batch: Batch, wallet: WalletState, kind: str, occasion: str, **payload: object) -> None:
+    """Put an event into the outbox unless the wallet has told it of the same ``occasion`` before."""
+    name = (wallet.wallet_id, f"{kind} {occasion}")
+    if name not in batch.decision.told and name not in batch.snapshot.told:
+        batch.decision.told.add(name)
+        batch.decision.events.append(Event(name[0], kind, {"wallet_id": name[0], **payload}, name[1]))

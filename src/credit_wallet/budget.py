@@ -1,15 +1,27 @@
 """Shares of a monthly budget: when an alert fires and when an answer warns (seed contract, "The alert job").
 
-Whole percents, rounded down. Imports nothing, so that the alert job can run on the standard library alone.
+Whole percents, rounded down. Imports nothing of ours, so that the alert job can run on the standard library alone.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 ALERT_THRESHOLDS_PCT = (50, 80, 100)
 """Shares at which an alert fires, in the order in which they do."""
 
 WARN_PCTS = (80, 100)
 """Shares from which on an answer carries a warning (``X-Wallet-Warn``)."""
+
+
+MAX_THRESHOLD_PCT = 1_000
+MAX_OWN_THRESHOLDS = 10
+"""Of a wallet's own thresholds, beside ``ALERT_THRESHOLDS_PCT``."""
+
+
+def thresholds_pct(own: Iterable[int]) -> tuple[int, ...]:
+    """A wallet's thresholds, its own and the usual ones, in the order in which they fire."""
+    return tuple(sorted({*ALERT_THRESHOLDS_PCT, *own}))
 
 
 def spent_pct(spent_yen: int, budget_yen: int) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from msgspec import UNSET
 
+from credit_wallet.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.commands import (
     MAX_HOLD_SECONDS,
     MAX_IDEMPOTENCY_KEY_LENGTH,
@@ -83,7 +86,7 @@ def _malformed_payer(command: Charge | Hold) -> WalletError | None:
 
 
 def _malformed_settings(command: Configure) -> WalletError | None:
-    for name in ("monthly_budget_yen", "auto_topup_threshold", "auto_topup_amount"):
+    for name in ("monthly_budget_yen", "auto_topup_threshold", "auto_topup_amount", "low_balance_yen"):
         value = getattr(command, name)
         if value is not UNSET and (problem := _malformed_count(name, value, 0, MAX_AMOUNT_YEN)):
             return problem
@@ -91,7 +94,22 @@ def _malformed_settings(command: Configure) -> WalletError | None:
         return InvalidRequest(f"budget_mode must be 'alert' or 'cap', not {command.budget_mode!r}", field="budget_mode")
     if command.enabled is not UNSET and type(command.enabled) is not bool:
         return InvalidRequest(f"enabled must be true or false, not {command.enabled!r}", field="enabled")
+    if command.alert_thresholds_pct is not UNSET and not _are_thresholds(command.alert_thresholds_pct):
+        return InvalidRequest(
+            f"alert_thresholds_pct must be up to {MAX_OWN_THRESHOLDS} different whole percents from 1 to "
+            f"{MAX_THRESHOLD_PCT}",
+            field="alert_thresholds_pct",
+        )
     return malformed_text("label", command.label) if command.label is not UNSET else None
+
+
+def _are_thresholds(values: object) -> bool:
+    return (
+        isinstance(values, tuple)
+        and len(values) <= MAX_OWN_THRESHOLDS
+        and len(set(values)) == len(values)
+        and all(type(value) is int and 0 < value <= MAX_THRESHOLD_PCT for value in values)
+    )
 
 
 def malformed_auto_topup(threshold_yen: int, amount_yen: int) -> WalletError | None:
@@ -147,6 +165,16 @@ def checked_cycle(value: str) -> str:
     if isinstance(value, str) and CYCLE_PATTERN.fullmatch(value):
         return value
     raise InvalidRequest(f"cycle must be YYYY-MM, not {value!r}", field="cycle")
+
+
+def check_time_zone(name: object) -> None:
+    """Raise ``InvalidRequest`` unless ``name`` is an IANA name that is known here."""
+    try:
+        ZoneInfo(name)  # type: ignore[arg-type]
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise InvalidRequest(
+            f"time_zone must be an IANA name such as Asia/Tokyo, not {name!r}", field="time_zone"
+        ) from None
 
 
 def _encodable(text: str) -> bool:

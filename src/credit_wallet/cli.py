@@ -12,12 +12,17 @@ from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from msgspec import structs
 
 from credit_wallet import console, doctor
+from credit_wallet.alerts.opening import notify_settings, open_notifier
+from credit_wallet.cli_alerts import alert_commands
+from credit_wallet.cli_context import REFUSED, USAGE, Settings, WalletId
+from credit_wallet.cli_context import open_wallets as _open
+from credit_wallet.cli_context import show as _show
 from credit_wallet.config import (
     DATABASE_URL_VARIABLE,
     DEFAULT_DATABASE_URL,
@@ -38,22 +43,17 @@ from credit_wallet.telemetry import log_to_stderr
 from credit_wallet.tokens import new_operator_key
 from credit_wallet.wallet import CreditWallet, utc_now
 from credit_wallet.welcome import welcome
-from credit_wallet.worker import JOBS, Worker, payment_jobs
-
-REFUSED = 1
-USAGE = 2
+from credit_wallet.worker import workers
 
 app = typer.Typer(name="credit-wallet", no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
 wallet_commands = typer.Typer(no_args_is_help=True, help="Create, look at and switch wallets.")
 key_commands = typer.Typer(no_args_is_help=True, help="One token per agent, with a monthly cap.")
-alert_commands = typer.Typer(no_args_is_help=True, help="Spending alerts.")
 topup_commands = typer.Typer(no_args_is_help=True, help="Payments through Stripe.")
 app.add_typer(wallet_commands, name="wallet")
 app.add_typer(key_commands, name="key")
 app.add_typer(alert_commands, name="alerts")
 app.add_typer(topup_commands, name="topups")
 
-WalletId = Annotated[int, typer.Argument(metavar="ID", help="The wallet.")]
 Yen = Annotated[int, typer.Argument(metavar="YEN", help="Whole yen, 1 or more.")]
 IdempotencyKey = Annotated[
     str, typer.Option("--key", metavar="K", help="Idempotency key: the same key never moves money twice.")
@@ -78,13 +78,6 @@ class StatementRows(StrEnum):
     entries = "entries"
     keys = "keys"
     notes = "notes"
-
-
-class Settings:
-    """What the options before the command say."""
-
-    url: str = DEFAULT_DATABASE_URL
-    json: bool = False
 
 
 @app.callback()
@@ -112,14 +105,6 @@ def main() -> NoReturn:
         console.refusal(error, as_json=Settings.json)
         sys.exit(REFUSED)
     sys.exit(0)
-
-
-def _open() -> CreditWallet:
-    return CreditWallet.open(Settings.url)
-
-
-def _show(value: object) -> None:
-    console.show(value, as_json=Settings.json)
 
 
 # The schema
@@ -192,6 +177,41 @@ def wallet_create(
                 time_zone=time_zone,
             )
         )
+
+
+@wallet_commands.command("configure")
+def wallet_configure(
+    wallet_id: WalletId,
+    label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    monthly_budget_yen: Annotated[int | None, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = None,
+    budget_mode: Annotated[BudgetMode | None, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = None,
+    auto_topup_threshold: Annotated[
+        int | None, typer.Option(metavar="N", help="Top up when the balance is below; 0 = never.")
+    ] = None,
+    auto_topup_amount: Annotated[int | None, typer.Option(metavar="N", help="By how many yen.")] = None,
+    low_balance_yen: Annotated[
+        int | None, typer.Option(metavar="N", help="Tell when the balance falls below; 0 = never.")
+    ] = None,
+    alert_at: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="PCT", help="Alert at this share of the budget too; may be repeated; 0 = no more of them."
+        ),
+    ] = None,
+) -> None:
+    """Change a wallet's settings; what is not given stays."""
+    given: dict[str, Any] = {
+        "label": label,
+        "monthly_budget_yen": monthly_budget_yen,
+        "budget_mode": None if budget_mode is None else budget_mode.value,
+        "auto_topup_threshold": auto_topup_threshold,
+        "auto_topup_amount": auto_topup_amount,
+        "low_balance_yen": low_balance_yen,
+        "alert_thresholds_pct": None if alert_at is None else [] if alert_at == [0] else alert_at,
+    }
+    with _open() as wallets:
+        wallets.configure(wallet_id, **{name: value for name, value in given.items() if value is not None})
+        _show(wallets.show(wallet_id))
 
 
 @wallet_commands.command("show")
@@ -359,16 +379,6 @@ def statement(
         typer.echo(statements.to_text(report))
 
 
-@alert_commands.command("run")
-def alerts_run(
-    cycle: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Default: the current one.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would fire and write nothing.")] = False,
-) -> None:
-    """Fire the spending alerts that are due; the last line is the job's JSON report."""
-    with _open() as wallets:
-        typer.echo(wallets.run_alerts(cycle, dry_run=dry_run).to_json())
-
-
 def _payments(wallets: CreditWallet) -> Payments:
     log_to_stderr()  # what payments log is no part of the answer
     return require_payments(wallets)
@@ -467,7 +477,9 @@ def serve(
         if demo:
             typer.echo(welcome(wallets, address, takes_payments=takes_payments))
 
-    settings = ServiceSettings(operator_key, topup_url or f"{address}/docs", mcp_hosts(host, mcp_host or ()))
+    settings = ServiceSettings(
+        operator_key, topup_url or f"{address}/docs", notify_settings(), mcp_hosts(host, mcp_host or ())
+    )
     with test_money(address) if test_payments else nullcontext() as payments:
         takes_payments = payments is not None or payment_settings() is not None
         run_service(Settings.url, host, port, settings, ready, lanes=lanes, payments=payments)
@@ -501,10 +513,9 @@ def speak_mcp(
 
 @app.command()
 def worker() -> None:
-    """Run the background jobs alone: expiries, seals, alerts, forgetting old idempotency keys, payments."""
+    """Run the background jobs alone: expiries, seals, alerts and notices, forgetting old keys, payments."""
     with _open() as wallets:
-        payments = open_payments(wallets)
-        jobs = Worker(wallets, JOBS if payments is None else (*JOBS, *payment_jobs(payments)))
+        jobs = workers(wallets, open_payments(wallets), open_notifier(wallets))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: jobs.stop())
         jobs.run()

@@ -130,6 +130,9 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     budget_mode: str | UnsetType = UNSET
     auto_topup_threshold: int | UnsetType = UNSET
     auto_topup_amount: int | UnsetType = UNSET
+    low_balance_yen: int | UnsetType = UNSET
+    alert_thresholds_pct: tuple[int, ...] | UnsetType = UNSET
+    """Shares of the budget at which to alert, beside 50, 80 and 100 %."""
 
 
 MAX_HOLD_SECONDS = 31 * 24 * 3600

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from credit_wallet import lots
-from credit_wallet.batch import Batch, append, tell
+from credit_wallet.batch import Batch, append, tell, tell_once
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.money import MAX_BALANCE_YEN, format_yen
 from credit_wallet.outcomes import LotKind
@@ -54,7 +54,7 @@ def take_back(
     wallet.balance_yen -= taken_yen
     taken = lots.take_from(wallet.lots, topup_txn_id, taken_yen)
     txn_id = append(batch, wallet, "reversal", -taken_yen, taken, note, related_txn_id=topup_txn_id)
-    tell_topup_due(batch, wallet, taken_yen)
+    tell_lower(batch, wallet, taken_yen)
     return taken_yen, txn_id
 
 
@@ -102,8 +102,15 @@ def note_due(wallet: WalletState, at: str) -> None:
     wallet.next_due_at = at if wallet.next_due_at is None else min(wallet.next_due_at, at)
 
 
-def tell_topup_due(batch: Batch, wallet: WalletState, spent_yen: int) -> None:
-    """Tell once when spending carries the balance below the auto-topup threshold."""
+def tell_lower(batch: Batch, wallet: WalletState, spent_yen: int) -> None:
+    """Tell when ``spent_yen`` has carried the balance below the auto-topup threshold or what its owner calls low.
+
+    A balance that goes up and down around the latter is told of once an hour.
+    """
+    balance_yen, before_yen = wallet.balance_yen, wallet.balance_yen + spent_yen
     threshold_yen = wallet.auto_topup_threshold
-    if wallet.auto_topup_amount and wallet.balance_yen < threshold_yen <= wallet.balance_yen + spent_yen:
-        tell(batch, wallet, "topup_due", balance_yen=wallet.balance_yen, auto_topup_threshold=threshold_yen)
+    if wallet.auto_topup_amount and balance_yen < threshold_yen <= before_yen:
+        tell(batch, wallet, "topup_due", balance_yen=balance_yen, auto_topup_threshold=threshold_yen)
+    low_yen = wallet.low_balance_yen
+    if balance_yen < low_yen <= before_yen:
+        tell_once(batch, wallet, "low_balance", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)

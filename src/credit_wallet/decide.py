@@ -22,8 +22,8 @@ from typing import Any, Literal
 from msgspec import UNSET, structs
 
 from credit_wallet import lots
-from credit_wallet.batch import Batch, append
-from credit_wallet.budget import ALERT_THRESHOLDS_PCT, spent_pct, warn_pct
+from credit_wallet.batch import Batch, append, tell_once
+from credit_wallet.budget import WARN_PCTS, spent_pct, thresholds_pct, warn_pct
 from credit_wallet.checks import malformed_auto_topup
 from credit_wallet.commands import (
     Capture,
@@ -42,7 +42,7 @@ from credit_wallet.commands import (
     SettleTopup,
     Topup,
 )
-from credit_wallet.credit import credit, expire_lots, give_back, note_due, take_back, tell_topup_due
+from credit_wallet.credit import credit, expire_lots, give_back, note_due, take_back, tell_lower
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
     EntryNotFound,
@@ -120,7 +120,7 @@ def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Outcome | Wal
     wallet.balance_yen -= amount_yen
     taken = lots.take(wallet.lots, amount_yen)
     txn_id = append(batch, wallet, "charge", -amount_yen, taken, command.note, key_id=command.key_id)
-    tell_topup_due(batch, wallet, amount_yen)
+    tell_lower(batch, wallet, amount_yen)
     return _spent(batch, wallet, key, amount_yen, txn_id, None)
 
 
@@ -151,7 +151,7 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletE
         batch.decision.touched_keys[key.key_id] = key
     batch.decision.touched_holds[hold.hold_id] = hold
     note_due(wallet, hold.expires_at)
-    tell_topup_due(batch, wallet, amount_yen)
+    tell_lower(batch, wallet, amount_yen)
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at)
 
 
@@ -192,12 +192,11 @@ def _spent(
     """Count spending against the cycle, the key and the alert thresholds."""
     wallet.cycle_spent_yen += amount_yen
     if key is not None:
-        key.cycle_spent_yen += amount_yen
-        batch.decision.touched_keys[key.key_id] = key
+        _count_against_cap(batch, wallet, key, amount_yen)
     if not wallet.monthly_budget_yen:
         return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id)
     share_pct = spent_pct(wallet.cycle_spent_yen, wallet.monthly_budget_yen)
-    alerts = _cross_thresholds(batch, wallet, share_pct) if share_pct >= ALERT_THRESHOLDS_PCT[0] else ()
+    alerts = _cross_thresholds(batch, wallet, share_pct) if share_pct >= wallet.thresholds_pct[0] else ()
     return Outcome(
         wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id, False, alerts, warn_pct(share_pct)
     )
@@ -206,13 +205,28 @@ def _spent(
 def _cross_thresholds(batch: Batch, wallet: WalletState, share_pct: int) -> tuple[Alert, ...]:
     fired = tuple(
         Alert(threshold_pct, wallet.current_cycle, wallet.cycle_spent_yen, wallet.monthly_budget_yen)
-        for threshold_pct in ALERT_THRESHOLDS_PCT
+        for threshold_pct in wallet.thresholds_pct
         if wallet.alerted_pct < threshold_pct <= share_pct
     )
     for alert in fired:
         wallet.alerted_pct = alert.threshold_pct
         batch.decision.alerts.append((wallet.wallet_id, alert))
     return fired
+
+
+def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_yen: int) -> None:
+    """Count spending of an agent key, and tell when it crosses a warning share of its cap."""
+    before_yen = key.cycle_spent_yen
+    key.cycle_spent_yen += amount_yen
+    batch.decision.touched_keys[key.key_id] = key
+    cap_yen = key.monthly_cap_yen
+    if not cap_yen or key.cycle_spent_yen * 100 < cap_yen * WARN_PCTS[0]:
+        return
+    reached_pct, known_pct = warn_pct(spent_pct(key.cycle_spent_yen, cap_yen)), warn_pct(spent_pct(before_yen, cap_yen))
+    if reached_pct > known_pct:
+        occasion = f"{key.key_id} {key.current_cycle} {reached_pct}"
+        spent = {"spent_yen": key.cycle_spent_yen, "monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
+        tell_once(batch, wallet, "key_cap_reached", occasion, key_id=key.key_id, threshold_pct=reached_pct, **spent)
 
 
 # Credit
@@ -344,6 +358,9 @@ def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Outcome
     )
     if problem is not None:
         return problem
+    own_thresholds = settings.pop("alert_thresholds_pct", None)
+    if own_thresholds is not None:
+        wallet.thresholds_pct = thresholds_pct(own_thresholds)
     for name, value in settings.items():
         setattr(wallet, name, value)
     batch.decision.configured[wallet.wallet_id] = wallet

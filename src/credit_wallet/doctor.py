@@ -1,10 +1,12 @@
-"""A check-up of an installation: configuration, database, clock, payments."""
+"""A check-up of an installation: configuration, database, clock, payments, notices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from credit_wallet.alerts.opening import open_notifier
+from credit_wallet.alerts.targets import OPERATOR
 from credit_wallet.config import without_password
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import WalletError
@@ -35,6 +37,7 @@ def _examine(url: str) -> Iterator[Finding]:
         yield _clock(wallets)
         violations = wallets.verify()
         yield Finding("ledger", not violations, violations[0].message if violations else "every invariant holds")
+        yield _notices(wallets)
         yield from _payments(wallets)
 
 
@@ -52,3 +55,14 @@ def _payments(wallets: CreditWallet) -> Iterator[Finding]:
     payments = open_payments(wallets)
     if payments is not None:
         yield Finding("payments", True, payments.check())
+
+
+def _notices(wallets: CreditWallet) -> Finding:
+    notifier = open_notifier(wallets)
+    if notifier is None:
+        return Finding("notices", True, "none are delivered; install agent-credit-wallet[notify] for that")
+    problems = notifier.unreachable()
+    if wallets.deliveries(status="dead", limit=1):
+        problems.append("some deliveries are dead; see credit-wallet alerts deliveries --status dead")
+    reached = f"{len(wallets.targets(OPERATOR))} targets of the operator, none out of reach"
+    return Finding("notices", not problems, "; ".join(problems) or reached)

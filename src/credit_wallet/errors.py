@@ -84,6 +84,18 @@ class KeyNotFound(WalletError):
     code = "key_not_found"
 
 
+class TargetNotFound(WalletError):
+    """No such notification target."""
+
+    code = "target_not_found"
+
+
+class DeliveryNotFound(WalletError):
+    """No such delivery, or its target was removed."""
+
+    code = "delivery_not_found"
+
+
 class EntryNotFound(WalletError):
     """The ledger entry that a refund or a reversal names does not exist or is of another type."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from credit_wallet.batch import Batch, tell
+from credit_wallet.batch import Batch, tell, tell_once
 from credit_wallet.errors import (
     BudgetExhausted,
     InsufficientFunds,
@@ -51,6 +51,7 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
         room_yen = left_yen(wallet.monthly_budget_yen, wallet.cycle_spent_yen, wallet.held_yen)
         if amount_yen > room_yen:
+            _tell_used_up(batch, wallet, "budget_exhausted", room_yen, monthly_budget_yen=wallet.monthly_budget_yen)
             return BudgetExhausted(
                 f"{format_yen(max(room_yen, 0))} of the monthly budget of {format_yen(wallet.monthly_budget_yen)} "
                 f"is left; raise the budget or wait for the cycle after {wallet.current_cycle}",
@@ -62,6 +63,9 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     if key is not None and key.monthly_cap_yen:
         room_yen = left_yen(key.monthly_cap_yen, key.cycle_spent_yen, key.held_yen)
         if amount_yen > room_yen:
+            _tell_used_up(
+                batch, wallet, "key_cap_exhausted", room_yen, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
+            )
             return KeyCapExhausted(
                 f"{format_yen(max(room_yen, 0))} of the monthly cap of agent key {key.key_id} is left; "
                 "raise the cap or pay with another key",
@@ -74,6 +78,18 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     if amount_yen > wallet.balance_yen:
         return _insufficient_funds(batch, wallet, amount_yen)
     return None
+
+
+def _tell_used_up(batch: Batch, wallet: WalletState, kind: str, left_yen: int, **limit: int) -> None:
+    """Tell that a month's limit stops spending, once a cycle for each limit.
+
+    While a tenth of it or more is left, it was the call that was large.
+    """
+    *_, limit_yen = limit.values()
+    if left_yen * 10 < limit_yen:
+        occasion = " ".join(map(str, (wallet.current_cycle, *limit.values())))
+        left = {"left_yen": max(left_yen, 0), "billing_cycle": wallet.current_cycle}
+        tell_once(batch, wallet, kind, occasion, **left, **limit)
 
 
 def _insufficient_funds(batch: Batch, wallet: WalletState, amount_yen: int) -> WalletError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from credit_wallet.batch import Batch, tell
+from credit_wallet.batch import Batch, tell, tell_once
 from credit_wallet.commands import PayBack, RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.credit import credit, take_back
 from credit_wallet.cycle import format_instant
@@ -29,6 +29,7 @@ from credit_wallet.topups import (
     PAID_BACK,
     RETRY_SECONDS,
     RETURNED,
+    RUNAWAY_TOPUPS,
     TAKEN,
     TAKEN_BACK,
     DeclineKind,
@@ -78,7 +79,9 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
         return _limit_reached(batch, wallet, payer, room_yen)
     if payer.payment_method is None:
         return _stop(batch, payer, "no_payment_method", "there is no saved payment method; pay once and save it")
-    return _open(batch, wallet, topup_id_of(command.wallet_id, command.idempotency_key), amount_yen, "auto", "intent")
+    topup_id = topup_id_of(command.wallet_id, command.idempotency_key)
+    _tell_runaway(batch, wallet, topup_id, amount_yen)
+    return _open(batch, wallet, topup_id, amount_yen, "auto", "intent")
 
 
 def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | WalletError:
@@ -89,7 +92,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | W
             f"wallet {wallet.wallet_id} has no credited top-up {command.topup_id}", topup_id=command.topup_id
         )
     unused_yen = sum(lot.remaining_yen for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
-    left_yen = min(unused_yen, topup.received_yen - taken_yen(topup))
+    left_yen = max(0, min(unused_yen, topup.received_yen - taken_yen(topup)))
     if command.amount_yen > left_yen:
         return RefundExceedsCharge(
             f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",
@@ -99,7 +102,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | W
     topup.takings[pay_back_id_of(command.wallet_id, command.idempotency_key)] = (command.amount_yen, TAKEN)
     _match_taken(batch, wallet, topup, PAID_BACK)
     batch.decision.touched_topups[topup.topup_id] = topup
-    _note_step(batch, wallet, topup)
+    _note_step(batch, wallet, topup, "topup_taken_back")
     return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
 
 
@@ -119,8 +122,11 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     _match_taken(batch, wallet, topup, TAKEN_BACK, again_note)
     batch.decision.touched_topups[topup.topup_id] = topup
     batch.decision.touched[wallet.wallet_id] = wallet
-    if (topup.status, taken_yen(topup)) != (status, taken_before_yen):
-        _note_step(batch, wallet, topup)
+    if topup.status != status:
+        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+    elif taken_yen(topup) != taken_before_yen:
+        came_again = taken_yen(topup) < taken_before_yen
+        _note_step(batch, wallet, topup, "topup_given_back" if came_again else "topup_taken_back")
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
     return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
 
@@ -232,9 +238,21 @@ def _stop(batch: Batch, payer: PayerState, reason: str, detail: str) -> TopupSto
     )
 
 
+def _auto_topped_up(batch: Batch, wallet: WalletState) -> tuple[int, int, int]:
+    return batch.snapshot.auto_topped_up.get(wallet.wallet_id, (0, 0, 0))
+
+
+def _tell_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int) -> None:
+    """Tell, once an hour, that automatic top-ups follow each other as no usual spending asks for."""
+    _, _, within_an_hour = _auto_topped_up(batch, wallet)
+    count = within_an_hour + (topup_id not in batch.snapshot.topups)
+    if count >= RUNAWAY_TOPUPS:
+        tell_once(batch, wallet, "auto_topup_runaway", batch.at[:13], topups=count, amount_yen=amount_yen)
+
+
 def _room_yen(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> int:
     """What a single payment and the caps of day and month leave room for."""
-    today_yen, month_yen = batch.snapshot.auto_topped_up.get(wallet.wallet_id, (0, 0))
+    today_yen, month_yen, _ = _auto_topped_up(batch, wallet)
     room_yen = command.most_yen
     if command.daily_yen:
         room_yen = min(room_yen, command.daily_yen - today_yen)
@@ -262,7 +280,7 @@ def _open(
 ) -> Outcome | WalletError:
     known = batch.snapshot.topups.get(topup_id)
     if known is None:
-        _note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way))
+        _note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), "topup_requested")
     elif (known.wallet_id, known.origin) != (wallet.wallet_id, origin):
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
@@ -296,8 +314,8 @@ def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, orig
     return topup
 
 
-def _note_step(batch: Batch, wallet: WalletState, topup: TopupState) -> None:
-    """A line of history, and news for those who wait: requested and pending are none."""
+def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) -> None:
+    """A line of history, and news of ``kind`` for those who wait: requested and pending are none."""
     taken = taken_yen(topup)
     batch.decision.topup_steps.append(
         TopupStep(topup.topup_id, wallet.wallet_id, topup.status, topup.received_yen, taken, topup.reason)
@@ -307,7 +325,7 @@ def _note_step(batch: Batch, wallet: WalletState, topup: TopupState) -> None:
     tell(
         batch,
         wallet,
-        f"topup_{topup.status}",
+        kind,
         topup_id=topup.topup_id,
         amount_yen=topup.amount_yen,
         origin=topup.origin,

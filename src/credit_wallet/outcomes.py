@@ -94,6 +94,8 @@ class WalletView(Struct, frozen=True):
     current_cycle_spent_yen: int
     enabled: bool
     created_at: str
+    low_balance_yen: int
+    alert_thresholds_pct: tuple[int, ...]
 
 
 class KeyView(Struct, frozen=True):
@@ -179,6 +181,23 @@ class AutoTopupState(Struct, frozen=True):
     reason: str | None = None
     retry_at: str | None = None
     action_url: str | None = None
+
+
+class DeliveryView(Struct, frozen=True):
+    """An event on its way to a target; ``address`` is the target's, without what is secret in it."""
+
+    delivery_id: int
+    wallet_id: int
+    event_id: int
+    kind: str
+    target_id: int
+    address: str
+    status: Literal["pending", "delivered", "dead"]
+    attempts: int
+    next_attempt_at: str
+    last_error: str | None
+    created_at: str
+    delivered_at: str | None
 
 
 class Access(Struct, frozen=True):

@@ -6,11 +6,12 @@ it and says in a ``Decision`` what there is to write, and the store writes that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
+from credit_wallet.budget import ALERT_THRESHOLDS_PCT
 from credit_wallet.errors import WalletError
 from credit_wallet.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome
 from credit_wallet.topups import PayerState, TopupState
@@ -69,6 +70,9 @@ class WalletState(Struct):
     auto_topup_threshold: int
     auto_topup_amount: int
     time_zone: str
+    low_balance_yen: int = 0
+    thresholds_pct: tuple[int, ...] = ALERT_THRESHOLDS_PCT
+    """At which shares of the budget an alert fires: the usual ones and the wallet's own, rising."""
 
 
 class KeyState(Struct):
@@ -136,11 +140,15 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Event(Struct, frozen=True):
-    """Something the world must hear, written to the outbox with the money."""
+    """Something the world must hear, written to the outbox with the money.
+
+    One with a ``dedupe_key`` that the wallet's outbox has already is not told again.
+    """
 
     wallet_id: int
     kind: str
     payload: dict[str, Any]
+    dedupe_key: str | None = None
 
 
 class TopupStep(Struct, frozen=True):
@@ -174,9 +182,12 @@ class Snapshot(Struct):
     hold_ids: Iterator[int]
     topups: dict[str, TopupState] = field(default_factory=dict)
     """Those that commands name, and all open ones of wallets that ask for another."""
-    auto_topped_up: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Per wallet that asks for an automatic top-up: yen of those before it, today and this month (UTC)."""
+    auto_topped_up: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    """Per wallet that asks for an automatic top-up: yen of those before it, today and this month (UTC), and how many
+    there were within an hour."""
     payers: dict[int, PayerState] = field(default_factory=dict)
+    told: Collection[tuple[int, str]] = ()
+    """Wallet and ``dedupe_key`` of events that are known to have been told."""
 
 
 class Decision(Struct):
@@ -193,6 +204,8 @@ class Decision(Struct):
     remembered: list[tuple[str, int, Remembered]] = field(default_factory=list)
     alerts: list[tuple[int, Alert]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    told: set[tuple[int, str]] = field(default_factory=set)
+    """Wallet and ``dedupe_key`` of those among ``events`` that have one."""
     touched_topups: dict[str, TopupState] = field(default_factory=dict)
     topup_steps: list[TopupStep] = field(default_factory=list)
     touched_payers: dict[int, PayerState] = field(default_factory=dict)

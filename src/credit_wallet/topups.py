@@ -60,6 +60,9 @@ GIVEN_AGAIN = "given again of top-up"
 
 _PAY_BACK = "pb_"
 
+RUNAWAY_TOPUPS = 4
+"""Automatic top-ups of a wallet within an hour from which on it is told that they run away."""
+
 MOST_FAILURES = 3
 """Declines in a row after which automatic top-ups stop until a person acts."""
 
@@ -168,8 +171,13 @@ def _become(topup: TopupState, status: TopupStatus, fact: PaymentFact, *, proces
 
 
 def taken_yen(topup: TopupState) -> int:
-    """What the provider has given back of what it received: refunds and disputes, never more than that."""
-    return min(topup.received_yen, sum(yen for yen, stage in topup.takings.values() if stage == TAKEN))
+    """What the provider took back of what it received: refunds and disputes.
+
+    It is more than was received when a payment that was refunded is disputed as well.
+    """
+    if not topup.received_yen:
+        return 0
+    return sum(yen for yen, stage in topup.takings.values() if stage == TAKEN)
 
 
 def is_under_way(topup: TopupState) -> bool:

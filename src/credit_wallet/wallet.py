@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.alerts.job import AlertReport, run_alert_job
 from credit_wallet.charge_lists import sorted_out
 from credit_wallet.checks import (
+    check_time_zone,
     checked_cycle,
     checked_id,
     checked_instant,
@@ -42,6 +42,7 @@ from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest, Unauthorized, WalletError
 from credit_wallet.lanes import Lanes
 from credit_wallet.money import MAX_AMOUNT_YEN
+from credit_wallet.notifying import WalletNotifying
 from credit_wallet.outcomes import (
     Access,
     CreatedKey,
@@ -49,7 +50,7 @@ from credit_wallet.outcomes import (
     Outcome,
 )
 from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes
-from credit_wallet.reading import Clock, WalletReading
+from credit_wallet.reading import Clock
 from credit_wallet.stores.adoption import adopt_unadopted
 from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.pruning import prune
@@ -95,7 +96,7 @@ def _awaited(
     return carry_out
 
 
-class CreditWallet(WalletReading):
+class CreditWallet(WalletNotifying):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     Amounts are whole yen, 1 to 10**12. Every movement has an idempotency key: the same key with the same request
@@ -186,7 +187,7 @@ class CreditWallet(WalletReading):
         )
         if problem := malformed_auto_topup(auto_topup_threshold, auto_topup_amount):
             raise problem
-        _check_time_zone(time_zone)
+        check_time_zone(time_zone)
         token = new_token()
         wallet_id = self._lanes.of(0).call(
             lambda store: store.create_wallet(
@@ -338,10 +339,24 @@ class CreditWallet(WalletReading):
         budget_mode: str | UnsetType = UNSET,
         auto_topup_threshold: int | UnsetType = UNSET,
         auto_topup_amount: int | UnsetType = UNSET,
+        low_balance_yen: int | UnsetType = UNSET,
+        alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
     ) -> Configure:
-        """Change settings; what is not given stays. A disabled wallet takes credit and spends nothing."""
+        """Change settings; what is not given stays. A disabled wallet takes credit and spends nothing.
+
+        A notice is sent when spending carries the balance below ``low_balance_yen`` (0 = never).
+        ``alert_thresholds_pct`` are up to ten shares of the budget, 1 to 1,000 %, to alert at beside 50, 80 and 100 %.
+        """
         return Configure(
-            wallet_id, label, enabled, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount
+            wallet_id,
+            label,
+            enabled,
+            monthly_budget_yen,
+            budget_mode,
+            auto_topup_threshold,
+            auto_topup_amount,
+            low_balance_yen,
+            tuple(alert_thresholds_pct) if isinstance(alert_thresholds_pct, list) else alert_thresholds_pct,  # type: ignore[arg-type]
         )
 
     def _request_topup(
@@ -488,12 +503,3 @@ def _checked_lanes(given: int | None, usual: int) -> int:
     if type(given) is not int or not 1 <= given <= most:
         raise InvalidRequest(f"lanes must be 1 to {most} for this database, not {given!r}", field="lanes")
     return given
-
-
-def _check_time_zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise InvalidRequest(
-            f"time_zone must be an IANA name such as Asia/Tokyo, not {name!r}", field="time_zone"
-        ) from None

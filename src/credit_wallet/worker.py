@@ -6,8 +6,9 @@ nothing left to do. A job that fails is logged and tried again at its next time.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from credit_wallet.alerts.notify import Notifier
 from credit_wallet.errors import WalletError
 from credit_wallet.payments.replies import Payments
 from credit_wallet.wallet import CreditWallet
@@ -43,6 +45,7 @@ JOBS = (
     Job("expire", 1.0, CreditWallet.expire_due, repeats=True),
     Job("seal", 60.0, CreditWallet.seal, repeats=True),
     Job("alerts", 3600.0, fire_alerts),
+    Job("watch_spending", 300.0, CreditWallet.watch_spending),
     Job("prune_idempotency_keys", 3600.0, CreditWallet.prune_idempotency_keys),
 )
 
@@ -62,6 +65,49 @@ def _reconciled(payments: Payments) -> int:
     for problem in found.problems:
         _log.warning("payment_problem", problem=problem)
     return found.changed
+
+
+def notice_jobs(notifier: Notifier) -> tuple[Job, ...]:
+    """The jobs of an installation that delivers notices."""
+    return (Job("notices", 1.0, lambda _: notifier.deliver()),)
+
+
+def workers(wallets: CreditWallet, payments: Payments | None, notifier: Notifier | None) -> Workers:
+    """All the background jobs of an installation. Notices have a thread of their own: a receiver may be slow."""
+    jobs = JOBS if payments is None else (*JOBS, *payment_jobs(payments))
+    groups = [jobs] if notifier is None else [jobs, notice_jobs(notifier)]
+    return Workers([Worker(wallets, group) for group in groups])
+
+
+class Workers:
+    """Several workers, each on a thread of its own."""
+
+    def __init__(self, members: Sequence[Worker]) -> None:
+        self._members = members
+        self._threads = [
+            threading.Thread(target=member.run, name=f"credit-wallet-worker-{number}", daemon=True)
+            for number, member in enumerate(members)
+        ]
+
+    def start(self) -> None:
+        """Begin, and return."""
+        for thread in self._threads:
+            thread.start()
+
+    def run(self) -> None:
+        """Begin, and return when ``stop`` was called and every job has come to its end."""
+        self.start()
+        self.join()
+
+    def stop(self) -> None:
+        """End after the steps that are being taken; may be called from any thread or signal handler."""
+        for member in self._members:
+            member.stop()
+
+    def join(self) -> None:
+        """Wait for the end."""
+        for thread in self._threads:
+            thread.join()
 
 
 class Worker:

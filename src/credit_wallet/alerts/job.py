@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from credit_wallet.budget import ALERT_THRESHOLDS_PCT, spent_pct
+from credit_wallet.budget import ALERT_THRESHOLDS_PCT, spent_pct, thresholds_pct
 from credit_wallet.config import database_url, is_postgres, sqlite_path, without_password
 from credit_wallet.cycle import CYCLE_PATTERN, cycle_at, cycle_bounds, format_instant
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
@@ -41,6 +41,17 @@ class FiredAlert:
     threshold_pct: int
     spent_yen: int
     budget_yen: int
+
+
+class _Spending(NamedTuple):
+    """A wallet that may have reached a threshold in a cycle; ``own_thresholds`` is JSON."""
+
+    billing_cycle: str
+    wallet_id: int
+    spent_yen: int
+    budget_yen: int
+    own_thresholds: str
+    alerted_pct: int
 
 
 @dataclass
@@ -68,23 +79,31 @@ def run_alert_job(
     report = AlertReport(dry_run, cycle or cycle_at(now))
     report.wallets_scanned = _value(connection, "wallets_scanned")
     reached = _reached(connection, now, cycle) if whole_schema else _seed_reached(connection, report.billing_cycle)
-    for billing_cycle, wallet_id, spent_yen, budget_yen in sorted(reached, key=itemgetter(1)):
-        for threshold_pct in ALERT_THRESHOLDS_PCT:
-            if spent_pct(spent_yen, budget_yen) < threshold_pct:
-                break
-            alert = FiredAlert(wallet_id, threshold_pct, spent_yen, budget_yen)
-            if _fire(connection, alert, billing_cycle, format_instant(now), whole_schema, dry_run):
+    for spending in sorted(reached, key=attrgetter("wallet_id")):
+        for threshold_pct in _reached_thresholds(spending):
+            alert = FiredAlert(spending.wallet_id, threshold_pct, spending.spent_yen, spending.budget_yen)
+            if _fire(connection, alert, spending.billing_cycle, format_instant(now), whole_schema, dry_run):
                 report.alerts_fired.append(alert)
     return report
 
 
-def _seed_reached(connection: Any, cycle: str) -> Iterator[tuple[str, int, int, int]]:
+def _reached_thresholds(spending: _Spending) -> Iterator[int]:
+    """What may have to fire, rising. Of a wallet's own thresholds, one below what has fired is old news."""
+    share_pct = spent_pct(spending.spent_yen, spending.budget_yen)
+    for threshold_pct in thresholds_pct(json.loads(spending.own_thresholds)):
+        if threshold_pct > share_pct:
+            break
+        if threshold_pct in ALERT_THRESHOLDS_PCT or threshold_pct > spending.alerted_pct:
+            yield threshold_pct
+
+
+def _seed_reached(connection: Any, cycle: str) -> Iterator[_Spending]:
     start, end = cycle_bounds(cycle)
     rows = connection.execute(_SQL["seed_reached"], {"cycle_start": start, "cycle_end": end}).fetchall()
-    return ((cycle, *row) for row in rows)
+    return (_Spending(cycle, *row) for row in rows)
 
 
-def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[tuple[str, int, int, int]]:
+def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[_Spending]:
     """Wallets of every time zone that reached a threshold; those with unadopted charges first, with their whole sum."""
     for (time_zone,) in connection.execute(_SQL["time_zones"]).fetchall():
         billing_cycle = cycle or cycle_at(now, time_zone)
@@ -96,7 +115,7 @@ def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[tupl
         plain_sql = {row[0] for row in spending}
         spending += [row for row in connection.execute(_SQL["reached"], zone) if row[0] not in plain_sql]
         for row in spending:
-            yield billing_cycle, *row
+            yield _Spending(billing_cycle, *row)
 
 
 def _fire(
@@ -105,11 +124,12 @@ def _fire(
     """Record an alert unless it fired before; whether it is new. The first writer tells the outbox."""
     row = {**asdict(alert), "billing_cycle": billing_cycle, "fired_at": fired_at}
     name = {key: row[key] for key in ("wallet_id", "threshold_pct", "billing_cycle")}
+    own = "" if alert.threshold_pct in ALERT_THRESHOLDS_PCT else "_own"
     if dry_run:
-        return not _value(connection, "has_fired", name)
+        return not _value(connection, f"has_fired{own}", name)
     if whole_schema:
         connection.execute(_SQL["note_fired"], name)  # first, which locks the wallet, as the rail does
-    if not connection.execute(_SQL["fire"], row).fetchall():
+    if not connection.execute(_SQL[f"fire{own}"], row).fetchall():
         return False
     if whole_schema:
         payload = {key: value for key, value in row.items() if key != "fired_at"}
@@ -132,10 +152,18 @@ def run_on_file(path: Path, now: datetime, *, cycle: str | None = None, dry_run:
         return AlertReport(dry_run, cycle or cycle_at(now))
     with closing(_connect(path)) as connection:
         connection.execute("BEGIN" if dry_run else "BEGIN IMMEDIATE")
-        whole_schema = bool(_value(connection, "has_whole_schema"))
+        whole_schema = _has_whole_schema(connection, path)
         report = run_alert_job(connection, now, cycle=cycle, dry_run=dry_run, whole_schema=whole_schema)
         connection.execute("COMMIT")
     return report
+
+
+def _has_whole_schema(connection: Any, path: Path) -> bool:
+    """Whether there is more than migration 281. Raises ``RuntimeError`` when there is more, and not all of it."""
+    later = _value(connection, "columns_of_later_migrations")
+    if later == 1:
+        raise RuntimeError(f"{path} lacks migrations that this job needs; run credit-wallet migrate")
+    return later > 0
 
 
 def _connect(path: Path) -> Any:

@@ -6,15 +6,21 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from credit_wallet.alerts.opening import NotifySettings
+
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not listened on
 
 
 class ServiceSettings(Struct, frozen=True):
-    """``topup_url`` is where a 402 sends people to pay; ``mcp_hosts`` the names that MCP is served under."""
+    """``topup_url`` is where a 402 sends people to pay; ``notify`` says where notices may go.
+
+    ``mcp_hosts`` are the names that MCP is served under.
+    """
 
     operator_key: str
     topup_url: str
+    notify: NotifySettings = NotifySettings()
     mcp_hosts: tuple[str, ...] = LOOPBACK
 
 

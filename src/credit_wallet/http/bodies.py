@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
+from credit_wallet.alerts.targets import (
+    DIGEST,
+    MAX_TARGETS,
+    MAX_URL_LENGTH,
+    QUIET_HOURS,
+    Language,
+    TargetView,
+    WantedTarget,
+)
+from credit_wallet.alerts.texts import KINDS
+from credit_wallet.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.commands import MAX_HOLD_SECONDS, MAX_IDEMPOTENCY_KEY_LENGTH, MAX_NOTE_LENGTH
 from credit_wallet.money import MAX_AMOUNT_YEN
 from credit_wallet.outcomes import (
@@ -25,6 +36,7 @@ Yen = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_YEN, description="Whole yen.", exa
 YenOrZero = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_YEN, description="Whole yen; 0 switches it off.")]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Note = Annotated[str, Meta(max_length=MAX_NOTE_LENGTH, pattern="^[^\\x00]*$", description="Text without NUL.")]
+Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="ISO 8601 time when it ends.")]
 
 
@@ -108,6 +120,40 @@ class PayBackBody(Body, frozen=True):
     amount_yen: Yen
 
 
+class TargetBody(Body, frozen=True):
+    """Where notices go: a new ``url``, or the ``target_id`` of one that is there.
+
+    ``url`` is `https://…` (a signed webhook), `mailto:person@host`, `slack://…`, `tgram://…` and the like.
+    """
+
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH)] | None = None
+    target_id: Id | None = None
+    kinds: Annotated[list[Kind], Meta(max_length=len(KINDS), description="Empty: all that a person should hear.")] = []
+    language: Language = "en"
+    quiet_hours: (
+        Annotated[str, Meta(pattern=f"^({QUIET_HOURS.pattern})$", description="Held back then: 22:00-07:00.")] | None
+    ) = None
+    digest: (
+        Annotated[str, Meta(pattern=f"^({DIGEST.pattern})$", description="Gathered: hourly, or at a time: 09:00.")]
+        | None
+    ) = None
+    time_zone: Annotated[str, Meta(description="IANA name, of quiet hours and digest.")] = "UTC"
+    rotate_secret: bool = False
+
+    def wanted(self) -> WantedTarget:
+        """The same for the library."""
+        return WantedTarget(**{**structs.asdict(self), "url": self.url or "", "kinds": tuple(self.kinds)})
+
+
+Targets = Annotated[list[TargetBody], Meta(max_length=MAX_TARGETS, description="All of them; others are removed.")]
+
+
+class TargetsBody(Body, frozen=True):
+    """Where the operator's notices go."""
+
+    notification_targets: Targets
+
+
 class SettingsBody(Body, frozen=True):
     """Settings to change; what is left out stays."""
 
@@ -116,6 +162,19 @@ class SettingsBody(Body, frozen=True):
     budget_mode: BudgetMode | UnsetType = UNSET
     auto_topup_threshold: YenOrZero | UnsetType = UNSET
     auto_topup_amount: YenOrZero | UnsetType = UNSET
+    low_balance_yen: YenOrZero | UnsetType = UNSET
+    alert_thresholds_pct: (
+        Annotated[
+            list[Annotated[int, Meta(ge=1, le=MAX_THRESHOLD_PCT)]],
+            Meta(
+                max_length=MAX_OWN_THRESHOLDS,
+                description="Shares of the budget, beside 50, 80 and 100 %.",
+                extra_json_schema={"uniqueItems": True},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    notification_targets: Targets | UnsetType = UNSET
 
 
 class CreateWalletBody(Body, frozen=True):
@@ -191,6 +250,7 @@ class WalletReply(WalletView, frozen=True):
 
     recent_transactions: list[Transaction]
     auto_topup: AutoTopupState
+    notification_targets: list[TargetView]
     spendable_yen: int
     key: KeyView | None
     topup_url: str

@@ -46,6 +46,7 @@ _TYPES: tuple[Any, ...] = (
     bodies.ReleaseBody,
     bodies.RotateKeyBody,
     bodies.SettingsBody,
+    bodies.TargetsBody,
     bodies.TopupBody,
     bodies.TopupPage,
     bodies.TransactionPage,

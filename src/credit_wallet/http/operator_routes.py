@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import get, post
+from litestar import get, post, put
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
+from credit_wallet.alerts.targets import OPERATOR, TargetView
 from credit_wallet.http.auth import require_operator
-from credit_wallet.http.bodies import CreateWalletBody, EnabledBody
-from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.bodies import CreateWalletBody, EnabledBody, TargetsBody
+from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.outcomes import CreatedWallet, WalletView
 
@@ -84,4 +85,27 @@ def switch_wallet(
     return wallets.show(wallet_id)
 
 
-OPERATOR_ROUTES = (create_wallet, list_wallets, show_wallet, switch_wallet)
+@get("/operator/notification-targets", tags=TAGS, security=SECURITY, responses=problems(), sync_to_thread=True)
+def list_targets(caller: GivenCaller, wallets: GivenWallets) -> list[TargetView]:
+    """Where notices of all wallets go, for the operator."""
+    require_operator(caller)
+    return wallets.targets(OPERATOR)
+
+
+@put(
+    "/operator/notification-targets",
+    tags=TAGS,
+    security=SECURITY,
+    responses=problems(400, 404, 413, 422),
+    sync_to_thread=True,
+)
+def set_targets(
+    data: JSONBody[TargetsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
+) -> list[TargetView]:
+    """Send notices of all wallets there and nowhere else; the secrets of new webhooks are shown this once."""
+    require_operator(caller)
+    wanted = [target.wanted() for target in data.notification_targets]
+    return wallets.set_targets(OPERATOR, wanted, mail=settings.notify.mail, private=settings.notify.private)
+
+
+OPERATOR_ROUTES = (create_wallet, list_wallets, show_wallet, switch_wallet, list_targets, set_targets)

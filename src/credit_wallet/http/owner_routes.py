@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from credit_wallet.checks import MAX_ID
 from credit_wallet.commands import MAX_NOTE_LENGTH
 from credit_wallet.cycle import CYCLE_PATTERN
 from credit_wallet.errors import EntryNotFound, HoldNotFound, KeyNotFound
 from credit_wallet.http.auth import Caller, require_access, require_owner, require_wallet
-from credit_wallet.http.bodies import CreateKeyBody, RotateKeyBody, SettingsBody, TransactionPage, WalletReply
+from credit_wallet.http.bodies import (
+    CreateKeyBody,
+    RotateKeyBody,
+    SettingsBody,
+    TargetBody,
+    TransactionPage,
+    WalletReply,
+)
 from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
@@ -38,17 +45,33 @@ HoldId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
 def show_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> WalletReply:
     """The wallet with its settings, the spending of its current cycle and its latest transactions; and what the caller
     can spend of it.
+
+    `notification_targets` are for the owner token to see.
     """
     return wallet_shown(wallets, require_access(caller), settings.topup_url)
 
 
-@patch("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 413, 422), sync_to_thread=True)
+@patch(
+    "/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 404, 413, 422), sync_to_thread=True
+)
 def configure_wallet(
     data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
 ) -> WalletReply:
-    """Change auto-topup, budget, budget mode or label. For the owner token."""
-    wallets.configure(require_owner(caller), **structs.asdict(data))
-    return wallet_shown(wallets, require_access(caller), settings.topup_url)
+    """Change auto-topup, budget, alerts, label or notification targets. For the owner token.
+
+    The `secret` of a webhook that is new or has a new one is in the answer, this once.
+    """
+    wallet_id = require_owner(caller)
+    given = structs.asdict(data)
+    if given.pop("notification_targets") is UNSET:
+        wallets.configure(wallet_id, **given)
+        return wallet_shown(wallets, require_access(caller), settings.topup_url)
+    wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
+    allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
+    wallets.check_targets(wallet_id, wanted, **allowed)  # before anything is changed
+    wallets.configure(wallet_id, **given)
+    targets = wallets.set_targets(wallet_id, wanted, **allowed)
+    return wallet_shown(wallets, require_access(caller), settings.topup_url, targets)
 
 
 @get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)

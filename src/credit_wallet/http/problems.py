@@ -28,6 +28,8 @@ STATUS_OF_CODE = {
     "entry_not_found": 404,
     "hold_not_found": 404,
     "topup_not_found": 404,
+    "target_not_found": 404,
+    "delivery_not_found": 404,
     "method_not_allowed": 405,
     "idempotency_conflict": 409,
     "hold_closed": 409,

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import signal
 import socket
-import threading
 from collections.abc import Callable
 
 import structlog
@@ -15,6 +14,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from credit_wallet.alerts.opening import open_notifier
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
@@ -24,7 +24,7 @@ from credit_wallet.http.tracing import traced
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.wallet import CreditWallet
-from credit_wallet.worker import JOBS, Worker, payment_jobs
+from credit_wallet.worker import workers
 
 HEADER_SECONDS = 10
 """How long a caller may take to send its headers."""
@@ -58,8 +58,7 @@ def serve(
     metrics = Metrics()
     with CreditWallet.open(url, lanes=lanes, observe=metrics.batch) as wallets:
         taken = open_payments(wallets, payments)
-        worker = Worker(wallets, JOBS if taken is None else (*JOBS, *payment_jobs(taken)))
-        jobs = threading.Thread(target=worker.run, name="credit-wallet-worker", daemon=True)
+        jobs = workers(wallets, taken, open_notifier(wallets, settings.notify))
         jobs.start()
         try:
             with traced(create_app(wallets, settings, metrics, payments=taken, fast_lane=fast_lane)) as app:
@@ -67,7 +66,7 @@ def serve(
                 _collect_rarely()
                 uvloop.run(_until_stopped(_server(app, host, port)))
         finally:
-            worker.stop()
+            jobs.stop()
             jobs.join()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
+from credit_wallet.alerts.targets import TargetView
 from credit_wallet.http.bodies import TransactionPage, WalletReply
 from credit_wallet.limits import spendable_yen
 from credit_wallet.outcomes import Access, EntryType
@@ -15,15 +16,23 @@ MAX_PAGE = 200
 CURSOR_PATTERN = "^[0-9]{1,18}$"
 
 
-def wallet_shown(wallets: CreditWallet, access: Access, topup_url: str) -> WalletReply:
-    """The wallet with its settings, spending and latest transactions, and what the caller can spend of it."""
+def wallet_shown(
+    wallets: CreditWallet, access: Access, topup_url: str, targets: list[TargetView] | None = None
+) -> WalletReply:
+    """The wallet with its settings, spending and latest transactions, and what the caller can spend of it.
+
+    ``targets`` are the notification targets when they were just set; otherwise an owner is shown what is set.
+    """
     wallet_id, key_id = access.wallet_id, access.key_id
     view = wallets.show(wallet_id)
     key = None if key_id is None else wallets.key(key_id)
+    if targets is None:
+        targets = wallets.targets(wallet_id) if key is None else []
     return WalletReply(
         **structs.asdict(view),
         recent_transactions=wallets.history(wallet_id, limit=RECENT_TRANSACTIONS),
         auto_topup=wallets.auto_topup(wallet_id),
+        notification_targets=targets,
         spendable_yen=spendable_yen(view, key),
         key=key,
         topup_url=topup_url,

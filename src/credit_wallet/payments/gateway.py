@@ -238,6 +238,11 @@ class StripeGateway:
             return taking_fact([(name, amount_yen, RETURNED)], payment_intent, self._now(), reason)
         return taking_fact([refund_taking(refund)], payment_intent, self._now())
 
+    def refund_asked_for(self, payment_intent: str, name: str) -> PaymentFact | None:
+        """What became of the refund ``name``; None when it never got to Stripe, which forgets its key after a day."""
+        takings = [taking for taking in map(refund_taking, self._refunds(payment_intent)) if taking[0] == name]
+        return taking_fact(takings, payment_intent, self._now()) if takings else None
+
     def truth(self, payment_intent: str) -> Payment | None:
         """All that Stripe knows of a payment, refunds and disputes included; None when it is not this ledger's."""
         intent = self._intent_named(payment_intent)
@@ -353,10 +358,13 @@ class StripeGateway:
         if not fact.received_yen:
             return fact
         this: Any = {"payment_intent": intent["id"], "limit": PAGE}
-        refunds = _pages(_asking(lambda: self._stripe.refunds.list(this)))
         disputes = _pages(_asking(lambda: self._stripe.disputes.list(this)))
-        takings = [*map(refund_taking, refunds), *map(dispute_taking, disputes)]
+        takings = [*map(refund_taking, self._refunds(intent["id"])), *map(dispute_taking, disputes)]
         return with_takings(fact, takings)
+
+    def _refunds(self, payment_intent: str) -> Iterator[dict[str, Any]]:
+        this: Any = {"payment_intent": payment_intent, "limit": PAGE}
+        return _pages(_asking(lambda: self._stripe.refunds.list(this)))
 
     def _subjects(self, since: int, *types: str) -> Iterator[dict[str, Any]]:
         """What the events of these types are about."""

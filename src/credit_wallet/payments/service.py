@@ -49,10 +49,14 @@ UNPAID_FOR = timedelta(days=1)
 """How long an owner may take to pay; delayed methods have limits of their own."""
 
 LOOK_BACK = timedelta(days=3)
-"""How far back payments, refunds and disputes are compared with the ledger; webhooks are redelivered as long."""
+"""How far behind the last comparison that got through payments, refunds and disputes are compared with the ledger
+again; webhooks are redelivered as long.
+"""
 
 FIRST_LOOK_BACK = timedelta(days=30)
-"""The same for the first time after a start, since nobody may have looked for long; Stripe keeps events as long."""
+"""How far back the first comparison after a start goes, since nobody may have looked for long; Stripe keeps events as
+long.
+"""
 
 _EXPECTED = (TopupInFlight, TopupLimitReached, TopupNotDue, TopupStopped, WalletDisabled)
 """What may speak against an automatic top-up look after look; the outbox tells it once, and nobody need be warned."""
@@ -69,7 +73,7 @@ class StripePayments:
         self._wallets = wallets
         self._settings = settings
         self._clock = clock
-        self._look_back = FIRST_LOOK_BACK
+        self._compare_since = clock() - FIRST_LOOK_BACK
         self.gateway = StripeGateway(settings, wallets.installation_id(), self._seconds)
 
     def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, way: Way = "intent") -> TopupReply:
@@ -133,12 +137,13 @@ class StripePayments:
         report = Reconciliation()
         for topup in self._wallets.unsettled_topups(QUIET):
             self._attempt(report, topup.topup_id, partial(self._look_up, topup))
-        since = int((self._clock() - self._look_back).timestamp())
+        now = self._clock()
+        since = int(self._compare_since.timestamp())
         intents = [each for each in self.gateway.payments_received_since(since) if not self._is_credited(each)]
         intents += self.gateway.payments_taken_since(since)
         for intent in dict.fromkeys(intents):
             self._attempt(report, intent, partial(self._compare, intent))
-        self._look_back = LOOK_BACK
+        self._compare_since = now - LOOK_BACK
         report.problems = [*dict.fromkeys(report.problems)]
         return report
 
@@ -160,7 +165,8 @@ class StripePayments:
         self._wallets.pay_back(topup.wallet_id, topup_id, amount_yen, idempotency_key=idempotency_key)
         if stage is None:
             self._require_room_still(topup, name, amount_yen)
-        fact = self.gateway.refund(topup.payment_intent, amount_yen, name)
+        known = None if stage is None else self.gateway.refund_asked_for(topup.payment_intent, name)
+        fact = known or self.gateway.refund(topup.payment_intent, amount_yen, name)
         self._settle(topup, fact)
         if any(stage == RETURNED for _, _, stage in fact.takings):
             raise PayBackNotAllowed(f"Stripe did not pay it back ({fact.reason}); the wallet has its credit again")

@@ -56,6 +56,11 @@ TABLES = (
     _Table("am_credit_topup_history", ("event_id",), True),
     _Table("am_credit_payer", ("wallet_id",), False),
     _Table("am_credit_installation", ("installation_id",), False),
+    _Table("am_credit_threshold_alert", ("alert_id",), True),
+    _Table("am_credit_target", ("target_id",), True),
+    _Table("am_credit_delivery", ("delivery_id",), True),
+    _Table("am_credit_hour_spend", ("wallet_id", "hour"), False),
+    _Table("am_credit_counted", ("counted",), False),
 )
 """Every table of a ledger, what is referred to before what refers to it."""
 
@@ -63,7 +68,9 @@ _CREATE_MARK = "CREATE TABLE credit_wallet_copy (source TEXT NOT NULL, started_a
 _MARK = "INSERT INTO credit_wallet_copy (source, started_at) VALUES (:source, :at)"
 _MARK_EXISTS = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 _MARKED = "SELECT source FROM credit_wallet_copy"
-_FORGET_NAME = "DELETE FROM am_credit_installation"
+_FORGET_OWN_ROWS = ("DELETE FROM am_credit_installation", "DELETE FROM am_credit_counted")
+"""What migrations put into a new database, and SRC has otherwise."""
+
 _DROP_MARK = "DROP TABLE credit_wallet_copy"
 _HAS_ROWS = "SELECT EXISTS (SELECT FROM am_credit_wallet) OR EXISTS (SELECT FROM am_credit_transaction_log)"
 _STATE = """
@@ -130,7 +137,8 @@ def _begin(here: apsw.Connection, there: Raw, now: datetime) -> bool:
             if there.execute(_HAS_ROWS).fetchall() == [(True,)]:
                 raise CopyRefused("DST holds a ledger already; copy into an empty database")
             there.execute(_CREATE_MARK)
-            there.execute(_FORGET_NAME)
+            for statement in _FORGET_OWN_ROWS:
+                there.execute(statement)
             PostgresConnection(there).execute(_MARK, {"source": fingerprint, "at": format_instant(now)})
         elif there.execute(_MARKED).fetchall() != [(fingerprint,)]:
             raise CopyRefused(

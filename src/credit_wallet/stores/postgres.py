@@ -17,15 +17,16 @@ from credit_wallet.commands import Command
 from credit_wallet.cycle import format_instant
 from credit_wallet.decide import decide
 from credit_wallet.errors import DatabaseReadOnly, KeyNotFound, WalletError
-from credit_wallet.outcomes import Outcome
+from credit_wallet.outcomes import Alert, Outcome
 from credit_wallet.state import Decision, Snapshot
 from credit_wallet.stores import migrations
+from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.postgres_arrays import numbers, texts
 from credit_wallet.stores.postgres_connection import PostgresConnection, Raw
 from credit_wallet.stores.postgres_link import Link
 from credit_wallet.stores.postgres_load import load
 from credit_wallet.stores.postgres_schema import PostgresSchema
-from credit_wallet.stores.rows import alert_event, hold_row, remembered_row, wallet_row
+from credit_wallet.stores.rows import alert_event, hold_row, own_thresholds, remembered_row, wallet_row
 from credit_wallet.stores.topup_rows import write_topups
 
 P = ParamSpec("P")
@@ -35,6 +36,9 @@ SETTLE_SECONDS = 1.0
 """How long sealing waits for transactions that may still commit an entry of its range."""
 
 SETTLE_STEP_SECONDS = 0.01
+
+REMEMBERED_TOLD = 10_000
+"""Events told once that a store remembers, so that a wallet that is refused again and again writes nothing."""
 
 PLANS_OF_THE_RAIL = """
 SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
@@ -79,7 +83,7 @@ WHERE w.wallet_id = new.wallet_id
 _UPDATE_SETTINGS = """
 UPDATE am_credit_wallet
 SET label = %s, enabled = %s, monthly_budget_yen = %s, budget_mode = %s, auto_topup_threshold = %s,
-    auto_topup_amount = %s, updated_at = %s
+    auto_topup_amount = %s, low_balance_yen = %s, alert_thresholds = %s, updated_at = %s
 WHERE wallet_id = %s
 """
 _UPDATE_KEYS = """
@@ -116,18 +120,20 @@ WITH given AS (
     SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
                   AS given (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, payload)
 ), fired AS (
-    INSERT INTO am_credit_spending_alert (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fired_at)
+    INSERT INTO {table} (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fired_at)
     SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, %s FROM given
     ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
     RETURNING wallet_id, threshold_pct, billing_cycle
 )
-INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at)
-SELECT wallet_id, 'alert_fired', payload, %s
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out)
+SELECT wallet_id, 'alert_fired', payload, %s, 0
 FROM given JOIN fired USING (wallet_id, threshold_pct, billing_cycle)
 """
 _PUT_EVENTS = """
-INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at)
-SELECT wallet_id, kind, payload, %s FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS new (wallet_id, kind, payload)
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
+SELECT wallet_id, kind, payload, dedupe_key, %s, 0
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS new (wallet_id, kind, payload, dedupe_key)
+ON CONFLICT DO NOTHING
 """
 _CREATE_WALLET = """
 INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
@@ -177,6 +183,7 @@ class PostgresStore:
     def __init__(self, url: str) -> None:
         """Connect to a database whose schema is up to date. Raises ``DatabaseError``."""
         self._link = Link(url, PLANS_OF_THE_RAIL)
+        self._told: set[tuple[int, str]] = set()
 
     def close(self) -> None:
         self._link.close()
@@ -191,12 +198,14 @@ class PostgresStore:
         def attempt(raw: Raw) -> list[Outcome | WalletError]:
             with raw.pipeline():
                 raw.execute("BEGIN")
-                snapshot = load(raw, commands, now)
+                snapshot = load(raw, commands, now, self._told)
                 decision = decide(snapshot, commands, now)
                 _write(raw, snapshot, decision, format_instant(now))
                 sent.append(decision)
                 self._link.committing()
                 raw.execute("COMMIT")
+            if decision.told:
+                self._told = decision.told | (self._told if len(self._told) < REMEMBERED_TOLD else set())
             return decision.outcomes
 
         outcomes = self._link.carry_out(attempt, repeatable=True)
@@ -418,6 +427,8 @@ def _write_settings(raw: Raw, decision: Decision, at: str) -> None:
                 wallet.budget_mode,
                 wallet.auto_topup_threshold,
                 wallet.auto_topup_amount,
+                wallet.low_balance_yen,
+                own_thresholds(wallet),
                 at,
                 wallet_id,
             ],
@@ -461,22 +472,30 @@ def _write_lots_and_holds(raw: Raw, decision: Decision) -> None:
         )
 
 
+def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -> None:
+    payloads = [json.encode(alert_event(*each).payload).decode() for each in fired]
+    raw.execute(
+        _PUT_ALERTS.format(table=table),
+        [
+            numbers([wallet_id for wallet_id, _ in fired]),
+            numbers([alert.threshold_pct for _, alert in fired]),
+            texts([alert.billing_cycle for _, alert in fired]),
+            numbers([alert.spent_yen for _, alert in fired]),
+            numbers([alert.budget_yen for _, alert in fired]),
+            texts(payloads),
+            at,
+            at,
+        ],
+    )
+
+
 def _write_outbox(raw: Raw, decision: Decision, at: str) -> None:
-    if decision.alerts:
-        payloads = [json.encode(alert_event(*fired).payload).decode() for fired in decision.alerts]
-        raw.execute(
-            _PUT_ALERTS,
-            [
-                numbers([wallet_id for wallet_id, _ in decision.alerts]),
-                numbers([alert.threshold_pct for _, alert in decision.alerts]),
-                texts([alert.billing_cycle for _, alert in decision.alerts]),
-                numbers([alert.spent_yen for _, alert in decision.alerts]),
-                numbers([alert.budget_yen for _, alert in decision.alerts]),
-                texts(payloads),
-                at,
-                at,
-            ],
-        )
+    for table in ALERT_TABLES:
+        fired = [
+            (wallet_id, alert) for wallet_id, alert in decision.alerts if alert_table(alert.threshold_pct) == table
+        ]
+        if fired:
+            _put_alerts(raw, table, fired, at)
     if decision.events:
         raw.execute(
             _PUT_EVENTS,
@@ -485,5 +504,6 @@ def _write_outbox(raw: Raw, decision: Decision, at: str) -> None:
                 numbers([event.wallet_id for event in decision.events]),
                 texts([event.kind for event in decision.events]),
                 texts([json.encode(event.payload).decode() for event in decision.events]),
+                texts([event.dedupe_key for event in decision.events]),
             ],
         )

@@ -6,7 +6,7 @@ has fallen due, the lots behind a hold, the figures of another cycle) is asked f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -80,8 +80,10 @@ JOIN am_credit_lot l ON l.wallet_id = wanted.wallet_id AND l.lot_id = wanted.lot
 _CYCLES = """
 SELECT coalesce(spent_yen, 0),
        CASE WHEN wanted.key_id = 0
-            THEN (SELECT coalesce(max(threshold_pct), 0) FROM am_credit_spending_alert a
-                  WHERE a.wallet_id = wanted.wallet_id AND a.billing_cycle = wanted.cycle)
+            THEN greatest((SELECT max(threshold_pct) FROM am_credit_spending_alert a
+                           WHERE a.wallet_id = wanted.wallet_id AND a.billing_cycle = wanted.cycle),
+                          (SELECT max(threshold_pct) FROM am_credit_threshold_alert a
+                           WHERE a.wallet_id = wanted.wallet_id AND a.billing_cycle = wanted.cycle), 0)
             ELSE 0 END
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted (cycle, wallet_id, key_id, position)
 LEFT JOIN am_credit_cycle_spend s
@@ -115,7 +117,7 @@ def _decoded(drawn: str | None) -> list[int]:
     return json.decode(drawn, type=list[int]) if drawn else []
 
 
-def load(raw: Raw, commands: Sequence[Command], now: datetime) -> Snapshot:
+def load(raw: Raw, commands: Sequence[Command], now: datetime, told: Collection[tuple[int, str]]) -> Snapshot:
     """Everything that ``commands`` may touch at ``now``, each wallet and key in its present cycle.
 
     Must be called in a transaction in pipeline mode. Ids are drawn behind the locks, so that those of a wallet's
@@ -160,6 +162,7 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime) -> Snapshot:
         left_cycles=[],
         txn_ids=_Ids(raw, 0, drawn_txn_ids),
         hold_ids=_Ids(raw, 1, drawn_hold_ids),
+        told=told,
     )
     _load_due_holds(raw, snapshot, format_instant(now))
     _load_behind(raw, snapshot)

@@ -267,7 +267,8 @@ class Reader:
         wallet_id, time_zone, row_cycle, spent_yen = row[0], row[9], row[10], row[11]
         cycle = cycle_at(now, time_zone)
         spent_yen = self._spent(wallet_id, 0, cycle, row_cycle, spent_yen)
-        values = [*row[:10], cycle, spent_yen, bool(row[12]), row[13]]
+        own_thresholds = json.decode(row[17], type=tuple[int, ...])
+        values = [*row[:10], cycle, spent_yen, bool(row[12]), row[13], row[16], own_thresholds]
         return WalletView(*values)
 
     def _spent(self, wallet_id: int, key_id: int, cycle: str, row_cycle: str | None, spent_yen: int) -> int:

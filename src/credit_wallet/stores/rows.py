@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct, json
 
+from credit_wallet.budget import ALERT_THRESHOLDS_PCT, thresholds_pct
 from credit_wallet.lots import format_allocation, parse_allocation
 from credit_wallet.outcomes import Alert, Outcome
 from credit_wallet.state import EntryRecord, Event, HoldState, KeyState, Lot, Remembered, WalletState
@@ -13,7 +14,7 @@ from credit_wallet.state import EntryRecord, Event, HoldState, KeyState, Lot, Re
 WALLET_COLUMNS = """
 wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
 next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount,
-time_zone
+time_zone, low_balance_yen, alert_thresholds
 """
 KEY_COLUMNS = """
 key_id, wallet_id, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, expires_at, revoked_at
@@ -41,6 +42,7 @@ VALUES (:wallet_id, :lot_id, :kind, :granted_yen, :expires_at)
 """Takes the fields of a ``LotOpening``."""
 
 _lots_decoder = json.Decoder(list[Lot])
+_numbers_decoder = json.Decoder(list[int])
 
 
 class _Detail(Struct, frozen=True, omit_defaults=True):
@@ -61,7 +63,17 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
     values[4] = _lots_decoder.decode(row[4])
     values[5] = row[5] or ""
     values[10:12] = bool(row[10]), bool(row[11])
+    values[-1] = _thresholds_of(row[-1])
     return WalletState(*values)
+
+
+def _thresholds_of(text: str) -> tuple[int, ...]:
+    return ALERT_THRESHOLDS_PCT if text == "[]" else thresholds_pct(_numbers_decoder.decode(text))
+
+
+def own_thresholds(wallet: WalletState) -> str:
+    """The column ``alert_thresholds``: a wallet's thresholds without those that every wallet has."""
+    return json.encode([pct for pct in wallet.thresholds_pct if pct not in ALERT_THRESHOLDS_PCT]).decode()
 
 
 def wallet_row(wallet: WalletState) -> tuple[Any, ...]:

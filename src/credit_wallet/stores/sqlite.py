@@ -24,7 +24,16 @@ from credit_wallet.outcomes import Outcome, Upgrade
 from credit_wallet.state import Decision, Entry
 from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
-from credit_wallet.stores.rows import PUT_LOT, REMEMBERED_COLUMNS, alert_event, hold_row, remembered_row, wallet_row
+from credit_wallet.stores.alert_tables import alert_table
+from credit_wallet.stores.rows import (
+    PUT_LOT,
+    REMEMBERED_COLUMNS,
+    alert_event,
+    hold_row,
+    own_thresholds,
+    remembered_row,
+    wallet_row,
+)
 from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
 from credit_wallet.stores.sqlite_load import Loader
 from credit_wallet.stores.sqlite_schema import SqliteSchema
@@ -45,7 +54,7 @@ WHERE wallet_id = ?
 _UPDATE_SETTINGS = """
 UPDATE am_credit_wallet
 SET label = ?, enabled = ?, monthly_budget_yen = ?, budget_mode = ?, auto_topup_threshold = ?, auto_topup_amount = ?,
-    updated_at = ?
+    low_balance_yen = ?, alert_thresholds = ?, updated_at = ?
 WHERE wallet_id = ?
 """
 _UPDATE_KEY = "UPDATE am_credit_key SET current_cycle = ?, cycle_spent_yen = ?, held_yen = ? WHERE key_id = ?"
@@ -65,12 +74,15 @@ INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen) 
 ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
 """
 _PUT_ALERT = """
-INSERT INTO am_credit_spending_alert (wallet_id, threshold_pct, billing_cycle, fired_at, spent_yen, budget_yen)
+INSERT INTO {table} (wallet_id, threshold_pct, billing_cycle, fired_at, spent_yen, budget_yen)
 VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
 RETURNING alert_id
 """
-_PUT_EVENT = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at) VALUES (?, ?, ?, ?)"
+_PUT_EVENT = """
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out) VALUES (?, ?, ?, ?, ?, 0)
+ON CONFLICT DO NOTHING
+"""
 _CREATE_WALLET = """
 INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
                               budget_mode, time_zone, last_txn_id, created_at, updated_at)
@@ -232,7 +244,7 @@ class SqliteStore:
         decision = decide(snapshot, commands, now)
         self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
         self._write(decision, format_instant(now))
-        self._loader.keep()
+        self._loader.keep(decision.told)
         return decision.outcomes
 
     def _write(self, decision: Decision, at: str) -> None:
@@ -265,6 +277,8 @@ class SqliteStore:
                     wallet.budget_mode,
                     wallet.auto_topup_threshold,
                     wallet.auto_topup_amount,
+                    wallet.low_balance_yen,
+                    own_thresholds(wallet),
                     at,
                     wallet_id,
                 )
@@ -292,9 +306,13 @@ class SqliteStore:
     def _write_outbox(self, decision: Decision, at: str) -> None:
         for wallet_id, alert in decision.alerts:
             row = (wallet_id, alert.threshold_pct, alert.billing_cycle, at, alert.spent_yen, alert.budget_yen)
-            if self._connection.execute(_PUT_ALERT, row).get is not None:
+            statement = _PUT_ALERT.format(table=alert_table(alert.threshold_pct))
+            if self._connection.execute(statement, row).get is not None:
                 decision.events.append(alert_event(wallet_id, alert))
         self._connection.executemany(
             _PUT_EVENT,
-            [(event.wallet_id, event.kind, json.encode(event.payload).decode(), at) for event in decision.events],
+            [
+                (event.wallet_id, event.kind, json.encode(event.payload).decode(), event.dedupe_key, at)
+                for event in decision.events
+            ],
         )

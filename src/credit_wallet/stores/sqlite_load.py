@@ -59,7 +59,10 @@ _CYCLE_SPENT = """
 SELECT coalesce(max(spent_yen), 0) FROM am_credit_cycle_spend WHERE billing_cycle = ? AND wallet_id = ? AND key_id = ?
 """
 _ALERTED = """
-SELECT coalesce(max(threshold_pct), 0) FROM am_credit_spending_alert WHERE wallet_id = ? AND billing_cycle = ?
+SELECT max(coalesce((SELECT max(threshold_pct) FROM am_credit_spending_alert
+                     WHERE wallet_id = ?1 AND billing_cycle = ?2), 0),
+           coalesce((SELECT max(threshold_pct) FROM am_credit_threshold_alert
+                     WHERE wallet_id = ?1 AND billing_cycle = ?2), 0))
 """
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 _DATA_VERSION = "PRAGMA data_version"
@@ -74,6 +77,7 @@ class Loader:
         self._keys: dict[int, KeyState] = {}
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
+        self._told: set[tuple[int, str]] = set()
 
     def others_have_written(self) -> bool:
         """Whether another connection has written since the last call, or memory is empty for another reason."""
@@ -88,6 +92,7 @@ class Loader:
         """Read everything afresh from now on."""
         self._wallets.clear()
         self._keys.clear()
+        self._told.clear()
         self._ids = None
         self._data_version = None
 
@@ -95,11 +100,14 @@ class Loader:
         """Read agent keys afresh from now on."""
         self._keys.clear()
 
-    def keep(self) -> None:
-        """Remember what a batch left for the next one, as far as there is room."""
+    def keep(self, told: set[tuple[int, str]]) -> None:
+        """Remember what a batch left for the next one, and what it has ``told``, as far as there is room."""
+        self._told |= told
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
             self._wallets.clear()
             self._keys.clear()
+        if len(self._told) > CACHED_WALLETS:
+            self._told.clear()
 
     def load(self, commands: Sequence[Command], now: datetime) -> Snapshot:
         """Everything that ``commands`` may touch at ``now``, each wallet and key in its present cycle."""
@@ -120,6 +128,7 @@ class Loader:
             left_cycles=[],
             txn_ids=self._ids[0],
             hold_ids=self._ids[1],
+            told=self._told,
         )
         self._load_remembered(snapshot, commands)
         self._load_due_holds(snapshot, wallet_ids, at)

@@ -6,7 +6,7 @@ A batch has few of them, so each is a statement of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import json, structs
@@ -23,9 +23,11 @@ _OPEN = ", ".join(f"'{status}'" for status in OPEN)
 _TOPUP = f"SELECT {_COLUMNS} FROM am_credit_topup WHERE topup_id = :topup_id"
 _OPEN_TOPUPS = f"SELECT {_COLUMNS} FROM am_credit_topup WHERE wallet_id = :wallet_id AND status IN ({_OPEN})"
 _AUTO_TOPPED_UP = """
-SELECT coalesce(sum(CASE WHEN created_at >= :today THEN amount_yen ELSE 0 END), 0), coalesce(sum(amount_yen), 0)
+SELECT coalesce(sum(CASE WHEN created_at >= :today THEN amount_yen ELSE 0 END), 0),
+       coalesce(sum(CASE WHEN created_at >= :month THEN amount_yen ELSE 0 END), 0),
+       coalesce(sum(CASE WHEN created_at >= :hour_ago THEN 1 ELSE 0 END), 0)
 FROM am_credit_topup
-WHERE wallet_id = :wallet_id AND created_at >= :month AND origin = 'auto' AND status NOT IN ('failed', 'canceled')
+WHERE wallet_id = :wallet_id AND created_at >= :since AND origin = 'auto' AND status NOT IN ('failed', 'canceled')
 """
 _PAYER = f"SELECT {', '.join(PayerState.__struct_fields__)} FROM am_credit_payer WHERE wallet_id = :wallet_id"
 _PUT_TOPUP = f"""
@@ -68,10 +70,14 @@ def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[C
             payer.stopped = bool(payer.stopped)
             snapshot.payers[payer.wallet_id] = payer
         if isinstance(command, RequestAutoTopup):
-            at = format_instant(now)
-            dates = {"today": at[:10], "month": at[:7]}
-            [sums] = connection.execute(_AUTO_TOPPED_UP, {**this, **dates}).fetchall()
+            [sums] = connection.execute(_AUTO_TOPPED_UP, {**this, **_windows(now)}).fetchall()
             snapshot.auto_topped_up[command.wallet_id] = sums
+
+
+def _windows(now: datetime) -> dict[str, str]:
+    """When today, this month and the last hour began, and the first of them."""
+    at, hour_ago = format_instant(now), format_instant(now - timedelta(hours=1))
+    return {"today": at[:10], "month": at[:7], "hour_ago": hour_ago, "since": min(at[:7], hour_ago)}
 
 
 def _load(connection: Connection, snapshot: Snapshot, statement: str, parameters: dict[str, Any]) -> None:

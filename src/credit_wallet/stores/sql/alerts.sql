@@ -1,14 +1,14 @@
 -- The alert job. Statements named seed_… need migration 281 alone; the others need the whole schema.
 -- A threshold is reached when spent_yen * 100 // budget_yen >= threshold_pct, which is spent * 100 >= budget * threshold.
 
--- has_whole_schema: whether a wallet's row knows its own spending (SQLite; others have the whole schema)
-SELECT count(*) FROM pragma_table_info('am_credit_wallet') WHERE name = 'alerted_pct';
+-- columns_of_later_migrations: 0 with 281 alone, 2 with the whole schema (SQLite; others have the whole schema)
+SELECT count(*) FROM pragma_table_info('am_credit_wallet') WHERE name IN ('alerted_pct', 'alert_thresholds');
 
 -- wallets_scanned: how many wallets the job looks at
 SELECT count(*) FROM am_credit_wallet WHERE enabled = 1 AND monthly_budget_yen > 0;
 
 -- seed_reached: spending of a cycle by wallets at 50 % of their budget or more, summed from the ledger
-SELECT w.wallet_id, -sum(t.amount_yen), w.monthly_budget_yen
+SELECT w.wallet_id, -sum(t.amount_yen), w.monthly_budget_yen, '[]', 0
 FROM am_credit_transaction_log t JOIN am_credit_wallet w ON w.wallet_id = t.wallet_id
 WHERE t.txn_type = 'charge' AND t.occurred_at >= :cycle_start AND t.occurred_at < :cycle_end
   AND w.enabled = 1 AND w.monthly_budget_yen > 0
@@ -20,24 +20,25 @@ ORDER BY w.wallet_id;
 SELECT DISTINCT time_zone FROM am_credit_wallet;
 
 -- reached: the same from the wallets' rows, without those whose reached thresholds have all fired
-SELECT wallet_id, cycle_spent_yen, monthly_budget_yen
+SELECT wallet_id, cycle_spent_yen, monthly_budget_yen, alert_thresholds, alerted_pct
 FROM am_credit_wallet
 WHERE current_cycle = :cycle AND time_zone = :time_zone AND enabled = 1 AND monthly_budget_yen > 0
   AND cycle_spent_yen * 100 >= monthly_budget_yen *
-      CASE alerted_pct WHEN 0 THEN 50 WHEN 50 THEN 80 WHEN 80 THEN 100 ELSE NULL END
+      CASE WHEN alert_thresholds <> '[]' THEN alerted_pct + 1
+           WHEN alerted_pct < 50 THEN 50 WHEN alerted_pct < 80 THEN 80 WHEN alerted_pct < 100 THEN 100 ELSE NULL END
 UNION ALL
-SELECT w.wallet_id, s.spent_yen, w.monthly_budget_yen
+SELECT w.wallet_id, s.spent_yen, w.monthly_budget_yen, w.alert_thresholds, 0
 FROM am_credit_cycle_spend s JOIN am_credit_wallet w ON w.wallet_id = s.wallet_id
 WHERE s.billing_cycle = :cycle AND s.key_id = 0 AND coalesce(w.current_cycle, '') <> :cycle
   AND w.time_zone = :time_zone AND w.enabled = 1 AND w.monthly_budget_yen > 0
-  AND s.spent_yen * 100 >= w.monthly_budget_yen * 50;
+  AND s.spent_yen * 100 >= w.monthly_budget_yen * CASE WHEN w.alert_thresholds <> '[]' THEN 1 ELSE 50 END;
 
 -- reached_by_plain_sql: the same for wallets with charges that plain SQL wrote and the wallet has not adopted yet
 SELECT w.wallet_id,
        -sum(t.amount_yen) + CASE WHEN w.current_cycle = :cycle THEN w.cycle_spent_yen ELSE coalesce(
            (SELECT s.spent_yen FROM am_credit_cycle_spend s
             WHERE s.billing_cycle = :cycle AND s.wallet_id = w.wallet_id AND s.key_id = 0), 0) END AS spent_yen,
-       w.monthly_budget_yen
+       w.monthly_budget_yen, w.alert_thresholds, CASE WHEN w.current_cycle = :cycle THEN w.alerted_pct ELSE 0 END
 FROM am_credit_transaction_log t JOIN am_credit_wallet w ON w.wallet_id = t.wallet_id
 WHERE t.prev_txn_id IS NULL AND t.txn_type = 'charge'
   AND replace(t.occurred_at, ' ', 'T') >= :cycle_start AND replace(t.occurred_at, ' ', 'T') < :cycle_end
@@ -54,10 +55,20 @@ VALUES (:wallet_id, :threshold_pct, :billing_cycle, :fired_at, :spent_yen, :budg
 ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
 RETURNING alert_id;
 
+-- has_fired_own: whether a threshold of a wallet's own has fired in a cycle
+SELECT count(*) FROM am_credit_threshold_alert
+WHERE wallet_id = :wallet_id AND threshold_pct = :threshold_pct AND billing_cycle = :billing_cycle;
+
+-- fire_own: the same as fire for a threshold of a wallet's own
+INSERT INTO am_credit_threshold_alert (wallet_id, threshold_pct, billing_cycle, fired_at, spent_yen, budget_yen)
+VALUES (:wallet_id, :threshold_pct, :billing_cycle, :fired_at, :spent_yen, :budget_yen)
+ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
+RETURNING alert_id;
+
 -- note_fired: let the wallet's row know
 UPDATE am_credit_wallet SET alerted_pct = :threshold_pct
 WHERE wallet_id = :wallet_id AND current_cycle = :billing_cycle AND alerted_pct < :threshold_pct;
 
 -- tell: put the alert into the outbox
-INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at)
-VALUES (:wallet_id, 'alert_fired', :payload, :fired_at);
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out)
+VALUES (:wallet_id, 'alert_fired', :payload, :fired_at, 0);

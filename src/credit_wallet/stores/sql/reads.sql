@@ -2,13 +2,15 @@
 
 -- wallet: a wallet as its owner sees it
 SELECT wallet_id, label, balance_yen, held_yen, debt_yen, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
-       budget_mode, time_zone, current_cycle, cycle_spent_yen, enabled, created_at, next_due_at, last_txn_id
+       budget_mode, time_zone, current_cycle, cycle_spent_yen, enabled, created_at, next_due_at, last_txn_id,
+       low_balance_yen, alert_thresholds
 FROM am_credit_wallet
 WHERE wallet_id = :wallet_id;
 
 -- wallets: a page of wallets, by id
 SELECT wallet_id, label, balance_yen, held_yen, debt_yen, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
-       budget_mode, time_zone, current_cycle, cycle_spent_yen, enabled, created_at, next_due_at, last_txn_id
+       budget_mode, time_zone, current_cycle, cycle_spent_yen, enabled, created_at, next_due_at, last_txn_id,
+       low_balance_yen, alert_thresholds
 FROM am_credit_wallet
 WHERE wallet_id > :after
 ORDER BY wallet_id
@@ -117,9 +119,12 @@ ORDER BY txn_id;
 
 -- alerts: the alerts of a wallet, newest first, of one cycle or of all
 SELECT threshold_pct, billing_cycle, spent_yen, budget_yen
-FROM am_credit_spending_alert
+FROM (SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fired_at FROM am_credit_spending_alert
+      UNION ALL
+      SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fired_at
+      FROM am_credit_threshold_alert) AS fired
 WHERE wallet_id = :wallet_id AND (CAST(:cycle AS TEXT) IS NULL OR billing_cycle = :cycle)
-ORDER BY alert_id DESC;
+ORDER BY fired_at DESC, billing_cycle DESC, threshold_pct DESC;
 
 -- previous: the entry after which :txn_id stands in its wallet's chain
 SELECT prev_txn_id FROM am_credit_transaction_log WHERE txn_id = :txn_id AND wallet_id = :wallet_id;

@@ -1,0 +1,226 @@
+"""Notification targets: where a wallet's notices go, and what its owner wants to hear there.
+
+- ``https://…`` is a signed webhook (Standard Webhooks, standardwebhooks.com);
+- ``mailto:person@example.com`` is mail, sent through the operator's mail server;
+- anything else is a service that ``apprise`` speaks: ``slack://…``, ``tgram://…``, and the addresses that Slack,
+  Discord and Google Chat give out themselves.
+
+An owner may name services whose address is fixed, so that a target cannot be made to reach into the operator's network;
+an operator may name whatever ``apprise`` speaks.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from credit_wallet.alerts.texts import FOR_PEOPLE, KINDS
+from credit_wallet.checks import check_time_zone
+from credit_wallet.cycle import format_instant
+from credit_wallet.errors import InvalidRequest
+
+OPERATOR = 0
+"""The ``wallet_id`` of the operator's targets, which hear of every wallet."""
+
+MAX_TARGETS = 10
+"""Of a wallet, or of the operator."""
+
+MAX_URL_LENGTH = 2_000
+
+OWNERS_SERVICES = ("discord", "gchat", "line", "pover", "slack", "tgram")
+"""Schemas of ``apprise`` whose address is the service's own."""
+
+OWNERS_HOSTS = ("hooks.slack.com", "discord.com", "discordapp.com", "chat.googleapis.com")
+"""Where services give out addresses of their own that ``apprise`` understands."""
+
+ROTATION_OVERLAP = timedelta(days=1)
+"""How long the secret before the newest goes on signing."""
+
+SECRET_BYTES = 32
+
+Language = Literal["en", "ja"]
+
+Secrets: TypeAlias = tuple[tuple[str, str | None], ...]
+"""What signs a webhook, newest first, each with when it ends."""
+
+_MAIL = re.compile(r"mailto:[^\s@/?&=#:]+@[^\s@/?&=#:]+\.[^\s@/?&=#:]+")
+QUIET_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+DIGEST = re.compile(r"hourly|([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+
+
+class TargetSettings(Struct, frozen=True, kw_only=True):
+    """A target as it is asked for. No ``kinds`` means everything that a person should hear.
+
+    ``quiet_hours`` (``22:00-07:00``) hold notices back until they are over. ``digest`` gathers them into one message,
+    ``hourly`` or at a time of day (``09:00``). Both are in ``time_zone``.
+    """
+
+    url: str
+    kinds: tuple[str, ...] = ()
+    language: Language = "en"
+    quiet_hours: str | None = None
+    digest: str | None = None
+    time_zone: str = "UTC"
+
+
+class WantedTarget(TargetSettings, frozen=True, kw_only=True):
+    """A target as its owner writes it: by its address, or one that is there by its ``target_id``."""
+
+    url: str = ""
+    target_id: int | None = None
+    rotate_secret: bool = False
+
+
+class Target(TargetSettings, frozen=True, kw_only=True):
+    """A target as it is stored. ``stopped`` says why nothing is sent to it any more."""
+
+    target_id: int
+    wallet_id: int
+    secrets: Secrets
+    stopped: str | None
+    created_at: str
+
+    def wants(self, kind: str) -> bool:
+        """Whether an event of ``kind`` is sent to it."""
+        return self.stopped is None and kind in (self.kinds or FOR_PEOPLE)
+
+    def signing_secrets(self, at: str) -> list[str]:
+        """The secrets that sign what is sent at the instant ``at``."""
+        return [secret for secret, until in self.secrets if until is None or until > at]
+
+
+class TargetView(Struct, frozen=True, kw_only=True):
+    """A target as its owner sees it: the address without what is secret in it.
+
+    ``secret`` is what a webhook is signed with, shown when it was made and never again.
+    """
+
+    target_id: int
+    wallet_id: int
+    address: str
+    kinds: tuple[str, ...]
+    language: Language
+    quiet_hours: str | None
+    digest: str | None
+    time_zone: str
+    stopped: str | None
+    secret: str | None = None
+
+
+def is_webhook(url: str) -> bool:
+    """Whether an address is a webhook of the owner's own."""
+    return url.startswith(("https://", "http://")) and urlsplit(url).hostname not in OWNERS_HOSTS
+
+
+def is_mail(url: str) -> bool:
+    """Whether an address is a person's mailbox, written to through the operator's mail server."""
+    return _MAIL.fullmatch(url) is not None
+
+
+def address_of(url: str) -> str:
+    """An address as it may be shown: without paths, passwords and tokens."""
+    if is_mail(url):
+        return url
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}/…" if parts.scheme in ("http", "https") else f"{parts.scheme}://…"
+
+
+def view_of(target: Target, secret: str | None = None) -> TargetView:
+    """What is shown of a target."""
+    return TargetView(
+        target_id=target.target_id,
+        wallet_id=target.wallet_id,
+        address=address_of(target.url),
+        kinds=target.kinds or FOR_PEOPLE,
+        language=target.language,
+        quiet_hours=target.quiet_hours,
+        digest=target.digest,
+        time_zone=target.time_zone,
+        stopped=target.stopped,
+        secret=secret,
+    )
+
+
+def new_secret() -> str:
+    """A secret as Standard Webhooks writes it: ``whsec_`` and 32 random bytes."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def rotated(known: Secrets, now: datetime) -> Secrets:
+    """A new secret before the newest of ``known``, which goes on for ``ROTATION_OVERLAP``."""
+    until = format_instant(now + ROTATION_OVERLAP)
+    return ((new_secret(), None), *((secret, until) for secret, _ in known[:1]))
+
+
+def check(settings: TargetSettings, wallet_id: int, *, mail: bool, private: bool) -> None:
+    """Raise ``InvalidRequest`` naming the field that is wrong.
+
+    ``mail`` says that the operator has a mail server, ``private`` that targets may be in a private network.
+    """
+    _check_url(settings.url, wallet_id, mail=mail, private=private)
+    if unknown := [kind for kind in settings.kinds if kind not in KINDS]:
+        raise InvalidRequest(f"kinds has {unknown[0]!r}; there are {', '.join(KINDS)}", field="kinds")
+    if settings.language not in ("en", "ja"):
+        raise InvalidRequest(f"language must be en or ja, not {settings.language!r}", field="language")
+    _check_pattern("quiet_hours", settings.quiet_hours, QUIET_HOURS, "HH:MM-HH:MM such as 22:00-07:00")
+    _check_pattern("digest", settings.digest, DIGEST, "hourly or a time of day such as 09:00")
+    if settings.digest is not None and is_webhook(settings.url):
+        raise InvalidRequest("digest is for people; a webhook gets every event by itself", field="digest")
+    check_time_zone(settings.time_zone)
+
+
+def _check_pattern(name: str, value: Any, pattern: re.Pattern[str], example: str) -> None:
+    if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
+        raise InvalidRequest(f"{name} must be {example}, not {value!r}", field=name)
+
+
+def _check_url(url: object, wallet_id: int, *, mail: bool, private: bool) -> None:
+    if url == "":
+        raise InvalidRequest("url must be an address, or name a target that is there by its target_id", field="url")
+    if not isinstance(url, str) or not 0 < len(url) <= MAX_URL_LENGTH or not url.isprintable() or " " in url:
+        raise InvalidRequest(f"url must be an address of at most {MAX_URL_LENGTH} characters", field="url")
+    if is_mail(url):
+        if not mail:
+            raise InvalidRequest("the operator has no mail server; use another target than mail", field="url")
+    elif is_webhook(url):
+        _check_webhook(url, private=private)
+    else:
+        _check_service(url, wallet_id, private=private)
+
+
+def _check_webhook(url: str, *, private: bool) -> None:
+    try:
+        parts = urlsplit(url)
+        well_formed = bool(parts.hostname) and parts.port != 0 and parts.username is None and not parts.fragment
+    except ValueError:
+        well_formed = False
+    if not well_formed:
+        raise InvalidRequest("url must be https://host/path, without user, password or #", field="url")
+    if parts.scheme != "https" and not private:
+        raise InvalidRequest("url must begin with https://", field="url")
+
+
+def _check_service(url: str, wallet_id: int, *, private: bool) -> None:
+    scheme = url.partition(":")[0].lower()
+    if wallet_id != OPERATOR and "?" in url:
+        raise InvalidRequest("url must be without options; only the operator may set any", field="url")
+    if wallet_id != OPERATOR and not private and scheme not in (*OWNERS_SERVICES, "https"):
+        raise InvalidRequest(
+            f"url must be https://…, mailto:person@example.com or one of {', '.join(OWNERS_SERVICES)}://…", field="url"
+        )
+    try:
+        from apprise import Apprise  # takes long to import, and few need it
+    except ModuleNotFoundError as error:
+        raise InvalidRequest(
+            "services such as Slack need the extra: install agent-credit-wallet[notify]", field="url"
+        ) from error
+    if Apprise.instantiate(url, suppress_exceptions=True) is None:
+        raise InvalidRequest(
+            f"url is no address that the service {scheme} has; see github.com/caronc/apprise", field="url"
+        )

@@ -1,0 +1,144 @@
+-- Notification: targets, handing events out to them, deliveries. They run unchanged on every database.
+
+-- targets: a wallet's targets, oldest first; wallet 0 is the operator
+SELECT url, kinds, language, quiet_hours, digest, time_zone, target_id, wallet_id, secrets, stopped, created_at
+FROM am_credit_target
+WHERE wallet_id = :wallet_id
+ORDER BY target_id;
+
+-- target: one target
+SELECT url, kinds, language, quiet_hours, digest, time_zone, target_id, wallet_id, secrets, stopped, created_at
+FROM am_credit_target
+WHERE target_id = :target_id;
+
+-- put_target: a new target, or other settings of the one with this address, which is started again
+INSERT INTO am_credit_target (wallet_id, url, kinds, language, quiet_hours, digest, time_zone, secrets, created_at)
+VALUES (:wallet_id, :url, :kinds, :language, :quiet_hours, :digest, :time_zone, :secrets, :at)
+ON CONFLICT (wallet_id, url) DO UPDATE
+SET kinds = excluded.kinds, language = excluded.language, quiet_hours = excluded.quiet_hours,
+    digest = excluded.digest, time_zone = excluded.time_zone, secrets = excluded.secrets, stopped = NULL
+RETURNING target_id;
+
+-- drop_target: a target that is wanted no more
+DELETE FROM am_credit_target WHERE target_id = :target_id AND wallet_id = :wallet_id RETURNING target_id;
+
+-- bury_deliveries: what is still to be sent to a target is not sent any more
+UPDATE am_credit_delivery SET status = 'dead', last_error = :reason
+WHERE target_id = :target_id AND status = 'pending'
+RETURNING delivery_id;
+
+-- stop_target: nothing is sent to a target any more
+UPDATE am_credit_target SET stopped = :reason WHERE target_id = :target_id RETURNING target_id;
+
+-- to_do: whether there is something to hand out or to send
+SELECT 1
+WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0)
+   OR EXISTS (SELECT 1 FROM am_credit_delivery WHERE status = 'pending' AND next_attempt_at <= :at);
+
+-- hand_out: take the next events that nobody has taken
+UPDATE am_credit_outbox SET handed_out = 1
+WHERE handed_out = 0
+  AND event_id IN (SELECT event_id FROM am_credit_outbox WHERE handed_out = 0 ORDER BY event_id LIMIT :limit)
+RETURNING event_id, wallet_id, kind, occurred_at;
+
+-- put_delivery: an event is to be sent to a target
+INSERT INTO am_credit_delivery (wallet_id, event_id, target_id, next_attempt_at, created_at)
+VALUES (:wallet_id, :event_id, :target_id, :next_attempt_at, :at)
+ON CONFLICT (event_id, target_id, wallet_id) DO NOTHING;
+
+-- claim: take due deliveries until :lease, when somebody else may take those that nothing became of
+UPDATE am_credit_delivery SET attempts = attempts + 1, next_attempt_at = :lease
+WHERE status = 'pending' AND next_attempt_at <= :at
+  AND delivery_id IN (SELECT delivery_id FROM am_credit_delivery
+                      WHERE status = 'pending' AND next_attempt_at <= :at
+                      ORDER BY next_attempt_at, delivery_id LIMIT :limit)
+RETURNING delivery_id, event_id, target_id, attempts;
+
+-- event: what happened, with the label that its wallet has now
+SELECT e.event_id, e.wallet_id, w.label, e.kind, e.payload, e.occurred_at
+FROM am_credit_outbox e JOIN am_credit_wallet w ON w.wallet_id = e.wallet_id
+WHERE e.event_id = :event_id;
+
+-- delivered: a delivery arrived
+UPDATE am_credit_delivery SET status = 'delivered', delivered_at = :at, last_error = NULL
+WHERE delivery_id = :delivery_id
+RETURNING event_id;
+
+-- event_delivered: an event has arrived everywhere it is to be sent to
+UPDATE am_credit_outbox SET delivered_at = :at
+WHERE event_id = :event_id AND delivered_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM am_credit_delivery d
+                  WHERE d.event_id = am_credit_outbox.event_id AND d.status <> 'delivered');
+
+-- failed: an attempt failed; it is pending until the next one, or dead
+UPDATE am_credit_delivery SET status = :status, next_attempt_at = :next_attempt_at, last_error = :error
+WHERE delivery_id = :delivery_id AND status = 'pending';
+
+-- deliveries: the latest deliveries, of one wallet or of all, with one status or any
+SELECT d.delivery_id, d.wallet_id, d.event_id, e.kind, d.target_id, t.url, d.status, d.attempts, d.next_attempt_at,
+       d.last_error, d.created_at, d.delivered_at
+FROM am_credit_delivery d
+JOIN am_credit_outbox e ON e.event_id = d.event_id AND e.wallet_id = d.wallet_id
+LEFT JOIN am_credit_target t ON t.target_id = d.target_id
+WHERE (CAST(:wallet_id AS BIGINT) IS NULL OR d.wallet_id = :wallet_id)
+  AND (CAST(:status AS TEXT) IS NULL OR d.status = :status)
+ORDER BY d.delivery_id DESC
+LIMIT :limit;
+
+-- resend: send a delivery again now, with all its attempts before it
+UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at = :at
+WHERE delivery_id = :delivery_id
+  AND EXISTS (SELECT 1 FROM am_credit_target t
+              WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
+RETURNING delivery_id;
+
+-- resend_dead: the same for all that are dead
+UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at = :at
+WHERE status = 'dead'
+  AND EXISTS (SELECT 1 FROM am_credit_target t
+              WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
+RETURNING delivery_id;
+
+-- counted: up to which entry hours have been counted
+SELECT last_txn_id FROM am_credit_counted WHERE counted = 'hour_spend';
+
+-- last_to_count: the last entry of the next :limit ones
+SELECT max(txn_id)
+FROM (SELECT txn_id FROM am_credit_transaction_log WHERE txn_id > :after AND txn_id <= :settled
+      ORDER BY txn_id LIMIT :limit) AS next_entries;
+
+-- spent_by_hour: what wallets spent in the hours of some entries
+SELECT wallet_id, substr(replace(occurred_at, ' ', 'T'), 1, 13), -sum(amount_yen)
+FROM am_credit_transaction_log
+WHERE txn_id > :after AND txn_id <= :last AND txn_type = 'charge'
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- count_up_to: note that entries have been counted, unless somebody else has
+UPDATE am_credit_counted SET last_txn_id = :last WHERE counted = 'hour_spend' AND last_txn_id = :after
+RETURNING last_txn_id;
+
+-- add_to_hour: add to what a wallet spent in an hour
+INSERT INTO am_credit_hour_spend (wallet_id, hour, spent_yen) VALUES (:wallet_id, :hour, :spent_yen)
+ON CONFLICT (wallet_id, hour) DO UPDATE SET spent_yen = am_credit_hour_spend.spent_yen + excluded.spent_yen;
+
+-- forget_hours: hours that are compared with no more
+DELETE FROM am_credit_hour_spend WHERE hour < :since;
+
+-- anomalies: wallets that have spent far more in an hour than in their usual one, and were not told so
+SELECT wallet_id, spent_yen, usual_yen
+FROM (SELECT h.wallet_id, h.spent_yen,
+             (SELECT CASE WHEN count(*) >= :least_hours THEN CAST(sum(u.spent_yen) AS BIGINT) / count(*) END
+              FROM am_credit_hour_spend u
+              WHERE u.wallet_id = h.wallet_id AND u.hour >= :since AND u.hour < :hour) AS usual_yen
+      FROM am_credit_hour_spend h
+      WHERE h.hour = :hour AND h.spent_yen >= :least_yen) AS spending
+WHERE spent_yen > usual_yen * :times
+  AND NOT EXISTS (SELECT 1 FROM am_credit_outbox e
+                  WHERE e.wallet_id = spending.wallet_id AND e.dedupe_key = :dedupe_key)
+ORDER BY wallet_id;
+
+-- tell_once: put an event into the outbox unless the wallet has told it of the same occasion
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
+VALUES (:wallet_id, :kind, :payload, :dedupe_key, :at, 0)
+ON CONFLICT DO NOTHING;
