@@ -40,12 +40,12 @@ def paid_for(function: Function, price: Price, shop: Shop | None) -> Callable[..
         if exchange is not None and _is_endpoint(call, exchange):
             await exchange.pay(price)
             return await _result(function, args, kwargs)
-        till, purchase = await _bought(function, price, shop, exchange, args, kwargs)
+        purchase = await _bought(function, price, shop, exchange, args, kwargs)
         try:
             return await _delivered(function, args, kwargs, purchase, exchange)
         finally:
             await purchase.fail(f"tool {function.__name__} failed")
-            till.close(purchase)
+            purchase.close()
 
     return call
 
@@ -63,7 +63,7 @@ async def _bought(
     exchange: Exchange | None,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-) -> tuple[Till, Purchase]:
+) -> Purchase:
     name, key = f"tool {function.__name__}", None
     try:
         if exchange is not None:
@@ -74,13 +74,13 @@ async def _bought(
                 digest = _arguments_digest(function, args, kwargs)
                 key = request_key(given, credentials.token().encode(), name.encode(), digest)
             exchange.inbox.watch()
-            return exchange.till, await exchange.till.sell(account, price, name, key)
+            return await exchange.till.sell(account, price, name, key)
         if shop is None:
             raise RuntimeError(
                 "nobody pays for this call: wrap the application in CreditGate, or give priced() wallets"
             )
         account = await shop.accounts.account_of(shop.credentials)
-        return shop.till, await shop.till.sell(account, price, name, None)
+        return await shop.till.sell(account, price, name, None)
     except WalletError as error:
         raise _tool_error(error, exchange) from error
 
