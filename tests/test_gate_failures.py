@@ -15,13 +15,13 @@ from gated import Application, Front, Stage, answer, gated
 from served import PATIENCE_SECONDS, Served
 from service import OPERATOR_KEY, free_port, new_app
 from structlog.testing import capture_logs
-from test_client import Weather, answering, lost_answer
+from test_client import Fault, Weather, answering, bad_gateway, lost_answer
 from test_http import assert_problem, funded
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries
 from credit_wallet.config import sqlite_path
-from credit_wallet.http.replies import Receive, Scope, Send
+from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
 from credit_wallet.middleware import CreditGate
 from credit_wallet.outcomes import CreatedWallet
 from credit_wallet.stores import sqlite_connection
@@ -70,6 +70,40 @@ def test_a_charge_whose_answer_was_lost_is_free_for_the_retry(wallets: CreditWal
             assert front.call(key="a").status_code == 200
     assert app.ran == 1
     assert front.balance_yen == CREDIT_YEN - 3
+
+
+@pytest.mark.parametrize("fault", [lost_answer, bad_gateway])
+def test_a_charge_that_nobody_was_told_of_is_given_back(
+    wallets: CreditWallet, wallet: CreatedWallet, fault: Fault
+) -> None:
+    """Without a key the caller cannot ask for it again."""
+    app = Application()
+    distant = Distant(app, wallets)
+    with Served(distant.weather) as service:
+        stage = distant.front(service)
+        with Served(stage) as served:
+            distant.weather.faults = [fault]
+            assert Front(served.url, stage, wallets, wallet).call().status_code in (502, 503)
+    assert app.ran == 0
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN
+    assert wallets.verify() == []
+
+
+def test_a_charge_that_was_never_made_is_not_made_to_be_given_back(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
+    async def empty_then_break(behind: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
+        wallets.charge(wallet.wallet_id, CREDIT_YEN, idempotency_key="all of it")
+        await answering(500)(behind, scope, receive, send)
+
+    distant = Distant(Application(), wallets)
+    with capture_logs() as logs, Served(distant.weather) as service:
+        stage = distant.front(service)
+        with Served(stage) as served:
+            distant.weather.faults = [empty_then_break]
+            Front(served.url, stage, wallets, wallet).call()
+    assert [each.amount_yen for each in wallets.history(wallet.wallet_id)] == [-CREDIT_YEN, CREDIT_YEN]
+    assert "gate_movement_failed" not in [line["event"] for line in logs]
 
 
 def test_a_refund_that_must_wait_is_made_up_for_before_the_gate_ends(

@@ -166,7 +166,7 @@ class Priced:
     def __call__(self, function: Callable[P, R], /) -> Callable[P, Awaitable[R]]: ...  # type: ignore[overload-overlap]
 
     @overload
-    def __call__(self, connection: object = None, route: object = None, /) -> Coroutine[Any, Any, Purchase | None]: ...
+    def __call__(self, connection: object = None, route: object = None, /) -> Coroutine[Any, Any, Any]: ...
 
     def __call__(self, *args: Any) -> Any:
         if len(args) == 1 and inspect.isroutine(args[0]):

@@ -19,7 +19,7 @@ from credit_wallet.errors import (
 from credit_wallet.http.problems import TooManyFailures
 from credit_wallet.outcomes import Outcome
 
-Movement: TypeAlias = Callable[[], Awaitable[Outcome]]
+Movement: TypeAlias = Callable[[], Awaitable[Outcome | None]]
 
 AT_ONCE_SECONDS = 2.0
 """How long an answer waits for a movement that gives back."""
@@ -47,11 +47,11 @@ class Arrears:
             async with asyncio.timeout(AT_ONCE_SECONDS):
                 return await movement()
         except asyncio.CancelledError:
-            self._later(movement, about)
+            self.later(movement, **about)
             raise
         except PASSING as error:
             _log.warning("gate_movement_waits", error=str(error), **about)
-            self._later(movement, about)
+            self.later(movement, **about)
         except WalletError as error:
             _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
         return None
@@ -62,7 +62,8 @@ class Arrears:
             await asyncio.wait(tuple(self._owed), timeout=within_seconds)
         return len(self._owed)
 
-    def _later(self, movement: Movement, about: dict[str, object]) -> None:
+    def later(self, movement: Movement, **about: object) -> None:
+        """Carry a movement out in the background, as soon as the wallet lets it."""
         task = asyncio.get_running_loop().create_task(_until_done(movement, about))
         self._owed.add(task)
         task.add_done_callback(self._owed.discard)

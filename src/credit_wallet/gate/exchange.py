@@ -131,9 +131,10 @@ class Exchange:
         if given is None:
             return None
         digest = await self.inbox.body_digest(self.settings.max_keyed_body_bytes)
-        scope, token = self.scope, credentials_of(self.scope, self.headers).token()
-        target = (scope["method"].encode(), scope["path"].encode("utf-8", "surrogateescape"), scope["query_string"])
-        return request_key(given, token.encode("utf-8", "surrogateescape"), *target, digest)
+        token = credentials_of(self.scope, self.headers).token()
+        texts = (token, self.scope["method"], self.scope["path"])
+        parts = (text.encode("utf-8", "surrogateescape") for text in texts)
+        return request_key(given, *parts, self.scope.get("query_string", b""), digest)
 
     def _note(self) -> str:
         if self.settings.note is not None:
@@ -194,10 +195,12 @@ class Exchange:
         self.inbox.close()
         if self._sale is None:
             return
-        if self.inbox.left and self._begun and not self.settings.refund_cut_answers:
-            await self._sale.deliver()
-        await self._sale.fail(failure or ("the caller left" if self.inbox.left else "the answer was not complete"))
-        self._sale.close()
+        try:
+            if self.inbox.left and self._begun and not self.settings.refund_cut_answers:
+                await self._sale.deliver()
+            await self._sale.fail(failure or ("the caller left" if self.inbox.left else "the answer was not complete"))
+        finally:
+            self._sale.close()
 
     async def _refuse(self, error: WalletError) -> None:
         """Answer with the problem document, in place of whatever the application makes of it."""

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from msgspec import Struct
 
 from credit_wallet.commands import MAX_HOLD_SECONDS
-from credit_wallet.errors import RetriesExhausted
+from credit_wallet.errors import (
+    BudgetExhausted,
+    DatabaseUnavailable,
+    InsufficientFunds,
+    KeyCapExhausted,
+    RetriesExhausted,
+    ServiceFailed,
+    ServiceUnreachable,
+    UnexpectedAnswer,
+    WalletDisabled,
+)
 from credit_wallet.gate.accounts import Account
 from credit_wallet.gate.arrears import Arrears
 from credit_wallet.gate.attempts import Attempts, KnownKeys
@@ -15,6 +26,11 @@ from credit_wallet.http.replies import RawHeaders, outcome_headers
 from credit_wallet.keys import new_idempotency_key
 from credit_wallet.money import MAX_AMOUNT_YEN, is_amount
 from credit_wallet.outcomes import Outcome
+
+UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedAnswer)
+"""After these nobody knows whether a charge was made."""
+
+REFUSED = (BudgetExhausted, InsufficientFunds, KeyCapExhausted, WalletDisabled)
 
 MAX_ATTEMPTS = 100
 """Charges under one key of a caller's, all but the last of them given back."""
@@ -144,15 +160,33 @@ class Till:
         refuses, and ``RetriesExhausted``.
         """
         if key is None:
-            wallet_key = new_idempotency_key()
-            outcome = await _take(account, price, wallet_key, note)
-            return Purchase(account, price, outcome, wallet_key, self.arrears, self._keys)
+            return await self._sell_once(account, price, note)
         attempts = await self._keys.take(key)
         try:
             return await self._buy(account, price, note, attempts)
         except BaseException:
             self._keys.give_back(attempts)
             raise
+
+    async def _sell_once(self, account: Account, price: Price, note: str) -> Purchase:
+        """Nobody will send this key again, so what may have been taken unseen is given back here."""
+        wallet_key = new_idempotency_key()
+
+        async def undo() -> Outcome | None:
+            try:
+                outcome = await _take(account, price, wallet_key, note)
+            except REFUSED:
+                return None  # it was not taken, and is not now
+            await Purchase(account, price, outcome, wallet_key, self.arrears, self._keys).fail("nobody was told")
+            return outcome
+
+        try:
+            outcome = await _take(account, price, wallet_key, note)
+        except UNCERTAIN as error:
+            if not (isinstance(error, ServiceUnreachable) and error.details.get("sent") is False):
+                self.arrears.later(undo, what="undo", key=wallet_key)
+            raise
+        return Purchase(account, price, outcome, wallet_key, self.arrears, self._keys)
 
     async def _buy(self, account: Account, price: Price, note: str, attempts: Attempts) -> Purchase:
         while attempts.number <= MAX_ATTEMPTS:

@@ -44,8 +44,10 @@ def paid_for(function: Function, price: Price, shop: Shop | None) -> Callable[..
         try:
             return await _delivered(function, args, kwargs, purchase, exchange)
         finally:
-            await purchase.fail(f"tool {function.__name__} failed")
-            purchase.close()
+            try:
+                await purchase.fail(f"tool {function.__name__} failed")
+            finally:
+                purchase.close()
 
     return call
 
