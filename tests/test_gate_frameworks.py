@@ -221,7 +221,7 @@ def test_litestar_answers_refusals_as_the_service_does(wallets: CreditWallet, wa
 
 def test_litestar_takes_the_gate_as_its_middleware(wallets: CreditWallet, wallet: CreatedWallet) -> None:
     gate = DefineMiddleware(
-        CreditGate, wallets=wallets, price_yen=lambda request: 5 if "free" in request.path else None
+        cast(Any, CreditGate), wallets=wallets, price_yen=lambda request: 5 if "free" in request.path else None
     )
     stage = Stage(litestar_app(middleware=[gate]))
     with Served(stage) as served:
