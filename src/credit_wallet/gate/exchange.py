@@ -111,13 +111,6 @@ class Exchange:
         self.inbox.watch()
         return await self.till.sell(account, price, self._note(), key)
 
-    def caller_key(self) -> bytes | None:
-        """What the caller sent to tell a retry from a new request."""
-        key = self.headers.get(b"idempotency-key")
-        if not key and self.settings.request_id_header is not None:
-            key = self.headers.get(self.settings.request_id_header.lower().encode())
-        return key or None
-
     async def send(self, message: Message) -> None:
         """Stands for the server's ``send``."""
         if message["type"] == "http.response.start":
@@ -125,9 +118,16 @@ class Exchange:
         elif not self._replaced:
             await self._go_on(message)
 
+    def _caller_key(self) -> bytes | None:
+        """What the caller sent to tell a retry from a new request."""
+        key = self.headers.get(b"idempotency-key")
+        if not key and self.settings.request_id_header is not None:
+            key = self.headers.get(self.settings.request_id_header.lower().encode())
+        return key or None
+
     async def _key(self) -> str | None:
         """The retry of a request is the same request: the caller's key alone does not make it free."""
-        given = self.caller_key()
+        given = self._caller_key()
         if given is None:
             return None
         digest = await self.inbox.body_digest(self.settings.max_keyed_body_bytes)
