@@ -32,6 +32,12 @@ def wallet(wallets: CreditWallet) -> CreatedWallet:
     return funded(wallets)
 
 
+@priced(yen=2)
+async def helper() -> str:
+    """Answers no request itself."""
+    return "helped"
+
+
 def fastapi_app() -> FastAPI:
     """Every way to put a price on a route of FastAPI's."""
     app, router = FastAPI(), APIRouter(prefix="/items")
@@ -48,6 +54,10 @@ def fastapi_app() -> FastAPI:
     @priced(yen=3)
     def decorated(item: int, body: dict[str, int]) -> int:
         return item + body["more"]
+
+    @app.get("/helped")
+    async def helped() -> str:
+        return await helper()
 
     @router.get("/{item}", dependencies=[Depends(priced(hold=100))])
     def held(item: int, request: Request) -> str:
@@ -84,13 +94,15 @@ def test_fastapi_routes_are_priced(wallets: CreditWallet, wallet: CreatedWallet)
         assert (posted.json(), again.json(), again.headers["idempotent-replayed"]) == (8, 8, "true")
         assert front.call("/v1/items/42").json() == "in a thread"
         assert front.call("/stream").text == "ab"
-        front.stage.wait(6)
+        assert front.call("/helped").json() == "helped"
+        front.stage.wait(7)
     assert front.entries() == [
         ("charge", -2, "GET /dependency/{item}"),
         ("charge", -2, "GET /given"),
         ("charge", -3, "POST /decorated/{item}"),
         ("charge", -42, "GET /v1/items/{item}"),
         ("charge", -2, "GET /stream"),
+        ("charge", -2, "tool helper"),
     ]
     assert wallets.verify() == []
 
@@ -102,7 +114,7 @@ def test_fastapi_failures_are_given_back_and_refusals_kept(wallets: CreditWallet
     assert [yen for _, yen, _ in front.entries()] == [-2, 2, -2, 2, -2]
 
 
-@pytest.mark.parametrize("path", ["/dependency/7", "/given", "/v1/items/7", "/crash"])
+@pytest.mark.parametrize("path", ["/dependency/7", "/given", "/v1/items/7", "/crash", "/helped"])
 def test_fastapi_answers_refusals_as_the_service_does(wallets: CreditWallet, wallet: CreatedWallet, path: str) -> None:
     empty = wallets.create()
     with gated(fastapi_app(), wallets, wallet) as front:

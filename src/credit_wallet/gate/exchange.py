@@ -96,7 +96,7 @@ class Exchange:
                 return None
             self._sale = purchase = await self._pay_from_wallet(price)
         except WalletError as error:
-            self._refusal = error
+            self.refused(error)
             raise
         self.scope[PURCHASE_KEY] = purchase
         bought.set(purchase)
@@ -110,6 +110,10 @@ class Exchange:
         key = await self._key()
         self.inbox.watch()
         return await self.till.sell(account, price, self._note(), key)
+
+    def refused(self, error: WalletError) -> None:
+        """If the application makes an error answer of it, or none at all, the problem document goes out instead."""
+        self._refusal = error
 
     async def send(self, message: Message) -> None:
         """Stands for the server's ``send``."""

@@ -17,6 +17,7 @@ from credit_wallet.gate.attempts import request_key
 from credit_wallet.gate.exchange import Exchange, bought, current
 from credit_wallet.gate.purchases import Price, Purchase, Till
 from credit_wallet.gate.requests import credentials_of
+from credit_wallet.http.replies import Scope
 
 R = TypeVar("R")
 
@@ -37,7 +38,7 @@ def paid_for(function: Function, price: Price, shop: Shop | None) -> Callable[..
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         exchange = current.get(None)
-        if exchange is not None and _is_endpoint(call, exchange):
+        if exchange is not None and _is_endpoint(function, exchange.scope):
             await exchange.pay(price)
             return await _result(function, args, kwargs)
         purchase = await _bought(function, price, shop, exchange, args, kwargs)
@@ -52,10 +53,10 @@ def paid_for(function: Function, price: Price, shop: Shop | None) -> Callable[..
     return call
 
 
-def _is_endpoint(call: Function, exchange: Exchange) -> bool:
+def _is_endpoint(function: Function, scope: Scope) -> bool:
     """Whether the function answers the HTTP request itself, and is no tool behind an MCP server's one address."""
-    scope = exchange.scope
-    return scope.get("endpoint") is call or getattr(scope.get("route_handler"), "fn", None) is call
+    endpoint = scope.get("endpoint") or getattr(scope.get("route_handler"), "fn", None)
+    return endpoint is not None and inspect.unwrap(endpoint) is inspect.unwrap(function)
 
 
 async def _bought(
@@ -84,6 +85,8 @@ async def _bought(
         account = await shop.accounts.account_of(shop.credentials)
         return await shop.till.sell(account, price, name, None)
     except WalletError as error:
+        if exchange is not None:
+            exchange.refused(error)
         raise _tool_error(error, exchange) from error
 
 
@@ -114,8 +117,10 @@ def _is_no_answer(result: Any) -> bool:
 
 def _tool_error(error: WalletError, exchange: Exchange | None) -> Exception:
     """A refusal as an error whose text the SDK shows to the model; any other stays on the server."""
-    from mcp.server.mcpserver.exceptions import ToolError
-
+    try:
+        from mcp.server.mcpserver.exceptions import ToolError
+    except ImportError:  # no tool of an MCP server then
+        return error
     topup_url = error.details.get("topup_url") or (exchange.settings.topup_url if exchange is not None else None)
     return ToolError(f"{error.code}: {error}" + (f"; top up at {topup_url}" if topup_url else ""))
 
