@@ -82,7 +82,7 @@ def test_a_charge_that_nobody_was_told_of_is_given_back(
     with Served(distant.weather) as service:
         stage = distant.front(service)
         with Served(stage) as served:
-            distant.weather.faults = [fault]
+            distant.weather.faults = [fault, answering(503), fault, lost_answer]
             assert Front(served.url, stage, wallets, wallet).call().status_code in (502, 503)
     assert app.ran == 0
     assert wallets.balance(wallet.wallet_id) == CREDIT_YEN

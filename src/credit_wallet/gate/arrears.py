@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TypeAlias
 
 import structlog
@@ -57,9 +58,10 @@ class Arrears:
         return None
 
     async def settled(self, within_seconds: float) -> int:
-        """Wait for what is owed; how many movements are still owed when the time is over."""
-        if self._owed:
-            await asyncio.wait(tuple(self._owed), timeout=within_seconds)
+        """Wait for what is owed, and what comes of it; how many movements are still owed when the time is over."""
+        ends = monotonic() + within_seconds
+        while self._owed and (left := ends - monotonic()) > 0:
+            await asyncio.wait(tuple(self._owed), timeout=left)
         return len(self._owed)
 
     def later(self, movement: Movement, **about: object) -> None:
