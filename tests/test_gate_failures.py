@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import apsw
@@ -14,6 +15,10 @@ import pytest
 from gated import Application, Front, Stage, answer, gated
 from served import PATIENCE_SECONDS, Served
 from service import OPERATOR_KEY, free_port, new_app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from structlog.testing import capture_logs
 from test_client import Fault, Weather, answering, bad_gateway, lost_answer
 from test_http import assert_problem, funded
@@ -122,6 +127,29 @@ def test_a_refund_that_must_wait_is_made_up_for_before_the_gate_ends(
             assert (failed.status_code, failed.headers["x-wallet-balance"]) == (500, "9997")
     assert [yen for _, yen, _ in front.entries()] == [-3, 3]
     assert wallets.verify() == []
+
+
+def test_what_is_owed_is_given_back_before_the_application_closes_its_wallets(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
+    weather = Weather(new_app(wallets))
+
+    async def fail(_: Request) -> Response:
+        weather.faults = [answering(503), answering(503)]
+        return Response(status_code=500)
+
+    with Served(weather) as service:
+        operator = AsyncWalletClient(service.url, OPERATOR_KEY, retries=ONCE)
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            yield
+            await operator.aclose()
+
+        stage = Stage(CreditGate(Starlette(routes=[Route("/", fail)], lifespan=lifespan), operator, price_yen=3))
+        with Served(stage) as served:
+            assert Front(served.url, stage, wallets, wallet).call().status_code == 500
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN
 
 
 def test_a_refund_that_cannot_be_is_told(wallets: CreditWallet, wallet: CreatedWallet) -> None:

@@ -125,26 +125,34 @@ class CreditGate:
         return Price(yen, self._hold_seconds) if yen else None
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The application's lifespan, at whose end the gate closes; an application without one gets the gate's."""
+        """The application's lifespan; the gate closes before the application does, which may own the wallets.
+
+        An application without a lifespan gets the gate's.
+        """
         told = False
+
+        async def hear() -> MutableMapping[str, Any]:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.aclose()
+            return message
 
         async def tell(message: MutableMapping[str, Any]) -> None:
             nonlocal told
             told = True
-            if message["type"].startswith("lifespan.shutdown"):
-                await self.aclose()
             await send(message)
 
         try:
-            await self.app(scope, receive, tell)
+            await self.app(scope, hear, tell)
         except Exception as error:
             if told:
                 raise
             _log.debug("application_without_lifespan", error=str(error))
         if not told:
             await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await tell({"type": "lifespan.shutdown.complete"})
+            while (await hear())["type"] != "lifespan.shutdown":
+                pass  # the application may have left the startup unread
+            await send({"type": "lifespan.shutdown.complete"})
 
 
 class Priced:
