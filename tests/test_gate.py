@@ -280,5 +280,5 @@ def test_a_request_is_priced_once(wallets: CreditWallet, wallet: CreatedWallet) 
 def test_a_price_without_a_gate_lets_nobody_through() -> None:
     with pytest.raises(RuntimeError, match="wrap the application"):
         priced(yen=3)(object()).send(None)
-    with pytest.raises(LookupError, match="nothing was charged"):
+    with pytest.raises(LookupError, match="no wallet was charged"):
         charge_for()

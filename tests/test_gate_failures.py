@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import apsw
@@ -14,14 +15,18 @@ import pytest
 from gated import Application, Front, Stage, answer, gated
 from served import PATIENCE_SECONDS, Served
 from service import OPERATOR_KEY, free_port, new_app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from structlog.testing import capture_logs
-from test_client import Weather, answering, lost_answer
+from test_client import Fault, Weather, answering, bad_gateway, lost_answer
 from test_http import assert_problem, funded
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries
 from credit_wallet.config import sqlite_path
-from credit_wallet.http.replies import Receive, Scope, Send
+from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
 from credit_wallet.middleware import CreditGate
 from credit_wallet.outcomes import CreatedWallet
 from credit_wallet.stores import sqlite_connection
@@ -72,6 +77,40 @@ def test_a_charge_whose_answer_was_lost_is_free_for_the_retry(wallets: CreditWal
     assert front.balance_yen == CREDIT_YEN - 3
 
 
+@pytest.mark.parametrize("fault", [lost_answer, bad_gateway])
+def test_a_charge_that_nobody_was_told_of_is_given_back(
+    wallets: CreditWallet, wallet: CreatedWallet, fault: Fault
+) -> None:
+    """Without a key the caller cannot ask for it again."""
+    app = Application()
+    distant = Distant(app, wallets)
+    with Served(distant.weather) as service:
+        stage = distant.front(service)
+        with Served(stage) as served:
+            distant.weather.faults = [fault, answering(503), fault, lost_answer]
+            assert Front(served.url, stage, wallets, wallet).call().status_code in (502, 503)
+    assert app.ran == 0
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN
+    assert wallets.verify() == []
+
+
+def test_a_charge_that_was_never_made_is_not_made_to_be_given_back(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
+    async def empty_then_break(behind: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
+        wallets.charge(wallet.wallet_id, CREDIT_YEN, idempotency_key="all of it")
+        await answering(500)(behind, scope, receive, send)
+
+    distant = Distant(Application(), wallets)
+    with capture_logs() as logs, Served(distant.weather) as service:
+        stage = distant.front(service)
+        with Served(stage) as served:
+            distant.weather.faults = [empty_then_break]
+            Front(served.url, stage, wallets, wallet).call()
+    assert [each.amount_yen for each in wallets.history(wallet.wallet_id)] == [-CREDIT_YEN, CREDIT_YEN]
+    assert "gate_movement_failed" not in [line["event"] for line in logs]
+
+
 def test_a_refund_that_must_wait_is_made_up_for_before_the_gate_ends(
     wallets: CreditWallet, wallet: CreatedWallet
 ) -> None:
@@ -88,6 +127,29 @@ def test_a_refund_that_must_wait_is_made_up_for_before_the_gate_ends(
             assert (failed.status_code, failed.headers["x-wallet-balance"]) == (500, "9997")
     assert [yen for _, yen, _ in front.entries()] == [-3, 3]
     assert wallets.verify() == []
+
+
+def test_what_is_owed_is_given_back_before_the_application_closes_its_wallets(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
+    weather = Weather(new_app(wallets))
+
+    async def fail(_: Request) -> Response:
+        weather.faults = [answering(503), answering(503)]
+        return Response(status_code=500)
+
+    with Served(weather) as service:
+        operator = AsyncWalletClient(service.url, OPERATOR_KEY, retries=ONCE)
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            yield
+            await operator.aclose()
+
+        stage = Stage(CreditGate(Starlette(routes=[Route("/", fail)], lifespan=lifespan), operator, price_yen=3))
+        with Served(stage) as served:
+            assert Front(served.url, stage, wallets, wallet).call().status_code == 500
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN
 
 
 def test_a_refund_that_cannot_be_is_told(wallets: CreditWallet, wallet: CreatedWallet) -> None:

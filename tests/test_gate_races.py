@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
+from gated import Application, answer, gated
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from served import Served
@@ -18,6 +19,7 @@ from service import credentials
 from test_http import funded
 
 from credit_wallet import CreditWallet
+from credit_wallet.http.replies import Receive, Scope, Send
 from credit_wallet.outcomes import CreatedWallet
 
 CALLERS = 64
@@ -96,6 +98,22 @@ def test_every_charge_is_an_answer_or_was_given_back(
     assert delivered == sum(question != "crash" for n in range(CALLERS) for question in questions(n))
     assert len(kept) == delivered
     assert wallets.balance(wallet.wallet_id) == before_yen - 3 * delivered
+    assert wallets.verify() == []
+
+
+def test_the_same_with_wallets_behind_the_service(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await answer(send, 500 if scope["query_string"] == b"q=crash" else 200)
+
+    async def all_ask(url: str) -> int:
+        token = wallet.owner_token
+        asked = (ask_over_http(url, token, questions(n)[:3], f"caller-{n}") for n in range(CALLERS))
+        return sum(await asyncio.gather(*asked))
+
+    with gated(Application(handler), wallets, wallet, "remote", price_yen=3) as front:
+        delivered = asyncio.run(all_ask(front.url))
+    assert delivered == CALLERS * 2
+    assert wallets.balance(wallet.wallet_id) == 10_000 - 3 * delivered
     assert wallets.verify() == []
 
 

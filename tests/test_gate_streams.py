@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -199,37 +200,70 @@ def test_a_body_that_nobody_reads_is_not_taken_in(wallets: CreditWallet, wallet:
         assert front.call(method="POST", content=b"x" * 5_000_000).status_code == 200
 
 
-def test_a_request_that_is_cancelled_is_given_back(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+Gate = Callable[[], Coroutine[Any, Any, None]]
+
+
+def requests_of(wallet: CreatedWallet, gate: CreditGate, key: bytes | None = None) -> Gate:
+    """Requests as a server hands them over; nothing is sent and nobody leaves."""
+
+    async def receive() -> Any:
+        return waiting.pop() if waiting else await asyncio.get_running_loop().create_future()
+
+    async def send(message: object) -> None:
+        pass
+
+    waiting = [{"type": "http.request", "body": b""}]
+    token = [(b"authorization", f"Bearer {wallet.owner_token}".encode())]
+    headers = token if key is None else [*token, (b"idempotency-key", key)]
+
+    async def request() -> None:
+        await gate({"type": "http", "method": "GET", "path": "/", "headers": headers}, receive, send)
+
+    return request
+
+
+@pytest.mark.parametrize("key", [None, b"a"])
+def test_a_request_that_is_cancelled_is_given_back(
+    wallets: CreditWallet, wallet: CreatedWallet, key: bytes | None
+) -> None:
     """As a server does that gives up on a request, or stops."""
 
     async def run() -> None:
-        begun = asyncio.Event()
+        begun, quick = asyncio.Event(), asyncio.Event()
 
         async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
             begun.set()
-            await asyncio.Event().wait()
+            await quick.wait()
+            await answer(send)
 
-        async def receive() -> Any:
-            await asyncio.Event().wait()
-
-        async def send(message: object) -> None:
-            pass
-
-        token = f"Bearer {wallet.owner_token}".encode()
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": "/",
-            "query_string": b"",
-            "headers": [(b"authorization", token)],
-        }
         gate = CreditGate(handler, wallets, price_yen=3)
-        request = asyncio.create_task(gate(scope, receive, send))
+        request = asyncio.create_task(requests_of(wallet, gate, key)())
         await begun.wait()
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
+        quick.set()
+        await asyncio.wait_for(requests_of(wallet, gate, key)(), PATIENCE_SECONDS)
         await gate.aclose()
 
     asyncio.run(run())
+    assert [each.amount_yen for each in wallets.history(wallet.wallet_id)][:3] == [-3, 3, -3]
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 3
+
+
+def test_a_request_that_is_cancelled_while_it_pays_is_given_back(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    async def run() -> None:
+        app = Application()
+        gate = CreditGate(app, wallets, price_yen=3)
+        request = asyncio.create_task(requests_of(wallet, gate)())
+        while not wallets.waiting():
+            await asyncio.sleep(0)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        await gate.aclose()
+        assert app.ran == 0
+
+    asyncio.run(run())
+    assert [each.amount_yen for each in wallets.history(wallet.wallet_id)][:2] == [3, -3]
     assert wallets.balance(wallet.wallet_id) == CREDIT_YEN

@@ -168,6 +168,18 @@ class PayBackNotAllowed(WalletError):
     code = "pay_back_not_allowed"
 
 
+class PaymentRequired(WalletError):
+    """A gate wants to be paid, and the request names no wallet; it may also pay by itself (x402)."""
+
+    code = "payment_required"
+
+
+class PaymentInvalid(WalletError):
+    """A payment per call (x402) is not what was asked for, is not valid, was not settled, or was used before."""
+
+    code = "payment_invalid"
+
+
 class PaymentsNotConfigured(WalletError):
     """The installation has no payment provider."""
 

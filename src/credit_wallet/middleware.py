@@ -18,7 +18,7 @@ from credit_wallet.gate.accounts import accounts_in
 from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current
 from credit_wallet.gate.purchases import Price, Purchase, Till
 from credit_wallet.gate.requests import GatedRequest
-from credit_wallet.gate.settings import GateSettings, YenOf, server_failed
+from credit_wallet.gate.settings import X402, GateSettings, YenOf, server_failed
 from credit_wallet.gate.tools import Shop, paid_for
 from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from credit_wallet.gate.accounts import Wallets
+    from credit_wallet.gate.on_chain import Cashier
 
-__all__ = ["CreditGate", "GatedRequest", "Priced", "Purchase", "charge_for", "priced"]
+__all__ = ["X402", "CreditGate", "GatedRequest", "Priced", "Purchase", "charge_for", "priced"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,8 +59,8 @@ class CreditGate:
     request free, up to ``free_retries`` times; ``remembered_keys`` bounds what is known of keys. With a key the body is
     read before the handler runs, up to ``max_keyed_body_bytes``.
 
-    ``topup_url`` goes into every 402; ``note`` is a function of the request that names it in the ledger. WebSockets
-    and lifespan pass.
+    ``x402`` lets callers without a wallet pay per call. ``topup_url`` goes into every 402; ``note`` is a function of
+    the request that names it in the ledger. WebSockets and lifespan pass.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class CreditGate:
         max_keyed_body_bytes: int = MAX_KEYED_BODY_BYTES,
         refund_if: Callable[[int], bool] = server_failed,
         refund_cut_answers: bool = True,
+        x402: X402 | None = None,
     ) -> None:
         if price_yen is not None and hold is not None:
             raise ValueError("give price_yen= or hold=, not both: a hold is what a call may cost at most")
@@ -85,6 +87,7 @@ class CreditGate:
         self._yen = price_yen if hold is None else hold
         self._hold_seconds = None if hold is None else hold_seconds
         self._accounts = accounts_in(wallets)
+        self._cashier = _cashier(x402)
         self._till = Till(free_retries=free_retries, remembered_keys=remembered_keys)
         self._settings = GateSettings(
             topup_url=topup_url,
@@ -97,7 +100,9 @@ class CreditGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            exchange = Exchange(self.app, scope, receive, send, self._accounts, self._till, self._settings)
+            exchange = Exchange(
+                self.app, scope, receive, send, self._accounts, self._till, self._settings, self._cashier
+            )
             await exchange.run(await self._price_of(scope))
         elif scope["type"] == "lifespan":
             await self._live(scope, receive, send)
@@ -109,6 +114,8 @@ class CreditGate:
         owed = await self._till.arrears.settled(SHUTDOWN_SECONDS)
         if owed:
             _log.error("gate_closed_with_arrears", movements=owed)
+        if self._cashier is not None:
+            await self._cashier.aclose()
 
     async def _price_of(self, scope: Scope) -> Price | None:
         yen = self._yen
@@ -118,26 +125,34 @@ class CreditGate:
         return Price(yen, self._hold_seconds) if yen else None
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The application's lifespan, at whose end the gate closes; an application without one gets the gate's."""
+        """The application's lifespan; the gate closes before the application does, which may own the wallets.
+
+        An application without a lifespan gets the gate's.
+        """
         told = False
+
+        async def hear() -> MutableMapping[str, Any]:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.aclose()
+            return message
 
         async def tell(message: MutableMapping[str, Any]) -> None:
             nonlocal told
             told = True
-            if message["type"].startswith("lifespan.shutdown"):
-                await self.aclose()
             await send(message)
 
         try:
-            await self.app(scope, receive, tell)
+            await self.app(scope, hear, tell)
         except Exception as error:
             if told:
                 raise
             _log.debug("application_without_lifespan", error=str(error))
         if not told:
             await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await tell({"type": "lifespan.shutdown.complete"})
+            while (await hear())["type"] != "lifespan.shutdown":
+                pass  # the application may have left the startup unread
+            await send({"type": "lifespan.shutdown.complete"})
 
 
 class Priced:
@@ -159,14 +174,14 @@ class Priced:
     def __call__(self, function: Callable[P, R], /) -> Callable[P, Awaitable[R]]: ...  # type: ignore[overload-overlap]
 
     @overload
-    def __call__(self, connection: object = None, route: object = None, /) -> Coroutine[Any, Any, Purchase]: ...
+    def __call__(self, connection: object = None, route: object = None, /) -> Coroutine[Any, Any, Any]: ...
 
     def __call__(self, *args: Any) -> Any:
         if len(args) == 1 and inspect.isroutine(args[0]):
             return paid_for(args[0], self._price, self._shop)
         return self._pay(*args)
 
-    async def _pay(self, *_: Any) -> Purchase:
+    async def _pay(self, *_: Any) -> Purchase | None:
         return await _exchange().pay(self._price)
 
 
@@ -200,14 +215,22 @@ def priced(
 def charge_for(request: object = None) -> Purchase:
     """The purchase of the running request, or of ``request`` (a framework's request, or a scope).
 
-    Raises ``LookupError`` when nothing was charged.
+    Raises ``LookupError`` when no wallet was charged.
     """
     scope = getattr(request, "scope", request)
     found = scope.get(PURCHASE_KEY) if isinstance(scope, dict) else None
     purchase = found if isinstance(found, Purchase) else bought.get(None)
     if purchase is None:
-        raise LookupError("nothing was charged for this request: it is free, or it did not come through a CreditGate")
+        raise LookupError("no wallet was charged for this request: it is free, paid by itself, or came through no gate")
     return purchase
+
+
+def _cashier(x402: X402 | None) -> Cashier | None:
+    if x402 is None:
+        return None
+    from credit_wallet.gate.on_chain import Cashier  # needs the extra
+
+    return Cashier(x402)
 
 
 def _exchange() -> Exchange:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TypeAlias
 
 import structlog
@@ -19,7 +20,7 @@ from credit_wallet.errors import (
 from credit_wallet.http.problems import TooManyFailures
 from credit_wallet.outcomes import Outcome
 
-Movement: TypeAlias = Callable[[], Awaitable[Outcome]]
+Movement: TypeAlias = Callable[[], Awaitable[Outcome | None]]
 
 AT_ONCE_SECONDS = 2.0
 """How long an answer waits for a movement that gives back."""
@@ -47,22 +48,24 @@ class Arrears:
             async with asyncio.timeout(AT_ONCE_SECONDS):
                 return await movement()
         except asyncio.CancelledError:
-            self._later(movement, about)
+            self.later(movement, **about)
             raise
         except PASSING as error:
             _log.warning("gate_movement_waits", error=str(error), **about)
-            self._later(movement, about)
+            self.later(movement, **about)
         except WalletError as error:
             _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
         return None
 
     async def settled(self, within_seconds: float) -> int:
-        """Wait for what is owed; how many movements are still owed when the time is over."""
-        if self._owed:
-            await asyncio.wait(tuple(self._owed), timeout=within_seconds)
+        """Wait for what is owed, and what comes of it; how many movements are still owed when the time is over."""
+        ends = monotonic() + within_seconds
+        while self._owed and (left := ends - monotonic()) > 0:
+            await asyncio.wait(tuple(self._owed), timeout=left)
         return len(self._owed)
 
-    def _later(self, movement: Movement, about: dict[str, object]) -> None:
+    def later(self, movement: Movement, **about: object) -> None:
+        """Carry a movement out in the background, as soon as the wallet lets it."""
         task = asyncio.get_running_loop().create_task(_until_done(movement, about))
         self._owed.add(task)
         task.add_done_callback(self._owed.discard)

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from msgspec import Struct
 
 from credit_wallet.commands import MAX_HOLD_SECONDS
-from credit_wallet.errors import RetriesExhausted
+from credit_wallet.errors import (
+    BudgetExhausted,
+    DatabaseUnavailable,
+    InsufficientFunds,
+    KeyCapExhausted,
+    RetriesExhausted,
+    ServiceFailed,
+    ServiceUnreachable,
+    UnexpectedAnswer,
+    WalletDisabled,
+)
 from credit_wallet.gate.accounts import Account
 from credit_wallet.gate.arrears import Arrears
 from credit_wallet.gate.attempts import Attempts, KnownKeys
+from credit_wallet.http.replies import RawHeaders, outcome_headers
 from credit_wallet.keys import new_idempotency_key
 from credit_wallet.money import MAX_AMOUNT_YEN, is_amount
 from credit_wallet.outcomes import Outcome
+
+UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedAnswer)
+"""After these nobody knows whether a charge was made."""
+
+REFUSED = (BudgetExhausted, InsufficientFunds, KeyCapExhausted, WalletDisabled)
 
 MAX_ATTEMPTS = 100
 """Charges under one key of a caller's, all but the last of them given back."""
@@ -42,6 +59,7 @@ class Purchase:
         outcome: Outcome,
         wallet_key: str,
         arrears: Arrears,
+        keys: KnownKeys,
         attempts: Attempts | None = None,
         *,
         free: bool = False,
@@ -53,7 +71,9 @@ class Purchase:
         self._price = price
         self._wallet_key = wallet_key
         self._arrears = arrears
-        self.attempts = attempts
+        self._keys = keys
+        self._attempts = attempts
+        self._given_back: Outcome | None = None
         self._captured_yen = price.amount_yen
         self._settled = False
 
@@ -74,30 +94,43 @@ class Purchase:
             raise ValueError(f"capture whole yen from 0 to {self._price.amount_yen}, not {amount_yen!r}")
         self._captured_yen = amount_yen
 
+    async def confirm(self) -> None:
+        """A wallet has paid before the call ran."""
+
     async def deliver(self) -> None:
         """The answer is with the caller: what was held is spent. Only the first of ``deliver`` and ``fail`` counts."""
         if self._settled:
             return
         self._settled = True
-        if self.attempts is not None:
-            self.attempts.delivered = True
+        if self._attempts is not None:
+            self._attempts.delivered = True
         hold_id = self.outcome.hold_id
         if hold_id is None or self.free:
             return
         await (self._capture(hold_id) if self._captured_yen else self._release(hold_id))
 
-    async def fail(self, reason: str) -> Outcome | None:
-        """The caller got no answer: give back what was taken. Its outcome, when there was any at once."""
+    async def fail(self, reason: str) -> None:
+        """The caller got no answer: give back what was taken."""
         if self._settled:
-            return None
+            return
         self._settled = True
-        if self.free and self.attempts is not None and self.attempts.delivered:
-            return None  # the answer that was paid for was delivered before
-        if self.attempts is not None:
-            self.attempts.next()
-        if self.outcome.hold_id is not None:
-            return None if self.free else await self._release(self.outcome.hold_id)
-        return None if self.outcome.txn_id is None else await self._refund(self.outcome.txn_id, reason)
+        if self.free and self._attempts is not None and self._attempts.delivered:
+            return  # the answer that was paid for was delivered before
+        if self._attempts is not None:
+            self._attempts.next()
+        if self.outcome.txn_id is not None:
+            self._given_back = await self._refund(self.outcome.txn_id, reason)
+        elif self.outcome.hold_id is not None and not self.free:
+            self._given_back = await self._release(self.outcome.hold_id)
+
+    def headers(self) -> RawHeaders:
+        """Balance, warning and replay mark, after what was given back."""
+        return outcome_headers(self._given_back or self.outcome)
+
+    def close(self) -> None:
+        """Let the next request with the key begin."""
+        if self._attempts is not None:
+            self._keys.give_back(self._attempts)
 
     async def _capture(self, hold_id: int) -> Outcome | None:
         capture = partial(self._account.capture, hold_id, self._captured_yen, f"{self._wallet_key}:capture")
@@ -127,9 +160,7 @@ class Till:
         refuses, and ``RetriesExhausted``.
         """
         if key is None:
-            wallet_key = new_idempotency_key()
-            outcome = await _take(account, price, wallet_key, note)
-            return Purchase(account, price, outcome, wallet_key, self.arrears)
+            return await self._sell_once(account, price, note)
         attempts = await self._keys.take(key)
         try:
             return await self._buy(account, price, note, attempts)
@@ -137,10 +168,25 @@ class Till:
             self._keys.give_back(attempts)
             raise
 
-    def close(self, purchase: Purchase) -> None:
-        """A purchase was delivered or has failed: let the next request with its key begin."""
-        if purchase.attempts is not None:
-            self._keys.give_back(purchase.attempts)
+    async def _sell_once(self, account: Account, price: Price, note: str) -> Purchase:
+        """Nobody will send this key again, so what may have been taken unseen is given back here."""
+        wallet_key = new_idempotency_key()
+
+        async def undo() -> Outcome | None:
+            try:
+                outcome = await _take(account, price, wallet_key, note)
+            except REFUSED:
+                return None  # it was not taken, and is not now
+            await Purchase(account, price, outcome, wallet_key, self.arrears, self._keys).fail("nobody was told")
+            return outcome
+
+        try:
+            outcome = await _take(account, price, wallet_key, note)
+        except UNCERTAIN as error:
+            if not (isinstance(error, ServiceUnreachable) and error.details.get("sent") is False):
+                self.arrears.later(undo, what="undo", key=wallet_key)
+            raise
+        return Purchase(account, price, outcome, wallet_key, self.arrears, self._keys)
 
     async def _buy(self, account: Account, price: Price, note: str, attempts: Attempts) -> Purchase:
         while attempts.number <= MAX_ATTEMPTS:
@@ -154,7 +200,7 @@ class Till:
                     continue
                 free = status == "paid"
                 self._count_free(attempts, free)
-            return Purchase(account, price, outcome, wallet_key, self.arrears, attempts, free=free)
+            return Purchase(account, price, outcome, wallet_key, self.arrears, self._keys, attempts, free=free)
         raise RetriesExhausted(f"this key has failed {MAX_ATTEMPTS} times; send a new one", attempts=MAX_ATTEMPTS)
 
     def _count_free(self, attempts: Attempts, free: bool) -> None:

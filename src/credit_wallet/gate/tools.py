@@ -17,6 +17,7 @@ from credit_wallet.gate.attempts import request_key
 from credit_wallet.gate.exchange import Exchange, bought, current
 from credit_wallet.gate.purchases import Price, Purchase, Till
 from credit_wallet.gate.requests import credentials_of
+from credit_wallet.http.replies import Scope
 
 R = TypeVar("R")
 
@@ -37,23 +38,25 @@ def paid_for(function: Function, price: Price, shop: Shop | None) -> Callable[..
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         exchange = current.get(None)
-        if exchange is not None and _is_endpoint(call, exchange):
+        if exchange is not None and _is_endpoint(function, exchange.scope):
             await exchange.pay(price)
             return await _result(function, args, kwargs)
-        till, purchase = await _bought(function, price, shop, exchange, args, kwargs)
+        purchase = await _bought(function, price, shop, exchange, args, kwargs)
         try:
             return await _delivered(function, args, kwargs, purchase, exchange)
         finally:
-            await purchase.fail(f"tool {function.__name__} failed")
-            till.close(purchase)
+            try:
+                await purchase.fail(f"tool {function.__name__} failed")
+            finally:
+                purchase.close()
 
     return call
 
 
-def _is_endpoint(call: Function, exchange: Exchange) -> bool:
+def _is_endpoint(function: Function, scope: Scope) -> bool:
     """Whether the function answers the HTTP request itself, and is no tool behind an MCP server's one address."""
-    scope = exchange.scope
-    return scope.get("endpoint") is call or getattr(scope.get("route_handler"), "fn", None) is call
+    endpoint = scope.get("endpoint") or getattr(scope.get("route_handler"), "fn", None)
+    return endpoint is not None and inspect.unwrap(endpoint) is inspect.unwrap(function)
 
 
 async def _bought(
@@ -63,7 +66,7 @@ async def _bought(
     exchange: Exchange | None,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-) -> tuple[Till, Purchase]:
+) -> Purchase:
     name, key = f"tool {function.__name__}", None
     try:
         if exchange is not None:
@@ -74,14 +77,16 @@ async def _bought(
                 digest = _arguments_digest(function, args, kwargs)
                 key = request_key(given, credentials.token().encode(), name.encode(), digest)
             exchange.inbox.watch()
-            return exchange.till, await exchange.till.sell(account, price, name, key)
+            return await exchange.till.sell(account, price, name, key)
         if shop is None:
             raise RuntimeError(
                 "nobody pays for this call: wrap the application in CreditGate, or give priced() wallets"
             )
         account = await shop.accounts.account_of(shop.credentials)
-        return shop.till, await shop.till.sell(account, price, name, None)
+        return await shop.till.sell(account, price, name, None)
     except WalletError as error:
+        if exchange is not None:
+            exchange.refused(error)
         raise _tool_error(error, exchange) from error
 
 
@@ -112,8 +117,10 @@ def _is_no_answer(result: Any) -> bool:
 
 def _tool_error(error: WalletError, exchange: Exchange | None) -> Exception:
     """A refusal as an error whose text the SDK shows to the model; any other stays on the server."""
-    from mcp.server.mcpserver.exceptions import ToolError
-
+    try:
+        from mcp.server.mcpserver.exceptions import ToolError
+    except ImportError:  # no tool of an MCP server then
+        return error
     topup_url = error.details.get("topup_url") or (exchange.settings.topup_url if exchange is not None else None)
     return ToolError(f"{error.code}: {error}" + (f"; top up at {topup_url}" if topup_url else ""))
 

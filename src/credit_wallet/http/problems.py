@@ -19,6 +19,8 @@ STATUS_OF_CODE = {
     "insufficient_funds": 402,
     "budget_exhausted": 402,
     "key_cap_exhausted": 402,
+    "payment_required": 402,
+    "payment_invalid": 402,
     "forbidden": 403,
     "origin_not_allowed": 403,
     "wallet_disabled": 403,
@@ -58,7 +60,7 @@ STATUS_OF_CODE = {
 RETRY_AFTER_SECONDS = 1
 
 _UNAUTHORIZED = 401
-_PAYMENT_REQUIRED = 402
+_EXHAUSTED = ("insufficient_funds", "budget_exhausted", "key_cap_exhausted")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`")
 _NAMED = re.compile(r"field `([^`]+)`")
 
@@ -155,7 +157,7 @@ def problem_of(error: Exception, topup_url: str | None) -> tuple[int, dict[str, 
         detail = "the service failed; nothing is known to have moved, send it again with the same idempotency key"
         return status, _document("internal_error", status, detail)
     document = _document(error.code, status, str(error)) | error.details
-    if status == _PAYMENT_REQUIRED:
+    if error.code in _EXHAUSTED:
         document |= {"reason": "wallet_exhausted"} | ({} if topup_url is None else {"topup_url": topup_url})
     return status, document
 
