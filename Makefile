@@ -5,7 +5,7 @@ PORT ?= 8787
 DATA ?= var
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges
+BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
 
 .PHONY: setup run demo test check format bench smoke soak lock clean
 

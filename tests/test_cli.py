@@ -477,6 +477,32 @@ def test_history_is_newest_first_and_as_long_as_asked_for(funded: Shell) -> None
     assert re.search(r"4 +1 +-¥1 +charge +2026-05-15T12:00:00.000Z", funded("history", 1))
 
 
+def test_history_can_be_that_of_an_agent_key_or_a_note(funded: Shell) -> None:
+    funded("key", "create", 1)
+    funded("charge", 1, 5, "--key", "a", "--agent-key", 1, "--note", "GET /search")
+    funded("charge", 1, 7, "--key", "b", "--note", "GET /search")
+    funded("charge", 1, 9, "--key", "c", "--agent-key", 1)
+    for words, amounts_yen in (
+        (("--agent-key", 1), [-9, -5]),
+        (("--note", "GET /search"), [-7, -5]),
+        (("--agent-key", 1, "--note", "GET /search"), [-5]),
+        (("--agent-key", 2), []),
+    ):
+        assert [entry["amount_yen"] for entry in funded.json("history", 1, *words)] == amounts_yen, words
+
+
+def test_a_statement_has_spending_by_key_and_note_in_a_csv_of_their_own(funded: Shell) -> None:
+    funded("key", "create", 1, "--label", "crawler")
+    funded("charge", 1, 5, "--key", "a", "--agent-key", 1, "--note", "GET /search")
+    of_may = ("statement", 1, "--cycle", "2026-05")
+    assert "key 1 (crawler)\n" in funded(*of_may)
+    assert "GET /search\n" in funded(*of_may)
+    csv_of_may = (*of_may, "--format", "csv")
+    assert funded(*csv_of_may) == funded(*csv_of_may, "--rows", "entries")
+    assert funded(*csv_of_may, "--rows", "keys").splitlines()[1:] == ["1,crawler,1,5,0,5,0"]
+    assert funded(*csv_of_may, "--rows", "notes").splitlines()[1:] == ["1,1,5,0,5,GET /search"]
+
+
 def test_a_wallet_without_entries_has_no_history(shell: Shell) -> None:
     shell("wallet", "create")
     assert shell("history", 1) == "none\n"

@@ -111,6 +111,16 @@ def test_examples_run(example: Path, tmp_path: Path) -> None:
     assert "violations: []" in done.stdout
 
 
+@pytest.mark.parametrize("page", pages_with("console example"), ids=name_of)
+def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page):
+        if block.info == "console example":
+            command, _, shown = block.text.removeprefix("$ python ").partition("\n")
+            run = [sys.executable, str(ROOT / command)]
+            printed = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
+            assert _without_chance(printed) == _without_chance(shown)
+
+
 # The command line
 
 

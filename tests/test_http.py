@@ -368,7 +368,42 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
             "retry_at": None,
             "action_url": None,
         },
+        "spendable_yen": 9_997,
+        "key": None,
+        "topup_url": TOPUP_URL,
     }
+
+
+@pytest.mark.parametrize(
+    ("settings", "cap_yen", "spendable_yen"),
+    [
+        ({}, 0, CREDIT_YEN - 300),
+        ({"monthly_budget_yen": 500}, 0, CREDIT_YEN - 300),
+        ({"monthly_budget_yen": 500, "budget_mode": "cap"}, 0, 200),
+        ({"monthly_budget_yen": 100, "budget_mode": "cap"}, 0, 0),
+        ({}, 400, 100),
+        ({"monthly_budget_yen": 350, "budget_mode": "cap"}, 400, 50),
+        ({"enabled": False}, 0, 0),
+    ],
+)
+def test_an_agent_sees_its_key_and_the_largest_charge_that_would_be_let_through(
+    api: Api, wallets: CreditWallet, settings: dict[str, Any], cap_yen: int, spendable_yen: int
+) -> None:
+    wallet_id = funded(wallets).wallet_id
+    agent = wallets.create_key(wallet_id, monthly_cap_yen=cap_yen)
+    api.post("/credit/charge", agent.token, key="spent", amount_yen=200)
+    api.post("/credit/hold", agent.token, key="held", amount_yen=100)
+    wallets.configure(wallet_id, **settings)
+    seen = api.get("/credit/wallet", agent.token).json()
+    assert (seen["key"]["key_id"], seen["key"]["current_cycle_spent_yen"], seen["key"]["held_yen"]) == (
+        agent.key_id,
+        200,
+        100,
+    )
+    assert seen["spendable_yen"] == spendable_yen
+    assert api.post("/credit/charge", agent.token, key="more", amount_yen=spendable_yen + 1).status_code in (402, 403)
+    if spendable_yen:
+        assert api.post("/credit/charge", agent.token, key="all", amount_yen=spendable_yen).status_code == 200
 
 
 def test_an_owner_changes_settings_and_the_rest_stays(api: Api, token: str) -> None:
@@ -380,6 +415,22 @@ def test_an_owner_changes_settings_and_the_rest_stays(api: Api, token: str) -> N
     assert_problem(half, 422, "invalid_request", field="auto_topup_amount")
     unknown = api.call("PATCH", "/credit/wallet", token, json={"balance_yen": 5})
     assert_problem(unknown, 422, "invalid_request", field="balance_yen")
+
+
+def test_an_entry_says_what_was_given_back_of_it(api: Api, token: str, wallets: CreditWallet) -> None:
+    charged = api.post("/credit/charge", token, key="a", amount_yen=5, note="GET /search").json()["txn_id"]
+    wallets.refund(charged, 2, idempotency_key="r")
+    entry = api.get(f"/credit/transactions/{charged}", token).json()
+    assert (entry["amount_yen"], entry["refunded_yen"], entry["note"]) == (-5, 2, "GET /search")
+    assert_problem(api.get("/credit/transactions/99", token), 404, "entry_not_found", txn_id=99)
+
+
+def test_a_hold_says_what_became_of_it(api: Api, token: str) -> None:
+    hold = api.post("/credit/hold", token, key="a", amount_yen=5).json()["hold_id"]
+    api.post("/credit/capture", token, key="b", hold_id=hold, amount_yen=2)
+    shown = api.get(f"/credit/holds/{hold}", token).json()
+    assert (shown["status"], shown["amount_yen"], shown["captured_yen"]) == ("captured", 5, 2)
+    assert_problem(api.get("/credit/holds/99", token), 404, "hold_not_found", hold_id=99)
 
 
 def test_pages_of_transactions_lead_to_the_end(api: Api, token: str, stranger: CreatedWallet) -> None:
@@ -399,10 +450,33 @@ def test_pages_of_transactions_lead_to_the_end(api: Api, token: str, stranger: C
     assert [entry["amount_yen"] for entry in topups] == [CREDIT_YEN]
 
 
+def test_pages_of_one_key_or_one_note_have_nothing_else(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    agent = wallets.create_key(wallet.wallet_id)
+    for number in range(5):
+        api.post("/credit/charge", agent.token, key=f"a{number}", amount_yen=number + 1, note="GET /search")
+        api.post("/credit/charge", wallet.owner_token, key=f"o{number}", amount_yen=100, note="GET /search")
+    api.post("/credit/charge", agent.token, key="other", amount_yen=50, note="GET /fetch")
+    for token in (wallet.owner_token, agent.token):  # an agent sees its whole wallet
+        wanted: dict[str, Any] = {"key_id": agent.key_id, "note": "GET /search"}
+        first = api.get("/credit/transactions", token, limit=3, **wanted).json()
+        rest = api.get("/credit/transactions", token, limit=3, cursor=first["next_cursor"], **wanted).json()
+        assert [entry["amount_yen"] for entry in first["transactions"]] == [-5, -4, -3]
+        assert [entry["amount_yen"] for entry in rest["transactions"]] == [-2, -1]
+        assert rest["next_cursor"] is None
+        fetched = api.get("/credit/transactions", token, note="GET /fetch").json()["transactions"]
+        assert [entry["key_id"] for entry in fetched] == [agent.key_id]
+
+
 @pytest.mark.parametrize(
     ("path", "params", "field"),
     [
         ("/credit/transactions", {"limit": 0}, "limit"),
+        ("/credit/transactions", {"key_id": 0}, "key_id"),
+        ("/credit/transactions", {"key_id": 2**63}, "key_id"),
+        ("/credit/transactions", {"key_id": "mine"}, "key_id"),
+        ("/credit/transactions", {"note": "x" * 501}, "note"),
+        ("/credit/transactions", {"note": "\0"}, "note"),
+        ("/credit/statement", {"rows": "lots"}, "rows"),
         ("/credit/transactions", {"limit": 201}, "limit"),
         ("/credit/transactions", {"limit": "many"}, "limit"),
         ("/credit/transactions", {"cursor": "x"}, "cursor"),
@@ -440,6 +514,18 @@ def test_a_statement_comes_in_three_formats(api: Api, token: str, form: str, con
     assert answer.text.startswith(begins)
     assert "1234" in answer.text.replace(",", "")
     assert answer.headers["x-wallet-balance"] == "8766"
+
+
+def test_a_statement_tells_who_spent_and_on_what(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    agent = wallets.create_key(wallet.wallet_id, label="crawler")
+    api.post("/credit/charge", agent.token, key="a", amount_yen=30, note="GET /search")
+    report = api.get("/credit/statement", wallet.owner_token).json()
+    spent = {"charges": 1, "charged_yen": 30, "refunded_yen": 0, "spent_yen": 30}
+    assert report["spend_by_key"] == [{"key_id": agent.key_id, "label": "crawler", "monthly_cap_yen": 0, **spent}]
+    assert report["spend_by_note"] == [{"note": "GET /search", **spent}]
+    for rows, last in (("keys", f"{agent.key_id},crawler,1,30,0,30,0"), ("notes", "1,1,30,0,30,GET /search")):
+        answer = api.get("/credit/statement", wallet.owner_token, format="csv", rows=rows)
+        assert answer.text.splitlines()[-1] == last
 
 
 def test_a_forecast_tells_where_spending_is_heading(api: Api, token: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pytest
 from clock import Clock
+from litestar import Litestar
 from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
 
@@ -45,6 +46,8 @@ ACCESS: dict[str, Who] = {
     "GET /credit/wallet": "wallet",
     "PATCH /credit/wallet": "owner",
     "GET /credit/transactions": "wallet",
+    "GET /credit/transactions/{txn_id}": "wallet",
+    "GET /credit/holds/{hold_id}": "wallet",
     "GET /credit/alerts": "wallet",
     "GET /credit/statement": "wallet",
     "GET /credit/forecast": "wallet",
@@ -80,6 +83,8 @@ SOMEBODY_ELSES = {
     "POST /credit/keys/{key_id}/rotate": 404,
     "GET /credit/topups/{topup_id}": 404,
     "DELETE /credit/topups/{topup_id}": 404,
+    "GET /credit/transactions/{txn_id}": 404,
+    "GET /credit/holds/{hold_id}": 404,
     "POST /credit/capture": 404,
     "POST /credit/release": 404,
     "POST /credit/charge": 403,
@@ -190,7 +195,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
         method, path = operation.split()
         answer = ledger.api.call(
             method,
-            path.format(key_id=1, wallet_id=1, topup_id=ledger.topup_id),
+            path.format(key_id=1, wallet_id=1, txn_id=2, hold_id=1, topup_id=ledger.topup_id),
             ledger.tokens[caller],
             key=operation,
             json=body_of(operation, caller),
@@ -205,6 +210,23 @@ def test_every_operation_answers_this_caller_as_the_table_says(
         assert ledger.wallets.show(1).held_yen == 10
         assert ledger.wallets.key(1).revoked_at is None
     assert ledger.wallets.verify() == []
+
+
+def test_nothing_but_mcp_and_the_document_itself_is_undocumented(ledger: Ledger) -> None:
+    app = new_app(ledger.wallets, fast_lane=False)
+    assert isinstance(app, Litestar)
+    served = {route.path_format for route in app.routes if not route.path_format.startswith("/docs")}
+    documented = ledger.api.get("/openapi.json").json()["paths"].keys()
+    assert served - documented == {"/openapi.json", "/mcp"}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_mcp_is_for_whoever_has_a_wallet(ledger: Ledger, caller: str) -> None:
+    headers = {"Host": "localhost", "Accept": "application/json, text/event-stream"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    answer = ledger.api.call("POST", "/mcp", ledger.tokens[caller], json=message, headers=headers)
+    expected = UNAUTHORIZED if caller in BAD_TOKENS else OK if caller in ALLOWED["wallet"] else REFUSED
+    assert answer.status_code == expected
 
 
 @pytest.mark.parametrize("caller", BAD_TOKENS)

@@ -308,8 +308,8 @@ def test_path_and_query_tricks_lead_nowhere(target: Target) -> None:
 # A real service, spoken to in bytes
 
 LIMITS = """
-from credit_wallet.http import reading, serve
-reading.BODY_SECONDS = 0.4
+from credit_wallet.http import receiving, serve
+receiving.BODY_SECONDS = 0.4
 serve.HEADER_SECONDS = 1
 """
 PATIENCE_SECONDS = 20

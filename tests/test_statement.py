@@ -208,6 +208,12 @@ def test_the_text_has_totals_first_and_entries_after(wallets: CreditWallet, busy
           Monthly budget                ¥1,000
           Alert at 50 %: ¥550 of ¥1,000 spent
 
+            Charges         Charged        Refunded           Spent             Cap  Spent by
+                  1            ¥550             ¥50            ¥500                  owner
+
+            Charges         Charged        Refunded           Spent  Spent on
+                  1            ¥550             ¥50            ¥500  crawl, deep
+
               Entry  Time                      Type              Amount           Balance  Note
                   1  2026-05-15T12:00:00.000Z  topup             ¥1,000            ¥1,000  card
                   2  2026-05-15T12:00:00.000Z  topup               ¥200            ¥1,200
@@ -313,6 +319,21 @@ def test_the_json_has_every_figure(wallets: CreditWallet, busy: int) -> None:
         "reversed_yen": -100,
         "closing_yen": 600,
         "monthly_budget_yen": 1_000,
+        "spend_by_key": [
+            {
+                "key_id": None,
+                "label": None,
+                "charges": 1,
+                "charged_yen": 550,
+                "refunded_yen": 50,
+                "spent_yen": 500,
+                "monthly_cap_yen": 0,
+            }
+        ],
+        "spend_by_note": [
+            {"note": "crawl, deep", "charges": 1, "charged_yen": 550, "refunded_yen": 50, "spent_yen": 500}
+        ],
+        "other_notes": None,
     }
     assert report["alerts"] == [
         {"threshold_pct": 50, "billing_cycle": "2026-05", "spent_yen": 550, "budget_yen": 1_000}

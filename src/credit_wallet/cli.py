@@ -27,11 +27,13 @@ from credit_wallet.config import (
     DATABASE_URL_VARIABLE,
     DEFAULT_DATABASE_URL,
     OPERATOR_KEY_VARIABLE,
+    SERVICE_URL_VARIABLE,
+    TOKEN_VARIABLE,
     database_url,
     without_password,
 )
 from credit_wallet.errors import WalletError
-from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.app_settings import ServiceSettings, mcp_hosts
 from credit_wallet.payments.opening import open_payments, require_payments, test_money
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import payment_settings
@@ -70,6 +72,12 @@ class StatementFormat(StrEnum):
     text = "text"
     csv = "csv"
     json = "json"
+
+
+class StatementRows(StrEnum):
+    entries = "entries"
+    keys = "keys"
+    notes = "notes"
 
 
 @app.callback()
@@ -341,10 +349,14 @@ def release(hold_id: HoldId) -> None:
 def history(
     wallet_id: WalletId,
     limit: Annotated[int, typer.Option(metavar="N", help="At most so many entries, up to 1,000.")] = 50,
+    agent_key: Annotated[
+        int | None, typer.Option("--agent-key", metavar="KEY_ID", help="Only what this agent key paid, less refunds.")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="Only charges that have this note, and their refunds.")] = None,
 ) -> None:
     """List a wallet's ledger entries, newest first."""
     with _open() as wallets:
-        _show(wallets.history(wallet_id, limit=limit))
+        _show(wallets.history(wallet_id, limit=limit, key_id=agent_key, note=note))
 
 
 @app.command()
@@ -352,14 +364,17 @@ def statement(
     wallet_id: WalletId,
     cycle: Cycle,
     format: Annotated[StatementFormat, typer.Option(help="How to show it.")] = StatementFormat.text,  # noqa: A002
+    rows: Annotated[
+        StatementRows, typer.Option(help="Rows of a CSV: entries, or spending by agent key or by note.")
+    ] = StatementRows.entries,
 ) -> None:
-    """Show a wallet's statement of one billing cycle."""
+    """Show a wallet's statement of one billing cycle, with who spent it and on what."""
     with _open() as wallets:
         report = statements.statement(wallets, wallet_id, cycle)
     if Settings.json or format is StatementFormat.json:
         typer.echo(statements.to_json(report))
     elif format is StatementFormat.csv:
-        typer.echo(statements.to_csv(report), nl=False)
+        typer.echo(statements.to_csv(report, rows.value), nl=False)
     else:
         typer.echo(statements.to_text(report))
 
@@ -428,6 +443,10 @@ def serve(
     lanes: Annotated[
         int | None, typer.Option(metavar="N", help="Transactions under way at once; PostgreSQL: 2, SQLite always 1.")
     ] = None,
+    mcp_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Serve MCP under this name too, port included unless it varies; repeatable."),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Make a wallet with ¥10,000 and show how to charge it.")] = False,
     test_payments: Annotated[
         bool,
@@ -448,7 +467,8 @@ def serve(
 
     def ready(wallets: CreditWallet) -> None:
         typer.echo(
-            f"Agent Credit Wallet on {address}, API at {address}/docs, database {without_password(Settings.url)}"
+            f"Agent Credit Wallet on {address}, API at {address}/docs, MCP at {address}/mcp, "
+            f"database {without_password(Settings.url)}"
         )
         if test_payments:
             typer.echo("Payments are TEST MONEY, from a fake of Stripe that ends with this service.")
@@ -457,10 +477,38 @@ def serve(
         if demo:
             typer.echo(welcome(wallets, address, takes_payments=takes_payments))
 
-    settings = ServiceSettings(operator_key, topup_url or f"{address}/docs", notify_settings())
+    settings = ServiceSettings(
+        operator_key, topup_url or f"{address}/docs", notify_settings(), mcp_hosts(host, mcp_host or ())
+    )
     with test_money(address) if test_payments else nullcontext() as payments:
         takes_payments = payments is not None or payment_settings() is not None
         run_service(Settings.url, host, port, settings, ready, lanes=lanes, payments=payments)
+
+
+@app.command("mcp")
+def speak_mcp(
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help=f"Of a running service; default ${SERVICE_URL_VARIABLE}, else the database."),
+    ] = None,
+    topup_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where the owner pays, for wallets of the database.")
+    ] = "",
+) -> None:
+    """Serve the wallet's tools to an agent's host: MCP on standard input and output.
+
+    The token, an owner's or an agent's, is $CREDIT_WALLET_TOKEN.
+    """
+    try:
+        from credit_wallet.mcp import stdio
+    except ModuleNotFoundError as error:
+        typer.echo(f"{error.name} is missing; install agent-credit-wallet[mcp]", err=True)
+        raise typer.Exit(USAGE) from None
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if service_url := url or os.environ.get(SERVICE_URL_VARIABLE):
+        stdio.speak_for_service(token, service_url)
+    else:
+        stdio.speak_for_database(token, Settings.url, topup_url)
 
 
 @app.command()

@@ -11,6 +11,8 @@ from credit_wallet.errors import InvalidRequest
 
 DATABASE_URL_VARIABLE = "CREDIT_WALLET_DATABASE_URL"
 OPERATOR_KEY_VARIABLE = "CREDIT_WALLET_OPERATOR_KEY"
+TOKEN_VARIABLE = "CREDIT_WALLET_TOKEN"  # noqa: S105 - the name, no token
+SERVICE_URL_VARIABLE = "CREDIT_WALLET_URL"
 DEFAULT_DATABASE_URL = "sqlite:///var/credit_wallet.db"
 
 _PASSWORD = re.compile(r"(://[^/@:]*:).+(@)", re.DOTALL)

@@ -37,6 +37,22 @@ class InsufficientFunds(WalletError):
 
     code = "insufficient_funds"
 
+    @property
+    def balance_yen(self) -> int:
+        """What could be spent."""
+        return int(str(self.details["balance_yen"]))
+
+    @property
+    def missing_yen(self) -> int:
+        """What a top-up must bring at least."""
+        return int(str(self.details["missing_yen"]))
+
+    @property
+    def topup_url(self) -> str | None:
+        """Where a person pays, when the refusal came over HTTP."""
+        url = self.details.get("topup_url")
+        return None if url is None else str(url)
+
 
 class BudgetExhausted(WalletError):
     """The wallet's monthly budget is a cap and this movement would pass it."""
@@ -92,6 +108,12 @@ class IdempotencyConflict(WalletError):
     code = "idempotency_conflict"
 
 
+class RetriesExhausted(WalletError):
+    """A gate has answered the retries of one idempotency key as often as it does; send a new key, which pays."""
+
+    code = "retries_exhausted"
+
+
 class HoldNotFound(WalletError):
     """No such hold."""
 
@@ -144,6 +166,18 @@ class PayBackNotAllowed(WalletError):
     """The operator has not allowed paying credit back, or the law leaves no room for it; ``left_yen`` says how much."""
 
     code = "pay_back_not_allowed"
+
+
+class PaymentRequired(WalletError):
+    """A gate wants to be paid, and the request names no wallet; it may also pay by itself (x402)."""
+
+    code = "payment_required"
+
+
+class PaymentInvalid(WalletError):
+    """A payment per call (x402) is not what was asked for, is not valid, was not settled, or was used before."""
+
+    code = "payment_invalid"
 
 
 class PaymentsNotConfigured(WalletError):
@@ -216,6 +250,24 @@ class DatabaseRefused(DatabaseError):
     """A rule of the database's own, such as a host's trigger, did not let a row in."""
 
     code = "database_refused"
+
+
+class ServiceUnreachable(WalletError):
+    """The service gave no answer, often enough; ``sent`` says whether it may have done what was asked."""
+
+    code = "service_unreachable"
+
+
+class ServiceFailed(WalletError):
+    """The service has a defect; nothing is known to have moved. Try again with the same idempotency key."""
+
+    code = "internal_error"
+
+
+class UnexpectedAnswer(WalletError):
+    """What answered is not the service, or a release that says what this one does not know; ``status`` is HTTP's."""
+
+    code = "unexpected_answer"
 
 
 class CopyRefused(WalletError):

@@ -12,6 +12,7 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.money import format_yen
+from credit_wallet.outcomes import KeyView, WalletView
 from credit_wallet.state import KeyState, WalletState
 
 
@@ -24,40 +25,54 @@ def paying_key(batch: Batch, wallet: WalletState, key_id: int) -> KeyState | Wal
     return key
 
 
-def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, amount_yen: int) -> WalletError | None:
-    """Why the wallet, or the agent key that pays, cannot spend ``amount_yen``; None when it can.
+def left_yen(bound_yen: int, spent_yen: int, held_yen: int) -> int:
+    """What is left of a budget or a cap, below zero when it was lowered; what open holds set aside may yet be spent."""
+    return bound_yen - spent_yen - held_yen
 
-    Open holds count against budget and cap: what is set aside may yet be spent.
-    """
+
+def spendable_yen(wallet: WalletView, key: KeyView | None) -> int:
+    """The largest charge that would be let through now, 0 for none. A key that pays must be one that works."""
+    if not wallet.enabled:
+        return 0
+    rooms = [wallet.balance_yen]
+    if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
+        rooms.append(left_yen(wallet.monthly_budget_yen, wallet.current_cycle_spent_yen, wallet.held_yen))
+    if key is not None and key.monthly_cap_yen:
+        rooms.append(left_yen(key.monthly_cap_yen, key.current_cycle_spent_yen, key.held_yen))
+    return max(0, min(rooms))
+
+
+def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, amount_yen: int) -> WalletError | None:
+    """Why the wallet, or the agent key that pays, cannot spend ``amount_yen``; None when it can."""
     if not wallet.enabled:
         return WalletDisabled(
             f"wallet {wallet.wallet_id} is disabled; enable it to spend from it", wallet_id=wallet.wallet_id
         )
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
-        left_yen = wallet.monthly_budget_yen - wallet.cycle_spent_yen - wallet.held_yen
-        if amount_yen > left_yen:
-            _tell_used_up(batch, wallet, "budget_exhausted", left_yen, monthly_budget_yen=wallet.monthly_budget_yen)
+        room_yen = left_yen(wallet.monthly_budget_yen, wallet.cycle_spent_yen, wallet.held_yen)
+        if amount_yen > room_yen:
+            _tell_used_up(batch, wallet, "budget_exhausted", room_yen, monthly_budget_yen=wallet.monthly_budget_yen)
             return BudgetExhausted(
-                f"{format_yen(max(left_yen, 0))} of the monthly budget of {format_yen(wallet.monthly_budget_yen)} "
+                f"{format_yen(max(room_yen, 0))} of the monthly budget of {format_yen(wallet.monthly_budget_yen)} "
                 f"is left; raise the budget or wait for the cycle after {wallet.current_cycle}",
                 wallet_id=wallet.wallet_id,
                 balance_yen=wallet.balance_yen,
-                missing_yen=amount_yen - max(left_yen, 0),
+                missing_yen=amount_yen - max(room_yen, 0),
                 monthly_budget_yen=wallet.monthly_budget_yen,
             )
     if key is not None and key.monthly_cap_yen:
-        left_yen = key.monthly_cap_yen - key.cycle_spent_yen - key.held_yen
-        if amount_yen > left_yen:
+        room_yen = left_yen(key.monthly_cap_yen, key.cycle_spent_yen, key.held_yen)
+        if amount_yen > room_yen:
             _tell_used_up(
-                batch, wallet, "key_cap_exhausted", left_yen, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
+                batch, wallet, "key_cap_exhausted", room_yen, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
             )
             return KeyCapExhausted(
-                f"{format_yen(max(left_yen, 0))} of the monthly cap of agent key {key.key_id} is left; "
+                f"{format_yen(max(room_yen, 0))} of the monthly cap of agent key {key.key_id} is left; "
                 "raise the cap or pay with another key",
                 wallet_id=wallet.wallet_id,
                 key_id=key.key_id,
                 balance_yen=wallet.balance_yen,
-                missing_yen=amount_yen - max(left_yen, 0),
+                missing_yen=amount_yen - max(room_yen, 0),
                 monthly_cap_yen=key.monthly_cap_yen,
             )
     if amount_yen > wallet.balance_yen:

@@ -71,6 +71,12 @@ class Transaction(Struct, frozen=True):
     hold_id: int | None
 
 
+class TransactionView(Transaction, frozen=True):
+    """A ledger entry by itself. ``refunded_yen`` is what of a charge was given back (of a top-up: reversed)."""
+
+    refunded_yen: int
+
+
 class WalletView(Struct, frozen=True):
     """A wallet as its owner sees it, spending of the current cycle included."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
-from credit_wallet.checks import checked_cycle, checked_id
+from credit_wallet.checks import checked_cycle, checked_id, malformed_text
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.outcomes import (
@@ -22,6 +22,7 @@ from credit_wallet.outcomes import (
     TopupView,
     Totals,
     Transaction,
+    TransactionView,
     WalletView,
 )
 from credit_wallet.reports.forecast import Forecast, forecast
@@ -83,21 +84,47 @@ class WalletReading:
         self.show(wallet_id)
         return self._reader.lots(wallet_id)
 
-    def history(
-        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
-    ) -> list[Transaction]:
-        """The wallet's ledger entries, newest first, up to ``limit`` (at most 1,000), of one type or of all.
+    def transaction(self, txn_id: int) -> TransactionView:
+        """One ledger entry, with what was given back of it. Raises ``EntryNotFound``."""
+        return self._reader.transaction(checked_id("txn_id", txn_id))
 
-        For the next page give the last ``txn_id`` as ``before_txn_id``. Raises ``WalletNotFound``.
+    def history(
+        self,
+        wallet_id: int,
+        *,
+        limit: int = 50,
+        before_txn_id: int | None = None,
+        txn_type: str | None = None,
+        key_id: int | None = None,
+        note: str | None = None,
+    ) -> list[Transaction]:
+        """The wallet's ledger entries, newest first, up to ``limit`` (at most 1,000).
+
+        ``txn_type``, ``key_id`` and ``note`` (the whole of it) each leave only those that have it; a refund also has
+        the key and the note of the charge that it gives back. For the next page give the last ``txn_id`` as
+        ``before_txn_id``. Raises ``WalletNotFound`` and ``InvalidRequest``.
         """
         checked_id("wallet_id", wallet_id)
         if txn_type is not None and txn_type not in get_args(EntryType):
             raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
-        return self._reader.history(wallet_id, limit=_page(limit), before_txn_id=before_txn_id, txn_type=txn_type)
+        if problem := malformed_text("note", note):
+            raise problem
+        return self._reader.history(
+            wallet_id,
+            limit=_page(limit),
+            before_txn_id=before_txn_id,
+            txn_type=txn_type,
+            key_id=None if key_id is None else checked_id("key_id", key_id),
+            note=note,
+        )
 
     def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
         """The wallet's entries of billing cycle ``cycle`` (YYYY-MM), oldest first. Raises ``WalletNotFound``."""
         return self._reader.cycle_entries(checked_id("wallet_id", wallet_id), checked_cycle(cycle))
+
+    def refunded_charges(self, wallet_id: int, cycle: str) -> list[Transaction]:
+        """The charges, of any cycle, that refunds of billing cycle ``cycle`` give back. Raises ``WalletNotFound``."""
+        return self._reader.refunded_charges(checked_id("wallet_id", wallet_id), checked_cycle(cycle))
 
     def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
         """The wallet's balance and open holds together as billing cycle ``cycle`` begins. Raises ``WalletNotFound``."""
@@ -113,11 +140,24 @@ class WalletReading:
         return await asyncio.to_thread(self.balance, wallet_id)
 
     async def ahistory(
-        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
+        self,
+        wallet_id: int,
+        *,
+        limit: int = 50,
+        before_txn_id: int | None = None,
+        txn_type: str | None = None,
+        key_id: int | None = None,
+        note: str | None = None,
     ) -> list[Transaction]:
         """The asyncio twin of ``history``."""
         return await asyncio.to_thread(
-            self.history, wallet_id, limit=limit, before_txn_id=before_txn_id, txn_type=txn_type
+            self.history,
+            wallet_id,
+            limit=limit,
+            before_txn_id=before_txn_id,
+            txn_type=txn_type,
+            key_id=key_id,
+            note=note,
         )
 
     def key(self, key_id: int) -> KeyView:

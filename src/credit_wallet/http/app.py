@@ -24,6 +24,7 @@ from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.auth import Authenticator, Caller
 from credit_wallet.http.fast import FastLane
+from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.openapi import ExactConfig
@@ -84,7 +85,14 @@ def _documented(
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
     return Litestar(
-        route_handlers=[*OWNER_ROUTES, *MOVEMENT_ROUTES, *PAYMENT_ROUTES, *OPERATOR_ROUTES, *SYSTEM_ROUTES],
+        route_handlers=[
+            *OWNER_ROUTES,
+            *MOVEMENT_ROUTES,
+            *PAYMENT_ROUTES,
+            *OPERATOR_ROUTES,
+            *MCP_ROUTES,
+            *SYSTEM_ROUTES,
+        ],
         dependencies={
             "caller": Provide(_caller_of, sync_to_thread=False),
             "wallets": Provide(lambda: wallets, sync_to_thread=False),

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from credit_wallet.alerts.opening import NotifySettings
 
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not listened on
+
 
 class ServiceSettings(Struct, frozen=True):
-    """``topup_url`` is where a 402 sends people to pay; ``notify`` says where notices may go."""
+    """``topup_url`` is where a 402 sends people to pay; ``notify`` says where notices may go.
+
+    ``mcp_hosts`` are the names that MCP is served under.
+    """
 
     operator_key: str
     topup_url: str
     notify: NotifySettings = NotifySettings()
+    mcp_hosts: tuple[str, ...] = LOOPBACK
+
+
+def mcp_hosts(listening_on: str, named: Iterable[str]) -> tuple[str, ...]:
+    """The names that MCP is served under: loopback's, the address that is listened on, and those ``named``.
+
+    Each as it stands in a URL, with any port or with the one it has.
+    """
+    own = () if listening_on in EVERY_INTERFACE else (f"[{listening_on}]" if ":" in listening_on else listening_on,)
+    return tuple(dict.fromkeys((*LOOPBACK, *own, *named)))

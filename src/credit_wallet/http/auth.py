@@ -61,11 +61,11 @@ class FailureLimit:
 
 
 class Authenticator:
-    """Turns a request's credentials into a caller."""
+    """Turns a request's credentials into a caller. Without an ``operator_key`` nobody is the operator."""
 
-    def __init__(self, wallets: CreditWallet, operator_key: str) -> None:
+    def __init__(self, wallets: CreditWallet, operator_key: str | None) -> None:
         self._wallets = wallets
-        self._operator_digest = sha256(operator_key.encode()).digest()
+        self._operator_digest = b"" if operator_key is None else sha256(operator_key.encode()).digest()
         self._remembered: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._limit = FailureLimit()
 
@@ -75,7 +75,7 @@ class Authenticator:
         ``address`` is the caller's, for counting failures.
         """
         try:
-            return await self._caller(_token(authorization, api_key))
+            return await self._caller(token_of(authorization, api_key))
         except Unauthorized:
             self._limit.count(address)
             raise
@@ -108,8 +108,13 @@ def require_owner(caller: Caller) -> int:
 
 def require_wallet(caller: Caller) -> int:
     """The wallet that an owner token or an agent key opens. Raises ``Forbidden`` for the operator."""
+    return require_access(caller).wallet_id
+
+
+def require_access(caller: Caller) -> Access:
+    """What an owner token or an agent key opens. Raises ``Forbidden`` for the operator."""
     if caller.access is not None:
-        return caller.access.wallet_id
+        return caller.access
     raise Forbidden("the operator key has no wallet of its own; use an owner token, or the calls under /operator")
 
 
@@ -119,7 +124,8 @@ def require_operator(caller: Caller) -> None:
         raise Forbidden("only the operator key may do this")
 
 
-def _token(authorization: str | None, api_key: str | None) -> str:
+def token_of(authorization: str | None, api_key: str | None) -> str:
+    """The token in ``Authorization: Bearer``, else in ``X-API-Key``. Raises ``Unauthorized`` when there is none."""
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer" and token:

@@ -19,7 +19,16 @@ from credit_wallet.alerts.texts import KINDS
 from credit_wallet.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.commands import MAX_HOLD_SECONDS, MAX_IDEMPOTENCY_KEY_LENGTH, MAX_NOTE_LENGTH
 from credit_wallet.money import MAX_AMOUNT_YEN
-from credit_wallet.outcomes import Alert, AutoTopupState, BudgetMode, Outcome, TopupView, Transaction, WalletView
+from credit_wallet.outcomes import (
+    Alert,
+    AutoTopupState,
+    BudgetMode,
+    KeyView,
+    Outcome,
+    TopupView,
+    Transaction,
+    WalletView,
+)
 
 MAX_BATCH_CHARGES = 1_000
 
@@ -233,20 +242,18 @@ class BatchReply(Struct, frozen=True):
 
 
 class WalletReply(WalletView, frozen=True):
-    """A wallet with its latest transactions, and whether it can top itself up."""
+    """A wallet as the one who asks may spend from it, ``key`` being the agent key that asks (None for the owner).
+
+    ``spendable_yen`` is the largest charge that balance, budget and the key's cap would let through now; ``topup_url``
+    is where people pay.
+    """
 
     recent_transactions: list[Transaction]
     auto_topup: AutoTopupState
     notification_targets: list[TargetView]
-
-    @classmethod
-    def of(
-        cls, view: WalletView, recent: list[Transaction], auto_topup: AutoTopupState, targets: list[TargetView]
-    ) -> WalletReply:
-        """The reply that a wallet is shown with."""
-        return cls(
-            **structs.asdict(view), recent_transactions=recent, auto_topup=auto_topup, notification_targets=targets
-        )
+    spendable_yen: int
+    key: KeyView | None
+    topup_url: str
 
 
 class TopupPage(Struct, frozen=True):

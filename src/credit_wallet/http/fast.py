@@ -17,7 +17,8 @@ from credit_wallet.errors import WalletError
 from credit_wallet.http import movements
 from credit_wallet.http.auth import Authenticator, Caller
 from credit_wallet.http.bodies import CaptureBody, ChargeBody, HoldBody, MovementReply, ReleaseBody
-from credit_wallet.http.reading import MAX_MOVEMENT_BYTES, decode_body, read_body
+from credit_wallet.http.reading import MAX_MOVEMENT_BYTES, decode_body
+from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import (
     AsgiApp,
     RawHeaders,

@@ -9,10 +9,11 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import UNSET, structs
 
-from credit_wallet.alerts.targets import TargetView
+from credit_wallet.checks import MAX_ID
+from credit_wallet.commands import MAX_NOTE_LENGTH
 from credit_wallet.cycle import CYCLE_PATTERN
-from credit_wallet.errors import KeyNotFound
-from credit_wallet.http.auth import Caller, require_owner, require_wallet
+from credit_wallet.errors import EntryNotFound, HoldNotFound, KeyNotFound
+from credit_wallet.http.auth import Caller, require_access, require_owner, require_wallet
 from credit_wallet.http.bodies import (
     CreateKeyBody,
     RotateKeyBody,
@@ -23,13 +24,11 @@ from credit_wallet.http.bodies import (
 )
 from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
-from credit_wallet.outcomes import Alert, CreatedKey, EntryType, KeyView
+from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
+from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, TransactionView
 from credit_wallet.reports import statement as statements
 from credit_wallet.reports.forecast import Forecast
 from credit_wallet.wallet import CreditWallet
-
-RECENT_TRANSACTIONS = 10
-MAX_PAGE = 200
 
 Cycle = Annotated[
     str | None,
@@ -37,18 +36,19 @@ Cycle = Annotated[
         pattern=f"^{CYCLE_PATTERN.pattern}$", required=False, description="YYYY-MM; default: the current one."
     ),
 ]
-KeyId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+KeyId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
+TxnId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
+HoldId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
 
 
 @get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
-def show_wallet(caller: GivenCaller, wallets: GivenWallets) -> WalletReply:
-    """The wallet with its settings, the spending of its current cycle and its latest transactions.
+def show_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> WalletReply:
+    """The wallet with its settings, the spending of its current cycle and its latest transactions; and what the caller
+    can spend of it.
 
     `notification_targets` are for the owner token to see.
     """
-    wallet_id = require_wallet(caller)
-    is_owner = caller.access is not None and caller.access.key_id is None
-    return _wallet_reply(wallets, wallet_id, wallets.targets(wallet_id) if is_owner else [])
+    return wallet_shown(wallets, require_access(caller), settings.topup_url)
 
 
 @patch(
@@ -65,12 +65,13 @@ def configure_wallet(
     given = structs.asdict(data)
     if given.pop("notification_targets") is UNSET:
         wallets.configure(wallet_id, **given)
-        return _wallet_reply(wallets, wallet_id, wallets.targets(wallet_id))
+        return wallet_shown(wallets, require_access(caller), settings.topup_url)
     wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
     allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
     wallets.check_targets(wallet_id, wanted, **allowed)  # before anything is changed
     wallets.configure(wallet_id, **given)
-    return _wallet_reply(wallets, wallet_id, wallets.set_targets(wallet_id, wanted, **allowed))
+    targets = wallets.set_targets(wallet_id, wanted, **allowed)
+    return wallet_shown(wallets, require_access(caller), settings.topup_url, targets)
 
 
 @get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
@@ -80,15 +81,48 @@ def list_transactions(
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[
         str | None,
-        QueryParameter(pattern="^[0-9]{1,18}$", required=False, description="`next_cursor` of the page before."),
+        QueryParameter(pattern=CURSOR_PATTERN, required=False, description="`next_cursor` of the page before."),
     ] = None,
     type: Annotated[EntryType | None, QueryParameter(required=False)] = None,  # noqa: A002
+    key_id: Annotated[
+        int | None, QueryParameter(ge=1, le=MAX_ID, required=False, description="Only what this agent key paid.")
+    ] = None,
+    note: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=MAX_NOTE_LENGTH, pattern="^[^\\x00]*$", required=False, description="Only what has this note."
+        ),
+    ] = None,
 ) -> TransactionPage:
-    """The wallet's ledger entries, newest first."""
-    before = None if cursor is None else int(cursor)
-    entries = wallets.history(require_wallet(caller), limit=limit + 1, before_txn_id=before, txn_type=type)
-    page = entries[:limit]
-    return TransactionPage(page, str(page[-1].txn_id) if len(entries) > limit else None)
+    """The wallet's ledger entries, newest first. A refund has the key and the note of the charge that it gives back."""
+    wallet_id = require_wallet(caller)
+    return transactions_shown(wallets, wallet_id, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
+
+
+@get(
+    "/credit/transactions/{txn_id:int}",
+    tags=["Wallet"],
+    security=SECURITY,
+    responses=problems(404, 422),
+    sync_to_thread=True,
+)
+def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -> TransactionView:
+    """One ledger entry of the wallet, with what was given back of it."""
+    wallet_id, entry = require_wallet(caller), wallets.transaction(txn_id)
+    if entry.wallet_id != wallet_id:
+        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+    return entry
+
+
+@get(
+    "/credit/holds/{hold_id:int}", tags=["Wallet"], security=SECURITY, responses=problems(404, 422), sync_to_thread=True
+)
+def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> HoldView:
+    """One hold of the wallet, and what became of it."""
+    wallet_id, hold = require_wallet(caller), wallets.hold_status(hold_id)
+    if hold.wallet_id != wallet_id:
+        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+    return hold
 
 
 @get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
@@ -109,12 +143,15 @@ def show_statement(
     wallets: GivenWallets,
     cycle: Cycle = None,
     format: FromQuery[Literal["json", "csv", "text"]] = "json",  # noqa: A002
+    rows: Annotated[
+        statements.Rows, QueryParameter(description="Of a CSV: entries, or spending by agent key or note.")
+    ] = "entries",
 ) -> Response[statements.Statement]:
-    """The statement of a billing cycle, as JSON, CSV or text."""
+    """The statement of a billing cycle, spending by agent key and by note included, as JSON, CSV or text."""
     wallet_id = require_wallet(caller)
     report = statements.statement(wallets, wallet_id, cycle or wallets.show(wallet_id).current_cycle)
     if format == "csv":
-        return Response(statements.to_csv(report), media_type="text/csv")  # type: ignore[arg-type]
+        return Response(statements.to_csv(report, rows), media_type="text/csv")  # type: ignore[arg-type]
     if format == "text":
         return Response(statements.to_text(report), media_type="text/plain")  # type: ignore[arg-type]
     return Response(report)
@@ -200,15 +237,12 @@ def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
     return key
 
 
-def _wallet_reply(wallets: CreditWallet, wallet_id: int, targets: list[TargetView]) -> WalletReply:
-    recent = wallets.history(wallet_id, limit=RECENT_TRANSACTIONS)
-    return WalletReply.of(wallets.show(wallet_id), recent, wallets.auto_topup(wallet_id), targets)
-
-
 OWNER_ROUTES = (
     show_wallet,
     configure_wallet,
     list_transactions,
+    show_transaction,
+    show_hold,
     list_alerts,
     show_statement,
     show_forecast,

@@ -11,16 +11,17 @@ from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParam
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import Struct
 
-from credit_wallet.errors import PaymentsNotConfigured, TopupNotFound
+from credit_wallet.errors import TopupNotFound
 from credit_wallet.http.auth import Caller, require_operator, require_owner
 from credit_wallet.http.bodies import PayBackBody, TopupBody, TopupPage
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenWallets
 from credit_wallet.http.problems import IdempotencyKeyRequired
-from credit_wallet.http.reading import read_body
+from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
 from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
 from credit_wallet.outcomes import TopupView
-from credit_wallet.payments.replies import Payments, TopupReply
+from credit_wallet.payments.opening import configured
+from credit_wallet.payments.replies import TopupReply
 from credit_wallet.wallet import CreditWallet
 
 TAGS = ["Top-ups"]
@@ -66,7 +67,7 @@ def request_topup(
     wallet_id = require_owner(caller)
     if idempotency_key is None:
         raise IdempotencyKeyRequired("send an Idempotency-Key header, the same for every retry of this top-up")
-    reply = _configured(payments).request(
+    reply = configured(payments).request(
         wallet_id, data.amount_yen, idempotency_key=idempotency_key, way="checkout" if data.checkout else "intent"
     )
     return Response(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
@@ -92,7 +93,7 @@ def list_topups(
 def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
     """A top-up, with what it takes to pay it. For the owner token."""
     _own_topup(wallets, caller, topup_id)
-    return _configured(payments).show(topup_id)
+    return configured(payments).show(topup_id)
 
 
 @delete(
@@ -106,7 +107,7 @@ def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, pa
 def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
     """Give up a top-up that nobody has paid; one that was paid meanwhile is credited. For the owner token."""
     _own_topup(wallets, caller, topup_id)
-    return _configured(payments).cancel(topup_id)
+    return configured(payments).cancel(topup_id)
 
 
 @post(
@@ -128,7 +129,7 @@ def pay_back_topup(
     require_operator(caller)
     if idempotency_key is None:
         raise IdempotencyKeyRequired("send an Idempotency-Key header, the same for every retry of this call")
-    return _configured(payments).pay_back(topup_id, data.amount_yen, idempotency_key=idempotency_key)
+    return configured(payments).pay_back(topup_id, data.amount_yen, idempotency_key=idempotency_key)
 
 
 @post(
@@ -139,15 +140,9 @@ def pay_back_topup(
 )
 async def take_delivery(request: Request[Any, Any, Any], payments: GivenPayments, signature: Signature) -> Received:
     """Webhook of Stripe. Answered with 200 once it is durable; anything else is delivered again."""
-    configured = _configured(payments)
+    ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES)
-    return Received(await asyncio.to_thread(configured.deliver, payload, signature))
-
-
-def _configured(payments: Payments | None) -> Payments:
-    if payments is None:
-        raise PaymentsNotConfigured("this installation has no Stripe key; ask the operator to credit the wallet")
-    return payments
+    return Received(await asyncio.to_thread(ready.deliver, payload, signature))
 
 
 def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupView:

@@ -19,7 +19,10 @@ STATUS_OF_CODE = {
     "insufficient_funds": 402,
     "budget_exhausted": 402,
     "key_cap_exhausted": 402,
+    "payment_required": 402,
+    "payment_invalid": 402,
     "forbidden": 403,
+    "origin_not_allowed": 403,
     "wallet_disabled": 403,
     "not_found": 404,
     "wallet_not_found": 404,
@@ -37,22 +40,27 @@ STATUS_OF_CODE = {
     "topup_not_due": 409,
     "topup_limit_reached": 409,
     "topup_stopped": 409,
+    "retries_exhausted": 409,
     "pay_back_not_allowed": 403,
     "body_too_large": 413,
+    "host_not_allowed": 421,
     "invalid_amount": 422,
     "invalid_request": 422,
     "idempotency_key_required": 428,
     "too_many_failures": 429,
     "payments_not_configured": 501,
+    "mcp_not_installed": 501,
     "payment_provider_error": 502,
+    "unexpected_answer": 502,
     "rail_busy": 503,
+    "service_unreachable": 503,
 }
 """HTTP status of every code; a database error is 503, anything else a defect and 500."""
 
 RETRY_AFTER_SECONDS = 1
 
 _UNAUTHORIZED = 401
-_PAYMENT_REQUIRED = 402
+_EXHAUSTED = ("insufficient_funds", "budget_exhausted", "key_cap_exhausted")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`")
 _NAMED = re.compile(r"field `([^`]+)`")
 
@@ -97,6 +105,24 @@ class IdempotencyKeyRequired(HttpError):
     code: ClassVar[str] = "idempotency_key_required"
 
 
+class HostNotAllowed(HttpError):
+    """MCP was asked for under a name that the service does not go by."""
+
+    code: ClassVar[str] = "host_not_allowed"
+
+
+class OriginNotAllowed(HttpError):
+    """MCP was asked for by a page of another site."""
+
+    code: ClassVar[str] = "origin_not_allowed"
+
+
+class McpNotInstalled(HttpError):
+    """The service runs without the ``mcp`` extra."""
+
+    code: ClassVar[str] = "mcp_not_installed"
+
+
 class TooManyFailures(HttpError):
     """Too many bad tokens came from this address lately."""
 
@@ -121,15 +147,18 @@ def status_of(error: Exception) -> int:
     return STATUS_OF_CODE.get(error.code, 500) if isinstance(error, WalletError) else 500
 
 
-def problem_of(error: Exception, topup_url: str) -> tuple[int, dict[str, Any]]:
-    """Status and problem document of ``error``; one that is no refusal is told nothing of."""
+def problem_of(error: Exception, topup_url: str | None) -> tuple[int, dict[str, Any]]:
+    """Status and problem document of ``error``; one that is no refusal is told nothing of.
+
+    Without a ``topup_url`` a 402 keeps the one that came with the error, if any.
+    """
     status = status_of(error)
     if not isinstance(error, WalletError):
         detail = "the service failed; nothing is known to have moved, send it again with the same idempotency key"
         return status, _document("internal_error", status, detail)
     document = _document(error.code, status, str(error)) | error.details
-    if status == _PAYMENT_REQUIRED:
-        document |= {"reason": "wallet_exhausted", "topup_url": topup_url}
+    if error.code in _EXHAUSTED:
+        document |= {"reason": "wallet_exhausted"} | ({} if topup_url is None else {"topup_url": topup_url})
     return status, document
 
 

@@ -1,14 +1,14 @@
-"""Reading a request's body: bounded in bytes and in seconds, and decoded the same way for every call."""
+"""Decoding a request's body, the same way for every call."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, cast
 
 from litestar import Request
 from msgspec import DecodeError, json
 
-from credit_wallet.http.problems import BodyTooLarge, InvalidJson, body_refused
+from credit_wallet.http.problems import body_refused
+from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
 
 MAX_BODY_BYTES = 1 << 20
@@ -16,27 +16,6 @@ MAX_BODY_BYTES = 1 << 20
 
 MAX_MOVEMENT_BYTES = 16_384
 """Longest body of a charge, hold, capture or release."""
-
-BODY_SECONDS = 10.0
-"""How long a caller may take to send a body."""
-
-
-async def read_body(receive: Receive, max_bytes: int) -> bytes:
-    """The whole body, up to ``max_bytes`` and within ``BODY_SECONDS``. Raises ``BodyTooLarge``, ``InvalidJson``."""
-    body: bytes = b""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise InvalidJson("the connection ended before the body did")
-                body += message.get("body", b"")
-                if len(body) > max_bytes:
-                    raise BodyTooLarge(f"the body may have {max_bytes} bytes at most")
-                if not message.get("more_body"):
-                    return body
-    except TimeoutError:
-        raise InvalidJson(f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
 
 
 def decode_body(decoder: json.Decoder[Any], body: bytes) -> Any:

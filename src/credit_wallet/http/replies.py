@@ -58,7 +58,7 @@ def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:
     return (b"x-request-id", next(_request_ids))
 
 
-def refusal(error: Exception, topup_url: str) -> tuple[int, RawHeaders, bytes]:
+def refusal(error: Exception, topup_url: str | None) -> tuple[int, RawHeaders, bytes]:
     """Status, headers and problem document that ``error`` is answered with."""
     status, document = problem_of(error, topup_url)
     content = encode(document)

@@ -57,6 +57,13 @@ def test_money(address: str) -> Iterator[PaymentSettings]:
         )
 
 
+def configured(payments: Payments | None) -> Payments:
+    """The payments of an installation, for its owners. Raises ``PaymentsNotConfigured`` when it takes none."""
+    if payments is None:
+        raise PaymentsNotConfigured("this installation has no Stripe key; ask the operator to credit the wallet")
+    return payments
+
+
 def require_payments(wallets: CreditWallet) -> Payments:
     """Like ``open_payments``. Raises ``PaymentsNotConfigured`` also when the environment has no key."""
     payments = open_payments(wallets)

@@ -1,23 +1,29 @@
-"""A wallet's statement for one billing cycle: what came in, what went out, and every entry between."""
+"""A wallet's statement for one billing cycle: what came in, what went out, who spent it, and every entry between."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from io import StringIO
+from typing import Literal, TypeAlias
 
 from msgspec import Struct, json
 
 from credit_wallet.lines import one_line
 from credit_wallet.money import format_yen
 from credit_wallet.outcomes import Alert, Transaction, WalletView
+from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, spending
 from credit_wallet.wallet import CreditWallet
+
+Rows: TypeAlias = Literal["entries", "keys", "notes"]
+"""What the lines of a CSV are: ledger entries, or spending by agent key or by note."""
 
 _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet may read as the beginning of a formula, full width too (OWASP, "CSV Injection")."""
 
 
 class Statement(Struct, frozen=True):
-    """Opening and closing balance (open holds included) and all entries of the cycle, oldest first."""
+    """Opening and closing balance (open holds included), spending by key and note, all entries, oldest first."""
 
     wallet_id: int
     label: str | None
@@ -32,6 +38,10 @@ class Statement(Struct, frozen=True):
     closing_yen: int
     monthly_budget_yen: int
     alerts: list[Alert]
+    spend_by_key: list[KeySpend]
+    spend_by_note: list[NoteSpend]
+    other_notes: OtherNotes | None
+    """The notes beyond the ``MOST_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
     entries: list[Transaction]
 
 
@@ -43,6 +53,8 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
     for entry in entries:
         totals[entry.txn_type] += entry.amount_yen
     opening_yen = _opening_yen(wallets, wallet, entries, cycle)
+    refunded = wallets.refunded_charges(wallet_id, cycle) if totals["refund"] else []
+    spent = spending(entries, refunded, wallets.keys(wallet_id))
     return Statement(
         wallet_id=wallet_id,
         label=wallet.label,
@@ -57,6 +69,9 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
         closing_yen=opening_yen + sum(totals.values()),
         monthly_budget_yen=wallet.monthly_budget_yen,
         alerts=wallets.alerts(wallet_id, cycle)[::-1],
+        spend_by_key=spent.by_key,
+        spend_by_note=spent.by_note,
+        other_notes=spent.other_notes,
         entries=entries,
     )
 
@@ -74,31 +89,78 @@ def to_json(report: Statement) -> str:
     return json.format(json.encode(report), indent=2).decode()
 
 
-def to_csv(report: Statement) -> str:
-    """The entries as CSV with a heading (RFC 4180); a note that a spreadsheet would run as a formula is quoted away."""
+def to_csv(report: Statement, rows: Rows = "entries") -> str:
+    """The ``rows`` as CSV with a heading (RFC 4180); text that a spreadsheet would run as a formula is quoted away."""
     out = StringIO()
     writer = csv.writer(out)
-    writer.writerow(("txn_id", "occurred_at", "txn_type", "amount_yen", "ledger_balance_yen", "key_id", "note"))
-    for entry in report.entries:
-        writer.writerow(
-            (
-                entry.txn_id,
-                entry.occurred_at,
-                entry.txn_type,
-                entry.amount_yen,
-                entry.ledger_balance_yen,
-                "" if entry.key_id is None else entry.key_id,
-                _spreadsheet_text(entry.note),
-            )
-        )
+    heading, lines = _CSV[rows]
+    writer.writerow(heading.split(","))
+    writer.writerows(lines(report))
     return out.getvalue()
 
 
+def _csv_of_entries(report: Statement) -> Iterable[tuple[object, ...]]:
+    for entry in report.entries:
+        yield (
+            entry.txn_id,
+            entry.occurred_at,
+            entry.txn_type,
+            entry.amount_yen,
+            entry.ledger_balance_yen,
+            entry.key_id,
+            _spreadsheet_text(entry.note),
+        )
+
+
+def _csv_of_keys(report: Statement) -> Iterable[tuple[object, ...]]:
+    for line in report.spend_by_key:
+        yield (
+            line.key_id,
+            _spreadsheet_text(line.label),
+            line.charges,
+            line.charged_yen,
+            line.refunded_yen,
+            line.spent_yen,
+            line.monthly_cap_yen,
+        )
+
+
+def _csv_of_notes(report: Statement) -> Iterable[tuple[object, ...]]:
+    for line in report.spend_by_note:
+        yield (1, *_figures(line), _spreadsheet_text(line.note))
+    if report.other_notes:
+        yield (report.other_notes.notes, *_figures(report.other_notes), "")
+
+
+_CSV = {
+    "entries": ("txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note", _csv_of_entries),
+    "keys": ("key_id,label,charges,charged_yen,refunded_yen,spent_yen,monthly_cap_yen", _csv_of_keys),
+    "notes": ("notes,charges,charged_yen,refunded_yen,spent_yen,note", _csv_of_notes),
+}
+
+
+def _figures(line: KeySpend | NoteSpend | OtherNotes) -> tuple[int, int, int, int]:
+    return line.charges, line.charged_yen, line.refunded_yen, line.spent_yen
+
+
+def _spreadsheet_text(note: str | None) -> str:
+    text = note or ""
+    return f"'{text}" if text.startswith(_FORMULA_BEGINS) else text
+
+
 def to_text(report: Statement) -> str:
-    """The statement for reading: totals first, entries after."""
+    """The statement for reading: totals first, then who spent and on what, entries last."""
+    parts = (_heading(report), _totals(report), _spenders(report), _purposes(report), _entries(report))
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _heading(report: Statement) -> list[str]:
     name = f"Wallet {report.wallet_id}" + (f" ({one_line(report.label)})" if report.label else "")
-    lines = [f"Statement of {name} for {report.billing_cycle} ({report.time_zone})", ""]
-    for title, amount_yen in (
+    return [f"Statement of {name} for {report.billing_cycle} ({report.time_zone})"]
+
+
+def _totals(report: Statement) -> list[str]:
+    figures = [
         ("Opening balance", report.opening_yen),
         ("Top-ups", report.topups_yen),
         ("Charges", report.charges_yen),
@@ -106,23 +168,49 @@ def to_text(report: Statement) -> str:
         ("Expired", report.expired_yen),
         ("Reversed", report.reversed_yen),
         ("Closing balance", report.closing_yen),
-    ):
-        lines.append(f"  {title:<18}{format_yen(amount_yen):>18}")
+    ]
     if report.monthly_budget_yen:
-        lines.append(f"  {'Monthly budget':<18}{format_yen(report.monthly_budget_yen):>18}")
-    lines += [
+        figures.append(("Monthly budget", report.monthly_budget_yen))
+    lines = [f"  {title:<18}{format_yen(amount_yen):>18}" for title, amount_yen in figures]
+    return lines + [
         f"  Alert at {alert.threshold_pct} %: {format_yen(alert.spent_yen)} of {format_yen(alert.budget_yen)} spent"
         for alert in report.alerts
     ]
-    lines += ["", f"  {'Entry':>9}  {'Time':<24}  {'Type':<8}  {'Amount':>14}  {'Balance':>16}  Note"]
-    lines += [
-        f"  {entry.txn_id:>9}  {entry.occurred_at:<24}  {entry.txn_type:<8}  {format_yen(entry.amount_yen):>14}"
-        f"  {format_yen(entry.ledger_balance_yen or 0):>16}  {one_line(entry.note or '')}".rstrip()
-        for entry in report.entries
+
+
+def _spenders(report: Statement) -> list[str]:
+    lines = []
+    for line in report.spend_by_key:
+        label = f" ({one_line(line.label)})" if line.label else ""
+        name = "owner" if line.key_id is None else f"key {line.key_id}{label}"
+        cap = format_yen(line.monthly_cap_yen) if line.monthly_cap_yen else ""
+        lines.append(f"{_spent(line)}  {cap:>14}  {name}")
+    return [f"{_SPENT}  {'Cap':>14}  Spent by", *lines] if lines else []
+
+
+def _purposes(report: Statement) -> list[str]:
+    lines = [
+        f"{_spent(line)}  {'(no note)' if line.note is None else one_line(line.note)}" for line in report.spend_by_note
     ]
-    return "\n".join(lines)
+    if others := report.other_notes:
+        lines.append(f"{_spent(others)}  (other notes: {others.notes:,})")
+    return [f"{_SPENT}  Spent on", *lines] if lines else []
 
 
-def _spreadsheet_text(note: str | None) -> str:
-    text = note or ""
-    return f"'{text}" if text.startswith(_FORMULA_BEGINS) else text
+_SPENT = f"  {'Charges':>9}  {'Charged':>14}  {'Refunded':>14}  {'Spent':>14}"
+
+
+def _spent(line: KeySpend | NoteSpend | OtherNotes) -> str:
+    charges, *amounts_yen = _figures(line)
+    return "  ".join([f"  {charges:>9,}", *(f"{format_yen(amount_yen):>14}" for amount_yen in amounts_yen)])
+
+
+def _entries(report: Statement) -> list[str]:
+    return [
+        f"  {'Entry':>9}  {'Time':<24}  {'Type':<8}  {'Amount':>14}  {'Balance':>16}  Note",
+        *(
+            f"  {entry.txn_id:>9}  {entry.occurred_at:<24}  {entry.txn_type:<8}  {format_yen(entry.amount_yen):>14}"
+            f"  {format_yen(entry.ledger_balance_yen or 0):>16}  {one_line(entry.note or '')}".rstrip()
+            for entry in report.entries
+        ),
+    ]

@@ -26,6 +26,7 @@ from credit_wallet.outcomes import (
     TopupView,
     Totals,
     Transaction,
+    TransactionView,
     WalletView,
 )
 from credit_wallet.state import Lot
@@ -34,6 +35,9 @@ from credit_wallet.stores.sql import statements
 from credit_wallet.topups import GIVEN_AGAIN, NOT_PAID_BACK, PAID_BACK
 
 _SQL = statements("reads.sql")
+
+STEPS = 2_000
+"""Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
 
 BACKDATED_BY = timedelta(days=31)
 """How far an entry of a plain-SQL writer may be dated back of its place in the chain and still be found by cycle."""
@@ -106,23 +110,53 @@ class Reader:
             return int(wallet_id)
         raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
 
+    def transaction(self, txn_id: int) -> TransactionView:
+        """Raises ``EntryNotFound``."""
+        for row in self._rows("transaction", txn_id=txn_id):
+            return TransactionView(*row)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+
     def history(
-        self, wallet_id: int, *, limit: int = 50, before_txn_id: int | None = None, txn_type: str | None = None
+        self,
+        wallet_id: int,
+        *,
+        limit: int = 50,
+        before_txn_id: int | None = None,
+        txn_type: str | None = None,
+        key_id: int | None = None,
+        note: str | None = None,
     ) -> list[Transaction]:
         """The wallet's entries, newest first, from the one before ``before_txn_id`` on. Raises ``WalletNotFound``."""
         start = self._wallet_row(wallet_id)[15]
         if before_txn_id is not None:
             before = self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id)
             start = before[0][0] if before else None
-        rows = self._rows("history", start=start, wallet_id=wallet_id, txn_type=txn_type, limit=limit)
-        return [Transaction(*row) for row in rows]
+        if txn_type is None and key_id is None and note is None:
+            rows = self._rows("history", start=start, wallet_id=wallet_id, limit=limit)
+            return [Transaction(*row) for row in rows]
+        return self._filtered_history(start, limit, wallet_id=wallet_id, txn_type=txn_type, key_id=key_id, note=note)
+
+    def _filtered_history(self, start: int | None, limit: int, **wanted: object) -> list[Transaction]:
+        found: list[Transaction] = []
+        while start and len(found) < limit:
+            rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit - len(found), **wanted)
+            found += [Transaction(*row[:10]) for row in rows if row[10]]
+            start = rows[-1][12] if rows and rows[-1][11] == STEPS else None
+        return found
 
     def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
         """The wallet's entries of a billing cycle, oldest first. Raises ``WalletNotFound``."""
+        return self._of_cycle("cycle_entries", wallet_id, cycle)
+
+    def refunded_charges(self, wallet_id: int, cycle: str) -> list[Transaction]:
+        """The charges that refunds of a billing cycle give back. Raises ``WalletNotFound``."""
+        return self._of_cycle("refunded_charges", wallet_id, cycle)
+
+    def _of_cycle(self, name: str, wallet_id: int, cycle: str) -> list[Transaction]:
         row = self._wallet_row(wallet_id)
         start, end = cycle_bounds(cycle, row[9])
         rows = self._rows(
-            "cycle_entries",
+            name,
             start=row[15],
             wallet_id=wallet_id,
             cycle_start=start,

@@ -42,6 +42,13 @@ WHERE hold_id = :hold_id;
 -- wallet_of_entry: whose ledger entry it is
 SELECT wallet_id FROM am_credit_transaction_log WHERE txn_id = :txn_id;
 
+-- transaction: a ledger entry, and what was given back of it
+SELECT e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.ledger_balance_yen, e.key_id,
+       e.related_txn_id, e.hold_id, coalesce(r.returned_yen, 0)
+FROM am_credit_transaction_log e
+LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
+WHERE e.txn_id = :txn_id;
+
 -- history: a wallet's entries from :start back along its chain
 WITH RECURSIVE chain AS (
     SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
@@ -51,7 +58,32 @@ WITH RECURSIVE chain AS (
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
 FROM chain
-WHERE CAST(:txn_type AS TEXT) IS NULL OR txn_type = :txn_type
+LIMIT :limit;
+
+-- filtered_history: the same of one type, one key or one note, both of which a refund also has of the charge that it
+-- gives back. The walk ends after :steps entries; the last of them comes in any case, to go on from
+WITH RECURSIVE chain AS (
+    SELECT e.*, 1 AS step FROM am_credit_transaction_log e WHERE txn_id = :start AND wallet_id = :wallet_id
+    UNION ALL
+    SELECT e.*, c.step + 1 FROM chain c
+    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
+    WHERE c.step < :steps
+), judged AS (
+    SELECT chain.*, CASE WHEN
+        (CAST(:txn_type AS TEXT) IS NULL OR txn_type = :txn_type)
+        AND (CAST(:key_id AS BIGINT) IS NULL OR key_id = :key_id OR txn_type = 'refund' AND EXISTS (
+            SELECT * FROM am_credit_transaction_log paid
+            WHERE paid.txn_id = chain.related_txn_id AND paid.wallet_id = chain.wallet_id AND paid.key_id = :key_id))
+        AND (CAST(:note AS TEXT) IS NULL OR note = :note OR txn_type = 'refund' AND EXISTS (
+            SELECT * FROM am_credit_transaction_log paid
+            WHERE paid.txn_id = chain.related_txn_id AND paid.wallet_id = chain.wallet_id AND paid.note = :note))
+    THEN 1 ELSE 0 END AS wanted
+    FROM chain
+)
+SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id,
+       wanted, step, prev_txn_id
+FROM judged
+WHERE wanted = 1 OR step = :steps
 LIMIT :limit;
 
 -- cycle_entries: a wallet's entries of a cycle, oldest first; the walk ends at the first entry before :walk_until
@@ -65,6 +97,24 @@ WITH RECURSIVE chain AS (
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
 FROM chain
 WHERE replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
+ORDER BY txn_id;
+
+-- refunded_charges: the charges that refunds of a cycle give back; the walk ends as that of cycle_entries does
+WITH RECURSIVE chain AS (
+    SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
+    UNION ALL
+    SELECT e.* FROM chain c
+    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
+    WHERE c.occurred_at >= :walk_until
+), refunded AS (
+    SELECT DISTINCT related_txn_id AS charge_id
+    FROM chain
+    WHERE txn_type = 'refund'
+      AND replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
+)
+SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
+FROM refunded JOIN am_credit_transaction_log ON txn_id = charge_id AND wallet_id = :wallet_id
+WHERE txn_type = 'charge'
 ORDER BY txn_id;
 
 -- alerts: the alerts of a wallet, newest first, of one cycle or of all

@@ -1,0 +1,12 @@
+"""Calling the service from Python: ``WalletClient`` and, for asyncio, ``AsyncWalletClient``.
+
+``calls`` says what each call sends and reads, ``answers`` what an answer means, ``conversation`` when a call is sent
+again; ``doors`` are the two clients over httpx.
+"""
+
+from __future__ import annotations
+
+from credit_wallet.client.conversation import Retries
+from credit_wallet.client.doors import AsyncWalletClient, WalletClient
+
+__all__ = ["AsyncWalletClient", "Retries", "WalletClient"]

@@ -1,0 +1,332 @@
+"""Every call of the service as a value: what is sent, and how the answer is read. Pure.
+
+Calls that move money make a UUIDv7 idempotency key unless they are given one; every retry sends the same. Amounts are
+whole yen. What a call means and who may make it is in ``docs/reference/http.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from msgspec import UNSET, Struct, UnsetType, json
+
+from credit_wallet.checks import is_idempotency_key
+from credit_wallet.client.answers import Answer, read_as, read_outcome, read_outcomes, read_text
+from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
+from credit_wallet.errors import InvalidRequest, WalletError
+from credit_wallet.http.bodies import (
+    MAX_BATCH_CHARGES,
+    BatchBody,
+    BatchItem,
+    Body,
+    CaptureBody,
+    ChargeBody,
+    CreateKeyBody,
+    CreateWalletBody,
+    EnabledBody,
+    HoldBody,
+    OperatorTopupBody,
+    RefundBody,
+    ReleaseBody,
+    RotateKeyBody,
+    SettingsBody,
+    TopupBody,
+    TopupPage,
+    TransactionPage,
+    WalletReply,
+)
+from credit_wallet.keys import new_idempotency_key
+from credit_wallet.outcomes import (
+    Alert,
+    BudgetMode,
+    CreatedKey,
+    CreatedWallet,
+    EntryType,
+    HoldView,
+    KeyView,
+    Outcome,
+    TransactionView,
+    WalletView,
+)
+from credit_wallet.payments.replies import TopupReply
+from credit_wallet.reports.forecast import Forecast
+from credit_wallet.reports.statement import Rows, Statement
+
+T = TypeVar("T")
+
+
+class Call(Struct, Generic[T], frozen=True):
+    """One request. ``repeatable``: sending it twice does what sending it once does.
+
+    ``spends``: an empty wallet refuses it, and a top-up helps.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Answer], T]
+    body: Body | None = None
+    params: Mapping[str, str | int] = {}
+    idempotency_key: str | None = None
+    repeatable: bool = True
+    spends: bool = False
+
+    def content(self) -> bytes | None:
+        """The bytes of the body, if it has one."""
+        return None if self.body is None else json.encode(self.body)
+
+
+# Movements
+
+
+def charge(
+    amount_yen: int, *, idempotency_key: str | None = None, note: str | None = None, wallet_id: int | None = None
+) -> Call[Outcome]:
+    """Spend ``amount_yen``, 1 to 10**12; ``wallet_id`` is for operators."""
+    return _movement("/credit/charge", ChargeBody(amount_yen, note, wallet_id), idempotency_key, spends=True)
+
+
+def hold(
+    amount_yen: int,
+    *,
+    idempotency_key: str | None = None,
+    ttl_seconds: int = 900,
+    note: str | None = None,
+    wallet_id: int | None = None,
+) -> Call[Outcome]:
+    """Set ``amount_yen`` aside for ``ttl_seconds`` (up to 31 days); the outcome's ``hold_id`` names it."""
+    return _movement("/credit/hold", HoldBody(amount_yen, ttl_seconds, note, wallet_id), idempotency_key, spends=True)
+
+
+def capture(hold_id: int, amount_yen: int, *, idempotency_key: str | None = None) -> Call[Outcome]:
+    """Spend ``amount_yen`` of a hold and give the rest back."""
+    return _movement("/credit/capture", CaptureBody(hold_id, amount_yen), idempotency_key or f"capture:{hold_id}")
+
+
+def release(hold_id: int, *, idempotency_key: str | None = None) -> Call[Outcome]:
+    """Give a hold back whole."""
+    return _movement("/credit/release", ReleaseBody(hold_id), idempotency_key or f"release:{hold_id}")
+
+
+def refund(
+    txn_id: int, amount_yen: int | None = None, *, idempotency_key: str | None = None, note: str | None = None
+) -> Call[Outcome]:
+    """Give back ``amount_yen`` of a charge, or all that is left of it. For the operator."""
+    return _movement("/credit/refund", RefundBody(txn_id, amount_yen, note), idempotency_key)
+
+
+def operator_topup(
+    wallet_id: int,
+    amount_yen: int,
+    *,
+    idempotency_key: str | None = None,
+    promo: bool = False,
+    expires_at: str | None = None,
+    note: str | None = None,
+) -> Call[Outcome]:
+    """Credit a wallet by hand, paid for or promotional. For the operator."""
+    body = OperatorTopupBody(wallet_id, amount_yen, promo, expires_at, note)
+    return _movement("/operator/topup", body, idempotency_key)
+
+
+def charge_batches(charges: Iterable[tuple[int, int, str] | Charge]) -> list[Call[list[Outcome | WalletError]]]:
+    """``(wallet_id, amount_yen, idempotency_key)`` each, in batches as large as the service takes. For the operator.
+
+    An item may also be a ``Charge`` with a note. The service knows no agent keys in batches.
+    """
+    items = [_batch_item(charge) for charge in charges]
+    batches = [items[start : start + MAX_BATCH_CHARGES] for start in range(0, len(items), MAX_BATCH_CHARGES)]
+    return [Call("POST", "/credit/charge/batch", read_outcomes, BatchBody(batch)) for batch in batches]
+
+
+def _batch_item(item: tuple[int, int, str] | Charge) -> BatchItem:
+    if not isinstance(item, Charge):
+        return BatchItem(*item)
+    if item.key_id is not None:
+        raise InvalidRequest("a charge over HTTP is an agent key's when it is sent with its token", field="key_id")
+    return BatchItem(item.wallet_id, item.amount_yen, item.idempotency_key, item.note)
+
+
+# The wallet
+
+
+def show_wallet() -> Call[WalletReply]:
+    """The wallet with its settings, the spending of its cycle and its latest transactions."""
+    return _get("/credit/wallet", read_as(WalletReply))
+
+
+def configure(
+    *,
+    label: str | UnsetType = UNSET,
+    monthly_budget_yen: int | UnsetType = UNSET,
+    budget_mode: BudgetMode | UnsetType = UNSET,
+    auto_topup_threshold: int | UnsetType = UNSET,
+    auto_topup_amount: int | UnsetType = UNSET,
+) -> Call[WalletReply]:
+    """Change settings; what is not given stays. For the owner."""
+    body = SettingsBody(label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount)
+    return Call("PATCH", "/credit/wallet", read_as(WalletReply), body)
+
+
+def transactions(
+    *,
+    limit: int = 50,
+    cursor: str | None = None,
+    type: EntryType | None = None,  # noqa: A002 - the parameter's name in HTTP
+    key_id: int | None = None,
+    note: str | None = None,
+) -> Call[TransactionPage]:
+    """A page of ledger entries, newest first; ``limit`` is 1 to 200, ``cursor`` the page before's ``next_cursor``.
+
+    ``type``, ``key_id`` and ``note`` each leave only what has it; a refund has the key and the note of its charge too.
+    """
+    wanted = {"type": type, "key_id": key_id, "note": note}
+    return _get("/credit/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)
+
+
+def transaction(txn_id: int) -> Call[TransactionView]:
+    """One ledger entry, with what was given back of it."""
+    return _get(f"/credit/transactions/{txn_id:d}", read_as(TransactionView))
+
+
+def hold_status(hold_id: int) -> Call[HoldView]:
+    """A hold and what became of it."""
+    return _get(f"/credit/holds/{hold_id:d}", read_as(HoldView))
+
+
+def alerts(*, cycle: str | None = None) -> Call[list[Alert]]:
+    """The spending alerts that fired, newest first; of every cycle unless one (``YYYY-MM``) is named."""
+    return _get("/credit/alerts", read_as(list[Alert]), cycle=cycle)
+
+
+def statement(*, cycle: str | None = None) -> Call[Statement]:
+    """The statement of a cycle (``YYYY-MM``), by default the current one."""
+    return _get("/credit/statement", read_as(Statement), cycle=cycle)
+
+
+def statement_text(
+    *,
+    cycle: str | None = None,
+    format: Literal["text", "csv"] = "text",  # noqa: A002 - the parameter's name in HTTP
+    rows: Rows = "entries",
+) -> Call[str]:
+    """The statement for people, or its ``rows`` as CSV."""
+    return _get("/credit/statement", read_text, cycle=cycle, format=format, rows=rows)
+
+
+def forecast() -> Call[Forecast]:
+    """Where spending is heading, and when balance and budget run out."""
+    return _get("/credit/forecast", read_as(Forecast))
+
+
+# Top-ups through the payment provider
+
+
+def topup(amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> Call[TopupReply]:
+    """Ask for a payment that a person makes, with ``client_secret`` or at ``checkout_url``. For the owner."""
+    key = _own_or_new(idempotency_key)
+    return Call("POST", "/credit/topup", read_as(TopupReply), TopupBody(amount_yen, checkout), idempotency_key=key)
+
+
+def topup_status(topup_id: str) -> Call[TopupReply]:
+    """A top-up as the payment provider has it now. For the owner."""
+    return _get(f"/credit/topups/{quote(topup_id, safe='')}", read_as(TopupReply))
+
+
+def cancel_topup(topup_id: str) -> Call[TopupReply]:
+    """Give up a top-up that nobody has paid. For the owner."""
+    return Call("DELETE", f"/credit/topups/{quote(topup_id, safe='')}", read_as(TopupReply))
+
+
+def topups(*, limit: int = 50) -> Call[TopupPage]:
+    """The wallet's top-ups, newest first; ``limit`` is 1 to 200. For the owner."""
+    return _get("/credit/topups", read_as(TopupPage), limit=limit)
+
+
+# Agent keys, all for the owner
+
+
+def create_key(
+    *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
+) -> Call[CreatedKey]:
+    """A token of its own for an agent, shown this once; ``monthly_cap_yen`` 0 is no cap."""
+    return _creation("/credit/keys", read_as(CreatedKey), CreateKeyBody(label, monthly_cap_yen, expires_at))
+
+
+def keys() -> Call[list[KeyView]]:
+    """The wallet's agent keys and what they have spent."""
+    return _get("/credit/keys", read_as(list[KeyView]))
+
+
+def key(key_id: int) -> Call[KeyView]:
+    """One agent key."""
+    return _get(f"/credit/keys/{key_id:d}", read_as(KeyView))
+
+
+def revoke_key(key_id: int) -> Call[KeyView]:
+    """Revoke an agent key for good and at once."""
+    return Call("DELETE", f"/credit/keys/{key_id:d}", read_as(KeyView))
+
+
+def rotate_key(key_id: int, *, overlap_seconds: int = 3600) -> Call[CreatedKey]:
+    """A new key with the label and cap of this one, which works for ``overlap_seconds`` more."""
+    return _creation(f"/credit/keys/{key_id:d}/rotate", read_as(CreatedKey), RotateKeyBody(overlap_seconds))
+
+
+# The operator's wallets
+
+
+def create_wallet(
+    *,
+    label: str | None = None,
+    monthly_budget_yen: int = 0,
+    budget_mode: BudgetMode = "alert",
+    auto_topup_threshold: int = 0,
+    auto_topup_amount: int = 0,
+    time_zone: str = "UTC",
+) -> Call[CreatedWallet]:
+    """A new, empty wallet and its owner token, shown this once."""
+    body = CreateWalletBody(label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount, time_zone)
+    return _creation("/operator/wallets", read_as(CreatedWallet), body)
+
+
+def wallets(*, after: int = 0, limit: int = 100) -> Call[list[WalletView]]:
+    """Wallets with an id above ``after``, by id; ``limit`` is 1 to 1,000."""
+    return _get("/operator/wallets", read_as(list[WalletView]), after=after, limit=limit)
+
+
+def wallet_of(wallet_id: int) -> Call[WalletView]:
+    """One wallet, for the operator."""
+    return _get(f"/operator/wallets/{wallet_id:d}", read_as(WalletView))
+
+
+def enable(wallet_id: int, *, enabled: bool) -> Call[WalletView]:
+    """Let a wallet spend, or stop it."""
+    path = f"/operator/wallets/{wallet_id:d}/enabled"
+    return Call("POST", path, read_as(WalletView), EnabledBody(enabled))
+
+
+def _get(path: str, read: Callable[[Answer], T], **params: str | int | None) -> Call[T]:
+    given = {name: value for name, value in params.items() if value is not None}
+    return Call("GET", path, read, params=given)
+
+
+def _creation(path: str, read: Callable[[Answer], T], body: Body) -> Call[T]:
+    """Has no idempotency key, so that sending it twice makes two."""
+    return Call("POST", path, read, body, repeatable=False)
+
+
+def _movement(path: str, body: Body, idempotency_key: str | None, *, spends: bool = False) -> Call[Outcome]:
+    return Call("POST", path, read_outcome, body, idempotency_key=_own_or_new(idempotency_key), spends=spends)
+
+
+def _own_or_new(idempotency_key: str | None) -> str:
+    if idempotency_key is None:
+        return new_idempotency_key()
+    if is_idempotency_key(idempotency_key) and idempotency_key.isascii():
+        return idempotency_key
+    raise InvalidRequest(
+        f"idempotency_key must be 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable ASCII characters",
+        field="idempotency_key",
+    )

@@ -1,0 +1,87 @@
+"""What wallets are owed: refunds, releases and captures that could not be carried out at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import TypeAlias
+
+import structlog
+
+from credit_wallet.errors import (
+    DatabaseError,
+    RailBusy,
+    ServiceFailed,
+    ServiceUnreachable,
+    UnexpectedAnswer,
+    WalletError,
+)
+from credit_wallet.http.problems import TooManyFailures
+from credit_wallet.outcomes import Outcome
+
+Movement: TypeAlias = Callable[[], Awaitable[Outcome | None]]
+
+AT_ONCE_SECONDS = 2.0
+"""How long an answer waits for a movement that gives back."""
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 10.0
+
+ATTEMPTS = 100
+"""With the pauses above, a quarter of an hour: after that a person must look."""
+
+PASSING = (DatabaseError, RailBusy, ServiceFailed, ServiceUnreachable, TooManyFailures, UnexpectedAnswer, TimeoutError)
+
+_log = structlog.get_logger("credit_wallet.gate")
+
+
+class Arrears:
+    """Carries movements out, now or in the background; every one has a key of its own, so repeating it is safe."""
+
+    def __init__(self) -> None:
+        self._owed: set[asyncio.Task[None]] = set()
+
+    async def now_or_later(self, movement: Movement, **about: object) -> Outcome | None:
+        """The outcome; None when it must wait, or cannot be done at all, which is logged with ``about``."""
+        try:
+            async with asyncio.timeout(AT_ONCE_SECONDS):
+                return await movement()
+        except asyncio.CancelledError:
+            self.later(movement, **about)
+            raise
+        except PASSING as error:
+            _log.warning("gate_movement_waits", error=str(error), **about)
+            self.later(movement, **about)
+        except WalletError as error:
+            _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
+        return None
+
+    async def settled(self, within_seconds: float) -> int:
+        """Wait for what is owed, and what comes of it; how many movements are still owed when the time is over."""
+        ends = monotonic() + within_seconds
+        while self._owed and (left := ends - monotonic()) > 0:
+            await asyncio.wait(tuple(self._owed), timeout=left)
+        return len(self._owed)
+
+    def later(self, movement: Movement, **about: object) -> None:
+        """Carry a movement out in the background, as soon as the wallet lets it."""
+        task = asyncio.get_running_loop().create_task(_until_done(movement, about))
+        self._owed.add(task)
+        task.add_done_callback(self._owed.discard)
+
+
+async def _until_done(movement: Movement, about: dict[str, object]) -> None:
+    pause = FIRST_PAUSE_SECONDS
+    for _ in range(ATTEMPTS):
+        await asyncio.sleep(pause)
+        try:
+            await movement()
+        except PASSING:
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        except WalletError as error:
+            _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
+            return
+        else:
+            return
+    _log.error("gate_movement_failed", error=f"the wallet was not there for {ATTEMPTS} attempts", **about)

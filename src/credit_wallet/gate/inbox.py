@@ -1,0 +1,85 @@
+"""What a caller sends, on its way to the application: its body's digest is known, and its leaving is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import MutableMapping
+from hashlib import sha256
+from typing import Any
+
+from credit_wallet.http.problems import BodyTooLarge
+from credit_wallet.http.receiving import read_body
+from credit_wallet.http.replies import Receive
+
+
+class Inbox:
+    """Stands for the server's ``receive``. ``left`` is set when the caller has disconnected, as far as is known."""
+
+    __slots__ = ("_arrived", "_bytes", "_complete", "_digest", "_room", "_server_receive", "_waiting", "_watch", "left")
+
+    def __init__(self, receive: Receive) -> None:
+        self.left = False
+        self._server_receive = receive
+        self._waiting: deque[MutableMapping[str, Any]] = deque()
+        self._digest = sha256()
+        self._bytes = 0
+        self._complete = False
+        self._watch: asyncio.Task[None] | None = None
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The next message for the application."""
+        if self._watch is None and not self._waiting:
+            message = await self._server_receive()
+            self._note(message)
+            return message
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        if self._waiting[0]["type"] == "http.disconnect":
+            return self._waiting[0]
+        self._room.set()
+        return self._waiting.popleft()
+
+    async def body_digest(self, max_bytes: int) -> bytes:
+        """SHA-256 of the whole body; what the application has not read yet waits for it. Raises ``BodyTooLarge``."""
+        if not self._complete:
+            rest = await read_body(self._server_receive, max(0, max_bytes - self._bytes))
+            message = {"type": "http.request", "body": rest, "more_body": False}
+            self._note(message)
+            self._waiting.append(message)
+        if self._bytes > max_bytes:
+            raise BodyTooLarge(f"with an idempotency key the body may have {max_bytes} bytes at most")
+        return self._digest.digest()
+
+    def watch(self) -> None:
+        """From now on notice when the caller leaves, even while the application does not listen."""
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(self._listen())
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def _listen(self) -> None:
+        """Takes in one message ahead of the application, so that a large body stays with the server."""
+        while not self.left:
+            message = await self._server_receive()
+            self._note(message)
+            self._waiting.append(message)
+            self._arrived.set()
+            if not self._complete:
+                self._room.clear()
+                await self._room.wait()
+
+    def _note(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.disconnect":
+            self.left = True
+        elif not self._complete:
+            body = message.get("body", b"")
+            self._digest.update(body)
+            self._bytes += len(body)
+            self._complete = not message.get("more_body", False)

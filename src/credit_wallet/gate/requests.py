@@ -1,0 +1,79 @@
+"""A request as a gate sees it: enough to price it, to name it in the ledger, and to know its retry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import SplitResult, parse_qs
+
+from credit_wallet.gate.accounts import Credentials
+from credit_wallet.http.replies import Scope, address_of, text_of
+from credit_wallet.lines import one_line
+
+MAX_NOTE = 200
+"""Characters of a note that the gate writes; the ledger has room for 500."""
+
+
+class GatedRequest:
+    """The request that a price depends on: method, path, query and headers. Its body is the application's alone."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    @property
+    def method(self) -> str:
+        """As ``GET``."""
+        return str(self.scope["method"])
+
+    @property
+    def path(self) -> str:
+        """Decoded, without the query."""
+        return str(self.scope["path"])
+
+    @property
+    def url(self) -> SplitResult:
+        """Path and query."""
+        return SplitResult("", "", self.path, self.scope.get("query_string", b"").decode("latin-1"), "")
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case; of several with one name, the last."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
+
+    @cached_property
+    def query_params(self) -> Mapping[str, str]:
+        """Of several values with one name, the last."""
+        return {name: values[-1] for name, values in parse_qs(self.url.query, keep_blank_values=True).items()}
+
+
+def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:
+    """What the request says about who pays."""
+    return Credentials(text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope))
+
+
+def note_of(app: Any, scope: Scope) -> str:
+    """``GET /items/{id}``: the route where the framework tells it, else the path; never the query."""
+    return one_line(f"{scope['method']} {_route_of(app, scope)}")[:MAX_NOTE]
+
+
+def _route_of(app: Any, scope: Scope) -> str:
+    if template := scope.get("path_template"):  # Litestar
+        return str(template)
+    if parameters := scope.get("path_params"):
+        return _with_names(scope["path"], parameters)
+    router = getattr(app, "router", None) or getattr(scope.get("app"), "router", None)
+    for route in getattr(router, "routes", ()):  # Starlette, FastAPI: the gate stands before their routing
+        match, _ = route.matches(scope)
+        if match.name == "FULL":
+            return str(getattr(route, "path", None) or scope["path"])
+    return str(scope["path"])
+
+
+def _with_names(path: str, parameters: Mapping[str, Any]) -> str:
+    """``/items/42`` as ``/items/{id}``, given that ``id`` is 42."""
+    segments = path.split("/")
+    for name, value in parameters.items():
+        if str(value) in segments:
+            segments[segments.index(str(value))] = f"{{{name}}}"
+    return "/".join(segments)

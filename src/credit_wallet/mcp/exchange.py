@@ -1,0 +1,74 @@
+"""One request and one answer over streamable HTTP, with nothing kept between two of them."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.requests import Request
+
+from credit_wallet.http.problems import HostNotAllowed, InvalidJson, OriginNotAllowed
+from credit_wallet.http.replies import RawHeaders, Receive, Scope
+from credit_wallet.mcp.accounts import Account
+from credit_wallet.mcp.server import new_server
+
+
+async def exchange(
+    scope: Scope, body: bytes, account: Account, hosts: tuple[str, ...]
+) -> tuple[int, RawHeaders, bytes]:
+    """Status, headers and body that the SDK answers a POST with.
+
+    Raises ``HostNotAllowed`` or ``OriginNotAllowed`` when the header names none of ``hosts``: a page in a browser whose
+    own name was made to lead here (DNS rebinding) is not listened to. Raises ``InvalidJson`` for another content type.
+    """
+    await _require_message_for(scope, hosts)
+    answer = _Answer()
+    sessions = StreamableHTTPSessionManager(new_server(account), stateless=True, json_response=True)
+    async with sessions.run():  # for this request alone: without sessions there is nothing that would outlive it
+        await sessions.handle_request(scope, _replaying(body), answer.take)
+    return answer.status, answer.headers, answer.body
+
+
+class _Answer:
+    """Collects what an ASGI application sends."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: RawHeaders = []
+        self.body = b""
+
+    async def take(self, message: Any) -> None:
+        """ASGI's ``send``."""
+        if message["type"] == "http.response.start":
+            self.status, self.headers = int(message["status"]), [*message["headers"]]
+        else:
+            self.body += message.get("body", b"")
+
+
+def _replaying(body: bytes) -> Receive:
+    """ASGI's ``receive`` for a body that is here already; after it the caller stays."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        return messages.pop() if messages else await asyncio.Event().wait()
+
+    return receive
+
+
+async def _require_message_for(scope: Scope, hosts: tuple[str, ...]) -> None:
+    names = [name for host in hosts for name in (host, f"{host}:*")]
+    settings = TransportSecuritySettings(
+        allowed_hosts=names, allowed_origins=[f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
+    )
+    refusal = await TransportSecurityMiddleware(settings).validate_request(Request(scope), is_post=True)
+    if refusal is None:
+        return
+    advice = f"names none of the hosts that MCP is served under ({', '.join(hosts)}); serve it with --mcp-host NAME too"
+    if refusal.status_code == HTTPStatus.MISDIRECTED_REQUEST:
+        raise HostNotAllowed(f"the Host header {advice}")
+    if refusal.status_code == HTTPStatus.FORBIDDEN:
+        raise OriginNotAllowed(f"the Origin header {advice}")
+    raise InvalidJson("send a message of MCP, with Content-Type: application/json")

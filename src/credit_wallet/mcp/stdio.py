@@ -1,0 +1,51 @@
+"""MCP on standard input and output, for a host that starts the command line beside itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mcp.server.stdio import stdio_server
+
+from credit_wallet.config import TOKEN_VARIABLE
+from credit_wallet.errors import Unauthorized
+from credit_wallet.mcp.accounts import Account, LedgerAccount
+from credit_wallet.mcp.server import new_server
+from credit_wallet.payments.opening import open_payments
+from credit_wallet.wallet import CreditWallet
+
+
+def speak_for_database(token: str, db_url: str, topup_url: str) -> None:
+    """Serve the tools on the wallet that ``token`` opens in a database. Raises ``WalletError`` when it opens none."""
+    _require(token)
+    with CreditWallet.open(db_url) as wallets:
+        account = LedgerAccount(wallets, lambda: wallets.authenticate(token), open_payments(wallets), topup_url)
+        asyncio.run(_serve(account))
+
+
+def speak_for_service(token: str, service_url: str) -> None:
+    """Serve the tools on the wallet that ``token`` opens at a running service. Raises as ``speak_for_database``."""
+    _require(token)
+    asyncio.run(_call_and_serve(token, service_url))
+
+
+async def _call_and_serve(token: str, service_url: str) -> None:
+    from credit_wallet.client import AsyncWalletClient  # which wallets of a database do not need
+
+    async with AsyncWalletClient(service_url, token) as account:
+        await _serve(account)
+
+
+async def _serve(account: Account) -> None:
+    """Until standard input ends. Standard output has the protocol alone; what else is written there goes to stderr.
+
+    The wallet is looked at first, so that a token that opens nothing is refused before the protocol begins.
+    """
+    await account.wallet()
+    server = new_server(account)
+    async with stdio_server() as (incoming, outgoing):
+        await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+def _require(token: str) -> None:
+    if not token:
+        raise Unauthorized(f"set {TOKEN_VARIABLE} to the wallet's owner token or an agent key")

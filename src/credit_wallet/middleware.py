@@ -1,0 +1,240 @@
+"""Selling calls to an application of your own: ``CreditGate`` for any ASGI app, ``priced`` for a route or a tool.
+
+>>> app = CreditGate(app, wallets, price_yen=3)
+
+``wallets`` is an open ``CreditWallet``, or an ``AsyncWalletClient`` with the operator key. What is charged, when it is
+given back, and what makes a retry free is in ``docs/how-to/gate-an-app.md``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+import structlog
+
+from credit_wallet.gate.accounts import accounts_in
+from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current
+from credit_wallet.gate.purchases import Price, Purchase, Till
+from credit_wallet.gate.requests import GatedRequest
+from credit_wallet.gate.settings import X402, GateSettings, YenOf, server_failed
+from credit_wallet.gate.tools import Shop, paid_for
+from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from credit_wallet.gate.accounts import Wallets
+    from credit_wallet.gate.on_chain import Cashier
+
+__all__ = ["X402", "CreditGate", "GatedRequest", "Priced", "Purchase", "charge_for", "priced"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FREE_RETRIES = 3
+REMEMBERED_KEYS = 10_000
+MAX_KEYED_BODY_BYTES = 1 << 20
+HOLD_SECONDS = 900
+
+SHUTDOWN_SECONDS = 10.0
+"""How long a shutdown waits for what wallets are owed."""
+
+_log = structlog.get_logger("credit_wallet.gate")
+
+
+class CreditGate:
+    """An ASGI application that lets requests through to ``app`` when they are paid for.
+
+    ``price_yen`` is charged before the handler runs: whole yen, or a function of the ``GatedRequest``, for which None
+    and 0 are free. ``hold`` instead sets yen aside for ``hold_seconds``, and what ``charge_for(request).capture(yen)``
+    says is spent when the answer is delivered. Without either only ``priced`` routes cost something.
+
+    A failure gives back what was taken: an exception, an answer for whose status ``refund_if`` says so (default: 5xx),
+    an answer that was not complete. ``refund_cut_answers=False`` keeps the price when the caller left after the first
+    byte of the body.
+
+    The caller's ``Idempotency-Key``, else its ``request_id_header`` (None: no such header), makes a retry of the same
+    request free, up to ``free_retries`` times; ``remembered_keys`` bounds what is known of keys. With a key the body is
+    read before the handler runs, up to ``max_keyed_body_bytes``.
+
+    ``x402`` lets callers without a wallet pay per call. ``topup_url`` goes into every 402; ``note`` is a function of
+    the request that names it in the ledger. WebSockets and lifespan pass.
+    """
+
+    def __init__(
+        self,
+        app: AsgiApp,
+        wallets: Wallets,
+        *,
+        price_yen: YenOf | None = None,
+        hold: YenOf | None = None,
+        hold_seconds: int = HOLD_SECONDS,
+        topup_url: str | None = None,
+        note: Callable[[GatedRequest], str] | None = None,
+        request_id_header: str | None = "x-request-id",
+        free_retries: int = FREE_RETRIES,
+        remembered_keys: int = REMEMBERED_KEYS,
+        max_keyed_body_bytes: int = MAX_KEYED_BODY_BYTES,
+        refund_if: Callable[[int], bool] = server_failed,
+        refund_cut_answers: bool = True,
+        x402: X402 | None = None,
+    ) -> None:
+        if price_yen is not None and hold is not None:
+            raise ValueError("give price_yen= or hold=, not both: a hold is what a call may cost at most")
+        self.app = app
+        self._yen = price_yen if hold is None else hold
+        self._hold_seconds = None if hold is None else hold_seconds
+        self._accounts = accounts_in(wallets)
+        self._cashier = _cashier(x402)
+        self._till = Till(free_retries=free_retries, remembered_keys=remembered_keys)
+        self._settings = GateSettings(
+            topup_url=topup_url,
+            note=note,
+            request_id_header=request_id_header,
+            max_keyed_body_bytes=max_keyed_body_bytes,
+            refund_if=refund_if,
+            refund_cut_answers=refund_cut_answers,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            exchange = Exchange(
+                self.app, scope, receive, send, self._accounts, self._till, self._settings, self._cashier
+            )
+            await exchange.run(await self._price_of(scope))
+        elif scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def aclose(self) -> None:
+        """Wait a while for what wallets are still owed. Done by itself at the end of an application's lifespan."""
+        owed = await self._till.arrears.settled(SHUTDOWN_SECONDS)
+        if owed:
+            _log.error("gate_closed_with_arrears", movements=owed)
+        if self._cashier is not None:
+            await self._cashier.aclose()
+
+    async def _price_of(self, scope: Scope) -> Price | None:
+        yen = self._yen
+        if callable(yen):
+            answer = yen(GatedRequest(scope))
+            yen = await answer if inspect.isawaitable(answer) else answer
+        return Price(yen, self._hold_seconds) if yen else None
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application's lifespan; the gate closes before the application does, which may own the wallets.
+
+        An application without a lifespan gets the gate's.
+        """
+        told = False
+
+        async def hear() -> MutableMapping[str, Any]:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.aclose()
+            return message
+
+        async def tell(message: MutableMapping[str, Any]) -> None:
+            nonlocal told
+            told = True
+            await send(message)
+
+        try:
+            await self.app(scope, hear, tell)
+        except Exception as error:
+            if told:
+                raise
+            _log.debug("application_without_lifespan", error=str(error))
+        if not told:
+            await send({"type": "lifespan.startup.complete"})
+            while (await hear())["type"] != "lifespan.shutdown":
+                pass  # the application may have left the startup unread
+            await send({"type": "lifespan.shutdown.complete"})
+
+
+class Priced:
+    """What ``priced`` returns: called with a function it is a decorator, else a dependency or a guard."""
+
+    def __init__(self, price: Price, shop: Shop | None) -> None:
+        self._price = price
+        self._shop = shop
+        # Frameworks look at these two to find out that it must be awaited, and what it wants to be given.
+        self.__call__ = self._pay  # type: ignore[method-assign, assignment]
+        self.__signature__ = inspect.Signature()
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a connection is no function
+        self, function: Callable[P, Awaitable[R]], /
+    ) -> Callable[P, Awaitable[R]]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, Awaitable[R]]: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def __call__(self, connection: object = None, route: object = None, /) -> Coroutine[Any, Any, Any]: ...
+
+    def __call__(self, *args: Any) -> Any:
+        if len(args) == 1 and inspect.isroutine(args[0]):
+            return paid_for(args[0], self._price, self._shop)
+        return self._pay(*args)
+
+    async def _pay(self, *_: Any) -> Purchase | None:
+        return await _exchange().pay(self._price)
+
+
+def priced(
+    yen: int | None = None,
+    *,
+    hold: int | None = None,
+    hold_seconds: int = HOLD_SECONDS,
+    wallets: Wallets | None = None,
+    token: str | None = None,
+) -> Priced:
+    """A price for one route or tool of an application behind ``CreditGate``.
+
+    FastAPI: ``dependencies=[Depends(priced(yen=3))]``. Litestar: ``guards=[priced(yen=3)]`` or
+    ``Provide(priced(yen=3))``. A handler, or a tool of an MCP server: ``@priced(yen=3)`` below the framework's own
+    decorator. ``hold`` sets yen aside instead; ``charge_for().capture(yen)`` says what was used.
+
+    A local MCP server (stdio) has no gate and no headers: give it ``wallets`` and the ``token`` that pays.
+    """
+    if (yen is None) == (hold is None):
+        raise ValueError("give yen= or hold=")
+    if (wallets is None) != (token is None):
+        raise ValueError("wallets= and token= go together")
+    price = Price(yen, None) if yen is not None else Price(hold or 0, hold_seconds)
+    shop = None
+    if wallets is not None and token is not None:
+        shop = Shop(accounts_in(wallets), Till(free_retries=FREE_RETRIES, remembered_keys=REMEMBERED_KEYS), token)
+    return Priced(price, shop)
+
+
+def charge_for(request: object = None) -> Purchase:
+    """The purchase of the running request, or of ``request`` (a framework's request, or a scope).
+
+    Raises ``LookupError`` when no wallet was charged.
+    """
+    scope = getattr(request, "scope", request)
+    found = scope.get(PURCHASE_KEY) if isinstance(scope, dict) else None
+    purchase = found if isinstance(found, Purchase) else bought.get(None)
+    if purchase is None:
+        raise LookupError("no wallet was charged for this request: it is free, paid by itself, or came through no gate")
+    return purchase
+
+
+def _cashier(x402: X402 | None) -> Cashier | None:
+    if x402 is None:
+        return None
+    from credit_wallet.gate.on_chain import Cashier  # needs the extra
+
+    return Cashier(x402)
+
+
+def _exchange() -> Exchange:
+    exchange = current.get(None)
+    if exchange is None:
+        raise RuntimeError("this route has a price and no gate: wrap the application in CreditGate(app, wallets)")
+    return exchange

@@ -1,0 +1,269 @@
+"""When an answer counts as delivered: streams, callers that leave, servers that stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from gated import Application, Front, answer, gated
+from served import PATIENCE_SECONDS
+from test_http import funded
+
+from credit_wallet import CreditWallet
+from credit_wallet.http.replies import Receive, Scope, Send
+from credit_wallet.middleware import CreditGate
+from credit_wallet.outcomes import CreatedWallet
+
+CREDIT_YEN = 10_000
+START = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+@pytest.fixture
+def wallet(wallets: CreditWallet) -> CreatedWallet:
+    return funded(wallets)
+
+
+def chunk(body: bytes, *, more: bool = True) -> dict[str, object]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+class Caller:
+    """A request on a socket, whose end the test decides."""
+
+    def __init__(self, front: Front, method: str = "GET", head: str = "", body: bytes = b"") -> None:
+        at = urlsplit(front.url)
+        self._socket = socket.create_connection((str(at.hostname), int(at.port or 0)), timeout=PATIENCE_SECONDS)
+        lines = f"{method} / HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {front.wallet.owner_token}\r\n{head}\r\n"
+        self._socket.sendall(lines.encode() + body)
+
+    def read_until(self, text: bytes) -> bytes:
+        """What comes, up to and with ``text``."""
+        got = b""
+        while text not in got:
+            part = self._socket.recv(65_536)
+            assert part, got
+            got += part
+        return got
+
+    def leave(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+class Signal:
+    """Lets the test tell the handler to go on, and the handler tell the test that it has begun."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    async def meet(self) -> None:
+        """For the handler."""
+        self.begun.set()
+        await asyncio.to_thread(self.go.wait, PATIENCE_SECONDS)
+
+    def wait(self) -> None:
+        """For the test: until the handler has begun."""
+        assert self.begun.wait(PATIENCE_SECONDS)
+
+
+def test_a_stream_to_its_end_is_paid(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send(START)
+        for part in (b"a", b"b"):
+            await send(chunk(part))
+        await send(chunk(b"", more=False))
+
+    with gated(Application(stream), wallets, wallet, price_yen=3) as front:
+        assert front.call().text == "ab"
+        front.stage.wait()
+        assert front.balance_yen == CREDIT_YEN - 3
+
+
+@pytest.mark.parametrize("sent", [0, 1, 2])
+def test_a_stream_that_breaks_is_given_back(wallets: CreditWallet, wallet: CreatedWallet, sent: int) -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        for message in (START, chunk(b"a"))[:sent]:
+            await send(message)
+        raise RuntimeError("broken in the middle")
+
+    with gated(Application(stream), wallets, wallet, price_yen=3) as front:
+        caller = Caller(front)
+        front.stage.wait()
+        caller.leave()
+        assert front.balance_yen == CREDIT_YEN
+
+
+def test_an_application_that_stops_early_is_given_back(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send(START)
+        await send(chunk(b"a"))
+
+    with gated(Application(stream), wallets, wallet, price_yen=3) as front:
+        caller = Caller(front)
+        front.stage.wait()
+        caller.leave()
+        assert front.entries()[-1] == ("refund", 3, "the answer was not complete")
+
+
+def test_a_caller_that_leaves_before_the_answer_gets_its_yen_back(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    signal = Signal()
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await signal.meet()
+        await answer(send)  # the handler never listens whether the caller is there
+
+    with gated(Application(handler), wallets, wallet, price_yen=3) as front:
+        caller = Caller(front)
+        signal.wait()
+        assert front.balance_yen == CREDIT_YEN - 3
+        caller.leave()
+        assert front.stage.left(PATIENCE_SECONDS)
+        signal.go.set()
+        front.stage.wait()
+        assert front.entries()[-1] == ("refund", 3, "the caller left")
+
+
+@pytest.mark.parametrize(("refund_cut_answers", "left_yen"), [(True, CREDIT_YEN), (False, CREDIT_YEN - 3)])
+def test_a_caller_that_leaves_a_stream_pays_if_the_gate_is_told_so(
+    wallets: CreditWallet, wallet: CreatedWallet, refund_cut_answers: bool, left_yen: int
+) -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send(START)
+        await send(chunk(b"first"))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    with gated(Application(stream), wallets, wallet, price_yen=3, refund_cut_answers=refund_cut_answers) as front:
+        caller = Caller(front)
+        caller.read_until(b"first")
+        caller.leave()
+        front.stage.wait()
+        assert front.balance_yen == left_yen
+
+
+def test_a_caller_that_leaves_before_the_first_byte_never_pays(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send(START)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    with gated(Application(stream), wallets, wallet, price_yen=3, refund_cut_answers=False) as front:
+        caller = Caller(front)
+        caller.read_until(b"\r\n\r\n")
+        caller.leave()
+        front.stage.wait()
+        assert front.balance_yen == CREDIT_YEN
+
+
+def test_an_answer_of_known_length_is_complete_with_its_last_byte(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    """The caller has all of it and may hang up, though the application has still to say so."""
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send({**START, "headers": [(b"content-length", b"4")]})
+        await send(chunk(b"all!"))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    with gated(Application(stream), wallets, wallet, price_yen=3) as front:
+        caller = Caller(front)
+        caller.read_until(b"all!")
+        caller.leave()
+        front.stage.wait()
+        assert front.balance_yen == CREDIT_YEN - 3
+
+
+def test_the_application_reads_what_the_caller_sends(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    """Body and disconnect arrive as without a gate, whether or not the gate read the body for a key."""
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        await answer(send, body=b"%d" % len(body))
+
+    sent = b"x" * 900_000
+    with gated(Application(echo), wallets, wallet, price_yen=3) as front:
+        assert front.call(method="POST", content=sent).text == str(len(sent))
+        assert front.call(method="POST", content=sent, key="a").text == str(len(sent))
+        assert front.call(method="POST", key="b").text == "0"
+
+
+def test_a_body_that_nobody_reads_is_not_taken_in(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    with gated(Application(), wallets, wallet, price_yen=3) as front:
+        assert front.call(method="POST", content=b"x" * 5_000_000).status_code == 200
+
+
+Gate = Callable[[], Coroutine[Any, Any, None]]
+
+
+def requests_of(wallet: CreatedWallet, gate: CreditGate, key: bytes | None = None) -> Gate:
+    """Requests as a server hands them over; nothing is sent and nobody leaves."""
+
+    async def receive() -> Any:
+        return waiting.pop() if waiting else await asyncio.get_running_loop().create_future()
+
+    async def send(message: object) -> None:
+        pass
+
+    waiting = [{"type": "http.request", "body": b""}]
+    token = [(b"authorization", f"Bearer {wallet.owner_token}".encode())]
+    headers = token if key is None else [*token, (b"idempotency-key", key)]
+
+    async def request() -> None:
+        await gate({"type": "http", "method": "GET", "path": "/", "headers": headers}, receive, send)
+
+    return request
+
+
+@pytest.mark.parametrize("key", [None, b"a"])
+def test_a_request_that_is_cancelled_is_given_back(
+    wallets: CreditWallet, wallet: CreatedWallet, key: bytes | None
+) -> None:
+    """As a server does that gives up on a request, or stops."""
+
+    async def run() -> None:
+        begun, quick = asyncio.Event(), asyncio.Event()
+
+        async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+            begun.set()
+            await quick.wait()
+            await answer(send)
+
+        gate = CreditGate(handler, wallets, price_yen=3)
+        request = asyncio.create_task(requests_of(wallet, gate, key)())
+        await begun.wait()
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        quick.set()
+        await asyncio.wait_for(requests_of(wallet, gate, key)(), PATIENCE_SECONDS)
+        await gate.aclose()
+
+    asyncio.run(run())
+    assert [each.amount_yen for each in wallets.history(wallet.wallet_id)][:3] == [-3, 3, -3]
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 3
+
+
+def test_a_request_that_is_cancelled_while_it_pays_is_given_back(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    async def run() -> None:
+        app = Application()
+        gate = CreditGate(app, wallets, price_yen=3)
+        request = asyncio.create_task(requests_of(wallet, gate)())
+        while not wallets.waiting():
+            await asyncio.sleep(0)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        await gate.aclose()
+        assert app.ran == 0
+
+    asyncio.run(run())
+    assert [each.amount_yen for each in wallets.history(wallet.wallet_id)][:2] == [3, -3]
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN
