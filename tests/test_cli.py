@@ -21,7 +21,7 @@ from plain_sql import PlainSql
 from receivers import receiver
 from stand_in import StandIn
 
-from credit_wallet import CreditWallet, cli, cli_alerts, cli_context
+from credit_wallet import CreditWallet, cli, cli_alerts, cli_context, cli_wallets
 from credit_wallet.payments import gateway
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
@@ -107,7 +107,7 @@ def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: py
     """The command line at the time of ``clock``."""
     monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    for module, name in ((cli, "_open"), (cli_alerts, "open_wallets")):
+    for module, name in ((cli, "_open"), (cli_alerts, "open_wallets"), (cli_wallets, "open_wallets")):
         monkeypatch.setattr(module, name, lambda: CreditWallet.open(cli_context.Settings.url, clock=clock))
     return Shell(db_url, monkeypatch, capsys)
 

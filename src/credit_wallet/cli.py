@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from msgspec import structs
@@ -23,6 +23,7 @@ from credit_wallet.cli_alerts import alert_commands
 from credit_wallet.cli_context import REFUSED, USAGE, Settings, WalletId
 from credit_wallet.cli_context import open_wallets as _open
 from credit_wallet.cli_context import show as _show
+from credit_wallet.cli_wallets import key_commands, wallet_commands
 from credit_wallet.config import (
     DATABASE_URL_VARIABLE,
     DEFAULT_DATABASE_URL,
@@ -46,8 +47,6 @@ from credit_wallet.welcome import welcome
 from credit_wallet.worker import workers
 
 app = typer.Typer(name="credit-wallet", no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
-wallet_commands = typer.Typer(no_args_is_help=True, help="Create, look at and switch wallets.")
-key_commands = typer.Typer(no_args_is_help=True, help="One token per agent, with a monthly cap.")
 topup_commands = typer.Typer(no_args_is_help=True, help="Payments through Stripe.")
 app.add_typer(wallet_commands, name="wallet")
 app.add_typer(key_commands, name="key")
@@ -61,11 +60,6 @@ IdempotencyKey = Annotated[
 AgentKey = Annotated[int | None, typer.Option("--agent-key", metavar="KEY_ID", help="Pay with this agent key.")]
 Note = Annotated[str | None, typer.Option(help="Written into the ledger entry.")]
 Cycle = Annotated[str, typer.Option("--cycle", metavar="YYYY-MM", help="Billing cycle.")]
-
-
-class BudgetMode(StrEnum):
-    alert = "alert"
-    cap = "cap"
 
 
 class StatementFormat(StrEnum):
@@ -149,130 +143,6 @@ def copy(
     with console.progress() as progress:
         copied = copy_ledger(here, there, utc_now(), progress)
     _show({"resumed": copied.resumed, **copied.rows})
-
-
-# Wallets and keys
-
-
-@wallet_commands.command("create")
-def wallet_create(
-    label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    monthly_budget_yen: Annotated[int, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = 0,
-    budget_mode: Annotated[BudgetMode, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = (
-        BudgetMode.alert
-    ),
-    auto_topup_threshold: Annotated[int, typer.Option(metavar="N", help="Top up when the balance is below.")] = 0,
-    auto_topup_amount: Annotated[int, typer.Option(metavar="N", help="By how many yen.")] = 0,
-    time_zone: Annotated[str, typer.Option(metavar="NAME", help="Of the billing cycle, such as Asia/Tokyo.")] = "UTC",
-) -> None:
-    """Create a wallet and show its owner token, this once."""
-    with _open() as wallets:
-        _show(
-            wallets.create(
-                label=label,
-                monthly_budget_yen=monthly_budget_yen,
-                budget_mode=budget_mode.value,
-                auto_topup_threshold=auto_topup_threshold,
-                auto_topup_amount=auto_topup_amount,
-                time_zone=time_zone,
-            )
-        )
-
-
-@wallet_commands.command("configure")
-def wallet_configure(
-    wallet_id: WalletId,
-    label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    monthly_budget_yen: Annotated[int | None, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = None,
-    budget_mode: Annotated[BudgetMode | None, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = None,
-    auto_topup_threshold: Annotated[
-        int | None, typer.Option(metavar="N", help="Top up when the balance is below; 0 = never.")
-    ] = None,
-    auto_topup_amount: Annotated[int | None, typer.Option(metavar="N", help="By how many yen.")] = None,
-    low_balance_yen: Annotated[
-        int | None, typer.Option(metavar="N", help="Tell when the balance falls below; 0 = never.")
-    ] = None,
-    alert_at: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="PCT", help="Alert at this share of the budget too; may be repeated; 0 = no more of them."
-        ),
-    ] = None,
-) -> None:
-    """Change a wallet's settings; what is not given stays."""
-    given: dict[str, Any] = {
-        "label": label,
-        "monthly_budget_yen": monthly_budget_yen,
-        "budget_mode": None if budget_mode is None else budget_mode.value,
-        "auto_topup_threshold": auto_topup_threshold,
-        "auto_topup_amount": auto_topup_amount,
-        "low_balance_yen": low_balance_yen,
-        "alert_thresholds_pct": None if alert_at is None else [] if alert_at == [0] else alert_at,
-    }
-    with _open() as wallets:
-        wallets.configure(wallet_id, **{name: value for name, value in given.items() if value is not None})
-        _show(wallets.show(wallet_id))
-
-
-@wallet_commands.command("show")
-def wallet_show(wallet_id: WalletId) -> None:
-    """Show a wallet: balance, holds, settings, spending of the cycle."""
-    with _open() as wallets:
-        _show(wallets.show(wallet_id))
-
-
-@wallet_commands.command("list")
-def wallet_list(
-    after: Annotated[int, typer.Option(metavar="ID", help="Only wallets with a higher id.")] = 0,
-    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 100,
-) -> None:
-    """List wallets by id."""
-    with _open() as wallets:
-        _show(wallets.wallets(after=after, limit=limit))
-
-
-@wallet_commands.command("disable")
-def wallet_disable(wallet_id: WalletId) -> None:
-    """Stop a wallet from spending. Credit still comes in; open holds can be captured."""
-    _switch(wallet_id, enabled=False)
-
-
-@wallet_commands.command("enable")
-def wallet_enable(wallet_id: WalletId) -> None:
-    """Let a wallet spend again."""
-    _switch(wallet_id, enabled=True)
-
-
-def _switch(wallet_id: int, *, enabled: bool) -> None:
-    with _open() as wallets:
-        wallets.configure(wallet_id, enabled=enabled)
-        _show(wallets.show(wallet_id))
-
-
-@key_commands.command("create")
-def key_create(
-    wallet_id: WalletId,
-    label: Annotated[str | None, typer.Option(help="Which agent it is for.")] = None,
-    monthly_cap_yen: Annotated[int, typer.Option(metavar="N", help="Most it can spend a month; 0 = no cap.")] = 0,
-    expires_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it stops working.")] = None,
-) -> None:
-    """Create an agent key and show its token, this once."""
-    with _open() as wallets:
-        _show(wallets.create_key(wallet_id, label=label, monthly_cap_yen=monthly_cap_yen, expires_at=expires_at))
-
-
-@key_commands.command("list")
-def key_list(wallet_id: WalletId) -> None:
-    """List a wallet's agent keys and what they have spent."""
-    with _open() as wallets:
-        _show(wallets.keys(wallet_id))
-
-
-@key_commands.command("revoke")
-def key_revoke(key_id: Annotated[int, typer.Argument(metavar="KEY_ID", help="The agent key.")]) -> None:
-    """Revoke an agent key for good, effective at once."""
-    with _open() as wallets:
-        _show({"key_id": key_id, "revoked_at": wallets.revoke_key(key_id)})
 
 
 # Money

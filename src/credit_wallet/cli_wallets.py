@@ -1,0 +1,139 @@
+"""``credit-wallet wallet`` and ``credit-wallet key``: wallets, their settings, and the agents' keys."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from credit_wallet.cli_context import WalletId, open_wallets, show
+
+wallet_commands = typer.Typer(no_args_is_help=True, help="Create, look at, change and switch wallets.")
+key_commands = typer.Typer(no_args_is_help=True, help="One token per agent, with a monthly cap.")
+
+
+class BudgetMode(StrEnum):
+    alert = "alert"
+    cap = "cap"
+
+
+@wallet_commands.command("create")
+def wallet_create(
+    label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    monthly_budget_yen: Annotated[int, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = 0,
+    budget_mode: Annotated[BudgetMode, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = (
+        BudgetMode.alert
+    ),
+    auto_topup_threshold: Annotated[int, typer.Option(metavar="N", help="Top up when the balance is below.")] = 0,
+    auto_topup_amount: Annotated[int, typer.Option(metavar="N", help="By how many yen.")] = 0,
+    time_zone: Annotated[str, typer.Option(metavar="NAME", help="Of the billing cycle, such as Asia/Tokyo.")] = "UTC",
+) -> None:
+    """Create a wallet and show its owner token, this once."""
+    with open_wallets() as wallets:
+        show(
+            wallets.create(
+                label=label,
+                monthly_budget_yen=monthly_budget_yen,
+                budget_mode=budget_mode.value,
+                auto_topup_threshold=auto_topup_threshold,
+                auto_topup_amount=auto_topup_amount,
+                time_zone=time_zone,
+            )
+        )
+
+
+@wallet_commands.command("configure")
+def wallet_configure(
+    wallet_id: WalletId,
+    label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    monthly_budget_yen: Annotated[int | None, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = None,
+    budget_mode: Annotated[BudgetMode | None, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = None,
+    auto_topup_threshold: Annotated[
+        int | None, typer.Option(metavar="N", help="Top up when the balance is below; 0 = never.")
+    ] = None,
+    auto_topup_amount: Annotated[int | None, typer.Option(metavar="N", help="By how many yen.")] = None,
+    low_balance_yen: Annotated[
+        int | None, typer.Option(metavar="N", help="Tell when the balance falls below; 0 = never.")
+    ] = None,
+    alert_at: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="PCT", help="Alert at this share of the budget too; may be repeated; 0 = no more of them."
+        ),
+    ] = None,
+) -> None:
+    """Change a wallet's settings; what is not given stays."""
+    given: dict[str, Any] = {
+        "label": label,
+        "monthly_budget_yen": monthly_budget_yen,
+        "budget_mode": None if budget_mode is None else budget_mode.value,
+        "auto_topup_threshold": auto_topup_threshold,
+        "auto_topup_amount": auto_topup_amount,
+        "low_balance_yen": low_balance_yen,
+        "alert_thresholds_pct": None if alert_at is None else [] if alert_at == [0] else alert_at,
+    }
+    with open_wallets() as wallets:
+        wallets.configure(wallet_id, **{name: value for name, value in given.items() if value is not None})
+        show(wallets.show(wallet_id))
+
+
+@wallet_commands.command("show")
+def walletshow(wallet_id: WalletId) -> None:
+    """Show a wallet: balance, holds, settings, spending of the cycle."""
+    with open_wallets() as wallets:
+        show(wallets.show(wallet_id))
+
+
+@wallet_commands.command("list")
+def wallet_list(
+    after: Annotated[int, typer.Option(metavar="ID", help="Only wallets with a higher id.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 100,
+) -> None:
+    """List wallets by id."""
+    with open_wallets() as wallets:
+        show(wallets.wallets(after=after, limit=limit))
+
+
+@wallet_commands.command("disable")
+def wallet_disable(wallet_id: WalletId) -> None:
+    """Stop a wallet from spending. Credit still comes in; open holds can be captured."""
+    _switch(wallet_id, enabled=False)
+
+
+@wallet_commands.command("enable")
+def wallet_enable(wallet_id: WalletId) -> None:
+    """Let a wallet spend again."""
+    _switch(wallet_id, enabled=True)
+
+
+def _switch(wallet_id: int, *, enabled: bool) -> None:
+    with open_wallets() as wallets:
+        wallets.configure(wallet_id, enabled=enabled)
+        show(wallets.show(wallet_id))
+
+
+@key_commands.command("create")
+def key_create(
+    wallet_id: WalletId,
+    label: Annotated[str | None, typer.Option(help="Which agent it is for.")] = None,
+    monthly_cap_yen: Annotated[int, typer.Option(metavar="N", help="Most it can spend a month; 0 = no cap.")] = 0,
+    expires_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it stops working.")] = None,
+) -> None:
+    """Create an agent key and show its token, this once."""
+    with open_wallets() as wallets:
+        show(wallets.create_key(wallet_id, label=label, monthly_cap_yen=monthly_cap_yen, expires_at=expires_at))
+
+
+@key_commands.command("list")
+def key_list(wallet_id: WalletId) -> None:
+    """List a wallet's agent keys and what they have spent."""
+    with open_wallets() as wallets:
+        show(wallets.keys(wallet_id))
+
+
+@key_commands.command("revoke")
+def key_revoke(key_id: Annotated[int, typer.Argument(metavar="KEY_ID", help="The agent key.")]) -> None:
+    """Revoke an agent key for good, effective at once."""
+    with open_wallets() as wallets:
+        show({"key_id": key_id, "revoked_at": wallets.revoke_key(key_id)})
