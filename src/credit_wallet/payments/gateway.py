@@ -418,8 +418,10 @@ def _asking(ask: Callable[[], T], *, but: tuple[type[stripe.StripeError], ...] =
 
 def _provider_error(error: stripe.StripeError) -> PaymentProviderError:
     kind = UnknownToStripe if error.code == "resource_missing" else PaymentProviderError
+    unreachable = isinstance(error, stripe.APIConnectionError)  # its own words have addresses of objects in them
+    reason = "no connection" if unreachable else error.user_message or error
     return kind(
-        f"Stripe could not be asked ({error.user_message or error}); try again with the same idempotency key",
+        f"Stripe could not be asked ({reason}); try again with the same idempotency key",
         request_id=error.request_id,
     )
 
