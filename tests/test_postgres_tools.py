@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -131,7 +131,7 @@ def test_a_transaction_is_cut_at_its_moment(
     """A connection's first transaction, and its third, whose statements' text is not sent again when prepared."""
     expected: list[int] = []
     for numbers in ([0], [1, 2, 3]):
-        with connect(proxy, table, prepare_threshold) as client:
+        with closing(connect(proxy, table, prepare_threshold)) as client:
             for number in numbers[:-1]:
                 transact(client, 2 * number, 2 * number + 1)
                 expected += [2 * number, 2 * number + 1]
@@ -165,7 +165,7 @@ def test_a_transaction_is_cut_at_its_moment(
 def test_a_stalled_connection_stays_until_it_is_cut(
     table: Table, proxy: FaultyProxy, moment: Moment, states: set[str]
 ) -> None:
-    with connect(proxy, table, None) as client:
+    with closing(connect(proxy, table, None)) as client:
         errors: list[Exception] = []
 
         def run() -> None:
@@ -192,9 +192,9 @@ def test_a_stalled_connection_stays_until_it_is_cut(
 def test_it_cuts_as_often_as_it_was_told_to(table: Table, proxy: FaultyProxy) -> None:
     proxy.arm(Moment.BEFORE_COMMIT, times=2)
     for number in range(2):
-        with connect(proxy, table) as client, pytest.raises(psycopg.OperationalError):
+        with closing(connect(proxy, table)) as client, pytest.raises(psycopg.OperationalError):
             insert_in_a_pipeline(client, number)
-    with connect(proxy, table) as client:
+    with closing(connect(proxy, table)) as client:
         insert_in_a_pipeline(client, 2)
     assert proxy.fired == 2
     assert table.numbers() == [2]
@@ -205,7 +205,7 @@ def test_it_cuts_as_often_as_it_was_told_to(table: Table, proxy: FaultyProxy) ->
 def test_a_transaction_that_fails_has_not_come_to_its_commit(
     table: Table, proxy: FaultyProxy, moment: Moment, prepare_threshold: int | None
 ) -> None:
-    with connect(proxy, table, prepare_threshold) as client:
+    with closing(connect(proxy, table, prepare_threshold)) as client:
         insert(client, 1)
         proxy.arm(moment)
         with pytest.raises(psycopg.errors.UniqueViolation):
@@ -228,7 +228,7 @@ def test_a_transaction_that_fails_has_not_come_to_its_commit(
     ],
 )
 def test_every_statement_that_writes_counts(table: Table, proxy: FaultyProxy, statement: str) -> None:
-    with connect(proxy, table) as client:
+    with closing(connect(proxy, table)) as client:
         insert(client, 1)
         proxy.arm(Moment.BEFORE_WRITES)
         client.execute("BEGIN")
@@ -240,7 +240,7 @@ def test_every_statement_that_writes_counts(table: Table, proxy: FaultyProxy, st
 
 
 def test_all_connections_are_cut_and_new_ones_refused(table: Table, proxy: FaultyProxy) -> None:
-    with connect(proxy, table) as one, connect(proxy, table) as other:
+    with closing(connect(proxy, table)) as one, closing(connect(proxy, table)) as other:
         proxy.refuse(True)
         insert(one, 1)
         with pytest.raises(psycopg.OperationalError):
@@ -250,14 +250,14 @@ def test_all_connections_are_cut_and_new_ones_refused(table: Table, proxy: Fault
             with pytest.raises(psycopg.OperationalError):
                 insert(client, 2)
     proxy.refuse(False)
-    with connect(proxy, table) as client:
+    with closing(connect(proxy, table)) as client:
         insert(client, 3)
     assert table.numbers() == [1, 3]
 
 
 def test_large_messages_get_through_both_ways(table: Table, proxy: FaultyProxy) -> None:
     text = "x" * 3_000_000
-    with connect(proxy, table) as client, client.pipeline():
+    with closing(connect(proxy, table)) as client, client.pipeline():
         cursors = [client.execute("SELECT %s::text", (text,)) for _ in range(5)]
         assert [cursor.fetchone() for cursor in cursors] == [(text,)] * 5
 
