@@ -284,6 +284,8 @@ class _Link:
         self._portals: dict[bytes, _Action] = {}
         self._steps: deque[_Step] = deque()
         self._wrote = False
+        self._failed = False
+        """Whether the server skips what comes, up to the next Sync, since a statement of the batch has failed."""
         self._order: _Order | None = None
         self._decisive: _Step | None = None
         self._stalled = False
@@ -350,6 +352,9 @@ class _Link:
 
     async def _execute(self, message: bytes, action: _Action, step: _Step) -> None:
         """Forward a message that executes a statement, unless its moment has come."""
+        if self._failed:
+            self._steps.append(step)
+            return await self._server.send(message)
         self._order = self._trigger.claim(self._moments(action))
         if self._order is None:
             self._steps.append(step)
@@ -400,10 +405,11 @@ class _Link:
                 if not step.ends_batch:
                     self._steps.popleft().answered.set()
             case b"E":  # ErrorResponse
-                self._wrote = False
+                self._wrote, self._failed = False, True
                 while self._steps and not self._steps[0].ends_batch:
                     self._steps.popleft().answered.set()
             case b"Z":  # ReadyForQuery
+                self._failed = False
                 while self._steps:
                     step = self._steps.popleft()
                     step.answered.set()
