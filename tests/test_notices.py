@@ -344,6 +344,23 @@ def test_what_waits_for_a_removed_target_is_dead(
         wallets.remove_target(target.target_id)
 
 
+def test_an_event_that_a_host_has_removed_keeps_no_other_from_arriving(
+    wallets: CreditWallet, wallet_id: int, notifier: Notifier, endpoint: Receiver, clock: Clock, db_url: str
+) -> None:
+    add(wallets, wallet_id, endpoint.url)
+    endpoint.answers = [Answer(500), Answer(500)]
+    spend(wallets, wallet_id, 650)
+    notifier.deliver()
+    with PlainSql(db_url) as host:
+        host.run("DELETE FROM am_credit_outbox WHERE kind = 'low_balance'")
+    clock.advance(minutes=1)
+    assert notifier.deliver() == 1
+    with PlainSql(db_url) as host:
+        assert host.run("SELECT last_error FROM am_credit_delivery WHERE status = 'dead'") == [
+            ("the event was removed",)
+        ]
+
+
 @on_every_database
 def test_two_notifiers_at_once_send_each_delivery_once(
     wallets: CreditWallet, endpoint: Receiver, db_url: str, clock: Clock

@@ -272,6 +272,17 @@ def test_hours_are_counted_once_by_however_many(wallets: CreditWallet, db_url: s
         assert host.run("SELECT sum(spent_yen) FROM am_credit_hour_spend") == [(3_000,)]
 
 
+@on_every_database
+def test_a_date_without_a_time_keeps_no_other_entry_from_being_counted(
+    wallets: CreditWallet, host: PlainSql, clock: Clock
+) -> None:
+    wallet_id = funded(wallets, 100_000)
+    host.move(wallet_id, "charge", -100, "2026-05-15")
+    spend(wallets, wallet_id, 300)
+    wallets.watch_spending()
+    assert host.run("SELECT hour, spent_yen FROM am_credit_hour_spend") == [(clock().isoformat()[:13], 300)]
+
+
 def test_hours_of_long_ago_are_forgotten(wallets: CreditWallet, db_url: str, clock: Clock) -> None:
     wallet_id = funded(wallets, 100_000)
     spend_hours(wallets, clock, wallet_id, 3, 100)

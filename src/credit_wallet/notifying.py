@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime
 
-from msgspec import json, structs
+from msgspec import structs
 
 from credit_wallet.alerts.targets import (
     MAX_TARGETS,
@@ -22,11 +21,9 @@ from credit_wallet.alerts.texts import Notice
 from credit_wallet.checks import checked_id
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import DeliveryNotFound, InvalidRequest, TargetNotFound
-from credit_wallet.lanes import Lanes
 from credit_wallet.outcomes import DeliveryView
-from credit_wallet.reading import MAX_PAGE, WalletReading
+from credit_wallet.reading import MAX_PAGE
 from credit_wallet.stores.notification_rows import (
-    SQL,
     Carried,
     Chosen,
     Claimed,
@@ -39,27 +36,11 @@ from credit_wallet.stores.notification_rows import (
     settings_of,
     target_of,
 )
-
-T = TypeVar("T")
-ENTRIES_A_COUNT = 100_000
-"""Entries whose spending is counted by the hour at once."""
-
-ANOMALY_TIMES = 5
-"""An hour is out of the ordinary when it costs more than so many of the wallet's usual ones …"""
-
-ANOMALY_LEAST_YEN = 1_000
-"""… and at least so much, …"""
-
-ANOMALY_LEAST_HOURS = 24
-"""… once that many hours of the last week have had spending: the usual hour is their mean."""
-
-ANOMALY_WINDOW = timedelta(days=7)
+from credit_wallet.upkeep import WalletUpkeep
 
 
-class WalletNotifying(WalletReading):
+class WalletNotifying(WalletUpkeep):
     """The notifying half of ``CreditWallet``. ``wallet_id`` 0 is the operator, who hears of every wallet."""
-
-    _lanes: Lanes
 
     def targets(self, wallet_id: int) -> list[TargetView]:
         """Where a wallet's notices go, oldest first. Raises ``WalletNotFound``."""
@@ -178,41 +159,6 @@ class WalletNotifying(WalletReading):
         """What this ledger's clock says."""
         return self._clock()
 
-    # Spending out of the ordinary
-
-    def watch_spending(self) -> int:
-        """Count spending by the hour up to now, and tell of hours far above a wallet's usual one; return how many."""
-        while self._count_hours():
-            pass
-        now = self._clock()
-        return self._tell_anomalies_of(now - timedelta(hours=1)) + self._tell_anomalies_of(now)
-
-    def _tell_anomalies_of(self, at: datetime) -> int:
-        hour, since = format_instant(at)[:13], format_instant(at - ANOMALY_WINDOW)[:13]
-        occasion = f"spend_anomaly {hour}"
-        found = self._ask(
-            "anomalies",
-            hour=hour,
-            since=since,
-            least_hours=ANOMALY_LEAST_HOURS,
-            least_yen=ANOMALY_LEAST_YEN,
-            times=ANOMALY_TIMES,
-            dedupe_key=occasion,
-        )
-        self._upkeep(
-            _tell_anomalies, [tuple(row) for row in found], hour, since, occasion, format_instant(self._clock())
-        )
-        return len(found)
-
-    def _count_hours(self) -> bool:
-        [(after,)] = self._ask("counted")
-        settled = self._lanes.upkeep.call(lambda store: store.settled_txn_id())
-        [(last,)] = self._ask("last_to_count", after=after, settled=settled, limit=ENTRIES_A_COUNT)
-        if last is None:
-            return False
-        spent = self._ask("spent_by_hour", after=after, last=last)
-        return self._upkeep(_add_to_hours, [tuple(row) for row in spent], after, last)
-
     # Inside
 
     def _put_targets(
@@ -249,12 +195,6 @@ class WalletNotifying(WalletReading):
             return target_of(row)
         raise TargetNotFound(f"there is no notification target {target_id}", target_id=target_id)
 
-    def _ask(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
-        return self._reader.source.rows(SQL[name], parameters)
-
-    def _upkeep(self, job: Callable[..., T], *args: object) -> T:
-        return self._lanes.upkeep.call(lambda store: store.run(job, *args))
-
 
 def _choice(targets: Iterable[WantedTarget]) -> Callable[[list[Target]], list[Chosen]]:
     wanted = list(targets)
@@ -282,22 +222,3 @@ def _settled(wanted: WantedTarget, known: Sequence[Target]) -> TargetSettings:
         if target.target_id == wanted.target_id:
             return structs.replace(settings, url=target.url)
     raise TargetNotFound(f"there is no notification target {wanted.target_id}", target_id=wanted.target_id)
-
-
-def _add_to_hours(connection: Any, spent: Sequence[tuple[int, str, int]], after: int, last: int) -> bool:
-    """Add what was counted, unless another process has counted the same entries."""
-    if not connection.execute(SQL["count_up_to"], {"after": after, "last": last}).fetchall():
-        return False
-    for wallet_id, hour, spent_yen in spent:
-        connection.execute(SQL["add_to_hour"], {"wallet_id": wallet_id, "hour": hour, "spent_yen": spent_yen})
-    return True
-
-
-def _tell_anomalies(
-    connection: Any, found: Sequence[tuple[int, int, int]], hour: str, since: str, occasion: str, at: str
-) -> None:
-    connection.execute(SQL["forget_hours"], {"since": since})
-    for wallet_id, spent_yen, usual_yen in found:
-        payload = {"wallet_id": wallet_id, "hour": hour, "spent_yen": spent_yen, "usual_yen": usual_yen}
-        event = {"wallet_id": wallet_id, "kind": "spend_anomaly", "dedupe_key": occasion, "at": at}
-        connection.execute(SQL["tell_once"], {**event, "payload": json.encode(payload).decode()})

@@ -10,11 +10,9 @@ from typing import Concatenate, ParamSpec, Self
 
 from msgspec import UNSET, UnsetType
 
-from credit_wallet.alerts.job import AlertReport, run_alert_job
 from credit_wallet.charge_lists import sorted_out
 from credit_wallet.checks import (
     check_time_zone,
-    checked_cycle,
     checked_id,
     checked_instant,
     malformed,
@@ -51,12 +49,8 @@ from credit_wallet.outcomes import (
 )
 from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes
 from credit_wallet.reading import Clock
-from credit_wallet.stores.adoption import adopt_unadopted
 from credit_wallet.stores.databases import database_at
-from credit_wallet.stores.pruning import prune
 from credit_wallet.stores.reads import Reader
-from credit_wallet.stores.seals import seal
-from credit_wallet.stores.verify import Violation, verify
 from credit_wallet.tokens import is_token, new_token, token_hash
 from credit_wallet.topups import PaymentFact, Way
 
@@ -434,48 +428,6 @@ class CreditWallet(WalletNotifying):
         for start in range(0, len(commands), self._lanes.max_batch):
             outcomes.settle(await self._lanes.asubmit(commands[start : start + self._lanes.max_batch]))
         return outcomes.in_order()
-
-    # Upkeep
-
-    def waiting(self) -> int:
-        """Commands that are queued or being carried out."""
-        return self._lanes.waiting()
-
-    def check_ready(self) -> None:
-        """Raises when the database would not take a write or its schema is outdated."""
-        self._lanes.upkeep.call(lambda store: store.check_writable())
-
-    def verify(self) -> list[Violation]:
-        """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
-
-        What plain SQL wrote since the last movement is adopted first.
-        """
-        self._lanes.upkeep.call(lambda store: store.run(adopt_unadopted, self._clock()))
-        return verify(self._reader.source)
-
-    def run_alerts(self, cycle: str | None = None, *, dry_run: bool = False) -> AlertReport:
-        """The hourly alert job on this database; ``cycle`` (YYYY-MM) overrides the current one."""
-        checked = None if cycle is None else checked_cycle(cycle)
-        return self._lanes.upkeep.call(
-            lambda store: store.run(run_alert_job, self._clock(), cycle=checked, dry_run=dry_run)
-        )
-
-    def expire_due(self, limit: int = 1_000) -> int:
-        """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""
-        wallet_ids = self._reader.due_wallets(self._clock(), limit)
-        self._lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
-        return len(wallet_ids)
-
-    def seal(self) -> int:
-        """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many."""
-        return self._lanes.upkeep.call(lambda store: store.run(seal, self._clock(), store.settled_txn_id()))
-
-    def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
-        """Forget idempotency keys of days before the last ``older_than_days`` (at least 1); return how many."""
-        if older_than_days < 1:
-            raise InvalidRequest("older_than_days must be at least 1", field="older_than_days")
-        first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()
-        return prune(lambda job: self._lanes.upkeep.call(lambda store: store.run(job)), first_kept)
 
 
 def _only(outcomes: Outcomes) -> Outcome:

@@ -35,5 +35,7 @@ def postgres_database_at(url: str) -> PostgresDatabase:
     try:
         from credit_wallet.stores.postgres_database import PostgresDatabase
     except ModuleNotFoundError as error:
+        if str(error.name).startswith("credit_wallet"):
+            raise  # no extra would bring it
         raise DatabaseError(f"{error.name} is missing; install agent-credit-wallet[postgres]") from error
     return PostgresDatabase(url)

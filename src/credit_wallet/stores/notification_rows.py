@@ -127,19 +127,19 @@ def hand_out(connection: Connection, now: datetime) -> int:
 
 
 def claim(connection: Connection, now: datetime) -> list[Claimed]:
-    """Take deliveries that are due, for ``LEASE``; those whose target has gone are dead."""
+    """Take deliveries that are due, for ``LEASE``; those whose target or event has gone are dead."""
     at = format_instant(now)
     due = {"at": at, "lease": format_instant(now + LEASE), "limit": DELIVERIES_A_STEP}
     claimed = []
     for delivery_id, event_id, target_id, attempts in sorted(connection.execute(SQL["claim"], due).fetchall()):
-        rows = connection.execute(SQL["target"], {"target_id": target_id}).fetchall()
-        target = target_of(rows[0]) if rows else None
-        if target is None or target.stopped is not None:
-            reason = REMOVED if target is None else target.stopped
+        targets = connection.execute(SQL["target"], {"target_id": target_id}).fetchall()
+        events = connection.execute(SQL["event"], {"event_id": event_id}).fetchall()
+        target = target_of(targets[0]) if targets else None
+        if target is None or target.stopped is not None or not events:
+            reason = REMOVED if target is None else target.stopped or "the event was removed"
             connection.execute(SQL["failed"], _failure(delivery_id, reason, None, at))
-            continue
-        [event] = connection.execute(SQL["event"], {"event_id": event_id}).fetchall()
-        claimed.append(Claimed(delivery_id, attempts, notice_of(event), target))
+        else:
+            claimed.append(Claimed(delivery_id, attempts, notice_of(events[0]), target))
     return claimed
 
 

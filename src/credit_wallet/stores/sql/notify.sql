@@ -111,6 +111,7 @@ FROM (SELECT txn_id FROM am_credit_transaction_log WHERE txn_id > :after AND txn
 SELECT wallet_id, substr(replace(occurred_at, ' ', 'T'), 1, 13), -sum(amount_yen)
 FROM am_credit_transaction_log
 WHERE txn_id > :after AND txn_id <= :last AND txn_type = 'charge'
+  AND length(occurred_at) >= 13  -- plain SQL may have written a date without a time
 GROUP BY 1, 2
 ORDER BY 1, 2;
 

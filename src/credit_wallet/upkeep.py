@@ -1,0 +1,146 @@
+"""What background jobs ask of a ledger, and the proof of it: the part of ``CreditWallet`` that keeps it in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from msgspec import json
+
+from credit_wallet.alerts.job import AlertReport, run_alert_job
+from credit_wallet.checks import checked_cycle
+from credit_wallet.commands import Expire
+from credit_wallet.cycle import format_instant
+from credit_wallet.errors import InvalidRequest
+from credit_wallet.lanes import Lanes
+from credit_wallet.reading import WalletReading
+from credit_wallet.stores.adoption import adopt_unadopted
+from credit_wallet.stores.notification_rows import SQL
+from credit_wallet.stores.pruning import prune
+from credit_wallet.stores.seals import seal
+from credit_wallet.stores.verify import Violation, verify
+
+T = TypeVar("T")
+
+ENTRIES_A_COUNT = 100_000
+"""Entries whose spending is counted by the hour at once."""
+
+ANOMALY_TIMES = 5
+"""An hour is out of the ordinary when it costs more than so many of the wallet's usual ones …"""
+
+ANOMALY_LEAST_YEN = 1_000
+"""… and at least so much, …"""
+
+ANOMALY_LEAST_HOURS = 24
+"""… once that many hours of the last week have had spending: the usual hour is their mean."""
+
+ANOMALY_WINDOW = timedelta(days=7)
+
+
+class WalletUpkeep(WalletReading):
+    """The upkeep of ``CreditWallet``. The jobs run on a rail of their own where there is more than one."""
+
+    _lanes: Lanes
+
+    def waiting(self) -> int:
+        """Commands that are queued or being carried out."""
+        return self._lanes.waiting()
+
+    def check_ready(self) -> None:
+        """Raises when the database would not take a write or its schema is outdated."""
+        self._lanes.upkeep.call(lambda store: store.check_writable())
+
+    def verify(self) -> list[Violation]:
+        """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
+
+        What plain SQL wrote since the last movement is adopted first.
+        """
+        self._lanes.upkeep.call(lambda store: store.run(adopt_unadopted, self._clock()))
+        return verify(self._reader.source)
+
+    def run_alerts(self, cycle: str | None = None, *, dry_run: bool = False) -> AlertReport:
+        """The hourly alert job on this database; ``cycle`` (YYYY-MM) overrides the current one."""
+        checked = None if cycle is None else checked_cycle(cycle)
+        return self._lanes.upkeep.call(
+            lambda store: store.run(run_alert_job, self._clock(), cycle=checked, dry_run=dry_run)
+        )
+
+    def expire_due(self, limit: int = 1_000) -> int:
+        """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""
+        wallet_ids = self._reader.due_wallets(self._clock(), limit)
+        self._lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
+        return len(wallet_ids)
+
+    def seal(self) -> int:
+        """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many."""
+        return self._lanes.upkeep.call(lambda store: store.run(seal, self._clock(), store.settled_txn_id()))
+
+    def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
+        """Forget idempotency keys of days before the last ``older_than_days`` (at least 1); return how many."""
+        if older_than_days < 1:
+            raise InvalidRequest("older_than_days must be at least 1", field="older_than_days")
+        first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()
+        return prune(lambda job: self._lanes.upkeep.call(lambda store: store.run(job)), first_kept)
+
+    # Spending out of the ordinary
+
+    def watch_spending(self) -> int:
+        """Count spending by the hour up to now, and tell of hours far above a wallet's usual one; return how many."""
+        while self._count_hours():
+            pass
+        now = self._clock()
+        return self._tell_anomalies_of(now - timedelta(hours=1)) + self._tell_anomalies_of(now)
+
+    def _tell_anomalies_of(self, at: datetime) -> int:
+        hour, since = format_instant(at)[:13], format_instant(at - ANOMALY_WINDOW)[:13]
+        occasion = f"spend_anomaly {hour}"
+        found = self._ask(
+            "anomalies",
+            hour=hour,
+            since=since,
+            least_hours=ANOMALY_LEAST_HOURS,
+            least_yen=ANOMALY_LEAST_YEN,
+            times=ANOMALY_TIMES,
+            dedupe_key=occasion,
+        )
+        self._upkeep(
+            _tell_anomalies, [tuple(row) for row in found], hour, since, occasion, format_instant(self._clock())
+        )
+        return len(found)
+
+    def _count_hours(self) -> bool:
+        [(after,)] = self._ask("counted")
+        settled = self._lanes.upkeep.call(lambda store: store.settled_txn_id())
+        [(last,)] = self._ask("last_to_count", after=after, settled=settled, limit=ENTRIES_A_COUNT)
+        if last is None:
+            return False
+        spent = self._ask("spent_by_hour", after=after, last=last)
+        return self._upkeep(_add_to_hours, [tuple(row) for row in spent], after, last)
+
+    # Inside
+
+    def _ask(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
+        return self._reader.source.rows(SQL[name], parameters)
+
+    def _upkeep(self, job: Callable[..., T], *args: object) -> T:
+        return self._lanes.upkeep.call(lambda store: store.run(job, *args))
+
+
+def _add_to_hours(connection: Any, spent: Sequence[tuple[int, str, int]], after: int, last: int) -> bool:
+    """Add what was counted, unless another process has counted the same entries."""
+    if not connection.execute(SQL["count_up_to"], {"after": after, "last": last}).fetchall():
+        return False
+    for wallet_id, hour, spent_yen in spent:
+        connection.execute(SQL["add_to_hour"], {"wallet_id": wallet_id, "hour": hour, "spent_yen": spent_yen})
+    return True
+
+
+def _tell_anomalies(
+    connection: Any, found: Sequence[tuple[int, int, int]], hour: str, since: str, occasion: str, at: str
+) -> None:
+    connection.execute(SQL["forget_hours"], {"since": since})
+    for wallet_id, spent_yen, usual_yen in found:
+        payload = {"wallet_id": wallet_id, "hour": hour, "spent_yen": spent_yen, "usual_yen": usual_yen}
+        event = {"wallet_id": wallet_id, "kind": "spend_anomaly", "dedupe_key": occasion, "at": at}
+        connection.execute(SQL["tell_once"], {**event, "payload": json.encode(payload).decode()})
