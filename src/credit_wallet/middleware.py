@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import structlog
 
+from credit_wallet.errors import WalletError
 from credit_wallet.gate.accounts import accounts_in
 from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current
 from credit_wallet.gate.purchases import Price, Purchase, Till
@@ -103,7 +104,12 @@ class CreditGate:
             exchange = Exchange(
                 self.app, scope, receive, send, self._accounts, self._till, self._settings, self._cashier
             )
-            await exchange.run(await self._price_of(scope))
+            try:
+                price = await self._price_of(scope)
+            except WalletError as error:  # a price that cannot be had, since the request does not say which
+                await exchange.refuse(error)
+            else:
+                await exchange.run(price)
         elif scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         else:

@@ -14,6 +14,7 @@ from credit_wallet.gate.purchases import Price, Purchase, Till
 from credit_wallet.gate.requests import GatedRequest, credentials_of, note_of
 from credit_wallet.gate.sales import Sale
 from credit_wallet.gate.settings import GateSettings
+from credit_wallet.http.distinct import SINGLE_HEADERS, require_single_headers
 from credit_wallet.http.replies import Receive, Scope, Send, refusal
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Exchange:
             bought.reset(none_yet)
             await self._settle(failure)
         if self._refusal is not None and not self._started:
-            await self._refuse(self._refusal)
+            await self.refuse(self._refusal)
 
     async def pay(self, price: Price) -> Purchase | None:
         """Have this request paid for; None when it paid by itself. What stands against it is raised and answered."""
@@ -89,6 +90,7 @@ class Exchange:
             raise RuntimeError("this request is paid for already: price it at the gate or at the route, not at both")
         self._price = price
         try:
+            self.require_single_headers()
             signature = self.headers.get(b"payment-signature")
             if self.cashier is not None and signature is not None and price.hold_seconds is None:
                 self._sale = await self.cashier.take(signature, price.amount_yen)
@@ -101,6 +103,13 @@ class Exchange:
         self.scope[PURCHASE_KEY] = purchase
         bought.set(purchase)
         return purchase
+
+    def require_single_headers(self) -> None:
+        """Raise ``AmbiguousRequest`` when what says who pays, or for which request, is given twice."""
+        if len(self.headers) != len(self.scope["headers"]):
+            request_id = self.settings.request_id_header
+            names = SINGLE_HEADERS if request_id is None else SINGLE_HEADERS | {request_id.lower().encode()}
+            require_single_headers(self.scope["headers"], names)
 
     async def _pay_from_wallet(self, price: Price) -> Purchase:
         credentials = credentials_of(self.scope, self.headers)
@@ -147,7 +156,7 @@ class Exchange:
 
     async def _start(self, message: Message) -> None:
         if self._refusal is not None and message["status"] >= _ERROR:
-            await self._refuse(self._refusal)
+            await self.refuse(self._refusal)
             return
         headers = list(message.get("headers", ()))
         if self._sale is not None:
@@ -168,7 +177,7 @@ class Exchange:
                 await sale.confirm()
             except WalletError as error:
                 self._refusal = error
-                await self._refuse(error)
+                await self.refuse(error)
                 return False
         return True
 
@@ -206,7 +215,7 @@ class Exchange:
         finally:
             self._sale.close()
 
-    async def _refuse(self, error: WalletError) -> None:
+    async def refuse(self, error: WalletError) -> None:
         """Answer with the problem document, in place of whatever the application makes of it."""
         self._started = self._replaced = True
         status, headers, content = refusal(error, self.settings.topup_url)

@@ -70,6 +70,7 @@ async def _bought(
     name, key = f"tool {function.__name__}", None
     try:
         if exchange is not None:
+            exchange.require_single_headers()
             credentials = credentials_of(exchange.scope, exchange.headers)
             account = await exchange.accounts.account_of(credentials)
             given = exchange.headers.get(b"idempotency-key")

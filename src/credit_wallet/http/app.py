@@ -23,6 +23,7 @@ from credit_wallet import VERSION
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.auth import Authenticator, Caller
+from credit_wallet.http.distinct import require_distinct_query, require_single_headers
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
@@ -102,7 +103,7 @@ def _documented(
             "authenticator": Provide(lambda: authenticator, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
-        before_request=_authenticate_with(authenticator),
+        before_request=_admit_with(authenticator),
         before_send=[add_headers],
         request_class=BodyRequest,
         request_max_body_size=MAX_BODY_BYTES,
@@ -111,17 +112,19 @@ def _documented(
     )
 
 
-def _authenticate_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
-    """Runs before the body is read, and asks for a token wherever the documentation says so."""
+def _admit_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+    """Runs before the body is read: refuses what is said twice, and asks for a token where the documentation does."""
 
-    async def authenticate(request: Request[Any, Any, Any]) -> None:
+    async def admit(request: Request[Any, Any, Any]) -> None:
+        require_single_headers(request.scope["headers"])
+        require_distinct_query(request.scope["query_string"])
         if request.route_handler.security:
             headers = request.headers
             request.state.caller = await authenticator.caller(
                 headers.get("authorization"), headers.get("x-api-key"), address_of(cast(Scope, request.scope))
             )
 
-    return authenticate
+    return admit
 
 
 def _caller_of(request: Request[Any, Any, Any]) -> Caller:
@@ -135,8 +138,7 @@ async def _completed(
     completed = [(name, value) for name, value in headers if name.lower() != b"allow"]
     present = {name.lower() for name, _ in completed}
     if b"x-request-id" not in present:
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        completed.append(request_id_header(given))
+        completed.append(request_id_header(dict(scope["headers"]).get(b"x-request-id")))
     if b"x-wallet-balance" not in present:
         completed += await caller_headers(scope["state"].get("caller"), wallets)
     if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":

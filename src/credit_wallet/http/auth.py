@@ -16,7 +16,7 @@ from time import monotonic
 from msgspec import Struct
 
 from credit_wallet.errors import Unauthorized
-from credit_wallet.http.problems import Forbidden, TooManyFailures
+from credit_wallet.http.problems import AmbiguousRequest, Forbidden, TooManyFailures
 from credit_wallet.outcomes import Access
 from credit_wallet.wallet import CreditWallet
 
@@ -70,9 +70,10 @@ class Authenticator:
         self._limit = FailureLimit()
 
     async def caller(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
-        """Whoever ``Authorization: Bearer`` or ``X-API-Key`` names. Raises ``Unauthorized``, ``TooManyFailures``.
+        """Whoever ``Authorization: Bearer`` or ``X-API-Key`` names.
 
-        ``address`` is the caller's, for counting failures.
+        ``address`` is the caller's, for counting failures. Raises ``Unauthorized``, ``AmbiguousRequest`` and
+        ``TooManyFailures``.
         """
         try:
             return await self._caller(token_of(authorization, api_key))
@@ -125,11 +126,20 @@ def require_operator(caller: Caller) -> None:
 
 
 def token_of(authorization: str | None, api_key: str | None) -> str:
-    """The token in ``Authorization: Bearer``, else in ``X-API-Key``. Raises ``Unauthorized`` when there is none."""
+    """The token in ``Authorization: Bearer`` or in ``X-API-Key``.
+
+    An ``Authorization`` of another scheme is somebody else's, such as a proxy's in front. Raises ``Unauthorized`` when
+    there is no token, ``AmbiguousRequest`` when the headers have two different ones.
+    """
+    token = ""
     if authorization is not None:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() == "bearer" and token:
-            return token.strip()
-    elif api_key:
-        return api_key
+        scheme, _, rest = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            token = rest.strip()
+    if api_key and (given := api_key.strip()):
+        if token and token != given:
+            raise AmbiguousRequest("'Authorization: Bearer' and 'X-API-Key' have different tokens; send one of them")
+        token = given
+    if token:
+        return token
     raise Unauthorized("send the wallet's token as 'Authorization: Bearer <token>' or 'X-API-Key: <token>'")

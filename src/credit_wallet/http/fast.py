@@ -17,6 +17,7 @@ from credit_wallet.errors import WalletError
 from credit_wallet.http import movements
 from credit_wallet.http.auth import Authenticator, Caller
 from credit_wallet.http.bodies import CaptureBody, ChargeBody, HoldBody, MovementReply, ReleaseBody
+from credit_wallet.http.distinct import require_single_headers
 from credit_wallet.http.reading import MAX_MOVEMENT_BYTES, decode_body
 from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import (
@@ -73,6 +74,8 @@ class FastLane:
         headers = dict(scope["headers"])
         caller: Caller | None = None
         try:
+            if len(headers) != len(scope["headers"]):
+                require_single_headers(scope["headers"])
             caller = await self._authenticator.caller(
                 text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope)
             )

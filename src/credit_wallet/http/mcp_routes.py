@@ -14,6 +14,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from credit_wallet.http.auth import require_access
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenSettings, GivenWallets
+from credit_wallet.http.distinct import require_distinct_members_if_json
 from credit_wallet.http.problems import McpNotInstalled
 from credit_wallet.http.replies import RawHeaders, Scope
 from credit_wallet.http.routing import SECURITY
@@ -43,6 +44,7 @@ async def speak_mcp(
     access = require_access(caller)
     account = LedgerAccount(wallets, lambda: access, payments, settings.topup_url)
     body = await request.body()
+    require_distinct_members_if_json(body)
     exchange = await asyncio.to_thread(_exchange)
     status, headers, content = await exchange(cast(Scope, request.scope), body, account, settings.mcp_hosts)
     fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
