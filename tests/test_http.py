@@ -697,9 +697,9 @@ def test_an_unknown_address_is_404_and_a_wrong_method_is_405_with_the_right_ones
     assert_problem(api.get("/nowhere", token), 404, "not_found")
     for method, path, allowed in (
         ("GET", "/credit/charge", "OPTIONS, POST"),
-        ("DELETE", "/credit/wallet", "GET, OPTIONS, PATCH"),
-        ("PUT", "/credit/keys/1", "DELETE, GET, OPTIONS"),
-        ("POST", "/healthz", "GET, OPTIONS"),
+        ("DELETE", "/credit/wallet", "GET, HEAD, OPTIONS, PATCH"),
+        ("PUT", "/credit/keys/1", "DELETE, GET, HEAD, OPTIONS"),
+        ("POST", "/healthz", "GET, HEAD, OPTIONS"),
     ):
         answer = api.call(method, path, token)
         assert_problem(answer, 405, "method_not_allowed")

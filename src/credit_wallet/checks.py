@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
 from msgspec import UNSET
 
 from credit_wallet.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
@@ -25,7 +23,7 @@ from credit_wallet.commands import (
     Reverse,
     Topup,
 )
-from credit_wallet.cycle import CYCLE_PATTERN, format_instant, parse_instant
+from credit_wallet.cycle import CYCLE_PATTERN, format_instant, is_time_zone, parse_instant
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.money import MAX_AMOUNT_YEN, is_amount
 
@@ -168,13 +166,12 @@ def checked_cycle(value: str) -> str:
 
 
 def check_time_zone(name: object) -> None:
-    """Raise ``InvalidRequest`` unless ``name`` is an IANA name that is known here."""
-    try:
-        ZoneInfo(name)  # type: ignore[arg-type]
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise InvalidRequest(
-            f"time_zone must be an IANA name such as Asia/Tokyo, not {name!r}", field="time_zone"
-        ) from None
+    """Raise ``InvalidRequest`` unless ``name`` is an IANA name that is known here, spelled as IANA does.
+
+    The zones of wallets, targets, the command line and HTTP all come through here.
+    """
+    if not isinstance(name, str) or not is_time_zone(name):
+        raise InvalidRequest(f"time_zone must be an IANA name such as Asia/Tokyo, not {name!r}", field="time_zone")
 
 
 def _encodable(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from credit_wallet.cli_context import WalletId, open_wallets, show
+from credit_wallet.cli_context import WalletId, integer, open_wallets, show
 
 wallet_commands = typer.Typer(no_args_is_help=True, help="Create, look at, change and switch wallets.")
 key_commands = typer.Typer(no_args_is_help=True, help="One token per agent, with a monthly cap.")
@@ -21,12 +21,14 @@ class BudgetMode(StrEnum):
 @wallet_commands.command("create")
 def wallet_create(
     label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    monthly_budget_yen: Annotated[int, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = 0,
+    monthly_budget_yen: Annotated[int, typer.Option(parser=integer, metavar="N", help="Budget a month; 0 = none.")] = 0,
     budget_mode: Annotated[BudgetMode, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = (
         BudgetMode.alert
     ),
-    auto_topup_threshold: Annotated[int, typer.Option(metavar="N", help="Top up when the balance is below.")] = 0,
-    auto_topup_amount: Annotated[int, typer.Option(metavar="N", help="By how many yen.")] = 0,
+    auto_topup_threshold: Annotated[
+        int, typer.Option(parser=integer, metavar="N", help="Top up when the balance is below.")
+    ] = 0,
+    auto_topup_amount: Annotated[int, typer.Option(parser=integer, metavar="N", help="By how many yen.")] = 0,
     time_zone: Annotated[str, typer.Option(metavar="NAME", help="Of the billing cycle, such as Asia/Tokyo.")] = "UTC",
 ) -> None:
     """Create a wallet and show its owner token, this once."""
@@ -47,19 +49,23 @@ def wallet_create(
 def wallet_configure(
     wallet_id: WalletId,
     label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    monthly_budget_yen: Annotated[int | None, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = None,
+    monthly_budget_yen: Annotated[
+        int | None, typer.Option(parser=integer, metavar="N", help="Budget a month; 0 = none.")
+    ] = None,
     budget_mode: Annotated[BudgetMode | None, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = None,
     auto_topup_threshold: Annotated[
-        int | None, typer.Option(metavar="N", help="Top up when the balance is below; 0 = never.")
+        int | None, typer.Option(parser=integer, metavar="N", help="Top up when the balance is below; 0 = never.")
     ] = None,
-    auto_topup_amount: Annotated[int | None, typer.Option(metavar="N", help="By how many yen.")] = None,
+    auto_topup_amount: Annotated[int | None, typer.Option(parser=integer, metavar="N", help="By how many yen.")] = None,
     low_balance_yen: Annotated[
-        int | None, typer.Option(metavar="N", help="Tell when the balance falls below; 0 = never.")
+        int | None, typer.Option(parser=integer, metavar="N", help="Tell when the balance falls below; 0 = never.")
     ] = None,
     alert_at: Annotated[
         list[int] | None,
         typer.Option(
-            metavar="PCT", help="Alert at this share of the budget too; may be repeated; 0 = no more of them."
+            parser=integer,
+            metavar="PCT",
+            help="Alert at this share of the budget too; may be repeated; 0 = no more of them.",
         ),
     ] = None,
 ) -> None:
@@ -87,8 +93,8 @@ def walletshow(wallet_id: WalletId) -> None:
 
 @wallet_commands.command("list")
 def wallet_list(
-    after: Annotated[int, typer.Option(metavar="ID", help="Only wallets with a higher id.")] = 0,
-    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 100,
+    after: Annotated[int, typer.Option(parser=integer, metavar="ID", help="Only wallets with a higher id.")] = 0,
+    limit: Annotated[int, typer.Option(parser=integer, metavar="N", help="At most so many, up to 1,000.")] = 100,
 ) -> None:
     """List wallets by id."""
     with open_wallets() as wallets:
@@ -117,7 +123,9 @@ def _switch(wallet_id: int, *, enabled: bool) -> None:
 def key_create(
     wallet_id: WalletId,
     label: Annotated[str | None, typer.Option(help="Which agent it is for.")] = None,
-    monthly_cap_yen: Annotated[int, typer.Option(metavar="N", help="Most it can spend a month; 0 = no cap.")] = 0,
+    monthly_cap_yen: Annotated[
+        int, typer.Option(parser=integer, metavar="N", help="Most it can spend a month; 0 = no cap.")
+    ] = 0,
     expires_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it stops working.")] = None,
 ) -> None:
     """Create an agent key and show its token, this once."""
@@ -133,7 +141,7 @@ def key_list(wallet_id: WalletId) -> None:
 
 
 @key_commands.command("revoke")
-def key_revoke(key_id: Annotated[int, typer.Argument(metavar="KEY_ID", help="The agent key.")]) -> None:
+def key_revoke(key_id: Annotated[int, typer.Argument(parser=integer, metavar="KEY_ID", help="The agent key.")]) -> None:
     """Revoke an agent key for good, effective at once."""
     with open_wallets() as wallets:
         show({"key_id": key_id, "revoked_at": wallets.revoke_key(key_id)})

@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 CYCLE_PATTERN = re.compile(r"(?!9999)[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 """Years 1000 to 9998: those whose months begin and end in every time zone."""
+
+
+_NOT_IANA = frozenset({"Factory", "localtime", "posixrules"})
 
 
 def format_instant(moment: datetime) -> str:
@@ -53,6 +56,21 @@ def cycle_bounds(cycle: str, time_zone: str = "UTC") -> tuple[str, str]:
     start = datetime(year, month, 1, tzinfo=zone)
     end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
     return _bound(start), _bound(end)
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether ``name`` is a zone of IANA's that is known here, and means the same on every machine.
+
+    A time zone database also has names that do not: the machine's own zone, a placeholder, other people's clocks
+    (``right/…`` counts leap seconds).
+    """
+    return name == "UTC" or name in _time_zones()
+
+
+@lru_cache(maxsize=1)
+def _time_zones() -> frozenset[str]:
+    names = available_timezones() - _NOT_IANA
+    return frozenset(name for name in names if not name.startswith(("posix/", "right/")))
 
 
 def _zone(name: str) -> tzinfo:

@@ -23,12 +23,14 @@ from credit_wallet import VERSION
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.auth import Authenticator, Caller
-from credit_wallet.http.distinct import require_distinct_query, require_single_headers
+from credit_wallet.http.distinct import distinct_query, require_single_headers
 from credit_wallet.http.fast import FastLane
+from credit_wallet.http.heads import WithHead
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
-from credit_wallet.http.openapi import ExactConfig
+from credit_wallet.http.numbers import require_plain_numbers
+from credit_wallet.http.openapi import ExactConfig, named
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.owner_routes import OWNER_ROUTES
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
@@ -85,15 +87,17 @@ def _documented(
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
-    return Litestar(
-        route_handlers=[
-            *OWNER_ROUTES,
-            *MOVEMENT_ROUTES,
-            *PAYMENT_ROUTES,
-            *OPERATOR_ROUTES,
-            *MCP_ROUTES,
-            *SYSTEM_ROUTES,
-        ],
+    return WithHead(
+        route_handlers=named(
+            (
+                *OWNER_ROUTES,
+                *MOVEMENT_ROUTES,
+                *PAYMENT_ROUTES,
+                *OPERATOR_ROUTES,
+                *MCP_ROUTES,
+                *SYSTEM_ROUTES,
+            )
+        ),
         dependencies={
             "caller": Provide(_caller_of, sync_to_thread=False),
             "wallets": Provide(lambda: wallets, sync_to_thread=False),
@@ -117,7 +121,7 @@ def _admit_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any
 
     async def admit(request: Request[Any, Any, Any]) -> None:
         require_single_headers(request.scope["headers"])
-        require_distinct_query(request.scope["query_string"])
+        require_plain_numbers(request, distinct_query(request.scope["query_string"]))
         if request.route_handler.security:
             headers = request.headers
             request.state.caller = await authenticator.caller(
@@ -171,7 +175,7 @@ def _methods_at(app: Litestar, path: str) -> list[str]:
     for route in app.routes:
         pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(route.path_format))
         if isinstance(route, HTTPRoute) and re.fullmatch(pattern, path):
-            return sorted(route.methods)
+            return sorted({*route.methods, *(("HEAD",) if "GET" in route.methods else ())})
     return []
 
 

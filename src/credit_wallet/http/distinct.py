@@ -32,15 +32,14 @@ def require_single_headers(headers: Iterable[tuple[bytes, bytes]], names: frozen
     _require_distinct((name.decode("latin-1") for name, _ in headers if name in names), "header")
 
 
-def require_distinct_query(query: bytes) -> None:
-    """Raise ``AmbiguousRequest`` when the query has a parameter twice."""
-    if b"&" not in query:
-        return
+def distinct_query(query: bytes) -> dict[str, str]:
+    """The query's parameters. Raises ``AmbiguousRequest`` when one is there twice."""
     try:
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
         raise AmbiguousRequest(f"the query may have {MAX_QUERY_FIELDS} parameters at most") from None
     _require_distinct((name for name, _ in pairs), "query parameter")
+    return dict(pairs)
 
 
 def require_distinct_members(body: bytes) -> None:

@@ -36,7 +36,7 @@ Signature = Annotated[
 ]
 
 DELIVERY_PROBLEMS = {
-    status: replace(spec, description="It is not signed by Stripe, or was signed too long ago.")
+    status: replace(spec, description="It is not signed by Stripe, was signed too long ago, or says something twice.")
     if status == 400
     else spec
     for status, spec in problems(400, 404, 413, 501, 502).items()
