@@ -119,7 +119,7 @@ def test_every_operation_says_what_it_does() -> None:
 
 # Numbers
 
-ODD = ["1_0", "+3", "3.0", "1e1", " 3", "3 ", "\uff13", "03", "\u0663", "0x3", "3,0", "--3", "", "1" * 20]
+ODD = ["1_0", "+3", "3.0", "1e1", " 3", "3 ", "\uff13", "03", "\u0663", "0x3", "3,0", "--3", "", "1" * 40]
 
 
 @pytest.mark.parametrize("odd", ODD)

@@ -120,7 +120,8 @@ def migrate(
     if dry_run:
         _show({"dry_run": True, "pending": database_at(Settings.url).pending_migrations()})
     else:
-        _show(structs.asdict(database_at(Settings.url).upgrade(utc_now(), partitions)))
+        upgrade = structs.asdict(database_at(Settings.url).upgrade(utc_now(), partitions))
+        _show({name: value for name, value in upgrade.items() if value or name != "openings"})
 
 
 @app.command()
@@ -305,8 +306,8 @@ def topups_list(
 def verify() -> None:
     """Prove the ledger's invariants; exit 1 and name the wallets when one is broken."""
     with _open() as wallets:
-        violations = wallets.verify()
-    console.verdict(violations, as_json=Settings.json)
+        violations, openings = wallets.verify(), wallets.openings()
+    console.verdict(violations, openings, as_json=Settings.json)
     if violations:
         raise typer.Exit(REFUSED)
 

@@ -64,9 +64,13 @@ class Settings:
     json: bool = False
 
 
-def open_wallets() -> CreditWallet:
-    """The ledger that the options name."""
-    return CreditWallet.open(Settings.url)
+def open_wallets(*, create: bool = False) -> CreditWallet:
+    """The ledger that the options name.
+
+    Raises ``NoLedger`` when it is not there, lest a typing error make an empty one: only ``migrate``, ``serve``,
+    ``wallet create`` and the target of ``copy`` may make a ledger, and ask for it with ``create``.
+    """
+    return CreditWallet.open(Settings.url, create=create)
 
 
 def show(value: object) -> None:

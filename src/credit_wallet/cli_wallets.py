@@ -31,8 +31,8 @@ def wallet_create(
     auto_topup_amount: Annotated[int, typer.Option(parser=integer, metavar="N", help="By how many yen.")] = 0,
     time_zone: Annotated[str, typer.Option(metavar="NAME", help="Of the billing cycle, such as Asia/Tokyo.")] = "UTC",
 ) -> None:
-    """Create a wallet and show its owner token, this once."""
-    with open_wallets() as wallets:
+    """Create a wallet and show its owner token, this once; the ledger is made when there is none."""
+    with open_wallets(create=True) as wallets:
         show(
             wallets.create(
                 label=label,

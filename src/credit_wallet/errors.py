@@ -252,6 +252,12 @@ class DatabaseRefused(DatabaseError):
     code = "database_refused"
 
 
+class NoLedger(DatabaseError):
+    """The database is not there, or has no wallets' tables; what only reads or spends does not make any."""
+
+    code = "no_ledger"
+
+
 class ServiceUnreachable(WalletError):
     """The service gave no answer, often enough; ``sent`` says whether it may have done what was asked."""
 

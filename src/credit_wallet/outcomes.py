@@ -234,11 +234,19 @@ class Balance(int):
         return int(self)
 
 
+class Opening(Struct, frozen=True):
+    """Whole yen that a wallet had when it was adopted and that no ledger entry explains; below zero, that it lacked."""
+
+    wallet_id: int
+    opening_yen: int
+
+
 class Upgrade(Struct, frozen=True):
-    """What bringing a database up to date did."""
+    """What bringing a database up to date did; ``openings`` are of the wallets that were adopted."""
 
     applied: list[str]
     wallets_adopted: int
+    openings: list[Opening] = []
 
 
 class Finding(Struct, frozen=True):

@@ -17,6 +17,7 @@ from credit_wallet.outcomes import (
     EntryType,
     HoldView,
     KeyView,
+    Opening,
     PayerView,
     TopupStepView,
     TopupView,
@@ -172,6 +173,13 @@ class WalletReading:
     def totals(self) -> Totals:
         """Sums over all wallets; reads every wallet's row."""
         return self._reader.totals()
+
+    def openings(self) -> list[Opening]:
+        """What wallets had when they were taken over from plain SQL that no ledger entry explains; reads every row.
+
+        No violation: it has been their credit since. Compare it with what the host knows of them.
+        """
+        return self._reader.openings()
 
     def topup_status(self, topup_id: str) -> TopupView:
         """A top-up and what became of it. Raises ``TopupNotFound``."""

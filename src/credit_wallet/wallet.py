@@ -114,10 +114,12 @@ class CreditWallet(WalletNotifying):
         lanes: int | None = None,
         clock: Clock = utc_now,
         observe: Observer | None = None,
+        create: bool = True,
     ) -> Self:
         """Open the database at ``url`` (``sqlite:///file.db``, ``postgresql://user@host/database``).
 
-        Its schema is made or brought up to date. ``max_batch`` is how many commands become one durable transaction at
+        Its schema is made or brought up to date; with ``create=False`` a database without a ledger is refused with
+        ``NoLedger`` and left as it is. ``max_batch`` is how many commands become one durable transaction at
         most; ``lanes`` how many such transactions are under way at once (PostgreSQL: 2, SQLite always 1);
         ``max_waiting`` how many commands may wait on a lane before ``RailBusy``. ``observe(commands, outcomes,
         seconds)`` is called after every batch, on its lane's thread.
@@ -125,6 +127,8 @@ class CreditWallet(WalletNotifying):
         Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
         """
         database = database_at(url)
+        if not create:
+            database.require_ledger()
         opened = Lanes(
             lambda: database.open_store(clock()),
             clock,

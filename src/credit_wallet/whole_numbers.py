@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
-_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,38})")
 
 
 def whole_number(text: str) -> int:
-    """The number that ``text`` writes in decimal ASCII digits, as a program would: up to 19 of them, no leading zero.
+    """The number that ``text`` writes in decimal ASCII digits, as a program would: up to 39 of them, no leading zero.
 
     Raises ``ValueError`` for anything else.
     """

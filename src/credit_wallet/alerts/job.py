@@ -192,12 +192,20 @@ def _is_in_wal_mode(path: Path) -> bool:
 
 
 def run_on(database: str, now: datetime, *, cycle: str | None = None, dry_run: bool = False) -> AlertReport:
-    """Run the job on a file's name or a database URL. A PostgreSQL database is opened, and brought up to date."""
-    if is_postgres(database):
-        from credit_wallet.wallet import CreditWallet  # needs more than the standard library
+    """Run the job on a file's name or a database URL. A PostgreSQL database is opened, and brought up to date.
 
-        with CreditWallet.open(database, lanes=1, clock=lambda: now) as wallets:
-            return wallets.run_alerts(cycle, dry_run=dry_run)
+    One without a ledger is like a missing file: a warning and an empty report.
+    """
+    if is_postgres(database):
+        from credit_wallet.errors import NoLedger  # these need more than the standard library
+        from credit_wallet.wallet import CreditWallet
+
+        try:
+            with CreditWallet.open(database, lanes=1, clock=lambda: now, create=False) as wallets:
+                return wallets.run_alerts(cycle, dry_run=dry_run)
+        except NoLedger as error:
+            _log.warning("%s; nothing to do", error)
+            return AlertReport(dry_run, cycle or cycle_at(now))
     path = sqlite_path(database) if "://" in database else Path(database)
     return run_on_file(path, now, cycle=cycle, dry_run=dry_run)
 

@@ -104,6 +104,9 @@ class Database(Protocol):
     def open_source(self) -> Source:
         """A source for reading. Raises ``DatabaseError``."""
 
+    def require_ledger(self) -> None:
+        """Raise ``NoLedger`` when no wallets are kept there. Changes nothing and makes nothing."""
+
     def pending_migrations(self) -> list[str]:
         """Names of the migrations still to be applied. Changes nothing and makes nothing."""
 

@@ -21,6 +21,7 @@ from credit_wallet.outcomes import (
     Alert,
     HoldView,
     KeyView,
+    Opening,
     PayerView,
     TopupStepView,
     TopupView,
@@ -181,6 +182,10 @@ class Reader:
         for (wallet_id,) in self._rows("key_owner", key_id=key_id):
             return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+
+    def openings(self) -> list[Opening]:
+        """What no entry explains of adopted wallets."""
+        return [Opening(*row) for row in self._rows("openings")]
 
     def newest_entry_at(self) -> str | None:
         """When the newest entry of the ledger was written."""

@@ -130,7 +130,7 @@ def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> 
     """Apply pending migrations and adopt what plain SQL wrote."""
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
-        return Upgrade(applied, adopt_all(connection, transaction, now))
+        return Upgrade(applied, *adopt_all(connection, transaction, now))
 
 
 class SqliteStore:

@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from credit_wallet.errors import DatabaseError, InvalidRequest, MigrationError
+from credit_wallet.errors import InvalidRequest, MigrationError, NoLedger
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations
 from credit_wallet.stores.sqlite import SqliteStore, bring_up_to_date
@@ -26,6 +26,9 @@ from credit_wallet.stores.sqlite_connection import (
 from credit_wallet.stores.sqlite_schema import SqliteSchema
 
 LEAST_FREE_BYTES = 1 << 30
+
+_LEDGER = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'am_credit_wallet'"
+_TO_MAKE_ONE = ", or make a ledger with credit-wallet migrate"
 
 
 class SqliteDatabase:
@@ -47,10 +50,19 @@ class SqliteDatabase:
 
     def open_alone(self, now: datetime) -> apsw.Connection:
         """A connection beside which nobody else has one, the schema up to date. Raises ``DatabaseError``."""
-        if not self.path.exists():
-            raise DatabaseError(f"there is no database {self.path}")
+        self.require_ledger()
         self.upgrade(now)
         return connect_alone(self.path)
+
+    def require_ledger(self) -> None:
+        """Raise ``NoLedger`` when the file is not there, is empty, or has other tables than a ledger's."""
+        if not self.path.exists():
+            raise NoLedger(f"no ledger there: {self.path} does not exist; check the database's address{_TO_MAKE_ONE}")
+        with closing(connect_for_reading(self.path)) as connection, naming_database_errors(self.path):
+            if connection.execute(_LEDGER).fetchall() == []:
+                raise NoLedger(
+                    f"no ledger there: {self.path} has no wallets; check the database's address{_TO_MAKE_ONE}"
+                )
 
     def pending_migrations(self) -> list[str]:
         """Names of the migrations still to be applied. Makes no file."""
@@ -74,6 +86,8 @@ class SqliteDatabase:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
         if not self.path.exists():
             raise MigrationError(f"there is no database {self.path}; nothing to undo")
+        with closing(connect_for_reading(self.path)) as connection:
+            migrations.rollback_plan(SqliteSchema(connection, self.path), number)  # else the file is left as it is
         with closing(connect(self.path)) as connection:
             return migrations.rollback(SqliteSchema(connection, self.path), number)
 
