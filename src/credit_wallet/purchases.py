@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from msgspec import msgpack
+from msgspec import msgpack, structs
 
 from credit_wallet import lots
 from credit_wallet.batch import Batch, append
@@ -29,7 +29,7 @@ from credit_wallet.errors import (
 )
 from credit_wallet.holds import open_hold, prolong, return_hold, serve_hold
 from credit_wallet.idempotency import hashed_when_long
-from credit_wallet.outcomes import Outcome
+from credit_wallet.outcomes import FreeAttempt, Outcome
 from credit_wallet.refunds import refund
 from credit_wallet.spending import charge, count_spent, take_or_owe
 from credit_wallet.state import EntryRecord, HoldState, PurchaseState, WalletState
@@ -161,7 +161,7 @@ def _free(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseSta
         )
     purchase.free_used += 1
     batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
-    return _shown(wallet, purchase, purchase.amount_yen, replayed=True, free=True)
+    return FreeAttempt(*structs.astuple(_shown(wallet, purchase, purchase.amount_yen, replayed=True)))
 
 
 def _take_over(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Outcome:
@@ -232,17 +232,9 @@ def _running(batch: Batch, purchase: PurchaseState) -> PurchaseRunning:
     )
 
 
-def _shown(
-    wallet: WalletState, purchase: PurchaseState, amount_yen: int, *, replayed: bool = False, free: bool = False
-) -> Outcome:
+def _shown(wallet: WalletState, purchase: PurchaseState, amount_yen: int, *, replayed: bool = False) -> Outcome:
     return Outcome(
-        wallet.wallet_id,
-        amount_yen,
-        wallet.balance_yen,
-        purchase.txn_id,
-        purchase.hold_id,
-        replayed,
-        free=free,
+        wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id, replayed=replayed
     )
 
 
