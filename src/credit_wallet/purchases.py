@@ -48,7 +48,7 @@ def buy(batch: Batch, wallet: WalletState, command: Buy) -> Outcome | WalletErro
         )
     if purchase.status == "undone" or _is_given_back(batch, purchase):
         return _pay(batch, wallet, command, request)
-    if purchase.status == "served":
+    if purchase.status == "served" or _is_captured(batch, purchase):
         return _free(batch, wallet, command, purchase)
     if purchase.attempt != command.attempt and batch.at < purchase.lease_until:
         return _running(batch, purchase)
@@ -99,6 +99,10 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
     mine = purchase.attempt == command.attempt and not (command.abandoned and batch.at < purchase.lease_until)
     if purchase.status != "running" or not mine:
         return _shown(wallet, purchase, 0)
+    batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
+    if _is_captured(batch, purchase):
+        purchase.status = "served"
+        return _shown(wallet, purchase, 0)
     amount_yen = 0
     if purchase.txn_id is not None and not _is_given_back(batch, purchase):
         _know_charge(batch, purchase.txn_id)
@@ -112,7 +116,6 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
         return_hold(batch, wallet, hold, "released")
         batch.decision.touched[wallet.wallet_id] = wallet
     purchase.status = "undone"
-    batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
     return _shown(wallet, purchase, amount_yen)
 
 
@@ -215,6 +218,12 @@ def _is_given_back(batch: Batch, purchase: PurchaseState) -> bool:
         return hold is not None and hold.status in ("released", "expired")
     entry = None if purchase.txn_id is None else batch.snapshot.entries.get(purchase.txn_id)
     return entry is not None and entry.returned_yen >= -entry.amount_yen
+
+
+def _is_captured(batch: Batch, purchase: PurchaseState) -> bool:
+    """Whether its hold was spent, which says as much as that it was served."""
+    hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
+    return hold is not None and hold.status == "captured"
 
 
 def _purchase_of(batch: Batch, wallet: WalletState, command: PurchaseCommand) -> PurchaseState | WalletError:
