@@ -28,7 +28,6 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.holds import open_hold, prolong, return_hold, serve_hold
-from credit_wallet.idempotency import hashed_when_long
 from credit_wallet.outcomes import FreeAttempt, Outcome
 from credit_wallet.refunds import refund
 from credit_wallet.spending import charge, count_spent, take_or_owe
@@ -249,4 +248,4 @@ def _shown(wallet: WalletState, purchase: PurchaseState, amount_yen: int, *, rep
 
 def _fingerprint(command: Buy) -> bytes:
     """Equal for equal requests: payer and price."""
-    return hashed_when_long(msgpack.encode((command.amount_yen, command.hold_seconds is None, command.key_id)))
+    return msgpack.encode((command.amount_yen, command.hold_seconds is None, command.key_id))
