@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -1356,6 +1356,18 @@ def test_a_bad_gateway_leaves_a_top_up_that_the_same_key_finishes(
         answer = api.post("/credit/topup", owner.owner_token, key="k", amount_yen=1_000)
     assert (answer.status_code, answer.json()["status"]) == (201, "pending")
     assert len(shaky.made(owner.wallet_id)) == 1
+
+
+@pytest.mark.parametrize("form", ["120", "%a, %d %b %Y %T GMT", "%A, %d-%b-%y %T GMT", "%a %b %e %T %Y"])
+def test_how_long_stripe_asks_to_wait_is_passed_on(
+    shaky: Installation, faults: StripeFaults, owner: CreatedWallet, form: str
+) -> None:
+    then = datetime.now(UTC) + timedelta(seconds=120)
+    faults.error(429, path="customers", retry_after=then.strftime(form))
+    with Api(new_app(shaky.wallets, payments=shaky.payments)) as api:
+        answer = api.post("/credit/topup", owner.owner_token, key="k", amount_yen=1_000)
+    assert (answer.status_code, answer.json()["code"]) == (502, "payment_provider_error")
+    assert 110 < int(answer.headers["Retry-After"]) <= 120
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from math import ceil
 from typing import Any, NamedTuple, TypeVar, cast
 
 import stripe
@@ -31,6 +33,7 @@ from credit_wallet.payments.facts import (
     with_takings,
 )
 from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.retry_after import retry_after_seconds
 from credit_wallet.topups import RETURNED, PaymentFact
 
 TIMEOUT_SECONDS = 20.0
@@ -420,10 +423,11 @@ def _provider_error(error: stripe.StripeError) -> PaymentProviderError:
     kind = UnknownToStripe if error.code == "resource_missing" else PaymentProviderError
     unreachable = isinstance(error, stripe.APIConnectionError)  # its own words have addresses of objects in them
     reason = "no connection" if unreachable else error.user_message or error
-    return kind(
-        f"Stripe could not be asked ({reason}); try again with the same idempotency key",
-        request_id=error.request_id,
-    )
+    details: dict[str, Any] = {"request_id": error.request_id}
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if asked_seconds := retry_after_seconds(headers.get("retry-after"), datetime.now(UTC)):
+        details["retry_after_seconds"] = ceil(asked_seconds)
+    return kind(f"Stripe could not be asked ({reason}); try again with the same idempotency key", **details)
 
 
 def _pages(listed: Any) -> Iterator[dict[str, Any]]:
