@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 from clock import Clock
@@ -25,7 +26,7 @@ from installation import (
 )
 from msgspec import json
 from plain_sql import PlainSql
-from service import OPERATOR_KEY, Api, free_port, new_app
+from service import OPERATOR_KEY, Api, Service, credentials, free_port, new_app
 from stripe_faults import StripeFaults
 
 from credit_wallet import CreditWallet
@@ -43,8 +44,8 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.outcomes import CreatedWallet
+from credit_wallet.payments import opening
 from credit_wallet.payments.facts import decline_kind
-from credit_wallet.payments.fake.calls import CardOptions
 from credit_wallet.payments.fake.webhooks import signature
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.replies import TopupReply
@@ -222,7 +223,6 @@ def installation_cash(installation: Installation, wallet_id: int) -> int:
     return balance.available["jpy"] if balance.available else 0
 
 
-@pytest.mark.skipif("setup_future_usage" not in CardOptions.__struct_fields__, reason="the fake has no such option yet")
 @pytest.mark.parametrize("way", ["intent", "checkout"])
 def test_a_card_is_saved_where_a_slip_could_have_paid_as_well(
     wallets: CreditWallet, fake: FakeStripe, clock: Clock, way: Any
@@ -1274,6 +1274,62 @@ def test_settings_come_from_the_environment() -> None:
         auto_monthly_yen=7,
         pay_back=True,
     )
+
+
+def test_test_money_goes_by_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_WALLET_PAYMENT_METHODS", "card,konbini,customer_balance")
+    monkeypatch.setenv("CREDIT_WALLET_TOPUP_MOST_YEN", "5000")
+    monkeypatch.setenv("CREDIT_WALLET_PAY_BACK", "on")
+    monkeypatch.setenv("CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS", "whsec_real")
+    monkeypatch.setenv("CREDIT_WALLET_STRIPE_API_URL", "http://127.0.0.1:1")
+    with opening.test_money("http://wallet.test") as settings:
+        assert settings.methods == ("card", "konbini", "customer_balance")
+        assert (settings.most_yen, settings.pay_back) == (5_000, True)
+        assert settings.return_url == "http://wallet.test/healthz"
+        assert settings.webhook_secrets != ("whsec_real",)
+        assert settings.api_url != "http://127.0.0.1:1"
+    monkeypatch.setenv("CREDIT_WALLET_RETURN_URL", "https://wallet.test/paid")
+    with opening.test_money("http://wallet.test") as settings:
+        assert settings.return_url == "https://wallet.test/paid"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("CREDIT_WALLET_TOPUP_MOST_YEN", "much"), ("CREDIT_WALLET_PAYMENT_METHODS", "card,cheque")]
+)
+def test_a_setting_that_test_money_cannot_follow_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidRequest, match=variable), opening.test_money("http://wallet.test"):
+        pass
+
+
+def test_the_documented_konbini_set_up_runs_with_test_money(tmp_path: Path) -> None:
+    """``serve --test-payments`` with ``CREDIT_WALLET_PAYMENT_METHODS``: slip, transfer and card pay."""
+    methods = {"CREDIT_WALLET_PAYMENT_METHODS": "card,konbini,customer_balance"}
+    flag = "import sys; sys.argv.append('--test-payments')"
+    with (
+        Service(f"sqlite:///{tmp_path}/w.db", adjust=flag, environment=methods) as service,
+        httpx.Client(base_url=service.url) as call,
+    ):
+        made = call.post("/operator/wallets", headers=credentials(OPERATOR_KEY, "wallet"), json={}).json()
+        owner = made["owner_token"]
+        for kind, later in (("konbini", True), ("customer_balance", True), (PAYING, False)):
+            asked = {"amount_yen": 1_000, "checkout": True}
+            topup = call.post("/credit/topup", headers=credentials(owner, kind), json=asked).json()
+            page = call.get(topup["checkout_url"])
+            assert f'value="{kind}"' in page.text
+            slip = call.post(topup["checkout_url"], data={"with": kind})
+            if later:
+                waiting = call.get(f"/credit/topups/{topup['topup_id']}", headers=credentials(owner)).json()
+                assert (slip.status_code, waiting["status"]) == (303, "requires_action")
+                call.post(slip.headers["Location"], data={"do": "pay-voucher"})
+            paid = call.get(f"/credit/topups/{topup['topup_id']}", headers=credentials(owner)).json()
+            assert paid["status"] == "credited"
+        wallet = call.get("/credit/wallet", headers=credentials(owner)).json()
+        assert wallet["balance_yen"] == 3_000
+    with CreditWallet.open(f"sqlite:///{tmp_path}/w.db") as wallets:
+        assert wallets.payer(made["wallet_id"]).payment_method is not None
 
 
 # Over HTTP

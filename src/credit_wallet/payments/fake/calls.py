@@ -152,6 +152,7 @@ class BankTransferOptions(Nested, omit_defaults=True):
 
 class CardOptions(Nested, omit_defaults=True):
     request_three_d_secure: Literal["automatic", "any", "challenge"] | None = None
+    setup_future_usage: Usage | Literal[""] | None = None
 
 
 class MethodOptions(Nested, omit_defaults=True):
