@@ -25,6 +25,7 @@ from credit_wallet.errors import (
 )
 from credit_wallet.topups import (
     ANNOUNCED,
+    MISMATCH,
     MOST_FAILURES,
     RETURNED,
     TAKEN,
@@ -80,6 +81,10 @@ NEWS = [
     PaymentFact(told_at=50, takings=(("dp_1", 400, ANNOUNCED),)),
     PaymentFact(told_at=60, takings=(("dp_1", 400, TAKEN),)),
     PaymentFact(told_at=70, takings=(("dp_1", 400, RETURNED),)),
+    PaymentFact(
+        told_at=19, status="failed", payment_intent="pi_1", decline="never", mismatches=("1000 of pi_1 in usd",)
+    ),
+    PaymentFact(told_at=45, takings=(("re_2", 50, TAKEN),), mismatches=("7 of re_3 in eur", "8 of dp_2 in eur")),
 ]
 news = st.lists(st.sampled_from(NEWS), max_size=12)
 
@@ -119,6 +124,14 @@ def test_a_canceled_payment_may_still_turn_out_paid_and_nothing_else() -> None:
     canceled = PaymentFact(told_at=5, status="canceled", reason="abandoned")
     assert joined([canceled, *NEWS[:4]]).status == "canceled"
     assert joined([canceled, SUCCEEDED]).status == "succeeded"
+
+
+@given(news)
+def test_what_was_not_in_yen_stays_in_the_row(facts: list[PaymentFact]) -> None:
+    said = {mismatch for fact in facts for mismatch in fact.mismatches}
+    reason = str(joined(facts).reason)
+    assert all(mismatch in reason for mismatch in said)
+    assert reason.startswith(MISMATCH) == bool(said)
 
 
 def test_a_dispute_that_was_won_has_taken_nothing_and_an_inquiry_neither() -> None:

@@ -25,12 +25,14 @@ from credit_wallet.payments.facts import (
     TOPUP,
     WALLET,
     StripeObject,
+    Taking,
     dispute_taking,
     id_of,
     intent_fact,
     refund_taking,
     taking_fact,
     with_takings,
+    yen_of,
 )
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.retry_after import retry_after_seconds
@@ -74,7 +76,7 @@ class Asked(NamedTuple):
 
 
 class Payment(NamedTuple):
-    """A payment that carries this ledger's metadata."""
+    """A payment that carries this ledger's metadata; ``amount_yen`` is 0 when it was not asked for in yen."""
 
     wallet_id: int
     topup_id: str
@@ -142,6 +144,7 @@ class StripeGateway:
             ],
             "payment_intent_data": {"metadata": self._metadata(topup)},
             "metadata": self._metadata(topup),
+            "adaptive_pricing": {"enabled": False},  # pages that offer the currency of the payer's country
             "success_url": back,
             "cancel_url": back,
         }
@@ -238,12 +241,12 @@ class StripeGateway:
             )
         except stripe.InvalidRequestError as error:
             reason = error.user_message or str(error)
-            return taking_fact([(name, amount_yen, RETURNED)], payment_intent, self._now(), reason)
+            return taking_fact([Taking(name, amount_yen, RETURNED)], payment_intent, self._now(), reason)
         return taking_fact([refund_taking(refund)], payment_intent, self._now())
 
     def refund_asked_for(self, payment_intent: str, name: str) -> PaymentFact | None:
         """What became of the refund ``name``; None when it never got to Stripe, which forgets its key after a day."""
-        takings = [taking for taking in map(refund_taking, self._refunds(payment_intent)) if taking[0] == name]
+        takings = [taking for taking in map(refund_taking, self._refunds(payment_intent)) if taking.name == name]
         return taking_fact(takings, payment_intent, self._now()) if takings else None
 
     def truth(self, payment_intent: str) -> Payment | None:
@@ -383,7 +386,7 @@ class StripeGateway:
         if not self._is_own(intent):
             return None
         metadata = intent["metadata"]
-        return Payment(int(metadata[WALLET]), metadata[TOPUP], int(intent["amount"]), say(intent))
+        return Payment(int(metadata[WALLET]), metadata[TOPUP], yen_of(intent, "amount").amount_yen, say(intent))
 
     def _of_session(self, session: StripeObject, told_at: int) -> Payment | None:
         intent = id_of(session.get("payment_intent"))
@@ -393,15 +396,17 @@ class StripeGateway:
         if metadata.get(INSTALLATION) != self._installation:
             return None
         canceled = session.get("status") == "expired"
+        total = yen_of(session, "amount_total")
         fact = PaymentFact(
             told_at=told_at,
             status="canceled" if canceled else None,
             checkout_session=session["id"],
             reason="expired" if canceled else None,
+            mismatches=() if total.mismatch is None else (total.mismatch,),
         )
-        return Payment(int(metadata[WALLET]), metadata[TOPUP], int(session["amount_total"]), fact)
+        return Payment(int(metadata[WALLET]), metadata[TOPUP], total.amount_yen, fact)
 
-    def _of_taking(self, subject: StripeObject, takings: list[tuple[str, int, int]], told_at: int) -> Payment | None:
+    def _of_taking(self, subject: StripeObject, takings: list[Taking], told_at: int) -> Payment | None:
         """Refunds and disputes name a payment; whose it is, its metadata says."""
         name = id_of(subject.get("payment_intent"))
         if name is None:
