@@ -227,7 +227,7 @@ def _under_way(batch: Batch, wallet: WalletState) -> TopupInFlight | None:
     for topup in batch.snapshot.topups.values():
         if topup.wallet_id == wallet.wallet_id and is_under_way(topup):
             return TopupInFlight(
-                f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} are under way; wait until it is settled",
+                f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} are under way; wait for them or give it up",
                 topup_id=topup.topup_id,
                 status=topup.status,
                 action_url=topup.action_url,

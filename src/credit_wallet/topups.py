@@ -108,6 +108,8 @@ class PayerState(Struct):
 class PaymentFact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the provider said of a payment at ``told_at``; what it said nothing of is left out.
 
+    ``processing`` says that its money may come without anybody doing more: see ``is_under_way``.
+
     Yen are totals so far. ``takings`` are refunds and disputes, ``(id, yen, stage)``. ``payment_method`` is given when
     it was saved for later; ``decline`` says what kind of refusal a failure is. ``mismatches`` say, for people, which
     amounts were not whole yen; these count nowhere.
@@ -176,12 +178,14 @@ def _move(topup: TopupState, fact: PaymentFact) -> None:
         return
     elif fact.status == "canceled":
         _become(topup, "canceled", fact, processing=False)
-    elif fact.status in _PRECEDENCE and _said_later(topup, fact.status, fact.told_at):
+    elif fact.status in _PRECEDENCE and _said_later(topup, fact):
         _become(topup, fact.status, fact, processing=fact.processing)
 
 
-def _said_later(topup: TopupState, status: PaymentStatus, told_at: int) -> bool:
-    return (told_at, _PRECEDENCE[status]) >= (topup.told_at, _PRECEDENCE.get(topup.status, -1))
+def _said_later(topup: TopupState, fact: PaymentFact) -> bool:
+    """Of what was said in one second the further state counts, and of the same state that the money is on its way."""
+    known = (topup.told_at, _PRECEDENCE.get(topup.status, -1), topup.processing)
+    return (fact.told_at, _PRECEDENCE.get(fact.status or "", -1), fact.processing) >= known
 
 
 def _become(topup: TopupState, status: TopupStatus, fact: PaymentFact, *, processing: bool) -> None:
@@ -203,7 +207,13 @@ def taken_yen(topup: TopupState) -> int:
 
 
 def is_under_way(topup: TopupState) -> bool:
-    """Whether another payment must wait for this one: it has been charged, or nobody need do anything for it to be."""
+    """Whether another payment must wait for this one, since its money may come without anybody doing more here.
+
+    These are: an automatic one from the moment it is noted, whatever became of it; one that is ``processing``: paid and
+    not settled, authorised, a slip that can still be paid, a bank transfer of which a part has come; and one that was
+    paid and could not be credited. Not these: a card form, a page or a bank's question that waits for the owner, and a
+    transfer of which nothing has come.
+    """
     return topup.status in OPEN and (topup.origin == "auto" or topup.processing or topup.status == "succeeded")
 
 

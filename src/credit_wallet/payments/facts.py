@@ -112,10 +112,11 @@ def intent_fact(intent: StripeObject, told_at: int) -> PaymentFact:
     received = yen_of(intent, *(("amount_received",) if paid else ()), "amount")
     if paid and received.mismatch is not None:  # with money that is not counted here, so not in this status
         paid, status, decline = False, "failed", "never"
+    remaining = _remaining(intent)
     return PaymentFact(
         told_at=told_at,
         status=status,
-        processing=intent["status"] == "processing",
+        processing=_is_on_its_way(intent, remaining),
         payment_intent=intent["id"],
         received_yen=received.amount_yen if paid else 0,
         reason=reason,
@@ -123,7 +124,7 @@ def intent_fact(intent: StripeObject, told_at: int) -> PaymentFact:
         customer=id_of(intent.get("customer")),
         payment_method=_saved_method(intent) if paid else None,
         decline=decline,
-        mismatches=_said(received.mismatch),
+        mismatches=_said(received.mismatch) + _said(remaining.mismatch if remaining else None),
     )
 
 
@@ -189,11 +190,40 @@ def _saved_method(intent: StripeObject) -> str | None:
     return id_of(method) if saved else None
 
 
+def _is_on_its_way(intent: StripeObject, remaining: Yen | None) -> bool:
+    """Whether money may come without anybody doing more on a page of ours or Stripe's: the payer has paid and it is not
+    settled, an amount is authorised, a slip can be paid at any time, or a part of a transfer has come.
+
+    A transfer of which nothing has come is not: it has no end, and may never be made.
+    """
+    if intent["status"] in ("processing", "requires_capture"):
+        return True
+    if intent["status"] != "requires_action":
+        return False
+    has_part = (
+        remaining is not None
+        and remaining.mismatch is None
+        and remaining.amount_yen < yen_of(intent, "amount").amount_yen
+    )
+    return has_part or "hosted_voucher_url" in _details(intent.get("next_action"))
+
+
+def _remaining(intent: StripeObject) -> Yen | None:
+    """What is missing of a bank transfer that is waited for."""
+    details = _details(intent.get("next_action"))
+    if details.get("amount_remaining") is None:
+        return None
+    return yen_of({**details, "id": intent["id"]}, "amount_remaining")
+
+
+def _details(action: StripeObject | None) -> StripeObject:
+    """What there is to do for a person, of whatever kind it is."""
+    return (action.get(action["type"]) or {}) if action else {}
+
+
 def _action_url(action: StripeObject | None) -> str | None:
     """Where a person goes on: a bank's page, a voucher, the details of a transfer."""
-    if not action:
-        return None
-    details = action.get(action["type"]) or {}
+    details = _details(action)
     for name in ("url", "hosted_voucher_url", "hosted_instructions_url"):
         if details.get(name):
             return str(details[name])

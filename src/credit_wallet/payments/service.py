@@ -323,9 +323,15 @@ class StripePayments:
         """Give the owner a page to pay on in place of an automatic top-up, once; the declined payment is given up."""
         if declined.origin != "auto" or not self._wallets.payer(declined.wallet_id).stopped:
             return
-        outcome = self._wallets.request_topup(
-            declined.wallet_id, declined.amount_yen, idempotency_key=f"instead of {declined.topup_id}", way="checkout"
-        )
+        try:
+            outcome = self._wallets.request_topup(
+                declined.wallet_id,
+                declined.amount_yen,
+                idempotency_key=f"instead of {declined.topup_id}",
+                way="checkout",
+            )
+        except TopupInFlight:  # the owner pays in another way already
+            return
         topup = self._wallets.topup_status(str(outcome.topup_id))
         if topup.status in OPEN and topup.checkout_session is None:
             fact = self._asked_first(topup, self.gateway.new_checkout).fact
