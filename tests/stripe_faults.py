@@ -183,9 +183,11 @@ class StripeFaults:
         fault = Fault.ERROR_AFTER if after_processing else Fault.ERROR_BEFORE
         self._order(_Order(fault, method, re.compile(path), times, status=status, retry_after=retry_after))
 
-    def say_otherwise(self, change: Callable[[Json], None], *, method: str | None = None, path: str = "") -> None:
-        """From now on answers that are JSON pass through ``change`` first."""
-        self._order(_Order(Fault.OTHER, method, re.compile(path), 1_000_000, change=change))
+    def say_otherwise(
+        self, change: Callable[[Json], None], *, method: str | None = None, path: str = "", status: int | None = None
+    ) -> None:
+        """From now on answers that are JSON pass through ``change`` first, and have this status, when given."""
+        self._order(_Order(Fault.OTHER, method, re.compile(path), 1_000_000, status=status or 0, change=change))
 
     def delay(self, seconds: float, *, method: str | None = "POST", path: str = "", times: int = 1) -> None:
         """The answer comes late."""
@@ -361,7 +363,7 @@ class StripeFaults:
         said = json.loads(answer.body or b"{}")  # type: ignore[arg-type]
         if order.change is not None:
             order.change(said)
-        return web.json_response(said, status=answer.status)
+        return web.json_response(said, status=order.status or answer.status)
 
     async def _cut(self, request: web.Request, order: _Order) -> web.Response:
         if order.stall:

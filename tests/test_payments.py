@@ -807,18 +807,95 @@ def test_a_wallet_without_a_card_is_told_so_once(installation: Installation, hos
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
 
 
-def test_a_card_that_is_gone_from_stripe_is_told_as_well(installation: Installation, host: PlainSql) -> None:
+def detached(installation: Installation, wallet_id: int) -> None:
+    client_at(installation).v1.payment_methods.detach(str(installation.wallets.payer(wallet_id).payment_method))
+
+
+def moved_to_another_customer(installation: Installation, wallet_id: int) -> None:
+    remember(installation, wallet_id, payment_method=installation.fake.new_card(new_customer(installation)))
+
+
+def unknown(installation: Installation, wallet_id: int) -> None:
+    remember(installation, wallet_id, payment_method="pm_unknown")
+
+
+def of_a_deleted_customer(installation: Installation, wallet_id: int) -> None:
+    client_at(installation).v1.customers.delete(str(installation.wallets.payer(wallet_id).customer))
+
+
+def of_an_unknown_customer(installation: Installation, wallet_id: int) -> None:
+    remember(installation, wallet_id, customer="cus_unknown")
+
+
+def left_behind_by_a_new_customer(installation: Installation, wallet_id: int) -> None:
+    remember(installation, wallet_id, customer=new_customer(installation))
+
+
+def client_at(installation: Installation) -> stripe.StripeClient:
+    return stripe.StripeClient("sk_test_123", base_addresses={"api": installation.fake.url})
+
+
+def new_customer(installation: Installation) -> str:
+    return client_at(installation).v1.customers.create().id
+
+
+def remember(installation: Installation, wallet_id: int, **of_the_payer: str) -> None:
+    """Have the ledger believe that the wallet pays so."""
+    [paid] = [each for each in installation.wallets.topups(wallet_id) if each.status == "credited"]
+    installation.wallets.settle_topup(wallet_id, paid.topup_id, PaymentFact(told_at=1, **of_the_payer))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        detached,
+        moved_to_another_customer,
+        unknown,
+        of_a_deleted_customer,
+        of_an_unknown_customer,
+        left_behind_by_a_new_customer,
+    ],
+)
+def test_a_card_that_is_gone_from_stripe_is_told_as_such(
+    installation: Installation, host: PlainSql, lose: Callable[[Installation, int], None]
+) -> None:
     wallet_id = installation.payer()
-    client = stripe.StripeClient("sk_test_123", base_addresses={"api": installation.fake.url})
-    client.v1.payment_methods.detach(str(installation.wallets.payer(wallet_id).payment_method))
+    lose(installation, wallet_id)
     [done] = installation.payments.run_automatic()
-    assert done.status == "failed"
+    assert (done.status, done.detail) == ("failed", "payment_method_gone")
     assert installation.payments.run_automatic() == []
     installation.clock.advance(days=1)
     installation.payments.reconcile()
     assert installation.payments.run_automatic() == []
-    assert installation.wallets.auto_topup(wallet_id).state == "stopped"
-    assert len(told(host, "auto_topup_stopped")) == 1
+    state = installation.wallets.auto_topup(wallet_id)
+    assert (state.state, state.reason) == ("stopped", "payment_method_gone")
+    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["payment_method_gone"]
+    assert len(installation.made(wallet_id)) == 1
+    installation.pay(wallet_id, 60, "by hand, with another card")
+    assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
+
+
+def test_a_card_that_is_gone_is_told_as_such_when_stripe_is_lost_meanwhile(
+    shaky: Installation, faults: StripeFaults
+) -> None:
+    wallet_id = shaky.payer()
+    detached(shaky, wallet_id)
+    faults.timeout_before_processing(method="GET", path="payment_methods/pm_", times=3)
+    [done] = shaky.payments.run_automatic()
+    assert (done.status, done.detail, len(faults.fired)) == ("failed", "payment_method_gone", 3)
+
+
+def test_another_refusal_of_a_saved_card_is_told_in_stripes_words(shaky: Installation, faults: StripeFaults) -> None:
+    wallet_id = shaky.payer()
+
+    def refuse(said: dict[str, Any]) -> None:
+        said.clear()
+        said["error"] = {"type": "invalid_request_error", "message": "Your account cannot do this."}
+
+    faults.say_otherwise(refuse, method="POST", path="payment_intents", status=400)
+    [done] = shaky.payments.run_automatic()
+    assert done.detail == "invalid_request: Your account cannot do this."
+    assert shaky.wallets.auto_topup(wallet_id).state == "stopped"
 
 
 @pytest.mark.parametrize("heard_first", [False, True])

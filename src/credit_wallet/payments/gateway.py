@@ -58,6 +58,12 @@ TAKING_EVENTS = (
 )
 """What tells of refunds and disputes; Stripe lists events for 30 days."""
 
+METHOD_GONE = "payment_method_gone"
+"""Reason of an automatic top-up whose saved method Stripe does not have any more, or not of this customer."""
+
+REASON_CHARACTERS = 200
+"""Of what Stripe says of a refusal that has no code."""
+
 _REFUSALS = (stripe.CardError, stripe.InvalidRequestError)
 _BANK_TRANSFER = {"funding_type": "bank_transfer", "bank_transfer": {"type": "jp_bank_transfer"}}
 
@@ -178,10 +184,28 @@ class StripeGateway:
         except _REFUSALS as error:
             declined = error.error.payment_intent if error.error is not None else None
             if declined is None:  # no payment was made; nor will be, with this method
-                reason = error.code or "invalid_request"
+                reason = self._why_not(error, customer, payment_method)
                 return Asked(PaymentFact(told_at=self._now(), status="failed", reason=reason, decline="never"))
             intent = self._intent_named(declined.id)
         return Asked(self._said(intent), intent["client_secret"])
+
+    def _why_not(self, error: stripe.StripeError, customer: str, payment_method: str) -> str:
+        """Why a saved method was not even tried. That it is gone has many words, so Stripe is asked for it."""
+        if isinstance(error, stripe.InvalidRequestError) and self._is_gone(error, customer, payment_method):
+            return METHOD_GONE
+        return error.code or f"invalid_request: {error.user_message or error}"[:REASON_CHARACTERS]
+
+    def _is_gone(self, error: stripe.InvalidRequestError, customer: str, payment_method: str) -> bool:
+        """Whether the method, or its customer, was deleted, or the one was detached from the other."""
+        if error.code == "resource_missing":
+            return True
+        try:
+            method = self._stripe.payment_methods.retrieve(payment_method)
+        except stripe.InvalidRequestError as missing:
+            return bool(missing.code == "resource_missing")
+        except stripe.StripeError:
+            return bool(error.param == "payment_method")
+        return id_of(method.customer) != customer
 
     def ask_again(self, topup: TopupView) -> Asked:
         """How a payment that was asked for before stands. Raises ``PaymentProviderError``.
