@@ -61,6 +61,8 @@ TABLES = (
     _Table("am_credit_delivery", ("delivery_id",), True),
     _Table("am_credit_hour_spend", ("wallet_id", "hour"), False),
     _Table("am_credit_counted", ("counted",), False),
+    _Table("am_credit_seller", ("seller_id",), True),
+    _Table("am_credit_secret", ("token_hash", "wallet_id"), False),
 )
 """Every table of a ledger, what is referred to before what refers to it."""
 

@@ -94,15 +94,6 @@ INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, create
 VALUES (?, ?, ?, ?, ?, ?)
 RETURNING key_id
 """
-_COPY_KEY = """
-INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at)
-SELECT wallet_id, ?, label, monthly_cap_yen, ? FROM am_credit_key WHERE key_id = ?
-RETURNING key_id
-"""
-_END_KEY = """
-UPDATE am_credit_key SET expires_at = min(coalesce(expires_at, ?1), ?1) WHERE key_id = ?2 AND revoked_at IS NULL
-RETURNING key_id
-"""
 _REVOKE_KEY = "UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ? RETURNING revoked_at"
 
 
@@ -197,20 +188,6 @@ class SqliteStore:
         self._loader.forget_keys()
         return str(revoked_at)
 
-    def replace_key(self, key_id: int, token_hash: str, old_expires_at: str, now: datetime) -> int:
-        """Insert a key like ``key_id`` and let that one end at ``old_expires_at``; return the new one's id.
-
-        Raises ``KeyNotFound`` when there is no such key or it is revoked.
-        """
-        return self._in_transaction(self._replace_key, key_id, token_hash, old_expires_at, now)
-
-    def _replace_key(self, key_id: int, token_hash: str, old_expires_at: str, now: datetime) -> int:
-        if self._connection.execute(_END_KEY, (old_expires_at, key_id)).get is None:
-            raise KeyNotFound(f"there is no agent key {key_id} that works", key_id=key_id)
-        new_id: Any = self._connection.execute(_COPY_KEY, (token_hash, format_instant(now), key_id)).get
-        self._loader.forget_keys()
-        return int(new_id)
-
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
         self._in_transaction(lambda: None)
@@ -228,6 +205,9 @@ class SqliteStore:
         result = self._in_transaction(job, self._connection, *args, **kwargs)
         self._loader.forget()
         return result
+
+    run_until_known = run
+    """Every commit here is known."""
 
     def _in_transaction(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:

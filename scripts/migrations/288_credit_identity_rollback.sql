@@ -1,0 +1,4 @@
+-- Drops what 288 added.
+
+DROP TABLE am_credit_secret;
+DROP TABLE am_credit_seller;
