@@ -10,6 +10,7 @@ EntryType = Literal["topup", "charge", "refund", "expire", "reversal"]
 BudgetMode = Literal["alert", "cap"]
 LotKind = Literal["paid", "promo"]
 HoldStatus = Literal["open", "captured", "released", "expired"]
+PurchaseStatus = Literal["running", "served", "undone"]
 
 
 class Alert(Struct, frozen=True):
@@ -39,6 +40,8 @@ class Outcome(Struct, frozen=True, gc=False):
     """80 or 100 when that share of the monthly budget is spent, else 0."""
     expires_at: str | None = None
     topup_id: str | None = None
+    free: bool = False
+    """Whether a purchase was served before, and this attempt costs nothing."""
 
 
 class CreatedWallet(Struct, frozen=True):
