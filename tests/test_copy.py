@@ -68,6 +68,7 @@ TABLES = {
     "am_credit_counted",
     "am_credit_seller",
     "am_credit_secret",
+    "am_credit_sale",
 }
 ODD_TEXTS = (
     "tea 🫖 für zwei, 二人分のお茶",

@@ -23,3 +23,11 @@ CREATE TABLE am_credit_secret (
     PRIMARY KEY (token_hash, wallet_id)
 ) WITHOUT ROWID;
 CREATE INDEX idx_am_credit_secret_wallet ON am_credit_secret (wallet_id, key_id);
+
+-- Which seller made a charge, so that it can give the charge back. Charges of others have no row.
+CREATE TABLE am_credit_sale (
+    wallet_id INTEGER NOT NULL,
+    txn_id    INTEGER NOT NULL,
+    seller_id INTEGER NOT NULL,
+    PRIMARY KEY (wallet_id, txn_id)
+) WITHOUT ROWID;

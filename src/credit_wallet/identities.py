@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from msgspec import UNSET
 
+from credit_wallet.actors import Actor
 from credit_wallet.checks import (
     check_time_zone,
     checked_id,
@@ -234,6 +235,14 @@ class WalletIdentities(WalletNotifying):
     def seller(self, seller_id: int) -> SellerView:
         """A seller. Raises ``SellerNotFound``."""
         return identity_rows.seller(self._reader.source, checked_id("seller_id", seller_id))
+
+    def has_sold(self, actor: Actor, txn_id: int) -> bool:
+        """Whether the seller ``actor`` made a charge, by itself or by a hold of its own."""
+        return identity_rows.has_sold(self._reader.source, actor, checked_id("txn_id", txn_id))
+
+    def has_held(self, actor: Actor, hold_id: int) -> bool:
+        """Whether ``actor`` made a hold."""
+        return identity_rows.has_held(self._reader.source, actor, checked_id("hold_id", hold_id))
 
     # Tokens
 

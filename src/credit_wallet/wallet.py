@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, Self
 
 from msgspec import UNSET, UnsetType
 
-from credit_wallet.actors import OPERATOR, PRODUCT, SUPERVISORS, Actor
+from credit_wallet.actors import OPERATOR, PRODUCT, SUPERVISORS, Actor, seller_of
 from credit_wallet.charge_lists import sorted_out
 from credit_wallet.checks import checked_id, checked_instant, malformed
 from credit_wallet.commands import (
@@ -35,7 +35,7 @@ from credit_wallet.commands import (
     Topup,
     Undo,
 )
-from credit_wallet.errors import InvalidRequest, WalletError
+from credit_wallet.errors import Forbidden, InvalidRequest, WalletError
 from credit_wallet.identities import WalletIdentities
 from credit_wallet.lanes import Lanes
 from credit_wallet.outcomes import Outcome
@@ -243,9 +243,12 @@ class CreditWallet(WalletIdentities):
     ) -> Refund:
         """Give back ``amount_yen`` of charge ``txn_id``, or all that is left of it, to the lots it came from.
 
-        Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
+        Raises ``EntryNotFound``, ``RefundExceedsCharge``, and ``Forbidden`` when ``actor`` is a seller and another
+        made the charge.
         """
         wallet_id = self._reader.wallet_of_entry(checked_id("txn_id", txn_id))
+        if seller_of(actor) is not None and not self.has_sold(actor, txn_id):
+            raise Forbidden(f"charge {txn_id} is not this seller's to give back", txn_id=txn_id)
         return Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor)
 
     def _topup(

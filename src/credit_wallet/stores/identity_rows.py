@@ -13,6 +13,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from credit_wallet.actors import Actor
+from credit_wallet.actors import seller as seller_actor
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
     InvalidRequest,
@@ -225,6 +227,17 @@ def seller(source: Source, seller_id: int) -> SellerView:
     for row in source.rows(SQL["seller"], {"seller_id": seller_id}):
         return SellerView(*row)
     raise _no_seller(seller_id)
+
+
+def has_sold(source: Source, actor: Actor, txn_id: int) -> bool:
+    """Whether the seller ``actor`` made a charge, by itself or by a hold."""
+    rows = source.rows(SQL["sold_by"], {"txn_id": txn_id})
+    return any(actor in (closer, None if seller_id is None else seller_actor(seller_id)) for seller_id, closer in rows)
+
+
+def has_held(source: Source, actor: Actor, hold_id: int) -> bool:
+    """Whether ``actor`` made a hold."""
+    return source.rows(SQL["closer_of_hold"], {"hold_id": hold_id}) == [(actor,)]
 
 
 # Inside

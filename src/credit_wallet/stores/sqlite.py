@@ -82,6 +82,7 @@ _PUT_RETURNED = """
 INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen) VALUES (?, ?, ?)
 ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
 """
+_PUT_SALE = "INSERT INTO am_credit_sale (wallet_id, txn_id, seller_id) VALUES (?, ?, ?)"
 _PUT_CYCLE_SPEND = """
 INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen) VALUES (?, ?, ?, ?)
 ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
@@ -258,6 +259,8 @@ class SqliteStore:
             write_topups(self._connection, decision, at)
         if decision.touched_purchases or decision.forgotten_purchases:
             self._write_purchases(decision, at[:10])
+        if decision.sales:
+            self._connection.executemany(_PUT_SALE, decision.sales)
         if decision.alerts or decision.events:
             self._write_outbox(decision, at)
 

@@ -98,3 +98,13 @@ LIMIT :limit;
 
 -- seller: one seller
 SELECT seller_id, label, created_at, revoked_at FROM am_credit_seller WHERE seller_id = :seller_id AND wallet_id = 0;
+
+-- sold_by: which seller made a charge, by itself or by its hold
+SELECT s.seller_id, h.closer
+FROM am_credit_transaction_log e
+LEFT JOIN am_credit_sale s ON s.wallet_id = e.wallet_id AND s.txn_id = e.txn_id
+LEFT JOIN am_credit_hold h ON h.wallet_id = e.wallet_id AND h.hold_id = e.hold_id
+WHERE e.txn_id = :txn_id;
+
+-- closer_of_hold: who made a hold
+SELECT closer FROM am_credit_hold WHERE hold_id = :hold_id;
