@@ -70,6 +70,7 @@ def _malformed_keyless(command: Command) -> WalletError | None:
             return (
                 _malformed_id("hold_id", command.hold_id)
                 or _malformed_count("ttl_seconds", command.ttl_seconds, 1, MAX_HOLD_SECONDS)
+                or _malformed_asker(command)
                 or (None if is_actor(command.actor) else _bad_actor(command.actor))
             )
         case Configure():
@@ -145,7 +146,7 @@ def _malformed_movement(command: Movement) -> WalletError | None:
     raise TypeError(f"{type(command).__name__} is not a movement")
 
 
-def _malformed_asker(command: Capture | Release) -> WalletError | None:
+def _malformed_asker(command: Capture | Release | Extend) -> WalletError | None:
     return None if command.key_id is None else _malformed_id("key_id", command.key_id)
 
 
