@@ -6,6 +6,9 @@ seller's hold, releases it, or uses up beforehand the idempotency key that the p
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import pytest
 from clock import Clock
 from databases import on_every_database
@@ -22,6 +25,8 @@ from credit_wallet.errors import (
 )
 
 pytestmark = on_every_database
+
+Act: TypeAlias = Callable[[], object]
 
 ACTORS = ("payer", "operator", "product", "seller:1", "seller:2")
 MAY_CLOSE = {
@@ -52,7 +57,7 @@ def test_a_hold_is_closed_by_whoever_made_it_or_those_above(
     wallets: CreditWallet, wallet_id: int, closer: str, asker: str
 ) -> None:
     hold_id = held(wallets, wallet_id, actor=closer)
-    acts = (
+    acts: tuple[Act, ...] = (
         lambda: wallets.extend(hold_id, 1_800, actor=asker),
         lambda: wallets.capture(hold_id, 1, idempotency_key="capture", final=False, actor=asker),
         lambda: wallets.release(hold_id, idempotency_key="release", actor=asker),
@@ -78,10 +83,11 @@ def test_an_agent_closes_the_holds_it_made_while_its_key_works(wallets: CreditWa
     with pytest.raises(HoldNotFound):
         wallets.release(hold_ids[2], idempotency_key="b", key_id=mine, actor="payer")
     wallets.revoke_key(mine)
-    for act in (
+    closing: tuple[Act, ...] = (
         lambda: wallets.release(hold_ids[1], idempotency_key="c", key_id=mine, actor="payer"),
         lambda: wallets.extend(hold_ids[1], 1_800, key_id=mine, actor="payer"),
-    ):
+    )
+    for act in closing:
         with pytest.raises(Unauthorized):
             act()
     wallets.release(hold_ids[1], idempotency_key="d", actor="payer")
@@ -123,11 +129,12 @@ def test_no_caller_writes_into_another_room(wallets: CreditWallet, wallet_id: in
 
 def test_without_a_key_only_those_above_close_a_hold(wallets: CreditWallet, wallet_id: int) -> None:
     hold_id = held(wallets, wallet_id, actor="payer")
-    for act in (
+    closing: tuple[Act, ...] = (
         lambda: wallets.capture(hold_id, 1, actor="payer"),
         lambda: wallets.release(hold_id, actor="payer"),
         lambda: wallets.capture(hold_id, 1, final=False),
-    ):
+    )
+    for act in closing:
         with pytest.raises(InvalidRequest) as refused:
             act()
         assert refused.value.details["field"] == "idempotency_key"

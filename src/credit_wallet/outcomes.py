@@ -40,8 +40,20 @@ class Outcome(Struct, frozen=True, gc=False):
     """80 or 100 when that share of the monthly budget is spent, else 0."""
     expires_at: str | None = None
     topup_id: str | None = None
-    free: bool = False
-    """Whether a purchase was served before, and this attempt costs nothing."""
+
+    @property
+    def free(self) -> bool:
+        """Whether it is an attempt at a purchase that was served before, and costs nothing."""
+        return False
+
+
+class FreeAttempt(Outcome, frozen=True, gc=False):
+    """An attempt at a purchase that was served before: nothing moved."""
+
+    @property
+    def free(self) -> bool:
+        """It costs nothing."""
+        return True
 
 
 class CreatedWallet(Struct, frozen=True):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from msgspec import msgpack
+from msgspec import msgpack, structs
 
 from credit_wallet import lots
 from credit_wallet.batch import Batch, append
@@ -28,8 +28,7 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.holds import open_hold, prolong, return_hold, serve_hold
-from credit_wallet.idempotency import hashed_when_long
-from credit_wallet.outcomes import Outcome
+from credit_wallet.outcomes import FreeAttempt, Outcome
 from credit_wallet.refunds import refund
 from credit_wallet.spending import charge, count_spent, note_sale, take_or_owe
 from credit_wallet.state import EntryRecord, HoldState, PurchaseState, WalletState
@@ -48,7 +47,7 @@ def buy(batch: Batch, wallet: WalletState, command: Buy) -> Outcome | WalletErro
         )
     if purchase.status == "undone" or _is_given_back(batch, purchase):
         return _pay(batch, wallet, command, request)
-    if purchase.status == "served":
+    if purchase.status == "served" or _is_captured(batch, purchase):
         return _free(batch, wallet, command, purchase)
     if purchase.attempt != command.attempt and batch.at < purchase.lease_until:
         return _running(batch, purchase)
@@ -99,6 +98,10 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
     mine = purchase.attempt == command.attempt and not (command.abandoned and batch.at < purchase.lease_until)
     if purchase.status != "running" or not mine:
         return _shown(wallet, purchase, 0)
+    batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
+    if _is_captured(batch, purchase):
+        purchase.status = "served"
+        return _shown(wallet, purchase, 0)
     amount_yen = 0
     if purchase.txn_id is not None and not _is_given_back(batch, purchase):
         _know_charge(batch, purchase.txn_id)
@@ -112,7 +115,6 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
         return_hold(batch, wallet, hold, "released")
         batch.decision.touched[wallet.wallet_id] = wallet
     purchase.status = "undone"
-    batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
     return _shown(wallet, purchase, amount_yen)
 
 
@@ -161,7 +163,7 @@ def _free(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseSta
         )
     purchase.free_used += 1
     batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
-    return _shown(wallet, purchase, purchase.amount_yen, replayed=True, free=True)
+    return FreeAttempt(*structs.astuple(_shown(wallet, purchase, purchase.amount_yen, replayed=True)))
 
 
 def _take_over(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Outcome:
@@ -218,6 +220,12 @@ def _is_given_back(batch: Batch, purchase: PurchaseState) -> bool:
     return entry is not None and entry.returned_yen >= -entry.amount_yen
 
 
+def _is_captured(batch: Batch, purchase: PurchaseState) -> bool:
+    """Whether its hold was spent, which says as much as that it was served."""
+    hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
+    return hold is not None and hold.status == "captured"
+
+
 def _purchase_of(batch: Batch, wallet: WalletState, command: PurchaseCommand) -> PurchaseState | WalletError:
     purchase = batch.snapshot.purchases.get((command.stored_key, wallet.wallet_id))
     if purchase is None:
@@ -233,20 +241,12 @@ def _running(batch: Batch, purchase: PurchaseState) -> PurchaseRunning:
     )
 
 
-def _shown(
-    wallet: WalletState, purchase: PurchaseState, amount_yen: int, *, replayed: bool = False, free: bool = False
-) -> Outcome:
+def _shown(wallet: WalletState, purchase: PurchaseState, amount_yen: int, *, replayed: bool = False) -> Outcome:
     return Outcome(
-        wallet.wallet_id,
-        amount_yen,
-        wallet.balance_yen,
-        purchase.txn_id,
-        purchase.hold_id,
-        replayed,
-        free=free,
+        wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id, replayed=replayed
     )
 
 
 def _fingerprint(command: Buy) -> bytes:
     """Equal for equal requests: payer and price."""
-    return hashed_when_long(msgpack.encode((command.amount_yen, command.hold_seconds is None, command.key_id)))
+    return msgpack.encode((command.amount_yen, command.hold_seconds is None, command.key_id))
