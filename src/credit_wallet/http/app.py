@@ -26,6 +26,7 @@ from credit_wallet.http.auth import Authenticator, Caller
 from credit_wallet.http.distinct import distinct_query, require_single_headers
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.heads import WithHead
+from credit_wallet.http.identity_routes import IDENTITY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
@@ -94,6 +95,7 @@ def _documented(
                 *MOVEMENT_ROUTES,
                 *PAYMENT_ROUTES,
                 *OPERATOR_ROUTES,
+                *IDENTITY_ROUTES,
                 *MCP_ROUTES,
                 *SYSTEM_ROUTES,
             )
@@ -104,7 +106,6 @@ def _documented(
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
             "payments": Provide(lambda: payments, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),
-            "authenticator": Provide(lambda: authenticator, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
         before_request=_admit_with(authenticator),
@@ -125,7 +126,10 @@ def _admit_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any
         if request.route_handler.security:
             headers = request.headers
             request.state.caller = await authenticator.caller(
-                headers.get("authorization"), headers.get("x-api-key"), address_of(cast(Scope, request.scope))
+                headers.get("authorization"),
+                headers.get("x-api-key"),
+                address_of(cast(Scope, request.scope)),
+                headers.get("x-payer-token"),
             )
 
     return admit
@@ -190,7 +194,8 @@ _OPENAPI = ExactConfig(
             "token": SecurityScheme(
                 type="http",
                 scheme="bearer",
-                description="A wallet's owner token or an agent key, `cw_live_…`; or the operator key.",
+                description="A wallet's owner token or an agent key, `cw_live_…`, or a key of the host's own that is "
+                "registered; a seller's token, `cw_seller_…`; or the operator key.",
             ),
             "api_key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
         }

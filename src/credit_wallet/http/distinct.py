@@ -17,7 +17,14 @@ import msgspec
 from credit_wallet.http.problems import AmbiguousRequest, InvalidJson
 
 SINGLE_HEADERS = frozenset(
-    {b"authorization", b"x-api-key", b"idempotency-key", b"stripe-signature", b"payment-signature"}
+    {
+        b"authorization",
+        b"x-api-key",
+        b"x-payer-token",
+        b"idempotency-key",
+        b"stripe-signature",
+        b"payment-signature",
+    }
 )
 """Headers that say who pays, for what, and whether it is a retry."""
 
