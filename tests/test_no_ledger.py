@@ -56,7 +56,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "seller revoke": (1,),
     "seller rotate": (1,),
     "wallet register-secret": (1, "0" * 64),
-    "wallet remove-secret": (1, "0" * 64),
+    "wallet remove-secret": ("0" * 64,),
     "wallet rotate-token": (1,),
     "wallet secrets": (1,),
     "alerts run": ("--dry-run",),

@@ -162,7 +162,9 @@ def topup(
     yen: Yen,
     key: IdempotencyKey,
     promo: Annotated[bool, typer.Option("--promo", help="A gift: spent before paid credit.")] = False,
-    expires_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it lapses.")] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="T", help="When it lapses: a date, that day included, or an ISO 8601 time.")
+    ] = None,
     note: Note = None,
 ) -> None:
     """Credit a wallet by hand."""

@@ -16,7 +16,7 @@ from credit_wallet.whole_numbers import whole_number
 REFUSED = 1
 USAGE = 2
 
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_SECONDS = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
 
 
 def integer(text: str | int) -> int:

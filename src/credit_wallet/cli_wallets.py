@@ -139,7 +139,9 @@ def wallet_register_secret(
         int | None,
         typer.Option("--agent-key", parser=integer, metavar="KEY_ID", help="It opens this agent key, not the owner."),
     ] = None,
-    ends_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it stops working.")] = None,
+    ends_at: Annotated[
+        str | None, typer.Option(metavar="T", help="When it ends: a date, that day included, or an ISO 8601 time.")
+    ] = None,
 ) -> None:
     """Let a key of your own, known by its SHA-256, open a wallet."""
     with open_wallets() as wallets:
@@ -173,7 +175,9 @@ def key_create(
     monthly_cap_yen: Annotated[
         int, typer.Option(parser=integer, metavar="N", help="Most it can spend a month; 0 = no cap.")
     ] = 0,
-    expires_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it stops working.")] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="T", help="When it ends: a date, that day included, or an ISO 8601 time.")
+    ] = None,
 ) -> None:
     """Create an agent key and show its token, this once."""
     with open_wallets() as wallets:

@@ -8,12 +8,16 @@ written ``YYYY-MM``; as a range of instants it is half open.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 CYCLE_PATTERN = re.compile(r"(?!9999)[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 """Years 1000 to 9998: those whose months begin and end in every time zone."""
+
+FIRST_YEAR, LAST_YEAR = 1000, 9998
+"""Of instants that are taken, for the same reason; and instants compare as text while years have four digits."""
 
 
 _NOT_IANA = frozenset({"Factory", "localtime", "posixrules"})
@@ -21,8 +25,7 @@ _NOT_IANA = frozenset({"Factory", "localtime", "posixrules"})
 
 def format_instant(moment: datetime) -> str:
     """``moment`` (aware) as the ledger writes it, cut to milliseconds."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_instant(text: str) -> datetime:
@@ -32,6 +35,31 @@ def parse_instant(text: str) -> datetime:
     """
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def parse_end(text: str, time_zone: Callable[[], str]) -> datetime:
+    """An ISO 8601 date-time as ``parse_instant`` reads it, or a date as the end of that day in ``time_zone``.
+
+    Raises ``ValueError`` for what is neither, and for years beyond ``FIRST_YEAR`` and ``LAST_YEAR``.
+    """
+    try:
+        day: date = date.fromisoformat(text)
+    except ValueError:
+        day = moment = parse_instant(text)
+    else:
+        moment = end_of_day(day, time_zone())
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"{text!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return moment
+
+
+def end_of_day(day: date, time_zone: str) -> datetime:
+    """The midnight after ``day`` in ``time_zone`` (an IANA name), as a UTC moment.
+
+    Where clocks skip that midnight, it is the moment of the skip.
+    """
+    after = day + timedelta(days=1)
+    return datetime(after.year, after.month, after.day, tzinfo=_zone(time_zone)).astimezone(UTC)
 
 
 def cycle_at(moment: datetime, time_zone: str = "UTC") -> str:
@@ -84,4 +112,4 @@ def _zone(name: str) -> tzinfo:
 
 
 def _bound(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".removesuffix("T00:00:00")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:-6].removesuffix("T00:00:00")

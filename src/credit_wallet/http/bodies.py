@@ -43,7 +43,13 @@ YenOrZero = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_YEN, description="Whole yen;
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Note = Annotated[str, Meta(max_length=MAX_NOTE_LENGTH, pattern="^[^\\x00]*$", description="Text without NUL.")]
 Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
-Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="ISO 8601 time when it ends.")]
+End = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
+        description="ISO 8601 time when it ends; or a date, for the end of that day in the wallet's time zone.",
+    ),
+]
 
 OverlapSeconds = Annotated[
     int, Meta(ge=0, le=MAX_HOLD_SECONDS, description="0 ends the earlier tokens at once, for one that has leaked.")
@@ -159,7 +165,7 @@ class OperatorTopupBody(Body, frozen=True):
     wallet_id: Id
     amount_yen: Yen
     promo: bool = False
-    expires_at: Instant | None = None
+    expires_at: End | None = None
     note: Note | None = None
 
 
@@ -270,7 +276,7 @@ class CreateKeyBody(Body, frozen=True):
 
     label: Note | None = None
     monthly_cap_yen: YenOrZero = 0
-    expires_at: Instant | None = None
+    expires_at: End | None = None
 
 
 class RotateBody(Body, frozen=True):
@@ -290,7 +296,7 @@ class RegisterSecretBody(Body, frozen=True):
 
     sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the key in UTF-8, hex.")]
     key_id: Id | None = None
-    ends_at: Instant | None = None
+    ends_at: End | None = None
 
 
 class CreateSellerBody(Body, frozen=True):
