@@ -18,6 +18,7 @@ from credit_wallet.alerts.opening import open_notifier
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.mcp_routes import imported_ahead
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.replies import AsgiApp
 from credit_wallet.http.tracing import traced
@@ -108,5 +109,7 @@ async def _until_stopped(server: Server) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
+    # Once the server listens, which it does before it first waits; garbage collections leave out what is imported then.
+    loop.call_soon(imported_ahead(gc.freeze).start)
     await server.serve()
     _log.info("stopped")
