@@ -392,6 +392,12 @@ class Identity(Struct, frozen=True):
     ends_at: str | None = None
 
 
+class Health(Struct, frozen=True):
+    """Alive, or ready."""
+
+    status: str
+
+
 class Problem(Struct, frozen=True):
     """RFC 9457. ``code`` is stable; further members (``field``, ``balance_yen``, ``missing_yen``, …) go with it."""
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, get
-from msgspec import Struct
 
+from credit_wallet.http.bodies import Health
 from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
 from credit_wallet.http.routing import problem
 
 TAGS = ["System"]
 GIVEN_TWICE = "A header or a query parameter is given twice."
 METRICS_TYPE = "text/plain; version=0.0.4"
-
-
-class Health(Struct, frozen=True):
-    """Alive, or ready."""
-
-    status: str
 
 
 @get("/healthz", tags=TAGS, sync_to_thread=False, responses={400: problem(400, GIVEN_TWICE)})
