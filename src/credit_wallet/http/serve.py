@@ -24,6 +24,7 @@ from credit_wallet.http.replies import AsgiApp
 from credit_wallet.http.tracing import traced
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.stores.databases import database_at
 from credit_wallet.wallet import CreditWallet
 from credit_wallet.worker import workers
 
@@ -56,6 +57,8 @@ def serve(
     request is taken. ``payments`` come before those of the environment.
     """
     _require_free(host, port)
+    if danger := database_at(url).network_disk():
+        _log.warning("network_disk", detail=danger)
     metrics = Metrics()
     with CreditWallet.open(url, lanes=lanes, observe=metrics.batch) as wallets:
         taken = open_payments(wallets, payments)

@@ -119,5 +119,8 @@ class Database(Protocol):
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
 
+    def network_disk(self) -> str | None:
+        """What is wrong with a file that lies on a network disk, for people; None when it does not, or is no file."""
+
     def findings(self) -> Iterator[Finding]:
         """What a check-up looks at before the ledger is opened."""

@@ -102,6 +102,9 @@ class PostgresDatabase:
         with closing(connect(self.url)) as raw:
             return migrations.rollback(PostgresSchema(raw, self.url), number)
 
+    def network_disk(self) -> None:
+        """The server's files are its own affair."""
+
     def findings(self) -> Iterator[Finding]:
         """The server's version, and whether its commits are durable and how many connections it has left."""
         with closing(connect(self.url)) as raw, naming_database_errors(self.url):

@@ -15,6 +15,7 @@ import apsw
 from credit_wallet.errors import InvalidRequest, MigrationError, NoLedger
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations
+from credit_wallet.stores.mounts import network_disk
 from credit_wallet.stores.sqlite import SqliteStore, bring_up_to_date
 from credit_wallet.stores.sqlite_connection import (
     connect,
@@ -92,13 +93,19 @@ class SqliteDatabase:
             return migrations.rollback(SqliteSchema(connection, self.path), number)
 
     def findings(self) -> Iterator[Finding]:
-        """SQLite's version and the room on its disk."""
+        """SQLite's version, the room on its disk, and whether that is another machine's."""
         yield Finding("sqlite", True, f"SQLite {apsw.sqlite_lib_version()}")
         folder = next(folder for folder in self.path.absolute().parents if folder.exists())
         free = shutil.disk_usage(folder).free
         detail = f"{free >> 20:,} MiB free in {folder}"
         enough = free >= LEAST_FREE_BYTES
         yield Finding("disk", enough, detail if enough else f"{detail}; free some")
+        if danger := self.network_disk():
+            yield Finding("network_disk", False, danger)
+
+    def network_disk(self) -> str | None:
+        """What is wrong with the disk when it is not this machine's."""
+        return network_disk(self.path)
 
 
 class SqliteSource:
