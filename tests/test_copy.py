@@ -65,6 +65,8 @@ TABLES = {
     "am_credit_delivery",
     "am_credit_hour_spend",
     "am_credit_counted",
+    "am_credit_cycle_segment",
+    "am_credit_clawback",
 }
 ODD_TEXTS = (
     "tea 🫖 für zwei, 二人分のお茶",

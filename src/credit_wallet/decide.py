@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from msgspec import UNSET, structs
@@ -42,7 +43,7 @@ from credit_wallet.commands import (
     SettleTopup,
     Topup,
 )
-from credit_wallet.credit import credit, expire_lots, give_back, note_due, take_back, tell_lower
+from credit_wallet.credit import credit, give_back, lapse_until, note_due, take_back, tell_lower
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
     EntryNotFound,
@@ -59,6 +60,7 @@ from credit_wallet.limits import paying_key, refusal_to_spend
 from credit_wallet.money import format_yen
 from credit_wallet.money_in import pay_back, request_auto_topup, request_topup, settle_topup
 from credit_wallet.outcomes import Alert, EntryType, LotKind, Outcome
+from credit_wallet.segments import carry_out_at
 from credit_wallet.state import (
     Decision,
     EntryRecord,
@@ -299,19 +301,27 @@ def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Outcome:
 
 
 def _settle_due(batch: Batch, wallet: WalletState) -> None:
-    """Release the holds and burn the lots whose time has come, before anything else happens to the wallet."""
+    """Release the holds and burn the lots whose time has come, before anything else happens to the wallet.
+
+    In the order in which it fell due, and dated then, however late it is noticed.
+    """
     if wallet.next_due_at is None or wallet.next_due_at > batch.at:
         return
     batch.decision.touched[wallet.wallet_id] = wallet
     for hold in batch.snapshot.due_holds.get(wallet.wallet_id, ()):
         if hold.status == "open":
-            _return_hold(batch, wallet, hold, "expired")
-    expire_lots(batch, wallet)
+            lapse_until(batch, wallet, hold.expires_at)
+            carry_out_at(batch, wallet, hold.expires_at, partial(_expire_hold, wallet=wallet, hold=hold))
+    lapse_until(batch, wallet, batch.at)
     expiries = [lot.expires_at for lot in wallet.lots if lot.expires_at is not None]
     next_hold = batch.snapshot.next_hold_expiry.get(wallet.wallet_id)
     if next_hold is not None:
         expiries.append(next_hold)
     wallet.next_due_at = min(expiries, default=None)
+
+
+def _expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
+    _return_hold(batch, wallet, hold, "expired")
 
 
 # Holds

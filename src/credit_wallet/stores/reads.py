@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from msgspec import DecodeError, json
 
-from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
+from credit_wallet.cycle import cycle_at, format_instant
 from credit_wallet.errors import (
     DatabaseCorrupt,
     EntryNotFound,
@@ -38,9 +38,6 @@ _SQL = statements("reads.sql")
 
 STEPS = 2_000
 """Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
-
-BACKDATED_BY = timedelta(days=31)
-"""How far an entry of a plain-SQL writer may be dated back of its place in the chain and still be found by cycle."""
 
 
 class Reader:
@@ -153,24 +150,15 @@ class Reader:
         return self._of_cycle("refunded_charges", wallet_id, cycle)
 
     def _of_cycle(self, name: str, wallet_id: int, cycle: str) -> list[Transaction]:
-        row = self._wallet_row(wallet_id)
-        start, end = cycle_bounds(cycle, row[9])
-        rows = self._rows(
-            name,
-            start=row[15],
-            wallet_id=wallet_id,
-            cycle_start=start,
-            cycle_end=end,
-            walk_until=format_instant(parse_instant(start) - BACKDATED_BY),
-        )
+        rows = self._rows(name, wallet_id=wallet_id, cycle=cycle)
+        if not rows:
+            self._wallet_row(wallet_id)
         return [Transaction(*row) for row in rows]
 
     def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
-        """Balance and open holds together as the cycle begins. Raises ``WalletNotFound``."""
-        row = self._wallet_row(wallet_id)
-        before, _ = cycle_bounds(cycle, row[9])
-        rows = self._rows("ledger_balance_before", start=row[15], wallet_id=wallet_id, before=before)
-        return int(rows[0][0])
+        """Balance and open holds together as the cycle begins, by the dates of entries. Raises ``WalletNotFound``."""
+        self._wallet_row(wallet_id)
+        return int(self._rows("ledger_balance_before", wallet_id=wallet_id, cycle=cycle)[0][0])
 
     def totals(self) -> Totals:
         """Sums over all wallets; reads every wallet's row."""
