@@ -66,6 +66,10 @@ class Reader:
         """Ids of wallets for which ``is_due``, the longest overdue first."""
         return [row[0] for row in self._rows("due", at=format_instant(now), limit=limit)]
 
+    def due_between(self, after: int, last: int, now: datetime) -> list[int]:
+        """Ids of wallets above ``after`` and up to ``last`` for which ``is_due``."""
+        return [row[0] for row in self._rows("due_between", after=after, last=last, at=format_instant(now))]
+
     def access(self, token_hash: str, now: datetime) -> Access | None:
         """What a token opens, if it is known and neither revoked nor expired."""
         for (wallet_id,) in self._rows("owner_of_token", token_hash=token_hash):
@@ -166,8 +170,13 @@ class Reader:
 
     def key(self, key_id: int, now: datetime) -> KeyView:
         """Raises ``KeyNotFound``."""
+        wallet_id = self.owner_of_key(key_id)
+        return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
+
+    def owner_of_key(self, key_id: int) -> int:
+        """Id of the wallet whose agent key it is. Raises ``KeyNotFound``."""
         for (wallet_id,) in self._rows("key_owner", key_id=key_id):
-            return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
+            return int(wallet_id)
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
 
     def newest_entry_at(self) -> str | None:

@@ -148,6 +148,11 @@ SELECT open_lots FROM am_credit_wallet WHERE wallet_id = :wallet_id;
 -- due: wallets with holds or lots that have expired
 SELECT wallet_id FROM am_credit_wallet WHERE next_due_at <= :at ORDER BY next_due_at LIMIT :limit;
 
+-- due_between: the same among wallets with neighbouring ids
+SELECT wallet_id FROM am_credit_wallet
+WHERE wallet_id > :after AND wallet_id <= :last AND next_due_at <= :at
+ORDER BY wallet_id;
+
 -- ledger_balance_before: what a wallet started with, and what the segments of all earlier cycles changed
 WITH ends (segment_no, billing_cycle, closing_yen) AS (
     SELECT segment_no, billing_cycle, closing_yen FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
