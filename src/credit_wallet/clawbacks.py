@@ -46,7 +46,7 @@ def remember_lots(batch: Batch, wallet: WalletState) -> None:
 
 
 def repay_debt(batch: Batch, wallet: WalletState) -> None:
-    """Repay debt from whatever credit there is: what is older than the register first, then the oldest top-up's."""
+    """Repay debt from whatever credit there is: what no top-up is known for first, then the oldest top-up's."""
     remember_lots(batch, wallet)
     owing = [each for each in batch.snapshot.clawbacks.get(wallet.wallet_id, {}).values() if each.owed_yen]
     older_yen = older_debt_yen(batch, wallet)
@@ -61,7 +61,7 @@ def repay_debt(batch: Batch, wallet: WalletState) -> None:
 
 
 def older_debt_yen(batch: Batch, wallet: WalletState) -> int:
-    """Debt that the register does not know the top-up of."""
+    """Debt that is not for a top-up in the register: for what was served, or from before there was one."""
     owing = batch.snapshot.clawbacks.get(wallet.wallet_id, {}).values()
     return max(0, wallet.debt_yen - sum(clawback.owed_yen for clawback in owing))
 

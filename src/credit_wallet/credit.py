@@ -79,22 +79,21 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
     """
     clawback = clawback_of(batch, wallet, topup_txn_id)
     owed_yen = min(clawback.owed_yen, amount_yen)
+    unknown_yen = max(0, amount_yen - owed_yen - lots.total_yen(clawback.taken))
+    older_yen = min(older_debt_yen(batch, wallet), unknown_yen)
     clawback.owed_yen -= owed_yen
-    wallet.debt_yen -= owed_yen
+    wallet.debt_yen -= owed_yen + older_yen
     room_yen = MAX_BALANCE_YEN - wallet.balance_yen - wallet.held_yen
-    part = take_to_return(clawback, min(amount_yen - owed_yen, room_yen))
+    part = take_to_return(clawback, min(amount_yen - owed_yen - older_yen, room_yen))
     returned_yen = lots.total_yen(part)
     if returned_yen:
         wallet.balance_yen += returned_yen
         append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id)
         give_back(batch, wallet, part, returned_yen)
-    left_yen = amount_yen - owed_yen - returned_yen
+    left_yen = amount_yen - owed_yen - older_yen - returned_yen
     if left_yen and not clawback.taken:
-        older_yen = min(older_debt_yen(batch, wallet), left_yen)
-        wallet.debt_yen -= older_yen
-        left_yen -= older_yen
-        if left_yen and not isinstance(credit(batch, wallet, left_yen, "paid", None, note), WalletError):
-            left_yen = 0
+        credited = credit(batch, wallet, left_yen, "paid", None, note)
+        left_yen = left_yen if isinstance(credited, WalletError) else 0
     return amount_yen - left_yen
 
 

@@ -51,7 +51,7 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
     entries = wallets.cycle_entries(wallet_id, cycle)
     totals = dict.fromkeys(("topup", "charge", "refund", "expire", "reversal"), 0)
     for entry in entries:
-        totals[entry.txn_type] += entry.amount_yen
+        totals["reversal" if came_again(entry) else entry.txn_type] += entry.amount_yen
     opening_yen = wallets.ledger_balance_before(wallet_id, cycle)
     refunded = wallets.refunded_charges(wallet_id, cycle) if totals["refund"] else []
     spent = spending(entries, refunded, wallets.keys(wallet_id))
@@ -74,6 +74,11 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
         other_notes=spent.other_notes,
         entries=entries,
     )
+
+
+def came_again(entry: Transaction) -> bool:
+    """Whether an entry brought again what was taken back of a top-up: less taken back, not credit that came in."""
+    return entry.txn_type == "topup" and entry.related_txn_id is not None
 
 
 def to_json(report: Statement) -> str:

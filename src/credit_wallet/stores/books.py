@@ -62,11 +62,11 @@ def _make_books_of(connection: Connection, wallet_id: int) -> None:
     connection.execute(SQL["forget_clawbacks"], this)
     if taken_back or debt_yen:
         write_clawbacks(
-            connection, _clawbacks(wallet_id, taken_back[::-1], dict(rows(SQL["taken_back"], this)), debt_yen)
+            connection, clawbacks_of(wallet_id, taken_back[::-1], dict(rows(SQL["taken_back"], this)), debt_yen)
         )
 
 
-def _clawbacks(
+def clawbacks_of(
     wallet_id: int, entries: list[ChainEntry], taken_back_yen: dict[int, int], debt_yen: int
 ) -> list[ClawbackState]:
     """What ``entries`` took back of each top-up and is not given again, given how much of each was taken back in all.

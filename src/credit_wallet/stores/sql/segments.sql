@@ -45,6 +45,9 @@ SELECT txn_id, prev_txn_id, occurred_at, ledger_balance_yen, amount_yen, txn_typ
        CASE WHEN txn_type = 'reversal' OR (txn_type = 'topup' AND related_txn_id IS NOT NULL) THEN lots END
 FROM chain;
 
+-- chain_end: where a wallet's chain ends, and what its open segment is of
+SELECT last_txn_id, current_cycle, time_zone FROM am_credit_wallet WHERE wallet_id = :wallet_id;
+
 -- segments: the closed segments of a wallet in the order of its chain
 SELECT last_txn_id, billing_cycle, closing_yen FROM am_credit_cycle_segment
 WHERE wallet_id = :wallet_id
