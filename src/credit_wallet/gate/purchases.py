@@ -75,6 +75,8 @@ class Purchase:
         self._attempts = attempts
         self._given_back: Outcome | None = None
         self._captured_yen = price.amount_yen
+        self._begun = False
+        self._misreported = False
         self._settled = False
 
     @property
@@ -85,20 +87,32 @@ class Purchase:
     def capture(self, amount_yen: int) -> None:
         """Say what the call came to: 0 to what is held. Without this the whole hold is spent.
 
-        It is spent when the answer has been delivered. Raises ``ValueError``, and ``TypeError`` for a charge, whose
-        amount is fixed.
+        It is spent when the answer has been delivered. Raises ``ValueError`` (then the whole hold is spent, if any of
+        the answer is out), ``TypeError`` for a charge, whose amount is fixed, and ``RuntimeError`` when it is too late:
+        the answer has been delivered, or given back.
         """
         if self._price.hold_seconds is None:
             raise TypeError("this call was charged, not held; give the gate a hold= instead of a price")
+        if self._settled:
+            raise RuntimeError("this call is settled: capture before the last of the answer is sent")
         if type(amount_yen) is not int or not 0 <= amount_yen <= self._price.amount_yen:
+            self._captured_yen, self._misreported = self._price.amount_yen, True
             raise ValueError(f"capture whole yen from 0 to {self._price.amount_yen}, not {amount_yen!r}")
         self._captured_yen = amount_yen
 
     async def confirm(self) -> None:
         """A wallet has paid before the call ran."""
 
+    def begin(self) -> None:
+        """The first byte of the answer left."""
+        self._begun = True
+
+    async def cut(self, reason: str) -> None:  # noqa: ARG002
+        """What was sold in part is paid."""
+        await self.deliver()
+
     async def deliver(self) -> None:
-        """The answer is with the caller: what was held is spent. Only the first of ``deliver`` and ``fail`` counts."""
+        """The answer is with the caller: what was held is spent. Only the first of these three counts."""
         if self._settled:
             return
         self._settled = True
@@ -112,6 +126,9 @@ class Purchase:
     async def fail(self, reason: str) -> None:
         """The caller got no answer: give back what was taken."""
         if self._settled:
+            return
+        if self._misreported and self._begun:
+            await self.deliver()  # the seller's mistake in counting is no reason to give the goods away
             return
         self._settled = True
         if self.free and self._attempts is not None and self._attempts.delivered:

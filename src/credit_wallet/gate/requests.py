@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 from urllib.parse import SplitResult, parse_qs
 
 from credit_wallet.gate.accounts import Credentials
@@ -52,28 +51,6 @@ def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:
     return Credentials(text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope))
 
 
-def note_of(app: Any, scope: Scope) -> str:
+def note_of(route: str | None, scope: Scope) -> str:
     """``GET /items/{id}``: the route where the framework tells it, else the path; never the query."""
-    return one_line(f"{scope['method']} {_route_of(app, scope)}")[:MAX_NOTE]
-
-
-def _route_of(app: Any, scope: Scope) -> str:
-    if template := scope.get("path_template"):  # Litestar
-        return str(template)
-    if parameters := scope.get("path_params"):
-        return _with_names(scope["path"], parameters)
-    router = getattr(app, "router", None) or getattr(scope.get("app"), "router", None)
-    for route in getattr(router, "routes", ()):  # Starlette, FastAPI: the gate stands before their routing
-        match, _ = route.matches(scope)
-        if match.name == "FULL":
-            return str(getattr(route, "path", None) or scope["path"])
-    return str(scope["path"])
-
-
-def _with_names(path: str, parameters: Mapping[str, Any]) -> str:
-    """``/items/42`` as ``/items/{id}``, given that ``id`` is 42."""
-    segments = path.split("/")
-    for name, value in parameters.items():
-        if str(value) in segments:
-            segments[segments.index(str(value))] = f"{{{name}}}"
-    return "/".join(segments)
+    return one_line(f"{scope['method']} {route or scope['path']}")[:MAX_NOTE]
