@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from msgspec import msgpack, structs
 
-from credit_wallet.commands import Movement
+from credit_wallet.commands import Capture, Movement, Release
 from credit_wallet.errors import IdempotencyConflict, WalletError
 from credit_wallet.outcomes import Outcome
 from credit_wallet.state import Remembered
@@ -15,15 +15,30 @@ FINGERPRINT_BYTES = 32
 """Length of a hashed fingerprint; one that is not hashed is shorter, so that the two cannot be mixed up."""
 
 
+_FIELDS_BEFORE: dict[type[Movement], int] = {Capture: 2, Release: 1}
+_DEFAULTS: dict[type[Movement], tuple[object, ...]] = {Capture: (True, "reject", None), Release: (None,)}
+"""Fields that came later; at their defaults a request is the one that it was before there were any."""
+
+
 def fingerprint(command: Movement) -> bytes:
     """Equal for equal requests: what an idempotency key compares to tell a retry from a conflict.
 
-    The command's name and its fields after wallet and key, or their hash when that is shorter (``FINGERPRINT_BYTES``).
+    The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
     """
-    request = msgpack.encode((type(command).__name__, *structs.astuple(command)[2:]))
+    return hashed_when_long(msgpack.encode((type(command).__name__, *_fields(command))))
+
+
+def hashed_when_long(request: bytes) -> bytes:
+    """A request, or its hash when that is shorter."""
     if len(request) < FINGERPRINT_BYTES:
         return request
     return blake2b(request, digest_size=FINGERPRINT_BYTES).digest()
+
+
+def _fields(command: Movement) -> tuple[object, ...]:
+    fields = structs.astuple(command)[2:-1]
+    kept = _FIELDS_BEFORE.get(type(command))
+    return fields if kept is None or fields[kept:] != _DEFAULTS[type(command)] else fields[:kept]
 
 
 def replay(command: Movement, request: bytes, before: Remembered) -> Outcome | WalletError:
