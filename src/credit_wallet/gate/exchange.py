@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from credit_wallet.errors import PaymentRequired, WalletError
 from credit_wallet.gate.accounts import Accounts
-from credit_wallet.gate.attempts import request_key
 from credit_wallet.gate.inbox import Inbox
 from credit_wallet.gate.purchases import Price, Purchase, Till
-from credit_wallet.gate.requests import GatedRequest, credentials_of, note_of
+from credit_wallet.gate.requests import GatedRequest, credentials_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
 from credit_wallet.gate.sales import Sale
 from credit_wallet.gate.settings import GateSettings
@@ -179,8 +178,7 @@ class Exchange:
         if given is None:
             return None
         digest = await self.inbox.body_digest(self.settings.max_keyed_body_bytes)
-        token = credentials_of(self.scope, self.headers).token()
-        texts = (token, self.scope["method"], self.scope["path"])
+        texts = (self.scope["method"], self.scope["path"])
         parts = (text.encode("utf-8", "surrogateescape") for text in texts)
         return request_key(given, *parts, self.scope.get("query_string", b""), digest)
 
@@ -208,7 +206,7 @@ class Exchange:
         await self._server_send({**message, "headers": headers})
         if self._sale is not None and there and self._has_no_body(message["status"]):
             self._begin(self._sale)
-            await self._sale.deliver()
+            await self._deliver(self._sale)
 
     def _has_no_body(self, status: int) -> bool:
         """Whether the caller has the whole answer with its head, and may leave."""
@@ -218,6 +216,13 @@ class Exchange:
         if not self._begun:
             self._begun = True
             sale.begin()
+            if not self.settings.refund_cut_answers:
+                sale.serve()
+
+    async def _deliver(self, sale: Sale) -> None:
+        if not self._begun or self.settings.refund_cut_answers:
+            sale.serve()
+        await sale.deliver()
 
     async def _paid_after_all(self, status: int) -> bool:
         """A request that nobody was going to answer, and somebody does: it pays now, or the answer is kept back."""
@@ -256,17 +261,22 @@ class Exchange:
     async def _go_on(self, message: Message) -> None:
         """An answer is delivered when the server took its last byte and the caller had not left before."""
         there = not self.inbox.left
+        has_body = bool(message.get("body")) or message["type"] == "http.response.pathsend"
         try:
             await self._server_send(message)
-        except OSError:
+        except OSError:  # the caller was gone before
             self.inbox.left = True
+            raise
+        except BaseException:
+            if self._sale is not None and there and has_body:
+                self._begin(self._sale)
             raise
         last = self._is_last(message)
         if self._sale is not None and there:
-            if message.get("body") or message["type"] == "http.response.pathsend":
+            if has_body:
                 self._begin(self._sale)
             if last:
-                await self._sale.deliver()
+                await self._deliver(self._sale)
         self._over = self._over or last
 
     def _is_last(self, message: Message) -> bool:

@@ -187,6 +187,9 @@ class PaidOnChain:
     def begin(self) -> None:
         """It was settled before."""
 
+    def serve(self) -> None:
+        """The chain has written it down."""
+
     async def deliver(self) -> None:
         """Nothing is left to do."""
         self._delivered = True

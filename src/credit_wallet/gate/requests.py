@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
+from hashlib import sha256
 from urllib.parse import SplitResult, parse_qs
 
 from credit_wallet.gate.accounts import Credentials
@@ -12,6 +14,8 @@ from credit_wallet.lines import one_line
 
 MAX_NOTE = 200
 """Characters of a note that the gate writes; the ledger has room for 500."""
+
+_IN_ORDER = re.compile(rb"[0-9a-zA-Z-]{13}")
 
 
 class GatedRequest:
@@ -49,6 +53,21 @@ class GatedRequest:
 def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:
     """What the request says about who pays."""
     return Credentials(text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope))
+
+
+def request_key(given: bytes, *parts: bytes) -> str:
+    """The idempotency key of a request: equal parts give equal keys, and only they do.
+
+    The parts are the key that the caller gave and everything that makes the request what it is; each is told with its
+    length, so that none can be moved into its neighbour. The beginning of a key like a UUIDv7 is kept, so that keys
+    which grow with time still land on the same pages of the database. Who pays is added by whoever knows it.
+    """
+    digest = sha256()
+    for part in (given, *parts):
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    begins = _IN_ORDER.match(given)
+    return f"{begins[0].decode() if begins else 'gate'}:{digest.hexdigest()}"
 
 
 def note_of(route: str | None, scope: Scope) -> str:

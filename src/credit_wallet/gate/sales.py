@@ -16,6 +16,9 @@ class Sale(Protocol):
     def begin(self) -> None:
         """The first byte of the answer's body left."""
 
+    def serve(self) -> None:
+        """The answer is paid from now on. Nobody waits for that to be written down."""
+
     async def deliver(self) -> None:
         """The answer is with the caller. Only the first of ``deliver``, ``cut`` and ``fail`` counts."""
 

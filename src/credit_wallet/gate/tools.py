@@ -15,10 +15,9 @@ from msgspec import json
 
 from credit_wallet.errors import WalletError
 from credit_wallet.gate.accounts import Accounts, Credentials
-from credit_wallet.gate.attempts import request_key
 from credit_wallet.gate.exchange import EXCHANGE_KEY, Exchange, bought, current
 from credit_wallet.gate.purchases import Price, Purchase, Till
-from credit_wallet.gate.requests import credentials_of
+from credit_wallet.gate.requests import credentials_of, request_key
 
 Function = Callable[..., Any]
 
@@ -97,7 +96,7 @@ async def _sold(
     try:
         result = await _result(function, args, kwargs)
         if not _is_no_answer(result):
-            purchase.begin()
+            purchase.serve()
             await purchase.deliver()
         return result
     finally:
@@ -118,12 +117,11 @@ async def _bought(
     name, key = f"tool {function.__name__}", None
     try:
         if exchange is not None:
-            credentials = credentials_of(exchange.scope, exchange.headers)
-            account = await exchange.accounts.account_of(credentials)
+            account = await exchange.accounts.account_of(credentials_of(exchange.scope, exchange.headers))
             given = exchange.headers.get(b"idempotency-key")
             if given:
                 digest = _arguments_digest(function, args, kwargs)
-                key = request_key(given, credentials.token().encode(), name.encode(), digest)
+                key = request_key(given, name.encode(), digest)
             return await exchange.till.sell(account, price, name, key)
         if shop is None:
             raise _NobodyPays(NOBODY_PAYS)
