@@ -257,6 +257,21 @@ def test_a_held_purchase_pays_what_it_came_to(wallets: CreditWallet) -> None:
     assert buyer.buy("b").free
 
 
+def test_a_captured_hold_is_paid_for_whether_or_not_it_was_said_to_be_served(
+    wallets: CreditWallet, clock: Clock
+) -> None:
+    buyer = Buyer(wallets, 900)
+    hold_id = buyer.buy("a").hold_id
+    assert hold_id is not None
+    wallets.capture(hold_id, 30, actor="product")
+    clock.advance(seconds=1_000)
+    assert (wallets.undo_abandoned(), wallets.undo_abandoned()) == (1, 0)
+    assert buyer.undo("a").amount_yen == 0
+    assert buyer.buy("b").free
+    assert buyer.paid_yen == 30
+    assert not wallets.verify()
+
+
 def test_keys_that_callers_choose_are_not_those_of_purchases(buyer: Buyer) -> None:
     buyer.wallets.charge(buyer.wallet_id, 1, idempotency_key="request", actor="payer")
     buyer.wallets.charge(buyer.wallet_id, 1, idempotency_key="request")

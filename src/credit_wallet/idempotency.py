@@ -14,10 +14,8 @@ from credit_wallet.state import Remembered
 FINGERPRINT_BYTES = 32
 """Length of a hashed fingerprint; one that is not hashed is shorter, so that the two cannot be mixed up."""
 
-
-_FIELDS_BEFORE: dict[type[Movement], int] = {Capture: 2, Release: 1}
-_DEFAULTS: dict[type[Movement], tuple[object, ...]] = {Capture: (True, "reject", None), Release: (None,)}
-"""Fields that came later; at their defaults a request is the one that it was before there were any."""
+_LATER_FIELDS: dict[type[Movement], tuple[object, ...]] = {Capture: (True, "reject", None), Release: (None,)}
+"""Defaults of fields that came later: with them a request is the one that it was before there were any."""
 
 
 def fingerprint(command: Movement) -> bytes:
@@ -25,20 +23,14 @@ def fingerprint(command: Movement) -> bytes:
 
     The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
     """
-    return hashed_when_long(msgpack.encode((type(command).__name__, *_fields(command))))
-
-
-def hashed_when_long(request: bytes) -> bytes:
-    """A request, or its hash when that is shorter."""
+    kind = type(command)
+    fields = structs.astuple(command)[2:-1]
+    if kind in _LATER_FIELDS and fields[-len(_LATER_FIELDS[kind]) :] == _LATER_FIELDS[kind]:
+        fields = fields[: -len(_LATER_FIELDS[kind])]
+    request = msgpack.encode((kind.__name__, *fields))
     if len(request) < FINGERPRINT_BYTES:
         return request
     return blake2b(request, digest_size=FINGERPRINT_BYTES).digest()
-
-
-def _fields(command: Movement) -> tuple[object, ...]:
-    fields = structs.astuple(command)[2:-1]
-    kept = _FIELDS_BEFORE.get(type(command))
-    return fields if kept is None or fields[kept:] != _DEFAULTS[type(command)] else fields[:kept]
 
 
 def replay(command: Movement, request: bytes, before: Remembered) -> Outcome | WalletError:

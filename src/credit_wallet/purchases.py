@@ -28,7 +28,6 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.holds import open_hold, prolong, return_hold, serve_hold
-from credit_wallet.idempotency import hashed_when_long
 from credit_wallet.outcomes import FreeAttempt, Outcome
 from credit_wallet.refunds import refund
 from credit_wallet.spending import charge, count_spent, take_or_owe
@@ -48,7 +47,7 @@ def buy(batch: Batch, wallet: WalletState, command: Buy) -> Outcome | WalletErro
         )
     if purchase.status == "undone" or _is_given_back(batch, purchase):
         return _pay(batch, wallet, command, request)
-    if purchase.status == "served":
+    if purchase.status == "served" or _is_captured(batch, purchase):
         return _free(batch, wallet, command, purchase)
     if purchase.attempt != command.attempt and batch.at < purchase.lease_until:
         return _running(batch, purchase)
@@ -99,6 +98,10 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
     mine = purchase.attempt == command.attempt and not (command.abandoned and batch.at < purchase.lease_until)
     if purchase.status != "running" or not mine:
         return _shown(wallet, purchase, 0)
+    batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
+    if _is_captured(batch, purchase):
+        purchase.status = "served"
+        return _shown(wallet, purchase, 0)
     amount_yen = 0
     if purchase.txn_id is not None and not _is_given_back(batch, purchase):
         _know_charge(batch, purchase.txn_id)
@@ -112,7 +115,6 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
         return_hold(batch, wallet, hold, "released")
         batch.decision.touched[wallet.wallet_id] = wallet
     purchase.status = "undone"
-    batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
     return _shown(wallet, purchase, amount_yen)
 
 
@@ -217,6 +219,12 @@ def _is_given_back(batch: Batch, purchase: PurchaseState) -> bool:
     return entry is not None and entry.returned_yen >= -entry.amount_yen
 
 
+def _is_captured(batch: Batch, purchase: PurchaseState) -> bool:
+    """Whether its hold was spent, which says as much as that it was served."""
+    hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
+    return hold is not None and hold.status == "captured"
+
+
 def _purchase_of(batch: Batch, wallet: WalletState, command: PurchaseCommand) -> PurchaseState | WalletError:
     purchase = batch.snapshot.purchases.get((command.stored_key, wallet.wallet_id))
     if purchase is None:
@@ -240,4 +248,4 @@ def _shown(wallet: WalletState, purchase: PurchaseState, amount_yen: int, *, rep
 
 def _fingerprint(command: Buy) -> bytes:
     """Equal for equal requests: payer and price."""
-    return hashed_when_long(msgpack.encode((command.amount_yen, command.hold_seconds is None, command.key_id)))
+    return msgpack.encode((command.amount_yen, command.hold_seconds is None, command.key_id))
