@@ -30,7 +30,7 @@ from credit_wallet.errors import (
 from credit_wallet.holds import open_hold, prolong, return_hold, serve_hold
 from credit_wallet.outcomes import FreeAttempt, Outcome
 from credit_wallet.refunds import refund
-from credit_wallet.spending import charge, count_spent, take_or_owe
+from credit_wallet.spending import charge, count_spent, note_sale, take_or_owe
 from credit_wallet.state import EntryRecord, HoldState, PurchaseState, WalletState
 
 
@@ -120,7 +120,7 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
 
 def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Outcome | WalletError:
     if command.hold_seconds is None:
-        outcome = charge(batch, wallet, command.amount_yen, command.note, command.key_id)
+        outcome = charge(batch, wallet, command.amount_yen, command.note, command.key_id, command.actor)
     else:
         outcome = open_hold(
             batch,
@@ -182,6 +182,7 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
     if taken_yen:
         note = "served after it was given back"
         purchase.txn_id = append(batch, wallet, "charge", -taken_yen, taken, note, key_id=purchase.key_id)
+        note_sale(batch, wallet, purchase.txn_id, purchase.actor)
         key = None if purchase.key_id is None else batch.snapshot.keys.get(purchase.key_id)
         count_spent(batch, wallet, key, taken_yen, purchase.txn_id, None)
         tell_lower(batch, wallet, taken_yen)

@@ -14,7 +14,7 @@ from credit_wallet.commands import Above
 from credit_wallet.errors import ServiceUnreachable, Unauthorized
 from credit_wallet.http.auth import Authenticator, FailureLimit, token_of
 from credit_wallet.outcomes import Access, FreeAttempt, Outcome
-from credit_wallet.tokens import is_token
+from credit_wallet.tokens import looked_up
 from credit_wallet.wallet import CreditWallet
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class EmbeddedAccounts:
         """The account of an owner token or an agent key."""
         caller = await self._authenticator.caller(credentials.authorization, credentials.api_key, credentials.address)
         if caller.access is None:
-            raise Unauthorized("this key pays for nothing; send a wallet's owner token or an agent key")
+            raise Unauthorized("operators and sellers pay for nothing; send a wallet's token")
         return _EmbeddedAccount(self._wallets, caller.access)
 
 
@@ -195,8 +195,8 @@ class RemoteAccounts:
         """The account of a token; whether it is good is found out by charging it."""
         try:
             token = credentials.token()
-            if not is_token(token):
-                raise Unauthorized("this is no wallet's token; send an owner token or an agent key")
+            if looked_up(token) is None or not (token.isascii() and token.isprintable()):
+                raise Unauthorized("this is no token; send an owner token or an agent key")
         except Unauthorized:
             self._limit.count(credentials.address)
             raise

@@ -19,7 +19,6 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.outcomes import (
-    Access,
     Alert,
     HoldView,
     KeyView,
@@ -73,15 +72,6 @@ class Reader:
     def due_wallets(self, now: datetime, limit: int) -> list[int]:
         """Ids of wallets for which ``is_due``, the longest overdue first."""
         return [row[0] for row in self._rows("due", at=format_instant(now), limit=limit)]
-
-    def access(self, token_hash: str, now: datetime) -> Access | None:
-        """What a token opens, if it is known and neither revoked nor expired."""
-        for (wallet_id,) in self._rows("owner_of_token", token_hash=token_hash):
-            return Access(wallet_id, None)
-        for wallet_id, key_id, expires_at, revoked_at in self._rows("key_of_token", token_hash=token_hash):
-            if revoked_at is None and (expires_at is None or expires_at > format_instant(now)):
-                return Access(wallet_id, key_id)
-        return None
 
     def keys(self, wallet_id: int, now: datetime) -> list[KeyView]:
         """The wallet's agent keys. Raises ``WalletNotFound``."""
