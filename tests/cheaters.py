@@ -25,16 +25,19 @@ from contextlib import ExitStack, suppress
 from typing import Any, Literal, TypeAlias
 
 import httpx
+import pytest
 from clock import Clock
 from databases import Databases
 from msgspec import Struct
 from served import Served
-from service import OPERATOR_KEY, Api, new_app
+from service import Api, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries
+from credit_wallet.gate import purchases
 from credit_wallet.http.replies import Receive, Scope, Send
 from credit_wallet.middleware import CreditGate, GatedRequest, charge_for
+from credit_wallet.upkeep import ABANDONED_AFTER
 
 Where: TypeAlias = Literal["embedded", "remote"]
 
@@ -42,10 +45,8 @@ PRICES_YEN = {"/search": 100, "/small": 7}
 CREDIT_YEN = 5_000
 FREE_RETRIES = 2
 HOLD_SECONDS = 600
-LEASE_SECONDS = 30
-"""At least what a gate takes."""
-
-ABANDONED_SECONDS = 60
+LEASE_SECONDS = purchases.LEASE_SECONDS
+ABANDONED_SECONDS = ABANDONED_AFTER.seconds
 
 PATIENCE_SECONDS = 20.0
 WAITING_SECONDS = 0.02
@@ -54,6 +55,13 @@ WAITING_SECONDS = 0.02
 ATTEMPT = "cheaters.attempt"
 OWN_NOTE = "the caller's own"
 ALL = 1_000
+
+_PAUSES = {
+    "credit_wallet.rail.POSTED_SECONDS": 0.001,
+    "credit_wallet.gate.purchases.FIRST_PAUSE_SECONDS": 0.002,
+    "credit_wallet.gate.purchases.LONGEST_PAUSE_SECONDS": 0.01,
+}
+"""What waits for a moment waits for a shorter one."""
 
 _QUICK = Retries(attempts=2, first_pause_seconds=0.0, total_seconds=1.0)
 
@@ -186,9 +194,8 @@ class Attempt:
             headers.append((b"x-request-id", b"proxy"))
         scope = {"type": "http", "method": "POST", "path": self.request.path, "query_string": b"", "headers": headers}
         try:
-            await gate({**scope, "client": ("192.0.2.1", id(self) % 65_536), ATTEMPT: self}, self._receive, self._send)
-        except (Exception, asyncio.CancelledError):
-            pass  # the server's matter
+            with suppress(Exception, asyncio.CancelledError):  # what a server logs
+                await gate({**scope, "client": ("192.0.2.1", 50_000), ATTEMPT: self}, self._receive, self._send)
         finally:
             self.done = True
             self.worker.changed.set()
@@ -223,7 +230,7 @@ class Attempt:
             self.broke = True
             raise Broken
         if self.plan.captures_yen is not None and self.plan.captures_at == number:
-            with suppress(Exception) if late else suppress():
+            with suppress(*((RuntimeError, ValueError) if late else ())):
                 charge_for(scope).capture(self.plan.captures_yen)
                 self.captured_yen = self.plan.captures_yen
 
@@ -314,7 +321,7 @@ class Worker:
         self.wallets: CreditWallet | AsyncWalletClient = (
             ledger.take_wallets()
             if where == "embedded"
-            else AsyncWalletClient(ledger.service_url(), OPERATOR_KEY, retries=_QUICK, transport=self._transport)
+            else AsyncWalletClient(ledger.service_url(), ledger.seller_token, retries=_QUICK, transport=self._transport)
         )
         price = {"hold": _price, "hold_seconds": HOLD_SECONDS} if held else {"price_yen": _price}
         self._gate = CreditGate(
@@ -356,12 +363,14 @@ class Worker:
 
     async def _written(self) -> None:
         for _ in range(3):
-            await turns(20)
-            while self._transport.under_way:
+            await turns(10)
+            while self._transport.under_way or self.queued:
                 await asyncio.sleep(0)
-        if isinstance(self.wallets, CreditWallet):
-            while self.wallets.waiting():
-                await asyncio.sleep(0)
+
+    @property
+    def queued(self) -> int:
+        """Commands that this process has handed to its ledger and that are not carried out yet."""
+        return self.wallets.waiting() if isinstance(self.wallets, CreditWallet) else 0
 
     def cancel(self, attempt: Attempt) -> None:
         """The server gives a request up."""
@@ -403,9 +412,13 @@ class Ledger:
 
     def __init__(self, databases: Databases, clock: Clock) -> None:
         self._open = ExitStack()
+        patch = self._open.enter_context(pytest.MonkeyPatch.context())
+        for name, seconds in _PAUSES.items():
+            patch.setattr(name, seconds)
         self.clock = clock
         self.url = self._open.enter_context(databases.ledger())
         self.books = self._open.enter_context(CreditWallet.open(self.url, clock=clock))
+        self.seller_token = self.books.create_seller().token
         self._service = new_app(self.books)
         self.api = self._open.enter_context(Api(self._service))
         self._service_url: str | None = None
@@ -478,13 +491,15 @@ class Market:
         return attempt
 
     def ask(self, request: Request, plan: Plan = Plan(), **how: Any) -> Attempt:  # noqa: B008 - frozen
-        """A whole exchange."""
-        return self.go_on(self.begin(request, plan, **how))
+        """A whole exchange, and what its worker writes down after it."""
+        attempt = self.go_on(self.begin(request, plan, **how))
+        attempt.worker.hand_on()
+        return attempt
 
     def _patience(self, attempt: Attempt) -> float:
         others = (each for each in self.attempts if each is not attempt and not each.done)
         same = any(each.request.key == attempt.request.key and attempt.request.key for each in others)
-        return WAITING_SECONDS if same or attempt.request.proxied else PATIENCE_SECONDS
+        return WAITING_SECONDS if same else PATIENCE_SECONDS
 
     def kill(self, at: int, *, at_once: bool = False) -> None:
         """End a worker as ``kill -9`` does and start another; ``at_once``: before it hands on what it has served."""
@@ -492,28 +507,39 @@ class Market:
         if not at_once:
             worker.hand_on()
         for attempt in worker.attempts:
-            attempt.overran = attempt.overran or not attempt.done
+            attempt.overran = attempt.overran or not attempt.done or not attempt.handed_on
             attempt.lost = attempt.lost or not attempt.handed_on or attempt.sending
+        while worker.queued:
+            pass  # the rail is a thread, and dies after what it has begun
         self.killed.append(worker)
         self.workers[at] = self._worker()
 
-    def pass_time(self, seconds: float) -> None:
-        """The clock goes on; what runs meanwhile may lose its lease."""
+    def pass_time(self, seconds: float, *, stalled: bool = False) -> None:
+        """The clock goes on; what runs meanwhile may lose its lease. ``stalled``: no worker does anything meanwhile."""
+        if not stalled:
+            self.hand_on()
         self.clock.advance(seconds=seconds)
         for attempt in self.attempts:
-            attempt.overran = attempt.overran or (not attempt.done and seconds >= LEASE_SECONDS)
+            under_way = not attempt.done or not attempt.handed_on
+            attempt.overran = attempt.overran or (under_way and seconds >= LEASE_SECONDS)
+
+    def hand_on(self) -> None:
+        """Let every worker write what it has begun to write."""
+        for worker in self.workers:
+            worker.hand_on()
 
     def keep_up(self) -> int:
         """The background jobs."""
-        return self.books.expire_due()
+        return self.books.expire_due() + self.books.undo_abandoned()
 
     def rotate(self, payer: int, overlap_seconds: int = 3_600) -> None:
-        """The owner changes an agent's token."""
+        """A new token for a buyer; the ones before work for so long. Raises ``WalletError`` when too many still do."""
         buyer = self.buyers[payer]
-        if buyer.key_id is not None:
-            made = self.books.rotate_key(buyer.key_id, overlap_seconds=overlap_seconds)
-            buyer.key_id = made.key_id
-            buyer.tokens.append(made.token)
+        if buyer.key_id is None:
+            made = self.books.rotate_owner_token(buyer.wallet_id, overlap_seconds=overlap_seconds)
+            buyer.tokens.append(made.owner_token)
+        else:
+            buyer.tokens.append(self.books.rotate_key(buyer.key_id, overlap_seconds=overlap_seconds).token)
 
     def top_up(self, payer: int, amount_yen: int) -> None:
         """More credit, from outside."""
@@ -581,6 +607,7 @@ class Market:
             self.pass_time(2 * HOLD_SECONDS + ABANDONED_SECONDS)
             while self.keep_up():
                 pass
+        self.hand_on()
 
     def audit(self) -> list[str]:
         """What is wrong, once everything has ended."""
@@ -652,7 +679,7 @@ class Market:
             worker.bury()
 
 
-KEY_TABLES = [("am_credit_idempotency", "idempotency_key")]
+KEY_TABLES = [("am_credit_idempotency", "idempotency_key"), ("am_credit_purchase", "purchase_key")]
 
 
 def _buyers(books: CreditWallet) -> Iterator[Buyer]:

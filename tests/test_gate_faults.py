@@ -1,6 +1,7 @@
 """The ways that buyers found to be served for nothing or to pay twice, one by one, with their siblings.
 
-Each is what is left when a failing course of ``test_gate_cheaters`` is cut down; its rules that find it stand in brackets.
+Each is what is left when a failing course of ``test_gate_cheaters`` is cut down; the rules that find it stand in
+brackets.
 
 - A1: whoever repeats a paid request at another worker and leaves gets the money back (``ask``, ``ask_again``,
   ``leave``). Siblings: leaving before the start or with it, being given up by the server, the other worker failing, the
@@ -25,27 +26,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cheaters import ABANDONED_SECONDS, CREDIT_YEN, HOLD_SECONDS, LEASE_SECONDS, OWN_NOTE, Attempt, Ledger, Market, Plan
 from clock import Clock
-from databases import Databases
+from databases import SqliteFiles
 from gated import Application, answer, gated
 from test_http import funded
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.http.replies import Receive, Scope, Send
-from credit_wallet.middleware import CreditGate, charge_for, priced
-from credit_wallet.outcomes import CreatedWallet
+from credit_wallet.middleware import charge_for, priced
 
+NONSENSE = "nonsense"
 STREAM = Plan(chunks=(1, 1, 1, 1))
 
 
-@pytest.fixture
-def ledger(databases: Databases, clock: Clock) -> Iterator[Ledger]:
-    opened = Ledger(databases, clock)
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    opened = Ledger(SqliteFiles(tmp_path_factory.mktemp("ledger")), Clock(datetime(2026, 1, 10, 12, tzinfo=UTC)))
     yield opened
     opened.close()
 
@@ -82,7 +84,7 @@ def paid_yen(market: Market, payer: int = 0) -> int:
 # A1
 
 
-def leaves_at_once(market: Market, again: Attempt) -> None:
+def leaves_at_once(_: Market, again: Attempt) -> None:
     again.leave()
 
 
@@ -271,7 +273,7 @@ class Framework:
     def __init__(self, handler: Any) -> None:
         self._handler = handler
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         if scope["type"] == "lifespan":
             raise ValueError("no lifespan here")
         try:
@@ -321,7 +323,7 @@ class Sessions:
         self._calls: asyncio.Queue[tuple[Any, asyncio.Future[Any]]] | None = None
         self._runs: asyncio.Task[None] | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         if scope["type"] == "lifespan":
             raise ValueError("no lifespan here")
         if self._calls is None:
@@ -355,7 +357,7 @@ def test_a8_a_call_of_a_session_is_paid_by_its_own_request_or_refused(wallets: C
         front.call("/open")
         answered = sum(front.call(f"/{number}").text.startswith("answered") for number in range(6))
         front.stage.wait(7)
-        assert not front.call("/nonsense", token="nonsense").text.startswith("answered")
+        assert not front.call("/nonsense", token=NONSENSE).text.startswith("answered")
         front.stage.wait()
         assert front.balance_yen == 10_000 - 10 * answered
 
