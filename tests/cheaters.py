@@ -263,14 +263,16 @@ class Attempt:
         ours = body.startswith(b"x")
         last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if self._gone.is_set():
-            self.sent_unseen = self.sent_unseen or (not self.told and (ours or (last and self.ran > 0)))
+            whole = self.ran > 0 and (last or message.get("status") == 204)
+            self.sent_unseen = self.sent_unseen or (not self.told and (ours or whole))
             return
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.whole = self.status == 204
             if self._leaves_after == 0:
                 await self._hang_up()
         self.got += len(body) if ours else 0
-        self.whole = self.whole or (last and self.ran > 0 and (self.got > 0 or self.status == 204))
+        self.whole = self.whole or (last and self.got > 0)
         if ours and self._leaves_after is not None and self.got >= self._leaves_after:
             await self._hang_up()
         if self._slow and self.ran:
@@ -351,9 +353,9 @@ class Worker:
             return False
         return True
 
-    def giveturns(self, turns: int) -> None:
+    def give_turns(self, count: int) -> None:
         """Let the loop go round so many times."""
-        self.run(turns(turns))
+        self.run(turns(count))
 
     def hand_on(self) -> None:
         """Let what this process has begun to write be written."""
@@ -631,7 +633,7 @@ class Market:
                 yield f"{label}: paid {paid[label]}, at most {most} were due; {_story(attempts)}"
             least_yen += max(0, least - paid[label])
             most_yen += max(0, most - paid[label])
-            answers = sum(each.served == "yes" for each in attempts)
+            answers = sum(each.served == "yes" and not self._is_given_away(each) for each in attempts)
             if answers > 1 + FREE_RETRIES + sum(each.overran for each in attempts):
                 yield f"{label}: answered {answers} times; {_story(attempts)}"
             if least > paid[label] + max(0, unnamed_yen):
@@ -667,6 +669,10 @@ class Market:
         dues = [each.due_yen(self.held) for each in served]
         surely = any(each.served == "yes" for each in served)
         return (min(least for least, _ in dues) if surely else 0), max((most for _, most in dues), default=0)
+
+    def _is_given_away(self, attempt: Attempt) -> bool:
+        """Whether the handler said that the answer came to nothing, so that the next one is a purchase again."""
+        return self.held and attempt.captured_yen == 0
 
     def close(self) -> None:
         """Clear the workers away."""
