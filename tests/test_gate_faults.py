@@ -169,6 +169,35 @@ def test_a3_a_call_that_outlives_its_hold_or_its_lease_is_paid(
         assert attempt.served == "yes"
 
 
+@pytest.mark.parametrize("jobs", [False, True], ids=["no jobs", "jobs"])
+def test_a3_two_attempts_after_the_first_hold_ended_pay_once(
+    ledger: Ledger, where: Any, held: bool, jobs: bool
+) -> None:
+    """The second one bought again what the first was taken to have lost; then the first answers after all."""
+    with open_market(ledger, where, held=held) as market:
+        request = market.request(0, "k")
+        first = market.go_on(market.begin(request), 0)
+        market.pass_time(HOLD_SECONDS + 1)
+        if jobs:
+            market.keep_up()
+        assert market.ask(request, at=1).served == "yes"
+        market.go_on(first)
+        assert paid_yen(market) == request.price_yen
+
+
+def test_a3_what_is_owed_is_not_charged_again(ledger: Ledger, where: Any, held: bool) -> None:
+    with open_market(ledger, where, held=held) as market:
+        request = market.request(0, "k")
+        attempt = market.go_on(market.begin(request), 0)
+        market.pass_time(LEASE_SECONDS + ABANDONED_SECONDS + 1)
+        market.keep_up()
+        market.post(0, "/credit/charge", "own", amount_yen=CREDIT_YEN, note=OWN_NOTE)
+        market.go_on(attempt)
+        market.hand_on()
+        market.top_up(0, 300)
+        assert market.ask(request, at=1).served == "yes"
+
+
 # A4
 
 

@@ -336,7 +336,9 @@ FRAMEWORKS: dict[str, tuple[Callable[[], Any], list[Case]]] = {
 def call(front: Front, case: Case, **options: Any) -> Any:
     method, path = case.request.split()
     json = {} if case.content is None else {"Content-Type": "application/json"}
-    return front.call(path, method=method, content=case.content, headers={**json, **options.pop("headers", {})}, **options)
+    return front.call(
+        path, method=method, content=case.content, headers={**json, **options.pop("headers", {})}, **options
+    )
 
 
 @pytest.fixture(params=list(FRAMEWORKS))

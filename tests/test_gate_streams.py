@@ -179,7 +179,9 @@ def test_capturing_after_the_delivery_raises(wallets: CreditWallet, wallet: Crea
         assert front.balance_yen == CREDIT_YEN - 20
 
 
-def test_an_application_that_stops_early_is_given_back_if_the_gate_is_told_so(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+def test_an_application_that_stops_early_is_given_back_if_the_gate_is_told_so(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         await send(START)
         await send(chunk(b"a"))

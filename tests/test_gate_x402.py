@@ -231,7 +231,9 @@ def test_a_payment_that_was_not_settled_may_be_sent_again(
         facilitator.refuses = set()
         assert pay(front).status_code == 200
         again = pay(front)
-        assert_problem(again, 402, "payment_invalid", detail="this payment was used before, and answered; sign a new one")
+        assert_problem(
+            again, 402, "payment_invalid", detail="this payment was used before, and answered; sign a new one"
+        )
     assert facilitator.settled == ["0x01"]
 
 
@@ -258,9 +260,7 @@ def test_a_settlement_that_nobody_knows_of_is_tried_again_with_the_same_payment(
     assert [line["payer"] for line in logs if line["event"] == "x402_settlement_unknown"] == [PAYER]
 
 
-@pytest.mark.parametrize(
-    ("settles", "repeats", "status"), [(False, False, 200), (True, True, 200), (True, False, 402)]
-)
+@pytest.mark.parametrize(("settles", "repeats", "status"), [(False, False, 200), (True, True, 200), (True, False, 402)])
 def test_another_worker_settles_what_nobody_knows_of(
     wallets: CreditWallet,
     wallet: CreatedWallet,
