@@ -132,11 +132,10 @@ class CheatersMachine(RuleBasedStateMachine):
         self.market.go_on(attempt, walk)
 
     def asked(self, position: int) -> Request:
-        """One of the last requests, of those with a key if there are any."""
+        """One of the last requests with a key, to be sent again; without any, another of a caller's without a key."""
         assert self.market is not None
-        keyed = [each.request for each in self.market.attempts if each.request.key is not None]
-        requests = keyed[-4:] or [self.market.attempts[-1].request]
-        return requests[position % len(requests)]
+        keyed = [each.request for each in self.market.attempts if each.request.key is not None][-4:]
+        return keyed[position % len(keyed)] if keyed else self.market.request(position % 3)
 
     def token(self, request: Request, position: int) -> str:
         """One of the tokens of who pays, the newest most often."""
@@ -166,29 +165,32 @@ class CheatersMachine(RuleBasedStateMachine):
         for attempt in both:
             self.market.go_on(attempt, 0)
 
-    def unfinished(self) -> list[Attempt]:
+    def unfinished(self, position: int) -> Attempt | None:
+        """A request under way at a living worker, if there is one. (Rules ask, not preconditions: it is a matter of
+        milliseconds, and Hypothesis wants courses that it can repeat.)
+        """
         assert self.market is not None
-        return [each for each in self.market.attempts if not each.done and each.worker not in self.market.killed]
+        found = [each for each in self.market.attempts if not each.done and each.worker not in self.market.killed]
+        return found[position % len(found)] if found else None
 
-    @precondition(lambda self: self.market and self.unfinished())
+    @precondition(lambda self: self.market and self.market.attempts)
     @rule(position=positions, walk=steps)
     def go_on(self, position: int, walk: int) -> None:
         assert self.market is not None
-        found = self.unfinished()
-        self.market.go_on(found[position % len(found)], walk)
+        if attempt := self.unfinished(position):
+            self.market.go_on(attempt, walk)
 
-    @precondition(lambda self: self.market and self.unfinished())
+    @precondition(lambda self: self.market and self.market.attempts)
     @rule(position=positions)
     def leave(self, position: int) -> None:
-        found = self.unfinished()
-        found[position % len(found)].leave()
+        if attempt := self.unfinished(position):
+            attempt.leave()
 
-    @precondition(lambda self: self.market and self.unfinished())
+    @precondition(lambda self: self.market and self.market.attempts)
     @rule(position=positions)
     def server_gives_up(self, position: int) -> None:
-        found = self.unfinished()
-        attempt = found[position % len(found)]
-        attempt.worker.cancel(attempt)
+        if attempt := self.unfinished(position):
+            attempt.worker.cancel(attempt)
 
     @rule()
     def write_down(self) -> None:

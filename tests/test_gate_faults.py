@@ -229,6 +229,19 @@ def test_a4_one_whose_request_the_server_gives_up_pays_for_what_it_has(ledger: L
         assert paid_yen(market) == request.price_yen
 
 
+@pytest.mark.parametrize("plan", [Plan(chunks=(6,)), Plan(chunks=())], ids=["one chunk", "204"])
+def test_a4_nor_does_it_help_to_read_so_slowly_that_the_server_gives_up(
+    ledger: Ledger, where: Any, held: bool, plan: Plan
+) -> None:
+    with open_market(ledger, where, held=held) as market:
+        request = market.request(0)
+        attempt = market.begin(request, plan, slow=True)
+        while not attempt.sending or (plan.chunks and not attempt.got):
+            market.go_on(attempt, 1)
+        attempt.worker.cancel(attempt)
+        assert paid_yen(market) == request.price_yen
+
+
 # A5
 
 
