@@ -131,11 +131,10 @@ class CheatersMachine(RuleBasedStateMachine):
         attempt = self.market.begin(request, plan, at=at, leaves_after=leaves_after, slow=slow)
         self.market.go_on(attempt, walk)
 
-    def asked(self, position: int) -> Request:
-        """One of the last requests with a key, to be sent again; without any, another of a caller's without a key."""
+    def keyed(self) -> list[Request]:
+        """The last requests that can be sent again."""
         assert self.market is not None
-        keyed = [each.request for each in self.market.attempts if each.request.key is not None][-4:]
-        return keyed[position % len(keyed)] if keyed else self.market.request(position % 3)
+        return [each.request for each in self.market.attempts if each.request.key is not None][-4:]
 
     def token(self, request: Request, position: int) -> str:
         """One of the tokens of who pays, the newest most often."""
@@ -143,21 +142,21 @@ class CheatersMachine(RuleBasedStateMachine):
         tokens = self.market.buyers[request.payer].tokens
         return tokens[-1] if position % 3 else tokens[position % len(tokens)]
 
-    @precondition(lambda self: self.market and self.market.attempts)
+    @precondition(lambda self: self.market and self.keyed())
     @rule(position=positions, plan=plans, at=places, leaves_after=leaving, slow=st.booleans(), walk=steps)
     def ask_again(self, position: int, plan: Plan, at: int, leaves_after: int | None, slow: bool, walk: int) -> None:
         assert self.market is not None
-        request = self.asked(position)
+        request = self.keyed()[position % len(self.keyed())]
         attempt = self.market.begin(
             request, plan, at=at, token=self.token(request, position), leaves_after=leaves_after, slow=slow
         )
         self.market.go_on(attempt, walk)
 
-    @precondition(lambda self: self.market and self.market.attempts)
+    @precondition(lambda self: self.market and self.keyed())
     @rule(position=positions, plan=plans, turns=st.integers(0, 4), walk=steps)
     def ask_again_at_both_workers_at_once(self, position: int, plan: Plan, turns: int, walk: int) -> None:
         assert self.market is not None
-        request = self.asked(position)
+        request = self.keyed()[position % len(self.keyed())]
         both = [self.market.begin(request, plan, at=at, token=self.token(request, position)) for at in (0, 1)]
         for attempt in both:
             attempt.go_on(walk)
