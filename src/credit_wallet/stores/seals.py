@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct, json
 
-from credit_wallet.cycle import format_instant
+from credit_wallet.cycle import format_instant, parse_instant
 from credit_wallet.stores import Connection, Source
 
 ENTRIES_A_SEAL = 10_000
@@ -44,12 +44,40 @@ _SEALED = f"""{_ENTRIES}WHERE txn_id > :after AND txn_id <= :last ORDER BY txn_i
 """
 
 
+_OLDEST_UNSEALED = """
+SELECT occurred_at, (SELECT sealed_at FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1)
+FROM am_credit_transaction_log
+WHERE txn_id > coalesce((SELECT last_txn_id FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1), 0)
+ORDER BY txn_id LIMIT 1
+"""
+
+
+class Holder(Struct, frozen=True):
+    """A transaction that may still add an entry below those that wait for a seal.
+
+    ``who`` is for people; ``seconds`` how long ago it began, None when the wallet's user may not see that.
+    """
+
+    who: str
+    seconds: int | None
+
+
 class BrokenSeal(Struct, frozen=True):
     """A seal that the ledger no longer matches."""
 
     seal_id: int
     first_txn_id: int
     last_txn_id: int
+
+
+def unsealed_since(source: Source) -> str | None:
+    """Since when entries have waited for a seal; None when all are sealed.
+
+    That is when the oldest of them came, or when the ledger was last sealed: an entry may be dated back.
+    """
+    for came_at, sealed_at in source.rows(_OLDEST_UNSEALED, {}):
+        return str(came_at if sealed_at is None else max(came_at, sealed_at, key=parse_instant))
+    return None
 
 
 def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:

@@ -34,6 +34,7 @@ from credit_wallet.stores.rows import (
     remembered_row,
     wallet_row,
 )
+from credit_wallet.stores.seals import Holder
 from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
 from credit_wallet.stores.sqlite_load import Loader
 from credit_wallet.stores.sqlite_schema import SqliteSchema
@@ -219,6 +220,10 @@ class SqliteStore:
     def settled_txn_id(self) -> int:
         """Any id: there is one writer at a time, and ids are given in the order of commits."""
         return MAX_ID
+
+    def holding_back(self) -> list[Holder]:
+        """Nobody."""
+        return []
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)`` in one write transaction of its own; for the background jobs.
