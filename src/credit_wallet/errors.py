@@ -252,6 +252,12 @@ class DatabaseRefused(DatabaseError):
     code = "database_refused"
 
 
+class DatabaseUnfit(DatabaseError):
+    """The database, or what is set for the wallet's sessions in it, is not fit for a ledger; ``setting`` names it."""
+
+    code = "database_unfit"
+
+
 class ServiceUnreachable(WalletError):
     """The service gave no answer, often enough; ``sent`` says whether it may have done what was asked."""
 

@@ -12,7 +12,7 @@ from msgspec import json
 from credit_wallet.alerts.job import AlertReport, run_alert_job
 from credit_wallet.checks import checked_cycle
 from credit_wallet.commands import Expire
-from credit_wallet.cycle import format_instant, parse_instant
+from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.lanes import Lanes
 from credit_wallet.reading import WalletReading
@@ -98,7 +98,7 @@ class WalletUpkeep(WalletReading):
     def unsealed_seconds(self) -> float:
         """For how long entries have waited for a seal; 0 when all have one."""
         since = unsealed_since(self._reader.source)
-        return 0.0 if since is None else max(0.0, (self._clock() - parse_instant(since)).total_seconds())
+        return 0.0 if since is None else max(0.0, (self._clock() - since).total_seconds())
 
     def seals_held_back_by(self) -> list[Holder]:
         """The open transactions that may still add an entry between those that are to be sealed, the oldest first."""

@@ -96,8 +96,8 @@ class PostgresDatabase:
     def findings(self) -> Iterator[Finding]:
         """The server's version, and whether its commits are durable and how many connections it has left."""
         with closing(connect(self.url)) as raw, naming_database_errors(self.url):
-            version, fsync, commits, most, used = raw.execute(_SERVER).fetchall()[0]
-        yield Finding("postgresql", True, f"PostgreSQL {version}, synchronous_commit={commits}")
+            version, schema, fsync, commits, most, used = raw.execute(_SERVER).fetchall()[0]
+        yield Finding("postgresql", True, f"PostgreSQL {version}, UTF-8, schema {schema}, synchronous_commit={commits}")
         yield Finding(
             "durability",
             fsync == "on",
@@ -110,8 +110,9 @@ class PostgresDatabase:
 
 _BEING_COPIED = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 _SERVER = """
-SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit'),
-       current_setting('max_connections'), (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+SELECT current_setting('server_version'), current_schema(), current_setting('fsync'),
+       current_setting('synchronous_commit'), current_setting('max_connections'),
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
 """
 
 

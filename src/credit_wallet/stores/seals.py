@@ -7,6 +7,7 @@ JSON array. Publish a seal's hash anywhere out of reach, and every entry up to i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from itertools import takewhile
@@ -70,14 +71,18 @@ class BrokenSeal(Struct, frozen=True):
     last_txn_id: int
 
 
-def unsealed_since(source: Source) -> str | None:
+def unsealed_since(source: Source) -> datetime | None:
     """Since when entries have waited for a seal; None when all are sealed.
 
-    That is when the oldest of them came, or when the ledger was last sealed: an entry may be dated back.
+    That is when the oldest of them came, or when the ledger was last sealed: an entry may be dated back, and one of
+    plain SQL may have a date that nobody can read.
     """
-    for came_at, sealed_at in source.rows(_OLDEST_UNSEALED, {}):
-        return str(came_at if sealed_at is None else max(came_at, sealed_at, key=parse_instant))
-    return None
+    instants: list[datetime] = []
+    for row in source.rows(_OLDEST_UNSEALED, {}):
+        for text in row:
+            with suppress(ValueError, TypeError):
+                instants.append(parse_instant(text))
+    return max(instants, default=None)
 
 
 def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
