@@ -258,6 +258,12 @@ class DatabaseUnfit(DatabaseError):
     code = "database_unfit"
 
 
+class UsedAfterFork(WalletError):
+    """This was opened before its process was forked, and belongs to the parent. Open it after the fork."""
+
+    code = "used_after_fork"
+
+
 class ServiceUnreachable(WalletError):
     """The service gave no answer, often enough; ``sent`` says whether it may have done what was asked."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from psycopg.adapt import Buffer, Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import ConnStatus, TransactionStatus
 
+from credit_wallet import forks
 from credit_wallet.config import without_password
 from credit_wallet.errors import (
     DatabaseCorrupt,
@@ -101,8 +103,23 @@ def _parsed(url: str) -> dict[str, Any] | None:
 
 def configure(raw: Raw) -> None:
     """Settings of the wallet's own, and whole numbers as ``int``; for every connection. Raises ``DatabaseUnfit``."""
+    forks.guard(raw, _cut_off)
     raw.adapters.register_loader("numeric", _WholeNumber)
     settle_session(raw, LOCK_SECONDS, f"database {raw.info.dbname}")
+
+
+def _cut_off(raw: Raw) -> None:
+    """In a child process: let go of the parent's connection without a word to the server.
+
+    Its descriptor leads nowhere from now on, so that nothing that is done to it here can reach the server, and the
+    server notices the parent's end.
+    """
+    with suppress(psycopg.Error, OSError):
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.dup2(nowhere, raw.pgconn.socket, inheritable=False)
+        finally:
+            os.close(nowhere)
 
 
 def connect(url: str, settings: str = "SELECT 1") -> Raw:

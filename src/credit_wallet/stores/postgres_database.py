@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from threading import Lock
 from time import monotonic
@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from credit_wallet import forks
 from credit_wallet.config import without_password
 from credit_wallet.errors import DatabaseUnavailable, MigrationError, RailBusy
 from credit_wallet.outcomes import Finding, Upgrade
@@ -135,6 +136,7 @@ class PostgresSource:
             open=True,
             name="credit-wallet-readers",
         )
+        forks.guard(self, PostgresSource._leave_behind)
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters; again when the connection is lost. Raises ``DatabaseError``."""
@@ -155,6 +157,12 @@ class PostgresSource:
 
     def close(self) -> None:
         self._pool.close()
+
+    def _leave_behind(self) -> None:
+        """In a child process: the pool's threads are not here, and it must not wait for them when it is thrown away."""
+        with suppress(AttributeError):
+            self._pool._closed = True
+        forks.leave(self, "_pool")
 
     def _unavailable(self) -> DatabaseUnavailable:
         return DatabaseUnavailable(f"{without_password(self._url)} cannot be reached; nothing moved, try again")
