@@ -299,7 +299,7 @@ def use_clients_in_a_child(_: str) -> Any:
     loop = asyncio.new_event_loop()
     client, awaited = WalletClient(base, "token"), AsyncWalletClient(base, "token")
     twin, awaited_twin = client.with_token("other"), awaited.with_token("other")
-    gateway = StripeGateway(PaymentSettings(secret_key="sk_test_1", api_url=base), "ledger", lambda: 0)
+    gateway = StripeGateway(PaymentSettings(secret_key="sk_test_1", api_url=base), "ledger", lambda: 0)  # noqa: S106
     cashier = Cashier(X402(pay_to="0x", network="eip155:1", asset="0x", units_per_yen=1, facilitator_url=base))
 
     def ask() -> list[str]:
