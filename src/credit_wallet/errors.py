@@ -84,6 +84,30 @@ class KeyNotFound(WalletError):
     code = "key_not_found"
 
 
+class KeyEnded(WalletError):
+    """The agent key or seller is revoked or has ended, for good; create another one."""
+
+    code = "key_ended"
+
+
+class SellerNotFound(WalletError):
+    """No such seller."""
+
+    code = "seller_not_found"
+
+
+class SecretNotFound(WalletError):
+    """No registered key and no earlier token has this hash."""
+
+    code = "secret_not_found"
+
+
+class SecretInUse(WalletError):
+    """The hash names something already: a token opens one thing only."""
+
+    code = "secret_in_use"
+
+
 class TargetNotFound(WalletError):
     """No such notification target."""
 
@@ -124,6 +148,24 @@ class HoldClosed(WalletError):
     """The hold was captured or released, or has expired."""
 
     code = "hold_closed"
+
+
+class Forbidden(WalletError):
+    """Whoever asks may not do this: another token or key may."""
+
+    code = "forbidden"
+
+
+class PurchaseNotFound(WalletError):
+    """No such purchase."""
+
+    code = "purchase_not_found"
+
+
+class PurchaseRunning(WalletError):
+    """Another attempt is serving this purchase; ``retry_after_seconds`` says when to ask again."""
+
+    code = "purchase_running"
 
 
 class RefundExceedsCharge(WalletError):

@@ -29,6 +29,9 @@ T = TypeVar("T")
 HELD_BACK_SECONDS = 600
 """A seal is made every minute; entries that have waited for so long are held back by something worth a look."""
 
+ABANDONED_AFTER = timedelta(seconds=60)
+"""How long after its lease a purchase is given back; until then a retry may go on with it."""
+
 ENTRIES_A_COUNT = 100_000
 """Entries whose spending is counted by the hour at once."""
 
@@ -78,6 +81,16 @@ class WalletUpkeep(WalletReading):
         self._lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
         return len(wallet_ids)
 
+    def undo_abandoned(self, limit: int = 1_000) -> int:
+        """Give back what purchases took that nobody served: their process was lost. Returns how many were looked at.
+
+        Up to ``limit``, the longest waiting first, once their lease has been over for ``ABANDONED_AFTER``.
+        """
+        before = format_instant(self._clock() - ABANDONED_AFTER)
+        abandoned = self._reader.abandoned_purchases(before, limit)
+        self._lanes.submit_by_lane(abandoned)
+        return len(abandoned)
+
     # Seals
 
     def seal(self) -> int:
@@ -107,7 +120,9 @@ class WalletUpkeep(WalletReading):
     # Idempotency keys
 
     def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
-        """Forget idempotency keys of days before the last ``older_than_days`` (at least 1); return how many."""
+        """Forget idempotency keys, and purchases that are served or undone, of days before the last ``older_than_days``
+        (at least 1); return how many.
+        """
         if older_than_days < 1:
             raise InvalidRequest("older_than_days must be at least 1", field="older_than_days")
         first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()

@@ -3,55 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self
 
 from msgspec import UNSET, UnsetType
 
+from credit_wallet.actors import OPERATOR, PRODUCT, SUPERVISORS, Actor, seller_of
 from credit_wallet.charge_lists import sorted_out
-from credit_wallet.checks import (
-    check_time_zone,
-    checked_id,
-    checked_instant,
-    malformed,
-    malformed_auto_topup,
-    malformed_text,
-)
+from credit_wallet.checks import checked_id, checked_instant, malformed
 from credit_wallet.commands import (
-    MAX_HOLD_SECONDS,
+    Above,
+    Buy,
     Capture,
     Charge,
     Command,
     Configure,
     Expire,
+    Extend,
     Hold,
     PayBack,
     Refund,
     Release,
+    Renew,
     RequestAutoTopup,
     RequestTopup,
     Reverse,
+    Serve,
     SettleTopup,
     Topup,
+    Undo,
 )
-from credit_wallet.cycle import format_instant
-from credit_wallet.errors import InvalidRequest, Unauthorized, WalletError
+from credit_wallet.errors import Forbidden, InvalidRequest, WalletError
+from credit_wallet.identities import WalletIdentities
 from credit_wallet.lanes import Lanes
-from credit_wallet.money import MAX_AMOUNT_YEN
-from credit_wallet.notifying import WalletNotifying
-from credit_wallet.outcomes import (
-    Access,
-    CreatedKey,
-    CreatedWallet,
-    Outcome,
-)
+from credit_wallet.outcomes import Outcome
 from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes
 from credit_wallet.reading import Clock
 from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.reads import Reader
-from credit_wallet.tokens import is_token, new_token, token_hash
 from credit_wallet.topups import PaymentFact, Way
 
 P = ParamSpec("P")
@@ -90,7 +81,7 @@ def _awaited(
     return carry_out
 
 
-class CreditWallet(WalletNotifying):
+class CreditWallet(WalletIdentities):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     Amounts are whole yen, 1 to 10**12. Every movement has an idempotency key: the same key with the same request
@@ -152,98 +143,6 @@ class CreditWallet(WalletNotifying):
     ) -> None:
         self.close()
 
-    # Wallets and keys
-
-    def create(
-        self,
-        *,
-        label: str | None = None,
-        monthly_budget_yen: int = 0,
-        budget_mode: str = "alert",
-        auto_topup_threshold: int = 0,
-        auto_topup_amount: int = 0,
-        time_zone: str = "UTC",
-    ) -> CreatedWallet:
-        """A new, empty wallet and its owner token, which cannot be shown again.
-
-        ``budget_mode`` "alert" tells at 50, 80 and 100 % of ``monthly_budget_yen`` (0 = no budget), "cap" also stops
-        spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later.
-        """
-        _well_formed(
-            Configure(
-                1,
-                label=UNSET if label is None else label,
-                monthly_budget_yen=monthly_budget_yen,
-                budget_mode=budget_mode,
-                auto_topup_threshold=auto_topup_threshold,
-                auto_topup_amount=auto_topup_amount,
-            )
-        )
-        if problem := malformed_auto_topup(auto_topup_threshold, auto_topup_amount):
-            raise problem
-        check_time_zone(time_zone)
-        token = new_token()
-        wallet_id = self._lanes.of(0).call(
-            lambda store: store.create_wallet(
-                token_hash(token),
-                label,
-                (auto_topup_threshold, auto_topup_amount),
-                monthly_budget_yen,
-                budget_mode,
-                time_zone,
-                self._clock(),
-            )
-        )
-        return CreatedWallet(wallet_id, token)
-
-    def create_key(
-        self, wallet_id: int, *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
-    ) -> CreatedKey:
-        """A token of its own for an agent, with a monthly cap (0 = none). Raises ``WalletNotFound``."""
-        if problem := malformed_text("label", label):
-            raise problem
-        if type(monthly_cap_yen) is not int or not 0 <= monthly_cap_yen <= MAX_AMOUNT_YEN:
-            raise InvalidRequest(
-                f"monthly_cap_yen must be a whole number from 0 to {MAX_AMOUNT_YEN}", field="monthly_cap_yen"
-            )
-        expiry = checked_instant("expires_at", expires_at)
-        self.show(wallet_id)
-        token = new_token()
-        key_id = self._lanes.of(wallet_id).call(
-            lambda store: store.create_key(wallet_id, token_hash(token), label, monthly_cap_yen, expiry, self._clock())
-        )
-        return CreatedKey(key_id, wallet_id, token)
-
-    def revoke_key(self, key_id: int) -> str:
-        """Revoke an agent key for good, effective at once; returns when it was. Raises ``KeyNotFound``."""
-        checked_id("key_id", key_id)
-        return self._lanes.of(0).call(lambda store: store.revoke_key(key_id, self._clock()))
-
-    def rotate_key(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
-        """A new agent key with the label and cap of ``key_id``, which goes on working for ``overlap_seconds``.
-
-        The new key starts a cap of its own. Raises ``KeyNotFound``.
-        """
-        if type(overlap_seconds) is not int or not 0 <= overlap_seconds <= MAX_HOLD_SECONDS:
-            raise InvalidRequest(f"overlap_seconds must be 0 to {MAX_HOLD_SECONDS}", field="overlap_seconds")
-        now = self._clock()
-        old = self._reader.key(checked_id("key_id", key_id), now)
-        token = new_token()
-        ends_at = format_instant(now + timedelta(seconds=overlap_seconds))
-        new_id = self._lanes.of(old.wallet_id).call(
-            lambda store: store.replace_key(key_id, token_hash(token), ends_at, now)
-        )
-        return CreatedKey(new_id, old.wallet_id, token)
-
-    def authenticate(self, token: str) -> Access:
-        """What a bearer token opens. Raises ``Unauthorized``."""
-        access = self._reader.access(token_hash(token), self._clock()) if is_token(token) else None
-        if access is None:
-            raise Unauthorized(
-                "the token is unknown, revoked or expired; send the wallet's owner token or an agent key"
-            )
-        return access
-
     # Movements
 
     def _charge(
@@ -254,12 +153,15 @@ class CreditWallet(WalletNotifying):
         idempotency_key: str,
         note: str | None = None,
         key_id: int | None = None,
+        actor: Actor = OPERATOR,
     ) -> Charge:
-        """Spend ``amount_yen`` now; ``key_id`` is the agent key that pays, None for the owner.
+        """Spend ``amount_yen`` now; ``key_id`` is the agent key that pays, None for the owner; ``actor`` asks for it.
+
+        An idempotency key belongs to the kind of ``actor`` that uses it: a payer cannot use up an operator's.
 
         Raises ``InsufficientFunds``, ``BudgetExhausted``, ``KeyCapExhausted``, ``WalletDisabled``, ``Unauthorized``.
         """
-        return Charge(wallet_id, idempotency_key, amount_yen, note, key_id)
+        return Charge(wallet_id, idempotency_key, amount_yen, note, key_id, actor=actor)
 
     def _hold(
         self,
@@ -270,36 +172,84 @@ class CreditWallet(WalletNotifying):
         ttl_seconds: int = 900,
         note: str | None = None,
         key_id: int | None = None,
+        actor: Actor = OPERATOR,
     ) -> Hold:
         """Set ``amount_yen`` aside for ``ttl_seconds`` (up to 31 days), to be captured or released.
 
-        The outcome's ``hold_id`` names it. A hold that nobody closes gives its yen back when its time is over. Raises
-        what ``charge`` raises.
+        The outcome's ``hold_id`` names it, and only ``actor`` (or an operator) can close it: what an operator or a
+        seller holds is a promise to them, and the payer's own tokens cannot undo it. A hold that nobody closes gives
+        its yen back when its time is over. Raises what ``charge`` raises.
         """
-        return Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id)
+        return Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id, actor=actor)
 
-    def _capture(self, hold_id: int, amount_yen: int, *, idempotency_key: str | None = None) -> Capture:
-        """Spend ``amount_yen`` of a hold and give the rest back. Without a key, one made from the hold's id is used.
+    def _capture(
+        self,
+        hold_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str | None = None,
+        final: bool = True,
+        above: Above = "reject",
+        key_id: int | None = None,
+        actor: Actor = OPERATOR,
+    ) -> Capture:
+        """Spend ``amount_yen`` of a hold and give the rest back, or with ``final=False`` keep it for later captures.
 
-        Raises ``HoldNotFound``, ``HoldClosed`` and ``InvalidAmount`` (more than is held).
+        ``above`` says what happens to yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends
+        of the balance what balance, budget and cap allow (not for payers). ``key_id`` is the agent key that asks, None
+        for anybody else. Without an idempotency key the product makes one of the hold's id, where no caller can write.
+
+        Raises ``HoldNotFound``, ``HoldClosed``, ``Forbidden`` (the hold is not ``actor``'s to close) and
+        ``InvalidAmount`` (more than is held).
         """
         wallet_id = self._reader.hold(checked_id("hold_id", hold_id)).wallet_id
-        return Capture(wallet_id, _own_key(idempotency_key, f"capture:{hold_id}"), hold_id, amount_yen)
+        if idempotency_key is None:
+            idempotency_key, actor = _own_key(f"capture:{hold_id}", actor, repeatable=final)
+        return Capture(wallet_id, idempotency_key, hold_id, amount_yen, final, above, key_id, actor=actor)
 
-    def _release(self, hold_id: int, *, idempotency_key: str | None = None) -> Release:
-        """Give a hold back whole. Raises ``HoldNotFound`` and ``HoldClosed``."""
+    def _release(
+        self,
+        hold_id: int,
+        *,
+        idempotency_key: str | None = None,
+        key_id: int | None = None,
+        actor: Actor = OPERATOR,
+    ) -> Release:
+        """Give back what is left of a hold.
+
+        Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
+        """
         wallet_id = self._reader.hold(checked_id("hold_id", hold_id)).wallet_id
-        return Release(wallet_id, _own_key(idempotency_key, f"release:{hold_id}"), hold_id)
+        if idempotency_key is None:
+            idempotency_key, actor = _own_key(f"release:{hold_id}", actor)
+        return Release(wallet_id, idempotency_key, hold_id, key_id, actor=actor)
+
+    def _extend(self, hold_id: int, ttl_seconds: int, *, key_id: int | None = None, actor: Actor = OPERATOR) -> Extend:
+        """Let an open hold last until ``ttl_seconds`` from now, if that is later; 31 days after it was made at most.
+
+        Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
+        """
+        wallet_id = self._reader.hold(checked_id("hold_id", hold_id)).wallet_id
+        return Extend(wallet_id, hold_id, ttl_seconds, key_id, actor)
 
     def _refund(
-        self, txn_id: int, amount_yen: int | None = None, *, idempotency_key: str, note: str | None = None
+        self,
+        txn_id: int,
+        amount_yen: int | None = None,
+        *,
+        idempotency_key: str,
+        note: str | None = None,
+        actor: Actor = OPERATOR,
     ) -> Refund:
         """Give back ``amount_yen`` of charge ``txn_id``, or all that is left of it, to the lots it came from.
 
-        Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
+        Raises ``EntryNotFound``, ``RefundExceedsCharge``, and ``Forbidden`` when ``actor`` is a seller and another
+        made the charge.
         """
         wallet_id = self._reader.wallet_of_entry(checked_id("txn_id", txn_id))
-        return Refund(wallet_id, idempotency_key, txn_id, amount_yen, note)
+        if seller_of(actor) is not None and not self.has_sold(actor, txn_id):
+            raise Forbidden(f"charge {txn_id} is not this seller's to give back", txn_id=txn_id)
+        return Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor)
 
     def _topup(
         self,
@@ -310,10 +260,11 @@ class CreditWallet(WalletNotifying):
         promo: bool = False,
         expires_at: str | None = None,
         note: str | None = None,
+        actor: Actor = OPERATOR,
     ) -> Topup:
         """Bring in credit, paid for or promotional, that expires at ``expires_at`` (ISO 8601) or never."""
         expiry = checked_instant("expires_at", expires_at)
-        return Topup(wallet_id, idempotency_key, amount_yen, bool(promo), expiry, note)
+        return Topup(wallet_id, idempotency_key, amount_yen, bool(promo), expiry, note, actor=actor)
 
     def _reverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Reverse:
         """Take back ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; what is spent becomes debt.
@@ -354,13 +305,19 @@ class CreditWallet(WalletNotifying):
         )
 
     def _request_topup(
-        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, way: Way = "intent"
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        way: Way = "intent",
+        actor: Actor = OPERATOR,
     ) -> RequestTopup:
         """Note that the owner will pay ``amount_yen`` in through the payment provider, as the outcome's ``topup_id``.
 
         Brings no credit: that is what ``settle_topup`` does once the provider says so. Raises ``TopupInFlight``.
         """
-        return RequestTopup(wallet_id, idempotency_key, amount_yen, way)
+        return RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor)
 
     def _request_auto_topup(
         self,
@@ -376,7 +333,7 @@ class CreditWallet(WalletNotifying):
 
         Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``, ``TopupLimitReached`` and ``WalletDisabled``.
         """
-        return RequestAutoTopup(wallet_id, idempotency_key, least_yen, most_yen, daily_yen, monthly_yen)
+        return RequestAutoTopup(wallet_id, idempotency_key, least_yen, most_yen, daily_yen, monthly_yen, actor=PRODUCT)
 
     def _pay_back(self, wallet_id: int, topup_id: str, amount_yen: int, *, idempotency_key: str) -> PayBack:
         """Take unused credit of a top-up out of the wallet, for the payment provider to pay it back.
@@ -392,6 +349,96 @@ class CreditWallet(WalletNotifying):
         """
         return SettleTopup(wallet_id, topup_id, fact, amount_yen)
 
+    # Purchases: what a seller's gate sells
+
+    def _buy(
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        purchase_key: str,
+        attempt: str,
+        hold_seconds: int | None = None,
+        lease_seconds: int = 30,
+        free_retries: int = 0,
+        note: str | None = None,
+        key_id: int | None = None,
+        actor: Actor = PRODUCT,
+    ) -> Buy:
+        """Charge ``amount_yen`` for a request that ``purchase_key`` names, or hold it for ``hold_seconds``, once.
+
+        ``attempt`` names this try to answer the request. It has ``lease_seconds`` to ``serve``, ``undo`` or ``renew``;
+        then another attempt with the same key may go on, for nothing. A retry of a request that was served is ``free``
+        in the outcome, ``free_retries`` times; one that was undone is charged again.
+
+        Raises what ``charge`` raises, ``PurchaseRunning``, ``RetriesExhausted``, and ``IdempotencyConflict`` when price
+        or payer are others.
+        """
+        return Buy(
+            wallet_id,
+            purchase_key,
+            attempt,
+            amount_yen,
+            hold_seconds,
+            lease_seconds,
+            free_retries,
+            note,
+            key_id,
+            actor=actor,
+        )
+
+    def _serve(
+        self, wallet_id: int, purchase_key: str, *, attempt: str, forget: bool = False, actor: Actor = PRODUCT
+    ) -> Serve:
+        """Write down that the buyer was served: the purchase is paid from now on, and nobody can undo it.
+
+        One that was undone meanwhile is charged again, and what the balance lacks becomes a debt. ``forget`` drops a
+        purchase that has no retries. Raises ``PurchaseNotFound``.
+        """
+        return Serve(wallet_id, purchase_key, attempt, forget, actor=actor)
+
+    def _renew(
+        self, wallet_id: int, purchase_key: str, *, attempt: str, lease_seconds: int = 30, actor: Actor = PRODUCT
+    ) -> Renew:
+        """Keep a purchase, and the hold that pays for it, for ``lease_seconds`` more.
+
+        Raises ``PurchaseNotFound``, and ``PurchaseRunning`` when another attempt has it.
+        """
+        return Renew(wallet_id, purchase_key, attempt, lease_seconds, actor=actor)
+
+    def _undo(
+        self,
+        wallet_id: int,
+        purchase_key: str,
+        *,
+        attempt: str,
+        reason: str = "not served",
+        abandoned: bool = False,
+        actor: Actor = PRODUCT,
+    ) -> Undo:
+        """Give back what a purchase took, if ``attempt`` has it and nobody was served; else nothing moves.
+
+        The outcome's ``amount_yen`` is what was given back. ``reason`` becomes the refund's note. ``abandoned`` does so
+        only when the lease is over. Raises ``PurchaseNotFound``.
+        """
+        return Undo(wallet_id, purchase_key, attempt, reason, abandoned, actor=actor)
+
+    def post_serve(
+        self,
+        wallet_id: int,
+        purchase_key: str,
+        *,
+        attempt: str,
+        forget: bool = False,
+        actor: Actor = PRODUCT,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Like ``serve``, and nobody waits: it rides in the next batch. ``failed`` is called, on another thread, with
+        what kept it from being written down. Raises ``RailBusy``.
+        """
+        command = _well_formed(Serve(wallet_id, purchase_key, attempt, forget, actor=actor))
+        self._lanes.post(command, failed)
+
     def _expire(self, wallet_id: int) -> Expire:
         """Carry out what is due on a wallet now: give expired holds back, burn expired lots."""
         return Expire(wallet_id)
@@ -404,6 +451,11 @@ class CreditWallet(WalletNotifying):
     topup, atopup = _carried_out(_topup), _awaited(_topup)
     reverse, areverse = _carried_out(_reverse), _awaited(_reverse, asks=True)
     configure, aconfigure = _carried_out(_configure), _awaited(_configure)
+    extend, aextend = _carried_out(_extend), _awaited(_extend, asks=True)
+    buy, abuy = _carried_out(_buy), _awaited(_buy)
+    serve, aserve = _carried_out(_serve), _awaited(_serve)
+    renew, arenew = _carried_out(_renew), _awaited(_renew)
+    undo, aundo = _carried_out(_undo), _awaited(_undo)
     expire, aexpire = _carried_out(_expire), _awaited(_expire)
     request_topup, arequest_topup = _carried_out(_request_topup), _awaited(_request_topup)
     request_auto_topup = _carried_out(_request_auto_topup)
@@ -444,8 +496,11 @@ def _well_formed(command: Command) -> Command:
     return command
 
 
-def _own_key(given: str | None, own: str) -> str:
-    return own if given is None else given
+def _own_key(key: str, actor: Actor, *, repeatable: bool = True) -> tuple[str, Actor]:
+    """A key of the product's own, in its room; for those who may do all that the product may."""
+    if actor not in SUPERVISORS or not repeatable:
+        raise InvalidRequest("idempotency_key is required here", field="idempotency_key")
+    return key, PRODUCT
 
 
 def _checked_lanes(given: int | None, usual: int) -> int:

@@ -49,11 +49,13 @@ class _Client:
         return twin
 
     def _request_of(self, call: Call[Any]) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers: dict[str, str | bytes] = {"Authorization": _bytes_of(f"Bearer {self._token}")}
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         if call.idempotency_key is not None:
             headers["Idempotency-Key"] = call.idempotency_key
+        if call.payer_token is not None:
+            headers["X-Payer-Token"] = _bytes_of(call.payer_token)
         return {
             "method": call.method,
             "url": call.path,
@@ -61,6 +63,11 @@ class _Client:
             "content": call.content(),
             "headers": headers,
         }
+
+
+def _bytes_of(token: str) -> bytes:
+    """A header with a token that may be a key of somebody's own: as UTF-8, or as the bytes that it came as."""
+    return token.encode("utf-8", "surrogateescape")
 
 
 def _answer_of(response: httpx.Response) -> Answer:
@@ -132,6 +139,11 @@ class WalletClient(_Client):
     hold = _asked(calls.hold)
     capture = _asked(calls.capture)
     release = _asked(calls.release)
+    extend = _asked(calls.extend)
+    buy = _asked(calls.buy)
+    serve = _asked(calls.serve)
+    renew = _asked(calls.renew)
+    undo = _asked(calls.undo)
     refund = _asked(calls.refund)
     wallet = _asked(calls.show_wallet)
     configure = _asked(calls.configure)
@@ -151,6 +163,16 @@ class WalletClient(_Client):
     key = _asked(calls.key)
     revoke_key = _asked(calls.revoke_key)
     rotate_key = _asked(calls.rotate_key)
+    whoami = _asked(calls.whoami)
+    rotate_owner_token = _asked(calls.rotate_owner_token)
+    replace_owner_token = _asked(calls.replace_owner_token)
+    register_secret = _asked(calls.register_secret)
+    secrets = _asked(calls.secrets)
+    remove_secret = _asked(calls.remove_secret)
+    create_seller = _asked(calls.create_seller)
+    sellers = _asked(calls.sellers)
+    rotate_seller = _asked(calls.rotate_seller)
+    revoke_seller = _asked(calls.revoke_seller)
     create_wallet = _asked(calls.create_wallet)
     wallets = _asked(calls.wallets)
     wallet_of = _asked(calls.wallet_of)
@@ -205,6 +227,11 @@ class AsyncWalletClient(_Client):
     hold = _awaited(calls.hold)
     capture = _awaited(calls.capture)
     release = _awaited(calls.release)
+    extend = _awaited(calls.extend)
+    buy = _awaited(calls.buy)
+    serve = _awaited(calls.serve)
+    renew = _awaited(calls.renew)
+    undo = _awaited(calls.undo)
     refund = _awaited(calls.refund)
     wallet = _awaited(calls.show_wallet)
     configure = _awaited(calls.configure)
@@ -224,6 +251,16 @@ class AsyncWalletClient(_Client):
     key = _awaited(calls.key)
     revoke_key = _awaited(calls.revoke_key)
     rotate_key = _awaited(calls.rotate_key)
+    whoami = _awaited(calls.whoami)
+    rotate_owner_token = _awaited(calls.rotate_owner_token)
+    replace_owner_token = _awaited(calls.replace_owner_token)
+    register_secret = _awaited(calls.register_secret)
+    secrets = _awaited(calls.secrets)
+    remove_secret = _awaited(calls.remove_secret)
+    create_seller = _awaited(calls.create_seller)
+    sellers = _awaited(calls.sellers)
+    rotate_seller = _awaited(calls.rotate_seller)
+    revoke_seller = _awaited(calls.revoke_seller)
     create_wallet = _awaited(calls.create_wallet)
     wallets = _awaited(calls.wallets)
     wallet_of = _awaited(calls.wallet_of)

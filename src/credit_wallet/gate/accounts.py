@@ -9,7 +9,7 @@ from msgspec import Struct
 from credit_wallet.errors import Unauthorized
 from credit_wallet.http.auth import Authenticator, token_of
 from credit_wallet.outcomes import Access, HoldView, Outcome, TransactionView
-from credit_wallet.tokens import is_token
+from credit_wallet.tokens import looked_up
 from credit_wallet.wallet import CreditWallet
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class EmbeddedAccounts:
         """The account of an owner token or an agent key."""
         caller = await self._authenticator.caller(credentials.authorization, credentials.api_key, credentials.address)
         if caller.access is None:
-            raise Unauthorized("an operator key pays for nothing; send a wallet's token")
+            raise Unauthorized("operators and sellers pay for nothing; send a wallet's token")
         return _EmbeddedAccount(self._wallets, caller.access)
 
 
@@ -134,8 +134,8 @@ class RemoteAccounts:
     async def account_of(self, credentials: Credentials) -> Account:
         """The account of a token; whether it is good is found out by charging it."""
         token = credentials.token()
-        if not is_token(token):
-            raise Unauthorized("this is no wallet's token; send an owner token or an agent key")
+        if looked_up(token) is None:
+            raise Unauthorized("this is too long for a token; send an owner token or an agent key")
         return _RemoteAccount(self._operator.with_token(token), self._operator)
 
 

@@ -77,9 +77,6 @@ class Store(Protocol):
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was revoked first. Raises ``KeyNotFound``."""
 
-    def replace_key(self, key_id: int, token_hash: str, old_expires_at: str, now: datetime) -> int:
-        """Insert a key like ``key_id`` and let that one end at ``old_expires_at``; return the new one's id."""
-
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
 
@@ -94,6 +91,9 @@ class Store(Protocol):
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)``; for the background jobs."""
+
+    def run_until_known(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like ``run``, and again when it is not known whether it was committed: the job must find that out."""
 
     def close(self) -> None:
         """Let go of the database."""

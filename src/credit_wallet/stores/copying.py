@@ -46,6 +46,7 @@ TABLES = (
     _Table("am_credit_spending_alert", ("alert_id",), True),
     _Table("am_credit_lot", ("wallet_id", "lot_id"), False),
     _Table("am_credit_hold", ("hold_id",), True),
+    _Table("am_credit_purchase", ("purchase_key", "wallet_id"), False),
     _Table("am_credit_returned", ("wallet_id", "txn_id"), False),
     _Table("am_credit_cycle_spend", ("billing_cycle", "wallet_id", "key_id"), False),
     _Table("am_credit_key", ("key_id",), True),
@@ -61,6 +62,9 @@ TABLES = (
     _Table("am_credit_delivery", ("delivery_id",), True),
     _Table("am_credit_hour_spend", ("wallet_id", "hour"), False),
     _Table("am_credit_counted", ("counted",), False),
+    _Table("am_credit_seller", ("seller_id",), True),
+    _Table("am_credit_secret", ("token_hash", "wallet_id"), False),
+    _Table("am_credit_sale", ("wallet_id", "txn_id"), False),
 )
 """Every table of a ledger, what is referred to before what refers to it."""
 

@@ -59,14 +59,6 @@ _LOCK_WALLET_OF_KEY = """
 SELECT wallet_id FROM am_credit_wallet
 WHERE wallet_id = (SELECT wallet_id FROM am_credit_key WHERE key_id = %s) FOR NO KEY UPDATE
 """
-_COPY_KEY = """
-INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at)
-SELECT wallet_id, %s, label, monthly_cap_yen, %s FROM am_credit_key WHERE key_id = %s
-RETURNING key_id
-"""
-_END_KEY = """
-UPDATE am_credit_key SET expires_at = least(expires_at, %s) WHERE key_id = %s AND revoked_at IS NULL RETURNING key_id
-"""
 _REVOKE_KEY = """
 UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, %s) WHERE key_id = %s RETURNING revoked_at
 """
@@ -148,20 +140,6 @@ class PostgresStore:
 
         return self._in_transaction(revoke, repeatable=True)
 
-    def replace_key(self, key_id: int, token_hash: str, old_expires_at: str, now: datetime) -> int:
-        """Insert a key like ``key_id`` and let that one end at ``old_expires_at``; return the new one's id.
-
-        Raises ``KeyNotFound`` when there is no such key or it is revoked.
-        """
-
-        def replace(raw: Raw) -> int:
-            raw.execute(_LOCK_WALLET_OF_KEY, [key_id])
-            if _value(raw, _END_KEY, [old_expires_at, key_id]) is None:
-                raise KeyNotFound(f"there is no agent key {key_id} that works", key_id=key_id)
-            return int(_value(raw, _COPY_KEY, [token_hash, format_instant(now), key_id]))
-
-        return self._in_transaction(replace)
-
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
 
@@ -189,6 +167,10 @@ class PostgresStore:
             return job(PostgresConnection(raw), *args, **kwargs)
 
         return self._in_transaction(work)
+
+    def run_until_known(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like ``run``, and again when it is not known whether it was committed: the job must find that out."""
+        return self._in_transaction(lambda raw: job(PostgresConnection(raw), *args, **kwargs), repeatable=True)
 
     def _in_transaction(self, work: Callable[[Raw], T], *, repeatable: bool = False) -> T:
         def attempt(raw: Raw) -> T:

@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import DecodeError, json
 
+from credit_wallet.actors import room
+from credit_wallet.commands import Undo
 from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
 from credit_wallet.errors import (
     DatabaseCorrupt,
@@ -17,7 +19,6 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.outcomes import (
-    Access,
     Alert,
     HoldView,
     KeyView,
@@ -35,6 +36,9 @@ from credit_wallet.stores.sql import statements
 from credit_wallet.topups import GIVEN_AGAIN, NOT_PAID_BACK, PAID_BACK
 
 _SQL = statements("reads.sql")
+
+NOT_ANSWERED = "the call was not answered"
+"""What the ledger says of a purchase whose attempt was lost."""
 
 STEPS = 2_000
 """Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
@@ -68,15 +72,6 @@ class Reader:
     def due_wallets(self, now: datetime, limit: int) -> list[int]:
         """Ids of wallets for which ``is_due``, the longest overdue first."""
         return [row[0] for row in self._rows("due", at=format_instant(now), limit=limit)]
-
-    def access(self, token_hash: str, now: datetime) -> Access | None:
-        """What a token opens, if it is known and neither revoked nor expired."""
-        for (wallet_id,) in self._rows("owner_of_token", token_hash=token_hash):
-            return Access(wallet_id, None)
-        for wallet_id, key_id, expires_at, revoked_at in self._rows("key_of_token", token_hash=token_hash):
-            if revoked_at is None and (expires_at is None or expires_at > format_instant(now)):
-                return Access(wallet_id, key_id)
-        return None
 
     def keys(self, wallet_id: int, now: datetime) -> list[KeyView]:
         """The wallet's agent keys. Raises ``WalletNotFound``."""
@@ -237,6 +232,13 @@ class Reader:
     def paid_back_yen(self, start: str) -> int:
         """Credit that was taken out since ``start`` and paid back; reads the whole ledger."""
         return int(self._rows("paid_back", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)[0][0])
+
+    def abandoned_purchases(self, before: str, limit: int) -> list[Undo]:
+        """What undoes the purchases whose lease ended before ``before``, the longest waiting first."""
+        return [
+            Undo(wallet_id, key.removeprefix(room(actor)), attempt, NOT_ANSWERED, abandoned=True, actor=actor)
+            for key, wallet_id, attempt, actor in self._rows("abandoned", before=before, limit=limit)
+        ]
 
     def installation_id(self) -> str:
         """The random name of this ledger."""

@@ -27,11 +27,13 @@ from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
 from credit_wallet.stores.alert_tables import alert_table
 from credit_wallet.stores.rows import (
+    PURCHASE_COLUMNS,
     PUT_LOT,
     REMEMBERED_COLUMNS,
     alert_event,
     hold_row,
     own_thresholds,
+    purchase_row,
     remembered_row,
     wallet_row,
 )
@@ -62,15 +64,27 @@ WHERE wallet_id = ?
 _UPDATE_KEY = "UPDATE am_credit_key SET current_cycle = ?, cycle_spent_yen = ?, held_yen = ? WHERE key_id = ?"
 _PUT_HOLD = """
 INSERT INTO am_credit_hold (hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at,
-                            expires_at, closed_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                            expires_at, closed_at, closer, served, above_yen)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (hold_id) DO UPDATE
-SET captured_yen = excluded.captured_yen, status = excluded.status, closed_at = excluded.closed_at
+SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
+    expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
+    above_yen = excluded.above_yen
 """
+_PUT_PURCHASE = f"""
+INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
+VALUES ({", ".join("?" * (PURCHASE_COLUMNS.count(",") + 2))})
+ON CONFLICT (purchase_key, wallet_id) DO UPDATE
+SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_id, hold_id = excluded.hold_id,
+    undone_txn_id = excluded.undone_txn_id, free_used = excluded.free_used, lease_until = excluded.lease_until,
+    changed_on = excluded.changed_on
+"""
+_FORGET_PURCHASE = "DELETE FROM am_credit_purchase WHERE purchase_key = ? AND wallet_id = ?"
 _PUT_RETURNED = """
 INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen) VALUES (?, ?, ?)
 ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
 """
+_PUT_SALE = "INSERT INTO am_credit_sale (wallet_id, txn_id, seller_id) VALUES (?, ?, ?)"
 _PUT_CYCLE_SPEND = """
 INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen) VALUES (?, ?, ?, ?)
 ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
@@ -94,15 +108,6 @@ RETURNING wallet_id
 _CREATE_KEY = """
 INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?)
-RETURNING key_id
-"""
-_COPY_KEY = """
-INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at)
-SELECT wallet_id, ?, label, monthly_cap_yen, ? FROM am_credit_key WHERE key_id = ?
-RETURNING key_id
-"""
-_END_KEY = """
-UPDATE am_credit_key SET expires_at = min(coalesce(expires_at, ?1), ?1) WHERE key_id = ?2 AND revoked_at IS NULL
 RETURNING key_id
 """
 _REVOKE_KEY = "UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ? RETURNING revoked_at"
@@ -202,20 +207,6 @@ class SqliteStore:
         self._loader.forget_keys()
         return str(revoked_at)
 
-    def replace_key(self, key_id: int, token_hash: str, old_expires_at: str, now: datetime) -> int:
-        """Insert a key like ``key_id`` and let that one end at ``old_expires_at``; return the new one's id.
-
-        Raises ``KeyNotFound`` when there is no such key or it is revoked.
-        """
-        return self._in_transaction(self._replace_key, key_id, token_hash, old_expires_at, now)
-
-    def _replace_key(self, key_id: int, token_hash: str, old_expires_at: str, now: datetime) -> int:
-        if self._connection.execute(_END_KEY, (old_expires_at, key_id)).get is None:
-            raise KeyNotFound(f"there is no agent key {key_id} that works", key_id=key_id)
-        new_id: Any = self._connection.execute(_COPY_KEY, (token_hash, format_instant(now), key_id)).get
-        self._loader.forget_keys()
-        return int(new_id)
-
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
         self._in_transaction(lambda: None)
@@ -238,6 +229,9 @@ class SqliteStore:
         result = self._in_transaction(job, self._connection, *args, **kwargs)
         self._loader.forget()
         return result
+
+    run_until_known = run
+    """Every commit here is known."""
 
     def _in_transaction(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -273,6 +267,10 @@ class SqliteStore:
             self._write_lots_and_holds(decision)
         if decision.touched_topups or decision.touched_payers:
             write_topups(self._connection, decision, at)
+        if decision.touched_purchases or decision.forgotten_purchases:
+            self._write_purchases(decision, at[:10])
+        if decision.sales:
+            self._connection.executemany(_PUT_SALE, decision.sales)
         if decision.alerts or decision.events:
             self._write_outbox(decision, at)
 
@@ -312,6 +310,11 @@ class SqliteStore:
             _PUT_RETURNED,
             [(entry.wallet_id, entry.txn_id, entry.returned_yen) for entry in decision.returned.values()],
         )
+
+    def _write_purchases(self, decision: Decision, today: str) -> None:
+        rows = [purchase_row(purchase, today) for _, purchase in sorted(decision.touched_purchases.items())]
+        self._connection.executemany(_PUT_PURCHASE, rows)
+        self._connection.executemany(_FORGET_PURCHASE, decision.forgotten_purchases)
 
     def _write_outbox(self, decision: Decision, at: str) -> None:
         for wallet_id, alert in decision.alerts:

@@ -21,12 +21,6 @@ SELECT coalesce(max(spent_yen), 0)
 FROM am_credit_cycle_spend
 WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
 
--- owner_of_token: the wallet that an owner token opens
-SELECT wallet_id FROM am_credit_wallet WHERE owner_token_hash = :token_hash;
-
--- key_of_token: the agent key that a token opens
-SELECT wallet_id, key_id, expires_at, revoked_at FROM am_credit_key WHERE token_hash = :token_hash;
-
 -- keys: a wallet's agent keys
 SELECT key_id, wallet_id, label, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, created_at, expires_at,
        revoked_at
@@ -187,6 +181,13 @@ SELECT status, received_yen, taken_yen, reason, occurred_at
 FROM am_credit_topup_history
 WHERE topup_id = :topup_id
 ORDER BY event_id;
+
+-- abandoned: purchases that nobody has served or given back since :before, the longest waiting first
+SELECT purchase_key, wallet_id, attempt, actor
+FROM am_credit_purchase
+WHERE status = 'running' AND lease_until < :before
+ORDER BY lease_until
+LIMIT :limit;
 
 -- installation_id: the random name of this ledger
 SELECT installation_id FROM am_credit_installation;
