@@ -95,6 +95,7 @@ class Purchase:
         self._begun = False
         self._misreported = False
         self._settled = False
+        self._serving: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._renewal: asyncio.TimerHandle | None = None
         if not self.free:
@@ -188,6 +189,8 @@ class Purchase:
         up_to_balance = self._captured_yen > self._price.amount_yen
 
         async def capture() -> Outcome | None:
+            if self._serving is not None:  # a hold that was given back before it was served would be owed
+                await asyncio.shield(self._serving)
             try:
                 return await self._account.capture(self._bought, self._captured_yen, up_to_balance=up_to_balance)
             except HoldClosed as error:
@@ -198,7 +201,8 @@ class Purchase:
 
     def _serve_later(self, _: Exception) -> None:
         """A batch could not take it, or there is none: send it by itself, until it is written down."""
-        self._arrears.at_once_or_later(partial(self._account.served, self._bought), what="serve", **self._names())
+        served = partial(self._account.served, self._bought)
+        self._serving = self._arrears.at_once_or_later(served, what="serve", **self._names())
 
     def _renew_in(self, seconds: float) -> None:
         self._renewal = self._loop.call_later(seconds, self._renew)
