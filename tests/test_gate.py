@@ -289,11 +289,11 @@ def test_a_price_without_a_gate_lets_nobody_through() -> None:
 # Holds are the seller's
 
 
-def closing(wallets: CreditWallet, wallet: CreatedWallet, token: str, call: str) -> Any:
-    """What the service answers a caller that closes the newest hold of its wallet itself."""
-    hold_id = 1
+def closing(wallets: CreditWallet, token: str, call: str) -> Any:
+    """What the service answers a caller that closes the hold of its wallet itself."""
     with Api(new_app(wallets)) as api:
-        return api.post(f"/credit/{call}", token, key=None if call == "extend" else "mine", hold_id=hold_id, **CALLS[call])
+        key = None if call == "extend" else "mine"
+        return api.post(f"/credit/{call}", token, key=key, hold_id=1, **CALLS[call])
 
 
 CALLS: dict[str, dict[str, Any]] = {"release": {}, "capture": {"amount_yen": 1}, "extend": {"ttl_seconds": 60}}
@@ -309,7 +309,7 @@ def test_a_caller_cannot_close_the_hold_that_pays_for_its_call(
     refused: list[int] = []
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-        answered = await asyncio.to_thread(closing, wallets, wallet, token, call)
+        answered = await asyncio.to_thread(closing, wallets, token, call)
         refused.append(answered.status_code)
         await answer(send)
 
@@ -357,7 +357,7 @@ def test_a_hold_lives_on_while_its_handler_runs(
     begins = wallets.hold(wallet.wallet_id, 1, idempotency_key="beside", ttl_seconds=2)
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-        hold_id = charge_for(scope).outcome.hold_id
+        hold_id = charge_for(scope).outcome.hold_id or 0
         while True:
             held = await asyncio.to_thread(wallets.hold_status, hold_id)
             if held.expires_at > str(begins.expires_at):

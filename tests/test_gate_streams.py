@@ -117,7 +117,8 @@ def test_a_reader_that_hangs_up_before_the_last_byte_pays(
             if read > 20:
                 await send(chunk(b"data: [DONE]\n\n"))
 
-    with gated(Application(stream), wallets, wallet, **{option: 100}) as front:
+    options: dict[str, Any] = {option: 100}
+    with gated(Application(stream), wallets, wallet, **options) as front:
         caller = Caller(front)
         caller.read_until(b"data: 19\n\n")
         caller.leave()
@@ -179,7 +180,9 @@ def test_capturing_after_the_delivery_raises(wallets: CreditWallet, wallet: Crea
         assert front.balance_yen == CREDIT_YEN - 20
 
 
-def test_an_application_that_stops_early_is_given_back_if_the_gate_is_told_so(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+def test_an_application_that_stops_early_is_given_back_if_the_gate_is_told_so(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         await send(START)
         await send(chunk(b"a"))

@@ -2,8 +2,8 @@
 
 >>> app = CreditGate(app, wallets, price_yen=3)
 
-``wallets`` is an open ``CreditWallet``, or an ``AsyncWalletClient`` with a seller's token or the operator key. What is charged, when it is
-given back, and what makes a retry free is in ``docs/how-to/gate-an-app.md``.
+``wallets`` is an open ``CreditWallet``, or an ``AsyncWalletClient`` with a seller's token or the operator key. What is
+charged, when it is given back, and what makes a retry free is in ``docs/how-to/gate-an-app.md``.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class CreditGate:
         try:
             await self._accounts.check()
         except SellerKeyRefused as error:
-            _log.error("gate_may_not_sell", error=str(error))  # noqa: TRY400 - the trace says nothing more
+            _log.error("gate_may_not_sell", error=str(error))
             raise
         except WalletError as error:
             _log.warning("gate_not_checked", error=str(error))
