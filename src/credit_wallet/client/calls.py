@@ -7,6 +7,7 @@ whole yen. What a call means and who may make it is in ``docs/reference/http.md`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from secrets import token_hex
 from typing import Generic, Literal, TypeVar
 from urllib.parse import quote
 
@@ -68,6 +69,8 @@ from credit_wallet.reports.forecast import Forecast
 from credit_wallet.reports.statement import Rows, Statement
 
 T = TypeVar("T")
+
+_PROCESS = token_hex(8)
 
 
 class Call(Struct, Generic[T], frozen=True):
@@ -136,12 +139,13 @@ def capture(
 
     ``above`` "up_to_balance" lets whoever made the hold take of the balance what the hold does not cover.
     """
-    return _movement("/credit/capture", CaptureBody(hold_id, amount_yen, final, above), idempotency_key)
+    own = _own_key(f"capture:{hold_id}") if final else None
+    return _movement("/credit/capture", CaptureBody(hold_id, amount_yen, final, above), idempotency_key or own)
 
 
 def release(hold_id: int, *, idempotency_key: str | None = None) -> Call[Outcome]:
     """Give back what is left of a hold."""
-    return _movement("/credit/release", ReleaseBody(hold_id), idempotency_key)
+    return _movement("/credit/release", ReleaseBody(hold_id), idempotency_key or _own_key(f"release:{hold_id}"))
 
 
 def extend(hold_id: int, ttl_seconds: int) -> Call[Outcome]:
@@ -468,6 +472,11 @@ def _movement(
 ) -> Call[Outcome]:
     key = _own_or_new(idempotency_key)
     return Call("POST", path, read_outcome, body, idempotency_key=key, spends=spends, payer_token=payer_token)
+
+
+def _own_key(what: str) -> str:
+    """The same in all of this process, so that what is done once is not done twice; nobody can guess it beforehand."""
+    return f"{what}:{_PROCESS}"
 
 
 def _own_or_new(idempotency_key: str | None) -> str:
