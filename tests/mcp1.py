@@ -1,7 +1,7 @@
 """The MCP SDK 1.x (``.venv/mcp1``) beside the newer one: a gated server and a client, each a process of its own.
 
-    python tests/mcp1.py serve DATABASE MODE   prints its port; MODE: sessions, stateless, json, sse or ungated
-    python tests/mcp1.py call URL MODE TOKEN QUERY…   prints what each call of the tool came to, as JSON
+python tests/mcp1.py serve DATABASE MODE   prints its port; MODE: sessions, stateless, json, sse or ungated
+python tests/mcp1.py call URL MODE TOKEN QUERY…   prints what each call of the tool came to, as JSON
 """
 
 from __future__ import annotations

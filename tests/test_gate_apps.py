@@ -234,9 +234,7 @@ def test_a_priced_handler_is_priced_by_its_answer(
     assert wallets.verify() == []
 
 
-def test_a_priced_handler_refuses_as_the_service_does(
-    wallets: CreditWallet, wallet: CreatedWallet, app: Any
-) -> None:
+def test_a_priced_handler_refuses_as_the_service_does(wallets: CreditWallet, wallet: CreatedWallet, app: Any) -> None:
     with gated(app, wallets, wallet) as front:
         assert_problem(front.call("/found", token=None), 401, "unauthorized")
         assert_problem(front.call("/stream", token=wallets.create().owner_token), 402, "insufficient_funds")

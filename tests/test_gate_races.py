@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,12 @@ async def ask_over_mcp(url: str, token: str, asked: Questions, key: str) -> int:
             assert result.is_error == (question == "crash")
             delivered += not result.is_error
     return delivered
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of handlers crash here; printing each (prettily, once an MCP server was made) takes minutes."""
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
 
 
 @pytest.fixture

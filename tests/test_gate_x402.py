@@ -259,9 +259,7 @@ def test_a_settlement_that_nobody_knows_of_is_tried_again_with_the_same_payment(
     assert [line["payer"] for line in logs if line["event"] == "x402_settlement_unknown"] == [PAYER]
 
 
-@pytest.mark.parametrize(
-    ("settles", "repeats", "status"), [(False, False, 200), (True, True, 200), (True, False, 402)]
-)
+@pytest.mark.parametrize(("settles", "repeats", "status"), [(False, False, 200), (True, True, 200), (True, False, 402)])
 def test_another_worker_settles_what_nobody_knows_of(
     wallets: CreditWallet,
     wallet: CreatedWallet,

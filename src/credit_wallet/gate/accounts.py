@@ -124,7 +124,6 @@ class EmbeddedAccounts:
             raise Unauthorized("operators and sellers pay for nothing; send a wallet's token")
         return _EmbeddedAccount(self._wallets, caller.access)
 
-
     async def check(self) -> None:
         """Whoever has opened the ledger may sell."""
 
@@ -219,9 +218,7 @@ class RemoteAccounts:
         """The account of a token; whether it is good is found out by charging it."""
         await self.check()
         try:
-            token = credentials.token()
-            if looked_up(token) is None or not (token.isascii() and token.isprintable()):
-                raise Unauthorized("this is no token; send an owner token or an agent key")
+            token = _sendable(credentials.token())
         except Unauthorized:
             self._limit.count(credentials.address)
             raise
@@ -287,6 +284,13 @@ class _RemoteAccount:
 
 
 _MOVEMENT = tuple(field.name for field in structs.fields(Outcome) if field.name != "topup_id")
+
+
+def _sendable(token: str) -> str:
+    """A token that a header can carry on to the service."""
+    if looked_up(token) is None or not (token.isascii() and token.isprintable()):
+        raise Unauthorized("this is no token; send an owner token or an agent key")
+    return token
 
 
 def _refused(why: str) -> SellerKeyRefused:
