@@ -37,6 +37,8 @@ MIGRATIONS = [
     "284_credit_rail.sql",
     "285_credit_topup.sql",
     "286_credit_notification.sql",
+    "287_credit_purchase.sql",
+    "288_credit_identity.sql",
 ]
 
 
@@ -626,10 +628,11 @@ def test_a_check_up_finds_nothing_wrong(funded: Shell) -> None:
         "database",
         "clock",
         "ledger",
+        "seals",
         "notices",
     ]
     assert all(finding["ok"] for finding in findings)
-    assert funded("doctor").count(" yes ") == 7
+    assert funded("doctor").count(" yes ") == 8
 
 
 def failed_check(shell: Shell, url: str) -> dict[str, Any]:

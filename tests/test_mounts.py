@@ -1,4 +1,4 @@
-"""A SQLite file on a network disk is found, by the type of what it lies on, as Linux has it in ``/proc/self/mounts``."""
+"""A SQLite file on a network disk is found by the type of what it lies on, as Linux has it in its table of mounts."""
 
 # ruff: noqa: F811 - fixtures are imported, and parameters have their names
 
