@@ -7,7 +7,7 @@ Tokens are secrets of an identity, so that they can change under way.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 from typing import TypeVar
@@ -57,7 +57,7 @@ class WalletIdentities(WalletNotifying):
 
     _lanes: Lanes
 
-    def __init__(self, reader: Reader, clock: Clock, settle: Callable[[int], object]) -> None:
+    def __init__(self, reader: Reader, clock: Clock, settle: Callable[[Sequence[int]], object]) -> None:
         super().__init__(reader, clock, settle)
         self._changes = count(1)
         self.secrets_changed = 0

@@ -327,16 +327,20 @@ class MovementReply(Struct, frozen=True):
 
 
 class PurchaseReply(MovementReply, frozen=True, kw_only=True):
-    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before."""
+    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before.
+
+    ``warn_pct`` is 80 or 100 when that share of the buyer's monthly budget is spent, else 0.
+    """
 
     free: bool
     purchase_key: str
+    warn_pct: int = 0
 
     @classmethod
     def of_purchase(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
         """The reply that the outcome of a purchase is answered with."""
         movement = structs.asdict(MovementReply.of(outcome))
-        return cls(**movement, free=outcome.free, purchase_key=purchase_key)
+        return cls(**movement, free=outcome.free, purchase_key=purchase_key, warn_pct=outcome.warn_pct)
 
 
 class BatchReply(Struct, frozen=True):
