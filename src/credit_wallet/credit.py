@@ -26,15 +26,15 @@ def credit(
     if wallet.balance_yen + wallet.held_yen + amount_yen > MAX_BALANCE_YEN:
         return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; top up less", field="amount_yen")
     lot_id: int | None = None
-    if len(wallet.lots) >= lots.MAX_OPEN_LOTS:
+    if lots.is_full(wallet.lots, kind):
         same = next((lot for lot in wallet.lots if (lot.kind, lot.expires_at) == (kind, expires_at)), None)
-        if same is None:
+        if same is None and (kind, expires_at) != ("paid", None):  # what was paid always comes in
             return InvalidRequest(
-                f"wallet {wallet.wallet_id} has {lots.MAX_OPEN_LOTS} lots with expiries of their own; "
+                f"wallet {wallet.wallet_id} has {lots.MAX_OPEN_LOTS} {kind} lots with expiries of their own; "
                 "use an expiry that one of them has",
                 field="expires_at",
             )
-        lot_id = same.lot_id
+        lot_id = same.lot_id if same is not None else None
     txn_id = next(batch.snapshot.txn_ids)
     opening = LotOpening(wallet.wallet_id, txn_id if lot_id is None else lot_id, kind, amount_yen, expires_at)
     if lot_id is None:

@@ -108,7 +108,7 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
 
 
 def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Outcome | WalletError:
-    return charge(batch, wallet, command.amount_yen, command.note, command.key_id)
+    return charge(batch, wallet, command.amount_yen, command.note, command.key_id, command.actor)
 
 
 def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletError:

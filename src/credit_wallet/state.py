@@ -273,3 +273,5 @@ class Decision(Struct):
     touched_clawbacks: dict[int, ClawbackState] = field(default_factory=dict)
     touched_purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
     forgotten_purchases: set[tuple[str, int]] = field(default_factory=set)
+    sales: list[tuple[int, int, int]] = field(default_factory=list)
+    """Wallet, entry and seller of each charge that a seller made."""

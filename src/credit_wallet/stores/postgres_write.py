@@ -106,6 +106,10 @@ INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen)
 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
 ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
 """
+_PUT_SALES = """
+INSERT INTO am_credit_sale (wallet_id, txn_id, seller_id)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+"""
 _PUT_CYCLE_SPEND = """
 INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
@@ -161,7 +165,7 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
     if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks:
         write_topups(PostgresConnection(raw), decision, at)
         write_clawbacks(PostgresConnection(raw), decision.touched_clawbacks.values())
-    _write_purchases(raw, decision, at[:10])
+    _write_purchases_and_sales(raw, decision, at[:10])
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
 
@@ -308,7 +312,7 @@ def _write_lots_and_holds(raw: Raw, decision: Decision) -> None:
         )
 
 
-def _write_purchases(raw: Raw, decision: Decision, today: str) -> None:
+def _write_purchases_and_sales(raw: Raw, decision: Decision, today: str) -> None:
     if decision.touched_purchases:
         purchases = [purchase for _, purchase in sorted(decision.touched_purchases.items())]
         raw.execute(
@@ -333,6 +337,8 @@ def _write_purchases(raw: Raw, decision: Decision, today: str) -> None:
     if decision.forgotten_purchases:
         keys, wallet_ids = zip(*sorted(decision.forgotten_purchases), strict=True)
         raw.execute(_FORGET_PURCHASES, [texts(keys), numbers(wallet_ids)])
+    if decision.sales:
+        raw.execute(_PUT_SALES, list(map(numbers, zip(*decision.sales, strict=True))))
 
 
 def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -> None:

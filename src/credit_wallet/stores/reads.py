@@ -19,7 +19,6 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.outcomes import (
-    Access,
     Alert,
     HoldView,
     KeyView,
@@ -74,15 +73,6 @@ class Reader:
     def due_between(self, after: int, last: int, now: datetime) -> list[int]:
         """Ids of wallets above ``after`` and up to ``last`` for which ``is_due``."""
         return [row[0] for row in self._rows("due_between", after=after, last=last, at=format_instant(now))]
-
-    def access(self, token_hash: str, now: datetime) -> Access | None:
-        """What a token opens, if it is known and neither revoked nor expired."""
-        for (wallet_id,) in self._rows("owner_of_token", token_hash=token_hash):
-            return Access(wallet_id, None)
-        for wallet_id, key_id, expires_at, revoked_at in self._rows("key_of_token", token_hash=token_hash):
-            if revoked_at is None and (expires_at is None or expires_at > format_instant(now)):
-                return Access(wallet_id, key_id)
-        return None
 
     def keys(self, wallet_id: int, now: datetime) -> list[KeyView]:
         """The wallet's agent keys. Raises ``WalletNotFound``."""

@@ -21,12 +21,6 @@ SELECT coalesce(max(spent_yen), 0)
 FROM am_credit_cycle_spend
 WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
 
--- owner_of_token: the wallet that an owner token opens
-SELECT wallet_id FROM am_credit_wallet WHERE owner_token_hash = :token_hash;
-
--- key_of_token: the agent key that a token opens
-SELECT wallet_id, key_id, expires_at, revoked_at FROM am_credit_key WHERE token_hash = :token_hash;
-
 -- keys: a wallet's agent keys
 SELECT key_id, wallet_id, label, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, created_at, expires_at,
        revoked_at

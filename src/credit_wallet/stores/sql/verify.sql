@@ -142,12 +142,13 @@ FROM am_credit_hold h
 LEFT JOIN am_credit_purchase p ON p.wallet_id = h.wallet_id AND p.hold_id = h.hold_id
 WHERE h.closer NOT IN ('payer', 'operator', 'product') AND substr(h.closer, 1, 7) <> 'seller:' OR h.closer <> p.actor;
 
--- purchases: a purchase names a charge or a hold of its wallet, no larger than its price
+-- purchases: a purchase names a charge or a hold of its wallet, no larger than its price; only what is owed whole has none
 SELECT p.wallet_id, p.amount_yen, coalesce(-e.amount_yen, h.amount_yen, 0)
 FROM am_credit_purchase p
 LEFT JOIN am_credit_transaction_log e ON e.wallet_id = p.wallet_id AND e.txn_id = p.txn_id AND e.txn_type = 'charge'
 LEFT JOIN am_credit_hold h ON h.wallet_id = p.wallet_id AND h.hold_id = p.hold_id
-WHERE coalesce(-e.amount_yen, h.amount_yen, 0) NOT BETWEEN 1 AND p.amount_yen;
+WHERE coalesce(-e.amount_yen, h.amount_yen, 0) NOT BETWEEN 1 AND p.amount_yen
+  AND NOT (p.status = 'served' AND p.txn_id IS NULL AND p.hold_id IS NULL);
 
 -- served: what was served is not undone, and what is undone is back with its wallet
 SELECT p.wallet_id, 1, 0
