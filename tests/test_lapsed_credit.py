@@ -266,6 +266,14 @@ def test_the_sums_over_all_wallets_have_no_lapsed_credit_and_no_dead_hold(wallet
     assert (totals.balance_yen, totals.held_yen) == (30, 0)
 
 
+def test_lapsed_credit_puts_off_no_automatic_top_up(wallets: CreditWallet, clock: Clock) -> None:
+    wallet_id = wallets.create(auto_topup_threshold=50, auto_topup_amount=100).wallet_id
+    wallets.topup(wallet_id, 100, idempotency_key="gift", promo=True, expires_at=END)
+    assert wallets.topups_due() == []
+    clock.set(moment("2026-10-20T12:00"))
+    assert wallets.topups_due() == [wallet_id]
+
+
 def test_a_hold_that_has_expired_is_not_shown_as_open(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = with_gift(wallets)
     hold_id = held(wallets, wallet_id, 10, 60)
