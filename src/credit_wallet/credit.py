@@ -106,7 +106,7 @@ def give_back(batch: Batch, wallet: WalletState, allocation: Allocation, amount_
     for lot_id, part_yen in allocation:
         opening = _opening_of(batch, wallet, lot_id, part_yen)
         lots.put(wallet.lots, opening, part_yen)
-        if opening.expires_at is not None:
+        if opening.expires_at is not None and opening.expires_at > batch.at:
             note_due(wallet, opening.expires_at)
     if amount_yen:
         expire_lots(batch, wallet)

@@ -177,7 +177,7 @@ class WalletReading:
 
     def key_works(self, key_id: int) -> bool:
         """Whether an agent key is neither revoked nor expired. Raises ``KeyNotFound``."""
-        key = self.key(key_id)
+        key = self._reader.key(checked_id("key_id", key_id), self._clock())
         return key.revoked_at is None and (key.expires_at is None or key.expires_at > format_instant(self._clock()))
 
     def totals(self) -> Totals:
@@ -246,7 +246,9 @@ class WalletReading:
         return AutoTopupState(state, payer.payment_method, payer.reason, payer.retry_at, action_url)
 
     def topups_due(self, *, after: int = 0, limit: int = 1_000) -> list[int]:
-        """Ids of wallets above ``after`` that an automatic top-up is due for, by id."""
+        """Ids of wallets above ``after`` that an automatic top-up is due for, by id; lapsed credit counts for none."""
+        if not after:
+            self._settle_all()
         return self._reader.topups_due(self._clock(), after, _page(limit))
 
     def forecast(self, wallet_id: int) -> Forecast:
