@@ -70,6 +70,8 @@ TABLES = {
     "am_credit_seller",
     "am_credit_secret",
     "am_credit_sale",
+    "am_credit_cycle_segment",
+    "am_credit_clawback",
 }
 ODD_TEXTS = (
     "tea 🫖 für zwei, 二人分のお茶",
@@ -172,7 +174,6 @@ class Writer:
         self.wallets.run_alerts()
         self.wallets.seal()
         self.clock.advance(days=16)
-
 
     def purchases(self, wallet_id: int, name: str) -> None:
         """One that is served, one that is given back, one that is under way; charged and held."""

@@ -183,7 +183,7 @@ class _EmbeddedAccount:
         hold_id, key = bought.outcome.hold_id or 0, _closing_key(bought)
         if amount_yen == 0:
             return await self._wallets.arelease(hold_id, idempotency_key=key, actor=PRODUCT)
-        above: Above = "up_to_balance" if up_to_balance else "owe"
+        above: Above = "up_to_balance" if up_to_balance else "reject"
         return await self._wallets.acapture(hold_id, amount_yen, idempotency_key=key, above=above, actor=PRODUCT)
 
     def _name_of(self, order: Order) -> str:

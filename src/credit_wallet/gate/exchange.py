@@ -202,10 +202,9 @@ class Exchange:
         self._started = True
         length = next((value for name, value in headers if name.lower() == b"content-length"), b"")
         self._left_bytes = int(length) if length.isdigit() else None
-        there = not self.inbox.left
-        await self._server_send({**message, "headers": headers})
-        if self._sale is not None and there and self._has_no_body(message["status"]):
-            self._begin(self._sale)
+        whole = not self.inbox.left and self._has_no_body(message["status"])
+        await self._hand_over({**message, "headers": headers}, whole)
+        if self._sale is not None and whole:
             await self._deliver(self._sale)
 
     def _has_no_body(self, status: int) -> bool:
@@ -262,22 +261,27 @@ class Exchange:
         """An answer is delivered when the server took its last byte and the caller had not left before."""
         there = not self.inbox.left
         has_body = bool(message.get("body")) or message["type"] == "http.response.pathsend"
+        await self._hand_over(message, there and has_body)
+        last = self._is_last(message)
+        if self._sale is not None and there and last:
+            await self._deliver(self._sale)
+        self._over = self._over or last
+
+    async def _hand_over(self, message: Message, serves: bool) -> None:
+        """Give a message to the server. If it ``serves``, the caller has it even if the request is given up meanwhile:
+        a server may wait here for a reader who is slow on purpose.
+        """
         try:
             await self._server_send(message)
         except OSError:  # the caller was gone before
             self.inbox.left = True
             raise
         except BaseException:
-            if self._sale is not None and there and has_body:
+            if self._sale is not None and serves:
                 self._begin(self._sale)
             raise
-        last = self._is_last(message)
-        if self._sale is not None and there:
-            if has_body:
-                self._begin(self._sale)
-            if last:
-                await self._deliver(self._sale)
-        self._over = self._over or last
+        if self._sale is not None and serves:
+            self._begin(self._sale)
 
     def _is_last(self, message: Message) -> bool:
         if message["type"] == "http.response.pathsend":
