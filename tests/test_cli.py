@@ -37,6 +37,8 @@ MIGRATIONS = [
     "284_credit_rail.sql",
     "285_credit_topup.sql",
     "286_credit_notification.sql",
+    "287_credit_purchase.sql",
+    "288_credit_identity.sql",
 ]
 
 

@@ -70,6 +70,8 @@ TABLES = {
     "am_credit_seller",
     "am_credit_secret",
     "am_credit_sale",
+    "am_credit_cycle_segment",
+    "am_credit_clawback",
 }
 ODD_TEXTS = (
     "tea 🫖 für zwei, 二人分のお茶",

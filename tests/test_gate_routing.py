@@ -50,12 +50,6 @@ def wallet(wallets: CreditWallet) -> CreatedWallet:
     return funded(wallets)
 
 
-class Item(NamedTuple):
-    """What a request may be validated against."""
-
-    count: int
-
-
 def fastapi_app(*dependencies: Any) -> FastAPI:
     app, router, sub = FastAPI(), APIRouter(prefix="/v1"), FastAPI()
     paid: Any = [Depends(each) for each in dependencies]
@@ -150,11 +144,11 @@ def quart_app() -> Quart:
         return str(item)
 
     @app.get("/missing")
-    async def missing() -> None:
+    async def missing() -> str:
         quart_abort(404)
 
     @app.get("/breaks")
-    async def breaks() -> None:
+    async def breaks() -> str:
         raise RuntimeError("broken")
 
     return app
@@ -172,14 +166,14 @@ def flask_app() -> Any:
         return str(item)
 
     @app.get("/missing")
-    def missing() -> None:
+    def missing() -> str:
         abort(404)
 
     @app.get("/breaks")
-    def breaks() -> None:
+    def breaks() -> str:
         raise RuntimeError("broken")
 
-    return WsgiToAsgi(app)
+    return cast(Any, WsgiToAsgi)(app)
 
 
 def django_app() -> Any:
@@ -201,17 +195,17 @@ def django_app() -> Any:
         )
         django.setup()
 
-    @require_GET
+    @require_GET  # type: ignore[untyped-decorator]
     def found(request: HttpRequest, item: int = 0) -> HttpResponse:  # noqa: ARG001
         return HttpResponse("found")
 
     async def missing(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
         return HttpResponse(status=404)
 
-    def breaks(request: HttpRequest) -> HttpResponse:
+    def breaks(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
         raise RuntimeError("broken")
 
-    class Seen(View):
+    class Seen(View):  # type: ignore[misc]
         def get(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002
             return HttpResponse("found")
 
@@ -336,9 +330,7 @@ FRAMEWORKS: dict[str, tuple[Callable[[], Any], list[Case]]] = {
 def call(front: Front, case: Case, **options: Any) -> Any:
     method, path = case.request.split()
     json = {} if case.content is None else {"Content-Type": "application/json"}
-    return front.call(
-        path, method=method, content=case.content, headers={**json, **options.pop("headers", {})}, **options
-    )
+    return front.call(path, method=method, content=case.content, headers=json, **options)
 
 
 @pytest.fixture(params=list(FRAMEWORKS))
@@ -459,8 +451,8 @@ def test_routes_are_seen_through_middleware_around_the_application(
 
 @pytest.fixture
 def quart_gated(wallets: CreditWallet, wallet: CreatedWallet) -> Iterator[Front]:
-    app = quart_app()
-    app.asgi_app = CreditGate(app.asgi_app, wallets, price_yen=3)  # type: ignore[method-assign]
+    app: Any = quart_app()
+    app.asgi_app = CreditGate(app.asgi_app, wallets, price_yen=3)
     stage = Stage(app)
     with ExitStack() as open_:
         served = open_.enter_context(Served(stage))

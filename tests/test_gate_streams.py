@@ -117,7 +117,8 @@ def test_a_reader_that_hangs_up_before_the_last_byte_pays(
             if read > 20:
                 await send(chunk(b"data: [DONE]\n\n"))
 
-    with gated(Application(stream), wallets, wallet, **{option: 100}) as front:
+    options: dict[str, Any] = {option: 100}
+    with gated(Application(stream), wallets, wallet, **options) as front:
         caller = Caller(front)
         caller.read_until(b"data: 19\n\n")
         caller.leave()

@@ -90,6 +90,12 @@ class KeyEnded(WalletError):
     code = "key_ended"
 
 
+class TooManyTokens(WalletError):
+    """As many earlier tokens, or registered keys, as there may be work already; ``most`` says how many that is."""
+
+    code = "too_many_tokens"
+
+
 class SellerNotFound(WalletError):
     """No such seller."""
 

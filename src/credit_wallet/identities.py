@@ -7,7 +7,7 @@ Tokens are secrets of an identity, so that they can change under way.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 from typing import TypeVar
@@ -57,7 +57,7 @@ class WalletIdentities(WalletNotifying):
 
     _lanes: Lanes
 
-    def __init__(self, reader: Reader, clock: Clock, settle: Callable[[int], object]) -> None:
+    def __init__(self, reader: Reader, clock: Clock, settle: Callable[[Sequence[int]], object]) -> None:
         super().__init__(reader, clock, settle)
         self._changes = count(1)
         self.secrets_changed = 0
@@ -110,7 +110,7 @@ class WalletIdentities(WalletNotifying):
 
         The tokens before it work for ``overlap_seconds`` more, 0 to 31 days; 0, for one that has leaked, ends them at
         once. Other processes may remember an ended token for a second. Raises ``WalletNotFound``, and
-        ``InvalidRequest`` when ten earlier tokens still work.
+        ``TooManyTokens`` when ten earlier tokens still work.
         """
         token, overlap = new_token(), _checked_overlap(overlap_seconds)
         self._change(
@@ -153,7 +153,7 @@ class WalletIdentities(WalletNotifying):
         work for ``overlap_seconds`` more, 0 to 31 days, and no longer than the key; 0, for one that has leaked, ends
         them at once. Other processes may remember an ended token for a second.
 
-        Raises ``KeyNotFound``, ``KeyEnded`` when the key is revoked or has ended, and ``InvalidRequest`` when ten
+        Raises ``KeyNotFound``, ``KeyEnded`` when the key is revoked or has ended, and ``TooManyTokens`` when ten
         earlier tokens still work.
         """
         token, overlap = new_token(), _checked_overlap(overlap_seconds)
@@ -172,8 +172,8 @@ class WalletIdentities(WalletNotifying):
         Only ``sha256_hex`` is needed, the SHA-256 of the key in UTF-8, 64 hex digits; the key must have 1 to 512
         characters and must be random. The same call again changes nothing. Rotations leave what is registered alone.
 
-        Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``SecretInUse`` when the hash names something already,
-        and ``InvalidRequest``, also for more than 1,000 of a wallet.
+        Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``InvalidRequest``, ``SecretInUse`` when the hash
+        names something already, and ``TooManyTokens`` for more than 1,000 of a wallet.
         """
         digest, expiry = _checked_sha256(sha256_hex), checked_instant("ends_at", ends_at)
         checked_id("wallet_id", wallet_id)
@@ -213,7 +213,7 @@ class WalletIdentities(WalletNotifying):
     def rotate_seller(self, seller_id: int, *, overlap_seconds: int = 3600) -> CreatedSeller:
         """Another token for a seller; its tokens so far work for ``overlap_seconds`` more, 0 to 31 days.
 
-        Raises ``SellerNotFound``, ``KeyEnded`` when it is revoked, and ``InvalidRequest``.
+        Raises ``SellerNotFound``, ``KeyEnded`` when it is revoked, and ``TooManyTokens``.
         """
         token, overlap = new_seller_token(), _checked_overlap(overlap_seconds)
         checked_id("seller_id", seller_id)

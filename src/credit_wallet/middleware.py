@@ -2,8 +2,8 @@
 
 >>> app = CreditGate(app, wallets, price_yen=3)
 
-``wallets`` is an open ``CreditWallet``, or an ``AsyncWalletClient`` with the operator key. What is charged, when it is
-given back, and what makes a retry free is in ``docs/how-to/gate-an-app.md``.
+``wallets`` is an open ``CreditWallet``, or an ``AsyncWalletClient`` with a seller's token or the operator key. What is
+charged, when it is given back, and what makes a retry free is in ``docs/how-to/gate-an-app.md``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import structlog
 
-from credit_wallet.gate.accounts import accounts_in
+from credit_wallet.errors import WalletError
+from credit_wallet.gate.accounts import SellerKeyRefused, accounts_in
 from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current, entered
 from credit_wallet.gate.purchases import AboveHold, Price, Purchase, Till
 from credit_wallet.gate.requests import GatedRequest
@@ -129,15 +130,31 @@ class CreditGate:
             yen = await answer if inspect.isawaitable(answer) else answer
         return Price(yen, self._hold_seconds, self._above) if yen else None
 
+    async def _check(self) -> None:
+        """Do not begin to sell what nobody could be paid for. A service that is away is asked again by the requests."""
+        try:
+            await self._accounts.check()
+        except SellerKeyRefused as error:
+            _log.error("gate_may_not_sell", error=str(error))
+            raise
+        except WalletError as error:
+            _log.warning("gate_not_checked", error=str(error))
+
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's lifespan; the gate closes before the application does, which may own the wallets.
 
         An application without a lifespan gets the gate's.
         """
         told = False
+        arrived = [await receive()]
+        try:
+            await self._check()
+        except SellerKeyRefused as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
 
         async def hear() -> MutableMapping[str, Any]:
-            message = await receive()
+            message = arrived.pop() if arrived else await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.aclose()
             return message

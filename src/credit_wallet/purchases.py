@@ -17,6 +17,7 @@ from msgspec import msgpack, structs
 
 from credit_wallet import lots
 from credit_wallet.batch import Batch, append
+from credit_wallet.clawbacks import remember_lots
 from credit_wallet.commands import Buy, PurchaseCommand, Renew, Serve, Undo
 from credit_wallet.credit import tell_lower
 from credit_wallet.cycle import format_instant, parse_instant
@@ -119,6 +120,8 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
 
 
 def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Outcome | WalletError:
+    if wallet.lots and wallet.lots[0].remaining_yen <= command.amount_yen:
+        remember_lots(batch, wallet)
     if command.hold_seconds is None:
         outcome = charge(batch, wallet, command.amount_yen, command.note, command.key_id, command.actor)
     else:

@@ -72,8 +72,11 @@ class WalletUpkeep(WalletReading):
     def expire_due(self, limit: int = 1_000) -> int:
         """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""
         wallet_ids = self._reader.due_wallets(self._clock(), limit)
-        self._lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
+        self._carry_out_due(wallet_ids)
         return len(wallet_ids)
+
+    def _carry_out_due(self, wallet_ids: Sequence[int]) -> None:
+        self._lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
 
     def undo_abandoned(self, limit: int = 1_000) -> int:
         """Give back what purchases took that nobody served: their process was lost. Returns how many were looked at.

@@ -92,7 +92,7 @@ class CreditWallet(WalletIdentities):
 
     def __init__(self, lanes: Lanes, reader: Reader, clock: Clock) -> None:
         """Use ``open``."""
-        super().__init__(reader, clock, self.expire)
+        super().__init__(reader, clock, self._carry_out_due)
         self._lanes = lanes
 
     @classmethod

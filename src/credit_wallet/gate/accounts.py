@@ -101,6 +101,9 @@ class Accounts(Protocol):
     async def account_of(self, credentials: Credentials) -> Account:
         """Raises ``Unauthorized`` and ``TooManyFailures``."""
 
+    async def check(self) -> None:
+        """See that this gate may sell. Raises ``SellerKeyRefused``, and what keeps it from being found out."""
+
 
 def accounts_in(wallets: Wallets) -> Accounts:
     """The accounts of an open ledger, or of the service that an ``AsyncWalletClient`` of a seller calls."""
@@ -120,6 +123,9 @@ class EmbeddedAccounts:
         if caller.access is None:
             raise Unauthorized("operators and sellers pay for nothing; send a wallet's token")
         return _EmbeddedAccount(self._wallets, caller.access)
+
+    async def check(self) -> None:
+        """Whoever has opened the ledger may sell."""
 
 
 class _EmbeddedAccount:
@@ -184,19 +190,35 @@ class _EmbeddedAccount:
         return order.key if self._access.key_id is None else f"{order.key}:{self._access.key_id}"
 
 
+class SellerKeyRefused(ServiceUnreachable):
+    """The service does not let this gate sell: whoever runs it must give it a seller's token, or the operator key."""
+
+
 class RemoteAccounts:
     """Accounts behind the service, which is asked with the seller's own key; a caller's token says who pays."""
 
     def __init__(self, seller: AsyncWalletClient) -> None:
         self._seller = seller
         self._limit = FailureLimit()
+        self._checked = False
+
+    async def check(self) -> None:
+        """Ask the service, until it has once said yes."""
+        if self._checked:
+            return
+        try:
+            role = (await self._seller.whoami()).role
+        except Unauthorized as error:
+            raise _refused("it is unknown there") from error
+        if role not in ("seller", "operator"):
+            raise _refused(f"it is an {role}'s token")
+        self._checked = True
 
     async def account_of(self, credentials: Credentials) -> Account:
         """The account of a token; whether it is good is found out by charging it."""
+        await self.check()
         try:
-            token = credentials.token()
-            if looked_up(token) is None or not (token.isascii() and token.isprintable()):
-                raise Unauthorized("this is no token; send an owner token or an agent key")
+            token = _sendable(credentials.token())
         except Unauthorized:
             self._limit.count(credentials.address)
             raise
@@ -224,9 +246,7 @@ class _RemoteAccount:
             )
         except Unauthorized as error:
             if error.details.get("field") != PAYER_TOKEN:
-                raise ServiceUnreachable(
-                    "the wallet's service refuses the key of this gate; whoever runs it must set a good one", sent=False
-                ) from error
+                raise _refused("it has been revoked") from error
             self._limit.count(self._address)
             raise Unauthorized(str(error)) from error
         kind = FreeAttempt if reply.free else Outcome
@@ -264,6 +284,21 @@ class _RemoteAccount:
 
 
 _MOVEMENT = tuple(field.name for field in structs.fields(Outcome) if field.name != "topup_id")
+
+
+def _sendable(token: str) -> str:
+    """A token that a header can carry on to the service."""
+    if looked_up(token) is None or not (token.isascii() and token.isprintable()):
+        raise Unauthorized("this is no token; send an owner token or an agent key")
+    return token
+
+
+def _refused(why: str) -> SellerKeyRefused:
+    return SellerKeyRefused(
+        f"the wallet's service does not let this gate sell with its key ({why}); nothing was charged. "
+        "Whoever runs the gate must give it a seller's token or the operator key",
+        sent=False,
+    )
 
 
 def _told_in(loop: asyncio.AbstractEventLoop, failed: Failed, error: Exception) -> None:

@@ -68,14 +68,15 @@ class Arrears:
         """Carry a movement out in the background, as soon as the wallet lets it."""
         self._begin(_until_done(movement, FIRST_PAUSE_SECONDS, ATTEMPTS, about))
 
-    def at_once_or_later(self, movement: Movement, *, tries: int = ATTEMPTS, **about: object) -> None:
-        """The same, and begin now."""
-        self._begin(_until_done(movement, 0.0, tries, about))
+    def at_once_or_later(self, movement: Movement, *, tries: int = ATTEMPTS, **about: object) -> asyncio.Task[None]:
+        """The same, and begin now; the task ends when it is done, or cannot be."""
+        return self._begin(_until_done(movement, 0.0, tries, about))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._owed.add(task)
         task.add_done_callback(self._owed.discard)
+        return task
 
 
 async def _until_done(movement: Movement, first_pause: float, tries: int, about: dict[str, object]) -> None:

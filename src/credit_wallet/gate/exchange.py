@@ -293,7 +293,7 @@ class Exchange:
         return not message.get("more_body", False) or self._left_bytes == 0
 
     async def _settle(self, failure: str | None) -> None:
-        """What has not been delivered by now never will be; what has begun to be is paid, unless the gate gives back."""
+        """What has not been delivered by now never will be; what has begun is paid, unless the gate gives that back."""
         self._over = True
         self.inbox.close()
         if self._sale is None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from itertools import count
+from os import register_at_fork
 from typing import Any, Literal, TypeAlias
 
 import structlog
@@ -30,6 +32,7 @@ from credit_wallet.errors import (
 )
 from credit_wallet.gate.accounts import Account, Bought, Order
 from credit_wallet.gate.arrears import PASSING, Arrears
+from credit_wallet.gate.renewals import Renewals
 from credit_wallet.http.replies import RawHeaders, outcome_headers
 from credit_wallet.keys import new_idempotency_key
 from credit_wallet.money import MAX_AMOUNT_YEN, is_amount
@@ -67,6 +70,23 @@ AboveHold: TypeAlias = Literal["reject", "up_to_balance"]
 _log = structlog.get_logger("credit_wallet.gate")
 
 
+class _Attempts:
+    """Names for attempts that nobody else gives: the process's own, and a count. Ordered, as keys of a database are."""
+
+    def __init__(self) -> None:
+        self._restart()
+        register_at_fork(after_in_child=self._restart)
+
+    def _restart(self) -> None:
+        self._process, self._count = new_idempotency_key().replace("-", ""), count()
+
+    def next(self) -> str:
+        return f"{self._process}{next(self._count):010x}"
+
+
+_new_attempt = _Attempts().next
+
+
 class Price(Struct, frozen=True):
     """What a call costs: charged before it runs, or with ``hold_seconds`` reserved and captured afterwards."""
 
@@ -86,19 +106,36 @@ class Price(Struct, frozen=True):
 class Purchase:
     """A call that is paid for. ``outcome`` is the wallet's answer to the charge or the hold."""
 
-    def __init__(self, account: Account, price: Price, bought: Bought, arrears: Arrears) -> None:
+    __slots__ = (
+        "_account",
+        "_arrears",
+        "_begun",
+        "_bought",
+        "_captured_yen",
+        "_given_back",
+        "_misreported",
+        "_price",
+        "_renewals",
+        "_serving",
+        "_settled",
+        "due",
+        "outcome",
+    )
+
+    def __init__(self, account: Account, price: Price, bought: Bought, arrears: Arrears, renewals: Renewals) -> None:
         self.outcome = bought.outcome
         self._account, self._price, self._bought = account, price, bought
-        self._arrears = arrears
+        self._arrears, self._renewals = arrears, renewals
         self._given_back: Outcome | None = None
         self._captured_yen = price.amount_yen
         self._begun = False
         self._misreported = False
         self._settled = False
-        self._loop = asyncio.get_running_loop()
-        self._renewal: asyncio.TimerHandle | None = None
+        self._serving: asyncio.Task[None] | None = None
         if not self.free:
-            self._renew_in(min(RENEW_SECONDS, (price.hold_seconds or LEASE_SECONDS) / 3))
+            loop = asyncio.get_running_loop()
+            self.due = loop.time() + min(RENEW_SECONDS, (price.hold_seconds or LEASE_SECONDS) / 3)
+            renewals.add(self, loop)
 
     @property
     def free(self) -> bool:
@@ -169,6 +206,11 @@ class Purchase:
             undo = partial(self._account.undo, self._bought, reason)
             self._given_back = await self._arrears.now_or_later(undo, what="undo", reason=reason, **self._names())
 
+    def renew(self) -> None:
+        """Say that the attempt is still at work, which keeps the purchase and its hold."""
+        self.due += RENEW_SECONDS
+        self._arrears.at_once_or_later(partial(self._account.renew, self._bought, LEASE_SECONDS), what="renew", tries=1)
+
     def headers(self) -> RawHeaders:
         """Balance, warning and replay mark, after what was given back."""
         return outcome_headers(self._given_back or self.outcome)
@@ -179,15 +221,15 @@ class Purchase:
 
     def _end(self) -> None:
         self._settled = True
-        if self._renewal is not None:
-            self._renewal.cancel()
-            self._renewal = None
+        self._renewals.drop(self)
 
     async def _capture(self) -> None:
         """Spend what the handler reported. A hold that ended before has been spent whole, because it was served."""
         up_to_balance = self._captured_yen > self._price.amount_yen
 
         async def capture() -> Outcome | None:
+            if self._serving is not None:  # a hold that was given back before it was served would be owed
+                await asyncio.shield(self._serving)
             try:
                 return await self._account.capture(self._bought, self._captured_yen, up_to_balance=up_to_balance)
             except HoldClosed as error:
@@ -198,15 +240,8 @@ class Purchase:
 
     def _serve_later(self, _: Exception) -> None:
         """A batch could not take it, or there is none: send it by itself, until it is written down."""
-        self._arrears.at_once_or_later(partial(self._account.served, self._bought), what="serve", **self._names())
-
-    def _renew_in(self, seconds: float) -> None:
-        self._renewal = self._loop.call_later(seconds, self._renew)
-
-    def _renew(self) -> None:
-        """Say that the attempt is still at work, which keeps the purchase and its hold."""
-        self._arrears.at_once_or_later(partial(self._account.renew, self._bought, LEASE_SECONDS), what="renew", tries=1)
-        self._renew_in(RENEW_SECONDS)
+        served = partial(self._account.served, self._bought)
+        self._serving = self._arrears.at_once_or_later(served, what="serve", **self._names())
 
     def _names(self) -> dict[str, Any]:
         return {"wallet_id": self.outcome.wallet_id, "purchase_key": self._bought.purchase_key}
@@ -217,6 +252,7 @@ class Till:
 
     def __init__(self, *, free_retries: int) -> None:
         self.arrears = Arrears()
+        self._renewals = Renewals()
         self._free_retries = free_retries
 
     async def sell(self, account: Account, price: Price, note: str, key: str | None) -> Purchase:
@@ -225,7 +261,7 @@ class Till:
         Waits a while for a request with the same key that is under way, in whichever process. The purchase must be
         closed. Raises what the wallet refuses, ``RetriesExhausted``, and ``PurchaseRunning`` after the wait.
         """
-        attempt = new_idempotency_key()
+        attempt = _new_attempt()
         order = Order(
             key or attempt, attempt, price.amount_yen, price.hold_seconds, note, key is None, self._free_retries
         )
@@ -235,7 +271,7 @@ class Till:
             if not (isinstance(error, ServiceUnreachable) and error.details.get("sent") is False):
                 self.arrears.later(partial(_cancelled, account, order), what="undo", key=order.key)
             raise
-        return Purchase(account, price, bought, self.arrears)
+        return Purchase(account, price, bought, self.arrears, self._renewals)
 
 
 async def _bought_in_time(account: Account, order: Order) -> Bought:

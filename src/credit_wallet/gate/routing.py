@@ -55,10 +55,13 @@ class Routes:
     def __init__(self, app: Any, entered: Entered) -> None:
         self._app, self._entered = app, entered
         self._failed = False
+        self._unseen = False
         self._marked: set[tuple[str, str]] = set()
 
     def mark(self, scope: Scope) -> None:
         """Mark the handler of a request that is free so far: its route may have a price of its own."""
+        if self._unseen:
+            return
         request = (scope["method"], scope["path"])
         if request not in self._marked:
             self.find(scope)
@@ -67,10 +70,13 @@ class Routes:
 
     def find(self, scope: Scope) -> Found | None:
         """The route of a request; None when the application is not one whose routes can be seen."""
+        if self._unseen and "route_handler" not in scope:
+            return None
         try:
             if "route_handler" in scope:  # the gate stands behind Litestar's routing
                 return _at_litestar_handler(scope["route_handler"], str(scope["path_template"]), self._entered)
-            return _find(self._app, scope, "", self._entered)
+            self._unseen = not any(_kind_of(layer) for layer in _layers(self._app))
+            return None if self._unseen else _find(self._app, scope, "", self._entered)
         except Exception:
             if not self._failed:
                 _log.exception("gate_cannot_see_routes", application=repr(self._app))
@@ -80,19 +86,21 @@ class Routes:
 
 def _find(app: Any, scope: Scope, prefix: str, entered: Entered) -> Found | None:
     for layer in _layers(app):
-        if hasattr(layer, "asgi_router"):
-            return _in_litestar(layer, scope, prefix, entered)
-        if hasattr(layer, "url_map") and hasattr(layer, "view_functions"):
-            return _in_werkzeug(layer, scope, prefix, entered)
-        if hasattr(layer, "resolve_request") and hasattr(layer, "_view_middleware"):
-            return _in_django(layer, scope, prefix, entered)
-        router = getattr(layer, "router", layer)
-        if hasattr(router, "redirect_slashes") and hasattr(router, "routes"):
-            within = dict(scope)
-            if root_path := getattr(layer, "root_path", ""):  # FastAPI
-                within["root_path"] = root_path
-            return _in_router(router, within, prefix, entered)
+        if kind := _kind_of(layer):
+            return kind(layer, scope, prefix, entered)
     return None
+
+
+def _kind_of(layer: Any) -> Callable[[Any, Scope, str, Entered], Found | None] | None:
+    """Who finds routes in an application such as this; None when it is no framework's."""
+    if hasattr(layer, "asgi_router"):
+        return _in_litestar
+    if hasattr(layer, "url_map") and hasattr(layer, "view_functions"):
+        return _in_werkzeug
+    if hasattr(layer, "resolve_request") and hasattr(layer, "_view_middleware"):
+        return _in_django
+    router = getattr(layer, "router", layer)
+    return _in_starlette if hasattr(router, "redirect_slashes") and hasattr(router, "routes") else None
 
 
 def _layers(app: Any) -> Iterator[Any]:
@@ -114,6 +122,13 @@ def _is_own(value: Any, app: Any) -> bool:
 
 
 # Starlette and FastAPI
+
+
+def _in_starlette(app: Any, scope: Scope, prefix: str, entered: Entered) -> Found | None:
+    within = dict(scope)
+    if root_path := getattr(app, "root_path", ""):  # FastAPI
+        within["root_path"] = root_path
+    return _in_router(getattr(app, "router", app), within, prefix, entered)
 
 
 def _in_router(router: Any, scope: Scope, prefix: str, entered: Entered) -> Found | None:

@@ -41,7 +41,7 @@ class Shop:
 def paid_for(function: Function, price: Price, shop: Shop | None) -> Callable[..., Awaitable[Any]]:
     """``function`` as a coroutine function that charges ``price`` before it runs.
 
-    In an MCP server's request it is a tool; behind a gate it is what answers the request, which is priced by its answer.
+    In an MCP server's request it is a tool; behind a gate it answers the request, and the answer decides.
     """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{function.__name__} yields its answer; give its route the price: Depends(priced(…))")

@@ -71,8 +71,8 @@ class HoldBody(Body, frozen=True):
     wallet_id: Id | None = None
 
 
-Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH)]
-PurchaseKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)]
+Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH, pattern="^[ -~]+$")]
+PurchaseKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")]
 LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
 
 

@@ -41,6 +41,7 @@ STATUS_OF_CODE = {
     "refund_exceeds_charge": 409,
     "key_ended": 409,
     "secret_in_use": 409,
+    "too_many_tokens": 409,
     "topup_in_flight": 409,
     "topup_not_due": 409,
     "topup_limit_reached": 409,

@@ -17,6 +17,7 @@ from credit_wallet.errors import DatabaseUnavailable, MigrationError, RailBusy
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations, postgres_link
 from credit_wallet.stores.adoption import adopt_all
+from credit_wallet.stores.books import make_books
 from credit_wallet.stores.postgres import PostgresStore
 from credit_wallet.stores.postgres_connection import (
     PostgresConnection,
@@ -86,6 +87,8 @@ class PostgresDatabase:
                 raise MigrationError("the tables are there already; partitions can only be chosen for new ones")
             applied = migrations.migrate(schema)
             with naming_database_errors(self.url):
+                if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
+                    make_books(PostgresConnection(raw), lambda _: transaction(raw))
                 return Upgrade(applied, adopt_all(PostgresConnection(raw), lambda _: transaction(raw), now))
 
     def rollback(self, number: int) -> list[str]:

@@ -25,6 +25,8 @@ from credit_wallet.state import Decision, Entry
 from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
 from credit_wallet.stores.alert_tables import alert_table
+from credit_wallet.stores.books import make_books
+from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.rows import (
     PURCHASE_COLUMNS,
     PUT_LOT,
@@ -36,6 +38,7 @@ from credit_wallet.stores.rows import (
     remembered_row,
     wallet_row,
 )
+from credit_wallet.stores.segments import closed_in, put_segments
 from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
 from credit_wallet.stores.sqlite_load import Loader
 from credit_wallet.stores.sqlite_schema import SqliteSchema
@@ -132,9 +135,10 @@ _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
 def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> Upgrade:
-    """Apply pending migrations and adopt what plain SQL wrote."""
+    """Apply pending migrations, make the books of what was there before, and adopt what plain SQL wrote."""
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
+        make_books(connection, transaction)
         return Upgrade(applied, adopt_all(connection, transaction, now))
 
 
@@ -237,6 +241,8 @@ class SqliteStore:
         snapshot = self._loader.load(commands, now)
         decision = decide(snapshot, commands, now)
         self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
+        if snapshot.closed_segments:
+            put_segments(self._connection, closed_in(snapshot))
         self._write(decision, format_instant(now))
         self._loader.keep(decision.told)
         return decision.outcomes
@@ -257,6 +263,8 @@ class SqliteStore:
             self._write_lots_and_holds(decision)
         if decision.touched_topups or decision.touched_payers:
             write_topups(self._connection, decision, at)
+        if decision.touched_clawbacks:
+            write_clawbacks(self._connection, decision.touched_clawbacks.values())
         if decision.touched_purchases or decision.forgotten_purchases:
             self._write_purchases(decision, at[:10])
         if decision.sales:
