@@ -622,10 +622,11 @@ def test_a_check_up_finds_nothing_wrong(funded: Shell) -> None:
         "database",
         "clock",
         "ledger",
+        "seals",
         "notices",
     ]
     assert all(finding["ok"] for finding in findings)
-    assert funded("doctor").count(" yes ") == 7
+    assert funded("doctor").count(" yes ") == 8
 
 
 def failed_check(shell: Shell, url: str) -> dict[str, Any]:

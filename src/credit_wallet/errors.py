@@ -300,6 +300,18 @@ class DatabaseRefused(DatabaseError):
     code = "database_refused"
 
 
+class DatabaseUnfit(DatabaseError):
+    """The database, or what is set for the wallet's sessions in it, is not fit for a ledger; ``setting`` names it."""
+
+    code = "database_unfit"
+
+
+class UsedAfterFork(WalletError):
+    """This was opened before its process was forked, and belongs to the parent. Open it after the fork."""
+
+    code = "used_after_fork"
+
+
 class ServiceUnreachable(WalletError):
     """The service gave no answer, often enough; ``sent`` says whether it may have done what was asked."""
 

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 import httpx
 
+from credit_wallet import forks
 from credit_wallet.client import calls
 from credit_wallet.client.answers import Answer, NoAnswer
 from credit_wallet.client.calls import Call
@@ -38,11 +39,13 @@ class _Client:
         self._token = token
         self._retries = retries
         self._topup_seconds = topup_seconds
+        forks.leave_behind(self, "_http")
 
     def with_token(self, token: str) -> Self:
         """The same client for another caller, over the same connections. Close the one it was made from."""
         twin = copy.copy(self)
         twin._token = token
+        forks.leave_behind(twin, "_http")
         return twin
 
     def _request_of(self, call: Call[Any]) -> dict[str, Any]:

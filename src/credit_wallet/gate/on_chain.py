@@ -25,6 +25,7 @@ from x402.http.utils import (
 )
 from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse
 
+from credit_wallet import forks
 from credit_wallet.errors import PaymentInvalid, PaymentProviderError, WalletError
 from credit_wallet.gate.settings import X402
 from credit_wallet.http.replies import RawHeaders, Scope
@@ -56,6 +57,7 @@ class Cashier:
                 auth_provider=CreateHeadersAuthProvider(headers) if headers is not None else None,
             )
         )
+        forks.leave_behind(self, "_facilitator")
         self._known: OrderedDict[bytes, State] = OrderedDict()
 
     def offer(self, scope: Scope, amount_yen: int, error: WalletError) -> tuple[bytes, bytes]:

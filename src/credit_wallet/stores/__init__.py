@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the alert job reads its SQL through this package with the s
     from credit_wallet.commands import Command
     from credit_wallet.errors import WalletError
     from credit_wallet.outcomes import Finding, Outcome, Upgrade
+    from credit_wallet.stores.seals import Holder
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 """Earlier versions can corrupt a database when its log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
@@ -80,7 +81,13 @@ class Store(Protocol):
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
 
     def settled_txn_id(self) -> int:
-        """An id up to which the ledger is complete: no entry with a lower one will be committed any more."""
+        """An id up to which the ledger is complete: no entry with a lower one will be committed any more.
+
+        0 when somebody's transaction keeps that from being known for now.
+        """
+
+    def holding_back(self) -> list[Holder]:
+        """The transactions that keep ``settled_txn_id`` at 0, the oldest first."""
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)``; for the background jobs."""

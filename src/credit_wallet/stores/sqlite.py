@@ -6,6 +6,7 @@ between batches and are forgotten when another connection has written (``PRAGMA 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain
@@ -38,8 +39,9 @@ from credit_wallet.stores.rows import (
     remembered_row,
     wallet_row,
 )
+from credit_wallet.stores.seals import Holder
 from credit_wallet.stores.segments import closed_in, put_segments
-from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
+from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, rests_between, transaction
 from credit_wallet.stores.sqlite_load import Loader
 from credit_wallet.stores.sqlite_schema import SqliteSchema
 from credit_wallet.stores.topup_rows import write_topups
@@ -155,9 +157,12 @@ class SqliteStore:
             self._connection.close()
             raise
         self._loader = Loader(self._connection)
+        self._at_work = threading.Lock()
+        rests_between(self._connection, self._at_work)
 
     def close(self) -> None:
-        self._connection.close()
+        with self._at_work:
+            self._connection.close()
 
     def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
         """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
@@ -209,11 +214,16 @@ class SqliteStore:
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
         self._in_transaction(lambda: None)
-        migrations.require_current(SqliteSchema(self._connection, self.path))
+        with self._at_work:
+            migrations.require_current(SqliteSchema(self._connection, self.path))
 
     def settled_txn_id(self) -> int:
         """Any id: there is one writer at a time, and ids are given in the order of commits."""
         return MAX_ID
+
+    def holding_back(self) -> list[Holder]:
+        """Nobody."""
+        return []
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)`` in one write transaction of its own; for the background jobs.
@@ -229,7 +239,7 @@ class SqliteStore:
 
     def _in_transaction(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            with naming_database_errors(self.path), transaction(self._connection):
+            with self._at_work, naming_database_errors(self.path), transaction(self._connection):
                 return work(*args, **kwargs)
         except BaseException:
             self._loader.forget()
