@@ -13,7 +13,7 @@ import socket
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from msgspec import Struct, json
 from standardwebhooks import Webhook
 
 from credit_wallet import VERSION
+from credit_wallet.alerts.addresses import is_public
 from credit_wallet.alerts.failure import NotDelivered
 from credit_wallet.alerts.targets import Target, is_mail, is_webhook
 from credit_wallet.alerts.texts import Notice, message_of
@@ -37,7 +38,6 @@ SEND_SECONDS = 15.0
 SMTP, SUBMISSION = 25, 587
 """Ports of a mail server that names none, without and with TLS."""
 
-_NAT64 = IPv6Network("64:ff9b::/96")
 _ASSET = AppriseAsset(
     app_id="Agent Credit Wallet", app_desc="Agent Credit Wallet", image_url_mask="", image_url_logo=""
 )
@@ -169,17 +169,6 @@ def signed(message_id: str, body: bytes, target: Target, now: datetime) -> dict[
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is one of the public internet's, whatever it is wrapped in (RFC 6890, RFC 4291, RFC 6052)."""
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def _require_taken(answer: httpx.Response) -> None:
