@@ -32,9 +32,16 @@ def parse_instant(text: str) -> datetime:
 
 
 def cycle_at(moment: datetime, time_zone: str = "UTC") -> str:
-    """The billing cycle that an aware ``moment`` falls in, for a wallet in ``time_zone`` (an IANA name)."""
+    """The billing cycle that an aware ``moment`` falls in, for a wallet in ``time_zone`` (an IANA name).
+
+    A cycle that has begun does not end because clocks are put back past midnight: cycles follow instants, as
+    ``cycle_bounds`` does.
+    """
     local = moment.astimezone(_zone(time_zone))
-    return f"{local.year:04d}-{local.month:02d}"
+    cycle = f"{local.year:04d}-{local.month:02d}"
+    if local.fold and format_instant(moment) >= cycle_bounds(cycle, time_zone)[1]:
+        return f"{local.year + local.month // 12:04d}-{local.month % 12 + 1:02d}"
+    return cycle
 
 
 @lru_cache(maxsize=1024)
