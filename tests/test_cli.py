@@ -516,7 +516,9 @@ def test_a_statement_comes_as_text_csv_and_json(funded: Shell) -> None:
     assert text.startswith("Statement of Wallet 1 (search) for 2026-05 (UTC)\n")
     assert "Closing balance                 ¥940\n" in text
     assert text == funded(*of_may, "--format", "text")
-    rows = list(csv.DictReader(StringIO(funded(*of_may, "--format", "csv"))))
+    table = funded(*of_may, "--format", "csv")
+    assert table.startswith("\ufefftxn_id,")  # what tells a spreadsheet that it is UTF-8
+    rows = list(csv.DictReader(StringIO(table)))
     assert [(row["txn_type"], row["amount_yen"], row["note"]) for row in rows] == [
         ("topup", "1000", ""),
         ("charge", "-60", "crawl, deep"),

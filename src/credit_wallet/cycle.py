@@ -31,6 +31,20 @@ def parse_instant(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def local_time(instant: str, time_zone: str) -> str:
+    """An instant of the ledger by the clocks of ``time_zone``, with its offset: ``2026-05-15T21:00:00.000+09:00``.
+
+    In UTC, and when plain SQL wrote something else than ISO 8601, it is ``instant`` as it stands.
+    """
+    zone = _zone(time_zone)
+    if zone is UTC:
+        return instant
+    try:
+        return parse_instant(instant).astimezone(zone).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError):
+        return instant
+
+
 def cycle_at(moment: datetime, time_zone: str = "UTC") -> str:
     """The billing cycle that an aware ``moment`` falls in, for a wallet in ``time_zone`` (an IANA name).
 

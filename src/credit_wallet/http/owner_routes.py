@@ -151,7 +151,8 @@ def show_statement(
     wallet_id = require_wallet(caller)
     report = statements.statement(wallets, wallet_id, cycle or wallets.show(wallet_id).current_cycle)
     if format == "csv":
-        return Response(statements.to_csv(report, rows), media_type="text/csv")  # type: ignore[arg-type]
+        content = statements.to_csv(report, rows).encode(statements.CSV_ENCODING)
+        return Response(content, media_type="text/csv")  # type: ignore[arg-type]
     if format == "text":
         return Response(statements.to_text(report), media_type="text/plain")  # type: ignore[arg-type]
     return Response(report)
