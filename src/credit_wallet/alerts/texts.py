@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from credit_wallet.lines import one_line
+from credit_wallet.alerts.inert import inert, link
 from credit_wallet.money import format_yen
 
 _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
@@ -215,7 +215,7 @@ def message_of(notices: Sequence[Notice], language: str) -> Message:
 def _text(notice: Notice, language: str) -> tuple[str, str]:
     title, body = _TEXTS[notice.kind][language]
     plain, labelled = _WALLETS[language]
-    label = one_line(notice.label or "")
+    label = inert(notice.label or "")
     wallet = (labelled if label else plain).format(wallet_id=notice.wallet_id, label=label)
     words = _Words({name: _word(name, value) for name, value in notice.payload.items()} | {"wallet": wallet})
     return title.format_map(words), body.format_map(words)
@@ -231,4 +231,6 @@ class _Words(dict[str, str]):
 def _word(name: str, value: object) -> str:
     if isinstance(value, int) and (name.endswith("_yen") or name in ("auto_topup_threshold",)):
         return format_yen(value)
-    return "–" if value is None else one_line(str(value))
+    if value is None:
+        return "–"
+    return link(str(value)) if name == "action_url" else inert(str(value))
