@@ -23,7 +23,7 @@ from msgspec import UNSET, structs
 
 from credit_wallet import lots
 from credit_wallet.batch import Batch, append, tell_once
-from credit_wallet.budget import WARN_PCTS, spent_pct, thresholds_pct, warn_pct
+from credit_wallet.budget import WARN_PCTS, reached_pct, spent_pct, thresholds_pct, warn_pct
 from credit_wallet.checks import malformed_auto_topup
 from credit_wallet.commands import (
     Capture,
@@ -196,13 +196,17 @@ def _spent(
     if not wallet.monthly_budget_yen:
         return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id)
     share_pct = spent_pct(wallet.cycle_spent_yen, wallet.monthly_budget_yen)
-    alerts = _cross_thresholds(batch, wallet, share_pct) if share_pct >= wallet.thresholds_pct[0] else ()
+    alerts = _cross_thresholds(batch, wallet, amount_yen, share_pct) if share_pct >= wallet.thresholds_pct[0] else ()
     return Outcome(
         wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id, False, alerts, warn_pct(share_pct)
     )
 
 
-def _cross_thresholds(batch: Batch, wallet: WalletState, share_pct: int) -> tuple[Alert, ...]:
+def _cross_thresholds(batch: Batch, wallet: WalletState, amount_yen: int, share_pct: int) -> tuple[Alert, ...]:
+    """What spending ``amount_yen`` has crossed. When the budget was raised since, its thresholds fire anew."""
+    before_pct = spent_pct(wallet.cycle_spent_yen - amount_yen, wallet.monthly_budget_yen)
+    if wallet.alerted_pct > before_pct:
+        wallet.alerted_pct = reached_pct(wallet.thresholds_pct, before_pct)
     fired = tuple(
         Alert(threshold_pct, wallet.current_cycle, wallet.cycle_spent_yen, wallet.monthly_budget_yen)
         for threshold_pct in wallet.thresholds_pct
@@ -224,7 +228,7 @@ def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_
         return
     reached_pct, known_pct = warn_pct(spent_pct(key.cycle_spent_yen, cap_yen)), warn_pct(spent_pct(before_yen, cap_yen))
     if reached_pct > known_pct:
-        occasion = f"{key.key_id} {key.current_cycle} {reached_pct}"
+        occasion = f"{key.key_id} {key.current_cycle} {cap_yen} {reached_pct}"
         spent = {"spent_yen": key.cycle_spent_yen, "monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
         tell_once(batch, wallet, "key_cap_reached", occasion, key_id=key.key_id, threshold_pct=reached_pct, **spent)
 
