@@ -19,6 +19,7 @@ from credit_wallet.client.answers import Answer, NoAnswer, error_of, retry_after
 from credit_wallet.client.conversation import MAYBE_DONE, NOT_DONE
 from credit_wallet.commands import Charge
 from credit_wallet.errors import (
+    Forbidden,
     InsufficientFunds,
     InvalidRequest,
     KeyCapExhausted,
@@ -30,7 +31,7 @@ from credit_wallet.errors import (
     UnexpectedAnswer,
     WalletError,
 )
-from credit_wallet.http.problems import Forbidden, IdempotencyKeyRequired
+from credit_wallet.http.problems import IdempotencyKeyRequired
 from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
 from credit_wallet.outcomes import CreatedWallet, Outcome
 from credit_wallet.payments.replies import TopupReply

@@ -50,6 +50,7 @@ TABLES = {
     "am_credit_spending_alert",
     "am_credit_lot",
     "am_credit_hold",
+    "am_credit_purchase",
     "am_credit_returned",
     "am_credit_cycle_spend",
     "am_credit_key",
@@ -160,12 +161,22 @@ class Writer:
             self.move("release", released.hold_id, idempotency_key=f"{name} release")
             self.move("topup", wallet_id, 33, idempotency_key=f"{name} lapses", expires_at=expiry, promo=True)
             self.move("hold", wallet_id, 70, idempotency_key=f"{name} expires", ttl_seconds=60, key_id=key_ids[number])
+            self.purchases(wallet_id, name)
             self.move("reverse", paid.txn_id, 100, idempotency_key=f"{name} reverse", note="clawed back")
         self.clock.advance(days=15)
         self.wallets.expire_due()
         self.wallets.run_alerts()
         self.wallets.seal()
         self.clock.advance(days=16)
+
+
+    def purchases(self, wallet_id: int, name: str) -> None:
+        """One that is served, one that is given back, one that is under way; charged and held."""
+        for number, hold_seconds in enumerate((None, 60)):
+            for act in ("serve", "undo", "renew"):
+                key = f"{name} {act} {number}"
+                self.wallets.buy(wallet_id, 5, purchase_key=key, attempt="a", hold_seconds=hold_seconds)
+                getattr(self.wallets, act)(wallet_id, key, attempt="a")
 
 
 def write(path: Path) -> Book:

@@ -16,17 +16,22 @@ from msgspec import UNSET, structs
 from credit_wallet import lots
 from credit_wallet.checks import malformed
 from credit_wallet.commands import (
+    Buy,
     Capture,
     Charge,
     Command,
     Configure,
     Expire,
+    Extend,
     Hold,
     Movement,
     Refund,
     Release,
+    Renew,
     Reverse,
+    Serve,
     Topup,
+    Undo,
 )
 from credit_wallet.cycle import format_instant
 from credit_wallet.decide import decide
@@ -324,8 +329,11 @@ def test_an_entry_adopted_without_lots_has_none() -> None:
 REQUESTS = [
     (Charge(1, "key", 3), {"amount_yen": 4, "note": "note", "key_id": 11}),
     (Hold(1, "key", 3), {"amount_yen": 4, "ttl_seconds": 901, "note": "note", "key_id": 11}),
-    (Capture(1, "key", 3, 4), {"hold_id": 4, "amount_yen": 5}),
-    (Release(1, "key", 3), {"hold_id": 4}),
+    (
+        Capture(1, "key", 3, 4),
+        {"hold_id": 4, "amount_yen": 5, "final": False, "above": "up_to_balance", "key_id": 11},
+    ),
+    (Release(1, "key", 3), {"hold_id": 4, "key_id": 11}),
     (Refund(1, "key", 3), {"txn_id": 4, "amount_yen": 1, "note": "note"}),
     (Topup(1, "key", 3), {"amount_yen": 4, "promo": True, "expires_at": SOON, "note": "note"}),
     (Reverse(1, "key", 3, 4), {"txn_id": 4, "amount_yen": 5, "note": "note"}),
@@ -336,12 +344,13 @@ REQUESTS = [
 @pytest.mark.parametrize("note", [None, "n" * 200], ids=["short", "hashed"])
 def test_a_request_is_another_when_any_field_is(request_: Movement, changes: dict[str, Any], note: str | None) -> None:
     fields = request_.__struct_fields__
-    assert set(fields[2:]) == set(changes)
+    assert set(fields[2:]) == {*changes, "actor"}
     base = structs.replace(request_, note=note) if note and "note" in fields else request_
     fingerprints = [fingerprint(base), *(fingerprint(structs.replace(base, **{n: v})) for n, v in changes.items())]
     assert len(set(fingerprints)) == 1 + len(changes)
     assert fingerprint(structs.replace(base)) == fingerprint(base)
-    assert fingerprint(structs.replace(base, wallet_id=2, idempotency_key="other")) == fingerprint(base)
+    other = structs.replace(base, wallet_id=2, idempotency_key="other", actor="payer")
+    assert fingerprint(other) == fingerprint(base)
     assert max(map(len, fingerprints)) <= FINGERPRINT_BYTES
 
 
@@ -380,25 +389,43 @@ RELEASE = Release(1, "key", 3)
 REFUND = Refund(1, "key", 3)
 TOPUP = Topup(1, "key", 3)
 REVERSE = Reverse(1, "key", 3, 4)
+EXTEND = Extend(1, 3, 60)
+BUY = Buy(1, "request", "attempt", 3)
+SERVE = Serve(1, "request", "attempt")
+RENEW = Renew(1, "request", "attempt")
+UNDO = Undo(1, "request", "attempt")
+PURCHASES: list[Command] = [BUY, SERVE, RENEW, UNDO]
 EXPIRE = Expire(1)
 CONFIGURE = Configure(1)
 MOVEMENTS: list[Command] = [CHARGE, HOLD, CAPTURE, RELEASE, REFUND, TOPUP, REVERSE]
-NOTED: list[Command] = [CHARGE, HOLD, REFUND, TOPUP, REVERSE]
-SIZED: list[Command] = [CHARGE, HOLD, CAPTURE, REFUND, TOPUP, REVERSE]
+NOTED: list[Command] = [CHARGE, HOLD, REFUND, TOPUP, REVERSE, BUY]
+SIZED: list[Command] = [CHARGE, HOLD, CAPTURE, REFUND, TOPUP, REVERSE, BUY]
+NO_KEYS = ["", "a" * 256, "a\n", "\0", "\x01key", "\ud800", 1, None, b"key"]
+NO_ACTORS = ["", "owner", "seller", "seller:0", "seller:x", "seller:1\x1f", "PAYER", None, 1]
+NO_SECONDS = [0, -1, True, 1.0, "1", None]
 NO_IDS = [0, -1, 2**63, True, 1.0, "1", b"1"]
 NO_TEXTS = ["a" * 501, "nul\0", "lone \ud800", 1, b"bytes"]
 NO_BUDGETS = [-1, 10**12 + 1, True, 1.0, "1", None]
 
 FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
-    ([*MOVEMENTS, EXPIRE, CONFIGURE], "wallet_id", [1, 2**63 - 1], [*NO_IDS, None]),
-    (MOVEMENTS, "idempotency_key", ["a", "a" * 255, "鍵 1"], ["", "a" * 256, "a\n", "\0", "\ud800", 1, None, b"key"]),
+    ([*MOVEMENTS, *PURCHASES, EXTEND, EXPIRE, CONFIGURE], "wallet_id", [1, 2**63 - 1], [*NO_IDS, None]),
+    (MOVEMENTS, "idempotency_key", ["a", "a" * 255, "鍵 1"], NO_KEYS),
+    (PURCHASES, "purchase_key", ["a", "a" * 255, "鍵 1"], NO_KEYS),
+    (PURCHASES, "attempt", ["a", "a" * 64], [*NO_KEYS, "a" * 65]),
+    ([*MOVEMENTS, *PURCHASES, EXTEND], "actor", ["payer", "operator", "product", "seller:7"], NO_ACTORS),
+    ([BUY], "hold_seconds", [None, 1, 2_678_400], [0, -1, 2_678_401, True, 1.0, "1"]),
+    ([BUY, RENEW], "lease_seconds", [1, 86_400], [*NO_SECONDS, 86_401]),
+    ([BUY], "free_retries", [0, 1, 10**12], [-1, True, 1.0, "1", None]),
+    ([UNDO], "reason", ["", "a" * 500], NO_TEXTS),
+    ([CAPTURE], "final", [True, False], [0, 1, "true", None]),
+    ([CAPTURE], "above", ["reject", "up_to_balance", "owe"], ["", "allow", None, 1]),
     (SIZED, "amount_yen", [1, 10**12], [0, -1, 10**12 + 1, True, 1.0, "1"]),
     ([each for each in SIZED if each is not REFUND], "amount_yen", [], [None]),
     ([REFUND], "amount_yen", [None], []),
     (NOTED, "note", [None, "", "a" * 500, "財布\nline"], NO_TEXTS),
-    ([CHARGE, HOLD], "key_id", [None, 1, 2**63 - 1], NO_IDS),
-    ([HOLD], "ttl_seconds", [1, 2_678_400], [0, -1, 2_678_401, True, 1.0, "1", None]),
-    ([CAPTURE, RELEASE], "hold_id", [1, 2**63 - 1], [*NO_IDS, None]),
+    ([CHARGE, HOLD, CAPTURE, RELEASE, EXTEND, BUY], "key_id", [None, 1, 2**63 - 1], NO_IDS),
+    ([HOLD, EXTEND], "ttl_seconds", [1, 2_678_400], [0, -1, 2_678_401, True, 1.0, "1", None]),
+    ([CAPTURE, RELEASE, EXTEND], "hold_id", [1, 2**63 - 1], [*NO_IDS, None]),
     ([REFUND, REVERSE], "txn_id", [1, 2**63 - 1], [*NO_IDS, None]),
     ([CONFIGURE], "label", [UNSET, "", "a" * 500], NO_TEXTS),
     ([CONFIGURE], "enabled", [UNSET, True, False], [0, 1, "true", None]),
@@ -427,8 +454,12 @@ def cases(position: int) -> list[Any]:
 
 def test_the_table_has_every_field_of_every_command() -> None:
     covered = {(type(command), name) for commands_, name, *_ in FIELDS for command in commands_}
-    every = {(type(each), name) for each in [*MOVEMENTS, EXPIRE, CONFIGURE] for name in each.__struct_fields__}
-    checked_where_they_are_read = {(Topup, "promo"), (Topup, "expires_at")}
+    every = {
+        (type(each), name)
+        for each in [*MOVEMENTS, *PURCHASES, EXTEND, EXPIRE, CONFIGURE]
+        for name in each.__struct_fields__
+    }
+    checked_where_they_are_read = {(Topup, "promo"), (Topup, "expires_at"), (Serve, "forget"), (Undo, "abandoned")}
     assert every - covered == checked_where_they_are_read
 
 

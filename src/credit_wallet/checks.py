@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import UNSET
 
+from credit_wallet.actors import OPERATOR, is_actor
 from credit_wallet.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.commands import (
+    MAX_ATTEMPT_LENGTH,
     MAX_HOLD_SECONDS,
     MAX_IDEMPOTENCY_KEY_LENGTH,
+    MAX_LEASE_SECONDS,
     MAX_NOTE_LENGTH,
+    Above,
+    Buy,
     Capture,
     Charge,
     Command,
     Configure,
+    Extend,
     Hold,
     Movement,
     PayBack,
+    PurchaseCommand,
     Refund,
     Release,
+    Renew,
     RequestAutoTopup,
     RequestTopup,
     Reverse,
     Topup,
+    Undo,
 )
 from credit_wallet.cycle import CYCLE_PATTERN, format_instant, parse_instant
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
@@ -42,12 +52,63 @@ def malformed(command: Command) -> WalletError | None:
                 f"idempotency_key must be 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable characters",
                 field="idempotency_key",
             )
+        if command.actor != OPERATOR and not is_actor(command.actor):
+            return _bad_actor(command.actor)
         if not isinstance(command, Charge):
             return _malformed_movement(command)
         if not is_amount(command.amount_yen):
             return _malformed_amount(command.amount_yen)
         return None if command.note is None and command.key_id is None else _malformed_payer(command)
-    return _malformed_settings(command) if isinstance(command, Configure) else None
+    return _malformed_keyless(command)
+
+
+def _malformed_keyless(command: Command) -> WalletError | None:
+    match command:
+        case PurchaseCommand():
+            return _malformed_purchase(command)
+        case Extend():
+            return (
+                _malformed_id("hold_id", command.hold_id)
+                or _malformed_count("ttl_seconds", command.ttl_seconds, 1, MAX_HOLD_SECONDS)
+                or _malformed_asker(command)
+                or (None if is_actor(command.actor) else _bad_actor(command.actor))
+            )
+        case Configure():
+            return _malformed_settings(command)
+    return None
+
+
+def _malformed_purchase(command: PurchaseCommand) -> WalletError | None:
+    if not is_idempotency_key(command.purchase_key):
+        return InvalidRequest(
+            f"purchase_key must be 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable characters", field="purchase_key"
+        )
+    if not is_idempotency_key(command.attempt) or len(command.attempt) > MAX_ATTEMPT_LENGTH:
+        return InvalidRequest(f"attempt must be 1 to {MAX_ATTEMPT_LENGTH} printable characters", field="attempt")
+    if not is_actor(command.actor):
+        return _bad_actor(command.actor)
+    match command:
+        case Buy():
+            return (
+                _malformed_amount(command.amount_yen)
+                or _malformed_payer(command)
+                or _malformed_lease(command.lease_seconds)
+                or _malformed_count("free_retries", command.free_retries, 0, MAX_AMOUNT_YEN)
+                or (
+                    None
+                    if command.hold_seconds is None
+                    else _malformed_count("hold_seconds", command.hold_seconds, 1, MAX_HOLD_SECONDS)
+                )
+            )
+        case Renew():
+            return _malformed_lease(command.lease_seconds)
+        case Undo():
+            return malformed_text("reason", command.reason)
+    return None
+
+
+def _malformed_lease(seconds: object) -> WalletError | None:
+    return _malformed_count("lease_seconds", seconds, 1, MAX_LEASE_SECONDS)
 
 
 def _malformed_movement(command: Movement) -> WalletError | None:
@@ -59,9 +120,15 @@ def _malformed_movement(command: Movement) -> WalletError | None:
                 or _malformed_count("ttl_seconds", command.ttl_seconds, 1, MAX_HOLD_SECONDS)
             )
         case Capture():
-            return _malformed_id("hold_id", command.hold_id) or _malformed_amount(command.amount_yen)
+            return (
+                _malformed_id("hold_id", command.hold_id)
+                or _malformed_amount(command.amount_yen)
+                or _malformed_asker(command)
+                or (None if command.above in get_args(Above) else _bad_above(command.above))
+                or (None if type(command.final) is bool else InvalidRequest("final must be a bool", field="final"))
+            )
         case Release():
-            return _malformed_id("hold_id", command.hold_id)
+            return _malformed_id("hold_id", command.hold_id) or _malformed_asker(command)
         case Refund(amount_yen=None):
             return _malformed_id("txn_id", command.txn_id) or malformed_text("note", command.note)
         case Refund() | Reverse():
@@ -79,7 +146,19 @@ def _malformed_movement(command: Movement) -> WalletError | None:
     raise TypeError(f"{type(command).__name__} is not a movement")
 
 
-def _malformed_payer(command: Charge | Hold) -> WalletError | None:
+def _malformed_asker(command: Capture | Release | Extend) -> WalletError | None:
+    return None if command.key_id is None else _malformed_id("key_id", command.key_id)
+
+
+def _bad_above(value: object) -> WalletError:
+    return InvalidRequest(f"above must be one of {', '.join(get_args(Above))}, not {value!r}", field="above")
+
+
+def _bad_actor(value: object) -> WalletError:
+    return InvalidRequest(f"actor must be payer, operator, product or seller:<id>, not {value!r}", field="actor")
+
+
+def _malformed_payer(command: Charge | Hold | Buy) -> WalletError | None:
     if command.note is not None and (problem := malformed_text("note", command.note)):
         return problem
     return None if command.key_id is None else _malformed_id("key_id", command.key_id)

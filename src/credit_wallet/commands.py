@@ -6,9 +6,15 @@ their fields are equal. Amounts are yen, 1 to ``money.MAX_AMOUNT_YEN``; times ar
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from msgspec import UNSET, Struct, UnsetType
 
+from credit_wallet.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.topups import PaymentFact, Way
+
+Above: TypeAlias = Literal["reject", "up_to_balance", "owe"]
+"""What a capture does about yen that its hold does not cover."""
 
 
 class Command(Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -17,10 +23,21 @@ class Command(Struct, frozen=True, array_like=True, tag=True, gc=False):
     wallet_id: int
 
 
-class Movement(Command, frozen=True, array_like=True, tag=True, gc=False):
-    """A command that moves money; ``idempotency_key`` (1 to 255 characters) is unique within the wallet."""
+class Keyed(Command, frozen=True, array_like=True, tag=True, gc=False):
+    """A command that its ``idempotency_key`` (1 to 255 characters) remembers."""
 
     idempotency_key: str
+
+
+class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
+    """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet."""
+
+    actor: Actor = OPERATOR
+
+    @property
+    def stored_key(self) -> str:
+        """The idempotency key with the actor's room in front of it, as the ledger stores it."""
+        return self.idempotency_key if self.actor == OPERATOR else room(self.actor) + self.idempotency_key
 
 
 class Charge(Movement, frozen=True, array_like=True, tag="charge", gc=False):
@@ -41,16 +58,26 @@ class Hold(Movement, frozen=True, array_like=True, tag="hold", gc=False):
 
 
 class Capture(Movement, frozen=True, array_like=True, tag="capture", gc=False):
-    """Spend ``amount_yen`` of a hold (never more than it holds) and give the rest back."""
+    """Spend ``amount_yen`` of a hold and give the rest back, or with ``final=False`` keep the rest on hold.
+
+    What the hold does not cover is ``above`` it: "reject" refuses, "up_to_balance" takes what the balance can give
+    (for whoever made the hold, not for a payer), "owe" takes all of it and makes a debt of what the balance lacks (for
+    the product alone; it also spends from a hold that has expired meanwhile). ``key_id`` is the agent key that asks,
+    None for anybody else.
+    """
 
     hold_id: int
     amount_yen: int
+    final: bool = True
+    above: Above = "reject"
+    key_id: int | None = None
 
 
 class Release(Movement, frozen=True, array_like=True, tag="release", gc=False):
-    """Give a hold back whole."""
+    """Give back what is left of a hold. ``key_id`` is the agent key that asks, None for anybody else."""
 
     hold_id: int
+    key_id: int | None = None
 
 
 class Refund(Movement, frozen=True, array_like=True, tag="refund", gc=False):
@@ -117,6 +144,79 @@ class SettleTopup(Command, frozen=True, array_like=True, tag="settle_topup", gc=
     amount_yen: int = 0
 
 
+class Extend(Command, frozen=True, array_like=True, tag="extend", gc=False):
+    """Let an open hold last until ``ttl_seconds`` from now, up to ``MAX_HOLD_SECONDS`` after it was made.
+
+    Has no key: saying it again changes nothing, and no hold gets shorter. ``key_id`` is the agent key that asks.
+    """
+
+    hold_id: int
+    ttl_seconds: int
+    key_id: int | None = None
+    actor: Actor = OPERATOR
+
+
+class _Attempt(Command, frozen=True, array_like=True, tag=True, gc=False):
+    purchase_key: str
+    attempt: str
+
+
+class PurchaseCommand(_Attempt, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
+    """About one purchase: what a buyer's request, named by ``purchase_key``, has paid for.
+
+    ``attempt`` (1 to ``MAX_ATTEMPT_LENGTH`` characters) names one try to serve it, by one process. ``actor`` sells.
+    """
+
+    actor: Actor = PRODUCT
+
+    @property
+    def stored_key(self) -> str:
+        """The purchase's key with the actor's room in front of it, as the ledger stores it."""
+        return room(self.actor) + self.purchase_key
+
+
+class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
+    """Charge ``amount_yen`` for a request, or set it aside for ``hold_seconds``, unless that was done before.
+
+    The attempt has ``lease_seconds`` (1 to ``MAX_LEASE_SECONDS``) to serve, undo or renew; after that another one may
+    take the purchase over. What was served already is free ``free_retries`` times. ``key_id`` is the agent key that
+    pays, None for the owner.
+    """
+
+    amount_yen: int
+    hold_seconds: int | None = None
+    lease_seconds: int = 30
+    free_retries: int = 0
+    note: str | None = None
+    key_id: int | None = None
+
+
+class Serve(PurchaseCommand, frozen=True, array_like=True, tag="serve", gc=False):
+    """Write down that the answer has reached the buyer, who from now on has paid for it whatever happens.
+
+    A purchase that was undone meanwhile is charged again; what the balance lacks becomes a debt. ``forget`` drops a
+    purchase that nobody can ask for again.
+    """
+
+    forget: bool = False
+
+
+class Renew(PurchaseCommand, frozen=True, array_like=True, tag="renew", gc=False):
+    """Keep a purchase, and its hold, for ``lease_seconds`` more: its attempt is still at work."""
+
+    lease_seconds: int = 30
+
+
+class Undo(PurchaseCommand, frozen=True, array_like=True, tag="undo", gc=False):
+    """Give back what a purchase took, if ``attempt`` has it and nobody was served; ``reason`` goes into the ledger.
+
+    ``abandoned`` undoes it only when its lease is over.
+    """
+
+    reason: str = "not served"
+    abandoned: bool = False
+
+
 class Expire(Command, frozen=True, array_like=True, tag="expire", gc=False):
     """Carry out what is due on a wallet: expired holds and lots. Sent by the worker; moves nothing that is not due."""
 
@@ -134,6 +234,12 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     alert_thresholds_pct: tuple[int, ...] | UnsetType = UNSET
     """Shares of the budget at which to alert, beside 50, 80 and 100 %."""
 
+
+MAX_LEASE_SECONDS = 24 * 3600
+"""Longest that a purchase can be neither served nor given back without its attempt saying that it is still at work."""
+
+MAX_ATTEMPT_LENGTH = 64
+"""Characters that the name of an attempt can have."""
 
 MAX_HOLD_SECONDS = 31 * 24 * 3600
 """Longest that a hold can stay open: 31 days, the longest that a card authorisation lives."""

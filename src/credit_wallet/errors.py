@@ -126,6 +126,24 @@ class HoldClosed(WalletError):
     code = "hold_closed"
 
 
+class Forbidden(WalletError):
+    """Whoever asks may not do this: another token or key may."""
+
+    code = "forbidden"
+
+
+class PurchaseNotFound(WalletError):
+    """No such purchase."""
+
+    code = "purchase_not_found"
+
+
+class PurchaseRunning(WalletError):
+    """Another attempt is serving this purchase; ``retry_after_seconds`` says when to ask again."""
+
+    code = "purchase_running"
+
+
 class RefundExceedsCharge(WalletError):
     """More would be given back than the charge took (or reversed than the top-up brought)."""
 

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from msgspec import msgpack, structs
 
-from credit_wallet.commands import Movement
+from credit_wallet.commands import Capture, Movement, Release
 from credit_wallet.errors import IdempotencyConflict, WalletError
 from credit_wallet.outcomes import Outcome
 from credit_wallet.state import Remembered
@@ -14,13 +14,20 @@ from credit_wallet.state import Remembered
 FINGERPRINT_BYTES = 32
 """Length of a hashed fingerprint; one that is not hashed is shorter, so that the two cannot be mixed up."""
 
+_LATER_FIELDS: dict[type[Movement], tuple[object, ...]] = {Capture: (True, "reject", None), Release: (None,)}
+"""Defaults of fields that came later: with them a request is the one that it was before there were any."""
+
 
 def fingerprint(command: Movement) -> bytes:
     """Equal for equal requests: what an idempotency key compares to tell a retry from a conflict.
 
-    The command's name and its fields after wallet and key, or their hash when that is shorter (``FINGERPRINT_BYTES``).
+    The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
     """
-    request = msgpack.encode((type(command).__name__, *structs.astuple(command)[2:]))
+    kind = type(command)
+    fields = structs.astuple(command)[2:-1]
+    if kind in _LATER_FIELDS and fields[-len(_LATER_FIELDS[kind]) :] == _LATER_FIELDS[kind]:
+        fields = fields[: -len(_LATER_FIELDS[kind])]
+    request = msgpack.encode((kind.__name__, *fields))
     if len(request) < FINGERPRINT_BYTES:
         return request
     return blake2b(request, digest_size=FINGERPRINT_BYTES).digest()

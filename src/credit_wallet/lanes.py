@@ -60,6 +60,10 @@ class Lanes:
         """Like ``submit``, for asyncio callers."""
         return await self.of(commands[0].wallet_id).asubmit(commands)
 
+    def post(self, command: Command, failed: Callable[[Exception], None]) -> None:
+        """Have ``command`` carried out with the next batch of its wallet's lane; nobody waits for it."""
+        self.of(command.wallet_id).post(command, failed)
+
     def submit_by_lane(self, commands: Iterable[Command]) -> None:
         """Have any number of ``commands`` carried out, each on its wallet's lane; what comes of them is not told."""
         by_rail: dict[Rail, list[Command]] = {}

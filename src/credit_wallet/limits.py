@@ -42,6 +42,18 @@ def spendable_yen(wallet: WalletView, key: KeyView | None) -> int:
     return max(0, min(rooms))
 
 
+def spendable_above_yen(wallet: WalletState, key: KeyState | None) -> int:
+    """How much a capture may take beyond its hold: what balance, budget and cap leave."""
+    if not wallet.enabled:
+        return 0
+    rooms = [wallet.balance_yen]
+    if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
+        rooms.append(left_yen(wallet.monthly_budget_yen, wallet.cycle_spent_yen, wallet.held_yen))
+    if key is not None and key.monthly_cap_yen:
+        rooms.append(left_yen(key.monthly_cap_yen, key.cycle_spent_yen, key.held_yen))
+    return max(0, min(rooms))
+
+
 def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, amount_yen: int) -> WalletError | None:
     """Why the wallet, or the agent key that pays, cannot spend ``amount_yen``; None when it can."""
     if not wallet.enabled:

@@ -50,7 +50,7 @@ from credit_wallet.topups import (
 
 def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> Outcome | WalletError:
     """Open a top-up that the owner will pay. One payment at a time may be on its way."""
-    topup_id = topup_id_of(command.wallet_id, command.idempotency_key)
+    topup_id = topup_id_of(command.wallet_id, command.stored_key)
     if topup_id not in batch.snapshot.topups and (refusal := _under_way(batch, wallet)):
         return refusal
     return _open(batch, wallet, topup_id, command.amount_yen, "owner", command.way)
@@ -79,7 +79,7 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
         return _limit_reached(batch, wallet, payer, room_yen)
     if payer.payment_method is None:
         return _stop(batch, payer, "no_payment_method", "there is no saved payment method; pay once and save it")
-    topup_id = topup_id_of(command.wallet_id, command.idempotency_key)
+    topup_id = topup_id_of(command.wallet_id, command.stored_key)
     _tell_runaway(batch, wallet, topup_id, amount_yen)
     return _open(batch, wallet, topup_id, amount_yen, "auto", "intent")
 

@@ -10,6 +10,7 @@ EntryType = Literal["topup", "charge", "refund", "expire", "reversal"]
 BudgetMode = Literal["alert", "cap"]
 LotKind = Literal["paid", "promo"]
 HoldStatus = Literal["open", "captured", "released", "expired"]
+PurchaseStatus = Literal["running", "served", "undone"]
 
 
 class Alert(Struct, frozen=True):
@@ -39,6 +40,20 @@ class Outcome(Struct, frozen=True, gc=False):
     """80 or 100 when that share of the monthly budget is spent, else 0."""
     expires_at: str | None = None
     topup_id: str | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether it is an attempt at a purchase that was served before, and costs nothing."""
+        return False
+
+
+class FreeAttempt(Outcome, frozen=True, gc=False):
+    """An attempt at a purchase that was served before: nothing moved."""
+
+    @property
+    def free(self) -> bool:
+        """It costs nothing."""
+        return True
 
 
 class CreatedWallet(Struct, frozen=True):

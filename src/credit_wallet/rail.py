@@ -16,7 +16,7 @@ from contextlib import suppress
 from copy import copy
 from datetime import datetime
 from queue import Empty, SimpleQueue
-from time import perf_counter, sleep
+from time import monotonic, perf_counter, sleep
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
@@ -32,6 +32,9 @@ MAX_BATCH = 1_024
 GATHER_SECONDS = 0.000_5
 GATHER_STEPS = 4
 """How long, and how often, the rail waits for the callers of its last batch (docs/decisions/0011)."""
+
+POSTED_SECONDS = 0.05
+"""How long a posted command waits for a batch to ride in before it becomes one of its own."""
 
 MAX_WAITING = 65_536
 """Commands that may wait; beyond that ``rail_busy`` is better than a queue that grows."""
@@ -83,6 +86,16 @@ class _LoopTicket(_Ticket):
         self.future: asyncio.Future[Outcomes] = loop.create_future()
 
 
+class _Posted(_Ticket):
+    """Nobody waits: ``failed`` is called, on the rail's thread, with what went wrong."""
+
+    __slots__ = ("failed",)
+
+    def __init__(self, command: Command, failed: Callable[[Exception], None]) -> None:
+        super().__init__([command])
+        self.failed = failed
+
+
 class _Job(_ThreadTicket):
     """Something else to do on the store's thread, between two batches."""
 
@@ -116,6 +129,8 @@ class Rail:
         self._max_waiting = max_waiting
         self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
         self._waiting = 0
+        self._posted: list[_Ticket] = []
+        """Posted commands that wait for a batch to ride in."""
         self._companions = 1
         self._closed = False
         self._guard = threading.Lock()
@@ -141,6 +156,14 @@ class Rail:
         ticket = _LoopTicket(commands, asyncio.get_running_loop())
         self._enqueue(ticket)
         return await ticket.future
+
+    def post(self, command: Command, failed: Callable[[Exception], None]) -> None:
+        """Have ``command`` carried out with the next batch, or soon after; nobody waits for it.
+
+        What was posted is carried out before what is submitted later. ``failed`` is called on the rail's thread when it
+        could not be, or was refused. Raises ``RailBusy``.
+        """
+        self._enqueue(_Posted(command, failed))
 
     def call(self, work: Callable[[Store], T]) -> T:
         """Call ``work(store)`` on the rail's thread, between two batches, and return what it returns."""
@@ -183,20 +206,39 @@ class Rail:
         if opening.error is not None:
             return
         carried: _Ticket | None = None
-        while (first := carried or self._queue.get()) is not None:
+        while (first := carried or self._next()) is not None:
             batch, carried, closing = self._gather(first)
             self._carry_out(batch)
             if closing:
                 break
+        if self._posted:
+            self._carry_out(self._posted)
         self._store.close()
+
+    def _next(self) -> _Ticket | None:
+        """The next ticket that somebody waits for, or the posted ones when nobody has come in time; None to close."""
+        ends: float | None = None
+        while True:
+            try:
+                ticket = self._queue.get(timeout=None if ends is None else max(0.0, ends - monotonic()))
+            except Empty:
+                return self._posted.pop(0)
+            if not isinstance(ticket, _Posted):
+                return ticket
+            self._posted.append(ticket)
+            ends = ends or monotonic() + POSTED_SECONDS
+            if len(self._posted) >= self.max_batch // 2:
+                return self._posted.pop(0)
 
     def _gather(self, first: _Ticket) -> tuple[list[_Ticket], _Ticket | None, bool]:
         """``first`` and what waits behind it, as far as it fits; what did not fit; whether the rail is closing."""
         if type(first) is _Job:
             return [first], None, False
         self._await_companions()
-        batch = [first]
-        size = len(first.commands)
+        batch, self._posted = [*self._posted, first], []
+        size = len(batch) - 1 + len(first.commands)
+        if size > self.max_batch and len(batch) > 1:
+            return batch[:-1], first, False
         carried: _Ticket | None
         while True:
             try:
@@ -212,7 +254,7 @@ class Rail:
                 carried, closing = ticket, False
                 break
             batch.append(ticket)
-        self._companions = len(batch)
+        self._companions = sum(type(ticket) is not _Posted for ticket in batch)
         return batch, carried, closing
 
     def _await_companions(self) -> None:
@@ -293,9 +335,19 @@ def _wake(batch: list[_Ticket]) -> None:
             by_loop.setdefault(ticket.loop, []).append(ticket)
         elif isinstance(ticket, _ThreadTicket):
             ticket.lock.release()
+        elif isinstance(ticket, _Posted):
+            _report(ticket)
     for loop, tickets in by_loop.items():
         with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
             loop.call_soon_threadsafe(_resolve, tickets)
+
+
+def _report(ticket: _Posted) -> None:
+    """Tell whoever posted a command that it was not carried out."""
+    problem = ticket.error or next((each for each in ticket.outcomes if isinstance(each, WalletError)), None)
+    if isinstance(problem, Exception):
+        with suppress(RuntimeError):  # the loop that would try again has been closed
+            ticket.failed(problem)
 
 
 def _resolve(tickets: list[_LoopTicket]) -> None:

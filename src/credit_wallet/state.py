@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
+from credit_wallet.actors import OPERATOR, Actor
 from credit_wallet.budget import ALERT_THRESHOLDS_PCT
 from credit_wallet.errors import WalletError
-from credit_wallet.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome
+from credit_wallet.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.topups import PayerState, TopupState
 
 Allocation: TypeAlias = list[tuple[int, int]]
@@ -89,7 +90,11 @@ class KeyState(Struct):
 
 
 class HoldState(Struct):
-    """Yen set aside; ``allocation`` says from which lots."""
+    """Yen set aside; ``allocation`` says from which lots what is still held comes.
+
+    ``closer`` is the actor that made the hold. ``served`` says that what it pays for was delivered, so that it is
+    captured when its time is over. ``above_yen`` was captured beyond what it held.
+    """
 
     hold_id: int
     wallet_id: int
@@ -102,6 +107,35 @@ class HoldState(Struct):
     created_at: str
     expires_at: str
     closed_at: str | None = None
+    closer: Actor = OPERATOR
+    served: bool = False
+    above_yen: int = 0
+
+    @property
+    def left_yen(self) -> int:
+        """What an open hold still holds."""
+        return self.amount_yen - self.captured_yen
+
+
+class PurchaseState(Struct):
+    """What a request has bought. ``txn_id`` is its charge, or ``hold_id`` its hold; ``undone_txn_id`` the refund.
+
+    A ``running`` one belongs to ``attempt`` until ``lease_until``; a ``served`` one was free ``free_used`` times since.
+    """
+
+    purchase_key: str
+    wallet_id: int
+    key_id: int | None
+    actor: Actor
+    fingerprint: bytes
+    attempt: str
+    status: PurchaseStatus
+    amount_yen: int
+    txn_id: int | None
+    hold_id: int | None
+    undone_txn_id: int | None
+    free_used: int
+    lease_until: str
 
 
 class EntryRecord(Struct):
@@ -186,6 +220,8 @@ class Snapshot(Struct):
     """Per wallet that asks for an automatic top-up: yen of those before it, today and this month (UTC), and how many
     there were within an hour."""
     payers: dict[int, PayerState] = field(default_factory=dict)
+    purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
+    """By stored key and wallet: those that commands name."""
     told: Collection[tuple[int, str]] = ()
     """Wallet and ``dedupe_key`` of events that are known to have been told."""
 
@@ -209,3 +245,5 @@ class Decision(Struct):
     touched_topups: dict[str, TopupState] = field(default_factory=dict)
     topup_steps: list[TopupStep] = field(default_factory=list)
     touched_payers: dict[int, PayerState] = field(default_factory=dict)
+    touched_purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
+    forgotten_purchases: set[tuple[str, int]] = field(default_factory=set)

@@ -23,6 +23,9 @@ from credit_wallet.stores.verify import Violation, verify
 
 T = TypeVar("T")
 
+ABANDONED_AFTER = timedelta(seconds=60)
+"""How long after its lease a purchase is given back; until then a retry may go on with it."""
+
 ENTRIES_A_COUNT = 100_000
 """Entries whose spending is counted by the hour at once."""
 
@@ -72,12 +75,24 @@ class WalletUpkeep(WalletReading):
         self._lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
         return len(wallet_ids)
 
+    def undo_abandoned(self, limit: int = 1_000) -> int:
+        """Give back what purchases took that nobody served: their process was lost. Returns how many were looked at.
+
+        Up to ``limit``, the longest waiting first, once their lease has been over for ``ABANDONED_AFTER``.
+        """
+        before = format_instant(self._clock() - ABANDONED_AFTER)
+        abandoned = self._reader.abandoned_purchases(before, limit)
+        self._lanes.submit_by_lane(abandoned)
+        return len(abandoned)
+
     def seal(self) -> int:
         """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many."""
         return self._lanes.upkeep.call(lambda store: store.run(seal, self._clock(), store.settled_txn_id()))
 
     def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
-        """Forget idempotency keys of days before the last ``older_than_days`` (at least 1); return how many."""
+        """Forget idempotency keys, and purchases that are served or undone, of days before the last ``older_than_days``
+        (at least 1); return how many.
+        """
         if older_than_days < 1:
             raise InvalidRequest("older_than_days must be at least 1", field="older_than_days")
         first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()

@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, Self
 
 from msgspec import UNSET, UnsetType
 
+from credit_wallet.actors import OPERATOR, PRODUCT, SUPERVISORS, Actor
 from credit_wallet.charge_lists import sorted_out
 from credit_wallet.checks import (
     check_time_zone,
@@ -21,20 +22,26 @@ from credit_wallet.checks import (
 )
 from credit_wallet.commands import (
     MAX_HOLD_SECONDS,
+    Above,
+    Buy,
     Capture,
     Charge,
     Command,
     Configure,
     Expire,
+    Extend,
     Hold,
     PayBack,
     Refund,
     Release,
+    Renew,
     RequestAutoTopup,
     RequestTopup,
     Reverse,
+    Serve,
     SettleTopup,
     Topup,
+    Undo,
 )
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest, Unauthorized, WalletError
@@ -254,12 +261,15 @@ class CreditWallet(WalletNotifying):
         idempotency_key: str,
         note: str | None = None,
         key_id: int | None = None,
+        actor: Actor = OPERATOR,
     ) -> Charge:
-        """Spend ``amount_yen`` now; ``key_id`` is the agent key that pays, None for the owner.
+        """Spend ``amount_yen`` now; ``key_id`` is the agent key that pays, None for the owner; ``actor`` asks for it.
+
+        An idempotency key belongs to the kind of ``actor`` that uses it: a payer cannot use up an operator's.
 
         Raises ``InsufficientFunds``, ``BudgetExhausted``, ``KeyCapExhausted``, ``WalletDisabled``, ``Unauthorized``.
         """
-        return Charge(wallet_id, idempotency_key, amount_yen, note, key_id)
+        return Charge(wallet_id, idempotency_key, amount_yen, note, key_id, actor=actor)
 
     def _hold(
         self,
@@ -270,36 +280,81 @@ class CreditWallet(WalletNotifying):
         ttl_seconds: int = 900,
         note: str | None = None,
         key_id: int | None = None,
+        actor: Actor = OPERATOR,
     ) -> Hold:
         """Set ``amount_yen`` aside for ``ttl_seconds`` (up to 31 days), to be captured or released.
 
-        The outcome's ``hold_id`` names it. A hold that nobody closes gives its yen back when its time is over. Raises
-        what ``charge`` raises.
+        The outcome's ``hold_id`` names it, and only ``actor`` (or an operator) can close it: what an operator or a
+        seller holds is a promise to them, and the payer's own tokens cannot undo it. A hold that nobody closes gives
+        its yen back when its time is over. Raises what ``charge`` raises.
         """
-        return Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id)
+        return Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id, actor=actor)
 
-    def _capture(self, hold_id: int, amount_yen: int, *, idempotency_key: str | None = None) -> Capture:
-        """Spend ``amount_yen`` of a hold and give the rest back. Without a key, one made from the hold's id is used.
+    def _capture(
+        self,
+        hold_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str | None = None,
+        final: bool = True,
+        above: Above = "reject",
+        key_id: int | None = None,
+        actor: Actor = OPERATOR,
+    ) -> Capture:
+        """Spend ``amount_yen`` of a hold and give the rest back, or with ``final=False`` keep it for later captures.
 
-        Raises ``HoldNotFound``, ``HoldClosed`` and ``InvalidAmount`` (more than is held).
+        ``above`` says what happens to yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends
+        of the balance what balance, budget and cap allow (not for payers). ``key_id`` is the agent key that asks, None
+        for anybody else. Without an idempotency key the product makes one of the hold's id, where no caller can write.
+
+        Raises ``HoldNotFound``, ``HoldClosed``, ``Forbidden`` (the hold is not ``actor``'s to close) and
+        ``InvalidAmount`` (more than is held).
         """
         wallet_id = self._reader.hold(checked_id("hold_id", hold_id)).wallet_id
-        return Capture(wallet_id, _own_key(idempotency_key, f"capture:{hold_id}"), hold_id, amount_yen)
+        if idempotency_key is None:
+            idempotency_key, actor = _own_key(f"capture:{hold_id}", actor, repeatable=final)
+        return Capture(wallet_id, idempotency_key, hold_id, amount_yen, final, above, key_id, actor=actor)
 
-    def _release(self, hold_id: int, *, idempotency_key: str | None = None) -> Release:
-        """Give a hold back whole. Raises ``HoldNotFound`` and ``HoldClosed``."""
+    def _release(
+        self,
+        hold_id: int,
+        *,
+        idempotency_key: str | None = None,
+        key_id: int | None = None,
+        actor: Actor = OPERATOR,
+    ) -> Release:
+        """Give back what is left of a hold.
+
+        Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
+        """
         wallet_id = self._reader.hold(checked_id("hold_id", hold_id)).wallet_id
-        return Release(wallet_id, _own_key(idempotency_key, f"release:{hold_id}"), hold_id)
+        if idempotency_key is None:
+            idempotency_key, actor = _own_key(f"release:{hold_id}", actor)
+        return Release(wallet_id, idempotency_key, hold_id, key_id, actor=actor)
+
+    def _extend(self, hold_id: int, ttl_seconds: int, *, key_id: int | None = None, actor: Actor = OPERATOR) -> Extend:
+        """Let an open hold last until ``ttl_seconds`` from now, if that is later; 31 days after it was made at most.
+
+        Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
+        """
+        wallet_id = self._reader.hold(checked_id("hold_id", hold_id)).wallet_id
+        return Extend(wallet_id, hold_id, ttl_seconds, key_id, actor)
 
     def _refund(
-        self, txn_id: int, amount_yen: int | None = None, *, idempotency_key: str, note: str | None = None
+        self,
+        txn_id: int,
+        amount_yen: int | None = None,
+        *,
+        idempotency_key: str,
+        note: str | None = None,
+        actor: Actor = OPERATOR,
     ) -> Refund:
         """Give back ``amount_yen`` of charge ``txn_id``, or all that is left of it, to the lots it came from.
 
         Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
         """
         wallet_id = self._reader.wallet_of_entry(checked_id("txn_id", txn_id))
-        return Refund(wallet_id, idempotency_key, txn_id, amount_yen, note)
+        return Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor)
 
     def _topup(
         self,
@@ -310,10 +365,11 @@ class CreditWallet(WalletNotifying):
         promo: bool = False,
         expires_at: str | None = None,
         note: str | None = None,
+        actor: Actor = OPERATOR,
     ) -> Topup:
         """Bring in credit, paid for or promotional, that expires at ``expires_at`` (ISO 8601) or never."""
         expiry = checked_instant("expires_at", expires_at)
-        return Topup(wallet_id, idempotency_key, amount_yen, bool(promo), expiry, note)
+        return Topup(wallet_id, idempotency_key, amount_yen, bool(promo), expiry, note, actor=actor)
 
     def _reverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Reverse:
         """Take back ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; what is spent becomes debt.
@@ -354,13 +410,19 @@ class CreditWallet(WalletNotifying):
         )
 
     def _request_topup(
-        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, way: Way = "intent"
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        way: Way = "intent",
+        actor: Actor = OPERATOR,
     ) -> RequestTopup:
         """Note that the owner will pay ``amount_yen`` in through the payment provider, as the outcome's ``topup_id``.
 
         Brings no credit: that is what ``settle_topup`` does once the provider says so. Raises ``TopupInFlight``.
         """
-        return RequestTopup(wallet_id, idempotency_key, amount_yen, way)
+        return RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor)
 
     def _request_auto_topup(
         self,
@@ -376,7 +438,7 @@ class CreditWallet(WalletNotifying):
 
         Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``, ``TopupLimitReached`` and ``WalletDisabled``.
         """
-        return RequestAutoTopup(wallet_id, idempotency_key, least_yen, most_yen, daily_yen, monthly_yen)
+        return RequestAutoTopup(wallet_id, idempotency_key, least_yen, most_yen, daily_yen, monthly_yen, actor=PRODUCT)
 
     def _pay_back(self, wallet_id: int, topup_id: str, amount_yen: int, *, idempotency_key: str) -> PayBack:
         """Take unused credit of a top-up out of the wallet, for the payment provider to pay it back.
@@ -392,6 +454,96 @@ class CreditWallet(WalletNotifying):
         """
         return SettleTopup(wallet_id, topup_id, fact, amount_yen)
 
+    # Purchases: what a seller's gate sells
+
+    def _buy(
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        purchase_key: str,
+        attempt: str,
+        hold_seconds: int | None = None,
+        lease_seconds: int = 30,
+        free_retries: int = 0,
+        note: str | None = None,
+        key_id: int | None = None,
+        actor: Actor = PRODUCT,
+    ) -> Buy:
+        """Charge ``amount_yen`` for a request that ``purchase_key`` names, or hold it for ``hold_seconds``, once.
+
+        ``attempt`` names this try to answer the request. It has ``lease_seconds`` to ``serve``, ``undo`` or ``renew``;
+        then another attempt with the same key may go on, for nothing. A retry of a request that was served is ``free``
+        in the outcome, ``free_retries`` times; one that was undone is charged again.
+
+        Raises what ``charge`` raises, ``PurchaseRunning``, ``RetriesExhausted``, and ``IdempotencyConflict`` when price
+        or payer are others.
+        """
+        return Buy(
+            wallet_id,
+            purchase_key,
+            attempt,
+            amount_yen,
+            hold_seconds,
+            lease_seconds,
+            free_retries,
+            note,
+            key_id,
+            actor=actor,
+        )
+
+    def _serve(
+        self, wallet_id: int, purchase_key: str, *, attempt: str, forget: bool = False, actor: Actor = PRODUCT
+    ) -> Serve:
+        """Write down that the buyer was served: the purchase is paid from now on, and nobody can undo it.
+
+        One that was undone meanwhile is charged again, and what the balance lacks becomes a debt. ``forget`` drops a
+        purchase that has no retries. Raises ``PurchaseNotFound``.
+        """
+        return Serve(wallet_id, purchase_key, attempt, forget, actor=actor)
+
+    def _renew(
+        self, wallet_id: int, purchase_key: str, *, attempt: str, lease_seconds: int = 30, actor: Actor = PRODUCT
+    ) -> Renew:
+        """Keep a purchase, and the hold that pays for it, for ``lease_seconds`` more.
+
+        Raises ``PurchaseNotFound``, and ``PurchaseRunning`` when another attempt has it.
+        """
+        return Renew(wallet_id, purchase_key, attempt, lease_seconds, actor=actor)
+
+    def _undo(
+        self,
+        wallet_id: int,
+        purchase_key: str,
+        *,
+        attempt: str,
+        reason: str = "not served",
+        abandoned: bool = False,
+        actor: Actor = PRODUCT,
+    ) -> Undo:
+        """Give back what a purchase took, if ``attempt`` has it and nobody was served; else nothing moves.
+
+        The outcome's ``amount_yen`` is what was given back. ``reason`` becomes the refund's note. ``abandoned`` does so
+        only when the lease is over. Raises ``PurchaseNotFound``.
+        """
+        return Undo(wallet_id, purchase_key, attempt, reason, abandoned, actor=actor)
+
+    def post_serve(
+        self,
+        wallet_id: int,
+        purchase_key: str,
+        *,
+        attempt: str,
+        forget: bool = False,
+        actor: Actor = PRODUCT,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Like ``serve``, and nobody waits: it rides in the next batch. ``failed`` is called, on another thread, with
+        what kept it from being written down. Raises ``RailBusy``.
+        """
+        command = _well_formed(Serve(wallet_id, purchase_key, attempt, forget, actor=actor))
+        self._lanes.post(command, failed)
+
     def _expire(self, wallet_id: int) -> Expire:
         """Carry out what is due on a wallet now: give expired holds back, burn expired lots."""
         return Expire(wallet_id)
@@ -404,6 +556,11 @@ class CreditWallet(WalletNotifying):
     topup, atopup = _carried_out(_topup), _awaited(_topup)
     reverse, areverse = _carried_out(_reverse), _awaited(_reverse, asks=True)
     configure, aconfigure = _carried_out(_configure), _awaited(_configure)
+    extend, aextend = _carried_out(_extend), _awaited(_extend, asks=True)
+    buy, abuy = _carried_out(_buy), _awaited(_buy)
+    serve, aserve = _carried_out(_serve), _awaited(_serve)
+    renew, arenew = _carried_out(_renew), _awaited(_renew)
+    undo, aundo = _carried_out(_undo), _awaited(_undo)
     expire, aexpire = _carried_out(_expire), _awaited(_expire)
     request_topup, arequest_topup = _carried_out(_request_topup), _awaited(_request_topup)
     request_auto_topup = _carried_out(_request_auto_topup)
@@ -444,8 +601,11 @@ def _well_formed(command: Command) -> Command:
     return command
 
 
-def _own_key(given: str | None, own: str) -> str:
-    return own if given is None else given
+def _own_key(key: str, actor: Actor, *, repeatable: bool = True) -> tuple[str, Actor]:
+    """A key of the product's own, in its room; for those who may do all that the product may."""
+    if actor not in SUPERVISORS or not repeatable:
+        raise InvalidRequest("idempotency_key is required here", field="idempotency_key")
+    return key, PRODUCT
 
 
 def _checked_lanes(given: int | None, usual: int) -> int:

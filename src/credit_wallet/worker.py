@@ -43,6 +43,7 @@ def fire_alerts(wallets: CreditWallet) -> int:
 
 JOBS = (
     Job("expire", 1.0, CreditWallet.expire_due, repeats=True),
+    Job("undo_abandoned", 10.0, CreditWallet.undo_abandoned),
     Job("seal", 60.0, CreditWallet.seal, repeats=True),
     Job("alerts", 3600.0, fire_alerts),
     Job("watch_spending", 300.0, CreditWallet.watch_spending),

@@ -7,6 +7,7 @@ whole yen. What a call means and who may make it is in ``docs/reference/http.md`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from secrets import token_hex
 from typing import Generic, Literal, TypeVar
 from urllib.parse import quote
 
@@ -21,20 +22,26 @@ from credit_wallet.http.bodies import (
     BatchBody,
     BatchItem,
     Body,
+    BuyBody,
     CaptureBody,
     ChargeBody,
     CreateKeyBody,
     CreateWalletBody,
     EnabledBody,
+    ExtendBody,
     HoldBody,
     OperatorTopupBody,
+    PurchaseReply,
     RefundBody,
     ReleaseBody,
+    RenewBody,
     RotateKeyBody,
+    ServeBody,
     SettingsBody,
     TopupBody,
     TopupPage,
     TransactionPage,
+    UndoBody,
     WalletReply,
 )
 from credit_wallet.keys import new_idempotency_key
@@ -56,6 +63,8 @@ from credit_wallet.reports.statement import Rows, Statement
 
 T = TypeVar("T")
 
+_PROCESS = token_hex(8)
+
 
 class Call(Struct, Generic[T], frozen=True):
     """One request. ``repeatable``: sending it twice does what sending it once does.
@@ -71,6 +80,7 @@ class Call(Struct, Generic[T], frozen=True):
     idempotency_key: str | None = None
     repeatable: bool = True
     spends: bool = False
+    payer_token: str | None = None
 
     def content(self) -> bytes | None:
         """The bytes of the body, if it has one."""
@@ -99,14 +109,71 @@ def hold(
     return _movement("/credit/hold", HoldBody(amount_yen, ttl_seconds, note, wallet_id), idempotency_key, spends=True)
 
 
-def capture(hold_id: int, amount_yen: int, *, idempotency_key: str | None = None) -> Call[Outcome]:
-    """Spend ``amount_yen`` of a hold and give the rest back."""
-    return _movement("/credit/capture", CaptureBody(hold_id, amount_yen), idempotency_key or f"capture:{hold_id}")
+def capture(
+    hold_id: int,
+    amount_yen: int,
+    *,
+    idempotency_key: str | None = None,
+    final: bool = True,
+    above: Literal["reject", "up_to_balance"] = "reject",
+) -> Call[Outcome]:
+    """Spend ``amount_yen`` of a hold and give the rest back, or keep it for later captures (``final=False``).
+
+    ``above`` "up_to_balance" lets whoever made the hold take of the balance what the hold does not cover.
+    """
+    own = _own_key(f"capture:{hold_id}") if final else None
+    return _movement("/credit/capture", CaptureBody(hold_id, amount_yen, final, above), idempotency_key or own)
 
 
 def release(hold_id: int, *, idempotency_key: str | None = None) -> Call[Outcome]:
-    """Give a hold back whole."""
-    return _movement("/credit/release", ReleaseBody(hold_id), idempotency_key or f"release:{hold_id}")
+    """Give back what is left of a hold."""
+    return _movement("/credit/release", ReleaseBody(hold_id), idempotency_key or _own_key(f"release:{hold_id}"))
+
+
+def extend(hold_id: int, ttl_seconds: int) -> Call[Outcome]:
+    """Let a hold last until ``ttl_seconds`` from now, if that is later; 31 days after it was made at most."""
+    return Call("POST", "/credit/extend", read_outcome, ExtendBody(hold_id, ttl_seconds))
+
+
+# Purchases, for sellers
+
+
+def buy(
+    amount_yen: int,
+    *,
+    idempotency_key: str,
+    attempt: str,
+    payer_token: str | None = None,
+    wallet_id: int | None = None,
+    hold_seconds: int | None = None,
+    lease_seconds: int = 30,
+    free_retries: int = 0,
+    note: str | None = None,
+) -> Call[PurchaseReply]:
+    """Charge or hold the price of a buyer's request, once; the buyer's ``payer_token`` or ``wallet_id`` says who pays.
+
+    The reply's ``purchase_key`` names it in ``serve``, ``renew`` and ``undo``.
+    """
+    body = BuyBody(amount_yen, attempt, hold_seconds, lease_seconds, free_retries, note, wallet_id)
+    key = _own_or_new(idempotency_key)
+    return Call("POST", "/credit/purchase", read_as(PurchaseReply), body, idempotency_key=key, payer_token=payer_token)
+
+
+def serve(wallet_id: int, purchase_key: str, *, attempt: str, forget: bool = False) -> Call[Outcome]:
+    """Write down that the buyer was served: the purchase is paid from now on."""
+    return Call("POST", "/credit/purchase/serve", read_outcome, ServeBody(wallet_id, purchase_key, attempt, forget))
+
+
+def renew(wallet_id: int, purchase_key: str, *, attempt: str, lease_seconds: int = 30) -> Call[Outcome]:
+    """Keep a purchase, and its hold, for ``lease_seconds`` more."""
+    body = RenewBody(wallet_id, purchase_key, attempt, lease_seconds)
+    return Call("POST", "/credit/purchase/renew", read_outcome, body)
+
+
+def undo(wallet_id: int, purchase_key: str, *, attempt: str, reason: str = "not served") -> Call[Outcome]:
+    """Give back what a purchase took, if ``attempt`` has it and nobody was served."""
+    body = UndoBody(wallet_id, purchase_key, attempt, reason)
+    return Call("POST", "/credit/purchase/undo", read_outcome, body)
 
 
 def refund(
@@ -319,6 +386,11 @@ def _creation(path: str, read: Callable[[Answer], T], body: Body) -> Call[T]:
 
 def _movement(path: str, body: Body, idempotency_key: str | None, *, spends: bool = False) -> Call[Outcome]:
     return Call("POST", path, read_outcome, body, idempotency_key=_own_or_new(idempotency_key), spends=spends)
+
+
+def _own_key(what: str) -> str:
+    """The same in all of this process, so that what is done once is not done twice; nobody can guess it beforehand."""
+    return f"{what}:{_PROCESS}"
 
 
 def _own_or_new(idempotency_key: str | None) -> str:

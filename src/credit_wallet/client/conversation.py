@@ -14,8 +14,7 @@ from msgspec import Struct
 
 from credit_wallet.client.answers import Answer, NoAnswer, error_of, retry_after_seconds
 from credit_wallet.client.calls import Call, show_wallet, topup_status
-from credit_wallet.errors import InsufficientFunds
-from credit_wallet.http.problems import Forbidden
+from credit_wallet.errors import Forbidden, InsufficientFunds
 from credit_wallet.payments.replies import TopupReply
 
 T = TypeVar("T")

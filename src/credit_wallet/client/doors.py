@@ -51,6 +51,8 @@ class _Client:
             headers["Content-Type"] = "application/json"
         if call.idempotency_key is not None:
             headers["Idempotency-Key"] = call.idempotency_key
+        if call.payer_token is not None:
+            headers["X-Payer-Token"] = call.payer_token
         return {
             "method": call.method,
             "url": call.path,
@@ -129,6 +131,11 @@ class WalletClient(_Client):
     hold = _asked(calls.hold)
     capture = _asked(calls.capture)
     release = _asked(calls.release)
+    extend = _asked(calls.extend)
+    buy = _asked(calls.buy)
+    serve = _asked(calls.serve)
+    renew = _asked(calls.renew)
+    undo = _asked(calls.undo)
     refund = _asked(calls.refund)
     wallet = _asked(calls.show_wallet)
     configure = _asked(calls.configure)
@@ -202,6 +209,11 @@ class AsyncWalletClient(_Client):
     hold = _awaited(calls.hold)
     capture = _awaited(calls.capture)
     release = _awaited(calls.release)
+    extend = _awaited(calls.extend)
+    buy = _awaited(calls.buy)
+    serve = _awaited(calls.serve)
+    renew = _awaited(calls.renew)
+    undo = _awaited(calls.undo)
     refund = _awaited(calls.refund)
     wallet = _awaited(calls.show_wallet)
     configure = _awaited(calls.configure)

@@ -118,7 +118,10 @@ def _authenticate_with(authenticator: Authenticator) -> Callable[[Request[Any, A
         if request.route_handler.security:
             headers = request.headers
             request.state.caller = await authenticator.caller(
-                headers.get("authorization"), headers.get("x-api-key"), address_of(cast(Scope, request.scope))
+                headers.get("authorization"),
+                headers.get("x-api-key"),
+                address_of(cast(Scope, request.scope)),
+                headers.get("x-payer-token"),
             )
 
     return authenticate

@@ -13,10 +13,11 @@ from hashlib import sha256
 from math import ceil
 from time import monotonic
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from credit_wallet.errors import Unauthorized
-from credit_wallet.http.problems import Forbidden, TooManyFailures
+from credit_wallet.actors import OPERATOR, PAYER, Actor
+from credit_wallet.errors import Forbidden, Unauthorized
+from credit_wallet.http.problems import TooManyFailures
 from credit_wallet.outcomes import Access
 from credit_wallet.wallet import CreditWallet
 
@@ -34,6 +35,18 @@ class Caller(Struct, frozen=True):
     """Who a request comes from. ``access`` is None for the operator: every wallet, and none of its own."""
 
     access: Access | None
+    payer: Access | None = None
+    """On whose behalf a seller asks: what the token in ``X-Payer-Token`` opens."""
+
+    @property
+    def actor(self) -> Actor:
+        """In whose name the ledger moves what the caller asks for."""
+        return OPERATOR if self.access is None else PAYER
+
+    @property
+    def key_id(self) -> int | None:
+        """The agent key that asks, None for anybody else."""
+        return None if self.access is None else self.access.key_id
 
 
 class FailureLimit:
@@ -69,16 +82,30 @@ class Authenticator:
         self._remembered: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._limit = FailureLimit()
 
-    async def caller(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
+    async def caller(
+        self, authorization: str | None, api_key: str | None, address: str, payer_token: str | None = None
+    ) -> Caller:
         """Whoever ``Authorization: Bearer`` or ``X-API-Key`` names. Raises ``Unauthorized``, ``TooManyFailures``.
 
-        ``address`` is the caller's, for counting failures.
+        ``address`` is the caller's, for counting failures. ``payer_token`` says on whose behalf a seller asks; a bad
+        one is its buyer's failure and is not counted. Raises ``Forbidden`` when anybody else sends one.
         """
         try:
-            return await self._caller(token_of(authorization, api_key))
+            caller = await self._caller(token_of(authorization, api_key))
         except Unauthorized:
             self._limit.count(address)
             raise
+        return caller if payer_token is None else await self._on_behalf(caller, payer_token)
+
+    async def _on_behalf(self, caller: Caller, payer_token: str) -> Caller:
+        if caller.access is not None:
+            raise Forbidden("X-Payer-Token is for sellers: pay with your own token alone", field="X-Payer-Token")
+        payer = await self._caller(payer_token)
+        if payer.access is None:
+            raise Unauthorized(
+                "X-Payer-Token names no wallet; send an owner token or an agent key", field="X-Payer-Token"
+            )
+        return structs.replace(caller, payer=payer.access)
 
     async def _caller(self, token: str) -> Caller:
         digest = sha256(token.encode("utf-8", "surrogateescape")).digest()

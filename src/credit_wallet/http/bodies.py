@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
@@ -17,7 +17,13 @@ from credit_wallet.alerts.targets import (
 )
 from credit_wallet.alerts.texts import KINDS
 from credit_wallet.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
-from credit_wallet.commands import MAX_HOLD_SECONDS, MAX_IDEMPOTENCY_KEY_LENGTH, MAX_NOTE_LENGTH
+from credit_wallet.commands import (
+    MAX_ATTEMPT_LENGTH,
+    MAX_HOLD_SECONDS,
+    MAX_IDEMPOTENCY_KEY_LENGTH,
+    MAX_LEASE_SECONDS,
+    MAX_NOTE_LENGTH,
+)
 from credit_wallet.money import MAX_AMOUNT_YEN
 from credit_wallet.outcomes import (
     Alert,
@@ -61,17 +67,78 @@ class HoldBody(Body, frozen=True):
     wallet_id: Id | None = None
 
 
+Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH)]
+PurchaseKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)]
+LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
+
+
 class CaptureBody(Body, frozen=True):
-    """Yen to spend of a hold; the rest goes back."""
+    """Yen to spend of a hold; the rest goes back, or with ``final`` false stays held for later captures.
+
+    ``above`` says what becomes of yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends of
+    the balance what it allows (not for the payer's own tokens).
+    """
 
     hold_id: Id
     amount_yen: Yen
+    final: bool = True
+    above: Literal["reject", "up_to_balance"] = "reject"
 
 
 class ReleaseBody(Body, frozen=True):
     """A hold to give back whole."""
 
     hold_id: Id
+
+
+class ExtendBody(Body, frozen=True):
+    """For how many seconds from now a hold goes on; it never gets shorter, nor older than 31 days."""
+
+    hold_id: Id
+    ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)]
+
+
+class BuyBody(Body, frozen=True):
+    """What a request costs: charged, or with ``hold_seconds`` set aside.
+
+    ``attempt`` names this try to answer it; it has ``lease_seconds`` to serve, undo or renew. A retry of a request that
+    was served is free ``free_retries`` times.
+    """
+
+    amount_yen: Yen
+    attempt: Attempt
+    hold_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] | None = None
+    lease_seconds: LeaseSeconds = 30
+    free_retries: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    note: Note | None = None
+    wallet_id: Id | None = None
+
+
+class ServeBody(Body, frozen=True):
+    """The attempt whose answer has reached the buyer; ``forget`` drops a purchase that has no retries."""
+
+    wallet_id: Id
+    purchase_key: PurchaseKey
+    attempt: Attempt
+    forget: bool = False
+
+
+class RenewBody(Body, frozen=True):
+    """The attempt that is still at work."""
+
+    wallet_id: Id
+    purchase_key: PurchaseKey
+    attempt: Attempt
+    lease_seconds: LeaseSeconds = 30
+
+
+class UndoBody(Body, frozen=True):
+    """The attempt that failed, and why."""
+
+    wallet_id: Id
+    purchase_key: PurchaseKey
+    attempt: Attempt
+    reason: Note = "not served"
 
 
 class RefundBody(Body, frozen=True):
@@ -233,6 +300,19 @@ class MovementReply(Struct, frozen=True):
             outcome.hold_id,
             outcome.expires_at,
         )
+
+
+class PurchaseReply(MovementReply, frozen=True, kw_only=True):
+    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before."""
+
+    free: bool
+    purchase_key: str
+
+    @classmethod
+    def of_purchase(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
+        """The reply that the outcome of a purchase is answered with."""
+        movement = structs.asdict(MovementReply.of(outcome))
+        return cls(**movement, free=outcome.free, purchase_key=purchase_key)
 
 
 class BatchReply(Struct, frozen=True):

@@ -12,17 +12,30 @@ from credit_wallet.http import movements
 from credit_wallet.http.bodies import (
     BatchBody,
     BatchReply,
+    BuyBody,
     CaptureBody,
     ChargeBody,
+    ExtendBody,
     HoldBody,
     MovementReply,
     OperatorTopupBody,
+    PurchaseReply,
     RefundBody,
     ReleaseBody,
+    RenewBody,
+    ServeBody,
+    UndoBody,
 )
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.reading import MAX_MOVEMENT_BYTES
-from credit_wallet.http.routing import MOVEMENT_PROBLEMS, SECURITY, IdempotencyKey, movement_reply, problems
+from credit_wallet.http.routing import (
+    MOVEMENT_PROBLEMS,
+    SECURITY,
+    IdempotencyKey,
+    headers_of_outcome,
+    movement_reply,
+    problems,
+)
 
 TAGS = ["Movements"]
 
@@ -74,6 +87,42 @@ async def refund(
     return movement_reply(await movements.refund(wallets, caller, data, idempotency_key))
 
 
+@post("/credit/extend", **_MOVEMENT)
+async def extend(data: JSONBody[ExtendBody], caller: GivenCaller, wallets: GivenWallets) -> Response[MovementReply]:
+    """Let an open hold last longer. Needs no idempotency key: saying it again changes nothing."""
+    return movement_reply(await movements.extend(wallets, caller, data))
+
+
+@post("/credit/purchase", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
+async def buy(
+    data: JSONBody[BuyBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
+) -> Response[PurchaseReply]:
+    """Sell a request: charge its price, or hold it, unless the same request was paid for before. For sellers.
+
+    `X-Payer-Token` is the token of the buyer's wallet. The `Idempotency-Key` names the buyer's request.
+    """
+    outcome, purchase_key = await movements.buy(wallets, caller, data, idempotency_key)
+    return Response(PurchaseReply.of_purchase(outcome, purchase_key), headers=headers_of_outcome(outcome))
+
+
+@post("/credit/purchase/serve", **_MOVEMENT)
+async def serve(data: JSONBody[ServeBody], caller: GivenCaller, wallets: GivenWallets) -> Response[MovementReply]:
+    """Write down that the answer has reached the buyer: from now on the purchase is paid. For sellers."""
+    return movement_reply(await movements.serve(wallets, caller, data))
+
+
+@post("/credit/purchase/renew", **_MOVEMENT)
+async def renew(data: JSONBody[RenewBody], caller: GivenCaller, wallets: GivenWallets) -> Response[MovementReply]:
+    """Keep a purchase, and its hold, while its attempt is at work. For sellers."""
+    return movement_reply(await movements.renew(wallets, caller, data))
+
+
+@post("/credit/purchase/undo", **_MOVEMENT)
+async def undo(data: JSONBody[UndoBody], caller: GivenCaller, wallets: GivenWallets) -> Response[MovementReply]:
+    """Give back what a purchase took, if nobody was served; else nothing moves. For sellers."""
+    return movement_reply(await movements.undo(wallets, caller, data))
+
+
 @post("/operator/topup", status_code=HTTP_200_OK, tags=["Operator"], security=SECURITY, responses=MOVEMENT_PROBLEMS)
 async def operator_topup(
     data: JSONBody[OperatorTopupBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
@@ -99,4 +148,17 @@ async def charge_batch(
     return await movements.charge_batch(wallets, caller, data, settings.topup_url)
 
 
-MOVEMENT_ROUTES = (charge, hold, capture, release, refund, operator_topup, charge_batch)
+MOVEMENT_ROUTES = (
+    charge,
+    hold,
+    capture,
+    release,
+    extend,
+    refund,
+    buy,
+    serve,
+    renew,
+    undo,
+    operator_topup,
+    charge_batch,
+)

@@ -8,20 +8,25 @@ from __future__ import annotations
 from msgspec import structs
 
 from credit_wallet.commands import Charge
-from credit_wallet.errors import HoldNotFound, InvalidRequest, Unauthorized, WalletError
+from credit_wallet.errors import Forbidden, HoldNotFound, InvalidRequest, WalletError
 from credit_wallet.http.auth import Caller, require_operator
 from credit_wallet.http.bodies import (
     BatchBody,
     BatchReply,
+    BuyBody,
     CaptureBody,
     ChargeBody,
+    ExtendBody,
     HoldBody,
     MovementReply,
     OperatorTopupBody,
     RefundBody,
     ReleaseBody,
+    RenewBody,
+    ServeBody,
+    UndoBody,
 )
-from credit_wallet.http.problems import Forbidden, IdempotencyKeyRequired, problem_of
+from credit_wallet.http.problems import IdempotencyKeyRequired, problem_of
 from credit_wallet.outcomes import Outcome
 from credit_wallet.wallet import CreditWallet
 
@@ -30,7 +35,12 @@ async def charge(wallets: CreditWallet, caller: Caller, body: ChargeBody, key: s
     """Charge the caller's wallet, or for the operator the one that the body names."""
     wallet_id, key_id = _payer(caller, body.wallet_id)
     return await wallets.acharge(
-        wallet_id, body.amount_yen, idempotency_key=_required(key), note=body.note, key_id=key_id
+        wallet_id,
+        body.amount_yen,
+        idempotency_key=_required(key),
+        note=body.note,
+        key_id=key_id,
+        actor=caller.actor,
     )
 
 
@@ -44,25 +54,93 @@ async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str |
         ttl_seconds=body.ttl_seconds,
         note=body.note,
         key_id=key_id,
+        actor=caller.actor,
     )
 
 
 async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key: str | None) -> Outcome:
-    """Capture a hold of the caller's; the operator may capture any."""
-    await wallets.ask(_require_own_hold, wallets, caller, body.hold_id)
-    return await wallets.acapture(body.hold_id, body.amount_yen, idempotency_key=_required(key))
+    """Capture a hold that the caller may close."""
+    await _require_own_wallet(wallets, caller, body.hold_id)
+    return await wallets.acapture(
+        body.hold_id,
+        body.amount_yen,
+        idempotency_key=_required(key),
+        final=body.final,
+        above=body.above,
+        key_id=caller.key_id,
+        actor=caller.actor,
+    )
 
 
 async def release(wallets: CreditWallet, caller: Caller, body: ReleaseBody, key: str | None) -> Outcome:
-    """Release a hold of the caller's; the operator may release any."""
-    await wallets.ask(_require_own_hold, wallets, caller, body.hold_id)
-    return await wallets.arelease(body.hold_id, idempotency_key=_required(key))
+    """Release a hold that the caller may close."""
+    await _require_own_wallet(wallets, caller, body.hold_id)
+    return await wallets.arelease(
+        body.hold_id, idempotency_key=_required(key), key_id=caller.key_id, actor=caller.actor
+    )
+
+
+async def extend(wallets: CreditWallet, caller: Caller, body: ExtendBody) -> Outcome:
+    """Extend a hold that the caller may close."""
+    await _require_own_wallet(wallets, caller, body.hold_id)
+    return await wallets.aextend(body.hold_id, body.ttl_seconds, key_id=caller.key_id, actor=caller.actor)
 
 
 async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: str | None) -> Outcome:
     """Refund a charge; for the operator."""
     require_operator(caller)
-    return await wallets.arefund(body.txn_id, body.amount_yen, idempotency_key=_required(key), note=body.note)
+    return await wallets.arefund(
+        body.txn_id, body.amount_yen, idempotency_key=_required(key), note=body.note, actor=caller.actor
+    )
+
+
+async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, key: str | None) -> tuple[Outcome, str]:
+    """Sell a request to the payer that the seller names; the outcome, and the purchase's key from now on."""
+    require_operator(caller)
+    wallet_id, key_id = _payer(caller, body.wallet_id)
+    purchase_key = purchase_key_of(_required(key), key_id)
+    outcome = await wallets.abuy(
+        wallet_id,
+        body.amount_yen,
+        purchase_key=purchase_key,
+        attempt=body.attempt,
+        hold_seconds=body.hold_seconds,
+        lease_seconds=body.lease_seconds,
+        free_retries=body.free_retries,
+        note=body.note,
+        key_id=key_id,
+        actor=caller.actor,
+    )
+    return outcome, purchase_key
+
+
+def purchase_key_of(key: str, key_id: int | None) -> str:
+    """The key of a purchase: the request's, and which of the wallet's agents asked."""
+    return key if key_id is None else f"{key}:{key_id}"
+
+
+async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outcome:
+    """Write down that a purchase was served."""
+    require_operator(caller)
+    return await wallets.aserve(
+        body.wallet_id, body.purchase_key, attempt=body.attempt, forget=body.forget, actor=caller.actor
+    )
+
+
+async def renew(wallets: CreditWallet, caller: Caller, body: RenewBody) -> Outcome:
+    """Keep a purchase for its attempt."""
+    require_operator(caller)
+    return await wallets.arenew(
+        body.wallet_id, body.purchase_key, attempt=body.attempt, lease_seconds=body.lease_seconds, actor=caller.actor
+    )
+
+
+async def undo(wallets: CreditWallet, caller: Caller, body: UndoBody) -> Outcome:
+    """Give back what a purchase took."""
+    require_operator(caller)
+    return await wallets.aundo(
+        body.wallet_id, body.purchase_key, attempt=body.attempt, reason=body.reason, actor=caller.actor
+    )
 
 
 async def operator_topup(wallets: CreditWallet, caller: Caller, body: OperatorTopupBody, key: str | None) -> Outcome:
@@ -82,7 +160,8 @@ async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, t
     """Charge many wallets in one durable batch; for the operator. Every item has its own idempotency key."""
     require_operator(caller)
     outcomes = await wallets.acharge_many(
-        Charge(item.wallet_id, item.idempotency_key, item.amount_yen, item.note) for item in body.charges
+        Charge(item.wallet_id, item.idempotency_key, item.amount_yen, item.note, actor=caller.actor)
+        for item in body.charges
     )
     return BatchReply(
         [
@@ -95,6 +174,10 @@ async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, t
 
 
 def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
+    if caller.payer is not None:
+        if wallet_id not in (None, caller.payer.wallet_id):
+            raise Forbidden("wallet_id is not the wallet of X-Payer-Token; leave it out", field="wallet_id")
+        return caller.payer.wallet_id, caller.payer.key_id
     if caller.access is None:
         if wallet_id is None:
             raise InvalidRequest("wallet_id is required with the operator key", field="wallet_id")
@@ -104,16 +187,13 @@ def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
     return caller.access.wallet_id, caller.access.key_id
 
 
-def _require_own_hold(wallets: CreditWallet, caller: Caller, hold_id: int) -> None:
-    """Somebody else's hold does not exist for the caller. An agent key closes the holds it made, while it works."""
+async def _require_own_wallet(wallets: CreditWallet, caller: Caller, hold_id: int) -> None:
+    """Holds of other wallets do not exist for a payer. Who may close those of the wallet is decided with the money."""
     if caller.access is None:
         return
-    hold = wallets.hold_status(hold_id)
-    key_id = caller.access.key_id
-    if hold.wallet_id != caller.access.wallet_id or (key_id is not None and hold.key_id != key_id):
+    hold = await wallets.ask(wallets.hold_status, hold_id)
+    if hold.wallet_id != caller.access.wallet_id:
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
-    if key_id is not None and not wallets.key_works(key_id):
-        raise Unauthorized(f"agent key {key_id} is revoked or expired", key_id=key_id)
 
 
 def _required(key: str | None) -> str:

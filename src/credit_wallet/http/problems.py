@@ -30,6 +30,7 @@ STATUS_OF_CODE = {
     "entry_not_found": 404,
     "hold_not_found": 404,
     "topup_not_found": 404,
+    "purchase_not_found": 404,
     "target_not_found": 404,
     "delivery_not_found": 404,
     "method_not_allowed": 405,
@@ -41,6 +42,7 @@ STATUS_OF_CODE = {
     "topup_limit_reached": 409,
     "topup_stopped": 409,
     "retries_exhausted": 409,
+    "purchase_running": 409,
     "pay_back_not_allowed": 403,
     "body_too_large": 413,
     "host_not_allowed": 421,
@@ -73,12 +75,6 @@ class InvalidJson(HttpError):
     """The body is not JSON."""
 
     code: ClassVar[str] = "invalid_json"
-
-
-class Forbidden(HttpError):
-    """The token is good, and not for this."""
-
-    code: ClassVar[str] = "forbidden"
 
 
 class NotFound(HttpError):
@@ -167,8 +163,8 @@ def headers_of(error: Exception) -> dict[str, str]:
     status = status_of(error)
     if status == _UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
-    if status in (429, 502, 503):
-        seconds = error.details.get("retry_after_seconds") if isinstance(error, WalletError) else None
+    seconds = error.details.get("retry_after_seconds") if isinstance(error, WalletError) else None
+    if status in (429, 502, 503) or seconds is not None:
         return {"Retry-After": str(seconds or RETRY_AFTER_SECONDS)}
     return {}
 

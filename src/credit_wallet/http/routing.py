@@ -56,5 +56,9 @@ MOVEMENT_PROBLEMS = problems(400, 402, 404, 409, 413, 422, 428)
 
 def movement_reply(outcome: Outcome) -> Response[MovementReply]:
     """The answer to a movement that was carried out."""
-    headers: dict[str, Any] = {name.decode(): value.decode() for name, value in outcome_headers(outcome)}
-    return Response(MovementReply.of(outcome), headers=headers)
+    return Response(MovementReply.of(outcome), headers=headers_of_outcome(outcome))
+
+
+def headers_of_outcome(outcome: Outcome) -> dict[str, Any]:
+    """Balance, warning and replay mark of a movement, as the framework takes headers."""
+    return {name.decode(): value.decode() for name, value in outcome_headers(outcome)}

@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 from msgspec import structs
 
+from credit_wallet.actors import PAYER, PRODUCT
 from credit_wallet.cycle import parse_instant
 from credit_wallet.errors import (
     DatabaseError,
@@ -88,7 +89,9 @@ class StripePayments:
                 field="amount_yen",
             )
         self._wallets.show(wallet_id)
-        outcome = self._wallets.request_topup(wallet_id, amount_yen, idempotency_key=idempotency_key, way=way)
+        outcome = self._wallets.request_topup(
+            wallet_id, amount_yen, idempotency_key=idempotency_key, way=way, actor=PAYER
+        )
         topup = self._wallets.topup_status(str(outcome.topup_id))
         asked = self._asked(topup)
         return self._reply(topup.topup_id, asked.client_secret, replayed=outcome.replayed)
@@ -311,7 +314,11 @@ class StripePayments:
         if declined.origin != "auto" or not self._wallets.payer(declined.wallet_id).stopped:
             return
         outcome = self._wallets.request_topup(
-            declined.wallet_id, declined.amount_yen, idempotency_key=f"instead of {declined.topup_id}", way="checkout"
+            declined.wallet_id,
+            declined.amount_yen,
+            idempotency_key=f"instead of {declined.topup_id}",
+            way="checkout",
+            actor=PRODUCT,
         )
         topup = self._wallets.topup_status(str(outcome.topup_id))
         if topup.status in OPEN and topup.checkout_session is None:

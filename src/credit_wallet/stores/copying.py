@@ -46,6 +46,7 @@ TABLES = (
     _Table("am_credit_spending_alert", ("alert_id",), True),
     _Table("am_credit_lot", ("wallet_id", "lot_id"), False),
     _Table("am_credit_hold", ("hold_id",), True),
+    _Table("am_credit_purchase", ("purchase_key", "wallet_id"), False),
     _Table("am_credit_returned", ("wallet_id", "txn_id"), False),
     _Table("am_credit_cycle_spend", ("billing_cycle", "wallet_id", "key_id"), False),
     _Table("am_credit_key", ("key_id",), True),

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import json
 
-from credit_wallet.commands import Command, Hold, Movement
+from credit_wallet.commands import Buy, Command, Hold, Movement
 from credit_wallet.cycle import format_instant
 from credit_wallet.state import Allocation, KeyState, LotOpening, Snapshot, WalletState
 from credit_wallet.stores.adoption import adopt
@@ -21,15 +21,17 @@ from credit_wallet.stores.postgres_connection import PostgresConnection, Raw
 from credit_wallet.stores.rows import (
     HOLD_COLUMNS,
     KEY_COLUMNS,
+    PURCHASE_COLUMNS,
     WALLET_COLUMNS,
     entry_of,
     hold_of,
     key_of,
+    purchase_of,
     remembered_of,
     wallet_of,
 )
 from credit_wallet.stores.topup_rows import load_topups
-from credit_wallet.stores.touching import named_by, roll, to_roll
+from credit_wallet.stores.touching import behind_purchases, named_by, purchases_of, roll, to_roll
 
 IDS_A_DRAW = 64
 """Entry ids drawn at once when a batch needs more than one a movement."""
@@ -56,6 +58,11 @@ JOIN am_credit_idempotency i
 """
 _KEYS = f"SELECT {KEY_COLUMNS} FROM am_credit_key WHERE key_id = ANY (%s::bigint[])"
 _HOLDS = f"SELECT {HOLD_COLUMNS} FROM am_credit_hold WHERE hold_id = ANY (%s::bigint[])"
+_PURCHASES = f"""
+SELECT {", ".join(f"p.{name}" for name in PURCHASE_COLUMNS.split(", "))}
+FROM unnest(%s::text[], %s::bigint[]) AS wanted (purchase_key, wallet_id)
+JOIN am_credit_purchase p ON p.purchase_key = wanted.purchase_key AND p.wallet_id = wanted.wallet_id
+"""
 _DUE_HOLDS = f"""
 SELECT {HOLD_COLUMNS} FROM am_credit_hold
 WHERE wallet_id = ANY (%s::bigint[]) AND status = 'open' AND expires_at <= %s
@@ -129,11 +136,17 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, told: Collection[
     these_wallets = [numbers(wallet_ids)]
     wallets = raw.execute(_WALLETS, these_wallets)
     unadopted = raw.execute(_UNADOPTED, these_wallets)
-    ids = raw.execute(_IDS, [len(movements), sum(isinstance(command, Hold) for command in movements)])
+    names = purchases_of(commands)
+    ids = raw.execute(_IDS, [len(movements) + len(names), sum(isinstance(command, Hold | Buy) for command in commands)])
+    purchases = (
+        raw.execute(_PURCHASES, [texts([key for key, _ in names]), numbers([wallet_id for _, wallet_id in names])])
+        if names
+        else ()
+    )
     remembered = raw.execute(
         _REMEMBERED,
         [
-            texts([command.idempotency_key for command in movements]),
+            texts([command.stored_key for command in movements]),
             numbers([command.wallet_id for command in movements]),
         ],
     )
@@ -163,6 +176,7 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, told: Collection[
         txn_ids=_Ids(raw, 0, drawn_txn_ids),
         hold_ids=_Ids(raw, 1, drawn_hold_ids),
         told=told,
+        purchases={(each.purchase_key, each.wallet_id): each for each in map(purchase_of, purchases)},
     )
     _load_due_holds(raw, snapshot, format_instant(now))
     _load_behind(raw, snapshot)
@@ -197,7 +211,8 @@ def _load_due_holds(raw: Raw, snapshot: Snapshot, at: str) -> None:
 
 
 def _load_behind(raw: Raw, snapshot: Snapshot) -> None:
-    """Load the lots that holds and entries name, and the agent keys behind the holds."""
+    """Load what purchases name, the lots that holds and entries name, and the agent keys behind the holds."""
+    purchase_keys = _load_behind_purchases(raw, snapshot) if snapshot.purchases else set()
     named: list[tuple[int, Allocation]] = [
         *((hold.wallet_id, hold.allocation) for hold in snapshot.holds.values()),
         *((entry.wallet_id, entry.allocation) for entry in snapshot.entries.values()),
@@ -210,9 +225,20 @@ def _load_behind(raw: Raw, snapshot: Snapshot) -> None:
         for row in lots.fetchall():
             opening = LotOpening(*row)
             snapshot.lot_openings[opening.wallet_id, opening.lot_id] = opening
-    behind = {hold.key_id for hold in snapshot.holds.values() if hold.key_id is not None} - snapshot.keys.keys()
+    behind = purchase_keys | {hold.key_id for hold in snapshot.holds.values() if hold.key_id is not None}
+    behind -= snapshot.keys.keys()
     if behind:
         snapshot.keys.update(_by_key_id(raw.execute(_KEYS, [numbers(behind)]).fetchall()))
+
+
+def _load_behind_purchases(raw: Raw, snapshot: Snapshot) -> set[int]:
+    """Load the holds and entries that purchases name; return the ids of their agent keys."""
+    key_ids, hold_ids, txn_ids = behind_purchases(snapshot)
+    holds = raw.execute(_HOLDS, [numbers(hold_ids - snapshot.holds.keys())]) if hold_ids else ()
+    entries = raw.execute(_ENTRIES, [numbers(txn_ids - snapshot.entries.keys())]) if txn_ids else ()
+    snapshot.holds.update((hold.hold_id, hold) for hold in map(hold_of, holds))
+    snapshot.entries.update((entry.txn_id, entry) for entry in map(entry_of, entries))
+    return key_ids
 
 
 def _roll_cycles(raw: Raw, snapshot: Snapshot, now: datetime) -> None:

@@ -9,7 +9,14 @@ from credit_wallet.state import Decision, Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.postgres_arrays import numbers, texts
 from credit_wallet.stores.postgres_connection import PostgresConnection, Raw
-from credit_wallet.stores.rows import alert_event, hold_row, own_thresholds, remembered_row, wallet_row
+from credit_wallet.stores.rows import (
+    PURCHASE_COLUMNS,
+    alert_event,
+    hold_row,
+    own_thresholds,
+    remembered_row,
+    wallet_row,
+)
 from credit_wallet.stores.topup_rows import write_topups
 
 _APPEND_ENTRIES = """
@@ -60,11 +67,29 @@ SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::t
 """
 _PUT_HOLDS = """
 INSERT INTO am_credit_hold (hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at,
-                            expires_at, closed_at)
+                            expires_at, closed_at, closer, served, above_yen)
 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
-                     %s::text[], %s::text[], %s::text[], %s::text[])
+                     %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[])
 ON CONFLICT (hold_id, wallet_id) DO UPDATE
-SET captured_yen = excluded.captured_yen, status = excluded.status, closed_at = excluded.closed_at
+SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
+    expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
+    above_yen = excluded.above_yen
+"""
+_PUT_PURCHASES = f"""
+INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
+SELECT purchase_key, wallet_id, key_id, actor, decode(fingerprint, 'hex'), attempt, status, amount_yen, txn_id,
+       hold_id, undone_txn_id, free_used, lease_until, %s
+FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+            %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[]) AS new ({PURCHASE_COLUMNS})
+ON CONFLICT (purchase_key, wallet_id) DO UPDATE
+SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_id, hold_id = excluded.hold_id,
+    undone_txn_id = excluded.undone_txn_id, free_used = excluded.free_used, lease_until = excluded.lease_until,
+    changed_on = excluded.changed_on
+"""
+_FORGET_PURCHASES = """
+DELETE FROM am_credit_purchase p
+USING unnest(%s::text[], %s::bigint[]) AS old (purchase_key, wallet_id)
+WHERE p.purchase_key = old.purchase_key AND p.wallet_id = old.wallet_id
 """
 _PUT_RETURNED = """
 INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen)
@@ -120,6 +145,7 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         raw.execute(_PUT_CYCLE_SPEND, [texts(cycles), numbers(wallet_ids), numbers(key_ids), numbers(spent_yen)])
     if decision.touched_topups or decision.touched_payers:
         write_topups(PostgresConnection(raw), decision, at)
+    _write_purchases(raw, decision, at[:10])
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
 
@@ -229,7 +255,7 @@ def _write_lots_and_holds(raw: Raw, decision: Decision) -> None:
         )
     if decision.touched_holds:
         columns = list(zip(*map(hold_row, decision.touched_holds.values()), strict=True))
-        raw.execute(_PUT_HOLDS, [*map(numbers, columns[:5]), *map(texts, columns[5:])])
+        raw.execute(_PUT_HOLDS, [*map(numbers, columns[:5]), *map(texts, columns[5:12]), *map(numbers, columns[12:])])
     if decision.returned:
         entries = decision.returned.values()
         raw.execute(
@@ -240,6 +266,33 @@ def _write_lots_and_holds(raw: Raw, decision: Decision) -> None:
                 numbers([entry.returned_yen for entry in entries]),
             ],
         )
+
+
+def _write_purchases(raw: Raw, decision: Decision, today: str) -> None:
+    if decision.touched_purchases:
+        purchases = [purchase for _, purchase in sorted(decision.touched_purchases.items())]
+        raw.execute(
+            _PUT_PURCHASES,
+            [
+                today,
+                texts([purchase.purchase_key for purchase in purchases]),
+                numbers([purchase.wallet_id for purchase in purchases]),
+                numbers([purchase.key_id for purchase in purchases]),
+                texts([purchase.actor for purchase in purchases]),
+                texts([purchase.fingerprint.hex() for purchase in purchases]),
+                texts([purchase.attempt for purchase in purchases]),
+                texts([purchase.status for purchase in purchases]),
+                numbers([purchase.amount_yen for purchase in purchases]),
+                numbers([purchase.txn_id for purchase in purchases]),
+                numbers([purchase.hold_id for purchase in purchases]),
+                numbers([purchase.undone_txn_id for purchase in purchases]),
+                numbers([purchase.free_used for purchase in purchases]),
+                texts([purchase.lease_until for purchase in purchases]),
+            ],
+        )
+    if decision.forgotten_purchases:
+        keys, wallet_ids = zip(*sorted(decision.forgotten_purchases), strict=True)
+        raw.execute(_FORGET_PURCHASES, [texts(keys), numbers(wallet_ids)])
 
 
 def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import DecodeError, json
 
+from credit_wallet.actors import room
+from credit_wallet.commands import Undo
 from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
 from credit_wallet.errors import (
     DatabaseCorrupt,
@@ -35,6 +37,9 @@ from credit_wallet.stores.sql import statements
 from credit_wallet.topups import GIVEN_AGAIN, NOT_PAID_BACK, PAID_BACK
 
 _SQL = statements("reads.sql")
+
+NOT_ANSWERED = "the call was not answered"
+"""What the ledger says of a purchase whose attempt was lost."""
 
 STEPS = 2_000
 """Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
@@ -254,6 +259,13 @@ class Reader:
     def paid_back_yen(self, start: str) -> int:
         """Credit that was taken out since ``start`` and paid back; reads the whole ledger."""
         return int(self._rows("paid_back", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)[0][0])
+
+    def abandoned_purchases(self, before: str, limit: int) -> list[Undo]:
+        """What undoes the purchases whose lease ended before ``before``, the longest waiting first."""
+        return [
+            Undo(wallet_id, key.removeprefix(room(actor)), attempt, NOT_ANSWERED, abandoned=True, actor=actor)
+            for key, wallet_id, attempt, actor in self._rows("abandoned", before=before, limit=limit)
+        ]
 
     def installation_id(self) -> str:
         """The random name of this ledger."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from credit_wallet.budget import ALERT_THRESHOLDS_PCT, thresholds_pct
 from credit_wallet.lots import format_allocation, parse_allocation
 from credit_wallet.outcomes import Alert, Outcome
-from credit_wallet.state import EntryRecord, Event, HoldState, KeyState, Lot, Remembered, WalletState
+from credit_wallet.state import EntryRecord, Event, HoldState, KeyState, Lot, PurchaseState, Remembered, WalletState
 from credit_wallet.stores.alert_tables import alert_key
 
 WALLET_COLUMNS = """
@@ -21,8 +21,11 @@ KEY_COLUMNS = """
 key_id, wallet_id, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, expires_at, revoked_at
 """
 HOLD_COLUMNS = """
-hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at, expires_at, closed_at
+hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at, expires_at, closed_at, closer,
+served, above_yen
 """
+
+PURCHASE_COLUMNS = ", ".join(PurchaseState.__struct_fields__)
 
 REMEMBERED_COLUMNS = (
     "idempotency_key",
@@ -104,6 +107,7 @@ def hold_of(row: tuple[Any, ...]) -> HoldState:
     """A hold from ``HOLD_COLUMNS``."""
     values = list(row)
     values[6] = parse_allocation(row[6])
+    values[12] = bool(row[12])
     return HoldState(*values)
 
 
@@ -121,7 +125,20 @@ def hold_row(hold: HoldState) -> tuple[Any, ...]:
         hold.created_at,
         hold.expires_at,
         hold.closed_at,
+        hold.closer,
+        int(hold.served),
+        hold.above_yen,
     )
+
+
+def purchase_of(row: tuple[Any, ...]) -> PurchaseState:
+    """A purchase from ``PURCHASE_COLUMNS``."""
+    return PurchaseState(*row)
+
+
+def purchase_row(purchase: PurchaseState, changed_on: str) -> tuple[Any, ...]:
+    """The reverse of ``purchase_of``, and the day."""
+    return (*structs.astuple(purchase), changed_on)
 
 
 def entry_of(row: tuple[Any, ...]) -> EntryRecord:

@@ -26,11 +26,13 @@ from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
 from credit_wallet.stores.alert_tables import alert_table
 from credit_wallet.stores.rows import (
+    PURCHASE_COLUMNS,
     PUT_LOT,
     REMEMBERED_COLUMNS,
     alert_event,
     hold_row,
     own_thresholds,
+    purchase_row,
     remembered_row,
     wallet_row,
 )
@@ -60,11 +62,22 @@ WHERE wallet_id = ?
 _UPDATE_KEY = "UPDATE am_credit_key SET current_cycle = ?, cycle_spent_yen = ?, held_yen = ? WHERE key_id = ?"
 _PUT_HOLD = """
 INSERT INTO am_credit_hold (hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at,
-                            expires_at, closed_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                            expires_at, closed_at, closer, served, above_yen)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (hold_id) DO UPDATE
-SET captured_yen = excluded.captured_yen, status = excluded.status, closed_at = excluded.closed_at
+SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
+    expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
+    above_yen = excluded.above_yen
 """
+_PUT_PURCHASE = f"""
+INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
+VALUES ({", ".join("?" * (PURCHASE_COLUMNS.count(",") + 2))})
+ON CONFLICT (purchase_key, wallet_id) DO UPDATE
+SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_id, hold_id = excluded.hold_id,
+    undone_txn_id = excluded.undone_txn_id, free_used = excluded.free_used, lease_until = excluded.lease_until,
+    changed_on = excluded.changed_on
+"""
+_FORGET_PURCHASE = "DELETE FROM am_credit_purchase WHERE purchase_key = ? AND wallet_id = ?"
 _PUT_RETURNED = """
 INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen) VALUES (?, ?, ?)
 ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
@@ -266,6 +279,8 @@ class SqliteStore:
             self._write_lots_and_holds(decision)
         if decision.touched_topups or decision.touched_payers:
             write_topups(self._connection, decision, at)
+        if decision.touched_purchases or decision.forgotten_purchases:
+            self._write_purchases(decision, at[:10])
         if decision.alerts or decision.events:
             self._write_outbox(decision, at)
 
@@ -305,6 +320,11 @@ class SqliteStore:
             _PUT_RETURNED,
             [(entry.wallet_id, entry.txn_id, entry.returned_yen) for entry in decision.returned.values()],
         )
+
+    def _write_purchases(self, decision: Decision, today: str) -> None:
+        rows = [purchase_row(purchase, today) for _, purchase in sorted(decision.touched_purchases.items())]
+        self._connection.executemany(_PUT_PURCHASE, rows)
+        self._connection.executemany(_FORGET_PURCHASE, decision.forgotten_purchases)
 
     def _write_outbox(self, decision: Decision, at: str) -> None:
         for wallet_id, alert in decision.alerts:

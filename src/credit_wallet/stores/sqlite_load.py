@@ -16,15 +16,17 @@ from credit_wallet.state import Allocation, KeyState, LotOpening, Snapshot, Wall
 from credit_wallet.stores.rows import (
     HOLD_COLUMNS,
     KEY_COLUMNS,
+    PURCHASE_COLUMNS,
     WALLET_COLUMNS,
     entry_of,
     hold_of,
     key_of,
+    purchase_of,
     remembered_of,
     wallet_of,
 )
 from credit_wallet.stores.topup_rows import load_topups
-from credit_wallet.stores.touching import named_by, roll, to_roll
+from credit_wallet.stores.touching import behind_purchases, named_by, purchases_of, roll, to_roll
 
 CACHED_WALLETS = 50_000
 """Wallets kept in memory between batches; about 1 KB each."""
@@ -65,6 +67,7 @@ SELECT max(coalesce((SELECT max(threshold_pct) FROM am_credit_spending_alert
                      WHERE wallet_id = ?1 AND billing_cycle = ?2), 0))
 """
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
+_PURCHASE = f"SELECT {PURCHASE_COLUMNS} FROM am_credit_purchase WHERE purchase_key = ? AND wallet_id = ?"
 _DATA_VERSION = "PRAGMA data_version"
 
 
@@ -143,7 +146,7 @@ class Loader:
             self._wallets[wallet.wallet_id] = wallet
 
     def _load_remembered(self, snapshot: Snapshot, commands: Sequence[Command]) -> None:
-        names = [(command.idempotency_key, command.wallet_id) for command in commands if isinstance(command, Movement)]
+        names = [(command.stored_key, command.wallet_id) for command in commands if isinstance(command, Movement)]
         done = 0
         for size, statement in _REMEMBERED.items():
             while len(names) - done >= size:
@@ -170,6 +173,13 @@ class Loader:
         Returns the ids of the agent keys.
         """
         key_ids, hold_ids, txn_ids = named_by(commands)
+        for name in purchases_of(commands):
+            row = self._connection.execute(_PURCHASE, name).get
+            if row is not None:
+                snapshot.purchases[name] = purchase_of(row)
+        if snapshot.purchases:
+            for ids, more in zip((key_ids, hold_ids, txn_ids), behind_purchases(snapshot), strict=True):
+                ids |= more
         for row in self._by_id(_HOLDS, hold_ids - snapshot.holds.keys()):
             hold = hold_of(row)
             snapshot.holds[hold.hold_id] = hold

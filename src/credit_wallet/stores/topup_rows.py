@@ -62,7 +62,7 @@ def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[C
         if isinstance(command, SettleTopup | PayBack):
             named = command.topup_id
         else:
-            named = topup_id_of(command.wallet_id, command.idempotency_key)
+            named = topup_id_of(command.wallet_id, command.stored_key)
             _load(connection, snapshot, _OPEN_TOPUPS, this)
         _load(connection, snapshot, _TOPUP, {"topup_id": named})
         for row in connection.execute(_PAYER, this).fetchall():

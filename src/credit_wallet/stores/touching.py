@@ -7,7 +7,18 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from credit_wallet.commands import Capture, Charge, Command, Hold, Refund, Release, Reverse
+from credit_wallet.commands import (
+    Buy,
+    Capture,
+    Charge,
+    Command,
+    Extend,
+    Hold,
+    PurchaseCommand,
+    Refund,
+    Release,
+    Reverse,
+)
 from credit_wallet.cycle import cycle_at
 from credit_wallet.state import KeyState, Snapshot, WalletState
 
@@ -22,11 +33,31 @@ def named_by(commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]
             case Charge() | Hold():
                 if command.key_id is not None:
                     key_ids.add(command.key_id)
-            case Capture() | Release():
+            case Buy():
+                if command.key_id is not None:
+                    key_ids.add(command.key_id)
+            case Capture() | Release() | Extend():
                 hold_ids.add(command.hold_id)
+                if command.key_id is not None:
+                    key_ids.add(command.key_id)
             case Refund() | Reverse():
                 txn_ids.add(command.txn_id)
     return key_ids, hold_ids, txn_ids
+
+
+def purchases_of(commands: Sequence[Command]) -> list[tuple[str, int]]:
+    """Stored key and wallet of the purchases that commands name."""
+    return [(command.stored_key, command.wallet_id) for command in commands if isinstance(command, PurchaseCommand)]
+
+
+def behind_purchases(snapshot: Snapshot) -> tuple[set[int], set[int], set[int]]:
+    """Ids of the agent keys, the holds and the ledger entries that loaded purchases name."""
+    purchases = snapshot.purchases.values()
+    return (
+        {purchase.key_id for purchase in purchases if purchase.key_id is not None},
+        {purchase.hold_id for purchase in purchases if purchase.hold_id is not None},
+        {purchase.txn_id for purchase in purchases if purchase.txn_id is not None},
+    )
 
 
 class Rolling(Struct, frozen=True):

@@ -207,6 +207,13 @@ FROM am_credit_topup_history
 WHERE topup_id = :topup_id
 ORDER BY event_id;
 
+-- abandoned: purchases that nobody has served or given back since :before, the longest waiting first
+SELECT purchase_key, wallet_id, attempt, actor
+FROM am_credit_purchase
+WHERE status = 'running' AND lease_until < :before
+ORDER BY lease_until
+LIMIT :limit;
+
 -- installation_id: the random name of this ledger
 SELECT installation_id FROM am_credit_installation;
 

@@ -71,24 +71,50 @@ GROUP BY wallet_id, lot_id
 HAVING sum(amount_yen) <> 0;
 
 -- holds: the open holds add up to what is held
-SELECT w.wallet_id, w.held_yen, coalesce(sum(h.amount_yen), 0)
+SELECT w.wallet_id, w.held_yen, coalesce(sum(h.amount_yen - h.captured_yen), 0)
 FROM am_credit_wallet w LEFT JOIN am_credit_hold h ON h.wallet_id = w.wallet_id AND h.status = 'open'
 GROUP BY w.wallet_id
-HAVING coalesce(sum(h.amount_yen), 0) <> w.held_yen;
+HAVING coalesce(sum(h.amount_yen - h.captured_yen), 0) <> w.held_yen;
 
 -- key_holds: the open holds of an agent key add up to what it holds
-SELECT k.wallet_id, k.held_yen, coalesce(sum(h.amount_yen), 0)
+SELECT k.wallet_id, k.held_yen, coalesce(sum(h.amount_yen - h.captured_yen), 0)
 FROM am_credit_key k LEFT JOIN am_credit_hold h ON h.wallet_id = k.wallet_id AND h.key_id = k.key_id AND h.status = 'open'
 GROUP BY k.wallet_id, k.key_id
-HAVING coalesce(sum(h.amount_yen), 0) <> k.held_yen;
+HAVING coalesce(sum(h.amount_yen - h.captured_yen), 0) <> k.held_yen;
 
--- captures: a captured hold has one charge of what was captured
-SELECT h.wallet_id, h.captured_yen, coalesce(-sum(e.amount_yen), 0)
+-- captures: the charges of a hold are what was captured of it and beyond it
+SELECT h.wallet_id, h.captured_yen + h.above_yen, coalesce(-sum(e.amount_yen), 0)
 FROM am_credit_hold h
 LEFT JOIN (SELECT wallet_id, hold_id, amount_yen FROM am_credit_transaction_log WHERE hold_id IS NOT NULL) e
        ON e.wallet_id = h.wallet_id AND e.hold_id = h.hold_id
 GROUP BY h.wallet_id, h.hold_id
-HAVING coalesce(-sum(e.amount_yen), 0) <> h.captured_yen;
+HAVING coalesce(-sum(e.amount_yen), 0) <> h.captured_yen + h.above_yen;
+
+-- closers: a hold is closed by a payer, an operator, the product or a seller, and that of a purchase by who sold it
+SELECT h.wallet_id, 1, 0
+FROM am_credit_hold h
+LEFT JOIN am_credit_purchase p ON p.wallet_id = h.wallet_id AND p.hold_id = h.hold_id
+WHERE h.closer NOT IN ('payer', 'operator', 'product') AND substr(h.closer, 1, 7) <> 'seller:' OR h.closer <> p.actor;
+
+-- purchases: a purchase names a charge or a hold of its wallet, no larger than its price
+SELECT p.wallet_id, p.amount_yen, coalesce(-e.amount_yen, h.amount_yen, 0)
+FROM am_credit_purchase p
+LEFT JOIN am_credit_transaction_log e ON e.wallet_id = p.wallet_id AND e.txn_id = p.txn_id AND e.txn_type = 'charge'
+LEFT JOIN am_credit_hold h ON h.wallet_id = p.wallet_id AND h.hold_id = p.hold_id
+WHERE coalesce(-e.amount_yen, h.amount_yen, 0) NOT BETWEEN 1 AND p.amount_yen;
+
+-- served: what was served is not undone, and what is undone is back with its wallet
+SELECT p.wallet_id, 1, 0
+FROM am_credit_purchase p
+LEFT JOIN am_credit_hold h ON h.wallet_id = p.wallet_id AND h.hold_id = p.hold_id
+LEFT JOIN am_credit_returned r ON r.wallet_id = p.wallet_id AND r.txn_id = p.txn_id
+LEFT JOIN am_credit_transaction_log u
+       ON u.wallet_id = p.wallet_id AND u.txn_id = p.undone_txn_id AND u.txn_type = 'refund' AND u.related_txn_id = p.txn_id
+WHERE CASE p.status
+      WHEN 'undone' THEN CASE WHEN p.hold_id IS NULL THEN r.returned_yen IS NULL OR p.undone_txn_id IS NOT NULL AND u.txn_id IS NULL
+                              ELSE h.status NOT IN ('released', 'expired') END
+      WHEN 'served' THEN p.undone_txn_id IS NOT NULL OR p.hold_id IS NOT NULL AND h.served = 0 AND h.captured_yen = 0
+      ELSE p.undone_txn_id IS NOT NULL OR p.hold_id IS NOT NULL AND h.served = 1 END;
 
 -- refunds: what was refunded of a charge is on record, and is not more than the charge
 SELECT c.wallet_id, coalesce(r.returned_yen, 0), sum(e.amount_yen)
