@@ -26,18 +26,12 @@ from credit_wallet.payments import gateway
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.replies import Reconciliation
+from credit_wallet.stores.migrations import manifest
 from credit_wallet.stores.verify import CHECKS
 from credit_wallet.tokens import is_token
 
 NOON = "2026-05-15T12:00:00.000Z"
-MIGRATIONS = [
-    "281_credit_wallet.sql",
-    "282_credit_ledger_chain.sql",
-    "283_credit_wallet_state.sql",
-    "284_credit_rail.sql",
-    "285_credit_topup.sql",
-    "286_credit_notification.sql",
-]
+MIGRATIONS = manifest()
 
 
 class Answer(NamedTuple):
@@ -184,6 +178,7 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "created_at": NOON,
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
+        "lots": [],
     }
 
 
@@ -206,6 +201,7 @@ def test_a_wallet_is_shown_to_people(funded: Shell) -> None:
     assert shown["balance_yen"] == "¥940"
     assert shown["current_cycle_spent_yen"] == "¥60"
     assert shown["enabled"] == "yes"
+    assert shown["lots"] == "¥940 paid (lot 1)"
 
 
 def test_wallets_are_listed_by_page(shell: Shell) -> None:

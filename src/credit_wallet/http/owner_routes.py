@@ -25,7 +25,7 @@ from credit_wallet.http.bodies import (
 from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
-from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, TransactionView
+from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, LotView, TransactionView
 from credit_wallet.reports import statement as statements
 from credit_wallet.reports.forecast import Forecast
 from credit_wallet.wallet import CreditWallet
@@ -123,6 +123,12 @@ def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Ho
     if hold.wallet_id != wallet_id:
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
     return hold
+
+
+@get("/credit/lots", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
+def list_lots(caller: GivenCaller, wallets: GivenWallets) -> list[LotView]:
+    """The wallet's open lots in the order of spending, each with what is left of it and when that expires."""
+    return [lot.view() for lot in wallets.lots(require_wallet(caller))]
 
 
 @get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
@@ -244,6 +250,7 @@ OWNER_ROUTES = (
     list_transactions,
     show_transaction,
     show_hold,
+    list_lots,
     list_alerts,
     show_statement,
     show_forecast,
