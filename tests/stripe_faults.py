@@ -47,6 +47,8 @@ class Fault(Enum):
     """The answer comes late."""
     DUPLICATE = auto()
     """Stripe gets the call twice at once; the first answer is passed on."""
+    OTHER = auto()
+    """Stripe has carried the call out; its answer says something else."""
 
 
 _AT_RANDOM = (Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.ERROR_BEFORE, Fault.ERROR_AFTER, Fault.DUPLICATE)
@@ -63,6 +65,8 @@ class _Order:
     status: int = 500
     seconds: float = 0
     stall: bool = False
+    retry_after: str | None = None
+    change: Callable[[Json], None] | None = None
 
     def fits(self, request: web.Request) -> bool:
         return self.left > 0 and self.method in (None, request.method) and self.path.search(request.path) is not None
@@ -173,10 +177,17 @@ class StripeFaults:
         method: str | None = "POST",
         path: str = "",
         times: int = 1,
+        retry_after: str | None = None,
     ) -> None:
         """The answer is an error, whether Stripe has carried the call out or has not heard of it."""
         fault = Fault.ERROR_AFTER if after_processing else Fault.ERROR_BEFORE
-        self._order(_Order(fault, method, re.compile(path), times, status=status))
+        self._order(_Order(fault, method, re.compile(path), times, status=status, retry_after=retry_after))
+
+    def say_otherwise(
+        self, change: Callable[[Json], None], *, method: str | None = None, path: str = "", status: int | None = None
+    ) -> None:
+        """From now on answers that are JSON pass through ``change`` first, and have this status, when given."""
+        self._order(_Order(Fault.OTHER, method, re.compile(path), 1_000_000, status=status or 0, change=change))
 
     def delay(self, seconds: float, *, method: str | None = "POST", path: str = "", times: int = 1) -> None:
         """The answer comes late."""
@@ -333,10 +344,12 @@ class StripeFaults:
                 await self._forward(request, body)
                 answer = await self._cut(request, order)
             case Fault.ERROR_BEFORE:
-                answer = _error(order.status)
+                answer = _error(order)
             case Fault.ERROR_AFTER:
                 await self._forward(request, body)
-                answer = _error(order.status)
+                answer = _error(order)
+            case Fault.OTHER:
+                answer = await self._otherwise(request, body, order)
             case Fault.DELAY:
                 answer = await self._forward(request, body)
                 await asyncio.sleep(order.seconds)
@@ -344,6 +357,13 @@ class StripeFaults:
                 answer, _ = await asyncio.gather(self._forward(request, body), self._forward(request, body))
         self._has_fired(order, request)
         return answer
+
+    async def _otherwise(self, request: web.Request, body: bytes, order: _Order) -> web.Response:
+        answer = await self._forward(request, body)
+        said = json.loads(answer.body or b"{}")  # type: ignore[arg-type]
+        if order.change is not None:
+            order.change(said)
+        return web.json_response(said, status=order.status or answer.status)
 
     async def _cut(self, request: web.Request, order: _Order) -> web.Response:
         if order.stall:
@@ -429,6 +449,7 @@ async def _release(waiting: Sequence[_Held]) -> None:
         await held.passed.wait()
 
 
-def _error(status: int) -> web.Response:
+def _error(order: _Order) -> web.Response:
     error = {"type": "api_error", "message": "An unknown error occurred."}
-    return web.json_response({"error": error}, status=status)
+    headers = {"Retry-After": order.retry_after} if order.retry_after is not None else {}
+    return web.json_response({"error": error}, status=order.status, headers=headers)

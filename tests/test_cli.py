@@ -28,7 +28,7 @@ from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.replies import Reconciliation
 from credit_wallet.stores.migrations import manifest
 from credit_wallet.stores.verify import CHECKS
-from credit_wallet.tokens import is_token
+from credit_wallet.tokens import is_token, token_hash
 
 NOON = "2026-05-15T12:00:00.000Z"
 MIGRATIONS = manifest()
@@ -146,11 +146,15 @@ def test_a_wallet_is_created_with_an_owner_token(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("columns", ["1", "80", "300"])
-@pytest.mark.parametrize("command", [("wallet", "create"), ("key", "create", "1")])
+@pytest.mark.parametrize(
+    "command",
+    [("wallet", "create"), ("key", "create", "1"), ("key", "rotate", "1"), ("wallet", "rotate-token", "1")],
+)
 def test_tokens_are_whole_however_narrow_the_terminal_is(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, columns: str, command: tuple[str, ...]
 ) -> None:
     shell("wallet", "create")
+    shell("key", "create", 1)
     monkeypatch.setenv("COLUMNS", columns)
     assert any(is_token(line.split()[-1]) for line in shell(*command).splitlines())
 
@@ -287,6 +291,46 @@ def test_an_agent_key_pays_up_to_its_cap_until_it_is_revoked(funded: Shell, cloc
     ]
     assert "crawler" in funded("key", "list", 1)
     assert created["token"] not in funded("key", "list", 1)
+
+
+def test_a_rotated_agent_key_keeps_its_id_and_its_cap(funded: Shell) -> None:
+    created = funded.json("key", "create", 1, "--monthly-cap-yen", 5)
+    funded("charge", 1, 3, "--key", "first", "--agent-key", 1)
+    rotated = funded.json("key", "rotate", 1, "--overlap-seconds", 60)
+    assert (rotated["key_id"], rotated["wallet_id"], is_token(rotated["token"])) == (1, 1, True)
+    [earlier] = funded.json("wallet", "secrets", 1)
+    assert (earlier["sha256"], earlier["registered"]) == (token_hash(created["token"]), False)
+    assert earlier["ends_at"] == "2026-05-15T12:01:00.000Z"
+    assert funded.refused("charge", 1, 3, "--key", "second", "--agent-key", 1)[0] == "key_cap_exhausted"
+    funded("key", "revoke", 1)
+    assert funded.refused("key", "rotate", 1)[0] == "key_ended"
+    assert funded.refused("key", "rotate", 9)[0] == "key_not_found"
+
+
+def test_an_owner_token_is_rotated_and_a_key_of_the_hosts_registered_and_removed(funded: Shell) -> None:
+    rotated = funded.json("wallet", "rotate-token", 1, "--overlap-seconds", 0)
+    assert (rotated["wallet_id"], is_token(rotated["owner_token"])) == (1, True)
+    assert funded("wallet", "secrets", 1) == "none\n"
+    funded("key", "create", 1)
+    sha256 = token_hash("host's own")
+    registered = funded.json("wallet", "register-secret", 1, sha256, "--agent-key", 1, "--ends-at", "2026-06-01")
+    assert (registered["sha256"], registered["key_id"], registered["registered"]) == (sha256, 1, True)
+    assert funded.refused("wallet", "register-secret", 1, sha256)[0] == "secret_in_use"
+    assert funded.refused("wallet", "register-secret", 1, "host's own")[0] == "invalid_request"
+    assert funded.json("wallet", "remove-secret", sha256) == registered
+    assert funded.refused("wallet", "remove-secret", sha256)[0] == "secret_not_found"
+    assert funded.refused("wallet", "rotate-token", 9)[0] == "wallet_not_found"
+
+
+def test_a_seller_is_created_listed_rotated_and_revoked(funded: Shell) -> None:
+    created = funded.json("seller", "create", "--label", "search")
+    assert (created["seller_id"], is_token(created["token"], "cw_seller_")) == (1, True)
+    assert funded.fields("seller", "rotate", 1)["token"] != created["token"]
+    [listed] = funded.json("seller", "list")
+    assert (listed["label"], listed["revoked_at"]) == ("search", None)
+    assert funded.json("seller", "revoke", 1) == {**listed, "revoked_at": NOON}
+    assert funded.refused("seller", "rotate", 1)[0] == "key_ended"
+    assert funded.refused("seller", "revoke", 2)[0] == "seller_not_found"
 
 
 def test_a_wallet_without_agent_keys_lists_none(funded: Shell) -> None:
@@ -574,10 +618,11 @@ def test_a_check_up_finds_nothing_wrong(funded: Shell) -> None:
         "database",
         "clock",
         "ledger",
+        "seals",
         "notices",
     ]
     assert all(finding["ok"] for finding in findings)
-    assert funded("doctor").count(" yes ") == 7
+    assert funded("doctor").count(" yes ") == 8
 
 
 def failed_check(shell: Shell, url: str) -> dict[str, Any]:

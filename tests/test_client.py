@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -247,11 +248,50 @@ def test_agent_keys_are_made_shown_rotated_and_revoked(owner: Any) -> None:
     with pytest.raises(KeyCapExhausted):
         owner.with_token(created.token).charge(11)
     rotated = owner.rotate_key(created.key_id, overlap_seconds=60)
-    assert [view.key_id for view in owner.keys()] == [created.key_id, rotated.key_id]  # noqa: SIM118 - no dictionary
-    assert owner.revoke_key(created.key_id).revoked_at is not None
+    assert [view.key_id for view in owner.keys()] == [created.key_id]  # noqa: SIM118 - no dictionary
     assert owner.key(rotated.key_id).label == "crawler"
+    for token in (created.token, rotated.token):
+        assert owner.with_token(token).whoami().key_id == created.key_id
+    assert owner.revoke_key(created.key_id).revoked_at is not None
+    for token in (created.token, rotated.token):
+        with pytest.raises(Unauthorized):
+            owner.with_token(token).wallet()
+
+
+def test_an_owner_token_rotates_and_the_operator_replaces_one(owner: Any, operator: Any, wallet: CreatedWallet) -> None:
+    rotated = owner.rotate_owner_token(overlap_seconds=60)
+    assert owner.with_token(rotated.owner_token).whoami().role == owner.whoami().role == "owner"
+    replaced = operator.replace_owner_token(wallet.wallet_id)
+    assert owner.with_token(replaced.owner_token).wallet().wallet_id == wallet.wallet_id
+    for token in (wallet.owner_token, rotated.owner_token):
+        with pytest.raises(Unauthorized):
+            owner.with_token(token).wallet()
+
+
+def test_a_hosts_own_key_is_registered_pays_and_is_removed(operator: Any, wallet: CreatedWallet) -> None:
+    own = "tökén of the host"
+    registered = operator.register_secret(wallet.wallet_id, sha256(own.encode()).hexdigest())
+    assert operator.secrets(wallet.wallet_id) == [registered]
+    assert operator.with_token(own).charge(3).balance_yen == CREDIT_YEN - 3
+    assert operator.remove_secret(registered.sha256) == registered
     with pytest.raises(Unauthorized):
-        owner.with_token(created.token).wallet()
+        operator.with_token(own).charge(3)
+
+
+def test_a_seller_sells_with_a_token_of_its_own(operator: Any, owner: Any, wallet: CreatedWallet) -> None:
+    created = operator.create_seller(label="search")
+    seller = operator.with_token(created.token)
+    assert (seller.whoami().role, seller.whoami().seller_id) == ("seller", created.seller_id)
+    charged = seller.charge(3, payer_token=wallet.owner_token)
+    held = seller.hold(5, wallet_id=wallet.wallet_id)
+    with pytest.raises(Forbidden):
+        owner.release(held.hold_id)
+    assert seller.refund(charged.txn_id).balance_yen == CREDIT_YEN - 5
+    rotated = operator.rotate_seller(created.seller_id, overlap_seconds=0)
+    assert operator.with_token(rotated.token).release(held.hold_id).balance_yen == CREDIT_YEN
+    with pytest.raises(Unauthorized):
+        seller.whoami()
+    assert operator.revoke_seller(created.seller_id) == operator.sellers()[0]
 
 
 def test_top_ups_are_asked_for_shown_and_given_up(owner: Any, wallets: CreditWallet, wallet: CreatedWallet) -> None:

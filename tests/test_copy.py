@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -66,6 +67,11 @@ TABLES = {
     "am_credit_delivery",
     "am_credit_hour_spend",
     "am_credit_counted",
+    "am_credit_seller",
+    "am_credit_secret",
+    "am_credit_sale",
+    "am_credit_cycle_segment",
+    "am_credit_clawback",
 }
 ODD_TEXTS = (
     "tea 🫖 für zwei, 二人分のお茶",
@@ -169,7 +175,6 @@ class Writer:
         self.wallets.seal()
         self.clock.advance(days=16)
 
-
     def purchases(self, wallet_id: int, name: str) -> None:
         """One that is served, one that is given back, one that is under way; charged and held."""
         for number, hold_seconds in enumerate((None, 60)):
@@ -198,6 +203,11 @@ def write(path: Path) -> Book:
     wallets.claim_notices()
     wallets.revoke_key(key_ids[0])
     wallets.rotate_key(key_ids[1])
+    wallets.rotate_owner_token(wallet_ids[1])
+    wallets.register_secret(wallet_ids[2], sha256(b"host's own").hexdigest(), key_ids[2])
+    for label in ODD_TEXTS[:2]:
+        seller = wallets.create_seller(label=label)
+    wallets.revoke_seller(seller.seller_id)
     wallets.create_key(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
     wallets.configure(wallet_ids[2], enabled=False)
 
@@ -313,6 +323,8 @@ def assert_goes_on(book: Book, target: str) -> None:
         wallet_id = wallets.create(monthly_budget_yen=10).wallet_id
         assert wallet_id > max(wallet_ids)
         assert wallets.create_key(wallet_id).key_id > max(key_ids)
+        assert wallets.authenticate("host's own").key_id in key_ids
+        assert wallets.create_seller().seller_id == len(wallets.sellers()) == 3
         assert (wallets.topup(wallet_id, 100, idempotency_key="new").txn_id or 0) > max(filter(None, txn_ids))
         assert (wallets.hold(wallet_id, 1, idempotency_key="hold").hold_id or 0) > max(filter(None, hold_ids))
         assert [alert.threshold_pct for alert in wallets.charge(wallet_id, 9, idempotency_key="alert").alerts] == [
@@ -350,6 +362,8 @@ def test_a_book_has_something_of_everything(book: Book) -> None:
         assert kinds("debt_yen > 0", "am_credit_wallet") == {0, 1}
         assert kinds("status", "am_credit_topup") == {"credited", "failed", "requested"}
         assert kinds("revoked_at IS NULL", "am_credit_key") == {0, 1}
+        assert kinds("revoked_at IS NULL", "am_credit_seller") == {0, 1}
+        assert kinds("registered", "am_credit_secret") == {0, 1}
         assert kinds("length(fingerprint) = 32", "am_credit_idempotency") == {0, 1}
         assert None in kinds("prev_txn_id", "am_credit_transaction_log")
         assert host.run("SELECT count(*) > 3 FROM am_credit_seal") == [(1,)]

@@ -262,6 +262,20 @@ def test_a_card_is_saved_when_its_payment_succeeds(
     assert happened(fake, saved.id) == ["payment_method.attached"]
 
 
+@pytest.mark.parametrize(
+    ("whole", "own", "saved"), [(None, "off_session", True), ("off_session", "", False), (None, None, False)]
+)
+def test_a_card_may_be_saved_by_an_option_of_its_own(
+    client: stripe.StripeClient, customer: str, whole: str | None, own: str | None, saved: bool
+) -> None:
+    more: dict[str, Any] = {} if whole is None else {"setup_future_usage": whole}
+    if own is not None:
+        more["payment_method_options"] = {"card": {"setup_future_usage": own}}
+    paid = pays(client, customer=customer, **more)
+    method = client.v1.payment_methods.retrieve(str(paid.payment_method))
+    assert method.customer == (customer if saved else None)
+
+
 def test_a_card_that_was_used_without_being_saved_cannot_be_used_again(client: stripe.StripeClient) -> None:
     used = pays(client).payment_method
     assert "may not be used again" in refusal(lambda: pays(client, method=str(used)))["message"]

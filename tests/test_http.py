@@ -642,11 +642,12 @@ def test_a_revoked_key_stops_working_at_once(
 
 
 def test_a_key_revoked_behind_the_services_back_spends_nothing(
-    api: Api, wallets: CreditWallet, wallet: CreatedWallet, agent: CreatedKey
+    api: Api, wallets: CreditWallet, wallet: CreatedWallet, agent: CreatedKey, db_url: str, clock: Clock
 ) -> None:
     """The service remembers a token for a moment; the transaction that would move money does not."""
     assert api.post("/credit/charge", agent.token, key="a", amount_yen=3).status_code == 200
-    wallets.revoke_key(agent.key_id)
+    with CreditWallet.open(db_url, clock=clock) as elsewhere:
+        elsewhere.revoke_key(agent.key_id)
     assert_problem(api.post("/credit/charge", agent.token, key="b", amount_yen=3), 401, "unauthorized")
     assert_problem(api.post("/credit/hold", agent.token, key="c", amount_yen=3), 401, "unauthorized")
     assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 3

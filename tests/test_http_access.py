@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pytest
@@ -16,8 +17,13 @@ from credit_wallet.http import auth
 from credit_wallet.http.problems import TooManyFailures
 from credit_wallet.tokens import new_token
 
-Who: TypeAlias = Literal["anybody", "wallet", "owner", "operator", "payer"]
-"""``wallet``: owner or agent key; ``payer``: those and the operator."""
+Who: TypeAlias = Literal["anybody", "known", "wallet", "looker", "owner", "operator", "seller", "mover"]
+"""``known``: whoever has a good token; ``wallet``: owner or agent key; ``looker``: those and sellers; ``seller``: the
+operator and sellers; ``mover``: those, owner and agent key."""
+
+BOUGHT: dict[str, object] = {"wallet_id": 1, "purchase_key": "bought", "attempt": "a"}
+OWN_KEY = "host's own"
+OWN_SHA256 = sha256(OWN_KEY.encode()).hexdigest()
 
 BODIES: dict[str, dict[str, object]] = {
     "PATCH /credit/wallet": {},
@@ -27,6 +33,11 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /credit/hold": {"amount_yen": 1},
     "POST /credit/capture": {"hold_id": 1, "amount_yen": 1},
     "POST /credit/release": {"hold_id": 2},
+    "POST /credit/extend": {"hold_id": 3, "ttl_seconds": 1_000},
+    "POST /credit/purchase": {"amount_yen": 1, "attempt": "a"},
+    "POST /credit/purchase/serve": BOUGHT,
+    "POST /credit/purchase/renew": BOUGHT,
+    "POST /credit/purchase/undo": BOUGHT,
     "POST /credit/refund": {"txn_id": 2},
     "POST /credit/charge/batch": {"charges": [{"wallet_id": 1, "amount_yen": 1, "idempotency_key": "item"}]},
     "POST /operator/topup": {"wallet_id": 1, "amount_yen": 1},
@@ -36,6 +47,11 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /operator/topups/{topup_id}/pay-back": {"amount_yen": 1},
     "POST /webhooks/stripe": {},
     "PUT /operator/notification-targets": {"notification_targets": []},
+    "POST /credit/token/rotate": {},
+    "POST /operator/wallets/{wallet_id}/token/rotate": {"overlap_seconds": 60},
+    "POST /operator/wallets/{wallet_id}/secrets": {"sha256": "a" * 64},
+    "POST /operator/sellers": {},
+    "POST /operator/sellers/{seller_id}/rotate": {},
 }
 """What a good call sends, when it sends anything; ids are those that ``ledger`` makes."""
 
@@ -46,8 +62,8 @@ ACCESS: dict[str, Who] = {
     "GET /credit/wallet": "wallet",
     "PATCH /credit/wallet": "owner",
     "GET /credit/transactions": "wallet",
-    "GET /credit/transactions/{txn_id}": "wallet",
-    "GET /credit/holds/{hold_id}": "wallet",
+    "GET /credit/transactions/{txn_id}": "looker",
+    "GET /credit/holds/{hold_id}": "looker",
     "GET /credit/alerts": "wallet",
     "GET /credit/statement": "wallet",
     "GET /credit/forecast": "wallet",
@@ -56,11 +72,16 @@ ACCESS: dict[str, Who] = {
     "GET /credit/keys/{key_id}": "owner",
     "DELETE /credit/keys/{key_id}": "owner",
     "POST /credit/keys/{key_id}/rotate": "owner",
-    "POST /credit/charge": "payer",
-    "POST /credit/hold": "payer",
-    "POST /credit/capture": "payer",
-    "POST /credit/release": "payer",
-    "POST /credit/refund": "operator",
+    "POST /credit/charge": "mover",
+    "POST /credit/hold": "mover",
+    "POST /credit/capture": "mover",
+    "POST /credit/release": "mover",
+    "POST /credit/extend": "mover",
+    "POST /credit/refund": "seller",
+    "POST /credit/purchase": "seller",
+    "POST /credit/purchase/serve": "seller",
+    "POST /credit/purchase/renew": "seller",
+    "POST /credit/purchase/undo": "seller",
     "POST /credit/charge/batch": "operator",
     "POST /operator/topup": "operator",
     "POST /operator/wallets": "operator",
@@ -75,6 +96,16 @@ ACCESS: dict[str, Who] = {
     "POST /webhooks/stripe": "anybody",
     "GET /operator/notification-targets": "operator",
     "PUT /operator/notification-targets": "operator",
+    "GET /credit/whoami": "known",
+    "POST /credit/token/rotate": "owner",
+    "POST /operator/wallets/{wallet_id}/token/rotate": "operator",
+    "GET /operator/wallets/{wallet_id}/secrets": "operator",
+    "POST /operator/wallets/{wallet_id}/secrets": "operator",
+    "DELETE /operator/secrets/{sha256}": "operator",
+    "POST /operator/sellers": "operator",
+    "GET /operator/sellers": "operator",
+    "DELETE /operator/sellers/{seller_id}": "operator",
+    "POST /operator/sellers/{seller_id}/rotate": "operator",
 }
 
 SOMEBODY_ELSES = {
@@ -87,27 +118,42 @@ SOMEBODY_ELSES = {
     "GET /credit/holds/{hold_id}": 404,
     "POST /credit/capture": 404,
     "POST /credit/release": 404,
+    "POST /credit/extend": 404,
     "POST /credit/charge": 403,
     "POST /credit/hold": 403,
 }
 """What the owner of another wallet gets where a call names something of this one; elsewhere it sees its own wallet."""
 
+NOT_SOLD = {
+    "GET /credit/transactions/{txn_id}": 404,
+    "GET /credit/holds/{hold_id}": 404,
+    "POST /credit/capture": 403,
+    "POST /credit/release": 403,
+    "POST /credit/extend": 403,
+    "POST /credit/refund": 403,
+}
+"""What a seller gets where a call names what somebody else made."""
+
+WALLETS = {"agent", "owner", "other owner", "host's own key"}
 ALLOWED: dict[Who, set[str]] = {
-    "anybody": {"agent", "owner", "other owner", "operator"},
-    "wallet": {"agent", "owner", "other owner"},
+    "anybody": {*WALLETS, "operator", "seller"},
+    "known": {*WALLETS, "operator", "seller"},
+    "wallet": WALLETS,
+    "looker": {*WALLETS, "seller"},
     "owner": {"owner", "other owner"},
     "operator": {"operator"},
-    "payer": {"agent", "owner", "other owner", "operator"},
+    "seller": {"operator", "seller"},
+    "mover": {*WALLETS, "operator", "seller"},
 }
-BAD_TOKENS = ("no token", "malformed", "unknown", "revoked", "expired")
-CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "operator")
+BAD_TOKENS = ("no token", "malformed", "unknown", "revoked", "expired", "rotated", "revoked seller")
+CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "host's own key", "operator", "seller")
 OK = 200
 REFUSED = 403
 UNAUTHORIZED = 401
 
 
 class Ledger(NamedTuple):
-    """A wallet with an agent key (1), two holds (1 and 2), a charge (2) and a top-up, and the tokens of all callers."""
+    """A wallet with an agent key (1), three holds of it (1 to 3), a charge (2), purchases and a top-up; all tokens."""
 
     api: Api
     wallets: CreditWallet
@@ -121,8 +167,15 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     wallets.topup(owner.wallet_id, 1_000, idempotency_key="start")
     wallets.charge(owner.wallet_id, 5, idempotency_key="charge")
     agent = wallets.create_key(owner.wallet_id)
-    for key in ("first", "second"):
-        wallets.hold(owner.wallet_id, 5, idempotency_key=key, key_id=agent.key_id)
+    for key in ("first", "second", "third"):
+        wallets.hold(owner.wallet_id, 5, idempotency_key=key, key_id=agent.key_id, actor="payer")
+    seller, revoked_seller = wallets.create_seller(), wallets.create_seller()
+    wallets.revoke_seller(revoked_seller.seller_id)
+    for actor in ("operator", "seller:1"):
+        wallets.buy(owner.wallet_id, 5, purchase_key="bought", attempt="a", actor=actor)
+    wallets.register_secret(owner.wallet_id, OWN_SHA256, agent.key_id)
+    earlier = wallets.create_key(owner.wallet_id)
+    wallets.rotate_key(earlier.key_id, overlap_seconds=0)
     other = wallets.create()
     wallets.topup(other.wallet_id, 1_000, idempotency_key="start")
     revoked = wallets.create_key(owner.wallet_id)
@@ -138,7 +191,11 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "agent": agent.token,
         "owner": owner.owner_token,
         "other owner": other.owner_token,
+        "rotated": earlier.token,
+        "revoked seller": revoked_seller.token,
+        "host's own key": OWN_KEY,
         "operator": OPERATOR_KEY,
+        "seller": seller.token,
     }
     topup = wallets.request_topup(owner.wallet_id, 100, idempotency_key="topup")
     with Api(new_app(wallets, payments=StandIn())) as api:
@@ -156,12 +213,15 @@ def expected_status(operation: str, caller: str) -> int:
         return REFUSED
     if caller == "other owner":
         return SOMEBODY_ELSES.get(operation, OK)
+    if caller == "seller":
+        return NOT_SOLD.get(operation, OK)
     return OK
 
 
 def body_of(operation: str, caller: str) -> dict[str, object] | None:
     body = BODIES.get(operation)
-    if operation in ("POST /credit/charge", "POST /credit/hold") and caller in ("operator", "other owner"):
+    names_wallet = operation in ("POST /credit/charge", "POST /credit/hold", "POST /credit/purchase")
+    if names_wallet and caller in ("operator", "seller", "other owner"):
         return {**(body or {}), "wallet_id": 1}
     return body
 
@@ -190,12 +250,14 @@ def test_every_operation_answers_this_caller_as_the_table_says(
 ) -> None:
     monkeypatch.setattr(auth, "FAILURES_ALLOWED", len(ACCESS))
     answered = {}
-    # Revoking and rotating key 1 end it, so they come last.
+    # What ends what others use comes last.
     for operation in sorted(ACCESS, key=lambda each: (each.startswith("DELETE"), each.endswith("/rotate"))):
         method, path = operation.split()
         answer = ledger.api.call(
             method,
-            path.format(key_id=1, wallet_id=1, txn_id=2, hold_id=1, topup_id=ledger.topup_id),
+            path.format(
+                key_id=1, wallet_id=1, txn_id=2, hold_id=1, topup_id=ledger.topup_id, seller_id=1, sha256=OWN_SHA256
+            ),
             ledger.tokens[caller],
             key=operation,
             json=body_of(operation, caller),
@@ -206,8 +268,8 @@ def test_every_operation_answers_this_caller_as_the_table_says(
             assert ("www-authenticate" in answer.headers) == (answer.status_code == UNAUTHORIZED)
     assert answered == {operation: expected_status(operation, caller) for operation in ACCESS}
     if caller in BAD_TOKENS or caller == "other owner":
-        assert ledger.wallets.show(1).balance_yen == 985
-        assert ledger.wallets.show(1).held_yen == 10
+        assert ledger.wallets.show(1).balance_yen == 970
+        assert ledger.wallets.show(1).held_yen == 15
         assert ledger.wallets.key(1).revoked_at is None
     assert ledger.wallets.verify() == []
 
@@ -236,9 +298,9 @@ def test_a_bad_token_in_the_other_header_is_as_bad(ledger: Ledger, caller: str) 
     assert ledger.api.call("GET", "/credit/wallet", headers=headers).status_code == UNAUTHORIZED
 
 
-@pytest.mark.parametrize("caller", ["agent", "owner", "operator"])
+@pytest.mark.parametrize("caller", ["agent", "owner", "host's own key", "operator", "seller"])
 def test_a_good_token_works_in_either_header(ledger: Ledger, caller: str) -> None:
-    path = "/operator/wallets" if caller == "operator" else "/credit/wallet"
+    path = "/operator/wallets" if caller == "operator" else "/credit/whoami"
     token = ledger.tokens[caller]
     assert token is not None
     assert ledger.api.get(path, token).status_code == OK

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 from clock import Clock
@@ -25,7 +26,7 @@ from installation import (
 )
 from msgspec import json
 from plain_sql import PlainSql
-from service import OPERATOR_KEY, Api, free_port, new_app
+from service import OPERATOR_KEY, Api, Service, credentials, free_port, new_app
 from stripe_faults import StripeFaults
 
 from credit_wallet import CreditWallet
@@ -43,8 +44,8 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.outcomes import CreatedWallet
+from credit_wallet.payments import opening
 from credit_wallet.payments.facts import decline_kind
-from credit_wallet.payments.fake.calls import CardOptions
 from credit_wallet.payments.fake.webhooks import signature
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.replies import TopupReply
@@ -222,7 +223,6 @@ def installation_cash(installation: Installation, wallet_id: int) -> int:
     return balance.available["jpy"] if balance.available else 0
 
 
-@pytest.mark.skipif("setup_future_usage" not in CardOptions.__struct_fields__, reason="the fake has no such option yet")
 @pytest.mark.parametrize("way", ["intent", "checkout"])
 def test_a_card_is_saved_where_a_slip_could_have_paid_as_well(
     wallets: CreditWallet, fake: FakeStripe, clock: Clock, way: Any
@@ -807,18 +807,95 @@ def test_a_wallet_without_a_card_is_told_so_once(installation: Installation, hos
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
 
 
-def test_a_card_that_is_gone_from_stripe_is_told_as_well(installation: Installation, host: PlainSql) -> None:
+def detached(installation: Installation, wallet_id: int) -> None:
+    client_at(installation).v1.payment_methods.detach(str(installation.wallets.payer(wallet_id).payment_method))
+
+
+def moved_to_another_customer(installation: Installation, wallet_id: int) -> None:
+    remember(installation, wallet_id, payment_method=installation.fake.new_card(new_customer(installation)))
+
+
+def unknown(installation: Installation, wallet_id: int) -> None:
+    remember(installation, wallet_id, payment_method="pm_unknown")
+
+
+def of_a_deleted_customer(installation: Installation, wallet_id: int) -> None:
+    client_at(installation).v1.customers.delete(str(installation.wallets.payer(wallet_id).customer))
+
+
+def of_an_unknown_customer(installation: Installation, wallet_id: int) -> None:
+    remember(installation, wallet_id, customer="cus_unknown")
+
+
+def left_behind_by_a_new_customer(installation: Installation, wallet_id: int) -> None:
+    remember(installation, wallet_id, customer=new_customer(installation))
+
+
+def client_at(installation: Installation) -> stripe.StripeClient:
+    return stripe.StripeClient("sk_test_123", base_addresses={"api": installation.fake.url})
+
+
+def new_customer(installation: Installation) -> str:
+    return client_at(installation).v1.customers.create().id
+
+
+def remember(installation: Installation, wallet_id: int, **of_the_payer: str) -> None:
+    """Have the ledger believe that the wallet pays so."""
+    [paid] = [each for each in installation.wallets.topups(wallet_id) if each.status == "credited"]
+    installation.wallets.settle_topup(wallet_id, paid.topup_id, PaymentFact(told_at=1, **of_the_payer))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        detached,
+        moved_to_another_customer,
+        unknown,
+        of_a_deleted_customer,
+        of_an_unknown_customer,
+        left_behind_by_a_new_customer,
+    ],
+)
+def test_a_card_that_is_gone_from_stripe_is_told_as_such(
+    installation: Installation, host: PlainSql, lose: Callable[[Installation, int], None]
+) -> None:
     wallet_id = installation.payer()
-    client = stripe.StripeClient("sk_test_123", base_addresses={"api": installation.fake.url})
-    client.v1.payment_methods.detach(str(installation.wallets.payer(wallet_id).payment_method))
+    lose(installation, wallet_id)
     [done] = installation.payments.run_automatic()
-    assert done.status == "failed"
+    assert (done.status, done.detail) == ("failed", "payment_method_gone")
     assert installation.payments.run_automatic() == []
     installation.clock.advance(days=1)
     installation.payments.reconcile()
     assert installation.payments.run_automatic() == []
-    assert installation.wallets.auto_topup(wallet_id).state == "stopped"
-    assert len(told(host, "auto_topup_stopped")) == 1
+    state = installation.wallets.auto_topup(wallet_id)
+    assert (state.state, state.reason) == ("stopped", "payment_method_gone")
+    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["payment_method_gone"]
+    assert len(installation.made(wallet_id)) == 1
+    installation.pay(wallet_id, 60, "by hand, with another card")
+    assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
+
+
+def test_a_card_that_is_gone_is_told_as_such_when_stripe_is_lost_meanwhile(
+    shaky: Installation, faults: StripeFaults
+) -> None:
+    wallet_id = shaky.payer()
+    detached(shaky, wallet_id)
+    faults.timeout_before_processing(method="GET", path="payment_methods/pm_", times=3)
+    [done] = shaky.payments.run_automatic()
+    assert (done.status, done.detail, len(faults.fired)) == ("failed", "payment_method_gone", 3)
+
+
+def test_another_refusal_of_a_saved_card_is_told_in_stripes_words(shaky: Installation, faults: StripeFaults) -> None:
+    wallet_id = shaky.payer()
+
+    def refuse(said: dict[str, Any]) -> None:
+        said.clear()
+        said["error"] = {"type": "invalid_request_error", "message": "Your account cannot do this."}
+
+    faults.say_otherwise(refuse, method="POST", path="payment_intents", status=400)
+    [done] = shaky.payments.run_automatic()
+    assert done.detail == "invalid_request: Your account cannot do this."
+    assert shaky.wallets.auto_topup(wallet_id).state == "stopped"
 
 
 @pytest.mark.parametrize("heard_first", [False, True])
@@ -1276,6 +1353,62 @@ def test_settings_come_from_the_environment() -> None:
     )
 
 
+def test_test_money_goes_by_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_WALLET_PAYMENT_METHODS", "card,konbini,customer_balance")
+    monkeypatch.setenv("CREDIT_WALLET_TOPUP_MOST_YEN", "5000")
+    monkeypatch.setenv("CREDIT_WALLET_PAY_BACK", "on")
+    monkeypatch.setenv("CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS", "whsec_real")
+    monkeypatch.setenv("CREDIT_WALLET_STRIPE_API_URL", "http://127.0.0.1:1")
+    with opening.test_money("http://wallet.test") as settings:
+        assert settings.methods == ("card", "konbini", "customer_balance")
+        assert (settings.most_yen, settings.pay_back) == (5_000, True)
+        assert settings.return_url == "http://wallet.test/healthz"
+        assert settings.webhook_secrets != ("whsec_real",)
+        assert settings.api_url != "http://127.0.0.1:1"
+    monkeypatch.setenv("CREDIT_WALLET_RETURN_URL", "https://wallet.test/paid")
+    with opening.test_money("http://wallet.test") as settings:
+        assert settings.return_url == "https://wallet.test/paid"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("CREDIT_WALLET_TOPUP_MOST_YEN", "much"), ("CREDIT_WALLET_PAYMENT_METHODS", "card,cheque")]
+)
+def test_a_setting_that_test_money_cannot_follow_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidRequest, match=variable), opening.test_money("http://wallet.test"):
+        pass
+
+
+def test_the_documented_konbini_set_up_runs_with_test_money(tmp_path: Path) -> None:
+    """``serve --test-payments`` with ``CREDIT_WALLET_PAYMENT_METHODS``: slip, transfer and card pay."""
+    methods = {"CREDIT_WALLET_PAYMENT_METHODS": "card,konbini,customer_balance"}
+    flag = "import sys; sys.argv.append('--test-payments')"
+    with (
+        Service(f"sqlite:///{tmp_path}/w.db", adjust=flag, environment=methods) as service,
+        httpx.Client(base_url=service.url) as call,
+    ):
+        made = call.post("/operator/wallets", headers=credentials(OPERATOR_KEY, "wallet"), json={}).json()
+        owner = made["owner_token"]
+        for kind, later in (("konbini", True), ("customer_balance", True), (PAYING, False)):
+            asked = {"amount_yen": 1_000, "checkout": True}
+            topup = call.post("/credit/topup", headers=credentials(owner, kind), json=asked).json()
+            page = call.get(topup["checkout_url"])
+            assert f'value="{kind}"' in page.text
+            slip = call.post(topup["checkout_url"], data={"with": kind})
+            if later:
+                waiting = call.get(f"/credit/topups/{topup['topup_id']}", headers=credentials(owner)).json()
+                assert (slip.status_code, waiting["status"]) == (303, "requires_action")
+                call.post(slip.headers["Location"], data={"do": "pay-voucher"})
+            paid = call.get(f"/credit/topups/{topup['topup_id']}", headers=credentials(owner)).json()
+            assert paid["status"] == "credited"
+        wallet = call.get("/credit/wallet", headers=credentials(owner)).json()
+        assert wallet["balance_yen"] == 3_000
+    with CreditWallet.open(f"sqlite:///{tmp_path}/w.db") as wallets:
+        assert wallets.payer(made["wallet_id"]).payment_method is not None
+
+
 # Over HTTP
 
 
@@ -1356,6 +1489,18 @@ def test_a_bad_gateway_leaves_a_top_up_that_the_same_key_finishes(
         answer = api.post("/credit/topup", owner.owner_token, key="k", amount_yen=1_000)
     assert (answer.status_code, answer.json()["status"]) == (201, "pending")
     assert len(shaky.made(owner.wallet_id)) == 1
+
+
+@pytest.mark.parametrize("form", ["120", "%a, %d %b %Y %T GMT", "%A, %d-%b-%y %T GMT", "%a %b %e %T %Y"])
+def test_how_long_stripe_asks_to_wait_is_passed_on(
+    shaky: Installation, faults: StripeFaults, owner: CreatedWallet, form: str
+) -> None:
+    then = datetime.now(UTC) + timedelta(seconds=120)
+    faults.error(429, path="customers", retry_after=then.strftime(form))
+    with Api(new_app(shaky.wallets, payments=shaky.payments)) as api:
+        answer = api.post("/credit/topup", owner.owner_token, key="k", amount_yen=1_000)
+    assert (answer.status_code, answer.json()["code"]) == (502, "payment_provider_error")
+    assert 110 < int(answer.headers["Retry-After"]) <= 120
 
 
 @pytest.mark.parametrize(

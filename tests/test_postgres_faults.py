@@ -35,7 +35,8 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.outcomes import CreatedKey, CreatedWallet, Outcome
-from credit_wallet.stores import Store, postgres, postgres_connection, postgres_database, postgres_link
+from credit_wallet.stores import Store, postgres_connection, postgres_database, postgres_horizon, postgres_link
+from credit_wallet.tokens import new_token, token_hash
 
 COMMITTED = (Moment.AFTER_COMMIT, Moment.DURING_ANSWER)
 SURE = (Moment.BEFORE_BEGIN, Moment.AFTER_BEGIN, Moment.BEFORE_WRITES)
@@ -311,16 +312,12 @@ def create_key(ledger: Ledger, account: Account) -> CreatedKey:
     return ledger.wallets.create_key(account.wallet_id)
 
 
-def rotate_key(ledger: Ledger, account: Account) -> CreatedKey:
-    return ledger.wallets.rotate_key(account.key_id)
-
-
 WALLETS = "SELECT count(*) FROM am_credit_wallet"
 KEYS = "SELECT count(*) FROM am_credit_key"
 
 
 @on_one_lane
-@pytest.mark.parametrize(("create", "count"), [(create_wallet, WALLETS), (create_key, KEYS), (rotate_key, KEYS)])
+@pytest.mark.parametrize(("create", "count"), [(create_wallet, WALLETS), (create_key, KEYS)])
 @pytest.mark.parametrize("moment", Moment)
 def test_what_has_no_idempotency_key_is_done_once_or_said_to_be_unknown(
     ledger: Ledger, create: Callable[[Ledger, Account], CreatedWallet | CreatedKey], count: str, moment: Moment
@@ -338,6 +335,34 @@ def test_what_has_no_idempotency_key_is_done_once_or_said_to_be_unknown(
     assert ledger.count(count) == before + done
     create(ledger, account)
     assert ledger.count(count) == before + done + 1
+    assert ledger.wallets.verify() == []
+
+
+SELLERS = "SELECT count(*) FROM am_credit_seller"
+SECRETS = "SELECT count(*) FROM am_credit_secret"
+
+
+@on_one_lane
+@pytest.mark.parametrize("moment", Moment)
+def test_what_makes_a_token_or_registers_one_is_done_once_and_found_out(ledger: Ledger, moment: Moment) -> None:
+    account = ledger.account()
+    seller, own = ledger.wallets.create_seller(), token_hash(new_token())
+    sellers = ledger.count(SELLERS)
+    asked: list[tuple[Callable[[], object], int]] = [
+        (lambda: ledger.wallets.rotate_key(account.key_id).token, 1),
+        (lambda: ledger.wallets.rotate_owner_token(account.wallet_id).owner_token, 1),
+        (lambda: ledger.wallets.rotate_seller(seller.seller_id).token, 1),
+        (lambda: ledger.wallets.create_seller().token, 1),
+        (lambda: ledger.wallets.register_secret(account.wallet_id, own), 1),
+    ]
+    for ask, secrets in asked:
+        before = ledger.count(SECRETS)
+        ledger.proxy.arm(moment)
+        answer = ask()
+        assert ledger.proxy.fired == 1
+        assert ledger.count(SECRETS) == before + secrets
+        assert not isinstance(answer, str) or ledger.wallets.identify(answer)
+    assert ledger.count(SELLERS) == sellers + 1
     assert ledger.wallets.verify() == []
 
 
@@ -494,12 +519,12 @@ def test_other_nodes_are_told_of_a_wallet_that_a_stalled_one_has_locked(
             asked: list[Callable[[], object]] = [
                 lambda: node.charge(stalled_id, 4, idempotency_key="other-node"),
                 lambda: node.revoke_key(key_id),  # the charge may be one with that key
-                lambda: node.rotate_key(key_id, overlap_seconds=0),
             ]
             for ask in asked:
                 with pytest.raises(DatabaseLocked, match="nothing moved, try again with the same idempotency key"):
                     ask()
             node.charge(other_id, 4, idempotency_key="other-node")
+            assert node.rotate_key(key_id).key_id == key_id  # a charge with that key is one with it all the same
         assert charging.result().balance_yen == 997
         assert node.charge(stalled_id, 4, idempotency_key="other-node").balance_yen == 993
         assert node.charge(stalled_id, 3, idempotency_key="stalled") == structs.replace(
@@ -857,7 +882,7 @@ def unsealed(ledger: Ledger) -> int:
 @pytest.fixture
 def unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sealing does not wait long for transactions that are under way."""
-    monkeypatch.setattr(postgres, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_horizon, "SETTLE_SECONDS", 0.05)
 
 
 @pytest.mark.usefixtures("unsettled")

@@ -26,7 +26,7 @@ BROKEN = """
 from credit_wallet.http import movements
 from credit_wallet.wallet import CreditWallet
 CreditWallet.forecast = None
-movements._require_own_hold = None
+movements._require_own_wallet = None
 """
 """Makes the forecast and every capture and release fail with a traceback."""
 

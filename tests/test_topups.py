@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from copy import deepcopy
 from itertools import permutations
@@ -13,8 +14,9 @@ from clock import Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from credit_wallet import CreditWallet
+from credit_wallet import CreditWallet, lots
 from credit_wallet.errors import (
+    InvalidRequest,
     RefundExceedsCharge,
     TopupInFlight,
     TopupLimitReached,
@@ -25,6 +27,7 @@ from credit_wallet.errors import (
 )
 from credit_wallet.topups import (
     ANNOUNCED,
+    MISMATCH,
     MOST_FAILURES,
     RETURNED,
     TAKEN,
@@ -80,6 +83,10 @@ NEWS = [
     PaymentFact(told_at=50, takings=(("dp_1", 400, ANNOUNCED),)),
     PaymentFact(told_at=60, takings=(("dp_1", 400, TAKEN),)),
     PaymentFact(told_at=70, takings=(("dp_1", 400, RETURNED),)),
+    PaymentFact(
+        told_at=19, status="failed", payment_intent="pi_1", decline="never", mismatches=("1000 of pi_1 in usd",)
+    ),
+    PaymentFact(told_at=45, takings=(("re_2", 50, TAKEN),), mismatches=("7 of re_3 in eur", "8 of dp_2 in eur")),
 ]
 news = st.lists(st.sampled_from(NEWS), max_size=12)
 
@@ -119,6 +126,14 @@ def test_a_canceled_payment_may_still_turn_out_paid_and_nothing_else() -> None:
     canceled = PaymentFact(told_at=5, status="canceled", reason="abandoned")
     assert joined([canceled, *NEWS[:4]]).status == "canceled"
     assert joined([canceled, SUCCEEDED]).status == "succeeded"
+
+
+@given(news)
+def test_what_was_not_in_yen_stays_in_the_row(facts: list[PaymentFact]) -> None:
+    said = {mismatch for fact in facts for mismatch in fact.mismatches}
+    reason = str(joined(facts).reason)
+    assert all(mismatch in reason for mismatch in said)
+    assert reason.startswith(MISMATCH) == bool(said)
 
 
 def test_a_dispute_that_was_won_has_taken_nothing_and_an_inquiry_neither() -> None:
@@ -357,4 +372,76 @@ def test_unused_credit_can_be_taken_out_once_and_never_more_than_is_unused(walle
     for _ in range(2):
         wallets.pay_back(wallet_id, topup_id, 200, idempotency_key="back")
     assert (wallets.balance(wallet_id), wallets.balance(wallet_id).debt_yen) == (100, 0)
+    assert wallets.verify() == []
+
+
+# Beside as many gifts as a wallet can have
+
+
+def ends(count: int) -> list[str]:
+    """As many different ends of credit, all later than the clock of the tests."""
+    return [f"2027-{1 + number // 28:02d}-{1 + number % 28:02d}T00:00:00Z" for number in range(count)]
+
+
+@pytest.fixture
+def gifted(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A wallet with as many gifts with ends of their own as it can have."""
+    monkeypatch.setattr(lots, "MAX_OPEN_LOTS", 20)
+    wallet_id = wallets.create().wallet_id
+    for number, end in enumerate(ends(20)):
+        wallets.topup(wallet_id, 1, idempotency_key=f"gift {number}", promo=True, expires_at=end)
+    with pytest.raises(InvalidRequest):
+        wallets.topup(wallet_id, 1, idempotency_key="no more", promo=True, expires_at="2028-01-01T00:00:00Z")
+    return wallet_id
+
+
+def test_a_paid_top_up_comes_in_beside_a_thousand_gifts(wallets: CreditWallet) -> None:
+    wallet_id = wallets.create().wallet_id
+
+    async def give() -> None:
+        dates = [f"20{30 + number // 300}-{1 + number % 12:02d}-{1 + number // 12 % 25:02d}" for number in range(1_000)]
+        assert len(set(dates)) == 1_000
+        await asyncio.gather(
+            *(
+                wallets.atopup(wallet_id, 1, idempotency_key=date, promo=True, expires_at=f"{date}T00:00:00Z")
+                for date in dates
+            )
+        )
+
+    asyncio.run(give())
+    topup_id = request(wallets, wallet_id)
+    wallets.settle_topup(wallet_id, topup_id, SUCCEEDED)
+    assert wallets.topup_status(topup_id).status == "credited"
+    assert (wallets.balance(wallet_id), len(wallets.lots(wallet_id))) == (2_000, 1_001)
+    assert wallets.verify() == []
+
+
+def test_what_is_paid_in_any_way_comes_in(wallets: CreditWallet, gifted: int) -> None:
+    """By hand, with an end of its own, again and again, and after a dispute was won."""
+    wallets.topup(gifted, 10, idempotency_key="by hand")
+    wallets.topup(gifted, 10, idempotency_key="with an end", expires_at="2028-01-01T00:00:00Z")
+    topup_id = request(wallets, gifted)
+    for fact in (SUCCEEDED, *NEWS[6:9]):
+        wallets.settle_topup(gifted, topup_id, fact)
+    for number in range(30):
+        again = request(wallets, gifted, 100, f"again {number}")
+        wallets.settle_topup(gifted, again, PaymentFact(told_at=1, status="succeeded", received_yen=100))
+    assert wallets.balance(gifted) == 20 + 10 + 10 + 1_000 + 3_000
+    assert len([lot for lot in wallets.lots(gifted) if lot.kind == "paid"]) <= 21
+    assert wallets.verify() == []
+
+
+def test_paid_credit_with_ends_of_its_own_leaves_room_for_that_without(
+    wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lots, "MAX_OPEN_LOTS", 20)
+    wallet_id = wallets.create().wallet_id
+    for number, end in enumerate(ends(20)):
+        wallets.topup(wallet_id, 1, idempotency_key=f"paid {number}", expires_at=end)
+    with pytest.raises(InvalidRequest):
+        wallets.topup(wallet_id, 1, idempotency_key="no more", expires_at="2028-01-01T00:00:00Z")
+    for number in range(3):
+        wallets.topup(wallet_id, 100, idempotency_key=f"without an end {number}")
+    wallets.topup(wallet_id, 5, idempotency_key="gift", promo=True)
+    assert (wallets.balance(wallet_id), len(wallets.lots(wallet_id))) == (325, 22)
     assert wallets.verify() == []

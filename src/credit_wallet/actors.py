@@ -20,6 +20,8 @@ PRODUCT: Final = "product"
 _SELLER = re.compile(r"seller:[1-9][0-9]{0,18}")
 _ROOMS = {OPERATOR: "", PAYER: "\x01", PRODUCT: "\x02"}
 
+NO_SELLERS: Final = frozenset(_ROOMS)
+
 SUPERVISORS: Final = frozenset((OPERATOR, PRODUCT))
 """They may close every hold."""
 
@@ -27,6 +29,11 @@ SUPERVISORS: Final = frozenset((OPERATOR, PRODUCT))
 def seller(seller_id: int) -> Actor:
     """The actor behind a seller's key."""
     return f"seller:{seller_id}"
+
+
+def seller_of(actor: Actor) -> int | None:
+    """The id of the seller that ``actor`` is, None for anybody else."""
+    return int(actor.removeprefix("seller:")) if _SELLER.fullmatch(actor) else None
 
 
 def is_actor(value: object) -> bool:

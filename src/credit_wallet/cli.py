@@ -23,7 +23,7 @@ from credit_wallet.cli_alerts import alert_commands
 from credit_wallet.cli_context import REFUSED, USAGE, Settings, WalletId
 from credit_wallet.cli_context import open_wallets as _open
 from credit_wallet.cli_context import show as _show
-from credit_wallet.cli_wallets import key_commands, wallet_commands
+from credit_wallet.cli_wallets import key_commands, seller_commands, wallet_commands
 from credit_wallet.config import (
     DATABASE_URL_VARIABLE,
     DEFAULT_DATABASE_URL,
@@ -50,6 +50,7 @@ app = typer.Typer(name="credit-wallet", no_args_is_help=True, add_completion=Fal
 topup_commands = typer.Typer(no_args_is_help=True, help="Payments through Stripe.")
 app.add_typer(wallet_commands, name="wallet")
 app.add_typer(key_commands, name="key")
+app.add_typer(seller_commands, name="seller")
 app.add_typer(alert_commands, name="alerts")
 app.add_typer(topup_commands, name="topups")
 

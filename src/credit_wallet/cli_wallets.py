@@ -1,4 +1,4 @@
-"""``credit-wallet wallet`` and ``credit-wallet key``: wallets, their settings, and the agents' keys."""
+"""``credit-wallet wallet``, ``key`` and ``seller``: wallets, their settings and tokens, agents' keys, and sellers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from credit_wallet.cli_context import WalletId, open_wallets, show
 
 wallet_commands = typer.Typer(no_args_is_help=True, help="Create, look at, change and switch wallets.")
 key_commands = typer.Typer(no_args_is_help=True, help="One token per agent, with a monthly cap.")
+
+seller_commands = typer.Typer(no_args_is_help=True, help="Who may charge, hold and refund, and nothing else.")
 
 
 class BudgetMode(StrEnum):
@@ -108,6 +110,47 @@ def wallet_enable(wallet_id: WalletId) -> None:
     _switch(wallet_id, enabled=True)
 
 
+Overlap = Annotated[
+    int, typer.Option(metavar="S", help="So long the tokens before it go on working; 0 for one that has leaked.")
+]
+Sha256 = Annotated[str, typer.Argument(metavar="SHA256", help="64 hex digits.")]
+
+
+@wallet_commands.command("rotate-token")
+def wallet_rotate_token(wallet_id: WalletId, overlap_seconds: Overlap = 3600) -> None:
+    """Give a wallet another owner token and show it, this once."""
+    with open_wallets() as wallets:
+        show(wallets.rotate_owner_token(wallet_id, overlap_seconds=overlap_seconds))
+
+
+@wallet_commands.command("register-secret")
+def wallet_register_secret(
+    wallet_id: WalletId,
+    sha256: Sha256,
+    agent_key: Annotated[
+        int | None, typer.Option("--agent-key", metavar="KEY_ID", help="It opens this agent key, not the owner.")
+    ] = None,
+    ends_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it stops working.")] = None,
+) -> None:
+    """Let a key of your own, known by its SHA-256, open a wallet."""
+    with open_wallets() as wallets:
+        show(wallets.register_secret(wallet_id, sha256, agent_key, ends_at))
+
+
+@wallet_commands.command("secrets")
+def wallet_secrets(wallet_id: WalletId) -> None:
+    """List what opens a wallet beside the current tokens: registered keys, earlier tokens in their overlap."""
+    with open_wallets() as wallets:
+        show(wallets.secrets(wallet_id))
+
+
+@wallet_commands.command("remove-secret")
+def wallet_remove_secret(sha256: Sha256) -> None:
+    """Let a registered key, or an earlier token in its overlap, open nothing more."""
+    with open_wallets() as wallets:
+        show(wallets.remove_secret(sha256))
+
+
 def _switch(wallet_id: int, *, enabled: bool) -> None:
     with open_wallets() as wallets:
         wallets.configure(wallet_id, enabled=enabled)
@@ -133,8 +176,51 @@ def key_list(wallet_id: WalletId) -> None:
         show(wallets.keys(wallet_id))
 
 
+@key_commands.command("rotate")
+def key_rotate(
+    key_id: Annotated[int, typer.Argument(metavar="KEY_ID", help="The agent key.")], overlap_seconds: Overlap = 3600
+) -> None:
+    """Give an agent key another token and show it, this once. Cap, spending and end stay."""
+    with open_wallets() as wallets:
+        show(wallets.rotate_key(key_id, overlap_seconds=overlap_seconds))
+
+
 @key_commands.command("revoke")
 def key_revoke(key_id: Annotated[int, typer.Argument(metavar="KEY_ID", help="The agent key.")]) -> None:
     """Revoke an agent key for good, effective at once."""
     with open_wallets() as wallets:
         show({"key_id": key_id, "revoked_at": wallets.revoke_key(key_id)})
+
+
+SellerId = Annotated[int, typer.Argument(metavar="SELLER_ID", help="The seller.")]
+
+
+@seller_commands.command("create")
+def seller_create(label: Annotated[str | None, typer.Option(help="A name for people.")] = None) -> None:
+    """Create a seller and show its token, this once: it charges, holds and refunds, and nothing else."""
+    with open_wallets() as wallets:
+        show(wallets.create_seller(label=label))
+
+
+@seller_commands.command("list")
+def seller_list(
+    after: Annotated[int, typer.Option(metavar="ID", help="Only sellers with a higher id.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 100,
+) -> None:
+    """List sellers by id, revoked ones included."""
+    with open_wallets() as wallets:
+        show(wallets.sellers(after=after, limit=limit))
+
+
+@seller_commands.command("rotate")
+def seller_rotate(seller_id: SellerId, overlap_seconds: Overlap = 3600) -> None:
+    """Give a seller another token and show it, this once."""
+    with open_wallets() as wallets:
+        show(wallets.rotate_seller(seller_id, overlap_seconds=overlap_seconds))
+
+
+@seller_commands.command("revoke")
+def seller_revoke(seller_id: SellerId) -> None:
+    """Revoke a seller for good."""
+    with open_wallets() as wallets:
+        show(wallets.revoke_seller(seller_id))

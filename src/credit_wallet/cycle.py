@@ -8,6 +8,7 @@ written ``YYYY-MM``; as a range of instants it is half open.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -56,6 +57,17 @@ def cycle_at(moment: datetime, time_zone: str = "UTC") -> str:
     if local.fold and format_instant(moment) >= cycle_bounds(cycle, time_zone)[1]:
         return f"{local.year + local.month // 12:04d}-{local.month % 12 + 1:02d}"
     return cycle
+
+
+def cycle_of(occurred_at: str, time_zone: str = "UTC") -> str:
+    """The billing cycle of an entry that was written at ``occurred_at``, in whatever spelling.
+
+    In UTC, and when it is not ISO 8601, its first seven characters say it, as in the seed.
+    """
+    if time_zone != "UTC":
+        with suppress(ValueError, OverflowError):
+            return cycle_at(parse_instant(occurred_at), time_zone)
+    return occurred_at[:7].ljust(7)
 
 
 @lru_cache(maxsize=1024)

@@ -84,6 +84,36 @@ class KeyNotFound(WalletError):
     code = "key_not_found"
 
 
+class KeyEnded(WalletError):
+    """The agent key or seller is revoked or has ended, for good; create another one."""
+
+    code = "key_ended"
+
+
+class TooManyTokens(WalletError):
+    """As many earlier tokens, or registered keys, as there may be work already; ``most`` says how many that is."""
+
+    code = "too_many_tokens"
+
+
+class SellerNotFound(WalletError):
+    """No such seller."""
+
+    code = "seller_not_found"
+
+
+class SecretNotFound(WalletError):
+    """No registered key and no earlier token has this hash."""
+
+    code = "secret_not_found"
+
+
+class SecretInUse(WalletError):
+    """The hash names something already: a token opens one thing only."""
+
+    code = "secret_in_use"
+
+
 class TargetNotFound(WalletError):
     """No such notification target."""
 
@@ -268,6 +298,18 @@ class DatabaseRefused(DatabaseError):
     """A rule of the database's own, such as a host's trigger, did not let a row in."""
 
     code = "database_refused"
+
+
+class DatabaseUnfit(DatabaseError):
+    """The database, or what is set for the wallet's sessions in it, is not fit for a ledger; ``setting`` names it."""
+
+    code = "database_unfit"
+
+
+class UsedAfterFork(WalletError):
+    """This was opened before its process was forked, and belongs to the parent. Open it after the fork."""
+
+    code = "used_after_fork"
 
 
 class ServiceUnreachable(WalletError):

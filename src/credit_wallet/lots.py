@@ -10,12 +10,18 @@ from bisect import insort
 
 from msgspec import json
 
+from credit_wallet.outcomes import LotKind
 from credit_wallet.state import Allocation, Lot, LotOpening
 
 MAX_OPEN_LOTS = 1000
-"""Open lots that a wallet can have; they ride on its row."""
+"""Open lots of each kind that a wallet can have; they ride on its row."""
 
 _decoder = json.Decoder(Allocation)
+
+
+def is_full(lots: list[Lot], kind: LotKind) -> bool:
+    """Whether the lots of ``kind`` are as many as there can be. Those of the other kind do not count."""
+    return len(lots) >= MAX_OPEN_LOTS and sum(lot.kind == kind for lot in lots) >= MAX_OPEN_LOTS
 
 
 def take(lots: list[Lot], amount_yen: int) -> Allocation:

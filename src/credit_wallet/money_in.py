@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from credit_wallet.batch import Batch, tell, tell_once
 from credit_wallet.commands import PayBack, RequestAutoTopup, RequestTopup, SettleTopup
-from credit_wallet.credit import credit, take_back
+from credit_wallet.credit import credit, give_again, take_back
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
     RefundExceedsCharge,
@@ -42,6 +42,7 @@ from credit_wallet.topups import (
     is_pay_back,
     is_under_way,
     join,
+    mismatch_in,
     pay_back_id_of,
     taken_yen,
     topup_id_of,
@@ -110,11 +111,15 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     """Take in what the provider says: the credit, and what it took back, in the transaction that says so."""
     topup = batch.snapshot.topups.get(command.topup_id)
     if topup is None:
+        if not command.amount_yen and command.fact.mismatches:
+            _tell_mismatches(batch, wallet, command)
+            return Outcome(wallet.wallet_id, 0, wallet.balance_yen, topup_id=command.topup_id)
         if not command.amount_yen:
             return TopupNotFound(f"there is no top-up {command.topup_id}", topup_id=command.topup_id)
         topup = _new(batch, wallet, command.topup_id, command.amount_yen, "found", "intent")
     if topup.wallet_id != wallet.wallet_id:
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {command.topup_id}", topup_id=command.topup_id)
+    _tell_mismatches(batch, wallet, command)
     status, taken_before_yen = topup.status, taken_yen(topup)
     again_note = _given_again(topup, command.fact)
     join(topup, command.fact)
@@ -140,8 +145,23 @@ def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:
         topup.reason = str(txn_id)
         return None
     topup.status, topup.credited_yen, topup.credit_txn_id = "credited", topup.received_yen, txn_id
-    topup.reason = topup.action_url = None
+    topup.reason, topup.action_url = mismatch_in(topup.reason), None
     return txn_id
+
+
+def _tell_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) -> None:
+    """Call for a person, once for each amount of the payment that was not whole yen; nothing of it moves."""
+    fact = command.fact
+    for mismatch in fact.mismatches:
+        tell_once(
+            batch,
+            wallet,
+            "topup_currency_mismatch",
+            f"{command.topup_id} {mismatch}",
+            topup_id=command.topup_id,
+            payment_intent=fact.payment_intent,
+            reason=mismatch,
+        )
 
 
 def _given_again(topup: TopupState, fact: PaymentFact) -> str:
@@ -161,9 +181,8 @@ def _match_taken(
     if difference_yen > 0:
         take_back(batch, wallet, topup.credit_txn_id, difference_yen, f"{note} {topup.topup_id}")
     elif difference_yen < 0:
-        again = credit(batch, wallet, -difference_yen, "paid", None, f"{again_note} {topup.topup_id}")
-        if isinstance(again, WalletError):
-            return
+        note = f"{again_note} {topup.topup_id}"
+        difference_yen = -give_again(batch, wallet, topup.credit_txn_id, -difference_yen, note)
     topup.reversed_yen += difference_yen
 
 
@@ -207,7 +226,7 @@ def _under_way(batch: Batch, wallet: WalletState) -> TopupInFlight | None:
     for topup in batch.snapshot.topups.values():
         if topup.wallet_id == wallet.wallet_id and is_under_way(topup):
             return TopupInFlight(
-                f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} are under way; wait until it is settled",
+                f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} are under way; wait for them or give it up",
                 topup_id=topup.topup_id,
                 status=topup.status,
                 action_url=topup.action_url,

@@ -57,14 +57,14 @@ class FreeAttempt(Outcome, frozen=True, gc=False):
 
 
 class CreatedWallet(Struct, frozen=True):
-    """A new wallet. ``owner_token`` is shown this once; only its hash is stored."""
+    """A new wallet, or a wallet's new token. ``owner_token`` is shown this once; only its hash is stored."""
 
     wallet_id: int
     owner_token: str
 
 
 class CreatedKey(Struct, frozen=True):
-    """A new agent key. ``token`` is shown this once; only its hash is stored."""
+    """A new agent key, or a key's new token. ``token`` is shown this once; only its hash is stored."""
 
     key_id: int
     wallet_id: int
@@ -228,10 +228,51 @@ class DeliveryView(Struct, frozen=True):
 
 
 class Access(Struct, frozen=True):
-    """What a bearer token opens: a wallet, as its owner (``key_id`` None) or through an agent key."""
+    """What a bearer token opens: a wallet, as its owner (``key_id`` None) or through an agent key.
+
+    ``ends_at`` is when the token opens it no more, None when nothing is said of an end.
+    """
 
     wallet_id: int
     key_id: int | None
+    ends_at: str | None = None
+
+
+class SellerAccess(Struct, frozen=True):
+    """What a seller's token opens: no wallet, and the movements that pay the seller. ``ends_at`` as in ``Access``."""
+
+    seller_id: int
+    ends_at: str | None = None
+
+
+class SecretView(Struct, frozen=True):
+    """What opens a wallet beside the current tokens.
+
+    ``key_id`` None is the owner. ``registered`` is a host's own key, else it is an earlier token in its overlap.
+    """
+
+    sha256: str
+    wallet_id: int
+    key_id: int | None
+    registered: bool
+    created_at: str
+    ends_at: str | None
+
+
+class CreatedSeller(Struct, frozen=True):
+    """A seller's new token, shown this once; only its hash is stored."""
+
+    seller_id: int
+    token: str
+
+
+class SellerView(Struct, frozen=True):
+    """A seller as the operator sees it."""
+
+    seller_id: int
+    label: str | None
+    created_at: str
+    revoked_at: str | None
 
 
 class Totals(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from credit_wallet import lots
+from credit_wallet.actors import NO_SELLERS, Actor, seller_of
 from credit_wallet.batch import Batch, append, tell_once
 from credit_wallet.budget import WARN_PCTS, reached_pct, spent_pct, warn_pct
 from credit_wallet.credit import tell_lower
@@ -13,9 +14,9 @@ from credit_wallet.state import Allocation, KeyState, WalletState
 
 
 def charge(
-    batch: Batch, wallet: WalletState, amount_yen: int, note: str | None, key_id: int | None
+    batch: Batch, wallet: WalletState, amount_yen: int, note: str | None, key_id: int | None, actor: Actor
 ) -> Outcome | WalletError:
-    """Spend ``amount_yen`` of the balance, if nothing speaks against it."""
+    """Spend ``amount_yen`` of the balance, if nothing speaks against it; ``actor`` asks for it."""
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
         return key
@@ -25,8 +26,17 @@ def charge(
     wallet.balance_yen -= amount_yen
     taken = lots.take(wallet.lots, amount_yen)
     txn_id = append(batch, wallet, "charge", -amount_yen, taken, note, key_id=key_id)
+    if actor not in NO_SELLERS:
+        note_sale(batch, wallet, txn_id, actor)
     tell_lower(batch, wallet, amount_yen)
     return count_spent(batch, wallet, key, amount_yen, txn_id, None)
+
+
+def note_sale(batch: Batch, wallet: WalletState, txn_id: int, actor: Actor) -> None:
+    """Write down which seller made a charge, if one did: it may give the charge back."""
+    seller_id = seller_of(actor)
+    if seller_id is not None:
+        batch.decision.sales.append((wallet.wallet_id, txn_id, seller_id))
 
 
 def take_or_owe(batch: Batch, wallet: WalletState, amount_yen: int) -> Allocation:

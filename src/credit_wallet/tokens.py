@@ -1,7 +1,8 @@
-"""Bearer tokens: ``cw_live_<43 base62><6 checksum>``.
+"""Bearer tokens: ``cw_live_<43 base62><6 checksum>`` of wallets, ``cw_seller_…`` of sellers.
 
 The 43 digits carry 256 random bits; the checksum (CRC-32 of what stands before it, in base62) lets a typing error or a
-scanner's false alarm be told without a database. Only a token's SHA-256 is stored.
+scanner's false alarm be told without a database. Only a token's SHA-256 is stored, and a token is looked up by it
+whatever its form: hosts have keys of their own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from hashlib import sha256
 from zlib import crc32
 
 PREFIX = "cw_live_"
+SELLER_PREFIX = "cw_seller_"
 OPERATOR_PREFIX = "cw_operator_"
+
+MAX_TOKEN_LENGTH = 512
+"""Characters of the longest text that is looked up."""
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY_LENGTH = 43
@@ -19,9 +24,13 @@ _CHECKSUM_LENGTH = 6
 
 
 def new_token() -> str:
-    """A fresh token; show it once and store ``token_hash`` of it."""
-    body = PREFIX + _base62(secrets.randbits(256), _BODY_LENGTH)
-    return body + _checksum(body)
+    """A fresh token of a wallet; show it once and store ``token_hash`` of it."""
+    return _new(PREFIX)
+
+
+def new_seller_token() -> str:
+    """A fresh token of a seller; likewise."""
+    return _new(SELLER_PREFIX)
 
 
 def new_operator_key() -> str:
@@ -29,21 +38,45 @@ def new_operator_key() -> str:
     return OPERATOR_PREFIX + _base62(secrets.randbits(256), _BODY_LENGTH)
 
 
-def is_token(text: str) -> bool:
-    """Whether ``text`` has a token's form and checksum."""
+def is_token(text: str, prefix: str = PREFIX) -> bool:
+    """Whether ``text`` has the form and checksum of a token of ours that begins with ``prefix``."""
     body, checksum = text[:-_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
     return (
-        text.startswith(PREFIX)
-        and len(body) == len(PREFIX) + _BODY_LENGTH
+        text.startswith(prefix)
+        and len(body) == len(prefix) + _BODY_LENGTH
         and text.isascii()
-        and text[len(PREFIX) :].isalnum()
+        and text[len(prefix) :].isalnum()
         and secrets.compare_digest(_checksum(body), checksum)
     )
 
 
+def is_mistyped(text: str) -> bool:
+    """Whether ``text`` is meant to be a token of ours and is none."""
+    return any(text.startswith(prefix) and not is_token(text, prefix) for prefix in (PREFIX, SELLER_PREFIX))
+
+
 def token_hash(token: str) -> str:
-    """SHA-256 of a token, 64 hex digits: what the database knows of it."""
-    return sha256(token.encode()).hexdigest()
+    """SHA-256 of a token in UTF-8, 64 hex digits: what the database knows of it.
+
+    Bytes that were no UTF-8 are hashed as they came (``surrogateescape``). Raises ``UnicodeEncodeError`` for other
+    halves of characters.
+    """
+    return sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def looked_up(token: str) -> str | None:
+    """The hash by which ``token`` is looked up; None when it is no text of 1 to ``MAX_TOKEN_LENGTH`` characters."""
+    if not 0 < len(token) <= MAX_TOKEN_LENGTH:
+        return None
+    try:
+        return token_hash(token)
+    except UnicodeEncodeError:
+        return None
+
+
+def _new(prefix: str) -> str:
+    body = prefix + _base62(secrets.randbits(256), _BODY_LENGTH)
+    return body + _checksum(body)
 
 
 def _checksum(body: str) -> str:

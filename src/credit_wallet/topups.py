@@ -58,6 +58,9 @@ NOT_PAID_BACK = "not paid back of top-up"
 GIVEN_AGAIN = "given again of top-up"
 """Begins the note of an entry that brings again what a dispute or a refund took; it was issued before."""
 
+MISMATCH = "currency_mismatch: "
+"""Begins the reason of a top-up of which Stripe has told in something else than whole yen."""
+
 _PAY_BACK = "pb_"
 
 RUNAWAY_TOPUPS = 4
@@ -105,8 +108,11 @@ class PayerState(Struct):
 class PaymentFact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the provider said of a payment at ``told_at``; what it said nothing of is left out.
 
+    ``processing`` says that its money may come without anybody doing more: see ``is_under_way``.
+
     Yen are totals so far. ``takings`` are refunds and disputes, ``(id, yen, stage)``. ``payment_method`` is given when
-    it was saved for later; ``decline`` says what kind of refusal a failure is.
+    it was saved for later; ``decline`` says what kind of refusal a failure is. ``mismatches`` say, for people, which
+    amounts were not whole yen; these count nowhere.
     """
 
     told_at: int
@@ -121,6 +127,7 @@ class PaymentFact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     customer: str | None = None
     payment_method: str | None = None
     decline: DeclineKind | None = None
+    mismatches: tuple[str, ...] = ()
 
 
 def topup_id_of(wallet_id: int, idempotency_key: str) -> str:
@@ -140,12 +147,29 @@ def is_pay_back(taking: str) -> bool:
 
 def join(topup: TopupState, fact: PaymentFact) -> None:
     """Take ``fact`` into ``topup``. Saying it again, or in another order, comes to the same."""
+    mismatches = {*_mismatches_in(topup.reason), *fact.mismatches}
     topup.payment_intent = topup.payment_intent or fact.payment_intent
     topup.checkout_session = topup.checkout_session or fact.checkout_session
     topup.received_yen = max(topup.received_yen, fact.received_yen)
     for taking, yen, stage in fact.takings:
         known_yen, known_stage = topup.takings.get(taking, (0, ANNOUNCED))
         topup.takings[taking] = (max(yen, known_yen), max(stage, known_stage))
+    _move(topup, fact)
+    if mismatches:
+        topup.reason = MISMATCH + "; ".join(sorted(mismatches))
+
+
+def mismatch_in(reason: str | None) -> str | None:
+    """A top-up's reason as far as it tells of amounts that were not whole yen: that stays, whatever else comes."""
+    return reason if _mismatches_in(reason) else None
+
+
+def _mismatches_in(reason: str | None) -> list[str]:
+    return reason.removeprefix(MISMATCH).split("; ") if reason is not None and reason.startswith(MISMATCH) else []
+
+
+def _move(topup: TopupState, fact: PaymentFact) -> None:
+    """Bring the status on, if ``fact`` says so."""
     if topup.status in PAID:
         return
     if topup.received_yen:
@@ -154,12 +178,14 @@ def join(topup: TopupState, fact: PaymentFact) -> None:
         return
     elif fact.status == "canceled":
         _become(topup, "canceled", fact, processing=False)
-    elif fact.status in _PRECEDENCE and _said_later(topup, fact.status, fact.told_at):
+    elif fact.status in _PRECEDENCE and _said_later(topup, fact):
         _become(topup, fact.status, fact, processing=fact.processing)
 
 
-def _said_later(topup: TopupState, status: PaymentStatus, told_at: int) -> bool:
-    return (told_at, _PRECEDENCE[status]) >= (topup.told_at, _PRECEDENCE.get(topup.status, -1))
+def _said_later(topup: TopupState, fact: PaymentFact) -> bool:
+    """Of what was said in one second the further state counts, and of the same state that the money is on its way."""
+    known = (topup.told_at, _PRECEDENCE.get(topup.status, -1), topup.processing)
+    return (fact.told_at, _PRECEDENCE.get(fact.status or "", -1), fact.processing) >= known
 
 
 def _become(topup: TopupState, status: TopupStatus, fact: PaymentFact, *, processing: bool) -> None:
@@ -181,7 +207,13 @@ def taken_yen(topup: TopupState) -> int:
 
 
 def is_under_way(topup: TopupState) -> bool:
-    """Whether another payment must wait for this one: it has been charged, or nobody need do anything for it to be."""
+    """Whether another payment must wait for this one, since its money may come without anybody doing more here.
+
+    These are: an automatic one from the moment it is noted, whatever became of it; one that is ``processing``: paid and
+    not settled, authorised, a slip that can still be paid, a bank transfer of which a part has come; and one that was
+    paid and could not be credited. Not these: a card form, a page or a bank's question that waits for the owner, and a
+    transfer of which nothing has come.
+    """
     return topup.status in OPEN and (topup.origin == "auto" or topup.processing or topup.status == "succeeded")
 
 

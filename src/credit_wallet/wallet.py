@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self
 
 from msgspec import UNSET, UnsetType
 
-from credit_wallet.actors import OPERATOR, PRODUCT, SUPERVISORS, Actor
+from credit_wallet.actors import OPERATOR, PRODUCT, SUPERVISORS, Actor, seller_of
 from credit_wallet.charge_lists import sorted_out
-from credit_wallet.checks import (
-    check_time_zone,
-    checked_id,
-    checked_instant,
-    malformed,
-    malformed_auto_topup,
-    malformed_text,
-)
+from credit_wallet.checks import checked_id, checked_instant, malformed
 from credit_wallet.commands import (
-    MAX_HOLD_SECONDS,
     Above,
     Buy,
     Capture,
@@ -43,22 +35,14 @@ from credit_wallet.commands import (
     Topup,
     Undo,
 )
-from credit_wallet.cycle import format_instant
-from credit_wallet.errors import InvalidRequest, Unauthorized, WalletError
+from credit_wallet.errors import Forbidden, InvalidRequest, WalletError
+from credit_wallet.identities import WalletIdentities
 from credit_wallet.lanes import Lanes
-from credit_wallet.money import MAX_AMOUNT_YEN
-from credit_wallet.notifying import WalletNotifying
-from credit_wallet.outcomes import (
-    Access,
-    CreatedKey,
-    CreatedWallet,
-    Outcome,
-)
+from credit_wallet.outcomes import Outcome
 from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes
 from credit_wallet.reading import Clock
 from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.reads import Reader
-from credit_wallet.tokens import is_token, new_token, token_hash
 from credit_wallet.topups import PaymentFact, Way
 
 P = ParamSpec("P")
@@ -97,7 +81,7 @@ def _awaited(
     return carry_out
 
 
-class CreditWallet(WalletNotifying):
+class CreditWallet(WalletIdentities):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     Amounts are whole yen, 1 to 10**12. Every movement has an idempotency key: the same key with the same request
@@ -108,7 +92,7 @@ class CreditWallet(WalletNotifying):
 
     def __init__(self, lanes: Lanes, reader: Reader, clock: Clock) -> None:
         """Use ``open``."""
-        super().__init__(reader, clock, self.expire)
+        super().__init__(reader, clock, self._carry_out_due)
         self._lanes = lanes
 
     @classmethod
@@ -158,98 +142,6 @@ class CreditWallet(WalletNotifying):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    # Wallets and keys
-
-    def create(
-        self,
-        *,
-        label: str | None = None,
-        monthly_budget_yen: int = 0,
-        budget_mode: str = "alert",
-        auto_topup_threshold: int = 0,
-        auto_topup_amount: int = 0,
-        time_zone: str = "UTC",
-    ) -> CreatedWallet:
-        """A new, empty wallet and its owner token, which cannot be shown again.
-
-        ``budget_mode`` "alert" tells at 50, 80 and 100 % of ``monthly_budget_yen`` (0 = no budget), "cap" also stops
-        spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later.
-        """
-        _well_formed(
-            Configure(
-                1,
-                label=UNSET if label is None else label,
-                monthly_budget_yen=monthly_budget_yen,
-                budget_mode=budget_mode,
-                auto_topup_threshold=auto_topup_threshold,
-                auto_topup_amount=auto_topup_amount,
-            )
-        )
-        if problem := malformed_auto_topup(auto_topup_threshold, auto_topup_amount):
-            raise problem
-        check_time_zone(time_zone)
-        token = new_token()
-        wallet_id = self._lanes.of(0).call(
-            lambda store: store.create_wallet(
-                token_hash(token),
-                label,
-                (auto_topup_threshold, auto_topup_amount),
-                monthly_budget_yen,
-                budget_mode,
-                time_zone,
-                self._clock(),
-            )
-        )
-        return CreatedWallet(wallet_id, token)
-
-    def create_key(
-        self, wallet_id: int, *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
-    ) -> CreatedKey:
-        """A token of its own for an agent, with a monthly cap (0 = none). Raises ``WalletNotFound``."""
-        if problem := malformed_text("label", label):
-            raise problem
-        if type(monthly_cap_yen) is not int or not 0 <= monthly_cap_yen <= MAX_AMOUNT_YEN:
-            raise InvalidRequest(
-                f"monthly_cap_yen must be a whole number from 0 to {MAX_AMOUNT_YEN}", field="monthly_cap_yen"
-            )
-        expiry = checked_instant("expires_at", expires_at)
-        self.show(wallet_id)
-        token = new_token()
-        key_id = self._lanes.of(wallet_id).call(
-            lambda store: store.create_key(wallet_id, token_hash(token), label, monthly_cap_yen, expiry, self._clock())
-        )
-        return CreatedKey(key_id, wallet_id, token)
-
-    def revoke_key(self, key_id: int) -> str:
-        """Revoke an agent key for good, effective at once; returns when it was. Raises ``KeyNotFound``."""
-        checked_id("key_id", key_id)
-        return self._lanes.of(0).call(lambda store: store.revoke_key(key_id, self._clock()))
-
-    def rotate_key(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
-        """A new agent key with the label and cap of ``key_id``, which goes on working for ``overlap_seconds``.
-
-        The new key starts a cap of its own. Raises ``KeyNotFound``.
-        """
-        if type(overlap_seconds) is not int or not 0 <= overlap_seconds <= MAX_HOLD_SECONDS:
-            raise InvalidRequest(f"overlap_seconds must be 0 to {MAX_HOLD_SECONDS}", field="overlap_seconds")
-        now = self._clock()
-        old = self._reader.key(checked_id("key_id", key_id), now)
-        token = new_token()
-        ends_at = format_instant(now + timedelta(seconds=overlap_seconds))
-        new_id = self._lanes.of(old.wallet_id).call(
-            lambda store: store.replace_key(key_id, token_hash(token), ends_at, now)
-        )
-        return CreatedKey(new_id, old.wallet_id, token)
-
-    def authenticate(self, token: str) -> Access:
-        """What a bearer token opens. Raises ``Unauthorized``."""
-        access = self._reader.access(token_hash(token), self._clock()) if is_token(token) else None
-        if access is None:
-            raise Unauthorized(
-                "the token is unknown, revoked or expired; send the wallet's owner token or an agent key"
-            )
-        return access
 
     # Movements
 
@@ -351,9 +243,12 @@ class CreditWallet(WalletNotifying):
     ) -> Refund:
         """Give back ``amount_yen`` of charge ``txn_id``, or all that is left of it, to the lots it came from.
 
-        Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
+        Raises ``EntryNotFound``, ``RefundExceedsCharge``, and ``Forbidden`` when ``actor`` is a seller and another
+        made the charge.
         """
         wallet_id = self._reader.wallet_of_entry(checked_id("txn_id", txn_id))
+        if seller_of(actor) is not None and not self.has_sold(actor, txn_id):
+            raise Forbidden(f"charge {txn_id} is not this seller's to give back", txn_id=txn_id)
         return Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor)
 
     def _topup(

@@ -12,7 +12,6 @@ import asyncio
 import socket
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -30,6 +29,7 @@ from credit_wallet.alerts.failure import NotDelivered
 from credit_wallet.alerts.targets import Target, is_mail, is_webhook
 from credit_wallet.alerts.texts import Notice, message_of
 from credit_wallet.cycle import format_instant
+from credit_wallet.retry_after import retry_after_seconds
 
 PAYLOAD_VERSION = 1
 
@@ -197,11 +197,5 @@ def _require_taken(answer: httpx.Response) -> None:
 
 
 def _retry_after(answer: httpx.Response) -> float:
-    """``Retry-After`` in seconds (RFC 9110, 10.2.3); 0 when there is none that can be read."""
-    text = answer.headers.get("retry-after", "")
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0
+    """What the answer's ``Retry-After`` asks for, in seconds; 0 when there is none that can be read."""
+    return retry_after_seconds(answer.headers.get("retry-after"), datetime.now(UTC)) or 0.0

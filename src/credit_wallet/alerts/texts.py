@@ -159,6 +159,18 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "en": ("A top-up was given up", "The payment of {amount_yen} for {wallet} was given up ({reason})."),
         "ja": ("チャージが取り消されました", "{wallet}への{amount_yen}の支払いは取り消されました({reason})。"),
     },
+    "topup_currency_mismatch": {
+        "en": (
+            "A payment is not in yen",
+            "Stripe tells of {reason} (top-up {topup_id} of {wallet}). Nothing was credited or taken back for it. The "
+            "operator must look at it.",
+        ),
+        "ja": (
+            "円以外の支払いがあります",
+            "{wallet}のチャージ{topup_id}について、Stripeから円の整数ではない金額が通知されました({reason})。"
+            "この金額は残高に反映されていません。運営者の確認が必要です。",
+        ),
+    },
     "auto_topup_stopped": {
         "en": (
             "Automatic top-ups have stopped",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from msgspec import DecodeError, Struct, convert, json, structs
 
+from credit_wallet import retry_after
 from credit_wallet.errors import ServiceUnreachable, UnexpectedAnswer, WalletError
 from credit_wallet.http.bodies import BatchReply
 from credit_wallet.http.problems import TYPE_PREFIX
@@ -110,14 +110,10 @@ def refusal_of(document: Mapping[str, Any]) -> WalletError:
 
 
 def retry_after_seconds(answer: Answer | NoAnswer) -> float | None:
-    """How long the service asks to wait (RFC 9110, section 10.2.3); None when it does not say."""
-    value = answer.headers.get("retry-after", "").strip() if isinstance(answer, Answer) else ""
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    """How long the service asks to wait; None when it does not say."""
+    if not isinstance(answer, Answer):
         return None
+    return retry_after.retry_after_seconds(answer.headers.get("retry-after"), datetime.now(UTC))
 
 
 def _unexpected(answer: Answer, why: str) -> UnexpectedAnswer:

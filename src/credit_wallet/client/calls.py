@@ -26,16 +26,20 @@ from credit_wallet.http.bodies import (
     CaptureBody,
     ChargeBody,
     CreateKeyBody,
+    CreateSellerBody,
     CreateWalletBody,
     EnabledBody,
     ExtendBody,
     HoldBody,
+    Identity,
     OperatorTopupBody,
     PurchaseReply,
     RefundBody,
+    RegisterSecretBody,
     ReleaseBody,
     RenewBody,
-    RotateKeyBody,
+    ReplaceTokenBody,
+    RotateBody,
     ServeBody,
     SettingsBody,
     TopupBody,
@@ -49,12 +53,15 @@ from credit_wallet.outcomes import (
     Alert,
     BudgetMode,
     CreatedKey,
+    CreatedSeller,
     CreatedWallet,
     EntryType,
     HoldView,
     KeyView,
     LotView,
     Outcome,
+    SecretView,
+    SellerView,
     TransactionView,
     WalletView,
 )
@@ -92,10 +99,16 @@ class Call(Struct, Generic[T], frozen=True):
 
 
 def charge(
-    amount_yen: int, *, idempotency_key: str | None = None, note: str | None = None, wallet_id: int | None = None
+    amount_yen: int,
+    *,
+    idempotency_key: str | None = None,
+    note: str | None = None,
+    wallet_id: int | None = None,
+    payer_token: str | None = None,
 ) -> Call[Outcome]:
-    """Spend ``amount_yen``, 1 to 10**12; ``wallet_id`` is for operators."""
-    return _movement("/credit/charge", ChargeBody(amount_yen, note, wallet_id), idempotency_key, spends=True)
+    """Spend ``amount_yen``, 1 to 10**12. For sellers and operators ``wallet_id`` or ``payer_token`` says who pays."""
+    body = ChargeBody(amount_yen, note, wallet_id)
+    return _movement("/credit/charge", body, idempotency_key, spends=True, payer_token=payer_token)
 
 
 def hold(
@@ -105,9 +118,14 @@ def hold(
     ttl_seconds: int = 900,
     note: str | None = None,
     wallet_id: int | None = None,
+    payer_token: str | None = None,
 ) -> Call[Outcome]:
-    """Set ``amount_yen`` aside for ``ttl_seconds`` (up to 31 days); the outcome's ``hold_id`` names it."""
-    return _movement("/credit/hold", HoldBody(amount_yen, ttl_seconds, note, wallet_id), idempotency_key, spends=True)
+    """Set ``amount_yen`` aside for ``ttl_seconds`` (up to 31 days); the outcome's ``hold_id`` names it.
+
+    For sellers and operators ``wallet_id`` or ``payer_token`` says who pays.
+    """
+    body = HoldBody(amount_yen, ttl_seconds, note, wallet_id)
+    return _movement("/credit/hold", body, idempotency_key, spends=True, payer_token=payer_token)
 
 
 def capture(
@@ -343,8 +361,73 @@ def revoke_key(key_id: int) -> Call[KeyView]:
 
 
 def rotate_key(key_id: int, *, overlap_seconds: int = 3600) -> Call[CreatedKey]:
-    """A new key with the label and cap of this one, which works for ``overlap_seconds`` more."""
-    return _creation(f"/credit/keys/{key_id:d}/rotate", read_as(CreatedKey), RotateKeyBody(overlap_seconds))
+    """Another token for an agent key; the ones before it work for ``overlap_seconds`` more (up to 31 days)."""
+    return _creation(f"/credit/keys/{key_id:d}/rotate", read_as(CreatedKey), RotateBody(overlap_seconds))
+
+
+# Who is who
+
+
+def whoami() -> Call[Identity]:
+    """Who the client's token is: ``role`` is "owner", "agent", "seller" or "operator", and the ids that go with it.
+
+    Raises ``Unauthorized``. For a program to check its token before it begins.
+    """
+    return _get("/credit/whoami", read_as(Identity))
+
+
+def rotate_owner_token(*, overlap_seconds: int = 3600) -> Call[CreatedWallet]:
+    """Another owner token; the ones before it work for ``overlap_seconds`` more (up to 31 days). For the owner.
+
+    The client goes on with the token it has: use ``with_token``.
+    """
+    return _creation("/credit/token/rotate", read_as(CreatedWallet), RotateBody(overlap_seconds))
+
+
+def replace_owner_token(wallet_id: int, *, overlap_seconds: int = 0) -> Call[CreatedWallet]:
+    """Another owner token for a wallet whose token has leaked or is lost. For the operator."""
+    path = f"/operator/wallets/{wallet_id:d}/token/rotate"
+    return _creation(path, read_as(CreatedWallet), ReplaceTokenBody(overlap_seconds))
+
+
+def register_secret(
+    wallet_id: int, sha256_hex: str, key_id: int | None = None, ends_at: str | None = None
+) -> Call[SecretView]:
+    """Let a key of the host's own, by its SHA-256, open a wallet as its owner or as an agent key. For the operator."""
+    path = f"/operator/wallets/{wallet_id:d}/secrets"
+    return Call("POST", path, read_as(SecretView), RegisterSecretBody(sha256_hex, key_id, ends_at))
+
+
+def secrets(wallet_id: int) -> Call[list[SecretView]]:
+    """What opens a wallet beside the current tokens. For the operator."""
+    return _get(f"/operator/wallets/{wallet_id:d}/secrets", read_as(list[SecretView]))
+
+
+def remove_secret(sha256_hex: str) -> Call[SecretView]:
+    """Let a registered key, or an earlier token in its overlap, open nothing more. For the operator."""
+    path = f"/operator/secrets/{quote(sha256_hex, safe='')}"
+    return Call("DELETE", path, read_as(SecretView), repeatable=False)
+
+
+def create_seller(*, label: str | None = None) -> Call[CreatedSeller]:
+    """Somebody who sells to the wallets, and a token that is shown this once. For the operator."""
+    return _creation("/operator/sellers", read_as(CreatedSeller), CreateSellerBody(label))
+
+
+def sellers(*, after: int = 0, limit: int = 100) -> Call[list[SellerView]]:
+    """Sellers with an id above ``after``, by id; ``limit`` is 1 to 1,000. For the operator."""
+    return _get("/operator/sellers", read_as(list[SellerView]), after=after, limit=limit)
+
+
+def rotate_seller(seller_id: int, *, overlap_seconds: int = 3600) -> Call[CreatedSeller]:
+    """Another token for a seller; the ones before it work for ``overlap_seconds`` more. For the operator."""
+    path = f"/operator/sellers/{seller_id:d}/rotate"
+    return _creation(path, read_as(CreatedSeller), RotateBody(overlap_seconds))
+
+
+def revoke_seller(seller_id: int) -> Call[SellerView]:
+    """Revoke a seller for good. For the operator."""
+    return Call("DELETE", f"/operator/sellers/{seller_id:d}", read_as(SellerView))
 
 
 # The operator's wallets
@@ -390,8 +473,11 @@ def _creation(path: str, read: Callable[[Answer], T], body: Body) -> Call[T]:
     return Call("POST", path, read, body, repeatable=False)
 
 
-def _movement(path: str, body: Body, idempotency_key: str | None, *, spends: bool = False) -> Call[Outcome]:
-    return Call("POST", path, read_outcome, body, idempotency_key=_own_or_new(idempotency_key), spends=spends)
+def _movement(
+    path: str, body: Body, idempotency_key: str | None, *, spends: bool = False, payer_token: str | None = None
+) -> Call[Outcome]:
+    key = _own_or_new(idempotency_key)
+    return Call("POST", path, read_outcome, body, idempotency_key=key, spends=spends, payer_token=payer_token)
 
 
 def _own_key(what: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 import httpx
 
+from credit_wallet import forks
 from credit_wallet.client import calls
 from credit_wallet.client.answers import Answer, NoAnswer
 from credit_wallet.client.calls import Call
@@ -38,21 +39,23 @@ class _Client:
         self._token = token
         self._retries = retries
         self._topup_seconds = topup_seconds
+        forks.leave_behind(self, "_http")
 
     def with_token(self, token: str) -> Self:
         """The same client for another caller, over the same connections. Close the one it was made from."""
         twin = copy.copy(self)
         twin._token = token
+        forks.leave_behind(twin, "_http")
         return twin
 
     def _request_of(self, call: Call[Any]) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers: dict[str, str | bytes] = {"Authorization": _bytes_of(f"Bearer {self._token}")}
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         if call.idempotency_key is not None:
             headers["Idempotency-Key"] = call.idempotency_key
         if call.payer_token is not None:
-            headers["X-Payer-Token"] = call.payer_token
+            headers["X-Payer-Token"] = _bytes_of(call.payer_token)
         return {
             "method": call.method,
             "url": call.path,
@@ -60,6 +63,11 @@ class _Client:
             "content": call.content(),
             "headers": headers,
         }
+
+
+def _bytes_of(token: str) -> bytes:
+    """A header with a token that may be a key of somebody's own: as UTF-8, or as the bytes that it came as."""
+    return token.encode("utf-8", "surrogateescape")
 
 
 def _answer_of(response: httpx.Response) -> Answer:
@@ -156,6 +164,16 @@ class WalletClient(_Client):
     key = _asked(calls.key)
     revoke_key = _asked(calls.revoke_key)
     rotate_key = _asked(calls.rotate_key)
+    whoami = _asked(calls.whoami)
+    rotate_owner_token = _asked(calls.rotate_owner_token)
+    replace_owner_token = _asked(calls.replace_owner_token)
+    register_secret = _asked(calls.register_secret)
+    secrets = _asked(calls.secrets)
+    remove_secret = _asked(calls.remove_secret)
+    create_seller = _asked(calls.create_seller)
+    sellers = _asked(calls.sellers)
+    rotate_seller = _asked(calls.rotate_seller)
+    revoke_seller = _asked(calls.revoke_seller)
     create_wallet = _asked(calls.create_wallet)
     wallets = _asked(calls.wallets)
     wallet_of = _asked(calls.wallet_of)
@@ -235,6 +253,16 @@ class AsyncWalletClient(_Client):
     key = _awaited(calls.key)
     revoke_key = _awaited(calls.revoke_key)
     rotate_key = _awaited(calls.rotate_key)
+    whoami = _awaited(calls.whoami)
+    rotate_owner_token = _awaited(calls.rotate_owner_token)
+    replace_owner_token = _awaited(calls.replace_owner_token)
+    register_secret = _awaited(calls.register_secret)
+    secrets = _awaited(calls.secrets)
+    remove_secret = _awaited(calls.remove_secret)
+    create_seller = _awaited(calls.create_seller)
+    sellers = _awaited(calls.sellers)
+    rotate_seller = _awaited(calls.rotate_seller)
+    revoke_seller = _awaited(calls.revoke_seller)
     create_wallet = _awaited(calls.create_wallet)
     wallets = _awaited(calls.wallets)
     wallet_of = _awaited(calls.wallet_of)

@@ -24,6 +24,7 @@ from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.auth import Authenticator, Caller
 from credit_wallet.http.fast import FastLane
+from credit_wallet.http.identity_routes import IDENTITY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
@@ -90,6 +91,7 @@ def _documented(
             *MOVEMENT_ROUTES,
             *PAYMENT_ROUTES,
             *OPERATOR_ROUTES,
+            *IDENTITY_ROUTES,
             *MCP_ROUTES,
             *SYSTEM_ROUTES,
         ],
@@ -99,7 +101,6 @@ def _documented(
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
             "payments": Provide(lambda: payments, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),
-            "authenticator": Provide(lambda: authenticator, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
         before_request=_authenticate_with(authenticator),
@@ -187,7 +188,8 @@ _OPENAPI = ExactConfig(
             "token": SecurityScheme(
                 type="http",
                 scheme="bearer",
-                description="A wallet's owner token or an agent key, `cw_live_…`; or the operator key.",
+                description="A wallet's owner token or an agent key, `cw_live_…`, or a key of the host's own that is "
+                "registered; a seller's token, `cw_seller_…`; or the operator key.",
             ),
             "api_key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
         }

@@ -1,7 +1,8 @@
-"""Who is calling: an operator, a wallet's owner, or an agent through a key of the wallet.
+"""Who is calling: an operator, a seller, a wallet's owner, or an agent through a key of the wallet.
 
-What a token opens is remembered for a second, by the token's hash. That never lets a revoked key spend: whether a key
-is good is decided again in the transaction that would move the money.
+What a token opens is remembered for a second, by the token's hash. What ends in this process is forgotten at once, what
+ends in another one within the second. A revoked agent key never spends all the same: whether a key is good is decided
+again in the transaction that would move the money.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from time import monotonic
 
 from msgspec import Struct, structs
 
-from credit_wallet.actors import OPERATOR, PAYER, Actor
+from credit_wallet.actors import OPERATOR, PAYER, Actor, seller
 from credit_wallet.errors import Forbidden, Unauthorized
 from credit_wallet.http.problems import TooManyFailures
-from credit_wallet.outcomes import Access
+from credit_wallet.outcomes import Access, SellerAccess
 from credit_wallet.wallet import CreditWallet
 
 REMEMBERED_SECONDS = 1.0
@@ -32,16 +33,20 @@ WATCHED_ADDRESSES = 10_000
 
 
 class Caller(Struct, frozen=True):
-    """Who a request comes from. ``access`` is None for the operator: every wallet, and none of its own."""
+    """Who a request comes from: a wallet's owner or agent key (``access``), a seller, or the operator."""
 
-    access: Access | None
+    access: Access | None = None
+    seller: SellerAccess | None = None
+    is_operator: bool = False
     payer: Access | None = None
-    """On whose behalf a seller asks: what the token in ``X-Payer-Token`` opens."""
+    """On whose behalf a seller or the operator asks: what the token in ``X-Payer-Token`` opens."""
 
     @property
     def actor(self) -> Actor:
         """In whose name the ledger moves what the caller asks for."""
-        return OPERATOR if self.access is None else PAYER
+        if self.seller is not None:
+            return seller(self.seller.seller_id)
+        return OPERATOR if self.is_operator else PAYER
 
     @property
     def key_id(self) -> int | None:
@@ -79,7 +84,8 @@ class Authenticator:
     def __init__(self, wallets: CreditWallet, operator_key: str | None) -> None:
         self._wallets = wallets
         self._operator_digest = b"" if operator_key is None else sha256(operator_key.encode()).digest()
-        self._remembered: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._remembered: OrderedDict[bytes, tuple[float, Access | SellerAccess, Caller]] = OrderedDict()
+        self._secrets_known = wallets.secrets_changed
         self._limit = FailureLimit()
 
     async def caller(
@@ -100,7 +106,10 @@ class Authenticator:
     async def _on_behalf(self, caller: Caller, payer_token: str) -> Caller:
         if caller.access is not None:
             raise Forbidden("X-Payer-Token is for sellers: pay with your own token alone", field="X-Payer-Token")
-        payer = await self._caller(payer_token)
+        try:
+            payer = await self._caller(as_sent(payer_token))
+        except Unauthorized as refusal:
+            raise Unauthorized(str(refusal), field="X-Payer-Token") from refusal
         if payer.access is None:
             raise Unauthorized(
                 "X-Payer-Token names no wallet; send an owner token or an agent key", field="X-Payer-Token"
@@ -110,45 +119,60 @@ class Authenticator:
     async def _caller(self, token: str) -> Caller:
         digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
         if secrets.compare_digest(digest, self._operator_digest):
-            return Caller(None)
+            return _OPERATOR
+        if self._secrets_known != self._wallets.secrets_changed:
+            self._secrets_known = self._wallets.secrets_changed
+            self._remembered.clear()
         now = monotonic()
         remembered = self._remembered.get(digest)
-        if remembered is not None and remembered[0] > now:
-            return remembered[1]
-        caller = Caller(await self._wallets.ask(self._wallets.authenticate, token))
-        self._remembered[digest] = (now + REMEMBERED_SECONDS, caller)
+        if remembered is not None and remembered[0] > now and not self._wallets.has_ended(remembered[1]):
+            return remembered[2]
+        known = self._secrets_known
+        access = await self._wallets.ask(self._wallets.identify, token)
+        caller = Caller(access) if isinstance(access, Access) else Caller(seller=access)
+        if known == self._wallets.secrets_changed:  # else it may have ended while it was looked up
+            self._remembered[digest] = (now + REMEMBERED_SECONDS, access, caller)
         if len(self._remembered) > REMEMBERED_TOKENS:
             self._remembered.popitem(last=False)
         return caller
 
-    def forget(self) -> None:
-        """Look every token up afresh; called when a key has been revoked."""
-        self._remembered.clear()
+
+_OPERATOR = Caller(is_operator=True)
 
 
 def require_owner(caller: Caller) -> int:
-    """The wallet of its owner. Raises ``Forbidden`` for an agent key or the operator."""
+    """The wallet of its owner. Raises ``Forbidden`` for everybody else."""
     if caller.access is not None and caller.access.key_id is None:
         return caller.access.wallet_id
     raise Forbidden("only the wallet's owner token may do this")
 
 
 def require_wallet(caller: Caller) -> int:
-    """The wallet that an owner token or an agent key opens. Raises ``Forbidden`` for the operator."""
+    """The wallet that an owner token or an agent key opens. Raises ``Forbidden`` for operator and sellers."""
     return require_access(caller).wallet_id
 
 
 def require_access(caller: Caller) -> Access:
-    """What an owner token or an agent key opens. Raises ``Forbidden`` for the operator."""
+    """What an owner token or an agent key opens. Raises ``Forbidden`` for operator and sellers."""
     if caller.access is not None:
         return caller.access
-    raise Forbidden("the operator key has no wallet of its own; use an owner token, or the calls under /operator")
+    raise Forbidden(
+        "the operator key has no wallet of its own; use an owner token, or the calls under /operator"
+        if caller.is_operator
+        else "a seller's token has no wallet and only sells; use an owner token"
+    )
 
 
 def require_operator(caller: Caller) -> None:
     """Raises ``Forbidden`` for anybody but the operator."""
-    if caller.access is not None:
+    if not caller.is_operator:
         raise Forbidden("only the operator key may do this")
+
+
+def require_seller(caller: Caller) -> None:
+    """Raises ``Forbidden`` for anybody but sellers and the operator."""
+    if caller.seller is None and not caller.is_operator:
+        raise Forbidden("only a seller's token or the operator key may do this")
 
 
 def token_of(authorization: str | None, api_key: str | None) -> str:
@@ -156,7 +180,17 @@ def token_of(authorization: str | None, api_key: str | None) -> str:
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer" and token:
-            return token.strip()
+            return as_sent(token.strip())
     elif api_key:
-        return api_key
+        return as_sent(api_key)
     raise Unauthorized("send the wallet's token as 'Authorization: Bearer <token>' or 'X-API-Key: <token>'")
+
+
+def as_sent(token: str) -> str:
+    """A token from a header, which was read as Latin-1, as the text that was sent: the hash is one of its UTF-8."""
+    if token.isascii():
+        return token
+    try:
+        return token.encode("latin-1").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # it came from no header
+        return token

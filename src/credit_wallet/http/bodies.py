@@ -46,6 +46,10 @@ Note = Annotated[str, Meta(max_length=MAX_NOTE_LENGTH, pattern="^[^\\x00]*$", de
 Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="ISO 8601 time when it ends.")]
 
+OverlapSeconds = Annotated[
+    int, Meta(ge=0, le=MAX_HOLD_SECONDS, description="0 ends the earlier tokens at once, for one that has leaked.")
+]
+
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True):
     """A request body."""
@@ -68,8 +72,8 @@ class HoldBody(Body, frozen=True):
     wallet_id: Id | None = None
 
 
-Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH)]
-PurchaseKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)]
+Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH, pattern="^[ -~]+$")]
+PurchaseKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")]
 LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
 
 
@@ -270,10 +274,30 @@ class CreateKeyBody(Body, frozen=True):
     expires_at: Instant | None = None
 
 
-class RotateKeyBody(Body, frozen=True):
-    """For how long the old token goes on working beside the new one."""
+class RotateBody(Body, frozen=True):
+    """For how long the earlier tokens go on working beside the new one."""
 
-    overlap_seconds: Annotated[int, Meta(ge=0, le=31 * 24 * 3600)] = 3600
+    overlap_seconds: OverlapSeconds = 3600
+
+
+class ReplaceTokenBody(Body, frozen=True):
+    """For how long the earlier owner tokens go on working beside the new one; they end at once unless it says so."""
+
+    overlap_seconds: OverlapSeconds = 0
+
+
+class RegisterSecretBody(Body, frozen=True):
+    """A key of the host's own, by its SHA-256, that opens the wallet as its owner or as an agent key."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the key in UTF-8, hex.")]
+    key_id: Id | None = None
+    ends_at: Instant | None = None
+
+
+class CreateSellerBody(Body, frozen=True):
+    """Somebody who sells to the wallets."""
+
+    label: Note | None = None
 
 
 class MovementReply(Struct, frozen=True):
@@ -304,16 +328,20 @@ class MovementReply(Struct, frozen=True):
 
 
 class PurchaseReply(MovementReply, frozen=True, kw_only=True):
-    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before."""
+    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before.
+
+    ``warn_pct`` is 80 or 100 when that share of the buyer's monthly budget is spent, else 0.
+    """
 
     free: bool
     purchase_key: str
+    warn_pct: int = 0
 
     @classmethod
     def of_purchase(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
         """The reply that the outcome of a purchase is answered with."""
         movement = structs.asdict(MovementReply.of(outcome))
-        return cls(**movement, free=outcome.free, purchase_key=purchase_key)
+        return cls(**movement, free=outcome.free, purchase_key=purchase_key, warn_pct=outcome.warn_pct)
 
 
 class BatchReply(Struct, frozen=True):
@@ -349,6 +377,19 @@ class TransactionPage(Struct, frozen=True):
 
     transactions: list[Transaction]
     next_cursor: str | None
+
+
+Role = Literal["owner", "agent", "seller", "operator"]
+
+
+class Identity(Struct, frozen=True):
+    """Who a token is. ``ends_at`` is when it ends, None when nothing is said of an end."""
+
+    role: Role
+    wallet_id: int | None = None
+    key_id: int | None = None
+    seller_id: int | None = None
+    ends_at: str | None = None
 
 
 class Problem(Struct, frozen=True):

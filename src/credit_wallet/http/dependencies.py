@@ -5,14 +5,13 @@ from __future__ import annotations
 from litestar.di import NamedDependency
 
 from credit_wallet.http.app_settings import ServiceSettings
-from credit_wallet.http.auth import Authenticator, Caller
+from credit_wallet.http.auth import Caller
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.payments.replies import Payments
 from credit_wallet.wallet import CreditWallet
 
 GivenCaller = NamedDependency[Caller]
 GivenWallets = NamedDependency[CreditWallet]
-GivenAuthenticator = NamedDependency[Authenticator]
 GivenMetrics = NamedDependency[Metrics]
 GivenPayments = NamedDependency[Payments | None]
 GivenSettings = NamedDependency[ServiceSettings]

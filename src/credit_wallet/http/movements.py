@@ -9,7 +9,7 @@ from msgspec import structs
 
 from credit_wallet.commands import Charge
 from credit_wallet.errors import Forbidden, HoldNotFound, InvalidRequest, WalletError
-from credit_wallet.http.auth import Caller, require_operator
+from credit_wallet.http.auth import Caller, require_operator, require_seller
 from credit_wallet.http.bodies import (
     BatchBody,
     BatchReply,
@@ -32,7 +32,7 @@ from credit_wallet.wallet import CreditWallet
 
 
 async def charge(wallets: CreditWallet, caller: Caller, body: ChargeBody, key: str | None) -> Outcome:
-    """Charge the caller's wallet, or for the operator the one that the body names."""
+    """Charge the caller's wallet, or for sellers and the operator the one that the body or the payer's token names."""
     wallet_id, key_id = _payer(caller, body.wallet_id)
     return await wallets.acharge(
         wallet_id,
@@ -45,7 +45,7 @@ async def charge(wallets: CreditWallet, caller: Caller, body: ChargeBody, key: s
 
 
 async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str | None) -> Outcome:
-    """Set yen aside in the caller's wallet, or for the operator in the one that the body names."""
+    """Set yen aside in the caller's wallet, or for sellers and the operator in the one that is named."""
     wallet_id, key_id = _payer(caller, body.wallet_id)
     return await wallets.ahold(
         wallet_id,
@@ -87,8 +87,8 @@ async def extend(wallets: CreditWallet, caller: Caller, body: ExtendBody) -> Out
 
 
 async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: str | None) -> Outcome:
-    """Refund a charge; for the operator."""
-    require_operator(caller)
+    """Refund a charge; for the operator, and for the seller that made it."""
+    require_seller(caller)
     return await wallets.arefund(
         body.txn_id, body.amount_yen, idempotency_key=_required(key), note=body.note, actor=caller.actor
     )
@@ -96,7 +96,7 @@ async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: s
 
 async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, key: str | None) -> tuple[Outcome, str]:
     """Sell a request to the payer that the seller names; the outcome, and the purchase's key from now on."""
-    require_operator(caller)
+    require_seller(caller)
     wallet_id, key_id = _payer(caller, body.wallet_id)
     purchase_key = purchase_key_of(_required(key), key_id)
     outcome = await wallets.abuy(
@@ -121,7 +121,7 @@ def purchase_key_of(key: str, key_id: int | None) -> str:
 
 async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outcome:
     """Write down that a purchase was served."""
-    require_operator(caller)
+    require_seller(caller)
     return await wallets.aserve(
         body.wallet_id, body.purchase_key, attempt=body.attempt, forget=body.forget, actor=caller.actor
     )
@@ -129,7 +129,7 @@ async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outco
 
 async def renew(wallets: CreditWallet, caller: Caller, body: RenewBody) -> Outcome:
     """Keep a purchase for its attempt."""
-    require_operator(caller)
+    require_seller(caller)
     return await wallets.arenew(
         body.wallet_id, body.purchase_key, attempt=body.attempt, lease_seconds=body.lease_seconds, actor=caller.actor
     )
@@ -137,7 +137,7 @@ async def renew(wallets: CreditWallet, caller: Caller, body: RenewBody) -> Outco
 
 async def undo(wallets: CreditWallet, caller: Caller, body: UndoBody) -> Outcome:
     """Give back what a purchase took."""
-    require_operator(caller)
+    require_seller(caller)
     return await wallets.aundo(
         body.wallet_id, body.purchase_key, attempt=body.attempt, reason=body.reason, actor=caller.actor
     )
@@ -180,7 +180,10 @@ def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
         return caller.payer.wallet_id, caller.payer.key_id
     if caller.access is None:
         if wallet_id is None:
-            raise InvalidRequest("wallet_id is required with the operator key", field="wallet_id")
+            raise InvalidRequest(
+                "wallet_id is required with a seller's token or the operator key, unless X-Payer-Token says who pays",
+                field="wallet_id",
+            )
         return wallet_id, None
     if wallet_id is not None and wallet_id != caller.access.wallet_id:
         raise Forbidden("wallet_id is not the token's wallet; leave it out", field="wallet_id")

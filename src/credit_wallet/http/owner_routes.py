@@ -16,13 +16,13 @@ from credit_wallet.errors import EntryNotFound, HoldNotFound, KeyNotFound
 from credit_wallet.http.auth import Caller, require_access, require_owner, require_wallet
 from credit_wallet.http.bodies import (
     CreateKeyBody,
-    RotateKeyBody,
+    RotateBody,
     SettingsBody,
     TargetBody,
     TransactionPage,
     WalletReply,
 )
-from credit_wallet.http.dependencies import GivenAuthenticator, GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
 from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, LotView, TransactionView
@@ -107,9 +107,13 @@ def list_transactions(
     sync_to_thread=True,
 )
 def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -> TransactionView:
-    """One ledger entry of the wallet, with what was given back of it."""
-    wallet_id, entry = require_wallet(caller), wallets.transaction(txn_id)
-    if entry.wallet_id != wallet_id:
+    """One ledger entry of the wallet, with what was given back of it; for a seller, a charge that it made."""
+    if caller.seller is None:
+        wallet_id, entry = require_wallet(caller), wallets.transaction(txn_id)
+        is_own = entry.wallet_id == wallet_id
+    else:
+        entry, is_own = wallets.transaction(txn_id), wallets.has_sold(caller.actor, txn_id)
+    if not is_own:
         raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
     return entry
 
@@ -118,9 +122,13 @@ def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) 
     "/credit/holds/{hold_id:int}", tags=["Wallet"], security=SECURITY, responses=problems(404, 422), sync_to_thread=True
 )
 def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> HoldView:
-    """One hold of the wallet, and what became of it."""
-    wallet_id, hold = require_wallet(caller), wallets.hold_status(hold_id)
-    if hold.wallet_id != wallet_id:
+    """One hold of the wallet, and what became of it; for a seller, one that it made."""
+    if caller.seller is None:
+        wallet_id, hold = require_wallet(caller), wallets.hold_status(hold_id)
+        is_own = hold.wallet_id == wallet_id
+    else:
+        hold, is_own = wallets.hold_status(hold_id), wallets.has_held(caller.actor, hold_id)
+    if not is_own:
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
     return hold
 
@@ -205,11 +213,10 @@ def show_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyVi
     responses=problems(404, 422),
     sync_to_thread=True,
 )
-def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets, authenticator: GivenAuthenticator) -> KeyView:
+def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
     """Revoke an agent key for good, effective at once. For the owner token."""
     _own_key(wallets, caller, key_id)
     wallets.revoke_key(key_id)
-    authenticator.forget()
     return wallets.key(key_id)
 
 
@@ -218,21 +225,15 @@ def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets, authen
     status_code=HTTP_201_CREATED,
     tags=["Keys"],
     security=SECURITY,
-    responses=problems(400, 404, 413, 422),
+    responses=problems(400, 404, 409, 413, 422),
     sync_to_thread=True,
 )
-def rotate_key(
-    key_id: KeyId,
-    data: JSONBody[RotateKeyBody],
-    caller: GivenCaller,
-    wallets: GivenWallets,
-    authenticator: GivenAuthenticator,
-) -> CreatedKey:
-    """A new key like this one, which goes on working for `overlap_seconds`. For the owner token."""
+def rotate_key(key_id: KeyId, data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
+    """Another token for an agent key, which stays what it is; the tokens before it work for `overlap_seconds` more. For
+    the owner token.
+    """
     _own_key(wallets, caller, key_id)
-    created = wallets.rotate_key(key_id, overlap_seconds=data.overlap_seconds)
-    authenticator.forget()
-    return created
+    return wallets.rotate_key(key_id, overlap_seconds=data.overlap_seconds)
 
 
 def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from math import ceil
 from typing import Any, NamedTuple, TypeVar, cast
 
 import stripe
@@ -15,6 +17,7 @@ from msgspec import DecodeError, json
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
+from credit_wallet import forks
 from credit_wallet.errors import InvalidSignature, PaymentProviderError
 from credit_wallet.outcomes import TopupView
 from credit_wallet.payments.facts import (
@@ -23,14 +26,17 @@ from credit_wallet.payments.facts import (
     TOPUP,
     WALLET,
     StripeObject,
+    Taking,
     dispute_taking,
     id_of,
     intent_fact,
     refund_taking,
     taking_fact,
     with_takings,
+    yen_of,
 )
 from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.retry_after import retry_after_seconds
 from credit_wallet.topups import RETURNED, PaymentFact
 
 TIMEOUT_SECONDS = 20.0
@@ -53,6 +59,12 @@ TAKING_EVENTS = (
 )
 """What tells of refunds and disputes; Stripe lists events for 30 days."""
 
+METHOD_GONE = "payment_method_gone"
+"""Reason of an automatic top-up whose saved method Stripe does not have any more, or not of this customer."""
+
+REASON_CHARACTERS = 200
+"""Of what Stripe says of a refusal that has no code."""
+
 _REFUSALS = (stripe.CardError, stripe.InvalidRequestError)
 _BANK_TRANSFER = {"funding_type": "bank_transfer", "bank_transfer": {"type": "jp_bank_transfer"}}
 
@@ -71,7 +83,7 @@ class Asked(NamedTuple):
 
 
 class Payment(NamedTuple):
-    """A payment that carries this ledger's metadata."""
+    """A payment that carries this ledger's metadata; ``amount_yen`` is 0 when it was not asked for in yen."""
 
     wallet_id: int
     topup_id: str
@@ -95,6 +107,7 @@ class StripeGateway:
             http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
         )
         self._stripe = client.v1
+        forks.leave_behind(self, "_stripe")
 
     def new_customer(self, wallet_id: int, instead_of: str = "") -> str:
         """The customer that stands for a wallet at Stripe; the same one however often it is asked for within a day.
@@ -139,6 +152,7 @@ class StripeGateway:
             ],
             "payment_intent_data": {"metadata": self._metadata(topup)},
             "metadata": self._metadata(topup),
+            "adaptive_pricing": {"enabled": False},  # pages that offer the currency of the payer's country
             "success_url": back,
             "cancel_url": back,
         }
@@ -172,10 +186,28 @@ class StripeGateway:
         except _REFUSALS as error:
             declined = error.error.payment_intent if error.error is not None else None
             if declined is None:  # no payment was made; nor will be, with this method
-                reason = error.code or "invalid_request"
+                reason = self._why_not(error, customer, payment_method)
                 return Asked(PaymentFact(told_at=self._now(), status="failed", reason=reason, decline="never"))
             intent = self._intent_named(declined.id)
         return Asked(self._said(intent), intent["client_secret"])
+
+    def _why_not(self, error: stripe.StripeError, customer: str, payment_method: str) -> str:
+        """Why a saved method was not even tried. That it is gone has many words, so Stripe is asked for it."""
+        if isinstance(error, stripe.InvalidRequestError) and self._is_gone(error, customer, payment_method):
+            return METHOD_GONE
+        return error.code or f"invalid_request: {error.user_message or error}"[:REASON_CHARACTERS]
+
+    def _is_gone(self, error: stripe.InvalidRequestError, customer: str, payment_method: str) -> bool:
+        """Whether the method, or its customer, was deleted, or the one was detached from the other."""
+        if error.code == "resource_missing":
+            return True
+        try:
+            method = self._stripe.payment_methods.retrieve(payment_method)
+        except stripe.InvalidRequestError as missing:
+            return bool(missing.code == "resource_missing")
+        except stripe.StripeError:
+            return bool(error.param == "payment_method")
+        return id_of(method.customer) != customer
 
     def ask_again(self, topup: TopupView) -> Asked:
         """How a payment that was asked for before stands. Raises ``PaymentProviderError``.
@@ -235,12 +267,12 @@ class StripeGateway:
             )
         except stripe.InvalidRequestError as error:
             reason = error.user_message or str(error)
-            return taking_fact([(name, amount_yen, RETURNED)], payment_intent, self._now(), reason)
+            return taking_fact([Taking(name, amount_yen, RETURNED)], payment_intent, self._now(), reason)
         return taking_fact([refund_taking(refund)], payment_intent, self._now())
 
     def refund_asked_for(self, payment_intent: str, name: str) -> PaymentFact | None:
         """What became of the refund ``name``; None when it never got to Stripe, which forgets its key after a day."""
-        takings = [taking for taking in map(refund_taking, self._refunds(payment_intent)) if taking[0] == name]
+        takings = [taking for taking in map(refund_taking, self._refunds(payment_intent)) if taking.name == name]
         return taking_fact(takings, payment_intent, self._now()) if takings else None
 
     def truth(self, payment_intent: str) -> Payment | None:
@@ -380,7 +412,7 @@ class StripeGateway:
         if not self._is_own(intent):
             return None
         metadata = intent["metadata"]
-        return Payment(int(metadata[WALLET]), metadata[TOPUP], int(intent["amount"]), say(intent))
+        return Payment(int(metadata[WALLET]), metadata[TOPUP], yen_of(intent, "amount").amount_yen, say(intent))
 
     def _of_session(self, session: StripeObject, told_at: int) -> Payment | None:
         intent = id_of(session.get("payment_intent"))
@@ -390,15 +422,17 @@ class StripeGateway:
         if metadata.get(INSTALLATION) != self._installation:
             return None
         canceled = session.get("status") == "expired"
+        total = yen_of(session, "amount_total")
         fact = PaymentFact(
             told_at=told_at,
             status="canceled" if canceled else None,
             checkout_session=session["id"],
             reason="expired" if canceled else None,
+            mismatches=() if total.mismatch is None else (total.mismatch,),
         )
-        return Payment(int(metadata[WALLET]), metadata[TOPUP], int(session["amount_total"]), fact)
+        return Payment(int(metadata[WALLET]), metadata[TOPUP], total.amount_yen, fact)
 
-    def _of_taking(self, subject: StripeObject, takings: list[tuple[str, int, int]], told_at: int) -> Payment | None:
+    def _of_taking(self, subject: StripeObject, takings: list[Taking], told_at: int) -> Payment | None:
         """Refunds and disputes name a payment; whose it is, its metadata says."""
         name = id_of(subject.get("payment_intent"))
         if name is None:
@@ -420,10 +454,11 @@ def _provider_error(error: stripe.StripeError) -> PaymentProviderError:
     kind = UnknownToStripe if error.code == "resource_missing" else PaymentProviderError
     unreachable = isinstance(error, stripe.APIConnectionError)  # its own words have addresses of objects in them
     reason = "no connection" if unreachable else error.user_message or error
-    return kind(
-        f"Stripe could not be asked ({reason}); try again with the same idempotency key",
-        request_id=error.request_id,
-    )
+    details: dict[str, Any] = {"request_id": error.request_id}
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if asked_seconds := retry_after_seconds(headers.get("retry-after"), datetime.now(UTC)):
+        details["retry_after_seconds"] = ceil(asked_seconds)
+    return kind(f"Stripe could not be asked ({reason}); try again with the same idempotency key", **details)
 
 
 def _pages(listed: Any) -> Iterator[dict[str, Any]]:

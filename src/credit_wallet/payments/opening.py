@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from secrets import token_urlsafe
 
+from msgspec import structs
+
 from credit_wallet.errors import InvalidRequest, PaymentsNotConfigured
 from credit_wallet.payments.replies import Payments
-from credit_wallet.payments.settings import STRIPE_KEY_VARIABLE, PaymentSettings, payment_settings
+from credit_wallet.payments.settings import (
+    API_URL_VARIABLE,
+    METHODS_VARIABLE,
+    RETURN_URL_VARIABLE,
+    STRIPE_KEY_VARIABLE,
+    WEBHOOK_SECRETS_VARIABLE,
+    PaymentSettings,
+    payment_settings,
+)
 from credit_wallet.wallet import CreditWallet
 
 NEEDED_BY_TEST_MONEY = ("stripe", "aiohttp", "localstripe")
 """The last is never imported: it runs as a process of its own."""
+
+TEST_METHODS = ("card", "konbini", "customer_balance")
+"""Payment methods that test money knows."""
 
 
 def open_payments(wallets: CreditWallet, settings: PaymentSettings | None = None) -> Payments | None:
@@ -35,7 +49,8 @@ def open_payments(wallets: CreditWallet, settings: PaymentSettings | None = None
 def test_money(address: str) -> Iterator[PaymentSettings]:
     """Run a fake of Stripe, for a service at ``address``, while the block runs; how to take its test money.
 
-    Raises ``InvalidRequest`` when the environment has a key of Stripe's: money is either real or not.
+    What the environment says of payments is in force, but for where Stripe is and who signs. Raises ``InvalidRequest``
+    for a malformed setting, and when the environment has a key of Stripe's: money is either real or not.
     """
     if payment_settings() is not None:
         raise InvalidRequest(
@@ -44,17 +59,31 @@ def test_money(address: str) -> Iterator[PaymentSettings]:
     missing = next((name for name in NEEDED_BY_TEST_MONEY if find_spec(name) is None), None)
     if missing is not None:
         raise PaymentsNotConfigured(f"{missing} is missing; install agent-credit-wallet[test-payments]")
+    secret = f"whsec_{token_urlsafe(24)}"
+    settings = _test_settings(address, secret)
     from credit_wallet.payments.fake_stripe import FakeStripe
 
-    secret = f"whsec_{token_urlsafe(24)}"
     with FakeStripe() as fake:
         fake.send_webhooks_to(f"{address}/webhooks/stripe", secret)
-        yield PaymentSettings(
-            secret_key=f"sk_test_{token_urlsafe(8)}",
-            webhook_secrets=(secret,),
-            api_url=fake.url,
-            return_url=f"{address}/healthz",
+        yield structs.replace(settings, api_url=fake.url)
+
+
+def _test_settings(address: str, secret: str) -> PaymentSettings:
+    settings = payment_settings(
+        {
+            RETURN_URL_VARIABLE: f"{address}/healthz",
+            **os.environ,
+            STRIPE_KEY_VARIABLE: f"sk_test_{token_urlsafe(8)}",
+            WEBHOOK_SECRETS_VARIABLE: secret,
+            API_URL_VARIABLE: address,
+        }
+    )
+    if settings is None or not set(settings.methods) <= set(TEST_METHODS):
+        raise InvalidRequest(
+            f"{METHODS_VARIABLE} has a method that test money does not know; it knows {', '.join(TEST_METHODS)}",
+            field=METHODS_VARIABLE,
         )
+    return settings
 
 
 def configured(payments: Payments | None) -> Payments:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeAlias
 
 import structlog
 from msgspec import structs
@@ -33,7 +34,7 @@ from credit_wallet.errors import (
 from credit_wallet.keys import new_idempotency_key
 from credit_wallet.money import format_yen, is_amount
 from credit_wallet.outcomes import TopupView
-from credit_wallet.payments.facts import taking_fact
+from credit_wallet.payments.facts import Taking, taking_fact
 from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, UnknownToStripe
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
@@ -61,6 +62,9 @@ long.
 
 _EXPECTED = (TopupInFlight, TopupLimitReached, TopupNotDue, TopupStopped, WalletDisabled)
 """What may speak against an automatic top-up look after look; the outbox tells it once, and nobody need be warned."""
+
+Problems: TypeAlias = tuple[str, ...]
+"""What a person must see of a payment."""
 
 _log = structlog.get_logger("credit_wallet.payments")
 
@@ -121,6 +125,8 @@ class StripePayments:
     def deliver(self, payload: bytes, signature: str | None) -> str:
         """Take in a webhook delivery and say what was done with it: ``settled``, or ``ignored`` when not ours.
 
+        ``reported`` when some amount is not in yen: that moves nothing, and a person is told.
+
         Raises ``InvalidSignature`` for one that Stripe did not sign, and whatever keeps it from being taken in whole;
         it is then delivered again.
         """
@@ -128,8 +134,7 @@ class StripePayments:
         payment = self.gateway.payment_of(event)
         if payment is None:
             return "ignored"
-        self._take_in(payment)
-        return "settled"
+        return "reported" if self._take_in(payment) else "settled"
 
     def run_automatic(self) -> list[AutoTopup]:
         """Charge the saved methods of all wallets that are due, one after the other; one line for each."""
@@ -196,7 +201,9 @@ class StripePayments:
         """Others may have used the same room meanwhile; then the credit comes again."""
         room = self._wallets.pay_back_room()
         if room.paid_back_yen > room.allowed_yen:
-            self._settle(topup, taking_fact([(name, amount_yen, RETURNED)], topup.payment_intent, self._seconds()))
+            self._settle(
+                topup, taking_fact([Taking(name, amount_yen, RETURNED)], topup.payment_intent, self._seconds())
+            )
             raise PayBackNotAllowed("others were paid back meanwhile, as much as the law allows; try with a new key")
 
     def _asked(self, topup: TopupView) -> Asked:
@@ -227,6 +234,8 @@ class StripePayments:
     def _take(self, wallet_id: int, topup_id: str, fact: PaymentFact, amount_yen: int = 0) -> None:
         """Settle a top-up, and when its bank wants a person, call for one."""
         self._wallets.settle_topup(wallet_id, topup_id, fact, amount_yen=amount_yen)
+        for mismatch in fact.mismatches:
+            _log.warning("payment_currency_mismatch", wallet_id=wallet_id, topup_id=topup_id, mismatch=mismatch)
         if fact.decline == "person":
             self._invite(self._wallets.topup_status(topup_id))
 
@@ -246,8 +255,10 @@ class StripePayments:
             replayed=replayed,
         )
 
-    def _take_in(self, payment: Payment) -> bool:
-        """Settle the top-up that a payment belongs to. One that lost its row, or whose row is another's, gets a new."""
+    def _take_in(self, payment: Payment) -> Problems:
+        """Settle the top-up that a payment belongs to. One that lost its row, or whose row is another's, gets a new:
+        unless it was not asked for in yen, and has nothing to show in a row.
+        """
         intent = payment.fact.payment_intent
         found = self._wallets.topup_of_payment(intent) if intent is not None else None
         topup_id, amount_yen = payment.topup_id, 0
@@ -257,7 +268,7 @@ class StripePayments:
             topup_id, amount_yen = f"tu_{intent}", payment.amount_yen
             _log.warning("payment_without_topup", payment_intent=intent, wallet_id=payment.wallet_id)
         self._take(payment.wallet_id, topup_id, payment.fact, amount_yen)
-        return True
+        return payment.fact.mismatches
 
     def _belongs_to_another(self, payment: Payment) -> bool:
         """Whether the named top-up is not there, or has another payment, as after a backup was restored."""
@@ -265,8 +276,10 @@ class StripePayments:
             topup = self._wallets.topup_status(payment.topup_id)
         except TopupNotFound:
             return True
-        return (topup.wallet_id, topup.amount_yen) != (payment.wallet_id, payment.amount_yen) or (
-            topup.payment_intent not in (None, payment.fact.payment_intent)
+        return (
+            topup.wallet_id != payment.wallet_id
+            or payment.amount_yen not in (0, topup.amount_yen)
+            or topup.payment_intent not in (None, payment.fact.payment_intent)
         )
 
     def _is_credited(self, intent: str) -> bool:
@@ -313,13 +326,16 @@ class StripePayments:
         """Give the owner a page to pay on in place of an automatic top-up, once; the declined payment is given up."""
         if declined.origin != "auto" or not self._wallets.payer(declined.wallet_id).stopped:
             return
-        outcome = self._wallets.request_topup(
-            declined.wallet_id,
-            declined.amount_yen,
-            idempotency_key=f"instead of {declined.topup_id}",
-            way="checkout",
-            actor=PRODUCT,
-        )
+        try:
+            outcome = self._wallets.request_topup(
+                declined.wallet_id,
+                declined.amount_yen,
+                idempotency_key=f"instead of {declined.topup_id}",
+                way="checkout",
+                actor=PRODUCT,
+            )
+        except TopupInFlight:  # the owner pays in another way already
+            return
         topup = self._wallets.topup_status(str(outcome.topup_id))
         if topup.status in OPEN and topup.checkout_session is None:
             fact = self._asked_first(topup, self.gateway.new_checkout).fact
@@ -327,7 +343,7 @@ class StripePayments:
             with suppress(PaymentProviderError):
                 self.gateway.cancel(declined)
 
-    def _look_up(self, topup: TopupView) -> bool:
+    def _look_up(self, topup: TopupView) -> Problems:
         """Bring an open top-up up to what Stripe knows of it."""
         if topup.payment_intent is None and topup.checkout_session is None:
             return self._send_or_give_up(topup)
@@ -336,33 +352,33 @@ class StripePayments:
         if waits_for_owner and self._age(topup) > UNPAID_FOR:
             fact = self.gateway.cancel(topup)
         self._settle(topup, fact)
-        return True
+        return fact.mismatches
 
-    def _send_or_give_up(self, topup: TopupView) -> bool:
+    def _send_or_give_up(self, topup: TopupView) -> Problems:
         """A top-up that was noted and perhaps sent: send it again under its name, or when that is too old, look."""
         if self._age(topup) <= UNSENT_FOR:
             if topup.origin == "auto":
                 self._charge(topup)
             else:
                 self._asked(topup)
-            return True
+            return ()
         made = int(parse_instant(topup.created_at).timestamp())
         for payment in self.gateway.payments_since(made - 60):
             if payment.topup_id == topup.topup_id:
                 return self._take_in(payment)
         self._settle(topup, PaymentFact(told_at=self._seconds(), status="canceled", reason="never_sent"))
-        return True
+        return ()
 
-    def _compare(self, intent: str) -> bool:
+    def _compare(self, intent: str) -> Problems:
         payment = self.gateway.truth(intent)
-        return payment is not None and self._take_in(payment)
+        return () if payment is None else self._take_in(payment)
 
-    def _attempt(self, report: Reconciliation, name: str, repair: Callable[[], bool]) -> None:
+    def _attempt(self, report: Reconciliation, name: str, repair: Callable[[], Problems]) -> None:
         """Repair one thing; what goes wrong is reported and does not keep the others from it."""
         report.asked += 1
         before = self._state(name)
         try:
-            repair()
+            report.problems += [f"{name}: {problem}" for problem in repair()]
         except (DatabaseError, RailBusy):
             raise
         except WalletError as error:

@@ -12,7 +12,7 @@ from msgspec import Struct, json
 from credit_wallet.cycle import local_time
 from credit_wallet.lines import one_line
 from credit_wallet.money import format_yen
-from credit_wallet.outcomes import Alert, Transaction, WalletView
+from credit_wallet.outcomes import Alert, Transaction
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, spending
 from credit_wallet.wallet import CreditWallet
 
@@ -55,8 +55,8 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
     entries = wallets.cycle_entries(wallet_id, cycle)
     totals = dict.fromkeys(("topup", "charge", "refund", "expire", "reversal"), 0)
     for entry in entries:
-        totals[entry.txn_type] += entry.amount_yen
-    opening_yen = _opening_yen(wallets, wallet, entries, cycle)
+        totals["reversal" if came_again(entry) else entry.txn_type] += entry.amount_yen
+    opening_yen = wallets.ledger_balance_before(wallet_id, cycle)
     refunded = wallets.refunded_charges(wallet_id, cycle) if totals["refund"] else []
     spent = spending(entries, refunded, wallets.keys(wallet_id))
     return Statement(
@@ -80,12 +80,9 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
     )
 
 
-def _opening_yen(wallets: CreditWallet, wallet: WalletView, entries: list[Transaction], cycle: str) -> int:
-    """The ledger balance before the cycle's first entry; without entries, the one that the cycle lies in."""
-    if entries:
-        first = entries[0]
-        return (first.ledger_balance_yen or 0) - first.amount_yen
-    return wallets.ledger_balance_before(wallet.wallet_id, cycle)
+def came_again(entry: Transaction) -> bool:
+    """Whether an entry brought again what was taken back of a top-up: less taken back, not credit that came in."""
+    return entry.txn_type == "topup" and entry.related_txn_id is not None
 
 
 def to_json(report: Statement) -> str:

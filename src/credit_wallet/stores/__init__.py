@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the alert job reads its SQL through this package with the s
     from credit_wallet.commands import Command
     from credit_wallet.errors import WalletError
     from credit_wallet.outcomes import Finding, Outcome, Upgrade
+    from credit_wallet.stores.seals import Holder
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 """Earlier versions can corrupt a database when its log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
@@ -76,17 +77,23 @@ class Store(Protocol):
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was revoked first. Raises ``KeyNotFound``."""
 
-    def replace_key(self, key_id: int, token_hash: str, old_expires_at: str, now: datetime) -> int:
-        """Insert a key like ``key_id`` and let that one end at ``old_expires_at``; return the new one's id."""
-
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
 
     def settled_txn_id(self) -> int:
-        """An id up to which the ledger is complete: no entry with a lower one will be committed any more."""
+        """An id up to which the ledger is complete: no entry with a lower one will be committed any more.
+
+        0 when somebody's transaction keeps that from being known for now.
+        """
+
+    def holding_back(self) -> list[Holder]:
+        """The transactions that keep ``settled_txn_id`` at 0, the oldest first."""
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)``; for the background jobs."""
+
+    def run_until_known(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like ``run``, and again when it is not known whether it was committed: the job must find that out."""
 
     def close(self) -> None:
         """Let go of the database."""

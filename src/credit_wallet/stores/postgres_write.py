@@ -7,6 +7,7 @@ from msgspec import json, structs
 from credit_wallet.outcomes import Alert
 from credit_wallet.state import Decision, Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
+from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.postgres_arrays import numbers, texts
 from credit_wallet.stores.postgres_connection import PostgresConnection, Raw
 from credit_wallet.stores.rows import (
@@ -30,6 +31,15 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s
      AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
              related_txn_id, hold_id)
 """
+_APPEND_DATED = """
+INSERT INTO am_credit_transaction_log
+       (txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
+        related_txn_id, hold_id)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+                     %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+"""
+"""The same for a batch with entries of other dates than its own."""
+
 _REMEMBER = """
 INSERT INTO am_credit_idempotency
        (idempotency_key, wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail, created_on)
@@ -96,10 +106,23 @@ INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen)
 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
 ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
 """
+_PUT_SALES = """
+INSERT INTO am_credit_sale (wallet_id, txn_id, seller_id)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+"""
 _PUT_CYCLE_SPEND = """
 INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
 ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
+"""
+_PUT_SEGMENTS = """
+INSERT INTO am_credit_cycle_segment (wallet_id, segment_no, last_txn_id, billing_cycle, closing_yen)
+SELECT new.wallet_id, coalesce(latest.segment_no, 0) + new.position, new.last_txn_id, new.billing_cycle, new.closing_yen
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
+     AS new (wallet_id, position, last_txn_id, billing_cycle, closing_yen)
+LEFT JOIN LATERAL (SELECT segment_no, last_txn_id FROM am_credit_cycle_segment s
+                   WHERE s.wallet_id = new.wallet_id ORDER BY segment_no DESC LIMIT 1) AS latest ON true
+WHERE latest.last_txn_id IS DISTINCT FROM new.last_txn_id
 """
 _PUT_ALERTS = """
 WITH given AS (
@@ -140,35 +163,59 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         _update_keys(raw, decision)
     if decision.opened_lots or decision.touched_holds or decision.returned:
         _write_lots_and_holds(raw, decision)
-    if snapshot.left_cycles:
-        cycles, wallet_ids, key_ids, spent_yen = zip(*sorted(snapshot.left_cycles), strict=True)
-        raw.execute(_PUT_CYCLE_SPEND, [texts(cycles), numbers(wallet_ids), numbers(key_ids), numbers(spent_yen)])
-    if decision.touched_topups or decision.touched_payers:
+    if snapshot.left_cycles or snapshot.closed_segments:
+        _write_cycles(raw, snapshot)
+    if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks:
         write_topups(PostgresConnection(raw), decision, at)
-    _write_purchases(raw, decision, at[:10])
+        write_clawbacks(PostgresConnection(raw), decision.touched_clawbacks.values())
+    _write_purchases_and_sales(raw, decision, at[:10])
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
 
 
 def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
     entries = decision.entries
-    raw.execute(
-        _APPEND_ENTRIES,
-        [
-            at,
-            numbers([entry.txn_id for entry in entries]),
-            numbers([entry.wallet_id for entry in entries]),
-            numbers([entry.amount_yen for entry in entries]),
-            texts([entry.txn_type for entry in entries]),
-            texts([entry.note for entry in entries]),
-            numbers([entry.prev_txn_id for entry in entries]),
-            numbers([entry.ledger_balance_yen for entry in entries]),
-            texts([entry.lots for entry in entries]),
-            numbers([entry.key_id for entry in entries]),
-            numbers([entry.related_txn_id for entry in entries]),
-            numbers([entry.hold_id for entry in entries]),
-        ],
-    )
+    heads = [
+        numbers([entry.txn_id for entry in entries]),
+        numbers([entry.wallet_id for entry in entries]),
+        numbers([entry.amount_yen for entry in entries]),
+        texts([entry.txn_type for entry in entries]),
+    ]
+    tails = [
+        texts([entry.note for entry in entries]),
+        numbers([entry.prev_txn_id for entry in entries]),
+        numbers([entry.ledger_balance_yen for entry in entries]),
+        texts([entry.lots for entry in entries]),
+        numbers([entry.key_id for entry in entries]),
+        numbers([entry.related_txn_id for entry in entries]),
+        numbers([entry.hold_id for entry in entries]),
+    ]
+    if any(entry.occurred_at != at for entry in entries):
+        raw.execute(_APPEND_DATED, [*heads, texts([entry.occurred_at for entry in entries]), *tails])
+    else:
+        raw.execute(_APPEND_ENTRIES, [at, *heads, *tails])
+
+
+def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
+    if snapshot.left_cycles:
+        cycles, wallet_ids, key_ids, spent_yen = zip(*sorted(snapshot.left_cycles), strict=True)
+        raw.execute(_PUT_CYCLE_SPEND, [texts(cycles), numbers(wallet_ids), numbers(key_ids), numbers(spent_yen)])
+    closed = [
+        (position, segment)
+        for segments in snapshot.closed_segments.values()
+        for position, segment in enumerate(segments, start=1)
+    ]
+    if closed:
+        raw.execute(
+            _PUT_SEGMENTS,
+            [
+                numbers([segment.wallet_id for _, segment in closed]),
+                numbers([position for position, _ in closed]),
+                numbers([segment.last_txn_id for _, segment in closed]),
+                texts([segment.billing_cycle for _, segment in closed]),
+                numbers([segment.closing_yen for _, segment in closed]),
+            ],
+        )
 
 
 def _remember(raw: Raw, decision: Decision, today: str) -> None:
@@ -268,7 +315,7 @@ def _write_lots_and_holds(raw: Raw, decision: Decision) -> None:
         )
 
 
-def _write_purchases(raw: Raw, decision: Decision, today: str) -> None:
+def _write_purchases_and_sales(raw: Raw, decision: Decision, today: str) -> None:
     if decision.touched_purchases:
         purchases = [purchase for _, purchase in sorted(decision.touched_purchases.items())]
         raw.execute(
@@ -293,6 +340,8 @@ def _write_purchases(raw: Raw, decision: Decision, today: str) -> None:
     if decision.forgotten_purchases:
         keys, wallet_ids = zip(*sorted(decision.forgotten_purchases), strict=True)
         raw.execute(_FORGET_PURCHASES, [texts(keys), numbers(wallet_ids)])
+    if decision.sales:
+        raw.execute(_PUT_SALES, list(map(numbers, zip(*decision.sales, strict=True))))
 
 
 def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -> None:

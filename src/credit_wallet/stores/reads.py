@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from msgspec import DecodeError, json
 
 from credit_wallet.actors import room
 from credit_wallet.commands import Undo
-from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
+from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.errors import (
     DatabaseCorrupt,
     EntryNotFound,
@@ -19,7 +19,6 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.outcomes import (
-    Access,
     Alert,
     HoldView,
     KeyView,
@@ -43,9 +42,6 @@ NOT_ANSWERED = "the call was not answered"
 
 STEPS = 2_000
 """Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
-
-BACKDATED_BY = timedelta(days=31)
-"""How far an entry of a plain-SQL writer may be dated back of its place in the chain and still be found by cycle."""
 
 
 class Reader:
@@ -74,14 +70,9 @@ class Reader:
         """Ids of wallets for which ``is_due``, the longest overdue first."""
         return [row[0] for row in self._rows("due", at=format_instant(now), limit=limit)]
 
-    def access(self, token_hash: str, now: datetime) -> Access | None:
-        """What a token opens, if it is known and neither revoked nor expired."""
-        for (wallet_id,) in self._rows("owner_of_token", token_hash=token_hash):
-            return Access(wallet_id, None)
-        for wallet_id, key_id, expires_at, revoked_at in self._rows("key_of_token", token_hash=token_hash):
-            if revoked_at is None and (expires_at is None or expires_at > format_instant(now)):
-                return Access(wallet_id, key_id)
-        return None
+    def due_between(self, after: int, last: int, now: datetime) -> list[int]:
+        """Ids of wallets above ``after`` and up to ``last`` for which ``is_due``."""
+        return [row[0] for row in self._rows("due_between", after=after, last=last, at=format_instant(now))]
 
     def keys(self, wallet_id: int, now: datetime) -> list[KeyView]:
         """The wallet's agent keys. Raises ``WalletNotFound``."""
@@ -158,24 +149,15 @@ class Reader:
         return self._of_cycle("refunded_charges", wallet_id, cycle)
 
     def _of_cycle(self, name: str, wallet_id: int, cycle: str) -> list[Transaction]:
-        row = self._wallet_row(wallet_id)
-        start, end = cycle_bounds(cycle, row[9])
-        rows = self._rows(
-            name,
-            start=row[15],
-            wallet_id=wallet_id,
-            cycle_start=start,
-            cycle_end=end,
-            walk_until=format_instant(parse_instant(start) - BACKDATED_BY),
-        )
+        rows = self._rows(name, wallet_id=wallet_id, cycle=cycle)
+        if not rows:
+            self._wallet_row(wallet_id)
         return [Transaction(*row) for row in rows]
 
     def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
-        """Balance and open holds together as the cycle begins. Raises ``WalletNotFound``."""
-        row = self._wallet_row(wallet_id)
-        before, _ = cycle_bounds(cycle, row[9])
-        rows = self._rows("ledger_balance_before", start=row[15], wallet_id=wallet_id, before=before)
-        return int(rows[0][0])
+        """Balance and open holds together as the cycle begins, by the dates of entries. Raises ``WalletNotFound``."""
+        self._wallet_row(wallet_id)
+        return int(self._rows("ledger_balance_before", wallet_id=wallet_id, cycle=cycle)[0][0])
 
     def funded_at(self, wallet: WalletView) -> str:
         """When a wallet first had something to spend, at a cost that does not grow with its ledger.
@@ -200,8 +182,13 @@ class Reader:
 
     def key(self, key_id: int, now: datetime) -> KeyView:
         """Raises ``KeyNotFound``."""
+        wallet_id = self.owner_of_key(key_id)
+        return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
+
+    def owner_of_key(self, key_id: int) -> int:
+        """Id of the wallet whose agent key it is. Raises ``KeyNotFound``."""
         for (wallet_id,) in self._rows("key_owner", key_id=key_id):
-            return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
+            return int(wallet_id)
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
 
     def newest_entry_at(self) -> str | None:

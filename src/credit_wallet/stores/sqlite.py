@@ -6,6 +6,7 @@ between batches and are forgotten when another connection has written (``PRAGMA 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain
@@ -25,6 +26,8 @@ from credit_wallet.state import Decision, Entry
 from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
 from credit_wallet.stores.alert_tables import alert_table
+from credit_wallet.stores.books import make_books
+from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.rows import (
     PURCHASE_COLUMNS,
     PUT_LOT,
@@ -36,7 +39,9 @@ from credit_wallet.stores.rows import (
     remembered_row,
     wallet_row,
 )
-from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, transaction
+from credit_wallet.stores.seals import Holder
+from credit_wallet.stores.segments import closed_in, put_segments
+from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, rests_between, transaction
 from credit_wallet.stores.sqlite_load import Loader
 from credit_wallet.stores.sqlite_schema import SqliteSchema
 from credit_wallet.stores.topup_rows import write_topups
@@ -82,6 +87,7 @@ _PUT_RETURNED = """
 INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen) VALUES (?, ?, ?)
 ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
 """
+_PUT_SALE = "INSERT INTO am_credit_sale (wallet_id, txn_id, seller_id) VALUES (?, ?, ?)"
 _PUT_CYCLE_SPEND = """
 INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen) VALUES (?, ?, ?, ?)
 ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
@@ -110,15 +116,6 @@ INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, create
 VALUES (?, ?, ?, ?, ?, ?)
 RETURNING key_id
 """
-_COPY_KEY = """
-INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at)
-SELECT wallet_id, ?, label, monthly_cap_yen, ? FROM am_credit_key WHERE key_id = ?
-RETURNING key_id
-"""
-_END_KEY = """
-UPDATE am_credit_key SET expires_at = min(coalesce(expires_at, ?1), ?1) WHERE key_id = ?2 AND revoked_at IS NULL
-RETURNING key_id
-"""
 _REVOKE_KEY = "UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ? RETURNING revoked_at"
 
 
@@ -143,9 +140,10 @@ _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
 def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> Upgrade:
-    """Apply pending migrations and adopt what plain SQL wrote."""
+    """Apply pending migrations, make the books of what was there before, and adopt what plain SQL wrote."""
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
+        make_books(connection, transaction)
         return Upgrade(applied, adopt_all(connection, transaction, now))
 
 
@@ -162,9 +160,12 @@ class SqliteStore:
             self._connection.close()
             raise
         self._loader = Loader(self._connection)
+        self._at_work = threading.Lock()
+        rests_between(self._connection, self._at_work)
 
     def close(self) -> None:
-        self._connection.close()
+        with self._at_work:
+            self._connection.close()
 
     def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
         """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
@@ -213,28 +214,19 @@ class SqliteStore:
         self._loader.forget_keys()
         return str(revoked_at)
 
-    def replace_key(self, key_id: int, token_hash: str, old_expires_at: str, now: datetime) -> int:
-        """Insert a key like ``key_id`` and let that one end at ``old_expires_at``; return the new one's id.
-
-        Raises ``KeyNotFound`` when there is no such key or it is revoked.
-        """
-        return self._in_transaction(self._replace_key, key_id, token_hash, old_expires_at, now)
-
-    def _replace_key(self, key_id: int, token_hash: str, old_expires_at: str, now: datetime) -> int:
-        if self._connection.execute(_END_KEY, (old_expires_at, key_id)).get is None:
-            raise KeyNotFound(f"there is no agent key {key_id} that works", key_id=key_id)
-        new_id: Any = self._connection.execute(_COPY_KEY, (token_hash, format_instant(now), key_id)).get
-        self._loader.forget_keys()
-        return int(new_id)
-
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
         self._in_transaction(lambda: None)
-        migrations.require_current(SqliteSchema(self._connection, self.path))
+        with self._at_work:
+            migrations.require_current(SqliteSchema(self._connection, self.path))
 
     def settled_txn_id(self) -> int:
         """Any id: there is one writer at a time, and ids are given in the order of commits."""
         return MAX_ID
+
+    def holding_back(self) -> list[Holder]:
+        """Nobody."""
+        return []
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)`` in one write transaction of its own; for the background jobs.
@@ -245,9 +237,12 @@ class SqliteStore:
         self._loader.forget()
         return result
 
+    run_until_known = run
+    """Every commit here is known."""
+
     def _in_transaction(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            with naming_database_errors(self.path), transaction(self._connection):
+            with self._at_work, naming_database_errors(self.path), transaction(self._connection):
                 return work(*args, **kwargs)
         except BaseException:
             self._loader.forget()
@@ -259,6 +254,8 @@ class SqliteStore:
         snapshot = self._loader.load(commands, now)
         decision = decide(snapshot, commands, now)
         self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
+        if snapshot.closed_segments:
+            put_segments(self._connection, closed_in(snapshot))
         self._write(decision, format_instant(now))
         self._loader.keep(decision.told)
         return decision.outcomes
@@ -279,8 +276,12 @@ class SqliteStore:
             self._write_lots_and_holds(decision)
         if decision.touched_topups or decision.touched_payers:
             write_topups(self._connection, decision, at)
+        if decision.touched_clawbacks:
+            write_clawbacks(self._connection, decision.touched_clawbacks.values())
         if decision.touched_purchases or decision.forgotten_purchases:
             self._write_purchases(decision, at[:10])
+        if decision.sales:
+            self._connection.executemany(_PUT_SALE, decision.sales)
         if decision.alerts or decision.events:
             self._write_outbox(decision, at)
 

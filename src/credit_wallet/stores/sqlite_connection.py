@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
+from weakref import WeakKeyDictionary
 
 import apsw
 from msgspec import DecodeError
 
+from credit_wallet import forks
 from credit_wallet.errors import (
     DatabaseCorrupt,
     DatabaseError,
@@ -28,6 +32,79 @@ CACHE_KIB = 65_536
 
 CHECKPOINT_PAGES = 4_000
 """Pages of write-ahead log (16 MB) after which a commit moves them into the database."""
+
+
+PAUSE_SECONDS = 5.0
+"""How long a fork waits for SQLite to be at rest."""
+
+
+class _Open:
+    """The connections of this process that may be open, each with the lock that is held while it is at work.
+
+    SQLite knows by file, and by process, which locks it has. A child process would take the parent's for its own, and
+    then work without any: so its copies of the connections are closed, in a way that writes nothing and asks for no
+    lock, before a connection is made anew. That must not happen in the middle of something, nor can SQLite be used any
+    more when some other thread was in the middle of it, holding one of its mutexes. A connection without a lock is
+    always taken for being at work.
+    """
+
+    def __init__(self) -> None:
+        self.locks: WeakKeyDictionary[apsw.Connection, threading.Lock | None] = WeakKeyDictionary()
+        self._paused: list[threading.Lock] = []
+        self.usable = True
+
+    def pause(self) -> None:
+        """Before a fork: have every connection come to rest."""
+        give_up_at = monotonic() + PAUSE_SECONDS
+        for lock in list(self.locks.values()):
+            if lock is not None and lock.acquire(timeout=max(0.0, give_up_at - monotonic())):
+                self._paused.append(lock)
+
+    def resume(self) -> None:
+        """In the parent, afterwards."""
+        while self._paused:
+            self._paused.pop().release()
+
+    def leave_behind(self) -> None:
+        """In the child: close what is the parent's."""
+        locks = [lock for connection, lock in list(self.locks.items()) if _is_open(connection)]
+        self.usable = self.usable and all(map(self._was_at_rest, locks))
+        if self.usable:
+            for connection in list(self.locks):
+                with suppress(apsw.Error):
+                    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                    connection.close()
+        else:
+            _left_behind.extend(self.locks)
+        self.locks.clear()
+        self._paused.clear()
+
+    def _was_at_rest(self, lock: threading.Lock | None) -> bool:
+        return lock is not None and (lock in self._paused or lock.acquire(blocking=False))
+
+
+_open_connections = _Open()
+_left_behind: list[apsw.Connection] = []
+"""Connections of the parent that were at work when this process was forked; they are never touched again."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_open_connections.pause,
+        after_in_parent=_open_connections.resume,
+        after_in_child=_open_connections.leave_behind,
+    )
+
+
+def _is_open(connection: apsw.Connection) -> bool:
+    try:
+        return connection.filename is not None
+    except apsw.ConnectionClosedError:
+        return False
+
+
+def rests_between(connection: apsw.Connection, at_work: threading.Lock) -> None:
+    """Promise that ``connection`` is used with ``at_work`` held only, so that the process may be forked in between."""
+    _open_connections.locks[connection] = at_work
 
 
 def make_folder(path: Path) -> None:
@@ -68,8 +145,11 @@ def connect_for_reading(path: Path) -> apsw.Connection:
 
 def _open(path: Path, flags: int, *pragmas: str) -> apsw.Connection:
     _require_safe_sqlite()
+    if not _open_connections.usable:
+        forks.refuse()
     with naming_database_errors(path):
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+        _open_connections.locks[connection] = None
         try:
             if flags & apsw.SQLITE_OPEN_CREATE:
                 _require_writable(connection)

@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 
+from credit_wallet import forks
 from credit_wallet.errors import DatabaseError, InvalidRequest, MigrationError
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations
@@ -22,6 +23,7 @@ from credit_wallet.stores.sqlite_connection import (
     connect_for_reading,
     make_folder,
     naming_database_errors,
+    rests_between,
 )
 from credit_wallet.stores.sqlite_schema import SqliteSchema
 
@@ -43,7 +45,9 @@ class SqliteDatabase:
 
     def open_source(self) -> SqliteSource:
         """A connection for reading. Raises ``DatabaseError``."""
-        return SqliteSource(connect_for_reading(self.path), self.path)
+        source = SqliteSource(connect_for_reading(self.path), self.path)
+        source.rest_between_questions()
+        return source
 
     def open_alone(self, now: datetime) -> apsw.Connection:
         """A connection beside which nobody else has one, the schema up to date. Raises ``DatabaseError``."""
@@ -96,6 +100,16 @@ class SqliteSource:
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self._lock = threading.Lock()
+
+    def rest_between_questions(self) -> None:
+        """Let the process be forked between two questions: nobody else uses the connection."""
+        rests_between(self._connection, self._lock)
+        forks.guard(self, SqliteSource._leave_behind)
+
+    def _leave_behind(self) -> None:
+        """In a child process."""
+        forks.leave(self, "_connection")
         self._lock = threading.Lock()
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -13,6 +13,7 @@ import apsw
 from credit_wallet.commands import Command, Movement
 from credit_wallet.cycle import format_instant
 from credit_wallet.state import Allocation, KeyState, LotOpening, Snapshot, WalletState
+from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.rows import (
     HOLD_COLUMNS,
     KEY_COLUMNS,
@@ -137,6 +138,8 @@ class Loader:
         self._load_due_holds(snapshot, wallet_ids, at)
         key_ids = self._load_named(snapshot, commands)
         load_topups(self._connection, snapshot, commands, now)
+        for wallet_id, taken in load_clawbacks(self._connection, snapshot, commands):
+            self._load_lots(snapshot, wallet_id, taken)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
         return snapshot
 

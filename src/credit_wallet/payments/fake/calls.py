@@ -152,6 +152,7 @@ class BankTransferOptions(Nested, omit_defaults=True):
 
 class CardOptions(Nested, omit_defaults=True):
     request_three_d_secure: Literal["automatic", "any", "challenge"] | None = None
+    setup_future_usage: Usage | Literal[""] | None = None
 
 
 class MethodOptions(Nested, omit_defaults=True):
@@ -348,10 +349,19 @@ class SessionIntent(Nested):
     statement_descriptor_suffix: str | None = None
 
 
+class AdaptivePricing(Nested):
+    enabled: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.enabled:
+            raise invalid("This fake shows yen only.", "adaptive_pricing[enabled]")
+
+
 class SessionCreate(Parameters):
     line_items: list[LineItem]
     mode: Literal["payment"]
     success_url: str
+    adaptive_pricing: AdaptivePricing | None = None
     allowed_payment_method_types: list[MethodType] | None = None
     cancel_url: str | None = None
     client_reference_id: Annotated[str, Meta(max_length=200)] | None = None

@@ -76,6 +76,12 @@ class Intent:
             raise ValueError(f"{self.id} has no payment method")
         return self.method
 
+    @property
+    def card_usage(self) -> str | None:
+        """Why a card that pays is saved: the usage of its type's own options before that of the whole payment."""
+        own = self.options.card.setup_future_usage if self.options.card else None
+        return self.usage if own is None else own or None
+
 
 class Intents:
     """All PaymentIntents.

@@ -238,7 +238,7 @@ class Paying:
         method = intent.chosen_method
         intent.failure = None
         method.worn = method.customer is None
-        if method.card is not None and intent.usage is not None:
+        if method.card is not None and intent.card_usage is not None:
             await self._save(intent, method)
         self._events.record("charge.succeeded", await self._charges.view(charge))
         self._events.record("payment_intent.succeeded", await self._intents.view(intent))
@@ -247,7 +247,7 @@ class Paying:
     async def _save(self, intent: Intent, method: Method) -> None:
         """Keep the card for later payments, as ``setup_future_usage`` asks."""
         method.worn = False
-        method.set_up = method.set_up or intent.usage == "off_session"
+        method.set_up = method.set_up or intent.card_usage == "off_session"
         if intent.customer is not None:
             await self._methods.attach(method, self._customers.find(intent.customer))
 

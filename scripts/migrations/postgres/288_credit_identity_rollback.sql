@@ -1,0 +1,6 @@
+-- Drops what 288 added.
+
+DROP TABLE am_credit_sale;
+DROP TABLE am_credit_secret;
+DROP TABLE am_credit_seller;
+DROP SEQUENCE am_credit_seller_seller_id_seq;

@@ -1,0 +1,283 @@
+"""Secrets and sellers as rows: jobs in a transaction of their own, the same on every database.
+
+An identity is a wallet's owner, an agent key or a seller. The current token of the first two stays on their own rows;
+what else opens them, and all tokens of sellers, is in ``am_credit_secret``. A job that changes an identity first locks
+its row, so that of two rotations at once the second finds what the first has done. Rotations may be carried out again
+when nobody knows whether they were committed: they know their own token.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from credit_wallet.actors import Actor
+from credit_wallet.actors import seller as seller_actor
+from credit_wallet.cycle import format_instant
+from credit_wallet.errors import (
+    KeyEnded,
+    KeyNotFound,
+    SecretInUse,
+    SecretNotFound,
+    SellerNotFound,
+    TooManyTokens,
+    WalletNotFound,
+)
+from credit_wallet.outcomes import Access, SecretView, SellerAccess, SellerView
+from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.sql import statements
+
+SQL = statements("identity.sql")
+
+MAX_OLDER_TOKENS = 10
+"""Earlier tokens of an identity that work beside the current one."""
+
+MAX_REGISTERED = 1_000
+"""Keys of a host's own that open one wallet."""
+
+OWNER = 0
+"""The ``key_id`` of what is the owner's."""
+
+
+class _Identity(Struct, frozen=True):
+    wallet_id: int
+    key_id: int = OWNER
+    seller_id: int = 0
+
+    def named(self, **parameters: object) -> dict[str, object]:
+        return {"wallet_id": self.wallet_id, "key_id": self.key_id, "seller_id": self.seller_id, **parameters}
+
+
+# What a token opens
+
+
+def opened(source: Source, token_hash: str, now: datetime) -> Access | SellerAccess | None:
+    """What a token opens; None when it is unknown, revoked or ended, or names several things."""
+    at = format_instant(now)
+    found: dict[_Identity, str | None] = {}
+    for wallet_id, key_id, seller_id, _, ends_at, expires_at, revoked_at in source.rows(
+        SQL["opened"], {"token_hash": token_hash}
+    ):
+        end = min((each for each in (ends_at, expires_at) if each is not None), default=None)
+        if revoked_at is None and (end is None or end > at):
+            identity = _Identity(wallet_id, key_id, seller_id)
+            known = found.get(identity, end)
+            found[identity] = None if end is None or known is None else max(known, end)
+    if len(found) != 1:
+        return None
+    [(identity, end)] = found.items()
+    if identity.seller_id:
+        return SellerAccess(identity.seller_id, end)
+    return Access(identity.wallet_id, identity.key_id or None, end)
+
+
+# Rotation
+
+
+def rotate_key(connection: Connection, key_id: int, token_hash: str, overlap: timedelta, now: datetime) -> int:
+    """Give an agent key another token; return its wallet. Raises ``KeyNotFound``, ``KeyEnded``, ``TooManyTokens``."""
+    rows = connection.execute(SQL["lock_key"], {"key_id": key_id}).fetchall()
+    if not rows:
+        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+    [(wallet_id, old, expires_at, revoked_at)] = rows
+    _require_working(key_id, expires_at, revoked_at, now)
+    if _turn(connection, _Identity(wallet_id, key_id), old, token_hash, overlap, now):
+        connection.execute(SQL["set_key_token"], {"key_id": key_id, "token_hash": token_hash})
+    return int(wallet_id)
+
+
+def rotate_owner(connection: Connection, wallet_id: int, token_hash: str, overlap: timedelta, now: datetime) -> None:
+    """Give a wallet's owner another token. Raises ``WalletNotFound`` and ``TooManyTokens``."""
+    rows = connection.execute(SQL["lock_owner"], {"wallet_id": wallet_id}).fetchall()
+    if not rows:
+        raise _no_wallet(wallet_id)
+    [(old,)] = rows
+    if _turn(connection, _Identity(wallet_id), old, token_hash, overlap, now):
+        named = {"wallet_id": wallet_id, "token_hash": token_hash, "now": format_instant(now)}
+        connection.execute(SQL["set_owner_token"], named)
+
+
+def rotate_seller(connection: Connection, seller_id: int, token_hash: str, overlap: timedelta, now: datetime) -> None:
+    """Give a seller another token. Raises ``SellerNotFound``, ``KeyEnded`` and ``TooManyTokens``."""
+    rows = connection.execute(SQL["lock_seller"], {"seller_id": seller_id}).fetchall()
+    if not rows:
+        raise _no_seller(seller_id)
+    [(revoked_at,)] = rows
+    if revoked_at is not None:
+        raise KeyEnded(f"seller {seller_id} was revoked at {revoked_at}; create another one", seller_id=seller_id)
+    seller = _Identity(0, OWNER, seller_id)
+    if _turn(connection, seller, None, token_hash, overlap, now):
+        _add(connection, seller, token_hash, now)
+
+
+def _turn(
+    connection: Connection, identity: _Identity, old: str | None, new: str, overlap: timedelta, now: datetime
+) -> bool:
+    """Let the tokens of an identity work for ``overlap`` more, ``old`` being the one on its row.
+
+    False when ``new`` is among them already: this is done again.
+    """
+    if old == new or connection.execute(SQL["is_secret_of"], identity.named(token_hash=new)).fetchall():
+        return False
+    ends_at = format_instant(now + overlap)
+    connection.execute(SQL["end_tokens"], identity.named(ends_at=ends_at))
+    connection.execute(SQL["forget_ended"], identity.named(now=format_instant(now)))
+    if old is not None and overlap:
+        _keep(connection, identity, old, now, ends_at)
+    [(older,)] = connection.execute(SQL["count_tokens"], identity.named()).fetchall()
+    if older > MAX_OLDER_TOKENS:
+        raise TooManyTokens(
+            f"{MAX_OLDER_TOKENS} earlier tokens still work beside the current one; end them with overlap_seconds=0, "
+            "or wait until one has ended",
+            most=MAX_OLDER_TOKENS,
+        )
+    return True
+
+
+def _keep(connection: Connection, identity: _Identity, old: str, now: datetime, ends_at: str) -> None:
+    """A host that put an earlier token back onto the row by plain SQL may have it here already."""
+    if connection.execute(SQL["is_secret_of"], identity.named(token_hash=old)).fetchall():
+        return
+    _add(connection, identity, old, now, ends_at=ends_at)
+
+
+# Secrets that hosts register
+
+
+def register(
+    connection: Connection,
+    register_alone: str,
+    token_hash: str,
+    wallet_id: int,
+    key_id: int,
+    ends_at: str | None,
+    now: datetime,
+) -> SecretView:
+    """Let a host's own key open a wallet, as its owner or as an agent key, until ``ends_at``.
+
+    Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``SecretInUse`` and ``TooManyTokens``.
+    """
+    _require_identity(connection, wallet_id, key_id, now)
+    connection.execute(register_alone)
+    connection.execute(SQL["forget_registered"], {"token_hash": token_hash, "now": format_instant(now)})
+    named = [tuple(row[:5]) for row in connection.execute(SQL["opened"], {"token_hash": token_hash}).fetchall()]
+    if named and named != [(wallet_id, key_id, 0, 1, ends_at)]:
+        raise SecretInUse("this hash names something already; a token opens one thing only, make another one")
+    if not named:
+        [(registered,)] = connection.execute(SQL["count_registered"], {"wallet_id": wallet_id}).fetchall()
+        if registered >= MAX_REGISTERED:
+            raise TooManyTokens(
+                f"wallet {wallet_id} has {MAX_REGISTERED} registered keys, the most there may be; remove one first",
+                most=MAX_REGISTERED,
+            )
+        _add(connection, _Identity(wallet_id, key_id), token_hash, now, ends_at=ends_at, registered=1)
+    [row] = connection.execute(SQL["secret"], {"token_hash": token_hash, "wallet_id": wallet_id}).fetchall()
+    return _secret_view(row)
+
+
+def remove(connection: Connection, token_hash: str) -> SecretView:
+    """Let a registered key, or an earlier token in its overlap, open nothing more. Raises ``SecretNotFound``."""
+    rows = connection.execute(SQL["remove_secret"], {"token_hash": token_hash}).fetchall()
+    if not rows:
+        raise SecretNotFound("no registered key and no earlier token has this hash; current tokens are rotated")
+    return _secret_view(rows[0])
+
+
+def secrets_of(source: Source, wallet_id: int, now: datetime) -> list[SecretView]:
+    """What opens a wallet beside the current tokens, oldest first."""
+    rows = source.rows(SQL["secrets"], {"wallet_id": wallet_id, "now": format_instant(now)})
+    return [_secret_view(row) for row in rows]
+
+
+def _secret_view(row: tuple[Any, ...]) -> SecretView:
+    token_hash, wallet_id, key_id, registered, created_at, ends_at = row
+    return SecretView(token_hash, wallet_id, key_id or None, bool(registered), created_at, ends_at)
+
+
+# Sellers
+
+
+def create_seller(connection: Connection, token_hash: str, label: str | None, now: datetime) -> int:
+    """Insert a seller with its token; return its id."""
+    for (seller_id,) in connection.execute(SQL["seller_of_secret"], {"token_hash": token_hash}).fetchall():
+        return int(seller_id)
+    at = format_instant(now)
+    [(seller_id,)] = connection.execute(SQL["create_seller"], {"label": label, "now": at}).fetchall()
+    _add(connection, _Identity(0, OWNER, seller_id), token_hash, now)
+    return int(seller_id)
+
+
+def revoke_seller(connection: Connection, seller_id: int, now: datetime) -> str:
+    """Revoke a seller for good; return when it was revoked first. Raises ``SellerNotFound``."""
+    named = {"seller_id": seller_id, "now": format_instant(now)}
+    for (revoked_at,) in connection.execute(SQL["revoke_seller"], named).fetchall():
+        return str(revoked_at)
+    raise _no_seller(seller_id)
+
+
+def sellers(source: Source, after: int, limit: int) -> list[SellerView]:
+    """Sellers with an id above ``after``, by id."""
+    return [SellerView(*row) for row in source.rows(SQL["sellers"], {"after": after, "limit": limit})]
+
+
+def seller(source: Source, seller_id: int) -> SellerView:
+    """Raises ``SellerNotFound``."""
+    for row in source.rows(SQL["seller"], {"seller_id": seller_id}):
+        return SellerView(*row)
+    raise _no_seller(seller_id)
+
+
+def has_sold(source: Source, actor: Actor, txn_id: int) -> bool:
+    """Whether the seller ``actor`` made a charge, by itself or by a hold."""
+    rows = source.rows(SQL["sold_by"], {"txn_id": txn_id})
+    return any(actor in (closer, None if seller_id is None else seller_actor(seller_id)) for seller_id, closer in rows)
+
+
+def has_held(source: Source, actor: Actor, hold_id: int) -> bool:
+    """Whether ``actor`` made a hold."""
+    return source.rows(SQL["closer_of_hold"], {"hold_id": hold_id}) == [(actor,)]
+
+
+# Inside
+
+
+def _add(
+    connection: Connection,
+    identity: _Identity,
+    token_hash: str,
+    now: datetime,
+    *,
+    ends_at: str | None = None,
+    registered: int = 0,
+) -> None:
+    row = identity.named(token_hash=token_hash, now=format_instant(now), ends_at=ends_at, registered=registered)
+    connection.execute(SQL["add_secret"], row)
+
+
+def _require_identity(connection: Connection, wallet_id: int, key_id: int, now: datetime) -> None:
+    rows = connection.execute(SQL["wallet_and_key"], {"wallet_id": wallet_id, "key_id": key_id}).fetchall()
+    if not rows:
+        raise _no_wallet(wallet_id)
+    [(found, expires_at, revoked_at)] = rows
+    if key_id == OWNER:
+        return
+    if found is None:
+        raise KeyNotFound(f"wallet {wallet_id} has no agent key {key_id}", key_id=key_id)
+    _require_working(key_id, expires_at, revoked_at, now)
+
+
+def _require_working(key_id: int, expires_at: str | None, revoked_at: str | None, now: datetime) -> None:
+    if revoked_at is not None:
+        raise KeyEnded(f"agent key {key_id} was revoked at {revoked_at}; create another one", key_id=key_id)
+    if expires_at is not None and expires_at <= format_instant(now):
+        raise KeyEnded(f"agent key {key_id} ended at {expires_at}; create another one", key_id=key_id)
+
+
+def _no_wallet(wallet_id: int) -> WalletNotFound:
+    return WalletNotFound(f"there is no wallet {wallet_id}", wallet_id=wallet_id)
+
+
+def _no_seller(seller_id: int) -> SellerNotFound:
+    return SellerNotFound(f"there is no seller {seller_id}", seller_id=seller_id)
