@@ -26,20 +26,12 @@ from credit_wallet.payments import gateway
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.replies import Reconciliation
+from credit_wallet.stores.migrations import manifest
 from credit_wallet.stores.verify import CHECKS
 from credit_wallet.tokens import is_token, token_hash
 
 NOON = "2026-05-15T12:00:00.000Z"
-MIGRATIONS = [
-    "281_credit_wallet.sql",
-    "282_credit_ledger_chain.sql",
-    "283_credit_wallet_state.sql",
-    "284_credit_rail.sql",
-    "285_credit_topup.sql",
-    "286_credit_notification.sql",
-    "287_credit_purchase.sql",
-    "288_credit_identity.sql",
-]
+MIGRATIONS = manifest()
 
 
 class Answer(NamedTuple):
@@ -195,6 +187,7 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "created_at": NOON,
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
+        "lots": [],
     }
 
 
@@ -217,6 +210,7 @@ def test_a_wallet_is_shown_to_people(funded: Shell) -> None:
     assert shown["balance_yen"] == "¥940"
     assert shown["current_cycle_spent_yen"] == "¥60"
     assert shown["enabled"] == "yes"
+    assert shown["lots"] == "¥940 paid (lot 1)"
 
 
 def test_wallets_are_listed_by_page(shell: Shell) -> None:
@@ -568,7 +562,9 @@ def test_a_statement_comes_as_text_csv_and_json(funded: Shell) -> None:
     assert text.startswith("Statement of Wallet 1 (search) for 2026-05 (UTC)\n")
     assert "Closing balance                 ¥940\n" in text
     assert text == funded(*of_may, "--format", "text")
-    rows = list(csv.DictReader(StringIO(funded(*of_may, "--format", "csv"))))
+    table = funded(*of_may, "--format", "csv")
+    assert table.startswith("\ufefftxn_id,")  # what tells a spreadsheet that it is UTF-8
+    rows = list(csv.DictReader(StringIO(table)))
     assert [(row["txn_type"], row["amount_yen"], row["note"]) for row in rows] == [
         ("topup", "1000", ""),
         ("charge", "-60", "crawl, deep"),

@@ -503,7 +503,7 @@ def test_an_owner_sees_the_alerts_of_a_cycle(api: Api, token: str) -> None:
     ("form", "content_type", "begins"),
     [
         ("json", "application/json", '{"wallet_id":'),
-        ("csv", "text/csv; charset=utf-8", "txn_id,"),
+        ("csv", "text/csv; charset=utf-8", "\ufefftxn_id,"),
         ("text", "text/plain; charset=utf-8", ""),
     ],
 )

@@ -136,6 +136,7 @@ def test_an_agent_is_told_what_it_can_spend(ledger: Ledger, door: Door) -> None:
             "action_url": None,
         },
         "topup_url": TOPUP_URL,
+        "lots": [{"lot_id": 1, "kind": "paid", "remaining_yen": 4_957, "expires_at": None}],
     }
 
 

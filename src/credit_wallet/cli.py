@@ -259,7 +259,7 @@ def statement(
     if Settings.json or format is StatementFormat.json:
         typer.echo(statements.to_json(report))
     elif format is StatementFormat.csv:
-        typer.echo(statements.to_csv(report, rows.value), nl=False)
+        typer.echo(statements.to_csv(report, rows.value).encode(statements.CSV_ENCODING), nl=False)
     else:
         typer.echo(statements.to_text(report))
 

@@ -42,9 +42,12 @@ def alerts_run(
     cycle: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Default: the current one.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would fire and write nothing.")] = False,
 ) -> None:
-    """Fire the spending alerts that are due; the last line is the job's JSON report."""
+    """Fire the spending alerts and the notices of expiring credit that are due; ends with the job's JSON report."""
     with open_wallets() as wallets:
-        typer.echo(wallets.run_alerts(cycle, dry_run=dry_run).to_json())
+        report = wallets.run_alerts(cycle, dry_run=dry_run)
+        while not dry_run and wallets.emit_expiry_notices():
+            pass
+    typer.echo(report.to_json())
 
 
 @alert_commands.command("deliver")

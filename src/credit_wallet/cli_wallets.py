@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from msgspec import structs
 
 from credit_wallet.cli_context import WalletId, integer, open_wallets, show
 
@@ -88,9 +89,9 @@ def wallet_configure(
 
 @wallet_commands.command("show")
 def walletshow(wallet_id: WalletId) -> None:
-    """Show a wallet: balance, holds, settings, spending of the cycle."""
+    """Show a wallet: balance and the lots it is made of, holds, settings, spending of the cycle."""
     with open_wallets() as wallets:
-        show(wallets.show(wallet_id))
+        show({**structs.asdict(wallets.show(wallet_id)), "lots": [lot.view() for lot in wallets.lots(wallet_id)]})
 
 
 @wallet_commands.command("list")

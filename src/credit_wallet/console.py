@@ -16,7 +16,7 @@ from rich.text import Text
 from credit_wallet.errors import WalletError
 from credit_wallet.lines import one_line
 from credit_wallet.money import format_yen
-from credit_wallet.outcomes import Alert, Opening
+from credit_wallet.outcomes import Alert, LotView, Opening
 from credit_wallet.stores.verify import CHECKS, Violation
 
 UNFOLDED = 10_000
@@ -129,6 +129,9 @@ def _text(name: str, value: object) -> str:
         return _opening(value)
     if isinstance(value, Alert):
         return f"{value.threshold_pct} % ({format_yen(value.spent_yen)} of {format_yen(value.budget_yen)})"
+    if isinstance(value, LotView):
+        end = "" if value.expires_at is None else f" until {one_line(value.expires_at)}"
+        return f"{format_yen(value.remaining_yen)} {value.kind}{end} (lot {value.lot_id})"
     return one_line(str(value))
 
 

@@ -136,6 +136,8 @@ def expire_lots(batch: Batch, wallet: WalletState) -> None:
         wallet.lots.remove(lot)
         wallet.balance_yen -= lot.remaining_yen
         append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
+        lapsed = {"lot_kind": lot.kind, "expired_yen": lot.remaining_yen, "expires_at": lot.expires_at}
+        tell_once(batch, wallet, "credit_expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
 
 
 def lapse_until(batch: Batch, wallet: WalletState, until: str) -> None:

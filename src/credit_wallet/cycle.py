@@ -63,10 +63,31 @@ def end_of_day(day: date, time_zone: str) -> datetime:
     return datetime(after.year, after.month, after.day, tzinfo=_zone(time_zone)).astimezone(UTC)
 
 
+def local_time(instant: str, time_zone: str) -> str:
+    """An instant of the ledger by the clocks of ``time_zone``, with its offset: ``2026-05-15T21:00:00.000+09:00``.
+
+    In UTC, and when plain SQL wrote something else than ISO 8601, it is ``instant`` as it stands.
+    """
+    zone = _zone(time_zone)
+    if zone is UTC:
+        return instant
+    try:
+        return parse_instant(instant).astimezone(zone).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError):
+        return instant
+
+
 def cycle_at(moment: datetime, time_zone: str = "UTC") -> str:
-    """The billing cycle that an aware ``moment`` falls in, for a wallet in ``time_zone`` (an IANA name)."""
+    """The billing cycle that an aware ``moment`` falls in, for a wallet in ``time_zone`` (an IANA name).
+
+    A cycle that has begun does not end because clocks are put back past midnight: cycles follow instants, as
+    ``cycle_bounds`` does.
+    """
     local = moment.astimezone(_zone(time_zone))
-    return f"{local.year:04d}-{local.month:02d}"
+    cycle = f"{local.year:04d}-{local.month:02d}"
+    if local.fold and format_instant(moment) >= cycle_bounds(cycle, time_zone)[1]:
+        return f"{local.year + local.month // 12:04d}-{local.month % 12 + 1:02d}"
+    return cycle
 
 
 def cycle_of(occurred_at: str, time_zone: str = "UTC") -> str:

@@ -140,6 +140,18 @@ class HoldView(Struct, frozen=True):
     expires_at: str
 
 
+class LotView(Struct, frozen=True):
+    """Credit that came in together, and what is left of it. ``lot_id`` is the entry that brought it.
+
+    ``expires_at`` is the instant at which the rest expires; None is never.
+    """
+
+    lot_id: int
+    kind: LotKind
+    remaining_yen: int
+    expires_at: str | None
+
+
 class TopupView(Struct, frozen=True):
     """A top-up as its owner sees it. ``action_url`` is where a person goes on, if one must."""
 

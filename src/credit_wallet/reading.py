@@ -253,7 +253,8 @@ class WalletReading:
 
     def forecast(self, wallet_id: int) -> Forecast:
         """Where the wallet's spending is heading at this cycle's pace. Raises ``WalletNotFound``."""
-        return forecast(self.show(wallet_id), self._clock())
+        view = self.show(wallet_id)
+        return forecast(view, self._clock(), self._reader.funded_at(view))
 
     def newest_entry_at(self) -> str | None:
         """When the newest entry of the whole ledger was written; None for an empty one."""

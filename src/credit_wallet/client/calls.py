@@ -63,6 +63,7 @@ from credit_wallet.outcomes import (
     EntryType,
     HoldView,
     KeyView,
+    LotView,
     Outcome,
     SecretView,
     SellerView,
@@ -306,6 +307,11 @@ def transaction(txn_id: int) -> Call[TransactionView]:
 def hold_status(hold_id: int) -> Call[HoldView]:
     """A hold and what became of it."""
     return _get(f"/credit/holds/{hold_id:d}", read_as(HoldView))
+
+
+def lots() -> Call[list[LotView]]:
+    """The open lots in the order of spending, each with what is left of it and when that expires."""
+    return _get("/credit/lots", read_as(list[LotView]))
 
 
 def alerts(*, cycle: str | None = None) -> Call[list[Alert]]:

@@ -30,6 +30,7 @@ from credit_wallet.outcomes import (
     AutoTopupState,
     BudgetMode,
     KeyView,
+    LotView,
     Outcome,
     TopupView,
     Transaction,
@@ -359,7 +360,7 @@ class WalletReply(WalletView, frozen=True):
     """A wallet as the one who asks may spend from it, ``key`` being the agent key that asks (None for the owner).
 
     ``spendable_yen`` is the largest charge that balance, budget and the key's cap would let through now; ``topup_url``
-    is where people pay.
+    is where people pay; ``lots`` are the open ones in the order of spending, and their sum is the balance.
     """
 
     recent_transactions: list[Transaction]
@@ -368,6 +369,7 @@ class WalletReply(WalletView, frozen=True):
     spendable_yen: int
     key: KeyView | None
     topup_url: str
+    lots: list[LotView]
 
 
 class TopupPage(Struct, frozen=True):

@@ -38,6 +38,7 @@ def wallet_shown(
         spendable_yen=spendable_yen(view, key),
         key=key,
         topup_url=topup_url,
+        lots=[lot.view() for lot in wallets.lots(wallet_id)],
     )
 
 
