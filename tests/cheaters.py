@@ -337,7 +337,8 @@ class Worker:
 
     def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Run until a condition holds, or so long; whether it holds."""
-        return bool(self.run(self._until(condition, seconds)))
+        held: bool = self.run(self._until(condition, seconds))
+        return held
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run this process until ``work`` is done."""
