@@ -350,25 +350,36 @@ def test_a_call_that_outlives_its_hold_is_paid(
     assert wallets.verify() == []
 
 
+@pytest.mark.parametrize("key", [None, "a"])
+@pytest.mark.parametrize("streams", [False, True])
 def test_a_hold_lives_on_while_its_handler_runs(
-    wallets: CreditWallet, wallet: CreatedWallet, where: str, monkeypatch: pytest.MonkeyPatch
+    wallets: CreditWallet,
+    wallet: CreatedWallet,
+    where: str,
+    streams: bool,
+    key: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("credit_wallet.gate.purchases.RENEW_SECONDS", 0.02)
     begins = wallets.hold(wallet.wallet_id, 1, idempotency_key="beside", ttl_seconds=2)
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         hold_id = charge_for(scope).outcome.hold_id or 0
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if streams:
+            await send({"type": "http.response.body", "body": b"first", "more_body": True})
+            await wallets.acharge(wallet.wallet_id, 1, idempotency_key="what was posted is written down with this")
         while True:
             held = await asyncio.to_thread(wallets.hold_status, hold_id)
             if held.expires_at > str(begins.expires_at):
                 break
         charge_for(scope).capture(40)
-        await answer(send)
+        await send({"type": "http.response.body", "body": b"last"})
 
     with gated(Application(handler), wallets, wallet, where, hold=100, hold_seconds=1) as front:
-        assert front.call().status_code == 200
+        assert front.call(key=key).status_code == 200
         front.stage.wait()
-        assert front.balance_yen == CREDIT_YEN - 41
+        assert front.balance_yen == CREDIT_YEN - 41 - streams
 
 
 @pytest.mark.parametrize(("captured", "left_yen"), [(150, 850), (5_000, 0)])

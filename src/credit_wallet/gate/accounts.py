@@ -69,6 +69,11 @@ class Bought(Struct, frozen=True):
     attempt: str
     once: bool
 
+    @property
+    def forgettable(self) -> bool:
+        """Whether nobody asks for the purchase once it is served; a hold is renewed until it is captured."""
+        return self.once and self.outcome.hold_id is None
+
 
 class Account(Protocol):
     """One caller's wallet. Each call raises what ``CreditWallet`` raises for it."""
@@ -160,13 +165,13 @@ class _EmbeddedAccount:
             self._access.wallet_id,
             bought.purchase_key,
             attempt=bought.attempt,
-            forget=bought.once,
+            forget=bought.forgettable,
             failed=partial(_told_in, loop, failed),
         )
 
     async def served(self, bought: Bought) -> Outcome:
         return await self._wallets.aserve(
-            self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.once
+            self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.forgettable
         )
 
     async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
@@ -262,7 +267,7 @@ class _RemoteAccount:
 
     async def served(self, bought: Bought) -> Outcome:
         return await self._seller.serve(
-            bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.once
+            bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.forgettable
         )
 
     async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:

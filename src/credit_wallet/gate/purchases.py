@@ -176,6 +176,8 @@ class Purchase:
         """Have it written down that the caller is being served: from now on nobody gives this back."""
         if self.free or self._settled:
             return
+        if self.outcome.hold_id is None:
+            self._renewals.drop(self)  # what is served needs no lease; a hold lives on
         try:
             self._account.serve(self._bought, self._serve_later)
         except PASSING as error:
@@ -209,7 +211,7 @@ class Purchase:
     def renew(self) -> None:
         """Say that the attempt is still at work, which keeps the purchase and its hold."""
         self.due += RENEW_SECONDS
-        self._arrears.at_once_or_later(partial(self._account.renew, self._bought, LEASE_SECONDS), what="renew", tries=1)
+        self._arrears.at_once_or_later(partial(self._account.renew, self._bought, LEASE_SECONDS), what="renew", tries=3)
 
     def headers(self) -> RawHeaders:
         """Balance, warning and replay mark, after what was given back."""

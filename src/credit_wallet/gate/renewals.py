@@ -21,12 +21,16 @@ class Renewals:
 
     def __init__(self) -> None:
         self._alive: set[Renewable] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, renewable: Renewable, loop: asyncio.AbstractEventLoop) -> None:
         """Have it say that it is at work from its ``due`` on, until it is dropped."""
+        if self._loop is not loop:  # another one, such as the next test's: nothing of the last one runs any more
+            self._loop, self._timer = loop, None
+            self._alive.clear()
         self._alive.add(renewable)
-        if self._timer is None or renewable.due < self._timer.when() or self._timer.cancelled():
+        if self._timer is None or renewable.due < self._timer.when():
             self._set_timer(renewable.due, loop)
 
     def drop(self, renewable: Renewable) -> None:
