@@ -6,7 +6,7 @@ brackets.
 - A1: whoever repeats a paid request at another worker and leaves gets the money back (``ask``, ``ask_again``,
   ``leave``). Siblings: leaving before the start or with it, being given up by the server, the other worker failing, the
   first worker dead, held instead of charged.
-- A2: the buyer closes the hold that pays (``meddle``). Siblings: capture, release, extend; over HTTP and in
+- A2: the buyer closes the hold that pays (``close_every_hold``). Siblings: capture, release, extend; over HTTP and in
   the library; the owner, the agent whose hold it is, another agent.
 - A3: a call that outlives its hold is free (``dawdle``, ``let_time_pass``). Siblings: before and after the first byte,
   with and without the jobs, with the credit spent elsewhere meanwhile, with another attempt meanwhile; a charge that
