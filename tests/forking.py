@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from uuid import uuid4
 
 from credit_wallet import CreditWallet
 from credit_wallet.alerts.opening import open_notifier
@@ -356,7 +357,7 @@ def use_what_was_opened_at_import() -> Any:
     assert opened_at_import is not None
     said = [told(lambda: opened_at_import.balance(1)), told(opened_at_import.close)]
     with CreditWallet.open(os.environ["FORKING_URL"]) as own:
-        said.append(str(own.charge(1, 1, idempotency_key=str(os.getpid())).replayed))
+        said.append(str(own.charge(1, 1, idempotency_key=str(uuid4())).replayed))
     return said
 
 
