@@ -65,6 +65,8 @@ TABLES = (
     _Table("am_credit_seller", ("seller_id",), True),
     _Table("am_credit_secret", ("token_hash", "wallet_id"), False),
     _Table("am_credit_sale", ("wallet_id", "txn_id"), False),
+    _Table("am_credit_cycle_segment", ("wallet_id", "segment_no"), False),
+    _Table("am_credit_clawback", ("wallet_id", "credit_txn_id"), False),
 )
 """Every table of a ledger, what is referred to before what refers to it."""
 

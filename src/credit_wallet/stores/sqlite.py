@@ -26,6 +26,8 @@ from credit_wallet.state import Decision, Entry
 from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
 from credit_wallet.stores.alert_tables import alert_table
+from credit_wallet.stores.books import make_books
+from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.rows import (
     PURCHASE_COLUMNS,
     PUT_LOT,
@@ -38,6 +40,7 @@ from credit_wallet.stores.rows import (
     wallet_row,
 )
 from credit_wallet.stores.seals import Holder
+from credit_wallet.stores.segments import closed_in, put_segments
 from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, rests_between, transaction
 from credit_wallet.stores.sqlite_load import Loader
 from credit_wallet.stores.sqlite_schema import SqliteSchema
@@ -95,6 +98,9 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
 RETURNING alert_id
 """
+_FIRED_FOR_ANOTHER_BUDGET = """
+SELECT 1 FROM {table} WHERE wallet_id = ? AND threshold_pct = ? AND billing_cycle = ? AND budget_yen <> ?
+"""
 _PUT_EVENT = """
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out) VALUES (?, ?, ?, ?, ?, 0)
 ON CONFLICT DO NOTHING
@@ -134,10 +140,11 @@ _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
 def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> Upgrade:
-    """Apply pending migrations and adopt what plain SQL wrote."""
+    """Apply pending migrations, make the books of what was there before, and adopt what plain SQL wrote."""
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
-        return Upgrade(applied, adopt_all(connection, transaction, now))
+        make_books(connection, transaction)
+        return Upgrade(applied, *adopt_all(connection, transaction, now))
 
 
 class SqliteStore:
@@ -247,6 +254,8 @@ class SqliteStore:
         snapshot = self._loader.load(commands, now)
         decision = decide(snapshot, commands, now)
         self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
+        if snapshot.closed_segments:
+            put_segments(self._connection, closed_in(snapshot))
         self._write(decision, format_instant(now))
         self._loader.keep(decision.told)
         return decision.outcomes
@@ -267,6 +276,8 @@ class SqliteStore:
             self._write_lots_and_holds(decision)
         if decision.touched_topups or decision.touched_payers:
             write_topups(self._connection, decision, at)
+        if decision.touched_clawbacks:
+            write_clawbacks(self._connection, decision.touched_clawbacks.values())
         if decision.touched_purchases or decision.forgotten_purchases:
             self._write_purchases(decision, at[:10])
         if decision.sales:
@@ -318,9 +329,13 @@ class SqliteStore:
 
     def _write_outbox(self, decision: Decision, at: str) -> None:
         for wallet_id, alert in decision.alerts:
-            row = (wallet_id, alert.threshold_pct, alert.billing_cycle, at, alert.spent_yen, alert.budget_yen)
-            statement = _PUT_ALERT.format(table=alert_table(alert.threshold_pct))
-            if self._connection.execute(statement, row).get is not None:
+            table, name = alert_table(alert.threshold_pct), (wallet_id, alert.threshold_pct, alert.billing_cycle)
+            row = (*name, at, alert.spent_yen, alert.budget_yen)
+            fired = self._connection.execute(_PUT_ALERT.format(table=table), row).get
+            if fired is None:
+                statement = _FIRED_FOR_ANOTHER_BUDGET.format(table=table)
+                fired = self._connection.execute(statement, (*name, alert.budget_yen)).get
+            if fired is not None:
                 decision.events.append(alert_event(wallet_id, alert))
         self._connection.executemany(
             _PUT_EVENT,
