@@ -28,7 +28,7 @@ from service import free_port
 from credit_wallet import CreditWallet
 
 HERE = Path(__file__).parent
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 
 REFUSED = "used_after_fork"
 

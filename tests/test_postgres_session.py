@@ -100,7 +100,7 @@ REFUSED = [
 
 
 def set_by_role(url: str, settings: Settings, _: pytest.MonkeyPatch) -> str:
-    return _altered(url, f"ROLE postgres IN DATABASE {urlsplit(url).path[1:]}", settings)
+    return _altered(url, f"ROLE CURRENT_USER IN DATABASE {urlsplit(url).path[1:]}", settings)
 
 
 def set_by_database(url: str, settings: Settings, _: pytest.MonkeyPatch) -> str:
@@ -337,12 +337,13 @@ def test_the_ledger_stays_where_it_is_when_a_schema_comes_before_it(db_url: str)
     with CreditWallet.open(db_url) as wallets, PlainSql(db_url) as host:
         wallet_id = wallets.create().wallet_id
         wallets.topup(wallet_id, 1_000, idempotency_key="start")
-        host.run("CREATE SCHEMA postgres")
+        host.run("CREATE SCHEMA AUTHORIZATION CURRENT_USER")
+        [(user,)] = host.run("SELECT quote_ident(current_user)")
         with CreditWallet.open(db_url) as node, closing(connect(db_url)) as raw:
             assert node.balance(wallet_id) == 1_000
             raw.execute("CREATE TABLE made_by_a_migration (number INTEGER)")
             assert raw.execute("SELECT 'public.made_by_a_migration'::regclass::oid > 0").fetchall() == [(True,)]
-        host.run("CREATE TABLE postgres.am_credit_wallet (LIKE am_credit_wallet)")
+        host.run(f"CREATE TABLE {user}.am_credit_wallet (LIKE am_credit_wallet)")
         assert wallets.balance(wallet_id) == 1_000
 
 
