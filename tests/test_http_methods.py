@@ -20,6 +20,7 @@ from test_http_schema import document
 
 from credit_wallet import CreditWallet
 from credit_wallet.http import (
+    identity_routes,
     mcp_routes,
     movement_routes,
     operator_routes,
@@ -99,7 +100,15 @@ def test_head_over_a_socket_leaves_the_connection_in_step(tmp_path: Path) -> Non
 
 
 def test_operations_are_called_by_the_names_of_our_functions() -> None:
-    modules = (mcp_routes, movement_routes, operator_routes, owner_routes, payment_routes, system_routes)
+    modules = (
+        identity_routes,
+        mcp_routes,
+        movement_routes,
+        operator_routes,
+        owner_routes,
+        payment_routes,
+        system_routes,
+    )
     ours = {name.replace("_", " ").capitalize() for module in modules for name in vars(module)}
     for operation in OPERATIONS.values():
         assert operation["summary"] in ours
