@@ -337,7 +337,8 @@ class Worker:
 
     def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Run until a condition holds, or so long; whether it holds."""
-        return self.run(self._until(condition, seconds))
+        held: bool = self.run(self._until(condition, seconds))
+        return held
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run this process until ``work`` is done."""
@@ -406,7 +407,7 @@ async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
 
 
 class Ledger:

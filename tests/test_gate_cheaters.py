@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from cheaters import (
     ABANDONED_SECONDS,
+    ALL,
     HOLD_SECONDS,
     LEASE_SECONDS,
     OWN_NOTE,
-    PRICES_YEN,
     Attempt,
     Ledger,
     Market,
@@ -38,20 +38,20 @@ from credit_wallet import WalletError
 START = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
 positions = st.integers(0, 10**6)
-payers = st.sampled_from([0, 0, 1, 1, 2, 3])
+payers = st.sampled_from([0, 1, 1, 1, 2, 3])
 places = st.integers(0, 1)
-steps = st.sampled_from([1, 1, 2, 3, 1_000, 1_000, 1_000])
+walks = st.sampled_from([1, 2, 2, 3, 3, 4, ALL, ALL, ALL])
 leaving = st.sampled_from([None, None, None, None, 0, 1, 4, 6])
-keys = st.sampled_from([None, "k", "k", "l", "019ad000-0000-7000-8000-000000000000"])
+keys = st.sampled_from([None, "k", "k", "k", "019ad000-0000-7000-8000-000000000000"])
 plans = st.builds(
     Plan,
     status=st.sampled_from([200] * 9 + [500]),
-    chunks=st.sampled_from([(6,), (3, 3), (1, 1, 1), ()]),
+    chunks=st.sampled_from([(6,), (3, 3), (3, 3), (1, 1, 1), (1, 1, 1), ()]),
     announced=st.booleans(),
     ends_apart=st.booleans(),
     heeds_leaving=st.booleans(),
-    breaks_at=st.sampled_from([None] * 12 + [0, 1, 2]),
-    captures_yen=st.sampled_from([None, None, 0, 1, 7, 60, 100, 130]),
+    breaks_at=st.sampled_from([None] * 17 + [0, 1, 2]),
+    captures_yen=st.sampled_from([None, None, None, 0, 1, 7, 60, 100, 130]),
     captures_at=st.integers(0, 3),
 )
 spans = st.sampled_from([5, LEASE_SECONDS + 1, LEASE_SECONDS + ABANDONED_SECONDS + 1, HOLD_SECONDS + 1])
@@ -93,7 +93,7 @@ class CheatersMachine(RuleBasedStateMachine):
         if self.market is None:
             return
         try:
-            self.close_the_day()
+            self.look_at_the_books()
         finally:
             self.market.close()
             if not self.market.sound:
@@ -104,14 +104,14 @@ class CheatersMachine(RuleBasedStateMachine):
     @rule(
         payer=payers,
         key=keys,
-        path=st.sampled_from(sorted(PRICES_YEN)),
-        body=st.sampled_from([b"", b"", b"other"]),
+        path=st.sampled_from(["/search", "/search", "/small"]),
+        body=st.sampled_from([b"", b"", b"", b"other"]),
         proxied=st.booleans(),
         plan=plans,
         at=places,
         leaves_after=leaving,
         slow=st.booleans(),
-        walk=steps,
+        walk=walks,
     )
     def ask(
         self,
@@ -143,7 +143,7 @@ class CheatersMachine(RuleBasedStateMachine):
         return tokens[-1] if position % 3 else tokens[position % len(tokens)]
 
     @precondition(lambda self: self.market and self.keyed())
-    @rule(position=positions, plan=plans, at=places, leaves_after=leaving, slow=st.booleans(), walk=steps)
+    @rule(position=positions, plan=plans, at=places, leaves_after=leaving, slow=st.booleans(), walk=walks)
     def ask_again(self, position: int, plan: Plan, at: int, leaves_after: int | None, slow: bool, walk: int) -> None:
         assert self.market is not None
         request = self.keyed()[position % len(self.keyed())]
@@ -153,7 +153,7 @@ class CheatersMachine(RuleBasedStateMachine):
         self.market.go_on(attempt, walk)
 
     @precondition(lambda self: self.market and self.keyed())
-    @rule(position=positions, plan=plans, turns=st.integers(0, 4), walk=steps)
+    @rule(position=positions, plan=plans, turns=st.integers(0, 4), walk=walks)
     def ask_again_at_both_workers_at_once(self, position: int, plan: Plan, turns: int, walk: int) -> None:
         assert self.market is not None
         request = self.keyed()[position % len(self.keyed())]
@@ -173,7 +173,7 @@ class CheatersMachine(RuleBasedStateMachine):
         return found[position % len(found)] if found else None
 
     @precondition(lambda self: self.market and self.market.attempts)
-    @rule(position=positions, walk=steps)
+    @rule(position=positions, walk=walks)
     def go_on(self, position: int, walk: int) -> None:
         assert self.market is not None
         if attempt := self.unfinished(position):
@@ -191,12 +191,28 @@ class CheatersMachine(RuleBasedStateMachine):
         if attempt := self.unfinished(position):
             attempt.worker.cancel(attempt)
 
-    @rule()
-    def write_down(self) -> None:
+    @precondition(lambda self: self.market and self.keyed())
+    @rule(position=positions, plan=plans, times=st.integers(2, 5))
+    def ask_again_and_again(self, position: int, plan: Plan, times: int) -> None:
         assert self.market is not None
-        self.market.hand_on()
+        request = self.keyed()[position % len(self.keyed())]
+        for number in range(times):
+            self.market.go_on(self.market.begin(request, plan, at=number % 2))
 
     # Time and death
+
+    @rule(
+        payer=payers, key=keys, plan=plans, at=places, walk=walks, seconds=spans, jobs=st.booleans(), ends=st.booleans()
+    )
+    def dawdle(
+        self, payer: int, key: str | None, plan: Plan, at: int, walk: int, seconds: int, jobs: bool, ends: bool
+    ) -> None:
+        """The handler, or the reader, takes longer than a lease or a hold."""
+        assert self.market is not None
+        attempt = self.market.go_on(self.market.begin(self.market.request(payer, key), plan, at=at), walk)
+        self.let_time_pass(seconds, jobs, False)
+        if ends:
+            self.market.go_on(attempt)
 
     @rule(seconds=spans, jobs=st.booleans(), stalled=st.booleans())
     def let_time_pass(self, seconds: int, jobs: bool, stalled: bool) -> None:
@@ -210,63 +226,75 @@ class CheatersMachine(RuleBasedStateMachine):
         assert self.market is not None
         self.market.kill(at, at_once=at_once)
 
+    @rule(written=st.booleans(), all_ends=st.integers(0, 3))
+    def go_home(self, written: bool, all_ends: int) -> None:
+        """Let workers write what they have begun to write, or let everything end and look at the books."""
+        assert self.market is not None
+        if written:
+            self.market.hand_on()
+        elif not all_ends:
+            self.look_at_the_books()
+
+    def look_at_the_books(self) -> None:
+        assert self.market is not None
+        self.market.end_everything()
+        complaints = self.market.audit()
+        assert not complaints, "\n".join(complaints)
+
     # What callers do beside
 
-    @rule(payer=payers, overlap_seconds=st.sampled_from([0, 3_600]))
-    def rotate(self, payer: int, overlap_seconds: int) -> None:
+    @rule(
+        payer=payers,
+        act=st.sampled_from(
+            ["capture", "release", "extend", "hold", "guess", "spend", "spend", "top up", "top up", "rotate"]
+        ),
+        over_http=st.booleans(),
+        number=st.integers(0, 5),
+    )
+    def meddle(self, payer: int, act: str, over_http: bool, number: int) -> None:
         assert self.market is not None
-        with suppress(WalletError):
-            self.market.rotate(payer, overlap_seconds)
+        self.own += 1
+        own_key = f"own {self.own}"
+        match act:
+            case "hold":
+                own = {"amount_yen": 20, "ttl_seconds": 100, "note": OWN_NOTE}
+                self.market.post(payer, "/credit/hold", own_key, **own)
+            case "guess":
+                self.guess_keys(payer, number)
+            case "spend":
+                self.spend_elsewhere(payer, own_key, (5, 5, 10, 10, 50, 100)[number])
+            case "top up":
+                self.market.top_up(payer, 1_000)
+            case "rotate":
+                with suppress(WalletError):
+                    self.market.rotate(payer, 3_600 * (number % 2))
+            case _:
+                self.close_every_hold(payer, act, own_key, over_http)
 
-    @rule(payer=payers, act=st.sampled_from(["capture", "release", "extend"]), over_http=st.booleans())
-    def close_every_hold(self, payer: int, act: str, over_http: bool) -> None:
+    def close_every_hold(self, payer: int, act: str, own_key: str, over_http: bool) -> None:
         assert self.market is not None
         for hold_id in self.market.hold_ids(payer)[-4:]:
-            self.own += 1
             if over_http:
                 body = {"capture": {"amount_yen": 1}, "extend": {"ttl_seconds": 900}}.get(act, {})
-                self.market.post(payer, f"/credit/{act}", f"own {self.own}", hold_id=hold_id, **body)
+                self.market.post(payer, f"/credit/{act}", f"{own_key} {hold_id}", hold_id=hold_id, **body)
             else:
                 with suppress(WalletError):
-                    self.market.close_in_library(payer, act, hold_id, f"own {self.own}")
+                    self.market.close_in_library(payer, act, hold_id, f"{own_key} {hold_id}")
 
-    @rule(
-        payer=payers, ahead=st.integers(0, 2), suffix=st.sampled_from(["", "", ":capture", ":refund", ":release", ":2"])
-    )
-    def guess_keys(self, payer: int, ahead: int, suffix: str) -> None:
+    def guess_keys(self, payer: int, number: int) -> None:
         assert self.market is not None
-        hold_id = self.market.next_hold_id() + ahead
+        hold_id = self.market.next_hold_id() + number % 2
+        suffix = ("", "", ":capture", ":refund", ":release", ":2")[number]
         guesses = [f"capture:{hold_id}", f"release:{hold_id}", f"undo:{hold_id}"]
         guesses += [key + suffix for key in self.market.known_keys(payer)[-3:] if key.isprintable()]
         for guess in guesses:
             self.market.post(payer, "/credit/charge", guess[:255], amount_yen=1, note=OWN_NOTE)
 
-    @rule(payer=payers, share=st.sampled_from([10, 50, 100]))
-    def spend_elsewhere(self, payer: int, share: int) -> None:
+    def spend_elsewhere(self, payer: int, own_key: str, share: int) -> None:
         assert self.market is not None
         amount_yen = self.market.books.balance(self.market.buyers[payer].wallet_id) * share // 100
         if amount_yen:
-            self.own += 1
-            self.market.post(payer, "/credit/charge", f"own {self.own}", amount_yen=amount_yen, note=OWN_NOTE)
-
-    @rule(payer=payers, seconds=spans)
-    def hold_for_oneself(self, payer: int, seconds: int) -> None:
-        assert self.market is not None
-        self.own += 1
-        self.market.post(payer, "/credit/hold", f"own {self.own}", amount_yen=20, ttl_seconds=seconds, note=OWN_NOTE)
-
-    @rule(payer=payers)
-    def top_up(self, payer: int) -> None:
-        assert self.market is not None
-        self.market.top_up(payer, 300)
-
-    @precondition(lambda self: self.market and len(self.market.attempts) > 3)
-    @rule()
-    def close_the_day(self) -> None:
-        assert self.market is not None
-        self.market.end_everything()
-        complaints = self.market.audit()
-        assert not complaints, "\n".join(complaints)
+            self.market.post(payer, "/credit/charge", own_key, amount_yen=amount_yen, note=OWN_NOTE)
 
 
 @pytest.fixture

@@ -6,19 +6,20 @@ brackets.
 - A1: whoever repeats a paid request at another worker and leaves gets the money back (``ask``, ``ask_again``,
   ``leave``). Siblings: leaving before the start or with it, being given up by the server, the other worker failing, the
   first worker dead, held instead of charged.
-- A2: the buyer closes the hold that pays (``close_every_hold``). Siblings: capture, release, extend; over HTTP and in
+- A2: the buyer closes the hold that pays (``meddle``). Siblings: capture, release, extend; over HTTP and in
   the library; the owner, the agent whose hold it is, another agent.
-- A3: a call that outlives its hold is free (``let_time_pass``). Siblings: before and after the first byte, with and
-  without the jobs, with the credit spent elsewhere meanwhile; a charge that outlives its lease.
+- A3: a call that outlives its hold is free (``dawdle``, ``let_time_pass``). Siblings: before and after the first byte,
+  with and without the jobs, with the credit spent elsewhere meanwhile, with another attempt meanwhile; a charge that
+  outlives its lease.
 - A4: a reader who hangs up before the last byte pays nothing (``ask`` with ``leaves_after``, ``leave``,
   ``server_gives_up``). Siblings: every byte, with and without Content-Length.
-- A5: keys that the product makes can be written by callers (``guess_keys``). Siblings: the library, the service, the
+- A5: keys that the product makes can be written by callers (``meddle``). Siblings: the library, the service, the
   gate's own keys, guessed before and after.
 - A6: a stream that outgrows its hold is free (``ask`` with ``captures_yen`` above the price). Siblings: before, amid
   and after the body.
 - A7: ``priced`` takes a handler of a framework that it does not know for a tool. Not in the model, as A8 is not.
 - A8: tools of a session are charged to, and refunded with, the request that opened it.
-- D3: a retry with the rotated token is charged again (``rotate``). Siblings: the owner's token.
+- D3: a retry with the rotated token is charged again (``meddle``, ``ask_again``). Siblings: the owner's token.
 - F7: a proxy's constant ``X-Request-Id`` is taken for an idempotency key (``ask`` with ``proxied``).
 """
 

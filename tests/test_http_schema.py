@@ -89,8 +89,8 @@ def owner_token(ledger: CreditWallet) -> str:
 # What JSON Schema cannot say: 3.0 is no amount, times, zones and addresses must exist, a webhook has no digest, a
 # target has an address or an id, and auto-topup fields go together.
 VALID: dict[str, Any] = {
-    "expires_at": "2026-12-31T15:00:00Z",
-    "ends_at": "2126-12-31T15:00:00Z",
+    "expires_at": "9998-12-31T15:00:00Z",
+    "ends_at": "9998-12-31T15:00:00Z",
     "time_zone": "Asia/Tokyo",
     "auto_topup_threshold": 1_000,
     "auto_topup_amount": 5_000,

@@ -17,10 +17,13 @@ from itertools import pairwise
 
 import pytest
 from clock import Clock
-from databases import on_every_database
+from databases import Databases, on_every_database
+from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
+from credit_wallet.commands import Charge, Refund
 from credit_wallet.reports.statement import statement
+from credit_wallet.stores.databases import database_at
 
 pytestmark = on_every_database
 
@@ -210,6 +213,37 @@ def test_yen_that_come_back_to_a_lot_that_was_used_up_lapse_with_it(wallets: Cre
     assert wallets.verify() == []
 
 
+def test_what_lapses_at_once_leaves_an_open_hold_due_when_it_is(wallets: CreditWallet, clock: Clock) -> None:
+    """Two movements of one batch: the first gives yen back to a lot that has ended, the second looks what is due."""
+    wallet_id = with_gift(wallets, paid_yen=50)
+    charge_id = wallets.charge(wallet_id, 100, idempotency_key="all of the gift").txn_id
+    hold_id = held(wallets, wallet_id, 10, 86_400 * 30)
+    clock.set(moment("2026-10-20T12:00"))
+    assert charge_id is not None
+    refund = Refund(wallet_id, "refund", charge_id)
+    wallets._lanes.submit([refund, Charge(wallet_id, "charge", 1)])
+    assert wallets.verify() == []
+    clock.set(moment("2026-10-31T12:00"))
+    assert wallets.expire_due() == 1
+    assert wallets.hold_status(hold_id).status == "expired"
+
+
+def test_a_lot_that_nothing_looked_after_is_due_again_once_the_ledger_is_brought_up_to_date(
+    databases: Databases, clock: Clock
+) -> None:
+    with databases.ledger() as url:
+        with CreditWallet.open(url, clock=clock) as wallets:
+            wallet_id = with_gift(wallets, paid_yen=10)
+        with PlainSql(url) as host:
+            host.run("UPDATE am_credit_wallet SET next_due_at = NULL")
+        database_at(url).rollback(289)
+        clock.set(moment("2026-10-20T12:00"))
+        with CreditWallet.open(url, clock=clock) as wallets:
+            assert wallets.verify() == []
+            assert wallets.expire_due() == 1
+            assert wallets.balance(wallet_id) == 10
+
+
 # Where it is shown
 
 
@@ -230,6 +264,14 @@ def test_the_sums_over_all_wallets_have_no_lapsed_credit_and_no_dead_hold(wallet
     clock.set(moment("2026-11-20T12:00"))
     totals = wallets.totals()
     assert (totals.balance_yen, totals.held_yen) == (30, 0)
+
+
+def test_lapsed_credit_puts_off_no_automatic_top_up(wallets: CreditWallet, clock: Clock) -> None:
+    wallet_id = wallets.create(auto_topup_threshold=50, auto_topup_amount=100).wallet_id
+    wallets.topup(wallet_id, 100, idempotency_key="gift", promo=True, expires_at=END)
+    assert wallets.topups_due() == []
+    clock.set(moment("2026-10-20T12:00"))
+    assert wallets.topups_due() == [wallet_id]
 
 
 def test_a_hold_that_has_expired_is_not_shown_as_open(wallets: CreditWallet, clock: Clock) -> None:

@@ -329,6 +329,7 @@ class LedgerMachine(RuleBasedStateMachine):
         outcome, (came, purchase) = done
         assert (outcome.replayed, outcome.free) == (came != "paid", came == "free")
         if came == "paid" and purchase.hold is not None:
+            assert outcome.hold_id is not None
             self.holds.append((number, outcome.hold_id, purchase.hold))
         elif came == "paid":
             self._remember_charge(number, outcome, purchase.charge)

@@ -82,9 +82,11 @@ def test_each_job_runs_at_once_and_then_at_its_pace(wallets: CreditWallet) -> No
 def test_the_jobs_are_those_of_the_reference() -> None:
     assert [(job.name, job.every_seconds) for job in JOBS] == [
         ("expire", 1.0),
+        ("undo_abandoned", 10.0),
         ("seal", 60.0),
         ("alerts", 3600.0),
         ("watch_spending", 300.0),
+        ("expiry_notices", 300.0),
         ("prune_idempotency_keys", 3600.0),
     ]
 

@@ -106,7 +106,7 @@ def give_back(batch: Batch, wallet: WalletState, allocation: Allocation, amount_
     for lot_id, part_yen in allocation:
         opening = _opening_of(batch, wallet, lot_id, part_yen)
         lots.put(wallet.lots, opening, part_yen)
-        if opening.expires_at is not None:
+        if opening.expires_at is not None and opening.expires_at > batch.at:
             note_due(wallet, opening.expires_at)
     if amount_yen:
         expire_lots(batch, wallet)
@@ -136,6 +136,8 @@ def expire_lots(batch: Batch, wallet: WalletState) -> None:
         wallet.lots.remove(lot)
         wallet.balance_yen -= lot.remaining_yen
         append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
+        lapsed = {"lot_kind": lot.kind, "expired_yen": lot.remaining_yen, "expires_at": lot.expires_at}
+        tell_once(batch, wallet, "credit_expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
 
 
 def lapse_until(batch: Batch, wallet: WalletState, until: str) -> None:

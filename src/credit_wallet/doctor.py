@@ -10,6 +10,7 @@ from credit_wallet.alerts.targets import OPERATOR
 from credit_wallet.config import without_password
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import WalletError
+from credit_wallet.money import format_yen
 from credit_wallet.outcomes import Finding
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.stores.databases import database_at
@@ -18,6 +19,7 @@ from credit_wallet.upkeep import HELD_BACK_SECONDS
 from credit_wallet.wallet import CreditWallet
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
+SHOWN_OPENINGS = 5
 
 
 def examine(url: str) -> list[Finding]:
@@ -34,14 +36,25 @@ def _examine(url: str) -> Iterator[Finding]:
     database = database_at(url)
     yield Finding("configuration", True, f"database {without_password(url)}")
     yield from database.findings()
-    with CreditWallet.open(url) as wallets:
+    with CreditWallet.open(url, create=False) as wallets:
         yield Finding("database", True, "opens, is up to date and can be written")
         yield _clock(wallets)
         violations = wallets.verify()
         yield Finding("ledger", not violations, violations[0].message if violations else "every invariant holds")
+        yield from _openings(wallets)
         yield _seals(wallets)
         yield _notices(wallets)
         yield from _payments(wallets)
+
+
+def _openings(wallets: CreditWallet) -> Iterator[Finding]:
+    """Nothing when the entries explain every wallet."""
+    openings = wallets.openings()
+    if not openings:
+        return
+    shown = ", ".join(f"wallet {each.wallet_id} {format_yen(each.opening_yen)}" for each in openings[:SHOWN_OPENINGS])
+    more = f" and {len(openings) - SHOWN_OPENINGS} more; see credit-wallet verify" * (len(openings) > SHOWN_OPENINGS)
+    yield Finding("openings", True, f"no violation, credit that no entry explains: {shown}{more}")
 
 
 def _clock(wallets: CreditWallet) -> Finding:

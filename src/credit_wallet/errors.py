@@ -300,6 +300,12 @@ class DatabaseRefused(DatabaseError):
     code = "database_refused"
 
 
+class NoLedger(DatabaseError):
+    """The database is not there, or has no wallets' tables; what only reads or spends does not make any."""
+
+    code = "no_ledger"
+
+
 class DatabaseUnfit(DatabaseError):
     """The database, or what is set for the wallet's sessions in it, is not fit for a ledger; ``setting`` names it."""
 

@@ -109,7 +109,12 @@ class CreditGate:
             exchange = Exchange(
                 self.app, scope, receive, send, self._accounts, self._till, self._settings, self._cashier, self._routes
             )
-            await exchange.run(await self._price_of(scope))
+            try:
+                price = await self._price_of(scope)
+            except WalletError as error:  # a price that cannot be had, since the request does not say which
+                await exchange.refuse(error)
+            else:
+                await exchange.run(price)
         elif scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         else:

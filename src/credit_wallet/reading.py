@@ -18,6 +18,7 @@ from credit_wallet.outcomes import (
     EntryType,
     HoldView,
     KeyView,
+    Opening,
     PayerView,
     TopupStepView,
     TopupView,
@@ -176,7 +177,7 @@ class WalletReading:
 
     def key_works(self, key_id: int) -> bool:
         """Whether an agent key is neither revoked nor expired. Raises ``KeyNotFound``."""
-        key = self.key(key_id)
+        key = self._reader.key(checked_id("key_id", key_id), self._clock())
         return key.revoked_at is None and (key.expires_at is None or key.expires_at > format_instant(self._clock()))
 
     def totals(self) -> Totals:
@@ -187,6 +188,13 @@ class WalletReading:
         with suppress(DatabaseError, RailBusy):
             self._settle_all()
         return self._reader.totals()
+
+    def openings(self) -> list[Opening]:
+        """What wallets had when they were taken over from plain SQL that no ledger entry explains; reads every row.
+
+        No violation: it has been their credit since. Compare it with what the host knows of them.
+        """
+        return self._reader.openings()
 
     def topup_status(self, topup_id: str) -> TopupView:
         """A top-up and what became of it. Raises ``TopupNotFound``."""
@@ -238,12 +246,15 @@ class WalletReading:
         return AutoTopupState(state, payer.payment_method, payer.reason, payer.retry_at, action_url)
 
     def topups_due(self, *, after: int = 0, limit: int = 1_000) -> list[int]:
-        """Ids of wallets above ``after`` that an automatic top-up is due for, by id."""
+        """Ids of wallets above ``after`` that an automatic top-up is due for, by id; lapsed credit counts for none."""
+        if not after:
+            self._settle_all()
         return self._reader.topups_due(self._clock(), after, _page(limit))
 
     def forecast(self, wallet_id: int) -> Forecast:
         """Where the wallet's spending is heading at this cycle's pace. Raises ``WalletNotFound``."""
-        return forecast(self.show(wallet_id), self._clock())
+        view = self.show(wallet_id)
+        return forecast(view, self._clock(), self._reader.funded_at(view))
 
     def newest_entry_at(self) -> str | None:
         """When the newest entry of the whole ledger was written; None for an empty one."""

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from credit_wallet.actors import OPERATOR, Actor
 from credit_wallet.budget import ALERT_THRESHOLDS_PCT
 from credit_wallet.errors import WalletError
-from credit_wallet.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
+from credit_wallet.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, LotView, Outcome, PurchaseStatus
 from credit_wallet.topups import PayerState, TopupState
 
 Allocation: TypeAlias = list[tuple[int, int]]
@@ -35,6 +35,10 @@ class Lot(Struct, array_like=True, gc=False):
     def spending_order(self) -> tuple[bool, str, int]:
         """Promotional before paid, earlier expiry before later, older before newer."""
         return (self.kind == "paid", self.expires_at or "~", self.lot_id)
+
+    def view(self) -> LotView:
+        """The lot as it is shown."""
+        return LotView(self.lot_id, self.kind, self.remaining_yen, self.expires_at)
 
 
 class LotOpening(Struct, frozen=True):

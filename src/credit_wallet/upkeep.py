@@ -16,6 +16,7 @@ from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.lanes import Lanes
 from credit_wallet.reading import WalletReading
+from credit_wallet.stores import lot_notices
 from credit_wallet.stores.adoption import adopt_unadopted
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.pruning import prune
@@ -165,6 +166,18 @@ class WalletUpkeep(WalletReading):
             return False
         spent = self._ask("spent_by_hour", after=after, last=last)
         return self._upkeep(_add_to_hours, [tuple(row) for row in spent], after, last)
+
+    # Credit that is going to expire
+
+    def emit_expiry_notices(self) -> int:
+        """Tell of credit that expires within 30 and within 7 days, once for each lot; bounded, so call it again.
+
+        Returns how many lots it has looked at, 0 when nothing is left to do.
+        """
+        now = self._clock()
+        if not any(self._reader.source.rows(lot_notices.SQL["notice_due"], each) for each in lot_notices.due(now)):
+            return 0
+        return self._upkeep(lot_notices.emit, now)
 
     # Inside
 

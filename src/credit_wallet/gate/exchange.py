@@ -14,6 +14,7 @@ from credit_wallet.gate.requests import GatedRequest, credentials_of, note_of, r
 from credit_wallet.gate.routing import Found, Routes
 from credit_wallet.gate.sales import Sale
 from credit_wallet.gate.settings import GateSettings
+from credit_wallet.http.distinct import SINGLE_HEADERS, require_single_headers
 from credit_wallet.http.replies import Receive, Scope, Send, refusal
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Exchange:
             bought.reset(none_yet)
             await self._settle(failure)
         if self._refusal is not None and not self._started:
-            await self._refuse(self._refusal)
+            await self.refuse(self._refusal)
 
     async def pay(self, price: Price) -> Purchase | None:
         """Have this request paid for; None when it paid by itself. What stands against it is raised and answered."""
@@ -124,6 +125,7 @@ class Exchange:
         self._price = price
         self._route()
         try:
+            self.require_single_headers()
             signature = self.headers.get(b"payment-signature")
             if self.cashier is not None and signature is not None and price.hold_seconds is None:
                 self._sale = await self.cashier.take(signature, price.amount_yen)
@@ -136,6 +138,13 @@ class Exchange:
         self.scope[PURCHASE_KEY] = purchase
         bought.set(purchase)
         return purchase
+
+    def require_single_headers(self) -> None:
+        """Raise ``AmbiguousRequest`` when what says who pays, or for which request, is given twice."""
+        if len(self.headers) != len(self.scope["headers"]):
+            request_id = self.settings.request_id_header
+            names = SINGLE_HEADERS if request_id is None else SINGLE_HEADERS | {request_id.lower().encode()}
+            require_single_headers(self.scope["headers"], names)
 
     async def _pay_from_wallet(self, price: Price) -> Purchase:
         credentials = credentials_of(self.scope, self.headers)
@@ -190,7 +199,7 @@ class Exchange:
 
     async def _start(self, message: Message) -> None:
         if self._refusal is not None and message["status"] >= _ERROR:
-            await self._refuse(self._refusal)
+            await self.refuse(self._refusal)
             return
         if not await self._paid_after_all(message["status"]):
             return
@@ -231,7 +240,7 @@ class Exchange:
         try:
             await self.pay(price)
         except WalletError as error:
-            await self._refuse(error)
+            await self.refuse(error)
             return False
         return True
 
@@ -244,7 +253,7 @@ class Exchange:
                 await sale.confirm()
             except WalletError as error:
                 self._refusal = error
-                await self._refuse(error)
+                await self.refuse(error)
                 return False
         return True
 
@@ -307,7 +316,7 @@ class Exchange:
         finally:
             self._sale.close()
 
-    async def _refuse(self, error: WalletError) -> None:
+    async def refuse(self, error: WalletError) -> None:
         """Answer with the problem document, in place of whatever the application makes of it."""
         self._started = self._replaced = True
         status, headers, content = refusal(error, self.settings.topup_url)

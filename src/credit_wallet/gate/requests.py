@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
-from urllib.parse import SplitResult, parse_qs
+from urllib.parse import SplitResult, parse_qs, parse_qsl
 
 from credit_wallet.gate.accounts import Credentials
+from credit_wallet.http.problems import AmbiguousRequest
 from credit_wallet.http.replies import Scope, address_of, text_of
 from credit_wallet.lines import one_line
 
@@ -41,13 +42,41 @@ class GatedRequest:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """Names in lower case; of several with one name, the last."""
-        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
+        """Names in lower case. Asking for one that is given twice refuses the request (400 ``ambiguous_request``)."""
+        pairs = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self.scope["headers"])
+        return _Single("header", pairs)
 
     @cached_property
     def query_params(self) -> Mapping[str, str]:
-        """Of several values with one name, the last."""
-        return {name: values[-1] for name, values in parse_qs(self.url.query, keep_blank_values=True).items()}
+        """Asking for one that is given twice refuses the request: the application might take the other value."""
+        return _Single("query parameter", parse_qsl(self.url.query, keep_blank_values=True))
+
+    @cached_property
+    def query_lists(self) -> Mapping[str, Sequence[str]]:
+        """Every value of each parameter, in order; for those that an application takes several of."""
+        return parse_qs(self.url.query, keep_blank_values=True)
+
+
+class _Single(Mapping[str, str]):
+    """Pairs of which a name that is there twice cannot be read."""
+
+    def __init__(self, what: str, pairs: Iterable[tuple[str, str]]) -> None:
+        self._what = what
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def __getitem__(self, name: str) -> str:
+        values = self._values[name]
+        if len(values) > 1:
+            raise AmbiguousRequest(f"the {self._what} {name} is given twice; give it once", field=name)
+        return values[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:

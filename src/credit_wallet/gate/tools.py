@@ -117,6 +117,7 @@ async def _bought(
     name, key = f"tool {function.__name__}", None
     try:
         if exchange is not None:
+            exchange.require_single_headers()
             account = await exchange.accounts.account_of(credentials_of(exchange.scope, exchange.headers))
             given = exchange.headers.get(b"idempotency-key")
             if given:

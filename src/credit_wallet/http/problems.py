@@ -13,6 +13,7 @@ CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:agent-credit-wallet:"
 
 STATUS_OF_CODE = {
+    "ambiguous_request": 400,
     "invalid_json": 400,
     "invalid_signature": 400,
     "unauthorized": 401,
@@ -80,6 +81,12 @@ class InvalidJson(HttpError):
     """The body is not JSON."""
 
     code: ClassVar[str] = "invalid_json"
+
+
+class AmbiguousRequest(HttpError):
+    """The request gives two values for what can have one: a header, a query parameter, a token."""
+
+    code: ClassVar[str] = "ambiguous_request"
 
 
 class NotFound(HttpError):

@@ -111,6 +111,9 @@ class Database(Protocol):
     def open_source(self) -> Source:
         """A source for reading. Raises ``DatabaseError``."""
 
+    def require_ledger(self) -> None:
+        """Raise ``NoLedger`` when no wallets are kept there. Changes nothing and makes nothing."""
+
     def pending_migrations(self) -> list[str]:
         """Names of the migrations still to be applied. Changes nothing and makes nothing."""
 
@@ -122,6 +125,9 @@ class Database(Protocol):
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
+
+    def network_disk(self) -> str | None:
+        """What is wrong with a file that lies on a network disk, for people; None when it does not, or is no file."""
 
     def findings(self) -> Iterator[Finding]:
         """What a check-up looks at before the ledger is opened."""

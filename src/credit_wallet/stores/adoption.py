@@ -17,10 +17,12 @@ from msgspec import Struct, json, structs
 
 from credit_wallet.cycle import cycle_at, cycle_of
 from credit_wallet.lots import format_allocation, put, take
+from credit_wallet.outcomes import Opening
 from credit_wallet.state import Allocation, ClosedSegment, Lot, LotOpening
 from credit_wallet.stores import Connection
 from credit_wallet.stores.rows import PUT_LOT
 from credit_wallet.stores.segments import put_segments
+from credit_wallet.telemetry import warn
 
 _UNADOPTED = """
 SELECT wallet_id FROM am_credit_wallet WHERE last_txn_id IS NULL
@@ -103,13 +105,15 @@ class _Replay(Struct):
         return taken
 
 
-def adopt_all(connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]], now: datetime) -> int:
-    """Adopt everything there is to adopt, in transactions of ``WALLETS_A_TRANSACTION``; return how many wallets."""
-    wallet_ids = _unadopted(connection)
+def adopt_all(
+    connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]], now: datetime
+) -> tuple[int, list[Opening]]:
+    """Adopt all there is to adopt, in transactions of ``WALLETS_A_TRANSACTION``; how many wallets, and openings."""
+    wallet_ids, openings = _unadopted(connection), []
     for start in range(0, len(wallet_ids), WALLETS_A_TRANSACTION):
         with transaction(connection):
-            adopt(connection, wallet_ids[start : start + WALLETS_A_TRANSACTION], now)
-    return len(wallet_ids)
+            openings += adopt(connection, wallet_ids[start : start + WALLETS_A_TRANSACTION], now)
+    return len(wallet_ids), openings
 
 
 def adopt_unadopted(connection: Connection, now: datetime) -> None:
@@ -117,21 +121,26 @@ def adopt_unadopted(connection: Connection, now: datetime) -> None:
     adopt(connection, _unadopted(connection), now)
 
 
-def adopt(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> None:
-    """Adopt what there is to adopt of some wallets, inside the caller's transaction."""
-    for wallet_id in wallet_ids:
-        _adopt(connection, wallet_id, now)
+def adopt(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> list[Opening]:
+    """Adopt what there is to adopt of some wallets, inside the caller's transaction; what no entry explains of them.
+
+    Each opening is also a warning in the log: from now on it counts as credit.
+    """
+    openings = [opening for wallet_id in wallet_ids if (opening := _adopt(connection, wallet_id, now))]
+    for opening in openings:
+        warn("opening_without_entries", wallet_id=opening.wallet_id, opening_yen=opening.opening_yen)
+    return openings
 
 
 def _unadopted(connection: Connection) -> list[int]:
     return [wallet_id for (wallet_id,) in connection.execute(_UNADOPTED)]
 
 
-def _adopt(connection: Connection, wallet_id: int, now: datetime) -> None:
+def _adopt(connection: Connection, wallet_id: int, now: datetime) -> Opening | None:
     this: dict[str, Any] = {"wallet_id": wallet_id}
     rows = connection.execute(_LOCK_WALLET, this).fetchall()
     if not rows:  # an entry of a wallet that does not exist; verify reports it
-        return
+        return None
     balance_yen, held_yen, opening_yen, open_lots, cycle, cycle_spent_yen, last_txn_id, time_zone = rows[0]
     entries: list[tuple[Any, ...]] = connection.execute(_NEW_ENTRIES, this).fetchall()
     replay = _Replay(wallet_id, 0, json.decode(open_lots, type=list[Lot]), last_txn_id or 0, {}, [], cycle or "", [])
@@ -162,6 +171,7 @@ def _adopt(connection: Connection, wallet_id: int, now: datetime) -> None:
             "credited": int(any(amount_yen > 0 for _, amount_yen, _, _ in entries)),
         },
     )
+    return Opening(wallet_id, opening_yen) if last_txn_id is None and opening_yen else None
 
 
 def _replay_entries(

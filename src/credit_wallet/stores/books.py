@@ -1,4 +1,4 @@
-"""Books of a ledger that was there before migration 289: its segments, and what was taken back of its top-ups.
+"""Books of a ledger that was there before migration 289: its segments, what was taken back of its top-ups, its ends.
 
 Made once, from each wallet's chain and behind its lock, when the database is brought up to date. The rail and adoption
 keep them from then on.
@@ -10,8 +10,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from msgspec import json
+
 from credit_wallet import lots
-from credit_wallet.state import Allocation, ClawbackState
+from credit_wallet.state import Allocation, ClawbackState, Lot
 from credit_wallet.stores import Connection
 from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.segments import SQL, ChainEntry, chain, put_segments, segments_of
@@ -43,7 +45,10 @@ def _next_wallets(connection: Connection, after: int) -> list[int]:
 
 def _make_books_of(connection: Connection, wallet_id: int) -> None:
     this = {"wallet_id": wallet_id}
-    [(last_txn_id, cycle, time_zone, debt_yen)] = connection.execute(SQL["lock_wallet"], this).fetchall()
+    [(last_txn_id, cycle, time_zone, debt_yen, open_lots, due_at)] = connection.execute(
+        SQL["lock_wallet"], this
+    ).fetchall()
+    _note_due(connection, wallet_id, json.decode(open_lots, type=list[Lot]), due_at)
     taken_back: list[ChainEntry] = []
 
     def passed(entries: Any) -> Any:
@@ -64,6 +69,13 @@ def _make_books_of(connection: Connection, wallet_id: int) -> None:
         write_clawbacks(
             connection, clawbacks_of(wallet_id, taken_back[::-1], dict(rows(SQL["taken_back"], this)), debt_yen)
         )
+
+
+def _note_due(connection: Connection, wallet_id: int, open_lots: list[Lot], due_at: str | None) -> None:
+    """A refund could open a lot again whose end nothing looked after any more."""
+    end = min((lot.expires_at for lot in open_lots if lot.expires_at is not None), default=None)
+    if end is not None and (due_at is None or end < due_at):
+        connection.execute(SQL["note_due"], {"wallet_id": wallet_id, "at": end})
 
 
 def clawbacks_of(

@@ -12,20 +12,18 @@ from credit_wallet.stores.segments import SQL
 
 
 def load_clawbacks(
-    connection: Connection, snapshot: Snapshot, commands: Sequence[Command]
+    connection: Connection, snapshot: Snapshot, commands: Sequence[Command], owing: Sequence[int]
 ) -> list[tuple[int, Allocation]]:
-    """Load what the wallets of ``commands`` owe for, and the top-ups that are taken back or given again.
+    """Load what the wallets ``owing`` owe for, and the top-ups that ``commands`` take back or bring again.
 
-    Returns what was taken, by wallet: the lots that it may come back to. For those who owe nothing and ask for nothing
-    of the kind it does nothing.
+    Entries and top-ups must be loaded. Returns what was taken, by wallet: the lots that it may come back to.
     """
-    wanted: set[tuple[int, int | None]] = set()
+    if not (owing or snapshot.entries or snapshot.topups):
+        return []
+    wanted: set[tuple[int, int | None]] = {(wallet_id, None) for wallet_id in owing}
     for command in commands:
-        wallet = snapshot.wallets.get(command.wallet_id)
-        if wallet is not None and wallet.debt_yen:
-            wanted.add((command.wallet_id, None))
-        if isinstance(command, Reverse | SettleTopup | PayBack):
-            wanted.add((command.wallet_id, _credit_txn_id(snapshot, command)))
+        if isinstance(command, Reverse | SettleTopup | PayBack) and (named := _credit_txn_id(snapshot, command)):
+            wanted.add((command.wallet_id, named))
     found = [clawback for each in wanted for clawback in _load(connection, *each)]
     for clawback in found:
         snapshot.clawbacks.setdefault(clawback.wallet_id, {})[clawback.credit_txn_id] = clawback

@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from credit_wallet import forks
 from credit_wallet.config import without_password
-from credit_wallet.errors import DatabaseUnavailable, MigrationError, RailBusy
+from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, RailBusy
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations, postgres_link
 from credit_wallet.stores.adoption import adopt_all
@@ -72,6 +72,15 @@ class PostgresDatabase:
         """A pool of connections for reading. Raises ``DatabaseError``."""
         return PostgresSource(self.url)
 
+    def require_ledger(self) -> None:
+        """Raise ``NoLedger`` when the database has no ledger's tables."""
+        with closing(connect(self.url)) as raw, naming_database_errors(self.url):
+            if raw.execute(_LEDGER).fetchall() != [(True,)]:
+                raise NoLedger(
+                    f"no ledger there: {without_password(self.url)} has no wallets; check the database's address, "
+                    "or make a ledger with credit-wallet migrate"
+                )
+
     def pending_migrations(self) -> list[str]:
         """Names of the migrations still to be applied."""
         with closing(connect(self.url)) as raw:
@@ -90,12 +99,15 @@ class PostgresDatabase:
             with naming_database_errors(self.url):
                 if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
                     make_books(PostgresConnection(raw), lambda _: transaction(raw))
-                return Upgrade(applied, adopt_all(PostgresConnection(raw), lambda _: transaction(raw), now))
+                return Upgrade(applied, *adopt_all(PostgresConnection(raw), lambda _: transaction(raw), now))
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
         with closing(connect(self.url)) as raw:
             return migrations.rollback(PostgresSchema(raw, self.url), number)
+
+    def network_disk(self) -> None:
+        """The server's files are its own affair."""
 
     def findings(self) -> Iterator[Finding]:
         """The server's version, and whether its commits are durable and how many connections it has left."""
@@ -112,6 +124,7 @@ class PostgresDatabase:
         yield Finding("connections", enough, f"{used} of {most} in use" + ("" if enough else "; raise max_connections"))
 
 
+_LEDGER = "SELECT to_regclass('am_credit_wallet') IS NOT NULL"
 _BEING_COPIED = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 _SERVER = """
 SELECT current_setting('server_version'), current_schema(), current_setting('fsync'),

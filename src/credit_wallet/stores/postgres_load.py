@@ -181,7 +181,8 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, told: Collection[
     )
     _load_due_holds(raw, snapshot, format_instant(now))
     load_topups(PostgresConnection(raw), snapshot, commands, now)
-    _load_behind(raw, snapshot, load_clawbacks(PostgresConnection(raw), snapshot, commands))
+    owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_yen]
+    _load_behind(raw, snapshot, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
     _roll_cycles(raw, snapshot, now)
     return snapshot
 

@@ -126,17 +126,20 @@ WHERE latest.last_txn_id IS DISTINCT FROM new.last_txn_id
 """
 _PUT_ALERTS = """
 WITH given AS (
-    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
-                  AS given (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, payload)
+    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+                  AS given (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, payload, dedupe_key)
 ), fired AS (
     INSERT INTO {table} (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fired_at)
     SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, %s FROM given
     ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
     RETURNING wallet_id, threshold_pct, billing_cycle
 )
-INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out)
-SELECT wallet_id, 'alert_fired', payload, %s, 0
-FROM given JOIN fired USING (wallet_id, threshold_pct, billing_cycle)
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
+SELECT wallet_id, 'alert_fired', payload, dedupe_key, %s, 0
+FROM given LEFT JOIN fired USING (wallet_id, threshold_pct, billing_cycle)
+     LEFT JOIN {table} before USING (wallet_id, threshold_pct, billing_cycle)  -- as it was before this statement
+WHERE fired.wallet_id IS NOT NULL OR before.budget_yen <> given.budget_yen
+ON CONFLICT DO NOTHING
 """
 _PUT_EVENTS = """
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
@@ -342,7 +345,7 @@ def _write_purchases_and_sales(raw: Raw, decision: Decision, today: str) -> None
 
 
 def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -> None:
-    payloads = [json.encode(alert_event(*each).payload).decode() for each in fired]
+    events = [alert_event(*each) for each in fired]
     raw.execute(
         _PUT_ALERTS.format(table=table),
         [
@@ -351,7 +354,8 @@ def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -
             texts([alert.billing_cycle for _, alert in fired]),
             numbers([alert.spent_yen for _, alert in fired]),
             numbers([alert.budget_yen for _, alert in fired]),
-            texts(payloads),
+            texts([json.encode(event.payload).decode() for event in events]),
+            texts([event.dedupe_key for event in events]),
             at,
             at,
         ],

@@ -9,7 +9,7 @@ from msgspec import DecodeError, json
 
 from credit_wallet.actors import room
 from credit_wallet.commands import Undo
-from credit_wallet.cycle import cycle_at, format_instant
+from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.errors import (
     DatabaseCorrupt,
     EntryNotFound,
@@ -22,6 +22,7 @@ from credit_wallet.outcomes import (
     Alert,
     HoldView,
     KeyView,
+    Opening,
     PayerView,
     TopupStepView,
     TopupView,
@@ -159,6 +160,23 @@ class Reader:
         self._wallet_row(wallet_id)
         return int(self._rows("ledger_balance_before", wallet_id=wallet_id, cycle=cycle)[0][0])
 
+    def funded_at(self, wallet: WalletView) -> str:
+        """When a wallet first had something to spend, at a cost that does not grow with its ledger.
+
+        That is when its first credit came in. A wallet that plain SQL made with a balance has had that since it was
+        made, or since its first entry of this cycle (of the last ``STEPS``) if that is dated earlier.
+        """
+        for (occurred_at,) in self._rows("first_credit", wallet_id=wallet.wallet_id):
+            if occurred_at is not None:
+                return str(occurred_at)
+        start, _ = cycle_bounds(wallet.current_cycle, wallet.time_zone)
+        if wallet.created_at < start:
+            return wallet.created_at
+        last = self._wallet_row(wallet.wallet_id)[15]
+        parameters = {"start": last, "wallet_id": wallet.wallet_id, "cycle_start": start, "steps": STEPS}
+        [(oldest,)] = self._rows("oldest_of_cycle", **parameters)
+        return min(wallet.created_at, oldest or wallet.created_at)
+
     def totals(self) -> Totals:
         """Sums over all wallets; reads every wallet's row."""
         return Totals(*self._rows("totals")[0])
@@ -173,6 +191,10 @@ class Reader:
         for (wallet_id,) in self._rows("key_owner", key_id=key_id):
             return int(wallet_id)
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+
+    def openings(self) -> list[Opening]:
+        """What no entry explains of adopted wallets."""
+        return [Opening(*row) for row in self._rows("openings")]
 
     def newest_entry_at(self) -> str | None:
         """When the newest entry of the ledger was written."""

@@ -98,6 +98,9 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
 RETURNING alert_id
 """
+_FIRED_FOR_ANOTHER_BUDGET = """
+SELECT 1 FROM {table} WHERE wallet_id = ? AND threshold_pct = ? AND billing_cycle = ? AND budget_yen <> ?
+"""
 _PUT_EVENT = """
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out) VALUES (?, ?, ?, ?, ?, 0)
 ON CONFLICT DO NOTHING
@@ -141,7 +144,7 @@ def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> 
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
         make_books(connection, transaction)
-        return Upgrade(applied, adopt_all(connection, transaction, now))
+        return Upgrade(applied, *adopt_all(connection, transaction, now))
 
 
 class SqliteStore:
@@ -326,9 +329,13 @@ class SqliteStore:
 
     def _write_outbox(self, decision: Decision, at: str) -> None:
         for wallet_id, alert in decision.alerts:
-            row = (wallet_id, alert.threshold_pct, alert.billing_cycle, at, alert.spent_yen, alert.budget_yen)
-            statement = _PUT_ALERT.format(table=alert_table(alert.threshold_pct))
-            if self._connection.execute(statement, row).get is not None:
+            table, name = alert_table(alert.threshold_pct), (wallet_id, alert.threshold_pct, alert.billing_cycle)
+            row = (*name, at, alert.spent_yen, alert.budget_yen)
+            fired = self._connection.execute(_PUT_ALERT.format(table=table), row).get
+            if fired is None:
+                statement = _FIRED_FOR_ANOTHER_BUDGET.format(table=table)
+                fired = self._connection.execute(statement, (*name, alert.budget_yen)).get
+            if fired is not None:
                 decision.events.append(alert_event(wallet_id, alert))
         self._connection.executemany(
             _PUT_EVENT,

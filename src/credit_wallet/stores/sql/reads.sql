@@ -16,6 +16,9 @@ WHERE wallet_id > :after
 ORDER BY wallet_id
 LIMIT :limit;
 
+-- openings: wallets that had credit when they were adopted which no entry explains, or lacked some
+SELECT wallet_id, opening_yen FROM am_credit_wallet WHERE opening_yen <> 0 ORDER BY wallet_id;
+
 -- cycle_spent: what a wallet (key_id 0) or an agent key spent in a cycle that its row has left
 SELECT coalesce(max(spent_yen), 0)
 FROM am_credit_cycle_spend
@@ -162,6 +165,25 @@ WITH ends (segment_no, billing_cycle, closing_yen) AS (
 SELECT w.opening_yen + coalesce((SELECT sum(net_yen) FROM segment WHERE billing_cycle < :cycle), 0)
 FROM am_credit_wallet w
 WHERE w.wallet_id = :wallet_id;
+
+-- first_credit: when a wallet's first lot came in; NULL when that is a balance that no entry brought
+SELECT e.occurred_at
+FROM am_credit_lot l
+LEFT JOIN am_credit_transaction_log e ON e.txn_id = l.lot_id AND e.wallet_id = l.wallet_id
+WHERE l.wallet_id = :wallet_id
+ORDER BY l.lot_id
+LIMIT 1;
+
+-- oldest_of_cycle: the earliest date among a wallet's last :steps entries, as far as they are of the cycle
+WITH RECURSIVE chain AS (
+    SELECT txn_id, wallet_id, prev_txn_id, replace(occurred_at, ' ', 'T') AS occurred_at, 1 AS step
+    FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
+    UNION ALL
+    SELECT e.txn_id, e.wallet_id, e.prev_txn_id, replace(e.occurred_at, ' ', 'T'), c.step + 1
+    FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
+    WHERE c.occurred_at >= :cycle_start AND c.step < :steps
+)
+SELECT min(occurred_at) FROM chain WHERE occurred_at >= :cycle_start;
 
 -- totals: sums over all wallets
 SELECT count(*), coalesce(sum(balance_yen), 0), coalesce(sum(held_yen), 0), coalesce(sum(debt_yen), 0)

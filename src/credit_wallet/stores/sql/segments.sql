@@ -25,7 +25,10 @@ LIMIT :limit;
 
 -- lock_wallet: keep everybody else from a wallet until the transaction ends
 UPDATE am_credit_wallet SET updated_at = updated_at WHERE wallet_id = :wallet_id
-RETURNING last_txn_id, current_cycle, time_zone, debt_yen;
+RETURNING last_txn_id, current_cycle, time_zone, debt_yen, open_lots, next_due_at;
+
+-- note_due: when something of a wallet ends first
+UPDATE am_credit_wallet SET next_due_at = :at WHERE wallet_id = :wallet_id;
 
 -- forget_segments: the segments of a wallet are made anew
 DELETE FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id;
