@@ -221,7 +221,8 @@ def write(path: Path) -> Book:
     paid = writer.move("request_topup", paying_id, 1_000, idempotency_key="paid 🧾")
     wallets.settle_topup(paying_id, paid.topup_id or "", PAID)
     writer.move("pay_back", paying_id, paid.topup_id, 200, idempotency_key="paid back")
-    writer.move("charge", paying_id, 5, idempotency_key="sold", actor="seller:1")
+    sold = writer.move("charge", paying_id, 5, idempotency_key="sold", actor="seller:1")
+    writer.move("refund", sold.txn_id, idempotency_key="sold back", actor="seller:1")
     failed = writer.move("request_topup", paying_id, 70, idempotency_key="failed")
     wallets.settle_topup(
         paying_id, failed.topup_id or "", PaymentFact(told_at=40, status="failed", reason=ODD_TEXTS[1])
