@@ -147,7 +147,7 @@ class ModelWallet:
         return hold
 
     def capture(self, hold: ModelHold, yen: int, now: datetime, *, final: bool, above: str, actor: str) -> ModelCharge:
-        """As ``CreditWallet.capture`` without an agent key, for every ``above`` but "owe"."""
+        """As ``CreditWallet.capture`` without an agent key, for every ``above``."""
         self._must_be_open(hold, actor)
         inside = min(yen, hold.left)
         beyond = yen - inside

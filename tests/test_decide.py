@@ -418,7 +418,7 @@ FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
     ([BUY], "free_retries", [0, 1, 10**12], [-1, True, 1.0, "1", None]),
     ([UNDO], "reason", ["", "a" * 500], NO_TEXTS),
     ([CAPTURE], "final", [True, False], [0, 1, "true", None]),
-    ([CAPTURE], "above", ["reject", "up_to_balance", "owe"], ["", "allow", None, 1]),
+    ([CAPTURE], "above", ["reject", "up_to_balance"], ["", "owe", None, 1]),
     (SIZED, "amount_yen", [1, 10**12], [0, -1, 10**12 + 1, True, 1.0, "1"]),
     ([each for each in SIZED if each is not REFUND], "amount_yen", [], [None]),
     ([REFUND], "amount_yen", [None], []),

@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 from credit_wallet.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.topups import PaymentFact, Way
 
-Above: TypeAlias = Literal["reject", "up_to_balance", "owe"]
+Above: TypeAlias = Literal["reject", "up_to_balance"]
 """What a capture does about yen that its hold does not cover."""
 
 
@@ -60,10 +60,9 @@ class Hold(Movement, frozen=True, array_like=True, tag="hold", gc=False):
 class Capture(Movement, frozen=True, array_like=True, tag="capture", gc=False):
     """Spend ``amount_yen`` of a hold and give the rest back, or with ``final=False`` keep the rest on hold.
 
-    What the hold does not cover is ``above`` it: "reject" refuses, "up_to_balance" takes what the balance can give
-    (for whoever made the hold, not for a payer), "owe" takes all of it and makes a debt of what the balance lacks (for
-    the product alone; it also spends from a hold that has expired meanwhile). ``key_id`` is the agent key that asks,
-    None for anybody else.
+    What the hold does not cover is ``above`` it: "reject" refuses it, "up_to_balance" takes of the balance what that
+    can give, for whoever may close the hold and is no payer. ``key_id`` is the agent key that asks, None for anybody
+    else.
     """
 
     hold_id: int

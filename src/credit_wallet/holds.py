@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import structs
 
 from credit_wallet import lots
-from credit_wallet.actors import PAYER, PRODUCT, Actor, may_close
+from credit_wallet.actors import PAYER, Actor, may_close
 from credit_wallet.batch import Batch, append
 from credit_wallet.commands import MAX_HOLD_SECONDS, Capture, Extend, Release
 from credit_wallet.credit import give_back, note_due, tell_lower
@@ -70,8 +70,6 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Outcome | Wa
     hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
     if isinstance(hold, WalletError):
         return hold
-    if command.above == "owe" and command.actor == PRODUCT and hold.status == "expired" and not hold.captured_yen:
-        return _spend_held(batch, wallet, hold, 0, command.amount_yen, note=hold.note)
     if hold.status != "open":
         return _closed(hold)
     key = _key_of(batch, hold)
@@ -83,7 +81,7 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Outcome | Wa
             field="amount_yen",
             held_yen=hold.left_yen,
         )
-    if above_yen and (command.above != "owe" or command.actor != PRODUCT):
+    if above_yen:
         above_yen = min(above_yen, spendable_above_yen(wallet, key))
     return _spend_held(batch, wallet, hold, from_hold_yen, above_yen, note=hold.note, final=command.final)
 
