@@ -18,8 +18,7 @@ CYCLE_PATTERN = re.compile(r"(?!9999)[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 
 def format_instant(moment: datetime) -> str:
     """``moment`` (aware) as the ledger writes it, cut to milliseconds."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_instant(text: str) -> datetime:
@@ -66,4 +65,5 @@ def _zone(name: str) -> tzinfo:
 
 
 def _bound(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".removesuffix("T00:00:00")
+    """``isoformat`` writes the year 999, in which a cycle can begin, with four digits; ``%Y`` does not."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00").removesuffix("T00:00:00")
