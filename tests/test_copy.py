@@ -173,7 +173,6 @@ class Writer:
         self.wallets.seal()
         self.clock.advance(days=16)
 
-
     def purchases(self, wallet_id: int, name: str) -> None:
         """One that is served, one that is given back, one that is under way; charged and held."""
         for number, hold_seconds in enumerate((None, 60)):

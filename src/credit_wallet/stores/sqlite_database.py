@@ -17,6 +17,7 @@ from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations
 from credit_wallet.stores.sqlite import SqliteStore, bring_up_to_date
 from credit_wallet.stores.sqlite_connection import (
+    LedgerConnection,
     connect,
     connect_alone,
     connect_for_reading,
@@ -45,7 +46,7 @@ class SqliteDatabase:
         """A connection for reading. Raises ``DatabaseError``."""
         return SqliteSource(connect_for_reading(self.path), self.path)
 
-    def open_alone(self, now: datetime) -> apsw.Connection:
+    def open_alone(self, now: datetime) -> LedgerConnection:
         """A connection beside which nobody else has one, the schema up to date. Raises ``DatabaseError``."""
         if not self.path.exists():
             raise DatabaseError(f"there is no database {self.path}")
@@ -93,7 +94,7 @@ class SqliteSource:
     dialect = ""
     in_process = True
 
-    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+    def __init__(self, connection: LedgerConnection, path: Path) -> None:
         self._connection = connection
         self._path = path
         self._lock = threading.Lock()
@@ -101,7 +102,7 @@ class SqliteSource:
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters. Raises ``DatabaseError``."""
         with self._lock, naming_database_errors(self._path):
-            return self._connection.execute(statement, parameters).fetchall()
+            return self._connection.rows(statement, parameters)
 
     def close(self) -> None:
         with self._lock:
