@@ -11,9 +11,11 @@ BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job h
 
 setup: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml requirements.lock
+$(VENV)/installed: pyproject.toml requirements.lock requirements-mcp1.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	rm -rf $(VENV)/mcp1
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --target $(VENV)/mcp1 -r requirements-mcp1.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -42,13 +44,15 @@ bench: setup  ## every figure of benchmarks/README.md; about half an hour, most 
 smoke: setup  ## every benchmark for seconds on small data, to see that it runs
 	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py --smoke >/dev/null || exit 1; done
 
-soak: setup  ## 200 kills on each database, 100,000 steps and more against the model
+soak: setup  ## 200 kills on each database, 100,000 steps and more against each model
 	$(BIN)/python tests/crash.py --kills 200
 	$(BIN)/python tests/crash.py --kills 200 --database postgres
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/test_model.py
+	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/test_gate_cheaters.py
 
-lock: setup  ## renew requirements.lock; needs uv
+lock: setup  ## renew requirements.lock and, for tests with the MCP SDK 1.x, requirements-mcp1.lock; needs uv
 	uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile -q requirements-mcp1.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-mcp1.lock
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

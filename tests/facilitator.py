@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import json
 
@@ -10,6 +10,26 @@ from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive, Scope, Send
 
 Json = dict[str, Any]
+
+
+class Fault(NamedTuple):
+    """How a settlement goes wrong, and whether the money has moved all the same."""
+
+    name: str
+    settles: bool
+
+    async def answer(self, receive: Receive, send: Send) -> None:
+        """The answer, if it can be called one."""
+        if self.name == "hangs":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
+        status = 500 if self.name == "500" else 200
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b"<html>" if self.name == "garbage" else b""})
+
+
+FAULTS = [Fault(name, settles) for name in ("hangs", "500", "garbage", "nothing") for settles in (False, True)]
 
 
 class Facilitator:
@@ -22,6 +42,10 @@ class Facilitator:
         """``verify`` and ``settle``: answered with a refusal."""
         self.breaks: set[str] = set()
         """Answered with 500, after having done it."""
+        self.fault: Fault | None = None
+        """What the next settlement meets."""
+        self.repeats = False
+        """Whether settling again what is settled is a success, as with facilitators that remember."""
         self.headers: list[bytes | None] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,6 +54,12 @@ class Facilitator:
         self.headers.append(dict(scope["headers"]).get(b"x-facilitator-key"))
         call = scope["path"].strip("/")
         asked = json.decode(await read_body(receive, 1 << 20))
+        if call == "settle" and self.fault is not None:
+            fault, self.fault = self.fault, None
+            if fault.settles:
+                self._settle(asked)
+            await fault.answer(receive, send)
+            return
         answer = self._verify(asked) if call == "verify" else self._settle(asked)
         status = 500 if call in self.breaks else 200
         await send(
@@ -48,7 +78,11 @@ class Facilitator:
     def _settle(self, asked: Json) -> Json:
         authorization, requirements = _parts(asked)
         result = {"payer": authorization["from"], "transaction": "", "network": requirements["network"]}
-        if "settle" in self.refuses or authorization["nonce"] in self.settled:
+        if "settle" in self.refuses:
+            return {**result, "success": False, "errorReason": "insufficient_funds"}
+        if authorization["nonce"] in self.settled:
+            if self.repeats:
+                return {**result, "success": True, "transaction": f"0x{1:064x}"}
             return {**result, "success": False, "errorReason": "nonce_already_used"}
         self.settled.append(authorization["nonce"])
         return {**result, "success": True, "transaction": f"0x{len(self.settled):064x}"}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 THRESHOLDS = (50, 80, 100)
+LONGEST_HOLD = timedelta(days=31)
 
 
 @dataclass
@@ -18,11 +19,21 @@ class ModelLot:
 
 @dataclass
 class ModelHold:
+    """``parts`` are of what is left of it."""
+
     key: int | None
     yen: int
     parts: list[tuple[ModelLot, int]]
+    made: datetime
     expires: datetime
+    closer: str = "operator"
+    served: bool = False
+    captured: int = 0
     status: str = "open"
+
+    @property
+    def left(self) -> int:
+        return self.yen - self.captured
 
 
 @dataclass
@@ -30,6 +41,31 @@ class ModelCharge:
     yen: int
     parts: list[tuple[ModelLot, int]]
     refunded: int = 0
+
+
+@dataclass
+class ModelPurchase:
+    """What a request has bought, with a charge or a hold; with neither, it is owed whole."""
+
+    request: tuple[int, bool, int | None]
+    """Price, whether it was held, and the agent key that paid."""
+
+    attempt: str
+    lease: datetime
+    charge: ModelCharge | None
+    hold: ModelHold | None
+    status: str = "running"
+    free: int = 0
+
+    @property
+    def given_back(self) -> bool:
+        if self.hold is not None:
+            return self.hold.status in ("released", "expired")
+        return self.charge is not None and self.charge.refunded >= self.request[0]
+
+    @property
+    def captured(self) -> bool:
+        return self.hold is not None and self.hold.status == "captured"
 
 
 @dataclass
@@ -62,6 +98,7 @@ class ModelWallet:
         self.debt = 0
         self.lots: list[ModelLot] = []
         self.holds: list[ModelHold] = []
+        self.purchases: dict[str, ModelPurchase] = {}
         self.keys: list[ModelKey] = []
         self.spent: dict[str, int] = {}
         self.alerted: dict[str, set[int]] = {}
@@ -72,7 +109,7 @@ class ModelWallet:
 
     @property
     def held(self) -> int:
-        return sum(hold.yen for hold in self.holds if hold.status == "open")
+        return sum(hold.left for hold in self.holds if hold.status == "open")
 
     def open_lots(self) -> list[ModelLot]:
         """In spending order: gifts first, what lapses sooner first, older first."""
@@ -85,8 +122,10 @@ class ModelWallet:
         """What has fallen due by ``now`` happens before anything else."""
         for hold in sorted(self.holds, key=lambda hold: hold.expires):
             if hold.status == "open" and hold.expires <= now:
-                hold.status = "expired"
-                self._give_back(hold.parts)
+                if hold.served:
+                    self._spend(hold, hold.left, 0, now)
+                else:
+                    self._return(hold, "expired")
         self._lapse(now)
 
     def topup(self, yen: int, promo: bool, expires: datetime | None, now: datetime) -> ModelTopup:
@@ -101,28 +140,162 @@ class ModelWallet:
         self._count(yen, key, now)
         return ModelCharge(yen, parts)
 
-    def hold(self, yen: int, key: int | None, seconds: int, now: datetime) -> ModelHold:
+    def hold(self, yen: int, key: int | None, seconds: int, now: datetime, closer: str = "operator") -> ModelHold:
         self._may_spend(yen, key, now)
-        hold = ModelHold(key, yen, self._take(yen), now + timedelta(seconds=seconds))
+        hold = ModelHold(key, yen, self._take(yen), now, now + timedelta(seconds=seconds), closer)
         self.holds.append(hold)
         return hold
 
-    def capture(self, hold: ModelHold, yen: int, now: datetime) -> ModelCharge:
-        self._must_be_open(hold)
-        if yen > hold.yen:
+    def capture(self, hold: ModelHold, yen: int, now: datetime, *, final: bool, above: str, actor: str) -> ModelCharge:
+        """As ``CreditWallet.capture`` without an agent key, for every ``above`` but "owe"."""
+        self._must_be_open(hold, actor)
+        inside = min(yen, hold.left)
+        beyond = yen - inside
+        if beyond and (above == "reject" or actor == "payer"):
             raise Refused("invalid_amount")
-        hold.status = "captured"
-        used, rest = _split(hold.parts, yen)
-        self._count(yen, hold.key, now)
-        self._give_back(rest)
-        self._lapse(now)
-        return ModelCharge(yen, used)
+        return self._spend(hold, inside, min(beyond, self._room(hold.key, now)), now, final=final)
 
-    def release(self, hold: ModelHold, now: datetime) -> None:
-        self._must_be_open(hold)
-        hold.status = "released"
-        self._give_back(hold.parts)
+    def release(self, hold: ModelHold, now: datetime, actor: str) -> None:
+        self._must_be_open(hold, actor)
+        self._return(hold, "released")
         self._lapse(now)
+
+    def extend(self, hold: ModelHold, seconds: int, now: datetime, actor: str) -> None:
+        self._must_be_open(hold, actor)
+        self._prolong(hold, seconds, now)
+
+    # Purchases
+
+    def buy(
+        self,
+        name: str,
+        attempt: str,
+        yen: int,
+        key: int | None,
+        hold_seconds: int | None,
+        lease_seconds: int,
+        free_retries: int,
+        now: datetime,
+    ) -> tuple[str, ModelPurchase]:
+        """Whether it was "paid" now, is "free", or goes on as "taken over"."""
+        purchase = self.purchases.get(name)
+        request = (yen, hold_seconds is not None, key)
+        lease = now + timedelta(seconds=lease_seconds)
+        if purchase is not None and purchase.request != request:
+            raise Refused("idempotency_conflict")
+        if purchase is None or purchase.status == "undone" or purchase.given_back:
+            charge = self.charge(yen, key, now) if hold_seconds is None else None
+            hold = None if hold_seconds is None else self.hold(yen, key, hold_seconds, now, "product")
+            self.purchases[name] = ModelPurchase(request, attempt, lease, charge, hold)
+            return "paid", self.purchases[name]
+        if purchase.status == "served" or purchase.captured:
+            if purchase.free >= free_retries:
+                raise Refused("retries_exhausted")
+            purchase.free += 1
+            return "free", purchase
+        if purchase.attempt != attempt and now < purchase.lease:
+            raise Refused("purchase_running")
+        purchase.attempt, purchase.lease = attempt, max(purchase.lease, lease)
+        if purchase.hold is not None and purchase.hold.status == "open":
+            self._prolong(purchase.hold, hold_seconds or lease_seconds, now)
+        return "taken over", purchase
+
+    def serve(self, name: str, forget: bool, now: datetime) -> None:
+        purchase = self._purchase(name)
+        hold = purchase.hold
+        if purchase.status != "served":
+            if hold is not None and hold.status == "open":
+                hold.served = True
+            elif hold is not None and hold.status != "captured":
+                hold.served = True
+                self._spend(hold, 0, hold.left, now)
+            elif hold is None and purchase.status == "undone":
+                purchase.charge = self._take_or_owe(purchase.request[0], purchase.request[2], now)
+            purchase.status = "served"
+        if forget:
+            del self.purchases[name]
+
+    def renew(self, name: str, attempt: str, seconds: int, now: datetime) -> None:
+        purchase = self._purchase(name)
+        if purchase.attempt != attempt:
+            raise Refused("purchase_running")
+        if purchase.status != "undone":
+            purchase.lease = max(purchase.lease, now + timedelta(seconds=seconds))
+            if purchase.hold is not None and purchase.hold.status == "open":
+                self._prolong(purchase.hold, seconds, now)
+
+    def undo(self, name: str, attempt: str, now: datetime) -> None:
+        purchase = self._purchase(name)
+        if purchase.status != "running" or purchase.attempt != attempt:
+            return
+        if purchase.captured:
+            purchase.status = "served"
+            return
+        if purchase.charge is not None and not purchase.given_back:
+            self.refund(purchase.charge, None, now)
+        if purchase.hold is not None and purchase.hold.status == "open":
+            self.release(purchase.hold, now, "product")
+        purchase.status = "undone"
+
+    def undo_abandoned(self, after: timedelta, now: datetime) -> None:
+        for name, purchase in self.purchases.items():
+            if purchase.status == "running" and purchase.lease < now - after:
+                self.undo(name, purchase.attempt, now)
+
+    def _purchase(self, name: str) -> ModelPurchase:
+        if name not in self.purchases:
+            raise Refused("purchase_not_found")
+        return self.purchases[name]
+
+    def _take_or_owe(self, yen: int, key: int | None, now: datetime) -> ModelCharge | None:
+        """Charge for what was delivered: nothing speaks against it, and what the balance lacks is owed."""
+        taken = min(yen, self.balance)
+        self.debt += yen - taken
+        if not taken:
+            return None
+        charge = ModelCharge(taken, self._take(taken))
+        self._count(taken, key, now)
+        return charge
+
+    # Holds
+
+    def _spend(self, hold: ModelHold, inside: int, beyond: int, now: datetime, *, final: bool = True) -> ModelCharge:
+        """Spend yen of a hold and beyond it, and give back what is left, unless more is to come."""
+        was_open = hold.status == "open"
+        used, hold.parts = _split(hold.parts, inside)
+        hold.captured += inside
+        if final or not hold.left or not was_open:
+            hold.status = "captured"
+            if was_open:
+                self._give_back(hold.parts)
+        taken = min(beyond, self.balance)
+        self.debt += beyond - taken
+        used = used + self._take(taken)
+        if inside + taken:
+            self._count(inside + taken, hold.key, now)
+        self._lapse(now)
+        return ModelCharge(inside + taken, used)
+
+    def _return(self, hold: ModelHold, status: str) -> None:
+        hold.status = status
+        self._give_back(hold.parts)
+
+    def _prolong(self, hold: ModelHold, seconds: int, now: datetime) -> None:
+        hold.expires = max(hold.expires, min(now + timedelta(seconds=seconds), hold.made + LONGEST_HOLD))
+
+    def _room(self, key: int | None, now: datetime) -> int:
+        """What a capture may take beyond its hold."""
+        if not self.enabled:
+            return 0
+        cycle, rooms = f"{now:%Y-%m}", [self.balance]
+        if self.cap and self.budget:
+            rooms.append(self.budget - self.spent.get(cycle, 0) - self.held)
+        if key is not None and self.keys[key].cap:
+            rooms.append(self.keys[key].cap - self.keys[key].spent.get(cycle, 0) - self._held_by(key))
+        return max(0, min(rooms))
+
+    def _held_by(self, key: int | None) -> int:
+        return sum(hold.left for hold in self.holds if hold.status == "open" and hold.key == key)
 
     def refund(self, charge: ModelCharge, yen: int | None, now: datetime) -> int:
         left = charge.yen - charge.refunded
@@ -155,10 +328,8 @@ class ModelWallet:
             raise Refused("wallet_disabled")
         if self.cap and self.budget and self.spent.get(cycle, 0) + self.held + yen > self.budget:
             raise Refused("budget_exhausted")
-        if payer is not None and payer.cap:
-            held = sum(hold.yen for hold in self.holds if hold.status == "open" and hold.key == key)
-            if payer.spent.get(cycle, 0) + held + yen > payer.cap:
-                raise Refused("key_cap_exhausted")
+        if payer is not None and payer.cap and payer.spent.get(cycle, 0) + self._held_by(key) + yen > payer.cap:
+            raise Refused("key_cap_exhausted")
         if yen > self.balance:
             raise Refused("insufficient_funds")
 
@@ -204,7 +375,9 @@ class ModelWallet:
         self._take(repaid)
 
     @staticmethod
-    def _must_be_open(hold: ModelHold) -> None:
+    def _must_be_open(hold: ModelHold, actor: str) -> None:
+        if actor not in (hold.closer, "operator", "product"):
+            raise Refused("forbidden")
         if hold.status != "open":
             raise Refused("hold_closed")
 

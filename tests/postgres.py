@@ -36,6 +36,7 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
+    "max_prepared_transactions": "20",
     "fsync": "on",
     "synchronous_commit": "on",
     "dynamic_shared_memory_type": "mmap",  # files in the folder, which go with it

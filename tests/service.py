@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -71,10 +71,14 @@ class Api:
         content: bytes | None = None,
         chunks: AsyncIterator[bytes] | None = None,
         params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str | bytes] | None = None,
+        headers: Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]] | None = None,
     ) -> httpx.Response:
-        """The answer to one request; ``token`` goes into ``Authorization``, ``key`` into ``Idempotency-Key``."""
-        fields = [*credentials(token, key).items(), *(headers or {}).items()]
+        """The answer to one request; ``token`` goes into ``Authorization``, ``key`` into ``Idempotency-Key``.
+
+        ``headers`` as pairs may have a name twice.
+        """
+        given = list(headers.items()) if isinstance(headers, Mapping) else headers or []
+        fields = [*credentials(token, key).items(), *given]
         raw = [(name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in fields]
 
         async def send() -> httpx.Response:

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from textwrap import dedent
@@ -26,18 +26,12 @@ from credit_wallet.payments import gateway
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.replies import Reconciliation
+from credit_wallet.stores.migrations import manifest
 from credit_wallet.stores.verify import CHECKS
 from credit_wallet.tokens import is_token, token_hash
 
 NOON = "2026-05-15T12:00:00.000Z"
-MIGRATIONS = [
-    "281_credit_wallet.sql",
-    "282_credit_ledger_chain.sql",
-    "283_credit_wallet_state.sql",
-    "284_credit_rail.sql",
-    "285_credit_topup.sql",
-    "286_credit_notification.sql",
-]
+MIGRATIONS = manifest()
 
 
 class Answer(NamedTuple):
@@ -102,13 +96,18 @@ def _only_line(text: str) -> Any:
     return json.loads(text)
 
 
+def opened_at(clock: Clock) -> Callable[..., CreditWallet]:
+    """Opens the ledger as the command line does, at the time of ``clock``."""
+    return lambda *, create=False: CreditWallet.open(cli_context.Settings.url, clock=clock, create=create)
+
+
 @pytest.fixture
 def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     """The command line at the time of ``clock``."""
     monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     for module, name in ((cli, "_open"), (cli_alerts, "open_wallets"), (cli_wallets, "open_wallets")):
-        monkeypatch.setattr(module, name, lambda: CreditWallet.open(cli_context.Settings.url, clock=clock))
+        monkeypatch.setattr(module, name, opened_at(clock))
     return Shell(db_url, monkeypatch, capsys)
 
 
@@ -188,6 +187,7 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "created_at": NOON,
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
+        "lots": [],
     }
 
 
@@ -210,9 +210,11 @@ def test_a_wallet_is_shown_to_people(funded: Shell) -> None:
     assert shown["balance_yen"] == "¥940"
     assert shown["current_cycle_spent_yen"] == "¥60"
     assert shown["enabled"] == "yes"
+    assert shown["lots"] == "¥940 paid (lot 1)"
 
 
 def test_wallets_are_listed_by_page(shell: Shell) -> None:
+    shell("migrate")
     assert shell("wallet", "list") == "none\n"
     for _ in range(3):
         shell("wallet", "create")
@@ -429,7 +431,7 @@ REFUSALS: list[tuple[tuple[object, ...], str]] = [
     (("charge", 10**20, 1, "--key", "k"), "invalid_request"),
     (("topup", 404, 1, "--key", "k"), "wallet_not_found"),
     (("topup", 1, 1, "--key", "k", "--expires-at", "tomorrow"), "invalid_request"),
-    (("topup", 1, 1, "--key", "k", "--expires-at", "2026-05-15"), "invalid_request"),
+    (("topup", 1, 1, "--key", "k", "--expires-at", "2026-05-14"), "invalid_request"),
     (("refund", 404, "--key", "k"), "entry_not_found"),
     (("refund", 1, "--key", "k"), "entry_not_found"),
     (("hold", 1, 1, "--key", "k", "--ttl", 0), "invalid_request"),
@@ -560,7 +562,9 @@ def test_a_statement_comes_as_text_csv_and_json(funded: Shell) -> None:
     assert text.startswith("Statement of Wallet 1 (search) for 2026-05 (UTC)\n")
     assert "Closing balance                 ¥940\n" in text
     assert text == funded(*of_may, "--format", "text")
-    rows = list(csv.DictReader(StringIO(funded(*of_may, "--format", "csv"))))
+    table = funded(*of_may, "--format", "csv")
+    assert table.startswith("\ufefftxn_id,")  # what tells a spreadsheet that it is UTF-8
+    rows = list(csv.DictReader(StringIO(table)))
     assert [(row["txn_type"], row["amount_yen"], row["note"]) for row in rows] == [
         ("topup", "1000", ""),
         ("charge", "-60", "crawl, deep"),
@@ -620,10 +624,11 @@ def test_a_check_up_finds_nothing_wrong(funded: Shell) -> None:
         "database",
         "clock",
         "ledger",
+        "seals",
         "notices",
     ]
     assert all(finding["ok"] for finding in findings)
-    assert funded("doctor").count(" yes ") == 7
+    assert funded("doctor").count(" yes ") == 8
 
 
 def failed_check(shell: Shell, url: str) -> dict[str, Any]:
@@ -661,7 +666,7 @@ def test_a_check_up_finds_a_database_that_cannot_be(shell: Shell, tmp_path: Path
         ("sqlite://[/wallet", "invalid_request"),
         (f"sqlite:///{tmp_path}", "database_error"),
         (f"sqlite:///{tmp_path}/file", "database_corrupt"),
-        (f"sqlite:///{tmp_path}/file/wallet.db", "database_error"),
+        (f"sqlite:///{tmp_path}/file/wallet.db", "no_ledger"),
     ):
         assert failed_check(shell, url)["check"] == code, url
 
@@ -697,6 +702,8 @@ def test_a_rollback_with_a_yes_undoes_the_later_ones_first(funded: Shell) -> Non
     assert funded.json("migrate", "--dry-run")["pending"] == MIGRATIONS[3:]
     assert funded.json("wallet", "show", 1)["balance_yen"] == 1_000
     assert funded.json("rollback", 281, "--yes") == {"rolled_back": MIGRATIONS[::-1]}
+    assert funded.refused("wallet", "list")[0] == "no_ledger"
+    funded("migrate")
     assert funded.json("wallet", "list") == []
 
 
@@ -729,8 +736,8 @@ def test_a_database_that_cannot_be_is_refused_by_name(
     shell: Shell, url: str, code: str, command: tuple[str, ...]
 ) -> None:
     answer = shell.run("--db", url, *command)
-    if command[0] == "rollback" and code == "database_error":
-        code = "migration_error"
+    if code == "database_error":
+        code = {"rollback": "migration_error", "migrate": code}.get(command[0], "no_ledger")
     assert answer.code == 1
     assert answer.err.startswith(f"{code}: ")
     assert url.removeprefix("sqlite:///") in answer.err
@@ -1021,6 +1028,7 @@ def test_serving_without_its_extra_says_what_to_install(tmp_path: Path, missing:
 
 
 def test_everything_but_serving_works_without_the_extra(tmp_path: Path) -> None:
+    assert without(SERVE_EXTRA, "--db", "sqlite:///wallet.db", "migrate", cwd=tmp_path).code == 0
     assert without(SERVE_EXTRA, "--db", "sqlite:///wallet.db", "wallet", "list", cwd=tmp_path) == (0, "none\n", "")
 
 

@@ -236,6 +236,7 @@ def test_the_owner_reads_the_wallet(owner: Any, wallet: CreatedWallet) -> None:
     assert owner.statement_text(format="csv").startswith("txn_id,")
     assert owner.statement_text(format="csv", rows="notes").startswith("notes,")
     assert owner.forecast().spent_yen == 600
+    assert [(lot.kind, lot.remaining_yen, lot.expires_at) for lot in owner.lots()] == [("paid", 400, None)]
 
 
 def test_the_owner_sets_what_the_wallet_may(owner: Any) -> None:

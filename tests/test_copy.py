@@ -70,6 +70,8 @@ TABLES = {
     "am_credit_seller",
     "am_credit_secret",
     "am_credit_sale",
+    "am_credit_cycle_segment",
+    "am_credit_clawback",
 }
 ODD_TEXTS = (
     "tea 🫖 für zwei, 二人分のお茶",
@@ -219,6 +221,7 @@ def write(path: Path) -> Book:
     paid = writer.move("request_topup", paying_id, 1_000, idempotency_key="paid 🧾")
     wallets.settle_topup(paying_id, paid.topup_id or "", PAID)
     writer.move("pay_back", paying_id, paid.topup_id, 200, idempotency_key="paid back")
+    writer.move("charge", paying_id, 5, idempotency_key="sold", actor="seller:1")
     failed = writer.move("request_topup", paying_id, 70, idempotency_key="failed")
     wallets.settle_topup(
         paying_id, failed.topup_id or "", PaymentFact(told_at=40, status="failed", reason=ODD_TEXTS[1])
@@ -362,6 +365,7 @@ def test_a_book_has_something_of_everything(book: Book) -> None:
         assert kinds("revoked_at IS NULL", "am_credit_key") == {0, 1}
         assert kinds("revoked_at IS NULL", "am_credit_seller") == {0, 1}
         assert kinds("registered", "am_credit_secret") == {0, 1}
+        assert kinds("seller_id", "am_credit_sale") == {1}
         assert kinds("length(fingerprint) = 32", "am_credit_idempotency") == {0, 1}
         assert None in kinds("prev_txn_id", "am_credit_transaction_log")
         assert host.run("SELECT count(*) > 3 FROM am_credit_seal") == [(1,)]

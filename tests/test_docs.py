@@ -251,6 +251,14 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name_of)
+def test_no_page_has_a_heading_twice(page: Path) -> None:
+    """The second one would have no link of its own, and says the same again."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    assert sorted(headings) == sorted(set(headings))
+
+
 def test_the_readme_says_what_each_module_is_for() -> None:
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Where to find what")[2]
     named = set(re.findall(r"\b(\w+)(?:\.py|/`)", table))

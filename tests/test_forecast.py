@@ -1,4 +1,12 @@
-"""The forecast: the cycle's pace so far, carried on."""
+"""The forecast: the cycle's pace so far, carried on.
+
+A pace is taken over the time in which there was spending to observe. "Rates over a span in which there was nothing to
+observe" is the kind of fault; where a rate is taken:
+
+- the forecast's pace, its projection for the cycle, and when balance and budget run out: below;
+- the usual hour of ``spend_anomaly``, the mean of hours in which the wallet spent: below;
+- agent keys have no rate of their own, and statements and reports have sums.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +15,10 @@ from datetime import UTC, datetime
 import pytest
 from clock import Clock
 from databases import on_every_database
+from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
+from credit_wallet.cycle import format_instant
 from credit_wallet.outcomes import WalletView
 from credit_wallet.reports.forecast import forecast
 
@@ -18,7 +28,13 @@ NOON_OF_THE_11TH = datetime(2026, 5, 11, 12, tzinfo=UTC)
 """Ten and a half days into a month of 31."""
 
 
-def wallet(balance_yen: int, spent_yen: int, budget_yen: int = 0, time_zone: str = "UTC") -> WalletView:
+def wallet(
+    balance_yen: int,
+    spent_yen: int,
+    budget_yen: int = 0,
+    time_zone: str = "UTC",
+    created_at: str = "2026-01-01T00:00:00.000Z",
+) -> WalletView:
     return WalletView(
         wallet_id=7,
         label=None,
@@ -33,7 +49,7 @@ def wallet(balance_yen: int, spent_yen: int, budget_yen: int = 0, time_zone: str
         current_cycle="2026-05",
         current_cycle_spent_yen=spent_yen,
         enabled=True,
-        created_at="2026-01-01T00:00:00.000Z",
+        created_at=created_at,
         low_balance_yen=0,
         alert_thresholds_pct=(),
     )
@@ -122,10 +138,114 @@ def test_the_cycle_is_that_of_the_wallets_time_zone() -> None:
     assert (report.daily_pace_yen, report.projected_cycle_spend_yen) == (576, 24 * 24 * 31)
 
 
+@pytest.mark.parametrize(
+    ("created_at", "now", "spent_yen", "daily_yen", "projected_yen", "runs_out_at", "budget_runs_out_at"),
+    [
+        pytest.param("2026-05-26", "2026-05-27", 1_000, 1_000, 6_000, "2026-05-29", "2026-05-30", id="a day old"),
+        pytest.param(
+            "2026-05-26", "2026-05-26T12:00", 500, 1_000, 6_000, "2026-05-28T12:00", "2026-05-30", id="half a day old"
+        ),
+        pytest.param("2026-05-26", "2026-05-26T00:01", 10, 240, 1_449, "2026-06-03T08:01", None, id="a minute old"),
+        pytest.param("2026-05-26", "2026-05-27", 0, 0, 0, None, None, id="nothing spent"),
+        pytest.param(
+            "2026-04-30", "2026-05-11", 1_000, 100, 3_100, "2026-05-31", "2026-05-31", id="of the cycle before"
+        ),
+        pytest.param(
+            "2026-05-01", "2026-05-11", 1_000, 100, 3_100, "2026-05-31", "2026-05-31", id="as old as the cycle"
+        ),
+        pytest.param(
+            "someday", "2026-05-11", 1_000, 100, 3_100, "2026-05-31", "2026-05-31", id="plain SQL's own words"
+        ),
+        pytest.param(
+            "2026-05-26 00:00:00", "2026-05-27", 1_000, 1_000, 6_000, "2026-05-29", "2026-05-30", id="a space"
+        ),
+        pytest.param(
+            "2026-06-26", "2026-05-11", 10, 240, 5_050, "2026-05-19T08:00", "2026-05-23T11:00", id="made in the future"
+        ),
+    ],
+)
+def test_the_pace_is_that_since_the_wallet_was_there(
+    created_at: str,
+    now: str,
+    spent_yen: int,
+    daily_yen: int,
+    projected_yen: int,
+    runs_out_at: str | None,
+    budget_runs_out_at: str | None,
+) -> None:
+    budget_yen = 4_000 if created_at.startswith("2026-05-26") else 3_000
+    made = wallet(2_000, spent_yen, budget_yen, created_at=created_at)
+    report = forecast(made, datetime.fromisoformat(now).replace(tzinfo=UTC))
+    assert (report.daily_pace_yen, report.projected_cycle_spend_yen) == (daily_yen, projected_yen)
+    assert report.balance_runs_out_at == instant(runs_out_at)
+    assert report.budget_runs_out_at == instant(budget_runs_out_at)
+
+
+def instant(text: str | None) -> str | None:
+    return None if text is None else format_instant(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+THE_26TH, THE_27TH = datetime(2026, 5, 26, tzinfo=UTC), datetime(2026, 5, 27, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("made", [THE_26TH, datetime(2026, 5, 3, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)])
+def test_before_the_first_credit_there_was_nothing_to_observe(
+    wallets: CreditWallet, clock: Clock, made: datetime
+) -> None:
+    clock.set(made)
+    wallet_id = wallets.create(monthly_budget_yen=4_000).wallet_id
+    clock.set(THE_26TH)
+    wallets.topup(wallet_id, 2_000, idempotency_key="first")
+    wallets.charge(wallet_id, 400, idempotency_key="charge")
+    clock.set(THE_27TH)
+    wallets.topup(wallet_id, 1_000, idempotency_key="second")
+    wallets.charge(wallet_id, 600, idempotency_key="another")
+    report = wallets.forecast(wallet_id)
+    assert (report.daily_pace_yen, report.projected_cycle_spend_yen) == (1_000, 6_000)
+    assert report.balance_runs_out_at == "2026-05-29T00:00:00.000Z"
+    assert report.budget_runs_out_at == "2026-05-30T00:00:00.000Z"
+
+
+def test_a_wallet_of_plain_sql_is_observed_from_its_first_entry(
+    wallets: CreditWallet, clock: Clock, db_url: str
+) -> None:
+    """However it came to its balance, and whatever its row says of when it was made."""
+    clock.set(THE_27TH)
+    wallets.create()
+    with PlainSql(db_url) as host:
+        topped_up = host.wallet()  # made at an hour of the machine's clock
+        host.move(topped_up, "topup", 3_000, "2026-05-26 00:00:00")
+        host.move(topped_up, "charge", -1_000, "2026-05-26T12:00:00Z")
+        given = host.wallet(balance_yen=3_000)
+        host.move(given, "charge", -400, "2026-05-26")
+        host.move(given, "charge", -600, "2026-05-26 23:00:00")
+        old = host.wallet(balance_yen=3_000, created_at="2026-01-01T00:00:00.000Z")
+        host.move(old, "charge", -2_600, "2026-05-26 12:00:00")
+    assert wallets.verify() == []
+    assert [wallets.forecast(wallet_id).daily_pace_yen for wallet_id in (topped_up, given, old)] == [1_000, 1_000, 100]
+    assert wallets.forecast(topped_up).balance_runs_out_at == "2026-05-29T00:00:00.000Z"
+
+
+def test_the_usual_hour_of_a_day_old_wallet_is_that_of_the_hours_in_which_it_spent(
+    wallets: CreditWallet, clock: Clock
+) -> None:
+    clock.set(THE_26TH)
+    wallet_id = wallets.create().wallet_id
+    wallets.topup(wallet_id, 100_000, idempotency_key="topup")
+    for hour in range(24):
+        wallets.charge(wallet_id, 300, idempotency_key=f"hour-{hour}")
+        clock.advance(hours=1)
+    wallets.charge(wallet_id, 1_500, idempotency_key="five times the usual")
+    assert wallets.watch_spending() == 0
+    wallets.charge(wallet_id, 1, idempotency_key="more than that")
+    assert wallets.watch_spending() == 1
+
+
 def test_a_wallet_forecasts_its_own_spending(wallets: CreditWallet, clock: Clock) -> None:
-    clock.set(NOON_OF_THE_11TH)
+    clock.set(datetime(2026, 4, 30, tzinfo=UTC))
     wallet_id = wallets.create(monthly_budget_yen=1_150).wallet_id
     wallets.topup(wallet_id, 2_100, idempotency_key="start")
+    clock.set(NOON_OF_THE_11TH)
     wallets.charge(wallet_id, 1_050, idempotency_key="charge")
     report = wallets.forecast(wallet_id)
     assert (report.wallet_id, report.billing_cycle) == (wallet_id, "2026-05")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from clock import Clock
 from gated import Application, answer, gated
-from service import OPERATOR_KEY, TOPUP_URL
+from service import OPERATOR_KEY, TOPUP_URL, Api, new_app
 from test_http import assert_problem, funded
 
 from credit_wallet import CreditWallet
@@ -282,3 +284,117 @@ def test_a_price_without_a_gate_lets_nobody_through() -> None:
         priced(yen=3)(object()).send(None)
     with pytest.raises(LookupError, match="no wallet was charged"):
         charge_for()
+
+
+# Holds are the seller's
+
+
+def closing(wallets: CreditWallet, token: str, call: str) -> Any:
+    """What the service answers a caller that closes the hold of its wallet itself."""
+    with Api(new_app(wallets)) as api:
+        key = None if call == "extend" else "mine"
+        return api.post(f"/credit/{call}", token, key=key, hold_id=1, **CALLS[call])
+
+
+CALLS: dict[str, dict[str, Any]] = {"release": {}, "capture": {"amount_yen": 1}, "extend": {"ttl_seconds": 60}}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("who", ["owner", "agent"])
+def test_a_caller_cannot_close_the_hold_that_pays_for_its_call(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str, call: str, who: str
+) -> None:
+    agent = wallets.create_key(wallet.wallet_id)
+    token = {"owner": wallet.owner_token, "agent": agent.token}[who]
+    refused: list[int] = []
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        answered = await asyncio.to_thread(closing, wallets, token, call)
+        refused.append(answered.status_code)
+        await answer(send)
+
+    with gated(Application(handler), wallets, wallet, where, hold=100) as front:
+        assert front.call(token=token).status_code == 200
+        front.stage.wait()
+        assert (refused, front.balance_yen) == ([403], CREDIT_YEN - 100)
+
+
+@pytest.mark.parametrize("captures", [False, True])
+@pytest.mark.parametrize("expires", ["before the first byte", "in the stream"])
+def test_a_call_that_outlives_its_hold_is_paid(
+    wallets: CreditWallet, wallet: CreatedWallet, clock: Clock, where: str, captures: bool, expires: str
+) -> None:
+    """Its gate was away for longer than the hold lasts: what was served is paid, what was not is not."""
+
+    def pass_time() -> None:
+        clock.advance(seconds=61)
+        wallets.expire(wallet.wallet_id)
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        if expires == "before the first byte":
+            await asyncio.to_thread(pass_time)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await asyncio.to_thread(wallets.charge, wallet.wallet_id, 1, idempotency_key="beside")
+        if expires == "in the stream":
+            await asyncio.to_thread(pass_time)
+        if captures:
+            charge_for(scope).capture(40)
+        await send({"type": "http.response.body", "body": b"last"})
+
+    with gated(Application(handler), wallets, wallet, where, hold=100, hold_seconds=60) as front:
+        assert front.call().text == "firstlast"
+        front.stage.wait()
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 101
+    assert wallets.show(wallet.wallet_id).held_yen == 0
+    assert wallets.verify() == []
+
+
+def test_a_hold_lives_on_while_its_handler_runs(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("credit_wallet.gate.purchases.RENEW_SECONDS", 0.02)
+    begins = wallets.hold(wallet.wallet_id, 1, idempotency_key="beside", ttl_seconds=2)
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        hold_id = charge_for(scope).outcome.hold_id or 0
+        while True:
+            held = await asyncio.to_thread(wallets.hold_status, hold_id)
+            if held.expires_at > str(begins.expires_at):
+                break
+        charge_for(scope).capture(40)
+        await answer(send)
+
+    with gated(Application(handler), wallets, wallet, where, hold=100, hold_seconds=1) as front:
+        assert front.call().status_code == 200
+        front.stage.wait()
+        assert front.balance_yen == CREDIT_YEN - 41
+
+
+@pytest.mark.parametrize(("captured", "left_yen"), [(150, 850), (5_000, 0)])
+def test_a_capture_above_the_hold_is_taken_of_the_balance_where_the_gate_is_told_so(
+    wallets: CreditWallet, where: str, captured: int, left_yen: int
+) -> None:
+    wallet = wallets.create()
+    wallets.topup(wallet.wallet_id, 1_000, idempotency_key="start")
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        charge_for(scope).capture(captured)
+        await answer(send)
+
+    with gated(Application(handler), wallets, wallet, where, hold=100, above="up_to_balance") as front:
+        assert front.call().status_code == 200
+        front.stage.wait()
+        assert front.balance_yen == left_yen
+    assert wallets.verify() == []
+
+
+# Tokens
+
+
+def test_a_token_beside_another_scheme_is_found(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
+    """An application behind a proxy has an ``Authorization`` of its own."""
+    beside = {"Authorization": "Basic dXNlcjpzZWNyZXQ=", "X-API-Key": wallet.owner_token}
+    with gated(Application(), wallets, wallet, where, price_yen=3) as front:
+        assert front.call(token=None, headers=beside).status_code == 200
+        assert front.balance_yen == CREDIT_YEN - 3

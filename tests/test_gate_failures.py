@@ -14,7 +14,7 @@ import httpx
 import pytest
 from gated import Application, Front, Stage, answer, gated
 from served import PATIENCE_SECONDS, Served
-from service import OPERATOR_KEY, free_port, new_app
+from service import OPERATOR_KEY, credentials, free_port, new_app
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -152,20 +152,68 @@ def test_what_is_owed_is_given_back_before_the_application_closes_its_wallets(
     assert wallets.balance(wallet.wallet_id) == CREDIT_YEN
 
 
-def test_a_refund_that_cannot_be_is_told(wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    """The gate was not given the operator's key, so that it may charge and not give back."""
+@pytest.mark.parametrize("key", ["cw_operator_wrong", "owner", "agent"])
+def test_a_gate_with_a_key_that_may_not_sell_does_not_start(
+    wallets: CreditWallet, wallet: CreatedWallet, key: str
+) -> None:
+    """It would sell, and could capture and give back nothing."""
+    keys = {"owner": wallet.owner_token, "agent": wallets.create_key(wallet.wallet_id).token}
+    distant = Distant(Application(), wallets, operator_key=keys.get(key, key))
+    with (
+        Served(distant.weather) as service,
+        capture_logs() as logs,
+        pytest.raises(RuntimeError, match="did not start"),
+        Served(distant.front(service)),
+    ):
+        pass
+    [told] = [line for line in logs if line["event"] == "gate_may_not_sell"]
+    assert "a seller's token or the operator key" in told["error"]
 
-    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-        await answer(send, 500)
 
-    distant = Distant(Application(handler), wallets, operator_key=wallet.owner_token)
-    with capture_logs() as logs, Served(distant.weather) as service:
+def test_a_gate_without_a_lifespan_is_checked_by_its_first_request(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
+    app = Application()
+    with Served(new_app(wallets)) as service:
+        for key, status in ((wallet.owner_token, 503), (wallets.create_seller(label="shop").token, 200)):
+            gate = CreditGate(app, AsyncWalletClient(service.url, key, retries=ONCE), price_yen=3)
+
+            async def call(gate: CreditGate = gate) -> httpx.Response:
+                transport = httpx.ASGITransport(gate)
+                async with httpx.AsyncClient(transport=transport, base_url="http://shop.test") as client:
+                    answered = await client.get("/", headers=credentials(wallet.owner_token))
+                await gate.aclose()
+                return answered
+
+            assert asyncio.run(call()).status_code == status
+    assert app.ran == 1
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 3
+
+
+def test_a_key_that_is_revoked_later_sells_nothing(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    seller = wallets.create_seller(label="shop")
+    app = Application()
+    distant = Distant(app, wallets, operator_key=seller.token)
+    with Served(distant.weather) as service:
         stage = distant.front(service)
         with Served(stage) as served:
-            Front(served.url, stage, wallets, wallet).call()
-            stage.wait()
-    [told] = [line for line in logs if line["event"] == "gate_movement_failed"]
-    assert (told["what"], told["code"], told["log_level"]) == ("refund", "forbidden", "error")
+            front = Front(served.url, stage, wallets, wallet)
+            assert front.call().status_code == 200
+            wallets.revoke_seller(seller.seller_id)
+            assert_problem(front.call(), 503, "service_unreachable", sent=False)
+    assert app.ran == 1
+
+
+def test_a_service_that_is_away_at_the_start_is_asked_again(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    app = Application()
+    distant = Distant(app, wallets)
+    with Served(distant.weather) as service:
+        stage = distant.front(service)
+        distant.weather.faults = [answering(503), answering(503)]
+        with Served(stage) as served:
+            front = Front(served.url, stage, wallets, wallet)
+            assert [front.call().status_code for _ in range(2)] == [502, 200]
+    assert app.ran == 1
 
 
 def test_a_locked_ledger_gives_back_when_it_is_free_again(db_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def wallet(wallets: CreditWallet) -> CreatedWallet:
 
 @priced(yen=2)
 async def helper() -> str:
-    """Answers no request itself."""
+    """What a priced function costs is what the request costs that it is called for."""
     return "helped"
 
 
@@ -102,7 +102,7 @@ def test_fastapi_routes_are_priced(wallets: CreditWallet, wallet: CreatedWallet)
         ("charge", -3, "POST /decorated/{item}"),
         ("charge", -42, "GET /v1/items/{item}"),
         ("charge", -2, "GET /stream"),
-        ("charge", -2, "tool helper"),
+        ("charge", -2, "GET /helped"),
     ]
     assert wallets.verify() == []
 

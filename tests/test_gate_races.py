@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,10 @@ async def ask_over_http(url: str, token: str, asked: Questions, key: str) -> int
         for number, question in enumerate(asked):
             headers = credentials(token, f"{key}-{number}") | {"Connection": "close"}
             for _ in range(2):
-                answer = await client.get(f"{url}/search", params={"q": question}, headers=headers)
+                while True:
+                    answer = await client.get(f"{url}/search", params={"q": question}, headers=headers)
+                    if answer.status_code != 409:  # it has waited for an attempt that is slow to be undone
+                        break
                 assert answer.status_code == (500 if question == "crash" else 200), answer.text
             delivered += question != "crash"
     return delivered
@@ -67,6 +71,12 @@ async def ask_over_mcp(url: str, token: str, asked: Questions, key: str) -> int:
             assert result.is_error == (question == "crash")
             delivered += not result.is_error
     return delivered
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of handlers crash here; printing each (prettily, once an MCP server was made) takes minutes."""
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
 
 
 @pytest.fixture

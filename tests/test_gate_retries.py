@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from clock import Clock
 from gated import Application, answer, gated
 from served import PATIENCE_SECONDS
-from test_gate_streams import Signal
+from test_gate_streams import Caller, Signal
 from test_http import assert_problem, funded
 
 from credit_wallet import CreditWallet
+from credit_wallet.gate.purchases import LEASE_SECONDS
 from credit_wallet.http.replies import Receive, Scope, Send
 from credit_wallet.middleware import charge_for
 from credit_wallet.outcomes import CreatedWallet
@@ -52,17 +53,20 @@ def test_a_retry_is_free_and_says_so(wallets: CreditWallet, wallet: CreatedWalle
     assert front.balance_yen == CREDIT_YEN - 3
 
 
-def test_a_request_id_will_do_and_can_be_switched_off(wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    with gated(Application(), wallets, wallet, price_yen=3) as front:
+def test_a_request_id_will_do_where_the_gate_is_told_so(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    with gated(Application(), wallets, wallet, price_yen=3, request_id_header="X-Request-Id") as front:
         for _ in range(2):
             front.call(headers={"X-Request-Id": "a"})
         assert front.balance_yen == CREDIT_YEN - 3
         front.call(headers={"X-Request-Id": "a", "Idempotency-Key": "b"})
         assert front.balance_yen == CREDIT_YEN - 6
-    with gated(Application(), wallets, wallet, price_yen=3, request_id_header=None) as front:
-        for _ in range(2):
-            front.call(headers={"X-Request-Id": "a"})
-        assert front.balance_yen == CREDIT_YEN - 12
+
+
+def test_what_a_proxy_writes_is_no_key_by_itself(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    with gated(Application(), wallets, wallet, price_yen=3) as front:
+        answers = [front.call(headers={"X-Request-Id": "constant"}) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [200] * 6
+        assert front.balance_yen == CREDIT_YEN - 18
 
 
 @pytest.mark.parametrize(
@@ -130,13 +134,11 @@ def test_a_key_is_no_subscription(wallets: CreditWallet, wallet: CreatedWallet) 
     assert front.balance_yen == CREDIT_YEN - 3
 
 
-def test_what_is_known_of_keys_is_bounded(wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    with gated(Application(), wallets, wallet, price_yen=3, free_retries=1, remembered_keys=2) as front:
-        for key in ("a", "a", "b", "c"):
-            assert front.call(key=key).status_code == 200
-        assert front.call(key="a").status_code == 200, "forgotten, so counted from the beginning"
-        assert_problem(front.call(key="a"), 409, "retries_exhausted")
-        assert front.balance_yen == CREDIT_YEN - 9
+def test_free_retries_are_counted_for_all_workers(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
+    for status in (200, 200, 200, 409):
+        with gated(Application(), wallets, wallet, where, price_yen=3, free_retries=2) as front:
+            assert front.call(key="a").status_code == status
+    assert front.balance_yen == CREDIT_YEN - 3
 
 
 def test_a_failing_retry_of_a_delivered_answer_is_not_given_back(wallets: CreditWallet, wallet: CreatedWallet) -> None:
@@ -149,16 +151,30 @@ def test_a_failing_retry_of_a_delivered_answer_is_not_given_back(wallets: Credit
         assert front.balance_yen == CREDIT_YEN - 3
 
 
-def test_a_failing_retry_of_an_answer_that_nobody_saw_is_given_back(
-    wallets: CreditWallet, wallet: CreatedWallet
+def test_an_attempt_whose_process_died_is_followed_by_another_that_pays_nothing(
+    wallets: CreditWallet, wallet: CreatedWallet, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process died between the charge and the answer; the next one cannot know, and gives back."""
-    with gated(Application(), wallets, wallet, price_yen=3) as front:
-        front.call(key="a")
-    with gated(Flaky(1), wallets, wallet, price_yen=3) as front:
-        front.call(key="a")
-        front.stage.wait()
+    """Until its lease is over a retry is told to come again; then it is this purchase's attempt, failing or not."""
+    with monkeypatch.context() as dying:
+        dying.setattr("credit_wallet.gate.purchases.Purchase.serve", stopped)
+        dying.setattr("credit_wallet.gate.purchases.Purchase.fail", died)
+        dying.setattr("credit_wallet.gate.purchases.Purchase.deliver", died)
+        with gated(Application(), wallets, wallet, price_yen=3) as front:
+            front.call(key="a")
+    monkeypatch.setattr("credit_wallet.gate.purchases.WAIT_SECONDS", 0.1)
+    app = Flaky(1)
+    with gated(app, wallets, wallet, price_yen=3) as front:
+        running = front.call(key="a")
+        assert_problem(running, 409, "purchase_running")
+        assert int(running.headers["retry-after"]) >= 1
+        clock.advance(seconds=LEASE_SECONDS)
+        assert front.call(key="a").status_code == 503
+        front.stage.wait(2)
         assert front.balance_yen == CREDIT_YEN
+        assert "idempotent-replayed" not in front.call(key="a").headers
+    assert app.ran == 2
+    assert [yen for _, yen, _ in front.entries()] == [-3, 3, -3]
+    assert wallets.verify() == []
 
 
 def test_a_large_body_with_a_key_is_refused_and_without_one_is_not(
@@ -179,13 +195,14 @@ def test_a_price_that_changed_between_retries_is_a_conflict(wallets: CreditWalle
         assert_problem(front.call(key="a"), 409, "idempotency_conflict")
 
 
-def test_retries_at_the_same_time_wait_for_each_other(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
-    signal, inside, together = Signal(), threading.Semaphore(1), []
+def test_retries_at_the_same_time_wait_for_the_first_answer(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str
+) -> None:
+    signal, beside = Signal(), []
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-        together.append(inside.acquire(blocking=False))
+        beside.append(signal.begun.is_set() and not signal.go.is_set())
         await signal.meet()
-        inside.release()
         await answer(send)
 
     with gated(Application(handler), wallets, wallet, where, price_yen=3) as front, ThreadPoolExecutor(4) as callers:
@@ -195,8 +212,47 @@ def test_retries_at_the_same_time_wait_for_each_other(wallets: CreditWallet, wal
         answers = [call.result(PATIENCE_SECONDS) for call in calls]
         assert [each.status_code for each in answers] == [200] * 4
         assert sum("idempotent-replayed" not in each.headers for each in answers) == 1
-        assert together == [True] * 4
+        assert not any(beside)
         assert front.balance_yen == CREDIT_YEN - 3
+
+
+@pytest.mark.parametrize("option", ["price_yen", "hold"])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_retry_at_another_worker_that_leaves_gets_nothing_back(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str, option: str, cut: bool
+) -> None:
+    """An attempt that did not charge must not refund."""
+    signal = Signal()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await signal.meet()
+        await answer(send)
+
+    options: dict[str, Any] = {option: 100, "refund_cut_answers": cut}
+    with (
+        gated(Application(), wallets, wallet, where, **options) as front,
+        gated(Application(slow), wallets, wallet, where, **options) as other,
+    ):
+        assert front.call("/", key="k").status_code == 200
+        front.stage.wait()
+        caller = Caller(other, head="Idempotency-Key: k\r\n")
+        signal.wait()
+        caller.leave()
+        assert other.stage.left(PATIENCE_SECONDS)
+        signal.go.set()
+        other.stage.wait()
+        assert front.entries() == [("charge", -100, "GET /")]
+    assert wallets.verify() == []
+
+
+def test_a_retry_with_the_rotated_token_is_free(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
+    agent = wallets.create_key(wallet.wallet_id)
+    with gated(Application(), wallets, wallet, where, price_yen=3) as front:
+        assert front.call(key="a", token=agent.token).status_code == 200
+        front.stage.wait()
+        rotated = wallets.rotate_key(agent.key_id)
+        assert front.call(key="a", token=rotated.token).headers["idempotent-replayed"] == "true"
+    assert front.balance_yen == CREDIT_YEN - 3
 
 
 def test_a_waiting_retry_is_charged_when_the_first_was_given_back(
@@ -246,14 +302,16 @@ def test_a_retry_of_a_released_hold_holds_again(wallets: CreditWallet, wallet: C
 
 
 def test_a_hold_that_a_process_left_behind_is_gone_on_with(
-    wallets: CreditWallet, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
+    wallets: CreditWallet, wallet: CreatedWallet, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as dying:
+        dying.setattr("credit_wallet.gate.purchases.Purchase.serve", stopped)
         dying.setattr("credit_wallet.gate.purchases.Purchase.deliver", died)
         dying.setattr("credit_wallet.gate.purchases.Purchase.fail", died)
         with gated(Application(used), wallets, wallet, hold=500) as front:
             front.call(key="a")
     assert wallets.show(wallet.wallet_id).held_yen == 500
+    clock.advance(seconds=LEASE_SECONDS)
     with gated(Application(used), wallets, wallet, hold=500) as front:
         front.call(key="a")
         front.stage.wait()
@@ -261,5 +319,9 @@ def test_a_hold_that_a_process_left_behind_is_gone_on_with(
     assert wallets.show(wallet.wallet_id).held_yen == 0
 
 
-async def died(*_: object) -> None:
+def stopped(*_: object) -> None:
     """What a process does that was killed: nothing."""
+
+
+async def died(*_: object) -> None:
+    """The same, awaited."""

@@ -16,7 +16,7 @@ from test_http import funded
 
 from credit_wallet import CreditWallet
 from credit_wallet.http.replies import Receive, Scope, Send
-from credit_wallet.middleware import CreditGate
+from credit_wallet.middleware import CreditGate, charge_for
 from credit_wallet.outcomes import CreatedWallet
 
 CREDIT_YEN = 10_000
@@ -84,26 +84,110 @@ def test_a_stream_to_its_end_is_paid(wallets: CreditWallet, wallet: CreatedWalle
         assert front.balance_yen == CREDIT_YEN - 3
 
 
-@pytest.mark.parametrize("sent", [0, 1, 2])
-def test_a_stream_that_breaks_is_given_back(wallets: CreditWallet, wallet: CreatedWallet, sent: int) -> None:
+@pytest.mark.parametrize(
+    ("sent", "options", "paid_yen"), [(0, {}, 0), (1, {}, 0), (2, {}, 3), (2, {"refund_cut_answers": True}, 0)]
+)
+def test_a_stream_that_breaks_is_paid_from_its_first_byte_on(
+    wallets: CreditWallet, wallet: CreatedWallet, sent: int, options: dict[str, Any], paid_yen: int
+) -> None:
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         for message in (START, chunk(b"a"))[:sent]:
             await send(message)
         raise RuntimeError("broken in the middle")
 
-    with gated(Application(stream), wallets, wallet, price_yen=3) as front:
+    with gated(Application(stream), wallets, wallet, price_yen=3, **options) as front:
         caller = Caller(front)
         front.stage.wait()
         caller.leave()
-        assert front.balance_yen == CREDIT_YEN
+        assert front.balance_yen == CREDIT_YEN - paid_yen
 
 
-def test_an_application_that_stops_early_is_given_back(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+@pytest.mark.parametrize("read", [20, 21])
+@pytest.mark.parametrize("option", ["price_yen", "hold"])
+def test_a_reader_that_hangs_up_before_the_last_byte_pays(
+    wallets: CreditWallet, wallet: CreatedWallet, read: int, option: str
+) -> None:
+    """Twenty tokens and ``[DONE]``: what was delivered in part is paid."""
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send(START)
+        for number in range(20):
+            await send(chunk(b"data: %d\n\n" % number))
+        while (await receive())["type"] != "http.disconnect":
+            if read > 20:
+                await send(chunk(b"data: [DONE]\n\n"))
+
+    options: dict[str, Any] = {option: 100}
+    with gated(Application(stream), wallets, wallet, **options) as front:
+        caller = Caller(front)
+        caller.read_until(b"data: 19\n\n")
+        caller.leave()
+        front.stage.wait()
+        assert front.balance_yen == CREDIT_YEN - 100
+
+
+@pytest.mark.parametrize("events", [20, 21, 200])
+@pytest.mark.parametrize("options", [{}, {"refund_cut_answers": True}])
+def test_a_stream_that_outgrows_its_hold_takes_the_hold(
+    wallets: CreditWallet, wallet: CreatedWallet, events: int, options: dict[str, Any]
+) -> None:
+    """The seller's mistake in counting, after everything was delivered, gives nothing away."""
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send(START)
+        for _ in range(events):
+            await send(chunk(b"x"))
+        charge_for(scope).capture(events)
+        await send(chunk(b"", more=False))
+
+    with gated(Application(stream), wallets, wallet, hold=20, **options) as front:
+        caller = Caller(front)
+        front.stage.wait()
+        caller.leave()
+        assert (front.balance_yen, wallets.show(wallet.wallet_id).held_yen) == (CREDIT_YEN - 20, 0)
+
+
+def test_a_bookkeeping_error_after_the_first_byte_gives_nothing_away(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        charge_for(scope).capture(4)
+        await send(START)
+        await send(chunk(b"x"))
+        charge_for(scope).capture({"path": receive}["path/"])  # type: ignore[arg-type]
+
+    with gated(Application(stream), wallets, wallet, hold=20) as front:
+        caller = Caller(front)
+        front.stage.wait()
+        caller.leave()
+        assert front.balance_yen == CREDIT_YEN - 4
+
+
+def test_capturing_after_the_delivery_raises(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    raised: list[Exception] = []
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await answer(send)
+        try:
+            charge_for(scope).capture(1)
+        except RuntimeError as error:
+            raised.append(error)
+
+    with gated(Application(handler), wallets, wallet, hold=20) as front:
+        front.call()
+        front.stage.wait()
+        assert "before the last of the answer" in str(raised[0])
+        assert front.balance_yen == CREDIT_YEN - 20
+
+
+def test_an_application_that_stops_early_is_given_back_if_the_gate_is_told_so(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         await send(START)
         await send(chunk(b"a"))
 
-    with gated(Application(stream), wallets, wallet, price_yen=3) as front:
+    with gated(Application(stream), wallets, wallet, price_yen=3, refund_cut_answers=True) as front:
         caller = Caller(front)
         front.stage.wait()
         caller.leave()
@@ -129,7 +213,7 @@ def test_a_caller_that_leaves_before_the_answer_gets_its_yen_back(wallets: Credi
 
 
 @pytest.mark.parametrize(("refund_cut_answers", "left_yen"), [(True, CREDIT_YEN), (False, CREDIT_YEN - 3)])
-def test_a_caller_that_leaves_a_stream_pays_if_the_gate_is_told_so(
+def test_a_caller_that_leaves_a_stream_pays_unless_the_gate_is_told_otherwise(
     wallets: CreditWallet, wallet: CreatedWallet, refund_cut_answers: bool, left_yen: int
 ) -> None:
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001

@@ -172,7 +172,9 @@ def test_a_server_on_a_pipe_is_told_who_pays(wallets: CreditWallet, wallet: Crea
         async with Client(server) as client:
             assert text_of(await client.call_tool("search", {"q": "tuna"})) == "tuna"
             assert (await client.call_tool("search", {"q": "crash"})).is_error
-            assert (await client.call_tool("unpaid", {})).is_error
+            unpaid = await client.call_tool("unpaid", {})
+            assert unpaid.is_error
+            assert "serve the application behind CreditGate" in text_of(unpaid)
 
     asyncio.run(use())
     assert [yen for yen, _ in entries(wallets, wallet)] == [-3, -3, 3]

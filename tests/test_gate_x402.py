@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from facilitator import Facilitator
+from facilitator import FAULTS, Facilitator, Fault
 from gated import Application, Front, answer, gated
 from served import PATIENCE_SECONDS, Served
 from service import free_port
@@ -218,21 +218,69 @@ def test_an_answer_whose_payment_is_not_settled_is_kept_back(
     facilitator.refuses = {"settle"}
     with gated(Application(), wallets, wallet, price_yen=3, x402=x402) as front:
         refused = pay(front)
-        assert_problem(refused, 402, "payment_invalid", detail="the payment was not settled: nonce_already_used")
+        assert_problem(refused, 402, "payment_invalid", detail="the payment was not settled: insufficient_funds")
         assert "done" not in refused.text
 
 
-def test_a_settlement_that_nobody_knows_of_is_not_tried_again(
+def test_a_payment_that_was_not_settled_may_be_sent_again(
     wallets: CreditWallet, wallet: CreatedWallet, x402: X402, facilitator: Facilitator
 ) -> None:
-    app = Application()
-    facilitator.breaks = {"settle"}
-    with capture_logs() as logs, gated(app, wallets, wallet, price_yen=3, x402=x402) as front:
-        assert_problem(pay(front), 502, "payment_provider_error")
-        facilitator.breaks = set()
+    with gated(Application(), wallets, wallet, price_yen=3, x402=x402) as front:
+        facilitator.refuses = {"settle"}
         assert_problem(pay(front), 402, "payment_invalid")
-    assert (app.ran, facilitator.settled) == (1, ["0x01"])
+        facilitator.refuses = set()
+        assert pay(front).status_code == 200
+        again = pay(front)
+        used = "this payment was used before, and answered; sign a new one"
+        assert_problem(again, 402, "payment_invalid", detail=used)
+    assert facilitator.settled == ["0x01"]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.name}-{'settled' if fault.settles else 'not'}")
+@pytest.mark.parametrize("repeats", [False, True])
+def test_a_settlement_that_nobody_knows_of_is_tried_again_with_the_same_payment(
+    wallets: CreditWallet, wallet: CreatedWallet, facilitator: Facilitator, fault: Fault, repeats: bool
+) -> None:
+    """One payment, one answer, whatever the facilitator says the first time; nobody is told to pay twice."""
+    app = Application()
+    facilitator.fault, facilitator.repeats = fault, repeats
+    with (
+        Served(facilitator) as served,
+        capture_logs() as logs,
+        gated(app, wallets, wallet, price_yen=3, x402=settings(served.url, facilitator_seconds=0.5)) as front,
+    ):
+        unknown = pay(front)
+        assert_problem(unknown, 502, "payment_provider_error")
+        assert "same payment again" in unknown.json()["detail"]
+        answered = pay(front)
+        assert (answered.status_code, "payment-response" in answered.headers) == (200, True)
+        assert_problem(pay(front), 402, "payment_invalid")
+    assert (app.ran, facilitator.settled) == (2, ["0x01"])
     assert [line["payer"] for line in logs if line["event"] == "x402_settlement_unknown"] == [PAYER]
+
+
+@pytest.mark.parametrize(("settles", "repeats", "status"), [(False, False, 200), (True, True, 200), (True, False, 402)])
+def test_another_worker_settles_what_nobody_knows_of(
+    wallets: CreditWallet,
+    wallet: CreatedWallet,
+    facilitator: Facilitator,
+    settles: bool,
+    repeats: bool,
+    status: int,
+) -> None:
+    """What only the first worker could know to be paid is refused there, without asking for another payment."""
+    facilitator.fault, facilitator.repeats = Fault("500", settles), repeats
+    with (
+        Served(facilitator) as served,
+        gated(Application(), wallets, wallet, price_yen=3, x402=settings(served.url)) as front,
+        gated(Application(), wallets, wallet, price_yen=3, x402=settings(served.url)) as other,
+    ):
+        assert_problem(pay(front), 502, "payment_provider_error")
+        answered = pay(other)
+    assert answered.status_code == status
+    assert "sign a new one" not in answered.text
+    assert ("do not pay again" in answered.text) == (status == 402)
+    assert facilitator.settled == ["0x01"]
 
 
 def test_a_caller_that_leaves_before_the_answer_is_not_settled(

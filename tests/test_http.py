@@ -503,7 +503,7 @@ def test_an_owner_sees_the_alerts_of_a_cycle(api: Api, token: str) -> None:
     ("form", "content_type", "begins"),
     [
         ("json", "application/json", '{"wallet_id":'),
-        ("csv", "text/csv; charset=utf-8", "txn_id,"),
+        ("csv", "text/csv; charset=utf-8", "\ufefftxn_id,"),
         ("text", "text/plain; charset=utf-8", ""),
     ],
 )
@@ -704,9 +704,9 @@ def test_an_unknown_address_is_404_and_a_wrong_method_is_405_with_the_right_ones
     assert_problem(api.get("/nowhere", token), 404, "not_found")
     for method, path, allowed in (
         ("GET", "/credit/charge", "OPTIONS, POST"),
-        ("DELETE", "/credit/wallet", "GET, OPTIONS, PATCH"),
-        ("PUT", "/credit/keys/1", "DELETE, GET, OPTIONS"),
-        ("POST", "/healthz", "GET, OPTIONS"),
+        ("DELETE", "/credit/wallet", "GET, HEAD, OPTIONS, PATCH"),
+        ("PUT", "/credit/keys/1", "DELETE, GET, HEAD, OPTIONS"),
+        ("POST", "/healthz", "GET, HEAD, OPTIONS"),
     ):
         answer = api.call(method, path, token)
         assert_problem(answer, 405, "method_not_allowed")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from clock import Clock
+from gated import Application, gated
 from service import OPERATOR_KEY, Api, new_app
 
 from credit_wallet import CreditWallet
@@ -422,3 +423,20 @@ def test_a_revoked_seller_sells_nothing_more_and_its_hold_gives_back_in_time(mar
     assert [(each["label"], each["revoked_at"] is None) for each in listed] == [("search", False), ("rival", True)]
     assert refused(market.api.post("/operator/sellers/1/rotate", OPERATOR_KEY)) == (409, "key_ended")
     assert refused(market.api.call("DELETE", "/operator/sellers/9", OPERATOR_KEY)) == (404, "seller_not_found")
+
+
+@pytest.mark.parametrize("where", ["embedded", "remote"])
+def test_a_gate_takes_a_hosts_own_key_and_a_rotated_token_and_no_seller(
+    wallets: CreditWallet, wallet: CreatedWallet, agent: CreatedKey, where: str
+) -> None:
+    own = "sk_test_t1"
+    wallets.register_secret(wallet.wallet_id, digest(own), agent.key_id)
+    seller = wallets.create_seller()
+    with gated(Application(), wallets, wallet, where, price_yen=3) as front:
+        assert front.call(token=own).status_code == 200
+        assert front.call(token=agent.token, key="retry").status_code == 200
+        newer = wallets.rotate_key(agent.key_id, overlap_seconds=0).token
+        assert front.call(token=newer, key="retry").status_code == 200
+        for refused_token in (seller.token, "x" * 513, OPERATOR_KEY):
+            assert front.call(token=refused_token).status_code == 401
+        assert front.balance_yen == CREDIT_YEN - 6

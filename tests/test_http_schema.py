@@ -89,7 +89,8 @@ def owner_token(ledger: CreditWallet) -> str:
 # What JSON Schema cannot say: 3.0 is no amount, times, zones and addresses must exist, a webhook has no digest, a
 # target has an address or an id, and auto-topup fields go together.
 VALID: dict[str, Any] = {
-    "expires_at": "2026-12-31T15:00:00Z",
+    "expires_at": "9998-12-31T15:00:00Z",
+    "ends_at": "9998-12-31T15:00:00Z",
     "time_zone": "Asia/Tokyo",
     "auto_topup_threshold": 1_000,
     "auto_topup_amount": 5_000,
@@ -119,10 +120,12 @@ def valid(value: Any) -> Any:
 def call(case: schemathesis.Case[Any], token: str) -> None:
     if case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
         body: Any = valid(case.body)
-        if token == OPERATOR_KEY and case.path in ("/credit/charge", "/credit/hold"):
+        if token == OPERATOR_KEY and case.path in ("/credit/charge", "/credit/hold", "/credit/purchase"):
             body["wallet_id"] = body.get("wallet_id") or 1  # an operator has to name one
         if case.path == "/credit/topup":
             body["amount_yen"] = 50 + body["amount_yen"] % 1_000  # Stripe's least, and not more than one may pay
+        if case.path == "/credit/token/rotate":
+            body["overlap_seconds"] = 3600  # the other calls come with the token that there was before
         case.body = body
     if "null" in str(case.query):
         return  # a query's null counts as left out

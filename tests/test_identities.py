@@ -30,6 +30,7 @@ from credit_wallet.errors import (
     SecretInUse,
     SecretNotFound,
     SellerNotFound,
+    TooManyTokens,
     Unauthorized,
     WalletNotFound,
 )
@@ -136,9 +137,8 @@ def test_so_many_earlier_tokens_may_work_and_no_more_until_they_are_ended(
     wallets.create_key(wallet.wallet_id)
     for _ in range(MAX_OLDER_TOKENS):
         newest = wallets.rotate_key(1).token
-    with pytest.raises(InvalidRequest, match="earlier tokens") as refusal:
+    with pytest.raises(TooManyTokens, match="earlier tokens"):
         wallets.rotate_key(1)
-    assert refusal.value.details["field"] == "overlap_seconds"
     assert opens(wallets, newest) is not None
     assert len(wallets.secrets(wallet.wallet_id)) == MAX_OLDER_TOKENS
     clock.advance(seconds=3_600)
@@ -397,7 +397,7 @@ def test_a_wallet_has_so_many_registered_keys_at_most(
     )
     columns = "token_hash, wallet_id, key_id, seller_id, registered, created_at"
     plain_sql(f"INSERT INTO am_credit_secret ({columns}) VALUES {rows}")
-    with pytest.raises(InvalidRequest, match="remove one first"):
+    with pytest.raises(TooManyTokens, match="remove one first"):
         wallets.register_secret(wallet.wallet_id, digest("one more"))
     wallets.remove_secret(f"{0:064x}")
     wallets.register_secret(wallet.wallet_id, digest("one more"))

@@ -33,7 +33,7 @@ from credit_wallet.decide import decide
 from credit_wallet.errors import DatabaseMoved, MigrationError
 from credit_wallet.stores import copying, sqlite
 from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
-from credit_wallet.stores.sqlite_connection import LedgerConnection
+from credit_wallet.stores.sqlite_ledger import LedgerConnection
 from credit_wallet.worker import Worker
 
 FILES = ("", "-wal", "-shm")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -17,11 +21,12 @@ from mcp_doors import Door, Tools, over_http, over_stdio
 from served import Served
 from service import OPERATOR_KEY, TOPUP_URL, Api, Service, new_app
 from stand_in import StandIn
+from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
 from credit_wallet.config import SERVICE_URL_VARIABLE, TOKEN_VARIABLE
 from credit_wallet.errors import PaymentProviderError
-from credit_wallet.http import auth
+from credit_wallet.http import auth, mcp_routes
 from credit_wallet.http.app_settings import mcp_hosts
 from credit_wallet.outcomes import CreatedKey, CreatedWallet
 from credit_wallet.payments.fake_stripe import FakeStripe
@@ -131,6 +136,7 @@ def test_an_agent_is_told_what_it_can_spend(ledger: Ledger, door: Door) -> None:
             "action_url": None,
         },
         "topup_url": TOPUP_URL,
+        "lots": [{"lot_id": 1, "kind": "paid", "remaining_yen": 4_957, "expires_at": None}],
     }
 
 
@@ -466,3 +472,63 @@ def test_a_key_that_is_revoked_meanwhile_sees_nothing_more(ledger: Ledger) -> No
 
     told = over_stdio("--db", ledger.db_url, "mcp")(ledger.agent.token, talk)
     assert told.startswith("unauthorized: the token is unknown, revoked or expired")
+
+
+# The import of the SDK
+
+_AHEAD = """
+import threading
+from credit_wallet.http import mcp_routes, serve
+_ahead = mcp_routes.imported_ahead
+def announced(then):
+    def done():
+        then()
+        open({path!r}, "w").write("done")
+    return _ahead(done)
+serve.imported_ahead = announced
+"""
+
+
+def test_the_service_imports_the_sdk_without_being_asked(tmp_path: Path) -> None:
+    """The reader of the pipe waits until the import is through, and no call of MCP was made."""
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    with Service(f"sqlite:///{tmp_path}/w.db", adjust=_AHEAD.format(path=pipe)) as service:
+        assert Path(pipe).read_text() == "done"
+        assert service.stop() == 0
+        assert b"mcp_import_failed" not in service.output()
+
+
+def test_a_first_call_that_waits_for_the_import_blocks_nobody(
+    wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported, token = threading.Event(), wallets.create().owner_token
+    original = mcp_routes._exchange
+
+    def slow() -> Any:
+        assert imported.wait(30)
+        return original()
+
+    monkeypatch.setattr(mcp_routes, "_exchange", slow)
+    headers = {"Authorization": f"Bearer {token}", "Host": "localhost", "Accept": "application/json, text/event-stream"}
+
+    async def talk() -> tuple[int, int]:
+        transport = httpx.ASGITransport(new_app(wallets))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            first = asyncio.create_task(client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}))
+            others = [(await client.get("/healthz")).status_code for _ in range(3)]
+            assert not first.done()
+            imported.set()
+            return (await first).status_code, max(others)
+
+    assert asyncio.run(talk()) == (200, 200)
+
+
+def test_without_the_extra_nothing_is_imported_and_nothing_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "credit_wallet.mcp.exchange", None)
+    called: list[str] = []
+    with capture_logs() as logs:
+        thread = mcp_routes.imported_ahead(lambda: called.append("done"))
+        thread.start()
+        thread.join()
+    assert (called, logs) == ([], [])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from clock import Clock
 from databases import Databases, on_every_database
@@ -24,7 +25,9 @@ from model import ModelCharge, ModelHold, ModelKey, ModelTopup, ModelWallet, Ref
 from msgspec import Struct
 
 from credit_wallet import CreditWallet, Outcome, WalletError
+from credit_wallet.actors import OPERATOR, PAYER, PRODUCT
 from credit_wallet.cycle import format_instant
+from credit_wallet.upkeep import ABANDONED_AFTER
 
 WALLETS = 3
 KEYS = 2
@@ -34,6 +37,9 @@ yen = st.one_of(st.integers(1, 9), st.integers(10, 60), st.integers(61, 400))
 wallet_numbers = st.integers(0, WALLETS - 1)
 key_numbers = st.one_of(st.none(), st.integers(0, KEYS - 1))
 positions = st.integers(0, 10**6)
+actors = st.sampled_from([OPERATOR, OPERATOR, PAYER, PRODUCT])
+purchase_names = st.sampled_from(["p", "q"])
+attempts = st.sampled_from(["a", "a", "b"])
 
 
 class Request(Struct):
@@ -72,6 +78,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.charges: list[tuple[int, int, ModelCharge]] = []
         self.topups: list[tuple[int, int, ModelTopup]] = []
         self.holds: list[tuple[int, int, ModelHold]] = []
+        self.shared_keys: dict[tuple[int, str, str], int] = {}
         for number in range(WALLETS):
             self.topup(number, 500, False, None)
             self.topup(number, 40, True, 3)
@@ -105,6 +112,25 @@ class LedgerMachine(RuleBasedStateMachine):
         assert outcome.balance_yen == model.balance
         assert not outcome.replayed
         self.requests.append(Request(lambda: send(key, 0), lambda: send(key, 1), outcome))
+        return outcome, expected
+
+    def _both_without_a_key(
+        self, number: int, expect: Callable[[ModelWallet], Any], send: Callable[[], Outcome]
+    ) -> tuple[Outcome, Any] | None:
+        """``_both`` for commands that no idempotency key remembers."""
+        model = self.model[number]
+        model.settle(self.clock())
+        try:
+            expected = expect(model)
+        except Refused as refused:
+            try:
+                outcome = send()
+            except WalletError as error:
+                assert error.code == refused.code, str(error)
+                return None
+            raise AssertionError(f"expected {refused.code}, got {outcome}") from None
+        outcome = send()
+        assert outcome.balance_yen == model.balance
         return outcome, expected
 
     @rule(
@@ -161,15 +187,25 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert outcome.balance_yen == self.model[number].balance
                 self._remember_charge(number, outcome, charge)
 
-    @rule(number=wallet_numbers, amount=yen, key_number=key_numbers, seconds=st.integers(1, 40 * 24 * 3600))
-    def hold(self, number: int, amount: int, key_number: int | None, seconds: int) -> None:
+    @rule(
+        number=wallet_numbers,
+        amount=yen,
+        key_number=key_numbers,
+        seconds=st.integers(1, 40 * 24 * 3600),
+        actor=actors,
+    )
+    def hold(self, number: int, amount: int, key_number: int | None, seconds: int, actor: str) -> None:
         seconds = min(seconds, 31 * 24 * 3600)
-        key_id = None if key_number is None else self.key_ids[number][key_number]
         done = self._both(
             number,
-            lambda model: model.hold(amount, key_number, seconds, self.clock()),
+            lambda model: model.hold(amount, key_number, seconds, self.clock(), actor),
             lambda key, more: self.wallets.hold(
-                self.ids[number], amount + more, idempotency_key=key, ttl_seconds=seconds, key_id=key_id
+                self.ids[number],
+                amount + more,
+                idempotency_key=key,
+                ttl_seconds=seconds,
+                key_id=self._key_id(number, key_number),
+                actor=actor,
             ),
         )
         if done is not None:
@@ -178,31 +214,156 @@ class LedgerMachine(RuleBasedStateMachine):
             assert isinstance(hold, ModelHold)
             self.holds.append((number, outcome.hold_id, hold))
 
+    def _key_id(self, number: int, key_number: int | None) -> int | None:
+        return None if key_number is None else self.key_ids[number][key_number]
+
     @precondition(lambda self: self.holds)
-    @rule(position=positions, amount=yen)
-    def capture(self, position: int, amount: int) -> None:
+    @rule(
+        position=positions,
+        amount=yen,
+        final=st.booleans(),
+        above=st.sampled_from(["reject", "up_to_balance"]),
+        actor=actors,
+    )
+    def capture(self, position: int, amount: int, final: bool, above: Any, actor: str) -> None:
         number, hold_id, hold = self.holds[position % len(self.holds)]
         done = self._both(
             number,
-            lambda model: model.capture(hold, amount, self.clock()),
-            lambda key, more: self.wallets.capture(hold_id, amount + more, idempotency_key=key),
+            lambda model: model.capture(hold, amount, self.clock(), final=final, above=above, actor=actor),
+            lambda key, more: self.wallets.capture(
+                hold_id, amount + more, idempotency_key=key, final=final, above=above, actor=actor
+            ),
         )
         if done is not None:
-            self._remember_charge(number, *done)
+            outcome, charge = done
+            assert isinstance(charge, ModelCharge)
+            assert outcome.amount_yen == charge.yen
+            self._remember_charge(number, outcome, charge)
 
     @precondition(lambda self: self.holds)
-    @rule(position=positions)
-    def release(self, position: int) -> None:
+    @rule(position=positions, actor=actors)
+    def release(self, position: int, actor: str) -> None:
         number, hold_id, hold = self.holds[position % len(self.holds)]
         self._both(
             number,
-            lambda model: model.release(hold, self.clock()),
+            lambda model: model.release(hold, self.clock(), actor),
             lambda key, more: (
-                self.wallets.capture(hold_id, more, idempotency_key=key)
+                self.wallets.capture(hold_id, more, idempotency_key=key, actor=actor)
                 if more
-                else self.wallets.release(hold_id, idempotency_key=key)
+                else self.wallets.release(hold_id, idempotency_key=key, actor=actor)
             ),
         )
+
+    @precondition(lambda self: self.holds)
+    @rule(position=positions, seconds=st.integers(1, 31 * 24 * 3600), actor=actors)
+    def extend(self, position: int, seconds: int, actor: str) -> None:
+        number, hold_id, hold = self.holds[position % len(self.holds)]
+        self._both_without_a_key(
+            number,
+            lambda model: model.extend(hold, seconds, self.clock(), actor),
+            lambda: self.wallets.extend(hold_id, seconds, actor=actor),
+        )
+
+    @rule(number=wallet_numbers, amount=st.integers(1, 2), actor=actors, key=st.sampled_from(["one", "two"]))
+    def charge_under_a_key_that_others_use(self, number: int, amount: int, actor: str, key: str) -> None:
+        """Each actor's keys are in a room of its own."""
+        name = (number, actor, key)
+        if name not in self.shared_keys:
+            done = self._both_without_a_key(
+                number,
+                lambda model: model.charge(amount, None, self.clock()),
+                lambda: self.wallets.charge(self.ids[number], amount, idempotency_key=key, actor=actor),
+            )
+            if done is not None:
+                self.shared_keys[name] = amount
+                assert not done[0].replayed
+            return
+        try:
+            outcome = self.wallets.charge(self.ids[number], amount, idempotency_key=key, actor=actor)
+        except WalletError as error:
+            assert error.code == "idempotency_conflict"
+            assert amount != self.shared_keys[name]
+        else:
+            assert outcome.replayed
+            assert amount == self.shared_keys[name]
+
+    @rule(
+        number=wallet_numbers,
+        name=purchase_names,
+        attempt=attempts,
+        amount=st.sampled_from([5, 40, 40]),
+        key_number=st.sampled_from([None, None, None, 1]),
+        hold_seconds=st.sampled_from([None, None, 20, 5_000]),
+        lease_seconds=st.integers(1, 7_200),
+        free_retries=st.integers(0, 2),
+    )
+    def buy(
+        self,
+        number: int,
+        name: str,
+        attempt: str,
+        amount: int,
+        key_number: int | None,
+        hold_seconds: int | None,
+        lease_seconds: int,
+        free_retries: int,
+    ) -> None:
+        done = self._both_without_a_key(
+            number,
+            lambda model: model.buy(
+                name, attempt, amount, key_number, hold_seconds, lease_seconds, free_retries, self.clock()
+            ),
+            lambda: self.wallets.buy(
+                self.ids[number],
+                amount,
+                purchase_key=name,
+                attempt=attempt,
+                hold_seconds=hold_seconds,
+                lease_seconds=lease_seconds,
+                free_retries=free_retries,
+                key_id=self._key_id(number, key_number),
+            ),
+        )
+        if done is None:
+            return
+        outcome, (came, purchase) = done
+        assert (outcome.replayed, outcome.free) == (came != "paid", came == "free")
+        if came == "paid" and purchase.hold is not None:
+            assert outcome.hold_id is not None
+            self.holds.append((number, outcome.hold_id, purchase.hold))
+        elif came == "paid":
+            self._remember_charge(number, outcome, purchase.charge)
+
+    @rule(number=wallet_numbers, name=purchase_names, attempt=attempts, forget=st.sampled_from([False, False, True]))
+    def serve(self, number: int, name: str, attempt: str, forget: bool) -> None:
+        self._both_without_a_key(
+            number,
+            lambda model: model.serve(name, forget, self.clock()),
+            lambda: self.wallets.serve(self.ids[number], name, attempt=attempt, forget=forget),
+        )
+
+    @rule(number=wallet_numbers, name=purchase_names, attempt=attempts, seconds=st.integers(1, 7_200))
+    def renew(self, number: int, name: str, attempt: str, seconds: int) -> None:
+        self._both_without_a_key(
+            number,
+            lambda model: model.renew(name, attempt, seconds, self.clock()),
+            lambda: self.wallets.renew(self.ids[number], name, attempt=attempt, lease_seconds=seconds),
+        )
+
+    @rule(number=wallet_numbers, name=purchase_names, attempt=attempts)
+    def undo(self, number: int, name: str, attempt: str) -> None:
+        self._both_without_a_key(
+            number,
+            lambda model: model.undo(name, attempt, self.clock()),
+            lambda: self.wallets.undo(self.ids[number], name, attempt=attempt),
+        )
+
+    @rule()
+    def undo_abandoned(self) -> None:
+        self.wallets.undo_abandoned()
+        for model in self.model:
+            model.settle(self.clock())
+            model.undo_abandoned(ABANDONED_AFTER, self.clock())
 
     @precondition(lambda self: self.charges)
     @rule(position=positions, amount=st.one_of(st.none(), yen))

@@ -35,7 +35,7 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.outcomes import CreatedKey, CreatedWallet, Outcome
-from credit_wallet.stores import Store, postgres, postgres_connection, postgres_database, postgres_link
+from credit_wallet.stores import Store, postgres_connection, postgres_database, postgres_horizon, postgres_link
 from credit_wallet.tokens import new_token, token_hash
 
 COMMITTED = (Moment.AFTER_COMMIT, Moment.DURING_ANSWER)
@@ -882,7 +882,7 @@ def unsealed(ledger: Ledger) -> int:
 @pytest.fixture
 def unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sealing does not wait long for transactions that are under way."""
-    monkeypatch.setattr(postgres, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_horizon, "SETTLE_SECONDS", 0.05)
 
 
 @pytest.mark.usefixtures("unsettled")

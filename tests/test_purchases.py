@@ -167,6 +167,19 @@ def test_what_was_served_after_it_was_given_back_and_spent_is_owed(buyer: Buyer)
     assert not buyer.wallets.verify()
 
 
+@pytest.mark.parametrize("elsewhere_yen", [1_000, 960])
+def test_what_is_owed_for_is_a_purchase_and_its_retry_is_free(buyer: Buyer, elsewhere_yen: int) -> None:
+    buyer.buy("a")
+    buyer.undo("a")
+    buyer.wallets.charge(buyer.wallet_id, elsewhere_yen, idempotency_key="elsewhere")
+    buyer.serve("a")
+    buyer.wallets.topup(buyer.wallet_id, 500, idempotency_key="second")
+    before_yen = buyer.wallets.balance(buyer.wallet_id)
+    assert buyer.buy("b").free
+    assert buyer.wallets.balance(buyer.wallet_id) == before_yen == 1_500 - elsewhere_yen - 100
+    assert not buyer.wallets.verify()
+
+
 def test_served_requests_are_free_as_often_as_the_seller_says_in_whichever_process(
     buyer: Buyer, db_url: str, clock: Clock
 ) -> None:

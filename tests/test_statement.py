@@ -304,6 +304,49 @@ def test_an_empty_cycle_is_the_heading_alone(wallets: CreditWallet, busy: int) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("time_zone", "shown"),
+    [
+        ("UTC", "2026-05-15T12:00:00.000Z"),
+        ("Asia/Tokyo", "2026-05-15T21:00:00.000+09:00"),
+        ("America/St_Johns", "2026-05-15T09:30:00.000-02:30"),
+        ("Etc/UTC", "2026-05-15T12:00:00.000+00:00"),
+    ],
+)
+def test_csv_and_text_have_the_times_of_the_wallets_zone_and_json_those_of_the_ledger(
+    wallets: CreditWallet, time_zone: str, shown: str
+) -> None:
+    wallet_id = wallets.create(time_zone=time_zone).wallet_id
+    wallets.topup(wallet_id, 10, idempotency_key="start")
+    report = statement(wallets, wallet_id, "2026-05")
+    assert [row["occurred_at"] for row in csv.DictReader(StringIO(to_csv(report)))] == [shown]
+    heading, line = to_text(report).splitlines()[-2:]
+    assert line[heading.index("Time") :].startswith(f"{shown}  topup ")
+    assert line.endswith(f"{'¥10':>16}")
+    assert heading.index("Balance") + len("Balance") == line.index("¥10", line.index("¥10") + 1) + len("¥10")
+    assert json.loads(to_json(report))["entries"][0]["occurred_at"] == "2026-05-15T12:00:00.000Z"
+
+
+def test_a_statement_of_a_month_in_tokyo_begins_and_ends_at_its_midnights(wallets: CreditWallet, clock: Clock) -> None:
+    wallet_id = wallets.create(time_zone="Asia/Tokyo").wallet_id
+    clock.set(datetime(2026, 4, 30, 15, tzinfo=UTC))
+    wallets.topup(wallet_id, 10, idempotency_key="first")
+    clock.set(datetime(2026, 5, 31, 14, 59, 59, 999_000, tzinfo=UTC))
+    wallets.topup(wallet_id, 10, idempotency_key="last")
+    rows = csv.DictReader(StringIO(to_csv(statement(wallets, wallet_id, "2026-05"))))
+    assert [row["occurred_at"] for row in rows] == ["2026-05-01T00:00:00.000+09:00", "2026-05-31T23:59:59.999+09:00"]
+
+
+def test_what_plain_sql_wrote_for_a_time_is_shown_as_it_stands(wallets: CreditWallet, db_url: str) -> None:
+    wallet_id = wallets.create(time_zone="Asia/Tokyo").wallet_id
+    with PlainSql(db_url) as host:
+        host.move(wallet_id, "topup", 10, "2026-05-15 12:00:00")
+        host.move(wallet_id, "topup", 10, "2026-05-15 noon")
+    assert wallets.verify() == []
+    rows = csv.DictReader(StringIO(to_csv(statement(wallets, wallet_id, "2026-05"))))
+    assert [row["occurred_at"] for row in rows] == ["2026-05-15T21:00:00.000+09:00", "2026-05-15 noon"]
+
+
 def test_the_json_has_every_figure(wallets: CreditWallet, busy: int) -> None:
     report = json.loads(to_json(statement(wallets, busy, "2026-05")))
     assert {name: value for name, value in report.items() if name not in ("entries", "alerts")} == {

@@ -28,7 +28,7 @@ from structlog.testing import capture_logs
 from credit_wallet import CreditWallet
 from credit_wallet.errors import DatabaseLocked, InvalidRequest, PaymentProviderError, RailBusy
 from credit_wallet.payments.replies import AutoTopup, Reconciliation
-from credit_wallet.stores import postgres, pruning, seals
+from credit_wallet.stores import postgres_horizon, pruning, seals
 from credit_wallet.worker import JOBS, Job, Worker, payment_jobs
 
 if TYPE_CHECKING:
@@ -82,9 +82,11 @@ def test_each_job_runs_at_once_and_then_at_its_pace(wallets: CreditWallet) -> No
 def test_the_jobs_are_those_of_the_reference() -> None:
     assert [(job.name, job.every_seconds) for job in JOBS] == [
         ("expire", 1.0),
+        ("undo_abandoned", 10.0),
         ("seal", 60.0),
         ("alerts", 3600.0),
         ("watch_spending", 300.0),
+        ("expiry_notices", 300.0),
         ("prune_idempotency_keys", 3600.0),
     ]
 
@@ -378,7 +380,7 @@ def test_an_entry_is_sealed_when_no_earlier_one_can_come_any_more(
     wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two other nodes: what the second one has drawn an earlier id for is still to come when the first one commits."""
-    monkeypatch.setattr(postgres, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_horizon, "SETTLE_SECONDS", 0.05)
     wallet_ids = [funded(wallets), funded(wallets)]
     assert wallets.seal() == 2
     lock = "SELECT 1 FROM am_credit_wallet WHERE wallet_id = ? FOR NO KEY UPDATE"

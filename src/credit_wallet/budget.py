@@ -29,6 +29,11 @@ def spent_pct(spent_yen: int, budget_yen: int) -> int:
     return spent_yen * 100 // budget_yen
 
 
+def reached_pct(thresholds: Iterable[int], share_pct: int) -> int:
+    """The highest of ``thresholds`` that a share has reached, 0 for none."""
+    return max((pct for pct in thresholds if share_pct >= pct), default=0)
+
+
 def warn_pct(share_pct: int) -> int:
     """The highest of ``WARN_PCTS`` that a share has reached, 0 for none."""
-    return max((pct for pct in WARN_PCTS if share_pct >= pct), default=0)
+    return reached_pct(WARN_PCTS, share_pct)

@@ -20,7 +20,7 @@ from msgspec import structs
 from credit_wallet import console, doctor
 from credit_wallet.alerts.opening import notify_settings, open_notifier
 from credit_wallet.cli_alerts import alert_commands
-from credit_wallet.cli_context import REFUSED, USAGE, Settings, WalletId
+from credit_wallet.cli_context import REFUSED, USAGE, Settings, WalletId, integer, integer_from, seconds_from
 from credit_wallet.cli_context import open_wallets as _open
 from credit_wallet.cli_context import show as _show
 from credit_wallet.cli_wallets import key_commands, seller_commands, wallet_commands
@@ -54,11 +54,13 @@ app.add_typer(seller_commands, name="seller")
 app.add_typer(alert_commands, name="alerts")
 app.add_typer(topup_commands, name="topups")
 
-Yen = Annotated[int, typer.Argument(metavar="YEN", help="Whole yen, 1 or more.")]
+Yen = Annotated[int, typer.Argument(parser=integer, metavar="YEN", help="Whole yen, 1 or more.")]
 IdempotencyKey = Annotated[
     str, typer.Option("--key", metavar="K", help="Idempotency key: the same key never moves money twice.")
 ]
-AgentKey = Annotated[int | None, typer.Option("--agent-key", metavar="KEY_ID", help="Pay with this agent key.")]
+AgentKey = Annotated[
+    int | None, typer.Option("--agent-key", parser=integer, metavar="KEY_ID", help="Pay with this agent key.")
+]
 Note = Annotated[str | None, typer.Option(help="Written into the ledger entry.")]
 Cycle = Annotated[str, typer.Option("--cycle", metavar="YYYY-MM", help="Billing cycle.")]
 
@@ -110,19 +112,24 @@ def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be applied and change nothing.")] = False,
     partitions: Annotated[
         int,
-        typer.Option(metavar="N", min=0, max=1024, help="Split each new PostgreSQL table in N by a hash of wallet."),
+        typer.Option(
+            parser=integer_from(0, 1024), metavar="N", help="Split each new PostgreSQL table in N by a hash of wallet."
+        ),
     ] = 0,
 ) -> None:
     """Apply the migrations of the boot manifest that are still to be applied."""
     if dry_run:
         _show({"dry_run": True, "pending": database_at(Settings.url).pending_migrations()})
     else:
-        _show(structs.asdict(database_at(Settings.url).upgrade(utc_now(), partitions)))
+        upgrade = structs.asdict(database_at(Settings.url).upgrade(utc_now(), partitions))
+        _show({name: value for name, value in upgrade.items() if value or name != "openings"})
 
 
 @app.command()
 def rollback(
-    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The migration to undo, such as 281.")],
+    number: Annotated[
+        int, typer.Argument(parser=integer, metavar="NUMBER", help="The migration to undo, such as 281.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="Yes, drop its tables and rows, and those of later ones.")] = False,
 ) -> None:
     """Undo a migration and every later one. The rows go with the tables."""
@@ -155,7 +162,9 @@ def topup(
     yen: Yen,
     key: IdempotencyKey,
     promo: Annotated[bool, typer.Option("--promo", help="A gift: spent before paid credit.")] = False,
-    expires_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it lapses.")] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="T", help="When it lapses: a date, that day included, or an ISO 8601 time.")
+    ] = None,
     note: Note = None,
 ) -> None:
     """Credit a wallet by hand."""
@@ -172,9 +181,11 @@ def charge(wallet_id: WalletId, yen: Yen, key: IdempotencyKey, note: Note = None
 
 @app.command()
 def refund(
-    txn_id: Annotated[int, typer.Argument(metavar="TXN_ID", help="The charge.")],
+    txn_id: Annotated[int, typer.Argument(parser=integer, metavar="TXN_ID", help="The charge.")],
     key: IdempotencyKey,
-    yen: Annotated[int | None, typer.Argument(metavar="[YEN]", help="Default: all that is left of it.")] = None,
+    yen: Annotated[
+        int | None, typer.Argument(parser=integer, metavar="[YEN]", help="Default: all that is left of it.")
+    ] = None,
     note: Note = None,
 ) -> None:
     """Give a charge back to its wallet, whole or in part."""
@@ -187,7 +198,7 @@ def hold(
     wallet_id: WalletId,
     yen: Yen,
     key: IdempotencyKey,
-    ttl: Annotated[int, typer.Option(metavar="S", help="Seconds until it gives itself back.")] = 900,
+    ttl: Annotated[int, typer.Option(parser=integer, metavar="S", help="Seconds until it gives itself back.")] = 900,
     note: Note = None,
     agent_key: AgentKey = None,
 ) -> None:
@@ -196,7 +207,7 @@ def hold(
         _show(wallets.hold(wallet_id, yen, idempotency_key=key, ttl_seconds=ttl, note=note, key_id=agent_key))
 
 
-HoldId = Annotated[int, typer.Argument(metavar="HOLD_ID", help="The hold.")]
+HoldId = Annotated[int, typer.Argument(parser=integer, metavar="HOLD_ID", help="The hold.")]
 
 
 @app.command()
@@ -219,9 +230,12 @@ def release(hold_id: HoldId) -> None:
 @app.command()
 def history(
     wallet_id: WalletId,
-    limit: Annotated[int, typer.Option(metavar="N", help="At most so many entries, up to 1,000.")] = 50,
+    limit: Annotated[int, typer.Option(parser=integer, metavar="N", help="At most so many entries, up to 1,000.")] = 50,
     agent_key: Annotated[
-        int | None, typer.Option("--agent-key", metavar="KEY_ID", help="Only what this agent key paid, less refunds.")
+        int | None,
+        typer.Option(
+            "--agent-key", parser=integer, metavar="KEY_ID", help="Only what this agent key paid, less refunds."
+        ),
     ] = None,
     note: Annotated[str | None, typer.Option(help="Only charges that have this note, and their refunds.")] = None,
 ) -> None:
@@ -245,7 +259,7 @@ def statement(
     if Settings.json or format is StatementFormat.json:
         typer.echo(statements.to_json(report))
     elif format is StatementFormat.csv:
-        typer.echo(statements.to_csv(report, rows.value), nl=False)
+        typer.echo(statements.to_csv(report, rows.value).encode(statements.CSV_ENCODING), nl=False)
     else:
         typer.echo(statements.to_text(report))
 
@@ -284,7 +298,7 @@ def topups_pay_back(
 @topup_commands.command("list")
 def topups_list(
     wallet_id: WalletId,
-    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 50,
+    limit: Annotated[int, typer.Option(parser=integer, metavar="N", help="At most so many, up to 1,000.")] = 50,
 ) -> None:
     """List a wallet's top-ups through Stripe, newest first."""
     with _open() as wallets:
@@ -295,8 +309,8 @@ def topups_list(
 def verify() -> None:
     """Prove the ledger's invariants; exit 1 and name the wallets when one is broken."""
     with _open() as wallets:
-        violations = wallets.verify()
-    console.verdict(violations, as_json=Settings.json)
+        violations, openings = wallets.verify(), wallets.openings()
+    console.verdict(violations, openings, as_json=Settings.json)
     if violations:
         raise typer.Exit(REFUSED)
 
@@ -307,12 +321,17 @@ def verify() -> None:
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8787,
+    port: Annotated[
+        int, typer.Option(parser=integer_from(1, 65_535), metavar="PORT", help="Port to listen on.")
+    ] = 8787,
     topup_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where a 402 sends people to pay; default: the API's page.")
     ] = None,
     lanes: Annotated[
-        int | None, typer.Option(metavar="N", help="Transactions under way at once; PostgreSQL: 2, SQLite always 1.")
+        int | None,
+        typer.Option(
+            parser=integer, metavar="N", help="Transactions under way at once; PostgreSQL: 2, SQLite always 1."
+        ),
     ] = None,
     mcp_host: Annotated[
         list[str] | None,
@@ -403,7 +422,9 @@ def examine() -> None:
 
 @app.command()
 def bench(
-    seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="How long each case runs.")] = 2.0,
+    seconds: Annotated[
+        float, typer.Option(parser=seconds_from(0.1), metavar="S", help="How long each case runs.")
+    ] = 2.0,
     folder: Annotated[
         Path | None,
         typer.Option(

@@ -9,7 +9,7 @@ import typer
 
 from credit_wallet.alerts.opening import notify_settings, require_notifier
 from credit_wallet.alerts.targets import OPERATOR, TargetSettings
-from credit_wallet.cli_context import REFUSED, open_wallets, show
+from credit_wallet.cli_context import REFUSED, integer, open_wallets, show
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.telemetry import log_to_stderr
 
@@ -18,9 +18,12 @@ target_commands = typer.Typer(no_args_is_help=True, help="Where notices go: webh
 alert_commands.add_typer(target_commands, name="targets")
 
 Owner = Annotated[
-    int | None, typer.Argument(metavar="[ID]", help="The wallet; without one, the operator, who hears of every wallet.")
+    int | None,
+    typer.Argument(
+        parser=integer, metavar="[ID]", help="The wallet; without one, the operator, who hears of every wallet."
+    ),
 ]
-TargetId = Annotated[int, typer.Argument(metavar="TARGET_ID", help="The target.")]
+TargetId = Annotated[int, typer.Argument(parser=integer, metavar="TARGET_ID", help="The target.")]
 
 
 class Language(StrEnum):
@@ -39,9 +42,12 @@ def alerts_run(
     cycle: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Default: the current one.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would fire and write nothing.")] = False,
 ) -> None:
-    """Fire the spending alerts that are due; the last line is the job's JSON report."""
+    """Fire the spending alerts and the notices of expiring credit that are due; ends with the job's JSON report."""
     with open_wallets() as wallets:
-        typer.echo(wallets.run_alerts(cycle, dry_run=dry_run).to_json())
+        report = wallets.run_alerts(cycle, dry_run=dry_run)
+        while not dry_run and wallets.emit_expiry_notices():
+            pass
+    typer.echo(report.to_json())
 
 
 @alert_commands.command("deliver")
@@ -65,9 +71,9 @@ def alerts_test(owner: Owner = None) -> None:
 
 @alert_commands.command("deliveries")
 def alerts_deliveries(
-    wallet: Annotated[int | None, typer.Option(metavar="ID", help="Of this wallet only.")] = None,
+    wallet: Annotated[int | None, typer.Option(parser=integer, metavar="ID", help="Of this wallet only.")] = None,
     status: Annotated[Status | None, typer.Option(help="With this status only.")] = None,
-    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 50,
+    limit: Annotated[int, typer.Option(parser=integer, metavar="N", help="At most so many, up to 1,000.")] = 50,
 ) -> None:
     """Notices on their way, the latest first: delivered, pending, or dead after three days of trying."""
     with open_wallets() as wallets:
@@ -76,7 +82,9 @@ def alerts_deliveries(
 
 @alert_commands.command("resend")
 def alerts_resend(
-    delivery_id: Annotated[int | None, typer.Argument(metavar="[DELIVERY_ID]", help="The delivery.")] = None,
+    delivery_id: Annotated[
+        int | None, typer.Argument(parser=integer, metavar="[DELIVERY_ID]", help="The delivery.")
+    ] = None,
     dead: Annotated[bool, typer.Option("--dead", help="All that are dead.")] = False,
 ) -> None:
     """Send a delivery again, or all dead ones; the worker does it within a second."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -9,11 +11,50 @@ import typer
 from credit_wallet import console
 from credit_wallet.config import DEFAULT_DATABASE_URL
 from credit_wallet.wallet import CreditWallet
+from credit_wallet.whole_numbers import whole_number
 
 REFUSED = 1
 USAGE = 2
 
-WalletId = Annotated[int, typer.Argument(metavar="ID", help="The wallet.")]
+_SECONDS = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
+
+
+def integer(text: str | int) -> int:
+    """Reads every whole number of the command line, in plain digits: ``1_0``, ``+3`` and ``3.0`` are wrong usage."""
+    if isinstance(text, int):
+        return text  # a default
+    try:
+        return whole_number(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a whole number in plain digits, such as 10.") from None
+
+
+def integer_from(least: int, most: int) -> Callable[[str | int], int]:
+    """Reads a whole number from ``least`` to ``most``."""
+
+    def bounded(text: str | int) -> int:
+        number = integer(text)
+        if not least <= number <= most:
+            raise typer.BadParameter(f"{number} is not in the range {least} to {most}.")
+        return number
+
+    return bounded
+
+
+def seconds_from(least: float) -> Callable[[str | float], float]:
+    """Reads seconds, with or without a fraction, from ``least`` on."""
+
+    def seconds(text: str | float) -> float:
+        if isinstance(text, str) and not _SECONDS.fullmatch(text):
+            raise typer.BadParameter(f"{text!r} is not a number of seconds, such as 2 or 0.5.")
+        if float(text) < least:
+            raise typer.BadParameter(f"{text} is less than {least:g} seconds.")
+        return float(text)
+
+    return seconds
+
+
+WalletId = Annotated[int, typer.Argument(parser=integer, metavar="ID", help="The wallet.")]
 
 
 class Settings:
@@ -23,9 +64,13 @@ class Settings:
     json: bool = False
 
 
-def open_wallets() -> CreditWallet:
-    """The ledger that the options name."""
-    return CreditWallet.open(Settings.url)
+def open_wallets(*, create: bool = False) -> CreditWallet:
+    """The ledger that the options name.
+
+    Raises ``NoLedger`` when it is not there, lest a typing error make an empty one: only ``migrate``, ``serve``,
+    ``wallet create`` and the target of ``copy`` may make a ledger, and ask for it with ``create``.
+    """
+    return CreditWallet.open(Settings.url, create=create)
 
 
 def show(value: object) -> None:

@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from msgspec import structs
 
-from credit_wallet.cli_context import WalletId, open_wallets, show
+from credit_wallet.cli_context import WalletId, integer, open_wallets, show
 
 wallet_commands = typer.Typer(no_args_is_help=True, help="Create, look at, change and switch wallets.")
 key_commands = typer.Typer(no_args_is_help=True, help="One token per agent, with a monthly cap.")
@@ -23,16 +24,18 @@ class BudgetMode(StrEnum):
 @wallet_commands.command("create")
 def wallet_create(
     label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    monthly_budget_yen: Annotated[int, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = 0,
+    monthly_budget_yen: Annotated[int, typer.Option(parser=integer, metavar="N", help="Budget a month; 0 = none.")] = 0,
     budget_mode: Annotated[BudgetMode, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = (
         BudgetMode.alert
     ),
-    auto_topup_threshold: Annotated[int, typer.Option(metavar="N", help="Top up when the balance is below.")] = 0,
-    auto_topup_amount: Annotated[int, typer.Option(metavar="N", help="By how many yen.")] = 0,
+    auto_topup_threshold: Annotated[
+        int, typer.Option(parser=integer, metavar="N", help="Top up when the balance is below.")
+    ] = 0,
+    auto_topup_amount: Annotated[int, typer.Option(parser=integer, metavar="N", help="By how many yen.")] = 0,
     time_zone: Annotated[str, typer.Option(metavar="NAME", help="Of the billing cycle, such as Asia/Tokyo.")] = "UTC",
 ) -> None:
-    """Create a wallet and show its owner token, this once."""
-    with open_wallets() as wallets:
+    """Create a wallet and show its owner token, this once; the ledger is made when there is none."""
+    with open_wallets(create=True) as wallets:
         show(
             wallets.create(
                 label=label,
@@ -49,19 +52,23 @@ def wallet_create(
 def wallet_configure(
     wallet_id: WalletId,
     label: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    monthly_budget_yen: Annotated[int | None, typer.Option(metavar="N", help="Budget a month; 0 = none.")] = None,
+    monthly_budget_yen: Annotated[
+        int | None, typer.Option(parser=integer, metavar="N", help="Budget a month; 0 = none.")
+    ] = None,
     budget_mode: Annotated[BudgetMode | None, typer.Option(help="At 100 %: tell (alert) or also stop (cap).")] = None,
     auto_topup_threshold: Annotated[
-        int | None, typer.Option(metavar="N", help="Top up when the balance is below; 0 = never.")
+        int | None, typer.Option(parser=integer, metavar="N", help="Top up when the balance is below; 0 = never.")
     ] = None,
-    auto_topup_amount: Annotated[int | None, typer.Option(metavar="N", help="By how many yen.")] = None,
+    auto_topup_amount: Annotated[int | None, typer.Option(parser=integer, metavar="N", help="By how many yen.")] = None,
     low_balance_yen: Annotated[
-        int | None, typer.Option(metavar="N", help="Tell when the balance falls below; 0 = never.")
+        int | None, typer.Option(parser=integer, metavar="N", help="Tell when the balance falls below; 0 = never.")
     ] = None,
     alert_at: Annotated[
         list[int] | None,
         typer.Option(
-            metavar="PCT", help="Alert at this share of the budget too; may be repeated; 0 = no more of them."
+            parser=integer,
+            metavar="PCT",
+            help="Alert at this share of the budget too; may be repeated; 0 = no more of them.",
         ),
     ] = None,
 ) -> None:
@@ -82,15 +89,15 @@ def wallet_configure(
 
 @wallet_commands.command("show")
 def walletshow(wallet_id: WalletId) -> None:
-    """Show a wallet: balance, holds, settings, spending of the cycle."""
+    """Show a wallet: balance and the lots it is made of, holds, settings, spending of the cycle."""
     with open_wallets() as wallets:
-        show(wallets.show(wallet_id))
+        show({**structs.asdict(wallets.show(wallet_id)), "lots": [lot.view() for lot in wallets.lots(wallet_id)]})
 
 
 @wallet_commands.command("list")
 def wallet_list(
-    after: Annotated[int, typer.Option(metavar="ID", help="Only wallets with a higher id.")] = 0,
-    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 100,
+    after: Annotated[int, typer.Option(parser=integer, metavar="ID", help="Only wallets with a higher id.")] = 0,
+    limit: Annotated[int, typer.Option(parser=integer, metavar="N", help="At most so many, up to 1,000.")] = 100,
 ) -> None:
     """List wallets by id."""
     with open_wallets() as wallets:
@@ -110,7 +117,10 @@ def wallet_enable(wallet_id: WalletId) -> None:
 
 
 Overlap = Annotated[
-    int, typer.Option(metavar="S", help="So long the tokens before it go on working; 0 for one that has leaked.")
+    int,
+    typer.Option(
+        parser=integer, metavar="S", help="So long the tokens before it go on working; 0 for one that has leaked."
+    ),
 ]
 Sha256 = Annotated[str, typer.Argument(metavar="SHA256", help="64 hex digits.")]
 
@@ -127,9 +137,12 @@ def wallet_register_secret(
     wallet_id: WalletId,
     sha256: Sha256,
     agent_key: Annotated[
-        int | None, typer.Option("--agent-key", metavar="KEY_ID", help="It opens this agent key, not the owner.")
+        int | None,
+        typer.Option("--agent-key", parser=integer, metavar="KEY_ID", help="It opens this agent key, not the owner."),
     ] = None,
-    ends_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it stops working.")] = None,
+    ends_at: Annotated[
+        str | None, typer.Option(metavar="T", help="When it ends: a date, that day included, or an ISO 8601 time.")
+    ] = None,
 ) -> None:
     """Let a key of your own, known by its SHA-256, open a wallet."""
     with open_wallets() as wallets:
@@ -160,8 +173,12 @@ def _switch(wallet_id: int, *, enabled: bool) -> None:
 def key_create(
     wallet_id: WalletId,
     label: Annotated[str | None, typer.Option(help="Which agent it is for.")] = None,
-    monthly_cap_yen: Annotated[int, typer.Option(metavar="N", help="Most it can spend a month; 0 = no cap.")] = 0,
-    expires_at: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 time when it stops working.")] = None,
+    monthly_cap_yen: Annotated[
+        int, typer.Option(parser=integer, metavar="N", help="Most it can spend a month; 0 = no cap.")
+    ] = 0,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="T", help="When it ends: a date, that day included, or an ISO 8601 time.")
+    ] = None,
 ) -> None:
     """Create an agent key and show its token, this once."""
     with open_wallets() as wallets:
@@ -177,7 +194,8 @@ def key_list(wallet_id: WalletId) -> None:
 
 @key_commands.command("rotate")
 def key_rotate(
-    key_id: Annotated[int, typer.Argument(metavar="KEY_ID", help="The agent key.")], overlap_seconds: Overlap = 3600
+    key_id: Annotated[int, typer.Argument(parser=integer, metavar="KEY_ID", help="The agent key.")],
+    overlap_seconds: Overlap = 3600,
 ) -> None:
     """Give an agent key another token and show it, this once. Cap, spending and end stay."""
     with open_wallets() as wallets:
@@ -185,13 +203,13 @@ def key_rotate(
 
 
 @key_commands.command("revoke")
-def key_revoke(key_id: Annotated[int, typer.Argument(metavar="KEY_ID", help="The agent key.")]) -> None:
+def key_revoke(key_id: Annotated[int, typer.Argument(parser=integer, metavar="KEY_ID", help="The agent key.")]) -> None:
     """Revoke an agent key for good, effective at once."""
     with open_wallets() as wallets:
         show({"key_id": key_id, "revoked_at": wallets.revoke_key(key_id)})
 
 
-SellerId = Annotated[int, typer.Argument(metavar="SELLER_ID", help="The seller.")]
+SellerId = Annotated[int, typer.Argument(parser=integer, metavar="SELLER_ID", help="The seller.")]
 
 
 @seller_commands.command("create")
@@ -203,8 +221,8 @@ def seller_create(label: Annotated[str | None, typer.Option(help="A name for peo
 
 @seller_commands.command("list")
 def seller_list(
-    after: Annotated[int, typer.Option(metavar="ID", help="Only sellers with a higher id.")] = 0,
-    limit: Annotated[int, typer.Option(metavar="N", help="At most so many, up to 1,000.")] = 100,
+    after: Annotated[int, typer.Option(parser=integer, metavar="ID", help="Only sellers with a higher id.")] = 0,
+    limit: Annotated[int, typer.Option(parser=integer, metavar="N", help="At most so many, up to 1,000.")] = 100,
 ) -> None:
     """List sellers by id, revoked ones included."""
     with open_wallets() as wallets:

@@ -16,7 +16,7 @@ from rich.text import Text
 from credit_wallet.errors import WalletError
 from credit_wallet.lines import one_line
 from credit_wallet.money import format_yen
-from credit_wallet.outcomes import Alert
+from credit_wallet.outcomes import Alert, LotView, Opening
 from credit_wallet.stores.verify import CHECKS, Violation
 
 UNFOLDED = 10_000
@@ -62,15 +62,18 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def verdict(violations: list[Violation], *, as_json: bool) -> None:
-    """What ``verify`` found."""
+def verdict(violations: list[Violation], openings: list[Opening], *, as_json: bool) -> None:
+    """What ``verify`` found; ``openings`` break nothing, and are there when there are any."""
     if as_json:
-        _print_json({"ok": not violations, "checks": CHECKS, "violations": violations})
-    elif violations:
-        for violation in violations:
-            print(f"{violation.check}: {violation.message}", file=sys.stderr)
-    else:
+        found = {"openings": openings} if openings else {}
+        _print_json({"ok": not violations, "checks": CHECKS, "violations": violations, **found})
+        return
+    for violation in violations:
+        print(f"{violation.check}: {violation.message}", file=sys.stderr)
+    if not violations:
         print(f"ok: {len(CHECKS)} invariants hold for every wallet")
+    for opening in openings:
+        print(f"note: {_opening(opening)}")
 
 
 def bench(report: BenchReport, *, as_json: bool) -> None:
@@ -79,6 +82,10 @@ def bench(report: BenchReport, *, as_json: bool) -> None:
         _print_json(report)
     else:
         Console().print(report.to_table())
+
+
+def _opening(opening: Opening) -> str:
+    return f"wallet {opening.wallet_id} began with {format_yen(opening.opening_yen)} that no entry explains"
 
 
 def _fields(value: object) -> Mapping[str, Any]:
@@ -118,8 +125,13 @@ def _text(name: str, value: object) -> str:
         return format_yen(value)
     if isinstance(value, list | tuple):
         return ", ".join(_text("", item) for item in value) or "none"
+    if isinstance(value, Opening):
+        return _opening(value)
     if isinstance(value, Alert):
         return f"{value.threshold_pct} % ({format_yen(value.spent_yen)} of {format_yen(value.budget_yen)})"
+    if isinstance(value, LotView):
+        end = "" if value.expires_at is None else f" until {one_line(value.expires_at)}"
+        return f"{format_yen(value.remaining_yen)} {value.kind}{end} (lot {value.lot_id})"
     return one_line(str(value))
 
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from credit_wallet import lots
 from credit_wallet.batch import Batch, append, tell, tell_once
+from credit_wallet.clawbacks import (
+    clawback_of,
+    note_taken,
+    older_debt_yen,
+    remember_lots,
+    repay_debt,
+    take_to_return,
+)
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.money import MAX_BALANCE_YEN, format_yen
 from credit_wallet.outcomes import LotKind
+from credit_wallet.segments import carry_out_at
 from credit_wallet.state import Allocation, LotOpening, WalletState
 
 
@@ -45,17 +54,47 @@ def take_back(
 ) -> tuple[int, int | None]:
     """Take back credit that top-up ``topup_txn_id`` brought: how much could be taken, and its entry if anything.
 
-    What is spent already becomes debt.
+    What is spent already becomes debt. The register keeps both.
     """
     taken_yen = min(amount_yen, wallet.balance_yen)
+    clawback = clawback_of(batch, wallet, topup_txn_id)
+    clawback.owed_yen += amount_yen - taken_yen
     wallet.debt_yen += amount_yen - taken_yen
     if not taken_yen:
         return 0, None
+    remember_lots(batch, wallet)
     wallet.balance_yen -= taken_yen
     taken = lots.take_from(wallet.lots, topup_txn_id, taken_yen)
+    note_taken(clawback, taken)
     txn_id = append(batch, wallet, "reversal", -taken_yen, taken, note, related_txn_id=topup_txn_id)
     tell_lower(batch, wallet, taken_yen)
     return taken_yen, txn_id
+
+
+def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str) -> int:
+    """Bring again credit of top-up ``topup_txn_id`` that was taken back; return how much, as far as there is room.
+
+    What is owed of it is cancelled first, the rest goes back to the lots that it was taken from. Only what was taken
+    before there was a register of it comes as a new, paid lot.
+    """
+    clawback = clawback_of(batch, wallet, topup_txn_id)
+    owed_yen = min(clawback.owed_yen, amount_yen)
+    unknown_yen = max(0, amount_yen - owed_yen - lots.total_yen(clawback.taken))
+    older_yen = min(older_debt_yen(batch, wallet), unknown_yen)
+    clawback.owed_yen -= owed_yen
+    wallet.debt_yen -= owed_yen + older_yen
+    room_yen = MAX_BALANCE_YEN - wallet.balance_yen - wallet.held_yen
+    part = take_to_return(clawback, min(amount_yen - owed_yen - older_yen, room_yen))
+    returned_yen = lots.total_yen(part)
+    if returned_yen:
+        wallet.balance_yen += returned_yen
+        append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id)
+        give_back(batch, wallet, part, returned_yen)
+    left_yen = amount_yen - owed_yen - older_yen - returned_yen
+    if left_yen and not clawback.taken:
+        credited = credit(batch, wallet, left_yen, "paid", None, note)
+        left_yen = left_yen if isinstance(credited, WalletError) else 0
+    return amount_yen - left_yen
 
 
 def give_back(batch: Batch, wallet: WalletState, allocation: Allocation, amount_yen: int) -> None:
@@ -65,7 +104,10 @@ def give_back(batch: Batch, wallet: WalletState, allocation: Allocation, amount_
     got round does not count as one: s-kessai.jp FAQ Q1.)
     """
     for lot_id, part_yen in allocation:
-        lots.put(wallet.lots, _opening_of(batch, wallet, lot_id, part_yen), part_yen)
+        opening = _opening_of(batch, wallet, lot_id, part_yen)
+        lots.put(wallet.lots, opening, part_yen)
+        if opening.expires_at is not None and opening.expires_at > batch.at:
+            note_due(wallet, opening.expires_at)
     if amount_yen:
         expire_lots(batch, wallet)
         after_credit(batch, wallet)
@@ -82,20 +124,28 @@ def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_yen: int)
 
 def after_credit(batch: Batch, wallet: WalletState) -> None:
     """Repay debt first; what is left ends the wallet's exhaustion."""
-    repaid_yen = min(wallet.debt_yen, wallet.balance_yen)
-    if repaid_yen:
-        wallet.debt_yen -= repaid_yen
-        wallet.balance_yen -= repaid_yen
-        append(batch, wallet, "reversal", -repaid_yen, lots.take(wallet.lots, repaid_yen), "debt repaid")
+    if wallet.debt_yen and wallet.balance_yen:
+        repay_debt(batch, wallet)
     if wallet.balance_yen:
         wallet.exhausted = False
 
 
 def expire_lots(batch: Batch, wallet: WalletState) -> None:
+    """Burn what is left of the lots that have ended; the entries are dated at the batch's time."""
     for lot in [lot for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= batch.at]:
         wallet.lots.remove(lot)
         wallet.balance_yen -= lot.remaining_yen
         append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
+        lapsed = {"lot_kind": lot.kind, "expired_yen": lot.remaining_yen, "expires_at": lot.expires_at}
+        tell_once(batch, wallet, "credit_expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
+
+
+def lapse_until(batch: Batch, wallet: WalletState, until: str) -> None:
+    """Burn what is left of the lots that have ended by ``until``, each dated at its own end."""
+    for end in sorted(
+        {lot.expires_at for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= until}
+    ):
+        carry_out_at(batch, wallet, end, lambda then: expire_lots(then, wallet))
 
 
 def note_due(wallet: WalletState, at: str) -> None:

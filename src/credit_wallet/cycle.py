@@ -8,17 +8,25 @@ written ``YYYY-MM``; as a range of instants it is half open.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 CYCLE_PATTERN = re.compile(r"(?!9999)[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 """Years 1000 to 9998: those whose months begin and end in every time zone."""
 
+FIRST_YEAR, LAST_YEAR = 1000, 9998
+"""Of instants that are taken, for the same reason; and instants compare as text while years have four digits."""
+
+
+_NOT_IANA = frozenset({"Factory", "localtime", "posixrules"})
+
 
 def format_instant(moment: datetime) -> str:
     """``moment`` (aware) as the ledger writes it, cut to milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_instant(text: str) -> datetime:
@@ -30,10 +38,67 @@ def parse_instant(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def parse_end(text: str, time_zone: Callable[[], str]) -> datetime:
+    """An ISO 8601 date-time as ``parse_instant`` reads it, or a date as the end of that day in ``time_zone``.
+
+    Raises ``ValueError`` for what is neither, and for years beyond ``FIRST_YEAR`` and ``LAST_YEAR``.
+    """
+    try:
+        day: date = date.fromisoformat(text)
+    except ValueError:
+        day = moment = parse_instant(text)
+    else:
+        moment = end_of_day(day, time_zone())
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"{text!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return moment
+
+
+def end_of_day(day: date, time_zone: str) -> datetime:
+    """The midnight after ``day`` in ``time_zone`` (an IANA name), as a UTC moment.
+
+    Where clocks skip that midnight, it is the moment of the skip.
+    """
+    after = day + timedelta(days=1)
+    return datetime(after.year, after.month, after.day, tzinfo=_zone(time_zone)).astimezone(UTC)
+
+
+def local_time(instant: str, time_zone: str) -> str:
+    """An instant of the ledger by the clocks of ``time_zone``, with its offset: ``2026-05-15T21:00:00.000+09:00``.
+
+    In UTC, and when plain SQL wrote something else than ISO 8601, it is ``instant`` as it stands.
+    """
+    zone = _zone(time_zone)
+    if zone is UTC:
+        return instant
+    try:
+        return parse_instant(instant).astimezone(zone).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError):
+        return instant
+
+
 def cycle_at(moment: datetime, time_zone: str = "UTC") -> str:
-    """The billing cycle that an aware ``moment`` falls in, for a wallet in ``time_zone`` (an IANA name)."""
+    """The billing cycle that an aware ``moment`` falls in, for a wallet in ``time_zone`` (an IANA name).
+
+    A cycle that has begun does not end because clocks are put back past midnight: cycles follow instants, as
+    ``cycle_bounds`` does.
+    """
     local = moment.astimezone(_zone(time_zone))
-    return f"{local.year:04d}-{local.month:02d}"
+    cycle = f"{local.year:04d}-{local.month:02d}"
+    if local.fold and format_instant(moment) >= cycle_bounds(cycle, time_zone)[1]:
+        return f"{local.year + local.month // 12:04d}-{local.month % 12 + 1:02d}"
+    return cycle
+
+
+def cycle_of(occurred_at: str, time_zone: str = "UTC") -> str:
+    """The billing cycle of an entry that was written at ``occurred_at``, in whatever spelling.
+
+    In UTC, and when it is not ISO 8601, its first seven characters say it, as in the seed.
+    """
+    if time_zone != "UTC":
+        with suppress(ValueError, OverflowError):
+            return cycle_at(parse_instant(occurred_at), time_zone)
+    return occurred_at[:7].ljust(7)
 
 
 @lru_cache(maxsize=1024)
@@ -54,6 +119,21 @@ def cycle_bounds(cycle: str, time_zone: str = "UTC") -> tuple[str, str]:
     return _bound(start), _bound(end)
 
 
+def is_time_zone(name: str) -> bool:
+    """Whether ``name`` is a zone of IANA's that is known here, and means the same on every machine.
+
+    A time zone database also has names that do not: the machine's own zone, a placeholder, other people's clocks
+    (``right/…`` counts leap seconds).
+    """
+    return name == "UTC" or name in _time_zones()
+
+
+@lru_cache(maxsize=1)
+def _time_zones() -> frozenset[str]:
+    names = available_timezones() - _NOT_IANA
+    return frozenset(name for name in names if not name.startswith(("posix/", "right/")))
+
+
 def _zone(name: str) -> tzinfo:
     """UTC needs no time zone database, which a plain Python may lack. A name that plain SQL made up counts as UTC."""
     if name == "UTC":
@@ -65,5 +145,4 @@ def _zone(name: str) -> tzinfo:
 
 
 def _bound(moment: datetime) -> str:
-    """``isoformat`` writes the year 999, in which a cycle can begin, with four digits; ``%Y`` does not."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00").removesuffix("T00:00:00")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:-6].removesuffix("T00:00:00")

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from msgspec import UNSET, structs
@@ -47,7 +48,7 @@ from credit_wallet.commands import (
     Topup,
     Undo,
 )
-from credit_wallet.credit import credit, expire_lots
+from credit_wallet.credit import credit, lapse_until
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
     InvalidRequest,
@@ -60,6 +61,7 @@ from credit_wallet.money_in import pay_back, request_auto_topup, request_topup, 
 from credit_wallet.outcomes import LotKind, Outcome
 from credit_wallet.purchases import buy, renew, serve, undo
 from credit_wallet.refunds import refund, reverse
+from credit_wallet.segments import carry_out_at
 from credit_wallet.spending import charge
 from credit_wallet.state import (
     Decision,
@@ -138,14 +140,21 @@ def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Outcome:
 
 
 def _settle_due(batch: Batch, wallet: WalletState) -> None:
-    """Release the holds and burn the lots whose time has come, before anything else happens to the wallet."""
+    """Release the holds and burn the lots whose time has come, before anything else happens to the wallet.
+
+    In the order in which it fell due, and dated then, however late it is noticed.
+    """
     if wallet.next_due_at is None or wallet.next_due_at > batch.at:
         return
     batch.decision.touched[wallet.wallet_id] = wallet
     for hold in batch.snapshot.due_holds.get(wallet.wallet_id, ()):
         if hold.status == "open":
-            expire_hold(batch, wallet, hold)
-    expire_lots(batch, wallet)
+            lapse_until(batch, wallet, hold.expires_at)
+            if hold.served:
+                expire_hold(batch, wallet, hold)  # spending of the cycle in which it is noticed
+            else:
+                carry_out_at(batch, wallet, hold.expires_at, partial(expire_hold, wallet=wallet, hold=hold))
+    lapse_until(batch, wallet, batch.at)
     expiries = [lot.expires_at for lot in wallet.lots if lot.expires_at is not None]
     next_hold = batch.snapshot.next_hold_expiry.get(wallet.wallet_id)
     if next_hold is not None:

@@ -10,12 +10,16 @@ from credit_wallet.alerts.targets import OPERATOR
 from credit_wallet.config import without_password
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import WalletError
+from credit_wallet.money import format_yen
 from credit_wallet.outcomes import Finding
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.stores.databases import database_at
+from credit_wallet.stores.seals import Holder
+from credit_wallet.upkeep import HELD_BACK_SECONDS
 from credit_wallet.wallet import CreditWallet
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
+SHOWN_OPENINGS = 5
 
 
 def examine(url: str) -> list[Finding]:
@@ -32,13 +36,25 @@ def _examine(url: str) -> Iterator[Finding]:
     database = database_at(url)
     yield Finding("configuration", True, f"database {without_password(url)}")
     yield from database.findings()
-    with CreditWallet.open(url) as wallets:
+    with CreditWallet.open(url, create=False) as wallets:
         yield Finding("database", True, "opens, is up to date and can be written")
         yield _clock(wallets)
         violations = wallets.verify()
         yield Finding("ledger", not violations, violations[0].message if violations else "every invariant holds")
+        yield from _openings(wallets)
+        yield _seals(wallets)
         yield _notices(wallets)
         yield from _payments(wallets)
+
+
+def _openings(wallets: CreditWallet) -> Iterator[Finding]:
+    """Nothing when the entries explain every wallet."""
+    openings = wallets.openings()
+    if not openings:
+        return
+    shown = ", ".join(f"wallet {each.wallet_id} {format_yen(each.opening_yen)}" for each in openings[:SHOWN_OPENINGS])
+    more = f" and {len(openings) - SHOWN_OPENINGS} more; see credit-wallet verify" * (len(openings) > SHOWN_OPENINGS)
+    yield Finding("openings", True, f"no violation, credit that no entry explains: {shown}{more}")
 
 
 def _clock(wallets: CreditWallet) -> Finding:
@@ -48,6 +64,21 @@ def _clock(wallets: CreditWallet) -> Finding:
     if ahead:
         return Finding("clock", False, f"the newest entry is dated {newest}, after now; set the clock (NTP)")
     return Finding("clock", True, f"{format_instant(now)}")
+
+
+def _seals(wallets: CreditWallet) -> Finding:
+    waiting_seconds = wallets.unsealed_seconds()
+    if waiting_seconds < HELD_BACK_SECONDS:
+        return Finding("seals", True, f"no entry has waited longer than {HELD_BACK_SECONDS // 60} minutes for one")
+    waiting = f"entries have waited {waiting_seconds / 60:,.0f} minutes for a seal"
+    if holders := wallets.seals_held_back_by():
+        by = ", ".join(map(_described, holders))
+        return Finding("seals", False, f"{waiting}, held back by {by}; end what is not needed any more")
+    return Finding("seals", True, f"{waiting}; the background jobs of serve and worker make them")
+
+
+def _described(holder: Holder) -> str:
+    return holder.who if holder.seconds is None else f"{holder.who} since {holder.seconds:,} s"
 
 
 def _payments(wallets: CreditWallet) -> Iterator[Finding]:

@@ -90,6 +90,12 @@ class KeyEnded(WalletError):
     code = "key_ended"
 
 
+class TooManyTokens(WalletError):
+    """As many earlier tokens, or registered keys, as there may be work already; ``most`` says how many that is."""
+
+    code = "too_many_tokens"
+
+
 class SellerNotFound(WalletError):
     """No such seller."""
 
@@ -301,6 +307,24 @@ class DatabaseRefused(DatabaseError):
     """A rule of the database's own, such as a host's trigger, did not let a row in."""
 
     code = "database_refused"
+
+
+class NoLedger(DatabaseError):
+    """The database is not there, or has no wallets' tables; what only reads or spends does not make any."""
+
+    code = "no_ledger"
+
+
+class DatabaseUnfit(DatabaseError):
+    """The database, or what is set for the wallet's sessions in it, is not fit for a ledger; ``setting`` names it."""
+
+    code = "database_unfit"
+
+
+class UsedAfterFork(WalletError):
+    """This was opened before its process was forked, and belongs to the parent. Open it after the fork."""
+
+    code = "used_after_fork"
 
 
 class ServiceUnreachable(WalletError):

@@ -7,7 +7,7 @@ Tokens are secrets of an identity, so that they can change under way.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 from typing import TypeVar
@@ -17,8 +17,8 @@ from msgspec import UNSET
 from credit_wallet.actors import Actor
 from credit_wallet.checks import (
     check_time_zone,
+    checked_end,
     checked_id,
-    checked_instant,
     malformed,
     malformed_auto_topup,
     malformed_text,
@@ -57,7 +57,7 @@ class WalletIdentities(WalletNotifying):
 
     _lanes: Lanes
 
-    def __init__(self, reader: Reader, clock: Clock, settle: Callable[[int], object]) -> None:
+    def __init__(self, reader: Reader, clock: Clock, settle: Callable[[Sequence[int]], object]) -> None:
         super().__init__(reader, clock, settle)
         self._changes = count(1)
         self.secrets_changed = 0
@@ -110,7 +110,7 @@ class WalletIdentities(WalletNotifying):
 
         The tokens before it work for ``overlap_seconds`` more, 0 to 31 days; 0, for one that has leaked, ends them at
         once. Other processes may remember an ended token for a second. Raises ``WalletNotFound``, and
-        ``InvalidRequest`` when ten earlier tokens still work.
+        ``TooManyTokens`` when ten earlier tokens still work.
         """
         token, overlap = new_token(), _checked_overlap(overlap_seconds)
         self._change(
@@ -121,14 +121,20 @@ class WalletIdentities(WalletNotifying):
     def create_key(
         self, wallet_id: int, *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
     ) -> CreatedKey:
-        """A token of its own for an agent, with a monthly cap (0 = none). Raises ``WalletNotFound``."""
+        """A token of its own for an agent, with a monthly cap (0 = none), that works until ``expires_at``.
+
+        ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the end of that day in the wallet's zone.
+        Raises ``WalletNotFound``, and ``InvalidRequest`` for an end in the past.
+        """
         if problem := malformed_text("label", label):
             raise problem
         if type(monthly_cap_yen) is not int or not 0 <= monthly_cap_yen <= MAX_AMOUNT_YEN:
             raise InvalidRequest(
                 f"monthly_cap_yen must be a whole number from 0 to {MAX_AMOUNT_YEN}", field="monthly_cap_yen"
             )
-        expiry = checked_instant("expires_at", expires_at)
+        expiry = checked_end("expires_at", expires_at, lambda: self.show(wallet_id).time_zone)
+        if expiry is not None and expiry <= format_instant(self._clock()):
+            raise InvalidRequest(f"expires_at {expiry} is in the past", field="expires_at")
         self.show(wallet_id)
         token = new_token()
         key_id = self._lanes.of(wallet_id).call(
@@ -153,7 +159,7 @@ class WalletIdentities(WalletNotifying):
         work for ``overlap_seconds`` more, 0 to 31 days, and no longer than the key; 0, for one that has leaked, ends
         them at once. Other processes may remember an ended token for a second.
 
-        Raises ``KeyNotFound``, ``KeyEnded`` when the key is revoked or has ended, and ``InvalidRequest`` when ten
+        Raises ``KeyNotFound``, ``KeyEnded`` when the key is revoked or has ended, and ``TooManyTokens`` when ten
         earlier tokens still work.
         """
         token, overlap = new_token(), _checked_overlap(overlap_seconds)
@@ -167,16 +173,18 @@ class WalletIdentities(WalletNotifying):
     def register_secret(
         self, wallet_id: int, sha256_hex: str, key_id: int | None = None, ends_at: str | None = None
     ) -> SecretView:
-        """Let a key of the host's own open a wallet, as its owner or as agent key ``key_id``, until ``ends_at``.
+        """Let a key of the host's own open a wallet, as its owner or as agent key ``key_id``, until ``ends_at``
+        (an ISO 8601 time, or a date: the end of that day in the wallet's zone).
 
         Only ``sha256_hex`` is needed, the SHA-256 of the key in UTF-8, 64 hex digits; the key must have 1 to 512
         characters and must be random. The same call again changes nothing. Rotations leave what is registered alone.
 
-        Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``SecretInUse`` when the hash names something already,
-        and ``InvalidRequest``, also for more than 1,000 of a wallet.
+        Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``InvalidRequest``, ``SecretInUse`` when the hash
+        names something already, and ``TooManyTokens`` for more than 1,000 of a wallet.
         """
-        digest, expiry = _checked_sha256(sha256_hex), checked_instant("ends_at", ends_at)
+        digest = _checked_sha256(sha256_hex)
         checked_id("wallet_id", wallet_id)
+        expiry = checked_end("ends_at", ends_at, lambda: self.show(wallet_id).time_zone)
         owner_or_key = identity_rows.OWNER if key_id is None else checked_id("key_id", key_id)
         if expiry is not None and expiry <= format_instant(self._clock()):
             raise InvalidRequest(f"ends_at is past already: {expiry}", field="ends_at")
@@ -213,7 +221,7 @@ class WalletIdentities(WalletNotifying):
     def rotate_seller(self, seller_id: int, *, overlap_seconds: int = 3600) -> CreatedSeller:
         """Another token for a seller; its tokens so far work for ``overlap_seconds`` more, 0 to 31 days.
 
-        Raises ``SellerNotFound``, ``KeyEnded`` when it is revoked, and ``InvalidRequest``.
+        Raises ``SellerNotFound``, ``KeyEnded`` when it is revoked, and ``TooManyTokens``.
         """
         token, overlap = new_seller_token(), _checked_overlap(overlap_seconds)
         checked_id("seller_id", seller_id)

@@ -2,8 +2,8 @@
 
 >>> app = CreditGate(app, wallets, price_yen=3)
 
-``wallets`` is an open ``CreditWallet``, or an ``AsyncWalletClient`` with the operator key. What is charged, when it is
-given back, and what makes a retry free is in ``docs/how-to/gate-an-app.md``.
+``wallets`` is an open ``CreditWallet``, or an ``AsyncWalletClient`` with a seller's token or the operator key. What is
+charged, when it is given back, and what makes a retry free is in ``docs/how-to/gate-an-app.md``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import structlog
 
-from credit_wallet.gate.accounts import accounts_in
-from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current
-from credit_wallet.gate.purchases import Price, Purchase, Till
+from credit_wallet.errors import WalletError
+from credit_wallet.gate.accounts import SellerKeyRefused, accounts_in
+from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current, entered
+from credit_wallet.gate.purchases import AboveHold, Price, Purchase, Till
 from credit_wallet.gate.requests import GatedRequest
+from credit_wallet.gate.routing import Routes
 from credit_wallet.gate.settings import X402, GateSettings, YenOf, server_failed
 from credit_wallet.gate.tools import Shop, paid_for
 from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
@@ -34,7 +36,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FREE_RETRIES = 3
-REMEMBERED_KEYS = 10_000
 MAX_KEYED_BODY_BYTES = 1 << 20
 HOLD_SECONDS = 900
 
@@ -49,15 +50,18 @@ class CreditGate:
 
     ``price_yen`` is charged before the handler runs: whole yen, or a function of the ``GatedRequest``, for which None
     and 0 are free. ``hold`` instead sets yen aside for ``hold_seconds``, and what ``charge_for(request).capture(yen)``
-    says is spent when the answer is delivered. Without either only ``priced`` routes cost something.
+    says is spent when the answer is delivered: up to what is held, or with ``above="up_to_balance"`` as much more as
+    the wallet has. A hold lives on while its handler runs. Without either only ``priced`` routes cost something.
 
-    A failure gives back what was taken: an exception, an answer for whose status ``refund_if`` says so (default: 5xx),
-    an answer that was not complete. ``refund_cut_answers=False`` keeps the price when the caller left after the first
-    byte of the body.
+    What the framework answers by itself (redirects, 404, 405, 422, ``OPTIONS``, its API pages) costs nothing.
 
-    The caller's ``Idempotency-Key``, else its ``request_id_header`` (None: no such header), makes a retry of the same
-    request free, up to ``free_retries`` times; ``remembered_keys`` bounds what is known of keys. With a key the body is
-    read before the handler runs, up to ``max_keyed_body_bytes``.
+    A failure gives back what was taken: an exception, an answer for whose status ``refund_if`` says so (default: 5xx).
+    Once the first byte of the body has left, the answer is paid however it ends; ``refund_cut_answers=True`` gives back
+    until the last byte left, which a caller can use to read all but that for nothing.
+
+    The caller's ``Idempotency-Key`` makes a retry of the same request free, up to ``free_retries`` times;
+    ``request_id_header`` names another header that will do, if every caller sets it anew for every request.
+    With a key the body is read before the handler runs, up to ``max_keyed_body_bytes``.
 
     ``x402`` lets callers without a wallet pay per call. ``topup_url`` goes into every 402; ``note`` is a function of
     the request that names it in the ledger. WebSockets and lifespan pass.
@@ -71,14 +75,14 @@ class CreditGate:
         price_yen: YenOf | None = None,
         hold: YenOf | None = None,
         hold_seconds: int = HOLD_SECONDS,
+        above: AboveHold = "reject",
         topup_url: str | None = None,
         note: Callable[[GatedRequest], str] | None = None,
-        request_id_header: str | None = "x-request-id",
+        request_id_header: str | None = None,
         free_retries: int = FREE_RETRIES,
-        remembered_keys: int = REMEMBERED_KEYS,
         max_keyed_body_bytes: int = MAX_KEYED_BODY_BYTES,
         refund_if: Callable[[int], bool] = server_failed,
-        refund_cut_answers: bool = True,
+        refund_cut_answers: bool = False,
         x402: X402 | None = None,
     ) -> None:
         if price_yen is not None and hold is not None:
@@ -86,9 +90,11 @@ class CreditGate:
         self.app = app
         self._yen = price_yen if hold is None else hold
         self._hold_seconds = None if hold is None else hold_seconds
+        self._above = above
         self._accounts = accounts_in(wallets)
         self._cashier = _cashier(x402)
-        self._till = Till(free_retries=free_retries, remembered_keys=remembered_keys)
+        self._routes = Routes(app, entered)
+        self._till = Till(free_retries=free_retries)
         self._settings = GateSettings(
             topup_url=topup_url,
             note=note,
@@ -101,9 +107,14 @@ class CreditGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             exchange = Exchange(
-                self.app, scope, receive, send, self._accounts, self._till, self._settings, self._cashier
+                self.app, scope, receive, send, self._accounts, self._till, self._settings, self._cashier, self._routes
             )
-            await exchange.run(await self._price_of(scope))
+            try:
+                price = await self._price_of(scope)
+            except WalletError as error:  # a price that cannot be had, since the request does not say which
+                await exchange.refuse(error)
+            else:
+                await exchange.run(price)
         elif scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         else:
@@ -122,7 +133,17 @@ class CreditGate:
         if callable(yen):
             answer = yen(GatedRequest(scope))
             yen = await answer if inspect.isawaitable(answer) else answer
-        return Price(yen, self._hold_seconds) if yen else None
+        return Price(yen, self._hold_seconds, self._above) if yen else None
+
+    async def _check(self) -> None:
+        """Do not begin to sell what nobody could be paid for. A service that is away is asked again by the requests."""
+        try:
+            await self._accounts.check()
+        except SellerKeyRefused as error:
+            _log.error("gate_may_not_sell", error=str(error))
+            raise
+        except WalletError as error:
+            _log.warning("gate_not_checked", error=str(error))
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's lifespan; the gate closes before the application does, which may own the wallets.
@@ -130,9 +151,15 @@ class CreditGate:
         An application without a lifespan gets the gate's.
         """
         told = False
+        arrived = [await receive()]
+        try:
+            await self._check()
+        except SellerKeyRefused as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
 
         async def hear() -> MutableMapping[str, Any]:
-            message = await receive()
+            message = arrived.pop() if arrived else await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.aclose()
             return message
@@ -190,6 +217,7 @@ def priced(
     *,
     hold: int | None = None,
     hold_seconds: int = HOLD_SECONDS,
+    above: AboveHold = "reject",
     wallets: Wallets | None = None,
     token: str | None = None,
 ) -> Priced:
@@ -205,10 +233,10 @@ def priced(
         raise ValueError("give yen= or hold=")
     if (wallets is None) != (token is None):
         raise ValueError("wallets= and token= go together")
-    price = Price(yen, None) if yen is not None else Price(hold or 0, hold_seconds)
+    price = Price(yen, None) if yen is not None else Price(hold or 0, hold_seconds, above)
     shop = None
     if wallets is not None and token is not None:
-        shop = Shop(accounts_in(wallets), Till(free_retries=FREE_RETRIES, remembered_keys=REMEMBERED_KEYS), token)
+        shop = Shop(accounts_in(wallets), Till(free_retries=FREE_RETRIES), token)
     return Priced(price, shop)
 
 

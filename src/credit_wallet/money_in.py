@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from credit_wallet.batch import Batch, tell, tell_once
 from credit_wallet.commands import PayBack, RequestAutoTopup, RequestTopup, SettleTopup
-from credit_wallet.credit import credit, take_back
+from credit_wallet.credit import credit, give_again, take_back
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
     RefundExceedsCharge,
@@ -181,9 +181,8 @@ def _match_taken(
     if difference_yen > 0:
         take_back(batch, wallet, topup.credit_txn_id, difference_yen, f"{note} {topup.topup_id}")
     elif difference_yen < 0:
-        again = credit(batch, wallet, -difference_yen, "paid", None, f"{again_note} {topup.topup_id}")
-        if isinstance(again, WalletError):
-            return
+        note = f"{again_note} {topup.topup_id}"
+        difference_yen = -give_again(batch, wallet, topup.credit_txn_id, -difference_yen, note)
     topup.reversed_yen += difference_yen
 
 

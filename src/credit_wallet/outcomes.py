@@ -140,6 +140,18 @@ class HoldView(Struct, frozen=True):
     expires_at: str
 
 
+class LotView(Struct, frozen=True):
+    """Credit that came in together, and what is left of it. ``lot_id`` is the entry that brought it.
+
+    ``expires_at`` is the instant at which the rest expires; None is never.
+    """
+
+    lot_id: int
+    kind: LotKind
+    remaining_yen: int
+    expires_at: str | None
+
+
 class TopupView(Struct, frozen=True):
     """A top-up as its owner sees it. ``action_url`` is where a person goes on, if one must."""
 
@@ -290,11 +302,19 @@ class Balance(int):
         return int(self)
 
 
+class Opening(Struct, frozen=True):
+    """Whole yen that a wallet had when it was adopted and that no ledger entry explains; below zero, that it lacked."""
+
+    wallet_id: int
+    opening_yen: int
+
+
 class Upgrade(Struct, frozen=True):
-    """What bringing a database up to date did."""
+    """What bringing a database up to date did; ``openings`` are of the wallets that were adopted."""
 
     applied: list[str]
     wallets_adopted: int
+    openings: list[Opening] = []
 
 
 class Finding(Struct, frozen=True):

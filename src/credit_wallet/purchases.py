@@ -17,6 +17,7 @@ from msgspec import msgpack, structs
 
 from credit_wallet import lots
 from credit_wallet.batch import Batch, append
+from credit_wallet.clawbacks import remember_lots
 from credit_wallet.commands import Buy, PurchaseCommand, Renew, Serve, Undo
 from credit_wallet.credit import tell_lower
 from credit_wallet.cycle import format_instant, parse_instant
@@ -119,6 +120,8 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
 
 
 def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Outcome | WalletError:
+    if wallet.lots and wallet.lots[0].remaining_yen <= command.amount_yen:
+        remember_lots(batch, wallet)
     if command.hold_seconds is None:
         outcome = charge(batch, wallet, command.amount_yen, command.note, command.key_id, command.actor)
     else:
@@ -179,6 +182,7 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
     """Take the price of what was served after it had been given back; return what the balance could give."""
     taken = take_or_owe(batch, wallet, purchase.amount_yen)
     taken_yen = lots.total_yen(taken)
+    purchase.txn_id = None  # the charge before was given back; what is owed whole has none
     if taken_yen:
         note = "served after it was given back"
         purchase.txn_id = append(batch, wallet, "charge", -taken_yen, taken, note, key_id=purchase.key_id)
@@ -212,12 +216,12 @@ def _open_hold(batch: Batch, purchase: PurchaseState) -> HoldState | None:
 
 
 def _is_given_back(batch: Batch, purchase: PurchaseState) -> bool:
-    """Whether what a purchase took is the buyer's again, by whomever it was given back."""
+    """Whether what a purchase took is the buyer's again, by whomever it was given back; a debt is not."""
     if purchase.hold_id is not None:
         hold = batch.snapshot.holds.get(purchase.hold_id)
         return hold is not None and hold.status in ("released", "expired")
     entry = None if purchase.txn_id is None else batch.snapshot.entries.get(purchase.txn_id)
-    return entry is not None and entry.returned_yen >= -entry.amount_yen
+    return entry is not None and entry.returned_yen >= purchase.amount_yen
 
 
 def _is_captured(batch: Batch, purchase: PurchaseState) -> bool:

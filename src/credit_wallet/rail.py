@@ -21,6 +21,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
+from credit_wallet import forks
 from credit_wallet.commands import Command
 from credit_wallet.errors import DatabaseCorrupt, DatabaseError, DatabaseRefused, RailBusy, WalletError
 from credit_wallet.outcomes import Outcome
@@ -133,8 +134,10 @@ class Rail:
         """Posted commands that wait for a batch to ride in."""
         self._companions = 1
         self._closed = False
+        self._left_behind = False
         self._guard = threading.Lock()
         self._store: Store
+        forks.guard(self, Rail._leave_behind)
         opening = _Job(open_store)
         self._thread = threading.Thread(target=self._run, args=(opening,), name="credit-wallet-rail", daemon=True)
         self._thread.start()
@@ -180,15 +183,24 @@ class Rail:
 
     def close(self) -> None:
         """Refuse what comes from now on, finish what is waiting, and close the store."""
+        if self._left_behind:
+            return
         with self._guard:
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
         self._thread.join()
 
+    def _leave_behind(self) -> None:
+        """In a child process: there is no thread, and the lock may be held by one that was not copied."""
+        self._left_behind = self._closed = True
+        self._guard = threading.Lock()
+
     def _enqueue(self, ticket: _Ticket) -> None:
         with self._guard:
             if self._closed:
+                if self._left_behind:
+                    forks.refuse()
                 raise RailBusy("the wallet is closing; send it again, with the same idempotency key, once it is open")
             if self._waiting + len(ticket.commands) > self._max_waiting:
                 raise RailBusy(

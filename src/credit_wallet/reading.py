@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 from credit_wallet.checks import checked_cycle, checked_id, malformed_text
 from credit_wallet.cycle import format_instant
-from credit_wallet.errors import InvalidRequest
+from credit_wallet.errors import DatabaseError, InvalidRequest, RailBusy
 from credit_wallet.outcomes import (
     Alert,
     AutoTopupState,
@@ -17,6 +18,7 @@ from credit_wallet.outcomes import (
     EntryType,
     HoldView,
     KeyView,
+    Opening,
     PayerView,
     TopupStepView,
     TopupView,
@@ -41,9 +43,9 @@ MAX_PAGE = 1_000
 
 
 class WalletReading:
-    """The reading half of ``CreditWallet``. ``settle`` carries out what is due on a wallet before it is shown."""
+    """The reading half of ``CreditWallet``. ``settle`` carries out what is due on wallets before they are shown."""
 
-    def __init__(self, reader: Reader, clock: Clock, settle: Callable[[int], object]) -> None:
+    def __init__(self, reader: Reader, clock: Clock, settle: Callable[[Sequence[int]], object]) -> None:
         self._reader = reader
         self._clock = clock
         self._settle = settle
@@ -61,23 +63,30 @@ class WalletReading:
 
     def show(self, wallet_id: int) -> WalletView:
         """A wallet with its settings and the spending of its current cycle. Raises ``WalletNotFound``."""
-        checked_id("wallet_id", wallet_id)
-        now = self._clock()
-        if self._reader.is_due(wallet_id, now):
-            self._settle(wallet_id)
-        return self._reader.wallet(wallet_id, now)
+        self._settle_if_due(checked_id("wallet_id", wallet_id))
+        return self._reader.wallet(wallet_id, self._clock())
 
     def wallets(self, *, after: int = 0, limit: int = 100) -> list[WalletView]:
         """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
-        return self._reader.wallets(self._clock(), after=after, limit=_page(limit))
+        now = self._clock()
+        page = self._reader.wallets(now, after=after, limit=_page(limit))
+        if page and (due := self._reader.due_between(after, page[-1].wallet_id, now)):
+            self._settle(due)
+            page = self._reader.wallets(now, after=after, limit=limit)
+        return page
 
     def keys(self, wallet_id: int) -> list[KeyView]:
         """The wallet's agent keys. Raises ``WalletNotFound``."""
+        self._settle_if_due(checked_id("wallet_id", wallet_id))
         return self._reader.keys(checked_id("wallet_id", wallet_id), self._clock())
 
     def hold_status(self, hold_id: int) -> HoldView:
         """A hold and what became of it. Raises ``HoldNotFound``."""
-        return self._reader.hold(checked_id("hold_id", hold_id))
+        hold = self._reader.hold(checked_id("hold_id", hold_id))
+        if hold.status == "open" and hold.expires_at <= format_instant(self._clock()):
+            self._settle([hold.wallet_id])
+            hold = self._reader.hold(hold_id)
+        return hold
 
     def lots(self, wallet_id: int) -> list[Lot]:
         """The wallet's open lots in the order of spending; their sum is the balance."""
@@ -104,7 +113,8 @@ class WalletReading:
         the key and the note of the charge that it gives back. For the next page give the last ``txn_id`` as
         ``before_txn_id``. Raises ``WalletNotFound`` and ``InvalidRequest``.
         """
-        checked_id("wallet_id", wallet_id)
+        if before_txn_id is None:
+            self._settle_if_due(checked_id("wallet_id", wallet_id))
         if txn_type is not None and txn_type not in get_args(EntryType):
             raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
         if problem := malformed_text("note", note):
@@ -162,16 +172,29 @@ class WalletReading:
 
     def key(self, key_id: int) -> KeyView:
         """An agent key. Raises ``KeyNotFound``."""
+        self._settle_if_due(self._reader.owner_of_key(checked_id("key_id", key_id)))
         return self._reader.key(checked_id("key_id", key_id), self._clock())
 
     def key_works(self, key_id: int) -> bool:
         """Whether an agent key is neither revoked nor expired. Raises ``KeyNotFound``."""
-        key = self.key(key_id)
+        key = self._reader.key(checked_id("key_id", key_id), self._clock())
         return key.revoked_at is None and (key.expires_at is None or key.expires_at > format_instant(self._clock()))
 
     def totals(self) -> Totals:
-        """Sums over all wallets; reads every wallet's row."""
+        """Sums over all wallets; reads every wallet's row, and carries out what is due before.
+
+        A database that takes no writes is still asked what it holds: what is due counts as it was then.
+        """
+        with suppress(DatabaseError, RailBusy):
+            self._settle_all()
         return self._reader.totals()
+
+    def openings(self) -> list[Opening]:
+        """What wallets had when they were taken over from plain SQL that no ledger entry explains; reads every row.
+
+        No violation: it has been their credit since. Compare it with what the host knows of them.
+        """
+        return self._reader.openings()
 
     def topup_status(self, topup_id: str) -> TopupView:
         """A top-up and what became of it. Raises ``TopupNotFound``."""
@@ -199,6 +222,7 @@ class WalletReading:
 
     def pay_back_room(self) -> PayBackRoom:
         """How much unused credit the law lets be paid back in this period; reads the whole ledger."""
+        self._settle_all()
         return pay_back_room(self._reader, self._clock())
 
     def payer(self, wallet_id: int) -> PayerView:
@@ -222,16 +246,32 @@ class WalletReading:
         return AutoTopupState(state, payer.payment_method, payer.reason, payer.retry_at, action_url)
 
     def topups_due(self, *, after: int = 0, limit: int = 1_000) -> list[int]:
-        """Ids of wallets above ``after`` that an automatic top-up is due for, by id."""
+        """Ids of wallets above ``after`` that an automatic top-up is due for, by id; lapsed credit counts for none."""
+        if not after:
+            self._settle_all()
         return self._reader.topups_due(self._clock(), after, _page(limit))
 
     def forecast(self, wallet_id: int) -> Forecast:
         """Where the wallet's spending is heading at this cycle's pace. Raises ``WalletNotFound``."""
-        return forecast(self.show(wallet_id), self._clock())
+        view = self.show(wallet_id)
+        return forecast(view, self._clock(), self._reader.funded_at(view))
 
     def newest_entry_at(self) -> str | None:
         """When the newest entry of the whole ledger was written; None for an empty one."""
         return self._reader.newest_entry_at()
+
+    # Inside
+
+    def _settle_if_due(self, wallet_id: int) -> None:
+        if self._reader.is_due(wallet_id, self._clock()):
+            self._settle([wallet_id])
+
+    def _settle_all(self) -> None:
+        """Carry out what is due on all wallets, ``MAX_PAGE`` at a time."""
+        before: list[int] = []
+        while (due := self._reader.due_wallets(self._clock(), MAX_PAGE)) and due != before:
+            self._settle(due)
+            before = due
 
 
 def _page(limit: int) -> int:

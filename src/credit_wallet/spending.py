@@ -5,7 +5,7 @@ from __future__ import annotations
 from credit_wallet import lots
 from credit_wallet.actors import NO_SELLERS, Actor, seller_of
 from credit_wallet.batch import Batch, append, tell_once
-from credit_wallet.budget import WARN_PCTS, spent_pct, warn_pct
+from credit_wallet.budget import WARN_PCTS, reached_pct, spent_pct, warn_pct
 from credit_wallet.credit import tell_lower
 from credit_wallet.errors import WalletError
 from credit_wallet.limits import paying_key, refusal_to_spend
@@ -58,13 +58,17 @@ def count_spent(
     if not wallet.monthly_budget_yen:
         return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id)
     share_pct = spent_pct(wallet.cycle_spent_yen, wallet.monthly_budget_yen)
-    alerts = _cross_thresholds(batch, wallet, share_pct) if share_pct >= wallet.thresholds_pct[0] else ()
+    alerts = _cross_thresholds(batch, wallet, amount_yen, share_pct) if share_pct >= wallet.thresholds_pct[0] else ()
     return Outcome(
         wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id, False, alerts, warn_pct(share_pct)
     )
 
 
-def _cross_thresholds(batch: Batch, wallet: WalletState, share_pct: int) -> tuple[Alert, ...]:
+def _cross_thresholds(batch: Batch, wallet: WalletState, amount_yen: int, share_pct: int) -> tuple[Alert, ...]:
+    """What spending ``amount_yen`` has crossed. When the budget was raised since, its thresholds fire anew."""
+    before_pct = spent_pct(wallet.cycle_spent_yen - amount_yen, wallet.monthly_budget_yen)
+    if wallet.alerted_pct > before_pct:
+        wallet.alerted_pct = reached_pct(wallet.thresholds_pct, before_pct)
     fired = tuple(
         Alert(threshold_pct, wallet.current_cycle, wallet.cycle_spent_yen, wallet.monthly_budget_yen)
         for threshold_pct in wallet.thresholds_pct
@@ -84,8 +88,8 @@ def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_
     cap_yen = key.monthly_cap_yen
     if not cap_yen or key.cycle_spent_yen * 100 < cap_yen * WARN_PCTS[0]:
         return
-    reached_pct, known_pct = warn_pct(spent_pct(key.cycle_spent_yen, cap_yen)), warn_pct(spent_pct(before_yen, cap_yen))
-    if reached_pct > known_pct:
-        occasion = f"{key.key_id} {key.current_cycle} {reached_pct}"
+    crossed_pct = warn_pct(spent_pct(key.cycle_spent_yen, cap_yen))
+    if crossed_pct > warn_pct(spent_pct(before_yen, cap_yen)):
+        occasion = f"{key.key_id} {key.current_cycle} {cap_yen} {crossed_pct}"
         spent = {"spent_yen": key.cycle_spent_yen, "monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
-        tell_once(batch, wallet, "key_cap_reached", occasion, key_id=key.key_id, threshold_pct=reached_pct, **spent)
+        tell_once(batch, wallet, "key_cap_reached", occasion, key_id=key.key_id, threshold_pct=crossed_pct, **spent)

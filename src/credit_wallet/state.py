@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from credit_wallet.actors import OPERATOR, Actor
 from credit_wallet.budget import ALERT_THRESHOLDS_PCT
 from credit_wallet.errors import WalletError
-from credit_wallet.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
+from credit_wallet.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, LotView, Outcome, PurchaseStatus
 from credit_wallet.topups import PayerState, TopupState
 
 Allocation: TypeAlias = list[tuple[int, int]]
@@ -35,6 +35,10 @@ class Lot(Struct, array_like=True, gc=False):
     def spending_order(self) -> tuple[bool, str, int]:
         """Promotional before paid, earlier expiry before later, older before newer."""
         return (self.kind == "paid", self.expires_at or "~", self.lot_id)
+
+    def view(self) -> LotView:
+        """The lot as it is shown."""
+        return LotView(self.lot_id, self.kind, self.remaining_yen, self.expires_at)
 
 
 class LotOpening(Struct, frozen=True):
@@ -185,6 +189,27 @@ class Event(Struct, frozen=True):
     dedupe_key: str | None = None
 
 
+class ClosedSegment(Struct, frozen=True):
+    """A run of consecutive entries of one billing cycle that has come to an end.
+
+    ``closing_yen`` is the ledger balance after ``last_txn_id``; the segment is what changed since the one before.
+    """
+
+    wallet_id: int
+    last_txn_id: int
+    billing_cycle: str
+    closing_yen: int
+
+
+class ClawbackState(Struct):
+    """What was taken back of a top-up and has not come again: from which lots, and what is still owed."""
+
+    wallet_id: int
+    credit_txn_id: int
+    taken: Allocation
+    owed_yen: int
+
+
 class TopupStep(Struct, frozen=True):
     """A line of a top-up's history."""
 
@@ -224,6 +249,10 @@ class Snapshot(Struct):
     """By stored key and wallet: those that commands name."""
     told: Collection[tuple[int, str]] = ()
     """Wallet and ``dedupe_key`` of events that are known to have been told."""
+    closed_segments: dict[int, list[ClosedSegment]] = field(default_factory=dict)
+    """Per wallet, in the order of its chain: runs of entries of one cycle that have ended in this batch."""
+    clawbacks: dict[int, dict[int, ClawbackState]] = field(default_factory=dict)
+    """Per wallet and top-up, by the entry that credited it: all that is owed for, and those that commands name."""
 
 
 class Decision(Struct):
@@ -245,6 +274,7 @@ class Decision(Struct):
     touched_topups: dict[str, TopupState] = field(default_factory=dict)
     topup_steps: list[TopupStep] = field(default_factory=list)
     touched_payers: dict[int, PayerState] = field(default_factory=dict)
+    touched_clawbacks: dict[int, ClawbackState] = field(default_factory=dict)
     touched_purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
     forgotten_purchases: set[tuple[str, int]] = field(default_factory=set)
     sales: list[tuple[int, int, int]] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import structlog
@@ -18,3 +19,16 @@ def log_to_stderr() -> None:
         ],
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # what that is when something is logged
     )
+
+
+def warn(event: str, **fields: object) -> None:
+    """Log a warning that a user of the library should see too.
+
+    In a program that has not set structlog up it goes to ``logging``: structlog would print it among the program's own
+    output.
+    """
+    if structlog.is_configured():
+        structlog.get_logger("credit_wallet").warning(event, **fields)
+    else:
+        said = " ".join(f"{name}={value}" for name, value in fields.items())
+        logging.getLogger("credit_wallet").warning("%s %s", event, said)

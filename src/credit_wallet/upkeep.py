@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import structlog
 from msgspec import json
 
 from credit_wallet.alerts.job import AlertReport, run_alert_job
@@ -15,13 +16,19 @@ from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.lanes import Lanes
 from credit_wallet.reading import WalletReading
+from credit_wallet.stores import lot_notices
 from credit_wallet.stores.adoption import adopt_unadopted
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.pruning import prune
-from credit_wallet.stores.seals import seal
+from credit_wallet.stores.seals import Holder, seal, unsealed_since
 from credit_wallet.stores.verify import Violation, verify
 
+_log = structlog.get_logger("credit_wallet.upkeep")
+
 T = TypeVar("T")
+
+HELD_BACK_SECONDS = 600
+"""A seal is made every minute; entries that have waited for so long are held back by something worth a look."""
 
 ABANDONED_AFTER = timedelta(seconds=60)
 """How long after its lease a purchase is given back; until then a retry may go on with it."""
@@ -72,8 +79,11 @@ class WalletUpkeep(WalletReading):
     def expire_due(self, limit: int = 1_000) -> int:
         """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""
         wallet_ids = self._reader.due_wallets(self._clock(), limit)
-        self._lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
+        self._carry_out_due(wallet_ids)
         return len(wallet_ids)
+
+    def _carry_out_due(self, wallet_ids: Sequence[int]) -> None:
+        self._lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
 
     def undo_abandoned(self, limit: int = 1_000) -> int:
         """Give back what purchases took that nobody served: their process was lost. Returns how many were looked at.
@@ -85,9 +95,33 @@ class WalletUpkeep(WalletReading):
         self._lanes.submit_by_lane(abandoned)
         return len(abandoned)
 
+    # Seals
+
     def seal(self) -> int:
-        """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many."""
-        return self._lanes.upkeep.call(lambda store: store.run(seal, self._clock(), store.settled_txn_id()))
+        """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many.
+
+        None while a transaction that is still open may add an entry between them (PostgreSQL). What does so for longer
+        than ``HELD_BACK_SECONDS`` is logged.
+        """
+        settled = self._lanes.upkeep.call(lambda store: store.settled_txn_id())
+        if settled:
+            return self._lanes.upkeep.call(lambda store: store.run(seal, self._clock(), settled))
+        waiting_seconds = self.unsealed_seconds()
+        if waiting_seconds >= HELD_BACK_SECONDS:
+            by = [holder.who for holder in self.seals_held_back_by()]
+            _log.warning("seals_held_back", unsealed_seconds=round(waiting_seconds), by=by)
+        return 0
+
+    def unsealed_seconds(self) -> float:
+        """For how long entries have waited for a seal; 0 when all have one."""
+        since = unsealed_since(self._reader.source)
+        return 0.0 if since is None else max(0.0, (self._clock() - since).total_seconds())
+
+    def seals_held_back_by(self) -> list[Holder]:
+        """The open transactions that may still add an entry between those that are to be sealed, the oldest first."""
+        return self._lanes.upkeep.call(lambda store: store.holding_back())
+
+    # Idempotency keys
 
     def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
         """Forget idempotency keys, and purchases that are served or undone, of days before the last ``older_than_days``
@@ -132,6 +166,18 @@ class WalletUpkeep(WalletReading):
             return False
         spent = self._ask("spent_by_hour", after=after, last=last)
         return self._upkeep(_add_to_hours, [tuple(row) for row in spent], after, last)
+
+    # Credit that is going to expire
+
+    def emit_expiry_notices(self) -> int:
+        """Tell of credit that expires within 30 and within 7 days, once for each lot; bounded, so call it again.
+
+        Returns how many lots it has looked at, 0 when nothing is left to do.
+        """
+        now = self._clock()
+        if not any(self._reader.source.rows(lot_notices.SQL["notice_due"], each) for each in lot_notices.due(now)):
+            return 0
+        return self._upkeep(lot_notices.emit, now)
 
     # Inside
 

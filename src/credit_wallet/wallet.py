@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from credit_wallet.actors import OPERATOR, PRODUCT, SUPERVISORS, Actor, seller_of
 from credit_wallet.charge_lists import sorted_out
-from credit_wallet.checks import checked_id, checked_instant, malformed
+from credit_wallet.checks import checked_end, checked_id, malformed
 from credit_wallet.commands import (
     Above,
     Buy,
@@ -92,7 +92,7 @@ class CreditWallet(WalletIdentities):
 
     def __init__(self, lanes: Lanes, reader: Reader, clock: Clock) -> None:
         """Use ``open``."""
-        super().__init__(reader, clock, self.expire)
+        super().__init__(reader, clock, self._carry_out_due)
         self._lanes = lanes
 
     @classmethod
@@ -105,10 +105,12 @@ class CreditWallet(WalletIdentities):
         lanes: int | None = None,
         clock: Clock = utc_now,
         observe: Observer | None = None,
+        create: bool = True,
     ) -> Self:
         """Open the database at ``url`` (``sqlite:///file.db``, ``postgresql://user@host/database``).
 
-        Its schema is made or brought up to date. ``max_batch`` is how many commands become one durable transaction at
+        Its schema is made or brought up to date; with ``create=False`` a database without a ledger is refused with
+        ``NoLedger`` and left as it is. ``max_batch`` is how many commands become one durable transaction at
         most; ``lanes`` how many such transactions are under way at once (PostgreSQL: 2, SQLite always 1);
         ``max_waiting`` how many commands may wait on a lane before ``RailBusy``. ``observe(commands, outcomes,
         seconds)`` is called after every batch, on its lane's thread.
@@ -116,6 +118,8 @@ class CreditWallet(WalletIdentities):
         Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
         """
         database = database_at(url)
+        if not create:
+            database.require_ledger()
         opened = Lanes(
             lambda: database.open_store(clock()),
             clock,
@@ -262,8 +266,11 @@ class CreditWallet(WalletIdentities):
         note: str | None = None,
         actor: Actor = OPERATOR,
     ) -> Topup:
-        """Bring in credit, paid for or promotional, that expires at ``expires_at`` (ISO 8601) or never."""
-        expiry = checked_instant("expires_at", expires_at)
+        """Bring in credit, paid for or promotional, that expires at ``expires_at`` or never.
+
+        ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the end of that day in the wallet's zone.
+        """
+        expiry = checked_end("expires_at", expires_at, lambda: self.show(wallet_id).time_zone)
         return Topup(wallet_id, idempotency_key, amount_yen, bool(promo), expiry, note, actor=actor)
 
     def _reverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Reverse:
@@ -448,7 +455,7 @@ class CreditWallet(WalletIdentities):
     capture, acapture = _carried_out(_capture), _awaited(_capture, asks=True)
     release, arelease = _carried_out(_release), _awaited(_release, asks=True)
     refund, arefund = _carried_out(_refund), _awaited(_refund, asks=True)
-    topup, atopup = _carried_out(_topup), _awaited(_topup)
+    topup, atopup = _carried_out(_topup), _awaited(_topup, asks=True)
     reverse, areverse = _carried_out(_reverse), _awaited(_reverse, asks=True)
     configure, aconfigure = _carried_out(_configure), _awaited(_configure)
     extend, aextend = _carried_out(_extend), _awaited(_extend, asks=True)

@@ -47,6 +47,7 @@ JOBS = (
     Job("seal", 60.0, CreditWallet.seal, repeats=True),
     Job("alerts", 3600.0, fire_alerts),
     Job("watch_spending", 300.0, CreditWallet.watch_spending),
+    Job("expiry_notices", 300.0, CreditWallet.emit_expiry_notices, repeats=True),
     Job("prune_idempotency_keys", 3600.0, CreditWallet.prune_idempotency_keys),
 )
 

@@ -22,10 +22,11 @@ from os.path import samestat
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from credit_wallet.budget import ALERT_THRESHOLDS_PCT, spent_pct, thresholds_pct
+from credit_wallet.budget import ALERT_THRESHOLDS_PCT, MAX_THRESHOLD_PCT, spent_pct, thresholds_pct
 from credit_wallet.config import database_url, is_postgres, sqlite_path, without_password
 from credit_wallet.cycle import CYCLE_PATTERN, cycle_at, cycle_bounds, format_instant
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
+from credit_wallet.stores.alert_tables import alert_key
 from credit_wallet.stores.sql import statements
 
 BUSY_TIMEOUT_MS = 30_000
@@ -45,7 +46,10 @@ class FiredAlert:
 
 
 class _Spending(NamedTuple):
-    """A wallet that may have reached a threshold in a cycle; ``own_thresholds`` is JSON."""
+    """A wallet that may have reached a threshold in a cycle; ``own_thresholds`` is JSON.
+
+    ``known_pct`` is the share of the budget, as it is now, that was spent when the last alert fired.
+    """
 
     billing_cycle: str
     wallet_id: int
@@ -53,6 +57,7 @@ class _Spending(NamedTuple):
     budget_yen: int
     own_thresholds: str
     alerted_pct: int
+    known_pct: int = MAX_THRESHOLD_PCT
 
 
 @dataclass
@@ -74,6 +79,8 @@ def run_alert_job(
 ) -> AlertReport:
     """Fire what is due in ``cycle`` (default: each wallet's current one), in the transaction that ``connection`` is in.
 
+    A threshold of a budget that was changed since it fired is told by an event alone, and is no part of the report.
+
     The report's cycle is the UTC one. ``dry_run`` writes nothing. ``whole_schema`` says that the database has more than
     migration 281. Wallets are taken in order of their ids, as everybody does who locks several.
     """
@@ -85,16 +92,19 @@ def run_alert_job(
             alert = FiredAlert(spending.wallet_id, threshold_pct, spending.spent_yen, spending.budget_yen)
             if _fire(connection, alert, spending.billing_cycle, format_instant(now), whole_schema, dry_run):
                 report.alerts_fired.append(alert)
+            elif whole_schema and not dry_run and threshold_pct > spending.known_pct:
+                _tell_of_another_budget(connection, alert, spending.billing_cycle, format_instant(now))
     return report
 
 
 def _reached_thresholds(spending: _Spending) -> Iterator[int]:
     """What may have to fire, rising. Of a wallet's own thresholds, one below what has fired is old news."""
     share_pct = spent_pct(spending.spent_yen, spending.budget_yen)
+    known_pct = min(spending.alerted_pct, spending.known_pct)
     for threshold_pct in thresholds_pct(json.loads(spending.own_thresholds)):
         if threshold_pct > share_pct:
             break
-        if threshold_pct in ALERT_THRESHOLDS_PCT or threshold_pct > spending.alerted_pct:
+        if threshold_pct in ALERT_THRESHOLDS_PCT or threshold_pct > known_pct:
             yield threshold_pct
 
 
@@ -115,8 +125,10 @@ def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[_Spe
         ).fetchall()
         plain_sql = {row[0] for row in spending}
         spending += [row for row in connection.execute(_SQL["reached"], zone) if row[0] not in plain_sql]
+        is_current = billing_cycle == cycle_at(now, time_zone)
         for row in spending:
-            yield _Spending(billing_cycle, *row)
+            found = _Spending(billing_cycle, *row)
+            yield found if is_current else found._replace(known_pct=MAX_THRESHOLD_PCT)
 
 
 def _fire(
@@ -125,7 +137,7 @@ def _fire(
     """Record an alert unless it fired before; whether it is new. The first writer tells the outbox."""
     row = {**asdict(alert), "billing_cycle": billing_cycle, "fired_at": fired_at}
     name = {key: row[key] for key in ("wallet_id", "threshold_pct", "billing_cycle")}
-    own = "" if alert.threshold_pct in ALERT_THRESHOLDS_PCT else "_own"
+    own = _own(alert)
     if dry_run:
         return not _value(connection, f"has_fired{own}", name)
     if whole_schema:
@@ -133,12 +145,29 @@ def _fire(
     if not connection.execute(_SQL[f"fire{own}"], row).fetchall():
         return False
     if whole_schema:
-        payload = {key: value for key, value in row.items() if key != "fired_at"}
-        connection.execute(
-            _SQL["tell"],
-            {"wallet_id": alert.wallet_id, "payload": json.dumps(payload), "fired_at": fired_at},
-        )
+        connection.execute(_SQL["tell"], _event(alert, billing_cycle, fired_at))
     return True
+
+
+def _tell_of_another_budget(connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str) -> None:
+    """Tell of a threshold that has fired in the cycle when the budget was another, once for each budget."""
+    name = {"threshold_pct": alert.threshold_pct, "billing_cycle": billing_cycle, "budget_yen": alert.budget_yen}
+    statement = _SQL[f"tell_of_another_budget{_own(alert)}"]
+    connection.execute(statement, {**_event(alert, billing_cycle, fired_at), **name})
+
+
+def _own(alert: FiredAlert) -> str:
+    """Thresholds of a wallet's own have a table of their own, and statements that are named for it."""
+    return "" if alert.threshold_pct in ALERT_THRESHOLDS_PCT else "_own"
+
+
+def _event(alert: FiredAlert, billing_cycle: str, fired_at: str) -> dict[str, Any]:
+    return {
+        "wallet_id": alert.wallet_id,
+        "payload": json.dumps({**asdict(alert), "billing_cycle": billing_cycle}),
+        "dedupe_key": alert_key(billing_cycle, alert.budget_yen, alert.threshold_pct),
+        "fired_at": fired_at,
+    }
 
 
 def _value(connection: Any, name: str, parameters: dict[str, Any] | None = None) -> int:
@@ -196,12 +225,20 @@ def _is_in_wal_mode(path: Path) -> bool:
 
 
 def run_on(database: str, now: datetime, *, cycle: str | None = None, dry_run: bool = False) -> AlertReport:
-    """Run the job on a file's name or a database URL. A PostgreSQL database is opened, and brought up to date."""
-    if is_postgres(database):
-        from credit_wallet.wallet import CreditWallet  # needs more than the standard library
+    """Run the job on a file's name or a database URL. A PostgreSQL database is opened, and brought up to date.
 
-        with CreditWallet.open(database, lanes=1, clock=lambda: now) as wallets:
-            return wallets.run_alerts(cycle, dry_run=dry_run)
+    One without a ledger is like a missing file: a warning and an empty report.
+    """
+    if is_postgres(database):
+        from credit_wallet.errors import NoLedger  # these need more than the standard library
+        from credit_wallet.wallet import CreditWallet
+
+        try:
+            with CreditWallet.open(database, lanes=1, clock=lambda: now, create=False) as wallets:
+                return wallets.run_alerts(cycle, dry_run=dry_run)
+        except NoLedger as error:
+            _log.warning("%s; nothing to do", error)
+            return AlertReport(dry_run, cycle or cycle_at(now))
     path = sqlite_path(database) if "://" in database else Path(database)
     return run_on_file(path, now, cycle=cycle, dry_run=dry_run)
 

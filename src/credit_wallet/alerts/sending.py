@@ -12,16 +12,19 @@ import asyncio
 import socket
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from apprise import Apprise, AppriseAsset, NotifyFormat
+from apprise.plugins.discord import NotifyDiscord
+from apprise.plugins.google_chat import NotifyGoogleChat
 from msgspec import Struct, json
 from standardwebhooks import Webhook
 
 from credit_wallet import VERSION
+from credit_wallet.alerts.addresses import is_public
 from credit_wallet.alerts.failure import NotDelivered
 from credit_wallet.alerts.targets import Target, is_mail, is_webhook
 from credit_wallet.alerts.texts import Notice, message_of
@@ -37,7 +40,6 @@ SEND_SECONDS = 15.0
 SMTP, SUBMISSION = 25, 587
 """Ports of a mail server that names none, without and with TLS."""
 
-_NAT64 = IPv6Network("64:ff9b::/96")
 _ASSET = AppriseAsset(
     app_id="Agent Credit Wallet", app_desc="Agent Credit Wallet", image_url_mask="", image_url_logo=""
 )
@@ -80,11 +82,12 @@ class Sender(Struct, frozen=True):
             await _connect(str(parts.hostname), parts.port or (SUBMISSION if parts.scheme == "mailtos" else SMTP))
 
     def _send_message(self, target: Target, notices: Sequence[Notice]) -> None:
-        service = Apprise(asset=_ASSET)
-        if not service.add(self._service_url(target)):
+        services = Apprise(asset=_ASSET)
+        if not services.add(self._service_url(target)):
             raise NotDelivered("the service no longer takes such an address")
         message = message_of(notices, target.language)
-        if not service.notify(title=message.title, body=message.body, body_format=NotifyFormat.TEXT):
+        [service] = services
+        if not services.notify(title=message.title, body=message.body, body_format=_fitted(service)):
             raise NotDelivered("the service could not be reached, or did not take it")
 
     def _service_url(self, target: Target) -> str:
@@ -93,7 +96,7 @@ class Sender(Struct, frozen=True):
         if self.mail_url is None:
             raise NotDelivered("the operator has no mail server")
         separator = "&" if "?" in self.mail_url else "?"
-        return f"{self.mail_url}{separator}to={target.url.removeprefix('mailto:')}"
+        return f"{self.mail_url}{separator}to={quote(target.url.removeprefix('mailto:'), safe='@')}"
 
     async def _send_webhook(self, target: Target, notice: Notice) -> None:
         host, port = _host_of(target.url)
@@ -126,6 +129,19 @@ class Sender(Struct, frozen=True):
         if not self.private and not all(map(is_public, addresses)):
             raise NotDelivered("the host is in a private network")
         return addresses[0]
+
+
+def _fitted(service: object) -> NotifyFormat:
+    """See to what ``apprise`` leaves to its callers; the format that the text is to be handed over in.
+
+    - Discord looks for mentions in what it is sent, unless the message says which it may have.
+    - Google Chat shows the escapes that ``apprise`` writes, in addresses too; the text has no markup to escape.
+    """
+    if isinstance(service, NotifyDiscord) and not getattr(service, "ping", None):
+        send = service._send
+        silent: dict[str, Any] = {"allowed_mentions": {"parse": []}}
+        service._send = lambda payload, **options: send({**payload, **silent}, **options)  # type: ignore[method-assign]
+    return NotifyFormat.MARKDOWN if isinstance(service, NotifyGoogleChat) else NotifyFormat.TEXT
 
 
 def _host_of(url: str) -> tuple[str, int]:
@@ -169,17 +185,6 @@ def signed(message_id: str, body: bytes, target: Target, now: datetime) -> dict[
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is one of the public internet's, whatever it is wrapped in (RFC 6890, RFC 4291, RFC 6052)."""
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def _require_taken(answer: httpx.Response) -> None:

@@ -49,7 +49,10 @@ Language = Literal["en", "ja"]
 Secrets: TypeAlias = tuple[tuple[str, str | None], ...]
 """What signs a webhook, newest first, each with when it ends."""
 
-_MAIL = re.compile(r"mailto:[^\s@/?&=#:]+@[^\s@/?&=#:]+\.[^\s@/?&=#:]+")
+_NO_PART_OF_MAIL = r"\s@/?&=#:%,;<>()\[\]\"'\\"
+_MAIL = re.compile(f"mailto:[^{_NO_PART_OF_MAIL}]+@[^{_NO_PART_OF_MAIL}]+[.][^{_NO_PART_OF_MAIL}]+")
+"""One address and nothing else: no name, no second address, nothing that a URL encodes."""
+
 QUIET_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 DIGEST = re.compile(r"hourly|([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 

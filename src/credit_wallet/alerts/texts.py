@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from credit_wallet.lines import one_line
+from credit_wallet.alerts.inert import inert, link
+from credit_wallet.cycle import local_time
 from credit_wallet.money import format_yen
 
 _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
@@ -36,6 +37,26 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "low_balance": {
         "en": ("The balance is low", "{wallet} has {balance_yen} left, less than {low_balance_yen}."),
         "ja": ("残高が少なくなりました", "{wallet}の残高は{balance_yen}で、{low_balance_yen}を下回りました。"),
+    },
+    "credit_expiring": {
+        "en": (
+            "Credit expires within {days} days",
+            "{remaining_yen} of {lot_kind} credit in {wallet} expires at {expires_at} unless it is spent first.",
+        ),
+        "ja": (
+            "{days}日以内に失効する残高があります",
+            "{wallet}の{lot_kind}残高のうち{remaining_yen}は、{expires_at}に失効します。それまでにご利用ください。",
+        ),
+    },
+    "credit_expired": {
+        "en": (
+            "Credit has expired",
+            "{expired_yen} of {lot_kind} credit in {wallet} expired at {expires_at} and can no longer be spent.",
+        ),
+        "ja": (
+            "残高が失効しました",
+            "{wallet}の{lot_kind}残高のうち{expired_yen}は、{expires_at}に有効期限を迎え、失効しました。",
+        ),
     },
     "wallet_exhausted": {
         "en": (
@@ -185,6 +206,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "ja": ("これはテストです", "{wallet}の通知はここに届きます。"),
     },
 }
+_LOT_KINDS = {"en": {"paid": "paid", "promo": "promotional"}, "ja": {"paid": "有償", "promo": "無償"}}
 _MANY = {"en": "{count} notices", "ja": "{count}件の通知"}
 _WALLETS = {
     "en": ("Wallet {wallet_id}", "Wallet {wallet_id} ({label})"),
@@ -206,7 +228,7 @@ class Message(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True):
-    """An event of the outbox, with the label that its wallet has now. ``event_id`` 0 is a test."""
+    """An event of the outbox, with the label and the time zone that its wallet has now. ``event_id`` 0 is a test."""
 
     event_id: int
     wallet_id: int
@@ -214,6 +236,7 @@ class Notice(Struct, frozen=True):
     kind: str
     payload: dict[str, Any]
     occurred_at: str
+    time_zone: str = "UTC"
 
 
 def message_of(notices: Sequence[Notice], language: str) -> Message:
@@ -227,9 +250,10 @@ def message_of(notices: Sequence[Notice], language: str) -> Message:
 def _text(notice: Notice, language: str) -> tuple[str, str]:
     title, body = _TEXTS[notice.kind][language]
     plain, labelled = _WALLETS[language]
-    label = one_line(notice.label or "")
+    label = inert(notice.label or "")
     wallet = (labelled if label else plain).format(wallet_id=notice.wallet_id, label=label)
-    words = _Words({name: _word(name, value) for name, value in notice.payload.items()} | {"wallet": wallet})
+    words = _Words({name: _word(name, value, notice, language) for name, value in notice.payload.items()})
+    words["wallet"] = wallet
     return title.format_map(words), body.format_map(words)
 
 
@@ -240,7 +264,18 @@ class _Words(dict[str, str]):
         return "…"
 
 
-def _word(name: str, value: object) -> str:
+def _word(name: str, value: object, notice: Notice, language: str) -> str:
     if isinstance(value, int) and (name.endswith("_yen") or name in ("auto_topup_threshold",)):
         return format_yen(value)
-    return "–" if value is None else one_line(str(value))
+    if value is None:
+        return "–"
+    text = str(value)
+    match name:
+        case "action_url":
+            return link(text)
+        case "expires_at":
+            clock = local_time(text, notice.time_zone)[:16].replace("T", " ")
+            return inert(f"{clock} ({notice.time_zone})")
+        case "lot_kind":
+            return _LOT_KINDS[language].get(text, inert(text))
+    return inert(text)

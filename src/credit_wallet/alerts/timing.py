@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from itertools import count
 from zoneinfo import ZoneInfo
 
 from credit_wallet.alerts.targets import TargetSettings
@@ -34,28 +36,68 @@ def next_attempt_at(
 def _digest_at(target: TargetSettings, now: datetime) -> datetime:
     if target.digest is None:
         return now
-    local = now.astimezone(ZoneInfo(target.time_zone))
+    zone = ZoneInfo(target.time_zone)
     if target.digest == "hourly":
-        return (
-            now
-            + timedelta(hours=1)
-            - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-        )
-    return _next(local, time.fromisoformat(target.digest)).astimezone(now.tzinfo)
+        return _full_hour_after(now, zone)
+    return next(_readings(time.fromisoformat(target.digest), now, zone))
 
 
 def _after_quiet_hours(target: TargetSettings, at: datetime) -> datetime:
     """``at``, or the end of the quiet hours that it falls into."""
     if target.quiet_hours is None:
         return at
+    zone = ZoneInfo(target.time_zone)
     begins, ends = map(time.fromisoformat, target.quiet_hours.split("-"))
-    local = at.astimezone(ZoneInfo(target.time_zone))
-    clock = local.time()
-    quiet = begins <= clock < ends if begins <= ends else clock >= begins or clock < ends
-    return _next(local, ends).astimezone(at.tzinfo) if quiet else at
+
+    def is_quiet(moment: datetime) -> bool:
+        clock = moment.astimezone(zone).time()
+        return begins <= clock < ends if begins <= ends else clock >= begins or clock < ends
+
+    if not is_quiet(at):
+        return at
+    return next(end for end in _readings(ends, at, zone) if not is_quiet(end))
 
 
-def _next(local: datetime, clock: time) -> datetime:
-    """When it is ``clock`` next, after ``local``, by the clocks of its time zone."""
-    today = local.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0, fold=0)
-    return today if today > local else today + timedelta(days=1)
+# Wall clocks. All of this compares instants: a wall time can come twice, or not at all.
+
+
+def _full_hour_after(now: datetime, zone: ZoneInfo) -> datetime:
+    """When the clocks of ``zone`` read a full hour next; they may be moved by half an hour before they do."""
+    at = now
+    while at == now or _past_the_hour(at, zone):
+        at += timedelta(hours=1) - _past_the_hour(at, zone)
+    return at
+
+
+def _past_the_hour(moment: datetime, zone: ZoneInfo) -> timedelta:
+    local = moment.astimezone(zone)
+    return timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+
+
+def _readings(clock: time, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """The instants after ``after`` at which the clocks of ``zone`` read ``clock``, in order.
+
+    On the day that has an hour twice there may be two. On the day that lacks an hour, the instant at which the clocks
+    are put past ``clock`` counts as that reading.
+    """
+    first_day = after.astimezone(zone).date() - timedelta(days=1)
+    for days in count():
+        wall = datetime.combine(first_day + timedelta(days=days), clock)
+        for instant in _instants_of(wall, zone):
+            if instant > after:
+                yield instant
+
+
+def _instants_of(wall: datetime, zone: ZoneInfo) -> list[datetime]:
+    """The instants that are ``wall`` (naive) in ``zone``: one, two in the hour that comes twice; see ``_readings``."""
+    earlier, later = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if earlier <= later:
+        return [earlier] if earlier == later else [earlier, later]
+    before, behind = later, earlier  # PEP 495: in a gap, fold 0 is read by the offset before it and fold 1 by the other
+    while behind - before > timedelta(seconds=1):
+        middle = before + (behind - before) // 2
+        if middle.astimezone(zone).replace(tzinfo=None) < wall:
+            before = middle
+        else:
+            behind = middle
+    return [behind.replace(microsecond=0)]

@@ -73,8 +73,8 @@ def read_outcomes(answer: Answer) -> list[Outcome | WalletError]:
 
 
 def read_text(answer: Answer) -> str:
-    """The body as it is."""
-    return answer.content.decode()
+    """The body as text, without the byte order mark that a CSV begins with."""
+    return answer.content.decode("utf-8-sig")
 
 
 def error_of(answer: Answer | NoAnswer) -> WalletError:

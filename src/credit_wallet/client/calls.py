@@ -6,13 +6,14 @@ whole yen. What a call means and who may make it is in ``docs/reference/http.md`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from secrets import token_hex
 from typing import Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from msgspec import UNSET, Struct, UnsetType, json
+from msgspec import UNSET, Struct, UnsetType, json, structs
 
+from credit_wallet.alerts.targets import TargetView, WantedTarget
 from credit_wallet.checks import is_idempotency_key
 from credit_wallet.client.answers import Answer, read_as, read_outcome, read_outcomes, read_text
 from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
@@ -30,9 +31,11 @@ from credit_wallet.http.bodies import (
     CreateWalletBody,
     EnabledBody,
     ExtendBody,
+    Health,
     HoldBody,
     Identity,
     OperatorTopupBody,
+    PayBackBody,
     PurchaseReply,
     RefundBody,
     RegisterSecretBody,
@@ -42,6 +45,8 @@ from credit_wallet.http.bodies import (
     RotateBody,
     ServeBody,
     SettingsBody,
+    TargetBody,
+    TargetsBody,
     TopupBody,
     TopupPage,
     TransactionPage,
@@ -58,6 +63,7 @@ from credit_wallet.outcomes import (
     EntryType,
     HoldView,
     KeyView,
+    LotView,
     Outcome,
     SecretView,
     SellerView,
@@ -248,10 +254,33 @@ def configure(
     budget_mode: BudgetMode | UnsetType = UNSET,
     auto_topup_threshold: int | UnsetType = UNSET,
     auto_topup_amount: int | UnsetType = UNSET,
+    low_balance_yen: int | UnsetType = UNSET,
+    alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
+    notification_targets: Sequence[WantedTarget] | UnsetType = UNSET,
 ) -> Call[WalletReply]:
-    """Change settings; what is not given stays. For the owner."""
-    body = SettingsBody(label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount)
-    return Call("PATCH", "/credit/wallet", read_as(WalletReply), body)
+    """Change settings; what is not given stays. For the owner.
+
+    ``notification_targets`` are all of them, others are removed; the secret of a new webhook is shown this once.
+    """
+    body = SettingsBody(
+        label,
+        monthly_budget_yen,
+        budget_mode,
+        auto_topup_threshold,
+        auto_topup_amount,
+        low_balance_yen,
+        UNSET if isinstance(alert_thresholds_pct, UnsetType) else list(alert_thresholds_pct),
+        UNSET if isinstance(notification_targets, UnsetType) else _target_bodies(notification_targets),
+    )
+    shows_secrets = notification_targets is not UNSET
+    return Call("PATCH", "/credit/wallet", read_as(WalletReply), body, repeatable=not shows_secrets)
+
+
+def _target_bodies(wanted: Iterable[WantedTarget]) -> list[TargetBody]:
+    return [
+        TargetBody(**{**structs.asdict(target), "url": target.url or None, "kinds": list(target.kinds)})
+        for target in wanted
+    ]
 
 
 def transactions(
@@ -278,6 +307,11 @@ def transaction(txn_id: int) -> Call[TransactionView]:
 def hold_status(hold_id: int) -> Call[HoldView]:
     """A hold and what became of it."""
     return _get(f"/credit/holds/{hold_id:d}", read_as(HoldView))
+
+
+def lots() -> Call[list[LotView]]:
+    """The open lots in the order of spending, each with what is left of it and when that expires."""
+    return _get("/credit/lots", read_as(list[LotView]))
 
 
 def alerts(*, cycle: str | None = None) -> Call[list[Alert]]:
@@ -455,6 +489,43 @@ def enable(wallet_id: int, *, enabled: bool) -> Call[WalletView]:
     """Let a wallet spend, or stop it."""
     path = f"/operator/wallets/{wallet_id:d}/enabled"
     return Call("POST", path, read_as(WalletView), EnabledBody(enabled))
+
+
+def operator_targets() -> Call[list[TargetView]]:
+    """Where notices of all wallets go, for the operator."""
+    return _get("/operator/notification-targets", read_as(list[TargetView]))
+
+
+def set_operator_targets(wanted: Iterable[WantedTarget]) -> Call[list[TargetView]]:
+    """Send notices of all wallets there and nowhere else; the secrets of new webhooks are shown this once."""
+    body = TargetsBody(_target_bodies(wanted))
+    return Call("PUT", "/operator/notification-targets", read_as(list[TargetView]), body, repeatable=False)
+
+
+def pay_back(topup_id: str, amount_yen: int, *, idempotency_key: str | None = None) -> Call[TopupReply]:
+    """Pay ``amount_yen`` of a top-up's unused credit back to its card, where that is allowed. For the operator."""
+    path = f"/operator/topups/{quote(topup_id, safe='')}/pay-back"
+    return Call(
+        "POST", path, read_as(TopupReply), PayBackBody(amount_yen), idempotency_key=_own_or_new(idempotency_key)
+    )
+
+
+# The service
+
+
+def alive() -> Call[Health]:
+    """Whether the process answers."""
+    return _get("/healthz", read_as(Health))
+
+
+def ready() -> Call[Health]:
+    """Whether a charge would be taken; the refusal says what is wrong."""
+    return _get("/readyz", read_as(Health))
+
+
+def metrics() -> Call[str]:
+    """Figures in Prometheus' text format."""
+    return _get("/metrics", read_text)
 
 
 def _get(path: str, read: Callable[[Answer], T], **params: str | int | None) -> Call[T]:

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 import httpx
 
+from credit_wallet import forks
 from credit_wallet.client import calls
 from credit_wallet.client.answers import Answer, NoAnswer
 from credit_wallet.client.calls import Call
@@ -38,11 +39,13 @@ class _Client:
         self._token = token
         self._retries = retries
         self._topup_seconds = topup_seconds
+        forks.leave_behind(self, "_http")
 
     def with_token(self, token: str) -> Self:
         """The same client for another caller, over the same connections. Close the one it was made from."""
         twin = copy.copy(self)
         twin._token = token
+        forks.leave_behind(twin, "_http")
         return twin
 
     def _request_of(self, call: Call[Any]) -> dict[str, Any]:
@@ -147,6 +150,7 @@ class WalletClient(_Client):
     transactions = _asked(calls.transactions)
     transaction = _asked(calls.transaction)
     hold_status = _asked(calls.hold_status)
+    lots = _asked(calls.lots)
     alerts = _asked(calls.alerts)
     statement = _asked(calls.statement)
     statement_text = _asked(calls.statement_text)
@@ -175,6 +179,12 @@ class WalletClient(_Client):
     wallet_of = _asked(calls.wallet_of)
     enable = _asked(calls.enable)
     operator_topup = _asked(calls.operator_topup)
+    operator_targets = _asked(calls.operator_targets)
+    set_operator_targets = _asked(calls.set_operator_targets)
+    pay_back = _asked(calls.pay_back)
+    alive = _asked(calls.alive)
+    ready = _asked(calls.ready)
+    metrics = _asked(calls.metrics)
 
     def charge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> list[Outcome | WalletError]:
         """Charge ``(wallet_id, amount_yen, idempotency_key)`` each; one outcome or refusal per item, in order.
@@ -235,6 +245,7 @@ class AsyncWalletClient(_Client):
     transactions = _awaited(calls.transactions)
     transaction = _awaited(calls.transaction)
     hold_status = _awaited(calls.hold_status)
+    lots = _awaited(calls.lots)
     alerts = _awaited(calls.alerts)
     statement = _awaited(calls.statement)
     statement_text = _awaited(calls.statement_text)
@@ -263,6 +274,12 @@ class AsyncWalletClient(_Client):
     wallet_of = _awaited(calls.wallet_of)
     enable = _awaited(calls.enable)
     operator_topup = _awaited(calls.operator_topup)
+    operator_targets = _awaited(calls.operator_targets)
+    set_operator_targets = _awaited(calls.set_operator_targets)
+    pay_back = _awaited(calls.pay_back)
+    alive = _awaited(calls.alive)
+    ready = _awaited(calls.ready)
+    metrics = _awaited(calls.metrics)
 
     async def charge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> list[Outcome | WalletError]:
         """The asyncio twin of ``WalletClient.charge_many``."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from credit_wallet.errors import Unauthorized
-from credit_wallet.http.auth import Authenticator, token_of
-from credit_wallet.outcomes import Access, HoldView, Outcome, TransactionView
+from credit_wallet.actors import PRODUCT
+from credit_wallet.commands import Above
+from credit_wallet.errors import ServiceUnreachable, Unauthorized
+from credit_wallet.http.auth import Authenticator, FailureLimit, token_of
+from credit_wallet.outcomes import Access, FreeAttempt, Outcome
 from credit_wallet.tokens import looked_up
 from credit_wallet.wallet import CreditWallet
 
@@ -16,6 +21,11 @@ if TYPE_CHECKING:
     from credit_wallet.client import AsyncWalletClient
 
     Wallets: TypeAlias = CreditWallet | AsyncWalletClient
+
+Failed: TypeAlias = Callable[[Exception], None]
+
+PAYER_TOKEN = "X-Payer-Token"  # noqa: S105
+"""The field that the service names when the payer's token is bad, and not the gate's own key."""
 
 
 class Credentials(Struct, frozen=True):
@@ -35,29 +45,54 @@ class Credentials(Struct, frozen=True):
         return token_of(self.authorization, self.api_key)
 
 
+class Order(Struct, frozen=True):
+    """One attempt to answer a request, as the ledger knows it.
+
+    ``key`` is the request's and equal for its retries, ``attempt`` this one's. With ``hold_seconds`` the price is set
+    aside. ``once``: nobody will ever ask with this key again.
+    """
+
+    key: str
+    attempt: str
+    amount_yen: int
+    hold_seconds: int | None
+    note: str
+    once: bool
+    free_retries: int
+
+
+class Bought(Struct, frozen=True):
+    """An order that the ledger has taken. ``purchase_key`` names the purchase from now on."""
+
+    outcome: Outcome
+    purchase_key: str
+    attempt: str
+    once: bool
+
+
 class Account(Protocol):
     """One caller's wallet. Each call raises what ``CreditWallet`` raises for it."""
 
-    async def charge(self, amount_yen: int, idempotency_key: str, note: str) -> Outcome:
-        """Spend, as the caller."""
+    async def buy(self, order: Order, lease_seconds: int) -> Bought:
+        """Pay for an order, or find that it is paid for."""
 
-    async def hold(self, amount_yen: int, ttl_seconds: int, idempotency_key: str, note: str) -> Outcome:
-        """Set aside, as the caller."""
+    async def cancel(self, order: Order, reason: str) -> Outcome | None:
+        """Give back an order of which nobody knows whether it was taken."""
 
-    async def capture(self, hold_id: int, amount_yen: int, idempotency_key: str) -> Outcome:
-        """Spend of a hold, as the operator: a key that was revoked meanwhile still pays for what it got."""
+    def serve(self, bought: Bought, failed: Failed) -> None:
+        """Write down that the caller is being served, without waiting; ``failed`` is called in this event loop."""
 
-    async def release(self, hold_id: int, idempotency_key: str) -> Outcome:
-        """Give a hold back, as the operator."""
+    async def served(self, bought: Bought) -> Outcome:
+        """The same, and wait."""
 
-    async def refund(self, txn_id: int, idempotency_key: str, note: str) -> Outcome:
-        """Give back all that is left of a charge, as the operator."""
+    async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
+        """Go on with the attempt for longer."""
 
-    async def transaction(self, txn_id: int) -> TransactionView:
-        """A ledger entry of the wallet, with what was given back of it."""
+    async def undo(self, bought: Bought, reason: str) -> Outcome:
+        """Give back what the attempt paid, if nobody was served."""
 
-    async def hold_status(self, hold_id: int) -> HoldView:
-        """A hold of the wallet and what became of it."""
+    async def capture(self, bought: Bought, amount_yen: int, *, up_to_balance: bool) -> Outcome:
+        """Spend of the purchase's hold; 0 gives it back."""
 
 
 class Accounts(Protocol):
@@ -66,9 +101,12 @@ class Accounts(Protocol):
     async def account_of(self, credentials: Credentials) -> Account:
         """Raises ``Unauthorized`` and ``TooManyFailures``."""
 
+    async def check(self) -> None:
+        """See that this gate may sell. Raises ``SellerKeyRefused``, and what keeps it from being found out."""
+
 
 def accounts_in(wallets: Wallets) -> Accounts:
-    """The accounts of an open ledger, or of the service that an ``AsyncWalletClient`` with the operator key calls."""
+    """The accounts of an open ledger, or of the service that an ``AsyncWalletClient`` of a seller calls."""
     return EmbeddedAccounts(wallets) if isinstance(wallets, CreditWallet) else RemoteAccounts(wallets)
 
 
@@ -86,6 +124,9 @@ class EmbeddedAccounts:
             raise Unauthorized("operators and sellers pay for nothing; send a wallet's token")
         return _EmbeddedAccount(self._wallets, caller.access)
 
+    async def check(self) -> None:
+        """Whoever has opened the ledger may sell."""
+
 
 class _EmbeddedAccount:
     __slots__ = ("_access", "_wallets")
@@ -93,75 +134,176 @@ class _EmbeddedAccount:
     def __init__(self, wallets: CreditWallet, access: Access) -> None:
         self._wallets, self._access = wallets, access
 
-    async def charge(self, amount_yen: int, idempotency_key: str, note: str) -> Outcome:
-        wallet_id, key_id = self._access.wallet_id, self._access.key_id
-        return await self._wallets.acharge(
-            wallet_id, amount_yen, idempotency_key=idempotency_key, note=note, key_id=key_id
-        )
-
-    async def hold(self, amount_yen: int, ttl_seconds: int, idempotency_key: str, note: str) -> Outcome:
-        return await self._wallets.ahold(
+    async def buy(self, order: Order, lease_seconds: int) -> Bought:
+        purchase_key = self._name_of(order)
+        outcome = await self._wallets.abuy(
             self._access.wallet_id,
-            amount_yen,
-            idempotency_key=idempotency_key,
-            ttl_seconds=ttl_seconds,
-            note=note,
+            order.amount_yen,
+            purchase_key=purchase_key,
+            attempt=order.attempt,
+            hold_seconds=order.hold_seconds,
+            lease_seconds=lease_seconds,
+            free_retries=order.free_retries,
+            note=order.note,
             key_id=self._access.key_id,
         )
+        return Bought(outcome, purchase_key, order.attempt, order.once)
 
-    async def capture(self, hold_id: int, amount_yen: int, idempotency_key: str) -> Outcome:
-        return await self._wallets.acapture(hold_id, amount_yen, idempotency_key=idempotency_key)
+    async def cancel(self, order: Order, reason: str) -> Outcome:
+        return await self._wallets.aundo(
+            self._access.wallet_id, self._name_of(order), attempt=order.attempt, reason=reason
+        )
 
-    async def release(self, hold_id: int, idempotency_key: str) -> Outcome:
-        return await self._wallets.arelease(hold_id, idempotency_key=idempotency_key)
+    def serve(self, bought: Bought, failed: Failed) -> None:
+        loop = asyncio.get_running_loop()
+        self._wallets.post_serve(
+            self._access.wallet_id,
+            bought.purchase_key,
+            attempt=bought.attempt,
+            forget=bought.once,
+            failed=partial(_told_in, loop, failed),
+        )
 
-    async def refund(self, txn_id: int, idempotency_key: str, note: str) -> Outcome:
-        return await self._wallets.arefund(txn_id, idempotency_key=idempotency_key, note=note)
+    async def served(self, bought: Bought) -> Outcome:
+        return await self._wallets.aserve(
+            self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.once
+        )
 
-    async def transaction(self, txn_id: int) -> TransactionView:
-        return await self._wallets.ask(self._wallets.transaction, txn_id)
+    async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
+        return await self._wallets.arenew(
+            self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, lease_seconds=lease_seconds
+        )
 
-    async def hold_status(self, hold_id: int) -> HoldView:
-        return await self._wallets.ask(self._wallets.hold_status, hold_id)
+    async def undo(self, bought: Bought, reason: str) -> Outcome:
+        return await self._wallets.aundo(
+            self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, reason=reason
+        )
+
+    async def capture(self, bought: Bought, amount_yen: int, *, up_to_balance: bool) -> Outcome:
+        hold_id, key = bought.outcome.hold_id or 0, _closing_key(bought)
+        if amount_yen == 0:
+            return await self._wallets.arelease(hold_id, idempotency_key=key, actor=PRODUCT)
+        above: Above = "up_to_balance" if up_to_balance else "reject"
+        return await self._wallets.acapture(hold_id, amount_yen, idempotency_key=key, above=above, actor=PRODUCT)
+
+    def _name_of(self, order: Order) -> str:
+        return order.key if self._access.key_id is None else f"{order.key}:{self._access.key_id}"
+
+
+class SellerKeyRefused(ServiceUnreachable):
+    """The service does not let this gate sell: whoever runs it must give it a seller's token, or the operator key."""
 
 
 class RemoteAccounts:
-    """Accounts behind the service. ``operator`` gives back and captures; callers charge with their own tokens."""
+    """Accounts behind the service, which is asked with the seller's own key; a caller's token says who pays."""
 
-    def __init__(self, operator: AsyncWalletClient) -> None:
-        self._operator = operator
+    def __init__(self, seller: AsyncWalletClient) -> None:
+        self._seller = seller
+        self._limit = FailureLimit()
+        self._checked = False
+
+    async def check(self) -> None:
+        """Ask the service, until it has once said yes."""
+        if self._checked:
+            return
+        try:
+            role = (await self._seller.whoami()).role
+        except Unauthorized as error:
+            raise _refused("it is unknown there") from error
+        if role not in ("seller", "operator"):
+            raise _refused(f"it is an {role}'s token")
+        self._checked = True
 
     async def account_of(self, credentials: Credentials) -> Account:
         """The account of a token; whether it is good is found out by charging it."""
-        token = credentials.token()
-        if looked_up(token) is None:
-            raise Unauthorized("this is too long for a token; send an owner token or an agent key")
-        return _RemoteAccount(self._operator.with_token(token), self._operator)
+        await self.check()
+        try:
+            token = _sendable(credentials.token())
+        except Unauthorized:
+            self._limit.count(credentials.address)
+            raise
+        return _RemoteAccount(token, self._seller, self._limit, credentials.address)
 
 
 class _RemoteAccount:
-    __slots__ = ("_caller", "_operator")
+    __slots__ = ("_address", "_limit", "_seller", "_token", "_wallet_id")
 
-    def __init__(self, caller: AsyncWalletClient, operator: AsyncWalletClient) -> None:
-        self._caller, self._operator = caller, operator
+    def __init__(self, token: str, seller: AsyncWalletClient, limit: FailureLimit, address: str) -> None:
+        self._token, self._seller = token, seller
+        self._limit, self._address = limit, address
 
-    async def charge(self, amount_yen: int, idempotency_key: str, note: str) -> Outcome:
-        return await self._caller.charge(amount_yen, idempotency_key=idempotency_key, note=note)
+    async def buy(self, order: Order, lease_seconds: int) -> Bought:
+        try:
+            reply = await self._seller.buy(
+                order.amount_yen,
+                idempotency_key=order.key,
+                attempt=order.attempt,
+                payer_token=self._token,
+                hold_seconds=order.hold_seconds,
+                lease_seconds=lease_seconds,
+                free_retries=order.free_retries,
+                note=order.note,
+            )
+        except Unauthorized as error:
+            if error.details.get("field") != PAYER_TOKEN:
+                raise _refused("it has been revoked") from error
+            self._limit.count(self._address)
+            raise Unauthorized(str(error)) from error
+        kind = FreeAttempt if reply.free else Outcome
+        names = {name: getattr(reply, name) for name in _MOVEMENT}
+        return Bought(kind(**names), reply.purchase_key, order.attempt, order.once)
 
-    async def hold(self, amount_yen: int, ttl_seconds: int, idempotency_key: str, note: str) -> Outcome:
-        return await self._caller.hold(amount_yen, idempotency_key=idempotency_key, ttl_seconds=ttl_seconds, note=note)
+    async def cancel(self, order: Order, reason: str) -> Outcome | None:
+        bought = await self.buy(order, 1)
+        return None if bought.outcome.free else await self.undo(bought, reason)
 
-    async def capture(self, hold_id: int, amount_yen: int, idempotency_key: str) -> Outcome:
-        return await self._operator.capture(hold_id, amount_yen, idempotency_key=idempotency_key)
+    def serve(self, bought: Bought, failed: Failed) -> None:  # noqa: ARG002
+        failed(ServiceUnreachable("nobody has been asked yet", sent=False))
 
-    async def release(self, hold_id: int, idempotency_key: str) -> Outcome:
-        return await self._operator.release(hold_id, idempotency_key=idempotency_key)
+    async def served(self, bought: Bought) -> Outcome:
+        return await self._seller.serve(
+            bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.once
+        )
 
-    async def refund(self, txn_id: int, idempotency_key: str, note: str) -> Outcome:
-        return await self._operator.refund(txn_id, idempotency_key=idempotency_key, note=note)
+    async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
+        return await self._seller.renew(
+            bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, lease_seconds=lease_seconds
+        )
 
-    async def transaction(self, txn_id: int) -> TransactionView:
-        return await self._caller.transaction(txn_id)
+    async def undo(self, bought: Bought, reason: str) -> Outcome:
+        return await self._seller.undo(
+            bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, reason=reason
+        )
 
-    async def hold_status(self, hold_id: int) -> HoldView:
-        return await self._caller.hold_status(hold_id)
+    async def capture(self, bought: Bought, amount_yen: int, *, up_to_balance: bool) -> Outcome:
+        hold_id, key = bought.outcome.hold_id or 0, _closing_key(bought)
+        if amount_yen == 0:
+            return await self._seller.release(hold_id, idempotency_key=key)
+        above: Literal["reject", "up_to_balance"] = "up_to_balance" if up_to_balance else "reject"
+        return await self._seller.capture(hold_id, amount_yen, idempotency_key=key, above=above)
+
+
+_MOVEMENT = tuple(field.name for field in structs.fields(Outcome) if field.name != "topup_id")
+
+
+def _sendable(token: str) -> str:
+    """A token that a header can carry on to the service."""
+    if looked_up(token) is None or not (token.isascii() and token.isprintable()):
+        raise Unauthorized("this is no token; send an owner token or an agent key")
+    return token
+
+
+def _refused(why: str) -> SellerKeyRefused:
+    return SellerKeyRefused(
+        f"the wallet's service does not let this gate sell with its key ({why}); nothing was charged. "
+        "Whoever runs the gate must give it a seller's token or the operator key",
+        sent=False,
+    )
+
+
+def _told_in(loop: asyncio.AbstractEventLoop, failed: Failed, error: Exception) -> None:
+    loop.call_soon_threadsafe(failed, error)
+
+
+def _closing_key(bought: Bought) -> str:
+    return f"gate:{bought.outcome.hold_id}:{bought.attempt}"

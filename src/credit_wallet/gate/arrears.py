@@ -1,11 +1,11 @@
-"""What wallets are owed: refunds, releases and captures that could not be carried out at once."""
+"""What must still be done to wallets: what could not be carried out at once, or nobody waits for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -66,22 +66,30 @@ class Arrears:
 
     def later(self, movement: Movement, **about: object) -> None:
         """Carry a movement out in the background, as soon as the wallet lets it."""
-        task = asyncio.get_running_loop().create_task(_until_done(movement, about))
+        self._begin(_until_done(movement, FIRST_PAUSE_SECONDS, ATTEMPTS, about))
+
+    def at_once_or_later(self, movement: Movement, *, tries: int = ATTEMPTS, **about: object) -> asyncio.Task[None]:
+        """The same, and begin now; the task ends when it is done, or cannot be."""
+        return self._begin(_until_done(movement, 0.0, tries, about))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
         self._owed.add(task)
         task.add_done_callback(self._owed.discard)
+        return task
 
 
-async def _until_done(movement: Movement, about: dict[str, object]) -> None:
-    pause = FIRST_PAUSE_SECONDS
-    for _ in range(ATTEMPTS):
+async def _until_done(movement: Movement, first_pause: float, tries: int, about: dict[str, object]) -> None:
+    pause = first_pause
+    for _ in range(tries):
         await asyncio.sleep(pause)
         try:
             await movement()
         except PASSING:
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
         except WalletError as error:
             _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
             return
         else:
             return
-    _log.error("gate_movement_failed", error=f"the wallet was not there for {ATTEMPTS} attempts", **about)
+    _log.error("gate_movement_failed", error=f"the wallet was not there for {tries} attempts", **about)

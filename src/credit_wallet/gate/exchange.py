@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from credit_wallet.errors import PaymentRequired, WalletError
 from credit_wallet.gate.accounts import Accounts
-from credit_wallet.gate.attempts import request_key
 from credit_wallet.gate.inbox import Inbox
 from credit_wallet.gate.purchases import Price, Purchase, Till
-from credit_wallet.gate.requests import GatedRequest, credentials_of, note_of
+from credit_wallet.gate.requests import GatedRequest, credentials_of, note_of, request_key
+from credit_wallet.gate.routing import Found, Routes
 from credit_wallet.gate.sales import Sale
 from credit_wallet.gate.settings import GateSettings
+from credit_wallet.http.distinct import SINGLE_HEADERS, require_single_headers
 from credit_wallet.http.replies import Receive, Scope, Send, refusal
 
 if TYPE_CHECKING:
@@ -30,8 +31,23 @@ bought: ContextVar[Purchase | None] = ContextVar("credit_wallet_purchase")
 PURCHASE_KEY = "credit_wallet.purchase"
 """Where a request's scope has its purchase."""
 
+EXCHANGE_KEY = "credit_wallet.exchange"
+"""Where a request's scope has its exchange, for code that does not run in the request's context."""
+
+_REDIRECTION = 300
 _ERROR = 400
 _PAYMENT_REQUIRED = 402
+_METHOD_NOT_ALLOWED = 405
+_WITHOUT_BODY = (204, 304)
+
+_NOT_LOOKED_UP: Any = object()
+
+
+def entered() -> None:
+    """Says, from within a handler, that it has begun."""
+    exchange = current.get(None)
+    if exchange is not None:
+        exchange.entered = True
 
 
 class Exchange:
@@ -47,30 +63,47 @@ class Exchange:
         till: Till,
         settings: GateSettings,
         cashier: Cashier | None,
+        routes: Routes,
     ) -> None:
         self.app, self.scope = app, scope
         self.accounts, self.till, self.settings = accounts, till, settings
         self.inbox = Inbox(receive)
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.cashier = cashier
+        self.entered = False
+        """Whether the handler of the route has begun."""
+        self._routes = routes
+        self._root_path = scope.get("root_path", "")
+        self._found: Found | None = _NOT_LOOKED_UP
         self._sale: Sale | None = None
         self._price: Price | None = None
+        self._passes_at: Price | None = None
+        """What the request would cost if somebody answered it after all."""
         self._server_send = send
         self._refusal: WalletError | None = None
         self._started = False
         self._replaced = False
+        self._over = False
+        """Whether the answer is complete, or will never be."""
         self._begun = False
         """Whether any of the body was handed to the server while the caller was there."""
         self._left_bytes: int | None = None
         """Bytes of the body that are still to come, when the answer said how many there would be."""
 
     async def run(self, price: Price | None) -> None:
-        """Let the request pay ``price``, if there is one, and have it answered."""
+        """Let the request pay ``price``, if there is one and a handler will run, and have it answered."""
+        self.scope[EXCHANGE_KEY] = self
         token, none_yet = current.set(self), bought.set(None)
         failure: str | None = None
         try:
             if price is not None:
-                await self.pay(price)
+                found = self._route()
+                if found is None or found.served:
+                    await self.pay(price)
+                elif not found.page:
+                    self._passes_at = price
+            else:
+                self._routes.mark(self.scope)
             await self.app(self.scope, self.inbox.receive, self.send)
         except Exception as error:
             failure = f"failed: {type(error).__name__}"
@@ -81,14 +114,18 @@ class Exchange:
             bought.reset(none_yet)
             await self._settle(failure)
         if self._refusal is not None and not self._started:
-            await self._refuse(self._refusal)
+            await self.refuse(self._refusal)
 
     async def pay(self, price: Price) -> Purchase | None:
         """Have this request paid for; None when it paid by itself. What stands against it is raised and answered."""
         if self._sale is not None:
             raise RuntimeError("this request is paid for already: price it at the gate or at the route, not at both")
+        if self._over:
+            raise RuntimeError("this request has been answered; what comes afterwards cannot be sold with it")
         self._price = price
+        self._route()
         try:
+            self.require_single_headers()
             signature = self.headers.get(b"payment-signature")
             if self.cashier is not None and signature is not None and price.hold_seconds is None:
                 self._sale = await self.cashier.take(signature, price.amount_yen)
@@ -101,6 +138,13 @@ class Exchange:
         self.scope[PURCHASE_KEY] = purchase
         bought.set(purchase)
         return purchase
+
+    def require_single_headers(self) -> None:
+        """Raise ``AmbiguousRequest`` when what says who pays, or for which request, is given twice."""
+        if len(self.headers) != len(self.scope["headers"]):
+            request_id = self.settings.request_id_header
+            names = SINGLE_HEADERS if request_id is None else SINGLE_HEADERS | {request_id.lower().encode()}
+            require_single_headers(self.scope["headers"], names)
 
     async def _pay_from_wallet(self, price: Price) -> Purchase:
         credentials = credentials_of(self.scope, self.headers)
@@ -122,6 +166,14 @@ class Exchange:
         elif not self._replaced:
             await self._go_on(message)
 
+    def _route(self) -> Found | None:
+        """The request's route, as it was when the request arrived: a mount changes the scope on its way."""
+        if self._found is _NOT_LOOKED_UP:
+            moved = self.scope.get("root_path", "") != self._root_path
+            arrived = {**self.scope, "root_path": self._root_path} if moved else self.scope
+            self._found = self._routes.find(arrived)
+        return self._found
+
     def _caller_key(self) -> bytes | None:
         """What the caller sent to tell a retry from a new request."""
         key = self.headers.get(b"idempotency-key")
@@ -135,19 +187,21 @@ class Exchange:
         if given is None:
             return None
         digest = await self.inbox.body_digest(self.settings.max_keyed_body_bytes)
-        token = credentials_of(self.scope, self.headers).token()
-        texts = (token, self.scope["method"], self.scope["path"])
+        texts = (self.scope["method"], self.scope["path"])
         parts = (text.encode("utf-8", "surrogateescape") for text in texts)
         return request_key(given, *parts, self.scope.get("query_string", b""), digest)
 
     def _note(self) -> str:
         if self.settings.note is not None:
             return self.settings.note(GatedRequest(self.scope))
-        return note_of(self.app, self.scope)
+        found = self._route()
+        return note_of(None if found is None else found.template, self.scope)
 
     async def _start(self, message: Message) -> None:
         if self._refusal is not None and message["status"] >= _ERROR:
-            await self._refuse(self._refusal)
+            await self.refuse(self._refusal)
+            return
+        if not await self._paid_after_all(message["status"]):
             return
         headers = list(message.get("headers", ()))
         if self._sale is not None:
@@ -157,33 +211,86 @@ class Exchange:
         self._started = True
         length = next((value for name, value in headers if name.lower() == b"content-length"), b"")
         self._left_bytes = int(length) if length.isdigit() else None
-        await self._server_send({**message, "headers": headers})
+        whole = not self.inbox.left and self._has_no_body(message["status"])
+        await self._hand_over({**message, "headers": headers}, whole)
+        if self._sale is not None and whole:
+            await self._deliver(self._sale)
+
+    def _has_no_body(self, status: int) -> bool:
+        """Whether the caller has the whole answer with its head, and may leave."""
+        return self._left_bytes == 0 or status in _WITHOUT_BODY or self.scope["method"] == "HEAD"
+
+    def _begin(self, sale: Sale) -> None:
+        if not self._begun:
+            self._begun = True
+            sale.begin()
+            if not self.settings.refund_cut_answers:
+                sale.serve()
+
+    async def _deliver(self, sale: Sale) -> None:
+        if not self._begun or self.settings.refund_cut_answers:
+            sale.serve()
+        await sale.deliver()
+
+    async def _paid_after_all(self, status: int) -> bool:
+        """A request that nobody was going to answer, and somebody does: it pays now, or the answer is kept back."""
+        price, self._passes_at = self._passes_at, None
+        if price is None or status >= _REDIRECTION or self.scope["method"] == "OPTIONS":
+            return True
+        try:
+            await self.pay(price)
+        except WalletError as error:
+            await self.refuse(error)
+            return False
+        return True
 
     async def _goes_well(self, sale: Sale, status: int) -> bool:
         """Whether the answer may begin; what speaks against it is answered in its place."""
-        if self.settings.refund_if(status):
+        if self.settings.refund_if(status) or self._is_frameworks_own(status):
             await sale.fail(f"answered {status}")
         elif not self.inbox.left:
             try:
                 await sale.confirm()
             except WalletError as error:
                 self._refusal = error
-                await self._refuse(error)
+                await self.refuse(error)
                 return False
         return True
+
+    def _is_frameworks_own(self, status: int) -> bool:
+        """Whether the framework answers in the handler's place: it redirects, or refuses what it was sent."""
+        if status == _METHOD_NOT_ALLOWED:
+            return True
+        if self.entered or status < _REDIRECTION:
+            return False
+        found = self._route()
+        return found is not None and found.marked
 
     async def _go_on(self, message: Message) -> None:
         """An answer is delivered when the server took its last byte and the caller had not left before."""
         there = not self.inbox.left
+        has_body = bool(message.get("body")) or message["type"] == "http.response.pathsend"
+        await self._hand_over(message, there and has_body)
+        last = self._is_last(message)
+        if self._sale is not None and there and last:
+            await self._deliver(self._sale)
+        self._over = self._over or last
+
+    async def _hand_over(self, message: Message, serves: bool) -> None:
+        """Give a message to the server. If it ``serves``, the caller has it even if the request is given up meanwhile:
+        a server may wait here for a reader who is slow on purpose.
+        """
         try:
             await self._server_send(message)
-        except OSError:
+        except OSError:  # the caller was gone before
             self.inbox.left = True
             raise
-        if self._sale is not None and there:
-            self._begun = self._begun or bool(message.get("body"))
-            if self._is_last(message):
-                await self._sale.deliver()
+        except BaseException:
+            if self._sale is not None and serves:
+                self._begin(self._sale)
+            raise
+        if self._sale is not None and serves:
+            self._begin(self._sale)
 
     def _is_last(self, message: Message) -> bool:
         if message["type"] == "http.response.pathsend":
@@ -195,18 +302,21 @@ class Exchange:
         return not message.get("more_body", False) or self._left_bytes == 0
 
     async def _settle(self, failure: str | None) -> None:
-        """What has not been delivered by now never will be."""
+        """What has not been delivered by now never will be; what has begun is paid, unless the gate gives that back."""
+        self._over = True
         self.inbox.close()
         if self._sale is None:
             return
+        reason = failure or ("the caller left" if self.inbox.left else "the answer was not complete")
         try:
-            if self.inbox.left and self._begun and not self.settings.refund_cut_answers:
-                await self._sale.deliver()
-            await self._sale.fail(failure or ("the caller left" if self.inbox.left else "the answer was not complete"))
+            if self._begun and not self.settings.refund_cut_answers:
+                await self._sale.cut(reason)
+            else:
+                await self._sale.fail(reason)
         finally:
             self._sale.close()
 
-    async def _refuse(self, error: WalletError) -> None:
+    async def refuse(self, error: WalletError) -> None:
         """Answer with the problem document, in place of whatever the application makes of it."""
         self._started = self._replaced = True
         status, headers, content = refusal(error, self.settings.topup_url)

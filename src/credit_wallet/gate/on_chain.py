@@ -8,9 +8,10 @@ handler runs and settled when its answer begins, which then carries ``PAYMENT-RE
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import httpx
 import structlog
@@ -24,12 +25,18 @@ from x402.http.utils import (
 )
 from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse
 
+from credit_wallet import forks
 from credit_wallet.errors import PaymentInvalid, PaymentProviderError, WalletError
 from credit_wallet.gate.settings import X402
 from credit_wallet.http.replies import RawHeaders, Scope
 
+State: TypeAlias = Literal["under way", "settled", "unknown"]
+
 REMEMBERED_PAYMENTS = 10_000
-"""Payments that this process keeps in mind lest it settles one twice; beyond that the chain itself refuses them."""
+"""Payments that this process keeps in mind lest it serves one twice; beyond that the chain itself refuses them."""
+
+_NONCE_USED = re.compile(r"(?=.*(?:nonce|authorization))(?=.*used)(?!.*cancel)")
+"""What facilitators call a payment that the chain has taken already, such as ``nonce_already_used``."""
 
 _UNUSABLE = (httpx.HTTPError, ValueError)
 """A facilitator that is not there, or does not speak x402."""
@@ -50,7 +57,8 @@ class Cashier:
                 auth_provider=CreateHeadersAuthProvider(headers) if headers is not None else None,
             )
         )
-        self._taken: OrderedDict[bytes, None] = OrderedDict()
+        forks.leave_behind(self, "_facilitator")
+        self._known: OrderedDict[bytes, State] = OrderedDict()
 
     def offer(self, scope: Scope, amount_yen: int, error: WalletError) -> tuple[bytes, bytes]:
         """The header of a 402 that says what would be accepted instead."""
@@ -65,34 +73,48 @@ class Cashier:
         requirements = self._requirements(amount_yen)
         _require_same(payload.accepted, requirements)
         name = _name_of(payload)
-        self._reserve(name)
+        before = self._reserve(name)
         try:
-            await self._verify(payload, requirements)
+            if before is None:  # what was verified before and may be settled by now is no longer "valid"
+                await self._verify(payload, requirements)
         except BaseException:
-            self.forget(name)
+            self.note(name, before)
             raise
-        return PaidOnChain(self, name, payload, requirements)
+        return PaidOnChain(self, name, payload, requirements, before)
 
-    async def settle(self, payload: PaymentPayload, requirements: PaymentRequirements) -> SettleResponse:
-        """Move the money, once. Raises ``PaymentInvalid``, and ``PaymentProviderError`` when nobody knows."""
+    async def settle(
+        self, name: bytes, payload: PaymentPayload, requirements: PaymentRequirements, before: State | None
+    ) -> SettleResponse:
+        """Move the money; the chain takes a payment once, however often it is sent.
+
+        Raises ``PaymentInvalid``, and ``PaymentProviderError`` when nobody knows: the same payment can be sent again.
+        """
+        self.note(name, "unknown")
         try:
             settled = await self._facilitator.settle(payload, requirements)
         except _UNUSABLE as error:
             _log.error("x402_settlement_unknown", error=str(error), payer=_payer(payload))
             raise PaymentProviderError(
-                "the facilitator did not say whether the payment was settled; look at your account before paying again"
+                "the facilitator did not say whether the payment was settled; "
+                "send the same request with the same payment again, it cannot be taken twice"
             ) from error
         except asyncio.CancelledError:
             _log.error("x402_settlement_unknown", error="the request was cancelled", payer=_payer(payload))
             raise
         if not settled.success:
-            raise PaymentInvalid(f"the payment was not settled: {settled.error_reason or 'no reason given'}")
+            settled = self._refused(name, payload, settled, before)
+        self.note(name, "settled")
         _log.info("x402_settled", transaction=settled.transaction, network=settled.network, payer=settled.payer)
         return settled
 
-    def forget(self, name: bytes) -> None:
-        """A payment that was not settled may be sent again."""
-        self._taken.pop(name, None)
+    def note(self, name: bytes, state: State | None) -> None:
+        """What is known of a payment now; None: it was not settled and may be sent again."""
+        if state is None:
+            self._known.pop(name, None)
+        else:
+            self._known[name] = state
+            if len(self._known) > REMEMBERED_PAYMENTS:
+                self._known.popitem(last=False)
 
     async def aclose(self) -> None:
         """Let go of the connections."""
@@ -104,14 +126,29 @@ class Cashier:
         except _UNUSABLE as error:
             raise PaymentProviderError(f"the facilitator could not verify the payment: {error}") from error
         if not verified.is_valid:
-            raise PaymentInvalid(f"the payment is not valid: {verified.invalid_reason or 'no reason given'}")
+            reason = verified.invalid_reason or "no reason given"
+            raise PaymentInvalid(f"the payment is not valid: {reason}{_if_used(reason)}")
 
-    def _reserve(self, name: bytes) -> None:
-        if name in self._taken:
-            raise PaymentInvalid("this payment was used before; sign a new one")
-        self._taken[name] = None
-        if len(self._taken) > REMEMBERED_PAYMENTS:
-            self._taken.popitem(last=False)
+    def _refused(
+        self, name: bytes, payload: PaymentPayload, settled: SettleResponse, before: State | None
+    ) -> SettleResponse:
+        """What a settlement that did not succeed comes to: after one that nobody knew of, "used" says that it did."""
+        reason = settled.error_reason or "no reason given"
+        if before == "unknown" and _is_used(reason):
+            _log.warning("x402_settled_before", reason=reason, payer=_payer(payload))
+            return settled.model_copy(update={"success": True, "error_reason": None})
+        self.note(name, None)
+        raise PaymentInvalid(f"the payment was not settled: {reason}{_if_used(reason)}")
+
+    def _reserve(self, name: bytes) -> State | None:
+        """Take a payment for this request alone; what was known of it before."""
+        before = self._known.get(name)
+        if before == "under way":
+            raise PaymentInvalid("this payment is under way with another request; wait for that one's answer")
+        if before == "settled":
+            raise PaymentInvalid("this payment was used before, and answered; sign a new one")
+        self.note(name, "under way")
+        return before
 
     def _requirements(self, amount_yen: int) -> PaymentRequirements:
         return PaymentRequirements(
@@ -129,23 +166,39 @@ class PaidOnChain:
     """A verified payment, settled when the answer begins. One that is settled cannot be given back by the gate."""
 
     def __init__(
-        self, cashier: Cashier, name: bytes, payload: PaymentPayload, requirements: PaymentRequirements
+        self,
+        cashier: Cashier,
+        name: bytes,
+        payload: PaymentPayload,
+        requirements: PaymentRequirements,
+        before: State | None,
     ) -> None:
         self._cashier, self._name = cashier, name
         self._payload, self._requirements = payload, requirements
+        self._before = before
         self._tried = False
         self._settled: SettleResponse | None = None
         self._delivered = False
 
     async def confirm(self) -> None:
-        """Settle. Whatever comes of it, this payment is not settled again."""
+        """Settle, once for this request."""
         if not self._tried:
             self._tried = True
-            self._settled = await self._cashier.settle(self._payload, self._requirements)
+            self._settled = await self._cashier.settle(self._name, self._payload, self._requirements, self._before)
+
+    def begin(self) -> None:
+        """It was settled before."""
+
+    def serve(self) -> None:
+        """The chain has written it down."""
 
     async def deliver(self) -> None:
         """Nothing is left to do."""
         self._delivered = True
+
+    async def cut(self, reason: str) -> None:
+        """A person may want to give it back."""
+        await self.fail(reason)
 
     async def fail(self, reason: str) -> None:
         """Before it is settled the payment stays good; afterwards a person has to give it back."""
@@ -160,9 +213,19 @@ class PaidOnChain:
         return [(b"payment-response", encode_payment_response_header(self._settled).encode())]
 
     def close(self) -> None:
-        """What was not tried to settle may be sent again."""
+        """What was not tried to settle is what it was before."""
         if not self._tried:
-            self._cashier.forget(self._name)
+            self._cashier.note(self._name, self._before)
+
+
+def _is_used(reason: str) -> bool:
+    return _NONCE_USED.match(reason.lower().replace("_", " ")) is not None
+
+
+def _if_used(reason: str) -> str:
+    if not _is_used(reason):
+        return ""
+    return "; if you were not answered for it, do not pay again: the seller can find it by your address and its nonce"
 
 
 def _payload_in(header: bytes) -> PaymentPayload:

@@ -1,27 +1,38 @@
-"""Buying a call: charged or reserved before it runs, given back when it fails."""
+"""Buying a call: charged or reserved before it runs, served or given back. What was bought is a fact of the ledger.
+
+The ledger decides whether a request was paid for before, whether its answer went out, and whose attempt it is, so any
+number of workers and restarts act as one. Here is only what an attempt does while it runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
+from itertools import count
+from os import register_at_fork
+from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+import structlog
+from msgspec import Struct, structs
 
 from credit_wallet.commands import MAX_HOLD_SECONDS
 from credit_wallet.errors import (
     BudgetExhausted,
     DatabaseUnavailable,
+    HoldClosed,
     InsufficientFunds,
     KeyCapExhausted,
+    PurchaseNotFound,
+    PurchaseRunning,
     RetriesExhausted,
     ServiceFailed,
     ServiceUnreachable,
     UnexpectedAnswer,
     WalletDisabled,
 )
-from credit_wallet.gate.accounts import Account
-from credit_wallet.gate.arrears import Arrears
-from credit_wallet.gate.attempts import Attempts, KnownKeys
+from credit_wallet.gate.accounts import Account, Bought, Order
+from credit_wallet.gate.arrears import PASSING, Arrears
+from credit_wallet.gate.renewals import Renewals
 from credit_wallet.http.replies import RawHeaders, outcome_headers
 from credit_wallet.keys import new_idempotency_key
 from credit_wallet.money import MAX_AMOUNT_YEN, is_amount
@@ -30,10 +41,50 @@ from credit_wallet.outcomes import Outcome
 UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedAnswer)
 """After these nobody knows whether a charge was made."""
 
-REFUSED = (BudgetExhausted, InsufficientFunds, KeyCapExhausted, WalletDisabled)
+NOT_MADE = (
+    BudgetExhausted,
+    InsufficientFunds,
+    KeyCapExhausted,
+    PurchaseNotFound,
+    PurchaseRunning,
+    RetriesExhausted,
+    WalletDisabled,
+)
+"""After these, when a lost charge is to be given back, there is nothing of this attempt's to give back."""
 
-MAX_ATTEMPTS = 100
-"""Charges under one key of a caller's, all but the last of them given back."""
+LEASE_SECONDS = 30
+"""How long an attempt that says nothing keeps its purchase: then a retry may go on with it."""
+
+RENEW_SECONDS = 10.0
+"""How often an attempt says that it is still at work."""
+
+WAIT_SECONDS = 10.0
+"""How long a retry waits for the attempt that is under way, before it is told to come again."""
+
+FIRST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 1.0
+
+AboveHold: TypeAlias = Literal["reject", "up_to_balance"]
+"""What becomes of a capture that is more than the hold: a mistake of the handler's, or spent as far as it can be."""
+
+_log = structlog.get_logger("credit_wallet.gate")
+
+
+class _Attempts:
+    """Names for attempts that nobody else gives: the process's own, and a count. Ordered, as keys of a database are."""
+
+    def __init__(self) -> None:
+        self._restart()
+        register_at_fork(after_in_child=self._restart)
+
+    def _restart(self) -> None:
+        self._process, self._count = new_idempotency_key().replace("-", ""), count()
+
+    def next(self) -> str:
+        return f"{self._process}{next(self._count):010x}"
+
+
+_new_attempt = _Attempts().next
 
 
 class Price(Struct, frozen=True):
@@ -41,41 +92,55 @@ class Price(Struct, frozen=True):
 
     amount_yen: int
     hold_seconds: int | None = None
+    above: AboveHold = "reject"
 
     def __post_init__(self) -> None:
         if not is_amount(self.amount_yen):
             raise ValueError(f"a price must be whole yen from 1 to {MAX_AMOUNT_YEN}, not {self.amount_yen!r}")
         if self.hold_seconds is not None and not 1 <= self.hold_seconds <= MAX_HOLD_SECONDS:
             raise ValueError(f"a hold lasts 1 to {MAX_HOLD_SECONDS} seconds, not {self.hold_seconds!r}")
+        if self.above not in ("reject", "up_to_balance"):
+            raise ValueError(f"above= is 'reject' or 'up_to_balance', not {self.above!r}")
 
 
 class Purchase:
     """A call that is paid for. ``outcome`` is the wallet's answer to the charge or the hold."""
 
-    def __init__(
-        self,
-        account: Account,
-        price: Price,
-        outcome: Outcome,
-        wallet_key: str,
-        arrears: Arrears,
-        keys: KnownKeys,
-        attempts: Attempts | None = None,
-        *,
-        free: bool = False,
-    ) -> None:
-        self.outcome = outcome
-        self.free = free
-        """Whether this is the retry of a call that was paid for before."""
-        self._account = account
-        self._price = price
-        self._wallet_key = wallet_key
-        self._arrears = arrears
-        self._keys = keys
-        self._attempts = attempts
+    __slots__ = (
+        "_account",
+        "_arrears",
+        "_begun",
+        "_bought",
+        "_captured_yen",
+        "_given_back",
+        "_misreported",
+        "_price",
+        "_renewals",
+        "_serving",
+        "_settled",
+        "due",
+        "outcome",
+    )
+
+    def __init__(self, account: Account, price: Price, bought: Bought, arrears: Arrears, renewals: Renewals) -> None:
+        self.outcome = bought.outcome
+        self._account, self._price, self._bought = account, price, bought
+        self._arrears, self._renewals = arrears, renewals
         self._given_back: Outcome | None = None
         self._captured_yen = price.amount_yen
+        self._begun = False
+        self._misreported = False
         self._settled = False
+        self._serving: asyncio.Task[None] | None = None
+        if not self.free:
+            loop = asyncio.get_running_loop()
+            self.due = loop.time() + min(RENEW_SECONDS, (price.hold_seconds or LEASE_SECONDS) / 3)
+            renewals.add(self, loop)
+
+    @property
+    def free(self) -> bool:
+        """Whether this is the retry of a call that was paid for and answered before."""
+        return self.outcome.free
 
     @property
     def amount_yen(self) -> int:
@@ -85,146 +150,147 @@ class Purchase:
     def capture(self, amount_yen: int) -> None:
         """Say what the call came to: 0 to what is held. Without this the whole hold is spent.
 
-        It is spent when the answer has been delivered. Raises ``ValueError``, and ``TypeError`` for a charge, whose
-        amount is fixed.
+        With ``above="up_to_balance"`` it may be more, and as much of it is spent as the wallet can. It is spent when
+        the answer has been delivered. Raises ``ValueError`` (then the whole hold is spent, if any of the answer is
+        out), ``TypeError`` for a charge, whose amount is fixed, and ``RuntimeError`` when it is too late: the answer
+        has been delivered, or given back.
         """
         if self._price.hold_seconds is None:
             raise TypeError("this call was charged, not held; give the gate a hold= instead of a price")
-        if type(amount_yen) is not int or not 0 <= amount_yen <= self._price.amount_yen:
-            raise ValueError(f"capture whole yen from 0 to {self._price.amount_yen}, not {amount_yen!r}")
+        if self._settled:
+            raise RuntimeError("this call is settled: capture before the last of the answer is sent")
+        most_yen = self._price.amount_yen if self._price.above == "reject" else MAX_AMOUNT_YEN
+        if type(amount_yen) is not int or not 0 <= amount_yen <= most_yen:
+            self._captured_yen, self._misreported = self._price.amount_yen, True
+            raise ValueError(f"capture whole yen from 0 to {most_yen}, not {amount_yen!r}")
         self._captured_yen = amount_yen
 
     async def confirm(self) -> None:
         """A wallet has paid before the call ran."""
 
+    def begin(self) -> None:
+        """The first byte of the answer left."""
+        self._begun = True
+
+    def serve(self) -> None:
+        """Have it written down that the caller is being served: from now on nobody gives this back."""
+        if self.free or self._settled:
+            return
+        try:
+            self._account.serve(self._bought, self._serve_later)
+        except PASSING as error:
+            self._serve_later(error)
+
+    async def cut(self, reason: str) -> None:  # noqa: ARG002
+        """What was sold in part is paid."""
+        await self.deliver()
+
     async def deliver(self) -> None:
-        """The answer is with the caller: what was held is spent. Only the first of ``deliver`` and ``fail`` counts."""
+        """The answer is with the caller: what was held is spent. Only the first of these three counts."""
         if self._settled:
             return
-        self._settled = True
-        if self._attempts is not None:
-            self._attempts.delivered = True
-        hold_id = self.outcome.hold_id
-        if hold_id is None or self.free:
-            return
-        await (self._capture(hold_id) if self._captured_yen else self._release(hold_id))
+        self._end()
+        if self.outcome.hold_id is not None and not self.free:
+            await self._capture()
 
     async def fail(self, reason: str) -> None:
         """The caller got no answer: give back what was taken."""
         if self._settled:
             return
-        self._settled = True
-        if self.free and self._attempts is not None and self._attempts.delivered:
-            return  # the answer that was paid for was delivered before
-        if self._attempts is not None:
-            self._attempts.next()
-        if self.outcome.txn_id is not None:
-            self._given_back = await self._refund(self.outcome.txn_id, reason)
-        elif self.outcome.hold_id is not None and not self.free:
-            self._given_back = await self._release(self.outcome.hold_id)
+        if self._misreported and self._begun:
+            self.serve()
+            await self.deliver()  # the seller's mistake in counting is no reason to give the goods away
+            return
+        self._end()
+        if not self.free:
+            undo = partial(self._account.undo, self._bought, reason)
+            self._given_back = await self._arrears.now_or_later(undo, what="undo", reason=reason, **self._names())
+
+    def renew(self) -> None:
+        """Say that the attempt is still at work, which keeps the purchase and its hold."""
+        self.due += RENEW_SECONDS
+        self._arrears.at_once_or_later(partial(self._account.renew, self._bought, LEASE_SECONDS), what="renew", tries=1)
 
     def headers(self) -> RawHeaders:
         """Balance, warning and replay mark, after what was given back."""
         return outcome_headers(self._given_back or self.outcome)
 
     def close(self) -> None:
-        """Let the next request with the key begin."""
-        if self._attempts is not None:
-            self._keys.give_back(self._attempts)
+        """Nothing more is done for this purchase."""
+        self._end()
 
-    async def _capture(self, hold_id: int) -> Outcome | None:
-        capture = partial(self._account.capture, hold_id, self._captured_yen, f"{self._wallet_key}:capture")
-        return await self._arrears.now_or_later(capture, what="capture", hold_id=hold_id, yen=self._captured_yen)
+    def _end(self) -> None:
+        self._settled = True
+        self._renewals.drop(self)
 
-    async def _release(self, hold_id: int) -> Outcome | None:
-        release = partial(self._account.release, hold_id, f"{self._wallet_key}:release")
-        return await self._arrears.now_or_later(release, what="release", hold_id=hold_id)
+    async def _capture(self) -> None:
+        """Spend what the handler reported. A hold that ended before has been spent whole, because it was served."""
+        up_to_balance = self._captured_yen > self._price.amount_yen
 
-    async def _refund(self, txn_id: int, reason: str) -> Outcome | None:
-        refund = partial(self._account.refund, txn_id, f"{self._wallet_key}:refund", reason)
-        return await self._arrears.now_or_later(refund, what="refund", txn_id=txn_id, reason=reason)
+        async def capture() -> Outcome | None:
+            if self._serving is not None:  # a hold that was given back before it was served would be owed
+                await asyncio.shield(self._serving)
+            try:
+                return await self._account.capture(self._bought, self._captured_yen, up_to_balance=up_to_balance)
+            except HoldClosed as error:
+                _log.warning("gate_hold_closed_before", error=str(error), **self._names())
+                return None
+
+        await self._arrears.now_or_later(capture, what="capture", yen=self._captured_yen, **self._names())
+
+    def _serve_later(self, _: Exception) -> None:
+        """A batch could not take it, or there is none: send it by itself, until it is written down."""
+        served = partial(self._account.served, self._bought)
+        self._serving = self._arrears.at_once_or_later(served, what="serve", **self._names())
+
+    def _names(self) -> dict[str, Any]:
+        return {"wallet_id": self.outcome.wallet_id, "purchase_key": self._bought.purchase_key}
 
 
 class Till:
-    """Sells calls. ``free_retries`` is how often the retry of a paid call is answered without being paid for."""
+    """Sells calls. ``free_retries`` is how often the retry of an answered call is answered without being paid for."""
 
-    def __init__(self, *, free_retries: int, remembered_keys: int) -> None:
+    def __init__(self, *, free_retries: int) -> None:
         self.arrears = Arrears()
+        self._renewals = Renewals()
         self._free_retries = free_retries
-        self._keys = KnownKeys(remembered_keys)
 
     async def sell(self, account: Account, price: Price, note: str, key: str | None) -> Purchase:
         """Charge or hold; ``key`` is the request's, None for one that is not going to be retried.
 
-        Waits for a request with the same key that is under way. The purchase must be closed. Raises what the wallet
-        refuses, and ``RetriesExhausted``.
+        Waits a while for a request with the same key that is under way, in whichever process. The purchase must be
+        closed. Raises what the wallet refuses, ``RetriesExhausted``, and ``PurchaseRunning`` after the wait.
         """
-        if key is None:
-            return await self._sell_once(account, price, note)
-        attempts = await self._keys.take(key)
+        attempt = _new_attempt()
+        order = Order(
+            key or attempt, attempt, price.amount_yen, price.hold_seconds, note, key is None, self._free_retries
+        )
         try:
-            return await self._buy(account, price, note, attempts)
-        except BaseException:
-            self._keys.give_back(attempts)
-            raise
-
-    async def _sell_once(self, account: Account, price: Price, note: str) -> Purchase:
-        """Nobody will send this key again, so what may have been taken unseen is given back here."""
-        wallet_key = new_idempotency_key()
-
-        async def undo() -> Outcome | None:
-            try:
-                outcome = await _take(account, price, wallet_key, note)
-            except REFUSED:
-                return None  # it was not taken, and is not now
-            await Purchase(account, price, outcome, wallet_key, self.arrears, self._keys).fail("nobody was told")
-            return outcome
-
-        try:
-            outcome = await _take(account, price, wallet_key, note)
+            bought = await (account.buy(order, LEASE_SECONDS) if key is None else _bought_in_time(account, order))
         except UNCERTAIN as error:
             if not (isinstance(error, ServiceUnreachable) and error.details.get("sent") is False):
-                self.arrears.later(undo, what="undo", key=wallet_key)
+                self.arrears.later(partial(_cancelled, account, order), what="undo", key=order.key)
             raise
-        return Purchase(account, price, outcome, wallet_key, self.arrears, self._keys)
-
-    async def _buy(self, account: Account, price: Price, note: str, attempts: Attempts) -> Purchase:
-        while attempts.number <= MAX_ATTEMPTS:
-            wallet_key = attempts.wallet_key
-            outcome = await _take(account, price, wallet_key, note)
-            free = False
-            if outcome.replayed:
-                status = await _became(account, outcome)
-                if status == "given back":
-                    attempts.next()
-                    continue
-                free = status == "paid"
-                self._count_free(attempts, free)
-            return Purchase(account, price, outcome, wallet_key, self.arrears, self._keys, attempts, free=free)
-        raise RetriesExhausted(f"this key has failed {MAX_ATTEMPTS} times; send a new one", attempts=MAX_ATTEMPTS)
-
-    def _count_free(self, attempts: Attempts, free: bool) -> None:
-        if free and attempts.free >= self._free_retries:
-            raise RetriesExhausted(
-                f"the answer to this idempotency key was paid for once and sent {attempts.free + 1} times; "
-                "send a new key for a new answer",
-                free_retries=self._free_retries,
-            )
-        attempts.free += free
+        return Purchase(account, price, bought, self.arrears, self._renewals)
 
 
-async def _take(account: Account, price: Price, wallet_key: str, note: str) -> Outcome:
-    if price.hold_seconds is None:
-        return await account.charge(price.amount_yen, wallet_key, note)
-    return await account.hold(price.amount_yen, price.hold_seconds, wallet_key, note)
+async def _bought_in_time(account: Account, order: Order) -> Bought:
+    """Buy as soon as the attempt that is under way is over."""
+    loop = asyncio.get_running_loop()
+    ends, pause = loop.time() + WAIT_SECONDS, FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await account.buy(order, LEASE_SECONDS)
+        except PurchaseRunning:
+            if loop.time() + pause > ends:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-async def _became(account: Account, outcome: Outcome) -> str:
-    """What became of an earlier charge or hold: "paid", "given back", or "open" for a hold that nobody has closed."""
-    if outcome.txn_id is not None:
-        entry = await account.transaction(outcome.txn_id)
-        return "given back" if entry.refunded_yen >= outcome.amount_yen else "paid"
-    if outcome.hold_id is not None:
-        status = (await account.hold_status(outcome.hold_id)).status
-        return {"captured": "paid", "open": "open"}.get(status, "given back")
-    return "open"
+async def _cancelled(account: Account, order: Order) -> Outcome | None:
+    """Give back what a lost answer may have been about."""
+    try:
+        return await account.cancel(structs.replace(order, free_retries=0), "nobody was told")
+    except NOT_MADE:
+        return None

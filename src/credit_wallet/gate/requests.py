@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
-from urllib.parse import SplitResult, parse_qs
+from hashlib import sha256
+from urllib.parse import SplitResult, parse_qs, parse_qsl
 
 from credit_wallet.gate.accounts import Credentials
+from credit_wallet.http.problems import AmbiguousRequest
 from credit_wallet.http.replies import Scope, address_of, text_of
 from credit_wallet.lines import one_line
 
 MAX_NOTE = 200
 """Characters of a note that the gate writes; the ledger has room for 500."""
+
+_IN_ORDER = re.compile(rb"[0-9a-zA-Z-]{13}")
 
 
 class GatedRequest:
@@ -38,13 +42,41 @@ class GatedRequest:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """Names in lower case; of several with one name, the last."""
-        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
+        """Names in lower case. Asking for one that is given twice refuses the request (400 ``ambiguous_request``)."""
+        pairs = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self.scope["headers"])
+        return _Single("header", pairs)
 
     @cached_property
     def query_params(self) -> Mapping[str, str]:
-        """Of several values with one name, the last."""
-        return {name: values[-1] for name, values in parse_qs(self.url.query, keep_blank_values=True).items()}
+        """Asking for one that is given twice refuses the request: the application might take the other value."""
+        return _Single("query parameter", parse_qsl(self.url.query, keep_blank_values=True))
+
+    @cached_property
+    def query_lists(self) -> Mapping[str, Sequence[str]]:
+        """Every value of each parameter, in order; for those that an application takes several of."""
+        return parse_qs(self.url.query, keep_blank_values=True)
+
+
+class _Single(Mapping[str, str]):
+    """Pairs of which a name that is there twice cannot be read."""
+
+    def __init__(self, what: str, pairs: Iterable[tuple[str, str]]) -> None:
+        self._what = what
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def __getitem__(self, name: str) -> str:
+        values = self._values[name]
+        if len(values) > 1:
+            raise AmbiguousRequest(f"the {self._what} {name} is given twice; give it once", field=name)
+        return values[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:
@@ -52,28 +84,21 @@ def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:
     return Credentials(text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope))
 
 
-def note_of(app: Any, scope: Scope) -> str:
+def request_key(given: bytes, *parts: bytes) -> str:
+    """The idempotency key of a request: equal parts give equal keys, and only they do.
+
+    The parts are the key that the caller gave and everything that makes the request what it is; each is told with its
+    length, so that none can be moved into its neighbour. The beginning of a key like a UUIDv7 is kept, so that keys
+    which grow with time still land on the same pages of the database. Who pays is added by whoever knows it.
+    """
+    digest = sha256()
+    for part in (given, *parts):
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    begins = _IN_ORDER.match(given)
+    return f"{begins[0].decode() if begins else 'gate'}:{digest.hexdigest()}"
+
+
+def note_of(route: str | None, scope: Scope) -> str:
     """``GET /items/{id}``: the route where the framework tells it, else the path; never the query."""
-    return one_line(f"{scope['method']} {_route_of(app, scope)}")[:MAX_NOTE]
-
-
-def _route_of(app: Any, scope: Scope) -> str:
-    if template := scope.get("path_template"):  # Litestar
-        return str(template)
-    if parameters := scope.get("path_params"):
-        return _with_names(scope["path"], parameters)
-    router = getattr(app, "router", None) or getattr(scope.get("app"), "router", None)
-    for route in getattr(router, "routes", ()):  # Starlette, FastAPI: the gate stands before their routing
-        match, _ = route.matches(scope)
-        if match.name == "FULL":
-            return str(getattr(route, "path", None) or scope["path"])
-    return str(scope["path"])
-
-
-def _with_names(path: str, parameters: Mapping[str, Any]) -> str:
-    """``/items/42`` as ``/items/{id}``, given that ``id`` is 42."""
-    segments = path.split("/")
-    for name, value in parameters.items():
-        if str(value) in segments:
-            segments[segments.index(str(value))] = f"{{{name}}}"
-    return "/".join(segments)
+    return one_line(f"{scope['method']} {route or scope['path']}")[:MAX_NOTE]

@@ -13,8 +13,17 @@ class Sale(Protocol):
     async def confirm(self) -> None:
         """The answer begins and is no failure. Raises what stands against sending it."""
 
+    def begin(self) -> None:
+        """The first byte of the answer's body left."""
+
+    def serve(self) -> None:
+        """The answer is paid from now on. Nobody waits for that to be written down."""
+
     async def deliver(self) -> None:
-        """The answer is with the caller. Only the first of ``deliver`` and ``fail`` counts."""
+        """The answer is with the caller. Only the first of ``deliver``, ``cut`` and ``fail`` counts."""
+
+    async def cut(self, reason: str) -> None:
+        """The answer ended after its first byte and before its last, and that is paid."""
 
     async def fail(self, reason: str) -> None:
         """The caller got no answer: give back what was taken."""

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from hashlib import sha256
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any
 
 from msgspec import json
 
 from credit_wallet.errors import WalletError
 from credit_wallet.gate.accounts import Accounts, Credentials
-from credit_wallet.gate.attempts import request_key
-from credit_wallet.gate.exchange import Exchange, bought, current
+from credit_wallet.gate.exchange import EXCHANGE_KEY, Exchange, bought, current
 from credit_wallet.gate.purchases import Price, Purchase, Till
-from credit_wallet.gate.requests import credentials_of
-from credit_wallet.http.replies import Scope
-
-R = TypeVar("R")
+from credit_wallet.gate.requests import credentials_of, request_key
 
 Function = Callable[..., Any]
+
+NOBODY_PAYS = (
+    "nobody pays for this call: serve the application behind CreditGate(app, wallets) over HTTP, or on a pipe give "
+    "priced() wallets= and token=. Over HTTP, SDK 1.x says from release 1.8 on which request a call came with."
+)
+
+_SDK = ("mcp.server.mcpserver.", "mcp.server.runner", "mcp.server.lowlevel.", "mcp.server.fastmcp.")
+"""Modules that are on the stack when an MCP server calls a tool, and not when a web framework calls a handler."""
 
 
 class Shop:
@@ -33,30 +39,71 @@ class Shop:
 
 
 def paid_for(function: Function, price: Price, shop: Shop | None) -> Callable[..., Awaitable[Any]]:
-    """``function`` as a coroutine function that charges ``price`` before it runs."""
+    """``function`` as a coroutine function that charges ``price`` before it runs.
+
+    In an MCP server's request it is a tool; behind a gate it answers the request, and the answer decides.
+    """
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{function.__name__} yields its answer; give its route the price: Depends(priced(…))")
 
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        exchange = current.get(None)
-        if exchange is not None and _is_endpoint(function, exchange.scope):
-            await exchange.pay(price)
-            return await _result(function, args, kwargs)
-        purchase = await _bought(function, price, shop, exchange, args, kwargs)
-        try:
-            return await _delivered(function, args, kwargs, purchase, exchange)
-        finally:
-            try:
-                await purchase.fail(f"tool {function.__name__} failed")
-            finally:
-                purchase.close()
+        is_tool, exchange = _caller()
+        if is_tool or (exchange is None and shop is not None):
+            return await _sold(function, price, shop, exchange, args, kwargs)
+        if exchange is None:
+            raise RuntimeError(NOBODY_PAYS)
+        exchange.entered = True
+        await exchange.pay(price)
+        return await _result(function, args, kwargs)
 
     return call
 
 
-def _is_endpoint(function: Function, scope: Scope) -> bool:
-    """Whether the function answers the HTTP request itself, and is no tool behind an MCP server's one address."""
-    endpoint = scope.get("endpoint") or getattr(scope.get("route_handler"), "fn", None)
-    return endpoint is not None and inspect.unwrap(endpoint) is inspect.unwrap(function)
+def _caller() -> tuple[bool, Exchange | None]:
+    """Whether an MCP server calls, and the HTTP request that this call came with, if it came through a gate.
+
+    With SDK 1.x a tool of a session runs in the context of the request that opened the session, whoever sent that; the
+    SDK hands over which request a call came with. SDK 2.x runs it in its own request's context.
+    """
+    running = getattr(sys.modules.get("mcp.server.lowlevel.server"), "request_ctx", None)
+    context = running.get(None) if running is not None else None
+    if context is not None:
+        scope = getattr(getattr(context, "request", None), "scope", {})
+        return True, scope.get(EXCHANGE_KEY)
+    return _is_called_by_sdk(sys._getframe()), current.get(None)
+
+
+def _is_called_by_sdk(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).startswith(_SDK):
+            return True
+        frame = frame.f_back
+    return False
+
+
+async def _sold(
+    function: Function,
+    price: Price,
+    shop: Shop | None,
+    exchange: Exchange | None,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """What a tool returns; it is paid when it goes to the SDK, which can deliver it whenever the caller comes back."""
+    purchase = await _bought(function, price, shop, exchange, args, kwargs)
+    bought.set(purchase)
+    try:
+        result = await _result(function, args, kwargs)
+        if not _is_no_answer(result):
+            purchase.serve()
+            await purchase.deliver()
+        return result
+    finally:
+        try:
+            await purchase.fail(f"tool {function.__name__} failed")
+        finally:
+            purchase.close()
 
 
 async def _bought(
@@ -70,38 +117,23 @@ async def _bought(
     name, key = f"tool {function.__name__}", None
     try:
         if exchange is not None:
-            credentials = credentials_of(exchange.scope, exchange.headers)
-            account = await exchange.accounts.account_of(credentials)
+            exchange.require_single_headers()
+            account = await exchange.accounts.account_of(credentials_of(exchange.scope, exchange.headers))
             given = exchange.headers.get(b"idempotency-key")
             if given:
                 digest = _arguments_digest(function, args, kwargs)
-                key = request_key(given, credentials.token().encode(), name.encode(), digest)
-            exchange.inbox.watch()
+                key = request_key(given, name.encode(), digest)
             return await exchange.till.sell(account, price, name, key)
         if shop is None:
-            raise RuntimeError(
-                "nobody pays for this call: wrap the application in CreditGate, or give priced() wallets"
-            )
+            raise _NobodyPays(NOBODY_PAYS)
         account = await shop.accounts.account_of(shop.credentials)
         return await shop.till.sell(account, price, name, None)
     except WalletError as error:
-        if exchange is not None:
-            exchange.refused(error)
         raise _tool_error(error, exchange) from error
 
 
-async def _delivered(
-    function: Function,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    purchase: Purchase,
-    exchange: Exchange | None,
-) -> Any:
-    bought.set(purchase)
-    result = await _result(function, args, kwargs)
-    if not _is_no_answer(result) and not (exchange is not None and exchange.inbox.left):
-        await purchase.deliver()
-    return result
+class _NobodyPays(WalletError):
+    code = "payment_required"
 
 
 async def _result(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -117,12 +149,20 @@ def _is_no_answer(result: Any) -> bool:
 
 def _tool_error(error: WalletError, exchange: Exchange | None) -> Exception:
     """A refusal as an error whose text the SDK shows to the model; any other stays on the server."""
-    try:
-        from mcp.server.mcpserver.exceptions import ToolError
-    except ImportError:  # no tool of an MCP server then
+    kind = _tool_error_kind()
+    if kind is None:
         return error
     topup_url = error.details.get("topup_url") or (exchange.settings.topup_url if exchange is not None else None)
-    return ToolError(f"{error.code}: {error}" + (f"; top up at {topup_url}" if topup_url else ""))
+    return kind(f"{error.code}: {error}" + (f"; top up at {topup_url}" if topup_url else ""))
+
+
+def _tool_error_kind() -> type[Exception] | None:
+    """The SDK's own, of the release that is loaded; None when no MCP server is."""
+    for name in ("mcp.server.mcpserver.exceptions", "mcp.server.fastmcp.exceptions", "fastmcp.exceptions"):
+        if name in sys.modules:
+            found: type[Exception] = sys.modules[name].ToolError
+            return found
+    return None
 
 
 def _arguments_digest(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:

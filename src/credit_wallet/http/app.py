@@ -23,12 +23,15 @@ from credit_wallet import VERSION
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.auth import Authenticator, Caller
+from credit_wallet.http.distinct import distinct_query, require_single_headers
 from credit_wallet.http.fast import FastLane
+from credit_wallet.http.heads import WithHead
 from credit_wallet.http.identity_routes import IDENTITY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
-from credit_wallet.http.openapi import ExactConfig
+from credit_wallet.http.numbers import require_plain_numbers
+from credit_wallet.http.openapi import ExactConfig, named
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.owner_routes import OWNER_ROUTES
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
@@ -85,16 +88,18 @@ def _documented(
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
-    return Litestar(
-        route_handlers=[
-            *OWNER_ROUTES,
-            *MOVEMENT_ROUTES,
-            *PAYMENT_ROUTES,
-            *OPERATOR_ROUTES,
-            *IDENTITY_ROUTES,
-            *MCP_ROUTES,
-            *SYSTEM_ROUTES,
-        ],
+    return WithHead(
+        route_handlers=named(
+            (
+                *OWNER_ROUTES,
+                *MOVEMENT_ROUTES,
+                *PAYMENT_ROUTES,
+                *OPERATOR_ROUTES,
+                *IDENTITY_ROUTES,
+                *MCP_ROUTES,
+                *SYSTEM_ROUTES,
+            )
+        ),
         dependencies={
             "caller": Provide(_caller_of, sync_to_thread=False),
             "wallets": Provide(lambda: wallets, sync_to_thread=False),
@@ -103,7 +108,7 @@ def _documented(
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
-        before_request=_authenticate_with(authenticator),
+        before_request=_admit_with(authenticator),
         before_send=[add_headers],
         request_class=BodyRequest,
         request_max_body_size=MAX_BODY_BYTES,
@@ -112,10 +117,12 @@ def _documented(
     )
 
 
-def _authenticate_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
-    """Runs before the body is read, and asks for a token wherever the documentation says so."""
+def _admit_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+    """Runs before the body is read: refuses what is said twice, and asks for a token where the documentation does."""
 
-    async def authenticate(request: Request[Any, Any, Any]) -> None:
+    async def admit(request: Request[Any, Any, Any]) -> None:
+        require_single_headers(request.scope["headers"])
+        require_plain_numbers(request, distinct_query(request.scope["query_string"]))
         if request.route_handler.security:
             headers = request.headers
             request.state.caller = await authenticator.caller(
@@ -125,7 +132,7 @@ def _authenticate_with(authenticator: Authenticator) -> Callable[[Request[Any, A
                 headers.get("x-payer-token"),
             )
 
-    return authenticate
+    return admit
 
 
 def _caller_of(request: Request[Any, Any, Any]) -> Caller:
@@ -139,8 +146,7 @@ async def _completed(
     completed = [(name, value) for name, value in headers if name.lower() != b"allow"]
     present = {name.lower() for name, _ in completed}
     if b"x-request-id" not in present:
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        completed.append(request_id_header(given))
+        completed.append(request_id_header(dict(scope["headers"]).get(b"x-request-id")))
     if b"x-wallet-balance" not in present:
         completed += await caller_headers(scope["state"].get("caller"), wallets)
     if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":
@@ -173,7 +179,7 @@ def _methods_at(app: Litestar, path: str) -> list[str]:
     for route in app.routes:
         pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(route.path_format))
         if isinstance(route, HTTPRoute) and re.fullmatch(pattern, path):
-            return sorted(route.methods)
+            return sorted({*route.methods, *(("HEAD",) if "GET" in route.methods else ())})
     return []
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 
 from credit_wallet.actors import OPERATOR, PAYER, Actor, seller
 from credit_wallet.errors import Forbidden, Unauthorized
-from credit_wallet.http.problems import TooManyFailures
+from credit_wallet.http.problems import AmbiguousRequest, TooManyFailures
 from credit_wallet.outcomes import Access, SellerAccess
 from credit_wallet.wallet import CreditWallet
 
@@ -91,10 +91,11 @@ class Authenticator:
     async def caller(
         self, authorization: str | None, api_key: str | None, address: str, payer_token: str | None = None
     ) -> Caller:
-        """Whoever ``Authorization: Bearer`` or ``X-API-Key`` names. Raises ``Unauthorized``, ``TooManyFailures``.
+        """Whoever ``Authorization: Bearer`` or ``X-API-Key`` names.
 
         ``address`` is the caller's, for counting failures. ``payer_token`` says on whose behalf a seller asks; a bad
-        one is its buyer's failure and is not counted. Raises ``Forbidden`` when anybody else sends one.
+        one is its buyer's failure and is not counted. Raises ``Unauthorized``, ``AmbiguousRequest``,
+        ``TooManyFailures``, and ``Forbidden`` when anybody but a seller sends a ``payer_token``.
         """
         try:
             caller = await self._caller(token_of(authorization, api_key))
@@ -176,13 +177,22 @@ def require_seller(caller: Caller) -> None:
 
 
 def token_of(authorization: str | None, api_key: str | None) -> str:
-    """The token in ``Authorization: Bearer``, else in ``X-API-Key``. Raises ``Unauthorized`` when there is none."""
+    """The token in ``Authorization: Bearer`` or in ``X-API-Key``.
+
+    An ``Authorization`` of another scheme is somebody else's, such as a proxy's in front. Raises ``Unauthorized`` when
+    there is no token, ``AmbiguousRequest`` when the headers have two different ones.
+    """
+    token = ""
     if authorization is not None:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() == "bearer" and token:
-            return as_sent(token.strip())
-    elif api_key:
-        return as_sent(api_key)
+        scheme, _, rest = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            token = rest.strip()
+    if api_key and (given := api_key.strip()):
+        if token and token != given:
+            raise AmbiguousRequest("'Authorization: Bearer' and 'X-API-Key' have different tokens; send one of them")
+        token = given
+    if token:
+        return as_sent(token)
     raise Unauthorized("send the wallet's token as 'Authorization: Bearer <token>' or 'X-API-Key: <token>'")
 
 

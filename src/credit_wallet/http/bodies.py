@@ -30,6 +30,7 @@ from credit_wallet.outcomes import (
     AutoTopupState,
     BudgetMode,
     KeyView,
+    LotView,
     Outcome,
     TopupView,
     Transaction,
@@ -43,7 +44,13 @@ YenOrZero = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_YEN, description="Whole yen;
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Note = Annotated[str, Meta(max_length=MAX_NOTE_LENGTH, pattern="^[^\\x00]*$", description="Text without NUL.")]
 Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
-Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="ISO 8601 time when it ends.")]
+End = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
+        description="ISO 8601 time when it ends; or a date, for the end of that day in the wallet's time zone.",
+    ),
+]
 
 OverlapSeconds = Annotated[
     int, Meta(ge=0, le=MAX_HOLD_SECONDS, description="0 ends the earlier tokens at once, for one that has leaked.")
@@ -71,8 +78,8 @@ class HoldBody(Body, frozen=True):
     wallet_id: Id | None = None
 
 
-Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH)]
-PurchaseKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)]
+Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH, pattern="^[ -~]+$")]
+PurchaseKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")]
 LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
 
 
@@ -159,7 +166,7 @@ class OperatorTopupBody(Body, frozen=True):
     wallet_id: Id
     amount_yen: Yen
     promo: bool = False
-    expires_at: Instant | None = None
+    expires_at: End | None = None
     note: Note | None = None
 
 
@@ -270,7 +277,7 @@ class CreateKeyBody(Body, frozen=True):
 
     label: Note | None = None
     monthly_cap_yen: YenOrZero = 0
-    expires_at: Instant | None = None
+    expires_at: End | None = None
 
 
 class RotateBody(Body, frozen=True):
@@ -290,7 +297,7 @@ class RegisterSecretBody(Body, frozen=True):
 
     sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the key in UTF-8, hex.")]
     key_id: Id | None = None
-    ends_at: Instant | None = None
+    ends_at: End | None = None
 
 
 class CreateSellerBody(Body, frozen=True):
@@ -327,16 +334,20 @@ class MovementReply(Struct, frozen=True):
 
 
 class PurchaseReply(MovementReply, frozen=True, kw_only=True):
-    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before."""
+    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before.
+
+    ``warn_pct`` is 80 or 100 when that share of the buyer's monthly budget is spent, else 0.
+    """
 
     free: bool
     purchase_key: str
+    warn_pct: int = 0
 
     @classmethod
     def of_purchase(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
         """The reply that the outcome of a purchase is answered with."""
         movement = structs.asdict(MovementReply.of(outcome))
-        return cls(**movement, free=outcome.free, purchase_key=purchase_key)
+        return cls(**movement, free=outcome.free, purchase_key=purchase_key, warn_pct=outcome.warn_pct)
 
 
 class BatchReply(Struct, frozen=True):
@@ -349,7 +360,7 @@ class WalletReply(WalletView, frozen=True):
     """A wallet as the one who asks may spend from it, ``key`` being the agent key that asks (None for the owner).
 
     ``spendable_yen`` is the largest charge that balance, budget and the key's cap would let through now; ``topup_url``
-    is where people pay.
+    is where people pay; ``lots`` are the open ones in the order of spending, and their sum is the balance.
     """
 
     recent_transactions: list[Transaction]
@@ -358,6 +369,7 @@ class WalletReply(WalletView, frozen=True):
     spendable_yen: int
     key: KeyView | None
     topup_url: str
+    lots: list[LotView]
 
 
 class TopupPage(Struct, frozen=True):
@@ -384,6 +396,12 @@ class Identity(Struct, frozen=True):
     key_id: int | None = None
     seller_id: int | None = None
     ends_at: str | None = None
+
+
+class Health(Struct, frozen=True):
+    """Alive, or ready."""
+
+    status: str
 
 
 class Problem(Struct, frozen=True):

@@ -25,6 +25,7 @@ from credit_wallet.http.bodies import (
     PurchaseReply,
     ReleaseBody,
 )
+from credit_wallet.http.distinct import require_single_headers
 from credit_wallet.http.reading import MAX_MOVEMENT_BYTES, decode_body
 from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import (
@@ -95,6 +96,8 @@ class FastLane:
         headers = dict(scope["headers"])
         caller: Caller | None = None
         try:
+            if len(headers) != len(scope["headers"]):
+                require_single_headers(scope["headers"])
             caller = await self._authenticator.caller(
                 text_of(headers.get(b"authorization")),
                 text_of(headers.get(b"x-api-key")),

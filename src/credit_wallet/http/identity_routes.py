@@ -56,7 +56,7 @@ def identity_of(caller: Caller) -> Identity:
     status_code=HTTP_201_CREATED,
     tags=["Keys"],
     security=SECURITY,
-    responses=problems(400, 413, 422),
+    responses=problems(400, 409, 413, 422),
     sync_to_thread=True,
 )
 def rotate_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedWallet:
@@ -69,7 +69,7 @@ def rotate_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets: Given
     status_code=HTTP_201_CREATED,
     tags=TAGS,
     security=SECURITY,
-    responses=problems(400, 404, 413, 422),
+    responses=problems(400, 404, 409, 413, 422),
     sync_to_thread=True,
 )
 def replace_token(

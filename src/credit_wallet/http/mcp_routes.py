@@ -6,20 +6,26 @@ No OpenAPI document describes them; MCP has its own way of asking what there is.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
+from traceback import format_exc
 from typing import Any, TypeAlias, cast
 
+import structlog
 from litestar import Request, Response, post
 from litestar.status_codes import HTTP_200_OK
 
 from credit_wallet.http.auth import require_access
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenSettings, GivenWallets
+from credit_wallet.http.distinct import require_distinct_members_if_json
 from credit_wallet.http.problems import McpNotInstalled
 from credit_wallet.http.replies import RawHeaders, Scope
 from credit_wallet.http.routing import SECURITY
 from credit_wallet.mcp.accounts import Account, LedgerAccount
 
 Exchange: TypeAlias = Callable[[Scope, bytes, Account, tuple[str, ...]], Awaitable[tuple[int, RawHeaders, bytes]]]
+
+_log = structlog.get_logger("credit_wallet.http")
 
 MAX_MESSAGE_BYTES = 65_536
 """Longest message: no tool takes more than a few short texts."""
@@ -43,14 +49,38 @@ async def speak_mcp(
     access = require_access(caller)
     account = LedgerAccount(wallets, lambda: access, payments, settings.topup_url)
     body = await request.body()
+    require_distinct_members_if_json(body)
     exchange = await asyncio.to_thread(_exchange)
     status, headers, content = await exchange(cast(Scope, request.scope), body, account, settings.mcp_hosts)
     fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
     return Response(content, status_code=status, headers=fields, media_type=fields.get("content-type"))
 
 
+def imported_ahead(then: Callable[[], None]) -> threading.Thread:
+    """A thread, still to be started, that imports what MCP needs before anybody asks for it, tries it, and calls
+    ``then``.
+
+    The SDK takes a second and more to import, and some of it is put off until the first message: a service that does so
+    before it is ready starts late, one that leaves it to the first caller answers that caller late.
+    """
+    return threading.Thread(target=_import_ahead, args=(then,), name="credit-wallet-mcp-import")
+
+
+def _import_ahead(then: Callable[[], None]) -> None:
+    try:
+        _exchange()
+        from credit_wallet.mcp.exchange import rehearse
+
+        rehearse()
+        then()
+    except McpNotInstalled:
+        return  # whoever asks is told
+    except Exception:
+        _log.error("mcp_import_failed", exception=format_exc())
+
+
 def _exchange() -> Exchange:
-    """Imported for the first who speaks MCP, and in a thread: the SDK behind it takes most of a second."""
+    """In a thread: whoever asks before the import is done waits for it, and nobody else."""
     try:
         from credit_wallet.mcp.exchange import exchange
     except ModuleNotFoundError as error:

@@ -56,6 +56,7 @@ class Metrics:
         self._balance = self._gauge("balance_outstanding_yen", "Sum of all balances.")
         self._held = self._gauge("held_yen", "Sum of all open holds.")
         self._debt = self._gauge("debt_yen", "Sum of all debts.")
+        self._unsealed = self._gauge("unsealed_seconds", "For how long entries have waited for a seal; 0 without any.")
         self._totals_until = 0.0
 
     def batch(self, commands: Sequence[Command], outcomes: Outcomes, seconds: float) -> None:
@@ -84,6 +85,7 @@ class Metrics:
             self._balance.set(totals.balance_yen)
             self._held.set(totals.held_yen)
             self._debt.set(totals.debt_yen)
+            self._unsealed.set(wallets.unsealed_seconds())
             self._totals_until = monotonic() + TOTALS_SECONDS
         return generate_latest(self.registry)
 

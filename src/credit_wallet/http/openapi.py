@@ -6,10 +6,13 @@ fields, headers of answers) is put right here, once, when the document is first 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import (
     OpenAPI,
@@ -22,6 +25,7 @@ from litestar.openapi.spec import (
     Schema,
 )
 from litestar.openapi.spec.enums import OpenAPIType
+from litestar.utils.helpers import unwrap_partial
 from msgspec.json import schema_components
 
 from credit_wallet import outcomes
@@ -33,27 +37,33 @@ from credit_wallet.payments import replies
 _TYPES: tuple[Any, ...] = (
     bodies.BatchBody,
     bodies.BatchReply,
+    bodies.BuyBody,
     bodies.CaptureBody,
     bodies.ChargeBody,
     bodies.CreateKeyBody,
     bodies.CreateSellerBody,
     bodies.CreateWalletBody,
     bodies.EnabledBody,
+    bodies.ExtendBody,
     bodies.HoldBody,
     bodies.Identity,
     bodies.MovementReply,
     bodies.OperatorTopupBody,
     bodies.PayBackBody,
+    bodies.PurchaseReply,
     bodies.RefundBody,
     bodies.ReleaseBody,
     bodies.RegisterSecretBody,
+    bodies.RenewBody,
     bodies.ReplaceTokenBody,
     bodies.RotateBody,
+    bodies.ServeBody,
     bodies.SettingsBody,
     bodies.TargetsBody,
     bodies.TopupBody,
     bodies.TopupPage,
     bodies.TransactionPage,
+    bodies.UndoBody,
     bodies.WalletReply,
     outcomes.CreatedKey,
     outcomes.CreatedSeller,
@@ -64,6 +74,8 @@ _TYPES: tuple[Any, ...] = (
     outcomes.WalletView,
     replies.TopupReply,
 )
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_PARAMETER_TYPE = re.compile(r":\w+")
 _KEY_HEADER = "Idempotency-Key"
 _KEY = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")
 
@@ -93,6 +105,19 @@ class _ExactDocument(OpenAPI):
 
     def to_schema(self) -> dict[str, Any]:
         return self._exact
+
+
+def named(handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """``handlers`` with operation ids and summaries from the names of their functions and addresses.
+
+    The framework takes them from what it has wrapped a function in.
+    """
+    for handler in handlers:
+        words = unwrap_partial(handler.fn).__name__.split("_")
+        address = _WORD.findall(_PARAMETER_TYPE.sub("", min(handler.paths)))
+        handler.operation_id = "".join(word.title() for word in (*address, *words))
+        handler.summary = " ".join(words).capitalize()
+    return list(handlers)
 
 
 def _make_exact(document: OpenAPI) -> None:

@@ -22,8 +22,6 @@ WalletId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 @post(
     "/operator/wallets",
-    summary="CreateWallet",
-    operation_id="OperatorWalletsCreateWallet",
     status_code=HTTP_201_CREATED,
     tags=TAGS,
     security=SECURITY,

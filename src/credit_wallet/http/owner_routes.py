@@ -25,7 +25,7 @@ from credit_wallet.http.bodies import (
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
-from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, TransactionView
+from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, LotView, TransactionView
 from credit_wallet.reports import statement as statements
 from credit_wallet.reports.forecast import Forecast
 from credit_wallet.wallet import CreditWallet
@@ -133,6 +133,12 @@ def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Ho
     return hold
 
 
+@get("/credit/lots", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
+def list_lots(caller: GivenCaller, wallets: GivenWallets) -> list[LotView]:
+    """The wallet's open lots in the order of spending, each with what is left of it and when that expires."""
+    return [lot.view() for lot in wallets.lots(require_wallet(caller))]
+
+
 @get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
 def list_alerts(caller: GivenCaller, wallets: GivenWallets, cycle: Cycle = None) -> list[Alert]:
     """The spending alerts that fired, newest first; of all cycles unless one is named."""
@@ -159,7 +165,8 @@ def show_statement(
     wallet_id = require_wallet(caller)
     report = statements.statement(wallets, wallet_id, cycle or wallets.show(wallet_id).current_cycle)
     if format == "csv":
-        return Response(statements.to_csv(report, rows), media_type="text/csv")  # type: ignore[arg-type]
+        content = statements.to_csv(report, rows).encode(statements.CSV_ENCODING)
+        return Response(content, media_type="text/csv")  # type: ignore[arg-type]
     if format == "text":
         return Response(statements.to_text(report), media_type="text/plain")  # type: ignore[arg-type]
     return Response(report)
@@ -244,6 +251,7 @@ OWNER_ROUTES = (
     list_transactions,
     show_transaction,
     show_hold,
+    list_lots,
     list_alerts,
     show_statement,
     show_forecast,

@@ -15,6 +15,7 @@ from credit_wallet.errors import TopupNotFound
 from credit_wallet.http.auth import Caller, require_operator, require_owner
 from credit_wallet.http.bodies import PayBackBody, TopupBody, TopupPage
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenWallets
+from credit_wallet.http.distinct import require_distinct_members_if_json
 from credit_wallet.http.problems import IdempotencyKeyRequired
 from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
@@ -35,7 +36,7 @@ Signature = Annotated[
 ]
 
 DELIVERY_PROBLEMS = {
-    status: replace(spec, description="It is not signed by Stripe, or was signed too long ago.")
+    status: replace(spec, description="It is not signed by Stripe, was signed too long ago, or says something twice.")
     if status == 400
     else spec
     for status, spec in problems(400, 404, 413, 501, 502).items()
@@ -142,6 +143,7 @@ async def take_delivery(request: Request[Any, Any, Any], payments: GivenPayments
     """Webhook of Stripe. Answered with 200 once it is durable; anything else is delivered again."""
     ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES)
+    require_distinct_members_if_json(payload)
     return Received(await asyncio.to_thread(ready.deliver, payload, signature))
 
 

@@ -13,6 +13,7 @@ CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:agent-credit-wallet:"
 
 STATUS_OF_CODE = {
+    "ambiguous_request": 400,
     "invalid_json": 400,
     "invalid_signature": 400,
     "unauthorized": 401,
@@ -41,6 +42,7 @@ STATUS_OF_CODE = {
     "refund_exceeds_charge": 409,
     "key_ended": 409,
     "secret_in_use": 409,
+    "too_many_tokens": 409,
     "topup_in_flight": 409,
     "topup_not_due": 409,
     "topup_limit_reached": 409,
@@ -79,6 +81,12 @@ class InvalidJson(HttpError):
     """The body is not JSON."""
 
     code: ClassVar[str] = "invalid_json"
+
+
+class AmbiguousRequest(HttpError):
+    """The request gives two values for what can have one: a header, a query parameter, a token."""
+
+    code: ClassVar[str] = "ambiguous_request"
 
 
 class NotFound(HttpError):

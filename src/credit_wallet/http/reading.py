@@ -7,6 +7,7 @@ from typing import Any, cast
 from litestar import Request
 from msgspec import DecodeError, json
 
+from credit_wallet.http.distinct import require_distinct_members
 from credit_wallet.http.problems import body_refused
 from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
@@ -21,9 +22,12 @@ MAX_MOVEMENT_BYTES = 16_384
 def decode_body(decoder: json.Decoder[Any], body: bytes) -> Any:
     """``body`` as what ``decoder`` makes of it. Raises the refusal that names the field, or ``InvalidJson``."""
     try:
-        return decoder.decode(body)
+        decoded = decoder.decode(body)
+        if body.count(b":") > 1:  # else there is but one member
+            require_distinct_members(body)
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise body_refused(error) from error
+    return decoded
 
 
 class BodyRequest(Request[Any, Any, Any]):

@@ -27,7 +27,7 @@ IdempotencyKey = Annotated[
 ]
 
 _MEANING = {
-    400: "The body is not JSON.",
+    400: "The body is not JSON; or a header, a query parameter or a member is given twice.",
     401: "No token, or one that is unknown, revoked or expired.",
     402: "Not enough credit, budget or cap: `balance_yen`, `missing_yen` and `topup_url` say what it takes.",
     403: "The token is good, and not for this; or the wallet is disabled.",
@@ -45,10 +45,13 @@ _MEANING = {
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
     """The problem documents that a route can answer with; those of every authenticated call are among them."""
-    return {
-        status: ResponseSpec(Problem, generate_examples=False, description=_MEANING[status], media_type=CONTENT_TYPE)
-        for status in sorted({401, 403, 429, 503, *statuses})
-    }
+    return {status: problem(status) for status in sorted({400, 401, 403, 429, 503, *statuses})}
+
+
+def problem(status: int, description: str | None = None) -> ResponseSpec:
+    """A problem document of ``status``, as the document describes it."""
+    meaning = description or _MEANING[status]
+    return ResponseSpec(Problem, generate_examples=False, description=meaning, media_type=CONTENT_TYPE)
 
 
 MOVEMENT_PROBLEMS = problems(400, 402, 404, 409, 413, 422, 428)

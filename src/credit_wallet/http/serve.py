@@ -18,11 +18,13 @@ from credit_wallet.alerts.opening import open_notifier
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.mcp_routes import imported_ahead
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.replies import AsgiApp
 from credit_wallet.http.tracing import traced
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.stores.databases import database_at
 from credit_wallet.wallet import CreditWallet
 from credit_wallet.worker import workers
 
@@ -55,6 +57,8 @@ def serve(
     request is taken. ``payments`` come before those of the environment.
     """
     _require_free(host, port)
+    if danger := database_at(url).network_disk():
+        _log.warning("network_disk", detail=danger)
     metrics = Metrics()
     with CreditWallet.open(url, lanes=lanes, observe=metrics.batch) as wallets:
         taken = open_payments(wallets, payments)
@@ -108,5 +112,7 @@ async def _until_stopped(server: Server) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
+    # Once the server listens, which it does before it first waits; garbage collections leave out what is imported then.
+    loop.call_soon(imported_ahead(gc.freeze).start)
     await server.serve()
     _log.info("stopped")

@@ -5,15 +5,17 @@ from __future__ import annotations
 from msgspec import structs
 
 from credit_wallet.alerts.targets import TargetView
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.bodies import TransactionPage, WalletReply
 from credit_wallet.limits import spendable_yen
 from credit_wallet.outcomes import Access, EntryType
 from credit_wallet.wallet import CreditWallet
+from credit_wallet.whole_numbers import whole_number
 
 RECENT_TRANSACTIONS = 10
 MAX_PAGE = 200
 
-CURSOR_PATTERN = "^[0-9]{1,18}$"
+CURSOR_PATTERN = "^[1-9][0-9]{0,17}$"
 
 
 def wallet_shown(
@@ -36,6 +38,7 @@ def wallet_shown(
         spendable_yen=spendable_yen(view, key),
         key=key,
         topup_url=topup_url,
+        lots=[lot.view() for lot in wallets.lots(wallet_id)],
     )
 
 
@@ -50,7 +53,14 @@ def transactions_shown(
     note: str | None,
 ) -> TransactionPage:
     """A page of up to ``limit`` ledger entries, newest first, after that whose ``next_cursor`` is ``cursor``."""
-    before = None if cursor is None else int(cursor)
+    before = None if cursor is None else _entry_at(cursor)
     entries = wallets.history(wallet_id, limit=limit + 1, before_txn_id=before, txn_type=type, key_id=key_id, note=note)
     page = entries[:limit]
     return TransactionPage(page, str(page[-1].txn_id) if len(entries) > limit else None)
+
+
+def _entry_at(cursor: str) -> int:
+    try:
+        return whole_number(cursor)
+    except ValueError:
+        raise InvalidRequest(f"cursor must be a next_cursor, not {cursor!r}", field="cursor") from None

@@ -5,24 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, get
-from litestar.openapi import ResponseSpec
-from msgspec import Struct
 
-from credit_wallet.http.bodies import Problem
+from credit_wallet.http.bodies import Health
 from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
-from credit_wallet.http.problems import CONTENT_TYPE
+from credit_wallet.http.routing import problem
 
 TAGS = ["System"]
+GIVEN_TWICE = "A header or a query parameter is given twice."
 METRICS_TYPE = "text/plain; version=0.0.4"
 
 
-class Health(Struct, frozen=True):
-    """Alive, or ready."""
-
-    status: str
-
-
-@get("/healthz", tags=TAGS, sync_to_thread=False)
+@get("/healthz", tags=TAGS, sync_to_thread=False, responses={400: problem(400, GIVEN_TWICE)})
 def alive() -> Health:
     """The process answers."""
     return Health("ok")
@@ -32,11 +25,7 @@ def alive() -> Health:
     "/readyz",
     tags=TAGS,
     sync_to_thread=True,
-    responses={
-        503: ResponseSpec(
-            Problem, generate_examples=False, description="It would not take a charge.", media_type=CONTENT_TYPE
-        )
-    },
+    responses={400: problem(400, GIVEN_TWICE), 503: problem(503, "It would not take a charge.")},
 )
 def ready(wallets: GivenWallets) -> Health:
     """The rail is alive, the database takes writes and its migrations are current."""
@@ -44,7 +33,13 @@ def ready(wallets: GivenWallets) -> Health:
     return Health("ready")
 
 
-@get("/metrics", tags=TAGS, media_type=METRICS_TYPE, sync_to_thread=True)
+@get(
+    "/metrics",
+    tags=TAGS,
+    media_type=METRICS_TYPE,
+    sync_to_thread=True,
+    responses={400: problem(400, GIVEN_TWICE)},
+)
 def figures(metrics: GivenMetrics, wallets: GivenWallets) -> Response[str]:
     """Figures in Prometheus' text format. Keep the address inside your network."""
     return Response(metrics.text(wallets).decode(), media_type=METRICS_TYPE)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
 
+from credit_wallet.errors import Unauthorized
 from credit_wallet.http.problems import HostNotAllowed, InvalidJson, OriginNotAllowed
 from credit_wallet.http.replies import RawHeaders, Receive, Scope
 from credit_wallet.mcp.accounts import Account
 from credit_wallet.mcp.server import new_server
+
+_ACCEPTED = b"application/json, text/event-stream"
+_FIRST_MESSAGES = (
+    b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", '
+    b'"capabilities": {}, "clientInfo": {"name": "rehearsal", "version": "1"}}}',
+    b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}',
+    b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "credit_wallet_status", "arguments": {}}}',
+)
 
 
 async def exchange(
@@ -30,6 +40,19 @@ async def exchange(
     async with sessions.run():  # for this request alone: without sessions there is nothing that would outlive it
         await sessions.handle_request(scope, _replaying(body), answer.take)
     return answer.status, answer.headers, answer.body
+
+
+def rehearse() -> None:
+    """Answer a first message to nobody, which has the SDK make what it makes once. For a thread without a loop."""
+
+    async def no_account() -> NoReturn:
+        raise Unauthorized("nobody is there")
+
+    account = cast(Account, SimpleNamespace(wallet=no_account, transactions=no_account, forecast=no_account))
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"accept", _ACCEPTED)]
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "query_string": b"", "headers": headers}
+    for body in _FIRST_MESSAGES:
+        asyncio.run(exchange(scope, body, account, ("localhost",)))
 
 
 class _Answer:

@@ -10,7 +10,10 @@ from credit_wallet.budget import spent_pct, warn_pct
 from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.http.bodies import Body, Id, Note, WalletReply, Yen
 from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE
-from credit_wallet.outcomes import AutoTopupState, BudgetMode, EntryType, KeyView
+from credit_wallet.outcomes import AutoTopupState, BudgetMode, EntryType, KeyView, LotView
+
+MAX_LOTS = 20
+"""That a model is shown."""
 
 YenNow: TypeAlias = Annotated[int, Meta(description="Whole yen.")]
 
@@ -66,6 +69,13 @@ class WalletStatus(Struct, frozen=True):
     key: Annotated[KeyView | None, Meta(description="The agent key that asks, with its cap; null for the owner.")]
     auto_topup: Annotated[AutoTopupState, Meta(description="Whether a saved card fills the wallet up by itself.")]
     topup_url: Annotated[str, Meta(description="Where people pay, for a browser; empty when that is not known.")]
+    lots: Annotated[
+        list[LotView],
+        Meta(
+            description=f"What the balance is made of, in the order of spending, the first {MAX_LOTS}: paid or "
+            "promotional credit, what is left of it, and when that expires (null: never)."
+        ),
+    ]
 
     @classmethod
     def of(cls, wallet: WalletReply) -> WalletStatus:
@@ -73,7 +83,7 @@ class WalletStatus(Struct, frozen=True):
         budget_yen = wallet.monthly_budget_yen
         shown = {name: getattr(wallet, name) for name in cls.__struct_fields__ if name != "warn_pct"}
         warning = warn_pct(spent_pct(wallet.current_cycle_spent_yen, budget_yen)) if budget_yen else 0
-        return cls(**shown, warn_pct=warning)
+        return cls(**{**shown, "lots": wallet.lots[:MAX_LOTS]}, warn_pct=warning)
 
 
 class TopupGuide(Struct, frozen=True):

@@ -17,6 +17,7 @@ from msgspec import DecodeError, json
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
+from credit_wallet import forks
 from credit_wallet.errors import InvalidSignature, PaymentProviderError
 from credit_wallet.outcomes import TopupView
 from credit_wallet.payments.facts import (
@@ -106,6 +107,7 @@ class StripeGateway:
             http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
         )
         self._stripe = client.v1
+        forks.leave_behind(self, "_stripe")
 
     def new_customer(self, wallet_id: int, instead_of: str = "") -> str:
         """The customer that stands for a wallet at Stripe; the same one however often it is asked for within a day.

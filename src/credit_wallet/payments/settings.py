@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.whole_numbers import whole_number
 
 STRIPE_KEY_VARIABLE = "CREDIT_WALLET_STRIPE_KEY"
 WEBHOOK_SECRETS_VARIABLE = "CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS"
@@ -88,6 +89,7 @@ def _yen(environment: Mapping[str, str], name: str, usual: int) -> int:
     text = environment.get(name, "")
     if not text:
         return usual
-    if not text.isascii() or not text.isdigit():
-        raise InvalidRequest(f"{name} must be a whole number of yen, not {text!r}", field=name)
-    return int(text)
+    try:
+        return whole_number(text)
+    except ValueError:
+        raise InvalidRequest(f"{name} must be a whole number of yen, not {text!r}", field=name) from None

@@ -10,7 +10,7 @@ from credit_wallet.cycle import cycle_bounds, format_instant, parse_instant
 from credit_wallet.outcomes import WalletView
 
 SHORTEST_OBSERVATION = timedelta(hours=1)
-"""Spending of the cycle's first minutes is spread over an hour, lest it forecast a fortune."""
+"""Spending of the first minutes is spread over an hour, lest it forecast a fortune."""
 
 LONGEST_OUTLOOK = timedelta(days=366)
 
@@ -18,7 +18,8 @@ LONGEST_OUTLOOK = timedelta(days=366)
 class Forecast(Struct, frozen=True):
     """At the cycle's pace so far: spending a day, at the cycle's end, and when balance and budget run out.
 
-    An instant is None when it is not reached: the balance within a year, the budget within the cycle.
+    The pace is that since the cycle began, or since the wallet first had something to spend if that was later. An
+    instant is None when it is not reached: the balance within a year, the budget within the cycle.
     """
 
     wallet_id: int
@@ -32,10 +33,14 @@ class Forecast(Struct, frozen=True):
     budget_runs_out_at: str | None
 
 
-def forecast(wallet: WalletView, now: datetime) -> Forecast:
-    """The forecast of a wallet as it stands at ``now``."""
+def forecast(wallet: WalletView, now: datetime, funded_at: str | None = None) -> Forecast:
+    """The forecast of a wallet as it stands at ``now`` (aware).
+
+    ``funded_at`` is the instant at which it first had something to spend, by default that of its creation: before it
+    there was no spending to observe.
+    """
     start, end = (parse_instant(bound) for bound in cycle_bounds(wallet.current_cycle, wallet.time_zone))
-    observed = max(now - start, SHORTEST_OBSERVATION)
+    observed = max(now - max(start, _instant(funded_at or wallet.created_at, start)), SHORTEST_OBSERVATION)
     spent_yen = wallet.current_cycle_spent_yen
     budget_left_yen = wallet.monthly_budget_yen - spent_yen
     budget_out = _reached(budget_left_yen, spent_yen, observed, now) if wallet.monthly_budget_yen else None
@@ -51,6 +56,14 @@ def forecast(wallet: WalletView, now: datetime) -> Forecast:
         monthly_budget_yen=wallet.monthly_budget_yen,
         budget_runs_out_at=None if budget_out is None or budget_out >= end else format_instant(budget_out),
     )
+
+
+def _instant(text: str, otherwise: datetime) -> datetime:
+    """An instant that plain SQL may have written as it liked."""
+    try:
+        return parse_instant(text)
+    except ValueError:
+        return otherwise
 
 
 def _pace(spent_yen: int, observed: timedelta, span: timedelta) -> int:

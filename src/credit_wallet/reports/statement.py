@@ -9,14 +9,18 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct, json
 
+from credit_wallet.cycle import local_time
 from credit_wallet.lines import one_line
 from credit_wallet.money import format_yen
-from credit_wallet.outcomes import Alert, Transaction, WalletView
+from credit_wallet.outcomes import Alert, Transaction
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, spending
 from credit_wallet.wallet import CreditWallet
 
 Rows: TypeAlias = Literal["entries", "keys", "notes"]
 """What the lines of a CSV are: ledger entries, or spending by agent key or by note."""
+
+CSV_ENCODING = "utf-8-sig"
+"""How a file of CSV is to be encoded: the byte order mark is what tells spreadsheets that it is UTF-8."""
 
 _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet may read as the beginning of a formula, full width too (OWASP, "CSV Injection")."""
@@ -51,8 +55,8 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
     entries = wallets.cycle_entries(wallet_id, cycle)
     totals = dict.fromkeys(("topup", "charge", "refund", "expire", "reversal"), 0)
     for entry in entries:
-        totals[entry.txn_type] += entry.amount_yen
-    opening_yen = _opening_yen(wallets, wallet, entries, cycle)
+        totals["reversal" if came_again(entry) else entry.txn_type] += entry.amount_yen
+    opening_yen = wallets.ledger_balance_before(wallet_id, cycle)
     refunded = wallets.refunded_charges(wallet_id, cycle) if totals["refund"] else []
     spent = spending(entries, refunded, wallets.keys(wallet_id))
     return Statement(
@@ -76,12 +80,9 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
     )
 
 
-def _opening_yen(wallets: CreditWallet, wallet: WalletView, entries: list[Transaction], cycle: str) -> int:
-    """The ledger balance before the cycle's first entry; without entries, the one that the cycle lies in."""
-    if entries:
-        first = entries[0]
-        return (first.ledger_balance_yen or 0) - first.amount_yen
-    return wallets.ledger_balance_before(wallet.wallet_id, cycle)
+def came_again(entry: Transaction) -> bool:
+    """Whether an entry brought again what was taken back of a top-up: less taken back, not credit that came in."""
+    return entry.txn_type == "topup" and entry.related_txn_id is not None
 
 
 def to_json(report: Statement) -> str:
@@ -90,7 +91,11 @@ def to_json(report: Statement) -> str:
 
 
 def to_csv(report: Statement, rows: Rows = "entries") -> str:
-    """The ``rows`` as CSV with a heading (RFC 4180); text that a spreadsheet would run as a formula is quoted away."""
+    """The ``rows`` as CSV with a heading (RFC 4180), to be written to a file in ``CSV_ENCODING``.
+
+    Times are those of the wallet's time zone, with its offset. Text that a spreadsheet would run as a formula is quoted
+    away.
+    """
     out = StringIO()
     writer = csv.writer(out)
     heading, lines = _CSV[rows]
@@ -103,7 +108,7 @@ def _csv_of_entries(report: Statement) -> Iterable[tuple[object, ...]]:
     for entry in report.entries:
         yield (
             entry.txn_id,
-            entry.occurred_at,
+            _spreadsheet_text(local_time(entry.occurred_at, report.time_zone)),
             entry.txn_type,
             entry.amount_yen,
             entry.ledger_balance_yen,
@@ -149,7 +154,10 @@ def _spreadsheet_text(note: str | None) -> str:
 
 
 def to_text(report: Statement) -> str:
-    """The statement for reading: totals first, then who spent and on what, entries last."""
+    """The statement for reading: totals first, then who spent and on what, entries last.
+
+    Times are those of the wallet's time zone, with its offset.
+    """
     parts = (_heading(report), _totals(report), _spenders(report), _purposes(report), _entries(report))
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
@@ -197,6 +205,7 @@ def _purposes(report: Statement) -> list[str]:
     return [f"{_SPENT}  Spent on", *lines] if lines else []
 
 
+_TIME_WIDTH = len("2026-05-15T12:00:00.000Z")
 _SPENT = f"  {'Charges':>9}  {'Charged':>14}  {'Refunded':>14}  {'Spent':>14}"
 
 
@@ -206,11 +215,13 @@ def _spent(line: KeySpend | NoteSpend | OtherNotes) -> str:
 
 
 def _entries(report: Statement) -> list[str]:
+    times = [one_line(local_time(entry.occurred_at, report.time_zone)) for entry in report.entries]
+    width = max((_TIME_WIDTH, *map(len, times)))
     return [
-        f"  {'Entry':>9}  {'Time':<24}  {'Type':<8}  {'Amount':>14}  {'Balance':>16}  Note",
+        f"  {'Entry':>9}  {'Time':<{width}}  {'Type':<8}  {'Amount':>14}  {'Balance':>16}  Note",
         *(
-            f"  {entry.txn_id:>9}  {entry.occurred_at:<24}  {entry.txn_type:<8}  {format_yen(entry.amount_yen):>14}"
+            f"  {entry.txn_id:>9}  {time:<{width}}  {entry.txn_type:<8}  {format_yen(entry.amount_yen):>14}"
             f"  {format_yen(entry.ledger_balance_yen or 0):>16}  {one_line(entry.note or '')}".rstrip()
-            for entry in report.entries
+            for entry, time in zip(report.entries, times, strict=True)
         ),
     ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the alert job reads its SQL through this package with the s
     from credit_wallet.commands import Command
     from credit_wallet.errors import WalletError
     from credit_wallet.outcomes import Finding, Outcome, Upgrade
+    from credit_wallet.stores.seals import Holder
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 """Earlier versions can corrupt a database when its log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""
@@ -80,7 +81,13 @@ class Store(Protocol):
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
 
     def settled_txn_id(self) -> int:
-        """An id up to which the ledger is complete: no entry with a lower one will be committed any more."""
+        """An id up to which the ledger is complete: no entry with a lower one will be committed any more.
+
+        0 when somebody's transaction keeps that from being known for now.
+        """
+
+    def holding_back(self) -> list[Holder]:
+        """The transactions that keep ``settled_txn_id`` at 0, the oldest first."""
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)``; for the background jobs."""
@@ -104,6 +111,9 @@ class Database(Protocol):
     def open_source(self) -> Source:
         """A source for reading. Raises ``DatabaseError``."""
 
+    def require_ledger(self) -> None:
+        """Raise ``NoLedger`` when no wallets are kept there. Changes nothing and makes nothing."""
+
     def pending_migrations(self) -> list[str]:
         """Names of the migrations still to be applied. Changes nothing and makes nothing."""
 
@@ -115,6 +125,9 @@ class Database(Protocol):
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
+
+    def network_disk(self) -> str | None:
+        """What is wrong with a file that lies on a network disk, for people; None when it does not, or is no file."""
 
     def findings(self) -> Iterator[Finding]:
         """What a check-up looks at before the ledger is opened."""

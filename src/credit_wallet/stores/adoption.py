@@ -9,17 +9,20 @@ its balance and its entries; later differences are left for ``verify`` to report
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, json, structs
 
-from credit_wallet.cycle import cycle_at, parse_instant
+from credit_wallet.cycle import cycle_at, cycle_of
 from credit_wallet.lots import format_allocation, put, take
-from credit_wallet.state import Allocation, Lot, LotOpening
+from credit_wallet.outcomes import Opening
+from credit_wallet.state import Allocation, ClosedSegment, Lot, LotOpening
 from credit_wallet.stores import Connection
 from credit_wallet.stores.rows import PUT_LOT
+from credit_wallet.stores.segments import put_segments
+from credit_wallet.telemetry import warn
 
 _UNADOPTED = """
 SELECT wallet_id FROM am_credit_wallet WHERE last_txn_id IS NULL
@@ -74,6 +77,16 @@ class _Replay(Struct):
     spent_yen: dict[str, int]
     """By billing cycle."""
     opened: list[LotOpening]
+    cycle: str
+    """Of the entries that were passed last; empty before the first."""
+    closed: list[ClosedSegment]
+
+    def go_on_in(self, cycle: str, held_yen: int) -> None:
+        """What comes next is of ``cycle``: if that is another one, the segment of those before has ended."""
+        if cycle != self.cycle and self.last_txn_id:
+            closing_yen = self.ledger_yen + held_yen
+            self.closed.append(ClosedSegment(self.wallet_id, self.last_txn_id, self.cycle, closing_yen))
+        self.cycle = cycle
 
     def open_lot(self, lot_id: int, amount_yen: int) -> Allocation:
         """Credit ``amount_yen``, of which what fills a gap opens no lot."""
@@ -92,13 +105,15 @@ class _Replay(Struct):
         return taken
 
 
-def adopt_all(connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]], now: datetime) -> int:
-    """Adopt everything there is to adopt, in transactions of ``WALLETS_A_TRANSACTION``; return how many wallets."""
-    wallet_ids = _unadopted(connection)
+def adopt_all(
+    connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]], now: datetime
+) -> tuple[int, list[Opening]]:
+    """Adopt all there is to adopt, in transactions of ``WALLETS_A_TRANSACTION``; how many wallets, and openings."""
+    wallet_ids, openings = _unadopted(connection), []
     for start in range(0, len(wallet_ids), WALLETS_A_TRANSACTION):
         with transaction(connection):
-            adopt(connection, wallet_ids[start : start + WALLETS_A_TRANSACTION], now)
-    return len(wallet_ids)
+            openings += adopt(connection, wallet_ids[start : start + WALLETS_A_TRANSACTION], now)
+    return len(wallet_ids), openings
 
 
 def adopt_unadopted(connection: Connection, now: datetime) -> None:
@@ -106,24 +121,29 @@ def adopt_unadopted(connection: Connection, now: datetime) -> None:
     adopt(connection, _unadopted(connection), now)
 
 
-def adopt(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> None:
-    """Adopt what there is to adopt of some wallets, inside the caller's transaction."""
-    for wallet_id in wallet_ids:
-        _adopt(connection, wallet_id, now)
+def adopt(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> list[Opening]:
+    """Adopt what there is to adopt of some wallets, inside the caller's transaction; what no entry explains of them.
+
+    Each opening is also a warning in the log: from now on it counts as credit.
+    """
+    openings = [opening for wallet_id in wallet_ids if (opening := _adopt(connection, wallet_id, now))]
+    for opening in openings:
+        warn("opening_without_entries", wallet_id=opening.wallet_id, opening_yen=opening.opening_yen)
+    return openings
 
 
 def _unadopted(connection: Connection) -> list[int]:
     return [wallet_id for (wallet_id,) in connection.execute(_UNADOPTED)]
 
 
-def _adopt(connection: Connection, wallet_id: int, now: datetime) -> None:
+def _adopt(connection: Connection, wallet_id: int, now: datetime) -> Opening | None:
     this: dict[str, Any] = {"wallet_id": wallet_id}
     rows = connection.execute(_LOCK_WALLET, this).fetchall()
     if not rows:  # an entry of a wallet that does not exist; verify reports it
-        return
+        return None
     balance_yen, held_yen, opening_yen, open_lots, cycle, cycle_spent_yen, last_txn_id, time_zone = rows[0]
     entries: list[tuple[Any, ...]] = connection.execute(_NEW_ENTRIES, this).fetchall()
-    replay = _Replay(wallet_id, 0, json.decode(open_lots, type=list[Lot]), last_txn_id or 0, {}, [])
+    replay = _Replay(wallet_id, 0, json.decode(open_lots, type=list[Lot]), last_txn_id or 0, {}, [], cycle or "", [])
     if last_txn_id is None:
         opening_yen = balance_yen + held_yen - sum(amount_yen for _, amount_yen, _, _ in entries)
         replay.open_lot(0, opening_yen)
@@ -132,6 +152,8 @@ def _adopt(connection: Connection, wallet_id: int, now: datetime) -> None:
         replay.ledger_yen = (last[0][0] if last else opening_yen) - held_yen
     _replay_entries(connection, replay, entries, held_yen, time_zone)
     cycle = cycle or cycle_at(now, time_zone)
+    replay.go_on_in(cycle, held_yen)
+    put_segments(connection, replay.closed)
     cycle_spent_yen += replay.spent_yen.pop(cycle, 0)
     for opening in replay.opened:
         connection.execute(PUT_LOT, structs.asdict(opening))
@@ -149,12 +171,15 @@ def _adopt(connection: Connection, wallet_id: int, now: datetime) -> None:
             "credited": int(any(amount_yen > 0 for _, amount_yen, _, _ in entries)),
         },
     )
+    return Opening(wallet_id, opening_yen) if last_txn_id is None and opening_yen else None
 
 
 def _replay_entries(
     connection: Connection, replay: _Replay, entries: list[tuple[Any, ...]], held_yen: int, time_zone: str
 ) -> None:
     for txn_id, amount_yen, txn_type, occurred_at in entries:
+        cycle = cycle_of(occurred_at, time_zone)
+        replay.go_on_in(cycle, held_yen)
         allocation = replay.open_lot(txn_id, amount_yen) if amount_yen > 0 else replay.spend(-amount_yen)
         ledger_balance_yen = replay.ledger_yen + held_yen
         connection.execute(
@@ -169,13 +194,4 @@ def _replay_entries(
         )
         replay.last_txn_id = txn_id
         if txn_type == "charge":
-            cycle = _cycle_of(occurred_at, time_zone)
             replay.spent_yen[cycle] = replay.spent_yen.get(cycle, 0) - amount_yen
-
-
-def _cycle_of(occurred_at: str, time_zone: str) -> str:
-    """The cycle of an entry. In UTC, and when it is not ISO 8601, its first seven characters say it, as in the seed."""
-    if time_zone != "UTC":
-        with suppress(ValueError, OverflowError):
-            return cycle_at(parse_instant(occurred_at), time_zone)
-    return occurred_at[:7].ljust(7)

@@ -23,9 +23,9 @@ from credit_wallet.stores.postgres_connection import PostgresConnection, Raw, co
 from credit_wallet.stores.postgres_connection import naming_database_errors as naming_postgres_errors
 from credit_wallet.stores.postgres_database import PostgresDatabase
 from credit_wallet.stores.postgres_schema import PostgresSchema
-from credit_wallet.stores.sqlite_connection import LedgerConnection
 from credit_wallet.stores.sqlite_connection import naming_database_errors as naming_sqlite_errors
 from credit_wallet.stores.sqlite_database import SqliteDatabase, SqliteSource
+from credit_wallet.stores.sqlite_ledger import LedgerConnection
 from credit_wallet.stores.verify import Violation, verify
 
 ROWS_A_CHUNK = 10_000
@@ -66,6 +66,8 @@ TABLES = (
     _Table("am_credit_seller", ("seller_id",), True),
     _Table("am_credit_secret", ("token_hash", "wallet_id"), False),
     _Table("am_credit_sale", ("wallet_id", "txn_id"), False),
+    _Table("am_credit_cycle_segment", ("wallet_id", "segment_no"), False),
+    _Table("am_credit_clawback", ("wallet_id", "credit_txn_id"), False),
 )
 """Every table of a ledger, what is referred to before what refers to it."""
 

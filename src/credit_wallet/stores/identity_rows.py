@@ -17,12 +17,12 @@ from credit_wallet.actors import Actor
 from credit_wallet.actors import seller as seller_actor
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
-    InvalidRequest,
     KeyEnded,
     KeyNotFound,
     SecretInUse,
     SecretNotFound,
     SellerNotFound,
+    TooManyTokens,
     WalletNotFound,
 )
 from credit_wallet.outcomes import Access, SecretView, SellerAccess, SellerView
@@ -77,7 +77,7 @@ def opened(source: Source, token_hash: str, now: datetime) -> Access | SellerAcc
 
 
 def rotate_key(connection: Connection, key_id: int, token_hash: str, overlap: timedelta, now: datetime) -> int:
-    """Give an agent key another token; return its wallet. Raises ``KeyNotFound`` and ``KeyEnded``."""
+    """Give an agent key another token; return its wallet. Raises ``KeyNotFound``, ``KeyEnded``, ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_key"], {"key_id": key_id}).fetchall()
     if not rows:
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
@@ -89,7 +89,7 @@ def rotate_key(connection: Connection, key_id: int, token_hash: str, overlap: ti
 
 
 def rotate_owner(connection: Connection, wallet_id: int, token_hash: str, overlap: timedelta, now: datetime) -> None:
-    """Give a wallet's owner another token. Raises ``WalletNotFound``."""
+    """Give a wallet's owner another token. Raises ``WalletNotFound`` and ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_owner"], {"wallet_id": wallet_id}).fetchall()
     if not rows:
         raise _no_wallet(wallet_id)
@@ -100,7 +100,7 @@ def rotate_owner(connection: Connection, wallet_id: int, token_hash: str, overla
 
 
 def rotate_seller(connection: Connection, seller_id: int, token_hash: str, overlap: timedelta, now: datetime) -> None:
-    """Give a seller another token. Raises ``SellerNotFound`` and ``KeyEnded``."""
+    """Give a seller another token. Raises ``SellerNotFound``, ``KeyEnded`` and ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_seller"], {"seller_id": seller_id}).fetchall()
     if not rows:
         raise _no_seller(seller_id)
@@ -128,10 +128,10 @@ def _turn(
         _keep(connection, identity, old, now, ends_at)
     [(older,)] = connection.execute(SQL["count_tokens"], identity.named()).fetchall()
     if older > MAX_OLDER_TOKENS:
-        raise InvalidRequest(
+        raise TooManyTokens(
             f"{MAX_OLDER_TOKENS} earlier tokens still work beside the current one; end them with overlap_seconds=0, "
             "or wait until one has ended",
-            field="overlap_seconds",
+            most=MAX_OLDER_TOKENS,
         )
     return True
 
@@ -157,7 +157,7 @@ def register(
 ) -> SecretView:
     """Let a host's own key open a wallet, as its owner or as an agent key, until ``ends_at``.
 
-    Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``SecretInUse`` and ``InvalidRequest``.
+    Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``SecretInUse`` and ``TooManyTokens``.
     """
     _require_identity(connection, wallet_id, key_id, now)
     connection.execute(register_alone)
@@ -168,9 +168,9 @@ def register(
     if not named:
         [(registered,)] = connection.execute(SQL["count_registered"], {"wallet_id": wallet_id}).fetchall()
         if registered >= MAX_REGISTERED:
-            raise InvalidRequest(
+            raise TooManyTokens(
                 f"wallet {wallet_id} has {MAX_REGISTERED} registered keys, the most there may be; remove one first",
-                field="sha256",
+                most=MAX_REGISTERED,
             )
         _add(connection, _Identity(wallet_id, key_id), token_hash, now, ends_at=ends_at, registered=1)
     [row] = connection.execute(SQL["secret"], {"token_hash": token_hash, "wallet_id": wallet_id}).fetchall()

@@ -145,8 +145,9 @@ def claim(connection: Connection, now: datetime) -> list[Claimed]:
 
 def notice_of(row: Sequence[Any]) -> Notice:
     """An event from the columns of the statement ``event``."""
-    event_id, wallet_id, label, kind, payload, occurred_at = row
-    return Notice(event_id, wallet_id, label, kind, json.decode(payload, type=dict[str, Any]), occurred_at)
+    event_id, wallet_id, label, kind, payload, occurred_at, time_zone = row
+    data = json.decode(payload, type=dict[str, Any])
+    return Notice(event_id, wallet_id, label, kind, data, occurred_at, time_zone)
 
 
 def record(connection: Connection, carried: Sequence[Carried], now: datetime) -> int:

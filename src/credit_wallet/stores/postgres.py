@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from time import monotonic, sleep
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from msgspec import structs
@@ -21,18 +20,15 @@ from credit_wallet.outcomes import Outcome
 from credit_wallet.state import Decision
 from credit_wallet.stores import migrations
 from credit_wallet.stores.postgres_connection import PostgresConnection, Raw
+from credit_wallet.stores.postgres_horizon import holders, settled_txn_id
 from credit_wallet.stores.postgres_link import Link
 from credit_wallet.stores.postgres_load import load
 from credit_wallet.stores.postgres_schema import PostgresSchema
 from credit_wallet.stores.postgres_write import write
+from credit_wallet.stores.seals import Holder
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-SETTLE_SECONDS = 1.0
-"""How long sealing waits for transactions that may still commit an entry of its range."""
-
-SETTLE_STEP_SECONDS = 0.01
 
 REMEMBERED_TOLD = 10_000
 """Events told once that a store remembers, so that a wallet that is refused again and again writes nothing."""
@@ -68,18 +64,6 @@ UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, %s) WHERE key_id = %s
 """
 _IS_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
 _WRITE_NOTHING = "UPDATE am_credit_wallet SET wallet_id = wallet_id WHERE wallet_id = 0"
-_LAST_ID_DRAWN = "SELECT last_value FROM am_credit_transaction_log_txn_id_seq"
-_WRITERS = """
-SELECT pg_current_xact_id()::text::bigint,
-       array(SELECT virtualtransaction FROM pg_locks
-             WHERE relation = 'am_credit_transaction_log'::regclass AND mode = 'RowExclusiveLock' AND granted)
-"""
-_WRITERS_LEFT = """
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint < %s
-       OR EXISTS (SELECT FROM pg_locks
-                  WHERE relation = 'am_credit_transaction_log'::regclass AND mode = 'RowExclusiveLock' AND granted
-                    AND virtualtransaction = ANY (%s::text[]))
-"""
 
 
 class PostgresStore:
@@ -168,12 +152,12 @@ class PostgresStore:
         self._in_transaction(check, repeatable=True)
 
     def settled_txn_id(self) -> int:
-        """The last id drawn so far, once everybody who may have drawn an earlier one has committed or given up.
+        """The last id drawn so far, once nobody can write an earlier one any more; 0 when that does not come soon."""
+        return self._link.carry_out(settled_txn_id, repeatable=True)
 
-        The rail locks wallets, and so has a transaction id, before it draws; an INSERT of plain SQL locks the table
-        before. 0 when they do not come to an end within ``SETTLE_SECONDS``.
-        """
-        return self._link.carry_out(_settled_txn_id, repeatable=True)
+    def holding_back(self) -> list[Holder]:
+        """The transactions that keep ``settled_txn_id`` at 0, the oldest first."""
+        return self._link.carry_out(holders, repeatable=True)
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)`` in one write transaction of its own; for the background jobs."""
@@ -214,14 +198,3 @@ def _as_first_answered(
             if isinstance(first, Outcome) and again == structs.replace(first, replayed=True):
                 answers[position] = first
     return answers
-
-
-def _settled_txn_id(raw: Raw) -> int:
-    last_txn_id = int(_value(raw, _LAST_ID_DRAWN, []))
-    [(own_xid, writers)] = raw.execute(_WRITERS).fetchall()
-    give_up_at = monotonic() + SETTLE_SECONDS
-    while _value(raw, _WRITERS_LEFT, [own_xid, writers]):
-        if monotonic() > give_up_at:
-            return 0
-        sleep(SETTLE_STEP_SECONDS)
-    return last_txn_id

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from psycopg.adapt import Buffer, Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import ConnStatus, TransactionStatus
 
+from credit_wallet import forks
 from credit_wallet.config import without_password
 from credit_wallet.errors import (
     DatabaseCorrupt,
@@ -26,6 +28,7 @@ from credit_wallet.errors import (
     InvalidRequest,
     WalletError,
 )
+from credit_wallet.stores.postgres_session import SETTINGS, settle_session
 
 Raw: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
@@ -43,12 +46,6 @@ _DEFAULTS = {
 LOCK_SECONDS = 5.0
 """How long a transaction waits for another one's lock before it reports ``database_locked``."""
 
-_SESSION = """
-SELECT set_config('lock_timeout', %s, false),
-       set_config('idle_in_transaction_session_timeout', '10s', false),
-       set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit')
-                  IN ('off', 'local', 'remote_write') THEN 'on' ELSE current_setting('synchronous_commit') END, false)
-"""
 _PORTS = re.compile(r"[0-9,]*")
 _UNENCODED = re.compile(r"://[^?@]*(/[^?]*@|@[^?]*@)")
 """A password that the driver would take for a part of the host, and print."""
@@ -90,7 +87,8 @@ def with_defaults(url: str) -> str:
             "with %40 for an @ and %2F for a / in the password",
             field="db",
         )
-    return make_conninfo(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
+    defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
+    return make_conninfo(url, **defaults, client_encoding=SETTINGS["client_encoding"])
 
 
 def _parsed(url: str) -> dict[str, Any] | None:
@@ -104,21 +102,40 @@ def _parsed(url: str) -> dict[str, Any] | None:
 
 
 def configure(raw: Raw) -> None:
-    """Settings of every connection: durable commits, bounded waits, whole numbers as ``int``."""
+    """Settings of the wallet's own, and whole numbers as ``int``; for every connection. Raises ``DatabaseUnfit``."""
+    forks.guard(raw, _cut_off)
     raw.adapters.register_loader("numeric", _WholeNumber)
-    raw.execute(_SESSION, [f"{LOCK_SECONDS * 1_000:.0f}ms"])
+    settle_session(raw, LOCK_SECONDS, f"database {raw.info.dbname}")
+
+
+def _cut_off(raw: Raw) -> None:
+    """In a child process: let go of the parent's connection without a word to the server.
+
+    Its descriptor leads nowhere from now on, so that nothing that is done to it here can reach the server, and the
+    server notices the parent's end.
+    """
+    with suppress(psycopg.Error, OSError):
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.dup2(nowhere, raw.pgconn.socket, inheritable=False)
+        finally:
+            os.close(nowhere)
 
 
 def connect(url: str, settings: str = "SELECT 1") -> Raw:
     """Open a connection in autocommit mode and run the statement ``settings`` on it.
 
-    Raises ``InvalidRequest`` when the URL is malformed and ``DatabaseUnavailable``.
+    Raises ``InvalidRequest`` when the URL is malformed, ``DatabaseUnfit`` and ``DatabaseUnavailable``.
     """
     conninfo = with_defaults(url)
     try:
         raw: Raw = psycopg.connect(conninfo, autocommit=True, prepare_threshold=0)
-        configure(raw)
-        raw.execute(settings)
+        try:
+            configure(raw)
+            raw.execute(settings)
+        except BaseException:
+            raw.close()
+            raise
     except psycopg.Error as error:
         raise DatabaseUnavailable(
             f"{without_password(url)} cannot be reached or does not let the wallet in ({_short(error)}); "
@@ -169,8 +186,10 @@ def named(error: psycopg.Error, url: str) -> WalletError:
         )
     if state == "53100":
         return DatabaseFull(f"no room is left on the disk of {place}; nothing moved, free some and try again")
-    if state in ("25006", "42501"):
-        return DatabaseReadOnly(f"{place} cannot be written by this user; nothing moved, give write access")
+    if state == "25006":
+        return DatabaseReadOnly(f"{place} cannot be written; nothing moved, give write access")
+    if state == "42501":
+        return DatabaseReadOnly(f"{place} does not let this user in ({_short(error)}); nothing moved, give it access")
     if state.startswith("XX00"):
         return DatabaseCorrupt(f"{place} is damaged ({_short(error)}); stop the wallet and restore a backup")
     if state.startswith(("22", "23")) or error.diag.context:  # the latter names the function of a trigger

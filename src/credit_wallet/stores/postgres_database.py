@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from threading import Lock
 from time import monotonic
@@ -12,11 +12,13 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from credit_wallet import forks
 from credit_wallet.config import without_password
-from credit_wallet.errors import DatabaseUnavailable, MigrationError, RailBusy
+from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, RailBusy
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations, postgres_link
 from credit_wallet.stores.adoption import adopt_all
+from credit_wallet.stores.books import make_books
 from credit_wallet.stores.postgres import PostgresStore
 from credit_wallet.stores.postgres_connection import (
     PostgresConnection,
@@ -70,6 +72,15 @@ class PostgresDatabase:
         """A pool of connections for reading. Raises ``DatabaseError``."""
         return PostgresSource(self.url)
 
+    def require_ledger(self) -> None:
+        """Raise ``NoLedger`` when the database has no ledger's tables."""
+        with closing(connect(self.url)) as raw, naming_database_errors(self.url):
+            if raw.execute(_LEDGER).fetchall() != [(True,)]:
+                raise NoLedger(
+                    f"no ledger there: {without_password(self.url)} has no wallets; check the database's address, "
+                    "or make a ledger with credit-wallet migrate"
+                )
+
     def pending_migrations(self) -> list[str]:
         """Names of the migrations still to be applied."""
         with closing(connect(self.url)) as raw:
@@ -86,18 +97,23 @@ class PostgresDatabase:
                 raise MigrationError("the tables are there already; partitions can only be chosen for new ones")
             applied = migrations.migrate(schema)
             with naming_database_errors(self.url):
-                return Upgrade(applied, adopt_all(PostgresConnection(raw), lambda _: transaction(raw), now))
+                if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
+                    make_books(PostgresConnection(raw), lambda _: transaction(raw))
+                return Upgrade(applied, *adopt_all(PostgresConnection(raw), lambda _: transaction(raw), now))
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
         with closing(connect(self.url)) as raw:
             return migrations.rollback(PostgresSchema(raw, self.url), number)
 
+    def network_disk(self) -> None:
+        """The server's files are its own affair."""
+
     def findings(self) -> Iterator[Finding]:
         """The server's version, and whether its commits are durable and how many connections it has left."""
         with closing(connect(self.url)) as raw, naming_database_errors(self.url):
-            version, fsync, commits, most, used = raw.execute(_SERVER).fetchall()[0]
-        yield Finding("postgresql", True, f"PostgreSQL {version}, synchronous_commit={commits}")
+            version, schema, fsync, commits, most, used = raw.execute(_SERVER).fetchall()[0]
+        yield Finding("postgresql", True, f"PostgreSQL {version}, UTF-8, schema {schema}, synchronous_commit={commits}")
         yield Finding(
             "durability",
             fsync == "on",
@@ -108,10 +124,12 @@ class PostgresDatabase:
         yield Finding("connections", enough, f"{used} of {most} in use" + ("" if enough else "; raise max_connections"))
 
 
+_LEDGER = "SELECT to_regclass('am_credit_wallet') IS NOT NULL"
 _BEING_COPIED = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 _SERVER = """
-SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit'),
-       current_setting('max_connections'), (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+SELECT current_setting('server_version'), current_schema(), current_setting('fsync'),
+       current_setting('synchronous_commit'), current_setting('max_connections'),
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
 """
 
 
@@ -134,6 +152,7 @@ class PostgresSource:
             open=True,
             name="credit-wallet-readers",
         )
+        forks.guard(self, PostgresSource._leave_behind)
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters; again when the connection is lost. Raises ``DatabaseError``."""
@@ -154,6 +173,12 @@ class PostgresSource:
 
     def close(self) -> None:
         self._pool.close()
+
+    def _leave_behind(self) -> None:
+        """In a child process: the pool's threads are not here, and it must not wait for them when it is thrown away."""
+        with suppress(AttributeError):
+            self._pool._closed = True
+        forks.leave(self, "_pool")
 
     def _unavailable(self) -> DatabaseUnavailable:
         return DatabaseUnavailable(f"{without_password(self._url)} cannot be reached; nothing moved, try again")

@@ -16,6 +16,7 @@ from credit_wallet.commands import Buy, Command, Hold, Movement
 from credit_wallet.cycle import format_instant
 from credit_wallet.state import Allocation, KeyState, LotOpening, Snapshot, WalletState
 from credit_wallet.stores.adoption import adopt
+from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.postgres_arrays import numbers, texts
 from credit_wallet.stores.postgres_connection import PostgresConnection, Raw
 from credit_wallet.stores.rows import (
@@ -179,9 +180,10 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, told: Collection[
         purchases={(each.purchase_key, each.wallet_id): each for each in map(purchase_of, purchases)},
     )
     _load_due_holds(raw, snapshot, format_instant(now))
-    _load_behind(raw, snapshot)
-    _roll_cycles(raw, snapshot, now)
     load_topups(PostgresConnection(raw), snapshot, commands, now)
+    owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_yen]
+    _load_behind(raw, snapshot, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
+    _roll_cycles(raw, snapshot, now)
     return snapshot
 
 
@@ -210,10 +212,11 @@ def _load_due_holds(raw: Raw, snapshot: Snapshot, at: str) -> None:
     snapshot.next_hold_expiry.update(dict(later.fetchall()))
 
 
-def _load_behind(raw: Raw, snapshot: Snapshot) -> None:
-    """Load what purchases name, the lots that holds and entries name, and the agent keys behind the holds."""
+def _load_behind(raw: Raw, snapshot: Snapshot, taken_back: Iterable[tuple[int, Allocation]]) -> None:
+    """Load what purchases name, lots of holds, entries and clawbacks, and the agent keys behind the holds."""
     purchase_keys = _load_behind_purchases(raw, snapshot) if snapshot.purchases else set()
     named: list[tuple[int, Allocation]] = [
+        *taken_back,
         *((hold.wallet_id, hold.allocation) for hold in snapshot.holds.values()),
         *((entry.wallet_id, entry.allocation) for entry in snapshot.entries.values()),
     ]

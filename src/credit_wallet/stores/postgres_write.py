@@ -7,6 +7,7 @@ from msgspec import json, structs
 from credit_wallet.outcomes import Alert
 from credit_wallet.state import Decision, Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
+from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.postgres_arrays import numbers, texts
 from credit_wallet.stores.postgres_connection import PostgresConnection, Raw
 from credit_wallet.stores.rows import (
@@ -30,6 +31,15 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s
      AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
              related_txn_id, hold_id)
 """
+_APPEND_DATED = """
+INSERT INTO am_credit_transaction_log
+       (txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
+        related_txn_id, hold_id)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+                     %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+"""
+"""The same for a batch with entries of other dates than its own."""
+
 _REMEMBER = """
 INSERT INTO am_credit_idempotency
        (idempotency_key, wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail, created_on)
@@ -105,19 +115,31 @@ INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen)
 SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
 ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
 """
+_PUT_SEGMENTS = """
+INSERT INTO am_credit_cycle_segment (wallet_id, segment_no, last_txn_id, billing_cycle, closing_yen)
+SELECT new.wallet_id, coalesce(latest.segment_no, 0) + new.position, new.last_txn_id, new.billing_cycle, new.closing_yen
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
+     AS new (wallet_id, position, last_txn_id, billing_cycle, closing_yen)
+LEFT JOIN LATERAL (SELECT segment_no, last_txn_id FROM am_credit_cycle_segment s
+                   WHERE s.wallet_id = new.wallet_id ORDER BY segment_no DESC LIMIT 1) AS latest ON true
+WHERE latest.last_txn_id IS DISTINCT FROM new.last_txn_id
+"""
 _PUT_ALERTS = """
 WITH given AS (
-    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
-                  AS given (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, payload)
+    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+                  AS given (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, payload, dedupe_key)
 ), fired AS (
     INSERT INTO {table} (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fired_at)
     SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, %s FROM given
     ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
     RETURNING wallet_id, threshold_pct, billing_cycle
 )
-INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out)
-SELECT wallet_id, 'alert_fired', payload, %s, 0
-FROM given JOIN fired USING (wallet_id, threshold_pct, billing_cycle)
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
+SELECT wallet_id, 'alert_fired', payload, dedupe_key, %s, 0
+FROM given LEFT JOIN fired USING (wallet_id, threshold_pct, billing_cycle)
+     LEFT JOIN {table} before USING (wallet_id, threshold_pct, billing_cycle)  -- as it was before this statement
+WHERE fired.wallet_id IS NOT NULL OR before.budget_yen <> given.budget_yen
+ON CONFLICT DO NOTHING
 """
 _PUT_EVENTS = """
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
@@ -141,11 +163,11 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         _update_keys(raw, decision)
     if decision.opened_lots or decision.touched_holds or decision.returned:
         _write_lots_and_holds(raw, decision)
-    if snapshot.left_cycles:
-        cycles, wallet_ids, key_ids, spent_yen = zip(*sorted(snapshot.left_cycles), strict=True)
-        raw.execute(_PUT_CYCLE_SPEND, [texts(cycles), numbers(wallet_ids), numbers(key_ids), numbers(spent_yen)])
-    if decision.touched_topups or decision.touched_payers:
+    if snapshot.left_cycles or snapshot.closed_segments:
+        _write_cycles(raw, snapshot)
+    if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks:
         write_topups(PostgresConnection(raw), decision, at)
+        write_clawbacks(PostgresConnection(raw), decision.touched_clawbacks.values())
     _write_purchases_and_sales(raw, decision, at[:10])
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
@@ -153,23 +175,47 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
 
 def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
     entries = decision.entries
-    raw.execute(
-        _APPEND_ENTRIES,
-        [
-            at,
-            numbers([entry.txn_id for entry in entries]),
-            numbers([entry.wallet_id for entry in entries]),
-            numbers([entry.amount_yen for entry in entries]),
-            texts([entry.txn_type for entry in entries]),
-            texts([entry.note for entry in entries]),
-            numbers([entry.prev_txn_id for entry in entries]),
-            numbers([entry.ledger_balance_yen for entry in entries]),
-            texts([entry.lots for entry in entries]),
-            numbers([entry.key_id for entry in entries]),
-            numbers([entry.related_txn_id for entry in entries]),
-            numbers([entry.hold_id for entry in entries]),
-        ],
-    )
+    heads = [
+        numbers([entry.txn_id for entry in entries]),
+        numbers([entry.wallet_id for entry in entries]),
+        numbers([entry.amount_yen for entry in entries]),
+        texts([entry.txn_type for entry in entries]),
+    ]
+    tails = [
+        texts([entry.note for entry in entries]),
+        numbers([entry.prev_txn_id for entry in entries]),
+        numbers([entry.ledger_balance_yen for entry in entries]),
+        texts([entry.lots for entry in entries]),
+        numbers([entry.key_id for entry in entries]),
+        numbers([entry.related_txn_id for entry in entries]),
+        numbers([entry.hold_id for entry in entries]),
+    ]
+    if any(entry.occurred_at != at for entry in entries):
+        raw.execute(_APPEND_DATED, [*heads, texts([entry.occurred_at for entry in entries]), *tails])
+    else:
+        raw.execute(_APPEND_ENTRIES, [at, *heads, *tails])
+
+
+def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
+    if snapshot.left_cycles:
+        cycles, wallet_ids, key_ids, spent_yen = zip(*sorted(snapshot.left_cycles), strict=True)
+        raw.execute(_PUT_CYCLE_SPEND, [texts(cycles), numbers(wallet_ids), numbers(key_ids), numbers(spent_yen)])
+    closed = [
+        (position, segment)
+        for segments in snapshot.closed_segments.values()
+        for position, segment in enumerate(segments, start=1)
+    ]
+    if closed:
+        raw.execute(
+            _PUT_SEGMENTS,
+            [
+                numbers([segment.wallet_id for _, segment in closed]),
+                numbers([position for position, _ in closed]),
+                numbers([segment.last_txn_id for _, segment in closed]),
+                texts([segment.billing_cycle for _, segment in closed]),
+                numbers([segment.closing_yen for _, segment in closed]),
+            ],
+        )
 
 
 def _remember(raw: Raw, decision: Decision, today: str) -> None:
@@ -299,7 +345,7 @@ def _write_purchases_and_sales(raw: Raw, decision: Decision, today: str) -> None
 
 
 def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -> None:
-    payloads = [json.encode(alert_event(*each).payload).decode() for each in fired]
+    events = [alert_event(*each) for each in fired]
     raw.execute(
         _PUT_ALERTS.format(table=table),
         [
@@ -308,7 +354,8 @@ def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -
             texts([alert.billing_cycle for _, alert in fired]),
             numbers([alert.spent_yen for _, alert in fired]),
             numbers([alert.budget_yen for _, alert in fired]),
-            texts(payloads),
+            texts([json.encode(event.payload).decode() for event in events]),
+            texts([event.dedupe_key for event in events]),
             at,
             at,
         ],

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from msgspec import DecodeError, json
 
 from credit_wallet.actors import room
 from credit_wallet.commands import Undo
-from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
+from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.errors import (
     DatabaseCorrupt,
     EntryNotFound,
@@ -22,6 +22,7 @@ from credit_wallet.outcomes import (
     Alert,
     HoldView,
     KeyView,
+    Opening,
     PayerView,
     TopupStepView,
     TopupView,
@@ -42,9 +43,6 @@ NOT_ANSWERED = "the call was not answered"
 
 STEPS = 2_000
 """Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
-
-BACKDATED_BY = timedelta(days=31)
-"""How far an entry of a plain-SQL writer may be dated back of its place in the chain and still be found by cycle."""
 
 
 class Reader:
@@ -72,6 +70,10 @@ class Reader:
     def due_wallets(self, now: datetime, limit: int) -> list[int]:
         """Ids of wallets for which ``is_due``, the longest overdue first."""
         return [row[0] for row in self._rows("due", at=format_instant(now), limit=limit)]
+
+    def due_between(self, after: int, last: int, now: datetime) -> list[int]:
+        """Ids of wallets above ``after`` and up to ``last`` for which ``is_due``."""
+        return [row[0] for row in self._rows("due_between", after=after, last=last, at=format_instant(now))]
 
     def keys(self, wallet_id: int, now: datetime) -> list[KeyView]:
         """The wallet's agent keys. Raises ``WalletNotFound``."""
@@ -148,24 +150,32 @@ class Reader:
         return self._of_cycle("refunded_charges", wallet_id, cycle)
 
     def _of_cycle(self, name: str, wallet_id: int, cycle: str) -> list[Transaction]:
-        row = self._wallet_row(wallet_id)
-        start, end = cycle_bounds(cycle, row[9])
-        rows = self._rows(
-            name,
-            start=row[15],
-            wallet_id=wallet_id,
-            cycle_start=start,
-            cycle_end=end,
-            walk_until=format_instant(parse_instant(start) - BACKDATED_BY),
-        )
+        rows = self._rows(name, wallet_id=wallet_id, cycle=cycle)
+        if not rows:
+            self._wallet_row(wallet_id)
         return [Transaction(*row) for row in rows]
 
     def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
-        """Balance and open holds together as the cycle begins. Raises ``WalletNotFound``."""
-        row = self._wallet_row(wallet_id)
-        before, _ = cycle_bounds(cycle, row[9])
-        rows = self._rows("ledger_balance_before", start=row[15], wallet_id=wallet_id, before=before)
-        return int(rows[0][0])
+        """Balance and open holds together as the cycle begins, by the dates of entries. Raises ``WalletNotFound``."""
+        self._wallet_row(wallet_id)
+        return int(self._rows("ledger_balance_before", wallet_id=wallet_id, cycle=cycle)[0][0])
+
+    def funded_at(self, wallet: WalletView) -> str:
+        """When a wallet first had something to spend, at a cost that does not grow with its ledger.
+
+        That is when its first credit came in. A wallet that plain SQL made with a balance has had that since it was
+        made, or since its first entry of this cycle (of the last ``STEPS``) if that is dated earlier.
+        """
+        for (occurred_at,) in self._rows("first_credit", wallet_id=wallet.wallet_id):
+            if occurred_at is not None:
+                return str(occurred_at)
+        start, _ = cycle_bounds(wallet.current_cycle, wallet.time_zone)
+        if wallet.created_at < start:
+            return wallet.created_at
+        last = self._wallet_row(wallet.wallet_id)[15]
+        parameters = {"start": last, "wallet_id": wallet.wallet_id, "cycle_start": start, "steps": STEPS}
+        [(oldest,)] = self._rows("oldest_of_cycle", **parameters)
+        return min(wallet.created_at, oldest or wallet.created_at)
 
     def totals(self) -> Totals:
         """Sums over all wallets; reads every wallet's row."""
@@ -173,9 +183,18 @@ class Reader:
 
     def key(self, key_id: int, now: datetime) -> KeyView:
         """Raises ``KeyNotFound``."""
+        wallet_id = self.owner_of_key(key_id)
+        return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
+
+    def owner_of_key(self, key_id: int) -> int:
+        """Id of the wallet whose agent key it is. Raises ``KeyNotFound``."""
         for (wallet_id,) in self._rows("key_owner", key_id=key_id):
-            return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
+            return int(wallet_id)
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+
+    def openings(self) -> list[Opening]:
+        """What no entry explains of adopted wallets."""
+        return [Opening(*row) for row in self._rows("openings")]
 
     def newest_entry_at(self) -> str | None:
         """When the newest entry of the ledger was written."""

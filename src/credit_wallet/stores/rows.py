@@ -10,6 +10,7 @@ from credit_wallet.budget import ALERT_THRESHOLDS_PCT, thresholds_pct
 from credit_wallet.lots import format_allocation, parse_allocation
 from credit_wallet.outcomes import Alert, Outcome
 from credit_wallet.state import EntryRecord, Event, HoldState, KeyState, Lot, PurchaseState, Remembered, WalletState
+from credit_wallet.stores.alert_tables import alert_key
 
 WALLET_COLUMNS = """
 wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
@@ -189,7 +190,7 @@ def _detail_of(outcome: Outcome) -> str | None:
 
 
 def alert_event(wallet_id: int, alert: Alert) -> Event:
-    """The outbox event of an alert that fired."""
+    """The outbox event of an alert that fired: once for a cycle, a budget and a threshold."""
     return Event(
         wallet_id,
         "alert_fired",
@@ -200,4 +201,5 @@ def alert_event(wallet_id: int, alert: Alert) -> Event:
             "spent_yen": alert.spent_yen,
             "budget_yen": alert.budget_yen,
         },
+        alert_key(alert.billing_cycle, alert.budget_yen, alert.threshold_pct),
     )

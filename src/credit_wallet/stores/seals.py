@@ -7,6 +7,7 @@ JSON array. Publish a seal's hash anywhere out of reach, and every entry up to i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from itertools import takewhile
@@ -14,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct, json
 
-from credit_wallet.cycle import format_instant
+from credit_wallet.cycle import format_instant, parse_instant
 from credit_wallet.stores import Connection, Source
 
 ENTRIES_A_SEAL = 10_000
@@ -44,12 +45,44 @@ _SEALED = f"""{_ENTRIES}WHERE txn_id > :after AND txn_id <= :last ORDER BY txn_i
 """
 
 
+_OLDEST_UNSEALED = """
+SELECT occurred_at, (SELECT sealed_at FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1)
+FROM am_credit_transaction_log
+WHERE txn_id > coalesce((SELECT last_txn_id FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1), 0)
+ORDER BY txn_id LIMIT 1
+"""
+
+
+class Holder(Struct, frozen=True):
+    """A transaction that may still add an entry below those that wait for a seal.
+
+    ``who`` is for people; ``seconds`` how long ago it began, None when the wallet's user may not see that.
+    """
+
+    who: str
+    seconds: int | None
+
+
 class BrokenSeal(Struct, frozen=True):
     """A seal that the ledger no longer matches."""
 
     seal_id: int
     first_txn_id: int
     last_txn_id: int
+
+
+def unsealed_since(source: Source) -> datetime | None:
+    """Since when entries have waited for a seal; None when all are sealed.
+
+    That is when the oldest of them came, or when the ledger was last sealed: an entry may be dated back, and one of
+    plain SQL may have a date that nobody can read.
+    """
+    instants: list[datetime] = []
+    for row in source.rows(_OLDEST_UNSEALED, {}):
+        for text in row:
+            with suppress(ValueError, TypeError):
+                instants.append(parse_instant(text))
+    return max(instants, default=None)
 
 
 def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:

@@ -6,6 +6,7 @@ between batches and are forgotten when another connection has written (``PRAGMA 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain
@@ -25,6 +26,8 @@ from credit_wallet.state import Decision, Entry
 from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all, adopt_unadopted
 from credit_wallet.stores.alert_tables import alert_table
+from credit_wallet.stores.books import make_books
+from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.rows import (
     PURCHASE_COLUMNS,
     PUT_LOT,
@@ -36,7 +39,10 @@ from credit_wallet.stores.rows import (
     remembered_row,
     wallet_row,
 )
-from credit_wallet.stores.sqlite_connection import LedgerConnection, connect, naming_database_errors, transaction
+from credit_wallet.stores.seals import Holder
+from credit_wallet.stores.segments import closed_in, put_segments
+from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, rests_between
+from credit_wallet.stores.sqlite_ledger import LedgerConnection, transaction
 from credit_wallet.stores.sqlite_load import Loader
 from credit_wallet.stores.sqlite_schema import SqliteSchema
 from credit_wallet.stores.topup_rows import write_topups
@@ -96,6 +102,9 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
 RETURNING alert_id
 """
+_FIRED_FOR_ANOTHER_BUDGET = """
+SELECT 1 FROM {table} WHERE wallet_id = ? AND threshold_pct = ? AND billing_cycle = ? AND budget_yen <> ?
+"""
 _PUT_EVENT = """
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out) VALUES (?, ?, ?, ?, ?, 0)
 ON CONFLICT DO NOTHING
@@ -135,10 +144,11 @@ _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
 def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) -> Upgrade:
-    """Apply pending migrations and adopt what plain SQL wrote."""
+    """Apply pending migrations, make the books of what was there before, and adopt what plain SQL wrote."""
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
-        return Upgrade(applied, adopt_all(connection, transaction, now))
+        make_books(connection, transaction)
+        return Upgrade(applied, *adopt_all(connection, transaction, now))
 
 
 class SqliteStore:
@@ -155,9 +165,12 @@ class SqliteStore:
             raise
         self._loader = Loader(self._connection)
         self._proven_until = 0.0
+        self._at_work = threading.Lock()
+        rests_between(self._connection, self._at_work)
 
     def close(self) -> None:
-        self._connection.close()
+        with self._at_work:
+            self._connection.close()
 
     def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
         """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
@@ -212,15 +225,20 @@ class SqliteStore:
         At most every ``PROVEN_SECONDS`` it is written to, and what was written is taken back.
         """
         self._in_transaction(lambda: None)
-        migrations.require_current(SqliteSchema(self._connection, self.path))
-        if monotonic() >= self._proven_until:
-            with naming_database_errors(self.path):
-                self._connection.prove_room()
-            self._proven_until = monotonic() + PROVEN_SECONDS
+        with self._at_work:
+            migrations.require_current(SqliteSchema(self._connection, self.path))
+            if monotonic() >= self._proven_until:
+                with naming_database_errors(self.path):
+                    self._connection.prove_room()
+                self._proven_until = monotonic() + PROVEN_SECONDS
 
     def settled_txn_id(self) -> int:
         """Any id: there is one writer at a time, and ids are given in the order of commits."""
         return MAX_ID
+
+    def holding_back(self) -> list[Holder]:
+        """Nobody."""
+        return []
 
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)`` in one write transaction of its own; for the background jobs.
@@ -236,7 +254,7 @@ class SqliteStore:
 
     def _in_transaction(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            with naming_database_errors(self.path), transaction(self._connection):
+            with self._at_work, naming_database_errors(self.path), transaction(self._connection):
                 return work(*args, **kwargs)
         except BaseException:
             self._loader.forget()
@@ -249,6 +267,8 @@ class SqliteStore:
         snapshot = self._loader.load(commands, now)
         decision = decide(snapshot, commands, now)
         self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
+        if snapshot.closed_segments:
+            put_segments(self._connection, closed_in(snapshot))
         self._write(decision, format_instant(now))
         self._loader.keep(decision.told)
         return decision.outcomes
@@ -269,6 +289,8 @@ class SqliteStore:
             self._write_lots_and_holds(decision)
         if decision.touched_topups or decision.touched_payers:
             write_topups(self._connection, decision, at)
+        if decision.touched_clawbacks:
+            write_clawbacks(self._connection, decision.touched_clawbacks.values())
         if decision.touched_purchases or decision.forgotten_purchases:
             self._write_purchases(decision, at[:10])
         if decision.sales:
@@ -320,9 +342,13 @@ class SqliteStore:
 
     def _write_outbox(self, decision: Decision, at: str) -> None:
         for wallet_id, alert in decision.alerts:
-            row = (wallet_id, alert.threshold_pct, alert.billing_cycle, at, alert.spent_yen, alert.budget_yen)
-            statement = _PUT_ALERT.format(table=alert_table(alert.threshold_pct))
-            if self._connection.execute(statement, row).get is not None:
+            table, name = alert_table(alert.threshold_pct), (wallet_id, alert.threshold_pct, alert.billing_cycle)
+            row = (*name, at, alert.spent_yen, alert.budget_yen)
+            fired = self._connection.execute(_PUT_ALERT.format(table=table), row).get
+            if fired is None:
+                statement = _FIRED_FOR_ANOTHER_BUDGET.format(table=table)
+                fired = self._connection.execute(statement, (*name, alert.budget_yen)).get
+            if fired is not None:
                 decision.events.append(alert_event(wallet_id, alert))
         self._connection.executemany(
             _PUT_EVENT,

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from ctypes import addressof, c_int
 from pathlib import Path
-from struct import unpack
-from threading import Lock
 from time import monotonic, sleep
-from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary
 
 import apsw
 from msgspec import DecodeError
 
+from credit_wallet import forks
 from credit_wallet.errors import (
     DatabaseCorrupt,
     DatabaseError,
     DatabaseFull,
     DatabaseLocked,
-    DatabaseMoved,
     DatabaseReadOnly,
     DatabaseRefused,
     RailBusy,
 )
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
-from credit_wallet.stores.sqlite_file import OpenedFiles, require_no_lost_log
+from credit_wallet.stores.sqlite_file import require_no_lost_log
+from credit_wallet.stores.sqlite_ledger import LedgerConnection
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a writer waits for another process before it reports ``database_locked``."""
@@ -36,118 +35,78 @@ CACHE_KIB = 65_536
 CHECKPOINT_PAGES = 4_000
 """Pages of write-ahead log (16 MB) after which a commit moves them into the database."""
 
-_PROBE_BYTES = 65_536
-"""What a check of the room writes: more than one movement does."""
 
-_PROBE = "INSERT INTO am_credit_counted (counted, last_txn_id) VALUES (?, 0)"
-
-_HEADER_BYTES = 100
-_MAGIC = b"SQLite format 3\x00"
-_IN_WAL_MODE = b"\x02\x02"
+PAUSE_SECONDS = 5.0
+"""How long a fork waits for SQLite to be at rest."""
 
 
-class _Header:
-    """What a database's header was when a connection of this process looked at it last."""
+class _Open:
+    """The connections of this process that may be open, each with the lock that is held while it is at work.
+
+    SQLite knows by file, and by process, which locks it has. A child process would take the parent's for its own, and
+    then work without any: so its copies of the connections are closed, in a way that writes nothing and asks for no
+    lock, before a connection is made anew. That must not happen in the middle of something, nor can SQLite be used any
+    more when some other thread was in the middle of it, holding one of its mutexes. A connection without a lock is
+    always taken for being at work.
+    """
 
     def __init__(self) -> None:
-        self.counter_and_pages: tuple[int, int] | None = None
+        self.locks: WeakKeyDictionary[apsw.Connection, threading.Lock | None] = WeakKeyDictionary()
+        self._paused: list[threading.Lock] = []
+        self.usable = True
+
+    def pause(self) -> None:
+        """Before a fork: have every connection come to rest."""
+        give_up_at = monotonic() + PAUSE_SECONDS
+        for lock in list(self.locks.values()):
+            if lock is not None and lock.acquire(timeout=max(0.0, give_up_at - monotonic())):
+                self._paused.append(lock)
+
+    def resume(self) -> None:
+        """In the parent, afterwards."""
+        while self._paused:
+            self._paused.pop().release()
+
+    def leave_behind(self) -> None:
+        """In the child: close what is the parent's."""
+        locks = [lock for connection, lock in list(self.locks.items()) if _is_open(connection)]
+        self.usable = self.usable and all(map(self._was_at_rest, locks))
+        if self.usable:
+            for connection in list(self.locks):
+                with suppress(apsw.Error):
+                    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                    connection.close()
+        else:
+            _left_behind.extend(self.locks)
+        self.locks.clear()
+        self._paused.clear()
+
+    def _was_at_rest(self, lock: threading.Lock | None) -> bool:
+        return lock is not None and (lock in self._paused or lock.acquire(blocking=False))
 
 
-_headers: WeakValueDictionary[tuple[int, int], _Header] = WeakValueDictionary()
-"""By device and inode, while a connection has the file open."""
+_open_connections = _Open()
+_left_behind: list[apsw.Connection] = []
+"""Connections of the parent that were at work when this process was forked; they are never touched again."""
 
-_headers_lock = Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_open_connections.pause,
+        after_in_parent=_open_connections.resume,
+        after_in_child=_open_connections.leave_behind,
+    )
 
 
-class LedgerConnection(apsw.Connection):
-    """A connection that knows the files it has opened, and whether they still stand under their names."""
-
-    files: OpenedFiles | None = None
-    _header = _Header()
-
-    def take_note_of_files(self, path: Path) -> None:
-        """Remember what was opened as ``path``. Raises ``DatabaseMoved`` when that is not there any more already."""
-        self.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # opens the log
-        files = OpenedFiles(path, self.filename, self._is_overwritten)
-        moved = c_int()
-        self.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, addressof(moved))
-        if moved.value:
-            raise DatabaseMoved(f"{path} was replaced while it was being opened; try again")
-        with _headers_lock:
-            self._header = _headers.setdefault(files.identity, _Header())
-        self.files = files
-
-    def require_in_place(self) -> None:
-        """Raises ``DatabaseMoved`` unless database and log are what was opened.
-
-        What is in a log that was removed is saved into the database, if nobody has begun another one.
-        """
-        if self.files is None:
-            return
-        try:
-            self.files.require_in_place()
-        except DatabaseMoved:
-            if not self.in_transaction and self.files.may_be_written_to():
-                with suppress(apsw.Error):  # it stays in the log then, which is open
-                    self.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            raise
-
-    def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """What a statement answers. Raises ``DatabaseMoved``, and SQLite's errors."""
-        try:
-            rows = self.execute(statement, parameters).fetchall()
-        except apsw.Error:
-            self.require_in_place()  # what was taken away fails in many ways
-            raise
-        self.require_in_place()
-        return rows
-
-    def prove_room(self) -> None:
-        """Write to the log as a movement would, and take it back. Raises ``DatabaseMoved``, and SQLite's errors."""
-        self.require_in_place()
-        self.execute("BEGIN IMMEDIATE")
-        try:
-            self.execute(_PROBE, ("?" * _PROBE_BYTES,))
-            self.cache_flush()
-        finally:
-            if self.in_transaction:
-                self.execute("ROLLBACK")
-
-    def close(self, force: bool = False) -> None:
-        """Close it. SQLite writes the log back and deletes it by its name: not when the names are of other files."""
-        if self.files is not None and not self.files.may_be_written_to():
-            with suppress(apsw.ConnectionClosedError):
-                self.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        super().close(force)
-        self._header = _Header()  # another file may come to have the same inode from now on
-
-    def _is_overwritten(self) -> bool:
-        """Whether the file's header says that somebody has copied another state of the ledger into the file.
-
-        Change counter and pages of a database in WAL mode never fall, but for VACUUM, of which the connection knows.
-        """
-        known = self._header.counter_and_pages  # before the file is read: what is read cannot be older
-        header = self._read_header()
-        if known is not None and not (len(header) == _HEADER_BYTES and header.startswith(_MAGIC)):
-            return True
-        if header[18:20] != _IN_WAL_MODE:
-            return False
-        counter, pages = unpack(">II", header[24:32])
-        known_counter, known_pages = known or (0, 0)
-        if counter < known_counter:
-            return True
-        if counter == known_counter and pages < known_pages <= self.pragma("page_count"):
-            return True
-        self._header.counter_and_pages = counter, pages
+def _is_open(connection: apsw.Connection) -> bool:
+    try:
+        return connection.filename is not None
+    except apsw.ConnectionClosedError:
         return False
 
-    def _read_header(self) -> bytes:
-        """Through SQLite: a file that Python opens and closes takes the process's locks on it away."""
-        file = apsw.VFSFile("", self.filename, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
-        try:
-            return file.xRead(_HEADER_BYTES, 0)
-        finally:
-            file.xClose()
+
+def rests_between(connection: apsw.Connection, at_work: threading.Lock) -> None:
+    """Promise that ``connection`` is used with ``at_work`` held only, so that the process may be forked in between."""
+    _open_connections.locks[connection] = at_work
 
 
 def make_folder(path: Path) -> None:
@@ -188,10 +147,13 @@ def connect_for_reading(path: Path) -> LedgerConnection:
 
 def _open(path: Path, flags: int, *pragmas: str) -> LedgerConnection:
     _require_safe_sqlite()
+    if not _open_connections.usable:
+        forks.refuse()
     with naming_database_errors(path):
         if flags & apsw.SQLITE_OPEN_CREATE:
             require_no_lost_log(path)
         connection = LedgerConnection(str(path), flags=flags, statementcachesize=200)
+        _open_connections.locks[connection] = None
         try:
             if flags & apsw.SQLITE_OPEN_CREATE:
                 _require_writable(connection)
@@ -223,27 +185,6 @@ def _execute_patiently(connection: apsw.Connection, pragma: str) -> None:
             sleep(0.01)
         else:
             return
-
-
-@contextmanager
-def transaction(connection: LedgerConnection) -> Iterator[None]:
-    """One write transaction: committed when the block ends, rolled back when it raises.
-
-    Raises ``DatabaseMoved`` when the ledger's files are not the ones that were opened. When that is found after the
-    commit, whoever asked is not acknowledged either: the files may never come back.
-    """
-    connection.require_in_place()
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("COMMIT")
-    except BaseException as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if isinstance(error, apsw.Error):
-            connection.require_in_place()  # what was taken away fails in many ways
-        raise
-    connection.require_in_place()
 
 
 @contextmanager

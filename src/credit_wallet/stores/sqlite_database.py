@@ -12,21 +12,27 @@ from typing import Any
 
 import apsw
 
-from credit_wallet.errors import DatabaseError, InvalidRequest, MigrationError
+from credit_wallet import forks
+from credit_wallet.errors import InvalidRequest, MigrationError, NoLedger
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations
+from credit_wallet.stores.mounts import network_disk
 from credit_wallet.stores.sqlite import SqliteStore, bring_up_to_date
 from credit_wallet.stores.sqlite_connection import (
-    LedgerConnection,
     connect,
     connect_alone,
     connect_for_reading,
     make_folder,
     naming_database_errors,
+    rests_between,
 )
+from credit_wallet.stores.sqlite_ledger import LedgerConnection
 from credit_wallet.stores.sqlite_schema import SqliteSchema
 
 LEAST_FREE_BYTES = 1 << 30
+
+_LEDGER = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'am_credit_wallet'"
+_TO_MAKE_ONE = ", or make a ledger with credit-wallet migrate"
 
 
 class SqliteDatabase:
@@ -44,14 +50,25 @@ class SqliteDatabase:
 
     def open_source(self) -> SqliteSource:
         """A connection for reading. Raises ``DatabaseError``."""
-        return SqliteSource(connect_for_reading(self.path), self.path)
+        source = SqliteSource(connect_for_reading(self.path), self.path)
+        source.rest_between_questions()
+        return source
 
     def open_alone(self, now: datetime) -> LedgerConnection:
         """A connection beside which nobody else has one, the schema up to date. Raises ``DatabaseError``."""
-        if not self.path.exists():
-            raise DatabaseError(f"there is no database {self.path}")
+        self.require_ledger()
         self.upgrade(now)
         return connect_alone(self.path)
+
+    def require_ledger(self) -> None:
+        """Raise ``NoLedger`` when the file is not there, is empty, or has other tables than a ledger's."""
+        if not self.path.exists():
+            raise NoLedger(f"no ledger there: {self.path} does not exist; check the database's address{_TO_MAKE_ONE}")
+        with closing(connect_for_reading(self.path)) as connection, naming_database_errors(self.path):
+            if connection.execute(_LEDGER).fetchall() == []:
+                raise NoLedger(
+                    f"no ledger there: {self.path} has no wallets; check the database's address{_TO_MAKE_ONE}"
+                )
 
     def pending_migrations(self) -> list[str]:
         """Names of the migrations still to be applied. Makes no file."""
@@ -75,17 +92,25 @@ class SqliteDatabase:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
         if not self.path.exists():
             raise MigrationError(f"there is no database {self.path}; nothing to undo")
+        with closing(connect_for_reading(self.path)) as connection:
+            migrations.rollback_plan(SqliteSchema(connection, self.path), number)  # else the file is left as it is
         with closing(connect(self.path)) as connection:
             return migrations.rollback(SqliteSchema(connection, self.path), number)
 
     def findings(self) -> Iterator[Finding]:
-        """SQLite's version and the room on its disk."""
+        """SQLite's version, the room on its disk, and whether that is another machine's."""
         yield Finding("sqlite", True, f"SQLite {apsw.sqlite_lib_version()}")
         folder = next(folder for folder in self.path.absolute().parents if folder.exists())
         free = shutil.disk_usage(folder).free
         detail = f"{free >> 20:,} MiB free in {folder}"
         enough = free >= LEAST_FREE_BYTES
         yield Finding("disk", enough, detail if enough else f"{detail}; free some")
+        if danger := self.network_disk():
+            yield Finding("network_disk", False, danger)
+
+    def network_disk(self) -> str | None:
+        """What is wrong with the disk when it is not this machine's."""
+        return network_disk(self.path)
 
 
 class SqliteSource:
@@ -97,6 +122,16 @@ class SqliteSource:
     def __init__(self, connection: LedgerConnection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self._lock = threading.Lock()
+
+    def rest_between_questions(self) -> None:
+        """Let the process be forked between two questions: nobody else uses the connection."""
+        rests_between(self._connection, self._lock)
+        forks.guard(self, SqliteSource._leave_behind)
+
+    def _leave_behind(self) -> None:
+        """In a child process."""
+        forks.leave(self, "_connection")
         self._lock = threading.Lock()
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:

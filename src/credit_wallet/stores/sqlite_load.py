@@ -13,6 +13,7 @@ import apsw
 from credit_wallet.commands import Command, Movement
 from credit_wallet.cycle import format_instant
 from credit_wallet.state import Allocation, KeyState, LotOpening, Snapshot, WalletState
+from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.rows import (
     HOLD_COLUMNS,
     KEY_COLUMNS,
@@ -134,9 +135,11 @@ class Loader:
             told=self._told,
         )
         self._load_remembered(snapshot, commands)
-        self._load_due_holds(snapshot, wallet_ids, at)
+        owing = self._load_due_holds(snapshot, wallet_ids, at)
         key_ids = self._load_named(snapshot, commands)
         load_topups(self._connection, snapshot, commands, now)
+        for wallet_id, taken in load_clawbacks(self._connection, snapshot, commands, owing):
+            self._load_lots(snapshot, wallet_id, taken)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
         return snapshot
 
@@ -155,10 +158,16 @@ class Loader:
                     snapshot.remembered[key, wallet_id] = remembered_of(wallet_id, tuple(row))
                 done += size
 
-    def _load_due_holds(self, snapshot: Snapshot, wallet_ids: set[int], at: str) -> None:
+    def _load_due_holds(self, snapshot: Snapshot, wallet_ids: set[int], at: str) -> list[int]:
+        """Load the holds that have expired; return which wallets owe, seen on the way."""
+        owing = []
         for wallet_id in wallet_ids:
             wallet = self._wallets.get(wallet_id)
-            if wallet is None or wallet.next_due_at is None or wallet.next_due_at > at:
+            if wallet is None:
+                continue
+            if wallet.debt_yen:
+                owing.append(wallet_id)
+            if wallet.next_due_at is None or wallet.next_due_at > at:
                 continue
             holds = [hold_of(row) for row in self._connection.execute(_DUE_HOLDS, (wallet_id, at))]
             snapshot.due_holds[wallet_id] = holds
@@ -166,6 +175,7 @@ class Loader:
             expiry = self._connection.execute(_NEXT_HOLD_EXPIRY, (wallet_id, at)).get
             if expiry is not None:
                 snapshot.next_hold_expiry[wallet_id] = expiry
+        return owing
 
     def _load_named(self, snapshot: Snapshot, commands: Sequence[Command]) -> set[int]:
         """Load the holds, entries, lots and agent keys that commands name, and those behind the holds.

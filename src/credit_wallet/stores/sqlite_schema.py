@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import apsw
 
 from credit_wallet.errors import MigrationError
-from credit_wallet.stores.sqlite_connection import LedgerConnection, naming_database_errors, transaction
+from credit_wallet.stores.sqlite_connection import naming_database_errors
+from credit_wallet.stores.sqlite_ledger import LedgerConnection, transaction
 
 
 class SqliteSchema:

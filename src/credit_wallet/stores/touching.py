@@ -20,6 +20,7 @@ from credit_wallet.commands import (
     Reverse,
 )
 from credit_wallet.cycle import cycle_at
+from credit_wallet.segments import close_open_segment
 from credit_wallet.state import KeyState, Snapshot, WalletState
 
 
@@ -96,6 +97,8 @@ def to_roll(
 def roll(snapshot: Snapshot, rolling: Rolling, spent_yen: int, alerted_pct: int) -> None:
     """Carry a row into its cycle, in which ``spent_yen`` was spent and ``alerted_pct`` fired before."""
     spender = rolling.spender
+    if isinstance(spender, WalletState):
+        close_open_segment(snapshot, spender)
     if spender.current_cycle and spender.cycle_spent_yen:
         snapshot.left_cycles.append((spender.current_cycle, spender.wallet_id, rolling.key_id, spender.cycle_spent_yen))
     spender.current_cycle = rolling.cycle

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import partial
 
 from msgspec import Struct
 
-from credit_wallet.cycle import CYCLE_PATTERN, cycle_bounds
+from credit_wallet.cycle import CYCLE_PATTERN, cycle_bounds, cycle_of
 from credit_wallet.stores import Source
 from credit_wallet.stores.seals import broken_seals
+from credit_wallet.stores.segments import SQL as SEGMENTS
+from credit_wallet.stores.segments import chain
 from credit_wallet.stores.sql import statements
 
 _FILE = "verify.sql"
-_BY_CYCLE = ("cycle_spend", "key_spend")
+_BY_CYCLE = ("cycle_spend", "key_spend", "cycles")
+_MOVED = "moved_in_cycle"
 _CYCLES = "recorded_cycles"
-CHECKS = (*(name for name in statements(_FILE) if name != _CYCLES), "seals")
+_ONE_SPELLING = "replace(occurred_at, ' ', 'T')"
+CHECKS = (*(name for name in statements(_FILE) if name not in (_CYCLES, _MOVED)), "seals")
 """Names of what is checked; the line above each statement says what it means."""
 
 
@@ -31,17 +37,9 @@ def verify(source: Source) -> list[Violation]:
     sql = statements(_FILE, source.dialect)
     violations = []
     for name, statement in sql.items():
-        if name in _BY_CYCLE or name == _CYCLES:
-            continue
-        violations += [_violation(name, *row) for row in source.rows(statement, {})]
-    for time_zone, cycle in source.rows(sql[_CYCLES], {}):
-        if not CYCLE_PATTERN.fullmatch(cycle):
-            continue  # plain SQL wrote a time that is none
-        start, end = cycle_bounds(cycle, time_zone)
-        for name in _BY_CYCLE:
-            parameters = {"time_zone": time_zone, "cycle": cycle, "cycle_start": start, "cycle_end": end}
-            found = source.rows(sql[name], parameters)
-            violations += [_violation(name, *row) for row in found]
+        if name not in (*_BY_CYCLE, _MOVED, _CYCLES):
+            violations += [_violation(name, *row) for row in source.rows(statement, {})]
+    violations += _of_cycles(source)
     violations += [
         Violation("seals", None, f"seal {seal.seal_id}: entries {seal.first_txn_id} to {seal.last_txn_id} have changed")
         for seal in broken_seals(source)
@@ -49,6 +47,46 @@ def verify(source: Source) -> list[Violation]:
     return violations
 
 
-def _violation(check: str, wallet_id: int, expected: int, found: int) -> Violation:
+def _of_cycles(source: Source) -> Iterator[Violation]:
+    """What is recorded by cycle against the dates of the entries, which are read once for each cycle."""
+    sql = statements(_FILE, source.dialect)
+    by_cycle = sql[_MOVED] + "\nUNION ALL\n".join(sql[name] for name in _BY_CYCLE)
+    to_walk: set[int] = set()
+    for time_zone, cycle in source.rows(sql[_CYCLES], {}):
+        if not CYCLE_PATTERN.fullmatch(cycle):
+            continue  # plain SQL wrote a time that is none
+        start, end = cycle_bounds(cycle, time_zone)
+        # A bound that is a date sorts before that date in every spelling; to bring them to one takes a third longer.
+        statement = by_cycle if "T" in start + end else by_cycle.replace(_ONE_SPELLING, "occurred_at")
+        parameters = {"time_zone": time_zone, "cycle": cycle, "cycle_start": start, "cycle_end": end}
+        for name, wallet_id, expected, found in source.rows(statement, parameters):
+            if name == "cycles":
+                to_walk.add(wallet_id)
+            else:
+                yield _violation(name, wallet_id, expected, found)
+    for wallet_id in sorted(to_walk):
+        yield from _of_chain(source, wallet_id)
+
+
+def _of_chain(source: Source, wallet_id: int) -> Iterator[Violation]:
+    """The first place in a wallet's chain, walked from its end, where its segments are not what its entries say."""
+    this = {"wallet_id": wallet_id}
+    [(last_txn_id, cycle, time_zone)] = source.rows(SEGMENTS["chain_end"], this)
+    ends = source.rows(SEGMENTS["segments"], this)
+    violation = partial(_violation, "cycles", wallet_id)
+    for entry in chain(source.rows, wallet_id, last_txn_id):
+        if ends and ends[-1][0] == entry.txn_id:
+            _, cycle, closing_yen = ends.pop()
+            if closing_yen != entry.ledger_balance_yen:
+                yield violation(entry.ledger_balance_yen, closing_yen)
+                return
+        if (of_entry := cycle_of(entry.occurred_at, time_zone)) != cycle:
+            yield violation(of_entry, cycle)
+            return
+    if ends:
+        yield violation(0, ends[-1][0])
+
+
+def _violation(check: str, wallet_id: int, expected: object, found: object) -> Violation:
     meaning = re.sub(r"^-- [a-z_]+: ", "", statements(_FILE)[check].splitlines()[0])
     return Violation(check, wallet_id, f"wallet {wallet_id}: {meaning} — expected {expected}, found {found}")

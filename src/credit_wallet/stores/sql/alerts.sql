@@ -19,31 +19,61 @@ ORDER BY w.wallet_id;
 -- time_zones: the time zones that wallets keep their cycles in
 SELECT DISTINCT time_zone FROM am_credit_wallet;
 
--- reached: the same from the wallets' rows, without those whose reached thresholds have all fired
-SELECT wallet_id, cycle_spent_yen, monthly_budget_yen, alert_thresholds, alerted_pct
-FROM am_credit_wallet
-WHERE current_cycle = :cycle AND time_zone = :time_zone AND enabled = 1 AND monthly_budget_yen > 0
-  AND cycle_spent_yen * 100 >= monthly_budget_yen *
-      CASE WHEN alert_thresholds <> '[]' THEN alerted_pct + 1
-           WHEN alerted_pct < 50 THEN 50 WHEN alerted_pct < 80 THEN 80 WHEN alerted_pct < 100 THEN 100 ELSE NULL END
-UNION ALL
-SELECT w.wallet_id, s.spent_yen, w.monthly_budget_yen, w.alert_thresholds, 0
-FROM am_credit_cycle_spend s JOIN am_credit_wallet w ON w.wallet_id = s.wallet_id
-WHERE s.billing_cycle = :cycle AND s.key_id = 0 AND coalesce(w.current_cycle, '') <> :cycle
-  AND w.time_zone = :time_zone AND w.enabled = 1 AND w.monthly_budget_yen > 0
-  AND s.spent_yen * 100 >= w.monthly_budget_yen * CASE WHEN w.alert_thresholds <> '[]' THEN 1 ELSE 50 END;
+-- reached: the same from the wallets' rows, without those whose reached thresholds have all fired for this budget
+SELECT wallet_id, spent_yen, monthly_budget_yen, alert_thresholds, alerted_pct,
+       -- known_pct: an alert of another budget says what share of this one was spent when it fired
+       coalesce((SELECT max(CASE WHEN a.budget_yen = spending.monthly_budget_yen THEN a.threshold_pct
+                                 ELSE a.spent_yen * 100 / spending.monthly_budget_yen END)
+                 FROM (SELECT wallet_id, billing_cycle, threshold_pct, spent_yen, budget_yen
+                       FROM am_credit_spending_alert
+                       UNION ALL
+                       SELECT wallet_id, billing_cycle, threshold_pct, spent_yen, budget_yen
+                       FROM am_credit_threshold_alert) AS a
+                 WHERE a.wallet_id = spending.wallet_id AND a.billing_cycle = :cycle), 0)
+FROM (SELECT wallet_id, cycle_spent_yen AS spent_yen, monthly_budget_yen, alert_thresholds, alerted_pct
+      FROM am_credit_wallet w
+      WHERE current_cycle = :cycle AND time_zone = :time_zone AND enabled = 1 AND monthly_budget_yen > 0
+        AND (cycle_spent_yen * 100 >= monthly_budget_yen *
+             CASE WHEN alert_thresholds <> '[]' THEN alerted_pct + 1
+                  WHEN alerted_pct < 50 THEN 50 WHEN alerted_pct < 80 THEN 80 WHEN alerted_pct < 100 THEN 100 ELSE NULL END
+             OR cycle_spent_yen * 100 >= monthly_budget_yen * CASE WHEN alert_thresholds <> '[]' THEN 1 ELSE 50 END
+                AND (EXISTS (SELECT 1 FROM am_credit_spending_alert a
+                             WHERE a.wallet_id = w.wallet_id AND a.billing_cycle = :cycle
+                               AND a.budget_yen <> w.monthly_budget_yen)
+                     OR EXISTS (SELECT 1 FROM am_credit_threshold_alert a
+                                WHERE a.wallet_id = w.wallet_id AND a.billing_cycle = :cycle
+                                  AND a.budget_yen <> w.monthly_budget_yen)))
+      UNION ALL
+      SELECT w.wallet_id, s.spent_yen, w.monthly_budget_yen, w.alert_thresholds, 0
+      FROM am_credit_cycle_spend s JOIN am_credit_wallet w ON w.wallet_id = s.wallet_id
+      WHERE s.billing_cycle = :cycle AND s.key_id = 0 AND coalesce(w.current_cycle, '') <> :cycle
+        AND w.time_zone = :time_zone AND w.enabled = 1 AND w.monthly_budget_yen > 0
+        AND s.spent_yen * 100 >= w.monthly_budget_yen * CASE WHEN w.alert_thresholds <> '[]' THEN 1 ELSE 50 END
+     ) AS spending;
 
 -- reached_by_plain_sql: the same for wallets with charges that plain SQL wrote and the wallet has not adopted yet
-SELECT w.wallet_id,
-       -sum(t.amount_yen) + CASE WHEN w.current_cycle = :cycle THEN w.cycle_spent_yen ELSE coalesce(
-           (SELECT s.spent_yen FROM am_credit_cycle_spend s
-            WHERE s.billing_cycle = :cycle AND s.wallet_id = w.wallet_id AND s.key_id = 0), 0) END AS spent_yen,
-       w.monthly_budget_yen, w.alert_thresholds, CASE WHEN w.current_cycle = :cycle THEN w.alerted_pct ELSE 0 END
-FROM am_credit_transaction_log t JOIN am_credit_wallet w ON w.wallet_id = t.wallet_id
-WHERE t.prev_txn_id IS NULL AND t.txn_type = 'charge'
-  AND replace(t.occurred_at, ' ', 'T') >= :cycle_start AND replace(t.occurred_at, ' ', 'T') < :cycle_end
-  AND w.time_zone = :time_zone AND w.enabled = 1 AND w.monthly_budget_yen > 0
-GROUP BY w.wallet_id;
+SELECT wallet_id, spent_yen, monthly_budget_yen, alert_thresholds, alerted_pct,
+       -- known_pct: an alert of another budget says what share of this one was spent when it fired
+       coalesce((SELECT max(CASE WHEN a.budget_yen = spending.monthly_budget_yen THEN a.threshold_pct
+                                 ELSE a.spent_yen * 100 / spending.monthly_budget_yen END)
+                 FROM (SELECT wallet_id, billing_cycle, threshold_pct, spent_yen, budget_yen
+                       FROM am_credit_spending_alert
+                       UNION ALL
+                       SELECT wallet_id, billing_cycle, threshold_pct, spent_yen, budget_yen
+                       FROM am_credit_threshold_alert) AS a
+                 WHERE a.wallet_id = spending.wallet_id AND a.billing_cycle = :cycle), 0)
+FROM (SELECT w.wallet_id,
+             -sum(t.amount_yen) + CASE WHEN w.current_cycle = :cycle THEN w.cycle_spent_yen ELSE coalesce(
+                 (SELECT s.spent_yen FROM am_credit_cycle_spend s
+                  WHERE s.billing_cycle = :cycle AND s.wallet_id = w.wallet_id AND s.key_id = 0), 0) END AS spent_yen,
+             w.monthly_budget_yen, w.alert_thresholds,
+             CASE WHEN w.current_cycle = :cycle THEN w.alerted_pct ELSE 0 END AS alerted_pct
+      FROM am_credit_transaction_log t JOIN am_credit_wallet w ON w.wallet_id = t.wallet_id
+      WHERE t.prev_txn_id IS NULL AND t.txn_type = 'charge'
+        AND replace(t.occurred_at, ' ', 'T') >= :cycle_start AND replace(t.occurred_at, ' ', 'T') < :cycle_end
+        AND w.time_zone = :time_zone AND w.enabled = 1 AND w.monthly_budget_yen > 0
+      GROUP BY w.wallet_id
+     ) AS spending;
 
 -- has_fired: whether a threshold has fired in a cycle
 SELECT count(*) FROM am_credit_spending_alert
@@ -70,5 +100,22 @@ UPDATE am_credit_wallet SET alerted_pct = :threshold_pct
 WHERE wallet_id = :wallet_id AND current_cycle = :billing_cycle AND alerted_pct < :threshold_pct;
 
 -- tell: put the alert into the outbox
-INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out)
-VALUES (:wallet_id, 'alert_fired', :payload, :fired_at, 0);
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
+VALUES (:wallet_id, 'alert_fired', :payload, :dedupe_key, :fired_at, 0)
+ON CONFLICT DO NOTHING;
+
+-- tell_of_another_budget: the same for a threshold that has fired when the budget was another
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
+SELECT wallet_id, 'alert_fired', :payload, :dedupe_key, :fired_at, 0
+FROM am_credit_spending_alert
+WHERE wallet_id = :wallet_id AND threshold_pct = :threshold_pct AND billing_cycle = :billing_cycle
+  AND budget_yen <> :budget_yen
+ON CONFLICT DO NOTHING;
+
+-- tell_of_another_budget_own: the same for a threshold of a wallet's own
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
+SELECT wallet_id, 'alert_fired', :payload, :dedupe_key, :fired_at, 0
+FROM am_credit_threshold_alert
+WHERE wallet_id = :wallet_id AND threshold_pct = :threshold_pct AND billing_cycle = :billing_cycle
+  AND budget_yen <> :budget_yen
+ON CONFLICT DO NOTHING;

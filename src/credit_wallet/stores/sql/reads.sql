@@ -16,6 +16,9 @@ WHERE wallet_id > :after
 ORDER BY wallet_id
 LIMIT :limit;
 
+-- openings: wallets that had credit when they were adopted which no entry explains, or lacked some
+SELECT wallet_id, opening_yen FROM am_credit_wallet WHERE opening_yen <> 0 ORDER BY wallet_id;
+
 -- cycle_spent: what a wallet (key_id 0) or an agent key spent in a cycle that its row has left
 SELECT coalesce(max(spent_yen), 0)
 FROM am_credit_cycle_spend
@@ -80,31 +83,44 @@ FROM judged
 WHERE wanted = 1 OR step = :steps
 LIMIT :limit;
 
--- cycle_entries: a wallet's entries of a cycle, oldest first; the walk ends at the first entry before :walk_until
-WITH RECURSIVE chain AS (
-    SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
+-- cycle_entries: a wallet's entries of a cycle, oldest first: each of its segments back to the one before it. The open
+-- one ends at the row's last entry and is of its current cycle
+WITH RECURSIVE ends (segment_no, last_txn_id, billing_cycle) AS (
+    SELECT segment_no, last_txn_id, billing_cycle FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
     UNION ALL
-    SELECT e.* FROM chain c
-    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
-    WHERE c.occurred_at >= :walk_until
+    SELECT 9223372036854775807, last_txn_id, current_cycle FROM am_credit_wallet WHERE wallet_id = :wallet_id
+), segment (last_txn_id, billing_cycle, after_txn_id) AS (
+    SELECT last_txn_id, billing_cycle, lag(last_txn_id, 1, CAST(0 AS BIGINT)) OVER (ORDER BY segment_no) FROM ends
+), chain AS (
+    SELECT e.*, s.after_txn_id
+    FROM segment s JOIN am_credit_transaction_log e ON e.txn_id = s.last_txn_id AND e.wallet_id = :wallet_id
+    WHERE s.billing_cycle = :cycle AND s.last_txn_id <> s.after_txn_id
+    UNION ALL
+    SELECT e.*, c.after_txn_id
+    FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
+    WHERE c.prev_txn_id <> c.after_txn_id
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
 FROM chain
-WHERE replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
 ORDER BY txn_id;
 
--- refunded_charges: the charges that refunds of a cycle give back; the walk ends as that of cycle_entries does
-WITH RECURSIVE chain AS (
-    SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
+-- refunded_charges: the charges that refunds of a cycle give back
+WITH RECURSIVE ends (segment_no, last_txn_id, billing_cycle) AS (
+    SELECT segment_no, last_txn_id, billing_cycle FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
     UNION ALL
-    SELECT e.* FROM chain c
-    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
-    WHERE c.occurred_at >= :walk_until
+    SELECT 9223372036854775807, last_txn_id, current_cycle FROM am_credit_wallet WHERE wallet_id = :wallet_id
+), segment (last_txn_id, billing_cycle, after_txn_id) AS (
+    SELECT last_txn_id, billing_cycle, lag(last_txn_id, 1, CAST(0 AS BIGINT)) OVER (ORDER BY segment_no) FROM ends
+), chain AS (
+    SELECT e.*, s.after_txn_id
+    FROM segment s JOIN am_credit_transaction_log e ON e.txn_id = s.last_txn_id AND e.wallet_id = :wallet_id
+    WHERE s.billing_cycle = :cycle AND s.last_txn_id <> s.after_txn_id
+    UNION ALL
+    SELECT e.*, c.after_txn_id
+    FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
+    WHERE c.prev_txn_id <> c.after_txn_id
 ), refunded AS (
-    SELECT DISTINCT related_txn_id AS charge_id
-    FROM chain
-    WHERE txn_type = 'refund'
-      AND replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
+    SELECT DISTINCT related_txn_id AS charge_id FROM chain WHERE txn_type = 'refund'
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
 FROM refunded JOIN am_credit_transaction_log ON txn_id = charge_id AND wallet_id = :wallet_id
@@ -129,17 +145,45 @@ SELECT open_lots FROM am_credit_wallet WHERE wallet_id = :wallet_id;
 -- due: wallets with holds or lots that have expired
 SELECT wallet_id FROM am_credit_wallet WHERE next_due_at <= :at ORDER BY next_due_at LIMIT :limit;
 
--- ledger_balance_before: a wallet's ledger balance before an instant; the walk ends at the first entry that is older
+-- due_between: the same among wallets with neighbouring ids
+SELECT wallet_id FROM am_credit_wallet
+WHERE wallet_id > :after AND wallet_id <= :last AND next_due_at <= :at
+ORDER BY wallet_id;
+
+-- ledger_balance_before: what a wallet started with, and what the segments of all earlier cycles changed
+WITH ends (segment_no, billing_cycle, closing_yen) AS (
+    SELECT segment_no, billing_cycle, closing_yen FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
+    UNION ALL
+    SELECT 9223372036854775807, w.current_cycle, e.ledger_balance_yen
+    FROM am_credit_wallet w
+    JOIN am_credit_transaction_log e ON e.txn_id = w.last_txn_id AND e.wallet_id = w.wallet_id
+    WHERE w.wallet_id = :wallet_id
+), segment (billing_cycle, net_yen) AS (
+    SELECT e.billing_cycle, e.closing_yen - lag(e.closing_yen, 1, w.opening_yen) OVER (ORDER BY e.segment_no)
+    FROM ends e CROSS JOIN (SELECT opening_yen FROM am_credit_wallet WHERE wallet_id = :wallet_id) AS w
+)
+SELECT w.opening_yen + coalesce((SELECT sum(net_yen) FROM segment WHERE billing_cycle < :cycle), 0)
+FROM am_credit_wallet w
+WHERE w.wallet_id = :wallet_id;
+
+-- first_credit: when a wallet's first lot came in; NULL when that is a balance that no entry brought
+SELECT e.occurred_at
+FROM am_credit_lot l
+LEFT JOIN am_credit_transaction_log e ON e.txn_id = l.lot_id AND e.wallet_id = l.wallet_id
+WHERE l.wallet_id = :wallet_id
+ORDER BY l.lot_id
+LIMIT 1;
+
+-- oldest_of_cycle: the earliest date among a wallet's last :steps entries, as far as they are of the cycle
 WITH RECURSIVE chain AS (
-    SELECT txn_id, wallet_id, prev_txn_id, occurred_at, ledger_balance_yen
+    SELECT txn_id, wallet_id, prev_txn_id, replace(occurred_at, ' ', 'T') AS occurred_at, 1 AS step
     FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
-    SELECT e.txn_id, e.wallet_id, e.prev_txn_id, e.occurred_at, e.ledger_balance_yen
+    SELECT e.txn_id, e.wallet_id, e.prev_txn_id, replace(e.occurred_at, ' ', 'T'), c.step + 1
     FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
-    WHERE c.occurred_at >= :before
+    WHERE c.occurred_at >= :cycle_start AND c.step < :steps
 )
-SELECT coalesce((SELECT ledger_balance_yen FROM chain WHERE occurred_at < :before LIMIT 1),
-                (SELECT opening_yen FROM am_credit_wallet WHERE wallet_id = :wallet_id));
+SELECT min(occurred_at) FROM chain WHERE occurred_at >= :cycle_start;
 
 -- totals: sums over all wallets
 SELECT count(*), coalesce(sum(balance_yen), 0), coalesce(sum(held_yen), 0), coalesce(sum(debt_yen), 0)

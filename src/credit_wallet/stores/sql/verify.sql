@@ -70,6 +70,52 @@ FROM flow
 GROUP BY wallet_id, lot_id
 HAVING sum(amount_yen) <> 0;
 
+-- lot_kinds: an open lot is of the kind that it was granted as, and ends when it was granted to
+SELECT DISTINCT w.wallet_id, l.lot_id, json_extract(lot.value, '$[0]')
+FROM am_credit_wallet w JOIN json_each(w.open_lots) lot
+LEFT JOIN am_credit_lot l ON l.wallet_id = w.wallet_id AND l.lot_id = json_extract(lot.value, '$[0]')
+                         AND l.kind = json_extract(lot.value, '$[1]')
+                         AND coalesce(l.expires_at, '') = coalesce(json_extract(lot.value, '$[3]'), '')
+WHERE l.lot_id IS NULL;
+
+-- returned_lots: what comes again, or may, goes back to the lots it was taken from, and no more of each than was taken
+WITH part (wallet_id, charge_id, lot_id, amount_yen) AS (
+    SELECT e.wallet_id, CASE e.txn_type WHEN 'refund' THEN e.related_txn_id ELSE 0 END, json_extract(lot.value, '$[0]'),
+           json_extract(lot.value, '$[1]')
+    FROM am_credit_transaction_log e, json_each(e.lots) lot
+    WHERE e.txn_type IN ('refund', 'topup') AND e.related_txn_id IS NOT NULL
+      AND json_extract(lot.value, '$[0]') <> e.txn_id  -- what was short of lots has come as one of its own
+    UNION ALL
+    SELECT c.wallet_id, 0, json_extract(lot.value, '$[0]'), json_extract(lot.value, '$[1]')
+    FROM am_credit_clawback c, json_each(c.taken) lot
+), taken (wallet_id, charge_id, lot_id, amount_yen) AS (
+    SELECT e.wallet_id, e.txn_id, json_extract(lot.value, '$[0]'), json_extract(lot.value, '$[1]')
+    FROM (SELECT DISTINCT wallet_id, charge_id FROM part) p
+    JOIN am_credit_transaction_log e ON e.txn_id = p.charge_id AND e.wallet_id = p.wallet_id AND e.txn_type = 'charge'
+    JOIN json_each(e.lots) lot
+    UNION ALL
+    SELECT e.wallet_id, 0, json_extract(lot.value, '$[0]'), json_extract(lot.value, '$[1]')
+    FROM am_credit_transaction_log e, json_each(e.lots) lot
+    WHERE e.txn_type = 'reversal'
+)
+SELECT DISTINCT p.wallet_id, coalesce(t.taken_yen, 0), p.returned_yen
+FROM (SELECT wallet_id, charge_id, lot_id, sum(amount_yen) AS returned_yen FROM part
+      GROUP BY wallet_id, charge_id, lot_id) p
+LEFT JOIN (SELECT wallet_id, charge_id, lot_id, sum(amount_yen) AS taken_yen FROM taken
+           GROUP BY wallet_id, charge_id, lot_id) t
+       ON t.wallet_id = p.wallet_id AND t.charge_id = p.charge_id AND t.lot_id = p.lot_id
+WHERE p.returned_yen > coalesce(t.taken_yen, 0);
+
+-- due: the wallet's row knows when the first of its open lots and holds ends
+SELECT w.wallet_id, 1, 0
+FROM am_credit_wallet w
+LEFT JOIN (SELECT wallet_id, min(expires_at) AS expires_at FROM am_credit_hold WHERE status = 'open'
+           GROUP BY wallet_id) h ON h.wallet_id = w.wallet_id
+LEFT JOIN (SELECT wallet_id, min(json_extract(lot.value, '$[3]')) AS expires_at
+           FROM am_credit_wallet o, json_each(o.open_lots) lot
+           WHERE json_extract(lot.value, '$[3]') IS NOT NULL GROUP BY wallet_id) l ON l.wallet_id = w.wallet_id
+WHERE coalesce(w.next_due_at, '~') > coalesce(h.expires_at, '~') OR coalesce(w.next_due_at, '~') > coalesce(l.expires_at, '~');
+
 -- holds: the open holds add up to what is held
 SELECT w.wallet_id, w.held_yen, coalesce(sum(h.amount_yen - h.captured_yen), 0)
 FROM am_credit_wallet w LEFT JOIN am_credit_hold h ON h.wallet_id = w.wallet_id AND h.status = 'open'
@@ -96,12 +142,13 @@ FROM am_credit_hold h
 LEFT JOIN am_credit_purchase p ON p.wallet_id = h.wallet_id AND p.hold_id = h.hold_id
 WHERE h.closer NOT IN ('payer', 'operator', 'product') AND substr(h.closer, 1, 7) <> 'seller:' OR h.closer <> p.actor;
 
--- purchases: a purchase names a charge or a hold of its wallet, no larger than its price
+-- purchases: a purchase names a charge or a hold of its wallet, no larger than its price; only what is owed whole has none
 SELECT p.wallet_id, p.amount_yen, coalesce(-e.amount_yen, h.amount_yen, 0)
 FROM am_credit_purchase p
 LEFT JOIN am_credit_transaction_log e ON e.wallet_id = p.wallet_id AND e.txn_id = p.txn_id AND e.txn_type = 'charge'
 LEFT JOIN am_credit_hold h ON h.wallet_id = p.wallet_id AND h.hold_id = p.hold_id
-WHERE coalesce(-e.amount_yen, h.amount_yen, 0) NOT BETWEEN 1 AND p.amount_yen;
+WHERE coalesce(-e.amount_yen, h.amount_yen, 0) NOT BETWEEN 1 AND p.amount_yen
+  AND NOT (p.status = 'served' AND p.txn_id IS NULL AND p.hold_id IS NULL);
 
 -- served: what was served is not undone, and what is undone is back with its wallet
 SELECT p.wallet_id, 1, 0
@@ -128,40 +175,83 @@ HAVING sum(e.amount_yen) <> coalesce(r.returned_yen, 0) OR sum(e.amount_yen) > -
 -- debt: only an empty wallet owes
 SELECT wallet_id, 0, balance_yen FROM am_credit_wallet WHERE debt_yen > 0 AND balance_yen > 0;
 
--- recorded_cycles: the cycles that spending is recorded for, by time zone
+-- clawbacks: what is owed for top-ups is debt of the wallet
+SELECT w.wallet_id, w.debt_yen, sum(c.owed_yen)
+FROM am_credit_clawback c JOIN am_credit_wallet w ON w.wallet_id = c.wallet_id
+GROUP BY w.wallet_id, w.debt_yen
+HAVING sum(c.owed_yen) > w.debt_yen;
+
+-- recorded_cycles: the cycles that anything is recorded for, by time zone
 SELECT DISTINCT w.time_zone, w.current_cycle FROM am_credit_wallet w WHERE w.current_cycle IS NOT NULL
 UNION
 SELECT DISTINCT w.time_zone, s.billing_cycle
-FROM am_credit_cycle_spend s JOIN am_credit_wallet w ON w.wallet_id = s.wallet_id;
+FROM am_credit_cycle_spend s JOIN am_credit_wallet w ON w.wallet_id = s.wallet_id
+UNION
+SELECT DISTINCT w.time_zone, s.billing_cycle
+FROM am_credit_cycle_segment s JOIN am_credit_wallet w ON w.wallet_id = s.wallet_id;
+
+-- moved_in_cycle: what entries dated in a cycle spent and changed; begins each of the three below
+WITH moved AS MATERIALIZED (
+    SELECT wallet_id, key_id, sum(CASE WHEN txn_type = 'charge' THEN -amount_yen ELSE 0 END) AS spent_yen,
+           sum(amount_yen) AS net_yen, min(prev_txn_id) AS after_txn_id, max(txn_id) AS last_txn_id
+    FROM am_credit_transaction_log
+    WHERE replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
+    GROUP BY wallet_id, key_id
+)
 
 -- cycle_spend: spending recorded for a cycle is the sum of its charges
-WITH charged AS (
-    SELECT wallet_id, -sum(amount_yen) AS spent_yen FROM am_credit_transaction_log
-    WHERE txn_type = 'charge' AND replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
-    GROUP BY wallet_id
-)
-SELECT w.wallet_id, coalesce(c.spent_yen, 0),
+SELECT 'cycle_spend', w.wallet_id, coalesce(c.spent_yen, 0),
        CASE WHEN w.current_cycle = :cycle THEN w.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END
 FROM am_credit_wallet w
-LEFT JOIN charged c ON c.wallet_id = w.wallet_id
+LEFT JOIN (SELECT wallet_id, sum(spent_yen) AS spent_yen FROM moved GROUP BY wallet_id) c
+       ON c.wallet_id = w.wallet_id
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = w.wallet_id AND s.key_id = 0
 WHERE w.time_zone = :time_zone
   AND coalesce(c.spent_yen, 0) <>
-      CASE WHEN w.current_cycle = :cycle THEN w.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END;
+      CASE WHEN w.current_cycle = :cycle THEN w.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END
 
 -- key_spend: an agent key's spending recorded for a cycle is the sum of its charges
-WITH charged AS (
-    SELECT wallet_id, key_id, -sum(amount_yen) AS spent_yen FROM am_credit_transaction_log
-    WHERE txn_type = 'charge' AND key_id IS NOT NULL AND replace(occurred_at, ' ', 'T') >= :cycle_start AND replace(occurred_at, ' ', 'T') < :cycle_end
-    GROUP BY wallet_id, key_id
-)
-SELECT k.wallet_id, coalesce(c.spent_yen, 0),
+SELECT 'key_spend', k.wallet_id, coalesce(c.spent_yen, 0),
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END
 FROM am_credit_key k
 JOIN am_credit_wallet w ON w.wallet_id = k.wallet_id
-LEFT JOIN charged c ON c.wallet_id = k.wallet_id AND c.key_id = k.key_id
+LEFT JOIN moved c ON c.wallet_id = k.wallet_id AND c.key_id = k.key_id
 LEFT JOIN am_credit_cycle_spend s
        ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE w.time_zone = :time_zone
   AND coalesce(c.spent_yen, 0) <>
-      CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END;
+      CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END
+
+-- cycles: the entries of each segment are of its cycle, and the ledger closes it with what it closes with. Names wallets
+-- whose chain is to be walked to tell: those with one segment of a cycle that has just what is dated in it are in order
+SELECT 'cycles', w.wallet_id, coalesce(m.net_yen, 0), coalesce(b.net_yen, 0)
+FROM am_credit_wallet w
+LEFT JOIN (SELECT wallet_id, sum(net_yen) AS net_yen, min(after_txn_id) AS after_txn_id,
+                  max(last_txn_id) AS last_txn_id
+           FROM moved GROUP BY wallet_id) m ON m.wallet_id = w.wallet_id
+LEFT JOIN (SELECT wallet_id, count(*) AS segments, sum(net_yen) AS net_yen, min(after_txn_id) AS after_txn_id,
+                  max(last_txn_id) AS last_txn_id
+           FROM (SELECT s.wallet_id, s.last_txn_id,
+                        coalesce((SELECT last_txn_id FROM am_credit_cycle_segment p
+                                  WHERE p.wallet_id = s.wallet_id AND p.segment_no < s.segment_no
+                                  ORDER BY segment_no DESC LIMIT 1), 0) AS after_txn_id,
+                        s.closing_yen -
+                        coalesce((SELECT closing_yen FROM am_credit_cycle_segment p
+                                  WHERE p.wallet_id = s.wallet_id AND p.segment_no < s.segment_no
+                                  ORDER BY segment_no DESC LIMIT 1), o.opening_yen) AS net_yen
+                 FROM am_credit_cycle_segment s JOIN am_credit_wallet o ON o.wallet_id = s.wallet_id
+                 WHERE s.billing_cycle = :cycle AND o.time_zone = :time_zone
+                 UNION ALL
+                 SELECT o.wallet_id, o.last_txn_id,
+                        coalesce((SELECT last_txn_id FROM am_credit_cycle_segment p
+                                  WHERE p.wallet_id = o.wallet_id ORDER BY segment_no DESC LIMIT 1), 0),
+                        o.balance_yen + o.held_yen -
+                        coalesce((SELECT closing_yen FROM am_credit_cycle_segment p
+                                  WHERE p.wallet_id = o.wallet_id ORDER BY segment_no DESC LIMIT 1), o.opening_yen)
+                 FROM am_credit_wallet o
+                 WHERE o.current_cycle = :cycle AND o.time_zone = :time_zone) segment
+           WHERE last_txn_id <> after_txn_id
+           GROUP BY wallet_id) b ON b.wallet_id = w.wallet_id
+WHERE w.time_zone = :time_zone
+  AND (m.net_yen IS DISTINCT FROM b.net_yen OR m.after_txn_id IS DISTINCT FROM b.after_txn_id
+       OR m.last_txn_id IS DISTINCT FROM b.last_txn_id OR b.segments > 1)

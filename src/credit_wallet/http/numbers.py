@@ -1,0 +1,34 @@
+"""Whole numbers in addresses and queries, as strict as those in bodies: none is ``1_0``, ``+3``, ``3.0`` or ``1e1``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+
+from credit_wallet.errors import InvalidRequest
+from credit_wallet.http.problems import NotFound
+from credit_wallet.whole_numbers import whole_number
+
+
+def require_plain_numbers(request: Request[Any, Any, Any], query: Mapping[str, str]) -> None:
+    """Raise ``InvalidRequest`` for a number in the query, ``NotFound`` for an id in the path, that is spelled oddly."""
+    segments = request.scope["path"].split("/")
+    for value in request.path_params.values():
+        if isinstance(value, int) and str(value) not in segments:
+            raise NotFound("there is no such address; ids are written in plain digits, such as 10")
+    for name in _whole_numbers(request.route_handler):
+        try:
+            whole_number(query.get(name, "0"))
+        except ValueError:
+            raise InvalidRequest(f"{name} must be a whole number such as 10, not {query[name]!r}", field=name) from None
+
+
+@lru_cache(maxsize=256)
+def _whole_numbers(handler: HTTPRouteHandler) -> tuple[str, ...]:
+    """The parameters of a route that are whole numbers, those of its path included."""
+    parameters = handler.parsed_fn_signature.parameters.items()
+    return tuple(name for name, field in parameters if field.has_inner_subclass_of(int) or field.is_subclass_of(int))

@@ -1,0 +1,80 @@
+"""Segments as rows: written when they end, and made from a chain.
+
+See ``credit_wallet.segments`` for what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+from msgspec import structs
+
+from credit_wallet.cycle import CYCLE_PATTERN, cycle_bounds, cycle_of
+from credit_wallet.state import ClosedSegment, Snapshot
+from credit_wallet.stores import Connection
+from credit_wallet.stores.sql import statements
+
+SQL = statements("segments.sql")
+
+STEPS = 10_000
+"""Entries of a chain that are read at once."""
+
+Rows: TypeAlias = Callable[[str, dict[str, Any]], list[tuple[Any, ...]]]
+"""Runs a statement with ``:name`` parameters."""
+
+
+class ChainEntry(NamedTuple):
+    """An entry as the chain passes it; ``lots`` are there when it took back credit or brought it again."""
+
+    txn_id: int
+    prev_txn_id: int | None
+    occurred_at: str
+    ledger_balance_yen: int | None
+    amount_yen: int
+    txn_type: str
+    related_txn_id: int | None
+    lots: str | None
+
+
+def chain(rows: Rows, wallet_id: int, last_txn_id: int | None) -> Iterator[ChainEntry]:
+    """A wallet's entries from ``last_txn_id`` back, newest first."""
+    start = last_txn_id
+    while start:
+        found = rows(SQL["chain"], {"wallet_id": wallet_id, "start": start, "steps": STEPS})
+        yield from map(ChainEntry._make, found)
+        start = found[-1][1] if len(found) == STEPS else None
+
+
+def segments_of(
+    entries: Iterable[ChainEntry], wallet_id: int, current_cycle: str, time_zone: str
+) -> Iterator[ClosedSegment]:
+    """The closed segments of a chain that is passed newest first, newest first. The open one is of ``current_cycle``.
+
+    Most entries are of the cycle of the one before, which comparing their texts with its bounds shows.
+    """
+    cycle, (start, end) = current_cycle, _bounds(current_cycle, time_zone)
+    for entry in entries:
+        at = entry.occurred_at
+        if at[10:11] == "T" and at[-1:] == "Z" and start <= at < end:
+            continue
+        found = cycle_of(at, time_zone)
+        if found != cycle:
+            cycle, (start, end) = found, _bounds(found, time_zone)
+            yield ClosedSegment(wallet_id, entry.txn_id, cycle, entry.ledger_balance_yen or 0)
+
+
+def _bounds(cycle: str, time_zone: str) -> tuple[str, str]:
+    """Between these, ends excluded, instants as the wallet writes them are of ``cycle``."""
+    return cycle_bounds(cycle, time_zone) if CYCLE_PATTERN.fullmatch(cycle) else ("", "")
+
+
+def put_segments(connection: Connection, segments: Iterable[ClosedSegment]) -> None:
+    """Write closed segments, those of a wallet in the order of its chain, behind its lock."""
+    for segment in segments:
+        connection.execute(SQL["put_segment"], structs.asdict(segment))
+
+
+def closed_in(snapshot: Snapshot) -> list[ClosedSegment]:
+    """The segments that a batch has closed, in the order to be written in."""
+    return [segment for _, segments in sorted(snapshot.closed_segments.items()) for segment in segments]
