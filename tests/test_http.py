@@ -516,6 +516,12 @@ def test_a_statement_comes_in_three_formats(api: Api, token: str, form: str, con
     assert answer.headers["x-wallet-balance"] == "8766"
 
 
+@pytest.mark.parametrize("form", ["json", "csv", "text"])
+def test_a_statement_of_the_first_cycle_that_there_is_can_be_had(api: Api, form: str) -> None:
+    created = api.post("/operator/wallets", OPERATOR_KEY, time_zone="Asia/Tokyo").json()
+    assert api.get("/credit/statement", created["owner_token"], cycle="1000-01", format=form).status_code == 200
+
+
 def test_a_statement_tells_who_spent_and_on_what(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
     agent = wallets.create_key(wallet.wallet_id, label="crawler")
     api.post("/credit/charge", agent.token, key="a", amount_yen=30, note="GET /search")

@@ -64,7 +64,7 @@ def test_a_full_disk_stops_spending_until_there_is_room_again(path: Path) -> Non
 
         no_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
         errors = set()
-        for kib in (512, 768, 1024):
+        for kib in (768, 1024, 1280):
             resource.setrlimit(resource.RLIMIT_FSIZE, (kib * 1024, no_limit[1]))
             before = acknowledged
             for _ in range(3):

@@ -20,6 +20,7 @@ from credit_wallet.errors import (
     Unauthorized,
 )
 from credit_wallet.outcomes import Alert
+from credit_wallet.reports.statement import statement
 
 pytestmark = on_every_database
 
@@ -92,6 +93,21 @@ def test_a_cycle_begins_with_the_month_in_the_wallets_time_zone(
     assert [entry.txn_id for entry in wallets.cycle_entries(wallet_id, before)][1:] == [last]
     assert [entry.txn_id for entry in wallets.cycle_entries(wallet_id, cycle)] == [first]
     assert wallets.verify() == []
+
+
+@pytest.mark.parametrize("cycle", ["1000-01", "1000-02", "9998-12"])
+@pytest.mark.parametrize("time_zone", ["UTC", "Asia/Tokyo", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_the_first_and_the_last_cycle_that_there_is_can_be_asked_for(
+    wallets: CreditWallet, time_zone: str, cycle: str
+) -> None:
+    """In Tokyo the year 1000 begins in 999 UTC, which is written with four digits as every other year is."""
+    wallet_id = wallets.create(time_zone=time_zone).wallet_id
+    wallets.topup(wallet_id, 100, idempotency_key="start")
+    assert wallets.cycle_entries(wallet_id, cycle) == []
+    assert wallets.refunded_charges(wallet_id, cycle) == []
+    assert wallets.ledger_balance_before(wallet_id, cycle) == (100 if cycle == "9998-12" else 0)
+    assert statement(wallets, wallet_id, cycle).closing_yen == (100 if cycle == "9998-12" else 0)
+    assert wallets.run_alerts(cycle).alerts_fired == []
 
 
 def test_the_leap_day_belongs_to_february(wallets: CreditWallet, clock: Clock) -> None:

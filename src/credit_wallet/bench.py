@@ -33,7 +33,8 @@ from credit_wallet.errors import IdempotencyConflict, InsufficientFunds, WalletE
 from credit_wallet.keys import new_idempotency_key
 from credit_wallet.rail import MAX_BATCH
 from credit_wallet.stores.sqlite import SqliteStore
-from credit_wallet.stores.sqlite_connection import connect, transaction
+from credit_wallet.stores.sqlite_connection import connect
+from credit_wallet.stores.sqlite_ledger import transaction
 from credit_wallet.tokens import token_hash
 from credit_wallet.wallet import CreditWallet
 

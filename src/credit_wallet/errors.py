@@ -270,6 +270,15 @@ class DatabaseLocked(DatabaseError):
     code = "database_locked"
 
 
+class DatabaseMoved(DatabaseError):
+    """The file, or its log, is not the one that was opened: moved, removed, replaced or overwritten.
+
+    What was asked is not acknowledged; the same idempotency key again does nothing twice.
+    """
+
+    code = "database_moved"
+
+
 class DatabaseUnavailable(DatabaseError):
     """The database's server cannot be reached. Try again with the same idempotency key: nothing is done twice."""
 

@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from operator import attrgetter
+from os.path import samestat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -180,10 +181,13 @@ def run_on_file(path: Path, now: datetime, *, cycle: str | None = None, dry_run:
         _log.warning("%s does not exist; nothing to do", path)
         return AlertReport(dry_run, cycle or cycle_at(now))
     with closing(_connect(path)) as connection:
+        opened = path.stat()
         connection.execute("BEGIN" if dry_run else "BEGIN IMMEDIATE")
         whole_schema = _has_whole_schema(connection, path)
         report = run_alert_job(connection, now, cycle=cycle, dry_run=dry_run, whole_schema=whole_schema)
         connection.execute("COMMIT")
+        if not (path.exists() and samestat(path.stat(), opened)):
+            raise RuntimeError(f"{path} was moved, removed or replaced meanwhile; put it back, or run the job again")
     return report
 
 

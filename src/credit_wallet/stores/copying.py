@@ -25,6 +25,7 @@ from credit_wallet.stores.postgres_database import PostgresDatabase
 from credit_wallet.stores.postgres_schema import PostgresSchema
 from credit_wallet.stores.sqlite_connection import naming_database_errors as naming_sqlite_errors
 from credit_wallet.stores.sqlite_database import SqliteDatabase, SqliteSource
+from credit_wallet.stores.sqlite_ledger import LedgerConnection
 from credit_wallet.stores.verify import Violation, verify
 
 ROWS_A_CHUNK = 10_000
@@ -120,6 +121,7 @@ def copy_ledger(source: SqliteDatabase, target: PostgresDatabase, now: datetime,
         there.execute("ANALYZE")
         with closing(target.open_source()) as copied:
             _require_sound("DST", verify(copied))
+        here.require_in_place()
         there.execute(_DROP_MARK)
     return Copied(rows, resumed)
 
@@ -162,7 +164,7 @@ def _columns(here: apsw.Connection, there: Raw, table: _Table) -> str:
     return ", ".join(columns)
 
 
-def _copy(here: apsw.Connection, there: Raw, table: _Table, columns: str, progress: Progress) -> int:
+def _copy(here: LedgerConnection, there: Raw, table: _Table, columns: str, progress: Progress) -> int:
     """Copy what DST does not have of a table; return how many rows the table has."""
     total, done = (_count(connection, table) for connection in (here, PostgresConnection(there)))
     key = ", ".join(table.key)
@@ -173,6 +175,7 @@ def _copy(here: apsw.Connection, there: Raw, table: _Table, columns: str, progre
         with transaction(there), there.cursor().copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
             for row in chunk:
                 copy.write_row(row)
+        here.require_in_place()
         done += len(chunk)
         progress(f"copying {table.name}", done, total)
     return total

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from time import monotonic
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import apsw
 from msgspec import json, structs
 
 from credit_wallet.checks import MAX_ID
@@ -41,13 +41,17 @@ from credit_wallet.stores.rows import (
 )
 from credit_wallet.stores.seals import Holder
 from credit_wallet.stores.segments import closed_in, put_segments
-from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, rests_between, transaction
+from credit_wallet.stores.sqlite_connection import connect, naming_database_errors, rests_between
+from credit_wallet.stores.sqlite_ledger import LedgerConnection, transaction
 from credit_wallet.stores.sqlite_load import Loader
 from credit_wallet.stores.sqlite_schema import SqliteSchema
 from credit_wallet.stores.topup_rows import write_topups
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+PROVEN_SECONDS = 5.0
+"""How long it counts that the database took a write, unless one has failed since."""
 
 _ROWS_A_STATEMENT = (128, 64, 32, 16, 8, 4, 2, 1)
 """Rows that an INSERT carries: measured, 128 rows a statement take 3 µs a row and single rows 8 µs."""
@@ -139,7 +143,7 @@ _append_entries = _BulkInsert("am_credit_transaction_log", Entry.__struct_fields
 _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
-def bring_up_to_date(connection: apsw.Connection, path: Path, now: datetime) -> Upgrade:
+def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) -> Upgrade:
     """Apply pending migrations, make the books of what was there before, and adopt what plain SQL wrote."""
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
@@ -160,6 +164,7 @@ class SqliteStore:
             self._connection.close()
             raise
         self._loader = Loader(self._connection)
+        self._proven_until = 0.0
         self._at_work = threading.Lock()
         rests_between(self._connection, self._at_work)
 
@@ -215,10 +220,17 @@ class SqliteStore:
         return str(revoked_at)
 
     def check_writable(self) -> None:
-        """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
+        """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.
+
+        At most every ``PROVEN_SECONDS`` it is written to, and what was written is taken back.
+        """
         self._in_transaction(lambda: None)
         with self._at_work:
             migrations.require_current(SqliteSchema(self._connection, self.path))
+            if monotonic() >= self._proven_until:
+                with naming_database_errors(self.path):
+                    self._connection.prove_room()
+                self._proven_until = monotonic() + PROVEN_SECONDS
 
     def settled_txn_id(self) -> int:
         """Any id: there is one writer at a time, and ids are given in the order of commits."""
@@ -246,6 +258,7 @@ class SqliteStore:
                 return work(*args, **kwargs)
         except BaseException:
             self._loader.forget()
+            self._proven_until = 0.0
             raise
 
     def _execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:

@@ -24,6 +24,8 @@ from credit_wallet.errors import (
     RailBusy,
 )
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
+from credit_wallet.stores.sqlite_file import require_no_lost_log
+from credit_wallet.stores.sqlite_ledger import LedgerConnection
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a writer waits for another process before it reports ``database_locked``."""
@@ -117,7 +119,7 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def connect(path: Path) -> apsw.Connection:
+def connect(path: Path) -> LedgerConnection:
     """Open the ledger at ``path`` for writing, creating it when it is not there.
 
     Write-ahead log with ``synchronous=FULL``: a commit returns when the operating system has it on disk. Raises
@@ -133,22 +135,24 @@ def connect(path: Path) -> apsw.Connection:
     )
 
 
-def connect_alone(path: Path) -> apsw.Connection:
+def connect_alone(path: Path) -> LedgerConnection:
     """Open the ledger at ``path`` while nobody else has it open, and keep others out. Raises ``DatabaseLocked``."""
     return _open(path, apsw.SQLITE_OPEN_READWRITE, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE")
 
 
-def connect_for_reading(path: Path) -> apsw.Connection:
+def connect_for_reading(path: Path) -> LedgerConnection:
     """Open the ledger at ``path``, which must exist, and leave it as it is. Raises ``DatabaseError``."""
     return _open(path, apsw.SQLITE_OPEN_READWRITE, "PRAGMA query_only = ON")
 
 
-def _open(path: Path, flags: int, *pragmas: str) -> apsw.Connection:
+def _open(path: Path, flags: int, *pragmas: str) -> LedgerConnection:
     _require_safe_sqlite()
     if not _open_connections.usable:
         forks.refuse()
     with naming_database_errors(path):
-        connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+        if flags & apsw.SQLITE_OPEN_CREATE:
+            require_no_lost_log(path)
+        connection = LedgerConnection(str(path), flags=flags, statementcachesize=200)
         _open_connections.locks[connection] = None
         try:
             if flags & apsw.SQLITE_OPEN_CREATE:
@@ -156,6 +160,7 @@ def _open(path: Path, flags: int, *pragmas: str) -> apsw.Connection:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             for pragma in pragmas:
                 _execute_patiently(connection, pragma)
+            connection.take_note_of_files(path)
         except BaseException:
             connection.close()
             raise
@@ -183,19 +188,6 @@ def _execute_patiently(connection: apsw.Connection, pragma: str) -> None:
 
 
 @contextmanager
-def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """One write transaction: committed when the block ends, rolled back when it raises."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
 def naming_database_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ``DatabaseError`` that say what happened to ``path`` and what to do."""
     try:
@@ -220,11 +212,16 @@ def naming_database_errors(path: Path) -> Iterator[None]:
         raise DatabaseError(f"{path} cannot be opened; check that its folder exists and can be written") from error
     except apsw.IOError as error:
         raise DatabaseError(
-            f"reading or writing {path} failed ({error}); nothing is acknowledged, check the disk and try again "
-            "with the same idempotency key"
+            f"reading or writing {path} failed ({_name_of(error)}); nothing is acknowledged, check the disk and try "
+            "again with the same idempotency key"
         ) from error
     except apsw.Error as error:
         raise DatabaseError(f"SQLite refused to work on {path}: {error}") from error
+
+
+def _name_of(error: apsw.Error) -> str:
+    """What SQLite calls the error: its text is about the last statement, which may have gone well."""
+    return str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", -1), error))
 
 
 def _require_safe_sqlite() -> None:

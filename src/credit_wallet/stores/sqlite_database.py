@@ -26,6 +26,7 @@ from credit_wallet.stores.sqlite_connection import (
     naming_database_errors,
     rests_between,
 )
+from credit_wallet.stores.sqlite_ledger import LedgerConnection
 from credit_wallet.stores.sqlite_schema import SqliteSchema
 
 LEAST_FREE_BYTES = 1 << 30
@@ -53,7 +54,7 @@ class SqliteDatabase:
         source.rest_between_questions()
         return source
 
-    def open_alone(self, now: datetime) -> apsw.Connection:
+    def open_alone(self, now: datetime) -> LedgerConnection:
         """A connection beside which nobody else has one, the schema up to date. Raises ``DatabaseError``."""
         self.require_ledger()
         self.upgrade(now)
@@ -118,7 +119,7 @@ class SqliteSource:
     dialect = ""
     in_process = True
 
-    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+    def __init__(self, connection: LedgerConnection, path: Path) -> None:
         self._connection = connection
         self._path = path
         self._lock = threading.Lock()
@@ -136,7 +137,7 @@ class SqliteSource:
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters. Raises ``DatabaseError``."""
         with self._lock, naming_database_errors(self._path):
-            return self._connection.execute(statement, parameters).fetchall()
+            return self._connection.rows(statement, parameters)
 
     def close(self) -> None:
         with self._lock:

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import apsw
 
 from credit_wallet.errors import MigrationError
-from credit_wallet.stores.sqlite_connection import naming_database_errors, transaction
+from credit_wallet.stores.sqlite_connection import naming_database_errors
+from credit_wallet.stores.sqlite_ledger import LedgerConnection, transaction
 
 
 class SqliteSchema:
@@ -28,7 +29,7 @@ class SqliteSchema:
         "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'credit_wallet_migration'"
     )
 
-    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+    def __init__(self, connection: LedgerConnection, path: Path) -> None:
         self._connection = connection
         self._path = path
 
