@@ -40,6 +40,10 @@ _PAYMENT_REQUIRED = 402
 _METHOD_NOT_ALLOWED = 405
 _WITHOUT_BODY = (204, 304)
 
+_ZERO_COPY = "http.response.zerocopysend"
+_FILES = ("http.response.pathsend", _ZERO_COPY)
+"""Messages that have the server send a file for a body (extensions of ASGI)."""
+
 _NOT_LOOKED_UP: Any = object()
 
 
@@ -269,7 +273,7 @@ class Exchange:
     async def _go_on(self, message: Message) -> None:
         """An answer is delivered when the server took its last byte and the caller had not left before."""
         there = not self.inbox.left
-        has_body = bool(message.get("body")) or message["type"] == "http.response.pathsend"
+        has_body = bool(message.get("body")) or message["type"] in _FILES
         await self._hand_over(message, there and has_body)
         last = self._is_last(message)
         if self._sale is not None and there and last:
@@ -295,9 +299,9 @@ class Exchange:
     def _is_last(self, message: Message) -> bool:
         if message["type"] == "http.response.pathsend":
             return True
-        if message["type"] != "http.response.body":
+        if message["type"] not in ("http.response.body", _ZERO_COPY):
             return False
-        if self._left_bytes is not None:
+        if self._left_bytes is not None and message["type"] != _ZERO_COPY:
             self._left_bytes -= len(message.get("body", b""))
         return not message.get("more_body", False) or self._left_bytes == 0
 
