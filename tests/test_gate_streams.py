@@ -411,3 +411,63 @@ def test_an_answer_that_the_server_reads_from_a_file_is_paid(
     gate = CreditGate(handler, wallets, price_yen=3, refund_cut_answers=cut)
     asyncio.run(requests_of(wallet, gate)())
     assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 3
+
+
+@pytest.mark.parametrize("spec_version", ["2.1", "2.3", "2.4"])
+@pytest.mark.parametrize(
+    ("leaves_at", "cut", "sent", "paid_yen"), [(0, False, 0, 0), (2, True, 2, 0), (2, False, 4, 3)]
+)
+@pytest.mark.parametrize("key", [None, b"a"])
+def test_a_server_that_answers_whoever_has_left_gives_nothing_away(
+    wallets: CreditWallet,
+    wallet: CreatedWallet,
+    key: bytes | None,
+    leaves_at: int,
+    cut: bool,
+    sent: int,
+    paid_yen: int,
+    spec_version: str,
+) -> None:
+    """Hypercorn says that the caller left when it has closed its own half of the connection, and sends the answer all
+    the same. What is not going to be paid stays here.
+    """
+
+    async def run() -> None:
+        arriving: asyncio.Queue[Any] = asyncio.Queue()
+        messages = []
+
+        async def handler(scope: Scope, receive: Receive, send: Send) -> None:
+            while (await receive()).get("more_body"):
+                pass
+            await asyncio.sleep(0.05)
+            try:
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                for part in (b"a", b"b", b""):
+                    await send(chunk(part, more=bool(part)))
+                    await asyncio.sleep(0.05)
+            except OSError:
+                assert (sent, scope["asgi"]["spec_version"]) != (4, "2.4"), "what is paid goes to the server"
+
+        async def send(message: object) -> None:
+            messages.append(message)
+            if len(messages) == leaves_at:
+                arriving.put_nowait({"type": "http.disconnect"})
+
+        arriving.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        if not leaves_at:
+            arriving.put_nowait({"type": "http.disconnect"})
+        fields = [(b"authorization", f"Bearer {wallet.owner_token}".encode())]
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": spec_version},
+            "method": "GET",
+            "path": "/",
+            "headers": fields if key is None else [*fields, (b"idempotency-key", key)],
+        }
+        gate = CreditGate(handler, wallets, price_yen=3, refund_cut_answers=cut)
+        await gate(scope, arriving.get, send)
+        await gate.aclose()
+        assert len(messages) == sent
+
+    asyncio.run(run())
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - paid_yen
