@@ -250,8 +250,8 @@ class Exchange:
         whatever it says.
         """
         price, self._passes_at = self._passes_at, None
-        frameworks_own = status >= _REDIRECTION or self.scope["method"] == "OPTIONS"
-        if price is None or (frameworks_own and not self.entered):
+        looks_own = status >= _REDIRECTION or self.scope["method"] == "OPTIONS"
+        if price is None or status == _METHOD_NOT_ALLOWED or (looks_own and not self.entered):
             return True
         try:
             await self.pay(price)
