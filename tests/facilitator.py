@@ -90,4 +90,6 @@ class Facilitator:
 
 def _parts(asked: Json) -> tuple[Json, Json]:
     assert asked["x402Version"] == 2
-    return asked["paymentPayload"]["payload"]["authorization"], asked["paymentRequirements"]
+    payload = asked["paymentPayload"]["payload"]
+    paid = json.decode(payload["transaction"]) if "transaction" in payload else payload["authorization"]
+    return paid, asked["paymentRequirements"]

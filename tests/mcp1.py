@@ -60,6 +60,7 @@ def serve(db_url: str, mode: str) -> None:
     """Until it is told to end."""
     import uvicorn
     from mcp.server.fastmcp import FastMCP  # type: ignore[attr-defined]
+    from mcp.types import CallToolResult, TextContent
 
     from credit_wallet import CreditWallet
     from credit_wallet.middleware import CreditGate, charge_for, priced
@@ -73,6 +74,12 @@ def serve(db_url: str, mode: str) -> None:
         if q == "crash":
             raise RuntimeError("broken")
         return q.upper()
+
+    @server.tool()  # type: ignore[untyped-decorator,unused-ignore]
+    @priced(yen=10)
+    async def refuses(q: str) -> Any:
+        """Say that it failed, in the words of the protocol."""
+        return CallToolResult(content=[TextContent(type="text", text=q)], isError=True)  # type: ignore[call-arg,unused-ignore]
 
     @server.tool()  # type: ignore[untyped-decorator,unused-ignore]
     @priced(hold=50)

@@ -204,6 +204,18 @@ def test_a_key_that_is_revoked_later_sells_nothing(wallets: CreditWallet, wallet
     assert app.ran == 1
 
 
+def test_an_agent_key_that_ended_within_the_second_is_the_buyers_failure(
+    wallets: CreditWallet, wallet: CreatedWallet, db_url: str
+) -> None:
+    """The service remembers a token for a second; the ledger does not. It is no fault of the seller's key."""
+    agent = wallets.create_key(wallet.wallet_id)
+    with gated(Application(), wallets, wallet, "remote", price_yen=3) as front:
+        assert front.call(token=agent.token).status_code == 200
+        with CreditWallet.open(db_url) as elsewhere:
+            elsewhere.revoke_key(agent.key_id)
+        assert_problem(front.call(token=agent.token), 401, "unauthorized")
+
+
 def test_a_service_that_is_away_at_the_start_is_asked_again(wallets: CreditWallet, wallet: CreatedWallet) -> None:
     app = Application()
     distant = Distant(app, wallets)

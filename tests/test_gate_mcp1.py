@@ -53,16 +53,16 @@ def test_calls_are_paid_by_the_token_of_their_own_request(url: str, mode: str) -
             mode,
             first.owner_token,
             [
-                *("tuna", "tuna", "crash", "metered:four"),
+                *("tuna", "tuna", "crash", "refuses:no", "metered:four"),
                 *(f"{second.owner_token}!", "tuna"),
                 *(f"{empty.owner_token}!", "tuna"),
                 *("nonsense!", "tuna"),
             ],
         )
-    assert [failed for failed, _ in results] == [False, False, True, False, False, True, True]
+    assert [failed for failed, _ in results] == [False, False, True, True, False, False, True, True]
     assert [text for _, text in results[:2]] == ["TUNA", "TUNA"]
-    assert "insufficient_funds" in results[5][1]
-    assert "unauthorized" in results[6][1]
+    assert "insufficient_funds" in results[6][1]
+    assert "unauthorized" in results[7][1]
     with CreditWallet.open(url) as wallets:
         assert (spent(wallets, first), spent(wallets, second)) == (24, 10)
         assert wallets.show(first.wallet_id).held_yen == 0

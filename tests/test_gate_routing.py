@@ -449,6 +449,29 @@ def test_routes_are_seen_through_middleware_around_the_application(
         assert front.balance_yen == CREDIT_YEN
 
 
+class Versioned:
+    """Middleware that takes ``/v1`` off a path before the application sees it."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "path": scope["path"].removeprefix("/v1")}
+        await self.app(scope, receive, send)
+
+
+def test_a_handler_that_ran_at_an_unknown_path_has_answered(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    """Whatever its status: it is the framework's own answer only if no handler ran."""
+    with gated(Versioned(django_app()), wallets, wallet, price_yen=3) as front:
+        for path, status, yen in (("search/", 200, 3), ("missing", 404, 3), ("nowhere", 404, 0), ("search", 301, 0)):
+            before_yen = front.balance_yen
+            assert front.call(f"/v1/{path}").status_code == status
+            front.stage.wait()
+            assert before_yen - front.balance_yen == yen, path
+        assert front.call("/v1/missing", token=None).status_code == 401
+
+
 @pytest.fixture
 def quart_gated(wallets: CreditWallet, wallet: CreatedWallet) -> Iterator[Front]:
     app: Any = quart_app()

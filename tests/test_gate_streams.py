@@ -16,7 +16,7 @@ from test_http import funded
 
 from credit_wallet import CreditWallet
 from credit_wallet.http.replies import Receive, Scope, Send
-from credit_wallet.middleware import CreditGate, charge_for
+from credit_wallet.middleware import CreditGate, charge_for, priced
 from credit_wallet.outcomes import CreatedWallet
 
 CREDIT_YEN = 10_000
@@ -351,3 +351,123 @@ def test_a_request_that_is_cancelled_while_it_pays_is_given_back(wallets: Credit
     asyncio.run(run())
     assert [each.amount_yen for each in wallets.history(wallet.wallet_id)][:2] == [3, -3]
     assert wallets.balance(wallet.wallet_id) == CREDIT_YEN
+
+
+def test_the_body_is_whole_when_an_application_listens_while_the_gate_reads_it(
+    wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
+    """Quart listens in a task of its own. A server that queues its messages (Hypercorn, Daphne) gives each to one
+    listener: neither the digest that tells retries apart nor the application may miss one.
+    """
+
+    async def requested(body: bytes) -> bytes:
+        arriving: asyncio.Queue[Any] = asyncio.Queue()
+        heard = b""
+        end = asyncio.get_running_loop().create_future()
+
+        async def listen(receive: Receive) -> None:
+            nonlocal heard
+            while (message := await receive())["type"] == "http.request":
+                heard += message["body"]
+                if not message["more_body"] and not end.done():
+                    end.set_result(None)
+
+        async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+            listening = asyncio.create_task(listen(receive))
+            await asyncio.sleep(0)
+            await priced(yen=3)()
+            await end
+            listening.cancel()
+            await answer(send)
+
+        async def send(message: object) -> None:
+            pass
+
+        fields = [(b"authorization", f"Bearer {wallet.owner_token}".encode()), (b"idempotency-key", b"a")]
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": fields}
+        request = asyncio.create_task(CreditGate(handler, wallets)(scope, arriving.get, send))
+        for position, byte in enumerate(body):
+            await asyncio.sleep(0.005)
+            arriving.put_nowait({"type": "http.request", "body": bytes([byte]), "more_body": position + 1 < len(body)})
+        await asyncio.wait_for(request, PATIENCE_SECONDS)
+        return heard
+
+    async def run() -> list[bytes]:
+        return [await requested(body) for body in (b"question", b"question", b"another?", b"questioN")]
+
+    assert asyncio.run(run()) == [b"question", b"question", b"another?", b"questioN"]
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 9, "one retry, three requests"
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("kind", ["pathsend", "zerocopysend"])
+def test_an_answer_that_the_server_reads_from_a_file_is_paid(
+    wallets: CreditWallet, wallet: CreatedWallet, kind: str, cut: bool
+) -> None:
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": f"http.response.{kind}"})
+
+    gate = CreditGate(handler, wallets, price_yen=3, refund_cut_answers=cut)
+    asyncio.run(requests_of(wallet, gate)())
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 3
+
+
+@pytest.mark.parametrize("spec_version", ["2.1", "2.3", "2.4"])
+@pytest.mark.parametrize(
+    ("leaves_at", "cut", "sent", "paid_yen"), [(0, False, 0, 0), (2, True, 2, 0), (2, False, 4, 3)]
+)
+@pytest.mark.parametrize("key", [None, b"a"])
+def test_a_server_that_answers_whoever_has_left_gives_nothing_away(
+    wallets: CreditWallet,
+    wallet: CreatedWallet,
+    key: bytes | None,
+    leaves_at: int,
+    cut: bool,
+    sent: int,
+    paid_yen: int,
+    spec_version: str,
+) -> None:
+    """Hypercorn says that the caller left when it has closed its own half of the connection, and sends the answer all
+    the same. What is not going to be paid stays here.
+    """
+
+    async def run() -> None:
+        arriving: asyncio.Queue[Any] = asyncio.Queue()
+        messages = []
+
+        async def handler(scope: Scope, receive: Receive, send: Send) -> None:
+            while (await receive()).get("more_body"):
+                pass
+            await asyncio.sleep(0.05)
+            try:
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                for part in (b"a", b"b", b""):
+                    await send(chunk(part, more=bool(part)))
+                    await asyncio.sleep(0.05)
+            except OSError:
+                assert (sent, scope["asgi"]["spec_version"]) != (4, "2.4"), "what is paid goes to the server"
+
+        async def send(message: object) -> None:
+            messages.append(message)
+            if len(messages) == leaves_at:
+                arriving.put_nowait({"type": "http.disconnect"})
+
+        arriving.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        if not leaves_at:
+            arriving.put_nowait({"type": "http.disconnect"})
+        fields = [(b"authorization", f"Bearer {wallet.owner_token}".encode())]
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": spec_version},
+            "method": "GET",
+            "path": "/",
+            "headers": fields if key is None else [*fields, (b"idempotency-key", key)],
+        }
+        gate = CreditGate(handler, wallets, price_yen=3, refund_cut_answers=cut)
+        await gate(scope, arriving.get, send)
+        await gate.aclose()
+        assert len(messages) == sent
+
+    asyncio.run(run())
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - paid_yen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -72,10 +73,13 @@ def offered(refused: httpx.Response) -> PaymentRequirements:
     return requirements
 
 
-def signed(requirements: PaymentRequirements, nonce: str = "0x01", **payload: Any) -> dict[str, str]:
-    """The header of a payment as an agent signs it; the facilitator of the tests looks at no signature."""
+def signed(requirements: PaymentRequirements, nonce: str | None = "0x01", **payload: Any) -> dict[str, str]:
+    """The header of a payment as an agent signs it; the facilitator of the tests looks at no signature.
+
+    Without a ``nonce`` the ``payload`` says all of it.
+    """
     authorization = {"from": PAYER, "to": requirements.pay_to, "value": requirements.amount, "nonce": nonce}
-    content = {"signature": "0x00", "authorization": authorization, **payload}
+    content = payload if nonce is None else {"signature": "0x00", "authorization": authorization, **payload}
     return {
         "PAYMENT-SIGNATURE": encode_payment_signature_header(PaymentPayload(payload=content, accepted=requirements))
     }
@@ -150,6 +154,37 @@ def test_a_payment_is_good_once_however_it_is_written(
         assert_problem(refused, 402, "payment_invalid")
         assert offered(refused).amount == str(3 * UNITS_PER_YEN)
     assert (app.ran, facilitator.settled) == (1, ["0xab"])
+
+
+@pytest.mark.parametrize("kind", ["authorization", "transaction"])
+def test_what_a_payer_adds_to_a_payment_makes_no_other_of_it(
+    wallets: CreditWallet, wallet: CreatedWallet, x402: X402, facilitator: Facilitator, kind: str
+) -> None:
+    """A facilitator that remembers settles the same payment again with success: it is the gate that must know it."""
+    facilitator.repeats = True
+    app = Application()
+    with gated(app, wallets, wallet, price_yen=3, x402=x402) as front:
+        asked = offered(front.call(token=None))
+        pays = {"from": PAYER, "to": asked.pay_to, "value": asked.amount, "nonce": "0x01"}
+        content = {kind: pays if kind == "authorization" else json.dumps(pays)}
+        answered = [
+            front.call(
+                token=None, headers=signed(asked.model_copy(update={"network": network}), None, **content, **more)
+            )
+            for network, more in ((asked.network, {}), (asked.network.upper(), {}), (asked.network, {"more": 1}))
+        ]
+    assert [each.status_code for each in answered] == [200, 402, 402]
+    assert (app.ran, facilitator.settled) == (1, ["0x01"])
+
+
+def test_a_payment_with_two_authorizations_is_refused(
+    wallets: CreditWallet, wallet: CreatedWallet, x402: X402, facilitator: Facilitator
+) -> None:
+    """The gate would know it by one, and the facilitator settle the other."""
+    with gated(Application(), wallets, wallet, price_yen=3, x402=x402) as front:
+        refused = pay(front, permit2Authorization={"from": PAYER, "nonce": "0x02"})
+        assert_problem(refused, 402, "payment_invalid")
+    assert facilitator.verified == []
 
 
 def test_a_payment_that_is_sent_twice_at_once_is_settled_once(

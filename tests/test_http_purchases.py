@@ -56,6 +56,7 @@ def test_a_seller_sells_to_whoever_the_payers_token_names(seller: Seller, wallet
         "balance_yen": 900,
         "replayed": False,
         "alerts": [],
+        "warn_pct": 0,
         "hold_id": None,
         "expires_at": None,
         "free": False,
@@ -73,6 +74,16 @@ def test_the_same_request_of_two_agents_is_two_purchases(seller: Seller, wallets
     keys = {seller.buy(payer=token).json()["purchase_key"] for token in tokens}
     assert len(keys) == 2
     assert wallets.balance(seller.buyer.wallet_id) == 800
+
+
+def test_no_key_of_the_owners_is_that_of_an_agents_request(seller: Seller, wallets: CreditWallet) -> None:
+    agents = [wallets.create_key(seller.buyer.wallet_id) for _ in range(2)]
+    tokens = [seller.buyer.owner_token, *(agent.token for agent in agents)]
+    keys = ["k", *(f"k:{number}" for number in (0, *(agent.key_id for agent in agents))), f"k:{agents[0].key_id}:0"]
+    sold = [seller.buy(payer=token, key=key, amount_yen=1) for token in tokens for key in keys]
+    assert {each.status_code for each in sold} == {200}
+    assert len({each.json()["purchase_key"] for each in sold}) == len(sold)
+    assert wallets.balance(seller.buyer.wallet_id) == 1_000 - len(sold)
 
 
 def test_a_purchase_that_is_at_work_says_when_to_ask_again(seller: Seller) -> None:

@@ -285,6 +285,26 @@ def test_a_captured_hold_is_paid_for_whether_or_not_it_was_said_to_be_served(
     assert not wallets.verify()
 
 
+@pytest.mark.parametrize("end", ["undone", "abandoned", "expired"])
+def test_a_hold_that_was_captured_in_part_is_not_paid_for_again(wallets: CreditWallet, clock: Clock, end: str) -> None:
+    """Its rest goes back, however it ends, and what was captured has paid."""
+    buyer = Buyer(wallets, 60)
+    hold_id = buyer.buy("a").hold_id
+    assert hold_id is not None
+    wallets.capture(hold_id, 30, idempotency_key="part", final=False)
+    if end == "undone":
+        assert buyer.undo("a").amount_yen == 70
+    else:
+        clock.advance(seconds=100)
+        assert (wallets.undo_abandoned() if end == "abandoned" else wallets.expire_due()) == 1
+    assert buyer.paid_yen == 30
+    assert buyer.buy("b").free
+    assert buyer.undo("b").amount_yen == 0
+    assert buyer.paid_yen == 30
+    assert wallets.show(buyer.wallet_id).held_yen == 0
+    assert not wallets.verify()
+
+
 def test_keys_that_callers_choose_are_not_those_of_purchases(buyer: Buyer) -> None:
     buyer.wallets.charge(buyer.wallet_id, 1, idempotency_key="request", actor="payer")
     buyer.wallets.charge(buyer.wallet_id, 1, idempotency_key="request")

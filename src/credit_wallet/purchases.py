@@ -115,7 +115,7 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
         amount_yen = hold.left_yen
         return_hold(batch, wallet, hold, "released")
         batch.decision.touched[wallet.wallet_id] = wallet
-    purchase.status = "undone"
+    purchase.status = "served" if _is_captured(batch, purchase) else "undone"
     return _shown(wallet, purchase, amount_yen)
 
 
@@ -219,15 +219,15 @@ def _is_given_back(batch: Batch, purchase: PurchaseState) -> bool:
     """Whether what a purchase took is the buyer's again, by whomever it was given back; a debt is not."""
     if purchase.hold_id is not None:
         hold = batch.snapshot.holds.get(purchase.hold_id)
-        return hold is not None and hold.status in ("released", "expired")
+        return hold is not None and hold.status in ("released", "expired") and not hold.captured_yen
     entry = None if purchase.txn_id is None else batch.snapshot.entries.get(purchase.txn_id)
     return entry is not None and entry.returned_yen >= purchase.amount_yen
 
 
 def _is_captured(batch: Batch, purchase: PurchaseState) -> bool:
-    """Whether its hold was spent, which says as much as that it was served."""
+    """Whether its hold was spent, whole or in part, which says as much as that it was served."""
     hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
-    return hold is not None and hold.status == "captured"
+    return hold is not None and hold.status != "open" and (hold.status == "captured" or hold.captured_yen > 0)
 
 
 def _purchase_of(batch: Batch, wallet: WalletState, command: PurchaseCommand) -> PurchaseState | WalletError:

@@ -250,7 +250,7 @@ class _RemoteAccount:
                 note=order.note,
             )
         except Unauthorized as error:
-            if error.details.get("field") != PAYER_TOKEN:
+            if error.details.get("field") != PAYER_TOKEN and "key_id" not in error.details:
                 raise _refused("it has been revoked") from error
             self._limit.count(self._address)
             raise Unauthorized(str(error)) from error

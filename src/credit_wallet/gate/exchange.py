@@ -40,6 +40,13 @@ _PAYMENT_REQUIRED = 402
 _METHOD_NOT_ALLOWED = 405
 _WITHOUT_BODY = (204, 304)
 
+_ZERO_COPY = "http.response.zerocopysend"
+_FILES = ("http.response.pathsend", _ZERO_COPY)
+"""Messages that have the server send a file for a body (extensions of ASGI)."""
+
+_TELLS_OF_LEAVING = (2, 4)
+"""Version of the ASGI specification from which on ``send`` raises ``OSError`` when the caller has left."""
+
 _NOT_LOOKED_UP: Any = object()
 
 
@@ -203,6 +210,10 @@ class Exchange:
             return
         if not await self._paid_after_all(message["status"]):
             return
+        if self._is_lost():
+            self._started = True
+            self._leave_out()
+            return
         headers = list(message.get("headers", ()))
         if self._sale is not None:
             if not await self._goes_well(self._sale, message["status"]):
@@ -233,9 +244,14 @@ class Exchange:
         await sale.deliver()
 
     async def _paid_after_all(self, status: int) -> bool:
-        """A request that nobody was going to answer, and somebody does: it pays now, or the answer is kept back."""
+        """A request that nobody was going to answer, and somebody does: it pays now, or the answer is kept back.
+
+        A handler that ran all the same (a middleware had changed the path, or the table of routes) has answered,
+        whatever it says.
+        """
         price, self._passes_at = self._passes_at, None
-        if price is None or status >= _REDIRECTION or self.scope["method"] == "OPTIONS":
+        looks_own = status >= _REDIRECTION or self.scope["method"] == "OPTIONS"
+        if price is None or status == _METHOD_NOT_ALLOWED or (looks_own and not self.entered):
             return True
         try:
             await self.pay(price)
@@ -268,13 +284,31 @@ class Exchange:
 
     async def _go_on(self, message: Message) -> None:
         """An answer is delivered when the server took its last byte and the caller had not left before."""
+        if self._is_lost():
+            self._over = self._over or self._is_last(message)
+            self._leave_out()
+            return
         there = not self.inbox.left
-        has_body = bool(message.get("body")) or message["type"] == "http.response.pathsend"
+        has_body = bool(message.get("body")) or message["type"] in _FILES
         await self._hand_over(message, there and has_body)
         last = self._is_last(message)
         if self._sale is not None and there and last:
             await self._deliver(self._sale)
         self._over = self._over or last
+
+    def _is_lost(self) -> bool:
+        """Whether what comes now is neither going to be paid nor, therefore, sent: the caller is known to have left.
+
+        A server may send it all the same: Hypercorn does, to a caller that has closed its own half of the connection.
+        """
+        is_paid = self._begun and not self.settings.refund_cut_answers
+        return self._sale is not None and self.inbox.left and not is_paid
+
+    def _leave_out(self) -> None:
+        """What a server does with a message for a caller that has left; from ASGI 2.4 on it says so."""
+        spec_version = str(self.scope.get("asgi", {}).get("spec_version", "2.0"))
+        if tuple(int(part) for part in spec_version.split(".") if part.isdecimal()) >= _TELLS_OF_LEAVING:
+            raise ConnectionResetError("the caller has left")
 
     async def _hand_over(self, message: Message, serves: bool) -> None:
         """Give a message to the server. If it ``serves``, the caller has it even if the request is given up meanwhile:
@@ -295,9 +329,9 @@ class Exchange:
     def _is_last(self, message: Message) -> bool:
         if message["type"] == "http.response.pathsend":
             return True
-        if message["type"] != "http.response.body":
+        if message["type"] not in ("http.response.body", _ZERO_COPY):
             return False
-        if self._left_bytes is not None:
+        if self._left_bytes is not None and message["type"] != _ZERO_COPY:
             self._left_bytes -= len(message.get("body", b""))
         return not message.get("more_body", False) or self._left_bytes == 0
 

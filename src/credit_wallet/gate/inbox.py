@@ -16,7 +16,18 @@ from credit_wallet.http.replies import Receive
 class Inbox:
     """Stands for the server's ``receive``. ``left`` is set when the caller has disconnected, as far as is known."""
 
-    __slots__ = ("_arrived", "_bytes", "_complete", "_digest", "_room", "_server_receive", "_waiting", "_watch", "left")
+    __slots__ = (
+        "_arrived",
+        "_bytes",
+        "_complete",
+        "_digest",
+        "_receiving",
+        "_room",
+        "_server_receive",
+        "_waiting",
+        "_watch",
+        "left",
+    )
 
     def __init__(self, receive: Receive) -> None:
         self.left = False
@@ -26,15 +37,18 @@ class Inbox:
         self._bytes = 0
         self._complete = False
         self._watch: asyncio.Task[None] | None = None
+        self._receiving = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
 
     async def receive(self) -> MutableMapping[str, Any]:
         """The next message for the application."""
         if self._watch is None and not self._waiting:
-            message = await self._server_receive()
-            self._note(message)
-            return message
+            async with self._receiving:  # an application may listen in one task while the gate reads in another
+                if not self._waiting:
+                    message = await self._server_receive()
+                    self._note(message)
+                    return message
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -46,10 +60,7 @@ class Inbox:
     async def body_digest(self, max_bytes: int) -> bytes:
         """SHA-256 of the whole body; what the application has not read yet waits for it. Raises ``BodyTooLarge``."""
         if not self._complete:
-            rest = await read_body(self._server_receive, max(0, max_bytes - self._bytes))
-            message = {"type": "http.request", "body": rest, "more_body": False}
-            self._note(message)
-            self._waiting.append(message)
+            await read_body(self._rest_of_body, max(0, max_bytes - self._bytes))
         if self._bytes > max_bytes:
             raise BodyTooLarge(f"with an idempotency key the body may have {max_bytes} bytes at most")
         return self._digest.digest()
@@ -67,13 +78,26 @@ class Inbox:
     async def _listen(self) -> None:
         """Takes in one message ahead of the application, so that a large body stays with the server."""
         while not self.left:
-            message = await self._server_receive()
-            self._note(message)
-            self._waiting.append(message)
-            self._arrived.set()
+            async with self._receiving:
+                if not self.left:
+                    await self._take()
             if not self._complete:
                 self._room.clear()
                 await self._room.wait()
+
+    async def _rest_of_body(self) -> MutableMapping[str, Any]:
+        """What comes next of the body; it waits for the application. What the application took itself is not given."""
+        async with self._receiving:
+            if self._complete:
+                return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.disconnect"} if self.left else await self._take()
+
+    async def _take(self) -> MutableMapping[str, Any]:
+        message = await self._server_receive()
+        self._note(message)
+        self._waiting.append(message)
+        self._arrived.set()
+        return message
 
     def _note(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.disconnect":

@@ -38,6 +38,9 @@ REMEMBERED_PAYMENTS = 10_000
 _NONCE_USED = re.compile(r"(?=.*(?:nonce|authorization))(?=.*used)(?!.*cancel)")
 """What facilitators call a payment that the chain has taken already, such as ``nonce_already_used``."""
 
+_AUTHORIZATIONS = {"authorization", "permit2Authorization"}
+"""Members of a payment that say who pays, and name it; of two, the facilitator might take the other one."""
+
 _UNUSABLE = (httpx.HTTPError, ValueError)
 """A facilitator that is not there, or does not speak x402."""
 
@@ -235,6 +238,8 @@ def _payload_in(header: bytes) -> PaymentPayload:
         raise PaymentInvalid(f"PAYMENT-SIGNATURE cannot be read: {error}") from error
     if not isinstance(payload, PaymentPayload):
         raise PaymentInvalid("PAYMENT-SIGNATURE is of x402 version 1; send version 2")
+    if len(_AUTHORIZATIONS & payload.payload.keys()) > 1:
+        raise PaymentInvalid("PAYMENT-SIGNATURE has two authorizations; send one")
     return payload
 
 
@@ -247,21 +252,22 @@ def _require_same(accepted: PaymentRequirements, required: PaymentRequirements) 
 
 
 def _name_of(payload: PaymentPayload) -> bytes:
-    """What makes a payment that one: payer and nonce of its authorization, which are what the chain takes once."""
-    authorization = _authorization(payload)
+    """What makes a payment that one, however it is written: payer and nonce of its authorization, or its transaction,
+    which are what the chain takes once. What a payer adds to it does not make another of it.
+    """
+    authorization, transaction = _authorization(payload), payload.payload.get("transaction")
     if authorization is not None and isinstance(authorization.get("nonce"), str | int):
         identity: Any = [str(authorization.get("from", "")).lower(), str(authorization["nonce"]).lower()]
+    elif authorization is None and isinstance(transaction, str):
+        identity = transaction
     else:
         identity = payload.payload
-    return json.encode([payload.accepted.network, identity], order="sorted")
+    return json.encode([payload.accepted.network.lower(), identity], order="sorted")
 
 
 def _authorization(payload: PaymentPayload) -> Mapping[str, Any] | None:
-    for name in ("authorization", "permit2Authorization"):
-        found = payload.payload.get(name)
-        if isinstance(found, dict):
-            return found
-    return None
+    found = [payload.payload[name] for name in _AUTHORIZATIONS if isinstance(payload.payload.get(name), dict)]
+    return found[0] if found else None
 
 
 def _payer(payload: PaymentPayload) -> str:

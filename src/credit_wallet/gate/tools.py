@@ -143,8 +143,12 @@ async def _result(function: Function, args: tuple[Any, ...], kwargs: Mapping[str
 
 
 def _is_no_answer(result: Any) -> bool:
-    """Whether a tool says that it failed, or that it needs more from the caller first (MCP's result types)."""
-    return getattr(result, "is_error", False) is True or getattr(result, "result_type", None) == "input_required"
+    """Whether a tool says that it failed, or that it needs more from the caller first (MCP's result types).
+
+    SDK 1.x spells it as the protocol does, 2.x as Python does.
+    """
+    failed = getattr(result, "is_error", None) or getattr(result, "isError", None)
+    return failed is True or getattr(result, "result_type", None) == "input_required"
 
 
 def _tool_error(error: WalletError, exchange: Exchange | None) -> Exception:

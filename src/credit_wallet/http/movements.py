@@ -5,6 +5,8 @@ The fast lane and the documented routes both call these, so that they cannot dif
 
 from __future__ import annotations
 
+import re
+
 from msgspec import structs
 
 from credit_wallet.commands import Charge
@@ -29,6 +31,8 @@ from credit_wallet.http.bodies import (
 from credit_wallet.http.problems import IdempotencyKeyRequired, problem_of
 from credit_wallet.outcomes import Outcome
 from credit_wallet.wallet import CreditWallet
+
+_ENDS_LIKE_AN_AGENTS = re.compile(r":[0-9]+\Z")
 
 
 async def charge(wallets: CreditWallet, caller: Caller, body: ChargeBody, key: str | None) -> Outcome:
@@ -115,8 +119,13 @@ async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, key: str | N
 
 
 def purchase_key_of(key: str, key_id: int | None) -> str:
-    """The key of a purchase: the request's, and which of the wallet's agents asked."""
-    return key if key_id is None else f"{key}:{key_id}"
+    """The key of a purchase: the request's, and which of the wallet's agents asked.
+
+    A key of the owner's that ends like an agent's gets the number that no agent has, so that no two are the same.
+    """
+    if key_id is None:
+        return f"{key}:0" if _ENDS_LIKE_AN_AGENTS.search(key) else key
+    return f"{key}:{key_id}"
 
 
 async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outcome:
