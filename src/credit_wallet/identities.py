@@ -187,7 +187,7 @@ class WalletIdentities(WalletNotifying):
         expiry = checked_end("ends_at", ends_at, lambda: self.show(wallet_id).time_zone)
         owner_or_key = identity_rows.OWNER if key_id is None else checked_id("key_id", key_id)
         if expiry is not None and expiry <= format_instant(self._clock()):
-            raise InvalidRequest(f"ends_at is past already: {expiry}", field="ends_at")
+            raise InvalidRequest(f"ends_at {expiry} is in the past", field="ends_at")
         alone = statements("identity.sql", self._reader.source.dialect)["register_alone"]
         return self._change(wallet_id, identity_rows.register, alone, digest, wallet_id, owner_or_key, expiry)
 
