@@ -17,6 +17,7 @@ from msgspec import UNSET
 from credit_wallet.actors import Actor
 from credit_wallet.checks import (
     check_time_zone,
+    checked_after,
     checked_end,
     checked_id,
     malformed,
@@ -238,7 +239,7 @@ class WalletIdentities(WalletNotifying):
         """Sellers with an id above ``after``, by id, up to ``limit`` (at most 1,000), revoked ones included."""
         if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
             raise InvalidRequest(f"limit must be 1 to {MAX_PAGE}", field="limit")
-        return identity_rows.sellers(self._reader.source, after, limit)
+        return identity_rows.sellers(self._reader.source, checked_after(after), limit)
 
     def seller(self, seller_id: int) -> SellerView:
         """A seller. Raises ``SellerNotFound``."""

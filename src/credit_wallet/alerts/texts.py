@@ -25,8 +25,8 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "budget_exhausted": {
         "en": (
             "The monthly budget is used up",
-            "{wallet} refuses calls: {left_yen} of its cap of {monthly_budget_yen} for {billing_cycle} is left, less than "
-            "a call costs. Raise the budget, or wait for the next month.",
+            "{wallet} refuses calls: {left_yen} of its cap of {monthly_budget_yen} for {billing_cycle} is left, less "
+            "than a call costs. Raise the budget, or wait for the next month.",
         ),
         "ja": (
             "月間予算の上限に達しました",
