@@ -88,7 +88,7 @@ def test_a_setting_of_the_environment_is_a_number_in_plain_digits(odd: str) -> N
 def test_plain_digits_are_read() -> None:
     assert [whole_number(text) for text in ("0", "7", "10", "-3", "9223372036854775807")] == [0, 7, 10, -3, 2**63 - 1]
     for text in ("1" * 40, "9" * 5_000):
-        with pytest.raises(ValueError, match="no whole number"):
+        with pytest.raises(ValueError, match="not a whole number"):
             whole_number(text)
 
 
