@@ -5,7 +5,8 @@ orders, and where they differ a yen is counted twice or not at all. Where else t
 
 - nodes whose clocks are milliseconds or hours apart, on PostgreSQL, and processes on one SQLite file;
 - a clock that is set back or forth, over one month or several;
-- what plain SQL dates as it likes, back into months that were closed and ahead into months to come;
+- what plain SQL dates as it likes, back into months that were closed and ahead into months to come, with an offset, in
+  other spellings of ISO 8601, and as no date at all, which is of no month and so before all of them;
 - an entry that is dated when it fell due, after the month has ended (``test_lapsed_credit.py``);
 - a wallet that is refused across the end of a month, which writes no row;
 - ledgers that were there before entries were counted by their dates.
@@ -42,6 +43,7 @@ def moment(text: str) -> datetime:
 class Node(NamedTuple):
     clock: Clock
     wallets: CreditWallet
+    url: str
 
     def charge(self, wallet_id: int, amount_yen: int, at: str, key: str | None = None) -> None:
         self.clock.set(moment(at))
@@ -53,7 +55,7 @@ def nodes_at(url: str, number: int = 2) -> Iterator[list[Node]]:
     """Nodes on one ledger, each with a clock of its own."""
     with ExitStack() as opened:
         clocks = [Clock(moment("2026-10-15T12:00")) for _ in range(number)]
-        yield [Node(clock, opened.enter_context(CreditWallet.open(url, clock=clock))) for clock in clocks]
+        yield [Node(clock, opened.enter_context(CreditWallet.open(url, clock=clock)), url) for clock in clocks]
 
 
 @pytest.fixture
@@ -235,6 +237,43 @@ def test_months_tie_in_the_wallets_time_zone_whatever_offset_plain_sql_writes(se
             reports = {report.billing_cycle: report for report in assert_ties(wallets, wallet_id)}
             assert reports["2026-03"].charges_yen == -20
             assert reports["2026-04"].charges_yen == -10
+            assert wallets.verify() == []
+
+
+ODD_TIMES = (
+    "2026-10-31T20:00:00+09:00",  # as text it is after the bound of November in Tokyo, as an instant before
+    "2026-10-31 23:30:00+01:00",
+    "20261031T235959Z",
+    "2026-W44-6",
+    "2026-10-31T23:59:60Z",
+    "2026-10-31T24:00:00Z",
+    "2026-10-31T23:59:59 UTC",
+    "2026-10",
+    "2026-13-01",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01T00:00:00Z",
+    "1793000000",
+    "yesterday",
+    "",
+)
+
+
+@pytest.mark.parametrize("time_zone", ["UTC", "Asia/Tokyo", "Europe/Berlin"])
+def test_months_tie_and_verify_agrees_however_plain_sql_writes_a_time(nodes: list[Node], time_zone: str) -> None:
+    wallets = nodes[0].wallets
+    for at in ODD_TIMES:
+        nodes[0].clock.set(moment("2026-10-15T12:00"))
+        wallet_id = wallets.create(time_zone=time_zone, label=at).wallet_id
+        wallets.topup(wallet_id, 1_000, idempotency_key="start")
+        nodes[0].charge(wallet_id, 7, "2026-10-30T00:00")
+        with PlainSql(nodes[0].url) as host:
+            host.move(wallet_id, "charge", -10, at)
+        nodes[0].charge(wallet_id, 1, "2026-11-03T00:00")
+        view = wallets.show(wallet_id)
+        reports = [statement(wallets, wallet_id, cycle) for cycle in CYCLES]
+        assert all(before.closing_yen == after.opening_yen for before, after in pairwise(reports)), at
+        assert reports[-1].closing_yen == view.balance_yen, at
+    assert wallets.verify() == []
 
 
 # Ledgers that were there before

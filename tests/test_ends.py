@@ -45,6 +45,9 @@ NO_ENDS = [
     "2027-02-29",
     "2027-3-31",
     "2027-03",
+    "2027-W13",  # whose end is on Sunday, not that of its Monday
+    "2027W13",
+    "2027-W13T12:00",
     "tomorrow",
     "",
     "31.03.2027",

@@ -1313,6 +1313,8 @@ def test_credit_that_comes_again_is_not_issued_again(generous: tuple[Installatio
         ("CREDIT_WALLET_TOPUP_MOST_YEN", "49"),
         ("CREDIT_WALLET_TOPUP_MOST_YEN", "100000000"),
         ("CREDIT_WALLET_AUTO_TOPUP_DAILY_YEN", "1.5"),
+        ("CREDIT_WALLET_AUTO_TOPUP_DAILY_YEN", "-1"),
+        ("CREDIT_WALLET_AUTO_TOPUP_MONTHLY_YEN", "-3000000"),
         ("CREDIT_WALLET_AUTO_TOPUP_MONTHLY_YEN", "¥5"),
         ("CREDIT_WALLET_PAY_BACK", "yes"),
     ],

@@ -88,7 +88,7 @@ def test_a_setting_of_the_environment_is_a_number_in_plain_digits(odd: str) -> N
 def test_plain_digits_are_read() -> None:
     assert [whole_number(text) for text in ("0", "7", "10", "-3", "9223372036854775807")] == [0, 7, 10, -3, 2**63 - 1]
     for text in ("1" * 40, "9" * 5_000):
-        with pytest.raises(ValueError, match="no whole number"):
+        with pytest.raises(ValueError, match="not a whole number"):
             whole_number(text)
 
 
@@ -158,3 +158,25 @@ def test_utc_needs_no_database_of_zones(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys.modules["credit_wallet.cycle"], "_time_zones", lambda: frozenset())
     assert is_time_zone("UTC")
     assert not is_time_zone("Asia/Tokyo")
+
+
+@pytest.mark.parametrize("odd", [2**63, -(2**70), 10**30])
+def test_a_number_that_no_row_can_have_is_refused_by_name(wallets: CreditWallet, odd: int) -> None:
+    """Not an error of the database's driver, and on the command line not a traceback."""
+    wallet_id = wallets.create().wallet_id
+    for field, ask in (
+        ("after", lambda: wallets.wallets(after=odd)),
+        ("after", lambda: wallets.sellers(after=odd)),
+        ("after", lambda: wallets.topups_due(after=odd)),
+        ("before_txn_id", lambda: wallets.history(wallet_id, before_txn_id=odd)),
+        ("older_than_days", lambda: wallets.prune_idempotency_keys(odd)),
+    ):
+        with pytest.raises(InvalidRequest) as refusal:
+            ask()
+        assert refusal.value.details["field"] == field
+
+
+@pytest.mark.parametrize("words", ["wallet list --after", "seller list --after"])
+def test_a_page_after_no_row_is_refused_on_the_command_line(funded: Shell, words: str) -> None:
+    code, message = funded.refused(*words.split(), 10**23)
+    assert (code, "after" in message) == ("invalid_request", True)

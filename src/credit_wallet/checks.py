@@ -252,6 +252,15 @@ def checked_id(name: str, value: int) -> int:
     return value
 
 
+def checked_after(value: int) -> int:
+    """``value`` if a page can begin after it: the id of a row, or 0. Raises ``InvalidRequest`` when it cannot."""
+    if value == 0 and type(value) is int:
+        return value
+    if not is_id(value):
+        raise InvalidRequest(f"after must be a whole number from 0 to {MAX_ID}, not {value!r}", field="after")
+    return value
+
+
 def checked_cycle(value: str) -> str:
     """``value`` if it is a billing cycle. Raises ``InvalidRequest`` when it is not ``YYYY-MM``."""
     if isinstance(value, str) and CYCLE_PATTERN.fullmatch(value):

@@ -21,6 +21,9 @@ FIRST_YEAR, LAST_YEAR = 1000, 9998
 """Of instants that are taken, for the same reason; and instants compare as text while years have four digits."""
 
 
+_WEEK = re.compile(r"W[0-9]{2}(?!-?[0-9])")
+"""An ISO 8601 week without a day."""
+
 _NOT_IANA = frozenset({"Factory", "localtime", "posixrules"})
 
 
@@ -41,8 +44,10 @@ def parse_instant(text: str) -> datetime:
 def parse_end(text: str, time_zone: Callable[[], str]) -> datetime:
     """An ISO 8601 date-time as ``parse_instant`` reads it, or a date as the end of that day in ``time_zone``.
 
-    Raises ``ValueError`` for what is neither, and for years beyond ``FIRST_YEAR`` and ``LAST_YEAR``.
+    Raises ``ValueError`` for what is neither, such as a week, and for years beyond ``FIRST_YEAR`` and ``LAST_YEAR``.
     """
+    if _WEEK.search(text):
+        raise ValueError(f"{text!r} is a week, not a day")  # Python reads it as its Monday
     try:
         day: date = date.fromisoformat(text)
     except ValueError:

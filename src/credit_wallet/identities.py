@@ -17,6 +17,7 @@ from msgspec import UNSET
 from credit_wallet.actors import Actor
 from credit_wallet.checks import (
     check_time_zone,
+    checked_after,
     checked_end,
     checked_id,
     malformed,
@@ -187,7 +188,7 @@ class WalletIdentities(WalletNotifying):
         expiry = checked_end("ends_at", ends_at, lambda: self.show(wallet_id).time_zone)
         owner_or_key = identity_rows.OWNER if key_id is None else checked_id("key_id", key_id)
         if expiry is not None and expiry <= format_instant(self._clock()):
-            raise InvalidRequest(f"ends_at is past already: {expiry}", field="ends_at")
+            raise InvalidRequest(f"ends_at {expiry} is in the past", field="ends_at")
         alone = statements("identity.sql", self._reader.source.dialect)["register_alone"]
         return self._change(wallet_id, identity_rows.register, alone, digest, wallet_id, owner_or_key, expiry)
 
@@ -238,7 +239,7 @@ class WalletIdentities(WalletNotifying):
         """Sellers with an id above ``after``, by id, up to ``limit`` (at most 1,000), revoked ones included."""
         if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
             raise InvalidRequest(f"limit must be 1 to {MAX_PAGE}", field="limit")
-        return identity_rows.sellers(self._reader.source, after, limit)
+        return identity_rows.sellers(self._reader.source, checked_after(after), limit)
 
     def seller(self, seller_id: int) -> SellerView:
         """A seller. Raises ``SellerNotFound``."""

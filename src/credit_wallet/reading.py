@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
-from credit_wallet.checks import checked_cycle, checked_id, malformed_text
+from credit_wallet.checks import checked_after, checked_cycle, checked_id, malformed_text
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import DatabaseError, InvalidRequest, RailBusy
 from credit_wallet.outcomes import (
@@ -68,7 +68,7 @@ class WalletReading:
 
     def wallets(self, *, after: int = 0, limit: int = 100) -> list[WalletView]:
         """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
-        now = self._clock()
+        now, after = self._clock(), checked_after(after)
         page = self._reader.wallets(now, after=after, limit=_page(limit))
         if page and (due := self._reader.due_between(after, page[-1].wallet_id, now)):
             self._settle(due)
@@ -115,6 +115,8 @@ class WalletReading:
         """
         if before_txn_id is None:
             self._settle_if_due(checked_id("wallet_id", wallet_id))
+        else:
+            checked_id("before_txn_id", before_txn_id)
         if txn_type is not None and txn_type not in get_args(EntryType):
             raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
         if problem := malformed_text("note", note):
@@ -247,7 +249,7 @@ class WalletReading:
 
     def topups_due(self, *, after: int = 0, limit: int = 1_000) -> list[int]:
         """Ids of wallets above ``after`` that an automatic top-up is due for, by id; lapsed credit counts for none."""
-        if not after:
+        if not checked_after(after):
             self._settle_all()
         return self._reader.topups_due(self._clock(), after, _page(limit))
 

@@ -27,6 +27,9 @@ _log = structlog.get_logger("credit_wallet.upkeep")
 
 T = TypeVar("T")
 
+MOST_DAYS_KEPT = 36_500
+"""For which idempotency keys can be kept: a hundred years."""
+
 HELD_BACK_SECONDS = 600
 """A seal is made every minute; entries that have waited for so long are held back by something worth a look."""
 
@@ -127,8 +130,8 @@ class WalletUpkeep(WalletReading):
         """Forget idempotency keys, and purchases that are served or undone, of days before the last ``older_than_days``
         (at least 1); return how many.
         """
-        if older_than_days < 1:
-            raise InvalidRequest("older_than_days must be at least 1", field="older_than_days")
+        if type(older_than_days) is not int or not 1 <= older_than_days <= MOST_DAYS_KEPT:
+            raise InvalidRequest(f"older_than_days must be 1 to {MOST_DAYS_KEPT}", field="older_than_days")
         first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()
         return prune(lambda job: self._lanes.upkeep.call(lambda store: store.run(job)), first_kept)
 

@@ -17,5 +17,5 @@ def whole_number(text: str) -> int:
     Raises ``ValueError`` for anything else.
     """
     if not _WHOLE_NUMBER.fullmatch(text):
-        raise ValueError(f"{text!r} is no whole number")
+        raise ValueError(f"{text!r} is not a whole number")
     return int(text)

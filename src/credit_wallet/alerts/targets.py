@@ -225,5 +225,5 @@ def _check_service(url: str, wallet_id: int, *, private: bool) -> None:
         ) from error
     if Apprise.instantiate(url, suppress_exceptions=True) is None:
         raise InvalidRequest(
-            f"url is no address that the service {scheme} has; see github.com/caronc/apprise", field="url"
+            f"url is not an address of the service {scheme}; see github.com/caronc/apprise", field="url"
         )

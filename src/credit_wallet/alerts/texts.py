@@ -25,8 +25,8 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "budget_exhausted": {
         "en": (
             "The monthly budget is used up",
-            "{wallet} refuses calls: {left_yen} of its cap of {monthly_budget_yen} for {billing_cycle} are left, less "
-            "than they cost. Raise the budget, or wait for the next month.",
+            "{wallet} refuses calls: {left_yen} of its cap of {monthly_budget_yen} for {billing_cycle} is left, less "
+            "than a call costs. Raise the budget, or wait for the next month.",
         ),
         "ja": (
             "月間予算の上限に達しました",
@@ -82,7 +82,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "en": (
             "An agent has used up its cap",
             "Calls of agent key {key_id} of {wallet} are refused: {left_yen} of its {monthly_cap_yen} for "
-            "{billing_cycle} are left, less than they cost.",
+            "{billing_cycle} is left, less than a call costs.",
         ),
         "ja": (
             "エージェントが上限に達しました",
@@ -111,13 +111,13 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "topup_credited": {
-        "en": ("A top-up was paid", "{credited_yen} were credited to {wallet} (top-up {topup_id})."),
+        "en": ("A top-up was paid", "{credited_yen} was credited to {wallet} (top-up {topup_id})."),
         "ja": ("チャージが完了しました", "{wallet}に{credited_yen}をチャージしました(チャージ {topup_id})。"),
     },
     "topup_taken_back": {
         "en": (
             "A payment was refunded or disputed",
-            "{taken_yen} of top-up {topup_id} of {wallet} have been refunded or disputed so far.",
+            "{taken_yen} of top-up {topup_id} of {wallet} has been refunded or disputed so far.",
         ),
         "ja": (
             "支払いの返金または異議申し立てがありました",
@@ -126,8 +126,8 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "topup_given_back": {
         "en": (
-            "Credit of a payment came again",
-            "A refund failed or a dispute was won: {taken_yen} of top-up {topup_id} of {wallet} are still taken back.",
+            "Credit of a payment was restored",
+            "A refund failed or a dispute was won: {taken_yen} of top-up {topup_id} of {wallet} is still taken back.",
         ),
         "ja": (
             "支払い分の残高が戻りました",
@@ -144,7 +144,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "topup_succeeded": {
         "en": (
             "A top-up was paid and could not be credited",
-            "{amount_yen} were paid for {wallet} and could not be credited ({reason}). The operator must look at it.",
+            "{amount_yen} was paid for {wallet} and could not be credited ({reason}). The operator must look at it.",
         ),
         "ja": (
             "支払い済みのチャージを反映できません",
@@ -162,7 +162,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "topup_currency_mismatch": {
         "en": (
             "A payment is not in yen",
-            "Stripe tells of {reason} (top-up {topup_id} of {wallet}). Nothing was credited or taken back for it. The "
+            "Stripe reports {reason} (top-up {topup_id} of {wallet}). Nothing was credited or taken back for it. The "
             "operator must look at it.",
         ),
         "ja": (
@@ -184,7 +184,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "auto_topup_limit_reached": {
         "en": (
             "Automatic top-ups have reached their limit",
-            "{wallet} is not topped up: {room_yen} of its limits are left, less than one step.",
+            "{wallet} is not topped up: {room_yen} of its limits is left, less than one step.",
         ),
         "ja": (
             "自動チャージの上限に達しました",

@@ -294,7 +294,7 @@ _MOVEMENT = tuple(field.name for field in structs.fields(Outcome) if field.name 
 def _sendable(token: str) -> str:
     """A token that a header can carry on to the service."""
     if looked_up(token) is None or not (token.isascii() and token.isprintable()):
-        raise Unauthorized("this is no token; send an owner token or an agent key")
+        raise Unauthorized("this is not a token; send an owner token or an agent key")
     return token
 
 

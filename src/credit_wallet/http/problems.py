@@ -189,7 +189,7 @@ def encode(document: dict[str, Any]) -> bytes:
 def _document(code: str, status: int, detail: str) -> dict[str, Any]:
     return {
         "type": TYPE_PREFIX + code,
-        "title": code.replace("_", " ").capitalize(),
+        "title": code.replace("_", " ").capitalize().replace(" json", " JSON"),
         "status": status,
         "detail": detail,
         "code": code,

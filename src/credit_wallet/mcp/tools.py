@@ -110,7 +110,7 @@ def _person_must_pay(wallet: WalletReply, topup: TopupReply) -> TopupGuide:
 def _next_step(topup: TopupReply, page: str | None) -> str:
     amount = format_yen(topup.amount_yen)
     if topup.status == "credited":
-        return f"Nothing: {amount} were paid and are in the wallet."
+        return f"Nothing: {amount} was paid and is in the wallet."
     if page is not None:
         return f"Open {page} in a browser and pay {amount}. The credit is there as soon as the payment is confirmed."
     return f"The top-up of {amount} is {topup.status}; ask for another one, with a new idempotency key."

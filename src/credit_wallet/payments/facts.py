@@ -47,7 +47,7 @@ _KIND_OF_DECLINE = {code: kind for kind, codes in _DECLINES.items() for code in 
 
 
 class Yen(NamedTuple):
-    """An amount as Stripe says it, 0 to ``MAX_AMOUNT_YEN``; when it is no whole number of yen, 0 and why not."""
+    """An amount as Stripe says it, 0 to ``MAX_AMOUNT_YEN``; when it is not a whole number of yen, 0 and why not."""
 
     amount_yen: int
     mismatch: str | None = None
@@ -78,7 +78,7 @@ def yen_of(subject: StripeObject, *names: str) -> Yen:
     ):
         return Yen(amount)
     said = f"{name} {_plain(amount)} of {_plain(subject.get('id'))}, currency {_plain(currency)}"
-    return Yen(0, f"{said}: no whole number of yen")
+    return Yen(0, f"{said}: not a whole number of yen")
 
 
 def _plain(value: object) -> str:

@@ -475,4 +475,4 @@ def _decoded(payload: bytes) -> dict[str, Any]:
     try:
         return json.decode(payload, type=dict[str, Any])
     except DecodeError as error:
-        raise InvalidSignature("the delivery is no JSON") from error
+        raise InvalidSignature("the delivery is not JSON") from error

@@ -90,6 +90,9 @@ def _yen(environment: Mapping[str, str], name: str, usual: int) -> int:
     if not text:
         return usual
     try:
-        return whole_number(text)
+        yen = whole_number(text)
     except ValueError:
-        raise InvalidRequest(f"{name} must be a whole number of yen, not {text!r}", field=name) from None
+        yen = -1
+    if yen < 0:
+        raise InvalidRequest(f"{name} must be a whole number of yen, 0 or more, not {text!r}", field=name)
+    return yen

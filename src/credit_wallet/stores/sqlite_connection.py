@@ -202,7 +202,7 @@ def naming_database_errors(path: Path) -> Iterator[None]:
         raise DatabaseReadOnly(f"{path} or its folder cannot be written; nothing moved, give write access") from error
     except (apsw.CorruptError, apsw.NotADBError, DecodeError, UnicodeDecodeError) as error:
         raise DatabaseCorrupt(
-            f"{path} is damaged or is no database ({error}); stop the wallet and restore a backup"
+            f"{path} is damaged or not a SQLite database ({error}); stop the wallet and restore a backup"
         ) from error
     except apsw.ConstraintError as error:
         raise DatabaseRefused(f"a rule of {path} did not let this in ({error}); nothing moved") from error

@@ -150,7 +150,8 @@ SELECT wallet_id FROM am_credit_wallet
 WHERE wallet_id > :after AND wallet_id <= :last AND next_due_at <= :at
 ORDER BY wallet_id;
 
--- ledger_balance_before: what a wallet started with, and what the segments of all earlier cycles changed
+-- ledger_balance_before: what a wallet started with, and what the segments of all earlier cycles changed. Those of no
+-- month, since plain SQL wrote a time that is none, count as earlier than any, or months would not tie
 WITH ends (segment_no, billing_cycle, closing_yen) AS (
     SELECT segment_no, billing_cycle, closing_yen FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
     UNION ALL
@@ -162,7 +163,11 @@ WITH ends (segment_no, billing_cycle, closing_yen) AS (
     SELECT e.billing_cycle, e.closing_yen - lag(e.closing_yen, 1, w.opening_yen) OVER (ORDER BY e.segment_no)
     FROM ends e CROSS JOIN (SELECT opening_yen FROM am_credit_wallet WHERE wallet_id = :wallet_id) AS w
 )
-SELECT w.opening_yen + coalesce((SELECT sum(net_yen) FROM segment WHERE billing_cycle < :cycle), 0)
+SELECT w.opening_yen + coalesce((SELECT sum(net_yen) FROM segment
+                                 WHERE billing_cycle < :cycle OR billing_cycle NOT LIKE '____-__'
+                                    OR substr(billing_cycle, 1, 4) NOT BETWEEN '1000' AND '9998'
+                                    OR substr(billing_cycle, 6) NOT IN ('01', '02', '03', '04', '05', '06', '07', '08',
+                                                                        '09', '10', '11', '12')), 0)
 FROM am_credit_wallet w
 WHERE w.wallet_id = :wallet_id;
 

@@ -190,6 +190,21 @@ UNION
 SELECT DISTINCT w.time_zone, s.billing_cycle
 FROM am_credit_cycle_segment s JOIN am_credit_wallet w ON w.wallet_id = s.wallet_id;
 
+-- spending: a wallet's charges, as plain SQL may have dated them, and what is recorded by cycle of it (key 0) and its keys
+SELECT 0 AS is_record, occurred_at, key_id, -amount_yen FROM am_credit_transaction_log
+WHERE wallet_id = :wallet_id AND txn_type = 'charge'
+UNION ALL
+SELECT 1, coalesce(current_cycle, ''), 0, cycle_spent_yen FROM am_credit_wallet WHERE wallet_id = :wallet_id
+UNION ALL
+SELECT 1, coalesce(current_cycle, ''), key_id, cycle_spent_yen FROM am_credit_key WHERE wallet_id = :wallet_id
+UNION ALL
+SELECT 1, s.billing_cycle, s.key_id, s.spent_yen
+FROM am_credit_cycle_spend s
+JOIN am_credit_wallet w ON w.wallet_id = s.wallet_id
+LEFT JOIN am_credit_key k ON k.key_id = s.key_id
+WHERE s.wallet_id = :wallet_id
+  AND s.billing_cycle <> coalesce(CASE WHEN s.key_id = 0 THEN w.current_cycle ELSE k.current_cycle END, '');
+
 -- moved_in_cycle: what entries dated in a cycle spent and changed; begins each of the three below
 WITH moved AS MATERIALIZED (
     SELECT wallet_id, key_id, sum(CASE WHEN txn_type = 'charge' THEN -amount_yen ELSE 0 END) AS spent_yen,
@@ -200,6 +215,8 @@ WITH moved AS MATERIALIZED (
 )
 
 -- cycle_spend: spending recorded for a cycle is the sum of its charges
+-- Like key_spend, it names wallets whose charges are to be counted by cycle_of to tell: plain SQL may write times otherwise
+-- than the ledger does, with an offset say.
 SELECT 'cycle_spend', w.wallet_id, coalesce(c.spent_yen, 0),
        CASE WHEN w.current_cycle = :cycle THEN w.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END
 FROM am_credit_wallet w
@@ -222,8 +239,9 @@ WHERE w.time_zone = :time_zone
   AND coalesce(c.spent_yen, 0) <>
       CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END
 
--- cycles: the entries of each segment are of its cycle, and the ledger closes it with what it closes with. Names wallets
--- whose chain is to be walked to tell: those with one segment of a cycle that has just what is dated in it are in order
+-- cycles: the entries of each segment are of its cycle, and the ledger closes it with what it closes with
+-- Names wallets whose chain is to be walked to tell: those with one segment of a cycle that has just what is dated in it
+-- are in order.
 SELECT 'cycles', w.wallet_id, coalesce(m.net_yen, 0), coalesce(b.net_yen, 0)
 FROM am_credit_wallet w
 LEFT JOIN (SELECT wallet_id, sum(net_yen) AS net_yen, min(after_txn_id) AS after_txn_id,
