@@ -291,7 +291,7 @@ def test_an_agent_key_pays_up_to_its_cap_until_it_is_revoked(funded: Shell, cloc
             "current_cycle_spent_yen": 3,
             "held_yen": 0,
             "created_at": NOON,
-            "expires_at": "2026-06-01T00:00:00.000Z",
+            "expires_at": "2026-06-02T00:00:00.000Z",
             "revoked_at": "2026-05-15T12:01:00.000Z",
         }
     ]
@@ -386,7 +386,9 @@ def test_a_key_sent_again_moves_once(funded: Shell) -> None:
 
 
 def test_promotional_credit_is_spent_first_and_lapses(funded: Shell, clock: Clock) -> None:
-    gift = funded.json("topup", 1, 50, "--key", "gift", "--promo", "--expires-at", "2026-05-16", "--note", "welcome")
+    gift = funded.json(
+        "topup", 1, 50, "--key", "gift", "--promo", "--expires-at", "2026-05-16T00:00:00Z", "--note", "welcome"
+    )
     assert gift["expires_at"] == "2026-05-16T00:00:00.000Z"
     funded("charge", 1, 20, "--key", "charge")
     clock.advance(days=1)

@@ -360,6 +360,7 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
         "created_at": "2026-05-15T12:00:00.000Z",
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
+        "lots": [{"lot_id": 1, "kind": "paid", "remaining_yen": 9_997, "expires_at": None}],
         "notification_targets": [],
         "auto_topup": {
             "state": "off",

@@ -236,7 +236,7 @@ def unsealed_seconds(metrics: Metrics, wallets: CreditWallet) -> float:
 
 def finding_of_seals(url: str, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> tuple[bool, str]:
     opening: Any = CreditWallet.open
-    monkeypatch.setattr(CreditWallet, "open", lambda url: opening(url, clock=clock))
+    monkeypatch.setattr(CreditWallet, "open", lambda url, **options: opening(url, clock=clock, **options))
     [finding] = [finding for finding in examine(url) if finding.check == "seals"]
     monkeypatch.undo()
     return finding.ok, finding.detail
