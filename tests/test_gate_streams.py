@@ -479,7 +479,7 @@ def test_a_request_that_is_priced_twice_at_once_is_sold_once(
 ) -> None:
     async def run() -> None:
         async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-            both: list[Any] = await asyncio.gather(priced(yen=3)(), priced(yen=4)(), return_exceptions=True)
+            both: Any = await asyncio.gather(priced(yen=3)(), priced(yen=4)(), return_exceptions=True)
             first, second = both
             assert isinstance(first, Purchase)
             assert "paid for already" in str(second)
