@@ -16,7 +16,7 @@ from test_http import funded
 
 from credit_wallet import CreditWallet
 from credit_wallet.http.replies import Receive, Scope, Send
-from credit_wallet.middleware import CreditGate, charge_for, priced
+from credit_wallet.middleware import CreditGate, Purchase, charge_for, priced
 from credit_wallet.outcomes import CreatedWallet
 
 CREDIT_YEN = 10_000
@@ -471,3 +471,49 @@ def test_a_server_that_answers_whoever_has_left_gives_nothing_away(
 
     asyncio.run(run())
     assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - paid_yen
+
+
+@pytest.mark.parametrize("key", [None, b"a"])
+def test_a_request_that_is_priced_twice_at_once_is_sold_once(
+    wallets: CreditWallet, wallet: CreatedWallet, key: bytes | None
+) -> None:
+    async def run() -> None:
+        async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+            both: Any = await asyncio.gather(priced(yen=3)(), priced(yen=4)(), return_exceptions=True)
+            first, second = both
+            assert isinstance(first, Purchase)
+            assert "paid for already" in str(second)
+            await answer(send)
+
+        gate = CreditGate(handler, wallets)
+        await requests_of(wallet, gate, key)()
+        await gate.aclose()
+
+    asyncio.run(run())
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 3
+
+
+@pytest.mark.parametrize("price", [priced(yen=3), priced(hold=3)])
+@pytest.mark.parametrize("key", [None, b"a"])
+def test_what_is_paid_while_the_answer_goes_out_is_given_back(
+    wallets: CreditWallet, wallet: CreatedWallet, key: bytes | None, price: Any
+) -> None:
+    """Nobody is there any more to serve it or to give it back, and it must not be kept alive for ever."""
+
+    async def run() -> None:
+        late: list[asyncio.Task[Any]] = []
+
+        async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+            late.append(asyncio.create_task(price()))
+            await asyncio.sleep(0)
+            await answer(send)
+
+        gate = CreditGate(handler, wallets)
+        await requests_of(wallet, gate, key)()
+        with pytest.raises(RuntimeError, match="has been answered"):
+            await asyncio.wait_for(late[0], PATIENCE_SECONDS)
+        await gate.aclose()
+
+    asyncio.run(run())
+    view = wallets.show(wallet.wallet_id)
+    assert (view.balance_yen, view.held_yen) == (CREDIT_YEN, 0)

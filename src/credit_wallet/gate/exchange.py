@@ -34,6 +34,8 @@ PURCHASE_KEY = "credit_wallet.purchase"
 EXCHANGE_KEY = "credit_wallet.exchange"
 """Where a request's scope has its exchange, for code that does not run in the request's context."""
 
+TOO_LATE = "this request has been answered; what comes afterwards cannot be sold with it"
+
 _REDIRECTION = 300
 _ERROR = 400
 _PAYMENT_REQUIRED = 402
@@ -83,6 +85,7 @@ class Exchange:
         self._root_path = scope.get("root_path", "")
         self._found: Found | None = _NOT_LOOKED_UP
         self._sale: Sale | None = None
+        self._is_paying = False
         self._price: Price | None = None
         self._passes_at: Price | None = None
         """What the request would cost if somebody answered it after all."""
@@ -125,26 +128,41 @@ class Exchange:
 
     async def pay(self, price: Price) -> Purchase | None:
         """Have this request paid for; None when it paid by itself. What stands against it is raised and answered."""
-        if self._sale is not None:
+        if self._sale is not None or self._is_paying:
             raise RuntimeError("this request is paid for already: price it at the gate or at the route, not at both")
         if self._over:
-            raise RuntimeError("this request has been answered; what comes afterwards cannot be sold with it")
+            raise RuntimeError(TOO_LATE)
         self._price = price
         self._route()
+        self._is_paying = True
         try:
-            self.require_single_headers()
-            signature = self.headers.get(b"payment-signature")
-            if self.cashier is not None and signature is not None and price.hold_seconds is None:
-                self._sale = await self.cashier.take(signature, price.amount_yen)
-                self.inbox.watch()
-                return None
-            self._sale = purchase = await self._pay_from_wallet(price)
+            sale = await self._sell(price)
         except WalletError as error:
             self.refused(error)
             raise
-        self.scope[PURCHASE_KEY] = purchase
-        bought.set(purchase)
-        return purchase
+        finally:
+            self._is_paying = False
+        if self._over:  # nobody is going to serve it, or to give it back, any more
+            try:
+                await sale.fail("the request was answered before")
+            finally:
+                sale.close()
+            raise RuntimeError(TOO_LATE)
+        self._sale = sale
+        if not isinstance(sale, Purchase):
+            return None
+        self.scope[PURCHASE_KEY] = sale
+        bought.set(sale)
+        return sale
+
+    async def _sell(self, price: Price) -> Sale:
+        self.require_single_headers()
+        signature = self.headers.get(b"payment-signature")
+        if self.cashier is not None and signature is not None and price.hold_seconds is None:
+            paid: Sale = await self.cashier.take(signature, price.amount_yen)
+            self.inbox.watch()
+            return paid
+        return await self._pay_from_wallet(price)
 
     def require_single_headers(self) -> None:
         """Raise ``AmbiguousRequest`` when what says who pays, or for which request, is given twice."""
