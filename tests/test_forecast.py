@@ -226,6 +226,19 @@ def test_a_wallet_of_plain_sql_is_observed_from_its_first_entry(
     assert wallets.forecast(topped_up).balance_runs_out_at == "2026-05-29T00:00:00.000Z"
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+09:00", "yesterday"])
+def test_a_date_of_plain_sql_that_is_no_instant_fails_no_forecast_and_no_metric(
+    wallets: CreditWallet, db_url: str, at: str
+) -> None:
+    """ISO 8601 as text, but in UTC beyond the years that there are."""
+    wallet_id = wallets.create(time_zone="Asia/Tokyo").wallet_id
+    with PlainSql(db_url) as host:
+        host.move(wallet_id, "topup", 500, at)
+    wallets.charge(wallet_id, 1, idempotency_key="charge")
+    assert wallets.forecast(wallet_id).spent_yen == 1
+    assert wallets.unsealed_seconds() >= 0
+
+
 def test_the_usual_hour_of_a_day_old_wallet_is_that_of_the_hours_in_which_it_spent(
     wallets: CreditWallet, clock: Clock
 ) -> None:

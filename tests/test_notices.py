@@ -595,6 +595,7 @@ def test_a_digest_gathers_a_day(
         ({"url": "https://example.com/", "kinds": ("no_such_kind",)}, "kinds"),
         ({"url": "https://example.com/", "language": "fr"}, "language"),
         ({"url": "https://example.com/", "quiet_hours": "22-7"}, "quiet_hours"),
+        ({"url": "https://example.com/", "quiet_hours": "00:00-00:00"}, "quiet_hours"),
         ({"url": "https://example.com/", "digest": "hourly"}, "digest"),
         ({"url": SLACK, "digest": "25:00"}, "digest"),
         ({"url": SLACK, "time_zone": "Mars/Base"}, "time_zone"),

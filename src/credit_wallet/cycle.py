@@ -35,10 +35,13 @@ def format_instant(moment: datetime) -> str:
 def parse_instant(text: str) -> datetime:
     """An ISO 8601 date or date-time as an aware UTC moment; without an offset it is read as UTC.
 
-    Raises ``ValueError`` when ``text`` is not ISO 8601.
+    Raises ``ValueError`` when ``text`` is not ISO 8601, or is before year 1 or after 9999 in UTC.
     """
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is not in the years 1 to 9999 in UTC") from None
 
 
 def parse_end(text: str, time_zone: Callable[[], str]) -> datetime:

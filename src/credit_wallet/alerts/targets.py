@@ -172,6 +172,11 @@ def check(settings: TargetSettings, wallet_id: int, *, mail: bool, private: bool
     if settings.language not in ("en", "ja"):
         raise InvalidRequest(f"language must be en or ja, not {settings.language!r}", field="language")
     _check_pattern("quiet_hours", settings.quiet_hours, QUIET_HOURS, "HH:MM-HH:MM such as 22:00-07:00")
+    if settings.quiet_hours is not None and len({*settings.quiet_hours.split("-")}) == 1:
+        raise InvalidRequest(
+            f"quiet_hours {settings.quiet_hours} begin and end at one time, which is the whole day or none of it",
+            field="quiet_hours",
+        )
     _check_pattern("digest", settings.digest, DIGEST, "hourly or a time of day such as 09:00")
     if settings.digest is not None and is_webhook(settings.url):
         raise InvalidRequest("digest is for people; a webhook gets every event by itself", field="digest")
