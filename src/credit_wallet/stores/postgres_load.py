@@ -182,7 +182,7 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, told: Collection[
     _load_due_holds(raw, snapshot, format_instant(now))
     load_topups(PostgresConnection(raw), snapshot, commands, now)
     owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_yen]
-    _load_behind(raw, snapshot, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
+    _load_behind(raw, snapshot, commands, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
     _roll_cycles(raw, snapshot, now)
     return snapshot
 
@@ -212,9 +212,11 @@ def _load_due_holds(raw: Raw, snapshot: Snapshot, at: str) -> None:
     snapshot.next_hold_expiry.update(dict(later.fetchall()))
 
 
-def _load_behind(raw: Raw, snapshot: Snapshot, taken_back: Iterable[tuple[int, Allocation]]) -> None:
+def _load_behind(
+    raw: Raw, snapshot: Snapshot, commands: Sequence[Command], taken_back: Iterable[tuple[int, Allocation]]
+) -> None:
     """Load what purchases name, lots of holds, entries and clawbacks, and the agent keys behind the holds."""
-    purchase_keys = _load_behind_purchases(raw, snapshot) if snapshot.purchases else set()
+    purchase_keys = _load_behind_purchases(raw, snapshot, commands) if snapshot.purchases else set()
     named: list[tuple[int, Allocation]] = [
         *taken_back,
         *((hold.wallet_id, hold.allocation) for hold in snapshot.holds.values()),
@@ -234,9 +236,9 @@ def _load_behind(raw: Raw, snapshot: Snapshot, taken_back: Iterable[tuple[int, A
         snapshot.keys.update(_by_key_id(raw.execute(_KEYS, [numbers(behind)]).fetchall()))
 
 
-def _load_behind_purchases(raw: Raw, snapshot: Snapshot) -> set[int]:
+def _load_behind_purchases(raw: Raw, snapshot: Snapshot, commands: Sequence[Command]) -> set[int]:
     """Load the holds and entries that purchases name; return the ids of their agent keys."""
-    key_ids, hold_ids, txn_ids = behind_purchases(snapshot)
+    key_ids, hold_ids, txn_ids = behind_purchases(snapshot, commands)
     holds = raw.execute(_HOLDS, [numbers(hold_ids - snapshot.holds.keys())]) if hold_ids else ()
     entries = raw.execute(_ENTRIES, [numbers(txn_ids - snapshot.entries.keys())]) if txn_ids else ()
     snapshot.holds.update((hold.hold_id, hold) for hold in map(hold_of, holds))

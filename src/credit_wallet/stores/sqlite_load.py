@@ -188,7 +188,7 @@ class Loader:
             if row is not None:
                 snapshot.purchases[name] = purchase_of(row)
         if snapshot.purchases:
-            for ids, more in zip((key_ids, hold_ids, txn_ids), behind_purchases(snapshot), strict=True):
+            for ids, more in zip((key_ids, hold_ids, txn_ids), behind_purchases(snapshot, commands), strict=True):
                 ids |= more
         for row in self._by_id(_HOLDS, hold_ids - snapshot.holds.keys()):
             hold = hold_of(row)

@@ -18,6 +18,7 @@ from credit_wallet.commands import (
     Refund,
     Release,
     Reverse,
+    Undo,
 )
 from credit_wallet.cycle import cycle_at
 from credit_wallet.segments import close_open_segment
@@ -51,13 +52,18 @@ def purchases_of(commands: Sequence[Command]) -> list[tuple[str, int]]:
     return [(command.stored_key, command.wallet_id) for command in commands if isinstance(command, PurchaseCommand)]
 
 
-def behind_purchases(snapshot: Snapshot) -> tuple[set[int], set[int], set[int]]:
-    """Ids of the agent keys, the holds and the ledger entries that loaded purchases name."""
+def behind_purchases(snapshot: Snapshot, commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:
+    """Ids of the agent keys and the holds that loaded purchases name, and of the charges that may be given back."""
     purchases = snapshot.purchases.values()
+    asked = {(command.stored_key, command.wallet_id) for command in commands if isinstance(command, Buy | Undo)}
     return (
         {purchase.key_id for purchase in purchases if purchase.key_id is not None},
         {purchase.hold_id for purchase in purchases if purchase.hold_id is not None},
-        {purchase.txn_id for purchase in purchases if purchase.txn_id is not None},
+        {
+            purchase.txn_id
+            for name, purchase in snapshot.purchases.items()
+            if purchase.txn_id is not None and name in asked
+        },
     )
 
 
