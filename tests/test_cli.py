@@ -386,12 +386,10 @@ def test_a_key_sent_again_moves_once(funded: Shell) -> None:
 
 
 def test_promotional_credit_is_spent_first_and_lapses(funded: Shell, clock: Clock) -> None:
-    gift = funded.json(
-        "topup", 1, 50, "--key", "gift", "--promo", "--expires-at", "2026-05-16T00:00:00Z", "--note", "welcome"
-    )
-    assert gift["expires_at"] == "2026-05-16T00:00:00.000Z"
+    gift = funded.json("topup", 1, 50, "--key", "gift", "--promo", "--expires-at", "2026-05-16", "--note", "welcome")
+    assert gift["expires_at"] == "2026-05-17T00:00:00.000Z"  # the end of the 16th
     funded("charge", 1, 20, "--key", "charge")
-    clock.advance(days=1)
+    clock.advance(days=2)
     assert funded.json("wallet", "show", 1)["balance_yen"] == 1_000
     types = [(entry["txn_type"], entry["amount_yen"], entry["note"]) for entry in funded.json("history", 1)]
     assert types == [("expire", -30, None), ("charge", -20, None), ("topup", 50, "welcome"), ("topup", 1_000, None)]

@@ -53,6 +53,15 @@ def test_a_retry_is_free_and_says_so(wallets: CreditWallet, wallet: CreatedWalle
     assert front.balance_yen == CREDIT_YEN - 3
 
 
+def test_what_one_application_sold_is_not_paid_for_at_another(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str
+) -> None:
+    for spent, name in ((3, "search"), (6, "maps"), (6, "search")):
+        with gated(Application(), wallets, wallet, where, price_yen=3, name=name) as front:
+            assert front.call(key="a").status_code == 200
+            assert front.balance_yen == CREDIT_YEN - spent
+
+
 def test_a_request_id_will_do_where_the_gate_is_told_so(wallets: CreditWallet, wallet: CreatedWallet) -> None:
     with gated(Application(), wallets, wallet, price_yen=3, request_id_header="X-Request-Id") as front:
         for _ in range(2):

@@ -48,6 +48,7 @@ def test_a_full_disk_stops_spending_until_there_is_room_again(path: Path) -> Non
     balance_yen, acknowledged, error, *others = run_python(
         """
         import resource, sys
+        from pathlib import Path
         from credit_wallet import CreditWallet
         from credit_wallet.errors import DatabaseError
 
@@ -64,8 +65,9 @@ def test_a_full_disk_stops_spending_until_there_is_room_again(path: Path) -> Non
 
         no_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
         errors = set()
-        for kib in (768, 1024, 1280):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (kib * 1024, no_limit[1]))
+        empty = max(each.stat().st_size for each in Path(sys.argv[1]).parent.iterdir())
+        for kib in (256, 512, 768):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (empty + kib * 1024, no_limit[1]))
             before = acknowledged
             for _ in range(3):
                 try:

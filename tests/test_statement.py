@@ -221,7 +221,7 @@ def test_the_text_has_totals_first_and_entries_after(wallets: CreditWallet, busy
                   4  2026-05-15T12:00:00.000Z  refund               ¥50              ¥700
                   5  2026-05-15T12:00:00.000Z  reversal           -¥100              ¥600
                   6  2026-05-20T00:00:00.000Z  topup                ¥70              ¥670
-                  7  2026-05-21T00:00:00.000Z  expire              -¥70              ¥600""")
+                  7  2026-05-22T00:00:00.000Z  expire              -¥70              ¥600""")
     assert to_text(statement(wallets, busy, "2026-05")) == shown
 
 

@@ -63,6 +63,9 @@ class CreditGate:
     ``request_id_header`` names another header that will do, if every caller sets it anew for every request.
     With a key the body is read before the handler runs, up to ``max_keyed_body_bytes``.
 
+    ``name`` says which application this is, when several sell from one ledger: what one of them served is not paid for
+    at another. Workers of one application have the same name.
+
     ``x402`` lets callers without a wallet pay per call. ``topup_url`` goes into every 402; ``note`` is a function of
     the request that names it in the ledger. WebSockets and lifespan pass.
     """
@@ -78,6 +81,7 @@ class CreditGate:
         above: AboveHold = "reject",
         topup_url: str | None = None,
         note: Callable[[GatedRequest], str] | None = None,
+        name: str = "",
         request_id_header: str | None = None,
         free_retries: int = FREE_RETRIES,
         max_keyed_body_bytes: int = MAX_KEYED_BODY_BYTES,
@@ -98,6 +102,7 @@ class CreditGate:
         self._settings = GateSettings(
             topup_url=topup_url,
             note=note,
+            name=name,
             request_id_header=request_id_header,
             max_keyed_body_bytes=max_keyed_body_bytes,
             refund_if=refund_if,

@@ -214,7 +214,8 @@ class Exchange:
         digest = await self.inbox.body_digest(self.settings.max_keyed_body_bytes)
         texts = (self.scope["method"], self.scope["path"])
         parts = (text.encode("utf-8", "surrogateescape") for text in texts)
-        return request_key(given, *parts, self.scope.get("query_string", b""), digest)
+        name = self.settings.name.encode("utf-8", "surrogateescape")
+        return request_key(given, *parts, self.scope.get("query_string", b""), digest, name)
 
     def _note(self) -> str:
         if self.settings.note is not None:

@@ -52,6 +52,7 @@ class GateSettings(Struct, frozen=True, kw_only=True):
 
     topup_url: str | None
     note: Callable[[GatedRequest], str] | None
+    name: str
     request_id_header: str | None
     max_keyed_body_bytes: int
     refund_if: Callable[[int], bool]
