@@ -22,6 +22,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from time import sleep
 from typing import Any, Literal, TypeAlias
 
 import httpx
@@ -52,6 +53,8 @@ PATIENCE_SECONDS = 20.0
 WAITING_SECONDS = 0.02
 """How long a request is given that may have to wait for another one with its key."""
 
+IDLE_SECONDS = 0.0005
+
 ATTEMPT = "cheaters.attempt"
 OWN_NOTE = "the caller's own"
 ALL = 1_000
@@ -60,6 +63,9 @@ _PAUSES = {
     "credit_wallet.rail.POSTED_SECONDS": 0.001,
     "credit_wallet.gate.purchases.FIRST_PAUSE_SECONDS": 0.002,
     "credit_wallet.gate.purchases.LONGEST_PAUSE_SECONDS": 0.01,
+    "credit_wallet.gate.purchases.WAIT_SECONDS": 1.0,
+    "credit_wallet.gate.arrears.FIRST_PAUSE_SECONDS": 0.002,
+    "credit_wallet.gate.arrears.LONGEST_PAUSE_SECONDS": 0.2,
 }
 """What waits for a moment waits for a shorter one."""
 
@@ -140,6 +146,7 @@ class Attempt:
         self.worker, self.request, self.plan = worker, request, plan
         self.task: asyncio.Task[None] | None = None
         self.sending = False
+        """Whether a message is with the server, and the gate does not know yet that it is out."""
         self._token = token
         self._leaves_after = leaves_after
         """The caller leaves with that byte of the body; 0: with the answer's start."""
@@ -157,7 +164,10 @@ class Attempt:
         self.overran = False
         self.captured_yen: int | None = None
         self.told = False
+        self.noted_down = False
+        """Whether the ledger knows that it has served. What it hands over later changes nothing about that."""
         self.handed_on = False
+        """Whether it has ended, and all that came of it is written."""
         self._permits = 0
         self._resting = False
         self._go = asyncio.Event()
@@ -204,6 +214,11 @@ class Attempt:
         """Let handler and server take so many more steps."""
         self._permits += steps
         self._go.set()
+
+    def written(self) -> None:
+        """Its worker has nothing left to write."""
+        self.handed_on = self.handed_on or self.done
+        self.noted_down = self.noted_down or (not self.sending and (self.got > 0 or self.whole))
 
     def leave(self) -> None:
         """The caller hangs up, and the server says so to whoever listens."""
@@ -259,6 +274,13 @@ class Attempt:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
+        self.sending = True
+        try:
+            await self._take(message)
+        finally:
+            self.sending = False
+
+    async def _take(self, message: Any) -> None:
         body = message.get("body", b"")
         ours = body.startswith(b"x")
         last = message["type"] == "http.response.body" and not message.get("more_body", False)
@@ -276,19 +298,21 @@ class Attempt:
         if ours and self._leaves_after is not None and self.got >= self._leaves_after:
             await self._hang_up()
         if self._slow and self.ran:
-            self.sending = True
             await self._rest()
-            self.sending = False
 
 
-class _Counted(httpx.AsyncBaseTransport):
-    """Counts the calls that are under way."""
+class _Transport(httpx.AsyncBaseTransport):
+    """Counts the calls that are under way, and does not get through when a test says so."""
 
     def __init__(self) -> None:
         self._inner = httpx.AsyncHTTPTransport()
         self.under_way = 0
+        self.failures_left = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.failures_left:
+            self.failures_left -= 1
+            raise httpx.ConnectError("the service is not there")
         self.under_way += 1
         try:
             return await self._inner.handle_async_request(request)
@@ -319,11 +343,11 @@ class Worker:
         self.attempts: list[Attempt] = []
         self._loop = asyncio.new_event_loop()
         self._ledger = ledger
-        self._transport = _Counted()
+        self.transport = _Transport()
         self.wallets: CreditWallet | AsyncWalletClient = (
             ledger.take_wallets()
             if where == "embedded"
-            else AsyncWalletClient(ledger.service_url(), ledger.seller_token, retries=_QUICK, transport=self._transport)
+            else AsyncWalletClient(ledger.service_url(), ledger.seller_token, retries=_QUICK, transport=self.transport)
         )
         price = {"hold": _price, "hold_seconds": HOLD_SECONDS} if held else {"price_yen": _price}
         self._gate = CreditGate(
@@ -359,16 +383,31 @@ class Worker:
         self.run(turns(count))
 
     def hand_on(self) -> None:
-        """Let what this process has begun to write be written."""
-        self.run(self._written())
-        for attempt in self.attempts:
-            attempt.handed_on = True
+        """Let what this process has begun to write be written, at the second or third try if need be.
 
-    async def _written(self) -> None:
+        Without that (the service is not there for too long) nothing counts as handed on.
+        """
+        self.run(self._hand_on())
+
+    async def _hand_on(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not await self._is_quiet():
+                    await asyncio.sleep(IDLE_SECONDS)
+                for attempt in self.attempts:  # before anybody else has a turn
+                    attempt.written()
+
+    async def _is_quiet(self) -> bool:
         for _ in range(3):
             await turns(10)
-            while self._transport.under_way or self.queued:
-                await asyncio.sleep(0)
+            if self.transport.under_way or self.queued or self.owed:
+                return False
+        return True
+
+    @property
+    def owed(self) -> int:
+        """Movements that the gate has still to carry out."""
+        return len(self._gate._till.arrears._owed)
 
     @property
     def queued(self) -> int:
@@ -381,11 +420,20 @@ class Worker:
         attempt.task.cancel()
         self.until(lambda: attempt.done, PATIENCE_SECONDS)
 
+    def die(self) -> None:
+        """The loop never runs again. The rail is a thread, and dies after what it was given."""
+        if not isinstance(self.wallets, CreditWallet):
+            return
+        while self.queued:
+            sleep(IDLE_SECONDS)
+        if not self.owed:
+            for attempt in self.attempts:
+                attempt.written()
+
     def close(self) -> None:
         """Finish what gates finish when an application ends."""
         self.run(self._gate.aclose())
-        for attempt in self.attempts:
-            attempt.handed_on = True
+        self.hand_on()
 
     def bury(self) -> None:
         """Clear away what is left; what still wanted to move money cannot."""
@@ -509,11 +557,10 @@ class Market:
         worker = self.workers[at]
         if not at_once:
             worker.hand_on()
+        worker.die()
         for attempt in worker.attempts:
             attempt.overran = attempt.overran or not attempt.done or not attempt.handed_on
-            attempt.lost = attempt.lost or not attempt.handed_on or attempt.sending
-        while worker.queued:
-            pass  # the rail is a thread, and dies after what it has begun
+            attempt.lost = attempt.lost or not attempt.noted_down
         self.killed.append(worker)
         self.workers[at] = self._worker()
 
@@ -595,7 +642,7 @@ class Market:
         """Let every living request end, give background work its time, and let holds and leases run out."""
         for attempt in self.attempts:
             attempt.go_on(ALL)
-        for round_number in range(1_000):
+        for round_number in range(3_000):
             waiting = [worker for worker in self.workers if not all(each.done for each in worker.attempts)]
             if not waiting:
                 break

@@ -243,6 +243,45 @@ def test_a4_nor_does_it_help_to_read_so_slowly_that_the_server_gives_up(
         assert paid_yen(market) == request.price_yen
 
 
+@pytest.mark.parametrize("plan", [STREAM, Plan(chunks=())], ids=["stream", "204"])
+@pytest.mark.parametrize("given_up", [False, True], ids=["ends", "given up"])
+def test_a4_nor_that_the_service_is_away_while_the_answer_goes_out(
+    ledger: Ledger, held: bool, plan: Plan, given_up: bool
+) -> None:
+    with open_market(ledger, "remote", held=held) as market:
+        request = market.request(0, "k")
+        attempt = market.go_on(market.begin(request, plan), 1)
+        attempt.worker.transport.failures_left = 5
+        market.go_on(attempt, 1)
+        if given_up:
+            attempt.worker.cancel(attempt)
+        market.go_on(attempt)
+        market.kill(0)
+        assert attempt.served == "yes"
+        assert market.ask(request, at=1).served == "yes"
+        assert paid_yen(market) == request.price_yen
+
+
+def test_a4_what_is_written_down_outlives_its_worker(ledger: Ledger, where: Any, held: bool) -> None:
+    with open_market(ledger, where, held=held) as market:
+        request = market.request(0)
+        attempt = market.go_on(market.begin(request, STREAM), 2)
+        market.hand_on()
+        market.go_on(attempt, 1)
+        market.kill(0, at_once=True)
+        assert attempt.served == "yes"
+        assert paid_yen(market) == request.price_yen
+
+
+def test_a4_only_what_a_dying_worker_has_not_written_down_may_be_lost(ledger: Ledger, where: Any) -> None:
+    with open_market(ledger, where) as market:
+        attempt = market.go_on(market.begin(market.request(0), STREAM), 1)
+        market.hand_on()
+        market.go_on(attempt)
+        market.kill(0, at_once=True)
+        assert attempt.served == ("yes" if where == "embedded" else "perhaps")
+
+
 # A5
 
 
