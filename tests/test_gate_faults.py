@@ -250,9 +250,9 @@ def test_a4_nor_that_the_service_is_away_while_the_answer_goes_out(
 ) -> None:
     with open_market(ledger, "remote", held=held) as market:
         request = market.request(0, "k")
-        attempt = market.go_on(market.begin(request, plan), 1)
+        attempt = market.go_on(market.begin(request, plan), 0)
         attempt.worker.transport.failures_left = 5
-        market.go_on(attempt, 1)
+        market.go_on(attempt, 2)
         if given_up:
             attempt.worker.cancel(attempt)
         market.go_on(attempt)
