@@ -87,7 +87,7 @@ def owner_token(ledger: CreditWallet) -> str:
 
 
 # What JSON Schema cannot say: 3.0 is no amount, times, zones and addresses must exist, a webhook has no digest, a
-# target has an address or an id, and auto-topup fields go together.
+# target has an address or an id, quiet hours begin and end at two times, and auto-topup fields go together.
 VALID: dict[str, Any] = {
     "expires_at": "9998-12-31T15:00:00Z",
     "ends_at": "9998-12-31T15:00:00Z",
@@ -96,6 +96,7 @@ VALID: dict[str, Any] = {
     "auto_topup_amount": 5_000,
     "url": "https://example.com/hook",
     "digest": None,
+    "quiet_hours": "22:00-07:00",
 }
 
 

@@ -51,7 +51,7 @@ def busy(wallets: CreditWallet, clock: Clock) -> int:
     wallets.refund(charge_id, 50, idempotency_key="failed")
     wallets.reverse(topup, 100, idempotency_key="clawback")
     clock.set(datetime(2026, 5, 20, tzinfo=UTC))
-    wallets.topup(wallet_id, 70, idempotency_key="gift too", promo=True, expires_at="2026-05-21T00:00:00Z")
+    wallets.topup(wallet_id, 70, idempotency_key="gift too", promo=True, expires_at="2026-05-21")
     clock.set(datetime(2026, 5, 21, tzinfo=UTC))
     wallets.expire_due()
     clock.set(datetime(2026, 7, 1, tzinfo=UTC))

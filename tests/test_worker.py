@@ -308,7 +308,7 @@ def test_a_key_can_be_used_for_another_request_once_it_is_forgotten(wallets: Cre
 
 
 def test_keys_are_kept_for_a_day_at_least(wallets: CreditWallet) -> None:
-    with pytest.raises(InvalidRequest, match="at least 1"):
+    with pytest.raises(InvalidRequest, match="must be 1 to"):
         wallets.prune_idempotency_keys(older_than_days=0)
 
 
