@@ -37,9 +37,10 @@ WITH numbered AS MATERIALIZED (
            nextval('am_credit_transaction_log_txn_id_seq') AS txn_id
     FROM generate_series(1, %(count)s)
 ), wallets AS (
-    INSERT INTO am_credit_wallet (wallet_id, owner_token_hash, balance_yen, open_lots, last_txn_id)
+    INSERT INTO am_credit_wallet (wallet_id, owner_token_hash, balance_yen, open_lots, last_txn_id, current_cycle)
     SELECT wallet_id, encode(sha256(gen_random_uuid()::text::bytea), 'hex'), %(credit_yen)s,
-           format('[[%%s,"paid",%%s,null]]', txn_id, %(credit_yen)s::bigint), txn_id
+           format('[[%%s,"paid",%%s,null]]', txn_id, %(credit_yen)s::bigint), txn_id,
+           to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM')
     FROM numbered
 ), lots AS (
     INSERT INTO am_credit_lot (wallet_id, lot_id, kind, granted_yen)
