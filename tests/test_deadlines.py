@@ -56,7 +56,8 @@ class TestCrew:
         go.set()
 
     def test_a_call_given_up_before_its_turn_is_never_made(self) -> None:
-        crew, go, made = Crew("crew", 1, 1), threading.Event(), []
+        crew, go = Crew("crew", 1, 1), threading.Event()
+        made: list[int] = []
         busy = crew.submit(go.wait, SOON)
         with pytest.raises(TimeoutError):
             crew.call(0.01, made.append, 1)
@@ -84,7 +85,12 @@ class TestWatch:
     def test_it_acts_when_the_wait_lasts_too_long_and_once(self) -> None:
         acted: list[float] = []
         told = threading.Event()
-        watch = Watch(lambda: (acted.append(monotonic()), told.set()))
+
+        def act() -> None:
+            acted.append(monotonic())
+            told.set()
+
+        watch = Watch(act)
         began = monotonic()
         watch.start(0.05)
         assert told.wait(SOON)
