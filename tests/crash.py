@@ -34,11 +34,11 @@ from msgspec import Struct, json, structs
 from plain_sql import PlainSql
 from postgres import Server, new_database
 
-from credit_wallet import CreditWallet
+from credit_wallet import CreditWallet, deadlines
 from credit_wallet.commands import Capture, Charge, Hold, Refund, Release, Topup
 from credit_wallet.errors import DatabaseError, DatabaseUnavailable, WalletError
 from credit_wallet.outcomes import Outcome
-from credit_wallet.stores import postgres_link, sqlite_connection
+from credit_wallet.stores import sqlite_connection
 
 Request: TypeAlias = Charge | Hold | Capture | Release | Refund | Topup
 
@@ -129,7 +129,7 @@ def spend(url: str, seed: str) -> None:
     Each line on standard input has the threads rest, or go on.
     """
     sqlite_connection.CHECKPOINT_PAGES = PAGES_A_CHECKPOINT
-    postgres_link.PATIENCE_SECONDS = Random(seed).choice(PATIENCE_SECONDS)
+    deadlines.POSTGRES_PATIENCE_SECONDS = Random(seed).choice(PATIENCE_SECONDS)
     _keep_quiet()
     wallets = CreditWallet.open(url)
     gate = _Gate()

@@ -24,7 +24,7 @@ from plain_sql import PlainSql
 from postgres import Server
 from service import Api, new_app
 
-from credit_wallet import CreditWallet, cli
+from credit_wallet import CreditWallet, cli, deadlines
 from credit_wallet.errors import (
     DatabaseError,
     DatabaseLocked,
@@ -197,7 +197,7 @@ on_one_lane = pytest.mark.parametrize("ledger", [1], indirect=True, ids=["one-la
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers are told soon that the database is away."""
-    monkeypatch.setattr(postgres_link, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(deadlines, "POSTGRES_PATIENCE_SECONDS", 0.3)
 
 
 def until(happens: Callable[[], object]) -> None:

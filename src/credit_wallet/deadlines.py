@@ -28,6 +28,32 @@ STOP_SECONDS = 20.0
 WATCH_SECONDS = 0.25
 """How late a ``Watch`` may act."""
 
+# PostgreSQL
+
+POSTGRES_ATTEMPT_SECONDS = 12.0
+"""How long one attempt at a batch, its commit included, may take: above what Patroni needs to drop a dead standby."""
+
+POSTGRES_PATIENCE_SECONDS = 30.0
+"""How long after it was lost a database may come back before callers are told: above Patroni's failover with ttl 20."""
+
+POSTGRES_READ_PATIENCE_SECONDS = 15.0
+"""The same for what is only read, where patience is not shorter."""
+
+POSTGRES_CONNECT_SECONDS = 15.0
+"""How long connecting may take in all: names, every host that the URL names, encryption, passwords, settings."""
+
+POSTGRES_READY_SECONDS = 2.0
+"""How long a check of whether a charge would be taken may take."""
+
+POSTGRES_LOOK_SECONDS = 5.0
+"""After how long a wait for a statement it is looked whether its server still answers anybody, and then again."""
+
+POSTGRES_ANSWER_SECONDS = 2.0
+"""How soon a server answers a new connection that is not hung."""
+
+POSTGRES_LONGEST_SECONDS = 900.0
+"""How long one statement may take of a server that answers, such as one of ``verify`` that reads the whole ledger."""
+
 _log = structlog.get_logger("credit_wallet.deadlines")
 
 P = ParamSpec("P")

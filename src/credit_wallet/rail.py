@@ -177,6 +177,13 @@ class Rail:
         value: T = job.value
         return value
 
+    def check_writable(self) -> None:
+        """Raises ``DatabaseError`` when the store would not take a write, ``MigrationError`` when it is outdated."""
+        if self._store.checks_apart and not self._closed:
+            self._store.check_writable()
+        else:
+            self.call(lambda store: store.check_writable())
+
     def waiting(self) -> int:
         """Commands that are queued or being carried out."""
         return self._waiting

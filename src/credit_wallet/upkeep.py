@@ -62,7 +62,7 @@ class WalletUpkeep(WalletReading):
 
     def check_ready(self) -> None:
         """Raises when the database would not take a write or its schema is outdated."""
-        self._lanes.upkeep.call(lambda store: store.check_writable())
+        self._lanes.upkeep.check_writable()
 
     def verify(self) -> list[Violation]:
         """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.

@@ -77,6 +77,9 @@ class Store(Protocol):
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was revoked first. Raises ``KeyNotFound``."""
 
+    checks_apart: bool
+    """Whether ``check_writable`` may be called from any thread, whatever is under way."""
+
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
 

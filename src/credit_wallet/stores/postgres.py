@@ -15,15 +15,15 @@ from msgspec import structs
 from credit_wallet.commands import Command
 from credit_wallet.cycle import format_instant
 from credit_wallet.decide import decide
-from credit_wallet.errors import DatabaseReadOnly, KeyNotFound, WalletError
+from credit_wallet.errors import KeyNotFound, WalletError
 from credit_wallet.outcomes import Outcome
 from credit_wallet.state import Decision
-from credit_wallet.stores import migrations
 from credit_wallet.stores.postgres_connection import PostgresConnection, Raw
 from credit_wallet.stores.postgres_horizon import holders, settled_txn_id
+from credit_wallet.stores.postgres_identity import KnownLedger
 from credit_wallet.stores.postgres_link import Link
 from credit_wallet.stores.postgres_load import load
-from credit_wallet.stores.postgres_schema import PostgresSchema
+from credit_wallet.stores.postgres_readiness import Readiness
 from credit_wallet.stores.postgres_write import write
 from credit_wallet.stores.seals import Holder
 
@@ -33,11 +33,13 @@ T = TypeVar("T")
 REMEMBERED_TOLD = 10_000
 """Events told once that a store remembers, so that a wallet that is refused again and again writes nothing."""
 
-PLANS_OF_THE_RAIL = """
-SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
-       set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
-       set_config('jit', 'off', false)
-"""
+PLANS_OF_THE_RAIL = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
 """The rail reads a known few rows by their keys: planned once, and never by figures of a table that was empty then."""
 
 _PLANS_OF_A_JOB = """
@@ -62,20 +64,23 @@ WHERE wallet_id = (SELECT wallet_id FROM am_credit_key WHERE key_id = %s) FOR NO
 _REVOKE_KEY = """
 UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, %s) WHERE key_id = %s RETURNING revoked_at
 """
-_IS_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
-_WRITE_NOTHING = "UPDATE am_credit_wallet SET wallet_id = wallet_id WHERE wallet_id = 0"
 
 
 class PostgresStore:
     """A ledger in a PostgreSQL database. Not thread-safe: each lane of a rail has its own."""
 
-    def __init__(self, url: str) -> None:
+    checks_apart = True
+
+    def __init__(self, known: KnownLedger) -> None:
         """Connect to a database whose schema is up to date. Raises ``DatabaseError``."""
-        self._link = Link(url, PLANS_OF_THE_RAIL)
+        self._known = known
+        self._link = Link(known, PLANS_OF_THE_RAIL)
+        self._readiness = Readiness(known)
         self._told: set[tuple[int, str]] = set()
 
     def close(self) -> None:
         self._link.close()
+        self._readiness.close()
 
     def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
         """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
@@ -86,18 +91,20 @@ class PostgresStore:
 
         def attempt(raw: Raw) -> list[Outcome | WalletError]:
             with raw.pipeline():
-                raw.execute("BEGIN")
+                begun = raw.begin()
                 snapshot = load(raw, commands, now, self._told)
+                self._link.look_at(raw, begun)
                 decision = decide(snapshot, commands, now)
                 write(raw, snapshot, decision, format_instant(now))
                 sent.append(decision)
-                self._link.committing()
-                raw.execute("COMMIT")
+                self._link.commit(raw)
             if decision.told:
                 self._told = decision.told | (self._told if len(self._told) < REMEMBERED_TOLD else set())
             return decision.outcomes
 
-        outcomes = self._link.carry_out(attempt, repeatable=True)
+        outcomes = self._link.carry_out(attempt, repeatable=True, seconds=self._known.waits.attempt_seconds)
+        if entries := sent[-1].entries:
+            self._known.acknowledge(entries[-1].txn_id, entries[-1].wallet_id)
         return _as_first_answered(outcomes, sent[:-1]) if len(sent) > 1 else outcomes
 
     def create_wallet(
@@ -141,15 +148,11 @@ class PostgresStore:
         return self._in_transaction(revoke, repeatable=True)
 
     def check_writable(self) -> None:
-        """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
+        """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.
 
-        def check(raw: Raw) -> None:
-            if _value(raw, _IS_READ_ONLY, []):
-                raise DatabaseReadOnly("the database takes no writes; give write access, or wait for a new leader")
-            raw.execute(_WRITE_NOTHING)
-            migrations.require_current(PostgresSchema(raw, self._link.url))
-
-        self._in_transaction(check, repeatable=True)
+        May be called from any thread, and waits for nothing that is under way here.
+        """
+        self._readiness.check()
 
     def settled_txn_id(self) -> int:
         """The last id drawn so far, once nobody can write an earlier one any more; 0 when that does not come soon."""
@@ -174,10 +177,9 @@ class PostgresStore:
 
     def _in_transaction(self, work: Callable[[Raw], T], *, repeatable: bool = False) -> T:
         def attempt(raw: Raw) -> T:
-            raw.execute("BEGIN")
+            self._link.begin(raw)
             done = work(raw)
-            self._link.committing()
-            raw.execute("COMMIT")
+            self._link.commit(raw)
             return done
 
         return self._link.carry_out(attempt, repeatable=repeatable)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import psycopg
@@ -15,8 +16,9 @@ from psycopg.adapt import Buffer, Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import ConnStatus, TransactionStatus
 
-from credit_wallet import forks
+from credit_wallet import deadlines
 from credit_wallet.config import without_password
+from credit_wallet.deadlines import CrewBusy, Deadline
 from credit_wallet.errors import (
     DatabaseCorrupt,
     DatabaseError,
@@ -25,12 +27,26 @@ from credit_wallet.errors import (
     DatabaseReadOnly,
     DatabaseRefused,
     DatabaseUnavailable,
+    DatabaseUnfit,
     InvalidRequest,
     WalletError,
 )
-from credit_wallet.stores.postgres_session import SETTINGS, settle_session
+from credit_wallet.stores.postgres_identity import KnownLedger
+from credit_wallet.stores.postgres_ledger import CrewOfProcess, LedgerConnection
+from credit_wallet.stores.postgres_session import SETTINGS, require_fit, settle_session
 
-Raw: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+Raw: TypeAlias = LedgerConnection
+
+NO_PLANS: Mapping[str, str] = MappingProxyType({})
+
+CONNECTING = 16
+"""Connections that a process opens at once; more wait."""
+
+REACH_STANDBYS = "SELECT pg_logical_emit_message(true, 'credit_wallet', '')"
+"""Writes to the log and nothing else, so that the commit waits for disks and synchronous standbys."""
+
+OF_OLD_POOLERS = ("26000", "42P05")
+"""Prepared statements that are not there, or are there already: those of another session."""
 
 _DEFAULTS = {
     "application_name": "credit-wallet",
@@ -49,6 +65,8 @@ LOCK_SECONDS = 5.0
 _PORTS = re.compile(r"[0-9,]*")
 _UNENCODED = re.compile(r"://[^?@]*(/[^?]*@|@[^?]*@)")
 """A password that the driver would take for a part of the host, and print."""
+
+_connecting = CrewOfProcess("credit-wallet-connect", CONNECTING)
 
 _PARAMETER = re.compile(r":([a-z_][a-z0-9_]*)")
 
@@ -101,56 +119,105 @@ def _parsed(url: str) -> dict[str, Any] | None:
     return given if well_formed else None
 
 
-def configure(raw: Raw) -> None:
-    """Settings of the wallet's own, and whole numbers as ``int``; for every connection. Raises ``DatabaseUnfit``."""
-    forks.guard(raw, _cut_off)
-    raw.adapters.register_loader("numeric", _WholeNumber)
-    settle_session(raw, LOCK_SECONDS, f"database {raw.info.dbname}")
+def configure(raw: Raw, known: KnownLedger | None = None, plans: Mapping[str, str] = NO_PLANS) -> None:
+    """Settings of the wallet's own, and whole numbers as ``int``; for every connection.
 
-
-def _cut_off(raw: Raw) -> None:
-    """In a child process: let go of the parent's connection without a word to the server.
-
-    Its descriptor leads nowhere from now on, so that nothing that is done to it here can reach the server, and the
-    server notices the parent's end.
+    Raises ``DatabaseUnfit``, and ``DatabaseMoved`` when it does not lead to the ledger that is ``known``.
     """
-    with suppress(psycopg.Error, OSError):
-        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.dup2(nowhere, raw.pgconn.socket, inheritable=False)
-        finally:
-            os.close(nowhere)
+    raw.adapters.register_loader("numeric", _WholeNumber)
+    settle_session(raw, LOCK_SECONDS, f"database {raw.info.dbname}", plans)
+    if known is not None:
+        known.require(raw)
+        known.outage.is_over()
 
 
-def connect(url: str, settings: str = "SELECT 1") -> Raw:
-    """Open a connection in autocommit mode and run the statement ``settings`` on it.
+def connect(
+    url: str, plans: Mapping[str, str] = NO_PLANS, known: KnownLedger | None = None, seconds: float | None = None
+) -> Raw:
+    """Open a connection in autocommit mode; ``plans`` are settings of how its statements are planned.
 
-    Raises ``InvalidRequest`` when the URL is malformed, ``DatabaseUnfit`` and ``DatabaseUnavailable``.
+    Takes up to ``seconds`` in all, the look-up of names included. Raises ``InvalidRequest`` when the URL is malformed,
+    ``DatabaseUnfit``, ``DatabaseUnavailable``, and ``DatabaseMoved`` unless it leads to the ledger that is ``known``.
     """
     conninfo = with_defaults(url)
+    limit = deadlines.POSTGRES_CONNECT_SECONDS if seconds is None else seconds
+    place = without_password(url)
     try:
-        raw: Raw = psycopg.connect(conninfo, autocommit=True, prepare_threshold=0)
+        opening = _connecting.crew.submit(_open, conninfo, plans, known, limit)
         try:
-            configure(raw)
-            raw.execute(settings)
-        except BaseException:
-            raw.close()
+            return opening.result(limit)
+        except TimeoutError:
+            opening.add_done_callback(_close_unwanted)
             raise
-    except psycopg.Error as error:
+    except (TimeoutError, CrewBusy) as error:
         raise DatabaseUnavailable(
-            f"{without_password(url)} cannot be reached or does not let the wallet in ({_short(error)}); "
+            f"{place} did not let the wallet in within {limit:g} seconds; nothing moved, check address, name server "
+            "and server, then try again with the same idempotency key"
+        ) from error
+    except psycopg.Error as error:
+        if error.sqlstate in OF_OLD_POOLERS:
+            raise named(error, url) from error
+        raise DatabaseUnavailable(
+            f"{place} cannot be reached or does not let the wallet in ({_short(error)}); "
             "nothing moved; check address, user, database and server, then try again with the same idempotency key"
         ) from error
+
+
+def _open(conninfo: str, plans: Mapping[str, str], known: KnownLedger | None, seconds: float) -> Raw:
+    ends = Deadline(seconds)
+    raw = LedgerConnection.connect(conninfo, autocommit=True, prepare_threshold=0)
+    try:
+        with raw.within(ends.remaining()):
+            configure(raw, known, plans)
+    except BaseException:
+        raw.close()
+        raise
     return raw
+
+
+def _close_unwanted(opening: Future[Raw]) -> None:
+    """Nobody waits for it any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def confirm(raw: Raw) -> None:
+    """Return once the standbys have what was committed on ``raw``, if a commit came back with a warning.
+
+    A wait for synchronous standbys that somebody has cancelled ends in one: the transaction is committed here, and may
+    be nowhere else. Another one that writes is committed behind it, and waits for the standbys to have both.
+    """
+    while raw.warnings:
+        raw.listen()
+        with raw.pipeline():
+            raw.begin()
+            raw.execute(REACH_STANDBYS)
+            raw.execute("COMMIT")
+
+
+def begin(raw: Raw, known: KnownLedger | None = None) -> None:
+    """Begin a transaction. Raises ``DatabaseUnfit`` and ``DatabaseMoved`` for what a pooler has put in its way."""
+    with raw.pipeline():
+        begun = raw.begin()
+    look_at(raw, begun, known)
+
+
+def look_at(raw: Raw, begun: psycopg.Cursor[Any], known: KnownLedger | None) -> None:
+    """What ``begin`` in a pipeline has answered. Raises like the function ``begin``."""
+    started = require_fit(raw, begun)
+    if known is not None:
+        known.require_behind_pooler(raw, started)
 
 
 @contextmanager
 def transaction(raw: Raw) -> Iterator[None]:
     """One transaction: committed when the block ends, rolled back when it raises."""
-    raw.execute("BEGIN")
+    begin(raw)
     try:
         yield
+        raw.listen()
         raw.execute("COMMIT")
+        confirm(raw)
     except BaseException:
         roll_back(raw)
         raise
@@ -190,7 +257,13 @@ def named(error: psycopg.Error, url: str) -> WalletError:
         return DatabaseReadOnly(f"{place} cannot be written; nothing moved, give write access")
     if state == "42501":
         return DatabaseReadOnly(f"{place} does not let this user in ({_short(error)}); nothing moved, give it access")
-    if state.startswith("XX00"):
+    if state in OF_OLD_POOLERS:
+        return DatabaseUnfit(
+            f"{place} is behind a pooler that loses prepared statements ({_short(error)}); use PgBouncer 1.21 or newer "
+            "with max_prepared_statements above 0, a pool in session mode, or connect to PostgreSQL directly",
+            setting="max_prepared_statements",
+        )
+    if state in ("XX001", "XX002"):
         return DatabaseCorrupt(f"{place} is damaged ({_short(error)}); stop the wallet and restore a backup")
     if state.startswith(("22", "23")) or error.diag.context:  # the latter names the function of a trigger
         return DatabaseRefused(f"a rule of {place} did not let this in ({_short(error)}); nothing moved")

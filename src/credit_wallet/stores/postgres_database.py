@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
+from copy import copy
 from datetime import datetime
+from functools import partial
 from threading import Lock
-from time import monotonic
 from typing import Any
 
 import psycopg
@@ -14,9 +15,10 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from credit_wallet import forks
 from credit_wallet.config import without_password
+from credit_wallet.deadlines import Deadline
 from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, RailBusy
 from credit_wallet.outcomes import Finding, Upgrade
-from credit_wallet.stores import migrations, postgres_link
+from credit_wallet.stores import migrations
 from credit_wallet.stores.adoption import adopt_all
 from credit_wallet.stores.books import make_books
 from credit_wallet.stores.postgres import PostgresStore
@@ -26,12 +28,19 @@ from credit_wallet.stores.postgres_connection import (
     configure,
     connect,
     is_lost,
+    look_at,
     named,
     naming_database_errors,
     transaction,
     with_defaults,
 )
+from credit_wallet.stores.postgres_identity import KnownLedger
+from credit_wallet.stores.postgres_ledger import LedgerConnection
+from credit_wallet.stores.postgres_logs import keep_quiet_about
 from credit_wallet.stores.postgres_schema import PostgresSchema
+from credit_wallet.stores.postgres_waits import PostgresWaits
+
+POOL = "credit-wallet-readers"
 
 READERS = 8
 """Connections for reading that a node opens at most, as it needs them."""
@@ -40,15 +49,23 @@ RECONNECT_SECONDS = 1.0
 """How soon it is tried again to connect for reading; the pool's own pauses would grow with the outage, to minutes."""
 
 
+WAIT_STEP_SECONDS = 1.0
+"""How long it is waited for a connection for reading before it is looked whether there can be one."""
+
+CLOSE_SECONDS = 2.0
+"""How long closing waits for connections for reading that are being opened."""
+
+
 class PostgresDatabase:
     """One database for any number of nodes."""
 
     lanes = 2
 
-    def __init__(self, url: str) -> None:
-        """Raises ``InvalidRequest`` when the URL is malformed."""
+    def __init__(self, url: str, waits: PostgresWaits | None = None) -> None:
+        """``waits`` are the environment's unless given. Raises ``InvalidRequest`` when one of them is malformed."""
         with_defaults(url)
         self.url = url
+        self._known = KnownLedger(url, waits or PostgresWaits.of_environment())
         self._upgrading = Lock()
         self._up_to_date = False
 
@@ -59,7 +76,7 @@ class PostgresDatabase:
                 self.upgrade(now)
                 self._require_whole()
                 self._up_to_date = True
-        return PostgresStore(self.url)
+        return PostgresStore(self._known)
 
     def _require_whole(self) -> None:
         with closing(connect(self.url)) as raw:
@@ -70,7 +87,7 @@ class PostgresDatabase:
 
     def open_source(self) -> PostgresSource:
         """A pool of connections for reading. Raises ``DatabaseError``."""
-        return PostgresSource(self.url)
+        return PostgresSource(self._known)
 
     def require_ledger(self) -> None:
         """Raise ``NoLedger`` when the database has no ledger's tables."""
@@ -139,40 +156,61 @@ class PostgresSource:
     dialect = "postgres"
     in_process = False
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, known: KnownLedger) -> None:
+        self._known = known
+        self._url = known.url
+        keep_quiet_about(POOL)
         self._pool: ConnectionPool[Raw] = ConnectionPool(
-            with_defaults(url),
+            with_defaults(known.url),
+            connection_class=LedgerConnection,
             min_size=1,
             max_size=READERS,
             kwargs={"autocommit": True},
-            configure=configure,
+            configure=partial(configure, known=known),
             reconnect_timeout=RECONNECT_SECONDS,
             reconnect_failed=_begin_anew,
             open=True,
-            name="credit-wallet-readers",
+            name=POOL,
         )
         forks.guard(self, PostgresSource._leave_behind)
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters; again when the connection is lost. Raises ``DatabaseError``."""
-        give_up_at = monotonic() + postgres_link.PATIENCE_SECONDS
+        ends = Deadline(self._known.waits.read_patience_seconds)
         while True:
             try:
-                with self._pool.connection(timeout=max(0.1, give_up_at - monotonic())) as raw:
-                    return PostgresConnection(raw).execute(statement, parameters).fetchall()
+                with self._pool.connection(timeout=min(WAIT_STEP_SECONDS, max(0.1, ends.remaining()))) as raw:
+                    return self._rows(raw, statement, parameters)
             except PoolTimeout as error:
-                raise self._unavailable() from error
+                if (moved := self._known.moved) is not None:
+                    raise copy(moved) from error
+                if ends.passed:
+                    self._known.outage.begins(error)
+                    raise self._unavailable() from error
             except PoolClosed as error:
                 raise RailBusy(f"{without_password(self._url)} has been closed; open it and try again") from error
             except psycopg.Error as error:
                 if not is_lost(raw, error):
                     raise named(error, self._url) from error
-                if monotonic() > give_up_at:
+                self._known.outage.begins(error)
+                if raw.overdue:
+                    self._pool.drain()  # the others lead to the same server
+                if ends.passed:
                     raise self._unavailable() from error
 
+    def _rows(self, raw: Raw, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        if not raw.pooled:
+            return PostgresConnection(raw).execute(statement, parameters).fetchall()
+        with raw.pipeline():
+            begun = raw.begin()
+            answer = PostgresConnection(raw).execute(statement, parameters)
+            look_at(raw, begun, self._known)
+            rows = answer.fetchall()
+            raw.execute("COMMIT")
+        return rows
+
     def close(self) -> None:
-        self._pool.close()
+        self._pool.close(timeout=CLOSE_SECONDS)
 
     def _leave_behind(self) -> None:
         """In a child process: the pool's threads are not here, and it must not wait for them when it is thrown away."""

@@ -154,6 +154,8 @@ def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) ->
 class SqliteStore:
     """A ledger in one SQLite file. Not thread-safe: the rail gives it a thread of its own."""
 
+    checks_apart = False
+
     def __init__(self, path: Path, now: datetime) -> None:
         """Open ``path``, bring its schema up to date and adopt what plain SQL wrote. Raises ``DatabaseError``."""
         self.path = path
