@@ -64,8 +64,11 @@ class Server:
     PostgreSQL does not run as root; root runs it as ``nobody``.
     """
 
-    def __init__(self, *, owner: int | None = None) -> None:
-        """Make the folder; nothing runs yet. Without ``close``, all of it goes when process ``owner`` (this) ends."""
+    def __init__(self, *, owner: int | None = None, standby_of: Server | None = None) -> None:
+        """Make the folder; nothing runs yet. Without ``close``, all of it goes when process ``owner`` (this) ends.
+
+        A standby follows the server ``standby_of`` under the name ``standby``; that one must be running.
+        """
         self.port = _quiet_port()
         self._folder = Path(tempfile.mkdtemp(prefix="credit-wallet-postgres-"))
         self._data = self._folder / "data"
@@ -83,14 +86,20 @@ class Server:
             nobody = pwd.getpwnam("nobody")
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
-        self._programs = self._installation() / "bin"
-        settings = [f"-c{name}={value}" for name, value in {**_SETTINGS, "port": self.port}.items()]
-        self._launch(
-            *("initdb", "--no-sync", "--no-instructions", "--auth=trust", "--username=postgres"),
-            *("--no-locale", "--encoding=UTF8", f"--pgdata={self._data}", *settings),
-        )
+        self._programs = self._installation() / "bin" if standby_of is None else standby_of._programs
+        if standby_of is None:
+            settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+            self._launch(
+                *("initdb", "--no-sync", "--no-instructions", "--auth=trust", "--username=postgres"),
+                *("--no-locale", "--encoding=UTF8", f"--pgdata={self._data}", *settings),
+            )
+        else:
+            self._launch(
+                *("pg_basebackup", "--no-sync", "--checkpoint=fast", "--write-recovery-conf", f"--pgdata={self._data}"),
+                f"--dbname={standby_of.url()}?application_name=standby",
+            )
         if self._wait() != 0:
-            raise self._failure("initdb failed")
+            raise self._failure("the server's files could not be made")
 
     def __enter__(self) -> Self:
         self.start()
@@ -107,7 +116,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, after a kill too, and wait until it lets clients in."""
-        process = self._launch("postgres", "-D", str(self._data))
+        process = self._launch("postgres", "-D", str(self._data), "-p", str(self.port))
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -124,6 +133,21 @@ class Server:
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             self._wait()
+
+    def hang(self) -> None:
+        """Stop all of its processes where they are; what is connected to it stays so."""
+        assert self._process is not None
+        postmaster = psutil.Process(self._process.pid)
+        postmaster.suspend()  # so that no child is born meanwhile
+        for process in postmaster.children(recursive=True):
+            process.suspend()
+
+    def wake(self) -> None:
+        """Let it go on after ``hang``."""
+        assert self._process is not None
+        postmaster = psutil.Process(self._process.pid)
+        for process in (*postmaster.children(recursive=True), postmaster):
+            process.resume()
 
     def kill(self) -> None:
         """End all of its processes as a power cut would, and return when they have ended."""
