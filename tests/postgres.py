@@ -86,7 +86,7 @@ class Server:
             nobody = pwd.getpwnam("nobody")
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
-        self._programs = self._installation() / "bin" if standby_of is None else standby_of._programs
+        self._programs: Path = self._installation() / "bin" if standby_of is None else standby_of._programs
         if standby_of is None:
             settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
             self._launch(

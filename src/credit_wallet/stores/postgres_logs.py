@@ -28,11 +28,16 @@ class _OwnLines(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         about = record.args if isinstance(record.args, tuple) else ()
         pools = self.pools.intersection(each for each in about if isinstance(each, str))
-        if not pools and not any(isinstance(each, LedgerConnection) for each in about):
+        if not pools and not any(map(_is_ours, about)):
             return True
         if record.levelno >= logging.ERROR:
             _log.error("driver_failed", message=record.getMessage(), exc_info=record.exc_info)
         return False
+
+
+def _is_ours(about: object) -> bool:
+    """Whether it is a connection of ours, or a pipeline on one."""
+    return isinstance(about, LedgerConnection) or isinstance(getattr(about, "_conn", None), LedgerConnection)
 
 
 _own_lines = _OwnLines()

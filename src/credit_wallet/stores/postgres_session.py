@@ -119,10 +119,7 @@ def _set(settings: Mapping[str, str], *, local: bool) -> list[str]:
     said = str(local).lower()
     return [
         _DURABLE.format(local=said),
-        *(
-            _SET.format(name=name, value=sql.Literal(value).as_string(), local=said)
-            for name, value in settings.items()
-        ),
+        *(_SET.format(name=name, value=sql.Literal(value).as_string(), local=said) for name, value in settings.items()),
     ]
 
 
