@@ -14,6 +14,7 @@ from postgres import Server
 from service import Api, new_app
 
 from credit_wallet import CreditWallet, deadlines
+from credit_wallet.doctor import examine
 from credit_wallet.errors import DatabaseMoved, DatabaseUnavailable
 from credit_wallet.outcomes import Outcome
 
@@ -241,6 +242,43 @@ def test_a_statement_that_takes_long_is_waited_for_while_its_server_answers(
         monkeypatch.setattr(deadlines, "POSTGRES_PATIENCE_SECONDS", 0.0)
         with pytest.raises(DatabaseUnavailable):
             wallets._reader.source.rows("SELECT 1 FROM pg_sleep(30)", {})
+
+
+# What a check-up says
+
+
+def found(url: str, check: str) -> tuple[bool, str]:
+    [finding] = [finding for finding in examine(url) if finding.check == check]
+    return finding.ok, finding.detail
+
+
+def test_a_check_up_knows_whether_commits_are_replicated(pair: Pair, wallets: CreditWallet) -> None:
+    prepared(wallets)
+    url = pair.primary.url()
+    assert found(url, "replication") == (
+        True,
+        "synchronous_standby_names=standby: 1 of 1 synchronous standbys are attached",
+    )
+    pair.synchronous("ANY 2 (standby, other)")
+    assert found(url, "replication")[0] is False
+    assert "1 of 2 synchronous standbys are attached; commits wait" in found(url, "replication")[1]
+    pair.synchronous("")
+    ok, detail = found(url, "replication")
+    assert not ok
+    assert "1 standbys are attached and none is synchronous" in detail
+    with without_standby(pair):
+        until(lambda: not pair.rows("SELECT 1 FROM pg_stat_replication"))
+        assert found(url, "replication") == (True, "no standby is attached")
+
+
+def test_a_check_up_knows_a_standby(pair: Pair, wallets: CreditWallet) -> None:
+    prepared(wallets)
+    standby = f"{pair.standby.url()}?target_session_attrs=any"
+    assert found(standby, "writable") == (
+        False,
+        "the server takes no writes: it is a standby; give the address of the primary",
+    )
+    assert not any(finding.ok for finding in examine(standby) if finding.check == "database")
 
 
 # A standby that is promoted, and a primary that comes back without what was acknowledged since

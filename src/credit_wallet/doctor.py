@@ -37,6 +37,7 @@ def _examine(url: str) -> Iterator[Finding]:
     yield Finding("configuration", True, f"database {without_password(url)}")
     yield from database.findings()
     with CreditWallet.open(url, create=False) as wallets:
+        wallets.check_ready()
         yield Finding("database", True, "opens, is up to date and can be written")
         yield _clock(wallets)
         violations = wallets.verify()

@@ -18,7 +18,7 @@ from credit_wallet.config import without_password
 from credit_wallet.deadlines import Deadline
 from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, RailBusy
 from credit_wallet.outcomes import Finding, Upgrade
-from credit_wallet.stores import migrations
+from credit_wallet.stores import migrations, postgres_findings
 from credit_wallet.stores.adoption import adopt_all
 from credit_wallet.stores.books import make_books
 from credit_wallet.stores.postgres import PostgresStore
@@ -44,6 +44,9 @@ POOL = "credit-wallet-readers"
 
 READERS = 8
 """Connections for reading that a node opens at most, as it needs them."""
+
+BESIDE = 2
+"""Connections of a node beside its lanes and readers: for the background jobs and for the check of its readiness."""
 
 RECONNECT_SECONDS = 1.0
 """How soon it is tried again to connect for reading; the pool's own pauses would grow with the outage, to minutes."""
@@ -127,27 +130,14 @@ class PostgresDatabase:
         """The server's files are its own affair."""
 
     def findings(self) -> Iterator[Finding]:
-        """The server's version, and whether its commits are durable and how many connections it has left."""
+        """The server's version, whether its commits are durable and can be made, and whether it has room for a node."""
         with closing(connect(self.url)) as raw, naming_database_errors(self.url):
-            version, schema, fsync, commits, most, used = raw.execute(_SERVER).fetchall()[0]
-        yield Finding("postgresql", True, f"PostgreSQL {version}, UTF-8, schema {schema}, synchronous_commit={commits}")
-        yield Finding(
-            "durability",
-            fsync == "on",
-            f"fsync={fsync}" + ("" if fsync == "on" else "; set fsync=on: money is lost else"),
-        )
-        free = int(most) - int(used)
-        enough = free > self.lanes + READERS
-        yield Finding("connections", enough, f"{used} of {most} in use" + ("" if enough else "; raise max_connections"))
+            found = list(postgres_findings.findings(raw, self.lanes + READERS + BESIDE))
+        yield from found
 
 
 _LEDGER = "SELECT to_regclass('am_credit_wallet') IS NOT NULL"
 _BEING_COPIED = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
-_SERVER = """
-SELECT current_setting('server_version'), current_schema(), current_setting('fsync'),
-       current_setting('synchronous_commit'), current_setting('max_connections'),
-       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
-"""
 
 
 class PostgresSource:
