@@ -150,7 +150,7 @@ class PostgresSource:
         self._known = known
         self._url = known.url
         keep_quiet_about(POOL)
-        self._pool: ConnectionPool[Raw] = ConnectionPool(
+        self._pool = _Readers(
             with_defaults(known.url),
             connection_class=LedgerConnection,
             min_size=1,
@@ -200,7 +200,7 @@ class PostgresSource:
         return rows
 
     def close(self) -> None:
-        self._pool.close(timeout=CLOSE_SECONDS)
+        self._pool.close()
 
     def _leave_behind(self) -> None:
         """In a child process: the pool's threads are not here, and it must not wait for them when it is thrown away."""
@@ -210,6 +210,13 @@ class PostgresSource:
 
     def _unavailable(self) -> DatabaseUnavailable:
         return DatabaseUnavailable(f"{without_password(self._url)} cannot be reached; nothing moved, try again")
+
+
+class _Readers(ConnectionPool[Raw]):
+    """A pool that is closed soon, whatever its threads wait for."""
+
+    def close(self, timeout: float = CLOSE_SECONDS) -> None:
+        super().close(timeout)
 
 
 def _begin_anew(pool: ConnectionPool[Raw]) -> None:
