@@ -740,6 +740,49 @@ def test_the_last_yen_is_safe_whatever_isolation_the_host_has_chosen(ledger: Led
     assert ledger.wallets.verify() == []
 
 
+@contextmanager
+def at_the_commit(ledger: Ledger, table: str, body: str) -> Iterator[None]:
+    """Something that happens while a transaction with a new row of ``table`` commits."""
+    ledger.host.execute(
+        f"""
+        CREATE SEQUENCE host_counter;
+        CREATE FUNCTION host_rule() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER host_rule AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION host_rule()
+        """
+    )
+    try:
+        yield
+    finally:
+        ledger.host.execute(f"DROP TRIGGER host_rule ON {table}; DROP FUNCTION host_rule; DROP SEQUENCE host_counter")
+
+
+CANCELLED_ONCE = (
+    "IF nextval('host_counter') <= 1 THEN RAISE EXCEPTION 'timeout' USING ERRCODE = 'query_canceled'; END IF;"
+)
+
+
+@on_one_lane
+def test_a_commit_that_is_cancelled_is_not_taken_for_refused(ledger: Ledger) -> None:
+    wallet_id = ledger.funded()
+    with at_the_commit(ledger, "am_credit_transaction_log", CANCELLED_ONCE):
+        outcome = ledger.wallets.charge(wallet_id, 3, idempotency_key="new")
+        assert (outcome.balance_yen, outcome.replayed) == (997, False)
+    with (
+        at_the_commit(ledger, "am_credit_wallet", CANCELLED_ONCE),
+        pytest.raises(DatabaseUnavailable, match="whether this was carried out is not known"),
+    ):
+        ledger.wallets.create()
+    assert ledger.entries(wallet_id) == 2
+
+
+@on_one_lane
+def test_a_host_that_warns_at_every_entry_keeps_nobody_up(ledger: Ledger) -> None:
+    wallet_id = ledger.funded()
+    with rule(ledger, "RAISE WARNING 'noted';"):
+        assert ledger.wallets.charge(wallet_id, 3, idempotency_key="new").balance_yen == 997
+
+
 # A rule of the host's
 
 

@@ -273,6 +273,8 @@ class DatabaseLocked(DatabaseError):
 class DatabaseMoved(DatabaseError):
     """The file, or its log, is not the one that was opened: moved, removed, replaced or overwritten.
 
+    On PostgreSQL: the address leads to another server, database or state of the ledger.
+
     What was asked is not acknowledged; the same idempotency key again does nothing twice.
     """
 
