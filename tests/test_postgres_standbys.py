@@ -183,7 +183,7 @@ def test_a_standby_that_stays_away_is_told_of_and_keeps_no_session(
             with pytest.raises(DatabaseUnavailable, match="standbys included"):
                 wallets.check_ready()
         assert wallets.balance(wallet_id) == 97
-        assert len(pair.rows(AWAITS_STANDBY)) <= 4
+        until(lambda: len(pair.rows(AWAITS_STANDBY)) <= 2)  # the last ones of the lane and of readiness
     monkeypatch.undo()
     assert wallets.charge(wallet_id, 3, idempotency_key="away").replayed
     wallets.check_ready()

@@ -45,6 +45,11 @@ CONNECTING = 16
 REACH_STANDBYS = "SELECT pg_logical_emit_message(true, 'credit_wallet', '')"
 """Writes to the log and nothing else, so that the commit waits for disks and synchronous standbys."""
 
+_END_WHAT_IS_LEFT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = %s AND CAST(extract(epoch FROM backend_start) AS text) = %s AND usename = current_user
+"""
+
 OF_OLD_POOLERS = ("26000", "42P05")
 """Prepared statements that are not there, or are there already: those of another session."""
 
@@ -139,28 +144,42 @@ def connect(
     Takes up to ``seconds`` in all, the look-up of names included. Raises ``InvalidRequest`` when the URL is malformed,
     ``DatabaseUnfit``, ``DatabaseUnavailable``, and ``DatabaseMoved`` unless it leads to the ledger that is ``known``.
     """
-    conninfo = with_defaults(url)
     limit = deadlines.POSTGRES_CONNECT_SECONDS if seconds is None else seconds
-    place = without_password(url)
+    opening = begin_to_connect(url, plans, known, limit)
     try:
-        opening = _connecting.crew.submit(_open, conninfo, plans, known, limit)
-        try:
-            return opening.result(limit)
-        except TimeoutError:
-            opening.add_done_callback(_close_unwanted)
-            raise
-    except (TimeoutError, CrewBusy) as error:
-        raise DatabaseUnavailable(
-            f"{place} did not let the wallet in within {limit:g} seconds; nothing moved, check address, name server "
-            "and server, then try again with the same idempotency key"
-        ) from error
+        return connected(opening, url, limit)
+    except TimeoutError as error:
+        opening.add_done_callback(close_unwanted)
+        raise _too_late(url, limit) from error
+
+
+def begin_to_connect(url: str, plans: Mapping[str, str], known: KnownLedger | None, seconds: float) -> Future[Raw]:
+    """``connect`` on another thread, which takes up to ``seconds`` of its own. Raises ``InvalidRequest``."""
+    conninfo = with_defaults(url)
+    try:
+        return _connecting.crew.submit(_open, conninfo, plans, known, seconds)
+    except CrewBusy as error:
+        raise _too_late(url, seconds) from error
+
+
+def connected(opening: Future[Raw], url: str, seconds: float) -> Raw:
+    """What ``begin_to_connect`` has begun. Raises ``TimeoutError`` after ``seconds``, and what ``connect`` raises."""
+    try:
+        return opening.result(seconds)
     except psycopg.Error as error:
         if error.sqlstate in OF_OLD_POOLERS:
             raise named(error, url) from error
         raise DatabaseUnavailable(
-            f"{place} cannot be reached or does not let the wallet in ({_short(error)}); "
+            f"{without_password(url)} cannot be reached or does not let the wallet in ({_short(error)}); "
             "nothing moved; check address, user, database and server, then try again with the same idempotency key"
         ) from error
+
+
+def _too_late(url: str, seconds: float) -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        f"{without_password(url)} did not let the wallet in within {seconds:g} seconds; nothing moved, check address, "
+        "name server and server, then try again with the same idempotency key"
+    )
 
 
 def _open(conninfo: str, plans: Mapping[str, str], known: KnownLedger | None, seconds: float) -> Raw:
@@ -175,7 +194,7 @@ def _open(conninfo: str, plans: Mapping[str, str], known: KnownLedger | None, se
     return raw
 
 
-def _close_unwanted(opening: Future[Raw]) -> None:
+def close_unwanted(opening: Future[Raw]) -> None:
     """Nobody waits for it any more."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
@@ -193,6 +212,14 @@ def confirm(raw: Raw) -> None:
             raw.begin()
             raw.execute(REACH_STANDBYS)
             raw.execute("COMMIT")
+
+
+def end_what_is_left(raw: Raw, left: tuple[int, str]) -> None:
+    """End the session that a connection of ours has left, if it is still there.
+
+    It may keep rows locked, or wait for a standby, and does not notice that nobody waits for it any more.
+    """
+    raw.execute(_END_WHAT_IS_LEFT, left)
 
 
 def begin(raw: Raw, known: KnownLedger | None = None) -> None:

@@ -59,8 +59,8 @@ class LedgerConnection(psycopg.Connection[Row]):
         """Whether each transaction may be on another session, behind a pooler in transaction mode."""
         self.own_settings = "SELECT"
         """The statement that makes a transaction mean what the wallet means."""
-        self.session = (0, "")
-        """Process id and start of the server's end of it."""
+        self.session: tuple[int, str] | None = None
+        """Process id and start of the server's end of it, behind a pooler that of this transaction; None if unknown."""
         self.warnings: list[str] = []
         """What the server has warned of since ``listen``, but for what a function of the host's says."""
         self.add_notice_handler(self._hear)
@@ -101,6 +101,8 @@ class LedgerConnection(psycopg.Connection[Row]):
 
     def begin(self) -> psycopg.Cursor[Row]:
         """Begin a transaction that means what the wallet means; ``require_fit`` looks at what it answers."""
+        if self.pooled:
+            self.session = None
         self.execute(BEGIN)
         return self.execute(self.own_settings)
 

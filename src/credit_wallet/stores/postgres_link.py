@@ -27,6 +27,7 @@ from credit_wallet.stores.postgres_connection import (
     begin,
     confirm,
     connect,
+    end_what_is_left,
     is_lost,
     look_at,
     named,
@@ -46,11 +47,6 @@ _CANCELLED = "57014"
 
 _BLOCKED = (*_CONFLICTS, "55P03", _CANCELLED)
 """Those, and waiting too long for a lock, which may be that of the lost transaction."""
-
-_END_WHAT_IS_LEFT = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE pid = %s AND CAST(extract(epoch FROM backend_start) AS text) = %s AND usename = current_user
-"""
 
 _log = structlog.get_logger("credit_wallet.stores")
 
@@ -154,11 +150,10 @@ class Link:
         return self._raw
 
     def _end_what_is_left(self) -> None:
-        """End what a connection of ours has left: it may keep rows locked, and waits for nobody any more."""
         left, self._left = self._left, None
-        if left is not None and not self._raw.pooled:
+        if left is not None:
             with self._raw.within(self.known.waits.attempt_seconds):
-                self._raw.execute(_END_WHAT_IS_LEFT, left)
+                end_what_is_left(self._raw, left)
 
     def _has_lost(self, error: psycopg.Error) -> bool:
         """Whether the connection has ended; if not, it is ready for another transaction."""
@@ -169,7 +164,7 @@ class Link:
             lost = raw.closed
         if lost:
             raw.close()
-            if raw.overdue and not raw.pooled:
+            if raw.overdue:
                 self._left = raw.session
             self.known.outage.begins(error)
         return lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from threading import Lock
 from time import monotonic
 
@@ -12,7 +13,19 @@ from credit_wallet.config import without_password
 from credit_wallet.deadlines import Deadline
 from credit_wallet.errors import DatabaseReadOnly, DatabaseUnavailable
 from credit_wallet.stores import migrations
-from credit_wallet.stores.postgres_connection import REACH_STANDBYS, Raw, connect, is_lost, look_at, named, roll_back
+from credit_wallet.stores.postgres_connection import (
+    NO_PLANS,
+    REACH_STANDBYS,
+    Raw,
+    begin_to_connect,
+    close_unwanted,
+    connected,
+    end_what_is_left,
+    is_lost,
+    look_at,
+    named,
+    roll_back,
+)
 from credit_wallet.stores.postgres_identity import KnownLedger
 from credit_wallet.stores.postgres_schema import PostgresSchema
 
@@ -39,7 +52,8 @@ class Readiness:
     def __init__(self, known: KnownLedger) -> None:
         self._known = known
         self._lock = Lock()
-        self._raw: Raw | None = None
+        self._opening: Future[Raw] | None = None
+        self._left: tuple[int, str] | None = None
         self._proven_until = 0.0
 
     def check(self) -> None:
@@ -61,20 +75,24 @@ class Readiness:
     def close(self) -> None:
         """Close the connection, after a check that is under way."""
         with self._lock:
-            if self._raw is not None:
-                self._raw.close()
+            if self._opening is not None:
+                self._opening.add_done_callback(close_unwanted)
 
     def _check(self, ends: Deadline) -> None:
         while True:
             raw = self._connection(ends)
             try:
                 with raw.within(ends.remaining()):
+                    if self._left is not None:
+                        end_what_is_left(raw, self._left)
+                        self._left = None
                     return self._write(raw)
             except psycopg.Error as error:
                 if not is_lost(raw, error):
                     roll_back(raw)
                     raise named(error, self._known.url) from error
                 raw.close()
+                self._left = raw.session if raw.overdue else None
                 self._known.outage.begins(error)
                 if ends.passed:
                     raise self._unavailable() from error
@@ -83,11 +101,20 @@ class Readiness:
                 raise
 
     def _connection(self, ends: Deadline) -> Raw:
-        if self._raw is None or self._raw.closed:
-            if ends.passed:
-                raise self._unavailable()
-            self._raw = connect(self._known.url, known=self._known, seconds=ends.remaining())
-        return self._raw
+        """A connection that takes longer than a check is taken by a later one."""
+        if self._opening is None:
+            self._opening = begin_to_connect(self._known.url, NO_PLANS, self._known, deadlines.POSTGRES_CONNECT_SECONDS)
+        try:
+            raw = connected(self._opening, self._known.url, ends.remaining())
+        except TimeoutError as error:
+            raise self._unavailable() from error
+        except BaseException:
+            self._opening = None
+            raise
+        if raw.closed:
+            self._opening = None
+            return self._connection(ends)
+        return raw
 
     def _write(self, raw: Raw) -> None:
         with raw.pipeline():

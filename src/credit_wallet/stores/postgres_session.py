@@ -69,10 +69,11 @@ CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN N
 _SET = "CASE WHEN current_setting('{name}') = {value} THEN NULL ELSE set_config('{name}', {value}, {local}) END"
 """To look costs a fraction of what it costs to set."""
 
-_LOOK = f"""
-SELECT {", ".join(f"current_setting('{name}')" for name in REFUSED)}, pg_backend_pid(),
-       (SELECT CAST(extract(epoch FROM backend_start) AS text) FROM pg_stat_get_activity(pg_backend_pid()))
+_FIT = [f"current_setting('{name}')" for name in REFUSED]
+_SESSION = """
+pg_backend_pid(), (SELECT CAST(extract(epoch FROM backend_start) AS text) FROM pg_stat_get_activity(pg_backend_pid()))
 """
+_LOOK = f"SELECT {', '.join(_FIT)}, {_SESSION}"
 _PLACE = """
 SELECT current_setting('search_path'), current_schema(),
        ARRAY(SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
@@ -106,8 +107,8 @@ def settle_session(raw: LedgerConnection, lock_seconds: float, database: str, pl
     }
     if raw.pooled:
         inside = {name: value for name, value in own.items() if name not in _OF_SESSIONS}
-        fit = [f"current_setting('{name}')" for name in REFUSED]
-        raw.own_settings = f"SELECT {', '.join([*fit, *_set(inside, local=True)])}, pg_postmaster_start_time()::text"
+        said = [*_FIT, *_set(inside, local=True), _SESSION, "pg_postmaster_start_time()::text"]
+        raw.own_settings = f"SELECT {', '.join(said)}"
     else:
         raw.execute(f"SELECT {', '.join(_set(own, local=False))}", prepare=False)
         inside = {name: own[name] for name in (*OF_EACH_TRANSACTION, "search_path")}
@@ -131,8 +132,10 @@ def require_fit(raw: LedgerConnection, begun: Cursor[Any]) -> str | None:
     if not raw.pooled:
         return None
     [answer] = begun.fetchall()
+    *_, process, begun_at, started = answer
+    raw.session = (process, begun_at)
     _require_fit(answer, f"database {raw.info.dbname}")
-    return str(answer[-1])
+    return str(started)
 
 
 def _require_fit(found: Iterable[str], database: str) -> None:
