@@ -17,6 +17,7 @@ from credit_wallet import CreditWallet, deadlines
 from credit_wallet.doctor import examine
 from credit_wallet.errors import DatabaseMoved, DatabaseUnavailable
 from credit_wallet.outcomes import Outcome
+from credit_wallet.stores.databases import postgres_database_at
 
 PATIENCE_SECONDS = 20
 
@@ -248,7 +249,7 @@ def test_a_statement_that_takes_long_is_waited_for_while_its_server_answers(
 
 
 def found(url: str, check: str) -> tuple[bool, str]:
-    [finding] = [finding for finding in examine(url) if finding.check == check]
+    [finding] = [finding for finding in postgres_database_at(url).findings() if finding.check == check]
     return finding.ok, finding.detail
 
 
