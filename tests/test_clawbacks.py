@@ -323,7 +323,8 @@ def test_what_the_register_does_not_know_cancels_debt_and_comes_as_paid(
     payer.loses(topup_id, 300)
     with PlainSql(db_url) as host:
         host.run(f"UPDATE am_credit_clawback SET {forgotten}")
-        host.run("INSERT INTO am_credit_clawback SELECT wallet_id, 0, '[]', debt_yen FROM am_credit_wallet WHERE debt_yen > 0")
+        owed = "SELECT wallet_id, 0, '[]', debt_yen FROM am_credit_wallet WHERE debt_yen > 0"
+        host.run(f"INSERT INTO am_credit_clawback {owed}")
         host.run("UPDATE am_credit_counted SET last_txn_id = 1000 WHERE counted = 'books'")  # all is from before it
     payer.wins(topup_id, 300)
     assert (payer.lots, payer.debt_yen) == (lots, debt_yen)

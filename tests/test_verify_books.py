@@ -82,9 +82,7 @@ def broken_checks(wallets: CreditWallet) -> set[str]:
         ("UPDATE am_credit_wallet SET next_due_at = '2026-11-06T12:00:00.001Z'", "due"),
     ],
 )
-def test_a_change_is_found(
-    wallets: CreditWallet, db_url: str, busy: int, change: str, check: str
-) -> None:
+def test_a_change_is_found(wallets: CreditWallet, db_url: str, busy: int, change: str, check: str) -> None:
     with PlainSql(db_url) as host:
         host.run(change.format(wallet_id=busy))
     assert check in broken_checks(wallets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -17,10 +17,10 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.lanes import Lanes
 from credit_wallet.reading import WalletReading
 from credit_wallet.stores import lot_notices
-from credit_wallet.stores.adoption import adopt_unadopted
+from credit_wallet.stores.adoption import adopt_unadopted, is_adopted
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.pruning import prune
-from credit_wallet.stores.seals import Holder, seal, unsealed_since
+from credit_wallet.stores.seals import Anchor, Holder, latest_seal, seal, unsealed_since
 from credit_wallet.stores.verify import Violation, verify
 
 _log = structlog.get_logger("credit_wallet.upkeep")
@@ -35,6 +35,9 @@ HELD_BACK_SECONDS = 600
 
 ABANDONED_AFTER = timedelta(seconds=60)
 """How long after its lease a purchase is given back; until then a retry may go on with it."""
+
+ADOPTIONS_BEFORE_A_PROOF = 3
+"""Plain SQL may write between an adoption and a proof; that often, it is adopted anew."""
 
 ENTRIES_A_COUNT = 100_000
 """Entries whose spending is counted by the hour at once."""
@@ -64,13 +67,20 @@ class WalletUpkeep(WalletReading):
         """Raises when the database would not take a write or its schema is outdated."""
         self._lanes.upkeep.call(lambda store: store.check_writable())
 
-    def verify(self) -> list[Violation]:
+    def verify(self, anchors: Iterable[Anchor] = ()) -> list[Violation]:
         """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
 
-        What plain SQL wrote since the last movement is adopted first.
+        ``anchors`` are seals as they were noted elsewhere (``seals.parse_anchors`` reads them): the ledger must have
+        each still. What plain SQL wrote since the last movement is adopted first; the proof is of one moment, whoever
+        writes meanwhile.
         """
-        self._lanes.upkeep.call(lambda store: store.run(adopt_unadopted, self._clock()))
-        return verify(self._reader.source)
+        attempts = ADOPTIONS_BEFORE_A_PROOF
+        while True:
+            attempts -= 1
+            self._lanes.upkeep.call(lambda store: store.run(adopt_unadopted, self._clock()))
+            with self._reader.source.snapshot() as ledger:
+                if is_adopted(ledger) or not attempts:
+                    return verify(ledger, self._clock(), anchors)
 
     def run_alerts(self, cycle: str | None = None, *, dry_run: bool = False) -> AlertReport:
         """The hourly alert job on this database; ``cycle`` (YYYY-MM) overrides the current one."""
@@ -114,6 +124,10 @@ class WalletUpkeep(WalletReading):
             by = [holder.who for holder in self.seals_held_back_by()]
             _log.warning("seals_held_back", unsealed_seconds=round(waiting_seconds), by=by)
         return 0
+
+    def latest_seal(self) -> Anchor | None:
+        """The seal that was made last, None before the first. Its ``str`` is an anchor: note it out of reach."""
+        return latest_seal(self._reader.source)
 
     def unsealed_seconds(self) -> float:
         """For how long entries have waited for a seal; 0 when all have one."""

@@ -1,7 +1,7 @@
 """Seals: SHA-256 over ranges of the ledger, each over the one before it, so that history cannot be changed unseen.
 
 A seal's hash covers the previous seal's hash, the seal's own time and range, and every entry of the range in
-order of ``txn_id``: all of its columns, the lot that it opened and who sold it, as a JSON array (``Seal.version`` 2).
+order of ``txn_id``: all of its columns, and then the lots that they opened and who sold them (``Seal.version`` 2).
 Seals of version 1, from before there was another, cover the previous hash and the entries' columns.
 
 Note a seal out of reach (an ``Anchor``), and every entry up to it is fixed.
@@ -43,16 +43,20 @@ _COLUMNS = """
 e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.prev_txn_id, e.ledger_balance_yen, e.lots,
 e.key_id, e.related_txn_id, e.hold_id
 """
-_WITH_FACTS = f"""
-SELECT {_COLUMNS}, l.kind, l.granted_yen, l.expires_at, s.seller_id
+_RANGE = "WHERE e.txn_id > :after AND e.txn_id <= :last ORDER BY e.txn_id"
+_SEALED = f"SELECT {_COLUMNS} FROM am_credit_transaction_log e {_RANGE}"
+_UNSEALED = f"{_SEALED} LIMIT :limit"
+_FACTS = """
+SELECT e.txn_id, l.kind, l.granted_yen, l.expires_at, s.seller_id
 FROM am_credit_transaction_log e
 LEFT JOIN am_credit_lot l
        ON e.txn_type IN ('topup', 'refund') AND l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
 LEFT JOIN am_credit_sale s ON e.txn_type = 'charge' AND s.wallet_id = e.wallet_id AND s.txn_id = e.txn_id
+WHERE e.txn_id > :after AND e.txn_id <= :last AND (l.lot_id IS NOT NULL OR s.txn_id IS NOT NULL)
+ORDER BY e.txn_id
 """
-_ENTRIES = {1: f"SELECT {_COLUMNS} FROM am_credit_transaction_log e", VERSION: _WITH_FACTS}
-_UNSEALED = f"{_WITH_FACTS} WHERE e.txn_id > :after AND e.txn_id <= :settled ORDER BY e.txn_id LIMIT :limit"
-_SEALED = "{entries} WHERE e.txn_id > :after AND e.txn_id <= :last ORDER BY e.txn_id"
+"""The lots that entries of a range opened, and who sold its charges."""
+
 _PUT_SEAL = """
 INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at, version)
 VALUES (:first, :last, :entries, :sha256, :at, :version)
@@ -147,7 +151,7 @@ def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
     """
     last_seal = [Seal(*row) for row in connection.execute(_LAST_SEAL).fetchall()]
     after, previous = (last_seal[0].last_txn_id, last_seal[0].sha256) if last_seal else (0, NO_SEAL)
-    wanted = {"after": after, "settled": settled_txn_id, "limit": ENTRIES_A_SEAL}
+    wanted = {"after": after, "last": settled_txn_id, "limit": ENTRIES_A_SEAL}
     entries = list(takewhile(_is_adopted, connection.execute(_UNSEALED, wanted).fetchall()))
     if not entries:
         return 0
@@ -158,7 +162,8 @@ def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
         "at": format_instant(now),
         "version": VERSION,
     }
-    row["sha256"] = seal_hash(VERSION, previous, row["at"], entries)
+    facts = connection.execute(_FACTS, {"after": after, "last": row["last"]}).fetchall()
+    row["sha256"] = seal_hash(VERSION, previous, row["at"], entries, facts)
     return len(entries) if connection.execute(_PUT_SEAL, row).fetchall() else 0
 
 
@@ -166,8 +171,14 @@ def _is_adopted(entry: tuple[Any, ...]) -> bool:
     return entry[6] is not None
 
 
-def seal_hash(version: int, previous: str, sealed_at: str, entries: Sequence[tuple[Any, ...]]) -> str:
-    """The hash of a seal over ``entries`` (at least one) that follows the seal with hash ``previous``."""
+def seal_hash(
+    version: int,
+    previous: str,
+    sealed_at: str,
+    entries: Sequence[tuple[Any, ...]],
+    facts: Sequence[tuple[Any, ...]] = (),
+) -> str:
+    """The hash of a seal over ``entries`` (at least one) and ``facts`` that follows the seal with hash ``previous``."""
     digest = sha256(previous.encode())
     if version == 1:
         for entry in entries:
@@ -175,15 +186,15 @@ def seal_hash(version: int, previous: str, sealed_at: str, entries: Sequence[tup
     else:
         digest.update(json.encode((version, sealed_at, entries[0][0], entries[-1][0], len(entries))))
         digest.update(json.encode(entries))
+        digest.update(json.encode(facts))
     return digest.hexdigest()
 
 
 def is_whole(source: Source, seal: Seal, after_txn_id: int, previous: str) -> bool:
     """Whether the ledger still has what ``seal`` covers, behind entry ``after_txn_id`` and the seal before it."""
-    if seal.version not in _ENTRIES:
-        return False
-    statement = _SEALED.format(entries=_ENTRIES[seal.version])
-    entries = source.rows(statement, {"after": after_txn_id, "last": seal.last_txn_id})
+    wanted = {"after": after_txn_id, "last": seal.last_txn_id}
+    entries = source.rows(_SEALED, wanted)
     if len(entries) != seal.entries or (entries[0][0], entries[-1][0]) != (seal.first_txn_id, seal.last_txn_id):
         return False
-    return seal_hash(seal.version, previous, seal.sealed_at, entries) == seal.sha256
+    facts = source.rows(_FACTS, wanted) if seal.version > 1 else []
+    return seal_hash(seal.version, previous, seal.sealed_at, entries, facts) == seal.sha256

@@ -45,11 +45,13 @@ def unprotected(source: Source) -> Iterator[Violation]:
         if name not in found:
             yield Violation("protection", None, f"trigger {name}, which protects the ledger, is gone")
         elif not all(works and _same(text, words) for text, works in found[name]):
-            yield Violation("protection", None, f"trigger {name}, which protects the ledger, is not what it was made as")
+            yield Violation(
+                "protection", None, f"trigger {name}, which protects the ledger, is not what it was made as"
+            )
 
 
 def _same(text: _Words, words: _Words) -> bool:
-    """Whether two texts say the same. A trigger for statements stands on each partition under the table's name and _p."""
+    """Whether two texts say the same. A partition, whose name ends in _p and digits, has its own statement trigger."""
     return tuple(re.sub(r"_p\d+$", "", word) for word in text) == words
 
 

@@ -29,10 +29,16 @@ WHERE w.wallet_id IS NULL
            ELSE w.opening_yen + e.amount_yen IS DISTINCT FROM e.ledger_balance_yen END;
 
 -- chain_order: no two entries follow the same one
+SELECT min(wallet_id), 1, count(*)
+FROM am_credit_transaction_log
+WHERE prev_txn_id > 0
+GROUP BY prev_txn_id
+HAVING count(*) > 1
+UNION ALL
 SELECT wallet_id, 1, count(*)
 FROM am_credit_transaction_log
-WHERE prev_txn_id IS NOT NULL
-GROUP BY wallet_id, prev_txn_id
+WHERE prev_txn_id = 0
+GROUP BY wallet_id
 HAVING count(*) > 1;
 
 -- chain_end: the wallet's row names the end of its chain, and the balance there is its own

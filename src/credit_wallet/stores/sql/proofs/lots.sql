@@ -12,7 +12,8 @@ HAVING coalesce(sum(CAST(lot.value ->> 2 AS BIGINT)), 0) <> w.balance_yen;
 WITH flow (wallet_id, lot_id, amount_yen, opened_yen) AS (
     SELECT e.wallet_id, CAST(part.value ->> 0 AS BIGINT),
            CAST(part.value ->> 1 AS BIGINT) * CASE WHEN e.amount_yen > 0 THEN 1 ELSE -1 END,
-           CASE WHEN CAST(part.value ->> 0 AS BIGINT) = e.txn_id THEN CAST(part.value ->> 1 AS BIGINT) ELSE 0 END
+           CASE WHEN e.amount_yen > 0 AND CAST(part.value ->> 0 AS BIGINT) = e.txn_id THEN CAST(part.value ->> 1 AS BIGINT)
+                ELSE 0 END
     FROM am_credit_transaction_log e, json_each(e.lots) part
     UNION ALL
     SELECT wallet_id, lot_id, CASE lot_id WHEN 0 THEN granted_yen ELSE 0 END,
