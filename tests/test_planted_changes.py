@@ -96,7 +96,8 @@ FOUND = [
     Change("a wallet is gone", "DELETE FROM am_credit_wallet WHERE wallet_id = 4", "ownership"),
     Change(
         "an owner's token that is another's",
-        "UPDATE am_credit_wallet SET owner_token_hash = (SELECT token_hash FROM am_credit_key WHERE key_id = 3) WHERE wallet_id = 1",
+        "UPDATE am_credit_wallet SET owner_token_hash = (SELECT token_hash FROM am_credit_key "
+        "WHERE key_id = 3) WHERE wallet_id = 1",
         "tokens",
     ),
     # Entries
@@ -114,7 +115,8 @@ FOUND = [
     ),
     Change(
         "what an entry refunds",
-        f"UPDATE {_LOG} SET related_txn_id = 5 WHERE txn_id = (SELECT min(txn_id) FROM {_LOG} WHERE txn_type = 'refund')",
+        f"UPDATE {_LOG} SET related_txn_id = 5 WHERE txn_id = (SELECT min(txn_id) FROM {_LOG} "
+        f"WHERE txn_type = 'refund')",
         "refunds",
     ),
     Change("an entry's lots", f"UPDATE {_LOG} SET lots = '[[1,120]]' {_CHARGE}", "lot_flow"),
@@ -122,7 +124,8 @@ FOUND = [
     Change("an entry's second", f"UPDATE {_LOG} SET occurred_at = '2026-09-05T12:00:01.000Z' {_CHARGE}", "seals"),
     Change(
         "an entry's type",
-        f"UPDATE {_LOG} SET txn_type = 'topup' WHERE txn_id = (SELECT min(txn_id) FROM {_LOG} WHERE txn_type = 'refund')",
+        f"UPDATE {_LOG} SET txn_type = 'topup' WHERE txn_id = (SELECT min(txn_id) FROM {_LOG} "
+        f"WHERE txn_type = 'refund')",
         "refunds",
     ),
     Change("an entry is gone", f"DELETE FROM {_LOG} {_CHARGE}", "chain"),
@@ -131,7 +134,8 @@ FOUND = [
     ),
     Change(
         "an entry more",
-        f"INSERT INTO {_LOG} (txn_id, wallet_id, amount_yen, txn_type, occurred_at, prev_txn_id, ledger_balance_yen, lots) VALUES (9999, 2, 5, 'topup', '2026-11-05T12:05:00.000Z', 29, 705, '[[9999,5]]')",
+        f"INSERT INTO {_LOG} (txn_id, wallet_id, amount_yen, txn_type, occurred_at, prev_txn_id, "
+        "ledger_balance_yen, lots) VALUES (9999, 2, 5, 'topup', '2026-11-05T12:05:00.000Z', 29, 705, '[[9999,5]]')",
         "conservation",
     ),
     # Lots
@@ -143,7 +147,8 @@ FOUND = [
     ),
     Change(
         "a lapsed lot's end",
-        "UPDATE am_credit_lot SET expires_at = '2028-10-20T00:00:00.000Z' WHERE lot_id = (SELECT max(txn_id) FROM am_credit_transaction_log WHERE txn_type = 'topup' AND amount_yen = 30)",
+        "UPDATE am_credit_lot SET expires_at = '2028-10-20T00:00:00.000Z' "
+        f"WHERE lot_id = (SELECT max(txn_id) FROM {_LOG} WHERE txn_type = 'topup' AND amount_yen = 30)",
         "lot_ends",
     ),
     Change(
@@ -160,7 +165,8 @@ FOUND = [
     ),
     Change(
         "a paid top-up's lot",
-        "UPDATE am_credit_lot SET kind = 'promo' WHERE lot_id = (SELECT credit_txn_id FROM am_credit_topup WHERE payment_intent = 'pi_disputed')",
+        "UPDATE am_credit_lot SET kind = 'promo' "
+        "WHERE lot_id = (SELECT credit_txn_id FROM am_credit_topup WHERE payment_intent = 'pi_disputed')",
         "topup_lots",
     ),
     # Holds
@@ -189,7 +195,8 @@ FOUND = [
     Change("an open hold is gone", "DELETE FROM am_credit_hold WHERE status = 'open' AND closer = 'operator'", "holds"),
     Change(
         "who may close a hold",
-        "UPDATE am_credit_hold SET closer = 'payer' WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
+        "UPDATE am_credit_hold SET closer = 'payer' "
+        "WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
         "closers",
     ),
     Change(
@@ -199,7 +206,8 @@ FOUND = [
     ),
     Change(
         "an open hold ends before anybody looks",
-        "UPDATE am_credit_hold SET expires_at = '2026-10-01T00:00:00.000Z' WHERE status = 'open' AND closer = 'operator'",
+        "UPDATE am_credit_hold SET expires_at = '2026-10-01T00:00:00.000Z' "
+        "WHERE status = 'open' AND closer = 'operator'",
         "due",
     ),
     Change(
@@ -210,7 +218,8 @@ FOUND = [
     # Purchases and sales
     Change(
         "a purchase's price",
-        "UPDATE am_credit_purchase SET amount_yen = 49 WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
+        "UPDATE am_credit_purchase SET amount_yen = 49 "
+        "WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
         "purchases",
     ),
     Change(
@@ -220,12 +229,14 @@ FOUND = [
     ),
     Change(
         "who paid for a purchase",
-        "UPDATE am_credit_purchase SET key_id = NULL WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
+        "UPDATE am_credit_purchase SET key_id = NULL "
+        "WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
         "purchases",
     ),
     Change(
         "a purchase that is undone",
-        "UPDATE am_credit_purchase SET status = 'undone' WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
+        "UPDATE am_credit_purchase SET status = 'undone' "
+        "WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
         "served",
     ),
     Change(
@@ -321,7 +332,8 @@ FOUND = [
     ),
     Change(
         "a token of two things",
-        "INSERT INTO am_credit_secret (token_hash, wallet_id, key_id, created_at) SELECT token_hash, 2, 2, created_at FROM am_credit_key WHERE key_id = 1",
+        "INSERT INTO am_credit_secret (token_hash, wallet_id, key_id, created_at) "
+        "SELECT token_hash, 2, 2, created_at FROM am_credit_key WHERE key_id = 1",
         "tokens",
     ),
     Change(
@@ -390,13 +402,13 @@ FOUND = [
 
 NOT_PROVABLE = {
     "UPDATE am_credit_wallet SET label = 'another' WHERE wallet_id = 1": "a name, which decides about nothing",
-    "UPDATE am_credit_wallet SET monthly_budget_yen = 5, budget_mode = 'cap', low_balance_yen = 1 WHERE wallet_id = 1": (
-        "settings have a present value and no history"
-    ),
+    "UPDATE am_credit_wallet SET monthly_budget_yen = 5, budget_mode = 'cap', low_balance_yen = 1 "
+    "WHERE wallet_id = 1": ("settings have a present value and no history"),
     "UPDATE am_credit_wallet SET enabled = 0 WHERE wallet_id = 1": "the same",
     "UPDATE am_credit_wallet SET auto_topup_threshold = 9, auto_topup_amount = 9 WHERE wallet_id = 1": "the same",
     "UPDATE am_credit_key SET monthly_cap_yen = 0 WHERE key_id = 1": "the same",
-    "UPDATE am_credit_wallet SET exhausted = 1 WHERE wallet_id = 1": "a refusal leaves no entry; it decides on a notice",
+    "UPDATE am_credit_wallet SET exhausted = 1 "
+    "WHERE wallet_id = 1": "a refusal leaves no entry; it decides on a notice",
     "UPDATE am_credit_wallet SET next_due_at = '2026-11-01T00:00:00.000Z' WHERE wallet_id = 1": (
         "it may be early: one looks in vain once"
     ),

@@ -43,7 +43,7 @@ class Source(Protocol):
         """Run a statement with ``:name`` parameters. Raises ``DatabaseError``."""
 
     def snapshot(self) -> AbstractContextManager[Source]:
-        """The ledger as it is now for all statements of a block, on a connection of its own. Raises ``DatabaseError``."""
+        """The ledger as it is now, for all statements of a block; others ask meanwhile. Raises ``DatabaseError``."""
 
     def close(self) -> None:
         """Let go of the database."""

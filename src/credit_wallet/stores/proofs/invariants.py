@@ -3,8 +3,8 @@
 A statement proves what its heading says, and its rows are ``wallet_id, what should be, what is``. One that passes the
 ledger for several proofs at once lists them below its heading, and its rows begin with the name of the one.
 
-The statements are the same for every database but for one function: where SQLite has ``json_each``, which makes a row of
-each element of an array, PostgreSQL has another.
+The statements are the same for every database but for one function: where SQLite has ``json_each``, which makes a row
+of each element of an array, PostgreSQL has another.
 """
 
 from __future__ import annotations
