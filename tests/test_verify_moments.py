@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import suppress
 from hashlib import sha256
@@ -14,6 +15,8 @@ from plain_sql import PlainSql
 from rich_ledger import fill
 
 from credit_wallet import CreditWallet, WalletError
+from credit_wallet.alerts.targets import OPERATOR, Target, TargetSettings
+from credit_wallet.alerts.texts import Notice, message_of
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores.seals import Anchor, parse_anchors
 
@@ -136,6 +139,41 @@ def hash_of_version_1(txn_id: int, wallet_id: int, at: str) -> str:
     """As migration 284's seals were made: the hash before, and each entry's columns as a JSON array."""
     entry = f'[{txn_id},{wallet_id},100,"topup","{at}","tea",0,100,"[[{txn_id},100]]",null,null,null]'
     return sha256(("0" * 64 + entry).encode()).hexdigest()
+
+
+def test_the_operators_targets_are_told_of_the_latest_seal_once_a_day(
+    wallets: CreditWallet, db_url: str, clock: Clock
+) -> None:
+    wallet_id = wallets.create().wallet_id
+    wallets.topup(wallet_id, 100, idempotency_key="first")
+    assert not wallets.tell_seal()
+    wallets.seal()
+    assert not wallets.tell_seal()
+    wallets.add_target(OPERATOR, TargetSettings(url="https://example.com/seals"))
+    for _ in range(2):
+        assert wallets.tell_seal()
+        clock.advance(hours=1)
+    with PlainSql(db_url) as host:
+        [(told_of, payload)] = host.run("SELECT wallet_id, payload FROM am_credit_outbox WHERE kind = 'ledger_sealed'")
+    assert told_of == wallet_id
+    noted = json.loads(payload)
+    assert parse_anchors(noted["anchor"]) == [wallets.latest_seal()]
+    message = message_of([Notice(1, wallet_id, None, "ledger_sealed", noted, "")], "en")
+    assert parse_anchors(message.body) == [wallets.latest_seal()]
+
+
+@pytest.mark.parametrize(("whose", "wanted"), [(OPERATOR, True), (7, False)])
+def test_what_is_of_the_whole_ledger_is_not_told_to_owners(whose: int, wanted: bool) -> None:
+    target = Target(
+        url="https://example.com/seals",
+        kinds=("ledger_sealed",),
+        target_id=1,
+        wallet_id=whose,
+        secrets=(),
+        stopped=None,
+        created_at="2026-05-15T12:00:00.000Z",
+    )
+    assert target.wants("ledger_sealed") is wanted
 
 
 # What protects rows

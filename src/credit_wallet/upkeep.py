@@ -10,6 +10,7 @@ import structlog
 from msgspec import json
 
 from credit_wallet.alerts.job import AlertReport, run_alert_job
+from credit_wallet.alerts.targets import OPERATOR
 from credit_wallet.checks import checked_cycle
 from credit_wallet.commands import Expire
 from credit_wallet.cycle import format_instant
@@ -129,6 +130,21 @@ class WalletUpkeep(WalletReading):
         """The seal that was made last, None before the first. Its ``str`` is an anchor: note it out of reach."""
         return latest_seal(self._reader.source)
 
+    def tell_seal(self) -> bool:
+        """Tell the operator's targets of the latest seal, once a day (UTC); whether there was something to tell.
+
+        What they keep is an anchor out of reach of whoever writes the database.
+        """
+        seal = self.latest_seal()
+        [(wallet_id,)] = self._ask("first_wallet")
+        if seal is None or not self._ask("targets", wallet_id=OPERATOR):
+            return False
+        at = format_instant(self._clock())
+        payload = json.encode({"wallet_id": wallet_id, "anchor": str(seal)}).decode()
+        event = {"wallet_id": wallet_id, "kind": "ledger_sealed", "dedupe_key": f"ledger_sealed {at[:10]}", "at": at}
+        self._upkeep(_tell_once, {**event, "payload": payload})
+        return True
+
     def unsealed_seconds(self) -> float:
         """For how long entries have waited for a seal; 0 when all have one."""
         since = unsealed_since(self._reader.source)
@@ -203,6 +219,10 @@ class WalletUpkeep(WalletReading):
 
     def _upkeep(self, job: Callable[..., T], *args: object) -> T:
         return self._lanes.upkeep.call(lambda store: store.run(job, *args))
+
+
+def _tell_once(connection: Any, event: dict[str, object]) -> None:
+    connection.execute(SQL["tell_once"], event)
 
 
 def _add_to_hours(connection: Any, spent: Sequence[tuple[int, str, int]], after: int, last: int) -> bool:
