@@ -18,6 +18,7 @@ from credit_wallet import CreditWallet, WalletError
 from credit_wallet.alerts.targets import OPERATOR, Target, TargetSettings
 from credit_wallet.alerts.texts import Notice, message_of
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.reports.statement import statement, to_text
 from credit_wallet.stores.seals import Anchor, parse_anchors
 
 pytestmark = on_every_database
@@ -75,6 +76,19 @@ def test_an_anchor_is_read_as_it_was_written(wallets: CreditWallet, clock: Clock
     assert seal is not None
     assert parse_anchors(f"noted on Monday: {seal}\n{seal}\n") == [seal, seal]
     assert wallets.verify([seal]) == []
+
+
+def test_a_statement_carries_the_latest_seal_without_saying_how_long_the_ledger_is(
+    wallets: CreditWallet, clock: Clock
+) -> None:
+    fill(wallets, clock)
+    report = statement(wallets, 1, "2026-11")
+    assert report.seal is not None
+    [noted] = parse_anchors(to_text(report))
+    assert noted == parse_anchors(report.seal)[0]
+    assert noted.last_txn_id is None
+    assert wallets.verify([noted]) == []
+    assert checks(wallets, Anchor(noted.seal_id, "0" * 64)) == {"anchors"}
 
 
 @pytest.mark.parametrize("text", ["", "seal", "seal 1 entry 2 2026-05-15T12:00:00.000Z sha256 abc", '{"seal_id": 1}'])

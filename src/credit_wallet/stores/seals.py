@@ -93,24 +93,36 @@ class Seal(NamedTuple):
     version: int
 
 
-class Anchor(Struct, frozen=True):
-    """A seal as it can be noted elsewhere, in one line: the ledger that it is of must always have it."""
+class Anchor(Struct, frozen=True, omit_defaults=True):
+    """A seal as it can be noted elsewhere, in one line: the ledger that it is of must always have it.
+
+    A short one, for those who are not to know how much the ledger has, is without its last entry and time.
+    """
 
     seal_id: int
-    last_txn_id: int
-    sealed_at: str
     sha256: str
+    last_txn_id: int | None = None
+    sealed_at: str | None = None
 
     def __str__(self) -> str:
-        return f"seal {self.seal_id} entry {self.last_txn_id} {self.sealed_at} sha256 {self.sha256}"
+        until = "" if self.last_txn_id is None else f" entry {self.last_txn_id} {self.sealed_at}"
+        return f"seal {self.seal_id}{until} sha256 {self.sha256}"
+
+    @property
+    def short(self) -> Anchor:
+        """Its number and hash alone, which say as much."""
+        return Anchor(self.seal_id, self.sha256)
 
 
-_ANCHOR = re.compile(r"\bseal (\d{1,18}) entry (\d{1,18}) ([0-9TZ:.-]{20,30}) sha256 ([0-9a-f]{64})\b")
+_ANCHOR = re.compile(r"\bseal (\d{1,18})(?: entry (\d{1,18}) ([0-9TZ:.-]{20,30}))? sha256 ([0-9a-f]{64})\b")
 
 
 def parse_anchors(text: str) -> list[Anchor]:
     """The anchors in a text, each as ``str`` writes it or as its JSON. Raises ``InvalidRequest`` when there is none."""
-    anchors = [Anchor(int(number), int(last), at, digest) for number, last, at, digest in _ANCHOR.findall(text)]
+    anchors = [
+        Anchor(int(number), digest, int(last) if last else None, at or None)
+        for number, last, at, digest in _ANCHOR.findall(text)
+    ]
     for line in text.splitlines():
         with suppress(DecodeError):
             anchors.append(json.decode(line, type=Anchor))
@@ -125,7 +137,7 @@ def latest_seal(source: Source) -> Anchor | None:
     """The seal that was made last, None when there is none yet."""
     for row in source.rows(_LAST_SEAL, {}):
         last = Seal(*row)
-        return Anchor(last.seal_id, last.last_txn_id, last.sealed_at, last.sha256)
+        return Anchor(last.seal_id, last.sha256, last.last_txn_id, last.sealed_at)
     return None
 
 

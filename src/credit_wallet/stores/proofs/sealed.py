@@ -12,7 +12,7 @@ from credit_wallet.stores.seals import NO_SEAL, SEALS, Anchor, Seal, is_whole, u
 UNSEALED_FOR = timedelta(hours=1)
 """How long entries of a ledger that is being sealed may wait for a seal; the worker makes one every minute."""
 
-_NOTED = "SELECT seal_id, last_txn_id, sealed_at, sha256 FROM am_credit_seal WHERE seal_id = :seal_id"
+_NOTED = "SELECT seal_id, sha256, last_txn_id, sealed_at FROM am_credit_seal WHERE seal_id = :seal_id"
 
 _EVER_MADE = {
     "": "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'am_credit_seal'",
@@ -59,7 +59,7 @@ def broken_anchors(source: Source, anchors: Iterable[Anchor]) -> Iterator[Violat
     """Seals that were noted elsewhere and are not what the ledger has."""
     for anchor in anchors:
         found = [Anchor(*row) for row in source.rows(_NOTED, {"seal_id": anchor.seal_id})]
-        if found != [anchor]:
+        if anchor not in [form for seal in found for form in (seal, seal.short)]:
             has = f"the ledger has {found[0]}" if found else "the ledger has no seal of that number"
             yield Violation("anchors", None, f"{anchor} was noted, and {has}")
 
