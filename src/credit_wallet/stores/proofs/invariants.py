@@ -56,9 +56,15 @@ def meanings() -> dict[str, str]:
 
 def in_dialect(statement: str, source: Source) -> str:
     """The statement as ``source`` takes it."""
-    if not source.dialect:
-        return statement
-    return _JSON_EACH.sub(r"jsonb_array_elements(CAST(\1 AS JSONB)) WITH ORDINALITY \2 (value, key)", statement)
+    return _JSON_EACH.sub(_elements, statement) if source.dialect else statement
+
+
+def _elements(each: re.Match[str]) -> str:
+    """PostgreSQL's ``json_each``: ``value``, and ``key`` where a statement asks for the place."""
+    array, name = each.groups()
+    ordered = f"{name}.key" in each.string
+    elements = f"jsonb_array_elements(CAST({array} AS JSONB))"
+    return f"{elements} WITH ORDINALITY {name} (value, key)" if ordered else f"{elements} {name} (value)"
 
 
 def broken(source: Source) -> Iterator[Violation]:
