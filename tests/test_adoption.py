@@ -255,7 +255,8 @@ def test_an_entry_of_no_wallet_is_reported_and_stops_nobody(wallets: CreditWalle
     beside.forget_references()
     beside.entry(99, "topup", 5)
     assert wallets.topup(wallet_id, 100, idempotency_key="topup").balance_yen == 100
-    assert [(violation.check, violation.wallet_id) for violation in wallets.verify()] == [("ownership", 99)]
+    found = {(violation.check, violation.wallet_id) for violation in wallets.verify()}
+    assert found - {("protection", None)} == {("ownership", 99)}  # on PostgreSQL the reference was a trigger
 
 
 def test_plain_writers_and_callers_at_once_add_up(wallets: CreditWallet, db_url: str) -> None:

@@ -323,6 +323,9 @@ def test_what_the_register_does_not_know_cancels_debt_and_comes_as_paid(
     payer.loses(topup_id, 300)
     with PlainSql(db_url) as host:
         host.run(f"UPDATE am_credit_clawback SET {forgotten}")
+        owed = "SELECT wallet_id, 0, '[]', debt_yen FROM am_credit_wallet WHERE debt_yen > 0"
+        host.run(f"INSERT INTO am_credit_clawback {owed}")
+        host.run("UPDATE am_credit_counted SET last_txn_id = 1000 WHERE counted = 'books'")  # all is from before it
     payer.wins(topup_id, 300)
     assert (payer.lots, payer.debt_yen) == (lots, debt_yen)
 
@@ -342,3 +345,7 @@ def test_debt_that_was_repaid_before_entries_named_its_top_up_is_shared_out_in_o
         ClawbackState(9, 3, [(8, 10)], 0),
         ClawbackState(9, 4, [], 0),
     ]
+
+
+def test_debt_that_is_for_no_top_up_is_in_the_register_by_itself() -> None:
+    assert clawbacks_of(9, [], {}, 40) == [ClawbackState(9, 0, [], 40)]

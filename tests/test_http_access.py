@@ -87,6 +87,7 @@ ACCESS: dict[str, Who] = {
     "POST /operator/topup": "operator",
     "POST /operator/wallets": "operator",
     "GET /operator/wallets": "operator",
+    "GET /operator/seal": "operator",
     "GET /operator/wallets/{wallet_id}": "operator",
     "POST /operator/wallets/{wallet_id}/enabled": "operator",
     "POST /credit/topup": "owner",

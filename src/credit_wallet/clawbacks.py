@@ -4,6 +4,8 @@ What comes again goes back to where it was taken from. So the register keeps, fo
 lots that the yen came from, whether they were taken at once or later, to repay the debt. When they come again (a
 dispute is won, a refund or a pay-back fails), what is still owed is cancelled first; the rest returns to those lots,
 those taken last first, and lapses with them.
+
+All of a wallet's debt is in the register: what is owed for no top-up, but for what was served without credit, under 0.
 """
 
 from __future__ import annotations
@@ -12,12 +14,15 @@ from credit_wallet import lots
 from credit_wallet.batch import Batch, append
 from credit_wallet.state import Allocation, ClawbackState, LotOpening, WalletState
 
+FOR_NO_TOPUP = 0
+"""Where the register has what is owed for no top-up."""
+
 
 def clawback_of(batch: Batch, wallet: WalletState, credit_txn_id: int) -> ClawbackState:
     """What the register has of the top-up that entry ``credit_txn_id`` credited; whoever asks changes it."""
     of_wallet = batch.snapshot.clawbacks.setdefault(wallet.wallet_id, {})
     clawback = of_wallet.setdefault(credit_txn_id, ClawbackState(wallet.wallet_id, credit_txn_id, [], 0))
-    batch.decision.touched_clawbacks[credit_txn_id] = clawback
+    batch.decision.touched_clawbacks[wallet.wallet_id, credit_txn_id] = clawback
     return clawback
 
 
@@ -46,24 +51,35 @@ def remember_lots(batch: Batch, wallet: WalletState) -> None:
 
 
 def repay_debt(batch: Batch, wallet: WalletState) -> None:
-    """Repay debt from whatever credit there is: what no top-up is known for first, then the oldest top-up's."""
+    """Repay debt from whatever credit there is: what is owed for no top-up first, then the oldest top-up's."""
     remember_lots(batch, wallet)
     owing = [each for each in batch.snapshot.clawbacks.get(wallet.wallet_id, {}).values() if each.owed_yen]
-    older_yen = older_debt_yen(batch, wallet)
-    if older_yen:
-        _repay(batch, wallet, older_yen)
     for clawback in sorted(owing, key=lambda each: each.credit_txn_id):
         if wallet.balance_yen:
             clawback_of(batch, wallet, clawback.credit_txn_id)
             repaid_yen = min(clawback.owed_yen, wallet.balance_yen)
             clawback.owed_yen -= repaid_yen
-            note_taken(clawback, _repay(batch, wallet, repaid_yen, clawback.credit_txn_id))
+            if clawback.credit_txn_id == FOR_NO_TOPUP:
+                _repay(batch, wallet, repaid_yen)
+            else:
+                note_taken(clawback, _repay(batch, wallet, repaid_yen, clawback.credit_txn_id))
 
 
-def older_debt_yen(batch: Batch, wallet: WalletState) -> int:
-    """Debt that is not for a top-up in the register: for what was served, or from before there was one."""
-    owing = batch.snapshot.clawbacks.get(wallet.wallet_id, {}).values()
-    return max(0, wallet.debt_yen - sum(clawback.owed_yen for clawback in owing))
+def owe(batch: Batch, wallet: WalletState, amount_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> None:
+    """Note a debt of ``amount_yen`` (0 or more), for a top-up that was taken back or for something else."""
+    if amount_yen:
+        clawback_of(batch, wallet, credit_txn_id).owed_yen += amount_yen
+        wallet.debt_yen += amount_yen
+
+
+def forgive(batch: Batch, wallet: WalletState, most_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> int:
+    """Cancel up to ``most_yen`` of what is owed for a top-up, or for something else; return how much."""
+    owing = batch.snapshot.clawbacks.get(wallet.wallet_id, {}).get(credit_txn_id)
+    forgiven_yen = 0 if owing is None else min(owing.owed_yen, most_yen)
+    if forgiven_yen:
+        clawback_of(batch, wallet, credit_txn_id).owed_yen -= forgiven_yen
+        wallet.debt_yen -= forgiven_yen
+    return forgiven_yen
 
 
 def _repay(batch: Batch, wallet: WalletState, debt_yen: int, credit_txn_id: int | None = None) -> Allocation:

@@ -23,6 +23,7 @@ from credit_wallet.cli_alerts import alert_commands
 from credit_wallet.cli_context import REFUSED, USAGE, Settings, WalletId, integer, integer_from, seconds_from
 from credit_wallet.cli_context import open_wallets as _open
 from credit_wallet.cli_context import show as _show
+from credit_wallet.cli_proofs import seal_commands, verify
 from credit_wallet.cli_wallets import key_commands, seller_commands, wallet_commands
 from credit_wallet.config import (
     DATABASE_URL_VARIABLE,
@@ -53,6 +54,7 @@ app.add_typer(key_commands, name="key")
 app.add_typer(seller_commands, name="seller")
 app.add_typer(alert_commands, name="alerts")
 app.add_typer(topup_commands, name="topups")
+app.add_typer(seal_commands, name="seal")
 
 Yen = Annotated[int, typer.Argument(parser=integer, metavar="YEN", help="Whole yen, 1 or more.")]
 IdempotencyKey = Annotated[
@@ -305,14 +307,7 @@ def topups_list(
         _show(wallets.topups(wallet_id, limit=limit))
 
 
-@app.command()
-def verify() -> None:
-    """Prove the ledger's invariants; exit 1 and name the wallets when one is broken."""
-    with _open() as wallets:
-        violations, openings = wallets.verify(), wallets.openings()
-    console.verdict(violations, openings, as_json=Settings.json)
-    if violations:
-        raise typer.Exit(REFUSED)
+app.command()(verify)
 
 
 # Running it

@@ -6,8 +6,9 @@ from credit_wallet import lots
 from credit_wallet.batch import Batch, append, tell, tell_once
 from credit_wallet.clawbacks import (
     clawback_of,
+    forgive,
     note_taken,
-    older_debt_yen,
+    owe,
     remember_lots,
     repay_debt,
     take_to_return,
@@ -58,8 +59,7 @@ def take_back(
     """
     taken_yen = min(amount_yen, wallet.balance_yen)
     clawback = clawback_of(batch, wallet, topup_txn_id)
-    clawback.owed_yen += amount_yen - taken_yen
-    wallet.debt_yen += amount_yen - taken_yen
+    owe(batch, wallet, amount_yen - taken_yen, topup_txn_id)
     if not taken_yen:
         return 0, None
     remember_lots(batch, wallet)
@@ -78,11 +78,9 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
     before there was a register of it comes as a new, paid lot.
     """
     clawback = clawback_of(batch, wallet, topup_txn_id)
-    owed_yen = min(clawback.owed_yen, amount_yen)
+    owed_yen = forgive(batch, wallet, amount_yen, topup_txn_id)
     unknown_yen = max(0, amount_yen - owed_yen - lots.total_yen(clawback.taken))
-    older_yen = min(older_debt_yen(batch, wallet), unknown_yen)
-    clawback.owed_yen -= owed_yen
-    wallet.debt_yen -= owed_yen + older_yen
+    older_yen = forgive(batch, wallet, unknown_yen)
     room_yen = MAX_BALANCE_YEN - wallet.balance_yen - wallet.held_yen
     part = take_to_return(clawback, min(amount_yen - owed_yen - older_yen, room_yen))
     returned_yen = lots.total_yen(part)

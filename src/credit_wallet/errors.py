@@ -102,6 +102,12 @@ class SellerNotFound(WalletError):
     code = "seller_not_found"
 
 
+class SealNotFound(WalletError):
+    """Nothing of the ledger is sealed yet."""
+
+    code = "seal_not_found"
+
+
 class SecretNotFound(WalletError):
     """No registered key and no earlier token has this hash."""
 

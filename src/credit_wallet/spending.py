@@ -6,6 +6,7 @@ from credit_wallet import lots
 from credit_wallet.actors import NO_SELLERS, Actor, seller_of
 from credit_wallet.batch import Batch, append, tell_once
 from credit_wallet.budget import WARN_PCTS, reached_pct, spent_pct, warn_pct
+from credit_wallet.clawbacks import owe
 from credit_wallet.credit import tell_lower
 from credit_wallet.errors import WalletError
 from credit_wallet.limits import paying_key, refusal_to_spend
@@ -43,7 +44,7 @@ def take_or_owe(batch: Batch, wallet: WalletState, amount_yen: int) -> Allocatio
     """Take ``amount_yen`` of the balance for what was delivered already; what it lacks becomes a debt."""
     taken_yen = min(amount_yen, wallet.balance_yen)
     wallet.balance_yen -= taken_yen
-    wallet.debt_yen += amount_yen - taken_yen
+    owe(batch, wallet, amount_yen - taken_yen)
     batch.decision.touched[wallet.wallet_id] = wallet
     return lots.take(wallet.lots, taken_yen)
 

@@ -202,7 +202,10 @@ class ClosedSegment(Struct, frozen=True):
 
 
 class ClawbackState(Struct):
-    """What was taken back of a top-up and has not come again: from which lots, and what is still owed."""
+    """What was taken back of a top-up and has not come again: from which lots, and what is still owed.
+
+    Under ``credit_txn_id`` 0 is what is owed for no top-up.
+    """
 
     wallet_id: int
     credit_txn_id: int
@@ -274,7 +277,7 @@ class Decision(Struct):
     touched_topups: dict[str, TopupState] = field(default_factory=dict)
     topup_steps: list[TopupStep] = field(default_factory=list)
     touched_payers: dict[int, PayerState] = field(default_factory=dict)
-    touched_clawbacks: dict[int, ClawbackState] = field(default_factory=dict)
+    touched_clawbacks: dict[tuple[int, int], ClawbackState] = field(default_factory=dict)
     touched_purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
     forgotten_purchases: set[tuple[str, int]] = field(default_factory=set)
     sales: list[tuple[int, int, int]] = field(default_factory=list)

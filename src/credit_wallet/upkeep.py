@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import structlog
 from msgspec import json
 
 from credit_wallet.alerts.job import AlertReport, run_alert_job
+from credit_wallet.alerts.targets import OPERATOR
 from credit_wallet.checks import checked_cycle
 from credit_wallet.commands import Expire
 from credit_wallet.cycle import format_instant
@@ -17,10 +18,10 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.lanes import Lanes
 from credit_wallet.reading import WalletReading
 from credit_wallet.stores import lot_notices
-from credit_wallet.stores.adoption import adopt_unadopted
+from credit_wallet.stores.adoption import adopt_unadopted, is_adopted
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.pruning import prune
-from credit_wallet.stores.seals import Holder, seal, unsealed_since
+from credit_wallet.stores.seals import Anchor, Holder, latest_seal, seal, unsealed_since
 from credit_wallet.stores.verify import Violation, verify
 
 _log = structlog.get_logger("credit_wallet.upkeep")
@@ -35,6 +36,9 @@ HELD_BACK_SECONDS = 600
 
 ABANDONED_AFTER = timedelta(seconds=60)
 """How long after its lease a purchase is given back; until then a retry may go on with it."""
+
+ADOPTIONS_BEFORE_A_PROOF = 3
+"""Plain SQL may write between an adoption and a proof; that often, it is adopted anew."""
 
 ENTRIES_A_COUNT = 100_000
 """Entries whose spending is counted by the hour at once."""
@@ -64,13 +68,20 @@ class WalletUpkeep(WalletReading):
         """Raises when the database would not take a write or its schema is outdated."""
         self._lanes.upkeep.check_writable()
 
-    def verify(self) -> list[Violation]:
+    def verify(self, anchors: Iterable[Anchor] = ()) -> list[Violation]:
         """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
 
-        What plain SQL wrote since the last movement is adopted first.
+        ``anchors`` are seals as they were noted elsewhere (``seals.parse_anchors`` reads them): the ledger must have
+        each still. What plain SQL wrote since the last movement is adopted first; the proof is of one moment, whoever
+        writes meanwhile.
         """
-        self._lanes.upkeep.call(lambda store: store.run(adopt_unadopted, self._clock()))
-        return verify(self._reader.source)
+        attempts = ADOPTIONS_BEFORE_A_PROOF
+        while True:
+            attempts -= 1
+            self._lanes.upkeep.call(lambda store: store.run(adopt_unadopted, self._clock()))
+            with self._reader.source.snapshot() as ledger:
+                if is_adopted(ledger) or not attempts:
+                    return verify(ledger, self._clock(), anchors)
 
     def run_alerts(self, cycle: str | None = None, *, dry_run: bool = False) -> AlertReport:
         """The hourly alert job on this database; ``cycle`` (YYYY-MM) overrides the current one."""
@@ -114,6 +125,25 @@ class WalletUpkeep(WalletReading):
             by = [holder.who for holder in self.seals_held_back_by()]
             _log.warning("seals_held_back", unsealed_seconds=round(waiting_seconds), by=by)
         return 0
+
+    def latest_seal(self) -> Anchor | None:
+        """The seal that was made last, None before the first. Its ``str`` is an anchor: note it out of reach."""
+        return latest_seal(self._reader.source)
+
+    def tell_seal(self) -> bool:
+        """Tell the operator's targets of the latest seal, once a day (UTC); whether there was something to tell.
+
+        What they keep is an anchor out of reach of whoever writes the database.
+        """
+        seal = self.latest_seal()
+        [(wallet_id,)] = self._ask("first_wallet")
+        if seal is None or not self._ask("targets", wallet_id=OPERATOR):
+            return False
+        at = format_instant(self._clock())
+        payload = json.encode({"wallet_id": wallet_id, "anchor": str(seal)}).decode()
+        event = {"wallet_id": wallet_id, "kind": "ledger_sealed", "dedupe_key": f"ledger_sealed {at[:10]}", "at": at}
+        self._upkeep(_tell_once, {**event, "payload": payload})
+        return True
 
     def unsealed_seconds(self) -> float:
         """For how long entries have waited for a seal; 0 when all have one."""
@@ -189,6 +219,10 @@ class WalletUpkeep(WalletReading):
 
     def _upkeep(self, job: Callable[..., T], *args: object) -> T:
         return self._lanes.upkeep.call(lambda store: store.run(job, *args))
+
+
+def _tell_once(connection: Any, event: dict[str, object]) -> None:
+    connection.execute(SQL["tell_once"], event)
 
 
 def _add_to_hours(connection: Any, spent: Sequence[tuple[int, str, int]], after: int, last: int) -> bool:

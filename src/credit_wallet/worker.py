@@ -45,6 +45,7 @@ JOBS = (
     Job("expire", 1.0, CreditWallet.expire_due, repeats=True),
     Job("undo_abandoned", 10.0, CreditWallet.undo_abandoned),
     Job("seal", 60.0, CreditWallet.seal, repeats=True),
+    Job("tell_seal", 3600.0, CreditWallet.tell_seal),
     Job("alerts", 3600.0, fire_alerts),
     Job("watch_spending", 300.0, CreditWallet.watch_spending),
     Job("expiry_notices", 300.0, CreditWallet.emit_expiry_notices, repeats=True),

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from credit_wallet.alerts.texts import FOR_PEOPLE, KINDS
+from credit_wallet.alerts.texts import FOR_OPERATORS, FOR_PEOPLE, KINDS
 from credit_wallet.checks import check_time_zone
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
@@ -91,7 +91,8 @@ class Target(TargetSettings, frozen=True, kw_only=True):
 
     def wants(self, kind: str) -> bool:
         """Whether an event of ``kind`` is sent to it."""
-        return self.stopped is None and kind in (self.kinds or FOR_PEOPLE)
+        is_ours = self.wallet_id == OPERATOR or kind not in FOR_OPERATORS
+        return self.stopped is None and is_ours and kind in (self.kinds or FOR_PEOPLE)
 
     def signing_secrets(self, at: str) -> list[str]:
         """The secrets that sign what is sent at the instant ``at``."""

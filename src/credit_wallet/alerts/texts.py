@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -201,6 +202,18 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}は1時間に{topups}回自動チャージされました(直近は{amount_yen})。利用状況をご確認ください。",
         ),
     },
+    "ledger_sealed": {
+        "en": (
+            "The ledger is sealed",
+            "Keep this where nobody who can write the database can write: {anchor}. With it, credit-wallet verify "
+            "--anchor proves that nothing up to that entry was changed.",
+        ),
+        "ja": (
+            "台帳を封印しました",
+            "データベースに書き込める人が書き込めない場所に保管してください: {anchor}。"
+            "credit-wallet verify --anchor で、この記帳までに変更がないことを確認できます。",
+        ),
+    },
     "test": {
         "en": ("This is a test", "Notices of {wallet} arrive here."),
         "ja": ("これはテストです", "{wallet}の通知はここに届きます。"),
@@ -213,8 +226,13 @@ _WALLETS = {
     "ja": ("ウォレット{wallet_id}", "ウォレット{wallet_id}({label})"),
 }
 
+_ANCHOR = re.compile(r"seal \d+ entry \d+ [0-9TZ:.-]+ sha256 [0-9a-f]{64}")
+
 KINDS = tuple(_TEXTS)
 """Every kind of event."""
+
+FOR_OPERATORS = ("ledger_sealed",)
+"""What is of the whole ledger: an owner's targets do not hear of it."""
 
 FOR_PEOPLE = tuple(kind for kind in KINDS if kind not in ("topup_due", "topup_canceled"))
 """What is sent to a target that names no kinds: all but what only machines act on."""
@@ -273,6 +291,8 @@ def _word(name: str, value: object, notice: Notice, language: str) -> str:
     match name:
         case "action_url":
             return link(text)
+        case "anchor" if _ANCHOR.fullmatch(text):
+            return text
         case "expires_at":
             clock = local_time(text, notice.time_zone)[:16].replace("T", " ")
             return inert(f"{clock} ({notice.time_zone})")

@@ -9,11 +9,13 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from credit_wallet.alerts.targets import OPERATOR, TargetView
+from credit_wallet.errors import SealNotFound
 from credit_wallet.http.auth import require_operator
 from credit_wallet.http.bodies import CreateWalletBody, EnabledBody, TargetsBody
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.outcomes import CreatedWallet, WalletView
+from credit_wallet.stores.seals import Anchor
 
 TAGS = ["Operator"]
 MAX_PAGE = 1_000
@@ -106,4 +108,14 @@ def set_targets(
     return wallets.set_targets(OPERATOR, wanted, mail=settings.notify.mail, private=settings.notify.private)
 
 
-OPERATOR_ROUTES = (create_wallet, list_wallets, show_wallet, switch_wallet, list_targets, set_targets)
+@get("/operator/seal", tags=TAGS, security=SECURITY, responses=problems(404), sync_to_thread=True)
+def show_seal(caller: GivenCaller, wallets: GivenWallets) -> Anchor:
+    """The latest seal of the ledger: note it elsewhere, and ``verify --anchor`` proves that it is still there."""
+    require_operator(caller)
+    seal = wallets.latest_seal()
+    if seal is None:
+        raise SealNotFound("nothing of the ledger is sealed yet")
+    return seal
+
+
+OPERATOR_ROUTES = (show_seal, create_wallet, list_wallets, show_wallet, switch_wallet, list_targets, set_targets)

@@ -33,6 +33,7 @@ STATUS_OF_CODE = {
     "topup_not_found": 404,
     "purchase_not_found": 404,
     "seller_not_found": 404,
+    "seal_not_found": 404,
     "secret_not_found": 404,
     "target_not_found": 404,
     "delivery_not_found": 404,

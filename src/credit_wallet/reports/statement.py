@@ -46,6 +46,8 @@ class Statement(Struct, frozen=True):
     spend_by_note: list[NoteSpend]
     other_notes: OtherNotes | None
     """The notes beyond the ``MOST_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
+    seal: str | None
+    """The latest seal of the ledger, which proves these entries to whoever keeps it; None before the first."""
     entries: list[Transaction]
 
 
@@ -76,6 +78,7 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
         spend_by_key=spent.by_key,
         spend_by_note=spent.by_note,
         other_notes=spent.other_notes,
+        seal=None if (seal := wallets.latest_seal()) is None else str(seal.short),
         entries=entries,
     )
 
@@ -164,7 +167,8 @@ def to_text(report: Statement) -> str:
 
 def _heading(report: Statement) -> list[str]:
     name = f"Wallet {report.wallet_id}" + (f" ({one_line(report.label)})" if report.label else "")
-    return [f"Statement of {name} for {report.billing_cycle} ({report.time_zone})"]
+    heading = f"Statement of {name} for {report.billing_cycle} ({report.time_zone})"
+    return [heading, f"Ledger at {report.seal}"] if report.seal else [heading]
 
 
 def _totals(report: Statement) -> list[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -40,6 +41,9 @@ class Source(Protocol):
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters. Raises ``DatabaseError``."""
+
+    def snapshot(self) -> AbstractContextManager[Source]:
+        """The ledger as it is now, for all statements of a block; others ask meanwhile. Raises ``DatabaseError``."""
 
     def close(self) -> None:
         """Let go of the database."""

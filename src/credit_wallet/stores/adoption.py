@@ -19,7 +19,7 @@ from credit_wallet.cycle import cycle_at, cycle_of
 from credit_wallet.lots import format_allocation, put, take
 from credit_wallet.outcomes import Opening
 from credit_wallet.state import Allocation, ClosedSegment, Lot, LotOpening
-from credit_wallet.stores import Connection
+from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.rows import PUT_LOT
 from credit_wallet.stores.segments import put_segments
 from credit_wallet.telemetry import warn
@@ -130,6 +130,11 @@ def adopt(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> l
     for opening in openings:
         warn("opening_without_entries", wallet_id=opening.wallet_id, opening_yen=opening.opening_yen)
     return openings
+
+
+def is_adopted(source: Source) -> bool:
+    """Whether there is nothing to adopt."""
+    return not source.rows(_UNADOPTED, {})
 
 
 def _unadopted(connection: Connection) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import json
 
 from credit_wallet import lots
+from credit_wallet.clawbacks import FOR_NO_TOPUP
 from credit_wallet.state import Allocation, ClawbackState, Lot
 from credit_wallet.stores import Connection
 from credit_wallet.stores.clawback_rows import write_clawbacks
@@ -106,4 +107,6 @@ def clawbacks_of(
         owed_yen = min(debt_yen, total_yen - lots.total_yen(own))
         debt_yen -= owed_yen
         clawbacks.append(ClawbackState(wallet_id, txn_id, own, owed_yen))
+    if debt_yen:
+        clawbacks.append(ClawbackState(wallet_id, FOR_NO_TOPUP, [], debt_yen))
     return clawbacks

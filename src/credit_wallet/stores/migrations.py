@@ -54,6 +54,11 @@ def manifest() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+def scripts(folder: str) -> list[str]:
+    """The texts of the migrations that ``folder`` has, in the order in which they apply."""
+    return [_read(folder + name) for name in manifest()]
+
+
 def pending(schema: Schema) -> list[str]:
     """Names of the migrations that are still to be applied.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from copy import copy
 from datetime import datetime
 from functools import partial
@@ -199,6 +199,13 @@ class PostgresSource:
             raw.execute("COMMIT")
         return rows
 
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        """The database as it is now, on a connection of its own. Raises ``DatabaseError``."""
+        with closing(connect(self._url, known=self._known)) as raw, naming_database_errors(self._url):
+            raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield PostgresSnapshot(raw)
+
     def close(self) -> None:
         self._pool.close()
 
@@ -217,6 +224,29 @@ class _Readers(ConnectionPool[Raw]):
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
         super().close(timeout)
+
+
+class PostgresSnapshot:
+    """One transaction that only reads, and sees no commit that came after it began."""
+
+    dialect = "postgres"
+    in_process = False
+
+    def __init__(self, raw: Raw) -> None:
+        self._connection = PostgresConnection(raw)
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement with ``:name`` parameters."""
+        rows: list[tuple[Any, ...]] = self._connection.execute(statement, parameters).fetchall()
+        return rows
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        """It is one."""
+        yield self
+
+    def close(self) -> None:
+        """Who opened the connection closes it."""
 
 
 def _begin_anew(pool: ConnectionPool[Raw]) -> None:

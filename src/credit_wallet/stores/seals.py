@@ -1,21 +1,26 @@
 """Seals: SHA-256 over ranges of the ledger, each over the one before it, so that history cannot be changed unseen.
 
-A seal's hash covers the previous seal's hash and, for every entry of its range in order of ``txn_id``, its columns as a
-JSON array. Publish a seal's hash anywhere out of reach, and every entry up to it is fixed.
+A seal's hash covers the previous seal's hash, the seal's own time and range, and every entry of the range in
+order of ``txn_id``: all of its columns, and then the lots that they opened and who sold them (``Seal.version`` 2).
+Seals of version 1, from before there was another, cover the previous hash and the entries' columns.
+
+Note a seal out of reach (an ``Anchor``), and every entry up to it is fixed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
-from msgspec import Struct, json
+from msgspec import DecodeError, Struct, json
 
 from credit_wallet.cycle import format_instant, parse_instant
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores import Connection, Source
 
 ENTRIES_A_SEAL = 10_000
@@ -24,27 +29,40 @@ ENTRIES_A_SEAL = 10_000
 NO_SEAL = "0" * 64
 """What the first seal takes for the hash of the one before it."""
 
-_LAST_SEAL = "SELECT last_txn_id, sha256 FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1"
-_ENTRIES = """
-SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-       related_txn_id, hold_id
-FROM am_credit_transaction_log
+VERSION = 2
+"""Of the seals that are made now."""
+
+_LAST_SEAL = """
+SELECT seal_id, first_txn_id, last_txn_id, entries, sha256, sealed_at, version
+FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1
 """
-_UNSEALED = f"""{_ENTRIES}WHERE txn_id > :after AND txn_id <= :settled ORDER BY txn_id LIMIT :limit
+SEALS = """
+SELECT seal_id, first_txn_id, last_txn_id, entries, sha256, sealed_at, version FROM am_credit_seal ORDER BY seal_id
 """
+_COLUMNS = """
+e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.prev_txn_id, e.ledger_balance_yen, e.lots,
+e.key_id, e.related_txn_id, e.hold_id
+"""
+_RANGE = "WHERE e.txn_id > :after AND e.txn_id <= :last ORDER BY e.txn_id"
+_SEALED = f"SELECT {_COLUMNS} FROM am_credit_transaction_log e {_RANGE}"
+_UNSEALED = f"{_SEALED} LIMIT :limit"
+_FACTS = """
+SELECT e.txn_id, l.kind, l.granted_yen, l.expires_at, s.seller_id
+FROM am_credit_transaction_log e
+LEFT JOIN am_credit_lot l
+       ON e.txn_type IN ('topup', 'refund') AND l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
+LEFT JOIN am_credit_sale s ON e.txn_type = 'charge' AND s.wallet_id = e.wallet_id AND s.txn_id = e.txn_id
+WHERE e.txn_id > :after AND e.txn_id <= :last AND (l.lot_id IS NOT NULL OR s.txn_id IS NOT NULL)
+ORDER BY e.txn_id
+"""
+"""The lots that entries of a range opened, and who sold its charges."""
+
 _PUT_SEAL = """
-INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at)
-VALUES (:first, :last, :entries, :sha256, :at)
+INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at, version)
+VALUES (:first, :last, :entries, :sha256, :at, :version)
 ON CONFLICT DO NOTHING
 RETURNING seal_id
 """
-_SEALS = """
-SELECT seal_id, first_txn_id, last_txn_id, entries, sha256 FROM am_credit_seal ORDER BY seal_id
-"""
-_SEALED = f"""{_ENTRIES}WHERE txn_id > :after AND txn_id <= :last ORDER BY txn_id
-"""
-
-
 _OLDEST_UNSEALED = """
 SELECT occurred_at, (SELECT sealed_at FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1)
 FROM am_credit_transaction_log
@@ -63,12 +81,64 @@ class Holder(Struct, frozen=True):
     seconds: int | None
 
 
-class BrokenSeal(Struct, frozen=True):
-    """A seal that the ledger no longer matches."""
+class Seal(NamedTuple):
+    """A seal as it is stored."""
 
     seal_id: int
     first_txn_id: int
     last_txn_id: int
+    entries: int
+    sha256: str
+    sealed_at: str
+    version: int
+
+
+class Anchor(Struct, frozen=True, omit_defaults=True):
+    """A seal as it can be noted elsewhere, in one line: the ledger that it is of must always have it.
+
+    A short one, for those who are not to know how much the ledger has, is without its last entry and time.
+    """
+
+    seal_id: int
+    sha256: str
+    last_txn_id: int | None = None
+    sealed_at: str | None = None
+
+    def __str__(self) -> str:
+        until = "" if self.last_txn_id is None else f" entry {self.last_txn_id} {self.sealed_at}"
+        return f"seal {self.seal_id}{until} sha256 {self.sha256}"
+
+    @property
+    def short(self) -> Anchor:
+        """Its number and hash alone, which say as much."""
+        return Anchor(self.seal_id, self.sha256)
+
+
+_ANCHOR = re.compile(r"\bseal (\d{1,18})(?: entry (\d{1,18}) ([0-9TZ:.-]{20,30}))? sha256 ([0-9a-f]{64})\b")
+
+
+def parse_anchors(text: str) -> list[Anchor]:
+    """The anchors in a text, each as ``str`` writes it or as its JSON. Raises ``InvalidRequest`` when there is none."""
+    anchors = [
+        Anchor(int(number), digest, int(last) if last else None, at or None)
+        for number, last, at, digest in _ANCHOR.findall(text)
+    ]
+    for line in text.splitlines():
+        with suppress(DecodeError):
+            anchors.append(json.decode(line, type=Anchor))
+    if not anchors:
+        raise InvalidRequest(
+            "an anchor is a line of credit-wallet seal show: seal N entry N TIME sha256 HASH", field="anchor"
+        )
+    return anchors
+
+
+def latest_seal(source: Source) -> Anchor | None:
+    """The seal that was made last, None when there is none yet."""
+    for row in source.rows(_LAST_SEAL, {}):
+        last = Seal(*row)
+        return Anchor(last.seal_id, last.sha256, last.last_txn_id, last.sealed_at)
+    return None
 
 
 def unsealed_since(source: Source) -> datetime | None:
@@ -91,9 +161,9 @@ def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
     Up to ``settled_txn_id``, below which no entry will come any more, and before an entry that is still to be adopted:
     its chain is not fixed yet. When somebody else has just sealed the same range there is nothing left here either.
     """
-    last_seal = connection.execute(_LAST_SEAL).fetchall()
-    after, previous = last_seal[0] if last_seal else (0, NO_SEAL)
-    wanted = {"after": after, "settled": settled_txn_id, "limit": ENTRIES_A_SEAL}
+    last_seal = [Seal(*row) for row in connection.execute(_LAST_SEAL).fetchall()]
+    after, previous = (last_seal[0].last_txn_id, last_seal[0].sha256) if last_seal else (0, NO_SEAL)
+    wanted = {"after": after, "last": settled_txn_id, "limit": ENTRIES_A_SEAL}
     entries = list(takewhile(_is_adopted, connection.execute(_UNSEALED, wanted).fetchall()))
     if not entries:
         return 0
@@ -101,9 +171,11 @@ def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
         "first": entries[0][0],
         "last": entries[-1][0],
         "entries": len(entries),
-        "sha256": seal_hash(previous, entries),
         "at": format_instant(now),
+        "version": VERSION,
     }
+    facts = connection.execute(_FACTS, {"after": after, "last": row["last"]}).fetchall()
+    row["sha256"] = seal_hash(VERSION, previous, row["at"], entries, facts)
     return len(entries) if connection.execute(_PUT_SEAL, row).fetchall() else 0
 
 
@@ -111,19 +183,30 @@ def _is_adopted(entry: tuple[Any, ...]) -> bool:
     return entry[6] is not None
 
 
-def seal_hash(previous: str, entries: Iterable[tuple[Any, ...]]) -> str:
-    """The hash of a seal over ``entries`` that follows the seal with hash ``previous``."""
+def seal_hash(
+    version: int,
+    previous: str,
+    sealed_at: str,
+    entries: Sequence[tuple[Any, ...]],
+    facts: Sequence[tuple[Any, ...]] = (),
+) -> str:
+    """The hash of a seal over ``entries`` (at least one) and ``facts`` that follows the seal with hash ``previous``."""
     digest = sha256(previous.encode())
-    for entry in entries:
-        digest.update(json.encode(entry))
+    if version == 1:
+        for entry in entries:
+            digest.update(json.encode(entry))
+    else:
+        digest.update(json.encode((version, sealed_at, entries[0][0], entries[-1][0], len(entries))))
+        digest.update(json.encode(entries))
+        digest.update(json.encode(facts))
     return digest.hexdigest()
 
 
-def broken_seals(source: Source) -> Iterator[BrokenSeal]:
-    """The seals that the ledger does not match."""
-    previous, after = NO_SEAL, 0
-    for seal_id, first, last, entries, recorded in source.rows(_SEALS, {}):
-        sealed = source.rows(_SEALED, {"after": after, "last": last})
-        if len(sealed) != entries or seal_hash(previous, sealed) != recorded:
-            yield BrokenSeal(seal_id, first, last)
-        previous, after = recorded, last
+def is_whole(source: Source, seal: Seal, after_txn_id: int, previous: str) -> bool:
+    """Whether the ledger still has what ``seal`` covers, behind entry ``after_txn_id`` and the seal before it."""
+    wanted = {"after": after_txn_id, "last": seal.last_txn_id}
+    entries = source.rows(_SEALED, wanted)
+    if len(entries) != seal.entries or (entries[0][0], entries[-1][0]) != (seal.first_txn_id, seal.last_txn_id):
+        return False
+    facts = source.rows(_FACTS, wanted) if seal.version > 1 else []
+    return seal_hash(seal.version, previous, seal.sealed_at, entries, facts) == seal.sha256

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -142,3 +142,10 @@ class SqliteSource:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SqliteSource]:
+        """The ledger as it is now, on a connection of its own: others ask meanwhile. Raises ``DatabaseError``."""
+        with closing(connect_for_reading(self._path)) as connection, naming_database_errors(self._path):
+            connection.execute("BEGIN")
+            yield SqliteSource(connection, self._path)

@@ -54,6 +54,9 @@ WHERE status = 'pending' AND next_attempt_at <= :at
                       ORDER BY next_attempt_at, delivery_id LIMIT :limit)
 RETURNING delivery_id, event_id, target_id, attempts;
 
+-- first_wallet: the wallet under which the outbox has what is of the whole ledger
+SELECT min(wallet_id) FROM am_credit_wallet;
+
 -- event: what happened, with the label and the time zone that its wallet has now
 SELECT e.event_id, e.wallet_id, w.label, e.kind, e.payload, e.occurred_at, w.time_zone
 FROM am_credit_outbox e JOIN am_credit_wallet w ON w.wallet_id = e.wallet_id

@@ -1,0 +1,50 @@
+-- 293: what proofs need — which hash a seal has, when identities end, and what a debt is for.
+
+ALTER TABLE am_credit_seal ADD COLUMN version INTEGER NOT NULL DEFAULT 1;   -- of what its hash covers
+
+-- When agent keys and sellers end, written down beside their rows, so that none comes alive again unseen. One that is
+-- deleted leaves its row here.
+CREATE TABLE am_credit_end (
+    identity    TEXT    NOT NULL CHECK (identity IN ('key', 'seller')),
+    identity_id INTEGER NOT NULL,
+    wallet_id   INTEGER NOT NULL,                  -- 0: a seller's
+    cause       TEXT    NOT NULL CHECK (cause IN ('expiry', 'revocation')),
+    ends_at     TEXT    NOT NULL,
+    PRIMARY KEY (identity, identity_id, wallet_id, cause)
+) WITHOUT ROWID;
+
+INSERT INTO am_credit_end (identity, identity_id, wallet_id, cause, ends_at)
+SELECT 'key', key_id, wallet_id, 'expiry', expires_at FROM am_credit_key WHERE expires_at IS NOT NULL
+UNION ALL
+SELECT 'key', key_id, wallet_id, 'revocation', revoked_at FROM am_credit_key WHERE revoked_at IS NOT NULL
+UNION ALL
+SELECT 'seller', seller_id, wallet_id, 'revocation', revoked_at FROM am_credit_seller WHERE revoked_at IS NOT NULL;
+
+CREATE TRIGGER am_credit_key_expiry AFTER INSERT ON am_credit_key
+WHEN NEW.expires_at IS NOT NULL
+BEGIN
+    INSERT OR IGNORE INTO am_credit_end (identity, identity_id, wallet_id, cause, ends_at)
+    VALUES ('key', NEW.key_id, NEW.wallet_id, 'expiry', NEW.expires_at);
+END;
+
+CREATE TRIGGER am_credit_key_revocation AFTER UPDATE OF revoked_at ON am_credit_key
+WHEN NEW.revoked_at IS NOT NULL
+BEGIN
+    INSERT OR IGNORE INTO am_credit_end (identity, identity_id, wallet_id, cause, ends_at)
+    VALUES ('key', NEW.key_id, NEW.wallet_id, 'revocation', NEW.revoked_at);
+END;
+
+CREATE TRIGGER am_credit_seller_revocation AFTER UPDATE OF revoked_at ON am_credit_seller
+WHEN NEW.revoked_at IS NOT NULL
+BEGIN
+    INSERT OR IGNORE INTO am_credit_end (identity, identity_id, wallet_id, cause, ends_at)
+    VALUES ('seller', NEW.seller_id, NEW.wallet_id, 'revocation', NEW.revoked_at);
+END;
+
+-- Debt that is for no top-up is owed for what was served without credit: from now on it is in the register, under 0.
+INSERT INTO am_credit_clawback (wallet_id, credit_txn_id, taken, owed_yen)
+SELECT w.wallet_id, 0, '[]', w.debt_yen - coalesce(c.owed_yen, 0)
+FROM am_credit_wallet w
+LEFT JOIN (SELECT wallet_id, sum(owed_yen) AS owed_yen FROM am_credit_clawback GROUP BY wallet_id) c
+       ON c.wallet_id = w.wallet_id
+WHERE w.debt_yen > coalesce(c.owed_yen, 0);

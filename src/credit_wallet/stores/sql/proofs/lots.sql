@@ -1,0 +1,100 @@
+-- Lots: what is left of the credit that came in together.
+
+-- lots: the open lots add up to the balance
+SELECT w.wallet_id, w.balance_yen, coalesce(sum(CAST(lot.value ->> 2 AS BIGINT)), 0)
+FROM am_credit_wallet w LEFT JOIN json_each(w.open_lots) lot ON TRUE
+GROUP BY w.wallet_id
+HAVING coalesce(sum(CAST(lot.value ->> 2 AS BIGINT)), 0) <> w.balance_yen;
+
+-- flow: what entries brought to lots and took from them
+--   lot_flow: what entries brought to and took from a lot, less what open holds keep of it, is what is left of it
+--   lot_grants: a lot was granted what the entry that opened it brought, and is in the register
+WITH flow (wallet_id, lot_id, amount_yen, opened_yen) AS (
+    SELECT e.wallet_id, CAST(part.value ->> 0 AS BIGINT),
+           CAST(part.value ->> 1 AS BIGINT) * CASE WHEN e.amount_yen > 0 THEN 1 ELSE -1 END,
+           CASE WHEN e.amount_yen > 0 AND CAST(part.value ->> 0 AS BIGINT) = e.txn_id THEN CAST(part.value ->> 1 AS BIGINT)
+                ELSE 0 END
+    FROM am_credit_transaction_log e, json_each(e.lots) part
+    UNION ALL
+    SELECT wallet_id, lot_id, CASE lot_id WHEN 0 THEN granted_yen ELSE 0 END,
+           CASE lot_id WHEN 0 THEN 0 ELSE -granted_yen END
+    FROM am_credit_lot
+    UNION ALL
+    SELECT h.wallet_id, CAST(part.value ->> 0 AS BIGINT), -CAST(part.value ->> 1 AS BIGINT), 0
+    FROM am_credit_hold h, json_each(h.lots) part
+    WHERE h.status = 'open'
+    UNION ALL
+    SELECT w.wallet_id, CAST(lot.value ->> 0 AS BIGINT), -CAST(lot.value ->> 2 AS BIGINT), 0
+    FROM am_credit_wallet w, json_each(w.open_lots) lot
+)
+SELECT CASE WHEN sum(amount_yen) <> 0 THEN 'lot_flow' ELSE 'lot_grants' END, wallet_id, 0,
+       CASE WHEN sum(amount_yen) <> 0 THEN sum(amount_yen) ELSE sum(opened_yen) END
+FROM flow
+GROUP BY wallet_id, lot_id
+HAVING sum(amount_yen) <> 0 OR sum(opened_yen) <> 0;
+
+-- lot_kinds: an open lot is of the kind that it was granted as, and ends when it was granted to
+SELECT DISTINCT w.wallet_id, l.lot_id, CAST(lot.value ->> 0 AS BIGINT)
+FROM am_credit_wallet w JOIN json_each(w.open_lots) lot ON TRUE
+LEFT JOIN am_credit_lot l ON l.wallet_id = w.wallet_id AND l.lot_id = CAST(lot.value ->> 0 AS BIGINT)
+                         AND l.kind = lot.value ->> 1 AND coalesce(l.expires_at, '') = coalesce(lot.value ->> 3, '')
+WHERE l.lot_id IS NULL;
+
+-- lot_order: the open lots stand in the order in which they are spent: gifts first, what ends sooner first
+SELECT DISTINCT wallet_id, 1, 0
+FROM (SELECT wallet_id, is_paid, lot_id, ends_at,
+             lag(is_paid) OVER one_after_another AS paid_before, lag(ends_at) OVER one_after_another AS ends_before,
+             lag(lot_id) OVER one_after_another AS lot_before
+      FROM (SELECT w.wallet_id, lot.key AS place, CASE lot.value ->> 1 WHEN 'paid' THEN 1 ELSE 0 END AS is_paid,
+                   CAST(lot.value ->> 0 AS BIGINT) AS lot_id, coalesce(lot.value ->> 3, '9999') AS ends_at
+            FROM am_credit_wallet w, json_each(w.open_lots) lot) AS placed
+      WINDOW one_after_another AS (PARTITION BY wallet_id ORDER BY place)) AS pairs
+WHERE paid_before > is_paid OR paid_before = is_paid AND (ends_before > ends_at OR ends_before = ends_at AND lot_before > lot_id);
+
+-- lot_ends: what an adopted wallet started with was paid and never ends, and what has lapsed had come to its end
+SELECT wallet_id, 1, 0 FROM am_credit_lot WHERE lot_id = 0 AND (kind <> 'paid' OR expires_at IS NOT NULL)
+UNION ALL
+SELECT e.wallet_id, 1, 0
+FROM am_credit_transaction_log e JOIN json_each(e.lots) part ON TRUE
+LEFT JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = CAST(part.value ->> 0 AS BIGINT)
+                         AND l.expires_at <= e.occurred_at
+WHERE e.txn_type = 'expire' AND l.lot_id IS NULL;
+
+-- returned_lots: what comes again, or may, goes back to the lots it was taken from, and no more of each than was taken
+WITH part (wallet_id, charge_id, lot_id, amount_yen) AS (
+    SELECT e.wallet_id, CASE e.txn_type WHEN 'refund' THEN e.related_txn_id ELSE 0 END, CAST(lot.value ->> 0 AS BIGINT),
+           CAST(lot.value ->> 1 AS BIGINT)
+    FROM am_credit_transaction_log e, json_each(e.lots) lot
+    WHERE e.txn_type IN ('refund', 'topup') AND e.related_txn_id IS NOT NULL
+      AND CAST(lot.value ->> 0 AS BIGINT) <> e.txn_id  -- what was short of lots has come as one of its own
+    UNION ALL
+    SELECT c.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT)
+    FROM am_credit_clawback c, json_each(c.taken) lot
+), taken (wallet_id, charge_id, lot_id, amount_yen) AS (
+    SELECT e.wallet_id, e.txn_id, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT)
+    FROM (SELECT DISTINCT wallet_id, charge_id FROM part) p
+    JOIN am_credit_transaction_log e ON e.txn_id = p.charge_id AND e.wallet_id = p.wallet_id AND e.txn_type = 'charge'
+    JOIN json_each(e.lots) lot ON TRUE
+    UNION ALL
+    SELECT e.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT)
+    FROM am_credit_transaction_log e, json_each(e.lots) lot
+    WHERE e.txn_type = 'reversal'
+)
+SELECT DISTINCT p.wallet_id, coalesce(t.taken_yen, 0), p.returned_yen
+FROM (SELECT wallet_id, charge_id, lot_id, sum(amount_yen) AS returned_yen FROM part
+      GROUP BY wallet_id, charge_id, lot_id) p
+LEFT JOIN (SELECT wallet_id, charge_id, lot_id, sum(amount_yen) AS taken_yen FROM taken
+           GROUP BY wallet_id, charge_id, lot_id) t
+       ON t.wallet_id = p.wallet_id AND t.charge_id = p.charge_id AND t.lot_id = p.lot_id
+WHERE p.returned_yen > coalesce(t.taken_yen, 0);
+
+-- due: the wallet's row knows when the first of its open lots and holds ends
+SELECT w.wallet_id, 1, 0
+FROM am_credit_wallet w
+LEFT JOIN (SELECT wallet_id, min(expires_at) AS expires_at FROM am_credit_hold WHERE status = 'open'
+           GROUP BY wallet_id) h ON h.wallet_id = w.wallet_id
+LEFT JOIN (SELECT o.wallet_id, min(lot.value ->> 3) AS expires_at
+           FROM am_credit_wallet o, json_each(o.open_lots) lot
+           WHERE lot.value ->> 3 IS NOT NULL GROUP BY o.wallet_id) l ON l.wallet_id = w.wallet_id
+WHERE h.expires_at IS NOT NULL AND (w.next_due_at IS NULL OR w.next_due_at > h.expires_at)
+   OR l.expires_at IS NOT NULL AND (w.next_due_at IS NULL OR w.next_due_at > l.expires_at);
