@@ -194,17 +194,25 @@ class WalletNotifying(WalletUpkeep):
         turns: list[list[Turn]] = []
         crowded = []
         for each in places:
-            most = min(each.free, TARGETS_A_STEP)
-            due = self._due_targets(each, most + 1)
-            turns.append(self._upkeep(claim, self._clock(), due[:most]) if due[:most] else [])
-            crowded.append(len(due) > most)
-            more = more or bool(due[:most])
+            target_ids, others_wait = self._due_targets(each, min(each.free, TARGETS_A_STEP))
+            turns.append(self._upkeep(claim, self._clock(), target_ids) if target_ids else [])
+            crowded.append(others_wait)
+            more = more or bool(target_ids)
         return Taken(turns, crowded, more)
 
-    def _due_targets(self, places: Places, limit: int) -> list[int]:
-        failures = {"least": places.least_failures, "most": places.most_failures}
+    def _due_targets(self, places: Places, most: int) -> tuple[list[int], bool]:
+        """Up to ``most`` targets that have something due, and whether there are others.
+
+        When there are, half of them are those that have waited longest, and half those that have just begun to: whoever
+        is behind a crowd does not wait until all of it has had its turn.
+        """
+        asked = {"way": places.way, "least": places.least_failures, "most": places.most_failures}
         at = format_instant(self._clock())
-        return [target_id for (target_id,) in self._ask("due_targets", way=places.way, at=at, limit=limit, **failures)]
+        due = [target_id for (target_id,) in self._ask("due_targets", **asked, at=at, limit=most + 1)]
+        if len(due) <= most:
+            return due, False
+        newest = [target_id for (target_id,) in self._ask("due_last", **asked, at=at, limit=(most + 1) // 2)]
+        return list(dict.fromkeys((*newest, *due)))[:most], True
 
     def settle_notices(self, settled: Sequence[Settled]) -> int:
         """Note what became of turns; return how many deliveries arrived."""

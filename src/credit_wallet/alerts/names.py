@@ -77,7 +77,7 @@ class Names:
             self._late.add(host)
             self._remember(host, (), UNKNOWN_SECONDS)
             return ()
-        del self._under_way[host]
+        self._under_way.pop(host, None)
         self._late.discard(host)
         found = waited_for.result()
         self._remember(host, found, KNOWN_SECONDS if found else UNKNOWN_SECONDS)

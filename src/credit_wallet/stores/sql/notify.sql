@@ -70,6 +70,12 @@ WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least
 ORDER BY due_at, target_id
 LIMIT :limit;
 
+-- due_last: the same, those that have just begun to wait first
+SELECT target_id FROM am_credit_target
+WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least AND failures <= :most
+ORDER BY due_at DESC, target_id DESC
+LIMIT :limit;
+
 -- take_target: take a target until :lease, when somebody else may, unless somebody has
 UPDATE am_credit_target SET rests_until = :lease
 WHERE target_id = :target_id AND due_at <= :at AND rests_until <= :at
