@@ -29,6 +29,7 @@ from credit_wallet.alerts.timing import RETRY_SECONDS
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores import notice_queue
 from credit_wallet.stores.notice_queue import NOTICES_AN_HOUR, Places
+from credit_wallet.stores.sql import statements
 
 STALLED = 1_000
 TARGETS_A_WALLET = 10
@@ -314,7 +315,7 @@ def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) 
     if databases.kind != "sqlite":
         pytest.skip("PostgreSQL scans small tables whatever the indexes")
     for name in ("due_targets", "to_do", "take_deliveries", "next_due"):
-        statement = notice_queue.SQL[name]
+        statement = statements("notify.sql")[name]
         for parameter in ("rests_until", "target_id", "least", "limit", "lease", "most", "way", "at"):
             statement = statement.replace(f":{parameter}", "'1'")
         plan = " ".join(str(row) for row in host.run(f"EXPLAIN QUERY PLAN {statement}"))

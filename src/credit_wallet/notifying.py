@@ -50,6 +50,10 @@ class WalletNotifying(WalletUpkeep):
         self._check_owner(wallet_id)
         return [view_of(target) for target in self._targets(wallet_id)]
 
+    def target(self, target_id: int) -> TargetView:
+        """One target, whoever's. Raises ``TargetNotFound``."""
+        return view_of(self._target(target_id))
+
     def set_targets(
         self,
         wallet_id: int,

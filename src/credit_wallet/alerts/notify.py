@@ -86,6 +86,24 @@ class Notifier:
             return list(await asyncio.gather(*(_tried(outbound, target, notice) for target, notice in samples)))
 
 
+class NoticeWorker:
+    """Delivers what falls due on whatever thread ``run`` is called, until it is told to stop."""
+
+    name = "notices"
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+        self._stopping = False
+
+    def run(self) -> None:
+        """Deliver until ``stop`` is called, and return a few seconds later, whoever hangs."""
+        self._notifier.run(lambda: self._stopping)
+
+    def stop(self) -> None:
+        """End ``run``; may be called from any thread or signal handler."""
+        self._stopping = True
+
+
 async def _tried(outbound: Outbound, target: Target, notice: Notice) -> Tried:
     failure: object = NOT_CONFIRMED
     if target.confirm_by is None:
