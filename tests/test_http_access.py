@@ -54,6 +54,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /operator/sellers": {},
     "POST /operator/sellers/{seller_id}/rotate": {},
     "POST /credit/notification-targets/{target_id}/confirm": {"code": "K7QM-3XRA"},
+    "POST /credit/notification-targets/{target_id}/ask-again": {},
 }
 """What a good call sends, when it sends anything; ids are those that ``ledger`` makes."""
 
@@ -264,7 +265,14 @@ def test_every_operation_answers_this_caller_as_the_table_says(
         answer = ledger.api.call(
             method,
             path.format(
-                key_id=1, wallet_id=1, txn_id=2, hold_id=1, topup_id=ledger.topup_id, seller_id=1, sha256=OWN_SHA256
+                key_id=1,
+                wallet_id=1,
+                txn_id=2,
+                hold_id=1,
+                topup_id=ledger.topup_id,
+                seller_id=1,
+                target_id=1,
+                sha256=OWN_SHA256,
             ),
             ledger.tokens[caller],
             key=operation,

@@ -379,7 +379,7 @@ def test_a_webhook_in_capitals_is_a_webhook(wallets: CreditWallet, wallet_id: in
 def test_an_owner_confirms_over_http(wallets: CreditWallet, notifier: Notifier, mailbox: Mailbox) -> None:
     owner = wallets.create(label=FREE_TEXT)
     with Api(new_app(wallets, notify=NotifySettings("mailto://127.0.0.1"))) as api:
-        body = {"notification_targets": [{"url": STRANGER}]}
+        body: dict[str, Any] = {"notification_targets": [{"url": STRANGER}]}
         changed = api.call("PATCH", "/credit/wallet", owner.owner_token, json=body).json()
         [target] = changed["notification_targets"]
         assert target["confirm_by"] is not None
@@ -394,7 +394,10 @@ def test_an_owner_confirms_over_http(wallets: CreditWallet, notifier: Notifier, 
         assert (confirmed.status_code, confirmed.json()["confirm_by"]) == (200, None)
 
         for number in range(mailboxes.ASKED_A_MAILBOX_AND_DAY):
-            body = {"notification_targets": [{"url": f"mailto:cfo+{number}@example.com"}]}
+            targets = [{"url": f"mailto:cfo+{number}@example.com"}]
+            body = {"low_balance_yen": number, "notification_targets": targets}
             answer = api.call("PATCH", "/credit/wallet", owner.owner_token, json=body)
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_confirmations")
         assert int(answer.headers["retry-after"]) > 0
+        shown = api.get("/credit/wallet", owner.owner_token).json()
+        assert shown["low_balance_yen"] < number, "what is refused changes nothing"

@@ -16,6 +16,7 @@ from credit_wallet.alerts.targets import (
     TargetView,
     WantedTarget,
     check,
+    is_mail,
     normalised,
     view_of,
 )
@@ -26,7 +27,7 @@ from credit_wallet.errors import DeliveryNotFound, InvalidRequest, TargetNotFoun
 from credit_wallet.outcomes import DeliveryView
 from credit_wallet.reading import MAX_PAGE
 from credit_wallet.stores import Connection
-from credit_wallet.stores.mailboxes import Answer, ask_again, confirm, prune_notices
+from credit_wallet.stores.mailboxes import Answer, ask_again, confirm, prune_notices, require_room
 from credit_wallet.stores.notice_queue import TARGETS_A_STEP, Places, Settled, Taken, Turn, claim, hand_out, settle
 from credit_wallet.stores.notification_rows import (
     Chosen,
@@ -81,7 +82,11 @@ class WalletNotifying(WalletUpkeep):
     ) -> None:
         """Raise what ``set_targets`` would, and change nothing."""
         self._check_owner(wallet_id)
-        _checked(_choice(targets)(self._targets(wallet_id)), wallet_id, mail=mail, private=private)
+        known = self._targets(wallet_id)
+        chosen = _checked(_choice(targets)(known), wallet_id, mail=mail, private=private)
+        new = {each.settings.url for each in chosen} - {target.url for target in known}
+        if wallet_id != OPERATOR:
+            require_room(self._reader.source, wallet_id, [*filter(is_mail, new)], self._clock())
 
     def add_target(
         self,

@@ -5,6 +5,8 @@ Jobs in a transaction of their own, the same on every database.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from secrets import compare_digest
 from typing import Literal
@@ -13,7 +15,7 @@ from credit_wallet.alerts.confirming import CONFIRM_WITHIN, MOST_GUESSES, code_s
 from credit_wallet.alerts.targets import mailbox_of
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import TooManyConfirmations
-from credit_wallet.stores import Connection
+from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.sql import statements
 
 SQL = statements("mailboxes.sql")
@@ -34,17 +36,36 @@ Answer = Literal["confirmed", "wrong", "unknown", "used_up"]
 
 def about_to_ask(connection: Connection, wallet_id: int, url: str, now: datetime) -> str:
     """Count that a mailbox is going to be asked; return until when it can answer. Raises ``TooManyConfirmations``."""
-    for counted_for, counted, most in (
+    for counted_for, counted, most in _bounds(wallet_id, url):
+        if _count(connection, counted_for, counted, now) > most:
+            raise _too_many(counted_for, most, now)
+    return format_instant(now + CONFIRM_WITHIN)
+
+
+def require_room(source: Source, wallet_id: int, urls: Sequence[str], now: datetime) -> None:
+    """Raise ``TooManyConfirmations`` if not all of some mailboxes can be asked today; counts nothing."""
+    day = format_instant(now)[:10]
+    wanted = Counter(bound for url in urls for bound in _bounds(wallet_id, url))
+    for (counted_for, counted, most), more in wanted.items():
+        rows = source.rows(SQL["counted"], {"wallet_id": counted_for, "counted": counted, "day": day})
+        if sum(mails for (mails,) in rows) + more > most:
+            raise _too_many(counted_for, most, now)
+
+
+def _bounds(wallet_id: int, url: str) -> tuple[tuple[int, str, int], ...]:
+    """What a mail that asks is counted as, and how many there may be in a day."""
+    return (
         (wallet_id, "asked", ASKED_A_WALLET_AND_DAY),
         (0, f"asked {mailbox_of(url)}", ASKED_A_MAILBOX_AND_DAY),
-    ):
-        if _count(connection, counted_for, counted, now) > most:
-            raise TooManyConfirmations(
-                f"at most {most} mails a day ask for confirmation {'of a wallet' if counted_for else 'of a mailbox'}; "
-                "try again tomorrow (UTC)",
-                retry_after_seconds=int((_tomorrow(now) - now).total_seconds()) + 1,
-            )
-    return format_instant(now + CONFIRM_WITHIN)
+    )
+
+
+def _too_many(counted_for: int, most: int, now: datetime) -> TooManyConfirmations:
+    return TooManyConfirmations(
+        f"at most {most} mails a day ask for confirmation {'of a wallet' if counted_for else 'of a mailbox'}; "
+        "try again tomorrow (UTC)",
+        retry_after_seconds=int((_tomorrow(now) - now).total_seconds()) + 1,
+    )
 
 
 def mail_waits_until(connection: Connection, url: str, now: datetime) -> str | None:
