@@ -20,6 +20,7 @@ from receivers import Answer, Receiver, receiver
 
 from credit_wallet import CreditWallet
 from credit_wallet.alerts import dispatch, rounds
+from credit_wallet.alerts.connections import CheckedConnections
 from credit_wallet.alerts.failure import NotDelivered
 from credit_wallet.alerts.names import Addresses, Names
 from credit_wallet.alerts.notify import Notifier
@@ -390,6 +391,28 @@ def test_a_name_is_looked_up_once_for_all_and_remembered(monkeypatch: pytest.Mon
         names.close()
 
     asyncio.run(look_up())
+
+
+def test_a_name_is_connected_to_at_the_address_that_was_looked_at_and_stays_in_the_request(
+    wallets: CreditWallet, endpoint: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = endpoint.url.rpartition(":")[2]
+    found = iter([(ip_address("127.0.0.1"),), (ip_address("192.0.2.1"),)])
+    monkeypatch.setattr("credit_wallet.alerts.sending.Names", lambda: Names(lambda _: next(found)))
+    told_of_charges(wallets, f"http://hooks.example:{port}/path")
+    assert notifier_of(wallets).deliver() == 1
+    assert endpoint.received[0].headers["host"] == f"hooks.example:{port}"
+
+
+@pytest.mark.parametrize("addresses", [("127.0.0.1",), ("8.8.8.8", "10.0.0.1"), ("8.8.8.8", "::1")])
+def test_a_name_of_which_one_address_is_private_is_not_connected_to(addresses: tuple[str, ...]) -> None:
+    async def connect() -> None:
+        names = Names(lambda _: tuple(map(ip_address, addresses)))
+        with pytest.raises(NotDelivered, match="private network"):
+            await CheckedConnections(names, private=False).connect_tcp("hooks.example", 9, 1.0)
+        names.close()
+
+    asyncio.run(connect())
 
 
 # Growth
