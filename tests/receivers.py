@@ -46,8 +46,10 @@ class _Server(ThreadingHTTPServer):
 class Receiver:
     """An HTTP server on a port of its own that keeps what it is sent and answers as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_connections: bool = False) -> None:
         self.received: list[Received] = []
+        self.connections = 0
+        self._protocol = "HTTP/1.1" if keeps_connections else "HTTP/1.0"
         self.answers: list[Answer] = []
         """For the next requests; afterwards ``usual``."""
         self.usual = Answer()
@@ -68,6 +70,12 @@ class Receiver:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = receiver._protocol
+
+            def setup(self) -> None:
+                receiver.connections += 1
+                super().setup()
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}

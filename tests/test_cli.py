@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from textwrap import dedent
@@ -18,7 +19,7 @@ import pytest
 from clock import Clock
 from databases import Databases
 from plain_sql import PlainSql
-from receivers import receiver
+from receivers import Mailbox, receiver
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet, cli, cli_alerts, cli_context, cli_wallets
@@ -1075,6 +1076,25 @@ def test_targets_are_added_tried_and_removed(funded: Shell, monkeypatch: pytest.
     assert funded.json("alerts", "resend", "--dead") == {"resent": 0}
 
 
+def test_a_mailbox_is_confirmed_by_the_code_that_it_was_sent(funded: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Mailbox()) as mailbox:
+        monkeypatch.setenv("CREDIT_WALLET_MAIL_URL", f"mailto://127.0.0.1:{mailbox.port}?from=wallet@example.com")
+        added = funded.json("alerts", "targets", "add", "mailto:owner@example.com", 1)
+        vouched = funded.json("alerts", "targets", "add", "mailto:cfo@example.com", 1, "--confirmed")
+        assert (vouched["confirm_by"], funded.json("alerts", "targets", "ask-again", added["target_id"])) == (
+            None,
+            added,
+        )
+        assert funded.json("alerts", "deliver") == {"delivered": 0}
+        [question] = mailbox.messages
+    body = question.get_body()
+    assert body is not None
+    [code] = re.findall(r"\b[2-9A-Z]{4}-[2-9A-Z]{4}\b", body.get_content())
+    wrong = ("alerts", "targets", "confirm", added["target_id"], "2222-2222")
+    assert funded.refused(*wrong)[0] == "wrong_confirmation_code"
+    assert funded.json("alerts", "targets", "confirm", added["target_id"], code) == {**added, "confirm_by": None}
+
+
 def test_a_sample_that_does_not_arrive_ends_with_1(funded: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_WALLET_NOTIFY_PRIVATE", "on")
     funded.json("alerts", "targets", "add", "http://127.0.0.1:9/", 1)
@@ -1091,6 +1111,8 @@ def test_a_sample_that_does_not_arrive_ends_with_1(funded: Shell, monkeypatch: p
         (("alerts", "targets", "add", "https://example.com/", 9), "wallet_not_found"),
         (("alerts", "targets", "remove", 9), "target_not_found"),
         (("alerts", "targets", "rotate-secret", 9), "target_not_found"),
+        (("alerts", "targets", "confirm", 9, "2222-2222"), "target_not_found"),
+        (("alerts", "targets", "ask-again", 9), "target_not_found"),
         (("alerts", "resend"), "invalid_request"),
         (("alerts", "resend", 9), "delivery_not_found"),
         (("alerts", "test", 9), "wallet_not_found"),

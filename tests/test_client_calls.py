@@ -18,6 +18,7 @@ from test_http_schema import document
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.alerts.targets import WantedTarget
 from credit_wallet.client import AsyncWalletClient, Retries, WalletClient, calls
+from credit_wallet.errors import TargetNotFound
 
 DOCUMENT = document()
 NOT_A_CALLERS = {("POST", "/webhooks/stripe")}
@@ -130,6 +131,10 @@ def test_the_calls_that_were_missing_work(wallets: CreditWallet) -> None:
                 operator.pay_back("tu_1", 10)
         with WalletClient(service.url, owner.owner_token, retries=ONCE) as client:
             changed = client.configure(low_balance_yen=7, alert_thresholds_pct=[25], notification_targets=[hook])
+            target_id = changed.notification_targets[0].target_id
+            assert client.ask_target_again(target_id) == client.confirm_target(target_id, "none is asked for")
+            with pytest.raises(TargetNotFound):
+                client.confirm_target(999, "2222-2222")
     assert (changed.low_balance_yen, list(changed.alert_thresholds_pct)) == (7, [25])
     assert [str(each.secret)[:6] for each in changed.notification_targets] == ["whsec_"]
 

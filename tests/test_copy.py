@@ -39,6 +39,7 @@ from credit_wallet.outcomes import Outcome
 from credit_wallet.stores import copying, sqlite_connection
 from credit_wallet.stores.copying import Copied, copy_ledger
 from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
+from credit_wallet.stores.notice_queue import Places
 from credit_wallet.topups import TAKEN, PaymentFact
 
 pytestmark = on_postgres
@@ -66,6 +67,7 @@ TABLES = {
     "am_credit_threshold_alert",
     "am_credit_target",
     "am_credit_delivery",
+    "am_credit_mail_count",
     "am_credit_hour_spend",
     "am_credit_counted",
     "am_credit_seller",
@@ -201,7 +203,8 @@ def write(path: Path) -> Book:
     wallets.add_target(OPERATOR, TargetSettings(url="https://example.com/all", kinds=("alert_fired",)))
     for _ in range(3):
         writer.month(wallet_ids, key_ids)
-    wallets.claim_notices()
+    wallets.add_target(wallet_ids[1], TargetSettings(url="mailto:owner@example.com"), mail=True)
+    wallets.claim_notices([Places("webhook", 0, 0, 10)])
     wallets.revoke_key(key_ids[0])
     wallets.rotate_key(key_ids[1])
     wallets.rotate_owner_token(wallet_ids[1])

@@ -13,6 +13,7 @@ from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet
+from credit_wallet.alerts.targets import TargetSettings
 from credit_wallet.http import auth
 from credit_wallet.http.problems import TooManyFailures
 from credit_wallet.tokens import new_token
@@ -52,6 +53,8 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /operator/wallets/{wallet_id}/secrets": {"sha256": "a" * 64},
     "POST /operator/sellers": {},
     "POST /operator/sellers/{seller_id}/rotate": {},
+    "POST /credit/notification-targets/{target_id}/confirm": {"code": "K7QM-3XRA"},
+    "POST /credit/notification-targets/{target_id}/ask-again": {},
 }
 """What a good call sends, when it sends anything; ids are those that ``ledger`` makes."""
 
@@ -73,6 +76,8 @@ ACCESS: dict[str, Who] = {
     "GET /credit/keys/{key_id}": "owner",
     "DELETE /credit/keys/{key_id}": "owner",
     "POST /credit/keys/{key_id}/rotate": "owner",
+    "POST /credit/notification-targets/{target_id}/confirm": "owner",
+    "POST /credit/notification-targets/{target_id}/ask-again": "owner",
     "POST /credit/charge": "mover",
     "POST /credit/hold": "mover",
     "POST /credit/capture": "mover",
@@ -114,6 +119,8 @@ SOMEBODY_ELSES = {
     "GET /credit/keys/{key_id}": 404,
     "DELETE /credit/keys/{key_id}": 404,
     "POST /credit/keys/{key_id}/rotate": 404,
+    "POST /credit/notification-targets/{target_id}/confirm": 404,
+    "POST /credit/notification-targets/{target_id}/ask-again": 404,
     "GET /credit/topups/{topup_id}": 404,
     "DELETE /credit/topups/{topup_id}": 404,
     "GET /credit/transactions/{txn_id}": 404,
@@ -199,6 +206,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "operator": OPERATOR_KEY,
         "seller": seller.token,
     }
+    wallets.add_target(owner.wallet_id, TargetSettings(url="https://example.com/hook"))
     topup = wallets.request_topup(owner.wallet_id, 100, idempotency_key="topup")
     with Api(new_app(wallets, payments=StandIn())) as api:
         yield Ledger(api, wallets, tokens, str(topup.topup_id))
@@ -258,7 +266,14 @@ def test_every_operation_answers_this_caller_as_the_table_says(
         answer = ledger.api.call(
             method,
             path.format(
-                key_id=1, wallet_id=1, txn_id=2, hold_id=1, topup_id=ledger.topup_id, seller_id=1, sha256=OWN_SHA256
+                key_id=1,
+                wallet_id=1,
+                txn_id=2,
+                hold_id=1,
+                topup_id=ledger.topup_id,
+                seller_id=1,
+                target_id=1,
+                sha256=OWN_SHA256,
             ),
             ledger.tokens[caller],
             key=operation,

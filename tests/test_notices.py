@@ -62,7 +62,7 @@ def wallet_id(wallets: CreditWallet) -> int:
 
 
 def add(wallets: CreditWallet, wallet_id: int, url: str, **settings: Any) -> TargetView:
-    return wallets.add_target(wallet_id, TargetSettings(url=url, **settings), mail=True, private=True)
+    return wallets.add_target(wallet_id, TargetSettings(url=url, **settings), mail=True, private=True, confirmed=True)
 
 
 def spend(wallets: CreditWallet, wallet_id: int, amount_yen: int, key: str = "spend") -> None:

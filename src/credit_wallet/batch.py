@@ -65,7 +65,11 @@ def tell(batch: Batch, wallet: WalletState, kind: str, **payload: object) -> Non
 
 
 def tell_once(batch: Batch, wallet: WalletState, kind: str, occasion: str, **payload: object) -> None:
-    """Put an event into the outbox unless the wallet has told it of the same ``occasion`` before."""
+    """Put an event into the outbox unless the wallet has told it of the same ``occasion`` before.
+
+    Whatever an agent can bring about again and again for nothing (setting aside and releasing, being refused) is told
+    through this, by the hour or by the cycle.
+    """
     name = (wallet.wallet_id, f"{kind} {occasion}")
     if name not in batch.decision.told and name not in batch.snapshot.told:
         batch.decision.told.add(name)

@@ -114,8 +114,13 @@ def targets_add(
     time_zone: Annotated[str, typer.Option(metavar="NAME", help="Of quiet hours and digest, such as Asia/Tokyo.")] = (
         "UTC"
     ),
+    confirmed: Annotated[
+        bool, typer.Option("--confirmed", help="You know that a wallet's mailbox wants notices: it is not asked first.")
+    ] = False,
 ) -> None:
-    """Send notices to one more target, or to it in another way. A webhook's secret is shown this once."""
+    """Send notices to one more target, or to it in another way. A webhook's secret is shown this once; a mailbox of a
+    wallet is sent a code first, and nothing else until `confirm`.
+    """
     settings = notify_settings()
     target = TargetSettings(
         url=url,
@@ -127,7 +132,25 @@ def targets_add(
     )
     with open_wallets() as wallets:
         wallet_id = OPERATOR if owner is None else owner
-        show(wallets.add_target(wallet_id, target, mail=settings.mail, private=settings.private))
+        allowed = {"mail": settings.mail, "private": settings.private}
+        show(wallets.add_target(wallet_id, target, confirmed=confirmed, **allowed))
+
+
+@target_commands.command("confirm")
+def targets_confirm(
+    target_id: TargetId,
+    code: Annotated[str, typer.Argument(metavar="CODE", help="What the mailbox was sent, such as K7QM-3XRA.")],
+) -> None:
+    """Confirm a mailbox by the code that it was sent; from now on it gets notices."""
+    with open_wallets() as wallets:
+        show(wallets.confirm_target(wallets.target(target_id).wallet_id, target_id, code))
+
+
+@target_commands.command("ask-again")
+def targets_ask_again(target_id: TargetId) -> None:
+    """Send another code to a mailbox that has not been confirmed."""
+    with open_wallets() as wallets:
+        show(wallets.ask_target_again(wallets.target(target_id).wallet_id, target_id))
 
 
 @target_commands.command("remove")

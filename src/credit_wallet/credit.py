@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from credit_wallet import lots
-from credit_wallet.batch import Batch, append, tell, tell_once
+from credit_wallet.batch import Batch, append, tell_once
 from credit_wallet.clawbacks import (
     clawback_of,
     forgive,
@@ -47,6 +47,7 @@ def credit(
         note_due(wallet, expires_at)
     append(batch, wallet, "topup", amount_yen, [(opening.lot_id, amount_yen)], note, txn_id=txn_id)
     after_credit(batch, wallet)
+    end_exhaustion(wallet)
     return txn_id
 
 
@@ -67,7 +68,7 @@ def take_back(
     taken = lots.take_from(wallet.lots, topup_txn_id, taken_yen)
     note_taken(clawback, taken)
     txn_id = append(batch, wallet, "reversal", -taken_yen, taken, note, related_txn_id=topup_txn_id)
-    tell_lower(batch, wallet, taken_yen)
+    tell_lower(batch, wallet, taken, taken_yen)
     return taken_yen, txn_id
 
 
@@ -88,6 +89,7 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
         wallet.balance_yen += returned_yen
         append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id)
         give_back(batch, wallet, part, returned_yen)
+        end_exhaustion(wallet)
     left_yen = amount_yen - owed_yen - older_yen - returned_yen
     if left_yen and not clawback.taken:
         credited = credit(batch, wallet, left_yen, "paid", None, note)
@@ -121,9 +123,16 @@ def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_yen: int)
 
 
 def after_credit(batch: Batch, wallet: WalletState) -> None:
-    """Repay debt first; what is left ends the wallet's exhaustion."""
+    """Repay debt first."""
     if wallet.debt_yen and wallet.balance_yen:
         repay_debt(batch, wallet)
+
+
+def end_exhaustion(wallet: WalletState) -> None:
+    """Credit has come in: that the balance is too small would be news again.
+
+    What an agent can have come back for nothing, a hold that is released or a purchase that is undone, is no credit.
+    """
     if wallet.balance_yen:
         wallet.exhausted = False
 
@@ -150,15 +159,21 @@ def note_due(wallet: WalletState, at: str) -> None:
     wallet.next_due_at = at if wallet.next_due_at is None else min(wallet.next_due_at, at)
 
 
-def tell_lower(batch: Batch, wallet: WalletState, spent_yen: int) -> None:
-    """Tell when ``spent_yen`` has carried the balance below the auto-topup threshold or what its owner calls low.
+def tell_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: int) -> None:
+    """Tell when ``spent_yen``, ``taken`` from the lots, has carried the balance below the auto-topup threshold or what
+    its owner calls low.
 
-    A balance that goes up and down around the latter is told of once an hour.
+    A balance that goes up and down around either is told of once an hour; around the threshold, once more with each
+    credit that comes in.
     """
     balance_yen, before_yen = wallet.balance_yen, wallet.balance_yen + spent_yen
     threshold_yen = wallet.auto_topup_threshold
     if wallet.auto_topup_amount and balance_yen < threshold_yen <= before_yen:
-        tell(batch, wallet, "topup_due", balance_yen=balance_yen, auto_topup_threshold=threshold_yen)
+        newest_lot_id = max((lot_id for lot_id, _ in taken), default=0)
+        newest_lot_id = max(newest_lot_id, max((lot.lot_id for lot in wallet.lots), default=0))
+        occasion = f"{batch.at[:13]} {newest_lot_id}"
+        due = {"balance_yen": balance_yen, "auto_topup_threshold": threshold_yen}
+        tell_once(batch, wallet, "topup_due", occasion, **due)
     low_yen = wallet.low_balance_yen
     if balance_yen < low_yen <= before_yen:
         tell_once(batch, wallet, "low_balance", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)

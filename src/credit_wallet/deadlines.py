@@ -54,6 +54,23 @@ POSTGRES_ANSWER_SECONDS = 2.0
 POSTGRES_LONGEST_SECONDS = 900.0
 """How long one statement may take of a server that answers, such as one of ``verify`` that reads the whole ledger."""
 
+# Notices
+
+NOTICE_SECONDS = 15.0
+"""For all of an attempt to deliver a notice, however slowly the receiver answers."""
+
+NOTICE_CONNECT_SECONDS = 5.0
+"""For the connection to a receiver."""
+
+NOTICE_PATIENCE_SECONDS = 1.5
+"""After which an attempt is cut off while others wait for its place; a target that failed is given all of its time."""
+
+LOOKUP_SECONDS = 5.0
+"""For the addresses of a receiver's name."""
+
+NOTICES_NOTED_SECONDS = 3.0
+"""For writing down what became of deliveries when the service stops."""
+
 _log = structlog.get_logger("credit_wallet.deadlines")
 
 P = ParamSpec("P")

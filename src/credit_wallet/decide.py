@@ -48,7 +48,7 @@ from credit_wallet.commands import (
     Topup,
     Undo,
 )
-from credit_wallet.credit import credit, lapse_until
+from credit_wallet.credit import credit, end_exhaustion, lapse_until
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
     InvalidRequest,
@@ -118,7 +118,10 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletE
 
 
 def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Outcome | WalletError:
-    return refund(batch, wallet, command.txn_id, command.amount_yen, command.note)
+    outcome = refund(batch, wallet, command.txn_id, command.amount_yen, command.note)
+    if isinstance(outcome, Outcome):
+        end_exhaustion(wallet)
+    return outcome
 
 
 def _topup(batch: Batch, wallet: WalletState, command: Topup) -> Outcome | WalletError:

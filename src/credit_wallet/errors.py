@@ -126,6 +126,18 @@ class TargetNotFound(WalletError):
     code = "target_not_found"
 
 
+class WrongConfirmationCode(WalletError):
+    """Not the code that the mailbox was sent last, or one too many was wrong before."""
+
+    code = "wrong_confirmation_code"
+
+
+class TooManyConfirmations(WalletError):
+    """As many mailboxes were asked today as may; ``retry_after_seconds`` says how long today is."""
+
+    code = "too_many_confirmations"
+
+
 class DeliveryNotFound(WalletError):
     """No such delivery, or its target was removed."""
 

@@ -61,7 +61,7 @@ def open_hold(
     batch.decision.touched_holds[hold.hold_id] = hold
     batch.decision.touched[wallet.wallet_id] = wallet
     note_due(wallet, hold.expires_at)
-    tell_lower(batch, wallet, amount_yen)
+    tell_lower(batch, wallet, hold.allocation, amount_yen)
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at)
 
 
@@ -181,7 +181,7 @@ def _spend_held(
     if back_yen:
         give_back(batch, wallet, rest, back_yen)
     if above:
-        tell_lower(batch, wallet, lots.total_yen(above))
+        tell_lower(batch, wallet, above, lots.total_yen(above))
     return structs.replace(outcome, balance_yen=wallet.balance_yen)
 
 

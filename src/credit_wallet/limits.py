@@ -105,11 +105,15 @@ def _tell_used_up(batch: Batch, wallet: WalletState, kind: str, left_yen: int, *
 
 
 def _insufficient_funds(batch: Batch, wallet: WalletState, amount_yen: int) -> WalletError:
-    """Refuse, and tell the world once until credit comes in."""
+    """Refuse, and tell the world once until credit comes in; once an hour when it is only set aside."""
     if not wallet.exhausted:
-        wallet.exhausted = True
-        batch.decision.touched[wallet.wallet_id] = wallet
-        tell(batch, wallet, "wallet_exhausted", balance_yen=wallet.balance_yen, refused_yen=amount_yen)
+        refused = {"balance_yen": wallet.balance_yen, "refused_yen": amount_yen}
+        if amount_yen <= wallet.balance_yen + wallet.held_yen:
+            tell_once(batch, wallet, "wallet_exhausted", batch.at[:13], **refused)
+        else:
+            wallet.exhausted = True
+            batch.decision.touched[wallet.wallet_id] = wallet
+            tell(batch, wallet, "wallet_exhausted", **refused)
     missing_yen = amount_yen - wallet.balance_yen + wallet.debt_yen
     owed = f" and {format_yen(wallet.debt_yen)} is owed from a payment taken back" if wallet.debt_yen else ""
     return InsufficientFunds(

@@ -251,7 +251,8 @@ def _stop(batch: Batch, payer: PayerState, reason: str, detail: str) -> TopupSto
     if payer.reason != reason:
         payer.reason = reason
         batch.decision.touched_payers[payer.wallet_id] = payer
-        tell(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", reason=reason)
+        occasion = f"{reason} {batch.at[:10]}"
+        tell_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", occasion, reason=reason)
     return TopupStopped(
         f"automatic top-ups of wallet {payer.wallet_id} wait: {detail}", wallet_id=payer.wallet_id, reason=reason
     )
@@ -285,7 +286,7 @@ def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_ye
     if payer.reason != day:
         payer.reason = day
         batch.decision.touched_payers[wallet.wallet_id] = payer
-        tell(batch, wallet, "auto_topup_limit_reached", room_yen=room_yen)
+        tell_once(batch, wallet, "auto_topup_limit_reached", batch.at[:10], room_yen=room_yen)
     return TopupLimitReached(
         f"automatic top-ups of wallet {wallet.wallet_id} have {format_yen(room_yen)} left of their limits, less than "
         "one step; raise the limit, lower auto_topup_amount, or top up by hand",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import structs
 
@@ -15,28 +16,31 @@ from credit_wallet.alerts.targets import (
     TargetView,
     WantedTarget,
     check,
+    is_mail,
+    normalised,
     view_of,
 )
 from credit_wallet.alerts.texts import Notice
 from credit_wallet.checks import checked_id
 from credit_wallet.cycle import format_instant
-from credit_wallet.errors import DeliveryNotFound, InvalidRequest, TargetNotFound
+from credit_wallet.errors import DeliveryNotFound, InvalidRequest, TargetNotFound, WrongConfirmationCode
 from credit_wallet.outcomes import DeliveryView
 from credit_wallet.reading import MAX_PAGE
+from credit_wallet.stores import Connection
+from credit_wallet.stores.mailboxes import Answer, ask_again, confirm, prune_notices, require_room
+from credit_wallet.stores.notice_queue import TARGETS_A_STEP, Places, Settled, Taken, Turn, claim, hand_out, settle
 from credit_wallet.stores.notification_rows import (
-    Carried,
     Chosen,
-    Claimed,
-    claim,
     delivery_view,
-    hand_out,
     put_targets,
-    record,
     resend,
     settings_of,
     target_of,
 )
-from credit_wallet.upkeep import WalletUpkeep
+from credit_wallet.upkeep import MOST_DAYS_KEPT, WalletUpkeep
+
+LEAST_DAYS_KEPT = 40
+"""For which notices are kept at least: longer than a month."""
 
 
 class WalletNotifying(WalletUpkeep):
@@ -47,6 +51,10 @@ class WalletNotifying(WalletUpkeep):
         self._check_owner(wallet_id)
         return [view_of(target) for target in self._targets(wallet_id)]
 
+    def target(self, target_id: int) -> TargetView:
+        """One target, whoever's. Raises ``TargetNotFound``."""
+        return view_of(self._target(target_id))
+
     def set_targets(
         self,
         wallet_id: int,
@@ -54,6 +62,7 @@ class WalletNotifying(WalletUpkeep):
         *,
         mail: bool = False,
         private: bool = False,
+        confirmed: bool = False,
     ) -> list[TargetView]:
         """Send a wallet's notices to ``targets`` and nowhere else, at most ten.
 
@@ -61,28 +70,73 @@ class WalletNotifying(WalletUpkeep):
         that it had goes on signing for a day. ``mail`` says that the operator has a mail server, ``private`` that
         targets may be in a private network.
 
-        Raises ``WalletNotFound``, ``TargetNotFound`` and ``InvalidRequest`` naming the field.
+        A new mailbox of a wallet is asked first and told nothing until ``confirm_target``, unless the operator answers
+        for all of them with ``confirmed``.
+
+        Raises ``WalletNotFound``, ``TargetNotFound``, ``TooManyConfirmations`` and ``InvalidRequest`` naming the field.
         """
-        return self._put_targets(wallet_id, _choice(targets), mail=mail, private=private)
+        return self._put_targets(wallet_id, _choice(targets), mail=mail, private=private, confirmed=confirmed)
 
     def check_targets(
         self, wallet_id: int, targets: Iterable[WantedTarget], *, mail: bool = False, private: bool = False
     ) -> None:
         """Raise what ``set_targets`` would, and change nothing."""
         self._check_owner(wallet_id)
-        _checked(_choice(targets)(self._targets(wallet_id)), wallet_id, mail=mail, private=private)
+        known = self._targets(wallet_id)
+        chosen = _checked(_choice(targets)(known), wallet_id, mail=mail, private=private)
+        new = {each.settings.url for each in chosen} - {target.url for target in known}
+        if wallet_id != OPERATOR:
+            require_room(self._reader.source, wallet_id, [*filter(is_mail, new)], self._clock())
 
     def add_target(
-        self, wallet_id: int, target: TargetSettings, *, mail: bool = False, private: bool = False
+        self,
+        wallet_id: int,
+        target: TargetSettings,
+        *,
+        mail: bool = False,
+        private: bool = False,
+        confirmed: bool = False,
     ) -> TargetView:
         """Send a wallet's notices to one more target, or to it in another way. Raises like ``set_targets``."""
+        target = structs.replace(target, url=_spelled(target.url))
 
         def with_target(known: list[Target]) -> list[Chosen]:
             others = [Chosen(settings_of(each)) for each in known if each.url != target.url]
             return [*others, Chosen(target, again=True)]
 
-        views = self._put_targets(wallet_id, with_target, mail=mail, private=private, only=target.url)
+        allowed = {"mail": mail, "private": private, "confirmed": confirmed}
+        views = self._put_targets(wallet_id, with_target, only=target.url, **allowed)
         return views[0]
+
+    def confirm_target(self, wallet_id: int, target_id: int, code: str) -> TargetView:
+        """Take the code that a mailbox was sent; from now on it is told. One that was confirmed before stays so.
+
+        Raises ``TargetNotFound``, also when its time is over, and ``WrongConfirmationCode``.
+        """
+        if not isinstance(code, str):
+            raise InvalidRequest("code must be text", field="code")
+        target = self._target_of(wallet_id, target_id)
+        answer: Answer = self._upkeep(confirm, wallet_id, target.target_id, code, self._clock())
+        if answer == "unknown":
+            raise _no_target(target_id)
+        if answer != "confirmed":
+            raise WrongConfirmationCode(
+                "too many wrong codes; ask for another one"
+                if answer == "used_up"
+                else "this is not the code that the mailbox was sent last",
+                target_id=target_id,
+            )
+        return view_of(self._target(target_id))
+
+    def ask_target_again(self, wallet_id: int, target_id: int) -> TargetView:
+        """Have a mailbox that is not confirmed asked once more, with another code, within the limits of a day.
+
+        Raises ``TargetNotFound`` and ``TooManyConfirmations``.
+        """
+        target = self._target_of(wallet_id, target_id)
+        if target.confirm_by is not None:
+            self._upkeep(ask_again, wallet_id, target.target_id, target.url, self._clock())
+        return view_of(self._target(target_id))
 
     def remove_target(self, target_id: int) -> TargetView:
         """Send nothing to a target any more; what still waits for it is dead. Raises ``TargetNotFound``."""
@@ -138,15 +192,51 @@ class WalletNotifying(WalletUpkeep):
         """Whether there is something to hand out or to send."""
         return bool(self._ask("to_do", at=format_instant(self._clock())))
 
-    def claim_notices(self) -> list[Claimed]:
-        """Hand events out to their targets, and take deliveries that are due."""
-        while self._upkeep(hand_out, self._clock()):
-            pass
-        return self._upkeep(claim, self._clock())
+    def claim_notices(self, places: Sequence[Places]) -> Taken:
+        """Hand the next events out to their targets, and take targets that have something due for ``places``.
 
-    def record_notices(self, carried: Sequence[Carried]) -> int:
-        """Note what became of deliveries; return how many arrived."""
-        return self._upkeep(record, carried, self._clock())
+        Both in bounded steps: there may be more.
+        """
+        more = False
+        if self._ask("to_hand_out"):
+            more = self._upkeep(hand_out, self._clock()) > 0
+        turns: list[list[Turn]] = []
+        crowded = []
+        for each in places:
+            target_ids, others_wait = self._due_targets(each, min(each.free, TARGETS_A_STEP))
+            turns.append(self._upkeep(claim, self._clock(), target_ids) if target_ids else [])
+            crowded.append(others_wait)
+            more = more or bool(target_ids)
+        return Taken(turns, crowded, more)
+
+    def _due_targets(self, places: Places, most: int) -> tuple[list[int], bool]:
+        """Up to ``most`` targets that have something due, and whether there are others.
+
+        When there are, half of them are those that have waited longest, and half those that have just begun to: whoever
+        is behind a crowd does not wait until all of it has had its turn.
+        """
+        asked = {"way": places.way, "least": places.least_failures, "most": places.most_failures}
+        at = format_instant(self._clock())
+        due = [target_id for (target_id,) in self._ask("due_targets", **asked, at=at, limit=most + 1)]
+        if len(due) <= most:
+            return due, False
+        newest = [target_id for (target_id,) in self._ask("due_last", **asked, at=at, limit=(most + 1) // 2)]
+        return list(dict.fromkeys((*newest, *due)))[:most], True
+
+    def settle_notices(self, settled: Sequence[Settled]) -> int:
+        """Note what became of turns; return how many deliveries arrived."""
+        return self._upkeep(settle, settled, self._clock())
+
+    def prune_notices(self, kept_days: int) -> int:
+        """One bounded step of forgetting deliveries and events that are over and older than ``kept_days`` (at least
+        ``LEAST_DAYS_KEPT``: occasions of a billing cycle are told once), and mailboxes that did not answer in time.
+
+        Returns how many rows went, 0 when nothing is left to do. What is still to be delivered stays.
+        """
+        if type(kept_days) is not int or not LEAST_DAYS_KEPT <= kept_days <= MOST_DAYS_KEPT:
+            raise InvalidRequest(f"kept_days must be {LEAST_DAYS_KEPT} to {MOST_DAYS_KEPT}", field="kept_days")
+        now = self._clock()
+        return self._upkeep(prune_notices, now - timedelta(days=kept_days), now)
 
     def targets_for_test(self, wallet_id: int) -> list[tuple[Target, Notice]]:
         """A wallet's targets, each with a notice to try it with."""
@@ -168,19 +258,24 @@ class WalletNotifying(WalletUpkeep):
         *,
         mail: bool = True,
         private: bool = True,
+        confirmed: bool = False,
         only: str | None = None,
     ) -> list[TargetView]:
         """Put the chosen targets; those with the address ``only``, when given, are checked and shown."""
         self._check_owner(wallet_id)
 
-        secrets = self._upkeep(
-            put_targets,
-            wallet_id,
-            lambda known: _checked(choose(known), wallet_id, mail=mail, private=private, only=only),
-            self._clock(),
-        )
-        put = [target for target in self._targets(wallet_id) if only in (None, target.url)]
-        return [view_of(target, secrets.get(target.target_id)) for target in put]
+        def put(connection: Connection) -> dict[int, str]:
+            return put_targets(
+                connection,
+                wallet_id,
+                lambda known: _checked(choose(known), wallet_id, mail=mail, private=private, only=only),
+                self._clock(),
+                confirmed=confirmed,
+            )
+
+        secrets = self._upkeep(put)
+        shown = [target for target in self._targets(wallet_id) if only in (None, target.url)]
+        return [view_of(target, secrets.get(target.target_id)) for target in shown]
 
     def _check_owner(self, wallet_id: int) -> None:
         """Raise ``WalletNotFound`` unless there is such a wallet, or the operator is meant."""
@@ -193,7 +288,22 @@ class WalletNotifying(WalletUpkeep):
     def _target(self, target_id: int) -> Target:
         for row in self._ask("target", target_id=checked_id("target_id", target_id)):
             return target_of(row)
-        raise TargetNotFound(f"there is no notification target {target_id}", target_id=target_id)
+        raise _no_target(target_id)
+
+    def _target_of(self, wallet_id: int, target_id: int) -> Target:
+        target = self._target(target_id)
+        if target.wallet_id != wallet_id:
+            raise _no_target(target_id)
+        return target
+
+
+def _no_target(target_id: int) -> TargetNotFound:
+    return TargetNotFound(f"there is no notification target {target_id}", target_id=target_id)
+
+
+def _spelled(url: object) -> Any:
+    """An address in its one spelling; what is none is for the check to refuse."""
+    return normalised(url) if isinstance(url, str) else url
 
 
 def _choice(targets: Iterable[WantedTarget]) -> Callable[[list[Target]], list[Chosen]]:
@@ -215,10 +325,10 @@ def _checked(
 
 def _settled(wanted: WantedTarget, known: Sequence[Target]) -> TargetSettings:
     """A target that is asked for, by address also when it is named by its id."""
-    settings = settings_of(wanted)
+    settings = structs.replace(settings_of(wanted), url=_spelled(wanted.url))
     if wanted.target_id is None:
         return settings
     for target in known:
         if target.target_id == wanted.target_id:
             return structs.replace(settings, url=target.url)
-    raise TargetNotFound(f"there is no notification target {wanted.target_id}", target_id=wanted.target_id)
+    raise _no_target(wanted.target_id)

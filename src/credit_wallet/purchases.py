@@ -189,7 +189,7 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
         note_sale(batch, wallet, purchase.txn_id, purchase.actor)
         key = None if purchase.key_id is None else batch.snapshot.keys.get(purchase.key_id)
         count_spent(batch, wallet, key, taken_yen, purchase.txn_id, None)
-        tell_lower(batch, wallet, taken_yen)
+        tell_lower(batch, wallet, taken, taken_yen)
     return taken_yen
 
 

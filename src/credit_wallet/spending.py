@@ -29,7 +29,7 @@ def charge(
     txn_id = append(batch, wallet, "charge", -amount_yen, taken, note, key_id=key_id)
     if actor not in NO_SELLERS:
         note_sale(batch, wallet, txn_id, actor)
-    tell_lower(batch, wallet, amount_yen)
+    tell_lower(batch, wallet, taken, amount_yen)
     return count_spent(batch, wallet, key, amount_yen, txn_id, None)
 
 

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from msgspec import Struct
 
-from credit_wallet.alerts.notify import Notifier
+from credit_wallet.alerts.notify import NoticeWorker, Notifier
+from credit_wallet.alerts.opening import notify_settings
 from credit_wallet.errors import WalletError
 from credit_wallet.payments.replies import Payments
 from credit_wallet.wallet import CreditWallet
@@ -50,6 +51,7 @@ JOBS = (
     Job("watch_spending", 300.0, CreditWallet.watch_spending),
     Job("expiry_notices", 300.0, CreditWallet.emit_expiry_notices, repeats=True),
     Job("prune_idempotency_keys", 3600.0, CreditWallet.prune_idempotency_keys),
+    Job("prune_notices", 3600.0, lambda wallets: wallets.prune_notices(notify_settings().kept_days), repeats=True),
 )
 
 
@@ -70,22 +72,29 @@ def _reconciled(payments: Payments) -> int:
     return found.changed
 
 
-def notice_jobs(notifier: Notifier) -> tuple[Job, ...]:
-    """The jobs of an installation that delivers notices."""
-    return (Job("notices", 1.0, lambda _: notifier.deliver()),)
-
-
 def workers(wallets: CreditWallet, payments: Payments | None, notifier: Notifier | None) -> Workers:
     """All the background jobs of an installation. Notices have a thread of their own: a receiver may be slow."""
     jobs = JOBS if payments is None else (*JOBS, *payment_jobs(payments))
-    groups = [jobs] if notifier is None else [jobs, notice_jobs(notifier)]
-    return Workers([Worker(wallets, group) for group in groups])
+    members: list[Member] = [Worker(wallets, jobs)]
+    if notifier is not None:
+        members.append(NoticeWorker(notifier))
+    return Workers(members)
+
+
+class Member(Protocol):
+    """What has a thread of its own."""
+
+    def run(self) -> None:
+        """Work until ``stop`` is called."""
+
+    def stop(self) -> None:
+        """End ``run`` soon; may be called from any thread or signal handler."""
 
 
 class Workers:
     """Several workers, each on a thread of its own."""
 
-    def __init__(self, members: Sequence[Worker]) -> None:
+    def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
         self._threads = [
             threading.Thread(target=member.run, name=f"credit-wallet-worker-{number}", daemon=True)

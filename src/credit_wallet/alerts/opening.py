@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from credit_wallet.alerts.notify import Notifier
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.notifying import LEAST_DAYS_KEPT
+from credit_wallet.upkeep import MOST_DAYS_KEPT
 from credit_wallet.wallet import CreditWallet
 
 if TYPE_CHECKING:
@@ -21,13 +23,21 @@ NEEDED = ("apprise", "httpx", "standardwebhooks")
 
 MAIL_VARIABLE = "CREDIT_WALLET_MAIL_URL"
 PRIVATE_VARIABLE = "CREDIT_WALLET_NOTIFY_PRIVATE"
+KEPT_VARIABLE = "CREDIT_WALLET_NOTICES_KEPT_DAYS"
+
+KEPT_DAYS = 90
+"""For which events and their deliveries are kept when they are over."""
 
 
 class NotifySettings(Struct, frozen=True):
-    """``mail_url`` is the mail server as ``apprise`` writes it, ``private`` lets targets be in a private network."""
+    """``mail_url`` is the mail server as ``apprise`` writes it, ``private`` lets targets be in a private network.
+
+    ``kept_days`` is for how long events and deliveries that are over are kept.
+    """
 
     mail_url: str | None = None
     private: bool = False
+    kept_days: int = KEPT_DAYS
 
     @property
     def mail(self) -> bool:
@@ -44,7 +54,14 @@ def notify_settings(environment: Mapping[str, str] = os.environ) -> NotifySettin
         )
     if private not in ("on", "off"):
         raise InvalidRequest(f"{PRIVATE_VARIABLE} must be on or off", field=PRIVATE_VARIABLE)
-    return NotifySettings(mail_url, private == "on")
+    return NotifySettings(mail_url, private == "on", _kept_days(environment.get(KEPT_VARIABLE) or str(KEPT_DAYS)))
+
+
+def _kept_days(text: str) -> int:
+    days = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_DAYS_KEPT)) else 0
+    if not LEAST_DAYS_KEPT <= days <= MOST_DAYS_KEPT:
+        raise InvalidRequest(f"{KEPT_VARIABLE} must be {LEAST_DAYS_KEPT} to {MOST_DAYS_KEPT} days", field=KEPT_VARIABLE)
+    return days
 
 
 def open_notifier(wallets: CreditWallet, settings: NotifySettings | None = None) -> Notifier | None:

@@ -2,17 +2,17 @@
 
 A webhook is signed as Standard Webhooks say (github.com/standard-webhooks/standard-webhooks, spec): ``webhook-id`` is
 the event's and the same for every attempt, ``webhook-signature`` has one signature for each secret that is in force.
-Private addresses are refused at the moment of sending, when the name has been looked up, and the connection goes to
-the very address that was looked at. Redirects are not followed.
+Private addresses are refused at the moment of sending, see ``connections``. Redirects are not followed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Coroutine, Sequence
+import ssl
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -20,22 +20,29 @@ import httpx
 from apprise import Apprise, AppriseAsset, NotifyFormat
 from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.google_chat import NotifyGoogleChat
-from msgspec import Struct, json
+from msgspec import json
 from standardwebhooks import Webhook
 
 from credit_wallet import VERSION
-from credit_wallet.alerts.addresses import is_public
+from credit_wallet.alerts.confirming import question
+from credit_wallet.alerts.connections import allowed_addresses, open_client
+from credit_wallet.alerts.dispatch import FAILED_WEBHOOKS_AT_ONCE, MAILS_AT_ONCE, MESSAGES_AT_ONCE, WEBHOOKS_AT_ONCE
 from credit_wallet.alerts.failure import NotDelivered
-from credit_wallet.alerts.targets import Target, is_mail, is_webhook
-from credit_wallet.alerts.texts import Notice, message_of
+from credit_wallet.alerts.names import Names
+from credit_wallet.alerts.rounds import AT_ONCE
+from credit_wallet.alerts.targets import Target, Way, is_mail, is_webhook, way_of
+from credit_wallet.alerts.texts import Message, Notice, message_of
 from credit_wallet.cycle import format_instant
+from credit_wallet.deadlines import NOTICE_CONNECT_SECONDS, Crew, CrewBusy
+from credit_wallet.deadlines import NOTICE_SECONDS as SEND_SECONDS
 from credit_wallet.retry_after import retry_after_seconds
 
 PAYLOAD_VERSION = 1
 
-CONNECT_SECONDS = 5.0
-SEND_SECONDS = 15.0
-"""For all of an attempt, however slowly the receiver answers."""
+MOST_CONNECTIONS = AT_ONCE * (WEBHOOKS_AT_ONCE + FAILED_WEBHOOKS_AT_ONCE)
+
+MOST_ANSWERED_BYTES = 65_536
+"""Of an answer that are read, and left out, so that its connection can be kept."""
 
 SMTP, SUBMISSION = 25, 587
 """Ports of a mail server that names none, without and with TLS."""
@@ -45,29 +52,90 @@ _ASSET = AppriseAsset(
 )
 
 
-class Sender(Struct, frozen=True):
+class Sender:
     """How this installation sends. ``source`` is its ledger's name, which makes event ids its own.
 
     ``mail_url`` is the operator's mail server as ``apprise`` writes it (``mailtos://user:password@smtp.example.com``).
     ``private`` lets webhooks go to private addresses.
     """
 
-    source: str
-    mail_url: str | None = None
-    private: bool = False
+    def __init__(self, source: str, mail_url: str | None = None, private: bool = False) -> None:
+        self.source = source
+        self.private = private
+        self._mail_url = mail_url
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Outbound]:
+        """What sends from this event loop: one client, a crew for names, two for what waits. Closing waits for none."""
+        names = Names()
+        crews: dict[Way, Crew] = {
+            "mail": Crew("credit-wallet-mail", MAILS_AT_ONCE, MAILS_AT_ONCE),
+            "service": Crew("credit-wallet-messages", MESSAGES_AT_ONCE, MESSAGES_AT_ONCE),
+        }
+        client = open_client(names, self._tls, private=self.private, most=MOST_CONNECTIONS)
+        try:
+            yield Outbound(self, client, names, crews)
+        finally:
+            names.close()
+            for crew in crews.values():
+                crew.close()
+            await client.aclose()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """One for all: to make it takes tens of milliseconds."""
+        return httpx.create_ssl_context(trust_env=False)
+
+    def _send_message(self, target: Target, notices: Sequence[Notice]) -> None:
+        """Tell people, and wait. Raises ``NotDelivered``."""
+        self.say(target, message_of(notices, target.language))
+
+    def say(self, target: Target, message: Message) -> None:
+        """Send a message to people, and wait. Raises ``NotDelivered``."""
+        service = Apprise.instantiate(self._service_url(target), asset=_ASSET, suppress_exceptions=True)
+        if service is None:
+            raise NotDelivered("the service no longer takes such an address")
+        services = Apprise(asset=_ASSET)
+        services.add(service)
+        if not services.notify(title=message.title, body=message.body, body_format=_fitted(service)):
+            raise NotDelivered("the service could not be reached, or did not take it")
+
+    def _service_url(self, target: Target) -> str:
+        if not is_mail(target.url):
+            return target.url
+        if self._mail_url is None:
+            raise NotDelivered("the operator has no mail server")
+        separator = "&" if "?" in self._mail_url else "?"
+        return f"{self._mail_url}{separator}to={quote(target.url.removeprefix('mailto:'), safe='@')}"
+
+    def mail_server(self, target: Target) -> tuple[str, int]:
+        """Host and port of the mail server. Raises ``NotDelivered`` when there is none."""
+        parts = urlsplit(self._service_url(target))
+        return str(parts.hostname), parts.port or (SUBMISSION if parts.scheme == "mailtos" else SMTP)
+
+
+class Outbound:
+    """What sends from one event loop, and may be asked for many notices at once."""
+
+    def __init__(self, sender: Sender, client: httpx.AsyncClient, names: Names, crews: dict[Way, Crew]) -> None:
+        self._sender = sender
+        self._client = client
+        self._names = names
+        self._crews = crews
 
     async def send(self, target: Target, notices: Sequence[Notice]) -> None:
         """Send ``notices`` to ``target`` in one message; a webhook takes one. Raises ``NotDelivered``."""
         sending: Coroutine[Any, Any, None]
-        if not is_webhook(target.url):
-            sending = asyncio.to_thread(self._send_message, target, notices)
-        else:
+        if is_webhook(target.url):
             [notice] = notices
             sending = self._send_webhook(target, notice)
-        try:
-            await asyncio.wait_for(sending, SEND_SECONDS)
-        except TimeoutError:
-            raise NotDelivered(f"no answer within {SEND_SECONDS:.0f} seconds") from None
+        else:
+            sending = self._crews[way_of(target.url)].ask(self._sender._send_message, target, notices)
+        await _in_time(sending)
+
+    async def ask(self, target: Target, code: str) -> None:
+        """Ask a mailbox whether it wants notices. Raises ``NotDelivered``."""
+        await _in_time(self._crews["mail"].ask(self._sender.say, target, question(code, target.language)))
 
     async def reach(self, target: Target) -> None:
         """Open and close a connection to a webhook or the mail server, and send nothing. Raises ``NotDelivered``.
@@ -76,59 +144,44 @@ class Sender(Struct, frozen=True):
         """
         if is_webhook(target.url):
             host, port = _host_of(target.url)
-            await _connect(str(await self._address(host, port)), port)
+            addresses = await allowed_addresses(self._names, host, private=self._sender.private)
+            await _connect(str(addresses[0]), port, host)
         elif is_mail(target.url):
-            parts = urlsplit(self._service_url(target))
-            await _connect(str(parts.hostname), parts.port or (SUBMISSION if parts.scheme == "mailtos" else SMTP))
-
-    def _send_message(self, target: Target, notices: Sequence[Notice]) -> None:
-        services = Apprise(asset=_ASSET)
-        if not services.add(self._service_url(target)):
-            raise NotDelivered("the service no longer takes such an address")
-        message = message_of(notices, target.language)
-        [service] = services
-        if not services.notify(title=message.title, body=message.body, body_format=_fitted(service)):
-            raise NotDelivered("the service could not be reached, or did not take it")
-
-    def _service_url(self, target: Target) -> str:
-        if not is_mail(target.url):
-            return target.url
-        if self.mail_url is None:
-            raise NotDelivered("the operator has no mail server")
-        separator = "&" if "?" in self.mail_url else "?"
-        return f"{self.mail_url}{separator}to={quote(target.url.removeprefix('mailto:'), safe='@')}"
+            host, port = self._sender.mail_server(target)
+            await _connect(str((await self._names.addresses(host))[0]), port, host)
 
     async def _send_webhook(self, target: Target, notice: Notice) -> None:
-        host, port = _host_of(target.url)
-        address = await self._address(host, port)
-        body = payload_of(notice, self.source)
-        url = httpx.URL(target.url).copy_with(host=str(address))
+        source = self._sender.source
+        body = payload_of(notice, source)
         headers = {
-            "host": urlsplit(target.url).netloc,
             "content-type": "application/json",
             "user-agent": f"agent-credit-wallet/{VERSION}",
-            **signed(event_name(notice, self.source), body, target, datetime.now(UTC)),
+            **signed(event_name(notice, source), body, target, datetime.now(UTC)),
         }
-        timeout = httpx.Timeout(SEND_SECONDS, connect=CONNECT_SECONDS)
         try:
-            async with (
-                httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client,
-                client.stream("POST", url, content=body, headers=headers, extensions={"sni_hostname": host}) as answer,
-            ):
+            async with self._client.stream("POST", target.url, content=body, headers=headers) as answer:
                 _require_taken(answer)
-        except httpx.HTTPError as error:
+                await _read(answer)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NotDelivered(f"the receiver could not be reached ({type(error).__name__})") from error
 
-    async def _address(self, host: str, port: int) -> IPv4Address | IPv6Address:
-        """The address to connect to. Raises ``NotDelivered`` when one of the host's is private and may not be."""
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise NotDelivered("the host's name is not known") from error
-        addresses = [ip_address(address[0]) for *_, address in found]
-        if not self.private and not all(map(is_public, addresses)):
-            raise NotDelivered("the host is in a private network")
-        return addresses[0]
+
+async def _in_time(sending: Coroutine[Any, Any, None]) -> None:
+    try:
+        await asyncio.wait_for(sending, SEND_SECONDS)
+    except TimeoutError:
+        raise NotDelivered(f"no answer within {SEND_SECONDS:.0f} seconds") from None
+    except CrewBusy:
+        raise NotDelivered("too many messages are on their way; this one waits for the next attempt") from None
+
+
+async def _read(answer: httpx.Response) -> None:
+    """Read a short answer to its end; a connection with a long one is not worth keeping."""
+    read_bytes = 0
+    async for part in answer.aiter_raw():
+        read_bytes += len(part)
+        if read_bytes > MOST_ANSWERED_BYTES:
+            return
 
 
 def _fitted(service: object) -> NotifyFormat:
@@ -149,9 +202,9 @@ def _host_of(url: str) -> tuple[str, int]:
     return str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
 
 
-async def _connect(host: str, port: int) -> None:
+async def _connect(address: str, port: int, host: str) -> None:
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_SECONDS)
+        _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), NOTICE_CONNECT_SECONDS)
     except (OSError, TimeoutError) as error:
         raise NotDelivered(f"{host}:{port} could not be reached ({type(error).__name__})") from error
     writer.close()

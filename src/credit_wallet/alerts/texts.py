@@ -237,6 +237,11 @@ FOR_OPERATORS = ("ledger_sealed",)
 FOR_PEOPLE = tuple(kind for kind in KINDS if kind not in ("topup_due", "topup_canceled"))
 """What is sent to a target that names no kinds: all but what only machines act on."""
 
+MONEY_KINDS = tuple(
+    kind for kind in KINDS if kind.startswith(("topup_", "auto_topup_", "credit_")) and kind != "topup_canceled"
+)
+"""What tells of payments and of credit that ends: never left out, however much there is to tell."""
+
 
 class Message(Struct, frozen=True):
     """What a person reads."""

@@ -14,6 +14,9 @@ RETRY_SECONDS = (5, 30, 120, 600, 1_800, 3_600, 2 * 3_600, 4 * 3_600, 8 * 3_600,
 
 MAX_ATTEMPTS = len(RETRY_SECONDS) + 1
 
+GIVEN_UP_AFTER = timedelta(seconds=sum(RETRY_SECONDS))
+"""How old a delivery is when it is given up on because its target has failed all the time."""
+
 LONGEST_WAIT_SECONDS = 12 * 3_600
 """The most that a receiver's ``Retry-After`` counts for."""
 
@@ -31,6 +34,19 @@ def next_attempt_at(
         return None
     asked_for = min(retry_after_seconds, LONGEST_WAIT_SECONDS)
     return _after_quiet_hours(target, now + timedelta(seconds=max(RETRY_SECONDS[attempts - 1], asked_for)))
+
+
+def rests_until(failures: int, now: datetime, retry_after_seconds: float) -> datetime:
+    """When a target that has failed ``failures`` times in a row, 1 or more, is tried again at the earliest."""
+    seconds = RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]
+    return now + timedelta(seconds=max(seconds, min(retry_after_seconds, LONGEST_WAIT_SECONDS)))
+
+
+def postponed_to(now: datetime, hours_ahead: int) -> datetime:
+    """``now``, or the beginning of an hour (UTC) after this one."""
+    if not hours_ahead:
+        return now
+    return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=hours_ahead)
 
 
 def _digest_at(target: TargetSettings, now: datetime) -> datetime:

@@ -26,6 +26,7 @@ from credit_wallet.http.bodies import (
     BuyBody,
     CaptureBody,
     ChargeBody,
+    ConfirmBody,
     CreateKeyBody,
     CreateSellerBody,
     CreateWalletBody,
@@ -274,6 +275,18 @@ def configure(
     )
     shows_secrets = notification_targets is not UNSET
     return Call("PATCH", "/credit/wallet", read_as(WalletReply), body, repeatable=not shows_secrets)
+
+
+def confirm_target(target_id: int, code: str) -> Call[TargetView]:
+    """Give back the code that a mailbox was sent; from now on it gets notices. For the owner."""
+    path = f"/credit/notification-targets/{target_id:d}/confirm"
+    return Call("POST", path, read_as(TargetView), ConfirmBody(code))
+
+
+def ask_target_again(target_id: int) -> Call[TargetView]:
+    """Send another code to a mailbox that has not been confirmed. For the owner."""
+    path = f"/credit/notification-targets/{target_id:d}/ask-again"
+    return Call("POST", path, read_as(TargetView), repeatable=False)
 
 
 def _target_bodies(wanted: Iterable[WantedTarget]) -> list[TargetBody]:

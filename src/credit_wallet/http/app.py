@@ -30,6 +30,7 @@ from credit_wallet.http.identity_routes import IDENTITY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
+from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
 from credit_wallet.http.openapi import ExactConfig, named
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
@@ -94,6 +95,7 @@ def _documented(
                 *OWNER_ROUTES,
                 *MOVEMENT_ROUTES,
                 *PAYMENT_ROUTES,
+                *NOTICE_ROUTES,
                 *OPERATOR_ROUTES,
                 *IDENTITY_ROUTES,
                 *MCP_ROUTES,

@@ -223,6 +223,12 @@ class TargetBody(Body, frozen=True):
         return WantedTarget(**{**structs.asdict(self), "url": self.url or "", "kinds": tuple(self.kinds)})
 
 
+class ConfirmBody(Body, frozen=True):
+    """The code that a mailbox was sent."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=64, description="As it was sent, such as `K7QM-3XRA`.")]
+
+
 Targets = Annotated[list[TargetBody], Meta(max_length=MAX_TARGETS, description="All of them; others are removed.")]
 
 

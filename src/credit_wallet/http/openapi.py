@@ -40,6 +40,7 @@ _TYPES: tuple[Any, ...] = (
     bodies.BuyBody,
     bodies.CaptureBody,
     bodies.ChargeBody,
+    bodies.ConfirmBody,
     bodies.CreateKeyBody,
     bodies.CreateSellerBody,
     bodies.CreateWalletBody,

@@ -62,6 +62,7 @@ TABLES = (
     _Table("am_credit_threshold_alert", ("alert_id",), True),
     _Table("am_credit_target", ("target_id",), True),
     _Table("am_credit_delivery", ("delivery_id",), True),
+    _Table("am_credit_mail_count", ("wallet_id", "counted", "day"), False),
     _Table("am_credit_hour_spend", ("wallet_id", "hour"), False),
     _Table("am_credit_counted", ("counted",), False),
     _Table("am_credit_seller", ("seller_id",), True),

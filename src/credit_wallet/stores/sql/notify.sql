@@ -1,22 +1,26 @@
 -- Notification: targets, handing events out to them, deliveries. They run unchanged on every database.
 
 -- targets: a wallet's targets, oldest first; wallet 0 is the operator
-SELECT url, kinds, language, quiet_hours, digest, time_zone, target_id, wallet_id, secrets, stopped, created_at
+SELECT url, kinds, language, quiet_hours, digest, time_zone, target_id, wallet_id, secrets, stopped, created_at,
+       confirm_by, hour, hour_notices
 FROM am_credit_target
 WHERE wallet_id = :wallet_id
 ORDER BY target_id;
 
 -- target: one target
-SELECT url, kinds, language, quiet_hours, digest, time_zone, target_id, wallet_id, secrets, stopped, created_at
+SELECT url, kinds, language, quiet_hours, digest, time_zone, target_id, wallet_id, secrets, stopped, created_at,
+       confirm_by, hour, hour_notices
 FROM am_credit_target
 WHERE target_id = :target_id;
 
 -- put_target: a new target, or other settings of the one with this address, which is started again
-INSERT INTO am_credit_target (wallet_id, url, kinds, language, quiet_hours, digest, time_zone, secrets, created_at)
-VALUES (:wallet_id, :url, :kinds, :language, :quiet_hours, :digest, :time_zone, :secrets, :at)
+INSERT INTO am_credit_target (wallet_id, url, kinds, language, quiet_hours, digest, time_zone, secrets, created_at, way,
+                              due_at, confirm_by)
+VALUES (:wallet_id, :url, :kinds, :language, :quiet_hours, :digest, :time_zone, :secrets, :at, :way, :due_at,
+        :confirm_by)
 ON CONFLICT (wallet_id, url) DO UPDATE
 SET kinds = excluded.kinds, language = excluded.language, quiet_hours = excluded.quiet_hours,
-    digest = excluded.digest, time_zone = excluded.time_zone, secrets = excluded.secrets, stopped = NULL
+    digest = excluded.digest, time_zone = excluded.time_zone, secrets = excluded.secrets, stopped = NULL, failures = 0
 RETURNING target_id;
 
 -- drop_target: a target that is wanted no more
@@ -28,12 +32,17 @@ WHERE target_id = :target_id AND status = 'pending'
 RETURNING delivery_id;
 
 -- stop_target: nothing is sent to a target any more
-UPDATE am_credit_target SET stopped = :reason WHERE target_id = :target_id RETURNING target_id;
+UPDATE am_credit_target SET stopped = :reason, due_at = NULL WHERE target_id = :target_id RETURNING target_id;
 
 -- to_do: whether there is something to hand out or to send
 SELECT 1
 WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0)
-   OR EXISTS (SELECT 1 FROM am_credit_delivery WHERE status = 'pending' AND next_attempt_at <= :at);
+   OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'webhook' AND due_at <= :at AND rests_until <= :at)
+   OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'mail' AND due_at <= :at AND rests_until <= :at)
+   OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'service' AND due_at <= :at AND rests_until <= :at);
+
+-- to_hand_out: whether there is something to hand out
+SELECT 1 WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0);
 
 -- hand_out: take the next events that nobody has taken
 UPDATE am_credit_outbox SET handed_out = 1
@@ -42,17 +51,68 @@ WHERE handed_out = 0
 RETURNING event_id, wallet_id, kind, occurred_at;
 
 -- put_delivery: an event is to be sent to a target
-INSERT INTO am_credit_delivery (wallet_id, event_id, target_id, next_attempt_at, created_at)
-VALUES (:wallet_id, :event_id, :target_id, :next_attempt_at, :at)
+INSERT INTO am_credit_delivery (wallet_id, event_id, target_id, status, next_attempt_at, last_error, created_at)
+VALUES (:wallet_id, :event_id, :target_id, :status, :next_attempt_at, :error, :at)
 ON CONFLICT (event_id, target_id, wallet_id) DO NOTHING;
 
--- claim: take due deliveries until :lease, when somebody else may take those that nothing became of
+-- note_handed_out: a target has more to be sent; how many notices it was handed in this hour
+UPDATE am_credit_target
+SET hour = :hour, hour_notices = :hour_notices,
+    due_at = CASE WHEN due_at IS NOT NULL AND due_at <= :due_at THEN due_at
+                  WHEN failures > 0 AND rests_until > :due_at THEN rests_until
+                  ELSE :due_at END
+WHERE target_id = :target_id
+RETURNING target_id;
+
+-- due_targets: targets of one way that have something due and that nobody has, those that wait longest first
+SELECT target_id FROM am_credit_target
+WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least AND failures <= :most
+ORDER BY due_at, target_id
+LIMIT :limit;
+
+-- due_last: the same, those that have just begun to wait first
+SELECT target_id FROM am_credit_target
+WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least AND failures <= :most
+ORDER BY due_at DESC, target_id DESC
+LIMIT :limit;
+
+-- take_target: take a target until :lease, when somebody else may, unless somebody has
+UPDATE am_credit_target SET rests_until = :lease
+WHERE target_id = :target_id AND due_at <= :at AND rests_until <= :at
+RETURNING url, kinds, language, quiet_hours, digest, time_zone, target_id, wallet_id, secrets, stopped, created_at,
+          confirm_by, hour, hour_notices, failures;
+
+-- take_deliveries: take what is due for a target that was taken
 UPDATE am_credit_delivery SET attempts = attempts + 1, next_attempt_at = :lease
-WHERE status = 'pending' AND next_attempt_at <= :at
+WHERE status = 'pending' AND target_id = :target_id
   AND delivery_id IN (SELECT delivery_id FROM am_credit_delivery
-                      WHERE status = 'pending' AND next_attempt_at <= :at
+                      WHERE status = 'pending' AND target_id = :target_id AND next_attempt_at <= :at
                       ORDER BY next_attempt_at, delivery_id LIMIT :limit)
-RETURNING delivery_id, event_id, target_id, attempts;
+RETURNING delivery_id, event_id, attempts;
+
+-- give_back: a delivery that was taken and not tried
+UPDATE am_credit_delivery SET attempts = attempts - 1, next_attempt_at = :at
+WHERE delivery_id = :delivery_id AND status = 'pending' AND attempts > 0;
+
+-- free_target: whoever took a target until :lease has done with it
+UPDATE am_credit_target SET rests_until = :rests_until, failures = :failures
+WHERE target_id = :target_id AND rests_until = :lease
+RETURNING target_id;
+
+-- next_due: when the next delivery to a target is due, not before :rests_until
+UPDATE am_credit_target
+SET due_at = (SELECT CASE WHEN min(d.next_attempt_at) < :rests_until THEN :rests_until ELSE min(d.next_attempt_at) END
+              FROM am_credit_delivery d
+              WHERE d.target_id = am_credit_target.target_id AND d.status = 'pending')
+WHERE target_id = :target_id;
+
+-- bury_old: what a target that has failed for days is not sent any more
+UPDATE am_credit_delivery SET status = 'dead', last_error = :reason
+WHERE target_id = :target_id AND status = 'pending' AND created_at <= :since
+RETURNING delivery_id;
+
+-- note_asked: a mailbox was asked, or is to be asked again at :due_at
+UPDATE am_credit_target SET due_at = :due_at WHERE target_id = :target_id AND confirm_by IS NOT NULL;
 
 -- first_wallet: the wallet under which the outbox has what is of the whole ledger
 SELECT min(wallet_id) FROM am_credit_wallet;
@@ -93,14 +153,18 @@ UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at 
 WHERE delivery_id = :delivery_id
   AND EXISTS (SELECT 1 FROM am_credit_target t
               WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
-RETURNING delivery_id;
+RETURNING target_id;
 
 -- resend_dead: the same for all that are dead
 UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at = :at
 WHERE status = 'dead'
   AND EXISTS (SELECT 1 FROM am_credit_target t
               WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
-RETURNING delivery_id;
+RETURNING target_id;
+
+-- begin_anew: a target is tried at once, as if it had not failed
+UPDATE am_credit_target SET due_at = :at, failures = 0, rests_until = CASE WHEN failures > 0 THEN '' ELSE rests_until END
+WHERE target_id = :target_id;
 
 -- counted: up to which entry hours have been counted
 SELECT last_txn_id FROM am_credit_counted WHERE counted = 'hour_spend';

@@ -1,0 +1,50 @@
+"""Routes for owners whose mailboxes are asked before they are told anything."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import post
+from litestar.params import JSONBody, PathParameter
+from litestar.status_codes import HTTP_200_OK
+
+from credit_wallet.alerts.targets import TargetView
+from credit_wallet.checks import MAX_ID
+from credit_wallet.http.auth import require_owner
+from credit_wallet.http.bodies import ConfirmBody
+from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.routing import SECURITY, problems
+
+TAGS = ["Notices"]
+TargetId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
+
+
+@post(
+    "/credit/notification-targets/{target_id:int}/confirm",
+    status_code=HTTP_200_OK,
+    tags=TAGS,
+    security=SECURITY,
+    responses=problems(400, 404, 413, 422),
+    sync_to_thread=True,
+)
+def confirm_target(
+    target_id: TargetId, data: JSONBody[ConfirmBody], caller: GivenCaller, wallets: GivenWallets
+) -> TargetView:
+    """Give back the code that a mailbox was sent; from now on it gets notices. For the owner token."""
+    return wallets.confirm_target(require_owner(caller), target_id, data.code)
+
+
+@post(
+    "/credit/notification-targets/{target_id:int}/ask-again",
+    status_code=HTTP_200_OK,
+    tags=TAGS,
+    security=SECURITY,
+    responses=problems(404, 422),
+    sync_to_thread=True,
+)
+def ask_target_again(target_id: TargetId, caller: GivenCaller, wallets: GivenWallets) -> TargetView:
+    """Send another code to a mailbox that has not been confirmed. For the owner token."""
+    return wallets.ask_target_again(require_owner(caller), target_id)
+
+
+NOTICE_ROUTES = (confirm_target, ask_target_again)
