@@ -135,6 +135,9 @@ NOT_SOLD = {
 }
 """What a seller gets where a call names what somebody else made."""
 
+NOT_PAID = {"GET /credit/transactions/{txn_id}": 404}
+"""What an agent key gets where a call names what the owner paid."""
+
 WALLETS = {"agent", "owner", "other owner", "host's own key"}
 ALLOWED: dict[Who, set[str]] = {
     "anybody": {*WALLETS, "operator", "seller"},
@@ -216,6 +219,8 @@ def expected_status(operation: str, caller: str) -> int:
         return SOMEBODY_ELSES.get(operation, OK)
     if caller == "seller":
         return NOT_SOLD.get(operation, OK)
+    if caller in ("agent", "host's own key"):
+        return NOT_PAID.get(operation, OK)
     return OK
 
 
