@@ -37,7 +37,8 @@ def shared(wallets: CreditWallet) -> Iterator[Shared]:
     wallets.topup(wallet_id, 10_000, idempotency_key="start", note="note-of-the-topup")
     agent = wallets.create_key(wallet_id, label="own-label", monthly_cap_yen=5_000)
     other = wallets.create_key(wallet_id, label="label-of-the-other", monthly_cap_yen=CAP_OF_THE_OTHER)
-    entries, holds = {}, {}
+    entries: dict[str, int] = {}
+    holds: dict[str, int] = {}
     for who, key_id, note in (
         ("own", agent.key_id, "own-note"),
         ("other", other.key_id, "note-of-the-other"),

@@ -27,14 +27,16 @@ from credit_wallet.cli_wallets import key_commands, seller_commands, wallet_comm
 from credit_wallet.config import (
     DATABASE_URL_VARIABLE,
     DEFAULT_DATABASE_URL,
-    OPERATOR_KEY_VARIABLE,
     SERVICE_URL_VARIABLE,
     TOKEN_VARIABLE,
+    TRUSTED_PROXIES_VARIABLE,
     database_url,
     without_password,
 )
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings, mcp_hosts
+from credit_wallet.http.forwarded import TrustedProxies
+from credit_wallet.operator_keys import SOLE_NAME, metrics_key, operator_key, operator_keys
 from credit_wallet.payments.opening import open_payments, require_payments, test_money
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import payment_settings
@@ -345,7 +347,9 @@ def serve(
 ) -> None:
     """Run the HTTP service and the background jobs in one process, until Ctrl-C.
 
-    The operator key is $CREDIT_WALLET_OPERATOR_KEY; without one, a key for this run is made and shown.
+    The operator key is $CREDIT_WALLET_OPERATOR_KEY, of 32 characters or more; several are $CREDIT_WALLET_OPERATOR_KEYS,
+    as name:key,name:key. Without one, a key for this run is made and shown. $CREDIT_WALLET_METRICS_TOKEN opens the
+    figures of money at /metrics. $CREDIT_WALLET_TRUSTED_PROXIES are believed about who calls (X-Forwarded-For).
     """
     try:
         from credit_wallet.http.serve import serve as run_service
@@ -353,7 +357,9 @@ def serve(
         typer.echo(f"{error.name} is missing; install agent-credit-wallet[serve]", err=True)
         raise typer.Exit(USAGE) from None
     address = f"http://{host}:{port}"
-    operator_key = os.environ.get(OPERATOR_KEY_VARIABLE) or new_operator_key()
+    made_key = None if (keys := operator_keys()) else new_operator_key()
+    if made_key is not None:
+        keys = (operator_key(SOLE_NAME, made_key),)
 
     def ready(wallets: CreditWallet) -> None:
         typer.echo(
@@ -362,13 +368,18 @@ def serve(
         )
         if test_payments:
             typer.echo("Payments are TEST MONEY, from a fake of Stripe that ends with this service.")
-        if OPERATOR_KEY_VARIABLE not in os.environ:
-            typer.echo(f"Operator key (this run):  {operator_key}")
+        if made_key is not None:
+            typer.echo(f"Operator key (this run):  {made_key}")
         if demo:
             typer.echo(welcome(wallets, address, takes_payments=takes_payments))
 
     settings = ServiceSettings(
-        operator_key, topup_url or f"{address}/docs", notify_settings(), mcp_hosts(host, mcp_host or ())
+        keys,
+        topup_url or f"{address}/docs",
+        notify_settings(),
+        mcp_hosts(host, mcp_host or ()),
+        metrics_key(),
+        TrustedProxies(proxies) if (proxies := os.environ.get(TRUSTED_PROXIES_VARIABLE)) else None,
     )
     with test_money(address) if test_payments else nullcontext() as payments:
         takes_payments = payments is not None or payment_settings() is not None
