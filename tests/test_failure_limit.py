@@ -254,7 +254,7 @@ def test_the_caller_behind_trusted_proxies_is_the_last_address_that_is_none_of_t
     scope = {"type": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", each.encode()) for each in headers]}
     coroutine = front(scope, None, None)  # type: ignore[arg-type]
     with pytest.raises(StopIteration):
-        coroutine.send(None)  # type: ignore[attr-defined]
+        coroutine.send(None)
     assert seen == [caller]
 
 

@@ -20,7 +20,16 @@ from msgspec import structs
 from credit_wallet import console, doctor
 from credit_wallet.alerts.opening import notify_settings, open_notifier
 from credit_wallet.cli_alerts import alert_commands
-from credit_wallet.cli_context import REFUSED, USAGE, Settings, WalletId, integer, integer_from, seconds_from
+from credit_wallet.cli_context import (
+    REFUSED,
+    USAGE,
+    Settings,
+    WalletId,
+    integer,
+    integer_from,
+    password_warning,
+    seconds_from,
+)
 from credit_wallet.cli_context import open_wallets as _open
 from credit_wallet.cli_context import show as _show
 from credit_wallet.cli_wallets import key_commands, seller_commands, wallet_commands
@@ -85,7 +94,8 @@ def _options(
         str | None,
         typer.Option(
             metavar="URL",
-            help=f"sqlite:///path or postgresql://…; default ${DATABASE_URL_VARIABLE} or {DEFAULT_DATABASE_URL}.",
+            help=f"sqlite:///path or postgresql://…; default ${DATABASE_URL_VARIABLE}, which is where a URL with a "
+            f"password belongs, or {DEFAULT_DATABASE_URL}.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")] = False,
@@ -93,6 +103,7 @@ def _options(
     """Prepaid wallets that AI agents pay API calls from."""
     Settings.url = database_url(db)
     Settings.json = json
+    Settings.warning = password_warning(db)
     log_to_stderr()
 
 
@@ -103,6 +114,9 @@ def main() -> NoReturn:
     except WalletError as error:
         console.refusal(error, as_json=Settings.json)
         sys.exit(REFUSED)
+    finally:
+        if Settings.warning and not Settings.json:
+            typer.echo(Settings.warning, err=True)
     sys.exit(0)
 
 
@@ -147,6 +161,7 @@ def copy(
     target: Annotated[str, typer.Argument(metavar="DST", help="postgresql://… of an empty database.")],
 ) -> None:
     """Copy a whole ledger from SQLite to PostgreSQL and prove that it arrived; run it again to go on."""
+    Settings.warning = password_warning(target) or Settings.warning
     here, there = sqlite_database_at(source), postgres_database_at(target)
     from credit_wallet.stores.copying import copy_ledger
 

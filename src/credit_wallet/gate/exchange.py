@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from credit_wallet.errors import PaymentRequired, WalletError
+from credit_wallet.errors import InvalidRequest, PaymentRequired, WalletError
 from credit_wallet.gate.accounts import Accounts
 from credit_wallet.gate.inbox import Inbox
 from credit_wallet.gate.purchases import Price, Purchase, Till
@@ -48,6 +49,8 @@ _FILES = ("http.response.pathsend", _ZERO_COPY)
 
 _TELLS_OF_LEAVING = (2, 4)
 """Version of the ASGI specification from which on ``send`` raises ``OSError`` when the caller has left."""
+
+_PRINTABLE = re.compile(rb"[ -~]+")
 
 _NOT_LOOKED_UP: Any = object()
 
@@ -204,6 +207,8 @@ class Exchange:
         key = self.headers.get(b"idempotency-key")
         if not key and self.settings.request_id_header is not None:
             key = self.headers.get(self.settings.request_id_header.lower().encode())
+        if key and not _PRINTABLE.fullmatch(key):
+            raise InvalidRequest("what names a request must be printable ASCII characters", field="idempotency_key")
         return key or None
 
     async def _key(self) -> str | None:
