@@ -66,7 +66,7 @@ def test_a_gate_likewise(wallets: CreditWallet, name: str) -> None:
     if name == "too long":  # a gate names requests by a hash of the key
         return
     with gated(app, wallets, wallet, price_yen=3) as front, httpx.Client() as client:
-        bearer = ("Authorization", f"Bearer {wallet.owner_token}")
+        bearer = (b"Authorization", f"Bearer {wallet.owner_token}".encode())
         answer = client.get(front.url, headers=[bearer, (b"Idempotency-Key", OTHERS[name])])
     assert answer.status_code in (400, 422)
     assert app.ran == 0
