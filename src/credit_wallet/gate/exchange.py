@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from credit_wallet.errors import InvalidRequest, PaymentRequired, WalletError
+from credit_wallet.errors import PaymentRequired, WalletError
 from credit_wallet.gate.accounts import Accounts
 from credit_wallet.gate.inbox import Inbox
 from credit_wallet.gate.purchases import Price, Purchase, Till
-from credit_wallet.gate.requests import GatedRequest, credentials_of, note_of, request_key
+from credit_wallet.gate.requests import GatedRequest, checked_name, credentials_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
 from credit_wallet.gate.sales import Sale
 from credit_wallet.gate.settings import GateSettings
@@ -49,8 +48,6 @@ _FILES = ("http.response.pathsend", _ZERO_COPY)
 
 _TELLS_OF_LEAVING = (2, 4)
 """Version of the ASGI specification from which on ``send`` raises ``OSError`` when the caller has left."""
-
-_PRINTABLE = re.compile(rb"[ -~]+")
 
 _NOT_LOOKED_UP: Any = object()
 
@@ -207,9 +204,7 @@ class Exchange:
         key = self.headers.get(b"idempotency-key")
         if not key and self.settings.request_id_header is not None:
             key = self.headers.get(self.settings.request_id_header.lower().encode())
-        if key and not _PRINTABLE.fullmatch(key):
-            raise InvalidRequest("what names a request must be printable ASCII characters", field="idempotency_key")
-        return key or None
+        return checked_name(key)
 
     async def _key(self) -> str | None:
         """The retry of a request is the same request: the caller's key alone does not make it free."""

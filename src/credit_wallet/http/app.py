@@ -152,7 +152,9 @@ def _admit_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any
 def _note_operation(caller: Caller, request: Request[Any, Any, Any]) -> None:
     """Say in the log which operator changes something."""
     if caller.is_operator and request.method != "GET" and request.scope["path"].startswith("/operator/"):
-        _log.info("operation", operator=caller.operator_name, method=request.method, path=request.scope["path"])
+        named = {name: value for name, value in request.path_params.items() if name != "sha256"}
+        address = cast(Scope, request.scope)["path_template"]
+        _log.info("operation", operator=caller.operator_name, method=request.method, path=address, **named)
 
 
 def _caller_of(request: Request[Any, Any, Any]) -> Caller:

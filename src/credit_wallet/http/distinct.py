@@ -41,7 +41,7 @@ MAX_QUERY_FIELDS = 100
 """Far more than any address has parameters."""
 
 _WITHOUT_HOST = ("1", "1.0")
-_HOST = re.compile(rb"[A-Za-z0-9._-]*(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_HOST = re.compile(rb"[A-Za-z0-9._-]*(:[0-9]{0,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{0,5})?")
 
 _decoded = msgspec.json.Decoder().decode
 

@@ -16,6 +16,7 @@ from credit_wallet.stores.sqlite_file import INDEX, LOG
 
 OWN_FILE, OWN_FOLDER = 0o600, 0o700
 
+_DATABASE = b"SQLite format 3\0"
 _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
@@ -38,7 +39,10 @@ def make_own_folders(folder: Path) -> None:
 
 
 def open_to_others(path: Path) -> str | None:
-    """What users of this machine who are not in the group can read or write of the ledger at ``path``, and the fix."""
+    """What every user of this machine can read of the database at ``path``, and the fix; None when it is none."""
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(len(_DATABASE)) != _DATABASE:
+            return None
     files = [Path(f"{path}{end}") for end in ("", LOG, INDEX)]
     found = [str(file) for file in files if file.exists() and file.stat().st_mode & _OTHERS]
     if not found:
