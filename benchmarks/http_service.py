@@ -19,10 +19,11 @@ from granian.server.embed import Server
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.replies import Receive, Scope, Send
 from credit_wallet.http.serve import serve
+from credit_wallet.operator_keys import operator_key
 from credit_wallet.telemetry import log_to_stderr
 
 SERVICE, DOCUMENTED, BARE = "service", "documented", "bare"
-OPERATOR_KEY = "cw_operator_of_the_benchmark"
+OPERATOR_KEY = "cw_operator_of_the_benchmark_on_loopback"
 
 _BODY = (
     b'{"txn_id":1001,"wallet_id":1,"amount_yen":3,"balance_yen":999999997,"replayed":false,"alerts":[],'
@@ -42,7 +43,7 @@ def main() -> None:
         uvloop.run(_serve_bare(int(port)))
         return
     log_to_stderr()
-    settings = ServiceSettings(OPERATOR_KEY, "http://127.0.0.1/credit/topup")
+    settings = ServiceSettings((operator_key("benchmark", OPERATOR_KEY),), "http://127.0.0.1/credit/topup")
     serve(f"sqlite:///{database[0]}", "127.0.0.1", int(port), settings, lambda _: None, fast_lane=mode == SERVICE)
 
 

@@ -23,6 +23,7 @@ from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.replies import AsgiApp
+from credit_wallet.operator_keys import OperatorKey, operator_key
 from credit_wallet.payments.replies import Payments
 from credit_wallet.tokens import new_operator_key
 
@@ -39,9 +40,11 @@ def new_app(
     payments: Payments | None = None,
     notify: NotifySettings | None = None,
     fast_lane: bool = True,
+    metrics_key: OperatorKey | None = None,
 ) -> AsgiApp:
     """The service's application on ``wallets``."""
-    settings = ServiceSettings(OPERATOR_KEY, TOPUP_URL, notify or NotifySettings())
+    keys = (operator_key("operator", OPERATOR_KEY),)
+    settings = ServiceSettings(keys, TOPUP_URL, notify or NotifySettings(), metrics_key=metrics_key)
     return create_app(wallets, settings, Metrics(), payments=payments, fast_lane=fast_lane)
 
 

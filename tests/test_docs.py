@@ -20,7 +20,7 @@ from credit_wallet import CreditWallet, WalletError, cli
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 MIGRATION_281 = (ROOT / "scripts" / "migrations" / "281_credit_wallet.sql").read_text(encoding="utf-8")
 
 
@@ -229,6 +229,46 @@ def test_the_page_on_verify_has_every_check() -> None:
 
     page = (DOCS / "explanation" / "what-verify-proves.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE) == list(CHECKS)
+
+
+# Threats
+
+
+THREATS = (DOCS / "explanation" / "threats.md").read_text(encoding="utf-8")
+TEST_ID = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
+
+
+def test_every_test_that_the_page_on_threats_names_exists() -> None:
+    named = TEST_ID.findall(THREATS)
+    assert len(named) > 50
+    for file, test in named:
+        text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert f"def {test}(" in text, f"{file}::{test}"
+    assert THREATS.count("::test_") == len(named)
+
+
+def test_every_threat_has_a_test_and_every_part_every_kind_of_threat() -> None:
+    parts = re.split(r"^#{2,3} ", THREATS.partition("## Part by part")[2].partition("## What stays")[0], flags=re.M)[1:]
+    *components, owasp = parts
+    assert len(components) >= 7
+    for part in components:
+        rows = re.findall(r"^\| ([STRIDE]) \|.*$", part, re.M)
+        assert {*rows} == {*"STRIDE"}, part.splitlines()[0]
+    assert re.findall(r"^\| API(\d+) ", owasp, re.M) == [str(number) for number in range(1, 11)]
+    for line in "".join(parts).splitlines():
+        if re.match(r"\| ([STRIDE]|API\d+) ", line):
+            assert TEST_ID.search(line), line
+
+
+def test_what_is_installed_where_the_ledger_is_has_a_hash() -> None:
+    workflows = [*(ROOT / ".github" / "workflows").glob("*.yml")]
+    assert workflows
+    for workflow in workflows:
+        for line in workflow.read_text(encoding="utf-8").splitlines():
+            if "pip install" in line:
+                assert "--require-hashes" in line or ("--no-deps" in line and "--no-index" in line), line
+            if "uses:" in line:
+                assert re.search(r"@[0-9a-f]{40}\b", line), line
 
 
 # The pages

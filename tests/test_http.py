@@ -11,7 +11,7 @@ import pytest
 from clock import Clock
 from databases import Databases
 from plain_sql import PlainSql
-from service import OPERATOR_KEY, TOPUP_URL, Api, Service, new_app
+from service import OPERATOR_KEY, TOPUP_URL, Api, Service, credentials, new_app
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet
@@ -747,7 +747,7 @@ def test_it_is_not_ready_once_the_rail_is_closed(api: Api, wallets: CreditWallet
 
 def test_metrics_have_their_names(api: Api, token: str) -> None:
     api.post("/credit/charge", token, key="a", amount_yen=3)
-    answer = api.get("/metrics")
+    answer = api.get("/metrics", OPERATOR_KEY)
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     names = {line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE")}
     assert {
@@ -775,7 +775,7 @@ def test_the_metrics_of_a_service_count_what_it_did(db_url: str) -> None:
         owner = {"Authorization": f"Bearer {created['owner_token']}"}
         for key, amount_yen in (("a", 60), ("a", 60), ("b", 41)):
             client.post("/credit/charge", headers=owner | {"Idempotency-Key": key}, json={"amount_yen": amount_yen})
-        figures = client.get("/metrics").text
+        figures = client.get("/metrics", headers=credentials(OPERATOR_KEY)).text
         for line in (
             'credit_wallet_outcomes_total{command="charge",outcome="ok"} 1.0',
             'credit_wallet_outcomes_total{command="charge",outcome="replayed"} 1.0',

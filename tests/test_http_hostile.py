@@ -234,7 +234,7 @@ def test_an_idempotency_key_is_only_a_name(wallets: CreditWallet) -> None:
     with Api(new_app(wallets)) as api:
         token = wallets.create().owner_token
         wallets.topup(1, CREDIT_YEN, idempotency_key="start")
-        for key in (SQL, "'", '"', "%00", "../..", "x" * 255, "\xe9\xff"):
+        for key in (SQL, "'", '"', "%00", "../..", "x" * 255):
             headers = {"Idempotency-Key": key.encode("latin-1")}
             first, again = (
                 api.call("POST", "/credit/charge", token, json={"amount_yen": 1}, headers=headers) for _ in range(2)
@@ -245,7 +245,19 @@ def test_an_idempotency_key_is_only_a_name(wallets: CreditWallet) -> None:
 
 
 def test_unusable_idempotency_keys_move_nothing(target: Target) -> None:
-    for key in (b"", b" \x01", b"a\x00b", b"a\x7fb", b"x" * 256, b"x" * 50_000, b"a\tb", b"\xa0"):
+    for key in (
+        b"",
+        b" \x01",
+        b"a\x00b",
+        b"a\x7fb",
+        b"x" * 256,
+        b"x" * 50_000,
+        b"a\tb",
+        b"\xa0",
+        b"\xe9",
+        "é".encode(),
+        b"\xff",
+    ):
         for path, body in (("/credit/charge", {"amount_yen": 3}), ("/credit/capture", {"hold_id": 1, "amount_yen": 3})):
             answer = target.api.call("POST", path, target.token, json=body, headers={"Idempotency-Key": key})
             assert_refused(answer)

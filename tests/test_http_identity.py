@@ -21,7 +21,7 @@ from service import OPERATOR_KEY, Api, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import Forbidden
-from credit_wallet.http import auth
+from credit_wallet.http import auth, failure_limit
 from credit_wallet.outcomes import CreatedKey, CreatedWallet
 
 pytestmark = pytest.mark.databases("sqlite", "postgres")
@@ -313,7 +313,7 @@ def test_a_seller_names_who_pays_once(market: Market) -> None:
 
 def test_a_payers_bad_token_is_the_payers_failure_and_locks_no_seller_out(market: Market) -> None:
     bad = [market.agent.token[:-1] + "!", "unknown", OPERATOR_KEY, market.rival, market.seller]
-    for number in range(auth.FAILURES_ALLOWED + 5):
+    for number in range(failure_limit.FAILURES_ALLOWED + 5):
         answer = market.sell("/credit/charge", key=str(number), payer=bad[number % len(bad)], amount_yen=1)
         assert refused(answer) == (401, "unauthorized")
         assert answer.json()["field"] == "X-Payer-Token"

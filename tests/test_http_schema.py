@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from service import OPERATOR_KEY, Api, credentials, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.http import auth
+from credit_wallet.http import failure_limit
 from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
@@ -138,7 +138,7 @@ def call(case: schemathesis.Case[Any], token: str) -> None:
 @pytest.fixture(autouse=True)
 def many_bad_tokens_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The checks send every operation bad tokens and expect 401."""
-    monkeypatch.setattr(auth, "FAILURES_ALLOWED", 1_000_000)
+    monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", 1_000_000)
 
 
 @schema.parametrize()

@@ -26,7 +26,7 @@ from structlog.testing import capture_logs
 from credit_wallet import CreditWallet
 from credit_wallet.config import SERVICE_URL_VARIABLE, TOKEN_VARIABLE
 from credit_wallet.errors import PaymentProviderError
-from credit_wallet.http import auth, mcp_routes
+from credit_wallet.http import failure_limit, mcp_routes
 from credit_wallet.http.app_settings import mcp_hosts
 from credit_wallet.outcomes import CreatedKey, CreatedWallet
 from credit_wallet.payments.fake_stripe import FakeStripe
@@ -321,7 +321,8 @@ def post(api: Api, token: str | None, **headers: str) -> httpx.Response:
 def test_a_bad_token_is_a_problem_and_is_counted(
     ledger: Ledger, api: Api, wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "FAILURES_ALLOWED", 3)
+    monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", 3)
+    assert post(api, ledger.agent.token).status_code == 200
     revoked = wallets.create_key(ledger.owner.wallet_id)
     wallets.revoke_key(revoked.key_id)
     for token in (None, new_token(), revoked.token):
@@ -329,6 +330,7 @@ def test_a_bad_token_is_a_problem_and_is_counted(
         assert (answer.status_code, answer.json()["code"]) == (UNAUTHORIZED, "unauthorized")
         assert answer.headers["www-authenticate"] == "Bearer"
     assert post(api, new_token()).json()["code"] == "too_many_failures"
+    assert post(api, ledger.owner.owner_token).status_code == 429  # good, and not known from there
     assert post(api, ledger.agent.token).status_code == 200
     assert api.get("/credit/wallet", new_token()).status_code == 429  # the same count as of every other call
 

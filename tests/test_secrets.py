@@ -18,7 +18,7 @@ import httpx
 import pytest
 from service import OPERATOR_KEY, Api, Service, credentials, new_app
 
-from credit_wallet import CreditWallet
+from credit_wallet import CreditWallet, cli
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.tokens import new_operator_key, new_token, token_hash
 
@@ -183,3 +183,32 @@ def test_the_operator_key_is_compared_in_constant_time(wallets: CreditWallet, mo
         for key, status in ((OPERATOR_KEY, 200), (nearly, 401)):
             assert api.get("/operator/wallets", key).status_code == status
             assert (sha256(key.encode()).digest(), right) in compared
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["--db", "postgresql://u:hunter2@127.0.0.1:1/w", "wallet", "list"], True),
+        (["--db", "postgresql://u@127.0.0.1:1/w?password=hunter2", "wallet", "list"], True),
+        (["--db", "postgresql://u@127.0.0.1:1/w", "wallet", "list"], False),
+        (["--db", "sqlite:///w.db", "wallet", "list"], False),
+        (["copy", "sqlite:///w.db", "postgresql://u:hunter2@127.0.0.1:1/w"], True),
+    ],
+)
+def test_a_password_on_the_command_line_is_warned_of_and_one_in_the_environment_is_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    *,
+    warned: bool,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CREDIT_WALLET_DATABASE_URL", "postgresql://u:hunter2@127.0.0.1:1/w")
+    for arguments, says in ((words, warned), (["wallet", "list"], False)):
+        monkeypatch.setattr(sys, "argv", ["credit-wallet", *arguments])
+        with pytest.raises(SystemExit):
+            cli.main()
+        said = capsys.readouterr().err
+        assert ("command line" in said) == says
+        assert "hunter2" not in said

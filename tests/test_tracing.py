@@ -42,7 +42,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
 @pytest.fixture
 def app(wallets: CreditWallet) -> AsgiApp:
-    return create_app(wallets, ServiceSettings("operator", "https://pay.example"), Metrics())
+    return create_app(wallets, ServiceSettings((), "https://pay.example"), Metrics())
 
 
 def charge(app: AsgiApp, token: str) -> httpx.Response:

@@ -20,7 +20,16 @@ from msgspec import structs
 from credit_wallet import console, doctor
 from credit_wallet.alerts.opening import notify_settings, open_notifier
 from credit_wallet.cli_alerts import alert_commands
-from credit_wallet.cli_context import REFUSED, USAGE, Settings, WalletId, integer, integer_from, seconds_from
+from credit_wallet.cli_context import (
+    REFUSED,
+    USAGE,
+    Settings,
+    WalletId,
+    integer,
+    integer_from,
+    password_warning,
+    seconds_from,
+)
 from credit_wallet.cli_context import open_wallets as _open
 from credit_wallet.cli_context import show as _show
 from credit_wallet.cli_proofs import seal_commands, verify
@@ -28,14 +37,16 @@ from credit_wallet.cli_wallets import key_commands, seller_commands, wallet_comm
 from credit_wallet.config import (
     DATABASE_URL_VARIABLE,
     DEFAULT_DATABASE_URL,
-    OPERATOR_KEY_VARIABLE,
     SERVICE_URL_VARIABLE,
     TOKEN_VARIABLE,
+    TRUSTED_PROXIES_VARIABLE,
     database_url,
     without_password,
 )
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings, mcp_hosts
+from credit_wallet.http.forwarded import TrustedProxies
+from credit_wallet.operator_keys import SOLE_NAME, metrics_key, operator_key, operator_keys
 from credit_wallet.payments.opening import open_payments, require_payments, test_money
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import payment_settings
@@ -85,7 +96,8 @@ def _options(
         str | None,
         typer.Option(
             metavar="URL",
-            help=f"sqlite:///path or postgresql://…; default ${DATABASE_URL_VARIABLE} or {DEFAULT_DATABASE_URL}.",
+            help=f"sqlite:///path or postgresql://…; default ${DATABASE_URL_VARIABLE}, which is where a URL with a "
+            f"password belongs, or {DEFAULT_DATABASE_URL}.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")] = False,
@@ -93,6 +105,7 @@ def _options(
     """Prepaid wallets that AI agents pay API calls from."""
     Settings.url = database_url(db)
     Settings.json = json
+    Settings.warning = password_warning(db)
     log_to_stderr()
 
 
@@ -103,6 +116,9 @@ def main() -> NoReturn:
     except WalletError as error:
         console.refusal(error, as_json=Settings.json)
         sys.exit(REFUSED)
+    finally:
+        if Settings.warning and not Settings.json:
+            typer.echo(Settings.warning, err=True)
     sys.exit(0)
 
 
@@ -147,6 +163,7 @@ def copy(
     target: Annotated[str, typer.Argument(metavar="DST", help="postgresql://… of an empty database.")],
 ) -> None:
     """Copy a whole ledger from SQLite to PostgreSQL and prove that it arrived; run it again to go on."""
+    Settings.warning = password_warning(target) or Settings.warning
     here, there = sqlite_database_at(source), postgres_database_at(target)
     from credit_wallet.stores.copying import copy_ledger
 
@@ -340,7 +357,9 @@ def serve(
 ) -> None:
     """Run the HTTP service and the background jobs in one process, until Ctrl-C.
 
-    The operator key is $CREDIT_WALLET_OPERATOR_KEY; without one, a key for this run is made and shown.
+    The operator key is $CREDIT_WALLET_OPERATOR_KEY, of 32 characters or more; several are $CREDIT_WALLET_OPERATOR_KEYS,
+    as name:key,name:key. Without one, a key for this run is made and shown. $CREDIT_WALLET_METRICS_TOKEN opens the
+    figures of money at /metrics. $CREDIT_WALLET_TRUSTED_PROXIES are believed about who calls (X-Forwarded-For).
     """
     try:
         from credit_wallet.http.serve import serve as run_service
@@ -348,7 +367,9 @@ def serve(
         typer.echo(f"{error.name} is missing; install agent-credit-wallet[serve]", err=True)
         raise typer.Exit(USAGE) from None
     address = f"http://{host}:{port}"
-    operator_key = os.environ.get(OPERATOR_KEY_VARIABLE) or new_operator_key()
+    made_key = None if (keys := operator_keys()) else new_operator_key()
+    if made_key is not None:
+        keys = (operator_key(SOLE_NAME, made_key),)
 
     def ready(wallets: CreditWallet) -> None:
         typer.echo(
@@ -357,13 +378,18 @@ def serve(
         )
         if test_payments:
             typer.echo("Payments are TEST MONEY, from a fake of Stripe that ends with this service.")
-        if OPERATOR_KEY_VARIABLE not in os.environ:
-            typer.echo(f"Operator key (this run):  {operator_key}")
+        if made_key is not None:
+            typer.echo(f"Operator key (this run):  {made_key}")
         if demo:
             typer.echo(welcome(wallets, address, takes_payments=takes_payments))
 
     settings = ServiceSettings(
-        operator_key, topup_url or f"{address}/docs", notify_settings(), mcp_hosts(host, mcp_host or ())
+        keys,
+        topup_url or f"{address}/docs",
+        notify_settings(),
+        mcp_hosts(host, mcp_host or ()),
+        metrics_key(),
+        TrustedProxies(proxies) if (proxies := os.environ.get(TRUSTED_PROXIES_VARIABLE)) else None,
     )
     with test_money(address) if test_payments else nullcontext() as payments:
         takes_payments = payments is not None or payment_settings() is not None

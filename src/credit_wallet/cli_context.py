@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from credit_wallet import console
-from credit_wallet.config import DEFAULT_DATABASE_URL
+from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL, without_password
 from credit_wallet.wallet import CreditWallet
 from credit_wallet.whole_numbers import whole_number
 
@@ -62,6 +62,18 @@ class Settings:
 
     url: str = DEFAULT_DATABASE_URL
     json: bool = False
+    warning: str | None = None
+    """Said last, on stderr."""
+
+
+def password_warning(url: str | None) -> str | None:
+    """What to say when a password stands on the command line, where every user of the machine can read it."""
+    if url is None or without_password(url) == url:
+        return None
+    return (
+        "warning: every user of this machine can read the database's password on the command line; "
+        f"put the URL into {DATABASE_URL_VARIABLE}, or the password into PGPASSWORD or a .pgpass file"
+    )
 
 
 def open_wallets(*, create: bool = False) -> CreditWallet:

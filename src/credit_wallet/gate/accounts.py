@@ -12,7 +12,8 @@ from msgspec import Struct, structs
 from credit_wallet.actors import PRODUCT
 from credit_wallet.commands import Above
 from credit_wallet.errors import ServiceUnreachable, Unauthorized
-from credit_wallet.http.auth import Authenticator, FailureLimit, token_of
+from credit_wallet.http.auth import Authenticator, token_digest, token_of
+from credit_wallet.http.failure_limit import FailureLimit
 from credit_wallet.outcomes import Access, FreeAttempt, Outcome
 from credit_wallet.tokens import looked_up
 from credit_wallet.wallet import CreditWallet
@@ -120,7 +121,7 @@ class EmbeddedAccounts:
 
     def __init__(self, wallets: CreditWallet) -> None:
         self._wallets = wallets
-        self._authenticator = Authenticator(wallets, None)
+        self._authenticator = Authenticator(wallets)
 
     async def account_of(self, credentials: Credentials) -> Account:
         """The account of an owner token or an agent key."""
@@ -225,8 +226,10 @@ class RemoteAccounts:
         try:
             token = _sendable(credentials.token())
         except Unauthorized:
-            self._limit.count(credentials.address)
+            self._limit.admit(credentials.address, b"")
+            self._limit.failed(credentials.address, b"", "malformed")
             raise
+        self._limit.admit(credentials.address, token_digest(token))
         return _RemoteAccount(token, self._seller, self._limit, credentials.address)
 
 
@@ -252,8 +255,9 @@ class _RemoteAccount:
         except Unauthorized as error:
             if error.details.get("field") != PAYER_TOKEN and "key_id" not in error.details:
                 raise _refused("it has been revoked") from error
-            self._limit.count(self._address)
+            self._limit.failed(self._address, token_digest(self._token), "unknown")
             raise Unauthorized(str(error)) from error
+        self._limit.remember(self._address, token_digest(self._token))
         kind = FreeAttempt if reply.free else Outcome
         names = {name: getattr(reply, name) for name in _MOVEMENT}
         return Bought(kind(**names), reply.purchase_key, order.attempt, order.once)

@@ -10,7 +10,7 @@ from credit_wallet.errors import PaymentRequired, WalletError
 from credit_wallet.gate.accounts import Accounts
 from credit_wallet.gate.inbox import Inbox
 from credit_wallet.gate.purchases import Price, Purchase, Till
-from credit_wallet.gate.requests import GatedRequest, credentials_of, note_of, request_key
+from credit_wallet.gate.requests import GatedRequest, checked_name, credentials_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
 from credit_wallet.gate.sales import Sale
 from credit_wallet.gate.settings import GateSettings
@@ -204,7 +204,7 @@ class Exchange:
         key = self.headers.get(b"idempotency-key")
         if not key and self.settings.request_id_header is not None:
             key = self.headers.get(self.settings.request_id_header.lower().encode())
-        return key or None
+        return checked_name(key)
 
     async def _key(self) -> str | None:
         """The retry of a request is the same request: the caller's key alone does not make it free."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import sha256
 from urllib.parse import SplitResult, parse_qs, parse_qsl
 
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.gate.accounts import Credentials
 from credit_wallet.http.problems import AmbiguousRequest
 from credit_wallet.http.replies import Scope, address_of, text_of
@@ -16,6 +17,7 @@ from credit_wallet.lines import one_line
 MAX_NOTE = 200
 """Characters of a note that the gate writes; the ledger has room for 500."""
 
+_PRINTABLE = re.compile(rb"[ -~]+")
 _IN_ORDER = re.compile(rb"[0-9a-zA-Z-]{13}")
 
 
@@ -82,6 +84,13 @@ class _Single(Mapping[str, str]):
 def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:
     """What the request says about who pays."""
     return Credentials(text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope))
+
+
+def checked_name(given: bytes | None) -> bytes | None:
+    """The key by which a caller names its request, if it gave one. Raises ``InvalidRequest`` unless it is ASCII."""
+    if given and not _PRINTABLE.fullmatch(given):
+        raise InvalidRequest("Idempotency-Key must be printable ASCII characters", field="idempotency_key")
+    return given or None
 
 
 def request_key(given: bytes, *parts: bytes) -> str:

@@ -17,7 +17,7 @@ from credit_wallet.errors import WalletError
 from credit_wallet.gate.accounts import Accounts, Credentials
 from credit_wallet.gate.exchange import EXCHANGE_KEY, Exchange, bought, current
 from credit_wallet.gate.purchases import Price, Purchase, Till
-from credit_wallet.gate.requests import credentials_of, request_key
+from credit_wallet.gate.requests import checked_name, credentials_of, request_key
 
 Function = Callable[..., Any]
 
@@ -119,7 +119,7 @@ async def _bought(
         if exchange is not None:
             exchange.require_single_headers()
             account = await exchange.accounts.account_of(credentials_of(exchange.scope, exchange.headers))
-            given = exchange.headers.get(b"idempotency-key")
+            given = checked_name(exchange.headers.get(b"idempotency-key"))
             if given:
                 digest = _arguments_digest(function, args, kwargs)
                 key = request_key(given, name.encode(), digest)

@@ -23,9 +23,10 @@ from credit_wallet import VERSION
 from credit_wallet.errors import WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.auth import Authenticator, Caller
-from credit_wallet.http.distinct import distinct_query, require_single_headers
+from credit_wallet.http.distinct import distinct_query
 from credit_wallet.http.fast import FastLane
-from credit_wallet.http.heads import WithHead
+from credit_wallet.http.forwarded import Forwarded
+from credit_wallet.http.heads import Doorway
 from credit_wallet.http.identity_routes import IDENTITY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
@@ -39,17 +40,30 @@ from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.problems import InvalidJson, MethodNotAllowed, NotFound, body_refused
 from credit_wallet.http.reading import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.replies import (
+    STANDING_HEADERS,
     AsgiApp,
     RawHeaders,
     Scope,
     address_of,
     caller_headers,
     refusal,
-    request_id_header,
+    request_id_of,
 )
+from credit_wallet.http.routing import MONEY_SECURITY
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
 from credit_wallet.payments.replies import Payments
 from credit_wallet.wallet import CreditWallet
+
+_SWAGGER = "5.18.2"
+_SWAGGER_FILES = f"https://cdn.jsdelivr.net/npm/swagger-ui-dist@{_SWAGGER}/"
+
+PAGE_POLICY = (
+    b"content-security-policy",
+    "default-src 'none'; connect-src 'self'; img-src 'self' data: https://cdn.jsdelivr.net; "
+    f"script-src 'unsafe-inline' {_SWAGGER_FILES}; style-src 'unsafe-inline' {_SWAGGER_FILES}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'".encode(),
+)
+"""For pages, which are those of the API: nobody may frame them, and they load nothing but what draws them."""
 
 _log = structlog.get_logger("credit_wallet.http")
 
@@ -63,11 +77,11 @@ def create_app(
     fast_lane: bool = True,
 ) -> AsgiApp:
     """The service as an ASGI application; ``fast_lane=False`` leaves the short cuts out."""
-    authenticator = Authenticator(wallets, settings.operator_key)
-    application = _documented(wallets, settings, metrics, authenticator, payments)
+    authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
+    application = cast(AsgiApp, _documented(wallets, settings, metrics, authenticator, payments))
     if fast_lane:
-        return FastLane(application, wallets, authenticator, settings.topup_url)  # type: ignore[arg-type]
-    return application  # type: ignore[return-value]
+        application = FastLane(application, wallets, authenticator, settings.topup_url)
+    return application if settings.trusted_proxies is None else Forwarded(application, settings.trusted_proxies)
 
 
 def _documented(
@@ -89,7 +103,7 @@ def _documented(
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
-    return WithHead(
+    return Doorway(
         route_handlers=named(
             (
                 *OWNER_ROUTES,
@@ -123,18 +137,26 @@ def _admit_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any
     """Runs before the body is read: refuses what is said twice, and asks for a token where the documentation does."""
 
     async def admit(request: Request[Any, Any, Any]) -> None:
-        require_single_headers(request.scope["headers"])
         require_plain_numbers(request, distinct_query(request.scope["query_string"]))
-        if request.route_handler.security:
-            headers = request.headers
-            request.state.caller = await authenticator.caller(
-                headers.get("authorization"),
-                headers.get("x-api-key"),
-                address_of(cast(Scope, request.scope)),
-                headers.get("x-payer-token"),
-            )
+        security, headers = request.route_handler.security, request.headers
+        credentials = headers.get("authorization"), headers.get("x-api-key")
+        address = address_of(cast(Scope, request.scope))
+        if security == MONEY_SECURITY:
+            request.state.sees_money = any(credentials) and await authenticator.sees_money(*credentials, address)
+        elif security:
+            caller = await authenticator.caller(*credentials, address, headers.get("x-payer-token"))
+            request.state.caller = caller
+            _note_operation(caller, request)
 
     return admit
+
+
+def _note_operation(caller: Caller, request: Request[Any, Any, Any]) -> None:
+    """Say in the log which operator changes something."""
+    if caller.is_operator and request.method != "GET" and request.scope["path"].startswith("/operator/"):
+        named = {name: value for name, value in request.path_params.items() if name != "sha256"}
+        address = cast(Scope, request.scope)["path_template"]
+        _log.info("operation", operator=caller.operator_name, method=request.method, path=address, **named)
 
 
 def _caller_of(request: Request[Any, Any, Any]) -> Caller:
@@ -148,7 +170,10 @@ async def _completed(
     completed = [(name, value) for name, value in headers if name.lower() != b"allow"]
     present = {name.lower() for name, _ in completed}
     if b"x-request-id" not in present:
-        completed.append(request_id_header(dict(scope["headers"]).get(b"x-request-id")))
+        completed.append(request_id_of(scope["headers"]))
+    completed += [each for each in STANDING_HEADERS if each[0] not in present]
+    if b"text/html" in dict(completed).get(b"content-type", b""):
+        completed.append(PAGE_POLICY)
     if b"x-wallet-balance" not in present:
         completed += await caller_headers(scope["state"].get("caller"), wallets)
     if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":
@@ -189,7 +214,7 @@ _OPENAPI = ExactConfig(
     title="Agent Credit Wallet",
     version=VERSION,
     path="/docs",
-    render_plugins=[SwaggerRenderPlugin(path="/")],
+    render_plugins=[SwaggerRenderPlugin(version=_SWAGGER, path="/")],
     use_handler_docstrings=True,
     components=Components(
         security_schemes={

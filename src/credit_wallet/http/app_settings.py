@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from credit_wallet.alerts.opening import NotifySettings
+from credit_wallet.http.forwarded import TrustedProxies
+from credit_wallet.operator_keys import OperatorKey
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not listened on
@@ -15,13 +17,16 @@ EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not listened on
 class ServiceSettings(Struct, frozen=True):
     """``topup_url`` is where a 402 sends people to pay; ``notify`` says where notices may go.
 
-    ``mcp_hosts`` are the names that MCP is served under.
+    ``mcp_hosts`` are the names that MCP is served under. ``metrics_key`` is a token that sees the figures of money and
+    nothing else. ``trusted_proxies`` are believed about who calls.
     """
 
-    operator_key: str
+    operator_keys: tuple[OperatorKey, ...]
     topup_url: str
     notify: NotifySettings = NotifySettings()
     mcp_hosts: tuple[str, ...] = LOOPBACK
+    metrics_key: OperatorKey | None = None
+    trusted_proxies: TrustedProxies | None = None
 
 
 def mcp_hosts(listening_on: str, named: Iterable[str]) -> tuple[str, ...]:

@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterable
 from hashlib import sha256
-from math import ceil
 from time import monotonic
 
 from msgspec import Struct, structs
 
 from credit_wallet.actors import OPERATOR, PAYER, Actor, seller
 from credit_wallet.errors import Forbidden, Unauthorized
-from credit_wallet.http.problems import AmbiguousRequest, TooManyFailures
+from credit_wallet.http.failure_limit import FailureLimit
+from credit_wallet.http.problems import AmbiguousRequest
+from credit_wallet.operator_keys import OperatorKey
 from credit_wallet.outcomes import Access, SellerAccess
+from credit_wallet.tokens import is_mistyped
 from credit_wallet.wallet import CreditWallet
 
 REMEMBERED_SECONDS = 1.0
 REMEMBERED_TOKENS = 10_000
-
-FAILURES_ALLOWED = 20
-"""Bad tokens that one address may send within ``FAILURES_SECONDS``."""
-
-FAILURES_SECONDS = 60.0
-WATCHED_ADDRESSES = 10_000
 
 
 class Caller(Struct, frozen=True):
@@ -38,6 +34,9 @@ class Caller(Struct, frozen=True):
     access: Access | None = None
     seller: SellerAccess | None = None
     is_operator: bool = False
+    operator_name: str = ""
+    """What the operator's key is called."""
+
     payer: Access | None = None
     """On whose behalf a seller or the operator asks: what the token in ``X-Payer-Token`` opens."""
 
@@ -54,36 +53,18 @@ class Caller(Struct, frozen=True):
         return None if self.access is None else self.access.key_id
 
 
-class FailureLimit:
-    """Counts bad tokens by address, in windows that start with the first one."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def count(self, address: str) -> None:
-        """Take note of a bad token. Raises ``TooManyFailures`` when it is one too many."""
-        now = self._clock()
-        since, failures = self._failures.pop(address, (now, 0))
-        if now - since >= FAILURES_SECONDS:
-            since, failures = now, 0
-        self._failures[address] = (since, failures + 1)
-        if len(self._failures) > WATCHED_ADDRESSES:
-            self._failures.popitem(last=False)
-        if failures >= FAILURES_ALLOWED:
-            wait = ceil(since + FAILURES_SECONDS - now)
-            raise TooManyFailures(
-                f"too many bad tokens came from this address; wait {wait} seconds and check the token",
-                retry_after_seconds=wait,
-            )
-
-
 class Authenticator:
-    """Turns a request's credentials into a caller. Without an ``operator_key`` nobody is the operator."""
+    """Turns a request's credentials into a caller. Without ``operator_keys`` nobody is the operator.
 
-    def __init__(self, wallets: CreditWallet, operator_key: str | None) -> None:
+    ``metrics_key`` is a token that opens no call: it sees the service's figures of money.
+    """
+
+    def __init__(
+        self, wallets: CreditWallet, operator_keys: Iterable[OperatorKey] = (), metrics_key: OperatorKey | None = None
+    ) -> None:
         self._wallets = wallets
-        self._operator_digest = b"" if operator_key is None else sha256(operator_key.encode()).digest()
+        self._operators = [(key.digest, Caller(is_operator=True, operator_name=key.name)) for key in operator_keys]
+        self._metrics_digest = b"" if metrics_key is None else metrics_key.digest
         self._remembered: OrderedDict[bytes, tuple[float, Access | SellerAccess, Caller]] = OrderedDict()
         self._secrets_known = wallets.secrets_changed
         self._limit = FailureLimit()
@@ -97,18 +78,41 @@ class Authenticator:
         one is its buyer's failure and is not counted. Raises ``Unauthorized``, ``AmbiguousRequest``,
         ``TooManyFailures``, and ``Forbidden`` when anybody but a seller sends a ``payer_token``.
         """
+        token, digest = self._admitted(authorization, api_key, address)
         try:
-            caller = await self._caller(token_of(authorization, api_key))
+            caller = await self._caller(token, digest)
         except Unauthorized:
-            self._limit.count(address)
+            self._limit.failed(address, digest, "mistyped" if is_mistyped(token) else "unknown")
             raise
+        self._limit.succeeded(address, digest)
         return caller if payer_token is None else await self._on_behalf(caller, payer_token)
+
+    async def sees_money(self, authorization: str | None, api_key: str | None, address: str) -> bool:
+        """Whether a token is the metrics' or an operator's. Raises what ``caller`` raises, for no token as well."""
+        _, digest = self._admitted(authorization, api_key, address)
+        if secrets.compare_digest(digest, self._metrics_digest):
+            self._limit.succeeded(address, digest)
+            return True
+        return (await self.caller(authorization, api_key, address)).is_operator
+
+    def _admitted(self, authorization: str | None, api_key: str | None, address: str) -> tuple[str, bytes]:
+        """The token, and its digest, of an address that may be heard."""
+        try:
+            token = token_of(authorization, api_key)
+        except Unauthorized:
+            self._limit.admit(address, b"")
+            self._limit.failed(address, b"", "missing")
+            raise
+        digest = token_digest(token)
+        self._limit.admit(address, digest)
+        return token, digest
 
     async def _on_behalf(self, caller: Caller, payer_token: str) -> Caller:
         if caller.access is not None:
             raise Forbidden("X-Payer-Token is for sellers: pay with your own token alone", field="X-Payer-Token")
+        token = as_sent(payer_token)
         try:
-            payer = await self._caller(as_sent(payer_token))
+            payer = await self._caller(token, token_digest(token))
         except Unauthorized as refusal:
             raise Unauthorized(str(refusal), field="X-Payer-Token") from refusal
         if payer.access is None:
@@ -117,10 +121,10 @@ class Authenticator:
             )
         return structs.replace(caller, payer=payer.access)
 
-    async def _caller(self, token: str) -> Caller:
-        digest = sha256(token.encode("utf-8", "surrogateescape")).digest()
-        if secrets.compare_digest(digest, self._operator_digest):
-            return _OPERATOR
+    async def _caller(self, token: str, digest: bytes) -> Caller:
+        operator = self._operator(digest)
+        if operator is not None:
+            return operator
         if self._secrets_known != self._wallets.secrets_changed:
             self._secrets_known = self._wallets.secrets_changed
             self._remembered.clear()
@@ -137,8 +141,18 @@ class Authenticator:
             self._remembered.popitem(last=False)
         return caller
 
+    def _operator(self, digest: bytes) -> Caller | None:
+        """Compares with every key, in a time that tells nothing of them."""
+        found = None
+        for known, operator in self._operators:
+            if secrets.compare_digest(digest, known):
+                found = operator
+        return found
 
-_OPERATOR = Caller(is_operator=True)
+
+def token_digest(token: str) -> bytes:
+    """By which a token is remembered, and compared with those that open everything."""
+    return sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def require_owner(caller: Caller) -> int:

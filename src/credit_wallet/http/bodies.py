@@ -79,7 +79,7 @@ class HoldBody(Body, frozen=True):
 
 
 Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH, pattern="^[ -~]+$")]
-PurchaseKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")]
+SentKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")]
 LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
 
 
@@ -129,7 +129,7 @@ class ServeBody(Body, frozen=True):
     """The attempt whose answer has reached the buyer; ``forget`` drops a purchase that has no retries."""
 
     wallet_id: Id
-    purchase_key: PurchaseKey
+    purchase_key: SentKey
     attempt: Attempt
     forget: bool = False
 
@@ -138,7 +138,7 @@ class RenewBody(Body, frozen=True):
     """The attempt that is still at work."""
 
     wallet_id: Id
-    purchase_key: PurchaseKey
+    purchase_key: SentKey
     attempt: Attempt
     lease_seconds: LeaseSeconds = 30
 
@@ -147,7 +147,7 @@ class UndoBody(Body, frozen=True):
     """The attempt that failed, and why."""
 
     wallet_id: Id
-    purchase_key: PurchaseKey
+    purchase_key: SentKey
     attempt: Attempt
     reason: Note = "not served"
 
@@ -175,7 +175,7 @@ class BatchItem(Body, frozen=True):
 
     wallet_id: Id
     amount_yen: Yen
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)]
+    idempotency_key: SentKey
     note: Note | None = None
 
 

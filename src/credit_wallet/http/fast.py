@@ -1,7 +1,7 @@
 """The fast lane: charge, hold, capture, release and purchases on bare ASGI, in front of the documented application.
 
 It answers byte for byte what the routes of the same names answer, with a quarter of their work per request. Anything
-else, another method on these addresses included, goes on to the application behind it.
+else, another method, another spelling or a query on these addresses included, goes on to the application behind it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from credit_wallet.http.bodies import (
     PurchaseReply,
     ReleaseBody,
 )
-from credit_wallet.http.distinct import require_single_headers
+from credit_wallet.http.distinct import require_one_framing, require_single_headers
 from credit_wallet.http.reading import MAX_MOVEMENT_BYTES, decode_body
 from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import (
+    STANDING_HEADERS,
     AsgiApp,
     RawHeaders,
     Receive,
@@ -39,6 +40,7 @@ from credit_wallet.http.replies import (
     outcome_headers,
     refusal,
     request_id_header,
+    request_id_of,
     text_of,
 )
 from credit_wallet.outcomes import Outcome
@@ -48,6 +50,7 @@ _log = structlog.get_logger("credit_wallet.http")
 
 
 class _Call(NamedTuple):
+    raw_path: bytes
     decoder: json.Decoder[Any]
     carry_out: Callable[..., Awaitable[tuple[Outcome, Struct]]]
 
@@ -66,11 +69,11 @@ async def _buy(*args: Any) -> tuple[Outcome, Struct]:
 
 
 CALLS = {
-    "/credit/charge": _Call(json.Decoder(ChargeBody), _with_reply(movements.charge)),
-    "/credit/hold": _Call(json.Decoder(HoldBody), _with_reply(movements.hold)),
-    "/credit/capture": _Call(json.Decoder(CaptureBody), _with_reply(movements.capture)),
-    "/credit/release": _Call(json.Decoder(ReleaseBody), _with_reply(movements.release)),
-    "/credit/purchase": _Call(json.Decoder(BuyBody), _buy),
+    "/credit/charge": _Call(b"/credit/charge", json.Decoder(ChargeBody), _with_reply(movements.charge)),
+    "/credit/hold": _Call(b"/credit/hold", json.Decoder(HoldBody), _with_reply(movements.hold)),
+    "/credit/capture": _Call(b"/credit/capture", json.Decoder(CaptureBody), _with_reply(movements.capture)),
+    "/credit/release": _Call(b"/credit/release", json.Decoder(ReleaseBody), _with_reply(movements.release)),
+    "/credit/purchase": _Call(b"/credit/purchase", json.Decoder(BuyBody), _buy),
 }
 
 
@@ -85,7 +88,7 @@ class FastLane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = CALLS.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if call is None:
+        if call is None or scope["query_string"] or scope.get("raw_path", call.raw_path) != call.raw_path:
             await self._behind(scope, receive, send)
             return
         status, headers, body = await self._answer(call, scope, receive)
@@ -98,6 +101,8 @@ class FastLane:
         try:
             if len(headers) != len(scope["headers"]):
                 require_single_headers(scope["headers"])
+                headers[b"x-request-id"] = request_id_of(scope["headers"])[1]
+            require_one_framing(headers, scope.get("http_version", "1.1"))
             caller = await self._authenticator.caller(
                 text_of(headers.get(b"authorization")),
                 text_of(headers.get(b"x-api-key")),
@@ -116,6 +121,7 @@ class FastLane:
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(content)),
             request_id_header(headers.get(b"x-request-id")),
+            *STANDING_HEADERS,
             *outcome_headers(outcome),
         ]
         return 200, reply_headers, content

@@ -1,4 +1,4 @@
-"""``HEAD`` wherever there is a ``GET``: the same status and headers, and no body (RFC 9110, section 9.3.2)."""
+"""What every request meets before its route is looked for: one meaning, and ``HEAD`` wherever there is a ``GET``."""
 
 from __future__ import annotations
 
@@ -6,20 +6,44 @@ from typing import Any
 
 from litestar import Litestar
 
+from credit_wallet.errors import WalletError
+from credit_wallet.http.distinct import require_one_framing, require_only_spelling, require_single_headers
+from credit_wallet.http.replies import RawHeaders, refusal, request_id_of
 
-class WithHead(Litestar):
-    """An application that answers ``HEAD`` as ``GET``, and keeps the body back."""
+
+class Doorway(Litestar):
+    """An application that refuses a request which could be read in two ways.
+
+    It answers ``HEAD`` as ``GET``, and keeps the body back: the same status and headers (RFC 9110, section 9.3.2).
+    """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI's entry."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        is_head = scope["method"] == "HEAD"
 
-        async def send_without_body(message: Any) -> None:
-            if message["type"] == "http.response.body":
+        async def answer(message: Any) -> None:
+            if is_head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
-        as_get: Any = {**scope, "method": "GET"}
-        await super().__call__(as_get, receive, send_without_body)
+        try:
+            require_one_meaning(scope)
+        except WalletError as error:
+            status, headers, content = refusal(error, None)
+            headers.append(request_id_of(scope["headers"]))
+            await answer({"type": "http.response.start", "status": status, "headers": headers})
+            await answer({"type": "http.response.body", "body": content})
+            return
+        given: Any = {**scope, "method": "GET"} if is_head else scope
+        await super().__call__(given, receive, answer if is_head else send)
+
+
+def require_one_meaning(scope: Any) -> None:
+    """Raise ``AmbiguousRequest`` or ``NotFound`` for a request whose head could be read in two ways."""
+    headers: RawHeaders = scope["headers"]
+    require_single_headers(headers)
+    require_one_framing(dict(headers), scope.get("http_version", "1.1"))
+    require_only_spelling(scope)

@@ -26,7 +26,7 @@ TAGS = ["Operator"]
 MAX_PAGE = 1_000
 WalletId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
 SellerId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
-Sha256 = Annotated[str, PathParameter(pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the key, hex.")]
+Sha256 = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$", description="SHA-256 of the key, hex in lower case.")]
 
 
 @get("/credit/whoami", tags=["Keys"], security=SECURITY, responses=problems())

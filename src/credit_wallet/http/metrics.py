@@ -48,14 +48,17 @@ class Metrics:
         self._alerts = PrometheusCounter(
             "credit_wallet_alerts", "Spending alerts that movements fired.", ("threshold_pct",), registry=self.registry
         )
+        self.money = CollectorRegistry()
+        """What only the operator may know."""
+
         self._topups = PrometheusCounter(
-            "credit_wallet_topups_yen", "Yen that top-ups brought in.", registry=self.registry
+            "credit_wallet_topups_yen", "Yen that top-ups brought in.", registry=self.money
         )
         self._waiting = self._gauge("rail_waiting_commands", "Commands queued or being carried out.")
-        self._wallets = self._gauge("wallets", "Wallets in the ledger.")
-        self._balance = self._gauge("balance_outstanding_yen", "Sum of all balances.")
-        self._held = self._gauge("held_yen", "Sum of all open holds.")
-        self._debt = self._gauge("debt_yen", "Sum of all debts.")
+        self._wallets = self._gauge("wallets", "Wallets in the ledger.", self.money)
+        self._balance = self._gauge("balance_outstanding_yen", "Sum of all balances.", self.money)
+        self._held = self._gauge("held_yen", "Sum of all open holds.", self.money)
+        self._debt = self._gauge("debt_yen", "Sum of all debts.", self.money)
         self._unsealed = self._gauge("unsealed_seconds", "For how long entries have waited for a seal; 0 without any.")
         self._totals_until = 0.0
 
@@ -76,8 +79,8 @@ class Metrics:
         for (kind, result), number in counts.items():
             self._outcomes.labels(kind.__struct_config__.tag, result).inc(number)
 
-    def text(self, wallets: CreditWallet) -> bytes:
-        """The figures as they are now."""
+    def text(self, wallets: CreditWallet, *, money: bool = True) -> bytes:
+        """The figures as they are now, those of ``money`` included or left out."""
         self._waiting.set(wallets.waiting())
         if monotonic() >= self._totals_until:
             totals = wallets.totals()
@@ -87,10 +90,10 @@ class Metrics:
             self._debt.set(totals.debt_yen)
             self._unsealed.set(wallets.unsealed_seconds())
             self._totals_until = monotonic() + TOTALS_SECONDS
-        return generate_latest(self.registry)
+        return generate_latest(self.registry) + (generate_latest(self.money) if money else b"")
 
-    def _gauge(self, name: str, what: str) -> Gauge:
-        return Gauge(f"credit_wallet_{name}", what, registry=self.registry)
+    def _gauge(self, name: str, what: str, registry: CollectorRegistry | None = None) -> Gauge:
+        return Gauge(f"credit_wallet_{name}", what, registry=registry or self.registry)
 
 
 def _brought_credit(command: Command, outcome: Outcome) -> bool:

@@ -9,7 +9,8 @@ import re
 
 from msgspec import structs
 
-from credit_wallet.commands import Charge
+from credit_wallet.checks import is_idempotency_key
+from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
 from credit_wallet.errors import Forbidden, HoldNotFound, InvalidRequest, WalletError
 from credit_wallet.http.auth import Caller, require_operator, require_seller
 from credit_wallet.http.bodies import (
@@ -41,7 +42,7 @@ async def charge(wallets: CreditWallet, caller: Caller, body: ChargeBody, key: s
     return await wallets.acharge(
         wallet_id,
         body.amount_yen,
-        idempotency_key=_required(key),
+        idempotency_key=required_key(key),
         note=body.note,
         key_id=key_id,
         actor=caller.actor,
@@ -54,7 +55,7 @@ async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str |
     return await wallets.ahold(
         wallet_id,
         body.amount_yen,
-        idempotency_key=_required(key),
+        idempotency_key=required_key(key),
         ttl_seconds=body.ttl_seconds,
         note=body.note,
         key_id=key_id,
@@ -68,7 +69,7 @@ async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key:
     return await wallets.acapture(
         body.hold_id,
         body.amount_yen,
-        idempotency_key=_required(key),
+        idempotency_key=required_key(key),
         final=body.final,
         above=body.above,
         key_id=caller.key_id,
@@ -80,7 +81,7 @@ async def release(wallets: CreditWallet, caller: Caller, body: ReleaseBody, key:
     """Release a hold that the caller may close."""
     await _require_own_wallet(wallets, caller, body.hold_id)
     return await wallets.arelease(
-        body.hold_id, idempotency_key=_required(key), key_id=caller.key_id, actor=caller.actor
+        body.hold_id, idempotency_key=required_key(key), key_id=caller.key_id, actor=caller.actor
     )
 
 
@@ -94,7 +95,7 @@ async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: s
     """Refund a charge; for the operator, and for the seller that made it."""
     require_seller(caller)
     return await wallets.arefund(
-        body.txn_id, body.amount_yen, idempotency_key=_required(key), note=body.note, actor=caller.actor
+        body.txn_id, body.amount_yen, idempotency_key=required_key(key), note=body.note, actor=caller.actor
     )
 
 
@@ -102,7 +103,7 @@ async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, key: str | N
     """Sell a request to the payer that the seller names; the outcome, and the purchase's key from now on."""
     require_seller(caller)
     wallet_id, key_id = _payer(caller, body.wallet_id)
-    purchase_key = purchase_key_of(_required(key), key_id)
+    purchase_key = purchase_key_of(required_key(key), key_id)
     outcome = await wallets.abuy(
         wallet_id,
         body.amount_yen,
@@ -158,7 +159,7 @@ async def operator_topup(wallets: CreditWallet, caller: Caller, body: OperatorTo
     return await wallets.atopup(
         body.wallet_id,
         body.amount_yen,
-        idempotency_key=_required(key),
+        idempotency_key=required_key(key),
         promo=body.promo,
         expires_at=body.expires_at,
         note=body.note,
@@ -208,9 +209,18 @@ async def _require_own_wallet(wallets: CreditWallet, caller: Caller, hold_id: in
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
 
 
-def _required(key: str | None) -> str:
+def required_key(key: str | None) -> str:
+    """The ``Idempotency-Key`` of a call that moves money. Raises ``IdempotencyKeyRequired``, ``InvalidRequest``.
+
+    It is printable ASCII, as in bodies: of other characters the ones that a header carries are anybody's guess.
+    """
     if key is None:
         raise IdempotencyKeyRequired(
             "send an Idempotency-Key header, new for every request and the same for every retry of it"
+        )
+    if not key.isascii() or not is_idempotency_key(key):
+        raise InvalidRequest(
+            f"Idempotency-Key must be 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable ASCII characters",
+            field="idempotency_key",
         )
     return key

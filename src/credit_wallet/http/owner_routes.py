@@ -23,6 +23,7 @@ from credit_wallet.http.bodies import (
     WalletReply,
 )
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.own_part import is_visible, visible_entry, visible_key
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
 from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, LotView, TransactionView
@@ -94,9 +95,14 @@ def list_transactions(
         ),
     ] = None,
 ) -> TransactionPage:
-    """The wallet's ledger entries, newest first. A refund has the key and the note of the charge that it gives back."""
-    wallet_id = require_wallet(caller)
-    return transactions_shown(wallets, wallet_id, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
+    """The wallet's ledger entries, newest first; for an agent key, what it paid. A refund has the key and the note of
+    the charge that it gives back.
+    """
+    access = require_access(caller)
+    key_id = visible_key(access, key_id)
+    return transactions_shown(
+        wallets, access.wallet_id, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
+    )
 
 
 @get(
@@ -107,13 +113,13 @@ def list_transactions(
     sync_to_thread=True,
 )
 def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -> TransactionView:
-    """One ledger entry of the wallet, with what was given back of it; for a seller, a charge that it made."""
+    """One ledger entry of the wallet, with what was given back of it; for an agent key one that it paid, for a seller a
+    charge that it made.
+    """
     if caller.seller is None:
-        wallet_id, entry = require_wallet(caller), wallets.transaction(txn_id)
-        is_own = entry.wallet_id == wallet_id
-    else:
-        entry, is_own = wallets.transaction(txn_id), wallets.has_sold(caller.actor, txn_id)
-    if not is_own:
+        return visible_entry(wallets, require_access(caller), txn_id)
+    entry = wallets.transaction(txn_id)
+    if not wallets.has_sold(caller.actor, txn_id):
         raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
     return entry
 
@@ -122,10 +128,10 @@ def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) 
     "/credit/holds/{hold_id:int}", tags=["Wallet"], security=SECURITY, responses=problems(404, 422), sync_to_thread=True
 )
 def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> HoldView:
-    """One hold of the wallet, and what became of it; for a seller, one that it made."""
+    """One hold of the wallet, and what became of it; for an agent key or a seller, one that it made."""
     if caller.seller is None:
-        wallet_id, hold = require_wallet(caller), wallets.hold_status(hold_id)
-        is_own = hold.wallet_id == wallet_id
+        access, hold = require_access(caller), wallets.hold_status(hold_id)
+        is_own = is_visible(access, hold.wallet_id, hold.key_id)
     else:
         hold, is_own = wallets.hold_status(hold_id), wallets.has_held(caller.actor, hold_id)
     if not is_own:
@@ -161,9 +167,14 @@ def show_statement(
         statements.Rows, QueryParameter(description="Of a CSV: entries, or spending by agent key or note.")
     ] = "entries",
 ) -> Response[statements.Statement]:
-    """The statement of a billing cycle, spending by agent key and by note included, as JSON, CSV or text."""
-    wallet_id = require_wallet(caller)
-    report = statements.statement(wallets, wallet_id, cycle or wallets.show(wallet_id).current_cycle)
+    """The statement of a billing cycle, spending by agent key and by note included, as JSON, CSV or text. An agent key
+    sees the wallet's totals, and of entries and spending its own.
+    """
+    access = require_access(caller)
+    wallet_id = access.wallet_id
+    report = statements.statement(
+        wallets, wallet_id, cycle or wallets.show(wallet_id).current_cycle, key_id=access.key_id
+    )
     if format == "csv":
         content = statements.to_csv(report, rows).encode(statements.CSV_ENCODING)
         return Response(content, media_type="text/csv")  # type: ignore[arg-type]

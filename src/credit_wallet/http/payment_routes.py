@@ -16,7 +16,7 @@ from credit_wallet.http.auth import Caller, require_operator, require_owner
 from credit_wallet.http.bodies import PayBackBody, TopupBody, TopupPage
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenWallets
 from credit_wallet.http.distinct import require_distinct_members_if_json
-from credit_wallet.http.problems import IdempotencyKeyRequired
+from credit_wallet.http.movements import required_key
 from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
 from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
@@ -66,10 +66,9 @@ def request_topup(
     `checkout_url`. The wallet is credited when Stripe says that it succeeded. For the owner token.
     """
     wallet_id = require_owner(caller)
-    if idempotency_key is None:
-        raise IdempotencyKeyRequired("send an Idempotency-Key header, the same for every retry of this top-up")
+    key = required_key(idempotency_key)
     reply = configured(payments).request(
-        wallet_id, data.amount_yen, idempotency_key=idempotency_key, way="checkout" if data.checkout else "intent"
+        wallet_id, data.amount_yen, idempotency_key=key, way="checkout" if data.checkout else "intent"
     )
     return Response(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 
@@ -128,9 +127,8 @@ def pay_back_topup(
 ) -> TopupReply:
     """Pay unused credit of a top-up back to its card. Off unless the operator allows it, and limited by law."""
     require_operator(caller)
-    if idempotency_key is None:
-        raise IdempotencyKeyRequired("send an Idempotency-Key header, the same for every retry of this call")
-    return configured(payments).pay_back(topup_id, data.amount_yen, idempotency_key=idempotency_key)
+    key = required_key(idempotency_key)
+    return configured(payments).pay_back(topup_id, data.amount_yen, idempotency_key=key)
 
 
 @post(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from itertools import count
 from secrets import token_hex
 from typing import Any, TypeAlias
@@ -21,6 +21,13 @@ AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 MAX_REQUEST_ID_BYTES = 128
+
+STANDING_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""What every answer carries: it may show a token or a balance, and is what its content type says."""
 
 _PROCESS_ID = token_hex(6)
 _request_ids = (f"{_PROCESS_ID}-{number:x}".encode() for number in count(1))
@@ -58,6 +65,12 @@ def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:
     return (b"x-request-id", next(_request_ids))
 
 
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """The same from the headers of a request; two ids name nothing."""
+    given = [value for name, value in headers if name == b"x-request-id"]
+    return request_id_header(given[0] if len(given) == 1 else None)
+
+
 def refusal(error: Exception, topup_url: str | None) -> tuple[int, RawHeaders, bytes]:
     """Status, headers and problem document that ``error`` is answered with."""
     status, document = problem_of(error, topup_url)
@@ -66,6 +79,7 @@ def refusal(error: Exception, topup_url: str | None) -> tuple[int, RawHeaders, b
         (b"content-type", CONTENT_TYPE.encode()),
         (b"content-length", b"%d" % len(content)),
         *((name.lower().encode(), value.encode()) for name, value in headers_of(error).items()),
+        *STANDING_HEADERS,
     ]
     return status, headers, content
 

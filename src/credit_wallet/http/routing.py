@@ -16,6 +16,9 @@ from credit_wallet.outcomes import Outcome
 
 SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"api_key": []}]
 
+MONEY_SECURITY: list[dict[str, list[str]]] = [{}, *SECURITY]
+"""Of what anybody may call and whose figures of money are for a token alone."""
+
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(

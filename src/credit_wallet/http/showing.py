@@ -23,7 +23,8 @@ def wallet_shown(
 ) -> WalletReply:
     """The wallet with its settings, spending and latest transactions, and what the caller can spend of it.
 
-    ``targets`` are the notification targets when they were just set; otherwise an owner is shown what is set.
+    An agent key is shown the transactions that it paid. ``targets`` are the notification targets when they were just
+    set; otherwise an owner is shown what is set.
     """
     wallet_id, key_id = access.wallet_id, access.key_id
     view = wallets.show(wallet_id)
@@ -32,7 +33,7 @@ def wallet_shown(
         targets = wallets.targets(wallet_id) if key is None else []
     return WalletReply(
         **structs.asdict(view),
-        recent_transactions=wallets.history(wallet_id, limit=RECENT_TRANSACTIONS),
+        recent_transactions=wallets.history(wallet_id, limit=RECENT_TRANSACTIONS, key_id=key_id),
         auto_topup=wallets.auto_topup(wallet_id),
         notification_targets=targets,
         spendable_yen=spendable_yen(view, key),

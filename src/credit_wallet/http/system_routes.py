@@ -8,7 +8,7 @@ from litestar import Request, Response, get
 
 from credit_wallet.http.bodies import Health
 from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
-from credit_wallet.http.routing import problem
+from credit_wallet.http.routing import MONEY_SECURITY, problem
 
 TAGS = ["System"]
 GIVEN_TWICE = "A header or a query parameter is given twice."
@@ -38,11 +38,14 @@ def ready(wallets: GivenWallets) -> Health:
     tags=TAGS,
     media_type=METRICS_TYPE,
     sync_to_thread=True,
-    responses={400: problem(400, GIVEN_TWICE)},
+    security=MONEY_SECURITY,
+    responses={400: problem(400, GIVEN_TWICE), 401: problem(401), 429: problem(429)},
 )
-def figures(metrics: GivenMetrics, wallets: GivenWallets) -> Response[str]:
-    """Figures in Prometheus' text format. Keep the address inside your network."""
-    return Response(metrics.text(wallets).decode(), media_type=METRICS_TYPE)
+def figures(request: Request[Any, Any, Any], metrics: GivenMetrics, wallets: GivenWallets) -> Response[str]:
+    """Figures in Prometheus' text format: those of the process for anybody, those of money for the operator and for
+    the metrics token. Keep the address inside your network.
+    """
+    return Response(metrics.text(wallets, money=request.state.sees_money).decode(), media_type=METRICS_TYPE)
 
 
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from credit_wallet.http.auth import Caller, require_owner
 from credit_wallet.http.bodies import TransactionPage, WalletReply
+from credit_wallet.http.own_part import visible_key
 from credit_wallet.http.showing import transactions_shown, wallet_shown
 from credit_wallet.keys import new_idempotency_key
 from credit_wallet.outcomes import Access, EntryType
@@ -74,9 +75,10 @@ class LedgerAccount:
         """As ``Account`` says."""
 
         def show() -> TransactionPage:
-            wallet_id = self._authenticate().wallet_id
+            access = self._authenticate()
+            visible = visible_key(access, key_id)
             return transactions_shown(
-                self._wallets, wallet_id, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
+                self._wallets, access.wallet_id, limit=limit, cursor=cursor, type=type, key_id=visible, note=note
             )
 
         return await asyncio.to_thread(show)

@@ -51,8 +51,11 @@ class Statement(Struct, frozen=True):
     entries: list[Transaction]
 
 
-def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
-    """The statement of ``cycle`` (YYYY-MM in the wallet's time zone). Raises ``WalletNotFound``, ``InvalidRequest``."""
+def statement(wallets: CreditWallet, wallet_id: int, cycle: str, *, key_id: int | None = None) -> Statement:
+    """The statement of ``cycle`` (YYYY-MM in the wallet's time zone). Raises ``WalletNotFound``, ``InvalidRequest``.
+
+    With a ``key_id`` its entries and spending are those of that agent key, and its totals still the wallet's.
+    """
     wallet = wallets.show(wallet_id)
     entries = wallets.cycle_entries(wallet_id, cycle)
     totals = dict.fromkeys(("topup", "charge", "refund", "expire", "reversal"), 0)
@@ -60,7 +63,13 @@ def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
         totals["reversal" if came_again(entry) else entry.txn_type] += entry.amount_yen
     opening_yen = wallets.ledger_balance_before(wallet_id, cycle)
     refunded = wallets.refunded_charges(wallet_id, cycle) if totals["refund"] else []
-    spent = spending(entries, refunded, wallets.keys(wallet_id))
+    keys = wallets.keys(wallet_id)
+    if key_id is not None:
+        refunded = [charge for charge in refunded if charge.key_id == key_id]
+        own = {charge.txn_id for charge in refunded}
+        entries = [entry for entry in entries if entry.key_id == key_id or entry.related_txn_id in own]
+        keys = [wallets.key(key_id)]
+    spent = spending(entries, refunded, keys)
     return Statement(
         wallet_id=wallet_id,
         label=wallet.label,

@@ -24,6 +24,7 @@ from credit_wallet.errors import (
     RailBusy,
 )
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
+from credit_wallet.stores.file_modes import make_own_file, make_own_folders
 from credit_wallet.stores.sqlite_file import require_no_lost_log
 from credit_wallet.stores.sqlite_ledger import LedgerConnection
 
@@ -112,7 +113,7 @@ def rests_between(connection: apsw.Connection, at_work: threading.Lock) -> None:
 def make_folder(path: Path) -> None:
     """Make the folder that the ledger at ``path`` goes into. Raises ``DatabaseError``."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_own_folders(path.parent)
     except OSError as error:
         raise DatabaseError(
             f"the folder of {path} cannot be made ({error.strerror}); choose another or make it"
@@ -152,6 +153,7 @@ def _open(path: Path, flags: int, *pragmas: str) -> LedgerConnection:
     with naming_database_errors(path):
         if flags & apsw.SQLITE_OPEN_CREATE:
             require_no_lost_log(path)
+            make_own_file(path)
         connection = LedgerConnection(str(path), flags=flags, statementcachesize=200)
         _open_connections.locks[connection] = None
         try:

@@ -16,6 +16,7 @@ from credit_wallet import forks
 from credit_wallet.errors import InvalidRequest, MigrationError, NoLedger
 from credit_wallet.outcomes import Finding, Upgrade
 from credit_wallet.stores import migrations
+from credit_wallet.stores.file_modes import open_to_others
 from credit_wallet.stores.mounts import network_disk
 from credit_wallet.stores.sqlite import SqliteStore, bring_up_to_date
 from credit_wallet.stores.sqlite_connection import (
@@ -107,6 +108,8 @@ class SqliteDatabase:
         yield Finding("disk", enough, detail if enough else f"{detail}; free some")
         if danger := self.network_disk():
             yield Finding("network_disk", False, danger)
+        if readable := open_to_others(self.path):
+            yield Finding("file_modes", False, readable)
 
     def network_disk(self) -> str | None:
         """What is wrong with the disk when it is not this machine's."""

@@ -1,0 +1,82 @@
+"""A log has one line for each thing that happened: nothing that a request says can begin another one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+from service import OPERATOR_KEY, Service, credentials
+
+from credit_wallet import telemetry
+
+FORGED = "timestamp=2026-01-01T00:00:00Z level=info event=operation operator=alice"
+ENDS = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\x1b[2K\x1b[1G", "\x00", "\u202e"]
+
+
+@pytest.fixture
+def to_stderr() -> Iterator[None]:
+    handlers, level = [*logging.getLogger().handlers], logging.getLogger().level
+    telemetry.log_to_stderr()
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers = handlers
+    logging.getLogger().setLevel(level)
+
+
+@pytest.mark.usefixtures("to_stderr")
+@pytest.mark.parametrize("end", ENDS)
+def test_no_value_begins_a_line_of_its_own(capsys: pytest.CaptureFixture[str], end: str) -> None:
+    said = f"x{end}{FORGED}"
+    structlog.get_logger("credit_wallet.http").warning("bad", path=said, number=3)
+    structlog.get_logger("credit_wallet.http").warning(said)
+    logging.getLogger("mcp.server").warning("Invalid Host header: %s", said)
+    logging.getLogger("asyncio").error(said)
+    lines = capsys.readouterr().err.split("\n")
+    assert lines.pop() == ""
+    assert len(lines) == 4
+    for line in lines:
+        assert line.isprintable(), line
+        assert line.startswith("timestamp=20")
+        assert line.splitlines() == [line]
+
+
+@pytest.mark.usefixtures("to_stderr")
+def test_what_libraries_log_has_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("somebody").warning("two words")
+    logging.getLogger("somebody").info("not told")
+    try:
+        int(f"x\n{FORGED}")
+    except ValueError:
+        logging.getLogger("somebody").exception("failed")
+    first, second = capsys.readouterr().err.splitlines()
+    assert ' level=warning event="two words" logger=somebody' in first
+    assert "level=error event=failed" in second
+    assert "ValueError" in second
+
+
+@pytest.mark.usefixtures("to_stderr")
+def test_setting_it_up_again_says_nothing_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.log_to_stderr()
+    logging.getLogger("somebody").warning("once")
+    assert capsys.readouterr().err.count("event=once") == 1
+
+
+def test_no_request_forges_a_line_of_the_services_log(tmp_path: Path) -> None:
+    with Service(f"sqlite:///{tmp_path}/w.db") as service:
+        created = httpx.post(f"{service.url}/operator/wallets", headers=credentials(OPERATOR_KEY), json={}).json()
+        bearer = credentials(created["owner_token"])
+        for host in ("evil.example", "event=operation", 'x"y'):
+            httpx.post(f"{service.url}/mcp", headers=bearer | {"Host": host}, json={})
+        for origin in (f"http://x {FORGED}", "null"):
+            httpx.post(f"{service.url}/mcp", headers=bearer | {"Origin": origin}, json={})
+        httpx.get(f"{service.url}/x%0a{FORGED.replace(' ', '%20')}")
+        assert service.stop() == 0
+        told = service.output().decode().splitlines()
+    log = [line for line in told if "Host header" in line or "Origin" in line]
+    assert log
+    assert all(line.startswith("timestamp=") and line.count("timestamp=") <= 2 for line in log)
+    assert not any(line.startswith(FORGED[:30]) for line in told)
