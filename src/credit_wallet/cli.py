@@ -39,10 +39,11 @@ from credit_wallet.payments.opening import open_payments, require_payments, test
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import payment_settings
 from credit_wallet.reports import statement as statements
+from credit_wallet.steady_clock import utc_now
 from credit_wallet.stores.databases import database_at, postgres_database_at, sqlite_database_at
 from credit_wallet.telemetry import log_to_stderr
 from credit_wallet.tokens import new_operator_key
-from credit_wallet.wallet import CreditWallet, utc_now
+from credit_wallet.wallet import CreditWallet
 from credit_wallet.welcome import welcome
 from credit_wallet.worker import workers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -12,10 +13,11 @@ from msgspec import json
 from credit_wallet.alerts.job import AlertReport, run_alert_job
 from credit_wallet.checks import checked_cycle
 from credit_wallet.commands import Expire
-from credit_wallet.cycle import format_instant
+from credit_wallet.cycle import format_instant, parse_instant
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.lanes import Lanes
 from credit_wallet.reading import WalletReading
+from credit_wallet.steady_clock import SteadyClock
 from credit_wallet.stores import lot_notices
 from credit_wallet.stores.adoption import adopt_unadopted
 from credit_wallet.stores.notification_rows import SQL
@@ -124,6 +126,27 @@ class WalletUpkeep(WalletReading):
         """The open transactions that may still add an entry between those that are to be sealed, the oldest first."""
         return self._lanes.upkeep.call(lambda store: store.holding_back())
 
+    # The clock
+
+    def compare_clock(self) -> None:
+        """Have the clock take note of the newest entry, which may be dated after now."""
+        if isinstance(self._clock, SteadyClock):
+            newest = self.newest_entry_at()
+            with suppress(ValueError, OverflowError):  # plain SQL may write anything
+                self._clock.compare(None if newest is None else parse_instant(newest))
+
+    def clock_ahead_seconds(self) -> float:
+        """By how much the machine's clock is ahead of the time that is believed, negative when behind; else 0."""
+        return self._clock.ahead_seconds() if isinstance(self._clock, SteadyClock) else 0.0
+
+    def clock_problem(self) -> str | None:
+        """What the clocks disagree about, for people; None when they agree. What is due goes by the earlier time."""
+        return self._clock.problem() if isinstance(self._clock, SteadyClock) else None
+
+    def _ago(self, age: timedelta) -> datetime:
+        """The instant since which at least ``age`` has passed."""
+        return self._clock.ago(age) if isinstance(self._clock, SteadyClock) else self._clock() - age
+
     # Idempotency keys
 
     def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
@@ -132,7 +155,7 @@ class WalletUpkeep(WalletReading):
         """
         if type(older_than_days) is not int or not 1 <= older_than_days <= MOST_DAYS_KEPT:
             raise InvalidRequest(f"older_than_days must be 1 to {MOST_DAYS_KEPT}", field="older_than_days")
-        first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()
+        first_kept = self._ago(timedelta(days=older_than_days)).date().isoformat()
         return prune(lambda job: self._lanes.upkeep.call(lambda store: store.run(job)), first_kept)
 
     # Spending out of the ordinary

@@ -38,8 +38,9 @@ from credit_wallet.payments.facts import Taking, taking_fact
 from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, UnknownToStripe
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
+from credit_wallet.steady_clock import utc_now
 from credit_wallet.topups import OPEN, PAYABLE, RETURNED, PaymentFact, Way, pay_back_id_of
-from credit_wallet.wallet import CreditWallet, utc_now
+from credit_wallet.wallet import CreditWallet
 
 QUIET = timedelta(minutes=10)
 """How long nothing may be heard of an open top-up before Stripe is asked."""
