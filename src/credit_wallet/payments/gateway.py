@@ -20,6 +20,7 @@ from stripe.params.checkout import SessionCreateParams
 from credit_wallet import forks
 from credit_wallet.errors import InvalidSignature, PaymentProviderError
 from credit_wallet.outcomes import TopupView
+from credit_wallet.payments.bounded_client import BoundedClient
 from credit_wallet.payments.facts import (
     INSTALLATION,
     REFUND,
@@ -39,7 +40,6 @@ from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.retry_after import retry_after_seconds
 from credit_wallet.topups import RETURNED, PaymentFact
 
-TIMEOUT_SECONDS = 20.0
 RETRIES = 2
 """Of a request that Stripe did not answer or answered with 409 or 5xx; with the same idempotency key."""
 
@@ -75,6 +75,10 @@ class UnknownToStripe(PaymentProviderError):
     """Stripe does not know what it was asked about: it was deleted there, or belongs to another account."""
 
 
+class StripeSilent(PaymentProviderError):
+    """Stripe could not be reached, or did not answer in time."""
+
+
 class Asked(NamedTuple):
     """What came of asking for a payment; ``client_secret`` lets the owner's browser confirm it."""
 
@@ -99,15 +103,20 @@ class StripeGateway:
         self._settings = settings
         self._installation = installation
         self._now = now
+        self._client = BoundedClient()
         bases = cast(Any, {"api": settings.api_url} if settings.api_url else {})
         client = stripe.StripeClient(
             settings.secret_key,
             base_addresses=bases,
             max_network_retries=RETRIES,
-            http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+            http_client=self._client,
         )
         self._stripe = client.v1
         forks.leave_behind(self, "_stripe")
+
+    def end_retries(self) -> None:
+        """Try nothing again from now on: the process ends."""
+        self._client.end_retries()
 
     def new_customer(self, wallet_id: int, instead_of: str = "") -> str:
         """The customer that stands for a wallet at Stripe; the same one however often it is asked for within a day.
@@ -451,8 +460,10 @@ def _asking(ask: Callable[[], T], *, but: tuple[type[stripe.StripeError], ...] =
 
 
 def _provider_error(error: stripe.StripeError) -> PaymentProviderError:
-    kind = UnknownToStripe if error.code == "resource_missing" else PaymentProviderError
     unreachable = isinstance(error, stripe.APIConnectionError)  # its own words have addresses of objects in them
+    kind: type[PaymentProviderError] = StripeSilent if unreachable else PaymentProviderError
+    if error.code == "resource_missing":
+        kind = UnknownToStripe
     reason = "no connection" if unreachable else error.user_message or error
     details: dict[str, Any] = {"request_id": error.request_id}
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
