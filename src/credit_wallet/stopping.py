@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from traceback import format_stack
 from types import FrameType, TracebackType
 from typing import NoReturn, Protocol, Self, TypeVar
@@ -44,6 +45,7 @@ class Stop:
         self._last: Callable[[], object] | None = None
         self._abandoned: list[str] = []
         self._lock = threading.RLock()  # a signal may interrupt who holds it
+        self._since: float | None = None
         self.asked = threading.Event()
         """Whether a signal has come."""
 
@@ -72,6 +74,10 @@ class Stop:
             if not self.asked.is_set():
                 return
         call()
+
+    def left(self, seconds: float) -> float:
+        """What is left of ``seconds`` since the command was told to stop; all of them when it was not."""
+        return seconds if self._since is None else max(0.0, self._since + seconds - monotonic())
 
     def last_resort(self, close: Callable[[], object]) -> None:
         """Have ``close`` called even when nothing else is to be waited for any more."""
@@ -115,6 +121,7 @@ class Stop:
         with self._lock:
             if self.asked.is_set():
                 return
+            self._since = monotonic()
             self.asked.set()
             listeners = list(self._listeners)
         threading.Thread(

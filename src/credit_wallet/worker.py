@@ -137,7 +137,7 @@ def working(stop: Stop, jobs: Workers) -> Iterator[None]:
         yield
     finally:
         jobs.stop()
-        stop.abandon(*jobs.join(JOBS_END_SECONDS))
+        stop.abandon(*jobs.join(stop.left(JOBS_END_SECONDS)))
 
 
 class Worker:

@@ -37,6 +37,7 @@ class _Line:
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, _Adapter())
         self._socket: socket.socket | None = None
+        self.is_cut = False
 
     def connected(self, connection: socket.socket) -> None:
         """A connection is made: this second handle of it stays when TLS takes the first one over."""
@@ -45,6 +46,7 @@ class _Line:
         self._socket = connection.dup()
 
     def _cut(self) -> None:
+        self.is_cut = True
         if self._socket is not None:
             with suppress(OSError):  # it has ended already
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -117,11 +119,15 @@ class BoundedClient(stripe.RequestsClient):
     def request(self, *args: Any, **kwargs: Any) -> Any:
         """One attempt of it."""
         line = _here.line = self._line()
+        line.is_cut = False
         line.watch.start(min(STRIPE_ANSWER_SECONDS, line.call.remaining()))
         try:
-            return super().request(*args, **kwargs)
+            answer = super().request(*args, **kwargs)
         finally:
             line.watch.stop()
+        if line.is_cut:  # what came until then may look like an answer
+            raise stripe.APIConnectionError("too long", should_retry=True)  # type: ignore[no-untyped-call]
+        return answer
 
     def _should_retry(self, *args: Any, **kwargs: Any) -> bool:
         return not self._ended and not self._line().call.passed and bool(super()._should_retry(*args, **kwargs))
