@@ -39,7 +39,7 @@ JOBS_END_SECONDS = 3.0
 CLOSE_SECONDS = 5.0
 """How long the rails may take to finish what waits, and to let go of the database."""
 
-LINGER_SECONDS = 1.0
+LINGER_SECONDS = 3.0
 """How long threads are waited for that Python would wait for without end."""
 
 LAST_RESORT_SECONDS = 2.0

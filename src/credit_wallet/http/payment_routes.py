@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
@@ -21,6 +20,7 @@ from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
 from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
 from credit_wallet.outcomes import TopupView
+from credit_wallet.payments.desk import desk_of
 from credit_wallet.payments.opening import configured
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.wallet import CreditWallet
@@ -57,9 +57,8 @@ class Received(Struct, frozen=True):
     tags=TAGS,
     security=SECURITY,
     responses=problems(400, 409, 413, 422, 428, 501, 502),
-    sync_to_thread=True,
 )
-def request_topup(
+async def request_topup(
     data: JSONBody[TopupBody], caller: GivenCaller, payments: GivenPayments, idempotency_key: IdempotencyKey
 ) -> Response[TopupReply]:
     """Ask for a payment: confirm `client_secret` with Stripe's card form, or with `checkout` send people to
@@ -68,8 +67,13 @@ def request_topup(
     wallet_id = require_owner(caller)
     if idempotency_key is None:
         raise IdempotencyKeyRequired("send an Idempotency-Key header, the same for every retry of this top-up")
-    reply = configured(payments).request(
-        wallet_id, data.amount_yen, idempotency_key=idempotency_key, way="checkout" if data.checkout else "intent"
+    ready = configured(payments)
+    reply = await desk_of(ready).ask(
+        ready.request,
+        wallet_id,
+        data.amount_yen,
+        idempotency_key=idempotency_key,
+        way="checkout" if data.checkout else "intent",
     )
     return Response(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 
@@ -89,12 +93,14 @@ def list_topups(
     tags=TAGS,
     security=SECURITY,
     responses=problems(404, 422, 501, 502),
-    sync_to_thread=True,
 )
-def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
+async def show_topup(
+    topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments
+) -> TopupReply:
     """A top-up, with what it takes to pay it. For the owner token."""
-    _own_topup(wallets, caller, topup_id)
-    return configured(payments).show(topup_id)
+    topup = await wallets.ask(_own_topup, wallets, caller, topup_id)
+    ready = configured(payments)
+    return await desk_of(ready).ask(ready.show, topup.topup_id)
 
 
 @delete(
@@ -103,12 +109,14 @@ def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, pa
     tags=TAGS,
     security=SECURITY,
     responses=problems(404, 422, 501, 502),
-    sync_to_thread=True,
 )
-def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
+async def cancel_topup(
+    topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments
+) -> TopupReply:
     """Give up a top-up that nobody has paid; one that was paid meanwhile is credited. For the owner token."""
-    _own_topup(wallets, caller, topup_id)
-    return configured(payments).cancel(topup_id)
+    topup = await wallets.ask(_own_topup, wallets, caller, topup_id)
+    ready = configured(payments)
+    return await desk_of(ready).ask(ready.cancel, topup.topup_id)
 
 
 @post(
@@ -117,9 +125,8 @@ def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, 
     tags=["Operator"],
     security=SECURITY,
     responses=problems(400, 404, 409, 413, 422, 428, 501, 502),
-    sync_to_thread=True,
 )
-def pay_back_topup(
+async def pay_back_topup(
     topup_id: TopupId,
     data: JSONBody[PayBackBody],
     caller: GivenCaller,
@@ -130,7 +137,8 @@ def pay_back_topup(
     require_operator(caller)
     if idempotency_key is None:
         raise IdempotencyKeyRequired("send an Idempotency-Key header, the same for every retry of this call")
-    return configured(payments).pay_back(topup_id, data.amount_yen, idempotency_key=idempotency_key)
+    ready = configured(payments)
+    return await desk_of(ready).ask(ready.pay_back, topup_id, data.amount_yen, idempotency_key=idempotency_key)
 
 
 @post(
@@ -144,7 +152,7 @@ async def take_delivery(request: Request[Any, Any, Any], payments: GivenPayments
     ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES)
     require_distinct_members_if_json(payload)
-    return Received(await asyncio.to_thread(ready.deliver, payload, signature))
+    return Received(await desk_of(ready).take(ready.deliver, payload, signature))
 
 
 def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupView:
