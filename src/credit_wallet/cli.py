@@ -410,6 +410,7 @@ def worker() -> None:
         closing_in_time(stop, _open()) as wallets,
         working(stop, workers(wallets, open_payments(wallets), open_notifier(wallets))),
     ):
+        wallets.log_clock_problem()
         stop.asked.wait()
 
 

@@ -83,10 +83,7 @@ class SteadyClock:
 
     def compare(self, newest: datetime | None) -> None:
         """Take note of when the newest entry of a ledger was written."""
-        if newest is None or newest <= self() + timedelta(seconds=TOLERANCE_SECONDS):
-            return
         self._newest = newest
-        _log.warning("clock_behind_ledger", newest_entry_at=format_instant(newest))
 
     def ago(self, age: timedelta) -> datetime:
         """The instant since which at least ``age`` has passed: a jump ahead makes nothing older."""

@@ -140,6 +140,11 @@ class WalletUpkeep(WalletReading):
             with suppress(ValueError, OverflowError):  # plain SQL may write anything
                 self._clock.compare(None if newest is None else parse_instant(newest))
 
+    def log_clock_problem(self) -> None:
+        """Log what the clocks disagree about, if anything; for a command that begins to run for long."""
+        if (problem := self.clock_problem()) is not None:
+            _log.warning("clocks_disagree", problem=problem)
+
     def clock_ahead_seconds(self) -> float:
         """By how much the machine's clock is ahead of the time that is believed, negative when behind; else 0."""
         return self._clock.ahead_seconds() if isinstance(self._clock, SteadyClock) else 0.0

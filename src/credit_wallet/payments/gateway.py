@@ -6,19 +6,21 @@ a lost answer makes nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any, NamedTuple, TypeVar, cast
 
 import stripe
+import structlog
 from msgspec import DecodeError, json
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
 from credit_wallet import forks
-from credit_wallet.errors import InvalidSignature, PaymentProviderError
+from credit_wallet.errors import InvalidEvent, InvalidSignature, PaymentProviderError
 from credit_wallet.outcomes import TopupView
 from credit_wallet.payments.bounded_client import BoundedClient
 from credit_wallet.payments.facts import (
@@ -37,6 +39,18 @@ from credit_wallet.payments.facts import (
     yen_of,
 )
 from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.payments.shapes import (
+    NotOfStripe,
+    Session,
+    Subject,
+    Taken,
+    checked,
+    checked_event,
+    checked_intent,
+    is_live,
+    owner_of,
+    require_mode,
+)
 from credit_wallet.retry_after import retry_after_seconds
 from credit_wallet.topups import RETURNED, PaymentFact
 
@@ -44,6 +58,9 @@ RETRIES = 2
 """Of a request that Stripe did not answer or answered with 409 or 5xx; with the same idempotency key."""
 
 PAGE = 100
+
+SIGNED_SECONDS = 300
+"""How far a delivery's time may be from now, either way."""
 
 TAKING_EVENTS = (
     "charge.refunded",
@@ -65,10 +82,13 @@ METHOD_GONE = "payment_method_gone"
 REASON_CHARACTERS = 200
 """Of what Stripe says of a refusal that has no code."""
 
+_REFUND_EVENTS = ("refund.", "charge.refund.", "charge.refunded")
 _REFUSALS = (stripe.CardError, stripe.InvalidRequestError)
 _BANK_TRANSFER = {"funding_type": "bank_transfer", "bank_transfer": {"type": "jp_bank_transfer"}}
 
 T = TypeVar("T")
+
+_log = structlog.get_logger("credit_wallet.payments")
 
 
 class UnknownToStripe(PaymentProviderError):
@@ -103,6 +123,7 @@ class StripeGateway:
         self._settings = settings
         self._installation = installation
         self._now = now
+        self._is_live = is_live(settings.secret_key)
         self._client = BoundedClient()
         bases = cast(Any, {"api": settings.api_url} if settings.api_url else {})
         client = stripe.StripeClient(
@@ -137,8 +158,9 @@ class StripeGateway:
             params["automatic_payment_methods"] = {"enabled": True}
         if self._saves_whatever_pays():
             params["setup_future_usage"] = "off_session"
-        intent = _asking(lambda: self._stripe.payment_intents.create(params, self._once(topup, customer)).to_dict())
-        return Asked(self._said(intent), intent["client_secret"])
+        once = self._once(topup, customer)
+        intent = self._readable(_asking(lambda: self._stripe.payment_intents.create(params, once).to_dict()))
+        return Asked(self._said(intent), intent.get("client_secret"))
 
     def new_checkout(self, topup: TopupView, customer: str) -> Asked:
         """A page of Stripe's where the owner pays; ``action_url`` of the fact is its address.
@@ -189,8 +211,9 @@ class StripeGateway:
             "off_session": True,
         }
         try:
-            intent = _asking(
-                lambda: self._stripe.payment_intents.create(params, self._once(topup)).to_dict(), but=_REFUSALS
+            once = self._once(topup)
+            intent = self._readable(
+                _asking(lambda: self._stripe.payment_intents.create(params, once).to_dict(), but=_REFUSALS)
             )
         except _REFUSALS as error:
             declined = error.error.payment_intent if error.error is not None else None
@@ -198,7 +221,7 @@ class StripeGateway:
                 reason = self._why_not(error, customer, payment_method)
                 return Asked(PaymentFact(told_at=self._now(), status="failed", reason=reason, decline="never"))
             intent = self._intent_named(declined.id)
-        return Asked(self._said(intent), intent["client_secret"])
+        return Asked(self._said(intent), intent.get("client_secret"))
 
     def _why_not(self, error: stripe.StripeError, customer: str, payment_method: str) -> str:
         """Why a saved method was not even tried. That it is gone has many words, so Stripe is asked for it."""
@@ -231,13 +254,13 @@ class StripeGateway:
     def _ask_again(self, topup: TopupView) -> Asked:
         if topup.payment_intent is not None:
             intent = self._intent_named(topup.payment_intent)
-            return Asked(self._whole_truth(intent), intent["client_secret"])
+            return Asked(self._whole_truth(intent), intent.get("client_secret"))
         if topup.checkout_session is None:
             return Asked(PaymentFact(told_at=self._now()))
         session = self._session_named(topup.checkout_session)
         if session.payment_intent is not None:
             intent = self._intent_named(str(id_of(session.payment_intent)))
-            return Asked(self._whole_truth(intent), intent["client_secret"])
+            return Asked(self._whole_truth(intent), intent.get("client_secret"))
         status = "canceled" if session.status == "expired" else "pending"
         reason = "expired" if status == "canceled" else None
         return Asked(
@@ -287,13 +310,16 @@ class StripeGateway:
     def truth(self, payment_intent: str) -> Payment | None:
         """All that Stripe knows of a payment, refunds and disputes included; None when it is not this ledger's."""
         intent = self._intent_named(payment_intent)
-        return self._own(intent, self._whole_truth)
+        with _said_by_stripe():
+            return self._own(intent, self._whole_truth)
 
     def payments_since(self, since: int) -> Iterator[Payment]:
         """This ledger's payments that were made since, in short: what came back of them is not looked up."""
         window: Any = {"created": {"gte": since}, "limit": PAGE, "expand": ["data.payment_method"]}
         for intent in _pages(_asking(lambda: self._stripe.payment_intents.list(window))):
-            if payment := self._own(intent, self._said):
+            with _said_by_stripe():
+                payment = self._own(self._readable(intent), self._said)
+            if payment:
                 yield payment
 
     def payments_received_since(self, since: int) -> Iterator[str]:
@@ -314,28 +340,48 @@ class StripeGateway:
         return "Stripe answers, with live money" if balance.livemode else "Stripe answers, with test money"
 
     def payment_of(self, event: StripeObject) -> Payment | None:
-        """What a webhook event says; None when it is not about a payment of this ledger's."""
-        kind, told_at, subject = event["type"], int(event["created"]), event["data"]["object"]
+        """What a webhook event says; None when it is not about a payment of this ledger's. Raises ``InvalidEvent``."""
+        try:
+            return self._payment_of(event["type"], event["created"], event["data"]["object"])
+        except NotOfStripe as problem:
+            raise _refused(event, problem) from problem
+
+    def _payment_of(self, kind: str, told_at: int, subject: StripeObject) -> Payment | None:
+        if kind.startswith(("payment_intent.", "checkout.session.", "charge.dispute.", *_REFUND_EVENTS)):
+            require_mode(checked(Subject, subject).livemode, self._is_live)
         if kind.startswith("payment_intent."):
             return self._own(subject, lambda intent: self._of_intent(intent, kind, told_at))
         if kind.startswith("checkout.session."):
             return self._of_session(subject, told_at)
         if kind.startswith("charge.dispute."):
+            checked(Taken, subject)
             return self._of_taking(subject, [dispute_taking(subject, kind)], told_at)
         if kind.startswith(("refund.", "charge.refund.")):
+            checked(Taken, subject)
             return self._of_taking(subject, [refund_taking(subject)], told_at)
         if kind == "charge.refunded" and (intent := id_of(subject.get("payment_intent"))):
             return self.truth(intent)
         return None
 
     def event(self, payload: bytes, signature: str | None) -> StripeObject:
-        """The event of a delivery. Raises ``InvalidSignature`` unless one of the webhook secrets signed it lately."""
+        """The event of a delivery. Raises ``InvalidSignature`` unless one of the webhook secrets signed it lately, and
+        ``InvalidEvent`` when it is none, or is of another account or of other money than the key's.
+        """
+        event = self._signed(payload, signature)
+        try:
+            checked_event(event, self._is_live)
+        except NotOfStripe as problem:
+            raise _refused(event, problem) from problem
+        return event
+
+    def _signed(self, payload: bytes, signature: str | None) -> dict[str, Any]:
         header = signature if signature is not None and signature.isascii() else ""
         for secret in self._settings.webhook_secrets:
             with suppress(stripe.SignatureVerificationError, UnicodeDecodeError):
-                stripe.WebhookSignature.verify_header(payload.decode(), header, secret, tolerance=300)
+                stripe.WebhookSignature.verify_header(payload.decode(), header, secret, tolerance=SIGNED_SECONDS)
+                _require_past(header)
                 return _decoded(payload)
-        raise InvalidSignature("the delivery is not signed with one of the webhook secrets, or was signed too long ago")
+        raise InvalidSignature("the delivery is not signed with one of the webhook secrets, or not signed just now")
 
     # Inside
 
@@ -373,7 +419,15 @@ class StripeGateway:
 
     def _intent_named(self, name: str) -> dict[str, Any]:
         params: Any = {"expand": ["payment_method"]}
-        return _asking(lambda: self._stripe.payment_intents.retrieve(name, params).to_dict())
+        return self._readable(_asking(lambda: self._stripe.payment_intents.retrieve(name, params).to_dict()))
+
+    def _readable(self, intent: dict[str, Any]) -> dict[str, Any]:
+        """A payment that was asked for, if it is one and of this key's money. Raises ``PaymentProviderError``."""
+        with _said_by_stripe():
+            require_mode(intent.get("livemode"), self._is_live)
+            if self._is_own(intent):
+                checked_intent(intent)
+        return intent
 
     @staticmethod
     def _end(what: Callable[[], object]) -> None:
@@ -389,7 +443,10 @@ class StripeGateway:
         return intent_fact(intent, told_at)
 
     def _session_named(self, name: str) -> stripe.checkout.Session:
-        return _asking(lambda: self._stripe.checkout.sessions.retrieve(name))
+        session = _asking(lambda: self._stripe.checkout.sessions.retrieve(name))
+        with _said_by_stripe():
+            require_mode(session.livemode, self._is_live)
+        return session
 
     def _said(self, intent: StripeObject) -> PaymentFact:
         return intent_fact(intent, self._now())
@@ -415,13 +472,13 @@ class StripeGateway:
 
     def _is_own(self, intent: StripeObject) -> bool:
         metadata = intent.get("metadata") or {}
-        return metadata.get(INSTALLATION) == self._installation and TOPUP in metadata
+        return isinstance(metadata, Mapping) and metadata.get(INSTALLATION) == self._installation and TOPUP in metadata
 
     def _own(self, intent: StripeObject, say: Callable[[Any], PaymentFact]) -> Payment | None:
         if not self._is_own(intent):
             return None
-        metadata = intent["metadata"]
-        return Payment(int(metadata[WALLET]), metadata[TOPUP], yen_of(intent, "amount").amount_yen, say(intent))
+        checked_intent(intent)
+        return Payment(*owner_of(intent["metadata"]), yen_of(intent, "amount").amount_yen, say(intent))
 
     def _of_session(self, session: StripeObject, told_at: int) -> Payment | None:
         intent = id_of(session.get("payment_intent"))
@@ -430,7 +487,8 @@ class StripeGateway:
         metadata = session.get("metadata") or {}
         if metadata.get(INSTALLATION) != self._installation:
             return None
-        canceled = session.get("status") == "expired"
+        shape = checked(Session, session)
+        canceled = shape.status == "expired"
         total = yen_of(session, "amount_total")
         fact = PaymentFact(
             told_at=told_at,
@@ -439,7 +497,7 @@ class StripeGateway:
             reason="expired" if canceled else None,
             mismatches=() if total.mismatch is None else (total.mismatch,),
         )
-        return Payment(int(metadata[WALLET]), metadata[TOPUP], total.amount_yen, fact)
+        return Payment(*owner_of(shape.metadata), total.amount_yen, fact)
 
     def _of_taking(self, subject: StripeObject, takings: list[Taking], told_at: int) -> Payment | None:
         """Refunds and disputes name a payment; whose it is, its metadata says."""
@@ -447,6 +505,29 @@ class StripeGateway:
         if name is None:
             return None
         return self._own(self._intent_named(name), lambda intent: with_takings(intent_fact(intent, told_at), takings))
+
+
+@contextmanager
+def _said_by_stripe() -> Iterator[None]:
+    """What cannot be read of an answer is Stripe's failure. Raises ``PaymentProviderError``."""
+    try:
+        yield
+    except NotOfStripe as problem:
+        raise PaymentProviderError(f"Stripe's answer cannot be taken: {problem}") from problem
+
+
+def _refused(event: StripeObject, problem: NotOfStripe) -> InvalidEvent:
+    """What is signed and is not taken, which a person must see."""
+    named = {name: str(event.get(name))[:80] for name in ("id", "type")}
+    _log.warning("delivery_refused", problem=str(problem), **named)
+    return InvalidEvent(f"the delivery is signed, and is not taken: {problem}")
+
+
+def _require_past(header: str) -> None:
+    """Raise unless a header that is well signed says a time that has come; the SDK looks at what is long ago."""
+    said = max(int(value) for name, _, value in (part.partition("=") for part in header.split(",")) if name == "t")
+    if said > time.time() + SIGNED_SECONDS:
+        raise stripe.SignatureVerificationError("signed after now", header)  # type: ignore[no-untyped-call]
 
 
 def _asking(ask: Callable[[], T], *, but: tuple[type[stripe.StripeError], ...] = ()) -> T:
