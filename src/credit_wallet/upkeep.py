@@ -21,7 +21,7 @@ from credit_wallet.steady_clock import SteadyClock
 from credit_wallet.stores import lot_notices
 from credit_wallet.stores.adoption import adopt_unadopted
 from credit_wallet.stores.notification_rows import SQL
-from credit_wallet.stores.pruning import prune
+from credit_wallet.stores.pruning import prune, prune_closed
 from credit_wallet.stores.seals import Holder, seal, unsealed_since
 from credit_wallet.stores.verify import Violation, verify
 
@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 MOST_DAYS_KEPT = 36_500
 """For which idempotency keys can be kept: a hundred years."""
+
+LEAST_DAYS_CLOSED = 40
+"""For which what is closed is kept at least: a hold may live for 31 days after the agent key that made it."""
 
 HELD_BACK_SECONDS = 600
 """A seal is made every minute; entries that have waited for so long are held back by something worth a look."""
@@ -166,7 +169,19 @@ class WalletUpkeep(WalletReading):
         if type(older_than_days) is not int or not 1 <= older_than_days <= MOST_DAYS_KEPT:
             raise InvalidRequest(f"older_than_days must be 1 to {MOST_DAYS_KEPT}", field="older_than_days")
         first_kept = self._ago(timedelta(days=older_than_days)).date().isoformat()
-        return prune(lambda job: self._lanes.upkeep.call(lambda store: store.run(job)), first_kept)
+        return prune(self._upkeep, first_kept, lambda: self._jobs_end)
+
+    def forget_closed(self, older_than_days: int = 90) -> int:
+        """Forget what ended ``older_than_days`` ago (at least 40) and moved no money; return how many rows.
+
+        Holds that were released or expired whole, top-ups that failed or were given up and what top-ups went through,
+        agent keys that never paid, and tokens that have ended. What the ledger's entries name is kept.
+        """
+        if type(older_than_days) is not int or not LEAST_DAYS_CLOSED <= older_than_days <= MOST_DAYS_KEPT:
+            allowed = f"{LEAST_DAYS_CLOSED} to {MOST_DAYS_KEPT}"
+            raise InvalidRequest(f"older_than_days must be {allowed}", field="older_than_days")
+        before = format_instant(self._ago(timedelta(days=older_than_days)))
+        return prune_closed(self._upkeep, before, lambda: self._jobs_end)
 
     # Spending out of the ordinary
 

@@ -51,6 +51,7 @@ JOBS = (
     Job("watch_spending", 300.0, CreditWallet.watch_spending),
     Job("expiry_notices", 300.0, CreditWallet.emit_expiry_notices, repeats=True),
     Job("prune_idempotency_keys", 3600.0, CreditWallet.prune_idempotency_keys),
+    Job("forget_closed", 86_400.0, CreditWallet.forget_closed),
 )
 
 
