@@ -28,8 +28,8 @@ class Machine:
     def true(self) -> datetime:
         return self._start + timedelta(seconds=self.passed)
 
-    def wall(self) -> datetime:
-        return self.true() + timedelta(seconds=self.set_by)
+    def wall(self) -> float:
+        return self.true().timestamp() + self.set_by
 
     def clock(self) -> SteadyClock:
         return SteadyClock(self.wall, lambda: self.passed)

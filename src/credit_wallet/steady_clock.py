@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import structlog
 
@@ -33,17 +34,14 @@ CAUGHT_UP = timedelta(days=35)
 _log = structlog.get_logger("credit_wallet.clock")
 
 
-def wall_clock() -> datetime:
-    """What the machine says that time it is."""
-    return datetime.now(UTC)
+Seconds: TypeAlias = Callable[[], float]
 
+elapsed_seconds: Seconds = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+"""A clock that nobody can set; on Linux one that goes on while the machine sleeps."""
 
-def elapsed_seconds() -> float:
-    """A clock that nobody can set; where there is one, it goes on while the machine sleeps."""
-    return time.clock_gettime(_BOOT_TIME) if _BOOT_TIME is not None else time.monotonic()
-
-
-_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+_at = datetime.fromtimestamp
 
 
 class _Doubt(NamedTuple):
@@ -56,12 +54,11 @@ class _Doubt(NamedTuple):
 class SteadyClock:
     """Call it for the time; aware. Thread-safe."""
 
-    def __init__(
-        self, wall: Callable[[], datetime] = wall_clock, elapsed: Callable[[], float] = elapsed_seconds
-    ) -> None:
+    def __init__(self, wall: Seconds = time.time, elapsed: Seconds = elapsed_seconds) -> None:
+        """``wall`` gives Unix seconds."""
         self._wall = wall
         self._elapsed = elapsed
-        self._offset = wall().timestamp() - elapsed()
+        self._offset = wall() - elapsed()
         self._doubt: _Doubt | None = None
         self._newest: datetime | None = None
         self._advances: list[tuple[float, float]] = []
@@ -75,11 +72,11 @@ class SteadyClock:
 
     def __call__(self) -> datetime:
         wall = self._wall()
-        offset = wall.timestamp() - self._elapsed()
+        offset = wall - self._elapsed()
         if -TOLERANCE_SECONDS <= offset - self._offset <= TOLERANCE_SECONDS and self._doubt is None:
             self._offset = offset
-            return wall
-        return self._judged(wall)
+            return _at(wall, UTC)
+        return _at(self._judged(wall), UTC)
 
     def compare(self, newest: datetime | None) -> None:
         """Take note of when the newest entry of a ledger was written."""
@@ -112,11 +109,11 @@ class SteadyClock:
             return f"the newest entry is dated {format_instant(newest)}, after now; set the clock (NTP)"
         return None
 
-    def _judged(self, wall: datetime) -> datetime:
-        """The time, when the wall clock does not say what it should, or did not until now."""
+    def _judged(self, wall: float) -> float:
+        """The time in Unix seconds, when the wall clock does not say what it should, or did not until now."""
         with self._lock:
             elapsed = self._elapsed()
-            offset = wall.timestamp() - elapsed
+            offset = wall - elapsed
             ahead_seconds = offset - self._offset
             doubt = self._doubt
             if abs(ahead_seconds) <= TOLERANCE_SECONDS:
@@ -128,19 +125,20 @@ class SteadyClock:
                 doubt = self._doubt = _Doubt(offset, elapsed)
                 _log.warning("clock_jumped", ahead_seconds=round(ahead_seconds), believed_in_seconds=SETTLES_SECONDS)
             if elapsed - doubt.since < SETTLES_SECONDS and not self._catches_up(wall, elapsed):
-                return datetime.fromtimestamp(elapsed + self._offset, UTC)
+                return elapsed + self._offset
             if ahead_seconds > 0:
                 self._advances.append((elapsed, ahead_seconds))
             self._doubt, self._offset = None, offset
             _log.warning("clock_believed", ahead_seconds=round(ahead_seconds))
             return wall
 
-    def _catches_up(self, wall: datetime, elapsed: float) -> bool:
+    def _catches_up(self, wall: float, elapsed: float) -> bool:
         """Whether the clock was behind the ledger, and now is not."""
-        newest = self._newest
-        if newest is None or newest.timestamp() <= elapsed + self._offset + TOLERANCE_SECONDS:
+        if self._newest is None:
             return False
-        return newest <= wall + timedelta(seconds=TOLERANCE_SECONDS) and wall <= newest + CAUGHT_UP
+        newest = self._newest.timestamp()
+        was_behind = newest > elapsed + self._offset + TOLERANCE_SECONDS
+        return was_behind and newest - TOLERANCE_SECONDS <= wall <= newest + CAUGHT_UP.total_seconds()
 
 
 utc_now = SteadyClock()

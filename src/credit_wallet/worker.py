@@ -114,6 +114,11 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
+    def run(self) -> None:
+        """Begin, and return when ``stop`` was called and every job has come to its end."""
+        self.start()
+        self.join()
+
     def stop(self) -> None:
         """End after the steps that are being taken; may be called from any thread or signal handler."""
         for member in self._members:
