@@ -27,7 +27,12 @@ from credit_wallet.alerts.targets import TargetSettings
 from credit_wallet.deadlines import STOP_SECONDS
 from credit_wallet.stopping import ABANDONED
 
-IMPATIENT = "import credit_wallet.deadlines as d; d.DRAIN_SECONDS = d.CLOSE_SECONDS = 1.0"
+IMPATIENT = dedent("""
+    import credit_wallet.deadlines as d
+    d.DRAIN_SECONDS = d.CLOSE_SECONDS = d.JOBS_END_SECONDS = 1.0
+    d.LINGER_SECONDS = 0.5
+""")
+"""What waits is waited for as before, and for less time."""
 
 NO_NAME_SERVER = dedent("""
     import socket, threading
@@ -100,7 +105,7 @@ def test_it_ends_in_time_when_everybody_hangs(tmp_path: Path, silent: Silent) ->
         "CREDIT_WALLET_STRIPE_API_URL": silent.url,
         "CREDIT_WALLET_NOTIFY_PRIVATE": "on",
     }
-    with Service(url, adjust=NO_NAME_SERVER, environment=environment) as service, ExitStack() as clients:
+    with Service(url, adjust=IMPATIENT + NO_NAME_SERVER, environment=environment) as service, ExitStack() as clients:
         charged(service, wallet.owner_token, "before")
         clients.enter_context(half_a_body(service, wallet.owner_token))
         clients.enter_context(answers_unread(service))
@@ -161,7 +166,8 @@ def test_no_card_is_charged_once_the_worker_was_told_to_stop(tmp_path: Path, sil
     with CreditWallet.open(url) as wallets:
         for _ in range(5):
             due(wallets)
-    command = [sys.executable, "-m", "credit_wallet.cli", "--db", url, "worker"]
+    main = f"{IMPATIENT}\nfrom credit_wallet.cli import main; main()"
+    command = [sys.executable, "-c", main, "--db", url, "worker"]
     environment = {"CREDIT_WALLET_STRIPE_KEY": "sk_test_1", "CREDIT_WALLET_STRIPE_API_URL": silent.url}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}) as process:
         assert silent.asked.wait(20)
@@ -175,3 +181,82 @@ def test_no_card_is_charged_once_the_worker_was_told_to_stop(tmp_path: Path, sil
     assert len(silent.heard) == heard
     with PlainSql(url) as ledger:
         assert ledger.run("SELECT count(*) FROM am_credit_topup WHERE status = 'credited'") == [(5,)]
+
+
+def run(program: str) -> tuple[int, str, float]:
+    """Run a program until it says that it is ready, tell it to stop: its exit status, what it said, and how long."""
+    command = [sys.executable, "-c", dedent(program)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        began = monotonic()
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=20)[0]
+    return process.returncode, said, monotonic() - began
+
+
+def test_a_command_whose_main_thread_is_stuck_ends_and_lets_go_first() -> None:
+    status, said, seconds = run("""
+        import threading
+        from credit_wallet.stopping import Stop
+        with Stop(2.5) as stop:
+            stop.last_resort(lambda: print("let go", flush=True))
+            print("ready", flush=True)
+            threading.Event().wait()
+    """)
+    assert status == ABANDONED
+    assert "let go" in said
+    assert "MainThread" in said
+    assert seconds < 5
+
+
+def test_a_thread_that_python_would_wait_for_is_abandoned() -> None:
+    status, said, _ = run("""
+        import threading
+        from credit_wallet import stopping
+        from credit_wallet.stopping import Stop
+        stopping.LINGER_SECONDS = 0.1
+        with Stop() as stop:
+            threading.Thread(target=threading.Event().wait, name="executor-1").start()
+            print("ready", flush=True)
+            stop.asked.wait()
+    """)
+    assert status == ABANDONED
+    assert "executor-1" in said
+
+
+def test_what_is_closed_in_time_may_fail_or_hang() -> None:
+    status, said, _ = run("""
+        import threading
+        from credit_wallet import stopping
+        from credit_wallet.stopping import Stop, closing_in_time
+        stopping.CLOSE_SECONDS = 0.1
+        class Hangs:
+            def close(self):
+                threading.Event().wait()
+        with Stop() as stop, closing_in_time(stop, Hangs()):
+            print("ready", flush=True)
+            stop.asked.wait()
+    """)
+    assert (status, "the ledger" in said) == (ABANDONED, True)
+    status, said, _ = run("""
+        from credit_wallet.stopping import Stop, closing_in_time
+        class Fails:
+            def close(self):
+                raise ValueError("cannot close")
+        with Stop() as stop, closing_in_time(stop, Fails()):
+            print("ready", flush=True)
+            stop.asked.wait()
+    """)
+    assert (status, "cannot close" in said) == (1, True)
+
+
+def test_a_signal_that_comes_before_somebody_listens_is_heard_as_well() -> None:
+    status, said, _ = run("""
+        from credit_wallet.stopping import Stop
+        with Stop() as stop:
+            print("ready", flush=True)
+            stop.asked.wait()
+            stop.on_stop(lambda: print("heard", flush=True))
+    """)
+    assert (status, said) == (0, "heard\n")
