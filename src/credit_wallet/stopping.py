@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from time import monotonic
 from traceback import format_stack
 from types import FrameType, TracebackType
-from typing import NoReturn, Protocol, Self, TypeVar
+from typing import Any, NoReturn, Protocol, Self, TypeVar
 
 import structlog
 
@@ -44,6 +44,7 @@ class Stop:
         self._listeners: list[Callable[[], object]] = []
         self._last: Callable[[], object] | None = None
         self._abandoned: list[str] = []
+        self._before: dict[signal.Signals, Any] = {}
         self._lock = threading.RLock()  # a signal may interrupt who holds it
         self._since: float | None = None
         self.asked = threading.Event()
@@ -51,7 +52,7 @@ class Stop:
 
     def __enter__(self) -> Self:
         for number in SIGNALS:  # for those threads that are there already, and may be given a signal
-            signal.signal(number, self._handle)
+            self._before[number] = signal.signal(number, self._handle)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         threading.Thread(target=self._listen, name="credit-wallet-stop", daemon=True).start()
         return self
@@ -65,7 +66,10 @@ class Stop:
             if error is not None:
                 _log.error("command_failed", exc_info=error)
             self._leave(0.0)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        if not self.asked.is_set():  # else a second signal would end what is ending already
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def on_stop(self, call: Callable[[], object]) -> None:
         """Have ``call`` called when the command is told to stop, or was; perhaps twice. It must not block."""
