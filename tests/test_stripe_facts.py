@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from credit_wallet import CreditWallet
 from credit_wallet.errors import InvalidEvent, InvalidSignature, PaymentProviderError
 from credit_wallet.payments import gateway
+from credit_wallet.payments.deliveries import SIGNED_SECONDS
 from credit_wallet.payments.fake.webhooks import signature
 from credit_wallet.payments.fake_stripe import FakeStripe
-from credit_wallet.payments.gateway import SIGNED_SECONDS
 
 Json = dict[str, Any]
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 import uvloop
@@ -116,7 +117,6 @@ def _run(stop: Stop, server: Server) -> None:
         loop.run_until_complete(_until_stopped(stop, server))
     finally:
         loop.run_until_complete(_cancel_the_rest())
-        loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), CANCEL_SECONDS))
         asyncio.set_event_loop(None)
         loop.close()
 
@@ -145,3 +145,5 @@ async def _cancel_the_rest() -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.get_running_loop().shutdown_asyncgens(), CANCEL_SECONDS)

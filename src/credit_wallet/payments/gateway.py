@@ -6,7 +6,6 @@ a lost answer makes nothing twice.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,15 +13,14 @@ from math import ceil
 from typing import Any, NamedTuple, TypeVar, cast
 
 import stripe
-import structlog
-from msgspec import DecodeError, json
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
 from credit_wallet import forks
-from credit_wallet.errors import InvalidEvent, InvalidSignature, PaymentProviderError
+from credit_wallet.errors import PaymentProviderError
 from credit_wallet.outcomes import TopupView
 from credit_wallet.payments.bounded_client import BoundedClient
+from credit_wallet.payments.deliveries import event_of, refused
 from credit_wallet.payments.facts import (
     INSTALLATION,
     REFUND,
@@ -45,7 +43,6 @@ from credit_wallet.payments.shapes import (
     Subject,
     Taken,
     checked,
-    checked_event,
     checked_intent,
     is_live,
     owner_of,
@@ -58,9 +55,6 @@ RETRIES = 2
 """Of a request that Stripe did not answer or answered with 409 or 5xx; with the same idempotency key."""
 
 PAGE = 100
-
-SIGNED_SECONDS = 300
-"""How far a delivery's time may be from now, either way."""
 
 TAKING_EVENTS = (
     "charge.refunded",
@@ -87,8 +81,6 @@ _REFUSALS = (stripe.CardError, stripe.InvalidRequestError)
 _BANK_TRANSFER = {"funding_type": "bank_transfer", "bank_transfer": {"type": "jp_bank_transfer"}}
 
 T = TypeVar("T")
-
-_log = structlog.get_logger("credit_wallet.payments")
 
 
 class UnknownToStripe(PaymentProviderError):
@@ -344,7 +336,7 @@ class StripeGateway:
         try:
             return self._payment_of(event["type"], event["created"], event["data"]["object"])
         except NotOfStripe as problem:
-            raise _refused(event, problem) from problem
+            raise refused(event, problem) from problem
 
     def _payment_of(self, kind: str, told_at: int, subject: StripeObject) -> Payment | None:
         if kind.startswith(("payment_intent.", "checkout.session.", "charge.dispute.", *_REFUND_EVENTS)):
@@ -364,24 +356,8 @@ class StripeGateway:
         return None
 
     def event(self, payload: bytes, signature: str | None) -> StripeObject:
-        """The event of a delivery. Raises ``InvalidSignature`` unless one of the webhook secrets signed it lately, and
-        ``InvalidEvent`` when it is none, or is of another account or of other money than the key's.
-        """
-        event = self._signed(payload, signature)
-        try:
-            checked_event(event, self._is_live)
-        except NotOfStripe as problem:
-            raise _refused(event, problem) from problem
-        return event
-
-    def _signed(self, payload: bytes, signature: str | None) -> dict[str, Any]:
-        header = signature if signature is not None and signature.isascii() else ""
-        for secret in self._settings.webhook_secrets:
-            with suppress(stripe.SignatureVerificationError, UnicodeDecodeError):
-                stripe.WebhookSignature.verify_header(payload.decode(), header, secret, tolerance=SIGNED_SECONDS)
-                _require_past(header)
-                return _decoded(payload)
-        raise InvalidSignature("the delivery is not signed with one of the webhook secrets, or not signed just now")
+        """The event of a delivery. Raises ``InvalidSignature`` and ``InvalidEvent``."""
+        return event_of(payload, signature, self._settings.webhook_secrets, live=self._is_live)
 
     # Inside
 
@@ -516,20 +492,6 @@ def _said_by_stripe() -> Iterator[None]:
         raise PaymentProviderError(f"Stripe's answer cannot be taken: {problem}") from problem
 
 
-def _refused(event: StripeObject, problem: NotOfStripe) -> InvalidEvent:
-    """What is signed and is not taken, which a person must see."""
-    named = {name: str(event.get(name))[:80] for name in ("id", "type")}
-    _log.warning("delivery_refused", problem=str(problem), **named)
-    return InvalidEvent(f"the delivery is signed, and is not taken: {problem}")
-
-
-def _require_past(header: str) -> None:
-    """Raise unless a header that is well signed says a time that has come; the SDK looks at what is long ago."""
-    said = max(int(value) for name, _, value in (part.partition("=") for part in header.split(",")) if name == "t")
-    if said > time.time() + SIGNED_SECONDS:
-        raise stripe.SignatureVerificationError("signed after now", header)  # type: ignore[no-untyped-call]
-
-
 def _asking(ask: Callable[[], T], *, but: tuple[type[stripe.StripeError], ...] = ()) -> T:
     """Call Stripe. Raises ``PaymentProviderError``, and errors of the kinds ``but`` as they are."""
     try:
@@ -561,10 +523,3 @@ def _pages(listed: Any) -> Iterator[dict[str, Any]]:
         if each is None:
             return
         yield each.to_dict()
-
-
-def _decoded(payload: bytes) -> dict[str, Any]:
-    try:
-        return json.decode(payload, type=dict[str, Any])
-    except DecodeError as error:
-        raise InvalidSignature("the delivery is not JSON") from error
