@@ -44,6 +44,9 @@ class StandIn:
     def reconcile(self) -> Reconciliation:
         return self._answer("reconcile", lambda: self.found)
 
+    def end_jobs(self) -> None:
+        self.asked.append("end_jobs")
+
     def check(self) -> str:
         return self._answer("check", lambda: "there")
 

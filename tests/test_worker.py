@@ -90,6 +90,7 @@ def test_the_jobs_are_those_of_the_reference() -> None:
         ("expiry_notices", 300.0),
         ("prune_idempotency_keys", 3600.0),
         ("prune_notices", 3600.0),
+        ("forget_closed", 86_400.0),
     ]
 
 

@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 refused, with the error's ``code`` on stderr (in the JSON 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import nullcontext
 from enum import StrEnum
@@ -51,12 +50,14 @@ from credit_wallet.payments.opening import open_payments, require_payments, test
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import payment_settings
 from credit_wallet.reports import statement as statements
+from credit_wallet.steady_clock import utc_now
+from credit_wallet.stopping import Stop, closing_in_time
 from credit_wallet.stores.databases import database_at, postgres_database_at, sqlite_database_at
 from credit_wallet.telemetry import log_to_stderr
 from credit_wallet.tokens import new_operator_key
-from credit_wallet.wallet import CreditWallet, utc_now
+from credit_wallet.wallet import CreditWallet
 from credit_wallet.welcome import welcome
-from credit_wallet.worker import workers
+from credit_wallet.worker import workers, working
 
 app = typer.Typer(name="credit-wallet", no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
 topup_commands = typer.Typer(no_args_is_help=True, help="Payments through Stripe.")
@@ -425,11 +426,13 @@ def speak_mcp(
 @app.command()
 def worker() -> None:
     """Run the background jobs alone: expiries, seals, alerts and notices, forgetting old keys, payments."""
-    with _open() as wallets:
-        jobs = workers(wallets, open_payments(wallets), open_notifier(wallets))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: jobs.stop())
-        jobs.run()
+    with (
+        Stop() as stop,
+        closing_in_time(stop, _open()) as wallets,
+        working(stop, workers(wallets, open_payments(wallets), open_notifier(wallets))),
+    ):
+        wallets.log_clock_problem()
+        stop.asked.wait()
 
 
 @app.command("doctor")

@@ -24,8 +24,8 @@ def credit(
     batch: Batch, wallet: WalletState, amount_yen: int, kind: LotKind, expires_at: str | None, note: str | None
 ) -> int | WalletError:
     """Bring in credit as a lot of its own and return the entry's id; debt is repaid from it first."""
-    if wallet.balance_yen + wallet.held_yen + amount_yen > MAX_BALANCE_YEN:
-        return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; top up less", field="amount_yen")
+    if refusal := refusal_to_take(wallet, amount_yen):
+        return refusal
     lot_id: int | None = None
     if lots.is_full(wallet.lots, kind):
         same = next((lot for lot in wallet.lots if (lot.kind, lot.expires_at) == (kind, expires_at)), None)
@@ -49,6 +49,13 @@ def credit(
     after_credit(batch, wallet)
     end_exhaustion(wallet)
     return txn_id
+
+
+def refusal_to_take(wallet: WalletState, amount_yen: int) -> InvalidAmount | None:
+    """Why a wallet cannot hold ``amount_yen`` more; what is held is its own already, and comes back into any."""
+    if wallet.balance_yen + wallet.held_yen + amount_yen <= MAX_BALANCE_YEN:
+        return None
+    return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; bring in less", field="amount_yen")
 
 
 def take_back(

@@ -25,6 +25,49 @@ from credit_wallet import forks
 STOP_SECONDS = 20.0
 """Within which the service ends after it was told to, whoever hangs."""
 
+# The stop, step by step; together less than STOP_SECONDS
+
+DRAIN_SECONDS = 5.0
+"""How long answers that are under way are waited for."""
+
+CANCEL_SECONDS = 1.0
+"""How long what is left of them may take to be given up."""
+
+JOBS_END_SECONDS = 3.0
+"""How long background jobs may go on with the step they are at; they begin no other."""
+
+CLOSE_SECONDS = 5.0
+"""How long the rails may take to finish what waits, and to let go of the database."""
+
+LINGER_SECONDS = 3.0
+"""How long threads are waited for that Python would wait for without end."""
+
+LAST_RESORT_SECONDS = 2.0
+"""Before ``STOP_SECONDS`` are over, what is still there is ended as it is."""
+
+# Stripe
+
+STRIPE_CONNECT_SECONDS = 5.0
+"""How long a connection to Stripe may take."""
+
+STRIPE_READ_SECONDS = 15.0
+"""How long Stripe may say nothing in the middle of an answer."""
+
+STRIPE_ANSWER_SECONDS = 20.0
+"""How long an answer may take as a whole, however steadily it comes."""
+
+STRIPE_CALL_SECONDS = 30.0
+"""After which a call is not tried again, nor goes on; there are up to three attempts."""
+
+STRIPE_ROUTE_SECONDS = 40.0
+"""How long a caller of the service waits for what Stripe is asked about; some routes ask twice."""
+
+STRIPE_SILENT_CALLS = 2
+"""After so many calls in a row without an answer a background job leaves the rest for its next time."""
+
+STRIPE_CREW, STRIPE_QUEUE = 8, 32
+"""Requests that ask Stripe at once, and those that may wait for their turn; the same again for deliveries."""
+
 WATCH_SECONDS = 0.25
 """How late a ``Watch`` may act."""
 

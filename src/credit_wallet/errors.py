@@ -259,9 +259,15 @@ class PaymentProviderError(WalletError):
 
 
 class InvalidSignature(WalletError):
-    """A webhook delivery is not signed with one of the webhook secrets, or was signed too long ago."""
+    """A webhook delivery is not signed with one of the webhook secrets, or was not signed just now."""
 
     code = "invalid_signature"
+
+
+class InvalidEvent(InvalidSignature):
+    """A webhook delivery is signed, but is no event of this account, of its kind of money, or as Stripe makes them."""
+
+    code = "invalid_event"
 
 
 class RailBusy(WalletError):

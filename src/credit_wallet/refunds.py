@@ -5,7 +5,7 @@ from __future__ import annotations
 from credit_wallet import lots
 from credit_wallet.batch import Batch, append
 from credit_wallet.commands import Reverse
-from credit_wallet.credit import give_back, take_back
+from credit_wallet.credit import give_back, refusal_to_take, take_back
 from credit_wallet.errors import EntryNotFound, RefundExceedsCharge, WalletError
 from credit_wallet.money import format_yen
 from credit_wallet.outcomes import EntryType, Outcome
@@ -27,6 +27,8 @@ def refund(
             txn_id=charge.txn_id,
             refundable_yen=left_yen,
         )
+    if refusal := refusal_to_take(wallet, amount_yen):
+        return refusal
     part = lots.returned_part(charge.allocation, charge.returned_yen, amount_yen)
     refund_id = next(batch.snapshot.txn_ids)
     if short_yen := amount_yen - lots.total_yen(part):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -13,14 +14,15 @@ from credit_wallet.alerts.job import AlertReport, run_alert_job
 from credit_wallet.alerts.targets import OPERATOR
 from credit_wallet.checks import checked_cycle
 from credit_wallet.commands import Expire
-from credit_wallet.cycle import format_instant
+from credit_wallet.cycle import format_instant, parse_instant
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.lanes import Lanes
 from credit_wallet.reading import WalletReading
+from credit_wallet.steady_clock import SteadyClock
 from credit_wallet.stores import lot_notices
 from credit_wallet.stores.adoption import adopt_unadopted, is_adopted
 from credit_wallet.stores.notification_rows import SQL
-from credit_wallet.stores.pruning import prune
+from credit_wallet.stores.pruning import prune, prune_closed
 from credit_wallet.stores.seals import Anchor, Holder, latest_seal, seal, unsealed_since
 from credit_wallet.stores.verify import Violation, verify
 
@@ -30,6 +32,9 @@ T = TypeVar("T")
 
 MOST_DAYS_KEPT = 36_500
 """For which idempotency keys can be kept: a hundred years."""
+
+LEAST_DAYS_CLOSED = 40
+"""For which what is closed is kept at least: a hold may live for 31 days after the agent key that made it."""
 
 HELD_BACK_SECONDS = 600
 """A seal is made every minute; entries that have waited for so long are held back by something worth a look."""
@@ -59,6 +64,11 @@ class WalletUpkeep(WalletReading):
     """The upkeep of ``CreditWallet``. The jobs run on a rail of their own where there is more than one."""
 
     _lanes: Lanes
+    _jobs_end = False
+
+    def end_jobs(self) -> None:
+        """Have background jobs end after the step they are at."""
+        self._jobs_end = True
 
     def waiting(self) -> int:
         """Commands that are queued or being carried out."""
@@ -154,6 +164,32 @@ class WalletUpkeep(WalletReading):
         """The open transactions that may still add an entry between those that are to be sealed, the oldest first."""
         return self._lanes.upkeep.call(lambda store: store.holding_back())
 
+    # The clock
+
+    def compare_clock(self) -> None:
+        """Have the clock take note of the newest entry, which may be dated after now."""
+        if isinstance(self._clock, SteadyClock):
+            newest = self.newest_entry_at()
+            with suppress(ValueError, OverflowError):  # plain SQL may write anything
+                self._clock.compare(None if newest is None else parse_instant(newest))
+
+    def log_clock_problem(self) -> None:
+        """Log what the clocks disagree about, if anything; for a command that begins to run for long."""
+        if (problem := self.clock_problem()) is not None:
+            _log.warning("clocks_disagree", problem=problem)
+
+    def clock_ahead_seconds(self) -> float:
+        """By how much the machine's clock is ahead of the time that is believed, negative when behind; else 0."""
+        return self._clock.ahead_seconds() if isinstance(self._clock, SteadyClock) else 0.0
+
+    def clock_problem(self) -> str | None:
+        """What the clocks disagree about, for people; None when they agree. What is due goes by the earlier time."""
+        return self._clock.problem() if isinstance(self._clock, SteadyClock) else None
+
+    def _ago(self, age: timedelta) -> datetime:
+        """The instant since which at least ``age`` has passed."""
+        return self._clock.ago(age) if isinstance(self._clock, SteadyClock) else self._clock() - age
+
     # Idempotency keys
 
     def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
@@ -162,15 +198,28 @@ class WalletUpkeep(WalletReading):
         """
         if type(older_than_days) is not int or not 1 <= older_than_days <= MOST_DAYS_KEPT:
             raise InvalidRequest(f"older_than_days must be 1 to {MOST_DAYS_KEPT}", field="older_than_days")
-        first_kept = (self._clock() - timedelta(days=older_than_days)).date().isoformat()
-        return prune(lambda job: self._lanes.upkeep.call(lambda store: store.run(job)), first_kept)
+        first_kept = self._ago(timedelta(days=older_than_days)).date().isoformat()
+        return prune(self._upkeep, first_kept, lambda: self._jobs_end)
+
+    def forget_closed(self, older_than_days: int = 90) -> int:
+        """Forget what ended ``older_than_days`` ago (at least 40) and moved no money; return how many rows.
+
+        Holds that were released or expired whole, top-ups that failed or were given up and what top-ups went through,
+        agent keys that never paid, and tokens that have ended. What the ledger's entries name is kept.
+        """
+        if type(older_than_days) is not int or not LEAST_DAYS_CLOSED <= older_than_days <= MOST_DAYS_KEPT:
+            allowed = f"{LEAST_DAYS_CLOSED} to {MOST_DAYS_KEPT}"
+            raise InvalidRequest(f"older_than_days must be {allowed}", field="older_than_days")
+        before = format_instant(self._ago(timedelta(days=older_than_days)))
+        return prune_closed(self._upkeep, before, lambda: self._jobs_end)
 
     # Spending out of the ordinary
 
     def watch_spending(self) -> int:
         """Count spending by the hour up to now, and tell of hours far above a wallet's usual one; return how many."""
         while self._count_hours():
-            pass
+            if self._jobs_end:
+                return 0
         now = self._clock()
         return self._tell_anomalies_of(now - timedelta(hours=1)) + self._tell_anomalies_of(now)
 

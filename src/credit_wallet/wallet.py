@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from functools import wraps
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self
@@ -41,6 +40,7 @@ from credit_wallet.lanes import Lanes
 from credit_wallet.outcomes import Outcome
 from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes
 from credit_wallet.reading import Clock
+from credit_wallet.steady_clock import utc_now
 from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.reads import Reader
 from credit_wallet.topups import PaymentFact, Way
@@ -49,11 +49,6 @@ P = ParamSpec("P")
 
 MAX_LANES = 64
 """Each is a connection to the database."""
-
-
-def utc_now() -> datetime:
-    """The clock that wallets use unless they are given another."""
-    return datetime.now(UTC)
 
 
 def _carried_out(
@@ -129,10 +124,12 @@ class CreditWallet(WalletIdentities):
             observe=observe,
         )
         try:
-            return cls(opened, Reader(database.open_source()), clock)
+            wallets = cls(opened, Reader(database.open_source()), clock)
         except BaseException:
             opened.close()
             raise
+        wallets.compare_clock()
+        return wallets
 
     def close(self) -> None:
         """Finish what is waiting and let go of the database."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -18,8 +18,10 @@ from msgspec import Struct
 
 from credit_wallet.alerts.notify import NoticeWorker, Notifier
 from credit_wallet.alerts.opening import notify_settings
+from credit_wallet.deadlines import JOBS_END_SECONDS, Deadline
 from credit_wallet.errors import WalletError
 from credit_wallet.payments.replies import Payments
+from credit_wallet.stopping import Stop
 from credit_wallet.wallet import CreditWallet
 
 _log = structlog.get_logger("credit_wallet.worker")
@@ -52,17 +54,28 @@ JOBS = (
     Job("expiry_notices", 300.0, CreditWallet.emit_expiry_notices, repeats=True),
     Job("prune_idempotency_keys", 3600.0, CreditWallet.prune_idempotency_keys),
     Job("prune_notices", 3600.0, lambda wallets: wallets.prune_notices(notify_settings().kept_days), repeats=True),
+    Job("forget_closed", 86_400.0, CreditWallet.forget_closed),
 )
 
 
-def payment_jobs(payments: Payments) -> tuple[Job, ...]:
+def payment_jobs(payments: Payments) -> tuple[Job, Job]:
     """The jobs of an installation that takes payments. What was paid while it was down is credited before cards are
     charged.
     """
-    return (
-        Job("reconcile", 300.0, lambda _: _reconciled(payments)),
-        Job("topups", 10.0, lambda _: sum(each.status == "credited" for each in payments.run_automatic())),
-    )
+    compared = threading.Event()
+
+    def reconcile(_: CreditWallet) -> int:
+        try:
+            return _reconciled(payments)
+        finally:
+            compared.set()
+
+    def top_up(_: CreditWallet) -> int:
+        if not compared.is_set():
+            return 0
+        return sum(each.status == "credited" for each in payments.run_automatic())
+
+    return Job("reconcile", 300.0, reconcile), Job("topups", 10.0, top_up)
 
 
 def _reconciled(payments: Payments) -> int:
@@ -73,16 +86,20 @@ def _reconciled(payments: Payments) -> int:
 
 
 def workers(wallets: CreditWallet, payments: Payments | None, notifier: Notifier | None) -> Workers:
-    """All the background jobs of an installation. Notices have a thread of their own: a receiver may be slow."""
-    jobs = JOBS if payments is None else (*JOBS, *payment_jobs(payments))
-    members: list[Member] = [Worker(wallets, jobs)]
+    """All the background jobs of an installation. Those that keep the ledger have a thread, and each of those that call
+    out has one of its own: whoever is called may be slow, or hang.
+    """
+    calling_out = payment_jobs(payments) if payments else ()
+    members: list[Member] = [Worker(wallets, JOBS), *(Worker(wallets, (job,)) for job in calling_out)]
     if notifier is not None:
         members.append(NoticeWorker(notifier))
-    return Workers(members)
+    return Workers(members, [wallets.end_jobs, *((payments.end_jobs,) if payments else ())])
 
 
 class Member(Protocol):
     """What has a thread of its own."""
+
+    name: str
 
     def run(self) -> None:
         """Work until ``stop`` is called."""
@@ -94,11 +111,13 @@ class Member(Protocol):
 class Workers:
     """Several workers, each on a thread of its own."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member], endings: Sequence[Callable[[], object]] = ()) -> None:
+        """``endings`` are called when they are to stop: they end what a job does after the item it is at."""
         self._members = members
+        self._endings = endings
         self._threads = [
-            threading.Thread(target=member.run, name=f"credit-wallet-worker-{number}", daemon=True)
-            for number, member in enumerate(members)
+            threading.Thread(target=member.run, name=f"credit-wallet-worker-{member.name}", daemon=True)
+            for member in members
         ]
 
     def start(self) -> None:
@@ -115,17 +134,34 @@ class Workers:
         """End after the steps that are being taken; may be called from any thread or signal handler."""
         for member in self._members:
             member.stop()
+        for end in self._endings:
+            end()
 
-    def join(self) -> None:
-        """Wait for the end."""
+    def join(self, seconds: float | None = None) -> list[str]:
+        """Wait for the end, up to ``seconds``; the names of those that hang."""
+        deadline = None if seconds is None else Deadline(seconds)
         for thread in self._threads:
-            thread.join()
+            thread.join(None if deadline is None else deadline.remaining())
+        return [thread.name for thread in self._threads if thread.is_alive()]
+
+
+@contextmanager
+def working(stop: Stop, jobs: Workers) -> Iterator[None]:
+    """Run the background jobs beside the block, or until the command is told to stop; abandon those that hang then."""
+    stop.on_stop(jobs.stop)
+    jobs.start()
+    try:
+        yield
+    finally:
+        jobs.stop()
+        stop.abandon(*jobs.join(stop.left(JOBS_END_SECONDS)))
 
 
 class Worker:
     """Runs jobs, each at its own pace, until it is told to stop."""
 
     def __init__(self, wallets: CreditWallet, jobs: tuple[Job, ...] = JOBS) -> None:
+        self.name = jobs[0].name if len(jobs) == 1 else "ledger"
         self._wallets = wallets
         self._next_run = dict.fromkeys(jobs, 0.0)
         self._stopping = False

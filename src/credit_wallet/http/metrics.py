@@ -60,6 +60,10 @@ class Metrics:
         self._held = self._gauge("held_yen", "Sum of all open holds.", self.money)
         self._debt = self._gauge("debt_yen", "Sum of all debts.", self.money)
         self._unsealed = self._gauge("unsealed_seconds", "For how long entries have waited for a seal; 0 without any.")
+        self._clock_ahead = self._gauge(
+            "clock_ahead_seconds",
+            "By how much the machine's clock was set ahead, or back, and is not believed; else 0.",
+        )
         self._totals_until = 0.0
 
     def batch(self, commands: Sequence[Command], outcomes: Outcomes, seconds: float) -> None:
@@ -82,6 +86,7 @@ class Metrics:
     def text(self, wallets: CreditWallet, *, money: bool = True) -> bytes:
         """The figures as they are now, those of ``money`` included or left out."""
         self._waiting.set(wallets.waiting())
+        self._clock_ahead.set(wallets.clock_ahead_seconds())
         if monotonic() >= self._totals_until:
             totals = wallets.totals()
             self._wallets.set(totals.wallets)

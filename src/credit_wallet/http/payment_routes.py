@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
@@ -21,6 +20,7 @@ from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
 from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
 from credit_wallet.outcomes import TopupView
+from credit_wallet.payments.desk import desk_of
 from credit_wallet.payments.opening import configured
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.wallet import CreditWallet
@@ -57,9 +57,8 @@ class Received(Struct, frozen=True):
     tags=TAGS,
     security=SECURITY,
     responses=problems(400, 409, 413, 422, 428, 501, 502),
-    sync_to_thread=True,
 )
-def request_topup(
+async def request_topup(
     data: JSONBody[TopupBody], caller: GivenCaller, payments: GivenPayments, idempotency_key: IdempotencyKey
 ) -> Response[TopupReply]:
     """Ask for a payment: confirm `client_secret` with Stripe's card form, or with `checkout` send people to
@@ -67,8 +66,13 @@ def request_topup(
     """
     wallet_id = require_owner(caller)
     key = required_key(idempotency_key)
-    reply = configured(payments).request(
-        wallet_id, data.amount_yen, idempotency_key=key, way="checkout" if data.checkout else "intent"
+    ready = configured(payments)
+    reply = await desk_of(ready).ask(
+        ready.request,
+        wallet_id,
+        data.amount_yen,
+        idempotency_key=key,
+        way="checkout" if data.checkout else "intent",
     )
     return Response(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 
@@ -88,12 +92,14 @@ def list_topups(
     tags=TAGS,
     security=SECURITY,
     responses=problems(404, 422, 501, 502),
-    sync_to_thread=True,
 )
-def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
+async def show_topup(
+    topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments
+) -> TopupReply:
     """A top-up, with what it takes to pay it. For the owner token."""
-    _own_topup(wallets, caller, topup_id)
-    return configured(payments).show(topup_id)
+    topup = await wallets.ask(_own_topup, wallets, caller, topup_id)
+    ready = configured(payments)
+    return await desk_of(ready).ask(ready.show, topup.topup_id)
 
 
 @delete(
@@ -102,12 +108,14 @@ def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, pa
     tags=TAGS,
     security=SECURITY,
     responses=problems(404, 422, 501, 502),
-    sync_to_thread=True,
 )
-def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
+async def cancel_topup(
+    topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments
+) -> TopupReply:
     """Give up a top-up that nobody has paid; one that was paid meanwhile is credited. For the owner token."""
-    _own_topup(wallets, caller, topup_id)
-    return configured(payments).cancel(topup_id)
+    topup = await wallets.ask(_own_topup, wallets, caller, topup_id)
+    ready = configured(payments)
+    return await desk_of(ready).ask(ready.cancel, topup.topup_id)
 
 
 @post(
@@ -116,9 +124,8 @@ def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, 
     tags=["Operator"],
     security=SECURITY,
     responses=problems(400, 404, 409, 413, 422, 428, 501, 502),
-    sync_to_thread=True,
 )
-def pay_back_topup(
+async def pay_back_topup(
     topup_id: TopupId,
     data: JSONBody[PayBackBody],
     caller: GivenCaller,
@@ -128,7 +135,8 @@ def pay_back_topup(
     """Pay unused credit of a top-up back to its card. Off unless the operator allows it, and limited by law."""
     require_operator(caller)
     key = required_key(idempotency_key)
-    return configured(payments).pay_back(topup_id, data.amount_yen, idempotency_key=key)
+    ready = configured(payments)
+    return await desk_of(ready).ask(ready.pay_back, topup_id, data.amount_yen, idempotency_key=key)
 
 
 @post(
@@ -142,7 +150,7 @@ async def take_delivery(request: Request[Any, Any, Any], payments: GivenPayments
     ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES)
     require_distinct_members_if_json(payload)
-    return Received(await asyncio.to_thread(ready.deliver, payload, signature))
+    return Received(await desk_of(ready).take(ready.deliver, payload, signature))
 
 
 def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupView:

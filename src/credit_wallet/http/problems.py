@@ -15,6 +15,7 @@ TYPE_PREFIX = "urn:agent-credit-wallet:"
 STATUS_OF_CODE = {
     "ambiguous_request": 400,
     "invalid_json": 400,
+    "invalid_event": 400,
     "invalid_signature": 400,
     "unauthorized": 401,
     "insufficient_funds": 402,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 import uvloop
@@ -15,6 +15,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from credit_wallet.alerts.opening import open_notifier
+from credit_wallet.deadlines import CANCEL_SECONDS, DRAIN_SECONDS
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
@@ -24,9 +25,10 @@ from credit_wallet.http.replies import AsgiApp
 from credit_wallet.http.tracing import traced
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.stopping import Stop, closing_in_time
 from credit_wallet.stores.databases import database_at
 from credit_wallet.wallet import CreditWallet
-from credit_wallet.worker import workers
+from credit_wallet.worker import workers, working
 
 HEADER_SECONDS = 10
 """How long a caller may take to send its headers."""
@@ -51,7 +53,7 @@ def serve(
     payments: PaymentSettings | None = None,
     fast_lane: bool = True,
 ) -> None:
-    """Serve the wallets at ``url`` on ``host:port`` until SIGINT or SIGTERM, then finish what is under way.
+    """Serve the wallets at ``url`` on ``host:port`` until SIGINT or SIGTERM, then finish what is under way, in time.
 
     ``lanes`` is how many transactions are under way at once. ``ready`` is called with the open wallets before the first
     request is taken. ``payments`` come before those of the environment.
@@ -60,18 +62,17 @@ def serve(
     if danger := database_at(url).network_disk():
         _log.warning("network_disk", detail=danger)
     metrics = Metrics()
-    with CreditWallet.open(url, lanes=lanes, observe=metrics.batch) as wallets:
+    with Stop() as stop, closing_in_time(stop, CreditWallet.open(url, lanes=lanes, observe=metrics.batch)) as wallets:
+        wallets.log_clock_problem()
         taken = open_payments(wallets, payments)
-        jobs = workers(wallets, taken, open_notifier(wallets, settings.notify))
-        jobs.start()
-        try:
-            with traced(create_app(wallets, settings, metrics, payments=taken, fast_lane=fast_lane)) as app:
-                ready(wallets)
-                _collect_rarely()
-                uvloop.run(_until_stopped(_server(app, host, port)))
-        finally:
-            jobs.stop()
-            jobs.join()
+        with (
+            working(stop, workers(wallets, taken, open_notifier(wallets, settings.notify))),
+            traced(create_app(wallets, settings, metrics, payments=taken, fast_lane=fast_lane)) as app,
+        ):
+            ready(wallets)
+            _collect_rarely()
+            _run(stop, _server(app, host, port))
+        _log.info("stopped")
 
 
 def _require_free(host: str, port: int) -> None:
@@ -108,11 +109,41 @@ def _collect_rarely() -> None:
     gc.set_threshold(COLLECT_EVERY, *gc.get_threshold()[1:])
 
 
-async def _until_stopped(server: Server) -> None:
+def _run(stop: Stop, server: Server) -> None:
+    """Serve until ``stop``. What hangs then is abandoned: closing an event loop the usual way would wait for it."""
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(_until_stopped(stop, server))
+    finally:
+        loop.run_until_complete(_cancel_the_rest())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def _until_stopped(stop: Stop, server: Server) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
+    stopped = asyncio.Event()
+    stop.on_stop(lambda: loop.call_soon_threadsafe(stopped.set))
+    serving = loop.create_task(server.serve())
     # Once the server listens, which it does before it first waits; garbage collections leave out what is imported then.
     loop.call_soon(imported_ahead(gc.freeze).start)
-    await server.serve()
-    _log.info("stopped")
+    stopping = loop.create_task(stopped.wait())
+    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    server.stop()  # type: ignore[no-untyped-call]
+    done, _ = await asyncio.wait((serving,), timeout=DRAIN_SECONDS)
+    if not done:
+        stop.abandon("answers that are under way")
+        return
+    await serving
+
+
+async def _cancel_the_rest() -> None:
+    """Give up what is still under way."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.get_running_loop().shutdown_asyncgens(), CANCEL_SECONDS)

@@ -12,6 +12,7 @@ from credit_wallet.http.own_part import visible_key
 from credit_wallet.http.showing import transactions_shown, wallet_shown
 from credit_wallet.keys import new_idempotency_key
 from credit_wallet.outcomes import Access, EntryType
+from credit_wallet.payments.desk import desk_of
 from credit_wallet.payments.opening import configured
 from credit_wallet.payments.replies import Payments, TopupReply
 from credit_wallet.reports.forecast import Forecast
@@ -89,11 +90,10 @@ class LedgerAccount:
 
     async def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
         """As ``Account`` says. Raises ``Forbidden`` for an agent key, ``PaymentsNotConfigured``."""
-        return await asyncio.to_thread(self._ask_for_payment, amount_yen, checkout, idempotency_key)
-
-    def _ask_for_payment(self, amount_yen: int, checkout: bool, idempotency_key: str | None) -> TopupReply:
-        wallet_id = require_owner(Caller(self._authenticate()))
-        return configured(self._payments).request(
+        wallet_id = require_owner(Caller(await asyncio.to_thread(self._authenticate)))
+        ready = configured(self._payments)
+        return await desk_of(ready).ask(
+            ready.request,
             wallet_id,
             amount_yen,
             idempotency_key=idempotency_key or new_idempotency_key(),

@@ -6,20 +6,21 @@ a lost answer makes nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any, NamedTuple, TypeVar, cast
 
 import stripe
-from msgspec import DecodeError, json
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
 from credit_wallet import forks
-from credit_wallet.errors import InvalidSignature, PaymentProviderError
+from credit_wallet.errors import PaymentProviderError
 from credit_wallet.outcomes import TopupView
+from credit_wallet.payments.bounded_client import BoundedClient
+from credit_wallet.payments.deliveries import event_of, refused
 from credit_wallet.payments.facts import (
     INSTALLATION,
     REFUND,
@@ -36,10 +37,20 @@ from credit_wallet.payments.facts import (
     yen_of,
 )
 from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.payments.shapes import (
+    NotOfStripe,
+    Session,
+    Subject,
+    Taken,
+    checked,
+    checked_intent,
+    is_live,
+    owner_of,
+    require_mode,
+)
 from credit_wallet.retry_after import retry_after_seconds
 from credit_wallet.topups import RETURNED, PaymentFact
 
-TIMEOUT_SECONDS = 20.0
 RETRIES = 2
 """Of a request that Stripe did not answer or answered with 409 or 5xx; with the same idempotency key."""
 
@@ -65,6 +76,7 @@ METHOD_GONE = "payment_method_gone"
 REASON_CHARACTERS = 200
 """Of what Stripe says of a refusal that has no code."""
 
+_REFUND_EVENTS = ("refund.", "charge.refund.", "charge.refunded")
 _REFUSALS = (stripe.CardError, stripe.InvalidRequestError)
 _BANK_TRANSFER = {"funding_type": "bank_transfer", "bank_transfer": {"type": "jp_bank_transfer"}}
 
@@ -73,6 +85,10 @@ T = TypeVar("T")
 
 class UnknownToStripe(PaymentProviderError):
     """Stripe does not know what it was asked about: it was deleted there, or belongs to another account."""
+
+
+class StripeSilent(PaymentProviderError):
+    """Stripe could not be reached, or did not answer in time."""
 
 
 class Asked(NamedTuple):
@@ -99,15 +115,21 @@ class StripeGateway:
         self._settings = settings
         self._installation = installation
         self._now = now
+        self._is_live = is_live(settings.secret_key)
+        self._client = BoundedClient()
         bases = cast(Any, {"api": settings.api_url} if settings.api_url else {})
         client = stripe.StripeClient(
             settings.secret_key,
             base_addresses=bases,
             max_network_retries=RETRIES,
-            http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+            http_client=self._client,
         )
         self._stripe = client.v1
         forks.leave_behind(self, "_stripe")
+
+    def end_retries(self) -> None:
+        """Try nothing again from now on: the process ends."""
+        self._client.end_retries()
 
     def new_customer(self, wallet_id: int, instead_of: str = "") -> str:
         """The customer that stands for a wallet at Stripe; the same one however often it is asked for within a day.
@@ -128,8 +150,9 @@ class StripeGateway:
             params["automatic_payment_methods"] = {"enabled": True}
         if self._saves_whatever_pays():
             params["setup_future_usage"] = "off_session"
-        intent = _asking(lambda: self._stripe.payment_intents.create(params, self._once(topup, customer)).to_dict())
-        return Asked(self._said(intent), intent["client_secret"])
+        once = self._once(topup, customer)
+        intent = self._readable(_asking(lambda: self._stripe.payment_intents.create(params, once).to_dict()))
+        return Asked(self._said(intent), intent.get("client_secret"))
 
     def new_checkout(self, topup: TopupView, customer: str) -> Asked:
         """A page of Stripe's where the owner pays; ``action_url`` of the fact is its address.
@@ -180,8 +203,9 @@ class StripeGateway:
             "off_session": True,
         }
         try:
-            intent = _asking(
-                lambda: self._stripe.payment_intents.create(params, self._once(topup)).to_dict(), but=_REFUSALS
+            once = self._once(topup)
+            intent = self._readable(
+                _asking(lambda: self._stripe.payment_intents.create(params, once).to_dict(), but=_REFUSALS)
             )
         except _REFUSALS as error:
             declined = error.error.payment_intent if error.error is not None else None
@@ -189,7 +213,7 @@ class StripeGateway:
                 reason = self._why_not(error, customer, payment_method)
                 return Asked(PaymentFact(told_at=self._now(), status="failed", reason=reason, decline="never"))
             intent = self._intent_named(declined.id)
-        return Asked(self._said(intent), intent["client_secret"])
+        return Asked(self._said(intent), intent.get("client_secret"))
 
     def _why_not(self, error: stripe.StripeError, customer: str, payment_method: str) -> str:
         """Why a saved method was not even tried. That it is gone has many words, so Stripe is asked for it."""
@@ -222,13 +246,13 @@ class StripeGateway:
     def _ask_again(self, topup: TopupView) -> Asked:
         if topup.payment_intent is not None:
             intent = self._intent_named(topup.payment_intent)
-            return Asked(self._whole_truth(intent), intent["client_secret"])
+            return Asked(self._whole_truth(intent), intent.get("client_secret"))
         if topup.checkout_session is None:
             return Asked(PaymentFact(told_at=self._now()))
         session = self._session_named(topup.checkout_session)
         if session.payment_intent is not None:
             intent = self._intent_named(str(id_of(session.payment_intent)))
-            return Asked(self._whole_truth(intent), intent["client_secret"])
+            return Asked(self._whole_truth(intent), intent.get("client_secret"))
         status = "canceled" if session.status == "expired" else "pending"
         reason = "expired" if status == "canceled" else None
         return Asked(
@@ -278,13 +302,16 @@ class StripeGateway:
     def truth(self, payment_intent: str) -> Payment | None:
         """All that Stripe knows of a payment, refunds and disputes included; None when it is not this ledger's."""
         intent = self._intent_named(payment_intent)
-        return self._own(intent, self._whole_truth)
+        with _said_by_stripe():
+            return self._own(intent, self._whole_truth)
 
     def payments_since(self, since: int) -> Iterator[Payment]:
         """This ledger's payments that were made since, in short: what came back of them is not looked up."""
         window: Any = {"created": {"gte": since}, "limit": PAGE, "expand": ["data.payment_method"]}
         for intent in _pages(_asking(lambda: self._stripe.payment_intents.list(window))):
-            if payment := self._own(intent, self._said):
+            with _said_by_stripe():
+                payment = self._own(self._readable(intent), self._said)
+            if payment:
                 yield payment
 
     def payments_received_since(self, since: int) -> Iterator[str]:
@@ -305,28 +332,32 @@ class StripeGateway:
         return "Stripe answers, with live money" if balance.livemode else "Stripe answers, with test money"
 
     def payment_of(self, event: StripeObject) -> Payment | None:
-        """What a webhook event says; None when it is not about a payment of this ledger's."""
-        kind, told_at, subject = event["type"], int(event["created"]), event["data"]["object"]
+        """What a webhook event says; None when it is not about a payment of this ledger's. Raises ``InvalidEvent``."""
+        try:
+            return self._payment_of(event["type"], event["created"], event["data"]["object"])
+        except NotOfStripe as problem:
+            raise refused(event, problem) from problem
+
+    def _payment_of(self, kind: str, told_at: int, subject: StripeObject) -> Payment | None:
+        if kind.startswith(("payment_intent.", "checkout.session.", "charge.dispute.", *_REFUND_EVENTS)):
+            require_mode(checked(Subject, subject).livemode, self._is_live)
         if kind.startswith("payment_intent."):
             return self._own(subject, lambda intent: self._of_intent(intent, kind, told_at))
         if kind.startswith("checkout.session."):
             return self._of_session(subject, told_at)
         if kind.startswith("charge.dispute."):
+            checked(Taken, subject)
             return self._of_taking(subject, [dispute_taking(subject, kind)], told_at)
         if kind.startswith(("refund.", "charge.refund.")):
+            checked(Taken, subject)
             return self._of_taking(subject, [refund_taking(subject)], told_at)
         if kind == "charge.refunded" and (intent := id_of(subject.get("payment_intent"))):
             return self.truth(intent)
         return None
 
     def event(self, payload: bytes, signature: str | None) -> StripeObject:
-        """The event of a delivery. Raises ``InvalidSignature`` unless one of the webhook secrets signed it lately."""
-        header = signature if signature is not None and signature.isascii() else ""
-        for secret in self._settings.webhook_secrets:
-            with suppress(stripe.SignatureVerificationError, UnicodeDecodeError):
-                stripe.WebhookSignature.verify_header(payload.decode(), header, secret, tolerance=300)
-                return _decoded(payload)
-        raise InvalidSignature("the delivery is not signed with one of the webhook secrets, or was signed too long ago")
+        """The event of a delivery. Raises ``InvalidSignature`` and ``InvalidEvent``."""
+        return event_of(payload, signature, self._settings.webhook_secrets, live=self._is_live)
 
     # Inside
 
@@ -364,7 +395,15 @@ class StripeGateway:
 
     def _intent_named(self, name: str) -> dict[str, Any]:
         params: Any = {"expand": ["payment_method"]}
-        return _asking(lambda: self._stripe.payment_intents.retrieve(name, params).to_dict())
+        return self._readable(_asking(lambda: self._stripe.payment_intents.retrieve(name, params).to_dict()))
+
+    def _readable(self, intent: dict[str, Any]) -> dict[str, Any]:
+        """A payment that was asked for, if it is one and of this key's money. Raises ``PaymentProviderError``."""
+        with _said_by_stripe():
+            require_mode(intent.get("livemode"), self._is_live)
+            if self._is_own(intent):
+                checked_intent(intent)
+        return intent
 
     @staticmethod
     def _end(what: Callable[[], object]) -> None:
@@ -380,7 +419,10 @@ class StripeGateway:
         return intent_fact(intent, told_at)
 
     def _session_named(self, name: str) -> stripe.checkout.Session:
-        return _asking(lambda: self._stripe.checkout.sessions.retrieve(name))
+        session = _asking(lambda: self._stripe.checkout.sessions.retrieve(name))
+        with _said_by_stripe():
+            require_mode(session.livemode, self._is_live)
+        return session
 
     def _said(self, intent: StripeObject) -> PaymentFact:
         return intent_fact(intent, self._now())
@@ -406,13 +448,13 @@ class StripeGateway:
 
     def _is_own(self, intent: StripeObject) -> bool:
         metadata = intent.get("metadata") or {}
-        return metadata.get(INSTALLATION) == self._installation and TOPUP in metadata
+        return isinstance(metadata, Mapping) and metadata.get(INSTALLATION) == self._installation and TOPUP in metadata
 
     def _own(self, intent: StripeObject, say: Callable[[Any], PaymentFact]) -> Payment | None:
         if not self._is_own(intent):
             return None
-        metadata = intent["metadata"]
-        return Payment(int(metadata[WALLET]), metadata[TOPUP], yen_of(intent, "amount").amount_yen, say(intent))
+        checked_intent(intent)
+        return Payment(*owner_of(intent["metadata"]), yen_of(intent, "amount").amount_yen, say(intent))
 
     def _of_session(self, session: StripeObject, told_at: int) -> Payment | None:
         intent = id_of(session.get("payment_intent"))
@@ -421,7 +463,8 @@ class StripeGateway:
         metadata = session.get("metadata") or {}
         if metadata.get(INSTALLATION) != self._installation:
             return None
-        canceled = session.get("status") == "expired"
+        shape = checked(Session, session)
+        canceled = shape.status == "expired"
         total = yen_of(session, "amount_total")
         fact = PaymentFact(
             told_at=told_at,
@@ -430,7 +473,7 @@ class StripeGateway:
             reason="expired" if canceled else None,
             mismatches=() if total.mismatch is None else (total.mismatch,),
         )
-        return Payment(int(metadata[WALLET]), metadata[TOPUP], total.amount_yen, fact)
+        return Payment(*owner_of(shape.metadata), total.amount_yen, fact)
 
     def _of_taking(self, subject: StripeObject, takings: list[Taking], told_at: int) -> Payment | None:
         """Refunds and disputes name a payment; whose it is, its metadata says."""
@@ -438,6 +481,15 @@ class StripeGateway:
         if name is None:
             return None
         return self._own(self._intent_named(name), lambda intent: with_takings(intent_fact(intent, told_at), takings))
+
+
+@contextmanager
+def _said_by_stripe() -> Iterator[None]:
+    """What cannot be read of an answer is Stripe's failure. Raises ``PaymentProviderError``."""
+    try:
+        yield
+    except NotOfStripe as problem:
+        raise PaymentProviderError(f"Stripe's answer cannot be taken: {problem}") from problem
 
 
 def _asking(ask: Callable[[], T], *, but: tuple[type[stripe.StripeError], ...] = ()) -> T:
@@ -451,8 +503,10 @@ def _asking(ask: Callable[[], T], *, but: tuple[type[stripe.StripeError], ...] =
 
 
 def _provider_error(error: stripe.StripeError) -> PaymentProviderError:
-    kind = UnknownToStripe if error.code == "resource_missing" else PaymentProviderError
     unreachable = isinstance(error, stripe.APIConnectionError)  # its own words have addresses of objects in them
+    kind: type[PaymentProviderError] = StripeSilent if unreachable else PaymentProviderError
+    if error.code == "resource_missing":
+        kind = UnknownToStripe
     reason = "no connection" if unreachable else error.user_message or error
     details: dict[str, Any] = {"request_id": error.request_id}
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
@@ -469,10 +523,3 @@ def _pages(listed: Any) -> Iterator[dict[str, Any]]:
         if each is None:
             return
         yield each.to_dict()
-
-
-def _decoded(payload: bytes) -> dict[str, Any]:
-    try:
-        return json.decode(payload, type=dict[str, Any])
-    except DecodeError as error:
-        raise InvalidSignature("the delivery is not JSON") from error

@@ -67,5 +67,8 @@ class Payments(Protocol):
     def reconcile(self) -> Reconciliation:
         """Compare what is known with the provider's truth."""
 
+    def end_jobs(self) -> None:
+        """Have ``run_automatic`` and ``reconcile`` end after the item they are at: the process is to end."""
+
     def check(self) -> str:
         """What the provider answers when it is asked whether it is there."""

@@ -6,7 +6,7 @@ the answer, a delivery or this process, the next look finds the same payment: ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from msgspec import structs
 
 from credit_wallet.actors import PAYER, PRODUCT
 from credit_wallet.cycle import parse_instant
+from credit_wallet.deadlines import STRIPE_SILENT_CALLS
 from credit_wallet.errors import (
     DatabaseError,
     InvalidAmount,
@@ -35,11 +36,12 @@ from credit_wallet.keys import new_idempotency_key
 from credit_wallet.money import format_yen, is_amount
 from credit_wallet.outcomes import TopupView
 from credit_wallet.payments.facts import Taking, taking_fact
-from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, UnknownToStripe
+from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, StripeSilent, UnknownToStripe
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
+from credit_wallet.steady_clock import utc_now
 from credit_wallet.topups import OPEN, PAYABLE, RETURNED, PaymentFact, Way, pay_back_id_of
-from credit_wallet.wallet import CreditWallet, utc_now
+from credit_wallet.wallet import CreditWallet
 
 QUIET = timedelta(minutes=10)
 """How long nothing may be heard of an open top-up before Stripe is asked."""
@@ -69,6 +71,22 @@ Problems: TypeAlias = tuple[str, ...]
 _log = structlog.get_logger("credit_wallet.payments")
 
 
+class _Silence:
+    """How often in a row Stripe did not answer."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def note(self, error: WalletError | None) -> None:
+        """What came of a call."""
+        self._calls = self._calls + 1 if isinstance(error, StripeSilent) else 0
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is of no use to ask on."""
+        return self._calls >= STRIPE_SILENT_CALLS
+
+
 class StripePayments:
     """Payments of one ledger. Thread-safe; its calls wait for Stripe."""
 
@@ -79,6 +97,7 @@ class StripePayments:
         self._settings = settings
         self._clock = clock
         self._compare_since = clock() - FIRST_LOOK_BACK
+        self._jobs_end = False
         self.gateway = StripeGateway(settings, wallets.installation_id(), self._seconds)
 
     def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, way: Way = "intent") -> TopupReply:
@@ -137,21 +156,30 @@ class StripePayments:
         return "reported" if self._take_in(payment) else "settled"
 
     def run_automatic(self) -> list[AutoTopup]:
-        """Charge the saved methods of all wallets that are due, one after the other; one line for each."""
-        return [self._top_up(wallet_id) for wallet_id in self._due()]
+        """Charge the saved methods of all wallets that are due, one after the other; one line for each.
+
+        While Stripe does not answer, and once jobs are to end, the rest is left for the next time.
+        """
+        silence = _Silence()
+        done: list[AutoTopup] = []
+        for wallet_id in self._due():
+            if self._jobs_end or silence.is_long:
+                break
+            done.append(self._top_up(wallet_id, silence))
+        return done
 
     def reconcile(self) -> Reconciliation:
-        """Ask Stripe about open top-ups that were quiet for long, and compare recent payments with the ledger."""
-        report = Reconciliation()
+        """Ask Stripe about open top-ups that were quiet for long, and compare recent payments with the ledger.
+
+        While Stripe does not answer, and once jobs are to end, the rest is left for the next time.
+        """
+        report, silence = Reconciliation(), _Silence()
         for topup in self._wallets.unsettled_topups(QUIET):
-            self._attempt(report, topup.topup_id, partial(self._look_up, topup))
-        now = self._clock()
-        since = int(self._compare_since.timestamp())
-        intents = [each for each in self.gateway.payments_received_since(since) if not self._is_credited(each)]
-        intents += self.gateway.payments_taken_since(since)
-        for intent in dict.fromkeys(intents):
-            self._attempt(report, intent, partial(self._compare, intent))
-        self._compare_since = now - LOOK_BACK
+            if self._jobs_end or silence.is_long:
+                break
+            self._attempt(report, silence, topup.topup_id, partial(self._look_up, topup))
+        if not self._jobs_end and not silence.is_long:
+            self._compare_recent(report, silence)
         report.problems = [*dict.fromkeys(report.problems)]
         return report
 
@@ -179,6 +207,11 @@ class StripePayments:
         if any(stage == RETURNED for _, _, stage in fact.takings):
             raise PayBackNotAllowed(f"Stripe did not pay it back ({fact.reason}); the wallet has its credit again")
         return self._reply(topup_id, None)
+
+    def end_jobs(self) -> None:
+        """Have jobs end after the call they are at: no card is charged any more, and nothing tried again."""
+        self._jobs_end = True
+        self.gateway.end_retries()
 
     def check(self) -> str:
         """That Stripe answers, for a check-up. Raises ``PaymentProviderError``."""
@@ -292,7 +325,7 @@ class StripePayments:
             yield from page
             after = page[-1]
 
-    def _top_up(self, wallet_id: int) -> AutoTopup:
+    def _top_up(self, wallet_id: int, silence: _Silence) -> AutoTopup:
         """One automatic top-up; what speaks against it is said, and what Stripe did not answer is looked up later."""
         settings = self._settings
         topup_id: str | None = None
@@ -307,15 +340,19 @@ class StripePayments:
             )
             topup_id = str(outcome.topup_id)
             self._charge(self._wallets.topup_status(topup_id))
+            silence.note(None)
         except _EXPECTED as error:
             return AutoTopup(wallet_id, error.code, topup_id=topup_id, detail=str(error))
         except WalletError as error:
+            silence.note(error)
             _log.warning("auto_topup_failed", wallet_id=wallet_id, topup_id=topup_id, code=error.code, error=str(error))
             return AutoTopup(wallet_id, error.code, topup_id=topup_id, detail=str(error))
         done = self._wallets.topup_status(topup_id)
         return AutoTopup(wallet_id, done.status, done.amount_yen, topup_id, done.reason)
 
     def _charge(self, topup: TopupView) -> None:
+        if self._jobs_end:
+            return  # it is noted, and sent by the next process
         payer = self._wallets.payer(topup.wallet_id)
         if payer.customer is None or payer.payment_method is None:
             self._settle(topup, PaymentFact(told_at=self._seconds(), status="failed", reason="no_payment_method"))
@@ -369,19 +406,42 @@ class StripePayments:
         self._settle(topup, PaymentFact(told_at=self._seconds(), status="canceled", reason="never_sent"))
         return ()
 
+    def _compare_recent(self, report: Reconciliation, silence: _Silence) -> None:
+        """Compare what has turned since the last comparison that got through; the next one begins where this one did,
+        unless this one gets through.
+        """
+        now, since = self._clock(), int(self._compare_since.timestamp())
+        received = self._until_jobs_end(self.gateway.payments_received_since(since))
+        intents = [each for each in received if not self._is_credited(each)]
+        intents += self._until_jobs_end(self.gateway.payments_taken_since(since))
+        for intent in self._until_jobs_end(dict.fromkeys(intents)):
+            if silence.is_long:
+                return
+            self._attempt(report, silence, intent, partial(self._compare, intent))
+        if not self._jobs_end:
+            self._compare_since = now - LOOK_BACK
+
+    def _until_jobs_end(self, items: Iterable[str]) -> Iterator[str]:
+        for item in items:
+            if self._jobs_end:
+                return
+            yield item
+
     def _compare(self, intent: str) -> Problems:
         payment = self.gateway.truth(intent)
         return () if payment is None else self._take_in(payment)
 
-    def _attempt(self, report: Reconciliation, name: str, repair: Callable[[], Problems]) -> None:
+    def _attempt(self, report: Reconciliation, silence: _Silence, name: str, repair: Callable[[], Problems]) -> None:
         """Repair one thing; what goes wrong is reported and does not keep the others from it."""
         report.asked += 1
         before = self._state(name)
         try:
             report.problems += [f"{name}: {problem}" for problem in repair()]
+            silence.note(None)
         except (DatabaseError, RailBusy):
             raise
         except WalletError as error:
+            silence.note(error)
             report.problems.append(f"{name}: {error}")
         after = self._state(name)
         report.changed += after != before

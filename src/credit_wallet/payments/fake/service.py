@@ -40,7 +40,7 @@ class Service:
         listening = socket.create_server(("127.0.0.1", port))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         localstripe = Localstripe(localstripe_url)
-        webhooks = Webhooks(clock, retry_seconds, webhook_timeout_seconds)
+        webhooks = Webhooks(retry_seconds, webhook_timeout_seconds)
         service = cls(localstripe, webhooks, Account(localstripe, webhooks, clock, url))
         await service.account.intents.open()
         await service._runner.setup()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import chain, repeat
@@ -54,8 +55,7 @@ class Webhooks:
     Several events are on their way at a time, in no particular order.
     """
 
-    def __init__(self, clock: Callable[[], float], retry_seconds: Sequence[float], timeout_seconds: float) -> None:
-        self._clock = clock
+    def __init__(self, retry_seconds: Sequence[float], timeout_seconds: float) -> None:
         self._retry_seconds = tuple(retry_seconds)
         self._session = ClientSession(timeout=ClientTimeout(total=timeout_seconds))
         self._endpoints: list[Endpoint] = []
@@ -125,7 +125,7 @@ class Webhooks:
             await asyncio.sleep(pause)
 
     async def _attempt(self, endpoint: Endpoint, content: bytes) -> int:
-        headers = {**_HEADERS, "Stripe-Signature": signature(content, endpoint.secrets, int(self._clock()))}
+        headers = {**_HEADERS, "Stripe-Signature": signature(content, endpoint.secrets, int(time.time()))}
         try:
             async with self._session.post(endpoint.url, data=content, headers=headers, allow_redirects=False) as answer:
                 return answer.status

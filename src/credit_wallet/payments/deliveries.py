@@ -1,0 +1,66 @@
+"""Webhook deliveries: whether Stripe has signed one just now, and whether it is an event of this account's money."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import stripe
+import structlog
+from msgspec import DecodeError, json
+
+from credit_wallet.errors import InvalidEvent, InvalidSignature
+from credit_wallet.payments.facts import StripeObject
+from credit_wallet.payments.shapes import NotOfStripe, checked_event
+
+SIGNED_SECONDS = 300
+"""How far a delivery's time may be from now, either way."""
+
+_log = structlog.get_logger("credit_wallet.payments")
+
+
+def event_of(payload: bytes, signature: str | None, secrets: Iterable[str], *, live: bool | None) -> StripeObject:
+    """The event of a delivery; ``live`` is whether the key moves live money.
+
+    Raises ``InvalidSignature`` unless one of ``secrets`` signed it lately, and ``InvalidEvent`` when it is none, or is
+    of another account or of other money than the key's.
+    """
+    event = _signed(payload, signature, secrets)
+    try:
+        checked_event(event, live)
+    except NotOfStripe as problem:
+        raise refused(event, problem) from problem
+    return event
+
+
+def refused(event: StripeObject, problem: NotOfStripe) -> InvalidEvent:
+    """What is signed and is not taken, which a person must see."""
+    named = {name: str(event.get(name))[:80] for name in ("id", "type")}
+    _log.warning("delivery_refused", problem=str(problem), **named)
+    return InvalidEvent(f"the delivery is signed, and is not taken: {problem}")
+
+
+def _signed(payload: bytes, signature: str | None, secrets: Iterable[str]) -> dict[str, Any]:
+    header = signature if signature is not None and signature.isascii() else ""
+    for secret in secrets:
+        with suppress(stripe.SignatureVerificationError, UnicodeDecodeError):
+            stripe.WebhookSignature.verify_header(payload.decode(), header, secret, tolerance=SIGNED_SECONDS)
+            _require_past(header)
+            return _decoded(payload)
+    raise InvalidSignature("the delivery is not signed with one of the webhook secrets, or not signed just now")
+
+
+def _require_past(header: str) -> None:
+    """Raise unless a header that is well signed says a time that has come; the SDK looks at what is long ago."""
+    said = max(int(value) for name, _, value in (part.partition("=") for part in header.split(",")) if name == "t")
+    if said > time.time() + SIGNED_SECONDS:
+        raise stripe.SignatureVerificationError("signed after now", header)  # type: ignore[no-untyped-call]
+
+
+def _decoded(payload: bytes) -> dict[str, Any]:
+    try:
+        return json.decode(payload, type=dict[str, Any])
+    except DecodeError as error:
+        raise InvalidSignature("the delivery is not JSON") from error
