@@ -169,20 +169,23 @@ class PostgresStore:
             raw.execute(_PLANS_OF_A_JOB)
             return job(PostgresConnection(raw), *args, **kwargs)
 
-        return self._in_transaction(work)
+        return self._in_transaction(work, lasts=True)
 
     def run_until_known(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like ``run``, and again when it is not known whether it was committed: the job must find that out."""
         return self._in_transaction(lambda raw: job(PostgresConnection(raw), *args, **kwargs), repeatable=True)
 
-    def _in_transaction(self, work: Callable[[Raw], T], *, repeatable: bool = False) -> T:
+    def _in_transaction(self, work: Callable[[Raw], T], *, repeatable: bool = False, lasts: bool = False) -> T:
+        """``lasts`` says that it may take longer than a batch, as long as the server answers."""
+
         def attempt(raw: Raw) -> T:
             self._link.begin(raw)
             done = work(raw)
             self._link.commit(raw)
             return done
 
-        return self._link.carry_out(attempt, repeatable=repeatable)
+        seconds = None if lasts else self._known.waits.attempt_seconds
+        return self._link.carry_out(attempt, repeatable=repeatable, seconds=seconds)
 
 
 def _value(raw: Raw, statement: str, parameters: Sequence[Any]) -> Any:
