@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import apsw
 import pytest
+import structlog
 import typer
 
 from credit_wallet import CreditWallet, WalletError, cli
@@ -54,6 +55,7 @@ def test_programs_run_and_print_what_follows_them(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    structlog.reset_defaults()  # a reader's program has set up nothing
     known: dict[str, Any] = {"__name__": "docs", "MIGRATION_281": MIGRATION_281}
     for block, following in zip(blocks(page), [*blocks(page)[1:], None], strict=True):
         if block.info != "python runnable":

@@ -260,3 +260,26 @@ def test_a_signal_that_comes_before_somebody_listens_is_heard_as_well() -> None:
             stop.on_stop(lambda: print("heard", flush=True))
     """)
     assert (status, said) == (0, "heard\n")
+
+
+def test_nobody_who_reads_the_log_is_waited_for() -> None:
+    program = """
+        import os
+        from credit_wallet.stopping import Stop
+        os.set_blocking(2, False)
+        try:
+            while True:
+                os.write(2, b"x" * 4096)
+        except BlockingIOError:
+            os.set_blocking(2, True)
+        with Stop() as stop:
+            print("ready", flush=True)
+            stop.asked.wait()
+            stop.abandon("somebody")
+    """
+    command = [sys.executable, "-c", dedent(program)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == ABANDONED

@@ -42,6 +42,9 @@ CLOSE_SECONDS = 5.0
 LINGER_SECONDS = 3.0
 """How long threads are waited for that Python would wait for without end."""
 
+SAY_SECONDS = 0.5
+"""How long it may take to say what hangs, when nobody reads the log."""
+
 LAST_RESORT_SECONDS = 2.0
 """Before ``STOP_SECONDS`` are over, what is still there is ended as it is."""
 

@@ -19,7 +19,14 @@ from typing import Any, NoReturn, Protocol, Self, TypeVar
 
 import structlog
 
-from credit_wallet.deadlines import CLOSE_SECONDS, LAST_RESORT_SECONDS, LINGER_SECONDS, STOP_SECONDS, Deadline
+from credit_wallet.deadlines import (
+    CLOSE_SECONDS,
+    LAST_RESORT_SECONDS,
+    LINGER_SECONDS,
+    SAY_SECONDS,
+    STOP_SECONDS,
+    Deadline,
+)
 
 ABANDONED = 3
 """Exit status of a command that was told to stop and had to abandon what hung."""
@@ -154,17 +161,22 @@ class Stop:
 
     def _leave(self, last_seconds: float) -> NoReturn:
         """Say what hangs, and end the process with its threads as they are."""
-        _log.error("stop_abandoned", what=", ".join(self._abandoned), stacks=stacks())
+        _spend(SAY_SECONDS, self._say)
         if self._last is not None and last_seconds:
-            closing = threading.Thread(target=self._last, name="credit-wallet-last", daemon=True)
-            closing.start()
-            closing.join(last_seconds)
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError):  # nobody reads it any more
-                continue
+            _spend(last_seconds, self._last)
         os._exit(ABANDONED)
+
+    def _say(self) -> None:
+        _log.error("stop_abandoned", what=", ".join(self._abandoned), stacks=stacks())
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _spend(seconds: float, call: Callable[[], object]) -> None:
+    """Call ``call`` and wait for it up to ``seconds``, whatever becomes of it: who reads the log may hang as well."""
+    thread = threading.Thread(target=call, name="credit-wallet-last", daemon=True)
+    thread.start()
+    thread.join(seconds)
 
 
 class Closable(Protocol):
