@@ -193,6 +193,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     revoked = wallets.create_key(owner.wallet_id)
     wallets.revoke_key(revoked.key_id)
     expired = wallets.create_key(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    wallets.seal()
     clock.advance(seconds=1)
     tokens = {
         "no token": None,

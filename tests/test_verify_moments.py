@@ -45,7 +45,6 @@ def test_nothing_is_found_while_others_write(wallets: CreditWallet, db_url: str,
                     held = other.hold(wallet_id, 20, idempotency_key=key + "h", key_id=agent, ttl_seconds=60)
                     other.capture(held.hold_id or 0, 10, idempotency_key=key + "x")
                 other.reverse(paid.txn_id or 0, 80, idempotency_key=key + "b")
-                other.seal()
                 clock.advance(days=5)
 
     writer = threading.Thread(target=write)

@@ -355,7 +355,8 @@ def test_each_seal_covers_its_entries_and_the_seal_before(db_url: str) -> None:
                 last,
             )
             lots = ledger.run(
-                "SELECT lot_id, kind, granted_yen, expires_at, NULL FROM am_credit_lot WHERE lot_id BETWEEN ? AND ?",
+                "SELECT lot_id, kind, granted_yen, expires_at, NULL FROM am_credit_lot WHERE lot_id BETWEEN ? AND ? "
+                "ORDER BY lot_id",
                 first,
                 last,
             )
