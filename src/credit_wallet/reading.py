@@ -75,10 +75,13 @@ class WalletReading:
             page = self._reader.wallets(now, after=after, limit=limit)
         return page
 
-    def keys(self, wallet_id: int) -> list[KeyView]:
-        """The wallet's agent keys. Raises ``WalletNotFound``."""
+    def keys(self, wallet_id: int, *, after: int = 0, limit: int = MAX_PAGE) -> list[KeyView]:
+        """The wallet's agent keys with an id above ``after``, by id, up to ``limit`` (at most 1,000).
+
+        Raises ``WalletNotFound``.
+        """
         self._settle_if_due(checked_id("wallet_id", wallet_id))
-        return self._reader.keys(checked_id("wallet_id", wallet_id), self._clock())
+        return self._reader.keys(wallet_id, self._clock(), after=checked_after(after), limit=_page(limit))
 
     def hold_status(self, hold_id: int) -> HoldView:
         """A hold and what became of it. Raises ``HoldNotFound``."""

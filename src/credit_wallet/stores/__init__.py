@@ -63,17 +63,6 @@ class Store(Protocol):
     ) -> int:
         """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
 
-    def create_key(
-        self,
-        wallet_id: int,
-        token_hash: str,
-        label: str | None,
-        monthly_cap_yen: int,
-        expires_at: str | None,
-        now: datetime,
-    ) -> int:
-        """Insert an agent key and return its id."""
-
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was revoked first. Raises ``KeyNotFound``."""
 

@@ -75,25 +75,11 @@ class Reader:
         """Ids of wallets above ``after`` and up to ``last`` for which ``is_due``."""
         return [row[0] for row in self._rows("due_between", after=after, last=last, at=format_instant(now))]
 
-    def keys(self, wallet_id: int, now: datetime) -> list[KeyView]:
-        """The wallet's agent keys. Raises ``WalletNotFound``."""
+    def keys(self, wallet_id: int, now: datetime, *, after: int = 0, limit: int = 1_000) -> list[KeyView]:
+        """Up to ``limit`` of the wallet's agent keys with an id above ``after``, by id. Raises ``WalletNotFound``."""
         cycle = cycle_at(now, self._wallet_row(wallet_id)[9])
-        return [
-            KeyView(
-                key_id=key_id,
-                wallet_id=wallet_id,
-                label=label,
-                monthly_cap_yen=cap_yen,
-                current_cycle_spent_yen=self._spent(wallet_id, key_id, cycle, row_cycle, spent_yen),
-                held_yen=held_yen,
-                created_at=created_at,
-                expires_at=expires_at,
-                revoked_at=revoked_at,
-            )
-            for key_id, _, label, cap_yen, row_cycle, spent_yen, held_yen, created_at, expires_at, revoked_at in (
-                self._rows("keys", wallet_id=wallet_id)
-            )
-        ]
+        rows = self._rows("keys", wallet_id=wallet_id, cycle=cycle, after=after, limit=limit)
+        return [KeyView(*row) for row in rows]
 
     def hold(self, hold_id: int) -> HoldView:
         """Raises ``HoldNotFound``."""
@@ -184,7 +170,8 @@ class Reader:
     def key(self, key_id: int, now: datetime) -> KeyView:
         """Raises ``KeyNotFound``."""
         wallet_id = self.owner_of_key(key_id)
-        return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
+        cycle = cycle_at(now, self._wallet_row(wallet_id)[9])
+        return KeyView(*self._rows("key", wallet_id=wallet_id, key_id=key_id, cycle=cycle)[0])
 
     def owner_of_key(self, key_id: int) -> int:
         """Id of the wallet whose agent key it is. Raises ``KeyNotFound``."""

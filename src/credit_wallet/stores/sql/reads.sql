@@ -24,12 +24,23 @@ SELECT coalesce(max(spent_yen), 0)
 FROM am_credit_cycle_spend
 WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
 
--- keys: a wallet's agent keys
-SELECT key_id, wallet_id, label, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, created_at, expires_at,
-       revoked_at
-FROM am_credit_key
-WHERE wallet_id = :wallet_id
-ORDER BY key_id;
+-- keys: a page of a wallet's agent keys, by id, with what each has spent in :cycle
+SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
+       CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
+       k.held_yen, k.created_at, k.expires_at, k.revoked_at
+FROM am_credit_key k
+LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
+WHERE k.wallet_id = :wallet_id AND k.key_id > :after
+ORDER BY k.key_id
+LIMIT :limit;
+
+-- key: one agent key, likewise
+SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
+       CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
+       k.held_yen, k.created_at, k.expires_at, k.revoked_at
+FROM am_credit_key k
+LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
+WHERE k.wallet_id = :wallet_id AND k.key_id = :key_id;
 
 -- hold: a hold and what became of it
 SELECT hold_id, wallet_id, key_id, amount_yen, captured_yen, status, created_at, expires_at
