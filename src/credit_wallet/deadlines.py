@@ -28,6 +28,26 @@ STOP_SECONDS = 20.0
 WATCH_SECONDS = 0.25
 """How late a ``Watch`` may act."""
 
+# Reading
+
+LOOK_UP_SECONDS = 5.0
+"""For what is looked up before anything else can be done: who is calling, whose hold or entry it is."""
+
+QUESTION_SECONDS = 20.0
+"""For an answer about one wallet, and what is due on it carried out before."""
+
+REPORT_SECONDS = 600.0
+"""For a report from its first step to its last; each step for itself is a question."""
+
+FIGURES_SECONDS = 60.0
+"""For sums over all wallets."""
+
+PAYMENT_CALL_SECONDS = 90.0
+"""For a call that asks the payment provider, its own retries included."""
+
+CLIENT_SECONDS = 20.0
+"""Within which a client takes a piece of a long answer; one that does not has given it up."""
+
 _log = structlog.get_logger("credit_wallet.deadlines")
 
 P = ParamSpec("P")

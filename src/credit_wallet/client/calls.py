@@ -72,7 +72,8 @@ from credit_wallet.outcomes import (
 )
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.reports.forecast import Forecast
-from credit_wallet.reports.statement import Rows, Statement
+from credit_wallet.reports.statement import Statement
+from credit_wallet.reports.statement_forms import Rows
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
@@ -19,10 +18,12 @@ from credit_wallet.http.distinct import require_distinct_members_if_json
 from credit_wallet.http.problems import IdempotencyKeyRequired
 from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
+from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
 from credit_wallet.outcomes import TopupView
 from credit_wallet.payments.opening import configured
 from credit_wallet.payments.replies import TopupReply
+from credit_wallet.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
 from credit_wallet.wallet import CreditWallet
 
 TAGS = ["Top-ups"]
@@ -57,10 +58,14 @@ class Received(Struct, frozen=True):
     tags=TAGS,
     security=SECURITY,
     responses=problems(400, 409, 413, 422, 428, 501, 502),
-    sync_to_thread=True,
 )
+@rides(PAYMENTS)
 def request_topup(
-    data: JSONBody[TopupBody], caller: GivenCaller, payments: GivenPayments, idempotency_key: IdempotencyKey
+    data: JSONBody[TopupBody],
+    caller: GivenCaller,
+    wallets: GivenWallets,  # noqa: ARG001 - it rides one of their lanes
+    payments: GivenPayments,
+    idempotency_key: IdempotencyKey,
 ) -> Response[TopupReply]:
     """Ask for a payment: confirm `client_secret` with Stripe's card form, or with `checkout` send people to
     `checkout_url`. The wallet is credited when Stripe says that it succeeded. For the owner token.
@@ -74,7 +79,8 @@ def request_topup(
     return Response(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 
 
-@get("/credit/topups", tags=TAGS, security=SECURITY, responses=problems(422), sync_to_thread=True)
+@get("/credit/topups", tags=TAGS, security=SECURITY, responses=problems(422))
+@rides(OWNERS)
 def list_topups(
     caller: GivenCaller,
     wallets: GivenWallets,
@@ -84,13 +90,8 @@ def list_topups(
     return TopupPage(wallets.topups(require_owner(caller), limit=limit))
 
 
-@get(
-    "/credit/topups/{topup_id:str}",
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(404, 422, 501, 502),
-    sync_to_thread=True,
-)
+@get("/credit/topups/{topup_id:str}", tags=TAGS, security=SECURITY, responses=problems(404, 422, 501, 502))
+@rides(PAYMENTS)
 def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
     """A top-up, with what it takes to pay it. For the owner token."""
     _own_topup(wallets, caller, topup_id)
@@ -103,8 +104,8 @@ def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, pa
     tags=TAGS,
     security=SECURITY,
     responses=problems(404, 422, 501, 502),
-    sync_to_thread=True,
 )
+@rides(PAYMENTS)
 def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
     """Give up a top-up that nobody has paid; one that was paid meanwhile is credited. For the owner token."""
     _own_topup(wallets, caller, topup_id)
@@ -117,12 +118,13 @@ def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, 
     tags=["Operator"],
     security=SECURITY,
     responses=problems(400, 404, 409, 413, 422, 428, 501, 502),
-    sync_to_thread=True,
 )
+@rides(PAYMENTS)
 def pay_back_topup(
     topup_id: TopupId,
     data: JSONBody[PayBackBody],
     caller: GivenCaller,
+    wallets: GivenWallets,  # noqa: ARG001 - it rides one of their lanes
     payments: GivenPayments,
     idempotency_key: IdempotencyKey,
 ) -> TopupReply:
@@ -139,12 +141,14 @@ def pay_back_topup(
     tags=TAGS,
     responses=DELIVERY_PROBLEMS,
 )
-async def take_delivery(request: Request[Any, Any, Any], payments: GivenPayments, signature: Signature) -> Received:
+async def take_delivery(
+    request: Request[Any, Any, Any], wallets: GivenWallets, payments: GivenPayments, signature: Signature
+) -> Received:
     """Webhook of Stripe. Answered with 200 once it is durable; anything else is delivered again."""
     ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES)
     require_distinct_members_if_json(payload)
-    return Received(await asyncio.to_thread(ready.deliver, payload, signature))
+    return Received(await wallets.ask_for(0, DELIVERIES, ready.deliver, payload, signature))
 
 
 def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupView:

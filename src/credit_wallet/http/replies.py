@@ -12,6 +12,7 @@ from credit_wallet.errors import WalletError
 from credit_wallet.http.auth import Caller
 from credit_wallet.http.problems import CONTENT_TYPE, encode, headers_of, problem_of
 from credit_wallet.outcomes import Outcome, WalletView
+from credit_wallet.reading_lanes import OWNERS
 from credit_wallet.wallet import CreditWallet
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -75,7 +76,8 @@ async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHea
     if caller is None or caller.access is None:
         return []
     try:
-        return wallet_headers(await wallets.ask(wallets.show, caller.access.wallet_id))
+        wallet_id = caller.access.wallet_id
+        return wallet_headers(await wallets.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
     except WalletError:  # the answer at hand matters more than its balance header
         return []
 

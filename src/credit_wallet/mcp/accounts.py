@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from credit_wallet.keys import new_idempotency_key
 from credit_wallet.outcomes import Access, EntryType
 from credit_wallet.payments.opening import configured
 from credit_wallet.payments.replies import Payments, TopupReply
+from credit_wallet.reading_lanes import AUTHENTICATION, OWNERS, PAYMENTS
 from credit_wallet.reports.forecast import Forecast
 from credit_wallet.wallet import CreditWallet
 
@@ -60,7 +60,10 @@ class LedgerAccount:
 
     async def wallet(self) -> WalletReply:
         """As ``Account`` says."""
-        return await asyncio.to_thread(lambda: wallet_shown(self._wallets, self._authenticate(), self._topup_url))
+        access = await self._access()
+        return await self._wallets.ask_for(
+            access.wallet_id, OWNERS, wallet_shown, self._wallets, access, self._topup_url
+        )
 
     async def transactions(
         self,
@@ -73,24 +76,29 @@ class LedgerAccount:
     ) -> TransactionPage:
         """As ``Account`` says."""
 
-        def show() -> TransactionPage:
-            wallet_id = self._authenticate().wallet_id
-            return transactions_shown(
-                self._wallets, wallet_id, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
-            )
-
-        return await asyncio.to_thread(show)
+        access = await self._access()
+        return await transactions_shown(
+            self._wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
+        )
 
     async def forecast(self) -> Forecast:
         """As ``Account`` says."""
-        return await asyncio.to_thread(lambda: self._wallets.forecast(self._authenticate().wallet_id))
+        wallet_id = (await self._access()).wallet_id
+        return await self._wallets.ask_for(wallet_id, OWNERS, self._wallets.forecast, wallet_id)
 
     async def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
         """As ``Account`` says. Raises ``Forbidden`` for an agent key, ``PaymentsNotConfigured``."""
-        return await asyncio.to_thread(self._ask_for_payment, amount_yen, checkout, idempotency_key)
+        wallet_id = require_owner(Caller(await self._access()))
+        return await self._wallets.ask_for(
+            wallet_id, PAYMENTS, self._ask_for_payment, wallet_id, amount_yen, checkout, idempotency_key
+        )
 
-    def _ask_for_payment(self, amount_yen: int, checkout: bool, idempotency_key: str | None) -> TopupReply:
-        wallet_id = require_owner(Caller(self._authenticate()))
+    async def _access(self) -> Access:
+        return await self._wallets.ask(AUTHENTICATION, self._authenticate)
+
+    def _ask_for_payment(
+        self, wallet_id: int, amount_yen: int, checkout: bool, idempotency_key: str | None
+    ) -> TopupReply:
         return configured(self._payments).request(
             wallet_id,
             amount_yen,

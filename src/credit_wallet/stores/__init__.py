@@ -36,7 +36,10 @@ class Source(Protocol):
     """Whose versions of the named statements it takes; empty for the common ones."""
 
     in_process: bool
-    """Whether an answer is a matter of microseconds; else asyncio callers ask from a thread."""
+    """Whether a row is a matter of microseconds; else asyncio callers ask from a thread."""
+
+    serves_many: bool
+    """Whether it answers several questions at once; else one waits for the other."""
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters. Raises ``DatabaseError``."""

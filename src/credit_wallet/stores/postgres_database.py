@@ -138,6 +138,7 @@ class PostgresSource:
 
     dialect = "postgres"
     in_process = False
+    serves_many = True
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import DecodeError, json
 
@@ -43,6 +43,24 @@ NOT_ANSWERED = "the call was not answered"
 
 STEPS = 2_000
 """Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
+
+
+class CycleSpan(NamedTuple):
+    """What a cycle opened with, open holds included, and its segments, oldest first.
+
+    Each is its last entry and the one after which it begins: what is appended later changes neither.
+    """
+
+    opening_yen: int
+    segments: list[tuple[int, int]]
+
+
+class CycleEntry(NamedTuple):
+    """An entry; of a refund also key and note of the charge that it gives back."""
+
+    entry: Transaction
+    paid_key_id: int | None
+    paid_note: str | None
 
 
 class Reader:
@@ -110,41 +128,63 @@ class Reader:
         note: str | None = None,
     ) -> list[Transaction]:
         """The wallet's entries, newest first, from the one before ``before_txn_id`` on. Raises ``WalletNotFound``."""
-        start = self._wallet_row(wallet_id)[15]
-        if before_txn_id is not None:
-            before = self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id)
-            start = before[0][0] if before else None
         if txn_type is None and key_id is None and note is None:
+            start = self._start(wallet_id, before_txn_id)
             rows = self._rows("history", start=start, wallet_id=wallet_id, limit=limit)
             return [Transaction(*row) for row in rows]
-        return self._filtered_history(start, limit, wallet_id=wallet_id, txn_type=txn_type, key_id=key_id, note=note)
-
-    def _filtered_history(self, start: int | None, limit: int, **wanted: object) -> list[Transaction]:
         found: list[Transaction] = []
-        while start and len(found) < limit:
-            rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit - len(found), **wanted)
-            found += [Transaction(*row[:10]) for row in rows if row[10]]
-            start = rows[-1][12] if rows and rows[-1][11] == STEPS else None
+        after: int | None = before_txn_id
+        while len(found) < limit:
+            step, after = self.search(wallet_id, limit - len(found), after, txn_type, key_id, note)
+            found += step
+            if after is None:
+                break
         return found
 
-    def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
-        """The wallet's entries of a billing cycle, oldest first. Raises ``WalletNotFound``."""
-        return self._of_cycle("cycle_entries", wallet_id, cycle)
+    def search(
+        self,
+        wallet_id: int,
+        limit: int,
+        before_txn_id: int | None,
+        txn_type: str | None,
+        key_id: int | None,
+        note: str | None,
+    ) -> tuple[list[Transaction], int | None]:
+        """One step of ``history`` that looks at ``STEPS`` entries at most: what it found, up to ``limit``.
 
-    def refunded_charges(self, wallet_id: int, cycle: str) -> list[Transaction]:
-        """The charges that refunds of a billing cycle give back. Raises ``WalletNotFound``."""
-        return self._of_cycle("refunded_charges", wallet_id, cycle)
+        With it the ``before_txn_id`` to go on with, None when the chain has come to its end.
+        """
+        start = self._start(wallet_id, before_txn_id)
+        if not start:
+            return [], None
+        wanted = {"wallet_id": wallet_id, "txn_type": txn_type, "key_id": key_id, "note": note}
+        rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit, **wanted)
+        goes_on = len(rows) == limit or (rows and rows[-1][11] == STEPS)
+        return [Transaction(*row[:10]) for row in rows if row[10]], rows[-1][0] if goes_on else None
 
-    def _of_cycle(self, name: str, wallet_id: int, cycle: str) -> list[Transaction]:
-        rows = self._rows(name, wallet_id=wallet_id, cycle=cycle)
-        if not rows:
-            self._wallet_row(wallet_id)
-        return [Transaction(*row) for row in rows]
+    def _start(self, wallet_id: int, before_txn_id: int | None) -> int | None:
+        """The entry that stands before ``before_txn_id`` in the wallet's chain, or its last one."""
+        last: int = self._wallet_row(wallet_id)[15]
+        if before_txn_id is None:
+            return last
+        before = self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id)
+        return before[0][0] if before else None
 
-    def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
-        """Balance and open holds together as the cycle begins, by the dates of entries. Raises ``WalletNotFound``."""
+    def cycle(self, wallet_id: int, cycle: str) -> CycleSpan:
+        """What a billing cycle opened with and which entries are of it, as of now. Raises ``WalletNotFound``."""
         self._wallet_row(wallet_id)
-        return int(self._rows("ledger_balance_before", wallet_id=wallet_id, cycle=cycle)[0][0])
+        rows = self._rows("cycle_segments", wallet_id=wallet_id, cycle=cycle)
+        return CycleSpan(int(rows[0][0]), [(last, after) for _, last, after in rows if last is not None])
+
+    def stretch(self, wallet_id: int, start: int, after: int, limit: int) -> tuple[list[CycleEntry], int | None]:
+        """Up to ``limit`` entries from ``start`` back to the one after ``after``, oldest first.
+
+        With them the ``start`` of what is before them, None when ``after`` is.
+        """
+        rows = self._rows("stretch", wallet_id=wallet_id, start=start, after=after, limit=limit)
+        before = rows[0][10] if rows else after
+        entries = [CycleEntry(Transaction(*row[:10]), row[11], row[12]) for row in rows]
+        return entries, None if before in (after, 0, None) else before
 
     def funded_at(self, wallet: WalletView) -> str:
         """When a wallet first had something to spend, at a cost that does not grow with its ledger.
