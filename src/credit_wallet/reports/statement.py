@@ -83,8 +83,6 @@ class Drawing:
                 self._usual_time_seen = True
                 shown = one_line(local_time(entry.occurred_at, self._wallet.time_zone))
                 self.time_width = max(self.time_width, len(shown))
-                    self.time_width, len(one_line(local_time(entry.occurred_at, self._wallet.time_zone)))
-                )
         self._spending.add(step)
         return True
 
