@@ -78,7 +78,9 @@ def _reads_nothing(service: Service, token: str) -> Callable[[], None]:
     def ask() -> None:
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            client.sendall(f"GET /credit/statement HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+            client.sendall(
+                f"GET /credit/statement HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+            )
             time.sleep(0.5)
 
     return ask
@@ -193,7 +195,7 @@ def main(argv: Sequence[str]) -> int:
         with Service(url) as service:
             quiet = Quiet(service, tenants.quiet)
             quiet.charges(1)
-            print(f"{'':<34}{'charges':>8}{'median ms':>11}{'p99 ms':>9}{'memory MB':>11}")
+            _show(f"{'':<34}{'charges':>8}{'median ms':>11}{'p99 ms':>9}{'memory MB':>11}")
             _print("idle", quiet.charges(options.seconds), memory_mb(service))
             for name, turn in nuisances(service, tenants).items():
                 if options.only in name:
@@ -205,7 +207,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _print(name: str, noticed: Noticed, memory: float) -> None:
-    print(f"{name:<34}{noticed.charges:>8}{noticed.median_ms:>11.1f}{noticed.p99_ms:>9.1f}{memory:>11.0f}", flush=True)
+    _show(f"{name:<34}{noticed.charges:>8}{noticed.median_ms:>11.1f}{noticed.p99_ms:>9.1f}{memory:>11.0f}")
+
+
+def _show(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -226,6 +226,10 @@ class WalletReading:
         self._settle_if_due(self._reader.owner_of_key(checked_id("key_id", key_id)))
         return self._reader.key(checked_id("key_id", key_id), self._clock())
 
+    def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
+        """What an agent key is called, and its monthly cap; nothing and 0 for one that is not there."""
+        return self._reader.label_and_cap(checked_id("key_id", key_id))
+
     def key_works(self, key_id: int) -> bool:
         """Whether an agent key is neither revoked nor expired. Raises ``KeyNotFound``."""
         key = self._reader.key(checked_id("key_id", key_id), self._clock())

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from time import monotonic, sleep
 from typing import ParamSpec, TypeVar
 
 from msgspec import Struct
@@ -41,7 +42,8 @@ class Lane(Struct, frozen=True):
 
     ``threads`` carry questions out while ``waiting`` more wait, ``share`` of all those for one wallet; each is answered
     within ``seconds``. What is ``quick`` is a matter of microseconds where the database is in this process, and is
-    answered in the event loop there.
+    answered in the event loop there. What ``rests`` does so after each question for as long as that took: it uses half
+    of a core at most, and lets go of the interpreter.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Lane(Struct, frozen=True):
     share: int
     seconds: float
     quick: bool = False
+    rests: bool = False
 
 
 AUTHENTICATION = Lane("authentication", 2, 256, 256, LOOK_UP_SECONDS, quick=True)
@@ -61,7 +64,7 @@ MONEY = Lane("money", 1, 1_024, 1_024, LOOK_UP_SECONDS, quick=True)
 OWNERS = Lane("owners", 3, 256, 32, QUESTION_SECONDS)
 """Views and settings of one wallet, each bounded in size."""
 
-REPORTS = Lane("reports", 1, 256, 2, QUESTION_SECONDS)
+REPORTS = Lane("reports", 1, 256, 2, QUESTION_SECONDS, rests=True)
 """Steps of reports and of long searches. One thread: they take turns, step by step. ``share`` is in reports."""
 
 OPERATORS = Lane("operators", 1, 64, 64, QUESTION_SECONDS)
@@ -83,6 +86,8 @@ LANES = (AUTHENTICATION, MONEY, OWNERS, REPORTS, OPERATORS, FIGURES, PAYMENTS, D
 
 MOST_REPORTS = 64
 """Reports that are under way at once; what each keeps in memory is bounded."""
+
+LONGEST_REST_SECONDS = 0.02
 
 riding: ContextVar[str] = ContextVar("riding", default="")
 """The name of the lane that the present question rides; empty for callers of the library and for background jobs."""
@@ -186,8 +191,13 @@ class ReadingLanes:
 
 
 def _carry_out(lane: Lane, question: Callable[[], T]) -> T:
-    with on(lane):
-        return question()
+    started = monotonic()
+    try:
+        with on(lane):
+            return question()
+    finally:
+        if lane.rests:
+            sleep(min(monotonic() - started, LONGEST_REST_SECONDS))
 
 
 def _busy() -> ServiceBusy:

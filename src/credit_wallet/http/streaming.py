@@ -60,9 +60,6 @@ class _Streaming(ASGIStreamingResponse):
         """ASGI's entry."""
         try:
             await super().__call__(scope, receive, send)
-        except _GivenUp:
-            _log.warning("client_given_up", path=scope["path"], seconds=deadlines.CLIENT_SECONDS)
-            raise
         finally:
             self._held.close()
 
@@ -84,4 +81,5 @@ async def _taken(send: Send, message: Any) -> None:
     except TimeoutError:
         if not limit.expired():
             raise
+        _log.warning("client_given_up", seconds=deadlines.CLIENT_SECONDS)
         raise _GivenUp from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -90,24 +89,24 @@ class SpendingTotals:
         """The totals; ``label_and_cap`` tells of an agent key. An agent is told of its own alone."""
         by_key = [
             KeySpend(int(key_id) or None, label, charges, charged, refunded, charged - refunded, cap)
-            for key_id, charges, charged, refunded in self._by_key.dearest_first()
+            for key_id, charges, charged, refunded in self._by_key.dearest()
             for label, cap in [self._label_and_cap(int(key_id), label_and_cap)]
         ]
-        notes = self._by_note.dearest_first()
+        notes = self._by_note.dearest(MOST_NOTES)
         by_note = [
             NoteSpend(None if note == _NO_NOTE else str(note), charges, charged, refunded, charged - refunded)
-            for note, charges, charged, refunded in islice(notes, MOST_NOTES)
+            for note, charges, charged, refunded in notes
         ]
-        others = OtherNotes(0, 0, 0, 0, 0)
-        for _, charges, charged, refunded in notes:
-            others = OtherNotes(
-                others.notes + 1,
-                others.charges + charges,
-                others.charged_yen + charged,
-                others.refunded_yen + refunded,
-                others.spent_yen + charged - refunded,
-            )
-        return Spending(by_key, by_note, others if others.notes else None)
+        return Spending(by_key, by_note, self._others(by_note))
+
+    def _others(self, listed: list[NoteSpend]) -> OtherNotes | None:
+        notes, charges, charged, refunded = self._by_note.total()
+        if notes == len(listed):
+            return None
+        charges -= sum(line.charges for line in listed)
+        charged -= sum(line.charged_yen for line in listed)
+        refunded -= sum(line.refunded_yen for line in listed)
+        return OtherNotes(notes - len(listed), charges, charged, refunded, charged - refunded)
 
     def close(self) -> None:
         """Let go of what was added up."""

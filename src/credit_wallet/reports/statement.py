@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from msgspec import Struct, structs
 
 from credit_wallet.cycle import local_time
-from credit_wallet.errors import KeyNotFound
 from credit_wallet.lines import one_line
 from credit_wallet.outcomes import Alert, Transaction
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, SpendingTotals
@@ -89,7 +88,7 @@ class Drawing:
     def head(self) -> StatementHead:
         """All but the entries, once everything is added up."""
         wallet, totals = self._wallet, self._totals
-        spent = self._spending.shown(self._label_and_cap)
+        spent = self._spending.shown(self._wallets.label_and_cap)
         return StatementHead(
             wallet_id=wallet.wallet_id,
             label=wallet.label,
@@ -120,13 +119,6 @@ class Drawing:
     def close(self) -> None:
         """Let go of what was added up."""
         self._spending.close()
-
-    def _label_and_cap(self, key_id: int) -> tuple[str | None, int]:
-        try:
-            key = self._wallets.key(key_id)
-        except KeyNotFound:
-            return None, 0  # plain SQL wrote it
-        return key.label, key.monthly_cap_yen
 
 
 def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:

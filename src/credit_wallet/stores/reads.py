@@ -213,6 +213,12 @@ class Reader:
         cycle = cycle_at(now, self._wallet_row(wallet_id)[9])
         return KeyView(*self._rows("key", wallet_id=wallet_id, key_id=key_id, cycle=cycle)[0])
 
+    def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
+        """Of an agent key; None and 0 when there is no such key."""
+        for label, cap_yen in self._rows("label_and_cap", key_id=key_id):
+            return label, cap_yen
+        return None, 0
+
     def owner_of_key(self, key_id: int) -> int:
         """Id of the wallet whose agent key it is. Raises ``KeyNotFound``."""
         for (wallet_id,) in self._rows("key_owner", key_id=key_id):

@@ -5,7 +5,7 @@ SQLite makes a file without a name for it, which is gone when the connection is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 import apsw
@@ -26,7 +26,10 @@ ON CONFLICT (name) DO UPDATE SET
     charged_yen = charged_yen + excluded.charged_yen, refunded_yen = refunded_yen + excluded.refunded_yen
 """
 _DEAREST = """
-SELECT name, charges, charged_yen, refunded_yen FROM tally ORDER BY charged_yen - refunded_yen DESC, first
+SELECT name, charges, charged_yen, refunded_yen FROM tally ORDER BY charged_yen - refunded_yen DESC, first LIMIT ?
+"""
+_TOTAL = """
+SELECT count(*), coalesce(sum(charges), 0), coalesce(sum(charged_yen), 0), coalesce(sum(refunded_yen), 0) FROM tally
 """
 
 Name: TypeAlias = int | str
@@ -59,9 +62,14 @@ class Tallies:
         with self._connection:
             self._connection.executemany(_ADD, together.values())
 
-    def dearest_first(self) -> Iterator[tuple[Name, int, int, int]]:
-        """Name, charges, charged and refunded yen of each, the most expensive first."""
-        return iter(self._connection.execute(_DEAREST))
+    def dearest(self, most: int = -1) -> list[tuple[Name, int, int, int]]:
+        """Name, charges, charged and refunded yen of each or the ``most`` expensive, the most expensive first."""
+        return list(self._connection.execute(_DEAREST, (most,)))
+
+    def total(self) -> tuple[int, int, int, int]:
+        """How many names there are, and their charges, charged and refunded yen together."""
+        [(names, charges, charged_yen, refunded_yen)] = self._connection.execute(_TOTAL)
+        return names, charges, charged_yen, refunded_yen
 
     def close(self) -> None:
         """Forget everything."""

@@ -187,6 +187,9 @@ SELECT min(occurred_at) FROM chain WHERE occurred_at >= :cycle_start;
 SELECT count(*), coalesce(sum(balance_yen), 0), coalesce(sum(held_yen), 0), coalesce(sum(debt_yen), 0)
 FROM am_credit_wallet;
 
+-- label_and_cap: what a statement says of an agent key
+SELECT label, monthly_cap_yen FROM am_credit_key WHERE key_id = :key_id;
+
 -- key_owner: whose agent key it is
 SELECT wallet_id FROM am_credit_key WHERE key_id = :key_id;
 
