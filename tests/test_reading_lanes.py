@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from clock import Clock
@@ -30,7 +31,7 @@ from credit_wallet.reading_lanes import (
     ReadingLanes,
     on,
 )
-from credit_wallet.stores import identity_rows, reads
+from credit_wallet.stores import identity_rows, postgres_database, reads
 
 SOON = 10.0
 
@@ -140,6 +141,10 @@ def test_on_a_file_each_lane_has_a_connection_of_its_own(wallets: CreditWallet) 
             assert wallets.show(wallet_id).wallet_id == wallet_id
 
 
+def test_on_postgresql_there_is_a_connection_for_each_thread_and_for_jobs() -> None:
+    assert sum(lane.threads for lane in LANES if lane is not PROBES) + 3 <= postgres_database.READERS
+
+
 # Through the service
 
 
@@ -217,6 +222,23 @@ def test_a_page_of_what_is_rare_ends_early_and_the_next_goes_on(
     assert found == wanted[::-1]
     assert pages == 7  # 51 entries, 8 a page
     assert [entry.txn_id for entry in wallets.history(wallet.wallet_id, note="rare")] == found
+
+
+@on_every_database
+def test_sums_over_the_whole_ledger_are_the_same_whatever_the_steps(
+    wallets: CreditWallet, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.set(datetime(2025, 11, 1, tzinfo=UTC))
+    wallet_id = wallets.create().wallet_id
+    for number in range(7):
+        wallets.topup(wallet_id, 1_000 + number, idempotency_key=f"t{number}", promo=number == 3)
+        wallets.charge(wallet_id, 10, idempotency_key=f"c{number}")
+    clock.set(datetime(2026, 5, 15, tzinfo=UTC))
+    room = wallets.pay_back_room()
+    assert (room.issued_yen, room.unused_yen) == (6_018, 6_951)
+    for entries in (1, 2, 5, 13):
+        monkeypatch.setattr(reads, "ENTRIES_A_SUM", entries)
+        assert wallets.pay_back_room() == room
 
 
 # Agent keys

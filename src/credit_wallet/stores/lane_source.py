@@ -13,7 +13,7 @@ class LaneSource:
     """The sources of a database, of which each question takes that of its lane.
 
     What rides no lane, a caller of the library or a background job, has one of its own. A source that serves many at
-    once is shared: of the lanes' threads only that of the figures may be long at one statement.
+    once is shared: it has a connection for each thread of the lanes.
     """
 
     def __init__(self, open_source: Callable[[], Source]) -> None:

@@ -33,8 +33,9 @@ from credit_wallet.stores.postgres_connection import (
 )
 from credit_wallet.stores.postgres_schema import PostgresSchema
 
-READERS = 8
-"""Connections for reading that a node opens at most, as it needs them."""
+READERS = 18
+"""Connections for reading that a node opens at most, as it needs them: one for each thread of the lanes of reading, and
+three for background jobs."""
 
 RECONNECT_SECONDS = 1.0
 """How soon it is tried again to connect for reading; the pool's own pauses would grow with the outage, to minutes."""

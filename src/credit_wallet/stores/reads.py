@@ -45,6 +45,10 @@ STEPS = 2_000
 """Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
 
 
+ENTRIES_A_SUM = 100_000
+"""Entries that one statement adds up: a longer one would keep the log from being written back."""
+
+
 class CycleSpan(NamedTuple):
     """What a cycle opened with, open holds included, and its segments, oldest first.
 
@@ -274,16 +278,24 @@ class Reader:
 
     def issued_yen(self, start: str, end: str) -> int:
         """Paid credit that came in from ``start`` to before ``end``; reads the whole ledger."""
-        rows = self._rows("issued", start=start, end=end, again=GIVEN_AGAIN, unpaid=NOT_PAID_BACK)
-        return int(rows[0][0])
+        return self._sum("issued", start=start, end=end, again=GIVEN_AGAIN, unpaid=NOT_PAID_BACK)
 
     def unused_yen(self, end: str) -> int:
         """What all wallets had left before ``end``; reads the whole ledger."""
-        return int(self._rows("unused", end=end)[0][0])
+        return int(self._rows("openings_total")[0][0]) + self._sum("unused", end=end)
 
     def paid_back_yen(self, start: str) -> int:
         """Credit that was taken out since ``start`` and paid back; reads the whole ledger."""
-        return int(self._rows("paid_back", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)[0][0])
+        return self._sum("paid_back", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)
+
+    def _sum(self, name: str, **parameters: object) -> int:
+        """A sum over the whole ledger as it is now, ``ENTRIES_A_SUM`` at a time."""
+        [(newest,)] = self._rows("last_txn_id")
+        total = 0
+        for after in range(0, newest, ENTRIES_A_SUM):
+            last = min(after + ENTRIES_A_SUM, newest)
+            total += int(self._rows(name, after=after, last=last, **parameters)[0][0])
+        return total
 
     def abandoned_purchases(self, before: str, limit: int) -> list[Undo]:
         """What undoes the purchases whose lease ended before ``before``, the longest waiting first."""

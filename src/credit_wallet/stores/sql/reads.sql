@@ -237,20 +237,27 @@ LIMIT :limit;
 -- installation_id: the random name of this ledger
 SELECT installation_id FROM am_credit_installation;
 
--- issued: paid credit that came in from :start to before :end; what came again was issued before
+-- last_txn_id: up to which entry there are any
+SELECT coalesce(max(txn_id), 0) FROM am_credit_transaction_log;
+
+-- openings_total: what all wallets had when they were taken over that no entry explains
+SELECT coalesce(sum(opening_yen), 0) FROM am_credit_wallet;
+
+-- issued: paid credit that came in from :start to before :end, among some entries; what came again was issued before
 SELECT coalesce(sum(e.amount_yen), 0)
 FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
-WHERE e.txn_type = 'topup' AND l.kind = 'paid' AND e.occurred_at >= :start AND e.occurred_at < :end
+WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kind = 'paid'
+  AND e.occurred_at >= :start AND e.occurred_at < :end
   AND substr(coalesce(e.note, ''), 1, length(:again)) <> :again
   AND substr(coalesce(e.note, ''), 1, length(:unpaid)) <> :unpaid;
 
--- unused: what all wallets had left before :end, open holds included
-SELECT coalesce((SELECT sum(opening_yen) FROM am_credit_wallet), 0)
-       + coalesce((SELECT sum(amount_yen) FROM am_credit_transaction_log WHERE occurred_at < :end), 0);
+-- unused: what some entries before :end left, open holds included
+SELECT coalesce(sum(amount_yen), 0) FROM am_credit_transaction_log
+WHERE txn_id > :after AND txn_id <= :last AND occurred_at < :end;
 
--- paid_back: credit that was taken out since :start to be paid back, less what came again
+-- paid_back: credit that was taken out since :start to be paid back, less what came again, among some entries
 SELECT coalesce(-sum(amount_yen), 0) FROM am_credit_transaction_log
-WHERE occurred_at >= :start
+WHERE txn_id > :after AND txn_id <= :last AND occurred_at >= :start
   AND ((txn_type = 'reversal' AND substr(note, 1, length(:mark)) = :mark)
        OR (txn_type = 'topup' AND substr(note, 1, length(:unpaid)) = :unpaid));
 
