@@ -150,26 +150,28 @@ class Noticed(NamedTuple):
 
 
 class Quiet:
-    """The quiet tenant, on one connection."""
+    """The quiet tenant."""
 
     def __init__(self, service: Service, token: str) -> None:
-        self._connection = HTTPConnection("127.0.0.1", service.port, timeout=30)
+        self._service = service
         self._token = token
         self._keys = count()
 
     def charges(self, seconds: float, pause: float = 0.002) -> Noticed:
-        """Charge ¥1 again and again, and measure each."""
+        """Charge ¥1 again and again on one connection, and measure each."""
+        connection = HTTPConnection("127.0.0.1", self._service.port, timeout=30)
         took = []
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": f"q{next(self._keys)}"}
             started = time.perf_counter()
-            self._connection.request("POST", "/credit/charge", b'{"amount_yen": 1}', headers)
-            answer = self._connection.getresponse()
+            connection.request("POST", "/credit/charge", b'{"amount_yen": 1}', headers)
+            answer = connection.getresponse()
             answer.read()
             took.append((time.perf_counter() - started) * 1_000)
             assert answer.status == 200
             time.sleep(pause)
+        connection.close()
         took.sort()
         return Noticed(len(took), took[len(took) // 2], took[int(len(took) * 0.99)])
 

@@ -71,3 +71,15 @@ def test_another_tenants_charges_go_on(street: Street, name: str) -> None:
 
 def test_no_way_is_left_out(street: Street) -> None:
     assert tuple(nuisances(street.service, street.tenants)) == NAMES
+
+
+@pytest.mark.databases("postgres")
+def test_on_postgresql_twelve_statements_at_once_keep_no_reader_from_others(db_url: str) -> None:
+    tenants = populate(db_url, 10_000, 1)
+    with Service(db_url) as service:
+        quiet = Quiet(service, tenants.quiet)
+        quiet.charges(WINDOW_SECONDS)
+        idle_ms = quiet.charges(WINDOW_SECONDS).p99_ms
+        with going_on(nuisances(service, tenants)["statements"], 12):
+            best = min(quiet.charges(WINDOW_SECONDS).p99_ms for _ in range(2))
+    assert best < idle_ms + MOST_MS
