@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from service import Service
 
@@ -58,45 +58,47 @@ def populate(url: str, entries: int, keys: int) -> Tenants:
 
 # What the loud tenant does, again and again until it is told to stop
 
+Turn: TypeAlias = Callable[[threading.Event], None]
 
-def _asks(service: Service, method: str, path: str, tokens: Callable[[], str], body: str = "") -> Callable[[], None]:
+
+def _asks(service: Service, method: str, path: str, tokens: Callable[[], str], body: str = "") -> Turn:
     keys = count()
 
-    def ask() -> None:
+    def ask(stopping: threading.Event) -> None:
         connection = HTTPConnection("127.0.0.1", service.port, timeout=30)
         headers = {"Authorization": f"Bearer {tokens()}", "Idempotency-Key": f"{path}{next(keys)}"}
         connection.request(method, path, body.encode() or None, headers)
         answer = connection.getresponse()
-        while answer.read(1 << 16):
+        while not stopping.is_set() and answer.read(1 << 16):
             pass
         connection.close()
 
     return ask
 
 
-def _reads_nothing(service: Service, token: str) -> Callable[[], None]:
-    def ask() -> None:
+def _reads_nothing(service: Service, token: str) -> Turn:
+    def ask(stopping: threading.Event) -> None:
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             client.sendall(
                 f"GET /credit/statement HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
             )
-            time.sleep(0.5)
+            stopping.wait(0.5)
 
     return ask
 
 
-def _connects(service: Service) -> Callable[[], None]:
-    def ask() -> None:
+def _connects(service: Service) -> Turn:
+    def ask(stopping: threading.Event) -> None:
         with ExitStack() as clients:
             for _ in range(50):
                 clients.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=5))
-            time.sleep(0.2)
+            stopping.wait(0.2)
 
     return ask
 
 
-def nuisances(service: Service, tenants: Tenants) -> dict[str, Callable[[], None]]:
+def nuisances(service: Service, tenants: Tenants) -> dict[str, Turn]:
     """By name, one turn of each."""
     guesses = (f"guess-{number}" for number in count())
     owner, agent = lambda: tenants.loud, lambda: tenants.loud_agent
@@ -118,14 +120,14 @@ def nuisances(service: Service, tenants: Tenants) -> dict[str, Callable[[], None
 
 
 @contextmanager
-def going_on(turn: Callable[[], None], threads: int) -> Iterator[None]:
+def going_on(turn: Turn, threads: int) -> Iterator[None]:
     """While the block runs, ``threads`` take turns as fast as they can."""
     stopping = threading.Event()
 
     def run() -> None:
         while not stopping.is_set():
             with suppress(OSError, HTTPException):
-                turn()
+                turn(stopping)
 
     crew = [threading.Thread(target=run, daemon=True) for _ in range(threads)]
     for thread in crew:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from neighbours import Quiet, Tenants, going_on, memory_mb, nuisances, populate
+from neighbours import Quiet, Tenants, Turn, going_on, memory_mb, nuisances, populate
 from service import Service
 
 ENTRIES = 100_000
@@ -14,7 +14,10 @@ KEYS = 200
 THREADS = 4
 
 MOST_MS = 50.0
-"""By which nearly all charges of the quiet tenant may be later than on an idle service."""
+"""What nearly all charges of the quiet tenant may take …"""
+
+TIMES_IDLE = 4.0
+"""… unless the machine is so busy with something else that an idle service takes more than a quarter of that."""
 
 MOST_MB = 200.0
 
@@ -29,7 +32,6 @@ class Street(NamedTuple):
     service: Service
     tenants: Tenants
     quiet: Quiet
-    idle_ms: float
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,20 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     with Service(url) as service:
         quiet = Quiet(service, tenants.quiet)
         quiet.charges(WINDOW_SECONDS)
-        yield Street(service, tenants, quiet, quiet.charges(WINDOW_SECONDS).p99_ms)
+        yield Street(service, tenants, quiet)
+
+
+def assert_not_noticed(quiet: Quiet, turn: Turn, threads: int) -> None:
+    """While ``threads`` take turns, nearly all charges of the quiet tenant are quick."""
+    for _ in range(WINDOWS):
+        with going_on(turn, threads):
+            beside_ms = quiet.charges(WINDOW_SECONDS).p99_ms
+        if beside_ms < MOST_MS:
+            return
+        idle_ms = quiet.charges(WINDOW_SECONDS).p99_ms
+        if beside_ms < TIMES_IDLE * idle_ms:
+            return
+    pytest.fail(f"p99 {beside_ms:.0f} ms beside, {idle_ms:.0f} ms on an idle service")
 
 
 NAMES = (
@@ -58,14 +73,7 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_tenants_charges_go_on(street: Street, name: str) -> None:
-    turn = nuisances(street.service, street.tenants)[name]
-    best = float("inf")
-    with going_on(turn, THREADS):
-        for _ in range(WINDOWS):
-            best = min(best, street.quiet.charges(WINDOW_SECONDS).p99_ms)
-            if best < street.idle_ms + MOST_MS:
-                break
-    assert best < street.idle_ms + MOST_MS
+    assert_not_noticed(street.quiet, nuisances(street.service, street.tenants)[name], THREADS)
     assert memory_mb(street.service) < MOST_MB
 
 
@@ -79,7 +87,4 @@ def test_on_postgresql_twelve_statements_at_once_keep_no_reader_from_others(db_u
     with Service(db_url) as service:
         quiet = Quiet(service, tenants.quiet)
         quiet.charges(WINDOW_SECONDS)
-        idle_ms = quiet.charges(WINDOW_SECONDS).p99_ms
-        with going_on(nuisances(service, tenants)["statements"], 12):
-            best = min(quiet.charges(WINDOW_SECONDS).p99_ms for _ in range(2))
-    assert best < idle_ms + MOST_MS
+        assert_not_noticed(quiet, nuisances(service, tenants)["statements"], 12)
