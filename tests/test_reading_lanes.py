@@ -14,10 +14,11 @@ from clock import Clock
 from databases import on_every_database, on_sqlite
 from service import OPERATOR_KEY, Api, new_app
 
-from credit_wallet import CreditWallet, reading_lanes
+from credit_wallet import CreditWallet, deadlines, reading_lanes
 from credit_wallet.deadlines import Crew
 from credit_wallet.errors import RailBusy, ServiceBusy, ShareExceeded, TooManyKeys, WalletError
 from credit_wallet.http import showing
+from credit_wallet.http.metrics import Metrics
 from credit_wallet.outcomes import CreatedWallet
 from credit_wallet.reading_lanes import (
     AUTHENTICATION,
@@ -162,14 +163,18 @@ def api(wallets: CreditWallet) -> Iterator[Api]:
 
 
 @on_every_database
-def test_a_charge_and_who_asks_wait_for_no_other_lane(wallets: CreditWallet, api: Api, wallet: CreatedWallet) -> None:
+def test_a_charge_and_who_asks_wait_for_no_other_lane(
+    wallets: CreditWallet, api: Api, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "BALANCE_SECONDS", 0.01)
     hold_id = wallets.hold(wallet.wallet_id, 5, idempotency_key="hold", actor="payer").hold_id
     others = [lane for lane in LANES if lane not in (AUTHENTICATION, MONEY)]
     with stuck(wallets.reading_lanes, *others):
         assert api.post("/credit/charge", wallet.owner_token, key="a", amount_yen=1).status_code == 200
         captured = api.post("/credit/capture", wallet.owner_token, key="b", hold_id=hold_id, amount_yen=1)
         assert captured.status_code == 200
-        assert api.get("/credit/whoami", wallets.create().owner_token).status_code == 200
+        answer = api.get("/credit/whoami", wallets.create().owner_token)
+        assert (answer.status_code, "x-wallet-balance" in answer.headers) == (200, False)
 
 
 @on_sqlite
@@ -186,6 +191,25 @@ def test_each_route_rides_a_lane_of_its_kind(wallets: CreditWallet, api: Api, wa
                 if lane is OWNERS and path == "/credit/statement":
                     continue  # its balance header rides there
                 assert api.get(path, token).status_code == 200, (lane.name, path)
+
+
+@on_sqlite
+def test_who_asks_for_figures_while_they_are_read_gets_those_of_before(wallets: CreditWallet) -> None:
+    metrics = Metrics()
+
+    async def ask() -> tuple[bytes, bytes]:
+        await metrics.read(wallets)
+        wallets.create()
+        metrics._totals_until = -1.0
+        with stuck(wallets.reading_lanes, FIGURES):
+            first = asyncio.create_task(metrics.read(wallets))
+            await asyncio.sleep(0)
+            meanwhile = await asyncio.wait_for(metrics.read(wallets), SOON)
+        return meanwhile, await first
+
+    meanwhile, afterwards = asyncio.run(ask())
+    assert b"credit_wallet_wallets 0.0" in meanwhile
+    assert b"credit_wallet_wallets 1.0" in afterwards
 
 
 @on_sqlite

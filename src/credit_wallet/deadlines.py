@@ -33,6 +33,9 @@ WATCH_SECONDS = 0.25
 LOOK_UP_SECONDS = 5.0
 """For what is looked up before anything else can be done: who is calling, whose hold or entry it is."""
 
+BALANCE_SECONDS = 1.0
+"""For the balance that goes with an answer in a header: the answer at hand matters more."""
+
 QUESTION_SECONDS = 20.0
 """For an answer about one wallet, and what is due on it carried out before."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from itertools import count
 from secrets import token_hex
 from typing import Any, TypeAlias
 
+from credit_wallet import deadlines
 from credit_wallet.budget import spent_pct, warn_pct
 from credit_wallet.errors import WalletError
 from credit_wallet.http.auth import Caller
@@ -77,8 +79,9 @@ async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHea
         return []
     try:
         wallet_id = caller.access.wallet_id
-        return wallet_headers(await wallets.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
-    except WalletError:  # the answer at hand matters more than its balance header
+        async with asyncio.timeout(deadlines.BALANCE_SECONDS):
+            return wallet_headers(await wallets.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
+    except (WalletError, TimeoutError):  # the answer at hand matters more than its balance header
         return []
 
 
