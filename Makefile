@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
 
-.PHONY: setup run demo test check format bench smoke soak lock clean
+.PHONY: setup run demo test check format bench smoke drill soak lock clean
 
 setup: $(VENV)/installed
 
@@ -43,6 +43,9 @@ bench: setup  ## every figure of benchmarks/README.md; about half an hour, most 
 
 smoke: setup  ## every benchmark for seconds on small data, to see that it runs
 	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py --smoke >/dev/null || exit 1; done
+
+drill: setup  ## what one tenant at its worst does to another's charges, in each way, with 500,000 entries; a table
+	$(BIN)/python tests/neighbours.py
 
 soak: setup  ## 200 kills on each database, 100,000 steps and more against each model
 	$(BIN)/python tests/crash.py --kills 200

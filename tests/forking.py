@@ -30,6 +30,7 @@ from credit_wallet.gate.on_chain import Cashier
 from credit_wallet.gate.settings import X402
 from credit_wallet.payments.gateway import StripeGateway
 from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.reading_lanes import OWNERS
 from credit_wallet.stores import sqlite_connection
 from credit_wallet.tokens import new_token
 
@@ -119,7 +120,7 @@ async def _acharge(wallets: CreditWallet) -> object:
 
 
 async def _ask(wallets: CreditWallet) -> object:
-    return await wallets.ask(wallets.balance, 1)
+    return await wallets.ask(OWNERS, wallets.balance, 1)
 
 
 def sessions(wallets: CreditWallet) -> list[int]:

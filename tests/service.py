@@ -139,6 +139,11 @@ class Service:
             self.kill()
         self._output.close()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def begin_stop(self) -> None:
         """Ask it to stop; it finishes what is under way first."""
         self._process.send_signal(signal.SIGTERM)

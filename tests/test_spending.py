@@ -16,10 +16,12 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.outcomes import KeyView, Transaction
-from credit_wallet.reports.spending import MOST_NOTES, KeySpend, NoteSpend, OtherNotes, spending
-from credit_wallet.reports.statement import statement, to_csv, to_text
+from credit_wallet.outcomes import Transaction
+from credit_wallet.reports.spending import MOST_NOTES, KeySpend, NoteSpend, OtherNotes, SpendingTotals
+from credit_wallet.reports.statement import statement
+from credit_wallet.reports.statement_forms import to_csv, to_text
 from credit_wallet.stores import reads
+from credit_wallet.stores.reads import CycleEntry
 
 pytestmark = on_every_database
 
@@ -157,7 +159,14 @@ def test_both_ways_add_up_to_the_charges_and_refunds_of_the_cycle(
         for each, (*_, given_back) in zip(charges, made, strict=True)
         if given_back
     ]
-    spent = spending([*charges, *refunds], charges, [key(1), key(2)])
+    paid = {charge.txn_id: charge for charge in charges}
+    totals = SpendingTotals()
+    totals.add(CycleEntry(charge, None, None) for charge in charges)
+    totals.add(
+        CycleEntry(each, paid[each.related_txn_id or 0].key_id, paid[each.related_txn_id or 0].note) for each in refunds
+    )
+    spent = totals.shown(lambda _: (None, 0))
+    totals.close()
     ways: list[list[KeySpend | NoteSpend | OtherNotes]] = [[*spent.by_key], [*spent.by_note]]
     if spent.other_notes:
         ways[1].append(spent.other_notes)
@@ -173,10 +182,6 @@ def entry(
     txn_id: int, txn_type: Any, amount_yen: int, key_id: int | None, note: str | None, related: int | None = None
 ) -> Transaction:
     return Transaction(txn_id, 1, amount_yen, txn_type, "2026-05-15T12:00:00.000Z", note, 0, key_id, related, None)
-
-
-def key(key_id: int) -> KeyView:
-    return KeyView(key_id, 1, None, 0, 0, 0, "2026-05-15T12:00:00.000Z", None, None)
 
 
 # Its text and its CSV

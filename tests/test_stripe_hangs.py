@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,16 +11,11 @@ import pytest
 import stripe
 from clock import Clock
 from silent import Silent, due
-from stand_in import StandIn
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
-from credit_wallet.deadlines import STRIPE_CREW, STRIPE_QUEUE
-from credit_wallet.errors import PaymentProviderError
-from credit_wallet.payments import bounded_client, desk
-from credit_wallet.payments.desk import desk_of
+from credit_wallet.payments import bounded_client
 from credit_wallet.payments.gateway import StripeSilent
-from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.worker import workers
@@ -107,41 +101,3 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert monotonic() < ends
         pause.wait(0.02)
-
-
-class Stuck(StandIn):
-    """Payments of which nothing comes back until ``go``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.go = threading.Event()
-
-    def show(self, topup_id: str) -> TopupReply:
-        self.go.wait(30)
-        return super().show(topup_id)
-
-
-def test_owners_who_wait_for_stripe_are_bounded_and_deliveries_come_through() -> None:
-    payments = Stuck()
-    at = desk_of(payments)
-    assert desk_of(payments) is at
-
-    async def ask() -> None:
-        waiting = [asyncio.create_task(at.ask(payments.show, "tu_1")) for _ in range(STRIPE_CREW + STRIPE_QUEUE)]
-        await asyncio.sleep(0)
-        with pytest.raises(PaymentProviderError, match="too many") as refused:
-            await at.ask(payments.show, "tu_1")
-        assert refused.value.details["retry_after_seconds"] == desk.BUSY_SECONDS
-        assert await at.take(payments.deliver, b"12", None) == "2 bytes, signed None"
-        payments.go.set()
-        assert {reply.status for reply in await asyncio.gather(*waiting)} == {"pending"}
-
-    asyncio.run(ask())
-
-
-def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "STRIPE_ROUTE_SECONDS", 0.05)
-    payments = Stuck()
-    with pytest.raises(PaymentProviderError, match="too long"):
-        asyncio.run(desk_of(payments).ask(payments.show, "tu_1"))
-    payments.go.set()

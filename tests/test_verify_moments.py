@@ -18,7 +18,8 @@ from credit_wallet import CreditWallet, WalletError
 from credit_wallet.alerts.targets import OPERATOR, Target, TargetSettings
 from credit_wallet.alerts.texts import Notice, message_of
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.reports.statement import statement, to_text
+from credit_wallet.reports.statement import statement
+from credit_wallet.reports.statement_forms import to_text
 from credit_wallet.stores.seals import Anchor, parse_anchors
 
 pytestmark = on_every_database

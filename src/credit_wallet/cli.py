@@ -50,6 +50,7 @@ from credit_wallet.payments.opening import open_payments, require_payments, test
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import payment_settings
 from credit_wallet.reports import statement as statements
+from credit_wallet.reports.statement_forms import CsvForm, TextForm, pieces_of, to_json
 from credit_wallet.steady_clock import utc_now
 from credit_wallet.stopping import Stop, closing_in_time
 from credit_wallet.stores.databases import database_at, postgres_database_at, sqlite_database_at
@@ -275,13 +276,14 @@ def statement(
 ) -> None:
     """Show a wallet's statement of one billing cycle, with who spent it and on what."""
     with _open() as wallets:
-        report = statements.statement(wallets, wallet_id, cycle)
-    if Settings.json or format is StatementFormat.json:
-        typer.echo(statements.to_json(report))
-    elif format is StatementFormat.csv:
-        typer.echo(statements.to_csv(report, rows.value).encode(statements.CSV_ENCODING), nl=False)
-    else:
-        typer.echo(statements.to_text(report))
+        if Settings.json or format is StatementFormat.json:
+            typer.echo(to_json(statements.statement(wallets, wallet_id, cycle)))
+            return
+        form = CsvForm(rows.value) if format is StatementFormat.csv else TextForm()
+        for piece in pieces_of(statements.Drawing(wallets, wallet_id, cycle), form):
+            typer.echo(piece.encode(), nl=False)
+    if format is StatementFormat.text:
+        typer.echo()
 
 
 def _payments(wallets: CreditWallet) -> Payments:

@@ -186,10 +186,14 @@ def key_create(
 
 
 @key_commands.command("list")
-def key_list(wallet_id: WalletId) -> None:
-    """List a wallet's agent keys and what they have spent."""
+def key_list(
+    wallet_id: WalletId,
+    after: Annotated[int, typer.Option(parser=integer, metavar="KEY_ID", help="Only keys with a higher id.")] = 0,
+    limit: Annotated[int, typer.Option(parser=integer, metavar="N", help="At most so many keys, up to 1,000.")] = 1_000,
+) -> None:
+    """List a wallet's agent keys by id and what they have spent, ended and revoked ones included."""
     with open_wallets() as wallets:
-        show(wallets.keys(wallet_id))
+        show(wallets.keys(wallet_id, after=after, limit=limit))
 
 
 @key_commands.command("rotate")

@@ -117,6 +117,26 @@ LOOKUP_SECONDS = 5.0
 NOTICES_NOTED_SECONDS = 3.0
 """For writing down what became of deliveries when the service stops."""
 
+# Reading
+
+LOOK_UP_SECONDS = 5.0
+"""For what is looked up before anything else can be done: who is calling, whose hold or entry it is."""
+
+BALANCE_SECONDS = 1.0
+"""For the balance that goes with an answer in a header: the answer at hand matters more."""
+
+QUESTION_SECONDS = 20.0
+"""For an answer about one wallet, and what is due on it carried out before."""
+
+REPORT_SECONDS = 600.0
+"""For a report from its first step to its last; each step for itself is a question."""
+
+FIGURES_SECONDS = 60.0
+"""For sums over all wallets."""
+
+CLIENT_SECONDS = 20.0
+"""Within which a client takes a piece of a long answer; one that does not has given it up."""
+
 _log = structlog.get_logger("credit_wallet.deadlines")
 
 P = ParamSpec("P")

@@ -96,6 +96,12 @@ class TooManyTokens(WalletError):
     code = "too_many_tokens"
 
 
+class TooManyKeys(WalletError):
+    """The wallet has as many agent keys that work as there may be; ``most`` says how many that is."""
+
+    code = "too_many_keys"
+
+
 class SellerNotFound(WalletError):
     """No such seller."""
 
@@ -351,6 +357,18 @@ class UsedAfterFork(WalletError):
     """This was opened before its process was forked, and belongs to the parent. Open it after the fork."""
 
     code = "used_after_fork"
+
+
+class ShareExceeded(WalletError):
+    """The wallet has as many questions of this kind under way as it may; ask again when one is answered."""
+
+    code = "share_exceeded"
+
+
+class ServiceBusy(WalletError):
+    """Too many questions of this kind wait for an answer, or it took too long; nothing moved, ask again."""
+
+    code = "service_busy"
 
 
 class ServiceUnreachable(WalletError):

@@ -125,7 +125,8 @@ class WalletIdentities(WalletNotifying):
         """A token of its own for an agent, with a monthly cap (0 = none), that works until ``expires_at``.
 
         ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the end of that day in the wallet's zone.
-        Raises ``WalletNotFound``, and ``InvalidRequest`` for an end in the past.
+        Raises ``WalletNotFound``, ``InvalidRequest`` for an end in the past, and ``TooManyKeys`` when 1,000 of the
+        wallet's work already.
         """
         if problem := malformed_text("label", label):
             raise problem
@@ -136,10 +137,15 @@ class WalletIdentities(WalletNotifying):
         expiry = checked_end("expires_at", expires_at, lambda: self.show(wallet_id).time_zone)
         if expiry is not None and expiry <= format_instant(self._clock()):
             raise InvalidRequest(f"expires_at {expiry} is in the past", field="expires_at")
-        self.show(wallet_id)
         token = new_token()
-        key_id = self._lanes.of(wallet_id).call(
-            lambda store: store.create_key(wallet_id, token_hash(token), label, monthly_cap_yen, expiry, self._clock())
+        key_id = self._change(
+            checked_id("wallet_id", wallet_id),
+            identity_rows.create_key,
+            wallet_id,
+            token_hash(token),
+            label,
+            monthly_cap_yen,
+            expiry,
         )
         return CreatedKey(key_id, wallet_id, token)
 

@@ -10,6 +10,7 @@ from typing import Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 from credit_wallet.checks import checked_after, checked_cycle, checked_id, malformed_text
 from credit_wallet.cycle import format_instant
+from credit_wallet.cycle_walk import CycleWalk
 from credit_wallet.errors import DatabaseError, InvalidRequest, RailBusy
 from credit_wallet.outcomes import (
     Alert,
@@ -27,6 +28,7 @@ from credit_wallet.outcomes import (
     TransactionView,
     WalletView,
 )
+from credit_wallet.reading_lanes import Lane, ReadingLanes, on
 from credit_wallet.reports.forecast import Forecast, forecast
 from credit_wallet.reports.pay_back import PayBackRoom, pay_back_room
 from credit_wallet.state import Lot
@@ -49,12 +51,27 @@ class WalletReading:
         self._reader = reader
         self._clock = clock
         self._settle = settle
+        self.reading_lanes = ReadingLanes()
 
-    async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call something that reads from a coroutine: from a thread, unless the answer is a matter of microseconds."""
-        if self._reader.source.in_process:
-            return question(*args, **kwargs)
-        return await asyncio.to_thread(question, *args, **kwargs)
+    async def ask(self, lane: Lane, question: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Have a question answered on ``lane``, from a coroutine.
+
+        On a quick lane, whose questions carry nothing out that is due, in the event loop itself where the database is
+        in this process: the lane's connection is used there alone and nobody waits for it. Raises ``ServiceBusy``.
+        """
+        if lane.quick and self._reader.source.in_process:
+            with on(lane):
+                return question(*args, **kwargs)
+        return await self.reading_lanes.ask(lane, 0, question, *args, **kwargs)
+
+    async def ask_for(
+        self, wallet_id: int, lane: Lane, question: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Have a question of a wallet's answered on a thread of ``lane``, within the share that the wallet has of it.
+
+        Raises ``ShareExceeded``, ``ServiceBusy`` and what ``question`` raises.
+        """
+        return await self.reading_lanes.ask(lane, wallet_id, question, *args, **kwargs)
 
     def balance(self, wallet_id: int) -> Balance:
         """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""
@@ -75,10 +92,17 @@ class WalletReading:
             page = self._reader.wallets(now, after=after, limit=limit)
         return page
 
-    def keys(self, wallet_id: int) -> list[KeyView]:
-        """The wallet's agent keys. Raises ``WalletNotFound``."""
+    def keys(self, wallet_id: int, *, after: int = 0, limit: int = MAX_PAGE) -> list[KeyView]:
+        """The wallet's agent keys with an id above ``after``, by id, up to ``limit`` (at most 1,000).
+
+        Raises ``WalletNotFound``.
+        """
         self._settle_if_due(checked_id("wallet_id", wallet_id))
-        return self._reader.keys(checked_id("wallet_id", wallet_id), self._clock())
+        return self._reader.keys(wallet_id, self._clock(), after=checked_after(after), limit=_page(limit))
+
+    def wallet_of_hold(self, hold_id: int) -> int:
+        """Id of the wallet that a hold is of, whatever became of it. Raises ``HoldNotFound``."""
+        return self._reader.hold(checked_id("hold_id", hold_id)).wallet_id
 
     def hold_status(self, hold_id: int) -> HoldView:
         """A hold and what became of it. Raises ``HoldNotFound``."""
@@ -113,6 +137,36 @@ class WalletReading:
         the key and the note of the charge that it gives back. For the next page give the last ``txn_id`` as
         ``before_txn_id``. Raises ``WalletNotFound`` and ``InvalidRequest``.
         """
+        self._prepare_search(wallet_id, before_txn_id, txn_type, key_id, note)
+        return self._reader.history(
+            wallet_id,
+            limit=_page(limit),
+            before_txn_id=before_txn_id,
+            txn_type=txn_type,
+            key_id=key_id,
+            note=note,
+        )
+
+    def search(
+        self,
+        wallet_id: int,
+        *,
+        limit: int = 50,
+        before_txn_id: int | None = None,
+        txn_type: str | None = None,
+        key_id: int | None = None,
+        note: str | None = None,
+    ) -> tuple[list[Transaction], int | None]:
+        """One step of ``history``, which looks at 2,000 entries at most however few of them are wanted.
+
+        What it found, up to ``limit``, and the ``before_txn_id`` of the next step; None when there is none.
+        """
+        self._prepare_search(wallet_id, before_txn_id, txn_type, key_id, note)
+        return self._reader.search(wallet_id, _page(limit), before_txn_id, txn_type, key_id, note)
+
+    def _prepare_search(
+        self, wallet_id: int, before_txn_id: int | None, txn_type: str | None, key_id: int | None, note: str | None
+    ) -> None:
         if before_txn_id is None:
             self._settle_if_due(checked_id("wallet_id", wallet_id))
         else:
@@ -121,26 +175,21 @@ class WalletReading:
             raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
         if problem := malformed_text("note", note):
             raise problem
-        return self._reader.history(
-            wallet_id,
-            limit=_page(limit),
-            before_txn_id=before_txn_id,
-            txn_type=txn_type,
-            key_id=None if key_id is None else checked_id("key_id", key_id),
-            note=note,
-        )
+        if key_id is not None:
+            checked_id("key_id", key_id)
 
     def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
         """The wallet's entries of billing cycle ``cycle`` (YYYY-MM), oldest first. Raises ``WalletNotFound``."""
-        return self._reader.cycle_entries(checked_id("wallet_id", wallet_id), checked_cycle(cycle))
+        walk = self.walk_cycle(wallet_id, cycle)
+        steps = list(iter(walk.back, None))
+        return [each.entry for step in reversed(steps) for each in step or ()]
 
-    def refunded_charges(self, wallet_id: int, cycle: str) -> list[Transaction]:
-        """The charges, of any cycle, that refunds of billing cycle ``cycle`` give back. Raises ``WalletNotFound``."""
-        return self._reader.refunded_charges(checked_id("wallet_id", wallet_id), checked_cycle(cycle))
+    def walk_cycle(self, wallet_id: int, cycle: str) -> CycleWalk:
+        """The same in bounded steps, with what the cycle opened with: balance and open holds together.
 
-    def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
-        """The wallet's balance and open holds together as billing cycle ``cycle`` begins. Raises ``WalletNotFound``."""
-        return self._reader.ledger_balance_before(checked_id("wallet_id", wallet_id), checked_cycle(cycle))
+        Raises ``WalletNotFound``.
+        """
+        return CycleWalk(self._reader, checked_id("wallet_id", wallet_id), checked_cycle(cycle))
 
     def alerts(self, wallet_id: int, cycle: str | None = None) -> list[Alert]:
         """The spending alerts that fired for a wallet, newest first."""
@@ -176,6 +225,10 @@ class WalletReading:
         """An agent key. Raises ``KeyNotFound``."""
         self._settle_if_due(self._reader.owner_of_key(checked_id("key_id", key_id)))
         return self._reader.key(checked_id("key_id", key_id), self._clock())
+
+    def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
+        """What an agent key is called, and its monthly cap; nothing and 0 for one that is not there."""
+        return self._reader.label_and_cap(checked_id("key_id", key_id))
 
     def key_works(self, key_id: int) -> bool:
         """Whether an agent key is neither revoked nor expired. Raises ``KeyNotFound``."""
@@ -263,6 +316,9 @@ class WalletReading:
         return self._reader.newest_entry_at()
 
     # Inside
+
+    def _time_zone_of(self, wallet_id: int) -> str:
+        return self._reader.wallet(checked_id("wallet_id", wallet_id), self._clock()).time_zone
 
     def _settle_if_due(self, wallet_id: int) -> None:
         if self._reader.is_due(wallet_id, self._clock()):

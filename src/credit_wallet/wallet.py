@@ -40,8 +40,10 @@ from credit_wallet.lanes import Lanes
 from credit_wallet.outcomes import Outcome
 from credit_wallet.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes
 from credit_wallet.reading import Clock
+from credit_wallet.reading_lanes import MONEY
 from credit_wallet.steady_clock import utc_now
 from credit_wallet.stores.databases import database_at
+from credit_wallet.stores.lane_source import LaneSource
 from credit_wallet.stores.reads import Reader
 from credit_wallet.topups import PaymentFact, Way
 
@@ -70,7 +72,7 @@ def _awaited(
 
     @wraps(build)
     async def carry_out(self: CreditWallet, /, *args: P.args, **kwargs: P.kwargs) -> Outcome:
-        command = await self.ask(build, self, *args, **kwargs) if asks else build(self, *args, **kwargs)
+        command = await self.ask(MONEY, build, self, *args, **kwargs) if asks else build(self, *args, **kwargs)
         return _only(await self._lanes.asubmit([_well_formed(command)]))
 
     return carry_out
@@ -124,7 +126,7 @@ class CreditWallet(WalletIdentities):
             observe=observe,
         )
         try:
-            wallets = cls(opened, Reader(database.open_source()), clock)
+            wallets = cls(opened, Reader(LaneSource(database.open_source)), clock)
         except BaseException:
             opened.close()
             raise
@@ -133,6 +135,7 @@ class CreditWallet(WalletIdentities):
 
     def close(self) -> None:
         """Finish what is waiting and let go of the database."""
+        self.reading_lanes.close()
         self._lanes.close()
         self._reader.close()
 
@@ -267,7 +270,7 @@ class CreditWallet(WalletIdentities):
 
         ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the end of that day in the wallet's zone.
         """
-        expiry = checked_end("expires_at", expires_at, lambda: self.show(wallet_id).time_zone)
+        expiry = checked_end("expires_at", expires_at, lambda: self._time_zone_of(wallet_id))
         return Topup(wallet_id, idempotency_key, amount_yen, bool(promo), expiry, note, actor=actor)
 
     def _reverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Reverse:

@@ -73,7 +73,8 @@ from credit_wallet.outcomes import (
 )
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.reports.forecast import Forecast
-from credit_wallet.reports.statement import Rows, Statement
+from credit_wallet.reports.statement import Statement
+from credit_wallet.reports.statement_forms import Rows
 
 T = TypeVar("T")
 
@@ -386,9 +387,9 @@ def create_key(
     return _creation("/credit/keys", read_as(CreatedKey), CreateKeyBody(label, monthly_cap_yen, expires_at))
 
 
-def keys() -> Call[list[KeyView]]:
-    """The wallet's agent keys and what they have spent."""
-    return _get("/credit/keys", read_as(list[KeyView]))
+def keys(*, after: int = 0, limit: int = 1_000) -> Call[list[KeyView]]:
+    """The wallet's agent keys with an id above ``after``, by id, and what they have spent; ``limit`` is 1 to 1,000."""
+    return _get("/credit/keys", read_as(list[KeyView]), after=after, limit=limit)
 
 
 def key(key_id: int) -> Call[KeyView]:

@@ -21,6 +21,7 @@ from credit_wallet.http.failure_limit import FailureLimit
 from credit_wallet.http.problems import AmbiguousRequest
 from credit_wallet.operator_keys import OperatorKey
 from credit_wallet.outcomes import Access, SellerAccess
+from credit_wallet.reading_lanes import AUTHENTICATION
 from credit_wallet.tokens import is_mistyped
 from credit_wallet.wallet import CreditWallet
 
@@ -133,7 +134,7 @@ class Authenticator:
         if remembered is not None and remembered[0] > now and not self._wallets.has_ended(remembered[1]):
             return remembered[2]
         known = self._secrets_known
-        access = await self._wallets.ask(self._wallets.identify, token)
+        access = await self._wallets.ask(AUTHENTICATION, self._wallets.identify, token)
         caller = Caller(access) if isinstance(access, Access) else Caller(seller=access)
         if known == self._wallets.secrets_changed:  # else it may have ended while it was looked up
             self._remembered[digest] = (now + REMEMBERED_SECONDS, access, caller)

@@ -19,8 +19,10 @@ from credit_wallet.http.bodies import (
     RotateBody,
 )
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.outcomes import CreatedSeller, CreatedWallet, SecretView, SellerView
+from credit_wallet.reading_lanes import OPERATORS, OWNERS
 
 TAGS = ["Operator"]
 MAX_PAGE = 1_000
@@ -57,8 +59,8 @@ def identity_of(caller: Caller) -> Identity:
     tags=["Keys"],
     security=SECURITY,
     responses=problems(400, 409, 413, 422),
-    sync_to_thread=True,
 )
+@rides(OWNERS)
 def rotate_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedWallet:
     """Another owner token, shown this once; the ones before it work for `overlap_seconds` more. For the owner token."""
     return wallets.rotate_owner_token(require_owner(caller), overlap_seconds=data.overlap_seconds)
@@ -70,8 +72,8 @@ def rotate_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets: Given
     tags=TAGS,
     security=SECURITY,
     responses=problems(400, 404, 409, 413, 422),
-    sync_to_thread=True,
 )
+@rides(OPERATORS)
 def replace_token(
     wallet_id: WalletId, data: JSONBody[ReplaceTokenBody], caller: GivenCaller, wallets: GivenWallets
 ) -> CreatedWallet:
@@ -85,13 +87,8 @@ def replace_token(
 # Keys of hosts
 
 
-@get(
-    "/operator/wallets/{wallet_id:int}/secrets",
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(404, 422),
-    sync_to_thread=True,
-)
+@get("/operator/wallets/{wallet_id:int}/secrets", tags=TAGS, security=SECURITY, responses=problems(404, 422))
+@rides(OPERATORS)
 def list_secrets(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> list[SecretView]:
     """What opens a wallet beside the current tokens: registered keys, and earlier tokens in their overlap."""
     require_operator(caller)
@@ -104,8 +101,8 @@ def list_secrets(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets
     tags=TAGS,
     security=SECURITY,
     responses=problems(400, 404, 409, 413, 422),
-    sync_to_thread=True,
 )
+@rides(OPERATORS)
 def register_secret(
     wallet_id: WalletId, data: JSONBody[RegisterSecretBody], caller: GivenCaller, wallets: GivenWallets
 ) -> SecretView:
@@ -120,8 +117,8 @@ def register_secret(
     tags=TAGS,
     security=SECURITY,
     responses=problems(404, 422),
-    sync_to_thread=True,
 )
+@rides(OPERATORS)
 def remove_secret(sha256: Sha256, caller: GivenCaller, wallets: GivenWallets) -> SecretView:
     """Let a registered key, or an earlier token in its overlap, open nothing more."""
     require_operator(caller)
@@ -132,13 +129,9 @@ def remove_secret(sha256: Sha256, caller: GivenCaller, wallets: GivenWallets) ->
 
 
 @post(
-    "/operator/sellers",
-    status_code=HTTP_201_CREATED,
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(400, 413, 422),
-    sync_to_thread=True,
+    "/operator/sellers", status_code=HTTP_201_CREATED, tags=TAGS, security=SECURITY, responses=problems(400, 413, 422)
 )
+@rides(OPERATORS)
 def create_seller(data: JSONBody[CreateSellerBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedSeller:
     """Somebody who sells to the wallets, and its token, shown this once. It may charge, hold, capture, release, extend
     and refund what it sells, and nothing else.
@@ -147,7 +140,8 @@ def create_seller(data: JSONBody[CreateSellerBody], caller: GivenCaller, wallets
     return wallets.create_seller(label=data.label)
 
 
-@get("/operator/sellers", tags=TAGS, security=SECURITY, responses=problems(422), sync_to_thread=True)
+@get("/operator/sellers", tags=TAGS, security=SECURITY, responses=problems(422))
+@rides(OPERATORS)
 def list_sellers(
     caller: GivenCaller,
     wallets: GivenWallets,
@@ -165,8 +159,8 @@ def list_sellers(
     tags=TAGS,
     security=SECURITY,
     responses=problems(404, 422),
-    sync_to_thread=True,
 )
+@rides(OPERATORS)
 def revoke_seller(seller_id: SellerId, caller: GivenCaller, wallets: GivenWallets) -> SellerView:
     """Revoke a seller for good. What it has sold stays sold."""
     require_operator(caller)
@@ -179,8 +173,8 @@ def revoke_seller(seller_id: SellerId, caller: GivenCaller, wallets: GivenWallet
     tags=TAGS,
     security=SECURITY,
     responses=problems(400, 404, 409, 413, 422),
-    sync_to_thread=True,
 )
+@rides(OPERATORS)
 def rotate_seller(
     seller_id: SellerId, data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets
 ) -> CreatedSeller:

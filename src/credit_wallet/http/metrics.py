@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from time import monotonic
@@ -13,6 +14,7 @@ from credit_wallet.commands import Command, SettleTopup, Topup
 from credit_wallet.errors import WalletError
 from credit_wallet.outcomes import Outcome
 from credit_wallet.rail import Outcomes
+from credit_wallet.reading_lanes import FIGURES
 from credit_wallet.wallet import CreditWallet
 
 TOTALS_SECONDS = 10.0
@@ -65,6 +67,7 @@ class Metrics:
             "By how much the machine's clock was set ahead, or back, and is not believed; else 0.",
         )
         self._totals_until = 0.0
+        self._reading = asyncio.Lock()
 
     def batch(self, commands: Sequence[Command], outcomes: Outcomes, seconds: float) -> None:
         """Take note of a batch; called by the rail's thread."""
@@ -83,18 +86,39 @@ class Metrics:
         for (kind, result), number in counts.items():
             self._outcomes.labels(kind.__struct_config__.tag, result).inc(number)
 
+    async def read(self, wallets: CreditWallet, *, money: bool = True) -> bytes:
+        """The figures as they are now, those of ``money`` included or left out. The sums are read on their own lane and
+        by one caller at a time.
+
+        Who asks meanwhile gets the sums of before, or waits when there are none. Raises ``ServiceBusy``.
+        """
+        if self._totals_are_old() and not (self._reading.locked() and self._totals_until):
+            async with self._reading:
+                if self._totals_are_old():
+                    await wallets.ask(FIGURES, self._read_totals, wallets)
+        return self._text(wallets, money=money)
+
     def text(self, wallets: CreditWallet, *, money: bool = True) -> bytes:
-        """The figures as they are now, those of ``money`` included or left out."""
+        """The same for a caller that can wait."""
+        if self._totals_are_old():
+            self._read_totals(wallets)
+        return self._text(wallets, money=money)
+
+    def _totals_are_old(self) -> bool:
+        return monotonic() >= self._totals_until
+
+    def _read_totals(self, wallets: CreditWallet) -> None:
+        totals = wallets.totals()
+        self._wallets.set(totals.wallets)
+        self._balance.set(totals.balance_yen)
+        self._held.set(totals.held_yen)
+        self._debt.set(totals.debt_yen)
+        self._unsealed.set(wallets.unsealed_seconds())
+        self._totals_until = monotonic() + TOTALS_SECONDS
+
+    def _text(self, wallets: CreditWallet, *, money: bool) -> bytes:
         self._waiting.set(wallets.waiting())
         self._clock_ahead.set(wallets.clock_ahead_seconds())
-        if monotonic() >= self._totals_until:
-            totals = wallets.totals()
-            self._wallets.set(totals.wallets)
-            self._balance.set(totals.balance_yen)
-            self._held.set(totals.held_yen)
-            self._debt.set(totals.debt_yen)
-            self._unsealed.set(wallets.unsealed_seconds())
-            self._totals_until = monotonic() + TOTALS_SECONDS
         return generate_latest(self.registry) + (generate_latest(self.money) if money else b"")
 
     def _gauge(self, name: str, what: str, registry: CollectorRegistry | None = None) -> Gauge:

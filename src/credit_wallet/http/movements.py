@@ -31,6 +31,7 @@ from credit_wallet.http.bodies import (
 )
 from credit_wallet.http.problems import IdempotencyKeyRequired, problem_of
 from credit_wallet.outcomes import Outcome
+from credit_wallet.reading_lanes import MONEY
 from credit_wallet.wallet import CreditWallet
 
 _ENDS_LIKE_AN_AGENTS = re.compile(r":[0-9]+\Z")
@@ -204,8 +205,7 @@ async def _require_own_wallet(wallets: CreditWallet, caller: Caller, hold_id: in
     """Holds of other wallets do not exist for a payer. Who may close those of the wallet is decided with the money."""
     if caller.access is None:
         return
-    hold = await wallets.ask(wallets.hold_status, hold_id)
-    if hold.wallet_id != caller.access.wallet_id:
+    if await wallets.ask(MONEY, wallets.wallet_of_hold, hold_id) != caller.access.wallet_id:
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
 
 

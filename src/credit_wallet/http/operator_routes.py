@@ -13,8 +13,10 @@ from credit_wallet.errors import SealNotFound
 from credit_wallet.http.auth import require_operator
 from credit_wallet.http.bodies import CreateWalletBody, EnabledBody, TargetsBody
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.outcomes import CreatedWallet, WalletView
+from credit_wallet.reading_lanes import OPERATORS
 from credit_wallet.stores.seals import Anchor
 
 TAGS = ["Operator"]
@@ -23,13 +25,9 @@ WalletId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 
 @post(
-    "/operator/wallets",
-    status_code=HTTP_201_CREATED,
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(400, 413, 422),
-    sync_to_thread=True,
+    "/operator/wallets", status_code=HTTP_201_CREATED, tags=TAGS, security=SECURITY, responses=problems(400, 413, 422)
 )
+@rides(OPERATORS)
 def create_wallet(data: JSONBody[CreateWalletBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedWallet:
     """A new, empty wallet and its owner token, shown this once."""
     require_operator(caller)
@@ -43,7 +41,8 @@ def create_wallet(data: JSONBody[CreateWalletBody], caller: GivenCaller, wallets
     )
 
 
-@get("/operator/wallets", tags=TAGS, security=SECURITY, responses=problems(422), sync_to_thread=True)
+@get("/operator/wallets", tags=TAGS, security=SECURITY, responses=problems(422))
+@rides(OPERATORS)
 def list_wallets(
     caller: GivenCaller,
     wallets: GivenWallets,
@@ -55,13 +54,8 @@ def list_wallets(
     return wallets.wallets(after=after, limit=limit)
 
 
-@get(
-    "/operator/wallets/{wallet_id:int}",
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(404, 422),
-    sync_to_thread=True,
-)
+@get("/operator/wallets/{wallet_id:int}", tags=TAGS, security=SECURITY, responses=problems(404, 422))
+@rides(OPERATORS)
 def show_wallet(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> WalletView:
     """One wallet."""
     require_operator(caller)
@@ -74,8 +68,8 @@ def show_wallet(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets)
     tags=TAGS,
     security=SECURITY,
     responses=problems(400, 404, 413, 422),
-    sync_to_thread=True,
 )
+@rides(OPERATORS)
 def switch_wallet(
     wallet_id: WalletId, data: JSONBody[EnabledBody], caller: GivenCaller, wallets: GivenWallets
 ) -> WalletView:
@@ -85,20 +79,16 @@ def switch_wallet(
     return wallets.show(wallet_id)
 
 
-@get("/operator/notification-targets", tags=TAGS, security=SECURITY, responses=problems(), sync_to_thread=True)
+@get("/operator/notification-targets", tags=TAGS, security=SECURITY, responses=problems())
+@rides(OPERATORS)
 def list_targets(caller: GivenCaller, wallets: GivenWallets) -> list[TargetView]:
     """Where notices of all wallets go, for the operator."""
     require_operator(caller)
     return wallets.targets(OPERATOR)
 
 
-@put(
-    "/operator/notification-targets",
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(400, 404, 413, 422),
-    sync_to_thread=True,
-)
+@put("/operator/notification-targets", tags=TAGS, security=SECURITY, responses=problems(400, 404, 413, 422))
+@rides(OPERATORS)
 def set_targets(
     data: JSONBody[TargetsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
 ) -> list[TargetView]:

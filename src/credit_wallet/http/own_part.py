@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from credit_wallet.errors import EntryNotFound, Forbidden
 from credit_wallet.outcomes import Access, TransactionView
+from credit_wallet.viewing import is_hidden
 from credit_wallet.wallet import CreditWallet
 
 
@@ -25,7 +26,7 @@ def visible_key(access: Access, asked: int | None) -> int | None:
 
 def is_visible(access: Access, wallet_id: int, key_id: int | None) -> bool:
     """Whether what ``key_id`` (None: the owner) did in ``wallet_id`` is the caller's to see."""
-    return wallet_id == access.wallet_id and access.key_id in (None, key_id)
+    return wallet_id == access.wallet_id and not is_hidden(key_id, access.key_id)
 
 
 def visible_entry(wallets: CreditWallet, access: Access, txn_id: int) -> TransactionView:

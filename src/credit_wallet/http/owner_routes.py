@@ -23,13 +23,19 @@ from credit_wallet.http.bodies import (
     WalletReply,
 )
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
-from credit_wallet.http.own_part import is_visible, visible_entry, visible_key
+from credit_wallet.http.own_part import is_visible, visible_entry
+from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, problems
 from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
+from credit_wallet.http.statements import stream_statement
 from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, LotView, TransactionView
-from credit_wallet.reports import statement as statements
+from credit_wallet.reading_lanes import OWNERS
 from credit_wallet.reports.forecast import Forecast
+from credit_wallet.reports.statement import Statement
+from credit_wallet.reports.statement_forms import Rows, form_of
 from credit_wallet.wallet import CreditWallet
+
+MAX_KEYS_PAGE = 1_000
 
 Cycle = Annotated[
     str | None,
@@ -42,7 +48,8 @@ TxnId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
 HoldId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
 
 
-@get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
+@get("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems())
+@rides(OWNERS)
 def show_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> WalletReply:
     """The wallet with its settings, the spending of its current cycle and its latest transactions; and what the caller
     can spend of it.
@@ -52,9 +59,8 @@ def show_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSetti
     return wallet_shown(wallets, require_access(caller), settings.topup_url)
 
 
-@patch(
-    "/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 404, 413, 422), sync_to_thread=True
-)
+@patch("/credit/wallet", tags=["Wallet"], security=SECURITY, responses=problems(400, 404, 413, 422))
+@rides(OWNERS)
 def configure_wallet(
     data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
 ) -> WalletReply:
@@ -75,8 +81,8 @@ def configure_wallet(
     return wallet_shown(wallets, require_access(caller), settings.topup_url, targets)
 
 
-@get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
-def list_transactions(
+@get("/credit/transactions", tags=["Wallet"], security=SECURITY, responses=problems(422))
+async def list_transactions(
     caller: GivenCaller,
     wallets: GivenWallets,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
@@ -99,19 +105,11 @@ def list_transactions(
     the charge that it gives back.
     """
     access = require_access(caller)
-    key_id = visible_key(access, key_id)
-    return transactions_shown(
-        wallets, access.wallet_id, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
-    )
+    return await transactions_shown(wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
 
 
-@get(
-    "/credit/transactions/{txn_id:int}",
-    tags=["Wallet"],
-    security=SECURITY,
-    responses=problems(404, 422),
-    sync_to_thread=True,
-)
+@get("/credit/transactions/{txn_id:int}", tags=["Wallet"], security=SECURITY, responses=problems(404, 422))
+@rides(OWNERS)
 def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -> TransactionView:
     """One ledger entry of the wallet, with what was given back of it; for an agent key one that it paid, for a seller a
     charge that it made.
@@ -124,9 +122,8 @@ def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) 
     return entry
 
 
-@get(
-    "/credit/holds/{hold_id:int}", tags=["Wallet"], security=SECURITY, responses=problems(404, 422), sync_to_thread=True
-)
+@get("/credit/holds/{hold_id:int}", tags=["Wallet"], security=SECURITY, responses=problems(404, 422))
+@rides(OWNERS)
 def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> HoldView:
     """One hold of the wallet, and what became of it; for an agent key or a seller, one that it made."""
     if caller.seller is None:
@@ -139,60 +136,56 @@ def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Ho
     return hold
 
 
-@get("/credit/lots", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
+@get("/credit/lots", tags=["Wallet"], security=SECURITY, responses=problems())
+@rides(OWNERS)
 def list_lots(caller: GivenCaller, wallets: GivenWallets) -> list[LotView]:
     """The wallet's open lots in the order of spending, each with what is left of it and when that expires."""
     return [lot.view() for lot in wallets.lots(require_wallet(caller))]
 
 
-@get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422), sync_to_thread=True)
+@get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422))
+@rides(OWNERS)
 def list_alerts(caller: GivenCaller, wallets: GivenWallets, cycle: Cycle = None) -> list[Alert]:
     """The spending alerts that fired, newest first; of all cycles unless one is named."""
     return wallets.alerts(require_wallet(caller), cycle)
 
 
-@get(
-    "/credit/statement",
-    tags=["Wallet"],
-    security=SECURITY,
-    responses=problems(422),
-    sync_to_thread=True,
-)
-def show_statement(
+@get("/credit/statement", tags=["Wallet"], security=SECURITY, responses=problems(422))
+async def show_statement(
     caller: GivenCaller,
     wallets: GivenWallets,
     cycle: Cycle = None,
     format: FromQuery[Literal["json", "csv", "text"]] = "json",  # noqa: A002
     rows: Annotated[
-        statements.Rows, QueryParameter(description="Of a CSV: entries, or spending by agent key or note.")
+        Rows, QueryParameter(description="Of a CSV: entries, or spending by agent key or note.")
     ] = "entries",
-) -> Response[statements.Statement]:
+) -> Response[Statement]:
     """The statement of a billing cycle, spending by agent key and by note included, as JSON, CSV or text. An agent key
     sees the wallet's totals, and of entries and spending its own.
+
+    It is of the moment at which it was asked for, and comes in pieces as they are taken. A wallet may have two under
+    way.
     """
-    access = require_access(caller)
-    wallet_id = access.wallet_id
-    report = statements.statement(
-        wallets, wallet_id, cycle or wallets.show(wallet_id).current_cycle, key_id=access.key_id
-    )
-    if format == "csv":
-        content = statements.to_csv(report, rows).encode(statements.CSV_ENCODING)
-        return Response(content, media_type="text/csv")  # type: ignore[arg-type]
-    if format == "text":
-        return Response(statements.to_text(report), media_type="text/plain")  # type: ignore[arg-type]
-    return Response(report)
+    return await stream_statement(wallets, require_access(caller), cycle, form_of(format, rows))
 
 
-@get("/credit/forecast", tags=["Wallet"], security=SECURITY, responses=problems(), sync_to_thread=True)
+@get("/credit/forecast", tags=["Wallet"], security=SECURITY, responses=problems())
+@rides(OWNERS)
 def show_forecast(caller: GivenCaller, wallets: GivenWallets) -> Forecast:
     """Where spending is heading at this cycle's pace, and when balance and budget run out."""
     return wallets.forecast(require_wallet(caller))
 
 
-@get("/credit/keys", tags=["Keys"], security=SECURITY, responses=problems(), sync_to_thread=True)
-def list_keys(caller: GivenCaller, wallets: GivenWallets) -> list[KeyView]:
-    """The wallet's agent keys and what they have spent. For the owner token."""
-    return wallets.keys(require_owner(caller))
+@get("/credit/keys", tags=["Keys"], security=SECURITY, responses=problems(422))
+@rides(OWNERS)
+def list_keys(
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    after: Annotated[int, QueryParameter(ge=0, le=MAX_ID, description="Only keys with a higher id.")] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_KEYS_PAGE)] = MAX_KEYS_PAGE,
+) -> list[KeyView]:
+    """The wallet's agent keys by id and what they have spent, ended and revoked ones included. For the owner token."""
+    return wallets.keys(require_owner(caller), after=after, limit=limit)
 
 
 @post(
@@ -200,9 +193,9 @@ def list_keys(caller: GivenCaller, wallets: GivenWallets) -> list[KeyView]:
     status_code=HTTP_201_CREATED,
     tags=["Keys"],
     security=SECURITY,
-    responses=problems(400, 413, 422),
-    sync_to_thread=True,
+    responses=problems(400, 409, 413, 422),
 )
+@rides(OWNERS)
 def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
     """A token of its own for an agent, shown this once. For the owner token."""
     return wallets.create_key(
@@ -210,20 +203,17 @@ def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: Give
     )
 
 
-@get("/credit/keys/{key_id:int}", tags=["Keys"], security=SECURITY, responses=problems(404, 422), sync_to_thread=True)
+@get("/credit/keys/{key_id:int}", tags=["Keys"], security=SECURITY, responses=problems(404, 422))
+@rides(OWNERS)
 def show_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
     """One agent key. For the owner token."""
     return _own_key(wallets, caller, key_id)
 
 
 @delete(
-    "/credit/keys/{key_id:int}",
-    status_code=HTTP_200_OK,
-    tags=["Keys"],
-    security=SECURITY,
-    responses=problems(404, 422),
-    sync_to_thread=True,
+    "/credit/keys/{key_id:int}", status_code=HTTP_200_OK, tags=["Keys"], security=SECURITY, responses=problems(404, 422)
 )
+@rides(OWNERS)
 def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
     """Revoke an agent key for good, effective at once. For the owner token."""
     _own_key(wallets, caller, key_id)
@@ -237,8 +227,8 @@ def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> Key
     tags=["Keys"],
     security=SECURITY,
     responses=problems(400, 404, 409, 413, 422),
-    sync_to_thread=True,
 )
+@rides(OWNERS)
 def rotate_key(key_id: KeyId, data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
     """Another token for an agent key, which stays what it is; the tokens before it work for `overlap_seconds` more. For
     the owner token.

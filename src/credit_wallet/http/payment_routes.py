@@ -18,11 +18,12 @@ from credit_wallet.http.distinct import require_distinct_members_if_json
 from credit_wallet.http.movements import required_key
 from credit_wallet.http.receiving import read_body
 from credit_wallet.http.replies import Receive
+from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
 from credit_wallet.outcomes import TopupView
-from credit_wallet.payments.desk import desk_of
 from credit_wallet.payments.opening import configured
 from credit_wallet.payments.replies import TopupReply
+from credit_wallet.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
 from credit_wallet.wallet import CreditWallet
 
 TAGS = ["Top-ups"]
@@ -58,8 +59,13 @@ class Received(Struct, frozen=True):
     security=SECURITY,
     responses=problems(400, 409, 413, 422, 428, 501, 502),
 )
-async def request_topup(
-    data: JSONBody[TopupBody], caller: GivenCaller, payments: GivenPayments, idempotency_key: IdempotencyKey
+@rides(PAYMENTS)
+def request_topup(
+    data: JSONBody[TopupBody],
+    caller: GivenCaller,
+    wallets: GivenWallets,  # noqa: ARG001 - it rides one of their lanes
+    payments: GivenPayments,
+    idempotency_key: IdempotencyKey,
 ) -> Response[TopupReply]:
     """Ask for a payment: confirm `client_secret` with Stripe's card form, or with `checkout` send people to
     `checkout_url`. The wallet is credited when Stripe says that it succeeded. For the owner token.
@@ -67,8 +73,7 @@ async def request_topup(
     wallet_id = require_owner(caller)
     key = required_key(idempotency_key)
     ready = configured(payments)
-    reply = await desk_of(ready).ask(
-        ready.request,
+    reply = ready.request(
         wallet_id,
         data.amount_yen,
         idempotency_key=key,
@@ -77,7 +82,8 @@ async def request_topup(
     return Response(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 
 
-@get("/credit/topups", tags=TAGS, security=SECURITY, responses=problems(422), sync_to_thread=True)
+@get("/credit/topups", tags=TAGS, security=SECURITY, responses=problems(422))
+@rides(OWNERS)
 def list_topups(
     caller: GivenCaller,
     wallets: GivenWallets,
@@ -87,19 +93,12 @@ def list_topups(
     return TopupPage(wallets.topups(require_owner(caller), limit=limit))
 
 
-@get(
-    "/credit/topups/{topup_id:str}",
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(404, 422, 501, 502),
-)
-async def show_topup(
-    topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments
-) -> TopupReply:
+@get("/credit/topups/{topup_id:str}", tags=TAGS, security=SECURITY, responses=problems(404, 422, 501, 502))
+@rides(PAYMENTS)
+def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
     """A top-up, with what it takes to pay it. For the owner token."""
-    topup = await wallets.ask(_own_topup, wallets, caller, topup_id)
-    ready = configured(payments)
-    return await desk_of(ready).ask(ready.show, topup.topup_id)
+    _own_topup(wallets, caller, topup_id)
+    return configured(payments).show(topup_id)
 
 
 @delete(
@@ -109,13 +108,11 @@ async def show_topup(
     security=SECURITY,
     responses=problems(404, 422, 501, 502),
 )
-async def cancel_topup(
-    topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments
-) -> TopupReply:
+@rides(PAYMENTS)
+def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
     """Give up a top-up that nobody has paid; one that was paid meanwhile is credited. For the owner token."""
-    topup = await wallets.ask(_own_topup, wallets, caller, topup_id)
-    ready = configured(payments)
-    return await desk_of(ready).ask(ready.cancel, topup.topup_id)
+    _own_topup(wallets, caller, topup_id)
+    return configured(payments).cancel(topup_id)
 
 
 @post(
@@ -125,10 +122,12 @@ async def cancel_topup(
     security=SECURITY,
     responses=problems(400, 404, 409, 413, 422, 428, 501, 502),
 )
-async def pay_back_topup(
+@rides(PAYMENTS)
+def pay_back_topup(
     topup_id: TopupId,
     data: JSONBody[PayBackBody],
     caller: GivenCaller,
+    wallets: GivenWallets,  # noqa: ARG001 - it rides one of their lanes
     payments: GivenPayments,
     idempotency_key: IdempotencyKey,
 ) -> TopupReply:
@@ -136,7 +135,7 @@ async def pay_back_topup(
     require_operator(caller)
     key = required_key(idempotency_key)
     ready = configured(payments)
-    return await desk_of(ready).ask(ready.pay_back, topup_id, data.amount_yen, idempotency_key=key)
+    return ready.pay_back(topup_id, data.amount_yen, idempotency_key=key)
 
 
 @post(
@@ -145,12 +144,14 @@ async def pay_back_topup(
     tags=TAGS,
     responses=DELIVERY_PROBLEMS,
 )
-async def take_delivery(request: Request[Any, Any, Any], payments: GivenPayments, signature: Signature) -> Received:
+async def take_delivery(
+    request: Request[Any, Any, Any], wallets: GivenWallets, payments: GivenPayments, signature: Signature
+) -> Received:
     """Webhook of Stripe. Answered with 200 once it is durable; anything else is delivered again."""
     ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES)
     require_distinct_members_if_json(payload)
-    return Received(await desk_of(ready).take(ready.deliver, payload, signature))
+    return Received(await wallets.ask_for(0, DELIVERIES, ready.deliver, payload, signature))
 
 
 def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupView:

@@ -45,6 +45,7 @@ STATUS_OF_CODE = {
     "key_ended": 409,
     "secret_in_use": 409,
     "too_many_tokens": 409,
+    "too_many_keys": 409,
     "topup_in_flight": 409,
     "topup_not_due": 409,
     "topup_limit_reached": 409,
@@ -60,11 +61,13 @@ STATUS_OF_CODE = {
     "idempotency_key_required": 428,
     "too_many_failures": 429,
     "too_many_confirmations": 429,
+    "share_exceeded": 429,
     "payments_not_configured": 501,
     "mcp_not_installed": 501,
     "payment_provider_error": 502,
     "unexpected_answer": 502,
     "rail_busy": 503,
+    "service_busy": 503,
     "service_unreachable": 503,
 }
 """HTTP status of every code; a database error is 503, anything else a defect and 500."""

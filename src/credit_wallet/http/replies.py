@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from itertools import count
 from secrets import token_hex
 from typing import Any, TypeAlias
 
+from credit_wallet import deadlines
 from credit_wallet.budget import spent_pct, warn_pct
 from credit_wallet.errors import WalletError
 from credit_wallet.http.auth import Caller
 from credit_wallet.http.problems import CONTENT_TYPE, encode, headers_of, problem_of
 from credit_wallet.outcomes import Outcome, WalletView
+from credit_wallet.reading_lanes import OWNERS
 from credit_wallet.wallet import CreditWallet
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -89,8 +92,10 @@ async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHea
     if caller is None or caller.access is None:
         return []
     try:
-        return wallet_headers(await wallets.ask(wallets.show, caller.access.wallet_id))
-    except WalletError:  # the answer at hand matters more than its balance header
+        wallet_id = caller.access.wallet_id
+        async with asyncio.timeout(deadlines.BALANCE_SECONDS):
+            return wallet_headers(await wallets.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
+    except (WalletError, TimeoutError):  # the answer at hand matters more than its balance header
         return []
 
 

@@ -39,7 +39,8 @@ _MEANING = {
     413: "The body is too large.",
     422: "A field is wrong; `field` names it.",
     428: "The `Idempotency-Key` header is missing.",
-    429: "Too many bad tokens came from this address; or as many mailboxes were asked today as may.",
+    429: "Too many bad tokens came from this address, the wallet has as many questions under way as it may, or as many "
+    "mailboxes were asked today as may.",
     501: "The installation takes no payments.",
     502: "Stripe could not be asked. Try again with the same idempotency key.",
     503: "Too much is waiting, or the database is out of order. Try again with the same idempotency key.",

@@ -8,7 +8,9 @@ from litestar import Request, Response, get
 
 from credit_wallet.http.bodies import Health
 from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
+from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import MONEY_SECURITY, problem
+from credit_wallet.reading_lanes import PROBES
 
 TAGS = ["System"]
 GIVEN_TWICE = "A header or a query parameter is given twice."
@@ -24,9 +26,9 @@ def alive() -> Health:
 @get(
     "/readyz",
     tags=TAGS,
-    sync_to_thread=True,
     responses={400: problem(400, GIVEN_TWICE), 503: problem(503, "It would not take a charge.")},
 )
+@rides(PROBES)
 def ready(wallets: GivenWallets) -> Health:
     """The rail is alive, the database takes writes and its migrations are current."""
     wallets.check_ready()
@@ -37,15 +39,15 @@ def ready(wallets: GivenWallets) -> Health:
     "/metrics",
     tags=TAGS,
     media_type=METRICS_TYPE,
-    sync_to_thread=True,
     security=MONEY_SECURITY,
     responses={400: problem(400, GIVEN_TWICE), 401: problem(401), 429: problem(429)},
 )
-def figures(request: Request[Any, Any, Any], metrics: GivenMetrics, wallets: GivenWallets) -> Response[str]:
+async def figures(request: Request[Any, Any, Any], metrics: GivenMetrics, wallets: GivenWallets) -> Response[str]:
     """Figures in Prometheus' text format: those of the process for anybody, those of money for the operator and for
     the metrics token. Keep the address inside your network.
     """
-    return Response(metrics.text(wallets, money=request.state.sees_money).decode(), media_type=METRICS_TYPE)
+    text = await metrics.read(wallets, money=request.state.sees_money)
+    return Response(text.decode(), media_type=METRICS_TYPE)
 
 
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)

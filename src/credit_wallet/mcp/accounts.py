@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from credit_wallet.http.auth import Caller, require_owner
 from credit_wallet.http.bodies import TransactionPage, WalletReply
-from credit_wallet.http.own_part import visible_key
 from credit_wallet.http.showing import transactions_shown, wallet_shown
 from credit_wallet.keys import new_idempotency_key
 from credit_wallet.outcomes import Access, EntryType
-from credit_wallet.payments.desk import desk_of
 from credit_wallet.payments.opening import configured
 from credit_wallet.payments.replies import Payments, TopupReply
+from credit_wallet.reading_lanes import AUTHENTICATION, OWNERS, PAYMENTS
 from credit_wallet.reports.forecast import Forecast
 from credit_wallet.wallet import CreditWallet
 
@@ -62,7 +60,10 @@ class LedgerAccount:
 
     async def wallet(self) -> WalletReply:
         """As ``Account`` says."""
-        return await asyncio.to_thread(lambda: wallet_shown(self._wallets, self._authenticate(), self._topup_url))
+        access = await self._access()
+        return await self._wallets.ask_for(
+            access.wallet_id, OWNERS, wallet_shown, self._wallets, access, self._topup_url
+        )
 
     async def transactions(
         self,
@@ -75,25 +76,30 @@ class LedgerAccount:
     ) -> TransactionPage:
         """As ``Account`` says."""
 
-        def show() -> TransactionPage:
-            access = self._authenticate()
-            visible = visible_key(access, key_id)
-            return transactions_shown(
-                self._wallets, access.wallet_id, limit=limit, cursor=cursor, type=type, key_id=visible, note=note
-            )
-
-        return await asyncio.to_thread(show)
+        access = await self._access()
+        return await transactions_shown(
+            self._wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
+        )
 
     async def forecast(self) -> Forecast:
         """As ``Account`` says."""
-        return await asyncio.to_thread(lambda: self._wallets.forecast(self._authenticate().wallet_id))
+        wallet_id = (await self._access()).wallet_id
+        return await self._wallets.ask_for(wallet_id, OWNERS, self._wallets.forecast, wallet_id)
 
     async def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
         """As ``Account`` says. Raises ``Forbidden`` for an agent key, ``PaymentsNotConfigured``."""
-        wallet_id = require_owner(Caller(await asyncio.to_thread(self._authenticate)))
-        ready = configured(self._payments)
-        return await desk_of(ready).ask(
-            ready.request,
+        wallet_id = require_owner(Caller(await self._access()))
+        return await self._wallets.ask_for(
+            wallet_id, PAYMENTS, self._ask_for_payment, wallet_id, amount_yen, checkout, idempotency_key
+        )
+
+    async def _access(self) -> Access:
+        return await self._wallets.ask(AUTHENTICATION, self._authenticate)
+
+    def _ask_for_payment(
+        self, wallet_id: int, amount_yen: int, checkout: bool, idempotency_key: str | None
+    ) -> TopupReply:
+        return configured(self._payments).request(
             wallet_id,
             amount_yen,
             idempotency_key=idempotency_key or new_idempotency_key(),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from credit_wallet.outcomes import KeyView, Transaction
+from credit_wallet.stores.reads import CycleEntry
+from credit_wallet.stores.tallies import Tallies, Tally
+from credit_wallet.viewing import is_hidden
 
 MOST_NOTES = 20
 """Notes that are listed one by one; a seller may write another note for every call."""
 
-K = TypeVar("K")
+_NO_NOTE = 0
+"""The name of what has no note, which no note is: those are texts."""
 
 
 class KeySpend(Struct, frozen=True):
@@ -55,71 +58,71 @@ class Spending(NamedTuple):
     other_notes: OtherNotes | None
 
 
-class _Total(NamedTuple):
-    charges: int
-    charged_yen: int
-    refunded_yen: int
-    spent_yen: int
-    """Net: below zero in a cycle that gives back more than it charges."""
-
-
 class _Move(NamedTuple):
     """A charge or a refund, as spending of the key and under the note that were charged."""
 
+    txn_id: int
     key_id: int | None
     note: str | None
     charged_yen: int
     refunded_yen: int
 
 
-def spending(entries: Iterable[Transaction], refunded: Iterable[Transaction], keys: Iterable[KeyView]) -> Spending:
-    """The spending of the cycle with these ``entries``, whose refunds give back the charges ``refunded``.
+class SpendingTotals:
+    """Adds spending up, however much there is of it, in little memory.
 
     A refund counts against the key and the note of its charge. One that names no charge, as plain SQL writes it, counts
-    as the owner's and without a note.
+    as the owner's and without a note. For an agent, ``viewer_key_id``, its own is added up.
     """
-    moves = _moves(entries, refunded)
-    by_note = _totals(moves, lambda move: move.note)
-    rest = by_note[MOST_NOTES:]
-    return Spending(
-        _by_key(moves, keys),
-        [NoteSpend(note, *total) for note, total in by_note[:MOST_NOTES]],
-        OtherNotes(len(rest), *_sum(total for _, total in rest)) if rest else None,
-    )
+
+    def __init__(self, viewer_key_id: int | None = None) -> None:
+        self._viewer_key_id = viewer_key_id
+        self._by_key, self._by_note = Tallies(), Tallies()
+
+    def add(self, entries: Iterable[CycleEntry]) -> None:
+        """Add the charges and refunds among ``entries``."""
+        seen = (each for each in entries if not is_hidden(each.paid_by, self._viewer_key_id))
+        moves = [move for each in seen if (move := _move(each))]
+        self._by_key.add(_tally(move.key_id or 0, move) for move in moves)
+        self._by_note.add(_tally(_NO_NOTE if move.note is None else move.note, move) for move in moves)
+
+    def shown(self, label_and_cap: Callable[[int], tuple[str | None, int]]) -> Spending:
+        """The totals; ``label_and_cap`` tells of an agent key."""
+        by_key = [
+            KeySpend(int(key_id) or None, label, charges, charged, refunded, charged - refunded, cap)
+            for key_id, charges, charged, refunded in self._by_key.dearest()
+            for label, cap in [label_and_cap(int(key_id)) if key_id else (None, 0)]
+        ]
+        notes = self._by_note.dearest(MOST_NOTES)
+        by_note = [
+            NoteSpend(None if note == _NO_NOTE else str(note), charges, charged, refunded, charged - refunded)
+            for note, charges, charged, refunded in notes
+        ]
+        return Spending(by_key, by_note, self._others(by_note))
+
+    def _others(self, listed: list[NoteSpend]) -> OtherNotes | None:
+        notes, charges, charged, refunded = self._by_note.total()
+        if notes == len(listed):
+            return None
+        charges -= sum(line.charges for line in listed)
+        charged -= sum(line.charged_yen for line in listed)
+        refunded -= sum(line.refunded_yen for line in listed)
+        return OtherNotes(notes - len(listed), charges, charged, refunded, charged - refunded)
+
+    def close(self) -> None:
+        """Let go of what was added up."""
+        self._by_key.close()
+        self._by_note.close()
 
 
-def _moves(entries: Iterable[Transaction], refunded: Iterable[Transaction]) -> list[_Move]:
-    charges = {charge.txn_id: charge for charge in refunded}
-    moves = []
-    for entry in entries:
-        if entry.txn_type == "charge":
-            moves.append(_Move(entry.key_id, entry.note, -entry.amount_yen, 0))
-        elif entry.txn_type == "refund":
-            charge = charges.get(entry.related_txn_id or 0)
-            key_id, note = (charge.key_id, charge.note) if charge else (None, None)
-            moves.append(_Move(key_id, note, 0, entry.amount_yen))
-    return moves
+def _move(each: CycleEntry) -> _Move | None:
+    entry = each.entry
+    if entry.txn_type == "charge":
+        return _Move(entry.txn_id, entry.key_id, entry.note, -entry.amount_yen, 0)
+    if entry.txn_type == "refund":
+        return _Move(entry.txn_id, each.paid_key_id, each.paid_note, 0, entry.amount_yen)
+    return None
 
 
-def _by_key(moves: list[_Move], keys: Iterable[KeyView]) -> list[KeySpend]:
-    known = {key.key_id: key for key in keys}
-    lines = []
-    for key_id, total in _totals(moves, lambda move: move.key_id):
-        key = known.get(key_id or 0)
-        lines.append(KeySpend(key_id, key.label if key else None, *total, key.monthly_cap_yen if key else 0))
-    return lines
-
-
-def _totals(moves: Iterable[_Move], part: Callable[[_Move], K]) -> list[tuple[K, _Total]]:
-    """The total of each part, the most expensive first; parts that cost the same in the order they first came in."""
-    parts: dict[K, list[_Total]] = {}
-    for move in moves:
-        net_yen = move.charged_yen - move.refunded_yen
-        one = _Total(int(move.charged_yen > 0), move.charged_yen, move.refunded_yen, net_yen)
-        parts.setdefault(part(move), []).append(one)
-    totals = [(each, _sum(of_it)) for each, of_it in parts.items()]
-    return sorted(totals, key=lambda found: -found[1].spent_yen)
-
-
-def _sum(totals: Iterable[_Total]) -> _Total:
-    return _Total(*(sum(figures) for figures in zip(*totals, strict=True)))
+def _tally(name: int | str, move: _Move) -> Tally:
+    return Tally(name, move.txn_id, int(move.charged_yen > 0), move.charged_yen, move.refunded_yen)

@@ -37,7 +37,10 @@ class Source(Protocol):
     """Whose versions of the named statements it takes; empty for the common ones."""
 
     in_process: bool
-    """Whether an answer is a matter of microseconds; else asyncio callers ask from a thread."""
+    """Whether a row is a matter of microseconds; else asyncio callers ask from a thread."""
+
+    serves_many: bool
+    """Whether it answers several questions at once; else one waits for the other."""
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters. Raises ``DatabaseError``."""
@@ -66,17 +69,6 @@ class Store(Protocol):
         now: datetime,
     ) -> int:
         """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
-
-    def create_key(
-        self,
-        wallet_id: int,
-        token_hash: str,
-        label: str | None,
-        monthly_cap_yen: int,
-        expires_at: str | None,
-        now: datetime,
-    ) -> int:
-        """Insert an agent key and return its id."""
 
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was revoked first. Raises ``KeyNotFound``."""

@@ -22,6 +22,7 @@ from credit_wallet.errors import (
     SecretInUse,
     SecretNotFound,
     SellerNotFound,
+    TooManyKeys,
     TooManyTokens,
     WalletNotFound,
 )
@@ -36,6 +37,9 @@ MAX_OLDER_TOKENS = 10
 
 MAX_REGISTERED = 1_000
 """Keys of a host's own that open one wallet."""
+
+MAX_KEYS = 1_000
+"""Agent keys of one wallet that work."""
 
 OWNER = 0
 """The ``key_id`` of what is the owner's."""
@@ -71,6 +75,36 @@ def opened(source: Source, token_hash: str, now: datetime) -> Access | SellerAcc
     if identity.seller_id:
         return SellerAccess(identity.seller_id, end)
     return Access(identity.wallet_id, identity.key_id or None, end)
+
+
+# Agent keys
+
+
+def create_key(
+    connection: Connection,
+    wallet_id: int,
+    token_hash: str,
+    label: str | None,
+    monthly_cap_yen: int,
+    expires_at: str | None,
+    now: datetime,
+) -> int:
+    """Insert an agent key; return its id. Raises ``WalletNotFound`` and ``TooManyKeys``."""
+    if not connection.execute(SQL["lock_owner"], {"wallet_id": wallet_id}).fetchall():
+        raise _no_wallet(wallet_id)
+    named = {"wallet_id": wallet_id, "token_hash": token_hash, "now": format_instant(now)}
+    for (key_id,) in connection.execute(SQL["key_of_token"], named).fetchall():
+        return int(key_id)
+    [(working,)] = connection.execute(SQL["count_keys"], {**named, "most": MAX_KEYS}).fetchall()
+    if working >= MAX_KEYS:
+        raise TooManyKeys(
+            f"wallet {wallet_id} has {MAX_KEYS} agent keys that work, the most there may be; revoke one that is not "
+            "needed, or give keys an end",
+            most=MAX_KEYS,
+        )
+    row = {**named, "label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at}
+    [(key_id,)] = connection.execute(SQL["create_key"], row).fetchall()
+    return int(key_id)
 
 
 # Rotation

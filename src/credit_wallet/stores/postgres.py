@@ -52,11 +52,6 @@ INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, aut
 VALUES (%s, %s, %s, %s, %s, %s, %s, 0, %s, %s)
 RETURNING wallet_id
 """
-_CREATE_KEY = """
-INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at)
-VALUES (%s, %s, %s, %s, %s, %s)
-RETURNING key_id
-"""
 _LOCK_WALLET_OF_KEY = """
 SELECT wallet_id FROM am_credit_wallet
 WHERE wallet_id = (SELECT wallet_id FROM am_credit_key WHERE key_id = %s) FOR NO KEY UPDATE
@@ -121,19 +116,6 @@ class PostgresStore:
         at = format_instant(now)
         row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, at, at)
         return int(self._in_transaction(lambda raw: _value(raw, _CREATE_WALLET, row)))
-
-    def create_key(
-        self,
-        wallet_id: int,
-        token_hash: str,
-        label: str | None,
-        monthly_cap_yen: int,
-        expires_at: str | None,
-        now: datetime,
-    ) -> int:
-        """Insert an agent key and return its id."""
-        row = (wallet_id, token_hash, label, monthly_cap_yen, format_instant(now), expires_at)
-        return int(self._in_transaction(lambda raw: _value(raw, _CREATE_KEY, row)))
 
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was revoked first."""

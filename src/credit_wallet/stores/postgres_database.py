@@ -42,8 +42,9 @@ from credit_wallet.stores.postgres_waits import PostgresWaits
 
 POOL = "credit-wallet-readers"
 
-READERS = 8
-"""Connections for reading that a node opens at most, as it needs them."""
+READERS = 18
+"""Connections for reading that a node opens at most, as it needs them: one for each thread of the lanes of reading, and
+three for background jobs."""
 
 BESIDE = 2
 """Connections of a node beside its lanes and readers: for the background jobs and for the check of its readiness."""
@@ -145,6 +146,7 @@ class PostgresSource:
 
     dialect = "postgres"
     in_process = False
+    serves_many = True
 
     def __init__(self, known: KnownLedger) -> None:
         self._known = known
@@ -231,6 +233,7 @@ class PostgresSnapshot:
 
     dialect = "postgres"
     in_process = False
+    serves_many = False
 
     def __init__(self, raw: Raw) -> None:
         self._connection = PostgresConnection(raw)

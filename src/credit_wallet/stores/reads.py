@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import DecodeError, json
 
@@ -45,6 +45,33 @@ STEPS = 2_000
 """Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
 
 
+ENTRIES_A_SUM = 100_000
+"""Entries that one statement adds up: a longer one would keep the log from being written back."""
+
+
+class CycleSpan(NamedTuple):
+    """What a cycle opened with, open holds included, and its segments, oldest first.
+
+    Each is its last entry and the one after which it begins: what is appended later changes neither.
+    """
+
+    opening_yen: int
+    segments: list[tuple[int, int]]
+
+
+class CycleEntry(NamedTuple):
+    """An entry; of a refund also key and note of the charge that it gives back."""
+
+    entry: Transaction
+    paid_key_id: int | None
+    paid_note: str | None
+
+    @property
+    def paid_by(self) -> int | None:
+        """The agent key whose spending it is, None for what is the owner's."""
+        return self.paid_key_id if self.entry.txn_type == "refund" else self.entry.key_id
+
+
 class Reader:
     """Answers questions; may be shared by threads."""
 
@@ -75,25 +102,11 @@ class Reader:
         """Ids of wallets above ``after`` and up to ``last`` for which ``is_due``."""
         return [row[0] for row in self._rows("due_between", after=after, last=last, at=format_instant(now))]
 
-    def keys(self, wallet_id: int, now: datetime) -> list[KeyView]:
-        """The wallet's agent keys. Raises ``WalletNotFound``."""
+    def keys(self, wallet_id: int, now: datetime, *, after: int = 0, limit: int = 1_000) -> list[KeyView]:
+        """Up to ``limit`` of the wallet's agent keys with an id above ``after``, by id. Raises ``WalletNotFound``."""
         cycle = cycle_at(now, self._wallet_row(wallet_id)[9])
-        return [
-            KeyView(
-                key_id=key_id,
-                wallet_id=wallet_id,
-                label=label,
-                monthly_cap_yen=cap_yen,
-                current_cycle_spent_yen=self._spent(wallet_id, key_id, cycle, row_cycle, spent_yen),
-                held_yen=held_yen,
-                created_at=created_at,
-                expires_at=expires_at,
-                revoked_at=revoked_at,
-            )
-            for key_id, _, label, cap_yen, row_cycle, spent_yen, held_yen, created_at, expires_at, revoked_at in (
-                self._rows("keys", wallet_id=wallet_id)
-            )
-        ]
+        rows = self._rows("keys", wallet_id=wallet_id, cycle=cycle, after=after, limit=limit)
+        return [KeyView(*row) for row in rows]
 
     def hold(self, hold_id: int) -> HoldView:
         """Raises ``HoldNotFound``."""
@@ -124,41 +137,63 @@ class Reader:
         note: str | None = None,
     ) -> list[Transaction]:
         """The wallet's entries, newest first, from the one before ``before_txn_id`` on. Raises ``WalletNotFound``."""
-        start = self._wallet_row(wallet_id)[15]
-        if before_txn_id is not None:
-            before = self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id)
-            start = before[0][0] if before else None
         if txn_type is None and key_id is None and note is None:
+            start = self._start(wallet_id, before_txn_id)
             rows = self._rows("history", start=start, wallet_id=wallet_id, limit=limit)
             return [Transaction(*row) for row in rows]
-        return self._filtered_history(start, limit, wallet_id=wallet_id, txn_type=txn_type, key_id=key_id, note=note)
-
-    def _filtered_history(self, start: int | None, limit: int, **wanted: object) -> list[Transaction]:
         found: list[Transaction] = []
-        while start and len(found) < limit:
-            rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit - len(found), **wanted)
-            found += [Transaction(*row[:10]) for row in rows if row[10]]
-            start = rows[-1][12] if rows and rows[-1][11] == STEPS else None
+        after: int | None = before_txn_id
+        while len(found) < limit:
+            step, after = self.search(wallet_id, limit - len(found), after, txn_type, key_id, note)
+            found += step
+            if after is None:
+                break
         return found
 
-    def cycle_entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
-        """The wallet's entries of a billing cycle, oldest first. Raises ``WalletNotFound``."""
-        return self._of_cycle("cycle_entries", wallet_id, cycle)
+    def search(
+        self,
+        wallet_id: int,
+        limit: int,
+        before_txn_id: int | None,
+        txn_type: str | None,
+        key_id: int | None,
+        note: str | None,
+    ) -> tuple[list[Transaction], int | None]:
+        """One step of ``history`` that looks at ``STEPS`` entries at most: what it found, up to ``limit``.
 
-    def refunded_charges(self, wallet_id: int, cycle: str) -> list[Transaction]:
-        """The charges that refunds of a billing cycle give back. Raises ``WalletNotFound``."""
-        return self._of_cycle("refunded_charges", wallet_id, cycle)
+        With it the ``before_txn_id`` to go on with, None when the chain has come to its end.
+        """
+        start = self._start(wallet_id, before_txn_id)
+        if not start:
+            return [], None
+        wanted = {"wallet_id": wallet_id, "txn_type": txn_type, "key_id": key_id, "note": note}
+        rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit, **wanted)
+        goes_on = len(rows) == limit or (rows and rows[-1][11] == STEPS)
+        return [Transaction(*row[:10]) for row in rows if row[10]], rows[-1][0] if goes_on else None
 
-    def _of_cycle(self, name: str, wallet_id: int, cycle: str) -> list[Transaction]:
-        rows = self._rows(name, wallet_id=wallet_id, cycle=cycle)
-        if not rows:
-            self._wallet_row(wallet_id)
-        return [Transaction(*row) for row in rows]
+    def _start(self, wallet_id: int, before_txn_id: int | None) -> int | None:
+        """The entry that stands before ``before_txn_id`` in the wallet's chain, or its last one."""
+        last: int = self._wallet_row(wallet_id)[15]
+        if before_txn_id is None:
+            return last
+        before = self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id)
+        return before[0][0] if before else None
 
-    def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
-        """Balance and open holds together as the cycle begins, by the dates of entries. Raises ``WalletNotFound``."""
+    def cycle(self, wallet_id: int, cycle: str) -> CycleSpan:
+        """What a billing cycle opened with and which entries are of it, as of now. Raises ``WalletNotFound``."""
         self._wallet_row(wallet_id)
-        return int(self._rows("ledger_balance_before", wallet_id=wallet_id, cycle=cycle)[0][0])
+        rows = self._rows("cycle_segments", wallet_id=wallet_id, cycle=cycle)
+        return CycleSpan(int(rows[0][0]), [(last, after) for _, last, after in rows if last is not None])
+
+    def stretch(self, wallet_id: int, start: int, after: int, limit: int) -> tuple[list[CycleEntry], int | None]:
+        """Up to ``limit`` entries from ``start`` back to the one after ``after``, oldest first.
+
+        With them the ``start`` of what is before them, None when ``after`` is.
+        """
+        rows = self._rows("stretch", wallet_id=wallet_id, start=start, after=after, limit=limit)
+        before = rows[0][10] if rows else after
+        entries = [CycleEntry(Transaction(*row[:10]), row[11], row[12]) for row in rows]
+        return entries, None if before in (after, 0, None) else before
 
     def funded_at(self, wallet: WalletView) -> str:
         """When a wallet first had something to spend, at a cost that does not grow with its ledger.
@@ -184,7 +219,14 @@ class Reader:
     def key(self, key_id: int, now: datetime) -> KeyView:
         """Raises ``KeyNotFound``."""
         wallet_id = self.owner_of_key(key_id)
-        return next(key for key in self.keys(wallet_id, now) if key.key_id == key_id)
+        cycle = cycle_at(now, self._wallet_row(wallet_id)[9])
+        return KeyView(*self._rows("key", wallet_id=wallet_id, key_id=key_id, cycle=cycle)[0])
+
+    def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
+        """Of an agent key; None and 0 when there is no such key."""
+        for label, cap_yen in self._rows("label_and_cap", key_id=key_id):
+            return label, cap_yen
+        return None, 0
 
     def owner_of_key(self, key_id: int) -> int:
         """Id of the wallet whose agent key it is. Raises ``KeyNotFound``."""
@@ -241,16 +283,24 @@ class Reader:
 
     def issued_yen(self, start: str, end: str) -> int:
         """Paid credit that came in from ``start`` to before ``end``; reads the whole ledger."""
-        rows = self._rows("issued", start=start, end=end, again=GIVEN_AGAIN, unpaid=NOT_PAID_BACK)
-        return int(rows[0][0])
+        return self._sum("issued", start=start, end=end, again=GIVEN_AGAIN, unpaid=NOT_PAID_BACK)
 
     def unused_yen(self, end: str) -> int:
         """What all wallets had left before ``end``; reads the whole ledger."""
-        return int(self._rows("unused", end=end)[0][0])
+        return int(self._rows("openings_total")[0][0]) + self._sum("unused", end=end)
 
     def paid_back_yen(self, start: str) -> int:
         """Credit that was taken out since ``start`` and paid back; reads the whole ledger."""
-        return int(self._rows("paid_back", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)[0][0])
+        return self._sum("paid_back", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)
+
+    def _sum(self, name: str, **parameters: object) -> int:
+        """A sum over the whole ledger as it is now, ``ENTRIES_A_SUM`` at a time."""
+        [(newest,)] = self._rows("last_txn_id")
+        total = 0
+        for after in range(0, newest, ENTRIES_A_SUM):
+            last = min(after + ENTRIES_A_SUM, newest)
+            total += int(self._rows(name, after=after, last=last, **parameters)[0][0])
+        return total
 
     def abandoned_purchases(self, before: str, limit: int) -> list[Undo]:
         """What undoes the purchases whose lease ended before ``before``, the longest waiting first."""

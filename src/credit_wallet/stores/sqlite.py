@@ -115,11 +115,6 @@ INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, aut
 VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
 RETURNING wallet_id
 """
-_CREATE_KEY = """
-INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at)
-VALUES (?, ?, ?, ?, ?, ?)
-RETURNING key_id
-"""
 _REVOKE_KEY = "UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ? RETURNING revoked_at"
 
 
@@ -196,20 +191,6 @@ class SqliteStore:
         row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, at, at)
         wallet_id: int = self._in_transaction(lambda: self._connection.execute(_CREATE_WALLET, row).get)
         return wallet_id
-
-    def create_key(
-        self,
-        wallet_id: int,
-        token_hash: str,
-        label: str | None,
-        monthly_cap_yen: int,
-        expires_at: str | None,
-        now: datetime,
-    ) -> int:
-        """Insert an agent key and return its id."""
-        row = (wallet_id, token_hash, label, monthly_cap_yen, format_instant(now), expires_at)
-        key_id: int = self._in_transaction(lambda: self._connection.execute(_CREATE_KEY, row).get)
-        return key_id
 
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was revoked first."""

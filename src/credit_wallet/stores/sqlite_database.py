@@ -121,6 +121,7 @@ class SqliteSource:
 
     dialect = ""
     in_process = True
+    serves_many = False
 
     def __init__(self, connection: LedgerConnection, path: Path) -> None:
         self._connection = connection

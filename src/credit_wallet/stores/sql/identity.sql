@@ -12,6 +12,20 @@ LEFT JOIN am_credit_key k ON k.key_id = s.key_id AND k.wallet_id = s.wallet_id
 LEFT JOIN am_credit_seller v ON v.seller_id = s.seller_id AND v.wallet_id = s.wallet_id
 WHERE s.token_hash = :token_hash;
 
+-- key_of_token: the agent key that a token was made for
+SELECT key_id FROM am_credit_key WHERE token_hash = :token_hash AND wallet_id = :wallet_id;
+
+-- count_keys: agent keys of a wallet that work, as far as :most
+SELECT count(*)
+FROM (SELECT key_id FROM am_credit_key
+      WHERE wallet_id = :wallet_id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+      LIMIT :most) AS working;
+
+-- create_key: a new agent key
+INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at)
+VALUES (:wallet_id, :token_hash, :label, :monthly_cap_yen, :now, :expires_at)
+RETURNING key_id;
+
 -- lock_key: an agent key, for this transaction alone
 UPDATE am_credit_key SET token_hash = token_hash WHERE key_id = :key_id
 RETURNING wallet_id, token_hash, expires_at, revoked_at;

@@ -24,12 +24,23 @@ SELECT coalesce(max(spent_yen), 0)
 FROM am_credit_cycle_spend
 WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
 
--- keys: a wallet's agent keys
-SELECT key_id, wallet_id, label, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, created_at, expires_at,
-       revoked_at
-FROM am_credit_key
-WHERE wallet_id = :wallet_id
-ORDER BY key_id;
+-- keys: a page of a wallet's agent keys, by id, with what each has spent in :cycle
+SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
+       CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
+       k.held_yen, k.created_at, k.expires_at, k.revoked_at
+FROM am_credit_key k
+LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
+WHERE k.wallet_id = :wallet_id AND k.key_id > :after
+ORDER BY k.key_id
+LIMIT :limit;
+
+-- key: one agent key, likewise
+SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
+       CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
+       k.held_yen, k.created_at, k.expires_at, k.revoked_at
+FROM am_credit_key k
+LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
+WHERE k.wallet_id = :wallet_id AND k.key_id = :key_id;
 
 -- hold: a hold and what became of it
 SELECT hold_id, wallet_id, key_id, amount_yen, captured_yen, status, created_at, expires_at
@@ -83,49 +94,52 @@ FROM judged
 WHERE wanted = 1 OR step = :steps
 LIMIT :limit;
 
--- cycle_entries: a wallet's entries of a cycle, oldest first: each of its segments back to the one before it. The open
--- one ends at the row's last entry and is of its current cycle
-WITH RECURSIVE ends (segment_no, last_txn_id, billing_cycle) AS (
-    SELECT segment_no, last_txn_id, billing_cycle FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
+-- cycle_segments: where a wallet's segments of a cycle end, and after which entry they begin, oldest first; a row of NULLs
+-- when there are none. With them what the wallet started with and what the segments of all earlier cycles changed, so that
+-- both are of the same moment. The open segment ends at the row's last entry and is of its current cycle. Segments of no
+-- month, since plain SQL wrote a time that is none, count as earlier than any, or months would not tie
+WITH ends (segment_no, last_txn_id, billing_cycle, closing_yen) AS (
+    SELECT segment_no, last_txn_id, billing_cycle, closing_yen
+    FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
     UNION ALL
-    SELECT 9223372036854775807, last_txn_id, current_cycle FROM am_credit_wallet WHERE wallet_id = :wallet_id
-), segment (last_txn_id, billing_cycle, after_txn_id) AS (
-    SELECT last_txn_id, billing_cycle, lag(last_txn_id, 1, CAST(0 AS BIGINT)) OVER (ORDER BY segment_no) FROM ends
-), chain AS (
-    SELECT e.*, s.after_txn_id
-    FROM segment s JOIN am_credit_transaction_log e ON e.txn_id = s.last_txn_id AND e.wallet_id = :wallet_id
-    WHERE s.billing_cycle = :cycle AND s.last_txn_id <> s.after_txn_id
-    UNION ALL
-    SELECT e.*, c.after_txn_id
-    FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
-    WHERE c.prev_txn_id <> c.after_txn_id
+    SELECT 9223372036854775807, w.last_txn_id, w.current_cycle, e.ledger_balance_yen
+    FROM am_credit_wallet w
+    JOIN am_credit_transaction_log e ON e.txn_id = w.last_txn_id AND e.wallet_id = w.wallet_id
+    WHERE w.wallet_id = :wallet_id
+), segment (segment_no, last_txn_id, billing_cycle, after_txn_id, net_yen) AS (
+    SELECT e.segment_no, e.last_txn_id, e.billing_cycle,
+           lag(e.last_txn_id, 1, CAST(0 AS BIGINT)) OVER (ORDER BY e.segment_no),
+           e.closing_yen - lag(e.closing_yen, 1, w.opening_yen) OVER (ORDER BY e.segment_no)
+    FROM ends e CROSS JOIN (SELECT opening_yen FROM am_credit_wallet WHERE wallet_id = :wallet_id) AS w
+), opening (yen) AS (
+    SELECT w.opening_yen + coalesce((SELECT sum(net_yen) FROM segment
+                                     WHERE billing_cycle < :cycle OR billing_cycle NOT LIKE '____-__'
+                                        OR substr(billing_cycle, 1, 4) NOT BETWEEN '1000' AND '9998'
+                                        OR substr(billing_cycle, 6) NOT IN ('01', '02', '03', '04', '05', '06', '07',
+                                                                            '08', '09', '10', '11', '12')), 0)
+    FROM am_credit_wallet w WHERE w.wallet_id = :wallet_id
 )
-SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
-FROM chain
-ORDER BY txn_id;
+SELECT o.yen, s.last_txn_id, s.after_txn_id
+FROM opening o
+LEFT JOIN segment s ON s.billing_cycle = :cycle AND s.last_txn_id <> s.after_txn_id
+ORDER BY s.segment_no;
 
--- refunded_charges: the charges that refunds of a cycle give back
-WITH RECURSIVE ends (segment_no, last_txn_id, billing_cycle) AS (
-    SELECT segment_no, last_txn_id, billing_cycle FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
+-- stretch: up to :limit of a wallet's entries from :start back to the one after :after, oldest first; a refund with the
+-- key and the note of the charge that it gives back. The entry before them comes with each, to go on from
+WITH RECURSIVE chain AS (
+    SELECT e.*, 1 AS step FROM am_credit_transaction_log e WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
-    SELECT 9223372036854775807, last_txn_id, current_cycle FROM am_credit_wallet WHERE wallet_id = :wallet_id
-), segment (last_txn_id, billing_cycle, after_txn_id) AS (
-    SELECT last_txn_id, billing_cycle, lag(last_txn_id, 1, CAST(0 AS BIGINT)) OVER (ORDER BY segment_no) FROM ends
-), chain AS (
-    SELECT e.*, s.after_txn_id
-    FROM segment s JOIN am_credit_transaction_log e ON e.txn_id = s.last_txn_id AND e.wallet_id = :wallet_id
-    WHERE s.billing_cycle = :cycle AND s.last_txn_id <> s.after_txn_id
-    UNION ALL
-    SELECT e.*, c.after_txn_id
-    FROM chain c JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
-    WHERE c.prev_txn_id <> c.after_txn_id
-), refunded AS (
-    SELECT DISTINCT related_txn_id AS charge_id FROM chain WHERE txn_type = 'refund'
+    SELECT e.*, c.step + 1 FROM chain c
+    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
+    WHERE c.prev_txn_id <> :after AND c.step < :limit
 )
-SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
-FROM refunded JOIN am_credit_transaction_log ON txn_id = charge_id AND wallet_id = :wallet_id
-WHERE txn_type = 'charge'
-ORDER BY txn_id;
+SELECT c.txn_id, c.wallet_id, c.amount_yen, c.txn_type, c.occurred_at, c.note, c.ledger_balance_yen, c.key_id,
+       c.related_txn_id, c.hold_id, c.prev_txn_id, paid.key_id, paid.note
+FROM chain c
+LEFT JOIN am_credit_transaction_log paid
+       ON c.txn_type = 'refund' AND paid.txn_id = c.related_txn_id AND paid.wallet_id = c.wallet_id
+      AND paid.txn_type = 'charge'
+ORDER BY c.step DESC;
 
 -- alerts: the alerts of a wallet, newest first, of one cycle or of all
 SELECT threshold_pct, billing_cycle, spent_yen, budget_yen
@@ -150,27 +164,6 @@ SELECT wallet_id FROM am_credit_wallet
 WHERE wallet_id > :after AND wallet_id <= :last AND next_due_at <= :at
 ORDER BY wallet_id;
 
--- ledger_balance_before: what a wallet started with, and what the segments of all earlier cycles changed. Those of no
--- month, since plain SQL wrote a time that is none, count as earlier than any, or months would not tie
-WITH ends (segment_no, billing_cycle, closing_yen) AS (
-    SELECT segment_no, billing_cycle, closing_yen FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
-    UNION ALL
-    SELECT 9223372036854775807, w.current_cycle, e.ledger_balance_yen
-    FROM am_credit_wallet w
-    JOIN am_credit_transaction_log e ON e.txn_id = w.last_txn_id AND e.wallet_id = w.wallet_id
-    WHERE w.wallet_id = :wallet_id
-), segment (billing_cycle, net_yen) AS (
-    SELECT e.billing_cycle, e.closing_yen - lag(e.closing_yen, 1, w.opening_yen) OVER (ORDER BY e.segment_no)
-    FROM ends e CROSS JOIN (SELECT opening_yen FROM am_credit_wallet WHERE wallet_id = :wallet_id) AS w
-)
-SELECT w.opening_yen + coalesce((SELECT sum(net_yen) FROM segment
-                                 WHERE billing_cycle < :cycle OR billing_cycle NOT LIKE '____-__'
-                                    OR substr(billing_cycle, 1, 4) NOT BETWEEN '1000' AND '9998'
-                                    OR substr(billing_cycle, 6) NOT IN ('01', '02', '03', '04', '05', '06', '07', '08',
-                                                                        '09', '10', '11', '12')), 0)
-FROM am_credit_wallet w
-WHERE w.wallet_id = :wallet_id;
-
 -- first_credit: when a wallet's first lot came in; NULL when that is a balance that no entry brought
 SELECT e.occurred_at
 FROM am_credit_lot l
@@ -193,6 +186,9 @@ SELECT min(occurred_at) FROM chain WHERE occurred_at >= :cycle_start;
 -- totals: sums over all wallets
 SELECT count(*), coalesce(sum(balance_yen), 0), coalesce(sum(held_yen), 0), coalesce(sum(debt_yen), 0)
 FROM am_credit_wallet;
+
+-- label_and_cap: what a statement says of an agent key
+SELECT label, monthly_cap_yen FROM am_credit_key WHERE key_id = :key_id;
 
 -- key_owner: whose agent key it is
 SELECT wallet_id FROM am_credit_key WHERE key_id = :key_id;
@@ -241,20 +237,27 @@ LIMIT :limit;
 -- installation_id: the random name of this ledger
 SELECT installation_id FROM am_credit_installation;
 
--- issued: paid credit that came in from :start to before :end; what came again was issued before
+-- last_txn_id: up to which entry there are any
+SELECT coalesce(max(txn_id), 0) FROM am_credit_transaction_log;
+
+-- openings_total: what all wallets had when they were taken over that no entry explains
+SELECT coalesce(sum(opening_yen), 0) FROM am_credit_wallet;
+
+-- issued: paid credit that came in from :start to before :end, among some entries; what came again was issued before
 SELECT coalesce(sum(e.amount_yen), 0)
 FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
-WHERE e.txn_type = 'topup' AND l.kind = 'paid' AND e.occurred_at >= :start AND e.occurred_at < :end
+WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kind = 'paid'
+  AND e.occurred_at >= :start AND e.occurred_at < :end
   AND substr(coalesce(e.note, ''), 1, length(:again)) <> :again
   AND substr(coalesce(e.note, ''), 1, length(:unpaid)) <> :unpaid;
 
--- unused: what all wallets had left before :end, open holds included
-SELECT coalesce((SELECT sum(opening_yen) FROM am_credit_wallet), 0)
-       + coalesce((SELECT sum(amount_yen) FROM am_credit_transaction_log WHERE occurred_at < :end), 0);
+-- unused: what some entries before :end left, open holds included
+SELECT coalesce(sum(amount_yen), 0) FROM am_credit_transaction_log
+WHERE txn_id > :after AND txn_id <= :last AND occurred_at < :end;
 
--- paid_back: credit that was taken out since :start to be paid back, less what came again
+-- paid_back: credit that was taken out since :start to be paid back, less what came again, among some entries
 SELECT coalesce(-sum(amount_yen), 0) FROM am_credit_transaction_log
-WHERE occurred_at >= :start
+WHERE txn_id > :after AND txn_id <= :last AND occurred_at >= :start
   AND ((txn_type = 'reversal' AND substr(note, 1, length(:mark)) = :mark)
        OR (txn_type = 'topup' AND substr(note, 1, length(:unpaid)) = :unpaid));
 

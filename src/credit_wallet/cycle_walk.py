@@ -1,0 +1,47 @@
+"""Walking through the entries of a billing cycle in bounded steps.
+
+The ledger chains a wallet's entries backwards. So a walk goes back once, noting where each step began, and can then go
+forth by the same steps. What is appended meanwhile is not part of it: a walk is pinned to the entries that were there
+when it began, and ties with what the cycle opened with at that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from credit_wallet.stores.reads import CycleEntry, Reader
+
+ENTRIES_A_STEP = 500
+"""A step is a matter of milliseconds, and so is what it keeps others waiting for."""
+
+
+class CycleWalk:
+    """The entries of a cycle, step by step. What is kept of them is a number a step."""
+
+    def __init__(self, reader: Reader, wallet_id: int, cycle: str) -> None:
+        """Raises ``WalletNotFound``."""
+        self._reader = reader
+        self._wallet_id = wallet_id
+        span = reader.cycle(wallet_id, cycle)
+        self.opening_yen = span.opening_yen
+        self._to_walk = span.segments
+        self._steps: list[tuple[int, int]] = []
+
+    def back(self) -> list[CycleEntry] | None:
+        """The entries before those of the last step, oldest first; None when there are no more."""
+        if not self._to_walk:
+            return None
+        start, after = self._to_walk.pop()
+        entries, before = self._reader.stretch(self._wallet_id, start, after, ENTRIES_A_STEP)
+        self._steps.append((start, after))
+        if before is not None:
+            self._to_walk.append((before, after))
+        return entries
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """The steps that were gone back, the oldest entries first: for ``at``."""
+        return reversed(self._steps)
+
+    def at(self, step: tuple[int, int]) -> list[CycleEntry]:
+        """The entries of a step, oldest first."""
+        return self._reader.stretch(self._wallet_id, *step, ENTRIES_A_STEP)[0]

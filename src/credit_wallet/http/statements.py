@@ -1,0 +1,56 @@
+"""Statements over HTTP: drawn up and sent in steps, so that the longest keeps nobody else waiting."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+from credit_wallet.deadlines import REPORT_SECONDS, Deadline
+from credit_wallet.errors import ServiceBusy
+from credit_wallet.http.streaming import Streamed
+from credit_wallet.outcomes import Access
+from credit_wallet.reading_lanes import REPORTS
+from credit_wallet.reports.statement import Drawing, StatementHead
+from credit_wallet.reports.statement_forms import Form
+from credit_wallet.wallet import CreditWallet
+
+T = TypeVar("T")
+
+
+async def stream_statement(wallets: CreditWallet, access: Access, cycle: str | None, form: Form) -> Streamed:
+    """The answer with a statement; it begins once everything is added up.
+
+    Raises ``ShareExceeded``, ``ServiceBusy`` and what ``Drawing`` raises.
+    """
+    steps = _Steps(wallets, access.wallet_id)
+    with ExitStack() as held:
+        held.enter_context(wallets.reading_lanes.report(access.wallet_id))
+        drawing = await steps.take(lambda: Drawing(wallets, access.wallet_id, cycle, access.key_id))
+        held.callback(drawing.close)
+        while await steps.take(drawing.add_up):
+            pass
+        head = await steps.take(drawing.head)
+        return Streamed(_pieces(steps, drawing, form, head), form.media_type, held.pop_all())
+
+
+class _Steps:
+    """Takes the steps of one report on the reports' lane, until its time is over."""
+
+    def __init__(self, wallets: CreditWallet, wallet_id: int) -> None:
+        self._wallets = wallets
+        self._wallet_id = wallet_id
+        self._deadline = Deadline(REPORT_SECONDS)
+
+    async def take(self, step: Callable[[], T]) -> T:
+        if self._deadline.passed:
+            raise ServiceBusy(f"the report took longer than {REPORT_SECONDS:g} seconds; ask again")
+        return await self._wallets.ask_for(self._wallet_id, REPORTS, step)
+
+
+async def _pieces(steps: _Steps, drawing: Drawing, form: Form, head: StatementHead) -> AsyncGenerator[bytes, None]:
+    yield form.begin(head, drawing.time_width).encode()
+    if form.has_entries:
+        for step in drawing.steps():
+            yield await steps.take(lambda step=step: form.more(drawing.entries(step)).encode())  # type: ignore[misc]
+    yield form.end().encode()
