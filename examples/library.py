@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.keys import new_idempotency_key
-from credit_wallet.reports.statement import statement
-from credit_wallet.reports.statement_forms import to_text
+from credit_wallet.reports.statement import statement, to_text
 
 
 def main(path: str) -> None:

@@ -18,8 +18,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.outcomes import Transaction
 from credit_wallet.reports.spending import MOST_NOTES, KeySpend, NoteSpend, OtherNotes, SpendingTotals
-from credit_wallet.reports.statement import statement
-from credit_wallet.reports.statement_forms import to_csv, to_text
+from credit_wallet.reports.statement import statement, to_csv, to_text
 from credit_wallet.stores import reads
 from credit_wallet.stores.reads import CycleEntry
 

@@ -48,6 +48,9 @@ def test_whatever_the_steps_the_statement_is_the_same(
     wallets: CreditWallet, busy: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = [drawn(wallets, busy, form()) for form in FORMS]
+    charges = wallets.refunded_charges(busy, "2026-05")
+    assert [charge.amount_yen for charge in charges] == [-4, -4]
+    assert wallets.ledger_balance_before(busy, "2026-06") == statement(wallets, busy, "2026-05").closing_yen
     report = statement(wallets, busy, "2026-05")
     assert len(report.entries) == 13
     assert report.closing_yen == report.opening_yen + sum(entry.amount_yen for entry in report.entries)

@@ -19,8 +19,7 @@ from msgspec import Struct
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import WalletError
 from credit_wallet.money import format_yen
-from credit_wallet.reports.statement import statement
-from credit_wallet.reports.statement_forms import to_text
+from credit_wallet.reports.statement import statement, to_text
 from credit_wallet.wallet import CreditWallet
 
 PRICE_YEN = 3

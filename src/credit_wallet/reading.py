@@ -184,6 +184,15 @@ class WalletReading:
         steps = list(iter(walk.back, None))
         return [each.entry for step in reversed(steps) for each in step or ()]
 
+    def refunded_charges(self, wallet_id: int, cycle: str) -> list[Transaction]:
+        """The charges, of any cycle, that refunds of billing cycle ``cycle`` give back. Raises ``WalletNotFound``."""
+        refunds = (entry for entry in self.cycle_entries(wallet_id, cycle) if entry.txn_type == "refund")
+        return self._reader.charges(wallet_id, sorted({entry.related_txn_id or 0 for entry in refunds}))
+
+    def ledger_balance_before(self, wallet_id: int, cycle: str) -> int:
+        """The wallet's balance and open holds together as billing cycle ``cycle`` begins. Raises ``WalletNotFound``."""
+        return self.walk_cycle(wallet_id, cycle).opening_yen
+
     def walk_cycle(self, wallet_id: int, cycle: str) -> CycleWalk:
         """The same in bounded steps, with what the cycle opened with: balance and open holds together.
 

@@ -73,8 +73,7 @@ from credit_wallet.outcomes import (
 )
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.reports.forecast import Forecast
-from credit_wallet.reports.statement import Statement
-from credit_wallet.reports.statement_forms import Rows
+from credit_wallet.reports.statement import Rows, Statement
 
 T = TypeVar("T")
 

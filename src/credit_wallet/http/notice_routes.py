@@ -13,7 +13,9 @@ from credit_wallet.checks import MAX_ID
 from credit_wallet.http.auth import require_owner
 from credit_wallet.http.bodies import ConfirmBody
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, problems
+from credit_wallet.reading_lanes import OWNERS
 
 TAGS = ["Notices"]
 TargetId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
@@ -25,8 +27,8 @@ TargetId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
     tags=TAGS,
     security=SECURITY,
     responses=problems(400, 404, 413, 422),
-    sync_to_thread=True,
 )
+@rides(OWNERS)
 def confirm_target(
     target_id: TargetId, data: JSONBody[ConfirmBody], caller: GivenCaller, wallets: GivenWallets
 ) -> TargetView:
@@ -40,8 +42,8 @@ def confirm_target(
     tags=TAGS,
     security=SECURITY,
     responses=problems(404, 422),
-    sync_to_thread=True,
 )
+@rides(OWNERS)
 def ask_target_again(target_id: TargetId, caller: GivenCaller, wallets: GivenWallets) -> TargetView:
     """Send another code to a mailbox that has not been confirmed. For the owner token."""
     return wallets.ask_target_again(require_owner(caller), target_id)

@@ -98,7 +98,8 @@ def set_targets(
     return wallets.set_targets(OPERATOR, wanted, mail=settings.notify.mail, private=settings.notify.private)
 
 
-@get("/operator/seal", tags=TAGS, security=SECURITY, responses=problems(404), sync_to_thread=True)
+@get("/operator/seal", tags=TAGS, security=SECURITY, responses=problems(404))
+@rides(OPERATORS)
 def show_seal(caller: GivenCaller, wallets: GivenWallets) -> Anchor:
     """The latest seal of the ledger: note it elsewhere, and ``verify --anchor`` proves that it is still there."""
     require_operator(caller)

@@ -14,7 +14,7 @@ from credit_wallet.lines import one_line
 from credit_wallet.money import format_yen
 from credit_wallet.outcomes import Transaction
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes
-from credit_wallet.reports.statement import USUAL_TIME, Drawing, Statement, StatementHead
+from credit_wallet.reports.statement_figures import USUAL_TIME, Drawing, Statement, StatementHead
 
 Rows: TypeAlias = Literal["entries", "keys", "notes"]
 """What the lines of a CSV are: ledger entries, or spending by agent key or by note."""

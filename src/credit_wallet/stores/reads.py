@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -194,6 +195,12 @@ class Reader:
         before = rows[0][10] if rows else after
         entries = [CycleEntry(Transaction(*row[:10]), row[11], row[12]) for row in rows]
         return entries, None if before in (after, 0, None) else before
+
+    def charges(self, wallet_id: int, txn_ids: Iterable[int]) -> list[Transaction]:
+        """Those of the wallet's entries ``txn_ids`` that are charges."""
+        rows = (row for txn_id in txn_ids for row in self._rows("transaction", txn_id=txn_id))
+        entries = (Transaction(*row[:10]) for row in rows)
+        return [entry for entry in entries if entry.wallet_id == wallet_id and entry.txn_type == "charge"]
 
     def funded_at(self, wallet: WalletView) -> str:
         """When a wallet first had something to spend, at a cost that does not grow with its ledger.

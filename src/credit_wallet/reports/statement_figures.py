@@ -1,0 +1,142 @@
+"""A wallet's statement for one billing cycle: what came in, what went out, who spent it, and every entry between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct, structs
+
+from credit_wallet.cycle import local_time
+from credit_wallet.lines import one_line
+from credit_wallet.outcomes import Alert, Transaction
+from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, SpendingTotals
+from credit_wallet.viewing import is_hidden
+from credit_wallet.wallet import CreditWallet
+
+USUAL_TIME = len("2026-05-15T12:00:00.000Z")
+"""Characters of a time as the ledger writes it."""
+
+
+class StatementHead(Struct, frozen=True):
+    """Opening and closing balance (open holds included), what came and went, spending by key and note."""
+
+    wallet_id: int
+    label: str | None
+    billing_cycle: str
+    time_zone: str
+    opening_yen: int
+    topups_yen: int
+    charges_yen: int
+    refunds_yen: int
+    expired_yen: int
+    reversed_yen: int
+    closing_yen: int
+    monthly_budget_yen: int
+    alerts: list[Alert]
+    spend_by_key: list[KeySpend]
+    spend_by_note: list[NoteSpend]
+    other_notes: OtherNotes | None
+    """The notes beyond the ``MOST_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
+    seal: str | None
+    """The latest seal of the ledger, which proves these entries to whoever keeps it; None before the first."""
+
+
+class Statement(StatementHead, frozen=True):
+    """The same with all entries, oldest first."""
+
+    entries: list[Transaction]
+
+
+class Drawing:
+    """A statement that is drawn up in bounded steps and little memory, however many entries it has.
+
+    Call ``add_up`` until it is False, then ``head``; then ``entries`` of each of the ``steps``. It is of the moment at
+    which it was begun. An agent, ``viewer_key_id``, sees the wallet's totals, and of
+    entries and spending its own.
+    """
+
+    def __init__(
+        self, wallets: CreditWallet, wallet_id: int, cycle: str | None, viewer_key_id: int | None = None
+    ) -> None:
+        """``cycle`` is YYYY-MM in the wallet's time zone, None the current one.
+
+        Raises ``WalletNotFound``, ``InvalidRequest``.
+        """
+        self._wallets = wallets
+        self._wallet = wallets.show(wallet_id)
+        self._cycle = self._wallet.current_cycle if cycle is None else cycle
+        self._viewer_key_id = viewer_key_id
+        self._walk = wallets.walk_cycle(wallet_id, self._cycle)
+        self._totals = dict.fromkeys(("topup", "charge", "refund", "expire", "reversal"), 0)
+        self._spending = SpendingTotals(viewer_key_id)
+        self.time_width = USUAL_TIME
+        """Characters of the longest time of an entry, by the wallet's clocks."""
+        self._usual_time_seen = False
+
+    def add_up(self) -> bool:
+        """Take the next step of adding up; False when there is none left."""
+        step = self._walk.back()
+        if step is None:
+            return False
+        for each in step:
+            entry = each.entry
+            self._totals["reversal" if came_again(entry) else entry.txn_type] += entry.amount_yen
+            if len(entry.occurred_at) != USUAL_TIME or not self._usual_time_seen:
+                self._usual_time_seen = True
+                shown = one_line(local_time(entry.occurred_at, self._wallet.time_zone))
+                self.time_width = max(self.time_width, len(shown))
+        self._spending.add(step)
+        return True
+
+    def head(self) -> StatementHead:
+        """All but the entries, once everything is added up."""
+        wallet, totals = self._wallet, self._totals
+        spent = self._spending.shown(self._wallets.label_and_cap)
+        return StatementHead(
+            wallet_id=wallet.wallet_id,
+            label=wallet.label,
+            billing_cycle=self._cycle,
+            time_zone=wallet.time_zone,
+            opening_yen=self._walk.opening_yen,
+            topups_yen=totals["topup"],
+            charges_yen=totals["charge"],
+            refunds_yen=totals["refund"],
+            expired_yen=totals["expire"],
+            reversed_yen=totals["reversal"],
+            closing_yen=self._walk.opening_yen + sum(totals.values()),
+            monthly_budget_yen=wallet.monthly_budget_yen,
+            alerts=self._wallets.alerts(wallet.wallet_id, self._cycle)[::-1],
+            spend_by_key=spent.by_key,
+            spend_by_note=spent.by_note,
+            other_notes=spent.other_notes,
+            seal=None if (seal := self._wallets.latest_seal()) is None else str(seal.short),
+        )
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """For ``entries``, the oldest first."""
+        return self._walk.steps()
+
+    def entries(self, step: tuple[int, int]) -> list[Transaction]:
+        """The entries of a step that whoever asks may see, oldest first."""
+        return [each.entry for each in self._walk.at(step) if not is_hidden(each.paid_by, self._viewer_key_id)]
+
+    def close(self) -> None:
+        """Let go of what was added up."""
+        self._spending.close()
+
+
+def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
+    """The statement of ``cycle`` (YYYY-MM in the wallet's time zone). Raises ``WalletNotFound``, ``InvalidRequest``."""
+    drawing = Drawing(wallets, wallet_id, cycle)
+    try:
+        while drawing.add_up():
+            pass
+        entries = [entry for step in drawing.steps() for entry in drawing.entries(step)]
+        return Statement(**structs.asdict(drawing.head()), entries=entries)
+    finally:
+        drawing.close()
+
+
+def came_again(entry: Transaction) -> bool:
+    """Whether an entry brought again what was taken back of a top-up: less taken back, not credit that came in."""
+    return entry.txn_type == "topup" and entry.related_txn_id is not None
