@@ -12,7 +12,7 @@ from credit_wallet import deadlines
 from credit_wallet.config import without_password
 from credit_wallet.deadlines import Deadline
 from credit_wallet.errors import DatabaseReadOnly, DatabaseUnavailable
-from credit_wallet.stores import migrations
+from credit_wallet.stores import migrations, postgres_connection
 from credit_wallet.stores.postgres_connection import (
     NO_PLANS,
     REACH_STANDBYS,
@@ -39,6 +39,9 @@ _IS_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
 _SMALL_MEMORY = "SELECT set_config('work_mem', '64kB', true), set_config('temp_tablespaces', '', true)"
 _COUNT_ON_DISK = "SELECT count(*) FROM generate_series(1, 20000)"
 """Keeps half a megabyte on the database's disk meanwhile; no row is left for anybody to clean up."""
+
+_WAIT_SHORTLY = "SELECT set_config('lock_timeout', %s, true)"
+_WRITE_NOTHING = "UPDATE am_credit_wallet SET wallet_id = wallet_id WHERE wallet_id = 0"
 
 _PROBE = """
 INSERT INTO am_credit_counted (counted, last_txn_id)
@@ -126,7 +129,10 @@ class Readiness:
         migrations.require_current(PostgresSchema(raw, self._known.url))
         raw.listen()
         proves = monotonic() >= self._proven_until
+        locks_ms = 1_000 * min(postgres_connection.LOCK_SECONDS, deadlines.POSTGRES_READY_SECONDS / 2)
         with raw.pipeline():
+            raw.execute(_WAIT_SHORTLY, [f"{locks_ms:.0f}ms"])
+            raw.execute(_WRITE_NOTHING)
             if proves:
                 raw.execute(_SMALL_MEMORY)
                 raw.execute(_COUNT_ON_DISK)
