@@ -22,7 +22,7 @@ from plain_sql import PlainSql
 from receivers import Mailbox, receiver
 from stand_in import StandIn
 
-from credit_wallet import CreditWallet, cli, cli_alerts, cli_context, cli_wallets
+from credit_wallet import CreditWallet, cli, cli_alerts, cli_context, cli_proofs, cli_wallets
 from credit_wallet.payments import gateway
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
@@ -107,8 +107,9 @@ def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: py
     """The command line at the time of ``clock``."""
     monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    for module, name in ((cli, "_open"), (cli_alerts, "open_wallets"), (cli_wallets, "open_wallets")):
-        monkeypatch.setattr(module, name, opened_at(clock))
+    monkeypatch.setattr(cli, "_open", opened_at(clock))
+    for module in (cli_alerts, cli_proofs, cli_wallets):
+        monkeypatch.setattr(module, "open_wallets", opened_at(clock))
     return Shell(db_url, monkeypatch, capsys)
 
 
@@ -614,6 +615,22 @@ def test_verify_names_the_wallet_that_breaks_an_invariant(funded: Shell, tmp_pat
     assert (answered.code, answered.err, report["ok"]) == (1, "", False)
     assert {violation["wallet_id"] for violation in report["violations"]} == {1}
     assert {violation["check"] for violation in report["violations"]} <= set(CHECKS)
+
+
+def test_a_seal_that_was_noted_proves_the_ledger_later(funded: Shell, clock: Clock, tmp_path: Path) -> None:
+    assert funded.refused("seal", "show")[0] == "seal_not_found"
+    with CreditWallet.open(funded.url, clock=clock) as wallets:
+        wallets.seal()
+    noted = funded("seal", "show").strip()
+    assert re.fullmatch(r"seal 1 entry \d+ \S+Z sha256 [0-9a-f]{64}", noted)
+    (tmp_path / "anchors.txt").write_text(f"{noted}\n{json.dumps(funded.json('seal', 'show'))}\n", encoding="utf-8")
+    for given in (noted, f"@{tmp_path / 'anchors.txt'}"):
+        assert funded("verify", "--anchor", given).startswith("ok: ")
+    assert funded.refused("verify", "--anchor", "nothing noted")[0] == "invalid_request"
+    assert funded.refused("verify", "--anchor", f"@{tmp_path / 'none.txt'}")[0] == "invalid_request"
+    told = funded.run("--db", funded.url, "verify", "--anchor", noted.replace("seal 1 ", "seal 2 "))
+    assert told.code == 1
+    assert told.err.startswith("anchors: seal 2 ")
 
 
 def test_a_check_up_finds_nothing_wrong(funded: Shell) -> None:

@@ -362,6 +362,7 @@ def test_the_json_has_every_figure(wallets: CreditWallet, busy: int) -> None:
         "reversed_yen": -100,
         "closing_yen": 600,
         "monthly_budget_yen": 1_000,
+        "seal": None,
         "spend_by_key": [
             {
                 "key_id": None,
