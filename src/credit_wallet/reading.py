@@ -40,6 +40,9 @@ T = TypeVar("T")
 
 Clock: TypeAlias = Callable[[], datetime]
 
+MOST_STEPS_OF_DUE = 20
+"""In which what is due on a wallet is carried out before it is shown; one is enough for most."""
+
 MAX_PAGE = 1_000
 """Rows that one page of wallets or history has at most."""
 
@@ -330,7 +333,10 @@ class WalletReading:
         return self._reader.wallet(checked_id("wallet_id", wallet_id), self._clock()).time_zone
 
     def _settle_if_due(self, wallet_id: int) -> None:
-        if self._reader.is_due(wallet_id, self._clock()):
+        """What is due on a wallet, in steps; of very much the worker does the rest."""
+        for _ in range(MOST_STEPS_OF_DUE):
+            if not self._reader.is_due(wallet_id, self._clock()):
+                return
             self._settle([wallet_id])
 
     def _settle_all(self) -> None:
