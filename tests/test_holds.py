@@ -316,6 +316,13 @@ def test_a_wallet_is_shown_once_all_that_has_expired_was_given_back(
     assert wallets.show(wallet_id).balance_yen == 1_000
 
 
+def test_totals_are_of_what_has_expired_in_many_steps_too(wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
+    held_by_the_yen(wallets, wallet_id)
+    clock.advance(seconds=61)
+    totals = wallets.totals()
+    assert (totals.balance_yen, totals.held_yen) == (1_000, 0)
+
+
 def test_the_worker_gives_back_all_that_has_expired(wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
     held_by_the_yen(wallets, wallet_id)
     clock.advance(seconds=61)

@@ -342,7 +342,11 @@ class WalletReading:
     def _settle_all(self) -> None:
         """Carry out what is due on all wallets, ``MAX_PAGE`` at a time."""
         before: list[int] = []
-        while (due := self._reader.due_wallets(self._clock(), MAX_PAGE)) and due != before:
+        steps = 0
+        while due := self._reader.due_wallets(self._clock(), MAX_PAGE):
+            steps = steps + 1 if due == before else 0
+            if steps == MOST_STEPS_OF_DUE:
+                return
             self._settle(due)
             before = due
 
