@@ -134,6 +134,9 @@ FIGURES_SECONDS = 60.0
 CLIENT_SECONDS = 20.0
 """Within which a client takes a piece of a long answer; one that does not has given it up."""
 
+UNREAD_SECONDS = 30.0
+"""Within which a client takes something of what it was sent, whatever that is; else its connection is closed."""
+
 _log = structlog.get_logger("credit_wallet.deadlines")
 
 P = ParamSpec("P")
