@@ -103,6 +103,53 @@ def test_what_was_given_up_and_forgotten_is_credited_when_it_is_paid_all_the_sam
     assert wallets.verify() == []
 
 
+def test_history_is_forgotten_from_its_beginning_also_when_clocks_disagreed(wallets: CreditWallet, clock: Clock) -> None:
+    """Of a top-up whose later steps are dated before its earlier ones no step is left over to speak for it."""
+    wallet_id = wallets.create().wallet_id
+    facts = (
+        PaymentFact(told_at=1, status="succeeded", received_yen=100, payment_intent="pi"),
+        PaymentFact(told_at=1, status="canceled"),
+    )
+    for number, fact in enumerate(facts):
+        topup_id = str(wallets.request_topup(wallet_id, 100, idempotency_key=f"{number}").topup_id)
+        clock.advance(days=-2)
+        wallets.settle_topup(wallet_id, topup_id, fact)
+        clock.advance(days=2)
+    for _ in range(3):
+        clock.advance(days=89)
+        wallets.forget_closed()
+        assert wallets.verify() == []
+
+
+def test_a_top_up_that_may_still_be_credited_keeps_its_history(wallets: CreditWallet, clock: Clock) -> None:
+    wallet_id = wallets.create().wallet_id
+    wallets.request_topup(wallet_id, 100, idempotency_key="asked")
+    wallets.settle_topup(wallet_id, "tu_found", PaymentFact(told_at=1, payment_intent="pi"), amount_yen=100)
+    clock.advance(days=400)
+    wallets.forget_closed()
+    assert wallets.verify() == []
+
+
+@pytest.mark.parametrize("is_undone", [True, False])
+def test_a_purchase_that_is_kept_longer_than_its_hold_is_served_by_a_charge(
+    wallets: CreditWallet, clock: Clock, *, is_undone: bool
+) -> None:
+    wallet_id = wallets.create().wallet_id
+    wallets.topup(wallet_id, 70, idempotency_key="start")
+    wallets.buy(wallet_id, 50, purchase_key="call", attempt="a", hold_seconds=60)
+    if is_undone:
+        wallets.undo(wallet_id, "call", attempt="a")
+    clock.advance(days=1)
+    wallets.expire_due()
+    clock.advance(days=100)
+    wallets.forget_closed()
+    assert wallets.verify() == []
+
+    assert wallets.serve(wallet_id, "call", attempt="a").amount_yen == 50
+    assert wallets.balance(wallet_id) == 20
+    assert wallets.verify() == []
+
+
 def test_months_are_not_days(wallets: CreditWallet) -> None:
     with pytest.raises(InvalidRequest, match="must be 40 to"):
         wallets.forget_closed(LEAST_DAYS_CLOSED - 1)

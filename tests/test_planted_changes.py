@@ -32,6 +32,11 @@ _LOG = "am_credit_transaction_log"
 _DISPUTED = "WHERE payment_intent = 'pi_disputed'"
 _PLAIN = "WHERE payment_intent = 'pi_plain'"
 _CAPTURED = "WHERE hold_id = 1"
+_PURCHASE = (
+    "wallet_id, key_id, actor, fingerprint, attempt, status, amount_yen, txn_id, hold_id, undone_txn_id, "
+    "free_used, lease_until, changed_on"
+)
+_ANSWER = "wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, created_on"
 _CHARGE = "WHERE note = 'tea' AND occurred_at LIKE '2026-09%'"
 
 
@@ -234,6 +239,18 @@ FOUND = [
         "purchases",
     ),
     Change(
+        "a purchase more, of the same charge",
+        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} FROM am_credit_purchase "
+        "WHERE txn_id = (SELECT min(txn_id) FROM am_credit_sale)",
+        "answers",
+    ),
+    Change(
+        "a purchase more, of the same hold",
+        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} FROM am_credit_purchase "
+        "WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
+        "purchases",
+    ),
+    Change(
         "a purchase that is undone",
         "UPDATE am_credit_purchase SET status = 'undone' "
         "WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
@@ -308,6 +325,18 @@ FOUND = [
     Change("another wallet's top-up", f"UPDATE am_credit_topup SET wallet_id = 1 {_PLAIN}", "topups"),
     Change("a credited top-up is gone", f"DELETE FROM am_credit_topup {_PLAIN}", "topup_entries"),
     Change("a failed top-up is gone", "DELETE FROM am_credit_topup WHERE status = 'failed'", "topup_history"),
+    Change(
+        "a top-up that was never asked for",
+        "INSERT INTO am_credit_topup (topup_id, wallet_id, amount_yen, origin, way, status, received_yen, created_at, "
+        "updated_at) VALUES ('tu_more', 2, 700, 'owner', 'intent', 'succeeded', 700, '2026-11-05T12:05:00.000Z', "
+        "'2026-11-05T12:05:00.000Z')",
+        "topup_history",
+    ),
+    Change(
+        "a payment of another top-up",
+        "UPDATE am_credit_topup SET payment_intent = 'pi_plain' WHERE status = 'requested'",
+        "paid_once",
+    ),
     Change("one payment twice", f"UPDATE am_credit_topup SET payment_intent = 'pi_won' {_PLAIN}", "paid_once"),
     Change(
         "a second name of the ledger",
@@ -384,6 +413,12 @@ FOUND = [
         "UPDATE am_credit_idempotency SET balance_yen = 999999 WHERE idempotency_key = '9 charge'",
         "answers",
     ),
+    Change(
+        "another key for the same charge",
+        f"INSERT INTO am_credit_idempotency (idempotency_key, {_ANSWER}) SELECT 'another', {_ANSWER} "
+        "FROM am_credit_idempotency WHERE idempotency_key = '9 charge'",
+        "answers",
+    ),
     # Seals
     Change(
         "a seal's hash",
@@ -420,6 +455,7 @@ NOT_PROVABLE = {
     "DELETE FROM am_credit_idempotency WHERE idempotency_key = '9 charge'": "keys are forgotten after two days",
     "DELETE FROM am_credit_purchase WHERE status = 'undone'": "purchases are forgotten with their keys",
     "UPDATE am_credit_topup SET amount_yen = 61 WHERE status = 'requested'": "what was asked for: compare with Stripe",
+    f"UPDATE am_credit_topup SET payment_intent = 'pi_another' {_PLAIN}": "which payment it was: compare with Stripe",
     "UPDATE am_credit_payer SET stopped = 1": "what a provider said of a method",
     "DELETE FROM am_credit_outbox WHERE kind = 'topup_failed'": "news, which decide about nothing",
 }

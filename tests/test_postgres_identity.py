@@ -145,12 +145,20 @@ def test_a_database_that_was_restored_under_the_same_name_is_refused(db_url: str
     drop_database(aside)
 
 
-def test_a_ledger_that_has_lost_an_acknowledged_entry_is_refused(db_url: str) -> None:
+@pytest.mark.parametrize(
+    ("lost", "back"),
+    [
+        ("txn_id = -1 WHERE txn_id = {}", "txn_id = {} WHERE txn_id = -1"),
+        # its number was given to what another node wrote
+        ("ledger_balance_yen = 90 WHERE txn_id = {}", "ledger_balance_yen = 100 WHERE txn_id = {}"),
+    ],
+)
+def test_a_ledger_that_has_lost_an_acknowledged_entry_is_refused(db_url: str, lost: str, back: str) -> None:
     with CreditWallet.open(db_url) as wallets, PlainSql(db_url) as host:
         wallet_id = wallets.create().wallet_id
         txn_id = wallets.topup(wallet_id, 100, idempotency_key="start").txn_id
         host.run("SET session_replication_role = replica")
-        host.run(f"UPDATE am_credit_transaction_log SET txn_id = -1 WHERE txn_id = {txn_id}")
+        host.run(f"UPDATE am_credit_transaction_log SET {lost.format(txn_id)}")
         host.run(END_SESSIONS)
         for ask in (
             lambda: wallets.charge(wallet_id, 1, idempotency_key="lost"),
@@ -159,7 +167,7 @@ def test_a_ledger_that_has_lost_an_acknowledged_entry_is_refused(db_url: str) ->
         ):
             with pytest.raises(DatabaseMoved, match=f"lacks entry {txn_id}, which was acknowledged"):
                 ask()
-        host.run(f"UPDATE am_credit_transaction_log SET txn_id = {txn_id} WHERE txn_id = -1")
+        host.run(f"UPDATE am_credit_transaction_log SET {back.format(txn_id)}")
         assert wallets.charge(wallet_id, 1, idempotency_key="lost").balance_yen == 99
 
 

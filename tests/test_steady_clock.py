@@ -15,6 +15,7 @@ from credit_wallet.steady_clock import CAUGHT_UP, SETTLES_SECONDS, TOLERANCE_SEC
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
 YEAR = 365 * 86_400.0
 MINUTE = 60.0
+HALF = SETTLES_SECONDS / 2
 
 
 class Machine:
@@ -61,10 +62,17 @@ def gone_by(machine: Machine, clock: SteadyClock, steps: list[tuple[float, float
         # set for good
         ([(1, YEAR), (SETTLES_SECONDS, YEAR), (1, YEAR)], [0, YEAR, YEAR]),
         ([(1, -YEAR), (SETTLES_SECONDS, -YEAR)], [0, -YEAR]),
-        # set again: the hour begins anew
+        # set again: the nearer time has held, and for the rest the hour begins anew
         (
-            [(1, YEAR), (SETTLES_SECONDS - 1, 2 * YEAR), (SETTLES_SECONDS - 1, 2 * YEAR), (1, 2 * YEAR)],
-            [0, 0, 0, 2 * YEAR],
+            [(1, YEAR), (SETTLES_SECONDS - 1, 2 * YEAR), (1, 2 * YEAR), (SETTLES_SECONDS, 2 * YEAR)],
+            [0, 0, YEAR, 2 * YEAR],
+        ),
+        ([(1, 2 * YEAR), (SETTLES_SECONDS - 1, YEAR), (1, 2 * YEAR)], [0, 0, YEAR]),
+        ([(1, YEAR), (SETTLES_SECONDS - 1, -YEAR), (1, YEAR), (SETTLES_SECONDS, YEAR)], [0, 0, 0, YEAR]),
+        # a machine that is paused again and again, half an hour each time, is an hour late at most
+        (
+            [(1, HALF), (HALF, 2 * HALF), (HALF, 3 * HALF), (HALF, 4 * HALF), (HALF, 5 * HALF), (HALF, 5 * HALF)],
+            [0, 0, HALF, HALF, 3 * HALF, 3 * HALF],
         ),
         # believed, and set back: that is a jump as well
         ([(1, YEAR), (SETTLES_SECONDS, YEAR), (1, 0), (SETTLES_SECONDS, 0)], [0, YEAR, YEAR, 0]),

@@ -246,6 +246,18 @@ def test_of_two_times_that_are_signed_the_later_counts(installation: Installatio
     _require(lambda: installation.payments.deliver(body, header), taken=False)
 
 
+@pytest.mark.parametrize("time_of_no_use", ["abc", "", "9" * 5_000])
+def test_a_second_time_that_is_none_is_no_signature(installation: Installation, time_of_no_use: str) -> None:
+    body, header = delivery(news_of(installation, installation.owner())["payment_intent.succeeded"])
+    _require(lambda: installation.payments.deliver(body, f"{header},t={time_of_no_use}"), taken=False)
+
+
+def test_what_is_nested_beyond_measure_is_refused(installation: Installation) -> None:
+    body = b'{"a":' * 50_000 + b"1" + b"}" * 50_000
+    header = signature(body, [SECRET], int(time.time()))
+    _require(lambda: installation.payments.deliver(body, header), taken=False)
+
+
 def _require(send: Callable[[], str], taken: bool) -> None:
     if taken:
         assert send() == "settled"

@@ -48,3 +48,10 @@ FROM am_credit_wallet w
 LEFT JOIN (SELECT wallet_id, sum(owed_yen) AS owed_yen FROM am_credit_clawback GROUP BY wallet_id) c
        ON c.wallet_id = w.wallet_id
 WHERE w.debt_yen > coalesce(c.owed_yen, 0);
+
+-- A top-up that may still be credited has a history. One that was found at the provider and not paid yet had none.
+INSERT INTO am_credit_topup_history (topup_id, wallet_id, status, received_yen, taken_yen, occurred_at)
+SELECT t.topup_id, t.wallet_id, t.status, t.received_yen, 0, t.updated_at
+FROM am_credit_topup t
+WHERE t.status IN ('requested', 'pending', 'requires_action')
+  AND NOT EXISTS (SELECT 1 FROM am_credit_topup_history h WHERE h.topup_id = t.topup_id AND h.wallet_id = t.wallet_id);

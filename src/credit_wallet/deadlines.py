@@ -68,9 +68,6 @@ STRIPE_ROUTE_SECONDS = 40.0
 STRIPE_SILENT_CALLS = 2
 """After so many calls in a row without an answer a background job leaves the rest for its next time."""
 
-STRIPE_CREW, STRIPE_QUEUE = 8, 32
-"""Requests that ask Stripe at once, and those that may wait for their turn; the same again for deliveries."""
-
 WATCH_SECONDS = 0.25
 """How late a ``Watch`` may act."""
 

@@ -110,6 +110,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | W
 def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Outcome | WalletError:
     """Take in what the provider says: the credit, and what it took back, in the transaction that says so."""
     topup = batch.snapshot.topups.get(command.topup_id)
+    is_new = topup is None
     if topup is None:
         if not command.amount_yen and command.fact.mismatches:
             _tell_mismatches(batch, wallet, command)
@@ -132,6 +133,8 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     elif taken_yen(topup) != taken_before_yen:
         came_again = taken_yen(topup) < taken_before_yen
         _note_step(batch, wallet, topup, "topup_given_back" if came_again else "topup_taken_back")
+    elif is_new:
+        _note_step(batch, wallet, topup, f"topup_{topup.status}")
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
     return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
 

@@ -62,9 +62,10 @@ def serve(batch: Batch, wallet: WalletState, command: Serve) -> Outcome | Wallet
         return purchase
     amount_yen = 0
     if purchase.status != "served":
-        if purchase.hold_id is not None:
-            serve_hold(batch, wallet, batch.snapshot.holds[purchase.hold_id])
-        elif purchase.status == "undone":
+        hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
+        if hold is not None:
+            serve_hold(batch, wallet, hold)
+        elif purchase.hold_id is not None or purchase.status == "undone":
             amount_yen = _charge_again(batch, wallet, purchase)
         purchase.status, purchase.undone_txn_id = "served", None
     name = (command.stored_key, wallet.wallet_id)
@@ -182,7 +183,7 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
     """Take the price of what was served after it had been given back; return what the balance could give."""
     taken = take_or_owe(batch, wallet, purchase.amount_yen)
     taken_yen = lots.total_yen(taken)
-    purchase.txn_id = None  # the charge before was given back; what is owed whole has none
+    purchase.txn_id = purchase.hold_id = None  # what paid before was given back; what is owed whole has none
     if taken_yen:
         note = "served after it was given back"
         purchase.txn_id = append(batch, wallet, "charge", -taken_yen, taken, note, key_id=purchase.key_id)

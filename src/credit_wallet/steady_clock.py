@@ -2,7 +2,8 @@
 
 What the ledger dates destroys: credit lapses, holds expire, idempotency keys are forgotten. A wall clock that is set a
 year ahead for a second must not do that, nor one that is put back undo what is due. So a jump of the wall clock is not
-believed until the new time has held for ``SETTLES_SECONDS``; until then time goes on from where it was.
+believed until the new time has held for ``SETTLES_SECONDS``; until then time goes on from where it was. When it jumps on
+meanwhile, as where a virtual machine is paused again and again, the least of the jumps is believed.
 
 At its start a process believes the wall clock, for the service may have been down for long; only when the newest entry
 is dated after it, a jump that carries it there is believed at once.
@@ -10,6 +11,7 @@ is dated after it, a jump that carries it there is believed at once.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -36,16 +38,19 @@ _log = structlog.get_logger("credit_wallet.clock")
 
 Seconds: TypeAlias = Callable[[], float]
 
+_GOES_ON_ASLEEP = {"linux": "CLOCK_BOOTTIME", "darwin": "CLOCK_MONOTONIC"}.get(sys.platform, "")
+"""The name of a clock that goes on while the machine sleeps, where ``time.monotonic`` does not."""
+
 elapsed_seconds: Seconds = (
-    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+    partial(time.clock_gettime, getattr(time, _GOES_ON_ASLEEP)) if hasattr(time, _GOES_ON_ASLEEP) else time.monotonic
 )
-"""A clock that nobody can set; on Linux one that goes on while the machine sleeps."""
+"""A clock that nobody can set."""
 
 _at = datetime.fromtimestamp
 
 
 class _Doubt(NamedTuple):
-    """A time that was set and is not believed yet: its offset, and since when by the clock that nobody sets."""
+    """A time that was set and is not believed yet: its offset, the nearest of them, and since when it has been off."""
 
     offset: float
     since: float
@@ -92,8 +97,7 @@ class SteadyClock:
     def ahead_seconds(self) -> float:
         """By how much the wall clock is ahead of the time that is believed, negative when it is behind; else 0."""
         self()
-        doubt = self._doubt
-        return 0.0 if doubt is None else doubt.offset - self._offset
+        return 0.0 if self._doubt is None else self._wall() - self._elapsed() - self._offset
 
     def problem(self) -> str | None:
         """What the clocks disagree about, for people; None when they agree."""
@@ -121,16 +125,33 @@ class SteadyClock:
                 if doubt is not None:
                     _log.warning("clock_agrees_again")
                 return wall
-            if doubt is None or abs(offset - doubt.offset) > TOLERANCE_SECONDS:
-                doubt = self._doubt = _Doubt(offset, elapsed)
-                _log.warning("clock_jumped", ahead_seconds=round(ahead_seconds), believed_in_seconds=SETTLES_SECONDS)
-            if elapsed - doubt.since < SETTLES_SECONDS and not self._catches_up(wall, elapsed):
+            if doubt is None or (doubt.offset > self._offset) is not (ahead_seconds > 0):
+                doubt = self._doubted(offset, elapsed)
+            elif abs(ahead_seconds) < abs(doubt.offset - self._offset):
+                doubt = self._doubt = _Doubt(offset, doubt.since)
+            if self._catches_up(wall, elapsed):
+                return self._believed(offset, elapsed)
+            if elapsed - doubt.since < SETTLES_SECONDS:
                 return elapsed + self._offset
-            if ahead_seconds > 0:
-                self._advances.append((elapsed, ahead_seconds))
-            self._doubt, self._offset = None, offset
-            _log.warning("clock_believed", ahead_seconds=round(ahead_seconds))
-            return wall
+            if abs(offset - doubt.offset) <= TOLERANCE_SECONDS:
+                return self._believed(offset, elapsed)
+            believed = self._believed(doubt.offset, elapsed)
+            self._doubted(offset, elapsed)
+            return believed
+
+    def _doubted(self, offset: float, elapsed: float) -> _Doubt:
+        ahead_seconds = round(offset - self._offset)
+        _log.warning("clock_jumped", ahead_seconds=ahead_seconds, believed_in_seconds=SETTLES_SECONDS)
+        self._doubt = _Doubt(offset, elapsed)
+        return self._doubt
+
+    def _believed(self, offset: float, elapsed: float) -> float:
+        ahead_seconds = offset - self._offset
+        if ahead_seconds > 0:
+            self._advances.append((elapsed, ahead_seconds))
+        self._doubt, self._offset = None, offset
+        _log.warning("clock_believed", ahead_seconds=round(ahead_seconds))
+        return elapsed + offset
 
     def _catches_up(self, wall: float, elapsed: float) -> bool:
         """Whether the clock was behind the ledger, and now is not."""

@@ -99,7 +99,7 @@ class PostgresStore:
 
         outcomes = self._link.carry_out(attempt, repeatable=True, seconds=self._known.waits.attempt_seconds)
         if entries := sent[-1].entries:
-            self._known.acknowledge(entries[-1].txn_id, entries[-1].wallet_id)
+            self._known.acknowledge(entries[-1])
         return _as_first_answered(outcomes, sent[:-1]) if len(sent) > 1 else outcomes
 
     def create_wallet(

@@ -14,6 +14,7 @@ import structlog
 
 from credit_wallet.config import without_password
 from credit_wallet.errors import DatabaseMoved
+from credit_wallet.state import Entry
 from credit_wallet.stores.postgres_ledger import LedgerConnection
 from credit_wallet.stores.postgres_waits import PostgresWaits
 
@@ -27,7 +28,10 @@ SELECT CAST((SELECT oid FROM pg_database WHERE datname = current_database()) AS 
 """
 _SYSTEM = "(SELECT system_identifier FROM pg_control_system())"
 _INSTALLATION = "(SELECT min(installation_id) FROM am_credit_installation)"
-_HAS_ENTRY = "SELECT EXISTS (SELECT FROM am_credit_transaction_log WHERE txn_id = %s AND wallet_id = %s)"
+_HAS_ENTRY = """
+SELECT EXISTS (SELECT FROM am_credit_transaction_log
+               WHERE txn_id = %s AND wallet_id = %s AND occurred_at = %s AND ledger_balance_yen = %s)
+"""
 
 _log = structlog.get_logger("credit_wallet.stores")
 
@@ -53,12 +57,15 @@ class KnownLedger:
         self.moved: DatabaseMoved | None = None
         """What the last connection was refused for; None when it was the right one."""
         self._identity: _Identity | None = None
-        self._acknowledged: tuple[int, int] | None = None
+        self._acknowledged: tuple[int, int, str, int] | None = None
         self._looked_at: set[str] = set()
 
-    def acknowledge(self, txn_id: int, wallet_id: int) -> None:
-        """An entry is committed, and whoever asked for it is about to be told so."""
-        self._acknowledged = (txn_id, wallet_id)
+    def acknowledge(self, entry: Entry) -> None:
+        """An entry is committed, and whoever asked for it is about to be told so.
+
+        Its number is not enough to know it by: where it was lost, another node is given it for another entry.
+        """
+        self._acknowledged = (entry.txn_id, entry.wallet_id, entry.occurred_at, entry.ledger_balance_yen)
 
     def require(self, raw: LedgerConnection) -> None:
         """Raises ``DatabaseMoved`` unless ``raw`` leads to the ledger that was opened first."""

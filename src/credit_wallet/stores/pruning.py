@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from credit_wallet.stores import Connection
+from credit_wallet.topups import OPEN
 
 ROWS_A_STEP = 5_000
 
@@ -45,19 +46,38 @@ WITH RECURSIVE cycle (billing_cycle) AS (
 """
 """The cycles in which there was spending, each found by one step along the primary key."""
 
+_OPEN = ", ".join(f"'{status}'" for status in OPEN)
+"""Top-ups that may still be credited, whose history proves that they were asked for."""
+
 _MONTHS = (
     _Kept(
         "am_credit_hold",
         "hold_id",
         "status IN ('released', 'expired') AND captured_yen = 0 AND above_yen = 0 AND closed_at < :before",
     ),
-    _Kept("am_credit_topup_history", "event_id", "occurred_at < :before"),
+    _Kept(
+        "am_credit_topup_history",
+        "event_id",
+        f"""
+        occurred_at < :before AND NOT EXISTS (
+            SELECT 1 FROM am_credit_topup AS t
+            WHERE t.topup_id = am_credit_topup_history.topup_id AND t.wallet_id = am_credit_topup_history.wallet_id
+              AND t.status IN ({_OPEN})
+        ) AND NOT EXISTS (
+            SELECT 1 FROM am_credit_topup_history AS earlier
+            WHERE earlier.topup_id = am_credit_topup_history.topup_id
+              AND earlier.wallet_id = am_credit_topup_history.wallet_id
+              AND earlier.event_id < am_credit_topup_history.event_id AND earlier.occurred_at >= :before
+        )
+        """,
+    ),
     _Kept(
         "am_credit_topup",
         "topup_id",
         "status IN ('failed', 'canceled') AND received_yen = 0 AND credited_yen = 0 AND takings = '[]' "
         "AND updated_at < :before",
         "",
+        also="DELETE FROM am_credit_topup_history WHERE topup_id = :key AND wallet_id = :wallet_id",
     ),
     _Kept(
         "am_credit_key",

@@ -42,16 +42,20 @@ FROM am_credit_hold h
 LEFT JOIN am_credit_purchase p ON p.wallet_id = h.wallet_id AND p.hold_id = h.hold_id
 WHERE h.closer NOT IN ('payer', 'operator', 'product') AND substr(h.closer, 1, 7) <> 'seller:' OR h.closer <> p.actor;
 
--- purchases: a purchase is paid with a charge or a hold of its price by its key; only what is owed has less or none
+-- purchases: a purchase is paid with a charge or a hold of its price by its key, and no other is; only what is owed has less
+-- A hold that was given back may be forgotten before the purchase is.
 SELECT p.wallet_id, p.amount_yen, coalesce(-e.amount_yen, h.amount_yen, 0)
 FROM am_credit_purchase p
 LEFT JOIN am_credit_transaction_log e ON e.wallet_id = p.wallet_id AND e.txn_id = p.txn_id AND e.txn_type = 'charge'
 LEFT JOIN am_credit_hold h ON h.wallet_id = p.wallet_id AND h.hold_id = p.hold_id
-WHERE CASE WHEN p.hold_id IS NOT NULL THEN p.txn_id IS NOT NULL OR h.hold_id IS NULL OR h.amount_yen <> p.amount_yen
-                                           OR h.key_id IS DISTINCT FROM p.key_id
+WHERE CASE WHEN p.hold_id IS NOT NULL THEN p.txn_id IS NOT NULL OR h.hold_id IS NULL AND p.status = 'served'
+                                           OR h.amount_yen <> p.amount_yen
+                                           OR h.hold_id IS NOT NULL AND h.key_id IS DISTINCT FROM p.key_id
            WHEN p.txn_id IS NOT NULL THEN e.txn_id IS NULL OR e.key_id IS DISTINCT FROM p.key_id OR -e.amount_yen > p.amount_yen
                 OR -e.amount_yen < p.amount_yen AND e.note IS DISTINCT FROM 'served after it was given back'
-           ELSE p.status <> 'served' END;
+           ELSE p.status <> 'served' END
+UNION ALL
+SELECT min(wallet_id), 1, count(*) FROM am_credit_purchase WHERE hold_id IS NOT NULL GROUP BY hold_id HAVING count(*) > 1;
 
 -- served: what was served is not undone, and what is undone is back with its wallet
 SELECT p.wallet_id, 1, 0

@@ -101,7 +101,7 @@ LEFT JOIN (SELECT wallet_id, sum(owed_yen) AS owed_yen FROM am_credit_clawback G
        ON c.wallet_id = w.wallet_id
 WHERE coalesce(c.owed_yen, 0) <> w.debt_yen;
 
--- answers: an idempotency key answers with the entry that its movement made, the amount and no more than was left
+-- answers: an idempotency key answers with the entry that its movement made, which no other does, its amount, and no more than was left
 SELECT i.wallet_id, coalesce(abs(e.amount_yen), h.amount_yen, 0), i.amount_yen
 FROM am_credit_idempotency i
 LEFT JOIN am_credit_transaction_log e ON e.txn_id = i.txn_id AND e.wallet_id = i.wallet_id
@@ -109,4 +109,11 @@ LEFT JOIN am_credit_hold h ON h.hold_id = i.hold_id AND h.wallet_id = i.wallet_i
 WHERE CASE WHEN i.txn_id IS NULL THEN i.amount_yen > h.amount_yen
            ELSE abs(e.amount_yen) IS DISTINCT FROM i.amount_yen OR e.hold_id IS DISTINCT FROM i.hold_id
                 OR i.balance_yen > e.ledger_balance_yen END
-   OR i.balance_yen < 0;
+   OR i.balance_yen < 0
+UNION ALL
+SELECT min(wallet_id), 1, count(*)
+FROM (SELECT wallet_id, txn_id FROM am_credit_idempotency WHERE txn_id IS NOT NULL
+      UNION ALL
+      SELECT wallet_id, txn_id FROM am_credit_purchase WHERE txn_id IS NOT NULL) AS named
+GROUP BY txn_id
+HAVING count(*) > 1;

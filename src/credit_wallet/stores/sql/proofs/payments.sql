@@ -28,6 +28,7 @@ LEFT JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = CAST(part.
 WHERE l.lot_id IS NULL;
 
 -- topup_history: a top-up has the status that its history ends with, what was received by then, and what is taken of it
+-- The history of one that may still be credited is not forgotten, so there is no such top-up without it.
 WITH taken (topup_id, wallet_id, taken_yen) AS (
     SELECT t.topup_id, t.wallet_id, sum(CAST(taking.value ->> 1 AS BIGINT))
     FROM am_credit_topup t, json_each(t.takings) taking
@@ -40,13 +41,24 @@ JOIN am_credit_topup_history h ON h.event_id = last.event_id AND h.wallet_id = l
 LEFT JOIN am_credit_topup t ON t.topup_id = h.topup_id AND t.wallet_id = h.wallet_id
 LEFT JOIN taken k ON k.topup_id = t.topup_id AND k.wallet_id = t.wallet_id
 WHERE t.topup_id IS NULL OR t.status <> h.status OR t.received_yen < h.received_yen OR coalesce(k.taken_yen, 0) <> h.taken_yen
-   OR t.status = 'credited' AND t.reversed_yen < coalesce(k.taken_yen, 0);
+   OR t.status = 'credited' AND t.reversed_yen < coalesce(k.taken_yen, 0)
+UNION ALL
+SELECT t.wallet_id, 1, 0
+FROM am_credit_topup t
+LEFT JOIN am_credit_topup_history h ON h.topup_id = t.topup_id AND h.wallet_id = t.wallet_id
+WHERE t.status IN ('requested', 'pending', 'requires_action', 'succeeded') AND h.topup_id IS NULL;
 
--- paid_once: one payment is credited once
+-- paid_once: one payment is of one top-up, which credits it once, and so is the page it is made on
 SELECT min(wallet_id), 1, count(*)
 FROM am_credit_topup
-WHERE payment_intent IS NOT NULL AND status = 'credited'
+WHERE payment_intent IS NOT NULL
 GROUP BY payment_intent
+HAVING count(*) > 1
+UNION ALL
+SELECT min(wallet_id), 1, count(*)
+FROM am_credit_topup
+WHERE checkout_session IS NOT NULL
+GROUP BY checkout_session
 HAVING count(*) > 1;
 
 -- installation: the ledger has one name, which payments carry
