@@ -240,6 +240,8 @@ def test_a_forwarded_address_that_nobody_vouches_for_is_not_looked_at(neighbours
         ("127.0.0.1", ["198.51.100.1, x\nforged"], "127.0.0.1"),
         ("127.0.0.1", ["10.1.2.3"], "10.1.2.3"),
         ("192.0.2.1", ["198.51.100.1"], "192.0.2.1"),
+        ("::ffff:127.0.0.1", ["198.51.100.1, ::ffff:10.1.2.3"], "198.51.100.1"),
+        ("::ffff:192.0.2.1", ["198.51.100.1"], "::ffff:192.0.2.1"),
     ],
 )
 def test_the_caller_behind_trusted_proxies_is_the_last_address_that_is_none_of_them(

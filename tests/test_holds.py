@@ -6,6 +6,7 @@ seller's hold, releases it, or uses up beforehand the idempotency key that the p
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -20,9 +21,11 @@ from credit_wallet.errors import (
     HoldNotFound,
     InvalidAmount,
     InvalidRequest,
+    RailBusy,
     Unauthorized,
     WalletError,
 )
+from credit_wallet.state import MOST_DUE_HOLDS
 
 pytestmark = on_every_database
 
@@ -275,3 +278,52 @@ def test_a_refund_of_a_capture_above_gives_all_of_it_back(wallets: CreditWallet,
 def test_a_stranger_learns_nothing_of_a_hold(wallets: CreditWallet, wallet_id: int) -> None:
     with pytest.raises(WalletError):
         wallets.capture(held(wallets, wallet_id) + 1, 1)
+
+
+# Very many
+
+
+def held_by_the_yen(wallets: CreditWallet, wallet_id: int) -> None:
+    """All of a wallet, in holds of ¥1 that end after a minute."""
+
+    async def hold() -> None:
+        await asyncio.gather(
+            *(wallets.ahold(wallet_id, 1, idempotency_key=f"hold-{number}", ttl_seconds=60) for number in range(1_000))
+        )
+
+    asyncio.run(hold())
+
+
+def test_what_has_expired_is_given_back_in_steps_and_nothing_else_happens_to_the_wallet_meanwhile(
+    wallets: CreditWallet, wallet_id: int, clock: Clock
+) -> None:
+    """A wallet that has as many holds as yen keeps no other one waiting while they expire all at once."""
+    assert MOST_DUE_HOLDS == 500
+    held_by_the_yen(wallets, wallet_id)
+    clock.advance(seconds=61)
+    with pytest.raises(RailBusy):
+        wallets.charge(wallet_id, 1, idempotency_key="charge")
+    outcome = wallets.charge(wallet_id, 1_000, idempotency_key="charge")
+    assert (outcome.balance_yen, outcome.replayed) == (0, False)
+    assert wallets.verify() == []
+
+
+def test_a_wallet_is_shown_once_all_that_has_expired_was_given_back(
+    wallets: CreditWallet, wallet_id: int, clock: Clock
+) -> None:
+    held_by_the_yen(wallets, wallet_id)
+    clock.advance(seconds=61)
+    assert wallets.show(wallet_id).balance_yen == 1_000
+
+
+def test_totals_are_of_what_has_expired_in_many_steps_too(wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
+    held_by_the_yen(wallets, wallet_id)
+    clock.advance(seconds=61)
+    totals = wallets.totals()
+    assert (totals.balance_yen, totals.held_yen) == (1_000, 0)
+
+
+def test_the_worker_gives_back_all_that_has_expired(wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
+    held_by_the_yen(wallets, wallet_id)
+    clock.advance(seconds=61)
+    assert [wallets.expire_due() for _ in range(3)] == [1, 1, 0]

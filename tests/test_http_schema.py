@@ -55,6 +55,14 @@ schema = schemathesis.openapi.from_dict(
 )
 
 
+def test_every_answer_that_asks_to_come_again_says_when_and_all_name_the_request() -> None:
+    for path, operations in schema.raw_schema["paths"].items():
+        for method, operation in operations.items():
+            for status, answer in operation["responses"].items():
+                headers = {"X-Request-Id", *(("Retry-After",) if status in ("429", "502", "503") else ())}
+                assert headers <= answer["headers"].keys(), (method, path, status)
+
+
 class CurrentApp:
     """Stands for the application that the tests make later."""
 

@@ -18,7 +18,15 @@ from credit_wallet import CreditWallet
 from credit_wallet.alerts.confirming import CONFIRM_WITHIN, MOST_GUESSES
 from credit_wallet.alerts.notify import NOT_CONFIRMED, Notifier
 from credit_wallet.alerts.opening import NotifySettings, open_notifier
-from credit_wallet.alerts.targets import OPERATOR, TargetSettings, TargetView, WantedTarget, mailbox_of, normalised
+from credit_wallet.alerts.targets import (
+    OPERATOR,
+    TargetSettings,
+    TargetView,
+    WantedTarget,
+    is_mail,
+    mailbox_of,
+    normalised,
+)
 from credit_wallet.alerts.timing import RETRY_SECONDS
 from credit_wallet.errors import InvalidRequest, TargetNotFound, TooManyConfirmations, WrongConfirmationCode
 from credit_wallet.stores import mailboxes
@@ -347,6 +355,16 @@ def test_no_spelling_goes_past_the_list_of_services_that_owners_may_name(
         name(wallets, wallet_id, url)
     assert refusal.value.details["field"] == "url"
     assert wallets.targets(wallet_id) == []
+
+
+def test_no_address_takes_long_to_be_refused(wallets: CreditWallet, wallet_id: int) -> None:
+    """Every character is looked at once, and what ``apprise`` looks at again and again is short."""
+    for long in ("mailto:a@" + "." * 200_000 + ",", "mailto:" + "a." * 100_000, "mailto:a@" + "a." * 100_000 + ","):
+        assert not is_mail(long)
+    for url in ("discord://" + "a/" * 900, "slack://" + "a/" * 900, SLACK + "/" * 300):
+        with pytest.raises(InvalidRequest, match="at most 300 characters") as refused:
+            wallets.add_target(wallet_id, TargetSettings(url=url))
+        assert refused.value.details["field"] == "url"
 
 
 @pytest.mark.parametrize(

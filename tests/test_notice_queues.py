@@ -22,7 +22,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.alerts import dispatch, rounds
 from credit_wallet.alerts.connections import CheckedConnections
 from credit_wallet.alerts.failure import NotDelivered
-from credit_wallet.alerts.names import Addresses, Names
+from credit_wallet.alerts.names import Addresses, Names, domain_of
 from credit_wallet.alerts.notify import Notifier
 from credit_wallet.alerts.opening import NotifySettings, open_notifier
 from credit_wallet.alerts.targets import OPERATOR, WantedTarget
@@ -417,6 +417,45 @@ def test_a_name_is_looked_up_once_for_all_and_remembered(monkeypatch: pytest.Mon
         names.close()
 
     asyncio.run(look_up())
+
+
+def test_a_domain_with_any_number_of_names_that_nobody_answers_for_holds_up_no_other() -> None:
+    """Whoever has a name server that says nothing can make up a name for each notice."""
+    silent = threading.Event()
+
+    def find(host: str) -> Addresses:
+        if host.endswith("silent.example"):
+            silent.wait(30)
+            return ()
+        return KNOWN["one.example"]
+
+    async def look_up() -> None:
+        names = Names(find)
+        waiting = [asyncio.create_task(names.addresses(f"{number}.silent.example")) for number in range(200)]
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(names.addresses("one.test"), 2) == KNOWN["one.example"]
+        for task in waiting:  # as when others wait for their place
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        silent.set()
+        names.close()
+        within(10, lambda: not names._under_way and not names._of_domains)
+
+    asyncio.run(look_up())
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("a.b.example.com", "example.com"),
+        ("Hooks.Example.co.jp.", "example.co.jp"),
+        ("example.jp", "example.jp"),
+        ("hooks.example.jp", "example.jp"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_a_domain_is_what_somebody_has_registered(host: str, domain: str) -> None:
+    assert domain_of(host) == domain
 
 
 def test_a_name_is_connected_to_at_the_address_that_was_looked_at_and_stays_in_the_request(

@@ -102,6 +102,13 @@ def test_the_key_of_the_one_variable_is_not_one_of_the_others() -> None:
         operator_keys({OPERATOR_KEY_VARIABLE: ONE, OPERATOR_KEYS_VARIABLE: f"a:{ONE}"})
 
 
+def test_a_token_for_metrics_opens_nothing_else() -> None:
+    for setting, text in ((OPERATOR_KEY_VARIABLE, ONE), (OPERATOR_KEYS_VARIABLE, f"a:{ONE}")):
+        with pytest.raises(InvalidRequest, match=f"{METRICS_TOKEN_VARIABLE} is an operator key"):
+            metrics_key({setting: text, METRICS_TOKEN_VARIABLE: ONE})
+        assert metrics_key({setting: text, METRICS_TOKEN_VARIABLE: TWO}) is not None
+
+
 def test_each_key_opens_everything_and_the_log_says_which_one_did(wallets: CreditWallet) -> None:
     keys = operator_keys({OPERATOR_KEYS_VARIABLE: f"alice:{ONE},bob:{TWO}"})
     with Api(create_app(wallets, ServiceSettings(keys, "https://pay.example"), Metrics())) as api:

@@ -116,6 +116,21 @@ def test_an_entry_or_a_hold_of_somebody_elses_is_not_there(shared: Shared, who: 
         )
 
 
+@pytest.mark.parametrize(
+    ("movement", "more"), [("capture", {"amount_yen": 1}), ("release", {}), ("extend", {"ttl_seconds": 60})]
+)
+def test_a_hold_of_somebody_elses_cannot_be_told_from_one_that_is_not_there(
+    shared: Shared, movement: str, more: dict[str, int]
+) -> None:
+    said = set()
+    for hold_id in (shared.holds["other"], shared.holds["owner"], 999):
+        body = {"hold_id": hold_id, **more}
+        answer = shared.api.post(f"/credit/{movement}", shared.agent.token, key=f"{movement} {hold_id}", **body)
+        assert_problem(answer, 404, "hold_not_found")
+        said.add(answer.text.replace(str(hold_id), "…"))
+    assert len(said) == 1
+
+
 def test_a_statement_has_the_wallets_totals_and_the_agents_own_lines(shared: Shared) -> None:
     owners = shared.api.get("/credit/statement", shared.owner_token).json()
     agents = shared.api.get("/credit/statement", shared.agent.token).json()

@@ -52,6 +52,7 @@ from credit_wallet.credit import credit, end_exhaustion, lapse_until
 from credit_wallet.cycle import format_instant
 from credit_wallet.errors import (
     InvalidRequest,
+    RailBusy,
     WalletError,
     WalletNotFound,
 )
@@ -88,16 +89,16 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
     if wallet is None:
         return WalletNotFound(f"there is no wallet {command.wallet_id}", wallet_id=command.wallet_id)
     if not isinstance(command, Movement):
-        _settle_due(batch, wallet)
-        return _RULES[type(command)](batch, wallet, command)
+        busy = _settle_due(batch, wallet)
+        return busy if busy and type(command) is not Expire else _RULES[type(command)](batch, wallet, command)
 
     request = fingerprint(command)
     name = (command.stored_key, command.wallet_id)
     before = batch.snapshot.remembered.get(name)
     if before is not None:
         return replay(command, request, before)
-    if wallet.next_due_at is not None:
-        _settle_due(batch, wallet)
+    if wallet.next_due_at is not None and (busy := _settle_due(batch, wallet)):
+        return busy
     outcome = _RULES[type(command)](batch, wallet, command)
     if type(outcome) is Outcome:
         remembered = Remembered(request, outcome)
@@ -142,27 +143,32 @@ def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Outcome:
     return Outcome(wallet.wallet_id, 0, wallet.balance_yen)
 
 
-def _settle_due(batch: Batch, wallet: WalletState) -> None:
+def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
     """Release the holds and burn the lots whose time has come, before anything else happens to the wallet.
 
-    In the order in which it fell due, and dated then, however late it is noticed.
+    In the order in which it fell due, and dated then, however late it is noticed. What is more than a batch carries out
+    is left for the next ones, and until then nothing else happens to the wallet: the refusal for it.
     """
     if wallet.next_due_at is None or wallet.next_due_at > batch.at:
-        return
+        return None
     batch.decision.touched[wallet.wallet_id] = wallet
-    for hold in batch.snapshot.due_holds.get(wallet.wallet_id, ()):
+    for hold in batch.snapshot.due_holds.pop(wallet.wallet_id, ()):
         if hold.status == "open":
             lapse_until(batch, wallet, hold.expires_at)
             if hold.served:
                 expire_hold(batch, wallet, hold)  # spending of the cycle in which it is noticed
             else:
                 carry_out_at(batch, wallet, hold.expires_at, partial(expire_hold, wallet=wallet, hold=hold))
+    next_hold = batch.snapshot.next_hold_expiry.get(wallet.wallet_id)
+    if next_hold is not None and next_hold <= batch.at:
+        wallet.next_due_at = next_hold
+        return RailBusy("more of the wallet's holds have expired than are given back at once; send it again")
     lapse_until(batch, wallet, batch.at)
     expiries = [lot.expires_at for lot in wallet.lots if lot.expires_at is not None]
-    next_hold = batch.snapshot.next_hold_expiry.get(wallet.wallet_id)
     if next_hold is not None:
         expiries.append(next_hold)
     wallet.next_due_at = min(expiries, default=None)
+    return None
 
 
 # Settings

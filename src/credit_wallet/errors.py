@@ -277,7 +277,10 @@ class InvalidEvent(InvalidSignature):
 
 
 class RailBusy(WalletError):
-    """Too many commands are waiting, or the wallet is closing. Try again with the same idempotency key."""
+    """Too many commands are waiting, too many of the wallet's holds expired at once, or the ledger is closing.
+
+    Try again with the same idempotency key.
+    """
 
     code = "rail_busy"
 

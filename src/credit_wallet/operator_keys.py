@@ -68,9 +68,20 @@ def operator_keys(environment: Mapping[str, str] = os.environ) -> tuple[Operator
 
 
 def metrics_key(environment: Mapping[str, str] = os.environ) -> OperatorKey | None:
-    """The token of ``CREDIT_WALLET_METRICS_TOKEN``, as good as an operator's; None when it is not set."""
+    """The token of ``CREDIT_WALLET_METRICS_TOKEN``, as good as an operator's; None when it is not set.
+
+    Raises ``InvalidRequest`` for one that could be guessed, or that opens everything.
+    """
     text = environment.get(METRICS_TOKEN_VARIABLE)
-    return None if text is None else operator_key("metrics", text, METRICS_TOKEN_VARIABLE)
+    if text is None:
+        return None
+    key = operator_key("metrics", text, METRICS_TOKEN_VARIABLE)
+    if any(key.digest == operator.digest for operator in operator_keys(environment)):
+        raise InvalidRequest(
+            f"{METRICS_TOKEN_VARIABLE} is an operator key, which opens everything; {HOW_TO_MAKE_ONE}",
+            field=METRICS_TOKEN_VARIABLE,
+        )
+    return key
 
 
 def _named(part: str) -> OperatorKey:

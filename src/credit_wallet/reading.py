@@ -40,6 +40,9 @@ T = TypeVar("T")
 
 Clock: TypeAlias = Callable[[], datetime]
 
+MOST_STEPS_OF_DUE = 20
+"""In which what is due on a wallet is carried out before it is shown; one is enough for most."""
+
 MAX_PAGE = 1_000
 """Rows that one page of wallets or history has at most."""
 
@@ -330,13 +333,20 @@ class WalletReading:
         return self._reader.wallet(checked_id("wallet_id", wallet_id), self._clock()).time_zone
 
     def _settle_if_due(self, wallet_id: int) -> None:
-        if self._reader.is_due(wallet_id, self._clock()):
+        """What is due on a wallet, in steps; of very much the worker does the rest."""
+        for _ in range(MOST_STEPS_OF_DUE):
+            if not self._reader.is_due(wallet_id, self._clock()):
+                return
             self._settle([wallet_id])
 
     def _settle_all(self) -> None:
         """Carry out what is due on all wallets, ``MAX_PAGE`` at a time."""
         before: list[int] = []
-        while (due := self._reader.due_wallets(self._clock(), MAX_PAGE)) and due != before:
+        steps = 0
+        while due := self._reader.due_wallets(self._clock(), MAX_PAGE):
+            steps = steps + 1 if due == before else 0
+            if steps == MOST_STEPS_OF_DUE:
+                return
             self._settle(due)
             before = due
 

@@ -1,13 +1,16 @@
 """Looking up the addresses of receivers' names: on threads of their own, with a deadline, remembered for a while.
 
 ``getaddrinfo`` cannot be told to stop, so a name server that says nothing keeps a thread. A name that came too late
-once is looked up by a crew for such names from then on: however many there are, the others find a thread.
+once is looked up by a crew for such names from then on: however many there are, the others find a thread. A domain has
+one name server and any number of names, so only a few of them are looked up at once by the other crew.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -28,6 +31,9 @@ UNKNOWN_SECONDS = 30.0
 MOST_NAMES = 10_000
 """That are remembered."""
 
+MOST_OF_A_DOMAIN = 4
+"""Names of one domain that are looked up at once; more wait for the crew for late names."""
+
 THREADS, THREADS_FOR_LATE_NAMES, MOST_WAITING = 32, 4, 1_000
 
 
@@ -40,6 +46,13 @@ def look_up(host: str) -> Addresses:
     return tuple(ip_address(address[0]) for *_, address in found)
 
 
+def domain_of(host: str) -> str:
+    """The part of a name that somebody has registered: ``example.com``, ``example.co.jp``."""
+    labels = host.rstrip(".").lower().split(".")
+    is_of_country = len(labels[-1]) == 2 and len(labels) > 2 and len(labels[-2]) <= 3
+    return ".".join(labels[-3 if is_of_country else -2 :])
+
+
 class Names:
     """The names that one event loop has looked up."""
 
@@ -50,6 +63,8 @@ class Names:
         self._known: dict[str, tuple[float, Addresses]] = {}
         self._late: set[str] = set()
         self._under_way: dict[str, Future[Addresses]] = {}
+        self._of_domains: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Wait for nobody."""
@@ -77,7 +92,6 @@ class Names:
             self._late.add(host)
             self._remember(host, (), UNKNOWN_SECONDS)
             return ()
-        self._under_way.pop(host, None)
         self._late.discard(host)
         found = waited_for.result()
         self._remember(host, found, KNOWN_SECONDS if found else UNKNOWN_SECONDS)
@@ -86,12 +100,25 @@ class Names:
     def _submitted(self, host: str) -> Future[Addresses]:
         future = self._under_way.get(host)
         if future is None:
-            crew = self._crew_for_late if host in self._late else self._crew
+            domain = domain_of(host)
+            is_one_too_many = self._of_domains[domain] >= MOST_OF_A_DOMAIN
+            crew = self._crew_for_late if host in self._late or is_one_too_many else self._crew
             try:
                 future = self._under_way[host] = crew.submit(self._find, host)
             except CrewBusy as busy:
                 raise NotDelivered("too many names are being looked up") from busy
+            with self._lock:
+                self._of_domains[domain] += 1
+            future.add_done_callback(lambda _: self._found(host, domain))
         return future
+
+    def _found(self, host: str, domain: str) -> None:
+        """A look-up has come to its end, on its thread; perhaps nobody waits for it any more."""
+        with self._lock:
+            self._under_way.pop(host, None)
+            self._of_domains[domain] -= 1
+            if not self._of_domains[domain]:
+                del self._of_domains[domain]
 
     def _remember(self, host: str, addresses: Addresses, seconds: float) -> None:
         if len(self._known) >= MOST_NAMES:

@@ -34,6 +34,9 @@ MAX_TARGETS = 10
 
 MAX_URL_LENGTH = 2_000
 
+MAX_SERVICE_URL_LENGTH = 300
+"""Of an owner's address of a service such as Slack. Reading it takes ``apprise`` a time that grows with its square."""
+
 OWNERS_SERVICES = ("discord", "gchat", "line", "pover", "slack", "tgram")
 """Schemas of ``apprise`` whose address is the service's own."""
 
@@ -57,8 +60,8 @@ MAX_MAILBOX_LENGTH = 254
 """RFC 5321, section 4.5.3.1.3, without its brackets."""
 
 _NO_PART_OF_MAIL = r"\s@/?&=#:%,;<>()\[\]\"'\\"
-_MAIL = re.compile(f"mailto:[^{_NO_PART_OF_MAIL}]+@[^{_NO_PART_OF_MAIL}]+[.][^{_NO_PART_OF_MAIL}]+")
-"""One address and nothing else: no name, no second address, nothing that a URL encodes."""
+_MAIL = re.compile(f"mailto:[^{_NO_PART_OF_MAIL}]++@[^.{_NO_PART_OF_MAIL}]++(?:[.][^.{_NO_PART_OF_MAIL}]++)++")
+"""One address and nothing else: no name, no second address, nothing that a URL encodes. Nothing is looked at twice."""
 
 _NEW_MAIL = re.compile(
     r"mailto:[A-Za-z0-9!*+_~-]+([.][A-Za-z0-9!*+_~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?[.])+[A-Za-z]{2,63}"
@@ -296,6 +299,10 @@ def _check_service(url: str, wallet_id: int, *, private: bool) -> None:
 
 def _check_owners_service(url: str, scheme: str, *, private: bool) -> None:
     """What keeps an owner's target to a service of a fixed address."""
+    if len(url) > MAX_SERVICE_URL_LENGTH:
+        raise InvalidRequest(
+            f"url must be an address of at most {MAX_SERVICE_URL_LENGTH} characters, or a webhook", field="url"
+        )
     if "?" in url:
         raise InvalidRequest("url must be without options; only the operator may set any", field="url")
     if not private and scheme not in (*OWNERS_SERVICES, "https"):

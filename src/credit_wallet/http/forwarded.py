@@ -7,7 +7,7 @@ name, and from its end, since each proxy appends the address that it saw itself.
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from credit_wallet.config import TRUSTED_PROXIES_VARIABLE
 from credit_wallet.errors import InvalidRequest
@@ -32,6 +32,8 @@ class TrustedProxies:
             parsed = ip_address(address)
         except ValueError:
             return False
+        if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:  # of a socket for both (RFC 4291)
+            parsed = parsed.ipv4_mapped
         return any(parsed in network for network in self._networks)
 
 

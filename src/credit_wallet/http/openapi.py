@@ -129,7 +129,7 @@ def _make_exact(document: OpenAPI) -> None:
         for name, (description, kind) in _HEADERS.items()
     }
     for path, item in (document.paths or {}).items():
-        for operation in (item.get, item.post, item.patch, item.delete):
+        for operation in (item.get, item.post, item.put, item.patch, item.delete):
             if operation is not None:
                 _correct(operation, path)
 

@@ -40,7 +40,7 @@ def ready(wallets: GivenWallets) -> Health:
     tags=TAGS,
     media_type=METRICS_TYPE,
     security=MONEY_SECURITY,
-    responses={400: problem(400, GIVEN_TWICE), 401: problem(401), 429: problem(429)},
+    responses={400: problem(400, GIVEN_TWICE), 401: problem(401), 429: problem(429), 503: problem(503)},
 )
 async def figures(request: Request[Any, Any, Any], metrics: GivenMetrics, wallets: GivenWallets) -> Response[str]:
     """Figures in Prometheus' text format: those of the process for anybody, those of money for the operator and for

@@ -14,7 +14,7 @@ from msgspec import json
 
 from credit_wallet.commands import Buy, Command, Hold, Movement
 from credit_wallet.cycle import format_instant
-from credit_wallet.state import Allocation, KeyState, LotOpening, Snapshot, WalletState
+from credit_wallet.state import MOST_DUE_HOLDS, Allocation, KeyState, LotOpening, Snapshot, WalletState
 from credit_wallet.stores.adoption import adopt
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.postgres_arrays import numbers, texts
@@ -65,8 +65,13 @@ FROM unnest(%s::text[], %s::bigint[]) AS wanted (purchase_key, wallet_id)
 JOIN am_credit_purchase p ON p.purchase_key = wanted.purchase_key AND p.wallet_id = wanted.wallet_id
 """
 _DUE_HOLDS = f"""
-SELECT {HOLD_COLUMNS} FROM am_credit_hold
-WHERE wallet_id = ANY (%s::bigint[]) AND status = 'open' AND expires_at <= %s
+SELECT {HOLD_COLUMNS} FROM unnest(%s::bigint[]) AS due (owing_id)
+CROSS JOIN LATERAL (
+  SELECT * FROM am_credit_hold
+  WHERE wallet_id = owing_id AND status = 'open' AND expires_at <= %s
+  ORDER BY expires_at, hold_id
+  LIMIT {MOST_DUE_HOLDS + 1}
+) AS hold
 ORDER BY expires_at, hold_id
 """
 _NEXT_HOLD_EXPIRY = """
@@ -210,6 +215,9 @@ def _load_due_holds(raw: Raw, snapshot: Snapshot, at: str) -> None:
         hold = snapshot.holds.setdefault(hold.hold_id, hold)
         snapshot.due_holds[hold.wallet_id].append(hold)
     snapshot.next_hold_expiry.update(dict(later.fetchall()))
+    for wallet_id, holds_due in snapshot.due_holds.items():
+        if len(holds_due) > MOST_DUE_HOLDS:
+            snapshot.next_hold_expiry[wallet_id] = holds_due.pop().expires_at
 
 
 def _load_behind(
