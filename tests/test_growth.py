@@ -103,7 +103,9 @@ def test_what_was_given_up_and_forgotten_is_credited_when_it_is_paid_all_the_sam
     assert wallets.verify() == []
 
 
-def test_history_is_forgotten_from_its_beginning_also_when_clocks_disagreed(wallets: CreditWallet, clock: Clock) -> None:
+def test_history_is_forgotten_from_its_beginning_also_when_clocks_disagreed(
+    wallets: CreditWallet, clock: Clock
+) -> None:
     """Of a top-up whose later steps are dated before its earlier ones no step is left over to speak for it."""
     wallet_id = wallets.create().wallet_id
     facts = (
