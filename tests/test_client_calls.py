@@ -18,7 +18,7 @@ from test_http_schema import document
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.alerts.targets import WantedTarget
 from credit_wallet.client import AsyncWalletClient, Retries, WalletClient, calls
-from credit_wallet.errors import TargetNotFound
+from credit_wallet.errors import SealNotFound, TargetNotFound
 
 DOCUMENT = document()
 NOT_A_CALLERS = {("POST", "/webhooks/stripe")}
@@ -121,6 +121,11 @@ def test_the_calls_that_were_missing_work(wallets: CreditWallet) -> None:
             assert "credit_wallet_wallets 1.0" in operator.metrics()
             [target] = operator.set_operator_targets([hook])
             assert str(target.secret).startswith("whsec_")
+            with pytest.raises(SealNotFound):
+                operator.latest_seal()
+            wallets.topup(owner.wallet_id, 5, idempotency_key="sealed")
+            assert wallets.seal()
+            assert operator.latest_seal() == wallets.latest_seal()
             [again] = operator.operator_targets()
             assert (again.target_id, again.secret) == (target.target_id, None)
             assert (

@@ -183,13 +183,6 @@ def test_a_member_twice_in_a_message_of_mcp_is_refused(target: Target, body: byt
     assert target.payments.asked == []
 
 
-def test_a_member_twice_in_a_delivery_is_refused(target: Target) -> None:
-    body = b'{"type": "x", "data": {"object": {"amount": 1, "amount": 2}}}'
-    answer = target.api.call("POST", "/webhooks/stripe", content=body, headers={"Stripe-Signature": "s"})
-    assert_problem(answer, 400, "invalid_json", field="amount")
-    assert target.payments.asked == []
-
-
 def test_a_member_twice_in_settings_is_refused(target: Target) -> None:
     body = b'{"notification_targets": [{"url": "https://a.example", "url": "https://b.example"}]}'
     answer = target.api.call("PATCH", "/credit/wallet", target.wallet.owner_token, content=body)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -323,6 +326,7 @@ LIMITS = """
 from credit_wallet.http import receiving, serve
 receiving.BODY_SECONDS = 0.4
 serve.HEADER_SECONDS = 1
+serve.UNREAD_SECONDS = 0.5
 """
 PATIENCE_SECONDS = 20
 """Longer than any limit, so that only a service that keeps no limit runs into it."""
@@ -398,6 +402,21 @@ def test_a_slow_caller_is_answered_or_cut_off_and_others_are_served_meanwhile(li
         assert answer.startswith(b"HTTP/1.1 400 ") == answered
         assert (b"the body did not arrive within" in answer) == answered
     assert balance(listening) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a clock of Linux")
+def test_the_connection_of_a_caller_that_reads_nothing_is_closed(listening: Listening) -> None:
+    """It would be kept for ever, and no new one taken once there are as many as may be."""
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: wallet.test\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", listening.service.port)) as unread:
+        unread.sendall(request * 40)
+        poll = select.poll()
+        poll.register(unread, 0)
+        until = time.monotonic() + PATIENCE_SECONDS
+        with suppress(ConnectionError):
+            while not poll.poll(100):  # milliseconds; who is not there any more says so once something is sent
+                assert time.monotonic() < until, "it is still open"
+                unread.send(b"\r\n")
 
 
 CUT_OFF = {

@@ -65,9 +65,10 @@ def test_head_answers_as_get_does_without_a_body(api: tuple[Api, str], path: str
     got, head = (api_.call(method, filled(path), token) for method in ("GET", "HEAD"))
     assert got.status_code != 405
     assert (head.status_code, head.content) == (got.status_code, b"")
+    sent_in_pieces = path == "/credit/statement" and with_token
     differ = {"x-request-id"} | ({"content-length"} if path == "/metrics" else set())
     assert {**head.headers, **dict.fromkeys(differ)} == {**got.headers, **dict.fromkeys(differ)}
-    assert int(head.headers["content-length"]) > 0
+    assert sent_in_pieces or int(head.headers["content-length"]) > 0
 
 
 @pytest.mark.parametrize("path", [path for method, path in OPERATIONS if ("GET", path) not in OPERATIONS])

@@ -38,7 +38,7 @@ def addresses(wallets: CreditWallet) -> dict[str, set[str]]:
         path = route.path_format
         if path == "/docs/{path}":  # whatever is below the page is not there
             continue
-        for name in ("key_id", "wallet_id", "txn_id", "hold_id", "seller_id"):
+        for name in ("key_id", "wallet_id", "txn_id", "hold_id", "seller_id", "target_id"):
             path = path.replace(f"{{{name}}}", "1")
         for name, value in TEXT_IDS.items():
             path = path.replace(name, value)

@@ -61,6 +61,8 @@ WORDS: dict[str, tuple[object, ...]] = {
     "wallet secrets": (1,),
     "alerts run": ("--dry-run",),
     "alerts resend": (1,),
+    "alerts targets ask-again": (1,),
+    "alerts targets confirm": (1, "12345678"),
     "alerts targets add": ("https://example.com/hook",),
     "alerts targets remove": (1,),
     "alerts targets rotate-secret": (1,),

@@ -361,6 +361,32 @@ def test_the_operator_hears_of_more_in_an_hour_than_an_owner(wallets: CreditWall
     assert {each.next_attempt_at[11:16] for each in wallets.deliveries(limit=1_000)} == {"12:00"}
 
 
+@pytest.mark.parametrize(("kind", "told"), [("alert_fired", 3), ("topup_failed", 5)])
+def test_no_wallet_fills_the_hour_of_the_operator(
+    wallets: CreditWallet, host: PlainSql, kind: str, told: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is above a wallet's share is dead at once; of another wallet, and in the next hour, the operator hears."""
+    monkeypatch.setattr(notice_queue, "OF_A_WALLET_AN_HOUR", 3)
+    wallets.set_targets(OPERATOR, [WantedTarget(url="https://one.example/")])
+    loud, quiet = wallets.create().wallet_id, wallets.create().wallet_id
+    put = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
+
+    def heard(wallet_id: int) -> list[str]:
+        return [each.status for each in reversed(wallets.deliveries(wallet_id))]
+
+    for number, wallet_id in enumerate((loud, loud, loud, loud, loud, quiet)):
+        host.run(f"{put} SELECT {wallet_id}, '{kind}', '{{}}', '2026-05-15T12:00:00.000Z', 0")
+        if number in (1, 5):
+            wallets.claim_notices([])
+    assert heard(loud) == ["pending"] * told + ["dead"] * (5 - told)
+    assert heard(quiet) == ["pending"]
+
+    clock.advance(hours=1)
+    host.run(f"{put} SELECT {loud}, '{kind}', '{{}}', '2026-05-15T13:00:00.000Z', 0")
+    wallets.claim_notices([])
+    assert heard(loud)[-1] == "pending"
+
+
 # Names
 
 

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from test_cli import Shell, shell  # noqa: F401
 
 from credit_wallet import CreditWallet
+from credit_wallet.config import sqlite_path
 from credit_wallet.outcomes import Opening
 from credit_wallet.stores.databases import database_at
 
@@ -90,8 +91,9 @@ def test_the_command_line_says_so(host: PlainSql, seed_url: str, shell: Shell) -
         "note: wallet 3 began with -¥5 that no entry explains",
     ]
     assert '"openings":[{"wallet_id":2,' in shell.run("--db", seed_url, "--json", "verify").out
+    sqlite_path(seed_url).chmod(0o600)  # the host made it for everybody
     examined = shell.run("--db", seed_url, "doctor")
-    assert examined.code == 0
+    assert examined.code == 0, examined.out
     told = " ".join(examined.out.split())
     assert "no entry explains" in told
     assert "wallet 2 ¥500, wallet 3 -¥5" in told

@@ -1513,6 +1513,13 @@ def test_a_forged_delivery_is_answered_with_400(api: Api, header: bytes) -> None
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_signature")
 
 
+def test_what_a_delivery_says_twice_is_refused_and_a_strangers_is_not_even_read(api: Api) -> None:
+    body = b'{"type": "x", "data": {"object": {"amount": 1, "amount": 2}}}'
+    for header, code in ((signature(body, [SECRET], int(time.time())), "invalid_json"), ("s", "invalid_signature")):
+        answer = api.call("POST", "/webhooks/stripe", content=body, headers={"Stripe-Signature": header})
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
 def test_a_delivery_that_stripe_must_be_asked_about_waits_for_it(shaky: Installation, faults: StripeFaults) -> None:
     wallet_id = shaky.owner()
     topup = shaky.pay(wallet_id)

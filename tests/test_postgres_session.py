@@ -57,6 +57,7 @@ SET_BY_US = [
     ("default_transaction_isolation", "serializable"),
     ("default_transaction_isolation", "repeatable read"),
     ("default_transaction_deferrable", "on"),
+    ("quote_all_identifiers", "on"),
     ("exit_on_error", "on"),
     ("statement_timeout", "1500ms"),
     ("transaction_timeout", "1500ms"),
@@ -68,7 +69,6 @@ SET_BY_US = [
 HARMLESS = [
     ("backslash_quote", "off"),
     ("escape_string_warning", "off"),
-    ("quote_all_identifiers", "on"),
     ("xmloption", "document"),
     ("check_function_bodies", "off"),
     ("lc_messages", "C"),

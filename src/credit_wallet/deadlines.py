@@ -68,9 +68,6 @@ STRIPE_ROUTE_SECONDS = 40.0
 STRIPE_SILENT_CALLS = 2
 """After so many calls in a row without an answer a background job leaves the rest for its next time."""
 
-STRIPE_CREW, STRIPE_QUEUE = 8, 32
-"""Requests that ask Stripe at once, and those that may wait for their turn; the same again for deliveries."""
-
 WATCH_SECONDS = 0.25
 """How late a ``Watch`` may act."""
 
@@ -136,6 +133,9 @@ FIGURES_SECONDS = 60.0
 
 CLIENT_SECONDS = 20.0
 """Within which a client takes a piece of a long answer; one that does not has given it up."""
+
+UNREAD_SECONDS = 30.0
+"""Within which a client takes something of what it was sent, whatever that is; else its connection is closed."""
 
 _log = structlog.get_logger("credit_wallet.deadlines")
 

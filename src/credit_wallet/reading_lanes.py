@@ -25,8 +25,6 @@ from credit_wallet.deadlines import (
     FIGURES_SECONDS,
     LOOK_UP_SECONDS,
     QUESTION_SECONDS,
-    STRIPE_CREW,
-    STRIPE_QUEUE,
     STRIPE_ROUTE_SECONDS,
     Crew,
     CrewBusy,
@@ -75,10 +73,10 @@ OPERATORS = Lane("operators", 1, 64, 64, QUESTION_SECONDS)
 FIGURES = Lane("figures", 1, 64, 64, FIGURES_SECONDS)
 """Sums over all wallets, for whoever watches the service."""
 
-PAYMENTS = Lane("payments", STRIPE_CREW, STRIPE_QUEUE, 4, STRIPE_ROUTE_SECONDS)
+PAYMENTS = Lane("payments", 4, 64, 4, STRIPE_ROUTE_SECONDS)
 """Calls that ask the payment provider, which may hang."""
 
-DELIVERIES = Lane("deliveries", STRIPE_CREW, STRIPE_QUEUE, STRIPE_CREW + STRIPE_QUEUE, STRIPE_ROUTE_SECONDS)
+DELIVERIES = Lane("deliveries", 2, 256, 256, STRIPE_ROUTE_SECONDS)
 """What the payment provider delivers: what owners wait for does not keep its word from being heard."""
 
 PROBES = Lane("probes", 1, 16, 16, LOOK_UP_SECONDS)

@@ -15,7 +15,7 @@ from credit_wallet.alerts.targets import OPERATOR
 from credit_wallet.checks import checked_cycle
 from credit_wallet.commands import Expire
 from credit_wallet.cycle import format_instant, parse_instant
-from credit_wallet.errors import InvalidRequest
+from credit_wallet.errors import DatabaseCorrupt, InvalidRequest
 from credit_wallet.lanes import Lanes
 from credit_wallet.reading import WalletReading
 from credit_wallet.steady_clock import SteadyClock
@@ -169,8 +169,8 @@ class WalletUpkeep(WalletReading):
     def compare_clock(self) -> None:
         """Have the clock take note of the newest entry, which may be dated after now."""
         if isinstance(self._clock, SteadyClock):
-            newest = self.newest_entry_at()
-            with suppress(ValueError, OverflowError):  # plain SQL may write anything
+            with suppress(DatabaseCorrupt, ValueError, OverflowError):  # plain SQL may write anything
+                newest = self.newest_entry_at()
                 self._clock.compare(None if newest is None else parse_instant(newest))
 
     def log_clock_problem(self) -> None:

@@ -74,6 +74,7 @@ from credit_wallet.outcomes import (
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.reports.forecast import Forecast
 from credit_wallet.reports.statement import Rows, Statement
+from credit_wallet.stores.seals import Anchor
 
 T = TypeVar("T")
 
@@ -502,6 +503,11 @@ def enable(wallet_id: int, *, enabled: bool) -> Call[WalletView]:
     """Let a wallet spend, or stop it."""
     path = f"/operator/wallets/{wallet_id:d}/enabled"
     return Call("POST", path, read_as(WalletView), EnabledBody(enabled))
+
+
+def latest_seal() -> Call[Anchor]:
+    """The latest seal, to be noted elsewhere. For the operator. Raises ``SealNotFound`` before the first."""
+    return _get("/operator/seal", read_as(Anchor))
 
 
 def operator_targets() -> Call[list[TargetView]]:

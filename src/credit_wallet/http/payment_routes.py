@@ -14,9 +14,8 @@ from credit_wallet.errors import TopupNotFound
 from credit_wallet.http.auth import Caller, require_operator, require_owner
 from credit_wallet.http.bodies import PayBackBody, TopupBody, TopupPage
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenWallets
-from credit_wallet.http.distinct import require_distinct_members_if_json
 from credit_wallet.http.movements import required_key
-from credit_wallet.http.receiving import read_body
+from credit_wallet.http.receiving import STRANGERS_ROOM, read_body
 from credit_wallet.http.replies import Receive
 from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
@@ -149,8 +148,7 @@ async def take_delivery(
 ) -> Received:
     """Webhook of Stripe. Answered with 200 once it is durable; anything else is delivered again."""
     ready = configured(payments)
-    payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES)
-    require_distinct_members_if_json(payload)
+    payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES, STRANGERS_ROOM)
     return Received(await wallets.ask_for(0, DELIVERIES, ready.deliver, payload, signature))
 
 

@@ -9,7 +9,7 @@ from msgspec import DecodeError, json
 
 from credit_wallet.http.distinct import require_distinct_members
 from credit_wallet.http.problems import body_refused
-from credit_wallet.http.receiving import read_body
+from credit_wallet.http.receiving import CALLERS_ROOM, OPERATORS_ROOM, read_body
 from credit_wallet.http.replies import Receive
 
 MAX_BODY_BYTES = 1 << 20
@@ -37,7 +37,8 @@ class BodyRequest(Request[Any, Any, Any]):
         """The whole body; an empty one is no JSON."""
         if not isinstance(self._body, bytes):
             limit = self.route_handler.resolve_request_max_body_size()
-            body = await read_body(cast(Receive, self.receive), limit or MAX_BODY_BYTES)
+            room = OPERATORS_ROOM if self.state.caller.is_operator else CALLERS_ROOM
+            body = await read_body(cast(Receive, self.receive), limit or MAX_BODY_BYTES, room)
             if not body:
                 decode_body(json.Decoder(), body)
             self._body = body

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,7 +17,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from credit_wallet.alerts.opening import open_notifier
-from credit_wallet.deadlines import CANCEL_SECONDS, DRAIN_SECONDS
+from credit_wallet.deadlines import CANCEL_SECONDS, DRAIN_SECONDS, UNREAD_SECONDS
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
@@ -89,7 +91,7 @@ def _require_free(host: str, port: int) -> None:
 
 
 def _server(app: AsgiApp, host: str, port: int) -> Server:
-    return Server(
+    server = Server(
         app,
         address=host,
         port=port,
@@ -100,6 +102,20 @@ def _server(app: AsgiApp, host: str, port: int) -> Server:
         log_enabled=False,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
     )
+    server.on_startup(lambda: _give_up_who_takes_nothing(server))
+    return server
+
+
+def _give_up_who_takes_nothing(server: Server) -> None:
+    """Have connections closed whose client takes nothing for ``UNREAD_SECONDS`` of what it was sent.
+
+    The server waits for it without a clock, and takes no new connection while as many as it may have are open. Linux
+    has such a clock (RFC 5482), which connections have from the socket that listens; the server would make it later.
+    """
+    if sys.platform == "linux" and server._ssp is not None:
+        server._shd, server._ssp = server._ssp.build(), None
+        with socket.socket(fileno=os.dup(server._shd.get_fd())) as listening:
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_SECONDS * 1_000))
 
 
 def _collect_rarely() -> None:

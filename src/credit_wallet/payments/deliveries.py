@@ -12,6 +12,7 @@ import structlog
 from msgspec import DecodeError, json
 
 from credit_wallet.errors import InvalidEvent, InvalidSignature
+from credit_wallet.http.distinct import require_distinct_members
 from credit_wallet.payments.facts import StripeObject
 from credit_wallet.payments.shapes import NotOfStripe, checked_event
 
@@ -24,8 +25,8 @@ _log = structlog.get_logger("credit_wallet.payments")
 def event_of(payload: bytes, signature: str | None, secrets: Iterable[str], *, live: bool | None) -> StripeObject:
     """The event of a delivery; ``live`` is whether the key moves live money.
 
-    Raises ``InvalidSignature`` unless one of ``secrets`` signed it lately, and ``InvalidEvent`` when it is none, or is
-    of another account or of other money than the key's.
+    Raises ``InvalidSignature`` unless one of ``secrets`` signed it lately, ``InvalidEvent`` when it is none, or is of
+    another account or of other money than the key's, and ``InvalidJson`` when an object in it has a member twice.
     """
     event = _signed(payload, signature, secrets)
     try:
@@ -60,7 +61,10 @@ def _require_past(header: str) -> None:
 
 
 def _decoded(payload: bytes) -> dict[str, Any]:
+    """What was signed; a stranger's long body is not worth the time that this takes."""
     try:
-        return json.decode(payload, type=dict[str, Any])
+        decoded = json.decode(payload, type=dict[str, Any])
+        require_distinct_members(payload)
     except (DecodeError, RecursionError) as error:
         raise InvalidSignature("the delivery is not JSON") from error
+    return decoded

@@ -15,11 +15,11 @@ from msgspec import Struct, json
 
 from credit_wallet.alerts.confirming import new_code
 from credit_wallet.alerts.targets import OPERATOR, Target, Way, way_of
-from credit_wallet.alerts.texts import MONEY_KINDS, Notice
+from credit_wallet.alerts.texts import FOR_OPERATORS, MONEY_KINDS, Notice
 from credit_wallet.alerts.timing import GIVEN_UP_AFTER, MAX_ATTEMPTS, first_attempt_at, postponed_to
 from credit_wallet.cycle import format_instant
 from credit_wallet.stores import Connection
-from credit_wallet.stores.mailboxes import mail_waits_until, put_code
+from credit_wallet.stores.mailboxes import count_told, mail_waits_until, put_code
 from credit_wallet.stores.notification_rows import REMOVED, SQL, target_of, targets_of
 
 EVENTS_A_STEP = 200
@@ -40,10 +40,15 @@ NOTICES_AN_HOUR = 100
 OPERATORS_NOTICES_AN_HOUR = 10_000
 """… likewise for a target of the operator's, which hears of every wallet."""
 
+OF_A_WALLET_AN_HOUR = 1_000
+"""That the operator is told of one wallet; those above it are dead at once, so that no owner fills the operator's hour.
+What tells of payments is told all the same."""
+
 MOST_HOURS_AHEAD = 24
 """For which notices are put off; what is still above that is dead at once, but for what tells of payments."""
 
 TOO_MANY = "more notices than a day takes wait for this target"
+TOO_MANY_OF_WALLET = "the operator has been told as much of this wallet as an hour takes"
 
 
 class Claimed(Struct, frozen=True):
@@ -116,13 +121,16 @@ def hand_out(connection: Connection, now: datetime) -> int:
     """Make deliveries of the next events that nobody has handed out; return how many events there were."""
     events = connection.execute(SQL["hand_out"], {"limit": EVENTS_A_STEP}).fetchall()
     targets = {wallet_id: targets_of(connection, wallet_id) for wallet_id in {OPERATOR, *(row[1] for row in events)}}
+    untold = _untold(connection, events, now) if targets[OPERATOR] else frozenset()
     handed: dict[int, _Handed] = {}
     for event_id, wallet_id, kind, occurred_at in sorted(events):
         for target in (*targets[wallet_id], *targets[OPERATOR]):
             if target.wants(kind) and occurred_at >= target.created_at:
                 to = handed.setdefault(target.target_id, _Handed(target, now))
+                is_untold = target.wallet_id == OPERATOR and event_id in untold
+                when = to.never(TOO_MANY_OF_WALLET) if is_untold else to.next(kind)
                 row = {"wallet_id": wallet_id, "event_id": event_id, "target_id": target.target_id}
-                connection.execute(SQL["put_delivery"], {**row, **to.next(kind), "at": format_instant(now)})
+                connection.execute(SQL["put_delivery"], {**row, **when, "at": format_instant(now)})
     for target_id in sorted(handed):
         to = handed[target_id]
         if to.due_at is not None:
@@ -130,6 +138,20 @@ def hand_out(connection: Connection, now: datetime) -> int:
             if not connection.execute(SQL["note_handed_out"], row).fetchall():  # it was removed meanwhile
                 connection.execute(SQL["bury_deliveries"], {"target_id": target_id, "reason": REMOVED}).fetchall()
     return len(events)
+
+
+def _untold(connection: Connection, events: Sequence[Any], now: datetime) -> frozenset[int]:
+    """The events that are above what the operator is told of their wallets in an hour; counts them all."""
+    bounded: dict[int, list[int]] = {}
+    for event_id, wallet_id, kind, _ in sorted(events):
+        if kind not in MONEY_KINDS and kind not in FOR_OPERATORS:
+            bounded.setdefault(wallet_id, []).append(event_id)
+    untold: set[int] = set()
+    for wallet_id, event_ids in sorted(bounded.items()):
+        above = count_told(connection, wallet_id, len(event_ids), now) - OF_A_WALLET_AN_HOUR
+        if above > 0:
+            untold.update(event_ids[-above:])
+    return frozenset(untold)
 
 
 class _Handed:
@@ -147,11 +169,15 @@ class _Handed:
         """When the next notice is due, or that it is not sent at all: columns of a delivery."""
         hours_ahead = self.notices // self._most
         if hours_ahead >= MOST_HOURS_AHEAD and kind not in MONEY_KINDS:
-            return {"status": "dead", "error": TOO_MANY, "next_attempt_at": format_instant(self._now)}
+            return self.never(TOO_MANY)
         self.notices += 1
         due_at = format_instant(first_attempt_at(self._target, postponed_to(self._now, hours_ahead)))
         self.due_at = due_at if self.due_at is None else min(self.due_at, due_at)
         return {"status": "pending", "error": None, "next_attempt_at": due_at}
+
+    def never(self, why: str) -> Mapping[str, Any]:
+        """The same for a notice that is not sent at all."""
+        return {"status": "dead", "error": why, "next_attempt_at": format_instant(self._now)}
 
 
 def left_of_hour(target: Target, now: datetime, most: int) -> int:

@@ -25,6 +25,7 @@ SETTINGS = {
     "standard_conforming_strings": "on",
     "array_nulls": "on",  # NULL in an array is not the word
     "transform_null_equals": "off",
+    "quote_all_identifiers": "off",  # how the definition of a trigger is written
     # what comes back
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",

@@ -8,6 +8,11 @@ RETURNING mails;
 -- counted: how many mails of a day there have been
 SELECT mails FROM am_credit_mail_count WHERE wallet_id = :wallet_id AND counted = :counted AND day = :day;
 
+-- count_told: count more notices of a wallet that the operator is told of; how many there have been
+INSERT INTO am_credit_mail_count (wallet_id, counted, day, mails) VALUES (:wallet_id, :counted, :day, :more)
+ON CONFLICT (wallet_id, counted, day) DO UPDATE SET mails = am_credit_mail_count.mails + excluded.mails
+RETURNING mails;
+
 -- put_code: the code that a mailbox is sent now; the one before it is of no use any more
 UPDATE am_credit_target SET code_sha256 = :code_sha256, code_guesses = 0
 WHERE target_id = :target_id AND confirm_by IS NOT NULL;
