@@ -240,13 +240,14 @@ FOUND = [
     ),
     Change(
         "a purchase more, of the same charge",
-        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} FROM am_credit_purchase "
-        "WHERE txn_id = (SELECT min(txn_id) FROM am_credit_sale)",
+        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} "
+        "FROM am_credit_purchase WHERE txn_id = (SELECT min(txn_id) FROM am_credit_sale)",
         "answers",
     ),
     Change(
         "a purchase more, of the same hold",
-        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} FROM am_credit_purchase "
+        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} "
+        "FROM am_credit_purchase "
         "WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
         "purchases",
     ),

@@ -2,8 +2,8 @@
 
 What the ledger dates destroys: credit lapses, holds expire, idempotency keys are forgotten. A wall clock that is set a
 year ahead for a second must not do that, nor one that is put back undo what is due. So a jump of the wall clock is not
-believed until the new time has held for ``SETTLES_SECONDS``; until then time goes on from where it was. When it jumps on
-meanwhile, as where a virtual machine is paused again and again, the least of the jumps is believed.
+believed until the new time has held for ``SETTLES_SECONDS``; until then time goes on from where it was. When it
+jumps on meanwhile, as where a virtual machine is paused again and again, the least of the jumps is believed.
 
 At its start a process believes the wall clock, for the service may have been down for long; only when the newest entry
 is dated after it, a jump that carries it there is believed at once.

@@ -117,8 +117,8 @@ class OpenedFiles:
 
     def _lost(self) -> DatabaseMoved:
         return DatabaseMoved(
-            f"{self._path} or its log was overwritten with something else; nothing is acknowledged any more. Stop every process "
-            "that uses the ledger, then move its files away, restore a backup and start again"
+            f"{self._path} or its log was overwritten with something else; nothing is acknowledged any more. Stop "
+            "every process that uses the ledger, then move its files away, restore a backup and start again"
         )
 
     @staticmethod
