@@ -125,6 +125,27 @@ def test_a_clock_behind_the_ledger_may_catch_up_at_once(
     assert list(gone_by(machine, clock, [(1, jump.total_seconds())])) == pytest.approx([off.total_seconds()], abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("after", "ahead", "off"),
+    [
+        (1, YEAR, 0.0),  # the machine had not heard the time yet when the service started
+        (
+            SETTLES_SECONDS,
+            YEAR,
+            YEAR,
+        ),  # the service has run for long: a clock that was right may be set back for a second
+        (1, 30 * 86_400.0, 30 * 86_400.0),  # it may have been down for so long
+    ],
+)
+def test_a_clock_far_ahead_at_the_start_may_come_back_at_once(
+    machine: Machine, after: float, ahead: float, off: float
+) -> None:
+    machine.set_by = ahead
+    clock = machine.clock()
+    clock.compare(NOON - timedelta(minutes=5))
+    assert list(gone_by(machine, clock, [(after, ahead), (1, 0)])) == pytest.approx([ahead, off], abs=1e-3)
+
+
 def test_a_jump_that_is_believed_makes_nothing_older(machine: Machine) -> None:
     clock = machine.clock()
     two_days = timedelta(days=2)
