@@ -355,6 +355,11 @@ FOUND = [
     Change(
         "an agent key that was revoked lives", "UPDATE am_credit_key SET revoked_at = NULL WHERE key_id = 2", "ends"
     ),
+    Change(
+        "an agent key that was revoked lives as another",
+        "UPDATE am_credit_key SET key_id = 99, revoked_at = NULL WHERE key_id = 2",
+        "ends",
+    ),
     Change("an agent key that ends later", "UPDATE am_credit_key SET expires_at = NULL WHERE key_id = 5", "ends"),
     Change("an end is forgotten", "DELETE FROM am_credit_end WHERE identity_id = 2", "ends"),
     Change(
