@@ -96,6 +96,10 @@ class SteadyClock:
             advanced = sum(seconds for at, seconds in self._advances if elapsed - at <= age.total_seconds())
         return now - age - timedelta(seconds=advanced)
 
+    def latest(self) -> datetime:
+        """The later of the time that is believed and that of the wall clock, for what must not be done too late."""
+        return max(self(), _at(self._wall(), UTC))
+
     def ahead_seconds(self) -> float:
         """By how much the wall clock is ahead of the time that is believed, negative when it is behind; else 0."""
         self()
