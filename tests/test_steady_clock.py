@@ -32,6 +32,9 @@ class Machine:
     def wall(self) -> float:
         return self.true().timestamp() + self.set_by
 
+    def wall_time(self) -> datetime:
+        return datetime.fromtimestamp(self.wall(), UTC)
+
     def clock(self) -> SteadyClock:
         return SteadyClock(self.wall, lambda: self.passed)
 
@@ -153,6 +156,23 @@ def test_a_jump_that_is_believed_makes_nothing_older(machine: Machine) -> None:
     assert clock() - clock.ago(two_days) == pytest.approx(two_days + timedelta(seconds=YEAR), abs=timedelta(seconds=1))
     machine.passed += two_days.total_seconds() + 1
     assert clock() - clock.ago(two_days) == two_days
+
+
+@on_every_database
+def test_a_node_that_was_paused_has_the_time_from_what_others_have_written(db_url: str, machine: Machine) -> None:
+    clock = machine.clock()
+    with CreditWallet.open(db_url, clock=clock) as paused, CreditWallet.open(db_url, clock=machine.wall_time) as other:
+        wallet_id = paused.create().wallet_id
+        paused.topup(wallet_id, 500, idempotency_key="before")
+        machine.set_by = 8 * SETTLES_SECONDS
+        paused.expire_due()
+        assert clock() == machine.true()
+        hold_id = other.hold(wallet_id, 1, idempotency_key="hold", ttl_seconds=60).hold_id
+        other.charge(wallet_id, 1, idempotency_key="charge")
+        paused.expire_due()
+        assert clock() == machine.wall_time()
+        assert hold_id is not None
+        assert paused.capture(hold_id, 1).amount_yen == 1
 
 
 @on_every_database
