@@ -22,6 +22,7 @@ TABLES = (
     "am_credit_topup_history",
     "am_credit_key",
     "am_credit_secret",
+    "am_credit_end",
     "am_credit_idempotency",
 )
 

@@ -413,6 +413,18 @@ def test_what_is_no_database_any_more_is_noticed(place: Place, ledger: Ledger, c
     assert_nobody_is_acknowledged(ledger)
 
 
+@pytest.mark.parametrize("content", [b"", bytes(100_000)], ids=["emptied", "zeros"])
+def test_a_log_that_is_overwritten_is_noticed(place: Place, ledger: Ledger, content: bytes) -> None:
+    log = Path(f"{place.path}-wal")
+    other = place.beside / "other"
+    other.write_bytes(content)
+    log.write_bytes(content)
+    assert_nobody_is_acknowledged(ledger)
+    before = place.path.read_bytes()
+    ledger.wallets.close()
+    assert place.path.read_bytes() == before  # nothing of it was written back
+
+
 def test_other_processes_that_write_check_and_compact_are_no_alarm(place: Place, ledger: Ledger) -> None:
     """VACUUM makes the database smaller, and a checkpoint writes to it; both are right."""
     program = """

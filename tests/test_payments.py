@@ -49,8 +49,10 @@ from credit_wallet.payments.facts import decline_kind
 from credit_wallet.payments.fake.webhooks import signature
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.replies import TopupReply
+from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings, payment_settings
 from credit_wallet.reports.pay_back import base_dates, pay_back_room
+from credit_wallet.steady_clock import SteadyClock
 from credit_wallet.topups import PaymentFact
 
 PAYING = "4242424242424242"
@@ -751,6 +753,24 @@ def test_what_was_sent_too_long_ago_to_send_again_is_looked_for_or_given_up(
     assert (topup.status, topup.reason) == (("credited", None) if lost else ("canceled", "never_sent"))
     assert shaky.kept(wallet_id) == shaky.moved(wallet_id) == (650 if lost else 50)
     assert shaky.wallets.topups_due() == ([] if lost else [wallet_id])
+
+
+def test_what_may_be_too_old_to_send_again_is_not_sent_while_the_clock_is_in_doubt(
+    shaky: Installation, faults: StripeFaults
+) -> None:
+    """A virtual machine that was paused for 30 hours goes on from where it was; Stripe has forgotten the key."""
+    wallet_id = shaky.payer()
+    faults.timeout_before_processing(path="payment_intents", times=3)
+    shaky.payments.run_automatic()
+    shaky.clock.advance(minutes=11)
+    paused = timedelta(0)
+    believed = SteadyClock(lambda: (shaky.clock() + paused).timestamp(), lambda: shaky.clock().timestamp())
+    paused = timedelta(hours=30)
+    assert believed() == shaky.clock()
+    assert StripePayments(shaky.wallets, shaky.settings, believed).reconcile().problems == []
+    assert [payment.received for payment in shaky.made(wallet_id)] == [50]
+    topup = shaky.wallets.topups(wallet_id)[0]
+    assert (topup.status, topup.reason) == ("canceled", "never_sent")
 
 
 def test_a_declined_card_is_tried_three_times_and_no_more(installation: Installation, host: PlainSql) -> None:

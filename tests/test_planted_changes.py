@@ -240,13 +240,14 @@ FOUND = [
     ),
     Change(
         "a purchase more, of the same charge",
-        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} FROM am_credit_purchase "
-        "WHERE txn_id = (SELECT min(txn_id) FROM am_credit_sale)",
+        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} "
+        "FROM am_credit_purchase WHERE txn_id = (SELECT min(txn_id) FROM am_credit_sale)",
         "answers",
     ),
     Change(
         "a purchase more, of the same hold",
-        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} FROM am_credit_purchase "
+        f"INSERT INTO am_credit_purchase (purchase_key, {_PURCHASE}) SELECT 'another', {_PURCHASE} "
+        "FROM am_credit_purchase "
         "WHERE hold_id = (SELECT max(hold_id) FROM am_credit_hold WHERE status = 'open' AND served = 1)",
         "purchases",
     ),
@@ -353,6 +354,11 @@ FOUND = [
     Change("what an agent key holds", "UPDATE am_credit_key SET held_yen = 0 WHERE key_id = 1", "key_holds"),
     Change(
         "an agent key that was revoked lives", "UPDATE am_credit_key SET revoked_at = NULL WHERE key_id = 2", "ends"
+    ),
+    Change(
+        "an agent key that was revoked lives as another",
+        "UPDATE am_credit_key SET key_id = 99, revoked_at = NULL WHERE key_id = 2",
+        "ends",
     ),
     Change("an agent key that ends later", "UPDATE am_credit_key SET expires_at = NULL WHERE key_id = 5", "ends"),
     Change("an end is forgotten", "DELETE FROM am_credit_end WHERE identity_id = 2", "ends"),

@@ -32,6 +32,9 @@ class Machine:
     def wall(self) -> float:
         return self.true().timestamp() + self.set_by
 
+    def wall_time(self) -> datetime:
+        return datetime.fromtimestamp(self.wall(), UTC)
+
     def clock(self) -> SteadyClock:
         return SteadyClock(self.wall, lambda: self.passed)
 
@@ -125,6 +128,27 @@ def test_a_clock_behind_the_ledger_may_catch_up_at_once(
     assert list(gone_by(machine, clock, [(1, jump.total_seconds())])) == pytest.approx([off.total_seconds()], abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("after", "ahead", "off"),
+    [
+        (1, YEAR, 0.0),  # the machine had not heard the time yet when the service started
+        (
+            SETTLES_SECONDS,
+            YEAR,
+            YEAR,
+        ),  # the service has run for long: a clock that was right may be set back for a second
+        (1, 30 * 86_400.0, 30 * 86_400.0),  # it may have been down for so long
+    ],
+)
+def test_a_clock_far_ahead_at_the_start_may_come_back_at_once(
+    machine: Machine, after: float, ahead: float, off: float
+) -> None:
+    machine.set_by = ahead
+    clock = machine.clock()
+    clock.compare(NOON - timedelta(minutes=5))
+    assert list(gone_by(machine, clock, [(after, ahead), (1, 0)])) == pytest.approx([ahead, off], abs=1e-3)
+
+
 def test_a_jump_that_is_believed_makes_nothing_older(machine: Machine) -> None:
     clock = machine.clock()
     two_days = timedelta(days=2)
@@ -132,6 +156,23 @@ def test_a_jump_that_is_believed_makes_nothing_older(machine: Machine) -> None:
     assert clock() - clock.ago(two_days) == pytest.approx(two_days + timedelta(seconds=YEAR), abs=timedelta(seconds=1))
     machine.passed += two_days.total_seconds() + 1
     assert clock() - clock.ago(two_days) == two_days
+
+
+@on_every_database
+def test_a_node_that_was_paused_has_the_time_from_what_others_have_written(db_url: str, machine: Machine) -> None:
+    clock = machine.clock()
+    with CreditWallet.open(db_url, clock=clock) as paused, CreditWallet.open(db_url, clock=machine.wall_time) as other:
+        wallet_id = paused.create().wallet_id
+        paused.topup(wallet_id, 500, idempotency_key="before")
+        machine.set_by = 8 * SETTLES_SECONDS
+        paused.expire_due()
+        assert clock() == machine.true()
+        hold_id = other.hold(wallet_id, 1, idempotency_key="hold", ttl_seconds=60).hold_id
+        other.charge(wallet_id, 1, idempotency_key="charge")
+        paused.expire_due()
+        assert clock() == machine.wall_time()
+        assert hold_id is not None
+        assert paused.capture(hold_id, 1).amount_yen == 1
 
 
 @on_every_database

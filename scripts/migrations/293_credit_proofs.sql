@@ -3,7 +3,7 @@
 ALTER TABLE am_credit_seal ADD COLUMN version INTEGER NOT NULL DEFAULT 1;   -- of what its hash covers
 
 -- When agent keys and sellers end, written down beside their rows, so that none comes alive again unseen. One that is
--- deleted leaves its row here.
+-- forgotten takes its row along.
 CREATE TABLE am_credit_end (
     identity    TEXT    NOT NULL CHECK (identity IN ('key', 'seller')),
     identity_id INTEGER NOT NULL,

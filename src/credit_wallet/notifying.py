@@ -235,8 +235,7 @@ class WalletNotifying(WalletUpkeep):
         """
         if type(kept_days) is not int or not LEAST_DAYS_KEPT <= kept_days <= MOST_DAYS_KEPT:
             raise InvalidRequest(f"kept_days must be {LEAST_DAYS_KEPT} to {MOST_DAYS_KEPT}", field="kept_days")
-        now = self._clock()
-        return self._upkeep(prune_notices, now - timedelta(days=kept_days), now)
+        return self._upkeep(prune_notices, self._ago(timedelta(days=kept_days)), self._clock())
 
     def targets_for_test(self, wallet_id: int) -> list[tuple[Target, Notice]]:
         """A wallet's targets, each with a notice to try it with."""

@@ -2,11 +2,12 @@
 
 What the ledger dates destroys: credit lapses, holds expire, idempotency keys are forgotten. A wall clock that is set a
 year ahead for a second must not do that, nor one that is put back undo what is due. So a jump of the wall clock is not
-believed until the new time has held for ``SETTLES_SECONDS``; until then time goes on from where it was. When it jumps on
-meanwhile, as where a virtual machine is paused again and again, the least of the jumps is believed.
+believed until the new time has held for ``SETTLES_SECONDS``; until then time goes on from where it was. When it
+jumps on meanwhile, as where a virtual machine is paused again and again, the least of the jumps is believed.
 
-At its start a process believes the wall clock, for the service may have been down for long; only when the newest entry
-is dated after it, a jump that carries it there is believed at once.
+At its start a process believes the wall clock, for the service may have been down for long; a jump that explains the
+newest entry better is believed at once: ahead to it when it is dated after now, and, within an hour of the start, back
+to it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SETTLES_SECONDS = 3600.0
 """For how long a time that was set must hold until it is believed."""
 
 CAUGHT_UP = timedelta(days=35)
-"""How far past the newest entry a clock that was behind it may be set and is believed at once."""
+"""How far past the newest entry a clock may be set and is believed at once, when it was not there at the start."""
 
 _log = structlog.get_logger("credit_wallet.clock")
 
@@ -63,7 +64,8 @@ class SteadyClock:
         """``wall`` gives Unix seconds."""
         self._wall = wall
         self._elapsed = elapsed
-        self._offset = wall() - elapsed()
+        self._started = elapsed()
+        self._offset = wall() - self._started
         self._doubt: _Doubt | None = None
         self._newest: datetime | None = None
         self._advances: list[tuple[float, float]] = []
@@ -93,6 +95,10 @@ class SteadyClock:
         with self._lock:
             advanced = sum(seconds for at, seconds in self._advances if elapsed - at <= age.total_seconds())
         return now - age - timedelta(seconds=advanced)
+
+    def latest(self) -> datetime:
+        """The later of the time that is believed and that of the wall clock, for what must not be done too late."""
+        return max(self(), _at(self._wall(), UTC))
 
     def ahead_seconds(self) -> float:
         """By how much the wall clock is ahead of the time that is believed, negative when it is behind; else 0."""
@@ -154,12 +160,15 @@ class SteadyClock:
         return elapsed + offset
 
     def _catches_up(self, wall: float, elapsed: float) -> bool:
-        """Whether the clock was behind the ledger, and now is not."""
+        """Whether the clock was behind the ledger, or far ahead of it at the start, and now is not."""
         if self._newest is None:
             return False
-        newest = self._newest.timestamp()
-        was_behind = newest > elapsed + self._offset + TOLERANCE_SECONDS
-        return was_behind and newest - TOLERANCE_SECONDS <= wall <= newest + CAUGHT_UP.total_seconds()
+        newest, believed = self._newest.timestamp(), elapsed + self._offset
+        first, last = newest - TOLERANCE_SECONDS, newest + CAUGHT_UP.total_seconds()
+        was_wrong = newest > believed + TOLERANCE_SECONDS or (
+            believed > last and elapsed - self._started < SETTLES_SECONDS
+        )
+        return was_wrong and first <= wall <= last
 
 
 utc_now = SteadyClock()

@@ -102,6 +102,8 @@ class WalletUpkeep(WalletReading):
 
     def expire_due(self, limit: int = 1_000) -> int:
         """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""
+        if self.clock_ahead_seconds() > 0:
+            self.compare_clock()  # other nodes may have written by the time that ours does not believe
         wallet_ids = self._reader.due_wallets(self._clock(), limit)
         self._carry_out_due(wallet_ids)
         return len(wallet_ids)

@@ -39,7 +39,7 @@ from credit_wallet.payments.facts import Taking, taking_fact
 from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, StripeSilent, UnknownToStripe
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
-from credit_wallet.steady_clock import utc_now
+from credit_wallet.steady_clock import SteadyClock, utc_now
 from credit_wallet.topups import OPEN, PAYABLE, RETURNED, PaymentFact, Way, pay_back_id_of
 from credit_wallet.wallet import CreditWallet
 
@@ -393,7 +393,7 @@ class StripePayments:
 
     def _send_or_give_up(self, topup: TopupView) -> Problems:
         """A top-up that was noted and perhaps sent: send it again under its name, or when that is too old, look."""
-        if self._age(topup) <= UNSENT_FOR:
+        if self._latest() - parse_instant(topup.created_at) <= UNSENT_FOR:
             if topup.origin == "auto":
                 self._charge(topup)
             else:
@@ -458,6 +458,10 @@ class StripePayments:
 
     def _age(self, topup: TopupView) -> timedelta:
         return self._clock() - parse_instant(topup.created_at)
+
+    def _latest(self) -> datetime:
+        """The latest that it may be: Stripe forgets by its own clock, while ours may be behind after a pause."""
+        return self._clock.latest() if isinstance(self._clock, SteadyClock) else self._clock()
 
     def _seconds(self) -> int:
         return int(self._clock().timestamp())

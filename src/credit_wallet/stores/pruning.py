@@ -28,7 +28,7 @@ class _Kept(NamedTuple):
     is_over: str
     first: str | int = 0
     ahead: str = ""
-    also: str | None = None
+    also: tuple[str, ...] = ()
 
 
 _DAYS = (
@@ -77,7 +77,7 @@ _MONTHS = (
         "status IN ('failed', 'canceled') AND received_yen = 0 AND credited_yen = 0 AND takings = '[]' "
         "AND updated_at < :before",
         "",
-        also="DELETE FROM am_credit_topup_history WHERE topup_id = :key AND wallet_id = :wallet_id",
+        also=("DELETE FROM am_credit_topup_history WHERE topup_id = :key AND wallet_id = :wallet_id",),
     ),
     _Kept(
         "am_credit_key",
@@ -89,7 +89,10 @@ _MONTHS = (
         )
         """,
         ahead=_CYCLES,
-        also="DELETE FROM am_credit_secret WHERE wallet_id = :wallet_id AND key_id = :key",
+        also=(
+            "DELETE FROM am_credit_secret WHERE wallet_id = :wallet_id AND key_id = :key",
+            "DELETE FROM am_credit_end WHERE identity = 'key' AND identity_id = :key AND wallet_id = :wallet_id",
+        ),
     ),
     _Kept("am_credit_secret", "token_hash", "ends_at < :before", ""),
 )
@@ -137,7 +140,7 @@ def _prune_step(connection: Connection, kept: _Kept, after: str | int, before: s
         f"RETURNING {key}, wallet_id",
         {"after": after, "last": last, "before": before},
     ).fetchall()
-    if kept.also is not None:
-        for gone, wallet_id in deleted:
-            connection.execute(kept.also, {"key": gone, "wallet_id": wallet_id})
+    for gone, wallet_id in deleted:
+        for also in kept.also:
+            connection.execute(also, {"key": gone, "wallet_id": wallet_id})
     return last, len(deleted)

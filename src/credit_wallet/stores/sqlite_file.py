@@ -17,6 +17,9 @@ from credit_wallet.errors import DatabaseMoved
 LOG, INDEX = "-wal", "-shm"
 """What SQLite puts behind a database's name for the write-ahead log and the index of it."""
 
+_LOG_BEGINS = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
+"""What a log begins with that has anything (sqlite.org/fileformat2.html#walformat)."""
+
 
 class OpenedFiles:
     """A database, its log and the log's index, as they were when a connection opened them."""
@@ -32,7 +35,9 @@ class OpenedFiles:
         self._overwritten = False
         self._written: tuple[int, int] | None = None
         self._known: dict[str, tuple[int, int]] = {}
-        self._to_come = [opened_as + LOG, opened_as + INDEX]
+        self._log = opened_as + LOG
+        self._log_written = 0
+        self._to_come = [self._log, opened_as + INDEX]
         """Those that are made by the first transaction."""
         databases = dict.fromkeys((str(self._path), opened_as))
         try:
@@ -64,6 +69,8 @@ class OpenedFiles:
                 if found.st_ino != inode or found.st_dev != device or not found.st_nlink:
                     raise self._moved(f"{name} is not the file that was opened any more")
                 written = written or (found.st_mtime_ns, found.st_size)
+                if name == self._log and found.st_mtime_ns != self._log_written:
+                    self._look_at_log(found.st_mtime_ns)
         except OSError as error:
             raise self._moved(f"{name} is not there any more ({error.strerror})") from error
         if written != self._written:
@@ -99,10 +106,19 @@ class OpenedFiles:
             raise self._lost()
         self._written = written
 
+    def _look_at_log(self, written: int) -> None:
+        """What is appended to a log whose beginning is gone is nothing to whoever opens it next."""
+        with Path(self._log).open("rb", buffering=0) as log:  # SQLite has no lock on it that closing could take away
+            begins = log.read(len(_LOG_BEGINS[0]))
+        if begins and begins not in _LOG_BEGINS:
+            self._overwritten = True
+            raise self._lost()
+        self._log_written = written
+
     def _lost(self) -> DatabaseMoved:
         return DatabaseMoved(
-            f"{self._path} was overwritten with something else; nothing is acknowledged any more. Stop every process "
-            "that uses the ledger, then move its files away, restore a backup and start again"
+            f"{self._path} or its log was overwritten with something else; nothing is acknowledged any more. Stop "
+            "every process that uses the ledger, then move its files away, restore a backup and start again"
         )
 
     @staticmethod

@@ -19,7 +19,7 @@ LEFT JOIN am_credit_seller v ON v.seller_id = s.seller_id
 WHERE CASE WHEN s.seller_id > 0 THEN v.seller_id IS NULL
            ELSE w.wallet_id IS NULL OR s.key_id > 0 AND k.key_id IS NULL OR s.registered = 0 AND s.ends_at IS NULL END;
 
--- ends: an agent key and a seller end when it was written down that they do
+-- ends: an agent key and a seller end when it was written down that they do, and are there
 SELECT i.wallet_id, 1, 0
 FROM (SELECT 'key' AS identity, key_id AS identity_id, wallet_id, expires_at, revoked_at FROM am_credit_key
       UNION ALL
@@ -28,7 +28,13 @@ LEFT JOIN am_credit_end x ON x.identity = i.identity AND x.identity_id = i.ident
                          AND x.cause = 'expiry'
 LEFT JOIN am_credit_end r ON r.identity = i.identity AND r.identity_id = i.identity_id AND r.wallet_id = i.wallet_id
                          AND r.cause = 'revocation'
-WHERE x.ends_at IS DISTINCT FROM i.expires_at OR r.ends_at IS DISTINCT FROM i.revoked_at;
+WHERE x.ends_at IS DISTINCT FROM i.expires_at OR r.ends_at IS DISTINCT FROM i.revoked_at
+UNION ALL
+SELECT e.wallet_id, 1, 0
+FROM am_credit_end e
+LEFT JOIN am_credit_key k ON e.identity = 'key' AND k.key_id = e.identity_id AND k.wallet_id = e.wallet_id
+LEFT JOIN am_credit_seller s ON e.identity = 'seller' AND s.seller_id = e.identity_id AND s.wallet_id = e.wallet_id
+WHERE k.key_id IS NULL AND s.seller_id IS NULL;
 
 -- alerts: an alert that fired had its share of its budget spent, and no more than was spent in its cycle
 SELECT a.wallet_id, a.spent_yen, coalesce(CASE WHEN w.current_cycle = a.billing_cycle THEN w.cycle_spent_yen ELSE s.spent_yen END, 0)
