@@ -1082,6 +1082,25 @@ def test_a_payment_that_lost_its_row_is_credited_once(installation: Installation
     assert installation.wallets.verify() == []
 
 
+def test_a_payment_that_was_found_is_not_credited_again_when_its_owner_asks_again(
+    installation: Installation, host: PlainSql
+) -> None:
+    """Stripe answers the same key with the same payment for a day."""
+    wallet_id = installation.owner()
+    before = installation.request(wallet_id)
+    installation.fake.pay(intent_of(before))
+    for table in ("am_credit_topup", "am_credit_topup_history", "am_credit_idempotency", "am_credit_payer"):
+        host.run(f"DELETE FROM {table}")
+    installation.hear()
+    again = installation.request(wallet_id)
+    assert (again.topup_id, again.status, again.reason) == (before.topup_id, "canceled", "paid_as_another")
+    installation.clock.advance(minutes=11)
+    installation.payments.reconcile()
+    installation.hear(times=2)
+    assert installation.kept(wallet_id) == installation.moved(wallet_id) == 1_000
+    assert installation.wallets.verify() == []
+
+
 def test_a_payment_whose_name_another_has_now_is_credited_beside_it(installation: Installation, host: PlainSql) -> None:
     wallet_id = installation.owner()
     before = installation.request(wallet_id)

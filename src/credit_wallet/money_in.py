@@ -26,6 +26,7 @@ from credit_wallet.topups import (
     MOST_FAILURES,
     NOT_PAID_BACK,
     OPEN,
+    PAID,
     PAID_BACK,
     RETRY_SECONDS,
     RETURNED,
@@ -121,9 +122,12 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     if topup.wallet_id != wallet.wallet_id:
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {command.topup_id}", topup_id=command.topup_id)
     _tell_mismatches(batch, wallet, command)
+    fact = command.fact
+    if topup.status not in PAID and _is_of_another(batch, topup, fact):
+        fact = PaymentFact(told_at=fact.told_at, status="canceled", reason="paid_as_another")
     status, taken_before_yen = topup.status, taken_yen(topup)
-    again_note = _given_again(topup, command.fact)
-    join(topup, command.fact)
+    again_note = _given_again(topup, fact)
+    join(topup, fact)
     txn_id = _credit(batch, wallet, topup)
     _match_taken(batch, wallet, topup, TAKEN_BACK, again_note)
     batch.decision.touched_topups[topup.topup_id] = topup
@@ -137,6 +141,17 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
         _note_step(batch, wallet, topup, f"topup_{topup.status}")
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
     return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
+
+
+def _is_of_another(batch: Batch, topup: TopupState, fact: PaymentFact) -> bool:
+    """Whether the payment is another top-up's. One that lost its row and was found goes by another name, and under the
+    old one the provider gives it again to whoever asks with the same key.
+    """
+    intents = {fact.payment_intent, topup.payment_intent} - {None}
+    return any(
+        each.topup_id != topup.topup_id and each.wallet_id == topup.wallet_id and each.payment_intent in intents
+        for each in batch.snapshot.topups.values()
+    )
 
 
 def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:

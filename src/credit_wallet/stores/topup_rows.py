@@ -21,6 +21,9 @@ _COLUMNS = ", ".join(TopupState.__struct_fields__)
 _TAKINGS = TopupState.__struct_fields__.index("takings")
 _OPEN = ", ".join(f"'{status}'" for status in OPEN)
 _TOPUP = f"SELECT {_COLUMNS} FROM am_credit_topup WHERE topup_id = :topup_id"
+_OF_PAYMENT = (
+    f"SELECT {_COLUMNS} FROM am_credit_topup WHERE payment_intent = :payment_intent AND wallet_id = :wallet_id"
+)
 _OPEN_TOPUPS = f"SELECT {_COLUMNS} FROM am_credit_topup WHERE wallet_id = :wallet_id AND status IN ({_OPEN})"
 _AUTO_TOPPED_UP = """
 SELECT coalesce(sum(CASE WHEN created_at >= :today THEN amount_yen ELSE 0 END), 0),
@@ -65,6 +68,10 @@ def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[C
             named = topup_id_of(command.wallet_id, command.stored_key)
             _load(connection, snapshot, _OPEN_TOPUPS, this)
         _load(connection, snapshot, _TOPUP, {"topup_id": named})
+        if isinstance(command, SettleTopup):
+            known = snapshot.topups.get(named)
+            for intent in {command.fact.payment_intent, known and known.payment_intent} - {None}:
+                _load(connection, snapshot, _OF_PAYMENT, {**this, "payment_intent": intent})
         for row in connection.execute(_PAYER, this).fetchall():
             payer = PayerState(*row)
             payer.stopped = bool(payer.stopped)
