@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -14,6 +16,7 @@ import apsw
 import psycopg
 import pytest
 
+from credit_wallet import CreditWallet
 from credit_wallet.config import sqlite_path
 from credit_wallet.stores import migrations
 from credit_wallet.stores.postgres_connection import connect
@@ -22,6 +25,7 @@ from credit_wallet.stores.postgres_schema import PostgresSchema
 KINDS = ("sqlite", "postgres", "partitioned")
 
 on_every_database = pytest.mark.databases(*KINDS)
+on_both_databases = pytest.mark.databases("sqlite", "postgres")
 on_postgres = pytest.mark.databases("postgres", "partitioned")
 on_sqlite = pytest.mark.databases("sqlite")
 
@@ -47,6 +51,15 @@ class Databases(Protocol):
         """The URL of a database that has migration 281 alone, as a host runs it."""
 
 
+@cache
+def _empty_ledger() -> bytes:
+    """The file of a ledger that was just made: its migrations take most of the time of a short test."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "wallet.db"
+        CreditWallet.open(f"sqlite:///{path}").close()
+        return path.read_bytes()
+
+
 class SqliteFiles:
     """Files in a folder; the first one is ``wallet.db``."""
 
@@ -66,7 +79,13 @@ class SqliteFiles:
             for file in self._folder.glob(f"{path.name}*"):
                 file.unlink()
 
-    ledger = nothing
+    @contextmanager
+    def ledger(self) -> Iterator[str]:
+        with self.nothing() as url:
+            path = sqlite_path(url)
+            path.touch(0o600)
+            path.write_bytes(_empty_ledger())
+            yield url
 
     @contextmanager
     def seed(self) -> Iterator[str]:

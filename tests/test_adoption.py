@@ -441,7 +441,7 @@ class Interleaving:
                     self.wallets.refund(txn_id, amount_yen, idempotency_key=key)
 
 
-EXAMPLES = {"sqlite": 60, "postgres": 20, "partitioned": 20}
+EXAMPLES = {"sqlite": 60, "postgres": 20, "partitioned": 5}
 
 
 def test_any_plain_history_beside_any_movements_stays_provable(databases: Databases) -> None:

@@ -28,7 +28,7 @@ from cheaters import (
     Request,
 )
 from clock import Clock
-from databases import Databases
+from databases import Databases, on_both_databases
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -316,7 +316,7 @@ EXAMPLES = {"sqlite": 30, "postgres": 15}
 """Unless ``CHEATERS_EXAMPLES`` says how many for each."""
 
 
-@pytest.mark.databases("sqlite", "postgres")
+@on_both_databases
 @pytest.mark.parametrize("where", ["embedded", "remote"])
 def test_whatever_buyers_do_what_was_served_is_paid_once(databases: Databases, markets: Markets, where: str) -> None:
     run_state_machine_as_test(

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from clock import Clock
-from databases import Databases
+from databases import Databases, on_both_databases
 from plain_sql import PlainSql
 from service import OPERATOR_KEY, TOPUP_URL, Api, Service, credentials, new_app
 from stand_in import StandIn
@@ -20,7 +20,7 @@ from credit_wallet.http.metrics import Metrics
 from credit_wallet.outcomes import CreatedKey, CreatedWallet
 from credit_wallet.topups import PaymentFact
 
-pytestmark = pytest.mark.databases("sqlite", "postgres")
+pytestmark = on_both_databases
 
 CREDIT_YEN = 10_000
 UNREACHABLE = PaymentProviderError("Stripe could not be asked")

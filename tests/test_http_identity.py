@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from clock import Clock
+from databases import on_both_databases
 from gated import Application, gated
 from service import OPERATOR_KEY, Api, new_app
 
@@ -24,7 +25,7 @@ from credit_wallet.errors import Forbidden
 from credit_wallet.http import auth, failure_limit
 from credit_wallet.outcomes import CreatedKey, CreatedWallet
 
-pytestmark = pytest.mark.databases("sqlite", "postgres")
+pytestmark = on_both_databases
 
 CREDIT_YEN = 10_000
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from litestar import Litestar
 from service import OPERATOR_KEY, Api, Service, credentials, new_app
 from test_http import assert_problem, funded
 
 from credit_wallet import CreditWallet
+from credit_wallet.http.app import documented
 from credit_wallet.http.distinct import SINGLE_HEADERS
 from credit_wallet.http.fast import CALLS
 from credit_wallet.operator_keys import operator_key
@@ -29,12 +29,10 @@ MONEY = (
 )
 
 
-def addresses(wallets: CreditWallet) -> dict[str, set[str]]:
+def addresses() -> dict[str, set[str]]:
     """Every address, ids filled in, with the methods it takes."""
-    app = new_app(wallets, fast_lane=False)
-    assert isinstance(app, Litestar)
     found: dict[str, set[str]] = {}
-    for route in app.routes:
+    for route in documented().routes:
         path = route.path_format
         if path == "/docs/{path}":  # whatever is below the page is not there
             continue
@@ -70,7 +68,7 @@ def spellings(path: str) -> Iterator[str]:
 @pytest.mark.parametrize("lane", ["fast lane", "documented"])
 def test_no_address_has_a_second_spelling(wallets: CreditWallet, lane: str) -> None:
     with Api(new_app(wallets, fast_lane=lane == "fast lane")) as api:
-        for path, methods in addresses(wallets).items():
+        for path, methods in addresses().items():
             if not path.startswith("/docs"):
                 assert api.call(min(methods), path).status_code != 404, path
             for spelling in spellings(path):
@@ -111,7 +109,7 @@ def test_a_query_takes_a_call_out_of_the_fast_lane_and_is_read_as_everywhere(wal
 @pytest.mark.parametrize("name", sorted(SINGLE_HEADERS))
 def test_no_route_takes_a_header_twice_that_may_be_there_once(wallets: CreditWallet, lane: str, name: bytes) -> None:
     with Api(new_app(wallets, fast_lane=lane == "fast lane")) as api:
-        for path, methods in addresses(wallets).items():
+        for path, methods in addresses().items():
             pairs = [(name.decode(), "1"), (name.decode(), "1")]
             answer = api.call(min(methods), path, headers=pairs)
             assert_problem(answer, 400, "ambiguous_request", field=name.decode())

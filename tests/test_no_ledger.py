@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from databases import Databases, PostgresDatabases
+from databases import Databases, PostgresDatabases, on_both_databases
 from test_cli import Shell, shell  # noqa: F401
 from test_plain_values import commands
 
@@ -123,7 +123,7 @@ def test_a_database_without_the_tables_is_no_ledger(
             ).fetchone() == (0,)
 
 
-@pytest.mark.databases("sqlite", "postgres")
+@on_both_databases
 def test_the_library_refuses_as_it_is_told(databases: Databases) -> None:
     with databases.nothing() as url:
         for _ in range(2):
@@ -135,7 +135,7 @@ def test_the_library_refuses_as_it_is_told(databases: Databases) -> None:
             assert len(wallets.wallets()) == 1
 
 
-@pytest.mark.databases("sqlite", "postgres")
+@on_both_databases
 def test_a_hosts_database_with_the_seeds_schema_is_a_ledger(seed_url: str) -> None:
     with CreditWallet.open(seed_url, create=False) as wallets:
         assert wallets.wallets() == []

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from clock import Clock
+from databases import on_both_databases
 from plain_sql import PlainSql
 from structlog.testing import capture_logs
 from test_cli import Shell, shell  # noqa: F401
@@ -19,7 +20,7 @@ from credit_wallet.config import sqlite_path
 from credit_wallet.outcomes import Opening
 from credit_wallet.stores.databases import database_at
 
-both = pytest.mark.databases("sqlite", "postgres")
+both = on_both_databases
 EVENT = "opening_without_entries"
 
 

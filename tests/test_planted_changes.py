@@ -15,7 +15,7 @@ from typing import NamedTuple
 import apsw
 import pytest
 from clock import Clock
-from databases import Databases
+from databases import Databases, on_both_databases
 from rich_ledger import START, fill
 
 from credit_wallet import CreditWallet
@@ -26,7 +26,7 @@ from credit_wallet.stores.postgres_database import PostgresSnapshot
 from credit_wallet.stores.seals import Anchor
 from credit_wallet.stores.verify import verify
 
-pytestmark = pytest.mark.databases("sqlite", "postgres")
+pytestmark = on_both_databases
 
 _LOG = "am_credit_transaction_log"
 _DISPUTED = "WHERE payment_intent = 'pi_disputed'"

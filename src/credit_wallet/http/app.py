@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
+from functools import cache
 from traceback import format_exception
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import structlog
 from litestar import Litestar, Request, Response
@@ -43,7 +44,9 @@ from credit_wallet.http.replies import (
     STANDING_HEADERS,
     AsgiApp,
     RawHeaders,
+    Receive,
     Scope,
+    Send,
     address_of,
     caller_headers,
     refusal,
@@ -65,6 +68,8 @@ PAGE_POLICY = (
 )
 """For pages, which are those of the API: nobody may frame them, and they load nothing but what draws them."""
 
+_SERVICE = "credit_wallet.service"
+
 _log = structlog.get_logger("credit_wallet.http")
 
 
@@ -78,28 +83,50 @@ def create_app(
 ) -> AsgiApp:
     """The service as an ASGI application; ``fast_lane=False`` leaves the short cuts out."""
     authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
-    application = cast(AsgiApp, _documented(wallets, settings, metrics, authenticator, payments))
+    application: AsgiApp = _Serving(Service(wallets, settings, metrics, authenticator, payments))
     if fast_lane:
         application = FastLane(application, wallets, authenticator, settings.topup_url)
     return application if settings.trusted_proxies is None else Forwarded(application, settings.trusted_proxies)
 
 
-def _documented(
-    wallets: CreditWallet,
-    settings: ServiceSettings,
-    metrics: Metrics,
-    authenticator: Authenticator,
-    payments: Payments | None,
-) -> Litestar:
+class Service(NamedTuple):
+    """What an application serves: it comes with each request, so that the routes are made once in a process."""
+
+    wallets: CreditWallet
+    settings: ServiceSettings
+    metrics: Metrics
+    authenticator: Authenticator
+    payments: Payments | None
+
+
+class _Serving:
+    """The documented routes, of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[_SERVICE] = self._service
+        await documented()(scope, receive, send)  # type: ignore[arg-type]
+
+
+def _service(scope: Any) -> Service:
+    return cast(Service, scope[_SERVICE])
+
+
+@cache
+def documented() -> Litestar:
+    """Every documented route; whose they are is in the scope of each request."""
+
     async def add_headers(message: Message, scope: LitestarScope) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = await _completed(message["headers"], scope, message["status"], wallets)
+            message["headers"] = await _completed(message["headers"], scope, message["status"])
 
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         error = _as_refusal(error)
         if not isinstance(error, WalletError):
             _log.error("call_failed", path=request.url.path, exception="".join(format_exception(error)))
-        status, headers, content = refusal(error, settings.topup_url)
+        status, headers, content = refusal(error, _service(request.scope).settings.topup_url)
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
@@ -118,13 +145,13 @@ def _documented(
         ),
         dependencies={
             "caller": Provide(_caller_of, sync_to_thread=False),
-            "wallets": Provide(lambda: wallets, sync_to_thread=False),
-            "metrics": Provide(lambda: metrics, sync_to_thread=False),
-            "payments": Provide(lambda: payments, sync_to_thread=False),
-            "settings": Provide(lambda: settings, sync_to_thread=False),
+            "wallets": Provide(_wallets_of, sync_to_thread=False),
+            "metrics": Provide(_metrics_of, sync_to_thread=False),
+            "payments": Provide(_payments_of, sync_to_thread=False),
+            "settings": Provide(_settings_of, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
-        before_request=_admit_with(authenticator),
+        before_request=_admit,
         before_send=[add_headers],
         request_class=BodyRequest,
         request_max_body_size=MAX_BODY_BYTES,
@@ -133,22 +160,19 @@ def _documented(
     )
 
 
-def _admit_with(authenticator: Authenticator) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+async def _admit(request: Request[Any, Any, Any]) -> None:
     """Runs before the body is read: refuses what is said twice, and asks for a token where the documentation does."""
-
-    async def admit(request: Request[Any, Any, Any]) -> None:
-        require_plain_numbers(request, distinct_query(request.scope["query_string"]))
-        security, headers = request.route_handler.security, request.headers
-        credentials = headers.get("authorization"), headers.get("x-api-key")
-        address = address_of(cast(Scope, request.scope))
-        if security == MONEY_SECURITY:
-            request.state.sees_money = any(credentials) and await authenticator.sees_money(*credentials, address)
-        elif security:
-            caller = await authenticator.caller(*credentials, address, headers.get("x-payer-token"))
-            request.state.caller = caller
-            _note_operation(caller, request)
-
-    return admit
+    require_plain_numbers(request, distinct_query(request.scope["query_string"]))
+    authenticator = _service(request.scope).authenticator
+    security, headers = request.route_handler.security, request.headers
+    credentials = headers.get("authorization"), headers.get("x-api-key")
+    address = address_of(cast(Scope, request.scope))
+    if security == MONEY_SECURITY:
+        request.state.sees_money = any(credentials) and await authenticator.sees_money(*credentials, address)
+    elif security:
+        caller = await authenticator.caller(*credentials, address, headers.get("x-payer-token"))
+        request.state.caller = caller
+        _note_operation(caller, request)
 
 
 def _note_operation(caller: Caller, request: Request[Any, Any, Any]) -> None:
@@ -163,9 +187,23 @@ def _caller_of(request: Request[Any, Any, Any]) -> Caller:
     return cast(Caller, request.state.caller)
 
 
-async def _completed(
-    headers: Iterable[tuple[bytes, bytes]], scope: LitestarScope, status: int, wallets: CreditWallet
-) -> RawHeaders:
+def _wallets_of(request: Request[Any, Any, Any]) -> CreditWallet:
+    return _service(request.scope).wallets
+
+
+def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
+    return _service(request.scope).metrics
+
+
+def _payments_of(request: Request[Any, Any, Any]) -> Payments | None:
+    return _service(request.scope).payments
+
+
+def _settings_of(request: Request[Any, Any, Any]) -> ServiceSettings:
+    return _service(request.scope).settings
+
+
+async def _completed(headers: Iterable[tuple[bytes, bytes]], scope: LitestarScope, status: int) -> RawHeaders:
     """The headers of an answer with those that every answer has."""
     completed = [(name, value) for name, value in headers if name.lower() != b"allow"]
     present = {name.lower() for name, _ in completed}
@@ -175,7 +213,7 @@ async def _completed(
     if b"text/html" in dict(completed).get(b"content-type", b""):
         completed.append(PAGE_POLICY)
     if b"x-wallet-balance" not in present:
-        completed += await caller_headers(scope["state"].get("caller"), wallets)
+        completed += await caller_headers(scope["state"].get("caller"), _service(scope).wallets)
     if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":
         # The framework names the methods of one handler; an address can have several.
         methods = _methods_at(scope["litestar_app"], scope["path"])
