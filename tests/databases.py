@@ -52,12 +52,14 @@ class Databases(Protocol):
 
 
 @cache
-def _empty_ledger() -> bytes:
-    """The file of a ledger that was just made: its migrations take most of the time of a short test."""
+def _empty_ledger() -> tuple[bytes, bytes]:
+    """The file of a new ledger, and its installation's id; to migrate each takes most of a short test's time."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "wallet.db"
         CreditWallet.open(f"sqlite:///{path}").close()
-        return path.read_bytes()
+        with closing(apsw.Connection(str(path))) as made:
+            [(installation_id,)] = made.execute("SELECT installation_id FROM am_credit_installation")
+        return path.read_bytes(), installation_id.encode()
 
 
 class SqliteFiles:
@@ -84,7 +86,8 @@ class SqliteFiles:
         with self.nothing() as url:
             path = sqlite_path(url)
             path.touch(0o600)
-            path.write_bytes(_empty_ledger())
+            made, installation_id = _empty_ledger()
+            path.write_bytes(made.replace(installation_id, uuid4().hex[: len(installation_id)].encode()))
             yield url
 
     @contextmanager
