@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import cache
@@ -26,6 +27,8 @@ KINDS = ("sqlite", "postgres", "partitioned")
 
 on_every_database = pytest.mark.databases(*KINDS)
 on_both_databases = pytest.mark.databases("sqlite", "postgres")
+on_every_database_at_length = on_every_database if os.environ.get("EVERY_DATABASE") else on_both_databases
+"""For what takes long on partitioned tables and asks nothing of its own of them: there it runs in ``make soak``."""
 on_postgres = pytest.mark.databases("postgres", "partitioned")
 on_sqlite = pytest.mark.databases("sqlite")
 

@@ -19,14 +19,14 @@ from random import Random
 
 import pytest
 from clock import Clock
-from databases import on_both_databases
+from databases import on_every_database_at_length
 from msgspec import json
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.budget import ALERT_THRESHOLDS_PCT, spent_pct
 
-pytestmark = on_both_databases
+pytestmark = on_every_database_at_length
 
 _numbers = count()
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from databases import on_both_databases, on_sqlite
+from databases import on_every_database_at_length, on_sqlite
 from service import free_port
 
 from credit_wallet import CreditWallet
@@ -47,7 +47,7 @@ def run(program: str, *arguments: str, **environment: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@on_both_databases
+@on_every_database_at_length
 def test_every_use_in_a_child_is_refused_at_once_and_the_parent_goes_on(db_url: str) -> None:
     told = run("use_in_a_child", db_url)
     own = told["child"].pop("own")
@@ -59,12 +59,12 @@ def test_every_use_in_a_child_is_refused_at_once_and_the_parent_goes_on(db_url: 
     assert (told["balance"], told["violations"], told["readable"]) == (987, 0, 1)
 
 
-@on_both_databases
+@on_every_database_at_length
 def test_a_grandchild_is_refused_too(db_url: str) -> None:
     assert run("use_in_a_grandchild", db_url) == REFUSED
 
 
-@on_both_databases
+@on_every_database_at_length
 def test_forks_beside_a_busy_ledger_lose_nothing_and_hang_nobody(db_url: str) -> None:
     told = run("fork_while_charging", db_url)
     assert told == {"answers": [REFUSED], "lost": 0, "violations": 0}
@@ -96,7 +96,7 @@ def test_clients_and_payments_in_a_child_are_refused_and_the_parents_connections
     assert told["connections"] == 3  # one of each of the parent's clients, one of the child's own
 
 
-@on_both_databases
+@on_every_database_at_length
 @pytest.mark.parametrize("method", ["fork", "forkserver"])
 def test_multiprocessing(db_url: str, method: str) -> None:
     with CreditWallet.open(db_url) as wallets:
@@ -195,7 +195,7 @@ def paid_requests(site: Site, token: str) -> list[httpx.Response]:
     return [httpx.get(f"{site.url}/q", headers=headers, timeout=10) for _ in range(10)]
 
 
-@on_both_databases
+@on_every_database_at_length
 def test_gunicorn_with_a_ledger_opened_at_module_level_says_what_to_do(db_url: str, tmp_path: Path) -> None:
     with CreditWallet.open(db_url) as wallets:
         wallet = wallets.create()
@@ -210,7 +210,7 @@ def test_gunicorn_with_a_ledger_opened_at_module_level_says_what_to_do(db_url: s
         assert wallets.balance(wallet.wallet_id) == 1_000
 
 
-@on_both_databases
+@on_every_database_at_length
 @pytest.mark.parametrize(
     ("program", "settings"),
     [(IN_THE_LIFESPAN, ""), (AT_BOTH, ""), (AFTER_THE_FORK, POST_FORK)],

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 from clock import Clock
-from databases import on_both_databases
+from databases import on_every_database_at_length
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import (
@@ -22,7 +22,7 @@ from credit_wallet.errors import (
 from credit_wallet.outcomes import Alert
 from credit_wallet.reports.statement import statement
 
-pytestmark = on_both_databases
+pytestmark = on_every_database_at_length
 
 MILLISECOND = timedelta(milliseconds=1)
 
