@@ -14,8 +14,10 @@ from clock import Clock
 from databases import Databases, PostgresDatabases, SqliteFiles
 from hypothesis import settings
 
-from credit_wallet import CreditWallet, deadlines
-from credit_wallet.stores import postgres_connection, sqlite_connection
+from credit_wallet import CreditWallet
+from credit_wallet.runtime import deadlines
+from credit_wallet.stores.postgres import connection as postgres_connection
+from credit_wallet.stores.sqlite import connection as sqlite_connection
 
 pytest_plugins = ("postgres",)
 

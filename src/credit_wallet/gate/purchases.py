@@ -15,7 +15,9 @@ from typing import Any, Literal, TypeAlias
 import structlog
 from msgspec import Struct, structs
 
-from credit_wallet.commands import MAX_HOLD_SECONDS
+from credit_wallet.domain.commands import MAX_HOLD_SECONDS
+from credit_wallet.domain.money import MAX_AMOUNT_YEN, is_amount
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import (
     BudgetExhausted,
     DatabaseUnavailable,
@@ -31,12 +33,10 @@ from credit_wallet.errors import (
     WalletDisabled,
 )
 from credit_wallet.gate.accounts import Account, Bought, Order
-from credit_wallet.gate.arrears import PASSING, Arrears
+from credit_wallet.gate.compensations import PASSING, Arrears
 from credit_wallet.gate.renewals import Renewals
-from credit_wallet.http.replies import RawHeaders, outcome_headers
-from credit_wallet.keys import new_idempotency_key
-from credit_wallet.money import MAX_AMOUNT_YEN, is_amount
-from credit_wallet.outcomes import Outcome
+from credit_wallet.idempotency_keys import new_idempotency_key
+from credit_wallet.wire.replies import RawHeaders, outcome_headers
 
 UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedAnswer)
 """After these nobody knows whether a charge was made."""

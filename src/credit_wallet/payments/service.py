@@ -15,9 +15,11 @@ from typing import TypeAlias
 import structlog
 from msgspec import structs
 
-from credit_wallet.actors import PAYER, PRODUCT
-from credit_wallet.cycle import parse_instant
-from credit_wallet.deadlines import STRIPE_SILENT_CALLS
+from credit_wallet.domain.actors import PAYER, PRODUCT
+from credit_wallet.domain.cycle import parse_instant
+from credit_wallet.domain.money import format_yen, is_amount
+from credit_wallet.domain.outcomes import TopupView
+from credit_wallet.domain.topups import OPEN, PAYABLE, RETURNED, PaymentFact, Way, pay_back_id_of
 from credit_wallet.errors import (
     DatabaseError,
     InvalidAmount,
@@ -32,16 +34,14 @@ from credit_wallet.errors import (
     WalletDisabled,
     WalletError,
 )
-from credit_wallet.keys import new_idempotency_key
-from credit_wallet.money import format_yen, is_amount
-from credit_wallet.outcomes import TopupView
+from credit_wallet.idempotency_keys import new_idempotency_key
+from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.facts import Taking, taking_fact
 from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, StripeSilent, UnknownToStripe
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
-from credit_wallet.steady_clock import SteadyClock, utc_now
-from credit_wallet.topups import OPEN, PAYABLE, RETURNED, PaymentFact, Way, pay_back_id_of
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.runtime.deadlines import STRIPE_SILENT_CALLS
+from credit_wallet.runtime.steady_clock import SteadyClock, utc_now
 
 QUIET = timedelta(minutes=10)
 """How long nothing may be heard of an open top-up before Stripe is asked."""

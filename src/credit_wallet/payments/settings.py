@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from credit_wallet.domain.whole_numbers import whole_number
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.whole_numbers import whole_number
 
 STRIPE_KEY_VARIABLE = "CREDIT_WALLET_STRIPE_KEY"
 WEBHOOK_SECRETS_VARIABLE = "CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS"

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from credit_wallet.domain.visibility import is_hidden
 from credit_wallet.stores.reads import CycleEntry
 from credit_wallet.stores.tallies import Tallies, Tally
-from credit_wallet.viewing import is_hidden
 
 MOST_NOTES = 20
 """Notes that are listed one by one; a seller may write another note for every call."""
