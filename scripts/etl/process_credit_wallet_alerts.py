@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))  # a plain checkout: nothing installed
 
-from credit_wallet.stores.jobs.alert_job import main
+from credit_wallet.cli.alert_job import main
 
 if __name__ == "__main__":
     sys.exit(main())

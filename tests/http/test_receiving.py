@@ -11,9 +11,8 @@ from http_answers import assert_problem, funded
 from service import OPERATOR_KEY, Api, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.errors import ServiceBusy
+from credit_wallet.errors import InvalidJson, ServiceBusy
 from credit_wallet.wire import receiving
-from credit_wallet.wire.problems import InvalidJson
 from credit_wallet.wire.receiving import SHORT_BODY_BYTES, Room, read_body
 
 LONG_BYTES = 100_000

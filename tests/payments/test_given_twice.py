@@ -22,10 +22,11 @@ from service import OPERATOR_KEY, Api, Service, new_app
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet
+from credit_wallet.domain.distinct_members import require_distinct_members
 from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.errors import InvalidJson
 from credit_wallet.middleware import GatedRequest
-from credit_wallet.wire.distinct import MAX_QUERY_FIELDS, require_distinct_members
-from credit_wallet.wire.problems import InvalidJson
+from credit_wallet.wire.distinct import MAX_QUERY_FIELDS
 
 CREDIT_YEN = 10_000
 MOVEMENTS = {

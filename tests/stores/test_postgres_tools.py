@@ -286,7 +286,11 @@ def test_what_was_committed_survives_a_kill_of_the_server() -> None:
 
 def test_a_server_does_not_outlive_its_owner() -> None:
     made = subprocess.run(
-        [sys.executable, "-c", MAKE_AND_DIE], cwd=Path(__file__).parents[1] / "support", capture_output=True, text=True, check=False
+        [sys.executable, "-c", MAKE_AND_DIE],
+        cwd=Path(__file__).parents[1] / "support",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert made.returncode == -signal.SIGKILL, made.stderr
     folder, postmaster = made.stdout.split()

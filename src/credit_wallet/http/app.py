@@ -21,7 +21,7 @@ from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
 
 from credit_wallet import VERSION
-from credit_wallet.errors import WalletError
+from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.fast import FastLane
@@ -43,7 +43,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
 from credit_wallet.wire.auth import Authenticator, Caller
 from credit_wallet.wire.distinct import distinct_query
-from credit_wallet.wire.problems import InvalidJson, MethodNotAllowed, NotFound, body_refused
+from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused
 from credit_wallet.wire.replies import (
     STANDING_HEADERS,
     AsgiApp,

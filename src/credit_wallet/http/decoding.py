@@ -7,7 +7,7 @@ from typing import Any, cast
 from litestar import Request
 from msgspec import DecodeError, json
 
-from credit_wallet.wire.distinct import require_distinct_members
+from credit_wallet.domain.distinct_members import require_distinct_members
 from credit_wallet.wire.problems import body_refused
 from credit_wallet.wire.receiving import CALLERS_ROOM, OPERATORS_ROOM, read_body
 from credit_wallet.wire.replies import Receive

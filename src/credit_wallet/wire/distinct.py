@@ -1,4 +1,4 @@
-"""What may be given once: headers that decide something, query parameters, the members of a JSON object, an address.
+"""What may be given once: headers that decide something, query parameters, an address.
 
 Of two values with one name, one reader takes the first and another the last, so that a proxy, a gate and an application
 can each see another request. Nothing here chooses: two values are refused. So is the length of a body that is told in
@@ -8,17 +8,14 @@ proxy's for ``/metrics`` be gone round by ``/metrics/``; no other one is there.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
-
-from credit_wallet.wire.problems import AmbiguousRequest, InvalidJson, NotFound
+from credit_wallet.domain.distinct_members import first_repeated
+from credit_wallet.wire.problems import AmbiguousRequest, NotFound
 
 SINGLE_HEADERS = frozenset(
     {
@@ -42,8 +39,6 @@ MAX_QUERY_FIELDS = 100
 
 _WITHOUT_HOST = ("1", "1.0")
 _HOST = re.compile(rb"[A-Za-z0-9._-]*(:[0-9]{0,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{0,5})?")
-
-_decoded = msgspec.json.Decoder().decode
 
 
 def require_single_headers(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] = SINGLE_HEADERS) -> None:
@@ -91,53 +86,6 @@ def distinct_query(query: bytes) -> dict[str, str]:
     return dict(pairs)
 
 
-def require_distinct_members(body: bytes) -> None:
-    """Raise ``InvalidJson`` when an object in ``body`` has a member twice (RFC 8259, section 4; RFC 7493 forbids it).
-
-    ``body`` must be JSON. Every member has a colon: where there are no more of them than members were decoded, none was
-    lost. That costs less than a microsecond; only a colon within a text has the body read again, pair by pair.
-    """
-    colons, value = body.count(b":"), _decoded(body)
-    if isinstance(value, dict) and len(value) == colons:
-        return
-    if _members(value) != colons:
-        json.loads(body, object_pairs_hook=_distinct, parse_int=_not_needed, parse_float=_not_needed)
-
-
-def require_distinct_members_if_json(body: bytes) -> None:
-    """``require_distinct_members`` for a body that others read, who have words of their own for what is no JSON."""
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        require_distinct_members(body)
-
-
-def _members(value: object) -> int:
-    """How many members the objects in ``value`` have."""
-    if isinstance(value, dict):
-        return len(value) + sum(_members(each) for each in value.values() if isinstance(each, dict | list))
-    return sum(_members(each) for each in value) if isinstance(value, list) else 0
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        name = _first_repeated(name for name, _ in pairs)
-        raise InvalidJson(f"the body has the member {name!r} twice in one object; give it once", field=name)
-    return found
-
-
-def _not_needed(_: str) -> None:
-    """Numbers can be longer than Python converts."""
-
-
 def _require_distinct(names: Iterable[str], what: str) -> None:
-    if (name := _first_repeated(names)) is not None:
+    if (name := first_repeated(names)) is not None:
         raise AmbiguousRequest(f"the {what} {name} is given twice; give it once", field=name)
-
-
-def _first_repeated(names: Iterable[str]) -> str | None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None

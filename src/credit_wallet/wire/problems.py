@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from msgspec import DecodeError, ValidationError, json
 
-from credit_wallet.errors import DatabaseError, InvalidAmount, InvalidRequest, WalletError
+from credit_wallet.errors import DatabaseError, InvalidAmount, InvalidJson, InvalidRequest, WalletError
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:agent-credit-wallet:"
@@ -82,12 +82,6 @@ _NAMED = re.compile(r"field `([^`]+)`")
 
 class HttpError(WalletError):
     """A refusal that only a caller over HTTP can get."""
-
-
-class InvalidJson(HttpError):
-    """The body is not JSON."""
-
-    code: ClassVar[str] = "invalid_json"
 
 
 class AmbiguousRequest(HttpError):

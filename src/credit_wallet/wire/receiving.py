@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from credit_wallet.errors import ServiceBusy
-from credit_wallet.wire.problems import BodyTooLarge, InvalidJson
+from credit_wallet.errors import InvalidJson, ServiceBusy
+from credit_wallet.wire.problems import BodyTooLarge
 from credit_wallet.wire.replies import Receive
 
 BODY_SECONDS = 10.0
