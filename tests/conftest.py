@@ -19,7 +19,7 @@ from credit_wallet.runtime import deadlines
 from credit_wallet.stores.postgres import connection as postgres_connection
 from credit_wallet.stores.sqlite import connection as sqlite_connection
 
-pytest_plugins = ("postgres",)
+pytest_plugins = ("postgres", "shell")
 
 MEMORY = Path("/dev/shm")  # noqa: S108  a file system, under which pytest makes folders of its own
 ROOM_BYTES = 4 << 30

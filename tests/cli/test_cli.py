@@ -866,7 +866,7 @@ def test_a_check_up_asks_stripe(till: Shell, monkeypatch: pytest.MonkeyPatch) ->
     assert till.json("doctor")[-1]["detail"] == "Stripe answers, with test money"
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_KEY", "sk_live_1")
     assert failed_check(till, till.url)["check"] == "payment_provider_error"
-    monkeypatch.setenv("CREDIT_WALLET_TOPUP_MOST_YEN", "much")
+    monkeypatch.setenv("CREDIT_WALLET_TOPUP_MAX_YEN", "much")
     assert failed_check(till, till.url)["check"] == "invalid_request"
 
 

@@ -18,7 +18,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.delivery.factory import NotifySettings, open_notifier
 from credit_wallet.delivery.notifier import NOT_CONFIRMED, Notifier
 from credit_wallet.errors import InvalidRequest, TargetNotFound, TooManyConfirmations, WrongConfirmationCode
-from credit_wallet.notices.confirming import CONFIRM_WITHIN, MOST_GUESSES
+from credit_wallet.notices.confirming import CONFIRM_WITHIN, MAX_GUESSES
 from credit_wallet.notices.targets import (
     OPERATOR,
     TargetSettings,
@@ -138,7 +138,7 @@ def test_wrong_codes_are_counted_and_too_many_make_the_right_one_useless(
 ) -> None:
     target_id = name(wallets, wallet_id).target_id
     notifier.deliver()
-    for number in range(MOST_GUESSES):
+    for number in range(MAX_GUESSES):
         with pytest.raises(WrongConfirmationCode, match="not the code"):
             wallets.confirm_target(wallet_id, target_id, f"2222-222{number}")
     with pytest.raises(WrongConfirmationCode, match="too many"):

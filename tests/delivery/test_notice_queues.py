@@ -331,7 +331,7 @@ def test_more_than_an_hour_takes_is_put_off_and_payments_are_never_left_out(
     wallets: CreditWallet, host: PlainSql, kind: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notice_queue, "NOTICES_AN_HOUR", 2)
-    monkeypatch.setattr(notice_queue, "MOST_HOURS_AHEAD", 3)
+    monkeypatch.setattr(notice_queue, "MAX_HOURS_AHEAD", 3)
     wallet_id = wallets.create().wallet_id
     wallets.set_targets(wallet_id, [WantedTarget(url="https://one.example/")])
     clock.advance(minutes=10)

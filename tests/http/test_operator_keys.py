@@ -19,7 +19,7 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
-from credit_wallet.wire.operator_keys import LONGEST_KEY, MOST_KEYS, metrics_key, operator_key, operator_keys
+from credit_wallet.wire.operator_keys import LONGEST_KEY, MAX_KEYS, metrics_key, operator_key, operator_keys
 
 ONE, TWO = "3f7a9c1e5b2d8046af13c7e95d028b64", "kT9vQ2xL8mZ4wR7cY1bN6hJ3fD5gS0aP"
 
@@ -89,7 +89,7 @@ def test_several_keys_have_names() -> None:
         (f"a:{ONE},b:{ONE}", "key twice"),
         ("a:short", r"\(a\) must have 32"),
         (f"a:{ONE},b:", r"\(b\) is empty"),
-        (",".join(f"n{number}:{secrets.token_hex(16)}" for number in range(MOST_KEYS + 1)), "more than 10"),
+        (",".join(f"n{number}:{secrets.token_hex(16)}" for number in range(MAX_KEYS + 1)), "more than 10"),
     ],
 )
 def test_several_keys_that_make_no_sense_are_refused(text: str, says: str) -> None:

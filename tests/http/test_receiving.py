@@ -16,7 +16,7 @@ from credit_wallet.wire import receiving
 from credit_wallet.wire.receiving import SHORT_BODY_BYTES, Room, read_body
 
 LONG_BYTES = 100_000
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 
 
 class Caller:
@@ -42,15 +42,15 @@ def test_long_bodies_have_room_together_and_short_ones_always() -> None:
 async def _long_and_short() -> None:
     room = Room(2 * LONG_BYTES)
     begun = [Caller(LONG_BYTES, ends=False) for _ in range(2)]
-    reading = [asyncio.create_task(read_body(each.receive, MOST_BYTES, room)) for each in begun]
+    reading = [asyncio.create_task(read_body(each.receive, MAX_BYTES, room)) for each in begun]
     await asyncio.gather(*(each.waits.wait() for each in begun))
     with pytest.raises(ServiceBusy):
-        await read_body(Caller(LONG_BYTES, ends=True).receive, MOST_BYTES, room)
-    assert len(await read_body(Caller(SHORT_BODY_BYTES, ends=True).receive, MOST_BYTES, room)) == SHORT_BODY_BYTES
+        await read_body(Caller(LONG_BYTES, ends=True).receive, MAX_BYTES, room)
+    assert len(await read_body(Caller(SHORT_BODY_BYTES, ends=True).receive, MAX_BYTES, room)) == SHORT_BODY_BYTES
     for task in reading:
         task.cancel()
     await asyncio.gather(*reading, return_exceptions=True)
-    assert len(await read_body(Caller(LONG_BYTES, ends=True).receive, MOST_BYTES, room)) == LONG_BYTES
+    assert len(await read_body(Caller(LONG_BYTES, ends=True).receive, MAX_BYTES, room)) == LONG_BYTES
 
 
 def test_room_is_given_back_when_a_body_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_room_is_given_back_when_a_body_does_not_come(monkeypatch: pytest.Monkey
     room = Room(LONG_BYTES)
     for _ in range(3):
         with pytest.raises(InvalidJson, match="did not arrive"):
-            asyncio.run(read_body(Caller(LONG_BYTES, ends=False).receive, MOST_BYTES, room))
+            asyncio.run(read_body(Caller(LONG_BYTES, ends=False).receive, MAX_BYTES, room))
 
 
 def test_nobodys_long_bodies_keep_out_the_operators(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ def test_what_is_given_up_waiting_gives_its_share_back(lanes: ReadingLanes) -> N
 
 
 def test_reports_are_bounded_for_a_wallet_and_for_all(lanes: ReadingLanes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading_lanes, "MOST_REPORTS", REPORTS.share + 1)
+    monkeypatch.setattr(reading_lanes, "MAX_REPORTS", REPORTS.share + 1)
     with lanes.report(1), lanes.report(1):
         with pytest.raises(ShareExceeded), lanes.report(1):
             pass
@@ -233,7 +233,7 @@ def test_a_page_of_what_is_rare_ends_early_and_the_next_goes_on(
     wallets: CreditWallet, api: Api, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reads, "STEPS", 4)
-    monkeypatch.setattr(showing, "MOST_STEPS", 2)
+    monkeypatch.setattr(showing, "MAX_STEPS", 2)
     wanted = []
     for number in range(50):
         note = "rare" if number in (1, 2, 30) else None

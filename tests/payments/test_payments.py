@@ -1345,12 +1345,12 @@ def test_credit_that_comes_again_is_not_issued_again(generous: tuple[Installatio
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("CREDIT_WALLET_TOPUP_LEAST_YEN", "0"),
-        ("CREDIT_WALLET_TOPUP_LEAST_YEN", "fifty"),
-        ("CREDIT_WALLET_TOPUP_LEAST_YEN", "-1"),
-        ("CREDIT_WALLET_TOPUP_LEAST_YEN", "\u0665\u0660"),
-        ("CREDIT_WALLET_TOPUP_MOST_YEN", "49"),
-        ("CREDIT_WALLET_TOPUP_MOST_YEN", "100000000"),
+        ("CREDIT_WALLET_TOPUP_MIN_YEN", "0"),
+        ("CREDIT_WALLET_TOPUP_MIN_YEN", "fifty"),
+        ("CREDIT_WALLET_TOPUP_MIN_YEN", "-1"),
+        ("CREDIT_WALLET_TOPUP_MIN_YEN", "\u0665\u0660"),
+        ("CREDIT_WALLET_TOPUP_MAX_YEN", "49"),
+        ("CREDIT_WALLET_TOPUP_MAX_YEN", "100000000"),
         ("CREDIT_WALLET_AUTO_TOPUP_DAILY_YEN", "1.5"),
         ("CREDIT_WALLET_AUTO_TOPUP_DAILY_YEN", "-1"),
         ("CREDIT_WALLET_AUTO_TOPUP_MONTHLY_YEN", "-3000000"),
@@ -1374,8 +1374,8 @@ def test_settings_come_from_the_environment() -> None:
             "CREDIT_WALLET_STRIPE_API_URL": "http://127.0.0.1:1",
             "CREDIT_WALLET_PAYMENT_METHODS": "card,konbini",
             "CREDIT_WALLET_RETURN_URL": "https://wallet.test/?from=stripe",
-            "CREDIT_WALLET_TOPUP_LEAST_YEN": "100",
-            "CREDIT_WALLET_TOPUP_MOST_YEN": "99999999",
+            "CREDIT_WALLET_TOPUP_MIN_YEN": "100",
+            "CREDIT_WALLET_TOPUP_MAX_YEN": "99999999",
             "CREDIT_WALLET_AUTO_TOPUP_DAILY_YEN": "0",
             "CREDIT_WALLET_AUTO_TOPUP_MONTHLY_YEN": "7",
             "CREDIT_WALLET_PAY_BACK": "on",
@@ -1386,8 +1386,8 @@ def test_settings_come_from_the_environment() -> None:
         api_url="http://127.0.0.1:1",
         methods=("card", "konbini"),
         return_url="https://wallet.test/?from=stripe",
-        least_yen=100,
-        most_yen=99_999_999,
+        min_yen=100,
+        max_yen=99_999_999,
         auto_daily_yen=0,
         auto_monthly_yen=7,
         pay_back=True,
@@ -1396,13 +1396,13 @@ def test_settings_come_from_the_environment() -> None:
 
 def test_test_money_goes_by_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_WALLET_PAYMENT_METHODS", "card,konbini,customer_balance")
-    monkeypatch.setenv("CREDIT_WALLET_TOPUP_MOST_YEN", "5000")
+    monkeypatch.setenv("CREDIT_WALLET_TOPUP_MAX_YEN", "5000")
     monkeypatch.setenv("CREDIT_WALLET_PAY_BACK", "on")
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS", "whsec_real")
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_API_URL", "http://127.0.0.1:1")
     with opening.test_money("http://wallet.test") as settings:
         assert settings.methods == ("card", "konbini", "customer_balance")
-        assert (settings.most_yen, settings.pay_back) == (5_000, True)
+        assert (settings.max_yen, settings.pay_back) == (5_000, True)
         assert settings.return_url == "http://wallet.test/healthz"
         assert settings.webhook_secrets != ("whsec_real",)
         assert settings.api_url != "http://127.0.0.1:1"
@@ -1412,7 +1412,7 @@ def test_test_money_goes_by_the_same_settings(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("CREDIT_WALLET_TOPUP_MOST_YEN", "much"), ("CREDIT_WALLET_PAYMENT_METHODS", "card,cheque")]
+    ("variable", "value"), [("CREDIT_WALLET_TOPUP_MAX_YEN", "much"), ("CREDIT_WALLET_PAYMENT_METHODS", "card,cheque")]
 )
 def test_a_setting_that_test_money_cannot_follow_is_named(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str

@@ -25,7 +25,7 @@ from credit_wallet.errors import (
     Unauthorized,
     WalletError,
 )
-from credit_wallet.rules.state import MOST_DUE_HOLDS
+from credit_wallet.rules.state import MAX_DUE_HOLDS
 
 pytestmark = on_every_database
 
@@ -298,7 +298,7 @@ def test_what_has_expired_is_given_back_in_steps_and_nothing_else_happens_to_the
     wallets: CreditWallet, wallet_id: int, clock: Clock
 ) -> None:
     """A wallet that has as many holds as yen keeps no other one waiting while they expire all at once."""
-    assert MOST_DUE_HOLDS == 500
+    assert MAX_DUE_HOLDS == 500
     held_by_the_yen(wallets, wallet_id)
     clock.advance(seconds=61)
     with pytest.raises(RailBusy):

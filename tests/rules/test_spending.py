@@ -17,7 +17,7 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import Transaction
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.reports.spending import MOST_NOTES, KeySpend, NoteSpend, OtherNotes, SpendingTotals
+from credit_wallet.reports.spending import MAX_NOTES, KeySpend, NoteSpend, OtherNotes, SpendingTotals
 from credit_wallet.reports.statement import statement, to_csv, to_text
 from credit_wallet.stores import reads
 from credit_wallet.stores.reads import CycleEntry
@@ -120,10 +120,10 @@ def test_what_is_no_spending_is_left_out(wallets: CreditWallet) -> None:
 def test_cheap_notes_beyond_the_first_are_one_line(wallets: CreditWallet) -> None:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 10_000, idempotency_key="start")
-    for number in range(1, MOST_NOTES + 4):
+    for number in range(1, MAX_NOTES + 4):
         charge(wallets, wallet_id, number, f"c{number}", f"GET /{number}")
     report = statement(wallets, wallet_id, "2026-05")
-    assert [line.spent_yen for line in report.spend_by_note] == list(range(MOST_NOTES + 3, 3, -1))
+    assert [line.spent_yen for line in report.spend_by_note] == list(range(MAX_NOTES + 3, 3, -1))
     assert report.other_notes == OtherNotes(notes=3, charges=3, charged_yen=6, refunded_yen=0, spent_yen=6)
 
 
@@ -174,7 +174,7 @@ def test_both_ways_add_up_to_the_charges_and_refunds_of_the_cycle(
         assert sum(line.charged_yen for line in lines) == -sum(each.amount_yen for each in charges)
         assert sum(line.refunded_yen for line in lines) == sum(each.amount_yen for each in refunds)
         assert all(line.spent_yen == line.charged_yen - line.refunded_yen for line in lines)
-    assert len(spent.by_note) <= MOST_NOTES
+    assert len(spent.by_note) <= MAX_NOTES
 
 
 def entry(
@@ -188,7 +188,7 @@ def entry(
 
 def test_the_text_tells_who_spent_and_on_what(wallets: CreditWallet, team: Team) -> None:
     wallets.refund(team.searched, 100, idempotency_key="r1")
-    for number in range(MOST_NOTES):
+    for number in range(MAX_NOTES):
         charge(wallets, team.wallet_id, 10, f"c{number}", f"GET /item/{number}")
     parts = to_text(statement(wallets, team.wallet_id, "2026-05")).split("\n\n")
     assert parts[2].splitlines() == [
@@ -201,7 +201,7 @@ def test_the_text_tells_who_spent_and_on_what(wallets: CreditWallet, team: Team)
     assert lines[0] == "    Charges         Charged        Refunded           Spent  Spent on"
     assert lines[2] == "          3            ¥750            ¥100            ¥650  GET /search"
     assert lines[-1] == "          3             ¥27              ¥0             ¥27  (other notes: 3)"
-    assert len(lines) == 1 + MOST_NOTES + 1
+    assert len(lines) == 1 + MAX_NOTES + 1
 
 
 def test_the_csv_of_keys_has_a_line_per_key(wallets: CreditWallet, team: Team) -> None:
@@ -215,7 +215,7 @@ def test_the_csv_of_keys_has_a_line_per_key(wallets: CreditWallet, team: Team) -
 
 def test_the_csv_of_notes_has_a_line_per_note_and_one_for_the_rest(wallets: CreditWallet, team: Team) -> None:
     charge(wallets, team.wallet_id, 9_000, "f", '=HYPERLINK("https://example.com")')
-    for number in range(MOST_NOTES):
+    for number in range(MAX_NOTES):
         charge(wallets, team.wallet_id, 10, f"c{number}", f"GET /item/{number}")
     rows = list(csv.reader(StringIO(to_csv(statement(wallets, team.wallet_id, "2026-05"), "notes"), newline="")))
     assert rows[:4] == [

@@ -201,13 +201,13 @@ def test_automatic_top_ups_that_follow_each_other_are_told_once_an_hour(
     for number in range(RUNAWAY_TOPUPS + 2):
         spend(wallets, wallet_id, int(wallets.balance(wallet_id)))
         clock.advance(minutes=1)
-        asked = wallets.request_auto_topup(wallet_id, idempotency_key=f"{number}", least_yen=50, most_yen=10_000)
+        asked = wallets.request_auto_topup(wallet_id, idempotency_key=f"{number}", min_yen=50, max_yen=10_000)
         assert len(told(host, "auto_topup_runaway")) == (number + 1 >= RUNAWAY_TOPUPS)
         pay(wallets, wallet_id, f"pi_{number}", asked.topup_id)
     assert told(host, "auto_topup_runaway")[0]["topups"] == RUNAWAY_TOPUPS
     clock.advance(hours=2)
     spend(wallets, wallet_id, int(wallets.balance(wallet_id)))
-    wallets.request_auto_topup(wallet_id, idempotency_key="later", least_yen=50, most_yen=10_000)
+    wallets.request_auto_topup(wallet_id, idempotency_key="later", min_yen=50, max_yen=10_000)
     assert len(told(host, "auto_topup_runaway")) == 1
 
 

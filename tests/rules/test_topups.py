@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from credit_wallet import CreditWallet
 from credit_wallet.domain.topups import (
     ANNOUNCED,
+    MAX_FAILURES,
     MISMATCH,
-    MOST_FAILURES,
     RETURNED,
     TAKEN,
     PaymentFact,
@@ -40,7 +40,7 @@ from credit_wallet.errors import (
 )
 from credit_wallet.rules import lots
 
-LIMITS: dict[str, Any] = {"least_yen": 50, "most_yen": 100_000}
+LIMITS: dict[str, Any] = {"min_yen": 50, "max_yen": 100_000}
 
 
 def new_topup(status: str = "requested") -> TopupState:
@@ -162,7 +162,7 @@ def test_a_refunded_payment_that_is_disputed_as_well_is_taken_twice() -> None:
 def test_the_whole_gap_is_closed_in_whole_steps(
     balance: int, debt: int, threshold: int, step: int, expected: int
 ) -> None:
-    assert gap_yen(balance, debt, threshold, step, least_yen=50) == expected
+    assert gap_yen(balance, debt, threshold, step, min_yen=50) == expected
 
 
 # Through the ledger
@@ -326,7 +326,7 @@ def test_a_declined_method_is_tried_again_later_and_then_no_more(
     with pytest.raises(TopupStopped):
         request_auto(wallets, payer, "too early")
     clock.advance(hours=wait_hours)
-    for attempt in range(1, MOST_FAILURES):
+    for attempt in range(1, MAX_FAILURES):
         fail(wallets, payer, request_auto(wallets, payer, f"attempt-{attempt}"), decline)
         clock.advance(days=8)
     assert wallets.payer(payer).stopped

@@ -26,11 +26,11 @@ from shell import (
 )
 
 from credit_wallet import CreditWallet
+from credit_wallet.cli import alert_job as job
 from credit_wallet.cli import app as cli
 from credit_wallet.errors import NoLedger
 from credit_wallet.mcp.stdio import speak_for_database
 from credit_wallet.stores.databases import database_at
-from credit_wallet.cli import alert_job as job
 
 MAKE_A_LEDGER = {"migrate", "serve", "wallet create"}
 HAVE_THEIR_OWN = {"demo", "bench"}

@@ -674,20 +674,20 @@ class Market:
         lost_yen = self._topped_up[wallet_id] - view.balance_yen - view.held_yen + view.debt_yen
         unnamed_yen = lost_yen - own_yen - sum(paid.values())
         """Debts, and what was charged again under no request's name: it must be for requests that lack it."""
-        least_yen = most_yen = 0
+        min_yen = max_yen = 0
         for label, attempts in self._by_label(wallet_id).items():
             least, most = self._bounds(attempts)
             if paid[label] > most:
                 yield f"{label}: paid {paid[label]}, at most {most} were due; {_story(attempts)}"
-            least_yen += max(0, least - paid[label])
-            most_yen += max(0, most - paid[label])
+            min_yen += max(0, least - paid[label])
+            max_yen += max(0, most - paid[label])
             answers = sum(each.served == "yes" and not self._is_given_away(each) for each in attempts)
             if answers > 1 + FREE_RETRIES + sum(each.overran for each in attempts):
                 yield f"{label}: answered {answers} times; {_story(attempts)}"
             if least > paid[label] + max(0, unnamed_yen):
                 yield f"{label}: paid {paid[label]} of {least}; {_story(attempts)}"
-        if not least_yen <= unnamed_yen <= most_yen:
-            yield f"wallet {wallet_id}: {unnamed_yen} were paid without a name, {least_yen} to {most_yen} are missing"
+        if not min_yen <= unnamed_yen <= max_yen:
+            yield f"wallet {wallet_id}: {unnamed_yen} were paid without a name, {min_yen} to {max_yen} are missing"
 
     def _paid(self, wallet_id: int) -> tuple[Counter[str], int]:
         """What each request has paid, by its label, and what the caller has spent by itself."""

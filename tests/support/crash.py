@@ -45,10 +45,10 @@ Request: TypeAlias = Charge | Hold | Capture | Release | Refund | Topup
 
 WALLETS = 4
 THREADS = 8
-MOST_ANSWERS = 400
+MAX_ANSWERS = 400
 """A child, or its server, is killed after at most so many answers."""
 
-MOST_ANSWERS_AFTER_RESTART = 100
+MAX_ANSWERS_AFTER_RESTART = 100
 """So many at most, and one at least, a child must get before it rests."""
 
 PAGES_A_CHECKPOINT = 50
@@ -307,11 +307,11 @@ def kill_repeatedly(url: str, kills: int, seed: int = 0, server: Server | None =
         for number in range(kills):
             known = _known(url)
             child = _sent_on(child) or _Child(url, f"{seed}-{number}")
-            journal = child.read(random.randint(0, MOST_ANSWERS))
+            journal = child.read(random.randint(0, MAX_ANSWERS))
             if server is not None and random.random() < 0.5:
                 server.kill()
                 server.start()
-                journal += child.read(random.randint(1, MOST_ANSWERS_AFTER_RESTART)) + child.rest()
+                journal += child.read(random.randint(1, MAX_ANSWERS_AFTER_RESTART)) + child.rest()
                 figures.server_kills += 1
             else:
                 journal += child.kill()

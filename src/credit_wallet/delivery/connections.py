@@ -20,10 +20,10 @@ from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.names import Addresses, Names
 from credit_wallet.runtime.deadlines import NOTICE_CONNECT_SECONDS, NOTICE_SECONDS
 
-MOST_KEPT = 100
+MAX_KEPT = 100
 KEPT_SECONDS = 30.0
 
-MOST_ADDRESSES = 3
+MAX_ADDRESSES = 3
 """Of a name that are tried, one after the other."""
 
 
@@ -32,7 +32,7 @@ async def allowed_addresses(names: Names, host: str, *, private: bool) -> Addres
     addresses = await names.addresses(host)
     if not private and not all(map(is_public, addresses)):
         raise NotDelivered("the host is in a private network")
-    return addresses[:MOST_ADDRESSES]
+    return addresses[:MAX_ADDRESSES]
 
 
 class CheckedConnections(httpcore.AsyncNetworkBackend):
@@ -70,7 +70,7 @@ def open_client(names: Names, tls: ssl.SSLContext, *, private: bool, most: int) 
     transport._pool = httpcore.AsyncConnectionPool(
         ssl_context=tls,
         max_connections=most,
-        max_keepalive_connections=MOST_KEPT,
+        max_keepalive_connections=MAX_KEPT,
         keepalive_expiry=KEPT_SECONDS,
         network_backend=CheckedConnections(names, private=private),
     )

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from credit_wallet.delivery.notifier import Notifier
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.ledger.maintenance import MOST_DAYS_KEPT
-from credit_wallet.ledger.notifications import LEAST_DAYS_KEPT
+from credit_wallet.ledger.maintenance import MAX_DAYS_KEPT
+from credit_wallet.ledger.notifications import MIN_DAYS_KEPT
 from credit_wallet.ledger.wallet import CreditWallet
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def notify_settings(environment: Mapping[str, str] = os.environ) -> NotifySettin
 
 
 def _kept_days(text: str) -> int:
-    days = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_DAYS_KEPT)) else 0
-    if not LEAST_DAYS_KEPT <= days <= MOST_DAYS_KEPT:
-        raise InvalidRequest(f"{KEPT_VARIABLE} must be {LEAST_DAYS_KEPT} to {MOST_DAYS_KEPT} days", field=KEPT_VARIABLE)
+    days = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_DAYS_KEPT)) else 0
+    if not MIN_DAYS_KEPT <= days <= MAX_DAYS_KEPT:
+        raise InvalidRequest(f"{KEPT_VARIABLE} must be {MIN_DAYS_KEPT} to {MAX_DAYS_KEPT} days", field=KEPT_VARIABLE)
     return days
 
 

@@ -28,13 +28,13 @@ KNOWN_SECONDS = 60.0
 UNKNOWN_SECONDS = 30.0
 """… and that a name has none, or that its name server said nothing."""
 
-MOST_NAMES = 10_000
+MAX_NAMES = 10_000
 """That are remembered."""
 
-MOST_OF_A_DOMAIN = 4
+MAX_OF_A_DOMAIN = 4
 """Names of one domain that are looked up at once; more wait for the crew for late names."""
 
-THREADS, THREADS_FOR_LATE_NAMES, MOST_WAITING = 32, 4, 1_000
+THREADS, THREADS_FOR_LATE_NAMES, MAX_WAITING = 32, 4, 1_000
 
 
 def look_up(host: str) -> Addresses:
@@ -58,8 +58,8 @@ class Names:
 
     def __init__(self, find: Callable[[str], Addresses] = look_up) -> None:
         self._find = find
-        self._crew = Crew("credit-wallet-names", THREADS, MOST_WAITING)
-        self._crew_for_late = Crew("credit-wallet-late-names", THREADS_FOR_LATE_NAMES, MOST_WAITING)
+        self._crew = Crew("credit-wallet-names", THREADS, MAX_WAITING)
+        self._crew_for_late = Crew("credit-wallet-late-names", THREADS_FOR_LATE_NAMES, MAX_WAITING)
         self._known: dict[str, tuple[float, Addresses]] = {}
         self._late: set[str] = set()
         self._under_way: dict[str, Future[Addresses]] = {}
@@ -101,7 +101,7 @@ class Names:
         future = self._under_way.get(host)
         if future is None:
             domain = domain_of(host)
-            is_one_too_many = self._of_domains[domain] >= MOST_OF_A_DOMAIN
+            is_one_too_many = self._of_domains[domain] >= MAX_OF_A_DOMAIN
             crew = self._crew_for_late if host in self._late or is_one_too_many else self._crew
             try:
                 future = self._under_way[host] = crew.submit(self._find, host)
@@ -121,7 +121,7 @@ class Names:
                 del self._of_domains[domain]
 
     def _remember(self, host: str, addresses: Addresses, seconds: float) -> None:
-        if len(self._known) >= MOST_NAMES:
+        if len(self._known) >= MAX_NAMES:
             self._known.clear()
             self._late.clear()
         self._known[host] = (monotonic() + seconds, addresses)

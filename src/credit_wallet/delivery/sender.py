@@ -39,9 +39,9 @@ from credit_wallet.runtime.retry_after import retry_after_seconds
 
 PAYLOAD_VERSION = 1
 
-MOST_CONNECTIONS = AT_ONCE * (WEBHOOKS_AT_ONCE + FAILED_WEBHOOKS_AT_ONCE)
+MAX_CONNECTIONS = AT_ONCE * (WEBHOOKS_AT_ONCE + FAILED_WEBHOOKS_AT_ONCE)
 
-MOST_ANSWERED_BYTES = 65_536
+MAX_ANSWERED_BYTES = 65_536
 """Of an answer that are read, and left out, so that its connection can be kept."""
 
 SMTP, SUBMISSION = 25, 587
@@ -72,7 +72,7 @@ class Sender:
             "mail": Crew("credit-wallet-mail", MAILS_AT_ONCE, MAILS_AT_ONCE),
             "service": Crew("credit-wallet-messages", MESSAGES_AT_ONCE, MESSAGES_AT_ONCE),
         }
-        client = open_client(names, self._tls, private=self.private, most=MOST_CONNECTIONS)
+        client = open_client(names, self._tls, private=self.private, most=MAX_CONNECTIONS)
         try:
             yield Outbound(self, client, names, crews)
         finally:
@@ -180,7 +180,7 @@ async def _read(answer: httpx.Response) -> None:
     read_bytes = 0
     async for part in answer.aiter_raw():
         read_bytes += len(part)
-        if read_bytes > MOST_ANSWERED_BYTES:
+        if read_bytes > MAX_ANSWERED_BYTES:
             return
 
 

@@ -114,12 +114,12 @@ class RequestTopup(Movement, frozen=True, array_like=True, tag="request_topup", 
 class RequestAutoTopup(Movement, frozen=True, array_like=True, tag="request_auto_topup", gc=False):
     """Note that the saved method is to pay for what the wallet lacks of its threshold, in whole steps.
 
-    ``least_yen`` and ``most_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` what automatic top-ups may bring
+    ``min_yen`` and ``max_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` what automatic top-ups may bring
     in a day and a month (UTC), 0 for no bound.
     """
 
-    least_yen: int
-    most_yen: int
+    min_yen: int
+    max_yen: int
     daily_yen: int = 0
     monthly_yen: int = 0
 

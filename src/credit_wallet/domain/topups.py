@@ -66,7 +66,7 @@ _PAY_BACK = "pb_"
 RUNAWAY_TOPUPS = 4
 """Automatic top-ups of a wallet within an hour from which on it is told that they run away."""
 
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 """Declines in a row after which automatic top-ups stop until a person acts."""
 
 
@@ -217,12 +217,12 @@ def is_under_way(topup: TopupState) -> bool:
     return topup.status in OPEN and (topup.origin == "auto" or topup.processing or topup.status == "succeeded")
 
 
-def gap_yen(balance_yen: int, debt_yen: int, threshold_yen: int, step_yen: int, least_yen: int) -> int:
+def gap_yen(balance_yen: int, debt_yen: int, threshold_yen: int, step_yen: int, min_yen: int) -> int:
     """How much an automatic top-up must bring: whole steps that carry the wallet back to its threshold; 0 when none.
 
-    Debt is repaid first; ``least_yen`` is the least that can be paid. Nothing else may be under way.
+    Debt is repaid first; ``min_yen`` is the least that can be paid. Nothing else may be under way.
     """
     short_yen = threshold_yen - (balance_yen - debt_yen)
     if short_yen <= 0 or not step_yen:
         return 0
-    return -(-max(short_yen, least_yen) // step_yen) * step_yen
+    return -(-max(short_yen, min_yen) // step_yen) * step_yen

@@ -159,10 +159,10 @@ class Purchase:
             raise TypeError("this call was charged, not held; give the gate a hold= instead of a price")
         if self._settled:
             raise RuntimeError("this call is settled: capture before the last of the answer is sent")
-        most_yen = self._price.amount_yen if self._price.above == "reject" else MAX_AMOUNT_YEN
-        if type(amount_yen) is not int or not 0 <= amount_yen <= most_yen:
+        max_yen = self._price.amount_yen if self._price.above == "reject" else MAX_AMOUNT_YEN
+        if type(amount_yen) is not int or not 0 <= amount_yen <= max_yen:
             self._captured_yen, self._misreported = self._price.amount_yen, True
-            raise ValueError(f"capture whole yen from 0 to {most_yen}, not {amount_yen!r}")
+            raise ValueError(f"capture whole yen from 0 to {max_yen}, not {amount_yen!r}")
         self._captured_yen = amount_yen
 
     async def confirm(self) -> None:

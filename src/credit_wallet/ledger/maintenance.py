@@ -30,10 +30,10 @@ _log = structlog.get_logger("credit_wallet.ledger")
 
 T = TypeVar("T")
 
-MOST_DAYS_KEPT = 36_500
+MAX_DAYS_KEPT = 36_500
 """For which idempotency keys can be kept: a hundred years."""
 
-LEAST_DAYS_CLOSED = 40
+MIN_DAYS_CLOSED = 40
 """For which what is closed is kept at least: a hold may live for 31 days after the agent key that made it."""
 
 HELD_BACK_SECONDS = 600
@@ -51,10 +51,10 @@ ENTRIES_A_COUNT = 100_000
 ANOMALY_TIMES = 5
 """An hour is out of the ordinary when it costs more than so many of the wallet's usual ones …"""
 
-ANOMALY_LEAST_YEN = 1_000
+ANOMALY_MIN_YEN = 1_000
 """… and at least so much, …"""
 
-ANOMALY_LEAST_HOURS = 24
+ANOMALY_MIN_HOURS = 24
 """… once that many hours of the last week have had spending: the usual hour is their mean."""
 
 ANOMALY_WINDOW = timedelta(days=7)
@@ -198,8 +198,8 @@ class WalletUpkeep(WalletReading):
         """Forget idempotency keys, and purchases that are served or undone, of days before the last ``older_than_days``
         (at least 1); return how many.
         """
-        if type(older_than_days) is not int or not 1 <= older_than_days <= MOST_DAYS_KEPT:
-            raise InvalidRequest(f"older_than_days must be 1 to {MOST_DAYS_KEPT}", field="older_than_days")
+        if type(older_than_days) is not int or not 1 <= older_than_days <= MAX_DAYS_KEPT:
+            raise InvalidRequest(f"older_than_days must be 1 to {MAX_DAYS_KEPT}", field="older_than_days")
         first_kept = self._ago(timedelta(days=older_than_days)).date().isoformat()
         return prune(self._upkeep, first_kept, lambda: self._jobs_end)
 
@@ -209,8 +209,8 @@ class WalletUpkeep(WalletReading):
         Holds that were released or expired whole, top-ups that failed or were given up and what top-ups went through,
         agent keys that never paid, and tokens that have ended. What the ledger's entries name is kept.
         """
-        if type(older_than_days) is not int or not LEAST_DAYS_CLOSED <= older_than_days <= MOST_DAYS_KEPT:
-            allowed = f"{LEAST_DAYS_CLOSED} to {MOST_DAYS_KEPT}"
+        if type(older_than_days) is not int or not MIN_DAYS_CLOSED <= older_than_days <= MAX_DAYS_KEPT:
+            allowed = f"{MIN_DAYS_CLOSED} to {MAX_DAYS_KEPT}"
             raise InvalidRequest(f"older_than_days must be {allowed}", field="older_than_days")
         before = format_instant(self._ago(timedelta(days=older_than_days)))
         return prune_closed(self._upkeep, before, lambda: self._jobs_end)
@@ -232,8 +232,8 @@ class WalletUpkeep(WalletReading):
             "anomalies",
             hour=hour,
             since=since,
-            least_hours=ANOMALY_LEAST_HOURS,
-            least_yen=ANOMALY_LEAST_YEN,
+            min_hours=ANOMALY_MIN_HOURS,
+            min_yen=ANOMALY_MIN_YEN,
             times=ANOMALY_TIMES,
             dedupe_key=occasion,
         )

@@ -11,7 +11,7 @@ from msgspec import structs
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import DeliveryView
 from credit_wallet.errors import DeliveryNotFound, InvalidRequest, TargetNotFound, WrongConfirmationCode
-from credit_wallet.ledger.maintenance import MOST_DAYS_KEPT, WalletUpkeep
+from credit_wallet.ledger.maintenance import MAX_DAYS_KEPT, WalletUpkeep
 from credit_wallet.ledger.queries import MAX_PAGE
 from credit_wallet.notices.targets import (
     MAX_TARGETS,
@@ -39,7 +39,7 @@ from credit_wallet.stores.notification_rows import (
     target_of,
 )
 
-LEAST_DAYS_KEPT = 40
+MIN_DAYS_KEPT = 40
 """For which notices are kept at least: longer than a month."""
 
 
@@ -215,7 +215,7 @@ class WalletNotifying(WalletUpkeep):
         When there are, half of them are those that have waited longest, and half those that have just begun to: whoever
         is behind a crowd does not wait until all of it has had its turn.
         """
-        asked = {"way": places.way, "least": places.least_failures, "most": places.most_failures}
+        asked = {"way": places.way, "least": places.min_failures, "most": places.max_failures}
         at = format_instant(self._clock())
         due = [target_id for (target_id,) in self._ask("due_targets", **asked, at=at, limit=most + 1)]
         if len(due) <= most:
@@ -229,12 +229,12 @@ class WalletNotifying(WalletUpkeep):
 
     def prune_notices(self, kept_days: int) -> int:
         """One bounded step of forgetting deliveries and events that are over and older than ``kept_days`` (at least
-        ``LEAST_DAYS_KEPT``: occasions of a billing cycle are told once), and mailboxes that did not answer in time.
+        ``MIN_DAYS_KEPT``: occasions of a billing cycle are told once), and mailboxes that did not answer in time.
 
         Returns how many rows went, 0 when nothing is left to do. What is still to be delivered stays.
         """
-        if type(kept_days) is not int or not LEAST_DAYS_KEPT <= kept_days <= MOST_DAYS_KEPT:
-            raise InvalidRequest(f"kept_days must be {LEAST_DAYS_KEPT} to {MOST_DAYS_KEPT}", field="kept_days")
+        if type(kept_days) is not int or not MIN_DAYS_KEPT <= kept_days <= MAX_DAYS_KEPT:
+            raise InvalidRequest(f"kept_days must be {MIN_DAYS_KEPT} to {MAX_DAYS_KEPT}", field="kept_days")
         return self._upkeep(prune_notices, self._ago(timedelta(days=kept_days)), self._clock())
 
     def targets_for_test(self, wallet_id: int) -> list[tuple[Target, Notice]]:

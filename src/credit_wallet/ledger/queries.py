@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 Clock: TypeAlias = Callable[[], datetime]
 
-MOST_STEPS_OF_DUE = 20
+MAX_STEPS_OF_DUE = 20
 """In which what is due on a wallet is carried out before it is shown; one is enough for most."""
 
 MAX_PAGE = 1_000
@@ -334,7 +334,7 @@ class WalletReading:
 
     def _settle_if_due(self, wallet_id: int) -> None:
         """What is due on a wallet, in steps; of very much the worker does the rest."""
-        for _ in range(MOST_STEPS_OF_DUE):
+        for _ in range(MAX_STEPS_OF_DUE):
             if not self._reader.is_due(wallet_id, self._clock()):
                 return
             self._settle([wallet_id])
@@ -345,7 +345,7 @@ class WalletReading:
         steps = 0
         while due := self._reader.due_wallets(self._clock(), MAX_PAGE):
             steps = steps + 1 if due == before else 0
-            if steps == MOST_STEPS_OF_DUE:
+            if steps == MAX_STEPS_OF_DUE:
                 return
             self._settle(due)
             before = due

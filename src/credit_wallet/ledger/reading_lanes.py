@@ -84,7 +84,7 @@ PROBES = Lane("probes", 1, 16, 16, LOOK_UP_SECONDS)
 
 LANES = (AUTHENTICATION, MONEY, OWNERS, REPORTS, OPERATORS, FIGURES, PAYMENTS, DELIVERIES, PROBES)
 
-MOST_REPORTS = 64
+MAX_REPORTS = 64
 """Reports that are under way at once; what each keeps in memory is bounded."""
 
 LONGEST_REST_SECONDS = 0.02
@@ -143,7 +143,7 @@ class ReadingLanes:
     def report(self, wallet_id: int) -> Iterator[None]:
         """While a report of a wallet is under way. Raises ``ShareExceeded`` and ``ServiceBusy``."""
         with self._lock:
-            if self._reports >= MOST_REPORTS:
+            if self._reports >= MAX_REPORTS:
                 raise _busy()
             self._take(REPORTS, wallet_id)
             self._reports += 1

@@ -331,8 +331,8 @@ class CreditWallet(WalletIdentities):
         wallet_id: int,
         *,
         idempotency_key: str,
-        least_yen: int,
-        most_yen: int,
+        min_yen: int,
+        max_yen: int,
         daily_yen: int = 0,
         monthly_yen: int = 0,
     ) -> RequestAutoTopup:
@@ -340,7 +340,7 @@ class CreditWallet(WalletIdentities):
 
         Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``, ``TopupLimitReached`` and ``WalletDisabled``.
         """
-        return RequestAutoTopup(wallet_id, idempotency_key, least_yen, most_yen, daily_yen, monthly_yen, actor=PRODUCT)
+        return RequestAutoTopup(wallet_id, idempotency_key, min_yen, max_yen, daily_yen, monthly_yen, actor=PRODUCT)
 
     def _pay_back(self, wallet_id: int, topup_id: str, amount_yen: int, *, idempotency_key: str) -> PayBack:
         """Take unused credit of a top-up out of the wallet, for the payment provider to pay it back.

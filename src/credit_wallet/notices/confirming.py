@@ -17,7 +17,7 @@ from credit_wallet.notices.texts import Message
 CONFIRM_WITHIN = timedelta(days=3)
 """Then the mailbox is forgotten."""
 
-MOST_GUESSES = 10
+MAX_GUESSES = 10
 """Wrong codes after which another one must be asked for."""
 
 CODE_DIGITS = 8

@@ -105,10 +105,10 @@ class StripePayments:
 
         Raises ``InvalidAmount``, ``TopupInFlight`` and ``PaymentProviderError``.
         """
-        least_yen, most_yen = self._settings.least_yen, self._settings.most_yen
-        if not is_amount(amount_yen) or not least_yen <= amount_yen <= most_yen:
+        min_yen, max_yen = self._settings.min_yen, self._settings.max_yen
+        if not is_amount(amount_yen) or not min_yen <= amount_yen <= max_yen:
             raise InvalidAmount(
-                f"amount_yen must be a whole number from {least_yen} to {most_yen}, not {amount_yen!r}",
+                f"amount_yen must be a whole number from {min_yen} to {max_yen}, not {amount_yen!r}",
                 field="amount_yen",
             )
         self._wallets.show(wallet_id)
@@ -333,8 +333,8 @@ class StripePayments:
             outcome = self._wallets.request_auto_topup(
                 wallet_id,
                 idempotency_key=new_idempotency_key(),
-                least_yen=settings.least_yen,
-                most_yen=settings.most_yen,
+                min_yen=settings.min_yen,
+                max_yen=settings.max_yen,
                 daily_yen=settings.auto_daily_yen,
                 monthly_yen=settings.auto_monthly_yen,
             )

@@ -36,7 +36,7 @@ class StatementHead(Struct, frozen=True):
     spend_by_key: list[KeySpend]
     spend_by_note: list[NoteSpend]
     other_notes: OtherNotes | None
-    """The notes beyond the ``MOST_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
+    """The notes beyond the ``MAX_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
     seal: str | None
     """The latest seal of the ledger, which proves these entries to whoever keeps it; None before the first."""
 

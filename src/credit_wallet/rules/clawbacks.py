@@ -36,9 +36,9 @@ def note_taken(clawback: ClawbackState, allocation: Allocation) -> None:
             clawback.taken.append((lot_id, part_yen))
 
 
-def take_to_return(clawback: ClawbackState, most_yen: int) -> Allocation:
-    """Take up to ``most_yen`` off the register, those taken last first."""
-    part, rest = lots.split(clawback.taken[::-1], most_yen)
+def take_to_return(clawback: ClawbackState, max_yen: int) -> Allocation:
+    """Take up to ``max_yen`` off the register, those taken last first."""
+    part, rest = lots.split(clawback.taken[::-1], max_yen)
     clawback.taken = rest[::-1]
     return part
 
@@ -72,10 +72,10 @@ def owe(batch: Batch, wallet: WalletState, amount_yen: int, credit_txn_id: int =
         wallet.debt_yen += amount_yen
 
 
-def forgive(batch: Batch, wallet: WalletState, most_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> int:
-    """Cancel up to ``most_yen`` of what is owed for a top-up, or for something else; return how much."""
+def forgive(batch: Batch, wallet: WalletState, max_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> int:
+    """Cancel up to ``max_yen`` of what is owed for a top-up, or for something else; return how much."""
     owing = batch.snapshot.clawbacks.get(wallet.wallet_id, {}).get(credit_txn_id)
-    forgiven_yen = 0 if owing is None else min(owing.owed_yen, most_yen)
+    forgiven_yen = 0 if owing is None else min(owing.owed_yen, max_yen)
     if forgiven_yen:
         clawback_of(batch, wallet, credit_txn_id).owed_yen -= forgiven_yen
         wallet.debt_yen -= forgiven_yen

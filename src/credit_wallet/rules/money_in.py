@@ -10,7 +10,7 @@ from credit_wallet.domain.money import format_yen
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.topups import (
     GIVEN_AGAIN,
-    MOST_FAILURES,
+    MAX_FAILURES,
     NOT_PAID_BACK,
     OPEN,
     PAID,
@@ -70,14 +70,14 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
         wallet.debt_yen,
         wallet.auto_topup_threshold,
         wallet.auto_topup_amount,
-        command.least_yen,
+        command.min_yen,
     )
     if not amount_yen:
         return TopupNotDue(f"wallet {wallet.wallet_id} needs no automatic top-up", wallet_id=wallet.wallet_id)
     room_yen = _room_yen(batch, wallet, command)
     if room_yen < amount_yen:
         amount_yen = room_yen // wallet.auto_topup_amount * wallet.auto_topup_amount
-    if amount_yen < command.least_yen:
+    if amount_yen < command.min_yen:
         return _limit_reached(batch, wallet, payer, room_yen)
     if payer.payment_method is None:
         return _stop(batch, payer, "no_payment_method", "there is no saved payment method; pay once and save it")
@@ -225,11 +225,11 @@ def _restart(payer: PayerState) -> None:
 
 
 def _count_failure(batch: Batch, payer: PayerState, decline: DeclineKind, reason: str | None) -> None:
-    """Try again later, or stop: at once when trying again is of no use, else after ``MOST_FAILURES`` in a row."""
+    """Try again later, or stop: at once when trying again is of no use, else after ``MAX_FAILURES`` in a row."""
     payer.failures += 1
     payer.reason = reason
     waits = RETRY_SECONDS.get(decline)
-    if waits is None or payer.failures >= MOST_FAILURES:
+    if waits is None or payer.failures >= MAX_FAILURES:
         payer.stopped, payer.retry_at = True, None
         tell(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", reason=reason)
     else:
@@ -291,7 +291,7 @@ def _tell_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: 
 def _room_yen(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> int:
     """What a single payment and the caps of day and month leave room for."""
     today_yen, month_yen, _ = _auto_topped_up(batch, wallet)
-    room_yen = command.most_yen
+    room_yen = command.max_yen
     if command.daily_yen:
         room_yen = min(room_yen, command.daily_yen - today_yen)
     if command.monthly_yen:

@@ -233,7 +233,7 @@ class TopupStep(Struct, frozen=True):
     reason: str | None
 
 
-MOST_DUE_HOLDS = 500
+MAX_DUE_HOLDS = 500
 """Expired holds of a wallet that one batch carries out: a wallet may have as many as yen, all expired at once."""
 
 
@@ -247,7 +247,7 @@ class Snapshot(Struct):
     lot_openings: dict[tuple[int, int], LotOpening]
     remembered: dict[tuple[str, int], Remembered]
     due_holds: dict[int, list[HoldState]]
-    """Per wallet with something due: its open holds that have expired, oldest first, up to ``MOST_DUE_HOLDS``."""
+    """Per wallet with something due: its open holds that have expired, oldest first, up to ``MAX_DUE_HOLDS``."""
     next_hold_expiry: dict[int, str]
     """Per wallet with something due: when the first of its other open holds expires."""
     left_cycles: list[tuple[str, int, int, int]]

@@ -21,7 +21,7 @@ SHORTEST_KEY = 32
 """Characters; 32 hex digits are 128 random bits."""
 
 LONGEST_KEY = 512
-MOST_KEYS = 10
+MAX_KEYS = 10
 
 SOLE_NAME = "operator"
 """What the key of ``CREDIT_WALLET_OPERATOR_KEY`` is called in the log."""
@@ -59,8 +59,8 @@ def operator_keys(environment: Mapping[str, str] = os.environ) -> tuple[Operator
         keys.append(operator_key(SOLE_NAME, sole, OPERATOR_KEY_VARIABLE))
     if (several := environment.get(OPERATOR_KEYS_VARIABLE)) is not None:
         keys += [_named(part) for part in several.split(",")]
-    if len(keys) > MOST_KEYS:
-        raise _wrong(f"has more than {MOST_KEYS} keys; take out those that are not used any more")
+    if len(keys) > MAX_KEYS:
+        raise _wrong(f"has more than {MAX_KEYS} keys; take out those that are not used any more")
     for what, values in (("name", [key.name for key in keys]), ("key", [key.digest for key in keys])):
         if len({*values}) < len(keys):
             raise _wrong(f"has a {what} twice, or one that {OPERATOR_KEY_VARIABLE} has; give each {what} once")

@@ -17,7 +17,7 @@ from credit_wallet.wire.own_part import visible_key
 RECENT_TRANSACTIONS = 10
 MAX_PAGE = 200
 
-MOST_STEPS = 50
+MAX_STEPS = 50
 """Steps that are looked through for one page: 100,000 entries. The next page goes on where this one ended."""
 
 CURSOR_PATTERN = "^[1-9][0-9]{0,17}$"
@@ -64,7 +64,7 @@ async def transactions_shown(
 ) -> TransactionPage:
     """A page of up to ``limit`` ledger entries, newest first, after that whose ``next_cursor`` is ``cursor``.
 
-    A page of what is rare among the entries ends early, after ``MOST_STEPS``. An agent sees what it paid. Raises
+    A page of what is rare among the entries ends early, after ``MAX_STEPS``. An agent sees what it paid. Raises
     ``Forbidden`` when it asks for another key's, ``ShareExceeded`` and ``ServiceBusy``.
     """
     key_id = visible_key(access, key_id)
@@ -96,7 +96,7 @@ async def transactions_shown(
     if before is None or len(found) > limit:
         return _page(found, limit, before)
     with wallets.reading_lanes.report(wallet_id):
-        for _ in range(MOST_STEPS - 1):
+        for _ in range(MAX_STEPS - 1):
             before = await step(REPORTS)
             if before is None or len(found) > limit:
                 break

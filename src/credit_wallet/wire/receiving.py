@@ -22,8 +22,8 @@ class Room:
     Without it a thousand callers who begin a long body and do not end it would have a thousand times the longest one.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._left_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._left_bytes = max_bytes
 
     def take(self, more_bytes: int) -> None:
         """Raises ``ServiceBusy`` when there is no room left."""

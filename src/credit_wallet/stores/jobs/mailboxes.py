@@ -13,7 +13,7 @@ from typing import Literal
 
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.errors import TooManyConfirmations
-from credit_wallet.notices.confirming import CONFIRM_WITHIN, MOST_GUESSES, code_sha256
+from credit_wallet.notices.confirming import CONFIRM_WITHIN, MAX_GUESSES, code_sha256
 from credit_wallet.notices.targets import mailbox_of
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.sql import statements
@@ -108,7 +108,7 @@ def confirm(connection: Connection, wallet_id: int, target_id: int, code: str, n
         return "confirmed"
     if confirm_by <= format_instant(now):
         return "unknown"
-    if guesses >= MOST_GUESSES:
+    if guesses >= MAX_GUESSES:
         return "used_up"
     if expected is None or not compare_digest(expected, code_sha256(code)):
         connection.execute(SQL["guess"], {"target_id": target_id})

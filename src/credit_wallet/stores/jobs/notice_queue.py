@@ -44,7 +44,7 @@ OF_A_WALLET_AN_HOUR = 1_000
 """That the operator is told of one wallet; those above it are dead at once, so that no owner fills the operator's hour.
 What tells of payments is told all the same."""
 
-MOST_HOURS_AHEAD = 24
+MAX_HOURS_AHEAD = 24
 """For which notices are put off; what is still above that is dead at once, but for what tells of payments."""
 
 TOO_MANY = "more notices than a day takes wait for this target"
@@ -101,8 +101,8 @@ class Places(NamedTuple):
     """How many more targets of a kind can be sent to: of one way, with a number of failures in a row."""
 
     way: Way
-    least_failures: int
-    most_failures: int
+    min_failures: int
+    max_failures: int
     free: int
 
 
@@ -168,7 +168,7 @@ class _Handed:
     def next(self, kind: str) -> Mapping[str, Any]:
         """When the next notice is due, or that it is not sent at all: columns of a delivery."""
         hours_ahead = self.notices // self._most
-        if hours_ahead >= MOST_HOURS_AHEAD and kind not in MONEY_KINDS:
+        if hours_ahead >= MAX_HOURS_AHEAD and kind not in MONEY_KINDS:
             return self.never(TOO_MANY)
         self.notices += 1
         due_at = format_instant(first_attempt_at(self._target, postponed_to(self._now, hours_ahead)))

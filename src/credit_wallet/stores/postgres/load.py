@@ -14,7 +14,7 @@ from msgspec import json
 
 from credit_wallet.domain.commands import Buy, Command, Hold, Movement
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.rules.state import MOST_DUE_HOLDS, Allocation, KeyState, LotOpening, Snapshot, WalletState
+from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, LotOpening, Snapshot, WalletState
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.jobs.backfill import adopt
@@ -70,7 +70,7 @@ CROSS JOIN LATERAL (
   SELECT * FROM am_credit_hold
   WHERE wallet_id = owing_id AND status = 'open' AND expires_at <= %s
   ORDER BY expires_at, hold_id
-  LIMIT {MOST_DUE_HOLDS + 1}
+  LIMIT {MAX_DUE_HOLDS + 1}
 ) AS hold
 ORDER BY expires_at, hold_id
 """
@@ -216,7 +216,7 @@ def _load_due_holds(raw: Raw, snapshot: Snapshot, at: str) -> None:
         snapshot.due_holds[hold.wallet_id].append(hold)
     snapshot.next_hold_expiry.update(dict(later.fetchall()))
     for wallet_id, holds_due in snapshot.due_holds.items():
-        if len(holds_due) > MOST_DUE_HOLDS:
+        if len(holds_due) > MAX_DUE_HOLDS:
             snapshot.next_hold_expiry[wallet_id] = holds_due.pop().expires_at
 
 

@@ -12,7 +12,7 @@ from credit_wallet.runtime import deadlines
 
 ATTEMPT_VARIABLE = "CREDIT_WALLET_POSTGRES_ATTEMPT_SECONDS"
 PATIENCE_VARIABLE = "CREDIT_WALLET_POSTGRES_PATIENCE_SECONDS"
-MOST_SECONDS = 3_600.0
+MAX_SECONDS = 3_600.0
 
 
 class PostgresWaits(Struct, frozen=True):
@@ -50,8 +50,8 @@ def _seconds(variable: str, *, least: float) -> float | None:
         seconds = float(said)
     except ValueError:
         seconds = -1.0
-    if not (isfinite(seconds) and least <= seconds <= MOST_SECONDS):
+    if not (isfinite(seconds) and least <= seconds <= MAX_SECONDS):
         raise InvalidRequest(
-            f"{variable} must be {least:g} to {MOST_SECONDS:,.0f} seconds, not {said!r}", field=variable
+            f"{variable} must be {least:g} to {MAX_SECONDS:,.0f} seconds, not {said!r}", field=variable
         )
     return seconds

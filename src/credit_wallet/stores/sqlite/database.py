@@ -30,7 +30,7 @@ from credit_wallet.stores.sqlite.mounts import network_disk
 from credit_wallet.stores.sqlite.schema import SqliteSchema
 from credit_wallet.stores.sqlite.store import SqliteStore, bring_up_to_date
 
-LEAST_FREE_BYTES = 1 << 30
+MIN_FREE_BYTES = 1 << 30
 
 _LEDGER = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'am_credit_wallet'"
 _TO_MAKE_ONE = ", or make a ledger with credit-wallet migrate"
@@ -104,7 +104,7 @@ class SqliteDatabase:
         folder = next(folder for folder in self.path.absolute().parents if folder.exists())
         free = shutil.disk_usage(folder).free
         detail = f"{free >> 20:,} MiB free in {folder}"
-        enough = free >= LEAST_FREE_BYTES
+        enough = free >= MIN_FREE_BYTES
         yield Finding("disk", enough, detail if enough else f"{detail}; free some")
         if danger := self.network_disk():
             yield Finding("network_disk", False, danger)

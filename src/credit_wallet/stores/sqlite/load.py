@@ -12,7 +12,7 @@ import apsw
 
 from credit_wallet.domain.commands import Command, Movement
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.rules.state import MOST_DUE_HOLDS, Allocation, KeyState, LotOpening, Snapshot, WalletState
+from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, LotOpening, Snapshot, WalletState
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.rows import (
@@ -40,7 +40,7 @@ _HOLDS = f"SELECT {HOLD_COLUMNS} FROM carray(?) JOIN am_credit_hold ON hold_id =
 _DUE_HOLDS = f"""
 SELECT {HOLD_COLUMNS} FROM am_credit_hold
 WHERE wallet_id = ? AND status = 'open' AND expires_at <= ? ORDER BY expires_at, hold_id
-LIMIT {MOST_DUE_HOLDS + 1}
+LIMIT {MAX_DUE_HOLDS + 1}
 """
 _NEXT_HOLD_EXPIRY = """
 SELECT min(expires_at) FROM am_credit_hold WHERE wallet_id = ? AND status = 'open' AND expires_at > ?
@@ -171,9 +171,9 @@ class Loader:
             if wallet.next_due_at is None or wallet.next_due_at > at:
                 continue
             holds = [hold_of(row) for row in self._connection.execute(_DUE_HOLDS, (wallet_id, at))]
-            snapshot.due_holds[wallet_id] = holds[:MOST_DUE_HOLDS]
+            snapshot.due_holds[wallet_id] = holds[:MAX_DUE_HOLDS]
             snapshot.holds.update((hold.hold_id, hold) for hold in holds)
-            if len(holds) > MOST_DUE_HOLDS:
+            if len(holds) > MAX_DUE_HOLDS:
                 snapshot.next_hold_expiry[wallet_id] = holds[-1].expires_at
                 continue
             expiry = self._connection.execute(_NEXT_HOLD_EXPIRY, (wallet_id, at)).get
