@@ -46,18 +46,6 @@ RETRY_SECONDS: dict[DeclineKind, tuple[int, ...]] = {
 Card schemes count retries (Visa: 20 in 30 days, and some declines never again), so there are few and they are slow.
 """
 
-TAKEN_BACK = "taken back of top-up"
-"""Begins the note of an entry that took out what was refunded or disputed."""
-
-PAID_BACK = "paid back of top-up"
-"""Begins the note of an entry that took credit out to be paid back; by these the yen are counted."""
-
-NOT_PAID_BACK = "not paid back of top-up"
-"""Begins the note of an entry that brings such credit again, since the provider did not pay it back."""
-
-GIVEN_AGAIN = "given again of top-up"
-"""Begins the note of an entry that brings again what a dispute or a refund took; it was issued before."""
-
 MISMATCH = "currency_mismatch: "
 """Begins the reason of a top-up of which Stripe has told in something else than whole yen."""
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
+from credit_wallet.domain.commands import PayBackLimit
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import (
     Alert,
@@ -30,7 +31,7 @@ from credit_wallet.errors import DatabaseError, InvalidRequest, RailBusy
 from credit_wallet.ledger.cycle_walk import CycleWalk
 from credit_wallet.ledger.reading_lanes import Lane, ReadingLanes, on
 from credit_wallet.rules.forecast import Forecast, forecast
-from credit_wallet.rules.pay_back import PayBackRoom, pay_back_room
+from credit_wallet.rules.pay_back import PayBackRoom, pay_back_limit, pay_back_room
 from credit_wallet.rules.state import Lot
 from credit_wallet.rules.validation import checked_after, checked_cycle, checked_id, malformed_text
 from credit_wallet.stores.reads import Reader
@@ -291,6 +292,11 @@ class WalletReading:
         """How much unused credit the law lets be paid back in this period; reads the whole ledger."""
         self._settle_all()
         return pay_back_room(self._reader, self._clock())
+
+    def pay_back_limit(self) -> PayBackLimit:
+        """What ``pay_back`` is to be limited by now, over all wallets; reads the whole ledger."""
+        self._settle_all()
+        return pay_back_limit(self._reader, self._clock())
 
     def payer(self, wallet_id: int) -> PayerView:
         """What the wallet pays its automatic top-ups with, and whether it may."""

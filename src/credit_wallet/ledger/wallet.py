@@ -21,6 +21,7 @@ from credit_wallet.domain.commands import (
     Extend,
     Hold,
     PayBack,
+    PayBackLimit,
     Refund,
     Release,
     Renew,
@@ -342,12 +343,22 @@ class CreditWallet(WalletIdentities):
         """
         return RequestAutoTopup(wallet_id, idempotency_key, min_yen, max_yen, daily_yen, monthly_yen, actor=PRODUCT)
 
-    def _pay_back(self, wallet_id: int, topup_id: str, amount_yen: int, *, idempotency_key: str) -> PayBack:
+    def _pay_back(
+        self,
+        wallet_id: int,
+        topup_id: str,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        limit: PayBackLimit | None = None,
+    ) -> PayBack:
         """Take unused credit of a top-up out of the wallet, for the payment provider to pay it back.
 
-        Raises ``TopupNotFound`` and ``RefundExceedsCharge``.
+        ``limit`` is what ``pay_back_limit`` says; None is for what the law allows without a figure.
+
+        Raises ``TopupNotFound``, ``RefundExceedsCharge`` and ``PayBackNotAllowed``.
         """
-        return PayBack(wallet_id, idempotency_key, topup_id, amount_yen)
+        return PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit)
 
     def _settle_topup(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> SettleTopup:
         """Take in what the provider says of a top-up's payment, any number of times and in any order.

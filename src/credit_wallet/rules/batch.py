@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.outcomes import EntryType
 from credit_wallet.rules import lots
 from credit_wallet.rules.state import Allocation, Decision, Entry, Event, Snapshot, WalletState
@@ -32,6 +33,7 @@ def append(
     key_id: int | None = None,
     related_txn_id: int | None = None,
     hold_id: int | None = None,
+    cause: Cause | None = None,
 ) -> int:
     """Append an entry to the wallet's chain, under ``txn_id`` if that has been drawn before; return its id.
 
@@ -53,6 +55,7 @@ def append(
             key_id,
             related_txn_id,
             hold_id,
+            cause,
         )
     )
     wallet.last_txn_id = txn_id

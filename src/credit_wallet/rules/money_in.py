@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from credit_wallet.domain.commands import PayBack, RequestAutoTopup, RequestTopup, SettleTopup
+from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, Cause
+from credit_wallet.domain.commands import RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.topups import (
-    GIVEN_AGAIN,
     MAX_FAILURES,
-    NOT_PAID_BACK,
     OPEN,
     PAID,
-    PAID_BACK,
     RETRY_SECONDS,
     RETURNED,
     RUNAWAY_TOPUPS,
     TAKEN,
-    TAKEN_BACK,
     DeclineKind,
     Origin,
     PayerState,
@@ -31,12 +28,10 @@ from credit_wallet.domain.topups import (
     is_under_way,
     join,
     mismatch_in,
-    pay_back_id_of,
     taken_yen,
     topup_id_of,
 )
 from credit_wallet.errors import (
-    RefundExceedsCharge,
     TopupInFlight,
     TopupLimitReached,
     TopupNotDue,
@@ -86,28 +81,6 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
     return _open(batch, wallet, topup_id, amount_yen, "auto", "intent")
 
 
-def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | WalletError:
-    """Take unused credit out of the wallet before the provider is asked to pay it back; never makes a debt."""
-    topup = batch.snapshot.topups.get(command.topup_id)
-    if topup is None or topup.wallet_id != wallet.wallet_id or topup.status != "credited":
-        return TopupNotFound(
-            f"wallet {wallet.wallet_id} has no credited top-up {command.topup_id}", topup_id=command.topup_id
-        )
-    unused_yen = sum(lot.remaining_yen for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
-    left_yen = max(0, min(unused_yen, topup.received_yen - taken_yen(topup)))
-    if command.amount_yen > left_yen:
-        return RefundExceedsCharge(
-            f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",
-            topup_id=topup.topup_id,
-            refundable_yen=left_yen,
-        )
-    topup.takings[pay_back_id_of(command.wallet_id, command.idempotency_key)] = (command.amount_yen, TAKEN)
-    _match_taken(batch, wallet, topup, PAID_BACK)
-    batch.decision.touched_topups[topup.topup_id] = topup
-    _note_step(batch, wallet, topup, "topup_taken_back")
-    return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
-
-
 def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Outcome | WalletError:
     """Take in what the provider says: the credit, and what it took back, in the transaction that says so."""
     topup = batch.snapshot.topups.get(command.topup_id)
@@ -126,19 +99,19 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     if topup.status not in PAID and _is_of_another(batch, topup, fact):
         fact = PaymentFact(told_at=fact.told_at, status="canceled", reason="paid_as_another")
     status, taken_before_yen = topup.status, taken_yen(topup)
-    again_note = _given_again(topup, fact)
+    restored_because = _cause_of_return(topup, fact)
     join(topup, fact)
     txn_id = _credit(batch, wallet, topup)
-    _match_taken(batch, wallet, topup, TAKEN_BACK, again_note)
+    match_taken(batch, wallet, topup, "clawback", restored_because)
     batch.decision.touched_topups[topup.topup_id] = topup
     batch.decision.touched[wallet.wallet_id] = wallet
     if topup.status != status:
-        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+        note_step(batch, wallet, topup, f"topup_{topup.status}")
     elif taken_yen(topup) != taken_before_yen:
         came_again = taken_yen(topup) < taken_before_yen
-        _note_step(batch, wallet, topup, "topup_given_back" if came_again else "topup_taken_back")
+        note_step(batch, wallet, topup, "topup_given_back" if came_again else "topup_taken_back")
     elif is_new:
-        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+        note_step(batch, wallet, topup, f"topup_{topup.status}")
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
     return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
 
@@ -158,7 +131,7 @@ def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:
     """Credit what was received, once. What the wallet cannot take stays succeeded, and the world is told."""
     if topup.status != "succeeded":
         return None
-    txn_id = credit(batch, wallet, topup.received_yen, "paid", None, f"top-up {topup.topup_id}")
+    txn_id = credit(batch, wallet, topup.received_yen, "paid", None, f"top-up {topup.topup_id}", "payment")
     if isinstance(txn_id, WalletError):
         topup.reason = str(txn_id)
         return None
@@ -182,25 +155,38 @@ def _tell_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) ->
         )
 
 
-def _given_again(topup: TopupState, fact: PaymentFact) -> str:
-    """What the note says of credit that comes again, if ``fact`` makes it come."""
+def _cause_of_return(topup: TopupState, fact: PaymentFact) -> Cause:
+    """Why credit is restored, if ``fact`` restores any: a pay-back that failed is none of what was paid back."""
     returned = [taking for taking, _, stage in fact.takings if stage == RETURNED and is_pay_back(taking)]
     is_news = any(topup.takings.get(taking, (0, TAKEN))[1] != RETURNED for taking in returned)
-    return NOT_PAID_BACK if is_news else GIVEN_AGAIN
+    return "pay_back_failed" if is_news else "reinstatement"
 
 
-def _match_taken(
-    batch: Batch, wallet: WalletState, topup: TopupState, note: str, again_note: str = GIVEN_AGAIN
+_NOTES: dict[Cause, str] = {
+    "clawback": "clawed back from top-up",
+    "reinstatement": "restored to top-up",
+    "pay_back": PAID_BACK,
+    "pay_back_failed": NOT_PAID_BACK,
+}
+
+
+def match_taken(
+    batch: Batch,
+    wallet: WalletState,
+    topup: TopupState,
+    taken_because: Cause,
+    restored_because: Cause = "reinstatement",
 ) -> None:
-    """Take back what the provider has given back, and credit again what came back from a dispute that was won."""
+    """Take back what the provider has given back, and restore what came back from a dispute that was won."""
     if topup.credit_txn_id is None:
         return
     difference_yen = taken_yen(topup) - topup.reversed_yen
+    cause = taken_because if difference_yen > 0 else restored_because
+    note = f"{_NOTES[cause]} {topup.topup_id}"
     if difference_yen > 0:
-        take_back(batch, wallet, topup.credit_txn_id, difference_yen, f"{note} {topup.topup_id}")
+        take_back(batch, wallet, topup.credit_txn_id, difference_yen, note, cause)
     elif difference_yen < 0:
-        note = f"{again_note} {topup.topup_id}"
-        difference_yen = -give_again(batch, wallet, topup.credit_txn_id, -difference_yen, note)
+        difference_yen = -give_again(batch, wallet, topup.credit_txn_id, -difference_yen, note, cause)
     topup.reversed_yen += difference_yen
 
 
@@ -318,7 +304,7 @@ def _open(
 ) -> Outcome | WalletError:
     known = batch.snapshot.topups.get(topup_id)
     if known is None:
-        _note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), "topup_requested")
+        note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), "topup_requested")
     elif (known.wallet_id, known.origin) != (wallet.wallet_id, origin):
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
@@ -352,7 +338,7 @@ def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, orig
     return topup
 
 
-def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) -> None:
+def note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) -> None:
     """A line of history, and news of ``kind`` for those who wait: requested and pending are none."""
     taken = taken_yen(topup)
     batch.decision.topup_steps.append(

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT
+from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.outcomes import (
     Alert,
     BudgetMode,
@@ -184,6 +185,7 @@ class Entry(Struct, frozen=True, gc=False):
     key_id: int | None
     related_txn_id: int | None
     hold_id: int | None
+    cause: Cause | None = None
 
 
 class Event(Struct, frozen=True):
@@ -269,6 +271,8 @@ class Snapshot(Struct):
     """Per wallet, in the order of its chain: runs of entries of one cycle that have ended in this batch."""
     clawbacks: dict[int, dict[int, ClawbackState]] = field(default_factory=dict)
     """Per wallet and top-up, by the entry that credited it: all that is owed for, and those that commands name."""
+    paid_back_yen: int = 0
+    """Credit of all wallets that was paid back in the present period and says so as its cause, when commands ask."""
 
 
 class Decision(Struct):

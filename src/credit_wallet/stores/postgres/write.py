@@ -31,14 +31,14 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s
      AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
              related_txn_id, hold_id)
 """
-_APPEND_DATED = """
+_APPEND_ANY = """
 INSERT INTO am_credit_transaction_log
-       (txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-        related_txn_id, hold_id)
-SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[],
-                     %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+       (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id, related_txn_id,
+        hold_id, occurred_at, cause)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+                     %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
 """
-"""The same for a batch with entries of other dates than its own."""
+"""The same for a batch with entries of other dates than its own, or with a cause."""
 
 _REMEMBER = """
 INSERT INTO am_credit_idempotency
@@ -175,13 +175,11 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
 
 def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
     entries = decision.entries
-    heads = [
+    columns = [
         numbers([entry.txn_id for entry in entries]),
         numbers([entry.wallet_id for entry in entries]),
         numbers([entry.amount_yen for entry in entries]),
         texts([entry.txn_type for entry in entries]),
-    ]
-    tails = [
         texts([entry.note for entry in entries]),
         numbers([entry.prev_txn_id for entry in entries]),
         numbers([entry.ledger_balance_yen for entry in entries]),
@@ -190,10 +188,11 @@ def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
         numbers([entry.related_txn_id for entry in entries]),
         numbers([entry.hold_id for entry in entries]),
     ]
-    if any(entry.occurred_at != at for entry in entries):
-        raw.execute(_APPEND_DATED, [*heads, texts([entry.occurred_at for entry in entries]), *tails])
+    if any(entry.cause is not None or entry.occurred_at != at for entry in entries):
+        dates, causes = [entry.occurred_at for entry in entries], [entry.cause for entry in entries]
+        raw.execute(_APPEND_ANY, [*columns, texts(dates), texts(causes)])
     else:
-        raw.execute(_APPEND_ENTRIES, [at, *heads, *tails])
+        raw.execute(_APPEND_ENTRIES, [at, *columns])
 
 
 def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
