@@ -46,12 +46,12 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.payments import factory as opening
-from credit_wallet.payments.facts import decline_kind
 from credit_wallet.payments.fake.webhooks import signature
 from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings, payment_settings
+from credit_wallet.rules.declines import decline_kind
 from credit_wallet.rules.pay_back import base_dates, pay_back_room
 from credit_wallet.runtime.steady_clock import SteadyClock
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
-from msgspec import json
 
 from credit_wallet.domain.commands import Expire
 from credit_wallet.domain.cycle import format_instant, parse_instant
@@ -16,15 +15,17 @@ from credit_wallet.errors import DatabaseCorrupt, InvalidRequest
 from credit_wallet.ledger.lanes import Lanes
 from credit_wallet.ledger.queries import WalletReading
 from credit_wallet.notices.targets import OPERATOR
+from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.rules.validation import checked_cycle
 from credit_wallet.runtime.steady_clock import SteadyClock
-from credit_wallet.stores.jobs import lot_notices
+from credit_wallet.stores.jobs import lot_notices, spending_hours
 from credit_wallet.stores.jobs.alert_job import AlertReport, run_alert_job
 from credit_wallet.stores.jobs.backfill import adopt_unadopted, is_adopted
 from credit_wallet.stores.jobs.pruning import prune, prune_closed
 from credit_wallet.stores.jobs.seals import Anchor, Holder, latest_seal, seal, unsealed_since
 from credit_wallet.stores.jobs.verify import Violation, verify
 from credit_wallet.stores.notification_rows import SQL
+from credit_wallet.stores.outbox import put_event
 
 _log = structlog.get_logger("credit_wallet.ledger")
 
@@ -44,20 +45,6 @@ ABANDONED_AFTER = timedelta(seconds=60)
 
 ADOPTIONS_BEFORE_A_PROOF = 3
 """Plain SQL may write between an adoption and a proof; that often, it is adopted anew."""
-
-ENTRIES_A_COUNT = 100_000
-"""Entries whose spending is counted by the hour at once."""
-
-ANOMALY_TIMES = 5
-"""An hour is out of the ordinary when it costs more than so many of the wallet's usual ones …"""
-
-ANOMALY_MIN_YEN = 1_000
-"""… and at least so much, …"""
-
-ANOMALY_MIN_HOURS = 24
-"""… once that many hours of the last week have had spending: the usual hour is their mean."""
-
-ANOMALY_WINDOW = timedelta(days=7)
 
 
 class WalletUpkeep(WalletReading):
@@ -152,9 +139,7 @@ class WalletUpkeep(WalletReading):
         if seal is None or not self._ask("targets", wallet_id=OPERATOR):
             return False
         at = format_instant(self._clock())
-        payload = json.encode({"wallet_id": wallet_id, "anchor": str(seal)}).decode()
-        event = {"wallet_id": wallet_id, "kind": "ledger_sealed", "dedupe_key": f"ledger_sealed {at[:10]}", "at": at}
-        self._upkeep(_tell_once, {**event, "payload": payload})
+        self._upkeep(put_event, ledger_sealed(wallet_id, str(seal), at[:10]), at)
         return True
 
     def unsealed_seconds(self) -> float:
@@ -218,38 +203,22 @@ class WalletUpkeep(WalletReading):
     # Spending out of the ordinary
 
     def watch_spending(self) -> int:
-        """Count spending by the hour up to now, and tell of hours far above a wallet's usual one; return how many."""
+        """Count spending by the hour up to now, and report hours far above a wallet's usual one; return how many."""
         while self._count_hours():
             if self._jobs_end:
                 return 0
         now = self._clock()
-        return self._tell_anomalies_of(now - timedelta(hours=1)) + self._tell_anomalies_of(now)
+        return self._emit_anomalies(now - timedelta(hours=1), now) + self._emit_anomalies(now, now)
 
-    def _tell_anomalies_of(self, at: datetime) -> int:
-        hour, since = format_instant(at)[:13], format_instant(at - ANOMALY_WINDOW)[:13]
-        occasion = f"spend_anomaly {hour}"
-        found = self._ask(
-            "anomalies",
-            hour=hour,
-            since=since,
-            min_hours=ANOMALY_MIN_HOURS,
-            min_yen=ANOMALY_MIN_YEN,
-            times=ANOMALY_TIMES,
-            dedupe_key=occasion,
-        )
-        self._upkeep(
-            _tell_anomalies, [tuple(row) for row in found], hour, since, occasion, format_instant(self._clock())
-        )
+    def _emit_anomalies(self, at: datetime, now: datetime) -> int:
+        found = spending_hours.anomalies(self._reader.source, at)
+        self._upkeep(spending_hours.emit, found, at, now)
         return len(found)
 
     def _count_hours(self) -> bool:
-        [(after,)] = self._ask("counted")
         settled = self._lanes.upkeep.call(lambda store: store.settled_txn_id())
-        [(last,)] = self._ask("last_to_count", after=after, settled=settled, limit=ENTRIES_A_COUNT)
-        if last is None:
-            return False
-        spent = self._ask("spent_by_hour", after=after, last=last)
-        return self._upkeep(_add_to_hours, [tuple(row) for row in spent], after, last)
+        counted = spending_hours.count_next(self._reader.source, settled)
+        return counted is not None and self._upkeep(spending_hours.add, counted)
 
     # Credit that is going to expire
 
@@ -270,26 +239,3 @@ class WalletUpkeep(WalletReading):
 
     def _upkeep(self, job: Callable[..., T], *args: object) -> T:
         return self._lanes.upkeep.call(lambda store: store.run(job, *args))
-
-
-def _tell_once(connection: Any, event: dict[str, object]) -> None:
-    connection.execute(SQL["tell_once"], event)
-
-
-def _add_to_hours(connection: Any, spent: Sequence[tuple[int, str, int]], after: int, last: int) -> bool:
-    """Add what was counted, unless another process has counted the same entries."""
-    if not connection.execute(SQL["count_up_to"], {"after": after, "last": last}).fetchall():
-        return False
-    for wallet_id, hour, spent_yen in spent:
-        connection.execute(SQL["add_to_hour"], {"wallet_id": wallet_id, "hour": hour, "spent_yen": spent_yen})
-    return True
-
-
-def _tell_anomalies(
-    connection: Any, found: Sequence[tuple[int, int, int]], hour: str, since: str, occasion: str, at: str
-) -> None:
-    connection.execute(SQL["forget_hours"], {"since": since})
-    for wallet_id, spent_yen, usual_yen in found:
-        payload = {"wallet_id": wallet_id, "hour": hour, "spent_yen": spent_yen, "usual_yen": usual_yen}
-        event = {"wallet_id": wallet_id, "kind": "spend_anomaly", "dedupe_key": occasion, "at": at}
-        connection.execute(SQL["tell_once"], {**event, "payload": json.encode(payload).decode()})

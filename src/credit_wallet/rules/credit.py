@@ -7,7 +7,7 @@ from credit_wallet.domain.money import MAX_BALANCE_YEN, format_yen
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.rules import lots
-from credit_wallet.rules.batch import Batch, append, tell_once
+from credit_wallet.rules.batch import Batch, append, emit_once
 from credit_wallet.rules.clawbacks import (
     clawback_of,
     forgive,
@@ -83,7 +83,7 @@ def take_back(
     taken = lots.take_from(wallet.lots, topup_txn_id, taken_yen)
     note_taken(clawback, taken)
     txn_id = append(batch, wallet, "reversal", -taken_yen, taken, note, related_txn_id=topup_txn_id, cause=cause)
-    tell_lower(batch, wallet, taken, taken_yen)
+    emit_lower(batch, wallet, taken, taken_yen)
     return taken_yen, txn_id
 
 
@@ -159,7 +159,7 @@ def expire_lots(batch: Batch, wallet: WalletState) -> None:
         wallet.balance_yen -= lot.remaining_yen
         append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
         lapsed = {"lot_kind": lot.kind, "expired_yen": lot.remaining_yen, "expires_at": lot.expires_at}
-        tell_once(batch, wallet, "credit_expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
+        emit_once(batch, wallet, "credit_expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
 
 
 def lapse_until(batch: Batch, wallet: WalletState, until: str) -> None:
@@ -174,11 +174,11 @@ def note_due(wallet: WalletState, at: str) -> None:
     wallet.next_due_at = at if wallet.next_due_at is None else min(wallet.next_due_at, at)
 
 
-def tell_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: int) -> None:
+def emit_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: int) -> None:
     """Tell when ``spent_yen``, ``taken`` from the lots, has carried the balance below the auto-topup threshold or what
     its owner calls low.
 
-    A balance that goes up and down around either is told of once an hour; around the threshold, once more with each
+    For a balance that goes up and down around either that is once an hour; around the threshold, once more with each
     credit that comes in.
     """
     balance_yen, before_yen = wallet.balance_yen, wallet.balance_yen + spent_yen
@@ -186,9 +186,9 @@ def tell_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: 
     if wallet.auto_topup_amount and balance_yen < threshold_yen <= before_yen:
         newest_lot_id = max((lot_id for lot_id, _ in taken), default=0)
         newest_lot_id = max(newest_lot_id, max((lot.lot_id for lot in wallet.lots), default=0))
-        occasion = f"{batch.at[:13]} {newest_lot_id}"
+        dedupe_key = f"{batch.at[:13]} {newest_lot_id}"
         due = {"balance_yen": balance_yen, "auto_topup_threshold": threshold_yen}
-        tell_once(batch, wallet, "topup_due", occasion, **due)
+        emit_once(batch, wallet, "topup_due", dedupe_key, **due)
     low_yen = wallet.low_balance_yen
     if balance_yen < low_yen <= before_yen:
-        tell_once(batch, wallet, "low_balance", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)
+        emit_once(batch, wallet, "low_balance", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)

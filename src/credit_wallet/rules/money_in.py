@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, Cause
 from credit_wallet.domain.commands import RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.topups import (
-    MAX_FAILURES,
     OPEN,
     PAID,
-    RETRY_SECONDS,
     RETURNED,
     RUNAWAY_TOPUPS,
     TAKEN,
@@ -40,8 +36,9 @@ from credit_wallet.errors import (
     WalletDisabled,
     WalletError,
 )
-from credit_wallet.rules.batch import Batch, tell, tell_once
+from credit_wallet.rules.batch import Batch, emit, emit_once
 from credit_wallet.rules.credit import credit, give_again, take_back
+from credit_wallet.rules.declines import retry_at
 from credit_wallet.rules.state import TopupStep, WalletState
 
 
@@ -77,7 +74,7 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
     if payer.payment_method is None:
         return _stop(batch, payer, "no_payment_method", "there is no saved payment method; pay once and save it")
     topup_id = topup_id_of(command.wallet_id, command.stored_key)
-    _tell_runaway(batch, wallet, topup_id, amount_yen)
+    _emit_runaway(batch, wallet, topup_id, amount_yen)
     return _open(batch, wallet, topup_id, amount_yen, "auto", "intent")
 
 
@@ -87,14 +84,14 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     is_new = topup is None
     if topup is None:
         if not command.amount_yen and command.fact.mismatches:
-            _tell_mismatches(batch, wallet, command)
+            _emit_mismatches(batch, wallet, command)
             return Outcome(wallet.wallet_id, 0, wallet.balance_yen, topup_id=command.topup_id)
         if not command.amount_yen:
             return TopupNotFound(f"there is no top-up {command.topup_id}", topup_id=command.topup_id)
         topup = _new(batch, wallet, command.topup_id, command.amount_yen, "found", "intent")
     if topup.wallet_id != wallet.wallet_id:
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {command.topup_id}", topup_id=command.topup_id)
-    _tell_mismatches(batch, wallet, command)
+    _emit_mismatches(batch, wallet, command)
     fact = command.fact
     if topup.status not in PAID and _is_of_another(batch, topup, fact):
         fact = PaymentFact(told_at=fact.told_at, status="canceled", reason="paid_as_another")
@@ -128,7 +125,7 @@ def _is_of_another(batch: Batch, topup: TopupState, fact: PaymentFact) -> bool:
 
 
 def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:
-    """Credit what was received, once. What the wallet cannot take stays succeeded, and the world is told."""
+    """Credit what was received, once. What the wallet cannot take stays succeeded, and an event says so."""
     if topup.status != "succeeded":
         return None
     txn_id = credit(batch, wallet, topup.received_yen, "paid", None, f"top-up {topup.topup_id}", "payment")
@@ -140,11 +137,11 @@ def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:
     return txn_id
 
 
-def _tell_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) -> None:
+def _emit_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) -> None:
     """Call for a person, once for each amount of the payment that was not whole yen; nothing of it moves."""
     fact = command.fact
     for mismatch in fact.mismatches:
-        tell_once(
+        emit_once(
             batch,
             wallet,
             "topup_currency_mismatch",
@@ -211,15 +208,15 @@ def _restart(payer: PayerState) -> None:
 
 
 def _count_failure(batch: Batch, payer: PayerState, decline: DeclineKind, reason: str | None) -> None:
-    """Try again later, or stop: at once when trying again is of no use, else after ``MAX_FAILURES`` in a row."""
+    """Try again later, or stop: at once when trying again is of no use, else after a few in a row."""
     payer.failures += 1
     payer.reason = reason
-    waits = RETRY_SECONDS.get(decline)
-    if waits is None or payer.failures >= MAX_FAILURES:
+    again_at = retry_at(decline, payer.failures, batch.now)
+    if again_at is None:
         payer.stopped, payer.retry_at = True, None
-        tell(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", reason=reason)
+        emit(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", reason=reason)
     else:
-        payer.retry_at = format_instant(batch.now + timedelta(seconds=waits[payer.failures - 1]))
+        payer.retry_at = format_instant(again_at)
 
 
 def _payer(batch: Batch, wallet: WalletState) -> PayerState:
@@ -255,8 +252,8 @@ def _stop(batch: Batch, payer: PayerState, reason: str, detail: str) -> TopupSto
     if payer.reason != reason:
         payer.reason = reason
         batch.decision.touched_payers[payer.wallet_id] = payer
-        occasion = f"{reason} {batch.at[:10]}"
-        tell_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", occasion, reason=reason)
+        dedupe_key = f"{reason} {batch.at[:10]}"
+        emit_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", dedupe_key, reason=reason)
     return TopupStopped(
         f"automatic top-ups of wallet {payer.wallet_id} wait: {detail}", wallet_id=payer.wallet_id, reason=reason
     )
@@ -266,12 +263,12 @@ def _auto_topped_up(batch: Batch, wallet: WalletState) -> tuple[int, int, int]:
     return batch.snapshot.auto_topped_up.get(wallet.wallet_id, (0, 0, 0))
 
 
-def _tell_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int) -> None:
+def _emit_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int) -> None:
     """Tell, once an hour, that automatic top-ups follow each other as no usual spending asks for."""
     _, _, within_an_hour = _auto_topped_up(batch, wallet)
     count = within_an_hour + (topup_id not in batch.snapshot.topups)
     if count >= RUNAWAY_TOPUPS:
-        tell_once(batch, wallet, "auto_topup_runaway", batch.at[:13], topups=count, amount_yen=amount_yen)
+        emit_once(batch, wallet, "auto_topup_runaway", batch.at[:13], topups=count, amount_yen=amount_yen)
 
 
 def _room_yen(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> int:
@@ -290,7 +287,7 @@ def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_ye
     if payer.reason != day:
         payer.reason = day
         batch.decision.touched_payers[wallet.wallet_id] = payer
-        tell_once(batch, wallet, "auto_topup_limit_reached", batch.at[:10], room_yen=room_yen)
+        emit_once(batch, wallet, "auto_topup_limit_reached", batch.at[:10], room_yen=room_yen)
     return TopupLimitReached(
         f"automatic top-ups of wallet {wallet.wallet_id} have {format_yen(room_yen)} left of their limits, less than "
         "one step; raise the limit, lower auto_topup_amount, or top up by hand",
@@ -346,7 +343,7 @@ def note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) -
     )
     if topup.status in OPEN[:2]:
         return
-    tell(
+    emit(
         batch,
         wallet,
         kind,
