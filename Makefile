@@ -11,12 +11,12 @@ BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job h
 
 setup: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml requirements.lock requirements-mcp1.lock
+$(VENV)/installed: pyproject.toml packages/fake-stripe/pyproject.toml requirements.lock requirements-mcp1.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	rm -rf $(VENV)/mcp1
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --target $(VENV)/mcp1 -r requirements-mcp1.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e packages/fake-stripe -e .
 	touch $@
 
 run: setup  ## the service with a demo wallet, until Ctrl-C
@@ -32,6 +32,7 @@ check: setup  ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd packages/fake-stripe && ../../$(BIN)/mypy
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -55,8 +56,8 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/test_gate_cheaters.py
 
 lock: setup  ## renew requirements.lock and, for tests with the MCP SDK 1.x, requirements-mcp1.lock; needs uv
-	uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile -q pyproject.toml --all-extras --no-emit-package fake-stripe --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile -q requirements-mcp1.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-mcp1.lock
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) build dist src/*.egg-info packages/*/build packages/*/dist packages/*/src/*.egg-info

@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import pytest
 from clock import Clock
 from databases import Databases
+from fake_stripe import FakeStripe
 from plain_sql import PlainSql
 from receivers import Mailbox, receiver
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet, cli, cli_alerts, cli_context, cli_proofs, cli_wallets
 from credit_wallet.payments import gateway
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.replies import Reconciliation
 from credit_wallet.stores.migrations import manifest
@@ -968,7 +968,7 @@ def test_payments_without_their_extra_say_what_to_install(till: Shell, tmp_path:
     assert without(["stripe"], "--db", till.url, "topups", "list", "1", cwd=tmp_path) == (0, "none\n", "")
 
 
-@pytest.mark.parametrize("missing", ["stripe", "aiohttp", "localstripe"])
+@pytest.mark.parametrize("missing", ["stripe", "fake_stripe", "aiohttp", "localstripe"])
 def test_test_money_without_its_extra_says_what_to_install(tmp_path: Path, missing: str) -> None:
     answer = without([missing], "serve", "--test-payments", cwd=tmp_path)
     told = f"payments_not_configured: {missing} is missing; install agent-credit-wallet[test-payments]\n"

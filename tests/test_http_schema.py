@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from fake_stripe import FakeStripe
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -17,7 +18,6 @@ from service import OPERATOR_KEY, Api, credentials, new_app
 from credit_wallet import CreditWallet
 from credit_wallet.http import failure_limit
 from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.opening import open_payments
 from credit_wallet.payments.settings import PaymentSettings
 

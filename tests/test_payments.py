@@ -13,6 +13,8 @@ import httpx
 import pytest
 import stripe
 from clock import Clock
+from fake_stripe import FakeStripe, StripeFaults
+from fake_stripe.webhooks import signature
 from installation import (
     ASKS_ALWAYS,
     DECLINED,
@@ -27,7 +29,6 @@ from installation import (
 from msgspec import json
 from plain_sql import PlainSql
 from service import OPERATOR_KEY, Api, Service, credentials, free_port, new_app
-from stripe_faults import StripeFaults
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import (
@@ -46,8 +47,6 @@ from credit_wallet.errors import (
 from credit_wallet.outcomes import CreatedWallet
 from credit_wallet.payments import opening
 from credit_wallet.payments.facts import decline_kind
-from credit_wallet.payments.fake.webhooks import signature
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings, payment_settings

@@ -22,14 +22,13 @@ from typing import Any
 
 import pytest
 from clock import Clock
+from fake_stripe import FakeStripe, StripeFaults
 from installation import Calendar, Installation, event_of, intent_of
 from msgspec import json
 from plain_sql import PlainSql
-from stripe_faults import StripeFaults
 
 from credit_wallet import CreditWallet
 from credit_wallet.payments.facts import Yen, yen_of
-from credit_wallet.payments.fake_stripe import FakeStripe
 
 Json = dict[str, Any]
 OTHERS = ["usd", "eur", "krw", "kwd", "vnd", "", "jp", "jpyc", " jpy", "\uff4a\uff50\uff59", None, 392, ["jpy"]]

@@ -16,10 +16,10 @@ from typing import Any
 
 import httpx
 import pytest
+from fake_stripe import FakeStripe
 from service import OPERATOR_KEY, Api, Service, credentials, new_app
 
 from credit_wallet import CreditWallet, cli
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.tokens import new_operator_key, new_token, token_hash
 
 BROKEN = """
