@@ -911,7 +911,7 @@ def test_another_refusal_of_a_saved_card_is_told_in_stripes_words(shaky: Install
         said.clear()
         said["error"] = {"type": "invalid_request_error", "message": "Your account cannot do this."}
 
-    faults.say_otherwise(refuse, method="POST", path="payment_intents", status=400)
+    faults.change_answers(refuse, method="POST", path="payment_intents", status=400)
     [done] = shaky.payments.run_automatic()
     assert done.detail == "invalid_request: Your account cannot do this."
     assert shaky.wallets.auto_topup(wallet_id).state == "stopped"

@@ -210,7 +210,7 @@ def test_a_page_returns_to_where_the_payment_came_from(fake: FakeStripe, client:
     assert asked.next_action is not None
     assert asked.next_action.redirect_to_url is not None
     url = asked.next_action.redirect_to_url.url or ""
-    assert "This has been done already" not in BROWSER.get(url).text
+    assert "This has already been done" not in BROWSER.get(url).text
     back = httpx.URL(BROWSER.post(url, data={"do": "authenticate"}).headers["Location"])
     assert (back.host, back.params["a"], back.params["payment_intent"]) == ("wallet.test", "b", asked.id)
     assert back.params["redirect_status"] == "succeeded"

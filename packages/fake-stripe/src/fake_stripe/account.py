@@ -1,4 +1,4 @@
-"""All that one account at Stripe has, and what reaches all over it."""
+"""Everything that one account at Stripe has, and what concerns several of its objects."""
 
 from __future__ import annotations
 
@@ -99,31 +99,31 @@ class Account:
             "type": "standard",
         }
 
-    async def expand(self, answer: Json, ways: list[str]) -> None:
+    async def expand(self, answer: Json, paths: list[str]) -> None:
         """Put whole objects where an answer has ids (https://docs.stripe.com/api/expanding_objects)."""
-        for way in ways:
-            steps = way.split(".")
+        for path in paths:
+            steps = path.split(".")
             if len(steps) > _MAX_EXPANSION_DEPTH:
-                raise invalid(f"You cannot expand more than {_MAX_EXPANSION_DEPTH} levels of a property. ({way})")
-            await self._expand(answer, steps, way)
+                raise invalid(f"You cannot expand more than {_MAX_EXPANSION_DEPTH} levels of a property. ({path})")
+            await self._expand(answer, steps, path)
 
-    async def _expand(self, holder: Any, steps: list[str], way: str) -> None:
+    async def _expand(self, holder: Any, steps: list[str], path: str) -> None:
         if isinstance(holder, list):
             for each in holder:
-                await self._expand(each, steps, way)
+                await self._expand(each, steps, path)
         elif isinstance(holder, dict) and steps:
             name = steps[0]
             await self._include(holder, name)
             if name not in holder:
-                raise invalid(f"This property cannot be expanded ({way}).", "expand")
+                raise invalid(f"This property cannot be expanded ({path}).", "expand")
             value = holder[name]
             prefix = value.partition("_")[0] if isinstance(value, str) else ""
             if prefix in self._views:
                 holder[name] = await self._views[prefix](value)
-            await self._expand(holder[name], steps[1:], way)
+            await self._expand(holder[name], steps[1:], path)
 
     async def _include(self, holder: Json, name: str) -> None:
-        """Add what an object has only when it is asked for."""
+        """Add a field that an object has only on request."""
         match holder.get("object"), name:
             case "charge", "refunds":
                 holder[name] = await self.refunds.list(RefundList(charge=holder["id"]))

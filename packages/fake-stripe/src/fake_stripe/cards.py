@@ -1,4 +1,4 @@
-"""Stripe's test cards (https://docs.stripe.com/testing) and what becomes of a payment with one."""
+"""Stripe's test cards (https://docs.stripe.com/testing) and how a payment with each ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fake_stripe.failures import StripeFailure
 
 @dataclass(frozen=True)
 class Decline:
-    """Why a bank says no (https://docs.stripe.com/declines/codes)."""
+    """Why a bank declines (https://docs.stripe.com/declines/codes)."""
 
     decline_code: str
     message: str = "Your card was declined."
@@ -31,7 +31,7 @@ class Asks(Enum):
 
 
 class Verdict(Enum):
-    """What a bank answers besides no."""
+    """What a bank answers when it does not decline."""
 
     PAYS = auto()
     ASKS = auto()
@@ -75,7 +75,7 @@ class Card:
     number: str
     asks: Asks = Asks.NEVER
     decline: Decline | None = None
-    """What becomes of its charges, when they fail; with ``asks``, once the customer has authenticated."""
+    """How its charges fail, if they do; with ``asks``, after the customer has authenticated."""
     attaches: bool = True
     """Whether it can be saved for a customer."""
     brand: str = "visa"

@@ -32,10 +32,10 @@ class Charge:
     shown: Json
     """Fields as they were on the payment: metadata, description and the like."""
     refunded_yen: int = 0
-    """What went back or is going back."""
+    """What was refunded, or is being refunded."""
     disputed: bool = False
     withdrawn_yen: int = 0
-    """What a dispute has taken."""
+    """What a dispute has withdrawn."""
 
     @property
     def fee_yen(self) -> int:
@@ -93,7 +93,7 @@ class Charges:
         }
 
     def balance(self) -> Json:
-        """What the account has: what was paid, less fees, refunds and what disputes took."""
+        """What the account has: what was paid, less fees, refunds and what disputes withdrew."""
         yen = sum(
             charge.amount_yen - charge.fee_yen - charge.refunded_yen - charge.withdrawn_yen
             for charge in self._all.values()

@@ -42,7 +42,7 @@ class Customer:
     default_method: str | None = None
     deleted: bool = False
     cash_yen: int = 0
-    """Money that came by bank transfer and has not been used for a payment."""
+    """Money that arrived by bank transfer and that no payment has used."""
 
 
 class Customers:
@@ -79,7 +79,7 @@ class Customers:
         self._events.record("customer.updated", await self.view(customer))
 
     async def set_default_method(self, customer: Customer, method_id: str | None) -> None:
-        """Pay invoices with this payment method, which is the customer's; None: with none."""
+        """Pay invoices with this payment method, one of the customer's, or with none."""
         await self._localstripe.post(
             f"/v1/customers/{customer.id}", invoice_settings={"default_payment_method": method_id}
         )
@@ -119,7 +119,7 @@ class Customers:
         }
 
     def add_cash(self, customer: Customer, amount_yen: int) -> None:
-        """Money came that no payment waits for."""
+        """Money has arrived that no payment is waiting for."""
         customer.cash_yen += amount_yen
         self._events.record("cash_balance.funds_available", self.cash_balance(customer))
 
@@ -145,7 +145,7 @@ class Customers:
 
 
 def _fields(given: CustomerUpdate) -> Json:
-    """The plain fields that are given; an empty one is None."""
+    """The plain fields of the call; an empty one becomes None."""
     fields: Json = {}
     for name in _PLAIN:
         value = getattr(given, name)

@@ -1,4 +1,4 @@
-"""Disputes: a payer's bank takes the money back, or asks first (https://docs.stripe.com/disputes/how-disputes-work)."""
+"""Disputes: a payer's bank withdraws the money, or asks first (https://docs.stripe.com/disputes/how-disputes-work)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Dispute:
     status: str
     metadata: dict[str, str] = field(default_factory=dict)
     transactions: list[Json] = field(default_factory=list)
-    """The balance transactions: money taken, money given back."""
+    """The balance transactions: money withdrawn and reinstated."""
 
     @property
     def is_inquiry(self) -> bool:
-        """Whether the bank only asks, and has not taken the money."""
+        """Whether the bank only asks and has withdrawn no money."""
         return self.status.startswith("warning_")
 
 
@@ -78,9 +78,9 @@ class Disputes:
         return dispute
 
     def escalate(self, dispute: Dispute) -> None:
-        """The bank is not content with what it was told: the inquiry becomes a dispute and the money is taken."""
+        """The bank does not accept the answer: the inquiry becomes a dispute, and the money is withdrawn."""
         if dispute.status != "warning_needs_response":
-            raise ValueError(f"{dispute.id} is no open inquiry; its status is {dispute.status}")
+            raise ValueError(f"{dispute.id} is not an open inquiry; its status is {dispute.status}")
         dispute.status = "needs_response"
         self._withdraw(dispute)
         self._events.record("charge.dispute.updated", self.view(dispute), {"status": "warning_needs_response"})

@@ -8,7 +8,7 @@ Json = dict[str, Any]
 
 
 class StripeFailure(Exception):
-    """A request is answered with an error; ``fields`` go into it beside its message and type, unless None."""
+    """The error with which a request is answered; ``fields`` that are not None are added to its message and type."""
 
     def __init__(self, status: int, message: str, error_type: str = "invalid_request_error", **fields: Any) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ def invalid(message: str, param: str | None = None, code: str | None = None, **f
 
 
 def missing(kind: str, object_id: str, param: str = "id", *, status: int = 400) -> StripeFailure:
-    """There is no such object; 404 when the path names it, 400 when a parameter does."""
+    """The object does not exist: 404 when the path names it, 400 when a parameter does."""
     return StripeFailure(status, f"No such {kind}: '{object_id}'", code="resource_missing", param=param)
 
 

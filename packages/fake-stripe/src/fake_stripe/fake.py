@@ -1,18 +1,12 @@
-"""A fake of Stripe for test money: payments can be tried, by people and by tests, without an account at Stripe.
+"""``FakeStripe``: starts the fake, and does what payers, banks and people in Stripe's dashboard do.
 
-Nothing here moves real money, and nothing is kept when it ends. What the official ``stripe`` SDK asks is answered as
-Stripe answers it, for payments in yen: customers, cards, PaymentIntents, SetupIntents, Checkout Sessions, konbini, bank
-transfers, refunds, disputes, events, webhooks, idempotency keys. People pay on pages of its own.
-
-    with FakeStripe() as fake:
-        client = stripe.StripeClient("sk_test_123", base_addresses={"api": fake.url})
-        fake.send_webhooks_to("http://127.0.0.1:8787/webhooks/stripe", "whsec_secret")
+Nothing here moves real money, and everything is forgotten when it ends. The official ``stripe`` SDK gets the answers
+that Stripe gives, for payments in yen: customers, cards, PaymentIntents, SetupIntents, Checkout Sessions, konbini, bank
+transfers, refunds, disputes, events, webhooks, idempotency keys. People pay on the fake's pages.
 
 A card that needs authentication while the customer is away (``off_session``) is answered as by Stripe: 402 with code
-``authentication_required``, the PaymentIntent in ``requires_payment_method`` with its ``last_payment_error``. The
-customer can then be brought back to it with the ``client_secret``: ``pay_url``.
-
-Needs ``localstripe``, which runs as a process of its own, and ``aiohttp``.
+``authentication_required``, the PaymentIntent in ``requires_payment_method`` with its ``last_payment_error``. The page
+at ``pay_url`` then brings the customer back to it.
 """
 
 from __future__ import annotations
@@ -53,16 +47,16 @@ class Payment(Struct, frozen=True):
     received: int
     refunded: int
     disputed: int
-    """What disputes have taken and not given back."""
+    """What disputes have withdrawn and not reinstated."""
     customer: str | None
     metadata: dict[str, str]
 
 
 class FakeStripe:
-    """Stripe with test money, on loopback ports, while the with-block runs. May be called from any thread.
+    """Stripe with test money, on loopback ports, while the with-block runs. Any thread may call it.
 
-    ``clock`` gives the time in seconds since 1970. A delivery of a webhook that fails is repeated after each of
-    ``retry_seconds``, and then for ever after the last of them; an answer may take ``webhook_timeout_seconds``.
+    ``clock`` returns the time in seconds since 1970. A webhook that fails is delivered again after each of
+    ``retry_seconds``, and after that at the last interval; an endpoint has ``webhook_timeout_seconds`` to answer.
     """
 
     def __init__(
@@ -73,7 +67,7 @@ class FakeStripe:
         retry_seconds: Sequence[float] = RETRY_SECONDS,
         webhook_timeout_seconds: float = 10.0,
     ) -> None:
-        """Start it; it is ready then. Port 0 is any that is free."""
+        """Start it, and return when it is ready. Port 0 picks a free one."""
         self._stack = ExitStack()
         with ExitStack() as started:
             process = LocalstripeProcess()
@@ -95,21 +89,21 @@ class FakeStripe:
         self.close()
 
     def close(self) -> None:
-        """End it; webhooks that are on their way are not delivered any more."""
+        """Stop it; webhooks that have not been delivered are dropped."""
         self._stack.close()
 
     def send_webhooks_to(self, url: str, *secrets: str, types: Sequence[str] = ("*",)) -> None:
-        """Deliver events of these types to ``url`` from now on, signed with each secret (several while they rotate)."""
+        """From now on, deliver events of these types to ``url``, signed with each secret (two while they rotate)."""
         if not secrets:
             raise ValueError("a webhook endpoint needs a secret to sign with")
         self._call(_now(lambda: self._account.webhooks.add(Endpoint(url, secrets, tuple(types)))))
 
     def stop_webhooks_to(self, url: str) -> None:
-        """Deliver nothing to ``url`` any more; what is on its way stays undelivered."""
+        """Stop delivering to ``url``; events that have not arrived there are dropped."""
         self._call(_now(lambda: self._account.webhooks.remove(url)))
 
     def wait_delivered(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:
-        """Return when every endpoint has taken every event that it wants; a TimeoutError when that takes too long."""
+        """Return when every endpoint has accepted every event that it wants. Raises TimeoutError."""
         self._thread.run(self._account.webhooks.wait_delivered(), timeout_seconds)
 
     def deliver_again(self, event_id: str) -> None:
@@ -117,7 +111,7 @@ class FakeStripe:
         self._call(_now(lambda: self._account.webhooks.send(self._account.events.retrieve(event_id))))
 
     def events(self, *types: str) -> list[Json]:
-        """The events, oldest first; of these types, when given."""
+        """All events, or those of these types, oldest first."""
         happened = self._call(_now(self._account.events.all))
         return [event for event in happened if not types or event["type"] in types]
 
@@ -130,70 +124,70 @@ class FakeStripe:
         return self._call(self._payment(self._account.intents.find(intent_id)))
 
     def pay_url(self, intent_id: str) -> str:
-        """The page on which a person pays a PaymentIntent, or answers the bank's question."""
+        """The page where a person pays a PaymentIntent or answers the bank's question."""
         return self._account.page_of_intent(self._account.intents.find(intent_id))
 
     def new_card(self, customer_id: str, number: str = PAYING_CARD, *, set_up: bool = False) -> str:
-        """Save a test card for a customer; its payment method's id.
+        """Save a test card for a customer and return the id of the payment method.
 
-        ``set_up``: its bank has authenticated the customer for charges when the customer is not there.
+        ``set_up`` means that its bank has authenticated the customer for charges while the customer is away.
         """
         return self._call(self._new_card(customer_id, number, set_up=set_up))
 
     def pay(self, target_id: str, card: str = PAYING_CARD) -> Json:
-        """The customer pays a PaymentIntent or a Checkout Session; the PaymentIntent then.
+        """The customer pays a PaymentIntent or a Checkout Session. Returns the PaymentIntent.
 
         ``card`` is a test card's number, a payment method's id, ``konbini`` or ``customer_balance``.
         """
         return self._call(self._pay(target_id, card))
 
     def authenticate(self, intent_id: str, *, success: bool = True) -> Json:
-        """The customer answers the bank's question about a PaymentIntent or SetupIntent, which is returned."""
+        """The customer answers the bank's question about a PaymentIntent or SetupIntent. Returns that intent."""
         return self._call(self._authenticate(intent_id, success=success))
 
     def pay_voucher(self, intent_id: str) -> Json:
-        """The customer pays at the konbini, or transfers what is missing; the PaymentIntent then."""
+        """The customer pays at the konbini, or transfers what is missing. Returns the PaymentIntent."""
         return self._call(self._with_intent(intent_id, self._account.paying.pay_voucher))
 
     def fund(self, intent_id: str, amount_yen: int) -> Json:
-        """The customer transfers money for a PaymentIntent, which is returned; too much stays in the cash balance."""
+        """The customer transfers money; any excess stays in the cash balance. Returns the PaymentIntent."""
         return self._call(self._with_intent(intent_id, lambda intent: self._account.paying.fund(intent, amount_yen)))
 
     def expire_voucher(self, intent_id: str) -> Json:
-        """Nobody has paid at the konbini in time; the PaymentIntent then."""
+        """Nobody has paid at the konbini in time. Returns the PaymentIntent."""
         return self._call(self._with_intent(intent_id, self._account.paying.expire_voucher))
 
     def expire_session(self, session_id: str) -> Json:
-        """A Checkout Session's time is over; the session then."""
+        """A Checkout Session expires. Returns the session."""
         return self._call(self._expire_session(session_id))
 
     def refund(self, target_id: str, amount_yen: int | None = None) -> str:
-        """Pay back a charge or a PaymentIntent, as someone in Stripe's dashboard does; the refund's id."""
+        """Refund a charge or a PaymentIntent, as someone in Stripe's dashboard does. Returns the refund's id."""
         return self._call(self._refund(target_id, amount_yen))
 
     def settle_refund(self, refund_id: str, *, success: bool) -> Json:
-        """A refund that waits for the payer's bank succeeds, or a refund fails; the refund then."""
+        """A refund that waits for the payer's bank succeeds, or a refund fails. Returns the refund."""
         return self._call(self._settle_refund(refund_id, success=success))
 
     def dispute(
         self, target_id: str, amount_yen: int | None = None, *, inquiry: bool = False, reason: str = "fraudulent"
     ) -> str:
-        """The payer disputes a charge or a PaymentIntent; the dispute's id. For an ``inquiry`` no money is taken."""
+        """The payer disputes a charge or a PaymentIntent; an ``inquiry`` withdraws no money. Returns the dispute's id."""
         return self._call(self._dispute(target_id, amount_yen, reason, inquiry=inquiry))
 
     def escalate_dispute(self, dispute_id: str) -> None:
-        """An inquiry becomes a dispute, and the money is taken."""
+        """An inquiry becomes a dispute, and the money is withdrawn."""
         disputes = self._account.disputes
         self._call(_now(lambda: disputes.escalate(disputes.find(dispute_id))))
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> None:
-        """The bank decides a dispute; won, the money comes back."""
+        """The bank decides a dispute; when it is won, the money is reinstated."""
         disputes = self._account.disputes
         self._call(_now(lambda: disputes.close(disputes.find(dispute_id), won=won)))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """In the with-block no request is carried out: they wait, and so would other calls of this object."""
+        """Hold all requests while the with-block runs. Other methods of this object would wait as well."""
         self._run(self._account.busy.acquire())
         try:
             yield
@@ -208,7 +202,7 @@ class FakeStripe:
         return self._thread.run(coroutine, PATIENCE_SECONDS)
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Do something between two requests."""
+        """Run it between two requests."""
 
         async def alone() -> T:
             async with self._account.busy:
@@ -255,7 +249,7 @@ class FakeStripe:
                 raise
         intent = intent or account.sessions.find(target_id).intent
         if intent is None:
-            raise ValueError(f"{card} cannot be tried")
+            raise ValueError(f"the fake cannot try to pay with {card}")
         return await account.intents.view(intent)
 
     async def _authenticate(self, intent_id: str, *, success: bool) -> Json:
@@ -306,5 +300,5 @@ class FakeStripe:
 
 
 async def _now(act: Callable[[], T]) -> T:
-    """Do it in the thread of the event loop."""
+    """Run it in the thread of the event loop."""
     return act()

@@ -1,4 +1,4 @@
-"""A proxy around the fake of Stripe that breaks what passes: a service's calls, and the webhooks that it gets."""
+"""A proxy in front of the fake that breaks what passes: the calls of a service, and the webhooks for it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _ONE_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-enco
 
 
 class StripeFaults:
-    """Listens on a loopback port for the service that calls ``fake``. May be called from any thread.
+    """Listens on a loopback port for the service that calls ``fake``. Any thread may call it.
 
-    A fault happens to the next ``times`` calls whose method is ``method`` and whose path ``path`` (a pattern) finds;
-    the fault that was ordered first has precedence. What no fault happens to passes unchanged.
+    A fault happens to the next ``times`` calls with this ``method`` whose path matches ``path``, a regular expression;
+    the fault that was ordered first has precedence. Everything else passes unchanged.
     """
 
     def __init__(self, fake: FakeStripe) -> None:
@@ -73,13 +73,13 @@ class StripeFaults:
     def timeout_before_processing(
         self, *, method: str | None = "POST", path: str = "", times: int = 1, stall: bool = False
     ) -> None:
-        """The call never comes to Stripe: the connection is closed, or with ``stall`` says nothing more."""
+        """The call never reaches Stripe: the connection is closed, or with ``stall`` stays silent."""
         self._order(CallOrder(Fault.CUT_BEFORE, method, re.compile(path), times, stall=stall))
 
     def timeout_after_processing(
         self, *, method: str | None = "POST", path: str = "", times: int = 1, stall: bool = False
     ) -> None:
-        """Stripe carries the call out and the answer never comes: closed, or with ``stall`` nothing more."""
+        """Stripe carries out the call, and its answer never arrives: the connection is closed, or stays silent."""
         self._order(CallOrder(Fault.CUT_AFTER, method, re.compile(path), times, stall=stall))
 
     def error(
@@ -92,31 +92,31 @@ class StripeFaults:
         times: int = 1,
         retry_after: str | None = None,
     ) -> None:
-        """The answer is an error, whether Stripe has carried the call out or has not heard of it."""
+        """The answer is an error, before or after Stripe has carried out the call."""
         fault = Fault.ERROR_AFTER if after_processing else Fault.ERROR_BEFORE
         self._order(CallOrder(fault, method, re.compile(path), times, status=status, retry_after=retry_after))
 
-    def say_otherwise(
+    def change_answers(
         self, change: Callable[[Json], None], *, method: str | None = None, path: str = "", status: int | None = None
     ) -> None:
-        """From now on answers that are JSON pass through ``change`` first, and have this status, when given."""
-        self._order(CallOrder(Fault.OTHER, method, re.compile(path), 1_000_000, status=status or 0, change=change))
+        """From now on ``change`` edits each JSON answer, which also gets this status, if there is one."""
+        self._order(CallOrder(Fault.CHANGE, method, re.compile(path), 1_000_000, status=status or 0, change=change))
 
     def delay(self, seconds: float, *, method: str | None = "POST", path: str = "", times: int = 1) -> None:
-        """The answer comes late."""
+        """The answer is late."""
         self._order(CallOrder(Fault.DELAY, method, re.compile(path), times, seconds=seconds))
 
     def duplicate(self, *, method: str | None = "POST", path: str = "", times: int = 1) -> None:
-        """Stripe gets the call twice at once."""
+        """Stripe receives the call twice at once."""
         self._order(CallOrder(Fault.DUPLICATE, method, re.compile(path), times))
 
     def at_random(self, random: Random, chance: float = 0.3) -> None:
-        """From now on, any fault but a delay happens to any POST with this chance, as ``random`` draws it."""
+        """From now on, each POST has this chance of a fault (any but a delay), drawn from ``random``."""
         with self._lock:
             self._random = (random, chance)
 
     def clear(self) -> None:
-        """No fault waits any more, of calls and of webhooks; those that are held are passed on."""
+        """Forget all faults of calls and webhooks that have not happened, and release the held webhooks."""
         with self._lock:
             self._orders.clear()
             self._webhook_orders.clear()
@@ -130,11 +130,11 @@ class StripeFaults:
             return list(self._fired)
 
     def wait_fired(self, times: int = 1) -> None:
-        """Return when that many faults have happened."""
+        """Return when this many faults have happened."""
         self._wait(lambda: len(self._fired) >= times, f"{times} faults")
 
     def webhooks_to(self, url: str, secret: str, types: Sequence[str] = ("*",)) -> None:
-        """Let the fake deliver its webhooks through here to the service at ``url``, signed with ``secret``."""
+        """Have the fake deliver its webhooks through this proxy to the service at ``url``, signed with ``secret``."""
         self._target, self._secret = url, secret
         self._fake.send_webhooks_to(self._webhook_url, secret, types=types)
 
@@ -143,15 +143,15 @@ class StripeFaults:
         self._order_webhook(WebhookOrder(WebhookFault.DROP, tuple(types), times))
 
     def lose_webhooks(self, times: int = 1, types: Sequence[str] = ()) -> None:
-        """The next events (of these types) never come, and Stripe believes that they did."""
+        """The next events (of these types) never arrive, and Stripe believes that they did."""
         self._order_webhook(WebhookOrder(WebhookFault.LOSE, tuple(types), times))
 
     def duplicate_webhooks(self, times: int = 1, types: Sequence[str] = ()) -> None:
-        """The next deliveries (of these types) come twice at once."""
+        """The next deliveries (of these types) arrive twice at once."""
         self._order_webhook(WebhookOrder(WebhookFault.DUPLICATE, tuple(types), times))
 
     def delay_webhooks(self, seconds: float, times: int = 1, types: Sequence[str] = ()) -> None:
-        """The next deliveries (of these types) come late."""
+        """The next deliveries (of these types) arrive late."""
         self._order_webhook(WebhookOrder(WebhookFault.DELAY, tuple(types), times, seconds))
 
     def hold_webhooks(self) -> None:
@@ -160,15 +160,15 @@ class StripeFaults:
             self._holding = True
 
     def wait_held(self, count: int = 1) -> list[str]:
-        """Return the ids of the events that are held, in the order in which they came, once there are that many."""
+        """Wait until ``count`` events are held; returns their ids in the order of their arrival."""
         self._wait(lambda: len(self._held) >= count, f"{count} held webhooks")
         with self._lock:
             return [held.event["id"] for held in self._held]
 
     def release_webhooks(self, order: Sequence[str] | Random | None = None) -> None:
-        """Pass on what is held, one after the other: as it came, by event id, or as ``order`` shuffles it.
+        """Pass on the held webhooks one after the other: as they arrived, by event id, or as ``order`` shuffles them.
 
-        Returns when the service has answered all of them.
+        Returns when the service has answered each of them.
         """
         with self._lock:
             self._holding = False
@@ -180,22 +180,22 @@ class StripeFaults:
         self._run(_release(waiting))
 
     def forge(self, event: Json, secret: str = FORGED) -> int:
-        """Send the service an event that is not from Stripe; its answer's status."""
+        """Send the service an event that is not from Stripe. Returns the status of its answer."""
         return self._run(self._send(event, secret, int(time.time())))
 
     def replay(self, event_id: str, age_seconds: int = 600) -> int:
-        """Send the service what Stripe rightly signed some time ago; its answer's status."""
+        """Send the service an event that Stripe signed some time ago. Returns the status of its answer."""
         [event] = [each for each in self._fake.events() if each["id"] == event_id]
         return self._run(self._send(event, self._secret, int(time.time()) - age_seconds))
 
     @property
     def delivered(self) -> list[Delivered]:
-        """What was passed on, in the order of the service's answers."""
+        """The webhooks that were passed on, in the order of the service's answers."""
         with self._lock:
             return list(self._delivered)
 
     def wait_delivered(self, count: int) -> None:
-        """Return when that many deliveries have been passed on."""
+        """Return when this many webhooks have been passed on."""
         self._wait(lambda: len(self._delivered) >= count, f"{count} deliveries")
 
     @property
@@ -208,7 +208,7 @@ class StripeFaults:
     def _wait(self, happened: Callable[[], bool], what: str) -> None:
         with self._lock:
             if not self._lock.wait_for(happened, PATIENCE_SECONDS):
-                raise TimeoutError(f"waited for {what} in vain")
+                raise TimeoutError(f"no {what} within {PATIENCE_SECONDS} seconds")
 
     def _order(self, order: CallOrder) -> None:
         with self._lock:
@@ -234,7 +234,7 @@ class StripeFaults:
         await self._client.close()
 
     def _claim(self, request: web.Request) -> CallOrder | None:
-        """The fault that is to happen to a call."""
+        """The fault that happens to a call, if any."""
         with self._lock:
             order = next((order for order in self._orders if order.fits(request)), None)
             if order is not None:
@@ -261,8 +261,8 @@ class StripeFaults:
             case Fault.ERROR_AFTER:
                 await self._forward(request, body)
                 answer = _error(order)
-            case Fault.OTHER:
-                answer = await self._otherwise(request, body, order)
+            case Fault.CHANGE:
+                answer = await self._changed(request, body, order)
             case Fault.DELAY:
                 answer = await self._forward(request, body)
                 await asyncio.sleep(order.seconds)
@@ -271,7 +271,7 @@ class StripeFaults:
         self._has_fired(order, request)
         return answer
 
-    async def _otherwise(self, request: web.Request, body: bytes, order: CallOrder) -> web.Response:
+    async def _changed(self, request: web.Request, body: bytes, order: CallOrder) -> web.Response:
         answer = await self._forward(request, body)
         said = json.loads(answer.body or b"{}")  # type: ignore[arg-type]
         if order.change is not None:

@@ -1,4 +1,4 @@
-"""What may go wrong between a service and Stripe, and what has gone wrong."""
+"""What can go wrong between a service and Stripe, and what has gone wrong."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Json = dict[str, Any]
 
 
 class Fault(Enum):
-    """What may go wrong with a call."""
+    """What can go wrong with a call."""
 
     CUT_BEFORE = auto()
-    """Stripe never hears of the call; the connection is closed, or stalls."""
+    """Stripe never receives the call; the connection is closed, or stalls."""
     CUT_AFTER = auto()
-    """Stripe has carried the call out; its answer never comes."""
+    """Stripe has carried out the call; its answer never arrives."""
     ERROR_BEFORE = auto()
-    """Stripe never hears of the call; the answer is an error."""
+    """Stripe never receives the call; the answer is an error."""
     ERROR_AFTER = auto()
-    """Stripe has carried the call out; the answer is an error."""
+    """Stripe has carried out the call; the answer is an error."""
     DELAY = auto()
-    """The answer comes late."""
+    """The answer is late."""
     DUPLICATE = auto()
-    """Stripe gets the call twice at once; the first answer is passed on."""
-    OTHER = auto()
-    """Stripe has carried the call out; its answer says something else."""
+    """Stripe receives the call twice at once; the first answer is passed on."""
+    CHANGE = auto()
+    """Stripe has carried out the call; its answer is changed."""
 
 
 @dataclass(eq=False)
@@ -53,7 +53,7 @@ class CallOrder:
 
 @dataclass(frozen=True)
 class Fired:
-    """A fault has happened to a call."""
+    """A fault that has happened to a call."""
 
     fault: Fault
     method: str
@@ -62,7 +62,7 @@ class Fired:
 
 @dataclass(frozen=True)
 class Delivered:
-    """A webhook was passed on; ``status`` is the service's answer, 0 when there was none."""
+    """A webhook that was passed on; ``status`` is the service's answer, or 0 for none."""
 
     event_id: str
     event_type: str
@@ -70,10 +70,10 @@ class Delivered:
 
 
 class WebhookFault(Enum):
-    """What may go wrong with a webhook."""
+    """What can go wrong with a webhook."""
 
     DROP = auto()
-    """It is not passed on, and Stripe hears so: it will deliver again."""
+    """It is not passed on, and Stripe knows: it will deliver it again."""
     LOSE = auto()
     """It is not passed on, and Stripe believes that it was."""
     DUPLICATE = auto()
@@ -84,6 +84,8 @@ class WebhookFault(Enum):
 
 @dataclass(eq=False)
 class WebhookOrder:
+    """A fault that waits for its webhooks."""
+
     fault: WebhookFault
     types: tuple[str, ...]
     left: int

@@ -18,9 +18,9 @@ def nested(pairs: Iterable[tuple[str, str]]) -> Json:
     """The parameters that a form's pairs stand for; keys 0, 1, … make a list, except in metadata."""
     whole: Json = {}
     for name, value in pairs:
-        *way, last = _way(name)
+        *path, last = _path(name)
         place = whole
-        for key in way:
+        for key in path:
             place = place.setdefault(key or str(len(place)), {})
             if not isinstance(place, dict):
                 raise invalid(f"Invalid parameter: {name}", name)
@@ -28,14 +28,14 @@ def nested(pairs: Iterable[tuple[str, str]]) -> Json:
     return {key: _with_lists(value) if key != "metadata" else value for key, value in whole.items()}
 
 
-def _way(name: str) -> list[str]:
+def _path(name: str) -> list[str]:
     matched = _NAME.fullmatch(name)
     if matched is None:
         raise invalid(f"Invalid parameter: {name}", name)
-    way = [matched[1], *re.findall(r"\[([^\[\]]*)\]", matched[2])]
-    if len(way) > _MAX_DEPTH:
+    path = [matched[1], *re.findall(r"\[([^\[\]]*)\]", matched[2])]
+    if len(path) > _MAX_DEPTH:
         raise invalid(f"Parameter is nested too deeply: {name}", name)
-    return way
+    return path
 
 
 def _with_lists(value: Any) -> Any:

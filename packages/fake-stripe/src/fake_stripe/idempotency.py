@@ -29,18 +29,18 @@ class _Use:
     parameters: Json
     began_at: float
     answer: Answer | None = None
-    """None while the request is under way."""
+    """None while the request is in progress."""
 
 
 class IdempotencyKeys:
-    """The keys of the last 24 hours, and what the request with each was answered."""
+    """The idempotency keys of the last 24 hours, and the answer to each request."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._uses: dict[str, _Use] = {}
 
     def begin(self, key: str, path: str, parameters: Json) -> Answer | None:
-        """The answer to replay; or None: the request is to be carried out, then ``finish`` or ``forget`` it."""
+        """The answer to replay, or None: carry out the request, then call ``finish`` or ``forget``."""
         if len(key) > MAX_KEY_LENGTH:
             raise invalid(f"Idempotency keys can have at most {MAX_KEY_LENGTH} characters.")
         use = self._uses.get(key)
@@ -67,7 +67,7 @@ class IdempotencyKeys:
         self._uses[key].answer = answer
 
     def forget(self, key: str) -> None:
-        """The request was refused before it was carried out; the key is as good as new."""
+        """The request was refused before it was carried out; the idempotency key can be used again."""
         del self._uses[key]
 
 

@@ -1,4 +1,4 @@
-"""PaymentIntents: what is known of them, and the calls that move no money. ``paying`` has those that do."""
+"""PaymentIntents: their state, and the calls that move no money. ``paying`` has the calls that do."""
 
 from __future__ import annotations
 
@@ -78,16 +78,16 @@ class Intent:
 
     @property
     def card_usage(self) -> str | None:
-        """Why a card that pays is saved: the usage of its type's own options before that of the whole payment."""
-        own = self.options.card.setup_future_usage if self.options.card else None
-        return self.usage if own is None else own or None
+        """The usage for which the card is saved: that of the card's options, otherwise that of the whole payment."""
+        of_card = self.options.card.setup_future_usage if self.options.card else None
+        return self.usage if of_card is None else of_card or None
 
 
 class Intents:
     """All PaymentIntents.
 
-    localstripe decides by the number of a PaymentIntent's card. So a PaymentIntent there gets one of four cards that
-    stand for what is to happen: pay, decline, ask for authentication, or ask and then decline.
+    localstripe decides by the number of a PaymentIntent's card, so each PaymentIntent there gets one of four cards,
+    which stand for the outcomes: pay, decline, ask for authentication, or ask and then decline.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Intents:
         self._stand_ins: dict[str, str] = {}
 
     async def open(self) -> None:
-        """Make the cards that stand for what is to happen."""
+        """Create the cards that stand for the outcomes."""
         for number in _STAND_INS:
             card = {"number": number, "exp_month": 12, "exp_year": 2099, "cvc": "123"}
             made = await self._localstripe.post("/v1/payment_methods", type="card", card=card)
@@ -195,7 +195,7 @@ class Intents:
                 intent.shown[name] = getattr(given, name) or None
 
     async def cancel(self, intent: Intent, given: IntentCancel) -> None:
-        """Make sure that it is never paid."""
+        """Cancel it, if that is still possible."""
         status = await self.status(intent)
         if intent.of_open_session:
             raise invalid(
@@ -206,7 +206,7 @@ class Intents:
         await self.give_up(intent, given.cancellation_reason)
 
     async def give_up(self, intent: Intent, reason: str | None) -> None:
-        """Cancel it, whoever it belongs to."""
+        """Cancel it, also when a Checkout Session created it."""
         self._drop_voucher(intent)
         await self._localstripe.post(f"/v1/payment_intents/{intent.id}/cancel")
         intent.canceled_at, intent.cancellation_reason = int(self._clock()), reason
@@ -309,7 +309,7 @@ class Intents:
         return {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": url}}
 
     def _drop_voucher(self, intent: Intent) -> None:
-        """Wait for a konbini or bank transfer no longer; what came by transfer stays the customer's."""
+        """Stop waiting for a konbini payment or a bank transfer; money already transferred stays the customer's."""
         if intent.voucher is not None and intent.voucher.funded_yen and intent.customer is not None:
             self._customers.add_cash(self._customers.find(intent.customer), intent.voucher.funded_yen)
         intent.voucher = None

@@ -18,7 +18,7 @@ _KEY = "sk_test_localstripe"
 
 
 class LocalstripeError(Exception):
-    """localstripe's answer is an error; ``error`` is what it says."""
+    """localstripe answered with an error; ``error`` is its content."""
 
     def __init__(self, status: int, error: Json) -> None:
         super().__init__(f"localstripe answers {status}: {error.get('message', error)}")
@@ -27,7 +27,7 @@ class LocalstripeError(Exception):
 
 
 class LocalstripeProcess:
-    """localstripe on a free loopback port, empty. It ends with this process, however that ends."""
+    """localstripe on a free loopback port, without data. It ends with this process, however that ends."""
 
     def __init__(self) -> None:
         """Start it and wait until it listens."""
@@ -45,7 +45,7 @@ class LocalstripeProcess:
             self._errors.seek(0)
             reason = (self._errors.read().decode(errors="replace").splitlines() or ["nothing"])[-1]
             self.close()
-            raise RuntimeError(f"localstripe did not start; is it installed? It says: {reason}")
+            raise RuntimeError(f"localstripe did not start; is it installed? It wrote: {reason}")
         self.url = f"http://127.0.0.1:{int(port)}"
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class Localstripe:
         return await self._ask("GET", path)
 
     async def post(self, path: str, **body: object) -> Json:
-        """Make an object, change it or do something with it; the object then. ``None`` empties a field."""
+        """Create an object, change it or act on it. Returns the object. ``None`` clears a field."""
         return await self._ask("POST", path, body)
 
     async def delete(self, path: str) -> Json:

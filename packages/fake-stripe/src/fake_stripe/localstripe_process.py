@@ -1,7 +1,7 @@
-"""Runs localstripe, unchanged, as a program of its own: on loopback only, with its state in memory only.
+"""Runs localstripe, unchanged, as a separate program: on loopback only, with its state in memory only.
 
-This file is run by its path and never imported. It prints the port once the program listens, and ends when standard
-input does, so that it never outlives whoever started it.
+This file is run by its path and never imported. It prints the port once the program listens, and exits when standard
+input closes, so it never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _open = builtins.open
 
 
 class LoopbackSocket(socket.socket):
-    """Listens on 127.0.0.1, on a port that is free, whatever it is told; the program would listen on all addresses."""
+    """Listens on 127.0.0.1, on a free port, whatever address it is given; the program would listen on all of them."""
 
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002
         super().__init__(socket.AF_INET if family == socket.AF_INET6 else family, type, proto, fileno)
@@ -39,7 +39,7 @@ class LoopbackSocket(socket.socket):
 
 
 def open_unless_state(file: Any, *arguments: Any, **options: Any) -> Any:
-    """``open``, but nothing comes to the file that the program would keep its state in."""
+    """``open``, except that the file in which the program would keep its state stays unwritten."""
     return _open(os.devnull if file == STATE_FILE else file, *arguments, **options)
 
 

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own."""
+"""An event loop in a separate thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T], timeout_seconds: float | None = None) -> T:
-        """What the coroutine returns or raises. When it takes too long it is cancelled, and this is a TimeoutError."""
+        """Return or raise what the coroutine does. After ``timeout_seconds`` it is cancelled, with a TimeoutError."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result(timeout_seconds)
@@ -27,7 +27,7 @@ class LoopThread:
             future.cancel()
 
     def close(self) -> None:
-        """Cancel what still runs, and end the thread."""
+        """Cancel what is still running and end the thread."""
         self.run(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

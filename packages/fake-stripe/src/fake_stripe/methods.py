@@ -198,7 +198,7 @@ class Methods:
         }
 
     async def details(self, method: Method) -> Json:
-        """What a payment method's type has of its own."""
+        """The fields of a payment method's type."""
         if method.card is None:
             return {}
         kept = await self._localstripe.get(f"/v1/payment_methods/{method.id}")

@@ -97,7 +97,7 @@ class Pages:
             except StripeFailure as failure:
                 problem = str(failure)
             except ValueError:
-                problem = "This has been done already."
+                problem = "This has already been done."
             status = await self._account.intents.status(intent)
             if status == "succeeded" and (back := self._back(intent)) is not None:
                 raise web.HTTPSeeOther(back)
@@ -137,7 +137,7 @@ class Pages:
             raise web.HTTPSeeOther(self._account.page_of_intent(intent))
 
     def _intent(self, request: web.Request) -> Intent | None:
-        """The PaymentIntent whose secret the visitor knows."""
+        """The PaymentIntent, if the visitor knows its secret."""
         try:
             intent = self._account.intents.find(request.match_info["id"])
         except StripeFailure:
@@ -152,24 +152,24 @@ class Pages:
             return None
 
     def _back(self, intent: Intent) -> str | None:
-        """Where a person who has paid goes on."""
+        """Where a person continues after paying."""
         session = self._account.sessions.of_intent(intent)
         if session is not None:
             return session.after_success()
         if intent.return_url is None:
             return None
-        told = {
+        result = {
             "payment_intent": intent.id,
             "payment_intent_client_secret": intent.client_secret,
             "redirect_status": "succeeded",
         }
-        return f"{intent.return_url}{'&' if urlsplit(intent.return_url).query else '?'}{urlencode(told)}"
+        return f"{intent.return_url}{'&' if urlsplit(intent.return_url).query else '?'}{urlencode(result)}"
 
     async def _of_session(self, session: Session, problem: str = "") -> _Page:
         amount = f"¥{session.amount_yen:,}"
         if session.status != "open":
-            way = _link(session.after_success(), "Go on") if session.status == "complete" else ""
-            return _Page(f"This page is {session.status}", way)
+            link = _link(session.after_success(), "Continue") if session.status == "complete" else ""
+            return _Page(f"This page is {session.status}", link)
         names = ", ".join(escape(item.price_data.product_data.name) for item in session.given.line_items)
         back = _link(session.given.cancel_url, "Back") if session.given.cancel_url else ""
         form = await self._form(amount, session.types, session.customer)
@@ -179,30 +179,30 @@ class Pages:
         amount = f"¥{intent.amount_yen:,}"
         status = await self._account.intents.status(intent)
         back = self._back(intent)
-        way = _link(back, "Go on") if back else ""
+        link = _link(back, "Continue") if back else ""
         if status == "succeeded":
-            return _Page(f"{amount} is paid", way)
+            return _Page(f"{amount} is paid", link)
         if status not in ("requires_payment_method", "requires_confirmation", "requires_action"):
-            return _Page(f"This payment of {amount} is {status}", way)
+            return _Page(f"This payment of {amount} is {status}", link)
         if intent.voucher is not None:
-            return _Page(f"Pay {amount} later", f"{_alert(problem)}{_slip(intent.voucher)}{way}")
+            return _Page(f"Pay {amount} later", f"{_alert(problem)}{_slip(intent.voucher)}{link}")
         if status == "requires_action":
             return _Page(f"Your bank asks: pay {amount}?", f"{_alert(problem)}{_QUESTION}")
         if not problem and intent.failure is not None:
             problem = str(intent.failure["message"])
         form = await self._form(amount, intent.types, intent.customer)
-        return _Page(f"Pay {amount}", f"{_alert(problem)}{form}{way}")
+        return _Page(f"Pay {amount}", f"{_alert(problem)}{form}{link}")
 
     async def _form(self, amount: str, types: Sequence[str], customer_id: str | None) -> str:
-        """All ways to pay that are open to the customer."""
-        ways = [(method.id, _saved(method)) for method in self._account.methods.saved_by(customer_id)]
+        """Every payment method that the customer may choose."""
+        methods = [(saved.id, _saved(saved)) for saved in self._account.methods.saved_by(customer_id)]
         if "card" in types:
-            ways += CARDS
-        ways += [(kind, text) for kind, text in LATER if kind in types]
+            methods += CARDS
+        methods += [(kind, text) for kind, text in LATER if kind in types]
         choices = "".join(
-            f'<label><input type="radio" name="with" value="{escape(way)}"{" checked" if not place else ""}>'
+            f'<label><input type="radio" name="with" value="{escape(method)}"{" checked" if not place else ""}>'
             f" {escape(text)}</label>"
-            for place, (way, text) in enumerate(ways)
+            for place, (method, text) in enumerate(methods)
         )
         return f'<form method="post">{choices}<button>Pay {amount} with test money</button></form>'
 
@@ -243,22 +243,22 @@ def _link(url: str, text: str) -> str:
 
 
 def _lost() -> web.Response:
-    return _Page("There is no such payment", "").answer(404)
+    return _Page("Payment not found", "").answer(404)
 
 
 def _texts(form: Mapping[str, object]) -> dict[str, str]:
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-def confirmation(way: str) -> Confirmation:
-    """A confirmation by a customer who is there, with a saved card's id, a card's number, or a type to pay later."""
-    if way.startswith("pm_"):
-        return Confirmation(payment_method=way, use_stripe_sdk=True)
-    if way == "konbini":
+def confirmation(method: str) -> Confirmation:
+    """A customer who is there confirms with a saved card's id, a card's number, or a method that pays later."""
+    if method.startswith("pm_"):
+        return Confirmation(payment_method=method, use_stripe_sdk=True)
+    if method == "konbini":
         data = MethodData(type="konbini", billing_details=_SOMEONE)
-    elif way == "customer_balance":
+    elif method == "customer_balance":
         data = MethodData(type="customer_balance", billing_details=_SOMEONE)
     else:
-        number = CardNumber(number=way, exp_month=12, exp_year=2040, cvc="123")
+        number = CardNumber(number=method, exp_month=12, exp_year=2040, cvc="123")
         data = MethodData(type="card", card=number, billing_details=_SOMEONE)
     return Confirmation(payment_method_data=data, use_stripe_sdk=True)

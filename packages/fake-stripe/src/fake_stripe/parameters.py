@@ -1,4 +1,4 @@
-"""Parameters are read strictly: like Stripe, an unknown or malformed one is an error. ``calls`` says what is known."""
+"""Parameters are read strictly: like Stripe, an unknown or malformed one is an error. ``calls`` has the known ones."""
 
 from __future__ import annotations
 
@@ -96,15 +96,15 @@ def read(kind: type[P], given: Mapping[str, Any], version: str) -> P:
 
 def _explained(message: str) -> StripeFailure:
     what, _, place = message.partition(" - at `$")
-    way = place.rstrip("`").removeprefix(".")
+    path = place.rstrip("`").removeprefix(".")
     named = re.search(r"`([^`]*)`$", what)
     if named and "missing required field" in what:
-        param = _param(way, named[1])
+        param = _param(path, named[1])
         return invalid(f"Missing required param: {param}.", param, "parameter_missing")
     if named and "unknown field" in what:
-        param = _param(way, named[1])
+        param = _param(path, named[1])
         return invalid(f"Received unknown parameter: {param} (unknown to this fake)", param, "parameter_unknown")
-    param = _param(way)
+    param = _param(path)
     if what.startswith("Expected `int`"):
         return invalid(f"Invalid integer: {param} ({what})", param, "parameter_invalid_integer")
     if what.startswith(("Length of object", "Expected `str`, got")):
@@ -112,14 +112,14 @@ def _explained(message: str) -> StripeFailure:
     return invalid(f"Invalid {param}: {what}", param)
 
 
-def _param(way: str, *more: str) -> str:
+def _param(path: str, *more: str) -> str:
     """A parameter's name as Stripe writes it, ``line_items[0][quantity]`` for ``line_items[0].quantity``."""
-    first, *rest = [part for part in re.split(r"[.\[\]]+", way) if part] + list(more)
+    first, *rest = [part for part in re.split(r"[.\[\]]+", path) if part] + list(more)
     return first + "".join(f"[{part}]" for part in rest)
 
 
 def matches(pattern: str, event_type: str) -> bool:
-    """Whether an event's type is the one that is asked for; ``*`` at the end stands for anything."""
+    """Whether an event's type is the one that is asked for; a ``*`` at the end matches anything."""
     return event_type.startswith(pattern[:-1]) if pattern.endswith("*") else event_type == pattern
 
 
@@ -131,7 +131,7 @@ def merged(kept: dict[str, str], given: Metadata | None) -> dict[str, str]:
 
 
 def check_amount(amount: int) -> None:
-    """Whether Stripe takes a payment of so many yen."""
+    """Refuse an amount that Stripe does not accept."""
     if amount < 1:
         raise too_little("amount")
     if amount < MIN_YEN:
@@ -141,13 +141,13 @@ def check_amount(amount: int) -> None:
 
 
 def check_currency(currency: str) -> None:
-    """This fake pays in yen only."""
+    """Refuse every currency but yen."""
     if currency.lower() != "jpy":
         raise invalid(f"Invalid currency: {currency}. This fake knows jpy only.", "currency")
 
 
-def too_little(param: str, least: int = 1) -> StripeFailure:
-    message = f"This value must be greater than or equal to {least}."
+def too_little(param: str, minimum: int = 1) -> StripeFailure:
+    message = f"This value must be greater than or equal to {minimum}."
     return invalid(message, param, "parameter_invalid_integer")
 
 

@@ -68,7 +68,7 @@ class Paying:
         self._watchers: list[Watcher] = []
 
     def watch(self, watcher: Watcher) -> None:
-        """Have it told when a payment has succeeded, failed or begun to wait for money."""
+        """Call ``watcher`` when a payment has succeeded, failed or begun to wait for money."""
         self._watchers.append(watcher)
 
     async def create(self, given: IntentCreate, *, of_session: bool = False) -> Intent:
@@ -85,7 +85,7 @@ class Paying:
         return intent
 
     async def confirm(self, intent: Intent, given: Confirmation) -> None:
-        """Try to pay. A StripeFailure says that the card was declined, or that it cannot be tried."""
+        """Try to pay. Raises StripeFailure when the card is declined or cannot be tried."""
         status = await self._intents.status(intent)
         if status == "succeeded":
             raise unexpected_state(
@@ -112,7 +112,7 @@ class Paying:
         await self._confirm(intent, given)
 
     async def authenticate(self, intent: Intent, *, success: bool) -> None:
-        """The customer answers the bank's question. A StripeFailure says that the card was declined afterwards."""
+        """The customer answers the bank's question. Raises StripeFailure when the card is declined afterwards."""
         status = await self._intents.status(intent)
         if status != "requires_action" or intent.voucher is not None or intent.method is None:
             raise ValueError(f"{intent.id} does not wait for authentication; its status is {status}")
@@ -132,7 +132,7 @@ class Paying:
         return await self._receive(intent, voucher)
 
     async def fund(self, intent: Intent, amount_yen: int) -> None:
-        """The customer transfers money; what is too much stays in the customer's cash balance."""
+        """The customer transfers money; any excess stays in the customer's cash balance."""
         voucher = _voucher_of(intent)
         if voucher.type != "customer_balance" or intent.customer is None:
             raise ValueError(f"{intent.id} does not wait for a bank transfer")
@@ -188,7 +188,7 @@ class Paying:
         if voucher.funded_yen == voucher.amount_yen:
             return await self._receive(intent, voucher)
         self._events.record("payment_intent.requires_action", await self._intents.view(intent))
-        return await self._tell(intent, "waiting")
+        return await self._notify(intent, "waiting")
 
     def _use_cash(self, intent: Intent, voucher: Voucher) -> None:
         """Take what earlier bank transfers have left."""
@@ -198,7 +198,7 @@ class Paying:
             customer.cash_yen -= voucher.funded_yen
 
     async def _receive(self, intent: Intent, voucher: Voucher) -> None:
-        """All of the money has come."""
+        """All of the money has arrived."""
         if voucher.type == "konbini":
             voucher.processing = True
             self._events.record("payment_intent.processing", await self._intents.view(intent))
@@ -207,7 +207,7 @@ class Paying:
         await self._settle(intent, None)
 
     async def _carry_out(self, intent: Intent, step: str, **parameters: object) -> None:
-        """Let localstripe do it; a declined charge, which it answers with an error, is an outcome like others."""
+        """Let localstripe do it; a declined charge, which it answers with an error, is a normal outcome."""
         try:
             await self._localstripe.post(f"/v1/payment_intents/{intent.id}/{step}", **parameters)
         except LocalstripeError as error:
@@ -215,7 +215,7 @@ class Paying:
                 raise
 
     async def _settle(self, intent: Intent, decline: Decline | None) -> None:
-        """localstripe has made a charge: what follows from it."""
+        """Record the charge that localstripe has made, and what follows from it."""
         kept = await self._localstripe.get(f"/v1/payment_intents/{intent.id}")
         charge = Charge(
             kept["latest_charge"]["id"],
@@ -242,7 +242,7 @@ class Paying:
             await self._save(intent, method)
         self._events.record("charge.succeeded", await self._charges.view(charge))
         self._events.record("payment_intent.succeeded", await self._intents.view(intent))
-        await self._tell(intent, "succeeded")
+        await self._notify(intent, "succeeded")
 
     async def _save(self, intent: Intent, method: Method) -> None:
         """Keep the card for later payments, as ``setup_future_usage`` asks."""
@@ -268,9 +268,9 @@ class Paying:
             intent.failure.setdefault("payment_method", await self._methods.view(method))
         intent.method = None
         self._events.record("payment_intent.payment_failed", await self._intents.view(intent))
-        await self._tell(intent, "failed")
+        await self._notify(intent, "failed")
 
-    async def _tell(self, intent: Intent, turn: Turn) -> None:
+    async def _notify(self, intent: Intent, turn: Turn) -> None:
         for watcher in self._watchers:
             await watcher(intent, turn)
 

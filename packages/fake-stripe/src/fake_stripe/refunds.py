@@ -34,7 +34,7 @@ class Refund:
 
 
 class Refunds:
-    """All refunds. A card is refunded at once; other payers must first say where to, which may fail later."""
+    """All refunds. A card is refunded at once; other payers must first say where the money goes, and that may fail."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Refunds:
         return refund
 
     async def create(self, given: RefundCreate) -> Refund:
-        """Pay a charge back, all that is left of it unless an amount is given."""
+        """Refund a charge: the amount, or all that is left of it."""
         charge = self._charge(given)
         amount_yen = self._check(charge, given.amount)
         email = given.instructions_email or charge.method.email
@@ -88,7 +88,7 @@ class Refunds:
         return refund
 
     async def settle(self, refund: Refund, *, success: bool) -> None:
-        """The payer's bank has taken the money, or has sent it back."""
+        """The payer's bank has accepted the money, or has returned it."""
         status = "succeeded" if success else "failed"
         if refund.status in (status, "failed"):
             raise ValueError(f"{refund.id} has {refund.status} already")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fake_stripe import calls
+from fake_stripe import calls, session_calls
 from fake_stripe.account import Account
 from fake_stripe.parameters import ListParameters, MetadataUpdate, Parameters
 
@@ -224,7 +224,7 @@ def _charges(account: Account) -> list[Route]:
 def _sessions(account: Account) -> list[Route]:
     sessions = account.sessions
 
-    async def create(_: str, given: calls.SessionCreate) -> Json:
+    async def create(_: str, given: session_calls.SessionCreate) -> Json:
         return sessions.view(await sessions.create(given))
 
     async def retrieve(session_id: str, _: Parameters) -> Json:
@@ -238,12 +238,12 @@ def _sessions(account: Account) -> list[Route]:
     async def line_items(session_id: str, given: ListParameters) -> Json:
         return sessions.line_items(sessions.find(session_id), given)
 
-    async def list_sessions(_: str, given: calls.SessionList) -> Json:
+    async def list_sessions(_: str, given: session_calls.SessionList) -> Json:
         return sessions.list(given)
 
     return [
-        _route("POST", "/v1/checkout/sessions", calls.SessionCreate, create),
-        _route("GET", "/v1/checkout/sessions", calls.SessionList, list_sessions),
+        _route("POST", "/v1/checkout/sessions", session_calls.SessionCreate, create),
+        _route("GET", "/v1/checkout/sessions", session_calls.SessionList, list_sessions),
         _route("GET", "/v1/checkout/sessions/{id}", Parameters, retrieve),
         _route("POST", "/v1/checkout/sessions/{id}/expire", Parameters, expire),
         _route("GET", "/v1/checkout/sessions/{id}/line_items", ListParameters, line_items),

@@ -8,15 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fake_stripe.calls import (
-    Confirmation,
-    CustomerCreate,
-    IntentCreate,
-    LineItem,
-    SessionCreate,
-    SessionIntent,
-    SessionList,
-)
+from fake_stripe.calls import Confirmation, CustomerCreate, IntentCreate
 from fake_stripe.customers import Customers
 from fake_stripe.events import Events
 from fake_stripe.failures import invalid, missing
@@ -25,6 +17,7 @@ from fake_stripe.intents import OPEN, Intent, Intents, types_for
 from fake_stripe.lists import page
 from fake_stripe.parameters import ListParameters, merged
 from fake_stripe.paying import Paying, Turn
+from fake_stripe.session_calls import LineItem, SessionCreate, SessionIntent, SessionList
 
 Json = dict[str, Any]
 
@@ -53,7 +46,7 @@ class Session:
         return self.given.total()
 
     def after_success(self) -> str:
-        """Where the customer goes on."""
+        """Where the customer continues."""
         return self.given.success_url.replace("{CHECKOUT_SESSION_ID}", self.id)
 
 
@@ -103,7 +96,7 @@ class Sessions:
         return session
 
     async def submit(self, session: Session, confirmation: Confirmation) -> Intent:
-        """The customer tries to pay. A StripeFailure says why that did not succeed; the page stays open then."""
+        """The customer tries to pay. Raises StripeFailure when that fails; the page then stays open."""
         if session.status != "open":
             raise invalid(f"This Checkout Session is {session.status}.")
         if session.intent is None:
@@ -114,7 +107,7 @@ class Sessions:
         return session.intent
 
     async def expire(self, session: Session) -> None:
-        """Close the page; nothing can be paid on it any more."""
+        """Close the page for payments."""
         if session.status != "open":
             raise invalid(
                 f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status'
@@ -128,7 +121,7 @@ class Sessions:
         self._events.record("checkout.session.expired", self.view(session))
 
     async def expire_due(self) -> None:
-        """Close the pages whose time has come."""
+        """Close the pages that have expired."""
         for session in list(self._open.values()):
             if self._clock() >= session.expires_at:
                 await self.expire(session)
@@ -199,7 +192,7 @@ class Sessions:
         return self._by_intent.get(intent.id)
 
     async def _add_customer(self, session: Session) -> None:
-        """Make the customer that the session is to have."""
+        """Create the customer, if the session asks for one."""
         if session.customer is None and session.given.customer_creation == "always":
             customer = await self._customers.create(CustomerCreate(email=session.given.customer_email))
             session.customer = customer.id

@@ -1,4 +1,4 @@
-"""Payments that take a while: a slip to pay at a konbini, or a bank account to transfer to."""
+"""Payments that take a while: a slip to pay at a konbini, or a bank account to transfer money to."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Voucher:
     payment_code: str = field(default_factory=lambda: _digits(6))
     account_number: str = field(default_factory=lambda: _digits(7))
     funded_yen: int = 0
-    """Bank transfer only: what has come so far."""
+    """Bank transfer only: what has arrived so far."""
     processing: bool = False
     """Paid, and not settled yet."""
 
     def next_action(self, url: str) -> Json:
-        """What the customer is to do, as the API says it; ``url`` is the page that tells a person."""
+        """What the customer must do next, as the API describes it; ``url`` is the page that explains it to a person."""
         if self.type == "konbini":
             store = {"confirmation_number": self.confirmation_number, "payment_code": self.payment_code}
             details: Json = {

@@ -1,4 +1,4 @@
-"""Webhooks: events are delivered, signed, until the endpoint takes them (https://docs.stripe.com/webhooks)."""
+"""Webhooks: signed events are delivered until the endpoint accepts them (https://docs.stripe.com/webhooks)."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ class Endpoint:
 
     url: str
     secrets: tuple[str, ...]
-    """All of them sign, so that a receiver may change from one to the next."""
+    """Each of them signs, so that a receiver can rotate them."""
     types: tuple[str, ...]
 
 
 @dataclass(eq=False)
 class Delivery:
-    """An event on its way to an endpoint."""
+    """An event that is being delivered to an endpoint."""
 
     event: Json
     endpoint: Endpoint
     answers: list[int] = field(default_factory=list)
-    """The status of each answer so far; 0 where none came."""
+    """The status of each answer so far; 0 for none."""
 
     @property
     def done(self) -> bool:
-        """Whether the endpoint has taken it."""
+        """Whether the endpoint has accepted it."""
         return bool(self.answers) and 200 <= self.answers[-1] < 300
 
 
 class Webhooks:
-    """Delivers each event at once, and again after each of ``retry_seconds``, the last of them for ever.
+    """Delivers each event at once, and again after each of ``retry_seconds``; the last interval repeats.
 
-    Several events are on their way at a time, in no particular order.
+    Several events are delivered at a time, in no particular order.
     """
 
     def __init__(self, retry_seconds: Sequence[float], timeout_seconds: float) -> None:
@@ -60,17 +60,17 @@ class Webhooks:
         self._session = ClientSession(timeout=ClientTimeout(total=timeout_seconds))
         self._endpoints: list[Endpoint] = []
         self._deliveries: dict[str, list[Delivery]] = {}
-        self._under_way: dict[asyncio.Task[None], Endpoint] = {}
+        self._running: dict[asyncio.Task[None], Endpoint] = {}
 
     def add(self, endpoint: Endpoint) -> None:
-        """Deliver events there from now on, instead of as agreed before for this URL."""
+        """From now on, deliver events there; this replaces an earlier endpoint with the same URL."""
         self.remove(endpoint.url)
         self._endpoints.append(endpoint)
 
     def remove(self, url: str) -> None:
-        """Deliver nothing there any more; what is on its way stays undelivered."""
+        """Stop delivering there; events that have not arrived are dropped."""
         self._endpoints = [endpoint for endpoint in self._endpoints if endpoint.url != url]
-        for task, endpoint in self._under_way.items():
+        for task, endpoint in self._running.items():
             if endpoint.url == url:
                 task.cancel()
 
@@ -79,33 +79,33 @@ class Webhooks:
         return len(list(self._wanting(event_type)))
 
     def send(self, event: Json) -> None:
-        """Deliver an event to all endpoints that want it; a second time when it has been delivered before."""
+        """Deliver an event to all endpoints that want it, even if it was delivered before."""
         for endpoint in self._wanting(event["type"]):
             delivery = Delivery(event, endpoint)
             self._deliveries.setdefault(event["id"], []).append(delivery)
             task = asyncio.create_task(self._deliver(delivery))
-            self._under_way[task] = endpoint
-            task.add_done_callback(self._under_way.pop)
+            self._running[task] = endpoint
+            task.add_done_callback(self._running.pop)
 
     def deliveries(self, event_id: str) -> list[Delivery]:
-        """Those of an event."""
+        """The deliveries of an event."""
         return self._deliveries.get(event_id, [])
 
     def pending(self, event_id: str) -> int:
-        """How many endpoints have not taken an event yet."""
+        """How many endpoints have not accepted an event yet."""
         return sum(not delivery.done for delivery in self.deliveries(event_id))
 
     def delivered(self, event_id: str) -> bool:
-        """Whether all endpoints that wanted an event have taken it."""
+        """Whether all endpoints that want an event have accepted it."""
         return self.pending(event_id) == 0
 
     async def wait_delivered(self) -> None:
-        """Return when nothing is on its way any more."""
-        while self._under_way:
-            await asyncio.wait(list(self._under_way))
+        """Return when no delivery is running."""
+        while self._running:
+            await asyncio.wait(list(self._running))
 
     async def close(self) -> None:
-        """Give up what is on its way."""
+        """Drop what has not been delivered."""
         for endpoint in list(self._endpoints):
             self.remove(endpoint.url)
         await self.wait_delivered()
