@@ -172,7 +172,7 @@ class FakeStripe:
     def dispute(
         self, target_id: str, amount_yen: int | None = None, *, inquiry: bool = False, reason: str = "fraudulent"
     ) -> str:
-        """The payer disputes a charge or a PaymentIntent; an ``inquiry`` withdraws no money. Returns the dispute's id."""
+        """The payer disputes a charge or a PaymentIntent (an ``inquiry`` takes no money). Returns its id."""
         return self._call(self._dispute(target_id, amount_yen, reason, inquiry=inquiry))
 
     def escalate_dispute(self, dispute_id: str) -> None:
