@@ -21,7 +21,7 @@ from credit_wallet import CreditWallet, WalletError, cli
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 MIGRATION_281 = (ROOT / "scripts" / "migrations" / "281_credit_wallet.sql").read_text(encoding="utf-8")
 
 
@@ -269,7 +269,7 @@ def test_what_is_installed_where_the_ledger_is_has_a_hash() -> None:
         for line in workflow.read_text(encoding="utf-8").splitlines():
             if "pip install" in line:
                 assert "--require-hashes" in line or ("--no-deps" in line and "--no-index" in line), line
-            if "uses:" in line:
+            if "uses:" in line and "uses: ./" not in line:
                 assert re.search(r"@[0-9a-f]{40}\b", line), line
 
 
