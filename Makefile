@@ -65,14 +65,14 @@ smoke: setup  ## every benchmark for seconds on small data, to see that it runs
 	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py --smoke >/dev/null || exit 1; done
 
 drill: setup  ## what one tenant at its worst does to another's charges, in each way, with 500,000 entries; a table
-	$(BIN)/python tests/neighbours.py
+	$(BIN)/python tests/support/neighbours.py
 
 soak: setup  ## 200 kills on each database, 100,000 steps and more against each model
-	$(BIN)/python tests/crash.py --kills 200
-	$(BIN)/python tests/crash.py --kills 200 --database postgres
-	EVERY_DATABASE=1 $(BIN)/python -m pytest -n auto -k partitioned tests/test_adoption.py tests/test_changed_budgets.py tests/test_fork.py tests/test_time.py
-	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/test_model.py
-	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/test_gate_cheaters.py
+	$(BIN)/python tests/support/crash.py --kills 200
+	$(BIN)/python tests/support/crash.py --kills 200 --database postgres
+	EVERY_DATABASE=1 $(BIN)/python -m pytest -n auto -k partitioned tests/stores/test_adoption.py tests/rules/test_changed_budgets.py tests/ledger/test_fork.py tests/ledger/test_time.py
+	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
+	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 
 lock: setup  ## renew requirements.lock and, for tests with the MCP SDK 1.x, requirements-mcp1.lock; needs uv
 	uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock

@@ -19,8 +19,8 @@ from ledgers import ledger
 from reporting import Figure, add_data_option, data_folder, parser, publish, taking
 
 from credit_wallet import CreditWallet
-from credit_wallet.bench import ROUNDS, durability
-from credit_wallet.cycle import cycle_at, cycle_bounds
+from credit_wallet.cli.bench import ROUNDS, durability
+from credit_wallet.domain.cycle import cycle_at, cycle_bounds
 
 _SPENT = """
 SELECT coalesce(-sum(amount_yen), 0) FROM am_credit_transaction_log

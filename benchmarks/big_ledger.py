@@ -17,10 +17,10 @@ from ledgers import entries, ledger
 from reporting import Figure, add_data_option, data_folder, parser, publish, taking
 
 from credit_wallet import CreditWallet
-from credit_wallet.bench import WALLETS, durability, in_batches, percentiles_ms
-from credit_wallet.cycle import cycle_at
-from credit_wallet.rail import MAX_BATCH
-from credit_wallet.reading import MAX_PAGE
+from credit_wallet.cli.bench import WALLETS, durability, in_batches, percentiles_ms
+from credit_wallet.domain.cycle import cycle_at
+from credit_wallet.ledger.queries import MAX_PAGE
+from credit_wallet.ledger.rail import MAX_BATCH
 
 PAGE = 50
 

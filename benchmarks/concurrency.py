@@ -14,7 +14,7 @@ from ledgers import entries, ledger
 from reporting import Figure, add_data_option, data_folder, figure_of, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.bench import (
+from credit_wallet.cli.bench import (
     BASELINE,
     CALLERS,
     ROUNDS,
@@ -29,7 +29,7 @@ from credit_wallet.bench import (
     in_batches,
     measure,
 )
-from credit_wallet.rail import MAX_BATCH
+from credit_wallet.ledger.rail import MAX_BATCH
 
 EMPTY, LONG = "empty ledger", "long ledger"
 

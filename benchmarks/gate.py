@@ -19,10 +19,10 @@ from typing import Any
 from reporting import Figure, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.bench import CALLERS, ROUNDS, durability
-from credit_wallet.keys import new_idempotency_key
+from credit_wallet.cli.bench import CALLERS, ROUNDS, durability
+from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.middleware import CreditGate
-from credit_wallet.outcomes import CreatedWallet
 
 US = 1_000_000
 TARGET = "< 150 µs"

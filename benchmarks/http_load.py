@@ -14,8 +14,8 @@ from typing import cast
 import uvloop
 from msgspec import Struct, json
 
-from credit_wallet.bench import percentiles_ms
-from credit_wallet.keys import new_idempotency_key
+from credit_wallet.cli.bench import percentiles_ms
+from credit_wallet.idempotency_keys import new_idempotency_key
 
 CONNECTIONS = 64
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import apsw
 
-from credit_wallet.bench import CREDIT_YEN, PRICE_YEN
-from credit_wallet.cycle import cycle_at
-from credit_wallet.stores.sqlite import SqliteStore
+from credit_wallet.cli.bench import CREDIT_YEN, PRICE_YEN
+from credit_wallet.domain.cycle import cycle_at
+from credit_wallet.stores.sqlite.store import SqliteStore
 
 ROWS_A_STATEMENT = 500_000
 

@@ -34,7 +34,7 @@ from postgres_baselines import (
 from reporting import Figure, figure_of, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.bench import (
+from credit_wallet.cli.bench import (
     BASELINE,
     CALLERS,
     KEYS_A_SECOND,
@@ -50,8 +50,8 @@ from credit_wallet.bench import (
     measure,
     require_success,
 )
-from credit_wallet.keys import new_idempotency_key
-from credit_wallet.rail import MAX_BATCH
+from credit_wallet.idempotency_keys import new_idempotency_key
+from credit_wallet.ledger.rail import MAX_BATCH
 
 LANES = 4
 FUNCTION = "one function call per charge"

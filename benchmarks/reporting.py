@@ -13,7 +13,7 @@ from msgspec import Struct, json
 from rich.console import Console
 from rich.table import Table
 
-from credit_wallet.bench import Case, Machine, this_machine
+from credit_wallet.cli.bench import Case, Machine, this_machine
 
 
 class Figure(Struct, frozen=True):

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from reporting import Figure, figure_of, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.bench import (
+from credit_wallet.cli.bench import (
     BASELINE,
     ROUNDS,
     WALLETS,

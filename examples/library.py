@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 
 from credit_wallet import CreditWallet, WalletError
-from credit_wallet.keys import new_idempotency_key
+from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.reports.statement import statement, to_text
 
 

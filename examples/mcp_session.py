@@ -29,7 +29,7 @@ def main() -> None:
 
 async def session(token: str) -> None:
     """Start ``credit-wallet mcp`` as a host of agents does, and use all that it offers."""
-    command = ["-m", "credit_wallet.cli", "--db", DATABASE, "mcp", "--topup-url", "https://pay.example.com/wallet"]
+    command = ["-m", "credit_wallet.cli.app", "--db", DATABASE, "mcp", "--topup-url", "https://pay.example.com/wallet"]
     server = StdioServerParameters(command=sys.executable, args=command, env={"CREDIT_WALLET_TOKEN": token})
     async with Client(server) as client:
         for tool in (await client.list_tools()).tools:

@@ -14,10 +14,12 @@ from clock import Clock
 from databases import Databases, PostgresDatabases, SqliteFiles
 from hypothesis import settings
 
-from credit_wallet import CreditWallet, deadlines
-from credit_wallet.stores import postgres_connection, sqlite_connection
+from credit_wallet import CreditWallet
+from credit_wallet.runtime import deadlines
+from credit_wallet.stores.postgres import connection as postgres_connection
+from credit_wallet.stores.sqlite import connection as sqlite_connection
 
-pytest_plugins = ("postgres",)
+pytest_plugins = ("postgres", "shell")
 
 MEMORY = Path("/dev/shm")  # noqa: S108  a file system, under which pytest makes folders of its own
 ROOM_BYTES = 4 << 30

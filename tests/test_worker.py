@@ -28,7 +28,8 @@ from structlog.testing import capture_logs
 from credit_wallet import CreditWallet
 from credit_wallet.errors import DatabaseLocked, InvalidRequest, PaymentProviderError, RailBusy
 from credit_wallet.payments.replies import AutoTopup, Reconciliation
-from credit_wallet.stores import postgres_horizon, pruning, seals
+from credit_wallet.stores.jobs import pruning, seals
+from credit_wallet.stores.postgres import horizon as postgres_horizon
 from credit_wallet.worker import JOBS, Job, Worker, payment_jobs
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def test_a_provider_that_cannot_be_asked_stops_no_other_job(wallets: CreditWalle
 def test_the_command_works_for_payments_where_they_are_set_up(db_url: str) -> None:
     CreditWallet.open(db_url).close()
     unreachable = {"CREDIT_WALLET_STRIPE_KEY": "sk_test_1", "CREDIT_WALLET_STRIPE_API_URL": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", "credit_wallet.cli", "--db", db_url, "worker"]
+    command = [sys.executable, "-m", "credit_wallet.cli.app", "--db", db_url, "worker"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **unreachable})
     assert process.stderr is not None
     told = next(line for line in process.stderr if "event=job_failed" in line)
@@ -233,7 +234,7 @@ def test_the_command_works_until_a_signal_ends_it_well(db_url: str, number: sign
         wallet_id = funded(wallets)
         wallets.hold(wallet_id, 600, idempotency_key="hold", ttl_seconds=60)
     with subprocess.Popen(
-        [sys.executable, "-m", "credit_wallet.cli", "--db", db_url, "worker"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "credit_wallet.cli.app", "--db", db_url, "worker"], stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         first = process.stderr.readline()

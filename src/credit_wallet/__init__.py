@@ -14,17 +14,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from credit_wallet.domain.outcomes import Outcome
     from credit_wallet.errors import WalletError
-    from credit_wallet.outcomes import Outcome
-    from credit_wallet.wallet import CreditWallet
+    from credit_wallet.ledger.wallet import CreditWallet
 
 __all__ = ["VERSION", "CreditWallet", "Outcome", "WalletError"]
 
 VERSION = "0.1.0"
 
 _HOMES = {
-    "CreditWallet": "credit_wallet.wallet",
-    "Outcome": "credit_wallet.outcomes",
+    "CreditWallet": "credit_wallet.ledger.wallet",
+    "Outcome": "credit_wallet.domain.outcomes",
     "WalletError": "credit_wallet.errors",
 }
 

@@ -32,6 +32,12 @@ class InvalidRequest(WalletError):
     code = "invalid_request"
 
 
+class InvalidJson(WalletError):
+    """What was sent is not JSON, or names a member of an object twice."""
+
+    code = "invalid_json"
+
+
 class InsufficientFunds(WalletError):
     """The wallet holds less than the movement needs; ``details`` has ``balance_yen`` and ``missing_yen``."""
 

@@ -22,7 +22,7 @@ from credit_wallet.gate.requests import GatedRequest
 from credit_wallet.gate.routing import Routes
 from credit_wallet.gate.settings import X402, GateSettings, YenOf, server_failed
 from credit_wallet.gate.tools import Shop, paid_for
-from credit_wallet.http.replies import AsgiApp, Receive, Scope, Send
+from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

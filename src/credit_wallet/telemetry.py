@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from credit_wallet.lines import one_line
+from credit_wallet.domain.text import one_line
 
 
 def log_to_stderr() -> None:

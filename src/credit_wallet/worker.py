@@ -16,13 +16,13 @@ from typing import Any, Protocol
 import structlog
 from msgspec import Struct
 
-from credit_wallet.alerts.notify import NoticeWorker, Notifier
-from credit_wallet.alerts.opening import notify_settings
-from credit_wallet.deadlines import JOBS_END_SECONDS, Deadline
+from credit_wallet.delivery.factory import notify_settings
+from credit_wallet.delivery.notifier import NoticeWorker, Notifier
 from credit_wallet.errors import WalletError
+from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
-from credit_wallet.stopping import Stop
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.runtime.deadlines import JOBS_END_SECONDS, Deadline
+from credit_wallet.runtime.stopping import Stop
 
 _log = structlog.get_logger("credit_wallet.worker")
 

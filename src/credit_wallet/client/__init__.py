@@ -6,7 +6,7 @@ again; ``doors`` are the two clients over httpx.
 
 from __future__ import annotations
 
-from credit_wallet.client.conversation import Retries
-from credit_wallet.client.doors import AsyncWalletClient, WalletClient
+from credit_wallet.client.clients import AsyncWalletClient, WalletClient
+from credit_wallet.client.transport import Retries
 
 __all__ = ["AsyncWalletClient", "Retries", "WalletClient"]

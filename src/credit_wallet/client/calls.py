@@ -13,12 +13,33 @@ from urllib.parse import quote
 
 from msgspec import UNSET, Struct, UnsetType, json, structs
 
-from credit_wallet.alerts.targets import TargetView, WantedTarget
-from credit_wallet.checks import is_idempotency_key
-from credit_wallet.client.answers import Answer, read_as, read_outcome, read_outcomes, read_text
-from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
+from credit_wallet.client.responses import Answer, read_as, read_outcome, read_outcomes, read_text
+from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
+from credit_wallet.domain.outcomes import (
+    Alert,
+    BudgetMode,
+    CreatedKey,
+    CreatedSeller,
+    CreatedWallet,
+    EntryType,
+    HoldView,
+    KeyView,
+    LotView,
+    Outcome,
+    SecretView,
+    SellerView,
+    TransactionView,
+    WalletView,
+)
 from credit_wallet.errors import InvalidRequest, WalletError
-from credit_wallet.http.bodies import (
+from credit_wallet.idempotency_keys import new_idempotency_key
+from credit_wallet.notices.targets import TargetView, WantedTarget
+from credit_wallet.payments.replies import TopupReply
+from credit_wallet.reports.statement import Rows, Statement
+from credit_wallet.rules.forecast import Forecast
+from credit_wallet.rules.validation import is_idempotency_key
+from credit_wallet.stores.jobs.seals import Anchor
+from credit_wallet.wire.bodies import (
     MAX_BATCH_CHARGES,
     BatchBody,
     BatchItem,
@@ -54,27 +75,6 @@ from credit_wallet.http.bodies import (
     UndoBody,
     WalletReply,
 )
-from credit_wallet.keys import new_idempotency_key
-from credit_wallet.outcomes import (
-    Alert,
-    BudgetMode,
-    CreatedKey,
-    CreatedSeller,
-    CreatedWallet,
-    EntryType,
-    HoldView,
-    KeyView,
-    LotView,
-    Outcome,
-    SecretView,
-    SellerView,
-    TransactionView,
-    WalletView,
-)
-from credit_wallet.payments.replies import TopupReply
-from credit_wallet.reports.forecast import Forecast
-from credit_wallet.reports.statement import Rows, Statement
-from credit_wallet.stores.seals import Anchor
 
 T = TypeVar("T")
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct, structs
 
-from credit_wallet.actors import PRODUCT
-from credit_wallet.commands import Above
+from credit_wallet.domain.actors import PRODUCT
+from credit_wallet.domain.commands import Above
+from credit_wallet.domain.outcomes import Access, FreeAttempt, Outcome
+from credit_wallet.domain.tokens import looked_up
 from credit_wallet.errors import ServiceUnreachable, Unauthorized
-from credit_wallet.http.auth import Authenticator, token_digest, token_of
-from credit_wallet.http.failure_limit import FailureLimit
-from credit_wallet.outcomes import Access, FreeAttempt, Outcome
-from credit_wallet.tokens import looked_up
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.wire.auth import Authenticator, token_digest, token_of
+from credit_wallet.wire.failure_limit import FailureLimit
 
 if TYPE_CHECKING:
     from credit_wallet.client import AsyncWalletClient

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from credit_wallet.errors import PaymentRequired, WalletError
 from credit_wallet.gate.accounts import Accounts
 from credit_wallet.gate.inbox import Inbox
+from credit_wallet.gate.payment import Sale
 from credit_wallet.gate.purchases import Price, Purchase, Till
 from credit_wallet.gate.requests import GatedRequest, checked_name, credentials_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
-from credit_wallet.gate.sales import Sale
 from credit_wallet.gate.settings import GateSettings
-from credit_wallet.http.distinct import SINGLE_HEADERS, require_single_headers
-from credit_wallet.http.replies import Receive, Scope, Send, refusal
+from credit_wallet.wire.distinct import SINGLE_HEADERS, require_single_headers
+from credit_wallet.wire.replies import Receive, Scope, Send, refusal
 
 if TYPE_CHECKING:
     from credit_wallet.gate.on_chain import Cashier

@@ -25,10 +25,10 @@ from x402.http.utils import (
 )
 from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse
 
-from credit_wallet import forks
 from credit_wallet.errors import PaymentInvalid, PaymentProviderError, WalletError
 from credit_wallet.gate.settings import X402
-from credit_wallet.http.replies import RawHeaders, Scope
+from credit_wallet.runtime import forks
+from credit_wallet.wire.replies import RawHeaders, Scope
 
 State: TypeAlias = Literal["under way", "settled", "unknown"]
 

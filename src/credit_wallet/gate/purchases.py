@@ -15,7 +15,9 @@ from typing import Any, Literal, TypeAlias
 import structlog
 from msgspec import Struct, structs
 
-from credit_wallet.commands import MAX_HOLD_SECONDS
+from credit_wallet.domain.commands import MAX_HOLD_SECONDS
+from credit_wallet.domain.money import MAX_AMOUNT_YEN, is_amount
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import (
     BudgetExhausted,
     DatabaseUnavailable,
@@ -31,12 +33,10 @@ from credit_wallet.errors import (
     WalletDisabled,
 )
 from credit_wallet.gate.accounts import Account, Bought, Order
-from credit_wallet.gate.arrears import PASSING, Arrears
+from credit_wallet.gate.compensations import PASSING, Arrears
 from credit_wallet.gate.renewals import Renewals
-from credit_wallet.http.replies import RawHeaders, outcome_headers
-from credit_wallet.keys import new_idempotency_key
-from credit_wallet.money import MAX_AMOUNT_YEN, is_amount
-from credit_wallet.outcomes import Outcome
+from credit_wallet.idempotency_keys import new_idempotency_key
+from credit_wallet.wire.replies import RawHeaders, outcome_headers
 
 UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedAnswer)
 """After these nobody knows whether a charge was made."""
@@ -159,10 +159,10 @@ class Purchase:
             raise TypeError("this call was charged, not held; give the gate a hold= instead of a price")
         if self._settled:
             raise RuntimeError("this call is settled: capture before the last of the answer is sent")
-        most_yen = self._price.amount_yen if self._price.above == "reject" else MAX_AMOUNT_YEN
-        if type(amount_yen) is not int or not 0 <= amount_yen <= most_yen:
+        max_yen = self._price.amount_yen if self._price.above == "reject" else MAX_AMOUNT_YEN
+        if type(amount_yen) is not int or not 0 <= amount_yen <= max_yen:
             self._captured_yen, self._misreported = self._price.amount_yen, True
-            raise ValueError(f"capture whole yen from 0 to {most_yen}, not {amount_yen!r}")
+            raise ValueError(f"capture whole yen from 0 to {max_yen}, not {amount_yen!r}")
         self._captured_yen = amount_yen
 
     async def confirm(self) -> None:

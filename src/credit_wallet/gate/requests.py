@@ -8,11 +8,11 @@ from functools import cached_property
 from hashlib import sha256
 from urllib.parse import SplitResult, parse_qs, parse_qsl
 
+from credit_wallet.domain.text import one_line
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.gate.accounts import Credentials
-from credit_wallet.http.problems import AmbiguousRequest
-from credit_wallet.http.replies import Scope, address_of, text_of
-from credit_wallet.lines import one_line
+from credit_wallet.wire.problems import AmbiguousRequest
+from credit_wallet.wire.replies import Scope, address_of, text_of
 
 MAX_NOTE = 200
 """Characters of a note that the gate writes; the ledger has room for 500."""

@@ -21,10 +21,9 @@ from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
 
 from credit_wallet import VERSION
-from credit_wallet.errors import WalletError
+from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.app_settings import ServiceSettings
-from credit_wallet.http.auth import Authenticator, Caller
-from credit_wallet.http.distinct import distinct_query
+from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
 from credit_wallet.http.heads import Doorway
@@ -38,9 +37,14 @@ from credit_wallet.http.openapi import ExactConfig, named
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.owner_routes import OWNER_ROUTES
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
-from credit_wallet.http.problems import InvalidJson, MethodNotAllowed, NotFound, body_refused
-from credit_wallet.http.reading import MAX_BODY_BYTES, BodyRequest
-from credit_wallet.http.replies import (
+from credit_wallet.http.routing import MONEY_SECURITY
+from credit_wallet.http.system_routes import SYSTEM_ROUTES
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.payments.replies import Payments
+from credit_wallet.wire.auth import Authenticator, Caller
+from credit_wallet.wire.distinct import distinct_query
+from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused
+from credit_wallet.wire.replies import (
     STANDING_HEADERS,
     AsgiApp,
     RawHeaders,
@@ -52,10 +56,6 @@ from credit_wallet.http.replies import (
     refusal,
     request_id_of,
 )
-from credit_wallet.http.routing import MONEY_SECURITY
-from credit_wallet.http.system_routes import SYSTEM_ROUTES
-from credit_wallet.payments.replies import Payments
-from credit_wallet.wallet import CreditWallet
 
 _SWAGGER = "5.18.2"
 _SWAGGER_FILES = f"https://cdn.jsdelivr.net/npm/swagger-ui-dist@{_SWAGGER}/"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from credit_wallet.alerts.opening import NotifySettings
+from credit_wallet.delivery.factory import NotifySettings
 from credit_wallet.http.forwarded import TrustedProxies
-from credit_wallet.operator_keys import OperatorKey
+from credit_wallet.wire.operator_keys import OperatorKey
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not listened on

@@ -5,10 +5,10 @@ from __future__ import annotations
 from litestar.di import NamedDependency
 
 from credit_wallet.http.app_settings import ServiceSettings
-from credit_wallet.http.auth import Caller
 from credit_wallet.http.metrics import Metrics
+from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.wire.auth import Caller
 
 GivenCaller = NamedDependency[Caller]
 GivenWallets = NamedDependency[CreditWallet]

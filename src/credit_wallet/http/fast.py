@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 import structlog
 from msgspec import Struct, json
 
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.http import movements
-from credit_wallet.http.auth import Authenticator, Caller
-from credit_wallet.http.bodies import (
+from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES, decode_body
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.wire.auth import Authenticator, Caller
+from credit_wallet.wire.bodies import (
     BuyBody,
     CaptureBody,
     ChargeBody,
@@ -25,10 +28,9 @@ from credit_wallet.http.bodies import (
     PurchaseReply,
     ReleaseBody,
 )
-from credit_wallet.http.distinct import require_one_framing, require_single_headers
-from credit_wallet.http.reading import MAX_MOVEMENT_BYTES, decode_body
-from credit_wallet.http.receiving import read_body
-from credit_wallet.http.replies import (
+from credit_wallet.wire.distinct import require_one_framing, require_single_headers
+from credit_wallet.wire.receiving import read_body
+from credit_wallet.wire.replies import (
     STANDING_HEADERS,
     AsgiApp,
     RawHeaders,
@@ -43,8 +45,6 @@ from credit_wallet.http.replies import (
     request_id_of,
     text_of,
 )
-from credit_wallet.outcomes import Outcome
-from credit_wallet.wallet import CreditWallet
 
 _log = structlog.get_logger("credit_wallet.http")
 

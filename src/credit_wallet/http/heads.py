@@ -7,8 +7,8 @@ from typing import Any
 from litestar import Litestar
 
 from credit_wallet.errors import WalletError
-from credit_wallet.http.distinct import require_one_framing, require_only_spelling, require_single_headers
-from credit_wallet.http.replies import RawHeaders, refusal, request_id_of
+from credit_wallet.wire.distinct import require_one_framing, require_only_spelling, require_single_headers
+from credit_wallet.wire.replies import RawHeaders, refusal, request_id_of
 
 
 class Doorway(Litestar):

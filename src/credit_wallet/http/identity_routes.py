@@ -8,9 +8,14 @@ from litestar import delete, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.checks import MAX_ID
-from credit_wallet.http.auth import Caller, require_operator, require_owner
-from credit_wallet.http.bodies import (
+from credit_wallet.domain.outcomes import CreatedSeller, CreatedWallet, SecretView, SellerView
+from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.riding import rides
+from credit_wallet.http.routing import SECURITY, problems
+from credit_wallet.ledger.reading_lanes import OPERATORS, OWNERS
+from credit_wallet.rules.validation import MAX_ID
+from credit_wallet.wire.auth import Caller, require_operator, require_owner
+from credit_wallet.wire.bodies import (
     CreateSellerBody,
     Identity,
     RegisterSecretBody,
@@ -18,11 +23,6 @@ from credit_wallet.http.bodies import (
     Role,
     RotateBody,
 )
-from credit_wallet.http.dependencies import GivenCaller, GivenWallets
-from credit_wallet.http.riding import rides
-from credit_wallet.http.routing import SECURITY, problems
-from credit_wallet.outcomes import CreatedSeller, CreatedWallet, SecretView, SellerView
-from credit_wallet.reading_lanes import OPERATORS, OWNERS
 
 TAGS = ["Operator"]
 MAX_PAGE = 1_000

@@ -15,13 +15,13 @@ import structlog
 from litestar import Request, Response, post
 from litestar.status_codes import HTTP_200_OK
 
-from credit_wallet.http.auth import require_access
+from credit_wallet.domain.distinct_members import require_distinct_members_if_json
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenSettings, GivenWallets
-from credit_wallet.http.distinct import require_distinct_members_if_json
-from credit_wallet.http.problems import McpNotInstalled
-from credit_wallet.http.replies import RawHeaders, Scope
 from credit_wallet.http.routing import SECURITY
 from credit_wallet.mcp.accounts import Account, LedgerAccount
+from credit_wallet.wire.auth import require_access
+from credit_wallet.wire.problems import McpNotInstalled
+from credit_wallet.wire.replies import RawHeaders, Scope
 
 Exchange: TypeAlias = Callable[[Scope, bytes, Account, tuple[str, ...]], Awaitable[tuple[int, RawHeaders, bytes]]]
 

@@ -10,12 +10,12 @@ from time import monotonic
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as PrometheusCounter
 
-from credit_wallet.commands import Command, SettleTopup, Topup
+from credit_wallet.domain.commands import Command, SettleTopup, Topup
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
-from credit_wallet.outcomes import Outcome
-from credit_wallet.rail import Outcomes
-from credit_wallet.reading_lanes import FIGURES
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.ledger.rail import Outcomes
+from credit_wallet.ledger.reading_lanes import FIGURES
+from credit_wallet.ledger.wallet import CreditWallet
 
 TOTALS_SECONDS = 10.0
 """How long the sums over all wallets are good for: they read every wallet's row."""

@@ -9,7 +9,17 @@ from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from credit_wallet.http import movements
-from credit_wallet.http.bodies import (
+from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES
+from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.routing import (
+    MOVEMENT_PROBLEMS,
+    SECURITY,
+    IdempotencyKey,
+    headers_of_outcome,
+    movement_reply,
+    problems,
+)
+from credit_wallet.wire.bodies import (
     BatchBody,
     BatchReply,
     BuyBody,
@@ -25,16 +35,6 @@ from credit_wallet.http.bodies import (
     RenewBody,
     ServeBody,
     UndoBody,
-)
-from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
-from credit_wallet.http.reading import MAX_MOVEMENT_BYTES
-from credit_wallet.http.routing import (
-    MOVEMENT_PROBLEMS,
-    SECURITY,
-    IdempotencyKey,
-    headers_of_outcome,
-    movement_reply,
-    problems,
 )
 
 TAGS = ["Movements"]

@@ -9,11 +9,14 @@ import re
 
 from msgspec import structs
 
-from credit_wallet.checks import is_idempotency_key
-from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
+from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import Forbidden, HoldNotFound, InvalidRequest, WalletError
-from credit_wallet.http.auth import Caller, require_operator, require_seller
-from credit_wallet.http.bodies import (
+from credit_wallet.ledger.reading_lanes import MONEY
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.rules.validation import is_idempotency_key
+from credit_wallet.wire.auth import Caller, require_operator, require_seller
+from credit_wallet.wire.bodies import (
     BatchBody,
     BatchReply,
     BuyBody,
@@ -29,10 +32,7 @@ from credit_wallet.http.bodies import (
     ServeBody,
     UndoBody,
 )
-from credit_wallet.http.problems import IdempotencyKeyRequired, problem_of
-from credit_wallet.outcomes import Outcome
-from credit_wallet.reading_lanes import MONEY
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.wire.problems import IdempotencyKeyRequired, problem_of
 
 _ENDS_LIKE_AN_AGENTS = re.compile(r":[0-9]+\Z")
 

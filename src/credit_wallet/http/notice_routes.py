@@ -8,14 +8,14 @@ from litestar import post
 from litestar.params import JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK
 
-from credit_wallet.alerts.targets import TargetView
-from credit_wallet.checks import MAX_ID
-from credit_wallet.http.auth import require_owner
-from credit_wallet.http.bodies import ConfirmBody
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, problems
-from credit_wallet.reading_lanes import OWNERS
+from credit_wallet.ledger.reading_lanes import OWNERS
+from credit_wallet.notices.targets import TargetView
+from credit_wallet.rules.validation import MAX_ID
+from credit_wallet.wire.auth import require_owner
+from credit_wallet.wire.bodies import ConfirmBody
 
 TAGS = ["Notices"]
 TargetId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]

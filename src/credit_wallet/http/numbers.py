@@ -9,9 +9,9 @@ from typing import Any
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 
+from credit_wallet.domain.whole_numbers import whole_number
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.http.problems import NotFound
-from credit_wallet.whole_numbers import whole_number
+from credit_wallet.wire.problems import NotFound
 
 
 def require_plain_numbers(request: Request[Any, Any, Any], query: Mapping[str, str]) -> None:

@@ -28,11 +28,11 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.utils.helpers import unwrap_partial
 from msgspec.json import schema_components
 
-from credit_wallet import outcomes
-from credit_wallet.checks import MAX_ID
-from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH
-from credit_wallet.http import bodies
+from credit_wallet.domain import outcomes
+from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.payments import replies
+from credit_wallet.rules.validation import MAX_ID
+from credit_wallet.wire import bodies
 
 _TYPES: tuple[Any, ...] = (
     bodies.BatchBody,

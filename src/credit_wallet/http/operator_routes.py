@@ -8,16 +8,16 @@ from litestar import get, post, put
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.alerts.targets import OPERATOR, TargetView
+from credit_wallet.domain.outcomes import CreatedWallet, WalletView
 from credit_wallet.errors import SealNotFound
-from credit_wallet.http.auth import require_operator
-from credit_wallet.http.bodies import CreateWalletBody, EnabledBody, TargetsBody
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, problems
-from credit_wallet.outcomes import CreatedWallet, WalletView
-from credit_wallet.reading_lanes import OPERATORS
-from credit_wallet.stores.seals import Anchor
+from credit_wallet.ledger.reading_lanes import OPERATORS
+from credit_wallet.notices.targets import OPERATOR, TargetView
+from credit_wallet.stores.jobs.seals import Anchor
+from credit_wallet.wire.auth import require_operator
+from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, TargetsBody
 
 TAGS = ["Operator"]
 MAX_PAGE = 1_000

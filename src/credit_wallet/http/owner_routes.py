@@ -9,12 +9,22 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import UNSET, structs
 
-from credit_wallet.checks import MAX_ID
-from credit_wallet.commands import MAX_NOTE_LENGTH
-from credit_wallet.cycle import CYCLE_PATTERN
+from credit_wallet.domain.commands import MAX_NOTE_LENGTH
+from credit_wallet.domain.cycle import CYCLE_PATTERN
+from credit_wallet.domain.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, LotView, TransactionView
 from credit_wallet.errors import EntryNotFound, HoldNotFound, KeyNotFound
-from credit_wallet.http.auth import Caller, require_access, require_owner, require_wallet
-from credit_wallet.http.bodies import (
+from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.riding import rides
+from credit_wallet.http.routing import SECURITY, problems
+from credit_wallet.http.statements import stream_statement
+from credit_wallet.ledger.reading_lanes import OWNERS
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.reports.statement import Statement
+from credit_wallet.reports.statement_forms import Rows, form_of
+from credit_wallet.rules.forecast import Forecast
+from credit_wallet.rules.validation import MAX_ID
+from credit_wallet.wire.auth import Caller, require_access, require_owner, require_wallet
+from credit_wallet.wire.bodies import (
     CreateKeyBody,
     RotateBody,
     SettingsBody,
@@ -22,18 +32,8 @@ from credit_wallet.http.bodies import (
     TransactionPage,
     WalletReply,
 )
-from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
-from credit_wallet.http.own_part import is_visible, visible_entry
-from credit_wallet.http.riding import rides
-from credit_wallet.http.routing import SECURITY, problems
-from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
-from credit_wallet.http.statements import stream_statement
-from credit_wallet.outcomes import Alert, CreatedKey, EntryType, HoldView, KeyView, LotView, TransactionView
-from credit_wallet.reading_lanes import OWNERS
-from credit_wallet.reports.forecast import Forecast
-from credit_wallet.reports.statement import Statement
-from credit_wallet.reports.statement_forms import Rows, form_of
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.wire.own_part import is_visible, visible_entry
+from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
 
 MAX_KEYS_PAGE = 1_000
 

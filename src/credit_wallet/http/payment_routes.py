@@ -10,20 +10,20 @@ from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParam
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import Struct
 
+from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.errors import TopupNotFound
-from credit_wallet.http.auth import Caller, require_operator, require_owner
-from credit_wallet.http.bodies import PayBackBody, TopupBody, TopupPage
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenWallets
 from credit_wallet.http.movements import required_key
-from credit_wallet.http.receiving import STRANGERS_ROOM, read_body
-from credit_wallet.http.replies import Receive
 from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
-from credit_wallet.outcomes import TopupView
-from credit_wallet.payments.opening import configured
+from credit_wallet.ledger.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.payments.factory import configured
 from credit_wallet.payments.replies import TopupReply
-from credit_wallet.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.wire.auth import Caller, require_operator, require_owner
+from credit_wallet.wire.bodies import PayBackBody, TopupBody, TopupPage
+from credit_wallet.wire.receiving import STRANGERS_ROOM, read_body
+from credit_wallet.wire.replies import Receive
 
 TAGS = ["Top-ups"]
 MAX_DELIVERY_BYTES = 1 << 20

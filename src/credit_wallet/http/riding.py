@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from credit_wallet.http.auth import Caller
-from credit_wallet.reading_lanes import Lane
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.ledger.reading_lanes import Lane
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.wire.auth import Caller
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import HeaderParameter
 
-from credit_wallet.http.bodies import MovementReply, Problem
-from credit_wallet.http.problems import CONTENT_TYPE
-from credit_wallet.http.replies import outcome_headers
-from credit_wallet.outcomes import Outcome
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.wire.bodies import MovementReply, Problem
+from credit_wallet.wire.problems import CONTENT_TYPE
+from credit_wallet.wire.replies import outcome_headers
 
 SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"api_key": []}]
 

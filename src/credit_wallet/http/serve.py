@@ -16,20 +16,20 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from credit_wallet.alerts.opening import open_notifier
-from credit_wallet.deadlines import CANCEL_SECONDS, DRAIN_SECONDS, UNREAD_SECONDS
+from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.mcp_routes import imported_ahead
 from credit_wallet.http.metrics import Metrics
-from credit_wallet.http.replies import AsgiApp
 from credit_wallet.http.tracing import traced
-from credit_wallet.payments.opening import open_payments
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.payments.factory import open_payments
 from credit_wallet.payments.settings import PaymentSettings
-from credit_wallet.stopping import Stop, closing_in_time
+from credit_wallet.runtime.deadlines import CANCEL_SECONDS, DRAIN_SECONDS, UNREAD_SECONDS
+from credit_wallet.runtime.stopping import Stop, closing_in_time
 from credit_wallet.stores.databases import database_at
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.wire.replies import AsgiApp
 from credit_wallet.worker import workers, working
 
 HEADER_SECONDS = 10

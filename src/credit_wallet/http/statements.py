@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from typing import TypeVar
 
-from credit_wallet.deadlines import REPORT_SECONDS, Deadline
+from credit_wallet.domain.outcomes import Access
 from credit_wallet.errors import ServiceBusy
 from credit_wallet.http.streaming import Streamed
-from credit_wallet.outcomes import Access
-from credit_wallet.reading_lanes import REPORTS
+from credit_wallet.ledger.reading_lanes import REPORTS
+from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.reports.statement import Drawing, StatementHead
 from credit_wallet.reports.statement_forms import Form
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.runtime.deadlines import REPORT_SECONDS, Deadline
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 
-from credit_wallet import deadlines
+from credit_wallet.runtime import deadlines
 
 _log = structlog.get_logger("credit_wallet.http")
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from litestar import Request, Response, get
 
-from credit_wallet.http.bodies import Health
 from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
 from credit_wallet.http.riding import rides
 from credit_wallet.http.routing import MONEY_SECURITY, problem
-from credit_wallet.reading_lanes import PROBES
+from credit_wallet.ledger.reading_lanes import PROBES
+from credit_wallet.wire.bodies import Health
 
 TAGS = ["System"]
 GIVEN_TWICE = "A header or a query parameter is given twice."

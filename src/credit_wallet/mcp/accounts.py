@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from credit_wallet.http.auth import Caller, require_owner
-from credit_wallet.http.bodies import TransactionPage, WalletReply
-from credit_wallet.http.showing import transactions_shown, wallet_shown
-from credit_wallet.keys import new_idempotency_key
-from credit_wallet.outcomes import Access, EntryType
-from credit_wallet.payments.opening import configured
+from credit_wallet.domain.outcomes import Access, EntryType
+from credit_wallet.idempotency_keys import new_idempotency_key
+from credit_wallet.ledger.reading_lanes import AUTHENTICATION, OWNERS, PAYMENTS
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.payments.factory import configured
 from credit_wallet.payments.replies import Payments, TopupReply
-from credit_wallet.reading_lanes import AUTHENTICATION, OWNERS, PAYMENTS
-from credit_wallet.reports.forecast import Forecast
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.rules.forecast import Forecast
+from credit_wallet.wire.auth import Caller, require_owner
+from credit_wallet.wire.bodies import TransactionPage, WalletReply
+from credit_wallet.wire.presenters import transactions_shown, wallet_shown
 
 
 class Account(Protocol):

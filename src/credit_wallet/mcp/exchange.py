@@ -11,11 +11,11 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
 
-from credit_wallet.errors import Unauthorized
-from credit_wallet.http.problems import HostNotAllowed, InvalidJson, OriginNotAllowed
-from credit_wallet.http.replies import RawHeaders, Receive, Scope
+from credit_wallet.errors import InvalidJson, Unauthorized
 from credit_wallet.mcp.accounts import Account
 from credit_wallet.mcp.server import new_server
+from credit_wallet.wire.problems import HostNotAllowed, OriginNotAllowed
+from credit_wallet.wire.replies import RawHeaders, Receive, Scope
 
 _ACCEPTED = b"application/json, text/event-stream"
 _FIRST_MESSAGES = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from credit_wallet.domain.money import format_yen
 from credit_wallet.mcp.replies import WalletStatus
-from credit_wallet.money import format_yen
 
 BUDGET = "credit_wallet_budget"
 BUDGET_TITLE = "Your budget"

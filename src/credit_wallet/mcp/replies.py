@@ -6,11 +6,11 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
-from credit_wallet.budget import spent_pct, warn_pct
-from credit_wallet.commands import MAX_IDEMPOTENCY_KEY_LENGTH
-from credit_wallet.http.bodies import Body, Id, Note, WalletReply, Yen
-from credit_wallet.http.showing import CURSOR_PATTERN, MAX_PAGE
-from credit_wallet.outcomes import AutoTopupState, BudgetMode, EntryType, KeyView, LotView
+from credit_wallet.domain.budget import spent_pct, warn_pct
+from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
+from credit_wallet.domain.outcomes import AutoTopupState, BudgetMode, EntryType, KeyView, LotView
+from credit_wallet.wire.bodies import Body, Id, Note, WalletReply, Yen
+from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE
 
 MAX_LOTS = 20
 """That a model is shown."""

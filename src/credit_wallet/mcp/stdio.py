@@ -8,10 +8,10 @@ from mcp.server.stdio import stdio_server
 
 from credit_wallet.config import TOKEN_VARIABLE
 from credit_wallet.errors import Unauthorized
+from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.mcp.accounts import Account, LedgerAccount
 from credit_wallet.mcp.server import new_server
-from credit_wallet.payments.opening import open_payments
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.payments.factory import open_payments
 
 
 def speak_for_database(token: str, db_url: str, topup_url: str) -> None:

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from msgspec import Struct, convert
 from msgspec import ValidationError as Malformed
 
+from credit_wallet.domain.money import format_yen
 from credit_wallet.errors import PaymentsNotConfigured
-from credit_wallet.http.bodies import TransactionPage, WalletReply
-from credit_wallet.http.problems import body_refused
 from credit_wallet.mcp.accounts import Account
 from credit_wallet.mcp.replies import NoArguments, TopupArguments, TopupGuide, TransactionsArguments, WalletStatus
-from credit_wallet.money import format_yen
 from credit_wallet.payments.replies import TopupReply
-from credit_wallet.reports.forecast import Forecast
+from credit_wallet.rules.forecast import Forecast
+from credit_wallet.wire.bodies import TransactionPage, WalletReply
+from credit_wallet.wire.problems import body_refused
 
 
 class Tool(NamedTuple):

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from credit_wallet.deadlines import (
+from credit_wallet.runtime.deadlines import (
     STRIPE_ANSWER_SECONDS,
     STRIPE_CALL_SECONDS,
     STRIPE_CONNECT_SECONDS,

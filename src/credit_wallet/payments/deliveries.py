@@ -11,8 +11,8 @@ import stripe
 import structlog
 from msgspec import DecodeError, json
 
+from credit_wallet.domain.distinct_members import require_distinct_members
 from credit_wallet.errors import InvalidEvent, InvalidSignature
-from credit_wallet.http.distinct import require_distinct_members
 from credit_wallet.payments.facts import StripeObject
 from credit_wallet.payments.shapes import NotOfStripe, checked_event
 

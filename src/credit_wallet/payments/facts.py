@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import structs
 
-from credit_wallet.money import MAX_AMOUNT_YEN
-from credit_wallet.topups import ANNOUNCED, RETURNED, TAKEN, DeclineKind, PaymentFact, PaymentStatus
+from credit_wallet.domain.money import MAX_AMOUNT_YEN
+from credit_wallet.domain.topups import ANNOUNCED, RETURNED, TAKEN, DeclineKind, PaymentFact, PaymentStatus
 
 StripeObject: TypeAlias = Mapping[str, Any]
 

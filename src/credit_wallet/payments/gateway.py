@@ -16,9 +16,9 @@ import stripe
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
-from credit_wallet import forks
+from credit_wallet.domain.outcomes import TopupView
+from credit_wallet.domain.topups import RETURNED, PaymentFact
 from credit_wallet.errors import PaymentProviderError
-from credit_wallet.outcomes import TopupView
 from credit_wallet.payments.bounded_client import BoundedClient
 from credit_wallet.payments.deliveries import event_of, refused
 from credit_wallet.payments.facts import (
@@ -48,8 +48,8 @@ from credit_wallet.payments.shapes import (
     owner_of,
     require_mode,
 )
-from credit_wallet.retry_after import retry_after_seconds
-from credit_wallet.topups import RETURNED, PaymentFact
+from credit_wallet.runtime import forks
+from credit_wallet.runtime.retry_after import retry_after_seconds
 
 RETRIES = 2
 """Of a request that Stripe did not answer or answered with 409 or 5xx; with the same idempotency key."""

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
-from credit_wallet.topups import Way
+from credit_wallet.domain.topups import Way
 
 
 class TopupReply(Struct, frozen=True):

@@ -15,9 +15,11 @@ from typing import TypeAlias
 import structlog
 from msgspec import structs
 
-from credit_wallet.actors import PAYER, PRODUCT
-from credit_wallet.cycle import parse_instant
-from credit_wallet.deadlines import STRIPE_SILENT_CALLS
+from credit_wallet.domain.actors import PAYER, PRODUCT
+from credit_wallet.domain.cycle import parse_instant
+from credit_wallet.domain.money import format_yen, is_amount
+from credit_wallet.domain.outcomes import TopupView
+from credit_wallet.domain.topups import OPEN, PAYABLE, RETURNED, PaymentFact, Way, pay_back_id_of
 from credit_wallet.errors import (
     DatabaseError,
     InvalidAmount,
@@ -32,16 +34,14 @@ from credit_wallet.errors import (
     WalletDisabled,
     WalletError,
 )
-from credit_wallet.keys import new_idempotency_key
-from credit_wallet.money import format_yen, is_amount
-from credit_wallet.outcomes import TopupView
+from credit_wallet.idempotency_keys import new_idempotency_key
+from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.facts import Taking, taking_fact
 from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, StripeSilent, UnknownToStripe
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
-from credit_wallet.steady_clock import SteadyClock, utc_now
-from credit_wallet.topups import OPEN, PAYABLE, RETURNED, PaymentFact, Way, pay_back_id_of
-from credit_wallet.wallet import CreditWallet
+from credit_wallet.runtime.deadlines import STRIPE_SILENT_CALLS
+from credit_wallet.runtime.steady_clock import SteadyClock, utc_now
 
 QUIET = timedelta(minutes=10)
 """How long nothing may be heard of an open top-up before Stripe is asked."""
@@ -105,10 +105,10 @@ class StripePayments:
 
         Raises ``InvalidAmount``, ``TopupInFlight`` and ``PaymentProviderError``.
         """
-        least_yen, most_yen = self._settings.least_yen, self._settings.most_yen
-        if not is_amount(amount_yen) or not least_yen <= amount_yen <= most_yen:
+        min_yen, max_yen = self._settings.min_yen, self._settings.max_yen
+        if not is_amount(amount_yen) or not min_yen <= amount_yen <= max_yen:
             raise InvalidAmount(
-                f"amount_yen must be a whole number from {least_yen} to {most_yen}, not {amount_yen!r}",
+                f"amount_yen must be a whole number from {min_yen} to {max_yen}, not {amount_yen!r}",
                 field="amount_yen",
             )
         self._wallets.show(wallet_id)
@@ -333,8 +333,8 @@ class StripePayments:
             outcome = self._wallets.request_auto_topup(
                 wallet_id,
                 idempotency_key=new_idempotency_key(),
-                least_yen=settings.least_yen,
-                most_yen=settings.most_yen,
+                min_yen=settings.min_yen,
+                max_yen=settings.max_yen,
                 daily_yen=settings.auto_daily_yen,
                 monthly_yen=settings.auto_monthly_yen,
             )

@@ -7,21 +7,21 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from credit_wallet.domain.whole_numbers import whole_number
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.whole_numbers import whole_number
 
 STRIPE_KEY_VARIABLE = "CREDIT_WALLET_STRIPE_KEY"
 WEBHOOK_SECRETS_VARIABLE = "CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS"
 API_URL_VARIABLE = "CREDIT_WALLET_STRIPE_API_URL"
 METHODS_VARIABLE = "CREDIT_WALLET_PAYMENT_METHODS"
 RETURN_URL_VARIABLE = "CREDIT_WALLET_RETURN_URL"
-LEAST_VARIABLE = "CREDIT_WALLET_TOPUP_LEAST_YEN"
-MOST_VARIABLE = "CREDIT_WALLET_TOPUP_MOST_YEN"
+MIN_VARIABLE = "CREDIT_WALLET_TOPUP_MIN_YEN"
+MAX_VARIABLE = "CREDIT_WALLET_TOPUP_MAX_YEN"
 DAILY_VARIABLE = "CREDIT_WALLET_AUTO_TOPUP_DAILY_YEN"
 PAY_BACK_VARIABLE = "CREDIT_WALLET_PAY_BACK"
 MONTHLY_VARIABLE = "CREDIT_WALLET_AUTO_TOPUP_MONTHLY_YEN"
 
-MOST_STRIPE_YEN = 99_999_999
+MAX_STRIPE_YEN = 99_999_999
 """Stripe takes eight digits at most."""
 
 
@@ -41,8 +41,8 @@ class PaymentSettings(Struct, frozen=True, kw_only=True):
     return_url: str = "https://example.com/"
     """Where people come back to from a page of Stripe's; ``topup_id`` is appended."""
 
-    least_yen: int = 50
-    most_yen: int = 500_000
+    min_yen: int = 50
+    max_yen: int = 500_000
     """Of a single top-up."""
 
     auto_daily_yen: int = 500_000
@@ -65,18 +65,18 @@ def payment_settings(environment: Mapping[str, str] = os.environ) -> PaymentSett
         api_url=environment.get(API_URL_VARIABLE),
         methods=_list(environment, METHODS_VARIABLE),
         return_url=environment.get(RETURN_URL_VARIABLE, usual.return_url),
-        least_yen=_yen(environment, LEAST_VARIABLE, usual.least_yen),
-        most_yen=_yen(environment, MOST_VARIABLE, usual.most_yen),
+        min_yen=_yen(environment, MIN_VARIABLE, usual.min_yen),
+        max_yen=_yen(environment, MAX_VARIABLE, usual.max_yen),
         auto_daily_yen=_yen(environment, DAILY_VARIABLE, usual.auto_daily_yen),
         auto_monthly_yen=_yen(environment, MONTHLY_VARIABLE, usual.auto_monthly_yen),
         pay_back=environment.get(PAY_BACK_VARIABLE) == "on",
     )
     if environment.get(PAY_BACK_VARIABLE, "off") not in ("on", "off"):
         raise InvalidRequest(f"{PAY_BACK_VARIABLE} must be on or off", field=PAY_BACK_VARIABLE)
-    if not 0 < settings.least_yen <= settings.most_yen <= MOST_STRIPE_YEN:
+    if not 0 < settings.min_yen <= settings.max_yen <= MAX_STRIPE_YEN:
         raise InvalidRequest(
-            f"{LEAST_VARIABLE} and {MOST_VARIABLE} must be 1 to {MOST_STRIPE_YEN}, the first not above the second",
-            field=MOST_VARIABLE,
+            f"{MIN_VARIABLE} and {MAX_VARIABLE} must be 1 to {MAX_STRIPE_YEN}, the first not above the second",
+            field=MAX_VARIABLE,
         )
     return settings
 

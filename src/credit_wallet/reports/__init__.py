@@ -1,0 +1,4 @@
+"""Statements and reports that are drawn up from the ledger, step by step.
+
+Reports read and never write.
+"""

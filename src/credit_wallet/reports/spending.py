@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from credit_wallet.domain.visibility import is_hidden
 from credit_wallet.stores.reads import CycleEntry
 from credit_wallet.stores.tallies import Tallies, Tally
-from credit_wallet.viewing import is_hidden
 
-MOST_NOTES = 20
+MAX_NOTES = 20
 """Notes that are listed one by one; a seller may write another note for every call."""
 
 _NO_NOTE = 0
@@ -93,7 +93,7 @@ class SpendingTotals:
             for key_id, charges, charged, refunded in self._by_key.dearest()
             for label, cap in [label_and_cap(int(key_id)) if key_id else (None, 0)]
         ]
-        notes = self._by_note.dearest(MOST_NOTES)
+        notes = self._by_note.dearest(MAX_NOTES)
         by_note = [
             NoteSpend(None if note == _NO_NOTE else str(note), charges, charged, refunded, charged - refunded)
             for note, charges, charged, refunded in notes

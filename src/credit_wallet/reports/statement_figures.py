@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from credit_wallet.cycle import local_time
-from credit_wallet.lines import one_line
-from credit_wallet.outcomes import Alert, Transaction
+from credit_wallet.domain.cycle import local_time
+from credit_wallet.domain.outcomes import Alert, Transaction
+from credit_wallet.domain.text import one_line
+from credit_wallet.domain.visibility import is_hidden
+from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, SpendingTotals
-from credit_wallet.viewing import is_hidden
-from credit_wallet.wallet import CreditWallet
 
 USUAL_TIME = len("2026-05-15T12:00:00.000Z")
 """Characters of a time as the ledger writes it."""
@@ -36,7 +36,7 @@ class StatementHead(Struct, frozen=True):
     spend_by_key: list[KeySpend]
     spend_by_note: list[NoteSpend]
     other_notes: OtherNotes | None
-    """The notes beyond the ``MOST_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
+    """The notes beyond the ``MAX_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
     seal: str | None
     """The latest seal of the ledger, which proves these entries to whoever keeps it; None before the first."""
 

@@ -9,10 +9,10 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import json
 
-from credit_wallet.cycle import local_time
-from credit_wallet.lines import one_line
-from credit_wallet.money import format_yen
-from credit_wallet.outcomes import Transaction
+from credit_wallet.domain.cycle import local_time
+from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.outcomes import Transaction
+from credit_wallet.domain.text import one_line
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes
 from credit_wallet.reports.statement_figures import USUAL_TIME, Drawing, Statement, StatementHead
 

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:  # the alert job reads its SQL through this package with the standard library alone
-    from credit_wallet.commands import Command
+    from credit_wallet.domain.commands import Command
+    from credit_wallet.domain.outcomes import Finding, Outcome, Upgrade
     from credit_wallet.errors import WalletError
-    from credit_wallet.outcomes import Finding, Outcome, Upgrade
-    from credit_wallet.stores.seals import Holder
+    from credit_wallet.stores.jobs.seals import Holder
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 """Earlier versions can corrupt a database when its log is reset (sqlite.org/wal.html, "the WAL-reset bug")."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from credit_wallet.commands import Command, PayBack, Reverse, SettleTopup
-from credit_wallet.lots import format_allocation, parse_allocation
-from credit_wallet.state import Allocation, ClawbackState, Snapshot
+from credit_wallet.domain.commands import Command, PayBack, Reverse, SettleTopup
+from credit_wallet.rules.lots import format_allocation, parse_allocation
+from credit_wallet.rules.state import Allocation, ClawbackState, Snapshot
 from credit_wallet.stores import Connection
 from credit_wallet.stores.segments import SQL
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from credit_wallet.config import is_postgres, sqlite_path, without_password
 from credit_wallet.errors import DatabaseError, InvalidRequest
 from credit_wallet.stores import Database
-from credit_wallet.stores.sqlite_database import SqliteDatabase
+from credit_wallet.stores.sqlite.database import SqliteDatabase
 
 if TYPE_CHECKING:
-    from credit_wallet.stores.postgres_database import PostgresDatabase
+    from credit_wallet.stores.postgres.database import PostgresDatabase
 
 
 def database_at(url: str) -> Database:
@@ -33,7 +33,7 @@ def postgres_database_at(url: str) -> PostgresDatabase:
             f"{without_password(url)!r} is no PostgreSQL URL; write postgresql://user@host/database", field="db"
         )
     try:
-        from credit_wallet.stores.postgres_database import PostgresDatabase
+        from credit_wallet.stores.postgres.database import PostgresDatabase
     except ModuleNotFoundError as error:
         if str(error.name).startswith("credit_wallet"):
             raise  # no extra would bring it

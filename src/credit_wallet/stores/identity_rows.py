@@ -13,9 +13,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from credit_wallet.actors import Actor
-from credit_wallet.actors import seller as seller_actor
-from credit_wallet.cycle import format_instant
+from credit_wallet.domain.actors import Actor
+from credit_wallet.domain.actors import seller as seller_actor
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.outcomes import Access, SecretView, SellerAccess, SellerView
 from credit_wallet.errors import (
     KeyEnded,
     KeyNotFound,
@@ -26,7 +27,6 @@ from credit_wallet.errors import (
     TooManyTokens,
     WalletNotFound,
 )
-from credit_wallet.outcomes import Access, SecretView, SellerAccess, SellerView
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.sql import statements
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from msgspec import Struct, json
 
-from credit_wallet.alerts.targets import (
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.outcomes import DeliveryView
+from credit_wallet.notices.targets import (
     OPERATOR,
     Secrets,
     Target,
@@ -18,9 +20,8 @@ from credit_wallet.alerts.targets import (
     rotated,
     way_of,
 )
-from credit_wallet.cycle import format_instant
-from credit_wallet.outcomes import DeliveryView
-from credit_wallet.stores import Connection, mailboxes
+from credit_wallet.stores import Connection
+from credit_wallet.stores.jobs import mailboxes
 from credit_wallet.stores.sql import statements
 
 SQL = statements("notify.sql")

@@ -8,18 +8,10 @@ from typing import Any, NamedTuple
 
 from msgspec import DecodeError, json
 
-from credit_wallet.actors import room
-from credit_wallet.commands import Undo
-from credit_wallet.cycle import cycle_at, cycle_bounds, format_instant
-from credit_wallet.errors import (
-    DatabaseCorrupt,
-    EntryNotFound,
-    HoldNotFound,
-    KeyNotFound,
-    TopupNotFound,
-    WalletNotFound,
-)
-from credit_wallet.outcomes import (
+from credit_wallet.domain.actors import room
+from credit_wallet.domain.commands import Undo
+from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
+from credit_wallet.domain.outcomes import (
     Alert,
     HoldView,
     KeyView,
@@ -32,10 +24,18 @@ from credit_wallet.outcomes import (
     TransactionView,
     WalletView,
 )
-from credit_wallet.state import Lot
+from credit_wallet.domain.topups import GIVEN_AGAIN, NOT_PAID_BACK, PAID_BACK
+from credit_wallet.errors import (
+    DatabaseCorrupt,
+    EntryNotFound,
+    HoldNotFound,
+    KeyNotFound,
+    TopupNotFound,
+    WalletNotFound,
+)
+from credit_wallet.rules.state import Lot
 from credit_wallet.stores import Source
 from credit_wallet.stores.sql import statements
-from credit_wallet.topups import GIVEN_AGAIN, NOT_PAID_BACK, PAID_BACK
 
 _SQL = statements("reads.sql")
 

@@ -6,10 +6,19 @@ from typing import Any
 
 from msgspec import Struct, json, structs
 
-from credit_wallet.budget import ALERT_THRESHOLDS_PCT, thresholds_pct
-from credit_wallet.lots import format_allocation, parse_allocation
-from credit_wallet.outcomes import Alert, Outcome
-from credit_wallet.state import EntryRecord, Event, HoldState, KeyState, Lot, PurchaseState, Remembered, WalletState
+from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT, thresholds_pct
+from credit_wallet.domain.outcomes import Alert, Outcome
+from credit_wallet.rules.lots import format_allocation, parse_allocation
+from credit_wallet.rules.state import (
+    EntryRecord,
+    Event,
+    HoldState,
+    KeyState,
+    Lot,
+    PurchaseState,
+    Remembered,
+    WalletState,
+)
 from credit_wallet.stores.alert_tables import alert_key
 
 WALLET_COLUMNS = """

@@ -1,6 +1,6 @@
 """Segments as rows: written when they end, and made from a chain.
 
-See ``credit_wallet.segments`` for what they are.
+See ``credit_wallet.rules.segments`` for what they are.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import structs
 
-from credit_wallet.cycle import CYCLE_PATTERN, cycle_bounds, cycle_of
-from credit_wallet.state import ClosedSegment, Snapshot
+from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_bounds, cycle_of
+from credit_wallet.rules.state import ClosedSegment, Snapshot
 from credit_wallet.stores import Connection
 from credit_wallet.stores.sql import statements
 

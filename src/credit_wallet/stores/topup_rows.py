@@ -11,11 +11,11 @@ from typing import Any
 
 from msgspec import json, structs
 
-from credit_wallet.commands import Command, PayBack, RequestAutoTopup, RequestTopup, SettleTopup
-from credit_wallet.cycle import format_instant
-from credit_wallet.state import Decision, Snapshot
+from credit_wallet.domain.commands import Command, PayBack, RequestAutoTopup, RequestTopup, SettleTopup
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.topups import OPEN, PayerState, Takings, TopupState, topup_id_of
+from credit_wallet.rules.state import Decision, Snapshot
 from credit_wallet.stores import Connection
-from credit_wallet.topups import OPEN, PayerState, Takings, TopupState, topup_id_of
 
 _COLUMNS = ", ".join(TopupState.__struct_fields__)
 _TAKINGS = TopupState.__struct_fields__.index("takings")

@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from credit_wallet.payments.fake.failures import invalid
 from credit_wallet.payments.fake.parameters import (
-    LEAST_YEN,
-    MOST_YEN,
+    MAX_YEN,
+    MIN_YEN,
     ListParameters,
     Metadata,
     Nested,
@@ -387,9 +387,9 @@ class SessionCreate(Parameters):
             check_descriptor(self.payment_intent_data.statement_descriptor_suffix)
         if self.customer is not None and self.customer_email is not None:
             raise invalid("You may only specify one of these parameters: customer, customer_email.", "customer_email")
-        if not LEAST_YEN <= self.total() <= MOST_YEN:
-            code = "amount_too_small" if self.total() < LEAST_YEN else "amount_too_large"
-            limit = f"at least ¥{LEAST_YEN}" if self.total() < LEAST_YEN else f"no more than ¥{MOST_YEN:,}"
+        if not MIN_YEN <= self.total() <= MAX_YEN:
+            code = "amount_too_small" if self.total() < MIN_YEN else "amount_too_large"
+            limit = f"at least ¥{MIN_YEN}" if self.total() < MIN_YEN else f"no more than ¥{MAX_YEN:,}"
             raise invalid(f"The Checkout Session's total amount due must add up to {limit} jpy", code=code)
 
     def total(self) -> int:

@@ -25,7 +25,7 @@ from credit_wallet.payments.fake.lists import page
 from credit_wallet.payments.fake.localstripe import Localstripe
 from credit_wallet.payments.fake.methods import Method, Methods
 from credit_wallet.payments.fake.parameters import merged
-from credit_wallet.payments.fake.vouchers import LEAST_KONBINI_YEN, MOST_KONBINI_YEN, Voucher
+from credit_wallet.payments.fake.vouchers import MAX_KONBINI_YEN, MIN_KONBINI_YEN, Voucher
 
 Json = dict[str, Any]
 
@@ -325,7 +325,7 @@ def types_for(given: IntentCreate, customer_id: str | None) -> tuple[list[str], 
     if given.payment_method_types is not None:
         return list(given.payment_method_types), None
     fitting = ["card"]
-    if LEAST_KONBINI_YEN <= given.amount <= MOST_KONBINI_YEN and not given.setup_future_usage:
+    if MIN_KONBINI_YEN <= given.amount <= MAX_KONBINI_YEN and not given.setup_future_usage:
         fitting.append("konbini")
     if customer_id is not None and not given.setup_future_usage:
         fitting.append("customer_balance")

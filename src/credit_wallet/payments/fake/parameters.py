@@ -13,8 +13,8 @@ from credit_wallet.payments.fake.failures import StripeFailure, invalid
 
 Json = dict[str, Any]
 
-LEAST_YEN = 50
-MOST_YEN = 99_999_999
+MIN_YEN = 50
+MAX_YEN = 99_999_999
 DYNAMIC_METHODS_SINCE = "2026-09-30"
 """Versions of the API from here on refuse ``payment_method_types``."""
 
@@ -134,10 +134,10 @@ def check_amount(amount: int) -> None:
     """Whether Stripe takes a payment of so many yen."""
     if amount < 1:
         raise too_little("amount")
-    if amount < LEAST_YEN:
-        raise invalid(f"Amount must be at least ¥{LEAST_YEN} jpy", "amount", "amount_too_small")
-    if amount > MOST_YEN:
-        raise invalid(f"Amount must be no more than ¥{MOST_YEN:,} jpy", "amount", "amount_too_large")
+    if amount < MIN_YEN:
+        raise invalid(f"Amount must be at least ¥{MIN_YEN} jpy", "amount", "amount_too_small")
+    if amount > MAX_YEN:
+        raise invalid(f"Amount must be no more than ¥{MAX_YEN:,} jpy", "amount", "amount_too_large")
 
 
 def check_currency(currency: str) -> None:

@@ -12,8 +12,8 @@ from credit_wallet.payments.fake.failures import invalid
 
 Json = dict[str, Any]
 
-LEAST_KONBINI_YEN = 120
-MOST_KONBINI_YEN = 300_000
+MIN_KONBINI_YEN = 120
+MAX_KONBINI_YEN = 300_000
 _DAYS = 3
 _JAPAN = timezone(timedelta(hours=9))
 
@@ -75,9 +75,9 @@ class Voucher:
 
 def konbini_voucher(amount_yen: int, options: KonbiniOptions, now: float) -> Voucher:
     """A slip that can be paid until the end of a day in Japan, the third from now unless the options say otherwise."""
-    if not LEAST_KONBINI_YEN <= amount_yen <= MOST_KONBINI_YEN:
-        small = amount_yen < LEAST_KONBINI_YEN
-        limit = f"at least ¥{LEAST_KONBINI_YEN}" if small else f"no more than ¥{MOST_KONBINI_YEN:,}"
+    if not MIN_KONBINI_YEN <= amount_yen <= MAX_KONBINI_YEN:
+        small = amount_yen < MIN_KONBINI_YEN
+        limit = f"at least ¥{MIN_KONBINI_YEN}" if small else f"no more than ¥{MAX_KONBINI_YEN:,}"
         code = "amount_too_small" if small else "amount_too_large"
         raise invalid(f"Amount must be {limit} jpy for konbini", "amount", code)
     voucher = Voucher("konbini", amount_yen, options.expires_at or _end_of_day(now, options.expires_after_days))

@@ -196,11 +196,11 @@ DELETE FROM am_credit_hour_spend WHERE hour < :since;
 -- anomalies: wallets that have spent far more in an hour than in their usual one, and were not told so
 SELECT wallet_id, spent_yen, usual_yen
 FROM (SELECT h.wallet_id, h.spent_yen,
-             (SELECT CASE WHEN count(*) >= :least_hours THEN CAST(sum(u.spent_yen) AS BIGINT) / count(*) END
+             (SELECT CASE WHEN count(*) >= :min_hours THEN CAST(sum(u.spent_yen) AS BIGINT) / count(*) END
               FROM am_credit_hour_spend u
               WHERE u.wallet_id = h.wallet_id AND u.hour >= :since AND u.hour < :hour) AS usual_yen
       FROM am_credit_hour_spend h
-      WHERE h.hour = :hour AND h.spent_yen >= :least_yen) AS spending
+      WHERE h.hour = :hour AND h.spent_yen >= :min_yen) AS spending
 WHERE spent_yen > usual_yen * :times
   AND NOT EXISTS (SELECT 1 FROM am_credit_outbox e
                   WHERE e.wallet_id = spending.wallet_id AND e.dedupe_key = :dedupe_key)

@@ -1,0 +1,100 @@
+"""A check-up of an installation: configuration, database, clock, payments, notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from credit_wallet.config import without_password
+from credit_wallet.delivery.factory import open_notifier
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.outcomes import Finding
+from credit_wallet.errors import WalletError
+from credit_wallet.ledger.maintenance import HELD_BACK_SECONDS
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.notices.targets import OPERATOR
+from credit_wallet.payments.factory import open_payments
+from credit_wallet.stores.databases import database_at
+from credit_wallet.stores.jobs.seals import Holder
+
+CLOCK_TOLERANCE = timedelta(seconds=5)
+SHOWN_OPENINGS = 5
+
+
+def examine(url: str) -> list[Finding]:
+    """Look at everything a wallet at ``url`` needs. Never raises for what it finds wrong."""
+    findings: list[Finding] = []
+    try:
+        findings.extend(_examine(url))
+    except WalletError as error:
+        findings.append(Finding(error.code, False, str(error)))
+    return findings
+
+
+def _examine(url: str) -> Iterator[Finding]:
+    database = database_at(url)
+    yield Finding("configuration", True, f"database {without_password(url)}")
+    yield from database.findings()
+    with CreditWallet.open(url, create=False) as wallets:
+        wallets.check_ready()
+        yield Finding("database", True, "opens, is up to date and can be written")
+        yield _clock(wallets)
+        violations = wallets.verify()
+        yield Finding("ledger", not violations, violations[0].message if violations else "every invariant holds")
+        yield from _openings(wallets)
+        yield _seals(wallets)
+        yield _notices(wallets)
+        yield from _payments(wallets)
+
+
+def _openings(wallets: CreditWallet) -> Iterator[Finding]:
+    """Nothing when the entries explain every wallet."""
+    openings = wallets.openings()
+    if not openings:
+        return
+    shown = ", ".join(f"wallet {each.wallet_id} {format_yen(each.opening_yen)}" for each in openings[:SHOWN_OPENINGS])
+    more = f" and {len(openings) - SHOWN_OPENINGS} more; see credit-wallet verify" * (len(openings) > SHOWN_OPENINGS)
+    yield Finding("openings", True, f"no violation, credit that no entry explains: {shown}{more}")
+
+
+def _clock(wallets: CreditWallet) -> Finding:
+    now = datetime.now(UTC)
+    newest = wallets.newest_entry_at()
+    ahead = newest is not None and newest > format_instant(now + CLOCK_TOLERANCE)
+    if ahead:
+        return Finding("clock", False, f"the newest entry is dated {newest}, after now; set the clock (NTP)")
+    return Finding("clock", True, f"{format_instant(now)}")
+
+
+def _seals(wallets: CreditWallet) -> Finding:
+    waiting_seconds = wallets.unsealed_seconds()
+    if waiting_seconds < HELD_BACK_SECONDS:
+        return Finding("seals", True, f"no entry has waited longer than {HELD_BACK_SECONDS // 60} minutes for one")
+    waiting = f"entries have waited {waiting_seconds / 60:,.0f} minutes for a seal"
+    if holders := wallets.seals_held_back_by():
+        by = ", ".join(map(_described, holders))
+        return Finding("seals", False, f"{waiting}, held back by {by}; end what is not needed any more")
+    return Finding("seals", True, f"{waiting}; the background jobs of serve and worker make them")
+
+
+def _described(holder: Holder) -> str:
+    return holder.who if holder.seconds is None else f"{holder.who} since {holder.seconds:,} s"
+
+
+def _payments(wallets: CreditWallet) -> Iterator[Finding]:
+    """Nothing when no payments are set up."""
+    payments = open_payments(wallets)
+    if payments is not None:
+        yield Finding("payments", True, payments.check())
+
+
+def _notices(wallets: CreditWallet) -> Finding:
+    notifier = open_notifier(wallets)
+    if notifier is None:
+        return Finding("notices", True, "none are delivered; install agent-credit-wallet[notify] for that")
+    problems = notifier.unreachable()
+    if wallets.deliveries(status="dead", limit=1):
+        problems.append("some deliveries are dead; see credit-wallet alerts deliveries --status dead")
+    reached = f"{len(wallets.targets(OPERATOR))} targets of the operator, none out of reach"
+    return Finding("notices", not problems, "; ".join(problems) or reached)

@@ -1,0 +1,4 @@
+"""Sending notices: connections to receivers, queues, retries.
+
+What a notice says and when it is due is decided in ``notices``.
+"""

@@ -1,0 +1,228 @@
+"""Top-ups: what a payment provider says of a payment, joined into what is known of it. Pure.
+
+requested → pending → requires_action → succeeded → credited | failed | canceled
+
+What the provider says arrives late, twice and in any order. ``join`` takes it in such that the order does not matter: a
+payment that succeeded stays so, figures only grow, a refund or dispute only moves on, and of two passing states the one
+that was said later counts.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+TopupStatus = Literal["requested", "pending", "requires_action", "succeeded", "credited", "failed", "canceled"]
+PaymentStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+Origin = Literal["owner", "auto", "found"]
+Way = Literal["intent", "checkout"]
+DeclineKind = Literal["soon", "later", "never", "person"]
+
+OPEN: tuple[TopupStatus, ...] = ("requested", "pending", "requires_action", "succeeded")
+"""What is still to come to an end."""
+
+PAID: tuple[TopupStatus, ...] = ("succeeded", "credited")
+
+PAYABLE: tuple[TopupStatus, ...] = (*OPEN, "failed")
+"""What may still be paid, with another card after a failure."""
+
+ANNOUNCED, TAKEN, RETURNED = range(3)
+"""Stages of a refund or a dispute: no money moved yet, the provider took it back, it came again."""
+
+Takings: TypeAlias = dict[str, tuple[int, int]]
+"""Refunds and disputes of a payment: yen and stage by id."""
+
+_PRECEDENCE: dict[str, int] = {"pending": 0, "requires_action": 1, "failed": 2}
+"""Of passing states that were said in the same second."""
+
+RETRY_SECONDS: dict[DeclineKind, tuple[int, ...]] = {
+    "soon": (600, 3_600, 6 * 3_600),
+    "later": (24 * 3_600, 3 * 24 * 3_600, 7 * 24 * 3_600),
+}
+"""When an automatic top-up is tried again after the first, second and third decline in a row.
+
+Card schemes count retries (Visa: 20 in 30 days, and some declines never again), so there are few and they are slow.
+"""
+
+TAKEN_BACK = "taken back of top-up"
+"""Begins the note of an entry that took out what was refunded or disputed."""
+
+PAID_BACK = "paid back of top-up"
+"""Begins the note of an entry that took credit out to be paid back; by these the yen are counted."""
+
+NOT_PAID_BACK = "not paid back of top-up"
+"""Begins the note of an entry that brings such credit again, since the provider did not pay it back."""
+
+GIVEN_AGAIN = "given again of top-up"
+"""Begins the note of an entry that brings again what a dispute or a refund took; it was issued before."""
+
+MISMATCH = "currency_mismatch: "
+"""Begins the reason of a top-up of which Stripe has told in something else than whole yen."""
+
+_PAY_BACK = "pb_"
+
+RUNAWAY_TOPUPS = 4
+"""Automatic top-ups of a wallet within an hour from which on it is told that they run away."""
+
+MAX_FAILURES = 3
+"""Declines in a row after which automatic top-ups stop until a person acts."""
+
+
+class TopupState(Struct):
+    """A top-up's row. ``told_at`` is when the provider said ``status``, in Unix seconds of its clock."""
+
+    topup_id: str
+    wallet_id: int
+    amount_yen: int
+    origin: Origin
+    way: Way
+    status: TopupStatus
+    processing: bool
+    payment_intent: str | None
+    checkout_session: str | None
+    told_at: int
+    received_yen: int
+    takings: Takings
+    credited_yen: int
+    reversed_yen: int
+    credit_txn_id: int | None
+    reason: str | None
+    action_url: str | None
+    created_at: str
+
+
+class PayerState(Struct):
+    """What a wallet pays its automatic top-ups with; ``stopped`` until a person acts."""
+
+    wallet_id: int
+    customer: str | None = None
+    payment_method: str | None = None
+    failures: int = 0
+    retry_at: str | None = None
+    stopped: bool = False
+    reason: str | None = None
+
+
+class PaymentFact(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the provider said of a payment at ``told_at``; what it said nothing of is left out.
+
+    ``processing`` says that its money may come without anybody doing more: see ``is_under_way``.
+
+    Yen are totals so far. ``takings`` are refunds and disputes, ``(id, yen, stage)``. ``payment_method`` is given when
+    it was saved for later; ``decline`` says what kind of refusal a failure is. ``mismatches`` say, for people, which
+    amounts were not whole yen; these count nowhere.
+    """
+
+    told_at: int
+    status: PaymentStatus | None = None
+    processing: bool = False
+    payment_intent: str | None = None
+    checkout_session: str | None = None
+    received_yen: int = 0
+    takings: tuple[tuple[str, int, int], ...] = ()
+    reason: str | None = None
+    action_url: str | None = None
+    customer: str | None = None
+    payment_method: str | None = None
+    decline: DeclineKind | None = None
+    mismatches: tuple[str, ...] = ()
+
+
+def topup_id_of(wallet_id: int, idempotency_key: str) -> str:
+    """The id of the top-up that an idempotency key asks for: the same for every retry."""
+    return "tu_" + blake2b(f"{wallet_id}:{idempotency_key}".encode(), digest_size=15).hexdigest()
+
+
+def pay_back_id_of(wallet_id: int, idempotency_key: str) -> str:
+    """The name under which the provider is asked to pay credit back: the same for every retry."""
+    return _PAY_BACK + blake2b(f"{wallet_id}:{idempotency_key}".encode(), digest_size=15).hexdigest()
+
+
+def is_pay_back(taking: str) -> bool:
+    """Whether a taking is credit that was paid back on purpose."""
+    return taking.startswith(_PAY_BACK)
+
+
+def join(topup: TopupState, fact: PaymentFact) -> None:
+    """Take ``fact`` into ``topup``. Saying it again, or in another order, comes to the same."""
+    mismatches = {*_mismatches_in(topup.reason), *fact.mismatches}
+    topup.payment_intent = topup.payment_intent or fact.payment_intent
+    topup.checkout_session = topup.checkout_session or fact.checkout_session
+    topup.received_yen = max(topup.received_yen, fact.received_yen)
+    for taking, yen, stage in fact.takings:
+        known_yen, known_stage = topup.takings.get(taking, (0, ANNOUNCED))
+        topup.takings[taking] = (max(yen, known_yen), max(stage, known_stage))
+    _move(topup, fact)
+    if mismatches:
+        topup.reason = MISMATCH + "; ".join(sorted(mismatches))
+
+
+def mismatch_in(reason: str | None) -> str | None:
+    """A top-up's reason as far as it tells of amounts that were not whole yen: that stays, whatever else comes."""
+    return reason if _mismatches_in(reason) else None
+
+
+def _mismatches_in(reason: str | None) -> list[str]:
+    return reason.removeprefix(MISMATCH).split("; ") if reason is not None and reason.startswith(MISMATCH) else []
+
+
+def _move(topup: TopupState, fact: PaymentFact) -> None:
+    """Bring the status on, if ``fact`` says so."""
+    if topup.status in PAID:
+        return
+    if topup.received_yen:
+        _become(topup, "succeeded", fact, processing=False)
+    elif topup.status == "canceled":
+        return
+    elif fact.status == "canceled":
+        _become(topup, "canceled", fact, processing=False)
+    elif fact.status in _PRECEDENCE and _said_later(topup, fact):
+        _become(topup, fact.status, fact, processing=fact.processing)
+
+
+def _said_later(topup: TopupState, fact: PaymentFact) -> bool:
+    """Of what was said in one second the further state counts, and of the same state that the money is on its way."""
+    known = (topup.told_at, _PRECEDENCE.get(topup.status, -1), topup.processing)
+    return (fact.told_at, _PRECEDENCE.get(fact.status or "", -1), fact.processing) >= known
+
+
+def _become(topup: TopupState, status: TopupStatus, fact: PaymentFact, *, processing: bool) -> None:
+    topup.status = status
+    topup.processing = processing
+    topup.told_at = max(topup.told_at, fact.told_at)
+    topup.reason = fact.reason
+    topup.action_url = fact.action_url if status in ("pending", "requires_action", "failed") else None
+
+
+def taken_yen(topup: TopupState) -> int:
+    """What the provider took back of what it received: refunds and disputes.
+
+    It is more than was received when a payment that was refunded is disputed as well.
+    """
+    if not topup.received_yen:
+        return 0
+    return sum(yen for yen, stage in topup.takings.values() if stage == TAKEN)
+
+
+def is_under_way(topup: TopupState) -> bool:
+    """Whether another payment must wait for this one, since its money may come without anybody doing more here.
+
+    These are: an automatic one from the moment it is noted, whatever became of it; one that is ``processing``: paid and
+    not settled, authorised, a slip that can still be paid, a bank transfer of which a part has come; and one that was
+    paid and could not be credited. Not these: a card form, a page or a bank's question that waits for the owner, and a
+    transfer of which nothing has come.
+    """
+    return topup.status in OPEN and (topup.origin == "auto" or topup.processing or topup.status == "succeeded")
+
+
+def gap_yen(balance_yen: int, debt_yen: int, threshold_yen: int, step_yen: int, min_yen: int) -> int:
+    """How much an automatic top-up must bring: whole steps that carry the wallet back to its threshold; 0 when none.
+
+    Debt is repaid first; ``min_yen`` is the least that can be paid. Nothing else may be under way.
+    """
+    short_yen = threshold_yen - (balance_yen - debt_yen)
+    if short_yen <= 0 or not step_yen:
+        return 0
+    return -(-max(short_yen, min_yen) // step_yen) * step_yen

@@ -1,0 +1,83 @@
+"""Lanes: the rails of one node. A wallet always rides the same one, so that its commands stay in order.
+
+SQLite has one writer and one lane. PostgreSQL has several, so that one batch is decided while another is being written,
+and a rail beside them for the background jobs, which charges need not wait for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from credit_wallet.domain.commands import Command
+from credit_wallet.ledger.rail import Observer, Outcomes, Rail
+from credit_wallet.stores import Store
+
+T = TypeVar("T")
+
+
+class Lanes:
+    """Rails, each with a store of its own."""
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        clock: Callable[[], datetime],
+        lanes: int,
+        *,
+        max_batch: int,
+        max_waiting: int,
+        observe: Observer | None = None,
+    ) -> None:
+        """Open ``lanes`` stores, each on its rail's thread; ``max_waiting`` counts by lane.
+
+        Raises what ``open_store`` raises.
+        """
+        self.max_batch = max_batch
+        self._rails: list[Rail] = []
+        try:
+            for _ in range(lanes if lanes == 1 else lanes + 1):
+                self._rails.append(
+                    Rail(open_store, clock, max_batch=max_batch, max_waiting=max_waiting, observe=observe)
+                )
+        except BaseException:
+            self.close()
+            raise
+        self._lanes = self._rails[:lanes]
+        self.upkeep = self._rails[-1]
+        """The rail of the background jobs."""
+
+    def of(self, wallet_id: int) -> Rail:
+        """The rail that a wallet rides."""
+        return self._lanes[wallet_id % len(self._lanes)]
+
+    def submit(self, commands: Sequence[Command]) -> Outcomes:
+        """Have ``commands``, at most ``max_batch``, carried out as one batch on the lane of the first one's wallet."""
+        return self.of(commands[0].wallet_id).submit(commands)
+
+    async def asubmit(self, commands: Sequence[Command]) -> Outcomes:
+        """Like ``submit``, for asyncio callers."""
+        return await self.of(commands[0].wallet_id).asubmit(commands)
+
+    def post(self, command: Command, failed: Callable[[Exception], None]) -> None:
+        """Have ``command`` carried out with the next batch of its wallet's lane; nobody waits for it."""
+        self.of(command.wallet_id).post(command, failed)
+
+    def submit_by_lane(self, commands: Iterable[Command]) -> None:
+        """Have any number of ``commands`` carried out, each on its wallet's lane; what comes of them is not told."""
+        by_rail: dict[Rail, list[Command]] = {}
+        for command in commands:
+            by_rail.setdefault(self.of(command.wallet_id), []).append(command)
+        for rail, own in by_rail.items():
+            for start in range(0, len(own), self.max_batch):
+                rail.submit(own[start : start + self.max_batch])
+
+    def waiting(self) -> int:
+        """Commands that are queued or being carried out."""
+        return sum(rail.waiting() for rail in self._rails)
+
+    def close(self) -> None:
+        """Finish what is waiting on every rail and close the stores."""
+        for rail in self._rails:
+            rail.close()

@@ -1,0 +1,306 @@
+"""What people read when something happens: a title and a sentence for every kind of event, in English and Japanese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from credit_wallet.domain.cycle import local_time
+from credit_wallet.domain.money import format_yen
+from credit_wallet.notices.inert import inert, link
+
+_TEXTS: dict[str, dict[str, tuple[str, str]]] = {
+    "alert_fired": {
+        "en": (
+            "{threshold_pct} % of the budget is spent",
+            "{wallet} has spent {spent_yen} of its {budget_yen} for {billing_cycle}.",
+        ),
+        "ja": (
+            "予算の{threshold_pct}%を使用しました",
+            "{wallet}は{billing_cycle}の予算{budget_yen}のうち{spent_yen}を使用しました。",
+        ),
+    },
+    "budget_exhausted": {
+        "en": (
+            "The monthly budget is used up",
+            "{wallet} refuses calls: {left_yen} of its cap of {monthly_budget_yen} for {billing_cycle} is left, less "
+            "than a call costs. Raise the budget, or wait for the next month.",
+        ),
+        "ja": (
+            "月間予算の上限に達しました",
+            "{wallet}の{billing_cycle}の上限{monthly_budget_yen}の残りは{left_yen}で、呼び出しを拒否しています。予算を増やすか、"
+            "翌月をお待ちください。",
+        ),
+    },
+    "low_balance": {
+        "en": ("The balance is low", "{wallet} has {balance_yen} left, less than {low_balance_yen}."),
+        "ja": ("残高が少なくなりました", "{wallet}の残高は{balance_yen}で、{low_balance_yen}を下回りました。"),
+    },
+    "credit_expiring": {
+        "en": (
+            "Credit expires within {days} days",
+            "{remaining_yen} of {lot_kind} credit in {wallet} expires at {expires_at} unless it is spent first.",
+        ),
+        "ja": (
+            "{days}日以内に失効する残高があります",
+            "{wallet}の{lot_kind}残高のうち{remaining_yen}は、{expires_at}に失効します。それまでにご利用ください。",
+        ),
+    },
+    "credit_expired": {
+        "en": (
+            "Credit has expired",
+            "{expired_yen} of {lot_kind} credit in {wallet} expired at {expires_at} and can no longer be spent.",
+        ),
+        "ja": (
+            "残高が失効しました",
+            "{wallet}の{lot_kind}残高のうち{expired_yen}は、{expires_at}に有効期限を迎え、失効しました。",
+        ),
+    },
+    "wallet_exhausted": {
+        "en": (
+            "The wallet is empty",
+            "{wallet} has {balance_yen} left and refused a call for {refused_yen}. Top it up to go on.",
+        ),
+        "ja": (
+            "残高が不足しています",
+            "{wallet}の残高は{balance_yen}で、{refused_yen}の呼び出しを拒否しました。チャージしてください。",
+        ),
+    },
+    "key_cap_reached": {
+        "en": (
+            "An agent has spent {threshold_pct} % of its cap",
+            "Agent key {key_id} of {wallet} has spent {spent_yen} of its {monthly_cap_yen} for {billing_cycle}.",
+        ),
+        "ja": (
+            "エージェントが上限の{threshold_pct}%を使用しました",
+            "{wallet}のエージェントキー{key_id}は{billing_cycle}の上限{monthly_cap_yen}のうち{spent_yen}を使用しました。",
+        ),
+    },
+    "key_cap_exhausted": {
+        "en": (
+            "An agent has used up its cap",
+            "Calls of agent key {key_id} of {wallet} are refused: {left_yen} of its {monthly_cap_yen} for "
+            "{billing_cycle} is left, less than a call costs.",
+        ),
+        "ja": (
+            "エージェントが上限に達しました",
+            "{wallet}のエージェントキー{key_id}の{billing_cycle}の上限{monthly_cap_yen}の残りは{left_yen}で、"
+            "呼び出しを拒否しています。",
+        ),
+    },
+    "spend_anomaly": {
+        "en": (
+            "Spending is far above the usual",
+            "{wallet} has spent {spent_yen} in the hour from {hour} UTC; its usual hour costs {usual_yen}.",
+        ),
+        "ja": (
+            "通常を大きく上回る支出です",
+            "{wallet}は{hour}(UTC)からの1時間に{spent_yen}を使用しました。通常は1時間あたり{usual_yen}です。",
+        ),
+    },
+    "topup_due": {
+        "en": (
+            "An automatic top-up is due",
+            "{wallet} has {balance_yen} left, less than its threshold of {auto_topup_threshold}.",
+        ),
+        "ja": (
+            "自動チャージの時期です",
+            "{wallet}の残高は{balance_yen}で、設定額{auto_topup_threshold}を下回りました。",
+        ),
+    },
+    "topup_credited": {
+        "en": ("A top-up was paid", "{credited_yen} was credited to {wallet} (top-up {topup_id})."),
+        "ja": ("チャージが完了しました", "{wallet}に{credited_yen}をチャージしました(チャージ {topup_id})。"),
+    },
+    "topup_taken_back": {
+        "en": (
+            "A payment was refunded or disputed",
+            "{taken_yen} of top-up {topup_id} of {wallet} has been refunded or disputed so far.",
+        ),
+        "ja": (
+            "支払いの返金または異議申し立てがありました",
+            "{wallet}のチャージ{topup_id}のうち、これまでに{taken_yen}が返金または異議申し立ての対象となりました。",
+        ),
+    },
+    "topup_given_back": {
+        "en": (
+            "Credit of a payment was restored",
+            "A refund failed or a dispute was won: {taken_yen} of top-up {topup_id} of {wallet} is still taken back.",
+        ),
+        "ja": (
+            "支払い分の残高が戻りました",
+            "返金の失敗または異議申し立ての解決により、{wallet}のチャージ{topup_id}の取り消し額は{taken_yen}となりました。",
+        ),
+    },
+    "topup_requires_action": {
+        "en": (
+            "A top-up waits for you",
+            "The payment of {amount_yen} for {wallet} needs a person to go on: {action_url}",
+        ),
+        "ja": ("チャージの手続きが必要です", "{wallet}への{amount_yen}の支払いには手続きが必要です: {action_url}"),
+    },
+    "topup_succeeded": {
+        "en": (
+            "A top-up was paid and could not be credited",
+            "{amount_yen} was paid for {wallet} and could not be credited ({reason}). The operator must look at it.",
+        ),
+        "ja": (
+            "支払い済みのチャージを反映できません",
+            "{wallet}への{amount_yen}の支払いは完了しましたが、残高に反映できません({reason})。運営者の確認が必要です。",
+        ),
+    },
+    "topup_failed": {
+        "en": ("A top-up failed", "The payment of {amount_yen} for {wallet} failed ({reason})."),
+        "ja": ("チャージに失敗しました", "{wallet}への{amount_yen}の支払いに失敗しました({reason})。"),
+    },
+    "topup_canceled": {
+        "en": ("A top-up was given up", "The payment of {amount_yen} for {wallet} was given up ({reason})."),
+        "ja": ("チャージが取り消されました", "{wallet}への{amount_yen}の支払いは取り消されました({reason})。"),
+    },
+    "topup_currency_mismatch": {
+        "en": (
+            "A payment is not in yen",
+            "Stripe reports {reason} (top-up {topup_id} of {wallet}). Nothing was credited or taken back for it. The "
+            "operator must look at it.",
+        ),
+        "ja": (
+            "円以外の支払いがあります",
+            "{wallet}のチャージ{topup_id}について、Stripeから円の整数ではない金額が通知されました({reason})。"
+            "この金額は残高に反映されていません。運営者の確認が必要です。",
+        ),
+    },
+    "auto_topup_stopped": {
+        "en": (
+            "Automatic top-ups have stopped",
+            "Nothing is charged for {wallet} until a person acts ({reason}). Pay once, or save another method.",
+        ),
+        "ja": (
+            "自動チャージが停止しました",
+            "{wallet}の自動チャージは停止しています({reason})。一度お支払いいただくか、別の支払い方法を登録してください。",
+        ),
+    },
+    "auto_topup_limit_reached": {
+        "en": (
+            "Automatic top-ups have reached their limit",
+            "{wallet} is not topped up: {room_yen} of its limits is left, less than one step.",
+        ),
+        "ja": (
+            "自動チャージの上限に達しました",
+            "{wallet}は自動チャージされません。上限までの残りは{room_yen}で、1回分に足りません。",
+        ),
+    },
+    "auto_topup_runaway": {
+        "en": (
+            "Automatic top-ups follow each other quickly",
+            "{wallet} was topped up {topups} times within an hour, {amount_yen} the last time. See what spends it.",
+        ),
+        "ja": (
+            "自動チャージが続いています",
+            "{wallet}は1時間に{topups}回自動チャージされました(直近は{amount_yen})。利用状況をご確認ください。",
+        ),
+    },
+    "ledger_sealed": {
+        "en": (
+            "The ledger is sealed",
+            "Keep this where nobody who can write the database can write: {anchor}. With it, credit-wallet verify "
+            "--anchor proves that nothing up to that entry was changed.",
+        ),
+        "ja": (
+            "台帳を封印しました",
+            "データベースに書き込める人が書き込めない場所に保管してください: {anchor}。"
+            "credit-wallet verify --anchor で、この記帳までに変更がないことを確認できます。",
+        ),
+    },
+    "test": {
+        "en": ("This is a test", "Notices of {wallet} arrive here."),
+        "ja": ("これはテストです", "{wallet}の通知はここに届きます。"),
+    },
+}
+_LOT_KINDS = {"en": {"paid": "paid", "promo": "promotional"}, "ja": {"paid": "有償", "promo": "無償"}}
+_MANY = {"en": "{count} notices", "ja": "{count}件の通知"}
+_WALLETS = {
+    "en": ("Wallet {wallet_id}", "Wallet {wallet_id} ({label})"),
+    "ja": ("ウォレット{wallet_id}", "ウォレット{wallet_id}({label})"),
+}
+
+_ANCHOR = re.compile(r"seal \d+ entry \d+ [0-9TZ:.-]+ sha256 [0-9a-f]{64}")
+
+KINDS = tuple(_TEXTS)
+"""Every kind of event."""
+
+FOR_OPERATORS = ("ledger_sealed",)
+"""What is of the whole ledger: an owner's targets do not hear of it."""
+
+FOR_PEOPLE = tuple(kind for kind in KINDS if kind not in ("topup_due", "topup_canceled"))
+"""What is sent to a target that names no kinds: all but what only machines act on."""
+
+MONEY_KINDS = tuple(
+    kind for kind in KINDS if kind.startswith(("topup_", "auto_topup_", "credit_")) and kind != "topup_canceled"
+)
+"""What tells of payments and of credit that ends: never left out, however much there is to tell."""
+
+
+class Message(Struct, frozen=True):
+    """What a person reads."""
+
+    title: str
+    body: str
+
+
+class Notice(Struct, frozen=True):
+    """An event of the outbox, with the label and the time zone that its wallet has now. ``event_id`` 0 is a test."""
+
+    event_id: int
+    wallet_id: int
+    label: str | None
+    kind: str
+    payload: dict[str, Any]
+    occurred_at: str
+    time_zone: str = "UTC"
+
+
+def message_of(notices: Sequence[Notice], language: str) -> Message:
+    """One message for one notice or several."""
+    texts = [_text(notice, language) for notice in notices]
+    if len(texts) == 1:
+        return Message(*texts[0])
+    return Message(_MANY[language].format(count=len(texts)), "\n\n".join(f"{title}\n{body}" for title, body in texts))
+
+
+def _text(notice: Notice, language: str) -> tuple[str, str]:
+    title, body = _TEXTS[notice.kind][language]
+    plain, labelled = _WALLETS[language]
+    label = inert(notice.label or "")
+    wallet = (labelled if label else plain).format(wallet_id=notice.wallet_id, label=label)
+    words = _Words({name: _word(name, value, notice, language) for name, value in notice.payload.items()})
+    words["wallet"] = wallet
+    return title.format_map(words), body.format_map(words)
+
+
+class _Words(dict[str, str]):
+    """What an older event does not say is left out."""
+
+    def __missing__(self, name: str) -> str:
+        return "…"
+
+
+def _word(name: str, value: object, notice: Notice, language: str) -> str:
+    if isinstance(value, int) and (name.endswith("_yen") or name in ("auto_topup_threshold",)):
+        return format_yen(value)
+    if value is None:
+        return "–"
+    text = str(value)
+    match name:
+        case "action_url":
+            return link(text)
+        case "anchor" if _ANCHOR.fullmatch(text):
+            return text
+        case "expires_at":
+            clock = local_time(text, notice.time_zone)[:16].replace("T", " ")
+            return inert(f"{clock} ({notice.time_zone})")
+        case "lot_kind":
+            return _LOT_KINDS[language].get(text, inert(text))
+    return inert(text)

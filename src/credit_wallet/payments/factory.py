@@ -1,0 +1,101 @@
+"""Opening the payments of an installation that takes any."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from secrets import token_urlsafe
+
+from msgspec import structs
+
+from credit_wallet.errors import InvalidRequest, PaymentsNotConfigured
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.payments.replies import Payments
+from credit_wallet.payments.settings import (
+    API_URL_VARIABLE,
+    METHODS_VARIABLE,
+    RETURN_URL_VARIABLE,
+    STRIPE_KEY_VARIABLE,
+    WEBHOOK_SECRETS_VARIABLE,
+    PaymentSettings,
+    payment_settings,
+)
+
+NEEDED_BY_TEST_MONEY = ("stripe", "aiohttp", "localstripe")
+"""The last is never imported: it runs as a process of its own."""
+
+TEST_METHODS = ("card", "konbini", "customer_balance")
+"""Payment methods that test money knows."""
+
+
+def open_payments(wallets: CreditWallet, settings: PaymentSettings | None = None) -> Payments | None:
+    """The payments that ``settings``, else the environment, set up; None when it sets up none.
+
+    Raises ``InvalidRequest`` for a malformed setting, ``PaymentsNotConfigured`` when the driver is not installed.
+    """
+    settings = settings or payment_settings()
+    if settings is None:
+        return None
+    try:
+        from credit_wallet.payments.service import StripePayments  # which few commands need, and takes long to import
+    except ModuleNotFoundError as error:
+        raise PaymentsNotConfigured(f"{error.name} is missing; install agent-credit-wallet[stripe]") from error
+    return StripePayments(wallets, settings)
+
+
+@contextmanager
+def test_money(address: str) -> Iterator[PaymentSettings]:
+    """Run a fake of Stripe, for a service at ``address``, while the block runs; how to take its test money.
+
+    What the environment says of payments is in force, but for where Stripe is and who signs. Raises ``InvalidRequest``
+    for a malformed setting, and when the environment has a key of Stripe's: money is either real or not.
+    """
+    if payment_settings() is not None:
+        raise InvalidRequest(
+            f"{STRIPE_KEY_VARIABLE} is set; test payments are for a service without it", field=STRIPE_KEY_VARIABLE
+        )
+    missing = next((name for name in NEEDED_BY_TEST_MONEY if find_spec(name) is None), None)
+    if missing is not None:
+        raise PaymentsNotConfigured(f"{missing} is missing; install agent-credit-wallet[test-payments]")
+    secret = f"whsec_{token_urlsafe(24)}"
+    settings = _test_settings(address, secret)
+    from credit_wallet.payments.fake_stripe import FakeStripe
+
+    with FakeStripe() as fake:
+        fake.send_webhooks_to(f"{address}/webhooks/stripe", secret)
+        yield structs.replace(settings, api_url=fake.url)
+
+
+def _test_settings(address: str, secret: str) -> PaymentSettings:
+    settings = payment_settings(
+        {
+            RETURN_URL_VARIABLE: f"{address}/healthz",
+            **os.environ,
+            STRIPE_KEY_VARIABLE: f"sk_test_{token_urlsafe(8)}",
+            WEBHOOK_SECRETS_VARIABLE: secret,
+            API_URL_VARIABLE: address,
+        }
+    )
+    if settings is None or not set(settings.methods) <= set(TEST_METHODS):
+        raise InvalidRequest(
+            f"{METHODS_VARIABLE} has a method that test money does not know; it knows {', '.join(TEST_METHODS)}",
+            field=METHODS_VARIABLE,
+        )
+    return settings
+
+
+def configured(payments: Payments | None) -> Payments:
+    """The payments of an installation, for its owners. Raises ``PaymentsNotConfigured`` when it takes none."""
+    if payments is None:
+        raise PaymentsNotConfigured("this installation has no Stripe key; ask the operator to credit the wallet")
+    return payments
+
+
+def require_payments(wallets: CreditWallet) -> Payments:
+    """Like ``open_payments``. Raises ``PaymentsNotConfigured`` also when the environment has no key."""
+    payments = open_payments(wallets)
+    if payments is None:
+        raise PaymentsNotConfigured(f"this installation takes no payments; set {STRIPE_KEY_VARIABLE}")
+    return payments

@@ -1,0 +1,91 @@
+"""Clawbacks: what was taken back of a top-up, from which lots, and what is still owed of it.
+
+What comes again goes back to where it was taken from. So the register keeps, for each top-up that was taken back, the
+lots that the yen came from, whether they were taken at once or later, to repay the debt. When they come again (a
+dispute is won, a refund or a pay-back fails), what is still owed is cancelled first; the rest returns to those lots,
+those taken last first, and lapses with them.
+
+All of a wallet's debt is in the register: what is owed for no top-up, but for what was served without credit, under 0.
+"""
+
+from __future__ import annotations
+
+from credit_wallet.rules import lots
+from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.state import Allocation, ClawbackState, LotOpening, WalletState
+
+FOR_NO_TOPUP = 0
+"""Where the register has what is owed for no top-up."""
+
+
+def clawback_of(batch: Batch, wallet: WalletState, credit_txn_id: int) -> ClawbackState:
+    """What the register has of the top-up that entry ``credit_txn_id`` credited; whoever asks changes it."""
+    of_wallet = batch.snapshot.clawbacks.setdefault(wallet.wallet_id, {})
+    clawback = of_wallet.setdefault(credit_txn_id, ClawbackState(wallet.wallet_id, credit_txn_id, [], 0))
+    batch.decision.touched_clawbacks[wallet.wallet_id, credit_txn_id] = clawback
+    return clawback
+
+
+def note_taken(clawback: ClawbackState, allocation: Allocation) -> None:
+    """Note from which lots yen were taken, after those noted before."""
+    for lot_id, part_yen in allocation:
+        last_id, last_yen = clawback.taken[-1] if clawback.taken else (None, 0)
+        if lot_id == last_id:
+            clawback.taken[-1] = (lot_id, last_yen + part_yen)
+        else:
+            clawback.taken.append((lot_id, part_yen))
+
+
+def take_to_return(clawback: ClawbackState, max_yen: int) -> Allocation:
+    """Take up to ``max_yen`` off the register, those taken last first."""
+    part, rest = lots.split(clawback.taken[::-1], max_yen)
+    clawback.taken = rest[::-1]
+    return part
+
+
+def remember_lots(batch: Batch, wallet: WalletState) -> None:
+    """Remember what the open lots are, for those that are used up now and come again in the same batch."""
+    for lot in wallet.lots:
+        opening = LotOpening(wallet.wallet_id, lot.lot_id, lot.kind, lot.remaining_yen, lot.expires_at)
+        batch.snapshot.lot_openings.setdefault((wallet.wallet_id, lot.lot_id), opening)
+
+
+def repay_debt(batch: Batch, wallet: WalletState) -> None:
+    """Repay debt from whatever credit there is: what is owed for no top-up first, then the oldest top-up's."""
+    remember_lots(batch, wallet)
+    owing = [each for each in batch.snapshot.clawbacks.get(wallet.wallet_id, {}).values() if each.owed_yen]
+    for clawback in sorted(owing, key=lambda each: each.credit_txn_id):
+        if wallet.balance_yen:
+            clawback_of(batch, wallet, clawback.credit_txn_id)
+            repaid_yen = min(clawback.owed_yen, wallet.balance_yen)
+            clawback.owed_yen -= repaid_yen
+            if clawback.credit_txn_id == FOR_NO_TOPUP:
+                _repay(batch, wallet, repaid_yen)
+            else:
+                note_taken(clawback, _repay(batch, wallet, repaid_yen, clawback.credit_txn_id))
+
+
+def owe(batch: Batch, wallet: WalletState, amount_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> None:
+    """Note a debt of ``amount_yen`` (0 or more), for a top-up that was taken back or for something else."""
+    if amount_yen:
+        clawback_of(batch, wallet, credit_txn_id).owed_yen += amount_yen
+        wallet.debt_yen += amount_yen
+
+
+def forgive(batch: Batch, wallet: WalletState, max_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> int:
+    """Cancel up to ``max_yen`` of what is owed for a top-up, or for something else; return how much."""
+    owing = batch.snapshot.clawbacks.get(wallet.wallet_id, {}).get(credit_txn_id)
+    forgiven_yen = 0 if owing is None else min(owing.owed_yen, max_yen)
+    if forgiven_yen:
+        clawback_of(batch, wallet, credit_txn_id).owed_yen -= forgiven_yen
+        wallet.debt_yen -= forgiven_yen
+    return forgiven_yen
+
+
+def _repay(batch: Batch, wallet: WalletState, debt_yen: int, credit_txn_id: int | None = None) -> Allocation:
+    repaid_yen = min(debt_yen, wallet.balance_yen)
+    wallet.debt_yen -= repaid_yen
+    wallet.balance_yen -= repaid_yen
+    taken = lots.take(wallet.lots, repaid_yen)
+    append(batch, wallet, "reversal", -repaid_yen, taken, "debt repaid", related_txn_id=credit_txn_id)
+    return taken

@@ -1,0 +1,186 @@
+"""What credit does when it comes and goes: lots open and lapse, debt is repaid, what is taken back becomes debt."""
+
+from __future__ import annotations
+
+from credit_wallet.domain.money import MAX_BALANCE_YEN, format_yen
+from credit_wallet.domain.outcomes import LotKind
+from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
+from credit_wallet.rules import lots
+from credit_wallet.rules.batch import Batch, append, tell_once
+from credit_wallet.rules.clawbacks import (
+    clawback_of,
+    forgive,
+    note_taken,
+    owe,
+    remember_lots,
+    repay_debt,
+    take_to_return,
+)
+from credit_wallet.rules.segments import carry_out_at
+from credit_wallet.rules.state import Allocation, LotOpening, WalletState
+
+
+def credit(
+    batch: Batch, wallet: WalletState, amount_yen: int, kind: LotKind, expires_at: str | None, note: str | None
+) -> int | WalletError:
+    """Bring in credit as a lot of its own and return the entry's id; debt is repaid from it first."""
+    if refusal := refusal_to_take(wallet, amount_yen):
+        return refusal
+    lot_id: int | None = None
+    if lots.is_full(wallet.lots, kind):
+        same = next((lot for lot in wallet.lots if (lot.kind, lot.expires_at) == (kind, expires_at)), None)
+        if same is None and (kind, expires_at) != ("paid", None):  # what was paid always comes in
+            return InvalidRequest(
+                f"wallet {wallet.wallet_id} has {lots.MAX_OPEN_LOTS} {kind} lots with expiries of their own; "
+                "use an expiry that one of them has",
+                field="expires_at",
+            )
+        lot_id = same.lot_id if same is not None else None
+    txn_id = next(batch.snapshot.txn_ids)
+    opening = LotOpening(wallet.wallet_id, txn_id if lot_id is None else lot_id, kind, amount_yen, expires_at)
+    if lot_id is None:
+        batch.decision.opened_lots.append(opening)
+        batch.snapshot.lot_openings[wallet.wallet_id, opening.lot_id] = opening
+    wallet.balance_yen += amount_yen
+    lots.put(wallet.lots, opening, amount_yen)
+    if expires_at is not None:
+        note_due(wallet, expires_at)
+    append(batch, wallet, "topup", amount_yen, [(opening.lot_id, amount_yen)], note, txn_id=txn_id)
+    after_credit(batch, wallet)
+    end_exhaustion(wallet)
+    return txn_id
+
+
+def refusal_to_take(wallet: WalletState, amount_yen: int) -> InvalidAmount | None:
+    """Why a wallet cannot hold ``amount_yen`` more; what is held is its own already, and comes back into any."""
+    if wallet.balance_yen + wallet.held_yen + amount_yen <= MAX_BALANCE_YEN:
+        return None
+    return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; bring in less", field="amount_yen")
+
+
+def take_back(
+    batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str | None
+) -> tuple[int, int | None]:
+    """Take back credit that top-up ``topup_txn_id`` brought: how much could be taken, and its entry if anything.
+
+    What is spent already becomes debt. The register keeps both.
+    """
+    taken_yen = min(amount_yen, wallet.balance_yen)
+    clawback = clawback_of(batch, wallet, topup_txn_id)
+    owe(batch, wallet, amount_yen - taken_yen, topup_txn_id)
+    if not taken_yen:
+        return 0, None
+    remember_lots(batch, wallet)
+    wallet.balance_yen -= taken_yen
+    taken = lots.take_from(wallet.lots, topup_txn_id, taken_yen)
+    note_taken(clawback, taken)
+    txn_id = append(batch, wallet, "reversal", -taken_yen, taken, note, related_txn_id=topup_txn_id)
+    tell_lower(batch, wallet, taken, taken_yen)
+    return taken_yen, txn_id
+
+
+def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str) -> int:
+    """Bring again credit of top-up ``topup_txn_id`` that was taken back; return how much, as far as there is room.
+
+    What is owed of it is cancelled first, the rest goes back to the lots that it was taken from. Only what was taken
+    before there was a register of it comes as a new, paid lot.
+    """
+    clawback = clawback_of(batch, wallet, topup_txn_id)
+    owed_yen = forgive(batch, wallet, amount_yen, topup_txn_id)
+    unknown_yen = max(0, amount_yen - owed_yen - lots.total_yen(clawback.taken))
+    older_yen = forgive(batch, wallet, unknown_yen)
+    room_yen = MAX_BALANCE_YEN - wallet.balance_yen - wallet.held_yen
+    part = take_to_return(clawback, min(amount_yen - owed_yen - older_yen, room_yen))
+    returned_yen = lots.total_yen(part)
+    if returned_yen:
+        wallet.balance_yen += returned_yen
+        append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id)
+        give_back(batch, wallet, part, returned_yen)
+        end_exhaustion(wallet)
+    left_yen = amount_yen - owed_yen - older_yen - returned_yen
+    if left_yen and not clawback.taken:
+        credited = credit(batch, wallet, left_yen, "paid", None, note)
+        left_yen = left_yen if isinstance(credited, WalletError) else 0
+    return amount_yen - left_yen
+
+
+def give_back(batch: Batch, wallet: WalletState, allocation: Allocation, amount_yen: int) -> None:
+    """Return yen, already in the balance, to the lots they came from.
+
+    A lot that has expired meanwhile does not work again: what comes back to it expires at once. (An expiry that can be
+    got round does not count as one: s-kessai.jp FAQ Q1.)
+    """
+    for lot_id, part_yen in allocation:
+        opening = _opening_of(batch, wallet, lot_id, part_yen)
+        lots.put(wallet.lots, opening, part_yen)
+        if opening.expires_at is not None and opening.expires_at > batch.at:
+            note_due(wallet, opening.expires_at)
+    if amount_yen:
+        expire_lots(batch, wallet)
+        after_credit(batch, wallet)
+
+
+def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_yen: int) -> LotOpening:
+    opening = batch.snapshot.lot_openings.get((wallet.wallet_id, lot_id))
+    if opening is None:
+        opening = LotOpening(wallet.wallet_id, lot_id, "paid", amount_yen, None)
+        batch.snapshot.lot_openings[wallet.wallet_id, lot_id] = opening
+        batch.decision.opened_lots.append(opening)
+    return opening
+
+
+def after_credit(batch: Batch, wallet: WalletState) -> None:
+    """Repay debt first."""
+    if wallet.debt_yen and wallet.balance_yen:
+        repay_debt(batch, wallet)
+
+
+def end_exhaustion(wallet: WalletState) -> None:
+    """Credit has come in: that the balance is too small would be news again.
+
+    What an agent can have come back for nothing, a hold that is released or a purchase that is undone, is no credit.
+    """
+    if wallet.balance_yen:
+        wallet.exhausted = False
+
+
+def expire_lots(batch: Batch, wallet: WalletState) -> None:
+    """Burn what is left of the lots that have ended; the entries are dated at the batch's time."""
+    for lot in [lot for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= batch.at]:
+        wallet.lots.remove(lot)
+        wallet.balance_yen -= lot.remaining_yen
+        append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
+        lapsed = {"lot_kind": lot.kind, "expired_yen": lot.remaining_yen, "expires_at": lot.expires_at}
+        tell_once(batch, wallet, "credit_expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
+
+
+def lapse_until(batch: Batch, wallet: WalletState, until: str) -> None:
+    """Burn what is left of the lots that have ended by ``until``, each dated at its own end."""
+    for end in sorted(
+        {lot.expires_at for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= until}
+    ):
+        carry_out_at(batch, wallet, end, lambda then: expire_lots(then, wallet))
+
+
+def note_due(wallet: WalletState, at: str) -> None:
+    wallet.next_due_at = at if wallet.next_due_at is None else min(wallet.next_due_at, at)
+
+
+def tell_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: int) -> None:
+    """Tell when ``spent_yen``, ``taken`` from the lots, has carried the balance below the auto-topup threshold or what
+    its owner calls low.
+
+    A balance that goes up and down around either is told of once an hour; around the threshold, once more with each
+    credit that comes in.
+    """
+    balance_yen, before_yen = wallet.balance_yen, wallet.balance_yen + spent_yen
+    threshold_yen = wallet.auto_topup_threshold
+    if wallet.auto_topup_amount and balance_yen < threshold_yen <= before_yen:
+        newest_lot_id = max((lot_id for lot_id, _ in taken), default=0)
+        newest_lot_id = max(newest_lot_id, max((lot.lot_id for lot in wallet.lots), default=0))
+        occasion = f"{batch.at[:13]} {newest_lot_id}"
+        due = {"balance_yen": balance_yen, "auto_topup_threshold": threshold_yen}
+        tell_once(batch, wallet, "topup_due", occasion, **due)
+    low_yen = wallet.low_balance_yen
+    if balance_yen < low_yen <= before_yen:
+        tell_once(batch, wallet, "low_balance", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)

@@ -1,0 +1,215 @@
+"""The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
+``spending``, ``holds``, ``purchases``, ``refunds``, ``lots``, ``budget``, ``credit``, ``money_in``, ``batch``), and
+every store calls it.
+
+``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
+commands out one after the other on the snapshot it is given and says what is to be written. A refusal moves nothing.
+Commands are well formed (``checks.malformed``).
+
+What holds before and after every command, per wallet:
+
+- Σ ledger entries = ``balance_yen`` + ``held_yen``
+- Σ open lots = ``balance_yen``, which is never negative
+- ``held_yen`` = Σ open holds
+- ``debt_yen`` > 0 only while ``balance_yen`` = 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from msgspec import UNSET, structs
+
+from credit_wallet.domain.budget import thresholds_pct
+from credit_wallet.domain.commands import (
+    Buy,
+    Capture,
+    Charge,
+    Command,
+    Configure,
+    Expire,
+    Extend,
+    Hold,
+    Movement,
+    PayBack,
+    Refund,
+    Release,
+    Renew,
+    RequestAutoTopup,
+    RequestTopup,
+    Reverse,
+    Serve,
+    SettleTopup,
+    Topup,
+    Undo,
+)
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.outcomes import LotKind, Outcome
+from credit_wallet.errors import (
+    InvalidRequest,
+    RailBusy,
+    WalletError,
+    WalletNotFound,
+)
+from credit_wallet.rules.batch import Batch
+from credit_wallet.rules.credit import credit, end_exhaustion, lapse_until
+from credit_wallet.rules.holds import capture, expire_hold, extend, open_hold, release
+from credit_wallet.rules.idempotency import fingerprint, replay
+from credit_wallet.rules.money_in import pay_back, request_auto_topup, request_topup, settle_topup
+from credit_wallet.rules.purchases import buy, renew, serve, undo
+from credit_wallet.rules.refunds import refund, reverse
+from credit_wallet.rules.segments import carry_out_at
+from credit_wallet.rules.spending import charge
+from credit_wallet.rules.state import (
+    Decision,
+    Remembered,
+    Snapshot,
+    WalletState,
+)
+from credit_wallet.rules.validation import malformed_auto_topup
+
+
+def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> Decision:
+    """Carry out ``commands`` in order on ``snapshot`` at ``now`` (aware).
+
+    The decision has one outcome or ``WalletError`` per command, in order.
+    """
+    batch = Batch(snapshot, Decision(), now, format_instant(now))
+    outcomes = batch.decision.outcomes
+    for command in commands:
+        outcomes.append(_carry_out(batch, command))
+    return batch.decision
+
+
+def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
+    wallet = batch.snapshot.wallets.get(command.wallet_id)
+    if wallet is None:
+        return WalletNotFound(f"there is no wallet {command.wallet_id}", wallet_id=command.wallet_id)
+    if not isinstance(command, Movement):
+        busy = _settle_due(batch, wallet)
+        return busy if busy and type(command) is not Expire else _RULES[type(command)](batch, wallet, command)
+
+    request = fingerprint(command)
+    name = (command.stored_key, command.wallet_id)
+    before = batch.snapshot.remembered.get(name)
+    if before is not None:
+        return replay(command, request, before)
+    if wallet.next_due_at is not None and (busy := _settle_due(batch, wallet)):
+        return busy
+    outcome = _RULES[type(command)](batch, wallet, command)
+    if type(outcome) is Outcome:
+        remembered = Remembered(request, outcome)
+        batch.snapshot.remembered[name] = remembered
+        batch.decision.remembered.append((*name, remembered))
+        batch.decision.touched[command.wallet_id] = wallet
+    return outcome
+
+
+def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Outcome | WalletError:
+    return charge(batch, wallet, command.amount_yen, command.note, command.key_id, command.actor)
+
+
+def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletError:
+    return open_hold(
+        batch, wallet, command.amount_yen, command.ttl_seconds, command.note, command.key_id, command.actor
+    )
+
+
+def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Outcome | WalletError:
+    outcome = refund(batch, wallet, command.txn_id, command.amount_yen, command.note)
+    if isinstance(outcome, Outcome):
+        end_exhaustion(wallet)
+    return outcome
+
+
+def _topup(batch: Batch, wallet: WalletState, command: Topup) -> Outcome | WalletError:
+    if command.expires_at is not None and command.expires_at <= batch.at:
+        return InvalidRequest(f"expires_at {command.expires_at} is in the past", field="expires_at")
+    kind: LotKind = "promo" if command.promo else "paid"
+    txn_id = credit(batch, wallet, command.amount_yen, kind, command.expires_at, command.note)
+    if isinstance(txn_id, WalletError):
+        return txn_id
+    return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
+
+
+# What falls due by itself
+
+
+def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Outcome:
+    """What was due has been settled before the rule is called; this reports the balance."""
+    return Outcome(wallet.wallet_id, 0, wallet.balance_yen)
+
+
+def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
+    """Release the holds and burn the lots whose time has come, before anything else happens to the wallet.
+
+    In the order in which it fell due, and dated then, however late it is noticed. What is more than a batch carries out
+    is left for the next ones, and until then nothing else happens to the wallet: the refusal for it.
+    """
+    if wallet.next_due_at is None or wallet.next_due_at > batch.at:
+        return None
+    batch.decision.touched[wallet.wallet_id] = wallet
+    for hold in batch.snapshot.due_holds.pop(wallet.wallet_id, ()):
+        if hold.status == "open":
+            lapse_until(batch, wallet, hold.expires_at)
+            if hold.served:
+                expire_hold(batch, wallet, hold)  # spending of the cycle in which it is noticed
+            else:
+                carry_out_at(batch, wallet, hold.expires_at, partial(expire_hold, wallet=wallet, hold=hold))
+    next_hold = batch.snapshot.next_hold_expiry.get(wallet.wallet_id)
+    if next_hold is not None and next_hold <= batch.at:
+        wallet.next_due_at = next_hold
+        return RailBusy("more of the wallet's holds have expired than are given back at once; send it again")
+    lapse_until(batch, wallet, batch.at)
+    expiries = [lot.expires_at for lot in wallet.lots if lot.expires_at is not None]
+    if next_hold is not None:
+        expiries.append(next_hold)
+    wallet.next_due_at = min(expiries, default=None)
+    return None
+
+
+# Settings
+
+
+def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Outcome | WalletError:
+    settings = {
+        name: value for name, value in structs.asdict(command).items() if name != "wallet_id" and value is not UNSET
+    }
+    problem = malformed_auto_topup(
+        settings.get("auto_topup_threshold", wallet.auto_topup_threshold),
+        settings.get("auto_topup_amount", wallet.auto_topup_amount),
+    )
+    if problem is not None:
+        return problem
+    own_thresholds = settings.pop("alert_thresholds_pct", None)
+    if own_thresholds is not None:
+        wallet.thresholds_pct = thresholds_pct(own_thresholds)
+    for name, value in settings.items():
+        setattr(wallet, name, value)
+    batch.decision.configured[wallet.wallet_id] = wallet
+    return Outcome(wallet.wallet_id, 0, wallet.balance_yen)
+
+
+_RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | WalletError]] = {
+    Charge: _charge,
+    Hold: _hold,
+    Capture: capture,
+    Release: release,
+    Extend: extend,
+    Buy: buy,
+    Serve: serve,
+    Renew: renew,
+    Undo: undo,
+    Refund: _refund,
+    Reverse: reverse,
+    Topup: _topup,
+    Expire: _expire,
+    Configure: _configure,
+    RequestTopup: request_topup,
+    RequestAutoTopup: request_auto_topup,
+    SettleTopup: settle_topup,
+    PayBack: pay_back,
+}

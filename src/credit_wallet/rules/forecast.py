@@ -1,0 +1,81 @@
+"""Where a wallet's spending is heading: arithmetic on the current cycle, nothing more."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from credit_wallet.domain.cycle import cycle_bounds, format_instant, parse_instant
+from credit_wallet.domain.outcomes import WalletView
+
+SHORTEST_OBSERVATION = timedelta(hours=1)
+"""Spending of the first minutes is spread over an hour, lest it forecast a fortune."""
+
+LONGEST_OUTLOOK = timedelta(days=366)
+
+
+class Forecast(Struct, frozen=True):
+    """At the cycle's pace so far: spending a day, at the cycle's end, and when balance and budget run out.
+
+    The pace is that since the cycle began, or since the wallet first had something to spend if that was later. An
+    instant is None when it is not reached: the balance within a year, the budget within the cycle.
+    """
+
+    wallet_id: int
+    billing_cycle: str
+    spent_yen: int
+    daily_pace_yen: int
+    projected_cycle_spend_yen: int
+    balance_yen: int
+    balance_runs_out_at: str | None
+    monthly_budget_yen: int
+    budget_runs_out_at: str | None
+
+
+def forecast(wallet: WalletView, now: datetime, funded_at: str | None = None) -> Forecast:
+    """The forecast of a wallet as it stands at ``now`` (aware).
+
+    ``funded_at`` is the instant at which it first had something to spend, by default that of its creation: before it
+    there was no spending to observe.
+    """
+    start, end = (parse_instant(bound) for bound in cycle_bounds(wallet.current_cycle, wallet.time_zone))
+    observed = max(now - max(start, _instant(funded_at or wallet.created_at, start)), SHORTEST_OBSERVATION)
+    spent_yen = wallet.current_cycle_spent_yen
+    budget_left_yen = wallet.monthly_budget_yen - spent_yen
+    budget_out = _reached(budget_left_yen, spent_yen, observed, now) if wallet.monthly_budget_yen else None
+    balance_out = _reached(wallet.balance_yen, spent_yen, observed, now)
+    return Forecast(
+        wallet_id=wallet.wallet_id,
+        billing_cycle=wallet.current_cycle,
+        spent_yen=spent_yen,
+        daily_pace_yen=_pace(spent_yen, observed, timedelta(days=1)),
+        projected_cycle_spend_yen=spent_yen + _pace(spent_yen, observed, max(end - now, timedelta(0))),
+        balance_yen=wallet.balance_yen,
+        balance_runs_out_at=None if balance_out is None else format_instant(balance_out),
+        monthly_budget_yen=wallet.monthly_budget_yen,
+        budget_runs_out_at=None if budget_out is None or budget_out >= end else format_instant(budget_out),
+    )
+
+
+def _instant(text: str, otherwise: datetime) -> datetime:
+    """An instant that plain SQL may have written as it liked."""
+    try:
+        return parse_instant(text)
+    except ValueError:
+        return otherwise
+
+
+def _pace(spent_yen: int, observed: timedelta, span: timedelta) -> int:
+    """Yen spent in ``span`` when ``spent_yen`` were spent in ``observed``, rounded down."""
+    return spent_yen * (span // timedelta(seconds=1)) // (observed // timedelta(seconds=1))
+
+
+def _reached(left_yen: int, spent_yen: int, observed: timedelta, now: datetime) -> datetime | None:
+    """When ``left_yen`` more will have been spent; now if nothing is left, None if not within a year."""
+    if left_yen <= 0:
+        return now
+    if not spent_yen:
+        return None
+    seconds = left_yen * (observed // timedelta(seconds=1)) // spent_yen
+    return now + timedelta(seconds=seconds) if seconds <= LONGEST_OUTLOOK.total_seconds() else None

@@ -1,0 +1,232 @@
+"""Holds: yen set aside, and what becomes of them — captured, extended, released, or expired."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from msgspec import structs
+
+from credit_wallet.domain.actors import PAYER, Actor, may_close
+from credit_wallet.domain.commands import MAX_HOLD_SECONDS, Capture, Extend, Release
+from credit_wallet.domain.cycle import format_instant, parse_instant
+from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
+from credit_wallet.rules import lots
+from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.credit import give_back, note_due, tell_lower
+from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_yen
+from credit_wallet.rules.spending import count_spent, take_or_owe
+from credit_wallet.rules.state import HoldState, KeyState, WalletState
+
+Closing = Literal["captured", "released", "expired"]
+
+
+def open_hold(
+    batch: Batch,
+    wallet: WalletState,
+    amount_yen: int,
+    ttl_seconds: int,
+    note: str | None,
+    key_id: int | None,
+    closer: Actor,
+) -> Outcome | WalletError:
+    """Set ``amount_yen`` aside, if it could be spent; ``closer`` is who may close the hold."""
+    key = None if key_id is None else paying_key(batch, wallet, key_id)
+    if isinstance(key, WalletError):
+        return key
+    refusal = refusal_to_spend(batch, wallet, key, amount_yen)
+    if refusal is not None:
+        return refusal
+    hold = HoldState(
+        hold_id=next(batch.snapshot.hold_ids),
+        wallet_id=wallet.wallet_id,
+        key_id=key_id,
+        amount_yen=amount_yen,
+        captured_yen=0,
+        status="open",
+        allocation=lots.take(wallet.lots, amount_yen),
+        note=note,
+        created_at=batch.at,
+        expires_at=format_instant(batch.now + timedelta(seconds=ttl_seconds)),
+        closer=closer,
+    )
+    batch.snapshot.holds[hold.hold_id] = hold
+    wallet.balance_yen -= amount_yen
+    wallet.held_yen += amount_yen
+    if key is not None:
+        key.held_yen += amount_yen
+        batch.decision.touched_keys[key.key_id] = key
+    batch.decision.touched_holds[hold.hold_id] = hold
+    batch.decision.touched[wallet.wallet_id] = wallet
+    note_due(wallet, hold.expires_at)
+    tell_lower(batch, wallet, hold.allocation, amount_yen)
+    return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at)
+
+
+def capture(batch: Batch, wallet: WalletState, command: Capture) -> Outcome | WalletError:
+    """Spend yen of a hold; what is left of it goes back, unless more captures are to come."""
+    hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
+    if isinstance(hold, WalletError):
+        return hold
+    if hold.status != "open":
+        return _closed(hold)
+    key = _key_of(batch, hold)
+    from_hold_yen = min(command.amount_yen, hold.left_yen)
+    above_yen = command.amount_yen - from_hold_yen
+    if above_yen and (command.above == "reject" or command.actor == PAYER):
+        return InvalidAmount(
+            f"hold {hold.hold_id} holds {format_yen(hold.left_yen)}; capture at most that",
+            field="amount_yen",
+            held_yen=hold.left_yen,
+        )
+    if above_yen:
+        above_yen = min(above_yen, spendable_above_yen(wallet, key))
+    return _spend_held(batch, wallet, hold, from_hold_yen, above_yen, note=hold.note, final=command.final)
+
+
+def release(batch: Batch, wallet: WalletState, command: Release) -> Outcome | WalletError:
+    """Give back what is left of a hold."""
+    hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
+    if isinstance(hold, WalletError):
+        return hold
+    if hold.status != "open":
+        return _closed(hold)
+    left_yen = hold.left_yen
+    return_hold(batch, wallet, hold, "released")
+    return Outcome(wallet.wallet_id, left_yen, wallet.balance_yen, hold_id=hold.hold_id)
+
+
+def extend(batch: Batch, wallet: WalletState, command: Extend) -> Outcome | WalletError:
+    """Let an open hold last longer."""
+    hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
+    if isinstance(hold, WalletError):
+        return hold
+    if hold.status != "open":
+        return _closed(hold)
+    prolong(batch, hold, command.ttl_seconds)
+    return Outcome(
+        wallet.wallet_id, hold.left_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at
+    )
+
+
+def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
+    """Let an open hold last until ``ttl_seconds`` from now, if that is later, and never past the longest life."""
+    longest = parse_instant(hold.created_at) + timedelta(seconds=MAX_HOLD_SECONDS)
+    expires_at = format_instant(min(batch.now + timedelta(seconds=ttl_seconds), longest))
+    if expires_at > hold.expires_at:
+        hold.expires_at = expires_at
+        batch.decision.touched_holds[hold.hold_id] = hold
+
+
+def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Literal["released", "expired"]) -> None:
+    """Close a hold and give back what is left of it."""
+    left_yen = hold.left_yen
+    _take_out_of_hold(batch, wallet, hold, left_yen)
+    _close(batch, hold, status)
+    wallet.balance_yen += left_yen
+    give_back(batch, wallet, hold.allocation, left_yen)
+
+
+def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
+    """Close a hold whose time is over: what it paid for was delivered and is spent, or nothing was and it goes back."""
+    if hold.served:
+        _spend_held(batch, wallet, hold, hold.left_yen, 0, note=hold.note)
+    else:
+        return_hold(batch, wallet, hold, "expired")
+
+
+def serve_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
+    """What a hold pays for was delivered: from now on its time being over captures it, and one that is over is owed."""
+    if hold.status == "open":
+        hold.served = True
+        batch.decision.touched_holds[hold.hold_id] = hold
+    elif hold.status != "captured":
+        hold.served = True
+        _spend_held(batch, wallet, hold, 0, hold.left_yen, note=hold.note)
+
+
+def _spend_held(
+    batch: Batch,
+    wallet: WalletState,
+    hold: HoldState,
+    from_hold_yen: int,
+    above_yen: int,
+    *,
+    note: str | None,
+    final: bool = True,
+) -> Outcome:
+    """Spend yen of a hold and ``above_yen`` of the balance beyond it; what the balance lacks becomes a debt."""
+    key = _key_of(batch, hold)
+    was_open = hold.status == "open"
+    back_yen = hold.left_yen - from_hold_yen if final and was_open else 0
+    used, rest = lots.split(hold.allocation, from_hold_yen)
+    _take_out_of_hold(batch, wallet, hold, from_hold_yen + back_yen)
+    hold.captured_yen += from_hold_yen
+    hold.allocation = rest
+    if final or not hold.left_yen or not was_open:
+        _close(batch, hold, "captured")
+    batch.decision.touched_holds[hold.hold_id] = hold
+    batch.decision.touched[wallet.wallet_id] = wallet
+    wallet.balance_yen += back_yen
+    above = take_or_owe(batch, wallet, above_yen) if above_yen else []
+    hold.above_yen += lots.total_yen(above)
+    spent_yen = from_hold_yen + lots.total_yen(above)
+    outcome = Outcome(wallet.wallet_id, 0, wallet.balance_yen, hold_id=hold.hold_id)
+    if spent_yen:
+        taken = used + above
+        txn_id = append(batch, wallet, "charge", -spent_yen, taken, note, key_id=hold.key_id, hold_id=hold.hold_id)
+        outcome = count_spent(batch, wallet, key, spent_yen, txn_id, hold.hold_id)
+    if back_yen:
+        give_back(batch, wallet, rest, back_yen)
+    if above:
+        tell_lower(batch, wallet, above, lots.total_yen(above))
+    return structs.replace(outcome, balance_yen=wallet.balance_yen)
+
+
+def _take_out_of_hold(batch: Batch, wallet: WalletState, hold: HoldState, amount_yen: int) -> None:
+    """Yen that are no longer held, here and for the agent key; an expired hold holds none."""
+    if hold.status != "open":
+        return
+    wallet.held_yen -= amount_yen
+    key = _key_of(batch, hold)
+    if key is not None:
+        key.held_yen -= amount_yen
+        batch.decision.touched_keys[key.key_id] = key
+
+
+def _close(batch: Batch, hold: HoldState, status: Closing) -> None:
+    hold.status = status
+    hold.closed_at = batch.at
+    batch.decision.touched_holds[hold.hold_id] = hold
+
+
+def _key_of(batch: Batch, hold: HoldState) -> KeyState | None:
+    return None if hold.key_id is None else batch.snapshot.keys[hold.key_id]
+
+
+def _hold_of(
+    batch: Batch, wallet: WalletState, hold_id: int, actor: Actor, key_id: int | None
+) -> HoldState | WalletError:
+    """The hold, if ``actor`` may close it. To an agent key the holds of others do not exist."""
+    hold = batch.snapshot.holds.get(hold_id)
+    is_hidden = hold is None or hold.wallet_id != wallet.wallet_id or (key_id is not None and hold.key_id != key_id)
+    if hold is None or is_hidden:
+        return HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+    if not may_close(hold.closer, actor):
+        return Forbidden(
+            f"hold {hold_id} was made by whoever sells to this wallet, and only they can capture or release it",
+            hold_id=hold_id,
+        )
+    if key_id is not None:
+        key = paying_key(batch, wallet, key_id)
+        if isinstance(key, WalletError):
+            return key
+    return hold
+
+
+def _closed(hold: HoldState) -> HoldClosed:
+    return HoldClosed(
+        f"hold {hold.hold_id} is {hold.status}; make a new one", hold_id=hold.hold_id, hold_status=hold.status
+    )

@@ -1,0 +1,44 @@
+"""What makes a retry free: a key used again answers the first outcome, or is refused when the request is another."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from msgspec import msgpack, structs
+
+from credit_wallet.domain.commands import Capture, Movement, Release
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.errors import IdempotencyConflict, WalletError
+from credit_wallet.rules.state import Remembered
+
+FINGERPRINT_BYTES = 32
+"""Length of a hashed fingerprint; one that is not hashed is shorter, so that the two cannot be mixed up."""
+
+_LATER_FIELDS: dict[type[Movement], tuple[object, ...]] = {Capture: (True, "reject", None), Release: (None,)}
+"""Defaults of fields that came later: with them a request is the one that it was before there were any."""
+
+
+def fingerprint(command: Movement) -> bytes:
+    """Equal for equal requests: what an idempotency key compares to tell a retry from a conflict.
+
+    The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
+    """
+    kind = type(command)
+    fields = structs.astuple(command)[2:-1]
+    if kind in _LATER_FIELDS and fields[-len(_LATER_FIELDS[kind]) :] == _LATER_FIELDS[kind]:
+        fields = fields[: -len(_LATER_FIELDS[kind])]
+    request = msgpack.encode((kind.__name__, *fields))
+    if len(request) < FINGERPRINT_BYTES:
+        return request
+    return blake2b(request, digest_size=FINGERPRINT_BYTES).digest()
+
+
+def replay(command: Movement, request: bytes, before: Remembered) -> Outcome | WalletError:
+    """The first outcome of a key used again, or the conflict."""
+    if before.fingerprint != request:
+        return IdempotencyConflict(
+            f"idempotency key {command.idempotency_key!r} was used for a different request; "
+            "send a new key for a new request, or the same request for a retry",
+            idempotency_key=command.idempotency_key,
+        )
+    return structs.replace(before.outcome, replayed=True)

@@ -1,0 +1,126 @@
+"""What keeps a wallet from spending: an agent key that does not work, the budget's cap, the key's cap, the balance."""
+
+from __future__ import annotations
+
+from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.outcomes import KeyView, WalletView
+from credit_wallet.errors import (
+    BudgetExhausted,
+    InsufficientFunds,
+    KeyCapExhausted,
+    Unauthorized,
+    WalletDisabled,
+    WalletError,
+)
+from credit_wallet.rules.batch import Batch, tell, tell_once
+from credit_wallet.rules.state import KeyState, WalletState
+
+
+def paying_key(batch: Batch, wallet: WalletState, key_id: int) -> KeyState | WalletError:
+    """The agent key that pays, if it is the wallet's and works."""
+    key = batch.snapshot.keys.get(key_id)
+    expired = key is not None and key.expires_at is not None and key.expires_at <= batch.at
+    if key is None or key.wallet_id != wallet.wallet_id or key.revoked_at is not None or expired:
+        return Unauthorized(f"agent key {key_id} is unknown, revoked or expired", key_id=key_id)
+    return key
+
+
+def left_yen(bound_yen: int, spent_yen: int, held_yen: int) -> int:
+    """What is left of a budget or a cap, below zero when it was lowered; what open holds set aside may yet be spent."""
+    return bound_yen - spent_yen - held_yen
+
+
+def spendable_yen(wallet: WalletView, key: KeyView | None) -> int:
+    """The largest charge that would be let through now, 0 for none. A key that pays must be one that works."""
+    if not wallet.enabled:
+        return 0
+    rooms = [wallet.balance_yen]
+    if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
+        rooms.append(left_yen(wallet.monthly_budget_yen, wallet.current_cycle_spent_yen, wallet.held_yen))
+    if key is not None and key.monthly_cap_yen:
+        rooms.append(left_yen(key.monthly_cap_yen, key.current_cycle_spent_yen, key.held_yen))
+    return max(0, min(rooms))
+
+
+def spendable_above_yen(wallet: WalletState, key: KeyState | None) -> int:
+    """How much a capture may take beyond its hold: what balance, budget and cap leave."""
+    if not wallet.enabled:
+        return 0
+    rooms = [wallet.balance_yen]
+    if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
+        rooms.append(left_yen(wallet.monthly_budget_yen, wallet.cycle_spent_yen, wallet.held_yen))
+    if key is not None and key.monthly_cap_yen:
+        rooms.append(left_yen(key.monthly_cap_yen, key.cycle_spent_yen, key.held_yen))
+    return max(0, min(rooms))
+
+
+def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, amount_yen: int) -> WalletError | None:
+    """Why the wallet, or the agent key that pays, cannot spend ``amount_yen``; None when it can."""
+    if not wallet.enabled:
+        return WalletDisabled(
+            f"wallet {wallet.wallet_id} is disabled; enable it to spend from it", wallet_id=wallet.wallet_id
+        )
+    if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
+        room_yen = left_yen(wallet.monthly_budget_yen, wallet.cycle_spent_yen, wallet.held_yen)
+        if amount_yen > room_yen:
+            _tell_used_up(batch, wallet, "budget_exhausted", room_yen, monthly_budget_yen=wallet.monthly_budget_yen)
+            return BudgetExhausted(
+                f"{format_yen(max(room_yen, 0))} of the monthly budget of {format_yen(wallet.monthly_budget_yen)} "
+                f"is left; raise the budget or wait for the cycle after {wallet.current_cycle}",
+                wallet_id=wallet.wallet_id,
+                balance_yen=wallet.balance_yen,
+                missing_yen=amount_yen - max(room_yen, 0),
+                monthly_budget_yen=wallet.monthly_budget_yen,
+            )
+    if key is not None and key.monthly_cap_yen:
+        room_yen = left_yen(key.monthly_cap_yen, key.cycle_spent_yen, key.held_yen)
+        if amount_yen > room_yen:
+            _tell_used_up(
+                batch, wallet, "key_cap_exhausted", room_yen, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
+            )
+            return KeyCapExhausted(
+                f"{format_yen(max(room_yen, 0))} of the monthly cap of agent key {key.key_id} is left; "
+                "raise the cap or pay with another key",
+                wallet_id=wallet.wallet_id,
+                key_id=key.key_id,
+                balance_yen=wallet.balance_yen,
+                missing_yen=amount_yen - max(room_yen, 0),
+                monthly_cap_yen=key.monthly_cap_yen,
+            )
+    if amount_yen > wallet.balance_yen:
+        return _insufficient_funds(batch, wallet, amount_yen)
+    return None
+
+
+def _tell_used_up(batch: Batch, wallet: WalletState, kind: str, left_yen: int, **limit: int) -> None:
+    """Tell that a month's limit stops spending, once a cycle for each limit.
+
+    While a tenth of it or more is left, it was the call that was large.
+    """
+    *_, limit_yen = limit.values()
+    if left_yen * 10 < limit_yen:
+        occasion = " ".join(map(str, (wallet.current_cycle, *limit.values())))
+        left = {"left_yen": max(left_yen, 0), "billing_cycle": wallet.current_cycle}
+        tell_once(batch, wallet, kind, occasion, **left, **limit)
+
+
+def _insufficient_funds(batch: Batch, wallet: WalletState, amount_yen: int) -> WalletError:
+    """Refuse, and tell the world once until credit comes in; once an hour when it is only set aside."""
+    if not wallet.exhausted:
+        refused = {"balance_yen": wallet.balance_yen, "refused_yen": amount_yen}
+        if amount_yen <= wallet.balance_yen + wallet.held_yen:
+            tell_once(batch, wallet, "wallet_exhausted", batch.at[:13], **refused)
+        else:
+            wallet.exhausted = True
+            batch.decision.touched[wallet.wallet_id] = wallet
+            tell(batch, wallet, "wallet_exhausted", **refused)
+    missing_yen = amount_yen - wallet.balance_yen + wallet.debt_yen
+    owed = f" and {format_yen(wallet.debt_yen)} is owed from a payment taken back" if wallet.debt_yen else ""
+    return InsufficientFunds(
+        f"wallet {wallet.wallet_id} has {format_yen(wallet.balance_yen)}, this needs {format_yen(amount_yen)}{owed}; "
+        f"top up {format_yen(missing_yen)} or more and send it again with the same idempotency key",
+        wallet_id=wallet.wallet_id,
+        balance_yen=wallet.balance_yen,
+        debt_yen=wallet.debt_yen,
+        missing_yen=missing_yen,
+    )

@@ -1,0 +1,374 @@
+"""The rules of money that comes in through a payment provider: when it may be asked for, and what an answer does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from credit_wallet.domain.commands import PayBack, RequestAutoTopup, RequestTopup, SettleTopup
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.topups import (
+    GIVEN_AGAIN,
+    MAX_FAILURES,
+    NOT_PAID_BACK,
+    OPEN,
+    PAID,
+    PAID_BACK,
+    RETRY_SECONDS,
+    RETURNED,
+    RUNAWAY_TOPUPS,
+    TAKEN,
+    TAKEN_BACK,
+    DeclineKind,
+    Origin,
+    PayerState,
+    PaymentFact,
+    TopupState,
+    Way,
+    gap_yen,
+    is_pay_back,
+    is_under_way,
+    join,
+    mismatch_in,
+    pay_back_id_of,
+    taken_yen,
+    topup_id_of,
+)
+from credit_wallet.errors import (
+    RefundExceedsCharge,
+    TopupInFlight,
+    TopupLimitReached,
+    TopupNotDue,
+    TopupNotFound,
+    TopupStopped,
+    WalletDisabled,
+    WalletError,
+)
+from credit_wallet.rules.batch import Batch, tell, tell_once
+from credit_wallet.rules.credit import credit, give_again, take_back
+from credit_wallet.rules.state import TopupStep, WalletState
+
+
+def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> Outcome | WalletError:
+    """Open a top-up that the owner will pay. One payment at a time may be on its way."""
+    topup_id = topup_id_of(command.wallet_id, command.stored_key)
+    if topup_id not in batch.snapshot.topups and (refusal := _under_way(batch, wallet)):
+        return refusal
+    return _open(batch, wallet, topup_id, command.amount_yen, "owner", command.way)
+
+
+def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> Outcome | WalletError:
+    """Open a top-up that the saved method will pay, as large as the whole gap, unless something speaks against it."""
+    if not wallet.enabled:
+        return WalletDisabled(f"wallet {wallet.wallet_id} is disabled", wallet_id=wallet.wallet_id)
+    payer = _payer(batch, wallet)
+    if refusal := _under_way(batch, wallet) or _stopped(batch, payer):
+        return refusal
+    amount_yen = gap_yen(
+        wallet.balance_yen,
+        wallet.debt_yen,
+        wallet.auto_topup_threshold,
+        wallet.auto_topup_amount,
+        command.min_yen,
+    )
+    if not amount_yen:
+        return TopupNotDue(f"wallet {wallet.wallet_id} needs no automatic top-up", wallet_id=wallet.wallet_id)
+    room_yen = _room_yen(batch, wallet, command)
+    if room_yen < amount_yen:
+        amount_yen = room_yen // wallet.auto_topup_amount * wallet.auto_topup_amount
+    if amount_yen < command.min_yen:
+        return _limit_reached(batch, wallet, payer, room_yen)
+    if payer.payment_method is None:
+        return _stop(batch, payer, "no_payment_method", "there is no saved payment method; pay once and save it")
+    topup_id = topup_id_of(command.wallet_id, command.stored_key)
+    _tell_runaway(batch, wallet, topup_id, amount_yen)
+    return _open(batch, wallet, topup_id, amount_yen, "auto", "intent")
+
+
+def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | WalletError:
+    """Take unused credit out of the wallet before the provider is asked to pay it back; never makes a debt."""
+    topup = batch.snapshot.topups.get(command.topup_id)
+    if topup is None or topup.wallet_id != wallet.wallet_id or topup.status != "credited":
+        return TopupNotFound(
+            f"wallet {wallet.wallet_id} has no credited top-up {command.topup_id}", topup_id=command.topup_id
+        )
+    unused_yen = sum(lot.remaining_yen for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
+    left_yen = max(0, min(unused_yen, topup.received_yen - taken_yen(topup)))
+    if command.amount_yen > left_yen:
+        return RefundExceedsCharge(
+            f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",
+            topup_id=topup.topup_id,
+            refundable_yen=left_yen,
+        )
+    topup.takings[pay_back_id_of(command.wallet_id, command.idempotency_key)] = (command.amount_yen, TAKEN)
+    _match_taken(batch, wallet, topup, PAID_BACK)
+    batch.decision.touched_topups[topup.topup_id] = topup
+    _note_step(batch, wallet, topup, "topup_taken_back")
+    return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
+
+
+def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Outcome | WalletError:
+    """Take in what the provider says: the credit, and what it took back, in the transaction that says so."""
+    topup = batch.snapshot.topups.get(command.topup_id)
+    is_new = topup is None
+    if topup is None:
+        if not command.amount_yen and command.fact.mismatches:
+            _tell_mismatches(batch, wallet, command)
+            return Outcome(wallet.wallet_id, 0, wallet.balance_yen, topup_id=command.topup_id)
+        if not command.amount_yen:
+            return TopupNotFound(f"there is no top-up {command.topup_id}", topup_id=command.topup_id)
+        topup = _new(batch, wallet, command.topup_id, command.amount_yen, "found", "intent")
+    if topup.wallet_id != wallet.wallet_id:
+        return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {command.topup_id}", topup_id=command.topup_id)
+    _tell_mismatches(batch, wallet, command)
+    fact = command.fact
+    if topup.status not in PAID and _is_of_another(batch, topup, fact):
+        fact = PaymentFact(told_at=fact.told_at, status="canceled", reason="paid_as_another")
+    status, taken_before_yen = topup.status, taken_yen(topup)
+    again_note = _given_again(topup, fact)
+    join(topup, fact)
+    txn_id = _credit(batch, wallet, topup)
+    _match_taken(batch, wallet, topup, TAKEN_BACK, again_note)
+    batch.decision.touched_topups[topup.topup_id] = topup
+    batch.decision.touched[wallet.wallet_id] = wallet
+    if topup.status != status:
+        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+    elif taken_yen(topup) != taken_before_yen:
+        came_again = taken_yen(topup) < taken_before_yen
+        _note_step(batch, wallet, topup, "topup_given_back" if came_again else "topup_taken_back")
+    elif is_new:
+        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+    _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
+    return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
+
+
+def _is_of_another(batch: Batch, topup: TopupState, fact: PaymentFact) -> bool:
+    """Whether the payment is another top-up's. One that lost its row and was found goes by another name, and under the
+    old one the provider gives it again to whoever asks with the same key.
+    """
+    intents = {fact.payment_intent, topup.payment_intent} - {None}
+    return any(
+        each.topup_id != topup.topup_id and each.wallet_id == topup.wallet_id and each.payment_intent in intents
+        for each in batch.snapshot.topups.values()
+    )
+
+
+def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:
+    """Credit what was received, once. What the wallet cannot take stays succeeded, and the world is told."""
+    if topup.status != "succeeded":
+        return None
+    txn_id = credit(batch, wallet, topup.received_yen, "paid", None, f"top-up {topup.topup_id}")
+    if isinstance(txn_id, WalletError):
+        topup.reason = str(txn_id)
+        return None
+    topup.status, topup.credited_yen, topup.credit_txn_id = "credited", topup.received_yen, txn_id
+    topup.reason, topup.action_url = mismatch_in(topup.reason), None
+    return txn_id
+
+
+def _tell_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) -> None:
+    """Call for a person, once for each amount of the payment that was not whole yen; nothing of it moves."""
+    fact = command.fact
+    for mismatch in fact.mismatches:
+        tell_once(
+            batch,
+            wallet,
+            "topup_currency_mismatch",
+            f"{command.topup_id} {mismatch}",
+            topup_id=command.topup_id,
+            payment_intent=fact.payment_intent,
+            reason=mismatch,
+        )
+
+
+def _given_again(topup: TopupState, fact: PaymentFact) -> str:
+    """What the note says of credit that comes again, if ``fact`` makes it come."""
+    returned = [taking for taking, _, stage in fact.takings if stage == RETURNED and is_pay_back(taking)]
+    is_news = any(topup.takings.get(taking, (0, TAKEN))[1] != RETURNED for taking in returned)
+    return NOT_PAID_BACK if is_news else GIVEN_AGAIN
+
+
+def _match_taken(
+    batch: Batch, wallet: WalletState, topup: TopupState, note: str, again_note: str = GIVEN_AGAIN
+) -> None:
+    """Take back what the provider has given back, and credit again what came back from a dispute that was won."""
+    if topup.credit_txn_id is None:
+        return
+    difference_yen = taken_yen(topup) - topup.reversed_yen
+    if difference_yen > 0:
+        take_back(batch, wallet, topup.credit_txn_id, difference_yen, f"{note} {topup.topup_id}")
+    elif difference_yen < 0:
+        note = f"{again_note} {topup.topup_id}"
+        difference_yen = -give_again(batch, wallet, topup.credit_txn_id, -difference_yen, note)
+    topup.reversed_yen += difference_yen
+
+
+def _settle_payer(batch: Batch, wallet: WalletState, topup: TopupState, command: SettleTopup, *, is_news: bool) -> None:
+    """What a payment says of the method for later: a saved one works until it is declined."""
+    fact, payer = command.fact, _payer(batch, wallet)
+    before = (payer.customer, payer.payment_method, payer.failures, payer.stopped, payer.retry_at, payer.reason)
+    payer.customer = fact.customer or payer.customer
+    if fact.payment_method is not None and fact.payment_method != payer.payment_method:
+        payer.payment_method = fact.payment_method
+        _restart(payer)
+    if is_news and topup.status == "credited":
+        _restart(payer)
+    elif is_news and topup.status == "failed" and topup.origin == "auto":
+        _count_failure(batch, payer, fact.decline or "later", topup.reason)
+    if before != (payer.customer, payer.payment_method, payer.failures, payer.stopped, payer.retry_at, payer.reason):
+        batch.decision.touched_payers[wallet.wallet_id] = payer
+
+
+def _restart(payer: PayerState) -> None:
+    payer.failures, payer.stopped, payer.retry_at, payer.reason = 0, False, None, None
+
+
+def _count_failure(batch: Batch, payer: PayerState, decline: DeclineKind, reason: str | None) -> None:
+    """Try again later, or stop: at once when trying again is of no use, else after ``MAX_FAILURES`` in a row."""
+    payer.failures += 1
+    payer.reason = reason
+    waits = RETRY_SECONDS.get(decline)
+    if waits is None or payer.failures >= MAX_FAILURES:
+        payer.stopped, payer.retry_at = True, None
+        tell(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", reason=reason)
+    else:
+        payer.retry_at = format_instant(batch.now + timedelta(seconds=waits[payer.failures - 1]))
+
+
+def _payer(batch: Batch, wallet: WalletState) -> PayerState:
+    return batch.snapshot.payers.setdefault(wallet.wallet_id, PayerState(wallet.wallet_id))
+
+
+def _under_way(batch: Batch, wallet: WalletState) -> TopupInFlight | None:
+    for topup in batch.snapshot.topups.values():
+        if topup.wallet_id == wallet.wallet_id and is_under_way(topup):
+            return TopupInFlight(
+                f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} is under way; wait for it or give it up",
+                topup_id=topup.topup_id,
+                status=topup.status,
+                action_url=topup.action_url,
+            )
+    return None
+
+
+def _stopped(batch: Batch, payer: PayerState) -> TopupStopped | None:
+    if not payer.stopped and (payer.retry_at is None or payer.retry_at <= batch.at):
+        return None
+    when = "until the owner pays once or saves another method" if payer.stopped else f"until {payer.retry_at}"
+    return TopupStopped(
+        f"automatic top-ups of wallet {payer.wallet_id} wait {when} ({payer.reason})",
+        wallet_id=payer.wallet_id,
+        reason=payer.reason,
+        retry_at=payer.retry_at,
+    )
+
+
+def _stop(batch: Batch, payer: PayerState, reason: str, detail: str) -> TopupStopped:
+    """Stop automatic top-ups and say so, once: a refusal that is written down."""
+    if payer.reason != reason:
+        payer.reason = reason
+        batch.decision.touched_payers[payer.wallet_id] = payer
+        occasion = f"{reason} {batch.at[:10]}"
+        tell_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", occasion, reason=reason)
+    return TopupStopped(
+        f"automatic top-ups of wallet {payer.wallet_id} wait: {detail}", wallet_id=payer.wallet_id, reason=reason
+    )
+
+
+def _auto_topped_up(batch: Batch, wallet: WalletState) -> tuple[int, int, int]:
+    return batch.snapshot.auto_topped_up.get(wallet.wallet_id, (0, 0, 0))
+
+
+def _tell_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int) -> None:
+    """Tell, once an hour, that automatic top-ups follow each other as no usual spending asks for."""
+    _, _, within_an_hour = _auto_topped_up(batch, wallet)
+    count = within_an_hour + (topup_id not in batch.snapshot.topups)
+    if count >= RUNAWAY_TOPUPS:
+        tell_once(batch, wallet, "auto_topup_runaway", batch.at[:13], topups=count, amount_yen=amount_yen)
+
+
+def _room_yen(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> int:
+    """What a single payment and the caps of day and month leave room for."""
+    today_yen, month_yen, _ = _auto_topped_up(batch, wallet)
+    room_yen = command.max_yen
+    if command.daily_yen:
+        room_yen = min(room_yen, command.daily_yen - today_yen)
+    if command.monthly_yen:
+        room_yen = min(room_yen, command.monthly_yen - month_yen)
+    return max(room_yen, 0)
+
+
+def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_yen: int) -> TopupLimitReached:
+    day = f"limit_reached {batch.at[:10]}"
+    if payer.reason != day:
+        payer.reason = day
+        batch.decision.touched_payers[wallet.wallet_id] = payer
+        tell_once(batch, wallet, "auto_topup_limit_reached", batch.at[:10], room_yen=room_yen)
+    return TopupLimitReached(
+        f"automatic top-ups of wallet {wallet.wallet_id} have {format_yen(room_yen)} left of their limits, less than "
+        "one step; raise the limit, lower auto_topup_amount, or top up by hand",
+        wallet_id=wallet.wallet_id,
+        room_yen=room_yen,
+    )
+
+
+def _open(
+    batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, way: Way
+) -> Outcome | WalletError:
+    known = batch.snapshot.topups.get(topup_id)
+    if known is None:
+        _note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), "topup_requested")
+    elif (known.wallet_id, known.origin) != (wallet.wallet_id, origin):
+        return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
+    else:
+        amount_yen = known.amount_yen  # asked for before, longer ago than keys are remembered
+    return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, topup_id=topup_id)
+
+
+def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, way: Way) -> TopupState:
+    topup = TopupState(
+        topup_id=topup_id,
+        wallet_id=wallet.wallet_id,
+        amount_yen=amount_yen,
+        origin=origin,
+        way=way,
+        status="requested",
+        processing=False,
+        payment_intent=None,
+        checkout_session=None,
+        told_at=0,
+        received_yen=0,
+        takings={},
+        credited_yen=0,
+        reversed_yen=0,
+        credit_txn_id=None,
+        reason=None,
+        action_url=None,
+        created_at=batch.at,
+    )
+    batch.snapshot.topups[topup_id] = topup
+    batch.decision.touched_topups[topup_id] = topup
+    return topup
+
+
+def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) -> None:
+    """A line of history, and news of ``kind`` for those who wait: requested and pending are none."""
+    taken = taken_yen(topup)
+    batch.decision.topup_steps.append(
+        TopupStep(topup.topup_id, wallet.wallet_id, topup.status, topup.received_yen, taken, topup.reason)
+    )
+    if topup.status in OPEN[:2]:
+        return
+    tell(
+        batch,
+        wallet,
+        kind,
+        topup_id=topup.topup_id,
+        amount_yen=topup.amount_yen,
+        origin=topup.origin,
+        credited_yen=topup.credited_yen,
+        taken_yen=taken,
+        reason=topup.reason,
+        action_url=topup.action_url,
+    )

@@ -1,0 +1,257 @@
+"""Purchases: what a buyer's request has paid for, whether it was served, and who may undo it.
+
+A purchase is named by a key that its seller makes of the buyer's request. It is *running* while an attempt holds its
+lease, *served* once the answer has begun to reach the buyer, and *undone* when what it took was given back. All of it
+is decided in the transaction of the money, so any number of workers and restarts act as one:
+
+- what was served is paid, whatever happens to the attempt afterwards;
+- only the attempt that has the purchase can undo it, and only while nobody was served;
+- an attempt that was lost is followed by another, which pays nothing again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec import msgpack, structs
+
+from credit_wallet.domain.commands import Buy, PurchaseCommand, Renew, Serve, Undo
+from credit_wallet.domain.cycle import format_instant, parse_instant
+from credit_wallet.domain.outcomes import FreeAttempt, Outcome
+from credit_wallet.errors import (
+    IdempotencyConflict,
+    PurchaseNotFound,
+    PurchaseRunning,
+    RetriesExhausted,
+    WalletError,
+)
+from credit_wallet.rules import lots
+from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.clawbacks import remember_lots
+from credit_wallet.rules.credit import tell_lower
+from credit_wallet.rules.holds import open_hold, prolong, return_hold, serve_hold
+from credit_wallet.rules.refunds import refund
+from credit_wallet.rules.spending import charge, count_spent, note_sale, take_or_owe
+from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, WalletState
+
+
+def buy(batch: Batch, wallet: WalletState, command: Buy) -> Outcome | WalletError:
+    """Pay for a request, unless it was paid for before."""
+    request = _fingerprint(command)
+    purchase = batch.snapshot.purchases.get((command.stored_key, wallet.wallet_id))
+    if purchase is None:
+        return _pay(batch, wallet, command, request)
+    if purchase.fingerprint != request:
+        return IdempotencyConflict(
+            "this idempotency key was used for a request with another price or payer; send a new key for it",
+            idempotency_key=command.purchase_key,
+        )
+    if purchase.status == "undone" or _is_given_back(batch, purchase):
+        return _pay(batch, wallet, command, request)
+    if purchase.status == "served" or _is_captured(batch, purchase):
+        return _free(batch, wallet, command, purchase)
+    if purchase.attempt != command.attempt and batch.at < purchase.lease_until:
+        return _running(batch, purchase)
+    return _take_over(batch, wallet, command, purchase)
+
+
+def serve(batch: Batch, wallet: WalletState, command: Serve) -> Outcome | WalletError:
+    """Write down that the buyer was served."""
+    purchase = _purchase_of(batch, wallet, command)
+    if isinstance(purchase, WalletError):
+        return purchase
+    amount_yen = 0
+    if purchase.status != "served":
+        hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
+        if hold is not None:
+            serve_hold(batch, wallet, hold)
+        elif purchase.hold_id is not None or purchase.status == "undone":
+            amount_yen = _charge_again(batch, wallet, purchase)
+        purchase.status, purchase.undone_txn_id = "served", None
+    name = (command.stored_key, wallet.wallet_id)
+    if command.forget:
+        del batch.snapshot.purchases[name]
+        batch.decision.touched_purchases.pop(name, None)
+        batch.decision.forgotten_purchases.add(name)
+    else:
+        batch.decision.touched_purchases[name] = purchase
+    return _shown(wallet, purchase, amount_yen)
+
+
+def renew(batch: Batch, wallet: WalletState, command: Renew) -> Outcome | WalletError:
+    """Keep a purchase for its attempt, and the hold that pays for it open."""
+    purchase = _purchase_of(batch, wallet, command)
+    if isinstance(purchase, WalletError):
+        return purchase
+    if purchase.attempt != command.attempt:
+        return _running(batch, purchase)
+    if purchase.status != "undone":
+        _lease(batch, purchase, command.lease_seconds)
+        if hold := _open_hold(batch, purchase):
+            prolong(batch, hold, command.lease_seconds)
+    return _shown(wallet, purchase, 0)
+
+
+def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletError:
+    """Give back what a purchase took, if this attempt has it and nobody was served; else nothing moves."""
+    purchase = _purchase_of(batch, wallet, command)
+    if isinstance(purchase, WalletError):
+        return purchase
+    mine = purchase.attempt == command.attempt and not (command.abandoned and batch.at < purchase.lease_until)
+    if purchase.status != "running" or not mine:
+        return _shown(wallet, purchase, 0)
+    batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
+    if _is_captured(batch, purchase):
+        purchase.status = "served"
+        return _shown(wallet, purchase, 0)
+    amount_yen = 0
+    if purchase.txn_id is not None and not _is_given_back(batch, purchase):
+        _know_charge(batch, purchase.txn_id)
+        given_back = refund(batch, wallet, purchase.txn_id, None, command.reason)
+        if isinstance(given_back, WalletError):
+            return given_back
+        amount_yen, purchase.undone_txn_id = given_back.amount_yen, given_back.txn_id
+        batch.decision.touched[wallet.wallet_id] = wallet
+    if hold := _open_hold(batch, purchase):
+        amount_yen = hold.left_yen
+        return_hold(batch, wallet, hold, "released")
+        batch.decision.touched[wallet.wallet_id] = wallet
+    purchase.status = "served" if _is_captured(batch, purchase) else "undone"
+    return _shown(wallet, purchase, amount_yen)
+
+
+def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Outcome | WalletError:
+    if wallet.lots and wallet.lots[0].remaining_yen <= command.amount_yen:
+        remember_lots(batch, wallet)
+    if command.hold_seconds is None:
+        outcome = charge(batch, wallet, command.amount_yen, command.note, command.key_id, command.actor)
+    else:
+        outcome = open_hold(
+            batch,
+            wallet,
+            command.amount_yen,
+            command.hold_seconds,
+            command.note,
+            command.key_id,
+            command.actor,
+        )
+    if isinstance(outcome, WalletError):
+        return outcome
+    purchase = PurchaseState(
+        purchase_key=command.stored_key,
+        wallet_id=wallet.wallet_id,
+        key_id=command.key_id,
+        actor=command.actor,
+        fingerprint=request,
+        attempt=command.attempt,
+        status="running",
+        amount_yen=command.amount_yen,
+        txn_id=outcome.txn_id,
+        hold_id=outcome.hold_id,
+        undone_txn_id=None,
+        free_used=0,
+        lease_until="",
+    )
+    batch.snapshot.purchases[purchase.purchase_key, wallet.wallet_id] = purchase
+    batch.decision.touched[wallet.wallet_id] = wallet
+    _lease(batch, purchase, command.lease_seconds)
+    return outcome
+
+
+def _free(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Outcome | WalletError:
+    if purchase.free_used >= command.free_retries:
+        return RetriesExhausted(
+            f"the answer to this idempotency key was paid for once and sent {purchase.free_used + 1} times; "
+            "send a new key for a new answer",
+            free_retries=command.free_retries,
+        )
+    purchase.free_used += 1
+    batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
+    return FreeAttempt(*structs.astuple(_shown(wallet, purchase, purchase.amount_yen, replayed=True)))
+
+
+def _take_over(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Outcome:
+    """Go on with a purchase that was paid for: the same attempt asks again, or the one that had it was lost."""
+    purchase.attempt = command.attempt
+    _lease(batch, purchase, command.lease_seconds)
+    if hold := _open_hold(batch, purchase):
+        prolong(batch, hold, command.hold_seconds or command.lease_seconds)
+    return _shown(wallet, purchase, purchase.amount_yen, replayed=True)
+
+
+def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) -> int:
+    """Take the price of what was served after it had been given back; return what the balance could give."""
+    taken = take_or_owe(batch, wallet, purchase.amount_yen)
+    taken_yen = lots.total_yen(taken)
+    purchase.txn_id = purchase.hold_id = None  # what paid before was given back; what is owed whole has none
+    if taken_yen:
+        note = "served after it was given back"
+        purchase.txn_id = append(batch, wallet, "charge", -taken_yen, taken, note, key_id=purchase.key_id)
+        note_sale(batch, wallet, purchase.txn_id, purchase.actor)
+        key = None if purchase.key_id is None else batch.snapshot.keys.get(purchase.key_id)
+        count_spent(batch, wallet, key, taken_yen, purchase.txn_id, None)
+        tell_lower(batch, wallet, taken, taken_yen)
+    return taken_yen
+
+
+def _know_charge(batch: Batch, txn_id: int) -> None:
+    """A charge of this very batch can be given back in it, too."""
+    if txn_id in batch.snapshot.entries:
+        return
+    for entry in batch.decision.entries:
+        if entry.txn_id == txn_id:
+            allocation = lots.parse_allocation(entry.lots)
+            batch.snapshot.entries[txn_id] = EntryRecord(
+                txn_id, entry.wallet_id, entry.amount_yen, entry.txn_type, allocation, 0
+            )
+
+
+def _lease(batch: Batch, purchase: PurchaseState, seconds: int) -> None:
+    purchase.lease_until = max(purchase.lease_until, format_instant(batch.now + timedelta(seconds=seconds)))
+    batch.decision.touched_purchases[purchase.purchase_key, purchase.wallet_id] = purchase
+
+
+def _open_hold(batch: Batch, purchase: PurchaseState) -> HoldState | None:
+    hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
+    return hold if hold is not None and hold.status == "open" else None
+
+
+def _is_given_back(batch: Batch, purchase: PurchaseState) -> bool:
+    """Whether what a purchase took is the buyer's again, by whomever it was given back; a debt is not."""
+    if purchase.hold_id is not None:
+        hold = batch.snapshot.holds.get(purchase.hold_id)
+        return hold is not None and hold.status in ("released", "expired") and not hold.captured_yen
+    entry = None if purchase.txn_id is None else batch.snapshot.entries.get(purchase.txn_id)
+    return entry is not None and entry.returned_yen >= purchase.amount_yen
+
+
+def _is_captured(batch: Batch, purchase: PurchaseState) -> bool:
+    """Whether its hold was spent, whole or in part, which says as much as that it was served."""
+    hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
+    return hold is not None and hold.status != "open" and (hold.status == "captured" or hold.captured_yen > 0)
+
+
+def _purchase_of(batch: Batch, wallet: WalletState, command: PurchaseCommand) -> PurchaseState | WalletError:
+    purchase = batch.snapshot.purchases.get((command.stored_key, wallet.wallet_id))
+    if purchase is None:
+        return PurchaseNotFound(f"wallet {wallet.wallet_id} has no such purchase", purchase_key=command.purchase_key)
+    return purchase
+
+
+def _running(batch: Batch, purchase: PurchaseState) -> PurchaseRunning:
+    left = parse_instant(purchase.lease_until) - batch.now
+    return PurchaseRunning(
+        "another attempt is answering this request; send it again, with the same idempotency key",
+        retry_after_seconds=max(1, min(10, round(left.total_seconds()))),
+    )
+
+
+def _shown(wallet: WalletState, purchase: PurchaseState, amount_yen: int, *, replayed: bool = False) -> Outcome:
+    return Outcome(
+        wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id, replayed=replayed
+    )
+
+
+def _fingerprint(command: Buy) -> bytes:
+    """Equal for equal requests: payer and price."""
+    return msgpack.encode((command.amount_yen, command.hold_seconds is None, command.key_id))

@@ -1,0 +1,96 @@
+"""Spending: a charge, and what is counted when yen are spent — the cycle, the agent key's cap, alert thresholds."""
+
+from __future__ import annotations
+
+from credit_wallet.domain.actors import NO_SELLERS, Actor, seller_of
+from credit_wallet.domain.budget import WARN_PCTS, reached_pct, spent_pct, warn_pct
+from credit_wallet.domain.outcomes import Alert, Outcome
+from credit_wallet.errors import WalletError
+from credit_wallet.rules import lots
+from credit_wallet.rules.batch import Batch, append, tell_once
+from credit_wallet.rules.clawbacks import owe
+from credit_wallet.rules.credit import tell_lower
+from credit_wallet.rules.limits import paying_key, refusal_to_spend
+from credit_wallet.rules.state import Allocation, KeyState, WalletState
+
+
+def charge(
+    batch: Batch, wallet: WalletState, amount_yen: int, note: str | None, key_id: int | None, actor: Actor
+) -> Outcome | WalletError:
+    """Spend ``amount_yen`` of the balance, if nothing speaks against it; ``actor`` asks for it."""
+    key = None if key_id is None else paying_key(batch, wallet, key_id)
+    if isinstance(key, WalletError):
+        return key
+    refusal = refusal_to_spend(batch, wallet, key, amount_yen)
+    if refusal is not None:
+        return refusal
+    wallet.balance_yen -= amount_yen
+    taken = lots.take(wallet.lots, amount_yen)
+    txn_id = append(batch, wallet, "charge", -amount_yen, taken, note, key_id=key_id)
+    if actor not in NO_SELLERS:
+        note_sale(batch, wallet, txn_id, actor)
+    tell_lower(batch, wallet, taken, amount_yen)
+    return count_spent(batch, wallet, key, amount_yen, txn_id, None)
+
+
+def note_sale(batch: Batch, wallet: WalletState, txn_id: int, actor: Actor) -> None:
+    """Write down which seller made a charge, if one did: it may give the charge back."""
+    seller_id = seller_of(actor)
+    if seller_id is not None:
+        batch.decision.sales.append((wallet.wallet_id, txn_id, seller_id))
+
+
+def take_or_owe(batch: Batch, wallet: WalletState, amount_yen: int) -> Allocation:
+    """Take ``amount_yen`` of the balance for what was delivered already; what it lacks becomes a debt."""
+    taken_yen = min(amount_yen, wallet.balance_yen)
+    wallet.balance_yen -= taken_yen
+    owe(batch, wallet, amount_yen - taken_yen)
+    batch.decision.touched[wallet.wallet_id] = wallet
+    return lots.take(wallet.lots, taken_yen)
+
+
+def count_spent(
+    batch: Batch, wallet: WalletState, key: KeyState | None, amount_yen: int, txn_id: int, hold_id: int | None
+) -> Outcome:
+    """Count spending against the cycle, the key and the alert thresholds."""
+    wallet.cycle_spent_yen += amount_yen
+    if key is not None:
+        _count_against_cap(batch, wallet, key, amount_yen)
+    if not wallet.monthly_budget_yen:
+        return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id)
+    share_pct = spent_pct(wallet.cycle_spent_yen, wallet.monthly_budget_yen)
+    alerts = _cross_thresholds(batch, wallet, amount_yen, share_pct) if share_pct >= wallet.thresholds_pct[0] else ()
+    return Outcome(
+        wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id, False, alerts, warn_pct(share_pct)
+    )
+
+
+def _cross_thresholds(batch: Batch, wallet: WalletState, amount_yen: int, share_pct: int) -> tuple[Alert, ...]:
+    """What spending ``amount_yen`` has crossed. When the budget was raised since, its thresholds fire anew."""
+    before_pct = spent_pct(wallet.cycle_spent_yen - amount_yen, wallet.monthly_budget_yen)
+    if wallet.alerted_pct > before_pct:
+        wallet.alerted_pct = reached_pct(wallet.thresholds_pct, before_pct)
+    fired = tuple(
+        Alert(threshold_pct, wallet.current_cycle, wallet.cycle_spent_yen, wallet.monthly_budget_yen)
+        for threshold_pct in wallet.thresholds_pct
+        if wallet.alerted_pct < threshold_pct <= share_pct
+    )
+    for alert in fired:
+        wallet.alerted_pct = alert.threshold_pct
+        batch.decision.alerts.append((wallet.wallet_id, alert))
+    return fired
+
+
+def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_yen: int) -> None:
+    """Count spending of an agent key, and tell when it crosses a warning share of its cap."""
+    before_yen = key.cycle_spent_yen
+    key.cycle_spent_yen += amount_yen
+    batch.decision.touched_keys[key.key_id] = key
+    cap_yen = key.monthly_cap_yen
+    if not cap_yen or key.cycle_spent_yen * 100 < cap_yen * WARN_PCTS[0]:
+        return
+    crossed_pct = warn_pct(spent_pct(key.cycle_spent_yen, cap_yen))
+    if crossed_pct > warn_pct(spent_pct(before_yen, cap_yen)):
+        occasion = f"{key.key_id} {key.current_cycle} {cap_yen} {crossed_pct}"
+        spent = {"spent_yen": key.cycle_spent_yen, "monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
+        tell_once(batch, wallet, "key_cap_reached", occasion, key_id=key.key_id, threshold_pct=crossed_pct, **spent)

@@ -1,0 +1,297 @@
+"""What ``decide`` works on: the wallets that a batch touches, as the store loaded them.
+
+These values are mutable and belong to one batch at a time. A store fills a ``Snapshot``, ``decide`` moves the money in
+it and says in a ``Decision`` what there is to write, and the store writes that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, TypeAlias
+
+from msgspec import Struct, field
+
+from credit_wallet.domain.actors import OPERATOR, Actor
+from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT
+from credit_wallet.domain.outcomes import (
+    Alert,
+    BudgetMode,
+    EntryType,
+    HoldStatus,
+    LotKind,
+    LotView,
+    Outcome,
+    PurchaseStatus,
+)
+from credit_wallet.domain.topups import PayerState, TopupState
+from credit_wallet.errors import WalletError
+
+Allocation: TypeAlias = list[tuple[int, int]]
+"""Which lots a movement touched and by how many yen: ``[(lot_id, amount_yen), …]`` in the order of spending."""
+
+
+class Lot(Struct, array_like=True, gc=False):
+    """Credit that came in together. ``lot_id`` is the entry that brought it, 0 for what an adopted wallet started with.
+
+    Stored inside the wallet's row as ``[lot_id, kind, remaining_yen, expires_at]``; hence ``array_like``.
+    """
+
+    lot_id: int
+    kind: LotKind
+    remaining_yen: int
+    expires_at: str | None
+
+    def spending_order(self) -> tuple[bool, str, int]:
+        """Promotional before paid, earlier expiry before later, older before newer."""
+        return (self.kind == "paid", self.expires_at or "~", self.lot_id)
+
+    def view(self) -> LotView:
+        """The lot as it is shown."""
+        return LotView(self.lot_id, self.kind, self.remaining_yen, self.expires_at)
+
+
+class LotOpening(Struct, frozen=True):
+    """A lot as it was granted; the register's row, which never changes."""
+
+    wallet_id: int
+    lot_id: int
+    kind: LotKind
+    granted_yen: int
+    expires_at: str | None
+
+
+class WalletState(Struct):
+    """A wallet's row. ``lots`` are the open ones in spending order, and their sum is ``balance_yen``.
+
+    ``current_cycle`` is empty until the wallet is first used.
+    """
+
+    wallet_id: int
+    balance_yen: int
+    held_yen: int
+    debt_yen: int
+    lots: list[Lot]
+    current_cycle: str
+    cycle_spent_yen: int
+    alerted_pct: int
+    last_txn_id: int
+    next_due_at: str | None
+    exhausted: bool
+    enabled: bool
+    label: str | None
+    monthly_budget_yen: int
+    budget_mode: BudgetMode
+    auto_topup_threshold: int
+    auto_topup_amount: int
+    time_zone: str
+    low_balance_yen: int = 0
+    thresholds_pct: tuple[int, ...] = ALERT_THRESHOLDS_PCT
+    """At which shares of the budget an alert fires: the usual ones and the wallet's own, rising."""
+
+
+class KeyState(Struct):
+    """An agent key. A ``monthly_cap_yen`` of 0 means no cap."""
+
+    key_id: int
+    wallet_id: int
+    monthly_cap_yen: int
+    current_cycle: str
+    cycle_spent_yen: int
+    held_yen: int
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class HoldState(Struct):
+    """Yen set aside; ``allocation`` says from which lots what is still held comes.
+
+    ``closer`` is the actor that made the hold. ``served`` says that what it pays for was delivered, so that it is
+    captured when its time is over. ``above_yen`` was captured beyond what it held.
+    """
+
+    hold_id: int
+    wallet_id: int
+    key_id: int | None
+    amount_yen: int
+    captured_yen: int
+    status: HoldStatus
+    allocation: Allocation
+    note: str | None
+    created_at: str
+    expires_at: str
+    closed_at: str | None = None
+    closer: Actor = OPERATOR
+    served: bool = False
+    above_yen: int = 0
+
+    @property
+    def left_yen(self) -> int:
+        """What an open hold still holds."""
+        return self.amount_yen - self.captured_yen
+
+
+class PurchaseState(Struct):
+    """What a request has bought. ``txn_id`` is its charge, or ``hold_id`` its hold; ``undone_txn_id`` the refund.
+
+    A ``running`` one belongs to ``attempt`` until ``lease_until``; a ``served`` one was free ``free_used`` times since.
+    """
+
+    purchase_key: str
+    wallet_id: int
+    key_id: int | None
+    actor: Actor
+    fingerprint: bytes
+    attempt: str
+    status: PurchaseStatus
+    amount_yen: int
+    txn_id: int | None
+    hold_id: int | None
+    undone_txn_id: int | None
+    free_used: int
+    lease_until: str
+
+
+class EntryRecord(Struct):
+    """A ledger entry that a refund or a reversal names, and how much of it was given back before."""
+
+    txn_id: int
+    wallet_id: int
+    amount_yen: int
+    txn_type: EntryType
+    allocation: Allocation
+    returned_yen: int
+
+
+class Remembered(Struct, frozen=True):
+    """What an idempotency key was used for: the request's fingerprint and the outcome it had."""
+
+    fingerprint: bytes
+    outcome: Outcome
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """A ledger entry to append; its fields are the columns of ``am_credit_transaction_log``, in their order."""
+
+    txn_id: int
+    wallet_id: int
+    amount_yen: int
+    txn_type: EntryType
+    occurred_at: str
+    note: str | None
+    prev_txn_id: int
+    ledger_balance_yen: int
+    lots: str
+    key_id: int | None
+    related_txn_id: int | None
+    hold_id: int | None
+
+
+class Event(Struct, frozen=True):
+    """Something the world must hear, written to the outbox with the money.
+
+    One with a ``dedupe_key`` that the wallet's outbox has already is not told again.
+    """
+
+    wallet_id: int
+    kind: str
+    payload: dict[str, Any]
+    dedupe_key: str | None = None
+
+
+class ClosedSegment(Struct, frozen=True):
+    """A run of consecutive entries of one billing cycle that has come to an end.
+
+    ``closing_yen`` is the ledger balance after ``last_txn_id``; the segment is what changed since the one before.
+    """
+
+    wallet_id: int
+    last_txn_id: int
+    billing_cycle: str
+    closing_yen: int
+
+
+class ClawbackState(Struct):
+    """What was taken back of a top-up and has not come again: from which lots, and what is still owed.
+
+    Under ``credit_txn_id`` 0 is what is owed for no top-up.
+    """
+
+    wallet_id: int
+    credit_txn_id: int
+    taken: Allocation
+    owed_yen: int
+
+
+class TopupStep(Struct, frozen=True):
+    """A line of a top-up's history."""
+
+    topup_id: str
+    wallet_id: int
+    status: str
+    received_yen: int
+    taken_yen: int
+    reason: str | None
+
+
+MAX_DUE_HOLDS = 500
+"""Expired holds of a wallet that one batch carries out: a wallet may have as many as yen, all expired at once."""
+
+
+class Snapshot(Struct):
+    """All that a batch may touch. Whatever is missing from a mapping does not exist."""
+
+    wallets: dict[int, WalletState]
+    keys: dict[int, KeyState]
+    holds: dict[int, HoldState]
+    entries: dict[int, EntryRecord]
+    lot_openings: dict[tuple[int, int], LotOpening]
+    remembered: dict[tuple[str, int], Remembered]
+    due_holds: dict[int, list[HoldState]]
+    """Per wallet with something due: its open holds that have expired, oldest first, up to ``MAX_DUE_HOLDS``."""
+    next_hold_expiry: dict[int, str]
+    """Per wallet with something due: when the first of its other open holds expires."""
+    left_cycles: list[tuple[str, int, int, int]]
+    """``(billing_cycle, wallet_id, key_id, spent_yen)`` of cycles that wallets (key_id 0) and keys have just left."""
+    txn_ids: Iterator[int]
+    """Ids for new entries: rising, and above those of every entry of the wallets."""
+    hold_ids: Iterator[int]
+    topups: dict[str, TopupState] = field(default_factory=dict)
+    """Those that commands name, and all open ones of wallets that ask for another."""
+    auto_topped_up: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    """Per wallet that asks for an automatic top-up: yen of those before it, today and this month (UTC), and how many
+    there were within an hour."""
+    payers: dict[int, PayerState] = field(default_factory=dict)
+    purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
+    """By stored key and wallet: those that commands name."""
+    told: Collection[tuple[int, str]] = ()
+    """Wallet and ``dedupe_key`` of events that are known to have been told."""
+    closed_segments: dict[int, list[ClosedSegment]] = field(default_factory=dict)
+    """Per wallet, in the order of its chain: runs of entries of one cycle that have ended in this batch."""
+    clawbacks: dict[int, dict[int, ClawbackState]] = field(default_factory=dict)
+    """Per wallet and top-up, by the entry that credited it: all that is owed for, and those that commands name."""
+
+
+class Decision(Struct):
+    """What came of a batch: an outcome or a refusal per command, in order, and what there is to write."""
+
+    outcomes: list[Outcome | WalletError] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    touched: dict[int, WalletState] = field(default_factory=dict)
+    configured: dict[int, WalletState] = field(default_factory=dict)
+    touched_keys: dict[int, KeyState] = field(default_factory=dict)
+    touched_holds: dict[int, HoldState] = field(default_factory=dict)
+    returned: dict[int, EntryRecord] = field(default_factory=dict)
+    opened_lots: list[LotOpening] = field(default_factory=list)
+    remembered: list[tuple[str, int, Remembered]] = field(default_factory=list)
+    alerts: list[tuple[int, Alert]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    told: set[tuple[int, str]] = field(default_factory=set)
+    """Wallet and ``dedupe_key`` of those among ``events`` that have one."""
+    touched_topups: dict[str, TopupState] = field(default_factory=dict)
+    topup_steps: list[TopupStep] = field(default_factory=list)
+    touched_payers: dict[int, PayerState] = field(default_factory=dict)
+    touched_clawbacks: dict[tuple[int, int], ClawbackState] = field(default_factory=dict)
+    touched_purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
+    forgotten_purchases: set[tuple[str, int]] = field(default_factory=set)
+    sales: list[tuple[int, int, int]] = field(default_factory=list)
+    """Wallet, entry and seller of each charge that a seller made."""

@@ -1,0 +1,113 @@
+"""What a batch touches beyond its wallets: what its commands name, and the cycles that time has carried on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from credit_wallet.domain.commands import (
+    Buy,
+    Capture,
+    Charge,
+    Command,
+    Extend,
+    Hold,
+    PurchaseCommand,
+    Refund,
+    Release,
+    Reverse,
+    Undo,
+)
+from credit_wallet.domain.cycle import cycle_at
+from credit_wallet.rules.segments import close_open_segment
+from credit_wallet.rules.state import KeyState, Snapshot, WalletState
+
+
+def named_by(commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:
+    """Ids of the agent keys, the holds and the ledger entries that commands name."""
+    key_ids: set[int] = set()
+    hold_ids: set[int] = set()
+    txn_ids: set[int] = set()
+    for command in commands:
+        match command:
+            case Charge() | Hold():
+                if command.key_id is not None:
+                    key_ids.add(command.key_id)
+            case Buy():
+                if command.key_id is not None:
+                    key_ids.add(command.key_id)
+            case Capture() | Release() | Extend():
+                hold_ids.add(command.hold_id)
+                if command.key_id is not None:
+                    key_ids.add(command.key_id)
+            case Refund() | Reverse():
+                txn_ids.add(command.txn_id)
+    return key_ids, hold_ids, txn_ids
+
+
+def purchases_of(commands: Sequence[Command]) -> list[tuple[str, int]]:
+    """Stored key and wallet of the purchases that commands name."""
+    return [(command.stored_key, command.wallet_id) for command in commands if isinstance(command, PurchaseCommand)]
+
+
+def behind_purchases(snapshot: Snapshot, commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:
+    """Ids of the agent keys and the holds that loaded purchases name, and of the charges that may be given back."""
+    purchases = snapshot.purchases.values()
+    asked = {(command.stored_key, command.wallet_id) for command in commands if isinstance(command, Buy | Undo)}
+    return (
+        {purchase.key_id for purchase in purchases if purchase.key_id is not None},
+        {purchase.hold_id for purchase in purchases if purchase.hold_id is not None},
+        {
+            purchase.txn_id
+            for name, purchase in snapshot.purchases.items()
+            if purchase.txn_id is not None and name in asked
+        },
+    )
+
+
+class Rolling(Struct, frozen=True):
+    """A wallet (``key_id`` 0) or an agent key whose row is to be carried into ``cycle``."""
+
+    spender: WalletState | KeyState
+    key_id: int
+    cycle: str
+
+
+def to_roll(
+    wallets: Mapping[int, WalletState],
+    keys: Mapping[int, KeyState],
+    wallet_ids: Iterable[int],
+    key_ids: Iterable[int],
+    now: datetime,
+) -> Iterator[Rolling]:
+    """Whose row is not in its present cycle; the clock may have gone either way."""
+    cycles: dict[str, str] = {}
+    for wallet_id in wallet_ids:
+        wallet = wallets.get(wallet_id)
+        if wallet is None:
+            continue
+        cycle = cycles.get(wallet.time_zone) or cycles.setdefault(wallet.time_zone, cycle_at(now, wallet.time_zone))
+        if wallet.current_cycle != cycle:
+            yield Rolling(wallet, 0, cycle)
+    for key_id in key_ids:
+        key = keys.get(key_id)
+        payer = None if key is None else wallets.get(key.wallet_id)
+        if key is not None and payer is not None:
+            cycle = cycles.get(payer.time_zone) or cycle_at(now, payer.time_zone)
+            if key.current_cycle != cycle:
+                yield Rolling(key, key_id, cycle)
+
+
+def roll(snapshot: Snapshot, rolling: Rolling, spent_yen: int, alerted_pct: int) -> None:
+    """Carry a row into its cycle, in which ``spent_yen`` was spent and ``alerted_pct`` fired before."""
+    spender = rolling.spender
+    if isinstance(spender, WalletState):
+        close_open_segment(snapshot, spender)
+    if spender.current_cycle and spender.cycle_spent_yen:
+        snapshot.left_cycles.append((spender.current_cycle, spender.wallet_id, rolling.key_id, spender.cycle_spent_yen))
+    spender.current_cycle = rolling.cycle
+    spender.cycle_spent_yen = spent_yen
+    if isinstance(spender, WalletState):
+        spender.alerted_pct = alerted_pct

@@ -1,0 +1,4 @@
+"""Jobs in transactions of their own, apart from the rail: backfill, seals, pruning, the proof, alerts, notices.
+
+They decide nothing about money; rules live in ``rules``.
+"""

@@ -1,0 +1,221 @@
+"""The hourly alert job: fires the 50, 80 and 100 % thresholds that charges have reached.
+
+The rail fires alerts at the moment of crossing; the job catches what plain SQL wrote. It works on a database with
+migration 281 alone, where it sums the ledger, and on the whole schema, where it reads each wallet's row and its cost
+does not grow with the ledger. It imports nothing but the standard library unless ``apsw`` is there, so that a host can
+run it from a plain checkout.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from operator import attrgetter
+from os.path import samestat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT, MAX_THRESHOLD_PCT, spent_pct, thresholds_pct
+from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
+from credit_wallet.stores import OLDEST_SAFE_SQLITE
+from credit_wallet.stores.alert_tables import alert_key
+from credit_wallet.stores.sql import statements
+
+BUSY_TIMEOUT_MS = 30_000
+
+_SQL = statements("alerts.sql")
+_log = logging.getLogger("process_credit_wallet_alerts")
+
+
+@dataclass(frozen=True)
+class FiredAlert:
+    """A threshold that fired, with what was spent of which budget then."""
+
+    wallet_id: int
+    threshold_pct: int
+    spent_yen: int
+    budget_yen: int
+
+
+class _Spending(NamedTuple):
+    """A wallet that may have reached a threshold in a cycle; ``own_thresholds`` is JSON.
+
+    ``known_pct`` is the share of the budget, as it is now, that was spent when the last alert fired.
+    """
+
+    billing_cycle: str
+    wallet_id: int
+    spent_yen: int
+    budget_yen: int
+    own_thresholds: str
+    alerted_pct: int
+    known_pct: int = MAX_THRESHOLD_PCT
+
+
+@dataclass
+class AlertReport:
+    """What a run looked at and fired, or would have fired; its JSON form is fixed by the seed contract."""
+
+    dry_run: bool
+    billing_cycle: str
+    wallets_scanned: int = 0
+    alerts_fired: list[FiredAlert] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps({"dim": "U", "wave": 47, **asdict(self)}, ensure_ascii=False)
+
+
+def run_alert_job(
+    connection: Any, now: datetime, *, cycle: str | None = None, dry_run: bool = False, whole_schema: bool = True
+) -> AlertReport:
+    """Fire what is due in ``cycle`` (default: each wallet's current one), in the transaction that ``connection`` is in.
+
+    A threshold of a budget that was changed since it fired is told by an event alone, and is no part of the report.
+
+    The report's cycle is the UTC one. ``dry_run`` writes nothing. ``whole_schema`` says that the database has more than
+    migration 281. Wallets are taken in order of their ids, as everybody does who locks several.
+    """
+    report = AlertReport(dry_run, cycle or cycle_at(now))
+    report.wallets_scanned = _value(connection, "wallets_scanned")
+    reached = _reached(connection, now, cycle) if whole_schema else _seed_reached(connection, report.billing_cycle)
+    for spending in sorted(reached, key=attrgetter("wallet_id")):
+        for threshold_pct in _reached_thresholds(spending):
+            alert = FiredAlert(spending.wallet_id, threshold_pct, spending.spent_yen, spending.budget_yen)
+            if _fire(connection, alert, spending.billing_cycle, format_instant(now), whole_schema, dry_run):
+                report.alerts_fired.append(alert)
+            elif whole_schema and not dry_run and threshold_pct > spending.known_pct:
+                _tell_of_another_budget(connection, alert, spending.billing_cycle, format_instant(now))
+    return report
+
+
+def _reached_thresholds(spending: _Spending) -> Iterator[int]:
+    """What may have to fire, rising. Of a wallet's own thresholds, one below what has fired is old news."""
+    share_pct = spent_pct(spending.spent_yen, spending.budget_yen)
+    known_pct = min(spending.alerted_pct, spending.known_pct)
+    for threshold_pct in thresholds_pct(json.loads(spending.own_thresholds)):
+        if threshold_pct > share_pct:
+            break
+        if threshold_pct in ALERT_THRESHOLDS_PCT or threshold_pct > known_pct:
+            yield threshold_pct
+
+
+def _seed_reached(connection: Any, cycle: str) -> Iterator[_Spending]:
+    start, end = cycle_bounds(cycle)
+    rows = connection.execute(_SQL["seed_reached"], {"cycle_start": start, "cycle_end": end}).fetchall()
+    return (_Spending(cycle, *row) for row in rows)
+
+
+def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[_Spending]:
+    """Wallets of every time zone that reached a threshold; those with unadopted charges first, with their whole sum."""
+    for (time_zone,) in connection.execute(_SQL["time_zones"]).fetchall():
+        billing_cycle = cycle or cycle_at(now, time_zone)
+        start, end = cycle_bounds(billing_cycle, time_zone)
+        zone = {"cycle": billing_cycle, "time_zone": time_zone}
+        spending = connection.execute(
+            _SQL["reached_by_plain_sql"], {**zone, "cycle_start": start, "cycle_end": end}
+        ).fetchall()
+        plain_sql = {row[0] for row in spending}
+        spending += [row for row in connection.execute(_SQL["reached"], zone) if row[0] not in plain_sql]
+        is_current = billing_cycle == cycle_at(now, time_zone)
+        for row in spending:
+            found = _Spending(billing_cycle, *row)
+            yield found if is_current else found._replace(known_pct=MAX_THRESHOLD_PCT)
+
+
+def _fire(
+    connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str, whole_schema: bool, dry_run: bool
+) -> bool:
+    """Record an alert unless it fired before; whether it is new. The first writer tells the outbox."""
+    row = {**asdict(alert), "billing_cycle": billing_cycle, "fired_at": fired_at}
+    name = {key: row[key] for key in ("wallet_id", "threshold_pct", "billing_cycle")}
+    own = _own(alert)
+    if dry_run:
+        return not _value(connection, f"has_fired{own}", name)
+    if whole_schema:
+        connection.execute(_SQL["note_fired"], name)  # first, which locks the wallet, as the rail does
+    if not connection.execute(_SQL[f"fire{own}"], row).fetchall():
+        return False
+    if whole_schema:
+        connection.execute(_SQL["tell"], _event(alert, billing_cycle, fired_at))
+    return True
+
+
+def _tell_of_another_budget(connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str) -> None:
+    """Tell of a threshold that has fired in the cycle when the budget was another, once for each budget."""
+    name = {"threshold_pct": alert.threshold_pct, "billing_cycle": billing_cycle, "budget_yen": alert.budget_yen}
+    statement = _SQL[f"tell_of_another_budget{_own(alert)}"]
+    connection.execute(statement, {**_event(alert, billing_cycle, fired_at), **name})
+
+
+def _own(alert: FiredAlert) -> str:
+    """Thresholds of a wallet's own have a table of their own, and statements that are named for it."""
+    return "" if alert.threshold_pct in ALERT_THRESHOLDS_PCT else "_own"
+
+
+def _event(alert: FiredAlert, billing_cycle: str, fired_at: str) -> dict[str, Any]:
+    return {
+        "wallet_id": alert.wallet_id,
+        "payload": json.dumps({**asdict(alert), "billing_cycle": billing_cycle}),
+        "dedupe_key": alert_key(billing_cycle, alert.budget_yen, alert.threshold_pct),
+        "fired_at": fired_at,
+    }
+
+
+def _value(connection: Any, name: str, parameters: dict[str, Any] | None = None) -> int:
+    rows = connection.execute(_SQL[name], parameters or {}).fetchall()
+    return int(rows[0][0])
+
+
+def run_on_file(path: Path, now: datetime, *, cycle: str | None = None, dry_run: bool = False) -> AlertReport:
+    """Run the job on a database file in a transaction of its own; a missing file is a warning and an empty report."""
+    if not path.exists():
+        _log.warning("%s does not exist; nothing to do", path)
+        return AlertReport(dry_run, cycle or cycle_at(now))
+    with closing(_connect(path)) as connection:
+        opened = path.stat()
+        connection.execute("BEGIN" if dry_run else "BEGIN IMMEDIATE")
+        whole_schema = _has_whole_schema(connection, path)
+        report = run_alert_job(connection, now, cycle=cycle, dry_run=dry_run, whole_schema=whole_schema)
+        connection.execute("COMMIT")
+        if not (path.exists() and samestat(path.stat(), opened)):
+            raise RuntimeError(f"{path} was moved, removed or replaced meanwhile; put it back, or run the job again")
+    return report
+
+
+def _has_whole_schema(connection: Any, path: Path) -> bool:
+    """Whether there is more than migration 281. Raises ``RuntimeError`` when there is more, and not all of it."""
+    later = _value(connection, "columns_of_later_migrations")
+    if later == 1:
+        raise RuntimeError(f"{path} lacks migrations that this job needs; run credit-wallet migrate")
+    return later > 0
+
+
+def _connect(path: Path) -> Any:
+    """The database as it is, its journal mode left alone."""
+    try:
+        import apsw
+    except ImportError:
+        return _connect_with_standard_library(path)
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    return connection
+
+
+def _connect_with_standard_library(path: Path) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < OLDEST_SAFE_SQLITE and _is_in_wal_mode(path):
+        raise RuntimeError(
+            f"{path} is in WAL mode and this Python's SQLite {sqlite3.sqlite_version} can corrupt it; install apsw"
+        )
+    return sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+
+
+def _is_in_wal_mode(path: Path) -> bool:
+    """From the file's header (sqlite.org/fileformat.html, 1.3.3): a connection would already write its log back."""
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\x02\x02"

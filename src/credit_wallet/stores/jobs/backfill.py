@@ -1,0 +1,202 @@
+"""Adoption: taking in what plain SQL wrote, so that hosts of the seed's schema and the wallet can share a database.
+
+A writer of plain SQL inserts ledger rows and updates balances, and knows nothing of chains, lots and cycle spend. Its
+entries have no ``prev_txn_id``, its wallets no ``last_txn_id``; adoption replays the new entries in order and fills in
+what they lack. Money is never made up: when a wallet is adopted first, ``opening_yen`` records the difference between
+its balance and its entries; later differences are left for ``verify`` to report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct, json, structs
+
+from credit_wallet.domain.cycle import cycle_at, cycle_of
+from credit_wallet.domain.outcomes import Opening
+from credit_wallet.rules.lots import format_allocation, put, take
+from credit_wallet.rules.state import Allocation, ClosedSegment, Lot, LotOpening
+from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.rows import PUT_LOT
+from credit_wallet.stores.segments import put_segments
+from credit_wallet.telemetry import warn
+
+_UNADOPTED = """
+SELECT wallet_id FROM am_credit_wallet WHERE last_txn_id IS NULL
+UNION
+SELECT wallet_id FROM am_credit_transaction_log WHERE prev_txn_id IS NULL
+ORDER BY wallet_id
+"""
+_LOCK_WALLET = """
+UPDATE am_credit_wallet SET updated_at = updated_at WHERE wallet_id = :wallet_id
+RETURNING balance_yen, held_yen, opening_yen, open_lots, current_cycle, cycle_spent_yen, last_txn_id, time_zone
+"""
+_LEDGER_BALANCE = """
+SELECT ledger_balance_yen FROM am_credit_transaction_log WHERE txn_id = :txn_id AND wallet_id = :wallet_id
+"""
+_NEW_ENTRIES = """
+SELECT txn_id, amount_yen, txn_type, occurred_at FROM am_credit_transaction_log
+WHERE wallet_id = :wallet_id AND prev_txn_id IS NULL ORDER BY txn_id
+"""
+_CHAIN_ENTRY = """
+UPDATE am_credit_transaction_log
+SET prev_txn_id = :prev_txn_id, ledger_balance_yen = :ledger_balance_yen, lots = :lots
+WHERE txn_id = :txn_id AND wallet_id = :wallet_id
+"""
+_ADD_CYCLE_SPEND = """
+INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen)
+VALUES (:cycle, :wallet_id, 0, :spent_yen)
+ON CONFLICT (billing_cycle, wallet_id, key_id)
+DO UPDATE SET spent_yen = am_credit_cycle_spend.spent_yen + excluded.spent_yen
+"""
+_UPDATE_WALLET = """
+UPDATE am_credit_wallet
+SET opening_yen = :opening_yen, open_lots = :open_lots, current_cycle = :cycle, cycle_spent_yen = :cycle_spent_yen,
+    last_txn_id = :last_txn_id, exhausted = CASE WHEN :credited = 1 AND balance_yen > 0 THEN 0 ELSE exhausted END,
+    alerted_pct = (SELECT coalesce(max(threshold_pct), 0) FROM am_credit_spending_alert a
+                   WHERE a.wallet_id = am_credit_wallet.wallet_id AND a.billing_cycle = :cycle)
+WHERE wallet_id = :wallet_id
+"""
+
+WALLETS_A_TRANSACTION = 1_000
+
+
+class _Replay(Struct):
+    """A wallet's entries replayed: how far its ledger has come, and what the lots are then.
+
+    Plain SQL may charge more than there is. The lots then stay at zero, and the next credit fills the gap first.
+    """
+
+    wallet_id: int
+    ledger_yen: int
+    lots: list[Lot]
+    last_txn_id: int
+    spent_yen: dict[str, int]
+    """By billing cycle."""
+    opened: list[LotOpening]
+    cycle: str
+    """Of the entries that were passed last; empty before the first."""
+    closed: list[ClosedSegment]
+
+    def go_on_in(self, cycle: str, held_yen: int) -> None:
+        """What comes next is of ``cycle``: if that is another one, the segment of those before has ended."""
+        if cycle != self.cycle and self.last_txn_id:
+            closing_yen = self.ledger_yen + held_yen
+            self.closed.append(ClosedSegment(self.wallet_id, self.last_txn_id, self.cycle, closing_yen))
+        self.cycle = cycle
+
+    def open_lot(self, lot_id: int, amount_yen: int) -> Allocation:
+        """Credit ``amount_yen``, of which what fills a gap opens no lot."""
+        usable_yen = max(0, min(amount_yen, self.ledger_yen + amount_yen))
+        self.ledger_yen += amount_yen
+        if not usable_yen:
+            return []
+        opening = LotOpening(self.wallet_id, lot_id, "paid", usable_yen, None)
+        put(self.lots, opening, usable_yen)
+        self.opened.append(opening)
+        return [(lot_id, usable_yen)]
+
+    def spend(self, amount_yen: int) -> Allocation:
+        taken = take(self.lots, amount_yen)
+        self.ledger_yen -= amount_yen
+        return taken
+
+
+def adopt_all(
+    connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]], now: datetime
+) -> tuple[int, list[Opening]]:
+    """Adopt all there is to adopt, in transactions of ``WALLETS_A_TRANSACTION``; how many wallets, and openings."""
+    wallet_ids, openings = _unadopted(connection), []
+    for start in range(0, len(wallet_ids), WALLETS_A_TRANSACTION):
+        with transaction(connection):
+            openings += adopt(connection, wallet_ids[start : start + WALLETS_A_TRANSACTION], now)
+    return len(wallet_ids), openings
+
+
+def adopt_unadopted(connection: Connection, now: datetime) -> None:
+    """Adopt everything there is to adopt, inside the caller's transaction."""
+    adopt(connection, _unadopted(connection), now)
+
+
+def adopt(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> list[Opening]:
+    """Adopt what there is to adopt of some wallets, inside the caller's transaction; what no entry explains of them.
+
+    Each opening is also a warning in the log: from now on it counts as credit.
+    """
+    openings = [opening for wallet_id in wallet_ids if (opening := _adopt(connection, wallet_id, now))]
+    for opening in openings:
+        warn("opening_without_entries", wallet_id=opening.wallet_id, opening_yen=opening.opening_yen)
+    return openings
+
+
+def is_adopted(source: Source) -> bool:
+    """Whether there is nothing to adopt."""
+    return not source.rows(_UNADOPTED, {})
+
+
+def _unadopted(connection: Connection) -> list[int]:
+    return [wallet_id for (wallet_id,) in connection.execute(_UNADOPTED)]
+
+
+def _adopt(connection: Connection, wallet_id: int, now: datetime) -> Opening | None:
+    this: dict[str, Any] = {"wallet_id": wallet_id}
+    rows = connection.execute(_LOCK_WALLET, this).fetchall()
+    if not rows:  # an entry of a wallet that does not exist; verify reports it
+        return None
+    balance_yen, held_yen, opening_yen, open_lots, cycle, cycle_spent_yen, last_txn_id, time_zone = rows[0]
+    entries: list[tuple[Any, ...]] = connection.execute(_NEW_ENTRIES, this).fetchall()
+    replay = _Replay(wallet_id, 0, json.decode(open_lots, type=list[Lot]), last_txn_id or 0, {}, [], cycle or "", [])
+    if last_txn_id is None:
+        opening_yen = balance_yen + held_yen - sum(amount_yen for _, amount_yen, _, _ in entries)
+        replay.open_lot(0, opening_yen)
+    else:
+        last = connection.execute(_LEDGER_BALANCE, {**this, "txn_id": last_txn_id}).fetchall()
+        replay.ledger_yen = (last[0][0] if last else opening_yen) - held_yen
+    _replay_entries(connection, replay, entries, held_yen, time_zone)
+    cycle = cycle or cycle_at(now, time_zone)
+    replay.go_on_in(cycle, held_yen)
+    put_segments(connection, replay.closed)
+    cycle_spent_yen += replay.spent_yen.pop(cycle, 0)
+    for opening in replay.opened:
+        connection.execute(PUT_LOT, structs.asdict(opening))
+    for other, spent_yen in replay.spent_yen.items():
+        connection.execute(_ADD_CYCLE_SPEND, {**this, "cycle": other, "spent_yen": spent_yen})
+    connection.execute(
+        _UPDATE_WALLET,
+        {
+            **this,
+            "opening_yen": opening_yen,
+            "open_lots": json.encode(replay.lots).decode(),
+            "cycle": cycle,
+            "cycle_spent_yen": cycle_spent_yen,
+            "last_txn_id": replay.last_txn_id,
+            "credited": int(any(amount_yen > 0 for _, amount_yen, _, _ in entries)),
+        },
+    )
+    return Opening(wallet_id, opening_yen) if last_txn_id is None and opening_yen else None
+
+
+def _replay_entries(
+    connection: Connection, replay: _Replay, entries: list[tuple[Any, ...]], held_yen: int, time_zone: str
+) -> None:
+    for txn_id, amount_yen, txn_type, occurred_at in entries:
+        cycle = cycle_of(occurred_at, time_zone)
+        replay.go_on_in(cycle, held_yen)
+        allocation = replay.open_lot(txn_id, amount_yen) if amount_yen > 0 else replay.spend(-amount_yen)
+        ledger_balance_yen = replay.ledger_yen + held_yen
+        connection.execute(
+            _CHAIN_ENTRY,
+            {
+                "wallet_id": replay.wallet_id,
+                "txn_id": txn_id,
+                "prev_txn_id": replay.last_txn_id,
+                "ledger_balance_yen": ledger_balance_yen,
+                "lots": format_allocation(allocation),
+            },
+        )
+        replay.last_txn_id = txn_id
+        if txn_type == "charge":
+            replay.spent_yen[cycle] = replay.spent_yen.get(cycle, 0) - amount_yen

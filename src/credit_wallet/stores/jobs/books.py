@@ -1,0 +1,112 @@
+"""Books of a ledger that was there before migration 289: its segments, what was taken back of its top-ups, its ends.
+
+Made once, from each wallet's chain and behind its lock, when the database is brought up to date. The rail and adoption
+keep them from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from msgspec import json
+
+from credit_wallet.rules import lots
+from credit_wallet.rules.clawbacks import FOR_NO_TOPUP
+from credit_wallet.rules.state import Allocation, ClawbackState, Lot
+from credit_wallet.stores import Connection
+from credit_wallet.stores.clawback_rows import write_clawbacks
+from credit_wallet.stores.segments import SQL, ChainEntry, chain, put_segments, segments_of
+
+WALLETS_A_TRANSACTION = 1_000
+
+
+def make_books(connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]]) -> None:
+    """Make the books unless they are made, in transactions of ``WALLETS_A_TRANSACTION``.
+
+    Breaking it off does no harm: the next one begins anew, and what it makes is the same.
+    """
+    if connection.execute(SQL["are_made"]).fetchall():
+        return
+    after = 0
+    while wallet_ids := _next_wallets(connection, after):
+        with transaction(connection):
+            for wallet_id in wallet_ids:
+                _make_books_of(connection, wallet_id)
+        after = wallet_ids[-1]
+    with transaction(connection):
+        connection.execute(SQL["note_made"])
+
+
+def _next_wallets(connection: Connection, after: int) -> list[int]:
+    wanted = {"after": after, "limit": WALLETS_A_TRANSACTION}
+    return [wallet_id for (wallet_id,) in connection.execute(SQL["wallets"], wanted).fetchall()]
+
+
+def _make_books_of(connection: Connection, wallet_id: int) -> None:
+    this = {"wallet_id": wallet_id}
+    [(last_txn_id, cycle, time_zone, debt_yen, open_lots, due_at)] = connection.execute(
+        SQL["lock_wallet"], this
+    ).fetchall()
+    _note_due(connection, wallet_id, json.decode(open_lots, type=list[Lot]), due_at)
+    taken_back: list[ChainEntry] = []
+
+    def passed(entries: Any) -> Any:
+        for entry in entries:
+            if entry.lots is not None:
+                taken_back.append(entry)
+            yield entry
+
+    def rows(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = connection.execute(statement, parameters).fetchall()
+        return found
+
+    closed = list(segments_of(passed(chain(rows, wallet_id, last_txn_id)), wallet_id, cycle or "", time_zone))
+    connection.execute(SQL["forget_segments"], this)
+    put_segments(connection, reversed(closed))
+    connection.execute(SQL["forget_clawbacks"], this)
+    if taken_back or debt_yen:
+        write_clawbacks(
+            connection, clawbacks_of(wallet_id, taken_back[::-1], dict(rows(SQL["taken_back"], this)), debt_yen)
+        )
+
+
+def _note_due(connection: Connection, wallet_id: int, open_lots: list[Lot], due_at: str | None) -> None:
+    """A refund could open a lot again whose end nothing looked after any more."""
+    end = min((lot.expires_at for lot in open_lots if lot.expires_at is not None), default=None)
+    if end is not None and (due_at is None or end < due_at):
+        connection.execute(SQL["note_due"], {"wallet_id": wallet_id, "at": end})
+
+
+def clawbacks_of(
+    wallet_id: int, entries: list[ChainEntry], taken_back_yen: dict[int, int], debt_yen: int
+) -> list[ClawbackState]:
+    """What ``entries`` took back of each top-up and is not given again, given how much of each was taken back in all.
+
+    What a top-up's own entries do not account for was debt: that was repaid by entries that named no top-up, which are
+    shared out in order, or is owed still.
+    """
+    taken = {txn_id: Allocation() for txn_id in taken_back_yen}
+    repaid: Allocation = []
+    for entry in entries:
+        part = lots.parse_allocation(entry.lots)
+        if entry.related_txn_id is None:
+            repaid += part
+        elif entry.related_txn_id in taken:
+            before = taken[entry.related_txn_id]
+            came_again_yen = max(0, entry.amount_yen)
+            taken[entry.related_txn_id] = (
+                lots.split(before, lots.total_yen(before) - came_again_yen)[0] if came_again_yen else before + part
+            )
+    clawbacks = []
+    for txn_id, total_yen in sorted(taken_back_yen.items()):
+        own, _ = lots.split(taken[txn_id], total_yen)
+        from_debt, repaid = lots.split(repaid, total_yen - lots.total_yen(own))
+        own += from_debt
+        owed_yen = min(debt_yen, total_yen - lots.total_yen(own))
+        debt_yen -= owed_yen
+        clawbacks.append(ClawbackState(wallet_id, txn_id, own, owed_yen))
+    if debt_yen:
+        clawbacks.append(ClawbackState(wallet_id, FOR_NO_TOPUP, [], debt_yen))
+    return clawbacks

@@ -1,0 +1,76 @@
+"""Notices of credit that is going to expire: a job in transactions of its own, the same on every database.
+
+The register of lots says of each lot how many notices were emitted, and an index leads to those whose next one is due.
+When credit has expired, ``credit.expire_lots`` says so in the transaction that burns it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec import DecodeError, json
+
+from credit_wallet.domain.cycle import format_instant, parse_instant
+from credit_wallet.rules.state import Lot
+from credit_wallet.stores import Connection
+from credit_wallet.stores.sql import statements
+
+SQL = statements("lots.sql")
+
+NOTICE_DAYS = (30, 7)
+"""How many days before the end of a lot its owner is told, in order."""
+
+LOTS_A_STEP = 200
+"""Of each notice."""
+
+
+def due(now: datetime) -> list[dict[str, object]]:
+    """For each notice, the parameters of ``notice_due`` and ``notices_due``."""
+    return [
+        {"emitted": emitted, "until": format_instant(now + timedelta(days=days)), "limit": LOTS_A_STEP}
+        for emitted, days in enumerate(NOTICE_DAYS)
+    ]
+
+
+def emit(connection: Connection, now: datetime) -> int:
+    """Emit the notices that are due, up to ``LOTS_A_STEP`` of each; return how many lots were looked at.
+
+    A lot that comes with less than 30 days left is told of at once, and one of which nothing is left not at all. Of two
+    notices that are due, the later one is emitted. Wallets are taken in order, as everybody does who locks several.
+    """
+    lots = [lot for each in due(now) for lot in connection.execute(SQL["notices_due"], each).fetchall()]
+    open_lots: dict[int, dict[int, Lot]] = {}
+    for wallet_id, lot_id, emitted, expires_at in sorted(lots):
+        days_left = (parse_instant(expires_at) - now) / timedelta(days=1)
+        passed = sum(days_left <= days for days in NOTICE_DAYS)
+        row = {"wallet_id": wallet_id, "lot_id": lot_id, "emitted": emitted, "passed": passed}
+        if not connection.execute(SQL["note_notice"], row).fetchall() or days_left <= 0:
+            continue
+        if wallet_id not in open_lots:
+            open_lots[wallet_id] = _open_lots(connection, wallet_id)
+        lot = open_lots[wallet_id].get(lot_id)
+        if lot is not None:
+            _tell(connection, wallet_id, lot, NOTICE_DAYS[passed - 1], format_instant(now))
+    return len(lots)
+
+
+def _open_lots(connection: Connection, wallet_id: int) -> dict[int, Lot]:
+    """A wallet's open lots, by id. What is damaged is for ``verify`` to report, and keeps no other from being told."""
+    [(text,)] = connection.execute(SQL["open_lots"], {"wallet_id": wallet_id}).fetchall()
+    try:
+        return {lot.lot_id: lot for lot in json.decode(text, type=list[Lot])}
+    except DecodeError:
+        return {}
+
+
+def _tell(connection: Connection, wallet_id: int, lot: Lot, days: int, at: str) -> None:
+    payload = {
+        "wallet_id": wallet_id,
+        "lot_id": lot.lot_id,
+        "lot_kind": lot.kind,
+        "remaining_yen": lot.remaining_yen,
+        "expires_at": lot.expires_at,
+        "days": days,
+    }
+    event = {"wallet_id": wallet_id, "dedupe_key": f"credit_expiring {lot.lot_id} {days}", "at": at}
+    connection.execute(SQL["emit"], {**event, "payload": json.encode(payload).decode()})

@@ -1,0 +1,311 @@
+"""The queues of notices: events are handed out to their targets, and each target is the queue of its deliveries.
+
+Whoever delivers takes targets, not deliveries: one that is taken rests until its lease ends or it is given free, so
+what one target has waiting, and for how long it fails, is nobody else's matter. Jobs in a transaction of their own, the
+same on every database; rows of targets are locked in the order of their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from msgspec import Struct, json
+
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.notices.confirming import new_code
+from credit_wallet.notices.targets import OPERATOR, Target, Way, way_of
+from credit_wallet.notices.texts import FOR_OPERATORS, MONEY_KINDS, Notice
+from credit_wallet.notices.timing import GIVEN_UP_AFTER, MAX_ATTEMPTS, first_attempt_at, postponed_to
+from credit_wallet.stores import Connection
+from credit_wallet.stores.jobs.mailboxes import count_told, mail_waits_until, put_code
+from credit_wallet.stores.notification_rows import REMOVED, SQL, target_of, targets_of
+
+EVENTS_A_STEP = 200
+TARGETS_A_STEP = 50
+
+LEASE = timedelta(minutes=2)
+"""How long a process that takes a target has for it; then, it has died or lost its way, and another may."""
+
+WEBHOOKS_A_TURN = 20
+"""Deliveries that are taken at once for a webhook; one for a webhook that failed last time."""
+
+NOTICES_A_MESSAGE = 100
+"""The most that people are told in one message."""
+
+NOTICES_AN_HOUR = 100
+"""That an owner's target is handed; those above it are put off until the hours that follow …"""
+
+OPERATORS_NOTICES_AN_HOUR = 10_000
+"""… likewise for a target of the operator's, which hears of every wallet."""
+
+OF_A_WALLET_AN_HOUR = 1_000
+"""That the operator is told of one wallet; those above it are dead at once, so that no owner fills the operator's hour.
+What tells of payments is told all the same."""
+
+MAX_HOURS_AHEAD = 24
+"""For which notices are put off; what is still above that is dead at once, but for what tells of payments."""
+
+TOO_MANY = "more notices than a day takes wait for this target"
+TOO_MANY_OF_WALLET = "the operator has been told as much of this wallet as an hour takes"
+
+
+class Claimed(Struct, frozen=True):
+    """A delivery that this process is to carry out: its attempt number ``attempts``."""
+
+    delivery_id: int
+    attempts: int
+    notice: Notice
+    target: Target
+
+
+class Turn(Struct, frozen=True):
+    """A target that was taken until ``lease``, and what is to be sent to it; ``failures`` are its last ones in a row.
+
+    With a ``code``, its mailbox is to be asked and nothing else.
+    """
+
+    target: Target
+    lease: str
+    failures: int
+    claimed: tuple[Claimed, ...] = ()
+    code: str | None = None
+
+
+class Carried(Struct, frozen=True):
+    """What became of an attempt; ``next_attempt_at`` None after a failure means never again."""
+
+    delivery_id: int
+    target_id: int
+    error: str | None = None
+    next_attempt_at: str | None = None
+    gone: bool = False
+
+
+class Settled(Struct, frozen=True):
+    """What became of a turn: deliveries that were tried, those that were not, and until when the target rests.
+
+    ``failures`` are the target's in a row now. ``error`` is why a mailbox could not be asked.
+    """
+
+    turn: Turn
+    carried: tuple[Carried, ...] = ()
+    untried: tuple[int, ...] = ()
+    failures: int = 0
+    rests_until: str = ""
+    error: str | None = None
+
+
+class Places(NamedTuple):
+    """How many more targets of a kind can be sent to: of one way, with a number of failures in a row."""
+
+    way: Way
+    min_failures: int
+    max_failures: int
+    free: int
+
+
+class Taken(NamedTuple):
+    """Turns that were taken for each of the places, whether others wait for them, and whether there may be more."""
+
+    turns: list[list[Turn]]
+    crowded: list[bool]
+    more: bool
+
+
+# Events
+
+
+def hand_out(connection: Connection, now: datetime) -> int:
+    """Make deliveries of the next events that nobody has handed out; return how many events there were."""
+    events = connection.execute(SQL["hand_out"], {"limit": EVENTS_A_STEP}).fetchall()
+    targets = {wallet_id: targets_of(connection, wallet_id) for wallet_id in {OPERATOR, *(row[1] for row in events)}}
+    untold = _untold(connection, events, now) if targets[OPERATOR] else frozenset()
+    handed: dict[int, _Handed] = {}
+    for event_id, wallet_id, kind, occurred_at in sorted(events):
+        for target in (*targets[wallet_id], *targets[OPERATOR]):
+            if target.wants(kind) and occurred_at >= target.created_at:
+                to = handed.setdefault(target.target_id, _Handed(target, now))
+                is_untold = target.wallet_id == OPERATOR and event_id in untold
+                when = to.never(TOO_MANY_OF_WALLET) if is_untold else to.next(kind)
+                row = {"wallet_id": wallet_id, "event_id": event_id, "target_id": target.target_id}
+                connection.execute(SQL["put_delivery"], {**row, **when, "at": format_instant(now)})
+    for target_id in sorted(handed):
+        to = handed[target_id]
+        if to.due_at is not None:
+            row = {"target_id": target_id, "hour": to.hour, "hour_notices": to.notices, "due_at": to.due_at}
+            if not connection.execute(SQL["note_handed_out"], row).fetchall():  # it was removed meanwhile
+                connection.execute(SQL["bury_deliveries"], {"target_id": target_id, "reason": REMOVED}).fetchall()
+    return len(events)
+
+
+def _untold(connection: Connection, events: Sequence[Any], now: datetime) -> frozenset[int]:
+    """The events that are above what the operator is told of their wallets in an hour; counts them all."""
+    bounded: dict[int, list[int]] = {}
+    for event_id, wallet_id, kind, _ in sorted(events):
+        if kind not in MONEY_KINDS and kind not in FOR_OPERATORS:
+            bounded.setdefault(wallet_id, []).append(event_id)
+    untold: set[int] = set()
+    for wallet_id, event_ids in sorted(bounded.items()):
+        above = count_told(connection, wallet_id, len(event_ids), now) - OF_A_WALLET_AN_HOUR
+        if above > 0:
+            untold.update(event_ids[-above:])
+    return frozenset(untold)
+
+
+class _Handed:
+    """What a target is handed in a step, within its limit of an hour."""
+
+    def __init__(self, target: Target, now: datetime) -> None:
+        self._target = target
+        self._now = now
+        self._most = OPERATORS_NOTICES_AN_HOUR if target.wallet_id == OPERATOR else NOTICES_AN_HOUR
+        self.hour = format_instant(now)[:13]
+        self.notices = left_of_hour(target, now, self._most)
+        self.due_at: str | None = None
+
+    def next(self, kind: str) -> Mapping[str, Any]:
+        """When the next notice is due, or that it is not sent at all: columns of a delivery."""
+        hours_ahead = self.notices // self._most
+        if hours_ahead >= MAX_HOURS_AHEAD and kind not in MONEY_KINDS:
+            return self.never(TOO_MANY)
+        self.notices += 1
+        due_at = format_instant(first_attempt_at(self._target, postponed_to(self._now, hours_ahead)))
+        self.due_at = due_at if self.due_at is None else min(self.due_at, due_at)
+        return {"status": "pending", "error": None, "next_attempt_at": due_at}
+
+    def never(self, why: str) -> Mapping[str, Any]:
+        """The same for a notice that is not sent at all."""
+        return {"status": "dead", "error": why, "next_attempt_at": format_instant(self._now)}
+
+
+def left_of_hour(target: Target, now: datetime, most: int) -> int:
+    """How many notices of before take up places of this hour and those after it, at ``most`` an hour."""
+    if not target.hour:
+        return 0
+    then = datetime.fromisoformat(f"{target.hour}:00:00+00:00")
+    hours = max(0, int((now - then).total_seconds() // 3_600))
+    return max(0, target.hour_notices - hours * most)
+
+
+# Turns
+
+
+def claim(connection: Connection, now: datetime, target_ids: Sequence[int]) -> list[Turn]:
+    """Take targets that have something due for ``LEASE``, but for those that somebody has taken meanwhile."""
+    turns = (_take(connection, target_id, now) for target_id in sorted(target_ids))
+    return [turn for turn in turns if turn is not None]
+
+
+def _take(connection: Connection, target_id: int, now: datetime) -> Turn | None:
+    """Take a target, unless somebody was faster or there is nothing to send to it after all."""
+    at, lease = format_instant(now), format_instant(now + LEASE)
+    taken = connection.execute(SQL["take_target"], {"target_id": target_id, "at": at, "lease": lease}).fetchall()
+    if not taken:
+        return None
+    [(*columns, failures)] = taken
+    target = target_of(columns)
+    if target.confirm_by is not None:
+        return _to_be_asked(connection, Turn(target, lease, failures), at)
+    way = way_of(target.url)
+    if target.stopped is not None:
+        connection.execute(SQL["bury_deliveries"], {"target_id": target_id, "reason": target.stopped}).fetchall()
+    elif way == "mail" and target.wallet_id != OPERATOR and (later := mail_waits_until(connection, target.url, now)):
+        _free(connection, Turn(target, lease, failures), failures, later)
+        return None
+    limit = NOTICES_A_MESSAGE if way != "webhook" else 1 if failures else WEBHOOKS_A_TURN
+    due = {"target_id": target_id, "at": at, "lease": lease, "limit": limit}
+    rows = sorted(connection.execute(SQL["take_deliveries"], due).fetchall())
+    claimed = [_claimed(connection, target, row, at) for row in rows]
+    turn = Turn(target, lease, failures, tuple(each for each in claimed if each is not None))
+    if not turn.claimed:
+        _free(connection, turn, failures, "")
+        return None
+    return turn
+
+
+def _to_be_asked(connection: Connection, turn: Turn, at: str) -> Turn | None:
+    target = turn.target
+    if target.confirm_by is None or target.confirm_by <= at:
+        connection.execute(SQL["note_asked"], {"target_id": target.target_id, "due_at": None})
+        return None
+    code = new_code()
+    put_code(connection, target.target_id, code)
+    return Turn(target, turn.lease, turn.failures, code=code)
+
+
+def _claimed(connection: Connection, target: Target, row: Sequence[int], at: str) -> Claimed | None:
+    """A delivery from the columns of ``take_deliveries``, with its event; one whose event has gone is dead."""
+    delivery_id, event_id, attempts = row
+    events = connection.execute(SQL["event"], {"event_id": event_id}).fetchall()
+    if events:
+        return Claimed(delivery_id, attempts, notice_of(events[0]), target)
+    connection.execute(SQL["failed"], _failure(delivery_id, "the event was removed", None, at))
+    return None
+
+
+def notice_of(row: Sequence[Any]) -> Notice:
+    """An event from the columns of the statement ``event``."""
+    event_id, wallet_id, label, kind, payload, occurred_at, time_zone = row
+    data = json.decode(payload, type=dict[str, Any])
+    return Notice(event_id, wallet_id, label, kind, data, occurred_at, time_zone)
+
+
+def _free(connection: Connection, turn: Turn, failures: int, rests_until: str) -> bool:
+    """Let others have a target again; false when its lease had ended and somebody has it."""
+    row = {"target_id": turn.target.target_id, "lease": turn.lease, "failures": failures, "rests_until": rests_until}
+    if not connection.execute(SQL["free_target"], row).fetchall():
+        return False
+    row = {"target_id": turn.target.target_id, "rests_until": rests_until}
+    connection.execute(SQL["next_due"], row)
+    return True
+
+
+def settle(connection: Connection, settled: Sequence[Settled], now: datetime) -> int:
+    """Note what became of turns; return how many deliveries arrived."""
+    at = format_instant(now)
+    events: set[int] = set()
+    arrived = 0
+    for each in sorted(settled, key=lambda each: each.turn.target.target_id):
+        for carried in each.carried:
+            if carried.error is None:
+                rows = connection.execute(SQL["delivered"], {"delivery_id": carried.delivery_id, "at": at}).fetchall()
+                events.update(event_id for (event_id,) in rows)
+                arrived += 1
+            else:
+                _note_failure(connection, carried, at)
+        for delivery_id in each.untried:
+            connection.execute(SQL["give_back"], {"delivery_id": delivery_id, "at": at})
+        _note_turn(connection, each, now)
+    for event_id in sorted(events):
+        connection.execute(SQL["event_delivered"], {"event_id": event_id, "at": at})
+    return arrived
+
+
+def _note_turn(connection: Connection, settled: Settled, now: datetime) -> None:
+    turn, target_id = settled.turn, settled.turn.target.target_id
+    if settled.failures >= MAX_ATTEMPTS:
+        since = format_instant(now - GIVEN_UP_AFTER)
+        reason = next((carried.error for carried in settled.carried if carried.error), settled.error)
+        connection.execute(SQL["bury_old"], {"target_id": target_id, "since": since, "reason": reason}).fetchall()
+    if _free(connection, turn, settled.failures, settled.rests_until) and turn.code is not None:
+        due_at = None if settled.error is None else settled.rests_until
+        connection.execute(SQL["note_asked"], {"target_id": target_id, "due_at": due_at})
+
+
+def _note_failure(connection: Connection, carried: Carried, at: str) -> None:
+    connection.execute(SQL["failed"], _failure(carried.delivery_id, carried.error, carried.next_attempt_at, at))
+    if carried.gone:
+        stop = {"target_id": carried.target_id, "reason": carried.error}
+        connection.execute(SQL["stop_target"], stop).fetchall()
+        connection.execute(SQL["bury_deliveries"], stop).fetchall()
+
+
+def _failure(delivery_id: int, error: str | None, next_attempt_at: str | None, at: str) -> Mapping[str, Any]:
+    return {
+        "delivery_id": delivery_id,
+        "status": "dead" if next_attempt_at is None else "pending",
+        "next_attempt_at": next_attempt_at or at,
+        "error": error,
+    }

@@ -1,0 +1,69 @@
+"""Seals, proved: each still covers its entries, none is gone, and those that were noted elsewhere are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from credit_wallet.stores import Source
+from credit_wallet.stores.jobs.proofs.violations import Violation
+from credit_wallet.stores.jobs.seals import NO_SEAL, SEALS, Anchor, Seal, is_whole, unsealed_since
+
+UNSEALED_FOR = timedelta(hours=1)
+"""How long entries of a ledger that is being sealed may wait for a seal; the worker makes one every minute."""
+
+_NOTED = "SELECT seal_id, sha256, last_txn_id, sealed_at FROM am_credit_seal WHERE seal_id = :seal_id"
+
+_EVER_MADE = {
+    "": "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'am_credit_seal'",
+    "postgres": "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM am_credit_seal_seal_id_seq",
+}
+"""By dialect: the highest number that a seal was ever given."""
+
+_COUNT = "SELECT count(*) FROM am_credit_seal"
+
+
+def broken_seals(source: Source) -> Iterator[Violation]:
+    """The seals that the ledger does not match."""
+    previous, after = NO_SEAL, 0
+    for row in source.rows(SEALS, {}):
+        seal = Seal(*row)
+        if not is_whole(source, seal, after, previous):
+            what = f"entries {seal.first_txn_id} to {seal.last_txn_id} have changed"
+            yield Violation("seals", None, f"seal {seal.seal_id}: {what}")
+        previous, after = seal.sha256, seal.last_txn_id
+
+
+def missing_seals(source: Source) -> Iterator[Violation]:
+    """Seals that were made and are gone. Only SQLite numbers them without gaps."""
+    if source.dialect:
+        return
+    made, found = _ever_made(source), source.rows(_COUNT, {})[0][0]
+    if made != found:
+        yield Violation("seals", None, f"{made} seals were made and {found} are there")
+
+
+def unsealed(source: Source, now: datetime) -> Iterator[Violation]:
+    """Entries that have waited for a seal for longer than ``UNSEALED_FOR``, in a ledger that was ever sealed."""
+    since = unsealed_since(source)
+    if since is not None and now - since > UNSEALED_FOR and _ever_made(source):
+        hours = (now - since) / timedelta(hours=1)
+        yield Violation(
+            "unsealed",
+            None,
+            f"entries have had no seal for {hours:.1f} hours; is the worker running? If it is, seals are gone",
+        )
+
+
+def broken_anchors(source: Source, anchors: Iterable[Anchor]) -> Iterator[Violation]:
+    """Seals that were noted elsewhere and are not what the ledger has."""
+    for anchor in anchors:
+        found = [Anchor(*row) for row in source.rows(_NOTED, {"seal_id": anchor.seal_id})]
+        if anchor not in [form for seal in found for form in (seal, seal.short)]:
+            has = f"the ledger has {found[0]}" if found else "the ledger has no seal of that number"
+            yield Violation("anchors", None, f"{anchor} was noted, and {has}")
+
+
+def _ever_made(source: Source) -> int:
+    [(made,)] = source.rows(_EVER_MADE[source.dialect], {})
+    return int(made)

@@ -1,0 +1,4 @@
+"""A ledger in a PostgreSQL database: connecting, loading, writing, surviving failovers.
+
+Statements that every database shares live one folder up.
+"""

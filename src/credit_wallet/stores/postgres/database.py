@@ -1,0 +1,260 @@
+"""A ledger in a PostgreSQL database, as ``postgresql://user@host/database`` names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from copy import copy
+from datetime import datetime
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from credit_wallet.config import without_password
+from credit_wallet.domain.outcomes import Finding, Upgrade
+from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, RailBusy
+from credit_wallet.runtime import forks
+from credit_wallet.runtime.deadlines import Deadline
+from credit_wallet.stores import migrations
+from credit_wallet.stores.jobs.backfill import adopt_all
+from credit_wallet.stores.jobs.books import make_books
+from credit_wallet.stores.postgres import findings as postgres_findings
+from credit_wallet.stores.postgres.connection import (
+    PostgresConnection,
+    Raw,
+    configure,
+    connect,
+    is_lost,
+    look_at,
+    named,
+    naming_database_errors,
+    transaction,
+    with_defaults,
+)
+from credit_wallet.stores.postgres.identity import KnownLedger
+from credit_wallet.stores.postgres.ledger import LedgerConnection
+from credit_wallet.stores.postgres.logs import keep_quiet_about
+from credit_wallet.stores.postgres.schema import PostgresSchema
+from credit_wallet.stores.postgres.store import PostgresStore
+from credit_wallet.stores.postgres.waits import PostgresWaits
+
+POOL = "credit-wallet-readers"
+
+READERS = 18
+"""Connections for reading that a node opens at most, as it needs them: one for each thread of the lanes of reading, and
+three for background jobs."""
+
+BESIDE = 2
+"""Connections of a node beside its lanes and readers: for the background jobs and for the check of its readiness."""
+
+RECONNECT_SECONDS = 1.0
+"""How soon it is tried again to connect for reading; the pool's own pauses would grow with the outage, to minutes."""
+
+
+WAIT_STEP_SECONDS = 1.0
+"""How long it is waited for a connection for reading before it is looked whether there can be one."""
+
+CLOSE_SECONDS = 2.0
+"""How long closing waits for connections for reading that are being opened."""
+
+
+class PostgresDatabase:
+    """One database for any number of nodes."""
+
+    lanes = 2
+
+    def __init__(self, url: str, waits: PostgresWaits | None = None) -> None:
+        """``waits`` are the environment's unless given. Raises ``InvalidRequest`` when one of them is malformed."""
+        with_defaults(url)
+        self.url = url
+        self._known = KnownLedger(url, waits or PostgresWaits.of_environment())
+        self._upgrading = Lock()
+        self._up_to_date = False
+
+    def open_store(self, now: datetime) -> PostgresStore:
+        """A store for a lane; the first one brings the database up to date. Raises ``DatabaseError``."""
+        with self._upgrading:
+            if not self._up_to_date:
+                self.upgrade(now)
+                self._require_whole()
+                self._up_to_date = True
+        return PostgresStore(self._known)
+
+    def _require_whole(self) -> None:
+        with closing(connect(self.url)) as raw:
+            if raw.execute(_BEING_COPIED).fetchall() == [(True,)]:
+                raise MigrationError(
+                    f"a copy into {without_password(self.url)} was not finished; run the same credit-wallet copy again"
+                )
+
+    def open_source(self) -> PostgresSource:
+        """A pool of connections for reading. Raises ``DatabaseError``."""
+        return PostgresSource(self._known)
+
+    def require_ledger(self) -> None:
+        """Raise ``NoLedger`` when the database has no ledger's tables."""
+        with closing(connect(self.url)) as raw, naming_database_errors(self.url):
+            if raw.execute(_LEDGER).fetchall() != [(True,)]:
+                raise NoLedger(
+                    f"no ledger there: {without_password(self.url)} has no wallets; check the database's address, "
+                    "or make a ledger with credit-wallet migrate"
+                )
+
+    def pending_migrations(self) -> list[str]:
+        """Names of the migrations still to be applied."""
+        with closing(connect(self.url)) as raw:
+            return migrations.pending(PostgresSchema(raw, self.url))
+
+    def upgrade(self, now: datetime, partitions: int = 0) -> Upgrade:
+        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``.
+
+        A database without a ledger gets tables of ``partitions`` partitions each, 0 for plain ones.
+        """
+        with closing(connect(self.url)) as raw:
+            schema = PostgresSchema(raw, self.url, partitions)
+            if partitions and migrations.pending(schema) != migrations.manifest():
+                raise MigrationError("the tables are there already; partitions can only be chosen for new ones")
+            applied = migrations.migrate(schema)
+            with naming_database_errors(self.url):
+                if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
+                    make_books(PostgresConnection(raw), lambda _: transaction(raw))
+                return Upgrade(applied, *adopt_all(PostgresConnection(raw), lambda _: transaction(raw), now))
+
+    def rollback(self, number: int) -> list[str]:
+        """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
+        with closing(connect(self.url)) as raw:
+            return migrations.rollback(PostgresSchema(raw, self.url), number)
+
+    def network_disk(self) -> None:
+        """The server's files are its own affair."""
+
+    def findings(self) -> Iterator[Finding]:
+        """The server's version, whether its commits are durable and can be made, and whether it has room for a node."""
+        with closing(connect(self.url)) as raw, naming_database_errors(self.url):
+            found = list(postgres_findings.findings(raw, self.lanes + READERS + BESIDE))
+        yield from found
+
+
+_LEDGER = "SELECT to_regclass('am_credit_wallet') IS NOT NULL"
+_BEING_COPIED = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
+
+
+class PostgresSource:
+    """Connections for reading, as many as are asked at once up to ``READERS``."""
+
+    dialect = "postgres"
+    in_process = False
+    serves_many = True
+
+    def __init__(self, known: KnownLedger) -> None:
+        self._known = known
+        self._url = known.url
+        keep_quiet_about(POOL)
+        self._pool = _Readers(
+            with_defaults(known.url),
+            connection_class=LedgerConnection,
+            min_size=1,
+            max_size=READERS,
+            kwargs={"autocommit": True},
+            configure=partial(configure, known=known),
+            reconnect_timeout=RECONNECT_SECONDS,
+            reconnect_failed=_begin_anew,
+            open=True,
+            name=POOL,
+        )
+        forks.guard(self, PostgresSource._leave_behind)
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement with ``:name`` parameters; again when the connection is lost. Raises ``DatabaseError``."""
+        ends = Deadline(self._known.waits.read_patience_seconds)
+        while True:
+            try:
+                with self._pool.connection(timeout=min(WAIT_STEP_SECONDS, max(0.1, ends.remaining()))) as raw:
+                    return self._rows(raw, statement, parameters)
+            except PoolTimeout as error:
+                if (moved := self._known.moved) is not None:
+                    raise copy(moved) from error
+                if ends.passed:
+                    self._known.outage.begins(error)
+                    raise self._unavailable() from error
+            except PoolClosed as error:
+                raise RailBusy(f"{without_password(self._url)} has been closed; open it and try again") from error
+            except psycopg.Error as error:
+                if not is_lost(raw, error):
+                    raise named(error, self._url) from error
+                self._known.outage.begins(error)
+                if raw.overdue:
+                    self._pool.drain()  # the others lead to the same server
+                if ends.passed:
+                    raise self._unavailable() from error
+
+    def _rows(self, raw: Raw, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        if not raw.pooled:
+            return PostgresConnection(raw).execute(statement, parameters).fetchall()
+        with raw.pipeline():
+            begun = raw.begin()
+            answer = PostgresConnection(raw).execute(statement, parameters)
+            look_at(raw, begun, self._known)
+            rows = answer.fetchall()
+            raw.execute("COMMIT")
+        return rows
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        """The database as it is now, on a connection of its own. Raises ``DatabaseError``."""
+        with closing(connect(self._url, known=self._known)) as raw, naming_database_errors(self._url):
+            raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield PostgresSnapshot(raw)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _leave_behind(self) -> None:
+        """In a child process: the pool's threads are not here, and it must not wait for them when it is thrown away."""
+        with suppress(AttributeError):
+            self._pool._closed = True
+        forks.leave(self, "_pool")
+
+    def _unavailable(self) -> DatabaseUnavailable:
+        return DatabaseUnavailable(f"{without_password(self._url)} cannot be reached; nothing moved, try again")
+
+
+class _Readers(ConnectionPool[Raw]):
+    """A pool that is closed soon, whatever its threads wait for."""
+
+    def close(self, timeout: float = CLOSE_SECONDS) -> None:
+        super().close(timeout)
+
+
+class PostgresSnapshot:
+    """One transaction that only reads, and sees no commit that came after it began."""
+
+    dialect = "postgres"
+    in_process = False
+    serves_many = False
+
+    def __init__(self, raw: Raw) -> None:
+        self._connection = PostgresConnection(raw)
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement with ``:name`` parameters."""
+        rows: list[tuple[Any, ...]] = self._connection.execute(statement, parameters).fetchall()
+        return rows
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        """It is one."""
+        yield self
+
+    def close(self) -> None:
+        """Who opened the connection closes it."""
+
+
+def _begin_anew(pool: ConnectionPool[Raw]) -> None:
+    """Have a pool that has given up its last connection make another: it does so when its least size grows."""
+    if not pool.get_stats()["pool_size"]:
+        pool.resize(0, READERS)
+        pool.resize(1, READERS)

@@ -1,0 +1,89 @@
+"""Below which id the ledger is complete, and who keeps that from moving on.
+
+An entry's id is drawn before its transaction commits, so that a lower one may come after a higher. Whoever has drawn an
+id holds a lock on the sequence, and whoever writes an entry one on the ledger, until the transaction has ended; a
+prepared transaction keeps them over restarts. Nobody else can add an entry below the last id drawn: not a transaction
+of another database of the server, nor one of this database that only reads the ledger or has nothing to do with it.
+"""
+
+from __future__ import annotations
+
+from time import monotonic, sleep
+from typing import Any, NamedTuple
+
+from credit_wallet.stores.jobs.seals import Holder
+from credit_wallet.stores.postgres.connection import Raw
+
+SETTLE_SECONDS = 1.0
+"""How long sealing waits for transactions that may still commit an entry of its range."""
+
+SETTLE_STEP_SECONDS = 0.01
+
+_LAST_ID_DRAWN = "SELECT last_value FROM am_credit_transaction_log_txn_id_seq"
+_WRITERS = """
+SELECT DISTINCT virtualtransaction, pid IS NULL FROM pg_locks
+WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND relation IN (SELECT unnest(ARRAY['am_credit_transaction_log_txn_id_seq', 'am_credit_transaction_log']::regclass[])
+                   UNION ALL
+                   SELECT inhrelid FROM pg_inherits WHERE inhparent = 'am_credit_transaction_log'::regclass)
+"""
+_SESSIONS = """
+SELECT 'session ' || pid || ' of ' || coalesce(usename, 'nobody') || ' (' || coalesce(nullif(application_name, ''), '?')
+           || coalesce(', ' || client_addr, '') || coalesce(', ' || state, '') || ')',
+       CAST(extract(epoch FROM clock_timestamp() - xact_start) AS bigint)
+FROM pg_stat_activity
+WHERE pid IN (SELECT pid FROM pg_locks WHERE virtualtransaction = ANY (%s::text[]))
+"""
+_PREPARED = """
+SELECT 'prepared transaction ' || quote_literal(gid) || ' of ' || owner,
+       CAST(extract(epoch FROM clock_timestamp() - prepared) AS bigint)
+FROM pg_prepared_xacts
+WHERE transaction IN (SELECT transactionid FROM pg_locks
+                      WHERE pid IS NULL AND locktype = 'transactionid' AND virtualtransaction = ANY (%s::text[]))
+"""
+
+
+class _Writer(NamedTuple):
+    """A transaction that may still add an entry. ``transaction`` is its name in ``pg_locks``."""
+
+    transaction: str
+    prepared: bool
+
+
+def settled_txn_id(raw: Raw) -> int:
+    """The last id drawn so far, once everybody who may have drawn an earlier one has committed or given up.
+
+    0 when they do not come to an end within ``SETTLE_SECONDS``.
+    """
+    last_txn_id: int = raw.execute(_LAST_ID_DRAWN).fetchall()[0][0]
+    return 0 if _lasting_writers(raw) else last_txn_id
+
+
+def holders(raw: Raw) -> list[Holder]:
+    """The transactions that may still add an entry below the last id drawn, the oldest first.
+
+    Those that come to an end within ``SETTLE_SECONDS`` are none.
+    """
+    named = [[each.transaction for each in _lasting_writers(raw)]]
+    rows: list[tuple[Any, ...]] = [*raw.execute(_SESSIONS, named), *raw.execute(_PREPARED, named)]
+    return sorted((Holder(*row) for row in rows), key=lambda holder: -(holder.seconds or 0))
+
+
+def _lasting_writers(raw: Raw) -> set[_Writer]:
+    """Those who are writing now and have not come to an end after ``SETTLE_SECONDS``."""
+    waited_for = _writers(raw)
+    give_up_at = monotonic() + SETTLE_SECONDS
+    while waited_for and monotonic() <= give_up_at:
+        sleep(SETTLE_STEP_SECONDS)
+        waited_for = _still_there(waited_for, _writers(raw))
+    return waited_for
+
+
+def _writers(raw: Raw) -> set[_Writer]:
+    return {_Writer(*row) for row in raw.execute(_WRITERS)}
+
+
+def _still_there(waited_for: set[_Writer], now: set[_Writer]) -> set[_Writer]:
+    """Those of ``waited_for`` that have not ended. One that was prepared meanwhile may have another name now."""
+    return {writer for writer in now if writer in waited_for or writer.prepared}

@@ -1,0 +1,187 @@
+"""The PostgreSQL store: any number of nodes and lanes turn batches of commands into durable transactions.
+
+``execute`` is the hot path, in two round trips: BEGIN and load with the wallets' rows locked → ``decide`` → write and
+COMMIT. Of wallets nothing is kept between batches; the rows' locks are what makes nodes take turns on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from msgspec import structs
+
+from credit_wallet.domain.commands import Command
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.errors import KeyNotFound, WalletError
+from credit_wallet.rules.decide import decide
+from credit_wallet.rules.state import Decision
+from credit_wallet.stores.jobs.seals import Holder
+from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
+from credit_wallet.stores.postgres.horizon import holders, settled_txn_id
+from credit_wallet.stores.postgres.identity import KnownLedger
+from credit_wallet.stores.postgres.link import Link
+from credit_wallet.stores.postgres.load import load
+from credit_wallet.stores.postgres.readiness import Readiness
+from credit_wallet.stores.postgres.write import write
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+REMEMBERED_TOLD = 10_000
+"""Events told once that a store remembers, so that a wallet that is refused again and again writes nothing."""
+
+PLANS_OF_THE_RAIL = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+"""The rail reads a known few rows by their keys: planned once, and never by figures of a table that was empty then."""
+
+_PLANS_OF_A_JOB = """
+SELECT set_config('plan_cache_mode', 'auto', true), set_config('enable_seqscan', 'on', true),
+       set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)
+"""
+_CREATE_WALLET = """
+INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
+                              budget_mode, time_zone, last_txn_id, created_at, updated_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, 0, %s, %s)
+RETURNING wallet_id
+"""
+_LOCK_WALLET_OF_KEY = """
+SELECT wallet_id FROM am_credit_wallet
+WHERE wallet_id = (SELECT wallet_id FROM am_credit_key WHERE key_id = %s) FOR NO KEY UPDATE
+"""
+_REVOKE_KEY = """
+UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, %s) WHERE key_id = %s RETURNING revoked_at
+"""
+
+
+class PostgresStore:
+    """A ledger in a PostgreSQL database. Not thread-safe: each lane of a rail has its own."""
+
+    checks_apart = True
+
+    def __init__(self, known: KnownLedger) -> None:
+        """Connect to a database whose schema is up to date. Raises ``DatabaseError``."""
+        self._known = known
+        self._link = Link(known, PLANS_OF_THE_RAIL)
+        self._readiness = Readiness(known)
+        self._told: set[tuple[int, str]] = set()
+
+    def close(self) -> None:
+        self._link.close()
+        self._readiness.close()
+
+    def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+        """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
+
+        Raises ``DatabaseError``, and then nothing moved, except as ``DatabaseUnavailable`` may say.
+        """
+        sent: list[Decision] = []
+
+        def attempt(raw: Raw) -> list[Outcome | WalletError]:
+            with raw.pipeline():
+                begun = raw.begin()
+                snapshot = load(raw, commands, now, self._told)
+                self._link.look_at(raw, begun)
+                decision = decide(snapshot, commands, now)
+                write(raw, snapshot, decision, format_instant(now))
+                sent.append(decision)
+                self._link.commit(raw)
+            if decision.told:
+                self._told = decision.told | (self._told if len(self._told) < REMEMBERED_TOLD else set())
+            return decision.outcomes
+
+        outcomes = self._link.carry_out(attempt, repeatable=True, seconds=self._known.waits.attempt_seconds)
+        if entries := sent[-1].entries:
+            self._known.acknowledge(entries[-1])
+        return _as_first_answered(outcomes, sent[:-1]) if len(sent) > 1 else outcomes
+
+    def create_wallet(
+        self,
+        owner_token_hash: str,
+        label: str | None,
+        auto_topup: tuple[int, int],
+        monthly_budget_yen: int,
+        budget_mode: str,
+        time_zone: str,
+        now: datetime,
+    ) -> int:
+        """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
+        at = format_instant(now)
+        row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, at, at)
+        return int(self._in_transaction(lambda raw: _value(raw, _CREATE_WALLET, row)))
+
+    def revoke_key(self, key_id: int, now: datetime) -> str:
+        """Revoke an agent key for good, effective at once; return when it was revoked first."""
+
+        def revoke(raw: Raw) -> str:
+            raw.execute(_LOCK_WALLET_OF_KEY, [key_id])  # whoever spends with the key has read it behind this lock
+            revoked_at = _value(raw, _REVOKE_KEY, [format_instant(now), key_id])
+            if revoked_at is None:
+                raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+            return str(revoked_at)
+
+        return self._in_transaction(revoke, repeatable=True)
+
+    def check_writable(self) -> None:
+        """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.
+
+        May be called from any thread, and waits for nothing that is under way here.
+        """
+        self._readiness.check()
+
+    def settled_txn_id(self) -> int:
+        """The last id drawn so far, once nobody can write an earlier one any more; 0 when that does not come soon."""
+        return self._link.carry_out(settled_txn_id, repeatable=True)
+
+    def holding_back(self) -> list[Holder]:
+        """The transactions that keep ``settled_txn_id`` at 0, the oldest first."""
+        return self._link.carry_out(holders, repeatable=True)
+
+    def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``job(connection, …)`` in one write transaction of its own; for the background jobs."""
+
+        def work(raw: Raw) -> T:
+            raw.execute(_PLANS_OF_A_JOB)
+            return job(PostgresConnection(raw), *args, **kwargs)
+
+        return self._in_transaction(work, lasts=True)
+
+    def run_until_known(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like ``run``, and again when it is not known whether it was committed: the job must find that out."""
+        return self._in_transaction(lambda raw: job(PostgresConnection(raw), *args, **kwargs), repeatable=True)
+
+    def _in_transaction(self, work: Callable[[Raw], T], *, repeatable: bool = False, lasts: bool = False) -> T:
+        """``lasts`` says that it may take longer than a batch, as long as the server answers."""
+
+        def attempt(raw: Raw) -> T:
+            self._link.begin(raw)
+            done = work(raw)
+            self._link.commit(raw)
+            return done
+
+        seconds = None if lasts else self._known.waits.attempt_seconds
+        return self._link.carry_out(attempt, repeatable=repeatable, seconds=seconds)
+
+
+def _value(raw: Raw, statement: str, parameters: Sequence[Any]) -> Any:
+    row = raw.execute(statement, parameters).fetchone()
+    return None if row is None else row[0]
+
+
+def _as_first_answered(
+    outcomes: list[Outcome | WalletError], earlier: Iterable[Decision]
+) -> list[Outcome | WalletError]:
+    """``outcomes`` of a batch that was sent before, where a replay of what was done then is no replay to the caller."""
+    answers = list(outcomes)
+    for decision in earlier:
+        for position, (first, again) in enumerate(zip(decision.outcomes, answers, strict=True)):
+            if isinstance(first, Outcome) and again == structs.replace(first, replayed=True):
+                answers[position] = first
+    return answers

@@ -1,0 +1,382 @@
+"""Writing what a batch decided: arrays through ``unnest``, a statement for each table, behind the wallets' locks."""
+
+from __future__ import annotations
+
+from msgspec import json, structs
+
+from credit_wallet.domain.outcomes import Alert
+from credit_wallet.rules.state import Decision, Snapshot
+from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
+from credit_wallet.stores.clawback_rows import write_clawbacks
+from credit_wallet.stores.postgres.arrays import numbers, texts
+from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
+from credit_wallet.stores.rows import (
+    PURCHASE_COLUMNS,
+    alert_event,
+    hold_row,
+    own_thresholds,
+    remembered_row,
+    wallet_row,
+)
+from credit_wallet.stores.topup_rows import write_topups
+
+_APPEND_ENTRIES = """
+INSERT INTO am_credit_transaction_log
+       (txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
+        related_txn_id, hold_id)
+SELECT txn_id, wallet_id, amount_yen, txn_type, %s, note, prev_txn_id, ledger_balance_yen, lots, key_id,
+       related_txn_id, hold_id
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
+            %s::bigint[], %s::bigint[], %s::bigint[])
+     AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
+             related_txn_id, hold_id)
+"""
+_APPEND_DATED = """
+INSERT INTO am_credit_transaction_log
+       (txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
+        related_txn_id, hold_id)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+                     %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+"""
+"""The same for a batch with entries of other dates than its own."""
+
+_REMEMBER = """
+INSERT INTO am_credit_idempotency
+       (idempotency_key, wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail, created_on)
+SELECT idempotency_key, wallet_id, decode(fingerprint, 'hex'), txn_id, hold_id, amount_yen, balance_yen, detail, %s
+FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
+     AS new (idempotency_key, wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail)
+"""
+_UPDATE_WALLETS = """
+UPDATE am_credit_wallet w
+SET balance_yen = new.balance_yen, held_yen = new.held_yen, debt_yen = new.debt_yen, open_lots = new.open_lots,
+    current_cycle = new.current_cycle, cycle_spent_yen = new.cycle_spent_yen, alerted_pct = new.alerted_pct,
+    last_txn_id = new.last_txn_id, next_due_at = new.next_due_at, exhausted = new.exhausted, updated_at = %s
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::int[],
+            %s::bigint[], %s::text[], %s::int[])
+     AS new (wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct,
+             last_txn_id, next_due_at, exhausted)
+WHERE w.wallet_id = new.wallet_id
+"""
+_UPDATE_SETTINGS = """
+UPDATE am_credit_wallet
+SET label = %s, enabled = %s, monthly_budget_yen = %s, budget_mode = %s, auto_topup_threshold = %s,
+    auto_topup_amount = %s, low_balance_yen = %s, alert_thresholds = %s, updated_at = %s
+WHERE wallet_id = %s
+"""
+_UPDATE_KEYS = """
+UPDATE am_credit_key k
+SET current_cycle = new.current_cycle, cycle_spent_yen = new.cycle_spent_yen, held_yen = new.held_yen
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[])
+     AS new (wallet_id, key_id, current_cycle, cycle_spent_yen, held_yen)
+WHERE k.wallet_id = new.wallet_id AND k.key_id = new.key_id
+"""
+_PUT_LOTS = """
+INSERT INTO am_credit_lot (wallet_id, lot_id, kind, granted_yen, expires_at)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])
+"""
+_PUT_HOLDS = """
+INSERT INTO am_credit_hold (hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at,
+                            expires_at, closed_at, closer, served, above_yen)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
+                     %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[])
+ON CONFLICT (hold_id, wallet_id) DO UPDATE
+SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
+    expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
+    above_yen = excluded.above_yen
+"""
+_PUT_PURCHASES = f"""
+INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
+SELECT purchase_key, wallet_id, key_id, actor, decode(fingerprint, 'hex'), attempt, status, amount_yen, txn_id,
+       hold_id, undone_txn_id, free_used, lease_until, %s
+FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+            %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[]) AS new ({PURCHASE_COLUMNS})
+ON CONFLICT (purchase_key, wallet_id) DO UPDATE
+SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_id, hold_id = excluded.hold_id,
+    undone_txn_id = excluded.undone_txn_id, free_used = excluded.free_used, lease_until = excluded.lease_until,
+    changed_on = excluded.changed_on
+"""
+_FORGET_PURCHASES = """
+DELETE FROM am_credit_purchase p
+USING unnest(%s::text[], %s::bigint[]) AS old (purchase_key, wallet_id)
+WHERE p.purchase_key = old.purchase_key AND p.wallet_id = old.wallet_id
+"""
+_PUT_RETURNED = """
+INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
+"""
+_PUT_SALES = """
+INSERT INTO am_credit_sale (wallet_id, txn_id, seller_id)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+"""
+_PUT_CYCLE_SPEND = """
+INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen)
+SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
+"""
+_PUT_SEGMENTS = """
+INSERT INTO am_credit_cycle_segment (wallet_id, segment_no, last_txn_id, billing_cycle, closing_yen)
+SELECT new.wallet_id, coalesce(latest.segment_no, 0) + new.position, new.last_txn_id, new.billing_cycle, new.closing_yen
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
+     AS new (wallet_id, position, last_txn_id, billing_cycle, closing_yen)
+LEFT JOIN LATERAL (SELECT segment_no, last_txn_id FROM am_credit_cycle_segment s
+                   WHERE s.wallet_id = new.wallet_id ORDER BY segment_no DESC LIMIT 1) AS latest ON true
+WHERE latest.last_txn_id IS DISTINCT FROM new.last_txn_id
+"""
+_PUT_ALERTS = """
+WITH given AS (
+    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+                  AS given (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, payload, dedupe_key)
+), fired AS (
+    INSERT INTO {table} (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fired_at)
+    SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, %s FROM given
+    ON CONFLICT (wallet_id, threshold_pct, billing_cycle) DO NOTHING
+    RETURNING wallet_id, threshold_pct, billing_cycle
+)
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
+SELECT wallet_id, 'alert_fired', payload, dedupe_key, %s, 0
+FROM given LEFT JOIN fired USING (wallet_id, threshold_pct, billing_cycle)
+     LEFT JOIN {table} before USING (wallet_id, threshold_pct, billing_cycle)  -- as it was before this statement
+WHERE fired.wallet_id IS NOT NULL OR before.budget_yen <> given.budget_yen
+ON CONFLICT DO NOTHING
+"""
+_PUT_EVENTS = """
+INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
+SELECT wallet_id, kind, payload, dedupe_key, %s, 0
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS new (wallet_id, kind, payload, dedupe_key)
+ON CONFLICT DO NOTHING
+"""
+
+
+def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
+    """Write ``decision`` and the cycles that ``snapshot`` has left, in the transaction that ``raw`` is in."""
+    if decision.entries:
+        _append_entries(raw, decision, at)
+    if decision.remembered:
+        _remember(raw, decision, at[:10])
+    if decision.touched:
+        _update_wallets(raw, decision, at)
+    if decision.configured:
+        _write_settings(raw, decision, at)
+    if decision.touched_keys:
+        _update_keys(raw, decision)
+    if decision.opened_lots or decision.touched_holds or decision.returned:
+        _write_lots_and_holds(raw, decision)
+    if snapshot.left_cycles or snapshot.closed_segments:
+        _write_cycles(raw, snapshot)
+    if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks:
+        write_topups(PostgresConnection(raw), decision, at)
+        write_clawbacks(PostgresConnection(raw), decision.touched_clawbacks.values())
+    _write_purchases_and_sales(raw, decision, at[:10])
+    if decision.alerts or decision.events:
+        _write_outbox(raw, decision, at)
+
+
+def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
+    entries = decision.entries
+    heads = [
+        numbers([entry.txn_id for entry in entries]),
+        numbers([entry.wallet_id for entry in entries]),
+        numbers([entry.amount_yen for entry in entries]),
+        texts([entry.txn_type for entry in entries]),
+    ]
+    tails = [
+        texts([entry.note for entry in entries]),
+        numbers([entry.prev_txn_id for entry in entries]),
+        numbers([entry.ledger_balance_yen for entry in entries]),
+        texts([entry.lots for entry in entries]),
+        numbers([entry.key_id for entry in entries]),
+        numbers([entry.related_txn_id for entry in entries]),
+        numbers([entry.hold_id for entry in entries]),
+    ]
+    if any(entry.occurred_at != at for entry in entries):
+        raw.execute(_APPEND_DATED, [*heads, texts([entry.occurred_at for entry in entries]), *tails])
+    else:
+        raw.execute(_APPEND_ENTRIES, [at, *heads, *tails])
+
+
+def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
+    if snapshot.left_cycles:
+        cycles, wallet_ids, key_ids, spent_yen = zip(*sorted(snapshot.left_cycles), strict=True)
+        raw.execute(_PUT_CYCLE_SPEND, [texts(cycles), numbers(wallet_ids), numbers(key_ids), numbers(spent_yen)])
+    closed = [
+        (position, segment)
+        for segments in snapshot.closed_segments.values()
+        for position, segment in enumerate(segments, start=1)
+    ]
+    if closed:
+        raw.execute(
+            _PUT_SEGMENTS,
+            [
+                numbers([segment.wallet_id for _, segment in closed]),
+                numbers([position for position, _ in closed]),
+                numbers([segment.last_txn_id for _, segment in closed]),
+                texts([segment.billing_cycle for _, segment in closed]),
+                numbers([segment.closing_yen for _, segment in closed]),
+            ],
+        )
+
+
+def _remember(raw: Raw, decision: Decision, today: str) -> None:
+    rows = [remembered_row(*named, today) for named in sorted(decision.remembered)]
+    keys, wallet_ids, fingerprints, txn_ids, hold_ids, amounts_yen, balances_yen, details, _ = zip(*rows, strict=True)
+    raw.execute(
+        _REMEMBER,
+        [
+            today,
+            texts(keys),
+            numbers(wallet_ids),
+            texts([fingerprint.hex() for fingerprint in fingerprints]),
+            numbers(txn_ids),
+            numbers(hold_ids),
+            numbers(amounts_yen),
+            numbers(balances_yen),
+            texts(details),
+        ],
+    )
+
+
+def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
+    columns = zip(*map(wallet_row, decision.touched.values()), strict=True)
+    balance_yen, held_yen, debt_yen, lots, cycles, spent_yen, alerted_pct, last_txn_ids, due_at, exhausted = columns
+    raw.execute(
+        _UPDATE_WALLETS,
+        [
+            at,
+            numbers(decision.touched),
+            numbers(balance_yen),
+            numbers(held_yen),
+            numbers(debt_yen),
+            texts(lots),
+            texts(cycles),
+            numbers(spent_yen),
+            numbers(alerted_pct),
+            numbers(last_txn_ids),
+            texts(due_at),
+            numbers(map(int, exhausted)),
+        ],
+    )
+
+
+def _write_settings(raw: Raw, decision: Decision, at: str) -> None:
+    for wallet_id, wallet in decision.configured.items():
+        raw.execute(
+            _UPDATE_SETTINGS,
+            [
+                wallet.label,
+                int(wallet.enabled),
+                wallet.monthly_budget_yen,
+                wallet.budget_mode,
+                wallet.auto_topup_threshold,
+                wallet.auto_topup_amount,
+                wallet.low_balance_yen,
+                own_thresholds(wallet),
+                at,
+                wallet_id,
+            ],
+        )
+
+
+def _update_keys(raw: Raw, decision: Decision) -> None:
+    keys = decision.touched_keys.values()
+    raw.execute(
+        _UPDATE_KEYS,
+        [
+            numbers([key.wallet_id for key in keys]),
+            numbers([key.key_id for key in keys]),
+            texts([key.current_cycle for key in keys]),
+            numbers([key.cycle_spent_yen for key in keys]),
+            numbers([key.held_yen for key in keys]),
+        ],
+    )
+
+
+def _write_lots_and_holds(raw: Raw, decision: Decision) -> None:
+    if decision.opened_lots:
+        wallet_ids, lot_ids, kinds, granted_yen, expiries = zip(
+            *map(structs.astuple, decision.opened_lots), strict=True
+        )
+        raw.execute(
+            _PUT_LOTS, [numbers(wallet_ids), numbers(lot_ids), texts(kinds), numbers(granted_yen), texts(expiries)]
+        )
+    if decision.touched_holds:
+        columns = list(zip(*map(hold_row, decision.touched_holds.values()), strict=True))
+        raw.execute(_PUT_HOLDS, [*map(numbers, columns[:5]), *map(texts, columns[5:12]), *map(numbers, columns[12:])])
+    if decision.returned:
+        entries = decision.returned.values()
+        raw.execute(
+            _PUT_RETURNED,
+            [
+                numbers([entry.wallet_id for entry in entries]),
+                numbers([entry.txn_id for entry in entries]),
+                numbers([entry.returned_yen for entry in entries]),
+            ],
+        )
+
+
+def _write_purchases_and_sales(raw: Raw, decision: Decision, today: str) -> None:
+    if decision.touched_purchases:
+        purchases = [purchase for _, purchase in sorted(decision.touched_purchases.items())]
+        raw.execute(
+            _PUT_PURCHASES,
+            [
+                today,
+                texts([purchase.purchase_key for purchase in purchases]),
+                numbers([purchase.wallet_id for purchase in purchases]),
+                numbers([purchase.key_id for purchase in purchases]),
+                texts([purchase.actor for purchase in purchases]),
+                texts([purchase.fingerprint.hex() for purchase in purchases]),
+                texts([purchase.attempt for purchase in purchases]),
+                texts([purchase.status for purchase in purchases]),
+                numbers([purchase.amount_yen for purchase in purchases]),
+                numbers([purchase.txn_id for purchase in purchases]),
+                numbers([purchase.hold_id for purchase in purchases]),
+                numbers([purchase.undone_txn_id for purchase in purchases]),
+                numbers([purchase.free_used for purchase in purchases]),
+                texts([purchase.lease_until for purchase in purchases]),
+            ],
+        )
+    if decision.forgotten_purchases:
+        keys, wallet_ids = zip(*sorted(decision.forgotten_purchases), strict=True)
+        raw.execute(_FORGET_PURCHASES, [texts(keys), numbers(wallet_ids)])
+    if decision.sales:
+        raw.execute(_PUT_SALES, list(map(numbers, zip(*decision.sales, strict=True))))
+
+
+def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -> None:
+    events = [alert_event(*each) for each in fired]
+    raw.execute(
+        _PUT_ALERTS.format(table=table),
+        [
+            numbers([wallet_id for wallet_id, _ in fired]),
+            numbers([alert.threshold_pct for _, alert in fired]),
+            texts([alert.billing_cycle for _, alert in fired]),
+            numbers([alert.spent_yen for _, alert in fired]),
+            numbers([alert.budget_yen for _, alert in fired]),
+            texts([json.encode(event.payload).decode() for event in events]),
+            texts([event.dedupe_key for event in events]),
+            at,
+            at,
+        ],
+    )
+
+
+def _write_outbox(raw: Raw, decision: Decision, at: str) -> None:
+    for table in ALERT_TABLES:
+        fired = [
+            (wallet_id, alert) for wallet_id, alert in decision.alerts if alert_table(alert.threshold_pct) == table
+        ]
+        if fired:
+            _put_alerts(raw, table, fired, at)
+    if decision.events:
+        raw.execute(
+            _PUT_EVENTS,
+            [
+                at,
+                numbers([event.wallet_id for event in decision.events]),
+                texts([event.kind for event in decision.events]),
+                texts([json.encode(event.payload).decode() for event in decision.events]),
+                texts([event.dedupe_key for event in decision.events]),
+            ],
+        )

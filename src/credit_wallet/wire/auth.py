@@ -1,0 +1,221 @@
+"""Who is calling: an operator, a seller, a wallet's owner, or an agent through a key of the wallet.
+
+What a token opens is remembered for a second, by the token's hash. What ends in this process is forgotten at once, what
+ends in another one within the second. A revoked agent key never spends all the same: whether a key is good is decided
+again in the transaction that would move the money.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterable
+from hashlib import sha256
+from time import monotonic
+
+from msgspec import Struct, structs
+
+from credit_wallet.domain.actors import OPERATOR, PAYER, Actor, seller
+from credit_wallet.domain.outcomes import Access, SellerAccess
+from credit_wallet.domain.tokens import is_mistyped
+from credit_wallet.errors import Forbidden, Unauthorized
+from credit_wallet.ledger.reading_lanes import AUTHENTICATION
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.wire.failure_limit import FailureLimit
+from credit_wallet.wire.operator_keys import OperatorKey
+from credit_wallet.wire.problems import AmbiguousRequest
+
+REMEMBERED_SECONDS = 1.0
+REMEMBERED_TOKENS = 10_000
+
+
+class Caller(Struct, frozen=True):
+    """Who a request comes from: a wallet's owner or agent key (``access``), a seller, or the operator."""
+
+    access: Access | None = None
+    seller: SellerAccess | None = None
+    is_operator: bool = False
+    operator_name: str = ""
+    """What the operator's key is called."""
+
+    payer: Access | None = None
+    """On whose behalf a seller or the operator asks: what the token in ``X-Payer-Token`` opens."""
+
+    @property
+    def actor(self) -> Actor:
+        """In whose name the ledger moves what the caller asks for."""
+        if self.seller is not None:
+            return seller(self.seller.seller_id)
+        return OPERATOR if self.is_operator else PAYER
+
+    @property
+    def key_id(self) -> int | None:
+        """The agent key that asks, None for anybody else."""
+        return None if self.access is None else self.access.key_id
+
+
+class Authenticator:
+    """Turns a request's credentials into a caller. Without ``operator_keys`` nobody is the operator.
+
+    ``metrics_key`` is a token that opens no call: it sees the service's figures of money.
+    """
+
+    def __init__(
+        self, wallets: CreditWallet, operator_keys: Iterable[OperatorKey] = (), metrics_key: OperatorKey | None = None
+    ) -> None:
+        self._wallets = wallets
+        self._operators = [(key.digest, Caller(is_operator=True, operator_name=key.name)) for key in operator_keys]
+        self._metrics_digest = b"" if metrics_key is None else metrics_key.digest
+        self._remembered: OrderedDict[bytes, tuple[float, Access | SellerAccess, Caller]] = OrderedDict()
+        self._secrets_known = wallets.secrets_changed
+        self._limit = FailureLimit()
+
+    async def caller(
+        self, authorization: str | None, api_key: str | None, address: str, payer_token: str | None = None
+    ) -> Caller:
+        """Whoever ``Authorization: Bearer`` or ``X-API-Key`` names.
+
+        ``address`` is the caller's, for counting failures. ``payer_token`` says on whose behalf a seller asks; a bad
+        one is its buyer's failure and is not counted. Raises ``Unauthorized``, ``AmbiguousRequest``,
+        ``TooManyFailures``, and ``Forbidden`` when anybody but a seller sends a ``payer_token``.
+        """
+        token, digest = self._admitted(authorization, api_key, address)
+        try:
+            caller = await self._caller(token, digest)
+        except Unauthorized:
+            self._limit.failed(address, digest, "mistyped" if is_mistyped(token) else "unknown")
+            raise
+        self._limit.succeeded(address, digest)
+        return caller if payer_token is None else await self._on_behalf(caller, payer_token)
+
+    async def sees_money(self, authorization: str | None, api_key: str | None, address: str) -> bool:
+        """Whether a token is the metrics' or an operator's. Raises what ``caller`` raises, for no token as well."""
+        _, digest = self._admitted(authorization, api_key, address)
+        if secrets.compare_digest(digest, self._metrics_digest):
+            self._limit.succeeded(address, digest)
+            return True
+        return (await self.caller(authorization, api_key, address)).is_operator
+
+    def _admitted(self, authorization: str | None, api_key: str | None, address: str) -> tuple[str, bytes]:
+        """The token, and its digest, of an address that may be heard."""
+        try:
+            token = token_of(authorization, api_key)
+        except Unauthorized:
+            self._limit.admit(address, b"")
+            self._limit.failed(address, b"", "missing")
+            raise
+        digest = token_digest(token)
+        self._limit.admit(address, digest)
+        return token, digest
+
+    async def _on_behalf(self, caller: Caller, payer_token: str) -> Caller:
+        if caller.access is not None:
+            raise Forbidden("X-Payer-Token is for sellers: pay with your own token alone", field="X-Payer-Token")
+        token = as_sent(payer_token)
+        try:
+            payer = await self._caller(token, token_digest(token))
+        except Unauthorized as refusal:
+            raise Unauthorized(str(refusal), field="X-Payer-Token") from refusal
+        if payer.access is None:
+            raise Unauthorized(
+                "X-Payer-Token names no wallet; send an owner token or an agent key", field="X-Payer-Token"
+            )
+        return structs.replace(caller, payer=payer.access)
+
+    async def _caller(self, token: str, digest: bytes) -> Caller:
+        operator = self._operator(digest)
+        if operator is not None:
+            return operator
+        if self._secrets_known != self._wallets.secrets_changed:
+            self._secrets_known = self._wallets.secrets_changed
+            self._remembered.clear()
+        now = monotonic()
+        remembered = self._remembered.get(digest)
+        if remembered is not None and remembered[0] > now and not self._wallets.has_ended(remembered[1]):
+            return remembered[2]
+        known = self._secrets_known
+        access = await self._wallets.ask(AUTHENTICATION, self._wallets.identify, token)
+        caller = Caller(access) if isinstance(access, Access) else Caller(seller=access)
+        if known == self._wallets.secrets_changed:  # else it may have ended while it was looked up
+            self._remembered[digest] = (now + REMEMBERED_SECONDS, access, caller)
+        if len(self._remembered) > REMEMBERED_TOKENS:
+            self._remembered.popitem(last=False)
+        return caller
+
+    def _operator(self, digest: bytes) -> Caller | None:
+        """Compares with every key, in a time that tells nothing of them."""
+        found = None
+        for known, operator in self._operators:
+            if secrets.compare_digest(digest, known):
+                found = operator
+        return found
+
+
+def token_digest(token: str) -> bytes:
+    """By which a token is remembered, and compared with those that open everything."""
+    return sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def require_owner(caller: Caller) -> int:
+    """The wallet of its owner. Raises ``Forbidden`` for everybody else."""
+    if caller.access is not None and caller.access.key_id is None:
+        return caller.access.wallet_id
+    raise Forbidden("only the wallet's owner token may do this")
+
+
+def require_wallet(caller: Caller) -> int:
+    """The wallet that an owner token or an agent key opens. Raises ``Forbidden`` for operator and sellers."""
+    return require_access(caller).wallet_id
+
+
+def require_access(caller: Caller) -> Access:
+    """What an owner token or an agent key opens. Raises ``Forbidden`` for operator and sellers."""
+    if caller.access is not None:
+        return caller.access
+    raise Forbidden(
+        "the operator key has no wallet of its own; use an owner token, or the calls under /operator"
+        if caller.is_operator
+        else "a seller's token has no wallet and only sells; use an owner token"
+    )
+
+
+def require_operator(caller: Caller) -> None:
+    """Raises ``Forbidden`` for anybody but the operator."""
+    if not caller.is_operator:
+        raise Forbidden("only the operator key may do this")
+
+
+def require_seller(caller: Caller) -> None:
+    """Raises ``Forbidden`` for anybody but sellers and the operator."""
+    if caller.seller is None and not caller.is_operator:
+        raise Forbidden("only a seller's token or the operator key may do this")
+
+
+def token_of(authorization: str | None, api_key: str | None) -> str:
+    """The token in ``Authorization: Bearer`` or in ``X-API-Key``.
+
+    An ``Authorization`` of another scheme is somebody else's, such as a proxy's in front. Raises ``Unauthorized`` when
+    there is no token, ``AmbiguousRequest`` when the headers have two different ones.
+    """
+    token = ""
+    if authorization is not None:
+        scheme, _, rest = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            token = rest.strip()
+    if api_key and (given := api_key.strip()):
+        if token and token != given:
+            raise AmbiguousRequest("'Authorization: Bearer' and 'X-API-Key' have different tokens; send one of them")
+        token = given
+    if token:
+        return as_sent(token)
+    raise Unauthorized("send the wallet's token as 'Authorization: Bearer <token>' or 'X-API-Key: <token>'")
+
+
+def as_sent(token: str) -> str:
+    """A token from a header, which was read as Latin-1, as the text that was sent: the hash is one of its UTF-8."""
+    if token.isascii():
+        return token
+    try:
+        return token.encode("latin-1").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # it came from no header
+        return token

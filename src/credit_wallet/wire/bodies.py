@@ -1,0 +1,420 @@
+"""What goes over the wire. Unknown fields are refused, so that a typing error is never taken for a default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
+
+from credit_wallet.domain.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
+from credit_wallet.domain.commands import (
+    MAX_ATTEMPT_LENGTH,
+    MAX_HOLD_SECONDS,
+    MAX_IDEMPOTENCY_KEY_LENGTH,
+    MAX_LEASE_SECONDS,
+    MAX_NOTE_LENGTH,
+)
+from credit_wallet.domain.money import MAX_AMOUNT_YEN
+from credit_wallet.domain.outcomes import (
+    Alert,
+    AutoTopupState,
+    BudgetMode,
+    KeyView,
+    LotView,
+    Outcome,
+    TopupView,
+    Transaction,
+    WalletView,
+)
+from credit_wallet.notices.targets import (
+    DIGEST,
+    MAX_TARGETS,
+    MAX_URL_LENGTH,
+    QUIET_HOURS,
+    Language,
+    TargetView,
+    WantedTarget,
+)
+from credit_wallet.notices.texts import KINDS
+
+MAX_BATCH_CHARGES = 1_000
+
+Yen = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_YEN, description="Whole yen.", examples=[3])]
+YenOrZero = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_YEN, description="Whole yen; 0 switches it off.")]
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Note = Annotated[str, Meta(max_length=MAX_NOTE_LENGTH, pattern="^[^\\x00]*$", description="Text without NUL.")]
+Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
+End = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
+        description="ISO 8601 time when it ends; or a date, for the end of that day in the wallet's time zone.",
+    ),
+]
+
+OverlapSeconds = Annotated[
+    int, Meta(ge=0, le=MAX_HOLD_SECONDS, description="0 ends the earlier tokens at once, for one that has leaked.")
+]
+
+
+class Body(Struct, frozen=True, forbid_unknown_fields=True):
+    """A request body."""
+
+
+class ChargeBody(Body, frozen=True):
+    """``wallet_id`` is for operators; an owner's is known from the token."""
+
+    amount_yen: Yen
+    note: Note | None = None
+    wallet_id: Id | None = None
+
+
+class HoldBody(Body, frozen=True):
+    """Yen to set aside for ``ttl_seconds``."""
+
+    amount_yen: Yen
+    ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] = 900
+    note: Note | None = None
+    wallet_id: Id | None = None
+
+
+Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH, pattern="^[ -~]+$")]
+SentKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")]
+LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
+
+
+class CaptureBody(Body, frozen=True):
+    """Yen to spend of a hold; the rest goes back, or with ``final`` false stays held for later captures.
+
+    ``above`` says what becomes of yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends of
+    the balance what it allows (not for the payer's own tokens).
+    """
+
+    hold_id: Id
+    amount_yen: Yen
+    final: bool = True
+    above: Literal["reject", "up_to_balance"] = "reject"
+
+
+class ReleaseBody(Body, frozen=True):
+    """A hold to give back whole."""
+
+    hold_id: Id
+
+
+class ExtendBody(Body, frozen=True):
+    """For how many seconds from now a hold goes on; it never gets shorter, nor older than 31 days."""
+
+    hold_id: Id
+    ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)]
+
+
+class BuyBody(Body, frozen=True):
+    """What a request costs: charged, or with ``hold_seconds`` set aside.
+
+    ``attempt`` names this try to answer it; it has ``lease_seconds`` to serve, undo or renew. A retry of a request that
+    was served is free ``free_retries`` times.
+    """
+
+    amount_yen: Yen
+    attempt: Attempt
+    hold_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] | None = None
+    lease_seconds: LeaseSeconds = 30
+    free_retries: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    note: Note | None = None
+    wallet_id: Id | None = None
+
+
+class ServeBody(Body, frozen=True):
+    """The attempt whose answer has reached the buyer; ``forget`` drops a purchase that has no retries."""
+
+    wallet_id: Id
+    purchase_key: SentKey
+    attempt: Attempt
+    forget: bool = False
+
+
+class RenewBody(Body, frozen=True):
+    """The attempt that is still at work."""
+
+    wallet_id: Id
+    purchase_key: SentKey
+    attempt: Attempt
+    lease_seconds: LeaseSeconds = 30
+
+
+class UndoBody(Body, frozen=True):
+    """The attempt that failed, and why."""
+
+    wallet_id: Id
+    purchase_key: SentKey
+    attempt: Attempt
+    reason: Note = "not served"
+
+
+class RefundBody(Body, frozen=True):
+    """A charge to give back; without ``amount_yen`` all that is left of it."""
+
+    txn_id: Id
+    amount_yen: Yen | None = None
+    note: Note | None = None
+
+
+class OperatorTopupBody(Body, frozen=True):
+    """Credit by hand, paid for or promotional."""
+
+    wallet_id: Id
+    amount_yen: Yen
+    promo: bool = False
+    expires_at: End | None = None
+    note: Note | None = None
+
+
+class BatchItem(Body, frozen=True):
+    """One charge of a batch."""
+
+    wallet_id: Id
+    amount_yen: Yen
+    idempotency_key: SentKey
+    note: Note | None = None
+
+
+class BatchBody(Body, frozen=True):
+    """Up to 1,000 charges that become durable together; each succeeds or is refused by itself."""
+
+    charges: Annotated[list[BatchItem], Meta(min_length=1, max_length=MAX_BATCH_CHARGES)]
+
+
+class TopupBody(Body, frozen=True):
+    """Yen to pay in; ``checkout`` asks for a page of Stripe's instead of a card form of one's own."""
+
+    amount_yen: Yen
+    checkout: bool = False
+
+
+class PayBackBody(Body, frozen=True):
+    """Yen of unused credit to pay back."""
+
+    amount_yen: Yen
+
+
+class TargetBody(Body, frozen=True):
+    """Where notices go: a new ``url``, or the ``target_id`` of one that is there.
+
+    ``url`` is `https://…` (a signed webhook), `mailto:person@host`, `slack://…`, `tgram://…` and the like.
+    """
+
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH)] | None = None
+    target_id: Id | None = None
+    kinds: Annotated[list[Kind], Meta(max_length=len(KINDS), description="Empty: all that a person should hear.")] = []
+    language: Language = "en"
+    quiet_hours: (
+        Annotated[str, Meta(pattern=f"^({QUIET_HOURS.pattern})$", description="Held back then: 22:00-07:00.")] | None
+    ) = None
+    digest: (
+        Annotated[str, Meta(pattern=f"^({DIGEST.pattern})$", description="Gathered: hourly, or at a time: 09:00.")]
+        | None
+    ) = None
+    time_zone: Annotated[str, Meta(description="IANA name, of quiet hours and digest.")] = "UTC"
+    rotate_secret: bool = False
+
+    def wanted(self) -> WantedTarget:
+        """The same for the library."""
+        return WantedTarget(**{**structs.asdict(self), "url": self.url or "", "kinds": tuple(self.kinds)})
+
+
+class ConfirmBody(Body, frozen=True):
+    """The code that a mailbox was sent."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=64, description="As it was sent, such as `K7QM-3XRA`.")]
+
+
+Targets = Annotated[list[TargetBody], Meta(max_length=MAX_TARGETS, description="All of them; others are removed.")]
+
+
+class TargetsBody(Body, frozen=True):
+    """Where the operator's notices go."""
+
+    notification_targets: Targets
+
+
+class SettingsBody(Body, frozen=True):
+    """Settings to change; what is left out stays."""
+
+    label: Note | UnsetType = UNSET
+    monthly_budget_yen: YenOrZero | UnsetType = UNSET
+    budget_mode: BudgetMode | UnsetType = UNSET
+    auto_topup_threshold: YenOrZero | UnsetType = UNSET
+    auto_topup_amount: YenOrZero | UnsetType = UNSET
+    low_balance_yen: YenOrZero | UnsetType = UNSET
+    alert_thresholds_pct: (
+        Annotated[
+            list[Annotated[int, Meta(ge=1, le=MAX_THRESHOLD_PCT)]],
+            Meta(
+                max_length=MAX_OWN_THRESHOLDS,
+                description="Shares of the budget, beside 50, 80 and 100 %.",
+                extra_json_schema={"uniqueItems": True},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    notification_targets: Targets | UnsetType = UNSET
+
+
+class CreateWalletBody(Body, frozen=True):
+    """A new wallet's settings."""
+
+    label: Note | None = None
+    monthly_budget_yen: YenOrZero = 0
+    budget_mode: BudgetMode = "alert"
+    auto_topup_threshold: YenOrZero = 0
+    auto_topup_amount: YenOrZero = 0
+    time_zone: Annotated[str, Meta(description="IANA name; the billing cycle is a month there.")] = "UTC"
+
+
+class EnabledBody(Body, frozen=True):
+    """Whether a wallet may spend."""
+
+    enabled: bool
+
+
+class CreateKeyBody(Body, frozen=True):
+    """A token of its own for an agent."""
+
+    label: Note | None = None
+    monthly_cap_yen: YenOrZero = 0
+    expires_at: End | None = None
+
+
+class RotateBody(Body, frozen=True):
+    """For how long the earlier tokens go on working beside the new one."""
+
+    overlap_seconds: OverlapSeconds = 3600
+
+
+class ReplaceTokenBody(Body, frozen=True):
+    """For how long the earlier owner tokens go on working beside the new one; they end at once unless it says so."""
+
+    overlap_seconds: OverlapSeconds = 0
+
+
+class RegisterSecretBody(Body, frozen=True):
+    """A key of the host's own, by its SHA-256, that opens the wallet as its owner or as an agent key."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the key in UTF-8, hex.")]
+    key_id: Id | None = None
+    ends_at: End | None = None
+
+
+class CreateSellerBody(Body, frozen=True):
+    """Somebody who sells to the wallets."""
+
+    label: Note | None = None
+
+
+class MovementReply(Struct, frozen=True):
+    """A movement that was carried out, durable by now. ``replayed`` marks the answer to a key used before."""
+
+    txn_id: int | None
+    wallet_id: int
+    amount_yen: int
+    balance_yen: int
+    replayed: bool
+    alerts: tuple[Alert, ...]
+    hold_id: int | None = None
+    expires_at: str | None = None
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> MovementReply:
+        """The reply that an outcome is answered with."""
+        return cls(
+            outcome.txn_id,
+            outcome.wallet_id,
+            outcome.amount_yen,
+            outcome.balance_yen,
+            outcome.replayed,
+            outcome.alerts,
+            outcome.hold_id,
+            outcome.expires_at,
+        )
+
+
+class PurchaseReply(MovementReply, frozen=True, kw_only=True):
+    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before.
+
+    ``warn_pct`` is 80 or 100 when that share of the buyer's monthly budget is spent, else 0.
+    """
+
+    free: bool
+    purchase_key: str
+    warn_pct: int = 0
+
+    @classmethod
+    def of_purchase(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
+        """The reply that the outcome of a purchase is answered with."""
+        movement = structs.asdict(MovementReply.of(outcome))
+        return cls(**movement, free=outcome.free, purchase_key=purchase_key, warn_pct=outcome.warn_pct)
+
+
+class BatchReply(Struct, frozen=True):
+    """One item per charge, in order: a movement, or a problem document."""
+
+    outcomes: list[dict[str, Any]]
+
+
+class WalletReply(WalletView, frozen=True):
+    """A wallet as the one who asks may spend from it, ``key`` being the agent key that asks (None for the owner).
+
+    ``spendable_yen`` is the largest charge that balance, budget and the key's cap would let through now; ``topup_url``
+    is where people pay; ``lots`` are the open ones in the order of spending, and their sum is the balance.
+    """
+
+    recent_transactions: list[Transaction]
+    auto_topup: AutoTopupState
+    notification_targets: list[TargetView]
+    spendable_yen: int
+    key: KeyView | None
+    topup_url: str
+    lots: list[LotView]
+
+
+class TopupPage(Struct, frozen=True):
+    """Top-ups, newest first."""
+
+    topups: list[TopupView]
+
+
+class TransactionPage(Struct, frozen=True):
+    """Ledger entries, newest first; ``next_cursor`` leads to the page after, None on the last one."""
+
+    transactions: list[Transaction]
+    next_cursor: str | None
+
+
+Role = Literal["owner", "agent", "seller", "operator"]
+
+
+class Identity(Struct, frozen=True):
+    """Who a token is. ``ends_at`` is when it ends, None when nothing is said of an end."""
+
+    role: Role
+    wallet_id: int | None = None
+    key_id: int | None = None
+    seller_id: int | None = None
+    ends_at: str | None = None
+
+
+class Health(Struct, frozen=True):
+    """Alive, or ready."""
+
+    status: str
+
+
+class Problem(Struct, frozen=True):
+    """RFC 9457. ``code`` is stable; further members (``field``, ``balance_yen``, ``missing_yen``, …) go with it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str

@@ -1,0 +1,117 @@
+"""What a token's wallet shows of itself, to the routes and to the tools of an agent alike."""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from credit_wallet.domain.outcomes import Access, EntryType, Transaction
+from credit_wallet.domain.whole_numbers import whole_number
+from credit_wallet.errors import InvalidRequest
+from credit_wallet.ledger.reading_lanes import OWNERS, REPORTS, Lane
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.notices.targets import TargetView
+from credit_wallet.rules.limits import spendable_yen
+from credit_wallet.wire.bodies import TransactionPage, WalletReply
+from credit_wallet.wire.own_part import visible_key
+
+RECENT_TRANSACTIONS = 10
+MAX_PAGE = 200
+
+MAX_STEPS = 50
+"""Steps that are looked through for one page: 100,000 entries. The next page goes on where this one ended."""
+
+CURSOR_PATTERN = "^[1-9][0-9]{0,17}$"
+
+
+def wallet_shown(
+    wallets: CreditWallet, access: Access, topup_url: str, targets: list[TargetView] | None = None
+) -> WalletReply:
+    """The wallet with its settings, spending and latest transactions, and what the caller can spend of it.
+
+    An agent key is shown the transactions that it paid. ``targets`` are the notification targets when they were just
+    set; otherwise an owner is shown what is set.
+    """
+    wallet_id, key_id = access.wallet_id, access.key_id
+    view = wallets.show(wallet_id)
+    key = None if key_id is None else wallets.key(key_id)
+    if targets is None:
+        targets = wallets.targets(wallet_id) if key is None else []
+    if key_id is None:
+        recent = wallets.history(wallet_id, limit=RECENT_TRANSACTIONS)
+    else:  # one step is enough: what is rare among the entries is found by a search
+        recent, _ = wallets.search(wallet_id, limit=RECENT_TRANSACTIONS, key_id=key_id)
+    return WalletReply(
+        **structs.asdict(view),
+        recent_transactions=recent,
+        auto_topup=wallets.auto_topup(wallet_id),
+        notification_targets=targets,
+        spendable_yen=spendable_yen(view, key),
+        key=key,
+        topup_url=topup_url,
+        lots=[lot.view() for lot in wallets.lots(wallet_id)],
+    )
+
+
+async def transactions_shown(
+    wallets: CreditWallet,
+    access: Access,
+    *,
+    limit: int,
+    cursor: str | None,
+    type: EntryType | None,  # noqa: A002 - the parameter's name in HTTP
+    key_id: int | None,
+    note: str | None,
+) -> TransactionPage:
+    """A page of up to ``limit`` ledger entries, newest first, after that whose ``next_cursor`` is ``cursor``.
+
+    A page of what is rare among the entries ends early, after ``MAX_STEPS``. An agent sees what it paid. Raises
+    ``Forbidden`` when it asks for another key's, ``ShareExceeded`` and ``ServiceBusy``.
+    """
+    key_id = visible_key(access, key_id)
+    before = None if cursor is None else _entry_at(cursor)
+    wallet_id = access.wallet_id
+    if type is None and key_id is None and note is None:
+        entries = await wallets.ask_for(
+            wallet_id, OWNERS, wallets.history, wallet_id, limit=limit + 1, before_txn_id=before
+        )
+        return _page(entries, limit, None)
+
+    async def step(lane: Lane) -> int | None:
+        more, after = await wallets.ask_for(
+            wallet_id,
+            lane,
+            wallets.search,
+            wallet_id,
+            limit=limit + 1 - len(found),
+            before_txn_id=before,
+            txn_type=type,
+            key_id=key_id,
+            note=note,
+        )
+        found.extend(more)
+        return after
+
+    found: list[Transaction] = []
+    before = await step(OWNERS)
+    if before is None or len(found) > limit:
+        return _page(found, limit, before)
+    with wallets.reading_lanes.report(wallet_id):
+        for _ in range(MAX_STEPS - 1):
+            before = await step(REPORTS)
+            if before is None or len(found) > limit:
+                break
+    return _page(found, limit, before)
+
+
+def _page(entries: list[Transaction], limit: int, goes_on_at: int | None) -> TransactionPage:
+    page = entries[:limit]
+    if len(entries) > limit:
+        return TransactionPage(page, str(page[-1].txn_id))
+    return TransactionPage(page, None if goes_on_at is None else str(goes_on_at))
+
+
+def _entry_at(cursor: str) -> int:
+    try:
+        return whole_number(cursor)
+    except ValueError:
+        raise InvalidRequest(f"cursor must be a next_cursor, not {cursor!r}", field="cursor") from None

@@ -1,0 +1,519 @@
+"""A queue for each target: what stalls, fails or is told much is nobody else's matter, and all of it ends soon."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from ipaddress import ip_address
+from time import monotonic
+from typing import Any
+
+import pytest
+from clock import Clock
+from databases import Databases, on_every_database
+from plain_sql import PlainSql
+from receivers import Answer, Receiver, receiver
+
+from credit_wallet import CreditWallet
+from credit_wallet.delivery import dispatch, rounds
+from credit_wallet.delivery.connections import CheckedConnections
+from credit_wallet.delivery.factory import NotifySettings, open_notifier
+from credit_wallet.delivery.failure import NotDelivered
+from credit_wallet.delivery.names import Addresses, Names, domain_of
+from credit_wallet.delivery.notifier import Notifier
+from credit_wallet.errors import InvalidRequest
+from credit_wallet.notices.targets import OPERATOR, WantedTarget
+from credit_wallet.notices.timing import RETRY_SECONDS
+from credit_wallet.stores.jobs import notice_queue
+from credit_wallet.stores.jobs.notice_queue import NOTICES_AN_HOUR, Places
+from credit_wallet.stores.sql import statements
+
+STALLED = 1_000
+TARGETS_A_WALLET = 10
+KNOWN: dict[str, Addresses] = {"one.example": (ip_address("192.0.2.1"),), "late.example": ()}
+
+
+def notifier_of(wallets: CreditWallet) -> Notifier:
+    opened = open_notifier(wallets, NotifySettings(private=True))
+    assert opened is not None
+    return opened
+
+
+@pytest.fixture
+def notifier(wallets: CreditWallet) -> Notifier:
+    return notifier_of(wallets)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Receiver]:
+    with receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def host(db_url: str, wallets: CreditWallet) -> Iterator[PlainSql]:
+    """The ledger's database, by plain SQL, once the wallet has made it."""
+    assert not wallets.waiting()
+    with PlainSql(db_url) as opened:
+        yield opened
+
+
+def told_of_charges(wallets: CreditWallet, *urls: str, charges: int = 1) -> int:
+    """A wallet with targets, and an event for each of up to ten charges."""
+    wallet_id = wallets.create(monthly_budget_yen=1_000).wallet_id
+    wallets.configure(wallet_id, alert_thresholds_pct=list(range(10, 10 * charges + 1, 10)))
+    wallets.topup(wallet_id, 1_000, idempotency_key="topup")
+    wallets.set_targets(wallet_id, [WantedTarget(url=url) for url in urls], private=True)
+    for number in range(charges):
+        wallets.charge(wallet_id, 100, idempotency_key=f"charge-{number}")
+    return wallet_id
+
+
+@contextmanager
+def stalling() -> Iterator[str]:
+    """The address of a receiver that accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2 * STALLED) as silent:
+        yield f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+
+@contextmanager
+def delivering(notifier: Notifier) -> Iterator[threading.Event]:
+    """The notifier runs as the worker has it run, until the event is set or the block ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=notifier.run, args=(stop.is_set,))
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def within(seconds: float, holds: Any) -> float:
+    """Wait until something holds; how long it took. Fails after ``seconds``."""
+    began = monotonic()
+    pause = threading.Event()
+    while not holds():
+        assert monotonic() - began < seconds, "it did not come in time"
+        pause.wait(0.01)
+    return monotonic() - began
+
+
+# Neighbours
+
+
+def test_a_healthy_receiver_hears_within_seconds_while_a_thousand_stall_and_stopping_waits_for_none(
+    databases: Databases, endpoint: Receiver
+) -> None:
+    with databases.ledger() as url, CreditWallet.open(url) as wallets, stalling() as silent:
+        for number in range(STALLED // TARGETS_A_WALLET):
+            told_of_charges(wallets, *(f"{silent}/{number}/{each}" for each in range(TARGETS_A_WALLET)))
+        with delivering(notifier_of(wallets)) as stop:
+            within(
+                30, lambda: sum(each.attempts for each in wallets.deliveries(limit=1_000)) >= dispatch.WEBHOOKS_AT_ONCE
+            )
+            told_of_charges(wallets, endpoint.url)
+            within(5, lambda: endpoint.received)
+            before = monotonic()
+            stop.set()
+        assert monotonic() - before < 5
+
+
+def test_ten_names_that_nobody_answers_for_hold_up_nobody(
+    wallets: CreditWallet, endpoint: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = threading.Event()
+
+    def find(_: str) -> Addresses:
+        answer.wait(30)
+        return ()
+
+    monkeypatch.setattr("credit_wallet.delivery.sender.Names", lambda: Names(find))
+    told_of_charges(wallets, *(f"https://silent-{number}.example/" for number in range(10)))
+    told_of_charges(wallets, endpoint.url)
+    with delivering(notifier_of(wallets)):
+        within(5, lambda: endpoint.received)
+    answer.set()
+
+
+def test_a_thread_that_hangs_in_a_service_keeps_nobody_from_stopping(
+    wallets: CreditWallet, endpoint: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, go_on = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        hangs.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr("credit_wallet.delivery.sender.Sender._send_message", hang)
+    told_of_charges(wallets, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", endpoint.url)
+    with delivering(notifier_of(wallets)) as stop:
+        assert hangs.wait(10)
+        within(5, lambda: endpoint.received)
+        before = monotonic()
+        stop.set()
+    assert monotonic() - before < 5
+    go_on.set()
+
+
+def test_a_ledger_that_does_not_answer_keeps_nobody_from_stopping(
+    wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        asked.set()
+        return go_on.wait(30)
+
+    monkeypatch.setattr(wallets, "has_notices", hang)
+    with delivering(notifier_of(wallets)) as stop:
+        assert asked.wait(10)
+        before = monotonic()
+        stop.set()
+    assert monotonic() - before < 5
+    go_on.set()
+
+
+def test_a_ledger_that_fails_is_asked_again(
+    wallets: CreditWallet, endpoint: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_notices, failures = wallets.has_notices, iter([True, True])
+
+    def fails_at_first() -> bool:
+        if next(failures, False):
+            raise InvalidRequest("the database is away", field="")
+        return has_notices()
+
+    monkeypatch.setattr(wallets, "has_notices", fails_at_first)
+    told_of_charges(wallets, endpoint.url)
+    with delivering(notifier_of(wallets)):
+        within(5, lambda: endpoint.received)
+
+
+@on_every_database
+def test_what_was_not_tried_when_it_was_stopped_is_sent_by_the_next(wallets: CreditWallet, clock: Clock) -> None:
+    go_on = threading.Event()
+    with receiver() as silent:
+        silent.usual = Answer(before=lambda: go_on.wait(30))
+        wallet_id = told_of_charges(wallets, silent.url, charges=6)
+        with delivering(notifier_of(wallets)):
+            within(10, lambda: len(silent.received) == rounds.AT_ONCE)
+        go_on.set()
+    before = wallets.deliveries(wallet_id)
+    assert sorted(each.attempts for each in before) == [0, 0, 1, 1, 1, 1]
+    with closing(Receiver()) as back:
+        wallets._upkeep(lambda connection: connection.execute(f"UPDATE am_credit_target SET url = '{back.url}'"))
+        notifier = notifier_of(wallets)
+        assert notifier.deliver() == 2
+        clock.advance(minutes=3)
+        assert notifier.deliver() == 4
+        assert len(set(back.names())) == 6
+
+
+# Shares
+
+
+def test_a_target_has_few_attempts_under_way_and_one_when_it_failed(
+    wallets: CreditWallet, notifier: Notifier, endpoint: Receiver, clock: Clock
+) -> None:
+    under_way, most = [0], [0]
+    lock, together = threading.Lock(), threading.Barrier(rounds.AT_ONCE)
+
+    def count() -> None:
+        with lock:
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+        if len(endpoint.received) <= 2 * rounds.AT_ONCE:
+            together.wait(10)
+        with lock:
+            under_way[0] -= 1
+
+    endpoint.usual = Answer(before=count)
+    wallet_id = told_of_charges(wallets, endpoint.url, charges=2 * rounds.AT_ONCE)
+    assert notifier.deliver() == 2 * rounds.AT_ONCE
+    assert most == [rounds.AT_ONCE]
+    endpoint.usual = Answer(500)
+    endpoint.received.clear()
+    assert wallets.resend() == 0
+    for delivery in wallets.deliveries(wallet_id)[:5]:
+        wallets.resend(delivery.delivery_id)
+    notifier.deliver()
+    assert len(endpoint.received) == rounds.AT_ONCE  # those that were under way when the first of them failed
+    clock.advance(seconds=RETRY_SECONDS[0])
+    notifier.deliver()
+    assert len(endpoint.received) == rounds.AT_ONCE + 1
+    endpoint.usual = Answer()
+    clock.advance(seconds=RETRY_SECONDS[1])
+    assert notifier.deliver() == 5
+
+
+@on_every_database
+def test_what_waits_for_a_target_that_has_failed_for_three_days_is_dead(
+    wallets: CreditWallet, notifier: Notifier, endpoint: Receiver, clock: Clock
+) -> None:
+    endpoint.usual = Answer(503)
+    wallet_id = told_of_charges(wallets, endpoint.url, charges=8)
+    for seconds in (*RETRY_SECONDS, 0):
+        notifier.deliver()
+        clock.advance(seconds=seconds)
+    assert {each.status for each in wallets.deliveries(wallet_id)} == {"dead"}
+    assert len(endpoint.received) == rounds.AT_ONCE + len(RETRY_SECONDS)
+    endpoint.usual = Answer()
+    assert wallets.resend() == 8
+    assert notifier.deliver() == 8
+
+
+def test_one_notice_that_a_receiver_does_not_take_holds_up_no_other(
+    wallets: CreditWallet, notifier: Notifier, endpoint: Receiver, clock: Clock
+) -> None:
+    endpoint.answers = [Answer(500)]
+    wallet_id = told_of_charges(wallets, endpoint.url, charges=9)
+    notifier.deliver()
+    clock.advance(seconds=RETRY_SECONDS[0])
+    notifier.deliver()
+    assert {each.status for each in wallets.deliveries(wallet_id)} == {"delivered"}
+
+
+@on_every_database
+def test_every_target_that_has_something_due_gets_its_turn(wallets: CreditWallet, host: PlainSql, clock: Clock) -> None:
+    """One with a thousand notices takes no other's place, in whatever order they came."""
+    many = told_of_charges(wallets, "https://many.example/", charges=10)
+    host.run(
+        "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
+        + " UNION ALL ".join([f"SELECT {many}, 'alert_fired', '{{}}', '2026-05-15T12:00:00.000Z', 0"] * 90)
+    )
+    few = [told_of_charges(wallets, f"https://{number}.example/") for number in range(5)]
+    clock.advance(seconds=1)
+    [turns] = wallets.claim_notices([Places("webhook", 0, 0, 10)]).turns
+    assert [(turn.target.wallet_id, len(turn.claimed)) for turn in turns] == [
+        (many, notice_queue.WEBHOOKS_A_TURN),
+        *((wallet_id, 1) for wallet_id in few),
+    ]
+    assert wallets.claim_notices([Places("webhook", 0, 0, 10)]).turns == [[]]  # all of them are taken
+    assert not wallets.has_notices()
+    clock.advance(minutes=2, seconds=1)
+    assert len(wallets.claim_notices([Places("webhook", 0, 0, 10)]).turns[0]) == 6
+
+
+def test_a_turn_that_ends_late_does_not_free_a_target_that_somebody_else_has(
+    wallets: CreditWallet, clock: Clock
+) -> None:
+    told_of_charges(wallets, "https://one.example/")
+    webhooks = [Places("webhook", 0, 100, 10)]
+    [[late]] = wallets.claim_notices(webhooks).turns
+    clock.advance(minutes=3)
+    [[_]] = wallets.claim_notices(webhooks).turns
+    wallets.settle_notices([notice_queue.Settled(late)])
+    assert wallets.claim_notices(webhooks).turns == [[]]
+
+
+def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) -> None:
+    if databases.kind != "sqlite":
+        pytest.skip("PostgreSQL scans small tables whatever the indexes")
+    for name in ("due_targets", "to_do", "take_deliveries", "next_due"):
+        statement = statements("notify.sql")[name]
+        for parameter in ("rests_until", "target_id", "least", "limit", "lease", "most", "way", "at"):
+            statement = statement.replace(f":{parameter}", "'1'")
+        plan = " ".join(str(row) for row in host.run(f"EXPLAIN QUERY PLAN {statement}"))
+        assert not re.search(r"SCAN (?!CONSTANT|\S+ USING)", plan), f"{name}: {plan}"
+
+
+# Limits
+
+
+@pytest.mark.parametrize("kind", ["alert_fired", "topup_failed"])
+def test_more_than_an_hour_takes_is_put_off_and_payments_are_never_left_out(
+    wallets: CreditWallet, host: PlainSql, kind: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice_queue, "NOTICES_AN_HOUR", 2)
+    monkeypatch.setattr(notice_queue, "MAX_HOURS_AHEAD", 3)
+    wallet_id = wallets.create().wallet_id
+    wallets.set_targets(wallet_id, [WantedTarget(url="https://one.example/")])
+    clock.advance(minutes=10)
+    tell = f"SELECT {wallet_id}, '{kind}', '{{}}', '2026-05-15T12:10:00.000Z', 0"
+    put = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
+    host.run(put + " UNION ALL ".join([tell] * 8))
+    wallets.claim_notices([])
+    due = [(each.status, each.next_attempt_at[11:16]) for each in reversed(wallets.deliveries(wallet_id))]
+    put_off = [("pending", time) for time in ("12:10", "12:10", "13:00", "13:00", "14:00", "14:00")]
+    above = [("dead", "12:10")] * 2 if kind == "alert_fired" else [("pending", "15:00")] * 2
+    assert due == put_off + above
+
+    clock.advance(hours=2)  # two of the hours are over, and four of the places
+    host.run(put + tell)
+    wallets.claim_notices([])
+    [latest] = wallets.deliveries(wallet_id, limit=1)
+    assert latest.next_attempt_at[11:16] == ("15:00" if kind == "alert_fired" else "16:00")
+
+
+def test_the_operator_hears_of_more_in_an_hour_than_an_owner(wallets: CreditWallet, host: PlainSql) -> None:
+    wallets.set_targets(OPERATOR, [WantedTarget(url="https://one.example/")])
+    wallet_id = wallets.create().wallet_id
+    tell = f"SELECT {wallet_id}, 'alert_fired', '{{}}', '2026-05-15T12:00:00.000Z', 0"
+    put = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
+    host.run(put + " UNION ALL ".join([tell] * (NOTICES_AN_HOUR + 1)))
+    wallets.claim_notices([])
+    assert {each.next_attempt_at[11:16] for each in wallets.deliveries(limit=1_000)} == {"12:00"}
+
+
+@pytest.mark.parametrize(("kind", "told"), [("alert_fired", 3), ("topup_failed", 5)])
+def test_no_wallet_fills_the_hour_of_the_operator(
+    wallets: CreditWallet, host: PlainSql, kind: str, told: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is above a wallet's share is dead at once; of another wallet, and in the next hour, the operator hears."""
+    monkeypatch.setattr(notice_queue, "OF_A_WALLET_AN_HOUR", 3)
+    wallets.set_targets(OPERATOR, [WantedTarget(url="https://one.example/")])
+    loud, quiet = wallets.create().wallet_id, wallets.create().wallet_id
+    put = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
+
+    def heard(wallet_id: int) -> list[str]:
+        return [each.status for each in reversed(wallets.deliveries(wallet_id))]
+
+    for number, wallet_id in enumerate((loud, loud, loud, loud, loud, quiet)):
+        host.run(f"{put} SELECT {wallet_id}, '{kind}', '{{}}', '2026-05-15T12:00:00.000Z', 0")
+        if number in (1, 5):
+            wallets.claim_notices([])
+    assert heard(loud) == ["pending"] * told + ["dead"] * (5 - told)
+    assert heard(quiet) == ["pending"]
+
+    clock.advance(hours=1)
+    host.run(f"{put} SELECT {loud}, '{kind}', '{{}}', '2026-05-15T13:00:00.000Z', 0")
+    wallets.claim_notices([])
+    assert heard(loud)[-1] == "pending"
+
+
+# Names
+
+
+def test_a_name_is_looked_up_once_for_all_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    late = threading.Event()
+
+    def find(host: str) -> Addresses:
+        asked.append(host)
+        if host == "late.example":
+            late.wait(30)
+        return () if host == "unknown.example" else KNOWN[host]
+
+    async def look_up() -> None:
+        names = Names(find)
+        several = await asyncio.gather(*(names.addresses("one.example") for _ in range(5)))
+        assert set(several) == {KNOWN["one.example"]}
+        for _ in range(2):
+            with pytest.raises(NotDelivered, match="is not known"):
+                await names.addresses("unknown.example")
+        monkeypatch.setattr("credit_wallet.delivery.names.LOOKUP_SECONDS", 0.05)
+        for _ in range(2):
+            with pytest.raises(NotDelivered, match="is not known"):
+                await names.addresses("late.example")
+        assert asked == ["one.example", "unknown.example", "late.example"]
+        assert str((await names.addresses("192.0.2.7"))[0]) == "192.0.2.7"
+        late.set()
+        names.close()
+
+    asyncio.run(look_up())
+
+
+def test_a_domain_with_any_number_of_names_that_nobody_answers_for_holds_up_no_other() -> None:
+    """Whoever has a name server that says nothing can make up a name for each notice."""
+    silent = threading.Event()
+
+    def find(host: str) -> Addresses:
+        if host.endswith("silent.example"):
+            silent.wait(30)
+            return ()
+        return KNOWN["one.example"]
+
+    async def look_up() -> None:
+        names = Names(find)
+        waiting = [asyncio.create_task(names.addresses(f"{number}.silent.example")) for number in range(200)]
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(names.addresses("one.test"), 2) == KNOWN["one.example"]
+        for task in waiting:  # as when others wait for their place
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        silent.set()
+        names.close()
+        within(10, lambda: not names._under_way and not names._of_domains)
+
+    asyncio.run(look_up())
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("a.b.example.com", "example.com"),
+        ("Hooks.Example.co.jp.", "example.co.jp"),
+        ("example.jp", "example.jp"),
+        ("hooks.example.jp", "example.jp"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_a_domain_is_what_somebody_has_registered(host: str, domain: str) -> None:
+    assert domain_of(host) == domain
+
+
+def test_a_name_is_connected_to_at_the_address_that_was_looked_at_and_stays_in_the_request(
+    wallets: CreditWallet, endpoint: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = endpoint.url.rpartition(":")[2]
+    found = iter([(ip_address("127.0.0.1"),), (ip_address("192.0.2.1"),)])
+    monkeypatch.setattr("credit_wallet.delivery.sender.Names", lambda: Names(lambda _: next(found)))
+    told_of_charges(wallets, f"http://hooks.example:{port}/path")
+    assert notifier_of(wallets).deliver() == 1
+    assert endpoint.received[0].headers["host"] == f"hooks.example:{port}"
+
+
+@pytest.mark.parametrize("addresses", [("127.0.0.1",), ("8.8.8.8", "10.0.0.1"), ("8.8.8.8", "::1")])
+def test_a_name_of_which_one_address_is_private_is_not_connected_to(addresses: tuple[str, ...]) -> None:
+    async def connect() -> None:
+        names = Names(lambda _: tuple(map(ip_address, addresses)))
+        with pytest.raises(NotDelivered, match="private network"):
+            await CheckedConnections(names, private=False).connect_tcp("hooks.example", 9, 1.0)
+        names.close()
+
+    asyncio.run(connect())
+
+
+# Growth
+
+
+@on_every_database
+def test_what_is_over_is_forgotten_and_what_is_not_stays(
+    wallets: CreditWallet, notifier: Notifier, endpoint: Receiver, clock: Clock
+) -> None:
+    delivered = told_of_charges(wallets, endpoint.url, charges=3)
+    notifier.deliver()
+    nobody = told_of_charges(wallets)
+    notifier.deliver()
+    clock.advance(days=100)
+    waiting = told_of_charges(wallets, "https://one.example/")
+    wallets.claim_notices([])
+    assert wallets.prune_notices(90) > 0
+    while wallets.prune_notices(90):
+        pass
+    with_events = "SELECT DISTINCT wallet_id FROM am_credit_outbox ORDER BY wallet_id"
+    left = wallets._upkeep(lambda connection: connection.execute(with_events).fetchall())
+    assert [wallet_id for (wallet_id,) in left] == [waiting]
+    assert {delivered, nobody}.isdisjoint(each.wallet_id for each in wallets.deliveries())
+    assert wallets.deliveries(waiting) != []
+    clock.advance(days=100)
+    assert wallets.prune_notices(90) == 0, "what waits for a target stays, however old"
+    with pytest.raises(InvalidRequest, match="kept_days"):
+        wallets.prune_notices(30)
+
+
+# Connections
+
+
+def test_a_connection_is_kept_for_the_next_notice(wallets: CreditWallet, notifier: Notifier) -> None:
+    with closing(Receiver(keeps_connections=True)) as keeping:
+        told_of_charges(wallets, keeping.url, charges=10)
+        assert notifier.deliver() == 10
+        assert keeping.connections <= rounds.AT_ONCE
+        assert keeping.received[0].headers["host"] == keeping.url.removeprefix("http://")

@@ -1,0 +1,155 @@
+"""The service does what its OpenAPI document says, and refuses what the document does not allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from openapi_document import document
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from service import OPERATOR_KEY, credentials, new_app
+
+from credit_wallet import CreditWallet
+from credit_wallet.payments.factory import open_payments
+from credit_wallet.payments.fake_stripe import FakeStripe
+from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.wire import failure_limit
+from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
+
+EXAMPLES = 5
+"""Generated requests per operation, beside those that the document's limits lead to."""
+
+WEBHOOK = "/webhooks/stripe"
+"""Takes what only Stripe can sign."""
+
+CHECKS = {
+    # All that the document asks for is there: it is done, or refused for what the wallet is like at that moment.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "402", "403", "404", "409"]},
+    "missing_required_header": {"expected-statuses": ["401", "403", "404", "428"]},
+}
+
+bounded = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+schema = schemathesis.openapi.from_dict(
+    document(),
+    config=SchemathesisConfig.from_dict({"checks": CHECKS, "generation": {"with-security-parameters": False}}),
+)
+
+
+def test_every_answer_that_asks_to_come_again_says_when_and_all_name_the_request() -> None:
+    for path, operations in schema.raw_schema["paths"].items():
+        for method, operation in operations.items():
+            for status, answer in operation["responses"].items():
+                headers = {"X-Request-Id", *(("Retry-After",) if status in ("429", "502", "503") else ())}
+                assert headers <= answer["headers"].keys(), (method, path, status)
+
+
+class CurrentApp:
+    """Stands for the application that the tests make later."""
+
+    app: AsgiApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+current = CurrentApp()
+schema.app = current
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CreditWallet]:
+    """One for all operations, so that they find what the others made."""
+    path: Path = tmp_path_factory.mktemp("schema") / "wallet.db"
+    with FakeStripe() as stripe, CreditWallet.open(f"sqlite:///{path}") as wallets:
+        settings = PaymentSettings(secret_key="sk_test_1", webhook_secrets=("whsec_1",), api_url=stripe.url)  # noqa: S106
+        current.app = new_app(wallets, payments=open_payments(wallets, settings))
+        yield wallets
+        assert wallets.verify() == []
+
+
+@pytest.fixture(scope="module")
+def owner_token(ledger: CreditWallet) -> str:
+    created = ledger.create()
+    ledger.topup(created.wallet_id, 1_000_000, idempotency_key="start")
+    return created.owner_token
+
+
+# What JSON Schema cannot say: 3.0 is no amount, times, zones and addresses must exist, a webhook has no digest, a
+# target has an address or an id, quiet hours begin and end at two times, and auto-topup fields go together.
+VALID: dict[str, Any] = {
+    "expires_at": "9998-12-31T15:00:00Z",
+    "ends_at": "9998-12-31T15:00:00Z",
+    "time_zone": "Asia/Tokyo",
+    "auto_topup_threshold": 1_000,
+    "auto_topup_amount": 5_000,
+    "url": "https://example.com/hook",
+    "digest": None,
+    "quiet_hours": "22:00-07:00",
+}
+
+
+def valid(value: Any) -> Any:
+    """``value``, which fits the document, as a body that also fits the rules beyond it."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [valid(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    corrected = {name: VALID.get(name, valid(each)) for name, each in value.items()}
+    if "notification_targets" in corrected:
+        corrected["notification_targets"] = [
+            {**each, "url": VALID["url"]} for each in corrected["notification_targets"]
+        ]
+    if any(name.startswith("auto_topup") for name in corrected):
+        corrected |= {name: each for name, each in VALID.items() if name.startswith("auto_topup")}
+    return corrected
+
+
+def call(case: schemathesis.Case[Any], token: str) -> None:
+    if case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
+        body: Any = valid(case.body)
+        if token == OPERATOR_KEY and case.path in ("/credit/charge", "/credit/hold", "/credit/purchase"):
+            body["wallet_id"] = body.get("wallet_id") or 1  # an operator has to name one
+        if case.path == "/credit/topup":
+            body["amount_yen"] = 50 + body["amount_yen"] % 1_000  # Stripe's least, and not more than one may pay
+        if case.path == "/credit/token/rotate":
+            body["overlap_seconds"] = 3600  # the other calls come with the token that there was before
+        case.body = body
+    if "null" in str(case.query):
+        return  # a query's null counts as left out
+    case.call_and_validate(
+        headers=credentials(token), excluded_checks=[positive_data_acceptance] if case.path == WEBHOOK else []
+    )
+
+
+@pytest.fixture(autouse=True)
+def many_bad_tokens_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checks send every operation bad tokens and expect 401."""
+    monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", 1_000_000)
+
+
+@schema.parametrize()
+@bounded
+def test_an_owner_is_answered_as_documented(case: schemathesis.Case[Any], owner_token: str) -> None:
+    call(case, owner_token)
+
+
+@pytest.mark.usefixtures("ledger")
+@schema.parametrize()
+@bounded
+def test_the_operator_is_answered_as_documented(case: schemathesis.Case[Any]) -> None:
+    call(case, OPERATOR_KEY)

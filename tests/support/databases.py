@@ -1,0 +1,216 @@
+"""The databases that tests run on: SQLite files, PostgreSQL, and PostgreSQL with every table partitioned by wallet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import cache
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import apsw
+import psycopg
+import pytest
+
+from credit_wallet import CreditWallet
+from credit_wallet.config import sqlite_path
+from credit_wallet.stores import migrations
+from credit_wallet.stores.postgres.connection import connect
+from credit_wallet.stores.postgres.schema import PostgresSchema
+
+KINDS = ("sqlite", "postgres", "partitioned")
+
+on_every_database = pytest.mark.databases(*KINDS)
+on_both_databases = pytest.mark.databases("sqlite", "postgres")
+on_every_database_at_length = on_every_database if os.environ.get("EVERY_DATABASE") else on_both_databases
+"""For what takes long on partitioned tables and asks nothing of its own of them: there it runs in ``make soak``."""
+on_postgres = pytest.mark.databases("postgres", "partitioned")
+on_sqlite = pytest.mark.databases("sqlite")
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "scripts" / "migrations"
+SEED = "281_credit_wallet.sql"
+
+
+class Databases(Protocol):
+    """One of ``KINDS``. A database is gone when its block ends."""
+
+    kind: str
+
+    partitions: int
+    """How many each table is to have; 0 for plain ones."""
+
+    def nothing(self) -> AbstractContextManager[str]:
+        """The URL of a database with nothing in it; on SQLite there is not even a file."""
+
+    def ledger(self) -> AbstractContextManager[str]:
+        """The URL of a database that is an empty ledger once the wallet has opened it."""
+
+    def seed(self) -> AbstractContextManager[str]:
+        """The URL of a database that has migration 281 alone, as a host runs it."""
+
+
+@cache
+def _empty_ledger() -> tuple[bytes, bytes]:
+    """The file of a new ledger, and its installation's id; to migrate each takes most of a short test's time."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "wallet.db"
+        CreditWallet.open(f"sqlite:///{path}").close()
+        with closing(apsw.Connection(str(path))) as made:
+            [(installation_id,)] = made.execute("SELECT installation_id FROM am_credit_installation")
+        return path.read_bytes(), installation_id.encode()
+
+
+class SqliteFiles:
+    """Files in a folder; the first one is ``wallet.db``."""
+
+    kind = "sqlite"
+    partitions = 0
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names = (f"wallet{number or ''}.db" for number in count())
+
+    @contextmanager
+    def nothing(self) -> Iterator[str]:
+        path = self._folder / next(self._names)
+        try:
+            yield f"sqlite:///{path}"
+        finally:
+            for file in self._folder.glob(f"{path.name}*"):
+                file.unlink()
+
+    @contextmanager
+    def ledger(self) -> Iterator[str]:
+        with self.nothing() as url:
+            path = sqlite_path(url)
+            path.touch(0o600)
+            made, installation_id = _empty_ledger()
+            path.write_bytes(made.replace(installation_id, uuid4().hex[: len(installation_id)].encode()))
+            yield url
+
+    @contextmanager
+    def seed(self) -> Iterator[str]:
+        with self.nothing() as url:
+            with closing(apsw.Connection(str(sqlite_path(url)))) as host:
+                host.execute((MIGRATIONS / SEED).read_text(encoding="utf-8"))
+            yield url
+
+
+_ALONE = """
+SELECT pg_terminate_backend(pid, 10_000) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+_DEFINITIONS = """
+WITH defined AS (
+    SELECT 'class', oid, xmin FROM pg_class UNION ALL SELECT 'column', attrelid, xmin FROM pg_attribute
+    UNION ALL SELECT 'default', oid, xmin FROM pg_attrdef UNION ALL SELECT 'constraint', oid, xmin FROM pg_constraint
+    UNION ALL SELECT 'trigger', oid, xmin FROM pg_trigger UNION ALL SELECT 'function', oid, xmin FROM pg_proc
+    UNION ALL SELECT 'rule', oid, xmin FROM pg_rewrite UNION ALL SELECT 'settings', setdatabase, xmin
+    FROM pg_db_role_setting
+), own (kind, oid, version) AS (SELECT * FROM defined WHERE oid >= 16384)
+SELECT md5(string_agg(own::text, '' ORDER BY own::text)) FROM own
+"""
+_EMPTY = r"""
+SET session_replication_role = replica;  -- no triggers: the ledger's rows may go
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE tablename LIKE 'am\_credit%' AND tablename !~ '_p\d+$'
+                AND tablename NOT IN ('am_credit_installation', 'am_credit_counted') LOOP
+        EXECUTE 'DELETE FROM ' || name;
+    END LOOP;
+    UPDATE am_credit_counted SET last_txn_id = 0;
+    FOR name IN SELECT sequencename FROM pg_sequences LOOP
+        PERFORM setval(name, 1, false);
+    END LOOP;
+END
+$$;
+"""
+
+
+class PostgresDatabases:
+    """Databases on one server: copies of templates.
+
+    A ledger in which nothing but rows was changed is emptied and used again: to make a database, PostgreSQL makes
+    hundreds of files, which can take it a third of a second.
+    """
+
+    def __init__(self, server_url: str, partitions: int = 0) -> None:
+        self.kind = "partitioned" if partitions else "postgres"
+        self.partitions = partitions
+        self._server_url = server_url
+        self._server = psycopg.connect(server_url, autocommit=True)
+        self._templates: dict[str, str] = {}
+        self._definitions: tuple[Any, ...] | None = None
+        self._empty: list[str] = []
+
+    def close(self) -> None:
+        for name in (*self._templates.values(), *self._empty):
+            self._drop(name)
+        self._server.close()
+
+    def nothing(self) -> AbstractContextManager[str]:
+        return self._copy_of("template0")
+
+    def seed(self) -> AbstractContextManager[str]:
+        return self._copy_of(self._template("seed"))
+
+    @contextmanager
+    def ledger(self) -> Iterator[str]:
+        name = self._empty.pop() if self._empty else self._create(self._template("ledger"))
+        try:
+            yield self._url(name)
+        finally:
+            if self._emptied(name):
+                self._empty.append(name)
+            else:
+                self._drop(name)
+
+    @contextmanager
+    def _copy_of(self, template: str) -> Iterator[str]:
+        name = self._create(template)
+        try:
+            yield self._url(name)
+        finally:
+            self._drop(name)
+
+    def _emptied(self, name: str) -> bool:
+        """Whether the database could be made as its template is; only a superuser can."""
+        with closing(psycopg.connect(self._url(name), autocommit=True)) as client:
+            client.execute(_ALONE)
+            if client.execute(_DEFINITIONS).fetchone() != self._definitions:
+                return False
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                client.execute(_EMPTY)
+                return True
+        return False
+
+    def _template(self, kind: str) -> str:
+        if kind not in self._templates:
+            self._templates[kind] = self._create("template0")
+            url = self._url(self._templates[kind])
+            with closing(connect(url)) as raw:
+                schema = PostgresSchema(raw, url, self.partitions)
+                if kind == "seed":
+                    schema.run_script(SEED, (MIGRATIONS / schema.folder / SEED).read_text(encoding="utf-8"))
+                else:
+                    migrations.migrate(schema)
+                    self._definitions = raw.execute(_DEFINITIONS).fetchone()
+        return self._templates[kind]
+
+    def _create(self, template: str) -> str:
+        name = f"wallet_{uuid4().hex}"
+        self._server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def _drop(self, name: str) -> None:
+        self._server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _url(self, name: str) -> str:
+        return urlsplit(self._server_url)._replace(path=f"/{name}").geturl()

@@ -1,0 +1,105 @@
+"""The command line as a person uses it, in this process."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from clock import Clock
+
+from credit_wallet import CreditWallet
+from credit_wallet.cli import alerts as cli_alerts
+from credit_wallet.cli import app as cli
+from credit_wallet.cli import context as cli_context
+from credit_wallet.cli import proofs as cli_proofs
+from credit_wallet.cli import wallets as cli_wallets
+
+
+class Answer(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Calls the command line in this process, in a terminal of 80 columns."""
+
+    def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.url = url
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def run(self, *words: object) -> Answer:
+        """``credit-wallet words…`` as it is."""
+        self._monkeypatch.setattr(sys, "argv", ["credit-wallet", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = self._capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Answer(ended.value.code, printed.out, printed.err)
+
+    def __call__(self, *words: object) -> str:
+        """What a command on the test's database prints when it is done."""
+        answer = self.run("--db", self.url, *words)
+        assert (answer.code, answer.err) == (0, "")
+        return answer.out
+
+    def fields(self, *words: object) -> dict[str, str]:
+        """The fields a command shows to people."""
+        return dict(re.split(r"\s{2,}", line.rstrip(), maxsplit=1) for line in self(*words).splitlines())
+
+    def json(self, *words: object) -> Any:
+        """A command's answer to programs: one line of JSON."""
+        return _only_line(self("--json", *words))
+
+    def refused(self, *words: object) -> tuple[str, str]:
+        """The code and message of a refusal, the same for people and for programs."""
+        told = self.run("--db", self.url, *words)
+        code, _, message = told.err.rstrip("\n").partition(": ")
+        assert (told.code, told.out) == (1, "")
+        answered = self.run("--db", self.url, "--json", *words)
+        assert (answered.code, answered.err) == (1, "")
+        problem = _only_line(answered.out)
+        assert (problem["code"], problem["detail"]) == (code, message)
+        return code, message
+
+    def misused(self, *words: object) -> str:
+        """What wrong usage is told."""
+        answer = self.run("--db", self.url, *words)
+        assert (answer.code, answer.out) == (2, "")
+        return answer.err
+
+
+def _only_line(text: str) -> Any:
+    assert text.count("\n") == 1
+    return json.loads(text)
+
+
+def opened_at(clock: Clock) -> Callable[..., CreditWallet]:
+    """Opens the ledger as the command line does, at the time of ``clock``."""
+    return lambda *, create=False: CreditWallet.open(cli_context.Settings.url, clock=clock, create=create)
+
+
+@pytest.fixture
+def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """The command line at the time of ``clock``."""
+    monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(cli, "_open", opened_at(clock))
+    for module in (cli_alerts, cli_proofs, cli_wallets):
+        monkeypatch.setattr(module, "open_wallets", opened_at(clock))
+    return Shell(db_url, monkeypatch, capsys)
+
+
+@pytest.fixture
+def funded(shell: Shell) -> Shell:
+    """Wallet 1, with ¥1,000 and a budget of ¥100."""
+    shell("wallet", "create", "--label", "search", "--monthly-budget-yen", 100)
+    shell("topup", 1, 1_000, "--key", "start")
+    return shell

@@ -1,0 +1,23 @@
+"""Every address of the service."""
+
+from __future__ import annotations
+
+from credit_wallet.http.app import documented
+
+TEXT_IDS = {"{topup_id}": "tu_x", "{sha256}": "a" * 64}
+
+
+def addresses() -> dict[str, set[str]]:
+    """Every address, ids filled in, with the methods it takes."""
+    found: dict[str, set[str]] = {}
+    for route in documented().routes:
+        path = route.path_format
+        if path == "/docs/{path}":  # whatever is below the page is not there
+            continue
+        for name in ("key_id", "wallet_id", "txn_id", "hold_id", "seller_id", "target_id"):
+            path = path.replace(f"{{{name}}}", "1")
+        for name, value in TEXT_IDS.items():
+            path = path.replace(name, value)
+        found[path] = {str(each) for each in getattr(route, "methods", ())} - {"OPTIONS"}
+    assert "{" not in "".join(found)
+    return found
