@@ -1,7 +1,6 @@
-"""Calling the service from Python: ``WalletClient`` and, for asyncio, ``AsyncWalletClient``.
+"""The Python clients of the service: ``WalletClient`` and, for asyncio, ``AsyncWalletClient``.
 
-``calls`` says what each call sends and reads, ``answers`` what an answer means, ``conversation`` when a call is sent
-again; ``doors`` are the two clients over httpx.
+They know the HTTP interface alone: no ledger, store or server is imported here.
 """
 
 from __future__ import annotations
