@@ -6,7 +6,7 @@ DATA ?= var
 POSTGRES ?= 18
 VENV := .venv
 BIN := $(VENV)/bin
-PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples scripts src
+PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packages/*/README.md packages/*/src scripts src
 COVERED_PERCENT := 90
 BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
 
@@ -18,12 +18,12 @@ help:  ## this list
 
 setup: $(VENV)/installed  ## .venv with everything that development needs, pinned by hash
 
-$(VENV)/installed: pyproject.toml requirements.lock requirements-mcp1.lock
+$(VENV)/installed: pyproject.toml packages/fake-stripe/pyproject.toml requirements.lock requirements-mcp1.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	rm -rf $(VENV)/mcp1
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --target $(VENV)/mcp1 -r requirements-mcp1.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e packages/fake-stripe -e .
 	touch $@
 
 run: setup  ## the service with a demo wallet, until Ctrl-C
@@ -52,6 +52,7 @@ check: setup  ## format, lint, the layers of the source, spelling, words, dead c
 	$(BIN)/python scripts/words.py $(PROSE)
 	! $(BIN)/vulture | grep -E '^(src|packages|scripts)/'
 	$(BIN)/mypy
+	cd packages/fake-stripe && ../../$(BIN)/mypy
 
 format: setup  ## put the source into its form
 	$(BIN)/ruff check --fix .
@@ -75,7 +76,7 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 
 lock: setup  ## renew requirements.lock and, for tests with the MCP SDK 1.x, requirements-mcp1.lock; needs uv
-	uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile -q pyproject.toml --all-extras --no-emit-package fake-stripe --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile -q requirements-mcp1.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-mcp1.lock
 
 hooks: setup  ## the quick checks before every commit
@@ -98,4 +99,4 @@ test-postgres: setup  ## the tests of PostgreSQL, on the server of make postgres
 		$(BIN)/python -m pytest -n auto -k postgres
 
 clean:  ## what the other commands made, but for data in var/
-	rm -rf $(VENV) build dist src/*.egg-info packages/*/build packages/*/src/*.egg-info
+	rm -rf $(VENV) build dist src/*.egg-info packages/*/build packages/*/dist packages/*/src/*.egg-info
