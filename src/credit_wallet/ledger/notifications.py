@@ -241,7 +241,7 @@ class WalletNotifying(WalletUpkeep):
         """A wallet's targets, each with a notice to try it with."""
         self._check_owner(wallet_id)
         label = None if wallet_id == OPERATOR else self.show(wallet_id).label
-        notice = Notice(0, wallet_id, label, "test", {"wallet_id": wallet_id}, format_instant(self._clock()))
+        notice = Notice(0, wallet_id, label, "notice.test", {"wallet_id": wallet_id}, format_instant(self._clock()))
         return [(target, notice) for target in self._targets(wallet_id)]
 
     def now(self) -> datetime:

@@ -34,7 +34,7 @@ def threshold_reached(wallet_id: int, threshold_pct: int, billing_cycle: str, sp
     """
     spent = {"spent_yen": spent_yen, "budget_yen": budget_yen}
     payload = {"threshold_pct": threshold_pct, "billing_cycle": billing_cycle, **spent}
-    return event(wallet_id, "alert_fired", payload, f"{billing_cycle} {budget_yen} {threshold_pct}")
+    return event(wallet_id, "budget.threshold_reached", payload, f"{billing_cycle} {budget_yen} {threshold_pct}")
 
 
 def credit_expiring(
@@ -42,14 +42,16 @@ def credit_expiring(
 ) -> Event:
     """Credit ends in so many days or less: once for a lot and a number of days."""
     lot = {"lot_id": lot_id, "lot_kind": lot_kind, "remaining_yen": remaining_yen, "expires_at": expires_at}
-    return event(wallet_id, "credit_expiring", {**lot, "days": days}, f"{lot_id} {days}")
+    return event(wallet_id, "credit.expiring", {**lot, "days": days}, f"{lot_id} {days}")
 
 
 def spending_anomaly(wallet_id: int, hour: str, spent_yen: int, usual_yen: int) -> Event:
     """A wallet has spent far more in an hour (YYYY-MM-DDTHH, UTC) than in its usual one: once for an hour."""
-    return event(wallet_id, "spend_anomaly", {"hour": hour, "spent_yen": spent_yen, "usual_yen": usual_yen}, hour)
+    return event(
+        wallet_id, "spending.anomaly_detected", {"hour": hour, "spent_yen": spent_yen, "usual_yen": usual_yen}, hour
+    )
 
 
 def ledger_sealed(wallet_id: int, anchor: str, day: str) -> Event:
     """The whole ledger has a new seal: once a day (YYYY-MM-DD, UTC), in the name of one of its wallets."""
-    return event(wallet_id, "ledger_sealed", {"anchor": anchor}, day)
+    return event(wallet_id, "ledger.sealed", {"anchor": anchor}, day)

@@ -8,7 +8,6 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.topups import (
-    OPEN,
     PAID,
     RETURNED,
     RUNAWAY_TOPUPS,
@@ -18,6 +17,7 @@ from credit_wallet.domain.topups import (
     PayerState,
     PaymentFact,
     TopupState,
+    TopupStatus,
     Way,
     gap_yen,
     is_pay_back,
@@ -40,6 +40,15 @@ from credit_wallet.rules.batch import Batch, emit, emit_once
 from credit_wallet.rules.credit import credit, give_again, take_back
 from credit_wallet.rules.declines import retry_at
 from credit_wallet.rules.state import TopupStep, WalletState
+
+_NEWS: dict[TopupStatus, str] = {
+    "requires_action": "topup.requires_action",
+    "succeeded": "topup.uncredited",
+    "credited": "topup.credited",
+    "failed": "topup.failed",
+    "canceled": "topup.canceled",
+}
+"""The event that a new status emits; nobody waits to hear that a top-up is requested or pending."""
 
 
 def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> Outcome | WalletError:
@@ -103,12 +112,12 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     batch.decision.touched_topups[topup.topup_id] = topup
     batch.decision.touched[wallet.wallet_id] = wallet
     if topup.status != status:
-        note_step(batch, wallet, topup, f"topup_{topup.status}")
+        note_step(batch, wallet, topup, _NEWS.get(topup.status))
     elif taken_yen(topup) != taken_before_yen:
         came_again = taken_yen(topup) < taken_before_yen
-        note_step(batch, wallet, topup, "topup_given_back" if came_again else "topup_taken_back")
+        note_step(batch, wallet, topup, "topup.reinstated" if came_again else "topup.clawed_back")
     elif is_new:
-        note_step(batch, wallet, topup, f"topup_{topup.status}")
+        note_step(batch, wallet, topup, _NEWS.get(topup.status))
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
     return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
 
@@ -144,7 +153,7 @@ def _emit_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) ->
         emit_once(
             batch,
             wallet,
-            "topup_currency_mismatch",
+            "topup.currency_mismatch",
             f"{command.topup_id} {mismatch}",
             topup_id=command.topup_id,
             payment_intent=fact.payment_intent,
@@ -214,7 +223,7 @@ def _count_failure(batch: Batch, payer: PayerState, decline: DeclineKind, reason
     again_at = retry_at(decline, payer.failures, batch.now)
     if again_at is None:
         payer.stopped, payer.retry_at = True, None
-        emit(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", reason=reason)
+        emit(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup.stopped", reason=reason)
     else:
         payer.retry_at = format_instant(again_at)
 
@@ -253,7 +262,7 @@ def _stop(batch: Batch, payer: PayerState, reason: str, detail: str) -> TopupSto
         payer.reason = reason
         batch.decision.touched_payers[payer.wallet_id] = payer
         dedupe_key = f"{reason} {batch.at[:10]}"
-        emit_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", dedupe_key, reason=reason)
+        emit_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup.stopped", dedupe_key, reason=reason)
     return TopupStopped(
         f"automatic top-ups of wallet {payer.wallet_id} wait: {detail}", wallet_id=payer.wallet_id, reason=reason
     )
@@ -268,7 +277,7 @@ def _emit_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: 
     _, _, within_an_hour = _auto_topped_up(batch, wallet)
     count = within_an_hour + (topup_id not in batch.snapshot.topups)
     if count >= RUNAWAY_TOPUPS:
-        emit_once(batch, wallet, "auto_topup_runaway", batch.at[:13], topups=count, amount_yen=amount_yen)
+        emit_once(batch, wallet, "auto_topup.runaway_detected", batch.at[:13], topups=count, amount_yen=amount_yen)
 
 
 def _room_yen(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> int:
@@ -287,12 +296,12 @@ def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_ye
     if payer.reason != day:
         payer.reason = day
         batch.decision.touched_payers[wallet.wallet_id] = payer
-        emit_once(batch, wallet, "auto_topup_limit_reached", batch.at[:10], room_yen=room_yen)
+        emit_once(batch, wallet, "auto_topup.limit_reached", batch.at[:10], left_yen=room_yen)
     return TopupLimitReached(
         f"automatic top-ups of wallet {wallet.wallet_id} have {format_yen(room_yen)} left of their limits, less than "
         "one step; raise the limit, lower auto_topup_amount, or top up by hand",
         wallet_id=wallet.wallet_id,
-        room_yen=room_yen,
+        left_yen=room_yen,
     )
 
 
@@ -301,7 +310,7 @@ def _open(
 ) -> Outcome | WalletError:
     known = batch.snapshot.topups.get(topup_id)
     if known is None:
-        note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), "topup_requested")
+        note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), None)
     elif (known.wallet_id, known.origin) != (wallet.wallet_id, origin):
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
@@ -335,13 +344,13 @@ def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, orig
     return topup
 
 
-def note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) -> None:
-    """A line of history, and news of ``kind`` for those who wait: requested and pending are none."""
+def note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str | None) -> None:
+    """Add a line to the top-up's history, and emit an event of ``kind`` if there is one."""
     taken = taken_yen(topup)
     batch.decision.topup_steps.append(
         TopupStep(topup.topup_id, wallet.wallet_id, topup.status, topup.received_yen, taken, topup.reason)
     )
-    if topup.status in OPEN[:2]:
+    if kind is None:
         return
     emit(
         batch,
@@ -351,7 +360,7 @@ def note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) -
         amount_yen=topup.amount_yen,
         origin=topup.origin,
         credited_yen=topup.credited_yen,
-        taken_yen=taken,
+        clawed_back_yen=taken,
         reason=topup.reason,
         action_url=topup.action_url,
     )

@@ -111,7 +111,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | W
     match_taken(batch, wallet, topup, "pay_back")
     batch.snapshot.paid_back_yen += topup.reversed_yen - reversed_yen
     batch.decision.touched_topups[topup.topup_id] = topup
-    note_step(batch, wallet, topup, "topup_taken_back")
+    note_step(batch, wallet, topup, "topup.clawed_back")
     return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
 
 

@@ -93,4 +93,12 @@ def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_
     if crossed_pct > warn_pct(spent_pct(before_yen, cap_yen)):
         dedupe_key = f"{key.key_id} {key.current_cycle} {cap_yen} {crossed_pct}"
         spent = {"spent_yen": key.cycle_spent_yen, "monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
-        emit_once(batch, wallet, "key_cap_reached", dedupe_key, key_id=key.key_id, threshold_pct=crossed_pct, **spent)
+        emit_once(
+            batch,
+            wallet,
+            "key_cap.threshold_reached",
+            dedupe_key,
+            key_id=key.key_id,
+            threshold_pct=crossed_pct,
+            **spent,
+        )
