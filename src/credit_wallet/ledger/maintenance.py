@@ -20,7 +20,7 @@ from credit_wallet.rules.validation import checked_cycle
 from credit_wallet.runtime.steady_clock import SteadyClock
 from credit_wallet.stores.jobs import lot_notices, spending_hours
 from credit_wallet.stores.jobs.alert_job import AlertReport, run_alert_job
-from credit_wallet.stores.jobs.backfill import adopt_unadopted, is_adopted
+from credit_wallet.stores.jobs.backfill import backfill_pending, is_backfilled
 from credit_wallet.stores.jobs.pruning import prune, prune_closed
 from credit_wallet.stores.jobs.seals import Anchor, Holder, latest_seal, seal, unsealed_since
 from credit_wallet.stores.jobs.verify import Violation, verify
@@ -43,7 +43,7 @@ HELD_BACK_SECONDS = 600
 ABANDONED_AFTER = timedelta(seconds=60)
 """How long after its lease a purchase is given back; until then a retry may go on with it."""
 
-ADOPTIONS_BEFORE_A_PROOF = 3
+BACKFILLS_BEFORE_A_PROOF = 3
 """Plain SQL may write between an adoption and a proof; that often, it is adopted anew."""
 
 
@@ -72,12 +72,12 @@ class WalletUpkeep(WalletReading):
         each still. What plain SQL wrote since the last movement is adopted first; the proof is of one moment, whoever
         writes meanwhile.
         """
-        attempts = ADOPTIONS_BEFORE_A_PROOF
+        attempts = BACKFILLS_BEFORE_A_PROOF
         while True:
             attempts -= 1
-            self._lanes.upkeep.call(lambda store: store.run(adopt_unadopted, self._clock()))
+            self._lanes.upkeep.call(lambda store: store.run(backfill_pending, self._clock()))
             with self._reader.source.snapshot() as ledger:
-                if is_adopted(ledger) or not attempts:
+                if is_backfilled(ledger) or not attempts:
                     return verify(ledger, self._clock(), anchors)
 
     def run_alerts(self, cycle: str | None = None, *, dry_run: bool = False) -> AlertReport:

@@ -29,7 +29,7 @@ from credit_wallet.notices.texts import Notice
 from credit_wallet.rules.validation import checked_id
 from credit_wallet.stores import Connection
 from credit_wallet.stores.jobs.mailboxes import Answer, ask_again, confirm, prune_notices, require_room
-from credit_wallet.stores.jobs.notice_queue import TARGETS_A_STEP, Places, Settled, Taken, Turn, claim, hand_out, settle
+from credit_wallet.stores.jobs.notice_queue import TARGETS_A_STEP, Places, Settled, Taken, Turn, claim, fan_out, settle
 from credit_wallet.stores.notification_rows import (
     Chosen,
     delivery_view,
@@ -198,8 +198,8 @@ class WalletNotifying(WalletUpkeep):
         Both in bounded steps: there may be more.
         """
         more = False
-        if self._ask("to_hand_out"):
-            more = self._upkeep(hand_out, self._clock()) > 0
+        if self._ask("to_fan_out"):
+            more = self._upkeep(fan_out, self._clock()) > 0
         turns: list[list[Turn]] = []
         crowded = []
         for each in places:
