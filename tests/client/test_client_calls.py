@@ -124,8 +124,8 @@ def test_the_calls_that_were_missing_work(wallets: CreditWallet) -> None:
             with pytest.raises(SealNotFound):
                 operator.latest_seal()
             wallets.topup(owner.wallet_id, 5, idempotency_key="sealed")
-            assert wallets.seal()
-            assert operator.latest_seal() == wallets.latest_seal()
+            assert wallets.maintenance.seal()
+            assert operator.latest_seal() == wallets.seals.latest()
             [again] = operator.operator_targets()
             assert (again.target_id, again.secret) == (target.target_id, None)
             assert (
