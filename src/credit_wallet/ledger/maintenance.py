@@ -145,7 +145,7 @@ class Maintenance:
             return False
         at = format_instant(self._ledger.clock())
         payload = json.encode({"wallet_id": wallet_id, "anchor": str(latest)}).decode()
-        event = {"wallet_id": wallet_id, "kind": "ledger_sealed", "dedupe_key": f"ledger_sealed {at[:10]}", "at": at}
+        event = {"wallet_id": wallet_id, "kind": "ledger.sealed", "dedupe_key": f"ledger.sealed {at[:10]}", "at": at}
         self._ledger.maintain(_tell_once, {**event, "payload": payload})
         return True
 
@@ -184,7 +184,7 @@ class Maintenance:
 
     def _tell_anomalies_of(self, at: datetime) -> int:
         hour, since = format_instant(at)[:13], format_instant(at - ANOMALY_WINDOW)[:13]
-        occasion = f"spend_anomaly {hour}"
+        occasion = f"spending.anomaly_detected {hour}"
         found = self._ledger.ask(
             SQL["anomalies"],
             hour=hour,
@@ -242,5 +242,5 @@ def _tell_anomalies(
     connection.execute(SQL["forget_hours"], {"since": since})
     for wallet_id, spent_yen, usual_yen in found:
         payload = {"wallet_id": wallet_id, "hour": hour, "spent_yen": spent_yen, "usual_yen": usual_yen}
-        event = {"wallet_id": wallet_id, "kind": "spend_anomaly", "dedupe_key": occasion, "at": at}
+        event = {"wallet_id": wallet_id, "kind": "spending.anomaly_detected", "dedupe_key": occasion, "at": at}
         connection.execute(SQL["tell_once"], {**event, "payload": json.encode(payload).decode()})
