@@ -32,9 +32,9 @@ def paid(wallets: CreditWallet) -> tuple[int, str]:
 def paid_in(wallets: CreditWallet, yen: int = 10_000) -> tuple[int, str]:
     """A new wallet and the top-up that it has paid for."""
     wallet_id = wallets.create().wallet_id
-    topup_id = wallets.request_topup(wallet_id, yen, idempotency_key="pays").topup_id
+    topup_id = wallets.topups.request(wallet_id, yen, idempotency_key="pays").topup_id
     assert topup_id is not None
-    wallets.settle_topup(wallet_id, topup_id, PaymentFact(told_at=1, status="succeeded", received_yen=yen))
+    wallets.topups.settle(wallet_id, topup_id, PaymentFact(told_at=1, status="succeeded", received_yen=yen))
     return wallet_id, topup_id
 
 
@@ -44,7 +44,7 @@ def test_nodes_that_pay_back_at_once_stay_within_the_limit_and_use_it_up(
     """Each reads what was paid back before the others have written: whoever decides alone would let all of them."""
     nodes = [CreditWallet.open(db_url, clock=clock) for _ in range(3)]
     paid = [paid_in(wallets) for _ in nodes for _ in range(4)]
-    limits = [node.pay_back_limit() for node in nodes]
+    limits = [node.topups.pay_back_limit() for node in nodes]
     assert {limit.base_date for limit in limits} == {PERIOD}
     start = Barrier(len(paid))
     answers: list[object] = []
@@ -53,13 +53,13 @@ def test_nodes_that_pay_back_at_once_stay_within_the_limit_and_use_it_up(
         start.wait()
         node = nodes[number % len(nodes)]
         try:
-            node.pay_back(wallet_id, topup_id, 300, idempotency_key="back", limit=LIMIT)
+            node.topups.pay_back(wallet_id, topup_id, 300, idempotency_key="back", limit=LIMIT)
         except PayBackNotAllowed as refusal:
             answers.append(refusal.details["left_yen"])
 
     at_once([partial(pay_back, number, *each) for number, each in enumerate(paid)])
     assert answers == [100] * (len(paid) - 3)
-    assert wallets.pay_back_room().paid_back_yen == 900
+    assert wallets.topups.pay_back_room().paid_back_yen == 900
     assert wallets.verify() == []
     for node in nodes:
         node.close()
@@ -78,7 +78,7 @@ def test_of_a_batch_each_is_decided_by_what_those_before_it_paid_back(
 ) -> None:
     wallet_id, topup_id = paid
     commands = [PayBack(wallet_id, f"back {number}", topup_id, 600, LIMIT) for number in range(3)]
-    first, *others = wallets._lanes.submit(commands)
+    first, *others = wallets._ledger.lanes.submit(commands)
     assert isinstance(first, Outcome)
     for refusal in others:
         assert isinstance(refusal, PayBackNotAllowed)
@@ -87,37 +87,37 @@ def test_of_a_batch_each_is_decided_by_what_those_before_it_paid_back(
 
 
 def test_a_retry_is_the_same_request_whatever_the_limit_is_then(wallets: CreditWallet, paid: tuple[int, str]) -> None:
-    wallets.pay_back(*paid, 1_000, idempotency_key="back", limit=LIMIT)
+    wallets.topups.pay_back(*paid, 1_000, idempotency_key="back", limit=LIMIT)
     for limit in (LIMIT, PayBackLimit("2026-09-30", 0), None):
-        assert wallets.pay_back(*paid, 1_000, idempotency_key="back", limit=limit).replayed
+        assert wallets.topups.pay_back(*paid, 1_000, idempotency_key="back", limit=limit).replayed
     with pytest.raises(IdempotencyConflict):
-        wallets.pay_back(*paid, 999, idempotency_key="back", limit=LIMIT)
+        wallets.topups.pay_back(*paid, 999, idempotency_key="back", limit=LIMIT)
 
 
 def test_one_whose_idempotency_key_was_forgotten_is_not_counted_twice(
     wallets: CreditWallet, clock: Clock, paid: tuple[int, str]
 ) -> None:
-    wallets.pay_back(*paid, 1_000, idempotency_key="back", limit=LIMIT)
+    wallets.topups.pay_back(*paid, 1_000, idempotency_key="back", limit=LIMIT)
     clock.advance(days=5)
-    assert wallets.prune_idempotency_keys() > 0
-    wallets.pay_back(*paid, 1_000, idempotency_key="back", limit=LIMIT)
-    assert (wallets.balance(paid[0]), wallets.pay_back_room().paid_back_yen) == (9_000, 1_000)
+    assert wallets.maintenance.prune_idempotency_keys() > 0
+    wallets.topups.pay_back(*paid, 1_000, idempotency_key="back", limit=LIMIT)
+    assert (wallets.balance(paid[0]), wallets.topups.pay_back_room().paid_back_yen) == (9_000, 1_000)
 
 
 def test_what_the_provider_did_not_pay_back_leaves_its_room(wallets: CreditWallet, paid: tuple[int, str]) -> None:
     wallet_id, topup_id = paid
-    wallets.pay_back(*paid, 1_000, idempotency_key="back", limit=LIMIT)
-    [(name, *_)] = wallets.topup_status(topup_id).takings
-    wallets.settle_topup(wallet_id, topup_id, PaymentFact(told_at=2, takings=((name, 1_000, RETURNED),)))
-    wallets.pay_back(*paid, 1_000, idempotency_key="another", limit=LIMIT)
-    assert wallets.pay_back_room().paid_back_yen == 1_000
+    wallets.topups.pay_back(*paid, 1_000, idempotency_key="back", limit=LIMIT)
+    [(name, *_)] = wallets.topups.show(topup_id).takings
+    wallets.topups.settle(wallet_id, topup_id, PaymentFact(told_at=2, takings=((name, 1_000, RETURNED),)))
+    wallets.topups.pay_back(*paid, 1_000, idempotency_key="another", limit=LIMIT)
+    assert wallets.topups.pay_back_room().paid_back_yen == 1_000
     assert wallets.verify() == []
 
 
 def test_a_limit_of_another_period_is_refused(wallets: CreditWallet, clock: Clock, paid: tuple[int, str]) -> None:
     clock.set(clock().replace(month=10))
     with pytest.raises(PayBackNotAllowed, match="another period"):
-        wallets.pay_back(*paid, 1, idempotency_key="back", limit=LIMIT)
+        wallets.topups.pay_back(*paid, 1, idempotency_key="back", limit=LIMIT)
     assert wallets.balance(paid[0]) == 10_000
 
 
@@ -125,15 +125,15 @@ def test_what_was_paid_back_before_entries_named_their_cause_counts(
     wallets: CreditWallet, db_url: str, clock: Clock, paid: tuple[int, str]
 ) -> None:
     wallet_id, topup_id = paid
-    wallets.pay_back(wallet_id, topup_id, 300, idempotency_key="before", limit=LIMIT)
+    wallets.topups.pay_back(wallet_id, topup_id, 300, idempotency_key="before", limit=LIMIT)
     wallets.close()
     assert database_at(db_url).rollback(294)[-1] == "294_credit_causes.sql"
     with CreditWallet.open(db_url, clock=clock) as later:
-        assert later.pay_back_room().paid_back_yen == 300
-        assert later.pay_back_limit().limit_yen == -300
-        later.pay_back(wallet_id, topup_id, 200, idempotency_key="after", limit=LIMIT)
-        assert later.pay_back_room().paid_back_yen == 500
-        assert later.pay_back_limit().limit_yen == -300
+        assert later.topups.pay_back_room().paid_back_yen == 300
+        assert later.topups.pay_back_limit().limit_yen == -300
+        later.topups.pay_back(wallet_id, topup_id, 200, idempotency_key="after", limit=LIMIT)
+        assert later.topups.pay_back_room().paid_back_yen == 500
+        assert later.topups.pay_back_limit().limit_yen == -300
         assert later.verify() == []
 
 
@@ -143,18 +143,18 @@ def test_an_operators_words_pay_nothing_back(wallets: CreditWallet) -> None:
     txn_id = wallets.topup(wallet_id, 500, idempotency_key="by hand").txn_id
     assert txn_id is not None
     wallets.reverse(txn_id, 200, idempotency_key="reverse", note="paid back of top-up tu_1")
-    assert wallets.pay_back_room().paid_back_yen == 0
+    assert wallets.topups.pay_back_room().paid_back_yen == 0
     assert wallets.verify() == []
 
 
 def test_entries_name_their_cause(wallets: CreditWallet, db_url: str, paid: tuple[int, str]) -> None:
     wallet_id, topup_id = paid
-    wallets.pay_back(*paid, 100, idempotency_key="back", limit=LIMIT)
-    [(name, *_)] = wallets.topup_status(topup_id).takings
+    wallets.topups.pay_back(*paid, 100, idempotency_key="back", limit=LIMIT)
+    [(name, *_)] = wallets.topups.show(topup_id).takings
     for told_at, taking in enumerate(
         ((name, 100, RETURNED), ("dp_1", 9_950, 1), ("dp_1", 9_950, RETURNED), ("dp_2", 10_000, 1)), start=2
     ):
-        wallets.settle_topup(wallet_id, topup_id, PaymentFact(told_at=told_at, takings=(taking,)))
+        wallets.topups.settle(wallet_id, topup_id, PaymentFact(told_at=told_at, takings=(taking,)))
         if told_at == 4:
             wallets.charge(wallet_id, 10, idempotency_key="spent")
     wallets.topup(wallet_id, 30, idempotency_key="by hand")

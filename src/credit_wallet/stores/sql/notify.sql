@@ -66,13 +66,13 @@ RETURNING target_id;
 
 -- due_targets: targets of one way that have something due and that nobody has, those that wait longest first
 SELECT target_id FROM am_credit_target
-WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least AND failures <= :most
+WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
 ORDER BY due_at, target_id
 LIMIT :limit;
 
 -- due_last: the same, those that have just begun to wait first
 SELECT target_id FROM am_credit_target
-WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least AND failures <= :most
+WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
 ORDER BY due_at DESC, target_id DESC
 LIMIT :limit;
 
