@@ -8,6 +8,7 @@ from msgspec import Struct, json, structs
 
 from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT, thresholds_pct
 from credit_wallet.domain.outcomes import Alert, Outcome
+from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.rules.lots import format_allocation, parse_allocation
 from credit_wallet.rules.state import (
     EntryRecord,
@@ -31,6 +32,8 @@ HOLD_COLUMNS = """
 hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at, expires_at, closed_at, closer,
 served, above_yen
 """
+
+SETTINGS_COLUMNS = tuple(setting.column for setting in SETTINGS)
 
 PURCHASE_COLUMNS = ", ".join(PurchaseState.__struct_fields__)
 
@@ -123,6 +126,18 @@ def _thresholds_of(text: str) -> tuple[int, ...]:
 def own_thresholds(wallet: WalletState) -> str:
     """The column ``alert_thresholds``: a wallet's thresholds without those that every wallet has."""
     return json.encode([pct for pct in wallet.thresholds_pct if pct not in ALERT_THRESHOLDS_PCT]).decode()
+
+
+def settings_row(wallet: WalletState) -> tuple[Any, ...]:
+    """A wallet's settings, in the order of ``SETTINGS_COLUMNS``."""
+    return tuple(_column_of(wallet, setting) for setting in SETTINGS)
+
+
+def _column_of(wallet: WalletState, setting: Setting) -> Any:
+    if setting.kind == "percents":
+        return own_thresholds(wallet)
+    value = getattr(wallet, setting.name)
+    return int(value) if setting.kind == "flag" else value
 
 
 def wallet_row(wallet: WalletState) -> tuple[Any, ...]:
