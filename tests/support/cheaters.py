@@ -61,9 +61,9 @@ ALL = 1_000
 
 _PAUSES = {
     "credit_wallet.ledger.rail.POSTED_SECONDS": 0.001,
-    "credit_wallet.gate.purchases.FIRST_PAUSE_SECONDS": 0.002,
-    "credit_wallet.gate.purchases.LONGEST_PAUSE_SECONDS": 0.01,
-    "credit_wallet.gate.purchases.WAIT_SECONDS": 1.0,
+    "credit_wallet.gate.billing.FIRST_PAUSE_SECONDS": 0.002,
+    "credit_wallet.gate.billing.LONGEST_PAUSE_SECONDS": 0.01,
+    "credit_wallet.gate.billing.WAIT_SECONDS": 1.0,
     "credit_wallet.gate.compensations.FIRST_PAUSE_SECONDS": 0.002,
     "credit_wallet.gate.compensations.LONGEST_PAUSE_SECONDS": 0.2,
 }
@@ -407,7 +407,7 @@ class Worker:
     @property
     def owed(self) -> int:
         """Movements that the gate has still to carry out."""
-        return len(self._gate._till.arrears._owed)
+        return len(self._gate._billing.compensations._pending)
 
     @property
     def queued(self) -> int:

@@ -1,7 +1,9 @@
-"""The inside of ``credit_wallet.middleware``: how a call to somebody's application is paid for.
+"""How a call to somebody's application is paid for: the inside of ``credit_wallet.middleware``.
 
-``routing`` finds the handler that a request will reach; ``accounts`` is the wallet of a caller, embedded or remote;
-``purchases`` what an attempt buys, serves and gives back in the ledger, with ``renewals`` while it runs and ``arrears``
-for what could not be done at once; ``on_chain`` payments without a wallet. ``exchange`` joins a sale (``sales``) with
-one ASGI request (``inbox``: what comes in), and ``tools`` with a function such as an MCP server's tool.
+``routing`` finds the handler that a request will reach, ``payers`` the wallet that pays, embedded or remote.
+``billing`` buys, and ``purchases`` has what was bought: charged or held, served, delivered or undone in the ledger,
+renewed while it runs (``renewals``), completed later when it could not be at once (``compensations``).
+``x402_processor`` accepts payments without a wallet. ``exchange`` joins a ``payment`` with one ASGI request
+(``inbox``), ``tools`` with a function such as an MCP server's tool. No rule of money lives here, because the ledger
+decides; and nothing here imports a web framework.
 """

@@ -1,4 +1,4 @@
-"""What must still be done to wallets: what could not be carried out at once, or nobody waits for."""
+"""What must still be done to wallets: movements that could not be carried out at once, or that nobody waits for."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ PASSING = (DatabaseError, RailBusy, ServiceFailed, ServiceUnreachable, TooManyFa
 _log = structlog.get_logger("credit_wallet.gate")
 
 
-class Arrears:
+class PendingCompensations:
     """Carries movements out, now or in the background; every one has a key of its own, so repeating it is safe."""
 
     def __init__(self) -> None:
-        self._owed: set[asyncio.Task[None]] = set()
+        self._pending: set[asyncio.Task[None]] = set()
 
     async def now_or_later(self, movement: Movement, **about: object) -> Outcome | None:
         """The outcome; None when it must wait, or cannot be done at all, which is logged with ``about``."""
@@ -57,12 +57,12 @@ class Arrears:
             _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
         return None
 
-    async def settled(self, within_seconds: float) -> int:
-        """Wait for what is owed, and what comes of it; how many movements are still owed when the time is over."""
+    async def drain(self, within_seconds: float) -> int:
+        """Wait for what is pending, and what it leads to. Returns how many movements are still pending afterwards."""
         ends = monotonic() + within_seconds
-        while self._owed and (left := ends - monotonic()) > 0:
-            await asyncio.wait(tuple(self._owed), timeout=left)
-        return len(self._owed)
+        while self._pending and (left := ends - monotonic()) > 0:
+            await asyncio.wait(tuple(self._pending), timeout=left)
+        return len(self._pending)
 
     def later(self, movement: Movement, **about: object) -> None:
         """Carry a movement out in the background, as soon as the wallet lets it."""
@@ -74,8 +74,8 @@ class Arrears:
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self._owed.add(task)
-        task.add_done_callback(self._owed.discard)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
         return task
 
 
