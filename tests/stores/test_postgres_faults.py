@@ -26,6 +26,7 @@ from service import Api, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli import app as cli
+from credit_wallet.domain.backoff import Backoff
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.tokens import new_token, token_hash
 from credit_wallet.errors import (
@@ -705,7 +706,7 @@ def test_a_transaction_that_postgresql_wants_tried_again_is_tried_again(ledger: 
 @on_one_lane
 def test_a_transaction_that_is_never_let_through_is_told_of(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     wallet_id = ledger.funded()
-    monkeypatch.setattr(postgres_link, "LONGEST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_link, "BACKOFF", Backoff(0.02, 0.05))
     with (
         rule(ledger, "RAISE EXCEPTION 'busy' USING ERRCODE = 'serialization_failure';"),
         pytest.raises(DatabaseLocked, match="nothing moved"),

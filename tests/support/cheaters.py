@@ -35,6 +35,7 @@ from service import Api, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries
+from credit_wallet.domain.backoff import Backoff
 from credit_wallet.gate import purchases
 from credit_wallet.ledger.maintenance import ABANDONED_AFTER
 from credit_wallet.middleware import CreditGate, GatedRequest, charge_for
@@ -61,11 +62,9 @@ ALL = 1_000
 
 _PAUSES = {
     "credit_wallet.ledger.rail.POSTED_SECONDS": 0.001,
-    "credit_wallet.gate.billing.FIRST_PAUSE_SECONDS": 0.002,
-    "credit_wallet.gate.billing.LONGEST_PAUSE_SECONDS": 0.01,
+    "credit_wallet.gate.billing.BACKOFF": Backoff(0.002, 0.01),
     "credit_wallet.gate.billing.WAIT_SECONDS": 1.0,
-    "credit_wallet.gate.compensations.FIRST_PAUSE_SECONDS": 0.002,
-    "credit_wallet.gate.compensations.LONGEST_PAUSE_SECONDS": 0.2,
+    "credit_wallet.gate.compensations.BACKOFF": Backoff(0.002, 0.2),
 }
 """What waits for a moment waits for a shorter one."""
 
@@ -464,8 +463,8 @@ class Ledger:
     def __init__(self, databases: Databases, clock: Clock) -> None:
         self._open = ExitStack()
         patch = self._open.enter_context(pytest.MonkeyPatch.context())
-        for name, seconds in _PAUSES.items():
-            patch.setattr(name, seconds)
+        for name, shorter in _PAUSES.items():
+            patch.setattr(name, shorter)
         self.clock = clock
         self.url = self._open.enter_context(databases.ledger())
         self.books = self._open.enter_context(CreditWallet.open(self.url, clock=clock))

@@ -9,6 +9,7 @@ from os import register_at_fork
 
 from msgspec import structs
 
+from credit_wallet.domain.backoff import Backoff
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import (
     BudgetExhausted,
@@ -46,8 +47,7 @@ NOT_MADE = (
 WAIT_SECONDS = 10.0
 """How long a retry waits for the attempt that is under way, before it is refused with ``Retry-After``."""
 
-FIRST_PAUSE_SECONDS = 0.02
-LONGEST_PAUSE_SECONDS = 1.0
+BACKOFF = Backoff(first_seconds=0.02, longest_seconds=1.0)
 
 
 class _Attempts:
@@ -98,15 +98,15 @@ class Billing:
 async def _bought_in_time(payer: Payer, order: Order) -> Bought:
     """Buy as soon as the attempt that is under way is over."""
     loop = asyncio.get_running_loop()
-    ends, pause = loop.time() + WAIT_SECONDS, FIRST_PAUSE_SECONDS
-    while True:
+    ends = loop.time() + WAIT_SECONDS
+    for pause in BACKOFF.pauses():
         try:
             return await payer.buy(order, LEASE_SECONDS)
         except PurchaseRunning:
             if loop.time() + pause > ends:
                 raise
         await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+    raise AssertionError("there is always another pause")
 
 
 async def _cancelled(payer: Payer, order: Order) -> Outcome | None:

@@ -18,6 +18,7 @@ from msgspec import msgpack, structs
 from credit_wallet.domain.commands import Buy, PurchaseCommand, Renew, Serve, Undo
 from credit_wallet.domain.cycle import format_instant, parse_instant
 from credit_wallet.domain.outcomes import FreeAttempt, Outcome
+from credit_wallet.domain.retry_after import whole_seconds
 from credit_wallet.errors import (
     IdempotencyConflict,
     PurchaseNotFound,
@@ -242,7 +243,7 @@ def _running(batch: Batch, purchase: PurchaseState) -> PurchaseRunning:
     left = parse_instant(purchase.lease_until) - batch.now
     return PurchaseRunning(
         "another attempt is answering this request; send it again, with the same idempotency key",
-        retry_after_seconds=max(1, min(10, round(left.total_seconds()))),
+        retry_after_seconds=min(10, whole_seconds(left.total_seconds())),
     )
 
 

@@ -12,11 +12,11 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from math import ceil
 from time import monotonic
 
 import structlog
 
+from credit_wallet.domain.retry_after import whole_seconds
 from credit_wallet.wire.problems import TooManyFailures
 
 FAILURES_ALLOWED = 20
@@ -108,7 +108,7 @@ class FailureLimit:
         return good_at is not None and self._clock() - good_at < KNOWN_SECONDS
 
     def _refusal(self, window: _Window) -> TooManyFailures:
-        wait = max(1, ceil(window.since + FAILURES_SECONDS - self._clock()))
+        wait = whole_seconds(window.since + FAILURES_SECONDS - self._clock())
         return TooManyFailures(
             f"too many bad tokens came from this address; wait {wait} seconds and check the token",
             retry_after_seconds=wait,
