@@ -43,7 +43,7 @@ def main(path: str) -> None:
             print(f"refused, {refusal.code}: {refusal}")
 
         print()
-        print(to_text(statement(wallets, wallet_id, f"{datetime.now(UTC):%Y-%m}")))
+        print(to_text(wallets.statement(wallet_id, f"{datetime.now(UTC):%Y-%m}")))
         print()
         print("violations:", wallets.verify())
 

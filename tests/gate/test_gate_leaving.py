@@ -279,8 +279,8 @@ def test_what_could_not_be_undone_is_given_back_when_its_lease_is_over(
 
     asyncio.run(use())
     clock.advance(seconds=LEASE_SECONDS + ABANDONED_AFTER.seconds + 600)
-    wallets.undo_abandoned()
-    wallets.expire_due()
+    wallets.maintenance.undo_abandoned()
+    wallets.maintenance.expire_due()
     assert spent_yen(wallets, wallet) == 0
 
 
@@ -305,8 +305,8 @@ def test_a_delivery_that_fails_is_not_undone(
 
     asyncio.run(use())
     clock.advance(seconds=LEASE_SECONDS + ABANDONED_AFTER.seconds + 600)
-    wallets.undo_abandoned()
-    wallets.expire_due()
+    wallets.maintenance.undo_abandoned()
+    wallets.maintenance.expire_due()
     assert spent_yen(wallets, wallet) == 30
 
 

@@ -23,7 +23,7 @@ def ledger(wallets: CreditWallet, db_url: str, clock: Clock) -> Iterator[Ledger]
     clock.set(datetime.now(UTC))  # as other processes have it
     owner = wallets.create(label="acme", monthly_budget_yen=1_000)
     wallets.topup(owner.wallet_id, 5_000, idempotency_key="start", note="invoice 1")
-    agent = wallets.create_key(owner.wallet_id, label="crawler", monthly_cap_yen=200)
+    agent = wallets.keys.create(owner.wallet_id, label="crawler", monthly_cap_yen=200)
     wallets.charge(owner.wallet_id, 3, idempotency_key="a", note="GET /search", key_id=agent.key_id)
     wallets.charge(owner.wallet_id, 40, idempotency_key="b", note="tool summarize")
     stranger = wallets.create(label="stranger")

@@ -34,8 +34,8 @@ def test_a_bad_token_is_a_problem_and_is_counted(
 ) -> None:
     monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", 3)
     assert post(api, ledger.agent.token).status_code == 200
-    revoked = wallets.create_key(ledger.owner.wallet_id)
-    wallets.revoke_key(revoked.key_id)
+    revoked = wallets.keys.create(ledger.owner.wallet_id)
+    wallets.keys.revoke(revoked.key_id)
     for token in (None, new_token(), revoked.token):
         answer = post(api, token)
         assert (answer.status_code, answer.json()["code"]) == (UNAUTHORIZED, "unauthorized")

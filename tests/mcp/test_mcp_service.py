@@ -87,7 +87,7 @@ def test_the_command_ends_with_its_input_and_says_nothing(ledger: Ledger) -> Non
 def test_a_key_that_is_revoked_meanwhile_sees_nothing_more(ledger: Ledger) -> None:
     async def talk(tools: Tools) -> str:
         await tools.call("credit_wallet_status")
-        ledger.wallets.revoke_key(ledger.agent.key_id)
+        ledger.wallets.keys.revoke(ledger.agent.key_id)
         with pytest.raises(MCPError, match="unauthorized"):
             await tools.budget()
         return await tools.refusal("credit_wallet_status")

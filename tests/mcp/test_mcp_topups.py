@@ -47,7 +47,7 @@ def test_an_owner_gets_a_page_to_pay_on_and_sees_when_it_was_paid(
         assert ledger.wallets.balance(ledger.owner.wallet_id) == 4_957  # asking moves nothing
         again = connection(ledger.owner.owner_token, lambda tools: tools.call("credit_wallet_topup", **ask))
         assert again["topup_id"] == guide["topup_id"]
-        session = ledger.wallets.topup_status(guide["topup_id"]).checkout_session
+        session = ledger.wallets.topups.show(guide["topup_id"]).checkout_session
         assert session is not None
         fake.pay(session)
         installation.hear()

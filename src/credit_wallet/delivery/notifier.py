@@ -44,7 +44,7 @@ class Notifier:
 
     def deliver(self) -> int:
         """Send everything that is due now, and wait for it; return how many deliveries arrived."""
-        if not self._wallets.has_notices():
+        if not self._wallets.notices.are_due():
             return 0
         return asyncio.run(self._until_quiet())
 
@@ -54,11 +54,11 @@ class Notifier:
 
     def test(self, wallet_id: int) -> list[Tried]:
         """Send a sample to each target of a wallet (0: of the operator) now. Raises ``WalletNotFound``."""
-        return asyncio.run(self._try(self._wallets.targets_for_test(wallet_id)))
+        return asyncio.run(self._try(self._wallets.notices.samples(wallet_id)))
 
     def unreachable(self) -> list[str]:
         """What is wrong with the way to the operator's targets; sends nothing."""
-        samples = self._wallets.targets_for_test(OPERATOR)
+        samples = self._wallets.notices.samples(OPERATOR)
         return asyncio.run(self._unreachable([target for target, _ in samples]))
 
     async def _until_quiet(self) -> int:

@@ -66,7 +66,7 @@ class Drawing:
         self._wallet = wallets.show(wallet_id)
         self._cycle = self._wallet.current_cycle if cycle is None else cycle
         self._viewer_key_id = viewer_key_id
-        self._walk = wallets.walk_cycle(wallet_id, self._cycle)
+        self._walk = wallets.cycles.walk(wallet_id, self._cycle)
         self._totals = dict.fromkeys(("topup", "charge", "refund", "expire", "reversal"), 0)
         self._spending = SpendingTotals(viewer_key_id)
         self.time_width = USUAL_TIME
@@ -91,7 +91,7 @@ class Drawing:
     def head(self) -> StatementHead:
         """All but the entries, once everything is added up."""
         wallet, totals = self._wallet, self._totals
-        spent = self._spending.shown(self._wallets.label_and_cap)
+        spent = self._spending.shown(self._wallets.keys.label_and_cap)
         return StatementHead(
             wallet_id=wallet.wallet_id,
             label=wallet.label,
@@ -105,11 +105,11 @@ class Drawing:
             reversed_yen=totals["reversal"],
             closing_yen=self._walk.opening_yen + sum(totals.values()),
             monthly_budget_yen=wallet.monthly_budget_yen,
-            alerts=self._wallets.alerts(wallet.wallet_id, self._cycle)[::-1],
+            alerts=self._wallets.alerts.list(wallet.wallet_id, self._cycle)[::-1],
             spend_by_key=spent.by_key,
             spend_by_note=spent.by_note,
             other_notes=spent.other_notes,
-            seal=None if (seal := self._wallets.latest_seal()) is None else str(seal.short),
+            seal=None if (seal := self._wallets.seals.latest()) is None else str(seal.short),
         )
 
     def steps(self) -> Iterator[tuple[int, int]]:
@@ -127,7 +127,7 @@ class Drawing:
 
 def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
     """The statement of ``cycle`` (YYYY-MM in the wallet's time zone). Raises ``WalletNotFound``, ``InvalidRequest``."""
-    drawing = Drawing(wallets, wallet_id, cycle)
+    drawing = wallets.cycles.draw(wallet_id, cycle)
     try:
         while drawing.add_up():
             pass
