@@ -115,7 +115,10 @@ def test_a_healthy_receiver_hears_within_seconds_while_a_thousand_stall_and_stop
             told_of_charges(wallets, *(f"{silent}/{number}/{each}" for each in range(TARGETS_A_WALLET)))
         with delivering(notifier_of(wallets)) as stop:
             within(
-                30, lambda: sum(each.attempts for each in wallets.deliveries.list(limit=1_000)) >= dispatch.WEBHOOKS_AT_ONCE
+                30,
+                lambda: (
+                    sum(each.attempts for each in wallets.deliveries.list(limit=1_000)) >= dispatch.WEBHOOKS_AT_ONCE
+                ),
             )
             told_of_charges(wallets, endpoint.url)
             within(5, lambda: endpoint.received)
@@ -207,7 +210,9 @@ def test_what_was_not_tried_when_it_was_stopped_is_sent_by_the_next(wallets: Cre
     before = wallets.deliveries.list(wallet_id)
     assert sorted(each.attempts for each in before) == [0, 0, 1, 1, 1, 1]
     with closing(Receiver()) as back:
-        wallets._ledger.maintain(lambda connection: connection.execute(f"UPDATE am_credit_target SET url = '{back.url}'"))
+        wallets._ledger.maintain(
+            lambda connection: connection.execute(f"UPDATE am_credit_target SET url = '{back.url}'")
+        )
         notifier = notifier_of(wallets)
         assert notifier.deliver() == 2
         clock.advance(minutes=3)
@@ -285,7 +290,7 @@ def test_every_target_that_has_something_due_gets_its_turn(wallets: CreditWallet
     many = told_of_charges(wallets, "https://many.example/", charges=10)
     host.run(
         "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
-        + " UNION ALL ".join([f"SELECT {many}, 'alert_fired', '{{}}', '2026-05-15T12:00:00.000Z', 0"] * 90)
+        + " UNION ALL ".join([f"SELECT {many}, 'budget.threshold_reached', '{{}}', '2026-05-15T12:00:00.000Z', 0"] * 90)
     )
     few = [told_of_charges(wallets, f"https://{number}.example/") for number in range(5)]
     clock.advance(seconds=1)
@@ -326,7 +331,7 @@ def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) 
 # Limits
 
 
-@pytest.mark.parametrize("kind", ["alert_fired", "topup_failed"])
+@pytest.mark.parametrize("kind", ["budget.threshold_reached", "topup.failed"])
 def test_more_than_an_hour_takes_is_put_off_and_payments_are_never_left_out(
     wallets: CreditWallet, host: PlainSql, kind: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,27 +346,27 @@ def test_more_than_an_hour_takes_is_put_off_and_payments_are_never_left_out(
     wallets.notices.lease([])
     due = [(each.status, each.next_attempt_at[11:16]) for each in reversed(wallets.deliveries.list(wallet_id))]
     put_off = [("pending", time) for time in ("12:10", "12:10", "13:00", "13:00", "14:00", "14:00")]
-    above = [("dead", "12:10")] * 2 if kind == "alert_fired" else [("pending", "15:00")] * 2
+    above = [("dead", "12:10")] * 2 if kind == "budget.threshold_reached" else [("pending", "15:00")] * 2
     assert due == put_off + above
 
     clock.advance(hours=2)  # two of the hours are over, and four of the places
     host.run(put + tell)
     wallets.notices.lease([])
     [latest] = wallets.deliveries.list(wallet_id, limit=1)
-    assert latest.next_attempt_at[11:16] == ("15:00" if kind == "alert_fired" else "16:00")
+    assert latest.next_attempt_at[11:16] == ("15:00" if kind == "budget.threshold_reached" else "16:00")
 
 
 def test_the_operator_hears_of_more_in_an_hour_than_an_owner(wallets: CreditWallet, host: PlainSql) -> None:
     wallets.targets.set(OPERATOR, [WantedTarget(url="https://one.example/")])
     wallet_id = wallets.create().wallet_id
-    tell = f"SELECT {wallet_id}, 'alert_fired', '{{}}', '2026-05-15T12:00:00.000Z', 0"
+    tell = f"SELECT {wallet_id}, 'budget.threshold_reached', '{{}}', '2026-05-15T12:00:00.000Z', 0"
     put = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
     host.run(put + " UNION ALL ".join([tell] * (NOTICES_AN_HOUR + 1)))
     wallets.notices.lease([])
     assert {each.next_attempt_at[11:16] for each in wallets.deliveries.list(limit=1_000)} == {"12:00"}
 
 
-@pytest.mark.parametrize(("kind", "told"), [("alert_fired", 3), ("topup_failed", 5)])
+@pytest.mark.parametrize(("kind", "told"), [("budget.threshold_reached", 3), ("topup.failed", 5)])
 def test_no_wallet_fills_the_hour_of_the_operator(
     wallets: CreditWallet, host: PlainSql, kind: str, told: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

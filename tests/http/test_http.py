@@ -292,7 +292,10 @@ def test_the_operator_tops_up(api: Api, wallet: CreatedWallet, wallets: CreditWa
     again = api.post("/operator/topup", OPERATOR_KEY, key="t", **body)
     assert first.json()["balance_yen"] == again.json()["balance_yen"] == 10_500
     assert again.headers["idempotent-replayed"] == "true"
-    assert (wallets.lots.list(wallet.wallet_id)[0].kind, wallets.lots.list(wallet.wallet_id)[0].remaining_yen) == ("promo", 500)
+    assert (wallets.lots.list(wallet.wallet_id)[0].kind, wallets.lots.list(wallet.wallet_id)[0].remaining_yen) == (
+        "promo",
+        500,
+    )
     late = api.post("/operator/topup", OPERATOR_KEY, key="u", **body | {"expires_at": "yesterday"})
     assert_problem(late, 422, "invalid_request", field="expires_at")
 

@@ -189,15 +189,15 @@ def test_a_token_that_comes_to_its_end_is_not_remembered_beyond_it(
 def test_what_ends_while_it_is_looked_up_is_not_remembered(
     wallets: CreditWallet, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identify = CreditWallet.identify
+    identify = wallets.tokens.identify
 
-    def looked_up_slowly(self: CreditWallet, token: str) -> object:
-        access = identify(self, token)
-        monkeypatch.setattr(CreditWallet, "identify", identify)
-        self.rotate_owner_token(wallet.wallet_id, overlap_seconds=0)
+    def looked_up_slowly(token: str) -> object:
+        access = identify(token)
+        monkeypatch.setattr(wallets.tokens, "identify", identify)
+        wallets.rotate_owner_token(wallet.wallet_id, overlap_seconds=0)
         return access
 
-    monkeypatch.setattr(CreditWallet, "identify", looked_up_slowly)
+    monkeypatch.setattr(wallets.tokens, "identify", looked_up_slowly)
     with Api(new_app(wallets)) as api:
         assert api.get("/credit/whoami", wallet.owner_token).status_code == 200
         assert api.get("/credit/whoami", wallet.owner_token).status_code == 401

@@ -36,7 +36,6 @@ from credit_wallet.errors import (
     Unauthorized,
     WalletNotFound,
 )
-from credit_wallet.reports.statement import statement
 from credit_wallet.stores.identity_rows import MAX_OLDER_TOKENS, MAX_REGISTERED
 
 pytestmark = on_every_database

@@ -87,18 +87,18 @@ def test_a_lane_that_is_full_refuses_at_once_and_the_others_answer(lanes: Readin
     lanes._crews[small] = Crew("small", small.threads, small.waiting)
     with stuck(lanes, small):
         lanes._submit(small, 0, int)
-        assert refusal(lanes.ask(small, 0, int)) is ServiceBusy
+        assert refusal(lanes.ask_for(0, small, int)) is ServiceBusy
         for lane in LANES:
-            assert refusal(lanes.ask(lane, 0, int)) is None
+            assert refusal(lanes.ask_for(0, lane, int)) is None
 
 
 def test_a_wallet_that_uses_its_share_up_is_refused_and_others_are_not(lanes: ReadingLanes) -> None:
     with stuck(lanes, OWNERS):
         waiting = [lanes._submit(OWNERS, 1, int) for _ in range(OWNERS.share)]
-        assert refusal(lanes.ask(OWNERS, 1, int)) is ShareExceeded
+        assert refusal(lanes.ask_for(1, OWNERS, int)) is ShareExceeded
         other = lanes._submit(OWNERS, 2, int)
     assert [future.result(SOON) for future in (*waiting, other)] == [0] * (OWNERS.share + 1)
-    assert refusal(lanes.ask(OWNERS, 1, int)) is None
+    assert refusal(lanes.ask_for(1, OWNERS, int)) is None
     assert not lanes._used
 
 
@@ -106,7 +106,7 @@ def test_what_is_given_up_waiting_gives_its_share_back(lanes: ReadingLanes) -> N
     hasty = Lane("hasty", 1, 9, 1, 0.01)
     lanes._crews[hasty] = Crew("hasty", hasty.threads, hasty.waiting)
     with stuck(lanes, hasty):
-        assert refusal(lanes.ask(hasty, 1, int)) is ServiceBusy
+        assert refusal(lanes.ask_for(1, hasty, int)) is ServiceBusy
         assert not lanes._used
 
 
@@ -124,7 +124,7 @@ def test_reports_are_bounded_for_a_wallet_and_for_all(lanes: ReadingLanes, monke
 
 def test_what_is_closed_says_so(lanes: ReadingLanes) -> None:
     lanes.close()
-    assert refusal(lanes.ask(OWNERS, 0, int)) is RailBusy
+    assert refusal(lanes.ask_for(0, OWNERS, int)) is RailBusy
 
 
 @on_sqlite

@@ -20,7 +20,6 @@ from credit_wallet.errors import (
     KeyCapExhausted,
     Unauthorized,
 )
-from credit_wallet.reports.statement import statement
 
 pytestmark = on_every_database_at_length
 

@@ -30,7 +30,6 @@ from credit_wallet.domain.commands import Buy, SettleTopup, Undo
 from credit_wallet.domain.money import MAX_AMOUNT_YEN, MAX_BALANCE_YEN
 from credit_wallet.domain.topups import RETURNED, TAKEN, PaymentFact
 from credit_wallet.errors import WalletError
-from credit_wallet.reports.statement import statement
 from credit_wallet.rules.state import ClawbackState
 from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.jobs.books import clawbacks_of

@@ -726,7 +726,9 @@ def test_a_charge_whose_answer_was_lost_is_not_made_again_with_another_card(
     wallet_id = shaky.payer()
     faults.timeout_after_processing(path="payment_intents", times=3)
     shaky.payments.run_automatic()
-    customer = shaky.wallets.topups.payer(wallet_id).customer if same_customer else shaky.payments.gateway.new_customer(99)
+    customer = (
+        shaky.wallets.topups.payer(wallet_id).customer if same_customer else shaky.payments.gateway.new_customer(99)
+    )
     card = shaky.fake.new_card(str(customer), set_up=True)
     first = next(topup for topup in shaky.wallets.topups.list(wallet_id) if topup.origin == "owner")
     shaky.wallets.topups.settle(
@@ -787,7 +789,7 @@ def test_a_declined_card_is_tried_three_times_and_no_more(installation: Installa
     installation.clock.advance(days=100)
     assert installation.payments.run_automatic() == []
     assert len(installation.made(wallet_id)) == 4
-    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["generic_decline"]
+    assert [each["reason"] for each in told(host, "auto_topup.stopped")] == ["generic_decline"]
 
 
 def test_a_decline_counts_once_whatever_stripes_clock_says(wallets: CreditWallet, installation: Installation) -> None:
@@ -806,7 +808,7 @@ def test_a_card_that_will_never_pay_is_charged_once(installation: Installation, 
     installation.clock.advance(days=30)
     assert installation.payments.run_automatic() == []
     assert installation.wallets.topups.automatic_state(wallet_id).state == "stopped"
-    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["fraudulent"]
+    assert [each["reason"] for each in told(host, "auto_topup.stopped")] == ["fraudulent"]
     installation.pay(wallet_id, 60, "by hand, with another card")
     assert installation.wallets.topups.automatic_state(wallet_id).state == "ready"
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
@@ -821,7 +823,7 @@ def test_a_wallet_without_a_card_is_told_so_once(installation: Installation, hos
         assert "no saved payment method" in str(done.detail)
     state = installation.wallets.topups.automatic_state(wallet_id)
     assert (state.state, state.reason) == ("stopped", "no_payment_method")
-    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["no_payment_method"]
+    assert [each["reason"] for each in told(host, "auto_topup.stopped")] == ["no_payment_method"]
     installation.pay(wallet_id, 60)
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
 
@@ -888,7 +890,7 @@ def test_a_card_that_is_gone_from_stripe_is_told_as_such(
     assert installation.payments.run_automatic() == []
     state = installation.wallets.topups.automatic_state(wallet_id)
     assert (state.state, state.reason) == ("stopped", "payment_method_gone")
-    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["payment_method_gone"]
+    assert [each["reason"] for each in told(host, "auto_topup.stopped")] == ["payment_method_gone"]
     assert len(installation.made(wallet_id)) == 1
     installation.pay(wallet_id, 60, "by hand, with another card")
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
@@ -933,7 +935,7 @@ def test_when_the_bank_wants_the_owner_there_is_a_page_to_pay_on(
     assert (page.status, page.amount_yen) == ("requires_action", 600)
     assert state.action_url == page.action_url
     assert str(page.action_url).startswith(installation.fake.url)
-    assert [each["action_url"] for each in told(host, "topup_requires_action")] == [page.action_url]
+    assert [each["action_url"] for each in told(host, "topup.requires_action")] == [page.action_url]
     intent = installation.fake.pay(str(page.checkout_session), ASKS_ALWAYS)
     installation.fake.authenticate(intent["id"])
     installation.hear(order=Random(4), times=2)
@@ -969,7 +971,7 @@ def test_caps_bound_automatic_top_ups_and_are_told(
         [done] = installation.payments.run_automatic()
         assert done.status == "topup_limit_reached"
         assert "¥100 left" in str(done.detail)
-    assert [each["room_yen"] for each in told(host, "auto_topup_limit_reached")] == [100]
+    assert [each["room_yen"] for each in told(host, "auto_topup.limit_reached")] == [100]
     assert str(wallets.topups.automatic_state(wallet_id).reason).startswith("limit_reached")
     clock.advance(days=1)
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]

@@ -16,7 +16,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import InvalidRequest, WalletNotFound
-from credit_wallet.reports.statement import Statement, statement, to_csv, to_json, to_text
+from credit_wallet.reports.statement import Statement, to_csv, to_json, to_text
 
 pytestmark = on_every_database
 

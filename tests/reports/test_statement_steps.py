@@ -15,7 +15,6 @@ from service import Api, Service, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.reports import cycle_walk
-from credit_wallet.reports.statement import Drawing, statement
 from credit_wallet.reports.statement_forms import CsvForm, Form, JsonForm, TextForm, pieces_of, to_csv, to_text
 
 FORMS = (JsonForm, TextForm, lambda: CsvForm("entries"), lambda: CsvForm("keys"), lambda: CsvForm("notes"))

@@ -23,7 +23,6 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet, Outcome, WalletError
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_of, format_instant
 from credit_wallet.domain.topups import RETURNED, TAKEN, PaymentFact
-from credit_wallet.reports.statement import statement
 
 ZONES = ("UTC", "Asia/Tokyo", "Europe/Berlin")
 STARTS = [
@@ -212,7 +211,9 @@ class ClocksMachine(RuleBasedStateMachine):
             figures = (forecast.spent_yen, forecast.daily_pace_yen, forecast.projected_cycle_spend_yen)
             assert min(*figures, view.balance_yen, view.held_yen, view.debt_yen) >= 0
             now = format_instant(self.clocks[node]())
-            assert not [lot for lot in shown.lots.list(wallet_id) if lot.expires_at is not None and lot.expires_at <= now]
+            assert not [
+                lot for lot in shown.lots.list(wallet_id) if lot.expires_at is not None and lot.expires_at <= now
+            ]
 
     @rule(node=nodes)
     def look_at_all(self, node: int) -> None:

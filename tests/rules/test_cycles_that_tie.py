@@ -27,7 +27,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import InsufficientFunds
-from credit_wallet.reports.statement import Statement, statement
+from credit_wallet.reports.statement import Statement
 from credit_wallet.stores.databases import database_at
 
 pytestmark = on_every_database

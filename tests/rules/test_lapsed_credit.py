@@ -22,7 +22,6 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Charge, Refund
-from credit_wallet.reports.statement import statement
 from credit_wallet.stores.databases import database_at
 
 pytestmark = on_every_database

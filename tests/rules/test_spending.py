@@ -18,7 +18,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import Transaction
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.reports.spending import MAX_NOTES, KeySpend, NoteSpend, OtherNotes, SpendingTotals
-from credit_wallet.reports.statement import statement, to_csv, to_text
+from credit_wallet.reports.statement import to_csv, to_text
 from credit_wallet.stores import reads
 from credit_wallet.stores.reads import CycleEntry
 

@@ -95,7 +95,9 @@ def test_what_was_given_up_and_forgotten_is_credited_when_it_is_paid_all_the_sam
 ) -> None:
     wallet_id = wallets.create().wallet_id
     asked = wallets.topups.request(wallet_id, 100, idempotency_key="topup")
-    wallets.topups.settle(wallet_id, str(asked.topup_id), PaymentFact(told_at=1, status="canceled", payment_intent="pi"))
+    wallets.topups.settle(
+        wallet_id, str(asked.topup_id), PaymentFact(told_at=1, status="canceled", payment_intent="pi")
+    )
     clock.advance(days=100)
     wallets.maintenance.prune_closed()
     paid = PaymentFact(told_at=2, status="succeeded", received_yen=100, payment_intent="pi")

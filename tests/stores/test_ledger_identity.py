@@ -283,7 +283,8 @@ with CreditWallet.open(f"sqlite:///{path}") as wallets:
         run("mount", "--bind", beside, folder)
     else:
         (beside / "w.db").unlink()
-    for ask in (lambda: wallets.charge(wallet_id, 1, idempotency_key="a"), wallets.maintenance.check_ready, wallets.maintenance.totals):
+    jobs = wallets.maintenance
+    for ask in (lambda: wallets.charge(wallet_id, 1, idempotency_key="a"), jobs.check_ready, jobs.totals):
         try:
             print(ask())
         except DatabaseMoved:

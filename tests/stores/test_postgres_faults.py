@@ -376,7 +376,7 @@ def test_alerts_fire_once_however_the_job_ends(ledger: Ledger, moment: Moment) -
         ledger.wallets.alerts.run()
     assert ledger.proxy.fired == 1
     assert [alert.threshold_pct for alert in ledger.wallets.alerts.list(account.wallet_id)] == [80, 50]
-    told = "SELECT count(*) FROM am_credit_outbox WHERE wallet_id = %s AND kind = 'alert_fired'"
+    told = "SELECT count(*) FROM am_credit_outbox WHERE wallet_id = %s AND kind = 'budget.threshold_reached'"
     assert ledger.count(told, account.wallet_id) == 2
 
 

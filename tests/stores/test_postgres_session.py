@@ -28,7 +28,6 @@ from postgres import drop_database
 from credit_wallet import CreditWallet
 from credit_wallet.cli.doctor import examine
 from credit_wallet.errors import DatabaseReadOnly, DatabaseUnavailable, DatabaseUnfit, WalletError
-from credit_wallet.reports.statement import statement
 from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
 from credit_wallet.stores.jobs.copying import copy_ledger
 from credit_wallet.stores.postgres.connection import connect

@@ -51,7 +51,6 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import open_payments, require_payments, test_money
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import payment_settings
-from credit_wallet.reports import statement as statements
 from credit_wallet.reports.statement_forms import CsvForm, TextForm, pieces_of, to_json
 from credit_wallet.runtime.steady_clock import utc_now
 from credit_wallet.runtime.stopping import Stop, closing_in_time

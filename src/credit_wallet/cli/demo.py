@@ -20,7 +20,7 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
 from credit_wallet.errors import WalletError
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.reports.statement import statement, to_text
+from credit_wallet.reports.statement import to_text
 
 PRICE_YEN = 3
 MONTH = datetime(2026, 10, 1, tzinfo=UTC)

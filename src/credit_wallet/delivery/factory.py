@@ -78,7 +78,7 @@ def open_notifier(wallets: CreditWallet, settings: NotifySettings | None = None)
 
         return Sender(wallets.topups.installation_id(), settings.mail_url, settings.private)
 
-    return Notifier(wallets, load_sender)
+    return Notifier(wallets.notices, load_sender)
 
 
 def require_notifier(wallets: CreditWallet) -> Notifier:

@@ -28,7 +28,7 @@ class Backoff(Struct, frozen=True):
 
     def pause_seconds(self, attempt: int) -> float:
         """The pause after attempt number ``attempt``, from 1, before it is spread out."""
-        return min(self.first_seconds * 2 ** (attempt - 1), self.longest_seconds)
+        return min(self.first_seconds * float(2 ** (attempt - 1)), self.longest_seconds)
 
     def spread_out(self, pause: float) -> float:
         """A pause, shorter by a random part of its ``spread``."""

@@ -26,7 +26,7 @@ async def stream_statement(wallets: CreditWallet, access: Access, cycle: str | N
     steps = _Steps(wallets, access.wallet_id)
     with ExitStack() as held:
         held.enter_context(wallets.reading_lanes.report(access.wallet_id))
-        drawing = await steps.take(lambda: wallets.cycles.draw(access.wallet_id, cycle, access.key_id))
+        drawing = await steps.take(lambda: wallets.cycles.draw(access.wallet_id, cycle, viewer_key_id=access.key_id))
         held.callback(drawing.close)
         while await steps.take(drawing.add_up):
             pass

@@ -55,7 +55,7 @@ async def _forecast(wallet: Wallet, _: NoArguments) -> Forecast:
 
 async def _topup(wallet: Wallet, asked: TopupArguments) -> TopupGuide:
     shown = await wallet.wallet()
-    if shown.keys.show is not None:
+    if shown.key is not None:
         return _owner_must_pay(shown, asked.amount_yen)
     try:
         topup = await wallet.topup(asked.amount_yen, checkout=True, idempotency_key=asked.idempotency_key)

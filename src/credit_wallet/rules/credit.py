@@ -151,7 +151,7 @@ def expire_lots(batch: Batch, wallet: WalletState) -> None:
         wallet.balance_yen -= lot.remaining_yen
         append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
         lapsed = {"lot_kind": lot.kind, "expired_yen": lot.remaining_yen, "expires_at": lot.expires_at}
-        tell_once(batch, wallet, "credit_expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
+        tell_once(batch, wallet, "credit.expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
 
 
 def lapse_until(batch: Batch, wallet: WalletState, until: str) -> None:
@@ -180,7 +180,7 @@ def tell_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: 
         newest_lot_id = max(newest_lot_id, max((lot.lot_id for lot in wallet.lots), default=0))
         occasion = f"{batch.at[:13]} {newest_lot_id}"
         due = {"balance_yen": balance_yen, "auto_topup_threshold": threshold_yen}
-        tell_once(batch, wallet, "topup_due", occasion, **due)
+        tell_once(batch, wallet, "topup.due", occasion, **due)
     low_yen = wallet.low_balance_yen
     if balance_yen < low_yen <= before_yen:
-        tell_once(batch, wallet, "low_balance", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)
+        tell_once(batch, wallet, "balance.low", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)

@@ -63,7 +63,7 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
         room_yen = left_yen(wallet.monthly_budget_yen, wallet.cycle_spent_yen, wallet.held_yen)
         if amount_yen > room_yen:
-            _tell_used_up(batch, wallet, "budget_exhausted", room_yen, monthly_budget_yen=wallet.monthly_budget_yen)
+            _tell_used_up(batch, wallet, "budget.exhausted", room_yen, monthly_budget_yen=wallet.monthly_budget_yen)
             return BudgetExhausted(
                 f"{format_yen(max(room_yen, 0))} of the monthly budget of {format_yen(wallet.monthly_budget_yen)} "
                 f"is left; raise the budget or wait for the cycle after {wallet.current_cycle}",
@@ -76,7 +76,7 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
         room_yen = left_yen(key.monthly_cap_yen, key.cycle_spent_yen, key.held_yen)
         if amount_yen > room_yen:
             _tell_used_up(
-                batch, wallet, "key_cap_exhausted", room_yen, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
+                batch, wallet, "key_cap.exhausted", room_yen, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
             )
             return KeyCapExhausted(
                 f"{format_yen(max(room_yen, 0))} of the monthly cap of agent key {key.key_id} is left; "
@@ -109,11 +109,11 @@ def _insufficient_funds(batch: Batch, wallet: WalletState, amount_yen: int) -> W
     if not wallet.exhausted:
         refused = {"balance_yen": wallet.balance_yen, "refused_yen": amount_yen}
         if amount_yen <= wallet.balance_yen + wallet.held_yen:
-            tell_once(batch, wallet, "wallet_exhausted", batch.at[:13], **refused)
+            tell_once(batch, wallet, "wallet.exhausted", batch.at[:13], **refused)
         else:
             wallet.exhausted = True
             batch.decision.touched[wallet.wallet_id] = wallet
-            tell(batch, wallet, "wallet_exhausted", **refused)
+            tell(batch, wallet, "wallet.exhausted", **refused)
     missing_yen = amount_yen - wallet.balance_yen + wallet.debt_yen
     owed = f" and {format_yen(wallet.debt_yen)} is owed from a payment taken back" if wallet.debt_yen else ""
     return InsufficientFunds(

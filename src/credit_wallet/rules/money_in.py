@@ -12,7 +12,6 @@ from credit_wallet.domain.topups import (
     GIVEN_AGAIN,
     MAX_FAILURES,
     NOT_PAID_BACK,
-    OPEN,
     PAID,
     PAID_BACK,
     RETRY_SECONDS,
@@ -25,6 +24,7 @@ from credit_wallet.domain.topups import (
     PayerState,
     PaymentFact,
     TopupState,
+    TopupStatus,
     Way,
     gap_yen,
     is_pay_back,
@@ -48,6 +48,15 @@ from credit_wallet.errors import (
 from credit_wallet.rules.batch import Batch, tell, tell_once
 from credit_wallet.rules.credit import credit, give_again, take_back
 from credit_wallet.rules.state import TopupStep, WalletState
+
+_NEWS: dict[TopupStatus, str] = {
+    "requires_action": "topup.requires_action",
+    "succeeded": "topup.uncredited",
+    "credited": "topup.credited",
+    "failed": "topup.failed",
+    "canceled": "topup.canceled",
+}
+"""The event that a new status emits; nobody waits to hear that a top-up is requested or pending."""
 
 
 def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> Outcome | WalletError:
@@ -104,7 +113,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | W
     topup.takings[pay_back_id_of(command.wallet_id, command.idempotency_key)] = (command.amount_yen, TAKEN)
     _match_taken(batch, wallet, topup, PAID_BACK)
     batch.decision.touched_topups[topup.topup_id] = topup
-    _note_step(batch, wallet, topup, "topup_taken_back")
+    _note_step(batch, wallet, topup, "topup.clawed_back")
     return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
 
 
@@ -133,12 +142,12 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     batch.decision.touched_topups[topup.topup_id] = topup
     batch.decision.touched[wallet.wallet_id] = wallet
     if topup.status != status:
-        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+        _note_step(batch, wallet, topup, _NEWS.get(topup.status))
     elif taken_yen(topup) != taken_before_yen:
         came_again = taken_yen(topup) < taken_before_yen
-        _note_step(batch, wallet, topup, "topup_given_back" if came_again else "topup_taken_back")
+        _note_step(batch, wallet, topup, "topup.reinstated" if came_again else "topup.clawed_back")
     elif is_new:
-        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+        _note_step(batch, wallet, topup, _NEWS.get(topup.status))
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
     return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
 
@@ -174,7 +183,7 @@ def _tell_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) ->
         tell_once(
             batch,
             wallet,
-            "topup_currency_mismatch",
+            "topup.currency_mismatch",
             f"{command.topup_id} {mismatch}",
             topup_id=command.topup_id,
             payment_intent=fact.payment_intent,
@@ -231,7 +240,7 @@ def _count_failure(batch: Batch, payer: PayerState, decline: DeclineKind, reason
     waits = RETRY_SECONDS.get(decline)
     if waits is None or payer.failures >= MAX_FAILURES:
         payer.stopped, payer.retry_at = True, None
-        tell(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", reason=reason)
+        tell(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup.stopped", reason=reason)
     else:
         payer.retry_at = format_instant(batch.now + timedelta(seconds=waits[payer.failures - 1]))
 
@@ -270,7 +279,7 @@ def _stop(batch: Batch, payer: PayerState, reason: str, detail: str) -> TopupSto
         payer.reason = reason
         batch.decision.touched_payers[payer.wallet_id] = payer
         occasion = f"{reason} {batch.at[:10]}"
-        tell_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", occasion, reason=reason)
+        tell_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup.stopped", occasion, reason=reason)
     return TopupStopped(
         f"automatic top-ups of wallet {payer.wallet_id} wait: {detail}", wallet_id=payer.wallet_id, reason=reason
     )
@@ -285,7 +294,7 @@ def _tell_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: 
     _, _, within_an_hour = _auto_topped_up(batch, wallet)
     count = within_an_hour + (topup_id not in batch.snapshot.topups)
     if count >= RUNAWAY_TOPUPS:
-        tell_once(batch, wallet, "auto_topup_runaway", batch.at[:13], topups=count, amount_yen=amount_yen)
+        tell_once(batch, wallet, "auto_topup.runaway_detected", batch.at[:13], topups=count, amount_yen=amount_yen)
 
 
 def _room_yen(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> int:
@@ -304,12 +313,12 @@ def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_ye
     if payer.reason != day:
         payer.reason = day
         batch.decision.touched_payers[wallet.wallet_id] = payer
-        tell_once(batch, wallet, "auto_topup_limit_reached", batch.at[:10], room_yen=room_yen)
+        tell_once(batch, wallet, "auto_topup.limit_reached", batch.at[:10], left_yen=room_yen)
     return TopupLimitReached(
         f"automatic top-ups of wallet {wallet.wallet_id} have {format_yen(room_yen)} left of their limits, less than "
         "one step; raise the limit, lower auto_topup_amount, or top up by hand",
         wallet_id=wallet.wallet_id,
-        room_yen=room_yen,
+        left_yen=room_yen,
     )
 
 
@@ -318,7 +327,7 @@ def _open(
 ) -> Outcome | WalletError:
     known = batch.snapshot.topups.get(topup_id)
     if known is None:
-        _note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), "topup_requested")
+        _note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), None)
     elif (known.wallet_id, known.origin) != (wallet.wallet_id, origin):
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
@@ -352,13 +361,13 @@ def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, orig
     return topup
 
 
-def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) -> None:
-    """A line of history, and news of ``kind`` for those who wait: requested and pending are none."""
+def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str | None) -> None:
+    """Add a line to the top-up's history, and emit an event of ``kind`` if there is one."""
     taken = taken_yen(topup)
     batch.decision.topup_steps.append(
         TopupStep(topup.topup_id, wallet.wallet_id, topup.status, topup.received_yen, taken, topup.reason)
     )
-    if topup.status in OPEN[:2]:
+    if kind is None:
         return
     tell(
         batch,
@@ -368,7 +377,7 @@ def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) 
         amount_yen=topup.amount_yen,
         origin=topup.origin,
         credited_yen=topup.credited_yen,
-        taken_yen=taken,
+        clawed_back_yen=taken,
         reason=topup.reason,
         action_url=topup.action_url,
     )

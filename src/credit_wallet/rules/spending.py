@@ -93,4 +93,6 @@ def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_
     if crossed_pct > warn_pct(spent_pct(before_yen, cap_yen)):
         occasion = f"{key.key_id} {key.current_cycle} {cap_yen} {crossed_pct}"
         spent = {"spent_yen": key.cycle_spent_yen, "monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
-        tell_once(batch, wallet, "key_cap_reached", occasion, key_id=key.key_id, threshold_pct=crossed_pct, **spent)
+        tell_once(
+            batch, wallet, "key_cap.threshold_reached", occasion, key_id=key.key_id, threshold_pct=crossed_pct, **spent
+        )

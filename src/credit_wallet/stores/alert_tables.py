@@ -20,4 +20,4 @@ def alert_table(threshold_pct: int) -> str:
 
 def alert_key(billing_cycle: str, budget_yen: int, threshold_pct: int) -> str:
     """What tells the event of an alert from those of other alerts of its wallet."""
-    return f"alert_fired {billing_cycle} {budget_yen} {threshold_pct}"
+    return f"budget.threshold_reached {billing_cycle} {budget_yen} {threshold_pct}"

@@ -202,7 +202,7 @@ def alert_event(wallet_id: int, alert: Alert) -> Event:
     """The outbox event of an alert that fired: once for a cycle, a budget and a threshold."""
     return Event(
         wallet_id,
-        "alert_fired",
+        "budget.threshold_reached",
         {
             "wallet_id": wallet_id,
             "threshold_pct": alert.threshold_pct,

@@ -72,5 +72,5 @@ def _tell(connection: Connection, wallet_id: int, lot: Lot, days: int, at: str) 
         "expires_at": lot.expires_at,
         "days": days,
     }
-    event = {"wallet_id": wallet_id, "dedupe_key": f"credit_expiring {lot.lot_id} {days}", "at": at}
+    event = {"wallet_id": wallet_id, "dedupe_key": f"credit.expiring {lot.lot_id} {days}", "at": at}
     connection.execute(SQL["emit"], {**event, "payload": json.encode(payload).decode()})

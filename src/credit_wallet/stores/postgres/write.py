@@ -135,7 +135,7 @@ WITH given AS (
     RETURNING wallet_id, threshold_pct, billing_cycle
 )
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-SELECT wallet_id, 'alert_fired', payload, dedupe_key, %s, 0
+SELECT wallet_id, 'budget.threshold_reached', payload, dedupe_key, %s, 0
 FROM given LEFT JOIN fired USING (wallet_id, threshold_pct, billing_cycle)
      LEFT JOIN {table} before USING (wallet_id, threshold_pct, billing_cycle)  -- as it was before this statement
 WHERE fired.wallet_id IS NOT NULL OR before.budget_yen <> given.budget_yen

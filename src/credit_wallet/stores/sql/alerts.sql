@@ -101,12 +101,12 @@ WHERE wallet_id = :wallet_id AND current_cycle = :billing_cycle AND alerted_pct 
 
 -- tell: put the alert into the outbox
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-VALUES (:wallet_id, 'alert_fired', :payload, :dedupe_key, :fired_at, 0)
+VALUES (:wallet_id, 'budget.threshold_reached', :payload, :dedupe_key, :fired_at, 0)
 ON CONFLICT DO NOTHING;
 
 -- tell_of_another_budget: the same for a threshold that has fired when the budget was another
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-SELECT wallet_id, 'alert_fired', :payload, :dedupe_key, :fired_at, 0
+SELECT wallet_id, 'budget.threshold_reached', :payload, :dedupe_key, :fired_at, 0
 FROM am_credit_spending_alert
 WHERE wallet_id = :wallet_id AND threshold_pct = :threshold_pct AND billing_cycle = :billing_cycle
   AND budget_yen <> :budget_yen
@@ -114,7 +114,7 @@ ON CONFLICT DO NOTHING;
 
 -- tell_of_another_budget_own: the same for a threshold of a wallet's own
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-SELECT wallet_id, 'alert_fired', :payload, :dedupe_key, :fired_at, 0
+SELECT wallet_id, 'budget.threshold_reached', :payload, :dedupe_key, :fired_at, 0
 FROM am_credit_threshold_alert
 WHERE wallet_id = :wallet_id AND threshold_pct = :threshold_pct AND billing_cycle = :billing_cycle
   AND budget_yen <> :budget_yen
