@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import httpx
 import structlog
+from cachetools import FIFOCache
 from msgspec import json
 from x402.http import FacilitatorConfig, HTTPFacilitatorClient
 from x402.http.facilitator_client_base import CreateHeadersAuthProvider
@@ -61,7 +61,7 @@ class X402Processor:
             )
         )
         forks.leave_behind(self, "_facilitator")
-        self._known: OrderedDict[bytes, State] = OrderedDict()
+        self._known: FIFOCache[bytes, State] = FIFOCache(REMEMBERED_PAYMENTS)
 
     def offer(self, scope: Scope, amount_yen: int, error: WalletError) -> tuple[bytes, bytes]:
         """The header of a 402 that says what would be accepted instead."""
@@ -116,8 +116,6 @@ class X402Processor:
             self._known.pop(name, None)
         else:
             self._known[name] = state
-            if len(self._known) > REMEMBERED_PAYMENTS:
-                self._known.popitem(last=False)
 
     async def aclose(self) -> None:
         """Let go of the connections."""

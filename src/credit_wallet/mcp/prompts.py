@@ -39,7 +39,7 @@ def _bounds(status: WalletStatus) -> list[str]:
     if status.debt_yen:
         lines.append(f"- {format_yen(status.debt_yen)} is owed; new credit repays it first.")
     if status.monthly_budget_yen:
-        effect = "charges beyond it are refused" if status.budget_mode == "cap" else "its owner is notified"
+        effect = "charges beyond it are refused" if status.budget_mode == "cap" else "at 100 % its owner is notified"
         lines.append(
             f"- {format_yen(status.current_cycle_spent_yen)} of the budget of {format_yen(status.monthly_budget_yen)} "
             f"for {status.current_cycle} is spent; {effect}."
