@@ -47,10 +47,10 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.payments import factory as opening
-from credit_wallet.payments.facts import decline_kind
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings, payment_settings
+from credit_wallet.rules.declines import decline_kind
 from credit_wallet.rules.pay_back import base_dates, pay_back_room
 from credit_wallet.runtime.steady_clock import SteadyClock
 
@@ -1221,6 +1221,9 @@ def test_the_law_allows_a_fifth_of_what_was_issued_or_a_twentieth_of_what_was_un
         def paid_back_yen(self, start: str) -> int:
             assert start == "2026-03-31T15:00:00.000Z"
             return paid_back
+
+        def paid_back_without_cause_yen(self, start: str) -> int:
+            raise AssertionError(start)  # what is left is a matter of every entry
 
     room = pay_back_room(Figures(), datetime.fromisoformat("2026-03-31T15:00:00Z"))
     assert (room.base_date, room.allowed_yen, room.left_yen) == ("2026-03-31", allowed, left)
