@@ -537,7 +537,7 @@ def test_verify_names_the_wallet_that_breaks_an_invariant(funded: Shell, tmp_pat
 def test_a_seal_that_was_noted_proves_the_ledger_later(funded: Shell, clock: Clock, tmp_path: Path) -> None:
     assert funded.refused("seal", "show")[0] == "seal_not_found"
     with CreditWallet.open(funded.url, clock=clock) as wallets:
-        wallets.seal()
+        wallets.maintenance.seal()
     noted = funded("seal", "show").strip()
     assert re.fullmatch(r"seal 1 entry \d+ \S+Z sha256 [0-9a-f]{64}", noted)
     (tmp_path / "anchors.txt").write_text(f"{noted}\n{json.dumps(funded.json('seal', 'show'))}\n", encoding="utf-8")
@@ -984,12 +984,18 @@ def test_settings_are_changed_and_the_rest_stays(funded: Shell) -> None:
 def test_targets_are_added_tried_and_removed(funded: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_WALLET_NOTIFY_PRIVATE", "on")
     with receiver() as endpoint:
-        added = funded.json("alerts", "targets", "add", endpoint.url, 1, "--kind", "alert_fired", "--language", "ja")
+        added = funded.json(
+            "alerts", "targets", "add", endpoint.url, 1, "--kind", "budget.threshold_reached", "--language", "ja"
+        )
         assert added["secret"].startswith("whsec_")
         operators = funded.json("alerts", "targets", "add", f"{endpoint.url}/all")
         assert [each["wallet_id"] for each in funded.json("alerts", "targets", "list")] == [0]
         [listed] = funded.json("alerts", "targets", "list", 1)
-        assert (listed["target_id"], listed["kinds"], listed["secret"]) == (added["target_id"], ["alert_fired"], None)
+        assert (listed["target_id"], listed["kinds"], listed["secret"]) == (
+            added["target_id"],
+            ["budget.threshold_reached"],
+            None,
+        )
 
         assert [each["error"] for each in funded.json("alerts", "test", 1)] == [None]
         funded("charge", 1, 50, "--key", "half")

@@ -463,7 +463,7 @@ NOT_PROVABLE = {
     "UPDATE am_credit_topup SET amount_yen = 61 WHERE status = 'requested'": "what was asked for: compare with Stripe",
     f"UPDATE am_credit_topup SET payment_intent = 'pi_another' {_PLAIN}": "which payment it was: compare with Stripe",
     "UPDATE am_credit_payer SET stopped = 1": "what a provider said of a method",
-    "DELETE FROM am_credit_outbox WHERE kind = 'topup_failed'": "news, which decide about nothing",
+    "DELETE FROM am_credit_outbox WHERE kind = 'topup.failed'": "news, which decide about nothing",
 }
 """Changes that no entry tells from the truth, and why."""
 
@@ -477,7 +477,7 @@ def find(databases: Databases, tmp_path: Path) -> Iterator[Finder]:
     with databases.ledger() as url:
         with CreditWallet.open(url, clock=clock) as wallets:
             fill(wallets, clock)
-            seal = wallets.latest_seal()
+            seal = wallets.seals.latest()
             assert seal is not None
         if is_postgres(url):
             with _in_a_transaction(url, clock, seal) as finder:

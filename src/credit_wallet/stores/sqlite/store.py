@@ -33,7 +33,6 @@ from credit_wallet.stores.rows import (
     PURCHASE_COLUMNS,
     PUT_LOT,
     REMEMBERED_COLUMNS,
-    alert_event,
     hold_row,
     own_thresholds,
     purchase_row,
@@ -253,7 +252,7 @@ class SqliteStore:
         if snapshot.closed_segments:
             put_segments(self._connection, closed_in(snapshot))
         self._write(decision, format_instant(now))
-        self._loader.keep(decision.told)
+        self._loader.keep(decision.emitted)
         return decision.outcomes
 
     def _write(self, decision: Decision, at: str) -> None:
@@ -324,15 +323,16 @@ class SqliteStore:
         self._connection.executemany(_FORGET_PURCHASE, decision.forgotten_purchases)
 
     def _write_outbox(self, decision: Decision, at: str) -> None:
-        for wallet_id, alert in decision.alerts:
-            table, name = alert_table(alert.threshold_pct), (wallet_id, alert.threshold_pct, alert.billing_cycle)
+        for alert, event in decision.alerts:
+            name = (event.wallet_id, alert.threshold_pct, alert.billing_cycle)
+            table = alert_table(alert.threshold_pct)
             row = (*name, at, alert.spent_yen, alert.budget_yen)
             fired = self._connection.execute(_PUT_ALERT.format(table=table), row).get
             if fired is None:
                 statement = _FIRED_FOR_ANOTHER_BUDGET.format(table=table)
                 fired = self._connection.execute(statement, (*name, alert.budget_yen)).get
             if fired is not None:
-                decision.events.append(alert_event(wallet_id, alert))
+                decision.events.append(event)
         self._connection.executemany(
             _PUT_EVENT,
             [
