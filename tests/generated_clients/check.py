@@ -77,7 +77,8 @@ def install(workshop: Workshop) -> None:
 
 def generate(workshop: Workshop) -> None:
     """Three clients from the document."""
-    workshop.run("npx", "openapi-typescript", DOCUMENT, "--output", "openapi_typescript/wallet.d.ts")
+    options: tuple[str, ...] = ("--default-non-nullable", "false", "--output", "openapi_typescript/wallet.d.ts")
+    workshop.run("npx", "openapi-typescript", DOCUMENT, *options)
     workshop.run("npx", "openapi-ts", "--input", DOCUMENT, "--output", "hey_api")
     options = ("--meta", "none", "--output-path", PYTHON_PACKAGE, "--fail-on-warning")
     workshop.run("openapi-python-client", "generate", "--path", DOCUMENT, *options)

@@ -10,8 +10,8 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 import openapi_python_client_wallet as wallet
-from openapi_python_client_wallet.api.movements import charge
-from openapi_python_client_wallet.models import ChargeBody, MovementReply
+from openapi_python_client_wallet.api.charges_and_holds import charge
+from openapi_python_client_wallet.models import ChargeBody, InsufficientFundsProblem, MovementReply
 
 for module in walk_packages(wallet.__path__, f"{wallet.__name__}."):
     import_module(module.name)
@@ -23,10 +23,8 @@ paid = charge.sync(client=client, body=ChargeBody(amount_yen=3, note=name), idem
 assert isinstance(paid, MovementReply), paid
 assert paid.replayed is False
 
-refused = charge.sync_detailed(
-    client=client, body=ChargeBody(amount_yen=1_000_000), idempotency_key=f"{name}, too much"
-)
-assert refused.status_code == 402
-assert refused.parsed.code == "insufficient_funds"
+refused = charge.sync(client=client, body=ChargeBody(amount_yen=1_000_000), idempotency_key=f"{name}, too much")
+assert isinstance(refused, InsufficientFundsProblem), refused
+assert refused.missing_yen == 1_000_000 - paid.balance_yen
 
 sys.stdout.write(f"{paid.balance_yen}\n")
