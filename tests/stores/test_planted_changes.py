@@ -477,7 +477,7 @@ def find(databases: Databases, tmp_path: Path) -> Iterator[Finder]:
     with databases.ledger() as url:
         with CreditWallet.open(url, clock=clock) as wallets:
             fill(wallets, clock)
-            seal = wallets.latest_seal()
+            seal = wallets.seals.latest()
             assert seal is not None
         if is_postgres(url):
             with _in_a_transaction(url, clock, seal) as finder:
