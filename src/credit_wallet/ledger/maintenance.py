@@ -120,7 +120,7 @@ class Maintenance:
         return 0
 
     def emit_seal(self) -> bool:
-        """Tell the operator's targets of the latest seal, once a day (UTC); whether there was something to tell.
+        """Report the latest seal to the operator's targets, once a day (UTC); whether there was something to report.
 
         What they keep is an anchor out of reach of whoever writes the database.
         """
@@ -178,7 +178,7 @@ class Maintenance:
     # Credit that is going to expire
 
     def emit_expiry_notices(self) -> int:
-        """Tell of credit that expires within 30 and within 7 days, once for each lot; bounded, so call it again.
+        """Emit notices of credit that expires within 30 and within 7 days, once for each lot; bounded: call it again.
 
         Returns how many lots it has looked at, 0 when nothing is left to do.
         """

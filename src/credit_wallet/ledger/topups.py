@@ -93,9 +93,8 @@ class Topups:
     ) -> Outcome:
         """Take unused credit of a top-up out of the wallet, for the payment provider to pay it back.
 
-        ``limit`` is what ``pay_back_limit`` says; None is for what the law allows without a figure.
-
-        Raises ``TopupNotFound``, ``RefundExceedsCharge`` and ``PayBackNotAllowed``.
+        ``limit`` bounds what is paid back of all wallets, see ``pay_back_limit``; None is for what the law allows
+        without a figure. Raises ``TopupNotFound``, ``RefundExceedsCharge`` and ``PayBackNotAllowed``.
         """
         return self._ledger.run(PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
 
@@ -165,7 +164,7 @@ class Topups:
         return pay_back_room(self._ledger.reader, self._ledger.clock())
 
     def pay_back_limit(self) -> PayBackLimit:
-        """What ``pay_back`` is to be limited by now, over all wallets; reads the whole ledger."""
+        """What the law limits ``pay_back`` to in this period, over all wallets; reads the whole ledger."""
         self._ledger.settle_all()
         return pay_back_limit(self._ledger.reader, self._ledger.clock())
 

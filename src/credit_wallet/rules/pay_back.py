@@ -40,8 +40,12 @@ class Figures(Protocol):
     def paid_back_yen(self, start: str) -> int:
         """What was paid back."""
 
+
+class LimitFigures(Figures, Protocol):
+    """The same for a limit."""
+
     def paid_back_without_cause_yen(self, start: str) -> int:
-        """What of it entries say without naming their cause, as they did before migration 294."""
+        """What was paid back by entries that name no cause, as before migration 294."""
 
 
 class PayBackRoom(Struct, frozen=True):
@@ -81,7 +85,7 @@ def pay_back_room(figures: Figures, now: datetime) -> PayBackRoom:
     return PayBackRoom(latest.isoformat(), issued_yen, unused_yen, allowed_yen, figures.paid_back_yen(end))
 
 
-def pay_back_limit(figures: Figures, now: datetime) -> PayBackLimit:
+def pay_back_limit(figures: LimitFigures, now: datetime) -> PayBackLimit:
     """What a pay-back is decided by: the same, which no pay-back of the present period changes any more."""
     room = pay_back_room(figures, now)
     return PayBackLimit(room.base_date, room.allowed_yen - figures.paid_back_without_cause_yen(period_start(now)))
