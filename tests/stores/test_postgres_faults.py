@@ -45,6 +45,8 @@ from credit_wallet.stores.postgres import database as postgres_database
 from credit_wallet.stores.postgres import horizon as postgres_horizon
 from credit_wallet.stores.postgres import link as postgres_link
 
+pytestmark = pytest.mark.slow
+
 COMMITTED = (Moment.AFTER_COMMIT, Moment.DURING_ANSWER)
 SURE = (Moment.BEFORE_BEGIN, Moment.AFTER_BEGIN, Moment.BEFORE_WRITES)
 """A connection that is cut then has not been sent COMMIT."""
