@@ -561,7 +561,8 @@ def test_workers_in_several_processes_do_everything_once(wallets: CreditWallet, 
         txn_ids = txn_ids_of(ledger)
         entries = ledger.run("SELECT wallet_id, txn_type, count(*) FROM am_credit_transaction_log GROUP BY 1, 2")
         told = ledger.run(
-            "SELECT wallet_id, count(*) FROM am_credit_outbox WHERE kind = 'alert_fired' GROUP BY 1 ORDER BY 1"
+            "SELECT wallet_id, count(*) FROM am_credit_outbox WHERE kind = 'budget.threshold_reached'"
+            " GROUP BY 1 ORDER BY 1"
         )
         remembered = ledger.run("SELECT count(*) FROM am_credit_idempotency")
     expected = {"topup": 3, "charge": 1, "expire": 1}

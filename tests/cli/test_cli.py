@@ -613,8 +613,8 @@ def test_migrations_are_told_beforehand_and_applied_once(shell: Shell, tmp_path:
     (tmp_path / "wallet.db").unlink()
     assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
     assert not list(tmp_path.iterdir())
-    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
-    assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 0}
+    assert shell.fields("migrate") == {"applied": "none", "wallets_backfilled": "0"}
     assert shell.fields("migrate", "--dry-run") == {"dry_run": "yes", "pending": "none"}
 
 
@@ -623,7 +623,7 @@ def test_migrating_a_seed_database_adopts_its_wallets(shell: Shell, seed_url: st
     with PlainSql(seed_url) as host:
         host.wallet()
         host.move(1, "topup", 70)
-    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 1}
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 1}
     assert shell.json("wallet", "show", 1)["balance_yen"] == 70
     assert shell("verify").startswith("ok")
 
@@ -706,8 +706,8 @@ def test_the_option_comes_before_the_environment_and_that_before_the_default(tmp
 def test_a_session_on_postgresql_from_the_first_migration_to_the_last(shell: Shell, databases: Databases) -> None:
     with databases.nothing() as shell.url:
         assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
-        assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
-        assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+        assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 0}
+        assert shell.fields("migrate") == {"applied": "none", "wallets_backfilled": "0"}
         assert shell.json("wallet", "create", "--monthly-budget-yen", 100)["wallet_id"] == 1
         assert shell.json("topup", 1, 1_000, "--key", "start")["balance_yen"] == 1_000
         charged = shell.json("charge", 1, 60, "--key", "charge", "--note", "検索")
@@ -984,12 +984,18 @@ def test_settings_are_changed_and_the_rest_stays(funded: Shell) -> None:
 def test_targets_are_added_tried_and_removed(funded: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_WALLET_NOTIFY_PRIVATE", "on")
     with receiver() as endpoint:
-        added = funded.json("alerts", "targets", "add", endpoint.url, 1, "--kind", "alert_fired", "--language", "ja")
+        added = funded.json(
+            "alerts", "targets", "add", endpoint.url, 1, "--kind", "budget.threshold_reached", "--language", "ja"
+        )
         assert added["secret"].startswith("whsec_")
         operators = funded.json("alerts", "targets", "add", f"{endpoint.url}/all")
         assert [each["wallet_id"] for each in funded.json("alerts", "targets", "list")] == [0]
         [listed] = funded.json("alerts", "targets", "list", 1)
-        assert (listed["target_id"], listed["kinds"], listed["secret"]) == (added["target_id"], ["alert_fired"], None)
+        assert (listed["target_id"], listed["kinds"], listed["secret"]) == (
+            added["target_id"],
+            ["budget.threshold_reached"],
+            None,
+        )
 
         assert [each["error"] for each in funded.json("alerts", "test", 1)] == [None]
         funded("charge", 1, 50, "--key", "half")

@@ -26,10 +26,12 @@ from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.names import Addresses, Names, domain_of
 from credit_wallet.delivery.notifier import Notifier
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.notices import recipients
+from credit_wallet.notices.recipients import NOTICES_AN_HOUR
 from credit_wallet.notices.targets import OPERATOR, WantedTarget
 from credit_wallet.notices.timing import RETRY_SECONDS
 from credit_wallet.stores.jobs import notice_queue
-from credit_wallet.stores.jobs.notice_queue import NOTICES_AN_HOUR, Places
+from credit_wallet.stores.jobs.notice_queue import Places
 from credit_wallet.stores.sql import statements
 
 STALLED = 1_000
@@ -290,12 +292,12 @@ def test_every_target_that_has_something_due_gets_its_turn(wallets: CreditWallet
     many = told_of_charges(wallets, "https://many.example/", charges=10)
     host.run(
         "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
-        + " UNION ALL ".join([f"SELECT {many}, 'alert_fired', '{{}}', '2026-05-15T12:00:00.000Z', 0"] * 90)
+        + " UNION ALL ".join([f"SELECT {many}, 'budget.threshold_reached', '{{}}', '2026-05-15T12:00:00.000Z', 0"] * 90)
     )
     few = [told_of_charges(wallets, f"https://{number}.example/") for number in range(5)]
     clock.advance(seconds=1)
     [turns] = wallets.notices.lease([Places("webhook", 0, 0, 10)]).turns
-    assert [(turn.target.wallet_id, len(turn.claimed)) for turn in turns] == [
+    assert [(turn.target.wallet_id, len(turn.leased)) for turn in turns] == [
         (many, notice_queue.WEBHOOKS_A_TURN),
         *((wallet_id, 1) for wallet_id in few),
     ]
@@ -331,12 +333,12 @@ def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) 
 # Limits
 
 
-@pytest.mark.parametrize("kind", ["alert_fired", "topup_failed"])
+@pytest.mark.parametrize("kind", ["budget.threshold_reached", "topup.failed"])
 def test_more_than_an_hour_takes_is_put_off_and_payments_are_never_left_out(
     wallets: CreditWallet, host: PlainSql, kind: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notice_queue, "NOTICES_AN_HOUR", 2)
-    monkeypatch.setattr(notice_queue, "MAX_HOURS_AHEAD", 3)
+    monkeypatch.setattr(recipients, "NOTICES_AN_HOUR", 2)
+    monkeypatch.setattr(recipients, "MAX_HOURS_AHEAD", 3)
     wallet_id = wallets.create().wallet_id
     wallets.targets.set(wallet_id, [WantedTarget(url="https://one.example/")])
     clock.advance(minutes=10)
@@ -346,27 +348,27 @@ def test_more_than_an_hour_takes_is_put_off_and_payments_are_never_left_out(
     wallets.notices.lease([])
     due = [(each.status, each.next_attempt_at[11:16]) for each in reversed(wallets.deliveries.list(wallet_id))]
     put_off = [("pending", time) for time in ("12:10", "12:10", "13:00", "13:00", "14:00", "14:00")]
-    above = [("dead", "12:10")] * 2 if kind == "alert_fired" else [("pending", "15:00")] * 2
+    above = [("dead", "12:10")] * 2 if kind == "budget.threshold_reached" else [("pending", "15:00")] * 2
     assert due == put_off + above
 
     clock.advance(hours=2)  # two of the hours are over, and four of the places
     host.run(put + tell)
     wallets.notices.lease([])
     [latest] = wallets.deliveries.list(wallet_id, limit=1)
-    assert latest.next_attempt_at[11:16] == ("15:00" if kind == "alert_fired" else "16:00")
+    assert latest.next_attempt_at[11:16] == ("15:00" if kind == "budget.threshold_reached" else "16:00")
 
 
 def test_the_operator_hears_of_more_in_an_hour_than_an_owner(wallets: CreditWallet, host: PlainSql) -> None:
     wallets.targets.set(OPERATOR, [WantedTarget(url="https://one.example/")])
     wallet_id = wallets.create().wallet_id
-    tell = f"SELECT {wallet_id}, 'alert_fired', '{{}}', '2026-05-15T12:00:00.000Z', 0"
+    tell = f"SELECT {wallet_id}, 'budget.threshold_reached', '{{}}', '2026-05-15T12:00:00.000Z', 0"
     put = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
     host.run(put + " UNION ALL ".join([tell] * (NOTICES_AN_HOUR + 1)))
     wallets.notices.lease([])
     assert {each.next_attempt_at[11:16] for each in wallets.deliveries.list(limit=1_000)} == {"12:00"}
 
 
-@pytest.mark.parametrize(("kind", "told"), [("alert_fired", 3), ("topup_failed", 5)])
+@pytest.mark.parametrize(("kind", "told"), [("budget.threshold_reached", 3), ("topup.failed", 5)])
 def test_no_wallet_fills_the_hour_of_the_operator(
     wallets: CreditWallet, host: PlainSql, kind: str, told: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

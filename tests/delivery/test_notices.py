@@ -92,14 +92,14 @@ def test_a_webhook_gets_each_event_signed_and_once(
     assert request.path == "/hook?team=1"
     assert Webhook(str(target.secret)).verify(request.body, request.headers) == {
         "id": f"evt_{wallets.topups.installation_id()}_{event_ids(wallets)[0]}",
-        "type": "alert_fired",
+        "type": "budget.threshold_reached",
         "version": 1,
         "timestamp": "2026-05-15T12:00:00.000Z",
         "wallet_id": wallet_id,
         "data": {"threshold_pct": 50, "billing_cycle": "2026-05", "spent_yen": 500, "budget_yen": 1_000},
     }
     [delivery] = wallets.deliveries.list(wallet_id)
-    assert (delivery.status, delivery.attempts, delivery.kind) == ("delivered", 1, "alert_fired")
+    assert (delivery.status, delivery.attempts, delivery.kind) == ("delivered", 1, "budget.threshold_reached")
 
 
 def event_ids(wallets: CreditWallet) -> list[int]:
@@ -226,13 +226,18 @@ def test_an_outage_of_hours_loses_nothing(
         notifier.deliver()
         clock.advance(minutes=30)
     pending = wallets.deliveries.list(wallet_id, status="pending")
-    assert [each.kind for each in reversed(pending)] == ["alert_fired", "low_balance", "alert_fired", "alert_fired"]
+    assert [each.kind for each in reversed(pending)] == [
+        "budget.threshold_reached",
+        "balance.low",
+        "budget.threshold_reached",
+        "budget.threshold_reached",
+    ]
     with closing(Receiver()) as back:
         moved = WantedTarget(target_id=wallets.targets.list(wallet_id)[0].target_id)
         assert wallets.targets.set(wallet_id, [moved], private=True)[0].secret is None
         point_to(wallets, url, back.url)
         deliver_until_quiet(notifier, clock, days=1)
-        assert sorted(each.json["type"] for each in back.received) == ["alert_fired"] * 3 + ["low_balance"]
+        assert sorted(each.json["type"] for each in back.received) == ["budget.threshold_reached"] * 3 + ["balance.low"]
         assert len(set(back.names())) == 4
     assert not wallets.deliveries.list(wallet_id, status="dead")
 
@@ -351,7 +356,7 @@ def test_an_event_that_a_host_has_removed_keeps_no_other_from_arriving(
     spend(wallets, wallet_id, 650)
     notifier.deliver()
     with PlainSql(db_url) as host:
-        host.run("DELETE FROM am_credit_outbox WHERE kind = 'low_balance'")
+        host.run("DELETE FROM am_credit_outbox WHERE kind = 'balance.low'")
     clock.advance(minutes=1)
     assert notifier.deliver() == 1
     with PlainSql(db_url) as host:
@@ -511,7 +516,7 @@ def test_mail_goes_through_the_operators_server(wallets: CreditWallet, wallet_id
 def test_the_operator_hears_of_every_wallet(
     wallets: CreditWallet, wallet_id: int, notifier: Notifier, endpoint: Receiver
 ) -> None:
-    add(wallets, OPERATOR, endpoint.url, kinds=("alert_fired",))
+    add(wallets, OPERATOR, endpoint.url, kinds=("budget.threshold_reached",))
     other = wallets.create(monthly_budget_yen=100).wallet_id
     wallets.topup(other, 100, idempotency_key="topup")
     spend(wallets, other, 50)
@@ -523,10 +528,10 @@ def test_the_operator_hears_of_every_wallet(
 def test_a_target_hears_of_what_it_asked_for(
     wallets: CreditWallet, wallet_id: int, notifier: Notifier, endpoint: Receiver
 ) -> None:
-    add(wallets, wallet_id, endpoint.url, kinds=("low_balance",))
+    add(wallets, wallet_id, endpoint.url, kinds=("balance.low",))
     spend(wallets, wallet_id, 650)
     assert notifier.deliver() == 1
-    assert endpoint.received[0].json["type"] == "low_balance"
+    assert endpoint.received[0].json["type"] == "balance.low"
 
 
 def test_a_sample_says_which_target_takes_it(
@@ -629,11 +634,11 @@ def test_targets_are_put_in_place_of_those_before(wallets: CreditWallet, wallet_
     kept, new = wallets.targets.set(
         wallet_id,
         [
-            WantedTarget(target_id=first.target_id, kinds=("low_balance",)),
+            WantedTarget(target_id=first.target_id, kinds=("balance.low",)),
             WantedTarget(url="https://example.com/3"),
         ],
     )
-    assert (kept.target_id, kept.kinds, kept.secret) == (first.target_id, ("low_balance",), None)
+    assert (kept.target_id, kept.kinds, kept.secret) == (first.target_id, ("balance.low",), None)
     assert new.secret is not None
     assert [each.target_id for each in wallets.targets.list(wallet_id)] == [kept.target_id, new.target_id]
     with pytest.raises(TargetNotFound):
@@ -721,11 +726,11 @@ def test_an_owner_sets_targets_over_http(wallets: CreditWallet, endpoint: Receiv
     owner = wallets.create(monthly_budget_yen=1_000)
     app = new_app(wallets, notify=NotifySettings(private=True))
     with Api(app) as api:
-        body = {"low_balance_yen": 100, "notification_targets": [{"url": endpoint.url, "kinds": ["low_balance"]}]}
+        body = {"low_balance_yen": 100, "notification_targets": [{"url": endpoint.url, "kinds": ["balance.low"]}]}
         changed = api.call("PATCH", "/credit/wallet", owner.owner_token, json=body).json()
         [target] = changed["notification_targets"]
         assert target["secret"].startswith("whsec_")
-        assert (target["kinds"], changed["low_balance_yen"]) == (["low_balance"], 100)
+        assert (target["kinds"], changed["low_balance_yen"]) == (["balance.low"], 100)
         shown = api.get("/credit/wallet", owner.owner_token).json()["notification_targets"]
         assert shown == [{**target, "secret": None}]
         agent = wallets.keys.create(owner.wallet_id)

@@ -73,7 +73,7 @@ def host(tmp_path: Path) -> Iterator[PlainSql]:
 
 def told(host: PlainSql) -> list[Json]:
     """What people were told of amounts that are not in yen, oldest first."""
-    rows = host.run("SELECT payload FROM am_credit_outbox WHERE kind = 'topup_currency_mismatch' ORDER BY event_id")
+    rows = host.run("SELECT payload FROM am_credit_outbox WHERE kind = 'topup.currency_mismatch' ORDER BY event_id")
     return [json.decode(row[0]) for row in rows]
 
 

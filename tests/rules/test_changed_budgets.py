@@ -98,7 +98,9 @@ Steps = list[tuple[str, int]]
 def told(host: PlainSql, wallet_id: int) -> list[tuple[int, int, int]]:
     """Threshold, budget and spending of what was told, in order."""
     rows = host.run(
-        "SELECT payload FROM am_credit_outbox WHERE wallet_id = ? AND kind = 'alert_fired' ORDER BY event_id", wallet_id
+        "SELECT payload FROM am_credit_outbox WHERE wallet_id = ? AND kind = 'budget.threshold_reached'"
+        " ORDER BY event_id",
+        wallet_id,
     )
     events = [json.decode(payload) for (payload,) in rows]
     return [(each["threshold_pct"], each["budget_yen"], each["spent_yen"]) for each in events]

@@ -75,11 +75,11 @@ def test_a_lot_is_told_of_30_days_before_its_end_7_days_before_and_when_it_has_e
     expected: list[dict[str, Any]] = []
     for days, event in (
         (9.99, None),
-        (10, {"kind": "credit_expiring", **lot, "remaining_yen": 500, "days": 30}),
+        (10, {"kind": "credit.expiring", **lot, "remaining_yen": 500, "days": 30}),
         (32.99, None),
-        (33, {"kind": "credit_expiring", **lot, "remaining_yen": 380, "days": 7}),
+        (33, {"kind": "credit.expiring", **lot, "remaining_yen": 380, "days": 7}),
         (39.99, None),
-        (40, {"kind": "credit_expired", **lot, "expired_yen": 380}),
+        (40, {"kind": "credit.expired", **lot, "expired_yen": 380}),
         (80, None),
     ):
         clock.set(NOW + timedelta(days=days))
@@ -116,7 +116,7 @@ def test_a_notice_that_comes_late_is_the_latest_that_is_due(
     for day in looked_at:
         clock.set(NOW + timedelta(days=day))
         notify(wallets)
-    assert [event["days"] for event in told(host) if event["kind"] == "credit_expiring"] == notices
+    assert [event["days"] for event in told(host) if event["kind"] == "credit.expiring"] == notices
 
 
 def test_nothing_is_told_of_a_lot_of_which_nothing_is_left(wallets: CreditWallet, host: PlainSql, clock: Clock) -> None:
@@ -136,7 +136,7 @@ def test_nothing_is_told_of_a_lot_of_which_nothing_is_left(wallets: CreditWallet
     assert len(told(host)) == 1  # nothing was left at its end
     wallets.refund(charge.txn_id, 10, idempotency_key="to a lot that has ended")
     wallets.refund(charge.txn_id, 10, idempotency_key="to it again")
-    assert [(event["kind"], event.get("expired_yen")) for event in told(host)[1:]] == [("credit_expired", 10)]
+    assert [(event["kind"], event.get("expired_yen")) for event in told(host)[1:]] == [("credit.expired", 10)]
 
 
 def test_each_lot_of_each_wallet_is_told_of_whoever_ended_it(
@@ -154,7 +154,7 @@ def test_each_lot_of_each_wallet_is_told_of_whoever_ended_it(
     wallets.maintenance.expire_due()
     clock.advance(days=1)
     wallets.maintenance.expire_due()
-    ended = [event["lot_id"] for event in told(host) if event["kind"] == "credit_expired"]
+    ended = [event["lot_id"] for event in told(host) if event["kind"] == "credit.expired"]
     assert sorted(ended) == sorted(lots)
     assert wallets.verify() == []
 
@@ -224,10 +224,10 @@ def test_the_worker_tells(wallets: CreditWallet, host: PlainSql, clock: Clock) -
     give(wallets, wallets.create().wallet_id, 100, 5)
     worker = Worker(wallets, JOBS)
     worker.run_due(0.0)
-    assert [event["kind"] for event in told(host)] == ["credit_expiring"]
+    assert [event["kind"] for event in told(host)] == ["credit.expiring"]
     clock.advance(days=5)
     worker.run_due(1.0)
-    assert [event["kind"] for event in told(host)] == ["credit_expiring", "credit_expired"]
+    assert [event["kind"] for event in told(host)] == ["credit.expiring", "credit.expired"]
 
 
 def test_a_webhook_is_told(wallets: CreditWallet, clock: Clock) -> None:
@@ -241,7 +241,7 @@ def test_a_webhook_is_told(wallets: CreditWallet, clock: Clock) -> None:
         notify(wallets)
         assert notifier.deliver() == 1
         [request] = endpoint.received
-    assert request.json["type"] == "credit_expiring"
+    assert request.json["type"] == "credit.expiring"
     assert request.json["data"] == {
         "lot_id": lot_id,
         "lot_kind": "paid",
@@ -255,28 +255,28 @@ def test_a_webhook_is_told(wallets: CreditWallet, clock: Clock) -> None:
     ("kind", "language", "title", "body"),
     [
         (
-            "credit_expiring",
+            "credit.expiring",
             "en",
             "Credit expires within 30 days",
             "¥1,500 of promotional credit in Wallet 7 (search) expires at 2026-06-15 00:00 (Asia/Tokyo) unless it is "
             "spent first.",
         ),
         (
-            "credit_expiring",
+            "credit.expiring",
             "ja",
             "30日以内に失効する残高があります",
             "ウォレット7(search)の無償残高のうち¥1,500は、2026-06-15 00:00 (Asia/Tokyo)に失効します。"
             "それまでにご利用ください。",
         ),
         (
-            "credit_expired",
+            "credit.expired",
             "en",
             "Credit has expired",
             "¥1,500 of promotional credit in Wallet 7 (search) expired at 2026-06-15 00:00 (Asia/Tokyo) and can no "
             "longer be spent.",
         ),
         (
-            "credit_expired",
+            "credit.expired",
             "ja",
             "残高が失効しました",
             "ウォレット7(search)の無償残高のうち¥1,500は、2026-06-15 00:00 (Asia/Tokyo)に有効期限を迎え、"

@@ -4,7 +4,7 @@ A pace is taken over the time in which there was spending to observe. "Rates ove
 observe" is the kind of fault; where a rate is taken:
 
 - the forecast's pace, its projection for the cycle, and when balance and budget run out: below;
-- the usual hour of ``spend_anomaly``, the mean of hours in which the wallet spent: below;
+- the usual hour of ``spending.anomaly_detected``, the mean of hours in which the wallet spent: below;
 - agent keys have no rate of their own, and statements and reports have sums.
 """
 

@@ -61,7 +61,7 @@ def test_a_threshold_of_ones_own_fires_once_a_cycle_at_the_moment_of_crossing(
     wallet_id = funded(wallets, monthly_budget_yen=1_000)
     wallets.configure(wallet_id, alert_thresholds_pct=[25, 120])
     spend(wallets, wallet_id, 249, 1, 700, 249, 1, 500)
-    fired = [(each["threshold_pct"], each["spent_yen"]) for each in told(host, "alert_fired")]
+    fired = [(each["threshold_pct"], each["spent_yen"]) for each in told(host, "budget.threshold_reached")]
     assert fired == [(25, 250), (50, 950), (80, 950), (100, 1_199), (120, 1_200)]
     assert [each.threshold_pct for each in wallets.alerts.list(wallet_id)] == [120, 100, 80, 50, 25]
     assert {pct for (pct,) in host.run("SELECT threshold_pct FROM am_credit_spending_alert")} == {50, 80, 100}
@@ -82,7 +82,7 @@ def test_the_job_finds_what_plain_sql_spent_past_a_threshold_of_ones_own(
     assert [each.threshold_pct for each in wallets.alerts.run().alerts_fired] == [30]
     assert wallets.alerts.run().alerts_fired == []
     spend(wallets, wallet_id, 300)
-    assert [each["threshold_pct"] for each in told(host, "alert_fired")] == [30, 50, 60]
+    assert [each["threshold_pct"] for each in told(host, "budget.threshold_reached")] == [30, 50, 60]
     assert wallets.alerts.run().alerts_fired == []
 
 
@@ -119,18 +119,18 @@ def test_a_low_balance_is_told_when_it_is_crossed_and_once_an_hour_at_most(
     wallet_id = funded(wallets, 1_000)
     wallets.configure(wallet_id, low_balance_yen=500)
     spend(wallets, wallet_id, 500)
-    assert told(host, "low_balance") == []
+    assert told(host, "balance.low") == []
     spend(wallets, wallet_id, 1)
-    assert told(host, "low_balance") == [{"wallet_id": wallet_id, "balance_yen": 499, "low_balance_yen": 500}]
+    assert told(host, "balance.low") == [{"wallet_id": wallet_id, "balance_yen": 499, "low_balance_yen": 500}]
     for number in range(5):  # up and down around it
         wallets.topup(wallet_id, 100, idempotency_key=f"up-{number}")
         clock.advance(seconds=1)
         spend(wallets, wallet_id, 100)
-    assert len(told(host, "low_balance")) == 1
+    assert len(told(host, "balance.low")) == 1
     clock.advance(hours=1)
     wallets.topup(wallet_id, 100, idempotency_key="up")
     spend(wallets, wallet_id, 100)
-    assert len(told(host, "low_balance")) == 2
+    assert len(told(host, "balance.low")) == 2
 
 
 @on_every_database
@@ -140,18 +140,18 @@ def test_a_used_up_cap_is_told_once_a_cycle_however_often_it_refuses(
     wallet_id = funded(wallets, monthly_budget_yen=1_000, budget_mode="cap")
     with pytest.raises(BudgetExhausted):
         spend(wallets, wallet_id, 5_000)  # the call was large; the budget is not used up
-    assert told(host, "budget_exhausted") == []
+    assert told(host, "budget.exhausted") == []
     spend(wallets, wallet_id, 998)
     for _ in range(3):
         with pytest.raises(BudgetExhausted):
             spend(wallets, wallet_id, 3)
-    [event] = told(host, "budget_exhausted")
+    [event] = told(host, "budget.exhausted")
     assert (event["left_yen"], event["monthly_budget_yen"], event["billing_cycle"]) == (2, 1_000, "2026-05")
     clock.advance(days=31)
     spend(wallets, wallet_id, 999)
     with pytest.raises(BudgetExhausted):
         spend(wallets, wallet_id, 3)
-    assert len(told(host, "budget_exhausted")) == 2
+    assert len(told(host, "budget.exhausted")) == 2
 
 
 @on_every_database
@@ -160,19 +160,21 @@ def test_an_agents_cap_has_alerts_of_its_own(wallets: CreditWallet, host: PlainS
     key_id = wallets.keys.create(wallet_id, monthly_cap_yen=1_000).key_id
     spend(wallets, wallet_id, 5_000)  # the owner's spending is not the agent's
     spend(wallets, wallet_id, 799, key_id=key_id)
-    assert told(host, "key_cap_reached") == []
+    assert told(host, "key_cap.threshold_reached") == []
     spend(wallets, wallet_id, 1, 50, key_id=key_id)
     with pytest.raises(KeyCapExhausted):
         spend(wallets, wallet_id, 500, key_id=key_id)
-    assert told(host, "key_cap_exhausted") == []
+    assert told(host, "key_cap.exhausted") == []
     spend(wallets, wallet_id, 149, key_id=key_id)
     for _ in range(2):
         with pytest.raises(KeyCapExhausted):
             spend(wallets, wallet_id, 3, key_id=key_id)
     spend(wallets, wallet_id, 1, key_id=key_id)
-    reached = [(each["key_id"], each["threshold_pct"], each["spent_yen"]) for each in told(host, "key_cap_reached")]
+    reached = [
+        (each["key_id"], each["threshold_pct"], each["spent_yen"]) for each in told(host, "key_cap.threshold_reached")
+    ]
     assert reached == [(key_id, 80, 800), (key_id, 100, 1_000)]
-    [exhausted] = told(host, "key_cap_exhausted")
+    [exhausted] = told(host, "key_cap.exhausted")
     assert (exhausted["key_id"], exhausted["left_yen"], exhausted["monthly_cap_yen"]) == (key_id, 1, 1_000)
 
 
@@ -202,13 +204,13 @@ def test_automatic_top_ups_that_follow_each_other_are_told_once_an_hour(
         spend(wallets, wallet_id, int(wallets.balance(wallet_id)))
         clock.advance(minutes=1)
         asked = wallets.topups.request_automatic(wallet_id, idempotency_key=f"{number}", min_yen=50, max_yen=10_000)
-        assert len(told(host, "auto_topup_runaway")) == (number + 1 >= RUNAWAY_TOPUPS)
+        assert len(told(host, "auto_topup.runaway_detected")) == (number + 1 >= RUNAWAY_TOPUPS)
         pay(wallets, wallet_id, f"pi_{number}", asked.topup_id)
-    assert told(host, "auto_topup_runaway")[0]["topups"] == RUNAWAY_TOPUPS
+    assert told(host, "auto_topup.runaway_detected")[0]["topups"] == RUNAWAY_TOPUPS
     clock.advance(hours=2)
     spend(wallets, wallet_id, int(wallets.balance(wallet_id)))
     wallets.topups.request_automatic(wallet_id, idempotency_key="later", min_yen=50, max_yen=10_000)
-    assert len(told(host, "auto_topup_runaway")) == 1
+    assert len(told(host, "auto_topup.runaway_detected")) == 1
 
 
 def pay(wallets: CreditWallet, wallet_id: int, intent: str, topup_id: str | None) -> None:
@@ -239,7 +241,9 @@ def test_an_hour_far_above_the_usual_is_told_once(wallets: CreditWallet, host: P
     spend(wallets, wallet_id, 9_000)
     assert wallets.maintenance.watch_spending() == 0
     hour = clock().isoformat()[:13]
-    assert told(host, "spend_anomaly") == [{"wallet_id": wallet_id, "hour": hour, "spent_yen": 1_501, "usual_yen": 300}]
+    assert told(host, "spending.anomaly_detected") == [
+        {"wallet_id": wallet_id, "hour": hour, "spent_yen": 1_501, "usual_yen": 300}
+    ]
 
 
 def test_a_burst_at_the_end_of_an_hour_is_told_in_the_next(wallets: CreditWallet, clock: Clock) -> None:

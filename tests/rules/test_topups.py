@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from credit_wallet import CreditWallet
 from credit_wallet.domain.topups import (
     ANNOUNCED,
-    MAX_FAILURES,
     MISMATCH,
     RETURNED,
     TAKEN,
@@ -39,6 +38,7 @@ from credit_wallet.errors import (
     WalletDisabled,
 )
 from credit_wallet.rules import lots
+from credit_wallet.rules.declines import MAX_FAILURES
 
 LIMITS: dict[str, Any] = {"min_yen": 50, "max_yen": 100_000}
 

@@ -225,7 +225,7 @@ def test_plain_credit_ends_exhaustion_so_that_the_next_one_is_told(wallets: Cred
         for _ in range(2):
             with pytest.raises(InsufficientFunds):
                 wallets.charge(wallet_id, 100, idempotency_key=f"charge {attempt}")
-        told = beside.run("SELECT count(*) FROM am_credit_outbox WHERE kind = 'wallet_exhausted'")
+        told = beside.run("SELECT count(*) FROM am_credit_outbox WHERE kind = 'wallet.exhausted'")
         assert told == [(attempt + 1,)]
         beside.move(wallet_id, "topup", 50)
         wallets.charge(wallet_id, 50, idempotency_key=f"rest {attempt}")

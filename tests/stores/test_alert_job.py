@@ -76,7 +76,7 @@ def fired(report: Report) -> list[tuple[int, int, int, int]]:
 
 def told(host: PlainSql) -> list[dict[str, Any]]:
     """What the outbox tells of alerts."""
-    rows = host.run("SELECT payload FROM am_credit_outbox WHERE kind = 'alert_fired' ORDER BY event_id")
+    rows = host.run("SELECT payload FROM am_credit_outbox WHERE kind = 'budget.threshold_reached' ORDER BY event_id")
     return [json.loads(payload) for (payload,) in rows]
 
 

@@ -203,7 +203,7 @@ def write(path: Path) -> Book:
     ]
     wallets.configure(wallet_ids[1], alert_thresholds_pct=[10, 120], low_balance_yen=1_000)
     wallets.targets.add(wallet_ids[1], TargetSettings(url="https://example.com/hook", time_zone="Asia/Tokyo"))
-    wallets.targets.add(OPERATOR, TargetSettings(url="https://example.com/all", kinds=("alert_fired",)))
+    wallets.targets.add(OPERATOR, TargetSettings(url="https://example.com/all", kinds=("budget.threshold_reached",)))
     for _ in range(3):
         writer.month(wallet_ids, key_ids)
     wallets.targets.add(wallet_ids[1], TargetSettings(url="mailto:owner@example.com"), mail=True)
@@ -365,7 +365,7 @@ def test_a_book_has_something_of_everything(book: Book) -> None:
         assert kinds("txn_type", "am_credit_transaction_log") == {"topup", "charge", "refund", "expire", "reversal"}
         assert kinds("status", "am_credit_hold") == {"open", "captured", "released", "expired"}
         assert kinds("kind", "am_credit_lot") == {"paid", "promo"}
-        assert {"alert_fired", "topup_due"} <= kinds("kind", "am_credit_outbox")
+        assert {"budget.threshold_reached", "topup.due"} <= kinds("kind", "am_credit_outbox")
         assert len(kinds("billing_cycle", "am_credit_cycle_spend")) >= 3
         assert {None, *ODD_TEXTS} <= kinds("note", "am_credit_transaction_log")
         assert kinds("debt_yen > 0", "am_credit_wallet") == {0, 1}
@@ -591,7 +591,7 @@ def test_another_ledger_is_not_copied_over_half_of_one(book: Book, target: str, 
     [
         ("UPDATE am_credit_lot SET granted_yen = granted_yen + 1 WHERE lot_id = 2", "am_credit_lot"),
         (
-            "INSERT INTO am_credit_outbox VALUES (9999, 1, 'topup_due', '{}', '2026-05-15T12:00:00Z', NULL, NULL, 1)",
+            "INSERT INTO am_credit_outbox VALUES (9999, 1, 'topup.due', '{}', '2026-05-15T12:00:00Z', NULL, NULL, 1)",
             "am_credit_outbox",
         ),
     ],

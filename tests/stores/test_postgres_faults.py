@@ -44,6 +44,8 @@ from credit_wallet.stores.postgres import database as postgres_database
 from credit_wallet.stores.postgres import horizon as postgres_horizon
 from credit_wallet.stores.postgres import link as postgres_link
 
+pytestmark = pytest.mark.slow
+
 COMMITTED = (Moment.AFTER_COMMIT, Moment.DURING_ANSWER)
 SURE = (Moment.BEFORE_BEGIN, Moment.AFTER_BEGIN, Moment.BEFORE_WRITES)
 """A connection that is cut then has not been sent COMMIT."""
@@ -375,7 +377,7 @@ def test_alerts_fire_once_however_the_job_ends(ledger: Ledger, moment: Moment) -
         ledger.wallets.alerts.run()
     assert ledger.proxy.fired == 1
     assert [alert.threshold_pct for alert in ledger.wallets.alerts.list(account.wallet_id)] == [80, 50]
-    told = "SELECT count(*) FROM am_credit_outbox WHERE wallet_id = %s AND kind = 'alert_fired'"
+    told = "SELECT count(*) FROM am_credit_outbox WHERE wallet_id = %s AND kind = 'budget.threshold_reached'"
     assert ledger.count(told, account.wallet_id) == 2
 
 

@@ -251,7 +251,7 @@ def upgrade_and_open(inside: Inside, url: str) -> tuple[list[str], int]:
     inside.meet()
     upgrade = database_at(url).upgrade(datetime.now(UTC))
     open_ledger(inside, url)
-    return upgrade.applied, upgrade.wallets_adopted
+    return upgrade.applied, upgrade.wallets_backfilled
 
 
 def run_alerts(inside: Inside) -> int:
@@ -392,7 +392,7 @@ def test_alerts_fire_once_whichever_node_crosses_the_threshold(
     fired = [alert for outcome in outcomes for alert in outcome.alerts]
     assert sorted((alert.threshold_pct, alert.spent_yen) for alert in fired) == [(50, 150), (80, 240), (100, 300)]
     assert sorted(alert.threshold_pct for alert in wallets.alerts.list(wallet_id)) == [50, 80, 100]
-    assert number(host, "SELECT count(*) FROM am_credit_outbox WHERE kind = 'alert_fired'") == 3
+    assert number(host, "SELECT count(*) FROM am_credit_outbox WHERE kind = 'budget.threshold_reached'") == 3
 
 
 # Jobs that all nodes run at once
@@ -406,7 +406,7 @@ def test_the_alert_job_fires_once(wallets: CreditWallet, nodes: list[Node], db_u
     fired = on_all(nodes, run_alerts)
     assert sum(fired) == 2 * 10
     assert number(host, "SELECT count(*) FROM am_credit_spending_alert") == 2 * 10
-    assert number(host, "SELECT count(*) FROM am_credit_outbox WHERE kind = 'alert_fired'") == 2 * 10
+    assert number(host, "SELECT count(*) FROM am_credit_outbox WHERE kind = 'budget.threshold_reached'") == 2 * 10
     assert wallets.verify() == []
 
 

@@ -16,6 +16,7 @@ from rich_ledger import fill
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.notices.recipients import hears
 from credit_wallet.notices.targets import OPERATOR, Target, TargetSettings
 from credit_wallet.notices.texts import Notice, message_of
 from credit_wallet.reports.statement_forms import to_text
@@ -167,11 +168,11 @@ def test_the_operators_targets_are_told_of_the_latest_seal_once_a_day(
         assert wallets.maintenance.emit_seal()
         clock.advance(hours=1)
     with PlainSql(db_url) as host:
-        [(told_of, payload)] = host.run("SELECT wallet_id, payload FROM am_credit_outbox WHERE kind = 'ledger_sealed'")
+        [(told_of, payload)] = host.run("SELECT wallet_id, payload FROM am_credit_outbox WHERE kind = 'ledger.sealed'")
     assert told_of == wallet_id
     noted = json.loads(payload)
     assert parse_anchors(noted["anchor"]) == [wallets.seals.latest()]
-    message = message_of([Notice(1, wallet_id, None, "ledger_sealed", noted, "")], "en")
+    message = message_of([Notice(1, wallet_id, None, "ledger.sealed", noted, "")], "en")
     assert parse_anchors(message.body) == [wallets.seals.latest()]
 
 
@@ -179,14 +180,14 @@ def test_the_operators_targets_are_told_of_the_latest_seal_once_a_day(
 def test_what_is_of_the_whole_ledger_is_not_told_to_owners(whose: int, wanted: bool) -> None:
     target = Target(
         url="https://example.com/seals",
-        kinds=("ledger_sealed",),
+        kinds=("ledger.sealed",),
         target_id=1,
         wallet_id=whose,
         secrets=(),
         stopped=None,
         created_at="2026-05-15T12:00:00.000Z",
     )
-    assert target.wants("ledger_sealed") is wanted
+    assert hears(target, "ledger.sealed", target.created_at) is wanted
 
 
 # What protects rows

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
-from msgspec import json
 
 from credit_wallet.domain.commands import Expire
 from credit_wallet.domain.cycle import format_instant
@@ -18,8 +15,10 @@ from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.seals import Seals
 from credit_wallet.notices.targets import OPERATOR
-from credit_wallet.stores.jobs import lot_notices, pruning, seals
+from credit_wallet.rules.events import ledger_sealed
+from credit_wallet.stores.jobs import lot_notices, pruning, seals, spending_hours
 from credit_wallet.stores.notification_rows import SQL
+from credit_wallet.stores.outbox import put_event
 
 _log = structlog.get_logger("credit_wallet.ledger")
 
@@ -34,20 +33,6 @@ HELD_BACK_SECONDS = 600
 
 ABANDONED_AFTER = timedelta(seconds=60)
 """How long after its lease a purchase is given back; until then a retry may go on with it."""
-
-ENTRIES_A_COUNT = 100_000
-"""Entries whose spending is counted by the hour at once."""
-
-ANOMALY_TIMES = 5
-"""An hour is out of the ordinary when it costs more than so many of the wallet's usual ones …"""
-
-ANOMALY_MIN_YEN = 1_000
-"""… and at least so much, …"""
-
-ANOMALY_MIN_HOURS = 24
-"""… once that many hours of the last week have had spending: the usual hour is their mean."""
-
-ANOMALY_WINDOW = timedelta(days=7)
 
 
 class Maintenance:
@@ -135,7 +120,7 @@ class Maintenance:
         return 0
 
     def emit_seal(self) -> bool:
-        """Tell the operator's targets of the latest seal, once a day (UTC); whether there was something to tell.
+        """Report the latest seal to the operator's targets, once a day (UTC); whether there was something to report.
 
         What they keep is an anchor out of reach of whoever writes the database.
         """
@@ -144,9 +129,7 @@ class Maintenance:
         if latest is None or not self._ledger.ask(SQL["targets"], wallet_id=OPERATOR):
             return False
         at = format_instant(self._ledger.clock())
-        payload = json.encode({"wallet_id": wallet_id, "anchor": str(latest)}).decode()
-        event = {"wallet_id": wallet_id, "kind": "ledger_sealed", "dedupe_key": f"ledger_sealed {at[:10]}", "at": at}
-        self._ledger.maintain(_tell_once, {**event, "payload": payload})
+        self._ledger.maintain(put_event, ledger_sealed(wallet_id, str(latest), at[:10]), at)
         return True
 
     # Idempotency keys
@@ -175,43 +158,27 @@ class Maintenance:
     # Spending out of the ordinary
 
     def watch_spending(self) -> int:
-        """Count spending by the hour up to now, and tell of hours far above a wallet's usual one; return how many."""
+        """Count spending by the hour up to now, and report hours far above a wallet's usual one; return how many."""
         while self._count_hours():
             if self._stopping:
                 return 0
         now = self._ledger.clock()
-        return self._tell_anomalies_of(now - timedelta(hours=1)) + self._tell_anomalies_of(now)
+        return self._emit_anomalies(now - timedelta(hours=1), now) + self._emit_anomalies(now, now)
 
-    def _tell_anomalies_of(self, at: datetime) -> int:
-        hour, since = format_instant(at)[:13], format_instant(at - ANOMALY_WINDOW)[:13]
-        occasion = f"spend_anomaly {hour}"
-        found = self._ledger.ask(
-            SQL["anomalies"],
-            hour=hour,
-            since=since,
-            min_hours=ANOMALY_MIN_HOURS,
-            min_yen=ANOMALY_MIN_YEN,
-            times=ANOMALY_TIMES,
-            dedupe_key=occasion,
-        )
-        self._ledger.maintain(
-            _tell_anomalies, [tuple(row) for row in found], hour, since, occasion, format_instant(self._ledger.clock())
-        )
+    def _emit_anomalies(self, at: datetime, now: datetime) -> int:
+        found = spending_hours.anomalies(self._ledger.reader.source, at)
+        self._ledger.maintain(spending_hours.emit, found, at, now)
         return len(found)
 
     def _count_hours(self) -> bool:
-        [(after,)] = self._ledger.ask(SQL["counted"])
         settled = self._ledger.lanes.upkeep.call(lambda store: store.settled_txn_id())
-        [(last,)] = self._ledger.ask(SQL["last_to_count"], after=after, settled=settled, limit=ENTRIES_A_COUNT)
-        if last is None:
-            return False
-        spent = self._ledger.ask(SQL["spent_by_hour"], after=after, last=last)
-        return self._ledger.maintain(_add_to_hours, [tuple(row) for row in spent], after, last)
+        counted = spending_hours.count_next(self._ledger.reader.source, settled)
+        return counted is not None and self._ledger.maintain(spending_hours.add, counted)
 
     # Credit that is going to expire
 
     def emit_expiry_notices(self) -> int:
-        """Tell of credit that expires within 30 and within 7 days, once for each lot; bounded, so call it again.
+        """Emit notices of credit that expires within 30 and within 7 days, once for each lot; bounded: call it again.
 
         Returns how many lots it has looked at, 0 when nothing is left to do.
         """
@@ -221,26 +188,3 @@ class Maintenance:
         ):
             return 0
         return self._ledger.maintain(lot_notices.emit, now)
-
-
-def _tell_once(connection: Any, event: dict[str, object]) -> None:
-    connection.execute(SQL["tell_once"], event)
-
-
-def _add_to_hours(connection: Any, spent: Sequence[tuple[int, str, int]], after: int, last: int) -> bool:
-    """Add what was counted, unless another process has counted the same entries."""
-    if not connection.execute(SQL["count_up_to"], {"after": after, "last": last}).fetchall():
-        return False
-    for wallet_id, hour, spent_yen in spent:
-        connection.execute(SQL["add_to_hour"], {"wallet_id": wallet_id, "hour": hour, "spent_yen": spent_yen})
-    return True
-
-
-def _tell_anomalies(
-    connection: Any, found: Sequence[tuple[int, int, int]], hour: str, since: str, occasion: str, at: str
-) -> None:
-    connection.execute(SQL["forget_hours"], {"since": since})
-    for wallet_id, spent_yen, usual_yen in found:
-        payload = {"wallet_id": wallet_id, "hour": hour, "spent_yen": spent_yen, "usual_yen": usual_yen}
-        event = {"wallet_id": wallet_id, "kind": "spend_anomaly", "dedupe_key": occasion, "at": at}
-        connection.execute(SQL["tell_once"], {**event, "payload": json.encode(payload).decode()})

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Literal
 
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor
-from credit_wallet.domain.commands import PayBack, RequestAutoTopup, RequestTopup, SettleTopup
+from credit_wallet.domain.commands import PayBack, PayBackLimit, RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import AutoTopupState, Outcome, PayerView, TopupStepView, TopupView
 from credit_wallet.domain.topups import OPEN, PaymentFact, Way
 from credit_wallet.ledger.ledger import Ledger, checked_page
-from credit_wallet.rules.pay_back import PayBackRoom, pay_back_room
+from credit_wallet.rules.pay_back import PayBackRoom, pay_back_limit, pay_back_room
 from credit_wallet.rules.validation import checked_after, checked_id
 
 
@@ -82,16 +82,33 @@ class Topups:
         """The asyncio twin of ``settle``."""
         return await self._ledger.arun(SettleTopup(wallet_id, topup_id, fact, amount_yen))
 
-    def pay_back(self, wallet_id: int, topup_id: str, amount_yen: int, *, idempotency_key: str) -> Outcome:
+    def pay_back(
+        self,
+        wallet_id: int,
+        topup_id: str,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        limit: PayBackLimit | None = None,
+    ) -> Outcome:
         """Take unused credit of a top-up out of the wallet, for the payment provider to pay it back.
 
-        Raises ``TopupNotFound`` and ``RefundExceedsCharge``.
+        ``limit`` bounds what is paid back of all wallets, see ``pay_back_limit``; None is for what the law allows
+        without a figure. Raises ``TopupNotFound``, ``RefundExceedsCharge`` and ``PayBackNotAllowed``.
         """
-        return self._ledger.run(PayBack(wallet_id, idempotency_key, topup_id, amount_yen))
+        return self._ledger.run(PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
 
-    async def apay_back(self, wallet_id: int, topup_id: str, amount_yen: int, *, idempotency_key: str) -> Outcome:
+    async def apay_back(
+        self,
+        wallet_id: int,
+        topup_id: str,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        limit: PayBackLimit | None = None,
+    ) -> Outcome:
         """The asyncio twin of ``pay_back``."""
-        return await self._ledger.arun(PayBack(wallet_id, idempotency_key, topup_id, amount_yen))
+        return await self._ledger.arun(PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
 
     def show(self, topup_id: str) -> TopupView:
         """A top-up and what became of it. Raises ``TopupNotFound``."""
@@ -145,6 +162,11 @@ class Topups:
         """How much unused credit the law lets be paid back in this period; reads the whole ledger."""
         self._ledger.settle_all()
         return pay_back_room(self._ledger.reader, self._ledger.clock())
+
+    def pay_back_limit(self) -> PayBackLimit:
+        """What the law limits ``pay_back`` to in this period, over all wallets; reads the whole ledger."""
+        self._ledger.settle_all()
+        return pay_back_limit(self._ledger.reader, self._ledger.clock())
 
     def installation_id(self) -> str:
         """The random name of this ledger, to tell its payments from those of others at the same provider."""

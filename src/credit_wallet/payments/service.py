@@ -16,8 +16,9 @@ import structlog
 from msgspec import structs
 
 from credit_wallet.domain.actors import PAYER, PRODUCT
+from credit_wallet.domain.commands import PayBackLimit
 from credit_wallet.domain.cycle import parse_instant
-from credit_wallet.domain.money import format_yen, is_amount
+from credit_wallet.domain.money import is_amount
 from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import OPEN, PAYABLE, RETURNED, PaymentFact, Way, pay_back_id_of
 from credit_wallet.errors import (
@@ -36,7 +37,6 @@ from credit_wallet.errors import (
 )
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.payments.facts import Taking, taking_fact
 from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, StripeSilent, UnknownToStripe
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
@@ -196,11 +196,10 @@ class StripePayments:
         stage = next((stage for taking, _, stage in topup.takings if taking == name), None)
         if stage == RETURNED:
             raise PayBackNotAllowed("Stripe did not pay it back; the wallet has its credit again. Try with a new key")
-        if stage is None:
-            self._require_room(amount_yen)
-        self._wallets.topups.pay_back(topup.wallet_id, topup_id, amount_yen, idempotency_key=idempotency_key)
-        if stage is None:
-            self._require_room_still(topup, name, amount_yen)
+        limit = self._pay_back_limit() if stage is None else None
+        self._wallets.topups.pay_back(
+            topup.wallet_id, topup_id, amount_yen, idempotency_key=idempotency_key, limit=limit
+        )
         known = None if stage is None else self.gateway.refund_asked_for(topup.payment_intent, name)
         fact = known or self.gateway.refund(topup.payment_intent, amount_yen, name)
         self._settle(topup, fact)
@@ -220,24 +219,10 @@ class StripePayments:
 
     # Inside
 
-    def _require_room(self, amount_yen: int) -> None:
+    def _pay_back_limit(self) -> PayBackLimit:
         if not self._settings.pay_back:
             raise PayBackNotAllowed(f"paying credit back is off; the operator may allow it with {PAY_BACK_VARIABLE}=on")
-        room = self._wallets.topups.pay_back_room()
-        if amount_yen > room.left_yen:
-            raise PayBackNotAllowed(
-                f"{format_yen(room.left_yen)} may still be paid back in the period since {room.base_date}",
-                left_yen=room.left_yen,
-            )
-
-    def _require_room_still(self, topup: TopupView, name: str, amount_yen: int) -> None:
-        """Others may have used the same room meanwhile; then the credit comes again."""
-        room = self._wallets.topups.pay_back_room()
-        if room.paid_back_yen > room.allowed_yen:
-            self._settle(
-                topup, taking_fact([Taking(name, amount_yen, RETURNED)], topup.payment_intent, self._seconds())
-            )
-            raise PayBackNotAllowed("others were paid back meanwhile, as much as the law allows; try with a new key")
+        return self._wallets.topups.pay_back_limit()
 
     def _asked(self, topup: TopupView) -> Asked:
         """Ask Stripe for a top-up's payment, or about it when it was asked for before, and take in the answer."""
