@@ -61,7 +61,7 @@ from credit_wallet.rules.idempotency import fingerprint, replay
 from credit_wallet.rules.money_in import request_auto_topup, request_topup, settle_topup
 from credit_wallet.rules.pay_back import pay_back
 from credit_wallet.rules.purchases import buy, renew, serve, undo
-from credit_wallet.rules.refunds import refund, reverse
+from credit_wallet.rules.refunds import refund_charge, reverse
 from credit_wallet.rules.segments import carry_out_at
 from credit_wallet.rules.spending import charge
 from credit_wallet.rules.state import (
@@ -120,7 +120,7 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Held | WalletErro
 
 
 def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Refunded | WalletError:
-    outcome = refund(batch, wallet, command.txn_id, command.amount_yen, command.note)
+    outcome = refund_charge(batch, wallet, command.txn_id, command.amount_yen, command.note)
     if not isinstance(outcome, WalletError):
         end_exhaustion(wallet)
     return outcome

@@ -31,7 +31,7 @@ from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower
 from credit_wallet.rules.holds import open_hold, prolong, return_hold, serve_hold
-from credit_wallet.rules.refunds import refund
+from credit_wallet.rules.refunds import refund_charge
 from credit_wallet.rules.spending import charge, count_spent, note_sale, take_or_owe
 from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, WalletState
 
@@ -108,7 +108,7 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletErr
     amount_yen = 0
     if purchase.txn_id is not None and not _is_given_back(batch, purchase):
         _know_charge(batch, purchase.txn_id)
-        given_back = refund(batch, wallet, purchase.txn_id, None, command.reason)
+        given_back = refund_charge(batch, wallet, purchase.txn_id, None, command.reason)
         if isinstance(given_back, WalletError):
             return given_back
         amount_yen, purchase.undone_txn_id = given_back.amount_yen, given_back.txn_id

@@ -12,7 +12,7 @@ from credit_wallet.rules.credit import give_back, refusal_to_take, take_back
 from credit_wallet.rules.state import EntryRecord, WalletState
 
 
-def refund(
+def refund_charge(
     batch: Batch, wallet: WalletState, txn_id: int, amount_yen: int | None, note: str | None
 ) -> Refunded | WalletError:
     """Give back ``amount_yen`` of a charge to the lots it came from; None gives back all that is left of it."""
