@@ -24,6 +24,8 @@ from installation import ASKS_ALWAYS, DECLINED, DECLINED_LATER, Installation
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.domain.outcomes import TopupView
 
+pytestmark = pytest.mark.slow
+
 CHANCE_OF_A_FAULT = 0.25
 EXAMPLES_A_STAGE = 25
 BASE_PERIOD = datetime(2030, 2, 15, 12, tzinfo=UTC)

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
+import pytest
 from clock import Clock
 from databases import Databases, on_every_database
 from hypothesis import HealthCheck, settings
@@ -23,6 +24,8 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet, Outcome, WalletError
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_of, format_instant
 from credit_wallet.domain.topups import RETURNED, TAKEN, PaymentFact
+
+pytestmark = pytest.mark.slow
 
 ZONES = ("UTC", "Asia/Tokyo", "Europe/Berlin")
 STARTS = [

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import pytest
 from clock import Clock
 from databases import Databases, on_every_database
 from hypothesis import HealthCheck, settings
@@ -29,6 +30,8 @@ from credit_wallet.domain.actors import OPERATOR, PAYER, PRODUCT
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.ledger.maintenance import ABANDONED_AFTER
 from credit_wallet.stores.jobs.seals import Anchor
+
+pytestmark = pytest.mark.slow
 
 WALLETS = 3
 KEYS = 2

@@ -20,6 +20,8 @@ from credit_wallet.errors import DatabaseMoved, DatabaseUnavailable
 from credit_wallet.runtime import deadlines
 from credit_wallet.stores.databases import postgres_database_at
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 20
 
 AWAITS_STANDBY = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
