@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
 
-.PHONY: setup run demo test check format bench smoke drill soak lock clean
+.PHONY: setup run demo test check format openapi bench smoke drill soak lock clean
 
 setup: $(VENV)/installed
 
@@ -36,6 +36,9 @@ check: setup  ## format, lint, types
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+openapi: setup  ## renew docs/reference/openapi.json from the code
+	$(BIN)/python -m credit_wallet.http.openapi >docs/reference/openapi.json
 
 bench: setup  ## every figure of benchmarks/README.md; about half an hour, most of it making 10,000,000 entries
 	$(BIN)/credit-wallet bench
