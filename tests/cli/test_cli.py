@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from clock import Clock
 from databases import Databases
+from fake_stripe import FakeStripe
 from plain_sql import PlainSql
 from receivers import Mailbox, receiver
 from shell import Answer, Shell, _only_line
@@ -28,7 +29,6 @@ from credit_wallet.cli import app as cli
 from credit_wallet.domain.tokens import is_token, token_hash
 from credit_wallet.payments import gateway
 from credit_wallet.payments.factory import open_payments
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.replies import Reconciliation
 from credit_wallet.stores.jobs.verify import CHECKS
 from credit_wallet.stores.migrations import manifest
@@ -537,7 +537,7 @@ def test_verify_names_the_wallet_that_breaks_an_invariant(funded: Shell, tmp_pat
 def test_a_seal_that_was_noted_proves_the_ledger_later(funded: Shell, clock: Clock, tmp_path: Path) -> None:
     assert funded.refused("seal", "show")[0] == "seal_not_found"
     with CreditWallet.open(funded.url, clock=clock) as wallets:
-        wallets.seal()
+        wallets.maintenance.seal()
     noted = funded("seal", "show").strip()
     assert re.fullmatch(r"seal 1 entry \d+ \S+Z sha256 [0-9a-f]{64}", noted)
     (tmp_path / "anchors.txt").write_text(f"{noted}\n{json.dumps(funded.json('seal', 'show'))}\n", encoding="utf-8")
@@ -613,8 +613,8 @@ def test_migrations_are_told_beforehand_and_applied_once(shell: Shell, tmp_path:
     (tmp_path / "wallet.db").unlink()
     assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
     assert not list(tmp_path.iterdir())
-    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
-    assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 0}
+    assert shell.fields("migrate") == {"applied": "none", "wallets_backfilled": "0"}
     assert shell.fields("migrate", "--dry-run") == {"dry_run": "yes", "pending": "none"}
 
 
@@ -623,7 +623,7 @@ def test_migrating_a_seed_database_adopts_its_wallets(shell: Shell, seed_url: st
     with PlainSql(seed_url) as host:
         host.wallet()
         host.move(1, "topup", 70)
-    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 1}
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 1}
     assert shell.json("wallet", "show", 1)["balance_yen"] == 70
     assert shell("verify").startswith("ok")
 
@@ -706,8 +706,8 @@ def test_the_option_comes_before_the_environment_and_that_before_the_default(tmp
 def test_a_session_on_postgresql_from_the_first_migration_to_the_last(shell: Shell, databases: Databases) -> None:
     with databases.nothing() as shell.url:
         assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
-        assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
-        assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+        assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 0}
+        assert shell.fields("migrate") == {"applied": "none", "wallets_backfilled": "0"}
         assert shell.json("wallet", "create", "--monthly-budget-yen", 100)["wallet_id"] == 1
         assert shell.json("topup", 1, 1_000, "--key", "start")["balance_yen"] == 1_000
         charged = shell.json("charge", 1, 60, "--key", "charge", "--note", "検索")
@@ -884,7 +884,7 @@ def test_payments_without_their_extra_say_what_to_install(till: Shell, tmp_path:
     assert without(["stripe"], "--db", till.url, "topups", "list", "1", cwd=tmp_path) == (0, "none\n", "")
 
 
-@pytest.mark.parametrize("missing", ["stripe", "aiohttp", "localstripe"])
+@pytest.mark.parametrize("missing", ["stripe", "fake_stripe", "aiohttp", "localstripe"])
 def test_test_money_without_its_extra_says_what_to_install(tmp_path: Path, missing: str) -> None:
     answer = without([missing], "serve", "--test-payments", cwd=tmp_path)
     told = f"payments_not_configured: {missing} is missing; install agent-credit-wallet[test-payments]\n"
@@ -984,12 +984,18 @@ def test_settings_are_changed_and_the_rest_stays(funded: Shell) -> None:
 def test_targets_are_added_tried_and_removed(funded: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_WALLET_NOTIFY_PRIVATE", "on")
     with receiver() as endpoint:
-        added = funded.json("alerts", "targets", "add", endpoint.url, 1, "--kind", "alert_fired", "--language", "ja")
+        added = funded.json(
+            "alerts", "targets", "add", endpoint.url, 1, "--kind", "budget.threshold_reached", "--language", "ja"
+        )
         assert added["secret"].startswith("whsec_")
         operators = funded.json("alerts", "targets", "add", f"{endpoint.url}/all")
         assert [each["wallet_id"] for each in funded.json("alerts", "targets", "list")] == [0]
         [listed] = funded.json("alerts", "targets", "list", 1)
-        assert (listed["target_id"], listed["kinds"], listed["secret"]) == (added["target_id"], ["alert_fired"], None)
+        assert (listed["target_id"], listed["kinds"], listed["secret"]) == (
+            added["target_id"],
+            ["budget.threshold_reached"],
+            None,
+        )
 
         assert [each["error"] for each in funded.json("alerts", "test", 1)] == [None]
         funded("charge", 1, 50, "--key", "half")

@@ -101,7 +101,7 @@ def test_another_request_with_the_key_is_charged(
 
 
 def test_a_key_belongs_to_the_token_that_sent_it(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
-    agent = wallets.create_key(wallet.wallet_id)
+    agent = wallets.keys.create(wallet.wallet_id)
     with gated(Application(), wallets, wallet, where, price_yen=3) as front:
         assert front.call(key="a").status_code == front.call(key="a", token=agent.token).status_code == 200
         assert front.balance_yen == CREDIT_YEN - 6
@@ -166,11 +166,11 @@ def test_an_attempt_whose_process_died_is_followed_by_another_that_pays_nothing(
     """Until its lease is over a retry is told to come again; then it is this purchase's attempt, failing or not."""
     with monkeypatch.context() as dying:
         dying.setattr("credit_wallet.gate.purchases.Purchase.serve", stopped)
-        dying.setattr("credit_wallet.gate.purchases.Purchase.fail", died)
+        dying.setattr("credit_wallet.gate.purchases.Purchase.__aexit__", died)
         dying.setattr("credit_wallet.gate.purchases.Purchase.deliver", died)
         with gated(Application(), wallets, wallet, price_yen=3) as front:
             front.call(key="a")
-    monkeypatch.setattr("credit_wallet.gate.purchases.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("credit_wallet.gate.billing.WAIT_SECONDS", 0.1)
     app = Flaky(1)
     with gated(app, wallets, wallet, price_yen=3) as front:
         running = front.call(key="a")
@@ -255,11 +255,11 @@ def test_a_retry_at_another_worker_that_leaves_gets_nothing_back(
 
 
 def test_a_retry_with_the_rotated_token_is_free(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
-    agent = wallets.create_key(wallet.wallet_id)
+    agent = wallets.keys.create(wallet.wallet_id)
     with gated(Application(), wallets, wallet, where, price_yen=3) as front:
         assert front.call(key="a", token=agent.token).status_code == 200
         front.stage.wait()
-        rotated = wallets.rotate_key(agent.key_id)
+        rotated = wallets.keys.rotate(agent.key_id)
         assert front.call(key="a", token=rotated.token).headers["idempotent-replayed"] == "true"
     assert front.balance_yen == CREDIT_YEN - 3
 
@@ -316,7 +316,7 @@ def test_a_hold_that_a_process_left_behind_is_gone_on_with(
     with monkeypatch.context() as dying:
         dying.setattr("credit_wallet.gate.purchases.Purchase.serve", stopped)
         dying.setattr("credit_wallet.gate.purchases.Purchase.deliver", died)
-        dying.setattr("credit_wallet.gate.purchases.Purchase.fail", died)
+        dying.setattr("credit_wallet.gate.purchases.Purchase.__aexit__", died)
         with gated(Application(used), wallets, wallet, hold=500) as front:
             front.call(key="a")
     assert wallets.show(wallet.wallet_id).held_yen == 500

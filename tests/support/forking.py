@@ -27,8 +27,8 @@ from credit_wallet.client import AsyncWalletClient, WalletClient
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.errors import WalletError
-from credit_wallet.gate.on_chain import Cashier
-from credit_wallet.gate.settings import X402
+from credit_wallet.gate.options import X402
+from credit_wallet.gate.x402_processor import X402Processor
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.payments.gateway import StripeGateway
 from credit_wallet.payments.settings import PaymentSettings
@@ -100,13 +100,13 @@ def uses(wallets: CreditWallet) -> dict[str, str]:
         "balance": lambda: wallets.balance(1),
         "history": lambda: wallets.history(1),
         "ask": lambda: asyncio.run(_ask(wallets)),
-        "totals": wallets.totals,
-        "authenticate": lambda: wallets.authenticate(new_token()),
+        "totals": wallets.maintenance.totals,
+        "authenticate": lambda: wallets.tokens.authenticate(new_token()),
         "verify": wallets.verify,
-        "seal": wallets.seal,
-        "run_alerts": wallets.run_alerts,
-        "expire_due": wallets.expire_due,
-        "check_ready": wallets.check_ready,
+        "seal": wallets.maintenance.seal,
+        "run_alerts": wallets.alerts.run,
+        "expire_due": wallets.maintenance.expire_due,
+        "check_ready": wallets.maintenance.check_ready,
         "notices": notifier.deliver,
         "targets": notifier.unreachable,
         "close": wallets.close,
@@ -120,12 +120,12 @@ async def _acharge(wallets: CreditWallet) -> object:
 
 
 async def _ask(wallets: CreditWallet) -> object:
-    return await wallets.ask(OWNERS, wallets.balance, 1)
+    return await wallets.reading_lanes.ask(OWNERS, wallets.balance, 1)
 
 
 def sessions(wallets: CreditWallet) -> list[int]:
     """The server's processes behind the lanes."""
-    return [rail.call(lambda store: store._link._raw.info.backend_pid) for rail in wallets._lanes._rails]  # type: ignore[attr-defined]
+    return [rail.call(lambda store: store._link._raw.info.backend_pid) for rail in wallets._ledger.lanes._rails]  # type: ignore[attr-defined]
 
 
 # Programs
@@ -152,7 +152,7 @@ def use_in_a_child(url: str) -> Any:
             "same sessions": before == after,
             "balance": int(wallets.balance(1)),
             "violations": len(wallets.verify()),
-            "readable": wallets.totals().wallets,
+            "readable": wallets.maintenance.totals().wallets,
         }
 
 
@@ -256,7 +256,7 @@ def fork_in_the_middle(url: str) -> Any:
             working.set()
             done.wait(PATIENCE_SECONDS)
 
-        thread = threading.Thread(target=lambda: wallets._upkeep(job))
+        thread = threading.Thread(target=lambda: wallets._ledger.maintain(job))
         thread.start()
         working.wait(PATIENCE_SECONDS)
 
@@ -303,7 +303,7 @@ def use_clients_in_a_child(_: str) -> Any:
     client, awaited = WalletClient(base, "token"), AsyncWalletClient(base, "token")
     twin, awaited_twin = client.with_token("other"), awaited.with_token("other")
     gateway = StripeGateway(PaymentSettings(secret_key="sk_test_1", api_url=base), "ledger", lambda: 0)  # noqa: S106
-    cashier = Cashier(X402(pay_to="0x", network="eip155:1", asset="0x", units_per_yen=1, facilitator_url=base))
+    processor = X402Processor(X402(pay_to="0x", network="eip155:1", asset="0x", units_per_yen=1, facilitator_url=base))
 
     def ask() -> list[str]:
         return [
@@ -318,7 +318,7 @@ def use_clients_in_a_child(_: str) -> Any:
         loop = asyncio.new_event_loop()
         said = ask()
         said.append(told(lambda: gateway.new_customer(1)))
-        said.append(told(lambda: loop.run_until_complete(_of_cashier(cashier))))
+        said.append(told(lambda: loop.run_until_complete(_of_x402(processor))))
         said.append(told(client.close))
         said.append(told(lambda: loop.run_until_complete(awaited.aclose())))
         with closing(WalletClient(base, "token")) as own:
@@ -350,8 +350,8 @@ async def _awaited(ask: Callable[[], Any]) -> str:
     return "answered"
 
 
-async def _of_cashier(cashier: Cashier) -> object:
-    return await cashier._facilitator.verify(None, None)  # type: ignore[arg-type]
+async def _of_x402(processor: X402Processor) -> object:
+    return await processor._facilitator.verify(None, None)  # type: ignore[arg-type]
 
 
 def use_what_was_opened_at_import() -> Any:

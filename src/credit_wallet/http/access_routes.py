@@ -57,7 +57,7 @@ def list_secrets(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets
     work. For operators.
     """
     require_operator(caller)
-    return wallets.secrets(wallet_id)
+    return wallets.secrets.list(wallet_id)
 
 
 @post(
@@ -75,7 +75,7 @@ def register_secret(
     sent and stored. A repeated call changes nothing. For operators.
     """
     require_operator(caller)
-    return wallets.register_secret(wallet_id, data.sha256, data.key_id, data.ends_at)
+    return wallets.secrets.register(wallet_id, data.sha256, data.key_id, data.ends_at)
 
 
 @delete("/operator/secrets/{sha256:str}", status_code=HTTP_200_OK, **route(TAG, "secret_not_found"))
@@ -86,7 +86,7 @@ def remove_secret(sha256: Sha256, caller: GivenCaller, wallets: GivenWallets) ->
     Stops a registered key, or an earlier token that still works, from opening anything. For operators.
     """
     require_operator(caller)
-    return wallets.remove_secret(sha256)
+    return wallets.secrets.remove(sha256)
 
 
 @post("/operator/sellers", status_code=HTTP_201_CREATED, **route(TAG))
@@ -98,7 +98,7 @@ def create_seller(data: JSONBody[CreateSellerBody], caller: GivenCaller, wallets
     hold, capture, release, extend and refund what it sells, and nothing else. For operators.
     """
     require_operator(caller)
-    return wallets.create_seller(label=data.label)
+    return wallets.sellers.create(label=data.label)
 
 
 @get("/operator/sellers", **route(TAG))
@@ -114,7 +114,7 @@ def list_sellers(
     Sellers by id, revoked ones included. For operators.
     """
     require_operator(caller)
-    return wallets.sellers(after=after, limit=limit)
+    return wallets.sellers.list(after=after, limit=limit)
 
 
 @delete("/operator/sellers/{seller_id:int}", status_code=HTTP_200_OK, **route(TAG, "seller_not_found"))
@@ -125,7 +125,7 @@ def revoke_seller(seller_id: SellerId, caller: GivenCaller, wallets: GivenWallet
     Revokes a seller permanently. Its sales stand; its open holds expire. For operators.
     """
     require_operator(caller)
-    return wallets.revoke_seller(seller_id)
+    return wallets.sellers.revoke(seller_id)
 
 
 @post(
@@ -143,7 +143,7 @@ def rotate_seller(
     never again. For operators.
     """
     require_operator(caller)
-    return wallets.rotate_seller(seller_id, overlap_seconds=data.overlap_seconds)
+    return wallets.sellers.rotate(seller_id, overlap_seconds=data.overlap_seconds)
 
 
 ACCESS_ROUTES = (

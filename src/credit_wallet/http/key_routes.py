@@ -35,7 +35,7 @@ def list_keys(
 
     The wallet's agent keys by id and what they have spent, expired and revoked ones included. For owners.
     """
-    return wallets.keys(require_owner(caller), after=after, limit=limit)
+    return wallets.keys.list(require_owner(caller), after=after, limit=limit)
 
 
 @post("/credit/keys", status_code=HTTP_201_CREATED, **route(TAG, "too_many_keys"))
@@ -46,7 +46,7 @@ def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: Give
     A token for one agent, optionally with a monthly cap and an expiry. The token is in this response and never again.
     For owners.
     """
-    return wallets.create_key(
+    return wallets.keys.create(
         require_owner(caller), label=data.label, monthly_cap_yen=data.monthly_cap_yen, expires_at=data.expires_at
     )
 
@@ -69,8 +69,8 @@ def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> Key
     Revokes the key and all its tokens, permanently and at once. For owners.
     """
     _own_key(wallets, caller, key_id)
-    wallets.revoke_key(key_id)
-    return wallets.key(key_id)
+    wallets.keys.revoke(key_id)
+    return wallets.keys.show(key_id)
 
 
 @post(
@@ -86,7 +86,7 @@ def rotate_key(key_id: KeyId, data: JSONBody[RotateBody], caller: GivenCaller, w
     `overlap_seconds` more. The token is in this response and never again. For owners.
     """
     _own_key(wallets, caller, key_id)
-    return wallets.rotate_key(key_id, overlap_seconds=data.overlap_seconds)
+    return wallets.keys.rotate(key_id, overlap_seconds=data.overlap_seconds)
 
 
 @get("/credit/whoami", **route(TAG))
@@ -124,7 +124,7 @@ def rotate_owner_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets:
 def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
     """A key of the caller's wallet; another wallet's does not exist for the caller."""
     wallet_id = require_owner(caller)
-    key = wallets.key(key_id)
+    key = wallets.keys.show(key_id)
     if key.wallet_id != wallet_id:
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
     return key

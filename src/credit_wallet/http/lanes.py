@@ -23,7 +23,7 @@ def on_lane(lane: Lane) -> Callable[[Callable[..., T]], Callable[..., Awaitable[
         @wraps(function)
         async def run(**arguments: Any) -> T:
             wallets = cast(CreditWallet, arguments["wallets"])
-            return await wallets.ask_for(_wallet_of(arguments.get("caller")), lane, function, **arguments)
+            return await wallets.reading_lanes.ask_for(_wallet_of(arguments.get("caller")), lane, function, **arguments)
 
         return run
 

@@ -33,7 +33,7 @@ def confirm_notification_target(
 
     Takes the code that was sent to a new mailbox; from now on the mailbox gets notices. For owners.
     """
-    return wallets.confirm_target(require_owner(caller), target_id, data.code)
+    return wallets.targets.confirm(require_owner(caller), target_id, data.code)
 
 
 @post(
@@ -47,7 +47,7 @@ def resend_confirmation_code(target_id: TargetId, caller: GivenCaller, wallets: 
 
     Sends another code to a mailbox that is not confirmed yet. For owners.
     """
-    return wallets.ask_target_again(require_owner(caller), target_id)
+    return wallets.targets.ask_again(require_owner(caller), target_id)
 
 
 NOTICE_ROUTES = (confirm_notification_target, resend_confirmation_code)

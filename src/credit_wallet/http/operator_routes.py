@@ -61,7 +61,7 @@ def list_wallets(
     Wallets by id. For operators.
     """
     require_operator(caller)
-    return wallets.wallets(after=after, limit=limit)
+    return wallets.list(after=after, limit=limit)
 
 
 @get("/operator/wallets/{wallet_id:int}", **route(TAG, "wallet_not_found"))
@@ -109,7 +109,7 @@ def list_notification_targets(caller: GivenCaller, wallets: GivenWallets) -> lis
     Where notices about all wallets go. For operators.
     """
     require_operator(caller)
-    return wallets.targets(OPERATOR)
+    return wallets.targets.list(OPERATOR)
 
 
 @put("/operator/notification-targets", **route(TAG, "target_not_found"))
@@ -124,7 +124,7 @@ def replace_notification_targets(
     """
     require_operator(caller)
     wanted = [target.wanted() for target in data.notification_targets]
-    return wallets.set_targets(OPERATOR, wanted, mail=settings.notify.mail, private=settings.notify.private)
+    return wallets.targets.set(OPERATOR, wanted, mail=settings.notify.mail, private=settings.notify.private)
 
 
 @get("/operator/seal", **route(TAG, "seal_not_found"))
@@ -136,7 +136,7 @@ def get_seal(caller: GivenCaller, wallets: GivenWallets) -> Anchor:
     to it has changed since. For operators.
     """
     require_operator(caller)
-    seal = wallets.latest_seal()
+    seal = wallets.seals.latest()
     if seal is None:
         raise SealNotFound("no ledger entry is sealed yet; the worker seals within a minute")
     return seal

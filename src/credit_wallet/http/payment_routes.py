@@ -95,7 +95,7 @@ def list_topups(
 
     The wallet's top-ups through Stripe, newest first. For owners.
     """
-    return TopupPage(wallets.topups(require_owner(caller), limit=limit))
+    return TopupPage(wallets.topups.list(require_owner(caller), limit=limit))
 
 
 @get("/credit/topups/{topup_id:str}", **route(TAG, "topup_not_found", *_STRIPE_CODES))
@@ -168,13 +168,13 @@ async def receive_stripe_event(
     """
     ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES, STRANGERS_ROOM)
-    return Received(await wallets.ask_for(0, DELIVERIES, ready.deliver, payload, signature))
+    return Received(await wallets.reading_lanes.ask_for(0, DELIVERIES, ready.deliver, payload, signature))
 
 
 def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupView:
     """A top-up of the caller's wallet; another wallet's does not exist for the caller."""
     wallet_id = require_owner(caller)
-    topup = wallets.topup_status(topup_id)
+    topup = wallets.topups.show(topup_id)
     if topup.wallet_id != wallet_id:
         raise TopupNotFound(f"there is no top-up {topup_id}", topup_id=topup_id)
     return topup

@@ -34,7 +34,7 @@ def get_readiness(wallets: GivenWallets) -> Health:
     Answers 200 when the service would take a charge now: the database takes writes and its migrations are current.
     Needs no token.
     """
-    wallets.check_ready()
+    wallets.maintenance.check_ready()
     return Health("ready")
 
 

@@ -70,9 +70,9 @@ def update_wallet(
         return wallet_shown(wallets, require_access(caller), settings.topup_url)
     wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
     allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
-    wallets.check_targets(wallet_id, wanted, **allowed)  # before anything is changed
+    wallets.targets.check(wallet_id, wanted, **allowed)  # before anything is changed
     wallets.configure(wallet_id, **given)
-    targets = wallets.set_targets(wallet_id, wanted, **allowed)
+    targets = wallets.targets.set(wallet_id, wanted, **allowed)
     return wallet_shown(wallets, require_access(caller), settings.topup_url, targets)
 
 
@@ -134,8 +134,8 @@ def get_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -
     """
     if caller.seller is None:
         return visible_entry(wallets, require_access(caller), txn_id)
-    entry = wallets.transaction(txn_id)
-    if not wallets.has_sold(caller.actor, txn_id):
+    entry = wallets.transactions.show(txn_id)
+    if not wallets.sellers.has_sold(caller.actor, txn_id):
         raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
     return entry
 
@@ -148,10 +148,10 @@ def get_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Hol
     One hold of the wallet and its status. Agents and sellers see the holds that they made.
     """
     if caller.seller is None:
-        access, hold = require_access(caller), wallets.hold_status(hold_id)
+        access, hold = require_access(caller), wallets.holds.show(hold_id)
         is_own = is_visible(access, hold.wallet_id, hold.key_id)
     else:
-        hold, is_own = wallets.hold_status(hold_id), wallets.has_held(caller.actor, hold_id)
+        hold, is_own = wallets.holds.show(hold_id), wallets.sellers.has_held(caller.actor, hold_id)
     if not is_own:
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
     return hold
@@ -165,7 +165,7 @@ def list_lots(caller: GivenCaller, wallets: GivenWallets) -> list[LotView]:
     What the balance is made of: the open lots in the order in which they are spent, each with its remaining amount and
     expiry. For owners and agents.
     """
-    return [lot.view() for lot in wallets.lots(require_wallet(caller))]
+    return [lot.view() for lot in wallets.lots.list(require_wallet(caller))]
 
 
 @get("/credit/alerts", **route(TAG))
@@ -176,7 +176,7 @@ def list_alerts(caller: GivenCaller, wallets: GivenWallets, cycle: Cycle = None)
     The budget thresholds that were crossed, newest first; of all cycles unless `cycle` names one. For owners and
     agents.
     """
-    return wallets.alerts(require_wallet(caller), cycle)
+    return wallets.alerts.list(require_wallet(caller), cycle)
 
 
 @get("/credit/statement", **route(TAG))

@@ -20,6 +20,7 @@ from typing import ParamSpec, TypeVar
 
 from msgspec import Struct
 
+from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import RailBusy, ServiceBusy, ShareExceeded
 from credit_wallet.runtime import forks
 from credit_wallet.runtime.deadlines import (
@@ -33,8 +34,6 @@ from credit_wallet.runtime.deadlines import (
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-RETRY_AFTER_SECONDS = 1
 
 
 class Lane(Struct, frozen=True):
@@ -106,7 +105,9 @@ def on(lane: Lane) -> Iterator[None]:
 class ReadingLanes:
     """The threads of all lanes, started as they are needed, and how much of each every wallet uses."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_process: bool = False) -> None:
+        """``in_process`` says that the database is: a row is a matter of microseconds."""
+        self._in_process = in_process
         self._lock = threading.Lock()
         self._begin_anew()
         forks.guard(self, ReadingLanes._begin_anew)
@@ -119,10 +120,23 @@ class ReadingLanes:
         self._reports = 0
         self._is_closed = False
 
-    async def ask(
-        self, lane: Lane, wallet_id: int, question: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    async def ask(self, lane: Lane, question: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Have a question answered on ``lane``, from a coroutine.
+
+        On a quick lane, whose questions carry nothing out that is due, in the event loop itself where the database is
+        in this process: the lane's connection is used there alone and nobody waits for it. Raises ``ServiceBusy`` and
+        what ``question`` raises.
+        """
+        if lane.quick and self._in_process:
+            with on(lane):
+                return question(*args, **kwargs)
+        return await self.ask_for(0, lane, question, *args, **kwargs)
+
+    async def ask_for(
+        self, wallet_id: int, lane: Lane, question: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Have a question answered on a thread of ``lane``, for a wallet (0: for nobody in particular).
+        """Have a question of a wallet's (0: nobody's in particular) answered on a thread of ``lane``, within the share
+        that the wallet has of it.
 
         Raises ``ShareExceeded``, ``ServiceBusy`` and what ``question`` raises.
         """
@@ -136,7 +150,7 @@ class ReadingLanes:
                 raise
             raise ServiceBusy(
                 f"there was no answer within {lane.seconds:g} seconds; ask again",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
+                retry_after_seconds=SOON_SECONDS,
             ) from None
 
     @contextmanager
@@ -179,7 +193,7 @@ class ReadingLanes:
         if self._used[lane, wallet_id] >= lane.share:
             raise ShareExceeded(
                 f"{lane.share} questions of this kind are under way for this wallet; ask again when one is answered",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
+                retry_after_seconds=SOON_SECONDS,
             )
         self._used[lane, wallet_id] += 1
 
@@ -202,7 +216,7 @@ def _carry_out(lane: Lane, question: Callable[[], T]) -> T:
 
 def _busy() -> ServiceBusy:
     return ServiceBusy(
-        "too many questions of this kind wait for an answer; ask again", retry_after_seconds=RETRY_AFTER_SECONDS
+        "too many questions of this kind wait for an answer; ask again", retry_after_seconds=SOON_SECONDS
     )
 
 

@@ -1,0 +1,318 @@
+"""The wallet that pays for a call: in this process, or behind the service. The gate does not see which."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from msgspec import Struct, structs
+
+from credit_wallet.domain import outcomes
+from credit_wallet.domain.actors import PRODUCT
+from credit_wallet.domain.commands import Above
+from credit_wallet.domain.outcomes import Access, Outcome
+from credit_wallet.domain.tokens import looked_up
+from credit_wallet.errors import ServiceUnreachable, Unauthorized
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.wire.auth import Authenticator, token_digest, token_of
+from credit_wallet.wire.failure_limit import FailureLimit
+
+if TYPE_CHECKING:
+    from credit_wallet.client import AsyncWalletClient
+
+    Wallets: TypeAlias = CreditWallet | AsyncWalletClient
+
+Failed: TypeAlias = Callable[[Exception], None]
+
+PAYER_TOKEN = "X-Payer-Token"  # noqa: S105
+"""The field that the service names when the payer's token is bad, and not the gate's own key."""
+
+
+class Credentials(Struct, frozen=True):
+    """What a caller sent to say who pays. ``address`` is the caller's, for counting bad tokens."""
+
+    authorization: str | None
+    api_key: str | None
+    address: str = ""
+
+    @property
+    def given(self) -> bool:
+        """Whether there is anything to look at."""
+        return self.authorization is not None or self.api_key is not None
+
+    def token(self) -> str:
+        """The token. Raises ``Unauthorized`` when there is none."""
+        return token_of(self.authorization, self.api_key)
+
+
+class Order(Struct, frozen=True):
+    """One attempt to answer a request, as the ledger knows it.
+
+    ``key`` is the request's and equal for its retries, ``attempt`` this one's. With ``hold_seconds`` the price is set
+    aside. ``once``: nobody will ever ask with this key again.
+    """
+
+    key: str
+    attempt: str
+    amount_yen: int
+    hold_seconds: int | None
+    note: str
+    once: bool
+    free_retries: int
+
+
+class Bought(Struct, frozen=True):
+    """An order that the ledger has taken. ``purchase_key`` names the purchase from now on."""
+
+    outcome: Outcome
+    purchase_key: str
+    attempt: str
+    once: bool
+
+    @property
+    def forgettable(self) -> bool:
+        """Whether nobody asks for the purchase once it is served; a hold is renewed until it is captured."""
+        return self.once and self.outcome.hold_id is None
+
+
+class Payer(Protocol):
+    """One caller's wallet. Each call raises what ``CreditWallet`` raises for it."""
+
+    async def buy(self, order: Order, lease_seconds: int) -> Bought:
+        """Pay for an order, or find that it is paid for."""
+
+    async def cancel(self, order: Order, reason: str) -> Outcome | None:
+        """Give back an order of which nobody knows whether it was taken."""
+
+    def serve(self, bought: Bought, failed: Failed) -> None:
+        """Write down that the caller is being served, without waiting; ``failed`` is called in this event loop."""
+
+    async def served(self, bought: Bought) -> Outcome:
+        """The same, and wait."""
+
+    async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
+        """Go on with the attempt for longer."""
+
+    async def undo(self, bought: Bought, reason: str) -> Outcome:
+        """Give back what the attempt paid, if nobody was served."""
+
+    async def capture(self, bought: Bought, amount_yen: int, *, up_to_balance: bool) -> Outcome:
+        """Spend of the purchase's hold; 0 gives it back."""
+
+
+class Payers(Protocol):
+    """Finds the payer that credentials open."""
+
+    async def payer_of(self, credentials: Credentials) -> Payer:
+        """Raises ``Unauthorized`` and ``TooManyFailures``."""
+
+    async def check(self) -> None:
+        """See that this gate may sell. Raises ``SellerKeyRefused``, and what keeps it from being found out."""
+
+
+def payers_of(wallets: Wallets) -> Payers:
+    """The payers of an open ledger, or of the service that an ``AsyncWalletClient`` of a seller calls."""
+    return EmbeddedPayers(wallets) if isinstance(wallets, CreditWallet) else RemotePayers(wallets)
+
+
+class EmbeddedPayers:
+    """Payers in a ledger that is open in this process."""
+
+    def __init__(self, wallets: CreditWallet) -> None:
+        self._wallets = wallets
+        self._authenticator = Authenticator(wallets)
+
+    async def payer_of(self, credentials: Credentials) -> Payer:
+        """The payer of an owner token or an agent key."""
+        caller = await self._authenticator.caller(credentials.authorization, credentials.api_key, credentials.address)
+        if caller.access is None:
+            raise Unauthorized("operators and sellers pay for nothing; send a wallet's token")
+        return _EmbeddedPayer(self._wallets, caller.access)
+
+    async def check(self) -> None:
+        """Whoever has opened the ledger may sell."""
+
+
+class _EmbeddedPayer:
+    __slots__ = ("_access", "_wallets")
+
+    def __init__(self, wallets: CreditWallet, access: Access) -> None:
+        self._wallets, self._access = wallets, access
+
+    async def buy(self, order: Order, lease_seconds: int) -> Bought:
+        purchase_key = self._name_of(order)
+        outcome = await self._wallets.purchases.abuy(
+            self._access.wallet_id,
+            order.amount_yen,
+            purchase_key=purchase_key,
+            attempt=order.attempt,
+            hold_seconds=order.hold_seconds,
+            lease_seconds=lease_seconds,
+            free_retries=order.free_retries,
+            note=order.note,
+            key_id=self._access.key_id,
+        )
+        return Bought(outcome, purchase_key, order.attempt, order.once)
+
+    async def cancel(self, order: Order, reason: str) -> Outcome:
+        return await self._wallets.purchases.aundo(
+            self._access.wallet_id, self._name_of(order), attempt=order.attempt, reason=reason
+        )
+
+    def serve(self, bought: Bought, failed: Failed) -> None:
+        loop = asyncio.get_running_loop()
+        self._wallets.purchases.post_serve(
+            self._access.wallet_id,
+            bought.purchase_key,
+            attempt=bought.attempt,
+            forget=bought.forgettable,
+            failed=partial(_told_in, loop, failed),
+        )
+
+    async def served(self, bought: Bought) -> Outcome:
+        return await self._wallets.purchases.aserve(
+            self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.forgettable
+        )
+
+    async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
+        return await self._wallets.purchases.arenew(
+            self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, lease_seconds=lease_seconds
+        )
+
+    async def undo(self, bought: Bought, reason: str) -> Outcome:
+        return await self._wallets.purchases.aundo(
+            self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, reason=reason
+        )
+
+    async def capture(self, bought: Bought, amount_yen: int, *, up_to_balance: bool) -> Outcome:
+        hold_id, key = bought.outcome.hold_id or 0, _closing_key(bought)
+        if amount_yen == 0:
+            return await self._wallets.arelease(hold_id, idempotency_key=key, actor=PRODUCT)
+        above: Above = "up_to_balance" if up_to_balance else "reject"
+        return await self._wallets.acapture(hold_id, amount_yen, idempotency_key=key, above=above, actor=PRODUCT)
+
+    def _name_of(self, order: Order) -> str:
+        return order.key if self._access.key_id is None else f"{order.key}:{self._access.key_id}"
+
+
+class SellerKeyRefused(ServiceUnreachable):
+    """The service does not let this gate sell: whoever runs it must give it a seller's token, or the operator key."""
+
+
+class RemotePayers:
+    """Payers behind the service, which is asked with the seller's own key; a caller's token says who pays."""
+
+    def __init__(self, seller: AsyncWalletClient) -> None:
+        self._seller = seller
+        self._limit = FailureLimit()
+        self._checked = False
+
+    async def check(self) -> None:
+        """Ask the service, until it has once said yes."""
+        if self._checked:
+            return
+        try:
+            role = (await self._seller.whoami()).role
+        except Unauthorized as error:
+            raise _refused("it is unknown there") from error
+        if role not in ("seller", "operator"):
+            raise _refused(f"it is an {role}'s token")
+        self._checked = True
+
+    async def payer_of(self, credentials: Credentials) -> Payer:
+        """The payer of a token; whether it is good is found out by charging it."""
+        await self.check()
+        try:
+            token = _sendable(credentials.token())
+        except Unauthorized:
+            self._limit.admit(credentials.address, b"")
+            self._limit.failed(credentials.address, b"", "malformed")
+            raise
+        self._limit.admit(credentials.address, token_digest(token))
+        return _RemotePayer(token, self._seller, self._limit, credentials.address)
+
+
+class _RemotePayer:
+    __slots__ = ("_address", "_limit", "_seller", "_token", "_wallet_id")
+
+    def __init__(self, token: str, seller: AsyncWalletClient, limit: FailureLimit, address: str) -> None:
+        self._token, self._seller = token, seller
+        self._limit, self._address = limit, address
+
+    async def buy(self, order: Order, lease_seconds: int) -> Bought:
+        try:
+            reply = await self._seller.purchases.buy(
+                order.amount_yen,
+                idempotency_key=order.key,
+                attempt=order.attempt,
+                payer_token=self._token,
+                hold_seconds=order.hold_seconds,
+                lease_seconds=lease_seconds,
+                free_retries=order.free_retries,
+                note=order.note,
+            )
+        except Unauthorized as error:
+            if error.details.get("field") != PAYER_TOKEN and "key_id" not in error.details:
+                raise _refused("it has been revoked") from error
+            self._limit.failed(self._address, token_digest(self._token), "unknown")
+            raise Unauthorized(str(error)) from error
+        self._limit.remember(self._address, token_digest(self._token))
+        names = {name: getattr(reply, name) for name in _MOVEMENT}
+        return Bought(outcomes.Bought(**names, free=reply.free), reply.purchase_key, order.attempt, order.once)
+
+    async def cancel(self, order: Order, reason: str) -> Outcome | None:
+        bought = await self.buy(order, 1)
+        return None if bought.outcome.free else await self.undo(bought, reason)
+
+    def serve(self, bought: Bought, failed: Failed) -> None:  # noqa: ARG002
+        failed(ServiceUnreachable("nobody has been asked yet", sent=False))
+
+    async def served(self, bought: Bought) -> Outcome:
+        return await self._seller.purchases.serve(
+            bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.forgettable
+        )
+
+    async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
+        return await self._seller.purchases.renew(
+            bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, lease_seconds=lease_seconds
+        )
+
+    async def undo(self, bought: Bought, reason: str) -> Outcome:
+        return await self._seller.purchases.undo(
+            bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, reason=reason
+        )
+
+    async def capture(self, bought: Bought, amount_yen: int, *, up_to_balance: bool) -> Outcome:
+        hold_id, key = bought.outcome.hold_id or 0, _closing_key(bought)
+        if amount_yen == 0:
+            return await self._seller.release(hold_id, idempotency_key=key)
+        above: Literal["reject", "up_to_balance"] = "up_to_balance" if up_to_balance else "reject"
+        return await self._seller.capture(hold_id, amount_yen, idempotency_key=key, above=above)
+
+
+_MOVEMENT = tuple(field.name for field in structs.fields(Outcome) if field.name != "topup_id")
+
+
+def _sendable(token: str) -> str:
+    """A token that a header can carry on to the service."""
+    if looked_up(token) is None or not (token.isascii() and token.isprintable()):
+        raise Unauthorized("this is not a token; send an owner token or an agent key")
+    return token
+
+
+def _refused(why: str) -> SellerKeyRefused:
+    return SellerKeyRefused(
+        f"the wallet's service does not let this gate sell with its key ({why}); nothing was charged. "
+        "Whoever runs the gate must give it a seller's token or the operator key",
+        sent=False,
+    )
+
+
+def _told_in(loop: asyncio.AbstractEventLoop, failed: Failed, error: Exception) -> None:
+    loop.call_soon_threadsafe(failed, error)
+
+
+def _closing_key(bought: Bought) -> str:
+    return f"gate:{bought.outcome.hold_id}:{bought.attempt}"
