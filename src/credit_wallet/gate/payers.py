@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct, structs
 
+from credit_wallet.domain import outcomes
 from credit_wallet.domain.actors import PRODUCT
 from credit_wallet.domain.commands import Above
-from credit_wallet.domain.outcomes import Access, FreeAttempt, Outcome
+from credit_wallet.domain.outcomes import Access, Outcome
 from credit_wallet.domain.tokens import looked_up
 from credit_wallet.errors import ServiceUnreachable, Unauthorized
 from credit_wallet.ledger.wallet import CreditWallet
@@ -258,9 +259,8 @@ class _RemotePayer:
             self._limit.failed(self._address, token_digest(self._token), "unknown")
             raise Unauthorized(str(error)) from error
         self._limit.remember(self._address, token_digest(self._token))
-        kind = FreeAttempt if reply.free else Outcome
         names = {name: getattr(reply, name) for name in _MOVEMENT}
-        return Bought(kind(**names), reply.purchase_key, order.attempt, order.once)
+        return Bought(outcomes.Bought(**names, free=reply.free), reply.purchase_key, order.attempt, order.once)
 
     async def cancel(self, order: Order, reason: str) -> Outcome | None:
         bought = await self.buy(order, 1)
