@@ -121,17 +121,18 @@ def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[_Spe
         billing_cycle = cycle or cycle_at(now, time_zone)
         start, end = cycle_bounds(billing_cycle, time_zone)
         zone = {"cycle": billing_cycle, "time_zone": time_zone}
-        spending = connection.execute(
-            _SQL["reached_by_plain_sql"], {**zone, "cycle_start": start, "cycle_end": end}
-        ).fetchall()
-        plain_sql = {row[0] for row in spending}
-        spending += [
-            row for row in connection.execute(_SQL["reached"], {**zone, **_THRESHOLDS}) if row[0] not in plain_sql
-        ]
+        cycle_range = {**zone, "cycle_start": start, "cycle_end": end}
+        pending = _all(connection, "reached_by_plain_sql", billing_cycle, cycle_range)
+        others = _all(connection, "reached", billing_cycle, {**zone, **_THRESHOLDS})
+        wallet_ids = {each.wallet_id for each in pending}
+        found = [*pending, *(each for each in others if each.wallet_id not in wallet_ids)]
         is_current = billing_cycle == cycle_at(now, time_zone)
-        for row in spending:
-            found = _Spending(billing_cycle, *row)
-            yield found if is_current else found._replace(known_pct=MAX_THRESHOLD_PCT)
+        for each in found:
+            yield each if is_current else each._replace(known_pct=MAX_THRESHOLD_PCT)
+
+
+def _all(connection: Any, name: str, cycle: str, parameters: dict[str, Any]) -> list[_Spending]:
+    return [_Spending(cycle, *row) for row in connection.execute(_SQL[name], parameters).fetchall()]
 
 
 def _fire(

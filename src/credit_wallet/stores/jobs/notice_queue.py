@@ -112,7 +112,10 @@ class Taken(NamedTuple):
 def fan_out(connection: Connection, now: datetime) -> int:
     """Make deliveries of the next events that nobody has fanned out; return how many events there were."""
     events = connection.execute(SQL["fan_out"], {"limit": EVENTS_A_STEP}).fetchall()
-    targets = {wallet_id: targets_of(connection, wallet_id) for wallet_id in {OPERATOR, *(row[1] for row in events)}}
+    targets = {
+        wallet_id: targets_of(connection, wallet_id)
+        for wallet_id in {OPERATOR, *(wallet_id for _, wallet_id, *_ in events)}
+    }
     beyond = _beyond_hour(connection, events, now) if targets[OPERATOR] else frozenset()
     allotments: dict[int, Allotment] = {}
     for event_id, wallet_id, kind, occurred_at in sorted(events):
