@@ -26,10 +26,12 @@ from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.names import Addresses, Names, domain_of
 from credit_wallet.delivery.notifier import Notifier
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.notices import recipients
+from credit_wallet.notices.recipients import NOTICES_AN_HOUR
 from credit_wallet.notices.targets import OPERATOR, WantedTarget
 from credit_wallet.notices.timing import RETRY_SECONDS
 from credit_wallet.stores.jobs import notice_queue
-from credit_wallet.stores.jobs.notice_queue import NOTICES_AN_HOUR, Places
+from credit_wallet.stores.jobs.notice_queue import Places
 from credit_wallet.stores.sql import statements
 
 STALLED = 1_000
@@ -295,7 +297,7 @@ def test_every_target_that_has_something_due_gets_its_turn(wallets: CreditWallet
     few = [told_of_charges(wallets, f"https://{number}.example/") for number in range(5)]
     clock.advance(seconds=1)
     [turns] = wallets.notices.lease([Places("webhook", 0, 0, 10)]).turns
-    assert [(turn.target.wallet_id, len(turn.claimed)) for turn in turns] == [
+    assert [(turn.target.wallet_id, len(turn.leased)) for turn in turns] == [
         (many, notice_queue.WEBHOOKS_A_TURN),
         *((wallet_id, 1) for wallet_id in few),
     ]
@@ -322,7 +324,7 @@ def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) 
         pytest.skip("PostgreSQL scans small tables whatever the indexes")
     for name in ("due_targets", "to_do", "take_deliveries", "next_due"):
         statement = statements("notify.sql")[name]
-        for parameter in ("rests_until", "target_id", "least", "limit", "lease", "most", "way", "at"):
+        for parameter in ("rests_until", "target_id", "min_failures", "limit", "lease", "max_failures", "way", "at"):
             statement = statement.replace(f":{parameter}", "'1'")
         plan = " ".join(str(row) for row in host.run(f"EXPLAIN QUERY PLAN {statement}"))
         assert not re.search(r"SCAN (?!CONSTANT|\S+ USING)", plan), f"{name}: {plan}"
@@ -335,8 +337,8 @@ def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) 
 def test_more_than_an_hour_takes_is_put_off_and_payments_are_never_left_out(
     wallets: CreditWallet, host: PlainSql, kind: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notice_queue, "NOTICES_AN_HOUR", 2)
-    monkeypatch.setattr(notice_queue, "MAX_HOURS_AHEAD", 3)
+    monkeypatch.setattr(recipients, "NOTICES_AN_HOUR", 2)
+    monkeypatch.setattr(recipients, "MAX_HOURS_AHEAD", 3)
     wallet_id = wallets.create().wallet_id
     wallets.targets.set(wallet_id, [WantedTarget(url="https://one.example/")])
     clock.advance(minutes=10)

@@ -971,7 +971,7 @@ def test_caps_bound_automatic_top_ups_and_are_told(
         [done] = installation.payments.run_automatic()
         assert done.status == "topup_limit_reached"
         assert "¥100 left" in str(done.detail)
-    assert [each["room_yen"] for each in told(host, "auto_topup.limit_reached")] == [100]
+    assert [each["left_yen"] for each in told(host, "auto_topup.limit_reached")] == [100]
     assert str(wallets.topups.automatic_state(wallet_id).reason).startswith("limit_reached")
     clock.advance(days=1)
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]

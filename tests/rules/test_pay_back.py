@@ -127,7 +127,7 @@ def test_what_was_paid_back_before_entries_named_their_cause_counts(
     wallet_id, topup_id = paid
     wallets.topups.pay_back(wallet_id, topup_id, 300, idempotency_key="before", limit=LIMIT)
     wallets.close()
-    assert database_at(db_url).rollback(294) == ["294_credit_causes.sql"]
+    assert database_at(db_url).rollback(294)[-1] == "294_credit_causes.sql"
     with CreditWallet.open(db_url, clock=clock) as later:
         assert later.topups.pay_back_room().paid_back_yen == 300
         assert later.topups.pay_back_limit().limit_yen == -300

@@ -251,7 +251,7 @@ def upgrade_and_open(inside: Inside, url: str) -> tuple[list[str], int]:
     inside.meet()
     upgrade = database_at(url).upgrade(datetime.now(UTC))
     open_ledger(inside, url)
-    return upgrade.applied, upgrade.wallets_adopted
+    return upgrade.applied, upgrade.wallets_backfilled
 
 
 def run_alerts(inside: Inside) -> int:

@@ -16,6 +16,7 @@ from rich_ledger import fill
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.notices.recipients import hears
 from credit_wallet.notices.targets import OPERATOR, Target, TargetSettings
 from credit_wallet.notices.texts import Notice, message_of
 from credit_wallet.reports.statement_forms import to_text
@@ -186,7 +187,7 @@ def test_what_is_of_the_whole_ledger_is_not_told_to_owners(whose: int, wanted: b
         stopped=None,
         created_at="2026-05-15T12:00:00.000Z",
     )
-    assert target.wants("ledger.sealed") is wanted
+    assert hears(target, "ledger.sealed", target.created_at) is wanted
 
 
 # What protects rows

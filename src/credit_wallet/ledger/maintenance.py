@@ -9,7 +9,7 @@ import structlog
 
 from credit_wallet.domain.commands import Expire
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import Opening, Outcome, Totals
+from credit_wallet.domain.outcomes import Expired, Opening, Totals
 from credit_wallet.errors import DatabaseError, InvalidRequest, RailBusy
 from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.ledger import Ledger
@@ -73,16 +73,16 @@ class Maintenance:
 
     # Expired holds and lots
 
-    def expire(self, wallet_id: int) -> Outcome:
+    def expire(self, wallet_id: int) -> Expired:
         """Carry out what is due on a wallet now: give expired holds back, burn expired lots.
 
         Raises ``WalletNotFound``.
         """
-        return self._ledger.run(Expire(wallet_id))
+        return self._ledger.run(Expired, Expire(wallet_id))
 
-    async def aexpire(self, wallet_id: int) -> Outcome:
+    async def aexpire(self, wallet_id: int) -> Expired:
         """The asyncio twin of ``expire``."""
-        return await self._ledger.arun(Expire(wallet_id))
+        return await self._ledger.arun(Expired, Expire(wallet_id))
 
     def expire_due(self, limit: int = 1_000) -> int:
         """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""
@@ -120,7 +120,7 @@ class Maintenance:
         return 0
 
     def emit_seal(self) -> bool:
-        """Tell the operator's targets of the latest seal, once a day (UTC); whether there was something to tell.
+        """Report the latest seal to the operator's targets, once a day (UTC); whether there was something to report.
 
         What they keep is an anchor out of reach of whoever writes the database.
         """
@@ -178,7 +178,7 @@ class Maintenance:
     # Credit that is going to expire
 
     def emit_expiry_notices(self) -> int:
-        """Tell of credit that expires within 30 and within 7 days, once for each lot; bounded, so call it again.
+        """Emit notices of credit that expires within 30 and within 7 days, once for each lot; bounded: call it again.
 
         Returns how many lots it has looked at, 0 when nothing is left to do.
         """

@@ -11,8 +11,9 @@ from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.maintenance import MAX_DAYS_KEPT
 from credit_wallet.notices.targets import OPERATOR, Target
 from credit_wallet.notices.texts import Notice
+from credit_wallet.stores.jobs import notice_queue
 from credit_wallet.stores.jobs.mailboxes import prune_notices
-from credit_wallet.stores.jobs.notice_queue import TARGETS_A_STEP, Places, Settled, Taken, Turn, claim, hand_out, settle
+from credit_wallet.stores.jobs.notice_queue import TARGETS_A_STEP, Places, Settled, Taken, Turn
 from credit_wallet.stores.notification_rows import SQL, target_of
 
 MIN_DAYS_KEPT = 40
@@ -26,47 +27,49 @@ class Notices:
         self._ledger = ledger
 
     def are_due(self) -> bool:
-        """Whether there is something to hand out or to send."""
+        """Whether there is something to fan out or to send."""
         return bool(self._ledger.ask(SQL["to_do"], at=format_instant(self._ledger.clock())))
 
     def lease(self, places: Sequence[Places]) -> Taken:
-        """Hand the next events out to their targets, and take targets that have something due for ``places``.
+        """Fan the next events out to their targets, and lease targets that have something due for ``places``.
 
         Both in bounded steps: there may be more.
         """
         more = False
-        if self._ledger.ask(SQL["to_hand_out"]):
-            more = self._ledger.maintain(hand_out, self._ledger.clock()) > 0
+        if self._ledger.ask(SQL["to_fan_out"]):
+            more = self._ledger.maintain(notice_queue.fan_out, self._ledger.clock()) > 0
         turns: list[list[Turn]] = []
         crowded = []
         for each in places:
             target_ids, others_wait = self._due_targets(each, min(each.free, TARGETS_A_STEP))
-            turns.append(self._ledger.maintain(claim, self._ledger.clock(), target_ids) if target_ids else [])
+            turns.append(
+                self._ledger.maintain(notice_queue.lease, self._ledger.clock(), target_ids) if target_ids else []
+            )
             crowded.append(others_wait)
             more = more or bool(target_ids)
         return Taken(turns, crowded, more)
 
-    def _due_targets(self, places: Places, most: int) -> tuple[list[int], bool]:
-        """Up to ``most`` targets that have something due, and whether there are others.
+    def _due_targets(self, places: Places, limit: int) -> tuple[list[int], bool]:
+        """Up to ``limit`` targets that have something due, and whether there are others.
 
         When there are, half of them are those that have waited longest, and half those that have just begun to: whoever
         is behind a crowd does not wait until all of it has had its turn.
         """
-        asked = {"way": places.way, "least": places.min_failures, "most": places.max_failures}
+        asked = {"way": places.way, "min_failures": places.min_failures, "max_failures": places.max_failures}
         at = format_instant(self._ledger.clock())
-        due = [target_id for (target_id,) in self._ledger.ask(SQL["due_targets"], **asked, at=at, limit=most + 1)]
-        if len(due) <= most:
+        due = [target_id for (target_id,) in self._ledger.ask(SQL["due_targets"], **asked, at=at, limit=limit + 1)]
+        if len(due) <= limit:
             return due, False
-        newest = self._ledger.ask(SQL["due_last"], **asked, at=at, limit=(most + 1) // 2)
-        return list(dict.fromkeys((*(target_id for (target_id,) in newest), *due)))[:most], True
+        newest = self._ledger.ask(SQL["due_last"], **asked, at=at, limit=(limit + 1) // 2)
+        return list(dict.fromkeys((*(target_id for (target_id,) in newest), *due)))[:limit], True
 
     def settle(self, settled: Sequence[Settled]) -> int:
-        """Note what became of turns; return how many deliveries arrived."""
-        return self._ledger.maintain(settle, settled, self._ledger.clock())
+        """Note the results of turns; return how many deliveries arrived."""
+        return self._ledger.maintain(notice_queue.settle, settled, self._ledger.clock())
 
     def prune(self, kept_days: int) -> int:
         """One bounded step of forgetting deliveries and events that are over and older than ``kept_days`` (40 to
-        36,500: occasions of a billing cycle are told once), and mailboxes that did not answer in time.
+        36,500: events of a billing cycle are emitted once), and mailboxes that did not answer in time.
 
         Returns how many rows went, 0 when nothing is left to do. What is still to be delivered stays.
         """

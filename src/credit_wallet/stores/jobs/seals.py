@@ -168,7 +168,7 @@ def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
     last_seal = [Seal(*row) for row in connection.execute(_LAST_SEAL).fetchall()]
     after, previous = (last_seal[0].last_txn_id, last_seal[0].sha256) if last_seal else (0, NO_SEAL)
     wanted = {"after": after, "last": settled_txn_id, "limit": ENTRIES_A_SEAL}
-    entries = list(takewhile(_is_adopted, connection.execute(_UNSEALED, wanted).fetchall()))
+    entries = list(takewhile(_is_backfilled, connection.execute(_UNSEALED, wanted).fetchall()))
     if not entries:
         return 0
     row = {
@@ -183,7 +183,7 @@ def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
     return len(entries) if connection.execute(_PUT_SEAL, row).fetchall() else 0
 
 
-def _is_adopted(entry: tuple[Any, ...]) -> bool:
+def _is_backfilled(entry: tuple[Any, ...]) -> bool:
     return entry[6] is not None
 
 

@@ -26,7 +26,7 @@ RETURNING target_id;
 -- drop_target: a target that is wanted no more
 DELETE FROM am_credit_target WHERE target_id = :target_id AND wallet_id = :wallet_id RETURNING target_id;
 
--- bury_deliveries: what is still to be sent to a target is not sent any more
+-- dead_letter: what is still to be sent to a target is not sent any more
 UPDATE am_credit_delivery SET status = 'dead', last_error = :reason
 WHERE target_id = :target_id AND status = 'pending'
 RETURNING delivery_id;
@@ -41,10 +41,10 @@ WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'mail' AND due_at <= :at AND rests_until <= :at)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'service' AND due_at <= :at AND rests_until <= :at);
 
--- to_hand_out: whether there is something to hand out
+-- to_fan_out: whether there is something to hand out
 SELECT 1 WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0);
 
--- hand_out: take the next events that nobody has taken
+-- fan_out: take the next events that nobody has taken
 UPDATE am_credit_outbox SET handed_out = 1
 WHERE handed_out = 0
   AND event_id IN (SELECT event_id FROM am_credit_outbox WHERE handed_out = 0 ORDER BY event_id LIMIT :limit)
@@ -55,7 +55,7 @@ INSERT INTO am_credit_delivery (wallet_id, event_id, target_id, status, next_att
 VALUES (:wallet_id, :event_id, :target_id, :status, :next_attempt_at, :error, :at)
 ON CONFLICT (event_id, target_id, wallet_id) DO NOTHING;
 
--- note_handed_out: a target has more to be sent; how many notices it was handed in this hour
+-- note_fanned_out: a target has more to be sent; how many notices it was handed in this hour
 UPDATE am_credit_target
 SET hour = :hour, hour_notices = :hour_notices,
     due_at = CASE WHEN due_at IS NOT NULL AND due_at <= :due_at THEN due_at
@@ -66,13 +66,13 @@ RETURNING target_id;
 
 -- due_targets: targets of one way that have something due and that nobody has, those that wait longest first
 SELECT target_id FROM am_credit_target
-WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least AND failures <= :most
+WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
 ORDER BY due_at, target_id
 LIMIT :limit;
 
 -- due_last: the same, those that have just begun to wait first
 SELECT target_id FROM am_credit_target
-WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least AND failures <= :most
+WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
 ORDER BY due_at DESC, target_id DESC
 LIMIT :limit;
 
@@ -106,7 +106,7 @@ SET due_at = (SELECT CASE WHEN min(d.next_attempt_at) < :rests_until THEN :rests
               WHERE d.target_id = am_credit_target.target_id AND d.status = 'pending')
 WHERE target_id = :target_id;
 
--- bury_old: what a target that has failed for days is not sent any more
+-- dead_letter_old: what a target that has failed for days is not sent any more
 UPDATE am_credit_delivery SET status = 'dead', last_error = :reason
 WHERE target_id = :target_id AND status = 'pending' AND created_at <= :since
 RETURNING delivery_id;

@@ -26,7 +26,7 @@ from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.stores import migrations
 from credit_wallet.stores.alert_tables import alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
-from credit_wallet.stores.jobs.backfill import adopt_all, adopt_unadopted
+from credit_wallet.stores.jobs.backfill import backfill_all, backfill_pending
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.rows import (
@@ -142,7 +142,7 @@ def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) ->
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
         make_books(connection, transaction)
-        return Upgrade(applied, *adopt_all(connection, transaction, now))
+        return Upgrade(applied, *backfill_all(connection, transaction, now))
 
 
 class SqliteStore:
@@ -245,7 +245,7 @@ class SqliteStore:
 
     def _execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
         if self._loader.others_have_written():
-            adopt_unadopted(self._connection, now)
+            backfill_pending(self._connection, now)
         snapshot = self._loader.load(commands, now)
         decision = decide(snapshot, commands, now)
         self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
