@@ -339,6 +339,7 @@ def test_each_rule_of_money_is_found_in_one_file() -> None:
     assert len(rules_of_money()) >= 10
     for file, words in rules_of_money():
         assert [name for name, text in texts.items() if words in text] == [file], words
+        assert file.startswith(("rules/", "domain/"))
 
 
 def test_the_readme_is_for_users_and_short() -> None:
