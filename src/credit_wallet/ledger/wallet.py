@@ -33,7 +33,7 @@ from credit_wallet.domain.commands import (
     Undo,
 )
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.domain.topups import PaymentFact, Way
+from credit_wallet.domain.topups import Flow, PaymentFact
 from credit_wallet.errors import Forbidden, InvalidRequest, WalletError
 from credit_wallet.ledger.charge_lists import sorted_out
 from credit_wallet.ledger.identities import WalletIdentities
@@ -317,14 +317,14 @@ class CreditWallet(WalletIdentities):
         amount_yen: int,
         *,
         idempotency_key: str,
-        way: Way = "intent",
+        flow: Flow = "intent",
         actor: Actor = OPERATOR,
     ) -> RequestTopup:
         """Note that the owner will pay ``amount_yen`` in through the payment provider, as the outcome's ``topup_id``.
 
         Brings no credit: that is what ``settle_topup`` does once the provider says so. Raises ``TopupInFlight``.
         """
-        return RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor)
+        return RequestTopup(wallet_id, idempotency_key, amount_yen, flow, actor=actor)
 
     def _request_auto_topup(
         self,

@@ -15,24 +15,22 @@ from credit_wallet.domain.topups import (
     PAID,
     PAID_BACK,
     RETRY_SECONDS,
-    RETURNED,
     RUNAWAY_TOPUPS,
-    TAKEN,
     TAKEN_BACK,
+    Clawback,
     DeclineKind,
+    Flow,
     Origin,
     PayerState,
     PaymentFact,
     TopupState,
     TopupStatus,
-    Way,
-    gap_yen,
-    is_pay_back,
+    clawed_back_yen,
     is_under_way,
     join,
     mismatch_in,
     pay_back_id_of,
-    taken_yen,
+    shortfall_yen,
     topup_id_of,
 )
 from credit_wallet.errors import (
@@ -64,7 +62,7 @@ def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> O
     topup_id = topup_id_of(command.wallet_id, command.stored_key)
     if topup_id not in batch.snapshot.topups and (refusal := _under_way(batch, wallet)):
         return refusal
-    return _open(batch, wallet, topup_id, command.amount_yen, "owner", command.way)
+    return _open(batch, wallet, topup_id, command.amount_yen, "owner", command.flow)
 
 
 def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> Outcome | WalletError:
@@ -74,7 +72,7 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
     payer = _payer(batch, wallet)
     if refusal := _under_way(batch, wallet) or _stopped(batch, payer):
         return refusal
-    amount_yen = gap_yen(
+    amount_yen = shortfall_yen(
         wallet.balance_yen,
         wallet.debt_yen,
         wallet.auto_topup_threshold,
@@ -103,14 +101,15 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | W
             f"wallet {wallet.wallet_id} has no credited top-up {command.topup_id}", topup_id=command.topup_id
         )
     unused_yen = sum(lot.remaining_yen for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
-    left_yen = max(0, min(unused_yen, topup.received_yen - taken_yen(topup)))
+    left_yen = max(0, min(unused_yen, topup.received_yen - clawed_back_yen(topup)))
     if command.amount_yen > left_yen:
         return RefundExceedsCharge(
             f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",
             topup_id=topup.topup_id,
             refundable_yen=left_yen,
         )
-    topup.takings[pay_back_id_of(command.wallet_id, command.idempotency_key)] = (command.amount_yen, TAKEN)
+    pay_back_id = pay_back_id_of(command.wallet_id, command.idempotency_key)
+    topup.clawbacks[pay_back_id] = Clawback(pay_back_id, "pay_back", command.amount_yen, "withdrawn")
     _match_taken(batch, wallet, topup, PAID_BACK)
     batch.decision.touched_topups[topup.topup_id] = topup
     _note_step(batch, wallet, topup, "topup.clawed_back")
@@ -133,8 +132,8 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     _tell_mismatches(batch, wallet, command)
     fact = command.fact
     if topup.status not in PAID and _is_of_another(batch, topup, fact):
-        fact = PaymentFact(told_at=fact.told_at, status="canceled", reason="paid_as_another")
-    status, taken_before_yen = topup.status, taken_yen(topup)
+        fact = PaymentFact(observed_at=fact.observed_at, status="canceled", reason="paid_as_another")
+    status, clawed_back_before_yen = topup.status, clawed_back_yen(topup)
     again_note = _given_again(topup, fact)
     join(topup, fact)
     txn_id = _credit(batch, wallet, topup)
@@ -143,8 +142,8 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     batch.decision.touched[wallet.wallet_id] = wallet
     if topup.status != status:
         _note_step(batch, wallet, topup, _NEWS.get(topup.status))
-    elif taken_yen(topup) != taken_before_yen:
-        came_again = taken_yen(topup) < taken_before_yen
+    elif clawed_back_yen(topup) != clawed_back_before_yen:
+        came_again = clawed_back_yen(topup) < clawed_back_before_yen
         _note_step(batch, wallet, topup, "topup.reinstated" if came_again else "topup.clawed_back")
     elif is_new:
         _note_step(batch, wallet, topup, _NEWS.get(topup.status))
@@ -193,8 +192,9 @@ def _tell_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) ->
 
 def _given_again(topup: TopupState, fact: PaymentFact) -> str:
     """What the note says of credit that comes again, if ``fact`` makes it come."""
-    returned = [taking for taking, _, stage in fact.takings if stage == RETURNED and is_pay_back(taking)]
-    is_news = any(topup.takings.get(taking, (0, TAKEN))[1] != RETURNED for taking in returned)
+    reinstated = [each for each in fact.clawbacks if each.kind == "pay_back" and each.status == "reinstated"]
+    known = [topup.clawbacks.get(each.id) for each in reinstated]
+    is_news = any(each is None or each.status != "reinstated" for each in known)
     return NOT_PAID_BACK if is_news else GIVEN_AGAIN
 
 
@@ -204,7 +204,7 @@ def _match_taken(
     """Take back what the provider has given back, and credit again what came back from a dispute that was won."""
     if topup.credit_txn_id is None:
         return
-    difference_yen = taken_yen(topup) - topup.reversed_yen
+    difference_yen = clawed_back_yen(topup) - topup.reversed_yen
     if difference_yen > 0:
         take_back(batch, wallet, topup.credit_txn_id, difference_yen, f"{note} {topup.topup_id}")
     elif difference_yen < 0:
@@ -323,11 +323,11 @@ def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_ye
 
 
 def _open(
-    batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, way: Way
+    batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, flow: Flow
 ) -> Outcome | WalletError:
     known = batch.snapshot.topups.get(topup_id)
     if known is None:
-        _note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), None)
+        _note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, flow), None)
     elif (known.wallet_id, known.origin) != (wallet.wallet_id, origin):
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
@@ -335,20 +335,20 @@ def _open(
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, topup_id=topup_id)
 
 
-def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, way: Way) -> TopupState:
+def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, flow: Flow) -> TopupState:
     topup = TopupState(
         topup_id=topup_id,
         wallet_id=wallet.wallet_id,
         amount_yen=amount_yen,
         origin=origin,
-        way=way,
+        flow=flow,
         status="requested",
         processing=False,
         payment_intent=None,
         checkout_session=None,
-        told_at=0,
+        observed_at=0,
         received_yen=0,
-        takings={},
+        clawbacks={},
         credited_yen=0,
         reversed_yen=0,
         credit_txn_id=None,
@@ -363,9 +363,9 @@ def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, orig
 
 def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str | None) -> None:
     """Add a line to the top-up's history, and emit an event of ``kind`` if there is one."""
-    taken = taken_yen(topup)
+    clawed_back = clawed_back_yen(topup)
     batch.decision.topup_steps.append(
-        TopupStep(topup.topup_id, wallet.wallet_id, topup.status, topup.received_yen, taken, topup.reason)
+        TopupStep(topup.topup_id, wallet.wallet_id, topup.status, topup.received_yen, clawed_back, topup.reason)
     )
     if kind is None:
         return
@@ -377,7 +377,7 @@ def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str |
         amount_yen=topup.amount_yen,
         origin=topup.origin,
         credited_yen=topup.credited_yen,
-        clawed_back_yen=taken,
+        clawed_back_yen=clawed_back,
         reason=topup.reason,
         action_url=topup.action_url,
     )

@@ -9,16 +9,29 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec import json, structs
+from msgspec import Struct, json, structs
 
 from credit_wallet.domain.commands import Command, PayBack, RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.topups import OPEN, PayerState, Takings, TopupState, topup_id_of
+from credit_wallet.domain.topups import (
+    CLAWBACK_STATUSES,
+    OPEN,
+    Clawback,
+    ClawbackKind,
+    PayerState,
+    TopupState,
+    topup_id_of,
+)
 from credit_wallet.rules.state import Decision, Snapshot
 from credit_wallet.stores import Connection
 
-_COLUMNS = ", ".join(TopupState.__struct_fields__)
-_TAKINGS = TopupState.__struct_fields__.index("takings")
+_NAMED_OTHERWISE = {"flow": "way", "observed_at": "told_at", "clawbacks": "takings"}
+"""Columns of fields that have a name of their own since."""
+
+_KINDS: dict[str, ClawbackKind] = {"dp": "dispute", "du": "dispute", "pb": "pay_back"}
+"""Of clawbacks that were written without one, by the prefix of their id: Stripe's, and ours for what is paid back."""
+
+_COLUMNS = ", ".join(_NAMED_OTHERWISE.get(field, field) for field in TopupState.__struct_fields__)
 _OPEN = ", ".join(f"'{status}'" for status in OPEN)
 _TOPUP = f"SELECT {_COLUMNS} FROM am_credit_topup WHERE topup_id = :topup_id"
 _OF_PAYMENT = (
@@ -45,7 +58,7 @@ SET status = excluded.status, processing = excluded.processing, payment_intent =
 """
 _PUT_STEP = """
 INSERT INTO am_credit_topup_history (topup_id, wallet_id, status, received_yen, taken_yen, reason, occurred_at)
-VALUES (:topup_id, :wallet_id, :status, :received_yen, :taken_yen, :reason, :at)
+VALUES (:topup_id, :wallet_id, :status, :received_yen, :clawed_back_yen, :reason, :at)
 """
 _PUT_PAYER = """
 INSERT INTO am_credit_payer (wallet_id, customer, payment_method, failures, retry_at, stopped, reason, updated_at)
@@ -94,19 +107,17 @@ def _load(connection: Connection, snapshot: Snapshot, statement: str, parameters
 
 
 def topup_of(row: tuple[Any, ...]) -> TopupState:
-    """A top-up from the columns that are named like its fields."""
+    """A top-up from the columns of its fields."""
     topup = TopupState(*row)
     topup.processing = bool(topup.processing)
-    topup.takings = {
-        taking: (yen, stage) for taking, yen, stage in json.decode(row[_TAKINGS], type=list[tuple[str, int, int]])
-    }
+    topup.clawbacks = {each.id: each for each in read_clawbacks(str(topup.clawbacks))}
     return topup
 
 
 def write_topups(connection: Connection, decision: Decision, at: str) -> None:
     """Write what a decision did to top-ups and payers."""
     for topup in decision.touched_topups.values():
-        row = {**structs.asdict(topup), "processing": int(topup.processing), "takings": _text(topup.takings)}
+        row = {**structs.asdict(topup), "processing": int(topup.processing), "clawbacks": _text(topup)}
         connection.execute(_PUT_TOPUP, {**row, "at": at})
     for step in decision.topup_steps:
         connection.execute(_PUT_STEP, {**structs.asdict(step), "at": at})
@@ -114,5 +125,31 @@ def write_topups(connection: Connection, decision: Decision, at: str) -> None:
         connection.execute(_PUT_PAYER, {**structs.asdict(payer), "stopped": int(payer.stopped), "at": at})
 
 
-def _text(takings: Takings) -> str:
-    return json.encode([(taking, yen, stage) for taking, (yen, stage) in takings.items()]).decode()
+class _ClawbackRow(Struct, array_like=True):
+    """A clawback in the column ``takings``; its status by its place, its kind unless it was written without one."""
+
+    id: str
+    amount_yen: int
+    status: int
+    kind: ClawbackKind | None = None
+
+
+def read_clawbacks(text: str) -> tuple[Clawback, ...]:
+    """Clawbacks from the column ``takings``."""
+    return tuple(
+        Clawback(
+            each.id,
+            each.kind or _KINDS.get(each.id.partition("_")[0], "refund"),
+            each.amount_yen,
+            CLAWBACK_STATUSES[each.status],
+        )
+        for each in json.decode(text, type=list[_ClawbackRow])
+    )
+
+
+def _text(topup: TopupState) -> str:
+    rows = [
+        _ClawbackRow(each.id, each.amount_yen, CLAWBACK_STATUSES.index(each.status), each.kind)
+        for each in topup.clawbacks.values()
+    ]
+    return json.encode(rows).decode()
