@@ -537,7 +537,7 @@ def test_verify_names_the_wallet_that_breaks_an_invariant(funded: Shell, tmp_pat
 def test_a_seal_that_was_noted_proves_the_ledger_later(funded: Shell, clock: Clock, tmp_path: Path) -> None:
     assert funded.refused("seal", "show")[0] == "seal_not_found"
     with CreditWallet.open(funded.url, clock=clock) as wallets:
-        wallets.seal()
+        wallets.maintenance.seal()
     noted = funded("seal", "show").strip()
     assert re.fullmatch(r"seal 1 entry \d+ \S+Z sha256 [0-9a-f]{64}", noted)
     (tmp_path / "anchors.txt").write_text(f"{noted}\n{json.dumps(funded.json('seal', 'show'))}\n", encoding="utf-8")
@@ -613,8 +613,8 @@ def test_migrations_are_told_beforehand_and_applied_once(shell: Shell, tmp_path:
     (tmp_path / "wallet.db").unlink()
     assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
     assert not list(tmp_path.iterdir())
-    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
-    assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 0}
+    assert shell.fields("migrate") == {"applied": "none", "wallets_backfilled": "0"}
     assert shell.fields("migrate", "--dry-run") == {"dry_run": "yes", "pending": "none"}
 
 
@@ -623,7 +623,7 @@ def test_migrating_a_seed_database_adopts_its_wallets(shell: Shell, seed_url: st
     with PlainSql(seed_url) as host:
         host.wallet()
         host.move(1, "topup", 70)
-    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 1}
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 1}
     assert shell.json("wallet", "show", 1)["balance_yen"] == 70
     assert shell("verify").startswith("ok")
 
@@ -706,8 +706,8 @@ def test_the_option_comes_before_the_environment_and_that_before_the_default(tmp
 def test_a_session_on_postgresql_from_the_first_migration_to_the_last(shell: Shell, databases: Databases) -> None:
     with databases.nothing() as shell.url:
         assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
-        assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
-        assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+        assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 0}
+        assert shell.fields("migrate") == {"applied": "none", "wallets_backfilled": "0"}
         assert shell.json("wallet", "create", "--monthly-budget-yen", 100)["wallet_id"] == 1
         assert shell.json("topup", 1, 1_000, "--key", "start")["balance_yen"] == 1_000
         charged = shell.json("charge", 1, 60, "--key", "charge", "--note", "検索")

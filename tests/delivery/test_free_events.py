@@ -20,7 +20,7 @@ _numbers = count()
 @pytest.fixture
 def host(db_url: str, wallets: CreditWallet) -> Iterator[PlainSql]:
     """The ledger's database, by plain SQL, once the wallet has made it."""
-    assert not wallets.waiting()
+    assert not wallets.maintenance.waiting()
     with PlainSql(db_url) as opened:
         yield opened
 
@@ -44,7 +44,7 @@ class Agent:
         ).wallet_id
         wallets.configure(self.wallet_id, low_balance_yen=600, budget_mode="cap")
         wallets.topup(self.wallet_id, 1_000, idempotency_key="topup")
-        self.key_id = wallets.create_key(self.wallet_id, monthly_cap_yen=50_000).key_id
+        self.key_id = wallets.keys.create(self.wallet_id, monthly_cap_yen=50_000).key_id
 
     def hold(self, amount_yen: int = 1_000) -> int:
         held = self.wallets.hold(self.wallet_id, amount_yen, idempotency_key=key(), key_id=self.key_id)
@@ -86,9 +86,9 @@ def ask_for_more_than_the_cap(agent: Agent) -> None:
 
 def buy_and_undo(agent: Agent) -> None:
     name = key()
-    agent.wallets.buy(agent.wallet_id, 1_000, purchase_key=name, attempt="a", key_id=agent.key_id)
+    agent.wallets.purchases.buy(agent.wallet_id, 1_000, purchase_key=name, attempt="a", key_id=agent.key_id)
     agent.refused(1)
-    agent.wallets.undo(agent.wallet_id, name, attempt="a")
+    agent.wallets.purchases.undo(agent.wallet_id, name, attempt="a")
 
 
 @on_every_database

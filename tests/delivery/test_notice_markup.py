@@ -300,7 +300,7 @@ def test_an_address_that_could_be_more_than_one_is_refused(wallets: CreditWallet
     assert not is_mail(f"mailto:{address}")
     wallet_id = wallets.create().wallet_id
     with pytest.raises(InvalidRequest, match="url"):
-        wallets.add_target(wallet_id, TargetSettings(url=f"mailto:{address}"), mail=True)
+        wallets.targets.add(wallet_id, TargetSettings(url=f"mailto:{address}"), mail=True)
 
 
 # Webhooks

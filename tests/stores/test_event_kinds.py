@@ -31,7 +31,7 @@ def wallet_id(wallets: CreditWallet) -> int:
     wallets.topup(wallet_id, 1_000, idempotency_key="topup", expires_at=wallets_end())
     wallets.configure(wallet_id, low_balance_yen=900)
     wallets.charge(wallet_id, 300, idempotency_key="half")
-    wallets.emit_expiry_notices()
+    wallets.maintenance.emit_expiry_notices()
     return wallet_id
 
 
@@ -69,7 +69,7 @@ def test_events_come_back_as_they_were_and_are_not_emitted_again(
             again.charge(wallet_id, 10, idempotency_key="next")
             again.configure(wallet_id, monthly_budget_yen=700)
             again.configure(wallet_id, monthly_budget_yen=600)
-            again.emit_expiry_notices()
+            again.maintenance.emit_expiry_notices()
         assert host.run(EVENTS) == emitted
 
 
@@ -105,8 +105,8 @@ def test_every_kind_gets_its_new_name_and_its_fields(db_url: str, wallets: Credi
 
 def test_targets_hear_what_they_asked_for(db_url: str, wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
     asked = ("topup.failed", "budget.exhausted", "wallet.exhausted")
-    named = wallets.add_target(wallet_id, TargetSettings(url="https://example.com/a", kinds=asked))
-    everything = wallets.add_target(wallet_id, TargetSettings(url="https://example.com/b"))
+    named = wallets.targets.add(wallet_id, TargetSettings(url="https://example.com/a", kinds=asked))
+    everything = wallets.targets.add(wallet_id, TargetSettings(url="https://example.com/b"))
     wallets.close()
     as_before_295(db_url)
     with PlainSql(db_url) as host:
@@ -114,7 +114,7 @@ def test_targets_hear_what_they_asked_for(db_url: str, wallets: CreditWallet, wa
     assert kinds == [["topup_failed", "budget_exhausted", "wallet_exhausted"], []]
     upgrade(db_url)
     with CreditWallet.open(db_url, clock=clock) as again:
-        targets = again.targets(wallet_id)
+        targets = again.targets.list(wallet_id)
     assert [each.kinds for each in targets] == [named.kinds, everything.kinds]
 
 

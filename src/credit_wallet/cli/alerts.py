@@ -44,8 +44,8 @@ def alerts_run(
 ) -> None:
     """Fire the spending alerts and the notices of expiring credit that are due; ends with the job's JSON report."""
     with open_wallets() as wallets:
-        report = wallets.run_alerts(cycle, dry_run=dry_run)
-        while not dry_run and wallets.emit_expiry_notices():
+        report = wallets.alerts.run(cycle, dry_run=dry_run)
+        while not dry_run and wallets.maintenance.emit_expiry_notices():
             pass
     typer.echo(report.to_json())
 
@@ -77,7 +77,7 @@ def alerts_deliveries(
 ) -> None:
     """Notices on their way, the latest first: delivered, pending, or dead after three days of trying."""
     with open_wallets() as wallets:
-        show(wallets.deliveries(wallet, status=None if status is None else status.value, limit=limit))
+        show(wallets.deliveries.list(wallet, status=None if status is None else status.value, limit=limit))
 
 
 @alert_commands.command("resend")
@@ -91,14 +91,14 @@ def alerts_resend(
     if (delivery_id is None) != dead:
         raise InvalidRequest("name a delivery, or say --dead for all that are dead", field="delivery_id")
     with open_wallets() as wallets:
-        show({"resent": wallets.resend(delivery_id)})
+        show({"resent": wallets.deliveries.resend(delivery_id)})
 
 
 @target_commands.command("list")
 def targets_list(owner: Owner = None) -> None:
     """List where notices of a wallet, or those to the operator, go."""
     with open_wallets() as wallets:
-        show(wallets.targets(OPERATOR if owner is None else owner))
+        show(wallets.targets.list(OPERATOR if owner is None else owner))
 
 
 @target_commands.command("add")
@@ -133,7 +133,7 @@ def targets_add(
     with open_wallets() as wallets:
         wallet_id = OPERATOR if owner is None else owner
         allowed = {"mail": settings.mail, "private": settings.private}
-        show(wallets.add_target(wallet_id, target, confirmed=confirmed, **allowed))
+        show(wallets.targets.add(wallet_id, target, confirmed=confirmed, **allowed))
 
 
 @target_commands.command("confirm")
@@ -143,25 +143,25 @@ def targets_confirm(
 ) -> None:
     """Confirm a mailbox by the code that it was sent; from now on it gets notices."""
     with open_wallets() as wallets:
-        show(wallets.confirm_target(wallets.target(target_id).wallet_id, target_id, code))
+        show(wallets.targets.confirm(wallets.targets.show(target_id).wallet_id, target_id, code))
 
 
 @target_commands.command("ask-again")
 def targets_ask_again(target_id: TargetId) -> None:
     """Send another code to a mailbox that has not been confirmed."""
     with open_wallets() as wallets:
-        show(wallets.ask_target_again(wallets.target(target_id).wallet_id, target_id))
+        show(wallets.targets.ask_again(wallets.targets.show(target_id).wallet_id, target_id))
 
 
 @target_commands.command("remove")
 def targets_remove(target_id: TargetId) -> None:
     """Send nothing to a target any more; what waits for it is dead."""
     with open_wallets() as wallets:
-        show(wallets.remove_target(target_id))
+        show(wallets.targets.remove(target_id))
 
 
 @target_commands.command("rotate-secret")
 def targets_rotate_secret(target_id: TargetId) -> None:
     """A new secret for a webhook, shown this once; the old one goes on signing for a day."""
     with open_wallets() as wallets:
-        show(wallets.rotate_target_secret(target_id))
+        show(wallets.targets.rotate_secret(target_id))

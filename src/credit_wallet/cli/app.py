@@ -51,7 +51,6 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import open_payments, require_payments, test_money
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import payment_settings
-from credit_wallet.reports import statement as statements
 from credit_wallet.reports.statement_forms import CsvForm, TextForm, pieces_of, to_json
 from credit_wallet.runtime.steady_clock import utc_now
 from credit_wallet.runtime.stopping import Stop, closing_in_time
@@ -277,10 +276,10 @@ def statement(
     """Show a wallet's statement of one billing cycle, with who spent it and on what."""
     with _open() as wallets:
         if Settings.json or format is StatementFormat.json:
-            typer.echo(to_json(statements.statement(wallets, wallet_id, cycle)))
+            typer.echo(to_json(wallets.statement(wallet_id, cycle)))
             return
         form = CsvForm(rows.value) if format is StatementFormat.csv else TextForm()
-        for piece in pieces_of(statements.Drawing(wallets, wallet_id, cycle), form):
+        for piece in pieces_of(wallets.cycles.draw(wallet_id, cycle), form):
             typer.echo(piece.encode(), nl=False)
     if format is StatementFormat.text:
         typer.echo()
@@ -324,7 +323,7 @@ def topups_list(
 ) -> None:
     """List a wallet's top-ups through Stripe, newest first."""
     with _open() as wallets:
-        _show(wallets.topups(wallet_id, limit=limit))
+        _show(wallets.topups.list(wallet_id, limit=limit))
 
 
 app.command()(verify)
@@ -433,7 +432,7 @@ def worker() -> None:
         closing_in_time(stop, _open()) as wallets,
         working(stop, workers(wallets, open_payments(wallets), open_notifier(wallets))),
     ):
-        wallets.log_clock_problem()
+        wallets.clock.log_problem()
         stop.asked.wait()
 
 

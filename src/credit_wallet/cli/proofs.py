@@ -19,7 +19,7 @@ seal_commands = typer.Typer(no_args_is_help=True, help="Seals over the ledger's 
 def seal_show() -> None:
     """Print the latest seal in one line: number, last entry, time and hash. Keep it where nobody can change it."""
     with open_wallets() as wallets:
-        seal = wallets.latest_seal()
+        seal = wallets.seals.latest()
     if seal is None:
         raise SealNotFound("nothing of the ledger is sealed yet")
     if Settings.json:
@@ -39,7 +39,7 @@ def verify(
     """Prove the ledger's invariants; exit 1 and name the wallets when one is broken."""
     anchors = [noted for given in anchor or () for noted in parse_anchors(_text(given))]
     with open_wallets() as wallets:
-        violations, openings = wallets.verify(anchors), wallets.openings()
+        violations, openings = wallets.verify(anchors), wallets.maintenance.openings()
     console.verdict(violations, openings, as_json=Settings.json)
     if violations:
         raise typer.Exit(REFUSED)

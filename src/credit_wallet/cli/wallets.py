@@ -91,7 +91,7 @@ def wallet_configure(
 def walletshow(wallet_id: WalletId) -> None:
     """Show a wallet: balance and the lots it is made of, holds, settings, spending of the cycle."""
     with open_wallets() as wallets:
-        show({**structs.asdict(wallets.show(wallet_id)), "lots": [lot.view() for lot in wallets.lots(wallet_id)]})
+        show({**structs.asdict(wallets.show(wallet_id)), "lots": [lot.view() for lot in wallets.lots.list(wallet_id)]})
 
 
 @wallet_commands.command("list")
@@ -101,7 +101,7 @@ def wallet_list(
 ) -> None:
     """List wallets by id."""
     with open_wallets() as wallets:
-        show(wallets.wallets(after=after, limit=limit))
+        show(wallets.list(after=after, limit=limit))
 
 
 @wallet_commands.command("disable")
@@ -146,21 +146,21 @@ def wallet_register_secret(
 ) -> None:
     """Let a key of your own, known by its SHA-256, open a wallet."""
     with open_wallets() as wallets:
-        show(wallets.register_secret(wallet_id, sha256, agent_key, ends_at))
+        show(wallets.secrets.register(wallet_id, sha256, agent_key, ends_at))
 
 
 @wallet_commands.command("secrets")
 def wallet_secrets(wallet_id: WalletId) -> None:
     """List what opens a wallet beside the current tokens: registered keys, earlier tokens in their overlap."""
     with open_wallets() as wallets:
-        show(wallets.secrets(wallet_id))
+        show(wallets.secrets.list(wallet_id))
 
 
 @wallet_commands.command("remove-secret")
 def wallet_remove_secret(sha256: Sha256) -> None:
     """Let a registered key, or an earlier token in its overlap, open nothing more."""
     with open_wallets() as wallets:
-        show(wallets.remove_secret(sha256))
+        show(wallets.secrets.remove(sha256))
 
 
 def _switch(wallet_id: int, *, enabled: bool) -> None:
@@ -182,7 +182,7 @@ def key_create(
 ) -> None:
     """Create an agent key and show its token, this once."""
     with open_wallets() as wallets:
-        show(wallets.create_key(wallet_id, label=label, monthly_cap_yen=monthly_cap_yen, expires_at=expires_at))
+        show(wallets.keys.create(wallet_id, label=label, monthly_cap_yen=monthly_cap_yen, expires_at=expires_at))
 
 
 @key_commands.command("list")
@@ -193,7 +193,7 @@ def key_list(
 ) -> None:
     """List a wallet's agent keys by id and what they have spent, ended and revoked ones included."""
     with open_wallets() as wallets:
-        show(wallets.keys(wallet_id, after=after, limit=limit))
+        show(wallets.keys.list(wallet_id, after=after, limit=limit))
 
 
 @key_commands.command("rotate")
@@ -203,14 +203,14 @@ def key_rotate(
 ) -> None:
     """Give an agent key another token and show it, this once. Cap, spending and end stay."""
     with open_wallets() as wallets:
-        show(wallets.rotate_key(key_id, overlap_seconds=overlap_seconds))
+        show(wallets.keys.rotate(key_id, overlap_seconds=overlap_seconds))
 
 
 @key_commands.command("revoke")
 def key_revoke(key_id: Annotated[int, typer.Argument(parser=integer, metavar="KEY_ID", help="The agent key.")]) -> None:
     """Revoke an agent key for good, effective at once."""
     with open_wallets() as wallets:
-        show({"key_id": key_id, "revoked_at": wallets.revoke_key(key_id)})
+        show({"key_id": key_id, "revoked_at": wallets.keys.revoke(key_id)})
 
 
 SellerId = Annotated[int, typer.Argument(parser=integer, metavar="SELLER_ID", help="The seller.")]
@@ -220,7 +220,7 @@ SellerId = Annotated[int, typer.Argument(parser=integer, metavar="SELLER_ID", he
 def seller_create(label: Annotated[str | None, typer.Option(help="A name for people.")] = None) -> None:
     """Create a seller and show its token, this once: it charges, holds and refunds, and nothing else."""
     with open_wallets() as wallets:
-        show(wallets.create_seller(label=label))
+        show(wallets.sellers.create(label=label))
 
 
 @seller_commands.command("list")
@@ -230,18 +230,18 @@ def seller_list(
 ) -> None:
     """List sellers by id, revoked ones included."""
     with open_wallets() as wallets:
-        show(wallets.sellers(after=after, limit=limit))
+        show(wallets.sellers.list(after=after, limit=limit))
 
 
 @seller_commands.command("rotate")
 def seller_rotate(seller_id: SellerId, overlap_seconds: Overlap = 3600) -> None:
     """Give a seller another token and show it, this once."""
     with open_wallets() as wallets:
-        show(wallets.rotate_seller(seller_id, overlap_seconds=overlap_seconds))
+        show(wallets.sellers.rotate(seller_id, overlap_seconds=overlap_seconds))
 
 
 @seller_commands.command("revoke")
 def seller_revoke(seller_id: SellerId) -> None:
     """Revoke a seller for good."""
     with open_wallets() as wallets:
-        show(wallets.revoke_seller(seller_id))
+        show(wallets.sellers.revoke(seller_id))

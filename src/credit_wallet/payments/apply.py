@@ -40,12 +40,12 @@ class PaymentFacts:
     def apply(self, payment: Payment) -> Problems:
         """Settle the top-up that ``payment`` names; when its bank wants a person, call for one."""
         fact = payment.fact
-        self._wallets.settle_topup(payment.wallet_id, payment.topup_id, fact, amount_yen=payment.amount_yen)
+        self._wallets.topups.settle(payment.wallet_id, payment.topup_id, fact, amount_yen=payment.amount_yen)
         for mismatch in fact.mismatches:
             named = {"wallet_id": payment.wallet_id, "topup_id": payment.topup_id}
             _log.warning("payment_currency_mismatch", **named, mismatch=mismatch)
         if fact.decline == "person":
-            self._invite(self._wallets.topup_status(payment.topup_id))
+            self._invite(self._wallets.topups.show(payment.topup_id))
         return fact.mismatches
 
     def attribute(self, payment: Payment) -> Payment:
@@ -55,7 +55,7 @@ class PaymentFacts:
         nothing to show in a row.
         """
         intent = payment.fact.payment_intent
-        found = self._wallets.topup_of_payment(intent) if intent is not None else None
+        found = self._wallets.topups.of_payment(intent) if intent is not None else None
         if found is not None:
             return payment._replace(topup_id=found[0], amount_yen=0)
         if intent is not None and self._belongs_to_another(payment):
@@ -66,7 +66,7 @@ class PaymentFacts:
     def _belongs_to_another(self, payment: Payment) -> bool:
         """Whether the named top-up is not there, or has another payment, as after a backup was restored."""
         try:
-            topup = self._wallets.topup_status(payment.topup_id)
+            topup = self._wallets.topups.show(payment.topup_id)
         except TopupNotFound:
             return True
         return (
@@ -77,10 +77,10 @@ class PaymentFacts:
 
     def _invite(self, declined: TopupView) -> None:
         """Give the owner a page to pay on in place of an automatic top-up, once; the declined payment is given up."""
-        if declined.origin != "auto" or not self._wallets.payer(declined.wallet_id).stopped:
+        if declined.origin != "auto" or not self._wallets.topups.payer(declined.wallet_id).stopped:
             return
         try:
-            outcome = self._wallets.request_topup(
+            outcome = self._wallets.topups.request(
                 declined.wallet_id,
                 declined.amount_yen,
                 idempotency_key=f"instead of {declined.topup_id}",
@@ -89,9 +89,9 @@ class PaymentFacts:
             )
         except TopupInFlight:  # the owner pays in another way already
             return
-        topup = self._wallets.topup_status(str(outcome.topup_id))
+        topup = self._wallets.topups.show(str(outcome.topup_id))
         if topup.status in OPEN and topup.checkout_session is None:
-            customer = self._wallets.payer(topup.wallet_id).customer
+            customer = self._wallets.topups.payer(topup.wallet_id).customer
             fact = self._gateway.new_payment(topup, customer).fact
             fact = structs.replace(fact, status="requires_action", reason="authentication_required")
             self.apply(payment_for(topup, fact))

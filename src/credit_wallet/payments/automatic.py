@@ -67,7 +67,7 @@ class AutomaticTopups:
         """Charge the saved method for a top-up that is noted."""
         if self._ending.has_begun:
             return  # the next process sends it
-        payer = self._wallets.payer(topup.wallet_id)
+        payer = self._wallets.topups.payer(topup.wallet_id)
         if payer.customer is None or payer.payment_method is None:
             fact = PaymentFact(observed_at=self._now(), status="failed", reason="no_payment_method")
         else:
@@ -76,7 +76,7 @@ class AutomaticTopups:
 
     def _due(self) -> Iterator[int]:
         after = 0
-        while page := self._wallets.topups_due(after=after):
+        while page := self._wallets.topups.due(after=after):
             yield from page
             after = page[-1]
 
@@ -85,7 +85,7 @@ class AutomaticTopups:
         settings = self._settings
         topup_id: str | None = None
         try:
-            outcome = self._wallets.request_auto_topup(
+            outcome = self._wallets.topups.request_automatic(
                 wallet_id,
                 idempotency_key=new_idempotency_key(),
                 min_yen=settings.min_yen,
@@ -94,7 +94,7 @@ class AutomaticTopups:
                 monthly_yen=settings.auto_monthly_yen,
             )
             topup_id = str(outcome.topup_id)
-            self.charge(self._wallets.topup_status(topup_id))
+            self.charge(self._wallets.topups.show(topup_id))
             silence.note(None)
         except _EXPECTED as error:
             return AutoTopup(wallet_id, error.code, topup_id=topup_id, detail=str(error))
@@ -102,5 +102,5 @@ class AutomaticTopups:
             silence.note(error)
             _log.warning("auto_topup_failed", wallet_id=wallet_id, topup_id=topup_id, code=error.code, error=str(error))
             return AutoTopup(wallet_id, error.code, topup_id=topup_id, detail=str(error))
-        done = self._wallets.topup_status(topup_id)
+        done = self._wallets.topups.show(topup_id)
         return AutoTopup(wallet_id, done.status, done.amount_yen, topup_id, done.reason)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from credit_wallet.domain.money import format_yen
-from credit_wallet.domain.outcomes import TopupView
-from credit_wallet.domain.topups import Clawback, PaymentFact, pay_back_id_of
+from credit_wallet.domain.commands import PayBackLimit
+from credit_wallet.domain.topups import PaymentFact, pay_back_id_of
 from credit_wallet.errors import PayBackNotAllowed, TopupNotFound
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.apply import PaymentFacts, payment_for
@@ -23,14 +20,11 @@ class PayBacks:
         settings: PaymentSettings,
         gateway: StripeGateway,
         facts: PaymentFacts,
-        now: Callable[[], int],
     ) -> None:
-        """``now`` gives Unix seconds."""
         self._wallets = wallets
         self._settings = settings
         self._gateway = gateway
         self._facts = facts
-        self._now = now
 
     def pay_back(self, topup_id: str, amount_yen: int, *, idempotency_key: str) -> None:
         """Pay unused credit of a top-up back.
@@ -38,7 +32,7 @@ class PayBacks:
         The credit leaves the wallet first; when Stripe refuses, it is reinstated. Raises ``PayBackNotAllowed``,
         ``RefundExceedsCharge`` and ``PaymentProviderError`` (send it again with the same idempotency key).
         """
-        topup = self._wallets.topup_status(topup_id)
+        topup = self._wallets.topups.show(topup_id)
         if topup.payment_intent is None:
             raise TopupNotFound(f"top-up {topup_id} has no payment", topup_id=topup_id)
         pay_back_id = pay_back_id_of(topup.wallet_id, idempotency_key)
@@ -47,11 +41,10 @@ class PayBacks:
             raise PayBackNotAllowed(
                 "Stripe did not pay it back; the wallet has its credit again. Try with a new idempotency key"
             )
-        if before is None:
-            self._require_room(amount_yen)
-        self._wallets.pay_back(topup.wallet_id, topup_id, amount_yen, idempotency_key=idempotency_key)
-        if before is None:
-            self._require_room_still(topup, pay_back_id, amount_yen)
+        limit = self._limit() if before is None else None
+        self._wallets.topups.pay_back(
+            topup.wallet_id, topup_id, amount_yen, idempotency_key=idempotency_key, limit=limit
+        )
         fact = self._refund(topup.payment_intent, amount_yen, pay_back_id, is_known=before is not None)
         self._facts.apply(payment_for(topup, fact))
         if any(each.status == "reinstated" for each in fact.clawbacks):
@@ -62,23 +55,7 @@ class PayBacks:
         known = self._gateway.records.pay_back(payment_intent, pay_back_id) if is_known else None
         return known or self._gateway.refund(payment_intent, amount_yen, pay_back_id)
 
-    def _require_room(self, amount_yen: int) -> None:
+    def _limit(self) -> PayBackLimit:
         if not self._settings.pay_back:
             raise PayBackNotAllowed(f"paying credit back is off; the operator may allow it with {PAY_BACK_VARIABLE}=on")
-        room = self._wallets.pay_back_room()
-        if amount_yen > room.left_yen:
-            raise PayBackNotAllowed(
-                f"{format_yen(room.left_yen)} may still be paid back in the period since {room.base_date}",
-                left_yen=room.left_yen,
-            )
-
-    def _require_room_still(self, topup: TopupView, pay_back_id: str, amount_yen: int) -> None:
-        """Others may have used the same room meanwhile; then the credit is reinstated."""
-        room = self._wallets.pay_back_room()
-        if room.paid_back_yen > room.allowed_yen:
-            clawback = Clawback(pay_back_id, "pay_back", amount_yen, "reinstated")
-            fact = PaymentFact(observed_at=self._now(), payment_intent=topup.payment_intent, clawbacks=(clawback,))
-            self._facts.apply(payment_for(topup, fact))
-            raise PayBackNotAllowed(
-                "others were paid back meanwhile, as much as the law allows; try with a new idempotency key"
-            )
+        return self._wallets.topups.pay_back_limit()

@@ -67,7 +67,7 @@ class Reconciler:
         While Stripe does not answer, and once jobs are to end, the rest is left for the next time.
         """
         report, silence = Reconciliation(), Silence()
-        for topup in self._ending.until(self._wallets.unsettled_topups(QUIET)):
+        for topup in self._ending.until(self._wallets.topups.unsettled(QUIET)):
             if silence.is_long:
                 break
             self._attempt(report, silence, topup.topup_id, partial(self._look_up, topup))
@@ -138,16 +138,16 @@ class Reconciler:
             report.problems.append(f"{after[0]}: paid and not credited ({after[-1]})")
 
     def _state(self, name: str) -> tuple[object, ...] | None:
-        found = self._wallets.topup_of_payment(name)
+        found = self._wallets.topups.of_payment(name)
         try:
-            topup = self._wallets.topup_status(found[0] if found else name)
+            topup = self._wallets.topups.show(found[0] if found else name)
         except TopupNotFound:
             return None
         return topup.topup_id, topup.status, topup.credited_yen, topup.reversed_yen, topup.reason
 
     def _is_credited(self, intent: str) -> bool:
-        found = self._wallets.topup_of_payment(intent)
-        return found is not None and self._wallets.topup_status(found[0]).status == "credited"
+        found = self._wallets.topups.of_payment(intent)
+        return found is not None and self._wallets.topups.show(found[0]).status == "credited"
 
     def _latest(self) -> datetime:
         """The latest that it may be: Stripe forgets by its own clock, while ours may be behind after a pause."""

@@ -38,10 +38,10 @@ class TopupRequests:
                 field="amount_yen",
             )
         self._wallets.show(wallet_id)
-        outcome = self._wallets.request_topup(
+        outcome = self._wallets.topups.request(
             wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow, actor=PAYER
         )
-        topup = self._wallets.topup_status(str(outcome.topup_id))
+        topup = self._wallets.topups.show(str(outcome.topup_id))
         asked = self.ask(topup)
         return self.reply(topup.topup_id, asked.client_secret, replayed=outcome.replayed)
 
@@ -50,7 +50,7 @@ class TopupRequests:
 
         Raises ``TopupNotFound`` and ``PaymentProviderError``.
         """
-        topup = self._wallets.topup_status(topup_id)
+        topup = self._wallets.topups.show(topup_id)
         if topup.status not in PAYABLE:
             return self.reply(topup_id)
         asked = self._gateway.records.status_of(topup)
@@ -59,10 +59,10 @@ class TopupRequests:
 
     def cancel(self, topup_id: str) -> TopupReply:
         """Give up a top-up that nobody has paid; one that was paid meanwhile is credited."""
-        topup = self._wallets.topup_status(topup_id)
+        topup = self._wallets.topups.show(topup_id)
         if topup.status == "requested" and topup.origin == "owner":
             self.ask(topup)  # whether Stripe knows of it is not known; after this it does, under a name
-            topup = self._wallets.topup_status(topup_id)
+            topup = self._wallets.topups.show(topup_id)
         if topup.status in PAYABLE:
             self._facts.apply(payment_for(topup, self._gateway.cancel(topup)))
         return self.reply(topup_id)
@@ -72,13 +72,13 @@ class TopupRequests:
         if topup.payment_intent is not None or topup.checkout_session is not None or topup.status not in OPEN:
             asked = self._gateway.records.status_of(topup)
         else:
-            asked = self._gateway.new_payment(topup, self._wallets.payer(topup.wallet_id).customer)
+            asked = self._gateway.new_payment(topup, self._wallets.topups.payer(topup.wallet_id).customer)
         self._facts.apply(payment_for(topup, asked.fact))
         return asked
 
     def reply(self, topup_id: str, client_secret: str | None = None, *, replayed: bool = False) -> TopupReply:
         """A top-up as whoever asked for it gets it back."""
-        topup = self._wallets.topup_status(topup_id)
+        topup = self._wallets.topups.show(topup_id)
         is_page = topup.flow == "checkout" and topup.status in OPEN
         return TopupReply(
             topup_id=topup.topup_id,

@@ -35,12 +35,12 @@ class StripePayments:
 
         self._settings = settings
         self._ending = Ending()
-        self.gateway = StripeGateway(settings, wallets.installation_id(), now)
+        self.gateway = StripeGateway(settings, wallets.topups.installation_id(), now)
         self._facts = PaymentFacts(wallets, self.gateway)
         self._deliveries = Deliveries(settings, self.gateway.records)
         self._requests = TopupRequests(wallets, settings, self.gateway, self._facts)
         self._automatic = AutomaticTopups(wallets, settings, self.gateway, self._facts, self._ending, now)
-        self._pay_backs = PayBacks(wallets, settings, self.gateway, self._facts, now)
+        self._pay_backs = PayBacks(wallets, settings, self.gateway, self._facts)
         self._reconciler = Reconciler(
             wallets, self.gateway, self._facts, self._requests, self._automatic, self._ending, clock
         )

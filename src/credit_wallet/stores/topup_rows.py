@@ -15,58 +15,21 @@ from credit_wallet.domain.commands import Command, PayBack, RequestAutoTopup, Re
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.topups import (
     CLAWBACK_STATUSES,
-    OPEN,
     Clawback,
     ClawbackKind,
     PayerState,
     TopupState,
     topup_id_of,
 )
+from credit_wallet.rules.pay_back import period_start
 from credit_wallet.rules.state import Decision, Snapshot
 from credit_wallet.stores import Connection
+from credit_wallet.stores.sql import statements
 
-_NAMED_OTHERWISE = {"flow": "way", "observed_at": "told_at", "clawbacks": "takings"}
-"""Columns of fields that have a name of their own since."""
+_SQL = statements("topups.sql")
 
 _KINDS: dict[str, ClawbackKind] = {"dp": "dispute", "du": "dispute", "pb": "pay_back"}
 """Of clawbacks that were written without one, by the prefix of their id: Stripe's, and ours for what is paid back."""
-
-_COLUMNS = ", ".join(_NAMED_OTHERWISE.get(field, field) for field in TopupState.__struct_fields__)
-_OPEN = ", ".join(f"'{status}'" for status in OPEN)
-_TOPUP = f"SELECT {_COLUMNS} FROM am_credit_topup WHERE topup_id = :topup_id"
-_OF_PAYMENT = (
-    f"SELECT {_COLUMNS} FROM am_credit_topup WHERE payment_intent = :payment_intent AND wallet_id = :wallet_id"
-)
-_OPEN_TOPUPS = f"SELECT {_COLUMNS} FROM am_credit_topup WHERE wallet_id = :wallet_id AND status IN ({_OPEN})"
-_AUTO_TOPPED_UP = """
-SELECT coalesce(sum(CASE WHEN created_at >= :today THEN amount_yen ELSE 0 END), 0),
-       coalesce(sum(CASE WHEN created_at >= :month THEN amount_yen ELSE 0 END), 0),
-       coalesce(sum(CASE WHEN created_at >= :hour_ago THEN 1 ELSE 0 END), 0)
-FROM am_credit_topup
-WHERE wallet_id = :wallet_id AND created_at >= :since AND origin = 'auto' AND status NOT IN ('failed', 'canceled')
-"""
-_PAYER = f"SELECT {', '.join(PayerState.__struct_fields__)} FROM am_credit_payer WHERE wallet_id = :wallet_id"
-_PUT_TOPUP = f"""
-INSERT INTO am_credit_topup ({_COLUMNS}, updated_at)
-VALUES ({", ".join(f":{name}" for name in TopupState.__struct_fields__)}, :at)
-ON CONFLICT (topup_id, wallet_id) DO UPDATE
-SET status = excluded.status, processing = excluded.processing, payment_intent = excluded.payment_intent,
-    checkout_session = excluded.checkout_session, told_at = excluded.told_at, received_yen = excluded.received_yen,
-    takings = excluded.takings, credited_yen = excluded.credited_yen,
-    reversed_yen = excluded.reversed_yen, credit_txn_id = excluded.credit_txn_id, reason = excluded.reason,
-    action_url = excluded.action_url, updated_at = excluded.updated_at
-"""
-_PUT_STEP = """
-INSERT INTO am_credit_topup_history (topup_id, wallet_id, status, received_yen, taken_yen, reason, occurred_at)
-VALUES (:topup_id, :wallet_id, :status, :received_yen, :clawed_back_yen, :reason, :at)
-"""
-_PUT_PAYER = """
-INSERT INTO am_credit_payer (wallet_id, customer, payment_method, failures, retry_at, stopped, reason, updated_at)
-VALUES (:wallet_id, :customer, :payment_method, :failures, :retry_at, :stopped, :reason, :at)
-ON CONFLICT (wallet_id) DO UPDATE
-SET customer = excluded.customer, payment_method = excluded.payment_method, failures = excluded.failures,
-    retry_at = excluded.retry_at, stopped = excluded.stopped, reason = excluded.reason, updated_at = excluded.updated_at
-"""
 
 
 def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> None:
@@ -75,22 +38,24 @@ def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[C
         if not isinstance(command, SettleTopup | PayBack | RequestTopup | RequestAutoTopup):
             continue
         this: dict[str, Any] = {"wallet_id": command.wallet_id}
+        if isinstance(command, PayBack) and command.limit is not None:
+            snapshot.paid_back_yen = _paid_back_yen(connection, now)
         if isinstance(command, SettleTopup | PayBack):
             named = command.topup_id
         else:
             named = topup_id_of(command.wallet_id, command.stored_key)
-            _load(connection, snapshot, _OPEN_TOPUPS, this)
-        _load(connection, snapshot, _TOPUP, {"topup_id": named})
+            _load(connection, snapshot, _SQL["open_topups"], this)
+        _load(connection, snapshot, _SQL["topup"], {"topup_id": named})
         if isinstance(command, SettleTopup):
             known = snapshot.topups.get(named)
             for intent in {command.fact.payment_intent, known and known.payment_intent} - {None}:
-                _load(connection, snapshot, _OF_PAYMENT, {**this, "payment_intent": intent})
-        for row in connection.execute(_PAYER, this).fetchall():
+                _load(connection, snapshot, _SQL["topups_of_payment"], {**this, "payment_intent": intent})
+        for row in connection.execute(_SQL["payer"], this).fetchall():
             payer = PayerState(*row)
             payer.stopped = bool(payer.stopped)
             snapshot.payers[payer.wallet_id] = payer
         if isinstance(command, RequestAutoTopup):
-            [sums] = connection.execute(_AUTO_TOPPED_UP, {**this, **_windows(now)}).fetchall()
+            [sums] = connection.execute(_SQL["auto_topped_up"], {**this, **_windows(now)}).fetchall()
             snapshot.auto_topped_up[command.wallet_id] = sums
 
 
@@ -98,6 +63,13 @@ def _windows(now: datetime) -> dict[str, str]:
     """When today, this month and the last hour began, and the first of them."""
     at, hour_ago = format_instant(now), format_instant(now - timedelta(hours=1))
     return {"today": at[:10], "month": at[:7], "hour_ago": hour_ago, "since": min(at[:7], hour_ago)}
+
+
+def _paid_back_yen(connection: Connection, now: datetime) -> int:
+    """What was paid back of all wallets in the present period; nobody else pays back until the transaction ends."""
+    connection.execute(_SQL["lock_pay_backs"])
+    [(paid_back_yen,)] = connection.execute(_SQL["paid_back"], {"start": period_start(now)}).fetchall()
+    return int(paid_back_yen)
 
 
 def _load(connection: Connection, snapshot: Snapshot, statement: str, parameters: dict[str, Any]) -> None:
@@ -118,15 +90,15 @@ def write_topups(connection: Connection, decision: Decision, at: str) -> None:
     """Write what a decision did to top-ups and payers."""
     for topup in decision.touched_topups.values():
         row = {**structs.asdict(topup), "processing": int(topup.processing), "clawbacks": _text(topup)}
-        connection.execute(_PUT_TOPUP, {**row, "at": at})
+        connection.execute(_SQL["put_topup"], {**row, "at": at})
     for step in decision.topup_steps:
-        connection.execute(_PUT_STEP, {**structs.asdict(step), "at": at})
+        connection.execute(_SQL["put_step"], {**structs.asdict(step), "at": at})
     for payer in decision.touched_payers.values():
-        connection.execute(_PUT_PAYER, {**structs.asdict(payer), "stopped": int(payer.stopped), "at": at})
+        connection.execute(_SQL["put_payer"], {**structs.asdict(payer), "stopped": int(payer.stopped), "at": at})
 
 
 class _ClawbackRow(Struct, array_like=True):
-    """A clawback in the column ``takings``; its status by its place, its kind unless it was written without one."""
+    """A clawback as the database has it: its status by its place, and its kind unless it was written without one."""
 
     id: str
     amount_yen: int
@@ -135,7 +107,7 @@ class _ClawbackRow(Struct, array_like=True):
 
 
 def read_clawbacks(text: str) -> tuple[Clawback, ...]:
-    """Clawbacks from the column ``takings``."""
+    """Clawbacks as the database has them."""
     return tuple(
         Clawback(
             each.id,
