@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from math import ceil
 from typing import Any, TypeVar, cast
 
 import stripe
 
+from credit_wallet.domain.retry_after import retry_after_seconds, whole_seconds
 from credit_wallet.errors import PaymentProviderError
 from credit_wallet.payments.bounded_client import BoundedClient
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.payments.shapes import NotOfStripe
 from credit_wallet.runtime import forks
-from credit_wallet.runtime.retry_after import retry_after_seconds
 
 RETRIES = 2
 """Of a request that Stripe did not answer or answered with 409 or 5xx; with the same idempotency key."""
@@ -97,5 +96,5 @@ def _provider_error(error: stripe.StripeError) -> PaymentProviderError:
     details: dict[str, Any] = {"request_id": error.request_id}
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if asked_seconds := retry_after_seconds(headers.get("retry-after"), datetime.now(UTC)):
-        details["retry_after_seconds"] = ceil(asked_seconds)
+        details["retry_after_seconds"] = whole_seconds(asked_seconds)
     return kind(f"Stripe could not be asked ({reason}); try again with the same idempotency key", **details)

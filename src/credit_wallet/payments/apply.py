@@ -89,7 +89,7 @@ class PaymentFacts:
             )
         except TopupInFlight:  # the owner pays in another way already
             return
-        topup = self._wallets.topups.show(str(outcome.topup_id))
+        topup = self._wallets.topups.show(outcome.topup_id)
         if topup.status in OPEN and topup.checkout_session is None:
             customer = self._wallets.topups.payer(topup.wallet_id).customer
             fact = self._gateway.new_payment(topup, customer).fact

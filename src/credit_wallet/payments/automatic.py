@@ -93,7 +93,7 @@ class AutomaticTopups:
                 daily_yen=settings.auto_daily_yen,
                 monthly_yen=settings.auto_monthly_yen,
             )
-            topup_id = str(outcome.topup_id)
+            topup_id = outcome.topup_id
             self.charge(self._wallets.topups.show(topup_id))
             silence.note(None)
         except _EXPECTED as error:

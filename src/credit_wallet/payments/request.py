@@ -41,7 +41,7 @@ class TopupRequests:
         outcome = self._wallets.topups.request(
             wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow, actor=PAYER
         )
-        topup = self._wallets.topups.show(str(outcome.topup_id))
+        topup = self._wallets.topups.show(outcome.topup_id)
         asked = self.ask(topup)
         return self.reply(topup.topup_id, asked.client_secret, replayed=outcome.replayed)
 
