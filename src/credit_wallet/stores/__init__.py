@@ -104,7 +104,7 @@ class Database(Protocol):
     """A ledger's place, as a URL names it."""
 
     lanes: int
-    """How many lanes a node has unless it is told another number."""
+    """How many lanes a node has by default."""
 
     def open_store(self, now: datetime) -> Store:
         """A store for a lane, the schema up to date and plain SQL backfilled. Raises ``DatabaseError``."""
