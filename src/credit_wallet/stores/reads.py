@@ -277,7 +277,7 @@ class Reader:
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
 
     def openings(self) -> list[Opening]:
-        """What no entry explains of adopted wallets."""
+        """What no entry explains of backfilled wallets."""
         return [Opening(*row) for row in self._rows("openings")]
 
     def newest_entry_at(self) -> str | None:

@@ -40,7 +40,7 @@ WEBHOOKS_A_TURN = 20
 """Deliveries that are taken at once for a webhook; one for a webhook that failed last time."""
 
 NOTICES_A_MESSAGE = 100
-"""The most that people are told in one message."""
+"""The most notices that people get in one message."""
 
 
 class Leased(Struct, frozen=True):
