@@ -14,7 +14,7 @@ from clock import Clock
 from databases import on_every_database
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import Bought, Bought, Outcome
+from credit_wallet.domain.outcomes import Bought, Outcome
 from credit_wallet.errors import (
     IdempotencyConflict,
     InsufficientFunds,
