@@ -237,7 +237,7 @@ def test_an_outage_of_hours_loses_nothing(
         assert wallets.targets.set(wallet_id, [moved], private=True)[0].secret is None
         point_to(wallets, url, back.url)
         deliver_until_quiet(notifier, clock, days=1)
-        assert sorted(each.json["type"] for each in back.received) == ["budget.threshold_reached"] * 3 + ["balance.low"]
+        assert sorted(each.json["type"] for each in back.received) == ["balance.low"] + ["budget.threshold_reached"] * 3
         assert len(set(back.names())) == 4
     assert not wallets.deliveries.list(wallet_id, status="dead")
 
@@ -541,7 +541,7 @@ def test_a_sample_says_which_target_takes_it(
     add(wallets, wallet_id, "http://127.0.0.1:9/")
     good, bad = notifier.test(wallet_id)
     assert (good.error, bad.error) == (None, "the receiver could not be reached (ConnectError)")
-    assert endpoint.received[0].json["type"] == "test"
+    assert endpoint.received[0].json["type"] == "notice.test"
     assert wallets.deliveries.list() == []
     with pytest.raises(WalletNotFound):
         notifier.test(999)

@@ -81,7 +81,7 @@ def create_topup(
         wallet_id,
         data.amount_yen,
         idempotency_key=key,
-        way="checkout" if data.checkout else "intent",
+        flow="checkout" if data.checkout else "intent",
     )
     return Response(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 
