@@ -66,7 +66,7 @@ smoke: setup  ## every benchmark for seconds on small data, to see that it runs
 	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py --smoke >/dev/null || exit 1; done
 
 generated-clients: setup  ## clients that generators write from the OpenAPI document compile and charge; needs npm and its registry
-	$(BIN)/python tests/generated_clients/check.py
+	PYTHONPATH=tests/support $(BIN)/python tests/generated_clients/check.py
 
 drill: setup  ## what one tenant at its worst does to another's charges, in each way, with 500,000 entries; a table
 	$(BIN)/python tests/support/neighbours.py

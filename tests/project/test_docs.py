@@ -7,11 +7,11 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
 import apsw
@@ -19,7 +19,6 @@ import pytest
 import structlog
 import typer
 
-import credit_wallet
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.cli import app as cli
 
@@ -306,10 +305,17 @@ def test_no_page_has_a_heading_twice(page: Path) -> None:
     assert sorted(headings) == sorted(set(headings))
 
 
-def test_the_map_has_every_room() -> None:
-    tree = (DOCS / "architecture.md").read_text(encoding="utf-8").partition("## The tree")[2].partition("\n## ")[0]
-    named = set(re.findall(r"`(\w+)(?:\.py|/)`", tree))
-    assert {module.name for module in iter_modules(credit_wallet.__path__)} <= named
+def test_the_map_has_every_room_in_the_order_that_make_check_proves() -> None:
+    tree = (
+        (DOCS / "architecture.md")
+        .read_text(encoding="utf-8")
+        .partition("## The tree")[2]
+        .partition("Beside the source")[0]
+    )
+    paths = " ".join(re.findall(r"^\| (`.*?`) \| ", tree, re.MULTILINE))
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = [layer.split(" | ") for layer in configured["contracts"][0]["layers"]]
+    assert re.findall(r"`(\w+)(?:/|\.py)`", paths) == [room for layer in layers for room in layer]
 
 
 def folders_of_the_source() -> list[Path]:
@@ -339,6 +345,7 @@ def test_each_rule_of_money_is_found_in_one_file() -> None:
     assert len(rules_of_money()) >= 10
     for file, words in rules_of_money():
         assert [name for name, text in texts.items() if words in text] == [file], words
+        assert file.startswith(("rules/", "domain/"))
 
 
 def test_the_readme_is_for_users_and_short() -> None:

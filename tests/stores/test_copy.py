@@ -248,7 +248,7 @@ def write(path: Path) -> Book:
         host.move(adopted_id, "topup", 90, clock().isoformat())
         wallets.alerts.run()
         assert wallets.verify() == []
-        writer.move("charge", adopted_id, 5, idempotency_key="adopts")
+        writer.move("charge", adopted_id, 5, idempotency_key="backfills")
         wallets.maintenance.watch_spending()
         while wallets.maintenance.seal():
             pass
@@ -424,7 +424,7 @@ def test_a_payment_that_was_under_way_is_credited_once_where_it_was_copied_to(bo
 def test_seals_go_on_and_find_what_is_changed(book: Book, target: str) -> None:
     copy(book.url, target, book.now)
     with CreditWallet.open(target, clock=book.clock()) as wallets:
-        until(lambda: wallets.maintenance.seal() == 3)  # of plain SQL, adopted before they were copied
+        until(lambda: wallets.maintenance.seal() == 3)  # of plain SQL, backfilled before they were copied
         assert wallets.verify() == []
         with PlainSql(target) as host:
             host.run("SET session_replication_role = replica")

@@ -388,14 +388,14 @@ class Balance(int):
 
 
 class Opening(Struct, frozen=True):
-    """Whole yen that a wallet had when it was adopted and that no ledger entry explains; below zero, that it lacked."""
+    """Whole yen of a wallet that no ledger entry explained when it was backfilled; below zero, yen that it lacked."""
 
     wallet_id: int
     opening_yen: int
 
 
 class Upgrade(Struct, frozen=True):
-    """What bringing a database up to date did; ``openings`` are of the wallets that were adopted."""
+    """What bringing a database up to date did; ``openings`` are of the wallets that were backfilled."""
 
     applied: list[str]
     wallets_backfilled: int

@@ -39,7 +39,7 @@ NAME = "credit-wallet"
 INSTRUCTIONS = (
     "A prepaid wallet that pays for API calls. Use credit_wallet_status to see how much you can spend, and to find out "
     "why a call was refused with HTTP 402. Use credit_wallet_topup to learn what a person must do to add credit; it "
-    "never pays by itself."
+    "never pays on its own."
 )
 
 _log = structlog.get_logger("credit_wallet.mcp")

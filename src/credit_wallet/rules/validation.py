@@ -44,6 +44,7 @@ from credit_wallet.domain.cycle import (
     parse_end,
 )
 from credit_wallet.domain.money import MAX_AMOUNT_YEN, is_amount
+from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 
 MAX_ID = 2**63 - 1
@@ -172,21 +173,28 @@ def _malformed_payer(command: Charge | Hold | Buy) -> WalletError | None:
 
 
 def _malformed_settings(command: Configure) -> WalletError | None:
-    for name in ("monthly_budget_yen", "auto_topup_threshold", "auto_topup_amount", "low_balance_yen"):
-        value = getattr(command, name)
-        if value is not UNSET and (problem := _malformed_count(name, value, 0, MAX_AMOUNT_YEN)):
+    for setting in SETTINGS:
+        value = getattr(command, setting.name)
+        if value is not UNSET and (problem := _malformed_setting(setting, value)):
             return problem
-    if command.budget_mode is not UNSET and command.budget_mode not in ("alert", "cap"):
-        return InvalidRequest(f"budget_mode must be 'alert' or 'cap', not {command.budget_mode!r}", field="budget_mode")
-    if command.enabled is not UNSET and type(command.enabled) is not bool:
-        return InvalidRequest(f"enabled must be true or false, not {command.enabled!r}", field="enabled")
-    if command.alert_thresholds_pct is not UNSET and not _are_thresholds(command.alert_thresholds_pct):
-        return InvalidRequest(
-            f"alert_thresholds_pct must be up to {MAX_OWN_THRESHOLDS} different whole percents from 1 to "
-            f"{MAX_THRESHOLD_PCT}",
-            field="alert_thresholds_pct",
-        )
-    return malformed_text("label", command.label) if command.label is not UNSET else None
+    return None
+
+
+def _malformed_setting(setting: Setting, value: object) -> WalletError | None:
+    name = setting.name
+    if setting.kind == "text":
+        return malformed_text(name, value)
+    if setting.kind == "yen":
+        return _malformed_count(name, value, 0, MAX_AMOUNT_YEN)
+    if setting.kind == "percents":
+        if _are_thresholds(value):
+            return None
+        wanted = f"up to {MAX_OWN_THRESHOLDS} different whole percents from 1 to {MAX_THRESHOLD_PCT}"
+        return InvalidRequest(f"{name} must be {wanted}", field=name)
+    if type(value) is bool if setting.kind == "flag" else value in setting.choices:
+        return None
+    wanted = "true or false" if setting.kind == "flag" else " or ".join(map(repr, setting.choices))
+    return InvalidRequest(f"{name} must be {wanted}, not {value!r}", field=name)
 
 
 def _are_thresholds(values: object) -> bool:
@@ -295,10 +303,10 @@ def _malformed_amount(value: object) -> WalletError | None:
     )
 
 
-def _malformed_count(name: str, value: object, least: int, most: int) -> WalletError | None:
-    if type(value) is int and least <= value <= most:
+def _malformed_count(name: str, value: object, minimum: int, maximum: int) -> WalletError | None:
+    if type(value) is int and minimum <= value <= maximum:
         return None
-    return InvalidRequest(f"{name} must be a whole number from {least} to {most}, not {value!r}", field=name)
+    return InvalidRequest(f"{name} must be a whole number from {minimum} to {maximum}, not {value!r}", field=name)
 
 
 def _malformed_id(name: str, value: object) -> WalletError | None:

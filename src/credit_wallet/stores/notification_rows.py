@@ -146,9 +146,9 @@ def resend(connection: Connection, delivery_id: int | None, now: datetime) -> in
 
 def delivery_view(row: Sequence[Any]) -> DeliveryView:
     """From the columns of the statement ``deliveries``."""
-    values = list(row)
-    values[5] = REMOVED if row[5] is None else address_of(row[5])
-    return DeliveryView(*values)
+    delivery_id, wallet_id, event_id, kind, target_id, url, *progress = row
+    address = REMOVED if url is None else address_of(url)
+    return DeliveryView(delivery_id, wallet_id, event_id, kind, target_id, address, *progress)
 
 
 def settings_of(target: TargetSettings) -> TargetSettings:

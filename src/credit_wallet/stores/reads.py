@@ -14,6 +14,7 @@ from credit_wallet.domain.commands import Undo
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.domain.outcomes import (
     Alert,
+    BudgetMode,
     HoldView,
     KeyView,
     Opening,
@@ -49,6 +50,29 @@ STEPS = 2_000
 
 ENTRIES_A_SUM = 100_000
 """Entries that one statement adds up: a longer one would keep the log from being written back."""
+
+
+class WalletRow(NamedTuple):
+    """The columns of the statements ``wallet`` and ``wallets``."""
+
+    wallet_id: int
+    label: str | None
+    balance_yen: int
+    held_yen: int
+    debt_yen: int
+    auto_topup_threshold: int
+    auto_topup_amount: int
+    monthly_budget_yen: int
+    budget_mode: BudgetMode
+    time_zone: str
+    current_cycle: str | None
+    cycle_spent_yen: int
+    enabled: int
+    created_at: str
+    next_due_at: str | None
+    last_txn_id: int
+    low_balance_yen: int
+    alert_thresholds: str
 
 
 class CycleSpan(NamedTuple):
@@ -89,24 +113,26 @@ class Reader:
 
     def wallets(self, now: datetime, *, after: int = 0, limit: int = 100) -> list[WalletView]:
         """Wallets with an id above ``after``, by id."""
-        return [self._view(row, now) for row in self._rows("wallets", after=after, limit=limit)]
+        rows = self._rows("wallets", after=after, limit=limit)
+        return [self._view(WalletRow._make(row), now) for row in rows]
 
     def is_due(self, wallet_id: int, now: datetime) -> bool:
         """Whether holds or lots of the wallet have expired and are still to be carried out."""
-        next_due_at = self._wallet_row(wallet_id)[14]
+        next_due_at = self._wallet_row(wallet_id).next_due_at
         return next_due_at is not None and next_due_at <= format_instant(now)
 
     def due_wallets(self, now: datetime, limit: int) -> list[int]:
         """Ids of wallets for which ``is_due``, the longest overdue first."""
-        return [row[0] for row in self._rows("due", at=format_instant(now), limit=limit)]
+        return [wallet_id for (wallet_id,) in self._rows("due", at=format_instant(now), limit=limit)]
 
     def due_between(self, after: int, last: int, now: datetime) -> list[int]:
         """Ids of wallets above ``after`` and up to ``last`` for which ``is_due``."""
-        return [row[0] for row in self._rows("due_between", after=after, last=last, at=format_instant(now))]
+        rows = self._rows("due_between", after=after, last=last, at=format_instant(now))
+        return [wallet_id for (wallet_id,) in rows]
 
     def keys(self, wallet_id: int, now: datetime, *, after: int = 0, limit: int = 1_000) -> list[KeyView]:
         """Up to ``limit`` of the wallet's agent keys with an id above ``after``, by id. Raises ``WalletNotFound``."""
-        cycle = cycle_at(now, self._wallet_row(wallet_id)[9])
+        cycle = cycle_at(now, self._wallet_row(wallet_id).time_zone)
         rows = self._rows("keys", wallet_id=wallet_id, cycle=cycle, after=after, limit=limit)
         return [KeyView(*row) for row in rows]
 
@@ -170,22 +196,28 @@ class Reader:
             return [], None
         wanted = {"wallet_id": wallet_id, "txn_type": txn_type, "key_id": key_id, "note": note}
         rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit, **wanted)
-        goes_on = len(rows) == limit or (rows and rows[-1][11] == STEPS)
-        return [Transaction(*row[:10]) for row in rows if row[10]], rows[-1][0] if goes_on else None
+        judged = [(Transaction(*columns), is_wanted, step) for *columns, is_wanted, step, _ in rows]
+        if not judged:
+            return [], None
+        last, _, steps = judged[-1]
+        goes_on = len(judged) == limit or steps == STEPS
+        return [entry for entry, is_wanted, _ in judged if is_wanted], last.txn_id if goes_on else None
 
     def _start(self, wallet_id: int, before_txn_id: int | None) -> int | None:
         """The entry that stands before ``before_txn_id`` in the wallet's chain, or its last one."""
-        last: int = self._wallet_row(wallet_id)[15]
+        last = self._wallet_row(wallet_id).last_txn_id
         if before_txn_id is None:
             return last
-        before = self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id)
-        return before[0][0] if before else None
+        for (prev_txn_id,) in self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id):
+            return int(prev_txn_id)
+        return None
 
     def cycle(self, wallet_id: int, cycle: str) -> CycleSpan:
         """What a billing cycle opened with and which entries are of it, as of now. Raises ``WalletNotFound``."""
         self._wallet_row(wallet_id)
         rows = self._rows("cycle_segments", wallet_id=wallet_id, cycle=cycle)
-        return CycleSpan(int(rows[0][0]), [(last, after) for _, last, after in rows if last is not None])
+        (opening_yen, *_), *_ = rows
+        return CycleSpan(int(opening_yen), [(last, after) for _, last, after in rows if last is not None])
 
     def stretch(self, wallet_id: int, start: int, after: int, limit: int) -> tuple[list[CycleEntry], int | None]:
         """Up to ``limit`` entries from ``start`` back to the one after ``after``, oldest first.
@@ -193,14 +225,16 @@ class Reader:
         With them the ``start`` of what is before them, None when ``after`` is.
         """
         rows = self._rows("stretch", wallet_id=wallet_id, start=start, after=after, limit=limit)
-        before = rows[0][10] if rows else after
-        entries = [CycleEntry(Transaction(*row[:10]), row[11], row[12]) for row in rows]
+        entries = [
+            CycleEntry(Transaction(*columns), paid_key_id, paid_note) for *columns, _, paid_key_id, paid_note in rows
+        ]
+        before = next((prev_txn_id for *_, prev_txn_id, _key_id, _note in rows), after)
         return entries, None if before in (after, 0, None) else before
 
     def charges(self, wallet_id: int, txn_ids: Iterable[int]) -> list[Transaction]:
         """Those of the wallet's entries ``txn_ids`` that are charges."""
         rows = (row for txn_id in txn_ids for row in self._rows("transaction", txn_id=txn_id))
-        entries = (Transaction(*row[:10]) for row in rows)
+        entries = (Transaction(*columns) for *columns, _ in rows)
         return [entry for entry in entries if entry.wallet_id == wallet_id and entry.txn_type == "charge"]
 
     def funded_at(self, wallet: WalletView) -> str:
@@ -215,7 +249,7 @@ class Reader:
         start, _ = cycle_bounds(wallet.current_cycle, wallet.time_zone)
         if wallet.created_at < start:
             return wallet.created_at
-        last = self._wallet_row(wallet.wallet_id)[15]
+        last = self._wallet_row(wallet.wallet_id).last_txn_id
         parameters = {"start": last, "wallet_id": wallet.wallet_id, "cycle_start": start, "steps": STEPS}
         [(oldest,)] = self._rows("oldest_of_cycle", **parameters)
         return min(wallet.created_at, oldest or wallet.created_at)
@@ -227,7 +261,7 @@ class Reader:
     def key(self, key_id: int, now: datetime) -> KeyView:
         """Raises ``KeyNotFound``."""
         wallet_id = self.owner_of_key(key_id)
-        cycle = cycle_at(now, self._wallet_row(wallet_id)[9])
+        cycle = cycle_at(now, self._wallet_row(wallet_id).time_zone)
         return KeyView(*self._rows("key", wallet_id=wallet_id, key_id=key_id, cycle=cycle)[0])
 
     def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
@@ -243,7 +277,7 @@ class Reader:
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
 
     def openings(self) -> list[Opening]:
-        """What no entry explains of adopted wallets."""
+        """What no entry explains of backfilled wallets."""
         return [Opening(*row) for row in self._rows("openings")]
 
     def newest_entry_at(self) -> str | None:
@@ -282,8 +316,9 @@ class Reader:
 
     def topup_of_payment(self, payment_intent: str) -> tuple[str, int] | None:
         """Id and wallet of the top-up that a payment belongs to."""
-        rows = self._rows("topup_of_payment", payment_intent=payment_intent)
-        return (rows[0][0], rows[0][1]) if rows else None
+        for topup_id, wallet_id in self._rows("topup_of_payment", payment_intent=payment_intent):
+            return topup_id, wallet_id
+        return None
 
     def unsettled_topups(self, before: str, limit: int) -> list[TopupView]:
         """Open top-ups that have not changed since ``before``, the longest waiting first."""
@@ -329,31 +364,43 @@ class Reader:
     def payer(self, wallet_id: int) -> PayerView:
         """What the wallet pays its automatic top-ups with."""
         for row in self._rows("payer", wallet_id=wallet_id):
-            values = list(row)
-            values[5] = bool(row[5])
-            return PayerView(*values)
+            of_wallet, customer, payment_method, failures, retry_at, stopped, reason = row
+            return PayerView(of_wallet, customer, payment_method, failures, retry_at, bool(stopped), reason)
         return PayerView(wallet_id, None, None, 0, None, False, None)
 
     def topups_due(self, now: datetime, after: int, limit: int) -> list[int]:
         """Ids of wallets above ``after`` that an automatic top-up is due for, by id."""
         rows = self._rows("topups_due", at=format_instant(now), after=after, limit=limit)
-        return [row[0] for row in rows]
+        return [wallet_id for (wallet_id,) in rows]
 
     def _rows(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
         return self.source.rows(_SQL[name], parameters)
 
-    def _wallet_row(self, wallet_id: int) -> tuple[Any, ...]:
+    def _wallet_row(self, wallet_id: int) -> WalletRow:
         for row in self._rows("wallet", wallet_id=wallet_id):
-            return row
+            return WalletRow._make(row)
         raise WalletNotFound(f"there is no wallet {wallet_id}", wallet_id=wallet_id)
 
-    def _view(self, row: tuple[Any, ...], now: datetime) -> WalletView:
-        wallet_id, time_zone, row_cycle, spent_yen = row[0], row[9], row[10], row[11]
-        cycle = cycle_at(now, time_zone)
-        spent_yen = self._spent(wallet_id, 0, cycle, row_cycle, spent_yen)
-        own_thresholds = json.decode(row[17], type=tuple[int, ...])
-        values = [*row[:10], cycle, spent_yen, bool(row[12]), row[13], row[16], own_thresholds]
-        return WalletView(*values)
+    def _view(self, row: WalletRow, now: datetime) -> WalletView:
+        cycle = cycle_at(now, row.time_zone)
+        return WalletView(
+            wallet_id=row.wallet_id,
+            label=row.label,
+            balance_yen=row.balance_yen,
+            held_yen=row.held_yen,
+            debt_yen=row.debt_yen,
+            auto_topup_threshold=row.auto_topup_threshold,
+            auto_topup_amount=row.auto_topup_amount,
+            monthly_budget_yen=row.monthly_budget_yen,
+            budget_mode=row.budget_mode,
+            time_zone=row.time_zone,
+            current_cycle=cycle,
+            current_cycle_spent_yen=self._spent(row.wallet_id, 0, cycle, row.current_cycle, row.cycle_spent_yen),
+            enabled=bool(row.enabled),
+            created_at=row.created_at,
+            low_balance_yen=row.low_balance_yen,
+            alert_thresholds_pct=json.decode(row.alert_thresholds, type=tuple[int, ...]),
+        )
 
     def _spent(self, wallet_id: int, key_id: int, cycle: str, row_cycle: str | None, spent_yen: int) -> int:
         """Spending in ``cycle``: the row's own when it is in that cycle, else what it left behind."""

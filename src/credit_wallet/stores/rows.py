@@ -8,6 +8,7 @@ from msgspec import Struct, json, structs
 
 from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT, thresholds_pct
 from credit_wallet.domain.outcomes import Alert, Outcome
+from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.rules.lots import format_allocation, parse_allocation
 from credit_wallet.rules.state import (
     EntryRecord,
@@ -31,6 +32,8 @@ HOLD_COLUMNS = """
 hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at, expires_at, closed_at, closer,
 served, above_yen
 """
+
+SETTINGS_COLUMNS = tuple(setting.column for setting in SETTINGS)
 
 PURCHASE_COLUMNS = ", ".join(PurchaseState.__struct_fields__)
 
@@ -70,12 +73,50 @@ _detail_decoder = json.Decoder(_Detail)
 
 def wallet_of(row: tuple[Any, ...]) -> WalletState:
     """A wallet from ``WALLET_COLUMNS``."""
-    values = list(row)
-    values[4] = _lots_decoder.decode(row[4])
-    values[5] = row[5] or ""
-    values[10:12] = bool(row[10]), bool(row[11])
-    values[-1] = _thresholds_of(row[-1])
-    return WalletState(*values)
+    (
+        wallet_id,
+        balance_yen,
+        held_yen,
+        debt_yen,
+        open_lots,
+        current_cycle,
+        cycle_spent_yen,
+        alerted_pct,
+        last_txn_id,
+        next_due_at,
+        exhausted,
+        enabled,
+        label,
+        monthly_budget_yen,
+        budget_mode,
+        auto_topup_threshold,
+        auto_topup_amount,
+        time_zone,
+        low_balance_yen,
+        alert_thresholds,
+    ) = row
+    return WalletState(
+        wallet_id,
+        balance_yen,
+        held_yen,
+        debt_yen,
+        _lots_decoder.decode(open_lots),
+        current_cycle or "",
+        cycle_spent_yen,
+        alerted_pct,
+        last_txn_id,
+        next_due_at,
+        bool(exhausted),
+        bool(enabled),
+        label,
+        monthly_budget_yen,
+        budget_mode,
+        auto_topup_threshold,
+        auto_topup_amount,
+        time_zone,
+        low_balance_yen,
+        _thresholds_of(alert_thresholds),
+    )
 
 
 def _thresholds_of(text: str) -> tuple[int, ...]:
@@ -85,6 +126,18 @@ def _thresholds_of(text: str) -> tuple[int, ...]:
 def own_thresholds(wallet: WalletState) -> str:
     """The column ``alert_thresholds``: a wallet's thresholds without those that every wallet has."""
     return json.encode([pct for pct in wallet.thresholds_pct if pct not in ALERT_THRESHOLDS_PCT]).decode()
+
+
+def settings_row(wallet: WalletState) -> tuple[Any, ...]:
+    """A wallet's settings, in the order of ``SETTINGS_COLUMNS``."""
+    return tuple(_column_of(wallet, setting) for setting in SETTINGS)
+
+
+def _column_of(wallet: WalletState, setting: Setting) -> Any:
+    if setting.kind == "percents":
+        return own_thresholds(wallet)
+    value = getattr(wallet, setting.name)
+    return int(value) if setting.kind == "flag" else value
 
 
 def wallet_row(wallet: WalletState) -> tuple[Any, ...]:
@@ -105,17 +158,46 @@ def wallet_row(wallet: WalletState) -> tuple[Any, ...]:
 
 def key_of(row: tuple[Any, ...]) -> KeyState:
     """An agent key from ``KEY_COLUMNS``."""
-    values = list(row)
-    values[3] = row[3] or ""
-    return KeyState(*values)
+    key_id, wallet_id, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, expires_at, revoked_at = row
+    return KeyState(
+        key_id, wallet_id, monthly_cap_yen, current_cycle or "", cycle_spent_yen, held_yen, expires_at, revoked_at
+    )
 
 
 def hold_of(row: tuple[Any, ...]) -> HoldState:
     """A hold from ``HOLD_COLUMNS``."""
-    values = list(row)
-    values[6] = parse_allocation(row[6])
-    values[12] = bool(row[12])
-    return HoldState(*values)
+    (
+        hold_id,
+        wallet_id,
+        key_id,
+        amount_yen,
+        captured_yen,
+        status,
+        lots,
+        note,
+        created_at,
+        expires_at,
+        closed_at,
+        closer,
+        served,
+        above_yen,
+    ) = row
+    return HoldState(
+        hold_id,
+        wallet_id,
+        key_id,
+        amount_yen,
+        captured_yen,
+        status,
+        parse_allocation(lots),
+        note,
+        created_at,
+        expires_at,
+        closed_at,
+        closer,
+        bool(served),
+        above_yen,
+    )
 
 
 def hold_row(hold: HoldState) -> tuple[Any, ...]:
@@ -150,9 +232,8 @@ def purchase_row(purchase: PurchaseState, changed_on: str) -> tuple[Any, ...]:
 
 def entry_of(row: tuple[Any, ...]) -> EntryRecord:
     """An entry that can be given back, from ``txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen``."""
-    values = list(row)
-    values[4] = parse_allocation(row[4])
-    return EntryRecord(*values)
+    txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen = row
+    return EntryRecord(txn_id, wallet_id, amount_yen, txn_type, parse_allocation(lots), returned_yen)
 
 
 def remembered_of(wallet_id: int, row: tuple[Any, ...]) -> Remembered:

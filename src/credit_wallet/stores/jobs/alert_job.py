@@ -116,22 +116,23 @@ def _seed_reached(connection: Any, cycle: str) -> Iterator[_Spending]:
 
 
 def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[_Spending]:
-    """Wallets of every time zone that reached a threshold; those with unadopted charges first, with their whole sum."""
+    """Wallets of every time zone that reached a threshold; those with pending charges first, with their whole sum."""
     for (time_zone,) in connection.execute(_SQL["time_zones"]).fetchall():
         billing_cycle = cycle or cycle_at(now, time_zone)
         start, end = cycle_bounds(billing_cycle, time_zone)
         zone = {"cycle": billing_cycle, "time_zone": time_zone}
-        spending = connection.execute(
-            _SQL["reached_by_plain_sql"], {**zone, "cycle_start": start, "cycle_end": end}
-        ).fetchall()
-        plain_sql = {row[0] for row in spending}
-        spending += [
-            row for row in connection.execute(_SQL["reached"], {**zone, **_THRESHOLDS}) if row[0] not in plain_sql
-        ]
+        cycle_range = {**zone, "cycle_start": start, "cycle_end": end}
+        pending = _all(connection, "reached_by_plain_sql", billing_cycle, cycle_range)
+        others = _all(connection, "reached", billing_cycle, {**zone, **_THRESHOLDS})
+        wallet_ids = {each.wallet_id for each in pending}
+        found = [*pending, *(each for each in others if each.wallet_id not in wallet_ids)]
         is_current = billing_cycle == cycle_at(now, time_zone)
-        for row in spending:
-            found = _Spending(billing_cycle, *row)
-            yield found if is_current else found._replace(known_pct=MAX_THRESHOLD_PCT)
+        for each in found:
+            yield each if is_current else each._replace(known_pct=MAX_THRESHOLD_PCT)
+
+
+def _all(connection: Any, name: str, cycle: str, parameters: dict[str, Any]) -> list[_Spending]:
+    return [_Spending(cycle, *row) for row in connection.execute(_SQL[name], parameters).fetchall()]
 
 
 def _fire(

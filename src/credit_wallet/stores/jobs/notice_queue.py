@@ -40,7 +40,7 @@ WEBHOOKS_A_TURN = 20
 """Deliveries that are taken at once for a webhook; one for a webhook that failed last time."""
 
 NOTICES_A_MESSAGE = 100
-"""The most that people are told in one message."""
+"""The most notices that people get in one message."""
 
 
 class Leased(Struct, frozen=True):
@@ -112,7 +112,10 @@ class Taken(NamedTuple):
 def fan_out(connection: Connection, now: datetime) -> int:
     """Make deliveries of the next events that nobody has fanned out; return how many events there were."""
     events = connection.execute(SQL["fan_out"], {"limit": EVENTS_A_STEP}).fetchall()
-    targets = {wallet_id: targets_of(connection, wallet_id) for wallet_id in {OPERATOR, *(row[1] for row in events)}}
+    targets = {
+        wallet_id: targets_of(connection, wallet_id)
+        for wallet_id in {OPERATOR, *(wallet_id for _, wallet_id, *_ in events)}
+    }
     beyond = _beyond_hour(connection, events, now) if targets[OPERATOR] else frozenset()
     allotments: dict[int, Allotment] = {}
     for event_id, wallet_id, kind, occurred_at in sorted(events):

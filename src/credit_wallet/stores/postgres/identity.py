@@ -61,7 +61,7 @@ class KnownLedger:
         self._looked_at: set[str] = set()
 
     def acknowledge(self, entry: Entry) -> None:
-        """An entry is committed, and whoever asked for it is about to be told so.
+        """An entry is committed, and whoever asked for it is about to get the answer.
 
         Its number is not enough to know it by: where it was lost, another node is given it for another entry.
         """

@@ -3,7 +3,7 @@
 When a connection ends before COMMIT was sent, nothing was committed, and the work is done again on a new connection.
 When it ends after that, nobody here can know. A batch is then carried out again as it is: its transaction first waits
 for the rows that the lost one may still have locked, and then finds by the idempotency keys what that one has done.
-What is found so may not have reached the synchronous standbys, and nobody is told before it has.
+What is found so may not have reached the synchronous standbys, and nobody gets an answer before it has.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Link:
             raise
 
     def _reach_standbys(self, raw: Raw) -> None:
-        """It is committed here, and may be nowhere else; that it stays must be known before anybody is told."""
+        """It is committed here, and may be nowhere else; that it stays must be known before anybody gets an answer."""
         _log.warning("commit_not_confirmed", database=without_password(self.url), warnings=raw.warnings)
         with raw.within(self.known.waits.attempt_seconds):
             confirm(raw)

@@ -22,7 +22,7 @@ class PostgresWaits(Struct, frozen=True):
     """How long one attempt at a batch may take, 1 to 3,600."""
 
     patience: float | None = None
-    """How long after it was lost a database may come back before callers are told, 0 to 3,600."""
+    """How long after it was lost a database may come back before callers get an error, 0 to 3,600."""
 
     @classmethod
     def of_environment(cls) -> PostgresWaits:

@@ -13,9 +13,10 @@ from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.rows import (
     PURCHASE_COLUMNS,
+    SETTINGS_COLUMNS,
     hold_row,
-    own_thresholds,
     remembered_row,
+    settings_row,
     wallet_row,
 )
 from credit_wallet.stores.topup_rows import write_topups
@@ -58,10 +59,8 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], 
              last_txn_id, next_due_at, exhausted)
 WHERE w.wallet_id = new.wallet_id
 """
-_UPDATE_SETTINGS = """
-UPDATE am_credit_wallet
-SET label = %s, enabled = %s, monthly_budget_yen = %s, budget_mode = %s, auto_topup_threshold = %s,
-    auto_topup_amount = %s, low_balance_yen = %s, alert_thresholds = %s, updated_at = %s
+_UPDATE_SETTINGS = f"""
+UPDATE am_credit_wallet SET {", ".join(f"{column} = %s" for column in SETTINGS_COLUMNS)}, updated_at = %s
 WHERE wallet_id = %s
 """
 _UPDATE_KEYS = """
@@ -261,21 +260,7 @@ def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
 
 def _write_settings(raw: Raw, decision: Decision, at: str) -> None:
     for wallet_id, wallet in decision.configured.items():
-        raw.execute(
-            _UPDATE_SETTINGS,
-            [
-                wallet.label,
-                int(wallet.enabled),
-                wallet.monthly_budget_yen,
-                wallet.budget_mode,
-                wallet.auto_topup_threshold,
-                wallet.auto_topup_amount,
-                wallet.low_balance_yen,
-                own_thresholds(wallet),
-                at,
-                wallet_id,
-            ],
-        )
+        raw.execute(_UPDATE_SETTINGS, [*settings_row(wallet), at, wallet_id])
 
 
 def _update_keys(raw: Raw, decision: Decision) -> None:

@@ -16,7 +16,7 @@ WHERE wallet_id > :after
 ORDER BY wallet_id
 LIMIT :limit;
 
--- openings: wallets that had credit when they were adopted which no entry explains, or lacked some
+-- openings: wallets that had credit when they were backfilled which no entry explains, or lacked some
 SELECT wallet_id, opening_yen FROM am_credit_wallet WHERE opening_yen <> 0 ORDER BY wallet_id;
 
 -- cycle_spent: what a wallet (key_id 0) or an agent key spent in a cycle that its row has left

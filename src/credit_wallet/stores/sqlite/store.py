@@ -33,10 +33,11 @@ from credit_wallet.stores.rows import (
     PURCHASE_COLUMNS,
     PUT_LOT,
     REMEMBERED_COLUMNS,
+    SETTINGS_COLUMNS,
     hold_row,
-    own_thresholds,
     purchase_row,
     remembered_row,
+    settings_row,
     wallet_row,
 )
 from credit_wallet.stores.segments import closed_in, put_segments
@@ -61,10 +62,8 @@ SET balance_yen = ?, held_yen = ?, debt_yen = ?, open_lots = ?, current_cycle = 
     alerted_pct = ?, last_txn_id = ?, next_due_at = ?, exhausted = ?, updated_at = ?
 WHERE wallet_id = ?
 """
-_UPDATE_SETTINGS = """
-UPDATE am_credit_wallet
-SET label = ?, enabled = ?, monthly_budget_yen = ?, budget_mode = ?, auto_topup_threshold = ?, auto_topup_amount = ?,
-    low_balance_yen = ?, alert_thresholds = ?, updated_at = ?
+_UPDATE_SETTINGS = f"""
+UPDATE am_credit_wallet SET {", ".join(f"{column} = ?" for column in SETTINGS_COLUMNS)}, updated_at = ?
 WHERE wallet_id = ?
 """
 _UPDATE_KEY = "UPDATE am_credit_key SET current_cycle = ?, cycle_spent_yen = ?, held_yen = ? WHERE key_id = ?"
@@ -138,7 +137,7 @@ _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
 def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) -> Upgrade:
-    """Apply pending migrations, make the books of what was there before, and adopt what plain SQL wrote."""
+    """Apply pending migrations, make the books of what was there before, and backfill what plain SQL wrote."""
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
         make_books(connection, transaction)
@@ -151,7 +150,7 @@ class SqliteStore:
     checks_apart = False
 
     def __init__(self, path: Path, now: datetime) -> None:
-        """Open ``path``, bring its schema up to date and adopt what plain SQL wrote. Raises ``DatabaseError``."""
+        """Open ``path``, bring its schema up to date and backfill what plain SQL wrote. Raises ``DatabaseError``."""
         self.path = path
         self._connection = connect(path)
         try:
@@ -283,21 +282,7 @@ class SqliteStore:
     def _write_settings(self, decision: Decision, at: str) -> None:
         self._connection.executemany(
             _UPDATE_SETTINGS,
-            [
-                (
-                    wallet.label,
-                    wallet.enabled,
-                    wallet.monthly_budget_yen,
-                    wallet.budget_mode,
-                    wallet.auto_topup_threshold,
-                    wallet.auto_topup_amount,
-                    wallet.low_balance_yen,
-                    own_thresholds(wallet),
-                    at,
-                    wallet_id,
-                )
-                for wallet_id, wallet in decision.configured.items()
-            ],
+            [(*settings_row(wallet), at, wallet_id) for wallet_id, wallet in decision.configured.items()],
         )
 
     def _write_keys(self, decision: Decision) -> None:

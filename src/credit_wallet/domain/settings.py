@@ -1,0 +1,36 @@
+"""The settings of a wallet: each by name, with what it may be, what it is at first, and which column has it.
+
+From this one list derive what is checked and what the stores write. The command, the views, bodies and options spell
+the names out, for whoever reads them and for type checkers; a test fails when one of them lacks a setting.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Kind: TypeAlias = Literal["yen", "flag", "choice", "text", "percents"]
+
+
+class Setting(Struct, frozen=True):
+    """``column`` is that of ``am_credit_wallet``. A ``choice`` is one of ``choices``; yen are 0, for none, or more."""
+
+    name: str
+    kind: Kind
+    default: object
+    column: str
+    choices: tuple[str, ...] = ()
+
+
+SETTINGS = (
+    Setting("label", "text", None, "label"),
+    Setting("enabled", "flag", True, "enabled"),
+    Setting("monthly_budget_yen", "yen", 0, "monthly_budget_yen"),
+    Setting("budget_mode", "choice", "alert", "budget_mode", ("alert", "cap")),
+    Setting("auto_topup_threshold", "yen", 0, "auto_topup_threshold"),
+    Setting("auto_topup_amount", "yen", 0, "auto_topup_amount"),
+    Setting("low_balance_yen", "yen", 0, "low_balance_yen"),
+    Setting("alert_thresholds_pct", "percents", (), "alert_thresholds"),
+)
+"""All that ``configure`` can change. The time zone is no setting: a wallet keeps the one it was made with."""
