@@ -12,8 +12,6 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-import structlog
-
 from credit_wallet.errors import WalletError
 from credit_wallet.gate.accounts import SellerKeyRefused, accounts_in
 from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current, entered
@@ -22,6 +20,7 @@ from credit_wallet.gate.requests import GatedRequest
 from credit_wallet.gate.routing import Routes
 from credit_wallet.gate.settings import X402, GateSettings, YenOf, server_failed
 from credit_wallet.gate.tools import Shop, paid_for
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ HOLD_SECONDS = 900
 SHUTDOWN_SECONDS = 10.0
 """How long a shutdown waits for what wallets are owed."""
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class CreditGate:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
 from clock import Clock
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli import alerts as cli_alerts
 from credit_wallet.cli import app as cli
-from credit_wallet.cli import context as cli_context
-from credit_wallet.cli import proofs as cli_proofs
-from credit_wallet.cli import wallets as cli_wallets
+from credit_wallet.cli import context
 
 
 class Answer(NamedTuple):
@@ -81,19 +78,12 @@ def _only_line(text: str) -> Any:
     return json.loads(text)
 
 
-def opened_at(clock: Clock) -> Callable[..., CreditWallet]:
-    """Opens the ledger as the command line does, at the time of ``clock``."""
-    return lambda *, create=False: CreditWallet.open(cli_context.Settings.url, clock=clock, create=create)
-
-
 @pytest.fixture
 def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     """The command line at the time of ``clock``."""
     monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(cli, "_open", opened_at(clock))
-    for module in (cli_alerts, cli_proofs, cli_wallets):
-        monkeypatch.setattr(module, "open_wallets", opened_at(clock))
+    monkeypatch.setattr(context, "ledger_at", partial(CreditWallet.open, clock=clock))
     return Shell(db_url, monkeypatch, capsys)
 
 

@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import structlog
-
 from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.notices.targets import Target, is_webhook
 from credit_wallet.notices.texts import Notice
 from credit_wallet.notices.timing import next_attempt_at, rests_until
 from credit_wallet.stores.jobs.notice_queue import Carried, Claimed, Settled, Turn
+from credit_wallet.telemetry import Logger
 
 if TYPE_CHECKING:
     from credit_wallet.delivery.sender import Outbound
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 """Attempts at one target that are under way at a time."""
 
-_log = structlog.get_logger("credit_wallet.alerts")
+_log = Logger("credit_wallet.alerts")
 
 
 async def attempt(outbound: Outbound, target: Target, notices: Sequence[Notice]) -> NotDelivered | None:

@@ -23,7 +23,7 @@ from apprise.plugins.google_chat import NotifyGoogleChat
 from msgspec import json
 from standardwebhooks import Webhook
 
-from credit_wallet import VERSION
+from credit_wallet import __version__
 from credit_wallet.delivery.connections import allowed_addresses, open_client
 from credit_wallet.delivery.dispatch import FAILED_WEBHOOKS_AT_ONCE, MAILS_AT_ONCE, MESSAGES_AT_ONCE, WEBHOOKS_AT_ONCE
 from credit_wallet.delivery.failure import NotDelivered
@@ -155,7 +155,7 @@ class Outbound:
         body = payload_of(notice, source)
         headers = {
             "content-type": "application/json",
-            "user-agent": f"agent-credit-wallet/{VERSION}",
+            "user-agent": f"agent-credit-wallet/{__version__}",
             **signed(event_name(notice, source), body, target, datetime.now(UTC)),
         }
         try:

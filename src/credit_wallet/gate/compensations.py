@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
 from typing import Any, TypeAlias
 
-import structlog
-
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import (
     DatabaseError,
@@ -18,6 +16,7 @@ from credit_wallet.errors import (
     UnexpectedAnswer,
     WalletError,
 )
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.problems import TooManyFailures
 
 Movement: TypeAlias = Callable[[], Awaitable[Outcome | None]]
@@ -33,7 +32,7 @@ ATTEMPTS = 100
 
 PASSING = (DatabaseError, RailBusy, ServiceFailed, ServiceUnreachable, TooManyFailures, UnexpectedAnswer, TimeoutError)
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class Arrears:

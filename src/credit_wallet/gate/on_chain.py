@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import httpx
-import structlog
 from msgspec import json
 from x402.http import FacilitatorConfig, HTTPFacilitatorClient
 from x402.http.facilitator_client_base import CreateHeadersAuthProvider
@@ -28,6 +27,7 @@ from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements, R
 from credit_wallet.errors import PaymentInvalid, PaymentProviderError, WalletError
 from credit_wallet.gate.settings import X402
 from credit_wallet.runtime import forks
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.replies import RawHeaders, Scope
 
 State: TypeAlias = Literal["under way", "settled", "unknown"]
@@ -44,7 +44,7 @@ _AUTHORIZATIONS = {"authorization", "permit2Authorization"}
 _UNUSABLE = (httpx.HTTPError, ValueError)
 """A facilitator that is not there, or does not speak x402."""
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class Cashier:

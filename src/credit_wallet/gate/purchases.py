@@ -12,7 +12,6 @@ from itertools import count
 from os import register_at_fork
 from typing import Any, Literal, TypeAlias
 
-import structlog
 from msgspec import Struct, structs
 
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
@@ -36,6 +35,7 @@ from credit_wallet.gate.accounts import Account, Bought, Order
 from credit_wallet.gate.compensations import PASSING, Arrears
 from credit_wallet.gate.renewals import Renewals
 from credit_wallet.idempotency_keys import new_idempotency_key
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.replies import RawHeaders, outcome_headers
 
 UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedAnswer)
@@ -67,7 +67,7 @@ LONGEST_PAUSE_SECONDS = 1.0
 AboveHold: TypeAlias = Literal["reject", "up_to_balance"]
 """What becomes of a capture that is more than the hold: a mistake of the handler's, or spent as far as it can be."""
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class _Attempts:

@@ -8,7 +8,6 @@ from functools import cache
 from traceback import format_exception
 from typing import Any, NamedTuple, cast
 
-import structlog
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
@@ -20,7 +19,7 @@ from litestar.types import Message
 from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
 
-from credit_wallet import VERSION
+from credit_wallet import __version__
 from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
@@ -41,6 +40,7 @@ from credit_wallet.http.routing import MONEY_SECURITY
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.auth import Authenticator, Caller
 from credit_wallet.wire.distinct import distinct_query
 from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused
@@ -70,7 +70,7 @@ PAGE_POLICY = (
 
 _SERVICE = "credit_wallet.service"
 
-_log = structlog.get_logger("credit_wallet.http")
+_log = Logger("credit_wallet.http")
 
 
 def create_app(
@@ -250,7 +250,7 @@ def _methods_at(app: Litestar, path: str) -> list[str]:
 
 _OPENAPI = ExactConfig(
     title="Agent Credit Wallet",
-    version=VERSION,
+    version=__version__,
     path="/docs",
     render_plugins=[SwaggerRenderPlugin(version=_SWAGGER, path="/")],
     use_handler_docstrings=True,

@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import structlog
 from msgspec import json
 
 from credit_wallet.domain.commands import Expire
@@ -25,8 +24,9 @@ from credit_wallet.stores.jobs.pruning import prune, prune_closed
 from credit_wallet.stores.jobs.seals import Anchor, Holder, latest_seal, seal, unsealed_since
 from credit_wallet.stores.jobs.verify import Violation, verify
 from credit_wallet.stores.notification_rows import SQL
+from credit_wallet.telemetry import Logger
 
-_log = structlog.get_logger("credit_wallet.ledger")
+_log = Logger("credit_wallet.ledger")
 
 T = TypeVar("T")
 

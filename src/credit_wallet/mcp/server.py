@@ -5,7 +5,6 @@ from __future__ import annotations
 from traceback import format_exc
 from typing import Any
 
-import structlog
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -27,12 +26,13 @@ from mcp_types import (
 from mcp_types import Tool as ListedTool
 from msgspec import Struct, json, to_builtins
 
-from credit_wallet import VERSION
+from credit_wallet import __version__
 from credit_wallet.errors import WalletError
 from credit_wallet.mcp.accounts import Account
 from credit_wallet.mcp.prompts import BUDGET, BUDGET_DESCRIPTION, BUDGET_TITLE, budget
 from credit_wallet.mcp.replies import WalletStatus
 from credit_wallet.mcp.tools import TOOLS, Tool
+from credit_wallet.telemetry import Logger
 
 NAME = "credit-wallet"
 INSTRUCTIONS = (
@@ -40,7 +40,7 @@ INSTRUCTIONS = (
     "refused with HTTP 402, look there. credit_wallet_topup says what a person must do to pay; it never pays itself."
 )
 
-_log = structlog.get_logger("credit_wallet.mcp")
+_log = Logger("credit_wallet.mcp")
 
 
 def new_server(account: Account) -> Server[Any]:
@@ -70,7 +70,7 @@ def new_server(account: Account) -> Server[Any]:
 
     return Server(
         NAME,
-        version=VERSION,
+        version=__version__,
         title="Agent Credit Wallet",
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,

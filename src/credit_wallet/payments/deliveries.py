@@ -8,18 +8,18 @@ from contextlib import suppress
 from typing import Any
 
 import stripe
-import structlog
 from msgspec import DecodeError, json
 
 from credit_wallet.domain.distinct_members import require_distinct_members
 from credit_wallet.errors import InvalidEvent, InvalidSignature
 from credit_wallet.payments.facts import StripeObject
 from credit_wallet.payments.shapes import NotOfStripe, checked_event
+from credit_wallet.telemetry import Logger
 
 SIGNED_SECONDS = 300
 """How far a delivery's time may be from now, either way."""
 
-_log = structlog.get_logger("credit_wallet.payments")
+_log = Logger("credit_wallet.payments")
 
 
 def event_of(payload: bytes, signature: str | None, secrets: Iterable[str], *, live: bool | None) -> StripeObject:

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
-import structlog
 from msgspec import structs
 
 from credit_wallet.domain.actors import PAYER, PRODUCT
@@ -42,6 +41,7 @@ from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
 from credit_wallet.runtime.deadlines import STRIPE_SILENT_CALLS
 from credit_wallet.runtime.steady_clock import SteadyClock, utc_now
+from credit_wallet.telemetry import Logger
 
 QUIET = timedelta(minutes=10)
 """How long nothing may be heard of an open top-up before Stripe is asked."""
@@ -68,7 +68,7 @@ _EXPECTED = (TopupInFlight, TopupLimitReached, TopupNotDue, TopupStopped, Wallet
 Problems: TypeAlias = tuple[str, ...]
 """What a person must see of a payment."""
 
-_log = structlog.get_logger("credit_wallet.payments")
+_log = Logger("credit_wallet.payments")
 
 
 class _Silence:

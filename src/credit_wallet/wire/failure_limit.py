@@ -15,8 +15,7 @@ from ipaddress import IPv6Address, ip_address
 from math import ceil
 from time import monotonic
 
-import structlog
-
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.problems import TooManyFailures
 
 FAILURES_ALLOWED = 20
@@ -36,7 +35,7 @@ LINES_A_MINUTE = 60
 _RENEW_SECONDS = 30.0
 _V6_NETWORK_BITS = 64
 
-_log = structlog.get_logger("credit_wallet.http")
+_log = Logger("credit_wallet.http")
 
 
 class _Window:
