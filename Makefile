@@ -1,22 +1,29 @@
-# Everything starts with `make setup`, which is quick when nothing has changed.
+# `make help` lists what there is. Everything starts with `make setup`, which is quick when nothing has changed.
 
 PYTHON ?= python3
 PORT ?= 8787
 DATA ?= var
+POSTGRES ?= 18
 VENV := .venv
 BIN := $(VENV)/bin
+PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packages/*/README.md packages/*/src scripts src
+COVERED_PERCENT := 90
 BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
 
-.PHONY: setup run demo test check format bench smoke drill soak lock clean
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test quick coverage check format bench smoke drill soak lock hooks dist release postgres test-postgres clean
 
-setup: $(VENV)/installed
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(VENV)/installed: pyproject.toml requirements.lock requirements-mcp1.lock
+setup: $(VENV)/installed  ## .venv with everything that development needs, pinned by hash
+
+$(VENV)/installed: pyproject.toml packages/fake-stripe/pyproject.toml requirements.lock requirements-mcp1.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	rm -rf $(VENV)/mcp1
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --target $(VENV)/mcp1 -r requirements-mcp1.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e packages/fake-stripe -e .
 	touch $@
 
 run: setup  ## the service with a demo wallet, until Ctrl-C
@@ -25,15 +32,29 @@ run: setup  ## the service with a demo wallet, until Ctrl-C
 demo: setup  ## a month of simulated agent traffic through the real rail
 	$(BIN)/credit-wallet demo
 
-test: setup
+test: setup  ## the whole suite: about ten minutes on two cores
 	$(BIN)/python -m pytest -n auto
 
-check: setup  ## format, lint, types
+quick: setup  ## the suite without what is marked slow
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+coverage: setup  ## the whole suite, and what it covers: all of rules/ and domain/, and a floor for the rest
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n auto --cov --cov-report=
+	$(BIN)/coverage report --fail-under=$(COVERED_PERCENT)
+	$(BIN)/coverage report --include='*/credit_wallet/rules/*,*/credit_wallet/domain/*' --fail-under=100
+
+check: setup  ## format, lint, the layers of the source, spelling, words, dead code, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/codespell $(PROSE)
+	$(BIN)/python scripts/words.py $(PROSE)
+	! $(BIN)/vulture | grep -E '^(src|packages|scripts)/' | grep -v fake_stripe/.*calls.py
 	$(BIN)/mypy
+	cd packages/fake-stripe && ../../$(BIN)/mypy
 
-format: setup
+format: setup  ## put the source into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -55,8 +76,27 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 
 lock: setup  ## renew requirements.lock and, for tests with the MCP SDK 1.x, requirements-mcp1.lock; needs uv
-	uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile -q pyproject.toml --all-extras --no-emit-package fake-stripe --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile -q requirements-mcp1.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-mcp1.lock
 
-clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+hooks: setup  ## the quick checks before every commit
+	$(BIN)/pre-commit install
+
+dist: setup  ## the wheels and source archives of all distributions, in dist/
+	rm -rf dist
+	for folder in . $(wildcard packages/*); do $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
+
+release: dist  ## what the release workflow publishes: TAG=vX.Y.Z, if version and changelog agree with it
+	$(BIN)/python scripts/release.py $(TAG)
+
+postgres:  ## PostgreSQL of version POSTGRES in Docker, for make test-postgres
+	docker run --detach --rm --name credit-wallet-postgres --publish 127.0.0.1:54329:5432 \
+		--env POSTGRES_HOST_AUTH_METHOD=trust postgres:$(POSTGRES) -c max_connections=200 -c max_prepared_transactions=20
+	until docker exec credit-wallet-postgres pg_isready --quiet --host 127.0.0.1; do sleep 0.2; done
+
+test-postgres: setup  ## the tests of PostgreSQL, on the server of make postgres
+	CREDIT_WALLET_TEST_POSTGRES_URL=$${CREDIT_WALLET_TEST_POSTGRES_URL:-postgresql://postgres@127.0.0.1:54329/postgres} \
+		$(BIN)/python -m pytest -n auto -k postgres
+
+clean:  ## what the other commands made, but for data in var/
+	rm -rf $(VENV) build dist src/*.egg-info packages/*/build packages/*/dist packages/*/src/*.egg-info

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from clock import Clock
 from databases import Databases
+from fake_stripe import FakeStripe
 from plain_sql import PlainSql
 from receivers import Mailbox, receiver
 from shell import Answer, Shell, _only_line
@@ -28,7 +29,6 @@ from credit_wallet.cli import app as cli
 from credit_wallet.domain.tokens import is_token, token_hash
 from credit_wallet.payments import gateway
 from credit_wallet.payments.factory import open_payments
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.replies import Reconciliation
 from credit_wallet.stores.jobs.verify import CHECKS
 from credit_wallet.stores.migrations import manifest
@@ -884,7 +884,7 @@ def test_payments_without_their_extra_say_what_to_install(till: Shell, tmp_path:
     assert without(["stripe"], "--db", till.url, "topups", "list", "1", cwd=tmp_path) == (0, "none\n", "")
 
 
-@pytest.mark.parametrize("missing", ["stripe", "aiohttp", "localstripe"])
+@pytest.mark.parametrize("missing", ["stripe", "fake_stripe", "aiohttp", "localstripe"])
 def test_test_money_without_its_extra_says_what_to_install(tmp_path: Path, missing: str) -> None:
     answer = without([missing], "serve", "--test-payments", cwd=tmp_path)
     told = f"payments_not_configured: {missing} is missing; install agent-credit-wallet[test-payments]\n"

@@ -17,7 +17,7 @@ from weather import Fault, Weather, answering, bad_gateway, lost_answer
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries, WalletClient, calls
-from credit_wallet.client.responses import Answer, NoAnswer, error_of, retry_after_seconds
+from credit_wallet.client.responses import NoResponse, Response, error_of, retry_after_seconds
 from credit_wallet.client.transport import MAYBE_DONE, NOT_DONE
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.outcomes import CreatedWallet, Outcome
@@ -56,11 +56,13 @@ class Door:
 
 
 class _Run:
-    def __init__(self, client: AsyncWalletClient, runner: asyncio.Runner) -> None:
+    def __init__(self, client: Any, runner: asyncio.Runner) -> None:
         self._client, self._runner = client, runner
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
+        if not callable(found):
+            return _Run(found, self._runner)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             result = found(*args, **kwargs)
@@ -140,7 +142,7 @@ def test_the_operator_charges_many_wallets_and_refunds(
     operator: Any, wallets: CreditWallet, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "MAX_BATCH_CHARGES", 2)
-    empty = operator.create_wallet(label="empty")
+    empty = operator.wallets.create(label="empty")
     outcomes = operator.charge_many(
         [
             (wallet.wallet_id, 3, "a"),
@@ -185,15 +187,15 @@ def test_the_owner_sets_what_the_wallet_may(owner: Any) -> None:
 
 
 def test_agent_keys_are_made_shown_rotated_and_revoked(owner: Any) -> None:
-    created = owner.create_key(label="crawler", monthly_cap_yen=10)
+    created = owner.keys.create(label="crawler", monthly_cap_yen=10)
     with pytest.raises(KeyCapExhausted):
         owner.with_token(created.token).charge(11)
-    rotated = owner.rotate_key(created.key_id, overlap_seconds=60)
-    assert [view.key_id for view in owner.keys()] == [created.key_id]  # noqa: SIM118 - no dictionary
-    assert owner.key(rotated.key_id).label == "crawler"
+    rotated = owner.keys.rotate(created.key_id, overlap_seconds=60)
+    assert [view.key_id for view in owner.keys.list()] == [created.key_id]
+    assert owner.keys.show(rotated.key_id).label == "crawler"
     for token in (created.token, rotated.token):
         assert owner.with_token(token).whoami().key_id == created.key_id
-    assert owner.revoke_key(created.key_id).revoked_at is not None
+    assert owner.keys.revoke(created.key_id).revoked_at is not None
     for token in (created.token, rotated.token):
         with pytest.raises(Unauthorized):
             owner.with_token(token).wallet()
@@ -202,7 +204,7 @@ def test_agent_keys_are_made_shown_rotated_and_revoked(owner: Any) -> None:
 def test_an_owner_token_rotates_and_the_operator_replaces_one(owner: Any, operator: Any, wallet: CreatedWallet) -> None:
     rotated = owner.rotate_owner_token(overlap_seconds=60)
     assert owner.with_token(rotated.owner_token).whoami().role == owner.whoami().role == "owner"
-    replaced = operator.replace_owner_token(wallet.wallet_id)
+    replaced = operator.wallets.replace_token(wallet.wallet_id)
     assert owner.with_token(replaced.owner_token).wallet().wallet_id == wallet.wallet_id
     for token in (wallet.owner_token, rotated.owner_token):
         with pytest.raises(Unauthorized):
@@ -211,16 +213,16 @@ def test_an_owner_token_rotates_and_the_operator_replaces_one(owner: Any, operat
 
 def test_a_hosts_own_key_is_registered_pays_and_is_removed(operator: Any, wallet: CreatedWallet) -> None:
     own = "tökén of the host"
-    registered = operator.register_secret(wallet.wallet_id, sha256(own.encode()).hexdigest())
-    assert operator.secrets(wallet.wallet_id) == [registered]
+    registered = operator.secrets.register(wallet.wallet_id, sha256(own.encode()).hexdigest())
+    assert operator.secrets.list(wallet.wallet_id) == [registered]
     assert operator.with_token(own).charge(3).balance_yen == CREDIT_YEN - 3
-    assert operator.remove_secret(registered.sha256) == registered
+    assert operator.secrets.remove(registered.sha256) == registered
     with pytest.raises(Unauthorized):
         operator.with_token(own).charge(3)
 
 
 def test_a_seller_sells_with_a_token_of_its_own(operator: Any, owner: Any, wallet: CreatedWallet) -> None:
-    created = operator.create_seller(label="search")
+    created = operator.sellers.create(label="search")
     seller = operator.with_token(created.token)
     assert (seller.whoami().role, seller.whoami().seller_id) == ("seller", created.seller_id)
     charged = seller.charge(3, payer_token=wallet.owner_token)
@@ -228,29 +230,29 @@ def test_a_seller_sells_with_a_token_of_its_own(operator: Any, owner: Any, walle
     with pytest.raises(Forbidden):
         owner.release(held.hold_id)
     assert seller.refund(charged.txn_id).balance_yen == CREDIT_YEN - 5
-    rotated = operator.rotate_seller(created.seller_id, overlap_seconds=0)
+    rotated = operator.sellers.rotate(created.seller_id, overlap_seconds=0)
     assert operator.with_token(rotated.token).release(held.hold_id).balance_yen == CREDIT_YEN
     with pytest.raises(Unauthorized):
         seller.whoami()
-    assert operator.revoke_seller(created.seller_id) == operator.sellers()[0]
+    assert operator.sellers.revoke(created.seller_id) == operator.sellers.list()[0]
 
 
 def test_top_ups_are_asked_for_shown_and_given_up(owner: Any, wallets: CreditWallet, wallet: CreatedWallet) -> None:
     assert owner.topup(500, checkout=True).status == "requires_action"
     noted = wallets.request_topup(wallet.wallet_id, 500, idempotency_key="t")
-    assert owner.topups().topups[0].topup_id == noted.topup_id
-    assert owner.topup_status(noted.topup_id).status == "pending"
-    assert owner.cancel_topup(noted.topup_id).status == "canceled"
+    assert owner.topups.list().topups[0].topup_id == noted.topup_id
+    assert owner.topups.show(noted.topup_id).status == "pending"
+    assert owner.topups.cancel(noted.topup_id).status == "canceled"
     with pytest.raises(TopupNotFound):
-        owner.topup_status("tu_unknown")
+        owner.topups.show("tu_unknown")
 
 
 def test_the_operator_makes_wallets_and_credits_them(operator: Any) -> None:
-    created = operator.create_wallet(label="new", monthly_budget_yen=100)
-    assert operator.operator_topup(created.wallet_id, 50, promo=True, expires_at="2099-01-01").balance_yen == 50
-    assert [view.label for view in operator.wallets(limit=10)] == ["new"]
-    assert operator.enable(created.wallet_id, enabled=False).enabled is False
-    assert operator.wallet_of(created.wallet_id).balance_yen == 50
+    created = operator.wallets.create(label="new", monthly_budget_yen=100)
+    assert operator.wallets.topup(created.wallet_id, 50, promo=True, expires_at="2099-01-01").balance_yen == 50
+    assert [view.label for view in operator.wallets.list(limit=10)] == ["new"]
+    assert operator.wallets.enable(created.wallet_id, enabled=False).enabled is False
+    assert operator.wallets.show(created.wallet_id).balance_yen == 50
 
 
 def test_both_clients_have_the_same_calls() -> None:
@@ -278,7 +280,7 @@ def test_refusals_are_the_librarys_own(owner: Any, door: Door) -> None:
         door.client("cw_live_wrong").charge(3)
     with pytest.raises(InvalidRequest, match="ASCII"):
         owner.charge(3, idempotency_key="é")
-    assert isinstance(error_of(Answer(428, {}, b'{"code":"idempotency_key_required"}')), IdempotencyKeyRequired)
+    assert isinstance(error_of(Response(428, {}, b'{"code":"idempotency_key_required"}')), IdempotencyKeyRequired)
 
 
 def test_a_code_that_is_not_known_yet_is_told_as_it_is(owner: Any, weather: Weather) -> None:
@@ -327,11 +329,11 @@ def test_what_has_no_key_is_not_sent_again_when_it_may_have_been_done(
 ) -> None:
     weather.faults = [lost_answer]
     with pytest.raises(ServiceUnreachable) as failed:
-        operator.create_wallet()
+        operator.wallets.create()
     assert failed.value.details["sent"] is True
     assert len(wallets.wallets()) == 1
     weather.faults = [answering(503), answering(429)]
-    assert operator.create_wallet().wallet_id == 2
+    assert operator.wallets.create().wallet_id == 2
 
 
 def test_the_last_failure_is_raised_when_it_does_not_pass(owner: Any, weather: Weather) -> None:
@@ -366,14 +368,14 @@ def test_pauses_grow_are_bounded_and_keep_what_the_service_asks_for() -> None:
 
 def test_retry_after_is_seconds_or_a_date() -> None:
     def asked(value: str) -> float | None:
-        return retry_after_seconds(Answer(503, {"retry-after": value}, b""))
+        return retry_after_seconds(Response(503, {"retry-after": value}, b""))
 
     assert asked("3") == 3
     assert asked("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert (asked("Wed, 21 Oct 2099 07:28:00 GMT") or 0) > 3_600
     assert asked("soon") is None
     assert asked("Wed, 21 Oct 2015 07:28:00 -0000") is None
-    assert retry_after_seconds(NoAnswer("cut", sent=True)) is None
+    assert retry_after_seconds(NoResponse("cut", sent=True)) is None
 
 
 # An empty wallet that somebody tops up
@@ -465,4 +467,4 @@ def test_the_asyncio_client_takes_a_coroutine_function_as_hook(
 def test_every_refusal_of_the_library_survives_the_wire() -> None:
     codes = {kind.code for kind in WalletError.__subclasses__()}
     for code in codes:
-        assert error_of(Answer(400, {}, b'{"code":"%s"}' % code.encode())).code == code
+        assert error_of(Response(400, {}, b'{"code":"%s"}' % code.encode())).code == code

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from fake_stripe import FakeStripe
 from hypothesis import HealthCheck, settings
 from openapi_document import document
 from schemathesis.config import SchemathesisConfig
@@ -16,7 +17,6 @@ from service import OPERATOR_KEY, credentials, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.payments.factory import open_payments
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.wire import failure_limit
 from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send

@@ -16,12 +16,12 @@ from typing import Any
 
 import httpx
 import pytest
+from fake_stripe import FakeStripe
 from service import OPERATOR_KEY, Api, Service, credentials, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli import app as cli
 from credit_wallet.domain.tokens import new_operator_key, new_token, token_hash
-from credit_wallet.payments.fake_stripe import FakeStripe
 
 BROKEN = """
 from credit_wallet.http import movements

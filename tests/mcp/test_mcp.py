@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from clock import Clock
+from fake_stripe import FakeStripe
 from installation import Calendar, Installation
 from mcp.shared.exceptions import MCPError
 from mcp_doors import Door, Tools, over_http, over_stdio
@@ -30,7 +31,6 @@ from credit_wallet.domain.tokens import new_token
 from credit_wallet.errors import PaymentProviderError
 from credit_wallet.http import mcp_routes
 from credit_wallet.http.app_settings import mcp_hosts
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.wire import failure_limit
 
 TOOLS = ["credit_wallet_status", "credit_wallet_transactions", "credit_wallet_forecast", "credit_wallet_topup"]

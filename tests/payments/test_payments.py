@@ -13,6 +13,8 @@ import httpx
 import pytest
 import stripe
 from clock import Clock
+from fake_stripe import FakeStripe, StripeFaults
+from fake_stripe.webhooks import signature
 from installation import (
     ASKS_ALWAYS,
     DECLINED,
@@ -27,7 +29,6 @@ from installation import (
 from msgspec import json
 from plain_sql import PlainSql
 from service import OPERATOR_KEY, Api, Service, credentials, free_port, new_app
-from stripe_faults import StripeFaults
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import CreatedWallet
@@ -47,8 +48,6 @@ from credit_wallet.errors import (
 )
 from credit_wallet.payments import factory as opening
 from credit_wallet.payments.facts import decline_kind
-from credit_wallet.payments.fake.webhooks import signature
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings, payment_settings
@@ -912,7 +911,7 @@ def test_another_refusal_of_a_saved_card_is_told_in_stripes_words(shaky: Install
         said.clear()
         said["error"] = {"type": "invalid_request_error", "message": "Your account cannot do this."}
 
-    faults.say_otherwise(refuse, method="POST", path="payment_intents", status=400)
+    faults.change_answers(refuse, method="POST", path="payment_intents", status=400)
     [done] = shaky.payments.run_automatic()
     assert done.detail == "invalid_request: Your account cannot do this."
     assert shaky.wallets.auto_topup(wallet_id).state == "stopped"

@@ -22,14 +22,13 @@ from typing import Any
 
 import pytest
 from clock import Clock
+from fake_stripe import FakeStripe, StripeFaults
 from installation import Calendar, Installation, event_of, intent_of
 from msgspec import json
 from plain_sql import PlainSql
-from stripe_faults import StripeFaults
 
 from credit_wallet import CreditWallet
 from credit_wallet.payments.facts import Yen, yen_of
-from credit_wallet.payments.fake_stripe import FakeStripe
 
 Json = dict[str, Any]
 OTHERS = ["usd", "eur", "krw", "kwd", "vnd", "", "jp", "jpyc", " jpy", "\uff4a\uff50\uff59", None, 392, ["jpy"]]
@@ -323,7 +322,7 @@ def test_a_look_up_in_another_currency_credits_nothing(
     wallet_id = installation.owner()
     topup = installation.request(wallet_id)
     installation.fake.pay(intent_of(topup))
-    faults.say_otherwise(saying("payment_intent", currency=currency))
+    faults.change_answers(saying("payment_intent", currency=currency))
     for _ in range(2):
         look(installation, topup.topup_id)
     found = installation.wallets.topup_status(topup.topup_id)
@@ -337,7 +336,7 @@ def test_a_saved_card_that_pays_in_another_currency_stops_automatic_top_ups(
     installation: Installation, faults: StripeFaults, host: PlainSql
 ) -> None:
     wallet_id = installation.payer()
-    faults.say_otherwise(saying("payment_intent", currency="usd"), method="POST")
+    faults.change_answers(saying("payment_intent", currency="usd"), method="POST")
     [done] = installation.payments.run_automatic()
     assert (done.status, str(done.detail)[:17]) == ("failed", "currency_mismatch")
     assert installation.payments.run_automatic() == []
@@ -421,7 +420,7 @@ def test_what_is_listed_in_another_currency_takes_nothing(
     """``charge.refunded`` and comparisons list a payment's refunds and disputes."""
     wallet_id = installation.owner()
     topup = installation.pay(wallet_id)
-    faults.say_otherwise(saying(kind, currency="usd"))
+    faults.change_answers(saying(kind, currency="usd"))
     installation.fake.refund(intent_of(topup), 300)
     installation.fake.dispute(intent_of(topup), 200)
     if delivered:
@@ -457,7 +456,7 @@ def test_paying_back_in_another_currency_is_told(
     installation.clock.set(start.replace(year=start.year + 1, month=2, day=15))
     topup = installation.pay(installation.owner(), 10_000)
     installation.clock.set(installation.clock().replace(month=6))
-    faults.say_otherwise(saying("refund", currency="usd"))
+    faults.change_answers(saying("refund", currency="usd"))
     installation.payments.pay_back(topup.topup_id, 500, idempotency_key="back")
     assert installation.wallets.balance(topup.wallet_id) == 9_500
     assert [each["topup_id"] for each in told(host)] == [topup.topup_id]

@@ -14,16 +14,15 @@ from typing import Any
 import pytest
 import stripe
 from clock import Clock
+from fake_stripe import FakeStripe, StripeFaults
+from fake_stripe.failures import StripeFailure
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from installation import ASKS_ALWAYS, DECLINED, DECLINED_LATER, Installation
-from stripe_faults import StripeFaults
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.domain.outcomes import TopupView
-from credit_wallet.payments.fake.failures import StripeFailure
-from credit_wallet.payments.fake_stripe import FakeStripe
 
 CHANCE_OF_A_FAULT = 0.25
 EXAMPLES_A_STAGE = 25

@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 import stripe
 from clock import Clock
+from fake_stripe import FakeStripe, StripeFaults
 from installation import SECRET, Installation, intent_of
 from service import Service
-from stripe_faults import StripeFaults
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import PayBackNotAllowed, TopupInFlight
-from credit_wallet.payments.fake_stripe import FakeStripe
 
 WORKERS = 4
 DIES_BEFORE_IT_COMMITS = """

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from clock import Clock
+from fake_stripe import FakeStripe
 from installation import Installation
 
 from credit_wallet import CreditWallet
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.service import QUIET
 
 

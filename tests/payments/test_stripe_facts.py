@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from clock import Clock
+from fake_stripe import FakeStripe
+from fake_stripe.webhooks import signature
 from installation import SECRET, Calendar, Installation, delivery, event_of, intent_of
 from msgspec import json
 from service import Api, new_app
@@ -18,8 +20,6 @@ from credit_wallet import CreditWallet
 from credit_wallet.errors import InvalidEvent, InvalidSignature, PaymentProviderError
 from credit_wallet.payments import gateway
 from credit_wallet.payments.deliveries import SIGNED_SECONDS
-from credit_wallet.payments.fake.webhooks import signature
-from credit_wallet.payments.fake_stripe import FakeStripe
 
 Json = dict[str, Any]
 

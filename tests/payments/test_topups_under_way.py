@@ -23,13 +23,13 @@ from typing import Any
 
 import pytest
 from clock import Clock
+from fake_stripe import FakeStripe
 from installation import ASKS_ALWAYS, DECLINED, Calendar, Installation, intent_of
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.topups import PaymentFact
 from credit_wallet.errors import TopupInFlight
 from credit_wallet.payments.facts import intent_fact
-from credit_wallet.payments.fake_stripe import FakeStripe
 from credit_wallet.payments.replies import TopupReply
 
 CARD = "4242424242424242"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -99,6 +100,13 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path) -> None:
 def test_the_wheel_has_nothing_else(wheel: Path) -> None:
     top_level = {name.split("/")[0] for name in packed_below(wheel, "")}
     assert top_level == {"credit_wallet", next(name for name in top_level if name.endswith(".dist-info"))}
+
+
+def test_test_money_is_a_distribution_of_its_own(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        required = re.findall(r"(?m)^Requires-Dist: (.*fake-stripe.*)$", archive.read(metadata).decode())
+    assert required == ['fake-stripe<0.2,>=0.1; extra == "test-payments"']
 
 
 def test_an_installed_wheel_opens_a_ledger_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from credit_wallet.client import responses as answers
+from credit_wallet.client import responses
 from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.sender import _require_taken
 from credit_wallet.runtime.retry_after import LONGEST_SECONDS, retry_after_seconds
@@ -84,6 +84,6 @@ def test_a_receiver_of_notices_may_use_any_form(form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_the_client_takes_any_form_from_the_service(form: str) -> None:
     then = datetime.fromtimestamp(datetime.now(UTC).timestamp() + 120, UTC)
-    asked = answers.retry_after_seconds(answers.Answer(503, {"retry-after": then.strftime(form)}, b""))
+    asked = responses.retry_after_seconds(responses.Response(503, {"retry-after": then.strftime(form)}, b""))
     assert asked is not None
     assert 110 < asked <= 120

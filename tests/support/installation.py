@@ -9,13 +9,13 @@ from random import Random
 from typing import Any
 
 from clock import Clock
+from fake_stripe import FakeStripe, Payment
+from fake_stripe.webhooks import signature
 from msgspec import json
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import PaymentFact, Way
-from credit_wallet.payments.fake.webhooks import signature
-from credit_wallet.payments.fake_stripe import FakeStripe, Payment
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings

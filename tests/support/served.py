@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +18,11 @@ class Served:
     def __init__(self, app: Any) -> None:
         config = uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=10)
         self._server = _Announcing(config)
-        self._thread = threading.Thread(target=self._server.run, name="served", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="served", daemon=True)
+
+    def _run(self) -> None:
+        with suppress(SystemExit):  # uvicorn's way to say that the application did not start
+            self._server.run()
 
     @property
     def url(self) -> str:

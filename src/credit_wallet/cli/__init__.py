@@ -1,4 +1,4 @@
 """The command line, ``credit-wallet``: each command calls the library and prints the result.
 
-Nothing else may import from here.
+Nothing imports from here, and neither a rule nor SQL lives here.
 """

@@ -1,12 +1,17 @@
-"""Calling the service from Python: ``WalletClient`` and, for asyncio, ``AsyncWalletClient``.
+"""Calls the service from Python: ``WalletClient``, and ``AsyncWalletClient`` for asyncio.
 
-``calls`` says what each call sends and reads, ``answers`` what an answer means, ``conversation`` when a call is sent
-again; ``doors`` are the two clients over httpx.
+Here is what is sent, how its response is read and when it is sent again; no rule of money and nothing of the server.
 """
 
 from __future__ import annotations
 
-from credit_wallet.client.clients import AsyncWalletClient, WalletClient
+try:
+    from credit_wallet.client.asynchronous.client import AsyncWalletClient
+    from credit_wallet.client.blocking.client import WalletClient
+except ModuleNotFoundError as error:
+    if error.name != "httpx":
+        raise
+    raise ModuleNotFoundError("httpx is missing; install agent-credit-wallet[client]", name="httpx") from error
 from credit_wallet.client.transport import Retries
 
 __all__ = ["AsyncWalletClient", "Retries", "WalletClient"]

@@ -1,10 +1,11 @@
-"""What an answer of the service means: a value, or the refusal that the library itself would have raised."""
+"""What a response of the service means: a value, or the error that the library itself would have raised."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from msgspec import DecodeError, Struct, convert, json, structs
 
@@ -16,12 +17,13 @@ from credit_wallet.wire.problems import TYPE_PREFIX
 
 T = TypeVar("T")
 
+_decoder = cache(json.Decoder)
 _STANDARD_MEMBERS = ("type", "title", "status", "detail", "code")
 _SHOWN_BYTES = 200
 
 
-class Answer(Struct, frozen=True):
-    """What the service answered; the names of ``headers`` are in lower case."""
+class Response(Struct, frozen=True):
+    """A response of the service; the names of ``headers`` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,26 +31,26 @@ class Answer(Struct, frozen=True):
 
     @property
     def is_success(self) -> bool:
-        """Whether what was asked is done."""
+        """Whether the call was carried out."""
         return 200 <= self.status < 300
 
 
-class NoAnswer(Struct, frozen=True):
-    """Nothing came back; ``sent`` says that the service may have done it all the same."""
+class NoResponse(Struct, frozen=True):
+    """Nothing came back; with ``sent`` the service may have carried it out all the same."""
 
     reason: str
     sent: bool
 
 
-def read_as(kind: type[T]) -> Callable[[Answer], T]:
-    """Reads an answer's body as ``kind``. Raises ``UnexpectedAnswer``."""
-    decoder = json.Decoder(kind)
+def read_as(kind: type[T]) -> Callable[[Response], T]:
+    """Reads a response's body as ``kind``. Raises ``UnexpectedAnswer``."""
+    decoder: json.Decoder[T] = _decoder(cast(Hashable, kind))
 
-    def read(answer: Answer) -> T:
+    def read(response: Response) -> T:
         try:
-            return decoder.decode(answer.content)
+            return decoder.decode(response.content)
         except DecodeError as error:
-            raise _unexpected(answer, f"its body is not what was asked for ({error})") from error
+            raise _unexpected(response, f"its body is not of the expected kind ({error})") from error
 
     return read
 
@@ -57,39 +59,39 @@ _read_movement = read_as(Outcome)
 _read_batch = read_as(BatchReply)
 
 
-def read_outcome(answer: Answer) -> Outcome:
-    """A movement, with the budget warning that travels in a header."""
-    outcome = _read_movement(answer)
-    warning = answer.headers.get("x-wallet-warn", "")
+def read_outcome(response: Response) -> Outcome:
+    """A movement of money, with the budget warning from its header."""
+    outcome = _read_movement(response)
+    warning = response.headers.get("x-wallet-warn", "")
     return structs.replace(outcome, warn_pct=int(warning)) if warning.isdecimal() else outcome
 
 
-def read_outcomes(answer: Answer) -> list[Outcome | WalletError]:
+def read_outcomes(response: Response) -> list[Outcome | WalletError]:
     """The items of a batch, in order."""
     return [
         refusal_of(item) if str(item.get("type", "")).startswith(TYPE_PREFIX) else convert(item, Outcome)
-        for item in _read_batch(answer).outcomes
+        for item in _read_batch(response).outcomes
     ]
 
 
-def read_text(answer: Answer) -> str:
+def read_text(response: Response) -> str:
     """The body as text, without the byte order mark that a CSV begins with."""
-    return answer.content.decode("utf-8-sig")
+    return response.content.decode("utf-8-sig")
 
 
-def error_of(answer: Answer | NoAnswer) -> WalletError:
-    """Why a call was not carried out, or that nobody knows."""
-    if isinstance(answer, NoAnswer):
-        outcome = "it may have been carried out" if answer.sent else "it was not carried out"
+def error_of(response: Response | NoResponse) -> WalletError:
+    """Why a call was not carried out, or that this is unknown."""
+    if isinstance(response, NoResponse):
+        outcome = "it may have been carried out" if response.sent else "it was not carried out"
         return ServiceUnreachable(
-            f"the service did not answer ({answer.reason}); {outcome}: send it again with the same idempotency key",
-            sent=answer.sent,
+            f"the service did not answer ({response.reason}); {outcome}: send it again with the same idempotency key",
+            sent=response.sent,
         )
     try:
-        document = json.decode(answer.content, type=dict[str, Any])
+        document = json.decode(response.content, type=dict[str, Any])
     except DecodeError:
-        return _unexpected(answer, "it is no problem document; does the address lead to the service?")
-    return refusal_of(document) if "code" in document else _unexpected(answer, "its document has no code")
+        return _unexpected(response, "it is not a problem document; does the URL lead to the service?")
+    return refusal_of(document) if "code" in document else _unexpected(response, "its document has no code")
 
 
 def refusal_of(document: Mapping[str, Any]) -> WalletError:
@@ -109,22 +111,22 @@ def refusal_of(document: Mapping[str, Any]) -> WalletError:
     return error
 
 
-def retry_after_seconds(answer: Answer | NoAnswer) -> float | None:
-    """How long the service asks to wait; None when it does not say."""
-    if not isinstance(answer, Answer):
+def retry_after_seconds(response: Response | NoResponse) -> float | None:
+    """How long the service asks to wait; None if it does not say."""
+    if not isinstance(response, Response):
         return None
-    return retry_after.retry_after_seconds(answer.headers.get("retry-after"), datetime.now(UTC))
+    return retry_after.retry_after_seconds(response.headers.get("retry-after"), datetime.now(UTC))
 
 
-def _unexpected(answer: Answer, why: str) -> UnexpectedAnswer:
-    begins = answer.content[:_SHOWN_BYTES].decode(errors="replace")
+def _unexpected(response: Response, why: str) -> UnexpectedAnswer:
+    begins = response.content[:_SHOWN_BYTES].decode(errors="replace")
     return UnexpectedAnswer(
-        f"the answer with status {answer.status} is unexpected: {why}", status=answer.status, body=begins
+        f"the response with status {response.status} is unexpected: {why}", status=response.status, body=begins
     )
 
 
 def _kinds() -> dict[str, type[WalletError]]:
-    """Every error by its code, those that only a caller over HTTP can get included."""
+    """Every error by its code, including those that only a caller over HTTP gets."""
     return {kind.code: kind for kind in _subclasses(WalletError)}
 
 

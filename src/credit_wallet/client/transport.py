@@ -1,7 +1,7 @@
-"""When a call is sent again: after no answer, after a failure that passes, and after a top-up.
+"""When a call is sent again: after no response, after a failure that passes, and after a top-up.
 
-Written once, as coroutines over a ``Line``. The line of the synchronous client waits inside its methods, so that a
-coroutine over it never suspends and can be run to its end without an event loop.
+Written once, as coroutines over a ``Transport``. The transport of the blocking client waits inside its methods, so a
+coroutine over it never suspends and runs to its end without an event loop.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from credit_wallet.client.calls import Call, show_wallet, topup_status
-from credit_wallet.client.responses import Answer, NoAnswer, error_of, retry_after_seconds
+from credit_wallet.client.calls import Call, show_topup, show_wallet
+from credit_wallet.client.responses import NoResponse, Response, error_of, retry_after_seconds
 from credit_wallet.errors import Forbidden, InsufficientFunds
 from credit_wallet.payments.replies import TopupReply
 
 T = TypeVar("T")
 
-TopupToAwait: TypeAlias = TopupReply | None
-"""What a hook returns: a top-up that somebody is paying, or None when the refusal stands."""
+PendingTopup: TypeAlias = TopupReply | None
+"""What a hook returns: a top-up that somebody is paying, or None to let the refusal stand."""
 
 NOT_DONE = frozenset({429, 503})
-"""Statuses that say that nothing was carried out."""
+"""Statuses which say that nothing was carried out."""
 
 MAYBE_DONE = frozenset({500, 502, 504})
-"""Statuses after which only a call that can be repeated may be sent again."""
+"""Statuses after which only a repeatable call may be sent again."""
 
 POLL_SECONDS = 1.0
-"""How often a top-up that is waited for is looked at."""
+"""How often a pending top-up is looked at."""
 
 
 class Retries(Struct, frozen=True):
     """How often a call is sent, and for how long at most.
 
-    The pause doubles from ``first_pause_seconds`` up to ``longest_pause_seconds``, of which a random half is left out,
-    lest callers who failed together come back together. What the service asks for in ``Retry-After`` is kept. A pause
-    that would end after ``total_seconds`` is not begun.
+    The pause doubles from ``first_pause_seconds`` up to ``longest_pause_seconds``; a random half of it is left out, so
+    that callers who failed together do not come back together. A pause is never shorter than the service's
+    ``Retry-After``, and none begins that would end after ``total_seconds``.
     """
 
     attempts: int = 5
@@ -54,65 +54,81 @@ class Retries(Struct, frozen=True):
         return pause if elapsed_seconds + pause <= self.total_seconds else None
 
 
-class Line(Protocol):
-    """What a conversation needs of the world."""
+class Transport(Protocol):
+    """What carrying out a call needs of the world."""
 
-    async def send(self, call: Call[Any]) -> Answer | NoAnswer:
+    async def send(self, call: Call[Any]) -> Response | NoResponse:
         """Send a call once."""
 
     async def pause(self, seconds: float) -> None:
         """Let time pass."""
 
-    async def ask_for_topup(self, refusal: InsufficientFunds) -> TopupToAwait:
-        """What the user of the client wants to do about an empty wallet."""
+    async def ask_for_topup(self, refusal: InsufficientFunds) -> PendingTopup:
+        """Ask the user of the client what to do about an empty wallet."""
 
 
-async def carried_out(call: Call[T], line: Line, retries: Retries) -> T:
-    """Send a call until it is carried out, refused, or given up."""
+class Send(Protocol):
+    """Carries out a call: sends it, and returns or raises what follows."""
+
+    def __call__(self, call: Call[T], /) -> T: ...
+
+
+class AsyncSend(Protocol):
+    """``Send`` for asyncio."""
+
+    async def __call__(self, call: Call[T], /) -> T: ...
+
+
+async def carry_out(call: Call[T], transport: Transport, retries: Retries, topup_seconds: float) -> T:
+    """Send a call until it is carried out, refused or given up.
+
+    When it finds the wallet empty, the user may top it up, once, and the same call is sent again.
+    """
+    try:
+        return await _send_until_done(call, transport, retries)
+    except InsufficientFunds as refusal:
+        if not call.spends:
+            raise
+        topup = await transport.ask_for_topup(refusal)
+        if topup is None or not await _is_credited(topup, refusal, transport, retries, topup_seconds):
+            raise
+    return await _send_until_done(call, transport, retries)
+
+
+async def _send_until_done(call: Call[T], transport: Transport, retries: Retries) -> T:
     started, attempt = monotonic(), 1
     while True:
-        answer = await line.send(call)
-        if isinstance(answer, Answer) and answer.is_success:
-            return call.read(answer)
+        response = await transport.send(call)
+        if isinstance(response, Response) and response.is_success:
+            return call.read(response)
         pause = None
-        if _may_repeat(call, answer):
-            pause = retries.pause_seconds(attempt, retry_after_seconds(answer), monotonic() - started)
+        if _may_repeat(call, response):
+            pause = retries.pause_seconds(attempt, retry_after_seconds(response), monotonic() - started)
         if pause is None:
-            raise error_of(answer)
-        await line.pause(pause)
+            raise error_of(response)
+        await transport.pause(pause)
         attempt += 1
 
 
-async def carried_out_after_topup(call: Call[T], line: Line, retries: Retries, topup_seconds: float) -> T:
-    """``carried_out``; a wallet that is empty may be topped up once, and the same call is sent again."""
-    try:
-        return await carried_out(call, line, retries)
-    except InsufficientFunds as refusal:
-        topup = await line.ask_for_topup(refusal)
-        if topup is None or not await _credited(topup, refusal, line, retries, topup_seconds):
-            raise
-    return await carried_out(call, line, retries)
-
-
-async def _credited(
-    topup: TopupReply, refusal: InsufficientFunds, line: Line, retries: Retries, topup_seconds: float
+async def _is_credited(
+    topup: TopupReply, refusal: InsufficientFunds, transport: Transport, retries: Retries, topup_seconds: float
 ) -> bool:
-    """Whether the top-up was credited within ``topup_seconds``."""
+    """Whether the top-up is credited within ``topup_seconds``."""
     started = monotonic()
     while topup.status != "credited":
         if topup.status == "canceled" or monotonic() - started + POLL_SECONDS > topup_seconds:
             return False
-        await line.pause(POLL_SECONDS)
+        await transport.pause(POLL_SECONDS)
         try:
-            topup = await carried_out(topup_status(topup.topup_id), line, retries)
-        except Forbidden:  # an agent key cannot see top-ups; it sees what they bring
-            wallet = await carried_out(show_wallet(), line, retries)
+            topup = await _send_until_done(show_topup(topup.topup_id), transport, retries)
+        except Forbidden:  # an agent key cannot see top-ups; it sees their effect on the balance
+            wallet = await _send_until_done(show_wallet(), transport, retries)
             if wallet.balance_yen >= refusal.balance_yen + refusal.missing_yen:
                 return True
     return True
 
 
-def _may_repeat(call: Call[Any], answer: Answer | NoAnswer) -> bool:
-    if isinstance(answer, NoAnswer):
-        return call.repeatable or not answer.sent
-    return answer.status in NOT_DONE or (call.repeatable and answer.status in MAYBE_DONE)
+def _may_repeat(call: Call[Any], response: Response | NoResponse) -> bool:
+    if isinstance(response, NoResponse):
+        return call.repeatable or not response.sent
+    return response.status in NOT_DONE or (call.repeatable and response.status in MAYBE_DONE)

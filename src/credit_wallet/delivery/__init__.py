@@ -1,4 +1,4 @@
-"""Sending notices: connections to receivers, queues, retries.
+"""Delivers notices: connections to receivers, queues, retries.
 
-What a notice says and when it is due is decided in ``notices``.
+What a notice says, who gets it and when is decided in ``notices``.
 """

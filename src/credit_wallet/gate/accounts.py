@@ -242,7 +242,7 @@ class _RemoteAccount:
 
     async def buy(self, order: Order, lease_seconds: int) -> Bought:
         try:
-            reply = await self._seller.buy(
+            reply = await self._seller.purchases.buy(
                 order.amount_yen,
                 idempotency_key=order.key,
                 attempt=order.attempt,
@@ -270,17 +270,17 @@ class _RemoteAccount:
         failed(ServiceUnreachable("nobody has been asked yet", sent=False))
 
     async def served(self, bought: Bought) -> Outcome:
-        return await self._seller.serve(
+        return await self._seller.purchases.serve(
             bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.forgettable
         )
 
     async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
-        return await self._seller.renew(
+        return await self._seller.purchases.renew(
             bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, lease_seconds=lease_seconds
         )
 
     async def undo(self, bought: Bought, reason: str) -> Outcome:
-        return await self._seller.undo(
+        return await self._seller.purchases.undo(
             bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, reason=reason
         )
 

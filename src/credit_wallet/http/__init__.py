@@ -1,1 +1,4 @@
-"""The service: HTTP for agents, owners and operators. Holds no rule of money and no SQL."""
+"""The HTTP service for agents, owners and operators: the routes, the OpenAPI document, the server.
+
+Neither a rule of money nor SQL lives here.
+"""

@@ -1,4 +1,4 @@
-"""What is said to people, to whom and when: texts in English and Japanese, targets, quiet hours. Pure.
+"""What is said, to whom and when: texts in English and Japanese, targets, quiet hours.
 
-Sending lives in ``delivery``, and rows live in ``stores``.
+All of it is pure: delivering lives in ``delivery``, rows live in ``stores``.
 """

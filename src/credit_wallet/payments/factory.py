@@ -23,7 +23,7 @@ from credit_wallet.payments.settings import (
     payment_settings,
 )
 
-NEEDED_BY_TEST_MONEY = ("stripe", "aiohttp", "localstripe")
+NEEDED_BY_TEST_MONEY = ("stripe", "fake_stripe", "aiohttp", "localstripe")
 """The last is never imported: it runs as a process of its own."""
 
 TEST_METHODS = ("card", "konbini", "customer_balance")
@@ -61,7 +61,7 @@ def test_money(address: str) -> Iterator[PaymentSettings]:
         raise PaymentsNotConfigured(f"{missing} is missing; install agent-credit-wallet[test-payments]")
     secret = f"whsec_{token_urlsafe(24)}"
     settings = _test_settings(address, secret)
-    from credit_wallet.payments.fake_stripe import FakeStripe
+    from fake_stripe import FakeStripe
 
     with FakeStripe() as fake:
         fake.send_webhooks_to(f"{address}/webhooks/stripe", secret)

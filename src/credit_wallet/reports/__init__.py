@@ -1,4 +1,4 @@
-"""Statements and reports that are drawn up from the ledger, step by step.
+"""Statements and reports, drawn up from the ledger step by step.
 
-Reports read and never write.
+They only read: no report writes to a ledger.
 """

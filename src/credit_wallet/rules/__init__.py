@@ -1,4 +1,4 @@
-"""The rules of money, pure: what a batch of commands does to the wallets that it names, and when it is refused.
+"""The rules of money as pure functions: what a batch of commands does to its wallets, and what it refuses.
 
-No SQL, no driver, no clock, no thread and no log may be imported here.
+No SQL, driver, clock, thread or log may be imported here.
 """

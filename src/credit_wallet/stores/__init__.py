@@ -1,4 +1,6 @@
-"""Stores: where a batch of commands becomes one durable transaction. All SQL is here.
+"""Turns a batch of commands into one durable transaction, on SQLite or PostgreSQL; all SQL lives here.
+
+Nothing here decides about money: a store loads what the commands name, calls ``rules.decide``, and writes what it says.
 
 ``Database`` is what a URL names; it opens a ``Store`` for each lane of the rail and a ``Source`` for what is only read.
 """

@@ -1,1 +1,4 @@
-"""The parts of ``verify``: statements that must come back empty, what is recorded by cycle, and what protects rows."""
+"""The parts of ``verify``: statements that must return no row, sums by billing cycle, seals, and protecting triggers.
+
+They read one snapshot of a ledger; nothing here writes.
+"""

@@ -1,0 +1,349 @@
+"""The client of the service for asyncio."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+import httpx
+from msgspec import UNSET, UnsetType
+
+from credit_wallet.client import calls
+from credit_wallet.client.asynchronous.keys import AsyncKeys
+from credit_wallet.client.asynchronous.notices import AsyncNotices
+from credit_wallet.client.asynchronous.purchases import AsyncPurchases
+from credit_wallet.client.asynchronous.secrets import AsyncSecrets
+from credit_wallet.client.asynchronous.sellers import AsyncSellers
+from credit_wallet.client.asynchronous.topups import AsyncTopups
+from credit_wallet.client.asynchronous.wallets import AsyncWallets
+from credit_wallet.client.calls import Call
+from credit_wallet.client.httpx_transports import AsyncHook, AsyncHttpxTransport, Patience
+from credit_wallet.client.responses import read_as, read_outcome, read_text
+from credit_wallet.client.transport import Retries
+from credit_wallet.domain.commands import Charge
+from credit_wallet.domain.outcomes import (
+    Alert,
+    BudgetMode,
+    CreatedWallet,
+    EntryType,
+    HoldView,
+    LotView,
+    Outcome,
+    TransactionView,
+)
+from credit_wallet.errors import WalletError
+from credit_wallet.notices.targets import WantedTarget
+from credit_wallet.payments.replies import TopupReply
+from credit_wallet.reports.statement import Rows, Statement
+from credit_wallet.rules.forecast import Forecast
+from credit_wallet.stores.jobs.seals import Anchor
+from credit_wallet.wire.bodies import (
+    CaptureBody,
+    ChargeBody,
+    ExtendBody,
+    Health,
+    HoldBody,
+    Identity,
+    RefundBody,
+    ReleaseBody,
+    RotateBody,
+    SettingsBody,
+    TopupBody,
+    TransactionPage,
+    WalletReply,
+)
+
+T = TypeVar("T")
+
+
+class AsyncWalletClient:
+    """Calls the service at ``base_url`` for whoever ``token`` belongs to: an owner, agent, seller or the operator.
+
+    A method returns what the service answers, or raises the ``WalletError`` that the library would have raised. Calls
+    are repeated as ``retries`` says, always with the same idempotency key; ``timeout_seconds`` is for one attempt.
+
+    ``on_insufficient_funds`` is called with the refusal when a charge or a hold finds the wallet empty. The client
+    waits up to ``topup_seconds`` for the top-up that it returns, and repeats the call once; None lets the refusal
+    stand. It may be a coroutine function.
+
+    Safe to share between tasks. Close it with ``aclose``, or use it in an ``async with`` block.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        *,
+        timeout_seconds: float = 10.0,
+        retries: Retries = Retries(),  # noqa: B008 - frozen
+        on_insufficient_funds: AsyncHook | None = None,
+        topup_seconds: float = 120.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        http = httpx.AsyncClient(base_url=base_url, timeout=timeout_seconds, transport=transport)
+        self._transport = AsyncHttpxTransport(http, token, Patience(retries, topup_seconds), on_insufficient_funds)
+
+    def with_token(self, token: str) -> Self:
+        """The same client for another caller, over the same connections. Close only the client it came from."""
+        twin = copy.copy(self)
+        twin._transport = self._transport.with_token(token)
+        return twin
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def keys(self) -> AsyncKeys:
+        """Agent keys."""
+        return AsyncKeys(self._send)
+
+    @property
+    def topups(self) -> AsyncTopups:
+        """Top-ups through the payment provider."""
+        return AsyncTopups(self._send)
+
+    @property
+    def notices(self) -> AsyncNotices:
+        """Where notices go."""
+        return AsyncNotices(self._send)
+
+    @property
+    def purchases(self) -> AsyncPurchases:
+        """Purchases of a seller."""
+        return AsyncPurchases(self._send)
+
+    @property
+    def wallets(self) -> AsyncWallets:
+        """The operator's wallets."""
+        return AsyncWallets(self._send)
+
+    @property
+    def sellers(self) -> AsyncSellers:
+        """The operator's sellers."""
+        return AsyncSellers(self._send)
+
+    @property
+    def secrets(self) -> AsyncSecrets:
+        """Keys of the host that open wallets, for the operator."""
+        return AsyncSecrets(self._send)
+
+    async def charge(
+        self,
+        amount_yen: int,
+        *,
+        idempotency_key: str | None = None,
+        note: str | None = None,
+        wallet_id: int | None = None,
+        payer_token: str | None = None,
+    ) -> Outcome:
+        """Spend ``amount_yen``, 1 to 10**12.
+
+        Sellers and operators name the payer by ``wallet_id`` or ``payer_token``. Raises ``InsufficientFunds``,
+        ``BudgetExhausted``, ``KeyCapExhausted`` and the other errors of a charge.
+        """
+        body = ChargeBody(amount_yen, note, wallet_id)
+        return await self._send(
+            calls.move("/credit/charge", body, idempotency_key, spends=True, payer_token=payer_token)
+        )
+
+    async def charge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> list[Outcome | WalletError]:
+        """Charge ``(wallet_id, amount_yen, idempotency_key)`` each; one outcome or error per item, in order.
+
+        An item may also be a ``Charge`` with a note, but not of an agent key. Up to 1,000 charges are one durable
+        batch; more are sent as several batches, one after the other. For the operator.
+        """
+        return [outcome for batch in calls.charge_batches(charges) for outcome in await self._send(batch)]
+
+    async def hold(
+        self,
+        amount_yen: int,
+        *,
+        idempotency_key: str | None = None,
+        ttl_seconds: int = 900,
+        note: str | None = None,
+        wallet_id: int | None = None,
+        payer_token: str | None = None,
+    ) -> Outcome:
+        """Set ``amount_yen`` aside for ``ttl_seconds``, up to 31 days; the outcome's ``hold_id`` names the hold.
+
+        Sellers and operators name the payer by ``wallet_id`` or ``payer_token``. Raises as ``charge``.
+        """
+        body = HoldBody(amount_yen, ttl_seconds, note, wallet_id)
+        return await self._send(calls.move("/credit/hold", body, idempotency_key, spends=True, payer_token=payer_token))
+
+    async def capture(
+        self,
+        hold_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str | None = None,
+        final: bool = True,
+        above: Literal["reject", "up_to_balance"] = "reject",
+    ) -> Outcome:
+        """Spend ``amount_yen`` of a hold and release the rest, or with ``final=False`` keep it for later captures.
+
+        With ``above="up_to_balance"``, whoever made the hold may also spend of the balance what the hold does not
+        cover. Without an idempotency key of yours, a final capture has one that is made from the hold.
+        """
+        if idempotency_key is None and final:
+            idempotency_key = calls.key_of_this_process(f"capture:{hold_id}")
+        return await self._send(
+            calls.move("/credit/capture", CaptureBody(hold_id, amount_yen, final, above), idempotency_key)
+        )
+
+    async def release(self, hold_id: int, *, idempotency_key: str | None = None) -> Outcome:
+        """Give back what is left of a hold. The idempotency key is made from the hold, unless you give one."""
+        key = idempotency_key or calls.key_of_this_process(f"release:{hold_id}")
+        return await self._send(calls.move("/credit/release", ReleaseBody(hold_id), key))
+
+    async def extend(self, hold_id: int, ttl_seconds: int) -> Outcome:
+        """Let a hold last until ``ttl_seconds`` from now, if that is later, and at most 31 days in all."""
+        return await self._send(Call("POST", "/credit/extend", read_outcome, ExtendBody(hold_id, ttl_seconds)))
+
+    async def refund(
+        self, txn_id: int, amount_yen: int | None = None, *, idempotency_key: str | None = None, note: str | None = None
+    ) -> Outcome:
+        """Give back ``amount_yen`` of a charge, or all that is left of it. For the operator, and for its seller."""
+        return await self._send(calls.move("/credit/refund", RefundBody(txn_id, amount_yen, note), idempotency_key))
+
+    async def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
+        """Ask for a payment that a person makes, with ``client_secret`` or at ``checkout_url``. For the owner.
+
+        Raises ``PaymentsNotConfigured`` where the service takes no payments.
+        """
+        key = calls.checked_or_new(idempotency_key)
+        body = TopupBody(amount_yen, checkout)
+        return await self._send(Call("POST", "/credit/topup", read_as(TopupReply), body, idempotency_key=key))
+
+    async def wallet(self) -> WalletReply:
+        """The wallet with its settings, the spending of its cycle and its latest transactions."""
+        return await self._send(calls.show_wallet())
+
+    async def configure(
+        self,
+        *,
+        label: str | UnsetType = UNSET,
+        monthly_budget_yen: int | UnsetType = UNSET,
+        budget_mode: BudgetMode | UnsetType = UNSET,
+        auto_topup_threshold: int | UnsetType = UNSET,
+        auto_topup_amount: int | UnsetType = UNSET,
+        low_balance_yen: int | UnsetType = UNSET,
+        alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
+        notification_targets: Iterable[WantedTarget] | UnsetType = UNSET,
+    ) -> WalletReply:
+        """Change settings; those that you leave out stay. For the owner.
+
+        ``notification_targets`` are all of them: others are removed. The secret of a new webhook is shown only now.
+        """
+        body = SettingsBody(
+            label,
+            monthly_budget_yen,
+            budget_mode,
+            auto_topup_threshold,
+            auto_topup_amount,
+            low_balance_yen,
+            UNSET if isinstance(alert_thresholds_pct, UnsetType) else list(alert_thresholds_pct),
+            UNSET if isinstance(notification_targets, UnsetType) else calls.target_bodies(notification_targets),
+        )
+        shows_secrets = notification_targets is not UNSET
+        return await self._send(
+            Call("PATCH", "/credit/wallet", read_as(WalletReply), body, repeatable=not shows_secrets)
+        )
+
+    async def transactions(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        type: EntryType | None = None,  # noqa: A002 - the parameter's name in HTTP
+        key_id: int | None = None,
+        note: str | None = None,
+    ) -> TransactionPage:
+        """A page of ledger entries, newest first; ``limit`` is 1 to 200, ``cursor`` the last page's ``next_cursor``.
+
+        ``type``, ``key_id`` and ``note`` filter. A refund has the key and the note of its charge.
+        """
+        wanted = {"type": type, "key_id": key_id, "note": note}
+        return await self._send(
+            calls.get("/credit/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)
+        )
+
+    async def transaction(self, txn_id: int) -> TransactionView:
+        """One ledger entry, with what was refunded of it. Raises ``TransactionNotFound``."""
+        return await self._send(calls.get(f"/credit/transactions/{txn_id:d}", read_as(TransactionView)))
+
+    async def hold_status(self, hold_id: int) -> HoldView:
+        """A hold: open, captured, released or expired. Raises ``HoldNotFound``."""
+        return await self._send(calls.get(f"/credit/holds/{hold_id:d}", read_as(HoldView)))
+
+    async def lots(self) -> list[LotView]:
+        """The open lots in the order of spending, each with what is left of it and when it expires."""
+        return await self._send(calls.get("/credit/lots", read_as(list[LotView])))
+
+    async def alerts(self, *, cycle: str | None = None) -> list[Alert]:
+        """The spending alerts that fired, newest first: of all cycles, or of one (``YYYY-MM``)."""
+        return await self._send(calls.get("/credit/alerts", read_as(list[Alert]), cycle=cycle))
+
+    async def statement(self, *, cycle: str | None = None) -> Statement:
+        """The statement of a cycle (``YYYY-MM``), by default the current one."""
+        return await self._send(calls.get("/credit/statement", read_as(Statement), cycle=cycle))
+
+    async def statement_text(
+        self,
+        *,
+        cycle: str | None = None,
+        format: Literal["text", "csv"] = "text",  # noqa: A002 - the parameter's name in HTTP
+        rows: Rows = "entries",
+    ) -> str:
+        """The statement for people, or its ``rows`` as CSV."""
+        return await self._send(calls.get("/credit/statement", read_text, cycle=cycle, format=format, rows=rows))
+
+    async def forecast(self) -> Forecast:
+        """Where spending is heading, and when the balance and the budget run out."""
+        return await self._send(calls.get("/credit/forecast", read_as(Forecast)))
+
+    async def whoami(self) -> Identity:
+        """Who the client's token is: ``role`` is "owner", "agent", "seller" or "operator"; the ids that go with it.
+
+        Raises ``Unauthorized``. Call it first to check a token.
+        """
+        return await self._send(calls.get("/credit/whoami", read_as(Identity)))
+
+    async def rotate_owner_token(self, *, overlap_seconds: int = 3600) -> CreatedWallet:
+        """A new owner token; earlier ones work for another ``overlap_seconds``, up to 31 days. For the owner.
+
+        This client keeps its token: continue with ``with_token``.
+        """
+        return await self._send(
+            calls.create("/credit/token/rotate", read_as(CreatedWallet), RotateBody(overlap_seconds))
+        )
+
+    async def latest_seal(self) -> Anchor:
+        """The latest seal of the ledger, to be kept elsewhere. For the operator. Raises ``SealNotFound``."""
+        return await self._send(calls.get("/operator/seal", read_as(Anchor)))
+
+    async def alive(self) -> Health:
+        """Whether the process answers."""
+        return await self._send(calls.get("/healthz", read_as(Health)))
+
+    async def ready(self) -> Health:
+        """Whether the service would take a charge; otherwise raises the error that prevents it."""
+        return await self._send(calls.get("/readyz", read_as(Health)))
+
+    async def metrics(self) -> str:
+        """The metrics, in Prometheus' text format."""
+        return await self._send(calls.get("/metrics", read_text))
+
+    async def _send(self, call: Call[T]) -> T:
+        return await self._transport.carry_out(call)

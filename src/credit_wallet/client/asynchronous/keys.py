@@ -1,0 +1,43 @@
+"""Agent keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from credit_wallet.client import calls
+from credit_wallet.client.calls import Call
+from credit_wallet.client.responses import read_as
+from credit_wallet.client.transport import AsyncSend
+from credit_wallet.domain.outcomes import CreatedKey, KeyView
+from credit_wallet.wire.bodies import CreateKeyBody, RotateBody
+
+
+class AsyncKeys:
+    """The agent keys of a wallet. All methods are for the owner."""
+
+    def __init__(self, send: AsyncSend) -> None:
+        self._send = send
+
+    async def create(
+        self, *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
+    ) -> CreatedKey:
+        """A new agent key. Its ``token`` is shown only now; ``monthly_cap_yen`` 0 is no cap."""
+        body = CreateKeyBody(label, monthly_cap_yen, expires_at)
+        return await self._send(calls.create("/credit/keys", read_as(CreatedKey), body))
+
+    async def list(self, *, after: int = 0, limit: int = 1_000) -> Sequence[KeyView]:
+        """Agent keys with an id above ``after``, by id, with what each has spent; ``limit`` is 1 to 1,000."""
+        return await self._send(calls.get("/credit/keys", read_as(list[KeyView]), after=after, limit=limit))
+
+    async def show(self, key_id: int) -> KeyView:
+        """One agent key. Raises ``KeyNotFound``."""
+        return await self._send(calls.get(f"/credit/keys/{key_id:d}", read_as(KeyView)))
+
+    async def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
+        """A new token for an agent key; earlier ones work for another ``overlap_seconds``, up to 31 days."""
+        path = f"/credit/keys/{key_id:d}/rotate"
+        return await self._send(calls.create(path, read_as(CreatedKey), RotateBody(overlap_seconds)))
+
+    async def revoke(self, key_id: int) -> KeyView:
+        """Revoke an agent key at once and for good."""
+        return await self._send(Call("DELETE", f"/credit/keys/{key_id:d}", read_as(KeyView)))

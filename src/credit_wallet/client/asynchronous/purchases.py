@@ -1,0 +1,62 @@
+"""Purchases: what a buyer's request costs, once."""
+
+from __future__ import annotations
+
+from credit_wallet.client import calls
+from credit_wallet.client.calls import Call
+from credit_wallet.client.responses import read_as, read_outcome
+from credit_wallet.client.transport import AsyncSend
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.wire.bodies import BuyBody, PurchaseReply, RenewBody, ServeBody, UndoBody
+
+
+class AsyncPurchases:
+    """What buyers' requests cost, paid once however often they are sent. For sellers and operators."""
+
+    def __init__(self, send: AsyncSend) -> None:
+        self._send = send
+
+    async def buy(
+        self,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        attempt: str,
+        payer_token: str | None = None,
+        wallet_id: int | None = None,
+        hold_seconds: int | None = None,
+        lease_seconds: int = 30,
+        free_retries: int = 0,
+        note: str | None = None,
+    ) -> PurchaseReply:
+        """Charge or hold the price of a buyer's request, once; ``payer_token`` or ``wallet_id`` names the buyer.
+
+        The reply's ``purchase_key`` names the purchase in ``serve``, ``renew`` and ``undo``.
+        """
+        body = BuyBody(amount_yen, attempt, hold_seconds, lease_seconds, free_retries, note, wallet_id)
+        key = calls.checked_or_new(idempotency_key)
+        return await self._send(
+            Call(
+                "POST",
+                "/credit/purchase",
+                read_as(PurchaseReply),
+                body,
+                idempotency_key=key,
+                payer_token=payer_token,
+            )
+        )
+
+    async def serve(self, wallet_id: int, purchase_key: str, *, attempt: str, forget: bool = False) -> Outcome:
+        """Record that the buyer was served: from now on the purchase is paid."""
+        body = ServeBody(wallet_id, purchase_key, attempt, forget)
+        return await self._send(Call("POST", "/credit/purchase/serve", read_outcome, body))
+
+    async def renew(self, wallet_id: int, purchase_key: str, *, attempt: str, lease_seconds: int = 30) -> Outcome:
+        """Keep a purchase, and its hold, for another ``lease_seconds``."""
+        body = RenewBody(wallet_id, purchase_key, attempt, lease_seconds)
+        return await self._send(Call("POST", "/credit/purchase/renew", read_outcome, body))
+
+    async def undo(self, wallet_id: int, purchase_key: str, *, attempt: str, reason: str = "not served") -> Outcome:
+        """Give back what a purchase took, if ``attempt`` holds it and nobody was served."""
+        body = UndoBody(wallet_id, purchase_key, attempt, reason)
+        return await self._send(Call("POST", "/credit/purchase/undo", read_outcome, body))

@@ -1,0 +1,36 @@
+"""The operator's sellers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from credit_wallet.client import calls
+from credit_wallet.client.calls import Call
+from credit_wallet.client.responses import read_as
+from credit_wallet.client.transport import AsyncSend
+from credit_wallet.domain.outcomes import CreatedSeller, SellerView
+from credit_wallet.wire.bodies import CreateSellerBody, RotateBody
+
+
+class AsyncSellers:
+    """Those who sell to the wallets. All methods are for the operator."""
+
+    def __init__(self, send: AsyncSend) -> None:
+        self._send = send
+
+    async def create(self, *, label: str | None = None) -> CreatedSeller:
+        """A new seller. Its ``token`` is shown only now."""
+        return await self._send(calls.create("/operator/sellers", read_as(CreatedSeller), CreateSellerBody(label)))
+
+    async def list(self, *, after: int = 0, limit: int = 100) -> Sequence[SellerView]:
+        """Sellers with an id above ``after``, by id; ``limit`` is 1 to 1,000."""
+        return await self._send(calls.get("/operator/sellers", read_as(list[SellerView]), after=after, limit=limit))
+
+    async def rotate(self, seller_id: int, *, overlap_seconds: int = 3600) -> CreatedSeller:
+        """A new token for a seller; earlier ones work for another ``overlap_seconds``."""
+        path = f"/operator/sellers/{seller_id:d}/rotate"
+        return await self._send(calls.create(path, read_as(CreatedSeller), RotateBody(overlap_seconds)))
+
+    async def revoke(self, seller_id: int) -> SellerView:
+        """Revoke a seller for good."""
+        return await self._send(Call("DELETE", f"/operator/sellers/{seller_id:d}", read_as(SellerView)))

@@ -1,0 +1,35 @@
+"""Top-ups through the payment provider."""
+
+from __future__ import annotations
+
+from credit_wallet.client import calls
+from credit_wallet.client.calls import Call
+from credit_wallet.client.responses import read_as
+from credit_wallet.client.transport import Send
+from credit_wallet.payments.replies import TopupReply
+from credit_wallet.wire.bodies import PayBackBody, TopupPage
+
+
+class Topups:
+    """The top-ups of a wallet; ``topup`` of the client asks for one."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    def list(self, *, limit: int = 50) -> TopupPage:
+        """The wallet's top-ups, newest first; ``limit`` is 1 to 200. For the owner."""
+        return self._send(calls.get("/credit/topups", read_as(TopupPage), limit=limit))
+
+    def show(self, topup_id: str) -> TopupReply:
+        """A top-up as the payment provider has it now. For the owner. Raises ``TopupNotFound``."""
+        return self._send(calls.show_topup(topup_id))
+
+    def cancel(self, topup_id: str) -> TopupReply:
+        """Cancel a top-up that nobody has paid. For the owner."""
+        return self._send(Call("DELETE", f"/credit/topups/{calls.segment(topup_id)}", read_as(TopupReply)))
+
+    def pay_back(self, topup_id: str, amount_yen: int, *, idempotency_key: str | None = None) -> TopupReply:
+        """Pay ``amount_yen`` of a top-up's unused credit back to its card, where that is allowed. For the operator."""
+        path = f"/operator/topups/{calls.segment(topup_id)}/pay-back"
+        key = calls.checked_or_new(idempotency_key)
+        return self._send(Call("POST", path, read_as(TopupReply), PayBackBody(amount_yen), idempotency_key=key))

@@ -1,0 +1,67 @@
+"""The operator's wallets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from credit_wallet.client import calls
+from credit_wallet.client.calls import Call
+from credit_wallet.client.responses import read_as
+from credit_wallet.client.transport import Send
+from credit_wallet.domain.outcomes import BudgetMode, CreatedWallet, Outcome, WalletView
+from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, ReplaceTokenBody
+
+
+class Wallets:
+    """All wallets of the service. All methods are for the operator."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    def create(
+        self,
+        *,
+        label: str | None = None,
+        monthly_budget_yen: int = 0,
+        budget_mode: BudgetMode = "alert",
+        auto_topup_threshold: int = 0,
+        auto_topup_amount: int = 0,
+        time_zone: str = "UTC",
+    ) -> CreatedWallet:
+        """A new, empty wallet. Its ``owner_token`` is shown only now."""
+        body = CreateWalletBody(
+            label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount, time_zone
+        )
+        return self._send(calls.create("/operator/wallets", read_as(CreatedWallet), body))
+
+    def list(self, *, after: int = 0, limit: int = 100) -> Sequence[WalletView]:
+        """Wallets with an id above ``after``, by id; ``limit`` is 1 to 1,000."""
+        return self._send(calls.get("/operator/wallets", read_as(list[WalletView]), after=after, limit=limit))
+
+    def show(self, wallet_id: int) -> WalletView:
+        """One wallet. Raises ``WalletNotFound``."""
+        return self._send(calls.get(f"/operator/wallets/{wallet_id:d}", read_as(WalletView)))
+
+    def enable(self, wallet_id: int, *, enabled: bool) -> WalletView:
+        """Let a wallet spend, or stop it."""
+        path = f"/operator/wallets/{wallet_id:d}/enabled"
+        return self._send(Call("POST", path, read_as(WalletView), EnabledBody(enabled)))
+
+    def topup(
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str | None = None,
+        promo: bool = False,
+        expires_at: str | None = None,
+        note: str | None = None,
+    ) -> Outcome:
+        """Credit a wallet by hand, as paid or as promotional credit, which may expire."""
+        body = OperatorTopupBody(wallet_id, amount_yen, promo, expires_at, note)
+        return self._send(calls.move("/operator/topup", body, idempotency_key))
+
+    def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> CreatedWallet:
+        """A new owner token for a wallet whose token is lost or has leaked."""
+        path = f"/operator/wallets/{wallet_id:d}/token/rotate"
+        return self._send(calls.create(path, read_as(CreatedWallet), ReplaceTokenBody(overlap_seconds)))
