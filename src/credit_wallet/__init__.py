@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from credit_wallet.version import __version__
+
 if TYPE_CHECKING:
     from credit_wallet.client import AsyncWalletClient, WalletClient
     from credit_wallet.domain.outcomes import Outcome
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     )
     from credit_wallet.ledger.wallet import CreditWallet
     from credit_wallet.middleware import CreditGate, charge_for, priced
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AsyncWalletClient",

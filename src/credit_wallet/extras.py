@@ -9,17 +9,10 @@ from importlib.util import find_spec
 from credit_wallet.errors import MissingExtra
 
 PACKAGES = {
-    "client": ("httpx",),
-    "mcp": ("httpx", "mcp"),
     "notify": ("apprise", "httpx", "standardwebhooks"),
-    "otel": ("opentelemetry",),
-    "postgres": ("psycopg", "psycopg_pool"),
-    "serve": ("granian", "litestar", "prometheus_client"),
-    "stripe": ("stripe",),
-    "test-payments": ("stripe", "aiohttp", "localstripe"),
-    "x402": ("httpx", "x402"),
+    "test-payments": ("stripe", "fake_stripe", "aiohttp", "localstripe"),
 }
-"""What each extra of the distribution brings, by the names that are imported."""
+"""What extras bring that are looked for before anything is imported."""
 
 
 @contextmanager

@@ -456,8 +456,8 @@ def test_a_token_that_opens_nothing_ends_the_command_before_the_protocol(ledger:
 
 def test_the_command_without_the_extra_says_what_is_missing() -> None:
     ended = run_mcp("mcp", adjust="import sys; sys.modules['mcp'] = None")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.endswith("is missing; install agent-credit-wallet[mcp]\n")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.endswith("is not installed; install it with: pip install 'agent-credit-wallet[mcp]'\n")
 
 
 def test_the_command_ends_with_its_input_and_says_nothing(ledger: Ledger) -> None:

@@ -10,13 +10,13 @@ from typing import NoReturn
 
 import click
 
-from credit_wallet import __version__
 from credit_wallet.cli import console
 from credit_wallet.cli.context import REFUSED, options
 from credit_wallet.cli.tree import LazyGroup
 from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL
 from credit_wallet.errors import WalletError
 from credit_wallet.telemetry import log_to_stderr
+from credit_wallet.version import __version__
 
 PROGRAM = "credit-wallet"
 INTERRUPTED = 130

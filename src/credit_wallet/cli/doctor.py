@@ -92,7 +92,7 @@ def _payments(wallets: CreditWallet) -> Iterator[Finding]:
 def _notices(wallets: CreditWallet) -> Finding:
     notifier = open_notifier(wallets)
     if notifier is None:
-        return Finding("notices", True, "none are delivered; install agent-credit-wallet[notify] for that")
+        return Finding("notices", True, "not delivered; to deliver them: pip install 'agent-credit-wallet[notify]'")
     problems = notifier.unreachable()
     if wallets.deliveries(status="dead", limit=1):
         problems.append("some deliveries are dead; see credit-wallet alerts deliveries --status dead")

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from credit_wallet.delivery.notifier import Notifier
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.extras import is_installed, require
 from credit_wallet.ledger.maintenance import MAX_DAYS_KEPT
 from credit_wallet.ledger.notifications import MIN_DAYS_KEPT
 from credit_wallet.ledger.wallet import CreditWallet
 
 if TYPE_CHECKING:
     from credit_wallet.delivery.sender import Sender
-
-NEEDED = ("apprise", "httpx", "standardwebhooks")
-"""What the extra ``notify`` brings."""
 
 MAIL_VARIABLE = "CREDIT_WALLET_MAIL_URL"
 PRIVATE_VARIABLE = "CREDIT_WALLET_NOTIFY_PRIVATE"
@@ -70,7 +67,7 @@ def open_notifier(wallets: CreditWallet, settings: NotifySettings | None = None)
     Raises ``InvalidRequest`` for a malformed setting.
     """
     settings = settings or notify_settings()
-    if any(find_spec(name) is None for name in NEEDED):
+    if not is_installed("notify"):
         return None
 
     def load_sender() -> Sender:
@@ -82,8 +79,8 @@ def open_notifier(wallets: CreditWallet, settings: NotifySettings | None = None)
 
 
 def require_notifier(wallets: CreditWallet) -> Notifier:
-    """Like ``open_notifier``. Raises ``InvalidRequest`` when the extra is not installed."""
+    """Like ``open_notifier``. Raises ``MissingExtra`` when the extra is not installed."""
+    require("notify")
     notifier = open_notifier(wallets)
-    if notifier is None:
-        raise InvalidRequest("notices need an extra; install agent-credit-wallet[notify]")
+    assert notifier is not None  # noqa: S101 - what it needs is there
     return notifier

@@ -23,7 +23,6 @@ from apprise.plugins.google_chat import NotifyGoogleChat
 from msgspec import json
 from standardwebhooks import Webhook
 
-from credit_wallet import __version__
 from credit_wallet.delivery.connections import allowed_addresses, open_client
 from credit_wallet.delivery.dispatch import FAILED_WEBHOOKS_AT_ONCE, MAILS_AT_ONCE, MESSAGES_AT_ONCE, WEBHOOKS_AT_ONCE
 from credit_wallet.delivery.failure import NotDelivered
@@ -36,6 +35,7 @@ from credit_wallet.notices.texts import Message, Notice, message_of
 from credit_wallet.runtime.deadlines import NOTICE_CONNECT_SECONDS, Crew, CrewBusy
 from credit_wallet.runtime.deadlines import NOTICE_SECONDS as SEND_SECONDS
 from credit_wallet.runtime.retry_after import retry_after_seconds
+from credit_wallet.version import __version__
 
 PAYLOAD_VERSION = 1
 

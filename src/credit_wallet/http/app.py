@@ -19,7 +19,6 @@ from litestar.types import Message
 from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
 
-from credit_wallet import __version__
 from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
@@ -41,6 +40,7 @@ from credit_wallet.http.system_routes import SYSTEM_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
 from credit_wallet.telemetry import Logger
+from credit_wallet.version import __version__
 from credit_wallet.wire.auth import Authenticator, Caller
 from credit_wallet.wire.distinct import distinct_query
 from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused

@@ -84,7 +84,9 @@ def _exchange() -> Exchange:
     try:
         from credit_wallet.mcp.exchange import exchange
     except ModuleNotFoundError as error:
-        raise McpNotInstalled(f"{error.name} is missing; the operator must install agent-credit-wallet[mcp]") from error
+        raise McpNotInstalled(
+            f"{error.name} is not installed; the operator installs it with: pip install 'agent-credit-wallet[mcp]'"
+        ) from error
     return exchange
 
 

@@ -26,13 +26,13 @@ from mcp_types import (
 from mcp_types import Tool as ListedTool
 from msgspec import Struct, json, to_builtins
 
-from credit_wallet import __version__
 from credit_wallet.errors import WalletError
 from credit_wallet.mcp.accounts import Account
 from credit_wallet.mcp.prompts import BUDGET, BUDGET_DESCRIPTION, BUDGET_TITLE, budget
 from credit_wallet.mcp.replies import WalletStatus
 from credit_wallet.mcp.tools import TOOLS, Tool
 from credit_wallet.telemetry import Logger
+from credit_wallet.version import __version__
 
 NAME = "credit-wallet"
 INSTRUCTIONS = (

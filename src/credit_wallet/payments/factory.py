@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from secrets import token_urlsafe
 
 from msgspec import structs
 
 from credit_wallet.errors import InvalidRequest, PaymentsNotConfigured
+from credit_wallet.extras import needs, require
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import (
@@ -23,9 +23,6 @@ from credit_wallet.payments.settings import (
     payment_settings,
 )
 
-NEEDED_BY_TEST_MONEY = ("stripe", "fake_stripe", "aiohttp", "localstripe")
-"""The last is never imported: it runs as a process of its own."""
-
 TEST_METHODS = ("card", "konbini", "customer_balance")
 """Payment methods that test money knows."""
 
@@ -33,15 +30,13 @@ TEST_METHODS = ("card", "konbini", "customer_balance")
 def open_payments(wallets: CreditWallet, settings: PaymentSettings | None = None) -> Payments | None:
     """The payments that ``settings``, else the environment, set up; None when it sets up none.
 
-    Raises ``InvalidRequest`` for a malformed setting, ``PaymentsNotConfigured`` when the driver is not installed.
+    Raises ``InvalidRequest`` for a malformed setting, ``MissingExtra`` when the driver is not installed.
     """
     settings = settings or payment_settings()
     if settings is None:
         return None
-    try:
+    with needs("stripe"):
         from credit_wallet.payments.service import StripePayments  # which few commands need, and takes long to import
-    except ModuleNotFoundError as error:
-        raise PaymentsNotConfigured(f"{error.name} is missing; install agent-credit-wallet[stripe]") from error
     return StripePayments(wallets, settings)
 
 
@@ -56,9 +51,7 @@ def test_money(address: str) -> Iterator[PaymentSettings]:
         raise InvalidRequest(
             f"{STRIPE_KEY_VARIABLE} is set; test payments are for a service without it", field=STRIPE_KEY_VARIABLE
         )
-    missing = next((name for name in NEEDED_BY_TEST_MONEY if find_spec(name) is None), None)
-    if missing is not None:
-        raise PaymentsNotConfigured(f"{missing} is missing; install agent-credit-wallet[test-payments]")
+    require("test-payments")
     secret = f"whsec_{token_urlsafe(24)}"
     settings = _test_settings(address, secret)
     from fake_stripe import FakeStripe
