@@ -11,10 +11,10 @@ COVERED_PERCENT := 90
 BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick coverage check format bench smoke drill soak lock hooks dist release postgres test-postgres clean
+.PHONY: help setup run demo test quick coverage check format bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/installed  ## .venv with everything that development needs, pinned by hash
 
@@ -65,6 +65,9 @@ bench: setup  ## every figure of benchmarks/README.md; about half an hour, most 
 smoke: setup  ## every benchmark for seconds on small data, to see that it runs
 	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py --smoke >/dev/null || exit 1; done
 
+generated-clients: setup  ## clients that generators write from the OpenAPI document compile and charge; needs npm and its registry
+	$(BIN)/python tests/generated_clients/check.py
+
 drill: setup  ## what one tenant at its worst does to another's charges, in each way, with 500,000 entries; a table
 	$(BIN)/python tests/support/neighbours.py
 
@@ -75,9 +78,11 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 
-lock: setup  ## renew requirements.lock and, for tests with the MCP SDK 1.x, requirements-mcp1.lock; needs uv
+lock: setup  ## renew requirements.lock and the locks of tests: the MCP SDK 1.x, generated clients; needs uv and npm
 	uv pip compile -q pyproject.toml --all-extras --no-emit-package fake-stripe --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile -q requirements-mcp1.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-mcp1.lock
+	cd tests/generated_clients && uv pip compile -q requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	cd tests/generated_clients && npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 hooks: setup  ## the quick checks before every commit
 	$(BIN)/pre-commit install

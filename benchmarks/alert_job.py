@@ -67,9 +67,9 @@ def _job_seconds(path: Path, crossing: int) -> list[float]:
     for _ in range(ROUNDS):
         with CreditWallet.open(f"sqlite:///{path}") as wallets:
             with taking(seconds):
-                report = wallets.run_alerts()
+                report = wallets.alerts.run()
             assert len(report.alerts_fired) == crossing, len(report.alerts_fired)
-            assert not wallets.run_alerts().alerts_fired
+            assert not wallets.alerts.run().alerts_fired
         connection = apsw.Connection(str(path))
         connection.execute(_UNDO)
         connection.close()

@@ -19,7 +19,7 @@ from reporting import Figure, add_data_option, data_folder, parser, publish, tak
 from credit_wallet import CreditWallet
 from credit_wallet.cli.bench import WALLETS, durability, in_batches, percentiles_ms
 from credit_wallet.domain.cycle import cycle_at
-from credit_wallet.ledger.queries import MAX_PAGE
+from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.rail import MAX_BATCH
 
 PAGE = 50
@@ -53,8 +53,8 @@ def _measure(path: Path, count: int, reads: int, seconds: float) -> list[Figure]
     with CreditWallet.open(f"sqlite:///{path}") as wallets:
         cycle = cycle_at(datetime.now(UTC))
         history = _latencies_ms(lambda wallet_id: wallets.history(wallet_id, limit=PAGE), count, reads, PAGE)
-        of_cycle = len(wallets.cycle_entries(1, cycle))
-        statement = _latencies_ms(lambda wallet_id: wallets.cycle_entries(wallet_id, cycle), count, reads // 20, 1)
+        of_cycle = len(wallets.cycles.entries(1, cycle))
+        statement = _latencies_ms(lambda wallet_id: wallets.cycles.entries(wallet_id, cycle), count, reads // 20, 1)
         with taking(proving):
             violations = wallets.verify()
         assert not violations, violations[:3]
@@ -92,7 +92,7 @@ def _memory_mb_of_charging(path: Path, seconds: float) -> float:
     """The most memory that this process had resident while it charged wallets at random for ``seconds``, in MB."""
     with CreditWallet.open(f"sqlite:///{path}") as wallets:
         wallet_ids: list[int] = []
-        while page := wallets.wallets(after=wallet_ids[-1] if wallet_ids else 0, limit=MAX_PAGE):
+        while page := wallets.list(after=wallet_ids[-1] if wallet_ids else 0, limit=MAX_PAGE):
             wallet_ids += [view.wallet_id for view in page]
         in_batches(wallets, wallet_ids, MAX_BATCH)(seconds)
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():

@@ -65,7 +65,7 @@ FROM (SELECT done, CAST((:start + done * :step) * 1000 AS INTEGER) AS ms, lower(
 def ledger(folder: Path, *, wallets: int, charges: int, keys: bool = True, crossing: int = 0) -> Path:
     """A database with ``wallets`` and ``charges`` in ``folder``, generated unless it is there from this month.
 
-    ``keys``: every charge has left its idempotency key. ``crossing``: wallets have budgets, and so many of them stand
+    ``keys``: every charge has left its idempotency key. ``crossing``: wallets have budgets, and that many of them stand
     at 50 % with no alert fired yet, as after charges by plain SQL; the others stand at 10 %.
     """
     now = datetime.now(UTC)

@@ -128,7 +128,7 @@ def _settings(connection: psycopg.Connection) -> str:
 
 
 class Acknowledged:
-    """How many charges the workloads that it wraps have been told are done, rounds that are not measured included."""
+    """How many charges the workloads that it wraps got acknowledged, rounds that are not measured included."""
 
     def __init__(self) -> None:
         self.charges = 0

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.idempotency_keys import new_idempotency_key
-from credit_wallet.reports.statement import statement, to_text
+from credit_wallet.reports.statement import to_text
 
 
 def main(path: str) -> None:
@@ -43,7 +43,7 @@ def main(path: str) -> None:
             print(f"refused, {refusal.code}: {refusal}")
 
         print()
-        print(to_text(statement(wallets, wallet_id, f"{datetime.now(UTC):%Y-%m}")))
+        print(to_text(wallets.statement(wallet_id, f"{datetime.now(UTC):%Y-%m}")))
         print()
         print("violations:", wallets.verify())
 

@@ -21,7 +21,7 @@ def main() -> None:
     with CreditWallet.open(DATABASE) as wallets:
         wallet_id = wallets.create(label="acme", monthly_budget_yen=10_000).wallet_id
         wallets.topup(wallet_id, 5_000, idempotency_key="invoice-1", note="invoice 1")
-        agent = wallets.create_key(wallet_id, label="crawler", monthly_cap_yen=500)
+        agent = wallets.keys.create(wallet_id, label="crawler", monthly_cap_yen=500)
         wallets.charge(wallet_id, 30, idempotency_key="req-1", note="GET /search", key_id=agent.key_id)
         asyncio.run(session(agent.token))
         print(f"\nviolations: {wallets.verify()}")

@@ -278,7 +278,7 @@ def test_alerts_fire_what_is_due_and_only_once(wallets: CreditWallet) -> None:
         worker.run_due(0.0)
         worker.run_due(3600.0)
     assert [log["done"] for log in logs] == [2]
-    assert [alert.threshold_pct for alert in wallets.alerts(wallet_id)] == [80, 50]
+    assert [alert.threshold_pct for alert in wallets.alerts.list(wallet_id)] == [80, 50]
 
 
 @pytest.mark.parametrize("rows_a_step", [1, 3, 5_000])
@@ -306,14 +306,14 @@ def test_a_key_can_be_used_for_another_request_once_it_is_forgotten(wallets: Cre
     wallet_id = funded(wallets)
     wallets.charge(wallet_id, 1, idempotency_key="again")
     clock.advance(days=3)
-    assert wallets.prune_idempotency_keys() == 2
+    assert wallets.maintenance.prune_idempotency_keys() == 2
     assert wallets.hold(wallet_id, 7, idempotency_key="again").hold_id is not None
-    assert wallets.prune_idempotency_keys() == 0
+    assert wallets.maintenance.prune_idempotency_keys() == 0
 
 
 def test_keys_are_kept_for_a_day_at_least(wallets: CreditWallet) -> None:
     with pytest.raises(InvalidRequest, match="must be 1 to"):
-        wallets.prune_idempotency_keys(older_than_days=0)
+        wallets.maintenance.prune_idempotency_keys(older_than_days=0)
 
 
 # Seals
@@ -371,9 +371,9 @@ def test_each_seal_covers_its_entries_and_the_seal_before(db_url: str) -> None:
 
 
 def test_sealing_goes_on_where_it_stopped_and_seals_nothing_twice(sealed: CreditWallet, db_url: str) -> None:
-    assert sealed.seal() == 0
+    assert sealed.maintenance.seal() == 0
     sealed.charge(1, 1, idempotency_key="one more")
-    assert (sealed.seal(), sealed.seal()) == (1, 0)
+    assert (sealed.maintenance.seal(), sealed.maintenance.seal()) == (1, 0)
     assert [row[1:4] for row in seals_of(db_url)][-2:] == [(10, 10, 1), (11, 11, 1)]
     assert sealed.verify() == []
 
@@ -382,9 +382,9 @@ def test_an_entry_that_is_still_to_be_adopted_waits_for_its_seal(wallets: Credit
     funded(wallets)
     with PlainSql(db_url) as host:
         host.move(1, "charge", -5)
-    assert (wallets.seal(), wallets.seal()) == (1, 0)
+    assert (wallets.maintenance.seal(), wallets.maintenance.seal()) == (1, 0)
     assert wallets.verify() == []  # adopts it
-    assert (wallets.seal(), wallets.seal()) == (1, 0)
+    assert (wallets.maintenance.seal(), wallets.maintenance.seal()) == (1, 0)
 
 
 @on_postgres
@@ -394,7 +394,7 @@ def test_an_entry_is_sealed_when_no_earlier_one_can_come_any_more(
     """Two other nodes: what the second one has drawn an earlier id for is still to come when the first one commits."""
     monkeypatch.setattr(postgres_horizon, "SETTLE_SECONDS", 0.05)
     wallet_ids = [funded(wallets), funded(wallets)]
-    assert wallets.seal() == 2
+    assert wallets.maintenance.seal() == 2
     lock = "SELECT 1 FROM am_credit_wallet WHERE wallet_id = ? FOR NO KEY UPDATE"
     append = """
     INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, prev_txn_id, ledger_balance_yen, lots)
@@ -407,8 +407,8 @@ def test_an_entry_is_sealed_when_no_earlier_one_can_come_any_more(
                 second.run(lock, wallet_ids[1])
                 second.run("SELECT nextval('am_credit_transaction_log_txn_id_seq')")
                 first.run(append, wallet_ids[0], 1)
-            assert wallets.seal() == 0
-        assert wallets.seal() == 1
+            assert wallets.maintenance.seal() == 0
+        assert wallets.maintenance.seal() == 1
 
 
 def test_sealing_beside_charges_leaves_no_entry_out(
@@ -422,7 +422,7 @@ def test_sealing_beside_charges_leaves_no_entry_out(
             node.charge(wallet_id, 1, idempotency_key=f"caller-{caller}-{number}")
 
     def seal(node: CreditWallet, done: threading.Event) -> None:
-        while node.seal() or not done.is_set():
+        while node.maintenance.seal() or not done.is_set():
             assert node.verify() == []
 
     done = threading.Event()
@@ -434,7 +434,7 @@ def test_sealing_beside_charges_leaves_no_entry_out(
         done.set()
         for future in sealers:
             future.result()
-    while wallets.seal():
+    while wallets.maintenance.seal():
         pass
     assert wallets.verify() == []
     with PlainSql(db_url) as ledger:
@@ -561,7 +561,8 @@ def test_workers_in_several_processes_do_everything_once(wallets: CreditWallet, 
         txn_ids = txn_ids_of(ledger)
         entries = ledger.run("SELECT wallet_id, txn_type, count(*) FROM am_credit_transaction_log GROUP BY 1, 2")
         told = ledger.run(
-            "SELECT wallet_id, count(*) FROM am_credit_outbox WHERE kind = 'alert_fired' GROUP BY 1 ORDER BY 1"
+            "SELECT wallet_id, count(*) FROM am_credit_outbox WHERE kind = 'budget.threshold_reached'"
+            " GROUP BY 1 ORDER BY 1"
         )
         remembered = ledger.run("SELECT count(*) FROM am_credit_idempotency")
     expected = {"topup": 3, "charge": 1, "expire": 1}
@@ -577,7 +578,7 @@ def test_workers_in_several_processes_do_everything_once(wallets: CreditWallet, 
     for wallet_id in range(1, WALLETS + 1):
         assert wallets.balance(wallet_id) == 1_000 - 60
         assert wallets.balance(wallet_id).held_yen == 0
-        assert [alert.threshold_pct for alert in wallets.alerts(wallet_id)] == [80, 50]
+        assert [alert.threshold_pct for alert in wallets.alerts.list(wallet_id)] == [80, 50]
     assert wallets.verify() == []
 
 

@@ -41,20 +41,20 @@ class Job(Struct, frozen=True):
 
 def fire_alerts(wallets: CreditWallet) -> int:
     """The hourly alert job; returns how many alerts fired."""
-    return len(wallets.run_alerts().alerts_fired)
+    return len(wallets.alerts.run().alerts_fired)
 
 
 JOBS = (
-    Job("expire", 1.0, CreditWallet.expire_due, repeats=True),
-    Job("undo_abandoned", 10.0, CreditWallet.undo_abandoned),
-    Job("seal", 60.0, CreditWallet.seal, repeats=True),
-    Job("tell_seal", 3600.0, CreditWallet.tell_seal),
+    Job("expire", 1.0, lambda wallets: wallets.maintenance.expire_due(), repeats=True),
+    Job("undo_abandoned", 10.0, lambda wallets: wallets.maintenance.undo_abandoned()),
+    Job("seal", 60.0, lambda wallets: wallets.maintenance.seal(), repeats=True),
+    Job("tell_seal", 3600.0, lambda wallets: wallets.maintenance.emit_seal()),
     Job("alerts", 3600.0, fire_alerts),
-    Job("watch_spending", 300.0, CreditWallet.watch_spending),
-    Job("expiry_notices", 300.0, CreditWallet.emit_expiry_notices, repeats=True),
-    Job("prune_idempotency_keys", 3600.0, CreditWallet.prune_idempotency_keys),
-    Job("prune_notices", 3600.0, lambda wallets: wallets.prune_notices(notify_settings().kept_days), repeats=True),
-    Job("forget_closed", 86_400.0, CreditWallet.forget_closed),
+    Job("watch_spending", 300.0, lambda wallets: wallets.maintenance.watch_spending()),
+    Job("expiry_notices", 300.0, lambda wallets: wallets.maintenance.emit_expiry_notices(), repeats=True),
+    Job("prune_idempotency_keys", 3600.0, lambda wallets: wallets.maintenance.prune_idempotency_keys()),
+    Job("prune_notices", 3600.0, lambda wallets: wallets.notices.prune(notify_settings().kept_days), repeats=True),
+    Job("forget_closed", 86_400.0, lambda wallets: wallets.maintenance.prune_closed()),
 )
 
 
@@ -93,7 +93,7 @@ def workers(wallets: CreditWallet, payments: Payments | None, notifier: Notifier
     members: list[Member] = [Worker(wallets, JOBS), *(Worker(wallets, (job,)) for job in calling_out)]
     if notifier is not None:
         members.append(NoticeWorker(notifier))
-    return Workers(members, [wallets.end_jobs, *((payments.end_jobs,) if payments else ())])
+    return Workers(members, [wallets.maintenance.stop, *((payments.end_jobs,) if payments else ())])
 
 
 class Member(Protocol):

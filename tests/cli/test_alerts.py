@@ -14,12 +14,18 @@ from shell import Shell, only_line
 def test_targets_are_added_tried_and_removed(funded: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_WALLET_NOTIFY_PRIVATE", "on")
     with receiver() as endpoint:
-        added = funded.json("alerts", "targets", "add", endpoint.url, 1, "--kind", "alert_fired", "--language", "ja")
+        added = funded.json(
+            "alerts", "targets", "add", endpoint.url, 1, "--kind", "budget.threshold_reached", "--language", "ja"
+        )
         assert added["secret"].startswith("whsec_")
         operators = funded.json("alerts", "targets", "add", f"{endpoint.url}/all")
         assert [each["wallet_id"] for each in funded.json("alerts", "targets", "list")] == [0]
         [listed] = funded.json("alerts", "targets", "list", 1)
-        assert (listed["target_id"], listed["kinds"], listed["secret"]) == (added["target_id"], ["alert_fired"], None)
+        assert (listed["target_id"], listed["kinds"], listed["secret"]) == (
+            added["target_id"],
+            ["budget.threshold_reached"],
+            None,
+        )
 
         assert [each["error"] for each in funded.json("alerts", "test", 1)] == [None]
         funded("charge", 1, 50, "--key", "half")

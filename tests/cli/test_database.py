@@ -61,8 +61,8 @@ def test_the_option_comes_before_the_environment_and_that_before_the_default(tmp
 def test_a_session_on_postgresql_from_the_first_migration_to_the_last(shell: Shell, databases: Databases) -> None:
     with databases.nothing() as shell.url:
         assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
-        assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
-        assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+        assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 0}
+        assert shell.fields("migrate") == {"applied": "none", "wallets_backfilled": "0"}
         assert shell.json("wallet", "create", "--monthly-budget-yen", 100)["wallet_id"] == 1
         assert shell.json("topup", 1, 1_000, "--key", "start")["balance_yen"] == 1_000
         charged = shell.json("charge", 1, 60, "--key", "charge", "--note", "検索")

@@ -35,7 +35,7 @@ def test_verify_names_the_wallet_that_breaks_an_invariant(funded: Shell, tmp_pat
 def test_a_seal_that_was_noted_proves_the_ledger_later(funded: Shell, clock: Clock, tmp_path: Path) -> None:
     assert funded.refused("seal", "show")[0] == "seal_not_found"
     with CreditWallet.open(funded.url, clock=clock) as wallets:
-        wallets.seal()
+        wallets.maintenance.seal()
     noted = funded("seal", "show").strip()
     assert re.fullmatch(r"seal 1 entry \d+ \S+Z sha256 [0-9a-f]{64}", noted)
     (tmp_path / "anchors.txt").write_text(f"{noted}\n{json.dumps(funded.json('seal', 'show'))}\n", encoding="utf-8")

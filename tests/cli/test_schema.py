@@ -17,8 +17,8 @@ def test_migrations_are_told_beforehand_and_applied_once(shell: Shell, tmp_path:
     (tmp_path / "wallet.db").unlink()
     assert shell.json("migrate", "--dry-run") == {"dry_run": True, "pending": MIGRATIONS}
     assert not list(tmp_path.iterdir())
-    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 0}
-    assert shell.fields("migrate") == {"applied": "none", "wallets_adopted": "0"}
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 0}
+    assert shell.fields("migrate") == {"applied": "none", "wallets_backfilled": "0"}
     assert shell.fields("migrate", "--dry-run") == {"dry_run": "yes", "pending": "none"}
 
 
@@ -27,7 +27,7 @@ def test_migrating_a_seed_database_adopts_its_wallets(shell: Shell, seed_url: st
     with PlainSql(seed_url) as host:
         host.wallet()
         host.move(1, "topup", 70)
-    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_adopted": 1}
+    assert shell.json("migrate") == {"applied": MIGRATIONS, "wallets_backfilled": 1}
     assert shell.json("wallet", "show", 1)["balance_yen"] == 70
     assert shell("verify").startswith("ok")
 

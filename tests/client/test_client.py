@@ -239,7 +239,7 @@ def test_a_seller_sells_with_a_token_of_its_own(operator: Any, owner: Any, walle
 
 def test_top_ups_are_asked_for_shown_and_given_up(owner: Any, wallets: CreditWallet, wallet: CreatedWallet) -> None:
     assert owner.topup(500, checkout=True).status == "requires_action"
-    noted = wallets.request_topup(wallet.wallet_id, 500, idempotency_key="t")
+    noted = wallets.topups.request(wallet.wallet_id, 500, idempotency_key="t")
     assert owner.topups.list().topups[0].topup_id == noted.topup_id
     assert owner.topups.show(noted.topup_id).status == "pending"
     assert owner.topups.cancel(noted.topup_id).status == "canceled"
@@ -331,7 +331,7 @@ def test_what_has_no_key_is_not_sent_again_when_it_may_have_been_done(
     with pytest.raises(ServiceUnreachable) as failed:
         operator.wallets.create()
     assert failed.value.details["sent"] is True
-    assert len(wallets.wallets()) == 1
+    assert len(wallets.list()) == 1
     weather.faults = [answering(503), answering(429)]
     assert operator.wallets.create().wallet_id == 2
 
@@ -407,7 +407,7 @@ def test_a_top_up_that_takes_time_is_looked_at_until_it_is_credited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("credit_wallet.client.transport.POLL_SECONDS", 0.01)
-    topup_id = str(wallets.request_topup(wallet.wallet_id, 500, idempotency_key="t").topup_id)
+    topup_id = str(wallets.topups.request(wallet.wallet_id, 500, idempotency_key="t").topup_id)
     pending = TopupReply(topup_id, wallet.wallet_id, 500, "pending")
     looks: list[str] = []
 
@@ -429,7 +429,7 @@ def test_a_top_up_that_nobody_pays_leaves_the_refusal(
     door: Door, wallet: CreatedWallet, status: str, monkeypatch: pytest.MonkeyPatch, wallets: CreditWallet
 ) -> None:
     monkeypatch.setattr("credit_wallet.client.transport.POLL_SECONDS", 0.01)
-    topup_id = str(wallets.request_topup(wallet.wallet_id, 500, idempotency_key="t").topup_id)
+    topup_id = str(wallets.topups.request(wallet.wallet_id, 500, idempotency_key="t").topup_id)
     topup = TopupReply(topup_id, wallet.wallet_id, 500, status)
     client = door.client(wallet.owner_token, on_insufficient_funds=lambda _: topup, topup_seconds=0.05)
     with pytest.raises(InsufficientFunds):
@@ -440,7 +440,7 @@ def test_an_agent_waits_for_the_balance_as_it_cannot_see_top_ups(
     door: Door, wallets: CreditWallet, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("credit_wallet.client.transport.POLL_SECONDS", 0.01)
-    agent = wallets.create_key(wallet.wallet_id)
+    agent = wallets.keys.create(wallet.wallet_id)
 
     def ask_a_person(refusal: InsufficientFunds) -> TopupReply:
         wallets.topup(wallet.wallet_id, refusal.missing_yen, idempotency_key="by hand")

@@ -182,8 +182,8 @@ def test_calls_of_the_operator_and_about_targets_work(wallets: CreditWallet) -> 
             with pytest.raises(SealNotFound):
                 operator.latest_seal()
             wallets.topup(owner.wallet_id, 5, idempotency_key="sealed")
-            assert wallets.seal()
-            assert operator.latest_seal() == wallets.latest_seal()
+            assert wallets.maintenance.seal()
+            assert operator.latest_seal() == wallets.seals.latest()
             [again] = operator.notices.operator_targets()
             assert (again.target_id, again.secret) == (target.target_id, None)
             assert (

@@ -20,7 +20,7 @@ _numbers = count()
 @pytest.fixture
 def host(db_url: str, wallets: CreditWallet) -> Iterator[PlainSql]:
     """The ledger's database, by plain SQL, once the wallet has made it."""
-    assert not wallets.waiting()
+    assert not wallets.maintenance.waiting()
     with PlainSql(db_url) as opened:
         yield opened
 
@@ -44,7 +44,7 @@ class Agent:
         ).wallet_id
         wallets.configure(self.wallet_id, low_balance_yen=600, budget_mode="cap")
         wallets.topup(self.wallet_id, 1_000, idempotency_key="topup")
-        self.key_id = wallets.create_key(self.wallet_id, monthly_cap_yen=50_000).key_id
+        self.key_id = wallets.keys.create(self.wallet_id, monthly_cap_yen=50_000).key_id
 
     def hold(self, amount_yen: int = 1_000) -> int:
         held = self.wallets.hold(self.wallet_id, amount_yen, idempotency_key=key(), key_id=self.key_id)
@@ -86,21 +86,21 @@ def ask_for_more_than_the_cap(agent: Agent) -> None:
 
 def buy_and_undo(agent: Agent) -> None:
     name = key()
-    agent.wallets.buy(agent.wallet_id, 1_000, purchase_key=name, attempt="a", key_id=agent.key_id)
+    agent.wallets.purchases.buy(agent.wallet_id, 1_000, purchase_key=name, attempt="a", key_id=agent.key_id)
     agent.refused(1)
-    agent.wallets.undo(agent.wallet_id, name, attempt="a")
+    agent.wallets.purchases.undo(agent.wallet_id, name, attempt="a")
 
 
 @on_every_database
 @pytest.mark.parametrize(
     ("loop", "told"),
     [
-        (set_aside_and_be_refused, ["low_balance", "topup_due", "wallet_exhausted"]),
-        (set_aside_and_release, ["low_balance", "topup_due"]),
-        (be_refused_more_than_there_is, ["wallet_exhausted"]),
-        (set_aside_and_be_refused_more_than_there_is, ["low_balance", "topup_due", "wallet_exhausted"]),
+        (set_aside_and_be_refused, ["balance.low", "topup.due", "wallet.exhausted"]),
+        (set_aside_and_release, ["balance.low", "topup.due"]),
+        (be_refused_more_than_there_is, ["wallet.exhausted"]),
+        (set_aside_and_be_refused_more_than_there_is, ["balance.low", "topup.due", "wallet.exhausted"]),
         (ask_for_more_than_the_cap, []),
-        (buy_and_undo, ["low_balance", "topup_due", "wallet_exhausted"]),
+        (buy_and_undo, ["balance.low", "topup.due", "wallet.exhausted"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -124,8 +124,8 @@ def test_running_dry_is_told_again_when_credit_has_come_in_however_soon(wallets:
         agent.refused(1)
         agent.refused(1)
         wallets.topup(agent.wallet_id, 1_000, idempotency_key=f"again-{number}")
-    assert kinds(host).count("wallet_exhausted") == 3
-    assert kinds(host).count("topup_due") == 3
+    assert kinds(host).count("wallet.exhausted") == 3
+    assert kinds(host).count("topup.due") == 3
 
 
 def test_running_dry_is_told_though_what_is_set_aside_was_told_of_before(wallets: CreditWallet, host: PlainSql) -> None:
@@ -133,7 +133,7 @@ def test_running_dry_is_told_though_what_is_set_aside_was_told_of_before(wallets
     set_aside_and_be_refused(agent)
     wallets.charge(agent.wallet_id, 1_000, idempotency_key=key())
     agent.refused(1)
-    assert kinds(host).count("wallet_exhausted") == 2
+    assert kinds(host).count("wallet.exhausted") == 2
 
 
 def test_a_refund_is_credit_as_well(wallets: CreditWallet, host: PlainSql) -> None:
@@ -143,4 +143,4 @@ def test_a_refund_is_credit_as_well(wallets: CreditWallet, host: PlainSql) -> No
         agent.refused(1)
         assert charged.txn_id is not None
         wallets.refund(charged.txn_id, idempotency_key=key())
-    assert kinds(host).count("wallet_exhausted") == 2
+    assert kinds(host).count("wallet.exhausted") == 2

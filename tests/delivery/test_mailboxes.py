@@ -66,7 +66,7 @@ def wallet_id(wallets: CreditWallet) -> int:
 
 
 def name(wallets: CreditWallet, wallet_id: int, url: str = STRANGER, **settings: Any) -> TargetView:
-    return wallets.add_target(wallet_id, TargetSettings(url=url, **settings), mail=True)
+    return wallets.targets.add(wallet_id, TargetSettings(url=url, **settings), mail=True)
 
 
 def spend(wallets: CreditWallet, wallet_id: int, key: str) -> None:
@@ -108,11 +108,11 @@ def test_a_mailbox_is_asked_and_told_nothing_before_it_said_yes(
     assert "evil" not in question
     assert "prize" not in question
     assert mailbox.messages[0]["to"] == "cfo@example.com"
-    assert wallets.deliveries() == []
+    assert wallets.deliveries.list() == []
     assert [each.error for each in notifier.test(wallet_id)] == [NOT_CONFIRMED]
 
     typed = f" {code_in(question).lower().replace('-', ' ')}"
-    assert wallets.confirm_target(wallet_id, target.target_id, typed).confirm_by is None
+    assert wallets.targets.confirm(wallet_id, target.target_id, typed).confirm_by is None
     clock.advance(minutes=5)
     spend(wallets, wallet_id, "after")
     assert notifier.deliver() == 1
@@ -140,26 +140,26 @@ def test_wrong_codes_are_counted_and_too_many_make_the_right_one_useless(
     notifier.deliver()
     for number in range(MAX_GUESSES):
         with pytest.raises(WrongConfirmationCode, match="not the code"):
-            wallets.confirm_target(wallet_id, target_id, f"2222-222{number}")
+            wallets.targets.confirm(wallet_id, target_id, f"2222-222{number}")
     with pytest.raises(WrongConfirmationCode, match="too many"):
-        wallets.confirm_target(wallet_id, target_id, code_in(texts(mailbox)[0]))
+        wallets.targets.confirm(wallet_id, target_id, code_in(texts(mailbox)[0]))
 
-    wallets.ask_target_again(wallet_id, target_id)
+    wallets.targets.ask_again(wallet_id, target_id)
     notifier.deliver()
     first, second = (code_in(text) for text in texts(mailbox))
     with pytest.raises(WrongConfirmationCode):
-        wallets.confirm_target(wallet_id, target_id, first)
-    assert wallets.confirm_target(wallet_id, target_id, second).confirm_by is None
-    assert wallets.confirm_target(wallet_id, target_id, "whatever").confirm_by is None  # it is confirmed already
+        wallets.targets.confirm(wallet_id, target_id, first)
+    assert wallets.targets.confirm(wallet_id, target_id, second).confirm_by is None
+    assert wallets.targets.confirm(wallet_id, target_id, "whatever").confirm_by is None  # it is confirmed already
 
 
 def test_a_mailbox_of_somebody_else_is_not_there(wallets: CreditWallet, wallet_id: int) -> None:
     target_id = name(wallets, wallet_id).target_id
     other = wallets.create().wallet_id
     with pytest.raises(TargetNotFound):
-        wallets.confirm_target(other, target_id, "2222-2222")
+        wallets.targets.confirm(other, target_id, "2222-2222")
     with pytest.raises(TargetNotFound):
-        wallets.ask_target_again(other, target_id)
+        wallets.targets.ask_again(other, target_id)
 
 
 @on_every_database
@@ -170,9 +170,9 @@ def test_a_mailbox_that_does_not_answer_is_forgotten(
     notifier.deliver()
     clock.advance(seconds=CONFIRM_WITHIN.total_seconds() + 1)
     with pytest.raises(TargetNotFound):
-        wallets.confirm_target(wallet_id, target_id, code_in(texts(mailbox)[0]))
-    assert wallets.prune_notices(90) > 0
-    assert wallets.targets(wallet_id) == []
+        wallets.targets.confirm(wallet_id, target_id, code_in(texts(mailbox)[0]))
+    assert wallets.notices.prune(90) > 0
+    assert wallets.targets.list(wallet_id) == []
 
 
 def test_a_mail_server_that_is_away_is_tried_again(
@@ -186,7 +186,7 @@ def test_a_mail_server_that_is_away_is_tried_again(
     notifier.deliver()
     notifier.deliver()
     [question] = texts(mailbox)
-    assert wallets.confirm_target(wallet_id, target_id, code_in(question)).confirm_by is None
+    assert wallets.targets.confirm(wallet_id, target_id, code_in(question)).confirm_by is None
 
 
 @on_every_database
@@ -201,20 +201,20 @@ def test_how_often_a_mailbox_is_asked_in_a_day_has_a_bound_whoever_names_it(
     with pytest.raises(TooManyConfirmations) as refusal:
         name(wallets, late, f"mailto:{spellings[-1]}")
     assert refusal.value.details["retry_after_seconds"] == 12 * 3_600 + 1
-    assert wallets.targets(late) == []
+    assert wallets.targets.list(late) == []
     clock.advance(days=1)
     assert name(wallets, late, f"mailto:{spellings[-1]}").confirm_by is not None
 
 
 def test_how_many_an_owner_has_asked_in_a_day_has_a_bound(wallets: CreditWallet, wallet_id: int) -> None:
     for number in range(mailboxes.ASKED_A_WALLET_AND_DAY):
-        wallets.set_targets(wallet_id, [WantedTarget(url=f"mailto:a{number}@example.com")], mail=True)
+        wallets.targets.set(wallet_id, [WantedTarget(url=f"mailto:a{number}@example.com")], mail=True)
     with pytest.raises(TooManyConfirmations):
-        wallets.set_targets(wallet_id, [WantedTarget(url="mailto:one-more@example.com")], mail=True)
-    target = wallets.targets(wallet_id)[0]
+        wallets.targets.set(wallet_id, [WantedTarget(url="mailto:one-more@example.com")], mail=True)
+    target = wallets.targets.list(wallet_id)[0]
     with pytest.raises(TooManyConfirmations):
-        wallets.ask_target_again(wallet_id, target.target_id)
-    wallets.set_targets(wallet_id, [WantedTarget(target_id=target.target_id, language="ja")], mail=True)
+        wallets.targets.ask_again(wallet_id, target.target_id)
+    wallets.targets.set(wallet_id, [WantedTarget(target_id=target.target_id, language="ja")], mail=True)
 
 
 @on_every_database
@@ -227,7 +227,7 @@ def test_a_mailbox_gets_so_many_mails_a_day_and_the_rest_together_on_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mailboxes, "MAILS_A_MAILBOX_AND_DAY", 2)
-    wallets.add_target(wallet_id, TargetSettings(url=STRANGER), mail=True, confirmed=True)
+    wallets.targets.add(wallet_id, TargetSettings(url=STRANGER), mail=True, confirmed=True)
     for number in range(5):
         spend(wallets, wallet_id, f"charge-{number}")
         notifier.deliver()
@@ -243,7 +243,7 @@ def test_whom_the_operator_names_is_not_asked(
 ) -> None:
     assert name(wallets, OPERATOR).confirm_by is None
     vouched = TargetSettings(url="mailto:owner@example.com")
-    assert wallets.add_target(wallet_id, vouched, mail=True, confirmed=True).confirm_by is None
+    assert wallets.targets.add(wallet_id, vouched, mail=True, confirmed=True).confirm_by is None
     spend(wallets, wallet_id, "charge")
     assert notifier.deliver() == 2
     assert {each["subject"] for each in mailbox.messages} == {"10 % of the budget is spent"}
@@ -252,10 +252,10 @@ def test_whom_the_operator_names_is_not_asked(
 def test_a_confirmed_mailbox_stays_so_when_its_settings_change_and_not_when_it_was_removed(
     wallets: CreditWallet, wallet_id: int
 ) -> None:
-    target = wallets.add_target(wallet_id, TargetSettings(url=STRANGER), mail=True, confirmed=True)
-    [changed] = wallets.set_targets(wallet_id, [WantedTarget(url=STRANGER, language="ja")], mail=True)
+    target = wallets.targets.add(wallet_id, TargetSettings(url=STRANGER), mail=True, confirmed=True)
+    [changed] = wallets.targets.set(wallet_id, [WantedTarget(url=STRANGER, language="ja")], mail=True)
     assert (changed.target_id, changed.confirm_by) == (target.target_id, None)
-    wallets.remove_target(target.target_id)
+    wallets.targets.remove(target.target_id)
     assert name(wallets, wallet_id).confirm_by is not None
 
 
@@ -279,11 +279,11 @@ def test_targets_from_before_there_were_queues_are_confirmed_and_their_deliverie
                 f"INSERT INTO am_credit_delivery (wallet_id, event_id, target_id, next_attempt_at, created_at) {event}"
             )
         with CreditWallet.open(url, clock=clock) as wallets, closing(Mailbox()) as mailbox:
-            assert [each.confirm_by for each in wallets.targets(wallet_id)] == [None] * 4
+            assert [each.confirm_by for each in wallets.targets.list(wallet_id)] == [None] * 4
             with PlainSql(url) as host:
                 ways = host.run("SELECT way FROM am_credit_target ORDER BY target_id")
             assert ways == [("mail",), ("service",), ("service",), ("webhook",)]
-            wallets.set_targets(wallet_id, [WantedTarget(url=STRANGER)], mail=True)
+            wallets.targets.set(wallet_id, [WantedTarget(url=STRANGER)], mail=True)
             assert notifier_with(wallets, mailbox.port).deliver() == 1
 
 
@@ -323,7 +323,7 @@ def test_a_mail_target_is_one_mailbox_and_nothing_else(wallets: CreditWallet, wa
     with pytest.raises(InvalidRequest) as refusal:
         name(wallets, wallet_id, url)
     assert refusal.value.details["field"] == "url"
-    assert wallets.targets(wallet_id) == []
+    assert wallets.targets.list(wallet_id) == []
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_no_spelling_goes_past_the_list_of_services_that_owners_may_name(
     with pytest.raises(InvalidRequest) as refusal:
         name(wallets, wallet_id, url)
     assert refusal.value.details["field"] == "url"
-    assert wallets.targets(wallet_id) == []
+    assert wallets.targets.list(wallet_id) == []
 
 
 def test_no_address_takes_long_to_be_refused(wallets: CreditWallet, wallet_id: int) -> None:
@@ -363,7 +363,7 @@ def test_no_address_takes_long_to_be_refused(wallets: CreditWallet, wallet_id: i
         assert not is_mail(long)
     for url in ("discord://" + "a/" * 900, "slack://" + "a/" * 900, SLACK + "/" * 300):
         with pytest.raises(InvalidRequest, match="at most 300 characters") as refused:
-            wallets.add_target(wallet_id, TargetSettings(url=url))
+            wallets.targets.add(wallet_id, TargetSettings(url=url))
         assert refused.value.details["field"] == "url"
 
 
@@ -388,7 +388,7 @@ def test_a_webhook_in_capitals_is_a_webhook(wallets: CreditWallet, wallet_id: in
     assert target.secret is not None
     assert target.address == "https://example.com/…"
     name(wallets, wallet_id, "https://example.com/Hooks")
-    assert len(wallets.targets(wallet_id)) == 1
+    assert len(wallets.targets.list(wallet_id)) == 1
 
 
 # Over HTTP

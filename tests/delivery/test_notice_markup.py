@@ -123,11 +123,11 @@ def send(url: str, *notices: Notice, language: Any = "en", mail_url: str | None 
 
 def alert(label: str) -> Notice:
     spent = {"threshold_pct": 50, "spent_yen": 500, "budget_yen": 1_000, "billing_cycle": "2026-05"}
-    return Notice(1, 7, label, "alert_fired", spent, "2026-05-15T12:00:00.000Z")
+    return Notice(1, 7, label, "budget.threshold_reached", spent, "2026-05-15T12:00:00.000Z")
 
 
 def failure(reason: str) -> Notice:
-    return Notice(1, 7, None, "topup_failed", {"amount_yen": 500, "reason": reason}, "2026-05-15T12:00:00.000Z")
+    return Notice(1, 7, None, "topup.failed", {"amount_yen": 500, "reason": reason}, "2026-05-15T12:00:00.000Z")
 
 
 def shown(body: bytes) -> str:
@@ -224,7 +224,7 @@ def test_an_operator_may_have_discord_mention_somebody(sent: list[bytes]) -> Non
 
 
 def action(url: str) -> Notice:
-    return Notice(1, 7, None, "topup_requires_action", {"amount_yen": 500, "action_url": url}, "")
+    return Notice(1, 7, None, "topup.requires_action", {"amount_yen": 500, "action_url": url}, "")
 
 
 @pytest.mark.parametrize("url", [*OWNERS, f"{TELEGRAM}?format=html"])
@@ -300,7 +300,7 @@ def test_an_address_that_could_be_more_than_one_is_refused(wallets: CreditWallet
     assert not is_mail(f"mailto:{address}")
     wallet_id = wallets.create().wallet_id
     with pytest.raises(InvalidRequest, match="url"):
-        wallets.add_target(wallet_id, TargetSettings(url=f"mailto:{address}"), mail=True)
+        wallets.targets.add(wallet_id, TargetSettings(url=f"mailto:{address}"), mail=True)
 
 
 # Webhooks

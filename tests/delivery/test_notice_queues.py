@@ -26,10 +26,12 @@ from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.names import Addresses, Names, domain_of
 from credit_wallet.delivery.notifier import Notifier
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.notices import recipients
+from credit_wallet.notices.recipients import NOTICES_AN_HOUR
 from credit_wallet.notices.targets import OPERATOR, WantedTarget
 from credit_wallet.notices.timing import RETRY_SECONDS
 from credit_wallet.stores.jobs import notice_queue
-from credit_wallet.stores.jobs.notice_queue import NOTICES_AN_HOUR, Places
+from credit_wallet.stores.jobs.notice_queue import Places
 from credit_wallet.stores.sql import statements
 
 STALLED = 1_000
@@ -57,7 +59,7 @@ def endpoint() -> Iterator[Receiver]:
 @pytest.fixture
 def host(db_url: str, wallets: CreditWallet) -> Iterator[PlainSql]:
     """The ledger's database, by plain SQL, once the wallet has made it."""
-    assert not wallets.waiting()
+    assert not wallets.maintenance.waiting()
     with PlainSql(db_url) as opened:
         yield opened
 
@@ -67,7 +69,7 @@ def told_of_charges(wallets: CreditWallet, *urls: str, charges: int = 1) -> int:
     wallet_id = wallets.create(monthly_budget_yen=1_000).wallet_id
     wallets.configure(wallet_id, alert_thresholds_pct=list(range(10, 10 * charges + 1, 10)))
     wallets.topup(wallet_id, 1_000, idempotency_key="topup")
-    wallets.set_targets(wallet_id, [WantedTarget(url=url) for url in urls], private=True)
+    wallets.targets.set(wallet_id, [WantedTarget(url=url) for url in urls], private=True)
     for number in range(charges):
         wallets.charge(wallet_id, 100, idempotency_key=f"charge-{number}")
     return wallet_id
@@ -115,7 +117,10 @@ def test_a_healthy_receiver_hears_within_seconds_while_a_thousand_stall_and_stop
             told_of_charges(wallets, *(f"{silent}/{number}/{each}" for each in range(TARGETS_A_WALLET)))
         with delivering(notifier_of(wallets)) as stop:
             within(
-                30, lambda: sum(each.attempts for each in wallets.deliveries(limit=1_000)) >= dispatch.WEBHOOKS_AT_ONCE
+                30,
+                lambda: (
+                    sum(each.attempts for each in wallets.deliveries.list(limit=1_000)) >= dispatch.WEBHOOKS_AT_ONCE
+                ),
             )
             told_of_charges(wallets, endpoint.url)
             within(5, lambda: endpoint.received)
@@ -170,7 +175,7 @@ def test_a_ledger_that_does_not_answer_keeps_nobody_from_stopping(
         asked.set()
         return go_on.wait(30)
 
-    monkeypatch.setattr(wallets, "has_notices", hang)
+    monkeypatch.setattr(wallets.notices, "are_due", hang)
     with delivering(notifier_of(wallets)) as stop:
         assert asked.wait(10)
         before = monotonic()
@@ -182,14 +187,14 @@ def test_a_ledger_that_does_not_answer_keeps_nobody_from_stopping(
 def test_a_ledger_that_fails_is_asked_again(
     wallets: CreditWallet, endpoint: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    has_notices, failures = wallets.has_notices, iter([True, True])
+    are_due, failures = wallets.notices.are_due, iter([True, True])
 
     def fails_at_first() -> bool:
         if next(failures, False):
             raise InvalidRequest("the database is away", field="")
-        return has_notices()
+        return are_due()
 
-    monkeypatch.setattr(wallets, "has_notices", fails_at_first)
+    monkeypatch.setattr(wallets.notices, "are_due", fails_at_first)
     told_of_charges(wallets, endpoint.url)
     with delivering(notifier_of(wallets)):
         within(5, lambda: endpoint.received)
@@ -204,10 +209,12 @@ def test_what_was_not_tried_when_it_was_stopped_is_sent_by_the_next(wallets: Cre
         with delivering(notifier_of(wallets)):
             within(10, lambda: len(silent.received) == rounds.AT_ONCE)
         go_on.set()
-    before = wallets.deliveries(wallet_id)
+    before = wallets.deliveries.list(wallet_id)
     assert sorted(each.attempts for each in before) == [0, 0, 1, 1, 1, 1]
     with closing(Receiver()) as back:
-        wallets._upkeep(lambda connection: connection.execute(f"UPDATE am_credit_target SET url = '{back.url}'"))
+        wallets._ledger.maintain(
+            lambda connection: connection.execute(f"UPDATE am_credit_target SET url = '{back.url}'")
+        )
         notifier = notifier_of(wallets)
         assert notifier.deliver() == 2
         clock.advance(minutes=3)
@@ -239,9 +246,9 @@ def test_a_target_has_few_attempts_under_way_and_one_when_it_failed(
     assert most == [rounds.AT_ONCE]
     endpoint.usual = Answer(500)
     endpoint.received.clear()
-    assert wallets.resend() == 0
-    for delivery in wallets.deliveries(wallet_id)[:5]:
-        wallets.resend(delivery.delivery_id)
+    assert wallets.deliveries.resend() == 0
+    for delivery in wallets.deliveries.list(wallet_id)[:5]:
+        wallets.deliveries.resend(delivery.delivery_id)
     notifier.deliver()
     assert len(endpoint.received) == rounds.AT_ONCE  # those that were under way when the first of them failed
     clock.advance(seconds=RETRY_SECONDS[0])
@@ -261,10 +268,10 @@ def test_what_waits_for_a_target_that_has_failed_for_three_days_is_dead(
     for seconds in (*RETRY_SECONDS, 0):
         notifier.deliver()
         clock.advance(seconds=seconds)
-    assert {each.status for each in wallets.deliveries(wallet_id)} == {"dead"}
+    assert {each.status for each in wallets.deliveries.list(wallet_id)} == {"dead"}
     assert len(endpoint.received) == rounds.AT_ONCE + len(RETRY_SECONDS)
     endpoint.usual = Answer()
-    assert wallets.resend() == 8
+    assert wallets.deliveries.resend() == 8
     assert notifier.deliver() == 8
 
 
@@ -276,7 +283,7 @@ def test_one_notice_that_a_receiver_does_not_take_holds_up_no_other(
     notifier.deliver()
     clock.advance(seconds=RETRY_SECONDS[0])
     notifier.deliver()
-    assert {each.status for each in wallets.deliveries(wallet_id)} == {"delivered"}
+    assert {each.status for each in wallets.deliveries.list(wallet_id)} == {"delivered"}
 
 
 @on_every_database
@@ -285,19 +292,19 @@ def test_every_target_that_has_something_due_gets_its_turn(wallets: CreditWallet
     many = told_of_charges(wallets, "https://many.example/", charges=10)
     host.run(
         "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
-        + " UNION ALL ".join([f"SELECT {many}, 'alert_fired', '{{}}', '2026-05-15T12:00:00.000Z', 0"] * 90)
+        + " UNION ALL ".join([f"SELECT {many}, 'budget.threshold_reached', '{{}}', '2026-05-15T12:00:00.000Z', 0"] * 90)
     )
     few = [told_of_charges(wallets, f"https://{number}.example/") for number in range(5)]
     clock.advance(seconds=1)
-    [turns] = wallets.claim_notices([Places("webhook", 0, 0, 10)]).turns
-    assert [(turn.target.wallet_id, len(turn.claimed)) for turn in turns] == [
+    [turns] = wallets.notices.lease([Places("webhook", 0, 0, 10)]).turns
+    assert [(turn.target.wallet_id, len(turn.leased)) for turn in turns] == [
         (many, notice_queue.WEBHOOKS_A_TURN),
         *((wallet_id, 1) for wallet_id in few),
     ]
-    assert wallets.claim_notices([Places("webhook", 0, 0, 10)]).turns == [[]]  # all of them are taken
-    assert not wallets.has_notices()
+    assert wallets.notices.lease([Places("webhook", 0, 0, 10)]).turns == [[]]  # all of them are taken
+    assert not wallets.notices.are_due()
     clock.advance(minutes=2, seconds=1)
-    assert len(wallets.claim_notices([Places("webhook", 0, 0, 10)]).turns[0]) == 6
+    assert len(wallets.notices.lease([Places("webhook", 0, 0, 10)]).turns[0]) == 6
 
 
 def test_a_turn_that_ends_late_does_not_free_a_target_that_somebody_else_has(
@@ -305,11 +312,11 @@ def test_a_turn_that_ends_late_does_not_free_a_target_that_somebody_else_has(
 ) -> None:
     told_of_charges(wallets, "https://one.example/")
     webhooks = [Places("webhook", 0, 100, 10)]
-    [[late]] = wallets.claim_notices(webhooks).turns
+    [[late]] = wallets.notices.lease(webhooks).turns
     clock.advance(minutes=3)
-    [[_]] = wallets.claim_notices(webhooks).turns
-    wallets.settle_notices([notice_queue.Settled(late)])
-    assert wallets.claim_notices(webhooks).turns == [[]]
+    [[_]] = wallets.notices.lease(webhooks).turns
+    wallets.notices.settle([notice_queue.Settled(late)])
+    assert wallets.notices.lease(webhooks).turns == [[]]
 
 
 def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) -> None:
@@ -326,64 +333,64 @@ def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) 
 # Limits
 
 
-@pytest.mark.parametrize("kind", ["alert_fired", "topup_failed"])
+@pytest.mark.parametrize("kind", ["budget.threshold_reached", "topup.failed"])
 def test_more_than_an_hour_takes_is_put_off_and_payments_are_never_left_out(
     wallets: CreditWallet, host: PlainSql, kind: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notice_queue, "NOTICES_AN_HOUR", 2)
-    monkeypatch.setattr(notice_queue, "MAX_HOURS_AHEAD", 3)
+    monkeypatch.setattr(recipients, "NOTICES_AN_HOUR", 2)
+    monkeypatch.setattr(recipients, "MAX_HOURS_AHEAD", 3)
     wallet_id = wallets.create().wallet_id
-    wallets.set_targets(wallet_id, [WantedTarget(url="https://one.example/")])
+    wallets.targets.set(wallet_id, [WantedTarget(url="https://one.example/")])
     clock.advance(minutes=10)
     tell = f"SELECT {wallet_id}, '{kind}', '{{}}', '2026-05-15T12:10:00.000Z', 0"
     put = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
     host.run(put + " UNION ALL ".join([tell] * 8))
-    wallets.claim_notices([])
-    due = [(each.status, each.next_attempt_at[11:16]) for each in reversed(wallets.deliveries(wallet_id))]
+    wallets.notices.lease([])
+    due = [(each.status, each.next_attempt_at[11:16]) for each in reversed(wallets.deliveries.list(wallet_id))]
     put_off = [("pending", time) for time in ("12:10", "12:10", "13:00", "13:00", "14:00", "14:00")]
-    above = [("dead", "12:10")] * 2 if kind == "alert_fired" else [("pending", "15:00")] * 2
+    above = [("dead", "12:10")] * 2 if kind == "budget.threshold_reached" else [("pending", "15:00")] * 2
     assert due == put_off + above
 
     clock.advance(hours=2)  # two of the hours are over, and four of the places
     host.run(put + tell)
-    wallets.claim_notices([])
-    [latest] = wallets.deliveries(wallet_id, limit=1)
-    assert latest.next_attempt_at[11:16] == ("15:00" if kind == "alert_fired" else "16:00")
+    wallets.notices.lease([])
+    [latest] = wallets.deliveries.list(wallet_id, limit=1)
+    assert latest.next_attempt_at[11:16] == ("15:00" if kind == "budget.threshold_reached" else "16:00")
 
 
 def test_the_operator_hears_of_more_in_an_hour_than_an_owner(wallets: CreditWallet, host: PlainSql) -> None:
-    wallets.set_targets(OPERATOR, [WantedTarget(url="https://one.example/")])
+    wallets.targets.set(OPERATOR, [WantedTarget(url="https://one.example/")])
     wallet_id = wallets.create().wallet_id
-    tell = f"SELECT {wallet_id}, 'alert_fired', '{{}}', '2026-05-15T12:00:00.000Z', 0"
+    tell = f"SELECT {wallet_id}, 'budget.threshold_reached', '{{}}', '2026-05-15T12:00:00.000Z', 0"
     put = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
     host.run(put + " UNION ALL ".join([tell] * (NOTICES_AN_HOUR + 1)))
-    wallets.claim_notices([])
-    assert {each.next_attempt_at[11:16] for each in wallets.deliveries(limit=1_000)} == {"12:00"}
+    wallets.notices.lease([])
+    assert {each.next_attempt_at[11:16] for each in wallets.deliveries.list(limit=1_000)} == {"12:00"}
 
 
-@pytest.mark.parametrize(("kind", "told"), [("alert_fired", 3), ("topup_failed", 5)])
+@pytest.mark.parametrize(("kind", "told"), [("budget.threshold_reached", 3), ("topup.failed", 5)])
 def test_no_wallet_fills_the_hour_of_the_operator(
     wallets: CreditWallet, host: PlainSql, kind: str, told: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is above a wallet's share is dead at once; of another wallet, and in the next hour, the operator hears."""
     monkeypatch.setattr(notice_queue, "OF_A_WALLET_AN_HOUR", 3)
-    wallets.set_targets(OPERATOR, [WantedTarget(url="https://one.example/")])
+    wallets.targets.set(OPERATOR, [WantedTarget(url="https://one.example/")])
     loud, quiet = wallets.create().wallet_id, wallets.create().wallet_id
     put = "INSERT INTO am_credit_outbox (wallet_id, kind, payload, occurred_at, handed_out) "
 
     def heard(wallet_id: int) -> list[str]:
-        return [each.status for each in reversed(wallets.deliveries(wallet_id))]
+        return [each.status for each in reversed(wallets.deliveries.list(wallet_id))]
 
     for number, wallet_id in enumerate((loud, loud, loud, loud, loud, quiet)):
         host.run(f"{put} SELECT {wallet_id}, '{kind}', '{{}}', '2026-05-15T12:00:00.000Z', 0")
         if number in (1, 5):
-            wallets.claim_notices([])
+            wallets.notices.lease([])
     assert heard(loud) == ["pending"] * told + ["dead"] * (5 - told)
     assert heard(quiet) == ["pending"]
 
     clock.advance(hours=1)
     host.run(f"{put} SELECT {loud}, '{kind}', '{{}}', '2026-05-15T13:00:00.000Z', 0")
-    wallets.claim_notices([])
+    wallets.notices.lease([])
     assert heard(loud)[-1] == "pending"
 
 
@@ -493,19 +500,19 @@ def test_what_is_over_is_forgotten_and_what_is_not_stays(
     notifier.deliver()
     clock.advance(days=100)
     waiting = told_of_charges(wallets, "https://one.example/")
-    wallets.claim_notices([])
-    assert wallets.prune_notices(90) > 0
-    while wallets.prune_notices(90):
+    wallets.notices.lease([])
+    assert wallets.notices.prune(90) > 0
+    while wallets.notices.prune(90):
         pass
     with_events = "SELECT DISTINCT wallet_id FROM am_credit_outbox ORDER BY wallet_id"
-    left = wallets._upkeep(lambda connection: connection.execute(with_events).fetchall())
+    left = wallets._ledger.maintain(lambda connection: connection.execute(with_events).fetchall())
     assert [wallet_id for (wallet_id,) in left] == [waiting]
-    assert {delivered, nobody}.isdisjoint(each.wallet_id for each in wallets.deliveries())
-    assert wallets.deliveries(waiting) != []
+    assert {delivered, nobody}.isdisjoint(each.wallet_id for each in wallets.deliveries.list())
+    assert wallets.deliveries.list(waiting) != []
     clock.advance(days=100)
-    assert wallets.prune_notices(90) == 0, "what waits for a target stays, however old"
+    assert wallets.notices.prune(90) == 0, "what waits for a target stays, however old"
     with pytest.raises(InvalidRequest, match="kept_days"):
-        wallets.prune_notices(30)
+        wallets.notices.prune(30)
 
 
 # Connections

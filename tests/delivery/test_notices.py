@@ -62,7 +62,7 @@ def wallet_id(wallets: CreditWallet) -> int:
 
 
 def add(wallets: CreditWallet, wallet_id: int, url: str, **settings: Any) -> TargetView:
-    return wallets.add_target(wallet_id, TargetSettings(url=url, **settings), mail=True, private=True, confirmed=True)
+    return wallets.targets.add(wallet_id, TargetSettings(url=url, **settings), mail=True, private=True, confirmed=True)
 
 
 def spend(wallets: CreditWallet, wallet_id: int, amount_yen: int, key: str = "spend") -> None:
@@ -91,19 +91,19 @@ def test_a_webhook_gets_each_event_signed_and_once(
     [request] = endpoint.received
     assert request.path == "/hook?team=1"
     assert Webhook(str(target.secret)).verify(request.body, request.headers) == {
-        "id": f"evt_{wallets.installation_id()}_{event_ids(wallets)[0]}",
-        "type": "alert_fired",
+        "id": f"evt_{wallets.topups.installation_id()}_{event_ids(wallets)[0]}",
+        "type": "budget.threshold_reached",
         "version": 1,
         "timestamp": "2026-05-15T12:00:00.000Z",
         "wallet_id": wallet_id,
         "data": {"threshold_pct": 50, "billing_cycle": "2026-05", "spent_yen": 500, "budget_yen": 1_000},
     }
-    [delivery] = wallets.deliveries(wallet_id)
-    assert (delivery.status, delivery.attempts, delivery.kind) == ("delivered", 1, "alert_fired")
+    [delivery] = wallets.deliveries.list(wallet_id)
+    assert (delivery.status, delivery.attempts, delivery.kind) == ("delivered", 1, "budget.threshold_reached")
 
 
 def event_ids(wallets: CreditWallet) -> list[int]:
-    return sorted({each.event_id for each in wallets.deliveries(limit=1_000)})
+    return sorted({each.event_id for each in wallets.deliveries.list(limit=1_000)})
 
 
 def test_an_event_is_marked_delivered_when_every_target_has_it(
@@ -141,17 +141,17 @@ def test_while_a_secret_is_rotated_both_verify(
 ) -> None:
     clock.set(datetime.now(UTC))
     old = add(wallets, wallet_id, endpoint.url)
-    new = wallets.rotate_target_secret(old.target_id)
+    new = wallets.targets.rotate_secret(old.target_id)
     assert new.secret not in (None, old.secret)
     notifier.test(wallet_id)
     for secret in (old.secret, new.secret):
         Webhook(str(secret)).verify(endpoint.received[-1].body, endpoint.received[-1].headers)
-    assert wallets.targets(wallet_id)[0].secret is None
+    assert wallets.targets.list(wallet_id)[0].secret is None
 
     clock.set(datetime.now(UTC) - timedelta(hours=25))
     add(wallets, wallet_id, f"{endpoint.url}/long-ago")
-    [long_ago] = [each for each in wallets.targets(wallet_id) if each.target_id != old.target_id]
-    newest = wallets.rotate_target_secret(long_ago.target_id)
+    [long_ago] = [each for each in wallets.targets.list(wallet_id) if each.target_id != old.target_id]
+    newest = wallets.targets.rotate_secret(long_ago.target_id)
     notifier.test(wallet_id)
     [request] = [each for each in endpoint.received if each.path == "/long-ago"]
     assert len(request.headers["webhook-signature"].split()) == 1
@@ -184,7 +184,7 @@ def test_a_failure_is_tried_again_under_the_same_id(
     endpoint.answers = [answer, answer]
     spend(wallets, wallet_id, 500)
     assert notifier.deliver() == 0
-    [delivery] = wallets.deliveries(wallet_id)
+    [delivery] = wallets.deliveries.list(wallet_id)
     assert (delivery.status, delivery.attempts, delivery.last_error) == ("pending", 1, error)
     assert notifier.deliver() == 0  # not before its time
     assert len(endpoint.received) == 1
@@ -209,7 +209,7 @@ def test_a_receiver_that_stalls_is_given_up_on_and_keeps_no_other_waiting(
         spend(wallets, wallet_id, 500)
         assert notifier.deliver() == 1
         assert len(endpoint.received) == 1
-        errors = {each.last_error for each in wallets.deliveries(wallet_id)}
+        errors = {each.last_error for each in wallets.deliveries.list(wallet_id)}
         assert errors == {None, "no answer within 0 seconds"}
         go_on.set()
 
@@ -225,16 +225,21 @@ def test_an_outage_of_hours_loses_nothing(
     for _ in range(10):
         notifier.deliver()
         clock.advance(minutes=30)
-    pending = wallets.deliveries(wallet_id, status="pending")
-    assert [each.kind for each in reversed(pending)] == ["alert_fired", "low_balance", "alert_fired", "alert_fired"]
+    pending = wallets.deliveries.list(wallet_id, status="pending")
+    assert [each.kind for each in reversed(pending)] == [
+        "budget.threshold_reached",
+        "balance.low",
+        "budget.threshold_reached",
+        "budget.threshold_reached",
+    ]
     with closing(Receiver()) as back:
-        moved = WantedTarget(target_id=wallets.targets(wallet_id)[0].target_id)
-        assert wallets.set_targets(wallet_id, [moved], private=True)[0].secret is None
+        moved = WantedTarget(target_id=wallets.targets.list(wallet_id)[0].target_id)
+        assert wallets.targets.set(wallet_id, [moved], private=True)[0].secret is None
         point_to(wallets, url, back.url)
         deliver_until_quiet(notifier, clock, days=1)
-        assert sorted(each.json["type"] for each in back.received) == ["alert_fired"] * 3 + ["low_balance"]
+        assert sorted(each.json["type"] for each in back.received) == ["budget.threshold_reached"] * 3 + ["balance.low"]
         assert len(set(back.names())) == 4
-    assert not wallets.deliveries(wallet_id, status="dead")
+    assert not wallets.deliveries.list(wallet_id, status="dead")
 
 
 def point_to(wallets: CreditWallet, url: str, other: str) -> None:
@@ -242,7 +247,7 @@ def point_to(wallets: CreditWallet, url: str, other: str) -> None:
     job = lambda connection: connection.execute(  # noqa: E731
         "UPDATE am_credit_target SET url = :other WHERE url = :url", {"url": url, "other": other}
     )
-    wallets._upkeep(job)
+    wallets._ledger.maintain(job)
 
 
 def test_after_three_days_a_delivery_is_dead_and_can_be_sent_again(
@@ -253,26 +258,26 @@ def test_after_three_days_a_delivery_is_dead_and_can_be_sent_again(
     spend(wallets, wallet_id, 500)
     began = clock()
     attempts: list[datetime] = []
-    while wallets.deliveries(wallet_id, status="pending") or not attempts:
+    while wallets.deliveries.list(wallet_id, status="pending") or not attempts:
         before = len(endpoint.received)
         notifier.deliver()
         attempts += [clock()] * (len(endpoint.received) - before)
         clock.advance(seconds=RETRY_SECONDS[0])
-        if (waits := wallets.deliveries(wallet_id, status="pending")) != []:
+        if (waits := wallets.deliveries.list(wallet_id, status="pending")) != []:
             clock.set(max(clock(), datetime.fromisoformat(waits[0].next_attempt_at)))
     assert len(attempts) == MAX_ATTEMPTS
     assert [round((after - before).total_seconds()) for before, after in pairwise(attempts)] == pytest.approx(
         list(RETRY_SECONDS), abs=RETRY_SECONDS[0]
     )
     assert timedelta(days=2, hours=23) < attempts[-1] - began < timedelta(days=3, hours=1)
-    [dead] = wallets.deliveries(wallet_id, status="dead")
+    [dead] = wallets.deliveries.list(wallet_id, status="dead")
     assert dead.last_error == "the receiver answered 503"
 
     endpoint.usual = Answer()
-    assert wallets.resend(dead.delivery_id) == 1
+    assert wallets.deliveries.resend(dead.delivery_id) == 1
     assert notifier.deliver() == 1
     assert len(set(endpoint.names())) == 1
-    assert wallets.resend() == 0
+    assert wallets.deliveries.resend() == 0
 
 
 def test_all_dead_deliveries_are_sent_again_at_once(
@@ -282,15 +287,15 @@ def test_all_dead_deliveries_are_sent_again_at_once(
     endpoint.usual = Answer(500)
     spend(wallets, wallet_id, 900)
     deliver_until_quiet(notifier, clock)
-    assert len(wallets.deliveries(wallet_id, status="dead")) == 3
+    assert len(wallets.deliveries.list(wallet_id, status="dead")) == 3
     endpoint.usual = Answer()
-    assert wallets.resend() == 3
+    assert wallets.deliveries.resend() == 3
     assert notifier.deliver() == 3
 
 
 def test_what_is_unknown_cannot_be_sent_again(wallets: CreditWallet) -> None:
     with pytest.raises(DeliveryNotFound):
-        wallets.resend(7)
+        wallets.deliveries.resend(7)
 
 
 @pytest.mark.parametrize("as_date", [False, True])
@@ -303,7 +308,7 @@ def test_retry_after_is_honoured(
     endpoint.answers = [Answer(429, (("retry-after", header),))]
     spend(wallets, wallet_id, 500)
     notifier.deliver()
-    [delivery] = wallets.deliveries(wallet_id)
+    [delivery] = wallets.deliveries.list(wallet_id)
     wait = datetime.fromisoformat(delivery.next_attempt_at) - clock()
     assert timedelta(seconds=60) < wait <= timedelta(seconds=120)
 
@@ -318,11 +323,11 @@ def test_a_receiver_that_is_gone_gets_nothing_more(
     spend(wallets, wallet_id, 300, "more")
     deliver_until_quiet(notifier, clock, days=0)
     assert len(endpoint.received) == 1
-    [target] = wallets.targets(wallet_id)
+    [target] = wallets.targets.list(wallet_id)
     assert target.stopped == "the receiver is gone (410)"
-    assert [each.status for each in wallets.deliveries(wallet_id)] == ["dead"]
+    assert [each.status for each in wallets.deliveries.list(wallet_id)] == ["dead"]
     add(wallets, wallet_id, endpoint.url)  # asked for again
-    assert wallets.targets(wallet_id)[0].stopped is None
+    assert wallets.targets.list(wallet_id)[0].stopped is None
 
 
 def test_what_waits_for_a_removed_target_is_dead(
@@ -332,15 +337,15 @@ def test_what_waits_for_a_removed_target_is_dead(
     endpoint.usual = Answer(500)
     spend(wallets, wallet_id, 500)
     notifier.deliver()
-    wallets.remove_target(target.target_id)
+    wallets.targets.remove(target.target_id)
     deliver_until_quiet(notifier, clock, days=0)
     assert len(endpoint.received) == 1
-    [delivery] = wallets.deliveries(wallet_id)
+    [delivery] = wallets.deliveries.list(wallet_id)
     assert (delivery.status, delivery.last_error) == ("dead", "the target was removed")
     with pytest.raises(DeliveryNotFound):
-        wallets.resend(delivery.delivery_id)
+        wallets.deliveries.resend(delivery.delivery_id)
     with pytest.raises(TargetNotFound):
-        wallets.remove_target(target.target_id)
+        wallets.targets.remove(target.target_id)
 
 
 def test_an_event_that_a_host_has_removed_keeps_no_other_from_arriving(
@@ -351,7 +356,7 @@ def test_an_event_that_a_host_has_removed_keeps_no_other_from_arriving(
     spend(wallets, wallet_id, 650)
     notifier.deliver()
     with PlainSql(db_url) as host:
-        host.run("DELETE FROM am_credit_outbox WHERE kind = 'low_balance'")
+        host.run("DELETE FROM am_credit_outbox WHERE kind = 'balance.low'")
     clock.advance(minutes=1)
     assert notifier.deliver() == 1
     with PlainSql(db_url) as host:
@@ -407,7 +412,7 @@ def test_a_worker_killed_while_it_sends_leaves_the_delivery_to_the_next(
     assert notifier.deliver() == 1
     assert len(endpoint.received) == 2
     assert len(set(endpoint.names())) == 1
-    assert wallets.deliveries(wallet_id)[0].attempts == 2
+    assert wallets.deliveries.list(wallet_id)[0].attempts == 2
 
 
 def test_whatever_goes_wrong_with_one_target_the_others_are_told(
@@ -422,7 +427,7 @@ def test_whatever_goes_wrong_with_one_target_the_others_are_told(
     monkeypatch.setattr(Sender, "_send_message", breaks)
     spend(wallets, wallet_id, 500)
     assert notifier.deliver() == 1
-    assert {each.last_error for each in wallets.deliveries(wallet_id)} == {None, "unexpected: RuntimeError"}
+    assert {each.last_error for each in wallets.deliveries.list(wallet_id)} == {None, "unexpected: RuntimeError"}
 
 
 # Private networks
@@ -433,7 +438,7 @@ def test_a_name_that_leads_into_a_private_network_is_refused_when_it_is_sent_to(
     wallets: CreditWallet, wallet_id: int, endpoint: Receiver, host: str
 ) -> None:
     port = endpoint.url.rpartition(":")[2]
-    wallets.add_target(wallet_id, TargetSettings(url=f"https://{host}:{port}/"))
+    wallets.targets.add(wallet_id, TargetSettings(url=f"https://{host}:{port}/"))
     notifier = open_notifier(wallets, NotifySettings(private=False))
     assert notifier is not None
     [tried] = notifier.test(wallet_id)
@@ -486,7 +491,7 @@ def test_a_service_that_fails_is_tried_again(
     services.answers = [Answer(500)]
     spend(wallets, wallet_id, 500)
     assert notifier.deliver() == 0
-    assert wallets.deliveries()[0].last_error == "the service could not be reached, or did not take it"
+    assert wallets.deliveries.list()[0].last_error == "the service could not be reached, or did not take it"
     clock.advance(minutes=1)
     assert notifier.deliver() == 1
 
@@ -511,7 +516,7 @@ def test_mail_goes_through_the_operators_server(wallets: CreditWallet, wallet_id
 def test_the_operator_hears_of_every_wallet(
     wallets: CreditWallet, wallet_id: int, notifier: Notifier, endpoint: Receiver
 ) -> None:
-    add(wallets, OPERATOR, endpoint.url, kinds=("alert_fired",))
+    add(wallets, OPERATOR, endpoint.url, kinds=("budget.threshold_reached",))
     other = wallets.create(monthly_budget_yen=100).wallet_id
     wallets.topup(other, 100, idempotency_key="topup")
     spend(wallets, other, 50)
@@ -523,10 +528,10 @@ def test_the_operator_hears_of_every_wallet(
 def test_a_target_hears_of_what_it_asked_for(
     wallets: CreditWallet, wallet_id: int, notifier: Notifier, endpoint: Receiver
 ) -> None:
-    add(wallets, wallet_id, endpoint.url, kinds=("low_balance",))
+    add(wallets, wallet_id, endpoint.url, kinds=("balance.low",))
     spend(wallets, wallet_id, 650)
     assert notifier.deliver() == 1
-    assert endpoint.received[0].json["type"] == "low_balance"
+    assert endpoint.received[0].json["type"] == "balance.low"
 
 
 def test_a_sample_says_which_target_takes_it(
@@ -537,7 +542,7 @@ def test_a_sample_says_which_target_takes_it(
     good, bad = notifier.test(wallet_id)
     assert (good.error, bad.error) == (None, "the receiver could not be reached (ConnectError)")
     assert endpoint.received[0].json["type"] == "test"
-    assert wallets.deliveries() == []
+    assert wallets.deliveries.list() == []
     with pytest.raises(WalletNotFound):
         notifier.test(999)
 
@@ -605,14 +610,14 @@ def test_a_target_that_makes_no_sense_is_refused_and_the_field_is_named(
     wallets: CreditWallet, wallet_id: int, settings: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        wallets.add_target(wallet_id, TargetSettings(**settings), mail=True)
+        wallets.targets.add(wallet_id, TargetSettings(**settings), mail=True)
     assert refusal.value.details["field"] == field
-    assert wallets.targets(wallet_id) == []
+    assert wallets.targets.list(wallet_id) == []
 
 
 def test_mail_needs_a_server(wallets: CreditWallet, wallet_id: int) -> None:
     with pytest.raises(InvalidRequest, match="no mail server"):
-        wallets.add_target(wallet_id, TargetSettings(url="mailto:cfo@example.com"))
+        wallets.targets.add(wallet_id, TargetSettings(url="mailto:cfo@example.com"))
 
 
 def test_a_wallet_has_ten_targets_at_most(wallets: CreditWallet, wallet_id: int) -> None:
@@ -620,31 +625,31 @@ def test_a_wallet_has_ten_targets_at_most(wallets: CreditWallet, wallet_id: int)
         add(wallets, wallet_id, f"https://example.com/{number}")
     with pytest.raises(InvalidRequest, match="at most 10"):
         add(wallets, wallet_id, "https://example.com/10")
-    assert len(wallets.targets(wallet_id)) == 10
+    assert len(wallets.targets.list(wallet_id)) == 10
 
 
 def test_targets_are_put_in_place_of_those_before(wallets: CreditWallet, wallet_id: int) -> None:
     first = add(wallets, wallet_id, "https://example.com/1")
     add(wallets, wallet_id, "https://example.com/2")
-    kept, new = wallets.set_targets(
+    kept, new = wallets.targets.set(
         wallet_id,
         [
-            WantedTarget(target_id=first.target_id, kinds=("low_balance",)),
+            WantedTarget(target_id=first.target_id, kinds=("balance.low",)),
             WantedTarget(url="https://example.com/3"),
         ],
     )
-    assert (kept.target_id, kept.kinds, kept.secret) == (first.target_id, ("low_balance",), None)
+    assert (kept.target_id, kept.kinds, kept.secret) == (first.target_id, ("balance.low",), None)
     assert new.secret is not None
-    assert [each.target_id for each in wallets.targets(wallet_id)] == [kept.target_id, new.target_id]
+    assert [each.target_id for each in wallets.targets.list(wallet_id)] == [kept.target_id, new.target_id]
     with pytest.raises(TargetNotFound):
-        wallets.set_targets(wallet_id, [WantedTarget(target_id=999)])
-    assert len(wallets.targets(wallet_id)) == 2
+        wallets.targets.set(wallet_id, [WantedTarget(target_id=999)])
+    assert len(wallets.targets.list(wallet_id)) == 2
 
 
 def test_what_is_secret_in_an_address_is_not_shown(wallets: CreditWallet, wallet_id: int) -> None:
     add(wallets, wallet_id, "https://hooks.example.com/secret?token=secret")
     add(wallets, wallet_id, TELEGRAM)
-    shown = [target.address for target in wallets.targets(wallet_id)]
+    shown = [target.address for target in wallets.targets.list(wallet_id)]
     assert shown == ["https://hooks.example.com/…", "tgram://…"]
 
 
@@ -659,9 +664,9 @@ def test_a_setting_that_makes_no_sense_is_named(variable: str, value: str) -> No
 
 def test_a_wallet_that_is_not_there_has_no_targets(wallets: CreditWallet) -> None:
     calls: list[Callable[[], object]] = [
-        lambda: wallets.targets(9),
+        lambda: wallets.targets.list(9),
         lambda: add(wallets, 9, "https://example.com/"),
-        lambda: wallets.set_targets(9, []),
+        lambda: wallets.targets.set(9, []),
     ]
     for call in calls:
         with pytest.raises(WalletError):
@@ -679,7 +684,7 @@ def test_the_check_up_says_which_target_is_out_of_reach(wallets: CreditWallet, e
         add(wallets, OPERATOR, SLACK)
         assert notifier.unreachable() == []
     down = add(wallets, OPERATOR, "http://127.0.0.1:9/")
-    mail = next(each.target_id for each in wallets.targets(OPERATOR) if each.address.startswith("mailto"))
+    mail = next(each.target_id for each in wallets.targets.list(OPERATOR) if each.address.startswith("mailto"))
     told = notifier.unreachable()
     assert [each.partition(":")[0] for each in told] == [f"target {mail}", f"target {down.target_id}"]
     assert "127.0.0.1:9 could not be reached" in told[1]
@@ -705,30 +710,30 @@ def test_a_target_that_is_stopped_stays_so_when_others_change(
     spend(wallets, wallet_id, 500)
     notifier.deliver()
     add(wallets, wallet_id, f"{endpoint.url}/other")
-    assert wallets.targets(wallet_id)[0].stopped is not None
+    assert wallets.targets.list(wallet_id)[0].stopped is not None
     with pytest.raises(DeliveryNotFound):
-        wallets.resend(wallets.deliveries(status="dead")[0].delivery_id)
-    assert wallets.rotate_target_secret(gone.target_id).stopped is None
+        wallets.deliveries.resend(wallets.deliveries.list(status="dead")[0].delivery_id)
+    assert wallets.targets.rotate_secret(gone.target_id).stopped is None
 
 
 def test_an_owner_may_set_no_options_of_a_service(wallets: CreditWallet, wallet_id: int) -> None:
     with pytest.raises(InvalidRequest, match="without options"):
-        wallets.add_target(wallet_id, TargetSettings(url=f"{TELEGRAM}?rto=9999&retry=5"))
-    wallets.add_target(OPERATOR, TargetSettings(url=f"{TELEGRAM}?silent=yes"))
+        wallets.targets.add(wallet_id, TargetSettings(url=f"{TELEGRAM}?rto=9999&retry=5"))
+    wallets.targets.add(OPERATOR, TargetSettings(url=f"{TELEGRAM}?silent=yes"))
 
 
 def test_an_owner_sets_targets_over_http(wallets: CreditWallet, endpoint: Receiver) -> None:
     owner = wallets.create(monthly_budget_yen=1_000)
     app = new_app(wallets, notify=NotifySettings(private=True))
     with Api(app) as api:
-        body = {"low_balance_yen": 100, "notification_targets": [{"url": endpoint.url, "kinds": ["low_balance"]}]}
+        body = {"low_balance_yen": 100, "notification_targets": [{"url": endpoint.url, "kinds": ["balance.low"]}]}
         changed = api.call("PATCH", "/credit/wallet", owner.owner_token, json=body).json()
         [target] = changed["notification_targets"]
         assert target["secret"].startswith("whsec_")
-        assert (target["kinds"], changed["low_balance_yen"]) == (["low_balance"], 100)
+        assert (target["kinds"], changed["low_balance_yen"]) == (["balance.low"], 100)
         shown = api.get("/credit/wallet", owner.owner_token).json()["notification_targets"]
         assert shown == [{**target, "secret": None}]
-        agent = wallets.create_key(owner.wallet_id)
+        agent = wallets.keys.create(owner.wallet_id)
         assert api.get("/credit/wallet", agent.token).json()["notification_targets"] == []
 
         bad = {"low_balance_yen": 7, "notification_targets": [{"url": "ftp://example.com/"}]}

@@ -45,7 +45,7 @@ def test_there_are_numbers_to_look_at() -> None:
 
 
 @pytest.mark.parametrize(("words", "name", "kind"), NUMBERS, ids=[f"{words} {name}" for words, name, _ in NUMBERS])
-def test_a_number_of_the_command_line_is_read_strictly(words: str, name: str, kind: click.ParamType) -> None:
+def test_a_number_of_the_command_line_is_read_strictly(words: str, name: str, kind: Any) -> None:
     assert isinstance(kind, WholeNumber | Seconds), f"{words}: {name} needs a strict type of cli.context"
     for odd in ODD:
         if odd == "3.0" and isinstance(kind, Seconds):
@@ -119,14 +119,14 @@ def test_other_names_are_refused_at_every_door(wallets: CreditWallet, name: str)
     with pytest.raises(InvalidRequest, match="time_zone"):
         wallets.create(time_zone=name)
     with pytest.raises(InvalidRequest, match="time_zone"):
-        wallets.add_target(wallet_id, TargetSettings(url="https://example.com/hook", time_zone=name))
+        wallets.targets.add(wallet_id, TargetSettings(url="https://example.com/hook", time_zone=name))
     with Api(new_app(wallets)) as api:
         made = api.post("/operator/wallets", OPERATOR_KEY, time_zone=name)
         assert_problem(made, 422, "invalid_request", field="time_zone")
         target = {"url": "https://example.com/hook", "time_zone": name}
         put = api.call("PUT", "/operator/notification-targets", OPERATOR_KEY, json={"notification_targets": [target]})
         assert_problem(put, 422, "invalid_request", field="time_zone")
-    assert [wallet.time_zone for wallet in wallets.wallets()] == ["UTC"]
+    assert [wallet.time_zone for wallet in wallets.list()] == ["UTC"]
 
 
 @pytest.mark.parametrize("name", ["localtime", "right/UTC", "asia/tokyo"])
@@ -152,11 +152,11 @@ def test_a_number_that_no_row_can_have_is_refused_by_name(wallets: CreditWallet,
     """Not an error of the database's driver, and on the command line not a traceback."""
     wallet_id = wallets.create().wallet_id
     for field, ask in (
-        ("after", lambda: wallets.wallets(after=odd)),
-        ("after", lambda: wallets.sellers(after=odd)),
-        ("after", lambda: wallets.topups_due(after=odd)),
+        ("after", lambda: wallets.list(after=odd)),
+        ("after", lambda: wallets.sellers.list(after=odd)),
+        ("after", lambda: wallets.topups.due(after=odd)),
         ("before_txn_id", lambda: wallets.history(wallet_id, before_txn_id=odd)),
-        ("older_than_days", lambda: wallets.prune_idempotency_keys(odd)),
+        ("older_than_days", lambda: wallets.maintenance.prune_idempotency_keys(odd)),
     ):
         with pytest.raises(InvalidRequest) as refusal:
             ask()

@@ -55,13 +55,13 @@ def test_two_calls_without_a_key_are_two_charges(wallets: CreditWallet, wallet: 
 
 
 def test_an_agent_pays_within_its_cap(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
-    agent = wallets.create_key(wallet.wallet_id, monthly_cap_yen=5)
+    agent = wallets.keys.create(wallet.wallet_id, monthly_cap_yen=5)
     app = Application()
     with gated(app, wallets, wallet, where, price_yen=3) as front:
         assert front.call(headers={"X-API-Key": agent.token}, token=None).status_code == 200
         assert_problem(front.call(token=agent.token), 402, "key_cap_exhausted", missing_yen=1, topup_url=TOPUP_URL)
     assert app.ran == 1
-    assert wallets.key(agent.key_id).current_cycle_spent_yen == 3
+    assert wallets.keys.show(agent.key_id).current_cycle_spent_yen == 3
 
 
 def test_the_budget_warns(wallets: CreditWallet, where: str) -> None:
@@ -86,11 +86,11 @@ def test_no_token_and_a_bad_one_are_401(wallets: CreditWallet, wallet: CreatedWa
 
 
 def test_a_revoked_key_pays_for_nothing(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
-    agent = wallets.create_key(wallet.wallet_id)
+    agent = wallets.keys.create(wallet.wallet_id)
     app = Application()
     with gated(app, wallets, wallet, where, price_yen=3) as front:
         assert front.call(token=agent.token).status_code == 200
-        wallets.revoke_key(agent.key_id)
+        wallets.keys.revoke(agent.key_id)
         assert_problem(front.call(token=agent.token), 401, "unauthorized")
     assert app.ran == 1
 
@@ -305,7 +305,7 @@ CALLS: dict[str, dict[str, Any]] = {"release": {}, "capture": {"amount_yen": 1},
 def test_a_caller_cannot_close_the_hold_that_pays_for_its_call(
     wallets: CreditWallet, wallet: CreatedWallet, where: str, call: str, who: str
 ) -> None:
-    agent = wallets.create_key(wallet.wallet_id)
+    agent = wallets.keys.create(wallet.wallet_id)
     token = {"owner": wallet.owner_token, "agent": agent.token}[who]
     refused: list[int] = []
 
@@ -329,7 +329,7 @@ def test_a_call_that_outlives_its_hold_is_paid(
 
     def pass_time() -> None:
         clock.advance(seconds=61)
-        wallets.expire(wallet.wallet_id)
+        wallets.maintenance.expire(wallet.wallet_id)
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
         if expires == "before the first byte":
@@ -371,7 +371,7 @@ def test_a_hold_lives_on_while_its_handler_runs(
             await send({"type": "http.response.body", "body": b"first", "more_body": True})
             await wallets.acharge(wallet.wallet_id, 1, idempotency_key="what was posted is written down with this")
         while True:
-            held = await asyncio.to_thread(wallets.hold_status, hold_id)
+            held = await asyncio.to_thread(wallets.holds.show, hold_id)
             if held.expires_at > str(begins.expires_at):
                 break
         charge_for(scope).capture(40)

@@ -35,6 +35,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from credit_wallet import WalletError
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
 positions = st.integers(0, 10**6)

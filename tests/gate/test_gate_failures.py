@@ -157,7 +157,7 @@ def test_a_gate_with_a_key_that_may_not_sell_does_not_start(
     wallets: CreditWallet, wallet: CreatedWallet, key: str
 ) -> None:
     """It would sell, and could capture and give back nothing."""
-    keys = {"owner": wallet.owner_token, "agent": wallets.create_key(wallet.wallet_id).token}
+    keys = {"owner": wallet.owner_token, "agent": wallets.keys.create(wallet.wallet_id).token}
     distant = Distant(Application(), wallets, operator_key=keys.get(key, key))
     with (
         Served(distant.weather) as service,
@@ -175,7 +175,7 @@ def test_a_gate_without_a_lifespan_is_checked_by_its_first_request(
 ) -> None:
     app = Application()
     with Served(new_app(wallets)) as service:
-        for key, status in ((wallet.owner_token, 503), (wallets.create_seller(label="shop").token, 200)):
+        for key, status in ((wallet.owner_token, 503), (wallets.sellers.create(label="shop").token, 200)):
             gate = CreditGate(app, AsyncWalletClient(service.url, key, retries=ONCE), price_yen=3)
 
             async def call(gate: CreditGate = gate) -> httpx.Response:
@@ -191,7 +191,7 @@ def test_a_gate_without_a_lifespan_is_checked_by_its_first_request(
 
 
 def test_a_key_that_is_revoked_later_sells_nothing(wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    seller = wallets.create_seller(label="shop")
+    seller = wallets.sellers.create(label="shop")
     app = Application()
     distant = Distant(app, wallets, operator_key=seller.token)
     with Served(distant.weather) as service:
@@ -199,7 +199,7 @@ def test_a_key_that_is_revoked_later_sells_nothing(wallets: CreditWallet, wallet
         with Served(stage) as served:
             front = Front(served.url, stage, wallets, wallet)
             assert front.call().status_code == 200
-            wallets.revoke_seller(seller.seller_id)
+            wallets.sellers.revoke(seller.seller_id)
             assert_problem(front.call(), 503, "service_unreachable", sent=False)
     assert app.ran == 1
 
@@ -208,11 +208,11 @@ def test_an_agent_key_that_ended_within_the_second_is_the_buyers_failure(
     wallets: CreditWallet, wallet: CreatedWallet, db_url: str
 ) -> None:
     """The service remembers a token for a second; the ledger does not. It is no fault of the seller's key."""
-    agent = wallets.create_key(wallet.wallet_id)
+    agent = wallets.keys.create(wallet.wallet_id)
     with gated(Application(), wallets, wallet, "remote", price_yen=3) as front:
         assert front.call(token=agent.token).status_code == 200
         with CreditWallet.open(db_url) as elsewhere:
-            elsewhere.revoke_key(agent.key_id)
+            elsewhere.keys.revoke(agent.key_id)
         assert_problem(front.call(token=agent.token), 401, "unauthorized")
 
 

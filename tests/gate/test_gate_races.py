@@ -23,6 +23,8 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.wire.replies import Receive, Scope, Send
 
+pytestmark = pytest.mark.slow
+
 CALLERS = 64
 CALLS_EACH = 6
 TIMEOUT_SECONDS = 60.0

@@ -101,7 +101,7 @@ def test_another_request_with_the_key_is_charged(
 
 
 def test_a_key_belongs_to_the_token_that_sent_it(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
-    agent = wallets.create_key(wallet.wallet_id)
+    agent = wallets.keys.create(wallet.wallet_id)
     with gated(Application(), wallets, wallet, where, price_yen=3) as front:
         assert front.call(key="a").status_code == front.call(key="a", token=agent.token).status_code == 200
         assert front.balance_yen == CREDIT_YEN - 6
@@ -255,11 +255,11 @@ def test_a_retry_at_another_worker_that_leaves_gets_nothing_back(
 
 
 def test_a_retry_with_the_rotated_token_is_free(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
-    agent = wallets.create_key(wallet.wallet_id)
+    agent = wallets.keys.create(wallet.wallet_id)
     with gated(Application(), wallets, wallet, where, price_yen=3) as front:
         assert front.call(key="a", token=agent.token).status_code == 200
         front.stage.wait()
-        rotated = wallets.rotate_key(agent.key_id)
+        rotated = wallets.keys.rotate(agent.key_id)
         assert front.call(key="a", token=rotated.token).headers["idempotent-replayed"] == "true"
     assert front.balance_yen == CREDIT_YEN - 3
 

@@ -294,7 +294,7 @@ def test_a_request_that_is_cancelled_while_it_pays_is_given_back(wallets: Credit
         app = Application()
         gate = CreditGate(app, wallets, price_yen=3)
         request = asyncio.create_task(requests_of(wallet, gate)())
-        while not wallets.waiting():
+        while not wallets.maintenance.waiting():
             await asyncio.sleep(0)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -97,7 +97,7 @@ def test_an_exhausted_budget_stops_a_capped_wallet(api: Api, wallets: CreditWall
 
 
 def test_an_agent_spends_up_to_its_cap(api: Api, wallet: CreatedWallet, wallets: CreditWallet) -> None:
-    agent = wallets.create_key(wallet.wallet_id, monthly_cap_yen=100).token
+    agent = wallets.keys.create(wallet.wallet_id, monthly_cap_yen=100).token
     assert api.post("/credit/charge", agent, key="a", amount_yen=100).status_code == 200
     answer = api.post("/credit/charge", agent, key="b", amount_yen=30)
     assert_problem(answer, 402, "key_cap_exhausted", balance_yen=9_900, missing_yen=30, topup_url=TOPUP_URL)
@@ -292,7 +292,10 @@ def test_the_operator_tops_up(api: Api, wallet: CreatedWallet, wallets: CreditWa
     again = api.post("/operator/topup", OPERATOR_KEY, key="t", **body)
     assert first.json()["balance_yen"] == again.json()["balance_yen"] == 10_500
     assert again.headers["idempotent-replayed"] == "true"
-    assert (wallets.lots(wallet.wallet_id)[0].kind, wallets.lots(wallet.wallet_id)[0].remaining_yen) == ("promo", 500)
+    assert (wallets.lots.list(wallet.wallet_id)[0].kind, wallets.lots.list(wallet.wallet_id)[0].remaining_yen) == (
+        "promo",
+        500,
+    )
     late = api.post("/operator/topup", OPERATOR_KEY, key="u", **body | {"expires_at": "yesterday"})
     assert_problem(late, 422, "invalid_request", field="expires_at")
 
@@ -372,7 +375,7 @@ def test_an_agent_sees_its_key_and_the_largest_charge_that_would_be_let_through(
     api: Api, wallets: CreditWallet, settings: dict[str, Any], cap_yen: int, spendable_yen: int
 ) -> None:
     wallet_id = funded(wallets).wallet_id
-    agent = wallets.create_key(wallet_id, monthly_cap_yen=cap_yen)
+    agent = wallets.keys.create(wallet_id, monthly_cap_yen=cap_yen)
     api.post("/credit/charge", agent.token, key="spent", amount_yen=200)
     api.post("/credit/hold", agent.token, key="held", amount_yen=100)
     wallets.configure(wallet_id, **settings)
@@ -433,7 +436,7 @@ def test_pages_of_transactions_lead_to_the_end(api: Api, token: str, stranger: C
 
 
 def test_pages_of_one_key_or_one_note_have_nothing_else(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    agent = wallets.create_key(wallet.wallet_id)
+    agent = wallets.keys.create(wallet.wallet_id)
     for number in range(5):
         api.post("/credit/charge", agent.token, key=f"a{number}", amount_yen=number + 1, note="GET /search")
         api.post("/credit/charge", wallet.owner_token, key=f"o{number}", amount_yen=100, note="GET /search")
@@ -505,7 +508,7 @@ def test_a_statement_of_the_first_cycle_that_there_is_can_be_had(api: Api, form:
 
 
 def test_a_statement_tells_who_spent_and_on_what(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    agent = wallets.create_key(wallet.wallet_id, label="crawler")
+    agent = wallets.keys.create(wallet.wallet_id, label="crawler")
     api.post("/credit/charge", agent.token, key="a", amount_yen=30, note="GET /search")
     report = api.get("/credit/statement", wallet.owner_token).json()
     spent = {"charges": 1, "charged_yen": 30, "refunded_yen": 0, "spent_yen": 30}
@@ -547,7 +550,7 @@ def test_every_answer_to_an_owner_carries_the_balance(api: Api, token: str, path
 def test_a_service_without_payments_says_so(
     api: Api, wallets: CreditWallet, wallet: CreatedWallet, method: str, path: str, body: dict[str, int] | None
 ) -> None:
-    topup = wallets.request_topup(wallet.wallet_id, 1_000, idempotency_key="before")
+    topup = wallets.topups.request(wallet.wallet_id, 1_000, idempotency_key="before")
     token = OPERATOR_KEY if path.startswith("/operator") else wallet.owner_token
     answer = api.call(method, path.format(topup.topup_id), token, key="k", json=body)
     assert_problem(answer, 501, "payments_not_configured")
@@ -596,17 +599,17 @@ def test_keys_are_created_listed_shown_and_revoked(api: Api, token: str) -> None
 def test_somebody_elses_key_does_not_exist(
     api: Api, token: str, stranger: CreatedWallet, wallets: CreditWallet
 ) -> None:
-    theirs = wallets.create_key(stranger.wallet_id)
+    theirs = wallets.keys.create(stranger.wallet_id)
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/rotate")):
         answer = api.call(method, f"/credit/keys/{theirs.key_id}{path}", token, json={} if method == "POST" else None)
         assert_problem(answer, 404, "key_not_found", key_id=theirs.key_id)
-    assert wallets.key(theirs.key_id).revoked_at is None
+    assert wallets.keys.show(theirs.key_id).revoked_at is None
     assert_problem(api.get("/credit/keys/999", token), 404, "key_not_found", key_id=999)
 
 
 @pytest.fixture
 def agent(wallets: CreditWallet, wallet: CreatedWallet) -> CreatedKey:
-    return wallets.create_key(wallet.wallet_id, label="agent")
+    return wallets.keys.create(wallet.wallet_id, label="agent")
 
 
 @pytest.mark.parametrize("fast_lane", [True, False])
@@ -635,7 +638,7 @@ def test_a_key_revoked_behind_the_services_back_spends_nothing(
     """The service remembers a token for a moment; the transaction that would move money does not."""
     assert api.post("/credit/charge", agent.token, key="a", amount_yen=3).status_code == 200
     with CreditWallet.open(db_url, clock=clock) as elsewhere:
-        elsewhere.revoke_key(agent.key_id)
+        elsewhere.keys.revoke(agent.key_id)
     assert_problem(api.post("/credit/charge", agent.token, key="b", amount_yen=3), 401, "unauthorized")
     assert_problem(api.post("/credit/hold", agent.token, key="c", amount_yen=3), 401, "unauthorized")
     assert wallets.balance(wallet.wallet_id) == CREDIT_YEN - 3
@@ -772,10 +775,10 @@ def test_the_metrics_count_payments_once_by_the_names_of_their_commands(db_url: 
     metrics = Metrics()
     with CreditWallet.open(db_url, observe=metrics.batch) as wallets:
         wallet_id = wallets.create().wallet_id
-        topup = wallets.request_topup(wallet_id, 500, idempotency_key="t")
+        topup = wallets.topups.request(wallet_id, 500, idempotency_key="t")
         paid = PaymentFact(told_at=1, status="succeeded", received_yen=500)
         for _ in range(2):
-            wallets.settle_topup(wallet_id, str(topup.topup_id), paid)
+            wallets.topups.settle(wallet_id, str(topup.topup_id), paid)
         figures = metrics.text(wallets).decode()
     for line in (
         'credit_wallet_outcomes_total{command="request_topup",outcome="ok"} 1.0',
@@ -843,7 +846,7 @@ def answers_of(wallets: CreditWallet, *, fast_lane: bool) -> list[tuple[int, byt
     wallets.hold(theirs.wallet_id, 10, idempotency_key="h")
     headers = {
         "owner": {"Authorization": f"Bearer {owner.owner_token}"},
-        "agent": {"Authorization": f"bearer {wallets.create_key(owner.wallet_id).token}"},
+        "agent": {"Authorization": f"bearer {wallets.keys.create(owner.wallet_id).token}"},
         "operator": {"Authorization": f"Bearer {OPERATOR_KEY}"},
         "nobody": {},
         "malformed": {"Authorization": "Bearer x"},

@@ -178,22 +178,22 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     owner = wallets.create()
     wallets.topup(owner.wallet_id, 1_000, idempotency_key="start")
     wallets.charge(owner.wallet_id, 5, idempotency_key="charge")
-    agent = wallets.create_key(owner.wallet_id)
+    agent = wallets.keys.create(owner.wallet_id)
     for key in ("first", "second", "third"):
         wallets.hold(owner.wallet_id, 5, idempotency_key=key, key_id=agent.key_id, actor="payer")
-    seller, revoked_seller = wallets.create_seller(), wallets.create_seller()
-    wallets.revoke_seller(revoked_seller.seller_id)
+    seller, revoked_seller = wallets.sellers.create(), wallets.sellers.create()
+    wallets.sellers.revoke(revoked_seller.seller_id)
     for actor in ("operator", "seller:1"):
-        wallets.buy(owner.wallet_id, 5, purchase_key="bought", attempt="a", actor=actor)
-    wallets.register_secret(owner.wallet_id, OWN_SHA256, agent.key_id)
-    earlier = wallets.create_key(owner.wallet_id)
-    wallets.rotate_key(earlier.key_id, overlap_seconds=0)
+        wallets.purchases.buy(owner.wallet_id, 5, purchase_key="bought", attempt="a", actor=actor)
+    wallets.secrets.register(owner.wallet_id, OWN_SHA256, agent.key_id)
+    earlier = wallets.keys.create(owner.wallet_id)
+    wallets.keys.rotate(earlier.key_id, overlap_seconds=0)
     other = wallets.create()
     wallets.topup(other.wallet_id, 1_000, idempotency_key="start")
-    revoked = wallets.create_key(owner.wallet_id)
-    wallets.revoke_key(revoked.key_id)
-    expired = wallets.create_key(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
-    wallets.seal()
+    revoked = wallets.keys.create(owner.wallet_id)
+    wallets.keys.revoke(revoked.key_id)
+    expired = wallets.keys.create(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    wallets.maintenance.seal()
     clock.advance(seconds=1)
     tokens = {
         "no token": None,
@@ -210,8 +210,8 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "operator": OPERATOR_KEY,
         "seller": seller.token,
     }
-    wallets.add_target(owner.wallet_id, TargetSettings(url="https://example.com/hook"))
-    topup = wallets.request_topup(owner.wallet_id, 100, idempotency_key="topup")
+    wallets.targets.add(owner.wallet_id, TargetSettings(url="https://example.com/hook"))
+    topup = wallets.topups.request(owner.wallet_id, 100, idempotency_key="topup")
     with Api(new_app(wallets, payments=StandIn())) as api:
         yield Ledger(api, wallets, tokens, str(topup.topup_id))
 
@@ -293,7 +293,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
     if caller in BAD_TOKENS or caller == "other owner":
         assert ledger.wallets.show(1).balance_yen == 970
         assert ledger.wallets.show(1).held_yen == 15
-        assert ledger.wallets.key(1).revoked_at is None
+        assert ledger.wallets.keys.show(1).revoked_at is None
     assert ledger.wallets.verify() == []
 
 

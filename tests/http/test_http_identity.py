@@ -49,7 +49,7 @@ def wallet(wallets: CreditWallet) -> CreatedWallet:
 
 @pytest.fixture
 def agent(wallets: CreditWallet, wallet: CreatedWallet) -> CreatedKey:
-    return wallets.create_key(wallet.wallet_id, label="agent", monthly_cap_yen=500)
+    return wallets.keys.create(wallet.wallet_id, label="agent", monthly_cap_yen=500)
 
 
 def refused(answer: httpx.Response) -> tuple[int, str]:
@@ -93,7 +93,7 @@ def test_a_retry_of_the_owner_with_the_rotated_token_is_a_replay(api: Api, walle
 def test_a_retry_of_a_purchase_with_the_rotated_token_pays_nothing_again(
     api: Api, wallets: CreditWallet, wallet: CreatedWallet, agent: CreatedKey
 ) -> None:
-    seller = wallets.create_seller()
+    seller = wallets.sellers.create()
 
     def buy(seller_token: str, payer_token: str) -> httpx.Response:
         body = {"amount_yen": 7, "attempt": "a", "free_retries": 3}
@@ -101,7 +101,7 @@ def test_a_retry_of_a_purchase_with_the_rotated_token_pays_nothing_again(
         return api.call("POST", "/credit/purchase", seller_token, key="request", json=body, headers=headers)
 
     bought = ok(buy(seller.token, agent.token))
-    newer = wallets.rotate_key(agent.key_id, overlap_seconds=0).token
+    newer = wallets.keys.rotate(agent.key_id, overlap_seconds=0).token
     rotated_seller = ok(api.post(f"/operator/sellers/{seller.seller_id}/rotate", OPERATOR_KEY, overlap_seconds=0))
     assert refused(buy(seller.token, newer)) == (401, "unauthorized")
     again = ok(buy(str(rotated_seller["token"]), newer))
@@ -124,9 +124,9 @@ def test_the_operator_replaces_a_leaked_owner_token_at_once_or_with_an_overlap(a
 def test_a_key_that_is_revoked_or_has_ended_is_not_rotated(
     api: Api, wallets: CreditWallet, wallet: CreatedWallet, clock: Clock
 ) -> None:
-    ended = wallets.create_key(wallet.wallet_id, expires_at="2026-05-15T12:00:01Z")
-    revoked = wallets.create_key(wallet.wallet_id)
-    wallets.revoke_key(revoked.key_id)
+    ended = wallets.keys.create(wallet.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    revoked = wallets.keys.create(wallet.wallet_id)
+    wallets.keys.revoke(revoked.key_id)
     clock.advance(seconds=1)
     for key in (ended, revoked):
         answer = api.post(f"/credit/keys/{key.key_id}/rotate", wallet.owner_token)
@@ -140,8 +140,8 @@ def ended_by(node: CreditWallet, wallet: CreatedWallet, agent: CreatedKey) -> di
     """What ends a token, by what token it ends."""
     return {
         wallet.owner_token: lambda: node.rotate_owner_token(wallet.wallet_id, overlap_seconds=0),
-        agent.token: lambda: node.rotate_key(agent.key_id, overlap_seconds=0),
-        "host's own": lambda: node.remove_secret(digest("host's own")),
+        agent.token: lambda: node.keys.rotate(agent.key_id, overlap_seconds=0),
+        "host's own": lambda: node.secrets.remove(digest("host's own")),
     }
 
 
@@ -158,12 +158,12 @@ def test_what_ends_in_this_process_is_forgotten_at_once_and_what_ends_in_another
 ) -> None:
     now = 0.0
     monkeypatch.setattr(auth, "monotonic", lambda: now)
-    wallets.register_secret(wallet.wallet_id, digest("host's own"))
-    seller = wallets.create_seller()
+    wallets.secrets.register(wallet.wallet_id, digest("host's own"))
+    seller = wallets.sellers.create()
     with Api(new_app(wallets)) as api, CreditWallet.open(db_url, clock=clock) as other:
         endings = ended_by(other if elsewhere else wallets, wallet, agent)
         node = other if elsewhere else wallets
-        endings[seller.token] = lambda: node.revoke_seller(seller.seller_id)
+        endings[seller.token] = lambda: node.sellers.revoke(seller.seller_id)
         for token, end in endings.items():
             assert api.get("/credit/whoami", token).status_code == 200
             end()
@@ -177,7 +177,7 @@ def test_a_token_that_comes_to_its_end_is_not_remembered_beyond_it(
 ) -> None:
     monkeypatch.setattr(auth, "monotonic", lambda: 0.0)
     wallets.rotate_owner_token(wallet.wallet_id, overlap_seconds=60)
-    ending = wallets.create_key(wallet.wallet_id, expires_at="2026-05-15T12:01:00Z")
+    ending = wallets.keys.create(wallet.wallet_id, expires_at="2026-05-15T12:01:00Z")
     with Api(new_app(wallets)) as api:
         assert ok(api.get("/credit/whoami", wallet.owner_token))["ends_at"] == "2026-05-15T12:01:00.000Z"
         assert ok(api.get("/credit/whoami", ending.token))["ends_at"] == "2026-05-15T12:01:00.000Z"
@@ -189,15 +189,15 @@ def test_a_token_that_comes_to_its_end_is_not_remembered_beyond_it(
 def test_what_ends_while_it_is_looked_up_is_not_remembered(
     wallets: CreditWallet, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identify = CreditWallet.identify
+    identify = wallets.tokens.identify
 
-    def looked_up_slowly(self: CreditWallet, token: str) -> object:
-        access = identify(self, token)
-        monkeypatch.setattr(CreditWallet, "identify", identify)
-        self.rotate_owner_token(wallet.wallet_id, overlap_seconds=0)
+    def looked_up_slowly(token: str) -> object:
+        access = identify(token)
+        monkeypatch.setattr(wallets.tokens, "identify", identify)
+        wallets.rotate_owner_token(wallet.wallet_id, overlap_seconds=0)
         return access
 
-    monkeypatch.setattr(CreditWallet, "identify", looked_up_slowly)
+    monkeypatch.setattr(wallets.tokens, "identify", looked_up_slowly)
     with Api(new_app(wallets)) as api:
         assert api.get("/credit/whoami", wallet.owner_token).status_code == 200
         assert api.get("/credit/whoami", wallet.owner_token).status_code == 401
@@ -240,7 +240,7 @@ def test_everybody_can_ask_who_they_are(
     api: Api, wallets: CreditWallet, wallet: CreatedWallet, agent: CreatedKey
 ) -> None:
     nothing = {"wallet_id": None, "key_id": None, "seller_id": None, "ends_at": None}
-    seller = wallets.create_seller()
+    seller = wallets.sellers.create()
     expected: dict[str, dict[str, object]] = {
         wallet.owner_token: {"role": "owner", "wallet_id": wallet.wallet_id},
         agent.token: {"role": "agent", "wallet_id": wallet.wallet_id, "key_id": agent.key_id},
@@ -280,7 +280,7 @@ class Market(NamedTuple):
 
 @pytest.fixture
 def market(api: Api, wallets: CreditWallet, wallet: CreatedWallet, agent: CreatedKey) -> Market:
-    seller, rival = wallets.create_seller(label="search"), wallets.create_seller(label="rival")
+    seller, rival = wallets.sellers.create(label="search"), wallets.sellers.create(label="rival")
     return Market(api, wallets, wallet, agent, seller.token, rival.token)
 
 
@@ -295,7 +295,7 @@ def test_a_seller_charges_any_wallet_and_gives_back_what_it_charged(market: Mark
 
 def test_a_seller_charges_whoever_sent_a_token_and_the_agents_cap_counts(market: Market) -> None:
     charged = ok(market.sell("/credit/charge", key="a", payer=market.agent.token, amount_yen=400))
-    assert market.wallets.transaction(int(str(charged["txn_id"]))).key_id == market.agent.key_id
+    assert market.wallets.transactions.show(int(str(charged["txn_id"]))).key_id == market.agent.key_id
     refusal = market.sell("/credit/hold", key="b", payer=market.agent.token, amount_yen=101)
     assert refused(refusal) == (402, "key_cap_exhausted")
     assert ok(market.sell("/credit/hold", key="b", payer=market.wallet.owner_token, amount_yen=101))
@@ -431,12 +431,12 @@ def test_a_gate_takes_a_hosts_own_key_and_a_rotated_token_and_no_seller(
     wallets: CreditWallet, wallet: CreatedWallet, agent: CreatedKey, where: str
 ) -> None:
     own = "sk_test_t1"
-    wallets.register_secret(wallet.wallet_id, digest(own), agent.key_id)
-    seller = wallets.create_seller()
+    wallets.secrets.register(wallet.wallet_id, digest(own), agent.key_id)
+    seller = wallets.sellers.create()
     with gated(Application(), wallets, wallet, where, price_yen=3) as front:
         assert front.call(token=own).status_code == 200
         assert front.call(token=agent.token, key="retry").status_code == 200
-        newer = wallets.rotate_key(agent.key_id, overlap_seconds=0).token
+        newer = wallets.keys.rotate(agent.key_id, overlap_seconds=0).token
         assert front.call(token=newer, key="retry").status_code == 200
         for refused_token in (seller.token, "x" * 513, OPERATOR_KEY):
             assert front.call(token=refused_token).status_code == 401

@@ -45,7 +45,7 @@ def api(request: pytest.FixtureRequest, wallets: CreditWallet) -> Iterator[tuple
     """An application whose wallet 1 has entry 1, hold 1, key 1; and the owner's token."""
     created = funded(wallets)
     wallets.hold(1, 10, idempotency_key="h")
-    wallets.create_key(1)
+    wallets.keys.create(1)
     with Api(new_app(wallets, payments=StandIn(), fast_lane=request.param)) as opened:
         yield opened, created.owner_token
 

@@ -70,14 +70,14 @@ def test_a_seller_sells_to_whoever_the_payers_token_names(seller: Seller, wallet
 
 
 def test_the_same_request_of_two_agents_is_two_purchases(seller: Seller, wallets: CreditWallet) -> None:
-    tokens = [wallets.create_key(seller.buyer.wallet_id).token for _ in range(2)]
+    tokens = [wallets.keys.create(seller.buyer.wallet_id).token for _ in range(2)]
     keys = {seller.buy(payer=token).json()["purchase_key"] for token in tokens}
     assert len(keys) == 2
     assert wallets.balance(seller.buyer.wallet_id) == 800
 
 
 def test_no_key_of_the_owners_is_that_of_an_agents_request(seller: Seller, wallets: CreditWallet) -> None:
-    agents = [wallets.create_key(seller.buyer.wallet_id) for _ in range(2)]
+    agents = [wallets.keys.create(seller.buyer.wallet_id) for _ in range(2)]
     tokens = [seller.buyer.owner_token, *(agent.token for agent in agents)]
     keys = ["k", *(f"k:{number}" for number in (0, *(agent.key_id for agent in agents))), f"k:{agents[0].key_id}:0"]
     sold = [seller.buy(payer=token, key=key, amount_yen=1) for token in tokens for key in keys]
@@ -106,7 +106,7 @@ def test_a_purchase_is_renewed_with_its_hold(seller: Seller, wallets: CreditWall
     for _ in range(5):
         clock.advance(seconds=25)
         assert seller.act("renew", "request", lease_seconds=30).status_code == 200
-    assert wallets.hold_status(hold_id).status == "open"
+    assert wallets.holds.show(hold_id).status == "open"
 
 
 @pytest.mark.parametrize(
@@ -170,13 +170,13 @@ def test_bad_tokens_of_buyers_do_not_lock_the_seller_out(seller: Seller) -> None
 
 
 def test_a_charge_or_hold_can_be_made_for_a_payers_token(seller: Seller, wallets: CreditWallet) -> None:
-    key = wallets.create_key(seller.buyer.wallet_id, monthly_cap_yen=60)
+    key = wallets.keys.create(seller.buyer.wallet_id, monthly_cap_yen=60)
     for path in ("/credit/charge", "/credit/hold"):
         made = seller.api.call(
             "POST", path, OPERATOR_KEY, key=path, json={"amount_yen": 30}, headers={"X-Payer-Token": key.token}
         )
         assert made.status_code == 200
-    view = wallets.key(key.key_id)
+    view = wallets.keys.show(key.key_id)
     assert (view.current_cycle_spent_yen, view.held_yen) == (30, 30)
 
 

@@ -9,13 +9,14 @@ from itertools import count
 from typing import Any, NamedTuple, Self
 
 import httpx
+import pytest
 from databases import on_every_database
 from msgspec import json
 from service import OPERATOR_KEY, Service, credentials
 
 from credit_wallet import CreditWallet
 
-pytestmark = on_every_database
+pytestmark = [on_every_database, pytest.mark.slow]
 
 CLIENTS = 64
 PRICE_YEN = 3

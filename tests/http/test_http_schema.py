@@ -21,6 +21,8 @@ from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.wire import failure_limit
 from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 5
 """Generated requests per operation, beside those that the document's limits lead to."""
 

@@ -9,6 +9,8 @@ import pytest
 from neighbours import Quiet, Tenants, Turn, going_on, memory_mb, nuisances, populate
 from service import Service
 
+pytestmark = pytest.mark.slow
+
 ENTRIES = 100_000
 KEYS = 200
 THREADS = 4

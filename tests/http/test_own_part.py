@@ -35,8 +35,8 @@ def shared(wallets: CreditWallet) -> Iterator[Shared]:
     wallet = wallets.create(label="shared", monthly_budget_yen=10_000)
     wallet_id = wallet.wallet_id
     wallets.topup(wallet_id, 10_000, idempotency_key="start", note="note-of-the-topup")
-    agent = wallets.create_key(wallet_id, label="own-label", monthly_cap_yen=5_000)
-    other = wallets.create_key(wallet_id, label="label-of-the-other", monthly_cap_yen=CAP_OF_THE_OTHER)
+    agent = wallets.keys.create(wallet_id, label="own-label", monthly_cap_yen=5_000)
+    other = wallets.keys.create(wallet_id, label="label-of-the-other", monthly_cap_yen=CAP_OF_THE_OTHER)
     entries: dict[str, int] = {}
     holds: dict[str, int] = {}
     for who, key_id, note in (

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from crash import Figures, kill_repeatedly
 from postgres import Server, new_database
+
+pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("CREDIT_WALLET_TEST_KILLS", "10"))
 

@@ -96,8 +96,8 @@ def take(request: pytest.FixtureRequest, wallets: CreditWallet, shell: Shell) ->
     act: dict[str, Callable[[str], object]] = {
         "topup": lambda end: wallets.topup(1, 10, idempotency_key="k", expires_at=end),
         "atopup": lambda end: asyncio.run(top_up(end)),
-        "key": lambda end: wallets.create_key(1, expires_at=end),
-        "secret": lambda end: wallets.register_secret(1, "0" * 64, None, end),
+        "key": lambda end: wallets.keys.create(1, expires_at=end),
+        "secret": lambda end: wallets.secrets.register(1, "0" * 64, None, end),
         "http topup": lambda end: http("/operator/topup", OPERATOR_KEY, end, wallet_id=1, amount_yen=10),
         "http key": lambda end: http("/credit/keys", owner.owner_token, end),
         "http secret": lambda end: http("/operator/wallets/1/secrets", OPERATOR_KEY, end, sha256="0" * 64),
@@ -110,10 +110,10 @@ def take(request: pytest.FixtureRequest, wallets: CreditWallet, shell: Shell) ->
     def taken(end: str) -> str | None:
         act[what](end)
         if what.endswith("topup"):
-            return wallets.lots(1)[0].expires_at
+            return wallets.lots.list(1)[0].expires_at
         if what.endswith("key"):
-            return wallets.keys(1)[0].expires_at
-        return wallets.secrets(1)[0].ends_at
+            return wallets.keys.list(1)[0].expires_at
+        return wallets.secrets.list(1)[0].ends_at
 
     with api:
         yield taken

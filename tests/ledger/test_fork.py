@@ -148,7 +148,7 @@ async def app(scope, receive, send):
 """
 AT_BOTH = f"""
 left_over = opened()
-left_over.totals()
+left_over.maintenance.totals()
 {IN_THE_LIFESPAN}"""
 AFTER_THE_FORK = """
 gate = None

@@ -36,7 +36,6 @@ from credit_wallet.errors import (
     Unauthorized,
     WalletNotFound,
 )
-from credit_wallet.reports.statement import statement
 from credit_wallet.stores.identity_rows import MAX_OLDER_TOKENS, MAX_REGISTERED
 
 pytestmark = on_every_database
@@ -49,7 +48,7 @@ def digest(text: str) -> str:
 def opens(wallets: CreditWallet, token: str) -> tuple[int, int | None] | None:
     """Wallet and key that a token opens; None when it opens none."""
     try:
-        access = wallets.authenticate(token)
+        access = wallets.tokens.authenticate(token)
     except Unauthorized:
         return None
     return access.wallet_id, access.key_id
@@ -81,15 +80,15 @@ def plain_sql(wallets: CreditWallet, db_url: str) -> Iterator[Callable[[str], No
 def test_a_rotated_key_is_the_same_key_with_its_cap_its_spending_its_end_and_its_label(
     wallets: CreditWallet, wallet: CreatedWallet
 ) -> None:
-    key = wallets.create_key(wallet.wallet_id, label="crawler", monthly_cap_yen=500, expires_at="2026-12-20")
+    key = wallets.keys.create(wallet.wallet_id, label="crawler", monthly_cap_yen=500, expires_at="2026-12-20")
     wallets.charge(wallet.wallet_id, 400, idempotency_key="1", key_id=key.key_id)
-    before = wallets.key(key.key_id)
-    rotated = wallets.rotate_key(key.key_id)
+    before = wallets.keys.show(key.key_id)
+    rotated = wallets.keys.rotate(key.key_id)
     assert (rotated.key_id, rotated.wallet_id) == (key.key_id, wallet.wallet_id)
     assert is_token(rotated.token)
     assert rotated.token != key.token
-    assert wallets.key(key.key_id) == before
-    assert wallets.keys(wallet.wallet_id) == [before]
+    assert wallets.keys.show(key.key_id) == before
+    assert wallets.keys.list(wallet.wallet_id) == [before]
     with pytest.raises(KeyCapExhausted):
         wallets.charge(wallet.wallet_id, 101, idempotency_key="2", key_id=rotated.key_id)
     wallets.charge(wallet.wallet_id, 100, idempotency_key="2", key_id=rotated.key_id)
@@ -98,8 +97,8 @@ def test_a_rotated_key_is_the_same_key_with_its_cap_its_spending_its_end_and_its
 def test_the_old_token_works_for_the_overlap_and_the_new_one_from_the_start(
     wallets: CreditWallet, wallet: CreatedWallet, clock: Clock
 ) -> None:
-    key = wallets.create_key(wallet.wallet_id)
-    rotated = wallets.rotate_key(key.key_id, overlap_seconds=60)
+    key = wallets.keys.create(wallet.wallet_id)
+    rotated = wallets.keys.rotate(key.key_id, overlap_seconds=60)
     both = (wallet.wallet_id, key.key_id)
     assert (opens(wallets, key.token), opens(wallets, rotated.token)) == (both, both)
     clock.advance(seconds=59)
@@ -111,22 +110,22 @@ def test_the_old_token_works_for_the_overlap_and_the_new_one_from_the_start(
 def test_without_an_overlap_the_old_tokens_end_at_once_all_of_them(
     wallets: CreditWallet, wallet: CreatedWallet
 ) -> None:
-    tokens = [wallets.create_key(wallet.wallet_id).token]
-    tokens += [wallets.rotate_key(1).token for _ in range(3)]
-    tokens.append(wallets.rotate_key(1, overlap_seconds=0).token)
+    tokens = [wallets.keys.create(wallet.wallet_id).token]
+    tokens += [wallets.keys.rotate(1).token for _ in range(3)]
+    tokens.append(wallets.keys.rotate(1, overlap_seconds=0).token)
     assert [opens(wallets, token) is not None for token in tokens] == [False, False, False, False, True]
-    assert wallets.secrets(wallet.wallet_id) == []
+    assert wallets.secrets.list(wallet.wallet_id) == []
 
 
 def test_several_rotations_in_a_row_leave_each_token_its_overlap_and_a_later_one_only_shortens_it(
     wallets: CreditWallet, wallet: CreatedWallet, clock: Clock
 ) -> None:
-    first = wallets.create_key(wallet.wallet_id).token
-    second = wallets.rotate_key(1, overlap_seconds=100).token
-    third = wallets.rotate_key(1, overlap_seconds=3_600).token
+    first = wallets.keys.create(wallet.wallet_id).token
+    second = wallets.keys.rotate(1, overlap_seconds=100).token
+    third = wallets.keys.rotate(1, overlap_seconds=3_600).token
     clock.advance(seconds=100)
     assert [opens(wallets, token) is not None for token in (first, second, third)] == [False, True, True]
-    fourth = wallets.rotate_key(1, overlap_seconds=10).token
+    fourth = wallets.keys.rotate(1, overlap_seconds=10).token
     clock.advance(seconds=10)
     assert [opens(wallets, token) is not None for token in (second, third, fourth)] == [False, False, True]
 
@@ -134,60 +133,60 @@ def test_several_rotations_in_a_row_leave_each_token_its_overlap_and_a_later_one
 def test_so_many_earlier_tokens_may_work_and_no_more_until_they_are_ended(
     wallets: CreditWallet, wallet: CreatedWallet, clock: Clock
 ) -> None:
-    wallets.create_key(wallet.wallet_id)
+    wallets.keys.create(wallet.wallet_id)
     for _ in range(MAX_OLDER_TOKENS):
-        newest = wallets.rotate_key(1).token
+        newest = wallets.keys.rotate(1).token
     with pytest.raises(TooManyTokens, match="earlier tokens"):
-        wallets.rotate_key(1)
+        wallets.keys.rotate(1)
     assert opens(wallets, newest) is not None
-    assert len(wallets.secrets(wallet.wallet_id)) == MAX_OLDER_TOKENS
+    assert len(wallets.secrets.list(wallet.wallet_id)) == MAX_OLDER_TOKENS
     clock.advance(seconds=3_600)
-    wallets.rotate_key(1)
-    assert len(wallets.secrets(wallet.wallet_id)) == 1
-    wallets.rotate_key(1, overlap_seconds=0)
-    assert wallets.secrets(wallet.wallet_id) == []
+    wallets.keys.rotate(1)
+    assert len(wallets.secrets.list(wallet.wallet_id)) == 1
+    wallets.keys.rotate(1, overlap_seconds=0)
+    assert wallets.secrets.list(wallet.wallet_id) == []
 
 
 def test_a_revoked_key_is_not_rotated_and_no_token_of_it_works(wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    key = wallets.create_key(wallet.wallet_id)
-    rotated = wallets.rotate_key(key.key_id)
-    wallets.register_secret(wallet.wallet_id, digest("host's"), key.key_id)
-    wallets.revoke_key(key.key_id)
+    key = wallets.keys.create(wallet.wallet_id)
+    rotated = wallets.keys.rotate(key.key_id)
+    wallets.secrets.register(wallet.wallet_id, digest("host's"), key.key_id)
+    wallets.keys.revoke(key.key_id)
     with pytest.raises(KeyEnded, match="revoked at"):
-        wallets.rotate_key(key.key_id)
+        wallets.keys.rotate(key.key_id)
     assert [opens(wallets, token) for token in (key.token, rotated.token, "host's")] == [None, None, None]
 
 
 def test_an_ended_key_is_not_rotated_and_its_end_bounds_every_secret_of_it(
     wallets: CreditWallet, wallet: CreatedWallet, clock: Clock
 ) -> None:
-    key = wallets.create_key(wallet.wallet_id, expires_at="2026-05-15T12:01:00Z")
-    rotated = wallets.rotate_key(key.key_id, overlap_seconds=3_600)
-    wallets.register_secret(wallet.wallet_id, digest("host's"), key.key_id, ends_at="2026-05-16T00:00:00Z")
+    key = wallets.keys.create(wallet.wallet_id, expires_at="2026-05-15T12:01:00Z")
+    rotated = wallets.keys.rotate(key.key_id, overlap_seconds=3_600)
+    wallets.secrets.register(wallet.wallet_id, digest("host's"), key.key_id, ends_at="2026-05-16T00:00:00Z")
     tokens = (key.token, rotated.token, "host's")
     assert {opens(wallets, token) for token in tokens} == {(wallet.wallet_id, key.key_id)}
     clock.advance(seconds=60)
     assert {opens(wallets, token) for token in tokens} == {None}
     with pytest.raises(KeyEnded, match="ended at 2026-05-15T12:01:00"):
-        wallets.rotate_key(key.key_id)
-    assert wallets.key(key.key_id).expires_at == "2026-05-15T12:01:00.000Z"
+        wallets.keys.rotate(key.key_id)
+    assert wallets.keys.show(key.key_id).expires_at == "2026-05-15T12:01:00.000Z"
 
 
 def test_holds_statement_history_and_idempotency_stay_with_the_key(
     wallets: CreditWallet, wallet: CreatedWallet
 ) -> None:
-    key = wallets.create_key(wallet.wallet_id, label="crawler", monthly_cap_yen=500)
+    key = wallets.keys.create(wallet.wallet_id, label="crawler", monthly_cap_yen=500)
     held = wallets.hold(wallet.wallet_id, 200, idempotency_key="held", key_id=key.key_id)
     charged = wallets.charge(wallet.wallet_id, 100, idempotency_key="charged", key_id=key.key_id)
-    access = wallets.authenticate(wallets.rotate_key(key.key_id, overlap_seconds=0).token)
+    access = wallets.tokens.authenticate(wallets.keys.rotate(key.key_id, overlap_seconds=0).token)
     again = wallets.charge(access.wallet_id, 100, idempotency_key="charged", key_id=access.key_id)
     assert (again.txn_id, again.replayed) == (charged.txn_id, True)
-    assert wallets.key(key.key_id).held_yen == 200
+    assert wallets.keys.show(key.key_id).held_yen == 200
     assert held.hold_id is not None
     wallets.capture(held.hold_id, 200)
     with pytest.raises(HoldClosed):
         wallets.release(held.hold_id)
-    [line] = statement(wallets, wallet.wallet_id, "2026-05").spend_by_key
+    [line] = wallets.statement(wallet.wallet_id, "2026-05").spend_by_key
     assert (line.key_id, line.charges, line.spent_yen) == (key.key_id, 2, 300)
     assert len(wallets.history(wallet.wallet_id, key_id=key.key_id)) == 2
     assert wallets.verify() == []
@@ -197,25 +196,25 @@ def test_holds_statement_history_and_idempotency_stay_with_the_key(
 def test_an_overlap_is_a_whole_number_of_seconds_up_to_31_days(
     wallets: CreditWallet, wallet: CreatedWallet, overlap: object
 ) -> None:
-    wallets.create_key(wallet.wallet_id)
-    seller = wallets.create_seller()
-    rotations: list[Callable[..., object]] = [wallets.rotate_key, wallets.rotate_owner_token, wallets.rotate_seller]
+    wallets.keys.create(wallet.wallet_id)
+    seller = wallets.sellers.create()
+    rotations: list[Callable[..., object]] = [wallets.keys.rotate, wallets.rotate_owner_token, wallets.sellers.rotate]
     for rotate in rotations:
         with pytest.raises(InvalidRequest) as refusal:
             rotate(1, overlap_seconds=overlap)
         assert refusal.value.details["field"] == "overlap_seconds"
-    assert wallets.identify(seller.token) == SellerAccess(1)
+    assert wallets.tokens.identify(seller.token) == SellerAccess(1)
 
 
 def test_what_is_not_there_is_not_rotated(wallets: CreditWallet) -> None:
     with pytest.raises(KeyNotFound):
-        wallets.rotate_key(9)
+        wallets.keys.rotate(9)
     with pytest.raises(WalletNotFound):
         wallets.rotate_owner_token(9)
     with pytest.raises(SellerNotFound):
-        wallets.rotate_seller(9)
+        wallets.sellers.rotate(9)
     with pytest.raises(SellerNotFound):
-        wallets.revoke_seller(9)
+        wallets.sellers.revoke(9)
 
 
 # Owners
@@ -239,7 +238,7 @@ def test_an_owner_token_rotates_like_a_key_and_the_wallet_stays_what_it_is(
 
 
 def test_a_leaked_owner_token_ends_at_once_and_agent_keys_go_on(wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    key = wallets.create_key(wallet.wallet_id)
+    key = wallets.keys.create(wallet.wallet_id)
     earlier = wallets.rotate_owner_token(wallet.wallet_id).owner_token
     newest = wallets.rotate_owner_token(wallet.wallet_id, overlap_seconds=0).owner_token
     assert [opens(wallets, token) for token in (wallet.owner_token, earlier)] == [None, None]
@@ -255,7 +254,7 @@ def test_the_owner_of_a_wallet_of_the_seeds_schema_logs_in_whatever_the_tokens_f
     wallets: CreditWallet, plain_sql: Callable[[str], None], token: str
 ) -> None:
     plain_sql(f"INSERT INTO am_credit_wallet (owner_token_hash) VALUES ('{digest(token)}')")
-    assert wallets.authenticate(token) == Access(1, None)
+    assert wallets.tokens.authenticate(token) == Access(1, None)
     rotated = wallets.rotate_owner_token(1, overlap_seconds=0)
     assert (opens(wallets, token), opens(wallets, rotated.owner_token)) == (None, (1, None))
 
@@ -265,51 +264,51 @@ def test_no_other_text_opens_anything(wallets: CreditWallet, plain_sql: Callable
     for text in ("", "x" * 513, "t1"):
         plain_sql(f"INSERT INTO am_credit_wallet (owner_token_hash) VALUES ('{digest(text)}')")
     with pytest.raises(Unauthorized):
-        wallets.authenticate(token)
+        wallets.tokens.authenticate(token)
 
 
 def test_a_mistyped_token_is_told_so(wallets: CreditWallet, wallet: CreatedWallet) -> None:
     mistyped = wallet.owner_token[:-1] + ("x" if wallet.owner_token[-1] != "x" else "y")
     with pytest.raises(Unauthorized, match="mistyped"):
-        wallets.authenticate(mistyped)
+        wallets.tokens.authenticate(mistyped)
     with pytest.raises(Unauthorized, match="unknown, revoked or expired"):
-        wallets.authenticate(new_token())
+        wallets.tokens.authenticate(new_token())
 
 
 def test_a_host_registers_the_hash_of_its_own_key_for_the_owner_or_an_agent_key(
     wallets: CreditWallet, wallet: CreatedWallet
 ) -> None:
-    key = wallets.create_key(wallet.wallet_id, monthly_cap_yen=500)
-    for_owner = wallets.register_secret(wallet.wallet_id, digest("host-owner"))
-    for_agent = wallets.register_secret(wallet.wallet_id, digest("host-agent").upper(), key_id=key.key_id)
+    key = wallets.keys.create(wallet.wallet_id, monthly_cap_yen=500)
+    for_owner = wallets.secrets.register(wallet.wallet_id, digest("host-owner"))
+    for_agent = wallets.secrets.register(wallet.wallet_id, digest("host-agent").upper(), key_id=key.key_id)
     assert opens(wallets, "host-owner") == (wallet.wallet_id, None)
     assert opens(wallets, "host-agent") == (wallet.wallet_id, key.key_id)
-    assert wallets.secrets(wallet.wallet_id) == sorted((for_owner, for_agent), key=lambda each: each.sha256)
+    assert wallets.secrets.list(wallet.wallet_id) == sorted((for_owner, for_agent), key=lambda each: each.sha256)
     assert (for_agent.sha256, for_agent.registered, for_agent.ends_at) == (digest("host-agent"), True, None)
-    assert wallets.remove_secret(digest("host-agent")) == for_agent
+    assert wallets.secrets.remove(digest("host-agent")) == for_agent
     assert opens(wallets, "host-agent") is None
     with pytest.raises(SecretNotFound):
-        wallets.remove_secret(digest("host-agent"))
+        wallets.secrets.remove(digest("host-agent"))
     assert opens(wallets, "host-owner") == (wallet.wallet_id, None)
 
 
 def test_a_registered_key_ends_when_it_was_to_end_and_can_be_registered_again_then(
     wallets: CreditWallet, wallet: CreatedWallet, clock: Clock
 ) -> None:
-    wallets.register_secret(wallet.wallet_id, digest("host's"), ends_at="2026-05-15T12:01:00Z")
-    assert wallets.authenticate("host's").ends_at == "2026-05-15T12:01:00.000Z"
+    wallets.secrets.register(wallet.wallet_id, digest("host's"), ends_at="2026-05-15T12:01:00Z")
+    assert wallets.tokens.authenticate("host's").ends_at == "2026-05-15T12:01:00.000Z"
     clock.advance(seconds=60)
     assert opens(wallets, "host's") is None
-    assert wallets.secrets(wallet.wallet_id) == []
-    wallets.register_secret(wallet.wallet_id, digest("host's"), ends_at="2026-05-15T12:02:00Z")
+    assert wallets.secrets.list(wallet.wallet_id) == []
+    wallets.secrets.register(wallet.wallet_id, digest("host's"), ends_at="2026-05-15T12:02:00Z")
     assert opens(wallets, "host's") is not None
 
 
 def test_rotations_leave_what_a_host_registered_alone(wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    key = wallets.create_key(wallet.wallet_id)
-    wallets.register_secret(wallet.wallet_id, digest("owner's"))
-    wallets.register_secret(wallet.wallet_id, digest("agent's"), key.key_id)
-    wallets.rotate_key(key.key_id, overlap_seconds=0)
+    key = wallets.keys.create(wallet.wallet_id)
+    wallets.secrets.register(wallet.wallet_id, digest("owner's"))
+    wallets.secrets.register(wallet.wallet_id, digest("agent's"), key.key_id)
+    wallets.keys.rotate(key.key_id, overlap_seconds=0)
     wallets.rotate_owner_token(wallet.wallet_id, overlap_seconds=0)
     assert opens(wallets, "owner's") == (wallet.wallet_id, None)
     assert opens(wallets, "agent's") == (wallet.wallet_id, key.key_id)
@@ -318,39 +317,39 @@ def test_rotations_leave_what_a_host_registered_alone(wallets: CreditWallet, wal
 def test_the_same_registration_again_changes_nothing_and_another_of_the_same_hash_is_refused(
     wallets: CreditWallet, wallet: CreatedWallet
 ) -> None:
-    other, key = wallets.create(), wallets.create_key(wallet.wallet_id)
-    first = wallets.register_secret(wallet.wallet_id, digest("host's"))
-    assert wallets.register_secret(wallet.wallet_id, digest("host's")) == first
+    other, key = wallets.create(), wallets.keys.create(wallet.wallet_id)
+    first = wallets.secrets.register(wallet.wallet_id, digest("host's"))
+    assert wallets.secrets.register(wallet.wallet_id, digest("host's")) == first
     for attempt in (
         (other.wallet_id, digest("host's"), None, None),
         (wallet.wallet_id, digest("host's"), key.key_id, None),
         (wallet.wallet_id, digest("host's"), None, "2026-06-01T00:00:00Z"),
     ):
         with pytest.raises(SecretInUse):
-            wallets.register_secret(*attempt)
-    assert wallets.secrets(wallet.wallet_id) == [first]
-    assert wallets.secrets(other.wallet_id) == []
+            wallets.secrets.register(*attempt)
+    assert wallets.secrets.list(wallet.wallet_id) == [first]
+    assert wallets.secrets.list(other.wallet_id) == []
 
 
 def test_a_hash_that_names_anything_already_cannot_be_registered(wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    other, key = wallets.create(), wallets.create_key(wallet.wallet_id)
-    revoked = wallets.create_key(wallet.wallet_id)
-    wallets.revoke_key(revoked.key_id)
-    earlier = wallets.rotate_key(key.key_id)
-    seller = wallets.create_seller()
+    other, key = wallets.create(), wallets.keys.create(wallet.wallet_id)
+    revoked = wallets.keys.create(wallet.wallet_id)
+    wallets.keys.revoke(revoked.key_id)
+    earlier = wallets.keys.rotate(key.key_id)
+    seller = wallets.sellers.create()
     for token in (wallet.owner_token, other.owner_token, key.token, earlier.token, revoked.token, seller.token):
         with pytest.raises(SecretInUse):
-            wallets.register_secret(other.wallet_id, token_hash(token))
+            wallets.secrets.register(other.wallet_id, token_hash(token))
 
 
 def test_an_earlier_token_can_be_ended_before_its_overlap_is_over(wallets: CreditWallet, wallet: CreatedWallet) -> None:
     rotated = wallets.rotate_owner_token(wallet.wallet_id)
-    removed = wallets.remove_secret(token_hash(wallet.owner_token))
+    removed = wallets.secrets.remove(token_hash(wallet.owner_token))
     assert (removed.wallet_id, removed.key_id, removed.registered) == (wallet.wallet_id, None, False)
     assert opens(wallets, wallet.owner_token) is None
-    for current in (rotated.owner_token, wallets.create_seller().token):
+    for current in (rotated.owner_token, wallets.sellers.create().token):
         with pytest.raises(SecretNotFound, match="rotated"):
-            wallets.remove_secret(token_hash(current))
+            wallets.secrets.remove(token_hash(current))
 
 
 @pytest.mark.parametrize(
@@ -370,22 +369,22 @@ def test_an_earlier_token_can_be_ended_before_its_overlap_is_over(wallets: Credi
 def test_what_is_malformed_is_not_registered(
     wallets: CreditWallet, wallet: CreatedWallet, arguments: tuple[object, ...], field: str
 ) -> None:
-    register: Callable[..., object] = wallets.register_secret
+    register: Callable[..., object] = wallets.secrets.register
     with pytest.raises(InvalidRequest) as refusal:
         register(*arguments)
     assert refusal.value.details["field"] == field
-    assert wallets.secrets(wallet.wallet_id) == []
+    assert wallets.secrets.list(wallet.wallet_id) == []
 
 
 def test_only_what_there_is_and_works_gets_secrets(wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    other = wallets.create_key(wallets.create().wallet_id)
-    revoked = wallets.create_key(wallet.wallet_id)
-    wallets.revoke_key(revoked.key_id)
+    other = wallets.keys.create(wallets.create().wallet_id)
+    revoked = wallets.keys.create(wallet.wallet_id)
+    wallets.keys.revoke(revoked.key_id)
     with pytest.raises(WalletNotFound):
-        wallets.register_secret(9, "a" * 64)
+        wallets.secrets.register(9, "a" * 64)
     for key_id, kind in ((9, KeyNotFound), (other.key_id, KeyNotFound), (revoked.key_id, KeyEnded)):
         with pytest.raises(kind):
-            wallets.register_secret(wallet.wallet_id, "a" * 64, key_id)
+            wallets.secrets.register(wallet.wallet_id, "a" * 64, key_id)
 
 
 def test_a_wallet_has_so_many_registered_keys_at_most(
@@ -398,15 +397,15 @@ def test_a_wallet_has_so_many_registered_keys_at_most(
     columns = "token_hash, wallet_id, key_id, seller_id, registered, created_at"
     plain_sql(f"INSERT INTO am_credit_secret ({columns}) VALUES {rows}")
     with pytest.raises(TooManyTokens, match="remove one first"):
-        wallets.register_secret(wallet.wallet_id, digest("one more"))
-    wallets.remove_secret(f"{0:064x}")
-    wallets.register_secret(wallet.wallet_id, digest("one more"))
+        wallets.secrets.register(wallet.wallet_id, digest("one more"))
+    wallets.secrets.remove(f"{0:064x}")
+    wallets.secrets.register(wallet.wallet_id, digest("one more"))
 
 
 def test_a_hash_that_plain_sql_has_made_name_two_wallets_opens_neither(
     wallets: CreditWallet, wallet: CreatedWallet, plain_sql: Callable[[str], None]
 ) -> None:
-    wallets.register_secret(wallet.wallet_id, digest("t1"))
+    wallets.secrets.register(wallet.wallet_id, digest("t1"))
     assert opens(wallets, "t1") == (wallet.wallet_id, None)
     plain_sql(f"INSERT INTO am_credit_wallet (owner_token_hash) VALUES ('{digest('t1')}')")
     assert opens(wallets, "t1") is None
@@ -417,7 +416,7 @@ def test_a_host_may_put_an_earlier_token_back_by_plain_sql(
 ) -> None:
     wallets.rotate_owner_token(wallet.wallet_id)
     plain_sql(f"UPDATE am_credit_wallet SET owner_token_hash = '{token_hash(wallet.owner_token)}'")
-    assert wallets.authenticate(wallet.owner_token) == Access(wallet.wallet_id, None)
+    assert wallets.tokens.authenticate(wallet.owner_token) == Access(wallet.wallet_id, None)
     rotated = wallets.rotate_owner_token(wallet.wallet_id)
     assert opens(wallets, wallet.owner_token) == opens(wallets, rotated.owner_token) == (wallet.wallet_id, None)
 
@@ -426,40 +425,40 @@ def test_a_host_may_put_an_earlier_token_back_by_plain_sql(
 
 
 def test_a_seller_has_a_token_of_its_own_that_opens_no_wallet(wallets: CreditWallet, clock: Clock) -> None:
-    seller = wallets.create_seller(label="search")
+    seller = wallets.sellers.create(label="search")
     assert is_token(seller.token, "cw_seller_")
-    assert wallets.identify(seller.token) == SellerAccess(seller.seller_id)
+    assert wallets.tokens.identify(seller.token) == SellerAccess(seller.seller_id)
     with pytest.raises(Unauthorized, match="seller"):
-        wallets.authenticate(seller.token)
-    rotated = wallets.rotate_seller(seller.seller_id, overlap_seconds=60)
+        wallets.tokens.authenticate(seller.token)
+    rotated = wallets.sellers.rotate(seller.seller_id, overlap_seconds=60)
     assert rotated.seller_id == seller.seller_id
-    assert wallets.identify(seller.token) == SellerAccess(seller.seller_id, "2026-05-15T12:01:00.000Z")
+    assert wallets.tokens.identify(seller.token) == SellerAccess(seller.seller_id, "2026-05-15T12:01:00.000Z")
     clock.advance(seconds=60)
     with pytest.raises(Unauthorized):
-        wallets.identify(seller.token)
-    assert wallets.identify(rotated.token) == SellerAccess(seller.seller_id)
-    newest = wallets.rotate_seller(seller.seller_id, overlap_seconds=0)
+        wallets.tokens.identify(seller.token)
+    assert wallets.tokens.identify(rotated.token) == SellerAccess(seller.seller_id)
+    newest = wallets.sellers.rotate(seller.seller_id, overlap_seconds=0)
     with pytest.raises(Unauthorized):
-        wallets.identify(rotated.token)
-    assert wallets.identify(newest.token) == SellerAccess(seller.seller_id)
+        wallets.tokens.identify(rotated.token)
+    assert wallets.tokens.identify(newest.token) == SellerAccess(seller.seller_id)
 
 
 def test_a_revoked_seller_is_nobody_and_is_not_rotated(wallets: CreditWallet, clock: Clock) -> None:
-    kept, seller = wallets.create_seller(label="kept"), wallets.create_seller()
-    revoked = wallets.revoke_seller(seller.seller_id)
+    kept, seller = wallets.sellers.create(label="kept"), wallets.sellers.create()
+    revoked = wallets.sellers.revoke(seller.seller_id)
     assert revoked.revoked_at == "2026-05-15T12:00:00.000Z"
     clock.advance(seconds=1)
-    assert wallets.revoke_seller(seller.seller_id) == revoked
+    assert wallets.sellers.revoke(seller.seller_id) == revoked
     with pytest.raises(Unauthorized):
-        wallets.identify(seller.token)
+        wallets.tokens.identify(seller.token)
     with pytest.raises(KeyEnded):
-        wallets.rotate_seller(seller.seller_id)
-    assert wallets.identify(kept.token) == SellerAccess(kept.seller_id)
-    assert wallets.sellers() == [wallets.seller(kept.seller_id), revoked]
-    assert wallets.sellers(after=kept.seller_id, limit=1) == [revoked]
+        wallets.sellers.rotate(seller.seller_id)
+    assert wallets.tokens.identify(kept.token) == SellerAccess(kept.seller_id)
+    assert wallets.sellers.list() == [wallets.sellers.show(kept.seller_id), revoked]
+    assert wallets.sellers.list(after=kept.seller_id, limit=1) == [revoked]
     for limit in (0, 1_001):
         with pytest.raises(InvalidRequest):
-            wallets.sellers(limit=limit)
+            wallets.sellers.list(limit=limit)
 
 
 # Races
@@ -475,7 +474,7 @@ def nodes(db_url: str, clock: Clock) -> Iterator[list[CreditWallet]]:
 def test_a_key_is_charged_exactly_up_to_its_cap_while_it_rotates_at_two_nodes(nodes: list[CreditWallet]) -> None:
     wallet = nodes[0].create()
     nodes[0].topup(wallet.wallet_id, 10_000, idempotency_key="start")
-    key = nodes[0].create_key(wallet.wallet_id, monthly_cap_yen=60)
+    key = nodes[0].keys.create(wallet.wallet_id, monthly_cap_yen=60)
     start = Barrier(4)
 
     def charge(node: CreditWallet, name: str) -> int:
@@ -491,15 +490,15 @@ def test_a_key_is_charged_exactly_up_to_its_cap_while_it_rotates_at_two_nodes(no
 
     def rotate(node: CreditWallet) -> list[str]:
         start.wait()
-        return [node.rotate_key(key.key_id, overlap_seconds=5 * (number % 2)).token for number in range(10)]
+        return [node.keys.rotate(key.key_id, overlap_seconds=5 * (number % 2)).token for number in range(10)]
 
     with ThreadPoolExecutor(4) as threads:
         charges = [threads.submit(charge, node, str(position)) for position, node in enumerate(nodes)]
         rotations = [threads.submit(rotate, node) for node in nodes]
         assert sum(each.result() for each in charges) == 60
         tokens = [token for each in rotations for token in each.result()]
-    assert nodes[0].key(key.key_id).current_cycle_spent_yen == 60
-    last = nodes[1].rotate_key(key.key_id, overlap_seconds=0).token
+    assert nodes[0].keys.show(key.key_id).current_cycle_spent_yen == 60
+    last = nodes[1].keys.rotate(key.key_id, overlap_seconds=0).token
     assert [opens(nodes[0], token) for token in tokens] == [None] * len(tokens)
     assert opens(nodes[0], last) == (wallet.wallet_id, key.key_id)
     assert nodes[0].verify() == []
@@ -507,12 +506,12 @@ def test_a_key_is_charged_exactly_up_to_its_cap_while_it_rotates_at_two_nodes(no
 
 def test_two_rotations_at_once_give_two_tokens_of_which_both_work(nodes: list[CreditWallet]) -> None:
     wallet = nodes[0].create()
-    key = nodes[0].create_key(wallet.wallet_id)
-    seller = nodes[0].create_seller()
+    key = nodes[0].keys.create(wallet.wallet_id)
+    seller = nodes[0].sellers.create()
     for rotate in (
-        lambda node: node.rotate_key(key.key_id).token,
+        lambda node: node.keys.rotate(key.key_id).token,
         lambda node: node.rotate_owner_token(wallet.wallet_id).owner_token,
-        lambda node: node.rotate_seller(seller.seller_id).token,
+        lambda node: node.sellers.rotate(seller.seller_id).token,
     ):
         start = Barrier(2)
 
@@ -523,7 +522,7 @@ def test_two_rotations_at_once_give_two_tokens_of_which_both_work(nodes: list[Cr
         with ThreadPoolExecutor(2) as threads:
             tokens = list(threads.map(at_once, nodes))
         assert len(set(tokens)) == 2
-        assert len({type(nodes[0].identify(token)) for token in tokens}) == 1
+        assert len({type(nodes[0].tokens.identify(token)) for token in tokens}) == 1
 
 
 def test_of_two_registrations_of_one_hash_at_once_one_is_refused(nodes: list[CreditWallet]) -> None:
@@ -534,7 +533,7 @@ def test_of_two_registrations_of_one_hash_at_once_one_is_refused(nodes: list[Cre
         def register(node: CreditWallet, wallet_id: int, number: int = number) -> str:
             start.wait()  # noqa: B023 - both are done before the next one is made
             try:
-                node.register_secret(wallet_id, digest(str(number)))
+                node.secrets.register(wallet_id, digest(str(number)))
             except WalletError as refusal:
                 return refusal.code
             return "registered"

@@ -75,7 +75,7 @@ def last_yen_of_a_budget(wallets: CreditWallet) -> tuple[int, int | None]:
 def last_yen_of_an_agent_key(wallets: CreditWallet) -> tuple[int, int | None]:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 1_000, idempotency_key="start")
-    return wallet_id, wallets.create_key(wallet_id, monthly_cap_yen=LIMIT_YEN).key_id
+    return wallet_id, wallets.keys.create(wallet_id, monthly_cap_yen=LIMIT_YEN).key_id
 
 
 LIMITS = [

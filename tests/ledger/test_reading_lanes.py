@@ -87,18 +87,18 @@ def test_a_lane_that_is_full_refuses_at_once_and_the_others_answer(lanes: Readin
     lanes._crews[small] = Crew("small", small.threads, small.waiting)
     with stuck(lanes, small):
         lanes._submit(small, 0, int)
-        assert refusal(lanes.ask(small, 0, int)) is ServiceBusy
+        assert refusal(lanes.ask_for(0, small, int)) is ServiceBusy
         for lane in LANES:
-            assert refusal(lanes.ask(lane, 0, int)) is None
+            assert refusal(lanes.ask_for(0, lane, int)) is None
 
 
 def test_a_wallet_that_uses_its_share_up_is_refused_and_others_are_not(lanes: ReadingLanes) -> None:
     with stuck(lanes, OWNERS):
         waiting = [lanes._submit(OWNERS, 1, int) for _ in range(OWNERS.share)]
-        assert refusal(lanes.ask(OWNERS, 1, int)) is ShareExceeded
+        assert refusal(lanes.ask_for(1, OWNERS, int)) is ShareExceeded
         other = lanes._submit(OWNERS, 2, int)
     assert [future.result(SOON) for future in (*waiting, other)] == [0] * (OWNERS.share + 1)
-    assert refusal(lanes.ask(OWNERS, 1, int)) is None
+    assert refusal(lanes.ask_for(1, OWNERS, int)) is None
     assert not lanes._used
 
 
@@ -106,7 +106,7 @@ def test_what_is_given_up_waiting_gives_its_share_back(lanes: ReadingLanes) -> N
     hasty = Lane("hasty", 1, 9, 1, 0.01)
     lanes._crews[hasty] = Crew("hasty", hasty.threads, hasty.waiting)
     with stuck(lanes, hasty):
-        assert refusal(lanes.ask(hasty, 1, int)) is ServiceBusy
+        assert refusal(lanes.ask_for(1, hasty, int)) is ServiceBusy
         assert not lanes._used
 
 
@@ -124,13 +124,13 @@ def test_reports_are_bounded_for_a_wallet_and_for_all(lanes: ReadingLanes, monke
 
 def test_what_is_closed_says_so(lanes: ReadingLanes) -> None:
     lanes.close()
-    assert refusal(lanes.ask(OWNERS, 0, int)) is RailBusy
+    assert refusal(lanes.ask_for(0, OWNERS, int)) is RailBusy
 
 
 @on_sqlite
 def test_on_a_file_each_lane_has_a_connection_of_its_own(wallets: CreditWallet) -> None:
     wallet_id = wallets.create().wallet_id
-    source = wallets._reader.source
+    source = wallets._ledger.reader.source
     own = {lane.name: source._of[lane.name] for lane in LANES if lane is not PROBES}  # type: ignore[attr-defined]
     for held, connection in own.items():
         with connection._lock, ThreadPoolExecutor(1) as pool:  # somebody's statement is under way on it
@@ -261,11 +261,11 @@ def test_sums_over_the_whole_ledger_are_the_same_whatever_the_steps(
         wallets.topup(wallet_id, 1_000 + number, idempotency_key=f"t{number}", promo=number == 3)
         wallets.charge(wallet_id, 10, idempotency_key=f"c{number}")
     clock.set(datetime(2026, 5, 15, tzinfo=UTC))
-    room = wallets.pay_back_room()
+    room = wallets.topups.pay_back_room()
     assert (room.issued_yen, room.unused_yen) == (6_018, 6_951)
     for entries in (1, 2, 5, 13):
         monkeypatch.setattr(reads, "ENTRIES_A_SUM", entries)
-        assert wallets.pay_back_room() == room
+        assert wallets.topups.pay_back_room() == room
 
 
 # Agent keys
@@ -280,7 +280,7 @@ def test_a_wallet_has_so_many_keys_that_work_and_no_more(
 
     def make(_: int) -> int | str:
         try:
-            return wallets.create_key(wallet_id).key_id
+            return wallets.keys.create(wallet_id).key_id
         except TooManyKeys as refused:
             assert refused.details == {"most": 3}
             return refused.code
@@ -288,21 +288,21 @@ def test_a_wallet_has_so_many_keys_that_work_and_no_more(
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(make, range(8)))
     assert made.count("too_many_keys") == 5
-    wallets.revoke_key(next(key for key in made if isinstance(key, int)))
-    ending = wallets.create_key(wallet_id, expires_at="2026-05-15T13:00:00Z").key_id
+    wallets.keys.revoke(next(key for key in made if isinstance(key, int)))
+    ending = wallets.keys.create(wallet_id, expires_at="2026-05-15T13:00:00Z").key_id
     assert make(0) == "too_many_keys"
     clock.advance(hours=1)
-    assert wallets.key(ending).key_id == ending
+    assert wallets.keys.show(ending).key_id == ending
     assert isinstance(make(0), int)
-    assert isinstance(wallets.create_key(wallets.create().wallet_id).key_id, int)
+    assert isinstance(wallets.keys.create(wallets.create().wallet_id).key_id, int)
 
 
 @on_every_database
 def test_keys_are_listed_in_pages(wallets: CreditWallet, api: Api, wallet: CreatedWallet) -> None:
-    made = [wallets.create_key(wallet.wallet_id, label=f"{number}").key_id for number in range(5)]
+    made = [wallets.keys.create(wallet.wallet_id, label=f"{number}").key_id for number in range(5)]
     wallets.charge(wallet.wallet_id, 7, idempotency_key="a", key_id=made[3])
-    assert [key.key_id for key in wallets.keys(wallet.wallet_id)] == made
+    assert [key.key_id for key in wallets.keys.list(wallet.wallet_id)] == made
     page = api.get("/credit/keys", wallet.owner_token, after=made[1], limit=2).json()
     assert [(key["key_id"], key["current_cycle_spent_yen"]) for key in page] == [(made[2], 0), (made[3], 7)]
-    assert wallets.key(made[3]) == wallets.keys(wallet.wallet_id, after=made[2], limit=1)[0]
+    assert wallets.keys.show(made[3]) == wallets.keys.list(wallet.wallet_id, after=made[2], limit=1)[0]
     assert api.get("/credit/keys", wallet.owner_token, limit=0).status_code == 422

@@ -20,7 +20,6 @@ from credit_wallet.errors import (
     KeyCapExhausted,
     Unauthorized,
 )
-from credit_wallet.reports.statement import statement
 
 pytestmark = on_every_database_at_length
 
@@ -90,8 +89,8 @@ def test_a_cycle_begins_with_the_month_in_the_wallets_time_zone(
     assert (view.current_cycle, view.current_cycle_spent_yen) == (cycle, 0)
     first = charge(wallets, wallet_id, 5, "first")
     assert wallets.show(wallet_id).current_cycle_spent_yen == 5
-    assert [entry.txn_id for entry in wallets.cycle_entries(wallet_id, before)][1:] == [last]
-    assert [entry.txn_id for entry in wallets.cycle_entries(wallet_id, cycle)] == [first]
+    assert [entry.txn_id for entry in wallets.cycles.entries(wallet_id, before)][1:] == [last]
+    assert [entry.txn_id for entry in wallets.cycles.entries(wallet_id, cycle)] == [first]
     assert wallets.verify() == []
 
 
@@ -103,11 +102,11 @@ def test_the_first_and_the_last_cycle_that_there_is_can_be_asked_for(
     """In Tokyo the year 1000 begins in 999 UTC, which is written with four digits as every other year is."""
     wallet_id = wallets.create(time_zone=time_zone).wallet_id
     wallets.topup(wallet_id, 100, idempotency_key="start")
-    assert wallets.cycle_entries(wallet_id, cycle) == []
-    assert wallets.refunded_charges(wallet_id, cycle) == []
-    assert wallets.ledger_balance_before(wallet_id, cycle) == (100 if cycle == "9998-12" else 0)
-    assert statement(wallets, wallet_id, cycle).closing_yen == (100 if cycle == "9998-12" else 0)
-    assert wallets.run_alerts(cycle).alerts_fired == []
+    assert wallets.cycles.entries(wallet_id, cycle) == []
+    assert wallets.cycles.refunded_charges(wallet_id, cycle) == []
+    assert wallets.cycles.opening_yen(wallet_id, cycle) == (100 if cycle == "9998-12" else 0)
+    assert wallets.statement(wallet_id, cycle).closing_yen == (100 if cycle == "9998-12" else 0)
+    assert wallets.alerts.run(cycle).alerts_fired == []
 
 
 def test_the_leap_day_belongs_to_february(wallets: CreditWallet, clock: Clock) -> None:
@@ -129,13 +128,13 @@ def test_the_hour_that_daylight_saving_repeats_is_counted_once(wallets: CreditWa
         clock.set(moment(instant))
         charge(wallets, wallet_id, 30, f"charge-{number}")
     assert wallets.show(wallet_id).current_cycle_spent_yen == 60
-    assert [alert.threshold_pct for alert in wallets.alerts(wallet_id, "2026-11")] == [50]
+    assert [alert.threshold_pct for alert in wallets.alerts.list(wallet_id, "2026-11")] == [50]
     assert wallets.verify() == []
 
 
 def test_a_budget_and_an_agent_keys_cap_start_afresh_with_the_cycle(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = funded(wallets, monthly_budget_yen=100, cap=True)
-    key_id = wallets.create_key(wallet_id, monthly_cap_yen=30).key_id
+    key_id = wallets.keys.create(wallet_id, monthly_cap_yen=30).key_id
     for number, instant in enumerate(("2026-05-31T23:59:59.999", "2026-06-01T00:00", "2026-07-01T00:00")):
         clock.set(moment(instant))
         wallets.charge(wallet_id, 30, idempotency_key=f"agent-{number}", key_id=key_id)
@@ -144,7 +143,7 @@ def test_a_budget_and_an_agent_keys_cap_start_afresh_with_the_cycle(wallets: Cre
         charge(wallets, wallet_id, 70, f"owner-{number}")
         with pytest.raises(BudgetExhausted):
             charge(wallets, wallet_id, 1, "owner-more")
-        assert wallets.keys(wallet_id)[0].current_cycle_spent_yen == 30
+        assert wallets.keys.list(wallet_id)[0].current_cycle_spent_yen == 30
     assert wallets.balance(wallet_id) == 700
     assert wallets.verify() == []
 
@@ -174,9 +173,9 @@ def test_a_hold_over_the_end_of_the_month_is_spending_of_the_month_it_is_capture
         charge(wallets, wallet_id, 21)
     wallets.capture(hold_id, 50)
     assert wallets.show(wallet_id).current_cycle_spent_yen == 50
-    assert [alert.billing_cycle for alert in wallets.alerts(wallet_id)] == ["2026-06"]
+    assert [alert.billing_cycle for alert in wallets.alerts.list(wallet_id)] == ["2026-06"]
     assert charge(wallets, wallet_id, 50)
-    assert wallets.cycle_entries(wallet_id, "2026-05")[1:] == []
+    assert wallets.cycles.entries(wallet_id, "2026-05")[1:] == []
     assert wallets.verify() == []
 
 
@@ -206,12 +205,12 @@ def test_an_alert_fires_once_per_threshold_and_cycle_however_the_clock_jumps(
         outcome = wallets.charge(wallet_id, amount_yen, idempotency_key=f"charge-{number}")
         assert [alert.threshold_pct for alert in outcome.alerts] == expected
         fired += outcome.alerts
-        assert wallets.run_alerts().alerts_fired == []
+        assert wallets.alerts.run().alerts_fired == []
         assert wallets.verify() == []
     assert Counter((alert.billing_cycle, alert.threshold_pct) for alert in fired) == Counter(
         (cycle, pct) for cycle in ("2026-05", "2026-06") for pct in (50, 80, 100)
     )
-    assert len(wallets.alerts(wallet_id)) == len(fired)
+    assert len(wallets.alerts.list(wallet_id)) == len(fired)
     assert wallets.show(wallet_id).current_cycle_spent_yen == 280
 
 
@@ -223,7 +222,7 @@ def test_spending_is_counted_in_the_right_cycle_on_a_clock_gone_wild(
     random = Random(time_zone)
     wallet_id = wallets.create(time_zone=time_zone, monthly_budget_yen=100, budget_mode="cap").wallet_id
     wallets.topup(wallet_id, 100_000, idempotency_key="start")
-    key_id = wallets.create_key(wallet_id, monthly_cap_yen=60).key_id
+    key_id = wallets.keys.create(wallet_id, monthly_cap_yen=60).key_id
     start = moment("2026-12-01T00:00")
     spent: Counter[str] = Counter()
     agent_spent: Counter[str] = Counter()
@@ -241,10 +240,10 @@ def test_spending_is_counted_in_the_right_cycle_on_a_clock_gone_wild(
             with pytest.raises((BudgetExhausted, KeyCapExhausted)):
                 wallets.charge(wallet_id, amount_yen, idempotency_key=f"charge-{number}", key_id=payer)
         assert wallets.show(wallet_id).current_cycle_spent_yen == spent[cycle]
-        assert wallets.keys(wallet_id)[0].current_cycle_spent_yen == agent_spent[cycle]
+        assert wallets.keys.list(wallet_id)[0].current_cycle_spent_yen == agent_spent[cycle]
     assert len(spent) > 4
     for cycle, spent_yen in spent.items():
-        entries = wallets.cycle_entries(wallet_id, cycle)
+        entries = wallets.cycles.entries(wallet_id, cycle)
         assert -sum(entry.amount_yen for entry in entries if entry.txn_type == "charge") == spent_yen
     assert wallets.verify() == []
 
@@ -269,7 +268,7 @@ def test_a_hold_gives_its_yen_back_at_the_instant_it_expires(wallets: CreditWall
         wallets.capture(hold_id, 100)
     assert wallets.balance(wallet_id) == 1_000
     assert wallets.charge(wallet_id, 1_000, idempotency_key="all of it").balance_yen == 0
-    assert wallets.hold_status(hold_id).status == "expired"
+    assert wallets.holds.show(hold_id).status == "expired"
     assert wallets.verify() == []
 
 
@@ -279,12 +278,12 @@ def test_what_has_expired_stays_so_when_the_clock_goes_back(wallets: CreditWalle
     wallets.topup(wallet_id, 50, idempotency_key="promo", promo=True, expires_at="2026-05-15T13:00:00Z")
     hold_id = hold(wallets, wallet_id, 100, ttl_seconds=60)
     clock.advance(hours=2)
-    assert wallets.expire_due() == 1
+    assert wallets.maintenance.expire_due() == 1
     clock.set(before)
     with pytest.raises(HoldClosed):
         wallets.release(hold_id)
     assert wallets.balance(wallet_id) == 1_000
-    assert wallets.expire_due() == 0
+    assert wallets.maintenance.expire_due() == 0
     assert wallets.verify() == []
 
 
@@ -303,23 +302,23 @@ def test_holds_and_lots_expire_in_turn_however_seldom_somebody_looks(
     found_yen = []
     for minutes in minutes_between_looks:
         clock.advance(minutes=minutes)
-        assert wallets.expire_due() == 1
+        assert wallets.maintenance.expire_due() == 1
         found_yen.append(wallets.balance(wallet_id))
     assert found_yen == balances_yen
     assert found_yen[-1].held_yen == 0
-    assert wallets.expire_due() == 0
+    assert wallets.maintenance.expire_due() == 0
     assert wallets.verify() == []
 
 
 def test_an_agent_key_pays_until_the_instant_it_expires(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = funded(wallets)
-    key = wallets.create_key(wallet_id, expires_at="2026-05-15T12:01:00Z")
+    key = wallets.keys.create(wallet_id, expires_at="2026-05-15T12:01:00Z")
     clock.set(moment("2026-05-15T12:01:00") - MILLISECOND)
-    assert wallets.authenticate(key.token).key_id == key.key_id
+    assert wallets.tokens.authenticate(key.token).key_id == key.key_id
     wallets.charge(wallet_id, 1, idempotency_key="in time", key_id=key.key_id)
     clock.advance(milliseconds=1)
     with pytest.raises(Unauthorized):
-        wallets.authenticate(key.token)
+        wallets.tokens.authenticate(key.token)
     with pytest.raises(Unauthorized):
         wallets.charge(wallet_id, 1, idempotency_key="too late", key_id=key.key_id)
     assert wallets.balance(wallet_id) == 999
@@ -347,7 +346,7 @@ def test_credit_can_be_spent_until_the_instant_it_expires(wallets: CreditWallet,
     with pytest.raises(InsufficientFunds):
         wallets.charge(wallet_id, 1, idempotency_key="too late")
     assert wallets.balance(wallet_id) == 0
-    assert wallets.lots(wallet_id) == []
+    assert wallets.lots.list(wallet_id) == []
     assert movements(wallets, wallet_id) == [("topup", 100), ("charge", -30), ("expire", -70)]
     assert wallets.show(wallet_id).current_cycle_spent_yen == 30
     assert wallets.verify() == []
@@ -370,7 +369,7 @@ def test_expired_credit_is_gone_whoever_looks_first(wallets: CreditWallet, clock
         case "balance":
             assert wallets.balance(wallet_id) == 10
         case "expire":
-            assert wallets.expire(wallet_id).balance_yen == 10
+            assert wallets.maintenance.expire(wallet_id).balance_yen == 10
         case "topup":
             assert wallets.topup(wallet_id, 5, idempotency_key="new").balance_yen == 15
     assert ("expire", -100) in movements(wallets, wallet_id)
@@ -393,7 +392,7 @@ def test_a_refund_to_expired_credit_expires_at_once(wallets: CreditWallet, clock
     assert wallets.balance(wallet_id) == 30
     wallets.refund(txn_id, idempotency_key="refund")
     assert wallets.balance(wallet_id) == 50
-    assert [(lot.kind, lot.remaining_yen) for lot in wallets.lots(wallet_id)] == [("paid", 50)]
+    assert [(lot.kind, lot.remaining_yen) for lot in wallets.lots.list(wallet_id)] == [("paid", 50)]
     assert movements(wallets, wallet_id)[-2:] == [("refund", 120), ("expire", -100)]
     assert wallets.verify() == []
 

@@ -5,7 +5,7 @@ The kind is "wall clocks compared without ``fold``". Where a time of day, or a d
 - digests (daily, hourly) and quiet hours (``alerts.timing``): below;
 - billing cycles, which begin at a local midnight that can come twice or not at all (``cycle``): below;
 - forecasts, statements, thresholds, expiries and retries work on instants and on the bounds of cycles alone;
-- days of idempotency keys, hours of spending and of ``low_balance`` are UTC, which has no such days.
+- days of idempotency keys, hours of spending and of ``balance.low`` are UTC, which has no such days.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def ledger(wallets: CreditWallet, db_url: str, clock: Clock) -> Iterator[Ledger]
     clock.set(datetime.now(UTC))  # as other processes have it
     owner = wallets.create(label="acme", monthly_budget_yen=1_000)
     wallets.topup(owner.wallet_id, 5_000, idempotency_key="start", note="invoice 1")
-    agent = wallets.create_key(owner.wallet_id, label="crawler", monthly_cap_yen=200)
+    agent = wallets.keys.create(owner.wallet_id, label="crawler", monthly_cap_yen=200)
     wallets.charge(owner.wallet_id, 3, idempotency_key="a", note="GET /search", key_id=agent.key_id)
     wallets.charge(owner.wallet_id, 40, idempotency_key="b", note="tool summarize")
     stranger = wallets.create(label="stranger")
@@ -267,7 +267,7 @@ def test_an_owner_gets_a_page_to_pay_on_and_sees_when_it_was_paid(
         assert ledger.wallets.balance(ledger.owner.wallet_id) == 4_957  # asking moves nothing
         again = door(ledger.owner.owner_token, lambda tools: tools.call("credit_wallet_topup", **ask))
         assert again["topup_id"] == guide["topup_id"]
-        session = ledger.wallets.topup_status(guide["topup_id"]).checkout_session
+        session = ledger.wallets.topups.show(guide["topup_id"]).checkout_session
         assert session is not None
         fake.pay(session)
         installation.hear()
@@ -324,8 +324,8 @@ def test_a_bad_token_is_a_problem_and_is_counted(
 ) -> None:
     monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", 3)
     assert post(api, ledger.agent.token).status_code == 200
-    revoked = wallets.create_key(ledger.owner.wallet_id)
-    wallets.revoke_key(revoked.key_id)
+    revoked = wallets.keys.create(ledger.owner.wallet_id)
+    wallets.keys.revoke(revoked.key_id)
     for token in (None, new_token(), revoked.token):
         answer = post(api, token)
         assert (answer.status_code, answer.json()["code"]) == (UNAUTHORIZED, "unauthorized")
@@ -468,7 +468,7 @@ def test_the_command_ends_with_its_input_and_says_nothing(ledger: Ledger) -> Non
 def test_a_key_that_is_revoked_meanwhile_sees_nothing_more(ledger: Ledger) -> None:
     async def talk(tools: Tools) -> str:
         await tools.call("credit_wallet_status")
-        ledger.wallets.revoke_key(ledger.agent.key_id)
+        ledger.wallets.keys.revoke(ledger.agent.key_id)
         with pytest.raises(MCPError, match="unauthorized"):
             await tools.budget()
         return await tools.refusal("credit_wallet_status")

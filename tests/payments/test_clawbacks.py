@@ -30,7 +30,6 @@ from credit_wallet.domain.commands import Buy, SettleTopup, Undo
 from credit_wallet.domain.money import MAX_AMOUNT_YEN, MAX_BALANCE_YEN
 from credit_wallet.domain.topups import RETURNED, TAKEN, PaymentFact
 from credit_wallet.errors import WalletError
-from credit_wallet.reports.statement import statement
 from credit_wallet.rules.state import ClawbackState
 from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.jobs.books import clawbacks_of
@@ -53,13 +52,13 @@ class Payer(NamedTuple):
     wallet_id: int
 
     def pays(self, yen: int, key: str = "payment") -> str:
-        topup_id = self.wallets.request_topup(self.wallet_id, yen, idempotency_key=key).topup_id
+        topup_id = self.wallets.topups.request(self.wallet_id, yen, idempotency_key=key).topup_id
         assert topup_id is not None
         self.says(topup_id, PaymentFact(told_at=1, status="succeeded", received_yen=yen))
         return topup_id
 
     def says(self, topup_id: str, fact: PaymentFact) -> None:
-        self.wallets.settle_topup(self.wallet_id, topup_id, fact)
+        self.wallets.topups.settle(self.wallet_id, topup_id, fact)
 
     def loses(self, topup_id: str, yen: int, dispute: str = "dispute") -> None:
         self.says(topup_id, PaymentFact(told_at=2, takings=((dispute, yen, TAKEN),)))
@@ -79,7 +78,7 @@ class Payer(NamedTuple):
 
     @property
     def lots(self) -> list[tuple[str, int, str | None]]:
-        return [(lot.kind, lot.remaining_yen, lot.expires_at) for lot in self.wallets.lots(self.wallet_id)]
+        return [(lot.kind, lot.remaining_yen, lot.expires_at) for lot in self.wallets.lots.list(self.wallet_id)]
 
     @property
     def debt_yen(self) -> int:
@@ -205,12 +204,12 @@ def test_a_dispute_after_a_dispute_that_was_won_takes_again(payer: Payer) -> Non
 
 def test_a_pay_back_that_failed_comes_again_to_the_lot_it_was_taken_from(payer: Payer) -> None:
     topup_id = payer.pays(1_000)
-    lot_id = payer.wallets.lots(payer.wallet_id)[0].lot_id
-    payer.wallets.pay_back(payer.wallet_id, topup_id, 600, idempotency_key="back")
-    [taking] = payer.wallets.topup_status(topup_id).takings
+    lot_id = payer.wallets.lots.list(payer.wallet_id)[0].lot_id
+    payer.wallets.topups.pay_back(payer.wallet_id, topup_id, 600, idempotency_key="back")
+    [taking] = payer.wallets.topups.show(topup_id).takings
     payer.says(topup_id, PaymentFact(told_at=9, takings=((taking[0], 600, RETURNED),)))
-    assert [(lot.lot_id, lot.remaining_yen) for lot in payer.wallets.lots(payer.wallet_id)] == [(lot_id, 1_000)]
-    assert payer.wallets.pay_back(payer.wallet_id, topup_id, 1_000, idempotency_key="again").balance_yen == 0
+    assert [(lot.lot_id, lot.remaining_yen) for lot in payer.wallets.lots.list(payer.wallet_id)] == [(lot_id, 1_000)]
+    assert payer.wallets.topups.pay_back(payer.wallet_id, topup_id, 1_000, idempotency_key="again").balance_yen == 0
 
 
 def test_taken_and_given_again_in_one_batch(payer: Payer) -> None:
@@ -221,7 +220,7 @@ def test_taken_and_given_again_in_one_batch(payer: Payer) -> None:
         PaymentFact(told_at=number, takings=((dispute, 700, stage),))
         for number, (dispute, stage) in enumerate((("a", TAKEN), ("a", RETURNED), ("b", TAKEN), ("b", RETURNED)))
     ]
-    outcomes = payer.wallets._lanes.submit([SettleTopup(payer.wallet_id, topup_id, fact) for fact in facts])
+    outcomes = payer.wallets._ledger.lanes.submit([SettleTopup(payer.wallet_id, topup_id, fact) for fact in facts])
     assert not [outcome for outcome in outcomes if isinstance(outcome, WalletError)]
     assert (payer.lots, payer.debt_yen) == ([("promo", 500, END)], 0)
 
@@ -231,7 +230,7 @@ def test_a_purchase_that_is_made_and_undone_in_one_batch_gives_the_gift_back(pay
     payer.pays(100)
     for number, hold_seconds in enumerate((None, 60)):
         buy = Buy(payer.wallet_id, f"p{number}", "attempt", 550, hold_seconds)
-        outcomes = payer.wallets._lanes.submit([buy, Undo(payer.wallet_id, f"p{number}", "attempt")])
+        outcomes = payer.wallets._ledger.lanes.submit([buy, Undo(payer.wallet_id, f"p{number}", "attempt")])
         assert not [outcome for outcome in outcomes if isinstance(outcome, WalletError)]
         assert payer.lots == [("promo", 500, END), ("paid", 100, None)]
 
@@ -247,10 +246,10 @@ def test_what_there_is_no_room_for_comes_again_when_there_is(payer: Payer) -> No
         left_yen -= part_yen
     payer.wins(topup_id, 1_000)
     assert payer.wallets.balance(payer.wallet_id) == MAX_BALANCE_YEN
-    assert payer.wallets.topup_status(topup_id).reversed_yen == 700
+    assert payer.wallets.topups.show(topup_id).reversed_yen == 700
     payer.spends(5_000)
     payer.wins(topup_id, 1_000)
-    assert payer.wallets.topup_status(topup_id).reversed_yen == 0
+    assert payer.wallets.topups.show(topup_id).reversed_yen == 0
     assert payer.wallets.balance(payer.wallet_id) == MAX_BALANCE_YEN - 4_300
 
 
@@ -263,11 +262,11 @@ def test_what_comes_again_is_not_credit_that_came_in(payer: Payer, clock: Clock)
     payer.spends(400)
     payer.loses(topup_id, 1_000)
     payer.wins(topup_id, 1_000)
-    report = statement(payer.wallets, payer.wallet_id, "2026-08")
+    report = payer.wallets.statement(payer.wallet_id, "2026-08")
     assert (report.topups_yen, report.charges_yen, report.reversed_yen, report.closing_yen) == (1_000, -400, 0, 600)
     assert payer.entries == [("topup", 1_000), ("charge", -400), ("reversal", -600), ("topup", 600)]
     clock.set(datetime(2026, 11, 1, 12, tzinfo=UTC))
-    assert payer.wallets.pay_back_room().issued_yen == 1_000
+    assert payer.wallets.topups.pay_back_room().issued_yen == 1_000
 
 
 # Before there was a register

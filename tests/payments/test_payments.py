@@ -47,10 +47,10 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.payments import factory as opening
-from credit_wallet.payments.facts import decline_kind
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings, payment_settings
+from credit_wallet.rules.declines import decline_kind
 from credit_wallet.rules.pay_back import base_dates, pay_back_room
 from credit_wallet.runtime.steady_clock import SteadyClock
 
@@ -124,10 +124,10 @@ def test_a_card_payment_is_credited_once_and_the_card_is_saved(installation: Ins
     assert wallets.balance(wallet_id) == 0
     assert installation.hear() == ["ignored", "settled", "ignored", "ignored", "settled"]
     assert wallets.balance(wallet_id) == 1_000
-    payer = wallets.payer(wallet_id)
+    payer = wallets.topups.payer(wallet_id)
     assert payer.payment_method is not None
     assert payer.customer is not None
-    assert [step.status for step in wallets.topup_steps(topup.topup_id)] == ["requested", "pending", "credited"]
+    assert [step.status for step in wallets.topups.steps(topup.topup_id)] == ["requested", "pending", "credited"]
     assert installation.kept(wallet_id) == installation.moved(wallet_id) == 1_000
     assert wallets.verify() == []
 
@@ -137,11 +137,11 @@ def test_a_declined_card_says_why_and_another_card_may_pay(installation: Install
     topup = installation.request(wallet_id)
     installation.fake.pay(intent_of(topup), DECLINED)
     installation.hear()
-    declined = installation.wallets.topup_status(topup.topup_id)
+    declined = installation.wallets.topups.show(topup.topup_id)
     assert (declined.status, declined.reason) == ("failed", "generic_decline")
     installation.fake.pay(intent_of(topup))
     installation.hear()
-    assert installation.wallets.topup_status(topup.topup_id).status == "credited"
+    assert installation.wallets.topups.show(topup.topup_id).status == "credited"
     assert installation.wallets.balance(wallet_id) == 1_000
 
 
@@ -156,10 +156,10 @@ def test_a_card_whose_bank_asks_is_credited_when_the_owner_answers(
     topup = installation.request(wallet_id)
     installation.fake.pay(intent_of(topup), ASKS_ALWAYS)
     installation.hear()
-    assert installation.wallets.topup_status(topup.topup_id).status == "requires_action"
+    assert installation.wallets.topups.show(topup.topup_id).status == "requires_action"
     installation.fake.authenticate(intent_of(topup), success=success)
     installation.hear()
-    settled = installation.wallets.topup_status(topup.topup_id)
+    settled = installation.wallets.topups.show(topup.topup_id)
     assert (settled.status, settled.reason) == (status, reason)
     assert installation.wallets.balance(wallet_id) == (1_000 if success else 0)
 
@@ -175,7 +175,7 @@ def test_a_konbini_payment_is_credited_when_the_slip_is_paid(vouchers: Installat
     topup = vouchers.request(wallet_id)
     vouchers.fake.pay(intent_of(topup), "konbini")
     vouchers.hear()
-    waiting = vouchers.wallets.topup_status(topup.topup_id)
+    waiting = vouchers.wallets.topups.show(topup.topup_id)
     assert waiting.status == "requires_action"
     assert str(waiting.action_url).startswith(vouchers.fake.url)
     vouchers.clock.advance(hours=1)
@@ -188,7 +188,7 @@ def test_a_konbini_payment_is_credited_when_the_slip_is_paid(vouchers: Installat
     for event in rest:
         vouchers.deliver(event)
     assert vouchers.wallets.balance(wallet_id) == 1_000
-    assert vouchers.wallets.payer(wallet_id).payment_method is None
+    assert vouchers.wallets.topups.payer(wallet_id).payment_method is None
 
 
 def test_a_konbini_slip_that_nobody_pays_fails(vouchers: Installation) -> None:
@@ -197,7 +197,7 @@ def test_a_konbini_slip_that_nobody_pays_fails(vouchers: Installation) -> None:
     vouchers.fake.pay(intent_of(topup), "konbini")
     vouchers.fake.expire_voucher(intent_of(topup))
     vouchers.hear(order=Random(1))
-    settled = vouchers.wallets.topup_status(topup.topup_id)
+    settled = vouchers.wallets.topups.show(topup.topup_id)
     assert (settled.status, settled.reason) == ("failed", "payment_intent_payment_attempt_expired")
     assert vouchers.wallets.balance(wallet_id) == 0
 
@@ -209,7 +209,7 @@ def test_a_bank_transfer_in_parts_is_credited_once_it_is_whole(vouchers: Install
     vouchers.fake.pay(intent_of(topup), "customer_balance")
     vouchers.fake.fund(intent_of(topup), 400)
     vouchers.hear()
-    assert vouchers.wallets.topup_status(topup.topup_id).status == "requires_action"
+    assert vouchers.wallets.topups.show(topup.topup_id).status == "requires_action"
     assert vouchers.wallets.balance(wallet_id) == 0
     vouchers.fake.fund(intent_of(topup), 600 + excess_yen)
     vouchers.hear()
@@ -220,7 +220,7 @@ def test_a_bank_transfer_in_parts_is_credited_once_it_is_whole(vouchers: Install
 def installation_cash(installation: Installation, wallet_id: int) -> int:
     """What is left of a customer's bank transfers."""
     client = stripe.StripeClient("sk_test_123", base_addresses={"api": installation.fake.url})
-    balance = client.v1.customers.cash_balance.retrieve(str(installation.wallets.payer(wallet_id).customer))
+    balance = client.v1.customers.cash_balance.retrieve(str(installation.wallets.topups.payer(wallet_id).customer))
     return balance.available["jpy"] if balance.available else 0
 
 
@@ -232,19 +232,19 @@ def test_a_card_is_saved_where_a_slip_could_have_paid_as_well(
     with_card, with_slip = installation.owner(), installation.owner()
     for wallet_id, method in ((with_card, PAYING), (with_slip, "konbini")):
         topup = installation.request(wallet_id, way=way)
-        session = wallets.topup_status(topup.topup_id).checkout_session
+        session = wallets.topups.show(topup.topup_id).checkout_session
         intent = fake.pay(session or intent_of(topup), method)
         if method == "konbini":
             fake.pay_voucher(intent["id"])
     installation.hear()
     assert (wallets.balance(with_card), wallets.balance(with_slip)) == (1_000, 1_000)
-    assert wallets.payer(with_card).payment_method is not None
-    assert wallets.payer(with_slip).payment_method is None
+    assert wallets.topups.payer(with_card).payment_method is not None
+    assert wallets.topups.payer(with_slip).payment_method is None
 
 
 def session_of(installation: Installation, topup: TopupReply) -> str:
     """The Checkout Session's id of a top-up."""
-    session = installation.wallets.topup_status(topup.topup_id).checkout_session
+    session = installation.wallets.topups.show(topup.topup_id).checkout_session
     assert session is not None
     return session
 
@@ -259,7 +259,7 @@ def test_a_page_that_was_paid_is_credited_once(installation: Installation, seed:
     installation.fake.pay(session_of(installation, topup))
     installation.hear(order=Random(seed), times=2)
     assert installation.wallets.balance(wallet_id) == 1_000
-    assert installation.wallets.payer(wallet_id).payment_method is not None
+    assert installation.wallets.topups.payer(wallet_id).payment_method is not None
     assert installation.payments.show(topup.topup_id).checkout_url is None
 
 
@@ -271,7 +271,7 @@ def test_a_page_that_nobody_paid_in_time_is_canceled(installation: Installation,
         installation.fake.pay(session_of(installation, topup), DECLINED)
     installation.fake.expire_session(session_of(installation, topup))
     installation.hear(order=Random(2))
-    settled = installation.wallets.topup_status(topup.topup_id)
+    settled = installation.wallets.topups.show(topup.topup_id)
     assert settled.status == "canceled"
     assert installation.wallets.balance(wallet_id) == 0
 
@@ -283,11 +283,11 @@ def test_a_slip_from_a_page_is_credited_when_it_is_paid(vouchers: Installation, 
     topup = vouchers.request(wallet_id, way="checkout")
     intent = vouchers.fake.pay(session_of(vouchers, topup), "konbini")
     vouchers.hear()
-    assert vouchers.wallets.topup_status(topup.topup_id).status == "requires_action"
+    assert vouchers.wallets.topups.show(topup.topup_id).status == "requires_action"
     vouchers.clock.advance(days=1)
     (vouchers.fake.pay_voucher if paid else vouchers.fake.expire_voucher)(intent["id"])
     vouchers.hear(order=Random(seed))
-    assert vouchers.wallets.topup_status(topup.topup_id).status == ("credited" if paid else "failed")
+    assert vouchers.wallets.topups.show(topup.topup_id).status == ("credited" if paid else "failed")
     assert vouchers.wallets.balance(wallet_id) == (1_000 if paid else 0)
 
 
@@ -297,7 +297,7 @@ def test_an_amount_out_of_bounds_is_not_asked_for(installation: Installation, am
     with pytest.raises(InvalidAmount) as refusal:
         installation.request(wallet_id, amount)
     assert refusal.value.details["field"] == "amount_yen"
-    assert installation.wallets.topups(wallet_id) == []
+    assert installation.wallets.topups.list(wallet_id) == []
     assert installation.news() == []
 
 
@@ -384,7 +384,7 @@ def test_a_top_up_whose_answer_was_lost_can_be_given_up(shaky: Installation, fau
     faults.timeout_after_processing(path="payment_intents", times=3)
     with pytest.raises(PaymentProviderError):
         shaky.request(wallet_id)
-    [topup] = shaky.wallets.topups(wallet_id)
+    [topup] = shaky.wallets.topups.list(wallet_id)
     assert (topup.status, topup.payment_intent) == ("requested", None)
     assert shaky.payments.cancel(topup.topup_id).status == "canceled"
     assert [payment.status for payment in shaky.made(wallet_id)] == ["canceled"]
@@ -478,7 +478,7 @@ def test_deliveries_in_any_order_and_number_come_to_the_same(installation: Insta
     for position, event in enumerate(events):
         installation.deliver(event)
         installation.wallets.charge_many([(wallet_id, random.randrange(1, 60), f"charge-{position}")])
-    settled = installation.wallets.topup_status(topup.topup_id)
+    settled = installation.wallets.topups.show(topup.topup_id)
     assert (settled.credited_yen, settled.reversed_yen) == (1_000, 150 if won else 650)
     assert installation.kept(wallet_id) == installation.moved(wallet_id)
     assert installation.wallets.verify() == []
@@ -532,7 +532,7 @@ def test_payments_of_others_at_the_same_account_are_left_alone(
         assert set(installation.hear()) == {"ignored"}
         report = installation.payments.reconcile()
         assert (report.changed, report.problems) == (0, [])
-        assert installation.wallets.topups(ours) == []
+        assert installation.wallets.topups.list(ours) == []
         other.hear()
         assert (wallets.balance(theirs), installation.wallets.balance(ours)) == (600, 0)
 
@@ -581,7 +581,7 @@ def test_what_is_refunded_leaves_the_wallet(
         installation.fake.refund(intent_of(topup), refund)
     tell(installation)
     assert installation.wallets.balance(wallet_id) == 1_000 - taken_yen
-    assert installation.wallets.topup_status(topup.topup_id).reversed_yen == taken_yen
+    assert installation.wallets.topups.show(topup.topup_id).reversed_yen == taken_yen
     tell(installation)
     assert installation.kept(wallet_id) == installation.moved(wallet_id)
 
@@ -726,10 +726,12 @@ def test_a_charge_whose_answer_was_lost_is_not_made_again_with_another_card(
     wallet_id = shaky.payer()
     faults.timeout_after_processing(path="payment_intents", times=3)
     shaky.payments.run_automatic()
-    customer = shaky.wallets.payer(wallet_id).customer if same_customer else shaky.payments.gateway.new_customer(99)
+    customer = (
+        shaky.wallets.topups.payer(wallet_id).customer if same_customer else shaky.payments.gateway.new_customer(99)
+    )
     card = shaky.fake.new_card(str(customer), set_up=True)
-    first = next(topup for topup in shaky.wallets.topups(wallet_id) if topup.origin == "owner")
-    shaky.wallets.settle_topup(
+    first = next(topup for topup in shaky.wallets.topups.list(wallet_id) if topup.origin == "owner")
+    shaky.wallets.topups.settle(
         wallet_id, first.topup_id, PaymentFact(told_at=1, customer=customer, payment_method=card)
     )
     shaky.clock.advance(minutes=11)
@@ -748,10 +750,10 @@ def test_what_was_sent_too_long_ago_to_send_again_is_looked_for_or_given_up(
     shaky.payments.run_automatic()
     shaky.clock.advance(days=40)
     assert shaky.payments.reconcile().problems == []
-    topup = shaky.wallets.topups(wallet_id)[0]
+    topup = shaky.wallets.topups.list(wallet_id)[0]
     assert (topup.status, topup.reason) == (("credited", None) if lost else ("canceled", "never_sent"))
     assert shaky.kept(wallet_id) == shaky.moved(wallet_id) == (650 if lost else 50)
-    assert shaky.wallets.topups_due() == ([] if lost else [wallet_id])
+    assert shaky.wallets.topups.due() == ([] if lost else [wallet_id])
 
 
 def test_what_may_be_too_old_to_send_again_is_not_sent_while_the_clock_is_in_doubt(
@@ -768,7 +770,7 @@ def test_what_may_be_too_old_to_send_again_is_not_sent_while_the_clock_is_in_dou
     assert believed() == shaky.clock()
     assert StripePayments(shaky.wallets, shaky.settings, believed).reconcile().problems == []
     assert [payment.received for payment in shaky.made(wallet_id)] == [50]
-    topup = shaky.wallets.topups(wallet_id)[0]
+    topup = shaky.wallets.topups.list(wallet_id)[0]
     assert (topup.status, topup.reason) == ("canceled", "never_sent")
 
 
@@ -782,12 +784,12 @@ def test_a_declined_card_is_tried_three_times_and_no_more(installation: Installa
         installation.clock.advance(hours=24 * days - 1)
         assert installation.payments.run_automatic() == []
         installation.clock.advance(hours=1)
-    state = installation.wallets.auto_topup(wallet_id)
+    state = installation.wallets.topups.automatic_state(wallet_id)
     assert (state.state, state.reason) == ("stopped", "generic_decline")
     installation.clock.advance(days=100)
     assert installation.payments.run_automatic() == []
     assert len(installation.made(wallet_id)) == 4
-    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["generic_decline"]
+    assert [each["reason"] for each in told(host, "auto_topup.stopped")] == ["generic_decline"]
 
 
 def test_a_decline_counts_once_whatever_stripes_clock_says(wallets: CreditWallet, installation: Installation) -> None:
@@ -795,8 +797,8 @@ def test_a_decline_counts_once_whatever_stripes_clock_says(wallets: CreditWallet
     behind = Clock(installation.clock() - timedelta(seconds=5))
     Installation(wallets, installation.fake, behind).payments.run_automatic()
     installation.hear()
-    assert wallets.payer(wallet_id).failures == 1
-    assert wallets.topups(wallet_id)[0].status == "failed"
+    assert wallets.topups.payer(wallet_id).failures == 1
+    assert wallets.topups.list(wallet_id)[0].status == "failed"
 
 
 def test_a_card_that_will_never_pay_is_charged_once(installation: Installation, host: PlainSql) -> None:
@@ -805,10 +807,10 @@ def test_a_card_that_will_never_pay_is_charged_once(installation: Installation, 
     assert (done.status, done.detail) == ("failed", "fraudulent")
     installation.clock.advance(days=30)
     assert installation.payments.run_automatic() == []
-    assert installation.wallets.auto_topup(wallet_id).state == "stopped"
-    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["fraudulent"]
+    assert installation.wallets.topups.automatic_state(wallet_id).state == "stopped"
+    assert [each["reason"] for each in told(host, "auto_topup.stopped")] == ["fraudulent"]
     installation.pay(wallet_id, 60, "by hand, with another card")
-    assert installation.wallets.auto_topup(wallet_id).state == "ready"
+    assert installation.wallets.topups.automatic_state(wallet_id).state == "ready"
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
 
 
@@ -819,15 +821,15 @@ def test_a_wallet_without_a_card_is_told_so_once(installation: Installation, hos
         [done] = installation.payments.run_automatic()
         assert done.status == "topup_stopped"
         assert "no saved payment method" in str(done.detail)
-    state = installation.wallets.auto_topup(wallet_id)
+    state = installation.wallets.topups.automatic_state(wallet_id)
     assert (state.state, state.reason) == ("stopped", "no_payment_method")
-    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["no_payment_method"]
+    assert [each["reason"] for each in told(host, "auto_topup.stopped")] == ["no_payment_method"]
     installation.pay(wallet_id, 60)
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
 
 
 def detached(installation: Installation, wallet_id: int) -> None:
-    client_at(installation).v1.payment_methods.detach(str(installation.wallets.payer(wallet_id).payment_method))
+    client_at(installation).v1.payment_methods.detach(str(installation.wallets.topups.payer(wallet_id).payment_method))
 
 
 def moved_to_another_customer(installation: Installation, wallet_id: int) -> None:
@@ -839,7 +841,7 @@ def unknown(installation: Installation, wallet_id: int) -> None:
 
 
 def of_a_deleted_customer(installation: Installation, wallet_id: int) -> None:
-    client_at(installation).v1.customers.delete(str(installation.wallets.payer(wallet_id).customer))
+    client_at(installation).v1.customers.delete(str(installation.wallets.topups.payer(wallet_id).customer))
 
 
 def of_an_unknown_customer(installation: Installation, wallet_id: int) -> None:
@@ -860,8 +862,8 @@ def new_customer(installation: Installation) -> str:
 
 def remember(installation: Installation, wallet_id: int, **of_the_payer: str) -> None:
     """Have the ledger believe that the wallet pays so."""
-    [paid] = [each for each in installation.wallets.topups(wallet_id) if each.status == "credited"]
-    installation.wallets.settle_topup(wallet_id, paid.topup_id, PaymentFact(told_at=1, **of_the_payer))  # type: ignore[arg-type]
+    [paid] = [each for each in installation.wallets.topups.list(wallet_id) if each.status == "credited"]
+    installation.wallets.topups.settle(wallet_id, paid.topup_id, PaymentFact(told_at=1, **of_the_payer))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -886,9 +888,9 @@ def test_a_card_that_is_gone_from_stripe_is_told_as_such(
     installation.clock.advance(days=1)
     installation.payments.reconcile()
     assert installation.payments.run_automatic() == []
-    state = installation.wallets.auto_topup(wallet_id)
+    state = installation.wallets.topups.automatic_state(wallet_id)
     assert (state.state, state.reason) == ("stopped", "payment_method_gone")
-    assert [each["reason"] for each in told(host, "auto_topup_stopped")] == ["payment_method_gone"]
+    assert [each["reason"] for each in told(host, "auto_topup.stopped")] == ["payment_method_gone"]
     assert len(installation.made(wallet_id)) == 1
     installation.pay(wallet_id, 60, "by hand, with another card")
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
@@ -914,7 +916,7 @@ def test_another_refusal_of_a_saved_card_is_told_in_stripes_words(shaky: Install
     faults.change_answers(refuse, method="POST", path="payment_intents", status=400)
     [done] = shaky.payments.run_automatic()
     assert done.detail == "invalid_request: Your account cannot do this."
-    assert shaky.wallets.auto_topup(wallet_id).state == "stopped"
+    assert shaky.wallets.topups.automatic_state(wallet_id).state == "stopped"
 
 
 @pytest.mark.parametrize("heard_first", [False, True])
@@ -927,20 +929,20 @@ def test_when_the_bank_wants_the_owner_there_is_a_page_to_pay_on(
     if heard_first:
         installation.hear(order=Random(4), times=2)
     assert installation.payments.run_automatic() == []
-    state = installation.wallets.auto_topup(wallet_id)
+    state = installation.wallets.topups.automatic_state(wallet_id)
     assert (state.state, state.reason) == ("stopped", "authentication_required")
-    [page] = [topup for topup in installation.wallets.topups(wallet_id) if topup.way == "checkout"]
+    [page] = [topup for topup in installation.wallets.topups.list(wallet_id) if topup.way == "checkout"]
     assert (page.status, page.amount_yen) == ("requires_action", 600)
     assert state.action_url == page.action_url
     assert str(page.action_url).startswith(installation.fake.url)
-    assert [each["action_url"] for each in told(host, "topup_requires_action")] == [page.action_url]
+    assert [each["action_url"] for each in told(host, "topup.requires_action")] == [page.action_url]
     intent = installation.fake.pay(str(page.checkout_session), ASKS_ALWAYS)
     installation.fake.authenticate(intent["id"])
     installation.hear(order=Random(4), times=2)
     assert installation.wallets.balance(wallet_id) == 650
-    assert installation.wallets.auto_topup(wallet_id).state == "ready"
+    assert installation.wallets.topups.automatic_state(wallet_id).state == "ready"
     assert [payment.status for payment in installation.made(wallet_id)] == ["succeeded", "canceled", "succeeded"]
-    assert len([each for each in installation.wallets.topups(wallet_id) if each.way == "checkout"]) == 1
+    assert len([each for each in installation.wallets.topups.list(wallet_id) if each.way == "checkout"]) == 1
 
 
 @pytest.mark.parametrize("path", ["checkout/sessions", "payment_intents/pi_"])
@@ -952,8 +954,8 @@ def test_the_page_comes_also_when_stripe_is_lost_on_the_way_to_it(
     shaky.payments.run_automatic()
     assert len(faults.fired) == 3
     shaky.hear()
-    assert shaky.wallets.auto_topup(wallet_id).action_url is not None
-    assert len([each for each in shaky.wallets.topups(wallet_id) if each.way == "checkout"]) == 1
+    assert shaky.wallets.topups.automatic_state(wallet_id).action_url is not None
+    assert len([each for each in shaky.wallets.topups.list(wallet_id) if each.way == "checkout"]) == 1
 
 
 def test_caps_bound_automatic_top_ups_and_are_told(
@@ -969,8 +971,8 @@ def test_caps_bound_automatic_top_ups_and_are_told(
         [done] = installation.payments.run_automatic()
         assert done.status == "topup_limit_reached"
         assert "¥100 left" in str(done.detail)
-    assert [each["room_yen"] for each in told(host, "auto_topup_limit_reached")] == [100]
-    assert str(wallets.auto_topup(wallet_id).reason).startswith("limit_reached")
+    assert [each["left_yen"] for each in told(host, "auto_topup.limit_reached")] == [100]
+    assert str(wallets.topups.automatic_state(wallet_id).reason).startswith("limit_reached")
     clock.advance(days=1)
     assert [each.status for each in installation.payments.run_automatic()] == ["credited"]
     clock.advance(days=1)
@@ -1036,7 +1038,7 @@ def test_a_page_is_looked_up_as_well(installation: Installation) -> None:
     installation.clock.advance(days=2)
     assert installation.payments.reconcile().problems == []
     assert installation.wallets.balance(wallet_id) == 1_000
-    assert installation.wallets.topup_status(left.topup_id).status == "canceled"
+    assert installation.wallets.topups.show(left.topup_id).status == "canceled"
 
 
 def test_what_nobody_pays_is_given_up_after_a_day(installation: Installation) -> None:
@@ -1044,10 +1046,10 @@ def test_what_nobody_pays_is_given_up_after_a_day(installation: Installation) ->
     topup = installation.request(wallet_id)
     installation.clock.advance(hours=23)
     installation.payments.reconcile()
-    assert installation.wallets.topup_status(topup.topup_id).status == "pending"
+    assert installation.wallets.topups.show(topup.topup_id).status == "pending"
     installation.clock.advance(hours=2)
     installation.payments.reconcile()
-    assert installation.wallets.topup_status(topup.topup_id).status == "canceled"
+    assert installation.wallets.topups.show(topup.topup_id).status == "canceled"
     assert [payment.status for payment in installation.made(wallet_id)] == ["canceled"]
 
 
@@ -1057,7 +1059,7 @@ def test_a_slip_is_waited_for_as_long_as_it_can_be_paid(vouchers: Installation) 
     vouchers.fake.pay(intent_of(topup), "konbini")
     vouchers.clock.advance(days=2)
     vouchers.payments.reconcile()
-    assert vouchers.wallets.topup_status(topup.topup_id).status == "requires_action"
+    assert vouchers.wallets.topups.show(topup.topup_id).status == "requires_action"
     vouchers.fake.pay_voucher(intent_of(topup))
     vouchers.clock.advance(days=5)
     vouchers.payments.reconcile()
@@ -1075,7 +1077,7 @@ def test_a_payment_that_lost_its_row_is_credited_once(installation: Installation
     tell(installation)
     tell(installation)
     installation.payments.reconcile()
-    [found] = installation.wallets.topups(wallet_id)
+    [found] = installation.wallets.topups.list(wallet_id)
     assert (found.origin, found.status, found.payment_intent) == ("found", "credited", topup.payment_intent)
     assert installation.kept(wallet_id) == installation.moved(wallet_id) == 1_000
     assert installation.wallets.verify() == []
@@ -1112,7 +1114,7 @@ def test_a_payment_whose_name_another_has_now_is_credited_beside_it(installation
     assert after.topup_id == before.topup_id
     installation.fake.pay(intent_of(after))
     installation.hear(order=Random(2), times=2)
-    assert sorted(topup.origin for topup in installation.wallets.topups(wallet_id)) == ["found", "owner"]
+    assert sorted(topup.origin for topup in installation.wallets.topups.list(wallet_id)) == ["found", "owner"]
     assert installation.kept(wallet_id) == installation.moved(wallet_id) == 2_000
 
 
@@ -1124,7 +1126,7 @@ def test_a_payment_for_a_wallet_that_is_gone_is_reported(
     fake.pay(intent_of(installation.request(wallet_id)))
     path = tmp_path / "restored.db"
     with CreditWallet.open(f"sqlite:///{path}", clock=clock) as wallets, PlainSql(f"sqlite:///{path}") as host:
-        host.run("UPDATE am_credit_installation SET installation_id = ?", installation.wallets.installation_id())
+        host.run("UPDATE am_credit_installation SET installation_id = ?", installation.wallets.topups.installation_id())
         restored = Installation(wallets, fake, clock)
         with pytest.raises(WalletNotFound):
             restored.deliver(installation.news()[-1])
@@ -1167,7 +1169,7 @@ def test_one_top_up_out_of_order_keeps_no_other_from_being_looked_up(shaky: Inst
     for wallet_id in (first, second):
         shaky.fake.pay(intent_of(shaky.request(wallet_id)))
     shaky.clock.advance(hours=1)
-    faults.error(500, method="GET", path=intent_of(shaky.wallets.topups(first)[0]), times=3)
+    faults.error(500, method="GET", path=intent_of(shaky.wallets.topups.list(first)[0]), times=3)
     report = shaky.payments.reconcile()
     assert len(report.problems) == 1
     assert shaky.wallets.balance(second) == 1_000
@@ -1220,6 +1222,9 @@ def test_the_law_allows_a_fifth_of_what_was_issued_or_a_twentieth_of_what_was_un
             assert start == "2026-03-31T15:00:00.000Z"
             return paid_back
 
+        def paid_back_without_cause_yen(self, start: str) -> int:
+            raise AssertionError(start)  # what is left is a matter of every entry
+
     room = pay_back_room(Figures(), datetime.fromisoformat("2026-03-31T15:00:00Z"))
     assert (room.base_date, room.allowed_yen, room.left_yen) == ("2026-03-31", allowed, left)
 
@@ -1254,7 +1259,7 @@ def test_paying_back_is_off_unless_the_operator_allows_it(installation: Installa
 
 def test_unused_credit_is_paid_back_once_and_within_the_limits_of_the_law(generous: tuple[Installation, str]) -> None:
     installation, topup_id = generous
-    wallet_id = installation.wallets.topup_status(topup_id).wallet_id
+    wallet_id = installation.wallets.topups.show(topup_id).wallet_id
     with pytest.raises(PayBackNotAllowed) as refusal:
         pay_back(installation, topup_id, 2_001)
     assert refusal.value.details["left_yen"] == 2_000
@@ -1266,7 +1271,7 @@ def test_unused_credit_is_paid_back_once_and_within_the_limits_of_the_law(genero
     installation.payments.reconcile()
     assert installation.kept(wallet_id) == installation.moved(wallet_id) == installation.wallets.balance(wallet_id)
     assert installation.wallets.balance(wallet_id) == 8_500
-    assert installation.wallets.pay_back_room().left_yen == 500
+    assert installation.wallets.topups.pay_back_room().left_yen == 500
     with pytest.raises(PayBackNotAllowed):
         pay_back(installation, topup_id, 501, "more")
     installation.spend(wallet_id, 8_400)
@@ -1281,7 +1286,7 @@ def test_when_the_answer_is_lost_the_same_key_pays_back_once(
     generous: tuple[Installation, str], faults: StripeFaults, clock: Clock, processed: bool, hours: int
 ) -> None:
     installation, topup_id = generous
-    wallet_id = installation.wallets.topup_status(topup_id).wallet_id
+    wallet_id = installation.wallets.topups.show(topup_id).wallet_id
     lose = faults.timeout_after_processing if processed else faults.timeout_before_processing
     lose(path="refunds", times=3)
     with pytest.raises(PaymentProviderError):
@@ -1296,8 +1301,8 @@ def test_when_the_answer_is_lost_the_same_key_pays_back_once(
 
 def test_what_stripe_does_not_pay_back_comes_again_for_good(generous: tuple[Installation, str]) -> None:
     installation, topup_id = generous
-    topup = installation.wallets.topup_status(topup_id)
-    before = installation.wallets.pay_back_room()
+    topup = installation.wallets.topups.show(topup_id)
+    before = installation.wallets.topups.pay_back_room()
     dispute = installation.fake.dispute(intent_of(topup), 1_000)
     for _ in range(2):
         with pytest.raises(PayBackNotAllowed, match="has its credit again"):
@@ -1309,20 +1314,20 @@ def test_what_stripe_does_not_pay_back_comes_again_for_good(generous: tuple[Inst
     with pytest.raises(PayBackNotAllowed):
         pay_back(installation, topup_id)
     assert installation.kept(topup.wallet_id) == installation.moved(topup.wallet_id) == 10_000
-    assert installation.wallets.pay_back_room() == before
+    assert installation.wallets.topups.pay_back_room() == before
     pay_back(installation, topup_id, key="another")
     assert installation.kept(topup.wallet_id) == installation.moved(topup.wallet_id) == 9_500
 
 
 def test_what_was_paid_back_and_did_not_arrive_comes_again(generous: tuple[Installation, str]) -> None:
     installation, topup_id = generous
-    topup = installation.wallets.topup_status(topup_id)
+    topup = installation.wallets.topups.show(topup_id)
     pay_back(installation, topup_id)
     [refund] = [event["data"]["object"] for event in installation.news() if event["type"] == "refund.created"]
     installation.fake.settle_refund(refund["id"], success=False)
     installation.hear(order=Random(3), times=2)
     assert installation.wallets.balance(topup.wallet_id) == 10_000
-    assert installation.wallets.pay_back_room().left_yen == 2_000
+    assert installation.wallets.topups.pay_back_room().left_yen == 2_000
     with pytest.raises(PayBackNotAllowed):
         pay_back(installation, topup_id)
     assert installation.kept(topup.wallet_id) == installation.moved(topup.wallet_id) == 10_000
@@ -1330,12 +1335,12 @@ def test_what_was_paid_back_and_did_not_arrive_comes_again(generous: tuple[Insta
 
 def test_credit_that_comes_again_is_not_issued_again(generous: tuple[Installation, str]) -> None:
     installation, topup_id = generous
-    topup = installation.wallets.topup_status(topup_id)
+    topup = installation.wallets.topups.show(topup_id)
     installation.fake.close_dispute(installation.fake.dispute(intent_of(topup)), won=True)
     installation.news()
     installation.payments.reconcile()
     installation.clock.set(installation.clock().replace(month=11))
-    assert installation.wallets.pay_back_room().issued_yen == 0
+    assert installation.wallets.topups.pay_back_room().issued_yen == 0
 
 
 # How it is set up
@@ -1446,7 +1451,7 @@ def test_the_documented_konbini_set_up_runs_with_test_money(tmp_path: Path) -> N
         wallet = call.get("/credit/wallet", headers=credentials(owner)).json()
         assert wallet["balance_yen"] == 3_000
     with CreditWallet.open(f"sqlite:///{tmp_path}/w.db") as wallets:
-        assert wallets.payer(made["wallet_id"]).payment_method is not None
+        assert wallets.topups.payer(made["wallet_id"]).payment_method is not None
 
 
 # Over HTTP

@@ -73,7 +73,7 @@ def host(tmp_path: Path) -> Iterator[PlainSql]:
 
 def told(host: PlainSql) -> list[Json]:
     """What people were told of amounts that are not in yen, oldest first."""
-    rows = host.run("SELECT payload FROM am_credit_outbox WHERE kind = 'topup_currency_mismatch' ORDER BY event_id")
+    rows = host.run("SELECT payload FROM am_credit_outbox WHERE kind = 'topup.currency_mismatch' ORDER BY event_id")
     return [json.decode(row[0]) for row in rows]
 
 
@@ -162,7 +162,7 @@ def test_a_payment_in_another_currency_credits_nothing_and_is_told_once(
     topup_id, succeeded = paid(installation, wallet_id)
     for _ in range(3):
         assert installation.deliver(changed(succeeded, currency=currency)) == "reported"
-    topup = wallets.topup_status(topup_id)
+    topup = wallets.topups.show(topup_id)
     assert (topup.status, topup.received_yen, topup.credited_yen) == ("failed", 0, 0)
     assert str(topup.reason).startswith("currency_mismatch: amount_received 1000 of pi_")
     [notice] = told(host)
@@ -170,7 +170,7 @@ def test_a_payment_in_another_currency_credits_nothing_and_is_told_once(
     assert notice["payment_intent"] == topup.payment_intent
     assert "amount_received 1000" in notice["reason"]
     assert (wallets.balance(wallet_id), wallets.history(wallet_id)) == (0, [])
-    assert wallets.payer(wallet_id).payment_method is None
+    assert wallets.topups.payer(wallet_id).payment_method is None
     assert wallets.verify() == []
 
 
@@ -199,7 +199,7 @@ def test_a_payment_of_no_whole_amount_credits_nothing(
     wallet_id = installation.owner()
     topup_id, succeeded = paid(installation, wallet_id)
     assert installation.deliver(changed(succeeded, **fields)) == "reported"
-    assert installation.wallets.topup_status(topup_id).status == "failed"
+    assert installation.wallets.topups.show(topup_id).status == "failed"
     assert installation.wallets.balance(wallet_id) == 0
     assert told(host) != []
 
@@ -210,7 +210,7 @@ def test_what_was_received_counts_and_not_what_was_asked_for(installation: Insta
     assert installation.deliver(changed(succeeded, amount_received=0)) == "settled"
     assert installation.wallets.balance(wallet_id) == 0
     installation.deliver(changed(succeeded, amount_received=400))
-    assert installation.wallets.topup_status(topup_id).credited_yen == 400
+    assert installation.wallets.topups.show(topup_id).credited_yen == 400
 
 
 def test_a_payment_that_waits_in_another_currency_is_told_in_time(installation: Installation, host: PlainSql) -> None:
@@ -226,7 +226,7 @@ def test_a_payment_that_waits_in_another_currency_is_told_in_time(installation: 
             "amount_received": 0,
             "currency": "usd",
             "metadata": {
-                "credit_installation": installation.wallets.installation_id(),
+                "credit_installation": installation.wallets.topups.installation_id(),
                 "credit_wallet_id": str(wallet_id),
                 "credit_topup_id": topup.topup_id,
             },
@@ -234,7 +234,7 @@ def test_a_payment_that_waits_in_another_currency_is_told_in_time(installation: 
         installation.clock,
     )
     assert installation.deliver(processing) == "reported"
-    waiting = installation.wallets.topup_status(topup.topup_id)
+    waiting = installation.wallets.topups.show(topup.topup_id)
     assert (waiting.status, len(told(host))) == ("pending", 1)
     assert str(waiting.reason).startswith("currency_mismatch: amount 1000 of pi_")
 
@@ -247,13 +247,13 @@ def test_a_payment_without_a_row_gets_none_for_another_currency(
     wallet_id = installation.owner()
     _, succeeded = paid(installation, wallet_id)
     stray = {
-        "credit_installation": installation.wallets.installation_id(),
+        "credit_installation": installation.wallets.topups.installation_id(),
         "credit_wallet_id": str(wallet_id),
         "credit_topup_id": topup_id,
     }
     for _ in range(2):
         assert installation.deliver(changed(succeeded, id="pi_stray", currency="usd", metadata=stray)) == "reported"
-    assert [topup.payment_intent for topup in installation.wallets.topups(wallet_id)] != ["pi_stray"]
+    assert [topup.payment_intent for topup in installation.wallets.topups.list(wallet_id)] != ["pi_stray"]
     assert (installation.wallets.balance(wallet_id), len(told(host))) == (0, 1)
     assert told(host)[0]["payment_intent"] == "pi_stray"
     assert installation.wallets.verify() == []
@@ -264,7 +264,7 @@ def test_a_second_payment_for_a_top_up_leaves_its_row_alone(installation: Instal
     topup_id, succeeded = paid(installation, wallet_id)
     installation.deliver(succeeded)
     assert installation.deliver(changed(succeeded, id="pi_other", currency="usd")) == "reported"
-    topup = installation.wallets.topup_status(topup_id)
+    topup = installation.wallets.topups.show(topup_id)
     assert (topup.status, topup.reason) == ("credited", None)
     assert [each["topup_id"] for each in told(host)] == ["tu_pi_other"]
     assert installation.wallets.balance(wallet_id) == 1_000
@@ -275,7 +275,7 @@ def test_what_turns_out_to_be_yen_is_credited_after_all(installation: Installati
     topup_id, succeeded = paid(installation, wallet_id)
     installation.deliver(changed(succeeded, currency="usd"))
     installation.deliver(succeeded)
-    topup = installation.wallets.topup_status(topup_id)
+    topup = installation.wallets.topups.show(topup_id)
     assert (topup.status, installation.wallets.balance(wallet_id)) == ("credited", 1_000)
     assert str(topup.reason).startswith("currency_mismatch"), "what was wrong with it can still be seen"
 
@@ -286,7 +286,7 @@ def test_a_top_up_that_was_given_up_says_so_as_well(installation: Installation, 
     installation.payments.cancel(topup.topup_id)
     canceled = event(installation, "payment_intent.canceled")
     installation.deliver(changed(canceled, status="succeeded", amount_received=1_000, currency="eur"))
-    settled = installation.wallets.topup_status(topup.topup_id)
+    settled = installation.wallets.topups.show(topup.topup_id)
     assert (settled.status, len(told(host))) == ("canceled", 1)
     assert str(settled.reason).startswith("currency_mismatch")
 
@@ -325,7 +325,7 @@ def test_a_look_up_in_another_currency_credits_nothing(
     faults.change_answers(saying("payment_intent", currency=currency))
     for _ in range(2):
         look(installation, topup.topup_id)
-    found = installation.wallets.topup_status(topup.topup_id)
+    found = installation.wallets.topups.show(topup.topup_id)
     assert (found.status, installation.wallets.balance(wallet_id)) == ("failed", 0)
     assert (str(found.reason)[:17], len(told(host))) == ("currency_mismatch", 1)
     [problem, *_] = installation.payments.reconcile().problems
@@ -340,7 +340,7 @@ def test_a_saved_card_that_pays_in_another_currency_stops_automatic_top_ups(
     [done] = installation.payments.run_automatic()
     assert (done.status, str(done.detail)[:17]) == ("failed", "currency_mismatch")
     assert installation.payments.run_automatic() == []
-    state = installation.wallets.auto_topup(wallet_id)
+    state = installation.wallets.topups.automatic_state(wallet_id)
     assert (state.state, str(state.reason)[:17]) == ("stopped", "currency_mismatch")
     assert (installation.wallets.balance(wallet_id), len(told(host))) == (50, 1)
 
@@ -349,7 +349,7 @@ def test_a_saved_card_that_pays_in_another_currency_stops_automatic_top_ups(
 def test_a_page_in_another_currency_credits_nothing(installation: Installation, host: PlainSql, kind: str) -> None:
     wallet_id = installation.owner()
     topup = installation.request(wallet_id, way="checkout")
-    session = str(installation.wallets.topup_status(topup.topup_id).checkout_session)
+    session = str(installation.wallets.topups.show(topup.topup_id).checkout_session)
     if kind == "payment_intent":
         installation.fake.pay(session)
         news = event(installation, "payment_intent.succeeded")
@@ -389,7 +389,7 @@ def test_what_is_taken_in_another_currency_takes_nothing_and_is_told(
     news = [each for each in installation.news() if each["data"]["object"]["id"] == name]
     for each in news * 2:
         assert installation.deliver(changed(each, currency=currency)) == "reported"
-    found = wallets.topup_status(topup.topup_id)
+    found = wallets.topups.show(topup.topup_id)
     assert (found.status, found.takings) == ("credited", ())
     assert wallets.balance(wallet_id) == 1_000
     assert str(found.reason).startswith(f"currency_mismatch: amount 300 of {name}, currency ")
@@ -442,7 +442,7 @@ def test_several_are_all_named_in_the_row_whatever_their_order(installation: Ins
     Random(3).shuffle(news)
     for each in [each for each in news if each["data"]["object"]["id"] in (refund, dispute)] * 2:
         installation.deliver(each)
-    reason = str(installation.wallets.topup_status(topup.topup_id).reason)
+    reason = str(installation.wallets.topups.show(topup.topup_id).reason)
     assert reason.count("currency eur") == 2
     assert refund in reason
     assert dispute in reason

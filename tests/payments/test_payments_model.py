@@ -24,6 +24,8 @@ from installation import ASKS_ALWAYS, DECLINED, DECLINED_LATER, Installation
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.domain.outcomes import TopupView
 
+pytestmark = pytest.mark.slow
+
 CHANCE_OF_A_FAULT = 0.25
 EXAMPLES_A_STAGE = 25
 BASE_PERIOD = datetime(2030, 2, 15, 12, tzinfo=UTC)
@@ -160,7 +162,7 @@ class PaymentsMachine(RuleBasedStateMachine):
     def be_killed(self, after: int, what: str, position: int) -> None:
         """The process ends before the commit that comes after some others, while it does something."""
         commits = iter(range(after))
-        settle = self.installation.wallets.settle_topup
+        settle = self.installation.wallets.topups.settle
 
         def settle_or_die(*args: Any, **kwargs: Any) -> Any:
             if next(commits, None) is None:
@@ -168,7 +170,7 @@ class PaymentsMachine(RuleBasedStateMachine):
             return settle(*args, **kwargs)
 
         with suppress(Killed), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(self.installation.wallets, "settle_topup", settle_or_die)
+            patch.setattr(self.installation.wallets.topups, "settle", settle_or_die)
             match what:
                 case "ask":
                     self.ask(position % 3, 500, page=bool(position % 2))
@@ -231,7 +233,7 @@ class PaymentsMachine(RuleBasedStateMachine):
     # Inside
 
     def _topup(self, position: int) -> TopupView:
-        topups = [topup for wallet_id in self.wallet_ids for topup in self.installation.wallets.topups(wallet_id)]
+        topups = [topup for wallet_id in self.wallet_ids for topup in self.installation.wallets.topups.list(wallet_id)]
         return topups[position % len(topups)]
 
     @staticmethod
@@ -266,7 +268,7 @@ class PaymentsMachine(RuleBasedStateMachine):
         wallets = self.installation.wallets
         assert wallets.verify() == []
         for wallet_id in self.wallet_ids:
-            topups = wallets.topups(wallet_id, limit=1_000)
+            topups = wallets.topups.list(wallet_id, limit=1_000)
             assert {topup.status for topup in topups} <= {
                 "pending",
                 "requires_action",

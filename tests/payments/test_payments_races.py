@@ -218,7 +218,7 @@ def test_a_worker_that_is_killed_while_it_charges_has_charged_once(
     with Service(db_url, environment=environment(faults.url)) as service:
         faults.wait_fired()
         service.kill()
-    assert [topup.status for topup in ours.wallets.topups(wallet_id) if topup.origin == "auto"] == ["requested"]
+    assert [topup.status for topup in ours.wallets.topups.list(wallet_id) if topup.origin == "auto"] == ["requested"]
     assert len(ours.made(wallet_id)) == (2 if processed else 1)
     clock.set(datetime.now(UTC) + timedelta(minutes=11))
     assert [each.status for each in ours.payments.run_automatic()] == ["topup_in_flight"]
@@ -241,7 +241,7 @@ def test_a_service_that_is_killed_before_it_commits_credits_the_next_time(
         fake.pay(intent_of(topup))
         service.wait()
     assert ours.wallets.balance(wallet_id) == 0
-    assert ours.wallets.topup_status(topup.topup_id).status == "pending"
+    assert ours.wallets.topups.show(topup.topup_id).status == "pending"
     with Service(db_url, environment=environment(fake.url), port=service.port) as restarted:
         fake.wait_delivered()
         fake.stop_webhooks_to(hook)

@@ -37,12 +37,12 @@ def test_a_wallet_pays_at_the_new_account_as_a_new_customer(
 ) -> None:
     wallet_id = before.owner()
     before.pay(wallet_id)
-    known = wallets.payer(wallet_id).customer
+    known = wallets.topups.payer(wallet_id).customer
     topup = after.request(wallet_id, key="again", way=way)
-    after.fake.pay(wallets.topup_status(topup.topup_id).checkout_session or str(topup.payment_intent))
+    after.fake.pay(wallets.topups.show(topup.topup_id).checkout_session or str(topup.payment_intent))
     assert after.payments.show(topup.topup_id).status == "credited"
     assert wallets.balance(wallet_id) == 2_000
-    assert wallets.payer(wallet_id).customer not in (None, known)
+    assert wallets.topups.payer(wallet_id).customer not in (None, known)
     assert wallets.verify() == []
 
 
@@ -51,11 +51,11 @@ def test_a_saved_card_of_the_old_account_is_told_and_another_takes_its_place(
 ) -> None:
     wallet_id = before.payer()
     [lost] = after.payments.run_automatic()
-    assert (lost.status, wallets.auto_topup(wallet_id).state) == ("failed", "stopped")
+    assert (lost.status, wallets.topups.automatic_state(wallet_id).state) == ("failed", "stopped")
     topup = after.request(wallet_id, 100, "another card")
     after.fake.pay(str(topup.payment_intent))
     after.payments.show(topup.topup_id)
-    assert wallets.auto_topup(wallet_id).state == "ready"
+    assert wallets.topups.automatic_state(wallet_id).state == "ready"
     [paid] = after.payments.run_automatic()
     assert paid.status == "credited"
 
@@ -68,7 +68,7 @@ def test_what_was_open_at_the_old_account_is_given_up(
     topup = before.request(wallet_id, way=way)
     clock.advance(seconds=(QUIET + timedelta(seconds=1)).total_seconds())
     assert after.payments.reconcile().problems == []
-    given_up = wallets.topup_status(topup.topup_id)
+    given_up = wallets.topups.show(topup.topup_id)
     assert (given_up.status, given_up.reason) == ("canceled", "unknown_to_stripe")
     assert after.payments.show(topup.topup_id).status == "canceled"
 
@@ -82,5 +82,5 @@ def test_what_was_given_up_and_is_paid_all_the_same_counts(
     assert after.payments.cancel(topup.topup_id).status == "canceled"
     before.fake.pay(str(topup.payment_intent))
     before.hear()
-    assert wallets.topup_status(topup.topup_id).status == "credited"
+    assert wallets.topups.show(topup.topup_id).status == "credited"
     assert wallets.balance(wallet_id) == 1_000

@@ -105,11 +105,11 @@ def test_of_one_second_the_part_that_came_counts_in_any_order(wallets: CreditWal
     part = PaymentFact(told_at=5, status="requires_action", payment_intent="pi_1", processing=True)
     for number, facts in enumerate(permutations([asked, part])):
         wallet_id = wallets.create().wallet_id
-        topup_id = str(wallets.request_topup(wallet_id, 1_000, idempotency_key="t").topup_id)
+        topup_id = str(wallets.topups.request(wallet_id, 1_000, idempotency_key="t").topup_id)
         for fact in facts:
-            wallets.settle_topup(wallet_id, topup_id, fact)
+            wallets.topups.settle(wallet_id, topup_id, fact)
         with pytest.raises(TopupInFlight):
-            wallets.request_topup(wallet_id, 500, idempotency_key=f"another {number}")
+            wallets.topups.request(wallet_id, 500, idempotency_key=f"another {number}")
 
 
 # From end to end
@@ -126,7 +126,7 @@ def begun(installation: Installation, method: str, *, way: Any = "intent") -> tu
     """A wallet below its threshold with a saved card, whose owner has begun to pay with ``method``."""
     wallet_id = installation.payer()
     topup = installation.request(wallet_id, key="begun", way=way)
-    session = installation.wallets.topup_status(topup.topup_id).checkout_session
+    session = installation.wallets.topups.show(topup.topup_id).checkout_session
     intent = installation.fake.pay(session or intent_of(topup), method)
     return wallet_id, topup, str(intent["id"])
 
@@ -135,7 +135,7 @@ def waits(installation: Installation, wallet_id: int) -> bool:
     """Whether neither the wallet nor its owner can ask for another payment; they agree, and nothing is charged."""
     made = len(installation.made(wallet_id))
     try:
-        installation.wallets.request_topup(wallet_id, 500, idempotency_key=f"another {installation.clock()}")
+        installation.wallets.topups.request(wallet_id, 500, idempotency_key=f"another {installation.clock()}")
     except TopupInFlight as refusal:
         [done] = [each for each in installation.payments.run_automatic() if each.wallet_id == wallet_id]
         assert done.status == refusal.code

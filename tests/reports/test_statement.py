@@ -16,7 +16,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import InvalidRequest, WalletNotFound
-from credit_wallet.reports.statement import Statement, statement, to_csv, to_json, to_text
+from credit_wallet.reports.statement import Statement, to_csv, to_json, to_text
 
 pytestmark = on_every_database
 
@@ -53,7 +53,7 @@ def busy(wallets: CreditWallet, clock: Clock) -> int:
     clock.set(datetime(2026, 5, 20, tzinfo=UTC))
     wallets.topup(wallet_id, 70, idempotency_key="gift too", promo=True, expires_at="2026-05-21")
     clock.set(datetime(2026, 5, 21, tzinfo=UTC))
-    wallets.expire_due()
+    wallets.maintenance.expire_due()
     clock.set(datetime(2026, 7, 1, tzinfo=UTC))
     charge(wallets, wallet_id, 100, "july")
     wallets.topup(wallet_id, 1, idempotency_key="july too")
@@ -78,14 +78,14 @@ def busy(wallets: CreditWallet, clock: Clock) -> int:
 def test_each_cycle_opens_with_what_the_one_before_closed_with(
     wallets: CreditWallet, busy: int, cycle: str, figures: tuple[int, ...], entries: int
 ) -> None:
-    report = statement(wallets, busy, cycle)
+    report = wallets.statement(busy, cycle)
     assert totals(report) == figures
     assert len(report.entries) == entries
     assert report.closing_yen == report.opening_yen + sum(entry.amount_yen for entry in report.entries)
 
 
 def test_entries_stand_oldest_first_with_the_balance_they_left(wallets: CreditWallet, busy: int) -> None:
-    entries = statement(wallets, busy, "2026-05").entries
+    entries = wallets.statement(busy, "2026-05").entries
     assert [(entry.txn_type, entry.amount_yen, entry.ledger_balance_yen) for entry in entries] == [
         ("topup", 1_000, 1_000),
         ("topup", 200, 1_200),
@@ -102,14 +102,14 @@ def test_open_holds_are_in_the_balance_until_they_are_spent(wallets: CreditWalle
     wallets.topup(wallet_id, 100, idempotency_key="start")
     hold_id = wallets.hold(wallet_id, 60, idempotency_key="hold", ttl_seconds=30 * 24 * 3600).hold_id
     assert hold_id is not None
-    assert statement(wallets, wallet_id, "2026-05").closing_yen == 100
+    assert wallets.statement(wallet_id, "2026-05").closing_yen == 100
     clock.set(datetime(2026, 6, 1, tzinfo=UTC))
     wallets.capture(hold_id, 40)
-    assert totals(statement(wallets, wallet_id, "2026-06")) == (100, 0, -40, 0, 0, 0, 60)
+    assert totals(wallets.statement(wallet_id, "2026-06")) == (100, 0, -40, 0, 0, 0, 60)
 
 
 def test_a_wallet_never_used_has_an_empty_statement(wallets: CreditWallet) -> None:
-    report = statement(wallets, wallets.create().wallet_id, "2026-05")
+    report = wallets.statement(wallets.create().wallet_id, "2026-05")
     assert totals(report) == (0,) * 7
     assert (report.entries, report.alerts, report.label) == ([], [], None)
 
@@ -120,8 +120,8 @@ def test_alerts_of_the_cycle_stand_in_the_order_they_fired(wallets: CreditWallet
     for month, amount_yen in ((5, 85), (6, 50)):
         clock.set(datetime(2026, month, 2, tzinfo=UTC))
         charge(wallets, wallet_id, amount_yen, f"month {month}")
-    assert [alert.threshold_pct for alert in statement(wallets, wallet_id, "2026-05").alerts] == [50, 80]
-    assert [alert.threshold_pct for alert in statement(wallets, wallet_id, "2026-06").alerts] == [50]
+    assert [alert.threshold_pct for alert in wallets.statement(wallet_id, "2026-05").alerts] == [50, 80]
+    assert [alert.threshold_pct for alert in wallets.statement(wallet_id, "2026-06").alerts] == [50]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_months_are_those_of_the_wallets_time_zone(
     for at, amount_yen in ((last_of_may, 3), (first_of_june, 5)):
         clock.set(datetime.fromisoformat(at).replace(tzinfo=UTC))
         charge(wallets, wallet_id, amount_yen, at)
-    may, june = (statement(wallets, wallet_id, cycle) for cycle in ("2026-05", "2026-06"))
+    may, june = (wallets.statement(wallet_id, cycle) for cycle in ("2026-05", "2026-06"))
     assert totals(may) == (0, 100, -3, 0, 0, 0, 97)
     assert totals(june) == (97, 0, -5, 0, 0, 0, 92)
     assert may.time_zone == time_zone
@@ -150,12 +150,12 @@ def test_months_are_those_of_the_wallets_time_zone(
 @pytest.mark.parametrize("cycle", ["2026-13", "2026-5", "202605", "", "may", "9999-12", "2026-05\n"])
 def test_a_cycle_that_is_none_is_refused(wallets: CreditWallet, busy: int, cycle: str) -> None:
     with pytest.raises(InvalidRequest, match="cycle must be YYYY-MM"):
-        statement(wallets, busy, cycle)
+        wallets.statement(busy, cycle)
 
 
 def test_a_wallet_that_is_not_there_has_no_statement(wallets: CreditWallet) -> None:
     with pytest.raises(WalletNotFound):
-        statement(wallets, 404, "2026-05")
+        wallets.statement(404, "2026-05")
 
 
 # Beside plain SQL
@@ -174,7 +174,7 @@ def host(seed_url: str) -> Iterator[PlainSql]:
 @pytest.mark.usefixtures("host")
 def test_an_adopted_wallet_opens_with_what_no_entry_explains(seed_url: str, clock: Clock) -> None:
     with CreditWallet.open(seed_url, clock=clock) as wallets:
-        assert [totals(statement(wallets, 1, cycle)) for cycle in ("2026-03", "2026-04", "2026-05", "2026-06")] == [
+        assert [totals(wallets.statement(1, cycle)) for cycle in ("2026-03", "2026-04", "2026-05", "2026-06")] == [
             (200, 0, 0, 0, 0, 0, 200),
             (200, 600, 0, 0, 0, 0, 800),
             (800, 0, -100, 0, 0, 0, 700),
@@ -188,7 +188,7 @@ def test_what_plain_sql_wrote_since_is_in_the_statement_once_it_is_adopted(
     with CreditWallet.open(seed_url, clock=clock) as wallets:
         host.move(1, "charge", -30, "2026-05-15T11:00:00.000Z")
         assert wallets.verify() == []
-        assert totals(statement(wallets, 1, "2026-05")) == (800, 0, -130, 0, 0, 0, 670)
+        assert totals(wallets.statement(1, "2026-05")) == (800, 0, -130, 0, 0, 0, 670)
 
 
 # Text
@@ -222,7 +222,7 @@ def test_the_text_has_totals_first_and_entries_after(wallets: CreditWallet, busy
                   5  2026-05-15T12:00:00.000Z  reversal           -¥100              ¥600
                   6  2026-05-20T00:00:00.000Z  topup                ¥70              ¥670
                   7  2026-05-22T00:00:00.000Z  expire              -¥70              ¥600""")
-    assert to_text(statement(wallets, busy, "2026-05")) == shown
+    assert to_text(wallets.statement(busy, "2026-05")) == shown
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_the_text_has_totals_first_and_entries_after(wallets: CreditWallet, busy
 def test_a_note_stays_on_its_line_and_commands_no_terminal(wallets: CreditWallet, note: str, shown: str) -> None:
     wallet_id = wallets.create(label=note).wallet_id
     wallets.topup(wallet_id, 1, idempotency_key="start", note=note)
-    lines = to_text(statement(wallets, wallet_id, "2026-05")).split("\n")
+    lines = to_text(wallets.statement(wallet_id, "2026-05")).split("\n")
     assert lines[0] == f"Statement of Wallet {wallet_id} ({shown}) for 2026-05 (UTC)"
     assert lines[-1].endswith(f"¥1  {shown}")
 
@@ -252,11 +252,11 @@ def csv_of(wallets: CreditWallet, notes: list[str]) -> str:
     wallets.topup(wallet_id, 1_000, idempotency_key="start", note="start")
     for number, note in enumerate(notes):
         charge(wallets, wallet_id, 1, f"charge-{number}", note)
-    return to_csv(statement(wallets, wallet_id, "2026-05"))
+    return to_csv(wallets.statement(wallet_id, "2026-05"))
 
 
 def test_the_csv_has_a_heading_and_a_line_per_entry(wallets: CreditWallet, busy: int) -> None:
-    report = statement(wallets, busy, "2026-07")
+    report = wallets.statement(busy, "2026-07")
     first, second = (entry.txn_id for entry in report.entries)
     assert to_csv(report) == (
         "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note\r\n"
@@ -268,9 +268,9 @@ def test_the_csv_has_a_heading_and_a_line_per_entry(wallets: CreditWallet, busy:
 def test_the_csv_names_the_agent_key_that_paid(wallets: CreditWallet) -> None:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 10, idempotency_key="start")
-    key_id = wallets.create_key(wallet_id).key_id
+    key_id = wallets.keys.create(wallet_id).key_id
     wallets.charge(wallet_id, 1, idempotency_key="charge", key_id=key_id)
-    rows = list(csv.DictReader(StringIO(to_csv(statement(wallets, wallet_id, "2026-05")))))
+    rows = list(csv.DictReader(StringIO(to_csv(wallets.statement(wallet_id, "2026-05")))))
     assert [row["key_id"] for row in rows] == ["", str(key_id)]
 
 
@@ -299,7 +299,7 @@ def test_no_note_runs_as_a_formula(wallets: CreditWallet, begins: str) -> None:
 
 
 def test_an_empty_cycle_is_the_heading_alone(wallets: CreditWallet, busy: int) -> None:
-    assert to_csv(statement(wallets, busy, "2026-06")).splitlines() == [
+    assert to_csv(wallets.statement(busy, "2026-06")).splitlines() == [
         "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note"
     ]
 
@@ -318,7 +318,7 @@ def test_csv_and_text_have_the_times_of_the_wallets_zone_and_json_those_of_the_l
 ) -> None:
     wallet_id = wallets.create(time_zone=time_zone).wallet_id
     wallets.topup(wallet_id, 10, idempotency_key="start")
-    report = statement(wallets, wallet_id, "2026-05")
+    report = wallets.statement(wallet_id, "2026-05")
     assert [row["occurred_at"] for row in csv.DictReader(StringIO(to_csv(report)))] == [shown]
     heading, line = to_text(report).splitlines()[-2:]
     assert line[heading.index("Time") :].startswith(f"{shown}  topup ")
@@ -333,7 +333,7 @@ def test_a_statement_of_a_month_in_tokyo_begins_and_ends_at_its_midnights(wallet
     wallets.topup(wallet_id, 10, idempotency_key="first")
     clock.set(datetime(2026, 5, 31, 14, 59, 59, 999_000, tzinfo=UTC))
     wallets.topup(wallet_id, 10, idempotency_key="last")
-    rows = csv.DictReader(StringIO(to_csv(statement(wallets, wallet_id, "2026-05"))))
+    rows = csv.DictReader(StringIO(to_csv(wallets.statement(wallet_id, "2026-05"))))
     assert [row["occurred_at"] for row in rows] == ["2026-05-01T00:00:00.000+09:00", "2026-05-31T23:59:59.999+09:00"]
 
 
@@ -343,12 +343,12 @@ def test_what_plain_sql_wrote_for_a_time_is_shown_as_it_stands(wallets: CreditWa
         host.move(wallet_id, "topup", 10, "2026-05-15 12:00:00")
         host.move(wallet_id, "topup", 10, "2026-05-15 noon")
     assert wallets.verify() == []
-    rows = csv.DictReader(StringIO(to_csv(statement(wallets, wallet_id, "2026-05"))))
+    rows = csv.DictReader(StringIO(to_csv(wallets.statement(wallet_id, "2026-05"))))
     assert [row["occurred_at"] for row in rows] == ["2026-05-15T21:00:00.000+09:00", "2026-05-15 noon"]
 
 
 def test_the_json_has_every_figure(wallets: CreditWallet, busy: int) -> None:
-    report = json.loads(to_json(statement(wallets, busy, "2026-05")))
+    report = json.loads(to_json(wallets.statement(busy, "2026-05")))
     assert {name: value for name, value in report.items() if name not in ("entries", "alerts")} == {
         "wallet_id": 1,
         "label": "search",

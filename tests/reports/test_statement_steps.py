@@ -14,8 +14,7 @@ from neighbours import populate
 from service import Api, Service, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.ledger import cycle_walk
-from credit_wallet.reports.statement import Drawing, statement
+from credit_wallet.reports import cycle_walk
 from credit_wallet.reports.statement_forms import CsvForm, Form, JsonForm, TextForm, pieces_of, to_csv, to_text
 
 FORMS = (JsonForm, TextForm, lambda: CsvForm("entries"), lambda: CsvForm("keys"), lambda: CsvForm("notes"))
@@ -25,7 +24,7 @@ FORMS = (JsonForm, TextForm, lambda: CsvForm("entries"), lambda: CsvForm("keys")
 def busy(wallets: CreditWallet, clock: Clock) -> int:
     """A wallet whose chain goes from May to June, to May again as a slow clock has it, and to June."""
     wallet_id = wallets.create(time_zone="Asia/Tokyo").wallet_id
-    agent = wallets.create_key(wallet_id, label="crawler", monthly_cap_yen=5_000).key_id
+    agent = wallets.keys.create(wallet_id, label="crawler", monthly_cap_yen=5_000).key_id
     wallets.topup(wallet_id, 1_000, idempotency_key="start")
     for month, day in ((5, 16), (6, 2), (5, 17), (6, 3)):
         clock.set(datetime(2026, month, day, tzinfo=UTC))
@@ -41,7 +40,7 @@ def busy(wallets: CreditWallet, clock: Clock) -> int:
 
 
 def drawn(wallets: CreditWallet, wallet_id: int, form: Form) -> str:
-    return "".join(pieces_of(Drawing(wallets, wallet_id, "2026-05"), form))
+    return "".join(pieces_of(wallets.cycles.draw(wallet_id, "2026-05"), form))
 
 
 @on_every_database
@@ -49,17 +48,17 @@ def test_whatever_the_steps_the_statement_is_the_same(
     wallets: CreditWallet, busy: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = [drawn(wallets, busy, form()) for form in FORMS]
-    charges = wallets.refunded_charges(busy, "2026-05")
+    charges = wallets.cycles.refunded_charges(busy, "2026-05")
     assert [charge.amount_yen for charge in charges] == [-4, -4]
-    assert wallets.ledger_balance_before(busy, "2026-06") == statement(wallets, busy, "2026-05").closing_yen
-    report = statement(wallets, busy, "2026-05")
+    assert wallets.cycles.opening_yen(busy, "2026-06") == wallets.statement(busy, "2026-05").closing_yen
+    report = wallets.statement(busy, "2026-05")
     assert len(report.entries) == 13
     assert report.closing_yen == report.opening_yen + sum(entry.amount_yen for entry in report.entries)
     assert whole[1:3] == [to_text(report), "\ufeff" + to_csv(report)]
     for entries in (1, 2, 3, 5, 6, 7):
         monkeypatch.setattr(cycle_walk, "ENTRIES_A_STEP", entries)
         assert [drawn(wallets, busy, form()) for form in FORMS] == whole
-        assert statement(wallets, busy, "2026-05") == report
+        assert wallets.statement(busy, "2026-05") == report
 
 
 @on_every_database
@@ -68,8 +67,8 @@ def test_what_comes_while_a_statement_is_drawn_up_is_not_in_it(
 ) -> None:
     monkeypatch.setattr(cycle_walk, "ENTRIES_A_STEP", 2)
     clock.set(datetime(2026, 5, 20, tzinfo=UTC))
-    before = statement(wallets, busy, "2026-05")
-    drawing = Drawing(wallets, busy, "2026-05")
+    before = wallets.statement(busy, "2026-05")
+    drawing = wallets.cycles.draw(busy, "2026-05")
     came = 0
     while drawing.add_up():
         came += 1
@@ -83,7 +82,7 @@ def test_what_comes_while_a_statement_is_drawn_up_is_not_in_it(
     drawing.close()
     assert entries == before.entries
     assert head.closing_yen == before.closing_yen
-    assert statement(wallets, busy, "2026-05").closing_yen < before.closing_yen
+    assert wallets.statement(busy, "2026-05").closing_yen < before.closing_yen
 
 
 @on_every_database
@@ -96,7 +95,7 @@ def test_over_http_it_is_the_same_as_in_the_library(wallets: CreditWallet, monke
     with Api(new_app(wallets)) as api:
         answers = [api.get("/credit/statement", wallet.owner_token, format=form) for form in ("csv", "text")]
         assert api.call("HEAD", "/credit/statement", wallet.owner_token).content == b""
-    report = statement(wallets, wallet.wallet_id, "2026-05")
+    report = wallets.statement(wallet.wallet_id, "2026-05")
     assert answers[0].content == to_csv(report).encode("utf-8-sig")
     assert answers[1].text == to_text(report)
     assert answers[1].headers["content-type"].startswith("text/plain")

@@ -36,7 +36,7 @@ BUDGET, SPEND = "budget", "spend"
 @pytest.fixture
 def host(db_url: str, wallets: CreditWallet) -> Iterator[PlainSql]:
     """The ledger's database, by plain SQL, once the wallet has made it."""
-    assert not wallets.waiting()
+    assert not wallets.maintenance.waiting()
     with PlainSql(db_url) as opened:
         yield opened
 
@@ -68,11 +68,11 @@ class SqlSpends(Rail):
 
     def budget(self, yen: int) -> None:
         super().budget(yen)
-        self.wallets.run_alerts()
+        self.wallets.alerts.run()
 
     def spend(self, yen: int) -> None:
         self.host.move(self.wallet_id, "charge", -yen, self.clock().isoformat())
-        self.wallets.run_alerts()
+        self.wallets.alerts.run()
 
 
 class SqlAlone(SqlSpends):
@@ -80,7 +80,7 @@ class SqlAlone(SqlSpends):
 
     def budget(self, yen: int) -> None:
         self.host.run("UPDATE am_credit_wallet SET monthly_budget_yen = ? WHERE wallet_id = ?", yen, self.wallet_id)
-        self.wallets.run_alerts()
+        self.wallets.alerts.run()
 
 
 class InTurns(SqlSpends):
@@ -98,7 +98,9 @@ Steps = list[tuple[str, int]]
 def told(host: PlainSql, wallet_id: int) -> list[tuple[int, int, int]]:
     """Threshold, budget and spending of what was told, in order."""
     rows = host.run(
-        "SELECT payload FROM am_credit_outbox WHERE wallet_id = ? AND kind = 'alert_fired' ORDER BY event_id", wallet_id
+        "SELECT payload FROM am_credit_outbox WHERE wallet_id = ? AND kind = 'budget.threshold_reached'"
+        " ORDER BY event_id",
+        wallet_id,
     )
     events = [json.decode(payload) for (payload,) in rows]
     return [(each["threshold_pct"], each["budget_yen"], each["spent_yen"]) for each in events]
@@ -180,7 +182,7 @@ def test_what_is_told_of_a_budget_that_was_used_up(
     before = told(host, wallet_id)
     for _ in range(2):
         clock.advance(hours=1)
-        assert wallets.run_alerts().alerts_fired == []
+        assert wallets.alerts.run().alerts_fired == []
     assert told(host, wallet_id) == before
     assert wallets.verify() == []
 
@@ -225,7 +227,7 @@ def test_the_outcome_of_the_charge_and_a_replay_have_the_alert(wallets: CreditWa
     for _ in range(2):
         outcome = wallets.charge(wallet_id, 1_000, idempotency_key="more")
         assert [(alert.threshold_pct, alert.budget_yen) for alert in outcome.alerts] == [(50, 4_000)]
-    assert [alert.threshold_pct for alert in wallets.alerts(wallet_id)] == [100, 80, 50]
+    assert [alert.threshold_pct for alert in wallets.alerts.list(wallet_id)] == [100, 80, 50]
 
 
 def test_raises_in_one_batch_are_told_each(wallets: CreditWallet, host: PlainSql) -> None:
@@ -264,7 +266,7 @@ def test_of_a_month_that_is_over_nothing_is_told_anew(wallets: CreditWallet, hos
     clock.advance(days=31)
     spender.spend(1)
     spender.budget(1_100)
-    assert wallets.run_alerts("2026-05").alerts_fired == []
+    assert wallets.alerts.run("2026-05").alerts_fired == []
     assert told(host, wallet_id) == THE_THREE
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
+import pytest
 from clock import Clock
 from databases import Databases, on_every_database
 from hypothesis import HealthCheck, settings
@@ -23,7 +24,8 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet, Outcome, WalletError
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_of, format_instant
 from credit_wallet.domain.topups import RETURNED, TAKEN, PaymentFact
-from credit_wallet.reports.statement import statement
+
+pytestmark = pytest.mark.slow
 
 ZONES = ("UTC", "Asia/Tokyo", "Europe/Berlin")
 STARTS = [
@@ -83,7 +85,7 @@ class ClocksMachine(RuleBasedStateMachine):
             if hasattr(self, "nodes"):
                 self.look_at_the_books(0)
                 self.clocks[1].advance(days=100)
-                self.nodes[1].expire_due()
+                self.nodes[1].maintenance.expire_due()
                 self.look_at_the_books(1)
                 assert self.nodes[1].verify() == []
 
@@ -135,17 +137,17 @@ class ClocksMachine(RuleBasedStateMachine):
     @rule(node=nodes, number=wallets, amount=yen)
     def pay(self, node: int, number: int, amount: int) -> None:
         wallet_id = self.ids[number]
-        topup_id = self.nodes[node].request_topup(wallet_id, amount, idempotency_key=self._key()).topup_id
+        topup_id = self.nodes[node].topups.request(wallet_id, amount, idempotency_key=self._key()).topup_id
         assert topup_id is not None
         paid = PaymentFact(told_at=1, status="succeeded", received_yen=amount)
-        self.nodes[node].settle_topup(wallet_id, topup_id, paid)
+        self.nodes[node].topups.settle(wallet_id, topup_id, paid)
         self.payments.append((number, topup_id, amount))
 
     @rule(node=nodes, position=positions, dispute=st.integers(0, 2), won=st.booleans())
     def dispute(self, node: int, position: int, dispute: int, won: bool) -> None:
         number, topup_id, amount = self.payments[position % len(self.payments)]
         taking = (f"dispute {dispute}", max(1, amount // (1 + dispute)), RETURNED if won else TAKEN)
-        self.nodes[node].settle_topup(self.ids[number], topup_id, PaymentFact(told_at=2, takings=(taking,)))
+        self.nodes[node].topups.settle(self.ids[number], topup_id, PaymentFact(told_at=2, takings=(taking,)))
 
     @rule(node=nodes, number=wallets, amount=yen, seconds=st.integers(1, 31 * 86_400))
     def hold(self, node: int, number: int, amount: int, seconds: int) -> None:
@@ -175,7 +177,7 @@ class ClocksMachine(RuleBasedStateMachine):
 
     @rule(node=nodes)
     def expire(self, node: int) -> None:
-        self.nodes[node].expire_due()
+        self.nodes[node].maintenance.expire_due()
 
     @staticmethod
     def _carried_out(move: object) -> Outcome | None:
@@ -198,7 +200,7 @@ class ClocksMachine(RuleBasedStateMachine):
             entries = shown.history(wallet_id, limit=1_000)
             cycles = sorted({cycle_of(entry.occurred_at, zone) for entry in entries} | {view.current_cycle})
             assert all(CYCLE_PATTERN.fullmatch(cycle) for cycle in cycles)
-            reports = [statement(shown, wallet_id, cycle) for cycle in ("2020-01", *cycles, "2035-01")]
+            reports = [shown.statement(wallet_id, cycle) for cycle in ("2020-01", *cycles, "2035-01")]
             assert reports[0].opening_yen == 0
             for before, after in pairwise(reports):
                 assert before.closing_yen == after.opening_yen
@@ -212,11 +214,13 @@ class ClocksMachine(RuleBasedStateMachine):
             figures = (forecast.spent_yen, forecast.daily_pace_yen, forecast.projected_cycle_spend_yen)
             assert min(*figures, view.balance_yen, view.held_yen, view.debt_yen) >= 0
             now = format_instant(self.clocks[node]())
-            assert not [lot for lot in shown.lots(wallet_id) if lot.expires_at is not None and lot.expires_at <= now]
+            assert not [
+                lot for lot in shown.lots.list(wallet_id) if lot.expires_at is not None and lot.expires_at <= now
+            ]
 
     @rule(node=nodes)
     def look_at_all(self, node: int) -> None:
-        totals, views = self.nodes[node].totals(), self.nodes[node].wallets()
+        totals, views = self.nodes[node].maintenance.totals(), self.nodes[node].list()
         assert totals.balance_yen == sum(view.balance_yen for view in views)
         assert totals.held_yen == sum(view.held_yen for view in views)
 

@@ -27,7 +27,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import InsufficientFunds
-from credit_wallet.reports.statement import Statement, statement
+from credit_wallet.reports.statement import Statement
 from credit_wallet.stores.databases import database_at
 
 pytestmark = on_every_database
@@ -66,7 +66,7 @@ def nodes(db_url: str) -> Iterator[list[Node]]:
 
 def assert_ties(wallets: CreditWallet, wallet_id: int, opening_yen: int = 0) -> list[Statement]:
     """Every cycle opens where the one before closed, and the entries are in one statement each."""
-    statements = [statement(wallets, wallet_id, cycle) for cycle in CYCLES]
+    statements = [wallets.statement(wallet_id, cycle) for cycle in CYCLES]
     view = wallets.show(wallet_id)
     assert statements[0].opening_yen == opening_yen
     for before, after in pairwise(statements):
@@ -79,7 +79,7 @@ def assert_ties(wallets: CreditWallet, wallet_id: int, opening_yen: int = 0) -> 
 
 def figures(wallets: CreditWallet, wallet_id: int, *cycles: str) -> list[tuple[int, int]]:
     """Opening and closing of each cycle."""
-    reports = [statement(wallets, wallet_id, cycle) for cycle in cycles]
+    reports = [wallets.statement(wallet_id, cycle) for cycle in cycles]
     return [(report.opening_yen, report.closing_yen) for report in reports]
 
 
@@ -105,7 +105,7 @@ def test_months_tie_when_nodes_take_turns_around_midnight(nodes: list[Node]) -> 
     for number in range(6):
         slow.charge(wallet_id, 7, f"2026-10-31T14:59:59.{900 + number}")
         fast.charge(wallet_id, 5, f"2026-10-31T15:00:00.{100 + number}")
-    october, november = (statement(fast.wallets, wallet_id, cycle) for cycle in ("2026-10", "2026-11"))
+    october, november = (fast.wallets.statement(wallet_id, cycle) for cycle in ("2026-10", "2026-11"))
     assert (october.charges_yen, november.charges_yen) == (-42, -30)
     assert_ties(slow.wallets, wallet_id)
     assert slow.wallets.verify() == []
@@ -189,8 +189,8 @@ def test_a_statement_reads_its_own_cycle_and_not_what_came_after(nodes: list[Nod
     node.wallets.topup(wallet_id, 1_000, idempotency_key="start")
     for number in range(20):
         node.charge(wallet_id, 1, f"2026-{1 + number // 2:02d}-{10 + number % 2}T12:00")
-    assert [entry.amount_yen for entry in node.wallets.cycle_entries(wallet_id, "2025-02")] == [1_000]
-    assert [entry.amount_yen for entry in node.wallets.cycle_entries(wallet_id, "2026-03")] == [-1, -1]
+    assert [entry.amount_yen for entry in node.wallets.cycles.entries(wallet_id, "2025-02")] == [1_000]
+    assert [entry.amount_yen for entry in node.wallets.cycles.entries(wallet_id, "2026-03")] == [-1, -1]
     assert_ties(node.wallets, wallet_id)
 
 
@@ -270,7 +270,7 @@ def test_months_tie_and_verify_agrees_however_plain_sql_writes_a_time(nodes: lis
             host.move(wallet_id, "charge", -10, at)
         nodes[0].charge(wallet_id, 1, "2026-11-03T00:00")
         view = wallets.show(wallet_id)
-        reports = [statement(wallets, wallet_id, cycle) for cycle in CYCLES]
+        reports = [wallets.statement(wallet_id, cycle) for cycle in CYCLES]
         assert all(before.closing_yen == after.opening_yen for before, after in pairwise(reports)), at
         assert reports[-1].closing_yen == view.balance_yen, at
     assert wallets.verify() == []

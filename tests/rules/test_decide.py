@@ -190,7 +190,7 @@ def test_every_decision_keeps_the_laws_of_the_ledger(
             assert sum(lot.remaining_yen for lot in wallet.lots) == wallet.balance_yen >= 0
             assert wallet.held_yen == held_yen
             assert not wallet.debt_yen or not wallet.balance_yen
-            assert wallet.lots == sorted(wallet.lots, key=Lot.spending_order)
+            assert wallet.lots == sorted(wallet.lots, key=lots.spending_order)
             assert all(lot.remaining_yen > 0 for lot in wallet.lots)
 
 
@@ -245,7 +245,7 @@ open_lots = st.lists(
     ),
     max_size=8,
     unique_by=lambda lot: lot.lot_id,
-).map(lambda each: sorted(each, key=Lot.spending_order))
+).map(lambda each: sorted(each, key=lots.spending_order))
 
 
 def remaining(each: Sequence[Lot]) -> dict[int, int]:

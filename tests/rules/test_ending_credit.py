@@ -36,7 +36,7 @@ NOW = datetime(2026, 5, 15, 12, tzinfo=UTC)
 @pytest.fixture
 def host(db_url: str, wallets: CreditWallet) -> Iterator[PlainSql]:
     """The ledger's database, by plain SQL, once the wallet has made it."""
-    assert not wallets.waiting()
+    assert not wallets.maintenance.waiting()
     with PlainSql(db_url) as opened:
         yield opened
 
@@ -61,7 +61,7 @@ def told(host: PlainSql) -> list[dict[str, Any]]:
 
 
 def notify(wallets: CreditWallet) -> None:
-    while wallets.emit_expiry_notices():
+    while wallets.maintenance.emit_expiry_notices():
         pass
 
 
@@ -75,11 +75,11 @@ def test_a_lot_is_told_of_30_days_before_its_end_7_days_before_and_when_it_has_e
     expected: list[dict[str, Any]] = []
     for days, event in (
         (9.99, None),
-        (10, {"kind": "credit_expiring", **lot, "remaining_yen": 500, "days": 30}),
+        (10, {"kind": "credit.expiring", **lot, "remaining_yen": 500, "days": 30}),
         (32.99, None),
-        (33, {"kind": "credit_expiring", **lot, "remaining_yen": 380, "days": 7}),
+        (33, {"kind": "credit.expiring", **lot, "remaining_yen": 380, "days": 7}),
         (39.99, None),
-        (40, {"kind": "credit_expired", **lot, "expired_yen": 380}),
+        (40, {"kind": "credit.expired", **lot, "expired_yen": 380}),
         (80, None),
     ):
         clock.set(NOW + timedelta(days=days))
@@ -88,7 +88,7 @@ def test_a_lot_is_told_of_30_days_before_its_end_7_days_before_and_when_it_has_e
         expected += [event] if event else []
         for _ in range(3):
             notify(wallets)
-            wallets.expire_due()
+            wallets.maintenance.expire_due()
             assert told(host) == expected, days
         if days == 10:
             wallets.charge(wallet_id, 120, idempotency_key="charge")
@@ -116,7 +116,7 @@ def test_a_notice_that_comes_late_is_the_latest_that_is_due(
     for day in looked_at:
         clock.set(NOW + timedelta(days=day))
         notify(wallets)
-    assert [event["days"] for event in told(host) if event["kind"] == "credit_expiring"] == notices
+    assert [event["days"] for event in told(host) if event["kind"] == "credit.expiring"] == notices
 
 
 def test_nothing_is_told_of_a_lot_of_which_nothing_is_left(wallets: CreditWallet, host: PlainSql, clock: Clock) -> None:
@@ -132,11 +132,11 @@ def test_nothing_is_told_of_a_lot_of_which_nothing_is_left(wallets: CreditWallet
     assert [(event["days"], event["remaining_yen"]) for event in told(host)] == [(7, 50)]
     wallets.charge(wallet_id, 50, idempotency_key="all of it again")
     clock.advance(days=8)
-    wallets.expire_due()
+    wallets.maintenance.expire_due()
     assert len(told(host)) == 1  # nothing was left at its end
     wallets.refund(charge.txn_id, 10, idempotency_key="to a lot that has ended")
     wallets.refund(charge.txn_id, 10, idempotency_key="to it again")
-    assert [(event["kind"], event.get("expired_yen")) for event in told(host)[1:]] == [("credit_expired", 10)]
+    assert [(event["kind"], event.get("expired_yen")) for event in told(host)[1:]] == [("credit.expired", 10)]
 
 
 def test_each_lot_of_each_wallet_is_told_of_whoever_ended_it(
@@ -151,10 +151,10 @@ def test_each_lot_of_each_wallet_is_told_of_whoever_ended_it(
     clock.advance(days=5)
     wallets.show(1)
     wallets.charge(2, 1, idempotency_key="charge")
-    wallets.expire_due()
+    wallets.maintenance.expire_due()
     clock.advance(days=1)
-    wallets.expire_due()
-    ended = [event["lot_id"] for event in told(host) if event["kind"] == "credit_expired"]
+    wallets.maintenance.expire_due()
+    ended = [event["lot_id"] for event in told(host) if event["kind"] == "credit.expired"]
     assert sorted(ended) == sorted(lots)
     assert wallets.verify() == []
 
@@ -164,7 +164,7 @@ def test_many_lots_are_told_of_in_steps(wallets: CreditWallet, host: PlainSql, m
     wallet_id = wallets.create().wallet_id
     for number in range(20):
         give(wallets, wallet_id, 1, 5 + number / 100)
-    assert [wallets.emit_expiry_notices() for _ in range(4)] == [7, 7, 6, 0]
+    assert [wallets.maintenance.emit_expiry_notices() for _ in range(4)] == [7, 7, 6, 0]
     assert [event["expires_at"] for event in told(host)] == [in_days(5 + number / 100) for number in range(20)]
 
 
@@ -217,17 +217,17 @@ def test_the_next_notices_are_found_by_an_index(wallets: CreditWallet, host: Pla
     plan = " ".join(row[-1] for row in host.run(f"EXPLAIN QUERY PLAN {statement}"))
     assert "idx_am_credit_lot_next_notice" in plan
     assert "TEMP B-TREE" not in plan
-    assert wallets.emit_expiry_notices() == 0
+    assert wallets.maintenance.emit_expiry_notices() == 0
 
 
 def test_the_worker_tells(wallets: CreditWallet, host: PlainSql, clock: Clock) -> None:
     give(wallets, wallets.create().wallet_id, 100, 5)
     worker = Worker(wallets, JOBS)
     worker.run_due(0.0)
-    assert [event["kind"] for event in told(host)] == ["credit_expiring"]
+    assert [event["kind"] for event in told(host)] == ["credit.expiring"]
     clock.advance(days=5)
     worker.run_due(1.0)
-    assert [event["kind"] for event in told(host)] == ["credit_expiring", "credit_expired"]
+    assert [event["kind"] for event in told(host)] == ["credit.expiring", "credit.expired"]
 
 
 def test_a_webhook_is_told(wallets: CreditWallet, clock: Clock) -> None:
@@ -236,12 +236,12 @@ def test_a_webhook_is_told(wallets: CreditWallet, clock: Clock) -> None:
     notifier = open_notifier(wallets, NotifySettings(private=True))
     assert notifier is not None
     with receiver() as endpoint:
-        wallets.add_target(wallet_id, TargetSettings(url=endpoint.url), private=True)
+        wallets.targets.add(wallet_id, TargetSettings(url=endpoint.url), private=True)
         clock.advance(days=10)
         notify(wallets)
         assert notifier.deliver() == 1
         [request] = endpoint.received
-    assert request.json["type"] == "credit_expiring"
+    assert request.json["type"] == "credit.expiring"
     assert request.json["data"] == {
         "lot_id": lot_id,
         "lot_kind": "paid",
@@ -255,28 +255,28 @@ def test_a_webhook_is_told(wallets: CreditWallet, clock: Clock) -> None:
     ("kind", "language", "title", "body"),
     [
         (
-            "credit_expiring",
+            "credit.expiring",
             "en",
             "Credit expires within 30 days",
             "¥1,500 of promotional credit in Wallet 7 (search) expires at 2026-06-15 00:00 (Asia/Tokyo) unless it is "
             "spent first.",
         ),
         (
-            "credit_expiring",
+            "credit.expiring",
             "ja",
             "30日以内に失効する残高があります",
             "ウォレット7(search)の無償残高のうち¥1,500は、2026-06-15 00:00 (Asia/Tokyo)に失効します。"
             "それまでにご利用ください。",
         ),
         (
-            "credit_expired",
+            "credit.expired",
             "en",
             "Credit has expired",
             "¥1,500 of promotional credit in Wallet 7 (search) expired at 2026-06-15 00:00 (Asia/Tokyo) and can no "
             "longer be spent.",
         ),
         (
-            "credit_expired",
+            "credit.expired",
             "ja",
             "残高が失効しました",
             "ウォレット7(search)の無償残高のうち¥1,500は、2026-06-15 00:00 (Asia/Tokyo)に有効期限を迎え、"
@@ -296,7 +296,7 @@ def test_people_read_the_end_by_the_wallets_clocks(kind: str, language: str, tit
 
 def test_owners_and_agents_see_the_lots(wallets: CreditWallet) -> None:
     owner = wallets.create()
-    agent = wallets.create_key(owner.wallet_id)
+    agent = wallets.keys.create(owner.wallet_id)
     paid = give(wallets, owner.wallet_id, 1_000, None, promo=False)
     later, sooner = give(wallets, owner.wallet_id, 300, 60), give(wallets, owner.wallet_id, 200, 20)
     wallets.charge(owner.wallet_id, 50, idempotency_key="charge")

@@ -4,7 +4,7 @@ A pace is taken over the time in which there was spending to observe. "Rates ove
 observe" is the kind of fault; where a rate is taken:
 
 - the forecast's pace, its projection for the cycle, and when balance and budget run out: below;
-- the usual hour of ``spend_anomaly``, the mean of hours in which the wallet spent: below;
+- the usual hour of ``spending.anomaly_detected``, the mean of hours in which the wallet spent: below;
 - agent keys have no rate of their own, and statements and reports have sums.
 """
 
@@ -236,7 +236,7 @@ def test_a_date_of_plain_sql_that_is_no_instant_fails_no_forecast_and_no_metric(
         host.move(wallet_id, "topup", 500, at)
     wallets.charge(wallet_id, 1, idempotency_key="charge")
     assert wallets.forecast(wallet_id).spent_yen == 1
-    assert wallets.unsealed_seconds() >= 0
+    assert wallets.seals.unsealed_seconds() >= 0
 
 
 def test_the_usual_hour_of_a_day_old_wallet_is_that_of_the_hours_in_which_it_spent(
@@ -249,9 +249,9 @@ def test_the_usual_hour_of_a_day_old_wallet_is_that_of_the_hours_in_which_it_spe
         wallets.charge(wallet_id, 300, idempotency_key=f"hour-{hour}")
         clock.advance(hours=1)
     wallets.charge(wallet_id, 1_500, idempotency_key="five times the usual")
-    assert wallets.watch_spending() == 0
+    assert wallets.maintenance.watch_spending() == 0
     wallets.charge(wallet_id, 1, idempotency_key="more than that")
-    assert wallets.watch_spending() == 1
+    assert wallets.maintenance.watch_spending() == 1
 
 
 def test_a_wallet_forecasts_its_own_spending(wallets: CreditWallet, clock: Clock) -> None:

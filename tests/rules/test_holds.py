@@ -77,7 +77,7 @@ def test_a_hold_is_closed_by_whoever_made_it_or_those_above(
 
 
 def test_an_agent_closes_the_holds_it_made_while_its_key_works(wallets: CreditWallet, wallet_id: int) -> None:
-    mine, other = (wallets.create_key(wallet_id).key_id for _ in range(2))
+    mine, other = (wallets.keys.create(wallet_id).key_id for _ in range(2))
     hold_ids = [
         wallets.hold(wallet_id, 10, idempotency_key=f"{key_id}{n}", key_id=key_id, actor="payer").hold_id or 0
         for n, key_id in enumerate((mine, mine, other))
@@ -85,7 +85,7 @@ def test_an_agent_closes_the_holds_it_made_while_its_key_works(wallets: CreditWa
     wallets.capture(hold_ids[0], 5, idempotency_key="a", key_id=mine, actor="payer")
     with pytest.raises(HoldNotFound):
         wallets.release(hold_ids[2], idempotency_key="b", key_id=mine, actor="payer")
-    wallets.revoke_key(mine)
+    wallets.keys.revoke(mine)
     closing: tuple[Act, ...] = (
         lambda: wallets.release(hold_ids[1], idempotency_key="c", key_id=mine, actor="payer"),
         lambda: wallets.extend(hold_ids[1], 1_800, key_id=mine, actor="payer"),
@@ -169,7 +169,7 @@ def test_no_hold_grows_older_than_31_days(wallets: CreditWallet, wallet_id: int,
         clock.advance(days=1)
         if clock().isoformat() >= "2026-06-15":
             break
-    assert wallets.hold_status(hold_id).expires_at == "2026-06-15T12:00:00.000Z"
+    assert wallets.holds.show(hold_id).expires_at == "2026-06-15T12:00:00.000Z"
     clock.advance(days=1)
     assert wallets.balance(wallet_id) == 1_000
 
@@ -181,7 +181,7 @@ def test_an_extended_hold_does_not_lapse_with_those_beside_it(
     wallets.extend(long, 3_600)
     clock.advance(seconds=1_000)
     assert wallets.balance(wallet_id) == 900
-    assert wallets.hold_status(short).status == "expired"
+    assert wallets.holds.show(short).status == "expired"
     clock.advance(seconds=3_000)
     assert wallets.balance(wallet_id) == 1_000
     assert not wallets.verify()
@@ -191,21 +191,21 @@ def test_an_extended_hold_does_not_lapse_with_those_beside_it(
 
 
 def test_a_hold_can_be_captured_several_times_until_one_is_final(wallets: CreditWallet, wallet_id: int) -> None:
-    key_id = wallets.create_key(wallet_id, monthly_cap_yen=100).key_id
+    key_id = wallets.keys.create(wallet_id, monthly_cap_yen=100).key_id
     hold_id = wallets.hold(wallet_id, 100, idempotency_key="hold", key_id=key_id).hold_id or 0
     for n, spent in enumerate((30, 20)):
         outcome = wallets.capture(hold_id, spent, idempotency_key=f"part {n}", final=False)
         assert (outcome.amount_yen, outcome.balance_yen) == (spent, 900)
-    view = wallets.hold_status(hold_id)
+    view = wallets.holds.show(hold_id)
     assert (view.status, view.captured_yen) == ("open", 50)
-    assert wallets.key(key_id).held_yen == 50
+    assert wallets.keys.show(key_id).held_yen == 50
     with pytest.raises(InvalidAmount) as refused:
         wallets.capture(hold_id, 51, idempotency_key="too much")
     assert refused.value.details["held_yen"] == 50
     assert wallets.capture(hold_id, 10).balance_yen == 940
     with pytest.raises(HoldClosed):
         wallets.capture(hold_id, 1, idempotency_key="after", final=False)
-    assert wallets.key(key_id).current_cycle_spent_yen == 60
+    assert wallets.keys.show(key_id).current_cycle_spent_yen == 60
     assert not wallets.verify()
 
 
@@ -213,7 +213,7 @@ def test_capturing_all_of_a_hold_closes_it(wallets: CreditWallet, wallet_id: int
     hold_id = held(wallets, wallet_id)
     wallets.capture(hold_id, 40, idempotency_key="a", final=False)
     wallets.capture(hold_id, 60, idempotency_key="b", final=False)
-    assert wallets.hold_status(hold_id).status == "captured"
+    assert wallets.holds.show(hold_id).status == "captured"
     assert not wallets.verify()
 
 
@@ -232,7 +232,7 @@ def test_each_capture_spends_the_lots_that_the_hold_took_in_order(wallets: Credi
     hold_id = held(wallets, wallet_id, 80)
     wallets.capture(hold_id, 60, idempotency_key="a", final=False)
     wallets.release(hold_id)
-    assert [(lot.kind, lot.remaining_yen) for lot in wallets.lots(wallet_id)] == [("paid", 990)]
+    assert [(lot.kind, lot.remaining_yen) for lot in wallets.lots.list(wallet_id)] == [("paid", 990)]
     assert not wallets.verify()
 
 
@@ -250,7 +250,7 @@ def test_whoever_made_a_hold_may_settle_above_it_up_to_the_balance(wallets: Cred
 
 
 def test_above_a_hold_the_budget_and_the_cap_still_hold(wallets: CreditWallet, wallet_id: int) -> None:
-    key_id = wallets.create_key(wallet_id, monthly_cap_yen=130).key_id
+    key_id = wallets.keys.create(wallet_id, monthly_cap_yen=130).key_id
     hold_id = wallets.hold(wallet_id, 100, idempotency_key="a", key_id=key_id).hold_id or 0
     assert wallets.capture(hold_id, 200, above="up_to_balance").amount_yen == 130
     wallets.configure(wallet_id, monthly_budget_yen=250, budget_mode="cap")
@@ -319,11 +319,11 @@ def test_a_wallet_is_shown_once_all_that_has_expired_was_given_back(
 def test_totals_are_of_what_has_expired_in_many_steps_too(wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
     held_by_the_yen(wallets, wallet_id)
     clock.advance(seconds=61)
-    totals = wallets.totals()
+    totals = wallets.maintenance.totals()
     assert (totals.balance_yen, totals.held_yen) == (1_000, 0)
 
 
 def test_the_worker_gives_back_all_that_has_expired(wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
     held_by_the_yen(wallets, wallet_id)
     clock.advance(seconds=61)
-    assert [wallets.expire_due() for _ in range(3)] == [1, 1, 0]
+    assert [wallets.maintenance.expire_due() for _ in range(3)] == [1, 1, 0]

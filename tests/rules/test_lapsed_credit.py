@@ -22,7 +22,6 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Charge, Refund
-from credit_wallet.reports.statement import statement
 from credit_wallet.stores.databases import database_at
 
 pytestmark = on_every_database
@@ -67,7 +66,7 @@ def held(wallets: CreditWallet, wallet_id: int, amount_yen: int, seconds: int, k
 
 
 def assert_months_tie(wallets: CreditWallet, wallet_id: int) -> None:
-    reports = [statement(wallets, wallet_id, f"2026-{month:02d}") for month in range(9, 13)]
+    reports = [wallets.statement(wallet_id, f"2026-{month:02d}") for month in range(9, 13)]
     assert reports[0].opening_yen == 0
     for before, after in pairwise(reports):
         assert before.closing_yen == after.opening_yen
@@ -83,11 +82,11 @@ NOTICING: dict[str, Callable[[CreditWallet, int], object]] = {
     "hold": lambda wallets, wallet_id: wallets.hold(wallet_id, 1, idempotency_key="new"),
     "topup": lambda wallets, wallet_id: wallets.topup(wallet_id, 1, idempotency_key="new"),
     "balance": lambda wallets, wallet_id: wallets.balance(wallet_id),
-    "worker": lambda wallets, _: wallets.expire_due(),
-    "list": lambda wallets, _: wallets.wallets(),
-    "totals": lambda wallets, _: wallets.totals(),
+    "worker": lambda wallets, _: wallets.maintenance.expire_due(),
+    "list": lambda wallets, _: wallets.list(),
+    "totals": lambda wallets, _: wallets.maintenance.totals(),
     "history": lambda wallets, wallet_id: wallets.history(wallet_id),
-    "statement": lambda wallets, wallet_id: statement(wallets, wallet_id, "2026-10"),
+    "statement": lambda wallets, wallet_id: wallets.statement(wallet_id, "2026-10"),
     "configure": lambda wallets, wallet_id: wallets.configure(wallet_id, label="new"),
 }
 
@@ -100,7 +99,7 @@ def test_credit_lapses_at_its_end_whoever_notices_and_however_late(
     clock.set(moment("2026-11-03T08:00"))
     NOTICING[noticing](wallets, wallet_id)
     assert entries(wallets, wallet_id, "expire") == [("expire", -100, END)]
-    october, november = (statement(wallets, wallet_id, cycle) for cycle in ("2026-10", "2026-11"))
+    october, november = (wallets.statement(wallet_id, cycle) for cycle in ("2026-10", "2026-11"))
     assert (october.expired_yen, october.closing_yen) == (-100, 10)
     assert (november.opening_yen, november.expired_yen) == (10, 0)
     assert_months_tie(wallets, wallet_id)
@@ -119,7 +118,7 @@ def test_lots_that_ended_in_different_months_lapse_each_in_its_own(wallets: Cred
         ("expire", -100, ends[0]),
         ("expire", -101, ends[1]),
     ]
-    assert [statement(wallets, wallet_id, f"2026-{month}").expired_yen for month in (10, 11, 12)] == [-202, -101, 0]
+    assert [wallets.statement(wallet_id, f"2026-{month}").expired_yen for month in (10, 11, 12)] == [-202, -101, 0]
     assert_months_tie(wallets, wallet_id)
     assert wallets.verify() == []
 
@@ -202,12 +201,12 @@ def test_yen_that_come_back_to_a_lot_that_was_used_up_lapse_with_it(wallets: Cre
     charge_id = wallets.charge(wallet_id, 100, idempotency_key="all of the gift").txn_id
     held(wallets, wallet_id, 10, 3_600)
     clock.advance(hours=2)
-    assert wallets.expire_due() == 1
+    assert wallets.maintenance.expire_due() == 1
     assert charge_id is not None
     wallets.refund(charge_id, idempotency_key="refund")
     assert wallets.balance(wallet_id) == 150
     clock.set(moment("2026-10-20T12:00"))
-    assert wallets.expire_due() == 1
+    assert wallets.maintenance.expire_due() == 1
     assert wallets.balance(wallet_id) == 50
     assert entries(wallets, wallet_id, "expire") == [("expire", -100, END)]
     assert wallets.verify() == []
@@ -221,11 +220,11 @@ def test_what_lapses_at_once_leaves_an_open_hold_due_when_it_is(wallets: CreditW
     clock.set(moment("2026-10-20T12:00"))
     assert charge_id is not None
     refund = Refund(wallet_id, "refund", charge_id)
-    wallets._lanes.submit([refund, Charge(wallet_id, "charge", 1)])
+    wallets._ledger.lanes.submit([refund, Charge(wallet_id, "charge", 1)])
     assert wallets.verify() == []
     clock.set(moment("2026-10-31T12:00"))
-    assert wallets.expire_due() == 1
-    assert wallets.hold_status(hold_id).status == "expired"
+    assert wallets.maintenance.expire_due() == 1
+    assert wallets.holds.show(hold_id).status == "expired"
 
 
 def test_a_lot_that_nothing_looked_after_is_due_again_once_the_ledger_is_brought_up_to_date(
@@ -240,7 +239,7 @@ def test_a_lot_that_nothing_looked_after_is_due_again_once_the_ledger_is_brought
         clock.set(moment("2026-10-20T12:00"))
         with CreditWallet.open(url, clock=clock) as wallets:
             assert wallets.verify() == []
-            assert wallets.expire_due() == 1
+            assert wallets.maintenance.expire_due() == 1
             assert wallets.balance(wallet_id) == 10
 
 
@@ -251,7 +250,7 @@ def test_the_list_of_wallets_shows_no_lapsed_credit_and_no_dead_hold(wallets: Cr
     ids = [with_gift(wallets, paid_yen=number) for number in range(1, 6)]
     held(wallets, ids[0], 101, 86_400 * 3)
     clock.set(moment("2026-11-01T12:00"))
-    views = wallets.wallets(limit=3) + wallets.wallets(after=ids[2])
+    views = wallets.list(limit=3) + wallets.list(after=ids[2])
     assert [(view.balance_yen, view.held_yen) for view in views] == [(number, 0) for number in range(1, 6)]
 
 
@@ -259,37 +258,37 @@ def test_the_sums_over_all_wallets_have_no_lapsed_credit_and_no_dead_hold(wallet
     for number in range(3):
         held(wallets, with_gift(wallets, paid_yen=10), 5 + number, 86_400 * 30)
     clock.set(moment("2026-10-20T12:00"))
-    totals = wallets.totals()
+    totals = wallets.maintenance.totals()
     assert (totals.balance_yen, totals.held_yen) == (30, 18)
     clock.set(moment("2026-11-20T12:00"))
-    totals = wallets.totals()
+    totals = wallets.maintenance.totals()
     assert (totals.balance_yen, totals.held_yen) == (30, 0)
 
 
 def test_lapsed_credit_puts_off_no_automatic_top_up(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = wallets.create(auto_topup_threshold=50, auto_topup_amount=100).wallet_id
     wallets.topup(wallet_id, 100, idempotency_key="gift", promo=True, expires_at=END)
-    assert wallets.topups_due() == []
+    assert wallets.topups.due() == []
     clock.set(moment("2026-10-20T12:00"))
-    assert wallets.topups_due() == [wallet_id]
+    assert wallets.topups.due() == [wallet_id]
 
 
 def test_a_hold_that_has_expired_is_not_shown_as_open(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = with_gift(wallets)
     hold_id = held(wallets, wallet_id, 10, 60)
     clock.advance(seconds=60)
-    assert wallets.hold_status(hold_id).status == "expired"
+    assert wallets.holds.show(hold_id).status == "expired"
 
 
 def test_an_agent_key_holds_nothing_in_dead_holds(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = with_gift(wallets)
-    key_id = wallets.create_key(wallet_id).key_id
+    key_id = wallets.keys.create(wallet_id).key_id
     held(wallets, wallet_id, 10, 60, key_id)
     clock.advance(seconds=59)
-    assert wallets.keys(wallet_id)[0].held_yen == 10
+    assert wallets.keys.list(wallet_id)[0].held_yen == 10
     clock.advance(seconds=1)
-    assert wallets.key(key_id).held_yen == 0
-    assert wallets.keys(wallet_id)[0].held_yen == 0
+    assert wallets.keys.show(key_id).held_yen == 0
+    assert wallets.keys.list(wallet_id)[0].held_yen == 0
 
 
 # The base dates of the law
@@ -301,5 +300,5 @@ def test_what_lapsed_before_a_base_date_is_not_unused_at_it(wallets: CreditWalle
     wallets.topup(wallet_id, 1_000, idempotency_key="kept")
     wallets.topup(wallet_id, 500, idempotency_key="short", expires_at="2026-09-20T00:00:00Z")
     clock.set(moment("2026-10-20T12:00"))
-    room = wallets.pay_back_room()
+    room = wallets.topups.pay_back_room()
     assert (room.base_date, room.unused_yen) == ("2026-09-30", 1_000)

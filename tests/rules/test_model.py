@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import pytest
 from clock import Clock
 from databases import Databases, on_every_database
 from hypothesis import HealthCheck, settings
@@ -29,6 +30,8 @@ from credit_wallet.domain.actors import OPERATOR, PAYER, PRODUCT
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.ledger.maintenance import ABANDONED_AFTER
 from credit_wallet.stores.jobs.seals import Anchor
+
+pytestmark = pytest.mark.slow
 
 WALLETS = 3
 KEYS = 2
@@ -71,7 +74,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.key_ids = []
         for model, wallet_id, budget in zip(self.model, self.ids, budgets, strict=True):
             model.budget = budget
-            keys = [self.wallets.create_key(wallet_id, monthly_cap_yen=cap).key_id for cap in (0, 90)]
+            keys = [self.wallets.keys.create(wallet_id, monthly_cap_yen=cap).key_id for cap in (0, 90)]
             self.key_ids.append(keys)
             model.keys = [ModelKey(0), ModelKey(90)]
         self.noted: list[Anchor] = []
@@ -88,7 +91,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         with self.open_things:
             if hasattr(self, "wallets"):
-                while self.wallets.seal():
+                while self.wallets.maintenance.seal():
                     pass
                 assert self.wallets.verify(self.noted) == []
 
@@ -317,7 +320,7 @@ class LedgerMachine(RuleBasedStateMachine):
             lambda model: model.buy(
                 name, attempt, amount, key_number, hold_seconds, lease_seconds, free_retries, self.clock()
             ),
-            lambda: self.wallets.buy(
+            lambda: self.wallets.purchases.buy(
                 self.ids[number],
                 amount,
                 purchase_key=name,
@@ -343,7 +346,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self._both_without_a_key(
             number,
             lambda model: model.serve(name, forget, self.clock()),
-            lambda: self.wallets.serve(self.ids[number], name, attempt=attempt, forget=forget),
+            lambda: self.wallets.purchases.serve(self.ids[number], name, attempt=attempt, forget=forget),
         )
 
     @rule(number=wallet_numbers, name=purchase_names, attempt=attempts, seconds=st.integers(1, 7_200))
@@ -351,7 +354,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self._both_without_a_key(
             number,
             lambda model: model.renew(name, attempt, seconds, self.clock()),
-            lambda: self.wallets.renew(self.ids[number], name, attempt=attempt, lease_seconds=seconds),
+            lambda: self.wallets.purchases.renew(self.ids[number], name, attempt=attempt, lease_seconds=seconds),
         )
 
     @rule(number=wallet_numbers, name=purchase_names, attempt=attempts)
@@ -359,12 +362,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self._both_without_a_key(
             number,
             lambda model: model.undo(name, attempt, self.clock()),
-            lambda: self.wallets.undo(self.ids[number], name, attempt=attempt),
+            lambda: self.wallets.purchases.undo(self.ids[number], name, attempt=attempt),
         )
 
     @rule()
     def undo_abandoned(self) -> None:
-        self.wallets.undo_abandoned()
+        self.wallets.maintenance.undo_abandoned()
         for model in self.model:
             model.settle(self.clock())
             model.undo_abandoned(ABANDONED_AFTER, self.clock())
@@ -413,7 +416,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(number=wallet_numbers, key_number=st.integers(0, KEYS - 1))
     def revoke_key(self, number: int, key_number: int) -> None:
         self.model[number].keys[key_number].revoked = True
-        self.wallets.revoke_key(self.key_ids[number][key_number])
+        self.wallets.keys.revoke(self.key_ids[number][key_number])
 
     @rule()
     def go_to_the_other_node(self) -> None:
@@ -425,18 +428,18 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        self.wallets.expire_due()
+        self.wallets.maintenance.expire_due()
         for model in self.model:
             model.settle(self.clock())
 
     @rule()
     def upkeep(self) -> None:
-        self.wallets.run_alerts()
+        self.wallets.alerts.run()
         for model in self.model:
             model.run_alert_job(self.clock())
-        while self.wallets.seal():
+        while self.wallets.maintenance.seal():
             pass
-        self.noted = [seal] if (seal := self.wallets.latest_seal()) else []
+        self.noted = [seal] if (seal := self.wallets.seals.latest()) else []
         assert self.wallets.verify(self.noted) == []
 
     @precondition(lambda self: self.requests)
@@ -477,12 +480,12 @@ class LedgerMachine(RuleBasedStateMachine):
                 model.spent.get(cycle, 0),
             )
             assert [
-                (lot.kind == "promo", lot.expires_at, lot.remaining_yen) for lot in self.wallets.lots(wallet_id)
+                (lot.kind == "promo", lot.expires_at, lot.remaining_yen) for lot in self.wallets.lots.list(wallet_id)
             ] == [
                 (lot.promo, None if lot.expires is None else format_instant(lot.expires), lot.yen)
                 for lot in model.open_lots()
             ]
-            fired = {alert.threshold_pct for alert in self.wallets.alerts(wallet_id, cycle)}
+            fired = {alert.threshold_pct for alert in self.wallets.alerts.list(wallet_id, cycle)}
             assert fired == model.alerted.get(cycle, set())
 
     def _remember_charge(self, number: int, outcome: Outcome, charge: object) -> None:

@@ -38,7 +38,7 @@ class Buyer:
         wallets.topup(self.wallet_id, 1_000, idempotency_key="first")
 
     def buy(self, attempt: str, *, price: int = 100, free_retries: int = 2, key_id: int | None = None) -> Outcome:
-        return self.wallets.buy(
+        return self.wallets.purchases.buy(
             self.wallet_id,
             price,
             purchase_key="request",
@@ -49,13 +49,13 @@ class Buyer:
         )
 
     def serve(self, attempt: str) -> Outcome:
-        return self.wallets.serve(self.wallet_id, "request", attempt=attempt)
+        return self.wallets.purchases.serve(self.wallet_id, "request", attempt=attempt)
 
     def undo(self, attempt: str) -> Outcome:
-        return self.wallets.undo(self.wallet_id, "request", attempt=attempt)
+        return self.wallets.purchases.undo(self.wallet_id, "request", attempt=attempt)
 
     def renew(self, attempt: str, seconds: int = 30) -> Outcome:
-        return self.wallets.renew(self.wallet_id, "request", attempt=attempt, lease_seconds=seconds)
+        return self.wallets.purchases.renew(self.wallet_id, "request", attempt=attempt, lease_seconds=seconds)
 
     @property
     def has_yen(self) -> int:
@@ -196,7 +196,7 @@ def test_served_requests_are_free_as_often_as_the_seller_says_in_whichever_proce
 
 
 def test_a_retry_with_another_price_or_payer_is_a_conflict(buyer: Buyer) -> None:
-    key_id = buyer.wallets.create_key(buyer.wallet_id).key_id
+    key_id = buyer.wallets.keys.create(buyer.wallet_id).key_id
     buyer.buy("a")
     buyer.serve("a")
     with pytest.raises(IdempotencyConflict):
@@ -218,11 +218,11 @@ def test_what_an_operator_gave_back_is_charged_again(wallets: CreditWallet) -> N
 def test_a_purchase_that_was_abandoned_is_given_back_by_upkeep(buyer: Buyer, clock: Clock) -> None:
     buyer.buy("a")
     clock.advance(seconds=31)
-    assert buyer.wallets.undo_abandoned() == 0
+    assert buyer.wallets.maintenance.undo_abandoned() == 0
     clock.advance(seconds=60)
-    assert buyer.wallets.undo_abandoned() == 1
+    assert buyer.wallets.maintenance.undo_abandoned() == 1
     assert buyer.paid_yen == 0
-    assert buyer.wallets.undo_abandoned() == 0
+    assert buyer.wallets.maintenance.undo_abandoned() == 0
     assert not buyer.wallets.verify()
 
 
@@ -230,18 +230,18 @@ def test_one_that_was_renewed_or_served_meanwhile_is_not(buyer: Buyer, clock: Cl
     buyer.buy("a")
     clock.advance(seconds=120)
     buyer.renew("a")
-    buyer.wallets.undo(buyer.wallet_id, "request", attempt="a", abandoned=True)
+    buyer.wallets.purchases.undo(buyer.wallet_id, "request", attempt="a", abandoned=True)
     buyer.serve("a")
     clock.advance(seconds=1_000)
-    buyer.wallets.undo_abandoned()
+    buyer.wallets.maintenance.undo_abandoned()
     assert buyer.paid_yen == 100
 
 
 def test_nothing_is_bought_for_nothing(buyer: Buyer) -> None:
     with pytest.raises(InsufficientFunds):
         buyer.buy("a", price=1_001)
-    key_id = buyer.wallets.create_key(buyer.wallet_id).key_id
-    buyer.wallets.revoke_key(key_id)
+    key_id = buyer.wallets.keys.create(buyer.wallet_id).key_id
+    buyer.wallets.keys.revoke(key_id)
     with pytest.raises(Unauthorized):
         buyer.buy("a", key_id=key_id)
     for act in (buyer.serve, buyer.undo, buyer.renew):
@@ -252,7 +252,7 @@ def test_nothing_is_bought_for_nothing(buyer: Buyer) -> None:
 
 def test_a_purchase_without_retries_is_forgotten_when_it_is_served(buyer: Buyer, clock: Clock) -> None:
     buyer.buy("a")
-    buyer.wallets.serve(buyer.wallet_id, "request", attempt="a", forget=True)
+    buyer.wallets.purchases.serve(buyer.wallet_id, "request", attempt="a", forget=True)
     with pytest.raises(PurchaseNotFound):
         buyer.serve("a")
     clock.advance(seconds=1_000)
@@ -278,7 +278,7 @@ def test_a_captured_hold_is_paid_for_whether_or_not_it_was_said_to_be_served(
     assert hold_id is not None
     wallets.capture(hold_id, 30, actor="product")
     clock.advance(seconds=1_000)
-    assert (wallets.undo_abandoned(), wallets.undo_abandoned()) == (1, 0)
+    assert (wallets.maintenance.undo_abandoned(), wallets.maintenance.undo_abandoned()) == (1, 0)
     assert buyer.undo("a").amount_yen == 0
     assert buyer.buy("b").free
     assert buyer.paid_yen == 30
@@ -296,7 +296,7 @@ def test_a_hold_that_was_captured_in_part_is_not_paid_for_again(wallets: CreditW
         assert buyer.undo("a").amount_yen == 70
     else:
         clock.advance(seconds=100)
-        assert (wallets.undo_abandoned() if end == "abandoned" else wallets.expire_due()) == 1
+        assert (wallets.maintenance.undo_abandoned() if end == "abandoned" else wallets.maintenance.expire_due()) == 1
     assert buyer.paid_yen == 30
     assert buyer.buy("b").free
     assert buyer.undo("b").amount_yen == 0
@@ -308,13 +308,13 @@ def test_a_hold_that_was_captured_in_part_is_not_paid_for_again(wallets: CreditW
 def test_keys_that_callers_choose_are_not_those_of_purchases(buyer: Buyer) -> None:
     buyer.wallets.charge(buyer.wallet_id, 1, idempotency_key="request", actor="payer")
     buyer.wallets.charge(buyer.wallet_id, 1, idempotency_key="request")
-    buyer.wallets.buy(buyer.wallet_id, 1, purchase_key="request", attempt="a", actor="seller:7")
+    buyer.wallets.purchases.buy(buyer.wallet_id, 1, purchase_key="request", attempt="a", actor="seller:7")
     assert not buyer.buy("a").replayed
 
 
 def test_sellers_do_not_touch_each_others_purchases(buyer: Buyer) -> None:
     buyer.buy("a")
-    for act in (buyer.wallets.serve, buyer.wallets.undo, buyer.wallets.renew):
+    for act in (buyer.wallets.purchases.serve, buyer.wallets.purchases.undo, buyer.wallets.purchases.renew):
         with pytest.raises(PurchaseNotFound):
             act(buyer.wallet_id, "request", attempt="a", actor="seller:7")
 
@@ -336,7 +336,7 @@ def test_of_many_attempts_at_once_one_has_the_purchase(buyer: Buyer) -> None:
 def test_serving_can_be_posted_and_rides_with_what_comes_next(buyer: Buyer) -> None:
     failures: list[Exception] = []
     buyer.buy("a")
-    buyer.wallets.post_serve(buyer.wallet_id, "request", attempt="a", failed=failures.append)
+    buyer.wallets.purchases.post_serve(buyer.wallet_id, "request", attempt="a", failed=failures.append)
     assert buyer.buy("b").free
     assert not failures
 
@@ -345,7 +345,7 @@ def test_what_was_posted_before_the_end_is_written(db_url: str, clock: Clock) ->
     with CreditWallet.open(db_url, clock=clock) as wallets:
         buyer = Buyer(wallets)
         buyer.buy("a")
-        wallets.post_serve(buyer.wallet_id, "request", attempt="a", failed=_unexpected)
+        wallets.purchases.post_serve(buyer.wallet_id, "request", attempt="a", failed=_unexpected)
     with CreditWallet.open(db_url, clock=clock) as wallets:
         buyer.wallets = wallets
         assert buyer.buy("b").free
@@ -359,7 +359,7 @@ def test_a_posted_command_that_is_refused_is_reported(buyer: Buyer) -> None:
         failures.append(problem)
         reported.set()
 
-    buyer.wallets.post_serve(buyer.wallet_id, "unknown", attempt="a", failed=failed)
+    buyer.wallets.purchases.post_serve(buyer.wallet_id, "unknown", attempt="a", failed=failed)
     assert reported.wait(10)
     assert isinstance(failures[0], PurchaseNotFound)
 

@@ -18,7 +18,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import Transaction
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.reports.spending import MAX_NOTES, KeySpend, NoteSpend, OtherNotes, SpendingTotals
-from credit_wallet.reports.statement import statement, to_csv, to_text
+from credit_wallet.reports.statement import to_csv, to_text
 from credit_wallet.stores import reads
 from credit_wallet.stores.reads import CycleEntry
 
@@ -39,8 +39,8 @@ class Team(NamedTuple):
 def team(wallets: CreditWallet) -> Team:
     wallet_id = wallets.create(label="acme").wallet_id
     wallets.topup(wallet_id, 100_000, idempotency_key="start", note="invoice 1")
-    crawler = wallets.create_key(wallet_id, label="crawler", monthly_cap_yen=5_000).key_id
-    writer = wallets.create_key(wallet_id).key_id
+    crawler = wallets.keys.create(wallet_id, label="crawler", monthly_cap_yen=5_000).key_id
+    writer = wallets.keys.create(wallet_id).key_id
     searched = charge(wallets, wallet_id, 300, "s1", "GET /search", crawler)
     charge(wallets, wallet_id, 400, "s2", "GET /search", crawler)
     charge(wallets, wallet_id, 2_000, "t1", "tool summarize", writer)
@@ -61,7 +61,7 @@ def charge(
 
 
 def test_spending_is_told_by_key_the_most_expensive_first(wallets: CreditWallet, team: Team) -> None:
-    assert statement(wallets, team.wallet_id, "2026-05").spend_by_key == [
+    assert wallets.statement(team.wallet_id, "2026-05").spend_by_key == [
         KeySpend(team.writer, None, 1, 2_000, 0, 2_000, 0),
         KeySpend(team.crawler, "crawler", 2, 700, 0, 700, 5_000),
         KeySpend(None, None, 2, 57, 0, 57, 0),
@@ -69,7 +69,7 @@ def test_spending_is_told_by_key_the_most_expensive_first(wallets: CreditWallet,
 
 
 def test_spending_is_told_by_note_the_most_expensive_first(wallets: CreditWallet, team: Team) -> None:
-    report = statement(wallets, team.wallet_id, "2026-05")
+    report = wallets.statement(team.wallet_id, "2026-05")
     assert report.spend_by_note == [
         NoteSpend("tool summarize", 1, 2_000, 0, 2_000),
         NoteSpend("GET /search", 3, 750, 0, 750),
@@ -81,7 +81,7 @@ def test_spending_is_told_by_note_the_most_expensive_first(wallets: CreditWallet
 def test_a_refund_counts_against_the_key_and_the_note_of_its_charge(wallets: CreditWallet, team: Team) -> None:
     wallets.refund(team.searched, 100, idempotency_key="r1", note="apology")
     wallets.refund(team.searched, 50, idempotency_key="r2")
-    report = statement(wallets, team.wallet_id, "2026-05")
+    report = wallets.statement(team.wallet_id, "2026-05")
     assert KeySpend(team.crawler, "crawler", 2, 700, 150, 550, 5_000) in report.spend_by_key
     assert NoteSpend("GET /search", 3, 750, 150, 600) in report.spend_by_note
 
@@ -91,8 +91,8 @@ def test_a_refund_of_an_earlier_months_charge_counts_in_its_own_month(
 ) -> None:
     clock.set(datetime(2026, 8, 1, tzinfo=UTC))
     wallets.refund(team.searched, 100, idempotency_key="late")
-    assert statement(wallets, team.wallet_id, "2026-05").spend_by_key[1].refunded_yen == 0
-    august = statement(wallets, team.wallet_id, "2026-08")
+    assert wallets.statement(team.wallet_id, "2026-05").spend_by_key[1].refunded_yen == 0
+    august = wallets.statement(team.wallet_id, "2026-08")
     assert august.spend_by_key == [KeySpend(team.crawler, "crawler", 0, 0, 100, -100, 5_000)]
     assert august.spend_by_note == [NoteSpend("GET /search", 0, 0, 100, -100)]
 
@@ -100,9 +100,9 @@ def test_a_refund_of_an_earlier_months_charge_counts_in_its_own_month(
 def test_a_captured_hold_is_spending_of_the_key_that_opened_it(wallets: CreditWallet, team: Team) -> None:
     hold_id = wallets.hold(team.wallet_id, 900, idempotency_key="h", note="POST /render", key_id=team.writer).hold_id
     assert hold_id is not None
-    assert statement(wallets, team.wallet_id, "2026-05").spend_by_key[0].charged_yen == 2_000
+    assert wallets.statement(team.wallet_id, "2026-05").spend_by_key[0].charged_yen == 2_000
     wallets.capture(hold_id, 600)
-    report = statement(wallets, team.wallet_id, "2026-05")
+    report = wallets.statement(team.wallet_id, "2026-05")
     assert report.spend_by_key[0] == KeySpend(team.writer, None, 2, 2_600, 0, 2_600, 0)
     assert NoteSpend("POST /render", 1, 600, 0, 600) in report.spend_by_note
 
@@ -112,8 +112,8 @@ def test_what_is_no_spending_is_left_out(wallets: CreditWallet) -> None:
     topup = wallets.topup(wallet_id, 100, idempotency_key="start", note="invoice").txn_id
     assert topup is not None
     wallets.reverse(topup, 30, idempotency_key="clawback", note="dispute")
-    wallets.create_key(wallet_id, label="idle")
-    report = statement(wallets, wallet_id, "2026-05")
+    wallets.keys.create(wallet_id, label="idle")
+    report = wallets.statement(wallet_id, "2026-05")
     assert (report.spend_by_key, report.spend_by_note, report.other_notes) == ([], [], None)
 
 
@@ -122,7 +122,7 @@ def test_cheap_notes_beyond_the_first_are_one_line(wallets: CreditWallet) -> Non
     wallets.topup(wallet_id, 10_000, idempotency_key="start")
     for number in range(1, MAX_NOTES + 4):
         charge(wallets, wallet_id, number, f"c{number}", f"GET /{number}")
-    report = statement(wallets, wallet_id, "2026-05")
+    report = wallets.statement(wallet_id, "2026-05")
     assert [line.spent_yen for line in report.spend_by_note] == list(range(MAX_NOTES + 3, 3, -1))
     assert report.other_notes == OtherNotes(notes=3, charges=3, charged_yen=6, refunded_yen=0, spent_yen=6)
 
@@ -134,7 +134,7 @@ def test_a_refund_of_plain_sql_that_names_no_charge_is_the_owners(seed_url: str,
         host.move(1, "charge", -100, "2026-05-02 00:00:00")
         host.move(1, "refund", 30, "2026-05-03 00:00:00")
     with CreditWallet.open(seed_url, clock=clock) as wallets:
-        report = statement(wallets, 1, "2026-05")
+        report = wallets.statement(1, "2026-05")
     assert report.spend_by_key == [KeySpend(None, None, 1, 100, 30, 70, 0)]
     assert report.spend_by_note == [NoteSpend(None, 1, 100, 30, 70)]
 
@@ -190,7 +190,7 @@ def test_the_text_tells_who_spent_and_on_what(wallets: CreditWallet, team: Team)
     wallets.refund(team.searched, 100, idempotency_key="r1")
     for number in range(MAX_NOTES):
         charge(wallets, team.wallet_id, 10, f"c{number}", f"GET /item/{number}")
-    parts = to_text(statement(wallets, team.wallet_id, "2026-05")).split("\n\n")
+    parts = to_text(wallets.statement(team.wallet_id, "2026-05")).split("\n\n")
     assert parts[2].splitlines() == [
         "    Charges         Charged        Refunded           Spent             Cap  Spent by",
         "          1          ¥2,000              ¥0          ¥2,000                  key 2",
@@ -205,7 +205,7 @@ def test_the_text_tells_who_spent_and_on_what(wallets: CreditWallet, team: Team)
 
 
 def test_the_csv_of_keys_has_a_line_per_key(wallets: CreditWallet, team: Team) -> None:
-    assert to_csv(statement(wallets, team.wallet_id, "2026-05"), "keys") == (
+    assert to_csv(wallets.statement(team.wallet_id, "2026-05"), "keys") == (
         "key_id,label,charges,charged_yen,refunded_yen,spent_yen,monthly_cap_yen\r\n"
         f"{team.writer},,1,2000,0,2000,0\r\n"
         f"{team.crawler},crawler,2,700,0,700,5000\r\n"
@@ -217,7 +217,7 @@ def test_the_csv_of_notes_has_a_line_per_note_and_one_for_the_rest(wallets: Cred
     charge(wallets, team.wallet_id, 9_000, "f", '=HYPERLINK("https://example.com")')
     for number in range(MAX_NOTES):
         charge(wallets, team.wallet_id, 10, f"c{number}", f"GET /item/{number}")
-    rows = list(csv.reader(StringIO(to_csv(statement(wallets, team.wallet_id, "2026-05"), "notes"), newline="")))
+    rows = list(csv.reader(StringIO(to_csv(wallets.statement(team.wallet_id, "2026-05"), "notes"), newline="")))
     assert rows[:4] == [
         ["notes", "charges", "charged_yen", "refunded_yen", "spent_yen", "note"],
         ["1", "1", "9000", "0", "9000", '\'=HYPERLINK("https://example.com")'],
@@ -230,9 +230,9 @@ def test_the_csv_of_notes_has_a_line_per_note_and_one_for_the_rest(wallets: Cred
 def test_a_label_commands_neither_terminal_nor_spreadsheet(wallets: CreditWallet) -> None:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 10, idempotency_key="start")
-    key_id = wallets.create_key(wallet_id, label="=1+1\x1b[2J").key_id
+    key_id = wallets.keys.create(wallet_id, label="=1+1\x1b[2J").key_id
     charge(wallets, wallet_id, 1, "c", "\x1b[2J", key_id)
-    report = statement(wallets, wallet_id, "2026-05")
+    report = wallets.statement(wallet_id, "2026-05")
     assert "\x1b" not in to_text(report)
     assert ",'=1+1" in to_csv(report, "keys")
 

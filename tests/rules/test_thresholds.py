@@ -29,7 +29,7 @@ _numbers = count()
 @pytest.fixture
 def host(db_url: str, wallets: CreditWallet) -> Iterator[PlainSql]:
     """The ledger's database, by plain SQL, once the wallet has made it."""
-    assert not wallets.waiting()
+    assert not wallets.maintenance.waiting()
     with PlainSql(db_url) as opened:
         yield opened
 
@@ -61,13 +61,13 @@ def test_a_threshold_of_ones_own_fires_once_a_cycle_at_the_moment_of_crossing(
     wallet_id = funded(wallets, monthly_budget_yen=1_000)
     wallets.configure(wallet_id, alert_thresholds_pct=[25, 120])
     spend(wallets, wallet_id, 249, 1, 700, 249, 1, 500)
-    fired = [(each["threshold_pct"], each["spent_yen"]) for each in told(host, "alert_fired")]
+    fired = [(each["threshold_pct"], each["spent_yen"]) for each in told(host, "budget.threshold_reached")]
     assert fired == [(25, 250), (50, 950), (80, 950), (100, 1_199), (120, 1_200)]
-    assert [each.threshold_pct for each in wallets.alerts(wallet_id)] == [120, 100, 80, 50, 25]
+    assert [each.threshold_pct for each in wallets.alerts.list(wallet_id)] == [120, 100, 80, 50, 25]
     assert {pct for (pct,) in host.run("SELECT threshold_pct FROM am_credit_spending_alert")} == {50, 80, 100}
     clock.advance(days=31)
     spend(wallets, wallet_id, 300)
-    assert [each.threshold_pct for each in wallets.alerts(wallet_id, "2026-06")] == [25]
+    assert [each.threshold_pct for each in wallets.alerts.list(wallet_id, "2026-06")] == [25]
     assert wallets.verify() == []
 
 
@@ -78,12 +78,12 @@ def test_the_job_finds_what_plain_sql_spent_past_a_threshold_of_ones_own(
     wallet_id = funded(wallets, monthly_budget_yen=1_000)
     wallets.configure(wallet_id, alert_thresholds_pct=[30, 60])
     host.move(wallet_id, "charge", -350, clock().isoformat())
-    assert [each.threshold_pct for each in wallets.run_alerts(dry_run=True).alerts_fired] == [30]
-    assert [each.threshold_pct for each in wallets.run_alerts().alerts_fired] == [30]
-    assert wallets.run_alerts().alerts_fired == []
+    assert [each.threshold_pct for each in wallets.alerts.run(dry_run=True).alerts_fired] == [30]
+    assert [each.threshold_pct for each in wallets.alerts.run().alerts_fired] == [30]
+    assert wallets.alerts.run().alerts_fired == []
     spend(wallets, wallet_id, 300)
-    assert [each["threshold_pct"] for each in told(host, "alert_fired")] == [30, 50, 60]
-    assert wallets.run_alerts().alerts_fired == []
+    assert [each["threshold_pct"] for each in told(host, "budget.threshold_reached")] == [30, 50, 60]
+    assert wallets.alerts.run().alerts_fired == []
 
 
 @on_every_database
@@ -93,10 +93,10 @@ def test_a_threshold_that_is_added_fires_unless_a_higher_one_has(
     wallet_id = funded(wallets, monthly_budget_yen=1_000)
     spend(wallets, wallet_id, 700)
     wallets.configure(wallet_id, alert_thresholds_pct=[40, 65])
-    assert [each.threshold_pct for each in wallets.run_alerts().alerts_fired] == [65]
+    assert [each.threshold_pct for each in wallets.alerts.run().alerts_fired] == [65]
     wallets.configure(wallet_id, alert_thresholds_pct=[])
     assert wallets.show(wallet_id).alert_thresholds_pct == ()
-    assert wallets.run_alerts().alerts_fired == []
+    assert wallets.alerts.run().alerts_fired == []
 
 
 def test_too_many_or_senseless_thresholds_are_refused(wallets: CreditWallet) -> None:
@@ -119,18 +119,18 @@ def test_a_low_balance_is_told_when_it_is_crossed_and_once_an_hour_at_most(
     wallet_id = funded(wallets, 1_000)
     wallets.configure(wallet_id, low_balance_yen=500)
     spend(wallets, wallet_id, 500)
-    assert told(host, "low_balance") == []
+    assert told(host, "balance.low") == []
     spend(wallets, wallet_id, 1)
-    assert told(host, "low_balance") == [{"wallet_id": wallet_id, "balance_yen": 499, "low_balance_yen": 500}]
+    assert told(host, "balance.low") == [{"wallet_id": wallet_id, "balance_yen": 499, "low_balance_yen": 500}]
     for number in range(5):  # up and down around it
         wallets.topup(wallet_id, 100, idempotency_key=f"up-{number}")
         clock.advance(seconds=1)
         spend(wallets, wallet_id, 100)
-    assert len(told(host, "low_balance")) == 1
+    assert len(told(host, "balance.low")) == 1
     clock.advance(hours=1)
     wallets.topup(wallet_id, 100, idempotency_key="up")
     spend(wallets, wallet_id, 100)
-    assert len(told(host, "low_balance")) == 2
+    assert len(told(host, "balance.low")) == 2
 
 
 @on_every_database
@@ -140,39 +140,41 @@ def test_a_used_up_cap_is_told_once_a_cycle_however_often_it_refuses(
     wallet_id = funded(wallets, monthly_budget_yen=1_000, budget_mode="cap")
     with pytest.raises(BudgetExhausted):
         spend(wallets, wallet_id, 5_000)  # the call was large; the budget is not used up
-    assert told(host, "budget_exhausted") == []
+    assert told(host, "budget.exhausted") == []
     spend(wallets, wallet_id, 998)
     for _ in range(3):
         with pytest.raises(BudgetExhausted):
             spend(wallets, wallet_id, 3)
-    [event] = told(host, "budget_exhausted")
+    [event] = told(host, "budget.exhausted")
     assert (event["left_yen"], event["monthly_budget_yen"], event["billing_cycle"]) == (2, 1_000, "2026-05")
     clock.advance(days=31)
     spend(wallets, wallet_id, 999)
     with pytest.raises(BudgetExhausted):
         spend(wallets, wallet_id, 3)
-    assert len(told(host, "budget_exhausted")) == 2
+    assert len(told(host, "budget.exhausted")) == 2
 
 
 @on_every_database
 def test_an_agents_cap_has_alerts_of_its_own(wallets: CreditWallet, host: PlainSql) -> None:
     wallet_id = funded(wallets)
-    key_id = wallets.create_key(wallet_id, monthly_cap_yen=1_000).key_id
+    key_id = wallets.keys.create(wallet_id, monthly_cap_yen=1_000).key_id
     spend(wallets, wallet_id, 5_000)  # the owner's spending is not the agent's
     spend(wallets, wallet_id, 799, key_id=key_id)
-    assert told(host, "key_cap_reached") == []
+    assert told(host, "key_cap.threshold_reached") == []
     spend(wallets, wallet_id, 1, 50, key_id=key_id)
     with pytest.raises(KeyCapExhausted):
         spend(wallets, wallet_id, 500, key_id=key_id)
-    assert told(host, "key_cap_exhausted") == []
+    assert told(host, "key_cap.exhausted") == []
     spend(wallets, wallet_id, 149, key_id=key_id)
     for _ in range(2):
         with pytest.raises(KeyCapExhausted):
             spend(wallets, wallet_id, 3, key_id=key_id)
     spend(wallets, wallet_id, 1, key_id=key_id)
-    reached = [(each["key_id"], each["threshold_pct"], each["spent_yen"]) for each in told(host, "key_cap_reached")]
+    reached = [
+        (each["key_id"], each["threshold_pct"], each["spent_yen"]) for each in told(host, "key_cap.threshold_reached")
+    ]
     assert reached == [(key_id, 80, 800), (key_id, 100, 1_000)]
-    [exhausted] = told(host, "key_cap_exhausted")
+    [exhausted] = told(host, "key_cap.exhausted")
     assert (exhausted["key_id"], exhausted["left_yen"], exhausted["monthly_cap_yen"]) == (key_id, 1, 1_000)
 
 
@@ -197,25 +199,25 @@ def test_automatic_top_ups_that_follow_each_other_are_told_once_an_hour(
     wallets: CreditWallet, host: PlainSql, clock: Clock
 ) -> None:
     wallet_id = wallets.create(auto_topup_threshold=500, auto_topup_amount=500).wallet_id
-    pay(wallets, wallet_id, "owner", wallets.request_topup(wallet_id, 600, idempotency_key="owner").topup_id)
+    pay(wallets, wallet_id, "owner", wallets.topups.request(wallet_id, 600, idempotency_key="owner").topup_id)
     for number in range(RUNAWAY_TOPUPS + 2):
         spend(wallets, wallet_id, int(wallets.balance(wallet_id)))
         clock.advance(minutes=1)
-        asked = wallets.request_auto_topup(wallet_id, idempotency_key=f"{number}", min_yen=50, max_yen=10_000)
-        assert len(told(host, "auto_topup_runaway")) == (number + 1 >= RUNAWAY_TOPUPS)
+        asked = wallets.topups.request_automatic(wallet_id, idempotency_key=f"{number}", min_yen=50, max_yen=10_000)
+        assert len(told(host, "auto_topup.runaway_detected")) == (number + 1 >= RUNAWAY_TOPUPS)
         pay(wallets, wallet_id, f"pi_{number}", asked.topup_id)
-    assert told(host, "auto_topup_runaway")[0]["topups"] == RUNAWAY_TOPUPS
+    assert told(host, "auto_topup.runaway_detected")[0]["topups"] == RUNAWAY_TOPUPS
     clock.advance(hours=2)
     spend(wallets, wallet_id, int(wallets.balance(wallet_id)))
-    wallets.request_auto_topup(wallet_id, idempotency_key="later", min_yen=50, max_yen=10_000)
-    assert len(told(host, "auto_topup_runaway")) == 1
+    wallets.topups.request_automatic(wallet_id, idempotency_key="later", min_yen=50, max_yen=10_000)
+    assert len(told(host, "auto_topup.runaway_detected")) == 1
 
 
 def pay(wallets: CreditWallet, wallet_id: int, intent: str, topup_id: str | None) -> None:
     fact = PaymentFact(
         told_at=1, status="succeeded", received_yen=500, payment_intent=intent, customer="cus", payment_method="pm"
     )
-    wallets.settle_topup(wallet_id, str(topup_id), fact)
+    wallets.topups.settle(wallet_id, str(topup_id), fact)
 
 
 # Spending out of the ordinary
@@ -233,13 +235,15 @@ def test_an_hour_far_above_the_usual_is_told_once(wallets: CreditWallet, host: P
     spend_hours(wallets, clock, wallet_id, 24, 300)
     spend(wallets, wallet_id, 1_500)
     spend(wallets, calm_id, 1_500)  # has no usual hour yet
-    assert wallets.watch_spending() == 0
+    assert wallets.maintenance.watch_spending() == 0
     spend(wallets, wallet_id, 1)
-    assert wallets.watch_spending() == 1
+    assert wallets.maintenance.watch_spending() == 1
     spend(wallets, wallet_id, 9_000)
-    assert wallets.watch_spending() == 0
+    assert wallets.maintenance.watch_spending() == 0
     hour = clock().isoformat()[:13]
-    assert told(host, "spend_anomaly") == [{"wallet_id": wallet_id, "hour": hour, "spent_yen": 1_501, "usual_yen": 300}]
+    assert told(host, "spending.anomaly_detected") == [
+        {"wallet_id": wallet_id, "hour": hour, "spent_yen": 1_501, "usual_yen": 300}
+    ]
 
 
 def test_a_burst_at_the_end_of_an_hour_is_told_in_the_next(wallets: CreditWallet, clock: Clock) -> None:
@@ -248,26 +252,26 @@ def test_a_burst_at_the_end_of_an_hour_is_told_in_the_next(wallets: CreditWallet
     clock.advance(minutes=59)
     spend(wallets, wallet_id, 9_000)
     clock.advance(minutes=4)
-    assert wallets.watch_spending() == 1
-    assert wallets.watch_spending() == 0
+    assert wallets.maintenance.watch_spending() == 1
+    assert wallets.maintenance.watch_spending() == 0
 
 
 def test_little_money_is_nothing_out_of_the_ordinary(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = funded(wallets)
     spend_hours(wallets, clock, wallet_id, 30, 3)
     spend(wallets, wallet_id, 999)
-    assert wallets.watch_spending() == 0
+    assert wallets.maintenance.watch_spending() == 0
 
 
 def test_hours_are_counted_once_by_however_many(wallets: CreditWallet, db_url: str, clock: Clock) -> None:
     wallet_id = funded(wallets, 100_000)
     with CreditWallet.open(db_url, clock=clock) as other:
         for number in range(30):
-            (wallets if number % 2 else other).watch_spending()
+            (wallets if number % 2 else other).maintenance.watch_spending()
             spend(wallets, wallet_id, 100)
             clock.advance(minutes=20)
-        wallets.watch_spending()
-        other.watch_spending()
+        wallets.maintenance.watch_spending()
+        other.maintenance.watch_spending()
     with PlainSql(db_url) as host:
         assert host.run("SELECT sum(spent_yen) FROM am_credit_hour_spend") == [(3_000,)]
 
@@ -279,16 +283,16 @@ def test_a_date_without_a_time_keeps_no_other_entry_from_being_counted(
     wallet_id = funded(wallets, 100_000)
     host.move(wallet_id, "charge", -100, "2026-05-15")
     spend(wallets, wallet_id, 300)
-    wallets.watch_spending()
+    wallets.maintenance.watch_spending()
     assert host.run("SELECT hour, spent_yen FROM am_credit_hour_spend") == [(clock().isoformat()[:13], 300)]
 
 
 def test_hours_of_long_ago_are_forgotten(wallets: CreditWallet, db_url: str, clock: Clock) -> None:
     wallet_id = funded(wallets, 100_000)
     spend_hours(wallets, clock, wallet_id, 3, 100)
-    wallets.watch_spending()
+    wallets.maintenance.watch_spending()
     clock.advance(days=9)
-    wallets.watch_spending()
+    wallets.maintenance.watch_spending()
     with PlainSql(db_url) as host:
         assert host.run("SELECT count(*) FROM am_credit_hour_spend") == [(0,)]
 
@@ -360,7 +364,7 @@ def test_every_kind_has_words_in_both_languages(kind: str, language: str) -> Non
 def test_what_the_rail_tells_has_a_text(wallets: CreditWallet, host: PlainSql) -> None:
     wallet_id = funded(wallets, 1_000, monthly_budget_yen=900, budget_mode="cap")
     wallets.configure(wallet_id, low_balance_yen=900, alert_thresholds_pct=[10])
-    key_id = wallets.create_key(wallet_id, monthly_cap_yen=850).key_id
+    key_id = wallets.keys.create(wallet_id, monthly_cap_yen=850).key_id
     for amount_yen in (850, 60):
         try:
             spend(wallets, wallet_id, amount_yen, key_id=key_id)

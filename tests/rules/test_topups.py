@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from credit_wallet import CreditWallet
 from credit_wallet.domain.topups import (
     ANNOUNCED,
-    MAX_FAILURES,
     MISMATCH,
     RETURNED,
     TAKEN,
@@ -39,6 +38,7 @@ from credit_wallet.errors import (
     WalletDisabled,
 )
 from credit_wallet.rules import lots
+from credit_wallet.rules.declines import MAX_FAILURES
 
 LIMITS: dict[str, Any] = {"min_yen": 50, "max_yen": 100_000}
 
@@ -173,7 +173,7 @@ def payer(wallets: CreditWallet) -> int:
     """A wallet below its threshold with a saved method."""
     wallet_id = wallets.create(auto_topup_threshold=500, auto_topup_amount=300).wallet_id
     topup_id = request(wallets, wallet_id, 100, "first")
-    wallets.settle_topup(
+    wallets.topups.settle(
         wallet_id,
         topup_id,
         PaymentFact(told_at=1, status="succeeded", received_yen=100, customer="cus_1", payment_method="pm_1"),
@@ -182,16 +182,16 @@ def payer(wallets: CreditWallet) -> int:
 
 
 def request(wallets: CreditWallet, wallet_id: int, amount_yen: int = 1_000, key: str = "topup") -> str:
-    return str(wallets.request_topup(wallet_id, amount_yen, idempotency_key=key).topup_id)
+    return str(wallets.topups.request(wallet_id, amount_yen, idempotency_key=key).topup_id)
 
 
 def request_auto(wallets: CreditWallet, wallet_id: int, key: str = "auto", **limits: int) -> str:
-    return str(wallets.request_auto_topup(wallet_id, idempotency_key=key, **{**LIMITS, **limits}).topup_id)
+    return str(wallets.topups.request_automatic(wallet_id, idempotency_key=key, **{**LIMITS, **limits}).topup_id)
 
 
 def fail(wallets: CreditWallet, wallet_id: int, topup_id: str, decline: Any = "later") -> None:
     fact = PaymentFact(told_at=9, status="failed", reason="card_declined", decline=decline)
-    wallets.settle_topup(wallet_id, topup_id, fact)
+    wallets.topups.settle(wallet_id, topup_id, fact)
 
 
 @settings(max_examples=40)
@@ -202,11 +202,11 @@ def test_the_ledger_ends_with_what_stripe_has(facts: list[PaymentFact], random: 
         wallet_id = wallets.create().wallet_id
         topup_id = request(wallets, wallet_id)
         for position, fact in enumerate(facts):
-            wallets.settle_topup(wallet_id, topup_id, fact)
+            wallets.topups.settle(wallet_id, topup_id, fact)
             if random.random() < 0.5:
                 spend = random.randrange(1, 600)
                 wallets.charge_many([(wallet_id, spend, f"charge-{position}")])
-        topup = wallets.topup_status(topup_id)
+        topup = wallets.topups.show(topup_id)
         expected = joined(facts)
         assert topup.credited_yen == expected.received_yen
         assert topup.reversed_yen == taken_yen(expected)
@@ -221,12 +221,12 @@ def test_the_ledger_ends_with_what_stripe_has(facts: list[PaymentFact], random: 
 
 def test_a_retry_names_the_same_top_up_and_another_key_another(wallets: CreditWallet) -> None:
     wallet_id = wallets.create().wallet_id
-    first = wallets.request_topup(wallet_id, 1_000, idempotency_key="k")
-    again = wallets.request_topup(wallet_id, 1_000, idempotency_key="k")
+    first = wallets.topups.request(wallet_id, 1_000, idempotency_key="k")
+    again = wallets.topups.request(wallet_id, 1_000, idempotency_key="k")
     assert (again.topup_id, again.replayed) == (first.topup_id, True)
     assert first.topup_id == topup_id_of(wallet_id, "k")
     assert request(wallets, wallet_id, 1_000, "other") != first.topup_id
-    assert len(wallets.topups(wallet_id)) == 2
+    assert len(wallets.topups.list(wallet_id)) == 2
 
 
 def test_credit_comes_once_and_with_its_history(wallets: CreditWallet, clock: Clock) -> None:
@@ -235,9 +235,9 @@ def test_credit_comes_once_and_with_its_history(wallets: CreditWallet, clock: Cl
     for _ in range(3):
         clock.advance(seconds=1)
         for fact in NEWS[:5]:
-            wallets.settle_topup(wallet_id, topup_id, fact)
+            wallets.topups.settle(wallet_id, topup_id, fact)
     assert wallets.balance(wallet_id) == 1_000
-    assert [step.status for step in wallets.topup_steps(topup_id)] == [
+    assert [step.status for step in wallets.topups.steps(topup_id)] == [
         "requested",
         "pending",
         "requires_action",
@@ -246,7 +246,7 @@ def test_credit_comes_once_and_with_its_history(wallets: CreditWallet, clock: Cl
         "credited",
     ]
     [entry] = wallets.history(wallet_id)
-    assert wallets.topup_status(topup_id).credit_txn_id == entry.txn_id
+    assert wallets.topups.show(topup_id).credit_txn_id == entry.txn_id
 
 
 def test_what_was_spent_of_a_payment_taken_back_is_owed_and_comes_again_when_the_dispute_is_won(
@@ -254,11 +254,11 @@ def test_what_was_spent_of_a_payment_taken_back_is_owed_and_comes_again_when_the
 ) -> None:
     wallet_id = wallets.create().wallet_id
     topup_id = request(wallets, wallet_id)
-    wallets.settle_topup(wallet_id, topup_id, SUCCEEDED)
+    wallets.topups.settle(wallet_id, topup_id, SUCCEEDED)
     wallets.charge(wallet_id, 700, idempotency_key="charge")
-    wallets.settle_topup(wallet_id, topup_id, NEWS[7])
+    wallets.topups.settle(wallet_id, topup_id, NEWS[7])
     assert (wallets.balance(wallet_id), wallets.balance(wallet_id).debt_yen) == (0, 100)
-    wallets.settle_topup(wallet_id, topup_id, NEWS[8])
+    wallets.topups.settle(wallet_id, topup_id, NEWS[8])
     assert (wallets.balance(wallet_id), wallets.balance(wallet_id).debt_yen) == (300, 0)
     assert wallets.verify() == []
 
@@ -267,18 +267,18 @@ def test_news_of_an_unknown_top_up_or_anothers_moves_nothing(wallets: CreditWall
     owner, other = wallets.create().wallet_id, wallets.create().wallet_id
     topup_id = request(wallets, owner)
     with pytest.raises(TopupNotFound):
-        wallets.settle_topup(owner, "tu_unknown", SUCCEEDED)
+        wallets.topups.settle(owner, "tu_unknown", SUCCEEDED)
     with pytest.raises(TopupNotFound):
-        wallets.settle_topup(other, topup_id, SUCCEEDED)
+        wallets.topups.settle(other, topup_id, SUCCEEDED)
     assert (wallets.balance(owner), wallets.balance(other)) == (0, 0)
 
 
 def test_a_payment_that_lost_its_row_is_credited_once(wallets: CreditWallet) -> None:
     wallet_id = wallets.create().wallet_id
     for _ in range(2):
-        wallets.settle_topup(wallet_id, "tu_pi_1", SUCCEEDED, amount_yen=1_000)
+        wallets.topups.settle(wallet_id, "tu_pi_1", SUCCEEDED, amount_yen=1_000)
     assert wallets.balance(wallet_id) == 1_000
-    assert [(topup.topup_id, topup.origin) for topup in wallets.topups(wallet_id)] == [("tu_pi_1", "found")]
+    assert [(topup.topup_id, topup.origin) for topup in wallets.topups.list(wallet_id)] == [("tu_pi_1", "found")]
 
 
 def test_one_payment_is_under_way_at_a_time(wallets: CreditWallet, payer: int) -> None:
@@ -289,29 +289,29 @@ def test_one_payment_is_under_way_at_a_time(wallets: CreditWallet, payer: int) -
     assert refusal.value.details["topup_id"] == topup_id
     with pytest.raises(TopupInFlight):
         request(wallets, payer, key="the owner's")
-    wallets.settle_topup(payer, topup_id, SUCCEEDED)
+    wallets.topups.settle(payer, topup_id, SUCCEEDED)
     with pytest.raises(TopupNotDue):
         request_auto(wallets, payer, "third")
-    assert wallets.topup_status(waiting).status == "requested"
+    assert wallets.topups.show(waiting).status == "requested"
 
 
 def test_an_automatic_top_up_closes_the_whole_gap_at_once(wallets: CreditWallet, payer: int) -> None:
     """Lago's wallets were topped up by one increment at a time, for weeks (lago-api #6103)."""
     wallets.configure(payer, auto_topup_threshold=5_000)
-    assert wallets.topup_status(request_auto(wallets, payer)).amount_yen == 5_100
+    assert wallets.topups.show(request_auto(wallets, payer)).amount_yen == 5_100
 
 
 def test_caps_bound_what_automatic_top_ups_bring_and_are_told(wallets: CreditWallet, payer: int, clock: Clock) -> None:
     wallets.configure(payer, auto_topup_threshold=2_000)
     first = request_auto(wallets, payer, "one", daily_yen=1_000)
-    assert wallets.topup_status(first).amount_yen == 900  # whole steps within the cap
-    wallets.settle_topup(payer, first, PaymentFact(told_at=2, status="succeeded", received_yen=900))
+    assert wallets.topups.show(first).amount_yen == 900  # whole steps within the cap
+    wallets.topups.settle(payer, first, PaymentFact(told_at=2, status="succeeded", received_yen=900))
     with pytest.raises(TopupLimitReached):
         request_auto(wallets, payer, "two", daily_yen=1_000)
-    assert wallets.payer(payer).reason == "limit_reached 2026-05-15"
+    assert wallets.topups.payer(payer).reason == "limit_reached 2026-05-15"
     clock.advance(days=1)
     second = request_auto(wallets, payer, "three", daily_yen=1_000)
-    wallets.settle_topup(payer, second, PaymentFact(told_at=3, status="succeeded", received_yen=900))
+    wallets.topups.settle(payer, second, PaymentFact(told_at=3, status="succeeded", received_yen=900))
     clock.advance(days=1)
     wallets.charge(payer, 1_500, idempotency_key="spend")
     with pytest.raises(TopupLimitReached):
@@ -329,8 +329,8 @@ def test_a_declined_method_is_tried_again_later_and_then_no_more(
     for attempt in range(1, MAX_FAILURES):
         fail(wallets, payer, request_auto(wallets, payer, f"attempt-{attempt}"), decline)
         clock.advance(days=8)
-    assert wallets.payer(payer).stopped
-    assert wallets.topups_due() == []
+    assert wallets.topups.payer(payer).stopped
+    assert wallets.topups.due() == []
     with pytest.raises(TopupStopped):
         request_auto(wallets, payer, "one more")
 
@@ -338,22 +338,22 @@ def test_a_declined_method_is_tried_again_later_and_then_no_more(
 @pytest.mark.parametrize("decline", ["never", "person"])
 def test_some_declines_stop_at_once_until_the_owner_pays(wallets: CreditWallet, payer: int, decline: str) -> None:
     fail(wallets, payer, request_auto(wallets, payer), decline)
-    state = wallets.auto_topup(payer)
+    state = wallets.topups.automatic_state(payer)
     assert (state.state, state.reason) == ("stopped", "card_declined")
     paid = request(wallets, payer, 60, "by hand")
-    wallets.settle_topup(payer, paid, PaymentFact(told_at=1, status="succeeded", received_yen=60))
-    assert wallets.auto_topup(payer).state == "ready"
-    assert wallets.topups_due() == [payer]
+    wallets.topups.settle(payer, paid, PaymentFact(told_at=1, status="succeeded", received_yen=60))
+    assert wallets.topups.automatic_state(payer).state == "ready"
+    assert wallets.topups.due() == [payer]
 
 
 def test_a_missing_method_is_told_and_not_skipped(wallets: CreditWallet) -> None:
     """A wallet without a payment method was silently passed over (openstory #328)."""
     wallet_id = wallets.create(auto_topup_threshold=500, auto_topup_amount=300).wallet_id
-    assert wallets.topups_due() == [wallet_id]
+    assert wallets.topups.due() == [wallet_id]
     with pytest.raises(TopupStopped) as refusal:
         request_auto(wallets, wallet_id)
     assert refusal.value.details["reason"] == "no_payment_method"
-    assert wallets.auto_topup(wallet_id).reason == "no_payment_method"
+    assert wallets.topups.automatic_state(wallet_id).reason == "no_payment_method"
 
 
 def test_a_disabled_wallet_tops_nothing_up(wallets: CreditWallet, payer: int) -> None:
@@ -365,13 +365,13 @@ def test_a_disabled_wallet_tops_nothing_up(wallets: CreditWallet, payer: int) ->
 def test_unused_credit_can_be_taken_out_once_and_never_more_than_is_unused(wallets: CreditWallet) -> None:
     wallet_id = wallets.create().wallet_id
     topup_id = request(wallets, wallet_id)
-    wallets.settle_topup(wallet_id, topup_id, SUCCEEDED)
+    wallets.topups.settle(wallet_id, topup_id, SUCCEEDED)
     wallets.charge(wallet_id, 700, idempotency_key="charge")
     with pytest.raises(RefundExceedsCharge) as refusal:
-        wallets.pay_back(wallet_id, topup_id, 301, idempotency_key="too much")
+        wallets.topups.pay_back(wallet_id, topup_id, 301, idempotency_key="too much")
     assert refusal.value.details["refundable_yen"] == 300
     for _ in range(2):
-        wallets.pay_back(wallet_id, topup_id, 200, idempotency_key="back")
+        wallets.topups.pay_back(wallet_id, topup_id, 200, idempotency_key="back")
     assert (wallets.balance(wallet_id), wallets.balance(wallet_id).debt_yen) == (100, 0)
     assert wallets.verify() == []
 
@@ -411,9 +411,9 @@ def test_a_paid_top_up_comes_in_beside_a_thousand_gifts(wallets: CreditWallet) -
 
     asyncio.run(give())
     topup_id = request(wallets, wallet_id)
-    wallets.settle_topup(wallet_id, topup_id, SUCCEEDED)
-    assert wallets.topup_status(topup_id).status == "credited"
-    assert (wallets.balance(wallet_id), len(wallets.lots(wallet_id))) == (2_000, 1_001)
+    wallets.topups.settle(wallet_id, topup_id, SUCCEEDED)
+    assert wallets.topups.show(topup_id).status == "credited"
+    assert (wallets.balance(wallet_id), len(wallets.lots.list(wallet_id))) == (2_000, 1_001)
     assert wallets.verify() == []
 
 
@@ -423,12 +423,12 @@ def test_what_is_paid_in_any_way_comes_in(wallets: CreditWallet, gifted: int) ->
     wallets.topup(gifted, 10, idempotency_key="with an end", expires_at="2028-01-01T00:00:00Z")
     topup_id = request(wallets, gifted)
     for fact in (SUCCEEDED, *NEWS[6:9]):
-        wallets.settle_topup(gifted, topup_id, fact)
+        wallets.topups.settle(gifted, topup_id, fact)
     for number in range(30):
         again = request(wallets, gifted, 100, f"again {number}")
-        wallets.settle_topup(gifted, again, PaymentFact(told_at=1, status="succeeded", received_yen=100))
+        wallets.topups.settle(gifted, again, PaymentFact(told_at=1, status="succeeded", received_yen=100))
     assert wallets.balance(gifted) == 20 + 10 + 10 + 1_000 + 3_000
-    assert len([lot for lot in wallets.lots(gifted) if lot.kind == "paid"]) <= 21
+    assert len([lot for lot in wallets.lots.list(gifted) if lot.kind == "paid"]) <= 21
     assert wallets.verify() == []
 
 
@@ -444,5 +444,5 @@ def test_paid_credit_with_ends_of_its_own_leaves_room_for_that_without(
     for number in range(3):
         wallets.topup(wallet_id, 100, idempotency_key=f"without an end {number}")
     wallets.topup(wallet_id, 5, idempotency_key="gift", promo=True)
-    assert (wallets.balance(wallet_id), len(wallets.lots(wallet_id))) == (325, 22)
+    assert (wallets.balance(wallet_id), len(wallets.lots.list(wallet_id))) == (325, 22)
     assert wallets.verify() == []

@@ -165,11 +165,11 @@ def test_a_node_that_was_paused_has_the_time_from_what_others_have_written(db_ur
         wallet_id = paused.create().wallet_id
         paused.topup(wallet_id, 500, idempotency_key="before")
         machine.set_by = 8 * SETTLES_SECONDS
-        paused.expire_due()
+        paused.maintenance.expire_due()
         assert clock() == machine.true()
         hold_id = other.hold(wallet_id, 1, idempotency_key="hold", ttl_seconds=60).hold_id
         other.charge(wallet_id, 1, idempotency_key="charge")
-        paused.expire_due()
+        paused.maintenance.expire_due()
         assert clock() == machine.wall_time()
         assert hold_id is not None
         assert paused.capture(hold_id, 1).amount_yen == 1
@@ -185,14 +185,14 @@ def test_a_clock_a_year_ahead_destroys_nothing(db_url: str, machine: Machine) ->
         first = wallets.charge(wallet_id, 3, idempotency_key="charge")
 
         machine.set_by = YEAR
-        assert wallets.expire_due() == 0
-        assert wallets.undo_abandoned() == 0
-        assert wallets.prune_idempotency_keys() == 0
+        assert wallets.maintenance.expire_due() == 0
+        assert wallets.maintenance.undo_abandoned() == 0
+        assert wallets.maintenance.prune_idempotency_keys() == 0
         assert wallets.charge(wallet_id, 3, idempotency_key="meanwhile").balance_yen == 394
-        assert wallets.clock_ahead_seconds() == pytest.approx(YEAR)
+        assert wallets.clock.ahead_seconds() == pytest.approx(YEAR)
         machine.set_by = 0.0
 
-        assert wallets.clock_problem() is None
+        assert wallets.clock.problem() is None
         replayed = wallets.charge(wallet_id, 3, idempotency_key="charge")
         assert (replayed.replayed, replayed.txn_id) == (True, first.txn_id)
         assert {entry.occurred_at[:7] for entry in wallets.history(wallet_id)} == {"2026-05"}
@@ -210,9 +210,9 @@ def test_what_is_due_by_the_time_that_is_believed_is_carried_out(db_url: str, ma
         wallets.hold(wallet_id, 100, idempotency_key="hold", ttl_seconds=600)
         machine.set_by = YEAR
         machine.passed += 601.0
-        assert wallets.expire_due() == 1
+        assert wallets.maintenance.expire_due() == 1
         assert wallets.balance(wallet_id) == 500
     with CreditWallet.open(db_url, clock=Machine(NOON + timedelta(days=90)).clock()) as wallets:
-        assert wallets.expire_due() == 1
+        assert wallets.maintenance.expire_due() == 1
         assert wallets.balance(wallet_id) == 0
         assert wallets.verify() == []

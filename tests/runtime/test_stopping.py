@@ -96,9 +96,9 @@ def test_it_ends_in_time_when_everybody_hangs(tmp_path: Path, silent: Silent) ->
         for _ in range(5):
             due(wallets)
         for target in ("https://hooks.nowhere.test/", f"{silent.url}/hook"):
-            wallets.add_target(wallet.wallet_id, TargetSettings(url=target), private=True)
+            wallets.targets.add(wallet.wallet_id, TargetSettings(url=target), private=True)
         wallets.configure(wallet.wallet_id, low_balance_yen=150)
-        payers = {each.wallet_id for each in wallets.wallets() if wallets.payer(each.wallet_id).payment_method}
+        payers = {each.wallet_id for each in wallets.list() if wallets.topups.payer(each.wallet_id).payment_method}
         assert len(payers) == 6
     environment = {
         "CREDIT_WALLET_STRIPE_KEY": "sk_test_1",

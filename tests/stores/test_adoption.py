@@ -94,7 +94,7 @@ def test_a_seed_database_is_adopted_whole(
     with CreditWallet.open(seed_url, clock=clock) as wallets:
         assert wallets.verify() == []
         assert wallets.balance(wallet_id) == balance_yen
-        assert sum(lot.remaining_yen for lot in wallets.lots(wallet_id)) == balance_yen
+        assert sum(lot.remaining_yen for lot in wallets.lots.list(wallet_id)) == balance_yen
         entries = wallets.history(wallet_id)
         assert [(entry.txn_type, entry.amount_yen, entry.occurred_at) for entry in entries] == history[::-1]
         if history:
@@ -225,7 +225,7 @@ def test_plain_credit_ends_exhaustion_so_that_the_next_one_is_told(wallets: Cred
         for _ in range(2):
             with pytest.raises(InsufficientFunds):
                 wallets.charge(wallet_id, 100, idempotency_key=f"charge {attempt}")
-        told = beside.run("SELECT count(*) FROM am_credit_outbox WHERE kind = 'wallet_exhausted'")
+        told = beside.run("SELECT count(*) FROM am_credit_outbox WHERE kind = 'wallet.exhausted'")
         assert told == [(attempt + 1,)]
         beside.move(wallet_id, "topup", 50)
         wallets.charge(wallet_id, 50, idempotency_key=f"rest {attempt}")
@@ -309,7 +309,7 @@ def test_a_time_zone_that_plain_sql_made_up_counts_as_utc_and_stops_nobody(
     assert beside.wallet(balance_yen=5, time_zone="Mars/Base") == wallet_id + 1
     assert wallets.charge(wallet_id, 3, idempotency_key="charge").balance_yen == 7
     assert wallets.charge(wallet_id + 1, 5, idempotency_key="charge").balance_yen == 0
-    assert wallets.run_alerts().wallets_scanned == 0
+    assert wallets.alerts.run().wallets_scanned == 0
     assert wallets.verify() == []
 
 
@@ -333,7 +333,7 @@ def test_a_charge_counts_in_the_month_of_the_wallets_time_zone(
     assert wallets.verify() == []
     spending = cycle_spending(beside, wallet_id)
     assert {cycle: spent_yen for cycle, spent_yen in spending.items() if spent_yen} == {cycle: 30}
-    assert [entry.amount_yen for entry in wallets.cycle_entries(wallet_id, cycle)] == [-30]
+    assert [entry.amount_yen for entry in wallets.cycles.entries(wallet_id, cycle)] == [-30]
 
 
 def test_the_month_turns_at_midnight_of_the_wallets_time_zone(

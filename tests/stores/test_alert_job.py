@@ -76,7 +76,7 @@ def fired(report: Report) -> list[tuple[int, int, int, int]]:
 
 def told(host: PlainSql) -> list[dict[str, Any]]:
     """What the outbox tells of alerts."""
-    rows = host.run("SELECT payload FROM am_credit_outbox WHERE kind = 'alert_fired' ORDER BY event_id")
+    rows = host.run("SELECT payload FROM am_credit_outbox WHERE kind = 'budget.threshold_reached' ORDER BY event_id")
     return [json.loads(payload) for (payload,) in rows]
 
 
@@ -312,10 +312,10 @@ def test_the_library_runs_the_same_job(wallets: CreditWallet, db_url: str) -> No
     with PlainSql(db_url) as host:
         host.move(wallet_id, "topup", 1_000, MAY)
         host.move(wallet_id, "charge", -50, MAY)
-        assert wallets.run_alerts(dry_run=True).alerts_fired == [FiredAlert(wallet_id, 50, 50, 100)]
+        assert wallets.alerts.run(dry_run=True).alerts_fired == [FiredAlert(wallet_id, 50, 50, 100)]
         assert told(host) == []
-        assert wallets.run_alerts().alerts_fired == [FiredAlert(wallet_id, 50, 50, 100)]
-        assert wallets.run_alerts().alerts_fired == []
+        assert wallets.alerts.run().alerts_fired == [FiredAlert(wallet_id, 50, 50, 100)]
+        assert wallets.alerts.run().alerts_fired == []
         assert len(told(host)) == 1
 
 
@@ -339,7 +339,7 @@ def test_a_charge_belongs_to_the_month_of_the_wallets_time_zone(
     def run(cycle: str) -> list[tuple[int, int, int, int]]:
         if by == "command":
             return fired(run_job(db_url, "--cycle", cycle))
-        return [astuple(alert) for alert in wallets.run_alerts(cycle).alerts_fired]
+        return [astuple(alert) for alert in wallets.alerts.run(cycle).alerts_fired]
 
     with PlainSql(db_url) as host:
         wallet_id = host.wallet(balance_yen=100, monthly_budget_yen=100, time_zone="Asia/Tokyo")
@@ -358,7 +358,7 @@ def test_each_wallet_is_told_of_its_own_current_month(wallets: CreditWallet, db_
         for time_zone in ("UTC", "Asia/Tokyo"):
             wallet_id = host.wallet(balance_yen=100, monthly_budget_yen=100, time_zone=time_zone)
             host.move(wallet_id, "charge", -50, "2026-05-31T19:00:00Z")
-        report = wallets.run_alerts()
+        report = wallets.alerts.run()
         assert report.billing_cycle == "2026-05"
         assert sorted(row[2] for row in stored(host)) == ["2026-05", "2026-06"]
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -144,7 +145,7 @@ class Writer:
         self.movements: list[Movement] = []
 
     def move(self, name: str, *arguments: Any, **options: Any) -> Outcome:
-        outcome = getattr(self.wallets, name)(*arguments, **options)
+        outcome = attrgetter(name)(self.wallets)(*arguments, **options)
         assert isinstance(outcome, Outcome)
         self.movements.append(Movement(name, arguments, options, outcome))
         return outcome
@@ -175,9 +176,9 @@ class Writer:
             self.purchases(wallet_id, name)
             self.move("reverse", paid.txn_id, 100, idempotency_key=f"{name} reverse", note="clawed back")
         self.clock.advance(days=15)
-        self.wallets.expire_due()
-        self.wallets.run_alerts()
-        self.wallets.seal()
+        self.wallets.maintenance.expire_due()
+        self.wallets.alerts.run()
+        self.wallets.maintenance.seal()
         self.clock.advance(days=16)
 
     def purchases(self, wallet_id: int, name: str) -> None:
@@ -185,8 +186,8 @@ class Writer:
         for number, hold_seconds in enumerate((None, 60)):
             for act in ("serve", "undo", "renew"):
                 key = f"{name} {act} {number}"
-                self.wallets.buy(wallet_id, 5, purchase_key=key, attempt="a", hold_seconds=hold_seconds)
-                getattr(self.wallets, act)(wallet_id, key, attempt="a")
+                self.wallets.purchases.buy(wallet_id, 5, purchase_key=key, attempt="a", hold_seconds=hold_seconds)
+                getattr(self.wallets.purchases, act)(wallet_id, key, attempt="a")
 
 
 def write(path: Path) -> Book:
@@ -198,23 +199,23 @@ def write(path: Path) -> Book:
         wallets.create(label=ODD_TEXTS[1], auto_topup_threshold=2_200, auto_topup_amount=9_000).wallet_id,
     ]
     key_ids = [
-        wallets.create_key(wallet_id, label=ODD_TEXTS[2], monthly_cap_yen=150).key_id for wallet_id in wallet_ids
+        wallets.keys.create(wallet_id, label=ODD_TEXTS[2], monthly_cap_yen=150).key_id for wallet_id in wallet_ids
     ]
     wallets.configure(wallet_ids[1], alert_thresholds_pct=[10, 120], low_balance_yen=1_000)
-    wallets.add_target(wallet_ids[1], TargetSettings(url="https://example.com/hook", time_zone="Asia/Tokyo"))
-    wallets.add_target(OPERATOR, TargetSettings(url="https://example.com/all", kinds=("alert_fired",)))
+    wallets.targets.add(wallet_ids[1], TargetSettings(url="https://example.com/hook", time_zone="Asia/Tokyo"))
+    wallets.targets.add(OPERATOR, TargetSettings(url="https://example.com/all", kinds=("budget.threshold_reached",)))
     for _ in range(3):
         writer.month(wallet_ids, key_ids)
-    wallets.add_target(wallet_ids[1], TargetSettings(url="mailto:owner@example.com"), mail=True)
-    wallets.claim_notices([Places("webhook", 0, 0, 10)])
-    wallets.revoke_key(key_ids[0])
-    wallets.rotate_key(key_ids[1])
+    wallets.targets.add(wallet_ids[1], TargetSettings(url="mailto:owner@example.com"), mail=True)
+    wallets.notices.lease([Places("webhook", 0, 0, 10)])
+    wallets.keys.revoke(key_ids[0])
+    wallets.keys.rotate(key_ids[1])
     wallets.rotate_owner_token(wallet_ids[1])
-    wallets.register_secret(wallet_ids[2], sha256(b"host's own").hexdigest(), key_ids[2])
+    wallets.secrets.register(wallet_ids[2], sha256(b"host's own").hexdigest(), key_ids[2])
     for label in ODD_TEXTS[:2]:
-        seller = wallets.create_seller(label=label)
-    wallets.revoke_seller(seller.seller_id)
-    wallets.create_key(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
+        seller = wallets.sellers.create(label=label)
+    wallets.sellers.revoke(seller.seller_id)
+    wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
     wallets.configure(wallet_ids[2], enabled=False)
 
     poor_id = wallets.create().wallet_id
@@ -224,19 +225,19 @@ def write(path: Path) -> Book:
     assert wallets.balance(poor_id).debt_yen == 450
 
     paying_id = wallets.create().wallet_id
-    paid = writer.move("request_topup", paying_id, 1_000, idempotency_key="paid 🧾")
-    wallets.settle_topup(paying_id, paid.topup_id or "", PAID)
-    writer.move("pay_back", paying_id, paid.topup_id, 200, idempotency_key="paid back")
+    paid = writer.move("topups.request", paying_id, 1_000, idempotency_key="paid 🧾")
+    wallets.topups.settle(paying_id, paid.topup_id or "", PAID)
+    writer.move("topups.pay_back", paying_id, paid.topup_id, 200, idempotency_key="paid back")
     sold = writer.move("charge", paying_id, 5, idempotency_key="sold", actor="seller:1")
     writer.move("refund", sold.txn_id, idempotency_key="sold back", actor="seller:1")
-    failed = writer.move("request_topup", paying_id, 70, idempotency_key="failed")
-    wallets.settle_topup(
+    failed = writer.move("topups.request", paying_id, 70, idempotency_key="failed")
+    wallets.topups.settle(
         paying_id, failed.topup_id or "", PaymentFact(told_at=40, status="failed", reason=ODD_TEXTS[1])
     )
-    writer.move("request_topup", paying_id, 500, idempotency_key="under way", way="checkout")
+    writer.move("topups.request", paying_id, 500, idempotency_key="under way", way="checkout")
 
     capped_id = wallets.create(monthly_budget_yen=1_000, budget_mode="cap").wallet_id
-    key_id = wallets.create_key(capped_id, monthly_cap_yen=500).key_id
+    key_id = wallets.keys.create(capped_id, monthly_cap_yen=500).key_id
     writer.move("topup", capped_id, 5_000, idempotency_key="topup")
     writer.move("charge", capped_id, 450, idempotency_key="agent", key_id=key_id)
     writer.move("charge", capped_id, 400, idempotency_key="owner")
@@ -245,11 +246,11 @@ def write(path: Path) -> Book:
     with PlainSql(writer.url) as host:
         adopted_id = host.wallet(balance_yen=10)
         host.move(adopted_id, "topup", 90, clock().isoformat())
-        wallets.run_alerts()
+        wallets.alerts.run()
         assert wallets.verify() == []
         writer.move("charge", adopted_id, 5, idempotency_key="adopts")
-        wallets.watch_spending()
-        while wallets.seal():
+        wallets.maintenance.watch_spending()
+        while wallets.maintenance.seal():
             pass
         wallets.close()
         plain_id = host.wallet(balance_yen=3, monthly_budget_yen=100)
@@ -321,25 +322,25 @@ def assert_goes_on(book: Book, target: str) -> None:
     with CreditWallet.open(target, clock=book.clock()) as wallets:
         assert wallets.verify() == []
         for movement in book.movements:
-            replay = getattr(wallets, movement.name)(*movement.arguments, **movement.options)
+            replay = attrgetter(movement.name)(wallets)(*movement.arguments, **movement.options)
             assert replay == structs.replace(movement.outcome, replayed=True)
         txn_ids = {movement.outcome.txn_id for movement in book.movements}
         hold_ids = {movement.outcome.hold_id for movement in book.movements}
-        wallet_ids = {view.wallet_id for view in wallets.wallets()}
-        key_ids = {key.key_id for wallet_id in wallet_ids for key in wallets.keys(wallet_id)}
+        wallet_ids = {view.wallet_id for view in wallets.list()}
+        key_ids = {key.key_id for wallet_id in wallet_ids for key in wallets.keys.list(wallet_id)}
 
         wallet_id = wallets.create(monthly_budget_yen=10).wallet_id
         assert wallet_id > max(wallet_ids)
-        assert wallets.create_key(wallet_id).key_id > max(key_ids)
-        assert wallets.authenticate("host's own").key_id in key_ids
-        assert wallets.create_seller().seller_id == len(wallets.sellers()) == 3
+        assert wallets.keys.create(wallet_id).key_id > max(key_ids)
+        assert wallets.tokens.authenticate("host's own").key_id in key_ids
+        assert wallets.sellers.create().seller_id == len(wallets.sellers.list()) == 3
         assert (wallets.topup(wallet_id, 100, idempotency_key="new").txn_id or 0) > max(filter(None, txn_ids))
         assert (wallets.hold(wallet_id, 1, idempotency_key="hold").hold_id or 0) > max(filter(None, hold_ids))
         assert [alert.threshold_pct for alert in wallets.charge(wallet_id, 9, idempotency_key="alert").alerts] == [
             50,
             80,
         ]
-        until(wallets.seal)
+        until(wallets.maintenance.seal)
         assert wallets.verify() == []
 
 
@@ -364,7 +365,7 @@ def test_a_book_has_something_of_everything(book: Book) -> None:
         assert kinds("txn_type", "am_credit_transaction_log") == {"topup", "charge", "refund", "expire", "reversal"}
         assert kinds("status", "am_credit_hold") == {"open", "captured", "released", "expired"}
         assert kinds("kind", "am_credit_lot") == {"paid", "promo"}
-        assert {"alert_fired", "topup_due"} <= kinds("kind", "am_credit_outbox")
+        assert {"budget.threshold_reached", "topup.due"} <= kinds("kind", "am_credit_outbox")
         assert len(kinds("billing_cycle", "am_credit_cycle_spend")) >= 3
         assert {None, *ODD_TEXTS} <= kinds("note", "am_credit_transaction_log")
         assert kinds("debt_yen > 0", "am_credit_wallet") == {0, 1}
@@ -415,7 +416,7 @@ def test_a_payment_that_was_under_way_is_credited_once_where_it_was_copied_to(bo
     with CreditWallet.open(target, clock=book.clock()) as wallets:
         assert wallets.balance(under_way.wallet_id) == 700
         for _ in range(2):
-            wallets.settle_topup(under_way.wallet_id, under_way.topup_id or "", paid)
+            wallets.topups.settle(under_way.wallet_id, under_way.topup_id or "", paid)
             assert wallets.balance(under_way.wallet_id) == 1_200
         assert wallets.verify() == []
 
@@ -423,7 +424,7 @@ def test_a_payment_that_was_under_way_is_credited_once_where_it_was_copied_to(bo
 def test_seals_go_on_and_find_what_is_changed(book: Book, target: str) -> None:
     copy(book.url, target, book.now)
     with CreditWallet.open(target, clock=book.clock()) as wallets:
-        until(lambda: wallets.seal() == 3)  # of plain SQL, adopted before they were copied
+        until(lambda: wallets.maintenance.seal() == 3)  # of plain SQL, adopted before they were copied
         assert wallets.verify() == []
         with PlainSql(target) as host:
             host.run("SET session_replication_role = replica")
@@ -569,7 +570,7 @@ def test_a_copy_does_not_go_on_with_a_source_that_has_changed(book: Book, target
 def test_a_change_that_cannot_be_seen_at_once_is_found_by_comparing(book: Book, target: str) -> None:
     die_copying(book, target, "comparing am_credit_wallet")
     with CreditWallet.open(book.url, clock=book.clock()) as wallets:
-        wallets.revoke_key(book.key_id)
+        wallets.keys.revoke(book.key_id)
     with pytest.raises(CopyRefused, match="is not the same in DST and SRC"):
         copy(book.url, target, book.now)
     assert_is_half_copied(book, target)
@@ -590,7 +591,7 @@ def test_another_ledger_is_not_copied_over_half_of_one(book: Book, target: str, 
     [
         ("UPDATE am_credit_lot SET granted_yen = granted_yen + 1 WHERE lot_id = 2", "am_credit_lot"),
         (
-            "INSERT INTO am_credit_outbox VALUES (9999, 1, 'topup_due', '{}', '2026-05-15T12:00:00Z', NULL, NULL, 1)",
+            "INSERT INTO am_credit_outbox VALUES (9999, 1, 'topup.due', '{}', '2026-05-15T12:00:00Z', NULL, NULL, 1)",
             "am_credit_outbox",
         ),
     ],
@@ -791,7 +792,7 @@ def test_the_command_goes_on_with_a_copy_that_was_killed(book: Book, target: str
     assert done.code == 0, done.err
     assert dict(line.split() for line in done.out.splitlines())["resumed"] == "yes"
     with CreditWallet.open(target) as wallets:
-        wallets.seal()  # as the worker would have for half a year
+        wallets.maintenance.seal()  # as the worker would have for half a year
     assert run("--db", target, "verify").code == 0
 
 

@@ -82,7 +82,7 @@ def blocked(wallets: CreditWallet) -> Iterator[None]:
         begun.set()
         over.wait()
 
-    thread = threading.Thread(target=wallets._lanes.upkeep.call, args=(block,))
+    thread = threading.Thread(target=wallets._ledger.lanes.upkeep.call, args=(block,))
     thread.start()
     begun.wait()
     try:
@@ -117,7 +117,7 @@ def test_a_wallet_whose_lots_cannot_be_read_fails_alone(one_lane: CreditWallet, 
     outcomes = asyncio.run(in_one_batch(one_lane, *charges))
     assert [type(outcome) for outcome in outcomes] == [Outcome, DatabaseCorrupt, Outcome]
     with pytest.raises(DatabaseCorrupt):
-        one_lane.lots(damaged)
+        one_lane.lots.list(damaged)
 
 
 CLOSED_BY_THE_HOST = {
@@ -154,7 +154,7 @@ def test_a_command_that_the_store_cannot_work_with_fails_alone(one_lane: CreditW
     wallet_id = funded(one_lane)
 
     async def send_text_for_yen() -> Outcome:
-        (outcome,) = await one_lane._lanes.asubmit([Charge(wallet_id, "poison", "three")])  # type: ignore[arg-type]
+        (outcome,) = await one_lane._ledger.lanes.asubmit([Charge(wallet_id, "poison", "three")])  # type: ignore[arg-type]
         assert isinstance(outcome, Outcome)
         return outcome
 
@@ -168,7 +168,7 @@ def test_a_command_that_the_store_cannot_work_with_fails_alone(one_lane: CreditW
 def test_a_job_that_fails_does_not_stop_the_rail(wallets: CreditWallet) -> None:
     wallet_id = funded(wallets)
     with pytest.raises(ZeroDivisionError):
-        wallets._lanes.upkeep.call(lambda _store: 1 // 0)
+        wallets._ledger.lanes.upkeep.call(lambda _store: 1 // 0)
     assert wallets.charge(wallet_id, 1, idempotency_key="after").balance_yen == 999
 
 
@@ -261,7 +261,7 @@ def test_a_closed_wallet_is_busy(db_url: str) -> None:
         lambda: wallets.balance(wallet_id),
         lambda: wallets.history(wallet_id),
         lambda: wallets.verify(),
-        lambda: wallets.seal(),
+        lambda: wallets.maintenance.seal(),
     ]
     for ask in asked:
         with pytest.raises(RailBusy):

@@ -38,28 +38,28 @@ def free_loops(wallets: CreditWallet, clock: Clock, wallet_id: int) -> None:
         held = wallets.hold(wallet_id, 10, idempotency_key=f"release {number}", ttl_seconds=60)
         wallets.release(int(str(held.hold_id)))
         wallets.hold(wallet_id, 10, idempotency_key=f"expire {number}", ttl_seconds=1)
-        asked = wallets.request_topup(wallet_id, 100, idempotency_key=f"topup {number}")
+        asked = wallets.topups.request(wallet_id, 100, idempotency_key=f"topup {number}")
         given_up = PaymentFact(told_at=1, status="canceled", reason="given up")
-        wallets.settle_topup(wallet_id, str(asked.topup_id), given_up)
-        key = wallets.create_key(wallet_id)
+        wallets.topups.settle(wallet_id, str(asked.topup_id), given_up)
+        key = wallets.keys.create(wallet_id)
         held = wallets.hold(wallet_id, 10, idempotency_key=f"key {number}", key_id=key.key_id)
         wallets.release(int(str(held.hold_id)))
-        wallets.rotate_key(key.key_id)
-        wallets.revoke_key(key.key_id)
+        wallets.keys.rotate(key.key_id)
+        wallets.keys.revoke(key.key_id)
         clock.advance(seconds=2)
-        wallets.expire_due()
+        wallets.maintenance.expire_due()
 
 
 def paid_things(wallets: CreditWallet, wallet_id: int) -> None:
     """One of each that has moved money, and one that is not over."""
-    key = wallets.create_key(wallet_id)
+    key = wallets.keys.create(wallet_id)
     held = wallets.hold(wallet_id, 30, idempotency_key="paid", key_id=key.key_id)
     wallets.capture(int(str(held.hold_id)), 20)
-    wallets.revoke_key(key.key_id)
-    wallets.create_key(wallet_id)
-    asked = wallets.request_topup(wallet_id, 100, idempotency_key="pays")
+    wallets.keys.revoke(key.key_id)
+    wallets.keys.create(wallet_id)
+    asked = wallets.topups.request(wallet_id, 100, idempotency_key="pays")
     fact = PaymentFact(told_at=1, status="succeeded", received_yen=100, payment_intent="pi_1")
-    wallets.settle_topup(wallet_id, str(asked.topup_id), fact)
+    wallets.topups.settle(wallet_id, str(asked.topup_id), fact)
 
 
 @pytest.mark.parametrize("rows_a_step", [7, 5_000])
@@ -78,14 +78,14 @@ def test_free_loops_leave_nothing_after_months(
     assert made["am_credit_key"] == kept["am_credit_key"] + LOOPS
 
     clock.advance(days=89)
-    wallets.prune_idempotency_keys()
-    assert wallets.forget_closed() == 0
+    wallets.maintenance.prune_idempotency_keys()
+    assert wallets.maintenance.prune_closed() == 0
     assert rows(db_url) == made | {"am_credit_idempotency": 0}
 
     clock.advance(days=2)
-    assert wallets.forget_closed() > 3 * LOOPS
+    assert wallets.maintenance.prune_closed() > 3 * LOOPS
     assert rows(db_url) == kept | {"am_credit_topup_history": 0, "am_credit_idempotency": 0}
-    assert wallets.forget_closed() == 0
+    assert wallets.maintenance.prune_closed() == 0
     assert wallets.verify() == []
     assert [entry.txn_type for entry in wallets.history(wallet_id)] == ["topup", "charge", "topup"]
 
@@ -94,12 +94,14 @@ def test_what_was_given_up_and_forgotten_is_credited_when_it_is_paid_all_the_sam
     wallets: CreditWallet, clock: Clock
 ) -> None:
     wallet_id = wallets.create().wallet_id
-    asked = wallets.request_topup(wallet_id, 100, idempotency_key="topup")
-    wallets.settle_topup(wallet_id, str(asked.topup_id), PaymentFact(told_at=1, status="canceled", payment_intent="pi"))
+    asked = wallets.topups.request(wallet_id, 100, idempotency_key="topup")
+    wallets.topups.settle(
+        wallet_id, str(asked.topup_id), PaymentFact(told_at=1, status="canceled", payment_intent="pi")
+    )
     clock.advance(days=100)
-    wallets.forget_closed()
+    wallets.maintenance.prune_closed()
     paid = PaymentFact(told_at=2, status="succeeded", received_yen=100, payment_intent="pi")
-    wallets.settle_topup(wallet_id, "tu_pi", paid, amount_yen=100)
+    wallets.topups.settle(wallet_id, "tu_pi", paid, amount_yen=100)
     assert wallets.balance(wallet_id) == 100
     assert wallets.verify() == []
 
@@ -114,22 +116,22 @@ def test_history_is_forgotten_from_its_beginning_also_when_clocks_disagreed(
         PaymentFact(told_at=1, status="canceled"),
     )
     for number, fact in enumerate(facts):
-        topup_id = str(wallets.request_topup(wallet_id, 100, idempotency_key=f"{number}").topup_id)
+        topup_id = str(wallets.topups.request(wallet_id, 100, idempotency_key=f"{number}").topup_id)
         clock.advance(days=-2)
-        wallets.settle_topup(wallet_id, topup_id, fact)
+        wallets.topups.settle(wallet_id, topup_id, fact)
         clock.advance(days=2)
     for _ in range(3):
         clock.advance(days=89)
-        wallets.forget_closed()
+        wallets.maintenance.prune_closed()
         assert wallets.verify() == []
 
 
 def test_a_top_up_that_may_still_be_credited_keeps_its_history(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = wallets.create().wallet_id
-    wallets.request_topup(wallet_id, 100, idempotency_key="asked")
-    wallets.settle_topup(wallet_id, "tu_found", PaymentFact(told_at=1, payment_intent="pi"), amount_yen=100)
+    wallets.topups.request(wallet_id, 100, idempotency_key="asked")
+    wallets.topups.settle(wallet_id, "tu_found", PaymentFact(told_at=1, payment_intent="pi"), amount_yen=100)
     clock.advance(days=400)
-    wallets.forget_closed()
+    wallets.maintenance.prune_closed()
     assert wallets.verify() == []
 
 
@@ -139,23 +141,23 @@ def test_a_purchase_that_is_kept_longer_than_its_hold_is_served_by_a_charge(
 ) -> None:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 70, idempotency_key="start")
-    wallets.buy(wallet_id, 50, purchase_key="call", attempt="a", hold_seconds=60)
+    wallets.purchases.buy(wallet_id, 50, purchase_key="call", attempt="a", hold_seconds=60)
     if is_undone:
-        wallets.undo(wallet_id, "call", attempt="a")
+        wallets.purchases.undo(wallet_id, "call", attempt="a")
     clock.advance(days=1)
-    wallets.expire_due()
+    wallets.maintenance.expire_due()
     clock.advance(days=100)
-    wallets.forget_closed()
+    wallets.maintenance.prune_closed()
     assert wallets.verify() == []
 
-    assert wallets.serve(wallet_id, "call", attempt="a").amount_yen == 50
+    assert wallets.purchases.serve(wallet_id, "call", attempt="a").amount_yen == 50
     assert wallets.balance(wallet_id) == 20
     assert wallets.verify() == []
 
 
 def test_months_are_not_days(wallets: CreditWallet) -> None:
     with pytest.raises(InvalidRequest, match="must be 40 to"):
-        wallets.forget_closed(MIN_DAYS_CLOSED - 1)
+        wallets.maintenance.prune_closed(MIN_DAYS_CLOSED - 1)
 
 
 def test_a_pass_ends_between_two_steps_when_jobs_are_to_end(
@@ -166,5 +168,5 @@ def test_a_pass_ends_between_two_steps_when_jobs_are_to_end(
     for number in range(3):
         wallets.topup(wallet_id, 1, idempotency_key=f"{number}")
     clock.advance(days=5)
-    wallets.end_jobs()
-    assert wallets.prune_idempotency_keys() == 0
+    wallets.maintenance.stop()
+    assert wallets.maintenance.prune_idempotency_keys() == 0

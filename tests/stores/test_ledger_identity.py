@@ -196,16 +196,16 @@ def everything(ledger: Ledger) -> dict[str, Callable[[], object]]:
         "hold": lambda: wallets.hold(wallet_id, 1, idempotency_key="taken hold"),
         "replay": lambda: wallets.charge(wallet_id, 1, idempotency_key="first"),
         "create": wallets.create,
-        "create_key": lambda: wallets.create_key(wallet_id),
+        "create_key": lambda: wallets.keys.create(wallet_id),
         "balance": lambda: wallets.balance(wallet_id),
         "history": lambda: wallets.history(wallet_id),
-        "totals": wallets.totals,
+        "totals": wallets.maintenance.totals,
         "verify": wallets.verify,
-        "ready": wallets.check_ready,
-        "seal": wallets.seal,
-        "alerts": wallets.run_alerts,
-        "expire": wallets.expire_due,
-        "prune": wallets.prune_idempotency_keys,
+        "ready": wallets.maintenance.check_ready,
+        "seal": wallets.maintenance.seal,
+        "alerts": wallets.alerts.run,
+        "expire": wallets.maintenance.expire_due,
+        "prune": wallets.maintenance.prune_idempotency_keys,
     }
 
 
@@ -223,7 +223,7 @@ def assert_nobody_is_acknowledged(ledger: Ledger) -> None:
 def assert_works_again(ledger: Ledger) -> None:
     """Nothing that was refused has happened, and what was acknowledged is there."""
     wallets, wallet_id = ledger
-    wallets.check_ready()
+    wallets.maintenance.check_ready()
     assert wallets.balance(wallet_id) == START_YEN - 1
     assert wallets.charge(wallet_id, 1, idempotency_key="first").replayed
     taken = wallets.charge(wallet_id, 1, idempotency_key="taken")
@@ -283,7 +283,8 @@ with CreditWallet.open(f"sqlite:///{path}") as wallets:
         run("mount", "--bind", beside, folder)
     else:
         (beside / "w.db").unlink()
-    for ask in (lambda: wallets.charge(wallet_id, 1, idempotency_key="a"), wallets.check_ready, wallets.totals):
+    jobs = wallets.maintenance
+    for ask in (lambda: wallets.charge(wallet_id, 1, idempotency_key="a"), jobs.check_ready, jobs.totals):
         try:
             print(ask())
         except DatabaseMoved:
@@ -366,7 +367,7 @@ def test_a_background_job_fails_and_goes_on_when_the_files_are_back(place: Place
     worker.run_due(0.0)  # each job is logged as failed
     put_back()
     worker.run_due(100_000.0)
-    assert ledger.wallets.seal() == 0  # everything has been sealed by the worker
+    assert ledger.wallets.maintenance.seal() == 0  # everything has been sealed by the worker
     assert ledger.wallets.verify() == []
 
 
@@ -407,7 +408,7 @@ def test_an_older_state_copied_into_the_file_is_noticed(place: Place, ledger: Le
 @pytest.mark.parametrize("content", [b"", b"no database\n" * 1_000], ids=["nothing", "no-database"])
 def test_what_is_no_database_any_more_is_noticed(place: Place, ledger: Ledger, content: bytes) -> None:
     place.written_back()
-    ledger.wallets.check_ready()
+    ledger.wallets.maintenance.check_ready()
     other = place.beside / "other"
     other.write_bytes(content)
     copy_into(place, other)
@@ -447,7 +448,7 @@ for statement in sys.argv[2:]:
         (grow, checkpoint, "DROP TABLE hosts_own", checkpoint, "VACUUM", checkpoint),
     ):
         run(*statements)
-        ledger.wallets.check_ready()
+        ledger.wallets.maintenance.check_ready()
         assert ledger.wallets.balance(ledger.wallet_id) == START_YEN - 1
     spend(ledger, 1)
     run(checkpoint)
@@ -679,7 +680,7 @@ def test_readiness_writes_once_in_a_while_and_leaves_nothing(
     with closing(apsw.Connection(str(place.path))) as other:
         state = other.pragma("data_version"), other.execute("SELECT * FROM am_credit_counted").fetchall()
         for written in (1, 1, 2):
-            wallets.check_ready()
+            wallets.maintenance.check_ready()
             assert len(proofs) == written
         assert state == (other.pragma("data_version"), other.execute("SELECT * FROM am_credit_counted").fetchall())
     assert wallets.balance(wallet_id) == START_YEN - 1
@@ -694,7 +695,7 @@ def test_a_new_file_is_not_taken_for_an_earlier_one_with_its_inode(place: Place)
             wallet_id = funded(wallets)
             wallets.charge_many((wallet_id, 1, f"charge-{number}") for number in range(200))
             place.written_back()
-            wallets.check_ready()
+            wallets.maintenance.check_ready()
         inodes.append(place.path.stat().st_ino)
         place.path.unlink()
     assert len(inodes) == 5

@@ -290,7 +290,7 @@ with CreditWallet.open(sys.argv[1]) as wallets:
     assert start_at_once(serve, fresh_url, 4) == ["1\n"] * 4
     assert applied_names(fresh_url) == migrations.manifest()
     with CreditWallet.open(fresh_url) as wallets:
-        assert [view.balance_yen for view in wallets.wallets()] == [1] * 4
+        assert [view.balance_yen for view in wallets.list()] == [1] * 4
         assert wallets.verify() == []
 
 
@@ -323,8 +323,8 @@ def test_undoing_281_undoes_everything_and_nothing_of_the_host(fresh_url: str, d
         wallets.topup(wallet.wallet_id, 10, idempotency_key="topup")
         wallets.charge(wallet.wallet_id, 5, idempotency_key="charge")
         wallets.hold(wallet.wallet_id, 2, idempotency_key="hold")
-        wallets.create_key(wallet.wallet_id)
-        wallets.seal()
+        wallets.keys.create(wallet.wallet_id)
+        wallets.maintenance.seal()
     assert database.rollback(281) == migrations.manifest()[::-1]
     assert [line for line in dump(fresh_url) if "sqlite_sequence" not in line] == before
     assert database.upgrade(NOW).applied == migrations.manifest()

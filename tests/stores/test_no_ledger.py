@@ -135,13 +135,13 @@ def test_the_library_refuses_as_it_is_told(databases: Databases) -> None:
         with CreditWallet.open(url) as wallets:
             wallets.create()
         with CreditWallet.open(url, create=False) as wallets:
-            assert len(wallets.wallets()) == 1
+            assert len(wallets.list()) == 1
 
 
 @on_both_databases
 def test_a_hosts_database_with_the_seeds_schema_is_a_ledger(seed_url: str) -> None:
     with CreditWallet.open(seed_url, create=False) as wallets:
-        assert wallets.wallets() == []
+        assert wallets.list() == []
 
 
 def test_the_tools_of_an_agent_need_a_ledger(nowhere: Path) -> None:

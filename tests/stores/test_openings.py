@@ -51,12 +51,12 @@ def test_an_upgrade_names_them_once(seed_url: str, clock: Clock) -> None:
 @pytest.mark.usefixtures("host")
 def test_an_open_that_takes_them_over_warns_of_each(seed_url: str, clock: Clock) -> None:
     with capture_logs() as logs, CreditWallet.open(seed_url, clock=clock) as wallets:
-        assert wallets.openings() == OPENINGS
+        assert wallets.maintenance.openings() == OPENINGS
         assert wallets.verify() == []
     told = [(log["wallet_id"], log["opening_yen"], log["log_level"]) for log in logs if log["event"] == EVENT]
     assert told == [(2, 500, "warning"), (3, -5, "warning")]
     with capture_logs() as again, CreditWallet.open(seed_url, clock=clock) as wallets:
-        assert wallets.openings() == OPENINGS
+        assert wallets.maintenance.openings() == OPENINGS
     assert again == []
 
 

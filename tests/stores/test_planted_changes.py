@@ -112,6 +112,13 @@ FOUND = [
     Change("an entry's wallet", f"UPDATE {_LOG} SET wallet_id = 2 {_CHARGE}", "chain"),
     Change("an entry's predecessor", f"UPDATE {_LOG} SET prev_txn_id = 1 {_CHARGE}", "chain_order"),
     Change("an entry's note", f"UPDATE {_LOG} SET note = 'coffee' {_CHARGE}", "seals"),
+    Change(
+        "why an entry took credit",
+        f"UPDATE {_LOG} SET cause = 'pay_back' "
+        f"WHERE txn_id = (SELECT min(txn_id) FROM {_LOG} WHERE cause = 'clawback')",
+        "causes",
+    ),
+    Change("a cause where there is none", f"UPDATE {_LOG} SET cause = 'grant' {_CHARGE}", "causes"),
     Change("an entry's agent key", f"UPDATE {_LOG} SET key_id = 1 {_CHARGE}", "key_spend"),
     Change(
         "whose capture an entry is",
@@ -463,7 +470,7 @@ NOT_PROVABLE = {
     "UPDATE am_credit_topup SET amount_yen = 61 WHERE status = 'requested'": "what was asked for: compare with Stripe",
     f"UPDATE am_credit_topup SET payment_intent = 'pi_another' {_PLAIN}": "which payment it was: compare with Stripe",
     "UPDATE am_credit_payer SET stopped = 1": "what a provider said of a method",
-    "DELETE FROM am_credit_outbox WHERE kind = 'topup_failed'": "news, which decide about nothing",
+    "DELETE FROM am_credit_outbox WHERE kind = 'topup.failed'": "news, which decide about nothing",
 }
 """Changes that no entry tells from the truth, and why."""
 
@@ -477,7 +484,7 @@ def find(databases: Databases, tmp_path: Path) -> Iterator[Finder]:
     with databases.ledger() as url:
         with CreditWallet.open(url, clock=clock) as wallets:
             fill(wallets, clock)
-            seal = wallets.latest_seal()
+            seal = wallets.seals.latest()
             assert seal is not None
         if is_postgres(url):
             with _in_a_transaction(url, clock, seal) as finder:

@@ -44,6 +44,8 @@ from credit_wallet.stores.postgres import database as postgres_database
 from credit_wallet.stores.postgres import horizon as postgres_horizon
 from credit_wallet.stores.postgres import link as postgres_link
 
+pytestmark = pytest.mark.slow
+
 COMMITTED = (Moment.AFTER_COMMIT, Moment.DURING_ANSWER)
 SURE = (Moment.BEFORE_BEGIN, Moment.AFTER_BEGIN, Moment.BEFORE_WRITES)
 """A connection that is cut then has not been sent COMMIT."""
@@ -140,7 +142,7 @@ class Ledger:
         wallets = self.wallets
         wallet_id = wallets.create(monthly_budget_yen=1_000).wallet_id
         topup_id = wallets.topup(wallet_id, 1_000, idempotency_key="topup").txn_id
-        key_id = wallets.create_key(wallet_id, monthly_cap_yen=900).key_id
+        key_id = wallets.keys.create(wallet_id, monthly_cap_yen=900).key_id
         charge_id = wallets.charge(wallet_id, 100, idempotency_key="charge", key_id=key_id).txn_id
         hold_id = wallets.hold(wallet_id, 50, idempotency_key="hold", ttl_seconds=60, key_id=key_id).hold_id
         assert topup_id is not None
@@ -339,15 +341,15 @@ SECRETS = "SELECT count(*) FROM am_credit_secret"
 @pytest.mark.parametrize("moment", Moment)
 def test_what_makes_a_token_or_registers_one_is_done_once_and_found_out(ledger: Ledger, moment: Moment) -> None:
     account = ledger.account()
-    seller, own = ledger.wallets.create_seller(), token_hash(new_token())
+    seller, own = ledger.wallets.sellers.create(), token_hash(new_token())
     sellers = ledger.count(SELLERS)
     asked: list[tuple[Callable[[], object], int]] = [
-        (lambda: ledger.wallets.rotate_key(account.key_id).token, 1),
+        (lambda: ledger.wallets.keys.rotate(account.key_id).token, 1),
         (lambda: ledger.wallets.rotate_owner_token(account.wallet_id).owner_token, 1),
-        (lambda: ledger.wallets.rotate_seller(seller.seller_id).token, 1),
-        (lambda: ledger.wallets.create_seller().token, 1),
-        (lambda: ledger.wallets.create_key(account.wallet_id).token, 0),
-        (lambda: ledger.wallets.register_secret(account.wallet_id, own), 1),
+        (lambda: ledger.wallets.sellers.rotate(seller.seller_id).token, 1),
+        (lambda: ledger.wallets.sellers.create().token, 1),
+        (lambda: ledger.wallets.keys.create(account.wallet_id).token, 0),
+        (lambda: ledger.wallets.secrets.register(account.wallet_id, own), 1),
     ]
     for ask, secrets in asked:
         before = ledger.count(SECRETS)
@@ -355,7 +357,7 @@ def test_what_makes_a_token_or_registers_one_is_done_once_and_found_out(ledger: 
         answer = ask()
         assert ledger.proxy.fired == 1
         assert ledger.count(SECRETS) == before + secrets
-        assert not isinstance(answer, str) or ledger.wallets.identify(answer)
+        assert not isinstance(answer, str) or ledger.wallets.tokens.identify(answer)
     assert ledger.count(SELLERS) == sellers + 1
     assert ledger.wallets.verify() == []
 
@@ -368,14 +370,14 @@ def test_alerts_fire_once_however_the_job_ends(ledger: Ledger, moment: Moment) -
     ledger.wallets.configure(account.wallet_id, monthly_budget_yen=500)
     ledger.proxy.arm(moment)
     if moment in SURE:
-        ledger.wallets.run_alerts()
+        ledger.wallets.alerts.run()
     else:
         with pytest.raises(DatabaseUnavailable):
-            ledger.wallets.run_alerts()
-        ledger.wallets.run_alerts()
+            ledger.wallets.alerts.run()
+        ledger.wallets.alerts.run()
     assert ledger.proxy.fired == 1
-    assert [alert.threshold_pct for alert in ledger.wallets.alerts(account.wallet_id)] == [80, 50]
-    told = "SELECT count(*) FROM am_credit_outbox WHERE wallet_id = %s AND kind = 'alert_fired'"
+    assert [alert.threshold_pct for alert in ledger.wallets.alerts.list(account.wallet_id)] == [80, 50]
+    told = "SELECT count(*) FROM am_credit_outbox WHERE wallet_id = %s AND kind = 'budget.threshold_reached'"
     assert ledger.count(told, account.wallet_id) == 2
 
 
@@ -384,7 +386,7 @@ def test_alerts_fire_once_however_the_job_ends(ledger: Ledger, moment: Moment) -
 def test_a_key_that_is_revoked_while_the_connection_is_cut_is_revoked(ledger: Ledger, moment: Moment) -> None:
     account = ledger.account()
     ledger.proxy.arm(moment)
-    revoked_at = ledger.wallets.revoke_key(account.key_id)
+    revoked_at = ledger.wallets.keys.revoke(account.key_id)
     assert ledger.proxy.fired == 1
     assert ledger.rows("SELECT revoked_at FROM am_credit_key WHERE key_id = %s", account.key_id) == [(revoked_at,)]
     with pytest.raises(Unauthorized):
@@ -395,7 +397,7 @@ def test_a_key_that_is_revoked_while_the_connection_is_cut_is_revoked(ledger: Le
 @pytest.mark.parametrize("moment", Moment)
 def test_a_check_that_is_cut_is_made_again(ledger: Ledger, moment: Moment) -> None:
     ledger.proxy.arm(moment)
-    ledger.wallets.check_ready()
+    ledger.wallets.maintenance.check_ready()
     assert ledger.proxy.fired == 1
 
 
@@ -440,7 +442,7 @@ def test_connections_that_end_between_batches_are_made_anew(ledger: Ledger, end:
             for wallet_id in wallet_ids:
                 assert not wallets.charge(wallet_id, 1, idempotency_key=f"charge-{number}").replayed
             end(ledger)
-            wallets.check_ready()
+            wallets.maintenance.check_ready()
     assert wallets.verify() == []
 
 
@@ -506,19 +508,19 @@ def test_other_nodes_are_told_of_a_wallet_that_a_stalled_one_has_locked(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, moment: Moment
 ) -> None:
     stalled_id, other_id = ledger.funded(), ledger.funded()
-    key_id = ledger.wallets.create_key(stalled_id).key_id
+    key_id = ledger.wallets.keys.create(stalled_id).key_id
     monkeypatch.setattr(postgres_connection, "LOCK_SECONDS", 0.1)
     with closing(ledger.node(ledger.url)) as node:
         with stalled_charge(ledger, stalled_id, moment) as charging:
             asked: list[Callable[[], object]] = [
                 lambda: node.charge(stalled_id, 4, idempotency_key="other-node"),
-                lambda: node.revoke_key(key_id),  # the charge may be one with that key
+                lambda: node.keys.revoke(key_id),  # the charge may be one with that key
             ]
             for ask in asked:
                 with pytest.raises(DatabaseLocked, match="nothing moved, try again with the same idempotency key"):
                     ask()
             node.charge(other_id, 4, idempotency_key="other-node")
-            assert node.rotate_key(key_id).key_id == key_id  # a charge with that key is one with it all the same
+            assert node.keys.rotate(key_id).key_id == key_id  # a charge with that key is one with it all the same
         assert charging.result().balance_yen == 997
         assert node.charge(stalled_id, 4, idempotency_key="other-node").balance_yen == 993
         assert node.charge(stalled_id, 3, idempotency_key="stalled") == structs.replace(
@@ -550,8 +552,8 @@ def test_a_server_that_stays_away_is_told_of_and_the_same_key_is_carried_out_onc
                 lambda: wallets.capture(hold_id, 1),
                 lambda: wallets.balance(wallet_id),
                 lambda: wallets.verify(),
-                lambda: wallets.check_ready(),
-                lambda: wallets.seal(),
+                lambda: wallets.maintenance.check_ready(),
+                lambda: wallets.maintenance.seal(),
             ]
             for ask in asked * 2:
                 with pytest.raises(DatabaseUnavailable, match=r"nothing moved.* try again") as away:
@@ -657,7 +659,7 @@ def test_a_wallet_that_stays_locked_is_told_of_and_works_afterwards(
                 lambda: wallets.charge(locked_id, 3, idempotency_key="locked"),
                 lambda: wallets.charge_many([(other_id, 3, "locked"), (locked_id, 3, "locked")]),
                 lambda: wallets.configure(locked_id, label="locked"),
-                lambda: wallets.revoke_key(key_id),
+                lambda: wallets.keys.revoke(key_id),
             ]
             for ask in asked:
                 with pytest.raises(DatabaseLocked, match="nothing moved, try again with the same idempotency key"):
@@ -793,7 +795,7 @@ def test_a_host_that_warns_at_every_entry_keeps_nobody_up(ledger: Ledger) -> Non
 )
 def test_what_a_hosts_trigger_refuses_fails_alone(ledger: Ledger, refusal: str) -> None:
     refused_id, *others = ledger.on_one_lane(4)
-    rail = ledger.wallets._lanes.of(refused_id)
+    rail = ledger.wallets._ledger.lanes.of(refused_id)
     over = threading.Event()
 
     def wait(_: Store) -> None:
@@ -842,7 +844,7 @@ def is_read_only(ledger: Ledger) -> bool:
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_takes_no_writes_is_told_of_until_it_does(ledger: Ledger) -> None:
     wallet_ids = ledger.on_every_lane()
-    ledger.wallets.check_ready()
+    ledger.wallets.maintenance.check_ready()
 
     def is_refused(wallet_id: int) -> bool:
         """A session that has not heard of it yet may still write."""
@@ -854,16 +856,16 @@ def test_a_server_that_takes_no_writes_is_told_of_until_it_does(ledger: Ledger) 
     with read_only(ledger):
         until(lambda: is_read_only(ledger))
         with pytest.raises(DatabaseReadOnly, match="takes no writes"):
-            until(lambda: ledger.wallets.check_ready())
+            until(lambda: ledger.wallets.maintenance.check_ready())
         for wallet_id in wallet_ids:
             until(partial(is_refused, wallet_id))
             with pytest.raises(DatabaseUnavailable, match=r"read-only.*nothing moved"):
                 ledger.wallets.charge(wallet_id, 3, idempotency_key="new")
         with pytest.raises(DatabaseError):
-            ledger.wallets.check_ready()
+            ledger.wallets.maintenance.check_ready()
     for wallet_id in wallet_ids:
         assert not ledger.wallets.charge(wallet_id, 3, idempotency_key="new").replayed
-    ledger.wallets.check_ready()
+    ledger.wallets.maintenance.check_ready()
     assert ledger.wallets.verify() == []
 
 
@@ -889,7 +891,7 @@ def test_commits_are_durable_whatever_the_host_has_set(ledger: Ledger, place: st
     try:
         with closing(ledger.node(ledger.url, **options)) as wallets:
             for _ in range(2):
-                for rail in wallets._lanes._rails:
+                for rail in wallets._ledger.lanes._rails:
                     assert rail.call(lambda store: store.run(shown, "synchronous_commit")) == used
                     assert rail.call(lambda store: store.run(shown, "fsync")) == "on"
                 end_sessions(ledger)
@@ -905,7 +907,7 @@ def shown(connection: Any, setting: str) -> str:
 
 
 def seal_all(ledger: Ledger) -> None:
-    while ledger.wallets.seal():
+    while ledger.wallets.maintenance.seal():
         pass
 
 
@@ -933,11 +935,11 @@ def test_seals_wait_for_an_entry_of_plain_sql_that_is_not_committed(ledger: Ledg
         )
         for number in range(3):
             ledger.wallets.charge(other_id, 1, idempotency_key=f"meanwhile-{number}")
-        assert ledger.wallets.seal() == 0
+        assert ledger.wallets.maintenance.seal() == 0
         other.execute("UPDATE am_credit_wallet SET balance_yen = balance_yen + 7 WHERE wallet_id = %s", [wallet_id])
-    assert ledger.wallets.seal() == 0  # the chain of an entry is not fixed before it is adopted
+    assert ledger.wallets.maintenance.seal() == 0  # the chain of an entry is not fixed before it is adopted
     assert ledger.wallets.charge(wallet_id, 1, idempotency_key="adopts").balance_yen == 1_006
-    assert ledger.wallets.seal() == 5
+    assert ledger.wallets.maintenance.seal() == 5
     assert unsealed(ledger) == 0
     assert ledger.wallets.verify() == []
 
@@ -950,8 +952,8 @@ def test_seals_wait_for_a_batch_of_another_node_that_is_not_committed(ledger: Le
     with closing(ledger.node(ledger.url)) as node:
         with stalled_charge(ledger, stalled_id, moment):
             node.charge(other_id, 1, idempotency_key="meanwhile")
-            assert node.seal() == 0
-        until(lambda: node.seal() == 2)
+            assert node.maintenance.seal() == 0
+        until(lambda: node.maintenance.seal() == 2)
     assert unsealed(ledger) == 0
     assert ledger.wallets.verify() == []
 

@@ -106,8 +106,8 @@ def test_another_database_of_the_server_holds_nothing_back(
 ) -> None:
     with other(databases, db_url) as url, open_transaction(url, *statements):
         funded(wallets)
-        assert wallets.seals_held_back_by() == []
-        assert wallets.seal() == 1
+        assert wallets.seals.held_back_by() == []
+        assert wallets.maintenance.seal() == 1
     assert wallets.verify() == []
 
 
@@ -125,7 +125,7 @@ def test_what_can_add_no_entry_below_holds_nothing_back(wallets: CreditWallet, d
     funded(wallets)
     with open_transaction(db_url, statement):
         wallets.charge(1, 1, idempotency_key="meanwhile")
-        assert wallets.seal() == 3
+        assert wallets.maintenance.seal() == 3
 
 
 @pytest.mark.parametrize("isolation", ["READ COMMITTED", "SERIALIZABLE"])
@@ -134,46 +134,46 @@ def test_who_has_drawn_an_id_holds_back_until_the_end(
     wallets: CreditWallet, db_url: str, isolation: str, statements: list[str]
 ) -> None:
     first, second = funded(wallets), funded(wallets)
-    assert wallets.seal() == 2
+    assert wallets.maintenance.seal() == 2
     with open_transaction(db_url, f"SET TRANSACTION ISOLATION LEVEL {isolation}", *statements):
         wallets.charge(second, 1, idempotency_key="meanwhile")
-        assert wallets.seal() == 0
-        [holder] = wallets.seals_held_back_by()
+        assert wallets.maintenance.seal() == 0
+        [holder] = wallets.seals.held_back_by()
         assert holder.who.startswith("session ")
         assert "idle in transaction" in holder.who
         assert holder.seconds is not None
-    assert wallets.seals_held_back_by() == []
-    assert wallets.seal() == 1
+    assert wallets.seals.held_back_by() == []
+    assert wallets.maintenance.seal() == 1
     wallets.charge(first, 1, idempotency_key="later")
-    assert wallets.seal() == 1
+    assert wallets.maintenance.seal() == 1
     assert wallets.verify() == []
 
 
 def test_a_writer_of_a_savepoint_holds_back(wallets: CreditWallet, db_url: str) -> None:
     funded(wallets)
-    assert wallets.seal() == 1
+    assert wallets.maintenance.seal() == 1
     with open_transaction(db_url, "SAVEPOINT one", INSERT, "RELEASE SAVEPOINT one") as session:
         wallets.charge(1, 1, idempotency_key="meanwhile")
-        assert wallets.seal() == 0
+        assert wallets.maintenance.seal() == 0
         session.run(BALANCE)
         session.run("COMMIT")
-    assert wallets.seal() == 0  # an entry is not sealed before it is adopted
+    assert wallets.maintenance.seal() == 0  # an entry is not sealed before it is adopted
     wallets.charge(1, 1, idempotency_key="adopts")
-    assert wallets.seal() == 3
+    assert wallets.maintenance.seal() == 3
     assert wallets.verify() == []
 
 
 def test_a_prepared_transaction_holds_back(wallets: CreditWallet, db_url: str) -> None:
     """It outlives its session."""
     funded(wallets)
-    assert wallets.seal() == 1
+    assert wallets.maintenance.seal() == 1
     with prepared(db_url) as name, PlainSql(db_url) as session:
         session.run("BEGIN")
         session.run(INSERT)
         session.run(f"PREPARE TRANSACTION '{name}'")
         wallets.topup(wallets.create().wallet_id, 1_000, idempotency_key="meanwhile")
-        assert wallets.seal() == 0
-        [holder] = wallets.seals_held_back_by()
+        assert wallets.maintenance.seal() == 0
+        [holder] = wallets.seals.held_back_by()
         assert holder.who.startswith(f"prepared transaction '{name}' of ")
         assert holder.seconds is not None
         session.run(f"COMMIT PREPARED '{name}'")
@@ -181,7 +181,7 @@ def test_a_prepared_transaction_holds_back(wallets: CreditWallet, db_url: str) -
         session.run(BALANCE)
     wallets.charge(1, 1, idempotency_key="adopts")
     assert wallets.balance(1) == 1_006
-    assert wallets.seal() == 3
+    assert wallets.maintenance.seal() == 3
     assert wallets.verify() == []
 
 
@@ -189,17 +189,17 @@ def test_a_transaction_that_is_prepared_while_it_is_waited_for_holds_back(
     wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other_id = (funded(wallets), funded(wallets))[1]
-    assert wallets.seal() == 2
+    assert wallets.maintenance.seal() == 2
     with prepared(db_url) as name, PlainSql(db_url) as session:
         session.run("BEGIN")
         session.run(INSERT)
         steps = [f"PREPARE TRANSACTION '{name}'"]
         monkeypatch.setattr(postgres_horizon, "sleep", lambda _: session.run(steps.pop()) if steps else None)
         wallets.charge(other_id, 1, idempotency_key="meanwhile")
-        assert wallets.seal() == 0
+        assert wallets.maintenance.seal() == 0
         assert not steps
         session.run(f"ROLLBACK PREPARED '{name}'")
-        assert wallets.seal() == 1
+        assert wallets.maintenance.seal() == 1
 
 
 def test_a_prepared_transaction_of_another_ledger_holds_nothing_back(
@@ -210,7 +210,7 @@ def test_a_prepared_transaction_of_another_ledger_holds_nothing_back(
         session.run("BEGIN")
         session.run(INSERT)
         session.run(f"PREPARE TRANSACTION '{name}'")
-        assert wallets.seal() == 1
+        assert wallets.maintenance.seal() == 1
 
 
 def test_spending_is_counted_beside_a_writer_elsewhere(
@@ -219,7 +219,7 @@ def test_spending_is_counted_beside_a_writer_elsewhere(
     wallet_id = funded(wallets)
     wallets.charge(wallet_id, 300, idempotency_key="counted")
     with other_database(databases, db_url) as url, open_transaction(url, "CREATE TABLE host (number INTEGER)"):
-        wallets.watch_spending()
+        wallets.maintenance.watch_spending()
     with PlainSql(db_url) as host:
         assert host.run("SELECT sum(spent_yen) FROM am_credit_hour_spend") == [(300,)]
 
@@ -249,14 +249,14 @@ def test_a_horizon_that_stays_is_told(
     metrics = Metrics()
     with capture_logs() as logs:
         with open_transaction(db_url, INSERT):
-            assert wallets.seal() == 0
+            assert wallets.maintenance.seal() == 0
             assert unsealed_seconds(metrics, wallets) == 0
             clock.advance(minutes=9)
-            assert wallets.seal() == 0
+            assert wallets.maintenance.seal() == 0
             assert logs == []
             assert finding_of_seals(db_url, monkeypatch, clock)[0]
             clock.advance(minutes=2)
-            assert wallets.seal() == 0
+            assert wallets.maintenance.seal() == 0
             [told] = logs
             assert (told["event"], told["log_level"], told["unsealed_seconds"]) == ("seals_held_back", "warning", 660)
             [holder] = told["by"]
@@ -269,7 +269,7 @@ def test_a_horizon_that_stays_is_told(
         ok, detail = finding_of_seals(db_url, monkeypatch, clock)  # nobody holds them back: nobody seals
         assert ok
         assert "background jobs" in detail
-        assert wallets.seal() == 1
+        assert wallets.maintenance.seal() == 1
     assert len(logs) == 1
     assert unsealed_seconds(metrics, wallets) == 0
     assert finding_of_seals(db_url, monkeypatch, clock)[0]
@@ -281,7 +281,7 @@ def test_a_user_that_may_not_see_others_sessions_is_held_back_by_them_and_told(
 ) -> None:
     role = f"{wallets_user}_{urlsplit(db_url).path[1:]}"
     funded(wallets)
-    assert wallets.seal() == 1
+    assert wallets.maintenance.seal() == 1
     with PlainSql(db_url) as host:
         host.run(f"CREATE ROLE {role} LOGIN")
         host.run(f"GRANT USAGE ON SCHEMA public TO {role}")
@@ -292,8 +292,8 @@ def test_a_user_that_may_not_see_others_sessions_is_held_back_by_them_and_told(
             url = parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}").geturl()
             with closing(CreditWallet.open(url)) as node, open_transaction(db_url, INSERT):
                 node.charge(1, 1, idempotency_key="meanwhile")
-                assert node.seal() == 0
-                [holder] = node.seals_held_back_by()
+                assert node.maintenance.seal() == 0
+                [holder] = node.seals.held_back_by()
                 assert holder.who.startswith("session ")
                 assert holder.seconds is None
         finally:
@@ -304,13 +304,13 @@ def test_a_user_that_may_not_see_others_sessions_is_held_back_by_them_and_told(
 @on_every_database
 def test_how_long_entries_wait_is_the_same_on_every_database(wallets: CreditWallet, clock: Clock) -> None:
     """Not since the date of an entry that was dated back: since the ledger was last sealed."""
-    assert wallets.unsealed_seconds() == 0
+    assert wallets.seals.unsealed_seconds() == 0
     wallet_id = funded(wallets)
     clock.advance(seconds=30)
-    assert wallets.unsealed_seconds() == 30
-    assert wallets.seal() == 1
-    assert wallets.unsealed_seconds() == 0
+    assert wallets.seals.unsealed_seconds() == 30
+    assert wallets.maintenance.seal() == 1
+    assert wallets.seals.unsealed_seconds() == 0
     clock.advance(seconds=-20)
     wallets.charge(wallet_id, 1, idempotency_key="dated back")
     clock.advance(seconds=25)
-    assert wallets.unsealed_seconds() == 5
+    assert wallets.seals.unsealed_seconds() == 5

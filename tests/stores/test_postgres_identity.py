@@ -99,7 +99,7 @@ def test_another_ledger_at_the_same_address_is_refused_until_the_right_one_is_ba
                 lambda: wallets.charge(created.wallet_id, 1, idempotency_key="moved"),
                 lambda: wallets.balance(created.wallet_id),
                 wallets.create,
-                wallets.check_ready,
+                wallets.maintenance.check_ready,
             ]
             for ask in asked * 2:
                 with pytest.raises(DatabaseMoved, match=why):
@@ -165,7 +165,7 @@ def test_a_ledger_that_has_lost_an_acknowledged_entry_is_refused(db_url: str, lo
         for ask in (
             lambda: wallets.charge(wallet_id, 1, idempotency_key="lost"),
             lambda: wallets.balance(wallet_id),
-            wallets.check_ready,
+            wallets.maintenance.check_ready,
         ):
             with pytest.raises(DatabaseMoved, match=f"lacks entry {txn_id}, which was acknowledged"):
                 ask()
@@ -201,7 +201,7 @@ def test_a_user_that_may_not_ask_for_the_servers_identifier_is_served_all_the_sa
                 wallet_id = wallets.create().wallet_id
                 host.run(f"{END_SESSIONS} AND usename LIKE 'app%'")
                 assert wallets.topup(wallet_id, 1, idempotency_key="start").balance_yen == 1
-                wallets.check_ready()
+                wallets.maintenance.check_ready()
         finally:
             host.run("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
 
@@ -218,7 +218,7 @@ def test_a_check_up_and_readiness_know_a_user_that_may_only_read(db_url: str) ->
         assert finding.detail.endswith(" more; GRANT what is missing")
         assert not any(finding.check == "database" and finding.ok for finding in examine(url))
         with CreditWallet.open(url) as wallets, pytest.raises(DatabaseReadOnly):
-            wallets.check_ready()
+            wallets.maintenance.check_ready()
     with role(db_url, *ALL) as url:
         assert all(finding.ok for finding in examine(url))
 
@@ -226,14 +226,14 @@ def test_a_check_up_and_readiness_know_a_user_that_may_only_read(db_url: str) ->
 def test_readiness_needs_room_on_the_disk_and_leaves_nothing_there(db_url: str) -> None:
     with CreditWallet.open(db_url) as wallets, PlainSql(db_url) as host:
         before = host.run("SELECT pg_relation_size('am_credit_counted')")
-        wallets.check_ready()
+        wallets.maintenance.check_ready()
         assert host.run("SELECT count(*) FROM am_credit_counted WHERE counted LIKE 'probe%'") == [(0,)]
         assert host.run("SELECT pg_relation_size('am_credit_counted')") > before  # it was really written
         name = urlsplit(db_url).path[1:]
         host.run(f"ALTER DATABASE {name} SET temp_file_limit = '64kB'")  # as much as a full disk leaves
         try:
             with CreditWallet.open(db_url) as other, pytest.raises(DatabaseError, match="temp"):
-                other.check_ready()
+                other.maintenance.check_ready()
         finally:
             host.run(f"ALTER DATABASE {name} RESET temp_file_limit")
 
@@ -327,7 +327,7 @@ def test_an_outage_is_two_lines(
             with pytest.raises(DatabaseUnavailable):
                 wallets.balance(wallet_id)
             with pytest.raises(DatabaseUnavailable):
-                wallets.check_ready()
+                wallets.maintenance.check_ready()
         proxy.refuse(False)
         assert wallets.topup(wallet_id, 1, idempotency_key="back").balance_yen == 1
         until(lambda: wallets.balance(wallet_id) == 1)

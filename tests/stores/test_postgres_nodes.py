@@ -236,12 +236,12 @@ def charge_each(inside: Inside, wallet_ids: Sequence[int], name: str, rounds: in
 
 
 def revoke(inside: Inside, key_id: int) -> str:
-    return inside.wallets.revoke_key(key_id)
+    return inside.wallets.keys.revoke(key_id)
 
 
 def access(inside: Inside, token: str) -> str:
     try:
-        return f"key {inside.wallets.authenticate(token).key_id}"
+        return f"key {inside.wallets.tokens.authenticate(token).key_id}"
     except Unauthorized as refusal:
         return refusal.code
 
@@ -251,27 +251,27 @@ def upgrade_and_open(inside: Inside, url: str) -> tuple[list[str], int]:
     inside.meet()
     upgrade = database_at(url).upgrade(datetime.now(UTC))
     open_ledger(inside, url)
-    return upgrade.applied, upgrade.wallets_adopted
+    return upgrade.applied, upgrade.wallets_backfilled
 
 
 def run_alerts(inside: Inside) -> int:
     inside.meet()
-    return len(inside.wallets.run_alerts().alerts_fired)
+    return len(inside.wallets.alerts.run().alerts_fired)
 
 
 def expire_due(inside: Inside) -> int:
     inside.meet()
-    return inside.wallets.expire_due()
+    return inside.wallets.maintenance.expire_due()
 
 
 def seal(inside: Inside) -> int:
     inside.meet()
-    return inside.wallets.seal()
+    return inside.wallets.maintenance.seal()
 
 
 def prune(inside: Inside) -> int:
     inside.meet()
-    return inside.wallets.prune_idempotency_keys()
+    return inside.wallets.maintenance.prune_idempotency_keys()
 
 
 def hang_with_a_lock(inside: Inside, wallet_id: int) -> None:
@@ -282,7 +282,7 @@ def hang_with_a_lock(inside: Inside, wallet_id: int) -> None:
         inside.line.send("locked")
         threading.Event().wait()
 
-    inside.wallets._lanes.upkeep.call(lambda store: store.run(lock_and_hang))
+    inside.wallets._ledger.lanes.upkeep.call(lambda store: store.run(lock_and_hang))
 
 
 # Exactly what there was is spent
@@ -303,7 +303,7 @@ def last_yen_of_a_budget(wallets: CreditWallet) -> tuple[int, int | None]:
 def last_yen_of_an_agent_key(wallets: CreditWallet) -> tuple[int, int | None]:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 10_000, idempotency_key="start")
-    return wallet_id, wallets.create_key(wallet_id, monthly_cap_yen=LIMIT_YEN).key_id
+    return wallet_id, wallets.keys.create(wallet_id, monthly_cap_yen=LIMIT_YEN).key_id
 
 
 @pytest.fixture
@@ -357,7 +357,7 @@ def test_keys_that_all_nodes_send_are_carried_out_once(wallets: CreditWallet, no
 
 def test_a_key_that_one_node_revokes_opens_nothing_on_the_others(wallets: CreditWallet, nodes: list[Node]) -> None:
     wallet_id, _ = last_yen_of_a_wallet(wallets)
-    key = wallets.create_key(wallet_id)
+    key = wallets.keys.create(wallet_id)
     first, *others = nodes
     for node in others:
         assert node.call(access, key.token) == f"key {key.key_id}"
@@ -369,7 +369,7 @@ def test_a_key_that_one_node_revokes_opens_nothing_on_the_others(wallets: Credit
 
 def test_nothing_is_spent_with_a_key_once_it_is_revoked(wallets: CreditWallet, nodes: list[Node], host: Host) -> None:
     wallet_id, _ = last_yen_of_an_agent_key(wallets)
-    key_id = wallets.create_key(wallet_id).key_id
+    key_id = wallets.keys.create(wallet_id).key_id
     spent = "SELECT count(*) FROM am_credit_transaction_log WHERE key_id = %s"
     first, *others = nodes
     for position, node in enumerate(others):
@@ -391,8 +391,8 @@ def test_alerts_fire_once_whichever_node_crosses_the_threshold(
     outcomes = [each for node in nodes for each in node.answer() if isinstance(each, Outcome)]
     fired = [alert for outcome in outcomes for alert in outcome.alerts]
     assert sorted((alert.threshold_pct, alert.spent_yen) for alert in fired) == [(50, 150), (80, 240), (100, 300)]
-    assert sorted(alert.threshold_pct for alert in wallets.alerts(wallet_id)) == [50, 80, 100]
-    assert number(host, "SELECT count(*) FROM am_credit_outbox WHERE kind = 'alert_fired'") == 3
+    assert sorted(alert.threshold_pct for alert in wallets.alerts.list(wallet_id)) == [50, 80, 100]
+    assert number(host, "SELECT count(*) FROM am_credit_outbox WHERE kind = 'budget.threshold_reached'") == 3
 
 
 # Jobs that all nodes run at once
@@ -406,7 +406,7 @@ def test_the_alert_job_fires_once(wallets: CreditWallet, nodes: list[Node], db_u
     fired = on_all(nodes, run_alerts)
     assert sum(fired) == 2 * 10
     assert number(host, "SELECT count(*) FROM am_credit_spending_alert") == 2 * 10
-    assert number(host, "SELECT count(*) FROM am_credit_outbox WHERE kind = 'alert_fired'") == 2 * 10
+    assert number(host, "SELECT count(*) FROM am_credit_outbox WHERE kind = 'budget.threshold_reached'") == 2 * 10
     assert wallets.verify() == []
 
 
@@ -421,7 +421,7 @@ def test_what_is_due_is_carried_out_once(wallets: CreditWallet, nodes: list[Node
     assert sum(on_all(nodes, expire_due)) >= 20
     assert number(host, "SELECT count(*) FROM am_credit_hold WHERE status = 'expired'") == 20
     assert number(host, "SELECT count(*) FROM am_credit_transaction_log WHERE txn_type = 'expire'") == 20
-    assert wallets.totals().balance_yen == 20 * LIMIT_YEN
+    assert wallets.maintenance.totals().balance_yen == 20 * LIMIT_YEN
     assert on_all(nodes, expire_due) == [0] * NODES
     assert wallets.verify() == []
 
@@ -435,7 +435,7 @@ def test_entries_are_sealed_once(wallets: CreditWallet, nodes: list[Node]) -> No
 
     def all_are_sealed() -> bool:
         """Sealing waits for transactions of other databases too."""
-        sealed.append(wallets.seal())
+        sealed.append(wallets.maintenance.seal())
         return sum(sealed) == 31
 
     until(all_are_sealed)

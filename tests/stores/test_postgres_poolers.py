@@ -71,10 +71,10 @@ def test_every_transaction_has_the_wallets_settings_and_leaves_none(db_url: str,
                 assert wallets.balance(wallet_id) == 99 - number
 
         list(threads.map(use, wallet_ids))
-        assert wallets.seal()
-        wallets.check_ready()
+        assert wallets.maintenance.seal()
+        wallets.maintenance.check_ready()
         assert wallets.verify() == []
-        assert wallets._reader.source.rows(SHOW, {}) == [("on", "off", "0", "warning", "force_custom_plan")]
+        assert wallets._ledger.reader.source.rows(SHOW, {}) == [("on", "off", "0", "warning", "force_custom_plan")]
     with PlainSql(db_url) as host:
         said = [line.rsplit(" ", 1) for (line,) in host.run("SELECT said FROM witnessed")]
     assert {settings for settings, _ in said} == {"on off 0 warning force_generic_plan"}
@@ -106,7 +106,7 @@ def test_a_session_that_would_not_run_triggers_is_refused(db_url: str, pooled_ur
         for ask in (
             lambda: wallets.topup(wallet_id, 1, idempotency_key="unfit"),
             lambda: wallets.balance(wallet_id),
-            wallets.check_ready,
+            wallets.maintenance.check_ready,
         ):
             with pytest.raises(DatabaseUnfit, match="session_replication_role"):
                 ask()
@@ -136,7 +136,7 @@ def test_another_server_behind_the_pooler_is_not_taken_for_the_ledger(
         for ask in (
             lambda: wallets.charge(wallet_id, 1, idempotency_key="moved"),
             lambda: wallets.balance(wallet_id),
-            wallets.check_ready,
+            wallets.maintenance.check_ready,
             wallets.create,
         ):
             with pytest.raises(DatabaseMoved):
@@ -145,6 +145,6 @@ def test_another_server_behind_the_pooler_is_not_taken_for_the_ledger(
         pooler.reconnect()
         assert wallets.charge(wallet_id, 1, idempotency_key="moved").balance_yen == 99
         assert wallets.balance(wallet_id) == 99
-        wallets.check_ready()
+        wallets.maintenance.check_ready()
     with PlainSql(elsewhere) as host:
         assert host.run("SELECT count(*) FROM am_credit_wallet") == [(0,)]

@@ -28,7 +28,6 @@ from postgres import drop_database
 from credit_wallet import CreditWallet
 from credit_wallet.cli.doctor import examine
 from credit_wallet.errors import DatabaseReadOnly, DatabaseUnavailable, DatabaseUnfit, WalletError
-from credit_wallet.reports.statement import statement
 from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
 from credit_wallet.stores.jobs.copying import copy_ledger
 from credit_wallet.stores.postgres.connection import connect
@@ -149,7 +148,7 @@ def story(url: str) -> list[Any]:
         wallet_id = wallets.create(label=NOTE, monthly_budget_yen=1_000, time_zone="Asia/Tokyo").wallet_id
         wallets.topup(wallet_id, 1_000, idempotency_key="上", note=NOTE)
         wallets.topup(wallet_id, 500, idempotency_key="gift", promo=True, expires_at="2027-01-01T00:00:00Z")
-        key_id = wallets.create_key(wallet_id, label=NOTE, monthly_cap_yen=900).key_id
+        key_id = wallets.keys.create(wallet_id, label=NOTE, monthly_cap_yen=900).key_id
         charge = wallets.charge(wallet_id, 600, idempotency_key="下", note=NOTE, key_id=key_id)
         wallets.charge_many([(wallet_id, 1, "a"), (wallet_id, 2, "b")])
         assert charge.txn_id is not None
@@ -158,16 +157,16 @@ def story(url: str) -> list[Any]:
         assert hold.hold_id is not None
         wallets.capture(hold.hold_id, 30)
         assert wallets.charge(wallet_id, 600, idempotency_key="下", note=NOTE, key_id=key_id).replayed
-        assert wallets.seal() == 7
-        wallets.watch_spending()
-        wallets.run_alerts()
+        assert wallets.maintenance.seal() == 7
+        wallets.maintenance.watch_spending()
+        wallets.alerts.run()
         assert wallets.verify() == []
-        wallets.check_ready()
+        wallets.maintenance.check_ready()
         history = [(entry.amount_yen, entry.note, entry.occurred_at) for entry in wallets.history(wallet_id)]
         assert [note for _, note, _ in history].count(NOTE) == 4
         assert [note for _, note, _ in history].count(None) == 3
         assert wallets.show(wallet_id).label == NOTE
-        return [history, statement(wallets, wallet_id, "2026-05"), wallets.balance(wallet_id)]
+        return [history, wallets.statement(wallet_id, "2026-05"), wallets.balance(wallet_id)]
 
 
 @pytest.mark.parametrize(("name", "value"), [*SET_BY_US, *HARMLESS])
@@ -278,9 +277,9 @@ def test_every_connection_has_our_settings_also_after_a_loss(
     with CreditWallet.open(url) as wallets:
         wallets.create()
         for _ in range(2):
-            for rail in wallets._lanes._rails:
+            for rail in wallets._ledger.lanes._rails:
                 assert rail.call(lambda store: store.run(asked, question)) == ours
-            assert wallets._reader.source.rows(question, {}) == ours
+            assert wallets._ledger.reader.source.rows(question, {}) == ours
             with PlainSql(db_url) as host:
                 host.run(
                     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
@@ -316,7 +315,7 @@ def test_a_ledger_of_which_a_policy_hides_a_part_is_not_taken_for_the_whole(db_u
                 for use in (
                     lambda: wallets.charge(2, 1, idempotency_key="hidden"),
                     lambda: wallets.balance(2),
-                    wallets.totals,
+                    wallets.maintenance.totals,
                     wallets.verify,
                 ):
                     with pytest.raises(DatabaseReadOnly, match="row-level security"):
@@ -357,11 +356,11 @@ def test_a_second_ledger_is_made_only_where_it_was_asked_for(db_url: str, monkey
         CreditWallet.open(db_url)
     assert words in examine(db_url)[-1].detail
     with CreditWallet.open(f"{db_url}?options=-csearch_path%3Dpublic") as wallets:
-        assert wallets.totals().balance_yen == 1_000
+        assert wallets.maintenance.totals().balance_yen == 1_000
     with CreditWallet.open(f"{db_url}?options=-csearch_path%3Dother") as wallets:
-        assert wallets.totals().wallets == 0
+        assert wallets.maintenance.totals().wallets == 0
         wallets.topup(wallets.create().wallet_id, 5, idempotency_key="start")
-        assert wallets.seal() == 1
+        assert wallets.maintenance.seal() == 1
         assert wallets.verify() == []
     with CreditWallet.open(f"{db_url}?options=-csearch_path%3Dpublic") as wallets:
-        assert wallets.totals().balance_yen == 1_000
+        assert wallets.maintenance.totals().balance_yen == 1_000

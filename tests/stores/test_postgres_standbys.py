@@ -20,6 +20,8 @@ from credit_wallet.errors import DatabaseMoved, DatabaseUnavailable
 from credit_wallet.runtime import deadlines
 from credit_wallet.stores.databases import postgres_database_at
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 20
 
 AWAITS_STANDBY = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -115,12 +117,12 @@ def create(wallets: CreditWallet, _: int) -> object:
 
 
 def seal(wallets: CreditWallet, _: int) -> object:
-    return wallets.seal() == 1
+    return wallets.maintenance.seal() == 1
 
 
 def prepared(wallets: CreditWallet) -> int:
     wallet_id = wallets.create().wallet_id
-    while wallets.seal():
+    while wallets.maintenance.seal():
         pass
     wallets.topup(wallet_id, 100, idempotency_key="start")
     return wallet_id
@@ -183,12 +185,12 @@ def test_a_standby_that_stays_away_is_told_of_and_keeps_no_session(
             with pytest.raises(DatabaseUnavailable, match=r"standbys.* not known, try again with the same"):
                 wallets.charge(wallet_id, 3, idempotency_key="away")
             with pytest.raises(DatabaseUnavailable, match="standbys included"):
-                wallets.check_ready()
+                wallets.maintenance.check_ready()
         assert wallets.balance(wallet_id) == 97
         until(lambda: len(pair.rows(AWAITS_STANDBY)) <= 2)  # the last ones of the lane and of readiness
     monkeypatch.undo()
     assert wallets.charge(wallet_id, 3, idempotency_key="away").replayed
-    wallets.check_ready()
+    wallets.maintenance.check_ready()
     assert pair.rows(ENTRIES, wallet_id, server=pair.standby) == [(2,)]
 
 
@@ -208,7 +210,7 @@ def test_a_server_that_hangs_alone_is_told_of_soon(pair: Pair, monkeypatch: pyte
     monkeypatch.setattr(deadlines, "POSTGRES_PATIENCE_SECONDS", 0.0)
     with CreditWallet.open(f"{pair.primary.url()}?connect_timeout=2", lanes=2) as wallets:
         wallet_id = prepared(wallets)
-        wallets.check_ready()
+        wallets.maintenance.check_ready()
         pair.primary.hang()
         try:
             began = time.monotonic()
@@ -216,8 +218,8 @@ def test_a_server_that_hangs_alone_is_told_of_soon(pair: Pair, monkeypatch: pyte
                 lambda: wallets.charge(wallet_id, 3, idempotency_key="hung"),
                 lambda: wallets.balance(wallet_id),
                 lambda: wallets.create(),
-                lambda: wallets.run_alerts(),
-                lambda: wallets.check_ready(),
+                lambda: wallets.alerts.run(),
+                lambda: wallets.maintenance.check_ready(),
             ]
             with ThreadPoolExecutor(len(asked)) as threads:
                 asking = [threads.submit(ask) for ask in asked]
@@ -229,7 +231,7 @@ def test_a_server_that_hangs_alone_is_told_of_soon(pair: Pair, monkeypatch: pyte
             pair.primary.wake()
         until(lambda: not pair.waits_for_standby())
         assert wallets.charge(wallet_id, 3, idempotency_key="hung").balance_yen == 97
-        wallets.check_ready()
+        wallets.maintenance.check_ready()
 
 
 def test_a_statement_that_takes_long_is_waited_for_while_its_server_answers(
@@ -239,11 +241,11 @@ def test_a_statement_that_takes_long_is_waited_for_while_its_server_answers(
     monkeypatch.setattr(deadlines, "POSTGRES_ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(deadlines, "WATCH_SECONDS", 0.02)
     with CreditWallet.open(pair.url, lanes=2) as wallets:
-        assert wallets._reader.source.rows("SELECT 1 FROM pg_sleep(1)", {}) == [(1,)]
+        assert wallets._ledger.reader.source.rows("SELECT 1 FROM pg_sleep(1)", {}) == [(1,)]
         monkeypatch.setattr(deadlines, "POSTGRES_LONGEST_SECONDS", 0.3)
         monkeypatch.setattr(deadlines, "POSTGRES_PATIENCE_SECONDS", 0.0)
         with pytest.raises(DatabaseUnavailable):
-            wallets._reader.source.rows("SELECT 1 FROM pg_sleep(30)", {})
+            wallets._ledger.reader.source.rows("SELECT 1 FROM pg_sleep(30)", {})
 
 
 # What a check-up says
@@ -295,7 +297,7 @@ def test_a_server_that_hangs_hangs_nobody_and_a_promoted_one_goes_on(pair: Pair)
         wallet_ids = [wallets.create().wallet_id for _ in range(2)]
         for wallet_id in wallet_ids:
             wallets.topup(wallet_id, 1_000, idempotency_key="start")
-        wallets.check_ready()
+        wallets.maintenance.check_ready()
         pair.primary.hang()
         waking = ends.enter_context(ExitStack())
         waking.callback(pair.primary.wake)
@@ -326,7 +328,7 @@ def test_a_server_that_hangs_hangs_nobody_and_a_promoted_one_goes_on(pair: Pair)
             for ask in (
                 lambda: wallets.charge(wallet_ids[0], 3, idempotency_key="lost"),
                 lambda: wallets.balance(wallet_ids[0]),
-                wallets.check_ready,
+                wallets.maintenance.check_ready,
                 wallets.create,
             ):
                 with pytest.raises(DatabaseMoved, match=r"lacks entry \d+, which was acknowledged"):

@@ -109,7 +109,9 @@ def test_a_database_without_room_says_so(db_url: str) -> None:
 
 def limit_pages(wallets: CreditWallet, pages: int) -> None:
     """Let the database grow to ``pages``; SQLite takes a number below its present size for that size."""
-    wallets._lanes.upkeep.call(lambda store: store.run(lambda connection: connection.pragma("max_page_count", pages)))
+    wallets._ledger.lanes.upkeep.call(
+        lambda store: store.run(lambda connection: connection.pragma("max_page_count", pages))
+    )
 
 
 # No permission
@@ -178,7 +180,7 @@ def ledger(path: Path, db_url: str) -> Path:
             wallet_id = funded(wallets, 54_321)
             wallets.charge(wallet_id, amount_yen, idempotency_key="first", note=note)
             wallets.charge_many((wallet_id, 1, f"charge-{n}") for n in range(300))
-        while wallets.seal():
+        while wallets.maintenance.seal():
             pass
         assert wallets.verify() == []
     return path

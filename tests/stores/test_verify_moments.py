@@ -16,9 +16,9 @@ from rich_ledger import fill
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.notices.recipients import hears
 from credit_wallet.notices.targets import OPERATOR, Target, TargetSettings
 from credit_wallet.notices.texts import Notice, message_of
-from credit_wallet.reports.statement import statement
 from credit_wallet.reports.statement_forms import to_text
 from credit_wallet.stores.jobs.seals import Anchor, parse_anchors
 
@@ -30,7 +30,7 @@ PROOFS = 6
 def test_nothing_is_found_while_others_write(wallets: CreditWallet, db_url: str, clock: Clock) -> None:
     """Each movement changes several tables, and months pass: a proof in several steps would see halves of them."""
     ids = [wallets.create(monthly_budget_yen=500).wallet_id for _ in range(3)]
-    agents = [wallets.create_key(wallet_id, monthly_cap_yen=400).key_id for wallet_id in ids]
+    agents = [wallets.keys.create(wallet_id, monthly_cap_yen=400).key_id for wallet_id in ids]
     proved = threading.Event()
 
     def write() -> None:
@@ -70,9 +70,9 @@ def test_what_a_host_writes_before_the_proof_is_adopted_first(wallets: CreditWal
 
 
 def test_an_anchor_is_read_as_it_was_written(wallets: CreditWallet, clock: Clock) -> None:
-    assert wallets.latest_seal() is None
+    assert wallets.seals.latest() is None
     fill(wallets, clock)
-    seal = wallets.latest_seal()
+    seal = wallets.seals.latest()
     assert seal is not None
     assert parse_anchors(f"noted on Monday: {seal}\n{seal}\n") == [seal, seal]
     assert wallets.verify([seal]) == []
@@ -82,7 +82,7 @@ def test_a_statement_carries_the_latest_seal_without_saying_how_long_the_ledger_
     wallets: CreditWallet, clock: Clock
 ) -> None:
     fill(wallets, clock)
-    report = statement(wallets, 1, "2026-11")
+    report = wallets.statement(1, "2026-11")
     assert report.seal is not None
     [noted] = parse_anchors(to_text(report))
     assert noted == parse_anchors(report.seal)[0]
@@ -102,13 +102,13 @@ def test_a_history_that_was_rewritten_and_sealed_anew_does_not_have_the_anchor(
 ) -> None:
     """Whoever can write the database can compute every seal anew; what was noted elsewhere they cannot change."""
     fill(wallets, clock)
-    noted = wallets.latest_seal()
+    noted = wallets.seals.latest()
     assert noted is not None
     with PlainSql(db_url) as forger:
         forger.run("DELETE FROM am_credit_seal")
     assert "anchors" in checks(wallets, noted)
     clock.advance(minutes=1)
-    wallets.seal()
+    wallets.maintenance.seal()
     assert "anchors" in checks(wallets, noted)
 
 
@@ -119,13 +119,13 @@ def test_entries_that_wait_for_a_seal_for_more_than_an_hour_are_found_where_seal
     wallets.topup(wallet_id, 100, idempotency_key="first")
     clock.advance(hours=5)
     assert wallets.verify() == []  # nobody seals this ledger
-    wallets.seal()
+    wallets.maintenance.seal()
     wallets.charge(wallet_id, 1, idempotency_key="second")
     clock.advance(minutes=59)
     assert wallets.verify() == []
     clock.advance(minutes=2)
     assert checks(wallets) == {"unsealed"}
-    wallets.seal()
+    wallets.maintenance.seal()
     assert wallets.verify() == []
 
 
@@ -145,7 +145,7 @@ def test_a_seal_from_before_there_was_another_version_still_proves_its_entries(
         )
     assert wallets.verify() == []
     wallets.charge(wallet_id, 1, idempotency_key="second")
-    wallets.seal()
+    wallets.maintenance.seal()
     assert wallets.verify() == []
 
 
@@ -160,34 +160,34 @@ def test_the_operators_targets_are_told_of_the_latest_seal_once_a_day(
 ) -> None:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 100, idempotency_key="first")
-    assert not wallets.tell_seal()
-    wallets.seal()
-    assert not wallets.tell_seal()
-    wallets.add_target(OPERATOR, TargetSettings(url="https://example.com/seals"))
+    assert not wallets.maintenance.emit_seal()
+    wallets.maintenance.seal()
+    assert not wallets.maintenance.emit_seal()
+    wallets.targets.add(OPERATOR, TargetSettings(url="https://example.com/seals"))
     for _ in range(2):
-        assert wallets.tell_seal()
+        assert wallets.maintenance.emit_seal()
         clock.advance(hours=1)
     with PlainSql(db_url) as host:
-        [(told_of, payload)] = host.run("SELECT wallet_id, payload FROM am_credit_outbox WHERE kind = 'ledger_sealed'")
+        [(told_of, payload)] = host.run("SELECT wallet_id, payload FROM am_credit_outbox WHERE kind = 'ledger.sealed'")
     assert told_of == wallet_id
     noted = json.loads(payload)
-    assert parse_anchors(noted["anchor"]) == [wallets.latest_seal()]
-    message = message_of([Notice(1, wallet_id, None, "ledger_sealed", noted, "")], "en")
-    assert parse_anchors(message.body) == [wallets.latest_seal()]
+    assert parse_anchors(noted["anchor"]) == [wallets.seals.latest()]
+    message = message_of([Notice(1, wallet_id, None, "ledger.sealed", noted, "")], "en")
+    assert parse_anchors(message.body) == [wallets.seals.latest()]
 
 
 @pytest.mark.parametrize(("whose", "wanted"), [(OPERATOR, True), (7, False)])
 def test_what_is_of_the_whole_ledger_is_not_told_to_owners(whose: int, wanted: bool) -> None:
     target = Target(
         url="https://example.com/seals",
-        kinds=("ledger_sealed",),
+        kinds=("ledger.sealed",),
         target_id=1,
         wallet_id=whose,
         secrets=(),
         stopped=None,
         created_at="2026-05-15T12:00:00.000Z",
     )
-    assert target.wants("ledger_sealed") is wanted
+    assert hears(target, "ledger.sealed", target.created_at) is wanted
 
 
 # What protects rows

@@ -412,7 +412,7 @@ class Worker:
     @property
     def queued(self) -> int:
         """Commands that this process has handed to its ledger and that are not carried out yet."""
-        return self.wallets.waiting() if isinstance(self.wallets, CreditWallet) else 0
+        return self.wallets.maintenance.waiting() if isinstance(self.wallets, CreditWallet) else 0
 
     def cancel(self, attempt: Attempt) -> None:
         """The server gives a request up."""
@@ -469,7 +469,7 @@ class Ledger:
         self.clock = clock
         self.url = self._open.enter_context(databases.ledger())
         self.books = self._open.enter_context(CreditWallet.open(self.url, clock=clock))
-        self.seller_token = self.books.create_seller().token
+        self.seller_token = self.books.sellers.create().token
         self._service = new_app(self.books)
         self.api = self._open.enter_context(Api(self._service))
         self._service_url: str | None = None
@@ -580,7 +580,7 @@ class Market:
 
     def keep_up(self) -> int:
         """The background jobs."""
-        return self.books.expire_due() + self.books.undo_abandoned()
+        return self.books.maintenance.expire_due() + self.books.maintenance.undo_abandoned()
 
     def rotate(self, payer: int, overlap_seconds: int = 3_600) -> None:
         """A new token for a buyer; the ones before work for so long. Raises ``WalletError`` when too many still do."""
@@ -589,7 +589,7 @@ class Market:
             made = self.books.rotate_owner_token(buyer.wallet_id, overlap_seconds=overlap_seconds)
             buyer.tokens.append(made.owner_token)
         else:
-            buyer.tokens.append(self.books.rotate_key(buyer.key_id, overlap_seconds=overlap_seconds).token)
+            buyer.tokens.append(self.books.keys.rotate(buyer.key_id, overlap_seconds=overlap_seconds).token)
 
     def top_up(self, payer: int, amount_yen: int) -> None:
         """More credit, from outside."""
@@ -615,14 +615,14 @@ class Market:
     def hold_ids(self, payer: int) -> list[int]:
         """Every hold of the payer's wallet."""
         wallet_id = self.buyers[payer].wallet_id
-        rows = self.books._reader.source.rows(
+        rows = self.books._ledger.reader.source.rows(
             "SELECT hold_id FROM am_credit_hold WHERE wallet_id = :wallet_id ORDER BY hold_id", {"wallet_id": wallet_id}
         )
         return [hold_id for (hold_id,) in rows]
 
     def next_hold_id(self) -> int:
         """What the next hold will be called."""
-        rows = self.books._reader.source.rows("SELECT COALESCE(MAX(hold_id), 0) + 1 FROM am_credit_hold", {})
+        rows = self.books._ledger.reader.source.rows("SELECT COALESCE(MAX(hold_id), 0) + 1 FROM am_credit_hold", {})
         return int(rows[0][0])
 
     def known_keys(self, payer: int) -> list[str]:
@@ -630,7 +630,7 @@ class Market:
         wallet_id = self.buyers[payer].wallet_id
         found = []
         for table, column in KEY_TABLES:
-            rows = self.books._reader.source.rows(
+            rows = self.books._ledger.reader.source.rows(
                 f"SELECT {column} FROM {table} WHERE wallet_id = :wallet_id ORDER BY 1", {"wallet_id": wallet_id}
             )
             found += [str(key).lstrip("\x01\x02\x03").rpartition("\x1f")[2] for (key,) in rows]
@@ -743,7 +743,7 @@ def _buyers(books: CreditWallet) -> Iterator[Buyer]:
         books.topup(wallet.wallet_id, CREDIT_YEN, idempotency_key="start")
         yield Buyer(wallet.wallet_id, None, [wallet.owner_token])
         for _ in range(agents):
-            made = books.create_key(wallet.wallet_id)
+            made = books.keys.create(wallet.wallet_id)
             yield Buyer(wallet.wallet_id, made.key_id, [made.token])
 
 

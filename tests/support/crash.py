@@ -184,7 +184,7 @@ class _Spender:
         self._name = name
         self._gate = gate
         self._random = Random(name)
-        self._wallet_ids = [view.wallet_id for view in wallets.wallets()]
+        self._wallet_ids = [view.wallet_id for view in wallets.list()]
         self._numbers = count()
         self._refundable: list[int] = []
 

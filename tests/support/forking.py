@@ -100,13 +100,13 @@ def uses(wallets: CreditWallet) -> dict[str, str]:
         "balance": lambda: wallets.balance(1),
         "history": lambda: wallets.history(1),
         "ask": lambda: asyncio.run(_ask(wallets)),
-        "totals": wallets.totals,
-        "authenticate": lambda: wallets.authenticate(new_token()),
+        "totals": wallets.maintenance.totals,
+        "authenticate": lambda: wallets.tokens.authenticate(new_token()),
         "verify": wallets.verify,
-        "seal": wallets.seal,
-        "run_alerts": wallets.run_alerts,
-        "expire_due": wallets.expire_due,
-        "check_ready": wallets.check_ready,
+        "seal": wallets.maintenance.seal,
+        "run_alerts": wallets.alerts.run,
+        "expire_due": wallets.maintenance.expire_due,
+        "check_ready": wallets.maintenance.check_ready,
         "notices": notifier.deliver,
         "targets": notifier.unreachable,
         "close": wallets.close,
@@ -120,12 +120,12 @@ async def _acharge(wallets: CreditWallet) -> object:
 
 
 async def _ask(wallets: CreditWallet) -> object:
-    return await wallets.ask(OWNERS, wallets.balance, 1)
+    return await wallets.reading_lanes.ask(OWNERS, wallets.balance, 1)
 
 
 def sessions(wallets: CreditWallet) -> list[int]:
     """The server's processes behind the lanes."""
-    return [rail.call(lambda store: store._link._raw.info.backend_pid) for rail in wallets._lanes._rails]  # type: ignore[attr-defined]
+    return [rail.call(lambda store: store._link._raw.info.backend_pid) for rail in wallets._ledger.lanes._rails]  # type: ignore[attr-defined]
 
 
 # Programs
@@ -152,7 +152,7 @@ def use_in_a_child(url: str) -> Any:
             "same sessions": before == after,
             "balance": int(wallets.balance(1)),
             "violations": len(wallets.verify()),
-            "readable": wallets.totals().wallets,
+            "readable": wallets.maintenance.totals().wallets,
         }
 
 
@@ -256,7 +256,7 @@ def fork_in_the_middle(url: str) -> Any:
             working.set()
             done.wait(PATIENCE_SECONDS)
 
-        thread = threading.Thread(target=lambda: wallets._upkeep(job))
+        thread = threading.Thread(target=lambda: wallets._ledger.maintain(job))
         thread.start()
         working.wait(PATIENCE_SECONDS)
 

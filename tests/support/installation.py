@@ -89,9 +89,9 @@ class Installation:
 
     def save(self, wallet_id: int, topup_id: str, card: str) -> str:
         """The owner saves a card, which the bank has not authenticated."""
-        method = self.fake.new_card(str(self.wallets.payer(wallet_id).customer), card)
+        method = self.fake.new_card(str(self.wallets.topups.payer(wallet_id).customer), card)
         fact = PaymentFact(told_at=int(self.clock().timestamp()), payment_method=method)
-        self.wallets.settle_topup(wallet_id, topup_id, fact)
+        self.wallets.topups.settle(wallet_id, topup_id, fact)
         return method
 
     def request(self, wallet_id: int, amount_yen: int = 1_000, key: str = "topup", way: Way = "intent") -> TopupReply:
@@ -103,7 +103,7 @@ class Installation:
         topup = self.request(wallet_id, amount_yen, key)
         self.fake.pay(intent_of(topup))
         self.hear()
-        return self.wallets.topup_status(topup.topup_id)
+        return self.wallets.topups.show(topup.topup_id)
 
     def spend(self, wallet_id: int, amount_yen: int, key: str = "spend") -> None:
         """Charge the wallet."""
@@ -129,7 +129,7 @@ class Installation:
 
     def made(self, wallet_id: int) -> list[Payment]:
         """The payments that were made at Stripe for a wallet of this ledger, oldest first."""
-        own = {"credit_installation": self.wallets.installation_id(), "credit_wallet_id": str(wallet_id)}
+        own = {"credit_installation": self.wallets.topups.installation_id(), "credit_wallet_id": str(wallet_id)}
         made = [event for event in self.fake.events()[self._since :] if event["type"] == "payment_intent.created"]
         intents = [event["data"]["object"] for event in made]
         return [self.fake.payment_intent(each["id"]) for each in intents if own.items() <= each["metadata"].items()]

@@ -43,14 +43,14 @@ def populate(url: str, entries: int, keys: int) -> Tenants:
         loud, quiet = wallets.create(), wallets.create()
         for wallet in (loud, quiet):
             wallets.topup(wallet.wallet_id, 10**9, idempotency_key="start")
-        agent = wallets.create_key(loud.wallet_id)
+        agent = wallets.keys.create(loud.wallet_id)
         for start in range(0, entries, BATCH):
             numbers = range(start, min(start + BATCH, entries))
             wallets.charge_many(
                 Charge(loud.wallet_id, f"e{number}", 1, f"GET /{number % NOTES}", agent.key_id) for number in numbers
             )
         for _ in range(keys - 1):
-            wallets.create_key(loud.wallet_id)
+            wallets.keys.create(loud.wallet_id)
         hold_id = wallets.hold(loud.wallet_id, 5, idempotency_key="hold", actor="operator").hold_id
     assert hold_id is not None
     return Tenants(loud.owner_token, agent.token, hold_id, quiet.owner_token)

@@ -26,21 +26,21 @@ def fill(wallets: CreditWallet, clock: Clock) -> None:
         wallets.create(label="debts").wallet_id,
     ]
     wallets.configure(ids[0], alert_thresholds_pct=[10])
-    agents = [wallets.create_key(wallet_id, monthly_cap_yen=900).key_id for wallet_id in ids]
-    sellers = [wallets.create_seller(label=name).seller_id for name in ("shop", "rival", "gone")]
+    agents = [wallets.keys.create(wallet_id, monthly_cap_yen=900).key_id for wallet_id in ids]
+    sellers = [wallets.sellers.create(label=name).seller_id for name in ("shop", "rival", "gone")]
     for month in (9, 10, 11):
         clock.set(datetime(2026, month, 5, 12, tzinfo=UTC))
         _month(wallets, clock, ids[0], agents[0], f"{month}")
     _payments(wallets, ids[1])
     _purchases(wallets, clock, ids[2], agents[2], seller(sellers[0]))
     _debts(wallets, clock, ids[3])
-    wallets.expire_due()
-    wallets.run_alerts()
+    wallets.maintenance.expire_due()
+    wallets.alerts.run()
     _ends(wallets, ids, agents, sellers[2])
-    wallets.seal()
+    wallets.maintenance.seal()
     clock.advance(minutes=1)
     wallets.charge(ids[0], 1, idempotency_key="after the first seal")
-    wallets.seal()
+    wallets.maintenance.seal()
 
 
 def _month(wallets: CreditWallet, clock: Clock, wallet_id: int, agent: int, month: str) -> None:
@@ -68,7 +68,7 @@ def _month(wallets: CreditWallet, clock: Clock, wallet_id: int, agent: int, mont
 
 def _payments(wallets: CreditWallet, wallet_id: int) -> None:
     def paid(key: str, yen: int) -> str:
-        topup_id = wallets.request_topup(wallet_id, yen, idempotency_key=key).topup_id
+        topup_id = wallets.topups.request(wallet_id, yen, idempotency_key=key).topup_id
         assert topup_id is not None
         says(
             topup_id,
@@ -77,7 +77,7 @@ def _payments(wallets: CreditWallet, wallet_id: int) -> None:
         return topup_id
 
     def says(topup_id: str, fact: PaymentFact) -> None:
-        wallets.settle_topup(wallet_id, topup_id, fact)
+        wallets.topups.settle(wallet_id, topup_id, fact)
 
     wallets.topup(wallet_id, 90, idempotency_key="gift", promo=True, expires_at=LATE)
     paid("plain", 700)
@@ -86,10 +86,10 @@ def _payments(wallets: CreditWallet, wallet_id: int) -> None:
     says(won, PaymentFact(told_at=2, takings=(("dp_2", 300, TAKEN),)))
     says(won, PaymentFact(told_at=3, takings=(("dp_2", 300, RETURNED),)))
     for fact in (PaymentFact(told_at=1, status="failed"), PaymentFact(told_at=1, status="canceled")):
-        topup_id = wallets.request_topup(wallet_id, 80, idempotency_key=f"{fact.status}").topup_id
+        topup_id = wallets.topups.request(wallet_id, 80, idempotency_key=f"{fact.status}").topup_id
         assert topup_id is not None
         says(topup_id, fact)
-    wallets.request_topup(wallet_id, 60, idempotency_key="asked")
+    wallets.topups.request(wallet_id, 60, idempotency_key="asked")
     wallets.charge(wallet_id, 33, idempotency_key="spent")
 
 
@@ -97,7 +97,7 @@ def _purchases(wallets: CreditWallet, clock: Clock, wallet_id: int, agent: int, 
     wallets.topup(wallet_id, 5_000, idempotency_key="credit")
     for key, hold_seconds, actor in (("c", None, shop), ("h", 600, shop), ("p", None, "product")):
         for act in ("serve", "undo", "renew"):
-            wallets.buy(
+            wallets.purchases.buy(
                 wallet_id,
                 50,
                 purchase_key=f"{key} {act}",
@@ -106,7 +106,7 @@ def _purchases(wallets: CreditWallet, clock: Clock, wallet_id: int, agent: int, 
                 key_id=agent,
                 actor=actor,
             )
-            getattr(wallets, act)(wallet_id, f"{key} {act}", attempt="a", actor=actor)
+            getattr(wallets.purchases, act)(wallet_id, f"{key} {act}", attempt="a", actor=actor)
     sold = _id(wallets.charge(wallet_id, 15, idempotency_key="sold", actor=shop).txn_id)
     wallets.charge(wallet_id, 16, idempotency_key="sold too", actor=shop)
     wallets.refund(sold, 5, idempotency_key="sold back", actor=shop)
@@ -116,21 +116,21 @@ def _purchases(wallets: CreditWallet, clock: Clock, wallet_id: int, agent: int, 
 def _debts(wallets: CreditWallet, clock: Clock, wallet_id: int) -> None:
     """For a top-up that was taken back after it was spent, and for what was served after its hold had gone back."""
     paid = _id(wallets.topup(wallet_id, 400, idempotency_key="poor").txn_id)
-    wallets.buy(wallet_id, 100, purchase_key="late", attempt="a", hold_seconds=1, lease_seconds=1)
+    wallets.purchases.buy(wallet_id, 100, purchase_key="late", attempt="a", hold_seconds=1, lease_seconds=1)
     clock.advance(seconds=2)
     wallets.charge(wallet_id, 380, idempotency_key="nearly all")
-    wallets.serve(wallet_id, "late", attempt="a")
+    wallets.purchases.serve(wallet_id, "late", attempt="a")
     wallets.reverse(paid, 150, idempotency_key="clawed back")
     wallets.topup(wallet_id, 50, idempotency_key="repays a part")
 
 
 def _ends(wallets: CreditWallet, ids: list[int], agents: list[int], gone: int) -> None:
-    wallets.create_key(ids[0], expires_at=LATE)
-    wallets.rotate_key(agents[0])
+    wallets.keys.create(ids[0], expires_at=LATE)
+    wallets.keys.rotate(agents[0])
     wallets.rotate_owner_token(ids[0])
-    wallets.register_secret(ids[2], sha256(b"a host's own key").hexdigest(), agents[2])
-    wallets.revoke_key(agents[1])
-    wallets.revoke_seller(gone)
+    wallets.secrets.register(ids[2], sha256(b"a host's own key").hexdigest(), agents[2])
+    wallets.keys.revoke(agents[1])
+    wallets.sellers.revoke(gone)
 
 
 def _id(number: int | None) -> int:

@@ -66,10 +66,10 @@ def due(wallets: CreditWallet, amount_yen: int = 100) -> CreatedWallet:
     """A wallet below its threshold, with a saved card."""
     wallet = wallets.create(auto_topup_threshold=10_000, auto_topup_amount=10_000)
     wallets.topup(wallet.wallet_id, amount_yen, idempotency_key="start")
-    asked = wallets.request_topup(wallet.wallet_id, 100, idempotency_key="first")
+    asked = wallets.topups.request(wallet.wallet_id, 100, idempotency_key="first")
     fact = PaymentFact(
         told_at=1, status="succeeded", payment_intent=f"pi_{wallet.wallet_id}", received_yen=100,
         customer="cus_1", payment_method="pm_1",
     )  # fmt: skip
-    wallets.settle_topup(wallet.wallet_id, str(asked.topup_id), fact)
+    wallets.topups.settle(wallet.wallet_id, str(asked.topup_id), fact)
     return wallet

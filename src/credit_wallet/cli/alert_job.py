@@ -30,7 +30,7 @@ def run_on(database: str, now: datetime, *, cycle: str | None = None, dry_run: b
 
         try:
             with CreditWallet.open(database, lanes=1, clock=lambda: now, create=False) as wallets:
-                return wallets.run_alerts(cycle, dry_run=dry_run)
+                return wallets.alerts.run(cycle, dry_run=dry_run)
         except NoLedger as error:
             _log.warning("%s; nothing to do", error)
             return AlertReport(dry_run, cycle or cycle_at(now))

@@ -33,8 +33,8 @@ def alerts_run(cycle: str | None, dry_run: bool) -> None:
     These are spending alerts and notices of credit that expires soon. The report is one line of JSON.
     """
     with open_wallets() as wallets:
-        report = wallets.run_alerts(cycle, dry_run=dry_run)
-        while not dry_run and wallets.emit_expiry_notices():
+        report = wallets.alerts.run(cycle, dry_run=dry_run)
+        while not dry_run and wallets.maintenance.emit_expiry_notices():
             pass
     click.echo(report.to_json())
 
@@ -75,7 +75,7 @@ def alerts_deliveries(wallet: int | None, status: str | None, limit: int) -> Non
     A delivery is pending, delivered, or dead after three days of attempts.
     """
     with open_wallets() as wallets:
-        show(wallets.deliveries(wallet, status=status, limit=limit))
+        show(wallets.deliveries.list(wallet, status=status, limit=limit))
 
 
 @commands.command("resend")
@@ -89,4 +89,4 @@ def alerts_resend(delivery_id: int | None, dead: bool) -> None:
     if (delivery_id is None) != dead:
         raise InvalidRequest("give either a DELIVERY_ID or --dead for all dead deliveries", field="delivery_id")
     with open_wallets() as wallets:
-        show({"resent": wallets.resend(delivery_id)})
+        show({"resent": wallets.deliveries.resend(delivery_id)})

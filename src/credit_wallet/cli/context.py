@@ -88,7 +88,7 @@ def show(value: object) -> None:
     console.show(value, as_json=options.json)
 
 
-class WholeNumber(click.ParamType):
+class WholeNumber(click.ParamType):  # type: ignore[type-arg] - generic only in the latest releases
     """Every whole number of the command line, in plain digits: ``1_0``, ``+3`` and ``3.0`` are wrong usage."""
 
     name = "integer"
@@ -109,7 +109,7 @@ class WholeNumber(click.ParamType):
         return number
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType):  # type: ignore[type-arg] - likewise
     """A number of seconds, ``low`` or more, with or without a fraction."""
 
     name = "seconds"

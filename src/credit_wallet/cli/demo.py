@@ -20,7 +20,7 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
 from credit_wallet.errors import WalletError
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.reports.statement import statement, to_text
+from credit_wallet.reports.statement import to_text
 
 PRICE_YEN = 3
 MONTH = datetime(2026, 10, 1, tzinfo=UTC)
@@ -145,7 +145,7 @@ def _set_up(wallets: CreditWallet) -> tuple[list[int], list[Agent]]:
                 note="welcome gift",
             )
         for _ in range(AGENTS_A_WALLET):
-            key_id = wallets.create_key(wallet_id, monthly_cap_yen=plan.key_cap_yen).key_id
+            key_id = wallets.keys.create(wallet_id, monthly_cap_yen=plan.key_cap_yen).key_id
             agents.append(Agent(wallets, wallet_id, key_id, seed=key_id))
     return wallet_ids, agents
 
@@ -155,7 +155,7 @@ async def _live_through(
 ) -> None:
     for hour in range(HOURS):
         clock.moment = MONTH + timedelta(hours=hour)
-        wallets.expire_due()
+        wallets.maintenance.expire_due()
         if hour and hour % (7 * 24) == 0:
             for wallet_id, plan in zip(wallet_ids, PLANS, strict=True):
                 if plan.weekly_topup_yen:
@@ -163,8 +163,8 @@ async def _live_through(
                         wallet_id, plan.weekly_topup_yen, idempotency_key=f"week-{hour}", note="weekly transfer"
                     )
         await asyncio.gather(*(agent.work_an_hour() for agent in agents))
-        wallets.run_alerts()
-    wallets.seal()
+        wallets.alerts.run()
+    wallets.maintenance.seal()
 
 
 def _report(wallets: CreditWallet, wallet_ids: list[int], agents: list[Agent], say: Say) -> None:
@@ -180,10 +180,10 @@ def _report(wallets: CreditWallet, wallet_ids: list[int], agents: list[Agent], s
             f" of {format_yen(wallet.monthly_budget_yen)} ({wallet.budget_mode})" if wallet.monthly_budget_yen else ""
         )
         say(f"  wallet {wallet_id}  {format_yen(wallet.balance_yen):>8} left, {spent}{budget}  {wallet.label}")
-        for alert in reversed(wallets.alerts(wallet_id)):
+        for alert in reversed(wallets.alerts.list(wallet_id)):
             say(f"            alert at {alert.threshold_pct} %: {format_yen(alert.spent_yen)} spent")
     say("")
-    lines = to_text(statement(wallets, wallet_ids[3], f"{MONTH:%Y-%m}")).splitlines()
+    lines = to_text(wallets.statement(wallet_ids[3], f"{MONTH:%Y-%m}")).splitlines()
     head = next(number for number, line in enumerate(lines) if line.lstrip().startswith("Entry")) + 1
     for line in lines[: head + SHOWN_ENTRIES]:
         say(line)

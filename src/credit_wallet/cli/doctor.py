@@ -37,7 +37,7 @@ def _examine(url: str) -> Iterator[Finding]:
     yield Finding("configuration", True, f"database {without_password(url)}")
     yield from database.findings()
     with CreditWallet.open(url, create=False) as wallets:
-        wallets.check_ready()
+        wallets.maintenance.check_ready()
         yield Finding("database", True, "opens, is up to date and can be written")
         yield _clock(wallets)
         violations = wallets.verify()
@@ -50,7 +50,7 @@ def _examine(url: str) -> Iterator[Finding]:
 
 def _openings(wallets: CreditWallet) -> Iterator[Finding]:
     """Nothing when the entries explain every wallet."""
-    openings = wallets.openings()
+    openings = wallets.maintenance.openings()
     if not openings:
         return
     shown = ", ".join(f"wallet {each.wallet_id} {format_yen(each.opening_yen)}" for each in openings[:SHOWN_OPENINGS])
@@ -60,7 +60,7 @@ def _openings(wallets: CreditWallet) -> Iterator[Finding]:
 
 def _clock(wallets: CreditWallet) -> Finding:
     now = datetime.now(UTC)
-    newest = wallets.newest_entry_at()
+    newest = wallets.clock.newest_entry_at()
     ahead = newest is not None and newest > format_instant(now + CLOCK_TOLERANCE)
     if ahead:
         return Finding("clock", False, f"the newest entry is dated {newest}, after now; set the clock (NTP)")
@@ -68,11 +68,11 @@ def _clock(wallets: CreditWallet) -> Finding:
 
 
 def _seals(wallets: CreditWallet) -> Finding:
-    waiting_seconds = wallets.unsealed_seconds()
+    waiting_seconds = wallets.seals.unsealed_seconds()
     if waiting_seconds < HELD_BACK_SECONDS:
         return Finding("seals", True, f"no entry has waited longer than {HELD_BACK_SECONDS // 60} minutes for one")
     waiting = f"entries have waited {waiting_seconds / 60:,.0f} minutes for a seal"
-    if holders := wallets.seals_held_back_by():
+    if holders := wallets.seals.held_back_by():
         by = ", ".join(map(_described, holders))
         return Finding("seals", False, f"{waiting}, held back by {by}; end what is not needed any more")
     return Finding("seals", True, f"{waiting}; the background jobs of serve and worker make them")
@@ -94,7 +94,7 @@ def _notices(wallets: CreditWallet) -> Finding:
     if notifier is None:
         return Finding("notices", True, "not delivered; to deliver them: pip install 'agent-credit-wallet[notify]'")
     problems = notifier.unreachable()
-    if wallets.deliveries(status="dead", limit=1):
+    if wallets.deliveries.list(status="dead", limit=1):
         problems.append("some deliveries are dead; see credit-wallet alerts deliveries --status dead")
-    reached = f"{len(wallets.targets(OPERATOR))} targets of the operator, none out of reach"
+    reached = f"{len(wallets.targets.list(OPERATOR))} targets of the operator, none out of reach"
     return Finding("notices", not problems, "; ".join(problems) or reached)

@@ -30,7 +30,7 @@ commands = click.Group("key", help="Create, list, rotate and revoke agent keys."
 def key_create(wallet_id: int, label: str | None, monthly_cap_yen: int, expires_at: str | None) -> None:
     """Create an agent key; its token is shown only once."""
     with open_wallets() as wallets:
-        show(wallets.create_key(wallet_id, label=label, monthly_cap_yen=monthly_cap_yen, expires_at=expires_at))
+        show(wallets.keys.create(wallet_id, label=label, monthly_cap_yen=monthly_cap_yen, expires_at=expires_at))
 
 
 @commands.command("list")
@@ -43,7 +43,7 @@ def key_list(wallet_id: int, after: int, limit: int) -> None:
     Expired and revoked keys are listed too.
     """
     with open_wallets() as wallets:
-        show(wallets.keys(wallet_id, after=after, limit=limit))
+        show(wallets.keys.list(wallet_id, after=after, limit=limit))
 
 
 @commands.command("rotate")
@@ -55,7 +55,7 @@ def key_rotate(key_id: int, overlap_seconds: int) -> None:
     Its cap, spending and expiry stay.
     """
     with open_wallets() as wallets:
-        show(wallets.rotate_key(key_id, overlap_seconds=overlap_seconds))
+        show(wallets.keys.rotate(key_id, overlap_seconds=overlap_seconds))
 
 
 @commands.command("revoke")
@@ -63,4 +63,4 @@ def key_rotate(key_id: int, overlap_seconds: int) -> None:
 def key_revoke(key_id: int) -> None:
     """Revoke an agent key for good, effective immediately."""
     with open_wallets() as wallets:
-        show({"key_id": key_id, "revoked_at": wallets.revoke_key(key_id)})
+        show({"key_id": key_id, "revoked_at": wallets.keys.revoke(key_id)})

@@ -31,7 +31,7 @@ def verify(anchor: tuple[str, ...]) -> None:
 
     anchors = [noted for given in anchor for noted in parse_anchors(_text(given))]
     with open_wallets() as wallets:
-        violations, openings = wallets.verify(anchors), wallets.openings()
+        violations, openings = wallets.verify(anchors), wallets.maintenance.openings()
     console.verdict(violations, openings, as_json=options.json)
     if violations:
         raise click.exceptions.Exit(REFUSED)
@@ -44,7 +44,7 @@ def seal_show() -> None:
     It has the seal's number, its last entry, its time and its hash. Keep it where nobody can change it.
     """
     with open_wallets() as wallets:
-        seal = wallets.latest_seal()
+        seal = wallets.seals.latest()
     if seal is None:
         raise SealNotFound("the ledger has no seal yet")
     if options.json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from credit_wallet.cli.context import agent_key, limit, open_wallets, options, show, wallet_id
@@ -33,20 +35,19 @@ def history(wallet_id: int, limit: int, agent_key: int | None, note: str | None)
     show_default=True,
     help="Rows of the CSV: entries, or spending by agent key or by note.",
 )
-def statement(wallet_id: int, cycle: str, format: str, rows: str) -> None:  # noqa: A002
+def statement(wallet_id: int, cycle: str, format: str, rows: Literal["entries", "keys", "notes"]) -> None:  # noqa: A002
     """Show a wallet's statement for one billing cycle.
 
     It has the totals, who spent and on what, and the entries.
     """
-    from credit_wallet.reports import statement as statements
     from credit_wallet.reports.statement_forms import CsvForm, TextForm, pieces_of, to_json
 
     with open_wallets() as wallets:
         if options.json or format == "json":
-            click.echo(to_json(statements.statement(wallets, wallet_id, cycle)))
+            click.echo(to_json(wallets.statement(wallet_id, cycle)))
             return
         form = CsvForm(rows) if format == "csv" else TextForm()
-        for piece in pieces_of(statements.Drawing(wallets, wallet_id, cycle), form):
+        for piece in pieces_of(wallets.cycles.draw(wallet_id, cycle), form):
             click.echo(piece.encode(), nl=False)
     if format == "text":
         click.echo()

@@ -20,7 +20,7 @@ seller_id = click.argument("seller_id", type=INTEGER, metavar="SELLER_ID")
 def seller_create(label: str | None) -> None:
     """Create a seller; its token is shown only once."""
     with open_wallets() as wallets:
-        show(wallets.create_seller(label=label))
+        show(wallets.sellers.create(label=label))
 
 
 @commands.command("list")
@@ -29,7 +29,7 @@ def seller_create(label: str | None) -> None:
 def seller_list(after: int, limit: int) -> None:
     """List sellers by id, including revoked ones."""
     with open_wallets() as wallets:
-        show(wallets.sellers(after=after, limit=limit))
+        show(wallets.sellers.list(after=after, limit=limit))
 
 
 @commands.command("rotate")
@@ -38,7 +38,7 @@ def seller_list(after: int, limit: int) -> None:
 def seller_rotate(seller_id: int, overlap_seconds: int) -> None:
     """Give a seller a new token, shown only once."""
     with open_wallets() as wallets:
-        show(wallets.rotate_seller(seller_id, overlap_seconds=overlap_seconds))
+        show(wallets.sellers.rotate(seller_id, overlap_seconds=overlap_seconds))
 
 
 @commands.command("revoke")
@@ -46,4 +46,4 @@ def seller_rotate(seller_id: int, overlap_seconds: int) -> None:
 def seller_revoke(seller_id: int) -> None:
     """Revoke a seller for good."""
     with open_wallets() as wallets:
-        show(wallets.revoke_seller(seller_id))
+        show(wallets.sellers.revoke(seller_id))

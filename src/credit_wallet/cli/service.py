@@ -118,7 +118,7 @@ def worker() -> None:
         closing_in_time(stop, open_wallets()) as wallets,
         working(stop, workers(wallets, open_payments(wallets), open_notifier(wallets))),
     ):
-        wallets.log_clock_problem()
+        wallets.clock.log_problem()
         stop.asked.wait()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from credit_wallet.cli.context import INTEGER, open_wallets, show
@@ -22,7 +24,7 @@ def targets_list(owner: int | None) -> None:
     from credit_wallet.notices.targets import OPERATOR
 
     with open_wallets() as wallets:
-        show(wallets.targets(OPERATOR if owner is None else owner))
+        show(wallets.targets.list(OPERATOR if owner is None else owner))
 
 
 @target_commands.command("add")
@@ -46,7 +48,7 @@ def targets_add(
     url: str,
     owner: int | None,
     kinds: tuple[str, ...],
-    language: str,
+    language: Literal["en", "ja"],
     quiet_hours: str | None,
     digest: str | None,
     time_zone: str,
@@ -68,7 +70,7 @@ def targets_add(
     with open_wallets() as wallets:
         wallet_id = OPERATOR if owner is None else owner
         allowed = {"mail": settings.mail, "private": settings.private}
-        show(wallets.add_target(wallet_id, target, confirmed=confirmed, **allowed))
+        show(wallets.targets.add(wallet_id, target, confirmed=confirmed, **allowed))
 
 
 @target_commands.command("confirm")
@@ -80,7 +82,7 @@ def targets_confirm(target_id: int, code: str) -> None:
     CODE looks like K7QM-3XRA. From now on the mailbox gets notices.
     """
     with open_wallets() as wallets:
-        show(wallets.confirm_target(wallets.target(target_id).wallet_id, target_id, code))
+        show(wallets.targets.confirm(wallets.targets.show(target_id).wallet_id, target_id, code))
 
 
 @target_commands.command("ask-again")
@@ -88,7 +90,7 @@ def targets_confirm(target_id: int, code: str) -> None:
 def targets_ask_again(target_id: int) -> None:
     """Send a new code to a mailbox that is not confirmed yet."""
     with open_wallets() as wallets:
-        show(wallets.ask_target_again(wallets.target(target_id).wallet_id, target_id))
+        show(wallets.targets.ask_again(wallets.targets.show(target_id).wallet_id, target_id))
 
 
 @target_commands.command("remove")
@@ -99,7 +101,7 @@ def targets_remove(target_id: int) -> None:
     Notices that still wait for it are not sent.
     """
     with open_wallets() as wallets:
-        show(wallets.remove_target(target_id))
+        show(wallets.targets.remove(target_id))
 
 
 @target_commands.command("rotate-secret")
@@ -110,4 +112,4 @@ def targets_rotate_secret(target_id: int) -> None:
     The old one keeps signing for a day.
     """
     with open_wallets() as wallets:
-        show(wallets.rotate_target_secret(target_id))
+        show(wallets.targets.rotate_secret(target_id))

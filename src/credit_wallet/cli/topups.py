@@ -63,4 +63,4 @@ def topups_pay_back(topup_id: str, yen: int, key: str) -> None:
 def topups_list(wallet_id: int, limit: int) -> None:
     """List a wallet's top-ups through Stripe, newest first."""
     with open_wallets() as wallets:
-        show(wallets.topups(wallet_id, limit=limit))
+        show(wallets.topups.list(wallet_id, limit=limit))

@@ -54,9 +54,9 @@ class LazyGroup(click.Group):
         except click.UsageError as error:
             from difflib import get_close_matches
 
-            if names := get_close_matches(args[0], self._modules):
-                error.message += f" Did you mean {' or '.join(map(repr, names))}?"
-            raise
+            names = get_close_matches(args[0], self._modules)
+            hint = f" Did you mean {' or '.join(map(repr, names))}?" if names else ""
+            raise click.UsageError(f"{error.message}{hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """A list of commands for each section of ``--help``."""

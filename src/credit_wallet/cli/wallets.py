@@ -106,7 +106,7 @@ def wallet_show(wallet_id: int) -> None:
     from msgspec import structs
 
     with open_wallets() as wallets:
-        show({**structs.asdict(wallets.show(wallet_id)), "lots": [lot.view() for lot in wallets.lots(wallet_id)]})
+        show({**structs.asdict(wallets.show(wallet_id)), "lots": [lot.view() for lot in wallets.lots.list(wallet_id)]})
 
 
 @commands.command("list")
@@ -115,7 +115,7 @@ def wallet_show(wallet_id: int) -> None:
 def wallet_list(after: int, limit: int) -> None:
     """List wallets by id."""
     with open_wallets() as wallets:
-        show(wallets.wallets(after=after, limit=limit))
+        show(wallets.list(after=after, limit=limit))
 
 
 @commands.command("disable")
@@ -161,7 +161,7 @@ def wallet_register_secret(wallet_id: int, sha256: str, agent_key: int | None, e
     SHA256 is the hash of the secret, 64 hex digits.
     """
     with open_wallets() as wallets:
-        show(wallets.register_secret(wallet_id, sha256, agent_key, ends_at))
+        show(wallets.secrets.register(wallet_id, sha256, agent_key, ends_at))
 
 
 @commands.command("secrets")
@@ -169,7 +169,7 @@ def wallet_register_secret(wallet_id: int, sha256: str, agent_key: int | None, e
 def wallet_secrets(wallet_id: int) -> None:
     """List registered secrets and old tokens that still work."""
     with open_wallets() as wallets:
-        show(wallets.secrets(wallet_id))
+        show(wallets.secrets.list(wallet_id))
 
 
 @commands.command("remove-secret")
@@ -180,4 +180,4 @@ def wallet_remove_secret(sha256: str) -> None:
     SHA256 is its hash, as `wallet secrets` lists it.
     """
     with open_wallets() as wallets:
-        show(wallets.remove_secret(sha256))
+        show(wallets.secrets.remove(sha256))

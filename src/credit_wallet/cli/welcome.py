@@ -12,14 +12,14 @@ DEMO_PRICE_YEN = 3
 
 def welcome(wallets: CreditWallet, address: str, *, takes_payments: bool) -> str:
     """Make the demo wallet on the first start; later give it a new agent key, since tokens are never stored."""
-    demo = next((wallet for wallet in wallets.wallets(limit=1_000) if wallet.label == DEMO_LABEL), None)
+    demo = next((wallet for wallet in wallets.list(limit=1_000) if wallet.label == DEMO_LABEL), None)
     if demo is None:
         created = wallets.create(label=DEMO_LABEL, monthly_budget_yen=DEMO_YEN)
         wallets.topup(created.wallet_id, DEMO_YEN, idempotency_key="demo", note="demo credit")
         what, token = f"Owner token of demo wallet {created.wallet_id}, shown this once", created.owner_token
     else:
         what = f"New agent key of demo wallet {demo.wallet_id} (its owner token was shown at the first start)"
-        token = wallets.create_key(demo.wallet_id, label="demo").token
+        token = wallets.keys.create(demo.wallet_id, label="demo").token
     topup = (
         f"\nTop it up (then open the checkout_url and pay):\n"
         f"  curl {address}/credit/topup -H 'Authorization: Bearer {token}' \\\n"

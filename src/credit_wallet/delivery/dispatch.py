@@ -53,13 +53,13 @@ _log = Logger("credit_wallet.alerts")
 class Queue(Protocol):
     """What the ledger does for who delivers; each call may wait for the database."""
 
-    def has_notices(self) -> bool:
+    def are_due(self) -> bool:
         """Whether there is something to hand out or to send."""
 
-    def claim_notices(self, places: list[Places]) -> Taken:
+    def lease(self, places: list[Places]) -> Taken:
         """Take what is due for places that are free."""
 
-    def settle_notices(self, settled: list[Settled]) -> int:
+    def settle(self, settled: list[Settled]) -> int:
         """Note what became of turns; how many deliveries arrived."""
 
     def now(self) -> datetime:
@@ -165,15 +165,15 @@ class Dispatch:
     async def _note_finished(self) -> None:
         while self._finished:
             step = self._finished[:TARGETS_A_STEP]
-            self._arrived += await self._ask(self._queue.settle_notices, [round_.settled() for round_ in step])
+            self._arrived += await self._ask(self._queue.settle, [round_.settled() for round_ in step])
             del self._finished[: len(step)]
 
     async def _take_due(self, opened: AsyncExitStack) -> bool:
-        if not await self._ask(self._queue.has_notices):
+        if not await self._ask(self._queue.are_due):
             for lane in self._lanes:
                 lane.crowded = False
             return False
-        taken = await self._ask(self._queue.claim_notices, [lane.free() for lane in self._lanes])
+        taken = await self._ask(self._queue.lease, [lane.free() for lane in self._lanes])
         for lane, turns, lane.crowded in zip(self._lanes, taken.turns, taken.crowded, strict=True):
             for turn in turns:
                 if self._outbound is None:
@@ -224,7 +224,7 @@ class Dispatch:
             await asyncio.wait(tasks, timeout=STOP_LOOK_SECONDS)
         settled = [round_.settled() for round_ in self._finished]
         if settled:
-            noting = self._ledger.ask(self._queue.settle_notices, settled)
+            noting = self._ledger.ask(self._queue.settle, settled)
             try:
                 self._arrived += await asyncio.wait_for(noting, NOTICES_NOTED_SECONDS)
             except Exception as error:

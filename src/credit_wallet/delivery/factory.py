@@ -12,7 +12,7 @@ from credit_wallet.delivery.notifier import Notifier
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.extras import is_installed, require
 from credit_wallet.ledger.maintenance import MAX_DAYS_KEPT
-from credit_wallet.ledger.notifications import MIN_DAYS_KEPT
+from credit_wallet.ledger.notices import MIN_DAYS_KEPT
 from credit_wallet.ledger.wallet import CreditWallet
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def open_notifier(wallets: CreditWallet, settings: NotifySettings | None = None)
     def load_sender() -> Sender:
         from credit_wallet.delivery.sender import Sender  # takes long to import, and many never need it
 
-        return Sender(wallets.installation_id(), settings.mail_url, settings.private)
+        return Sender(wallets.topups.installation_id(), settings.mail_url, settings.private)
 
-    return Notifier(wallets, load_sender)
+    return Notifier(wallets.notices, load_sender)
 
 
 def require_notifier(wallets: CreditWallet) -> Notifier:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from credit_wallet.delivery.dispatch import Dispatch
 from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.rounds import attempt
-from credit_wallet.ledger.notifications import WalletNotifying
+from credit_wallet.ledger.notices import Notices
 from credit_wallet.notices.targets import OPERATOR, Target, address_of
 from credit_wallet.notices.texts import Notice
 
@@ -37,14 +37,14 @@ class Tried(Struct, frozen=True):
 class Notifier:
     """Delivers the notices of one ledger."""
 
-    def __init__(self, wallets: WalletNotifying, load_sender: Callable[[], Sender]) -> None:
+    def __init__(self, notices: Notices, load_sender: Callable[[], Sender]) -> None:
         """``load_sender`` is called when there is something to send for the first time."""
-        self._wallets = wallets
+        self._notices = notices
         self._sender = cache(load_sender)
 
     def deliver(self) -> int:
         """Send everything that is due now, and wait for it; return how many deliveries arrived."""
-        if not self._wallets.has_notices():
+        if not self._notices.are_due():
             return 0
         return asyncio.run(self._until_quiet())
 
@@ -54,18 +54,18 @@ class Notifier:
 
     def test(self, wallet_id: int) -> list[Tried]:
         """Send a sample to each target of a wallet (0: of the operator) now. Raises ``WalletNotFound``."""
-        return asyncio.run(self._try(self._wallets.targets_for_test(wallet_id)))
+        return asyncio.run(self._try(self._notices.samples(wallet_id)))
 
     def unreachable(self) -> list[str]:
         """What is wrong with the way to the operator's targets; sends nothing."""
-        samples = self._wallets.targets_for_test(OPERATOR)
+        samples = self._notices.samples(OPERATOR)
         return asyncio.run(self._unreachable([target for target, _ in samples]))
 
     async def _until_quiet(self) -> int:
-        return await Dispatch(self._wallets, lambda: self._sender().opened(), lambda: False).until_quiet()
+        return await Dispatch(self._notices, lambda: self._sender().opened(), lambda: False).until_quiet()
 
     async def _until_stopped(self, stopping: Callable[[], bool]) -> None:
-        await Dispatch(self._wallets, lambda: self._sender().opened(), stopping).until_stopped()
+        await Dispatch(self._notices, lambda: self._sender().opened(), stopping).until_stopped()
 
     async def _unreachable(self, targets: Sequence[Target]) -> list[str]:
         if not targets:

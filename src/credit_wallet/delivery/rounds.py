@@ -16,7 +16,7 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.notices.targets import Target, is_webhook
 from credit_wallet.notices.texts import Notice
 from credit_wallet.notices.timing import next_attempt_at, rests_until
-from credit_wallet.stores.jobs.notice_queue import Carried, Claimed, Settled, Turn
+from credit_wallet.stores.jobs.notice_queue import Leased, Result, Settled, Turn
 from credit_wallet.telemetry import Logger
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class Round:
         self.turn = turn
         self._outbound = outbound
         self._now = now
-        self._carried: list[Carried] = []
-        self._waiting = list(turn.claimed)
-        self._under_way: dict[int, Claimed] = {}
+        self._results: list[Result] = []
+        self._waiting = list(turn.leased)
+        self._under_way: dict[int, Leased] = {}
         self._failure: NotDelivered | None = None
         self._asked = False
 
@@ -78,7 +78,7 @@ class Round:
         elif self._under_way or (self.turn.code is not None and not self._asked):
             failures, error = self.turn.failures, "it was stopped"
         untried = tuple(delivery.delivery_id for delivery in self._waiting)
-        return Settled(self.turn, tuple(self._carried), untried, failures, rest, error)
+        return Settled(self.turn, tuple(self._results), untried, failures, rest, error)
 
     async def _ask(self, code: str) -> NotDelivered | None:
         try:
@@ -95,21 +95,21 @@ class Round:
         while self._waiting and self._failure is None:
             await self._send([self._waiting.pop(0)])
 
-    async def _send(self, deliveries: list[Claimed]) -> None:
+    async def _send(self, deliveries: list[Leased]) -> None:
         self._under_way.update((delivery.delivery_id, delivery) for delivery in deliveries)
         notices = [delivery.notice for delivery in deliveries]
         self._note(deliveries, await attempt(self._outbound, self.turn.target, notices))
 
-    def _note(self, deliveries: list[Claimed], failure: NotDelivered | None) -> None:
+    def _note(self, deliveries: list[Leased], failure: NotDelivered | None) -> None:
         for delivery in deliveries:
             del self._under_way[delivery.delivery_id]
             if failure is None:
-                self._carried.append(Carried(delivery.delivery_id, self.turn.target.target_id))
+                self._results.append(Result(delivery.delivery_id, self.turn.target.target_id))
             else:
-                self._carried.append(self._failed(delivery, failure))
+                self._results.append(self._failed(delivery, failure))
         self._failure = failure or self._failure
 
-    def _failed(self, delivery: Claimed, failure: NotDelivered) -> Carried:
+    def _failed(self, delivery: Leased, failure: NotDelivered) -> Result:
         retry = None
         if not failure.gone:
             retry = next_attempt_at(delivery.target, delivery.attempts, self._now(), failure.retry_after_seconds)
@@ -123,4 +123,4 @@ class Round:
             dead=retry is None,
         )
         next_at = None if retry is None else format_instant(retry)
-        return Carried(delivery.delivery_id, delivery.target.target_id, str(failure), next_at, failure.gone)
+        return Result(delivery.delivery_id, delivery.target.target_id, str(failure), next_at, failure.gone)

@@ -124,11 +124,26 @@ class RequestAutoTopup(Movement, frozen=True, array_like=True, tag="request_auto
     monthly_yen: int = 0
 
 
+class PayBackLimit(Struct, frozen=True, array_like=True, gc=False):
+    """What may be paid back of all wallets in the period since ``base_date`` (YYYY-MM-DD).
+
+    ``limit_yen`` is without what was paid back in it before entries named their cause.
+    """
+
+    base_date: str
+    limit_yen: int
+
+
 class PayBack(Movement, frozen=True, array_like=True, tag="pay_back", gc=False):
-    """Take ``amount_yen`` of a top-up that is still unused out of the wallet, to be paid back to where it came from."""
+    """Take ``amount_yen`` of a top-up that is still unused out of the wallet, to be paid back to where it came from.
+
+    ``limit`` bounds what is paid back of all wallets; None is for what the law allows without a figure. It is no part
+    of the request: a retry may come with another.
+    """
 
     topup_id: str
     amount_yen: int
+    limit: PayBackLimit | None = None
 
 
 class SettleTopup(Command, frozen=True, array_like=True, tag="settle_topup", gc=False):

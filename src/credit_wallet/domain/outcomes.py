@@ -313,7 +313,7 @@ class Upgrade(Struct, frozen=True):
     """What bringing a database up to date did; ``openings`` are of the wallets that were adopted."""
 
     applied: list[str]
-    wallets_adopted: int
+    wallets_backfilled: int
     openings: list[Opening] = []
 
 

@@ -37,27 +37,6 @@ Takings: TypeAlias = dict[str, tuple[int, int]]
 _PRECEDENCE: dict[str, int] = {"pending": 0, "requires_action": 1, "failed": 2}
 """Of passing states that were said in the same second."""
 
-RETRY_SECONDS: dict[DeclineKind, tuple[int, ...]] = {
-    "soon": (600, 3_600, 6 * 3_600),
-    "later": (24 * 3_600, 3 * 24 * 3_600, 7 * 24 * 3_600),
-}
-"""When an automatic top-up is tried again after the first, second and third decline in a row.
-
-Card schemes count retries (Visa: 20 in 30 days, and some declines never again), so there are few and they are slow.
-"""
-
-TAKEN_BACK = "taken back of top-up"
-"""Begins the note of an entry that took out what was refunded or disputed."""
-
-PAID_BACK = "paid back of top-up"
-"""Begins the note of an entry that took credit out to be paid back; by these the yen are counted."""
-
-NOT_PAID_BACK = "not paid back of top-up"
-"""Begins the note of an entry that brings such credit again, since the provider did not pay it back."""
-
-GIVEN_AGAIN = "given again of top-up"
-"""Begins the note of an entry that brings again what a dispute or a refund took; it was issued before."""
-
 MISMATCH = "currency_mismatch: "
 """Begins the reason of a top-up of which Stripe has told in something else than whole yen."""
 
@@ -65,9 +44,6 @@ _PAY_BACK = "pb_"
 
 RUNAWAY_TOPUPS = 4
 """Automatic top-ups of a wallet within an hour from which on it is told that they run away."""
-
-MAX_FAILURES = 3
-"""Declines in a row after which automatic top-ups stop until a person acts."""
 
 
 class TopupState(Struct):

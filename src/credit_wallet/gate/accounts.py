@@ -142,7 +142,7 @@ class _EmbeddedAccount:
 
     async def buy(self, order: Order, lease_seconds: int) -> Bought:
         purchase_key = self._name_of(order)
-        outcome = await self._wallets.abuy(
+        outcome = await self._wallets.purchases.abuy(
             self._access.wallet_id,
             order.amount_yen,
             purchase_key=purchase_key,
@@ -156,13 +156,13 @@ class _EmbeddedAccount:
         return Bought(outcome, purchase_key, order.attempt, order.once)
 
     async def cancel(self, order: Order, reason: str) -> Outcome:
-        return await self._wallets.aundo(
+        return await self._wallets.purchases.aundo(
             self._access.wallet_id, self._name_of(order), attempt=order.attempt, reason=reason
         )
 
     def serve(self, bought: Bought, failed: Failed) -> None:
         loop = asyncio.get_running_loop()
-        self._wallets.post_serve(
+        self._wallets.purchases.post_serve(
             self._access.wallet_id,
             bought.purchase_key,
             attempt=bought.attempt,
@@ -171,17 +171,17 @@ class _EmbeddedAccount:
         )
 
     async def served(self, bought: Bought) -> Outcome:
-        return await self._wallets.aserve(
+        return await self._wallets.purchases.aserve(
             self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, forget=bought.forgettable
         )
 
     async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
-        return await self._wallets.arenew(
+        return await self._wallets.purchases.arenew(
             self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, lease_seconds=lease_seconds
         )
 
     async def undo(self, bought: Bought, reason: str) -> Outcome:
-        return await self._wallets.aundo(
+        return await self._wallets.purchases.aundo(
             self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, reason=reason
         )
 

@@ -92,7 +92,7 @@ def replace_token(
 def list_secrets(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> list[SecretView]:
     """What opens a wallet beside the current tokens: registered keys, and earlier tokens in their overlap."""
     require_operator(caller)
-    return wallets.secrets(wallet_id)
+    return wallets.secrets.list(wallet_id)
 
 
 @post(
@@ -108,7 +108,7 @@ def register_secret(
 ) -> SecretView:
     """Let a key of the host's own open a wallet. The same call again changes nothing."""
     require_operator(caller)
-    return wallets.register_secret(wallet_id, data.sha256, data.key_id, data.ends_at)
+    return wallets.secrets.register(wallet_id, data.sha256, data.key_id, data.ends_at)
 
 
 @delete(
@@ -122,7 +122,7 @@ def register_secret(
 def remove_secret(sha256: Sha256, caller: GivenCaller, wallets: GivenWallets) -> SecretView:
     """Let a registered key, or an earlier token in its overlap, open nothing more."""
     require_operator(caller)
-    return wallets.remove_secret(sha256)
+    return wallets.secrets.remove(sha256)
 
 
 # Sellers
@@ -137,7 +137,7 @@ def create_seller(data: JSONBody[CreateSellerBody], caller: GivenCaller, wallets
     and refund what it sells, and nothing else.
     """
     require_operator(caller)
-    return wallets.create_seller(label=data.label)
+    return wallets.sellers.create(label=data.label)
 
 
 @get("/operator/sellers", tags=TAGS, security=SECURITY, responses=problems(422))
@@ -150,7 +150,7 @@ def list_sellers(
 ) -> list[SellerView]:
     """Sellers by id, revoked ones included."""
     require_operator(caller)
-    return wallets.sellers(after=after, limit=limit)
+    return wallets.sellers.list(after=after, limit=limit)
 
 
 @delete(
@@ -164,7 +164,7 @@ def list_sellers(
 def revoke_seller(seller_id: SellerId, caller: GivenCaller, wallets: GivenWallets) -> SellerView:
     """Revoke a seller for good. What it has sold stays sold."""
     require_operator(caller)
-    return wallets.revoke_seller(seller_id)
+    return wallets.sellers.revoke(seller_id)
 
 
 @post(
@@ -180,7 +180,7 @@ def rotate_seller(
 ) -> CreatedSeller:
     """Another token for a seller; the ones before it work for `overlap_seconds` more."""
     require_operator(caller)
-    return wallets.rotate_seller(seller_id, overlap_seconds=data.overlap_seconds)
+    return wallets.sellers.rotate(seller_id, overlap_seconds=data.overlap_seconds)
 
 
 IDENTITY_ROUTES = (

@@ -95,7 +95,7 @@ class Metrics:
         if self._totals_are_old() and not (self._reading.locked() and self._totals_until):
             async with self._reading:
                 if self._totals_are_old():
-                    await wallets.ask(FIGURES, self._read_totals, wallets)
+                    await wallets.reading_lanes.ask(FIGURES, self._read_totals, wallets)
         return self._text(wallets, money=money)
 
     def text(self, wallets: CreditWallet, *, money: bool = True) -> bytes:
@@ -108,17 +108,17 @@ class Metrics:
         return monotonic() >= self._totals_until
 
     def _read_totals(self, wallets: CreditWallet) -> None:
-        totals = wallets.totals()
+        totals = wallets.maintenance.totals()
         self._wallets.set(totals.wallets)
         self._balance.set(totals.balance_yen)
         self._held.set(totals.held_yen)
         self._debt.set(totals.debt_yen)
-        self._unsealed.set(wallets.unsealed_seconds())
+        self._unsealed.set(wallets.seals.unsealed_seconds())
         self._totals_until = monotonic() + TOTALS_SECONDS
 
     def _text(self, wallets: CreditWallet, *, money: bool) -> bytes:
-        self._waiting.set(wallets.waiting())
-        self._clock_ahead.set(wallets.clock_ahead_seconds())
+        self._waiting.set(wallets.maintenance.waiting())
+        self._clock_ahead.set(wallets.clock.ahead_seconds())
         return generate_latest(self.registry) + (generate_latest(self.money) if money else b"")
 
     def _gauge(self, name: str, what: str, registry: CollectorRegistry | None = None) -> Gauge:

@@ -105,7 +105,7 @@ async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, key: str | N
     require_seller(caller)
     wallet_id, key_id = _payer(caller, body.wallet_id)
     purchase_key = purchase_key_of(required_key(key), key_id)
-    outcome = await wallets.abuy(
+    outcome = await wallets.purchases.abuy(
         wallet_id,
         body.amount_yen,
         purchase_key=purchase_key,
@@ -133,7 +133,7 @@ def purchase_key_of(key: str, key_id: int | None) -> str:
 async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outcome:
     """Write down that a purchase was served."""
     require_seller(caller)
-    return await wallets.aserve(
+    return await wallets.purchases.aserve(
         body.wallet_id, body.purchase_key, attempt=body.attempt, forget=body.forget, actor=caller.actor
     )
 
@@ -141,7 +141,7 @@ async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outco
 async def renew(wallets: CreditWallet, caller: Caller, body: RenewBody) -> Outcome:
     """Keep a purchase for its attempt."""
     require_seller(caller)
-    return await wallets.arenew(
+    return await wallets.purchases.arenew(
         body.wallet_id, body.purchase_key, attempt=body.attempt, lease_seconds=body.lease_seconds, actor=caller.actor
     )
 
@@ -149,7 +149,7 @@ async def renew(wallets: CreditWallet, caller: Caller, body: RenewBody) -> Outco
 async def undo(wallets: CreditWallet, caller: Caller, body: UndoBody) -> Outcome:
     """Give back what a purchase took."""
     require_seller(caller)
-    return await wallets.aundo(
+    return await wallets.purchases.aundo(
         body.wallet_id, body.purchase_key, attempt=body.attempt, reason=body.reason, actor=caller.actor
     )
 
@@ -205,7 +205,7 @@ async def _require_own_wallet(wallets: CreditWallet, caller: Caller, hold_id: in
     """Holds of other wallets do not exist for a payer. Who may close those of the wallet is decided with the money."""
     if caller.access is None:
         return
-    if await wallets.ask(MONEY, wallets.wallet_of_hold, hold_id) != caller.access.wallet_id:
+    if await wallets.reading_lanes.ask(MONEY, wallets.holds.wallet_of, hold_id) != caller.access.wallet_id:
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
 
 

@@ -33,7 +33,7 @@ def confirm_target(
     target_id: TargetId, data: JSONBody[ConfirmBody], caller: GivenCaller, wallets: GivenWallets
 ) -> TargetView:
     """Give back the code that a mailbox was sent; from now on it gets notices. For the owner token."""
-    return wallets.confirm_target(require_owner(caller), target_id, data.code)
+    return wallets.targets.confirm(require_owner(caller), target_id, data.code)
 
 
 @post(
@@ -46,7 +46,7 @@ def confirm_target(
 @rides(OWNERS)
 def ask_target_again(target_id: TargetId, caller: GivenCaller, wallets: GivenWallets) -> TargetView:
     """Send another code to a mailbox that has not been confirmed. For the owner token."""
-    return wallets.ask_target_again(require_owner(caller), target_id)
+    return wallets.targets.ask_again(require_owner(caller), target_id)
 
 
 NOTICE_ROUTES = (confirm_target, ask_target_again)

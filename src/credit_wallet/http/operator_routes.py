@@ -51,7 +51,7 @@ def list_wallets(
 ) -> list[WalletView]:
     """Wallets by id."""
     require_operator(caller)
-    return wallets.wallets(after=after, limit=limit)
+    return wallets.list(after=after, limit=limit)
 
 
 @get("/operator/wallets/{wallet_id:int}", tags=TAGS, security=SECURITY, responses=problems(404, 422))
@@ -84,7 +84,7 @@ def switch_wallet(
 def list_targets(caller: GivenCaller, wallets: GivenWallets) -> list[TargetView]:
     """Where notices of all wallets go, for the operator."""
     require_operator(caller)
-    return wallets.targets(OPERATOR)
+    return wallets.targets.list(OPERATOR)
 
 
 @put("/operator/notification-targets", tags=TAGS, security=SECURITY, responses=problems(400, 404, 413, 422))
@@ -95,7 +95,7 @@ def set_targets(
     """Send notices of all wallets there and nowhere else; the secrets of new webhooks are shown this once."""
     require_operator(caller)
     wanted = [target.wanted() for target in data.notification_targets]
-    return wallets.set_targets(OPERATOR, wanted, mail=settings.notify.mail, private=settings.notify.private)
+    return wallets.targets.set(OPERATOR, wanted, mail=settings.notify.mail, private=settings.notify.private)
 
 
 @get("/operator/seal", tags=TAGS, security=SECURITY, responses=problems(404))
@@ -103,7 +103,7 @@ def set_targets(
 def show_seal(caller: GivenCaller, wallets: GivenWallets) -> Anchor:
     """The latest seal of the ledger: note it elsewhere, and ``verify --anchor`` proves that it is still there."""
     require_operator(caller)
-    seal = wallets.latest_seal()
+    seal = wallets.seals.latest()
     if seal is None:
         raise SealNotFound("nothing of the ledger is sealed yet")
     return seal

@@ -75,9 +75,9 @@ def configure_wallet(
         return wallet_shown(wallets, require_access(caller), settings.topup_url)
     wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
     allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
-    wallets.check_targets(wallet_id, wanted, **allowed)  # before anything is changed
+    wallets.targets.check(wallet_id, wanted, **allowed)  # before anything is changed
     wallets.configure(wallet_id, **given)
-    targets = wallets.set_targets(wallet_id, wanted, **allowed)
+    targets = wallets.targets.set(wallet_id, wanted, **allowed)
     return wallet_shown(wallets, require_access(caller), settings.topup_url, targets)
 
 
@@ -116,8 +116,8 @@ def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) 
     """
     if caller.seller is None:
         return visible_entry(wallets, require_access(caller), txn_id)
-    entry = wallets.transaction(txn_id)
-    if not wallets.has_sold(caller.actor, txn_id):
+    entry = wallets.transactions.show(txn_id)
+    if not wallets.sellers.has_sold(caller.actor, txn_id):
         raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
     return entry
 
@@ -127,10 +127,10 @@ def show_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) 
 def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> HoldView:
     """One hold of the wallet, and what became of it; for an agent key or a seller, one that it made."""
     if caller.seller is None:
-        access, hold = require_access(caller), wallets.hold_status(hold_id)
+        access, hold = require_access(caller), wallets.holds.show(hold_id)
         is_own = is_visible(access, hold.wallet_id, hold.key_id)
     else:
-        hold, is_own = wallets.hold_status(hold_id), wallets.has_held(caller.actor, hold_id)
+        hold, is_own = wallets.holds.show(hold_id), wallets.sellers.has_held(caller.actor, hold_id)
     if not is_own:
         raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
     return hold
@@ -140,14 +140,14 @@ def show_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Ho
 @rides(OWNERS)
 def list_lots(caller: GivenCaller, wallets: GivenWallets) -> list[LotView]:
     """The wallet's open lots in the order of spending, each with what is left of it and when that expires."""
-    return [lot.view() for lot in wallets.lots(require_wallet(caller))]
+    return [lot.view() for lot in wallets.lots.list(require_wallet(caller))]
 
 
 @get("/credit/alerts", tags=["Wallet"], security=SECURITY, responses=problems(422))
 @rides(OWNERS)
 def list_alerts(caller: GivenCaller, wallets: GivenWallets, cycle: Cycle = None) -> list[Alert]:
     """The spending alerts that fired, newest first; of all cycles unless one is named."""
-    return wallets.alerts(require_wallet(caller), cycle)
+    return wallets.alerts.list(require_wallet(caller), cycle)
 
 
 @get("/credit/statement", tags=["Wallet"], security=SECURITY, responses=problems(422))
@@ -185,7 +185,7 @@ def list_keys(
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_KEYS_PAGE)] = MAX_KEYS_PAGE,
 ) -> list[KeyView]:
     """The wallet's agent keys by id and what they have spent, ended and revoked ones included. For the owner token."""
-    return wallets.keys(require_owner(caller), after=after, limit=limit)
+    return wallets.keys.list(require_owner(caller), after=after, limit=limit)
 
 
 @post(
@@ -198,7 +198,7 @@ def list_keys(
 @rides(OWNERS)
 def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
     """A token of its own for an agent, shown this once. For the owner token."""
-    return wallets.create_key(
+    return wallets.keys.create(
         require_owner(caller), label=data.label, monthly_cap_yen=data.monthly_cap_yen, expires_at=data.expires_at
     )
 
@@ -217,8 +217,8 @@ def show_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyVi
 def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
     """Revoke an agent key for good, effective at once. For the owner token."""
     _own_key(wallets, caller, key_id)
-    wallets.revoke_key(key_id)
-    return wallets.key(key_id)
+    wallets.keys.revoke(key_id)
+    return wallets.keys.show(key_id)
 
 
 @post(
@@ -234,13 +234,13 @@ def rotate_key(key_id: KeyId, data: JSONBody[RotateBody], caller: GivenCaller, w
     the owner token.
     """
     _own_key(wallets, caller, key_id)
-    return wallets.rotate_key(key_id, overlap_seconds=data.overlap_seconds)
+    return wallets.keys.rotate(key_id, overlap_seconds=data.overlap_seconds)
 
 
 def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
     """Somebody else's key does not exist for the caller."""
     wallet_id = require_owner(caller)
-    key = wallets.key(key_id)
+    key = wallets.keys.show(key_id)
     if key.wallet_id != wallet_id:
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
     return key

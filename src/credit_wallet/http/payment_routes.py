@@ -89,7 +89,7 @@ def list_topups(
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
 ) -> TopupPage:
     """The wallet's top-ups, newest first. For the owner token."""
-    return TopupPage(wallets.topups(require_owner(caller), limit=limit))
+    return TopupPage(wallets.topups.list(require_owner(caller), limit=limit))
 
 
 @get("/credit/topups/{topup_id:str}", tags=TAGS, security=SECURITY, responses=problems(404, 422, 501, 502))
@@ -149,13 +149,13 @@ async def take_delivery(
     """Webhook of Stripe. Answered with 200 once it is durable; anything else is delivered again."""
     ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES, STRANGERS_ROOM)
-    return Received(await wallets.ask_for(0, DELIVERIES, ready.deliver, payload, signature))
+    return Received(await wallets.reading_lanes.ask_for(0, DELIVERIES, ready.deliver, payload, signature))
 
 
 def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupView:
     """Somebody else's top-up does not exist for the caller."""
     wallet_id = require_owner(caller)
-    topup = wallets.topup_status(topup_id)
+    topup = wallets.topups.show(topup_id)
     if topup.wallet_id != wallet_id:
         raise TopupNotFound(f"there is no top-up {topup_id}", topup_id=topup_id)
     return topup

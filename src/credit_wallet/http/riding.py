@@ -23,7 +23,7 @@ def rides(lane: Lane) -> Callable[[Callable[..., T]], Callable[..., Awaitable[T]
         @wraps(answer)
         async def ride(**given: Any) -> T:
             wallets = cast(CreditWallet, given["wallets"])
-            return await wallets.ask_for(wallet_of(given.get("caller")), lane, answer, **given)
+            return await wallets.reading_lanes.ask_for(wallet_of(given.get("caller")), lane, answer, **given)
 
         return ride
 

@@ -65,7 +65,7 @@ def serve(
         _log.warning("network_disk", detail=danger)
     metrics = Metrics()
     with Stop() as stop, closing_in_time(stop, CreditWallet.open(url, lanes=lanes, observe=metrics.batch)) as wallets:
-        wallets.log_clock_problem()
+        wallets.clock.log_problem()
         taken = open_payments(wallets, payments)
         with (
             working(stop, workers(wallets, taken, open_notifier(wallets, settings.notify))),

@@ -26,7 +26,7 @@ async def stream_statement(wallets: CreditWallet, access: Access, cycle: str | N
     steps = _Steps(wallets, access.wallet_id)
     with ExitStack() as held:
         held.enter_context(wallets.reading_lanes.report(access.wallet_id))
-        drawing = await steps.take(lambda: Drawing(wallets, access.wallet_id, cycle, access.key_id))
+        drawing = await steps.take(lambda: wallets.cycles.draw(access.wallet_id, cycle, viewer_key_id=access.key_id))
         held.callback(drawing.close)
         while await steps.take(drawing.add_up):
             pass
@@ -45,7 +45,7 @@ class _Steps:
     async def take(self, step: Callable[[], T]) -> T:
         if self._deadline.passed:
             raise ServiceBusy(f"the report took longer than {REPORT_SECONDS:g} seconds; ask again")
-        return await self._wallets.ask_for(self._wallet_id, REPORTS, step)
+        return await self._wallets.reading_lanes.ask_for(self._wallet_id, REPORTS, step)
 
 
 async def _pieces(steps: _Steps, drawing: Drawing, form: Form, head: StatementHead) -> AsyncGenerator[bytes, None]:

@@ -31,7 +31,7 @@ def alive() -> Health:
 @rides(PROBES)
 def ready(wallets: GivenWallets) -> Health:
     """The rail is alive, the database takes writes and its migrations are current."""
-    wallets.check_ready()
+    wallets.maintenance.check_ready()
     return Health("ready")
 
 

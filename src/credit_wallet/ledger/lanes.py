@@ -6,7 +6,7 @@ and a rail beside them for the background jobs, which charges need not wait for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -56,9 +56,9 @@ class Lanes:
         """Have ``commands``, at most ``max_batch``, carried out as one batch on the lane of the first one's wallet."""
         return self.of(commands[0].wallet_id).submit(commands)
 
-    async def asubmit(self, commands: Sequence[Command]) -> Outcomes:
+    def asubmit(self, commands: Sequence[Command]) -> Awaitable[Outcomes]:
         """Like ``submit``, for asyncio callers."""
-        return await self.of(commands[0].wallet_id).asubmit(commands)
+        return self.of(commands[0].wallet_id).asubmit(commands)
 
     def post(self, command: Command, failed: Callable[[Exception], None]) -> None:
         """Have ``command`` carried out with the next batch of its wallet's lane; nobody waits for it."""

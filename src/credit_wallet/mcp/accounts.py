@@ -61,7 +61,7 @@ class LedgerAccount:
     async def wallet(self) -> WalletReply:
         """As ``Account`` says."""
         access = await self._access()
-        return await self._wallets.ask_for(
+        return await self._wallets.reading_lanes.ask_for(
             access.wallet_id, OWNERS, wallet_shown, self._wallets, access, self._topup_url
         )
 
@@ -84,17 +84,17 @@ class LedgerAccount:
     async def forecast(self) -> Forecast:
         """As ``Account`` says."""
         wallet_id = (await self._access()).wallet_id
-        return await self._wallets.ask_for(wallet_id, OWNERS, self._wallets.forecast, wallet_id)
+        return await self._wallets.reading_lanes.ask_for(wallet_id, OWNERS, self._wallets.forecast, wallet_id)
 
     async def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
         """As ``Account`` says. Raises ``Forbidden`` for an agent key, ``PaymentsNotConfigured``."""
         wallet_id = require_owner(Caller(await self._access()))
-        return await self._wallets.ask_for(
+        return await self._wallets.reading_lanes.ask_for(
             wallet_id, PAYMENTS, self._ask_for_payment, wallet_id, amount_yen, checkout, idempotency_key
         )
 
     async def _access(self) -> Access:
-        return await self._wallets.ask(AUTHENTICATION, self._authenticate)
+        return await self._wallets.reading_lanes.ask(AUTHENTICATION, self._authenticate)
 
     def _ask_for_payment(
         self, wallet_id: int, amount_yen: int, checkout: bool, idempotency_key: str | None

@@ -18,7 +18,7 @@ def speak_for_database(token: str, db_url: str, topup_url: str) -> None:
     """Serve the tools on the wallet that ``token`` opens in a database. Raises ``WalletError`` when it opens none."""
     _require(token)
     with CreditWallet.open(db_url, create=False) as wallets:
-        account = LedgerAccount(wallets, lambda: wallets.authenticate(token), open_payments(wallets), topup_url)
+        account = LedgerAccount(wallets, lambda: wallets.tokens.authenticate(token), open_payments(wallets), topup_url)
         asyncio.run(_serve(account))
 
 

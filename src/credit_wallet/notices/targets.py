@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.notices.texts import FOR_OPERATORS, FOR_PEOPLE, KINDS
+from credit_wallet.notices.texts import FOR_PEOPLE, KINDS
 from credit_wallet.rules.validation import check_time_zone
 
 OPERATOR = 0
@@ -112,11 +112,6 @@ class Target(TargetSettings, frozen=True, kw_only=True):
     confirm_by: str | None = None
     hour: str = ""
     hour_notices: int = 0
-
-    def wants(self, kind: str) -> bool:
-        """Whether an event of ``kind`` is sent to it."""
-        is_ours = self.wallet_id == OPERATOR or kind not in FOR_OPERATORS
-        return self.stopped is None and self.confirm_by is None and is_ours and kind in (self.kinds or FOR_PEOPLE)
 
     def signing_secrets(self, at: str) -> list[str]:
         """The secrets that sign what is sent at the instant ``at``."""

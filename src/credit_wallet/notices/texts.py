@@ -13,7 +13,7 @@ from credit_wallet.domain.money import format_yen
 from credit_wallet.notices.inert import inert, link
 
 _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
-    "alert_fired": {
+    "budget.threshold_reached": {
         "en": (
             "{threshold_pct} % of the budget is spent",
             "{wallet} has spent {spent_yen} of its {budget_yen} for {billing_cycle}.",
@@ -23,7 +23,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}は{billing_cycle}の予算{budget_yen}のうち{spent_yen}を使用しました。",
         ),
     },
-    "budget_exhausted": {
+    "budget.exhausted": {
         "en": (
             "The monthly budget is used up",
             "{wallet} refuses calls: {left_yen} of its cap of {monthly_budget_yen} for {billing_cycle} is left, less "
@@ -35,11 +35,11 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "翌月をお待ちください。",
         ),
     },
-    "low_balance": {
+    "balance.low": {
         "en": ("The balance is low", "{wallet} has {balance_yen} left, less than {low_balance_yen}."),
         "ja": ("残高が少なくなりました", "{wallet}の残高は{balance_yen}で、{low_balance_yen}を下回りました。"),
     },
-    "credit_expiring": {
+    "credit.expiring": {
         "en": (
             "Credit expires within {days} days",
             "{remaining_yen} of {lot_kind} credit in {wallet} expires at {expires_at} unless it is spent first.",
@@ -49,7 +49,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}の{lot_kind}残高のうち{remaining_yen}は、{expires_at}に失効します。それまでにご利用ください。",
         ),
     },
-    "credit_expired": {
+    "credit.expired": {
         "en": (
             "Credit has expired",
             "{expired_yen} of {lot_kind} credit in {wallet} expired at {expires_at} and can no longer be spent.",
@@ -59,7 +59,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}の{lot_kind}残高のうち{expired_yen}は、{expires_at}に有効期限を迎え、失効しました。",
         ),
     },
-    "wallet_exhausted": {
+    "wallet.exhausted": {
         "en": (
             "The wallet is empty",
             "{wallet} has {balance_yen} left and refused a call for {refused_yen}. Top it up to go on.",
@@ -69,7 +69,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}の残高は{balance_yen}で、{refused_yen}の呼び出しを拒否しました。チャージしてください。",
         ),
     },
-    "key_cap_reached": {
+    "key_cap.threshold_reached": {
         "en": (
             "An agent has spent {threshold_pct} % of its cap",
             "Agent key {key_id} of {wallet} has spent {spent_yen} of its {monthly_cap_yen} for {billing_cycle}.",
@@ -79,7 +79,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}のエージェントキー{key_id}は{billing_cycle}の上限{monthly_cap_yen}のうち{spent_yen}を使用しました。",
         ),
     },
-    "key_cap_exhausted": {
+    "key_cap.exhausted": {
         "en": (
             "An agent has used up its cap",
             "Calls of agent key {key_id} of {wallet} are refused: {left_yen} of its {monthly_cap_yen} for "
@@ -91,7 +91,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "呼び出しを拒否しています。",
         ),
     },
-    "spend_anomaly": {
+    "spending.anomaly_detected": {
         "en": (
             "Spending is far above the usual",
             "{wallet} has spent {spent_yen} in the hour from {hour} UTC; its usual hour costs {usual_yen}.",
@@ -101,7 +101,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}は{hour}(UTC)からの1時間に{spent_yen}を使用しました。通常は1時間あたり{usual_yen}です。",
         ),
     },
-    "topup_due": {
+    "topup.due": {
         "en": (
             "An automatic top-up is due",
             "{wallet} has {balance_yen} left, less than its threshold of {auto_topup_threshold}.",
@@ -111,38 +111,39 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}の残高は{balance_yen}で、設定額{auto_topup_threshold}を下回りました。",
         ),
     },
-    "topup_credited": {
+    "topup.credited": {
         "en": ("A top-up was paid", "{credited_yen} was credited to {wallet} (top-up {topup_id})."),
         "ja": ("チャージが完了しました", "{wallet}に{credited_yen}をチャージしました(チャージ {topup_id})。"),
     },
-    "topup_taken_back": {
+    "topup.clawed_back": {
         "en": (
             "A payment was refunded or disputed",
-            "{taken_yen} of top-up {topup_id} of {wallet} has been refunded or disputed so far.",
+            "{clawed_back_yen} of top-up {topup_id} of {wallet} has been refunded or disputed so far.",
         ),
         "ja": (
             "支払いの返金または異議申し立てがありました",
-            "{wallet}のチャージ{topup_id}のうち、これまでに{taken_yen}が返金または異議申し立ての対象となりました。",
+            "{wallet}のチャージ{topup_id}のうち、これまでに{clawed_back_yen}が返金または異議申し立ての対象となりました。",
         ),
     },
-    "topup_given_back": {
+    "topup.reinstated": {
         "en": (
             "Credit of a payment was restored",
-            "A refund failed or a dispute was won: {taken_yen} of top-up {topup_id} of {wallet} is still taken back.",
+            "A refund failed or a dispute was won. {clawed_back_yen} of top-up {topup_id} of {wallet} is still clawed "
+            "back.",
         ),
         "ja": (
             "支払い分の残高が戻りました",
-            "返金の失敗または異議申し立ての解決により、{wallet}のチャージ{topup_id}の取り消し額は{taken_yen}となりました。",
+            "返金の失敗または異議申し立ての解決により、{wallet}のチャージ{topup_id}の取り消し額は{clawed_back_yen}となりました。",
         ),
     },
-    "topup_requires_action": {
+    "topup.requires_action": {
         "en": (
             "A top-up waits for you",
             "The payment of {amount_yen} for {wallet} needs a person to go on: {action_url}",
         ),
         "ja": ("チャージの手続きが必要です", "{wallet}への{amount_yen}の支払いには手続きが必要です: {action_url}"),
     },
-    "topup_succeeded": {
+    "topup.uncredited": {
         "en": (
             "A top-up was paid and could not be credited",
             "{amount_yen} was paid for {wallet} and could not be credited ({reason}). The operator must look at it.",
@@ -152,15 +153,15 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}への{amount_yen}の支払いは完了しましたが、残高に反映できません({reason})。運営者の確認が必要です。",
         ),
     },
-    "topup_failed": {
+    "topup.failed": {
         "en": ("A top-up failed", "The payment of {amount_yen} for {wallet} failed ({reason})."),
         "ja": ("チャージに失敗しました", "{wallet}への{amount_yen}の支払いに失敗しました({reason})。"),
     },
-    "topup_canceled": {
+    "topup.canceled": {
         "en": ("A top-up was given up", "The payment of {amount_yen} for {wallet} was given up ({reason})."),
         "ja": ("チャージが取り消されました", "{wallet}への{amount_yen}の支払いは取り消されました({reason})。"),
     },
-    "topup_currency_mismatch": {
+    "topup.currency_mismatch": {
         "en": (
             "A payment is not in yen",
             "Stripe reports {reason} (top-up {topup_id} of {wallet}). Nothing was credited or taken back for it. The "
@@ -172,7 +173,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "この金額は残高に反映されていません。運営者の確認が必要です。",
         ),
     },
-    "auto_topup_stopped": {
+    "auto_topup.stopped": {
         "en": (
             "Automatic top-ups have stopped",
             "Nothing is charged for {wallet} until a person acts ({reason}). Pay once, or save another method.",
@@ -182,17 +183,17 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}の自動チャージは停止しています({reason})。一度お支払いいただくか、別の支払い方法を登録してください。",
         ),
     },
-    "auto_topup_limit_reached": {
+    "auto_topup.limit_reached": {
         "en": (
             "Automatic top-ups have reached their limit",
-            "{wallet} is not topped up: {room_yen} of its limits is left, less than one step.",
+            "{wallet} is not topped up: {left_yen} of its limits is left, less than one step.",
         ),
         "ja": (
             "自動チャージの上限に達しました",
-            "{wallet}は自動チャージされません。上限までの残りは{room_yen}で、1回分に足りません。",
+            "{wallet}は自動チャージされません。上限までの残りは{left_yen}で、1回分に足りません。",
         ),
     },
-    "auto_topup_runaway": {
+    "auto_topup.runaway_detected": {
         "en": (
             "Automatic top-ups follow each other quickly",
             "{wallet} was topped up {topups} times within an hour, {amount_yen} the last time. See what spends it.",
@@ -202,7 +203,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "{wallet}は1時間に{topups}回自動チャージされました(直近は{amount_yen})。利用状況をご確認ください。",
         ),
     },
-    "ledger_sealed": {
+    "ledger.sealed": {
         "en": (
             "The ledger is sealed",
             "Keep this where nobody who can write the database can write: {anchor}. With it, credit-wallet verify "
@@ -214,7 +215,7 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
             "credit-wallet verify --anchor で、この記帳までに変更がないことを確認できます。",
         ),
     },
-    "test": {
+    "notice.test": {
         "en": ("This is a test", "Notices of {wallet} arrive here."),
         "ja": ("これはテストです", "{wallet}の通知はここに届きます。"),
     },
@@ -231,14 +232,14 @@ _ANCHOR = re.compile(r"seal \d+ entry \d+ [0-9TZ:.-]+ sha256 [0-9a-f]{64}")
 KINDS = tuple(_TEXTS)
 """Every kind of event."""
 
-FOR_OPERATORS = ("ledger_sealed",)
+FOR_OPERATORS = ("ledger.sealed",)
 """What is of the whole ledger: an owner's targets do not hear of it."""
 
-FOR_PEOPLE = tuple(kind for kind in KINDS if kind not in ("topup_due", "topup_canceled"))
+FOR_PEOPLE = tuple(kind for kind in KINDS if kind not in ("topup.due", "topup.canceled"))
 """What is sent to a target that names no kinds: all but what only machines act on."""
 
 MONEY_KINDS = tuple(
-    kind for kind in KINDS if kind.startswith(("topup_", "auto_topup_", "credit_")) and kind != "topup_canceled"
+    kind for kind in KINDS if kind.startswith(("topup.", "auto_topup.", "credit.")) and kind != "topup.canceled"
 )
 """What tells of payments and of credit that ends: never left out, however much there is to tell."""
 

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.topups import ANNOUNCED, RETURNED, TAKEN, DeclineKind, PaymentFact, PaymentStatus
+from credit_wallet.rules.declines import decline_kind
 
 StripeObject: TypeAlias = Mapping[str, Any]
 
@@ -28,22 +29,8 @@ _STATUSES: dict[str, PaymentStatus] = {
     "succeeded": "succeeded",
     "canceled": "canceled",
 }
-_DECLINES: dict[DeclineKind, str] = {
-    "never": """
-        expired_card incorrect_number invalid_account lost_card pickup_card restricted_card
-        revocation_of_all_authorizations revocation_of_authorization stolen_card stop_payment_order fraudulent
-        merchant_blacklist card_not_supported currency_not_supported invalid_expiry_year invalid_expiry_month
-        """,
-    "soon": "issuer_not_available processing_error reenter_transaction try_again_later",
-    "person": """
-        authentication_required authentication_not_handled payment_intent_authentication_failure
-        offline_pin_required online_or_offline_pin_required approve_with_id call_issuer
-        """,
-}
 _SHOWN = 80
 """Characters that are shown of what is not understood."""
-
-_KIND_OF_DECLINE = {code: kind for kind, codes in _DECLINES.items() for code in codes.split()}
 
 
 class Yen(NamedTuple):
@@ -84,16 +71,6 @@ def yen_of(subject: StripeObject, *names: str) -> Yen:
 def _plain(value: object) -> str:
     """What Stripe said where a number, an id or a currency belongs, for people."""
     return "missing" if value is None else re.sub(r"[^A-Za-z0-9_.+-]", "?", str(value)[:_SHOWN])
-
-
-def decline_kind(code: str | None, advice: str | None = None) -> DeclineKind:
-    """Whether a declined charge may be tried again: soon, later, never, or not without a person.
-
-    ``advice`` is the network's, where it gave one (Mastercard 03 and 21: never).
-    """
-    if advice in ("03", "21"):
-        return "never"
-    return _KIND_OF_DECLINE.get(code or "", "later")
 
 
 def intent_fact(intent: StripeObject, told_at: int) -> PaymentFact:

@@ -15,8 +15,9 @@ from typing import TypeAlias
 from msgspec import structs
 
 from credit_wallet.domain.actors import PAYER, PRODUCT
+from credit_wallet.domain.commands import PayBackLimit
 from credit_wallet.domain.cycle import parse_instant
-from credit_wallet.domain.money import format_yen, is_amount
+from credit_wallet.domain.money import is_amount
 from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import OPEN, PAYABLE, RETURNED, PaymentFact, Way, pay_back_id_of
 from credit_wallet.errors import (
@@ -35,7 +36,6 @@ from credit_wallet.errors import (
 )
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.payments.facts import Taking, taking_fact
 from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, StripeSilent, UnknownToStripe
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
@@ -98,7 +98,7 @@ class StripePayments:
         self._clock = clock
         self._compare_since = clock() - FIRST_LOOK_BACK
         self._jobs_end = False
-        self.gateway = StripeGateway(settings, wallets.installation_id(), self._seconds)
+        self.gateway = StripeGateway(settings, wallets.topups.installation_id(), self._seconds)
 
     def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, way: Way = "intent") -> TopupReply:
         """Ask for a payment that the owner will make, with a card form (``intent``) or on a page of Stripe's.
@@ -112,10 +112,10 @@ class StripePayments:
                 field="amount_yen",
             )
         self._wallets.show(wallet_id)
-        outcome = self._wallets.request_topup(
+        outcome = self._wallets.topups.request(
             wallet_id, amount_yen, idempotency_key=idempotency_key, way=way, actor=PAYER
         )
-        topup = self._wallets.topup_status(str(outcome.topup_id))
+        topup = self._wallets.topups.show(str(outcome.topup_id))
         asked = self._asked(topup)
         return self._reply(topup.topup_id, asked.client_secret, replayed=outcome.replayed)
 
@@ -124,7 +124,7 @@ class StripePayments:
 
         Raises ``TopupNotFound`` and ``PaymentProviderError``.
         """
-        topup = self._wallets.topup_status(topup_id)
+        topup = self._wallets.topups.show(topup_id)
         if topup.status not in PAYABLE:
             return self._reply(topup_id, None)
         asked = self.gateway.ask_again(topup)
@@ -133,10 +133,10 @@ class StripePayments:
 
     def cancel(self, topup_id: str) -> TopupReply:
         """Give up a top-up that nobody has paid; one that was paid meanwhile is credited."""
-        topup = self._wallets.topup_status(topup_id)
+        topup = self._wallets.topups.show(topup_id)
         if topup.status == "requested" and topup.origin == "owner":
             self._asked(topup)  # whether Stripe knows of it is not known; after this it does, under a name
-            topup = self._wallets.topup_status(topup_id)
+            topup = self._wallets.topups.show(topup_id)
         if topup.status in PAYABLE:
             self._settle(topup, self.gateway.cancel(topup))
         return self._reply(topup_id, None)
@@ -174,7 +174,7 @@ class StripePayments:
         While Stripe does not answer, and once jobs are to end, the rest is left for the next time.
         """
         report, silence = Reconciliation(), _Silence()
-        for topup in self._wallets.unsettled_topups(QUIET):
+        for topup in self._wallets.topups.unsettled(QUIET):
             if self._jobs_end or silence.is_long:
                 break
             self._attempt(report, silence, topup.topup_id, partial(self._look_up, topup))
@@ -189,18 +189,17 @@ class StripePayments:
         The credit leaves the wallet first; when Stripe refuses it comes again. Raises ``PayBackNotAllowed``,
         ``RefundExceedsCharge`` and ``PaymentProviderError`` (send it again with the same key).
         """
-        topup = self._wallets.topup_status(topup_id)
+        topup = self._wallets.topups.show(topup_id)
         if topup.payment_intent is None:
             raise TopupNotFound(f"top-up {topup_id} has no payment", topup_id=topup_id)
         name = pay_back_id_of(topup.wallet_id, idempotency_key)
         stage = next((stage for taking, _, stage in topup.takings if taking == name), None)
         if stage == RETURNED:
             raise PayBackNotAllowed("Stripe did not pay it back; the wallet has its credit again. Try with a new key")
-        if stage is None:
-            self._require_room(amount_yen)
-        self._wallets.pay_back(topup.wallet_id, topup_id, amount_yen, idempotency_key=idempotency_key)
-        if stage is None:
-            self._require_room_still(topup, name, amount_yen)
+        limit = self._pay_back_limit() if stage is None else None
+        self._wallets.topups.pay_back(
+            topup.wallet_id, topup_id, amount_yen, idempotency_key=idempotency_key, limit=limit
+        )
         known = None if stage is None else self.gateway.refund_asked_for(topup.payment_intent, name)
         fact = known or self.gateway.refund(topup.payment_intent, amount_yen, name)
         self._settle(topup, fact)
@@ -220,24 +219,10 @@ class StripePayments:
 
     # Inside
 
-    def _require_room(self, amount_yen: int) -> None:
+    def _pay_back_limit(self) -> PayBackLimit:
         if not self._settings.pay_back:
             raise PayBackNotAllowed(f"paying credit back is off; the operator may allow it with {PAY_BACK_VARIABLE}=on")
-        room = self._wallets.pay_back_room()
-        if amount_yen > room.left_yen:
-            raise PayBackNotAllowed(
-                f"{format_yen(room.left_yen)} may still be paid back in the period since {room.base_date}",
-                left_yen=room.left_yen,
-            )
-
-    def _require_room_still(self, topup: TopupView, name: str, amount_yen: int) -> None:
-        """Others may have used the same room meanwhile; then the credit comes again."""
-        room = self._wallets.pay_back_room()
-        if room.paid_back_yen > room.allowed_yen:
-            self._settle(
-                topup, taking_fact([Taking(name, amount_yen, RETURNED)], topup.payment_intent, self._seconds())
-            )
-            raise PayBackNotAllowed("others were paid back meanwhile, as much as the law allows; try with a new key")
+        return self._wallets.topups.pay_back_limit()
 
     def _asked(self, topup: TopupView) -> Asked:
         """Ask Stripe for a top-up's payment, or about it when it was asked for before, and take in the answer."""
@@ -259,21 +244,21 @@ class StripePayments:
             return ask(topup, self.gateway.new_customer(topup.wallet_id, instead_of=customer))
 
     def _customer(self, wallet_id: int) -> str:
-        return self._wallets.payer(wallet_id).customer or self.gateway.new_customer(wallet_id)
+        return self._wallets.topups.payer(wallet_id).customer or self.gateway.new_customer(wallet_id)
 
     def _settle(self, topup: TopupView, fact: PaymentFact) -> None:
         self._take(topup.wallet_id, topup.topup_id, fact)
 
     def _take(self, wallet_id: int, topup_id: str, fact: PaymentFact, amount_yen: int = 0) -> None:
         """Settle a top-up, and when its bank wants a person, call for one."""
-        self._wallets.settle_topup(wallet_id, topup_id, fact, amount_yen=amount_yen)
+        self._wallets.topups.settle(wallet_id, topup_id, fact, amount_yen=amount_yen)
         for mismatch in fact.mismatches:
             _log.warning("payment_currency_mismatch", wallet_id=wallet_id, topup_id=topup_id, mismatch=mismatch)
         if fact.decline == "person":
-            self._invite(self._wallets.topup_status(topup_id))
+            self._invite(self._wallets.topups.show(topup_id))
 
     def _reply(self, topup_id: str, client_secret: str | None, *, replayed: bool = False) -> TopupReply:
-        topup = self._wallets.topup_status(topup_id)
+        topup = self._wallets.topups.show(topup_id)
         is_page = topup.way == "checkout" and topup.status in OPEN
         return TopupReply(
             topup_id=topup.topup_id,
@@ -293,7 +278,7 @@ class StripePayments:
         unless it was not asked for in yen, and has nothing to show in a row.
         """
         intent = payment.fact.payment_intent
-        found = self._wallets.topup_of_payment(intent) if intent is not None else None
+        found = self._wallets.topups.of_payment(intent) if intent is not None else None
         topup_id, amount_yen = payment.topup_id, 0
         if found is not None:
             topup_id = found[0]
@@ -306,7 +291,7 @@ class StripePayments:
     def _belongs_to_another(self, payment: Payment) -> bool:
         """Whether the named top-up is not there, or has another payment, as after a backup was restored."""
         try:
-            topup = self._wallets.topup_status(payment.topup_id)
+            topup = self._wallets.topups.show(payment.topup_id)
         except TopupNotFound:
             return True
         return (
@@ -316,12 +301,12 @@ class StripePayments:
         )
 
     def _is_credited(self, intent: str) -> bool:
-        found = self._wallets.topup_of_payment(intent)
-        return found is not None and self._wallets.topup_status(found[0]).status == "credited"
+        found = self._wallets.topups.of_payment(intent)
+        return found is not None and self._wallets.topups.show(found[0]).status == "credited"
 
     def _due(self) -> Iterator[int]:
         after = 0
-        while page := self._wallets.topups_due(after=after):
+        while page := self._wallets.topups.due(after=after):
             yield from page
             after = page[-1]
 
@@ -330,7 +315,7 @@ class StripePayments:
         settings = self._settings
         topup_id: str | None = None
         try:
-            outcome = self._wallets.request_auto_topup(
+            outcome = self._wallets.topups.request_automatic(
                 wallet_id,
                 idempotency_key=new_idempotency_key(),
                 min_yen=settings.min_yen,
@@ -339,7 +324,7 @@ class StripePayments:
                 monthly_yen=settings.auto_monthly_yen,
             )
             topup_id = str(outcome.topup_id)
-            self._charge(self._wallets.topup_status(topup_id))
+            self._charge(self._wallets.topups.show(topup_id))
             silence.note(None)
         except _EXPECTED as error:
             return AutoTopup(wallet_id, error.code, topup_id=topup_id, detail=str(error))
@@ -347,13 +332,13 @@ class StripePayments:
             silence.note(error)
             _log.warning("auto_topup_failed", wallet_id=wallet_id, topup_id=topup_id, code=error.code, error=str(error))
             return AutoTopup(wallet_id, error.code, topup_id=topup_id, detail=str(error))
-        done = self._wallets.topup_status(topup_id)
+        done = self._wallets.topups.show(topup_id)
         return AutoTopup(wallet_id, done.status, done.amount_yen, topup_id, done.reason)
 
     def _charge(self, topup: TopupView) -> None:
         if self._jobs_end:
             return  # it is noted, and sent by the next process
-        payer = self._wallets.payer(topup.wallet_id)
+        payer = self._wallets.topups.payer(topup.wallet_id)
         if payer.customer is None or payer.payment_method is None:
             self._settle(topup, PaymentFact(told_at=self._seconds(), status="failed", reason="no_payment_method"))
             return
@@ -361,10 +346,10 @@ class StripePayments:
 
     def _invite(self, declined: TopupView) -> None:
         """Give the owner a page to pay on in place of an automatic top-up, once; the declined payment is given up."""
-        if declined.origin != "auto" or not self._wallets.payer(declined.wallet_id).stopped:
+        if declined.origin != "auto" or not self._wallets.topups.payer(declined.wallet_id).stopped:
             return
         try:
-            outcome = self._wallets.request_topup(
+            outcome = self._wallets.topups.request(
                 declined.wallet_id,
                 declined.amount_yen,
                 idempotency_key=f"instead of {declined.topup_id}",
@@ -373,7 +358,7 @@ class StripePayments:
             )
         except TopupInFlight:  # the owner pays in another way already
             return
-        topup = self._wallets.topup_status(str(outcome.topup_id))
+        topup = self._wallets.topups.show(str(outcome.topup_id))
         if topup.status in OPEN and topup.checkout_session is None:
             fact = self._asked_first(topup, self.gateway.new_checkout).fact
             self._settle(topup, structs.replace(fact, status="requires_action", reason="authentication_required"))
@@ -449,9 +434,9 @@ class StripePayments:
             report.problems.append(f"{after[0]}: paid and not credited ({after[-1]})")
 
     def _state(self, name: str) -> tuple[object, ...] | None:
-        found = self._wallets.topup_of_payment(name)
+        found = self._wallets.topups.of_payment(name)
         try:
-            topup = self._wallets.topup_status(found[0] if found else name)
+            topup = self._wallets.topups.show(found[0] if found else name)
         except TopupNotFound:
             return None
         return topup.topup_id, topup.status, topup.credited_yen, topup.reversed_yen, topup.reason

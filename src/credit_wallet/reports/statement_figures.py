@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from msgspec import Struct, structs
 
 from credit_wallet.domain.cycle import local_time
-from credit_wallet.domain.outcomes import Alert, Transaction
+from credit_wallet.domain.outcomes import Alert, Transaction, WalletView
 from credit_wallet.domain.text import one_line
 from credit_wallet.domain.visibility import is_hidden
-from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.reports.cycle_walk import CycleWalk
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, SpendingTotals
+from credit_wallet.stores.jobs.seals import Anchor
 
 USUAL_TIME = len("2026-05-15T12:00:00.000Z")
 """Characters of a time as the ledger writes it."""
@@ -47,6 +49,25 @@ class Statement(StatementHead, frozen=True):
     entries: list[Transaction]
 
 
+class Books(Protocol):
+    """What a statement asks of a ledger."""
+
+    def wallet(self, wallet_id: int) -> WalletView:
+        """Raises ``WalletNotFound``."""
+
+    def walk(self, wallet_id: int, cycle: str) -> CycleWalk:
+        """The entries of a cycle in bounded steps. Raises ``InvalidRequest``."""
+
+    def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
+        """What an agent key is called, and its monthly cap; nothing and 0 for one that is not there."""
+
+    def alerts(self, wallet_id: int, cycle: str) -> list[Alert]:
+        """Those that fired in a cycle, newest first."""
+
+    def latest_seal(self) -> Anchor | None:
+        """None before the first."""
+
+
 class Drawing:
     """A statement that is drawn up in bounded steps and little memory, however many entries it has.
 
@@ -55,18 +76,16 @@ class Drawing:
     entries and spending its own.
     """
 
-    def __init__(
-        self, wallets: CreditWallet, wallet_id: int, cycle: str | None, viewer_key_id: int | None = None
-    ) -> None:
+    def __init__(self, books: Books, wallet_id: int, cycle: str | None, viewer_key_id: int | None = None) -> None:
         """``cycle`` is YYYY-MM in the wallet's time zone, None the current one.
 
         Raises ``WalletNotFound``, ``InvalidRequest``.
         """
-        self._wallets = wallets
-        self._wallet = wallets.show(wallet_id)
+        self._books = books
+        self._wallet = books.wallet(wallet_id)
         self._cycle = self._wallet.current_cycle if cycle is None else cycle
         self._viewer_key_id = viewer_key_id
-        self._walk = wallets.walk_cycle(wallet_id, self._cycle)
+        self._walk = books.walk(wallet_id, self._cycle)
         self._totals = dict.fromkeys(("topup", "charge", "refund", "expire", "reversal"), 0)
         self._spending = SpendingTotals(viewer_key_id)
         self.time_width = USUAL_TIME
@@ -91,7 +110,7 @@ class Drawing:
     def head(self) -> StatementHead:
         """All but the entries, once everything is added up."""
         wallet, totals = self._wallet, self._totals
-        spent = self._spending.shown(self._wallets.label_and_cap)
+        spent = self._spending.shown(self._books.label_and_cap)
         return StatementHead(
             wallet_id=wallet.wallet_id,
             label=wallet.label,
@@ -105,11 +124,11 @@ class Drawing:
             reversed_yen=totals["reversal"],
             closing_yen=self._walk.opening_yen + sum(totals.values()),
             monthly_budget_yen=wallet.monthly_budget_yen,
-            alerts=self._wallets.alerts(wallet.wallet_id, self._cycle)[::-1],
+            alerts=self._books.alerts(wallet.wallet_id, self._cycle)[::-1],
             spend_by_key=spent.by_key,
             spend_by_note=spent.by_note,
             other_notes=spent.other_notes,
-            seal=None if (seal := self._wallets.latest_seal()) is None else str(seal.short),
+            seal=None if (seal := self._books.latest_seal()) is None else str(seal.short),
         )
 
     def steps(self) -> Iterator[tuple[int, int]]:
@@ -125,9 +144,12 @@ class Drawing:
         self._spending.close()
 
 
-def statement(wallets: CreditWallet, wallet_id: int, cycle: str) -> Statement:
-    """The statement of ``cycle`` (YYYY-MM in the wallet's time zone). Raises ``WalletNotFound``, ``InvalidRequest``."""
-    drawing = Drawing(wallets, wallet_id, cycle)
+def statement(books: Books, wallet_id: int, cycle: str | None) -> Statement:
+    """The statement of ``cycle`` (YYYY-MM in the wallet's time zone, None: the current one).
+
+    Raises ``WalletNotFound`` and ``InvalidRequest``.
+    """
+    drawing = Drawing(books, wallet_id, cycle)
     try:
         while drawing.add_up():
             pass

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from credit_wallet.domain.outcomes import EntryType
+from credit_wallet.domain.causes import Cause
+from credit_wallet.domain.outcomes import Alert, EntryType
 from credit_wallet.rules import lots
-from credit_wallet.rules.state import Allocation, Decision, Entry, Event, Snapshot, WalletState
+from credit_wallet.rules.events import event, threshold_reached
+from credit_wallet.rules.state import Allocation, Decision, Entry, Snapshot, WalletState
 
 
 class Batch(Struct):
@@ -32,6 +34,7 @@ def append(
     key_id: int | None = None,
     related_txn_id: int | None = None,
     hold_id: int | None = None,
+    cause: Cause | None = None,
 ) -> int:
     """Append an entry to the wallet's chain, under ``txn_id`` if that has been drawn before; return its id.
 
@@ -53,24 +56,33 @@ def append(
             key_id,
             related_txn_id,
             hold_id,
+            cause,
         )
     )
     wallet.last_txn_id = txn_id
     return txn_id
 
 
-def tell(batch: Batch, wallet: WalletState, kind: str, **payload: object) -> None:
+def emit(batch: Batch, wallet: WalletState, kind: str, **payload: object) -> None:
     """Put an event into the outbox."""
-    batch.decision.events.append(Event(wallet.wallet_id, kind, {"wallet_id": wallet.wallet_id, **payload}))
+    batch.decision.events.append(event(wallet.wallet_id, kind, payload))
 
 
-def tell_once(batch: Batch, wallet: WalletState, kind: str, occasion: str, **payload: object) -> None:
-    """Put an event into the outbox unless the wallet has told it of the same ``occasion`` before.
+def emit_once(batch: Batch, wallet: WalletState, kind: str, dedupe_key: str, **payload: object) -> None:
+    """Put an event into the outbox unless the wallet has emitted one of this kind with the same ``dedupe_key``.
 
-    Whatever an agent can bring about again and again for nothing (setting aside and releasing, being refused) is told
-    through this, by the hour or by the cycle.
+    Whatever an agent can bring about again and again for nothing (setting aside and releasing, being refused) is
+    emitted through this, by the hour or by the cycle.
     """
-    name = (wallet.wallet_id, f"{kind} {occasion}")
-    if name not in batch.decision.told and name not in batch.snapshot.told:
-        batch.decision.told.add(name)
-        batch.decision.events.append(Event(name[0], kind, {"wallet_id": name[0], **payload}, name[1]))
+    name = (wallet.wallet_id, f"{kind} {dedupe_key}")
+    if name not in batch.decision.emitted and name not in batch.snapshot.emitted:
+        batch.decision.emitted.add(name)
+        batch.decision.events.append(event(wallet.wallet_id, kind, payload, dedupe_key))
+
+
+def fire(batch: Batch, wallet: WalletState, alert: Alert) -> None:
+    """Fire an alert, and emit its event."""
+    reached = threshold_reached(
+        wallet.wallet_id, alert.threshold_pct, alert.billing_cycle, alert.spent_yen, alert.budget_yen
+    )
+    batch.decision.alerts.append((alert, reached))

@@ -87,5 +87,14 @@ def _repay(batch: Batch, wallet: WalletState, debt_yen: int, credit_txn_id: int 
     wallet.debt_yen -= repaid_yen
     wallet.balance_yen -= repaid_yen
     taken = lots.take(wallet.lots, repaid_yen)
-    append(batch, wallet, "reversal", -repaid_yen, taken, "debt repaid", related_txn_id=credit_txn_id)
+    append(
+        batch,
+        wallet,
+        "reversal",
+        -repaid_yen,
+        taken,
+        "debt repaid",
+        related_txn_id=credit_txn_id,
+        cause="debt_repayment",
+    )
     return taken

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.money import MAX_BALANCE_YEN, format_yen
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.rules import lots
-from credit_wallet.rules.batch import Batch, append, tell_once
+from credit_wallet.rules.batch import Batch, append, emit_once
 from credit_wallet.rules.clawbacks import (
     clawback_of,
     forgive,
@@ -21,7 +22,13 @@ from credit_wallet.rules.state import Allocation, LotOpening, WalletState
 
 
 def credit(
-    batch: Batch, wallet: WalletState, amount_yen: int, kind: LotKind, expires_at: str | None, note: str | None
+    batch: Batch,
+    wallet: WalletState,
+    amount_yen: int,
+    kind: LotKind,
+    expires_at: str | None,
+    note: str | None,
+    cause: Cause,
 ) -> int | WalletError:
     """Bring in credit as a lot of its own and return the entry's id; debt is repaid from it first."""
     if refusal := refusal_to_take(wallet, amount_yen):
@@ -45,7 +52,8 @@ def credit(
     lots.put(wallet.lots, opening, amount_yen)
     if expires_at is not None:
         note_due(wallet, expires_at)
-    append(batch, wallet, "topup", amount_yen, [(opening.lot_id, amount_yen)], note, txn_id=txn_id)
+    allocation = [(opening.lot_id, amount_yen)]
+    append(batch, wallet, "topup", amount_yen, allocation, note, txn_id=txn_id, cause=cause)
     after_credit(batch, wallet)
     end_exhaustion(wallet)
     return txn_id
@@ -59,7 +67,7 @@ def refusal_to_take(wallet: WalletState, amount_yen: int) -> InvalidAmount | Non
 
 
 def take_back(
-    batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str | None
+    batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str | None, cause: Cause
 ) -> tuple[int, int | None]:
     """Take back credit that top-up ``topup_txn_id`` brought: how much could be taken, and its entry if anything.
 
@@ -74,12 +82,12 @@ def take_back(
     wallet.balance_yen -= taken_yen
     taken = lots.take_from(wallet.lots, topup_txn_id, taken_yen)
     note_taken(clawback, taken)
-    txn_id = append(batch, wallet, "reversal", -taken_yen, taken, note, related_txn_id=topup_txn_id)
-    tell_lower(batch, wallet, taken, taken_yen)
+    txn_id = append(batch, wallet, "reversal", -taken_yen, taken, note, related_txn_id=topup_txn_id, cause=cause)
+    emit_lower(batch, wallet, taken, taken_yen)
     return taken_yen, txn_id
 
 
-def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str) -> int:
+def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str, cause: Cause) -> int:
     """Bring again credit of top-up ``topup_txn_id`` that was taken back; return how much, as far as there is room.
 
     What is owed of it is cancelled first, the rest goes back to the lots that it was taken from. Only what was taken
@@ -94,12 +102,12 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
     returned_yen = lots.total_yen(part)
     if returned_yen:
         wallet.balance_yen += returned_yen
-        append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id)
+        append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id, cause=cause)
         give_back(batch, wallet, part, returned_yen)
         end_exhaustion(wallet)
     left_yen = amount_yen - owed_yen - older_yen - returned_yen
     if left_yen and not clawback.taken:
-        credited = credit(batch, wallet, left_yen, "paid", None, note)
+        credited = credit(batch, wallet, left_yen, "paid", None, note, cause)
         left_yen = left_yen if isinstance(credited, WalletError) else 0
     return amount_yen - left_yen
 
@@ -151,7 +159,7 @@ def expire_lots(batch: Batch, wallet: WalletState) -> None:
         wallet.balance_yen -= lot.remaining_yen
         append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
         lapsed = {"lot_kind": lot.kind, "expired_yen": lot.remaining_yen, "expires_at": lot.expires_at}
-        tell_once(batch, wallet, "credit_expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
+        emit_once(batch, wallet, "credit.expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
 
 
 def lapse_until(batch: Batch, wallet: WalletState, until: str) -> None:
@@ -166,11 +174,11 @@ def note_due(wallet: WalletState, at: str) -> None:
     wallet.next_due_at = at if wallet.next_due_at is None else min(wallet.next_due_at, at)
 
 
-def tell_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: int) -> None:
+def emit_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: int) -> None:
     """Tell when ``spent_yen``, ``taken`` from the lots, has carried the balance below the auto-topup threshold or what
     its owner calls low.
 
-    A balance that goes up and down around either is told of once an hour; around the threshold, once more with each
+    For a balance that goes up and down around either that is once an hour; around the threshold, once more with each
     credit that comes in.
     """
     balance_yen, before_yen = wallet.balance_yen, wallet.balance_yen + spent_yen
@@ -178,9 +186,9 @@ def tell_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: 
     if wallet.auto_topup_amount and balance_yen < threshold_yen <= before_yen:
         newest_lot_id = max((lot_id for lot_id, _ in taken), default=0)
         newest_lot_id = max(newest_lot_id, max((lot.lot_id for lot in wallet.lots), default=0))
-        occasion = f"{batch.at[:13]} {newest_lot_id}"
+        dedupe_key = f"{batch.at[:13]} {newest_lot_id}"
         due = {"balance_yen": balance_yen, "auto_topup_threshold": threshold_yen}
-        tell_once(batch, wallet, "topup_due", occasion, **due)
+        emit_once(batch, wallet, "topup.due", dedupe_key, **due)
     low_yen = wallet.low_balance_yen
     if balance_yen < low_yen <= before_yen:
-        tell_once(batch, wallet, "low_balance", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)
+        emit_once(batch, wallet, "balance.low", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)

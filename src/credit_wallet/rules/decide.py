@@ -58,7 +58,8 @@ from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.credit import credit, end_exhaustion, lapse_until
 from credit_wallet.rules.holds import capture, expire_hold, extend, open_hold, release
 from credit_wallet.rules.idempotency import fingerprint, replay
-from credit_wallet.rules.money_in import pay_back, request_auto_topup, request_topup, settle_topup
+from credit_wallet.rules.money_in import request_auto_topup, request_topup, settle_topup
+from credit_wallet.rules.pay_back import pay_back
 from credit_wallet.rules.purchases import buy, renew, serve, undo
 from credit_wallet.rules.refunds import refund, reverse
 from credit_wallet.rules.segments import carry_out_at
@@ -129,7 +130,7 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> Outcome | Walle
     if command.expires_at is not None and command.expires_at <= batch.at:
         return InvalidRequest(f"expires_at {command.expires_at} is in the past", field="expires_at")
     kind: LotKind = "promo" if command.promo else "paid"
-    txn_id = credit(batch, wallet, command.amount_yen, kind, command.expires_at, command.note)
+    txn_id = credit(batch, wallet, command.amount_yen, kind, command.expires_at, command.note, "grant")
     if isinstance(txn_id, WalletError):
         return txn_id
     return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)

@@ -15,7 +15,7 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
-from credit_wallet.rules.credit import give_back, note_due, tell_lower
+from credit_wallet.rules.credit import emit_lower, give_back, note_due
 from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_yen
 from credit_wallet.rules.spending import count_spent, take_or_owe
 from credit_wallet.rules.state import HoldState, KeyState, WalletState
@@ -61,7 +61,7 @@ def open_hold(
     batch.decision.touched_holds[hold.hold_id] = hold
     batch.decision.touched[wallet.wallet_id] = wallet
     note_due(wallet, hold.expires_at)
-    tell_lower(batch, wallet, hold.allocation, amount_yen)
+    emit_lower(batch, wallet, hold.allocation, amount_yen)
     return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at)
 
 
@@ -181,7 +181,7 @@ def _spend_held(
     if back_yen:
         give_back(batch, wallet, rest, back_yen)
     if above:
-        tell_lower(batch, wallet, above, lots.total_yen(above))
+        emit_lower(batch, wallet, above, lots.total_yen(above))
     return structs.replace(outcome, balance_yen=wallet.balance_yen)
 
 

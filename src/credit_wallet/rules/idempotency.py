@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import blake2b
+from typing import TypeAlias
 
 from msgspec import msgpack, structs
 
-from credit_wallet.domain.commands import Capture, Movement, Release
+from credit_wallet.domain.commands import Capture, Movement, PayBack, Release
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import IdempotencyConflict, WalletError
 from credit_wallet.rules.state import Remembered
@@ -14,8 +16,24 @@ from credit_wallet.rules.state import Remembered
 FINGERPRINT_BYTES = 32
 """Length of a hashed fingerprint; one that is not hashed is shorter, so that the two cannot be mixed up."""
 
-_LATER_FIELDS: dict[type[Movement], tuple[object, ...]] = {Capture: (True, "reject", None), Release: (None,)}
-"""Defaults of fields that came later: with them a request is the one that it was before there were any."""
+Fields: TypeAlias = tuple[object, ...]
+
+
+def _without_defaults(*defaults: object) -> Callable[[Fields], Fields]:
+    """Of fields that came later: with their defaults a request is the one that it was before there were any."""
+
+    def shortened(fields: Fields) -> Fields:
+        return fields[: -len(defaults)] if fields[-len(defaults) :] == defaults else fields
+
+    return shortened
+
+
+_SHORTENED: dict[type[Movement], Callable[[Fields], Fields]] = {
+    Capture: _without_defaults(True, "reject", None),
+    Release: _without_defaults(None),
+    PayBack: lambda fields: fields[:-1],
+}
+"""What of a command's fields is the request, where that is not all of them."""
 
 
 def fingerprint(command: Movement) -> bytes:
@@ -25,8 +43,8 @@ def fingerprint(command: Movement) -> bytes:
     """
     kind = type(command)
     fields = structs.astuple(command)[2:-1]
-    if kind in _LATER_FIELDS and fields[-len(_LATER_FIELDS[kind]) :] == _LATER_FIELDS[kind]:
-        fields = fields[: -len(_LATER_FIELDS[kind])]
+    if kind in _SHORTENED:
+        fields = _SHORTENED[kind](fields)
     request = msgpack.encode((kind.__name__, *fields))
     if len(request) < FINGERPRINT_BYTES:
         return request

@@ -12,7 +12,7 @@ from credit_wallet.errors import (
     WalletDisabled,
     WalletError,
 )
-from credit_wallet.rules.batch import Batch, tell, tell_once
+from credit_wallet.rules.batch import Batch, emit, emit_once
 from credit_wallet.rules.state import KeyState, WalletState
 
 
@@ -63,7 +63,7 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
         room_yen = left_yen(wallet.monthly_budget_yen, wallet.cycle_spent_yen, wallet.held_yen)
         if amount_yen > room_yen:
-            _tell_used_up(batch, wallet, "budget_exhausted", room_yen, monthly_budget_yen=wallet.monthly_budget_yen)
+            _emit_used_up(batch, wallet, "budget.exhausted", room_yen, monthly_budget_yen=wallet.monthly_budget_yen)
             return BudgetExhausted(
                 f"{format_yen(max(room_yen, 0))} of the monthly budget of {format_yen(wallet.monthly_budget_yen)} "
                 f"is left; raise the budget or wait for the cycle after {wallet.current_cycle}",
@@ -75,8 +75,8 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     if key is not None and key.monthly_cap_yen:
         room_yen = left_yen(key.monthly_cap_yen, key.cycle_spent_yen, key.held_yen)
         if amount_yen > room_yen:
-            _tell_used_up(
-                batch, wallet, "key_cap_exhausted", room_yen, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
+            _emit_used_up(
+                batch, wallet, "key_cap.exhausted", room_yen, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
             )
             return KeyCapExhausted(
                 f"{format_yen(max(room_yen, 0))} of the monthly cap of agent key {key.key_id} is left; "
@@ -92,28 +92,28 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     return None
 
 
-def _tell_used_up(batch: Batch, wallet: WalletState, kind: str, left_yen: int, **limit: int) -> None:
+def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, left_yen: int, **limit: int) -> None:
     """Tell that a month's limit stops spending, once a cycle for each limit.
 
     While a tenth of it or more is left, it was the call that was large.
     """
     *_, limit_yen = limit.values()
     if left_yen * 10 < limit_yen:
-        occasion = " ".join(map(str, (wallet.current_cycle, *limit.values())))
+        dedupe_key = " ".join(map(str, (wallet.current_cycle, *limit.values())))
         left = {"left_yen": max(left_yen, 0), "billing_cycle": wallet.current_cycle}
-        tell_once(batch, wallet, kind, occasion, **left, **limit)
+        emit_once(batch, wallet, kind, dedupe_key, **left, **limit)
 
 
 def _insufficient_funds(batch: Batch, wallet: WalletState, amount_yen: int) -> WalletError:
-    """Refuse, and tell the world once until credit comes in; once an hour when it is only set aside."""
+    """Refuse, and emit an event: once until credit comes in, or once an hour when it is only set aside."""
     if not wallet.exhausted:
         refused = {"balance_yen": wallet.balance_yen, "refused_yen": amount_yen}
         if amount_yen <= wallet.balance_yen + wallet.held_yen:
-            tell_once(batch, wallet, "wallet_exhausted", batch.at[:13], **refused)
+            emit_once(batch, wallet, "wallet.exhausted", batch.at[:13], **refused)
         else:
             wallet.exhausted = True
             batch.decision.touched[wallet.wallet_id] = wallet
-            tell(batch, wallet, "wallet_exhausted", **refused)
+            emit(batch, wallet, "wallet.exhausted", **refused)
     missing_yen = amount_yen - wallet.balance_yen + wallet.debt_yen
     owed = f" and {format_yen(wallet.debt_yen)} is owed from a payment taken back" if wallet.debt_yen else ""
     return InsufficientFunds(

@@ -19,6 +19,11 @@ MAX_OPEN_LOTS = 1000
 _decoder = json.Decoder(Allocation)
 
 
+def spending_order(lot: Lot) -> tuple[bool, str, int]:
+    """Promotional before paid, earlier expiry before later, older before newer."""
+    return (lot.kind == "paid", lot.expires_at or "~", lot.lot_id)
+
+
 def is_full(lots: list[Lot], kind: LotKind) -> bool:
     """Whether the lots of ``kind`` are as many as there can be. Those of the other kind do not count."""
     return len(lots) >= MAX_OPEN_LOTS and sum(lot.kind == kind for lot in lots) >= MAX_OPEN_LOTS
@@ -66,9 +71,7 @@ def put(lots: list[Lot], opening: LotOpening, amount_yen: int) -> None:
         if lot.lot_id == opening.lot_id:
             lot.remaining_yen += amount_yen
             return
-    insort(
-        lots, Lot(opening.lot_id, opening.kind, amount_yen, opening.expires_at), key=lambda lot: lot.spending_order()
-    )
+    insort(lots, Lot(opening.lot_id, opening.kind, amount_yen, opening.expires_at), key=spending_order)
 
 
 def split(allocation: Allocation, amount_yen: int) -> tuple[Allocation, Allocation]:

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from credit_wallet.domain.commands import PayBack, RequestAutoTopup, RequestTopup, SettleTopup
+from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, Cause
+from credit_wallet.domain.commands import RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.topups import (
-    GIVEN_AGAIN,
-    MAX_FAILURES,
-    NOT_PAID_BACK,
-    OPEN,
     PAID,
-    PAID_BACK,
-    RETRY_SECONDS,
     RETURNED,
     RUNAWAY_TOPUPS,
     TAKEN,
-    TAKEN_BACK,
     DeclineKind,
     Origin,
     PayerState,
     PaymentFact,
     TopupState,
+    TopupStatus,
     Way,
     gap_yen,
     is_pay_back,
     is_under_way,
     join,
     mismatch_in,
-    pay_back_id_of,
     taken_yen,
     topup_id_of,
 )
 from credit_wallet.errors import (
-    RefundExceedsCharge,
     TopupInFlight,
     TopupLimitReached,
     TopupNotDue,
@@ -45,9 +36,19 @@ from credit_wallet.errors import (
     WalletDisabled,
     WalletError,
 )
-from credit_wallet.rules.batch import Batch, tell, tell_once
+from credit_wallet.rules.batch import Batch, emit, emit_once
 from credit_wallet.rules.credit import credit, give_again, take_back
+from credit_wallet.rules.declines import retry_at
 from credit_wallet.rules.state import TopupStep, WalletState
+
+_NEWS: dict[TopupStatus, str] = {
+    "requires_action": "topup.requires_action",
+    "succeeded": "topup.uncredited",
+    "credited": "topup.credited",
+    "failed": "topup.failed",
+    "canceled": "topup.canceled",
+}
+"""The event that a new status emits; nobody waits to hear that a top-up is requested or pending."""
 
 
 def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> Outcome | WalletError:
@@ -82,30 +83,8 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
     if payer.payment_method is None:
         return _stop(batch, payer, "no_payment_method", "there is no saved payment method; pay once and save it")
     topup_id = topup_id_of(command.wallet_id, command.stored_key)
-    _tell_runaway(batch, wallet, topup_id, amount_yen)
+    _emit_runaway(batch, wallet, topup_id, amount_yen)
     return _open(batch, wallet, topup_id, amount_yen, "auto", "intent")
-
-
-def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | WalletError:
-    """Take unused credit out of the wallet before the provider is asked to pay it back; never makes a debt."""
-    topup = batch.snapshot.topups.get(command.topup_id)
-    if topup is None or topup.wallet_id != wallet.wallet_id or topup.status != "credited":
-        return TopupNotFound(
-            f"wallet {wallet.wallet_id} has no credited top-up {command.topup_id}", topup_id=command.topup_id
-        )
-    unused_yen = sum(lot.remaining_yen for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
-    left_yen = max(0, min(unused_yen, topup.received_yen - taken_yen(topup)))
-    if command.amount_yen > left_yen:
-        return RefundExceedsCharge(
-            f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",
-            topup_id=topup.topup_id,
-            refundable_yen=left_yen,
-        )
-    topup.takings[pay_back_id_of(command.wallet_id, command.idempotency_key)] = (command.amount_yen, TAKEN)
-    _match_taken(batch, wallet, topup, PAID_BACK)
-    batch.decision.touched_topups[topup.topup_id] = topup
-    _note_step(batch, wallet, topup, "topup_taken_back")
-    return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
 
 
 def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Outcome | WalletError:
@@ -114,31 +93,31 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     is_new = topup is None
     if topup is None:
         if not command.amount_yen and command.fact.mismatches:
-            _tell_mismatches(batch, wallet, command)
+            _emit_mismatches(batch, wallet, command)
             return Outcome(wallet.wallet_id, 0, wallet.balance_yen, topup_id=command.topup_id)
         if not command.amount_yen:
             return TopupNotFound(f"there is no top-up {command.topup_id}", topup_id=command.topup_id)
         topup = _new(batch, wallet, command.topup_id, command.amount_yen, "found", "intent")
     if topup.wallet_id != wallet.wallet_id:
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {command.topup_id}", topup_id=command.topup_id)
-    _tell_mismatches(batch, wallet, command)
+    _emit_mismatches(batch, wallet, command)
     fact = command.fact
     if topup.status not in PAID and _is_of_another(batch, topup, fact):
         fact = PaymentFact(told_at=fact.told_at, status="canceled", reason="paid_as_another")
     status, taken_before_yen = topup.status, taken_yen(topup)
-    again_note = _given_again(topup, fact)
+    restored_because = _cause_of_return(topup, fact)
     join(topup, fact)
     txn_id = _credit(batch, wallet, topup)
-    _match_taken(batch, wallet, topup, TAKEN_BACK, again_note)
+    match_taken(batch, wallet, topup, "clawback", restored_because)
     batch.decision.touched_topups[topup.topup_id] = topup
     batch.decision.touched[wallet.wallet_id] = wallet
     if topup.status != status:
-        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+        note_step(batch, wallet, topup, _NEWS.get(topup.status))
     elif taken_yen(topup) != taken_before_yen:
         came_again = taken_yen(topup) < taken_before_yen
-        _note_step(batch, wallet, topup, "topup_given_back" if came_again else "topup_taken_back")
+        note_step(batch, wallet, topup, "topup.reinstated" if came_again else "topup.clawed_back")
     elif is_new:
-        _note_step(batch, wallet, topup, f"topup_{topup.status}")
+        note_step(batch, wallet, topup, _NEWS.get(topup.status))
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
     return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
 
@@ -155,10 +134,10 @@ def _is_of_another(batch: Batch, topup: TopupState, fact: PaymentFact) -> bool:
 
 
 def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:
-    """Credit what was received, once. What the wallet cannot take stays succeeded, and the world is told."""
+    """Credit what was received, once. What the wallet cannot take stays succeeded, and an event says so."""
     if topup.status != "succeeded":
         return None
-    txn_id = credit(batch, wallet, topup.received_yen, "paid", None, f"top-up {topup.topup_id}")
+    txn_id = credit(batch, wallet, topup.received_yen, "paid", None, f"top-up {topup.topup_id}", "payment")
     if isinstance(txn_id, WalletError):
         topup.reason = str(txn_id)
         return None
@@ -167,14 +146,14 @@ def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:
     return txn_id
 
 
-def _tell_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) -> None:
+def _emit_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) -> None:
     """Call for a person, once for each amount of the payment that was not whole yen; nothing of it moves."""
     fact = command.fact
     for mismatch in fact.mismatches:
-        tell_once(
+        emit_once(
             batch,
             wallet,
-            "topup_currency_mismatch",
+            "topup.currency_mismatch",
             f"{command.topup_id} {mismatch}",
             topup_id=command.topup_id,
             payment_intent=fact.payment_intent,
@@ -182,25 +161,38 @@ def _tell_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) ->
         )
 
 
-def _given_again(topup: TopupState, fact: PaymentFact) -> str:
-    """What the note says of credit that comes again, if ``fact`` makes it come."""
+def _cause_of_return(topup: TopupState, fact: PaymentFact) -> Cause:
+    """Why credit is restored, if ``fact`` restores any: a pay-back that failed is none of what was paid back."""
     returned = [taking for taking, _, stage in fact.takings if stage == RETURNED and is_pay_back(taking)]
     is_news = any(topup.takings.get(taking, (0, TAKEN))[1] != RETURNED for taking in returned)
-    return NOT_PAID_BACK if is_news else GIVEN_AGAIN
+    return "pay_back_failed" if is_news else "reinstatement"
 
 
-def _match_taken(
-    batch: Batch, wallet: WalletState, topup: TopupState, note: str, again_note: str = GIVEN_AGAIN
+_NOTES: dict[Cause, str] = {
+    "clawback": "clawed back from top-up",
+    "reinstatement": "restored to top-up",
+    "pay_back": PAID_BACK,
+    "pay_back_failed": NOT_PAID_BACK,
+}
+
+
+def match_taken(
+    batch: Batch,
+    wallet: WalletState,
+    topup: TopupState,
+    taken_because: Cause,
+    restored_because: Cause = "reinstatement",
 ) -> None:
-    """Take back what the provider has given back, and credit again what came back from a dispute that was won."""
+    """Take back what the provider has given back, and restore what came back from a dispute that was won."""
     if topup.credit_txn_id is None:
         return
     difference_yen = taken_yen(topup) - topup.reversed_yen
+    cause = taken_because if difference_yen > 0 else restored_because
+    note = f"{_NOTES[cause]} {topup.topup_id}"
     if difference_yen > 0:
-        take_back(batch, wallet, topup.credit_txn_id, difference_yen, f"{note} {topup.topup_id}")
+        take_back(batch, wallet, topup.credit_txn_id, difference_yen, note, cause)
     elif difference_yen < 0:
-        note = f"{again_note} {topup.topup_id}"
-        difference_yen = -give_again(batch, wallet, topup.credit_txn_id, -difference_yen, note)
+        difference_yen = -give_again(batch, wallet, topup.credit_txn_id, -difference_yen, note, cause)
     topup.reversed_yen += difference_yen
 
 
@@ -225,15 +217,15 @@ def _restart(payer: PayerState) -> None:
 
 
 def _count_failure(batch: Batch, payer: PayerState, decline: DeclineKind, reason: str | None) -> None:
-    """Try again later, or stop: at once when trying again is of no use, else after ``MAX_FAILURES`` in a row."""
+    """Try again later, or stop: at once when trying again is of no use, else after a few in a row."""
     payer.failures += 1
     payer.reason = reason
-    waits = RETRY_SECONDS.get(decline)
-    if waits is None or payer.failures >= MAX_FAILURES:
+    again_at = retry_at(decline, payer.failures, batch.now)
+    if again_at is None:
         payer.stopped, payer.retry_at = True, None
-        tell(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", reason=reason)
+        emit(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup.stopped", reason=reason)
     else:
-        payer.retry_at = format_instant(batch.now + timedelta(seconds=waits[payer.failures - 1]))
+        payer.retry_at = format_instant(again_at)
 
 
 def _payer(batch: Batch, wallet: WalletState) -> PayerState:
@@ -269,8 +261,8 @@ def _stop(batch: Batch, payer: PayerState, reason: str, detail: str) -> TopupSto
     if payer.reason != reason:
         payer.reason = reason
         batch.decision.touched_payers[payer.wallet_id] = payer
-        occasion = f"{reason} {batch.at[:10]}"
-        tell_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup_stopped", occasion, reason=reason)
+        dedupe_key = f"{reason} {batch.at[:10]}"
+        emit_once(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup.stopped", dedupe_key, reason=reason)
     return TopupStopped(
         f"automatic top-ups of wallet {payer.wallet_id} wait: {detail}", wallet_id=payer.wallet_id, reason=reason
     )
@@ -280,12 +272,12 @@ def _auto_topped_up(batch: Batch, wallet: WalletState) -> tuple[int, int, int]:
     return batch.snapshot.auto_topped_up.get(wallet.wallet_id, (0, 0, 0))
 
 
-def _tell_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int) -> None:
+def _emit_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int) -> None:
     """Tell, once an hour, that automatic top-ups follow each other as no usual spending asks for."""
     _, _, within_an_hour = _auto_topped_up(batch, wallet)
     count = within_an_hour + (topup_id not in batch.snapshot.topups)
     if count >= RUNAWAY_TOPUPS:
-        tell_once(batch, wallet, "auto_topup_runaway", batch.at[:13], topups=count, amount_yen=amount_yen)
+        emit_once(batch, wallet, "auto_topup.runaway_detected", batch.at[:13], topups=count, amount_yen=amount_yen)
 
 
 def _room_yen(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> int:
@@ -304,12 +296,12 @@ def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_ye
     if payer.reason != day:
         payer.reason = day
         batch.decision.touched_payers[wallet.wallet_id] = payer
-        tell_once(batch, wallet, "auto_topup_limit_reached", batch.at[:10], room_yen=room_yen)
+        emit_once(batch, wallet, "auto_topup.limit_reached", batch.at[:10], left_yen=room_yen)
     return TopupLimitReached(
         f"automatic top-ups of wallet {wallet.wallet_id} have {format_yen(room_yen)} left of their limits, less than "
         "one step; raise the limit, lower auto_topup_amount, or top up by hand",
         wallet_id=wallet.wallet_id,
-        room_yen=room_yen,
+        left_yen=room_yen,
     )
 
 
@@ -318,7 +310,7 @@ def _open(
 ) -> Outcome | WalletError:
     known = batch.snapshot.topups.get(topup_id)
     if known is None:
-        _note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), "topup_requested")
+        note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), None)
     elif (known.wallet_id, known.origin) != (wallet.wallet_id, origin):
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
@@ -352,15 +344,15 @@ def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, orig
     return topup
 
 
-def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) -> None:
-    """A line of history, and news of ``kind`` for those who wait: requested and pending are none."""
+def note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str | None) -> None:
+    """Add a line to the top-up's history, and emit an event of ``kind`` if there is one."""
     taken = taken_yen(topup)
     batch.decision.topup_steps.append(
         TopupStep(topup.topup_id, wallet.wallet_id, topup.status, topup.received_yen, taken, topup.reason)
     )
-    if topup.status in OPEN[:2]:
+    if kind is None:
         return
-    tell(
+    emit(
         batch,
         wallet,
         kind,
@@ -368,7 +360,7 @@ def _note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str) 
         amount_yen=topup.amount_yen,
         origin=topup.origin,
         credited_yen=topup.credited_yen,
-        taken_yen=taken,
+        clawed_back_yen=taken,
         reason=topup.reason,
         action_url=topup.action_url,
     )

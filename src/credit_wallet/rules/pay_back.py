@@ -13,7 +13,15 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from credit_wallet.domain.commands import PayBack, PayBackLimit
 from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.topups import TAKEN, pay_back_id_of, taken_yen
+from credit_wallet.errors import PayBackNotAllowed, RefundExceedsCharge, TopupNotFound, WalletError
+from credit_wallet.rules.batch import Batch
+from credit_wallet.rules.money_in import match_taken, note_step
+from credit_wallet.rules.state import WalletState
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 ISSUED_SHARE_PCT = 20
@@ -31,6 +39,13 @@ class Figures(Protocol):
 
     def paid_back_yen(self, start: str) -> int:
         """What was paid back."""
+
+
+class LimitFigures(Figures, Protocol):
+    """The same for a limit."""
+
+    def paid_back_without_cause_yen(self, start: str) -> int:
+        """What was paid back by entries that name no cause, as before migration 294."""
 
 
 class PayBackRoom(Struct, frozen=True):
@@ -56,6 +71,11 @@ def base_dates(today: date) -> tuple[date, date]:
     return latest, before
 
 
+def period_start(now: datetime) -> str:
+    """When the present period began."""
+    return _after(base_dates(now.astimezone(TOKYO).date())[0])
+
+
 def pay_back_room(figures: Figures, now: datetime) -> PayBackRoom:
     """What may be paid back now."""
     latest, before = base_dates(now.astimezone(TOKYO).date())
@@ -63,6 +83,55 @@ def pay_back_room(figures: Figures, now: datetime) -> PayBackRoom:
     issued_yen, unused_yen = figures.issued_yen(start, end), figures.unused_yen(end)
     allowed_yen = max(issued_yen * ISSUED_SHARE_PCT // 100, unused_yen * UNUSED_SHARE_PCT // 100)
     return PayBackRoom(latest.isoformat(), issued_yen, unused_yen, allowed_yen, figures.paid_back_yen(end))
+
+
+def pay_back_limit(figures: LimitFigures, now: datetime) -> PayBackLimit:
+    """What a pay-back is decided by: the same, which no pay-back of the present period changes any more."""
+    room = pay_back_room(figures, now)
+    return PayBackLimit(room.base_date, room.allowed_yen - figures.paid_back_without_cause_yen(period_start(now)))
+
+
+def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | WalletError:
+    """Take unused credit out of the wallet before the provider is asked to pay it back; never makes a debt."""
+    topup = batch.snapshot.topups.get(command.topup_id)
+    if topup is None or topup.wallet_id != wallet.wallet_id or topup.status != "credited":
+        return TopupNotFound(
+            f"wallet {wallet.wallet_id} has no credited top-up {command.topup_id}", topup_id=command.topup_id
+        )
+    name = pay_back_id_of(command.wallet_id, command.idempotency_key)
+    _, stage = topup.takings.get(name, (0, None))
+    if stage != TAKEN and (refusal := _refusal(batch, command)):
+        return refusal
+    unused_yen = sum(lot.remaining_yen for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
+    left_yen = max(0, min(unused_yen, topup.received_yen - taken_yen(topup)))
+    if command.amount_yen > left_yen:
+        return RefundExceedsCharge(
+            f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",
+            topup_id=topup.topup_id,
+            refundable_yen=left_yen,
+        )
+    reversed_yen = topup.reversed_yen
+    topup.takings[name] = (command.amount_yen, TAKEN)
+    match_taken(batch, wallet, topup, "pay_back")
+    batch.snapshot.paid_back_yen += topup.reversed_yen - reversed_yen
+    batch.decision.touched_topups[topup.topup_id] = topup
+    note_step(batch, wallet, topup, "topup.clawed_back")
+    return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
+
+
+def _refusal(batch: Batch, command: PayBack) -> PayBackNotAllowed | None:
+    """Why the law leaves no room for a pay-back; what others have paid back in the period is in the snapshot."""
+    limit = command.limit
+    if limit is None:
+        return None
+    if limit.base_date != base_dates(batch.now.astimezone(TOKYO).date())[0].isoformat():
+        return PayBackNotAllowed("another period has begun meanwhile; send it again with the same idempotency key")
+    left_yen = max(0, limit.limit_yen - batch.snapshot.paid_back_yen)
+    if command.amount_yen <= left_yen:
+        return None
+    return PayBackNotAllowed(
+        f"{format_yen(left_yen)} may still be paid back in the period since {limit.base_date}", left_yen=left_yen
+    )
 
 
 def _after(day: date) -> str:

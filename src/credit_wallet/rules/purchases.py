@@ -28,7 +28,7 @@ from credit_wallet.errors import (
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.clawbacks import remember_lots
-from credit_wallet.rules.credit import tell_lower
+from credit_wallet.rules.credit import emit_lower
 from credit_wallet.rules.holds import open_hold, prolong, return_hold, serve_hold
 from credit_wallet.rules.refunds import refund
 from credit_wallet.rules.spending import charge, count_spent, note_sale, take_or_owe
@@ -190,7 +190,7 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
         note_sale(batch, wallet, purchase.txn_id, purchase.actor)
         key = None if purchase.key_id is None else batch.snapshot.keys.get(purchase.key_id)
         count_spent(batch, wallet, key, taken_yen, purchase.txn_id, None)
-        tell_lower(batch, wallet, taken, taken_yen)
+        emit_lower(batch, wallet, taken, taken_yen)
     return taken_yen
 
 

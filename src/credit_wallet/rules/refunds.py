@@ -55,7 +55,7 @@ def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Outcome | Wa
         )
     topup.returned_yen += command.amount_yen
     batch.decision.returned[topup.txn_id] = topup
-    taken_yen, txn_id = take_back(batch, wallet, topup.txn_id, command.amount_yen, command.note)
+    taken_yen, txn_id = take_back(batch, wallet, topup.txn_id, command.amount_yen, command.note, "clawback")
     return Outcome(wallet.wallet_id, taken_yen, wallet.balance_yen, txn_id)
 
 

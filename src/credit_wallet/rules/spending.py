@@ -7,9 +7,9 @@ from credit_wallet.domain.budget import WARN_PCTS, reached_pct, spent_pct, warn_
 from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.rules import lots
-from credit_wallet.rules.batch import Batch, append, tell_once
+from credit_wallet.rules.batch import Batch, append, emit_once, fire
 from credit_wallet.rules.clawbacks import owe
-from credit_wallet.rules.credit import tell_lower
+from credit_wallet.rules.credit import emit_lower
 from credit_wallet.rules.limits import paying_key, refusal_to_spend
 from credit_wallet.rules.state import Allocation, KeyState, WalletState
 
@@ -29,7 +29,7 @@ def charge(
     txn_id = append(batch, wallet, "charge", -amount_yen, taken, note, key_id=key_id)
     if actor not in NO_SELLERS:
         note_sale(batch, wallet, txn_id, actor)
-    tell_lower(batch, wallet, taken, amount_yen)
+    emit_lower(batch, wallet, taken, amount_yen)
     return count_spent(batch, wallet, key, amount_yen, txn_id, None)
 
 
@@ -77,7 +77,7 @@ def _cross_thresholds(batch: Batch, wallet: WalletState, amount_yen: int, share_
     )
     for alert in fired:
         wallet.alerted_pct = alert.threshold_pct
-        batch.decision.alerts.append((wallet.wallet_id, alert))
+        fire(batch, wallet, alert)
     return fired
 
 
@@ -91,6 +91,14 @@ def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_
         return
     crossed_pct = warn_pct(spent_pct(key.cycle_spent_yen, cap_yen))
     if crossed_pct > warn_pct(spent_pct(before_yen, cap_yen)):
-        occasion = f"{key.key_id} {key.current_cycle} {cap_yen} {crossed_pct}"
+        dedupe_key = f"{key.key_id} {key.current_cycle} {cap_yen} {crossed_pct}"
         spent = {"spent_yen": key.cycle_spent_yen, "monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
-        tell_once(batch, wallet, "key_cap_reached", occasion, key_id=key.key_id, threshold_pct=crossed_pct, **spent)
+        emit_once(
+            batch,
+            wallet,
+            "key_cap.threshold_reached",
+            dedupe_key,
+            key_id=key.key_id,
+            threshold_pct=crossed_pct,
+            **spent,
+        )

@@ -7,12 +7,13 @@ it and says in a ``Decision`` what there is to write, and the store writes that.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct, field
 
 from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT
+from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.outcomes import (
     Alert,
     BudgetMode,
@@ -25,6 +26,7 @@ from credit_wallet.domain.outcomes import (
 )
 from credit_wallet.domain.topups import PayerState, TopupState
 from credit_wallet.errors import WalletError
+from credit_wallet.rules.events import Event
 
 Allocation: TypeAlias = list[tuple[int, int]]
 """Which lots a movement touched and by how many yen: ``[(lot_id, amount_yen), …]`` in the order of spending."""
@@ -40,10 +42,6 @@ class Lot(Struct, array_like=True, gc=False):
     kind: LotKind
     remaining_yen: int
     expires_at: str | None
-
-    def spending_order(self) -> tuple[bool, str, int]:
-        """Promotional before paid, earlier expiry before later, older before newer."""
-        return (self.kind == "paid", self.expires_at or "~", self.lot_id)
 
     def view(self) -> LotView:
         """The lot as it is shown."""
@@ -184,18 +182,7 @@ class Entry(Struct, frozen=True, gc=False):
     key_id: int | None
     related_txn_id: int | None
     hold_id: int | None
-
-
-class Event(Struct, frozen=True):
-    """Something the world must hear, written to the outbox with the money.
-
-    One with a ``dedupe_key`` that the wallet's outbox has already is not told again.
-    """
-
-    wallet_id: int
-    kind: str
-    payload: dict[str, Any]
-    dedupe_key: str | None = None
+    cause: Cause | None = None
 
 
 class ClosedSegment(Struct, frozen=True):
@@ -263,12 +250,14 @@ class Snapshot(Struct):
     payers: dict[int, PayerState] = field(default_factory=dict)
     purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
     """By stored key and wallet: those that commands name."""
-    told: Collection[tuple[int, str]] = ()
-    """Wallet and ``dedupe_key`` of events that are known to have been told."""
+    emitted: Collection[tuple[int, str]] = ()
+    """Wallet and ``dedupe_key`` of events that are known to have been emitted."""
     closed_segments: dict[int, list[ClosedSegment]] = field(default_factory=dict)
     """Per wallet, in the order of its chain: runs of entries of one cycle that have ended in this batch."""
     clawbacks: dict[int, dict[int, ClawbackState]] = field(default_factory=dict)
     """Per wallet and top-up, by the entry that credited it: all that is owed for, and those that commands name."""
+    paid_back_yen: int = 0
+    """Credit of all wallets that was paid back in the present period and says so as its cause, when commands ask."""
 
 
 class Decision(Struct):
@@ -283,9 +272,10 @@ class Decision(Struct):
     returned: dict[int, EntryRecord] = field(default_factory=dict)
     opened_lots: list[LotOpening] = field(default_factory=list)
     remembered: list[tuple[str, int, Remembered]] = field(default_factory=list)
-    alerts: list[tuple[int, Alert]] = field(default_factory=list)
+    alerts: list[tuple[Alert, Event]] = field(default_factory=list)
+    """Each with the event that is emitted if the alert is recorded, or was recorded for another budget."""
     events: list[Event] = field(default_factory=list)
-    told: set[tuple[int, str]] = field(default_factory=set)
+    emitted: set[tuple[int, str]] = field(default_factory=set)
     """Wallet and ``dedupe_key`` of those among ``events`` that have one."""
     touched_topups: dict[str, TopupState] = field(default_factory=dict)
     topup_steps: list[TopupStep] = field(default_factory=list)

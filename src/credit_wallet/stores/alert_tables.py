@@ -16,8 +16,3 @@ ALERT_TABLES = ("am_credit_spending_alert", "am_credit_threshold_alert")
 def alert_table(threshold_pct: int) -> str:
     """The table of the alert at ``threshold_pct``."""
     return ALERT_TABLES[threshold_pct not in ALERT_THRESHOLDS_PCT]
-
-
-def alert_key(billing_cycle: str, budget_yen: int, threshold_pct: int) -> str:
-    """What tells the event of an alert from those of other alerts of its wallet."""
-    return f"alert_fired {billing_cycle} {budget_yen} {threshold_pct}"

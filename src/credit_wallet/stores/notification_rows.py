@@ -128,7 +128,7 @@ def _put(
 
 def _drop(connection: Connection, target: Target) -> None:
     this = {"target_id": target.target_id}
-    connection.execute(SQL["bury_deliveries"], {**this, "reason": REMOVED}).fetchall()
+    connection.execute(SQL["dead_letter"], {**this, "reason": REMOVED}).fetchall()
     connection.execute(SQL["drop_target"], {**this, "wallet_id": target.wallet_id}).fetchall()
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from msgspec import DecodeError, json
 
 from credit_wallet.domain.actors import room
+from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, REINSTATED
 from credit_wallet.domain.commands import Undo
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.domain.outcomes import (
@@ -24,7 +25,6 @@ from credit_wallet.domain.outcomes import (
     TransactionView,
     WalletView,
 )
-from credit_wallet.domain.topups import GIVEN_AGAIN, NOT_PAID_BACK, PAID_BACK
 from credit_wallet.errors import (
     DatabaseCorrupt,
     EntryNotFound,
@@ -290,7 +290,7 @@ class Reader:
 
     def issued_yen(self, start: str, end: str) -> int:
         """Paid credit that came in from ``start`` to before ``end``; reads the whole ledger."""
-        return self._sum("issued", start=start, end=end, again=GIVEN_AGAIN, unpaid=NOT_PAID_BACK)
+        return self._sum("issued", start=start, end=end, again=REINSTATED, unpaid=NOT_PAID_BACK)
 
     def unused_yen(self, end: str) -> int:
         """What all wallets had left before ``end``; reads the whole ledger."""
@@ -298,7 +298,12 @@ class Reader:
 
     def paid_back_yen(self, start: str) -> int:
         """Credit that was taken out since ``start`` and paid back; reads the whole ledger."""
-        return self._sum("paid_back", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)
+        [(caused_yen,)] = self._rows("paid_back", start=start)
+        return int(caused_yen) + self.paid_back_without_cause_yen(start)
+
+    def paid_back_without_cause_yen(self, start: str) -> int:
+        """The same by entries that name no cause; reads the whole ledger."""
+        return self._sum("paid_back_without_cause", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)
 
     def _sum(self, name: str, **parameters: object) -> int:
         """A sum over the whole ledger as it is now, ``ENTRIES_A_SUM`` at a time."""

@@ -11,7 +11,6 @@ from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.rules.lots import format_allocation, parse_allocation
 from credit_wallet.rules.state import (
     EntryRecord,
-    Event,
     HoldState,
     KeyState,
     Lot,
@@ -19,7 +18,6 @@ from credit_wallet.rules.state import (
     Remembered,
     WalletState,
 )
-from credit_wallet.stores.alert_tables import alert_key
 
 WALLET_COLUMNS = """
 wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
@@ -196,19 +194,3 @@ def _detail_of(outcome: Outcome) -> str | None:
     if not outcome.alerts and not outcome.warn_pct and outcome.expires_at is None and outcome.topup_id is None:
         return None
     return json.encode(_Detail(outcome.alerts, outcome.warn_pct, outcome.expires_at, outcome.topup_id)).decode()
-
-
-def alert_event(wallet_id: int, alert: Alert) -> Event:
-    """The outbox event of an alert that fired: once for a cycle, a budget and a threshold."""
-    return Event(
-        wallet_id,
-        "alert_fired",
-        {
-            "wallet_id": wallet_id,
-            "threshold_pct": alert.threshold_pct,
-            "billing_cycle": alert.billing_cycle,
-            "spent_yen": alert.spent_yen,
-            "budget_yen": alert.budget_yen,
-        },
-        alert_key(alert.billing_cycle, alert.budget_yen, alert.threshold_pct),
-    )

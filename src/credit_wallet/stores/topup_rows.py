@@ -14,6 +14,7 @@ from msgspec import json, structs
 from credit_wallet.domain.commands import Command, PayBack, RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.topups import OPEN, PayerState, Takings, TopupState, topup_id_of
+from credit_wallet.rules.pay_back import period_start
 from credit_wallet.rules.state import Decision, Snapshot
 from credit_wallet.stores import Connection
 
@@ -31,6 +32,13 @@ SELECT coalesce(sum(CASE WHEN created_at >= :today THEN amount_yen ELSE 0 END), 
        coalesce(sum(CASE WHEN created_at >= :hour_ago THEN 1 ELSE 0 END), 0)
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id AND created_at >= :since AND origin = 'auto' AND status NOT IN ('failed', 'canceled')
+"""
+_LOCK_PAY_BACKS = "UPDATE am_credit_installation SET installation_id = installation_id"
+"""The row that is the ledger's own, locked behind the wallets' rows: of those who pay back, one at a time decides."""
+
+_PAID_BACK = """
+SELECT CAST(coalesce(-sum(amount_yen), 0) AS BIGINT) FROM am_credit_transaction_log
+WHERE cause IN ('pay_back', 'pay_back_failed') AND occurred_at >= :start
 """
 _PAYER = f"SELECT {', '.join(PayerState.__struct_fields__)} FROM am_credit_payer WHERE wallet_id = :wallet_id"
 _PUT_TOPUP = f"""
@@ -62,6 +70,8 @@ def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[C
         if not isinstance(command, SettleTopup | PayBack | RequestTopup | RequestAutoTopup):
             continue
         this: dict[str, Any] = {"wallet_id": command.wallet_id}
+        if isinstance(command, PayBack) and command.limit is not None:
+            snapshot.paid_back_yen = _paid_back_yen(connection, now)
         if isinstance(command, SettleTopup | PayBack):
             named = command.topup_id
         else:
@@ -85,6 +95,13 @@ def _windows(now: datetime) -> dict[str, str]:
     """When today, this month and the last hour began, and the first of them."""
     at, hour_ago = format_instant(now), format_instant(now - timedelta(hours=1))
     return {"today": at[:10], "month": at[:7], "hour_ago": hour_ago, "since": min(at[:7], hour_ago)}
+
+
+def _paid_back_yen(connection: Connection, now: datetime) -> int:
+    """What was paid back of all wallets in the present period; nobody else pays back until the transaction ends."""
+    connection.execute(_LOCK_PAY_BACKS)
+    [(paid_back_yen,)] = connection.execute(_PAID_BACK, {"start": period_start(now)}).fetchall()
+    return int(paid_back_yen)
 
 
 def _load(connection: Connection, snapshot: Snapshot, statement: str, parameters: dict[str, Any]) -> None:

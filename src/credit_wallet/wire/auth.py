@@ -67,7 +67,7 @@ class Authenticator:
         self._operators = [(key.digest, Caller(is_operator=True, operator_name=key.name)) for key in operator_keys]
         self._metrics_digest = b"" if metrics_key is None else metrics_key.digest
         self._remembered: OrderedDict[bytes, tuple[float, Access | SellerAccess, Caller]] = OrderedDict()
-        self._secrets_known = wallets.secrets_changed
+        self._secrets_known = wallets.tokens.changes
         self._limit = FailureLimit()
 
     async def caller(
@@ -126,17 +126,17 @@ class Authenticator:
         operator = self._operator(digest)
         if operator is not None:
             return operator
-        if self._secrets_known != self._wallets.secrets_changed:
-            self._secrets_known = self._wallets.secrets_changed
+        if self._secrets_known != self._wallets.tokens.changes:
+            self._secrets_known = self._wallets.tokens.changes
             self._remembered.clear()
         now = monotonic()
         remembered = self._remembered.get(digest)
-        if remembered is not None and remembered[0] > now and not self._wallets.has_ended(remembered[1]):
+        if remembered is not None and remembered[0] > now and not self._wallets.tokens.has_ended(remembered[1]):
             return remembered[2]
         known = self._secrets_known
-        access = await self._wallets.ask(AUTHENTICATION, self._wallets.identify, token)
+        access = await self._wallets.reading_lanes.ask(AUTHENTICATION, self._wallets.tokens.identify, token)
         caller = Caller(access) if isinstance(access, Access) else Caller(seller=access)
-        if known == self._wallets.secrets_changed:  # else it may have ended while it was looked up
+        if known == self._wallets.tokens.changes:  # else it may have ended while it was looked up
             self._remembered[digest] = (now + REMEMBERED_SECONDS, access, caller)
         if len(self._remembered) > REMEMBERED_TOKENS:
             self._remembered.popitem(last=False)

@@ -31,10 +31,10 @@ def is_visible(access: Access, wallet_id: int, key_id: int | None) -> bool:
 
 def visible_entry(wallets: CreditWallet, access: Access, txn_id: int) -> TransactionView:
     """A ledger entry of the caller's; a refund is whoever's charge it gives back. Raises ``EntryNotFound``."""
-    entry = wallets.transaction(txn_id)
+    entry = wallets.transactions.show(txn_id)
     paid = entry
     if entry.txn_type == "refund" and entry.related_txn_id is not None:
-        paid = wallets.transaction(entry.related_txn_id)
+        paid = wallets.transactions.show(entry.related_txn_id)
     if not is_visible(access, entry.wallet_id, paid.key_id):
         raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
     return entry

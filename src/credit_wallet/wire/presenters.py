@@ -33,22 +33,22 @@ def wallet_shown(
     """
     wallet_id, key_id = access.wallet_id, access.key_id
     view = wallets.show(wallet_id)
-    key = None if key_id is None else wallets.key(key_id)
+    key = None if key_id is None else wallets.keys.show(key_id)
     if targets is None:
-        targets = wallets.targets(wallet_id) if key is None else []
+        targets = wallets.targets.list(wallet_id) if key is None else []
     if key_id is None:
         recent = wallets.history(wallet_id, limit=RECENT_TRANSACTIONS)
     else:  # one step is enough: what is rare among the entries is found by a search
-        recent, _ = wallets.search(wallet_id, limit=RECENT_TRANSACTIONS, key_id=key_id)
+        recent, _ = wallets.transactions.search(wallet_id, limit=RECENT_TRANSACTIONS, key_id=key_id)
     return WalletReply(
         **structs.asdict(view),
         recent_transactions=recent,
-        auto_topup=wallets.auto_topup(wallet_id),
+        auto_topup=wallets.topups.automatic_state(wallet_id),
         notification_targets=targets,
         spendable_yen=spendable_yen(view, key),
         key=key,
         topup_url=topup_url,
-        lots=[lot.view() for lot in wallets.lots(wallet_id)],
+        lots=[lot.view() for lot in wallets.lots.list(wallet_id)],
     )
 
 
@@ -71,16 +71,16 @@ async def transactions_shown(
     before = None if cursor is None else _entry_at(cursor)
     wallet_id = access.wallet_id
     if type is None and key_id is None and note is None:
-        entries = await wallets.ask_for(
+        entries = await wallets.reading_lanes.ask_for(
             wallet_id, OWNERS, wallets.history, wallet_id, limit=limit + 1, before_txn_id=before
         )
         return _page(entries, limit, None)
 
     async def step(lane: Lane) -> int | None:
-        more, after = await wallets.ask_for(
+        more, after = await wallets.reading_lanes.ask_for(
             wallet_id,
             lane,
-            wallets.search,
+            wallets.transactions.search,
             wallet_id,
             limit=limit + 1 - len(found),
             before_txn_id=before,

@@ -94,7 +94,7 @@ async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHea
     try:
         wallet_id = caller.access.wallet_id
         async with asyncio.timeout(deadlines.BALANCE_SECONDS):
-            return wallet_headers(await wallets.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
+            return wallet_headers(await wallets.reading_lanes.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
     except (WalletError, TimeoutError):  # the answer at hand matters more than its balance header
         return []
 

@@ -21,7 +21,7 @@ class AsyncKeys:
     async def create(
         self, *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
     ) -> CreatedKey:
-        """A new agent key. Its ``token`` is shown only now; ``monthly_cap_yen`` 0 is no cap."""
+        """A new agent key. Its ``token`` is shown only now; ``monthly_cap_yen`` 0 means no cap."""
         body = CreateKeyBody(label, monthly_cap_yen, expires_at)
         return await self._send(calls.create("/credit/keys", read_as(CreatedKey), body))
 

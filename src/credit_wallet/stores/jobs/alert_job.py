@@ -22,13 +22,16 @@ from typing import Any, NamedTuple
 
 from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT, MAX_THRESHOLD_PCT, spent_pct, thresholds_pct
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
+from credit_wallet.rules.events import Event, threshold_reached
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
-from credit_wallet.stores.alert_tables import alert_key
+from credit_wallet.stores.outbox import event_row, put_event
 from credit_wallet.stores.sql import statements
 
 BUSY_TIMEOUT_MS = 30_000
 
 _SQL = statements("alerts.sql")
+_THRESHOLDS = dict(zip(("first_pct", "second_pct", "third_pct"), ALERT_THRESHOLDS_PCT, strict=True))
+
 _log = logging.getLogger("process_credit_wallet_alerts")
 
 
@@ -76,7 +79,7 @@ def run_alert_job(
 ) -> AlertReport:
     """Fire what is due in ``cycle`` (default: each wallet's current one), in the transaction that ``connection`` is in.
 
-    A threshold of a budget that was changed since it fired is told by an event alone, and is no part of the report.
+    For a threshold of a budget that was changed since it fired there is an event alone, which is no part of the report.
 
     The report's cycle is the UTC one. ``dry_run`` writes nothing. ``whole_schema`` says that the database has more than
     migration 281. Wallets are taken in order of their ids, as everybody does who locks several.
@@ -90,7 +93,7 @@ def run_alert_job(
             if _fire(connection, alert, spending.billing_cycle, format_instant(now), whole_schema, dry_run):
                 report.alerts_fired.append(alert)
             elif whole_schema and not dry_run and threshold_pct > spending.known_pct:
-                _tell_of_another_budget(connection, alert, spending.billing_cycle, format_instant(now))
+                _emit_for_another_budget(connection, alert, spending.billing_cycle, format_instant(now))
     return report
 
 
@@ -107,7 +110,8 @@ def _reached_thresholds(spending: _Spending) -> Iterator[int]:
 
 def _seed_reached(connection: Any, cycle: str) -> Iterator[_Spending]:
     start, end = cycle_bounds(cycle)
-    rows = connection.execute(_SQL["seed_reached"], {"cycle_start": start, "cycle_end": end}).fetchall()
+    wanted = {"cycle_start": start, "cycle_end": end, "first_pct": ALERT_THRESHOLDS_PCT[0]}
+    rows = connection.execute(_SQL["seed_reached"], wanted).fetchall()
     return (_Spending(cycle, *row) for row in rows)
 
 
@@ -121,7 +125,9 @@ def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[_Spe
             _SQL["reached_by_plain_sql"], {**zone, "cycle_start": start, "cycle_end": end}
         ).fetchall()
         plain_sql = {row[0] for row in spending}
-        spending += [row for row in connection.execute(_SQL["reached"], zone) if row[0] not in plain_sql]
+        spending += [
+            row for row in connection.execute(_SQL["reached"], {**zone, **_THRESHOLDS}) if row[0] not in plain_sql
+        ]
         is_current = billing_cycle == cycle_at(now, time_zone)
         for row in spending:
             found = _Spending(billing_cycle, *row)
@@ -131,7 +137,7 @@ def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[_Spe
 def _fire(
     connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str, whole_schema: bool, dry_run: bool
 ) -> bool:
-    """Record an alert unless it fired before; whether it is new. The first writer tells the outbox."""
+    """Record an alert unless it fired before; whether it is new. The first writer emits its event."""
     row = {**asdict(alert), "billing_cycle": billing_cycle, "fired_at": fired_at}
     name = {key: row[key] for key in ("wallet_id", "threshold_pct", "billing_cycle")}
     own = _own(alert)
@@ -142,15 +148,15 @@ def _fire(
     if not connection.execute(_SQL[f"fire{own}"], row).fetchall():
         return False
     if whole_schema:
-        connection.execute(_SQL["tell"], _event(alert, billing_cycle, fired_at))
+        put_event(connection, _event(alert, billing_cycle), fired_at)
     return True
 
 
-def _tell_of_another_budget(connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str) -> None:
-    """Tell of a threshold that has fired in the cycle when the budget was another, once for each budget."""
+def _emit_for_another_budget(connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str) -> None:
+    """Emit the event of a threshold that fired in the cycle when the budget was another, once for each budget."""
     name = {"threshold_pct": alert.threshold_pct, "billing_cycle": billing_cycle, "budget_yen": alert.budget_yen}
-    statement = _SQL[f"tell_of_another_budget{_own(alert)}"]
-    connection.execute(statement, {**_event(alert, billing_cycle, fired_at), **name})
+    statement = _SQL[f"emit_for_another_budget{_own(alert)}"]
+    connection.execute(statement, {**event_row(_event(alert, billing_cycle), fired_at), **name})
 
 
 def _own(alert: FiredAlert) -> str:
@@ -158,13 +164,8 @@ def _own(alert: FiredAlert) -> str:
     return "" if alert.threshold_pct in ALERT_THRESHOLDS_PCT else "_own"
 
 
-def _event(alert: FiredAlert, billing_cycle: str, fired_at: str) -> dict[str, Any]:
-    return {
-        "wallet_id": alert.wallet_id,
-        "payload": json.dumps({**asdict(alert), "billing_cycle": billing_cycle}),
-        "dedupe_key": alert_key(billing_cycle, alert.budget_yen, alert.threshold_pct),
-        "fired_at": fired_at,
-    }
+def _event(alert: FiredAlert, billing_cycle: str) -> Event:
+    return threshold_reached(alert.wallet_id, alert.threshold_pct, billing_cycle, alert.spent_yen, alert.budget_yen)
 
 
 def _value(connection: Any, name: str, parameters: dict[str, Any] | None = None) -> int:

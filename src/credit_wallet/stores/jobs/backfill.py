@@ -105,7 +105,7 @@ class _Replay(Struct):
         return taken
 
 
-def adopt_all(
+def backfill_all(
     connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]], now: datetime
 ) -> tuple[int, list[Opening]]:
     """Adopt all there is to adopt, in transactions of ``WALLETS_A_TRANSACTION``; how many wallets, and openings."""
@@ -116,7 +116,7 @@ def adopt_all(
     return len(wallet_ids), openings
 
 
-def adopt_unadopted(connection: Connection, now: datetime) -> None:
+def backfill_pending(connection: Connection, now: datetime) -> None:
     """Adopt everything there is to adopt, inside the caller's transaction."""
     adopt(connection, _unadopted(connection), now)
 
@@ -132,7 +132,7 @@ def adopt(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> l
     return openings
 
 
-def is_adopted(source: Source) -> bool:
+def is_backfilled(source: Source) -> bool:
     """Whether there is nothing to adopt."""
     return not source.rows(_UNADOPTED, {})
 

@@ -11,14 +11,16 @@ from datetime import datetime, timedelta
 from msgspec import DecodeError, json
 
 from credit_wallet.domain.cycle import format_instant, parse_instant
+from credit_wallet.rules.events import credit_expiring
 from credit_wallet.rules.state import Lot
 from credit_wallet.stores import Connection
+from credit_wallet.stores.outbox import put_event
 from credit_wallet.stores.sql import statements
 
 SQL = statements("lots.sql")
 
 NOTICE_DAYS = (30, 7)
-"""How many days before the end of a lot its owner is told, in order."""
+"""How many days before the end of a lot its owner gets a notice, in order."""
 
 LOTS_A_STEP = 200
 """Of each notice."""
@@ -35,7 +37,7 @@ def due(now: datetime) -> list[dict[str, object]]:
 def emit(connection: Connection, now: datetime) -> int:
     """Emit the notices that are due, up to ``LOTS_A_STEP`` of each; return how many lots were looked at.
 
-    A lot that comes with less than 30 days left is told of at once, and one of which nothing is left not at all. Of two
+    For a lot that comes with less than 30 days left that is at once, for one of which nothing is left never. Of two
     notices that are due, the later one is emitted. Wallets are taken in order, as everybody does who locks several.
     """
     lots = [lot for each in due(now) for lot in connection.execute(SQL["notices_due"], each).fetchall()]
@@ -50,27 +52,16 @@ def emit(connection: Connection, now: datetime) -> int:
             open_lots[wallet_id] = _open_lots(connection, wallet_id)
         lot = open_lots[wallet_id].get(lot_id)
         if lot is not None:
-            _tell(connection, wallet_id, lot, NOTICE_DAYS[passed - 1], format_instant(now))
+            days = NOTICE_DAYS[passed - 1]
+            event = credit_expiring(wallet_id, lot_id, lot.kind, lot.remaining_yen, lot.expires_at, days)
+            put_event(connection, event, format_instant(now))
     return len(lots)
 
 
 def _open_lots(connection: Connection, wallet_id: int) -> dict[int, Lot]:
-    """A wallet's open lots, by id. What is damaged is for ``verify`` to report, and keeps no other from being told."""
+    """A wallet's open lots, by id. What is damaged is for ``verify`` to report, and keeps no other notice back."""
     [(text,)] = connection.execute(SQL["open_lots"], {"wallet_id": wallet_id}).fetchall()
     try:
         return {lot.lot_id: lot for lot in json.decode(text, type=list[Lot])}
     except DecodeError:
         return {}
-
-
-def _tell(connection: Connection, wallet_id: int, lot: Lot, days: int, at: str) -> None:
-    payload = {
-        "wallet_id": wallet_id,
-        "lot_id": lot.lot_id,
-        "lot_kind": lot.kind,
-        "remaining_yen": lot.remaining_yen,
-        "expires_at": lot.expires_at,
-        "days": days,
-    }
-    event = {"wallet_id": wallet_id, "dedupe_key": f"credit_expiring {lot.lot_id} {days}", "at": at}
-    connection.execute(SQL["emit"], {**event, "payload": json.encode(payload).decode()})

@@ -81,11 +81,11 @@ def _count(connection: Connection, wallet_id: int, counted: str, now: datetime) 
     return int(mails)
 
 
-def count_told(connection: Connection, wallet_id: int, more: int, now: datetime) -> int:
+def count_notices(connection: Connection, wallet_id: int, more: int, now: datetime) -> int:
     """Count ``more`` notices of a wallet that the operator is told of; how many there have been in this hour (UTC)."""
     day, hour = format_instant(now)[:10], format_instant(now)[11:13]
     row = {"wallet_id": wallet_id, "counted": f"told {hour}", "day": day, "more": more}
-    [(notices,)] = connection.execute(SQL["count_told"], row).fetchall()
+    [(notices,)] = connection.execute(SQL["count_notices"], row).fetchall()
     return int(notices)
 
 

@@ -1,6 +1,6 @@
-"""The queues of notices: events are handed out to their targets, and each target is the queue of its deliveries.
+"""The queues of notices: events are fanned out to their targets, and each target is the queue of its deliveries.
 
-Whoever delivers takes targets, not deliveries: one that is taken rests until its lease ends or it is given free, so
+Whoever delivers takes targets, not deliveries: one that is taken rests until its lease ends or it is given back, so
 what one target has waiting, and for how long it fails, is nobody else's matter. Jobs in a transaction of their own, the
 same on every database; rows of targets are locked in the order of their ids.
 """
@@ -15,11 +15,19 @@ from msgspec import Struct, json
 
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.notices.confirming import new_code
+from credit_wallet.notices.recipients import (
+    OF_A_WALLET_AN_HOUR,
+    TOO_MANY_OF_WALLET,
+    Allotment,
+    Place,
+    hears,
+    is_bounded,
+)
 from credit_wallet.notices.targets import OPERATOR, Target, Way, way_of
-from credit_wallet.notices.texts import FOR_OPERATORS, MONEY_KINDS, Notice
-from credit_wallet.notices.timing import GIVEN_UP_AFTER, MAX_ATTEMPTS, first_attempt_at, postponed_to
+from credit_wallet.notices.texts import Notice
+from credit_wallet.notices.timing import GIVEN_UP_AFTER, MAX_ATTEMPTS
 from credit_wallet.stores import Connection
-from credit_wallet.stores.jobs.mailboxes import count_told, mail_waits_until, put_code
+from credit_wallet.stores.jobs.mailboxes import count_notices, mail_waits_until, put_code
 from credit_wallet.stores.notification_rows import REMOVED, SQL, target_of, targets_of
 
 EVENTS_A_STEP = 200
@@ -34,24 +42,8 @@ WEBHOOKS_A_TURN = 20
 NOTICES_A_MESSAGE = 100
 """The most that people are told in one message."""
 
-NOTICES_AN_HOUR = 100
-"""That an owner's target is handed; those above it are put off until the hours that follow …"""
 
-OPERATORS_NOTICES_AN_HOUR = 10_000
-"""… likewise for a target of the operator's, which hears of every wallet."""
-
-OF_A_WALLET_AN_HOUR = 1_000
-"""That the operator is told of one wallet; those above it are dead at once, so that no owner fills the operator's hour.
-What tells of payments is told all the same."""
-
-MAX_HOURS_AHEAD = 24
-"""For which notices are put off; what is still above that is dead at once, but for what tells of payments."""
-
-TOO_MANY = "more notices than a day takes wait for this target"
-TOO_MANY_OF_WALLET = "the operator has been told as much of this wallet as an hour takes"
-
-
-class Claimed(Struct, frozen=True):
+class Leased(Struct, frozen=True):
     """A delivery that this process is to carry out: its attempt number ``attempts``."""
 
     delivery_id: int
@@ -69,12 +61,12 @@ class Turn(Struct, frozen=True):
     target: Target
     lease: str
     failures: int
-    claimed: tuple[Claimed, ...] = ()
+    leased: tuple[Leased, ...] = ()
     code: str | None = None
 
 
-class Carried(Struct, frozen=True):
-    """What became of an attempt; ``next_attempt_at`` None after a failure means never again."""
+class Result(Struct, frozen=True):
+    """The result of an attempt; ``next_attempt_at`` None after a failure means never again."""
 
     delivery_id: int
     target_id: int
@@ -84,13 +76,13 @@ class Carried(Struct, frozen=True):
 
 
 class Settled(Struct, frozen=True):
-    """What became of a turn: deliveries that were tried, those that were not, and until when the target rests.
+    """The result of a turn: deliveries that were tried, those that were not, and until when the target rests.
 
     ``failures`` are the target's in a row now. ``error`` is why a mailbox could not be asked.
     """
 
     turn: Turn
-    carried: tuple[Carried, ...] = ()
+    results: tuple[Result, ...] = ()
     untried: tuple[int, ...] = ()
     failures: int = 0
     rests_until: str = ""
@@ -117,82 +109,56 @@ class Taken(NamedTuple):
 # Events
 
 
-def hand_out(connection: Connection, now: datetime) -> int:
-    """Make deliveries of the next events that nobody has handed out; return how many events there were."""
-    events = connection.execute(SQL["hand_out"], {"limit": EVENTS_A_STEP}).fetchall()
+def fan_out(connection: Connection, now: datetime) -> int:
+    """Make deliveries of the next events that nobody has fanned out; return how many events there were."""
+    events = connection.execute(SQL["fan_out"], {"limit": EVENTS_A_STEP}).fetchall()
     targets = {wallet_id: targets_of(connection, wallet_id) for wallet_id in {OPERATOR, *(row[1] for row in events)}}
-    untold = _untold(connection, events, now) if targets[OPERATOR] else frozenset()
-    handed: dict[int, _Handed] = {}
+    beyond = _beyond_hour(connection, events, now) if targets[OPERATOR] else frozenset()
+    allotments: dict[int, Allotment] = {}
     for event_id, wallet_id, kind, occurred_at in sorted(events):
         for target in (*targets[wallet_id], *targets[OPERATOR]):
-            if target.wants(kind) and occurred_at >= target.created_at:
-                to = handed.setdefault(target.target_id, _Handed(target, now))
-                is_untold = target.wallet_id == OPERATOR and event_id in untold
-                when = to.never(TOO_MANY_OF_WALLET) if is_untold else to.next(kind)
+            if hears(target, kind, occurred_at):
+                allotment = allotments.setdefault(target.target_id, Allotment(target, now))
+                is_beyond = target.wallet_id == OPERATOR and event_id in beyond
+                place = allotment.none(TOO_MANY_OF_WALLET) if is_beyond else allotment.next(kind)
                 row = {"wallet_id": wallet_id, "event_id": event_id, "target_id": target.target_id}
-                connection.execute(SQL["put_delivery"], {**row, **when, "at": format_instant(now)})
-    for target_id in sorted(handed):
-        to = handed[target_id]
-        if to.due_at is not None:
-            row = {"target_id": target_id, "hour": to.hour, "hour_notices": to.notices, "due_at": to.due_at}
-            if not connection.execute(SQL["note_handed_out"], row).fetchall():  # it was removed meanwhile
-                connection.execute(SQL["bury_deliveries"], {"target_id": target_id, "reason": REMOVED}).fetchall()
+                connection.execute(SQL["put_delivery"], {**row, **_columns_of(place), "at": format_instant(now)})
+    for target_id, allotment in sorted(allotments.items()):
+        if allotment.due_at is not None:
+            _note_fanned_out(connection, target_id, allotment)
     return len(events)
 
 
-def _untold(connection: Connection, events: Sequence[Any], now: datetime) -> frozenset[int]:
-    """The events that are above what the operator is told of their wallets in an hour; counts them all."""
+def _columns_of(place: Place) -> Mapping[str, Any]:
+    status = "pending" if place.dead_because is None else "dead"
+    return {"status": status, "error": place.dead_because, "next_attempt_at": place.due_at}
+
+
+def _note_fanned_out(connection: Connection, target_id: int, allotment: Allotment) -> None:
+    named = {"target_id": target_id, "hour": allotment.hour}
+    row = {**named, "hour_notices": allotment.notices, "due_at": allotment.due_at}
+    if not connection.execute(SQL["note_fanned_out"], row).fetchall():  # it was removed meanwhile
+        connection.execute(SQL["dead_letter"], {"target_id": target_id, "reason": REMOVED}).fetchall()
+
+
+def _beyond_hour(connection: Connection, events: Sequence[Any], now: datetime) -> frozenset[int]:
+    """The events that are beyond what the operator gets of their wallets in an hour; counts them all."""
     bounded: dict[int, list[int]] = {}
     for event_id, wallet_id, kind, _ in sorted(events):
-        if kind not in MONEY_KINDS and kind not in FOR_OPERATORS:
+        if is_bounded(kind):
             bounded.setdefault(wallet_id, []).append(event_id)
-    untold: set[int] = set()
+    beyond: set[int] = set()
     for wallet_id, event_ids in sorted(bounded.items()):
-        above = count_told(connection, wallet_id, len(event_ids), now) - OF_A_WALLET_AN_HOUR
+        above = count_notices(connection, wallet_id, len(event_ids), now) - OF_A_WALLET_AN_HOUR
         if above > 0:
-            untold.update(event_ids[-above:])
-    return frozenset(untold)
-
-
-class _Handed:
-    """What a target is handed in a step, within its limit of an hour."""
-
-    def __init__(self, target: Target, now: datetime) -> None:
-        self._target = target
-        self._now = now
-        self._most = OPERATORS_NOTICES_AN_HOUR if target.wallet_id == OPERATOR else NOTICES_AN_HOUR
-        self.hour = format_instant(now)[:13]
-        self.notices = left_of_hour(target, now, self._most)
-        self.due_at: str | None = None
-
-    def next(self, kind: str) -> Mapping[str, Any]:
-        """When the next notice is due, or that it is not sent at all: columns of a delivery."""
-        hours_ahead = self.notices // self._most
-        if hours_ahead >= MAX_HOURS_AHEAD and kind not in MONEY_KINDS:
-            return self.never(TOO_MANY)
-        self.notices += 1
-        due_at = format_instant(first_attempt_at(self._target, postponed_to(self._now, hours_ahead)))
-        self.due_at = due_at if self.due_at is None else min(self.due_at, due_at)
-        return {"status": "pending", "error": None, "next_attempt_at": due_at}
-
-    def never(self, why: str) -> Mapping[str, Any]:
-        """The same for a notice that is not sent at all."""
-        return {"status": "dead", "error": why, "next_attempt_at": format_instant(self._now)}
-
-
-def left_of_hour(target: Target, now: datetime, most: int) -> int:
-    """How many notices of before take up places of this hour and those after it, at ``most`` an hour."""
-    if not target.hour:
-        return 0
-    then = datetime.fromisoformat(f"{target.hour}:00:00+00:00")
-    hours = max(0, int((now - then).total_seconds() // 3_600))
-    return max(0, target.hour_notices - hours * most)
+            beyond.update(event_ids[-above:])
+    return frozenset(beyond)
 
 
 # Turns
 
 
-def claim(connection: Connection, now: datetime, target_ids: Sequence[int]) -> list[Turn]:
+def lease(connection: Connection, now: datetime, target_ids: Sequence[int]) -> list[Turn]:
     """Take targets that have something due for ``LEASE``, but for those that somebody has taken meanwhile."""
     turns = (_take(connection, target_id, now) for target_id in sorted(target_ids))
     return [turn for turn in turns if turn is not None]
@@ -210,16 +176,16 @@ def _take(connection: Connection, target_id: int, now: datetime) -> Turn | None:
         return _to_be_asked(connection, Turn(target, lease, failures), at)
     way = way_of(target.url)
     if target.stopped is not None:
-        connection.execute(SQL["bury_deliveries"], {"target_id": target_id, "reason": target.stopped}).fetchall()
+        connection.execute(SQL["dead_letter"], {"target_id": target_id, "reason": target.stopped}).fetchall()
     elif way == "mail" and target.wallet_id != OPERATOR and (later := mail_waits_until(connection, target.url, now)):
         _free(connection, Turn(target, lease, failures), failures, later)
         return None
     limit = NOTICES_A_MESSAGE if way != "webhook" else 1 if failures else WEBHOOKS_A_TURN
     due = {"target_id": target_id, "at": at, "lease": lease, "limit": limit}
     rows = sorted(connection.execute(SQL["take_deliveries"], due).fetchall())
-    claimed = [_claimed(connection, target, row, at) for row in rows]
-    turn = Turn(target, lease, failures, tuple(each for each in claimed if each is not None))
-    if not turn.claimed:
+    leased = [_leased(connection, target, row, at) for row in rows]
+    turn = Turn(target, lease, failures, tuple(each for each in leased if each is not None))
+    if not turn.leased:
         _free(connection, turn, failures, "")
         return None
     return turn
@@ -235,12 +201,12 @@ def _to_be_asked(connection: Connection, turn: Turn, at: str) -> Turn | None:
     return Turn(target, turn.lease, turn.failures, code=code)
 
 
-def _claimed(connection: Connection, target: Target, row: Sequence[int], at: str) -> Claimed | None:
+def _leased(connection: Connection, target: Target, row: Sequence[int], at: str) -> Leased | None:
     """A delivery from the columns of ``take_deliveries``, with its event; one whose event has gone is dead."""
     delivery_id, event_id, attempts = row
     events = connection.execute(SQL["event"], {"event_id": event_id}).fetchall()
     if events:
-        return Claimed(delivery_id, attempts, notice_of(events[0]), target)
+        return Leased(delivery_id, attempts, notice_of(events[0]), target)
     connection.execute(SQL["failed"], _failure(delivery_id, "the event was removed", None, at))
     return None
 
@@ -263,18 +229,18 @@ def _free(connection: Connection, turn: Turn, failures: int, rests_until: str) -
 
 
 def settle(connection: Connection, settled: Sequence[Settled], now: datetime) -> int:
-    """Note what became of turns; return how many deliveries arrived."""
+    """Note the results of turns; return how many deliveries arrived."""
     at = format_instant(now)
     events: set[int] = set()
     arrived = 0
     for each in sorted(settled, key=lambda each: each.turn.target.target_id):
-        for carried in each.carried:
-            if carried.error is None:
-                rows = connection.execute(SQL["delivered"], {"delivery_id": carried.delivery_id, "at": at}).fetchall()
+        for result in each.results:
+            if result.error is None:
+                rows = connection.execute(SQL["delivered"], {"delivery_id": result.delivery_id, "at": at}).fetchall()
                 events.update(event_id for (event_id,) in rows)
                 arrived += 1
             else:
-                _note_failure(connection, carried, at)
+                _note_failure(connection, result, at)
         for delivery_id in each.untried:
             connection.execute(SQL["give_back"], {"delivery_id": delivery_id, "at": at})
         _note_turn(connection, each, now)
@@ -287,19 +253,21 @@ def _note_turn(connection: Connection, settled: Settled, now: datetime) -> None:
     turn, target_id = settled.turn, settled.turn.target.target_id
     if settled.failures >= MAX_ATTEMPTS:
         since = format_instant(now - GIVEN_UP_AFTER)
-        reason = next((carried.error for carried in settled.carried if carried.error), settled.error)
-        connection.execute(SQL["bury_old"], {"target_id": target_id, "since": since, "reason": reason}).fetchall()
+        reason = next((result.error for result in settled.results if result.error), settled.error)
+        connection.execute(
+            SQL["dead_letter_old"], {"target_id": target_id, "since": since, "reason": reason}
+        ).fetchall()
     if _free(connection, turn, settled.failures, settled.rests_until) and turn.code is not None:
         due_at = None if settled.error is None else settled.rests_until
         connection.execute(SQL["note_asked"], {"target_id": target_id, "due_at": due_at})
 
 
-def _note_failure(connection: Connection, carried: Carried, at: str) -> None:
-    connection.execute(SQL["failed"], _failure(carried.delivery_id, carried.error, carried.next_attempt_at, at))
-    if carried.gone:
-        stop = {"target_id": carried.target_id, "reason": carried.error}
+def _note_failure(connection: Connection, result: Result, at: str) -> None:
+    connection.execute(SQL["failed"], _failure(result.delivery_id, result.error, result.next_attempt_at, at))
+    if result.gone:
+        stop = {"target_id": result.target_id, "reason": result.error}
         connection.execute(SQL["stop_target"], stop).fetchall()
-        connection.execute(SQL["bury_deliveries"], stop).fetchall()
+        connection.execute(SQL["dead_letter"], stop).fetchall()
 
 
 def _failure(delivery_id: int, error: str | None, next_attempt_at: str | None, at: str) -> Mapping[str, Any]:

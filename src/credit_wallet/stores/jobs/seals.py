@@ -1,8 +1,9 @@
 """Seals: SHA-256 over ranges of the ledger, each over the one before it, so that history cannot be changed unseen.
 
 A seal's hash covers the previous seal's hash, the seal's own time and range, and every entry of the range in
-order of ``txn_id``: all of its columns, and then the lots that they opened and who sold them (``Seal.version`` 2).
-Seals of version 1, from before there was another, cover the previous hash and the entries' columns.
+order of ``txn_id``: all of its columns, and then the lots that they opened and who sold them (``Seal.version`` 3).
+Seals of version 2 are from before entries had a cause, and those of version 1 cover the previous hash and the entries'
+columns alone; that a cause is what its entry's note says is an invariant of its own.
 
 Note a seal out of reach (an ``Anchor``), and every entry up to it is fixed.
 """
@@ -29,8 +30,11 @@ ENTRIES_A_SEAL = 10_000
 NO_SEAL = "0" * 64
 """What the first seal takes for the hash of the one before it."""
 
-VERSION = 2
+VERSION = 3
 """Of the seals that are made now."""
+
+CAUSES_SINCE = 3
+"""The version from which on seals cover why credit came or went."""
 
 _LAST_SEAL = """
 SELECT seal_id, first_txn_id, last_txn_id, entries, sha256, sealed_at, version
@@ -41,7 +45,7 @@ SELECT seal_id, first_txn_id, last_txn_id, entries, sha256, sealed_at, version F
 """
 _COLUMNS = """
 e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.prev_txn_id, e.ledger_balance_yen, e.lots,
-e.key_id, e.related_txn_id, e.hold_id
+e.key_id, e.related_txn_id, e.hold_id, e.cause
 """
 _RANGE = "WHERE e.txn_id > :after AND e.txn_id <= :last ORDER BY e.txn_id"
 _SEALED = f"SELECT {_COLUMNS} FROM am_credit_transaction_log e {_RANGE}"
@@ -164,7 +168,7 @@ def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
     last_seal = [Seal(*row) for row in connection.execute(_LAST_SEAL).fetchall()]
     after, previous = (last_seal[0].last_txn_id, last_seal[0].sha256) if last_seal else (0, NO_SEAL)
     wanted = {"after": after, "last": settled_txn_id, "limit": ENTRIES_A_SEAL}
-    entries = list(takewhile(_is_adopted, connection.execute(_UNSEALED, wanted).fetchall()))
+    entries = list(takewhile(_is_backfilled, connection.execute(_UNSEALED, wanted).fetchall()))
     if not entries:
         return 0
     row = {
@@ -179,7 +183,7 @@ def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
     return len(entries) if connection.execute(_PUT_SEAL, row).fetchall() else 0
 
 
-def _is_adopted(entry: tuple[Any, ...]) -> bool:
+def _is_backfilled(entry: tuple[Any, ...]) -> bool:
     return entry[6] is not None
 
 
@@ -192,6 +196,8 @@ def seal_hash(
 ) -> str:
     """The hash of a seal over ``entries`` (at least one) and ``facts`` that follows the seal with hash ``previous``."""
     digest = sha256(previous.encode())
+    if version < CAUSES_SINCE:
+        entries = [entry[:-1] for entry in entries]
     if version == 1:
         for entry in entries:
             digest.update(json.encode(entry))

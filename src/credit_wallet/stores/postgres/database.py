@@ -19,7 +19,7 @@ from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, 
 from credit_wallet.runtime import forks
 from credit_wallet.runtime.deadlines import Deadline
 from credit_wallet.stores import migrations
-from credit_wallet.stores.jobs.backfill import adopt_all
+from credit_wallet.stores.jobs.backfill import backfill_all
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.postgres import findings as postgres_findings
 from credit_wallet.stores.postgres.connection import (
@@ -121,7 +121,7 @@ class PostgresDatabase:
             with naming_database_errors(self.url):
                 if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
                     make_books(PostgresConnection(raw), lambda _: transaction(raw))
-                return Upgrade(applied, *adopt_all(PostgresConnection(raw), lambda _: transaction(raw), now))
+                return Upgrade(applied, *backfill_all(PostgresConnection(raw), lambda _: transaction(raw), now))
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""

@@ -130,7 +130,7 @@ def _decoded(drawn: str | None) -> list[int]:
     return json.decode(drawn, type=list[int]) if drawn else []
 
 
-def load(raw: Raw, commands: Sequence[Command], now: datetime, told: Collection[tuple[int, str]]) -> Snapshot:
+def load(raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collection[tuple[int, str]]) -> Snapshot:
     """Everything that ``commands`` may touch at ``now``, each wallet and key in its present cycle.
 
     Must be called in a transaction in pipeline mode. Ids are drawn behind the locks, so that those of a wallet's
@@ -181,7 +181,7 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, told: Collection[
         left_cycles=[],
         txn_ids=_Ids(raw, 0, drawn_txn_ids),
         hold_ids=_Ids(raw, 1, drawn_hold_ids),
-        told=told,
+        emitted=emitted,
         purchases={(each.purchase_key, each.wallet_id): each for each in map(purchase_of, purchases)},
     )
     _load_due_holds(raw, snapshot, format_instant(now))

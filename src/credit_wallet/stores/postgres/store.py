@@ -30,7 +30,7 @@ from credit_wallet.stores.postgres.write import write
 P = ParamSpec("P")
 T = TypeVar("T")
 
-REMEMBERED_TOLD = 10_000
+REMEMBERED_EVENTS = 10_000
 """Events told once that a store remembers, so that a wallet that is refused again and again writes nothing."""
 
 PLANS_OF_THE_RAIL = {
@@ -71,7 +71,7 @@ class PostgresStore:
         self._known = known
         self._link = Link(known, PLANS_OF_THE_RAIL)
         self._readiness = Readiness(known)
-        self._told: set[tuple[int, str]] = set()
+        self._emitted: set[tuple[int, str]] = set()
 
     def close(self) -> None:
         self._link.close()
@@ -87,14 +87,14 @@ class PostgresStore:
         def attempt(raw: Raw) -> list[Outcome | WalletError]:
             with raw.pipeline():
                 begun = raw.begin()
-                snapshot = load(raw, commands, now, self._told)
+                snapshot = load(raw, commands, now, self._emitted)
                 self._link.look_at(raw, begun)
                 decision = decide(snapshot, commands, now)
                 write(raw, snapshot, decision, format_instant(now))
                 sent.append(decision)
                 self._link.commit(raw)
-            if decision.told:
-                self._told = decision.told | (self._told if len(self._told) < REMEMBERED_TOLD else set())
+            if decision.emitted:
+                self._emitted = decision.emitted | (self._emitted if len(self._emitted) < REMEMBERED_EVENTS else set())
             return decision.outcomes
 
         outcomes = self._link.carry_out(attempt, repeatable=True, seconds=self._known.waits.attempt_seconds)

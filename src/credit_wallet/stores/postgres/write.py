@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import json, structs
 
 from credit_wallet.domain.outcomes import Alert
+from credit_wallet.rules.events import Event
 from credit_wallet.rules.state import Decision, Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
@@ -12,7 +13,6 @@ from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.rows import (
     PURCHASE_COLUMNS,
-    alert_event,
     hold_row,
     own_thresholds,
     remembered_row,
@@ -31,14 +31,14 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s
      AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
              related_txn_id, hold_id)
 """
-_APPEND_DATED = """
+_APPEND_ANY = """
 INSERT INTO am_credit_transaction_log
-       (txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-        related_txn_id, hold_id)
-SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[],
-                     %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+       (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id, related_txn_id,
+        hold_id, occurred_at, cause)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+                     %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
 """
-"""The same for a batch with entries of other dates than its own."""
+"""The same for a batch with entries of other dates than its own, or with a cause."""
 
 _REMEMBER = """
 INSERT INTO am_credit_idempotency
@@ -126,8 +126,9 @@ WHERE latest.last_txn_id IS DISTINCT FROM new.last_txn_id
 """
 _PUT_ALERTS = """
 WITH given AS (
-    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
-                  AS given (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, payload, dedupe_key)
+    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
+                         %s::text[])
+                  AS given (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, kind, payload, dedupe_key)
 ), fired AS (
     INSERT INTO {table} (wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fired_at)
     SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, %s FROM given
@@ -135,7 +136,7 @@ WITH given AS (
     RETURNING wallet_id, threshold_pct, billing_cycle
 )
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-SELECT wallet_id, 'alert_fired', payload, dedupe_key, %s, 0
+SELECT wallet_id, kind, payload, dedupe_key, %s, 0
 FROM given LEFT JOIN fired USING (wallet_id, threshold_pct, billing_cycle)
      LEFT JOIN {table} before USING (wallet_id, threshold_pct, billing_cycle)  -- as it was before this statement
 WHERE fired.wallet_id IS NOT NULL OR before.budget_yen <> given.budget_yen
@@ -175,13 +176,11 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
 
 def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
     entries = decision.entries
-    heads = [
+    columns = [
         numbers([entry.txn_id for entry in entries]),
         numbers([entry.wallet_id for entry in entries]),
         numbers([entry.amount_yen for entry in entries]),
         texts([entry.txn_type for entry in entries]),
-    ]
-    tails = [
         texts([entry.note for entry in entries]),
         numbers([entry.prev_txn_id for entry in entries]),
         numbers([entry.ledger_balance_yen for entry in entries]),
@@ -190,10 +189,11 @@ def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
         numbers([entry.related_txn_id for entry in entries]),
         numbers([entry.hold_id for entry in entries]),
     ]
-    if any(entry.occurred_at != at for entry in entries):
-        raw.execute(_APPEND_DATED, [*heads, texts([entry.occurred_at for entry in entries]), *tails])
+    if any(entry.cause is not None or entry.occurred_at != at for entry in entries):
+        dates, causes = [entry.occurred_at for entry in entries], [entry.cause for entry in entries]
+        raw.execute(_APPEND_ANY, [*columns, texts(dates), texts(causes)])
     else:
-        raw.execute(_APPEND_ENTRIES, [at, *heads, *tails])
+        raw.execute(_APPEND_ENTRIES, [at, *columns])
 
 
 def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
@@ -344,18 +344,18 @@ def _write_purchases_and_sales(raw: Raw, decision: Decision, today: str) -> None
         raw.execute(_PUT_SALES, list(map(numbers, zip(*decision.sales, strict=True))))
 
 
-def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -> None:
-    events = [alert_event(*each) for each in fired]
+def _put_alerts(raw: Raw, table: str, fired: list[tuple[Alert, Event]], at: str) -> None:
     raw.execute(
         _PUT_ALERTS.format(table=table),
         [
-            numbers([wallet_id for wallet_id, _ in fired]),
-            numbers([alert.threshold_pct for _, alert in fired]),
-            texts([alert.billing_cycle for _, alert in fired]),
-            numbers([alert.spent_yen for _, alert in fired]),
-            numbers([alert.budget_yen for _, alert in fired]),
-            texts([json.encode(event.payload).decode() for event in events]),
-            texts([event.dedupe_key for event in events]),
+            numbers([event.wallet_id for _, event in fired]),
+            numbers([alert.threshold_pct for alert, _ in fired]),
+            texts([alert.billing_cycle for alert, _ in fired]),
+            numbers([alert.spent_yen for alert, _ in fired]),
+            numbers([alert.budget_yen for alert, _ in fired]),
+            texts([event.kind for _, event in fired]),
+            texts([json.encode(event.payload).decode() for _, event in fired]),
+            texts([event.dedupe_key for _, event in fired]),
             at,
             at,
         ],
@@ -364,9 +364,7 @@ def _put_alerts(raw: Raw, table: str, fired: list[tuple[int, Alert]], at: str) -
 
 def _write_outbox(raw: Raw, decision: Decision, at: str) -> None:
     for table in ALERT_TABLES:
-        fired = [
-            (wallet_id, alert) for wallet_id, alert in decision.alerts if alert_table(alert.threshold_pct) == table
-        ]
+        fired = [each for each in decision.alerts if alert_table(each[0].threshold_pct) == table]
         if fired:
             _put_alerts(raw, table, fired, at)
     if decision.events:

@@ -7,13 +7,13 @@ SELECT count(*) FROM pragma_table_info('am_credit_wallet') WHERE name IN ('alert
 -- wallets_scanned: how many wallets the job looks at
 SELECT count(*) FROM am_credit_wallet WHERE enabled = 1 AND monthly_budget_yen > 0;
 
--- seed_reached: spending of a cycle by wallets at 50 % of their budget or more, summed from the ledger
+-- seed_reached: spending of a cycle by wallets at the first threshold of their budget or beyond, summed from the ledger
 SELECT w.wallet_id, -sum(t.amount_yen), w.monthly_budget_yen, '[]', 0
 FROM am_credit_transaction_log t JOIN am_credit_wallet w ON w.wallet_id = t.wallet_id
 WHERE t.txn_type = 'charge' AND t.occurred_at >= :cycle_start AND t.occurred_at < :cycle_end
   AND w.enabled = 1 AND w.monthly_budget_yen > 0
 GROUP BY w.wallet_id
-HAVING -sum(t.amount_yen) * 100 >= w.monthly_budget_yen * 50
+HAVING -sum(t.amount_yen) * 100 >= w.monthly_budget_yen * :first_pct
 ORDER BY w.wallet_id;
 
 -- time_zones: the time zones that wallets keep their cycles in
@@ -35,8 +35,9 @@ FROM (SELECT wallet_id, cycle_spent_yen AS spent_yen, monthly_budget_yen, alert_
       WHERE current_cycle = :cycle AND time_zone = :time_zone AND enabled = 1 AND monthly_budget_yen > 0
         AND (cycle_spent_yen * 100 >= monthly_budget_yen *
              CASE WHEN alert_thresholds <> '[]' THEN alerted_pct + 1
-                  WHEN alerted_pct < 50 THEN 50 WHEN alerted_pct < 80 THEN 80 WHEN alerted_pct < 100 THEN 100 ELSE NULL END
-             OR cycle_spent_yen * 100 >= monthly_budget_yen * CASE WHEN alert_thresholds <> '[]' THEN 1 ELSE 50 END
+                  WHEN alerted_pct < :first_pct THEN :first_pct WHEN alerted_pct < :second_pct THEN :second_pct
+                  WHEN alerted_pct < :third_pct THEN :third_pct ELSE NULL END
+             OR cycle_spent_yen * 100 >= monthly_budget_yen * CASE WHEN alert_thresholds <> '[]' THEN 1 ELSE :first_pct END
                 AND (EXISTS (SELECT 1 FROM am_credit_spending_alert a
                              WHERE a.wallet_id = w.wallet_id AND a.billing_cycle = :cycle
                                AND a.budget_yen <> w.monthly_budget_yen)
@@ -48,7 +49,7 @@ FROM (SELECT wallet_id, cycle_spent_yen AS spent_yen, monthly_budget_yen, alert_
       FROM am_credit_cycle_spend s JOIN am_credit_wallet w ON w.wallet_id = s.wallet_id
       WHERE s.billing_cycle = :cycle AND s.key_id = 0 AND coalesce(w.current_cycle, '') <> :cycle
         AND w.time_zone = :time_zone AND w.enabled = 1 AND w.monthly_budget_yen > 0
-        AND s.spent_yen * 100 >= w.monthly_budget_yen * CASE WHEN w.alert_thresholds <> '[]' THEN 1 ELSE 50 END
+        AND s.spent_yen * 100 >= w.monthly_budget_yen * CASE WHEN w.alert_thresholds <> '[]' THEN 1 ELSE :first_pct END
      ) AS spending;
 
 -- reached_by_plain_sql: the same for wallets with charges that plain SQL wrote and the wallet has not adopted yet
@@ -99,22 +100,17 @@ RETURNING alert_id;
 UPDATE am_credit_wallet SET alerted_pct = :threshold_pct
 WHERE wallet_id = :wallet_id AND current_cycle = :billing_cycle AND alerted_pct < :threshold_pct;
 
--- tell: put the alert into the outbox
+-- emit_for_another_budget: put the event of an alert into the outbox for a threshold that has fired when the budget was another
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-VALUES (:wallet_id, 'alert_fired', :payload, :dedupe_key, :fired_at, 0)
-ON CONFLICT DO NOTHING;
-
--- tell_of_another_budget: the same for a threshold that has fired when the budget was another
-INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-SELECT wallet_id, 'alert_fired', :payload, :dedupe_key, :fired_at, 0
+SELECT wallet_id, :kind, :payload, :dedupe_key, :at, 0
 FROM am_credit_spending_alert
 WHERE wallet_id = :wallet_id AND threshold_pct = :threshold_pct AND billing_cycle = :billing_cycle
   AND budget_yen <> :budget_yen
 ON CONFLICT DO NOTHING;
 
--- tell_of_another_budget_own: the same for a threshold of a wallet's own
+-- emit_for_another_budget_own: the same for a threshold of a wallet's own
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-SELECT wallet_id, 'alert_fired', :payload, :dedupe_key, :fired_at, 0
+SELECT wallet_id, :kind, :payload, :dedupe_key, :at, 0
 FROM am_credit_threshold_alert
 WHERE wallet_id = :wallet_id AND threshold_pct = :threshold_pct AND billing_cycle = :billing_cycle
   AND budget_yen <> :budget_yen

@@ -18,8 +18,3 @@ RETURNING lot_id;
 
 -- open_lots: what a wallet's open lots hold, as JSON
 SELECT open_lots FROM am_credit_wallet WHERE wallet_id = :wallet_id;
-
--- emit: put the notice into the outbox
-INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-VALUES (:wallet_id, 'credit_expiring', :payload, :dedupe_key, :at, 0)
-ON CONFLICT DO NOTHING;

@@ -26,7 +26,7 @@ RETURNING target_id;
 -- drop_target: a target that is wanted no more
 DELETE FROM am_credit_target WHERE target_id = :target_id AND wallet_id = :wallet_id RETURNING target_id;
 
--- bury_deliveries: what is still to be sent to a target is not sent any more
+-- dead_letter: what is still to be sent to a target is not sent any more
 UPDATE am_credit_delivery SET status = 'dead', last_error = :reason
 WHERE target_id = :target_id AND status = 'pending'
 RETURNING delivery_id;
@@ -41,10 +41,10 @@ WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'mail' AND due_at <= :at AND rests_until <= :at)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'service' AND due_at <= :at AND rests_until <= :at);
 
--- to_hand_out: whether there is something to hand out
+-- to_fan_out: whether there is something to hand out
 SELECT 1 WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0);
 
--- hand_out: take the next events that nobody has taken
+-- fan_out: take the next events that nobody has taken
 UPDATE am_credit_outbox SET handed_out = 1
 WHERE handed_out = 0
   AND event_id IN (SELECT event_id FROM am_credit_outbox WHERE handed_out = 0 ORDER BY event_id LIMIT :limit)
@@ -55,7 +55,7 @@ INSERT INTO am_credit_delivery (wallet_id, event_id, target_id, status, next_att
 VALUES (:wallet_id, :event_id, :target_id, :status, :next_attempt_at, :error, :at)
 ON CONFLICT (event_id, target_id, wallet_id) DO NOTHING;
 
--- note_handed_out: a target has more to be sent; how many notices it was handed in this hour
+-- note_fanned_out: a target has more to be sent; how many notices it was handed in this hour
 UPDATE am_credit_target
 SET hour = :hour, hour_notices = :hour_notices,
     due_at = CASE WHEN due_at IS NOT NULL AND due_at <= :due_at THEN due_at
@@ -66,13 +66,13 @@ RETURNING target_id;
 
 -- due_targets: targets of one way that have something due and that nobody has, those that wait longest first
 SELECT target_id FROM am_credit_target
-WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least AND failures <= :most
+WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
 ORDER BY due_at, target_id
 LIMIT :limit;
 
 -- due_last: the same, those that have just begun to wait first
 SELECT target_id FROM am_credit_target
-WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :least AND failures <= :most
+WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
 ORDER BY due_at DESC, target_id DESC
 LIMIT :limit;
 
@@ -106,7 +106,7 @@ SET due_at = (SELECT CASE WHEN min(d.next_attempt_at) < :rests_until THEN :rests
               WHERE d.target_id = am_credit_target.target_id AND d.status = 'pending')
 WHERE target_id = :target_id;
 
--- bury_old: what a target that has failed for days is not sent any more
+-- dead_letter_old: what a target that has failed for days is not sent any more
 UPDATE am_credit_delivery SET status = 'dead', last_error = :reason
 WHERE target_id = :target_id AND status = 'pending' AND created_at <= :since
 RETURNING delivery_id;
@@ -165,48 +165,3 @@ RETURNING target_id;
 -- begin_anew: a target is tried at once, as if it had not failed
 UPDATE am_credit_target SET due_at = :at, failures = 0, rests_until = CASE WHEN failures > 0 THEN '' ELSE rests_until END
 WHERE target_id = :target_id;
-
--- counted: up to which entry hours have been counted
-SELECT last_txn_id FROM am_credit_counted WHERE counted = 'hour_spend';
-
--- last_to_count: the last entry of the next :limit ones
-SELECT max(txn_id)
-FROM (SELECT txn_id FROM am_credit_transaction_log WHERE txn_id > :after AND txn_id <= :settled
-      ORDER BY txn_id LIMIT :limit) AS next_entries;
-
--- spent_by_hour: what wallets spent in the hours of some entries
-SELECT wallet_id, substr(replace(occurred_at, ' ', 'T'), 1, 13), -sum(amount_yen)
-FROM am_credit_transaction_log
-WHERE txn_id > :after AND txn_id <= :last AND txn_type = 'charge'
-  AND length(occurred_at) >= 13  -- plain SQL may have written a date without a time
-GROUP BY 1, 2
-ORDER BY 1, 2;
-
--- count_up_to: note that entries have been counted, unless somebody else has
-UPDATE am_credit_counted SET last_txn_id = :last WHERE counted = 'hour_spend' AND last_txn_id = :after
-RETURNING last_txn_id;
-
--- add_to_hour: add to what a wallet spent in an hour
-INSERT INTO am_credit_hour_spend (wallet_id, hour, spent_yen) VALUES (:wallet_id, :hour, :spent_yen)
-ON CONFLICT (wallet_id, hour) DO UPDATE SET spent_yen = am_credit_hour_spend.spent_yen + excluded.spent_yen;
-
--- forget_hours: hours that are compared with no more
-DELETE FROM am_credit_hour_spend WHERE hour < :since;
-
--- anomalies: wallets that have spent far more in an hour than in their usual one, and were not told so
-SELECT wallet_id, spent_yen, usual_yen
-FROM (SELECT h.wallet_id, h.spent_yen,
-             (SELECT CASE WHEN count(*) >= :min_hours THEN CAST(sum(u.spent_yen) AS BIGINT) / count(*) END
-              FROM am_credit_hour_spend u
-              WHERE u.wallet_id = h.wallet_id AND u.hour >= :since AND u.hour < :hour) AS usual_yen
-      FROM am_credit_hour_spend h
-      WHERE h.hour = :hour AND h.spent_yen >= :min_yen) AS spending
-WHERE spent_yen > usual_yen * :times
-  AND NOT EXISTS (SELECT 1 FROM am_credit_outbox e
-                  WHERE e.wallet_id = spending.wallet_id AND e.dedupe_key = :dedupe_key)
-ORDER BY wallet_id;
-
--- tell_once: put an event into the outbox unless the wallet has told it of the same occasion
-INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)
-VALUES (:wallet_id, :kind, :payload, :dedupe_key, :at, 0)
-ON CONFLICT DO NOTHING;

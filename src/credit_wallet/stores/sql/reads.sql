@@ -248,16 +248,21 @@ SELECT coalesce(sum(e.amount_yen), 0)
 FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
 WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kind = 'paid'
   AND e.occurred_at >= :start AND e.occurred_at < :end
-  AND substr(coalesce(e.note, ''), 1, length(:again)) <> :again
-  AND substr(coalesce(e.note, ''), 1, length(:unpaid)) <> :unpaid;
+  AND CASE WHEN e.cause IS NOT NULL THEN e.cause NOT IN ('reinstatement', 'pay_back_failed')
+           ELSE substr(coalesce(e.note, ''), 1, length(:again)) <> :again
+                AND substr(coalesce(e.note, ''), 1, length(:unpaid)) <> :unpaid END;
 
 -- unused: what some entries before :end left, open holds included
 SELECT coalesce(sum(amount_yen), 0) FROM am_credit_transaction_log
 WHERE txn_id > :after AND txn_id <= :last AND occurred_at < :end;
 
--- paid_back: credit that was taken out since :start to be paid back, less what came again, among some entries
+-- paid_back: credit that was taken out since :start to be paid back, less what was not, by entries that name their cause
 SELECT coalesce(-sum(amount_yen), 0) FROM am_credit_transaction_log
-WHERE txn_id > :after AND txn_id <= :last AND occurred_at >= :start
+WHERE cause IN ('pay_back', 'pay_back_failed') AND occurred_at >= :start;
+
+-- paid_back_without_cause: the same among some entries that do not, as before 294
+SELECT coalesce(-sum(amount_yen), 0) FROM am_credit_transaction_log
+WHERE txn_id > :after AND txn_id <= :last AND occurred_at >= :start AND cause IS NULL
   AND ((txn_type = 'reversal' AND substr(note, 1, length(:mark)) = :mark)
        OR (txn_type = 'topup' AND substr(note, 1, length(:unpaid)) = :unpaid));
 

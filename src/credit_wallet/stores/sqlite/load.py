@@ -82,7 +82,7 @@ class Loader:
         self._keys: dict[int, KeyState] = {}
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
-        self._told: set[tuple[int, str]] = set()
+        self._emitted: set[tuple[int, str]] = set()
 
     def others_have_written(self) -> bool:
         """Whether another connection has written since the last call, or memory is empty for another reason."""
@@ -97,7 +97,7 @@ class Loader:
         """Read everything afresh from now on."""
         self._wallets.clear()
         self._keys.clear()
-        self._told.clear()
+        self._emitted.clear()
         self._ids = None
         self._data_version = None
 
@@ -105,14 +105,14 @@ class Loader:
         """Read agent keys afresh from now on."""
         self._keys.clear()
 
-    def keep(self, told: set[tuple[int, str]]) -> None:
-        """Remember what a batch left for the next one, and what it has ``told``, as far as there is room."""
-        self._told |= told
+    def keep(self, emitted: set[tuple[int, str]]) -> None:
+        """Remember what a batch left for the next one, and what it has ``emitted``, as far as there is room."""
+        self._emitted |= emitted
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
             self._wallets.clear()
             self._keys.clear()
-        if len(self._told) > CACHED_WALLETS:
-            self._told.clear()
+        if len(self._emitted) > CACHED_WALLETS:
+            self._emitted.clear()
 
     def load(self, commands: Sequence[Command], now: datetime) -> Snapshot:
         """Everything that ``commands`` may touch at ``now``, each wallet and key in its present cycle."""
@@ -133,7 +133,7 @@ class Loader:
             left_cycles=[],
             txn_ids=self._ids[0],
             hold_ids=self._ids[1],
-            told=self._told,
+            emitted=self._emitted,
         )
         self._load_remembered(snapshot, commands)
         owing = self._load_due_holds(snapshot, wallet_ids, at)

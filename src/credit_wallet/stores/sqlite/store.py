@@ -26,14 +26,13 @@ from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.stores import migrations
 from credit_wallet.stores.alert_tables import alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
-from credit_wallet.stores.jobs.backfill import adopt_all, adopt_unadopted
+from credit_wallet.stores.jobs.backfill import backfill_all, backfill_pending
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.rows import (
     PURCHASE_COLUMNS,
     PUT_LOT,
     REMEMBERED_COLUMNS,
-    alert_event,
     hold_row,
     own_thresholds,
     purchase_row,
@@ -143,7 +142,7 @@ def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) ->
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
         make_books(connection, transaction)
-        return Upgrade(applied, *adopt_all(connection, transaction, now))
+        return Upgrade(applied, *backfill_all(connection, transaction, now))
 
 
 class SqliteStore:
@@ -246,14 +245,14 @@ class SqliteStore:
 
     def _execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
         if self._loader.others_have_written():
-            adopt_unadopted(self._connection, now)
+            backfill_pending(self._connection, now)
         snapshot = self._loader.load(commands, now)
         decision = decide(snapshot, commands, now)
         self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
         if snapshot.closed_segments:
             put_segments(self._connection, closed_in(snapshot))
         self._write(decision, format_instant(now))
-        self._loader.keep(decision.told)
+        self._loader.keep(decision.emitted)
         return decision.outcomes
 
     def _write(self, decision: Decision, at: str) -> None:
@@ -324,15 +323,16 @@ class SqliteStore:
         self._connection.executemany(_FORGET_PURCHASE, decision.forgotten_purchases)
 
     def _write_outbox(self, decision: Decision, at: str) -> None:
-        for wallet_id, alert in decision.alerts:
-            table, name = alert_table(alert.threshold_pct), (wallet_id, alert.threshold_pct, alert.billing_cycle)
+        for alert, event in decision.alerts:
+            name = (event.wallet_id, alert.threshold_pct, alert.billing_cycle)
+            table = alert_table(alert.threshold_pct)
             row = (*name, at, alert.spent_yen, alert.budget_yen)
             fired = self._connection.execute(_PUT_ALERT.format(table=table), row).get
             if fired is None:
                 statement = _FIRED_FOR_ANOTHER_BUDGET.format(table=table)
                 fired = self._connection.execute(statement, (*name, alert.budget_yen)).get
             if fired is not None:
-                decision.events.append(alert_event(wallet_id, alert))
+                decision.events.append(event)
         self._connection.executemany(
             _PUT_EVENT,
             [

@@ -62,5 +62,5 @@ FROM am_credit_outbox o
 LEFT JOIN (SELECT wallet_id, threshold_pct, billing_cycle FROM am_credit_spending_alert
            UNION ALL
            SELECT wallet_id, threshold_pct, billing_cycle FROM am_credit_threshold_alert) AS a
-       ON a.wallet_id = o.wallet_id AND o.dedupe_key LIKE 'alert_fired ' || a.billing_cycle || ' % ' || a.threshold_pct
-WHERE o.kind = 'alert_fired' AND o.dedupe_key IS NOT NULL AND a.wallet_id IS NULL;
+       ON a.wallet_id = o.wallet_id AND o.dedupe_key LIKE 'budget.threshold_reached ' || a.billing_cycle || ' % ' || a.threshold_pct
+WHERE o.kind = 'budget.threshold_reached' AND o.dedupe_key IS NOT NULL AND a.wallet_id IS NULL;

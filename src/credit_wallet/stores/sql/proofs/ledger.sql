@@ -91,6 +91,19 @@ WHERE CASE e.txn_type
            OR r.refunded_yen <> 0
       ELSE TRUE END;
 
+-- causes: an entry names a cause that its type can have, and paying back only when its note says so
+SELECT e.wallet_id, e.txn_id, 0
+FROM am_credit_transaction_log e
+LEFT JOIN am_credit_topup t ON t.credit_txn_id = e.related_txn_id AND t.wallet_id = e.wallet_id
+WHERE e.cause IS NOT NULL
+  AND (CASE e.txn_type WHEN 'topup' THEN e.cause NOT IN ('payment', 'grant', 'reinstatement', 'pay_back_failed')
+                       WHEN 'reversal' THEN e.cause NOT IN ('clawback', 'pay_back', 'debt_repayment')
+                       ELSE TRUE END
+       OR (e.cause = 'pay_back') <> (e.txn_type = 'reversal' AND t.topup_id IS NOT NULL
+                                     AND coalesce(e.note, '') = 'paid back of top-up ' || t.topup_id)
+       OR (e.cause = 'pay_back_failed') <> (e.txn_type = 'topup' AND t.topup_id IS NOT NULL
+                                            AND coalesce(e.note, '') = 'not paid back of top-up ' || t.topup_id));
+
 -- debt: only an empty wallet owes
 SELECT wallet_id, 0, balance_yen FROM am_credit_wallet WHERE debt_yen > 0 AND balance_yen > 0;
 

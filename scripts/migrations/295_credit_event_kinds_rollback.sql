@@ -1,0 +1,44 @@
+-- Names kinds of events as before 295.
+
+CREATE TABLE am_credit_event_kind (was TEXT PRIMARY KEY, kind TEXT NOT NULL);
+INSERT INTO am_credit_event_kind (was, kind) VALUES
+    ('budget.threshold_reached',    'alert_fired'),
+    ('budget.exhausted',            'budget_exhausted'),
+    ('balance.low',                 'low_balance'),
+    ('credit.expiring',             'credit_expiring'),
+    ('credit.expired',              'credit_expired'),
+    ('wallet.exhausted',            'wallet_exhausted'),
+    ('key_cap.threshold_reached',   'key_cap_reached'),
+    ('key_cap.exhausted',           'key_cap_exhausted'),
+    ('spending.anomaly_detected',   'spend_anomaly'),
+    ('topup.due',                   'topup_due'),
+    ('topup.credited',              'topup_credited'),
+    ('topup.clawed_back',           'topup_taken_back'),
+    ('topup.reinstated',            'topup_given_back'),
+    ('topup.requires_action',       'topup_requires_action'),
+    ('topup.uncredited',            'topup_succeeded'),
+    ('topup.failed',                'topup_failed'),
+    ('topup.canceled',              'topup_canceled'),
+    ('topup.currency_mismatch',     'topup_currency_mismatch'),
+    ('auto_topup.stopped',          'auto_topup_stopped'),
+    ('auto_topup.limit_reached',    'auto_topup_limit_reached'),
+    ('auto_topup.runaway_detected', 'auto_topup_runaway'),
+    ('ledger.sealed',               'ledger_sealed');
+
+UPDATE am_credit_outbox
+SET kind = named.kind,
+    dedupe_key = CASE WHEN substr(dedupe_key, 1, length(named.was) + 1) = named.was || ' '
+                      THEN named.kind || substr(dedupe_key, length(named.was) + 1)
+                      ELSE dedupe_key END,
+    payload = CASE WHEN named.was = 'auto_topup.limit_reached' THEN replace(payload, '"left_yen":', '"room_yen":')
+                   ELSE replace(payload, '"clawed_back_yen":', '"taken_yen":') END
+FROM am_credit_event_kind AS named
+WHERE named.was = am_credit_outbox.kind;
+
+UPDATE am_credit_target
+SET kinds = (SELECT json_group_array(coalesce(named.kind, asked.value))
+             FROM json_each(am_credit_target.kinds) AS asked
+             LEFT JOIN am_credit_event_kind AS named ON named.was = asked.value)
+WHERE kinds <> '[]';
+
+DROP TABLE am_credit_event_kind;

@@ -1,0 +1,6 @@
+-- Drops what 294 added; notes still begin with what was paid back. Seals that only it can read go with it; their entries
+-- are sealed again.
+
+DELETE FROM am_credit_seal WHERE version > 2;
+DROP INDEX idx_am_credit_transaction_log_pay_back;
+ALTER TABLE am_credit_transaction_log DROP COLUMN cause;

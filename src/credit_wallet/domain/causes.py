@@ -1,0 +1,20 @@
+"""Why credit came or went, where the type of a ledger entry does not say it (migration 294)."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Cause = Literal["payment", "grant", "reinstatement", "pay_back_failed", "clawback", "pay_back", "debt_repayment"]
+"""The first four are of top-ups, the others of reversals. Charges, refunds and expiries have none.
+
+Nor have entries from before migration 294 and those of plain SQL: of these, the beginning of the note says it.
+"""
+
+PAID_BACK: Final = "paid back of top-up"
+"""Begins the note of an entry that took credit out to be paid back."""
+
+NOT_PAID_BACK: Final = "not paid back of top-up"
+"""Begins the note of an entry that restored such credit, since the provider did not pay it back."""
+
+REINSTATED: Final = "given again of top-up"
+"""Began the note of an entry that restored what a dispute or a refund took, before entries had a cause."""

@@ -1,0 +1,74 @@
+"""Billing cycles: the entries of one, and what it opened with."""
+
+from __future__ import annotations
+
+from credit_wallet.domain.outcomes import Alert, Transaction, WalletView
+from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.reports.cycle_walk import CycleWalk
+from credit_wallet.reports.statement_figures import Drawing, Statement, statement
+from credit_wallet.rules.validation import checked_cycle, checked_id
+from credit_wallet.stores.jobs.seals import Anchor, latest_seal
+
+
+class Cycles:
+    """``wallets.cycles``. A cycle is a month, YYYY-MM, in the wallet's time zone."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def entries(self, wallet_id: int, cycle: str) -> list[Transaction]:
+        """The wallet's entries of a cycle, oldest first. Raises ``WalletNotFound`` and ``InvalidRequest``."""
+        walk = self.walk(wallet_id, cycle)
+        steps = list(iter(walk.back, None))
+        return [each.entry for step in reversed(steps) for each in step or ()]
+
+    def refunded_charges(self, wallet_id: int, cycle: str) -> list[Transaction]:
+        """The charges, of any cycle, that refunds of a cycle give back. Raises ``WalletNotFound``."""
+        refunds = (entry for entry in self.entries(wallet_id, cycle) if entry.txn_type == "refund")
+        return self._ledger.reader.charges(wallet_id, sorted({entry.related_txn_id or 0 for entry in refunds}))
+
+    def opening_yen(self, wallet_id: int, cycle: str) -> int:
+        """The wallet's balance and open holds together as a cycle begins. Raises ``WalletNotFound``."""
+        return self.walk(wallet_id, cycle).opening_yen
+
+    def walk(self, wallet_id: int, cycle: str) -> CycleWalk:
+        """The entries in bounded steps, with what the cycle opened with: balance and open holds together.
+
+        Raises ``WalletNotFound`` and ``InvalidRequest``.
+        """
+        return _Books(self._ledger).walk(wallet_id, cycle)
+
+    def draw(self, wallet_id: int, cycle: str | None = None, *, viewer_key_id: int | None = None) -> Drawing:
+        """Begin the statement of a cycle (None: the current one), which is drawn up in bounded steps.
+
+        An agent, ``viewer_key_id``, sees the wallet's totals, and of entries and spending its own. Raises
+        ``WalletNotFound`` and ``InvalidRequest``.
+        """
+        return Drawing(_Books(self._ledger), wallet_id, cycle, viewer_key_id)
+
+
+def statement_of(ledger: Ledger, wallet_id: int, cycle: str | None) -> Statement:
+    """Raises ``WalletNotFound`` and ``InvalidRequest``."""
+    return statement(_Books(ledger), wallet_id, cycle)
+
+
+class _Books:
+    """What a statement asks of a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def wallet(self, wallet_id: int) -> WalletView:
+        return self._ledger.wallet(wallet_id)
+
+    def walk(self, wallet_id: int, cycle: str) -> CycleWalk:
+        return CycleWalk(self._ledger.reader, checked_id("wallet_id", wallet_id), checked_cycle(cycle))
+
+    def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
+        return self._ledger.reader.label_and_cap(key_id)
+
+    def alerts(self, wallet_id: int, cycle: str) -> list[Alert]:
+        return self._ledger.reader.alerts(wallet_id, checked_cycle(cycle))
+
+    def latest_seal(self) -> Anchor | None:
+        return latest_seal(self._ledger.reader.source)

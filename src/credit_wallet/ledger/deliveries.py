@@ -1,0 +1,47 @@
+"""Deliveries: events on their way to notification targets, and what became of them."""
+
+from __future__ import annotations
+
+import builtins
+
+from credit_wallet.domain.outcomes import DeliveryView
+from credit_wallet.errors import DeliveryNotFound, InvalidRequest
+from credit_wallet.ledger.ledger import Ledger, checked_page
+from credit_wallet.rules.validation import checked_id
+from credit_wallet.stores.notification_rows import SQL, delivery_view, resend
+
+
+class Deliveries:
+    """``wallets.deliveries``."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def list(
+        self, wallet_id: int | None = None, *, status: str | None = None, limit: int = 50
+    ) -> builtins.list[DeliveryView]:
+        """The latest deliveries, of one wallet (0 for the operator's targets) or of all, up to ``limit`` (to 1,000).
+
+        ``status``, when given, is ``pending``, ``delivered`` or ``dead``. Raises ``InvalidRequest``.
+        """
+        if status not in (None, "pending", "delivered", "dead"):
+            raise InvalidRequest("status must be pending, delivered or dead", field="status")
+        checked_page(limit)
+        if wallet_id is not None:
+            checked_id("wallet_id", wallet_id)
+        rows = self._ledger.ask(SQL["deliveries"], wallet_id=wallet_id, status=status, limit=limit)
+        return [delivery_view(row) for row in rows]
+
+    def resend(self, delivery_id: int | None = None) -> int:
+        """Send a delivery again, or without an id every dead one; return how many will be.
+
+        Raises ``DeliveryNotFound`` for one that is unknown or whose target was removed.
+        """
+        if delivery_id is not None:
+            checked_id("delivery_id", delivery_id)
+        sent = self._ledger.maintain(resend, delivery_id, self._ledger.clock())
+        if delivery_id is not None and not sent:
+            raise DeliveryNotFound(
+                f"there is no delivery {delivery_id} that could be sent again", delivery_id=delivery_id
+            )
+        return sent

@@ -1,0 +1,27 @@
+"""Holds: credit that is set aside, and what became of it."""
+
+from __future__ import annotations
+
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.outcomes import HoldView
+from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.rules.validation import checked_id
+
+
+class Holds:
+    """``wallets.holds``. ``wallets.hold`` makes one; ``wallets.capture`` and ``wallets.release`` close it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def show(self, hold_id: int) -> HoldView:
+        """A hold and what became of it. Raises ``HoldNotFound``."""
+        hold = self._ledger.reader.hold(checked_id("hold_id", hold_id))
+        if hold.status == "open" and hold.expires_at <= format_instant(self._ledger.clock()):
+            self._ledger.settle([hold.wallet_id])
+            hold = self._ledger.reader.hold(hold_id)
+        return hold
+
+    def wallet_of(self, hold_id: int) -> int:
+        """Id of the wallet that a hold is of, whatever became of it. Raises ``HoldNotFound``."""
+        return self._ledger.reader.hold(checked_id("hold_id", hold_id)).wallet_id

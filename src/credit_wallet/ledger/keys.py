@@ -1,0 +1,116 @@
+"""Agent keys: one token for each agent, with a cap and an end of its own."""
+
+from __future__ import annotations
+
+import builtins
+from datetime import timedelta
+
+from credit_wallet.domain.commands import MAX_HOLD_SECONDS
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.money import MAX_AMOUNT_YEN
+from credit_wallet.domain.outcomes import CreatedKey, KeyView
+from credit_wallet.domain.tokens import new_token, token_hash
+from credit_wallet.errors import InvalidRequest
+from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
+from credit_wallet.rules.validation import checked_after, checked_end, checked_id, malformed_text
+from credit_wallet.stores import identity_rows
+
+MAX_OVERLAP_SECONDS = MAX_HOLD_SECONDS
+"""31 days."""
+
+
+class Keys:
+    """``wallets.keys``. A key stays what it is whatever token opens it: tokens are its secrets, and can change."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def create(
+        self, wallet_id: int, *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
+    ) -> CreatedKey:
+        """A new agent key with a monthly cap (0 = none, at most 10**12 yen) that works until ``expires_at``.
+
+        Its ``token`` cannot be shown again. ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the
+        end of that day in the wallet's zone. Raises ``WalletNotFound``, ``InvalidRequest`` for an end in the past, and
+        ``TooManyKeys`` when 1,000 of the wallet's keys work already.
+        """
+        if problem := malformed_text("label", label):
+            raise problem
+        if type(monthly_cap_yen) is not int or not 0 <= monthly_cap_yen <= MAX_AMOUNT_YEN:
+            raise InvalidRequest(
+                f"monthly_cap_yen must be a whole number from 0 to {MAX_AMOUNT_YEN}", field="monthly_cap_yen"
+            )
+        expiry = checked_future_end(self._ledger, "expires_at", expires_at, wallet_id)
+        token = new_token()
+        key_id = self._ledger.change_secrets(
+            checked_id("wallet_id", wallet_id),
+            identity_rows.create_key,
+            wallet_id,
+            token_hash(token),
+            label,
+            monthly_cap_yen,
+            expiry,
+        )
+        return CreatedKey(key_id, wallet_id, token)
+
+    def list(self, wallet_id: int, *, after: int = 0, limit: int = MAX_PAGE) -> builtins.list[KeyView]:
+        """The wallet's agent keys with an id above ``after``, by id, up to ``limit`` (at most 1,000).
+
+        Revoked and expired ones are among them. Raises ``WalletNotFound``.
+        """
+        self._ledger.settle_if_due(wallet_id)
+        return self._ledger.reader.keys(
+            wallet_id, self._ledger.clock(), after=checked_after(after), limit=checked_page(limit)
+        )
+
+    def show(self, key_id: int) -> KeyView:
+        """An agent key with its spending in the current cycle. Raises ``KeyNotFound``."""
+        self._ledger.settle_if_due(self._ledger.reader.owner_of_key(checked_id("key_id", key_id)))
+        return self._ledger.reader.key(key_id, self._ledger.clock())
+
+    def works(self, key_id: int) -> bool:
+        """Whether an agent key is neither revoked nor expired. Raises ``KeyNotFound``."""
+        now = self._ledger.clock()
+        key = self._ledger.reader.key(checked_id("key_id", key_id), now)
+        return key.revoked_at is None and (key.expires_at is None or key.expires_at > format_instant(now))
+
+    def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
+        """Another token for an agent key, which cannot be shown again.
+
+        The key stays the one it is: ``key_id``, cap, spending, end, label, holds and idempotency. Its tokens so far
+        work for ``overlap_seconds`` more, 0 to 31 days, and no longer than the key; 0, for one that has leaked, ends
+        them at once. Other processes may remember an ended token for a second.
+
+        Raises ``KeyNotFound``, ``KeyEnded`` when the key is revoked or has ended, and ``TooManyTokens`` when ten
+        earlier tokens still work.
+        """
+        token, overlap = new_token(), checked_overlap(overlap_seconds)
+        wallet_id = self._ledger.change_secrets(
+            checked_id("key_id", key_id), identity_rows.rotate_key, key_id, token_hash(token), overlap
+        )
+        return CreatedKey(key_id, wallet_id, token)
+
+    def revoke(self, key_id: int) -> str:
+        """Revoke an agent key for good and with all its secrets, effective at once; returns when it was revoked first.
+
+        Raises ``KeyNotFound``.
+        """
+        checked_id("key_id", key_id)
+        revoked_at = self._ledger.lanes.of(0).call(lambda store: store.revoke_key(key_id, self._ledger.clock()))
+        self._ledger.note_secret_change()
+        return revoked_at
+
+
+def checked_overlap(seconds: int) -> timedelta:
+    """For how long earlier tokens go on working. Raises ``InvalidRequest``."""
+    if type(seconds) is not int or not 0 <= seconds <= MAX_OVERLAP_SECONDS:
+        raise InvalidRequest(f"overlap_seconds must be 0 to {MAX_OVERLAP_SECONDS}", field="overlap_seconds")
+    return timedelta(seconds=seconds)
+
+
+def checked_future_end(ledger: Ledger, field: str, given: str | None, wallet_id: int) -> str | None:
+    """The instant that an end names, a date in the wallet's zone. Raises ``InvalidRequest``, ``WalletNotFound``."""
+    expiry = checked_end(field, given, lambda: ledger.time_zone_of(wallet_id))
+    if expiry is not None and expiry <= format_instant(ledger.clock()):
+        raise InvalidRequest(f"{field} {expiry} is in the past", field=field)
+    return expiry

@@ -1,0 +1,144 @@
+"""One open ledger: the rails that write, the reader that asks, the clock. Every noun of the facade stands on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, TypeAlias, TypeVar
+
+from credit_wallet.domain.commands import Command, Expire
+from credit_wallet.domain.outcomes import Outcome, WalletView
+from credit_wallet.errors import InvalidRequest, WalletError
+from credit_wallet.ledger.lanes import Lanes
+from credit_wallet.ledger.rail import Outcomes
+from credit_wallet.ledger.reading_lanes import ReadingLanes
+from credit_wallet.rules.validation import checked_id, malformed
+from credit_wallet.runtime.steady_clock import SteadyClock
+from credit_wallet.stores.reads import Reader
+
+T = TypeVar("T")
+
+Now: TypeAlias = Callable[[], datetime]
+
+MAX_STEPS_OF_DUE = 20
+"""In which what is due on a wallet is carried out before it is shown; one is enough for most."""
+
+MAX_PAGE = 1_000
+"""Rows that one page of a list has at most."""
+
+
+class Ledger:
+    """What the nouns share. Thread-safe."""
+
+    def __init__(self, lanes: Lanes, reader: Reader, clock: Now) -> None:
+        self.lanes, self.reader, self.clock = lanes, reader, clock
+        self.reading_lanes = ReadingLanes(in_process=reader.source.in_process)
+        self.secret_changes = 0
+        """Another number whenever this process has added or ended a secret."""
+        self._numbers = count(1)
+
+    def close(self) -> None:
+        """Finish what is waiting and let go of the database."""
+        self.reading_lanes.close()
+        self.lanes.close()
+        self.reader.close()
+
+    # Writing
+
+    def run(self, command: Command) -> Outcome:
+        """Have a command carried out, durably. Raises what it is refused with."""
+        return _only(self.lanes.submit([well_formed(command)]))
+
+    async def arun(self, command: Command) -> Outcome:
+        """The asyncio twin of ``run``."""
+        return _only(await self.lanes.asubmit([well_formed(command)]))
+
+    def change_secrets(self, wallet_id: int, job: Callable[..., T], *args: object) -> T:
+        """Have ``job(connection, *args, now)`` done on the lane of a wallet; what is remembered of tokens is stale."""
+        done = self.lanes.of(wallet_id).call(lambda store: store.run_until_known(job, *args, self.clock()))
+        self.note_secret_change()
+        return done
+
+    def note_secret_change(self) -> None:
+        """Make what is remembered of tokens stale."""
+        self.secret_changes = next(self._numbers)
+
+    def maintain(self, job: Callable[..., T], *args: object, **kwargs: object) -> T:
+        """Have ``job(connection, …)`` done on the rail of the background jobs."""
+        return self.lanes.upkeep.call(lambda store: store.run(job, *args, **kwargs))
+
+    # Reading
+
+    def ask(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        """The rows of a statement."""
+        return self.reader.source.rows(statement, parameters)
+
+    def wallet(self, wallet_id: int) -> WalletView:
+        """A wallet, once what is due on it is carried out. Raises ``WalletNotFound``."""
+        self.settle_if_due(wallet_id)
+        return self.reader.wallet(wallet_id, self.clock())
+
+    def wallets(self, after: int, limit: int) -> list[WalletView]:
+        """A page of wallets by id, once what is due on them is carried out."""
+        now = self.clock()
+        page = self.reader.wallets(now, after=after, limit=limit)
+        if page and (due := self.reader.due_between(after, page[-1].wallet_id, now)):
+            self.settle(due)
+            page = self.reader.wallets(now, after=after, limit=limit)
+        return page
+
+    def time_zone_of(self, wallet_id: int) -> str:
+        """Raises ``WalletNotFound``."""
+        return self.reader.wallet(checked_id("wallet_id", wallet_id), self.clock()).time_zone
+
+    def ago(self, age: timedelta) -> datetime:
+        """The instant since which at least ``age`` has passed."""
+        return self.clock.ago(age) if isinstance(self.clock, SteadyClock) else self.clock() - age
+
+    # What is due
+
+    def settle(self, wallet_ids: Sequence[int]) -> None:
+        """Carry out what is due on wallets: expired holds and lots."""
+        self.lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
+
+    def settle_if_due(self, wallet_id: int) -> None:
+        """What is due on a wallet, in steps; of very much the worker does the rest. Raises ``WalletNotFound``."""
+        checked_id("wallet_id", wallet_id)
+        for _ in range(MAX_STEPS_OF_DUE):
+            if not self.reader.is_due(wallet_id, self.clock()):
+                return
+            self.settle([wallet_id])
+
+    def settle_all(self) -> None:
+        """Carry out what is due on all wallets, ``MAX_PAGE`` at a time."""
+        before: list[int] = []
+        steps = 0
+        while due := self.reader.due_wallets(self.clock(), MAX_PAGE):
+            steps = steps + 1 if due == before else 0
+            if steps == MAX_STEPS_OF_DUE:
+                return
+            self.settle(due)
+            before = due
+
+
+def well_formed(command: Command) -> Command:
+    """The command, if it is well formed. Raises ``InvalidRequest`` and its like."""
+    problem = malformed(command)
+    if problem is not None:
+        raise problem
+    return command
+
+
+def checked_page(limit: int) -> int:
+    """``limit``, if a page may be so long. Raises ``InvalidRequest``."""
+    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"limit must be 1 to {MAX_PAGE}, not {limit!r}", field="limit")
+    return limit
+
+
+def _only(outcomes: Outcomes) -> Outcome:
+    outcome = outcomes[0]
+    if isinstance(outcome, WalletError):
+        raise outcome
+    return outcome

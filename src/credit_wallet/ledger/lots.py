@@ -1,0 +1,20 @@
+"""Lots: the credit that a wallet has, by where it came from."""
+
+from __future__ import annotations
+
+import builtins
+
+from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.rules.state import Lot
+
+
+class Lots:
+    """``wallets.lots``."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def list(self, wallet_id: int) -> builtins.list[Lot]:
+        """The wallet's open lots in the order of spending; their sum is the balance. Raises ``WalletNotFound``."""
+        self._ledger.wallet(wallet_id)
+        return self._ledger.reader.lots(wallet_id)

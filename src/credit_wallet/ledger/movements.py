@@ -1,0 +1,41 @@
+"""What movements must know before they are commands: wallets of holds and entries, zones, and who may ask."""
+
+from __future__ import annotations
+
+from credit_wallet.domain.actors import PRODUCT, SUPERVISORS, Actor, seller_of
+from credit_wallet.errors import Forbidden, InvalidRequest
+from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.rules.validation import checked_end, checked_id
+from credit_wallet.stores import identity_rows
+
+
+def wallet_of_hold(ledger: Ledger, hold_id: int) -> int:
+    """Raises ``HoldNotFound``."""
+    return ledger.reader.hold(checked_id("hold_id", hold_id)).wallet_id
+
+
+def wallet_of_entry(ledger: Ledger, txn_id: int) -> int:
+    """Raises ``EntryNotFound``."""
+    return ledger.reader.wallet_of_entry(checked_id("txn_id", txn_id))
+
+
+def wallet_of_sale(ledger: Ledger, txn_id: int, actor: Actor) -> int:
+    """The wallet of a charge that ``actor`` may give back. Raises ``EntryNotFound`` and ``Forbidden``."""
+    wallet_id = wallet_of_entry(ledger, txn_id)
+    if seller_of(actor) is not None and not identity_rows.has_sold(ledger.reader.source, actor, txn_id):
+        raise Forbidden(f"charge {txn_id} is not this seller's to give back", txn_id=txn_id)
+    return wallet_id
+
+
+def end_of_lot(ledger: Ledger, wallet_id: int, expires_at: str | None) -> str | None:
+    """The instant that an end names, a date in the wallet's zone. Raises ``InvalidRequest``, ``WalletNotFound``."""
+    return checked_end("expires_at", expires_at, lambda: ledger.time_zone_of(wallet_id))
+
+
+def closing_key(key: str | None, own_key: str, actor: Actor, *, repeatable: bool = True) -> tuple[str, Actor]:
+    """The idempotency key that was given, or the product's own, in its room, for those who may do all that it may."""
+    if key is not None:
+        return key, actor
+    if actor not in SUPERVISORS or not repeatable:
+        raise InvalidRequest("idempotency_key is required here", field="idempotency_key")
+    return own_key, PRODUCT

@@ -1,0 +1,161 @@
+"""Purchases: what a seller's gate sells, each request paid for once however often it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from credit_wallet.domain.actors import PRODUCT, Actor
+from credit_wallet.domain.commands import Buy, Renew, Serve, Undo
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.ledger.ledger import Ledger, well_formed
+
+
+class Purchases:
+    """``wallets.purchases``. ``purchase_key`` names a buyer's request, ``attempt`` one try to answer it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def buy(
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        purchase_key: str,
+        attempt: str,
+        hold_seconds: int | None = None,
+        lease_seconds: int = 30,
+        free_retries: int = 0,
+        note: str | None = None,
+        key_id: int | None = None,
+        actor: Actor = PRODUCT,
+    ) -> Outcome:
+        """Charge ``amount_yen`` for a request that ``purchase_key`` names, or hold it for ``hold_seconds``, once.
+
+        ``attempt`` (1 to 64 characters) has ``lease_seconds`` (1 to 86,400) to ``serve``, ``undo`` or ``renew``; then
+        another attempt with the same key may go on, for nothing. A retry of a request that was served is ``free`` in
+        the outcome, ``free_retries`` times; one that was undone is charged again.
+
+        Raises what ``charge`` raises, ``PurchaseRunning``, ``RetriesExhausted``, and ``IdempotencyConflict`` when price
+        or payer are others.
+        """
+        return self._ledger.run(
+            Buy(
+                wallet_id,
+                purchase_key,
+                attempt,
+                amount_yen,
+                hold_seconds,
+                lease_seconds,
+                free_retries,
+                note,
+                key_id,
+                actor=actor,
+            )
+        )
+
+    async def abuy(
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        purchase_key: str,
+        attempt: str,
+        hold_seconds: int | None = None,
+        lease_seconds: int = 30,
+        free_retries: int = 0,
+        note: str | None = None,
+        key_id: int | None = None,
+        actor: Actor = PRODUCT,
+    ) -> Outcome:
+        """The asyncio twin of ``buy``."""
+        return await self._ledger.arun(
+            Buy(
+                wallet_id,
+                purchase_key,
+                attempt,
+                amount_yen,
+                hold_seconds,
+                lease_seconds,
+                free_retries,
+                note,
+                key_id,
+                actor=actor,
+            )
+        )
+
+    def serve(
+        self, wallet_id: int, purchase_key: str, *, attempt: str, forget: bool = False, actor: Actor = PRODUCT
+    ) -> Outcome:
+        """Write down that the buyer was served: the purchase is paid from now on, and nobody can undo it.
+
+        One that was undone meanwhile is charged again, and what the balance lacks becomes a debt. ``forget`` drops a
+        purchase that has no retries. Raises ``PurchaseNotFound``.
+        """
+        return self._ledger.run(Serve(wallet_id, purchase_key, attempt, forget, actor=actor))
+
+    async def aserve(
+        self, wallet_id: int, purchase_key: str, *, attempt: str, forget: bool = False, actor: Actor = PRODUCT
+    ) -> Outcome:
+        """The asyncio twin of ``serve``."""
+        return await self._ledger.arun(Serve(wallet_id, purchase_key, attempt, forget, actor=actor))
+
+    def post_serve(
+        self,
+        wallet_id: int,
+        purchase_key: str,
+        *,
+        attempt: str,
+        forget: bool = False,
+        actor: Actor = PRODUCT,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Like ``serve``, and nobody waits: it rides in the next batch. ``failed`` is called, on another thread, with
+        what kept it from being written down. Raises ``RailBusy``.
+        """
+        self._ledger.lanes.post(well_formed(Serve(wallet_id, purchase_key, attempt, forget, actor=actor)), failed)
+
+    def renew(
+        self, wallet_id: int, purchase_key: str, *, attempt: str, lease_seconds: int = 30, actor: Actor = PRODUCT
+    ) -> Outcome:
+        """Keep a purchase, and the hold that pays for it, for ``lease_seconds`` (1 to 86,400) more.
+
+        Raises ``PurchaseNotFound``, and ``PurchaseRunning`` when another attempt has it.
+        """
+        return self._ledger.run(Renew(wallet_id, purchase_key, attempt, lease_seconds, actor=actor))
+
+    async def arenew(
+        self, wallet_id: int, purchase_key: str, *, attempt: str, lease_seconds: int = 30, actor: Actor = PRODUCT
+    ) -> Outcome:
+        """The asyncio twin of ``renew``."""
+        return await self._ledger.arun(Renew(wallet_id, purchase_key, attempt, lease_seconds, actor=actor))
+
+    def undo(
+        self,
+        wallet_id: int,
+        purchase_key: str,
+        *,
+        attempt: str,
+        reason: str = "not served",
+        abandoned: bool = False,
+        actor: Actor = PRODUCT,
+    ) -> Outcome:
+        """Give back what a purchase took, if ``attempt`` has it and nobody was served; else nothing moves.
+
+        The outcome's ``amount_yen`` is what was given back. ``reason`` becomes the refund's note. ``abandoned`` does so
+        only when the lease is over. Raises ``PurchaseNotFound``.
+        """
+        return self._ledger.run(Undo(wallet_id, purchase_key, attempt, reason, abandoned, actor=actor))
+
+    async def aundo(
+        self,
+        wallet_id: int,
+        purchase_key: str,
+        *,
+        attempt: str,
+        reason: str = "not served",
+        abandoned: bool = False,
+        actor: Actor = PRODUCT,
+    ) -> Outcome:
+        """The asyncio twin of ``undo``."""
+        return await self._ledger.arun(Undo(wallet_id, purchase_key, attempt, reason, abandoned, actor=actor))

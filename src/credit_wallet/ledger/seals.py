@@ -1,0 +1,26 @@
+"""Seals: hashes over the ledger's entries, and what keeps the next one from being made."""
+
+from __future__ import annotations
+
+from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.stores.jobs.seals import Anchor, Holder, latest_seal, unsealed_since
+
+
+class Seals:
+    """``wallets.seals``. ``wallets.maintenance.seal`` makes them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def latest(self) -> Anchor | None:
+        """The seal that was made last, None before the first. Its ``str`` is an anchor: note it out of reach."""
+        return latest_seal(self._ledger.reader.source)
+
+    def unsealed_seconds(self) -> float:
+        """For how long entries have waited for a seal; 0 when all have one."""
+        since = unsealed_since(self._ledger.reader.source)
+        return 0.0 if since is None else max(0.0, (self._ledger.clock() - since).total_seconds())
+
+    def held_back_by(self) -> list[Holder]:
+        """The open transactions that may still add an entry between those that are to be sealed, the oldest first."""
+        return self._ledger.lanes.upkeep.call(lambda store: store.holding_back())

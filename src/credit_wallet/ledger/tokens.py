@@ -1,0 +1,47 @@
+"""Tokens: what a bearer token opens."""
+
+from __future__ import annotations
+
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.outcomes import Access, SellerAccess
+from credit_wallet.domain.tokens import is_mistyped, looked_up
+from credit_wallet.errors import Unauthorized
+from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.stores import identity_rows
+
+
+class Tokens:
+    """``wallets.tokens``."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @property
+    def changes(self) -> int:
+        """Another number whenever this process has ended or added a secret: what was remembered of tokens is stale."""
+        return self._ledger.secret_changes
+
+    def authenticate(self, token: str) -> Access:
+        """The wallet that a bearer token, or a host's own registered key, opens. Raises ``Unauthorized``."""
+        access = self.identify(token)
+        if isinstance(access, SellerAccess):
+            raise Unauthorized("this is a seller's token, which opens no wallet; send an owner token or an agent key")
+        return access
+
+    def identify(self, token: str) -> Access | SellerAccess:
+        """Like ``authenticate``; a seller's token is answered as well. Raises ``Unauthorized``."""
+        digest = looked_up(token)
+        access = (
+            None if digest is None else identity_rows.opened(self._ledger.reader.source, digest, self._ledger.clock())
+        )
+        if access is None:
+            raise Unauthorized(
+                "the token is mistyped: its checksum is wrong; copy it again"
+                if is_mistyped(token)
+                else "the token is unknown, revoked or expired; send the wallet's owner token or an agent key"
+            )
+        return access
+
+    def has_ended(self, access: Access | SellerAccess) -> bool:
+        """Whether the token that ``access`` came from has come to its end since."""
+        return access.ends_at is not None and access.ends_at <= format_instant(self._ledger.clock())

@@ -1,0 +1,173 @@
+"""Top-ups through a payment provider. They move the money here and know nothing of the provider's calls."""
+
+from __future__ import annotations
+
+import builtins
+from datetime import timedelta
+from typing import Literal
+
+from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor
+from credit_wallet.domain.commands import PayBack, PayBackLimit, RequestAutoTopup, RequestTopup, SettleTopup
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.outcomes import AutoTopupState, Outcome, PayerView, TopupStepView, TopupView
+from credit_wallet.domain.topups import OPEN, PaymentFact, Way
+from credit_wallet.ledger.ledger import Ledger, checked_page
+from credit_wallet.rules.pay_back import PayBackRoom, pay_back_limit, pay_back_room
+from credit_wallet.rules.validation import checked_after, checked_id
+
+
+class Topups:
+    """``wallets.topups``. ``wallets.topup`` brings in credit without a provider."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def request(
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        way: Way = "intent",
+        actor: Actor = OPERATOR,
+    ) -> Outcome:
+        """Note that the owner will pay ``amount_yen`` in through the payment provider, as the outcome's ``topup_id``.
+
+        Brings no credit: that is what ``settle`` does once the provider says so. Raises ``WalletNotFound``,
+        ``TopupInFlight`` and ``IdempotencyConflict``.
+        """
+        return self._ledger.run(RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor))
+
+    async def arequest(
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        way: Way = "intent",
+        actor: Actor = OPERATOR,
+    ) -> Outcome:
+        """The asyncio twin of ``request``."""
+        return await self._ledger.arun(RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor))
+
+    def request_automatic(
+        self,
+        wallet_id: int,
+        *,
+        idempotency_key: str,
+        min_yen: int,
+        max_yen: int,
+        daily_yen: int = 0,
+        monthly_yen: int = 0,
+    ) -> Outcome:
+        """Note that the saved method will pay what the wallet lacks of its threshold, in whole steps.
+
+        ``min_yen`` and ``max_yen`` bound the payment, ``daily_yen`` and ``monthly_yen`` (0 = no bound) what automatic
+        top-ups bring in a day and a month (UTC). Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``,
+        ``TopupLimitReached`` and ``WalletDisabled``.
+        """
+        return self._ledger.run(
+            RequestAutoTopup(wallet_id, idempotency_key, min_yen, max_yen, daily_yen, monthly_yen, actor=PRODUCT)
+        )
+
+    def settle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> Outcome:
+        """Take in what the provider says of a top-up's payment, any number of times and in any order.
+
+        It is credited, taken back, or noted why not. ``amount_yen`` is given for a payment of the wallet's that has no
+        row. Raises ``TopupNotFound``.
+        """
+        return self._ledger.run(SettleTopup(wallet_id, topup_id, fact, amount_yen))
+
+    async def asettle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> Outcome:
+        """The asyncio twin of ``settle``."""
+        return await self._ledger.arun(SettleTopup(wallet_id, topup_id, fact, amount_yen))
+
+    def pay_back(
+        self,
+        wallet_id: int,
+        topup_id: str,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        limit: PayBackLimit | None = None,
+    ) -> Outcome:
+        """Take unused credit of a top-up out of the wallet, for the payment provider to pay it back.
+
+        ``limit`` bounds what is paid back of all wallets, see ``pay_back_limit``; None is for what the law allows
+        without a figure. Raises ``TopupNotFound``, ``RefundExceedsCharge`` and ``PayBackNotAllowed``.
+        """
+        return self._ledger.run(PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
+
+    async def apay_back(
+        self,
+        wallet_id: int,
+        topup_id: str,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        limit: PayBackLimit | None = None,
+    ) -> Outcome:
+        """The asyncio twin of ``pay_back``."""
+        return await self._ledger.arun(PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
+
+    def show(self, topup_id: str) -> TopupView:
+        """A top-up and what became of it. Raises ``TopupNotFound``."""
+        return self._ledger.reader.topup(topup_id)
+
+    def list(self, wallet_id: int, *, limit: int = 50) -> builtins.list[TopupView]:
+        """The wallet's top-ups through the payment provider, newest first, up to ``limit`` (at most 1,000)."""
+        return self._ledger.reader.topups(checked_id("wallet_id", wallet_id), checked_page(limit))
+
+    def steps(self, topup_id: str) -> builtins.list[TopupStepView]:
+        """How a top-up came to its status, oldest first; empty for one that is not known."""
+        return self._ledger.reader.topup_steps(topup_id)
+
+    def of_payment(self, payment_intent: str) -> tuple[str, int] | None:
+        """Id and wallet of the top-up that a payment of the provider belongs to; None when there is none."""
+        return self._ledger.reader.topup_of_payment(payment_intent)
+
+    def unsettled(self, older_than: timedelta, *, limit: int = 100) -> builtins.list[TopupView]:
+        """Open top-ups that nothing was heard of for ``older_than``, the longest waiting first (``limit`` to 1,000)."""
+        before = format_instant(self._ledger.clock() - older_than)
+        return self._ledger.reader.unsettled_topups(before, checked_page(limit))
+
+    def due(self, *, after: int = 0, limit: int = 1_000) -> builtins.list[int]:
+        """Ids of wallets above ``after`` that an automatic top-up is due for, by id, up to ``limit`` (at most 1,000).
+
+        Credit that has lapsed counts for none.
+        """
+        if not checked_after(after):
+            self._ledger.settle_all()
+        return self._ledger.reader.topups_due(self._ledger.clock(), after, checked_page(limit))
+
+    def payer(self, wallet_id: int) -> PayerView:
+        """What the wallet pays its automatic top-ups with, and whether it may."""
+        return self._ledger.reader.payer(checked_id("wallet_id", wallet_id))
+
+    def automatic_state(self, wallet_id: int) -> AutoTopupState:
+        """Whether the wallet can top itself up, and if not what must be done. Raises ``WalletNotFound``."""
+        view, payer = self._ledger.wallet(wallet_id), self.payer(wallet_id)
+        if not view.auto_topup_threshold:
+            return AutoTopupState("off", payer.payment_method)
+        asked = next((each for each in self.list(wallet_id, limit=10) if each.status in OPEN and each.action_url), None)
+        action_url = asked.action_url if asked else None
+        if payer.stopped or payer.payment_method is None:
+            reason = payer.reason or "no_payment_method"
+            return AutoTopupState("stopped", payer.payment_method, reason, None, action_url)
+        waits = payer.retry_at is not None and payer.retry_at > format_instant(self._ledger.clock())
+        state: Literal["waiting", "ready"] = "waiting" if waits else "ready"
+        return AutoTopupState(state, payer.payment_method, payer.reason, payer.retry_at, action_url)
+
+    def pay_back_room(self) -> PayBackRoom:
+        """How much unused credit the law lets be paid back in this period; reads the whole ledger."""
+        self._ledger.settle_all()
+        return pay_back_room(self._ledger.reader, self._ledger.clock())
+
+    def pay_back_limit(self) -> PayBackLimit:
+        """What the law limits ``pay_back`` to in this period, over all wallets; reads the whole ledger."""
+        self._ledger.settle_all()
+        return pay_back_limit(self._ledger.reader, self._ledger.clock())
+
+    def installation_id(self) -> str:
+        """The random name of this ledger, to tell its payments from those of others at the same provider."""
+        return self._ledger.reader.installation_id()

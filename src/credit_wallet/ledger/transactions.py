@@ -1,0 +1,60 @@
+"""Transactions: single ledger entries, and those that are wanted among many."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from credit_wallet.domain.outcomes import EntryType, Transaction, TransactionView
+from credit_wallet.errors import InvalidRequest
+from credit_wallet.ledger.ledger import Ledger, checked_page
+from credit_wallet.rules.validation import checked_id, malformed_text
+
+
+class Transactions:
+    """``wallets.transactions``. ``wallets.history`` lists them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def show(self, txn_id: int) -> TransactionView:
+        """One ledger entry, with what was given back of it. Raises ``EntryNotFound``."""
+        return self._ledger.reader.transaction(checked_id("txn_id", txn_id))
+
+    def search(
+        self,
+        wallet_id: int,
+        *,
+        limit: int = 50,
+        before_txn_id: int | None = None,
+        txn_type: str | None = None,
+        key_id: int | None = None,
+        note: str | None = None,
+    ) -> tuple[list[Transaction], int | None]:
+        """One step of ``wallets.history``, which looks at 2,000 entries at most however few of them are wanted.
+
+        What it found, up to ``limit`` (at most 1,000), and the ``before_txn_id`` of the next step; None when there is
+        none. Raises ``WalletNotFound`` and ``InvalidRequest``.
+        """
+        prepare_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
+        return self._ledger.reader.search(wallet_id, checked_page(limit), before_txn_id, txn_type, key_id, note)
+
+
+def prepare_search(
+    ledger: Ledger,
+    wallet_id: int,
+    before_txn_id: int | None,
+    txn_type: str | None,
+    key_id: int | None,
+    note: str | None,
+) -> None:
+    """Check what is asked for and, on the first page, carry out what is due on the wallet."""
+    if before_txn_id is None:
+        ledger.settle_if_due(wallet_id)
+    else:
+        checked_id("before_txn_id", before_txn_id)
+    if txn_type is not None and txn_type not in get_args(EntryType):
+        raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
+    if problem := malformed_text("note", note):
+        raise problem
+    if key_id is not None:
+        checked_id("key_id", key_id)

@@ -1,0 +1,85 @@
+"""What wallets spend by the hour, counted behind the rail, and the hours that are out of the ordinary.
+
+The same on every database. What an anomaly is, ``rules.anomalies`` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.rules.anomalies import MIN_YEN, WINDOW, is_anomaly, usual_yen
+from credit_wallet.rules.events import spending_anomaly
+from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.outbox import put_event
+from credit_wallet.stores.sql import statements
+
+SQL = statements("spending_hours.sql")
+
+ENTRIES_A_COUNT = 100_000
+"""Entries whose spending is counted at once."""
+
+
+class HourSpend(Struct, frozen=True):
+    """What a wallet spent in an hour (YYYY-MM-DDTHH, UTC)."""
+
+    wallet_id: int
+    hour: str
+    spent_yen: int
+
+
+class Counted(Struct, frozen=True):
+    """What the entries after ``after`` and up to ``last`` spent."""
+
+    after: int
+    last: int
+    spent: list[HourSpend]
+
+
+def count_next(source: Source, settled_txn_id: int) -> Counted | None:
+    """Count the next entries up to ``settled_txn_id``, below which no entry will come; None when all are counted."""
+    [(after,)] = source.rows(SQL["counted"], {})
+    limits = {"after": after, "settled": settled_txn_id, "limit": ENTRIES_A_COUNT}
+    [(last,)] = source.rows(SQL["last_to_count"], limits)
+    if last is None:
+        return None
+    rows = source.rows(SQL["spent_by_hour"], {"after": after, "last": last})
+    return Counted(after, last, [HourSpend(*row) for row in rows])
+
+
+def add(connection: Connection, counted: Counted) -> bool:
+    """Add what was counted, unless another process has counted the same entries."""
+    if not connection.execute(SQL["count_up_to"], {"after": counted.after, "last": counted.last}).fetchall():
+        return False
+    for each in counted.spent:
+        row = {"wallet_id": each.wallet_id, "hour": each.hour, "spent_yen": each.spent_yen}
+        connection.execute(SQL["add_to_hour"], row)
+    return True
+
+
+def anomalies(source: Source, at: datetime) -> list[tuple[HourSpend, int]]:
+    """What was spent out of the ordinary in the hour of ``at`` and not reported yet, each with the usual hour's yen."""
+    hour, since = _hour(at), _hour(at - WINDOW)
+    named = {"hour": hour, "since": since, "min_yen": MIN_YEN}
+    named["dedupe_key"] = str(spending_anomaly(0, hour, 0, 0).dedupe_key)
+    found = []
+    for wallet_id, spent_yen, hours, spent_before_yen in source.rows(SQL["spent_in_hour"], named):
+        usual = usual_yen(hours, spent_before_yen)
+        if usual is not None and is_anomaly(spent_yen, usual):
+            found.append((HourSpend(wallet_id, hour, spent_yen), usual))
+    return found
+
+
+def emit(connection: Connection, found: Sequence[tuple[HourSpend, int]], at: datetime, now: datetime) -> None:
+    """Emit an event for each anomaly, and forget the hours that are compared with no more."""
+    connection.execute(SQL["forget_hours"], {"since": _hour(at - WINDOW)})
+    for spent, usual in found:
+        event = spending_anomaly(spent.wallet_id, spent.hour, spent.spent_yen, usual)
+        put_event(connection, event, format_instant(now))
+
+
+def _hour(at: datetime) -> str:
+    return format_instant(at)[:13]

@@ -1,0 +1,38 @@
+-- What wallets spend by the hour. They run unchanged on every database.
+
+-- counted: up to which entry hours have been counted
+SELECT last_txn_id FROM am_credit_counted WHERE counted = 'hour_spend';
+
+-- last_to_count: the last entry of the next :limit ones
+SELECT max(txn_id)
+FROM (SELECT txn_id FROM am_credit_transaction_log WHERE txn_id > :after AND txn_id <= :settled
+      ORDER BY txn_id LIMIT :limit) AS next_entries;
+
+-- spent_by_hour: what wallets spent in the hours of some entries
+SELECT wallet_id, substr(replace(occurred_at, ' ', 'T'), 1, 13), -sum(amount_yen)
+FROM am_credit_transaction_log
+WHERE txn_id > :after AND txn_id <= :last AND txn_type = 'charge'
+  AND length(occurred_at) >= 13  -- plain SQL may have written a date without a time
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- count_up_to: note that entries have been counted, unless somebody else has
+UPDATE am_credit_counted SET last_txn_id = :last WHERE counted = 'hour_spend' AND last_txn_id = :after
+RETURNING last_txn_id;
+
+-- add_to_hour: add to what a wallet spent in an hour
+INSERT INTO am_credit_hour_spend (wallet_id, hour, spent_yen) VALUES (:wallet_id, :hour, :spent_yen)
+ON CONFLICT (wallet_id, hour) DO UPDATE SET spent_yen = am_credit_hour_spend.spent_yen + excluded.spent_yen;
+
+-- forget_hours: hours that are compared with no more
+DELETE FROM am_credit_hour_spend WHERE hour < :since;
+
+-- spent_in_hour: wallets that spent :min_yen or more in an hour that nothing was emitted of, and in how many hours since
+-- :since they have spent how much
+SELECT h.wallet_id, h.spent_yen, count(u.hour), CAST(coalesce(sum(u.spent_yen), 0) AS BIGINT)
+FROM am_credit_hour_spend h
+LEFT JOIN am_credit_hour_spend u ON u.wallet_id = h.wallet_id AND u.hour >= :since AND u.hour < :hour
+WHERE h.hour = :hour AND h.spent_yen >= :min_yen
+  AND NOT EXISTS (SELECT 1 FROM am_credit_outbox e WHERE e.wallet_id = h.wallet_id AND e.dedupe_key = :dedupe_key)
+GROUP BY h.wallet_id, h.spent_yen
+ORDER BY h.wallet_id;

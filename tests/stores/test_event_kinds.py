@@ -1,0 +1,125 @@
+"""Migration 295: what a ledger emitted, and what its targets asked for, keep their meaning under the new names."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from clock import Clock
+from databases import on_every_database
+from msgspec import json
+from plain_sql import NOON, PlainSql
+
+from credit_wallet import CreditWallet
+from credit_wallet.notices.targets import TargetSettings
+from credit_wallet.notices.texts import KINDS
+from credit_wallet.stores.databases import database_at
+
+pytestmark = on_every_database
+
+NOW = datetime(2026, 5, 15, 12, tzinfo=UTC)
+EVENTS = "SELECT wallet_id, kind, payload, dedupe_key, handed_out FROM am_credit_outbox ORDER BY event_id"
+
+
+@pytest.fixture
+def wallet_id(wallets: CreditWallet) -> int:
+    """A wallet with ¥1,000 that has spent half of its budget of ¥600 and is low."""
+    wallet_id = wallets.create(monthly_budget_yen=600).wallet_id
+    wallets.topup(wallet_id, 1_000, idempotency_key="topup", expires_at=wallets_end())
+    wallets.configure(wallet_id, low_balance_yen=900)
+    wallets.charge(wallet_id, 300, idempotency_key="half")
+    wallets.maintenance.emit_expiry_notices()
+    return wallet_id
+
+
+def wallets_end() -> str:
+    return (NOW + timedelta(days=20)).isoformat()
+
+
+def kinds_of(events: list[tuple[Any, ...]]) -> list[str]:
+    return sorted(kind for _, kind, *_ in events)
+
+
+def as_before_295(url: str) -> None:
+    assert database_at(url).rollback(295) == ["295_credit_event_kinds.sql"]
+
+
+def upgrade(url: str) -> None:
+    assert database_at(url).upgrade(NOW).applied == ["295_credit_event_kinds.sql"]
+
+
+def test_events_come_back_as_they_were_and_are_not_emitted_again(
+    db_url: str, wallets: CreditWallet, wallet_id: int, clock: Clock
+) -> None:
+    wallets.close()
+    with PlainSql(db_url) as host:
+        emitted = host.run(EVENTS)
+        assert kinds_of(emitted) == ["balance.low", "budget.threshold_reached", "credit.expiring"]
+        as_before_295(db_url)
+        before = host.run(EVENTS)
+        assert kinds_of(before) == ["alert_fired", "credit_expiring", "low_balance"]
+        assert sorted(key.split()[0] for *_, key, _ in before) == kinds_of(before)
+        upgrade(db_url)
+        assert host.run(EVENTS) == emitted
+        with CreditWallet.open(db_url, clock=clock) as again:
+            again.topup(wallet_id, 200, idempotency_key="more")
+            again.charge(wallet_id, 10, idempotency_key="next")
+            again.configure(wallet_id, monthly_budget_yen=700)
+            again.configure(wallet_id, monthly_budget_yen=600)
+            again.maintenance.emit_expiry_notices()
+        assert host.run(EVENTS) == emitted
+
+
+def test_every_kind_gets_its_new_name_and_its_fields(db_url: str, wallets: CreditWallet, wallet_id: int) -> None:
+    wallets.close()
+    insert = (
+        "INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)"
+        " VALUES (?, ?, ?, ?, ?, 0)"
+    )
+    with PlainSql(db_url) as host:
+        as_before_295(db_url)
+        host.run("DELETE FROM am_credit_outbox")
+        payload = '{"taken_yen":1,"room_yen":2,"reason":"\\"taken_yen\\":"}'
+        for kind in old_kinds():
+            host.run(
+                insert, wallet_id, kind, '{"taken_yen":1,"room_yen":2,"reason":"\\"taken_yen\\":"}', f"{kind} x", NOON
+            )
+        host.run(insert, wallet_id, "of_the_host", '{"taken_yen":1}', "topup_due x y", NOON)
+        before = host.run(EVENTS)
+        upgrade(db_url)
+        *ours, hosts = host.run(EVENTS)
+        as_before_295(db_url)
+        assert host.run(EVENTS) == before
+        upgrade(db_url)
+    assert [kind for _, kind, *_ in ours] == [kind for kind in KINDS if kind != "notice.test"]
+    assert [key for *_, key, _ in ours] == [f"{kind} x" for _, kind, *_ in ours]
+    for _, kind, payload, *_ in ours:
+        field = "left_yen" if kind == "auto_topup.limit_reached" else "clawed_back_yen"
+        assert field in json.decode(payload)
+        assert json.decode(payload)["reason"] == '"taken_yen":'
+    assert hosts[1:4] == ("of_the_host", '{"taken_yen":1}', "topup_due x y")
+
+
+def test_targets_hear_what_they_asked_for(db_url: str, wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
+    asked = ("topup.failed", "budget.exhausted", "wallet.exhausted")
+    named = wallets.targets.add(wallet_id, TargetSettings(url="https://example.com/a", kinds=asked))
+    everything = wallets.targets.add(wallet_id, TargetSettings(url="https://example.com/b"))
+    wallets.close()
+    as_before_295(db_url)
+    with PlainSql(db_url) as host:
+        kinds = [json.decode(each) for (each,) in host.run("SELECT kinds FROM am_credit_target ORDER BY target_id")]
+    assert kinds == [["topup_failed", "budget_exhausted", "wallet_exhausted"], []]
+    upgrade(db_url)
+    with CreditWallet.open(db_url, clock=clock) as again:
+        targets = again.targets.list(wallet_id)
+    assert [each.kinds for each in targets] == [named.kinds, everything.kinds]
+
+
+def old_kinds() -> list[str]:
+    """The names before the migration, in the order of the new ones."""
+    script = importlib.resources.files("credit_wallet.migrations").joinpath("295_credit_event_kinds.sql").read_text()
+    now = {new: old for old, new in re.findall(r"^ +\('(\w+)', +'([\w.]+)'\)", script, re.MULTILINE)}
+    return [now[kind] for kind in KINDS if kind != "notice.test"]
