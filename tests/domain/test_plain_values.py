@@ -23,11 +23,12 @@ from shell import (
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli.context import Seconds, WholeNumber
+from credit_wallet.config import STRIPE_KEY, TOPUP_MAX_YEN
 from credit_wallet.domain.cycle import is_time_zone
 from credit_wallet.domain.whole_numbers import whole_number
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.notices.targets import TargetSettings
-from credit_wallet.payments.settings import MAX_VARIABLE, STRIPE_KEY_VARIABLE, payment_settings
+from credit_wallet.payments.settings import payment_settings
 
 ODD = ["1_0", "3.0", "+3", " 3", "3 ", "3\n", "\uff13", "\u0663", "1e1", "0x10", "03", "1,000", "¥3", "--3", ""]
 
@@ -68,8 +69,8 @@ def test_wrong_usage_moves_nothing(funded: Shell, words: tuple[object, ...], odd
 
 @pytest.mark.parametrize("odd", [each for each in ODD if each])
 def test_a_setting_of_the_environment_is_a_number_in_plain_digits(odd: str) -> None:
-    with pytest.raises(InvalidRequest, match=MAX_VARIABLE):
-        payment_settings({STRIPE_KEY_VARIABLE: "sk_test_1", MAX_VARIABLE: odd})
+    with pytest.raises(InvalidRequest, match=TOPUP_MAX_YEN.name):
+        payment_settings({STRIPE_KEY.name: "sk_test_1", TOPUP_MAX_YEN.name: odd})
 
 
 def test_plain_digits_are_read() -> None:

@@ -25,7 +25,7 @@ from stand_in import StandIn
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import SERVICE_URL_VARIABLE, TOKEN_VARIABLE
+from credit_wallet.config import SERVICE_URL, TOKEN
 from credit_wallet.domain.outcomes import CreatedKey, CreatedWallet
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.errors import PaymentProviderError
@@ -70,7 +70,7 @@ def door(request: pytest.FixtureRequest, ledger: Ledger) -> Door:
         return over_http(ledger.url)
     if request.param == "stdio":
         return over_stdio("--db", ledger.db_url, "mcp", "--topup-url", TOPUP_URL)
-    return over_stdio("mcp", environment={SERVICE_URL_VARIABLE: ledger.url})
+    return over_stdio("mcp", environment={SERVICE_URL.name: ledger.url})
 
 
 # What is offered
@@ -431,7 +431,7 @@ def run_mcp(*words: str, adjust: str = "", **environment: str) -> subprocess.Com
     """``credit-wallet … mcp`` with nobody at its standard input; ``adjust`` is Python that runs first."""
     return subprocess.run(
         [sys.executable, "-c", f"{adjust}\nfrom credit_wallet.cli.app import main; main()", *words],
-        env={TOKEN_VARIABLE: "", **environment},
+        env={TOKEN.name: "", **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -443,13 +443,13 @@ def run_mcp(*words: str, adjust: str = "", **environment: str) -> subprocess.Com
 def test_a_token_that_opens_nothing_ends_the_command_before_the_protocol(ledger: Ledger) -> None:
     of_database, of_service = ("--db", ledger.db_url, "mcp"), ("mcp", "--url", ledger.url)
     for words, token, told in (
-        (of_database, "", f"unauthorized: set {TOKEN_VARIABLE} to the wallet's owner token or an agent key\n"),
+        (of_database, "", f"unauthorized: set {TOKEN.name} to the wallet's owner token or an agent key\n"),
         (of_database, new_token(), "unauthorized: the token is unknown, revoked or expired"),
-        (of_service, "", f"unauthorized: set {TOKEN_VARIABLE}"),
+        (of_service, "", f"unauthorized: set {TOKEN.name}"),
         (of_service, new_token(), "unauthorized: the token is unknown, revoked or expired"),
         (of_service, OPERATOR_KEY, "forbidden: the operator key has no wallet of its own"),
     ):
-        ended = run_mcp(*words, **{TOKEN_VARIABLE: token})
+        ended = run_mcp(*words, **{TOKEN.name: token})
         assert (ended.returncode, ended.stdout) == (1, ""), words
         assert ended.stderr.startswith(told)
 
@@ -461,7 +461,7 @@ def test_the_command_without_the_extra_says_what_is_missing() -> None:
 
 
 def test_the_command_ends_with_its_input_and_says_nothing(ledger: Ledger) -> None:
-    ended = run_mcp("--db", ledger.db_url, "mcp", **{TOKEN_VARIABLE: ledger.agent.token})
+    ended = run_mcp("--db", ledger.db_url, "mcp", **{TOKEN.name: ledger.agent.token})
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 

@@ -13,7 +13,7 @@ import click
 from credit_wallet.cli import console
 from credit_wallet.cli.context import REFUSED, options
 from credit_wallet.cli.tree import LazyGroup
-from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL
+from credit_wallet.config import DATABASE_URL, DEFAULT_DATABASE_URL
 from credit_wallet.errors import WalletError
 from credit_wallet.telemetry import log_to_stderr
 from credit_wallet.version import __version__
@@ -40,7 +40,7 @@ app = click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(v
         sections=SECTIONS,
         name=PROGRAM,
         help="Prepaid wallets that AI agents pay for API calls from.\n\n"
-        f"The database is --db, else ${DATABASE_URL_VARIABLE} (the place for a URL with a password), else "
+        f"The database is --db, else ${DATABASE_URL.name} (the place for a URL with a password), else "
         f"{DEFAULT_DATABASE_URL}. --db and --json may stand anywhere on the line, before or after the command.",
     )
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from credit_wallet.cli import console
-from credit_wallet.config import DATABASE_URL_VARIABLE, database_url, without_password
+from credit_wallet.config import DATABASE_URL, database_url, without_password
 from credit_wallet.domain.whole_numbers import whole_number
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def password_warning(url: str) -> str | None:
         return None
     return (
         "warning: every user of this machine can read the database password on the command line; "
-        f"put the URL in {DATABASE_URL_VARIABLE}, or the password in PGPASSWORD or a .pgpass file"
+        f"put the URL in {DATABASE_URL.name}, or the password in PGPASSWORD or a .pgpass file"
     )
 
 

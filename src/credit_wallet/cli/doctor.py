@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from credit_wallet.config import without_password
+from credit_wallet.config import given, unknown, without_password
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
@@ -34,7 +34,9 @@ def examine(url: str) -> list[Finding]:
 
 def _examine(url: str) -> Iterator[Finding]:
     database = database_at(url)
-    yield Finding("configuration", True, f"database {without_password(url)}")
+    yield Finding("configuration", True, f"database {without_password(url)}; set: {', '.join(given()) or 'nothing'}")
+    if names := unknown():
+        yield Finding("settings", False, f"nothing reads {', '.join(names)}; check the spelling")
     yield from database.findings()
     with CreditWallet.open(url, create=False) as wallets:
         wallets.maintenance.check_ready()

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
 from credit_wallet.cli.context import INTEGER, REFUSED, WholeNumber, open_wallets, options, show
-from credit_wallet.config import (
-    SERVICE_URL_VARIABLE,
-    TOKEN_VARIABLE,
-    TRUSTED_PROXIES_VARIABLE,
-    without_password,
-)
+from credit_wallet.config import SERVICE_URL, TOKEN, TRUSTED_PROXIES, without_password
 from credit_wallet.extras import needs
 from credit_wallet.telemetry import prepare_logs
 
@@ -94,7 +88,7 @@ def serve(
         notify_settings(),
         mcp_hosts(host, mcp_host),
         metrics_key(),
-        TrustedProxies(proxies) if (proxies := os.environ.get(TRUSTED_PROXIES_VARIABLE)) else None,
+        TrustedProxies(proxies) if (proxies := TRUSTED_PROXIES.read()) else None,
     )
     with test_money(address) if test_payments else nullcontext() as payments:
         takes_payments = payments is not None or payment_settings() is not None
@@ -124,7 +118,7 @@ def worker() -> None:
 
 @commands.command()
 @click.option(
-    "--url", metavar="URL", help=f"A running service; default: ${SERVICE_URL_VARIABLE}, else the database is used."
+    "--url", metavar="URL", help=f"A running service; default: ${SERVICE_URL.name}, else the database is used."
 )
 @click.option("--topup-url", metavar="URL", default="", help="Where the owner pays, when the database is used.")
 def mcp(url: str | None, topup_url: str) -> None:
@@ -134,8 +128,8 @@ def mcp(url: str | None, topup_url: str) -> None:
     """
     with needs("mcp"):
         from credit_wallet.mcp import stdio
-    token = os.environ.get(TOKEN_VARIABLE, "")
-    if service_url := url or os.environ.get(SERVICE_URL_VARIABLE):
+    token = TOKEN.read()
+    if service_url := url or SERVICE_URL.read():
         stdio.speak_for_service(token, service_url)
     else:
         stdio.speak_for_database(token, options.url, topup_url)

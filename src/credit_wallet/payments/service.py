@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from msgspec import structs
 
+from credit_wallet.config import PAY_BACK
 from credit_wallet.domain.actors import PAYER, PRODUCT
 from credit_wallet.domain.commands import PayBackLimit
 from credit_wallet.domain.cycle import parse_instant
@@ -38,7 +39,7 @@ from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.gateway import Asked, Payment, StripeGateway, StripeSilent, UnknownToStripe
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
-from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
+from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.runtime.deadlines import STRIPE_SILENT_CALLS
 from credit_wallet.runtime.steady_clock import SteadyClock, utc_now
 from credit_wallet.telemetry import Logger
@@ -221,7 +222,7 @@ class StripePayments:
 
     def _pay_back_limit(self) -> PayBackLimit:
         if not self._settings.pay_back:
-            raise PayBackNotAllowed(f"paying credit back is off; the operator may allow it with {PAY_BACK_VARIABLE}=on")
+            raise PayBackNotAllowed(f"paying credit back is off; the operator may allow it with {PAY_BACK.name}=on")
         return self._wallets.topups.pay_back_limit()
 
     def _asked(self, topup: TopupView) -> Asked:
