@@ -18,7 +18,16 @@ from credit_wallet.version import __version__
 
 if TYPE_CHECKING:
     from credit_wallet.client import AsyncWalletClient, WalletClient
-    from credit_wallet.domain.outcomes import Outcome
+    from credit_wallet.domain.outcomes import (
+        Alert,
+        Captured,
+        Charged,
+        Held,
+        Outcome,
+        Refunded,
+        Released,
+        ToppedUp,
+    )
     from credit_wallet.errors import (
         BudgetExhausted,
         DatabaseError,
@@ -42,11 +51,15 @@ if TYPE_CHECKING:
     from credit_wallet.middleware import CreditGate, charge_for, priced
 
 __all__ = [
+    "Alert",
     "AsyncWalletClient",
     "BudgetExhausted",
+    "Captured",
+    "Charged",
     "CreditGate",
     "CreditWallet",
     "DatabaseError",
+    "Held",
     "HoldClosed",
     "HoldNotFound",
     "IdempotencyConflict",
@@ -59,6 +72,9 @@ __all__ = [
     "Outcome",
     "RailBusy",
     "RefundExceedsCharge",
+    "Refunded",
+    "Released",
+    "ToppedUp",
     "Unauthorized",
     "WalletClient",
     "WalletDisabled",
@@ -69,19 +85,18 @@ __all__ = [
     "priced",
 ]
 
+_OUTCOMES = ("Alert", "Captured", "Charged", "Held", "Outcome", "Refunded", "Released", "ToppedUp")
+
 _HOMES = {
     "AsyncWalletClient": "credit_wallet.client",
     "CreditGate": "credit_wallet.middleware",
     "CreditWallet": "credit_wallet.ledger.wallet",
-    "Outcome": "credit_wallet.domain.outcomes",
     "WalletClient": "credit_wallet.client",
     "charge_for": "credit_wallet.middleware",
     "priced": "credit_wallet.middleware",
+    **dict.fromkeys(_OUTCOMES, "credit_wallet.domain.outcomes"),
 }
 """Where a public name lives, unless it is an error."""
-
-_EXTRAS = {"credit_wallet.client": "client"}
-"""What must be installed beside the core for a module."""
 
 
 def __getattr__(name: str) -> object:
@@ -91,19 +106,10 @@ def __getattr__(name: str) -> object:
     """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(_module(_HOMES.get(name, "credit_wallet.errors")), name)
+    value: object = getattr(import_module(_HOMES.get(name, "credit_wallet.errors")), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def _module(home: str) -> object:
-    if home not in _EXTRAS:
-        return import_module(home)
-    from credit_wallet.extras import needs
-
-    with needs(_EXTRAS[home]):
-        return import_module(home)

@@ -63,7 +63,7 @@ class Setting(Generic[T, D]):
         self._empty_counts = empty_counts
 
     def read(self, environment: Mapping[str, str] | None = None) -> T | D:
-        """Its value. Raises ``InvalidRequest`` with the variable, its text if that is no secret, and what is allowed."""
+        """Its value. Raises ``InvalidRequest`` with the variable, its text if not secret, and what is allowed."""
         text = (os.environ if environment is None else environment).get(self.name)
         if text is None or not (text or self._empty_counts):
             return self.default

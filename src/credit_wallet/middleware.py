@@ -13,21 +13,23 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from credit_wallet.errors import WalletError
-from credit_wallet.gate.accounts import SellerKeyRefused, accounts_in
+from credit_wallet.extras import needs
+from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current, entered
-from credit_wallet.gate.purchases import AboveHold, Price, Purchase, Till
+from credit_wallet.gate.options import X402, GateOptions, YenOf, server_failed
+from credit_wallet.gate.payers import SellerKeyRefused, payers_of
+from credit_wallet.gate.purchases import AboveHold, Price, Purchase
 from credit_wallet.gate.requests import GatedRequest
 from credit_wallet.gate.routing import Routes
-from credit_wallet.gate.settings import X402, GateSettings, YenOf, server_failed
-from credit_wallet.gate.tools import Shop, paid_for
+from credit_wallet.gate.tools import LocalBilling, paid_for
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from credit_wallet.gate.accounts import Wallets
-    from credit_wallet.gate.on_chain import Cashier
+    from credit_wallet.gate.payers import Wallets
+    from credit_wallet.gate.x402_processor import X402Processor
 
 __all__ = ["X402", "CreditGate", "GatedRequest", "Priced", "Purchase", "charge_for", "priced"]
 
@@ -94,11 +96,11 @@ class CreditGate:
         self._yen = price_yen if hold is None else hold
         self._hold_seconds = None if hold is None else hold_seconds
         self._above = above
-        self._accounts = accounts_in(wallets)
-        self._cashier = _cashier(x402)
+        self._payers = payers_of(wallets)
+        self._x402_processor = _x402_processor(x402)
         self._routes = Routes(app, entered)
-        self._till = Till(free_retries=free_retries)
-        self._settings = GateSettings(
+        self._billing = Billing(free_retries=free_retries)
+        self._options = GateOptions(
             topup_url=topup_url,
             note=note,
             name=name,
@@ -111,7 +113,15 @@ class CreditGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             exchange = Exchange(
-                self.app, scope, receive, send, self._accounts, self._till, self._settings, self._cashier, self._routes
+                self.app,
+                scope,
+                receive,
+                send,
+                self._payers,
+                self._billing,
+                self._options,
+                self._x402_processor,
+                self._routes,
             )
             try:
                 price = await self._price_of(scope)
@@ -126,11 +136,11 @@ class CreditGate:
 
     async def aclose(self) -> None:
         """Wait a while for what wallets are still owed. Done by itself at the end of an application's lifespan."""
-        owed = await self._till.arrears.settled(SHUTDOWN_SECONDS)
-        if owed:
-            _log.error("gate_closed_with_arrears", movements=owed)
-        if self._cashier is not None:
-            await self._cashier.aclose()
+        pending = await self._billing.compensations.drain(SHUTDOWN_SECONDS)
+        if pending:
+            _log.error("gate_closed_with_compensations_pending", movements=pending)
+        if self._x402_processor is not None:
+            await self._x402_processor.aclose()
 
     async def _price_of(self, scope: Scope) -> Price | None:
         yen = self._yen
@@ -142,7 +152,7 @@ class CreditGate:
     async def _check(self) -> None:
         """Do not begin to sell what nobody could be paid for. A service that is away is asked again by the requests."""
         try:
-            await self._accounts.check()
+            await self._payers.check()
         except SellerKeyRefused as error:
             _log.error("gate_may_not_sell", error=str(error))
             raise
@@ -189,9 +199,9 @@ class CreditGate:
 class Priced:
     """What ``priced`` returns: called with a function it is a decorator, else a dependency or a guard."""
 
-    def __init__(self, price: Price, shop: Shop | None) -> None:
+    def __init__(self, price: Price, local: LocalBilling | None) -> None:
         self._price = price
-        self._shop = shop
+        self._local = local
         # Frameworks look at these two to find out that it must be awaited, and what it wants to be given.
         self.__call__ = self._pay  # type: ignore[method-assign, assignment]
         self.__signature__ = inspect.Signature()
@@ -209,7 +219,7 @@ class Priced:
 
     def __call__(self, *args: Any) -> Any:
         if len(args) == 1 and inspect.isroutine(args[0]):
-            return paid_for(args[0], self._price, self._shop)
+            return paid_for(args[0], self._price, self._local)
         return self._pay(*args)
 
     async def _pay(self, *_: Any) -> Purchase | None:
@@ -238,10 +248,10 @@ def priced(
     if (wallets is None) != (token is None):
         raise ValueError("wallets= and token= go together")
     price = Price(yen, None) if yen is not None else Price(hold or 0, hold_seconds, above)
-    shop = None
+    local = None
     if wallets is not None and token is not None:
-        shop = Shop(accounts_in(wallets), Till(free_retries=FREE_RETRIES), token)
-    return Priced(price, shop)
+        local = LocalBilling(payers_of(wallets), Billing(free_retries=FREE_RETRIES), token)
+    return Priced(price, local)
 
 
 def charge_for(request: object = None) -> Purchase:
@@ -257,12 +267,13 @@ def charge_for(request: object = None) -> Purchase:
     return purchase
 
 
-def _cashier(x402: X402 | None) -> Cashier | None:
+def _x402_processor(x402: X402 | None) -> X402Processor | None:
     if x402 is None:
         return None
-    from credit_wallet.gate.on_chain import Cashier  # needs the extra
+    with needs("x402"):
+        from credit_wallet.gate.x402_processor import X402Processor
 
-    return Cashier(x402)
+    return X402Processor(x402)
 
 
 def _exchange() -> Exchange:

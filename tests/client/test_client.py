@@ -1,4 +1,4 @@
-"""The clients of the service: the same behaviour through both doors, over real sockets."""
+"""The clients of the service: the same behaviour of both, over real sockets."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ CREDIT_YEN = 1_000
 QUICK = Retries(attempts=4, first_pause_seconds=0.0)
 
 
-class Door:
-    """Either client, called without asyncio."""
+class Clients:
+    """Makes clients of either kind, which are called without asyncio."""
 
     def __init__(self, kind: str, url: str, runner: asyncio.Runner) -> None:
         self._kind, self._url, self._runner = kind, url, runner
@@ -88,9 +88,9 @@ def weather(wallets: CreditWallet, payments: StandIn) -> Weather:
 
 
 @pytest.fixture(params=["sync", "async"])
-def door(request: pytest.FixtureRequest, weather: Weather) -> Iterator[Door]:
+def clients(request: pytest.FixtureRequest, weather: Weather) -> Iterator[Clients]:
     with Served(weather) as served, asyncio.Runner() as runner:
-        yield Door(request.param, served.url, runner)
+        yield Clients(request.param, served.url, runner)
 
 
 @pytest.fixture
@@ -101,13 +101,13 @@ def wallet(wallets: CreditWallet) -> CreatedWallet:
 
 
 @pytest.fixture
-def owner(door: Door, wallet: CreatedWallet) -> Any:
-    return door.client(wallet.owner_token)
+def owner(clients: Clients, wallet: CreatedWallet) -> Any:
+    return clients.client(wallet.owner_token)
 
 
 @pytest.fixture
-def operator(door: Door) -> Any:
-    return door.client(OPERATOR_KEY)
+def operator(clients: Clients) -> Any:
+    return clients.client(OPERATOR_KEY)
 
 
 # What each call does
@@ -124,7 +124,7 @@ def test_a_key_of_the_callers_makes_a_retry_free(owner: Any) -> None:
     assert (again.replayed, again.txn_id, again.balance_yen) == (True, first.txn_id, 997)
 
 
-def test_a_charge_tells_of_alerts_and_of_the_budget(owner: Any) -> None:
+def test_a_charge_reports_alerts_and_the_budget(owner: Any) -> None:
     outcome = owner.charge(850)
     assert [alert.threshold_pct for alert in outcome.alerts] == [50, 80]
     assert outcome.warn_pct == 80
@@ -273,17 +273,17 @@ def test_an_empty_wallet_says_what_to_do(owner: Any, weather: Weather) -> None:
     assert len(weather.keys) == 1, "a refusal is not sent again"
 
 
-def test_refusals_are_the_librarys_own(owner: Any, door: Door) -> None:
+def test_refusals_are_the_librarys_own(owner: Any, clients: Clients) -> None:
     with pytest.raises(Forbidden):
         owner.refund(1)
     with pytest.raises(Unauthorized):
-        door.client("cw_live_wrong").charge(3)
+        clients.client("cw_live_wrong").charge(3)
     with pytest.raises(InvalidRequest, match="ASCII"):
         owner.charge(3, idempotency_key="é")
     assert isinstance(error_of(Response(428, {}, b'{"code":"idempotency_key_required"}')), IdempotencyKeyRequired)
 
 
-def test_a_code_that_is_not_known_yet_is_told_as_it_is(owner: Any, weather: Weather) -> None:
+def test_a_code_that_is_not_known_yet_is_reported_as_it_is(owner: Any, weather: Weather) -> None:
     weather.faults = [answering(418, b'{"code":"teapot","detail":"short and stout","status":418,"spout":1}')]
     with pytest.raises(UnexpectedAnswer, match=r"teapot.*short and stout") as refused:
         owner.charge(3)
@@ -293,7 +293,7 @@ def test_a_code_that_is_not_known_yet_is_told_as_it_is(owner: Any, weather: Weat
 @pytest.mark.parametrize(
     ("status", "body"), [(200, b"<html>"), (200, b"{}"), (302, b""), (404, b"<html>"), (404, b"{}"), (400, b"[]")]
 )
-def test_something_else_at_the_address_is_told(owner: Any, weather: Weather, status: int, body: bytes) -> None:
+def test_something_else_at_the_address_is_reported(owner: Any, weather: Weather, status: int, body: bytes) -> None:
     weather.faults = [answering(status, body)]
     with pytest.raises(UnexpectedAnswer) as refused:
         owner.charge(3)
@@ -347,9 +347,9 @@ def test_the_last_failure_is_raised_when_it_does_not_pass(owner: Any, weather: W
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_nobody_at_the_address_is_told(kind: str) -> None:
+def test_nobody_at_the_address_is_reported(kind: str) -> None:
     with asyncio.Runner() as runner:
-        client = Door(kind, f"http://127.0.0.1:{free_port()}", runner).client("token")
+        client = Clients(kind, f"http://127.0.0.1:{free_port()}", runner).client("token")
         with pytest.raises(ServiceUnreachable, match="not carried out") as failed:
             client.charge(3)
     assert failed.value.details["sent"] is False
@@ -382,7 +382,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 
 def test_a_top_up_that_the_hook_made_is_waited_for_and_the_same_charge_sent_again(
-    door: Door, wallets: CreditWallet, wallet: CreatedWallet, weather: Weather
+    clients: Clients, wallets: CreditWallet, wallet: CreatedWallet, weather: Weather
 ) -> None:
     asked: list[InsufficientFunds] = []
 
@@ -391,16 +391,16 @@ def test_a_top_up_that_the_hook_made_is_waited_for_and_the_same_charge_sent_agai
         wallets.topup(wallet.wallet_id, refusal.missing_yen, idempotency_key="more")
         return TopupReply("tu_1", wallet.wallet_id, refusal.missing_yen, "credited")
 
-    client = door.client(wallet.owner_token, on_insufficient_funds=top_up)
+    client = clients.client(wallet.owner_token, on_insufficient_funds=top_up)
     assert client.charge(1_200).balance_yen == 0
     assert [refusal.missing_yen for refusal in asked] == [200]
     assert len(set(weather.keys)) == 1
     with pytest.raises(InsufficientFunds):
-        door.client(wallet.owner_token, on_insufficient_funds=lambda _: None).hold(1)
+        clients.client(wallet.owner_token, on_insufficient_funds=lambda _: None).hold(1)
 
 
 def test_a_top_up_that_takes_time_is_looked_at_until_it_is_credited(
-    door: Door,
+    clients: Clients,
     wallets: CreditWallet,
     wallet: CreatedWallet,
     payments: StandIn,
@@ -419,25 +419,25 @@ def test_a_top_up_that_takes_time_is_looked_at_until_it_is_credited(
         return TopupReply(shown_id, wallet.wallet_id, 500, "credited")
 
     monkeypatch.setattr(payments, "show", show)
-    client = door.client(wallet.owner_token, on_insufficient_funds=lambda _: pending)
+    client = clients.client(wallet.owner_token, on_insufficient_funds=lambda _: pending)
     assert client.charge(1_200).balance_yen == 300
     assert looks == [topup_id] * 3
 
 
 @pytest.mark.parametrize("status", ["pending", "canceled"])
 def test_a_top_up_that_nobody_pays_leaves_the_refusal(
-    door: Door, wallet: CreatedWallet, status: str, monkeypatch: pytest.MonkeyPatch, wallets: CreditWallet
+    clients: Clients, wallet: CreatedWallet, status: str, monkeypatch: pytest.MonkeyPatch, wallets: CreditWallet
 ) -> None:
     monkeypatch.setattr("credit_wallet.client.transport.POLL_SECONDS", 0.01)
     topup_id = str(wallets.topups.request(wallet.wallet_id, 500, idempotency_key="t").topup_id)
     topup = TopupReply(topup_id, wallet.wallet_id, 500, status)
-    client = door.client(wallet.owner_token, on_insufficient_funds=lambda _: topup, topup_seconds=0.05)
+    client = clients.client(wallet.owner_token, on_insufficient_funds=lambda _: topup, topup_seconds=0.05)
     with pytest.raises(InsufficientFunds):
         client.charge(1_200)
 
 
 def test_an_agent_waits_for_the_balance_as_it_cannot_see_top_ups(
-    door: Door, wallets: CreditWallet, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
+    clients: Clients, wallets: CreditWallet, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("credit_wallet.client.transport.POLL_SECONDS", 0.01)
     agent = wallets.keys.create(wallet.wallet_id)
@@ -446,7 +446,7 @@ def test_an_agent_waits_for_the_balance_as_it_cannot_see_top_ups(
         wallets.topup(wallet.wallet_id, refusal.missing_yen, idempotency_key="by hand")
         return TopupReply("tu_1", wallet.wallet_id, refusal.missing_yen, "pending")
 
-    assert door.client(agent.token, on_insufficient_funds=ask_a_person).charge(1_200).balance_yen == 0
+    assert clients.client(agent.token, on_insufficient_funds=ask_a_person).charge(1_200).balance_yen == 0
 
 
 def test_the_asyncio_client_takes_a_coroutine_function_as_hook(

@@ -142,7 +142,7 @@ def test_a_method_takes_everything_that_its_operation_takes(operation_id: str) -
 
 
 def test_a_notification_target_takes_every_field() -> None:
-    method, path = OPERATIONS[CALLED[WalletClient]["notices.set_operator_targets"]]
+    method, path = OPERATIONS[CALLED[WalletClient]["targets.replace"]]
     target = resolved(body_of(DOCUMENT["paths"][path][method.lower()])["notification_targets"])["items"]
     assert resolved(target)["properties"].keys() == {field.name for field in structs.fields(WantedTarget)}
 
@@ -177,31 +177,26 @@ def test_calls_of_the_operator_and_about_targets_work(wallets: CreditWallet) -> 
         with WalletClient(service.url, OPERATOR_KEY, retries=ONCE) as operator:
             assert (operator.alive().status, operator.ready().status) == ("ok", "ready")
             assert "credit_wallet_wallets 1.0" in operator.metrics()
-            [target] = operator.notices.set_operator_targets([hook])
+            [target] = operator.targets.replace([hook])
             assert str(target.secret).startswith("whsec_")
             with pytest.raises(SealNotFound):
                 operator.latest_seal()
             wallets.topup(owner.wallet_id, 5, idempotency_key="sealed")
             assert wallets.maintenance.seal()
             assert operator.latest_seal() == wallets.seals.latest()
-            [again] = operator.notices.operator_targets()
+            [again] = operator.targets.list()
             assert (again.target_id, again.secret) == (target.target_id, None)
             assert (
-                operator.notices.set_operator_targets([WantedTarget(target_id=target.target_id, language="ja")])[
-                    0
-                ].language
-                == "ja"
+                operator.targets.replace([WantedTarget(target_id=target.target_id, language="ja")])[0].language == "ja"
             )
             with pytest.raises(WalletError, match="Stripe"):
                 operator.topups.pay_back("tu_1", 10)
         with WalletClient(service.url, owner.owner_token, retries=ONCE) as client:
             changed = client.configure(low_balance_yen=7, alert_thresholds_pct=[25], notification_targets=[hook])
             target_id = changed.notification_targets[0].target_id
-            assert client.notices.resend_code(target_id) == client.notices.confirm_target(
-                target_id, "none is asked for"
-            )
+            assert client.targets.resend_code(target_id) == client.targets.confirm(target_id, "none is asked for")
             with pytest.raises(TargetNotFound):
-                client.notices.confirm_target(999, "2222-2222")
+                client.targets.confirm(999, "2222-2222")
     assert (changed.low_balance_yen, list(changed.alert_thresholds_pct)) == (7, [25])
     assert [str(each.secret)[:6] for each in changed.notification_targets] == ["whsec_"]
 
@@ -217,7 +212,7 @@ def test_what_shows_a_secret_once_is_not_sent_again() -> None:
     retries = Retries(attempts=2, first_pause_seconds=0)
     with WalletClient("http://wallet.test", "token", retries=retries, transport=httpx.MockTransport(answer)) as client:
         for call, attempts in (
-            (lambda: client.notices.set_operator_targets([hook]), ["PUT"]),
+            (lambda: client.targets.replace([hook]), ["PUT"]),
             (lambda: client.configure(notification_targets=[hook]), ["PATCH"]),
             (lambda: client.configure(label="x"), ["PATCH", "PATCH"]),
         ):

@@ -324,7 +324,7 @@ def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) 
         pytest.skip("PostgreSQL scans small tables whatever the indexes")
     for name in ("due_targets", "to_do", "take_deliveries", "next_due"):
         statement = statements("notify.sql")[name]
-        for parameter in ("rests_until", "target_id", "least", "limit", "lease", "most", "way", "at"):
+        for parameter in ("rests_until", "target_id", "min_failures", "limit", "lease", "max_failures", "way", "at"):
             statement = statement.replace(f":{parameter}", "'1'")
         plan = " ".join(str(row) for row in host.run(f"EXPLAIN QUERY PLAN {statement}"))
         assert not re.search(r"SCAN (?!CONSTANT|\S+ USING)", plan), f"{name}: {plan}"

@@ -15,18 +15,9 @@ from functools import partial
 from typing import Any
 
 import pytest
-from cheaters import (
-    ABANDONED_SECONDS,
-    ALL,
-    HOLD_SECONDS,
-    LEASE_SECONDS,
-    OWN_NOTE,
-    Attempt,
-    Ledger,
-    Market,
-    Plan,
-    Request,
-)
+from cheaters import ABANDONED_SECONDS, ALL, OWN_NOTE, Market
+from cheaters_attempts import HOLD_SECONDS, LEASE_SECONDS, Attempt, Plan, Request
+from cheaters_workers import Ledger
 from clock import Clock
 from databases import Databases, on_both_databases
 from hypothesis import HealthCheck, settings

@@ -32,7 +32,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cheaters import ABANDONED_SECONDS, CREDIT_YEN, HOLD_SECONDS, LEASE_SECONDS, OWN_NOTE, Attempt, Ledger, Market, Plan
+from cheaters import ABANDONED_SECONDS, CREDIT_YEN, OWN_NOTE, Market
+from cheaters_attempts import HOLD_SECONDS, LEASE_SECONDS, Attempt, Plan
+from cheaters_workers import Ledger
 from clock import Clock
 from databases import SqliteFiles
 from gated import Application, answer, gated

@@ -166,11 +166,11 @@ def test_an_attempt_whose_process_died_is_followed_by_another_that_pays_nothing(
     """Until its lease is over a retry is told to come again; then it is this purchase's attempt, failing or not."""
     with monkeypatch.context() as dying:
         dying.setattr("credit_wallet.gate.purchases.Purchase.serve", stopped)
-        dying.setattr("credit_wallet.gate.purchases.Purchase.fail", died)
+        dying.setattr("credit_wallet.gate.purchases.Purchase.__aexit__", died)
         dying.setattr("credit_wallet.gate.purchases.Purchase.deliver", died)
         with gated(Application(), wallets, wallet, price_yen=3) as front:
             front.call(key="a")
-    monkeypatch.setattr("credit_wallet.gate.purchases.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("credit_wallet.gate.billing.WAIT_SECONDS", 0.1)
     app = Flaky(1)
     with gated(app, wallets, wallet, price_yen=3) as front:
         running = front.call(key="a")
@@ -316,7 +316,7 @@ def test_a_hold_that_a_process_left_behind_is_gone_on_with(
     with monkeypatch.context() as dying:
         dying.setattr("credit_wallet.gate.purchases.Purchase.serve", stopped)
         dying.setattr("credit_wallet.gate.purchases.Purchase.deliver", died)
-        dying.setattr("credit_wallet.gate.purchases.Purchase.fail", died)
+        dying.setattr("credit_wallet.gate.purchases.Purchase.__aexit__", died)
         with gated(Application(used), wallets, wallet, hold=500) as front:
             front.call(key="a")
     assert wallets.show(wallet.wallet_id).held_yen == 500

@@ -26,7 +26,8 @@ from service import Api, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli import app as cli
-from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.backoff import Backoff
+from credit_wallet.domain.outcomes import Charged, Outcome
 from credit_wallet.domain.tokens import new_token, token_hash
 from credit_wallet.errors import (
     DatabaseError,
@@ -451,7 +452,7 @@ def test_nothing_is_lost_or_done_twice_while_all_connections_are_cut_again_and_a
     charged = threading.Semaphore(0)
     threads, charges, cuts = 8, 30, 7
 
-    def charge_and_read(thread: int) -> list[Outcome]:
+    def charge_and_read(thread: int) -> list[Charged]:
         outcomes = []
         for number in range(charges):
             wallet_id = wallet_ids[number % len(wallet_ids)]
@@ -477,7 +478,7 @@ def test_nothing_is_lost_or_done_twice_while_all_connections_are_cut_again_and_a
 
 
 @contextmanager
-def stalled_charge(ledger: Ledger, wallet_id: int, moment: Moment) -> Iterator[Future[Outcome]]:
+def stalled_charge(ledger: Ledger, wallet_id: int, moment: Moment) -> Iterator[Future[Charged]]:
     """A charge of 3 yen that has stalled at ``moment``; at the end of the block its connection is cut."""
     ledger.proxy.arm(moment, stall=True)
     with ThreadPoolExecutor(1) as threads:
@@ -707,7 +708,7 @@ def test_a_transaction_that_postgresql_wants_tried_again_is_tried_again(ledger: 
 @on_one_lane
 def test_a_transaction_that_is_never_let_through_is_told_of(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     wallet_id = ledger.funded()
-    monkeypatch.setattr(postgres_link, "LONGEST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_link, "BACKOFF", Backoff(0.02, 0.05))
     with (
         rule(ledger, "RAISE EXCEPTION 'busy' USING ERRCODE = 'serialization_failure';"),
         pytest.raises(DatabaseLocked, match="nothing moved"),

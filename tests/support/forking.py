@@ -27,8 +27,8 @@ from credit_wallet.client import AsyncWalletClient, WalletClient
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.errors import WalletError
-from credit_wallet.gate.on_chain import Cashier
-from credit_wallet.gate.settings import X402
+from credit_wallet.gate.options import X402
+from credit_wallet.gate.x402_processor import X402Processor
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.payments.gateway import StripeGateway
 from credit_wallet.payments.settings import PaymentSettings
@@ -303,7 +303,7 @@ def use_clients_in_a_child(_: str) -> Any:
     client, awaited = WalletClient(base, "token"), AsyncWalletClient(base, "token")
     twin, awaited_twin = client.with_token("other"), awaited.with_token("other")
     gateway = StripeGateway(PaymentSettings(secret_key="sk_test_1", api_url=base), "ledger", lambda: 0)  # noqa: S106
-    cashier = Cashier(X402(pay_to="0x", network="eip155:1", asset="0x", units_per_yen=1, facilitator_url=base))
+    processor = X402Processor(X402(pay_to="0x", network="eip155:1", asset="0x", units_per_yen=1, facilitator_url=base))
 
     def ask() -> list[str]:
         return [
@@ -318,7 +318,7 @@ def use_clients_in_a_child(_: str) -> Any:
         loop = asyncio.new_event_loop()
         said = ask()
         said.append(told(lambda: gateway.new_customer(1)))
-        said.append(told(lambda: loop.run_until_complete(_of_cashier(cashier))))
+        said.append(told(lambda: loop.run_until_complete(_of_x402(processor))))
         said.append(told(client.close))
         said.append(told(lambda: loop.run_until_complete(awaited.aclose())))
         with closing(WalletClient(base, "token")) as own:
@@ -350,8 +350,8 @@ async def _awaited(ask: Callable[[], Any]) -> str:
     return "answered"
 
 
-async def _of_cashier(cashier: Cashier) -> object:
-    return await cashier._facilitator.verify(None, None)  # type: ignore[arg-type]
+async def _of_x402(processor: X402Processor) -> object:
+    return await processor._facilitator.verify(None, None)  # type: ignore[arg-type]
 
 
 def use_what_was_opened_at_import() -> Any:

@@ -6,7 +6,7 @@ coroutine over it never suspends and runs to its end without an event loop.
 
 from __future__ import annotations
 
-from random import random
+from math import inf
 from time import monotonic
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from credit_wallet.client.calls import Call, show_topup, show_wallet
 from credit_wallet.client.responses import NoResponse, Response, error_of, retry_after_seconds
+from credit_wallet.domain.backoff import Backoff, no_sooner_than_asked
 from credit_wallet.errors import Forbidden, InsufficientFunds
 from credit_wallet.payments.replies import TopupReply
 
@@ -49,8 +50,9 @@ class Retries(Struct, frozen=True):
         """How long to wait after attempt number ``attempt`` (from 1) failed; None to give up."""
         if attempt >= self.attempts:
             return None
-        usual = min(self.first_pause_seconds * 2 ** (attempt - 1), self.longest_pause_seconds)
-        pause = max(usual * (1 + random()) / 2, asked_seconds or 0.0)  # noqa: S311 - spreads load, guards nothing
+        backoff = Backoff(self.first_pause_seconds, self.longest_pause_seconds, spread=0.5)
+        usual = backoff.spread_out(backoff.pause_seconds(attempt))
+        pause = no_sooner_than_asked(usual, asked_seconds, inf)
         return pause if elapsed_seconds + pause <= self.total_seconds else None
 
 

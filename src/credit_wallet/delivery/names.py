@@ -17,6 +17,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from time import monotonic
 from typing import TypeAlias
 
+from cachetools import FIFOCache, TLRUCache
+
 from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.runtime.deadlines import LOOKUP_SECONDS, Crew, CrewBusy
 
@@ -60,8 +62,8 @@ class Names:
         self._find = find
         self._crew = Crew("credit-wallet-names", THREADS, MAX_WAITING)
         self._crew_for_late = Crew("credit-wallet-late-names", THREADS_FOR_LATE_NAMES, MAX_WAITING)
-        self._known: dict[str, tuple[float, Addresses]] = {}
-        self._late: set[str] = set()
+        self._known: TLRUCache[str, Addresses] = TLRUCache(MAX_NAMES, _known_until, timer=monotonic)
+        self._late: FIFOCache[str, bool] = FIFOCache(MAX_NAMES)
         self._under_way: dict[str, Future[Addresses]] = {}
         self._of_domains: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -77,8 +79,8 @@ class Names:
             return (ip_address(host),)
         except ValueError:
             pass
-        until, known = self._known.get(host, (0.0, ()))
-        if until <= monotonic():
+        known = self._known.get(host)
+        if known is None:
             known = await self._looked_up(host)
         if not known:
             raise NotDelivered("the host's name is not known")
@@ -89,12 +91,11 @@ class Names:
         waited_for = asyncio.wrap_future(self._submitted(host))
         await asyncio.wait((waited_for,), timeout=LOOKUP_SECONDS)
         if not waited_for.done():
-            self._late.add(host)
-            self._remember(host, (), UNKNOWN_SECONDS)
+            self._late[host] = True
+            self._known[host] = ()
             return ()
-        self._late.discard(host)
-        found = waited_for.result()
-        self._remember(host, found, KNOWN_SECONDS if found else UNKNOWN_SECONDS)
+        self._late.pop(host, None)
+        found = self._known[host] = waited_for.result()
         return found
 
     def _submitted(self, host: str) -> Future[Addresses]:
@@ -120,8 +121,7 @@ class Names:
             if not self._of_domains[domain]:
                 del self._of_domains[domain]
 
-    def _remember(self, host: str, addresses: Addresses, seconds: float) -> None:
-        if len(self._known) >= MAX_NAMES:
-            self._known.clear()
-            self._late.clear()
-        self._known[host] = (monotonic() + seconds, addresses)
+
+def _known_until(_: str, addresses: Addresses, now: float) -> float:
+    """When a look-up of a name is too old."""
+    return now + (KNOWN_SECONDS if addresses else UNKNOWN_SECONDS)

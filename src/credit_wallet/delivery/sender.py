@@ -29,12 +29,12 @@ from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.names import Names
 from credit_wallet.delivery.rounds import AT_ONCE
 from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.retry_after import retry_after_seconds
 from credit_wallet.notices.confirming import question
 from credit_wallet.notices.targets import Target, Way, is_mail, is_webhook, way_of
 from credit_wallet.notices.texts import Message, Notice, message_of
 from credit_wallet.runtime.deadlines import NOTICE_CONNECT_SECONDS, Crew, CrewBusy
 from credit_wallet.runtime.deadlines import NOTICE_SECONDS as SEND_SECONDS
-from credit_wallet.runtime.retry_after import retry_after_seconds
 from credit_wallet.version import __version__
 
 PAYLOAD_VERSION = 1

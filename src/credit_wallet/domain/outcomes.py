@@ -23,10 +23,10 @@ class Alert(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """A command that was carried out, once its batch is durable.
+    """A command that was carried out, once its batch is durable. Every command has a kind of its own.
 
-    ``balance_yen`` is what could be spent right after it. ``txn_id`` is the ledger entry it made (None for a hold, a
-    release and a change of settings); ``replayed`` marks the remembered outcome of an idempotency key used before.
+    ``balance_yen`` is what could be spent right after it. ``txn_id`` is the ledger entry it made, ``hold_id`` the hold
+    it is about, ``topup_id`` the top-up; ``replayed`` marks the remembered outcome of an idempotency key used before.
     """
 
     wallet_id: int
@@ -47,13 +47,96 @@ class Outcome(Struct, frozen=True, gc=False):
         return False
 
 
-class FreeAttempt(Outcome, frozen=True, gc=False):
-    """An attempt at a purchase that was served before: nothing moved."""
+class Charged(Outcome, frozen=True, gc=False):
+    """``amount_yen`` was spent by entry ``txn_id``. ``alerts`` are the thresholds that it was the first to cross."""
 
-    @property
-    def free(self) -> bool:
-        """It costs nothing."""
-        return True
+    txn_id: int
+
+
+class Captured(Charged, frozen=True, gc=False):
+    """``amount_yen`` of hold ``hold_id`` was spent by entry ``txn_id``."""
+
+    hold_id: int
+
+
+class Held(Outcome, frozen=True, gc=False, kw_only=True):
+    """``amount_yen`` is set aside as hold ``hold_id`` until ``expires_at``."""
+
+    hold_id: int
+    expires_at: str
+
+
+class Extended(Outcome, frozen=True, gc=False, kw_only=True):
+    """Hold ``hold_id``, in which ``amount_yen`` is left, lasts until ``expires_at``."""
+
+    hold_id: int
+    expires_at: str
+
+
+class Released(Outcome, frozen=True, gc=False, kw_only=True):
+    """``amount_yen`` of hold ``hold_id`` was given back."""
+
+    hold_id: int
+
+
+class Refunded(Outcome, frozen=True, gc=False):
+    """``amount_yen`` of a charge was given back by entry ``txn_id``."""
+
+    txn_id: int
+
+
+class ToppedUp(Outcome, frozen=True, gc=False):
+    """``amount_yen`` came in by entry ``txn_id``, as a lot that expires at ``expires_at`` or never."""
+
+    txn_id: int
+
+
+class Reversed(Outcome, frozen=True, gc=False):
+    """``amount_yen`` of a top-up was taken back by entry ``txn_id``, None when there was nothing left to take."""
+
+
+class Configured(Outcome, frozen=True, gc=False):
+    """The settings were changed."""
+
+
+class Expired(Outcome, frozen=True, gc=False):
+    """What was due on the wallet was carried out."""
+
+
+class TopupRequested(Outcome, frozen=True, gc=False, kw_only=True):
+    """``amount_yen`` is to be paid in as top-up ``topup_id``; no credit yet."""
+
+    topup_id: str
+
+
+class TopupSettled(Outcome, frozen=True, gc=False, kw_only=True):
+    """What the provider said of top-up ``topup_id`` is taken in; ``amount_yen`` is credited, by ``txn_id`` just now."""
+
+    topup_id: str
+
+
+class PaidBack(Outcome, frozen=True, gc=False, kw_only=True):
+    """``amount_yen`` of top-up ``topup_id`` was taken out of the wallet, to be paid back."""
+
+    topup_id: str
+
+
+class Bought(Outcome, frozen=True, gc=False):
+    """A purchase that ``txn_id`` or ``hold_id`` has paid for; ``free`` when it was served before and costs nothing."""
+
+    free: bool = False
+
+
+class Served(Outcome, frozen=True, gc=False):
+    """The buyer was served. ``amount_yen`` was charged again because it had been given back, else 0."""
+
+
+class Renewed(Outcome, frozen=True, gc=False):
+    """The attempt has the purchase for longer."""
+
+
+class Undone(Outcome, frozen=True, gc=False):
+    """``amount_yen`` of a purchase was given back; 0 when it was not this attempt's to undo."""
 
 
 class CreatedWallet(Struct, frozen=True):

@@ -1,12 +1,14 @@
-"""What must still be done to wallets: what could not be carried out at once, or nobody waits for."""
+"""What must still be done to wallets: movements that could not be carried out at once, or that nobody waits for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from itertools import chain, islice
 from time import monotonic
 from typing import Any, TypeAlias
 
+from credit_wallet.domain.backoff import Backoff
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import (
     DatabaseError,
@@ -24,8 +26,7 @@ Movement: TypeAlias = Callable[[], Awaitable[Outcome | None]]
 AT_ONCE_SECONDS = 2.0
 """How long an answer waits for a movement that gives back."""
 
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 10.0
+BACKOFF = Backoff(first_seconds=0.1, longest_seconds=10.0)
 
 ATTEMPTS = 100
 """With the pauses above, a quarter of an hour: after that a person must look."""
@@ -35,11 +36,11 @@ PASSING = (DatabaseError, RailBusy, ServiceFailed, ServiceUnreachable, TooManyFa
 _log = Logger("credit_wallet.gate")
 
 
-class Arrears:
+class PendingCompensations:
     """Carries movements out, now or in the background; every one has a key of its own, so repeating it is safe."""
 
     def __init__(self) -> None:
-        self._owed: set[asyncio.Task[None]] = set()
+        self._pending: set[asyncio.Task[None]] = set()
 
     async def now_or_later(self, movement: Movement, **about: object) -> Outcome | None:
         """The outcome; None when it must wait, or cannot be done at all, which is logged with ``about``."""
@@ -56,39 +57,36 @@ class Arrears:
             _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
         return None
 
-    async def settled(self, within_seconds: float) -> int:
-        """Wait for what is owed, and what comes of it; how many movements are still owed when the time is over."""
+    async def drain(self, within_seconds: float) -> int:
+        """Wait for what is pending, and what it leads to. Returns how many movements are still pending afterwards."""
         ends = monotonic() + within_seconds
-        while self._owed and (left := ends - monotonic()) > 0:
-            await asyncio.wait(tuple(self._owed), timeout=left)
-        return len(self._owed)
+        while self._pending and (left := ends - monotonic()) > 0:
+            await asyncio.wait(tuple(self._pending), timeout=left)
+        return len(self._pending)
 
     def later(self, movement: Movement, **about: object) -> None:
         """Carry a movement out in the background, as soon as the wallet lets it."""
-        self._begin(_until_done(movement, FIRST_PAUSE_SECONDS, ATTEMPTS, about))
+        self._begin(_until_done(movement, BACKOFF.pauses(), ATTEMPTS, about))
 
     def at_once_or_later(self, movement: Movement, *, tries: int = ATTEMPTS, **about: object) -> asyncio.Task[None]:
         """The same, and begin now; the task ends when it is done, or cannot be."""
-        return self._begin(_until_done(movement, 0.0, tries, about))
+        return self._begin(_until_done(movement, chain((0.0,), BACKOFF.pauses()), tries, about))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self._owed.add(task)
-        task.add_done_callback(self._owed.discard)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
         return task
 
 
-async def _until_done(movement: Movement, first_pause: float, tries: int, about: dict[str, object]) -> None:
-    pause = first_pause
-    for _ in range(tries):
+async def _until_done(movement: Movement, pauses: Iterable[float], tries: int, about: dict[str, object]) -> None:
+    for pause in islice(pauses, tries):
         await asyncio.sleep(pause)
         try:
             await movement()
         except PASSING:
-            pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            continue
         except WalletError as error:
             _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
-            return
-        else:
-            return
+        return
     _log.error("gate_movement_failed", error=f"the wallet was not there for {tries} attempts", **about)

@@ -1,24 +1,26 @@
-"""One request to a gated application and its answer, and what becomes of the purchase between them."""
+"""One request to a gated application and its answer, and the payment between them."""
 
 from __future__ import annotations
 
 from collections.abc import MutableMapping
 from contextvars import ContextVar
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from credit_wallet.errors import PaymentRequired, WalletError
-from credit_wallet.gate.accounts import Accounts
+from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.inbox import Inbox
-from credit_wallet.gate.payment import Sale
-from credit_wallet.gate.purchases import Price, Purchase, Till
+from credit_wallet.gate.options import GateOptions
+from credit_wallet.gate.payers import Payers
+from credit_wallet.gate.payment import Payment
+from credit_wallet.gate.purchases import Price, Purchase
 from credit_wallet.gate.requests import GatedRequest, checked_name, credentials_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
-from credit_wallet.gate.settings import GateSettings
 from credit_wallet.wire.distinct import SINGLE_HEADERS, require_single_headers
 from credit_wallet.wire.replies import Receive, Scope, Send, refusal
 
 if TYPE_CHECKING:
-    from credit_wallet.gate.on_chain import Cashier
+    from credit_wallet.gate.x402_processor import X402Processor
 
 Message: TypeAlias = MutableMapping[str, Any]
 
@@ -68,23 +70,23 @@ class Exchange:
         scope: Scope,
         receive: Receive,
         send: Send,
-        accounts: Accounts,
-        till: Till,
-        settings: GateSettings,
-        cashier: Cashier | None,
+        payers: Payers,
+        billing: Billing,
+        options: GateOptions,
+        x402_processor: X402Processor | None,
         routes: Routes,
     ) -> None:
         self.app, self.scope = app, scope
-        self.accounts, self.till, self.settings = accounts, till, settings
+        self.payers, self.billing, self.options = payers, billing, options
         self.inbox = Inbox(receive)
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.cashier = cashier
+        self.x402_processor = x402_processor
         self.entered = False
         """Whether the handler of the route has begun."""
         self._routes = routes
         self._root_path = scope.get("root_path", "")
         self._found: Found | None = _NOT_LOOKED_UP
-        self._sale: Sale | None = None
+        self._payment: Payment | None = None
         self._is_paying = False
         self._price: Price | None = None
         self._passes_at: Price | None = None
@@ -104,31 +106,50 @@ class Exchange:
         """Let the request pay ``price``, if there is one and a handler will run, and have it answered."""
         self.scope[EXCHANGE_KEY] = self
         token, none_yet = current.set(self), bought.set(None)
-        failure: str | None = None
         try:
-            if price is not None:
-                found = self._route()
-                if found is None or found.served:
-                    await self.pay(price)
-                elif not found.page:
-                    self._passes_at = price
-            else:
-                self._routes.mark(self.scope)
-            await self.app(self.scope, self.inbox.receive, self.send)
-        except Exception as error:
-            failure = f"failed: {type(error).__name__}"
+            async with self:
+                if price is not None:
+                    await self._pay_at_the_gate(price)
+                else:
+                    self._routes.mark(self.scope)
+                await self.app(self.scope, self.inbox.receive, self.send)
+        except Exception:
             if self._refusal is None or (self._started and not self._replaced):
                 raise
         finally:
             current.reset(token)
             bought.reset(none_yet)
-            await self._settle(failure)
         if self._refusal is not None and not self._started:
             await self.refuse(self._refusal)
 
+    async def __aenter__(self) -> Exchange:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """The answer is over: leave the payment too, wherever it was made. What was not delivered never will be."""
+        self._over = True
+        self.inbox.close()
+        if self._payment is None:
+            return
+        if isinstance(error, Exception):
+            self._payment.undo_reason = f"failed: {type(error).__name__}"
+        elif self.inbox.left:
+            self._payment.undo_reason = "the caller left"
+        await self._payment.__aexit__(kind, error, traceback)
+
+    async def _pay_at_the_gate(self, price: Price) -> None:
+        """Pay now if a handler will run; if the framework answers in its place, only once it turns out otherwise."""
+        found = self._route()
+        if found is None or found.served:
+            await self.pay(price)
+        elif not found.page:
+            self._passes_at = price
+
     async def pay(self, price: Price) -> Purchase | None:
         """Have this request paid for; None when it paid by itself. What stands against it is raised and answered."""
-        if self._sale is not None or self._is_paying:
+        if self._payment is not None or self._is_paying:
             raise RuntimeError("this request is paid for already: price it at the gate or at the route, not at both")
         if self._over:
             raise RuntimeError(TOO_LATE)
@@ -136,30 +157,28 @@ class Exchange:
         self._route()
         self._is_paying = True
         try:
-            sale = await self._sell(price)
+            payment = await self._purchased(price)
         except WalletError as error:
             self.refused(error)
             raise
         finally:
             self._is_paying = False
-        if self._over:  # nobody is going to serve it, or to give it back, any more
-            try:
-                await sale.fail("the request was answered before")
-            finally:
-                sale.close()
+        if self._over:  # the block that would leave this payment has been left
+            async with payment:
+                payment.undo_reason = "the request was answered before"
             raise RuntimeError(TOO_LATE)
-        self._sale = sale
-        if not isinstance(sale, Purchase):
+        self._payment = payment
+        if not isinstance(payment, Purchase):
             return None
-        self.scope[PURCHASE_KEY] = sale
-        bought.set(sale)
-        return sale
+        self.scope[PURCHASE_KEY] = payment
+        bought.set(payment)
+        return payment
 
-    async def _sell(self, price: Price) -> Sale:
+    async def _purchased(self, price: Price) -> Payment:
         self.require_single_headers()
         signature = self.headers.get(b"payment-signature")
-        if self.cashier is not None and signature is not None and price.hold_seconds is None:
-            paid: Sale = await self.cashier.take(signature, price.amount_yen)
+        if self.x402_processor is not None and signature is not None and price.hold_seconds is None:
+            paid: Payment = await self.x402_processor.take(signature, price.amount_yen)
             self.inbox.watch()
             return paid
         return await self._pay_from_wallet(price)
@@ -167,18 +186,18 @@ class Exchange:
     def require_single_headers(self) -> None:
         """Raise ``AmbiguousRequest`` when what says who pays, or for which request, is given twice."""
         if len(self.headers) != len(self.scope["headers"]):
-            request_id = self.settings.request_id_header
+            request_id = self.options.request_id_header
             names = SINGLE_HEADERS if request_id is None else SINGLE_HEADERS | {request_id.lower().encode()}
             require_single_headers(self.scope["headers"], names)
 
     async def _pay_from_wallet(self, price: Price) -> Purchase:
         credentials = credentials_of(self.scope, self.headers)
-        if self.cashier is not None and not credentials.given and price.hold_seconds is None:
+        if self.x402_processor is not None and not credentials.given and price.hold_seconds is None:
             raise PaymentRequired("send a wallet's token, or pay for this call as PAYMENT-REQUIRED says")
-        account = await self.accounts.account_of(credentials)
+        payer = await self.payers.payer_of(credentials)
         key = await self._key()
         self.inbox.watch()
-        return await self.till.sell(account, price, self._note(), key)
+        return await self.billing.buy(payer, price, self._note(), key)
 
     def refused(self, error: WalletError) -> None:
         """If the application makes an error answer of it, or none at all, the problem document goes out instead."""
@@ -202,8 +221,8 @@ class Exchange:
     def _caller_key(self) -> bytes | None:
         """What the caller sent to tell a retry from a new request."""
         key = self.headers.get(b"idempotency-key")
-        if not key and self.settings.request_id_header is not None:
-            key = self.headers.get(self.settings.request_id_header.lower().encode())
+        if not key and self.options.request_id_header is not None:
+            key = self.headers.get(self.options.request_id_header.lower().encode())
         return checked_name(key)
 
     async def _key(self) -> str | None:
@@ -211,15 +230,15 @@ class Exchange:
         given = self._caller_key()
         if given is None:
             return None
-        digest = await self.inbox.body_digest(self.settings.max_keyed_body_bytes)
+        digest = await self.inbox.body_digest(self.options.max_keyed_body_bytes)
         texts = (self.scope["method"], self.scope["path"])
         parts = (text.encode("utf-8", "surrogateescape") for text in texts)
-        name = self.settings.name.encode("utf-8", "surrogateescape")
+        name = self.options.name.encode("utf-8", "surrogateescape")
         return request_key(given, *parts, self.scope.get("query_string", b""), digest, name)
 
     def _note(self) -> str:
-        if self.settings.note is not None:
-            return self.settings.note(GatedRequest(self.scope))
+        if self.options.note is not None:
+            return self.options.note(GatedRequest(self.scope))
         found = self._route()
         return note_of(None if found is None else found.template, self.scope)
 
@@ -234,33 +253,33 @@ class Exchange:
             self._leave_out()
             return
         headers = list(message.get("headers", ()))
-        if self._sale is not None:
-            if not await self._goes_well(self._sale, message["status"]):
+        if self._payment is not None:
+            if not await self._goes_well(self._payment, message["status"]):
                 return
-            headers += self._sale.headers()
+            headers += self._payment.headers()
         self._started = True
         length = next((value for name, value in headers if name.lower() == b"content-length"), b"")
         self._left_bytes = int(length) if length.isdigit() else None
         whole = not self.inbox.left and self._has_no_body(message["status"])
         await self._hand_over({**message, "headers": headers}, whole)
-        if self._sale is not None and whole:
-            await self._deliver(self._sale)
+        if self._payment is not None and whole:
+            await self._deliver(self._payment)
 
     def _has_no_body(self, status: int) -> bool:
         """Whether the caller has the whole answer with its head, and may leave."""
         return self._left_bytes == 0 or status in _WITHOUT_BODY or self.scope["method"] == "HEAD"
 
-    def _begin(self, sale: Sale) -> None:
+    def _begin(self, payment: Payment) -> None:
         if not self._begun:
             self._begun = True
-            sale.begin()
-            if not self.settings.refund_cut_answers:
-                sale.serve()
+            payment.begin()
+            if not self.options.refund_cut_answers:
+                payment.serve()
 
-    async def _deliver(self, sale: Sale) -> None:
-        if not self._begun or self.settings.refund_cut_answers:
-            sale.serve()
-        await sale.deliver()
+    async def _deliver(self, payment: Payment) -> None:
+        if not self._begun or self.options.refund_cut_answers:
+            payment.serve()
+        await payment.deliver()
 
     async def _paid_after_all(self, status: int) -> bool:
         """A request that nobody was going to answer, and somebody does: it pays now, or the answer is kept back.
@@ -279,13 +298,13 @@ class Exchange:
             return False
         return True
 
-    async def _goes_well(self, sale: Sale, status: int) -> bool:
+    async def _goes_well(self, payment: Payment, status: int) -> bool:
         """Whether the answer may begin; what speaks against it is answered in its place."""
-        if self.settings.refund_if(status) or self._is_frameworks_own(status):
-            await sale.fail(f"answered {status}")
+        if self.options.refund_if(status) or self._is_frameworks_own(status):
+            await payment.undo(f"answered {status}")
         elif not self.inbox.left:
             try:
-                await sale.confirm()
+                await payment.confirm()
             except WalletError as error:
                 self._refusal = error
                 await self.refuse(error)
@@ -311,8 +330,8 @@ class Exchange:
         has_body = bool(message.get("body")) or message["type"] in _FILES
         await self._hand_over(message, there and has_body)
         last = self._is_last(message)
-        if self._sale is not None and there and last:
-            await self._deliver(self._sale)
+        if self._payment is not None and there and last:
+            await self._deliver(self._payment)
         self._over = self._over or last
 
     def _is_lost(self) -> bool:
@@ -320,8 +339,8 @@ class Exchange:
 
         A server may send it all the same: Hypercorn does, to a caller that has closed its own half of the connection.
         """
-        is_paid = self._begun and not self.settings.refund_cut_answers
-        return self._sale is not None and self.inbox.left and not is_paid
+        is_paid = self._begun and not self.options.refund_cut_answers
+        return self._payment is not None and self.inbox.left and not is_paid
 
     def _leave_out(self) -> None:
         """What a server does with a message for a caller that has left; from ASGI 2.4 on it says so."""
@@ -339,11 +358,11 @@ class Exchange:
             self.inbox.left = True
             raise
         except BaseException:
-            if self._sale is not None and serves:
-                self._begin(self._sale)
+            if self._payment is not None and serves:
+                self._begin(self._payment)
             raise
-        if self._sale is not None and serves:
-            self._begin(self._sale)
+        if self._payment is not None and serves:
+            self._begin(self._payment)
 
     def _is_last(self, message: Message) -> bool:
         if message["type"] == "http.response.pathsend":
@@ -354,29 +373,14 @@ class Exchange:
             self._left_bytes -= len(message.get("body", b""))
         return not message.get("more_body", False) or self._left_bytes == 0
 
-    async def _settle(self, failure: str | None) -> None:
-        """What has not been delivered by now never will be; what has begun is paid, unless the gate gives that back."""
-        self._over = True
-        self.inbox.close()
-        if self._sale is None:
-            return
-        reason = failure or ("the caller left" if self.inbox.left else "the answer was not complete")
-        try:
-            if self._begun and not self.settings.refund_cut_answers:
-                await self._sale.cut(reason)
-            else:
-                await self._sale.fail(reason)
-        finally:
-            self._sale.close()
-
     async def refuse(self, error: WalletError) -> None:
         """Answer with the problem document, in place of whatever the application makes of it."""
         self._started = self._replaced = True
-        status, headers, content = refusal(error, self.settings.topup_url)
+        status, headers, content = refusal(error, self.options.topup_url)
         balance_yen = error.details.get("balance_yen")
         if balance_yen is not None:
             headers.append((b"x-wallet-balance", str(balance_yen).encode()))
-        if self.cashier is not None and self._price is not None and status == _PAYMENT_REQUIRED:
-            headers.append(self.cashier.offer(self.scope, self._price.amount_yen, error))
+        if self.x402_processor is not None and self._price is not None and status == _PAYMENT_REQUIRED:
+            headers.append(self.x402_processor.offer(self.scope, self._price.amount_yen, error))
         await self._server_send({"type": "http.response.start", "status": status, "headers": headers})
         await self._server_send({"type": "http.response.body", "body": content})

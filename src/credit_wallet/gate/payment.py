@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Protocol
 
 from credit_wallet.wire.replies import RawHeaders
 
 
-class Sale(Protocol):
-    """A request that is being paid for, from a wallet or by a payment of its own."""
+class Payment(Protocol):
+    """A request that is being paid for, from a wallet or with x402.
+
+    It is an async context manager, entered as soon as it is made: leaving the block without ``deliver`` undoes it,
+    unless ``serve`` was called before; then it is paid. Leaving twice changes nothing.
+    """
+
+    undo_reason: str
+    """Why it is undone, if it is."""
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
     async def confirm(self) -> None:
-        """The answer begins and is no failure. Raises what stands against sending it."""
+        """The answer begins and is not a failure. Raises the reason if it must not be sent."""
 
     def begin(self) -> None:
         """The first byte of the answer's body left."""
@@ -20,16 +34,10 @@ class Sale(Protocol):
         """The answer is paid from now on. Nobody waits for that to be written down."""
 
     async def deliver(self) -> None:
-        """The answer is with the caller. Only the first of ``deliver``, ``cut`` and ``fail`` counts."""
+        """The caller has the answer. Only the first of ``deliver`` and ``undo`` counts."""
 
-    async def cut(self, reason: str) -> None:
-        """The answer ended after its first byte and before its last, and that is paid."""
-
-    async def fail(self, reason: str) -> None:
-        """The caller got no answer: give back what was taken."""
+    async def undo(self, reason: str) -> None:
+        """The caller got no answer: give back what was paid."""
 
     def headers(self) -> RawHeaders:
         """What the answer says about the payment."""
-
-    def close(self) -> None:
-        """Let go of what is held for this request."""

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl
 
 from credit_wallet.domain.text import one_line
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.gate.accounts import Credentials
+from credit_wallet.gate.payers import Credentials
 from credit_wallet.wire.problems import AmbiguousRequest
 from credit_wallet.wire.replies import Scope, address_of, text_of
 

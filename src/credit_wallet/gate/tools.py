@@ -14,9 +14,10 @@ from typing import Any
 from msgspec import json
 
 from credit_wallet.errors import WalletError
-from credit_wallet.gate.accounts import Accounts, Credentials
+from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.exchange import EXCHANGE_KEY, Exchange, bought, current
-from credit_wallet.gate.purchases import Price, Purchase, Till
+from credit_wallet.gate.payers import Credentials, Payers
+from credit_wallet.gate.purchases import Price, Purchase
 from credit_wallet.gate.requests import checked_name, credentials_of, request_key
 
 Function = Callable[..., Any]
@@ -30,15 +31,15 @@ _SDK = ("mcp.server.mcpserver.", "mcp.server.runner", "mcp.server.lowlevel.", "m
 """Modules that are on the stack when an MCP server calls a tool, and not when a web framework calls a handler."""
 
 
-class Shop:
+class LocalBilling:
     """Where calls outside an HTTP request are paid: a local MCP server has no headers, so it is told the token."""
 
-    def __init__(self, accounts: Accounts, till: Till, token: str) -> None:
-        self.accounts, self.till = accounts, till
+    def __init__(self, payers: Payers, billing: Billing, token: str) -> None:
+        self.payers, self.billing = payers, billing
         self.credentials = Credentials(f"Bearer {token}", None)
 
 
-def paid_for(function: Function, price: Price, shop: Shop | None) -> Callable[..., Awaitable[Any]]:
+def paid_for(function: Function, price: Price, local: LocalBilling | None) -> Callable[..., Awaitable[Any]]:
     """``function`` as a coroutine function that charges ``price`` before it runs.
 
     In an MCP server's request it is a tool; behind a gate it answers the request, and the answer decides.
@@ -49,8 +50,8 @@ def paid_for(function: Function, price: Price, shop: Shop | None) -> Callable[..
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         is_tool, exchange = _caller()
-        if is_tool or (exchange is None and shop is not None):
-            return await _sold(function, price, shop, exchange, args, kwargs)
+        if is_tool or (exchange is None and local is not None):
+            return await _sold(function, price, local, exchange, args, kwargs)
         if exchange is None:
             raise RuntimeError(NOBODY_PAYS)
         exchange.entered = True
@@ -85,31 +86,26 @@ def _is_called_by_sdk(frame: FrameType | None) -> bool:
 async def _sold(
     function: Function,
     price: Price,
-    shop: Shop | None,
+    local: LocalBilling | None,
     exchange: Exchange | None,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> Any:
     """What a tool returns; it is paid when it goes to the SDK, which can deliver it whenever the caller comes back."""
-    purchase = await _bought(function, price, shop, exchange, args, kwargs)
-    bought.set(purchase)
-    try:
+    async with await _bought(function, price, local, exchange, args, kwargs) as purchase:
+        purchase.undo_reason = f"tool {function.__name__} failed"
+        bought.set(purchase)
         result = await _result(function, args, kwargs)
         if not _is_no_answer(result):
             purchase.serve()
             await purchase.deliver()
         return result
-    finally:
-        try:
-            await purchase.fail(f"tool {function.__name__} failed")
-        finally:
-            purchase.close()
 
 
 async def _bought(
     function: Function,
     price: Price,
-    shop: Shop | None,
+    local: LocalBilling | None,
     exchange: Exchange | None,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
@@ -118,16 +114,16 @@ async def _bought(
     try:
         if exchange is not None:
             exchange.require_single_headers()
-            account = await exchange.accounts.account_of(credentials_of(exchange.scope, exchange.headers))
+            payer = await exchange.payers.payer_of(credentials_of(exchange.scope, exchange.headers))
             given = checked_name(exchange.headers.get(b"idempotency-key"))
             if given:
                 digest = _arguments_digest(function, args, kwargs)
                 key = request_key(given, name.encode(), digest)
-            return await exchange.till.sell(account, price, name, key)
-        if shop is None:
+            return await exchange.billing.buy(payer, price, name, key)
+        if local is None:
             raise _NobodyPays(NOBODY_PAYS)
-        account = await shop.accounts.account_of(shop.credentials)
-        return await shop.till.sell(account, price, name, None)
+        payer = await local.payers.payer_of(local.credentials)
+        return await local.billing.buy(payer, price, name, None)
     except WalletError as error:
         raise _tool_error(error, exchange) from error
 
@@ -156,7 +152,7 @@ def _tool_error(error: WalletError, exchange: Exchange | None) -> Exception:
     kind = _tool_error_kind()
     if kind is None:
         return error
-    topup_url = error.details.get("topup_url") or (exchange.settings.topup_url if exchange is not None else None)
+    topup_url = error.details.get("topup_url") or (exchange.options.topup_url if exchange is not None else None)
     return kind(f"{error.code}: {error}" + (f"; top up at {topup_url}" if topup_url else ""))
 
 

@@ -17,13 +17,13 @@ from litestar.status_codes import HTTP_200_OK
 from credit_wallet.domain.distinct_members import require_distinct_members_if_json
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY
-from credit_wallet.mcp.accounts import Account, LedgerAccount
+from credit_wallet.mcp.wallets import LedgerWallet, Wallet
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.auth import require_access
 from credit_wallet.wire.problems import McpNotInstalled
 from credit_wallet.wire.replies import RawHeaders, Scope
 
-Exchange: TypeAlias = Callable[[Scope, bytes, Account, tuple[str, ...]], Awaitable[tuple[int, RawHeaders, bytes]]]
+Respond: TypeAlias = Callable[[Scope, bytes, Wallet, tuple[str, ...]], Awaitable[tuple[int, RawHeaders, bytes]]]
 
 _log = Logger("credit_wallet.http")
 
@@ -45,13 +45,13 @@ async def speak_mcp(
     payments: GivenPayments,
     settings: GivenSettings,
 ) -> Response[bytes]:
-    """One message of MCP and its answer."""
+    """One message of MCP and its response."""
     access = require_access(caller)
-    account = LedgerAccount(wallets, lambda: access, payments, settings.topup_url)
+    wallet = LedgerWallet(wallets, lambda: access, payments, settings.topup_url)
     body = await request.body()
     require_distinct_members_if_json(body)
-    exchange = await asyncio.to_thread(_exchange)
-    status, headers, content = await exchange(cast(Scope, request.scope), body, account, settings.mcp_hosts)
+    respond = await asyncio.to_thread(_responder)
+    status, headers, content = await respond(cast(Scope, request.scope), body, wallet, settings.mcp_hosts)
     fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
     return Response(content, status_code=status, headers=fields, media_type=fields.get("content-type"))
 
@@ -68,10 +68,10 @@ def imported_ahead(then: Callable[[], None]) -> threading.Thread:
 
 def _import_ahead(then: Callable[[], None]) -> None:
     try:
-        _exchange()
-        from credit_wallet.mcp.exchange import rehearse
+        _responder()
+        from credit_wallet.mcp.streamable_http import warm_up
 
-        rehearse()
+        warm_up()
         then()
     except McpNotInstalled:
         return  # whoever asks is told
@@ -79,15 +79,15 @@ def _import_ahead(then: Callable[[], None]) -> None:
         _log.error("mcp_import_failed", exception=format_exc())
 
 
-def _exchange() -> Exchange:
+def _responder() -> Respond:
     """In a thread: whoever asks before the import is done waits for it, and nobody else."""
     try:
-        from credit_wallet.mcp.exchange import exchange
+        from credit_wallet.mcp.streamable_http import respond
     except ModuleNotFoundError as error:
         raise McpNotInstalled(
             f"{error.name} is not installed; the operator installs it with: pip install 'agent-credit-wallet[mcp]'"
         ) from error
-    return exchange
+    return respond
 
 
 MCP_ROUTES = (speak_mcp,)

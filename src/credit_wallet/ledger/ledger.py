@@ -18,6 +18,7 @@ from credit_wallet.runtime.steady_clock import SteadyClock
 from credit_wallet.stores.reads import Reader
 
 T = TypeVar("T")
+Result = TypeVar("Result", bound=Outcome)
 
 Now: TypeAlias = Callable[[], datetime]
 
@@ -46,13 +47,13 @@ class Ledger:
 
     # Writing
 
-    def run(self, command: Command) -> Outcome:
-        """Have a command carried out, durably. Raises what it is refused with."""
-        return _only(self.lanes.submit([well_formed(command)]))
+    def run(self, kind: type[Result], command: Command) -> Result:
+        """Have a command carried out, durably; its outcome, of ``kind``. Raises what it is refused with."""
+        return _only(self.lanes.submit([well_formed(command)]), kind)
 
-    async def arun(self, command: Command) -> Outcome:
+    async def arun(self, kind: type[Result], command: Command) -> Result:
         """The asyncio twin of ``run``."""
-        return _only(await self.lanes.asubmit([well_formed(command)]))
+        return _only(await self.lanes.asubmit([well_formed(command)]), kind)
 
     def change_secrets(self, wallet_id: int, job: Callable[..., T], *args: object) -> T:
         """Have ``job(connection, *args, now)`` done on the lane of a wallet; what is remembered of tokens is stale."""
@@ -137,8 +138,10 @@ def checked_page(limit: int) -> int:
     return limit
 
 
-def _only(outcomes: Outcomes) -> Outcome:
+def _only(outcomes: Outcomes, kind: type[Result]) -> Result:
     outcome = outcomes[0]
+    if type(outcome) is kind:
+        return outcome
     if isinstance(outcome, WalletError):
         raise outcome
-    return outcome
+    raise TypeError(f"the outcome is {outcome!r}, and no {kind.__name__}")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from credit_wallet.domain.commands import Expire
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import Opening, Outcome, Totals
+from credit_wallet.domain.outcomes import Expired, Opening, Totals
 from credit_wallet.errors import DatabaseError, InvalidRequest, RailBusy
 from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.ledger import Ledger
@@ -72,16 +72,16 @@ class Maintenance:
 
     # Expired holds and lots
 
-    def expire(self, wallet_id: int) -> Outcome:
+    def expire(self, wallet_id: int) -> Expired:
         """Carry out what is due on a wallet now: give expired holds back, burn expired lots.
 
         Raises ``WalletNotFound``.
         """
-        return self._ledger.run(Expire(wallet_id))
+        return self._ledger.run(Expired, Expire(wallet_id))
 
-    async def aexpire(self, wallet_id: int) -> Outcome:
+    async def aexpire(self, wallet_id: int) -> Expired:
         """The asyncio twin of ``expire``."""
-        return await self._ledger.arun(Expire(wallet_id))
+        return await self._ledger.arun(Expired, Expire(wallet_id))
 
     def expire_due(self, limit: int = 1_000) -> int:
         """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""

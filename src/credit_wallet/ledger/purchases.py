@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from credit_wallet.domain.actors import PRODUCT, Actor
 from credit_wallet.domain.commands import Buy, Renew, Serve, Undo
-from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.outcomes import Bought, Renewed, Served, Undone
 from credit_wallet.ledger.ledger import Ledger, well_formed
 
 
@@ -29,7 +29,7 @@ class Purchases:
         note: str | None = None,
         key_id: int | None = None,
         actor: Actor = PRODUCT,
-    ) -> Outcome:
+    ) -> Bought:
         """Charge ``amount_yen`` for a request that ``purchase_key`` names, or hold it for ``hold_seconds``, once.
 
         ``attempt`` (1 to 64 characters) has ``lease_seconds`` (1 to 86,400) to ``serve``, ``undo`` or ``renew``; then
@@ -40,6 +40,7 @@ class Purchases:
         or payer are others.
         """
         return self._ledger.run(
+            Bought,
             Buy(
                 wallet_id,
                 purchase_key,
@@ -51,7 +52,7 @@ class Purchases:
                 note,
                 key_id,
                 actor=actor,
-            )
+            ),
         )
 
     async def abuy(
@@ -67,9 +68,10 @@ class Purchases:
         note: str | None = None,
         key_id: int | None = None,
         actor: Actor = PRODUCT,
-    ) -> Outcome:
+    ) -> Bought:
         """The asyncio twin of ``buy``."""
         return await self._ledger.arun(
+            Bought,
             Buy(
                 wallet_id,
                 purchase_key,
@@ -81,24 +83,24 @@ class Purchases:
                 note,
                 key_id,
                 actor=actor,
-            )
+            ),
         )
 
     def serve(
         self, wallet_id: int, purchase_key: str, *, attempt: str, forget: bool = False, actor: Actor = PRODUCT
-    ) -> Outcome:
+    ) -> Served:
         """Write down that the buyer was served: the purchase is paid from now on, and nobody can undo it.
 
         One that was undone meanwhile is charged again, and what the balance lacks becomes a debt. ``forget`` drops a
         purchase that has no retries. Raises ``PurchaseNotFound``.
         """
-        return self._ledger.run(Serve(wallet_id, purchase_key, attempt, forget, actor=actor))
+        return self._ledger.run(Served, Serve(wallet_id, purchase_key, attempt, forget, actor=actor))
 
     async def aserve(
         self, wallet_id: int, purchase_key: str, *, attempt: str, forget: bool = False, actor: Actor = PRODUCT
-    ) -> Outcome:
+    ) -> Served:
         """The asyncio twin of ``serve``."""
-        return await self._ledger.arun(Serve(wallet_id, purchase_key, attempt, forget, actor=actor))
+        return await self._ledger.arun(Served, Serve(wallet_id, purchase_key, attempt, forget, actor=actor))
 
     def post_serve(
         self,
@@ -117,18 +119,18 @@ class Purchases:
 
     def renew(
         self, wallet_id: int, purchase_key: str, *, attempt: str, lease_seconds: int = 30, actor: Actor = PRODUCT
-    ) -> Outcome:
+    ) -> Renewed:
         """Keep a purchase, and the hold that pays for it, for ``lease_seconds`` (1 to 86,400) more.
 
         Raises ``PurchaseNotFound``, and ``PurchaseRunning`` when another attempt has it.
         """
-        return self._ledger.run(Renew(wallet_id, purchase_key, attempt, lease_seconds, actor=actor))
+        return self._ledger.run(Renewed, Renew(wallet_id, purchase_key, attempt, lease_seconds, actor=actor))
 
     async def arenew(
         self, wallet_id: int, purchase_key: str, *, attempt: str, lease_seconds: int = 30, actor: Actor = PRODUCT
-    ) -> Outcome:
+    ) -> Renewed:
         """The asyncio twin of ``renew``."""
-        return await self._ledger.arun(Renew(wallet_id, purchase_key, attempt, lease_seconds, actor=actor))
+        return await self._ledger.arun(Renewed, Renew(wallet_id, purchase_key, attempt, lease_seconds, actor=actor))
 
     def undo(
         self,
@@ -139,13 +141,13 @@ class Purchases:
         reason: str = "not served",
         abandoned: bool = False,
         actor: Actor = PRODUCT,
-    ) -> Outcome:
+    ) -> Undone:
         """Give back what a purchase took, if ``attempt`` has it and nobody was served; else nothing moves.
 
         The outcome's ``amount_yen`` is what was given back. ``reason`` becomes the refund's note. ``abandoned`` does so
         only when the lease is over. Raises ``PurchaseNotFound``.
         """
-        return self._ledger.run(Undo(wallet_id, purchase_key, attempt, reason, abandoned, actor=actor))
+        return self._ledger.run(Undone, Undo(wallet_id, purchase_key, attempt, reason, abandoned, actor=actor))
 
     async def aundo(
         self,
@@ -156,6 +158,6 @@ class Purchases:
         reason: str = "not served",
         abandoned: bool = False,
         actor: Actor = PRODUCT,
-    ) -> Outcome:
+    ) -> Undone:
         """The asyncio twin of ``undo``."""
-        return await self._ledger.arun(Undo(wallet_id, purchase_key, attempt, reason, abandoned, actor=actor))
+        return await self._ledger.arun(Undone, Undo(wallet_id, purchase_key, attempt, reason, abandoned, actor=actor))

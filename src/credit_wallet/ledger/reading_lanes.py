@@ -20,6 +20,7 @@ from typing import ParamSpec, TypeVar
 
 from msgspec import Struct
 
+from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import RailBusy, ServiceBusy, ShareExceeded
 from credit_wallet.runtime import forks
 from credit_wallet.runtime.deadlines import (
@@ -33,8 +34,6 @@ from credit_wallet.runtime.deadlines import (
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-RETRY_AFTER_SECONDS = 1
 
 
 class Lane(Struct, frozen=True):
@@ -151,7 +150,7 @@ class ReadingLanes:
                 raise
             raise ServiceBusy(
                 f"there was no answer within {lane.seconds:g} seconds; ask again",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
+                retry_after_seconds=SOON_SECONDS,
             ) from None
 
     @contextmanager
@@ -194,7 +193,7 @@ class ReadingLanes:
         if self._used[lane, wallet_id] >= lane.share:
             raise ShareExceeded(
                 f"{lane.share} questions of this kind are under way for this wallet; ask again when one is answered",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
+                retry_after_seconds=SOON_SECONDS,
             )
         self._used[lane, wallet_id] += 1
 
@@ -217,7 +216,7 @@ def _carry_out(lane: Lane, question: Callable[[], T]) -> T:
 
 def _busy() -> ServiceBusy:
     return ServiceBusy(
-        "too many questions of this kind wait for an answer; ask again", retry_after_seconds=RETRY_AFTER_SECONDS
+        "too many questions of this kind wait for an answer; ask again", retry_after_seconds=SOON_SECONDS
     )
 
 

@@ -9,7 +9,15 @@ from typing import Literal
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor
 from credit_wallet.domain.commands import PayBack, PayBackLimit, RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import AutoTopupState, Outcome, PayerView, TopupStepView, TopupView
+from credit_wallet.domain.outcomes import (
+    AutoTopupState,
+    PaidBack,
+    PayerView,
+    TopupRequested,
+    TopupSettled,
+    TopupStepView,
+    TopupView,
+)
 from credit_wallet.domain.topups import OPEN, PaymentFact, Way
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.pay_back import PayBackRoom, pay_back_limit, pay_back_room
@@ -30,13 +38,13 @@ class Topups:
         idempotency_key: str,
         way: Way = "intent",
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> TopupRequested:
         """Note that the owner will pay ``amount_yen`` in through the payment provider, as the outcome's ``topup_id``.
 
         Brings no credit: that is what ``settle`` does once the provider says so. Raises ``WalletNotFound``,
         ``TopupInFlight`` and ``IdempotencyConflict``.
         """
-        return self._ledger.run(RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor))
+        return self._ledger.run(TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor))
 
     async def arequest(
         self,
@@ -46,9 +54,11 @@ class Topups:
         idempotency_key: str,
         way: Way = "intent",
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> TopupRequested:
         """The asyncio twin of ``request``."""
-        return await self._ledger.arun(RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor))
+        return await self._ledger.arun(
+            TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor)
+        )
 
     def request_automatic(
         self,
@@ -59,7 +69,7 @@ class Topups:
         max_yen: int,
         daily_yen: int = 0,
         monthly_yen: int = 0,
-    ) -> Outcome:
+    ) -> TopupRequested:
         """Note that the saved method will pay what the wallet lacks of its threshold, in whole steps.
 
         ``min_yen`` and ``max_yen`` bound the payment, ``daily_yen`` and ``monthly_yen`` (0 = no bound) what automatic
@@ -67,20 +77,21 @@ class Topups:
         ``TopupLimitReached`` and ``WalletDisabled``.
         """
         return self._ledger.run(
-            RequestAutoTopup(wallet_id, idempotency_key, min_yen, max_yen, daily_yen, monthly_yen, actor=PRODUCT)
+            TopupRequested,
+            RequestAutoTopup(wallet_id, idempotency_key, min_yen, max_yen, daily_yen, monthly_yen, actor=PRODUCT),
         )
 
-    def settle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> Outcome:
+    def settle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> TopupSettled:
         """Take in what the provider says of a top-up's payment, any number of times and in any order.
 
         It is credited, taken back, or noted why not. ``amount_yen`` is given for a payment of the wallet's that has no
         row. Raises ``TopupNotFound``.
         """
-        return self._ledger.run(SettleTopup(wallet_id, topup_id, fact, amount_yen))
+        return self._ledger.run(TopupSettled, SettleTopup(wallet_id, topup_id, fact, amount_yen))
 
-    async def asettle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> Outcome:
+    async def asettle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> TopupSettled:
         """The asyncio twin of ``settle``."""
-        return await self._ledger.arun(SettleTopup(wallet_id, topup_id, fact, amount_yen))
+        return await self._ledger.arun(TopupSettled, SettleTopup(wallet_id, topup_id, fact, amount_yen))
 
     def pay_back(
         self,
@@ -90,13 +101,13 @@ class Topups:
         *,
         idempotency_key: str,
         limit: PayBackLimit | None = None,
-    ) -> Outcome:
+    ) -> PaidBack:
         """Take unused credit of a top-up out of the wallet, for the payment provider to pay it back.
 
         ``limit`` bounds what is paid back of all wallets, see ``pay_back_limit``; None is for what the law allows
         without a figure. Raises ``TopupNotFound``, ``RefundExceedsCharge`` and ``PayBackNotAllowed``.
         """
-        return self._ledger.run(PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
+        return self._ledger.run(PaidBack, PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
 
     async def apay_back(
         self,
@@ -106,9 +117,9 @@ class Topups:
         *,
         idempotency_key: str,
         limit: PayBackLimit | None = None,
-    ) -> Outcome:
+    ) -> PaidBack:
         """The asyncio twin of ``pay_back``."""
-        return await self._ledger.arun(PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
+        return await self._ledger.arun(PaidBack, PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
 
     def show(self, topup_id: str) -> TopupView:
         """A top-up and what became of it. Raises ``TopupNotFound``."""

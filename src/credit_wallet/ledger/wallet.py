@@ -23,7 +23,21 @@ from credit_wallet.domain.commands import (
     Reverse,
     Topup,
 )
-from credit_wallet.domain.outcomes import Balance, CreatedWallet, Outcome, Transaction, WalletView
+from credit_wallet.domain.outcomes import (
+    Balance,
+    Captured,
+    Charged,
+    Configured,
+    CreatedWallet,
+    Extended,
+    Held,
+    Refunded,
+    Released,
+    Reversed,
+    ToppedUp,
+    Transaction,
+    WalletView,
+)
 from credit_wallet.ledger import movements, owners
 from credit_wallet.ledger.alerts import Alerts
 from credit_wallet.ledger.charge_lists import sorted_out
@@ -171,7 +185,7 @@ class CreditWallet:
         auto_topup_amount: int | UnsetType = UNSET,
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
-    ) -> Outcome:
+    ) -> Configured:
         """Change settings; what is not given stays. A disabled wallet takes credit and spends nothing.
 
         A notice is sent when spending carries the balance below ``low_balance_yen`` (0 = never).
@@ -179,6 +193,7 @@ class CreditWallet:
         Raises ``WalletNotFound``, and ``InvalidRequest`` naming the field.
         """
         return self._ledger.run(
+            Configured,
             Configure(
                 wallet_id,
                 label,
@@ -189,7 +204,7 @@ class CreditWallet:
                 auto_topup_amount,
                 low_balance_yen,
                 _as_tuple(alert_thresholds_pct),
-            )
+            ),
         )
 
     async def aconfigure(
@@ -204,9 +219,10 @@ class CreditWallet:
         auto_topup_amount: int | UnsetType = UNSET,
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
-    ) -> Outcome:
+    ) -> Configured:
         """The asyncio twin of ``configure``."""
         return await self._ledger.arun(
+            Configured,
             Configure(
                 wallet_id,
                 label,
@@ -217,7 +233,7 @@ class CreditWallet:
                 auto_topup_amount,
                 low_balance_yen,
                 _as_tuple(alert_thresholds_pct),
-            )
+            ),
         )
 
     def show(self, wallet_id: int) -> WalletView:
@@ -317,14 +333,14 @@ class CreditWallet:
         note: str | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Charged:
         """Spend ``amount_yen`` now; ``key_id`` is the agent key that pays, None for the owner; ``actor`` asks for it.
 
         An idempotency key belongs to the kind of ``actor`` that uses it: a payer cannot use up an operator's.
 
         Raises ``InsufficientFunds``, ``BudgetExhausted``, ``KeyCapExhausted``, ``WalletDisabled``, ``Unauthorized``.
         """
-        return self._ledger.run(Charge(wallet_id, idempotency_key, amount_yen, note, key_id, actor=actor))
+        return self._ledger.run(Charged, Charge(wallet_id, idempotency_key, amount_yen, note, key_id, actor=actor))
 
     async def acharge(
         self,
@@ -335,9 +351,11 @@ class CreditWallet:
         note: str | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Charged:
         """The asyncio twin of ``charge``."""
-        return await self._ledger.arun(Charge(wallet_id, idempotency_key, amount_yen, note, key_id, actor=actor))
+        return await self._ledger.arun(
+            Charged, Charge(wallet_id, idempotency_key, amount_yen, note, key_id, actor=actor)
+        )
 
     def charge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> Outcomes:
         """Charge ``(wallet_id, amount_yen, idempotency_key)`` each; one outcome or ``WalletError`` per item, in order.
@@ -369,14 +387,16 @@ class CreditWallet:
         note: str | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Held:
         """Set ``amount_yen`` aside for ``ttl_seconds`` (1 to 31 days), to be captured or released.
 
         The outcome's ``hold_id`` names it, and only ``actor`` (or an operator) can close it: what an operator or a
         seller holds is a promise to them, and the payer's own tokens cannot undo it. A hold that nobody closes gives
         its yen back when its time is over. Raises what ``charge`` raises.
         """
-        return self._ledger.run(Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id, actor=actor))
+        return self._ledger.run(
+            Held, Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id, actor=actor)
+        )
 
     async def ahold(
         self,
@@ -388,10 +408,10 @@ class CreditWallet:
         note: str | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Held:
         """The asyncio twin of ``hold``."""
         return await self._ledger.arun(
-            Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id, actor=actor)
+            Held, Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id, actor=actor)
         )
 
     def capture(
@@ -404,7 +424,7 @@ class CreditWallet:
         above: Above = "reject",
         key_id: int | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Captured:
         """Spend ``amount_yen`` of a hold and give the rest back, or with ``final=False`` keep it for later captures.
 
         ``above`` says what happens to yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends
@@ -416,7 +436,9 @@ class CreditWallet:
         """
         wallet_id = movements.wallet_of_hold(self._ledger, hold_id)
         key, actor = movements.closing_key(idempotency_key, f"capture:{hold_id}", actor, repeatable=final)
-        return self._ledger.run(Capture(wallet_id, key, hold_id, amount_yen, final, above, key_id, actor=actor))
+        return self._ledger.run(
+            Captured, Capture(wallet_id, key, hold_id, amount_yen, final, above, key_id, actor=actor)
+        )
 
     async def acapture(
         self,
@@ -428,11 +450,13 @@ class CreditWallet:
         above: Above = "reject",
         key_id: int | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Captured:
         """The asyncio twin of ``capture``."""
         wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_hold, self._ledger, hold_id)
         key, actor = movements.closing_key(idempotency_key, f"capture:{hold_id}", actor, repeatable=final)
-        return await self._ledger.arun(Capture(wallet_id, key, hold_id, amount_yen, final, above, key_id, actor=actor))
+        return await self._ledger.arun(
+            Captured, Capture(wallet_id, key, hold_id, amount_yen, final, above, key_id, actor=actor)
+        )
 
     def release(
         self,
@@ -441,14 +465,14 @@ class CreditWallet:
         idempotency_key: str | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Released:
         """Give back what is left of a hold.
 
         Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
         """
         wallet_id = movements.wallet_of_hold(self._ledger, hold_id)
         key, actor = movements.closing_key(idempotency_key, f"release:{hold_id}", actor)
-        return self._ledger.run(Release(wallet_id, key, hold_id, key_id, actor=actor))
+        return self._ledger.run(Released, Release(wallet_id, key, hold_id, key_id, actor=actor))
 
     async def arelease(
         self,
@@ -457,26 +481,26 @@ class CreditWallet:
         idempotency_key: str | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Released:
         """The asyncio twin of ``release``."""
         wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_hold, self._ledger, hold_id)
         key, actor = movements.closing_key(idempotency_key, f"release:{hold_id}", actor)
-        return await self._ledger.arun(Release(wallet_id, key, hold_id, key_id, actor=actor))
+        return await self._ledger.arun(Released, Release(wallet_id, key, hold_id, key_id, actor=actor))
 
-    def extend(self, hold_id: int, ttl_seconds: int, *, key_id: int | None = None, actor: Actor = OPERATOR) -> Outcome:
+    def extend(self, hold_id: int, ttl_seconds: int, *, key_id: int | None = None, actor: Actor = OPERATOR) -> Extended:
         """Let an open hold last until ``ttl_seconds`` from now, if that is later; 31 days after it was made at most.
 
         Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
         """
         wallet_id = movements.wallet_of_hold(self._ledger, hold_id)
-        return self._ledger.run(Extend(wallet_id, hold_id, ttl_seconds, key_id, actor))
+        return self._ledger.run(Extended, Extend(wallet_id, hold_id, ttl_seconds, key_id, actor))
 
     async def aextend(
         self, hold_id: int, ttl_seconds: int, *, key_id: int | None = None, actor: Actor = OPERATOR
-    ) -> Outcome:
+    ) -> Extended:
         """The asyncio twin of ``extend``."""
         wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_hold, self._ledger, hold_id)
-        return await self._ledger.arun(Extend(wallet_id, hold_id, ttl_seconds, key_id, actor))
+        return await self._ledger.arun(Extended, Extend(wallet_id, hold_id, ttl_seconds, key_id, actor))
 
     def refund(
         self,
@@ -486,14 +510,14 @@ class CreditWallet:
         idempotency_key: str,
         note: str | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Refunded:
         """Give back ``amount_yen`` of charge ``txn_id``, or all that is left of it, to the lots it came from.
 
         Raises ``EntryNotFound``, ``RefundExceedsCharge``, and ``Forbidden`` when ``actor`` is a seller and another
         made the charge.
         """
         wallet_id = movements.wallet_of_sale(self._ledger, txn_id, actor)
-        return self._ledger.run(Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor))
+        return self._ledger.run(Refunded, Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor))
 
     async def arefund(
         self,
@@ -503,10 +527,12 @@ class CreditWallet:
         idempotency_key: str,
         note: str | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> Refunded:
         """The asyncio twin of ``refund``."""
         wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_sale, self._ledger, txn_id, actor)
-        return await self._ledger.arun(Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor))
+        return await self._ledger.arun(
+            Refunded, Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor)
+        )
 
     def topup(
         self,
@@ -518,14 +544,16 @@ class CreditWallet:
         expires_at: str | None = None,
         note: str | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> ToppedUp:
         """Bring in credit, paid for or promotional, that expires at ``expires_at`` or never.
 
         ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the end of that day in the wallet's zone.
         Raises ``WalletNotFound``, ``InvalidAmount`` and ``InvalidRequest``.
         """
         end = movements.end_of_lot(self._ledger, wallet_id, expires_at)
-        return self._ledger.run(Topup(wallet_id, idempotency_key, amount_yen, bool(promo), end, note, actor=actor))
+        return self._ledger.run(
+            ToppedUp, Topup(wallet_id, idempotency_key, amount_yen, bool(promo), end, note, actor=actor)
+        )
 
     async def atopup(
         self,
@@ -537,25 +565,27 @@ class CreditWallet:
         expires_at: str | None = None,
         note: str | None = None,
         actor: Actor = OPERATOR,
-    ) -> Outcome:
+    ) -> ToppedUp:
         """The asyncio twin of ``topup``."""
         end = await self.reading_lanes.ask(MONEY, movements.end_of_lot, self._ledger, wallet_id, expires_at)
         return await self._ledger.arun(
-            Topup(wallet_id, idempotency_key, amount_yen, bool(promo), end, note, actor=actor)
+            ToppedUp, Topup(wallet_id, idempotency_key, amount_yen, bool(promo), end, note, actor=actor)
         )
 
-    def reverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Outcome:
+    def reverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Reversed:
         """Take back ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; what is spent becomes debt.
 
         Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
         """
         wallet_id = movements.wallet_of_entry(self._ledger, txn_id)
-        return self._ledger.run(Reverse(wallet_id, idempotency_key, txn_id, amount_yen, note))
+        return self._ledger.run(Reversed, Reverse(wallet_id, idempotency_key, txn_id, amount_yen, note))
 
-    async def areverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Outcome:
+    async def areverse(
+        self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None
+    ) -> Reversed:
         """The asyncio twin of ``reverse``."""
         wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_entry, self._ledger, txn_id)
-        return await self._ledger.arun(Reverse(wallet_id, idempotency_key, txn_id, amount_yen, note))
+        return await self._ledger.arun(Reversed, Reverse(wallet_id, idempotency_key, txn_id, amount_yen, note))
 
 
 def _as_tuple(thresholds: Sequence[int] | UnsetType) -> tuple[int, ...] | UnsetType:

@@ -1,4 +1,4 @@
-"""The prompt that tells an agent what its budget is and how to live within it."""
+"""The prompt that tells an agent what its budget is and how to stay within it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from credit_wallet.mcp.replies import WalletStatus
 
 BUDGET = "credit_wallet_budget"
 BUDGET_TITLE = "Your budget"
-BUDGET_DESCRIPTION = "What you may spend, what bounds it, and what to do when it runs out."
+BUDGET_DESCRIPTION = "How much you may spend, what limits it, and what to do when it runs out."
 
 
 def budget(status: WalletStatus) -> str:
-    """The prompt for whoever has this status."""
+    """The prompt for a caller with this status."""
     facts = [f"- You can spend {format_yen(status.spendable_yen)} now.", *_bounds(status)]
     return "\n".join(
         [
@@ -20,25 +20,26 @@ def budget(status: WalletStatus) -> str:
             *facts,
             "",
             "Rules:",
-            "- Before work that takes many calls, compare its cost with what you can spend; "
-            "credit_wallet_status has it fresh.",
-            "- A call that is answered with HTTP 402 was not charged and did not run. Repeating it does not help: look "
-            "at the status, then stop or ask a person.",
-            "- Send a retry of a call with the same idempotency key; it is never charged twice.",
-            "- When credit is missing, call credit_wallet_topup once and pass on what it says. Only a person pays.",
-            "- Budgets and caps start anew each month; neither you nor a top-up can raise them.",
+            "- Before work that takes many calls, compare its cost with what you can spend; credit_wallet_status has "
+            "the current figures.",
+            "- A call that was answered with HTTP 402 was not charged and did not run. Repeating it does not help: "
+            "check the status, then stop or ask a person.",
+            "- Retry a call with the same idempotency key, and it is never charged twice.",
+            "- When you need more credit, call credit_wallet_topup once and pass on what it says. Only a person can "
+            "pay.",
+            "- Budgets and caps reset every month. Neither you nor a top-up can raise them.",
         ]
     )
 
 
 def _bounds(status: WalletStatus) -> list[str]:
-    lines = [f"- The balance is {format_yen(status.balance_yen)}, and {format_yen(status.held_yen)} more is set aside."]
+    lines = [f"- The balance is {format_yen(status.balance_yen)}, and {format_yen(status.held_yen)} more is reserved."]
     if not status.enabled:
-        lines.append("- The wallet is switched off: nothing can be spent until its operator enables it.")
+        lines.append("- The wallet is disabled: nothing can be spent until its operator enables it.")
     if status.debt_yen:
-        lines.append(f"- {format_yen(status.debt_yen)} is owed; the next credit repays it first.")
+        lines.append(f"- {format_yen(status.debt_yen)} is owed; new credit repays it first.")
     if status.monthly_budget_yen:
-        effect = "spending stops there" if status.budget_mode == "cap" else "its owner is told, nothing stops"
+        effect = "charges beyond it are refused" if status.budget_mode == "cap" else "at 100 % its owner is notified"
         lines.append(
             f"- {format_yen(status.current_cycle_spent_yen)} of the budget of {format_yen(status.monthly_budget_yen)} "
             f"for {status.current_cycle} is spent; {effect}."
@@ -46,6 +47,6 @@ def _bounds(status: WalletStatus) -> list[str]:
     if status.key is not None and status.key.monthly_cap_yen:
         lines.append(
             f"- Your own key has spent {format_yen(status.key.current_cycle_spent_yen)} of its cap of "
-            f"{format_yen(status.key.monthly_cap_yen)} for {status.current_cycle}; spending stops there."
+            f"{format_yen(status.key.monthly_cap_yen)} for {status.current_cycle}; charges beyond it are refused."
         )
     return lines

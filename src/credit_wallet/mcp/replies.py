@@ -1,4 +1,4 @@
-"""What the tools take and answer. Descriptions go into their schemas, which is where a model reads them."""
+"""Arguments and results of the tools. Their descriptions go into the schemas, which is where a model reads them."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ from credit_wallet.wire.bodies import Body, Id, Note, WalletReply, Yen
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE
 
 MAX_LOTS = 20
-"""That a model is shown."""
+"""How many lots a model is shown."""
 
 YenNow: TypeAlias = Annotated[int, Meta(description="Whole yen.")]
 
 
 class NoArguments(Body, frozen=True):
-    """Takes nothing."""
+    """No arguments."""
 
 
 class TransactionsArguments(Body, frozen=True):
     """Which ledger entries to list."""
 
-    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="At most so many entries.")] = 20
-    cursor: Annotated[str, Meta(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before.")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="The maximum number of entries to return.")] = 20
+    cursor: Annotated[str, Meta(pattern=CURSOR_PATTERN, description="`next_cursor` of the previous page.")] | None = (
+        None
+    )
     type: Annotated[EntryType | None, Meta(description="Only entries of this type.")] = None
-    key_id: Annotated[Id | None, Meta(description="Only what this agent key paid, and refunds of it.")] = None
-    note: Annotated[Note | None, Meta(description="Only what has this note, which says what was called.")] = None
+    key_id: Annotated[Id | None, Meta(description="Only what this agent key paid, and its refunds.")] = None
+    note: Annotated[Note | None, Meta(description="Only entries with exactly this note, which names the call.")] = None
 
 
 class TopupArguments(Body, frozen=True):
-    """What a person is to pay in."""
+    """How much credit a person should add."""
 
     amount_yen: Yen
     idempotency_key: (
@@ -43,7 +45,8 @@ class TopupArguments(Body, frozen=True):
                 min_length=1,
                 max_length=MAX_IDEMPOTENCY_KEY_LENGTH,
                 pattern="^[ -~]+$",
-                description="Give the same one again to look at a top-up that was asked for, instead of a second one.",
+                description="Pass the same key again to look at a top-up you requested before instead of requesting "
+                "another one.",
             ),
         ]
         | None
@@ -51,35 +54,39 @@ class TopupArguments(Body, frozen=True):
 
 
 class WalletStatus(Struct, frozen=True):
-    """What can be spent, and what bounds it. Amounts are whole yen."""
+    """How much can be spent, and what limits it. Amounts are whole yen."""
 
     wallet_id: int
     label: str | None
-    spendable_yen: Annotated[int, Meta(description="The largest charge that would be let through now.")]
-    enabled: Annotated[bool, Meta(description="False: switched off by the operator, nothing can be spent.")]
+    spendable_yen: Annotated[int, Meta(description="The largest charge that would be accepted now.")]
+    enabled: Annotated[bool, Meta(description="False: the operator disabled the wallet, and nothing can be spent.")]
     balance_yen: YenNow
-    held_yen: Annotated[int, Meta(description="Set aside for calls that are under way; no part of the balance.")]
-    debt_yen: Annotated[int, Meta(description="Owed from a payment that was taken back; credit repays it first.")]
-    monthly_budget_yen: Annotated[int, Meta(description="0 is no budget.")]
-    budget_mode: Annotated[BudgetMode, Meta(description="At 100 % of the budget: only tell (alert), or stop (cap).")]
-    current_cycle: Annotated[str, Meta(description="The month that budget and caps are for, YYYY-MM in `time_zone`.")]
+    held_yen: Annotated[int, Meta(description="Reserved for calls that are running; not part of the balance.")]
+    debt_yen: Annotated[int, Meta(description="Owed for a payment that was reversed; new credit repays it first.")]
+    monthly_budget_yen: Annotated[
+        int, Meta(description="The owner's budget for a month; 0 means that there is no budget.")
+    ]
+    budget_mode: Annotated[
+        BudgetMode, Meta(description="At 100 % of the budget: `alert` notifies the owner, `cap` refuses charges.")
+    ]
+    current_cycle: Annotated[str, Meta(description="The month of the budget and the caps, YYYY-MM in `time_zone`.")]
     time_zone: str
     current_cycle_spent_yen: YenNow
-    warn_pct: Annotated[int, Meta(description="80 or 100 when that share of the budget is spent, else 0.")]
-    key: Annotated[KeyView | None, Meta(description="The agent key that asks, with its cap; null for the owner.")]
-    auto_topup: Annotated[AutoTopupState, Meta(description="Whether a saved card fills the wallet up by itself.")]
-    topup_url: Annotated[str, Meta(description="Where people pay, for a browser; empty when that is not known.")]
+    warn_pct: Annotated[int, Meta(description="80 or 100 once that percentage of the budget is spent, otherwise 0.")]
+    key: Annotated[KeyView | None, Meta(description="Your agent key with its cap; null if you use the owner's token.")]
+    auto_topup: Annotated[AutoTopupState, Meta(description="Whether a saved card tops up the wallet automatically.")]
+    topup_url: Annotated[str, Meta(description="The web page where people pay; empty if the operator named none.")]
     lots: Annotated[
         list[LotView],
         Meta(
-            description=f"What the balance is made of, in the order of spending, the first {MAX_LOTS}: paid or "
-            "promotional credit, what is left of it, and when that expires (null: never)."
+            description=f"The first {MAX_LOTS} lots of credit that make up the balance, in the order in which they are "
+            "spent: paid or promotional, what is left, and when it expires (null: never)."
         ),
     ]
 
     @classmethod
     def of(cls, wallet: WalletReply) -> WalletStatus:
-        """The status of a wallet as it shows itself."""
+        """The status of a wallet."""
         budget_yen = wallet.monthly_budget_yen
         shown = {name: getattr(wallet, name) for name in cls.__struct_fields__ if name != "warn_pct"}
         warning = warn_pct(spent_pct(wallet.current_cycle_spent_yen, budget_yen)) if budget_yen else 0
@@ -87,20 +94,23 @@ class WalletStatus(Struct, frozen=True):
 
 
 class TopupGuide(Struct, frozen=True):
-    """What a person must do so that the wallet gets credit. Nothing has been paid by asking for it."""
+    """What a person must do to add credit to the wallet. Requesting it pays nothing."""
 
     wallet_id: int
-    amount_yen: Annotated[int, Meta(description="Whole yen to pay in.")]
-    missing_yen: Annotated[int, Meta(description="What of it is still to be paid; 0 once it is in the wallet.")]
+    amount_yen: Annotated[int, Meta(description="How much to pay, in whole yen.")]
+    missing_yen: Annotated[int, Meta(description="How much of it is still missing; 0 once it is in the wallet.")]
     balance_yen: YenNow
     status: Annotated[
         str,
         Meta(
-            description="`ask_the_owner`: only the owner can pay. `payments_not_configured`: nobody can pay here. "
-            "Else how the top-up stands: requested, pending, requires_action, succeeded, credited, failed, canceled."
+            description="`ask_the_owner`: only the owner can pay. `payments_not_configured`: this installation takes "
+            "no payments. Otherwise the status of the top-up: `requested`, `pending`, `requires_action`, `succeeded`, "
+            "`credited`, `failed` or `canceled`."
         ),
     ]
-    what_to_do: Annotated[str, Meta(description="What to tell a person, in a sentence or two.")]
-    topup_url: Annotated[str, Meta(description="Where the owner pays in general; empty when that is not known.")]
-    topup_id: Annotated[str | None, Meta(description="The top-up that was asked for.")] = None
-    checkout_url: Annotated[str | None, Meta(description="The page to pay exactly this on, for a browser.")] = None
+    what_to_do: Annotated[str, Meta(description="What to tell a person, in one or two sentences.")]
+    topup_url: Annotated[str, Meta(description="The web page where the owner pays; empty if the operator named none.")]
+    topup_id: Annotated[str | None, Meta(description="The top-up that was requested; null if none was.")] = None
+    checkout_url: Annotated[
+        str | None, Meta(description="The web page on which to pay exactly this amount; null if there is none.")
+    ] = None

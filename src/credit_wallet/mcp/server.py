@@ -1,4 +1,4 @@
-"""Tools and prompt in the words of the official SDK: schemas, annotations, structured results, errors."""
+"""The tools and the prompt as the official SDK serves them: schemas, annotations, structured results, errors."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ from mcp_types import (
     ToolAnnotations,
 )
 from mcp_types import Tool as ListedTool
-from msgspec import Struct, json, to_builtins
+from msgspec import json, to_builtins
 
 from credit_wallet.errors import WalletError
-from credit_wallet.mcp.accounts import Account
 from credit_wallet.mcp.prompts import BUDGET, BUDGET_DESCRIPTION, BUDGET_TITLE, budget
 from credit_wallet.mcp.replies import WalletStatus
+from credit_wallet.mcp.schemas import input_schema, output_schema
 from credit_wallet.mcp.tools import TOOLS, Tool
+from credit_wallet.mcp.wallets import Wallet
 from credit_wallet.telemetry import Logger
 from credit_wallet.version import __version__
 
 NAME = "credit-wallet"
 INSTRUCTIONS = (
-    "A prepaid wallet that API calls are paid from. credit_wallet_status says what can be spent now; when a call is "
-    "refused with HTTP 402, look there. credit_wallet_topup says what a person must do to pay; it never pays itself."
+    "A prepaid wallet that pays for API calls. Use credit_wallet_status to see how much you can spend, and to find out "
+    "why a call was refused with HTTP 402. Use credit_wallet_topup to learn what a person must do to add credit; it "
+    "never pays by itself."
 )
 
 _log = Logger("credit_wallet.mcp")
 
 
-def new_server(account: Account) -> Server[Any]:
-    """The tools on one account. Cheap enough to make for every request, so that no two callers share anything."""
+def new_server(wallet: Wallet) -> Server[Any]:
+    """The tools on one wallet. Cheap enough to make for every request, so that no two callers share anything."""
 
     async def list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
         return _LISTED_TOOLS
@@ -52,17 +54,17 @@ def new_server(account: Account) -> Server[Any]:
     async def call_tool(_: ServerRequestContext[Any], asked: CallToolRequestParams) -> CallToolResult:
         tool = TOOLS.get(asked.name)
         if tool is None:
-            raise MCPError(INVALID_PARAMS, f"there is no tool {asked.name}; there are {', '.join(TOOLS)}")
-        return await _called(tool, account, asked.arguments or {})
+            raise MCPError(INVALID_PARAMS, f"unknown tool {asked.name}; the tools are {', '.join(TOOLS)}")
+        return await _called(tool, wallet, asked.arguments or {})
 
     async def list_prompts(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListPromptsResult:
         return _LISTED_PROMPTS
 
     async def get_prompt(_: ServerRequestContext[Any], asked: GetPromptRequestParams) -> GetPromptResult:
         if asked.name != BUDGET:
-            raise MCPError(INVALID_PARAMS, f"there is no prompt {asked.name}; there is {BUDGET}")
+            raise MCPError(INVALID_PARAMS, f"unknown prompt {asked.name}; the only prompt is {BUDGET}")
         try:
-            text = budget(WalletStatus.of(await account.wallet()))
+            text = budget(WalletStatus.of(await wallet.wallet()))
         except WalletError as error:
             raise MCPError(INVALID_REQUEST, f"{error.code}: {error}") from error
         message = PromptMessage(role="user", content=TextContent(type="text", text=text))
@@ -80,16 +82,16 @@ def new_server(account: Account) -> Server[Any]:
     )
 
 
-async def _called(tool: Tool, account: Account, arguments: dict[str, Any]) -> CallToolResult:
+async def _called(tool: Tool, wallet: Wallet, arguments: dict[str, Any]) -> CallToolResult:
     try:
-        reply = await tool.call(account, arguments)
+        reply = await tool.call(wallet, arguments)
     except WalletError as error:
         figures = f"\n{json.encode(error.details).decode()}" if error.details else ""
         return _refused(f"{error.code}: {error}{figures}")
     except Exception:
         _log.error("tool_failed", tool=tool.name, exception=format_exc())
-        return _refused("internal_error: the tool failed; nothing is known to have moved")
-    text = json.encode(reply).decode()  # for hosts that do not know structured content
+        return _refused("internal_error: the tool failed; no money is known to have moved")
+    text = json.encode(reply).decode()  # for hosts without structured content
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=to_builtins(reply))
 
 
@@ -97,27 +99,19 @@ def _refused(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
 
 
-def _schema(kind: type[Struct]) -> dict[str, Any]:
-    """The JSON Schema of ``kind`` with an object at its root, which MCP asks for, and not a reference."""
-    schema = json.schema(kind)
-    definitions = schema["$defs"]
-    root = definitions.pop(kind.__name__)
-    return {**root, "$defs": definitions} if definitions else root
-
-
 def _listed(tool: Tool) -> ListedTool:
     return ListedTool(
         name=tool.name,
         title=tool.title,
         description=tool.description,
-        input_schema=_schema(tool.takes),
-        output_schema=_schema(tool.answers),
+        input_schema=input_schema(tool.arguments),
+        output_schema=output_schema(tool.result),
         annotations=ToolAnnotations(
             title=tool.title,
-            read_only_hint=tool.reads_only,
+            read_only_hint=tool.is_read_only,
             destructive_hint=False,
-            idempotent_hint=tool.reads_only,
-            open_world_hint=tool.asks_outside,
+            idempotent_hint=tool.is_read_only,
+            open_world_hint=tool.is_open_world,
         ),
     )
 

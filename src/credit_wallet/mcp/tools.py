@@ -1,4 +1,4 @@
-"""The tools that an agent is offered: what each is for, takes and answers, and what it does."""
+"""The tools of an agent: what each is for, its arguments, its result, and what it does."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from msgspec import ValidationError as Malformed
 
 from credit_wallet.domain.money import format_yen
 from credit_wallet.errors import PaymentsNotConfigured
-from credit_wallet.mcp.accounts import Account
 from credit_wallet.mcp.replies import NoArguments, TopupArguments, TopupGuide, TransactionsArguments, WalletStatus
+from credit_wallet.mcp.wallets import Wallet
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.rules.forecast import Forecast
 from credit_wallet.wire.bodies import TransactionPage, WalletReply
@@ -19,49 +19,49 @@ from credit_wallet.wire.problems import body_refused
 
 
 class Tool(NamedTuple):
-    """A tool. ``reads_only``: calling it changes nothing. ``asks_outside``: it has the payment provider asked."""
+    """A tool. ``is_read_only``: calling it changes nothing. ``is_open_world``: it may call the payment provider."""
 
     name: str
     title: str
     description: str
-    takes: type[Struct]
-    answers: type[Struct]
-    run: Callable[[Account, Any], Awaitable[Struct]]
-    reads_only: bool = True
-    asks_outside: bool = False
+    arguments: type[Struct]
+    result: type[Struct]
+    run: Callable[[Wallet, Any], Awaitable[Struct]]
+    is_read_only: bool = True
+    is_open_world: bool = False
 
-    async def call(self, account: Account, arguments: dict[str, Any]) -> Struct:
-        """What the tool answers. Raises ``WalletError``, also for arguments that are none."""
+    async def call(self, wallet: Wallet, arguments: dict[str, Any]) -> Struct:
+        """The tool's result. Raises ``WalletError``, for malformed arguments too."""
         try:
-            asked = convert(arguments, self.takes)
+            asked = convert(arguments, self.arguments)
         except Malformed as error:
             raise body_refused(error) from error
-        return await self.run(account, asked)
+        return await self.run(wallet, asked)
 
 
-async def _status(account: Account, _: NoArguments) -> WalletStatus:
-    return WalletStatus.of(await account.wallet())
+async def _status(wallet: Wallet, _: NoArguments) -> WalletStatus:
+    return WalletStatus.of(await wallet.wallet())
 
 
-async def _transactions(account: Account, asked: TransactionsArguments) -> TransactionPage:
-    return await account.transactions(
+async def _transactions(wallet: Wallet, asked: TransactionsArguments) -> TransactionPage:
+    return await wallet.transactions(
         limit=asked.limit, cursor=asked.cursor, type=asked.type, key_id=asked.key_id, note=asked.note
     )
 
 
-async def _forecast(account: Account, _: NoArguments) -> Forecast:
-    return await account.forecast()
+async def _forecast(wallet: Wallet, _: NoArguments) -> Forecast:
+    return await wallet.forecast()
 
 
-async def _topup(account: Account, asked: TopupArguments) -> TopupGuide:
-    wallet = await account.wallet()
-    if wallet.key is not None:
-        return _owner_must_pay(wallet, asked.amount_yen)
+async def _topup(wallet: Wallet, asked: TopupArguments) -> TopupGuide:
+    shown = await wallet.wallet()
+    if shown.key is not None:
+        return _owner_must_pay(shown, asked.amount_yen)
     try:
-        topup = await account.topup(asked.amount_yen, checkout=True, idempotency_key=asked.idempotency_key)
+        topup = await wallet.topup(asked.amount_yen, checkout=True, idempotency_key=asked.idempotency_key)
     except PaymentsNotConfigured:
-        return _operator_must_credit(wallet, asked.amount_yen)
-    return _person_must_pay(wallet, topup)
+        return _operator_must_credit(shown, asked.amount_yen)
+    return _person_must_pay(shown, topup)
 
 
 def _owner_must_pay(wallet: WalletReply, amount_yen: int) -> TopupGuide:
@@ -112,8 +112,8 @@ def _next_step(topup: TopupReply, page: str | None) -> str:
     if topup.status == "credited":
         return f"Nothing: {amount} was paid and is in the wallet."
     if page is not None:
-        return f"Open {page} in a browser and pay {amount}. The credit is there as soon as the payment is confirmed."
-    return f"The top-up of {amount} is {topup.status}; ask for another one, with a new idempotency key."
+        return f"Open {page} in a browser and pay {amount}. The credit arrives as soon as the payment is confirmed."
+    return f"The top-up of {amount} is {topup.status}. Request another one with a new idempotency key."
 
 
 TOOLS = {
@@ -122,8 +122,9 @@ TOOLS = {
         Tool(
             "credit_wallet_status",
             "Wallet status",
-            "How much you can spend now (spendable_yen), the balance, the monthly budget and what is spent of it, and "
-            "the cap of your own key. Look here before expensive work and after a call was refused with HTTP 402.",
+            "Shows how much you can spend now (`spendable_yen`), the balance, the monthly budget and how much of it is "
+            "spent, and the cap of your own key. Check it before expensive work, and after a call was refused with "
+            "HTTP 402.",
             NoArguments,
             WalletStatus,
             _status,
@@ -131,8 +132,9 @@ TOOLS = {
         Tool(
             "credit_wallet_transactions",
             "Wallet transactions",
-            "The wallet's ledger entries, newest first: charges (below zero), refunds and top-ups, with the agent key "
-            "that paid and a note of what was called. For the next page give `next_cursor` as `cursor`.",
+            "Lists the wallet's ledger entries, newest first: charges (negative amounts), refunds and top-ups. Each "
+            "has the agent key that paid and a note that names the call. To get the next page, pass `next_cursor` as "
+            "`cursor`.",
             TransactionsArguments,
             TransactionPage,
             _transactions,
@@ -140,8 +142,8 @@ TOOLS = {
         Tool(
             "credit_wallet_forecast",
             "Spending forecast",
-            "Where spending is heading at this month's pace: yen a day, at the month's end, and when the balance and "
-            "the budget run out.",
+            "Projects spending at this month's pace: yen per day, the total at the end of the month, and when the "
+            "balance and the budget will run out.",
             NoArguments,
             Forecast,
             _forecast,
@@ -149,14 +151,14 @@ TOOLS = {
         Tool(
             "credit_wallet_topup",
             "Top up the wallet",
-            "What a person must do to bring credit into the wallet. Pays nothing by itself: the owner's token gets a "
-            "page of the payment provider's to pay on, an agent key gets the address to send the owner to. Pass on "
-            "what_to_do and the address; then look at the status, and do not ask again and again.",
+            "Returns what a person must do to add credit to the wallet. It never pays by itself: with the owner's "
+            "token it creates a payment page, with an agent key it returns where the owner can pay. Pass `what_to_do` "
+            "and the address on to a person, then check credit_wallet_status; do not call this tool repeatedly.",
             TopupArguments,
             TopupGuide,
             _topup,
-            reads_only=False,
-            asks_outside=True,
+            is_read_only=False,
+            is_open_world=True,
         ),
     )
 }

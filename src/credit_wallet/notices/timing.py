@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
 
+from credit_wallet.domain.backoff import no_sooner_than_asked
 from credit_wallet.notices.targets import TargetSettings
 
 RETRY_SECONDS = (5, 30, 120, 600, 1_800, 3_600, 2 * 3_600, 4 * 3_600, 8 * 3_600, *(12 * 3_600,) * 4, 8 * 3_600)
@@ -32,14 +33,14 @@ def next_attempt_at(
     """When to try again after the failure of attempt number ``attempts``; None when three days are over."""
     if attempts >= MAX_ATTEMPTS:
         return None
-    asked_for = min(retry_after_seconds, LONGEST_WAIT_SECONDS)
-    return _after_quiet_hours(target, now + timedelta(seconds=max(RETRY_SECONDS[attempts - 1], asked_for)))
+    pause = no_sooner_than_asked(RETRY_SECONDS[attempts - 1], retry_after_seconds, LONGEST_WAIT_SECONDS)
+    return _after_quiet_hours(target, now + timedelta(seconds=pause))
 
 
 def rests_until(failures: int, now: datetime, retry_after_seconds: float) -> datetime:
     """When a target that has failed ``failures`` times in a row, 1 or more, is tried again at the earliest."""
-    seconds = RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]
-    return now + timedelta(seconds=max(seconds, min(retry_after_seconds, LONGEST_WAIT_SECONDS)))
+    usual = RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]
+    return now + timedelta(seconds=no_sooner_than_asked(usual, retry_after_seconds, LONGEST_WAIT_SECONDS))
 
 
 def postponed_to(now: datetime, hours_ahead: int) -> datetime:

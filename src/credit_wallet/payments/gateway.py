@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from math import ceil
 from typing import Any, NamedTuple, TypeVar, cast
 
 import stripe
@@ -17,6 +16,7 @@ from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
 from credit_wallet.domain.outcomes import TopupView
+from credit_wallet.domain.retry_after import retry_after_seconds, whole_seconds
 from credit_wallet.domain.topups import RETURNED, PaymentFact
 from credit_wallet.errors import PaymentProviderError
 from credit_wallet.payments.bounded_client import BoundedClient
@@ -49,7 +49,6 @@ from credit_wallet.payments.shapes import (
     require_mode,
 )
 from credit_wallet.runtime import forks
-from credit_wallet.runtime.retry_after import retry_after_seconds
 
 RETRIES = 2
 """Of a request that Stripe did not answer or answered with 409 or 5xx; with the same idempotency key."""
@@ -511,7 +510,7 @@ def _provider_error(error: stripe.StripeError) -> PaymentProviderError:
     details: dict[str, Any] = {"request_id": error.request_id}
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if asked_seconds := retry_after_seconds(headers.get("retry-after"), datetime.now(UTC)):
-        details["retry_after_seconds"] = ceil(asked_seconds)
+        details["retry_after_seconds"] = whole_seconds(asked_seconds)
     return kind(f"Stripe could not be asked ({reason}); try again with the same idempotency key", **details)
 
 

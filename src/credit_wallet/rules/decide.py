@@ -47,7 +47,7 @@ from credit_wallet.domain.commands import (
     Undo,
 )
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import LotKind, Outcome
+from credit_wallet.domain.outcomes import Charged, Configured, Expired, Held, LotKind, Outcome, Refunded, ToppedUp
 from credit_wallet.errors import (
     InvalidRequest,
     RailBusy,
@@ -61,7 +61,7 @@ from credit_wallet.rules.idempotency import fingerprint, replay
 from credit_wallet.rules.money_in import request_auto_topup, request_topup, settle_topup
 from credit_wallet.rules.pay_back import pay_back
 from credit_wallet.rules.purchases import buy, renew, serve, undo
-from credit_wallet.rules.refunds import refund, reverse
+from credit_wallet.rules.refunds import refund_charge, reverse
 from credit_wallet.rules.segments import carry_out_at
 from credit_wallet.rules.spending import charge
 from credit_wallet.rules.state import (
@@ -101,7 +101,7 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
     if wallet.next_due_at is not None and (busy := _settle_due(batch, wallet)):
         return busy
     outcome = _RULES[type(command)](batch, wallet, command)
-    if type(outcome) is Outcome:
+    if not isinstance(outcome, WalletError):
         remembered = Remembered(request, outcome)
         batch.snapshot.remembered[name] = remembered
         batch.decision.remembered.append((*name, remembered))
@@ -109,39 +109,39 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
     return outcome
 
 
-def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Outcome | WalletError:
+def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Charged | WalletError:
     return charge(batch, wallet, command.amount_yen, command.note, command.key_id, command.actor)
 
 
-def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Outcome | WalletError:
+def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Held | WalletError:
     return open_hold(
         batch, wallet, command.amount_yen, command.ttl_seconds, command.note, command.key_id, command.actor
     )
 
 
-def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Outcome | WalletError:
-    outcome = refund(batch, wallet, command.txn_id, command.amount_yen, command.note)
-    if isinstance(outcome, Outcome):
+def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Refunded | WalletError:
+    outcome = refund_charge(batch, wallet, command.txn_id, command.amount_yen, command.note)
+    if not isinstance(outcome, WalletError):
         end_exhaustion(wallet)
     return outcome
 
 
-def _topup(batch: Batch, wallet: WalletState, command: Topup) -> Outcome | WalletError:
+def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | WalletError:
     if command.expires_at is not None and command.expires_at <= batch.at:
         return InvalidRequest(f"expires_at {command.expires_at} is in the past", field="expires_at")
     kind: LotKind = "promo" if command.promo else "paid"
     txn_id = credit(batch, wallet, command.amount_yen, kind, command.expires_at, command.note, "grant")
     if isinstance(txn_id, WalletError):
         return txn_id
-    return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
+    return ToppedUp(wallet.wallet_id, command.amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
 
 
 # What falls due by itself
 
 
-def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Outcome:
+def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Expired:
     """What was due has been settled before the rule is called; this reports the balance."""
-    return Outcome(wallet.wallet_id, 0, wallet.balance_yen)
+    return Expired(wallet.wallet_id, 0, wallet.balance_yen)
 
 
 def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
@@ -175,7 +175,7 @@ def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
 # Settings
 
 
-def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Outcome | WalletError:
+def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Configured | WalletError:
     settings = {
         name: value for name, value in structs.asdict(command).items() if name != "wallet_id" and value is not UNSET
     }
@@ -191,7 +191,7 @@ def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Outcome
     for name, value in settings.items():
         setattr(wallet, name, value)
     batch.decision.configured[wallet.wallet_id] = wallet
-    return Outcome(wallet.wallet_id, 0, wallet.balance_yen)
+    return Configured(wallet.wallet_id, 0, wallet.balance_yen)
 
 
 _RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | WalletError]] = {

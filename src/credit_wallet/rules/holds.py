@@ -11,7 +11,7 @@ from credit_wallet.domain.actors import PAYER, Actor, may_close
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS, Capture, Extend, Release
 from credit_wallet.domain.cycle import format_instant, parse_instant
 from credit_wallet.domain.money import format_yen
-from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.outcomes import Captured, Extended, Held, Released
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
@@ -31,7 +31,7 @@ def open_hold(
     note: str | None,
     key_id: int | None,
     closer: Actor,
-) -> Outcome | WalletError:
+) -> Held | WalletError:
     """Set ``amount_yen`` aside, if it could be spent; ``closer`` is who may close the hold."""
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
@@ -62,10 +62,10 @@ def open_hold(
     batch.decision.touched[wallet.wallet_id] = wallet
     note_due(wallet, hold.expires_at)
     emit_lower(batch, wallet, hold.allocation, amount_yen)
-    return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at)
+    return Held(wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at)
 
 
-def capture(batch: Batch, wallet: WalletState, command: Capture) -> Outcome | WalletError:
+def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | WalletError:
     """Spend yen of a hold; what is left of it goes back, unless more captures are to come."""
     hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
     if isinstance(hold, WalletError):
@@ -83,10 +83,12 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Outcome | Wa
         )
     if above_yen:
         above_yen = min(above_yen, spendable_above_yen(wallet, key))
-    return _spend_held(batch, wallet, hold, from_hold_yen, above_yen, note=hold.note, final=command.final)
+    captured = _spend_held(batch, wallet, hold, from_hold_yen, above_yen, note=hold.note, final=command.final)
+    assert captured is not None, "an open hold has something left, and captures are of 1 yen at least"  # noqa: S101
+    return captured
 
 
-def release(batch: Batch, wallet: WalletState, command: Release) -> Outcome | WalletError:
+def release(batch: Batch, wallet: WalletState, command: Release) -> Released | WalletError:
     """Give back what is left of a hold."""
     hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
     if isinstance(hold, WalletError):
@@ -95,10 +97,10 @@ def release(batch: Batch, wallet: WalletState, command: Release) -> Outcome | Wa
         return _closed(hold)
     left_yen = hold.left_yen
     return_hold(batch, wallet, hold, "released")
-    return Outcome(wallet.wallet_id, left_yen, wallet.balance_yen, hold_id=hold.hold_id)
+    return Released(wallet.wallet_id, left_yen, wallet.balance_yen, hold_id=hold.hold_id)
 
 
-def extend(batch: Batch, wallet: WalletState, command: Extend) -> Outcome | WalletError:
+def extend(batch: Batch, wallet: WalletState, command: Extend) -> Extended | WalletError:
     """Let an open hold last longer."""
     hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
     if isinstance(hold, WalletError):
@@ -106,7 +108,7 @@ def extend(batch: Batch, wallet: WalletState, command: Extend) -> Outcome | Wall
     if hold.status != "open":
         return _closed(hold)
     prolong(batch, hold, command.ttl_seconds)
-    return Outcome(
+    return Extended(
         wallet.wallet_id, hold.left_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at
     )
 
@@ -156,8 +158,11 @@ def _spend_held(
     *,
     note: str | None,
     final: bool = True,
-) -> Outcome:
-    """Spend yen of a hold and ``above_yen`` of the balance beyond it; what the balance lacks becomes a debt."""
+) -> Captured | None:
+    """Spend yen of a hold and ``above_yen`` of the balance beyond it; what the balance lacks becomes a debt.
+
+    None when all of it does, and nothing was spent.
+    """
     key = _key_of(batch, hold)
     was_open = hold.status == "open"
     back_yen = hold.left_yen - from_hold_yen if final and was_open else 0
@@ -173,16 +178,16 @@ def _spend_held(
     above = take_or_owe(batch, wallet, above_yen) if above_yen else []
     hold.above_yen += lots.total_yen(above)
     spent_yen = from_hold_yen + lots.total_yen(above)
-    outcome = Outcome(wallet.wallet_id, 0, wallet.balance_yen, hold_id=hold.hold_id)
+    captured = None
     if spent_yen:
         taken = used + above
         txn_id = append(batch, wallet, "charge", -spent_yen, taken, note, key_id=hold.key_id, hold_id=hold.hold_id)
-        outcome = count_spent(batch, wallet, key, spent_yen, txn_id, hold.hold_id)
+        captured = count_spent(Captured, batch, wallet, key, spent_yen, txn_id, hold.hold_id)
     if back_yen:
         give_back(batch, wallet, rest, back_yen)
     if above:
         emit_lower(batch, wallet, above, lots.total_yen(above))
-    return structs.replace(outcome, balance_yen=wallet.balance_yen)
+    return captured and structs.replace(captured, balance_yen=wallet.balance_yen)
 
 
 def _take_out_of_hold(batch: Batch, wallet: WalletState, hold: HoldState, amount_yen: int) -> None:

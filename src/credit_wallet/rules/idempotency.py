@@ -8,8 +8,31 @@ from typing import TypeAlias
 
 from msgspec import msgpack, structs
 
-from credit_wallet.domain.commands import Capture, Movement, PayBack, Release
-from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.commands import (
+    Capture,
+    Charge,
+    Hold,
+    Movement,
+    PayBack,
+    Refund,
+    Release,
+    RequestAutoTopup,
+    RequestTopup,
+    Reverse,
+    Topup,
+)
+from credit_wallet.domain.outcomes import (
+    Captured,
+    Charged,
+    Held,
+    Outcome,
+    PaidBack,
+    Refunded,
+    Released,
+    Reversed,
+    ToppedUp,
+    TopupRequested,
+)
 from credit_wallet.errors import IdempotencyConflict, WalletError
 from credit_wallet.rules.state import Remembered
 
@@ -35,6 +58,20 @@ _SHORTENED: dict[type[Movement], Callable[[Fields], Fields]] = {
 }
 """What of a command's fields is the request, where that is not all of them."""
 
+_OUTCOME_OF: dict[type[Movement], type[Outcome]] = {
+    Charge: Charged,
+    Hold: Held,
+    Capture: Captured,
+    Release: Released,
+    Refund: Refunded,
+    Topup: ToppedUp,
+    Reverse: Reversed,
+    RequestTopup: TopupRequested,
+    RequestAutoTopup: TopupRequested,
+    PayBack: PaidBack,
+}
+"""The kind of outcome that a movement has: what is remembered of it does not say."""
+
 
 def fingerprint(command: Movement) -> bytes:
     """Equal for equal requests: what an idempotency key compares to tell a retry from a conflict.
@@ -59,4 +96,4 @@ def replay(command: Movement, request: bytes, before: Remembered) -> Outcome | W
             "send a new key for a new request, or the same request for a retry",
             idempotency_key=command.idempotency_key,
         )
-    return structs.replace(before.outcome, replayed=True)
+    return _OUTCOME_OF[type(command)](**{**structs.asdict(before.outcome), "replayed": True})

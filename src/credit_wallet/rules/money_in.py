@@ -6,7 +6,7 @@ from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, Cause
 from credit_wallet.domain.commands import RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
-from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.outcomes import TopupRequested, TopupSettled
 from credit_wallet.domain.topups import (
     PAID,
     RETURNED,
@@ -51,7 +51,7 @@ _NEWS: dict[TopupStatus, str] = {
 """The event that a new status emits; nobody waits to hear that a top-up is requested or pending."""
 
 
-def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> Outcome | WalletError:
+def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> TopupRequested | WalletError:
     """Open a top-up that the owner will pay. One payment at a time may be on its way."""
     topup_id = topup_id_of(command.wallet_id, command.stored_key)
     if topup_id not in batch.snapshot.topups and (refusal := _under_way(batch, wallet)):
@@ -59,7 +59,7 @@ def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> O
     return _open(batch, wallet, topup_id, command.amount_yen, "owner", command.way)
 
 
-def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> Outcome | WalletError:
+def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> TopupRequested | WalletError:
     """Open a top-up that the saved method will pay, as large as the whole gap, unless something speaks against it."""
     if not wallet.enabled:
         return WalletDisabled(f"wallet {wallet.wallet_id} is disabled", wallet_id=wallet.wallet_id)
@@ -87,14 +87,14 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
     return _open(batch, wallet, topup_id, amount_yen, "auto", "intent")
 
 
-def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Outcome | WalletError:
+def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> TopupSettled | WalletError:
     """Take in what the provider says: the credit, and what it took back, in the transaction that says so."""
     topup = batch.snapshot.topups.get(command.topup_id)
     is_new = topup is None
     if topup is None:
         if not command.amount_yen and command.fact.mismatches:
             _emit_mismatches(batch, wallet, command)
-            return Outcome(wallet.wallet_id, 0, wallet.balance_yen, topup_id=command.topup_id)
+            return TopupSettled(wallet.wallet_id, 0, wallet.balance_yen, topup_id=command.topup_id)
         if not command.amount_yen:
             return TopupNotFound(f"there is no top-up {command.topup_id}", topup_id=command.topup_id)
         topup = _new(batch, wallet, command.topup_id, command.amount_yen, "found", "intent")
@@ -119,7 +119,7 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Out
     elif is_new:
         note_step(batch, wallet, topup, _NEWS.get(topup.status))
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
-    return Outcome(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
+    return TopupSettled(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
 
 
 def _is_of_another(batch: Batch, topup: TopupState, fact: PaymentFact) -> bool:
@@ -307,7 +307,7 @@ def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_ye
 
 def _open(
     batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, way: Way
-) -> Outcome | WalletError:
+) -> TopupRequested | WalletError:
     known = batch.snapshot.topups.get(topup_id)
     if known is None:
         note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), None)
@@ -315,7 +315,7 @@ def _open(
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
         amount_yen = known.amount_yen  # asked for before, longer ago than keys are remembered
-    return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, topup_id=topup_id)
+    return TopupRequested(wallet.wallet_id, amount_yen, wallet.balance_yen, topup_id=topup_id)
 
 
 def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, way: Way) -> TopupState:

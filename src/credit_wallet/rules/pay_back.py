@@ -16,7 +16,7 @@ from msgspec import Struct
 from credit_wallet.domain.commands import PayBack, PayBackLimit
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
-from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.outcomes import PaidBack
 from credit_wallet.domain.topups import TAKEN, pay_back_id_of, taken_yen
 from credit_wallet.errors import PayBackNotAllowed, RefundExceedsCharge, TopupNotFound, WalletError
 from credit_wallet.rules.batch import Batch
@@ -91,7 +91,7 @@ def pay_back_limit(figures: LimitFigures, now: datetime) -> PayBackLimit:
     return PayBackLimit(room.base_date, room.allowed_yen - figures.paid_back_without_cause_yen(period_start(now)))
 
 
-def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | WalletError:
+def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> PaidBack | WalletError:
     """Take unused credit out of the wallet before the provider is asked to pay it back; never makes a debt."""
     topup = batch.snapshot.topups.get(command.topup_id)
     if topup is None or topup.wallet_id != wallet.wallet_id or topup.status != "credited":
@@ -116,7 +116,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> Outcome | W
     batch.snapshot.paid_back_yen += topup.reversed_yen - reversed_yen
     batch.decision.touched_topups[topup.topup_id] = topup
     note_step(batch, wallet, topup, "topup.clawed_back")
-    return Outcome(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
+    return PaidBack(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
 
 
 def _refusal(batch: Batch, command: PayBack) -> PayBackNotAllowed | None:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from msgspec import msgpack, structs
+from msgspec import msgpack
 
 from credit_wallet.domain.commands import Buy, PurchaseCommand, Renew, Serve, Undo
 from credit_wallet.domain.cycle import format_instant, parse_instant
-from credit_wallet.domain.outcomes import FreeAttempt, Outcome
+from credit_wallet.domain.outcomes import Bought, Charged, Held, Renewed, Served, Undone
+from credit_wallet.domain.retry_after import whole_seconds
 from credit_wallet.errors import (
     IdempotencyConflict,
     PurchaseNotFound,
@@ -30,12 +31,12 @@ from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower
 from credit_wallet.rules.holds import open_hold, prolong, return_hold, serve_hold
-from credit_wallet.rules.refunds import refund
+from credit_wallet.rules.refunds import refund_charge
 from credit_wallet.rules.spending import charge, count_spent, note_sale, take_or_owe
 from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, WalletState
 
 
-def buy(batch: Batch, wallet: WalletState, command: Buy) -> Outcome | WalletError:
+def buy(batch: Batch, wallet: WalletState, command: Buy) -> Bought | WalletError:
     """Pay for a request, unless it was paid for before."""
     request = _fingerprint(command)
     purchase = batch.snapshot.purchases.get((command.stored_key, wallet.wallet_id))
@@ -55,7 +56,7 @@ def buy(batch: Batch, wallet: WalletState, command: Buy) -> Outcome | WalletErro
     return _take_over(batch, wallet, command, purchase)
 
 
-def serve(batch: Batch, wallet: WalletState, command: Serve) -> Outcome | WalletError:
+def serve(batch: Batch, wallet: WalletState, command: Serve) -> Served | WalletError:
     """Write down that the buyer was served."""
     purchase = _purchase_of(batch, wallet, command)
     if isinstance(purchase, WalletError):
@@ -75,10 +76,10 @@ def serve(batch: Batch, wallet: WalletState, command: Serve) -> Outcome | Wallet
         batch.decision.forgotten_purchases.add(name)
     else:
         batch.decision.touched_purchases[name] = purchase
-    return _shown(wallet, purchase, amount_yen)
+    return Served(wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id)
 
 
-def renew(batch: Batch, wallet: WalletState, command: Renew) -> Outcome | WalletError:
+def renew(batch: Batch, wallet: WalletState, command: Renew) -> Renewed | WalletError:
     """Keep a purchase for its attempt, and the hold that pays for it open."""
     purchase = _purchase_of(batch, wallet, command)
     if isinstance(purchase, WalletError):
@@ -89,25 +90,25 @@ def renew(batch: Batch, wallet: WalletState, command: Renew) -> Outcome | Wallet
         _lease(batch, purchase, command.lease_seconds)
         if hold := _open_hold(batch, purchase):
             prolong(batch, hold, command.lease_seconds)
-    return _shown(wallet, purchase, 0)
+    return Renewed(wallet.wallet_id, 0, wallet.balance_yen, purchase.txn_id, purchase.hold_id)
 
 
-def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletError:
+def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletError:
     """Give back what a purchase took, if this attempt has it and nobody was served; else nothing moves."""
     purchase = _purchase_of(batch, wallet, command)
     if isinstance(purchase, WalletError):
         return purchase
     mine = purchase.attempt == command.attempt and not (command.abandoned and batch.at < purchase.lease_until)
     if purchase.status != "running" or not mine:
-        return _shown(wallet, purchase, 0)
+        return _undone(wallet, purchase, 0)
     batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
     if _is_captured(batch, purchase):
         purchase.status = "served"
-        return _shown(wallet, purchase, 0)
+        return _undone(wallet, purchase, 0)
     amount_yen = 0
     if purchase.txn_id is not None and not _is_given_back(batch, purchase):
         _know_charge(batch, purchase.txn_id)
-        given_back = refund(batch, wallet, purchase.txn_id, None, command.reason)
+        given_back = refund_charge(batch, wallet, purchase.txn_id, None, command.reason)
         if isinstance(given_back, WalletError):
             return given_back
         amount_yen, purchase.undone_txn_id = given_back.amount_yen, given_back.txn_id
@@ -117,14 +118,16 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Outcome | WalletEr
         return_hold(batch, wallet, hold, "released")
         batch.decision.touched[wallet.wallet_id] = wallet
     purchase.status = "served" if _is_captured(batch, purchase) else "undone"
-    return _shown(wallet, purchase, amount_yen)
+    return _undone(wallet, purchase, amount_yen)
 
 
-def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Outcome | WalletError:
+def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bought | WalletError:
     if wallet.lots and wallet.lots[0].remaining_yen <= command.amount_yen:
         remember_lots(batch, wallet)
     if command.hold_seconds is None:
-        outcome = charge(batch, wallet, command.amount_yen, command.note, command.key_id, command.actor)
+        outcome: Charged | Held | WalletError = charge(
+            batch, wallet, command.amount_yen, command.note, command.key_id, command.actor
+        )
     else:
         outcome = open_hold(
             batch,
@@ -155,10 +158,20 @@ def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Out
     batch.snapshot.purchases[purchase.purchase_key, wallet.wallet_id] = purchase
     batch.decision.touched[wallet.wallet_id] = wallet
     _lease(batch, purchase, command.lease_seconds)
-    return outcome
+    return Bought(
+        wallet.wallet_id,
+        outcome.amount_yen,
+        outcome.balance_yen,
+        outcome.txn_id,
+        outcome.hold_id,
+        False,
+        outcome.alerts,
+        outcome.warn_pct,
+        outcome.expires_at,
+    )
 
 
-def _free(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Outcome | WalletError:
+def _free(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Bought | WalletError:
     if purchase.free_used >= command.free_retries:
         return RetriesExhausted(
             f"the answer to this idempotency key was paid for once and sent {purchase.free_used + 1} times; "
@@ -167,16 +180,16 @@ def _free(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseSta
         )
     purchase.free_used += 1
     batch.decision.touched_purchases[purchase.purchase_key, wallet.wallet_id] = purchase
-    return FreeAttempt(*structs.astuple(_shown(wallet, purchase, purchase.amount_yen, replayed=True)))
+    return _bought_before(wallet, purchase, free=True)
 
 
-def _take_over(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Outcome:
+def _take_over(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Bought:
     """Go on with a purchase that was paid for: the same attempt asks again, or the one that had it was lost."""
     purchase.attempt = command.attempt
     _lease(batch, purchase, command.lease_seconds)
     if hold := _open_hold(batch, purchase):
         prolong(batch, hold, command.hold_seconds or command.lease_seconds)
-    return _shown(wallet, purchase, purchase.amount_yen, replayed=True)
+    return _bought_before(wallet, purchase, free=False)
 
 
 def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) -> int:
@@ -189,7 +202,7 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
         purchase.txn_id = append(batch, wallet, "charge", -taken_yen, taken, note, key_id=purchase.key_id)
         note_sale(batch, wallet, purchase.txn_id, purchase.actor)
         key = None if purchase.key_id is None else batch.snapshot.keys.get(purchase.key_id)
-        count_spent(batch, wallet, key, taken_yen, purchase.txn_id, None)
+        count_spent(Charged, batch, wallet, key, taken_yen, purchase.txn_id, None)
         emit_lower(batch, wallet, taken, taken_yen)
     return taken_yen
 
@@ -242,14 +255,24 @@ def _running(batch: Batch, purchase: PurchaseState) -> PurchaseRunning:
     left = parse_instant(purchase.lease_until) - batch.now
     return PurchaseRunning(
         "another attempt is answering this request; send it again, with the same idempotency key",
-        retry_after_seconds=max(1, min(10, round(left.total_seconds()))),
+        retry_after_seconds=min(10, whole_seconds(left.total_seconds())),
     )
 
 
-def _shown(wallet: WalletState, purchase: PurchaseState, amount_yen: int, *, replayed: bool = False) -> Outcome:
-    return Outcome(
-        wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id, replayed=replayed
+def _bought_before(wallet: WalletState, purchase: PurchaseState, *, free: bool) -> Bought:
+    return Bought(
+        wallet.wallet_id,
+        purchase.amount_yen,
+        wallet.balance_yen,
+        purchase.txn_id,
+        purchase.hold_id,
+        replayed=True,
+        free=free,
     )
+
+
+def _undone(wallet: WalletState, purchase: PurchaseState, amount_yen: int) -> Undone:
+    return Undone(wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id)
 
 
 def _fingerprint(command: Buy) -> bytes:

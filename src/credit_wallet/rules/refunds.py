@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from credit_wallet.domain.commands import Reverse
 from credit_wallet.domain.money import format_yen
-from credit_wallet.domain.outcomes import EntryType, Outcome
+from credit_wallet.domain.outcomes import EntryType, Refunded, Reversed
 from credit_wallet.errors import EntryNotFound, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
@@ -12,9 +12,9 @@ from credit_wallet.rules.credit import give_back, refusal_to_take, take_back
 from credit_wallet.rules.state import EntryRecord, WalletState
 
 
-def refund(
+def refund_charge(
     batch: Batch, wallet: WalletState, txn_id: int, amount_yen: int | None, note: str | None
-) -> Outcome | WalletError:
+) -> Refunded | WalletError:
     """Give back ``amount_yen`` of a charge to the lots it came from; None gives back all that is left of it."""
     charge = _named_entry(batch, wallet, txn_id, "charge")
     if isinstance(charge, WalletError):
@@ -38,10 +38,10 @@ def refund(
     wallet.balance_yen += amount_yen
     append(batch, wallet, "refund", amount_yen, part, note, txn_id=refund_id, related_txn_id=charge.txn_id)
     give_back(batch, wallet, part, amount_yen)
-    return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, refund_id)
+    return Refunded(wallet.wallet_id, amount_yen, wallet.balance_yen, refund_id)
 
 
-def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Outcome | WalletError:
+def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Reversed | WalletError:
     """Take back yen of a top-up whose payment was clawed back; what is spent already becomes a debt."""
     topup = _named_entry(batch, wallet, command.txn_id, "topup")
     if isinstance(topup, WalletError):
@@ -56,7 +56,7 @@ def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Outcome | Wa
     topup.returned_yen += command.amount_yen
     batch.decision.returned[topup.txn_id] = topup
     taken_yen, txn_id = take_back(batch, wallet, topup.txn_id, command.amount_yen, command.note, "clawback")
-    return Outcome(wallet.wallet_id, taken_yen, wallet.balance_yen, txn_id)
+    return Reversed(wallet.wallet_id, taken_yen, wallet.balance_yen, txn_id)
 
 
 def _named_entry(batch: Batch, wallet: WalletState, txn_id: int, txn_type: EntryType) -> EntryRecord | WalletError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from credit_wallet.domain.actors import NO_SELLERS, Actor, seller_of
 from credit_wallet.domain.budget import WARN_PCTS, reached_pct, spent_pct, warn_pct
-from credit_wallet.domain.outcomes import Alert, Outcome
+from credit_wallet.domain.outcomes import Alert, Charged
 from credit_wallet.errors import WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append, emit_once, fire
@@ -13,10 +15,12 @@ from credit_wallet.rules.credit import emit_lower
 from credit_wallet.rules.limits import paying_key, refusal_to_spend
 from credit_wallet.rules.state import Allocation, KeyState, WalletState
 
+Spent = TypeVar("Spent", bound=Charged)
+
 
 def charge(
     batch: Batch, wallet: WalletState, amount_yen: int, note: str | None, key_id: int | None, actor: Actor
-) -> Outcome | WalletError:
+) -> Charged | WalletError:
     """Spend ``amount_yen`` of the balance, if nothing speaks against it; ``actor`` asks for it."""
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
@@ -30,7 +34,7 @@ def charge(
     if actor not in NO_SELLERS:
         note_sale(batch, wallet, txn_id, actor)
     emit_lower(batch, wallet, taken, amount_yen)
-    return count_spent(batch, wallet, key, amount_yen, txn_id, None)
+    return count_spent(Charged, batch, wallet, key, amount_yen, txn_id, None)
 
 
 def note_sale(batch: Batch, wallet: WalletState, txn_id: int, actor: Actor) -> None:
@@ -50,19 +54,23 @@ def take_or_owe(batch: Batch, wallet: WalletState, amount_yen: int) -> Allocatio
 
 
 def count_spent(
-    batch: Batch, wallet: WalletState, key: KeyState | None, amount_yen: int, txn_id: int, hold_id: int | None
-) -> Outcome:
+    kind: type[Spent],
+    batch: Batch,
+    wallet: WalletState,
+    key: KeyState | None,
+    amount_yen: int,
+    txn_id: int,
+    hold_id: int | None,
+) -> Spent:
     """Count spending against the cycle, the key and the alert thresholds."""
     wallet.cycle_spent_yen += amount_yen
     if key is not None:
         _count_against_cap(batch, wallet, key, amount_yen)
     if not wallet.monthly_budget_yen:
-        return Outcome(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id)
+        return kind(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id)
     share_pct = spent_pct(wallet.cycle_spent_yen, wallet.monthly_budget_yen)
     alerts = _cross_thresholds(batch, wallet, amount_yen, share_pct) if share_pct >= wallet.thresholds_pct[0] else ()
-    return Outcome(
-        wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id, False, alerts, warn_pct(share_pct)
-    )
+    return kind(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id, False, alerts, warn_pct(share_pct))
 
 
 def _cross_thresholds(batch: Batch, wallet: WalletState, amount_yen: int, share_pct: int) -> tuple[Alert, ...]:

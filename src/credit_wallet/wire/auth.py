@@ -8,11 +8,11 @@ again in the transaction that would move the money.
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import sha256
 from time import monotonic
 
+from cachetools import FIFOCache
 from msgspec import Struct, structs
 
 from credit_wallet.domain.actors import OPERATOR, PAYER, Actor, seller
@@ -66,7 +66,9 @@ class Authenticator:
         self._wallets = wallets
         self._operators = [(key.digest, Caller(is_operator=True, operator_name=key.name)) for key in operator_keys]
         self._metrics_digest = b"" if metrics_key is None else metrics_key.digest
-        self._remembered: OrderedDict[bytes, tuple[float, Access | SellerAccess, Caller]] = OrderedDict()
+        # Not a TTLCache: a look-up takes it 1.2 to 2.4 µs, more than 2 % of a charge over HTTP; this takes 0.06 µs more
+        # than a dict.
+        self._remembered: FIFOCache[bytes, tuple[float, Access | SellerAccess, Caller]] = FIFOCache(REMEMBERED_TOKENS)
         self._secrets_known = wallets.tokens.changes
         self._limit = FailureLimit()
 
@@ -138,8 +140,6 @@ class Authenticator:
         caller = Caller(access) if isinstance(access, Access) else Caller(seller=access)
         if known == self._wallets.tokens.changes:  # else it may have ended while it was looked up
             self._remembered[digest] = (now + REMEMBERED_SECONDS, access, caller)
-        if len(self._remembered) > REMEMBERED_TOKENS:
-            self._remembered.popitem(last=False)
         return caller
 
     def _operator(self, digest: bytes) -> Caller | None:

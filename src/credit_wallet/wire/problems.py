@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from msgspec import DecodeError, ValidationError, json
 
+from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import DatabaseError, InvalidAmount, InvalidJson, InvalidRequest, WalletError
 
 CONTENT_TYPE = "application/problem+json"
@@ -72,7 +73,6 @@ STATUS_OF_CODE = {
 }
 """HTTP status of every code; a database error is 503, anything else a defect and 500."""
 
-RETRY_AFTER_SECONDS = 1
 
 _UNAUTHORIZED = 401
 _EXHAUSTED = ("insufficient_funds", "budget_exhausted", "key_cap_exhausted")
@@ -178,7 +178,7 @@ def headers_of(error: Exception) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     seconds = error.details.get("retry_after_seconds") if isinstance(error, WalletError) else None
     if status in (429, 502, 503) or seconds is not None:
-        return {"Retry-After": str(seconds or RETRY_AFTER_SECONDS)}
+        return {"Retry-After": str(seconds or SOON_SECONDS)}
     return {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import InvalidJson, ServiceBusy
 from credit_wallet.wire.problems import BodyTooLarge
 from credit_wallet.wire.replies import Receive
@@ -28,7 +29,7 @@ class Room:
     def take(self, more_bytes: int) -> None:
         """Raises ``ServiceBusy`` when there is no room left."""
         if more_bytes > self._left_bytes:
-            raise ServiceBusy("too many long bodies are on their way; send it again", retry_after_seconds=1)
+            raise ServiceBusy("too many long bodies are on their way; send it again", retry_after_seconds=SOON_SECONDS)
         self._left_bytes -= more_bytes
 
     def give(self, taken_bytes: int) -> None:

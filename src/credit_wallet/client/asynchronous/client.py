@@ -12,10 +12,10 @@ from msgspec import UNSET, UnsetType
 
 from credit_wallet.client import calls
 from credit_wallet.client.asynchronous.keys import AsyncKeys
-from credit_wallet.client.asynchronous.notices import AsyncNotices
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
 from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
+from credit_wallet.client.asynchronous.targets import AsyncTargets
 from credit_wallet.client.asynchronous.topups import AsyncTopups
 from credit_wallet.client.asynchronous.wallets import AsyncWallets
 from credit_wallet.client.calls import Call
@@ -114,9 +114,9 @@ class AsyncWalletClient:
         return AsyncTopups(self._send)
 
     @property
-    def notices(self) -> AsyncNotices:
+    def targets(self) -> AsyncTargets:
         """Where notices go."""
-        return AsyncNotices(self._send)
+        return AsyncTargets(self._send)
 
     @property
     def purchases(self) -> AsyncPurchases:

@@ -12,10 +12,10 @@ from msgspec import UNSET, UnsetType
 
 from credit_wallet.client import calls
 from credit_wallet.client.blocking.keys import Keys
-from credit_wallet.client.blocking.notices import Notices
 from credit_wallet.client.blocking.purchases import Purchases
 from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
+from credit_wallet.client.blocking.targets import Targets
 from credit_wallet.client.blocking.topups import Topups
 from credit_wallet.client.blocking.wallets import Wallets
 from credit_wallet.client.calls import Call
@@ -114,9 +114,9 @@ class WalletClient:
         return Topups(self._send)
 
     @property
-    def notices(self) -> Notices:
+    def targets(self) -> Targets:
         """Where notices go."""
-        return Notices(self._send)
+        return Targets(self._send)
 
     @property
     def purchases(self) -> Purchases:

@@ -12,6 +12,7 @@ from secrets import compare_digest
 from typing import Literal
 
 from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.retry_after import whole_seconds
 from credit_wallet.errors import TooManyConfirmations
 from credit_wallet.notices.confirming import CONFIRM_WITHIN, MAX_GUESSES, code_sha256
 from credit_wallet.notices.targets import mailbox_of
@@ -64,7 +65,7 @@ def _too_many(counted_for: int, most: int, now: datetime) -> TooManyConfirmation
     return TooManyConfirmations(
         f"at most {most} mails a day ask for confirmation {'of a wallet' if counted_for else 'of a mailbox'}; "
         "try again tomorrow (UTC)",
-        retry_after_seconds=int((_tomorrow(now) - now).total_seconds()) + 1,
+        retry_after_seconds=whole_seconds((_tomorrow(now) - now).total_seconds()),
     )
 
 

@@ -8,9 +8,8 @@ What is found so may not have reached the synchronous standbys, and nobody is to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from random import uniform
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from msgspec import DecodeError
 from psycopg import Cursor
 
 from credit_wallet.config import without_password
+from credit_wallet.domain.backoff import Backoff
 from credit_wallet.errors import DatabaseUnavailable
 from credit_wallet.stores.postgres.connection import (
     REACH_STANDBYS,
@@ -36,8 +36,7 @@ from credit_wallet.stores.postgres.connection import (
 from credit_wallet.stores.postgres.identity import KnownLedger
 from credit_wallet.telemetry import Logger
 
-FIRST_PAUSE_SECONDS = 0.02
-LONGEST_PAUSE_SECONDS = 1.0
+BACKOFF = Backoff(first_seconds=0.02, longest_seconds=1.0, spread=0.5)
 
 _CONFLICTS = ("40001", "40P01")
 """Serialization failure and deadlock: PostgreSQL has chosen this transaction to be tried again."""
@@ -97,7 +96,7 @@ class Link:
         ``DatabaseMoved`` when what comes back is another ledger, another ``DatabaseError`` when it was refused.
         """
         self._unsure = False
-        for pause in _pauses():
+        for pause in BACKOFF.pauses():
             self._committing = False
             try:
                 done = self._once(work, seconds)
@@ -111,13 +110,13 @@ class Link:
                     raise self._unavailable() from error
                 if lost or (self._unsure and error.sqlstate in _BLOCKED):
                     self._require_patience(error)
-                elif error.sqlstate not in _CONFLICTS or pause >= LONGEST_PAUSE_SECONDS:
+                elif error.sqlstate not in _CONFLICTS or pause >= BACKOFF.longest_seconds:
                     self._lost_at = None
                     raise named(error, self.url) from error
             else:
                 self._lost_at = None
                 return done
-            sleep(uniform(0.5, 1.0) * pause)  # noqa: S311
+            sleep(BACKOFF.spread_out(pause))
         raise AssertionError("there is always another pause")
 
     def _once(self, work: Callable[[Raw], T], seconds: float | None) -> T:
@@ -185,10 +184,3 @@ class Link:
             f"{without_password(self.url)} cannot be reached, or its standbys do not confirm what is written; {known}, "
             "try again with the same idempotency key"
         )
-
-
-def _pauses() -> Iterator[float]:
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -1,9 +1,13 @@
-"""``Retry-After``: how long whoever answered asks to wait (RFC 9110, sections 10.2.3 and 5.6.7)."""
+"""``Retry-After``: how long a server asks to wait, read and written (RFC 9110, sections 10.2.3 and 5.6.7)."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from math import ceil
+
+SOON_SECONDS = 1
+"""What a refusal asks for that is over in a moment: as short as HTTP can say."""
 
 LONGEST_SECONDS = 10**9
 """More than thirty years; what asks for more asks for this."""
@@ -34,6 +38,11 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         return min(float(text), float(LONGEST_SECONDS))
     at = _date(text, now)
     return None if at is None else min(max((at - now).total_seconds(), 0.0), float(LONGEST_SECONDS))
+
+
+def whole_seconds(seconds: float) -> int:
+    """What a ``Retry-After`` says for a wait of ``seconds``: rounded up, so that nobody comes too soon; 1 or more."""
+    return max(SOON_SECONDS, ceil(seconds))
 
 
 def _date(text: str, now: datetime) -> datetime | None:

@@ -13,7 +13,7 @@ import pytest
 from credit_wallet.client import responses
 from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.sender import _require_taken
-from credit_wallet.runtime.retry_after import LONGEST_SECONDS, retry_after_seconds
+from credit_wallet.domain.retry_after import LONGEST_SECONDS, retry_after_seconds
 
 NOW = datetime(2026, 11, 6, 8, 49, 0, tzinfo=UTC)
 

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
-from credit_wallet.client.transport import AsyncSend
+from credit_wallet.client.transport import Send
 from credit_wallet.notices.targets import TargetView, WantedTarget
 from credit_wallet.wire.bodies import ConfirmBody, TargetsBody
 
 
-class AsyncNotices:
+class Targets:
     """Where notices go. ``configure`` of the client sets the targets of a wallet."""
 
-    def __init__(self, send: AsyncSend) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
 
-    async def confirm_target(self, target_id: int, code: str) -> TargetView:
+    def confirm(self, target_id: int, code: str) -> TargetView:
         """Return the code that was sent to a mailbox; from then on it gets notices. For the owner."""
         path = f"/credit/notification-targets/{target_id:d}/confirm"
-        return await self._send(Call("POST", path, read_as(TargetView), ConfirmBody(code)))
+        return self._send(Call("POST", path, read_as(TargetView), ConfirmBody(code)))
 
-    async def resend_code(self, target_id: int) -> TargetView:
+    def resend_code(self, target_id: int) -> TargetView:
         """Send another code to a mailbox that has not been confirmed. For the owner."""
         path = f"/credit/notification-targets/{target_id:d}/ask-again"
-        return await self._send(Call("POST", path, read_as(TargetView), repeatable=False))
+        return self._send(Call("POST", path, read_as(TargetView), repeatable=False))
 
-    async def operator_targets(self) -> list[TargetView]:
+    def list(self) -> Sequence[TargetView]:
         """Where notices about all wallets go. For the operator."""
-        return await self._send(calls.get("/operator/notification-targets", read_as(list[TargetView])))
+        return self._send(calls.get("/operator/notification-targets", read_as(list[TargetView])))
 
-    async def set_operator_targets(self, notification_targets: Iterable[WantedTarget]) -> list[TargetView]:
+    def replace(self, notification_targets: Iterable[WantedTarget]) -> Sequence[TargetView]:
         """Send notices about all wallets there and nowhere else. For the operator.
 
         The secrets of new webhooks are shown only now.
         """
         body = TargetsBody(calls.target_bodies(notification_targets))
-        return await self._send(
+        return self._send(
             Call("PUT", "/operator/notification-targets", read_as(list[TargetView]), body, repeatable=False)
         )

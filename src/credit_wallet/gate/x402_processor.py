@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import httpx
+from cachetools import FIFOCache
 from msgspec import json
 from x402.http import FacilitatorConfig, HTTPFacilitatorClient
 from x402.http.facilitator_client_base import CreateHeadersAuthProvider
@@ -25,7 +25,7 @@ from x402.http.utils import (
 from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse
 
 from credit_wallet.errors import PaymentInvalid, PaymentProviderError, WalletError
-from credit_wallet.gate.settings import X402
+from credit_wallet.gate.options import X402
 from credit_wallet.runtime import forks
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.replies import RawHeaders, Scope
@@ -47,7 +47,7 @@ _UNUSABLE = (httpx.HTTPError, ValueError)
 _log = Logger("credit_wallet.gate")
 
 
-class Cashier:
+class X402Processor:
     """Takes payments per call for one gate."""
 
     def __init__(self, x402: X402) -> None:
@@ -61,7 +61,7 @@ class Cashier:
             )
         )
         forks.leave_behind(self, "_facilitator")
-        self._known: OrderedDict[bytes, State] = OrderedDict()
+        self._known: FIFOCache[bytes, State] = FIFOCache(REMEMBERED_PAYMENTS)
 
     def offer(self, scope: Scope, amount_yen: int, error: WalletError) -> tuple[bytes, bytes]:
         """The header of a 402 that says what would be accepted instead."""
@@ -70,7 +70,7 @@ class Cashier:
         )
         return b"payment-required", encode_payment_required_header(required).encode()
 
-    async def take(self, header: bytes, amount_yen: int) -> PaidOnChain:
+    async def take(self, header: bytes, amount_yen: int) -> X402Payment:
         """A verified payment of ``amount_yen``. Raises ``PaymentInvalid`` and ``PaymentProviderError``."""
         payload = _payload_in(header)
         requirements = self._requirements(amount_yen)
@@ -83,7 +83,7 @@ class Cashier:
         except BaseException:
             self.note(name, before)
             raise
-        return PaidOnChain(self, name, payload, requirements, before)
+        return X402Payment(self, name, payload, requirements, before)
 
     async def settle(
         self, name: bytes, payload: PaymentPayload, requirements: PaymentRequirements, before: State | None
@@ -116,8 +116,6 @@ class Cashier:
             self._known.pop(name, None)
         else:
             self._known[name] = state
-            if len(self._known) > REMEMBERED_PAYMENTS:
-                self._known.popitem(last=False)
 
     async def aclose(self) -> None:
         """Let go of the connections."""
@@ -165,29 +163,39 @@ class Cashier:
         )
 
 
-class PaidOnChain:
+class X402Payment:
     """A verified payment, settled when the answer begins. One that is settled cannot be given back by the gate."""
 
     def __init__(
         self,
-        cashier: Cashier,
+        processor: X402Processor,
         name: bytes,
         payload: PaymentPayload,
         requirements: PaymentRequirements,
         before: State | None,
     ) -> None:
-        self._cashier, self._name = cashier, name
+        self._processor, self._name = processor, name
         self._payload, self._requirements = payload, requirements
         self._before = before
         self._tried = False
         self._settled: SettleResponse | None = None
         self._delivered = False
+        self.undo_reason = "the answer was not complete"
+
+    async def __aenter__(self) -> X402Payment:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """A person may want to give back what was settled, and only in part delivered too."""
+        await self.undo(self.undo_reason)
+        if not self._tried:
+            self._processor.note(self._name, self._before)
 
     async def confirm(self) -> None:
         """Settle, once for this request."""
         if not self._tried:
             self._tried = True
-            self._settled = await self._cashier.settle(self._name, self._payload, self._requirements, self._before)
+            self._settled = await self._processor.settle(self._name, self._payload, self._requirements, self._before)
 
     def begin(self) -> None:
         """It was settled before."""
@@ -199,11 +207,7 @@ class PaidOnChain:
         """Nothing is left to do."""
         self._delivered = True
 
-    async def cut(self, reason: str) -> None:
-        """A person may want to give it back."""
-        await self.fail(reason)
-
-    async def fail(self, reason: str) -> None:
+    async def undo(self, reason: str) -> None:
         """Before it is settled the payment stays good; afterwards a person has to give it back."""
         if self._settled is not None and not self._delivered:
             _log.error("x402_answer_failed", transaction=self._settled.transaction, reason=reason)
@@ -214,11 +218,6 @@ class PaidOnChain:
         if self._settled is None:
             return []
         return [(b"payment-response", encode_payment_response_header(self._settled).encode())]
-
-    def close(self) -> None:
-        """What was not tried to settle is what it was before."""
-        if not self._tried:
-            self._cashier.note(self._name, self._before)
 
 
 def _is_used(reason: str) -> bool:

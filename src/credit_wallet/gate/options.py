@@ -47,7 +47,7 @@ class X402(Struct, frozen=True, kw_only=True):
         return units
 
 
-class GateSettings(Struct, frozen=True, kw_only=True):
+class GateOptions(Struct, frozen=True, kw_only=True):
     """``credit_wallet.middleware.CreditGate`` says what each means."""
 
     topup_url: str | None

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
-from credit_wallet.client.transport import Send
+from credit_wallet.client.transport import AsyncSend
 from credit_wallet.notices.targets import TargetView, WantedTarget
 from credit_wallet.wire.bodies import ConfirmBody, TargetsBody
 
 
-class Notices:
+class AsyncTargets:
     """Where notices go. ``configure`` of the client sets the targets of a wallet."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: AsyncSend) -> None:
         self._send = send
 
-    def confirm_target(self, target_id: int, code: str) -> TargetView:
+    async def confirm(self, target_id: int, code: str) -> TargetView:
         """Return the code that was sent to a mailbox; from then on it gets notices. For the owner."""
         path = f"/credit/notification-targets/{target_id:d}/confirm"
-        return self._send(Call("POST", path, read_as(TargetView), ConfirmBody(code)))
+        return await self._send(Call("POST", path, read_as(TargetView), ConfirmBody(code)))
 
-    def resend_code(self, target_id: int) -> TargetView:
+    async def resend_code(self, target_id: int) -> TargetView:
         """Send another code to a mailbox that has not been confirmed. For the owner."""
         path = f"/credit/notification-targets/{target_id:d}/ask-again"
-        return self._send(Call("POST", path, read_as(TargetView), repeatable=False))
+        return await self._send(Call("POST", path, read_as(TargetView), repeatable=False))
 
-    def operator_targets(self) -> list[TargetView]:
+    async def list(self) -> Sequence[TargetView]:
         """Where notices about all wallets go. For the operator."""
-        return self._send(calls.get("/operator/notification-targets", read_as(list[TargetView])))
+        return await self._send(calls.get("/operator/notification-targets", read_as(list[TargetView])))
 
-    def set_operator_targets(self, notification_targets: Iterable[WantedTarget]) -> list[TargetView]:
+    async def replace(self, notification_targets: Iterable[WantedTarget]) -> Sequence[TargetView]:
         """Send notices about all wallets there and nowhere else. For the operator.
 
         The secrets of new webhooks are shown only now.
         """
         body = TargetsBody(calls.target_bodies(notification_targets))
-        return self._send(
+        return await self._send(
             Call("PUT", "/operator/notification-targets", read_as(list[TargetView]), body, repeatable=False)
         )

@@ -1,4 +1,4 @@
-"""One wallet as one token opens it: a wallet of the ledger in this process, or of a service elsewhere."""
+"""The wallet that a token opens: in a ledger of this process, or behind the service."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from credit_wallet.wire.bodies import TransactionPage, WalletReply
 from credit_wallet.wire.presenters import transactions_shown, wallet_shown
 
 
-class Account(Protocol):
-    """What the tools ask of a wallet. ``AsyncWalletClient`` is one, over HTTP. Every call may raise ``WalletError``."""
+class Wallet(Protocol):
+    """What the tools need of a wallet. ``AsyncWalletClient`` is one. Every method may raise ``WalletError``."""
 
     def wallet(self) -> Awaitable[WalletReply]:
-        """The wallet, and what whoever asks can spend of it."""
+        """The wallet, and how much of it the caller can spend."""
 
     def transactions(
         self,
@@ -35,19 +35,19 @@ class Account(Protocol):
         """A page of ledger entries, newest first."""
 
     def forecast(self) -> Awaitable[Forecast]:
-        """Where spending is heading."""
+        """What the caller will have spent at this pace."""
 
     def topup(
         self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None
     ) -> Awaitable[TopupReply]:
-        """Ask for a payment that a person makes. For the owner."""
+        """Request a payment that a person makes. For the owner."""
 
 
-class LedgerAccount:
+class LedgerWallet:
     """A wallet of the ledger in this process.
 
-    ``authenticate`` is asked before every call, so that a key sees nothing more once it is revoked. ``topup_url`` is
-    where people pay; ``payments`` is None where none are set up.
+    ``authenticate`` is called before every call, so that a revoked key sees nothing more. ``topup_url`` is where people
+    pay; ``payments`` is None where none are set up.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LedgerAccount:
         self._topup_url = topup_url
 
     async def wallet(self) -> WalletReply:
-        """As ``Account`` says."""
+        """As ``Wallet`` says."""
         access = await self._access()
         return await self._wallets.reading_lanes.ask_for(
             access.wallet_id, OWNERS, wallet_shown, self._wallets, access, self._topup_url
@@ -74,7 +74,7 @@ class LedgerAccount:
         key_id: int | None = None,
         note: str | None = None,
     ) -> TransactionPage:
-        """As ``Account`` says."""
+        """As ``Wallet`` says."""
 
         access = await self._access()
         return await transactions_shown(
@@ -82,21 +82,21 @@ class LedgerAccount:
         )
 
     async def forecast(self) -> Forecast:
-        """As ``Account`` says."""
+        """As ``Wallet`` says."""
         wallet_id = (await self._access()).wallet_id
         return await self._wallets.reading_lanes.ask_for(wallet_id, OWNERS, self._wallets.forecast, wallet_id)
 
     async def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
-        """As ``Account`` says. Raises ``Forbidden`` for an agent key, ``PaymentsNotConfigured``."""
+        """As ``Wallet`` says. Raises ``Forbidden`` for an agent key, ``PaymentsNotConfigured``."""
         wallet_id = require_owner(Caller(await self._access()))
         return await self._wallets.reading_lanes.ask_for(
-            wallet_id, PAYMENTS, self._ask_for_payment, wallet_id, amount_yen, checkout, idempotency_key
+            wallet_id, PAYMENTS, self._request_payment, wallet_id, amount_yen, checkout, idempotency_key
         )
 
     async def _access(self) -> Access:
         return await self._wallets.reading_lanes.ask(AUTHENTICATION, self._authenticate)
 
-    def _ask_for_payment(
+    def _request_payment(
         self, wallet_id: int, amount_yen: int, checkout: bool, idempotency_key: str | None
     ) -> TopupReply:
         return configured(self._payments).request(

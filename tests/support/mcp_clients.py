@@ -1,4 +1,4 @@
-"""The ways to the tools of an agent: the official MCP client over each, against real services and processes."""
+"""The official MCP client over each transport, against real services and processes."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Tools:
         return message.content.text
 
 
-class Door:
-    """One way to the tools, for whoever has ``token``."""
+class Connection:
+    """The tools over one transport, for whoever has a token."""
 
     def __init__(self, connect: Callable[[str], Any], mode: str) -> None:
         self._connect = connect
@@ -61,11 +61,11 @@ class Door:
     def __call__(self, token: str, talk: Callable[[Tools], Awaitable[T]]) -> T:
         """What ``talk`` returns, over a connection of its own."""
 
-        async def converse() -> T:
+        async def run() -> T:
             async with self._connect(token) as transport, Client(transport, mode=self._mode) as client:
                 return await talk(Tools(client))
 
-        return asyncio.run(converse())
+        return asyncio.run(run())
 
 
 def text_of(result: CallToolResult) -> str:
@@ -75,7 +75,7 @@ def text_of(result: CallToolResult) -> str:
     return content.text
 
 
-def over_http(url: str, mode: str = "auto") -> Door:
+def over_http(url: str, mode: str = "auto") -> Connection:
     """Streamable HTTP to the service at ``url``."""
 
     @asynccontextmanager
@@ -83,10 +83,10 @@ def over_http(url: str, mode: str = "auto") -> Door:
         async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
             yield streamable_http_client(f"{url}/mcp", http_client=http)
 
-    return Door(connect, mode)
+    return Connection(connect, mode)
 
 
-def over_stdio(*words: str, mode: str = "auto", environment: Mapping[str, str] | None = None) -> Door:
+def over_stdio(*words: str, mode: str = "auto", environment: Mapping[str, str] | None = None) -> Connection:
     """Standard input and output of ``credit-wallet`` with ``words`` after it."""
 
     @asynccontextmanager
@@ -99,4 +99,4 @@ def over_stdio(*words: str, mode: str = "auto", environment: Mapping[str, str] |
         with TemporaryFile("w+") as errors:
             yield stdio_client(parameters, errlog=errors)
 
-    return Door(connect, mode)
+    return Connection(connect, mode)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct, structs
 
+from credit_wallet.domain import outcomes
 from credit_wallet.domain.actors import PRODUCT
 from credit_wallet.domain.commands import Above
-from credit_wallet.domain.outcomes import Access, FreeAttempt, Outcome
+from credit_wallet.domain.outcomes import Access, Outcome
 from credit_wallet.domain.tokens import looked_up
 from credit_wallet.errors import ServiceUnreachable, Unauthorized
 from credit_wallet.ledger.wallet import CreditWallet
@@ -76,7 +77,7 @@ class Bought(Struct, frozen=True):
         return self.once and self.outcome.hold_id is None
 
 
-class Account(Protocol):
+class Payer(Protocol):
     """One caller's wallet. Each call raises what ``CreditWallet`` raises for it."""
 
     async def buy(self, order: Order, lease_seconds: int) -> Bought:
@@ -101,40 +102,40 @@ class Account(Protocol):
         """Spend of the purchase's hold; 0 gives it back."""
 
 
-class Accounts(Protocol):
-    """Finds the account that credentials open."""
+class Payers(Protocol):
+    """Finds the payer that credentials open."""
 
-    async def account_of(self, credentials: Credentials) -> Account:
+    async def payer_of(self, credentials: Credentials) -> Payer:
         """Raises ``Unauthorized`` and ``TooManyFailures``."""
 
     async def check(self) -> None:
         """See that this gate may sell. Raises ``SellerKeyRefused``, and what keeps it from being found out."""
 
 
-def accounts_in(wallets: Wallets) -> Accounts:
-    """The accounts of an open ledger, or of the service that an ``AsyncWalletClient`` of a seller calls."""
-    return EmbeddedAccounts(wallets) if isinstance(wallets, CreditWallet) else RemoteAccounts(wallets)
+def payers_of(wallets: Wallets) -> Payers:
+    """The payers of an open ledger, or of the service that an ``AsyncWalletClient`` of a seller calls."""
+    return EmbeddedPayers(wallets) if isinstance(wallets, CreditWallet) else RemotePayers(wallets)
 
 
-class EmbeddedAccounts:
-    """Accounts in a ledger that is open in this process."""
+class EmbeddedPayers:
+    """Payers in a ledger that is open in this process."""
 
     def __init__(self, wallets: CreditWallet) -> None:
         self._wallets = wallets
         self._authenticator = Authenticator(wallets)
 
-    async def account_of(self, credentials: Credentials) -> Account:
-        """The account of an owner token or an agent key."""
+    async def payer_of(self, credentials: Credentials) -> Payer:
+        """The payer of an owner token or an agent key."""
         caller = await self._authenticator.caller(credentials.authorization, credentials.api_key, credentials.address)
         if caller.access is None:
             raise Unauthorized("operators and sellers pay for nothing; send a wallet's token")
-        return _EmbeddedAccount(self._wallets, caller.access)
+        return _EmbeddedPayer(self._wallets, caller.access)
 
     async def check(self) -> None:
         """Whoever has opened the ledger may sell."""
 
 
-class _EmbeddedAccount:
+class _EmbeddedPayer:
     __slots__ = ("_access", "_wallets")
 
     def __init__(self, wallets: CreditWallet, access: Access) -> None:
@@ -200,8 +201,8 @@ class SellerKeyRefused(ServiceUnreachable):
     """The service does not let this gate sell: whoever runs it must give it a seller's token, or the operator key."""
 
 
-class RemoteAccounts:
-    """Accounts behind the service, which is asked with the seller's own key; a caller's token says who pays."""
+class RemotePayers:
+    """Payers behind the service, which is asked with the seller's own key; a caller's token says who pays."""
 
     def __init__(self, seller: AsyncWalletClient) -> None:
         self._seller = seller
@@ -220,8 +221,8 @@ class RemoteAccounts:
             raise _refused(f"it is an {role}'s token")
         self._checked = True
 
-    async def account_of(self, credentials: Credentials) -> Account:
-        """The account of a token; whether it is good is found out by charging it."""
+    async def payer_of(self, credentials: Credentials) -> Payer:
+        """The payer of a token; whether it is good is found out by charging it."""
         await self.check()
         try:
             token = _sendable(credentials.token())
@@ -230,10 +231,10 @@ class RemoteAccounts:
             self._limit.failed(credentials.address, b"", "malformed")
             raise
         self._limit.admit(credentials.address, token_digest(token))
-        return _RemoteAccount(token, self._seller, self._limit, credentials.address)
+        return _RemotePayer(token, self._seller, self._limit, credentials.address)
 
 
-class _RemoteAccount:
+class _RemotePayer:
     __slots__ = ("_address", "_limit", "_seller", "_token", "_wallet_id")
 
     def __init__(self, token: str, seller: AsyncWalletClient, limit: FailureLimit, address: str) -> None:
@@ -258,9 +259,8 @@ class _RemoteAccount:
             self._limit.failed(self._address, token_digest(self._token), "unknown")
             raise Unauthorized(str(error)) from error
         self._limit.remember(self._address, token_digest(self._token))
-        kind = FreeAttempt if reply.free else Outcome
         names = {name: getattr(reply, name) for name in _MOVEMENT}
-        return Bought(kind(**names), reply.purchase_key, order.attempt, order.once)
+        return Bought(outcomes.Bought(**names, free=reply.free), reply.purchase_key, order.attempt, order.once)
 
     async def cancel(self, order: Order, reason: str) -> Outcome | None:
         bought = await self.buy(order, 1)

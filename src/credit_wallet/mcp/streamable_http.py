@@ -1,4 +1,4 @@
-"""One request and one answer over streamable HTTP, with nothing kept between two of them."""
+"""MCP over streamable HTTP: one response per request, with no session between two requests."""
 
 from __future__ import annotations
 
@@ -12,50 +12,48 @@ from mcp.server.transport_security import TransportSecurityMiddleware, Transport
 from starlette.requests import Request
 
 from credit_wallet.errors import InvalidJson, Unauthorized
-from credit_wallet.mcp.accounts import Account
 from credit_wallet.mcp.server import new_server
+from credit_wallet.mcp.wallets import Wallet
 from credit_wallet.wire.problems import HostNotAllowed, OriginNotAllowed
 from credit_wallet.wire.replies import RawHeaders, Receive, Scope
 
 _ACCEPTED = b"application/json, text/event-stream"
 _FIRST_MESSAGES = (
     b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", '
-    b'"capabilities": {}, "clientInfo": {"name": "rehearsal", "version": "1"}}}',
+    b'"capabilities": {}, "clientInfo": {"name": "warm-up", "version": "1"}}}',
     b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}',
     b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "credit_wallet_status", "arguments": {}}}',
 )
 
 
-async def exchange(
-    scope: Scope, body: bytes, account: Account, hosts: tuple[str, ...]
-) -> tuple[int, RawHeaders, bytes]:
-    """Status, headers and body that the SDK answers a POST with.
+async def respond(scope: Scope, body: bytes, wallet: Wallet, hosts: tuple[str, ...]) -> tuple[int, RawHeaders, bytes]:
+    """Status, headers and body of the SDK's response to a POST.
 
-    Raises ``HostNotAllowed`` or ``OriginNotAllowed`` when the header names none of ``hosts``: a page in a browser whose
-    own name was made to lead here (DNS rebinding) is not listened to. Raises ``InvalidJson`` for another content type.
+    Raises ``HostNotAllowed`` or ``OriginNotAllowed`` when the header names none of ``hosts``, which keeps out web pages
+    that use DNS rebinding to reach the service. Raises ``InvalidJson`` for another content type.
     """
     await _require_message_for(scope, hosts)
-    answer = _Answer()
-    sessions = StreamableHTTPSessionManager(new_server(account), stateless=True, json_response=True)
-    async with sessions.run():  # for this request alone: without sessions there is nothing that would outlive it
-        await sessions.handle_request(scope, _replaying(body), answer.take)
-    return answer.status, answer.headers, answer.body
+    response = _Response()
+    sessions = StreamableHTTPSessionManager(new_server(wallet), stateless=True, json_response=True)
+    async with sessions.run():  # for this request alone: a stateless manager keeps nothing afterwards
+        await sessions.handle_request(scope, _replaying(body), response.send)
+    return response.status, response.headers, response.body
 
 
-def rehearse() -> None:
-    """Answer a first message to nobody, which has the SDK make what it makes once. For a thread without a loop."""
+def warm_up() -> None:
+    """Have the SDK do now what it does with the first messages. For a thread without an event loop."""
 
-    async def no_account() -> NoReturn:
-        raise Unauthorized("nobody is there")
+    async def no_wallet() -> NoReturn:
+        raise Unauthorized("there is no wallet to warm up with")
 
-    account = cast(Account, SimpleNamespace(wallet=no_account, transactions=no_account, forecast=no_account))
+    wallet = cast(Wallet, SimpleNamespace(wallet=no_wallet, transactions=no_wallet, forecast=no_wallet))
     headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"accept", _ACCEPTED)]
     scope = {"type": "http", "method": "POST", "path": "/mcp", "query_string": b"", "headers": headers}
     for body in _FIRST_MESSAGES:
-        asyncio.run(exchange(scope, body, account, ("localhost",)))
+        asyncio.run(respond(scope, body, wallet, ("localhost",)))
 
 
-class _Answer:
+class _Response:
     """Collects what an ASGI application sends."""
 
     def __init__(self) -> None:
@@ -63,7 +61,7 @@ class _Answer:
         self.headers: RawHeaders = []
         self.body = b""
 
-    async def take(self, message: Any) -> None:
+    async def send(self, message: Any) -> None:
         """ASGI's ``send``."""
         if message["type"] == "http.response.start":
             self.status, self.headers = int(message["status"]), [*message["headers"]]
@@ -72,7 +70,7 @@ class _Answer:
 
 
 def _replaying(body: bytes) -> Receive:
-    """ASGI's ``receive`` for a body that is here already; after it the caller stays."""
+    """ASGI's ``receive`` for a body that has been read already, from a caller that stays connected."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Any:

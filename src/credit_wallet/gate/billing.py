@@ -1,0 +1,117 @@
+"""Buying calls: waiting for another attempt, and undoing what nobody knows the result of."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from itertools import count
+from os import register_at_fork
+
+from msgspec import structs
+
+from credit_wallet.domain.backoff import Backoff
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.errors import (
+    BudgetExhausted,
+    DatabaseUnavailable,
+    InsufficientFunds,
+    KeyCapExhausted,
+    PurchaseNotFound,
+    PurchaseRunning,
+    RetriesExhausted,
+    ServiceFailed,
+    ServiceUnreachable,
+    UnexpectedAnswer,
+    WalletDisabled,
+)
+from credit_wallet.gate.compensations import PendingCompensations
+from credit_wallet.gate.payers import Bought, Order, Payer
+from credit_wallet.gate.purchases import LEASE_SECONDS, Price, Purchase
+from credit_wallet.gate.renewals import Renewals
+from credit_wallet.idempotency_keys import new_idempotency_key
+
+UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedAnswer)
+"""After these nobody knows whether a charge was made."""
+
+NOT_MADE = (
+    BudgetExhausted,
+    InsufficientFunds,
+    KeyCapExhausted,
+    PurchaseNotFound,
+    PurchaseRunning,
+    RetriesExhausted,
+    WalletDisabled,
+)
+"""After these, when a lost charge is to be given back, there is nothing of this attempt's to give back."""
+
+WAIT_SECONDS = 10.0
+"""How long a retry waits for the attempt that is under way, before it is refused with ``Retry-After``."""
+
+BACKOFF = Backoff(first_seconds=0.02, longest_seconds=1.0)
+
+
+class _Attempts:
+    """Names for attempts that nobody else gives: the process's own, and a count. Ordered, as keys of a database are."""
+
+    def __init__(self) -> None:
+        self._restart()
+        register_at_fork(after_in_child=self._restart)
+
+    def _restart(self) -> None:
+        self._process, self._count = new_idempotency_key().replace("-", ""), count()
+
+    def next(self) -> str:
+        return f"{self._process}{next(self._count):010x}"
+
+
+_new_attempt = _Attempts().next
+
+
+class Billing:
+    """Charges for calls. ``free_retries`` is how often the retry of an answered call costs nothing."""
+
+    def __init__(self, *, free_retries: int) -> None:
+        self.compensations = PendingCompensations()
+        self._renewals = Renewals()
+        self._free_retries = free_retries
+
+    async def buy(self, payer: Payer, price: Price, note: str, key: str | None) -> Purchase:
+        """Charge or hold; ``key`` is the request's, None for one that is not going to be retried.
+
+        Waits a while for a request with the same key that is under way, in whichever process. Enter the purchase as
+        soon as it is returned. Raises what the wallet refuses, ``RetriesExhausted``, and ``PurchaseRunning`` after the
+        wait.
+        """
+        attempt = _new_attempt()
+        order = Order(
+            key or attempt, attempt, price.amount_yen, price.hold_seconds, note, key is None, self._free_retries
+        )
+        try:
+            bought = await (payer.buy(order, LEASE_SECONDS) if key is None else _bought_in_time(payer, order))
+        except UNCERTAIN as error:
+            if not (isinstance(error, ServiceUnreachable) and error.details.get("sent") is False):
+                self.compensations.later(partial(_cancelled, payer, order), what="undo", key=order.key)
+            raise
+        return Purchase(payer, price, bought, self.compensations, self._renewals)
+
+
+async def _bought_in_time(payer: Payer, order: Order) -> Bought:
+    """Buy as soon as the attempt that is under way is over."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + WAIT_SECONDS
+    for pause in BACKOFF.pauses():
+        try:
+            return await payer.buy(order, LEASE_SECONDS)
+        except PurchaseRunning:
+            if loop.time() + pause > ends:
+                raise
+        await asyncio.sleep(pause)
+    raise AssertionError("there is always another pause")
+
+
+async def _cancelled(payer: Payer, order: Order) -> Outcome | None:
+    """Give back what a lost answer may have been about."""
+    try:
+        return await payer.cancel(structs.replace(order, free_retries=0), "nobody was told")
+    except NOT_MADE:
+        return None
