@@ -383,7 +383,7 @@ def test_an_entry_that_is_still_to_be_adopted_waits_for_its_seal(wallets: Credit
     with PlainSql(db_url) as host:
         host.move(1, "charge", -5)
     assert (wallets.maintenance.seal(), wallets.maintenance.seal()) == (1, 0)
-    assert wallets.verify() == []  # adopts it
+    assert wallets.verify() == []  # backfills it
     assert (wallets.maintenance.seal(), wallets.maintenance.seal()) == (1, 0)
 
 

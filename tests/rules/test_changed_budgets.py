@@ -5,7 +5,7 @@ The seed's table takes one alert a month and threshold. When a budget of which 1
 
 - the rail, at the moment of crossing (``decide``), for charges and for captures;
 - the hourly job, for charges that plain SQL wrote, and for budgets that plain SQL set;
-- what adopts such charges and what carries a wallet into another month, which read the alerts that fired again.
+- what backfills such charges and what carries a wallet into another month, which read the alerts that fired again.
 
 Tables, report and ``GET /credit/alerts`` have the first alert of a month and threshold, as before.
 """

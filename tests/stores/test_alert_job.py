@@ -257,7 +257,7 @@ def test_charges_of_both_writers_are_added_up(wallets: CreditWallet, db_url: str
     with PlainSql(db_url) as host:
         host.move(wallet_id, "charge", -25, MAY)
         assert fired(run_job(db_url, "--cycle", "2026-05")) == [(wallet_id, 50, 55, 100)]
-        wallets.charge(wallet_id, 1, idempotency_key="adopts")
+        wallets.charge(wallet_id, 1, idempotency_key="backfills")
         host.move(wallet_id, "charge", -24, MAY)
         assert fired(run_job(db_url, "--cycle", "2026-05")) == [(wallet_id, 80, 80, 100)]
         assert told(host) == [
@@ -277,7 +277,7 @@ def test_charges_adopted_since_the_last_run_are_found(wallets: CreditWallet, db_
     with PlainSql(db_url) as host:
         host.move(wallet_id, "topup", 1_000, MAY)
         host.move(wallet_id, "charge", -100, MAY)
-        wallets.topup(wallet_id, 1, idempotency_key="adopts")
+        wallets.topup(wallet_id, 1, idempotency_key="backfills")
         assert [alert[1] for alert in fired(run_job(db_url, "--cycle", "2026-05"))] == [50, 80, 100]
         assert len(told(host)) == 3
 
@@ -323,7 +323,7 @@ def test_the_library_runs_the_same_job(wallets: CreditWallet, db_url: str) -> No
 
 
 @pytest.mark.parametrize("by", ["command", "library"])
-@pytest.mark.parametrize("adopted", [False, True], ids=["plain", "adopted"])
+@pytest.mark.parametrize("backfilled", [False, True], ids=["plain", "backfilled"])
 @pytest.mark.parametrize(
     ("occurred_at", "cycle"),
     [
@@ -334,7 +334,7 @@ def test_the_library_runs_the_same_job(wallets: CreditWallet, db_url: str) -> No
     ],
 )
 def test_a_charge_belongs_to_the_month_of_the_wallets_time_zone(
-    wallets: CreditWallet, db_url: str, occurred_at: str, cycle: str, adopted: bool, by: str
+    wallets: CreditWallet, db_url: str, occurred_at: str, cycle: str, backfilled: bool, by: str
 ) -> None:
     def run(cycle: str) -> list[tuple[int, int, int, int]]:
         if by == "command":
@@ -344,7 +344,7 @@ def test_a_charge_belongs_to_the_month_of_the_wallets_time_zone(
     with PlainSql(db_url) as host:
         wallet_id = host.wallet(balance_yen=100, monthly_budget_yen=100, time_zone="Asia/Tokyo")
         host.move(wallet_id, "charge", -50, occurred_at)
-        if adopted:
+        if backfilled:
             assert wallets.verify() == []
         [other] = {"2026-05", "2026-06"} - {cycle}
         assert run(other) == []

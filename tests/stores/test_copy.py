@@ -27,7 +27,7 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet
 from credit_wallet.cli import app as cli
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.domain.topups import TAKEN, PaymentFact
+from credit_wallet.domain.topups import Clawback, PaymentFact
 from credit_wallet.errors import (
     BudgetExhausted,
     CopyRefused,
@@ -92,11 +92,11 @@ ODD_TEXTS = (
     "\u202e\u0301\x7f\x01",
 )
 PAID = PaymentFact(
-    told_at=30,
+    observed_at=30,
     status="succeeded",
     received_yen=1_000,
     payment_intent="pi_1",
-    takings=(("re_1", 100, TAKEN),),
+    clawbacks=(Clawback("re_1", "refund", 100, "withdrawn"),),
     customer="cus_1",
     payment_method="pm_1",
 )
@@ -232,9 +232,9 @@ def write(path: Path) -> Book:
     writer.move("refund", sold.txn_id, idempotency_key="sold back", actor="seller:1")
     failed = writer.move("topups.request", paying_id, 70, idempotency_key="failed")
     wallets.topups.settle(
-        paying_id, failed.topup_id or "", PaymentFact(told_at=40, status="failed", reason=ODD_TEXTS[1])
+        paying_id, failed.topup_id or "", PaymentFact(observed_at=40, status="failed", reason=ODD_TEXTS[1])
     )
-    writer.move("topups.request", paying_id, 500, idempotency_key="under way", way="checkout")
+    writer.move("topups.request", paying_id, 500, idempotency_key="under way", flow="checkout")
 
     capped_id = wallets.create(monthly_budget_yen=1_000, budget_mode="cap").wallet_id
     key_id = wallets.keys.create(capped_id, monthly_cap_yen=500).key_id
@@ -248,7 +248,7 @@ def write(path: Path) -> Book:
         host.move(adopted_id, "topup", 90, clock().isoformat())
         wallets.alerts.run()
         assert wallets.verify() == []
-        writer.move("charge", adopted_id, 5, idempotency_key="adopts")
+        writer.move("charge", adopted_id, 5, idempotency_key="backfills")
         wallets.maintenance.watch_spending()
         while wallets.maintenance.seal():
             pass
@@ -412,7 +412,7 @@ def test_caps_and_budgets_go_on_where_they_were(book: Book, target: str) -> None
 def test_a_payment_that_was_under_way_is_credited_once_where_it_was_copied_to(book: Book, target: str) -> None:
     copy(book.url, target, book.now)
     [under_way] = [each.outcome for each in book.movements if each.options.get("idempotency_key") == "under way"]
-    paid = structs.replace(PAID, received_yen=500, takings=(), payment_intent="pi_2")
+    paid = structs.replace(PAID, received_yen=500, clawbacks=(), payment_intent="pi_2")
     with CreditWallet.open(target, clock=book.clock()) as wallets:
         assert wallets.balance(under_way.wallet_id) == 700
         for _ in range(2):
@@ -424,7 +424,7 @@ def test_a_payment_that_was_under_way_is_credited_once_where_it_was_copied_to(bo
 def test_seals_go_on_and_find_what_is_changed(book: Book, target: str) -> None:
     copy(book.url, target, book.now)
     with CreditWallet.open(target, clock=book.clock()) as wallets:
-        until(lambda: wallets.maintenance.seal() == 3)  # of plain SQL, adopted before they were copied
+        until(lambda: wallets.maintenance.seal() == 3)  # of plain SQL, backfilled before they were copied
         assert wallets.verify() == []
         with PlainSql(target) as host:
             host.run("SET session_replication_role = replica")

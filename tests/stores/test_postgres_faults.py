@@ -938,8 +938,8 @@ def test_seals_wait_for_an_entry_of_plain_sql_that_is_not_committed(ledger: Ledg
             ledger.wallets.charge(other_id, 1, idempotency_key=f"meanwhile-{number}")
         assert ledger.wallets.maintenance.seal() == 0
         other.execute("UPDATE am_credit_wallet SET balance_yen = balance_yen + 7 WHERE wallet_id = %s", [wallet_id])
-    assert ledger.wallets.maintenance.seal() == 0  # the chain of an entry is not fixed before it is adopted
-    assert ledger.wallets.charge(wallet_id, 1, idempotency_key="adopts").balance_yen == 1_006
+    assert ledger.wallets.maintenance.seal() == 0  # the chain of an entry is not fixed before it is backfilled
+    assert ledger.wallets.charge(wallet_id, 1, idempotency_key="backfills").balance_yen == 1_006
     assert ledger.wallets.maintenance.seal() == 5
     assert unsealed(ledger) == 0
     assert ledger.wallets.verify() == []

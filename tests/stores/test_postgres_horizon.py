@@ -157,8 +157,8 @@ def test_a_writer_of_a_savepoint_holds_back(wallets: CreditWallet, db_url: str) 
         assert wallets.maintenance.seal() == 0
         session.run(BALANCE)
         session.run("COMMIT")
-    assert wallets.maintenance.seal() == 0  # an entry is not sealed before it is adopted
-    wallets.charge(1, 1, idempotency_key="adopts")
+    assert wallets.maintenance.seal() == 0  # an entry is not sealed before it is backfilled
+    wallets.charge(1, 1, idempotency_key="backfills")
     assert wallets.maintenance.seal() == 3
     assert wallets.verify() == []
 
@@ -179,7 +179,7 @@ def test_a_prepared_transaction_holds_back(wallets: CreditWallet, db_url: str) -
         session.run(f"COMMIT PREPARED '{name}'")
     with PlainSql(db_url) as session:
         session.run(BALANCE)
-    wallets.charge(1, 1, idempotency_key="adopts")
+    wallets.charge(1, 1, idempotency_key="backfills")
     assert wallets.balance(1) == 1_006
     assert wallets.maintenance.seal() == 3
     assert wallets.verify() == []

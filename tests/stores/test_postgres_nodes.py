@@ -247,7 +247,7 @@ def access(inside: Inside, token: str) -> str:
 
 
 def upgrade_and_open(inside: Inside, url: str) -> tuple[list[str], int]:
-    """The migrations that this node has applied, and how many wallets it has adopted."""
+    """The migrations that this node has applied, and how many wallets it has backfilled."""
     inside.meet()
     upgrade = database_at(url).upgrade(datetime.now(UTC))
     open_ledger(inside, url)

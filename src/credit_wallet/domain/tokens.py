@@ -1,7 +1,7 @@
 """Bearer tokens: ``cw_live_<43 base62><6 checksum>`` of wallets, ``cw_seller_…`` of sellers.
 
 The 43 digits carry 256 random bits; the checksum (CRC-32 of what stands before it, in base62) lets a typing error or a
-scanner's false alarm be told without a database. Only a token's SHA-256 is stored, and a token is looked up by it
+scanner's false alarm be recognised without a database. Only a token's SHA-256 is stored, and a token is looked up by it
 whatever its form: hosts have keys of their own.
 """
 

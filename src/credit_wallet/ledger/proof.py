@@ -10,11 +10,11 @@ from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.jobs.verify import Violation, verify
 
 BACKFILLS_BEFORE_A_PROOF = 3
-"""Plain SQL may write between an adoption and a proof; that often, it is adopted anew."""
+"""Plain SQL may write between a backfill and a proof; that often, it is backfilled again."""
 
 
 def prove(ledger: Ledger, anchors: Iterable[Anchor]) -> list[Violation]:
-    """What breaks an invariant, once what plain SQL wrote is adopted."""
+    """What breaks an invariant, once what plain SQL wrote is backfilled."""
     attempts = BACKFILLS_BEFORE_A_PROOF
     while True:
         attempts -= 1

@@ -325,8 +325,8 @@ class CreditWallet:
         """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
 
         ``anchors`` are seals as they were noted elsewhere (``seals.parse_anchors`` reads them): the ledger must have
-        each still. What plain SQL wrote since the last movement is adopted first; the proof is of one moment, whoever
-        writes meanwhile.
+        each still. What plain SQL wrote since the last movement is backfilled first. The proof is of one moment,
+        whoever writes meanwhile.
         """
         return prove(self._ledger, anchors)
 

@@ -109,5 +109,5 @@ def format_allocation(allocation: Allocation) -> str:
 
 
 def parse_allocation(text: str | None) -> Allocation:
-    """The reverse of ``format_allocation``; an entry adopted without lots has none."""
+    """The reverse of ``format_allocation``; an entry backfilled without lots has none."""
     return _decoder.decode(text) if text else []

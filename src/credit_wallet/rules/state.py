@@ -33,7 +33,7 @@ Allocation: TypeAlias = list[tuple[int, int]]
 
 
 class Lot(Struct, array_like=True, gc=False):
-    """Credit that came in together. ``lot_id`` is the entry that brought it, 0 for what an adopted wallet started with.
+    """Credit that came in together. ``lot_id`` is the entry that brought it, 0 for what a wallet of plain SQL had.
 
     Stored inside the wallet's row as ``[lot_id, kind, remaining_yen, expires_at]``; hence ``array_like``.
     """
@@ -216,7 +216,7 @@ class TopupStep(Struct, frozen=True):
     wallet_id: int
     status: str
     received_yen: int
-    taken_yen: int
+    clawed_back_yen: int
     reason: str | None
 
 

@@ -104,10 +104,10 @@ class Database(Protocol):
     """A ledger's place, as a URL names it."""
 
     lanes: int
-    """How many lanes a node has unless it is told another number."""
+    """How many lanes a node has by default."""
 
     def open_store(self, now: datetime) -> Store:
-        """A store for a lane, the schema up to date and plain SQL adopted. Raises ``DatabaseError``."""
+        """A store for a lane, the schema up to date and plain SQL backfilled. Raises ``DatabaseError``."""
 
     def open_source(self) -> Source:
         """A source for reading. Raises ``DatabaseError``."""
@@ -119,7 +119,7 @@ class Database(Protocol):
         """Names of the migrations still to be applied. Changes nothing and makes nothing."""
 
     def upgrade(self, now: datetime, partitions: int = 0) -> Upgrade:
-        """Apply what is pending and adopt what plain SQL wrote; new tables get ``partitions``, where there are such.
+        """Apply what is pending and backfill what plain SQL wrote; new tables get ``partitions``, where there are such.
 
         Raises ``MigrationError`` and ``DatabaseError``.
         """

@@ -37,6 +37,7 @@ from credit_wallet.errors import (
 from credit_wallet.rules.state import Lot
 from credit_wallet.stores import Source
 from credit_wallet.stores.sql import statements
+from credit_wallet.stores.topup_rows import read_clawbacks
 
 _SQL = statements("reads.sql")
 
@@ -298,7 +299,7 @@ class Reader:
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
 
     def openings(self) -> list[Opening]:
-        """What no entry explains of adopted wallets."""
+        """What no entry explains of backfilled wallets."""
         return [Opening(*row) for row in self._rows("openings")]
 
     def newest_entry_at(self) -> str | None:
@@ -406,5 +407,5 @@ class Reader:
 
 def _topup_view(row: tuple[Any, ...]) -> TopupView:
     values = list(row)
-    values[-1] = json.decode(row[-1], type=tuple[tuple[str, int, int], ...])
+    values[-1] = read_clawbacks(row[-1])
     return TopupView(*values)

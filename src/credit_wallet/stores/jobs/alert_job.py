@@ -116,7 +116,7 @@ def _seed_reached(connection: Any, cycle: str) -> Iterator[_Spending]:
 
 
 def _reached(connection: Any, now: datetime, cycle: str | None) -> Iterator[_Spending]:
-    """Wallets of every time zone that reached a threshold; those with unadopted charges first, with their whole sum."""
+    """Wallets of every time zone that reached a threshold; those with pending charges first, with their whole sum."""
     for (time_zone,) in connection.execute(_SQL["time_zones"]).fetchall():
         billing_cycle = cycle or cycle_at(now, time_zone)
         start, end = cycle_bounds(billing_cycle, time_zone)

@@ -1,9 +1,9 @@
-"""Adoption: taking in what plain SQL wrote, so that hosts of the seed's schema and the wallet can share a database.
+"""Backfill: completing what plain SQL wrote, so that hosts of the seed's schema and the wallet can share a database.
 
 A writer of plain SQL inserts ledger rows and updates balances, and knows nothing of chains, lots and cycle spend. Its
-entries have no ``prev_txn_id``, its wallets no ``last_txn_id``; adoption replays the new entries in order and fills in
-what they lack. Money is never made up: when a wallet is adopted first, ``opening_yen`` records the difference between
-its balance and its entries; later differences are left for ``verify`` to report.
+entries have no ``prev_txn_id``, its wallets no ``last_txn_id``; a backfill replays the new entries in order and writes
+what they lack. Money is never made up: when a wallet is backfilled for the first time, ``opening_yen`` records the
+difference between its balance and its entries; later differences are left for ``verify`` to report.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from credit_wallet.stores.rows import PUT_LOT
 from credit_wallet.stores.segments import put_segments
 from credit_wallet.telemetry import warn
 
-_UNADOPTED = """
+_PENDING = """
 SELECT wallet_id FROM am_credit_wallet WHERE last_txn_id IS NULL
 UNION
 SELECT wallet_id FROM am_credit_transaction_log WHERE prev_txn_id IS NULL
@@ -108,40 +108,40 @@ class _Replay(Struct):
 def backfill_all(
     connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]], now: datetime
 ) -> tuple[int, list[Opening]]:
-    """Adopt all there is to adopt, in transactions of ``WALLETS_A_TRANSACTION``; how many wallets, and openings."""
-    wallet_ids, openings = _unadopted(connection), []
+    """Backfill all that is pending, in transactions of ``WALLETS_A_TRANSACTION``; how many wallets, and openings."""
+    wallet_ids, openings = _pending(connection), []
     for start in range(0, len(wallet_ids), WALLETS_A_TRANSACTION):
         with transaction(connection):
-            openings += adopt(connection, wallet_ids[start : start + WALLETS_A_TRANSACTION], now)
+            openings += backfill(connection, wallet_ids[start : start + WALLETS_A_TRANSACTION], now)
     return len(wallet_ids), openings
 
 
 def backfill_pending(connection: Connection, now: datetime) -> None:
-    """Adopt everything there is to adopt, inside the caller's transaction."""
-    adopt(connection, _unadopted(connection), now)
+    """Backfill all that is pending, inside the caller's transaction."""
+    backfill(connection, _pending(connection), now)
 
 
-def adopt(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> list[Opening]:
-    """Adopt what there is to adopt of some wallets, inside the caller's transaction; what no entry explains of them.
+def backfill(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> list[Opening]:
+    """Backfill what is pending of some wallets, inside the caller's transaction; return what no entry explains of them.
 
     Each opening is also a warning in the log: from now on it counts as credit.
     """
-    openings = [opening for wallet_id in wallet_ids if (opening := _adopt(connection, wallet_id, now))]
+    openings = [opening for wallet_id in wallet_ids if (opening := _backfill(connection, wallet_id, now))]
     for opening in openings:
         warn("opening_without_entries", wallet_id=opening.wallet_id, opening_yen=opening.opening_yen)
     return openings
 
 
 def is_backfilled(source: Source) -> bool:
-    """Whether there is nothing to adopt."""
-    return not source.rows(_UNADOPTED, {})
+    """Whether nothing is pending."""
+    return not source.rows(_PENDING, {})
 
 
-def _unadopted(connection: Connection) -> list[int]:
-    return [wallet_id for (wallet_id,) in connection.execute(_UNADOPTED)]
+def _pending(connection: Connection) -> list[int]:
+    return [wallet_id for (wallet_id,) in connection.execute(_PENDING)]
 
 
-def _adopt(connection: Connection, wallet_id: int, now: datetime) -> Opening | None:
+def _backfill(connection: Connection, wallet_id: int, now: datetime) -> Opening | None:
     this: dict[str, Any] = {"wallet_id": wallet_id}
     rows = connection.execute(_LOCK_WALLET, this).fetchall()
     if not rows:  # an entry of a wallet that does not exist; verify reports it

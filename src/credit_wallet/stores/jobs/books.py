@@ -1,6 +1,6 @@
 """Books of a ledger that was there before migration 289: its segments, what was taken back of its top-ups, its ends.
 
-Made once, from each wallet's chain and behind its lock, when the database is brought up to date. The rail and adoption
+Made once, from each wallet's chain and behind its lock, when the database is brought up to date. The rail and backfill
 keep them from then on.
 """
 

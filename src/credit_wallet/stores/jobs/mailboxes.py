@@ -83,7 +83,7 @@ def _count(connection: Connection, wallet_id: int, counted: str, now: datetime) 
 
 
 def count_notices(connection: Connection, wallet_id: int, more: int, now: datetime) -> int:
-    """Count ``more`` notices of a wallet that the operator is told of; how many there have been in this hour (UTC)."""
+    """Count ``more`` notices of a wallet that the operator gets; how many there have been in this hour (UTC)."""
     day, hour = format_instant(now)[:10], format_instant(now)[11:13]
     row = {"wallet_id": wallet_id, "counted": f"told {hour}", "day": day, "more": more}
     [(notices,)] = connection.execute(SQL["count_notices"], row).fetchall()

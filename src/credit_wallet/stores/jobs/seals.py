@@ -162,7 +162,7 @@ def unsealed_since(source: Source) -> datetime | None:
 def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
     """Seal the next range of entries in the caller's transaction; return how many entries it has, 0 if none is left.
 
-    Up to ``settled_txn_id``, below which no entry will come any more, and before an entry that is still to be adopted:
+    Up to ``settled_txn_id``, below which no entry will come any more, and before an entry that is not backfilled yet:
     its chain is not fixed yet. When somebody else has just sealed the same range there is nothing left here either.
     """
     last_seal = [Seal(*row) for row in connection.execute(_LAST_SEAL).fetchall()]

@@ -109,7 +109,7 @@ class PostgresDatabase:
             return migrations.pending(PostgresSchema(raw, self.url))
 
     def upgrade(self, now: datetime, partitions: int = 0) -> Upgrade:
-        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``.
+        """Apply what is pending and backfill what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``.
 
         A database without a ledger gets tables of ``partitions`` partitions each, 0 for plain ones.
         """

@@ -3,7 +3,7 @@
 When a connection ends before COMMIT was sent, nothing was committed, and the work is done again on a new connection.
 When it ends after that, nobody here can know. A batch is then carried out again as it is: its transaction first waits
 for the rows that the lost one may still have locked, and then finds by the idempotency keys what that one has done.
-What is found so may not have reached the synchronous standbys, and nobody is told before it has.
+What is found so may not have reached the synchronous standbys, and nobody gets an answer before it has.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import psycopg
-import structlog
 from msgspec import DecodeError
 from psycopg import Cursor
 
@@ -35,6 +34,7 @@ from credit_wallet.stores.postgres.connection import (
     unreadable,
 )
 from credit_wallet.stores.postgres.identity import KnownLedger
+from credit_wallet.telemetry import Logger
 
 BACKOFF = Backoff(first_seconds=0.02, longest_seconds=1.0, spread=0.5)
 
@@ -47,7 +47,7 @@ _CANCELLED = "57014"
 _BLOCKED = (*_CONFLICTS, "55P03", _CANCELLED)
 """Those, and waiting too long for a lock, which may be that of the lost transaction."""
 
-_log = structlog.get_logger("credit_wallet.stores")
+_log = Logger("credit_wallet.stores")
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ class Link:
             raise
 
     def _reach_standbys(self, raw: Raw) -> None:
-        """It is committed here, and may be nowhere else; that it stays must be known before anybody is told."""
+        """It is committed here, and may be nowhere else; that it stays must be known before anybody gets an answer."""
         _log.warning("commit_not_confirmed", database=without_password(self.url), warnings=raw.warnings)
         with raw.within(self.known.waits.attempt_seconds):
             confirm(raw)

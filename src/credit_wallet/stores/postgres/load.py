@@ -17,7 +17,7 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, LotOpening, Snapshot, WalletState
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
-from credit_wallet.stores.jobs.backfill import adopt
+from credit_wallet.stores.jobs.backfill import backfill
 from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.rows import (
@@ -41,7 +41,7 @@ _WALLETS = f"""
 SELECT {WALLET_COLUMNS} FROM am_credit_wallet
 WHERE wallet_id = ANY (%s::bigint[]) ORDER BY wallet_id FOR NO KEY UPDATE
 """
-_UNADOPTED = """
+_PENDING = """
 SELECT DISTINCT wallet_id FROM am_credit_transaction_log
 WHERE prev_txn_id IS NULL AND wallet_id = ANY (%s::bigint[])
 """
@@ -141,7 +141,7 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collecti
     key_ids, hold_ids, txn_ids = named_by(commands)
     these_wallets = [numbers(wallet_ids)]
     wallets = raw.execute(_WALLETS, these_wallets)
-    unadopted = raw.execute(_UNADOPTED, these_wallets)
+    pending = raw.execute(_PENDING, these_wallets)
     names = purchases_of(commands)
     ids = raw.execute(_IDS, [len(movements) + len(names), sum(isinstance(command, Hold | Buy) for command in commands)])
     purchases = (
@@ -161,10 +161,10 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collecti
     entries = raw.execute(_ENTRIES, [numbers(txn_ids)]) if txn_ids else ()
 
     loaded = _by_wallet_id(wallets.fetchall())
-    of_plain_sql = {wallet_id for (wallet_id,) in unadopted.fetchall()}
+    of_plain_sql = {wallet_id for (wallet_id,) in pending.fetchall()}
     of_plain_sql |= {wallet_id for wallet_id, wallet in loaded.items() if wallet.last_txn_id is None}
     if of_plain_sql:
-        adopt(PostgresConnection(raw), sorted(of_plain_sql), now)
+        backfill(PostgresConnection(raw), sorted(of_plain_sql), now)
         loaded = _by_wallet_id(raw.execute(_WALLETS, these_wallets).fetchall())
     [(drawn_txn_ids, drawn_hold_ids)] = ids.fetchall()
     snapshot = Snapshot(

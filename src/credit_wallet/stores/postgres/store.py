@@ -31,7 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REMEMBERED_EVENTS = 10_000
-"""Events told once that a store remembers, so that a wallet that is refused again and again writes nothing."""
+"""Events emitted once that a store remembers, so that a wallet that is refused again and again writes nothing."""
 
 PLANS_OF_THE_RAIL = {
     "plan_cache_mode": "force_generic_plan",

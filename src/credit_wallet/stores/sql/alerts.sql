@@ -52,7 +52,7 @@ FROM (SELECT wallet_id, cycle_spent_yen AS spent_yen, monthly_budget_yen, alert_
         AND s.spent_yen * 100 >= w.monthly_budget_yen * CASE WHEN w.alert_thresholds <> '[]' THEN 1 ELSE :first_pct END
      ) AS spending;
 
--- reached_by_plain_sql: the same for wallets with charges that plain SQL wrote and the wallet has not adopted yet
+-- reached_by_plain_sql: the same for wallets with charges that plain SQL wrote and that are not backfilled yet
 SELECT wallet_id, spent_yen, monthly_budget_yen, alert_thresholds, alerted_pct,
        -- known_pct: an alert of another budget says what share of this one was spent when it fired
        coalesce((SELECT max(CASE WHEN a.budget_yen = spending.monthly_budget_yen THEN a.threshold_pct

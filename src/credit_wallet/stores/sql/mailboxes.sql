@@ -8,7 +8,7 @@ RETURNING mails;
 -- counted: how many mails of a day there have been
 SELECT mails FROM am_credit_mail_count WHERE wallet_id = :wallet_id AND counted = :counted AND day = :day;
 
--- count_notices: count more notices of a wallet that the operator is told of; how many there have been
+-- count_notices: count more notices of a wallet that the operator gets; how many there have been
 INSERT INTO am_credit_mail_count (wallet_id, counted, day, mails) VALUES (:wallet_id, :counted, :day, :more)
 ON CONFLICT (wallet_id, counted, day) DO UPDATE SET mails = am_credit_mail_count.mails + excluded.mails
 RETURNING mails;

@@ -79,7 +79,7 @@ class SqliteDatabase:
             return migrations.pending(SqliteSchema(connection, self.path))
 
     def upgrade(self, now: datetime, partitions: int = 0) -> Upgrade:
-        """Apply what is pending and adopt what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``.
+        """Apply what is pending and backfill what plain SQL wrote. Raises ``MigrationError`` and ``DatabaseError``.
 
         SQLite has no ``partitions``.
         """

@@ -137,7 +137,7 @@ _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
 def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) -> Upgrade:
-    """Apply pending migrations, make the books of what was there before, and adopt what plain SQL wrote."""
+    """Apply pending migrations, make the books of what was there before, and backfill what plain SQL wrote."""
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
         make_books(connection, transaction)
@@ -150,7 +150,7 @@ class SqliteStore:
     checks_apart = False
 
     def __init__(self, path: Path, now: datetime) -> None:
-        """Open ``path``, bring its schema up to date and adopt what plain SQL wrote. Raises ``DatabaseError``."""
+        """Open ``path``, bring its schema up to date and backfill what plain SQL wrote. Raises ``DatabaseError``."""
         self.path = path
         self._connection = connect(path)
         try:

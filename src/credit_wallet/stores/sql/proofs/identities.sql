@@ -1,4 +1,4 @@
--- Who may use what, and what was told of budgets.
+-- Who may use what, and which budget alerts were emitted.
 
 -- tokens: a token's hash names one thing
 SELECT min(wallet_id), 1, count(*)
@@ -46,7 +46,7 @@ LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = a.billing_cycle AND s.wal
 WHERE a.spent_yen * 100 < a.budget_yen * a.threshold_pct
    OR a.spent_yen > coalesce(CASE WHEN w.current_cycle = a.billing_cycle THEN w.cycle_spent_yen ELSE s.spent_yen END, 0);
 
--- alerted: the wallet's row says that a threshold has fired only when one has, and no alert that was told of is gone
+-- alerted: the wallet's row says that a threshold has fired only when one has, and no alert whose event was emitted is gone
 SELECT w.wallet_id, coalesce(max(a.threshold_pct), 0), w.alerted_pct
 FROM am_credit_wallet w
 LEFT JOIN (SELECT wallet_id, threshold_pct, billing_cycle FROM am_credit_spending_alert

@@ -1,4 +1,4 @@
-"""Adoption: what plain SQL wrote, before the wallet or beside it, becomes part of the ledger and stays provable."""
+"""Backfill: what plain SQL wrote, before the wallet or beside it, becomes part of the ledger and stays provable."""
 
 from __future__ import annotations
 
