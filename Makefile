@@ -11,7 +11,7 @@ COVERED_PERCENT := 90
 BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick coverage check format bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean
+.PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ check: setup  ## format, lint, the layers of the source, spelling, words, dead c
 format: setup  ## put the source into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+openapi: setup  ## renew docs/reference/openapi.json from the code
+	$(BIN)/python -m credit_wallet.http.openapi >docs/reference/openapi.json
 
 bench: setup  ## every figure of benchmarks/README.md; about half an hour, most of it making 10,000,000 entries
 	$(BIN)/credit-wallet bench

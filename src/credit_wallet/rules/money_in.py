@@ -236,7 +236,7 @@ def _under_way(batch: Batch, wallet: WalletState) -> TopupInFlight | None:
             return TopupInFlight(
                 f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} is under way; wait for it or give it up",
                 topup_id=topup.topup_id,
-                status=topup.status,
+                topup_status=topup.status,
                 action_url=topup.action_url,
             )
     return None
