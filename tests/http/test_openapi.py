@@ -174,3 +174,9 @@ def _subclasses(kind: type[WalletError]) -> Iterator[type[WalletError]]:
     for each in kind.__subclasses__():
         yield each
         yield from _subclasses(each)
+
+
+def test_there_is_no_construct_that_generators_refuse() -> None:
+    for where, schema in schemas_within(DOCUMENT["components"]["schemas"], ""):
+        assert "prefixItems" not in schema, where
+        assert "enum" not in schema or "type" in schema, where
