@@ -424,7 +424,7 @@ def test_whatever_goes_wrong_with_one_target_the_others_are_told(
     def breaks(*_: Any) -> None:
         raise RuntimeError("a driver's defect")
 
-    monkeypatch.setattr(Sender, "_send_message", breaks)
+    monkeypatch.setattr(Sender, "say_notices", breaks)
     spend(wallets, wallet_id, 500)
     assert notifier.deliver() == 1
     assert {each.last_error for each in wallets.deliveries.list(wallet_id)} == {None, "unexpected: RuntimeError"}

@@ -133,9 +133,10 @@ def test_an_ipv6_network_counts_as_one_caller(one: str, other: str, *, same: boo
     assert (address_group(one) == address_group(other)) == same
 
 
-def test_memory_is_bounded(limit: FailureLimit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded(clock_of_limit: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failure_limit, "WATCHED_ADDRESSES", 10)
     monkeypatch.setattr(failure_limit, "KNOWN_TOKENS", 10)
+    limit = FailureLimit(clock_of_limit)
     for number in range(100):
         limit.failed(f"192.0.2.{number}", BAD, "unknown")
         limit.succeeded(f"198.51.100.{number}", GOOD)

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from cachetools import FIFOCache, TLRUCache
 
-from credit_wallet.delivery.failure import NotDelivered
+from credit_wallet.delivery.outbound import NotDelivered
 from credit_wallet.runtime.deadlines import LOOKUP_SECONDS, Crew, CrewBusy
 
 Addresses: TypeAlias = tuple[IPv4Address | IPv6Address, ...]

@@ -44,7 +44,7 @@ MISMATCH = "currency_mismatch: "
 _PAY_BACK = "pb_"
 
 RUNAWAY_TOPUPS = 4
-"""Automatic top-ups of a wallet within an hour from which on it is told that they run away."""
+"""Automatic top-ups of a wallet within an hour from which on an event says that they run away."""
 
 
 class Clawback(Struct, frozen=True):
@@ -197,7 +197,7 @@ def clawed_back_yen(topup: TopupState) -> int:
 def is_under_way(topup: TopupState) -> bool:
     """Whether another payment must wait for this one, since its money may come without anybody doing more here.
 
-    These are: an automatic one from the moment it is noted, whatever became of it; one that is ``processing``: paid and
+    These are: an automatic one from the moment it is noted, whatever its status; one that is ``processing``: paid and
     not settled, authorised, a slip that can still be paid, a bank transfer of which a part has come; and one that was
     paid and could not be credited. Not these: a card form, a page or a bank's question that waits for the owner, and a
     transfer of which nothing has come.

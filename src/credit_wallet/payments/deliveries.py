@@ -57,7 +57,7 @@ def _refused(event: StripeObject, problem: NotOfStripe) -> InvalidEvent:
 def _signed(payload: bytes, signature: str | None, secrets: Iterable[str]) -> dict[str, Any]:
     header = signature if signature is not None and signature.isascii() else ""
     for secret in secrets:
-        with suppress(stripe.SignatureVerificationError, ValueError):  # no UTF-8, or a time that is no number
+        with suppress(stripe.SignatureVerificationError, ValueError):  # no UTF-8, or a time that is not a number
             stripe.WebhookSignature.verify_header(payload.decode(), header, secret, tolerance=SIGNED_SECONDS)
             _require_past(header)
             return _decoded(payload)

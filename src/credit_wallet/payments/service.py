@@ -60,7 +60,7 @@ class StripePayments:
     def deliver(self, payload: bytes, signature: str | None) -> str:
         """Take in a webhook delivery and say what was done with it: ``settled``, or ``ignored`` when not ours.
 
-        ``reported`` when some amount is not in yen: that moves nothing, and a person is told.
+        ``reported`` when some amount is not in yen: that moves nothing, and an event calls for a person.
 
         Raises ``InvalidSignature`` for one that Stripe did not sign, and whatever keeps it from being taken in whole;
         it is then delivered again.
