@@ -19,9 +19,9 @@ from credit_wallet.domain.distinct_members import require_distinct_members_if_js
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY
 from credit_wallet.mcp.wallets import LedgerWallet, Wallet
+from credit_wallet.wire.asgi import RawHeaders, Scope
 from credit_wallet.wire.auth import require_access
 from credit_wallet.wire.problems import McpNotInstalled
-from credit_wallet.wire.replies import RawHeaders, Scope
 
 Respond: TypeAlias = Callable[[Scope, bytes, Wallet, tuple[str, ...]], Awaitable[tuple[int, RawHeaders, bytes]]]
 

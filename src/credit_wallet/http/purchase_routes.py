@@ -10,8 +10,9 @@ from credit_wallet.http import movements
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.routing import SPENDING_CODES, IdempotencyKey, movement_reply, route, text_headers
-from credit_wallet.wire.bodies import BuyBody, MovementReply, PurchaseReply, RenewBody, ServeBody, UndoBody
-from credit_wallet.wire.replies import outcome_headers
+from credit_wallet.wire.bodies import BuyBody, RenewBody, ServeBody, UndoBody
+from credit_wallet.wire.headers import outcome_headers
+from credit_wallet.wire.replies import MovementReply, PurchaseReply
 
 TAG = "Purchases"
 

@@ -11,8 +11,9 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.wire.bodies import MovementReply
-from credit_wallet.wire.replies import RawHeaders, outcome_headers
+from credit_wallet.wire.asgi import RawHeaders
+from credit_wallet.wire.headers import outcome_headers
+from credit_wallet.wire.replies import MovementReply
 
 SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"api_key": []}]
 """The caller must send a token, in either header."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.wire.replies import AsgiApp
+from credit_wallet.wire.asgi import AsgiApp
 
 ENDPOINT_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """OpenTelemetry's own variables; without one of them nothing is traced, and nothing is paid for it."""

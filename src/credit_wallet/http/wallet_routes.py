@@ -23,10 +23,11 @@ from credit_wallet.reports.statement_forms import Rows, form_of
 from credit_wallet.rules.forecast import Forecast
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.auth import require_access, require_owner, require_wallet
-from credit_wallet.wire.bodies import SettingsBody, TargetBody, TransactionPage, WalletReply
-from credit_wallet.wire.own_part import is_visible, visible_entry
+from credit_wallet.wire.bodies import SettingsBody, TargetBody
+from credit_wallet.wire.headers import wallet_headers
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
-from credit_wallet.wire.replies import wallet_headers
+from credit_wallet.wire.replies import TransactionPage, WalletReply
+from credit_wallet.wire.visibility import is_visible, visible_entry
 
 TAG = "Wallet"
 
