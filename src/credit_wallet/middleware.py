@@ -12,9 +12,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-import structlog
-
 from credit_wallet.errors import WalletError
+from credit_wallet.extras import needs
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current, entered
 from credit_wallet.gate.options import X402, GateOptions, YenOf, server_failed
@@ -23,6 +22,7 @@ from credit_wallet.gate.purchases import AboveHold, Price, Purchase
 from credit_wallet.gate.requests import GatedRequest
 from credit_wallet.gate.routing import Routes
 from credit_wallet.gate.tools import LocalBilling, paid_for
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ HOLD_SECONDS = 900
 SHUTDOWN_SECONDS = 10.0
 """How long a shutdown waits for pending compensations."""
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class CreditGate:
@@ -271,7 +271,8 @@ def charge_for(request: object = None) -> Purchase:
 def _processor_of(x402: X402 | None) -> X402Processor | None:
     if x402 is None:
         return None
-    from credit_wallet.gate.x402_processor import X402Processor  # needs the extra
+    with needs("x402"):
+        from credit_wallet.gate.x402_processor import X402Processor
 
     return X402Processor(x402)
 

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-import structlog
 from msgspec import Struct
 
 from credit_wallet.delivery.factory import notify_settings
@@ -23,8 +22,9 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
 from credit_wallet.runtime.deadlines import JOBS_END_SECONDS, Deadline
 from credit_wallet.runtime.stopping import Stop
+from credit_wallet.telemetry import Logger
 
-_log = structlog.get_logger("credit_wallet.worker")
+_log = Logger("credit_wallet.worker")
 
 
 class Job(Struct, frozen=True):

@@ -17,13 +17,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import structlog
-
 from credit_wallet.delivery.bounds import FAILED_WEBHOOKS_AT_ONCE, MAILS_AT_ONCE, MESSAGES_AT_ONCE, WEBHOOKS_AT_ONCE
 from credit_wallet.delivery.outbound import Outbound
 from credit_wallet.delivery.rounds import Round
 from credit_wallet.runtime.deadlines import NOTICE_PATIENCE_SECONDS, NOTICES_NOTED_SECONDS, Crew
 from credit_wallet.stores.jobs.notice_queue import TARGETS_A_STEP, Places, Settled, Taken
+from credit_wallet.telemetry import Logger
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -38,7 +37,7 @@ STOP_LOOK_SECONDS = 0.1
 
 _ANY_NUMBER = 1_000_000
 
-_log = structlog.get_logger("credit_wallet.alerts")
+_log = Logger("credit_wallet.alerts")
 
 
 class Queue(Protocol):

@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-import structlog
-
 from credit_wallet.delivery.bounds import ATTEMPTS_AT_ONCE
 from credit_wallet.delivery.outbound import NotDelivered, Outbound
 from credit_wallet.domain.cycle import format_instant
@@ -19,8 +17,9 @@ from credit_wallet.notices.targets import Target, is_webhook
 from credit_wallet.notices.texts import Notice
 from credit_wallet.notices.timing import next_attempt_at, rests_until
 from credit_wallet.stores.jobs.notice_queue import Leased, Result, Settled, Turn
+from credit_wallet.telemetry import Logger
 
-_log = structlog.get_logger("credit_wallet.alerts")
+_log = Logger("credit_wallet.alerts")
 
 
 async def attempt(outbound: Outbound, target: Target, notices: Sequence[Notice]) -> NotDelivered | None:

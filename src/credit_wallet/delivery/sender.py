@@ -23,7 +23,6 @@ from apprise.plugins.google_chat import NotifyGoogleChat
 from msgspec import json
 from standardwebhooks import Webhook
 
-from credit_wallet import VERSION
 from credit_wallet.delivery.bounds import MAILS_AT_ONCE, MAX_CONNECTIONS, MESSAGES_AT_ONCE
 from credit_wallet.delivery.connections import allowed_addresses, open_client
 from credit_wallet.delivery.names import Names
@@ -35,6 +34,7 @@ from credit_wallet.notices.targets import Channel, Target, channel_of, is_mail, 
 from credit_wallet.notices.texts import Message, Notice, message_of
 from credit_wallet.runtime.deadlines import NOTICE_CONNECT_SECONDS, Crew, CrewBusy
 from credit_wallet.runtime.deadlines import NOTICE_SECONDS as SEND_SECONDS
+from credit_wallet.version import __version__
 
 PAYLOAD_VERSION = 1
 
@@ -152,7 +152,7 @@ class Sending:
         body = payload_of(notice, source)
         headers = {
             "content-type": "application/json",
-            "user-agent": f"agent-credit-wallet/{VERSION}",
+            "user-agent": f"agent-credit-wallet/{__version__}",
             **signed(event_name(notice, source), body, target, datetime.now(UTC)),
         }
         try:

@@ -8,8 +8,6 @@ from itertools import chain, islice
 from time import monotonic
 from typing import Any, TypeAlias
 
-import structlog
-
 from credit_wallet.domain.backoff import Backoff
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import (
@@ -20,6 +18,7 @@ from credit_wallet.errors import (
     UnexpectedAnswer,
     WalletError,
 )
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.problems import TooManyFailures
 
 Movement: TypeAlias = Callable[[], Awaitable[Outcome | None]]
@@ -34,7 +33,7 @@ ATTEMPTS = 100
 
 PASSING = (DatabaseError, RailBusy, ServiceFailed, ServiceUnreachable, TooManyFailures, UnexpectedAnswer, TimeoutError)
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class PendingCompensations:

@@ -10,7 +10,6 @@ import asyncio
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-import structlog
 from msgspec import Struct
 
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
@@ -22,6 +21,7 @@ from credit_wallet.errors import (
 from credit_wallet.gate.compensations import PASSING, PendingCompensations
 from credit_wallet.gate.payers import Bought, Payer
 from credit_wallet.gate.renewals import Renewals
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import outcome_headers
 
@@ -34,7 +34,7 @@ RENEW_SECONDS = 10.0
 AboveHold: TypeAlias = Literal["reject", "up_to_balance"]
 """What to do with a capture that exceeds the hold: refuse it, or spend the excess as far as the balance goes."""
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class Price(Struct, frozen=True):

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, MutableMapping
 from functools import update_wrapper, wraps
 from typing import Any, TypeAlias
 
-import structlog
 from msgspec import Struct
 
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.asgi import Receive, Scope, Send, text_of
 
 Entered: TypeAlias = Callable[[], None]
@@ -33,7 +33,7 @@ _INNER = ("app", "application", "_app", "wsgi_application", "other_asgi_app")
 
 _LITESTARS_OWN = ("litestar._openapi", "litestar.openapi", "litestar.routes")
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class Found(Struct, frozen=True):

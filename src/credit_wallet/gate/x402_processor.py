@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import httpx
-import structlog
 from cachetools import FIFOCache
 from msgspec import json
 from x402.http import FacilitatorConfig, HTTPFacilitatorClient
@@ -28,6 +27,7 @@ from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements, R
 from credit_wallet.errors import PaymentInvalid, PaymentProviderError, WalletError
 from credit_wallet.gate.options import X402
 from credit_wallet.runtime import forks
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.asgi import RawHeaders, Scope
 
 State: TypeAlias = Literal["under way", "settled", "unknown"]
@@ -44,7 +44,7 @@ _AUTHORIZATIONS = {"authorization", "permit2Authorization"}
 _UNUSABLE = (httpx.HTTPError, ValueError)
 """Errors of a facilitator that is unavailable, or does not speak x402."""
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class X402Processor:

@@ -8,7 +8,6 @@ from functools import cache
 from traceback import format_exception
 from typing import Any, NamedTuple, cast
 
-import structlog
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
@@ -40,6 +39,7 @@ from credit_wallet.http.system_routes import SYSTEM_ROUTES
 from credit_wallet.http.wallet_routes import WALLET_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import distinct_query
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Authenticator, Caller
@@ -49,7 +49,7 @@ from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused
 
 _SERVICE = "credit_wallet.service"
 
-_log = structlog.get_logger("credit_wallet.http")
+_log = Logger("credit_wallet.http")
 
 
 def create_app(

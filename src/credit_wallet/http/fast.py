@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from traceback import format_exc
 from typing import Any, NamedTuple
 
-import structlog
 from msgspec import Struct, json
 
 from credit_wallet.domain.outcomes import Outcome
@@ -18,6 +17,7 @@ from credit_wallet.errors import WalletError
 from credit_wallet.http import movements
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES, decode_body
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import require_one_framing, require_single_headers
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of, text_of
 from credit_wallet.wire.auth import Authenticator, Caller
@@ -28,7 +28,7 @@ from credit_wallet.wire.problems import refusal
 from credit_wallet.wire.receiving import read_body
 from credit_wallet.wire.replies import MovementReply, PurchaseReply
 
-_log = structlog.get_logger("credit_wallet.http")
+_log = Logger("credit_wallet.http")
 
 
 class _Call(NamedTuple):

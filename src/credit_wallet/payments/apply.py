@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TypeAlias
 
-import structlog
 from msgspec import structs
 
 from credit_wallet.domain.actors import PRODUCT
@@ -18,11 +17,12 @@ from credit_wallet.errors import PaymentProviderError, TopupInFlight, TopupNotFo
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.gateway import StripeGateway
 from credit_wallet.payments.records import Payment
+from credit_wallet.telemetry import Logger
 
 Problems: TypeAlias = tuple[str, ...]
 """What a person must see of a payment."""
 
-_log = structlog.get_logger("credit_wallet.payments")
+_log = Logger("credit_wallet.payments")
 
 
 def payment_for(topup: TopupView, fact: PaymentFact) -> Payment:

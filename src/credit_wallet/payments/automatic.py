@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import structlog
-
 from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import PaymentFact
 from credit_wallet.errors import (
@@ -23,11 +21,12 @@ from credit_wallet.payments.gateway import StripeGateway
 from credit_wallet.payments.jobs import Ending, Silence
 from credit_wallet.payments.replies import AutoTopup
 from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.telemetry import Logger
 
 _EXPECTED = (TopupInFlight, TopupLimitReached, TopupNotDue, TopupStopped, WalletDisabled)
 """What may speak against an automatic top-up look after look; an event reports it once, and nobody need be warned."""
 
-_log = structlog.get_logger("credit_wallet.payments")
+_log = Logger("credit_wallet.payments")
 
 
 class AutomaticTopups:

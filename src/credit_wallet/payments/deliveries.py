@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 import stripe
-import structlog
 from msgspec import DecodeError, json
 
 from credit_wallet.domain.distinct_members import require_distinct_members
@@ -17,11 +16,12 @@ from credit_wallet.payments.facts import StripeObject
 from credit_wallet.payments.records import Payment, StripeRecords
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.payments.shapes import NotOfStripe, checked_event, is_live
+from credit_wallet.telemetry import Logger
 
 SIGNED_SECONDS = 300
 """How far a delivery's time may be from now, either way."""
 
-_log = structlog.get_logger("credit_wallet.payments")
+_log = Logger("credit_wallet.payments")
 
 
 class Deliveries:

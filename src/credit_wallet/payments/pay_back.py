@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from credit_wallet import config
 from credit_wallet.domain.commands import PayBackLimit
 from credit_wallet.domain.topups import PaymentFact, pay_back_id_of
 from credit_wallet.errors import PayBackNotAllowed, TopupNotFound
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.apply import PaymentFacts, payment_for
 from credit_wallet.payments.gateway import StripeGateway
-from credit_wallet.payments.settings import PAY_BACK_VARIABLE, PaymentSettings
+from credit_wallet.payments.settings import PaymentSettings
 
 
 class PayBacks:
@@ -57,5 +58,5 @@ class PayBacks:
 
     def _limit(self) -> PayBackLimit:
         if not self._settings.pay_back:
-            raise PayBackNotAllowed(f"paying credit back is off; the operator may allow it with {PAY_BACK_VARIABLE}=on")
+            raise PayBackNotAllowed(f"paying credit back is off; the operator can allow it: {config.PAY_BACK.name}=on")
         return self._wallets.topups.pay_back_limit()

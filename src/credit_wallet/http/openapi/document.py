@@ -10,11 +10,11 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from credit_wallet import VERSION
 from credit_wallet.http.openapi.operations import operation_of
 from credit_wallet.http.openapi.problems import problem_schemas
 from credit_wallet.http.openapi.responses import HEADERS, shared_responses
 from credit_wallet.http.openapi.schemas import Schemas
+from credit_wallet.version import __version__
 
 TITLE = "Agent Credit Wallet"
 
@@ -70,7 +70,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": TITLE,
-            "version": VERSION,
+            "version": __version__,
             "summary": "Prepaid credit for APIs that are sold to AI agents.",
             "description": _DESCRIPTION,
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
