@@ -17,13 +17,11 @@ from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.auth import Caller, require_operator, require_seller
 from credit_wallet.wire.bodies import (
     BatchBody,
-    BatchReply,
     BuyBody,
     CaptureBody,
     ChargeBody,
     ExtendBody,
     HoldBody,
-    MovementReply,
     OperatorTopupBody,
     RefundBody,
     ReleaseBody,
@@ -32,6 +30,7 @@ from credit_wallet.wire.bodies import (
     UndoBody,
 )
 from credit_wallet.wire.problems import IdempotencyKeyRequired, problem_of
+from credit_wallet.wire.replies import BatchReply, MovementReply
 
 _ENDS_LIKE_AN_AGENTS = re.compile(r":[0-9]+\Z")
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from msgspec import structs
 
 from credit_wallet.domain.outcomes import Access, EntryType, Transaction
 from credit_wallet.domain.whole_numbers import whole_number
-from credit_wallet.errors import InvalidRequest
+from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.ledger.reading_lanes import OWNERS, REPORTS, Lane
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.notices.targets import TargetView
 from credit_wallet.rules.limits import spendable_yen
-from credit_wallet.wire.bodies import TransactionPage, WalletReply
-from credit_wallet.wire.own_part import visible_key
+from credit_wallet.runtime import deadlines
+from credit_wallet.wire.asgi import RawHeaders
+from credit_wallet.wire.auth import Caller
+from credit_wallet.wire.headers import wallet_headers
+from credit_wallet.wire.replies import TransactionPage, WalletReply
+from credit_wallet.wire.visibility import visible_key
 
 MAX_PAGE = 200
 
@@ -92,6 +98,18 @@ async def transactions_shown(
             if before is None or len(found) > limit:
                 break
     return _page(found, limit, before)
+
+
+async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
+    """The headers about the wallet that an owner's answer carries when it is no movement's."""
+    if caller is None or caller.access is None:
+        return []
+    try:
+        wallet_id = caller.access.wallet_id
+        async with asyncio.timeout(deadlines.BALANCE_SECONDS):
+            return wallet_headers(await wallets.reading_lanes.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
+    except (WalletError, TimeoutError):  # the answer at hand matters more than its balance header
+        return []
 
 
 def _page(entries: list[Transaction], limit: int, goes_on_at: int | None) -> TransactionPage:
