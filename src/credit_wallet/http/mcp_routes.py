@@ -74,7 +74,7 @@ def _import_ahead(then: Callable[[], None]) -> None:
         warm_up()
         then()
     except McpNotInstalled:
-        return  # whoever asks is told
+        return  # the answer to whoever asks says so
     except Exception:
         _log.error("mcp_import_failed", exception=format_exc())
 

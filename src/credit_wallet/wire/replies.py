@@ -88,7 +88,7 @@ def refusal(error: Exception, topup_url: str | None) -> tuple[int, RawHeaders, b
 
 
 async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
-    """The headers about the wallet that an owner's answer carries when it is no movement's."""
+    """The headers about the wallet that an owner's answer carries when it is not a movement's."""
     if caller is None or caller.access is None:
         return []
     try:
