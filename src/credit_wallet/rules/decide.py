@@ -136,7 +136,7 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | Wall
     return ToppedUp(wallet.wallet_id, command.amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
 
 
-# What falls due by itself
+# What falls due with time
 
 
 def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Expired:

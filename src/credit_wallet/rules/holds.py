@@ -1,4 +1,4 @@
-"""Holds: yen set aside, and what becomes of them — captured, extended, released, or expired."""
+"""Holds: yen set aside, and then captured, extended, released, or expired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receiving a request's body: bounded in bytes and in seconds, by itself and together with all others."""
+"""Receiving a request's body: bounded in bytes and in seconds, alone and together with all others."""
 
 from __future__ import annotations
 
