@@ -92,7 +92,7 @@ drill: setup  ## what one tenant at its worst does to another's charges, in each
 soak: setup  ## 200 kills on each database, 100,000 steps and more against each model
 	$(BIN)/python tests/support/crash.py --kills 200
 	$(BIN)/python tests/support/crash.py --kills 200 --database postgres
-	EVERY_DATABASE=1 $(BIN)/python -m pytest -n auto -k partitioned tests/stores/test_adoption.py tests/rules/test_changed_budgets.py tests/ledger/test_fork.py tests/ledger/test_time.py
+	EVERY_DATABASE=1 $(BIN)/python -m pytest -n auto -k partitioned tests/stores/test_backfill.py tests/rules/test_changed_budgets.py tests/ledger/test_fork.py tests/ledger/test_time.py
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 
