@@ -112,8 +112,9 @@ class Purchases:
         actor: Actor = PRODUCT,
         failed: Callable[[Exception], None],
     ) -> None:
-        """Like ``serve``, and nobody waits: it rides in the next batch. ``failed`` is called, on another thread, with
-        what kept it from being written down. Raises ``RailBusy``.
+        """Like ``serve``, and nobody waits: it rides in the next batch.
+
+        ``failed`` is called, on another thread, with what kept it from being written down. Raises ``RailBusy``.
         """
         self._ledger.lanes.post(well_formed(Serve(wallet_id, purchase_key, attempt, forget, actor=actor)), failed)
 
