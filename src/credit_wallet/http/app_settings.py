@@ -1,4 +1,4 @@
-"""Settings of the service from outside."""
+"""The service's settings."""
 
 from __future__ import annotations
 

@@ -189,23 +189,28 @@ async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, t
 def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
     if caller.payer is not None:
         if wallet_id not in (None, caller.payer.wallet_id):
-            raise Forbidden("wallet_id is not the wallet of X-Payer-Token; leave it out", field="wallet_id")
+            raise Forbidden(
+                "X-Payer-Token belongs to another wallet than wallet_id; leave wallet_id out", field="wallet_id"
+            )
         return caller.payer.wallet_id, caller.payer.key_id
     if caller.access is None:
         if wallet_id is None:
             raise InvalidRequest(
-                "wallet_id is required with a seller's token or the operator key, unless X-Payer-Token says who pays",
+                "a seller's token or an operator key does not say who pays; send wallet_id or X-Payer-Token",
                 field="wallet_id",
             )
         return wallet_id, None
     if wallet_id is not None and wallet_id != caller.access.wallet_id:
-        raise Forbidden("wallet_id is not the token's wallet; leave it out", field="wallet_id")
+        raise Forbidden("the token belongs to another wallet than wallet_id; leave wallet_id out", field="wallet_id")
     return caller.access.wallet_id, caller.access.key_id
 
 
-def _own_wallet(caller: Caller) -> int | None:
-    """The wallet that holds must be of: for a payer those of others do not exist."""
-    return None if caller.access is None else caller.access.wallet_id
+async def _require_own_wallet(wallets: CreditWallet, caller: Caller, hold_id: int) -> None:
+    """Holds of other wallets do not exist for a payer. Who may close those of the wallet is decided with the money."""
+    if caller.access is None:
+        return
+    if await wallets.reading_lanes.ask(MONEY, wallets.holds.wallet_of, hold_id) != caller.access.wallet_id:
+        raise HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
 
 
 def required_key(key: str | None) -> str:
@@ -215,7 +220,7 @@ def required_key(key: str | None) -> str:
     """
     if key is None:
         raise IdempotencyKeyRequired(
-            "send an Idempotency-Key header, new for every request and the same for every retry of it"
+            "the Idempotency-Key header is missing; send a new key for every request and the same key for every retry"
         )
     if not key.isascii() or not is_idempotency_key(key):
         raise InvalidRequest(

@@ -197,7 +197,7 @@ class Targets:
 
 
 def _no_target(target_id: int) -> TargetNotFound:
-    return TargetNotFound(f"there is no notification target {target_id}", target_id=target_id)
+    return TargetNotFound(f"there is no notification target {target_id}; check the id", target_id=target_id)
 
 
 def _spelled(url: object) -> Any:

@@ -88,7 +88,7 @@ def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> De
 def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
     wallet = batch.snapshot.wallets.get(command.wallet_id)
     if wallet is None:
-        return WalletNotFound(f"there is no wallet {command.wallet_id}", wallet_id=command.wallet_id)
+        return WalletNotFound(f"there is no wallet {command.wallet_id}; check the id", wallet_id=command.wallet_id)
     if not isinstance(command, Movement):
         busy = _settle_due(batch, wallet)
         return busy if busy and type(command) is not Expire else _RULES[type(command)](batch, wallet, command)

@@ -124,7 +124,7 @@ class PostgresStore:
             raw.execute(_LOCK_WALLET_OF_KEY, [key_id])  # whoever spends with the key has read it behind this lock
             revoked_at = _value(raw, _REVOKE_KEY, [format_instant(now), key_id])
             if revoked_at is None:
-                raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+                raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
             return str(revoked_at)
 
         return self._in_transaction(revoke, repeatable=True)
