@@ -34,7 +34,11 @@ def examine(url: str) -> list[Finding]:
 
 def _examine(url: str) -> Iterator[Finding]:
     database = database_at(url)
-    yield Finding("configuration", True, f"database {without_password(url)}; in the environment: {', '.join(given()) or 'nothing'}")
+    yield Finding(
+        "configuration",
+        True,
+        f"database {without_password(url)}; in the environment: {', '.join(given()) or 'nothing'}",
+    )
     if names := unknown():
         yield Finding("settings", False, f"{', '.join(names)}: no such setting; check the spelling")
     yield from database.findings()
@@ -65,7 +69,9 @@ def _clock(wallets: CreditWallet) -> Finding:
     newest = wallets.clock.newest_entry_at()
     ahead = newest is not None and newest > format_instant(now + CLOCK_TOLERANCE)
     if ahead:
-        return Finding("clock", False, f"the newest entry is dated {newest}, in the future; set the clock of this machine (NTP)")
+        return Finding(
+            "clock", False, f"the newest entry is dated {newest}, in the future; set the clock of this machine (NTP)"
+        )
     return Finding("clock", True, f"{format_instant(now)}")
 
 
