@@ -8,9 +8,9 @@ from litestar import Request
 from msgspec import DecodeError, json
 
 from credit_wallet.domain.distinct_members import require_distinct_members
+from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.problems import body_refused
 from credit_wallet.wire.receiving import CALLERS_ROOM, OPERATORS_ROOM, read_body
-from credit_wallet.wire.replies import Receive
 
 MAX_BODY_BYTES = 1 << 20
 """Longest body of any call: a batch of 1,000 charges with long notes."""

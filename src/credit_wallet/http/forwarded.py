@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from credit_wallet.config import TRUSTED_PROXIES
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send, address_of
+from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send, address_of
 
 
 class TrustedProxies:

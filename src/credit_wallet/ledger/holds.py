@@ -21,7 +21,3 @@ class Holds:
             self._ledger.settle([hold.wallet_id])
             hold = self._ledger.reader.hold(hold_id)
         return hold
-
-    def wallet_of(self, hold_id: int) -> int:
-        """Id of the wallet that a hold is of, whatever its state. Raises ``HoldNotFound``."""
-        return self._ledger.reader.hold(checked_id("hold_id", hold_id)).wallet_id

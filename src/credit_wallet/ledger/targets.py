@@ -179,7 +179,7 @@ class Targets:
     def _check_owner(self, wallet_id: int) -> None:
         """Raise ``WalletNotFound`` unless there is such a wallet, or the operator is meant."""
         if wallet_id != OPERATOR or type(wallet_id) is not int:
-            self._ledger.wallet(wallet_id)
+            self._ledger.row(wallet_id)
 
     def _targets(self, wallet_id: int) -> builtins.list[Target]:
         return [target_of(row) for row in self._ledger.ask(SQL["targets"], wallet_id=wallet_id)]
