@@ -11,7 +11,7 @@ COVERED_PERCENT := 90
 BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick coverage check format bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean
+.PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ format: setup  ## put the source into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+openapi: setup  ## renew docs/reference/openapi.json from the code
+	$(BIN)/python -m credit_wallet.http.openapi >docs/reference/openapi.json
+
 bench: setup  ## every figure of benchmarks/README.md; about half an hour, most of it making 10,000,000 entries
 	$(BIN)/credit-wallet bench
 	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
@@ -66,7 +69,7 @@ smoke: setup  ## every benchmark for seconds on small data, to see that it runs
 	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py --smoke >/dev/null || exit 1; done
 
 generated-clients: setup  ## clients that generators write from the OpenAPI document compile and charge; needs npm and its registry
-	$(BIN)/python tests/generated_clients/check.py
+	PYTHONPATH=tests/support $(BIN)/python tests/generated_clients/check.py
 
 drill: setup  ## what one tenant at its worst does to another's charges, in each way, with 500,000 entries; a table
 	$(BIN)/python tests/support/neighbours.py

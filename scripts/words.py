@@ -29,7 +29,7 @@ INSTEAD = {
     r"cashiers?": "x402 processor",
     r"companions?": "siblings; the wait for them is the commit delay",
     r"gap_yen": "shortfall_yen",
-    r"hand(s|ed|ing)?(_| )out": "fan out",
+    r"hand(s|ed|ing)? out": "fan out",
     r"(least|most)_yen|yen_(least|most)": "min, max",
     r"occasions?": "dedupe key",
     r"takings": "clawback",
@@ -41,15 +41,15 @@ INSTEAD = {
     r"(became|becomes?|come) of": "what happens to, the state of",
     r"(came|comes?|coming) again": "is reinstated, is repeated, arrives again",
     r"by (itself|themselves)": "automatically, on its own, alone",
-    r"(is|are|was|were|be|been) told": "is reported, is notified; an event is emitted",
+    r"(is|are|was|were|be|been) told(?! to| apart)": "is reported, is notified; an event is emitted",
     r"so many": "that many, or the number",
-    r"for nothing(?! else)": "free of charge",
+    r"for nothing(?! else| that)": "free of charge",
     r"out of order": "unavailable",
     r"no such address": "no such endpoint",
     r"what is there(?! to)": "what's included",
     r"without other word": "by default",
     r"where to go on": "next steps",
-    r"(a|an|the|of|with|for|in|on|by|and|or) own": "say whose own it is, or leave it out",
+    r"(a|an|the|of|with|for|in|on|by|and|or) own(?= [a-z])": "say whose own it is, or leave it out",
 }
 
 

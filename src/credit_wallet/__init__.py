@@ -1,4 +1,4 @@
-"""Agent Credit Wallet: prepaid wallets that AI agents pay API calls from, exact, durable and fast.
+"""Agent Credit Wallet: prepaid wallets that AI agents pay for API calls from; exact, durable and fast.
 
 >>> from credit_wallet import CreditWallet
 >>> with CreditWallet.open("sqlite:///wallet.db") as wallets:
@@ -11,28 +11,105 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
+from credit_wallet.version import __version__
+
 if TYPE_CHECKING:
-    from credit_wallet.domain.outcomes import Outcome
-    from credit_wallet.errors import WalletError
+    from credit_wallet.client import AsyncWalletClient, WalletClient
+    from credit_wallet.domain.outcomes import (
+        Alert,
+        Captured,
+        Charged,
+        Held,
+        Outcome,
+        Refunded,
+        Released,
+        ToppedUp,
+    )
+    from credit_wallet.errors import (
+        BudgetExhausted,
+        DatabaseError,
+        HoldClosed,
+        HoldNotFound,
+        IdempotencyConflict,
+        InsufficientFunds,
+        InvalidAmount,
+        InvalidRequest,
+        KeyCapExhausted,
+        MissingExtra,
+        NoLedger,
+        RailBusy,
+        RefundExceedsCharge,
+        Unauthorized,
+        WalletDisabled,
+        WalletError,
+        WalletNotFound,
+    )
     from credit_wallet.ledger.wallet import CreditWallet
+    from credit_wallet.middleware import CreditGate, charge_for, priced
 
-__all__ = ["VERSION", "CreditWallet", "Outcome", "WalletError"]
+__all__ = [
+    "Alert",
+    "AsyncWalletClient",
+    "BudgetExhausted",
+    "Captured",
+    "Charged",
+    "CreditGate",
+    "CreditWallet",
+    "DatabaseError",
+    "Held",
+    "HoldClosed",
+    "HoldNotFound",
+    "IdempotencyConflict",
+    "InsufficientFunds",
+    "InvalidAmount",
+    "InvalidRequest",
+    "KeyCapExhausted",
+    "MissingExtra",
+    "NoLedger",
+    "Outcome",
+    "RailBusy",
+    "RefundExceedsCharge",
+    "Refunded",
+    "Released",
+    "ToppedUp",
+    "Unauthorized",
+    "WalletClient",
+    "WalletDisabled",
+    "WalletError",
+    "WalletNotFound",
+    "__version__",
+    "charge_for",
+    "priced",
+]
 
-VERSION = "0.1.0"
+_OUTCOMES = ("Alert", "Captured", "Charged", "Held", "Outcome", "Refunded", "Released", "ToppedUp")
 
 _HOMES = {
+    "AsyncWalletClient": "credit_wallet.client",
+    "CreditGate": "credit_wallet.middleware",
     "CreditWallet": "credit_wallet.ledger.wallet",
-    "Outcome": "credit_wallet.domain.outcomes",
-    "WalletError": "credit_wallet.errors",
+    "WalletClient": "credit_wallet.client",
+    "charge_for": "credit_wallet.middleware",
+    "priced": "credit_wallet.middleware",
+    **dict.fromkeys(_OUTCOMES, "credit_wallet.domain.outcomes"),
 }
+"""Where a public name lives, unless it is an error."""
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for when it is asked for: the alert job runs on the standard library alone."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    """Import a public name when it is first used: the alert job runs on the standard library alone.
 
-    return getattr(import_module(_HOMES[name]), name)
+    Raises ``MissingExtra`` when a package that the name needs is not installed.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES.get(name, "credit_wallet.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -32,6 +32,20 @@ class InvalidRequest(WalletError):
     code = "invalid_request"
 
 
+class MissingExtra(WalletError, ModuleNotFoundError):
+    """A part was used whose packages are not installed; ``details`` has the ``extra`` that brings them."""
+
+    code = "missing_extra"
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(
+            f"{package} is not installed; install it with: pip install 'agent-credit-wallet[{extra}]'",
+            extra=extra,
+            package=package,
+        )
+        self.name = package
+
+
 class InvalidJson(WalletError):
     """What was sent is not JSON, or names a member of an object twice."""
 

@@ -1,9 +1,9 @@
-"""Selling calls to an application of your own: ``CreditGate`` for any ASGI app, ``priced`` for a route or a tool.
+"""Sell calls to your application: ``CreditGate`` for any ASGI app, ``priced`` for a route or a tool.
 
 >>> app = CreditGate(app, wallets, price_yen=3)
 
-``wallets`` is an open ``CreditWallet``, or an ``AsyncWalletClient`` with a seller's token or the operator key. What is
-charged, when it is given back, and what makes a retry free is in ``docs/how-to/gate-an-app.md``.
+``wallets`` is an open ``CreditWallet``, or an ``AsyncWalletClient`` with a seller's token or the operator key.
+``docs/how-to/gate-an-app.md`` says what is charged, when it is given back, and when a retry is free.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-import structlog
-
 from credit_wallet.errors import WalletError
+from credit_wallet.extras import needs
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.exchange import PURCHASE_KEY, Exchange, bought, current, entered
 from credit_wallet.gate.options import X402, GateOptions, YenOf, server_failed
@@ -23,6 +22,7 @@ from credit_wallet.gate.purchases import AboveHold, Price, Purchase
 from credit_wallet.gate.requests import GatedRequest
 from credit_wallet.gate.routing import Routes
 from credit_wallet.gate.tools import LocalBilling, paid_for
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -41,34 +41,35 @@ MAX_KEYED_BODY_BYTES = 1 << 20
 HOLD_SECONDS = 900
 
 SHUTDOWN_SECONDS = 10.0
-"""How long a shutdown waits for what wallets are owed."""
+"""How long a shutdown waits for pending compensations."""
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class CreditGate:
-    """An ASGI application that lets requests through to ``app`` when they are paid for.
+    """An ASGI application that lets requests through to ``app`` once they are paid for.
 
-    ``price_yen`` is charged before the handler runs: whole yen, or a function of the ``GatedRequest``, for which None
-    and 0 are free. ``hold`` instead sets yen aside for ``hold_seconds``, and what ``charge_for(request).capture(yen)``
-    says is spent when the answer is delivered: up to what is held, or with ``above="up_to_balance"`` as much more as
-    the wallet has. A hold lives on while its handler runs. Without either only ``priced`` routes cost something.
+    ``price_yen`` is charged before the handler runs: whole yen, or a function of the ``GatedRequest`` that returns
+    them; None and 0 are free. ``hold`` reserves yen for ``hold_seconds`` instead, and spends what
+    ``charge_for(request).capture(yen)`` says when the answer is delivered: up to what is held, or with
+    ``above="up_to_balance"`` as much more as the wallet has. The gate extends the hold while the handler runs. Without
+    either, only ``priced`` routes cost something.
 
-    What the framework answers by itself (redirects, 404, 405, 422, ``OPTIONS``, its API pages) costs nothing.
+    What the framework answers itself (redirects, 404, 405, 422, ``OPTIONS``, its API pages) costs nothing.
 
-    A failure gives back what was taken: an exception, an answer for whose status ``refund_if`` says so (default: 5xx).
-    Once the first byte of the body has left, the answer is paid however it ends; ``refund_cut_answers=True`` gives back
-    until the last byte left, which a caller can use to read all but that for nothing.
+    A failure gives back what was paid: an exception, or a status for which ``refund_if`` is true (by default 5xx).
+    Once the first byte of the body has left, the answer is paid however it ends. ``refund_cut_answers=True`` gives back
+    until the last byte has left, which a caller can use to read everything before it without paying.
 
-    The caller's ``Idempotency-Key`` makes a retry of the same request free, up to ``free_retries`` times;
-    ``request_id_header`` names another header that will do, if every caller sets it anew for every request.
-    With a key the body is read before the handler runs, up to ``max_keyed_body_bytes``.
+    The caller's ``Idempotency-Key`` makes a retry of the same request free, up to ``free_retries`` times.
+    ``request_id_header`` names another header to use, if every caller sets a new value for every request. With an
+    idempotency key the body is read before the handler runs, up to ``max_keyed_body_bytes``.
 
-    ``name`` says which application this is, when several sell from one ledger: what one of them served is not paid for
-    at another. Workers of one application have the same name.
+    ``name`` identifies the application if several sell from one ledger: a request that one of them served is charged
+    again at another. Workers of one application have the same name.
 
-    ``x402`` lets callers without a wallet pay per call. ``topup_url`` goes into every 402; ``note`` is a function of
-    the request that names it in the ledger. WebSockets and lifespan pass.
+    ``x402`` lets callers without a wallet pay per call. ``topup_url`` is in every 402; ``note`` is a function of the
+    request that returns its note in the ledger. WebSockets and lifespan pass.
     """
 
     def __init__(
@@ -91,13 +92,13 @@ class CreditGate:
         x402: X402 | None = None,
     ) -> None:
         if price_yen is not None and hold is not None:
-            raise ValueError("give price_yen= or hold=, not both: a hold is what a call may cost at most")
+            raise ValueError("give price_yen= or hold=, not both: a hold is the most that a call may cost")
         self.app = app
         self._yen = price_yen if hold is None else hold
         self._hold_seconds = None if hold is None else hold_seconds
         self._above = above
         self._payers = payers_of(wallets)
-        self._x402_processor = _x402_processor(x402)
+        self._processor = _processor_of(x402)
         self._routes = Routes(app, entered)
         self._billing = Billing(free_retries=free_retries)
         self._options = GateOptions(
@@ -120,12 +121,12 @@ class CreditGate:
                 self._payers,
                 self._billing,
                 self._options,
-                self._x402_processor,
+                self._processor,
                 self._routes,
             )
             try:
                 price = await self._price_of(scope)
-            except WalletError as error:  # a price that cannot be had, since the request does not say which
+            except WalletError as error:  # the price function refused the request
                 await exchange.refuse(error)
             else:
                 await exchange.run(price)
@@ -135,12 +136,12 @@ class CreditGate:
             await self.app(scope, receive, send)
 
     async def aclose(self) -> None:
-        """Wait a while for what wallets are still owed. Done by itself at the end of an application's lifespan."""
+        """Wait a while for pending compensations. The end of an application's lifespan does this too."""
         pending = await self._billing.compensations.drain(SHUTDOWN_SECONDS)
         if pending:
             _log.error("gate_closed_with_compensations_pending", movements=pending)
-        if self._x402_processor is not None:
-            await self._x402_processor.aclose()
+        if self._processor is not None:
+            await self._processor.aclose()
 
     async def _price_of(self, scope: Scope) -> Price | None:
         yen = self._yen
@@ -150,7 +151,7 @@ class CreditGate:
         return Price(yen, self._hold_seconds, self._above) if yen else None
 
     async def _check(self) -> None:
-        """Do not begin to sell what nobody could be paid for. A service that is away is asked again by the requests."""
+        """Refuse to start without permission to sell. If the service is unavailable, each request asks again."""
         try:
             await self._payers.check()
         except SellerKeyRefused as error:
@@ -160,11 +161,11 @@ class CreditGate:
             _log.warning("gate_not_checked", error=str(error))
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The application's lifespan; the gate closes before the application does, which may own the wallets.
+        """The application's lifespan. The gate closes before the application, which may own the wallets.
 
-        An application without a lifespan gets the gate's.
+        For an application without a lifespan the gate answers.
         """
-        told = False
+        answered = False
         arrived = [await receive()]
         try:
             await self._check()
@@ -172,26 +173,26 @@ class CreditGate:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
 
-        async def hear() -> MutableMapping[str, Any]:
+        async def closing_receive() -> MutableMapping[str, Any]:
             message = arrived.pop() if arrived else await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.aclose()
             return message
 
-        async def tell(message: MutableMapping[str, Any]) -> None:
-            nonlocal told
-            told = True
+        async def noting_send(message: MutableMapping[str, Any]) -> None:
+            nonlocal answered
+            answered = True
             await send(message)
 
         try:
-            await self.app(scope, hear, tell)
+            await self.app(scope, closing_receive, noting_send)
         except Exception as error:
-            if told:
+            if answered:
                 raise
             _log.debug("application_without_lifespan", error=str(error))
-        if not told:
+        if not answered:
             await send({"type": "lifespan.startup.complete"})
-            while (await hear())["type"] != "lifespan.shutdown":
+            while (await closing_receive())["type"] != "lifespan.shutdown":
                 pass  # the application may have left the startup unread
             await send({"type": "lifespan.shutdown.complete"})
 
@@ -202,12 +203,12 @@ class Priced:
     def __init__(self, price: Price, local: LocalBilling | None) -> None:
         self._price = price
         self._local = local
-        # Frameworks look at these two to find out that it must be awaited, and what it wants to be given.
+        # Frameworks look at these two to learn that it must be awaited and takes no arguments.
         self.__call__ = self._pay  # type: ignore[method-assign, assignment]
         self.__signature__ = inspect.Signature()
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # a connection is no function
+    def __call__(  # type: ignore[overload-overlap]  # a connection is not a function
         self, function: Callable[P, Awaitable[R]], /
     ) -> Callable[P, Awaitable[R]]: ...
 
@@ -239,9 +240,9 @@ def priced(
 
     FastAPI: ``dependencies=[Depends(priced(yen=3))]``. Litestar: ``guards=[priced(yen=3)]`` or
     ``Provide(priced(yen=3))``. A handler, or a tool of an MCP server: ``@priced(yen=3)`` below the framework's own
-    decorator. ``hold`` sets yen aside instead; ``charge_for().capture(yen)`` says what was used.
+    decorator. ``hold`` reserves yen instead; ``charge_for().capture(yen)`` sets what is spent.
 
-    A local MCP server (stdio) has no gate and no headers: give it ``wallets`` and the ``token`` that pays.
+    A local MCP server (stdio) has neither gate nor headers: pass ``wallets`` and the ``token`` that pays.
     """
     if (yen is None) == (hold is None):
         raise ValueError("give yen= or hold=")
@@ -263,14 +264,15 @@ def charge_for(request: object = None) -> Purchase:
     found = scope.get(PURCHASE_KEY) if isinstance(scope, dict) else None
     purchase = found if isinstance(found, Purchase) else bought.get(None)
     if purchase is None:
-        raise LookupError("no wallet was charged for this request: it is free, paid by itself, or came through no gate")
+        raise LookupError("no wallet was charged for this request: it is free, paid with x402, or passed no gate")
     return purchase
 
 
-def _x402_processor(x402: X402 | None) -> X402Processor | None:
+def _processor_of(x402: X402 | None) -> X402Processor | None:
     if x402 is None:
         return None
-    from credit_wallet.gate.x402_processor import X402Processor  # needs the extra
+    with needs("x402"):
+        from credit_wallet.gate.x402_processor import X402Processor
 
     return X402Processor(x402)
 
@@ -278,5 +280,5 @@ def _x402_processor(x402: X402 | None) -> X402Processor | None:
 def _exchange() -> Exchange:
     exchange = current.get(None)
     if exchange is None:
-        raise RuntimeError("this route has a price and no gate: wrap the application in CreditGate(app, wallets)")
+        raise RuntimeError("this route has a price but no gate: wrap the application in CreditGate(app, wallets)")
     return exchange

@@ -1,7 +1,7 @@
-"""The background jobs: what falls due by itself, the hourly alerts, forgetting old keys, sealing the ledger.
+"""The background jobs: what falls due with time, the hourly alerts, pruning idempotency keys, sealing the ledger.
 
-Each job is one or more transactions of its own and may run in several processes at once: whoever comes second finds
-nothing left to do. A job that fails is logged and tried again at its next time.
+Each job is one or more transactions and may run in several processes at once: whoever comes second finds nothing left
+to do. A job that fails is logged and tried again at its next time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-import structlog
 from msgspec import Struct
 
 from credit_wallet.delivery.factory import notify_settings
@@ -23,8 +22,9 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
 from credit_wallet.runtime.deadlines import JOBS_END_SECONDS, Deadline
 from credit_wallet.runtime.stopping import Stop
+from credit_wallet.telemetry import Logger
 
-_log = structlog.get_logger("credit_wallet.worker")
+_log = Logger("credit_wallet.worker")
 
 
 class Job(Struct, frozen=True):
@@ -147,7 +147,7 @@ class Workers:
 
 @contextmanager
 def working(stop: Stop, jobs: Workers) -> Iterator[None]:
-    """Run the background jobs beside the block, or until the command is told to stop; abandon those that hang then."""
+    """Run the background jobs beside the block, or until the command is to stop; abandon those that hang then."""
     stop.on_stop(jobs.stop)
     jobs.start()
     try:
@@ -158,7 +158,7 @@ def working(stop: Stop, jobs: Workers) -> Iterator[None]:
 
 
 class Worker:
-    """Runs jobs, each at its own pace, until it is told to stop."""
+    """Runs jobs, each at its own pace, until it is stopped."""
 
     def __init__(self, wallets: CreditWallet, jobs: tuple[Job, ...] = JOBS) -> None:
         self.name = jobs[0].name if len(jobs) == 1 else "ledger"

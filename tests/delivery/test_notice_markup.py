@@ -118,7 +118,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def send(url: str, *notices: Notice, language: Any = "en", mail_url: str | None = None) -> None:
     target = Target(url=url, target_id=1, wallet_id=0, secrets=(), stopped=None, created_at="", language=language)
-    Sender("ledger", mail_url, private=True)._send_message(target, notices)
+    Sender("ledger", mail_url, private=True).say_notices(target, notices)
 
 
 def alert(label: str) -> Notice:

@@ -19,12 +19,12 @@ from plain_sql import PlainSql
 from receivers import Answer, Receiver, receiver
 
 from credit_wallet import CreditWallet
-from credit_wallet.delivery import dispatch, rounds
+from credit_wallet.delivery import bounds
 from credit_wallet.delivery.connections import CheckedConnections
 from credit_wallet.delivery.factory import NotifySettings, open_notifier
-from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.names import Addresses, Names, domain_of
 from credit_wallet.delivery.notifier import Notifier
+from credit_wallet.delivery.outbound import NotDelivered
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.notices import recipients
 from credit_wallet.notices.recipients import NOTICES_AN_HOUR
@@ -118,9 +118,7 @@ def test_a_healthy_receiver_hears_within_seconds_while_a_thousand_stall_and_stop
         with delivering(notifier_of(wallets)) as stop:
             within(
                 30,
-                lambda: (
-                    sum(each.attempts for each in wallets.deliveries.list(limit=1_000)) >= dispatch.WEBHOOKS_AT_ONCE
-                ),
+                lambda: sum(each.attempts for each in wallets.deliveries.list(limit=1_000)) >= bounds.WEBHOOKS_AT_ONCE,
             )
             told_of_charges(wallets, endpoint.url)
             within(5, lambda: endpoint.received)
@@ -155,7 +153,7 @@ def test_a_thread_that_hangs_in_a_service_keeps_nobody_from_stopping(
         hangs.set()
         go_on.wait(30)
 
-    monkeypatch.setattr("credit_wallet.delivery.sender.Sender._send_message", hang)
+    monkeypatch.setattr("credit_wallet.delivery.sender.Sender.say_notices", hang)
     told_of_charges(wallets, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", endpoint.url)
     with delivering(notifier_of(wallets)) as stop:
         assert hangs.wait(10)
@@ -207,7 +205,7 @@ def test_what_was_not_tried_when_it_was_stopped_is_sent_by_the_next(wallets: Cre
         silent.usual = Answer(before=lambda: go_on.wait(30))
         wallet_id = told_of_charges(wallets, silent.url, charges=6)
         with delivering(notifier_of(wallets)):
-            within(10, lambda: len(silent.received) == rounds.AT_ONCE)
+            within(10, lambda: len(silent.received) == bounds.ATTEMPTS_AT_ONCE)
         go_on.set()
     before = wallets.deliveries.list(wallet_id)
     assert sorted(each.attempts for each in before) == [0, 0, 1, 1, 1, 1]
@@ -229,31 +227,31 @@ def test_a_target_has_few_attempts_under_way_and_one_when_it_failed(
     wallets: CreditWallet, notifier: Notifier, endpoint: Receiver, clock: Clock
 ) -> None:
     under_way, most = [0], [0]
-    lock, together = threading.Lock(), threading.Barrier(rounds.AT_ONCE)
+    lock, together = threading.Lock(), threading.Barrier(bounds.ATTEMPTS_AT_ONCE)
 
     def count() -> None:
         with lock:
             under_way[0] += 1
             most[0] = max(most[0], under_way[0])
-        if len(endpoint.received) <= 2 * rounds.AT_ONCE:
+        if len(endpoint.received) <= 2 * bounds.ATTEMPTS_AT_ONCE:
             together.wait(10)
         with lock:
             under_way[0] -= 1
 
     endpoint.usual = Answer(before=count)
-    wallet_id = told_of_charges(wallets, endpoint.url, charges=2 * rounds.AT_ONCE)
-    assert notifier.deliver() == 2 * rounds.AT_ONCE
-    assert most == [rounds.AT_ONCE]
+    wallet_id = told_of_charges(wallets, endpoint.url, charges=2 * bounds.ATTEMPTS_AT_ONCE)
+    assert notifier.deliver() == 2 * bounds.ATTEMPTS_AT_ONCE
+    assert most == [bounds.ATTEMPTS_AT_ONCE]
     endpoint.usual = Answer(500)
     endpoint.received.clear()
     assert wallets.deliveries.resend() == 0
     for delivery in wallets.deliveries.list(wallet_id)[:5]:
         wallets.deliveries.resend(delivery.delivery_id)
     notifier.deliver()
-    assert len(endpoint.received) == rounds.AT_ONCE  # those that were under way when the first of them failed
+    assert len(endpoint.received) == bounds.ATTEMPTS_AT_ONCE  # those that were under way when the first of them failed
     clock.advance(seconds=RETRY_SECONDS[0])
     notifier.deliver()
-    assert len(endpoint.received) == rounds.AT_ONCE + 1
+    assert len(endpoint.received) == bounds.ATTEMPTS_AT_ONCE + 1
     endpoint.usual = Answer()
     clock.advance(seconds=RETRY_SECONDS[1])
     assert notifier.deliver() == 5
@@ -269,7 +267,7 @@ def test_what_waits_for_a_target_that_has_failed_for_three_days_is_dead(
         notifier.deliver()
         clock.advance(seconds=seconds)
     assert {each.status for each in wallets.deliveries.list(wallet_id)} == {"dead"}
-    assert len(endpoint.received) == rounds.AT_ONCE + len(RETRY_SECONDS)
+    assert len(endpoint.received) == bounds.ATTEMPTS_AT_ONCE + len(RETRY_SECONDS)
     endpoint.usual = Answer()
     assert wallets.deliveries.resend() == 8
     assert notifier.deliver() == 8
@@ -324,7 +322,16 @@ def test_what_is_due_is_found_by_an_index(host: PlainSql, databases: Databases) 
         pytest.skip("PostgreSQL scans small tables whatever the indexes")
     for name in ("due_targets", "to_do", "take_deliveries", "next_due"):
         statement = statements("notify.sql")[name]
-        for parameter in ("rests_until", "target_id", "min_failures", "limit", "lease", "max_failures", "way", "at"):
+        for parameter in (
+            "rests_until",
+            "target_id",
+            "min_failures",
+            "limit",
+            "lease",
+            "max_failures",
+            "channel",
+            "at",
+        ):
             statement = statement.replace(f":{parameter}", "'1'")
         plan = " ".join(str(row) for row in host.run(f"EXPLAIN QUERY PLAN {statement}"))
         assert not re.search(r"SCAN (?!CONSTANT|\S+ USING)", plan), f"{name}: {plan}"
@@ -522,5 +529,5 @@ def test_a_connection_is_kept_for_the_next_notice(wallets: CreditWallet, notifie
     with closing(Receiver(keeps_connections=True)) as keeping:
         told_of_charges(wallets, keeping.url, charges=10)
         assert notifier.deliver() == 10
-        assert keeping.connections <= rounds.AT_ONCE
+        assert keeping.connections <= bounds.ATTEMPTS_AT_ONCE
         assert keeping.received[0].headers["host"] == keeping.url.removeprefix("http://")

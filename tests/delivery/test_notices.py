@@ -237,7 +237,7 @@ def test_an_outage_of_hours_loses_nothing(
         assert wallets.targets.set(wallet_id, [moved], private=True)[0].secret is None
         point_to(wallets, url, back.url)
         deliver_until_quiet(notifier, clock, days=1)
-        assert sorted(each.json["type"] for each in back.received) == ["budget.threshold_reached"] * 3 + ["balance.low"]
+        assert sorted(each.json["type"] for each in back.received) == ["balance.low"] + ["budget.threshold_reached"] * 3
         assert len(set(back.names())) == 4
     assert not wallets.deliveries.list(wallet_id, status="dead")
 
@@ -424,7 +424,7 @@ def test_whatever_goes_wrong_with_one_target_the_others_are_told(
     def breaks(*_: Any) -> None:
         raise RuntimeError("a driver's defect")
 
-    monkeypatch.setattr(Sender, "_send_message", breaks)
+    monkeypatch.setattr(Sender, "say_notices", breaks)
     spend(wallets, wallet_id, 500)
     assert notifier.deliver() == 1
     assert {each.last_error for each in wallets.deliveries.list(wallet_id)} == {None, "unexpected: RuntimeError"}
@@ -541,7 +541,7 @@ def test_a_sample_says_which_target_takes_it(
     add(wallets, wallet_id, "http://127.0.0.1:9/")
     good, bad = notifier.test(wallet_id)
     assert (good.error, bad.error) == (None, "the receiver could not be reached (ConnectError)")
-    assert endpoint.received[0].json["type"] == "test"
+    assert endpoint.received[0].json["type"] == "notice.test"
     assert wallets.deliveries.list() == []
     with pytest.raises(WalletNotFound):
         notifier.test(999)

@@ -8,10 +8,11 @@ Time zones: of wallets and of notification targets, from the library, HTTP and t
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any
 
+import click
 import pytest
-import typer
+from click.types import FloatParamType, IntParamType
 from command_values import commands
 from http_answers import assert_problem
 from service import OPERATOR_KEY, Api, new_app
@@ -21,25 +22,22 @@ from shell import (
 )
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli import app as cli
+from credit_wallet.cli.context import Seconds, WholeNumber
+from credit_wallet.config import STRIPE_KEY, TOPUP_MAX_YEN
 from credit_wallet.domain.cycle import is_time_zone
 from credit_wallet.domain.whole_numbers import whole_number
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.notices.targets import TargetSettings
-from credit_wallet.payments.settings import MAX_VARIABLE, STRIPE_KEY_VARIABLE, payment_settings
+from credit_wallet.payments.settings import payment_settings
 
 ODD = ["1_0", "3.0", "+3", " 3", "3 ", "3\n", "\uff13", "\u0663", "1e1", "0x10", "03", "1,000", "¥3", "--3", ""]
 
 
-def numbers(annotation: Any) -> bool:
-    return annotation in (int, float) or any(numbers(each) for each in get_args(annotation))
-
-
 NUMBERS = [
-    (words, name, annotation)
-    for words, function in commands(cli.app)
-    for name, annotation in get_type_hints(function, include_extras=True).items()
-    if numbers(get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation)
+    (words, parameter.human_readable_name, parameter.type)
+    for words, command in commands()
+    for parameter in command.params
+    if isinstance(parameter.type, WholeNumber | Seconds | IntParamType | FloatParamType)
 ]
 
 
@@ -47,18 +45,15 @@ def test_there_are_numbers_to_look_at() -> None:
     assert len(NUMBERS) > 30
 
 
-@pytest.mark.parametrize(
-    ("words", "name", "annotation"), NUMBERS, ids=[f"{words} {name}" for words, name, _ in NUMBERS]
-)
-def test_a_number_of_the_command_line_is_read_strictly(words: str, name: str, annotation: Any) -> None:
-    parser = get_args(annotation)[1].parser
-    assert parser is not None, f"{words}: give {name} the parser of cli_context"
+@pytest.mark.parametrize(("words", "name", "kind"), NUMBERS, ids=[f"{words} {name}" for words, name, _ in NUMBERS])
+def test_a_number_of_the_command_line_is_read_strictly(words: str, name: str, kind: Any) -> None:
+    assert isinstance(kind, WholeNumber | Seconds), f"{words}: {name} needs a strict type of cli.context"
     for odd in ODD:
-        if odd == "3.0" and name == "seconds":
+        if odd == "3.0" and isinstance(kind, Seconds):
             continue
-        with pytest.raises(typer.BadParameter, match="number"):
-            parser(odd)
-    assert parser("10") == 10
+        with pytest.raises(click.BadParameter, match="number"):
+            kind.convert(odd, None, None)
+    assert kind.convert("10", None, None) == 10
 
 
 @pytest.mark.parametrize("odd", [each for each in ODD if each not in ("3 ", "3\n", "--3")])
@@ -74,8 +69,8 @@ def test_wrong_usage_moves_nothing(funded: Shell, words: tuple[object, ...], odd
 
 @pytest.mark.parametrize("odd", [each for each in ODD if each])
 def test_a_setting_of_the_environment_is_a_number_in_plain_digits(odd: str) -> None:
-    with pytest.raises(InvalidRequest, match=MAX_VARIABLE):
-        payment_settings({STRIPE_KEY_VARIABLE: "sk_test_1", MAX_VARIABLE: odd})
+    with pytest.raises(InvalidRequest, match=TOPUP_MAX_YEN.name):
+        payment_settings({STRIPE_KEY.name: "sk_test_1", TOPUP_MAX_YEN.name: odd})
 
 
 def test_plain_digits_are_read() -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from credit_wallet.client import responses
-from credit_wallet.delivery.failure import NotDelivered
+from credit_wallet.delivery.outbound import NotDelivered
 from credit_wallet.delivery.sender import _require_taken
 from credit_wallet.domain.retry_after import LONGEST_SECONDS, retry_after_seconds
 

@@ -128,7 +128,7 @@ def test_a_server_on_a_pipe_is_told_who_pays(wallets: CreditWallet, wallet: Crea
             assert (await client.call_tool("search", {"q": "crash"})).is_error
             unpaid = await client.call_tool("unpaid", {})
             assert unpaid.is_error
-            assert "serve the application behind CreditGate" in text_of(unpaid)
+            assert "wrap the application in CreditGate" in text_of(unpaid)
 
     asyncio.run(use())
     assert [yen for yen, _ in entries(wallets, wallet)] == [-3, -3, 3]

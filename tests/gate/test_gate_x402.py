@@ -266,7 +266,7 @@ def test_a_payment_that_was_not_settled_may_be_sent_again(
         facilitator.refuses = set()
         assert pay(front).status_code == 200
         again = pay(front)
-        used = "this payment was used before, and answered; sign a new one"
+        used = "this payment has been used for an answer already; sign a new one"
         assert_problem(again, 402, "payment_invalid", detail=used)
     assert facilitator.settled == ["0x01"]
 

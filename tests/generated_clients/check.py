@@ -1,7 +1,7 @@
 """Generates clients from the service's OpenAPI document, compiles them, and makes a charge with each.
 
 The generators are installed, in the versions that the lock files beside this say, in a folder that is removed again;
-they come from the registries of npm and Python. Without npm nothing is checked, and the output says so.
+they come from the registries of npm and Python. Without Node.js and npm nothing is checked, and the output says so.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ DOCUMENT = "openapi.json"
 CREDIT_YEN = 1_000
 CHARGE_YEN = 3
 LIMIT_SECONDS = 600
+NODE = (20, 19)
+"""The oldest version of Node.js that the generators run on."""
 PYTHON_PACKAGE = "openapi_python_client_wallet"
 PROGRAMS = {
     "openapi-typescript": ("node", "compiled/with_openapi_typescript.js"),
@@ -106,11 +108,21 @@ def check(folder: Path) -> None:
     sys.stdout.write(f"{len(PROGRAMS)} passed, 0 failed\n")
 
 
-def main() -> None:
-    """Check where npm is installed."""
+def obstacle() -> str | None:
+    """Why the generators cannot be installed on this machine, if they cannot."""
     missing = [name for name in ("node", "npm") if shutil.which(name) is None]
     if missing:
-        sys.stdout.write(f"skipped: generated clients are not checked, because {missing[0]} is not installed\n")
+        return f"{missing[0]} is not installed"
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    too_old = tuple(int(part) for part in version.lstrip("v").split(".")[:2]) < NODE
+    return f"Node.js {version} is older than {NODE[0]}.{NODE[1]}" if too_old else None
+
+
+def main() -> None:
+    """Check where Node.js and npm are installed."""
+    reason = obstacle()
+    if reason is not None:
+        sys.stdout.write(f"skipped: generated clients are not checked, because {reason}\n")
         return
     with tempfile.TemporaryDirectory(prefix="generated-clients-") as folder:
         check(Path(folder))

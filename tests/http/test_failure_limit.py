@@ -13,7 +13,7 @@ from service import OPERATOR_KEY, Api, new_app
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import TRUSTED_PROXIES_VARIABLE
+from credit_wallet.config import TRUSTED_PROXIES
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.forwarded import Forwarded, TrustedProxies
@@ -133,9 +133,10 @@ def test_an_ipv6_network_counts_as_one_caller(one: str, other: str, *, same: boo
     assert (address_group(one) == address_group(other)) == same
 
 
-def test_memory_is_bounded(limit: FailureLimit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded(clock_of_limit: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failure_limit, "WATCHED_ADDRESSES", 10)
     monkeypatch.setattr(failure_limit, "KNOWN_TOKENS", 10)
+    limit = FailureLimit(clock_of_limit)
     for number in range(100):
         limit.failed(f"192.0.2.{number}", BAD, "unknown")
         limit.succeeded(f"198.51.100.{number}", GOOD)
@@ -262,7 +263,7 @@ def test_the_caller_behind_trusted_proxies_is_the_last_address_that_is_none_of_t
 
 @pytest.mark.parametrize("text", ["", "127.0.0.1,", "x", "127.0.0.1/8", "*", "10.0.0.0/33"])
 def test_proxies_that_make_no_sense_are_refused_by_name(text: str) -> None:
-    with pytest.raises(InvalidRequest, match=TRUSTED_PROXIES_VARIABLE):
+    with pytest.raises(InvalidRequest, match=TRUSTED_PROXIES.name):
         TrustedProxies(text)
 
 

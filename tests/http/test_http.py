@@ -776,7 +776,7 @@ def test_the_metrics_count_payments_once_by_the_names_of_their_commands(db_url: 
     with CreditWallet.open(db_url, observe=metrics.batch) as wallets:
         wallet_id = wallets.create().wallet_id
         topup = wallets.topups.request(wallet_id, 500, idempotency_key="t")
-        paid = PaymentFact(told_at=1, status="succeeded", received_yen=500)
+        paid = PaymentFact(observed_at=1, status="succeeded", received_yen=500)
         for _ in range(2):
             wallets.topups.settle(wallet_id, str(topup.topup_id), paid)
         figures = metrics.text(wallets).decode()

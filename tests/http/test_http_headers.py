@@ -14,7 +14,7 @@ from stand_in import StandIn
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.tokens import new_token
-from credit_wallet.http.app import PAGE_POLICY
+from credit_wallet.http.pages import PAGE_POLICY
 from credit_wallet.wire.failure_limit import FAILURES_ALLOWED
 from credit_wallet.wire.replies import STANDING_HEADERS
 

@@ -11,9 +11,8 @@ import pytest
 from service import OPERATOR_KEY, Api, Service, credentials
 from structlog.testing import capture_logs
 
-from credit_wallet import CreditWallet
+from credit_wallet import CreditWallet, config
 from credit_wallet.cli import app as cli
-from credit_wallet.config import METRICS_TOKEN_VARIABLE, OPERATOR_KEY_VARIABLE, OPERATOR_KEYS_VARIABLE
 from credit_wallet.domain.tokens import new_operator_key
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
@@ -51,7 +50,7 @@ WEAK = {
 
 @pytest.mark.parametrize("name", WEAK)
 def test_a_key_that_could_be_guessed_is_refused_and_not_repeated(name: str) -> None:
-    for setting, read in ((OPERATOR_KEY_VARIABLE, operator_keys), (METRICS_TOKEN_VARIABLE, metrics_key)):
+    for setting, read in ((config.OPERATOR_KEY.name, operator_keys), (config.METRICS_TOKEN.name, metrics_key)):
         with pytest.raises(InvalidRequest) as refused:
             read({setting: WEAK[name]})
         assert refused.value.details["field"] == setting
@@ -67,10 +66,10 @@ def test_random_keys_are_taken(make: object) -> None:
 
 
 def test_several_keys_have_names() -> None:
-    keys = operator_keys({OPERATOR_KEYS_VARIABLE: f"alice:{ONE}, ci-2:{TWO}"})
+    keys = operator_keys({config.OPERATOR_KEYS.name: f"alice:{ONE}, ci-2:{TWO}"})
     assert [key.name for key in keys] == ["alice", "ci-2"]
-    assert [key.name for key in operator_keys({OPERATOR_KEY_VARIABLE: ONE})] == ["operator"]
-    both = {OPERATOR_KEY_VARIABLE: ONE, OPERATOR_KEYS_VARIABLE: f"next:{TWO}"}
+    assert [key.name for key in operator_keys({config.OPERATOR_KEY.name: ONE})] == ["operator"]
+    both = {config.OPERATOR_KEY.name: ONE, config.OPERATOR_KEYS.name: f"next:{TWO}"}
     assert [key.name for key in operator_keys(both)] == ["operator", "next"]
     assert operator_keys({}) == ()
     assert metrics_key({}) is None
@@ -94,24 +93,24 @@ def test_several_keys_have_names() -> None:
 )
 def test_several_keys_that_make_no_sense_are_refused(text: str, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says) as refused:
-        operator_keys({OPERATOR_KEYS_VARIABLE: text})
+        operator_keys({config.OPERATOR_KEYS.name: text})
     assert ONE not in str(refused.value)
 
 
 def test_the_key_of_the_one_variable_is_not_one_of_the_others() -> None:
     with pytest.raises(InvalidRequest, match="key twice"):
-        operator_keys({OPERATOR_KEY_VARIABLE: ONE, OPERATOR_KEYS_VARIABLE: f"a:{ONE}"})
+        operator_keys({config.OPERATOR_KEY.name: ONE, config.OPERATOR_KEYS.name: f"a:{ONE}"})
 
 
 def test_a_token_for_metrics_opens_nothing_else() -> None:
-    for setting, text in ((OPERATOR_KEY_VARIABLE, ONE), (OPERATOR_KEYS_VARIABLE, f"a:{ONE}")):
-        with pytest.raises(InvalidRequest, match=f"{METRICS_TOKEN_VARIABLE} is an operator key"):
-            metrics_key({setting: text, METRICS_TOKEN_VARIABLE: ONE})
-        assert metrics_key({setting: text, METRICS_TOKEN_VARIABLE: TWO}) is not None
+    for setting, text in ((config.OPERATOR_KEY.name, ONE), (config.OPERATOR_KEYS.name, f"a:{ONE}")):
+        with pytest.raises(InvalidRequest, match=f"{config.METRICS_TOKEN.name} is an operator key"):
+            metrics_key({setting: text, config.METRICS_TOKEN.name: ONE})
+        assert metrics_key({setting: text, config.METRICS_TOKEN.name: TWO}) is not None
 
 
 def test_each_key_opens_everything_and_the_log_says_which_one_did(wallets: CreditWallet) -> None:
-    keys = operator_keys({OPERATOR_KEYS_VARIABLE: f"alice:{ONE},bob:{TWO}"})
+    keys = operator_keys({config.OPERATOR_KEYS.name: f"alice:{ONE},bob:{TWO}"})
     with Api(create_app(wallets, ServiceSettings(keys, "https://pay.example"), Metrics())) as api:
         with capture_logs() as logs:
             for key, status in ((ONE, 201), (TWO, 201), (ONE[:-1] + "5", 401)):
@@ -129,18 +128,18 @@ def test_each_key_opens_everything_and_the_log_says_which_one_did(wallets: Credi
 def test_the_service_does_not_start_with_a_key_that_could_be_guessed(
     key: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(OPERATOR_KEY_VARIABLE, key)
+    monkeypatch.setenv(config.OPERATOR_KEY.name, key)
     monkeypatch.setattr(sys, "argv", ["credit-wallet", "--db", f"sqlite:///{tmp_path}/w.db", "serve"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     said = capsys.readouterr().err
     assert ended.value.code == 1
     assert "invalid_request" in said
-    assert OPERATOR_KEY_VARIABLE in said
+    assert config.OPERATOR_KEY.name in said
 
 
 def test_a_service_takes_several_keys_and_makes_none_of_its_own(tmp_path: object) -> None:
-    environment = {OPERATOR_KEYS_VARIABLE: f"next:{ONE}"}
+    environment = {config.OPERATOR_KEYS.name: f"next:{ONE}"}
     with Service(f"sqlite:///{tmp_path}/w.db", environment=environment) as service:
         for key in (OPERATOR_KEY, ONE):
             assert httpx.get(f"{service.url}/operator/wallets", headers=credentials(key)).status_code == 200

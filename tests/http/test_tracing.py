@@ -12,10 +12,11 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from credit_wallet import CreditWallet
+from credit_wallet.config import OTLP_ENDPOINT, TRACES_ENDPOINT
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
-from credit_wallet.http.tracing import ENDPOINT_VARIABLES, traced
+from credit_wallet.http.tracing import traced
 from credit_wallet.wire.replies import AsgiApp
 
 
@@ -77,7 +78,7 @@ def test_a_charge_is_one_span_without_its_token(wallets: CreditWallet, app: Asgi
 
 
 def test_without_an_endpoint_the_application_is_left_as_it_is(app: AsgiApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ENDPOINT_VARIABLES:
+    for name in (TRACES_ENDPOINT.name, OTLP_ENDPOINT.name):
         monkeypatch.delenv(name, raising=False)
     with traced(app) as same:
         assert same is app

@@ -13,7 +13,7 @@ from served import Served
 from service import TOPUP_URL, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import SERVICE_URL_VARIABLE
+from credit_wallet.config import SERVICE_URL
 
 TRANSPORTS = ("http", "stdio", "stdio to a service")
 
@@ -39,4 +39,4 @@ def connection(request: pytest.FixtureRequest, ledger: Ledger) -> Connection:
         return over_http(ledger.url)
     if request.param == "stdio":
         return over_stdio("--db", ledger.db_url, "mcp", "--topup-url", TOPUP_URL)
-    return over_stdio("mcp", environment={SERVICE_URL_VARIABLE: ledger.url})
+    return over_stdio("mcp", environment={SERVICE_URL.name: ledger.url})

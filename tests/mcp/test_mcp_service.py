@@ -19,7 +19,7 @@ from service import OPERATOR_KEY, Service, new_app
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import TOKEN_VARIABLE
+from credit_wallet.config import TOKEN
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.http import mcp_routes
 
@@ -50,7 +50,7 @@ def run_mcp(*words: str, adjust: str = "", **environment: str) -> subprocess.Com
     """``credit-wallet … mcp`` with nobody at its standard input; ``adjust`` is Python that runs first."""
     return subprocess.run(
         [sys.executable, "-c", f"{adjust}\nfrom credit_wallet.cli.app import main; main()", *words],
-        env={TOKEN_VARIABLE: "", **environment},
+        env={TOKEN.name: "", **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -62,25 +62,25 @@ def run_mcp(*words: str, adjust: str = "", **environment: str) -> subprocess.Com
 def test_a_token_that_opens_nothing_ends_the_command_before_the_protocol(ledger: Ledger) -> None:
     of_database, of_service = ("--db", ledger.db_url, "mcp"), ("mcp", "--url", ledger.url)
     for words, token, told in (
-        (of_database, "", f"unauthorized: set {TOKEN_VARIABLE} to the wallet's owner token or an agent key\n"),
+        (of_database, "", f"unauthorized: set {TOKEN.name} to the wallet's owner token or an agent key\n"),
         (of_database, new_token(), "unauthorized: the token is unknown, revoked or expired"),
-        (of_service, "", f"unauthorized: set {TOKEN_VARIABLE}"),
+        (of_service, "", f"unauthorized: set {TOKEN.name}"),
         (of_service, new_token(), "unauthorized: the token is unknown, revoked or expired"),
         (of_service, OPERATOR_KEY, "forbidden: the operator key has no wallet of its own"),
     ):
-        ended = run_mcp(*words, **{TOKEN_VARIABLE: token})
+        ended = run_mcp(*words, **{TOKEN.name: token})
         assert (ended.returncode, ended.stdout) == (1, ""), words
         assert ended.stderr.startswith(told)
 
 
 def test_the_command_without_the_extra_says_what_is_missing() -> None:
     ended = run_mcp("mcp", adjust="import sys; sys.modules['mcp'] = None")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.endswith("is missing; install agent-credit-wallet[mcp]\n")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.endswith("is not installed; install it with: pip install 'agent-credit-wallet[mcp]'\n")
 
 
 def test_the_command_ends_with_its_input_and_says_nothing(ledger: Ledger) -> None:
-    ended = run_mcp("--db", ledger.db_url, "mcp", **{TOKEN_VARIABLE: ledger.agent.token})
+    ended = run_mcp("--db", ledger.db_url, "mcp", **{TOKEN.name: ledger.agent.token})
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 

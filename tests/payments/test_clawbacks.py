@@ -18,17 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import product
 from typing import NamedTuple
 
 import pytest
 from clock import Clock
 from databases import Databases, on_every_database
+from msgspec import structs
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Buy, SettleTopup, Undo
 from credit_wallet.domain.money import MAX_AMOUNT_YEN, MAX_BALANCE_YEN
-from credit_wallet.domain.topups import RETURNED, TAKEN, PaymentFact
+from credit_wallet.domain.topups import CLAWBACK_STATUSES, Clawback, PaymentFact
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.state import ClawbackState
 from credit_wallet.stores.databases import database_at
@@ -54,17 +56,17 @@ class Payer(NamedTuple):
     def pays(self, yen: int, key: str = "payment") -> str:
         topup_id = self.wallets.topups.request(self.wallet_id, yen, idempotency_key=key).topup_id
         assert topup_id is not None
-        self.says(topup_id, PaymentFact(told_at=1, status="succeeded", received_yen=yen))
+        self.says(topup_id, PaymentFact(observed_at=1, status="succeeded", received_yen=yen))
         return topup_id
 
     def says(self, topup_id: str, fact: PaymentFact) -> None:
         self.wallets.topups.settle(self.wallet_id, topup_id, fact)
 
     def loses(self, topup_id: str, yen: int, dispute: str = "dispute") -> None:
-        self.says(topup_id, PaymentFact(told_at=2, takings=((dispute, yen, TAKEN),)))
+        self.says(topup_id, PaymentFact(observed_at=2, clawbacks=(Clawback(dispute, "dispute", yen, "withdrawn"),)))
 
     def wins(self, topup_id: str, yen: int, dispute: str = "dispute") -> None:
-        self.says(topup_id, PaymentFact(told_at=3, takings=((dispute, yen, RETURNED),)))
+        self.says(topup_id, PaymentFact(observed_at=3, clawbacks=(Clawback(dispute, "dispute", yen, "reinstated"),)))
 
     def gift(self, yen: int, expires_at: str | None = END) -> None:
         self.wallets.topup(
@@ -206,8 +208,9 @@ def test_a_pay_back_that_failed_comes_again_to_the_lot_it_was_taken_from(payer: 
     topup_id = payer.pays(1_000)
     lot_id = payer.wallets.lots.list(payer.wallet_id)[0].lot_id
     payer.wallets.topups.pay_back(payer.wallet_id, topup_id, 600, idempotency_key="back")
-    [taking] = payer.wallets.topups.show(topup_id).takings
-    payer.says(topup_id, PaymentFact(told_at=9, takings=((taking[0], 600, RETURNED),)))
+    [clawback] = payer.wallets.topups.show(topup_id).clawbacks
+    assert clawback == Clawback(clawback.id, "pay_back", 600, "withdrawn")
+    payer.says(topup_id, PaymentFact(observed_at=9, clawbacks=(structs.replace(clawback, status="reinstated"),)))
     assert [(lot.lot_id, lot.remaining_yen) for lot in payer.wallets.lots.list(payer.wallet_id)] == [(lot_id, 1_000)]
     assert payer.wallets.topups.pay_back(payer.wallet_id, topup_id, 1_000, idempotency_key="again").balance_yen == 0
 
@@ -217,8 +220,8 @@ def test_taken_and_given_again_in_one_batch(payer: Payer) -> None:
     payer.spends(1_000)
     payer.gift(500)
     facts = [
-        PaymentFact(told_at=number, takings=((dispute, 700, stage),))
-        for number, (dispute, stage) in enumerate((("a", TAKEN), ("a", RETURNED), ("b", TAKEN), ("b", RETURNED)))
+        PaymentFact(observed_at=number, clawbacks=(Clawback(dispute, "dispute", 700, status),))
+        for number, (dispute, status) in enumerate(product("ab", CLAWBACK_STATUSES[1:]))
     ]
     outcomes = payer.wallets._ledger.lanes.submit([SettleTopup(payer.wallet_id, topup_id, fact) for fact in facts])
     assert not [outcome for outcome in outcomes if isinstance(outcome, WalletError)]

@@ -224,14 +224,14 @@ def installation_cash(installation: Installation, wallet_id: int) -> int:
     return balance.available["jpy"] if balance.available else 0
 
 
-@pytest.mark.parametrize("way", ["intent", "checkout"])
+@pytest.mark.parametrize("flow", ["intent", "checkout"])
 def test_a_card_is_saved_where_a_slip_could_have_paid_as_well(
-    wallets: CreditWallet, fake: FakeStripe, clock: Clock, way: Any
+    wallets: CreditWallet, fake: FakeStripe, clock: Clock, flow: Any
 ) -> None:
     installation = Installation(wallets, fake, clock, methods=("card", "konbini"))
     with_card, with_slip = installation.owner(), installation.owner()
     for wallet_id, method in ((with_card, PAYING), (with_slip, "konbini")):
-        topup = installation.request(wallet_id, way=way)
+        topup = installation.request(wallet_id, flow=flow)
         session = wallets.topups.show(topup.topup_id).checkout_session
         intent = fake.pay(session or intent_of(topup), method)
         if method == "konbini":
@@ -252,7 +252,7 @@ def session_of(installation: Installation, topup: TopupReply) -> str:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_page_that_was_paid_is_credited_once(installation: Installation, seed: int) -> None:
     wallet_id = installation.owner()
-    topup = installation.request(wallet_id, way="checkout")
+    topup = installation.request(wallet_id, flow="checkout")
     assert (topup.checkout_url, topup.client_secret) == (topup.action_url, None)
     assert str(topup.checkout_url).startswith(installation.fake.url)
     installation.fake.pay(session_of(installation, topup), DECLINED)
@@ -266,7 +266,7 @@ def test_a_page_that_was_paid_is_credited_once(installation: Installation, seed:
 @pytest.mark.parametrize("tried", [False, True])
 def test_a_page_that_nobody_paid_in_time_is_canceled(installation: Installation, tried: bool) -> None:
     wallet_id = installation.owner()
-    topup = installation.request(wallet_id, way="checkout")
+    topup = installation.request(wallet_id, flow="checkout")
     if tried:
         installation.fake.pay(session_of(installation, topup), DECLINED)
     installation.fake.expire_session(session_of(installation, topup))
@@ -280,7 +280,7 @@ def test_a_page_that_nobody_paid_in_time_is_canceled(installation: Installation,
 @pytest.mark.parametrize("seed", range(2))
 def test_a_slip_from_a_page_is_credited_when_it_is_paid(vouchers: Installation, paid: bool, seed: int) -> None:
     wallet_id = vouchers.owner()
-    topup = vouchers.request(wallet_id, way="checkout")
+    topup = vouchers.request(wallet_id, flow="checkout")
     intent = vouchers.fake.pay(session_of(vouchers, topup), "konbini")
     vouchers.hear()
     assert vouchers.wallets.topups.show(topup.topup_id).status == "requires_action"
@@ -328,11 +328,11 @@ def test_looking_at_a_top_up_credits_what_stripe_has_received(installation: Inst
         installation.payments.show("tu_unknown")
 
 
-@pytest.mark.parametrize("way", ["intent", "checkout"])
+@pytest.mark.parametrize("flow", ["intent", "checkout"])
 @pytest.mark.parametrize("tried", [False, True])
-def test_a_top_up_that_was_given_up_cannot_be_paid_any_more(installation: Installation, way: Any, tried: bool) -> None:
+def test_a_top_up_that_was_given_up_cannot_be_paid_any_more(installation: Installation, flow: Any, tried: bool) -> None:
     wallet_id = installation.owner()
-    topup = installation.request(wallet_id, way=way)
+    topup = installation.request(wallet_id, flow=flow)
     target = topup.payment_intent or session_of(installation, topup)
     if tried:
         installation.fake.pay(target, DECLINED)
@@ -342,7 +342,7 @@ def test_a_top_up_that_was_given_up_cannot_be_paid_any_more(installation: Instal
         installation.fake.pay(target)
     assert installation.payments.cancel(topup.topup_id).status == "canceled"
     installation.hear(order=Random(3))
-    assert installation.request(wallet_id, way=way).status == "canceled"
+    assert installation.request(wallet_id, flow=flow).status == "canceled"
     assert installation.kept(wallet_id) == installation.moved(wallet_id) == 0
 
 
@@ -354,14 +354,14 @@ def test_a_top_up_that_was_paid_meanwhile_is_credited_instead_of_given_up(instal
     assert installation.wallets.balance(wallet_id) == 1_000
 
 
-@pytest.mark.parametrize("way", ["intent", "checkout"])
-def test_a_lost_answer_makes_no_second_payment(shaky: Installation, faults: StripeFaults, way: Any) -> None:
+@pytest.mark.parametrize("flow", ["intent", "checkout"])
+def test_a_lost_answer_makes_no_second_payment(shaky: Installation, faults: StripeFaults, flow: Any) -> None:
     wallet_id = shaky.owner()
     faults.timeout_after_processing(path="payment_intents|sessions", times=3)
     with pytest.raises(PaymentProviderError):
-        shaky.request(wallet_id, way=way)
+        shaky.request(wallet_id, flow=flow)
     assert len(faults.fired) == 3
-    topup = shaky.request(wallet_id, way=way)
+    topup = shaky.request(wallet_id, flow=flow)
     shaky.fake.pay(topup.payment_intent or session_of(shaky, topup))
     shaky.hear(times=2)
     assert len(shaky.made(wallet_id)) == 1
@@ -528,7 +528,7 @@ def test_payments_of_others_at_the_same_account_are_left_alone(
         fake.refund(intent_of(topup), 100)
         fake.dispute(no_ones.id, 300)
         fake.dispute(intent_of(topup), 300)
-        fake.expire_session(session_of(other, other.request(theirs, key="page", way="checkout")))
+        fake.expire_session(session_of(other, other.request(theirs, key="page", flow="checkout")))
         assert set(installation.hear()) == {"ignored"}
         report = installation.payments.reconcile()
         assert (report.changed, report.problems) == (0, [])
@@ -732,7 +732,7 @@ def test_a_charge_whose_answer_was_lost_is_not_made_again_with_another_card(
     card = shaky.fake.new_card(str(customer), set_up=True)
     first = next(topup for topup in shaky.wallets.topups.list(wallet_id) if topup.origin == "owner")
     shaky.wallets.topups.settle(
-        wallet_id, first.topup_id, PaymentFact(told_at=1, customer=customer, payment_method=card)
+        wallet_id, first.topup_id, PaymentFact(observed_at=1, customer=customer, payment_method=card)
     )
     shaky.clock.advance(minutes=11)
     shaky.payments.reconcile()
@@ -863,7 +863,7 @@ def new_customer(installation: Installation) -> str:
 def remember(installation: Installation, wallet_id: int, **of_the_payer: str) -> None:
     """Have the ledger believe that the wallet pays so."""
     [paid] = [each for each in installation.wallets.topups.list(wallet_id) if each.status == "credited"]
-    installation.wallets.topups.settle(wallet_id, paid.topup_id, PaymentFact(told_at=1, **of_the_payer))  # type: ignore[arg-type]
+    installation.wallets.topups.settle(wallet_id, paid.topup_id, PaymentFact(observed_at=1, **of_the_payer))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -931,7 +931,7 @@ def test_when_the_bank_wants_the_owner_there_is_a_page_to_pay_on(
     assert installation.payments.run_automatic() == []
     state = installation.wallets.topups.automatic_state(wallet_id)
     assert (state.state, state.reason) == ("stopped", "authentication_required")
-    [page] = [topup for topup in installation.wallets.topups.list(wallet_id) if topup.way == "checkout"]
+    [page] = [topup for topup in installation.wallets.topups.list(wallet_id) if topup.flow == "checkout"]
     assert (page.status, page.amount_yen) == ("requires_action", 600)
     assert state.action_url == page.action_url
     assert str(page.action_url).startswith(installation.fake.url)
@@ -942,7 +942,7 @@ def test_when_the_bank_wants_the_owner_there_is_a_page_to_pay_on(
     assert installation.wallets.balance(wallet_id) == 650
     assert installation.wallets.topups.automatic_state(wallet_id).state == "ready"
     assert [payment.status for payment in installation.made(wallet_id)] == ["succeeded", "canceled", "succeeded"]
-    assert len([each for each in installation.wallets.topups.list(wallet_id) if each.way == "checkout"]) == 1
+    assert len([each for each in installation.wallets.topups.list(wallet_id) if each.flow == "checkout"]) == 1
 
 
 @pytest.mark.parametrize("path", ["checkout/sessions", "payment_intents/pi_"])
@@ -955,7 +955,7 @@ def test_the_page_comes_also_when_stripe_is_lost_on_the_way_to_it(
     assert len(faults.fired) == 3
     shaky.hear()
     assert shaky.wallets.topups.automatic_state(wallet_id).action_url is not None
-    assert len([each for each in shaky.wallets.topups.list(wallet_id) if each.way == "checkout"]) == 1
+    assert len([each for each in shaky.wallets.topups.list(wallet_id) if each.flow == "checkout"]) == 1
 
 
 def test_caps_bound_automatic_top_ups_and_are_told(
@@ -1033,7 +1033,7 @@ def test_a_payment_is_credited_although_the_endpoint_was_down(installation: Inst
 
 def test_a_page_is_looked_up_as_well(installation: Installation) -> None:
     wallet_id = installation.owner()
-    topup, left = (installation.request(wallet_id, key=key, way="checkout") for key in ("paid", "left"))
+    topup, left = (installation.request(wallet_id, key=key, flow="checkout") for key in ("paid", "left"))
     installation.fake.pay(session_of(installation, topup))
     installation.clock.advance(days=2)
     assert installation.payments.reconcile().problems == []
@@ -1254,7 +1254,7 @@ def test_paying_back_is_off_unless_the_operator_allows_it(installation: Installa
         pay_back(installation, topup.topup_id, 1)
     assert installation.kept(wallet_id) == installation.moved(wallet_id) == 1_000
     with pytest.raises(TopupNotFound):
-        pay_back(installation, installation.request(wallet_id, key="page", way="checkout").topup_id, 1)
+        pay_back(installation, installation.request(wallet_id, key="page", flow="checkout").topup_id, 1)
 
 
 def test_unused_credit_is_paid_back_once_and_within_the_limits_of_the_law(generous: tuple[Installation, str]) -> None:

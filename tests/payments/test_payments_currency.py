@@ -348,7 +348,7 @@ def test_a_saved_card_that_pays_in_another_currency_stops_automatic_top_ups(
 @pytest.mark.parametrize("kind", ["payment_intent", "checkout.session"])
 def test_a_page_in_another_currency_credits_nothing(installation: Installation, host: PlainSql, kind: str) -> None:
     wallet_id = installation.owner()
-    topup = installation.request(wallet_id, way="checkout")
+    topup = installation.request(wallet_id, flow="checkout")
     session = str(installation.wallets.topups.show(topup.topup_id).checkout_session)
     if kind == "payment_intent":
         installation.fake.pay(session)
@@ -362,7 +362,7 @@ def test_a_page_in_another_currency_credits_nothing(installation: Installation, 
 
 def test_a_page_is_asked_for_in_yen_only(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Json] = []
-    sessions = installation.payments.gateway._stripe.checkout.sessions
+    sessions = installation.payments.gateway.api.v1.checkout.sessions
     create = sessions.create
 
     def heard(params: Any, once: Any) -> Any:
@@ -370,7 +370,7 @@ def test_a_page_is_asked_for_in_yen_only(installation: Installation, monkeypatch
         return create(params, once)
 
     monkeypatch.setattr(sessions, "create", heard)
-    installation.request(installation.owner(), way="checkout")
+    installation.request(installation.owner(), flow="checkout")
     assert asked[0]["adaptive_pricing"] == {"enabled": False}
 
 
@@ -390,7 +390,7 @@ def test_what_is_taken_in_another_currency_takes_nothing_and_is_told(
     for each in news * 2:
         assert installation.deliver(changed(each, currency=currency)) == "reported"
     found = wallets.topups.show(topup.topup_id)
-    assert (found.status, found.takings) == ("credited", ())
+    assert (found.status, found.clawbacks) == ("credited", ())
     assert wallets.balance(wallet_id) == 1_000
     assert str(found.reason).startswith(f"currency_mismatch: amount 300 of {name}, currency ")
     assert [each["topup_id"] for each in told(host)] == [topup.topup_id]

@@ -12,7 +12,7 @@ from fake_stripe import FakeStripe
 from installation import Installation
 
 from credit_wallet import CreditWallet
-from credit_wallet.payments.service import QUIET
+from credit_wallet.payments.reconcile import QUIET
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +31,14 @@ def after(wallets: CreditWallet, clock: Clock, accounts: tuple[FakeStripe, FakeS
     return Installation(wallets, accounts[1], clock)
 
 
-@pytest.mark.parametrize("way", ["intent", "checkout"])
+@pytest.mark.parametrize("flow", ["intent", "checkout"])
 def test_a_wallet_pays_at_the_new_account_as_a_new_customer(
-    wallets: CreditWallet, before: Installation, after: Installation, way: Any
+    wallets: CreditWallet, before: Installation, after: Installation, flow: Any
 ) -> None:
     wallet_id = before.owner()
     before.pay(wallet_id)
     known = wallets.topups.payer(wallet_id).customer
-    topup = after.request(wallet_id, key="again", way=way)
+    topup = after.request(wallet_id, key="again", flow=flow)
     after.fake.pay(wallets.topups.show(topup.topup_id).checkout_session or str(topup.payment_intent))
     assert after.payments.show(topup.topup_id).status == "credited"
     assert wallets.balance(wallet_id) == 2_000
@@ -60,12 +60,12 @@ def test_a_saved_card_of_the_old_account_is_told_and_another_takes_its_place(
     assert paid.status == "credited"
 
 
-@pytest.mark.parametrize("way", ["intent", "checkout"])
+@pytest.mark.parametrize("flow", ["intent", "checkout"])
 def test_what_was_open_at_the_old_account_is_given_up(
-    wallets: CreditWallet, before: Installation, after: Installation, clock: Clock, way: Any
+    wallets: CreditWallet, before: Installation, after: Installation, clock: Clock, flow: Any
 ) -> None:
     wallet_id = before.owner()
-    topup = before.request(wallet_id, way=way)
+    topup = before.request(wallet_id, flow=flow)
     clock.advance(seconds=(QUIET + timedelta(seconds=1)).total_seconds())
     assert after.payments.reconcile().problems == []
     given_up = wallets.topups.show(topup.topup_id)

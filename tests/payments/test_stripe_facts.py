@@ -58,7 +58,7 @@ def api(installation: Installation) -> Iterator[Api]:
 def news_of(installation: Installation, wallet_id: int) -> dict[str, Json]:
     """An event of every type that is handled, about a payment that nobody has heard of yet."""
     topup = installation.request(wallet_id)
-    page = installation.request(installation.owner(), way="checkout")
+    page = installation.request(installation.owner(), flow="checkout")
     installation.fake.pay(intent_of(topup))
     heard = {event["type"]: event for event in installation.news()}
     paid = heard["payment_intent.succeeded"]["data"]["object"]

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
 from credit_wallet.payments import bounded_client
-from credit_wallet.payments.gateway import StripeSilent
+from credit_wallet.payments.api import StripeSilent
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.worker import workers

@@ -101,8 +101,8 @@ def test_what_remains_is_read_with_its_currency(remaining: object, currency: obj
 
 
 def test_of_one_second_the_part_that_came_counts_in_any_order(wallets: CreditWallet) -> None:
-    asked = PaymentFact(told_at=5, status="requires_action", payment_intent="pi_1")
-    part = PaymentFact(told_at=5, status="requires_action", payment_intent="pi_1", processing=True)
+    asked = PaymentFact(observed_at=5, status="requires_action", payment_intent="pi_1")
+    part = PaymentFact(observed_at=5, status="requires_action", payment_intent="pi_1", processing=True)
     for number, facts in enumerate(permutations([asked, part])):
         wallet_id = wallets.create().wallet_id
         topup_id = str(wallets.topups.request(wallet_id, 1_000, idempotency_key="t").topup_id)
@@ -122,10 +122,10 @@ HEARD: list[Any] = [
 ]
 
 
-def begun(installation: Installation, method: str, *, way: Any = "intent") -> tuple[int, TopupReply, str]:
+def begun(installation: Installation, method: str, *, flow: Any = "intent") -> tuple[int, TopupReply, str]:
     """A wallet below its threshold with a saved card, whose owner has begun to pay with ``method``."""
     wallet_id = installation.payer()
-    topup = installation.request(wallet_id, key="begun", way=way)
+    topup = installation.request(wallet_id, key="begun", flow=flow)
     session = installation.wallets.topups.show(topup.topup_id).checkout_session
     intent = installation.fake.pay(session or intent_of(topup), method)
     return wallet_id, topup, str(intent["id"])
@@ -147,9 +147,9 @@ def waits(installation: Installation, wallet_id: int) -> bool:
 
 
 @pytest.mark.parametrize("hear", HEARD)
-@pytest.mark.parametrize("way", ["intent", "checkout"])
-def test_an_open_slip_is_waited_for_until_it_is_paid(installation: Installation, hear: Hear, way: str) -> None:
-    wallet_id, _, intent = begun(installation, "konbini", way=way)
+@pytest.mark.parametrize("flow", ["intent", "checkout"])
+def test_an_open_slip_is_waited_for_until_it_is_paid(installation: Installation, hear: Hear, flow: str) -> None:
+    wallet_id, _, intent = begun(installation, "konbini", flow=flow)
     installation.clock.advance(minutes=11)
     hear(installation)
     assert waits(installation, wallet_id)
@@ -221,7 +221,7 @@ def test_what_waits_for_the_owner_is_not_money_on_its_way(installation: Installa
 def test_a_form_and_a_page_that_nobody_used_are_not_either(installation: Installation) -> None:
     wallet_id = installation.payer()
     installation.request(wallet_id, key="form")
-    installation.request(wallet_id, key="page", way="checkout")
+    installation.request(wallet_id, key="page", flow="checkout")
     assert not waits(installation, wallet_id)
 
 

@@ -7,21 +7,21 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
 import apsw
+import click
 import pytest
 import structlog
-import typer
 
-import credit_wallet
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.cli import app as cli
+from credit_wallet.cli import tree
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -137,18 +137,24 @@ class Command(NamedTuple):
     subcommands: dict[str, Command]
 
 
-def command_of(real: Any) -> Command:
-    options = {name for parameter in real.params for name in parameter.opts if parameter.param_type_name == "option"}
-    subcommands: dict[str, Any] = getattr(real, "commands", {})
+def command_of(real: click.Command) -> Command:
+    options = {name for each in real.params if isinstance(each, click.Option) for name in each.opts}
+    subcommands: dict[str, click.Command] = {}
+    if isinstance(real, click.Group):
+        context = click.Context(real)
+        subcommands = {
+            name: command for name in real.list_commands(context) if (command := real.get_command(context, name))
+        }
     return Command(frozenset(options), {name: command_of(each) for name, each in subcommands.items()})
 
 
-CLI = command_of(typer.main.get_command(cli.app))
+CLI = command_of(cli.app)
+GLOBAL_OPTIONS = {name for each in tree.GLOBAL_OPTIONS for name in each.opts}
 
 
 def leaves(command: Command, path: str = "") -> Iterator[tuple[str, frozenset[str]]]:
     if not command.subcommands:
-        yield path, command.options
+        yield path, command.options - GLOBAL_OPTIONS
     for name, each in command.subcommands.items():
         yield from leaves(each, f"{path} {name}".strip())
 
@@ -159,7 +165,7 @@ def test_the_reference_has_every_command_and_option_and_no_other() -> None:
     documented = {
         words_of_command(section.splitlines()[0]): frozenset(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))
         for section in sections
-        if section.startswith(("`credit-wallet ", "Options before the command"))
+        if section.startswith(("`credit-wallet ", "Global options"))
     }
     assert documented == {"": CLI.options, **dict(leaves(CLI))}
 
@@ -187,7 +193,7 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
         for word in words:
             if word in command.subcommands:
                 command, path = command.subcommands[word], f"{path} {word}"
-        assert path, f"{name_of(page)}: credit-wallet {' '.join(words)}"
+        assert path or options, f"{name_of(page)}: credit-wallet {' '.join(words)}"
         unknown = set(options) - command.options - CLI.options
         assert not unknown, f"{name_of(page)}: credit-wallet {' '.join(words)}"
 
@@ -306,10 +312,17 @@ def test_no_page_has_a_heading_twice(page: Path) -> None:
     assert sorted(headings) == sorted(set(headings))
 
 
-def test_the_map_has_every_room() -> None:
-    tree = (DOCS / "architecture.md").read_text(encoding="utf-8").partition("## The tree")[2].partition("\n## ")[0]
-    named = set(re.findall(r"`(\w+)(?:\.py|/)`", tree))
-    assert {module.name for module in iter_modules(credit_wallet.__path__)} <= named
+def test_the_map_has_every_room_in_the_order_that_make_check_proves() -> None:
+    tree = (
+        (DOCS / "architecture.md")
+        .read_text(encoding="utf-8")
+        .partition("## The tree")[2]
+        .partition("Beside the source")[0]
+    )
+    paths = " ".join(re.findall(r"^\| (`.*?`) \| ", tree, re.MULTILINE))
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = [layer.split(" | ") for layer in configured["contracts"][0]["layers"]]
+    assert re.findall(r"`(\w+)(?:/|\.py)`", paths) == [room for layer in layers for room in layer]
 
 
 def folders_of_the_source() -> list[Path]:
@@ -339,6 +352,7 @@ def test_each_rule_of_money_is_found_in_one_file() -> None:
     assert len(rules_of_money()) >= 10
     for file, words in rules_of_money():
         assert [name for name, text in texts.items() if words in text] == [file], words
+        assert file.startswith(("rules/", "domain/"))
 
 
 def test_the_readme_is_for_users_and_short() -> None:

@@ -23,7 +23,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet, Outcome, WalletError
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_of, format_instant
-from credit_wallet.domain.topups import RETURNED, TAKEN, PaymentFact
+from credit_wallet.domain.topups import Clawback, ClawbackStatus, PaymentFact
 
 pytestmark = pytest.mark.slow
 
@@ -139,15 +139,16 @@ class ClocksMachine(RuleBasedStateMachine):
         wallet_id = self.ids[number]
         topup_id = self.nodes[node].topups.request(wallet_id, amount, idempotency_key=self._key()).topup_id
         assert topup_id is not None
-        paid = PaymentFact(told_at=1, status="succeeded", received_yen=amount)
+        paid = PaymentFact(observed_at=1, status="succeeded", received_yen=amount)
         self.nodes[node].topups.settle(wallet_id, topup_id, paid)
         self.payments.append((number, topup_id, amount))
 
     @rule(node=nodes, position=positions, dispute=st.integers(0, 2), won=st.booleans())
     def dispute(self, node: int, position: int, dispute: int, won: bool) -> None:
         number, topup_id, amount = self.payments[position % len(self.payments)]
-        taking = (f"dispute {dispute}", max(1, amount // (1 + dispute)), RETURNED if won else TAKEN)
-        self.nodes[node].topups.settle(self.ids[number], topup_id, PaymentFact(told_at=2, takings=(taking,)))
+        status: ClawbackStatus = "reinstated" if won else "withdrawn"
+        clawback = Clawback(f"dispute {dispute}", "dispute", max(1, amount // (1 + dispute)), status)
+        self.nodes[node].topups.settle(self.ids[number], topup_id, PaymentFact(observed_at=2, clawbacks=(clawback,)))
 
     @rule(node=nodes, number=wallets, amount=yen, seconds=st.integers(1, 31 * 86_400))
     def hold(self, node: int, number: int, amount: int, seconds: int) -> None:

@@ -14,7 +14,7 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import PayBack, PayBackLimit
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.domain.topups import RETURNED, PaymentFact
+from credit_wallet.domain.topups import Clawback, PaymentFact
 from credit_wallet.errors import IdempotencyConflict, PayBackNotAllowed
 from credit_wallet.stores.databases import database_at
 
@@ -34,7 +34,7 @@ def paid_in(wallets: CreditWallet, yen: int = 10_000) -> tuple[int, str]:
     wallet_id = wallets.create().wallet_id
     topup_id = wallets.topups.request(wallet_id, yen, idempotency_key="pays").topup_id
     assert topup_id is not None
-    wallets.topups.settle(wallet_id, topup_id, PaymentFact(told_at=1, status="succeeded", received_yen=yen))
+    wallets.topups.settle(wallet_id, topup_id, PaymentFact(observed_at=1, status="succeeded", received_yen=yen))
     return wallet_id, topup_id
 
 
@@ -107,8 +107,9 @@ def test_one_whose_idempotency_key_was_forgotten_is_not_counted_twice(
 def test_what_the_provider_did_not_pay_back_leaves_its_room(wallets: CreditWallet, paid: tuple[int, str]) -> None:
     wallet_id, topup_id = paid
     wallets.topups.pay_back(*paid, 1_000, idempotency_key="back", limit=LIMIT)
-    [(name, *_)] = wallets.topups.show(topup_id).takings
-    wallets.topups.settle(wallet_id, topup_id, PaymentFact(told_at=2, takings=((name, 1_000, RETURNED),)))
+    [clawback] = wallets.topups.show(topup_id).clawbacks
+    failed = Clawback(clawback.id, "pay_back", 1_000, "reinstated")
+    wallets.topups.settle(wallet_id, topup_id, PaymentFact(observed_at=2, clawbacks=(failed,)))
     wallets.topups.pay_back(*paid, 1_000, idempotency_key="another", limit=LIMIT)
     assert wallets.topups.pay_back_room().paid_back_yen == 1_000
     assert wallets.verify() == []
@@ -150,12 +151,18 @@ def test_an_operators_words_pay_nothing_back(wallets: CreditWallet) -> None:
 def test_entries_name_their_cause(wallets: CreditWallet, db_url: str, paid: tuple[int, str]) -> None:
     wallet_id, topup_id = paid
     wallets.topups.pay_back(*paid, 100, idempotency_key="back", limit=LIMIT)
-    [(name, *_)] = wallets.topups.show(topup_id).takings
-    for told_at, taking in enumerate(
-        ((name, 100, RETURNED), ("dp_1", 9_950, 1), ("dp_1", 9_950, RETURNED), ("dp_2", 10_000, 1)), start=2
+    [pay_back] = wallets.topups.show(topup_id).clawbacks
+    for observed_at, clawback in enumerate(
+        (
+            Clawback(pay_back.id, "pay_back", 100, "reinstated"),
+            Clawback("dp_1", "dispute", 9_950, "withdrawn"),
+            Clawback("dp_1", "dispute", 9_950, "reinstated"),
+            Clawback("dp_2", "dispute", 10_000, "withdrawn"),
+        ),
+        start=2,
     ):
-        wallets.topups.settle(wallet_id, topup_id, PaymentFact(told_at=told_at, takings=(taking,)))
-        if told_at == 4:
+        wallets.topups.settle(wallet_id, topup_id, PaymentFact(observed_at=observed_at, clawbacks=(clawback,)))
+        if observed_at == 4:
             wallets.charge(wallet_id, 10, idempotency_key="spent")
     wallets.topup(wallet_id, 30, idempotency_key="by hand")
     with PlainSql(db_url) as host:

@@ -28,7 +28,7 @@ from credit_wallet.domain.commands import (
 )
 from credit_wallet.domain.money import MAX_BALANCE_YEN
 from credit_wallet.domain.outcomes import KeyView, Outcome, WalletView
-from credit_wallet.domain.topups import RETURNED, TAKEN, PayerState, PaymentFact, TopupState, topup_id_of
+from credit_wallet.domain.topups import Clawback, PayerState, PaymentFact, TopupState, topup_id_of
 from credit_wallet.errors import (
     InvalidAmount,
     InvalidRequest,
@@ -65,14 +65,14 @@ def topup(status: str = "credited", **more: Any) -> TopupState:
         "wallet_id": 1,
         "amount_yen": 500,
         "origin": "owner",
-        "way": "intent",
+        "flow": "intent",
         "status": status,
         "processing": False,
         "payment_intent": "pi_1",
         "checkout_session": None,
-        "told_at": 1,
+        "observed_at": 1,
         "received_yen": 500,
-        "takings": {},
+        "clawbacks": {},
         "credited_yen": 500,
         "reversed_yen": 0,
         "credit_txn_id": 7,
@@ -166,40 +166,41 @@ def test_what_can_be_spent_is_the_least_of_balance_budget_and_cap(
 
 def test_what_was_taken_before_there_was_a_register_comes_back_as_paid_credit() -> None:
     snapshot = new_snapshot()
-    snapshot.topups["tu_1"] = topup(reversed_yen=200, takings={"dp_1": (200, TAKEN)})
-    outcomes(snapshot, SettleTopup(1, "tu_1", PaymentFact(told_at=2, takings=(("dp_1", 200, RETURNED),))))
+    snapshot.topups["tu_1"] = topup(reversed_yen=200, clawbacks={"dp_1": Clawback("dp_1", "dispute", 200, "withdrawn")})
+    won = Clawback("dp_1", "dispute", 200, "reinstated")
+    outcomes(snapshot, SettleTopup(1, "tu_1", PaymentFact(observed_at=2, clawbacks=(won,))))
     assert [(lot.kind, lot.remaining_yen) for lot in snapshot.wallets[1].lots] == [("paid", 200)]
 
 
 def test_an_amount_that_is_not_in_yen_is_reported_whether_its_top_up_is_known_or_not() -> None:
     snapshot = new_snapshot()
-    fact = PaymentFact(told_at=2, mismatches=("amount 5 of pi_1, currency usd: not a whole number of yen",))
+    fact = PaymentFact(observed_at=2, mismatches=("amount 5 of pi_1, currency usd: not a whole number of yen",))
     decision = decide(snapshot, [SettleTopup(1, "tu_9", fact)], NOON)
     assert [event.kind for event in decision.events] == ["topup.currency_mismatch"]
-    [refusal] = outcomes(new_snapshot(), SettleTopup(1, "tu_9", PaymentFact(told_at=2)))
+    [refusal] = outcomes(new_snapshot(), SettleTopup(1, "tu_9", PaymentFact(observed_at=2)))
     assert isinstance(refusal, TopupNotFound)
 
 
 def test_a_payment_that_was_found_and_is_not_paid_yet_has_a_history_and_no_news() -> None:
     snapshot = new_snapshot()
-    fact = PaymentFact(told_at=2, status="pending", payment_intent="pi_2")
+    fact = PaymentFact(observed_at=2, status="pending", payment_intent="pi_2")
     decision = decide(snapshot, [SettleTopup(1, "tu_2", fact, 500)], NOON)
     assert [(step.topup_id, step.status) for step in decision.topup_steps] == [("tu_2", "pending")]
-    requested = decide(new_snapshot(), [SettleTopup(1, "tu_2", PaymentFact(told_at=2), 500)], NOON)
+    requested = decide(new_snapshot(), [SettleTopup(1, "tu_2", PaymentFact(observed_at=2), 500)], NOON)
     assert [step.status for step in requested.topup_steps] == ["requested"]
 
 
 def test_a_payment_of_another_top_up_cancels_the_one_that_it_was_asked_for_under() -> None:
     snapshot = new_snapshot()
     snapshot.topups |= {"tu_1": topup(), "tu_2": topup("pending", topup_id="tu_2", received_yen=0, credit_txn_id=None)}
-    outcomes(snapshot, SettleTopup(1, "tu_2", PaymentFact(told_at=2, status="succeeded", received_yen=500)))
+    outcomes(snapshot, SettleTopup(1, "tu_2", PaymentFact(observed_at=2, status="succeeded", received_yen=500)))
     assert (snapshot.topups["tu_2"].status, snapshot.topups["tu_2"].reason) == ("canceled", "paid_as_another")
 
 
 def test_a_payment_that_the_wallet_cannot_take_stays_to_be_looked_at() -> None:
     snapshot = funded(MAX_BALANCE_YEN)
     snapshot.topups["tu_1"] = topup("pending", received_yen=0, credited_yen=0, credit_txn_id=None)
-    outcomes(snapshot, SettleTopup(1, "tu_1", PaymentFact(told_at=2, status="succeeded", received_yen=500)))
+    outcomes(snapshot, SettleTopup(1, "tu_1", PaymentFact(observed_at=2, status="succeeded", received_yen=500)))
     assert snapshot.topups["tu_1"].status == "succeeded"
     assert "would pass" in str(snapshot.topups["tu_1"].reason)
 

@@ -215,7 +215,7 @@ def test_automatic_top_ups_that_follow_each_other_are_told_once_an_hour(
 
 def pay(wallets: CreditWallet, wallet_id: int, intent: str, topup_id: str | None) -> None:
     fact = PaymentFact(
-        told_at=1, status="succeeded", received_yen=500, payment_intent=intent, customer="cus", payment_method="pm"
+        observed_at=1, status="succeeded", received_yen=500, payment_intent=intent, customer="cus", payment_method="pm"
     )
     wallets.topups.settle(wallet_id, str(topup_id), fact)
 

@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.topups import (
-    ANNOUNCED,
     MISMATCH,
-    RETURNED,
-    TAKEN,
+    Clawback,
     PaymentFact,
     TopupState,
-    gap_yen,
+    clawed_back_yen,
     join,
-    taken_yen,
+    shortfall_yen,
     topup_id_of,
 )
 from credit_wallet.errors import (
@@ -49,14 +47,14 @@ def new_topup(status: str = "requested") -> TopupState:
         wallet_id=1,
         amount_yen=1_000,
         origin="owner",
-        way="intent",
+        flow="intent",
         status=status,  # type: ignore[arg-type]
         processing=False,
         payment_intent=None,
         checkout_session=None,
-        told_at=0,
+        observed_at=0,
         received_yen=0,
-        takings={},
+        clawbacks={},
         credited_yen=0,
         reversed_yen=0,
         credit_txn_id=None,
@@ -73,21 +71,25 @@ def joined(facts: Sequence[PaymentFact]) -> TopupState:
     return topup
 
 
-SUCCEEDED = PaymentFact(told_at=30, status="succeeded", received_yen=1_000, payment_intent="pi_1")
+SUCCEEDED = PaymentFact(observed_at=30, status="succeeded", received_yen=1_000, payment_intent="pi_1")
 NEWS = [
-    PaymentFact(told_at=10, status="pending", payment_intent="pi_1"),
-    PaymentFact(told_at=15, status="requires_action", payment_intent="pi_1", action_url="https://bank.example/"),
-    PaymentFact(told_at=18, status="failed", payment_intent="pi_1", reason="card_declined"),
-    PaymentFact(told_at=20, status="pending", processing=True, payment_intent="pi_1"),
+    PaymentFact(observed_at=10, status="pending", payment_intent="pi_1"),
+    PaymentFact(observed_at=15, status="requires_action", payment_intent="pi_1", action_url="https://bank.example/"),
+    PaymentFact(observed_at=18, status="failed", payment_intent="pi_1", reason="card_declined"),
+    PaymentFact(observed_at=20, status="pending", processing=True, payment_intent="pi_1"),
     SUCCEEDED,
-    PaymentFact(told_at=40, takings=(("re_1", 100, TAKEN),)),
-    PaymentFact(told_at=50, takings=(("dp_1", 400, ANNOUNCED),)),
-    PaymentFact(told_at=60, takings=(("dp_1", 400, TAKEN),)),
-    PaymentFact(told_at=70, takings=(("dp_1", 400, RETURNED),)),
+    PaymentFact(observed_at=40, clawbacks=(Clawback("re_1", "refund", 100, "withdrawn"),)),
+    PaymentFact(observed_at=50, clawbacks=(Clawback("dp_1", "dispute", 400, "announced"),)),
+    PaymentFact(observed_at=60, clawbacks=(Clawback("dp_1", "dispute", 400, "withdrawn"),)),
+    PaymentFact(observed_at=70, clawbacks=(Clawback("dp_1", "dispute", 400, "reinstated"),)),
     PaymentFact(
-        told_at=19, status="failed", payment_intent="pi_1", decline="never", mismatches=("1000 of pi_1 in usd",)
+        observed_at=19, status="failed", payment_intent="pi_1", decline="never", mismatches=("1000 of pi_1 in usd",)
     ),
-    PaymentFact(told_at=45, takings=(("re_2", 50, TAKEN),), mismatches=("7 of re_3 in eur", "8 of dp_2 in eur")),
+    PaymentFact(
+        observed_at=45,
+        clawbacks=(Clawback("re_2", "refund", 50, "withdrawn"),),
+        mismatches=("7 of re_3 in eur", "8 of dp_2 in eur"),
+    ),
 ]
 news = st.lists(st.sampled_from(NEWS), max_size=12)
 
@@ -124,7 +126,7 @@ def test_of_two_passing_states_the_one_said_later_counts() -> None:
 
 
 def test_a_canceled_payment_may_still_turn_out_paid_and_nothing_else() -> None:
-    canceled = PaymentFact(told_at=5, status="canceled", reason="abandoned")
+    canceled = PaymentFact(observed_at=5, status="canceled", reason="abandoned")
     assert joined([canceled, *NEWS[:4]]).status == "canceled"
     assert joined([canceled, SUCCEEDED]).status == "succeeded"
 
@@ -138,14 +140,22 @@ def test_what_was_not_in_yen_stays_in_the_row(facts: list[PaymentFact]) -> None:
 
 
 def test_a_dispute_that_was_won_has_taken_nothing_and_an_inquiry_neither() -> None:
-    assert taken_yen(joined([SUCCEEDED, NEWS[5], NEWS[7]])) == 500
-    assert taken_yen(joined([SUCCEEDED, NEWS[5], NEWS[7], NEWS[8]])) == 100
-    assert taken_yen(joined([SUCCEEDED, NEWS[6]])) == 0
+    assert clawed_back_yen(joined([SUCCEEDED, NEWS[5], NEWS[7]])) == 500
+    assert clawed_back_yen(joined([SUCCEEDED, NEWS[5], NEWS[7], NEWS[8]])) == 100
+    assert clawed_back_yen(joined([SUCCEEDED, NEWS[6]])) == 0
 
 
 def test_a_refunded_payment_that_is_disputed_as_well_is_taken_twice() -> None:
-    topup = joined([SUCCEEDED, PaymentFact(told_at=1, takings=(("re", 900, TAKEN), ("dp", 1_000, TAKEN)))])
-    assert taken_yen(topup) == 1_900
+    topup = joined(
+        [
+            SUCCEEDED,
+            PaymentFact(
+                observed_at=1,
+                clawbacks=(Clawback("re", "refund", 900, "withdrawn"), Clawback("dp", "dispute", 1_000, "withdrawn")),
+            ),
+        ]
+    )
+    assert clawed_back_yen(topup) == 1_900
 
 
 @pytest.mark.parametrize(
@@ -162,7 +172,7 @@ def test_a_refunded_payment_that_is_disputed_as_well_is_taken_twice() -> None:
 def test_the_whole_gap_is_closed_in_whole_steps(
     balance: int, debt: int, threshold: int, step: int, expected: int
 ) -> None:
-    assert gap_yen(balance, debt, threshold, step, min_yen=50) == expected
+    assert shortfall_yen(balance, debt, threshold, step, min_yen=50) == expected
 
 
 # Through the ledger
@@ -176,7 +186,7 @@ def payer(wallets: CreditWallet) -> int:
     wallets.topups.settle(
         wallet_id,
         topup_id,
-        PaymentFact(told_at=1, status="succeeded", received_yen=100, customer="cus_1", payment_method="pm_1"),
+        PaymentFact(observed_at=1, status="succeeded", received_yen=100, customer="cus_1", payment_method="pm_1"),
     )
     return wallet_id
 
@@ -190,7 +200,7 @@ def request_auto(wallets: CreditWallet, wallet_id: int, key: str = "auto", **lim
 
 
 def fail(wallets: CreditWallet, wallet_id: int, topup_id: str, decline: Any = "later") -> None:
-    fact = PaymentFact(told_at=9, status="failed", reason="card_declined", decline=decline)
+    fact = PaymentFact(observed_at=9, status="failed", reason="card_declined", decline=decline)
     wallets.topups.settle(wallet_id, topup_id, fact)
 
 
@@ -209,13 +219,13 @@ def test_the_ledger_ends_with_what_stripe_has(facts: list[PaymentFact], random: 
         topup = wallets.topups.show(topup_id)
         expected = joined(facts)
         assert topup.credited_yen == expected.received_yen
-        assert topup.reversed_yen == taken_yen(expected)
+        assert topup.reversed_yen == clawed_back_yen(expected)
         moved = {"topup": 0, "reversal": 0}
         for entry in wallets.history(wallet_id, limit=1_000):
             if entry.txn_type in moved:
                 moved[entry.txn_type] += entry.amount_yen
         debt_yen = wallets.show(wallet_id).debt_yen
-        assert moved["topup"] + moved["reversal"] - debt_yen == expected.received_yen - taken_yen(expected)
+        assert moved["topup"] + moved["reversal"] - debt_yen == expected.received_yen - clawed_back_yen(expected)
         assert wallets.verify() == []
 
 
@@ -305,13 +315,13 @@ def test_caps_bound_what_automatic_top_ups_bring_and_are_told(wallets: CreditWal
     wallets.configure(payer, auto_topup_threshold=2_000)
     first = request_auto(wallets, payer, "one", daily_yen=1_000)
     assert wallets.topups.show(first).amount_yen == 900  # whole steps within the cap
-    wallets.topups.settle(payer, first, PaymentFact(told_at=2, status="succeeded", received_yen=900))
+    wallets.topups.settle(payer, first, PaymentFact(observed_at=2, status="succeeded", received_yen=900))
     with pytest.raises(TopupLimitReached):
         request_auto(wallets, payer, "two", daily_yen=1_000)
     assert wallets.topups.payer(payer).reason == "limit_reached 2026-05-15"
     clock.advance(days=1)
     second = request_auto(wallets, payer, "three", daily_yen=1_000)
-    wallets.topups.settle(payer, second, PaymentFact(told_at=3, status="succeeded", received_yen=900))
+    wallets.topups.settle(payer, second, PaymentFact(observed_at=3, status="succeeded", received_yen=900))
     clock.advance(days=1)
     wallets.charge(payer, 1_500, idempotency_key="spend")
     with pytest.raises(TopupLimitReached):
@@ -341,7 +351,7 @@ def test_some_declines_stop_at_once_until_the_owner_pays(wallets: CreditWallet, 
     state = wallets.topups.automatic_state(payer)
     assert (state.state, state.reason) == ("stopped", "card_declined")
     paid = request(wallets, payer, 60, "by hand")
-    wallets.topups.settle(payer, paid, PaymentFact(told_at=1, status="succeeded", received_yen=60))
+    wallets.topups.settle(payer, paid, PaymentFact(observed_at=1, status="succeeded", received_yen=60))
     assert wallets.topups.automatic_state(payer).state == "ready"
     assert wallets.topups.due() == [payer]
 
@@ -426,7 +436,7 @@ def test_what_is_paid_in_any_way_comes_in(wallets: CreditWallet, gifted: int) ->
         wallets.topups.settle(gifted, topup_id, fact)
     for number in range(30):
         again = request(wallets, gifted, 100, f"again {number}")
-        wallets.topups.settle(gifted, again, PaymentFact(told_at=1, status="succeeded", received_yen=100))
+        wallets.topups.settle(gifted, again, PaymentFact(observed_at=1, status="succeeded", received_yen=100))
     assert wallets.balance(gifted) == 20 + 10 + 10 + 1_000 + 3_000
     assert len([lot for lot in wallets.lots.list(gifted) if lot.kind == "paid"]) <= 21
     assert wallets.verify() == []

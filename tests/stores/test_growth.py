@@ -39,7 +39,7 @@ def free_loops(wallets: CreditWallet, clock: Clock, wallet_id: int) -> None:
         wallets.release(int(str(held.hold_id)))
         wallets.hold(wallet_id, 10, idempotency_key=f"expire {number}", ttl_seconds=1)
         asked = wallets.topups.request(wallet_id, 100, idempotency_key=f"topup {number}")
-        given_up = PaymentFact(told_at=1, status="canceled", reason="given up")
+        given_up = PaymentFact(observed_at=1, status="canceled", reason="given up")
         wallets.topups.settle(wallet_id, str(asked.topup_id), given_up)
         key = wallets.keys.create(wallet_id)
         held = wallets.hold(wallet_id, 10, idempotency_key=f"key {number}", key_id=key.key_id)
@@ -58,7 +58,7 @@ def paid_things(wallets: CreditWallet, wallet_id: int) -> None:
     wallets.keys.revoke(key.key_id)
     wallets.keys.create(wallet_id)
     asked = wallets.topups.request(wallet_id, 100, idempotency_key="pays")
-    fact = PaymentFact(told_at=1, status="succeeded", received_yen=100, payment_intent="pi_1")
+    fact = PaymentFact(observed_at=1, status="succeeded", received_yen=100, payment_intent="pi_1")
     wallets.topups.settle(wallet_id, str(asked.topup_id), fact)
 
 
@@ -96,11 +96,11 @@ def test_what_was_given_up_and_forgotten_is_credited_when_it_is_paid_all_the_sam
     wallet_id = wallets.create().wallet_id
     asked = wallets.topups.request(wallet_id, 100, idempotency_key="topup")
     wallets.topups.settle(
-        wallet_id, str(asked.topup_id), PaymentFact(told_at=1, status="canceled", payment_intent="pi")
+        wallet_id, str(asked.topup_id), PaymentFact(observed_at=1, status="canceled", payment_intent="pi")
     )
     clock.advance(days=100)
     wallets.maintenance.prune_closed()
-    paid = PaymentFact(told_at=2, status="succeeded", received_yen=100, payment_intent="pi")
+    paid = PaymentFact(observed_at=2, status="succeeded", received_yen=100, payment_intent="pi")
     wallets.topups.settle(wallet_id, "tu_pi", paid, amount_yen=100)
     assert wallets.balance(wallet_id) == 100
     assert wallets.verify() == []
@@ -112,8 +112,8 @@ def test_history_is_forgotten_from_its_beginning_also_when_clocks_disagreed(
     """Of a top-up whose later steps are dated before its earlier ones no step is left over to speak for it."""
     wallet_id = wallets.create().wallet_id
     facts = (
-        PaymentFact(told_at=1, status="succeeded", received_yen=100, payment_intent="pi"),
-        PaymentFact(told_at=1, status="canceled"),
+        PaymentFact(observed_at=1, status="succeeded", received_yen=100, payment_intent="pi"),
+        PaymentFact(observed_at=1, status="canceled"),
     )
     for number, fact in enumerate(facts):
         topup_id = str(wallets.topups.request(wallet_id, 100, idempotency_key=f"{number}").topup_id)
@@ -129,7 +129,7 @@ def test_history_is_forgotten_from_its_beginning_also_when_clocks_disagreed(
 def test_a_top_up_that_may_still_be_credited_keeps_its_history(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = wallets.create().wallet_id
     wallets.topups.request(wallet_id, 100, idempotency_key="asked")
-    wallets.topups.settle(wallet_id, "tu_found", PaymentFact(told_at=1, payment_intent="pi"), amount_yen=100)
+    wallets.topups.settle(wallet_id, "tu_found", PaymentFact(observed_at=1, payment_intent="pi"), amount_yen=100)
     clock.advance(days=400)
     wallets.maintenance.prune_closed()
     assert wallets.verify() == []

@@ -27,7 +27,6 @@ from shell import (
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli import alert_job as job
-from credit_wallet.cli import app as cli
 from credit_wallet.errors import NoLedger
 from credit_wallet.mcp.stdio import speak_for_database
 from credit_wallet.stores.databases import database_at
@@ -71,7 +70,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "alerts targets remove": (1,),
     "alerts targets rotate-secret": (1,),
 }
-ALL = sorted(words for words, _ in commands(cli.app))
+ALL = sorted(words for words, _ in commands())
 NEED_A_LEDGER = [words for words in ALL if words not in MAKE_A_LEDGER | HAVE_THEIR_OWN | OF_NO_LEDGER]
 
 

@@ -20,6 +20,7 @@ from service import Api, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli.doctor import examine
+from credit_wallet.config import POSTGRES_ATTEMPT_SECONDS, POSTGRES_PATIENCE_SECONDS
 from credit_wallet.errors import (
     DatabaseCorrupt,
     DatabaseError,
@@ -33,7 +34,7 @@ from credit_wallet.runtime import deadlines
 from credit_wallet.stores.postgres import connection as postgres_connection
 from credit_wallet.stores.postgres import database as postgres_database
 from credit_wallet.stores.postgres.connection import connect, named
-from credit_wallet.stores.postgres.waits import ATTEMPT_VARIABLE, PATIENCE_VARIABLE, PostgresWaits
+from credit_wallet.stores.postgres.waits import PostgresWaits
 
 pytestmark = pytest.mark.databases("postgres")
 
@@ -266,7 +267,7 @@ def test_what_connects_too_late_is_closed(db_url: str, monkeypatch: pytest.Monke
     until(lambda: opened and opened[0].closed)
 
 
-@pytest.mark.parametrize("variable", [ATTEMPT_VARIABLE, PATIENCE_VARIABLE])
+@pytest.mark.parametrize("variable", [POSTGRES_ATTEMPT_SECONDS.name, POSTGRES_PATIENCE_SECONDS.name])
 @pytest.mark.parametrize("said", ["soon", "-1", "nan", "inf", "3601"])
 def test_waits_that_make_no_sense_are_refused(
     db_url: str, monkeypatch: pytest.MonkeyPatch, variable: str, said: str
@@ -277,11 +278,11 @@ def test_waits_that_make_no_sense_are_refused(
 
 
 def test_waits_are_the_environments_or_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ATTEMPT_VARIABLE, "20")
-    monkeypatch.setenv(PATIENCE_VARIABLE, " 0 ")
+    monkeypatch.setenv(POSTGRES_ATTEMPT_SECONDS.name, "20")
+    monkeypatch.setenv(POSTGRES_PATIENCE_SECONDS.name, " 0 ")
     waits = PostgresWaits.of_environment()
     assert (waits.attempt_seconds, waits.patience_seconds, waits.read_patience_seconds) == (20, 0, 0)
-    monkeypatch.setenv(PATIENCE_VARIABLE, "")
+    monkeypatch.setenv(POSTGRES_PATIENCE_SECONDS.name, "")
     waits = PostgresWaits.of_environment()
     assert waits.patience_seconds == deadlines.POSTGRES_PATIENCE_SECONDS
     assert waits.read_patience_seconds == deadlines.POSTGRES_READ_PATIENCE_SECONDS

@@ -1,21 +1,21 @@
-"""Commands with every value that a caller can send."""
+"""The command line as a tree, for tests that walk over every command."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import typer
-from shell import (
-    shell,  # noqa: F401
-)
+import click
+
+from credit_wallet.cli.app import app
 
 
-def commands(app: typer.Typer, *words: str) -> Iterator[tuple[str, Any]]:
-    """Every command by its words, with its function."""
-    for command in app.registered_commands:
-        assert command.callback is not None
-        yield " ".join((*words, command.name or command.callback.__name__)), command.callback
-    for group in app.registered_groups:
-        assert group.typer_instance is not None
-        yield from commands(group.typer_instance, *words, str(group.name))
+def commands(group: click.Group = app, *words: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, with its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, *words, name)
+        else:
+            yield " ".join((*words, name)), command

@@ -19,7 +19,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.domain.topups import TAKEN, PaymentFact
+from credit_wallet.domain.topups import Clawback, PaymentFact
 from credit_wallet.errors import (
     MigrationError,
 )
@@ -75,11 +75,11 @@ ODD_TEXTS = (
 )
 
 PAID = PaymentFact(
-    told_at=30,
+    observed_at=30,
     status="succeeded",
     received_yen=1_000,
     payment_intent="pi_1",
-    takings=(("re_1", 100, TAKEN),),
+    clawbacks=(Clawback("re_1", "refund", 100, "withdrawn"),),
     customer="cus_1",
     payment_method="pm_1",
 )

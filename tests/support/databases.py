@@ -102,7 +102,7 @@ class SqliteFiles:
 
 
 _ALONE = """
-SELECT pg_terminate_backend(pid, 10_000) FROM pg_stat_activity
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 _DEFINITIONS = """

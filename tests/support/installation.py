@@ -15,7 +15,7 @@ from msgspec import json
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import TopupView
-from credit_wallet.domain.topups import PaymentFact, Way
+from credit_wallet.domain.topups import Flow, PaymentFact
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings
@@ -90,13 +90,13 @@ class Installation:
     def save(self, wallet_id: int, topup_id: str, card: str) -> str:
         """The owner saves a card, which the bank has not authenticated."""
         method = self.fake.new_card(str(self.wallets.topups.payer(wallet_id).customer), card)
-        fact = PaymentFact(told_at=int(self.clock().timestamp()), payment_method=method)
+        fact = PaymentFact(observed_at=int(self.clock().timestamp()), payment_method=method)
         self.wallets.topups.settle(wallet_id, topup_id, fact)
         return method
 
-    def request(self, wallet_id: int, amount_yen: int = 1_000, key: str = "topup", way: Way = "intent") -> TopupReply:
+    def request(self, wallet_id: int, amount_yen: int = 1_000, key: str = "topup", flow: Flow = "intent") -> TopupReply:
         """The owner asks for a top-up."""
-        return self.payments.request(wallet_id, amount_yen, idempotency_key=key, way=way)
+        return self.payments.request(wallet_id, amount_yen, idempotency_key=key, flow=flow)
 
     def pay(self, wallet_id: int, amount_yen: int = 1_000, key: str = "first") -> TopupView:
         """The owner asks for a top-up and pays it with a card, which is heard of."""

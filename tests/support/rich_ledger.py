@@ -9,7 +9,7 @@ from clock import Clock
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.actors import seller
-from credit_wallet.domain.topups import RETURNED, TAKEN, PaymentFact
+from credit_wallet.domain.topups import Clawback, PaymentFact
 
 START = datetime(2026, 9, 5, 12, tzinfo=UTC)
 SOON = "2026-09-30T00:00:00.000Z"
@@ -72,7 +72,9 @@ def _payments(wallets: CreditWallet, wallet_id: int) -> None:
         assert topup_id is not None
         says(
             topup_id,
-            PaymentFact(told_at=1, status="succeeded", received_yen=yen, payment_intent=f"pi_{key}", customer="cus_1"),
+            PaymentFact(
+                observed_at=1, status="succeeded", received_yen=yen, payment_intent=f"pi_{key}", customer="cus_1"
+            ),
         )
         return topup_id
 
@@ -82,10 +84,10 @@ def _payments(wallets: CreditWallet, wallet_id: int) -> None:
     wallets.topup(wallet_id, 90, idempotency_key="gift", promo=True, expires_at=LATE)
     paid("plain", 700)
     disputed, won = paid("disputed", 900), paid("won", 300)
-    says(disputed, PaymentFact(told_at=2, takings=(("dp_1", 900, TAKEN),)))
-    says(won, PaymentFact(told_at=2, takings=(("dp_2", 300, TAKEN),)))
-    says(won, PaymentFact(told_at=3, takings=(("dp_2", 300, RETURNED),)))
-    for fact in (PaymentFact(told_at=1, status="failed"), PaymentFact(told_at=1, status="canceled")):
+    says(disputed, PaymentFact(observed_at=2, clawbacks=(Clawback("dp_1", "dispute", 900, "withdrawn"),)))
+    says(won, PaymentFact(observed_at=2, clawbacks=(Clawback("dp_2", "dispute", 300, "withdrawn"),)))
+    says(won, PaymentFact(observed_at=3, clawbacks=(Clawback("dp_2", "dispute", 300, "reinstated"),)))
+    for fact in (PaymentFact(observed_at=1, status="failed"), PaymentFact(observed_at=1, status="canceled")):
         topup_id = wallets.topups.request(wallet_id, 80, idempotency_key=f"{fact.status}").topup_id
         assert topup_id is not None
         says(topup_id, fact)

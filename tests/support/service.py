@@ -16,8 +16,7 @@ from typing import Any, Self
 
 import httpx
 
-from credit_wallet import CreditWallet
-from credit_wallet.config import OPERATOR_KEY_VARIABLE
+from credit_wallet import CreditWallet, config
 from credit_wallet.delivery.factory import NotifySettings
 from credit_wallet.domain.tokens import new_operator_key
 from credit_wallet.http.app import create_app
@@ -123,7 +122,7 @@ class Service:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-c", f"{adjust}\n{_MAIN}", "--db", db_url, "serve", "--port", str(self.port)],
-            env={**os.environ, OPERATOR_KEY_VARIABLE: OPERATOR_KEY, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            env={**os.environ, config.OPERATOR_KEY.name: OPERATOR_KEY, "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=self._output,
         )

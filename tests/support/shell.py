@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from textwrap import dedent
 from typing import Any, NamedTuple
 
 import pytest
 from clock import Clock
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli import alerts as cli_alerts
 from credit_wallet.cli import app as cli
-from credit_wallet.cli import context as cli_context
-from credit_wallet.cli import proofs as cli_proofs
-from credit_wallet.cli import wallets as cli_wallets
+from credit_wallet.cli import context
 
 
 class Answer(NamedTuple):
@@ -56,7 +57,7 @@ class Shell:
 
     def json(self, *words: object) -> Any:
         """A command's answer to programs: one line of JSON."""
-        return _only_line(self("--json", *words))
+        return only_line(self("--json", *words))
 
     def refused(self, *words: object) -> tuple[str, str]:
         """The code and message of a refusal, the same for people and for programs."""
@@ -65,7 +66,7 @@ class Shell:
         assert (told.code, told.out) == (1, "")
         answered = self.run("--db", self.url, "--json", *words)
         assert (answered.code, answered.err) == (1, "")
-        problem = _only_line(answered.out)
+        problem = only_line(answered.out)
         assert (problem["code"], problem["detail"]) == (code, message)
         return code, message
 
@@ -76,14 +77,75 @@ class Shell:
         return answer.err
 
 
-def _only_line(text: str) -> Any:
+def only_line(text: str) -> Any:
     assert text.count("\n") == 1
     return json.loads(text)
 
 
-def opened_at(clock: Clock) -> Callable[..., CreditWallet]:
-    """Opens the ledger as the command line does, at the time of ``clock``."""
-    return lambda *, create=False: CreditWallet.open(cli_context.Settings.url, clock=clock, create=create)
+def in_a_process(*words: str, cwd: Path, **environment: str) -> Answer:
+    """The command line in a process of its own, in an environment without the wallet's variables."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CREDIT_WALLET_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "credit_wallet", *words],
+        cwd=cwd,
+        env={**inherited, "COLUMNS": "80", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def behind_its_back(path: Path, statement: str) -> None:
+    """Change the file from a process of its own."""
+    program = "import sys, apsw; apsw.Connection(sys.argv[1]).execute(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", program, str(path), statement], check=True, timeout=60)
+
+
+def failed_check(shell: Shell, url: str) -> dict[str, Any]:
+    """The only check that ``doctor`` finds something wrong with."""
+    told = shell.run("--db", url, "doctor")
+    assert (told.code, told.err) == (1, "")
+    assert " no " in told.out
+    answered = shell.run("--db", url, "--json", "doctor")
+    assert (answered.code, answered.err) == (1, "")
+    failed: list[dict[str, Any]] = [finding for finding in json.loads(answered.out) if not finding["ok"]]
+    assert len(failed) == 1
+    return failed[0]
+
+
+def without(missing: list[str], *words: str, cwd: Path) -> Answer:
+    """The command line in a process where ``missing`` are not installed."""
+    program = """
+    import sys
+
+    missing = sys.argv.pop(1).split(",")
+
+    class Finder:
+        def __init__(self, finder):
+            self.finder = finder
+
+        def find_spec(self, name, *rest):
+            return None if name.partition(".")[0] in missing else self.finder.find_spec(name, *rest)
+
+        def __getattr__(self, name):
+            return getattr(self.finder, name)
+
+    sys.meta_path = [Finder(each) for each in sys.meta_path]
+    from credit_wallet.cli.app import main
+
+    main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(program), ",".join(missing), *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -91,9 +153,7 @@ def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: py
     """The command line at the time of ``clock``."""
     monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(cli, "_open", opened_at(clock))
-    for module in (cli_alerts, cli_proofs, cli_wallets):
-        monkeypatch.setattr(module, "open_wallets", opened_at(clock))
+    monkeypatch.setattr(context, "ledger_at", partial(CreditWallet.open, clock=clock))
     return Shell(db_url, monkeypatch, capsys)
 
 

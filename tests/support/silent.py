@@ -68,7 +68,7 @@ def due(wallets: CreditWallet, amount_yen: int = 100) -> CreatedWallet:
     wallets.topup(wallet.wallet_id, amount_yen, idempotency_key="start")
     asked = wallets.topups.request(wallet.wallet_id, 100, idempotency_key="first")
     fact = PaymentFact(
-        told_at=1, status="succeeded", payment_intent=f"pi_{wallet.wallet_id}", received_yen=100,
+        observed_at=1, status="succeeded", payment_intent=f"pi_{wallet.wallet_id}", received_yen=100,
         customer="cus_1", payment_method="pm_1",
     )  # fmt: skip
     wallets.topups.settle(wallet.wallet_id, str(asked.topup_id), fact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,7 @@ from fake_stripe.loop_thread import LoopThread
 
 SECRET = "whsec_test"  # noqa: S105
 RETURN_URL = "https://wallet.test/topup"
+PATIENCE_SECONDS = 30
 BROWSER = httpx.Client()
 ASKS_UNLESS_SET_UP = "4000002500003155"
 NO_REDIRECTS: dict[str, Any] = {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
@@ -28,6 +30,7 @@ class Receiver:
         self.events: list[stripe.Event] = []
         self.refused: list[str] = []
         self.answers: list[int] = []
+        self._arrived = threading.Condition()
         self._thread = LoopThread("receiver")
         self.url = self._thread.run(self._start())
 
@@ -39,6 +42,11 @@ class Receiver:
     ) -> None:
         self._thread.run(self._runner.cleanup())
         self._thread.close()
+
+    def wait_for(self, event_type: str) -> None:
+        """Return when an event of this type has arrived."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: event_type in self.types(), PATIENCE_SECONDS), event_type
 
     def types(self, object_id: str = "") -> list[str]:
         """The types of the events about an object, in the order in which they came."""
@@ -60,7 +68,9 @@ class Receiver:
         except stripe.SignatureVerificationError as error:
             self.refused.append(str(error))
             return web.Response(status=400)
-        self.events.append(event)
+        with self._arrived:
+            self.events.append(event)
+            self._arrived.notify_all()
         return web.Response(status=self.answers.pop(0) if self.answers else 200)
 
 

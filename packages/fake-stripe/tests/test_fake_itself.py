@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil  # type: ignore[import-untyped]
 import stripe
-from merchant import (
-    client_of,
-    pays,
-    refusal,
-)
+from merchant import SECRET, Receiver, client_of, pays, refusal
 
 from fake_stripe import FakeStripe
 
@@ -51,3 +48,25 @@ def test_it_may_be_called_from_many_threads(fake: FakeStripe, customer: str) -> 
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(pay_and_refund, range(16))) == list(range(1, 17))
+
+
+def test_it_runs_from_the_command_line_until_it_is_interrupted() -> None:
+    with Receiver() as receiver:
+        options = ["--port", "0", "--webhooks-to", receiver.url, "--secret", SECRET]
+        command = [sys.executable, "-m", "fake_stripe", *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            paid = pays(client_of(url))
+            assert (paid.status, paid.livemode) == ("succeeded", False)
+            receiver.wait_for("payment_intent.succeeded")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+    assert receiver.refused == []
+
+
+def test_webhooks_from_the_command_line_need_a_secret() -> None:
+    command = [sys.executable, "-m", "fake_stripe", "--webhooks-to", "http://127.0.0.1:9/"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert "--webhooks-to and --secret go together" in finished.stderr

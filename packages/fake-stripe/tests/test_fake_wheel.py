@@ -6,6 +6,7 @@ import ast
 import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 from zipfile import Path as ZippedPath
@@ -16,6 +17,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "fake_stripe"
 BUILT_FROM = ("pyproject.toml", "README.md", "LICENSE")
+PAYMENT = """
+import fake_stripe, stripe
+with fake_stripe.FakeStripe() as fake:
+    client = stripe.StripeClient("sk_test_123", base_addresses={"api": fake.url})
+    intent = client.v1.payment_intents.create({"amount": 1000, "currency": "jpy"})
+    print(fake_stripe.__file__, fake.pay(intent.id)["status"])
+"""
 NEEDED = {"aiohttp", "localstripe", "msgspec"}
 
 
@@ -62,6 +70,19 @@ def test_the_wheel_has_every_file_and_nothing_else(wheel: Path) -> None:
 def test_the_wheel_names_all_that_it_needs(wheel: Path) -> None:
     required = {requirement.partition(">")[0] for requirement in described(wheel).requires or ()}
     assert required == NEEDED
+
+
+def test_an_installed_wheel_takes_a_payment(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    [packages] = environment.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    finished = subprocess.run([python, "-c", PAYMENT], cwd=tmp_path, capture_output=True, text=True, check=False)
+    file, status = finished.stdout.split()
+    assert (Path(file).is_relative_to(environment), status) == (True, "succeeded"), finished.stderr
 
 
 def test_only_what_the_wheel_names_is_imported() -> None:

@@ -7,27 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, json, structs
-from rich.console import Console, JustifyMethod
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
-
-from credit_wallet.domain.money import format_yen
-from credit_wallet.domain.outcomes import Alert, LotView, Opening
+from credit_wallet.cli.tables import in_columns
 from credit_wallet.domain.text import one_line
-from credit_wallet.errors import WalletError
-from credit_wallet.stores.jobs.verify import CHECKS, Violation
-
-UNFOLDED = 10_000
-"""Width to lay tables out in: tokens and amounts must survive being copied, however narrow the terminal is."""
-
-WIDEST_COLUMN = 80
-"""Characters of a label, a note or a finding in one line of a table; what is longer goes on in the next."""
-
 
 if TYPE_CHECKING:
     from credit_wallet.cli.bench import BenchReport
+    from credit_wallet.domain.outcomes import Opening
+    from credit_wallet.errors import WalletError
+    from credit_wallet.stores.jobs.verify import Violation
 
 
 def show(value: object, *, as_json: bool) -> None:
@@ -51,6 +38,9 @@ def refusal(error: WalletError, *, as_json: bool) -> None:
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr if that is a terminal, gone at the end; call it with what is done and how far it has come."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
@@ -63,7 +53,9 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def verdict(violations: list[Violation], openings: list[Opening], *, as_json: bool) -> None:
-    """What ``verify`` found; ``openings`` break nothing, and are there when there are any."""
+    """The result of ``verify``; ``openings`` break nothing, and are shown only if there are any."""
+    from credit_wallet.stores.jobs.verify import CHECKS
+
     if as_json:
         found = {"openings": openings} if openings else {}
         _print_json({"ok": not violations, "checks": CHECKS, "violations": violations, **found})
@@ -81,14 +73,20 @@ def bench(report: BenchReport, *, as_json: bool) -> None:
     if as_json:
         _print_json(report)
     else:
+        from rich.console import Console
+
         Console().print(report.to_table())
 
 
 def _opening(opening: Opening) -> str:
+    from credit_wallet.domain.money import format_yen
+
     return f"wallet {opening.wallet_id} began with {format_yen(opening.opening_yen)} that no entry explains"
 
 
 def _fields(value: object) -> Mapping[str, Any]:
+    from msgspec import Struct, structs
+
     if isinstance(value, Struct):
         return structs.asdict(value)
     if isinstance(value, Mapping):
@@ -97,26 +95,23 @@ def _fields(value: object) -> Mapping[str, Any]:
 
 
 def _print_fields(fields: Mapping[str, Any]) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in fields.items():
-        table.add_row(name, Text(_text(name, value)))
-    Console(width=UNFOLDED).print(table)
+    print(in_columns([(name, _text(name, value)) for name, value in fields.items()]))
 
 
 def _print_table(rows: Sequence[object]) -> None:
     if not rows:
         print("none")
         return
-    table = Table(box=None, pad_edge=False)
-    for name, value in _fields(rows[0]).items():
-        justify: JustifyMethod = "right" if isinstance(value, int) else "left"
-        table.add_column(name, justify=justify, overflow="fold", max_width=WIDEST_COLUMN)
-    for row in rows:
-        table.add_row(*(Text(_text(name, value)) for name, value in _fields(row).items()))
-    Console(width=UNFOLDED).print(table)
+    first = _fields(rows[0])
+    right = [number for number, value in enumerate(first.values()) if isinstance(value, int)]
+    shown = [[_text(name, value) for name, value in _fields(row).items()] for row in rows]
+    print(in_columns([[*first], *shown], right))
 
 
 def _text(name: str, value: object) -> str:
+    from credit_wallet.domain.money import format_yen
+    from credit_wallet.domain.outcomes import Alert, LotView, Opening
+
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -136,4 +131,6 @@ def _text(name: str, value: object) -> str:
 
 
 def _print_json(value: object) -> None:
+    from msgspec import json
+
     print(json.encode(value).decode())

@@ -1,17 +1,21 @@
-"""What the commands of the command line share: the options before the command, and how a ledger is opened and shown."""
+"""What the commands share: global options, opening a ledger, showing a result, reading numbers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from credit_wallet.cli import console
-from credit_wallet.config import DATABASE_URL_VARIABLE, DEFAULT_DATABASE_URL, without_password
+from credit_wallet.config import DATABASE_URL, database_url, without_password
 from credit_wallet.domain.whole_numbers import whole_number
-from credit_wallet.ledger.wallet import CreditWallet
+
+if TYPE_CHECKING:
+    from credit_wallet.ledger.wallet import CreditWallet
+
+Decorator = Callable[[Any], Any]
 
 REFUSED = 1
 USAGE = 2
@@ -19,72 +23,147 @@ USAGE = 2
 _SECONDS = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
 
 
-def integer(text: str | int) -> int:
-    """Reads every whole number of the command line, in plain digits: ``1_0``, ``+3`` and ``3.0`` are wrong usage."""
-    if isinstance(text, int):
-        return text  # a default
-    try:
-        return whole_number(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a whole number in plain digits, such as 10.") from None
+class GlobalOptions:
+    """The options that every command takes, wherever they stand on the line."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was given, before a command line is read."""
+        self.db: str | None = None
+        self.json = False
+        self.warning: str | None = None
+        """Printed last, on stderr."""
+
+    @property
+    def url(self) -> str:
+        """The database to use."""
+        return database_url(self.db)
 
 
-def integer_from(least: int, most: int) -> Callable[[str | int], int]:
-    """Reads a whole number from ``least`` to ``most``."""
-
-    def bounded(text: str | int) -> int:
-        number = integer(text)
-        if not least <= number <= most:
-            raise typer.BadParameter(f"{number} is not in the range {least} to {most}.")
-        return number
-
-    return bounded
+options = GlobalOptions()
 
 
-def seconds_from(least: float) -> Callable[[str | float], float]:
-    """Reads seconds, with or without a fraction, from ``least`` on."""
-
-    def seconds(text: str | float) -> float:
-        if isinstance(text, str) and not _SECONDS.fullmatch(text):
-            raise typer.BadParameter(f"{text!r} is not a number of seconds, such as 2 or 0.5.")
-        if float(text) < least:
-            raise typer.BadParameter(f"{text} is less than {least:g} seconds.")
-        return float(text)
-
-    return seconds
+def take_db(_: click.Context, __: click.Parameter, url: str | None) -> None:
+    """``--db``: the one nearest the end of the line counts."""
+    if url is not None:
+        options.db = url
+        options.warning = password_warning(url)
 
 
-WalletId = Annotated[int, typer.Argument(parser=integer, metavar="ID", help="The wallet.")]
+def take_json(_: click.Context, __: click.Parameter, given: bool) -> None:
+    """``--json``, before or after the command."""
+    options.json = options.json or given
 
 
-class Settings:
-    """What the options before the command say."""
-
-    url: str = DEFAULT_DATABASE_URL
-    json: bool = False
-    warning: str | None = None
-    """Said last, on stderr."""
-
-
-def password_warning(url: str | None) -> str | None:
-    """What to say when a password stands on the command line, where every user of the machine can read it."""
-    if url is None or without_password(url) == url:
+def password_warning(url: str) -> str | None:
+    """The warning for a password on the command line, where every user of the machine can read it."""
+    if without_password(url) == url:
         return None
     return (
-        "warning: every user of this machine can read the database's password on the command line; "
-        f"put the URL into {DATABASE_URL_VARIABLE}, or the password into PGPASSWORD or a .pgpass file"
+        "warning: every user of this machine can read the database password on the command line; "
+        f"put the URL in {DATABASE_URL.name}, or the password in PGPASSWORD or a .pgpass file"
     )
 
 
 def open_wallets(*, create: bool = False) -> CreditWallet:
     """The ledger that the options name.
 
-    Raises ``NoLedger`` when it is not there, lest a typing error make an empty one: only ``migrate``, ``serve``,
+    Raises ``NoLedger`` when it does not exist, lest a typing error make an empty one: only ``migrate``, ``serve``,
     ``wallet create`` and the target of ``copy`` may make a ledger, and ask for it with ``create``.
     """
-    return CreditWallet.open(Settings.url, create=create)
+    return ledger_at(options.url, create=create)
+
+
+def ledger_at(url: str, *, create: bool) -> CreditWallet:
+    """The ledger at ``url``."""
+    from credit_wallet.ledger.wallet import CreditWallet
+
+    return CreditWallet.open(url, create=create)
 
 
 def show(value: object) -> None:
-    """Show what came of a command, as a table or as JSON."""
-    console.show(value, as_json=Settings.json)
+    """Print the result of a command, as a table or as JSON."""
+    console.show(value, as_json=options.json)
+
+
+class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic only in the latest releases
+    """Every whole number of the command line, in plain digits: ``1_0``, ``+3`` and ``3.0`` are wrong usage."""
+
+    name = "integer"
+
+    def __init__(self, low: int | None = None, high: int | None = None) -> None:
+        self._low, self._high = low, high
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; wrong usage when it is none, or not between the bounds."""
+        if isinstance(value, int):
+            return value  # a default
+        try:
+            number = whole_number(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number in plain digits, such as 10.", param, ctx)
+        if self._low is not None and self._high is not None and not self._low <= number <= self._high:
+            self.fail(f"{number} is not in the range {self._low} to {self._high}.", param, ctx)
+        return number
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]  # likewise
+    """A number of seconds, ``low`` or more, with or without a fraction."""
+
+    name = "seconds"
+
+    def __init__(self, low: float) -> None:
+        self._low = low
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds; wrong usage when they are no number or too few."""
+        if isinstance(value, str) and not _SECONDS.fullmatch(value):
+            self.fail(f"{value!r} is not a number of seconds, such as 2 or 0.5.", param, ctx)
+        if float(value) < self._low:
+            self.fail(f"{value} is less than {self._low:g} seconds.", param, ctx)
+        return float(value)
+
+
+INTEGER = WholeNumber()
+
+wallet_id = click.argument("wallet_id", type=INTEGER, metavar="ID")
+key_id = click.argument("key_id", type=INTEGER, metavar="KEY_ID")
+yen = click.argument("yen", type=INTEGER, metavar="YEN")
+idempotency_key = click.option(
+    "--key", metavar="K", required=True, help="Idempotency key: sending the same one again never moves money twice."
+)
+label = click.option("--label", metavar="TEXT", help="A name for people.")
+overlap_seconds = click.option(
+    "--overlap-seconds",
+    type=INTEGER,
+    metavar="S",
+    default=3600,
+    show_default=True,
+    help="Seconds that the old token keeps working; 0 ends it at once, for one that has leaked.",
+)
+
+
+def limit(default: int) -> Decorator:
+    """``--limit``: the rows of one page."""
+    return click.option(
+        "--limit", type=INTEGER, metavar="N", default=default, show_default=True, help="Rows to show, up to 1,000."
+    )
+
+
+def ends(option: str, what: str) -> Decorator:
+    """An option for a time at which something ends."""
+    return click.option(option, metavar="T", help=f"{what}: a date (to the end of that day) or an ISO 8601 time.")
+
+
+def after(metavar: str = "ID") -> Decorator:
+    """``--after``: for the next page."""
+    return click.option(
+        "--after", type=INTEGER, metavar=metavar, default=0, help="Only ids above this one, for the next page."
+    )
+
+
+def agent_key(help_text: str) -> Decorator:
+    """``--agent-key``: the key of one agent."""
+    return click.option("--agent-key", type=INTEGER, metavar="KEY_ID", help=help_text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from credit_wallet.config import without_password
+from credit_wallet.config import given, unknown, without_password
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
@@ -34,7 +34,9 @@ def examine(url: str) -> list[Finding]:
 
 def _examine(url: str) -> Iterator[Finding]:
     database = database_at(url)
-    yield Finding("configuration", True, f"database {without_password(url)}")
+    yield Finding("configuration", True, f"database {without_password(url)}; set: {', '.join(given()) or 'nothing'}")
+    if names := unknown():
+        yield Finding("settings", False, f"nothing reads {', '.join(names)}; check the spelling")
     yield from database.findings()
     with CreditWallet.open(url, create=False) as wallets:
         wallets.maintenance.check_ready()
@@ -92,7 +94,7 @@ def _payments(wallets: CreditWallet) -> Iterator[Finding]:
 def _notices(wallets: CreditWallet) -> Finding:
     notifier = open_notifier(wallets)
     if notifier is None:
-        return Finding("notices", True, "none are delivered; install agent-credit-wallet[notify] for that")
+        return Finding("notices", True, "not delivered; to deliver them: pip install 'agent-credit-wallet[notify]'")
     problems = notifier.unreachable()
     if wallets.deliveries.list(status="dead", limit=1):
         problems.append("some deliveries are dead; see credit-wallet alerts deliveries --status dead")

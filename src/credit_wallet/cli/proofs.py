@@ -3,53 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from credit_wallet.cli import console
-from credit_wallet.cli.context import REFUSED, Settings, open_wallets, show
+from credit_wallet.cli.context import REFUSED, open_wallets, options, show
 from credit_wallet.errors import InvalidRequest, SealNotFound
-from credit_wallet.stores.jobs.seals import parse_anchors
 
-seal_commands = typer.Typer(no_args_is_help=True, help="Seals over the ledger's entries, to be noted elsewhere.")
+commands = click.Group()
+seal_commands = click.Group("seal", help="Show the latest seal over the ledger's entries.")
+commands.add_command(seal_commands)
+
+
+@commands.command()
+@click.option(
+    "--anchor",
+    metavar="TEXT|@FILE",
+    multiple=True,
+    help="A seal that `seal show` printed, or a file of them; may be repeated.",
+)
+def verify(anchor: tuple[str, ...]) -> None:
+    """Prove the ledger's invariants.
+
+    Exits 1 and names the wallets when an invariant is broken.
+    """
+    from credit_wallet.stores.jobs.seals import parse_anchors
+
+    anchors = [noted for given in anchor for noted in parse_anchors(_text(given))]
+    with open_wallets() as wallets:
+        violations, openings = wallets.verify(anchors), wallets.maintenance.openings()
+    console.verdict(violations, openings, as_json=options.json)
+    if violations:
+        raise click.exceptions.Exit(REFUSED)
 
 
 @seal_commands.command("show")
 def seal_show() -> None:
-    """Print the latest seal in one line: number, last entry, time and hash. Keep it where nobody can change it."""
+    """Print the latest seal on one line.
+
+    It has the seal's number, its last entry, its time and its hash. Keep it where nobody can change it.
+    """
     with open_wallets() as wallets:
         seal = wallets.seals.latest()
     if seal is None:
-        raise SealNotFound("nothing of the ledger is sealed yet")
-    if Settings.json:
+        raise SealNotFound("the ledger has no seal yet")
+    if options.json:
         show(seal)
     else:
-        typer.echo(str(seal))
-
-
-def verify(
-    anchor: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEXT|@FILE", help="A seal as seal show has printed it, or a file of such lines; may be repeated."
-        ),
-    ] = None,
-) -> None:
-    """Prove the ledger's invariants; exit 1 and name the wallets when one is broken."""
-    anchors = [noted for given in anchor or () for noted in parse_anchors(_text(given))]
-    with open_wallets() as wallets:
-        violations, openings = wallets.verify(anchors), wallets.maintenance.openings()
-    console.verdict(violations, openings, as_json=Settings.json)
-    if violations:
-        raise typer.Exit(REFUSED)
+        click.echo(str(seal))
 
 
 def _text(given: str) -> str:
-    """What an option says, or what the file says that it names with @."""
+    """The option's text, or the contents of the file that it names with @."""
     if not given.startswith("@"):
         return given
     try:
         return Path(given[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{given[1:]} cannot be read: {error}", field="anchor") from error
+        raise InvalidRequest(f"cannot read {given[1:]}: {error}", field="anchor") from error

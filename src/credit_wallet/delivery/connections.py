@@ -16,8 +16,8 @@ import httpcore
 import httpx
 
 from credit_wallet.delivery.addresses import is_public
-from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.names import Addresses, Names
+from credit_wallet.delivery.outbound import NotDelivered
 from credit_wallet.runtime.deadlines import NOTICE_CONNECT_SECONDS, NOTICE_SECONDS
 
 MAX_KEPT = 100

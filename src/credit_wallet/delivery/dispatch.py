@@ -1,6 +1,6 @@
-"""Delivering: targets that have something due are taken, sent to side by side, and what became of them is noted.
+"""Delivering: targets that have something due are leased, sent to side by side, and the results are noted.
 
-No target waits for another one to answer. There are places for so many at once, of which webhooks that failed last time
+No target waits for another one to answer. There is a bounded number of places, of which webhooks that failed last time
 have a share of their own: however many receivers accept and say nothing, they do not hold the places of those that
 answer. A webhook whose place is wanted is cut off after ``NOTICE_PATIENCE_SECONDS``; it counts as failed, and its next
 attempt, among those that failed, has all of its time.
@@ -17,29 +17,18 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import structlog
-
+from credit_wallet.delivery.bounds import FAILED_WEBHOOKS_AT_ONCE, MAILS_AT_ONCE, MESSAGES_AT_ONCE, WEBHOOKS_AT_ONCE
+from credit_wallet.delivery.outbound import Outbound
 from credit_wallet.delivery.rounds import Round
 from credit_wallet.runtime.deadlines import NOTICE_PATIENCE_SECONDS, NOTICES_NOTED_SECONDS, Crew
 from credit_wallet.stores.jobs.notice_queue import TARGETS_A_STEP, Places, Settled, Taken
+from credit_wallet.telemetry import Logger
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from credit_wallet.delivery.sender import Outbound
-
 T = TypeVar("T")
-
-WEBHOOKS_AT_ONCE = 384
-"""Targets that are sent to at a time …"""
-
-FAILED_WEBHOOKS_AT_ONCE = 96
-"""… and those that failed last time."""
-
-MAILS_AT_ONCE = 8
-MESSAGES_AT_ONCE = 16
-"""To services such as Slack. Each of these has a thread."""
 
 LOOK_SECONDS = 0.5
 """Between two looks for what is due."""
@@ -48,20 +37,20 @@ STOP_LOOK_SECONDS = 0.1
 
 _ANY_NUMBER = 1_000_000
 
-_log = structlog.get_logger("credit_wallet.alerts")
+_log = Logger("credit_wallet.alerts")
 
 
 class Queue(Protocol):
     """What the ledger does for who delivers; each call may wait for the database."""
 
     def are_due(self) -> bool:
-        """Whether there is something to hand out or to send."""
+        """Whether there is something to fan out or to send."""
 
     def lease(self, places: list[Places]) -> Taken:
-        """Take what is due for places that are free."""
+        """Lease what is due for places that are free."""
 
     def settle(self, settled: list[Settled]) -> int:
-        """Note what became of turns; how many deliveries arrived."""
+        """Note the results of turns; how many deliveries arrived."""
 
     def now(self) -> datetime:
         """What the ledger's clock says."""
@@ -152,11 +141,11 @@ class Dispatch:
                 await self._end()
 
     async def _step(self, opened: AsyncExitStack) -> bool:
-        """Note what has finished, take what is due, and wait for more of either; whether anything was taken."""
+        """Note what has finished, lease what is due, and wait for more of either; whether anything was leased."""
         if self._stopping():
             raise _Stopped
         await self._note_finished()
-        more = await self._take_due(opened)
+        more = await self._lease_due(opened)
         for lane in self._lanes:
             lane.cut_off(monotonic())
         if not more and self._is_busy():
@@ -169,18 +158,18 @@ class Dispatch:
             self._arrived += await self._ask(self._queue.settle, [round_.settled() for round_ in step])
             del self._finished[: len(step)]
 
-    async def _take_due(self, opened: AsyncExitStack) -> bool:
+    async def _lease_due(self, opened: AsyncExitStack) -> bool:
         if not await self._ask(self._queue.are_due):
             for lane in self._lanes:
                 lane.crowded = False
             return False
-        taken = await self._ask(self._queue.lease, [lane.free() for lane in self._lanes])
-        for lane, turns, lane.crowded in zip(self._lanes, taken.turns, taken.crowded, strict=True):
+        leased = await self._ask(self._queue.lease, [lane.free() for lane in self._lanes])
+        for lane, turns, lane.crowded in zip(self._lanes, leased.turns, leased.crowded, strict=True):
             for turn in turns:
                 if self._outbound is None:
                     self._outbound = await opened.enter_async_context(self._open_outbound())
                 self._begin(lane, Round(turn, self._outbound, self._queue.now))
-        return taken.more
+        return leased.more
 
     def _begin(self, lane: _Lane, round_: Round) -> None:
         def finish(task: asyncio.Task[None]) -> None:
@@ -217,7 +206,7 @@ class Dispatch:
         return asked.result()
 
     async def _end(self) -> None:
-        """Give back what is under way, as far as the ledger answers soon; leases end by themselves."""
+        """Give back what is under way, as far as the ledger answers soon; other leases expire."""
         tasks = [task for lane in self._lanes for task in lane.rounds]
         for task in tasks:
             task.cancel()

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from credit_wallet.config import MAIL_URL, NOTICES_KEPT_DAYS, NOTIFY_PRIVATE
 from credit_wallet.delivery.notifier import Notifier
-from credit_wallet.errors import InvalidRequest
-from credit_wallet.ledger.maintenance import MAX_DAYS_KEPT
-from credit_wallet.ledger.notices import MIN_DAYS_KEPT
+from credit_wallet.extras import is_installed, require
 from credit_wallet.ledger.wallet import CreditWallet
 
 if TYPE_CHECKING:
     from credit_wallet.delivery.sender import Sender
-
-NEEDED = ("apprise", "httpx", "standardwebhooks")
-"""What the extra ``notify`` brings."""
-
-MAIL_VARIABLE = "CREDIT_WALLET_MAIL_URL"
-PRIVATE_VARIABLE = "CREDIT_WALLET_NOTIFY_PRIVATE"
-KEPT_VARIABLE = "CREDIT_WALLET_NOTICES_KEPT_DAYS"
-
-KEPT_DAYS = 90
-"""For which events and their deliveries are kept when they are over."""
 
 
 class NotifySettings(Struct, frozen=True):
@@ -37,7 +24,7 @@ class NotifySettings(Struct, frozen=True):
 
     mail_url: str | None = None
     private: bool = False
-    kept_days: int = KEPT_DAYS
+    kept_days: int = NOTICES_KEPT_DAYS.default
 
     @property
     def mail(self) -> bool:
@@ -45,23 +32,11 @@ class NotifySettings(Struct, frozen=True):
         return self.mail_url is not None
 
 
-def notify_settings(environment: Mapping[str, str] = os.environ) -> NotifySettings:
+def notify_settings(environment: Mapping[str, str] | None = None) -> NotifySettings:
     """The settings that the environment has. Raises ``InvalidRequest`` naming the variable."""
-    mail_url, private = environment.get(MAIL_VARIABLE) or None, environment.get(PRIVATE_VARIABLE, "off")
-    if mail_url is not None and not mail_url.startswith(("mailto://", "mailtos://")):
-        raise InvalidRequest(
-            f"{MAIL_VARIABLE} must be mailto:// or mailtos://user:password@host?from=address", field=MAIL_VARIABLE
-        )
-    if private not in ("on", "off"):
-        raise InvalidRequest(f"{PRIVATE_VARIABLE} must be on or off", field=PRIVATE_VARIABLE)
-    return NotifySettings(mail_url, private == "on", _kept_days(environment.get(KEPT_VARIABLE) or str(KEPT_DAYS)))
-
-
-def _kept_days(text: str) -> int:
-    days = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_DAYS_KEPT)) else 0
-    if not MIN_DAYS_KEPT <= days <= MAX_DAYS_KEPT:
-        raise InvalidRequest(f"{KEPT_VARIABLE} must be {MIN_DAYS_KEPT} to {MAX_DAYS_KEPT} days", field=KEPT_VARIABLE)
-    return days
+    return NotifySettings(
+        MAIL_URL.read(environment), NOTIFY_PRIVATE.read(environment), NOTICES_KEPT_DAYS.read(environment)
+    )
 
 
 def open_notifier(wallets: CreditWallet, settings: NotifySettings | None = None) -> Notifier | None:
@@ -70,7 +45,7 @@ def open_notifier(wallets: CreditWallet, settings: NotifySettings | None = None)
     Raises ``InvalidRequest`` for a malformed setting.
     """
     settings = settings or notify_settings()
-    if any(find_spec(name) is None for name in NEEDED):
+    if not is_installed("notify"):
         return None
 
     def load_sender() -> Sender:
@@ -82,8 +57,8 @@ def open_notifier(wallets: CreditWallet, settings: NotifySettings | None = None)
 
 
 def require_notifier(wallets: CreditWallet) -> Notifier:
-    """Like ``open_notifier``. Raises ``InvalidRequest`` when the extra is not installed."""
+    """Like ``open_notifier``. Raises ``MissingExtra`` when the extra is not installed."""
+    require("notify")
     notifier = open_notifier(wallets)
-    if notifier is None:
-        raise InvalidRequest("notices need an extra; install agent-credit-wallet[notify]")
+    assert notifier is not None  # noqa: S101 - what it needs is there
     return notifier

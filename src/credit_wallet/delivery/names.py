@@ -1,6 +1,6 @@
 """Looking up the addresses of receivers' names: on threads of their own, with a deadline, remembered for a while.
 
-``getaddrinfo`` cannot be told to stop, so a name server that says nothing keeps a thread. A name that came too late
+``getaddrinfo`` cannot be cancelled, so a silent name server keeps a thread. A name that came too late
 once is looked up by a crew for such names from then on: however many there are, the others find a thread. A domain has
 one name server and any number of names, so only a few of them are looked up at once by the other crew.
 """
@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from cachetools import FIFOCache, TLRUCache
 
-from credit_wallet.delivery.failure import NotDelivered
+from credit_wallet.delivery.outbound import NotDelivered
 from credit_wallet.runtime.deadlines import LOOKUP_SECONDS, Crew, CrewBusy
 
 Addresses: TypeAlias = tuple[IPv4Address | IPv6Address, ...]

@@ -1,7 +1,7 @@
-"""Delivering notices: hand events out, take targets that have something due, send it, note what became of it.
+"""Delivering notices: fan events out, lease targets that have something due, send it, note the results.
 
-A target is taken for two minutes before it is sent to. Whoever dies over it leaves it to the next one, so an event
-arrives at least once, under the same id each time.
+A target is leased for two minutes before it is sent to. When a process dies meanwhile, another one sends again, so an
+event arrives at least once, under the same id each time.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from credit_wallet.delivery.dispatch import Dispatch
-from credit_wallet.delivery.failure import NotDelivered
+from credit_wallet.delivery.outbound import NotDelivered, Outbound
 from credit_wallet.delivery.rounds import attempt
 from credit_wallet.ledger.notices import Notices
 from credit_wallet.notices.targets import OPERATOR, Target, address_of
 from credit_wallet.notices.texts import Notice
 
 if TYPE_CHECKING:
-    from credit_wallet.delivery.sender import Outbound, Sender
+    from credit_wallet.delivery.sender import Sender
 
 NOT_CONFIRMED = "the mailbox has not been confirmed"
 
@@ -46,11 +46,11 @@ class Notifier:
         """Send everything that is due now, and wait for it; return how many deliveries arrived."""
         if not self._notices.are_due():
             return 0
-        return asyncio.run(self._until_quiet())
+        return asyncio.run(self._dispatch(lambda: False).until_quiet())
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Send what falls due until ``stopping``, which is asked ten times a second; returns a few seconds later."""
-        asyncio.run(self._until_stopped(stopping))
+        asyncio.run(self._dispatch(stopping).until_stopped())
 
     def test(self, wallet_id: int) -> list[Tried]:
         """Send a sample to each target of a wallet (0: of the operator) now. Raises ``WalletNotFound``."""
@@ -59,15 +59,12 @@ class Notifier:
     def unreachable(self) -> list[str]:
         """What is wrong with the way to the operator's targets; sends nothing."""
         samples = self._notices.samples(OPERATOR)
-        return asyncio.run(self._unreachable([target for target, _ in samples]))
+        return asyncio.run(self._problems([target for target, _ in samples]))
 
-    async def _until_quiet(self) -> int:
-        return await Dispatch(self._notices, lambda: self._sender().opened(), lambda: False).until_quiet()
+    def _dispatch(self, stopping: Callable[[], bool]) -> Dispatch:
+        return Dispatch(self._notices, lambda: self._sender().opened(), stopping)
 
-    async def _until_stopped(self, stopping: Callable[[], bool]) -> None:
-        await Dispatch(self._notices, lambda: self._sender().opened(), stopping).until_stopped()
-
-    async def _unreachable(self, targets: Sequence[Target]) -> list[str]:
+    async def _problems(self, targets: Sequence[Target]) -> list[str]:
         if not targets:
             return []
         problems = []
@@ -87,7 +84,7 @@ class Notifier:
 
 
 class NoticeWorker:
-    """Delivers what falls due on whatever thread ``run`` is called, until it is told to stop."""
+    """Delivers what falls due on whatever thread ``run`` is called, until it is stopped."""
 
     name = "notices"
 

@@ -1,7 +1,7 @@
 """Sending what a target has waiting, and what is to be noted of it: one turn of a target's queue.
 
-A webhook gets its notices one by one, ``AT_ONCE`` of them at a time, and none after one that failed; people get them in
-one message.
+A webhook gets its notices one by one, ``ATTEMPTS_AT_ONCE`` of them at a time, and none after one that
+failed; people get them in one message.
 """
 
 from __future__ import annotations
@@ -9,24 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-import structlog
-
-from credit_wallet.delivery.failure import NotDelivered
+from credit_wallet.delivery.bounds import ATTEMPTS_AT_ONCE
+from credit_wallet.delivery.outbound import NotDelivered, Outbound
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.notices.targets import Target, is_webhook
 from credit_wallet.notices.texts import Notice
 from credit_wallet.notices.timing import next_attempt_at, rests_until
 from credit_wallet.stores.jobs.notice_queue import Leased, Result, Settled, Turn
+from credit_wallet.telemetry import Logger
 
-if TYPE_CHECKING:
-    from credit_wallet.delivery.sender import Outbound
-
-AT_ONCE = 4
-"""Attempts at one target that are under way at a time."""
-
-_log = structlog.get_logger("credit_wallet.alerts")
+_log = Logger("credit_wallet.alerts")
 
 
 async def attempt(outbound: Outbound, target: Target, notices: Sequence[Notice]) -> NotDelivered | None:
@@ -42,7 +35,7 @@ async def attempt(outbound: Outbound, target: Target, notices: Sequence[Notice])
 
 
 class Round:
-    """One turn: ``carry_out`` it, and take ``settled`` for what became of it, whether it came to its end or not."""
+    """One turn: ``carry_out`` it, then note what ``settled`` says, whether it came to its end or not."""
 
     def __init__(self, turn: Turn, outbound: Outbound, now: Callable[[], datetime]) -> None:
         self.turn = turn
@@ -60,18 +53,18 @@ class Round:
             self._failure = await self._ask(self.turn.code)
             self._asked = True
         elif is_webhook(self.turn.target.url):
-            await asyncio.gather(*(self._send_in_turn() for _ in range(min(AT_ONCE, len(self._waiting)))))
+            await asyncio.gather(*(self._send_in_turn() for _ in range(min(ATTEMPTS_AT_ONCE, len(self._waiting)))))
         else:
             together, self._waiting = self._waiting, []
             await self._send(together)
 
     def cut_off(self, reason: str) -> None:
-        """Take what is under way for failed: it is being cancelled."""
+        """Count what is under way as failed: it is being cancelled."""
         failure = NotDelivered(reason)
         self._note(list(self._under_way.values()), failure)
 
     def settled(self) -> Settled:
-        """What became of it. Attempts that are under way stay taken, since they may have arrived."""
+        """The results. Attempts that are under way stay leased, since they may have arrived."""
         failures, rest, error = 0, "", None
         if self._failure is not None:
             failures, error = self.turn.failures + 1, str(self._failure)

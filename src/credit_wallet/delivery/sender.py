@@ -23,23 +23,20 @@ from apprise.plugins.google_chat import NotifyGoogleChat
 from msgspec import json
 from standardwebhooks import Webhook
 
-from credit_wallet import VERSION
+from credit_wallet.delivery.bounds import MAILS_AT_ONCE, MAX_CONNECTIONS, MESSAGES_AT_ONCE
 from credit_wallet.delivery.connections import allowed_addresses, open_client
-from credit_wallet.delivery.dispatch import FAILED_WEBHOOKS_AT_ONCE, MAILS_AT_ONCE, MESSAGES_AT_ONCE, WEBHOOKS_AT_ONCE
-from credit_wallet.delivery.failure import NotDelivered
 from credit_wallet.delivery.names import Names
-from credit_wallet.delivery.rounds import AT_ONCE
+from credit_wallet.delivery.outbound import NotDelivered
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.retry_after import retry_after_seconds
 from credit_wallet.notices.confirming import question
-from credit_wallet.notices.targets import Target, Way, is_mail, is_webhook, way_of
+from credit_wallet.notices.targets import Channel, Target, channel_of, is_mail, is_webhook
 from credit_wallet.notices.texts import Message, Notice, message_of
 from credit_wallet.runtime.deadlines import NOTICE_CONNECT_SECONDS, Crew, CrewBusy
 from credit_wallet.runtime.deadlines import NOTICE_SECONDS as SEND_SECONDS
+from credit_wallet.version import __version__
 
 PAYLOAD_VERSION = 1
-
-MAX_CONNECTIONS = AT_ONCE * (WEBHOOKS_AT_ONCE + FAILED_WEBHOOKS_AT_ONCE)
 
 MAX_ANSWERED_BYTES = 65_536
 """Of an answer that are read, and left out, so that its connection can be kept."""
@@ -65,16 +62,16 @@ class Sender:
         self._mail_url = mail_url
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Outbound]:
+    async def opened(self) -> AsyncIterator[Sending]:
         """What sends from this event loop: one client, a crew for names, two for what waits. Closing waits for none."""
         names = Names()
-        crews: dict[Way, Crew] = {
+        crews: dict[Channel, Crew] = {
             "mail": Crew("credit-wallet-mail", MAILS_AT_ONCE, MAILS_AT_ONCE),
             "service": Crew("credit-wallet-messages", MESSAGES_AT_ONCE, MESSAGES_AT_ONCE),
         }
         client = open_client(names, self._tls, private=self.private, most=MAX_CONNECTIONS)
         try:
-            yield Outbound(self, client, names, crews)
+            yield Sending(self, client, names, crews)
         finally:
             names.close()
             for crew in crews.values():
@@ -86,8 +83,8 @@ class Sender:
         """One for all: to make it takes tens of milliseconds."""
         return httpx.create_ssl_context(trust_env=False)
 
-    def _send_message(self, target: Target, notices: Sequence[Notice]) -> None:
-        """Tell people, and wait. Raises ``NotDelivered``."""
+    def say_notices(self, target: Target, notices: Sequence[Notice]) -> None:
+        """Send people what happened, in their language, and wait. Raises ``NotDelivered``."""
         self.say(target, message_of(notices, target.language))
 
     def say(self, target: Target, message: Message) -> None:
@@ -114,10 +111,10 @@ class Sender:
         return str(parts.hostname), parts.port or (SUBMISSION if parts.scheme == "mailtos" else SMTP)
 
 
-class Outbound:
-    """What sends from one event loop, and may be asked for many notices at once."""
+class Sending:
+    """The ``outbound.Outbound`` of this installation."""
 
-    def __init__(self, sender: Sender, client: httpx.AsyncClient, names: Names, crews: dict[Way, Crew]) -> None:
+    def __init__(self, sender: Sender, client: httpx.AsyncClient, names: Names, crews: dict[Channel, Crew]) -> None:
         self._sender = sender
         self._client = client
         self._names = names
@@ -130,7 +127,7 @@ class Outbound:
             [notice] = notices
             sending = self._send_webhook(target, notice)
         else:
-            sending = self._crews[way_of(target.url)].ask(self._sender._send_message, target, notices)
+            sending = self._crews[channel_of(target.url)].ask(self._sender.say_notices, target, notices)
         await _in_time(sending)
 
     async def ask(self, target: Target, code: str) -> None:
@@ -155,7 +152,7 @@ class Outbound:
         body = payload_of(notice, source)
         headers = {
             "content-type": "application/json",
-            "user-agent": f"agent-credit-wallet/{VERSION}",
+            "user-agent": f"agent-credit-wallet/{__version__}",
             **signed(event_name(notice, source), body, target, datetime.now(UTC)),
         }
         try:

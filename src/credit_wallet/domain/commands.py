@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from msgspec import UNSET, Struct, UnsetType
 
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
-from credit_wallet.domain.topups import PaymentFact, Way
+from credit_wallet.domain.topups import Flow, PaymentFact
 
 Above: TypeAlias = Literal["reject", "up_to_balance"]
 """What a capture does about yen that its hold does not cover."""
@@ -108,7 +108,7 @@ class RequestTopup(Movement, frozen=True, array_like=True, tag="request_topup", 
     """Note that the owner wants to pay ``amount_yen`` in; brings no credit before the provider says so."""
 
     amount_yen: int
-    way: Way = "intent"
+    flow: Flow = "intent"
 
 
 class RequestAutoTopup(Movement, frozen=True, array_like=True, tag="request_auto_topup", gc=False):

@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from credit_wallet.domain.topups import Clawback
+
 EntryType = Literal["topup", "charge", "refund", "expire", "reversal"]
 BudgetMode = Literal["alert", "cap"]
 LotKind = Literal["paid", "promo"]
@@ -242,7 +244,7 @@ class TopupView(Struct, frozen=True):
     wallet_id: int
     amount_yen: int
     origin: str
-    way: str
+    flow: str
     status: str
     payment_intent: str | None
     checkout_session: str | None
@@ -254,16 +256,16 @@ class TopupView(Struct, frozen=True):
     action_url: str | None
     created_at: str
     updated_at: str
-    takings: tuple[tuple[str, int, int], ...]
-    """Refunds and disputes: id, yen, and 0 announced, 1 taken, 2 came again."""
+    clawbacks: tuple[Clawback, ...]
+    """What went back to the payer, or is announced to: refunds, disputes, and credit that was paid back."""
 
 
 class TopupStepView(Struct, frozen=True):
-    """A line of a top-up's history. ``taken_yen`` is what the provider had given back by then."""
+    """A line of a top-up's history. ``clawed_back_yen`` is what the provider had taken back by then."""
 
     status: str
     received_yen: int
-    taken_yen: int
+    clawed_back_yen: int
     reason: str | None
     occurred_at: str
 

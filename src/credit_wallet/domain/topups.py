@@ -10,14 +10,16 @@ that was said later counts.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from msgspec import Struct
 
 TopupStatus = Literal["requested", "pending", "requires_action", "succeeded", "credited", "failed", "canceled"]
 PaymentStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 Origin = Literal["owner", "auto", "found"]
-Way = Literal["intent", "checkout"]
+Flow = Literal["intent", "checkout"]
+ClawbackKind = Literal["refund", "dispute", "pay_back"]
+ClawbackStatus = Literal["announced", "withdrawn", "reinstated"]
 DeclineKind = Literal["soon", "later", "never", "person"]
 
 OPEN: tuple[TopupStatus, ...] = ("requested", "pending", "requires_action", "succeeded")
@@ -28,11 +30,10 @@ PAID: tuple[TopupStatus, ...] = ("succeeded", "credited")
 PAYABLE: tuple[TopupStatus, ...] = (*OPEN, "failed")
 """What may still be paid, with another card after a failure."""
 
-ANNOUNCED, TAKEN, RETURNED = range(3)
-"""Stages of a refund or a dispute: no money moved yet, the provider took it back, it came again."""
-
-Takings: TypeAlias = dict[str, tuple[int, int]]
-"""Refunds and disputes of a payment: yen and stage by id."""
+CLAWBACK_STATUSES: tuple[ClawbackStatus, ...] = ("announced", "withdrawn", "reinstated")
+"""In the order in which a clawback goes through them, never back: no money has moved yet, the provider has taken it
+back, it has returned it.
+"""
 
 _PRECEDENCE: dict[str, int] = {"pending": 0, "requires_action": 1, "failed": 2}
 """Of passing states that were said in the same second."""
@@ -43,24 +44,36 @@ MISMATCH = "currency_mismatch: "
 _PAY_BACK = "pb_"
 
 RUNAWAY_TOPUPS = 4
-"""Automatic top-ups of a wallet within an hour from which on it is told that they run away."""
+"""Automatic top-ups of a wallet within an hour from which on an event says that they run away."""
+
+
+class Clawback(Struct, frozen=True):
+    """Yen of a payment that go back to the payer: by a refund or a dispute, or because unused credit is paid back."""
+
+    id: str
+    kind: ClawbackKind
+    amount_yen: int
+    status: ClawbackStatus
 
 
 class TopupState(Struct):
-    """A top-up's row. ``told_at`` is when the provider said ``status``, in Unix seconds of its clock."""
+    """A top-up's row. ``observed_at`` is when the provider said ``status``, in Unix seconds of its clock.
+
+    ``clawbacks`` are by id.
+    """
 
     topup_id: str
     wallet_id: int
     amount_yen: int
     origin: Origin
-    way: Way
+    flow: Flow
     status: TopupStatus
     processing: bool
     payment_intent: str | None
     checkout_session: str | None
-    told_at: int
+    observed_at: int
     received_yen: int
-    takings: Takings
+    clawbacks: dict[str, Clawback]
     credited_yen: int
     reversed_yen: int
     credit_txn_id: int | None
@@ -82,22 +95,21 @@ class PayerState(Struct):
 
 
 class PaymentFact(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the provider said of a payment at ``told_at``; what it said nothing of is left out.
+    """What the provider said of a payment at ``observed_at``; what it said nothing of is left out.
 
     ``processing`` says that its money may come without anybody doing more: see ``is_under_way``.
 
-    Yen are totals so far. ``takings`` are refunds and disputes, ``(id, yen, stage)``. ``payment_method`` is given when
-    it was saved for later; ``decline`` says what kind of refusal a failure is. ``mismatches`` say, for people, which
-    amounts were not whole yen; these count nowhere.
+    Yen are totals so far. ``payment_method`` is given when it was saved for later; ``decline`` says what kind of
+    refusal a failure is. ``mismatches`` say, for people, which amounts were not whole yen; these count nowhere.
     """
 
-    told_at: int
+    observed_at: int
     status: PaymentStatus | None = None
     processing: bool = False
     payment_intent: str | None = None
     checkout_session: str | None = None
     received_yen: int = 0
-    takings: tuple[tuple[str, int, int], ...] = ()
+    clawbacks: tuple[Clawback, ...] = ()
     reason: str | None = None
     action_url: str | None = None
     customer: str | None = None
@@ -116,23 +128,23 @@ def pay_back_id_of(wallet_id: int, idempotency_key: str) -> str:
     return _PAY_BACK + blake2b(f"{wallet_id}:{idempotency_key}".encode(), digest_size=15).hexdigest()
 
 
-def is_pay_back(taking: str) -> bool:
-    """Whether a taking is credit that was paid back on purpose."""
-    return taking.startswith(_PAY_BACK)
-
-
 def join(topup: TopupState, fact: PaymentFact) -> None:
     """Take ``fact`` into ``topup``. Saying it again, or in another order, comes to the same."""
     mismatches = {*_mismatches_in(topup.reason), *fact.mismatches}
     topup.payment_intent = topup.payment_intent or fact.payment_intent
     topup.checkout_session = topup.checkout_session or fact.checkout_session
     topup.received_yen = max(topup.received_yen, fact.received_yen)
-    for taking, yen, stage in fact.takings:
-        known_yen, known_stage = topup.takings.get(taking, (0, ANNOUNCED))
-        topup.takings[taking] = (max(yen, known_yen), max(stage, known_stage))
+    for clawback in fact.clawbacks:
+        topup.clawbacks[clawback.id] = _joined(topup.clawbacks.get(clawback.id, clawback), clawback)
     _move(topup, fact)
     if mismatches:
         topup.reason = MISMATCH + "; ".join(sorted(mismatches))
+
+
+def _joined(known: Clawback, said: Clawback) -> Clawback:
+    """A clawback of which was said two things, in whatever order."""
+    status = max(known.status, said.status, key=CLAWBACK_STATUSES.index)
+    return Clawback(known.id, known.kind, max(known.amount_yen, said.amount_yen), status)
 
 
 def mismatch_in(reason: str | None) -> str | None:
@@ -160,32 +172,32 @@ def _move(topup: TopupState, fact: PaymentFact) -> None:
 
 def _said_later(topup: TopupState, fact: PaymentFact) -> bool:
     """Of what was said in one second the further state counts, and of the same state that the money is on its way."""
-    known = (topup.told_at, _PRECEDENCE.get(topup.status, -1), topup.processing)
-    return (fact.told_at, _PRECEDENCE.get(fact.status or "", -1), fact.processing) >= known
+    known = (topup.observed_at, _PRECEDENCE.get(topup.status, -1), topup.processing)
+    return (fact.observed_at, _PRECEDENCE.get(fact.status or "", -1), fact.processing) >= known
 
 
 def _become(topup: TopupState, status: TopupStatus, fact: PaymentFact, *, processing: bool) -> None:
     topup.status = status
     topup.processing = processing
-    topup.told_at = max(topup.told_at, fact.told_at)
+    topup.observed_at = max(topup.observed_at, fact.observed_at)
     topup.reason = fact.reason
     topup.action_url = fact.action_url if status in ("pending", "requires_action", "failed") else None
 
 
-def taken_yen(topup: TopupState) -> int:
-    """What the provider took back of what it received: refunds and disputes.
+def clawed_back_yen(topup: TopupState) -> int:
+    """What the provider took back of what it received.
 
     It is more than was received when a payment that was refunded is disputed as well.
     """
     if not topup.received_yen:
         return 0
-    return sum(yen for yen, stage in topup.takings.values() if stage == TAKEN)
+    return sum(each.amount_yen for each in topup.clawbacks.values() if each.status == "withdrawn")
 
 
 def is_under_way(topup: TopupState) -> bool:
     """Whether another payment must wait for this one, since its money may come without anybody doing more here.
 
-    These are: an automatic one from the moment it is noted, whatever became of it; one that is ``processing``: paid and
+    These are: an automatic one from the moment it is noted, whatever its status; one that is ``processing``: paid and
     not settled, authorised, a slip that can still be paid, a bank transfer of which a part has come; and one that was
     paid and could not be credited. Not these: a card form, a page or a bank's question that waits for the owner, and a
     transfer of which nothing has come.
@@ -193,7 +205,7 @@ def is_under_way(topup: TopupState) -> bool:
     return topup.status in OPEN and (topup.origin == "auto" or topup.processing or topup.status == "succeeded")
 
 
-def gap_yen(balance_yen: int, debt_yen: int, threshold_yen: int, step_yen: int, min_yen: int) -> int:
+def shortfall_yen(balance_yen: int, debt_yen: int, threshold_yen: int, step_yen: int, min_yen: int) -> int:
     """How much an automatic top-up must bring: whole steps that carry the wallet back to its threshold; 0 when none.
 
     Debt is repaid first; ``min_yen`` is the least that can be paid. Nothing else may be under way.

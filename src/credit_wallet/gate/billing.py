@@ -1,4 +1,4 @@
-"""Buying calls: waiting for another attempt, and undoing what nobody knows the result of."""
+"""Buying calls: waiting for another attempt, and undoing a purchase whose result got lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from credit_wallet.gate.renewals import Renewals
 from credit_wallet.idempotency_keys import new_idempotency_key
 
 UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedAnswer)
-"""After these nobody knows whether a charge was made."""
+"""After these it is not known whether a charge was made."""
 
 NOT_MADE = (
     BudgetExhausted,
@@ -42,16 +42,16 @@ NOT_MADE = (
     RetriesExhausted,
     WalletDisabled,
 )
-"""After these, when a lost charge is to be given back, there is nothing of this attempt's to give back."""
+"""After these a lost purchase has nothing to give back: this attempt paid nothing."""
 
 WAIT_SECONDS = 10.0
-"""How long a retry waits for the attempt that is under way, before it is refused with ``Retry-After``."""
+"""How long a retry waits for the running attempt before it is refused with ``Retry-After``."""
 
 BACKOFF = Backoff(first_seconds=0.02, longest_seconds=1.0)
 
 
 class _Attempts:
-    """Names for attempts that nobody else gives: the process's own, and a count. Ordered, as keys of a database are."""
+    """Unique names for attempts: the process's, and a count. They grow with time, as keys of a database should."""
 
     def __init__(self) -> None:
         self._restart()
@@ -76,9 +76,9 @@ class Billing:
         self._free_retries = free_retries
 
     async def buy(self, payer: Payer, price: Price, note: str, key: str | None) -> Purchase:
-        """Charge or hold; ``key`` is the request's, None for one that is not going to be retried.
+        """Charge or hold. ``key`` identifies the request and its retries; None means that it cannot be retried.
 
-        Waits a while for a request with the same key that is under way, in whichever process. Enter the purchase as
+        Waits a while for a request with the same key that is running, in any process. Enter the purchase as
         soon as it is returned. Raises what the wallet refuses, ``RetriesExhausted``, and ``PurchaseRunning`` after the
         wait.
         """
@@ -96,7 +96,7 @@ class Billing:
 
 
 async def _bought_in_time(payer: Payer, order: Order) -> Bought:
-    """Buy as soon as the attempt that is under way is over."""
+    """Buy as soon as the running attempt is over."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + WAIT_SECONDS
     for pause in BACKOFF.pauses():
@@ -110,8 +110,8 @@ async def _bought_in_time(payer: Payer, order: Order) -> Bought:
 
 
 async def _cancelled(payer: Payer, order: Order) -> Outcome | None:
-    """Give back what a lost answer may have been about."""
+    """Give back what a lost purchase may have paid."""
     try:
-        return await payer.cancel(structs.replace(order, free_retries=0), "nobody was told")
+        return await payer.cancel(structs.replace(order, free_retries=0), "the result was lost")
     except NOT_MADE:
         return None

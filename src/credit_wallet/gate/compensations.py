@@ -1,4 +1,4 @@
-"""What must still be done to wallets: movements that could not be carried out at once, or that nobody waits for."""
+"""What must still be done to wallets: movements that failed for now, or that nobody waits for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from itertools import chain, islice
 from time import monotonic
 from typing import Any, TypeAlias
-
-import structlog
 
 from credit_wallet.domain.backoff import Backoff
 from credit_wallet.domain.outcomes import Outcome
@@ -20,6 +18,7 @@ from credit_wallet.errors import (
     UnexpectedAnswer,
     WalletError,
 )
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.problems import TooManyFailures
 
 Movement: TypeAlias = Callable[[], Awaitable[Outcome | None]]
@@ -30,21 +29,21 @@ AT_ONCE_SECONDS = 2.0
 BACKOFF = Backoff(first_seconds=0.1, longest_seconds=10.0)
 
 ATTEMPTS = 100
-"""With the pauses above, a quarter of an hour: after that a person must look."""
+"""With the pauses above, a quarter of an hour. Then a person must act."""
 
 PASSING = (DatabaseError, RailBusy, ServiceFailed, ServiceUnreachable, TooManyFailures, UnexpectedAnswer, TimeoutError)
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class PendingCompensations:
-    """Carries movements out, now or in the background; every one has a key of its own, so repeating it is safe."""
+    """Carries out movements, now or in the background. Each has its own idempotency key, so repeating it is safe."""
 
     def __init__(self) -> None:
         self._pending: set[asyncio.Task[None]] = set()
 
     async def now_or_later(self, movement: Movement, **about: object) -> Outcome | None:
-        """The outcome; None when it must wait, or cannot be done at all, which is logged with ``about``."""
+        """The outcome; None if it must wait or is impossible, which is logged with ``about``."""
         try:
             async with asyncio.timeout(AT_ONCE_SECONDS):
                 return await movement()
@@ -66,11 +65,11 @@ class PendingCompensations:
         return len(self._pending)
 
     def later(self, movement: Movement, **about: object) -> None:
-        """Carry a movement out in the background, as soon as the wallet lets it."""
+        """Carry out a movement in the background, as soon as the wallet is available."""
         self._begin(_until_done(movement, BACKOFF.pauses(), ATTEMPTS, about))
 
     def at_once_or_later(self, movement: Movement, *, tries: int = ATTEMPTS, **about: object) -> asyncio.Task[None]:
-        """The same, and begin now; the task ends when it is done, or cannot be."""
+        """The same, starting now. The task ends when the movement is done or impossible."""
         return self._begin(_until_done(movement, chain((0.0,), BACKOFF.pauses()), tries, about))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -90,4 +89,4 @@ async def _until_done(movement: Movement, pauses: Iterable[float], tries: int, a
         except WalletError as error:
             _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
         return
-    _log.error("gate_movement_failed", error=f"the wallet was not there for {tries} attempts", **about)
+    _log.error("gate_movement_failed", error=f"the wallet was unavailable for {tries} attempts", **about)

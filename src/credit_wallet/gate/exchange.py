@@ -14,7 +14,7 @@ from credit_wallet.gate.options import GateOptions
 from credit_wallet.gate.payers import Payers
 from credit_wallet.gate.payment import Payment
 from credit_wallet.gate.purchases import Price, Purchase
-from credit_wallet.gate.requests import GatedRequest, checked_name, credentials_of, note_of, request_key
+from credit_wallet.gate.requests import GatedRequest, checked_key, credentials_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
 from credit_wallet.wire.distinct import SINGLE_HEADERS, require_single_headers
 from credit_wallet.wire.replies import Receive, Scope, Send, refusal
@@ -28,15 +28,15 @@ current: ContextVar[Exchange] = ContextVar("credit_wallet_exchange")
 """The exchange that the running code is part of."""
 
 bought: ContextVar[Purchase | None] = ContextVar("credit_wallet_purchase")
-"""What the running code has been paid with."""
+"""The purchase that pays for the running code."""
 
 PURCHASE_KEY = "credit_wallet.purchase"
 """Where a request's scope has its purchase."""
 
 EXCHANGE_KEY = "credit_wallet.exchange"
-"""Where a request's scope has its exchange, for code that does not run in the request's context."""
+"""Where a request's scope has its exchange, for code outside of the request's context."""
 
-TOO_LATE = "this request has been answered; what comes afterwards cannot be sold with it"
+TOO_LATE = "this request has been answered; nothing more can be charged to it"
 
 _REDIRECTION = 300
 _ERROR = 400
@@ -62,7 +62,10 @@ def entered() -> None:
 
 
 class Exchange:
-    """Sits between the server and the application for one request."""
+    """Sits between server and application for one request.
+
+    It is the block of its request's payment, made at the gate or by the handler: leaving it leaves the payment.
+    """
 
     def __init__(
         self,
@@ -128,7 +131,7 @@ class Exchange:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """The answer is over: leave the payment too, wherever it was made. What was not delivered never will be."""
+        """The answer is over: leave the payment too, wherever it was made."""
         self._over = True
         self.inbox.close()
         if self._payment is None:
@@ -148,9 +151,9 @@ class Exchange:
             self._passes_at = price
 
     async def pay(self, price: Price) -> Purchase | None:
-        """Have this request paid for; None when it paid by itself. What stands against it is raised and answered."""
+        """Charge this request; None if it paid with x402. A refusal is raised, and sent as the answer."""
         if self._payment is not None or self._is_paying:
-            raise RuntimeError("this request is paid for already: price it at the gate or at the route, not at both")
+            raise RuntimeError("this request is paid for already: price it at the gate or at the route, not both")
         if self._over:
             raise RuntimeError(TOO_LATE)
         self._price = price
@@ -178,7 +181,7 @@ class Exchange:
         self.require_single_headers()
         signature = self.headers.get(b"payment-signature")
         if self.x402_processor is not None and signature is not None and price.hold_seconds is None:
-            paid: Payment = await self.x402_processor.take(signature, price.amount_yen)
+            paid: Payment = await self.x402_processor.accept(signature, price.amount_yen)
             self.inbox.watch()
             return paid
         return await self._pay_from_wallet(price)
@@ -200,7 +203,7 @@ class Exchange:
         return await self.billing.buy(payer, price, self._note(), key)
 
     def refused(self, error: WalletError) -> None:
-        """If the application makes an error answer of it, or none at all, the problem document goes out instead."""
+        """Remember a refusal: it is sent if the application turns it into an error, or does not answer at all."""
         self._refusal = error
 
     async def send(self, message: Message) -> None:
@@ -219,14 +222,14 @@ class Exchange:
         return self._found
 
     def _caller_key(self) -> bytes | None:
-        """What the caller sent to tell a retry from a new request."""
+        """What the caller sent to mark retries of one request."""
         key = self.headers.get(b"idempotency-key")
         if not key and self.options.request_id_header is not None:
             key = self.headers.get(self.options.request_id_header.lower().encode())
-        return checked_name(key)
+        return checked_key(key)
 
     async def _key(self) -> str | None:
-        """The retry of a request is the same request: the caller's key alone does not make it free."""
+        """Identifies the whole request, because the caller's idempotency key alone must not make another one free."""
         given = self._caller_key()
         if given is None:
             return None
@@ -282,10 +285,9 @@ class Exchange:
         await payment.deliver()
 
     async def _paid_after_all(self, status: int) -> bool:
-        """A request that nobody was going to answer, and somebody does: it pays now, or the answer is kept back.
+        """Whether an answer may go out that no handler was expected to give: then it is paid now, or withheld.
 
-        A handler that ran all the same (a middleware had changed the path, or the table of routes) has answered,
-        whatever it says.
+        A handler that ran unexpectedly (a middleware changed the path or the routes) counts, whatever it answers.
         """
         price, self._passes_at = self._passes_at, None
         looks_own = status >= _REDIRECTION or self.scope["method"] == "OPTIONS"
@@ -299,7 +301,7 @@ class Exchange:
         return True
 
     async def _goes_well(self, payment: Payment, status: int) -> bool:
-        """Whether the answer may begin; what speaks against it is answered in its place."""
+        """Whether the answer may begin. If not, the reason has been sent instead."""
         if self.options.refund_if(status) or self._is_frameworks_own(status):
             await payment.undo(f"answered {status}")
         elif not self.inbox.left:
@@ -312,7 +314,7 @@ class Exchange:
         return True
 
     def _is_frameworks_own(self, status: int) -> bool:
-        """Whether the framework answers in the handler's place: it redirects, or refuses what it was sent."""
+        """Whether the framework answers in the handler's place: a redirect, or a refused request."""
         if status == _METHOD_NOT_ALLOWED:
             return True
         if self.entered or status < _REDIRECTION:
@@ -321,7 +323,7 @@ class Exchange:
         return found is not None and found.marked
 
     async def _go_on(self, message: Message) -> None:
-        """An answer is delivered when the server took its last byte and the caller had not left before."""
+        """An answer is delivered when the server accepted its last byte before the caller left."""
         if self._is_lost():
             self._over = self._over or self._is_last(message)
             self._leave_out()
@@ -335,21 +337,21 @@ class Exchange:
         self._over = self._over or last
 
     def _is_lost(self) -> bool:
-        """Whether what comes now is neither going to be paid nor, therefore, sent: the caller is known to have left.
+        """Whether the caller has left before it was served: the rest is neither paid nor, therefore, sent.
 
-        A server may send it all the same: Hypercorn does, to a caller that has closed its own half of the connection.
+        Servers may send to such a caller: Hypercorn does if the caller closed only its half of the connection.
         """
         is_paid = self._begun and not self.options.refund_cut_answers
         return self._payment is not None and self.inbox.left and not is_paid
 
     def _leave_out(self) -> None:
-        """What a server does with a message for a caller that has left; from ASGI 2.4 on it says so."""
+        """Drop a message, as servers do when the caller has left; from ASGI 2.4 on that raises."""
         spec_version = str(self.scope.get("asgi", {}).get("spec_version", "2.0"))
         if tuple(int(part) for part in spec_version.split(".") if part.isdecimal()) >= _TELLS_OF_LEAVING:
             raise ConnectionResetError("the caller has left")
 
     async def _hand_over(self, message: Message, serves: bool) -> None:
-        """Give a message to the server. If it ``serves``, the caller has it even if the request is given up meanwhile:
+        """Give a message to the server. If it ``serves``, the caller has it even if the request is cancelled meanwhile:
         a server may wait here for a reader who is slow on purpose.
         """
         try:
@@ -374,7 +376,7 @@ class Exchange:
         return not message.get("more_body", False) or self._left_bytes == 0
 
     async def refuse(self, error: WalletError) -> None:
-        """Answer with the problem document, in place of whatever the application makes of it."""
+        """Send the problem document instead of the application's answer."""
         self._started = self._replaced = True
         status, headers, content = refusal(error, self.options.topup_url)
         balance_yen = error.details.get("balance_yen")

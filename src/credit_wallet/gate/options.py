@@ -1,4 +1,4 @@
-"""What a gate is told by the application that it stands before."""
+"""The options of a gate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ YenOf: TypeAlias = int | Callable[[GatedRequest], Yen | Awaitable[Yen]]
 
 
 def server_failed(status: int) -> bool:
-    """Whether an answer of this status is a failure of the application's own: 5xx."""
+    """Whether an answer of this status is a failure of the application: 5xx."""
     return status >= 500
 
 

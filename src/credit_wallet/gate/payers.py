@@ -1,4 +1,4 @@
-"""The wallet that pays for a call: in this process, or behind the service. The gate does not see which."""
+"""The wallet that pays for a call: in this process, or behind the service. The gate does not know which."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Failed: TypeAlias = Callable[[Exception], None]
 
 PAYER_TOKEN = "X-Payer-Token"  # noqa: S105
-"""The field that the service names when the payer's token is bad, and not the gate's own key."""
+"""The field that the service names if the payer's token is bad, not the gate's."""
 
 
 class Credentials(Struct, frozen=True):
@@ -39,7 +39,7 @@ class Credentials(Struct, frozen=True):
 
     @property
     def given(self) -> bool:
-        """Whether there is anything to look at."""
+        """Whether the caller sent any."""
         return self.authorization is not None or self.api_key is not None
 
     def token(self) -> str:
@@ -50,8 +50,8 @@ class Credentials(Struct, frozen=True):
 class Order(Struct, frozen=True):
     """One attempt to answer a request, as the ledger knows it.
 
-    ``key`` is the request's and equal for its retries, ``attempt`` this one's. With ``hold_seconds`` the price is set
-    aside. ``once``: nobody will ever ask with this key again.
+    ``key`` identifies the request and is equal for its retries, ``attempt`` identifies this attempt. With
+    ``hold_seconds`` the price is held. ``once``: the key is never used again.
     """
 
     key: str
@@ -64,7 +64,7 @@ class Order(Struct, frozen=True):
 
 
 class Bought(Struct, frozen=True):
-    """An order that the ledger has taken. ``purchase_key`` names the purchase from now on."""
+    """An order that the ledger has accepted. ``purchase_key`` identifies the purchase from now on."""
 
     outcome: Outcome
     purchase_key: str
@@ -73,7 +73,7 @@ class Bought(Struct, frozen=True):
 
     @property
     def forgettable(self) -> bool:
-        """Whether nobody asks for the purchase once it is served; a hold is renewed until it is captured."""
+        """Whether the purchase can be forgotten once it is served; a hold is renewed until it is captured."""
         return self.once and self.outcome.hold_id is None
 
 
@@ -84,7 +84,7 @@ class Payer(Protocol):
         """Pay for an order, or find that it is paid for."""
 
     async def cancel(self, order: Order, reason: str) -> Outcome | None:
-        """Give back an order of which nobody knows whether it was taken."""
+        """Give back an order if it was accepted, which is not known."""
 
     def serve(self, bought: Bought, failed: Failed) -> None:
         """Write down that the caller is being served, without waiting; ``failed`` is called in this event loop."""
@@ -93,7 +93,7 @@ class Payer(Protocol):
         """The same, and wait."""
 
     async def renew(self, bought: Bought, lease_seconds: int) -> Outcome:
-        """Go on with the attempt for longer."""
+        """Extend the attempt's lease."""
 
     async def undo(self, bought: Bought, reason: str) -> Outcome:
         """Give back what the attempt paid, if nobody was served."""
@@ -109,7 +109,7 @@ class Payers(Protocol):
         """Raises ``Unauthorized`` and ``TooManyFailures``."""
 
     async def check(self) -> None:
-        """See that this gate may sell. Raises ``SellerKeyRefused``, and what keeps it from being found out."""
+        """Check that this gate may sell. Raises ``SellerKeyRefused``, or why that cannot be checked."""
 
 
 def payers_of(wallets: Wallets) -> Payers:
@@ -128,7 +128,7 @@ class EmbeddedPayers:
         """The payer of an owner token or an agent key."""
         caller = await self._authenticator.caller(credentials.authorization, credentials.api_key, credentials.address)
         if caller.access is None:
-            raise Unauthorized("operators and sellers pay for nothing; send a wallet's token")
+            raise Unauthorized("operators and sellers have no wallet to pay from; send a wallet's token")
         return _EmbeddedPayer(self._wallets, caller.access)
 
     async def check(self) -> None:
@@ -168,7 +168,7 @@ class _EmbeddedPayer:
             bought.purchase_key,
             attempt=bought.attempt,
             forget=bought.forgettable,
-            failed=partial(_told_in, loop, failed),
+            failed=partial(_call_in, loop, failed),
         )
 
     async def served(self, bought: Bought) -> Outcome:
@@ -198,11 +198,11 @@ class _EmbeddedPayer:
 
 
 class SellerKeyRefused(ServiceUnreachable):
-    """The service does not let this gate sell: whoever runs it must give it a seller's token, or the operator key."""
+    """The service does not let this gate sell: it needs a seller's token or the operator key."""
 
 
 class RemotePayers:
-    """Payers behind the service, which is asked with the seller's own key; a caller's token says who pays."""
+    """Payers behind the service, which is called with the seller's token; the caller's token says who pays."""
 
     def __init__(self, seller: AsyncWalletClient) -> None:
         self._seller = seller
@@ -210,7 +210,7 @@ class RemotePayers:
         self._checked = False
 
     async def check(self) -> None:
-        """Ask the service, until it has once said yes."""
+        """Ask the service, until it has agreed once."""
         if self._checked:
             return
         try:
@@ -222,7 +222,7 @@ class RemotePayers:
         self._checked = True
 
     async def payer_of(self, credentials: Credentials) -> Payer:
-        """The payer of a token; whether it is good is found out by charging it."""
+        """The payer of a token, which is checked when it is charged."""
         await self.check()
         try:
             token = _sendable(credentials.token())
@@ -267,7 +267,7 @@ class _RemotePayer:
         return None if bought.outcome.free else await self.undo(bought, reason)
 
     def serve(self, bought: Bought, failed: Failed) -> None:  # noqa: ARG002
-        failed(ServiceUnreachable("nobody has been asked yet", sent=False))
+        failed(ServiceUnreachable("the service has not been called yet", sent=False))
 
     async def served(self, bought: Bought) -> Outcome:
         return await self._seller.purchases.serve(
@@ -304,13 +304,13 @@ def _sendable(token: str) -> str:
 
 def _refused(why: str) -> SellerKeyRefused:
     return SellerKeyRefused(
-        f"the wallet's service does not let this gate sell with its key ({why}); nothing was charged. "
+        f"the wallet's service does not let this gate sell with its token ({why}); nothing was charged. "
         "Whoever runs the gate must give it a seller's token or the operator key",
         sent=False,
     )
 
 
-def _told_in(loop: asyncio.AbstractEventLoop, failed: Failed, error: Exception) -> None:
+def _call_in(loop: asyncio.AbstractEventLoop, failed: Failed, error: Exception) -> None:
     loop.call_soon_threadsafe(failed, error)
 
 

@@ -10,7 +10,6 @@ import asyncio
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-import structlog
 from msgspec import Struct
 
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
@@ -22,18 +21,19 @@ from credit_wallet.errors import (
 from credit_wallet.gate.compensations import PASSING, PendingCompensations
 from credit_wallet.gate.payers import Bought, Payer
 from credit_wallet.gate.renewals import Renewals
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.replies import RawHeaders, outcome_headers
 
 LEASE_SECONDS = 30
-"""How long an attempt that says nothing keeps its purchase: then a retry may go on with it."""
+"""How long an attempt keeps its purchase without renewing it; then a retry may continue it."""
 
 RENEW_SECONDS = 10.0
-"""How often an attempt says that it is still at work."""
+"""How often a running attempt renews its lease."""
 
 AboveHold: TypeAlias = Literal["reject", "up_to_balance"]
-"""What becomes of a capture that is more than the hold: a mistake of the handler's, or spent as far as it can be."""
+"""What to do with a capture that exceeds the hold: refuse it, or spend the excess as far as the balance goes."""
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class Price(Struct, frozen=True):
@@ -120,11 +120,11 @@ class Purchase:
 
     @property
     def amount_yen(self) -> int:
-        """What the call costs, or what is set aside for it."""
+        """What the call costs, or what is held for it."""
         return self._price.amount_yen
 
     def capture(self, amount_yen: int) -> None:
-        """Say what the call came to: 0 to what is held. Without this the whole hold is spent.
+        """Set what the call costs: 0 to what is held. Without this the whole hold is spent.
 
         With ``above="up_to_balance"`` it may be more, and as much of it is spent as the wallet can. It is spent when
         the answer has been delivered. Raises ``ValueError`` (then the whole hold is spent, if any of the answer is
@@ -142,14 +142,14 @@ class Purchase:
         self._captured_yen = amount_yen
 
     async def confirm(self) -> None:
-        """A wallet has paid before the call ran."""
+        """Nothing to do: a wallet pays before the call runs."""
 
     def begin(self) -> None:
         """The first byte of the answer left."""
         self._begun = True
 
     def serve(self) -> None:
-        """Have it written down that the caller is being served: from now on nobody gives this back."""
+        """Record that the caller is being served: from now on the call is paid and never given back."""
         if self.free or self._closed:
             return
         self._served = True
@@ -169,12 +169,12 @@ class Purchase:
             await self._capture()
 
     async def undo(self, reason: str) -> None:
-        """The caller got no answer: give back what was taken."""
+        """The caller got no answer: give back what was paid."""
         if self._closed:
             return
         if self._misreported and self._begun:
             self.serve()
-            await self.deliver()  # the seller's mistake in counting is no reason to give the goods away
+            await self.deliver()  # a mistake in the seller's count must not make the call free
             return
         self._end()
         if not self.free:
@@ -182,14 +182,14 @@ class Purchase:
             self._given_back = await self._compensations.now_or_later(undo, what="undo", reason=reason, **self._names())
 
     def renew(self) -> None:
-        """Say that the attempt is still at work, which keeps the purchase and its hold."""
+        """Renew the attempt's lease, which keeps the purchase and its hold."""
         self.due += RENEW_SECONDS
         self._compensations.at_once_or_later(
             partial(self._payer.renew, self._bought, LEASE_SECONDS), what="renew", tries=3
         )
 
     def headers(self) -> RawHeaders:
-        """Balance, warning and replay mark, after what was given back."""
+        """Balance, warning and replay mark, after anything that was given back."""
         return outcome_headers(self._given_back or self.outcome)
 
     def _end(self) -> None:
@@ -197,11 +197,11 @@ class Purchase:
         self._renewals.drop(self)
 
     async def _capture(self) -> None:
-        """Spend what the handler reported. A hold that ended before has been spent whole, because it was served."""
+        """Spend what the handler reported. A hold that ended before was spent whole, because it was served."""
         up_to_balance = self._captured_yen > self._price.amount_yen
 
         async def capture() -> Outcome | None:
-            if self._serving is not None:  # a hold that was given back before it was served would be owed
+            if self._serving is not None:  # serving charges for a hold that has expired, which capturing cannot
                 await asyncio.shield(self._serving)
             try:
                 return await self._payer.capture(self._bought, self._captured_yen, up_to_balance=up_to_balance)
@@ -212,7 +212,7 @@ class Purchase:
         await self._compensations.now_or_later(capture, what="capture", yen=self._captured_yen, **self._names())
 
     def _serve_later(self, _: Exception) -> None:
-        """A batch could not take it, or there is none: send it by itself, until it is written down."""
+        """The batch refused it, or there is none: send it alone, until it is recorded."""
         served = partial(self._payer.served, self._bought)
         self._serving = self._compensations.at_once_or_later(served, what="serve", **self._names())
 

@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 class Renewable(Protocol):
-    """What says, from time to time, that it is still at work."""
+    """What has a lease that must be renewed from time to time."""
 
     due: float
-    """When it has to say so next, in the event loop's time."""
+    """When to renew it next, in the event loop's time."""
 
     def renew(self) -> None:
-        """Say so, and set the next time."""
+        """Renew the lease, and set the next time."""
 
 
 class Renewals:
@@ -25,7 +25,7 @@ class Renewals:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, renewable: Renewable, loop: asyncio.AbstractEventLoop) -> None:
-        """Have it say that it is at work from its ``due`` on, until it is dropped."""
+        """Renew it from its ``due`` on, until it is dropped."""
         if self._loop is not loop:  # another one, such as the next test's: nothing of the last one runs any more
             self._loop, self._timer = loop, None
             self._alive.clear()

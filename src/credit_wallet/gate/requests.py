@@ -1,4 +1,4 @@
-"""A request as a gate sees it: enough to price it, to name it in the ledger, and to know its retry."""
+"""A request as a gate sees it: enough to price it, to name it in the ledger, and to recognise its retries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IN_ORDER = re.compile(rb"[0-9a-zA-Z-]{13}")
 
 
 class GatedRequest:
-    """The request that a price depends on: method, path, query and headers. Its body is the application's alone."""
+    """The request that a price depends on: method, path, query and headers. The body is not available."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -55,7 +55,7 @@ class GatedRequest:
 
     @cached_property
     def query_lists(self) -> Mapping[str, Sequence[str]]:
-        """Every value of each parameter, in order; for those that an application takes several of."""
+        """Every value of each parameter, in order, for those that may be given several times."""
         return parse_qs(self.url.query, keep_blank_values=True)
 
 
@@ -86,8 +86,8 @@ def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:
     return Credentials(text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope))
 
 
-def checked_name(given: bytes | None) -> bytes | None:
-    """The key by which a caller names its request, if it gave one. Raises ``InvalidRequest`` unless it is ASCII."""
+def checked_key(given: bytes | None) -> bytes | None:
+    """The caller's idempotency key, if it sent one. Raises ``InvalidRequest`` unless it is printable ASCII."""
     if given and not _PRINTABLE.fullmatch(given):
         raise InvalidRequest("Idempotency-Key must be printable ASCII characters", field="idempotency_key")
     return given or None
@@ -96,9 +96,9 @@ def checked_name(given: bytes | None) -> bytes | None:
 def request_key(given: bytes, *parts: bytes) -> str:
     """The idempotency key of a request: equal parts give equal keys, and only they do.
 
-    The parts are the key that the caller gave and everything that makes the request what it is; each is told with its
-    length, so that none can be moved into its neighbour. The beginning of a key like a UUIDv7 is kept, so that keys
-    which grow with time still land on the same pages of the database. Who pays is added by whoever knows it.
+    The parts are the caller's key and everything that identifies the request; each is hashed with its length, so that
+    no part can be moved into its neighbour. The beginning of a key like a UUIDv7 is kept, so that keys that grow with
+    time still land on the same pages of the database. Who pays is added by whoever knows it.
     """
     digest = sha256()
     for part in (given, *parts):
@@ -109,5 +109,5 @@ def request_key(given: bytes, *parts: bytes) -> str:
 
 
 def note_of(route: str | None, scope: Scope) -> str:
-    """``GET /items/{id}``: the route where the framework tells it, else the path; never the query."""
+    """``GET /items/{id}``: the route if it is known, otherwise the path; never the query."""
     return one_line(f"{scope['method']} {route or scope['path']}")[:MAX_NOTE]

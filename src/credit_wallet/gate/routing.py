@@ -1,10 +1,10 @@
 """Which route a request will reach: asked of the framework before the request is charged.
 
-What a framework answers by itself (redirects, 404, 405, ``OPTIONS``, its pages about the API) is no call that was sold.
-So the gate looks the route up as the framework will, and hangs a mark on the route's handler, by which it knows
-afterwards whether the handler ran: an answer of 300 and more without it (a body that does not validate, a host that a
-middleware refuses) is given back. Frameworks are known by what they have, not by import. An application that is none of
-them (``find`` returns None) answers everything by itself, and every request of it is charged.
+What a framework answers itself (redirects, 404, 405, ``OPTIONS``, its pages about the API) is not charged. So the gate
+looks the route up as the framework will, and marks the route's handler, to know afterwards whether it ran: an answer of
+300 and more without the mark (a body that does not validate, a host that a middleware refuses) is given back.
+Frameworks are recognised by their attributes, not by import. If an application is none of them (``find`` returns None),
+every request is charged.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator, MutableMapping
 from functools import update_wrapper, wraps
 from typing import Any, TypeAlias
 
-import structlog
 from msgspec import Struct
 
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.replies import Receive, Scope, Send, text_of
 
 Entered: TypeAlias = Callable[[], None]
-"""What a handler calls as it begins."""
+"""What a handler calls when it begins."""
 
 MAX_LAYERS = 50
-"""Middleware around an application, as far as it is looked through."""
+"""How many layers of middleware around an application are searched."""
 
 REMEMBERED_PATHS = 10_000
 """Paths whose handlers are known to be marked."""
@@ -33,14 +33,14 @@ _INNER = ("app", "application", "_app", "wsgi_application", "other_asgi_app")
 
 _LITESTARS_OWN = ("litestar._openapi", "litestar.openapi", "litestar.routes")
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class Found(Struct, frozen=True):
-    """What will become of a request. ``template`` is its route as the framework writes it: ``/items/{id}``.
+    """How the framework will route a request. ``template`` is the route as it writes it: ``/items/{id}``.
 
-    ``served``: a handler of the application runs. ``page``: the framework answers with a page of its own, not with an
-    error. ``marked``: the handler will say so when it begins.
+    ``served``: a handler of the application runs. ``page``: the framework answers with one of its pages, not with an
+    error. ``marked``: the handler will report when it begins.
     """
 
     template: str
@@ -59,7 +59,7 @@ class Routes:
         self._marked: set[tuple[str, str]] = set()
 
     def mark(self, scope: Scope) -> None:
-        """Mark the handler of a request that is free so far: its route may have a price of its own."""
+        """Mark the handler of a request without a price at the gate: its route may have one."""
         if self._unseen:
             return
         request = (scope["method"], scope["path"])
@@ -92,7 +92,7 @@ def _find(app: Any, scope: Scope, prefix: str, entered: Entered) -> Found | None
 
 
 def _kind_of(layer: Any) -> Callable[[Any, Scope, str, Entered], Found | None] | None:
-    """Who finds routes in an application such as this; None when it is no framework's."""
+    """The function that finds routes in such an application; None if it is not a known framework's."""
     if hasattr(layer, "asgi_router"):
         return _in_litestar
     if hasattr(layer, "url_map") and hasattr(layer, "view_functions"):
@@ -318,7 +318,7 @@ class _MarkedApp:
 
 
 class _Marked:
-    """A handler that a framework calls by itself, having found out before how: it is called, or awaited, as it was."""
+    """A handler whose framework has found out before how to call it: it is called, or awaited, as it was."""
 
     def __init__(self, function: Callable[..., Any], entered: Entered) -> None:
         update_wrapper(self, function)

@@ -18,13 +18,13 @@ from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.exchange import EXCHANGE_KEY, Exchange, bought, current
 from credit_wallet.gate.payers import Credentials, Payers
 from credit_wallet.gate.purchases import Price, Purchase
-from credit_wallet.gate.requests import checked_name, credentials_of, request_key
+from credit_wallet.gate.requests import checked_key, credentials_of, request_key
 
 Function = Callable[..., Any]
 
-NOBODY_PAYS = (
-    "nobody pays for this call: serve the application behind CreditGate(app, wallets) over HTTP, or on a pipe give "
-    "priced() wallets= and token=. Over HTTP, SDK 1.x says from release 1.8 on which request a call came with."
+NO_PAYER = (
+    "this call has no payer: over HTTP, wrap the application in CreditGate(app, wallets); on standard input and "
+    "output, give priced() wallets= and token=. Over HTTP, SDK 1.x must be release 1.8 or newer"
 )
 
 _SDK = ("mcp.server.mcpserver.", "mcp.server.runner", "mcp.server.lowlevel.", "mcp.server.fastmcp.")
@@ -32,7 +32,7 @@ _SDK = ("mcp.server.mcpserver.", "mcp.server.runner", "mcp.server.lowlevel.", "m
 
 
 class LocalBilling:
-    """Where calls outside an HTTP request are paid: a local MCP server has no headers, so it is told the token."""
+    """Who pays for calls outside an HTTP request: a local MCP server has no headers, so the token is configured."""
 
     def __init__(self, payers: Payers, billing: Billing, token: str) -> None:
         self.payers, self.billing = payers, billing
@@ -45,15 +45,15 @@ def paid_for(function: Function, price: Price, local: LocalBilling | None) -> Ca
     In an MCP server's request it is a tool; behind a gate it answers the request, and the answer decides.
     """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"{function.__name__} yields its answer; give its route the price: Depends(priced(…))")
+        raise TypeError(f"{function.__name__} yields its answer; put the price on its route: Depends(priced(…))")
 
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         is_tool, exchange = _caller()
         if is_tool or (exchange is None and local is not None):
-            return await _sold(function, price, local, exchange, args, kwargs)
+            return await _paid(function, price, local, exchange, args, kwargs)
         if exchange is None:
-            raise RuntimeError(NOBODY_PAYS)
+            raise RuntimeError(NO_PAYER)
         exchange.entered = True
         await exchange.pay(price)
         return await _result(function, args, kwargs)
@@ -83,7 +83,7 @@ def _is_called_by_sdk(frame: FrameType | None) -> bool:
     return False
 
 
-async def _sold(
+async def _paid(
     function: Function,
     price: Price,
     local: LocalBilling | None,
@@ -91,12 +91,12 @@ async def _sold(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    """What a tool returns; it is paid when it goes to the SDK, which can deliver it whenever the caller comes back."""
+    """A tool's result. It is paid when it goes to the SDK, which can deliver it whenever the caller returns."""
     async with await _bought(function, price, local, exchange, args, kwargs) as purchase:
         purchase.undo_reason = f"tool {function.__name__} failed"
         bought.set(purchase)
         result = await _result(function, args, kwargs)
-        if not _is_no_answer(result):
+        if not _is_unanswered(result):
             purchase.serve()
             await purchase.deliver()
         return result
@@ -115,20 +115,20 @@ async def _bought(
         if exchange is not None:
             exchange.require_single_headers()
             payer = await exchange.payers.payer_of(credentials_of(exchange.scope, exchange.headers))
-            given = checked_name(exchange.headers.get(b"idempotency-key"))
+            given = checked_key(exchange.headers.get(b"idempotency-key"))
             if given:
                 digest = _arguments_digest(function, args, kwargs)
                 key = request_key(given, name.encode(), digest)
             return await exchange.billing.buy(payer, price, name, key)
         if local is None:
-            raise _NobodyPays(NOBODY_PAYS)
+            raise _NoPayer(NO_PAYER)
         payer = await local.payers.payer_of(local.credentials)
         return await local.billing.buy(payer, price, name, None)
     except WalletError as error:
         raise _tool_error(error, exchange) from error
 
 
-class _NobodyPays(WalletError):
+class _NoPayer(WalletError):
     code = "payment_required"
 
 
@@ -138,7 +138,7 @@ async def _result(function: Function, args: tuple[Any, ...], kwargs: Mapping[str
     return await asyncio.to_thread(function, *args, **kwargs)
 
 
-def _is_no_answer(result: Any) -> bool:
+def _is_unanswered(result: Any) -> bool:
     """Whether a tool says that it failed, or that it needs more from the caller first (MCP's result types).
 
     SDK 1.x spells it as the protocol does, 2.x as Python does.
@@ -148,7 +148,7 @@ def _is_no_answer(result: Any) -> bool:
 
 
 def _tool_error(error: WalletError, exchange: Exchange | None) -> Exception:
-    """A refusal as an error whose text the SDK shows to the model; any other stays on the server."""
+    """A refusal as the kind of error whose text the SDK shows to the model."""
     kind = _tool_error_kind()
     if kind is None:
         return error
@@ -157,7 +157,7 @@ def _tool_error(error: WalletError, exchange: Exchange | None) -> Exception:
 
 
 def _tool_error_kind() -> type[Exception] | None:
-    """The SDK's own, of the release that is loaded; None when no MCP server is."""
+    """The error class of the SDK that is loaded; None without one."""
     for name in ("mcp.server.mcpserver.exceptions", "mcp.server.fastmcp.exceptions", "fastmcp.exceptions"):
         if name in sys.modules:
             found: type[Exception] = sys.modules[name].ToolError
@@ -168,8 +168,8 @@ def _tool_error_kind() -> type[Exception] | None:
 def _arguments_digest(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
     """SHA-256 of the arguments by name; what the SDK hands in beside them (its ``Context``) is not among them."""
     bound = inspect.signature(function).bind(*args, **kwargs).arguments
-    told = {name: value for name, value in bound.items() if not type(value).__module__.startswith("mcp.")}
-    return sha256(json.encode(told, enc_hook=_plain, order="sorted")).digest()
+    named = {name: value for name, value in bound.items() if not type(value).__module__.startswith("mcp.")}
+    return sha256(json.encode(named, enc_hook=_plain, order="sorted")).digest()
 
 
 def _plain(value: Any) -> Any:

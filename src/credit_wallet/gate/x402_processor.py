@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import httpx
-import structlog
 from cachetools import FIFOCache
 from msgspec import json
 from x402.http import FacilitatorConfig, HTTPFacilitatorClient
@@ -28,27 +27,28 @@ from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements, R
 from credit_wallet.errors import PaymentInvalid, PaymentProviderError, WalletError
 from credit_wallet.gate.options import X402
 from credit_wallet.runtime import forks
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.replies import RawHeaders, Scope
 
 State: TypeAlias = Literal["under way", "settled", "unknown"]
 
 REMEMBERED_PAYMENTS = 10_000
-"""Payments that this process keeps in mind lest it serves one twice; beyond that the chain itself refuses them."""
+"""How many payments a process remembers, so as not to serve one twice. The chain refuses older ones itself."""
 
 _NONCE_USED = re.compile(r"(?=.*(?:nonce|authorization))(?=.*used)(?!.*cancel)")
-"""What facilitators call a payment that the chain has taken already, such as ``nonce_already_used``."""
+"""What facilitators say of a payment that the chain has accepted already, such as ``nonce_already_used``."""
 
 _AUTHORIZATIONS = {"authorization", "permit2Authorization"}
-"""Members of a payment that say who pays, and name it; of two, the facilitator might take the other one."""
+"""Members of a payment that identify it and its payer. Of two, the facilitator might use the other one."""
 
 _UNUSABLE = (httpx.HTTPError, ValueError)
-"""A facilitator that is not there, or does not speak x402."""
+"""Errors of a facilitator that is unavailable, or does not speak x402."""
 
-_log = structlog.get_logger("credit_wallet.gate")
+_log = Logger("credit_wallet.gate")
 
 
 class X402Processor:
-    """Takes payments per call for one gate."""
+    """Accepts payments per call for one gate."""
 
     def __init__(self, x402: X402) -> None:
         self._x402 = x402
@@ -70,7 +70,7 @@ class X402Processor:
         )
         return b"payment-required", encode_payment_required_header(required).encode()
 
-    async def take(self, header: bytes, amount_yen: int) -> X402Payment:
+    async def accept(self, header: bytes, amount_yen: int) -> X402Payment:
         """A verified payment of ``amount_yen``. Raises ``PaymentInvalid`` and ``PaymentProviderError``."""
         payload = _payload_in(header)
         requirements = self._requirements(amount_yen)
@@ -88,9 +88,10 @@ class X402Processor:
     async def settle(
         self, name: bytes, payload: PaymentPayload, requirements: PaymentRequirements, before: State | None
     ) -> SettleResponse:
-        """Move the money; the chain takes a payment once, however often it is sent.
+        """Move the money. The chain accepts a payment once, however often it is sent.
 
-        Raises ``PaymentInvalid``, and ``PaymentProviderError`` when nobody knows: the same payment can be sent again.
+        Raises ``PaymentInvalid``, and ``PaymentProviderError`` if the result is unknown: the same payment can be sent
+        again.
         """
         self.note(name, "unknown")
         try:
@@ -99,7 +100,7 @@ class X402Processor:
             _log.error("x402_settlement_unknown", error=str(error), payer=_payer(payload))
             raise PaymentProviderError(
                 "the facilitator did not say whether the payment was settled; "
-                "send the same request with the same payment again, it cannot be taken twice"
+                "send the same request with the same payment again; it cannot be charged twice"
             ) from error
         except asyncio.CancelledError:
             _log.error("x402_settlement_unknown", error="the request was cancelled", payer=_payer(payload))
@@ -111,7 +112,7 @@ class X402Processor:
         return settled
 
     def note(self, name: bytes, state: State | None) -> None:
-        """What is known of a payment now; None: it was not settled and may be sent again."""
+        """Remember the state of a payment; None: it was not settled and may be sent again."""
         if state is None:
             self._known.pop(name, None)
         else:
@@ -133,7 +134,7 @@ class X402Processor:
     def _refused(
         self, name: bytes, payload: PaymentPayload, settled: SettleResponse, before: State | None
     ) -> SettleResponse:
-        """What a settlement that did not succeed comes to: after one that nobody knew of, "used" says that it did."""
+        """The result of a settlement that failed: "used", after one with an unknown result, means that it succeeded."""
         reason = settled.error_reason or "no reason given"
         if before == "unknown" and _is_used(reason):
             _log.warning("x402_settled_before", reason=reason, payer=_payer(payload))
@@ -142,12 +143,12 @@ class X402Processor:
         raise PaymentInvalid(f"the payment was not settled: {reason}{_if_used(reason)}")
 
     def _reserve(self, name: bytes) -> State | None:
-        """Take a payment for this request alone; what was known of it before."""
+        """Reserve a payment for this request. Returns what was known of it before."""
         before = self._known.get(name)
         if before == "under way":
-            raise PaymentInvalid("this payment is under way with another request; wait for that one's answer")
+            raise PaymentInvalid("another request with this payment is running; wait for its answer")
         if before == "settled":
-            raise PaymentInvalid("this payment was used before, and answered; sign a new one")
+            raise PaymentInvalid("this payment has been used for an answer already; sign a new one")
         self.note(name, "under way")
         return before
 
@@ -164,7 +165,7 @@ class X402Processor:
 
 
 class X402Payment:
-    """A verified payment, settled when the answer begins. One that is settled cannot be given back by the gate."""
+    """A verified payment, settled when the answer begins. Once it is settled, the gate cannot give it back."""
 
     def __init__(
         self,
@@ -186,7 +187,7 @@ class X402Payment:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """A person may want to give back what was settled, and only in part delivered too."""
+        """Log what was settled and not delivered whole, because a person may want to give it back."""
         await self.undo(self.undo_reason)
         if not self._tried:
             self._processor.note(self._name, self._before)
@@ -198,13 +199,13 @@ class X402Payment:
             self._settled = await self._processor.settle(self._name, self._payload, self._requirements, self._before)
 
     def begin(self) -> None:
-        """It was settled before."""
+        """Nothing to do: it was settled before."""
 
     def serve(self) -> None:
-        """The chain has written it down."""
+        """Nothing to do: the chain has recorded it."""
 
     async def deliver(self) -> None:
-        """Nothing is left to do."""
+        """The payment stays settled."""
         self._delivered = True
 
     async def undo(self, reason: str) -> None:
@@ -227,7 +228,7 @@ def _is_used(reason: str) -> bool:
 def _if_used(reason: str) -> str:
     if not _is_used(reason):
         return ""
-    return "; if you were not answered for it, do not pay again: the seller can find it by your address and its nonce"
+    return "; if you got no answer for it, do not pay again: the seller can find it by your address and its nonce"
 
 
 def _payload_in(header: bytes) -> PaymentPayload:
@@ -251,8 +252,8 @@ def _require_same(accepted: PaymentRequirements, required: PaymentRequirements) 
 
 
 def _name_of(payload: PaymentPayload) -> bytes:
-    """What makes a payment that one, however it is written: payer and nonce of its authorization, or its transaction,
-    which are what the chain takes once. What a payer adds to it does not make another of it.
+    """What identifies a payment, however it is written: payer and nonce of its authorization, or its transaction, which
+    the chain accepts only once. Whatever else a payer adds to it does not make it another payment.
     """
     authorization, transaction = _authorization(payload), payload.payload.get("transaction")
     if authorization is not None and isinstance(authorization.get("nonce"), str | int):

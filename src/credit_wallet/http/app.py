@@ -8,39 +8,38 @@ from functools import cache
 from traceback import format_exception
 from typing import Any, NamedTuple, cast
 
-import structlog
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
-from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
 from litestar.status_codes import HTTP_405_METHOD_NOT_ALLOWED
 from litestar.types import Message
 from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
 
-from credit_wallet import VERSION
 from credit_wallet.errors import InvalidJson, WalletError
+from credit_wallet.http.access_routes import ACCESS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
 from credit_wallet.http.heads import Doorway
-from credit_wallet.http.identity_routes import IDENTITY_ROUTES
+from credit_wallet.http.key_routes import KEY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
-from credit_wallet.http.openapi import ExactConfig, named
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
-from credit_wallet.http.owner_routes import OWNER_ROUTES
+from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
+from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
 from credit_wallet.http.routing import MONEY_SECURITY
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
+from credit_wallet.http.wallet_routes import WALLET_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.auth import Authenticator, Caller
 from credit_wallet.wire.distinct import distinct_query
 from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused
@@ -57,20 +56,9 @@ from credit_wallet.wire.replies import (
     request_id_of,
 )
 
-_SWAGGER = "5.18.2"
-_SWAGGER_FILES = f"https://cdn.jsdelivr.net/npm/swagger-ui-dist@{_SWAGGER}/"
-
-PAGE_POLICY = (
-    b"content-security-policy",
-    "default-src 'none'; connect-src 'self'; img-src 'self' data: https://cdn.jsdelivr.net; "
-    f"script-src 'unsafe-inline' {_SWAGGER_FILES}; style-src 'unsafe-inline' {_SWAGGER_FILES}; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'".encode(),
-)
-"""For pages, which are those of the API: nobody may frame them, and they load nothing but what draws them."""
-
 _SERVICE = "credit_wallet.service"
 
-_log = structlog.get_logger("credit_wallet.http")
+_log = Logger("credit_wallet.http")
 
 
 def create_app(
@@ -131,17 +119,18 @@ def documented() -> Litestar:
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
     return Doorway(
-        route_handlers=named(
-            (
-                *OWNER_ROUTES,
-                *MOVEMENT_ROUTES,
-                *PAYMENT_ROUTES,
-                *NOTICE_ROUTES,
-                *OPERATOR_ROUTES,
-                *IDENTITY_ROUTES,
-                *MCP_ROUTES,
-                *SYSTEM_ROUTES,
-            )
+        route_handlers=(
+            *MOVEMENT_ROUTES,
+            *PURCHASE_ROUTES,
+            *WALLET_ROUTES,
+            *PAYMENT_ROUTES,
+            *KEY_ROUTES,
+            *NOTICE_ROUTES,
+            *OPERATOR_ROUTES,
+            *ACCESS_ROUTES,
+            *MCP_ROUTES,
+            *SYSTEM_ROUTES,
+            show_docs,
         ),
         dependencies={
             "caller": Provide(_caller_of, sync_to_thread=False),
@@ -155,7 +144,7 @@ def documented() -> Litestar:
         before_send=[add_headers],
         request_class=BodyRequest,
         request_max_body_size=MAX_BODY_BYTES,
-        openapi_config=_OPENAPI,
+        openapi_config=None,
         logging_config=None,
     )
 
@@ -231,9 +220,9 @@ def _as_refusal(error: Exception) -> Exception:
             return body_refused(cause)
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, MethodNotAllowedException):
-        return MethodNotAllowed("the address does not take this method; see /openapi.json")
+        return MethodNotAllowed("this endpoint does not support this method; see /openapi.json")
     if isinstance(error, NotFoundException):
-        return NotFound("there is no such address; see /openapi.json")
+        return NotFound("no such endpoint; see /openapi.json")
     if isinstance(error, HTTPException) and error.status_code < 500:
         return InvalidJson(error.detail)
     return error
@@ -246,23 +235,3 @@ def _methods_at(app: Litestar, path: str) -> list[str]:
         if isinstance(route, HTTPRoute) and re.fullmatch(pattern, path):
             return sorted({*route.methods, *(("HEAD",) if "GET" in route.methods else ())})
     return []
-
-
-_OPENAPI = ExactConfig(
-    title="Agent Credit Wallet",
-    version=VERSION,
-    path="/docs",
-    render_plugins=[SwaggerRenderPlugin(version=_SWAGGER, path="/")],
-    use_handler_docstrings=True,
-    components=Components(
-        security_schemes={
-            "token": SecurityScheme(
-                type="http",
-                scheme="bearer",
-                description="A wallet's owner token or an agent key, `cw_live_…`, or a key of the host's own that is "
-                "registered; a seller's token, `cw_seller_…`; or the operator key.",
-            ),
-            "api_key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
-        }
-    ),
-)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from traceback import format_exc
 from typing import Any, NamedTuple
 
-import structlog
 from msgspec import Struct, json
 
 from credit_wallet.domain.outcomes import Outcome
@@ -18,6 +17,7 @@ from credit_wallet.errors import WalletError
 from credit_wallet.http import movements
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES, decode_body
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.auth import Authenticator, Caller
 from credit_wallet.wire.bodies import (
     BuyBody,
@@ -46,7 +46,7 @@ from credit_wallet.wire.replies import (
     text_of,
 )
 
-_log = structlog.get_logger("credit_wallet.http")
+_log = Logger("credit_wallet.http")
 
 
 class _Call(NamedTuple):

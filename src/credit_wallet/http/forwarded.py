@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from credit_wallet.config import TRUSTED_PROXIES_VARIABLE
+from credit_wallet.config import TRUSTED_PROXIES
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send, address_of
 
@@ -22,8 +22,8 @@ class TrustedProxies:
             self._networks = [ip_network(part.strip()) for part in text.split(",")]
         except ValueError as error:
             raise InvalidRequest(
-                f"{TRUSTED_PROXIES_VARIABLE} must be addresses or networks such as 127.0.0.1,10.0.0.0/8: {error}",
-                field=TRUSTED_PROXIES_VARIABLE,
+                f"{TRUSTED_PROXIES.name} must be addresses or networks such as 127.0.0.1,10.0.0.0/8: {error}",
+                field=TRUSTED_PROXIES.name,
             ) from None
         self.has = lru_cache(maxsize=1024)(self._has)
 

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from traceback import format_exc
 from typing import Any, TypeAlias, cast
 
-import structlog
 from litestar import Request, Response, post
 from litestar.status_codes import HTTP_200_OK
 
@@ -19,13 +18,14 @@ from credit_wallet.domain.distinct_members import require_distinct_members_if_js
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SECURITY
 from credit_wallet.mcp.wallets import LedgerWallet, Wallet
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.auth import require_access
 from credit_wallet.wire.problems import McpNotInstalled
 from credit_wallet.wire.replies import RawHeaders, Scope
 
 Respond: TypeAlias = Callable[[Scope, bytes, Wallet, tuple[str, ...]], Awaitable[tuple[int, RawHeaders, bytes]]]
 
-_log = structlog.get_logger("credit_wallet.http")
+_log = Logger("credit_wallet.http")
 
 MAX_MESSAGE_BYTES = 65_536
 """Longest message: no tool takes more than a few short texts."""
@@ -84,7 +84,9 @@ def _responder() -> Respond:
     try:
         from credit_wallet.mcp.streamable_http import respond
     except ModuleNotFoundError as error:
-        raise McpNotInstalled(f"{error.name} is missing; the operator must install agent-credit-wallet[mcp]") from error
+        raise McpNotInstalled(
+            f"{error.name} is not installed; the operator installs it with: pip install 'agent-credit-wallet[mcp]'"
+        ) from error
     return respond
 
 

@@ -11,154 +11,109 @@ from litestar.status_codes import HTTP_200_OK
 from credit_wallet.http import movements
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
-from credit_wallet.http.routing import (
-    MOVEMENT_PROBLEMS,
-    SECURITY,
-    IdempotencyKey,
-    headers_of_outcome,
-    movement_reply,
-    problems,
-)
+from credit_wallet.http.routing import SPENDING_CODES, IdempotencyKey, movement_reply, route
 from credit_wallet.wire.bodies import (
     BatchBody,
     BatchReply,
-    BuyBody,
     CaptureBody,
     ChargeBody,
     ExtendBody,
     HoldBody,
     MovementReply,
-    OperatorTopupBody,
-    PurchaseReply,
     RefundBody,
     ReleaseBody,
-    RenewBody,
-    ServeBody,
-    UndoBody,
 )
 
-TAGS = ["Movements"]
+TAG = "Charges and holds"
 
-_MOVEMENT: dict[str, Any] = {
-    "status_code": HTTP_200_OK,
-    "tags": TAGS,
-    "security": SECURITY,
-    "responses": MOVEMENT_PROBLEMS,
-}
+_SHORT: dict[str, Any] = {"status_code": HTTP_200_OK, "request_max_body_size": MAX_MOVEMENT_BYTES}
 
 
-@post("/credit/charge", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
+@post("/credit/charge", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True))
 async def charge(
     data: JSONBody[ChargeBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
-    """Charge a wallet: the token's own, or with the operator key the one that the body names."""
+    """Charge a wallet
+
+    Takes `amount_yen` from the balance at once. An owner or agent charges the token's own wallet; a seller or operator
+    names the wallet with `wallet_id` or `X-Payer-Token`. The response is sent after the charge is durable.
+    """
     return movement_reply(await movements.charge(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/hold", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
+@post("/credit/hold", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True))
 async def hold(
     data: JSONBody[HoldBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
-    """Set yen aside for a call whose price is known afterwards."""
+    """Hold an amount
+
+    Sets `amount_yen` aside for a call whose price is known only afterwards. Capture what it cost; the rest is released.
+    A hold that is neither captured nor released within `ttl_seconds` expires, and the amount returns to the balance.
+    """
     return movement_reply(await movements.hold(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/capture", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
+@post("/credit/capture", **_SHORT, **route(TAG, "invalid_amount", "hold_not_found", "hold_closed"))
 async def capture(
     data: JSONBody[CaptureBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
-    """Spend yen of a hold and give the rest back."""
+    """Capture a hold
+
+    Spends `amount_yen` of a hold and releases the rest, or keeps the rest for later captures when `final` is false. For
+    whoever made the hold, and for operators.
+    """
     return movement_reply(await movements.capture(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/release", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
+@post("/credit/release", **_SHORT, **route(TAG, "hold_not_found", "hold_closed"))
 async def release(
     data: JSONBody[ReleaseBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
-    """Give a hold back whole."""
+    """Release a hold
+
+    Returns what is left of a hold to the balance. For whoever made the hold, and for operators.
+    """
     return movement_reply(await movements.release(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/refund", **_MOVEMENT)
-async def refund(
-    data: JSONBody[RefundBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
+@post("/credit/extend", status_code=HTTP_200_OK, **route(TAG, "hold_not_found", "hold_closed"))
+async def extend_hold(
+    data: JSONBody[ExtendBody], caller: GivenCaller, wallets: GivenWallets
 ) -> Response[MovementReply]:
-    """Give a charge back to its wallet, whole or in part. For the operator."""
-    return movement_reply(await movements.refund(wallets, caller, data, idempotency_key))
+    """Extend a hold
 
-
-@post("/credit/extend", **_MOVEMENT)
-async def extend(data: JSONBody[ExtendBody], caller: GivenCaller, wallets: GivenWallets) -> Response[MovementReply]:
-    """Let an open hold last longer. Needs no idempotency key: saying it again changes nothing."""
+    Lets an open hold last until `ttl_seconds` from now. It needs no idempotency key: a repeated call changes nothing.
+    For whoever made the hold, and for operators.
+    """
     return movement_reply(await movements.extend(wallets, caller, data))
 
 
-@post("/credit/purchase", request_max_body_size=MAX_MOVEMENT_BYTES, **_MOVEMENT)
-async def buy(
-    data: JSONBody[BuyBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
-) -> Response[PurchaseReply]:
-    """Sell a request: charge its price, or hold it, unless the same request was paid for before. For sellers.
-
-    `X-Payer-Token` is the token of the buyer's wallet. The `Idempotency-Key` names the buyer's request.
-    """
-    outcome, purchase_key = await movements.buy(wallets, caller, data, idempotency_key)
-    return Response(PurchaseReply.of_purchase(outcome, purchase_key), headers=headers_of_outcome(outcome))
-
-
-@post("/credit/purchase/serve", **_MOVEMENT)
-async def serve(data: JSONBody[ServeBody], caller: GivenCaller, wallets: GivenWallets) -> Response[MovementReply]:
-    """Write down that the answer has reached the buyer: from now on the purchase is paid. For sellers."""
-    return movement_reply(await movements.serve(wallets, caller, data))
-
-
-@post("/credit/purchase/renew", **_MOVEMENT)
-async def renew(data: JSONBody[RenewBody], caller: GivenCaller, wallets: GivenWallets) -> Response[MovementReply]:
-    """Keep a purchase, and its hold, while its attempt is at work. For sellers."""
-    return movement_reply(await movements.renew(wallets, caller, data))
-
-
-@post("/credit/purchase/undo", **_MOVEMENT)
-async def undo(data: JSONBody[UndoBody], caller: GivenCaller, wallets: GivenWallets) -> Response[MovementReply]:
-    """Give back what a purchase took, if nobody was served; else nothing moves. For sellers."""
-    return movement_reply(await movements.undo(wallets, caller, data))
-
-
-@post("/operator/topup", status_code=HTTP_200_OK, tags=["Operator"], security=SECURITY, responses=MOVEMENT_PROBLEMS)
-async def operator_topup(
-    data: JSONBody[OperatorTopupBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
-) -> Response[MovementReply]:
-    """Credit a wallet by hand. For the operator."""
-    return movement_reply(await movements.operator_topup(wallets, caller, data, idempotency_key))
-
-
 @post(
-    "/credit/charge/batch",
+    "/credit/refund",
     status_code=HTTP_200_OK,
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(400, 413, 422),
+    **route(TAG, "invalid_amount", "entry_not_found", "refund_exceeds_charge"),
 )
+async def refund(
+    data: JSONBody[RefundBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
+) -> Response[MovementReply]:
+    """Refund a charge
+
+    Returns a charge to its wallet, in whole or in part. For operators, and for the seller that made the charge.
+    """
+    return movement_reply(await movements.refund(wallets, caller, data, idempotency_key))
+
+
+@post("/credit/charge/batch", status_code=HTTP_200_OK, **route(TAG, "invalid_amount"))
 async def charge_batch(
     data: JSONBody[BatchBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
 ) -> BatchReply:
-    """Charge up to 1,000 times in one durable batch; each item succeeds or is refused by itself. For the operator.
+    """Charge many wallets
 
-    Every item has its own idempotency key, so the call needs no header.
+    Makes up to 1,000 charges in one durable batch. Each charge succeeds or is refused individually: `outcomes` has a
+    movement or a problem for each, in the order of the request. Each charge has its own idempotency key, so the call
+    needs no header. For operators.
     """
     return await movements.charge_batch(wallets, caller, data, settings.topup_url)
 
 
-MOVEMENT_ROUTES = (
-    charge,
-    hold,
-    capture,
-    release,
-    extend,
-    refund,
-    buy,
-    serve,
-    renew,
-    undo,
-    operator_topup,
-    charge_batch,
-)
+MOVEMENT_ROUTES = (charge, hold, capture, release, extend_hold, refund, charge_batch)

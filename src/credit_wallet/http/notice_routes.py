@@ -1,52 +1,53 @@
-"""Routes for owners whose mailboxes are asked before they are told anything."""
+"""Routes for owners whose mailboxes must be confirmed before they get notices."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from litestar import post
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
-from credit_wallet.http.riding import rides
-from credit_wallet.http.routing import SECURITY, problems
+from credit_wallet.http.lanes import on_lane
+from credit_wallet.http.routing import id_in_path, route
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.notices.targets import TargetView
-from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.auth import require_owner
 from credit_wallet.wire.bodies import ConfirmBody
 
-TAGS = ["Notices"]
-TargetId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
+TAG = "Notification targets"
+TargetId = Annotated[int, id_in_path("notification target")]
 
 
 @post(
     "/credit/notification-targets/{target_id:int}/confirm",
     status_code=HTTP_200_OK,
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(400, 404, 413, 422),
+    **route(TAG, "target_not_found", "wrong_confirmation_code"),
 )
-@rides(OWNERS)
-def confirm_target(
+@on_lane(OWNERS)
+def confirm_notification_target(
     target_id: TargetId, data: JSONBody[ConfirmBody], caller: GivenCaller, wallets: GivenWallets
 ) -> TargetView:
-    """Give back the code that a mailbox was sent; from now on it gets notices. For the owner token."""
+    """Confirm a mailbox
+
+    Takes the code that was sent to a new mailbox; from now on the mailbox gets notices. For owners.
+    """
     return wallets.targets.confirm(require_owner(caller), target_id, data.code)
 
 
 @post(
     "/credit/notification-targets/{target_id:int}/ask-again",
     status_code=HTTP_200_OK,
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(404, 422),
+    **route(TAG, "target_not_found", "too_many_confirmations"),
 )
-@rides(OWNERS)
-def ask_target_again(target_id: TargetId, caller: GivenCaller, wallets: GivenWallets) -> TargetView:
-    """Send another code to a mailbox that has not been confirmed. For the owner token."""
+@on_lane(OWNERS)
+def resend_confirmation_code(target_id: TargetId, caller: GivenCaller, wallets: GivenWallets) -> TargetView:
+    """Resend a confirmation code
+
+    Sends another code to a mailbox that is not confirmed yet. For owners.
+    """
     return wallets.targets.ask_again(require_owner(caller), target_id)
 
 
-NOTICE_ROUTES = (confirm_target, ask_target_again)
+NOTICE_ROUTES = (confirm_notification_target, resend_confirmation_code)

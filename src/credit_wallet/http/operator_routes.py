@@ -1,35 +1,42 @@
-"""What the operator does: wallets for owners."""
+"""What operators do: wallets for owners, credit by hand, their own notices, the ledger's seal."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import get, post, put
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar import Response, get, post, put
+from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from credit_wallet.domain.outcomes import CreatedWallet, WalletView
 from credit_wallet.errors import SealNotFound
+from credit_wallet.http import movements
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
-from credit_wallet.http.riding import rides
-from credit_wallet.http.routing import SECURITY, problems
+from credit_wallet.http.lanes import on_lane
+from credit_wallet.http.routing import IdempotencyKey, WalletId, id_after, movement_reply, page_size, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.wire.auth import require_operator
-from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, TargetsBody
-
-TAGS = ["Operator"]
-MAX_PAGE = 1_000
-WalletId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
-
-
-@post(
-    "/operator/wallets", status_code=HTTP_201_CREATED, tags=TAGS, security=SECURITY, responses=problems(400, 413, 422)
+from credit_wallet.wire.bodies import (
+    CreateWalletBody,
+    EnabledBody,
+    MovementReply,
+    OperatorTopupBody,
+    TargetsBody,
 )
-@rides(OPERATORS)
+
+TAG = "Operator: wallets"
+MAX_PAGE = 1_000
+
+
+@post("/operator/wallets", status_code=HTTP_201_CREATED, **route(TAG))
+@on_lane(OPERATORS)
 def create_wallet(data: JSONBody[CreateWalletBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedWallet:
-    """A new, empty wallet and its owner token, shown this once."""
+    """Create a wallet
+
+    A new, empty wallet and its owner token, which is in this response and never again. For operators.
+    """
     require_operator(caller)
     return wallets.create(
         label=data.label,
@@ -41,72 +48,107 @@ def create_wallet(data: JSONBody[CreateWalletBody], caller: GivenCaller, wallets
     )
 
 
-@get("/operator/wallets", tags=TAGS, security=SECURITY, responses=problems(422))
-@rides(OPERATORS)
+@get("/operator/wallets", **route(TAG))
+@on_lane(OPERATORS)
 def list_wallets(
     caller: GivenCaller,
     wallets: GivenWallets,
-    after: Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="Only wallets with a higher id.")] = 0,
-    limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 100,
+    after: Annotated[int, id_after("wallets")] = 0,
+    limit: Annotated[int, page_size(MAX_PAGE)] = 100,
 ) -> list[WalletView]:
-    """Wallets by id."""
+    """List wallets
+
+    Wallets by id. For operators.
+    """
     require_operator(caller)
     return wallets.list(after=after, limit=limit)
 
 
-@get("/operator/wallets/{wallet_id:int}", tags=TAGS, security=SECURITY, responses=problems(404, 422))
-@rides(OPERATORS)
-def show_wallet(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> WalletView:
-    """One wallet."""
+@get("/operator/wallets/{wallet_id:int}", **route(TAG, "wallet_not_found"))
+@on_lane(OPERATORS)
+def get_wallet_by_id(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> WalletView:
+    """Get a wallet by id
+
+    One wallet with its balance, settings and spending in the current cycle. For operators.
+    """
     require_operator(caller)
     return wallets.show(wallet_id)
 
 
-@post(
-    "/operator/wallets/{wallet_id:int}/enabled",
-    status_code=HTTP_200_OK,
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(400, 404, 413, 422),
-)
-@rides(OPERATORS)
-def switch_wallet(
+@post("/operator/wallets/{wallet_id:int}/enabled", status_code=HTTP_200_OK, **route(TAG, "wallet_not_found"))
+@on_lane(OPERATORS)
+def set_wallet_enabled(
     wallet_id: WalletId, data: JSONBody[EnabledBody], caller: GivenCaller, wallets: GivenWallets
 ) -> WalletView:
-    """Let a wallet spend, or stop it. Credit comes in either way; open holds can be captured."""
+    """Enable or disable a wallet
+
+    A disabled wallet spends nothing. It still takes credit, and its open holds can be captured. For operators.
+    """
     require_operator(caller)
     wallets.configure(wallet_id, enabled=data.enabled)
     return wallets.show(wallet_id)
 
 
-@get("/operator/notification-targets", tags=TAGS, security=SECURITY, responses=problems())
-@rides(OPERATORS)
-def list_targets(caller: GivenCaller, wallets: GivenWallets) -> list[TargetView]:
-    """Where notices of all wallets go, for the operator."""
+@post("/operator/topup", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", "wallet_not_found"))
+async def top_up_wallet(
+    data: JSONBody[OperatorTopupBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
+) -> Response[MovementReply]:
+    """Top up a wallet by hand
+
+    Credits a wallet without a payment through Stripe: for money that was received elsewhere, or as a promotion. For
+    operators.
+    """
+    return movement_reply(await movements.operator_topup(wallets, caller, data, idempotency_key))
+
+
+@get("/operator/notification-targets", **route(TAG))
+@on_lane(OPERATORS)
+def list_notification_targets(caller: GivenCaller, wallets: GivenWallets) -> list[TargetView]:
+    """List the operators' notification targets
+
+    Where notices about all wallets go. For operators.
+    """
     require_operator(caller)
     return wallets.targets.list(OPERATOR)
 
 
-@put("/operator/notification-targets", tags=TAGS, security=SECURITY, responses=problems(400, 404, 413, 422))
-@rides(OPERATORS)
-def set_targets(
+@put("/operator/notification-targets", **route(TAG, "target_not_found"))
+@on_lane(OPERATORS)
+def replace_notification_targets(
     data: JSONBody[TargetsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
 ) -> list[TargetView]:
-    """Send notices of all wallets there and nowhere else; the secrets of new webhooks are shown this once."""
+    """Replace the operators' notification targets
+
+    Sends notices about all wallets to these targets and no others. The `secret` of a new webhook is in this response
+    and never again. For operators.
+    """
     require_operator(caller)
     wanted = [target.wanted() for target in data.notification_targets]
     return wallets.targets.set(OPERATOR, wanted, mail=settings.notify.mail, private=settings.notify.private)
 
 
-@get("/operator/seal", tags=TAGS, security=SECURITY, responses=problems(404))
-@rides(OPERATORS)
-def show_seal(caller: GivenCaller, wallets: GivenWallets) -> Anchor:
-    """The latest seal of the ledger: note it elsewhere, and ``verify --anchor`` proves that it is still there."""
+@get("/operator/seal", **route(TAG, "seal_not_found"))
+@on_lane(OPERATORS)
+def get_seal(caller: GivenCaller, wallets: GivenWallets) -> Anchor:
+    """Get the latest seal
+
+    The latest seal of the ledger. Keep a copy elsewhere: `credit-wallet verify --anchor` then proves that no entry up
+    to it has changed since. For operators.
+    """
     require_operator(caller)
     seal = wallets.seals.latest()
     if seal is None:
-        raise SealNotFound("nothing of the ledger is sealed yet")
+        raise SealNotFound("no ledger entry is sealed yet; the worker seals within a minute")
     return seal
 
 
-OPERATOR_ROUTES = (show_seal, create_wallet, list_wallets, show_wallet, switch_wallet, list_targets, set_targets)
+OPERATOR_ROUTES = (
+    create_wallet,
+    list_wallets,
+    get_wallet_by_id,
+    set_wallet_enabled,
+    top_up_wallet,
+    list_notification_targets,
+    replace_notification_targets,
+    get_seal,
+)

@@ -1,21 +1,21 @@
-"""Money in: top-ups that an owner asks for, and what Stripe delivers."""
+"""Money in: top-ups that an owner pays for, and what Stripe delivers."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any, cast
 
 from litestar import Request, Response, delete, get, post
-from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
+from litestar.openapi.spec import Example
+from litestar.params import HeaderParameter, JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import Struct
 
 from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.errors import TopupNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenWallets
+from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.movements import required_key
-from credit_wallet.http.riding import rides
-from credit_wallet.http.routing import SECURITY, IdempotencyKey, problems
+from credit_wallet.http.routing import IdempotencyKey, page_size, route
 from credit_wallet.ledger.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import configured
@@ -25,28 +25,33 @@ from credit_wallet.wire.bodies import PayBackBody, TopupBody, TopupPage
 from credit_wallet.wire.receiving import STRANGERS_ROOM, read_body
 from credit_wallet.wire.replies import Receive
 
-TAGS = ["Top-ups"]
+TAG = "Top-ups"
 MAX_DELIVERY_BYTES = 1 << 20
 MAX_PAGE = 200
 
-TopupId = Annotated[str, PathParameter(pattern="^tu_[A-Za-z0-9_]{1,80}$")]
+TopupId = Annotated[
+    str,
+    PathParameter(
+        pattern="^tu_[A-Za-z0-9_]{1,80}$",
+        description="Id of the top-up.",
+        examples=[Example(value="tu_20bca0ada1f6dda73b61b97a92eb5d")],
+    ),
+]
 Signature = Annotated[
     str | None,
-    HeaderParameter(name="Stripe-Signature", required=False, description="Stripe's, over the body; 400 without one."),
+    HeaderParameter(
+        name="Stripe-Signature",
+        required=False,
+        description="Stripe's signature over the body. Without a valid one the answer is 400.",
+        examples=[Example(value="t=1764316800,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd")],
+    ),
 ]
 
-DELIVERY_PROBLEMS = {
-    status: replace(spec, description="It is not signed by Stripe, was signed too long ago, or says something twice.")
-    if status == 400
-    else spec
-    for status, spec in problems(400, 404, 413, 501, 502).items()
-    if status not in (401, 403, 429)
-}
-"""A delivery has no token; its signature says who sends it."""
+_STRIPE_CODES = ("payments_not_configured", "payment_provider_error")
 
 
 class Received(Struct, frozen=True):
-    """A delivery was taken in, or is about nothing of this ledger's."""
+    """How a delivery was taken."""
 
     result: str
 
@@ -54,20 +59,20 @@ class Received(Struct, frozen=True):
 @post(
     "/credit/topup",
     status_code=HTTP_201_CREATED,
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(400, 409, 413, 422, 428, 501, 502),
+    **route(TAG, "invalid_amount", "topup_in_flight", "wallet_disabled", *_STRIPE_CODES),
 )
-@rides(PAYMENTS)
-def request_topup(
+@on_lane(PAYMENTS)
+def create_topup(
     data: JSONBody[TopupBody],
     caller: GivenCaller,
-    wallets: GivenWallets,  # noqa: ARG001 - it rides one of their lanes
+    wallets: GivenWallets,  # noqa: ARG001 - it runs on one of their lanes
     payments: GivenPayments,
     idempotency_key: IdempotencyKey,
 ) -> Response[TopupReply]:
-    """Ask for a payment: confirm `client_secret` with Stripe's card form, or with `checkout` send people to
-    `checkout_url`. The wallet is credited when Stripe says that it succeeded. For the owner token.
+    """Create a top-up
+
+    Asks Stripe for a payment. Confirm `client_secret` with Stripe's card form, or with `checkout` send people to
+    `checkout_url`. The wallet is credited when Stripe reports that the payment succeeded. For owners.
     """
     wallet_id = require_owner(caller)
     key = required_key(idempotency_key)
@@ -76,40 +81,41 @@ def request_topup(
         wallet_id,
         data.amount_yen,
         idempotency_key=key,
-        way="checkout" if data.checkout else "intent",
+        flow="checkout" if data.checkout else "intent",
     )
     return Response(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 
 
-@get("/credit/topups", tags=TAGS, security=SECURITY, responses=problems(422))
-@rides(OWNERS)
+@get("/credit/topups", **route(TAG))
+@on_lane(OWNERS)
 def list_topups(
-    caller: GivenCaller,
-    wallets: GivenWallets,
-    limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
+    caller: GivenCaller, wallets: GivenWallets, limit: Annotated[int, page_size(MAX_PAGE)] = 50
 ) -> TopupPage:
-    """The wallet's top-ups, newest first. For the owner token."""
+    """List top-ups
+
+    The wallet's top-ups through Stripe, newest first. For owners.
+    """
     return TopupPage(wallets.topups.list(require_owner(caller), limit=limit))
 
 
-@get("/credit/topups/{topup_id:str}", tags=TAGS, security=SECURITY, responses=problems(404, 422, 501, 502))
-@rides(PAYMENTS)
-def show_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
-    """A top-up, with what it takes to pay it. For the owner token."""
+@get("/credit/topups/{topup_id:str}", **route(TAG, "topup_not_found", *_STRIPE_CODES))
+@on_lane(PAYMENTS)
+def get_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
+    """Get a top-up
+
+    One top-up of the wallet, with what is needed to pay it. For owners.
+    """
     _own_topup(wallets, caller, topup_id)
     return configured(payments).show(topup_id)
 
 
-@delete(
-    "/credit/topups/{topup_id:str}",
-    status_code=HTTP_200_OK,
-    tags=TAGS,
-    security=SECURITY,
-    responses=problems(404, 422, 501, 502),
-)
-@rides(PAYMENTS)
+@delete("/credit/topups/{topup_id:str}", status_code=HTTP_200_OK, **route(TAG, "topup_not_found", *_STRIPE_CODES))
+@on_lane(PAYMENTS)
 def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
-    """Give up a top-up that nobody has paid; one that was paid meanwhile is credited. For the owner token."""
+    """Cancel a top-up
+
+    Cancels a top-up that nobody has paid; one that was paid in the meantime is credited. For owners.
+    """
     _own_topup(wallets, caller, topup_id)
     return configured(payments).cancel(topup_id)
 
@@ -117,20 +123,21 @@ def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, 
 @post(
     "/operator/topups/{topup_id:str}/pay-back",
     status_code=HTTP_200_OK,
-    tags=["Operator"],
-    security=SECURITY,
-    responses=problems(400, 404, 409, 413, 422, 428, 501, 502),
+    **route(TAG, "invalid_amount", "topup_not_found", "refund_exceeds_charge", "pay_back_not_allowed", *_STRIPE_CODES),
 )
-@rides(PAYMENTS)
+@on_lane(PAYMENTS)
 def pay_back_topup(
     topup_id: TopupId,
     data: JSONBody[PayBackBody],
     caller: GivenCaller,
-    wallets: GivenWallets,  # noqa: ARG001 - it rides one of their lanes
+    wallets: GivenWallets,  # noqa: ARG001 - it runs on one of their lanes
     payments: GivenPayments,
     idempotency_key: IdempotencyKey,
 ) -> TopupReply:
-    """Pay unused credit of a top-up back to its card. Off unless the operator allows it, and limited by law."""
+    """Pay unused credit back
+
+    Pays unused credit of a top-up back to the card that paid for it. Off by default, and limited by law. For operators.
+    """
     require_operator(caller)
     key = required_key(idempotency_key)
     ready = configured(payments)
@@ -140,20 +147,32 @@ def pay_back_topup(
 @post(
     "/webhooks/stripe",
     status_code=HTTP_200_OK,
-    tags=TAGS,
-    responses=DELIVERY_PROBLEMS,
+    **route(
+        TAG,
+        "invalid_signature",
+        "invalid_event",
+        "invalid_json",
+        "body_too_large",
+        "topup_not_found",
+        *_STRIPE_CODES,
+        security=(),
+    ),
 )
-async def take_delivery(
+async def receive_stripe_event(
     request: Request[Any, Any, Any], wallets: GivenWallets, payments: GivenPayments, signature: Signature
 ) -> Received:
-    """Webhook of Stripe. Answered with 200 once it is durable; anything else is delivered again."""
+    """Receive a Stripe event
+
+    The address for Stripe's webhook. It answers 200 once the event is durable; Stripe delivers again after any other
+    answer. Needs no token: the signature says who sends it.
+    """
     ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES, STRANGERS_ROOM)
     return Received(await wallets.reading_lanes.ask_for(0, DELIVERIES, ready.deliver, payload, signature))
 
 
 def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupView:
-    """Somebody else's top-up does not exist for the caller."""
+    """A top-up of the caller's wallet; another wallet's does not exist for the caller."""
     wallet_id = require_owner(caller)
     topup = wallets.topups.show(topup_id)
     if topup.wallet_id != wallet_id:
@@ -161,4 +180,4 @@ def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupVie
     return topup
 
 
-PAYMENT_ROUTES = (request_topup, list_topups, show_topup, cancel_topup, pay_back_topup, take_delivery)
+PAYMENT_ROUTES = (create_topup, list_topups, get_topup, cancel_topup, pay_back_topup, receive_stripe_event)

@@ -1,68 +1,92 @@
-"""What the documented routes share: security, the problems each can answer with, the headers of every answer."""
+"""What the documented routes share: tags, security, the codes each can answer with, headers of movements."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Response
-from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.wire.bodies import MovementReply, Problem
-from credit_wallet.wire.problems import CONTENT_TYPE
+from credit_wallet.rules.validation import MAX_ID
+from credit_wallet.wire.bodies import MovementReply
 from credit_wallet.wire.replies import outcome_headers
 
 SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"api_key": []}]
+"""The caller must send a token, in either header."""
 
 MONEY_SECURITY: list[dict[str, list[str]]] = [{}, *SECURITY]
-"""Of what anybody may call and whose figures of money are for a token alone."""
+"""Open to anybody; the figures of money are for callers with a token."""
+
+CODES = "codes"
+"""Under which a route's ``opt`` lists the codes that it can answer with."""
+
+PAYER = "payer"
+"""In the ``opt`` of a route: a seller or operator may say who pays with ``X-Payer-Token``."""
+
+SPENDING_CODES = (
+    "invalid_amount",
+    "insufficient_funds",
+    "budget_exhausted",
+    "key_cap_exhausted",
+    "wallet_disabled",
+    "wallet_not_found",
+)
+"""Of every call that spends."""
 
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
         name="Idempotency-Key",
         required=False,
-        description="New for every request, the same for every retry of it; 428 without one.",
+        description="Names this request: new for every request, the same for every retry of it. 1 to 255 printable "
+        "ASCII characters; a UUIDv7 is best. Without the header the answer is 428.",
         examples=[Example(value="0199f3a2-7c1e-7000-8000-3b1d5f8e2a10")],
     ),
 ]
 
-_MEANING = {
-    400: "The body is not JSON; or a header, a query parameter or a member is given twice.",
-    401: "No token, or one that is unknown, revoked or expired.",
-    402: "Not enough credit, budget or cap: `balance_yen`, `missing_yen` and `topup_url` say what it takes.",
-    403: "The token is good, and not for this; or the wallet is disabled.",
-    404: "There is no such thing, or it is somebody else's.",
-    409: "The idempotency key was used for another request, or what it is about is closed.",
-    413: "The body is too large.",
-    422: "A field is wrong; `field` names it.",
-    428: "The `Idempotency-Key` header is missing.",
-    429: "Too many bad tokens came from this address, the wallet has as many questions under way as it may, or as many "
-    "mailboxes were asked today as may.",
-    501: "The installation takes no payments.",
-    502: "Stripe could not be asked. Try again with the same idempotency key.",
-    503: "Too much is waiting, or the database is out of order. Try again with the same idempotency key.",
-}
+
+def id_in_path(what: str) -> Any:
+    """The id of ``what`` in an address."""
+    return PathParameter(ge=1, le=MAX_ID, description=f"Id of the {what}.", examples=[Example(value=1)])
 
 
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The problem documents that a route can answer with; those of every authenticated call are among them."""
-    return {status: problem(status) for status in sorted({400, 401, 403, 429, 503, *statuses})}
+def id_after(what: str) -> Any:
+    """The query parameter by which a list goes on: the last id of the page before."""
+    return QueryParameter(
+        ge=0,
+        le=MAX_ID,
+        description=f"Only {what} with a higher id: send the last id of the page before.",
+        examples=[Example(value=0)],
+    )
 
 
-def problem(status: int, description: str | None = None) -> ResponseSpec:
-    """A problem document of ``status``, as the document describes it."""
-    meaning = description or _MEANING[status]
-    return ResponseSpec(Problem, generate_examples=False, description=meaning, media_type=CONTENT_TYPE)
+def page_size(largest: int) -> Any:
+    """The query parameter that says how many a page has at most."""
+    return QueryParameter(
+        ge=1, le=largest, description=f"Items to list at most, 1 to {largest:,}.", examples=[Example(value=50)]
+    )
 
 
-MOVEMENT_PROBLEMS = problems(400, 402, 404, 409, 413, 422, 428)
+WalletId = Annotated[int, id_in_path("wallet")]
+AfterId = Annotated[int, id_after("wallets")]
+
+
+def route(
+    tag: str, *codes: str, security: Sequence[dict[str, list[str]]] = SECURITY, payer: bool = False
+) -> dict[str, Any]:
+    """What a route is declared with: its tag, who may call it, and the codes that are its own.
+
+    Codes that follow from the kind of call (a token, a body, an idempotency key) are added by the document. ``payer``
+    is for calls that take ``X-Payer-Token``.
+    """
+    return {"tags": [tag], "security": security or None, "opt": {CODES: codes, PAYER: payer}}
 
 
 def movement_reply(outcome: Outcome) -> Response[MovementReply]:
-    """The answer to a movement that was carried out."""
+    """The response to a movement that was carried out."""
     return Response(MovementReply.of(outcome), headers=headers_of_outcome(outcome))
 
 

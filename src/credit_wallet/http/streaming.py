@@ -10,15 +10,15 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import ExitStack
 from typing import Any
 
-import structlog
 from litestar import Request, Response
 from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 
 from credit_wallet.runtime import deadlines
+from credit_wallet.telemetry import Logger
 
-_log = structlog.get_logger("credit_wallet.http")
+_log = Logger("credit_wallet.http")
 
 
 class Streamed(Response[Any]):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import structlog
-
 from credit_wallet.domain.cycle import parse_instant
 from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.runtime.steady_clock import SteadyClock
+from credit_wallet.telemetry import Logger
 
-_log = structlog.get_logger("credit_wallet.ledger")
+_log = Logger("credit_wallet.ledger")
 
 
 class LedgerClock:

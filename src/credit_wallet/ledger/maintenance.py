@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-import structlog
-
 from credit_wallet.domain.commands import Expire
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Expired, Opening, Totals
@@ -19,8 +17,9 @@ from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.stores.jobs import lot_notices, pruning, seals, spending_hours
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.outbox import put_event
+from credit_wallet.telemetry import Logger
 
-_log = structlog.get_logger("credit_wallet.ledger")
+_log = Logger("credit_wallet.ledger")
 
 MAX_DAYS_KEPT = 36_500
 """For which idempotency keys can be kept: a hundred years."""

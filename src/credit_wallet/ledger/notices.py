@@ -55,7 +55,7 @@ class Notices:
         When there are, half of them are those that have waited longest, and half those that have just begun to: whoever
         is behind a crowd does not wait until all of it has had its turn.
         """
-        asked = {"way": places.way, "min_failures": places.min_failures, "max_failures": places.max_failures}
+        asked = {"channel": places.channel, "min_failures": places.min_failures, "max_failures": places.max_failures}
         at = format_instant(self._ledger.clock())
         due = [target_id for (target_id,) in self._ledger.ask(SQL["due_targets"], **asked, at=at, limit=limit + 1)]
         if len(due) <= limit:
@@ -80,7 +80,7 @@ class Notices:
     def samples(self, wallet_id: int) -> list[tuple[Target, Notice]]:
         """Targets of a wallet (0: the operator), each with a notice to try it with. Raises ``WalletNotFound``."""
         label = None if wallet_id == OPERATOR else self._ledger.wallet(wallet_id).label
-        notice = Notice(0, wallet_id, label, "test", {"wallet_id": wallet_id}, format_instant(self.now()))
+        notice = Notice(0, wallet_id, label, "notice.test", {"wallet_id": wallet_id}, format_instant(self.now()))
         return [(target_of(row), notice) for row in self._ledger.ask(SQL["targets"], wallet_id=wallet_id)]
 
     def now(self) -> datetime:

@@ -19,13 +19,12 @@ from queue import Empty, SimpleQueue
 from time import monotonic, perf_counter, sleep
 from typing import Any, TypeAlias, TypeVar
 
-import structlog
-
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import DatabaseCorrupt, DatabaseError, DatabaseRefused, RailBusy, WalletError
 from credit_wallet.runtime import forks
 from credit_wallet.stores import Store
+from credit_wallet.telemetry import Logger
 
 MAX_BATCH = 1_024
 """Commands that one durable batch carries at most."""
@@ -40,7 +39,7 @@ POSTED_SECONDS = 0.05
 MAX_WAITING = 65_536
 """Commands that may wait; beyond that ``rail_busy`` is better than a queue that grows."""
 
-_log = structlog.get_logger("credit_wallet.ledger")
+_log = Logger("credit_wallet.ledger")
 
 Outcomes: TypeAlias = list[Outcome | WalletError]
 Observer: TypeAlias = Callable[[Sequence[Command], Outcomes, float], None]

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from credit_wallet.errors import InvalidRequest, TargetNotFound, WrongConfirmationCode
 from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.ledger.services import count_receivers
 from credit_wallet.notices.targets import (
     MAX_TARGETS,
     OPERATOR,
@@ -58,7 +59,7 @@ class Targets:
         that it had goes on signing for a day. ``mail`` says that the operator has a mail server, ``private`` that
         targets may be in a private network.
 
-        A new mailbox of a wallet is asked first and told nothing until ``confirm``, unless the operator answers
+        A new mailbox of a wallet is asked first and gets nothing until ``confirm``, unless the operator answers
         for all of them with ``confirmed``.
 
         Raises ``WalletNotFound``, ``TargetNotFound``, ``TooManyConfirmations`` and ``InvalidRequest`` naming the field.
@@ -85,7 +86,7 @@ class Targets:
         private: bool = False,
         confirmed: bool = False,
     ) -> TargetView:
-        """Send a wallet's notices to one more target, or to it in another way. Raises like ``set``."""
+        """Send a wallet's notices to one more target, or to it with other settings. Raises like ``set``."""
         target = structs.replace(target, url=_spelled(target.url))
 
         def with_target(known: builtins.list[Target]) -> builtins.list[Chosen]:
@@ -217,7 +218,7 @@ def _checked(
         raise InvalidRequest(f"at most {MAX_TARGETS} targets can be told", field="notification_targets")
     for each in chosen:
         if only in (None, each.settings.url):
-            check(each.settings, wallet_id, mail=mail, private=private)
+            check(each.settings, wallet_id, count_receivers, mail=mail, private=private)
     return chosen
 
 

@@ -18,7 +18,7 @@ from credit_wallet.domain.outcomes import (
     TopupStepView,
     TopupView,
 )
-from credit_wallet.domain.topups import OPEN, PaymentFact, Way
+from credit_wallet.domain.topups import OPEN, Flow, PaymentFact
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.pay_back import PayBackRoom, pay_back_limit, pay_back_room
 from credit_wallet.rules.validation import checked_after, checked_id
@@ -36,7 +36,7 @@ class Topups:
         amount_yen: int,
         *,
         idempotency_key: str,
-        way: Way = "intent",
+        flow: Flow = "intent",
         actor: Actor = OPERATOR,
     ) -> TopupRequested:
         """Note that the owner will pay ``amount_yen`` in through the payment provider, as the outcome's ``topup_id``.
@@ -44,7 +44,7 @@ class Topups:
         Brings no credit: that is what ``settle`` does once the provider says so. Raises ``WalletNotFound``,
         ``TopupInFlight`` and ``IdempotencyConflict``.
         """
-        return self._ledger.run(TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor))
+        return self._ledger.run(TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, flow, actor=actor))
 
     async def arequest(
         self,
@@ -52,12 +52,12 @@ class Topups:
         amount_yen: int,
         *,
         idempotency_key: str,
-        way: Way = "intent",
+        flow: Flow = "intent",
         actor: Actor = OPERATOR,
     ) -> TopupRequested:
         """The asyncio twin of ``request``."""
         return await self._ledger.arun(
-            TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, way, actor=actor)
+            TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, flow, actor=actor)
         )
 
     def request_automatic(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from traceback import format_exc
 from typing import Any
 
-import structlog
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -27,22 +26,23 @@ from mcp_types import (
 from mcp_types import Tool as ListedTool
 from msgspec import json, to_builtins
 
-from credit_wallet import VERSION
 from credit_wallet.errors import WalletError
 from credit_wallet.mcp.prompts import BUDGET, BUDGET_DESCRIPTION, BUDGET_TITLE, budget
 from credit_wallet.mcp.replies import WalletStatus
 from credit_wallet.mcp.schemas import input_schema, output_schema
 from credit_wallet.mcp.tools import TOOLS, Tool
 from credit_wallet.mcp.wallets import Wallet
+from credit_wallet.telemetry import Logger
+from credit_wallet.version import __version__
 
 NAME = "credit-wallet"
 INSTRUCTIONS = (
     "A prepaid wallet that pays for API calls. Use credit_wallet_status to see how much you can spend, and to find out "
     "why a call was refused with HTTP 402. Use credit_wallet_topup to learn what a person must do to add credit; it "
-    "never pays by itself."
+    "never pays on its own."
 )
 
-_log = structlog.get_logger("credit_wallet.mcp")
+_log = Logger("credit_wallet.mcp")
 
 
 def new_server(wallet: Wallet) -> Server[Any]:
@@ -72,7 +72,7 @@ def new_server(wallet: Wallet) -> Server[Any]:
 
     return Server(
         NAME,
-        version=VERSION,
+        version=__version__,
         title="Agent Credit Wallet",
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,

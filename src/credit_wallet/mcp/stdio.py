@@ -6,7 +6,7 @@ import asyncio
 
 from mcp.server.stdio import stdio_server
 
-from credit_wallet.config import TOKEN_VARIABLE
+from credit_wallet.config import TOKEN
 from credit_wallet.errors import Unauthorized
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.mcp.server import new_server
@@ -48,4 +48,4 @@ async def _serve(wallet: Wallet) -> None:
 
 def _require(token: str) -> None:
     if not token:
-        raise Unauthorized(f"set {TOKEN_VARIABLE} to the wallet's owner token or an agent key")
+        raise Unauthorized(f"set {TOKEN.name} to the wallet's owner token or an agent key")

@@ -151,7 +151,7 @@ TOOLS = {
         Tool(
             "credit_wallet_topup",
             "Top up the wallet",
-            "Returns what a person must do to add credit to the wallet. It never pays by itself: with the owner's "
+            "Returns what a person must do to add credit to the wallet. It never pays on its own: with the owner's "
             "token it creates a payment page, with an agent key it returns where the owner can pay. Pass `what_to_do` "
             "and the address on to a person, then check credit_wallet_status; do not call this tool repeatedly.",
             TopupArguments,

@@ -103,5 +103,5 @@ class LedgerWallet:
             wallet_id,
             amount_yen,
             idempotency_key=idempotency_key or new_idempotency_key(),
-            way="checkout" if checkout else "intent",
+            flow="checkout" if checkout else "intent",
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -53,8 +54,11 @@ Language = Literal["en", "ja"]
 Secrets: TypeAlias = tuple[tuple[str, str | None], ...]
 """What signs a webhook, newest first, each with when it ends."""
 
-Way = Literal["webhook", "mail", "service"]
+Channel = Literal["webhook", "mail", "service"]
 """How a target is sent to."""
+
+CountReceivers: TypeAlias = Callable[[str], int]
+"""How many receivers an address of a service such as Slack names; 0 when no service knows it."""
 
 MAX_MAILBOX_LENGTH = 254
 """RFC 5321, section 4.5.3.1.3, without its brackets."""
@@ -162,7 +166,7 @@ def is_mail(url: str) -> bool:
     return _MAIL.fullmatch(url) is not None
 
 
-def way_of(url: str) -> Way:
+def channel_of(url: str) -> Channel:
     """How an address is sent to."""
     if is_webhook(url):
         return "webhook"
@@ -211,12 +215,14 @@ def rotated(known: Secrets, now: datetime) -> Secrets:
     return ((new_secret(), None), *((secret, until) for secret, _ in known[:1]))
 
 
-def check(settings: TargetSettings, wallet_id: int, *, mail: bool, private: bool) -> None:
+def check(
+    settings: TargetSettings, wallet_id: int, count_receivers: CountReceivers, *, mail: bool, private: bool
+) -> None:
     """Raise ``InvalidRequest`` naming the field that is wrong.
 
     ``mail`` says that the operator has a mail server, ``private`` that targets may be in a private network.
     """
-    _check_url(settings.url, wallet_id, mail=mail, private=private)
+    _check_url(settings.url, wallet_id, count_receivers, mail=mail, private=private)
     if unknown := [kind for kind in settings.kinds if kind not in KINDS]:
         raise InvalidRequest(f"kinds has {unknown[0]!r}; there are {', '.join(KINDS)}", field="kinds")
     if settings.language not in ("en", "ja"):
@@ -229,7 +235,7 @@ def check(settings: TargetSettings, wallet_id: int, *, mail: bool, private: bool
         )
     _check_pattern("digest", settings.digest, DIGEST, "hourly or a time of day such as 09:00")
     if settings.digest is not None and is_webhook(settings.url):
-        raise InvalidRequest("digest is for people; a webhook gets every event by itself", field="digest")
+        raise InvalidRequest("digest is for people; a webhook gets every event on its own", field="digest")
     check_time_zone(settings.time_zone)
 
 
@@ -238,7 +244,7 @@ def _check_pattern(name: str, value: Any, pattern: re.Pattern[str], example: str
         raise InvalidRequest(f"{name} must be {example}, not {value!r}", field=name)
 
 
-def _check_url(url: object, wallet_id: int, *, mail: bool, private: bool) -> None:
+def _check_url(url: object, wallet_id: int, count_receivers: CountReceivers, *, mail: bool, private: bool) -> None:
     if url == "":
         raise InvalidRequest("url must be an address, or name a target that is there by its target_id", field="url")
     if not isinstance(url, str) or not 0 < len(url) <= MAX_URL_LENGTH or not url.isprintable() or " " in url:
@@ -248,7 +254,7 @@ def _check_url(url: object, wallet_id: int, *, mail: bool, private: bool) -> Non
     elif is_webhook(url):
         _check_webhook(url, private=private)
     else:
-        _check_service(url, wallet_id, private=private)
+        _check_service(url, wallet_id, count_receivers, private=private)
 
 
 def _check_mail(url: str, *, mail: bool) -> None:
@@ -273,22 +279,16 @@ def _is_plain_web_address(url: str) -> bool:
         return False
 
 
-def _check_service(url: str, wallet_id: int, *, private: bool) -> None:
+def _check_service(url: str, wallet_id: int, count_receivers: CountReceivers, *, private: bool) -> None:
     scheme = url.partition(":")[0]
     if wallet_id != OPERATOR:
         _check_owners_service(url, scheme, private=private)
-    try:
-        from apprise import Apprise  # takes long to import, and few need it
-    except ModuleNotFoundError as error:
-        raise InvalidRequest(
-            "services such as Slack need the extra: install agent-credit-wallet[notify]", field="url"
-        ) from error
-    service = Apprise.instantiate(url, suppress_exceptions=True)
-    if service is None:
+    receivers = count_receivers(url)
+    if not receivers:
         raise InvalidRequest(
             f"url is not an address of the service {scheme}; see github.com/caronc/apprise", field="url"
         )
-    if wallet_id != OPERATOR and len(service) > 1:
+    if wallet_id != OPERATOR and receivers > 1:
         raise InvalidRequest("url must name one receiver; add a target for each", field="url")
 
 

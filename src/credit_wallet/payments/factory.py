@@ -5,26 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from secrets import token_urlsafe
 
 from msgspec import structs
 
+from credit_wallet import config
 from credit_wallet.errors import InvalidRequest, PaymentsNotConfigured
+from credit_wallet.extras import needs, require
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
 from credit_wallet.payments.settings import (
-    API_URL_VARIABLE,
-    METHODS_VARIABLE,
-    RETURN_URL_VARIABLE,
-    STRIPE_KEY_VARIABLE,
-    WEBHOOK_SECRETS_VARIABLE,
     PaymentSettings,
     payment_settings,
 )
-
-NEEDED_BY_TEST_MONEY = ("stripe", "fake_stripe", "aiohttp", "localstripe")
-"""The last is never imported: it runs as a process of its own."""
 
 TEST_METHODS = ("card", "konbini", "customer_balance")
 """Payment methods that test money knows."""
@@ -33,15 +26,13 @@ TEST_METHODS = ("card", "konbini", "customer_balance")
 def open_payments(wallets: CreditWallet, settings: PaymentSettings | None = None) -> Payments | None:
     """The payments that ``settings``, else the environment, set up; None when it sets up none.
 
-    Raises ``InvalidRequest`` for a malformed setting, ``PaymentsNotConfigured`` when the driver is not installed.
+    Raises ``InvalidRequest`` for a malformed setting, ``MissingExtra`` when the driver is not installed.
     """
     settings = settings or payment_settings()
     if settings is None:
         return None
-    try:
+    with needs("stripe"):
         from credit_wallet.payments.service import StripePayments  # which few commands need, and takes long to import
-    except ModuleNotFoundError as error:
-        raise PaymentsNotConfigured(f"{error.name} is missing; install agent-credit-wallet[stripe]") from error
     return StripePayments(wallets, settings)
 
 
@@ -54,11 +45,9 @@ def test_money(address: str) -> Iterator[PaymentSettings]:
     """
     if payment_settings() is not None:
         raise InvalidRequest(
-            f"{STRIPE_KEY_VARIABLE} is set; test payments are for a service without it", field=STRIPE_KEY_VARIABLE
+            f"{config.STRIPE_KEY.name} is set; test payments are for a service without it", field=config.STRIPE_KEY.name
         )
-    missing = next((name for name in NEEDED_BY_TEST_MONEY if find_spec(name) is None), None)
-    if missing is not None:
-        raise PaymentsNotConfigured(f"{missing} is missing; install agent-credit-wallet[test-payments]")
+    require("test-payments")
     secret = f"whsec_{token_urlsafe(24)}"
     settings = _test_settings(address, secret)
     from fake_stripe import FakeStripe
@@ -71,17 +60,17 @@ def test_money(address: str) -> Iterator[PaymentSettings]:
 def _test_settings(address: str, secret: str) -> PaymentSettings:
     settings = payment_settings(
         {
-            RETURN_URL_VARIABLE: f"{address}/healthz",
+            config.RETURN_URL.name: f"{address}/healthz",
             **os.environ,
-            STRIPE_KEY_VARIABLE: f"sk_test_{token_urlsafe(8)}",
-            WEBHOOK_SECRETS_VARIABLE: secret,
-            API_URL_VARIABLE: address,
+            config.STRIPE_KEY.name: f"sk_test_{token_urlsafe(8)}",
+            config.STRIPE_WEBHOOK_SECRETS.name: secret,
+            config.STRIPE_API_URL.name: address,
         }
     )
     if settings is None or not set(settings.methods) <= set(TEST_METHODS):
         raise InvalidRequest(
-            f"{METHODS_VARIABLE} has a method that test money does not know; it knows {', '.join(TEST_METHODS)}",
-            field=METHODS_VARIABLE,
+            f"{config.PAYMENT_METHODS.name} has a method without test money; these have it: {', '.join(TEST_METHODS)}",
+            field=config.PAYMENT_METHODS.name,
         )
     return settings
 
@@ -97,5 +86,5 @@ def require_payments(wallets: CreditWallet) -> Payments:
     """Like ``open_payments``. Raises ``PaymentsNotConfigured`` also when the environment has no key."""
     payments = open_payments(wallets)
     if payments is None:
-        raise PaymentsNotConfigured(f"this installation takes no payments; set {STRIPE_KEY_VARIABLE}")
+        raise PaymentsNotConfigured(f"this installation takes no payments; set {config.STRIPE_KEY.name}")
     return payments

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from msgspec import structs
 
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
-from credit_wallet.domain.topups import ANNOUNCED, RETURNED, TAKEN, DeclineKind, PaymentFact, PaymentStatus
+from credit_wallet.domain.topups import Clawback, ClawbackStatus, DeclineKind, PaymentFact, PaymentStatus
 from credit_wallet.rules.declines import decline_kind
 
 StripeObject: TypeAlias = Mapping[str, Any]
@@ -40,12 +40,10 @@ class Yen(NamedTuple):
     mismatch: str | None = None
 
 
-class Taking(NamedTuple):
-    """A refund or a dispute; with ``mismatch`` its amount is not known in yen, and it takes nothing."""
+class SaidClawback(NamedTuple):
+    """A refund or a dispute as Stripe says it; with ``mismatch`` its amount is not known in yen, and takes nothing."""
 
-    name: str
-    amount_yen: int
-    stage: int
+    clawback: Clawback
     mismatch: str | None = None
 
 
@@ -73,7 +71,7 @@ def _plain(value: object) -> str:
     return "missing" if value is None else re.sub(r"[^A-Za-z0-9_.+-]", "?", str(value)[:_SHOWN])
 
 
-def intent_fact(intent: StripeObject, told_at: int) -> PaymentFact:
+def intent_fact(intent: StripeObject, observed_at: int) -> PaymentFact:
     """From a PaymentIntent."""
     status = _STATUSES.get(intent["status"])
     error = intent.get("last_payment_error")
@@ -91,7 +89,7 @@ def intent_fact(intent: StripeObject, told_at: int) -> PaymentFact:
         paid, status, decline = False, "failed", "never"
     remaining = _remaining(intent)
     return PaymentFact(
-        told_at=told_at,
+        observed_at=observed_at,
         status=status,
         processing=_is_on_its_way(intent, remaining),
         payment_intent=intent["id"],
@@ -105,46 +103,40 @@ def intent_fact(intent: StripeObject, told_at: int) -> PaymentFact:
     )
 
 
-def refund_taking(refund: StripeObject) -> Taking:
-    """From a Refund. One that we asked for goes by our own name for it, so that its answer finds what we noted."""
-    stage = RETURNED if refund.get("status") in ("failed", "canceled") else TAKEN
+def refund_clawback(refund: StripeObject) -> SaidClawback:
+    """From a Refund. One that we asked for has the id that we noted it by, so that the answer finds it."""
+    status: ClawbackStatus = "reinstated" if refund.get("status") in ("failed", "canceled") else "withdrawn"
     amount = yen_of(refund, "amount")
-    name = (refund.get("metadata") or {}).get(REFUND) or refund["id"]
-    return Taking(name, amount.amount_yen, stage, amount.mismatch)
+    pay_back_id = (refund.get("metadata") or {}).get(REFUND)
+    if pay_back_id:
+        return SaidClawback(Clawback(pay_back_id, "pay_back", amount.amount_yen, status), amount.mismatch)
+    return SaidClawback(Clawback(refund["id"], "refund", amount.amount_yen, status), amount.mismatch)
 
 
-def dispute_taking(dispute: StripeObject, event_type: str = "") -> Taking:
-    """From a Dispute and, where there is one, the event that told of it.
+def dispute_clawback(dispute: StripeObject, event_type: str = "") -> SaidClawback:
+    """From a Dispute and, where there is one, the event that reported it.
 
-    Stripe takes the money when a dispute opens and gives it again when it is won; an inquiry (``warning_…``) takes
-    none.
+    Stripe withdraws the money when a dispute opens and reinstates it when it is won; an inquiry (``warning_…``) only
+    announces one.
     """
-    status = dispute.get("status", "")
-    if event_type.endswith("funds_reinstated") or status == "won":
-        stage = RETURNED
-    elif event_type.endswith("funds_withdrawn") or not status.startswith("warning_"):
-        stage = TAKEN
-    else:
-        stage = ANNOUNCED
+    said = dispute.get("status", "")
+    status: ClawbackStatus = "announced"
+    if event_type.endswith("funds_reinstated") or said == "won":
+        status = "reinstated"
+    elif event_type.endswith("funds_withdrawn") or not said.startswith("warning_"):
+        status = "withdrawn"
     amount = yen_of(dispute, "amount")
-    return Taking(dispute["id"], amount.amount_yen, stage, amount.mismatch)
+    return SaidClawback(Clawback(dispute["id"], "dispute", amount.amount_yen, status), amount.mismatch)
 
 
-def with_takings(fact: PaymentFact, takings: Iterable[Taking]) -> PaymentFact:
+def with_clawbacks(fact: PaymentFact, said: Iterable[SaidClawback]) -> PaymentFact:
     """A fact and what was refunded or disputed of its payment."""
-    taken = tuple(takings)
+    said = tuple(said)
     return structs.replace(
         fact,
-        takings=tuple((each.name, each.amount_yen, each.stage) for each in taken if each.mismatch is None),
-        mismatches=fact.mismatches + tuple(text for each in taken for text in _said(each.mismatch)),
+        clawbacks=tuple(each.clawback for each in said if each.mismatch is None),
+        mismatches=fact.mismatches + tuple(text for each in said for text in _said(each.mismatch)),
     )
-
-
-def taking_fact(
-    takings: Iterable[Taking], payment_intent: str | None, told_at: int, reason: str | None = None
-) -> PaymentFact:
-    """What refunds and disputes say of a payment."""
-    return with_takings(PaymentFact(told_at=told_at, payment_intent=payment_intent, reason=reason), takings)
 
 
 def id_of(value: Any) -> str | None:

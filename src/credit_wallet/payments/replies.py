@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
-from credit_wallet.domain.topups import Way
+from credit_wallet.domain.topups import Flow
 
 
 class TopupReply(Struct, frozen=True):
@@ -46,7 +46,7 @@ class Reconciliation(Struct):
 class Payments(Protocol):
     """Payments of one ledger; ``service.StripePayments`` says what each does."""
 
-    def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, way: Way = "intent") -> TopupReply:
+    def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent") -> TopupReply:
         """Ask for a payment that the owner will make."""
 
     def show(self, topup_id: str) -> TopupReply:

@@ -1,7 +1,7 @@
 """What Stripe's objects must look like for a fact to be read from them, and of which account they must be.
 
 Only what is read is looked at: Stripe adds fields and values as it likes. Amounts have a rule of their own
-(``facts.yen_of``): what is no whole number of yen moves nothing, and a person is told.
+(``facts.yen_of``): what is not a whole number of yen moves nothing, and an event calls for a person.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def owner_of(metadata: dict[str, str]) -> tuple[int, str]:
 
 
 def is_live(secret_key: str) -> bool | None:
-    """Whether a key moves live money; None when that cannot be told from it."""
+    """Whether a key moves live money; None when it does not say so."""
     if secret_key.startswith(LIVE_PREFIXES):
         return True
     return False if secret_key.startswith(TEST_PREFIXES) else None

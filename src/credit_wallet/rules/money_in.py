@@ -9,22 +9,19 @@ from credit_wallet.domain.money import format_yen
 from credit_wallet.domain.outcomes import TopupRequested, TopupSettled
 from credit_wallet.domain.topups import (
     PAID,
-    RETURNED,
     RUNAWAY_TOPUPS,
-    TAKEN,
     DeclineKind,
+    Flow,
     Origin,
     PayerState,
     PaymentFact,
     TopupState,
     TopupStatus,
-    Way,
-    gap_yen,
-    is_pay_back,
+    clawed_back_yen,
     is_under_way,
     join,
     mismatch_in,
-    taken_yen,
+    shortfall_yen,
     topup_id_of,
 )
 from credit_wallet.errors import (
@@ -56,7 +53,7 @@ def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> T
     topup_id = topup_id_of(command.wallet_id, command.stored_key)
     if topup_id not in batch.snapshot.topups and (refusal := _under_way(batch, wallet)):
         return refusal
-    return _open(batch, wallet, topup_id, command.amount_yen, "owner", command.way)
+    return _open(batch, wallet, topup_id, command.amount_yen, "owner", command.flow)
 
 
 def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> TopupRequested | WalletError:
@@ -66,7 +63,7 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
     payer = _payer(batch, wallet)
     if refusal := _under_way(batch, wallet) or _stopped(batch, payer):
         return refusal
-    amount_yen = gap_yen(
+    amount_yen = shortfall_yen(
         wallet.balance_yen,
         wallet.debt_yen,
         wallet.auto_topup_threshold,
@@ -103,8 +100,8 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Top
     _emit_mismatches(batch, wallet, command)
     fact = command.fact
     if topup.status not in PAID and _is_of_another(batch, topup, fact):
-        fact = PaymentFact(told_at=fact.told_at, status="canceled", reason="paid_as_another")
-    status, taken_before_yen = topup.status, taken_yen(topup)
+        fact = PaymentFact(observed_at=fact.observed_at, status="canceled", reason="paid_as_another")
+    status, clawed_back_before_yen = topup.status, clawed_back_yen(topup)
     restored_because = _cause_of_return(topup, fact)
     join(topup, fact)
     txn_id = _credit(batch, wallet, topup)
@@ -113,8 +110,8 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Top
     batch.decision.touched[wallet.wallet_id] = wallet
     if topup.status != status:
         note_step(batch, wallet, topup, _NEWS.get(topup.status))
-    elif taken_yen(topup) != taken_before_yen:
-        came_again = taken_yen(topup) < taken_before_yen
+    elif clawed_back_yen(topup) != clawed_back_before_yen:
+        came_again = clawed_back_yen(topup) < clawed_back_before_yen
         note_step(batch, wallet, topup, "topup.reinstated" if came_again else "topup.clawed_back")
     elif is_new:
         note_step(batch, wallet, topup, _NEWS.get(topup.status))
@@ -163,8 +160,9 @@ def _emit_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) ->
 
 def _cause_of_return(topup: TopupState, fact: PaymentFact) -> Cause:
     """Why credit is restored, if ``fact`` restores any: a pay-back that failed is none of what was paid back."""
-    returned = [taking for taking, _, stage in fact.takings if stage == RETURNED and is_pay_back(taking)]
-    is_news = any(topup.takings.get(taking, (0, TAKEN))[1] != RETURNED for taking in returned)
+    reinstated = [each for each in fact.clawbacks if each.kind == "pay_back" and each.status == "reinstated"]
+    known = [topup.clawbacks.get(each.id) for each in reinstated]
+    is_news = any(each is None or each.status != "reinstated" for each in known)
     return "pay_back_failed" if is_news else "reinstatement"
 
 
@@ -186,7 +184,7 @@ def match_taken(
     """Take back what the provider has given back, and restore what came back from a dispute that was won."""
     if topup.credit_txn_id is None:
         return
-    difference_yen = taken_yen(topup) - topup.reversed_yen
+    difference_yen = clawed_back_yen(topup) - topup.reversed_yen
     cause = taken_because if difference_yen > 0 else restored_because
     note = f"{_NOTES[cause]} {topup.topup_id}"
     if difference_yen > 0:
@@ -238,7 +236,7 @@ def _under_way(batch: Batch, wallet: WalletState) -> TopupInFlight | None:
             return TopupInFlight(
                 f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} is under way; wait for it or give it up",
                 topup_id=topup.topup_id,
-                status=topup.status,
+                topup_status=topup.status,
                 action_url=topup.action_url,
             )
     return None
@@ -306,11 +304,11 @@ def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_ye
 
 
 def _open(
-    batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, way: Way
+    batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, flow: Flow
 ) -> TopupRequested | WalletError:
     known = batch.snapshot.topups.get(topup_id)
     if known is None:
-        note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, way), None)
+        note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, flow), None)
     elif (known.wallet_id, known.origin) != (wallet.wallet_id, origin):
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
@@ -318,20 +316,20 @@ def _open(
     return TopupRequested(wallet.wallet_id, amount_yen, wallet.balance_yen, topup_id=topup_id)
 
 
-def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, way: Way) -> TopupState:
+def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, flow: Flow) -> TopupState:
     topup = TopupState(
         topup_id=topup_id,
         wallet_id=wallet.wallet_id,
         amount_yen=amount_yen,
         origin=origin,
-        way=way,
+        flow=flow,
         status="requested",
         processing=False,
         payment_intent=None,
         checkout_session=None,
-        told_at=0,
+        observed_at=0,
         received_yen=0,
-        takings={},
+        clawbacks={},
         credited_yen=0,
         reversed_yen=0,
         credit_txn_id=None,
@@ -346,9 +344,9 @@ def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, orig
 
 def note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str | None) -> None:
     """Add a line to the top-up's history, and emit an event of ``kind`` if there is one."""
-    taken = taken_yen(topup)
+    clawed_back = clawed_back_yen(topup)
     batch.decision.topup_steps.append(
-        TopupStep(topup.topup_id, wallet.wallet_id, topup.status, topup.received_yen, taken, topup.reason)
+        TopupStep(topup.topup_id, wallet.wallet_id, topup.status, topup.received_yen, clawed_back, topup.reason)
     )
     if kind is None:
         return
@@ -360,7 +358,7 @@ def note_step(batch: Batch, wallet: WalletState, topup: TopupState, kind: str | 
         amount_yen=topup.amount_yen,
         origin=topup.origin,
         credited_yen=topup.credited_yen,
-        clawed_back_yen=taken,
+        clawed_back_yen=clawed_back,
         reason=topup.reason,
         action_url=topup.action_url,
     )

@@ -17,7 +17,7 @@ from credit_wallet.domain.commands import PayBack, PayBackLimit
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
 from credit_wallet.domain.outcomes import PaidBack
-from credit_wallet.domain.topups import TAKEN, pay_back_id_of, taken_yen
+from credit_wallet.domain.topups import Clawback, clawed_back_yen, pay_back_id_of
 from credit_wallet.errors import PayBackNotAllowed, RefundExceedsCharge, TopupNotFound, WalletError
 from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.money_in import match_taken, note_step
@@ -98,12 +98,12 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> PaidBack | 
         return TopupNotFound(
             f"wallet {wallet.wallet_id} has no credited top-up {command.topup_id}", topup_id=command.topup_id
         )
-    name = pay_back_id_of(command.wallet_id, command.idempotency_key)
-    _, stage = topup.takings.get(name, (0, None))
-    if stage != TAKEN and (refusal := _refusal(batch, command)):
+    pay_back_id = pay_back_id_of(command.wallet_id, command.idempotency_key)
+    before = topup.clawbacks.get(pay_back_id)
+    if (before is None or before.status != "withdrawn") and (refusal := _refusal(batch, command)):
         return refusal
     unused_yen = sum(lot.remaining_yen for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
-    left_yen = max(0, min(unused_yen, topup.received_yen - taken_yen(topup)))
+    left_yen = max(0, min(unused_yen, topup.received_yen - clawed_back_yen(topup)))
     if command.amount_yen > left_yen:
         return RefundExceedsCharge(
             f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",
@@ -111,7 +111,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> PaidBack | 
             refundable_yen=left_yen,
         )
     reversed_yen = topup.reversed_yen
-    topup.takings[name] = (command.amount_yen, TAKEN)
+    topup.clawbacks[pay_back_id] = Clawback(pay_back_id, "pay_back", command.amount_yen, "withdrawn")
     match_taken(batch, wallet, topup, "pay_back")
     batch.snapshot.paid_back_yen += topup.reversed_yen - reversed_yen
     batch.decision.touched_topups[topup.topup_id] = topup

@@ -216,7 +216,7 @@ class TopupStep(Struct, frozen=True):
     wallet_id: int
     status: str
     received_yen: int
-    taken_yen: int
+    clawed_back_yen: int
     reason: str | None
 
 

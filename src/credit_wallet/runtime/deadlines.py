@@ -18,9 +18,8 @@ from time import monotonic
 from typing import ParamSpec, TypeVar
 from weakref import WeakSet
 
-import structlog
-
 from credit_wallet.runtime import forks
+from credit_wallet.telemetry import Logger
 
 STOP_SECONDS = 20.0
 """Within which the service ends after it was told to, whoever hangs."""
@@ -137,7 +136,7 @@ CLIENT_SECONDS = 20.0
 UNREAD_SECONDS = 30.0
 """Within which a client takes something of what it was sent, whatever that is; else its connection is closed."""
 
-_log = structlog.get_logger("credit_wallet.deadlines")
+_log = Logger("credit_wallet.deadlines")
 
 P = ParamSpec("P")
 T = TypeVar("T")

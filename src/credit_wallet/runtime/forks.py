@@ -13,13 +13,12 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
-import structlog
-
 from credit_wallet.errors import UsedAfterFork
+from credit_wallet.telemetry import Logger
 
 T = TypeVar("T")
 
-_log = structlog.get_logger("credit_wallet.forks")
+_log = Logger("credit_wallet.forks")
 
 _in_child: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 

@@ -20,10 +20,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-import structlog
-
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.runtime import forks
+from credit_wallet.telemetry import Logger
 
 TOLERANCE_SECONDS = 60.0
 """By how much the wall clock may be set at once without anybody asking: more than time servers correct at a time."""
@@ -34,7 +33,7 @@ SETTLES_SECONDS = 3600.0
 CAUGHT_UP = timedelta(days=35)
 """How far past the newest entry a clock may be set and is believed at once, when it was not there at the start."""
 
-_log = structlog.get_logger("credit_wallet.clock")
+_log = Logger("credit_wallet.clock")
 
 
 Seconds: TypeAlias = Callable[[], float]

@@ -17,8 +17,6 @@ from traceback import format_stack
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol, Self, TypeVar
 
-import structlog
-
 from credit_wallet.runtime.deadlines import (
     CLOSE_SECONDS,
     LAST_RESORT_SECONDS,
@@ -27,6 +25,7 @@ from credit_wallet.runtime.deadlines import (
     STOP_SECONDS,
     Deadline,
 )
+from credit_wallet.telemetry import Logger
 
 ABANDONED = 3
 """Exit status of a command that was told to stop and had to abandon what hung."""
@@ -36,7 +35,7 @@ SHOWN_CALLS = 4
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_log = structlog.get_logger("credit_wallet.stopping")
+_log = Logger("credit_wallet.stopping")
 
 
 class Stop:

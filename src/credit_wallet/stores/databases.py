@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from credit_wallet.config import is_postgres, sqlite_path, without_password
-from credit_wallet.errors import DatabaseError, InvalidRequest
+from credit_wallet.errors import InvalidRequest
+from credit_wallet.extras import needs
 from credit_wallet.stores import Database
 from credit_wallet.stores.sqlite.database import SqliteDatabase
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def database_at(url: str) -> Database:
     """The database of ``sqlite:///path`` or ``postgresql://…``. Connects to nothing.
 
-    Raises ``InvalidRequest`` for another URL, ``DatabaseError`` when PostgreSQL's driver is not installed.
+    Raises ``InvalidRequest`` for another URL, ``MissingExtra`` when PostgreSQL's driver is not installed.
     """
     return postgres_database_at(url) if is_postgres(url) else sqlite_database_at(url)
 
@@ -32,10 +33,6 @@ def postgres_database_at(url: str) -> PostgresDatabase:
         raise InvalidRequest(
             f"{without_password(url)!r} is no PostgreSQL URL; write postgresql://user@host/database", field="db"
         )
-    try:
+    with needs("postgres"):
         from credit_wallet.stores.postgres.database import PostgresDatabase
-    except ModuleNotFoundError as error:
-        if str(error.name).startswith("credit_wallet"):
-            raise  # no extra would bring it
-        raise DatabaseError(f"{error.name} is missing; install agent-credit-wallet[postgres]") from error
     return PostgresDatabase(url)

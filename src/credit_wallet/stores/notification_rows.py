@@ -16,9 +16,9 @@ from credit_wallet.notices.targets import (
     Target,
     TargetSettings,
     address_of,
+    channel_of,
     is_webhook,
     rotated,
-    way_of,
 )
 from credit_wallet.stores import Connection
 from credit_wallet.stores.jobs import mailboxes
@@ -98,7 +98,7 @@ def put_targets(
         if is_webhook(chosen.settings.url) and (chosen.rotate_secret or not secrets):
             secrets = rotated(secrets, now)
         confirm_by = None
-        if before is None and not confirmed and wallet_id != OPERATOR and way_of(chosen.settings.url) == "mail":
+        if before is None and not confirmed and wallet_id != OPERATOR and channel_of(chosen.settings.url) == "mail":
             confirm_by = mailboxes.about_to_ask(connection, wallet_id, chosen.settings.url, now)
         target_id = _put(connection, wallet_id, chosen.settings, secrets, format_instant(now), confirm_by)
         if secrets and (before is None or secrets != before.secrets):
@@ -118,7 +118,7 @@ def _put(
         **{name: getattr(settings, name) for name in TargetSettings.__struct_fields__},
         "kinds": json.encode(settings.kinds).decode(),
         "secrets": json.encode(secrets).decode(),
-        "way": way_of(settings.url),
+        "channel": channel_of(settings.url),
         "confirm_by": confirm_by,
         "due_at": None if confirm_by is None else at,
     }

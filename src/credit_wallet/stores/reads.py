@@ -37,6 +37,7 @@ from credit_wallet.errors import (
 from credit_wallet.rules.state import Lot
 from credit_wallet.stores import Source
 from credit_wallet.stores.sql import statements
+from credit_wallet.stores.topup_rows import read_clawbacks
 
 _SQL = statements("reads.sql")
 
@@ -410,5 +411,5 @@ class Reader:
 
 def _topup_view(row: tuple[Any, ...]) -> TopupView:
     values = list(row)
-    values[-1] = json.decode(row[-1], type=tuple[tuple[str, int, int], ...])
+    values[-1] = read_clawbacks(row[-1])
     return TopupView(*values)

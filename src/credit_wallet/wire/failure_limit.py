@@ -14,10 +14,10 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
 
-import structlog
 from cachetools import FIFOCache
 
 from credit_wallet.domain.retry_after import whole_seconds
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.problems import TooManyFailures
 
 FAILURES_ALLOWED = 20
@@ -37,7 +37,7 @@ LINES_A_MINUTE = 60
 _RENEW_SECONDS = 30.0
 _V6_NETWORK_BITS = 64
 
-_log = structlog.get_logger("credit_wallet.http")
+_log = Logger("credit_wallet.http")
 
 
 class _Window:

@@ -6,7 +6,6 @@ never the key, says in the log who did what.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from hashlib import sha256
@@ -14,7 +13,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from credit_wallet.config import METRICS_TOKEN_VARIABLE, OPERATOR_KEY_VARIABLE, OPERATOR_KEYS_VARIABLE
+from credit_wallet.config import METRICS_TOKEN, OPERATOR_KEY, OPERATOR_KEYS
 from credit_wallet.errors import InvalidRequest
 
 SHORTEST_KEY = 32
@@ -48,38 +47,38 @@ def operator_key(name: str, text: str, setting: str = "the operator key") -> Ope
     return OperatorKey(name, sha256(text.encode()).digest())
 
 
-def operator_keys(environment: Mapping[str, str] = os.environ) -> tuple[OperatorKey, ...]:
+def operator_keys(environment: Mapping[str, str] | None = None) -> tuple[OperatorKey, ...]:
     """The keys of ``CREDIT_WALLET_OPERATOR_KEY`` and ``CREDIT_WALLET_OPERATOR_KEYS``; none when neither is set.
 
     The second is ``name:key,name:key``. Raises ``InvalidRequest`` for a key that could be guessed, the empty text
     included, and for a name or a key that is there twice.
     """
     keys = []
-    if (sole := environment.get(OPERATOR_KEY_VARIABLE)) is not None:
-        keys.append(operator_key(SOLE_NAME, sole, OPERATOR_KEY_VARIABLE))
-    if (several := environment.get(OPERATOR_KEYS_VARIABLE)) is not None:
+    if (sole := OPERATOR_KEY.read(environment)) is not None:
+        keys.append(operator_key(SOLE_NAME, sole, OPERATOR_KEY.name))
+    if (several := OPERATOR_KEYS.read(environment)) is not None:
         keys += [_named(part) for part in several.split(",")]
     if len(keys) > MAX_KEYS:
         raise _wrong(f"has more than {MAX_KEYS} keys; take out those that are not used any more")
     for what, values in (("name", [key.name for key in keys]), ("key", [key.digest for key in keys])):
         if len({*values}) < len(keys):
-            raise _wrong(f"has a {what} twice, or one that {OPERATOR_KEY_VARIABLE} has; give each {what} once")
+            raise _wrong(f"has a {what} twice, or one that {OPERATOR_KEY.name} has; give each {what} once")
     return tuple(keys)
 
 
-def metrics_key(environment: Mapping[str, str] = os.environ) -> OperatorKey | None:
+def metrics_key(environment: Mapping[str, str] | None = None) -> OperatorKey | None:
     """The token of ``CREDIT_WALLET_METRICS_TOKEN``, as good as an operator's; None when it is not set.
 
     Raises ``InvalidRequest`` for one that could be guessed, or that opens everything.
     """
-    text = environment.get(METRICS_TOKEN_VARIABLE)
+    text = METRICS_TOKEN.read(environment)
     if text is None:
         return None
-    key = operator_key("metrics", text, METRICS_TOKEN_VARIABLE)
+    key = operator_key("metrics", text, METRICS_TOKEN.name)
     if any(key.digest == operator.digest for operator in operator_keys(environment)):
         raise InvalidRequest(
-            f"{METRICS_TOKEN_VARIABLE} is an operator key, which opens everything; {HOW_TO_MAKE_ONE}",
-            field=METRICS_TOKEN_VARIABLE,
+            f"{METRICS_TOKEN.name} is an operator key, which opens everything; {HOW_TO_MAKE_ONE}",
+            field=METRICS_TOKEN.name,
         )
     return key
 
@@ -91,7 +90,7 @@ def _named(part: str) -> OperatorKey:
             "must be name:key,name:key, where a name is up to 32 lower-case letters, digits, - and _, begins with a "
             f"letter and is not {SOLE_NAME}"
         )
-    return operator_key(name, text, f"{OPERATOR_KEYS_VARIABLE} ({name})")
+    return operator_key(name, text, f"{OPERATOR_KEYS.name} ({name})")
 
 
 def _weakness(text: str) -> str | None:
@@ -119,4 +118,4 @@ def _counts(text: str) -> bool:
 
 
 def _wrong(what: str) -> InvalidRequest:
-    return InvalidRequest(f"{OPERATOR_KEYS_VARIABLE} {what}", field=OPERATOR_KEYS_VARIABLE)
+    return InvalidRequest(f"{OPERATOR_KEYS.name} {what}", field=OPERATOR_KEYS.name)

@@ -122,9 +122,9 @@ def write(path: Path) -> Book:
     writer.move("refund", sold.txn_id, idempotency_key="sold back", actor="seller:1")
     failed = writer.move("topups.request", paying_id, 70, idempotency_key="failed")
     wallets.topups.settle(
-        paying_id, failed.topup_id or "", PaymentFact(told_at=40, status="failed", reason=ODD_TEXTS[1])
+        paying_id, failed.topup_id or "", PaymentFact(observed_at=40, status="failed", reason=ODD_TEXTS[1])
     )
-    writer.move("topups.request", paying_id, 500, idempotency_key="under way", way="checkout")
+    writer.move("topups.request", paying_id, 500, idempotency_key="under way", flow="checkout")
 
     capped_id = wallets.create(monthly_budget_yen=1_000, budget_mode="cap").wallet_id
     key_id = wallets.keys.create(capped_id, monthly_cap_yen=500).key_id

@@ -102,7 +102,7 @@ def test_caps_and_budgets_go_on_where_they_were(book: Book, target: str) -> None
 def test_a_payment_that_was_under_way_is_credited_once_where_it_was_copied_to(book: Book, target: str) -> None:
     copy(book.url, target, book.now)
     [under_way] = [each.outcome for each in book.movements if each.options.get("idempotency_key") == "under way"]
-    paid = structs.replace(PAID, received_yen=500, takings=(), payment_intent="pi_2")
+    paid = structs.replace(PAID, received_yen=500, clawbacks=(), payment_intent="pi_2")
     with CreditWallet.open(target, clock=book.clock()) as wallets:
         assert wallets.balance(under_way.wallet_id) == 700
         for _ in range(2):

@@ -23,7 +23,7 @@ from credit_wallet.notices.recipients import (
     hears,
     is_bounded,
 )
-from credit_wallet.notices.targets import OPERATOR, Target, Way, way_of
+from credit_wallet.notices.targets import OPERATOR, Channel, Target, channel_of
 from credit_wallet.notices.texts import Notice
 from credit_wallet.notices.timing import GIVEN_UP_AFTER, MAX_ATTEMPTS
 from credit_wallet.stores import Connection
@@ -90,9 +90,9 @@ class Settled(Struct, frozen=True):
 
 
 class Places(NamedTuple):
-    """How many more targets of a kind can be sent to: of one way, with a number of failures in a row."""
+    """How many more targets of a kind can be sent to: of one channel, with a number of failures in a row."""
 
-    way: Way
+    channel: Channel
     min_failures: int
     max_failures: int
     free: int
@@ -177,13 +177,15 @@ def _take(connection: Connection, target_id: int, now: datetime) -> Turn | None:
     target = target_of(columns)
     if target.confirm_by is not None:
         return _to_be_asked(connection, Turn(target, lease, failures), at)
-    way = way_of(target.url)
+    channel = channel_of(target.url)
     if target.stopped is not None:
         connection.execute(SQL["dead_letter"], {"target_id": target_id, "reason": target.stopped}).fetchall()
-    elif way == "mail" and target.wallet_id != OPERATOR and (later := mail_waits_until(connection, target.url, now)):
+    elif (
+        channel == "mail" and target.wallet_id != OPERATOR and (later := mail_waits_until(connection, target.url, now))
+    ):
         _free(connection, Turn(target, lease, failures), failures, later)
         return None
-    limit = NOTICES_A_MESSAGE if way != "webhook" else 1 if failures else WEBHOOKS_A_TURN
+    limit = NOTICES_A_MESSAGE if channel != "webhook" else 1 if failures else WEBHOOKS_A_TURN
     due = {"target_id": target_id, "at": at, "lease": lease, "limit": limit}
     rows = sorted(connection.execute(SQL["take_deliveries"], due).fetchall())
     leased = [_leased(connection, target, row, at) for row in rows]

@@ -10,13 +10,12 @@ from __future__ import annotations
 from threading import Lock
 from typing import NamedTuple
 
-import structlog
-
 from credit_wallet.config import without_password
 from credit_wallet.errors import DatabaseMoved
 from credit_wallet.rules.state import Entry
 from credit_wallet.stores.postgres.ledger import LedgerConnection
 from credit_wallet.stores.postgres.waits import PostgresWaits
+from credit_wallet.telemetry import Logger
 
 REMEMBERED_STARTS = 16
 """Servers behind a pooler that are remembered as looked at."""
@@ -33,7 +32,7 @@ SELECT EXISTS (SELECT FROM am_credit_transaction_log
                WHERE txn_id = %s AND wallet_id = %s AND occurred_at = %s AND ledger_balance_yen = %s)
 """
 
-_log = structlog.get_logger("credit_wallet.stores")
+_log = Logger("credit_wallet.stores")
 
 
 class _Identity(NamedTuple):

@@ -14,7 +14,6 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import psycopg
-import structlog
 from msgspec import DecodeError
 from psycopg import Cursor
 
@@ -35,6 +34,7 @@ from credit_wallet.stores.postgres.connection import (
     unreadable,
 )
 from credit_wallet.stores.postgres.identity import KnownLedger
+from credit_wallet.telemetry import Logger
 
 BACKOFF = Backoff(first_seconds=0.02, longest_seconds=1.0, spread=0.5)
 
@@ -47,7 +47,7 @@ _CANCELLED = "57014"
 _BLOCKED = (*_CONFLICTS, "55P03", _CANCELLED)
 """Those, and waiting too long for a lock, which may be that of the lost transaction."""
 
-_log = structlog.get_logger("credit_wallet.stores")
+_log = Logger("credit_wallet.stores")
 
 T = TypeVar("T")
 

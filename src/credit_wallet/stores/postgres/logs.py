@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 
-import structlog
-
 from credit_wallet.stores.postgres.ledger import LedgerConnection
+from credit_wallet.telemetry import Logger
 
 LOGGERS = ("psycopg", "psycopg.pool")
 
-_log = structlog.get_logger("credit_wallet.stores")
+_log = Logger("credit_wallet.stores")
 
 
 class _OwnLines(logging.Filter):

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from math import isfinite
-
 from msgspec import Struct
 
-from credit_wallet.errors import InvalidRequest
+from credit_wallet.config import POSTGRES_ATTEMPT_SECONDS, POSTGRES_PATIENCE_SECONDS
 from credit_wallet.runtime import deadlines
-
-ATTEMPT_VARIABLE = "CREDIT_WALLET_POSTGRES_ATTEMPT_SECONDS"
-PATIENCE_VARIABLE = "CREDIT_WALLET_POSTGRES_PATIENCE_SECONDS"
-MAX_SECONDS = 3_600.0
 
 
 class PostgresWaits(Struct, frozen=True):
@@ -27,7 +20,7 @@ class PostgresWaits(Struct, frozen=True):
     @classmethod
     def of_environment(cls) -> PostgresWaits:
         """What the environment says. Raises ``InvalidRequest`` when that makes no sense."""
-        return cls(_seconds(ATTEMPT_VARIABLE, least=1.0), _seconds(PATIENCE_VARIABLE, least=0.0))
+        return cls(POSTGRES_ATTEMPT_SECONDS.read(), POSTGRES_PATIENCE_SECONDS.read())
 
     @property
     def attempt_seconds(self) -> float:
@@ -40,18 +33,3 @@ class PostgresWaits(Struct, frozen=True):
     @property
     def read_patience_seconds(self) -> float:
         return min(self.patience_seconds, deadlines.POSTGRES_READ_PATIENCE_SECONDS)
-
-
-def _seconds(variable: str, *, least: float) -> float | None:
-    said = os.environ.get(variable, "").strip()
-    if not said:
-        return None
-    try:
-        seconds = float(said)
-    except ValueError:
-        seconds = -1.0
-    if not (isfinite(seconds) and least <= seconds <= MAX_SECONDS):
-        raise InvalidRequest(
-            f"{variable} must be {least:g} to {MAX_SECONDS:,.0f} seconds, not {said!r}", field=variable
-        )
-    return seconds

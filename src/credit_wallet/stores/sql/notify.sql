@@ -16,7 +16,7 @@ WHERE target_id = :target_id;
 -- put_target: a new target, or other settings of the one with this address, which is started again
 INSERT INTO am_credit_target (wallet_id, url, kinds, language, quiet_hours, digest, time_zone, secrets, created_at, way,
                               due_at, confirm_by)
-VALUES (:wallet_id, :url, :kinds, :language, :quiet_hours, :digest, :time_zone, :secrets, :at, :way, :due_at,
+VALUES (:wallet_id, :url, :kinds, :language, :quiet_hours, :digest, :time_zone, :secrets, :at, :channel, :due_at,
         :confirm_by)
 ON CONFLICT (wallet_id, url) DO UPDATE
 SET kinds = excluded.kinds, language = excluded.language, quiet_hours = excluded.quiet_hours,
@@ -64,15 +64,15 @@ SET hour = :hour, hour_notices = :hour_notices,
 WHERE target_id = :target_id
 RETURNING target_id;
 
--- due_targets: targets of one way that have something due and that nobody has, those that wait longest first
+-- due_targets: targets of one channel that have something due and that nobody has, those that wait longest first
 SELECT target_id FROM am_credit_target
-WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
+WHERE way = :channel AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
 ORDER BY due_at, target_id
 LIMIT :limit;
 
 -- due_last: the same, those that have just begun to wait first
 SELECT target_id FROM am_credit_target
-WHERE way = :way AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
+WHERE way = :channel AND due_at <= :at AND rests_until <= :at AND failures >= :min_failures AND failures <= :max_failures
 ORDER BY due_at DESC, target_id DESC
 LIMIT :limit;
 

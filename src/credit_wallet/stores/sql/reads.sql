@@ -197,14 +197,16 @@ SELECT wallet_id FROM am_credit_key WHERE key_id = :key_id;
 SELECT occurred_at FROM am_credit_transaction_log ORDER BY txn_id DESC LIMIT 1;
 
 -- topup: a top-up as its owner sees it
-SELECT topup_id, wallet_id, amount_yen, origin, way, status, payment_intent, checkout_session, received_yen,
-       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at, takings
+SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
+       takings AS clawbacks
 FROM am_credit_topup
 WHERE topup_id = :topup_id;
 
 -- topups: a wallet's top-ups, newest first
-SELECT topup_id, wallet_id, amount_yen, origin, way, status, payment_intent, checkout_session, received_yen,
-       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at, takings
+SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
+       takings AS clawbacks
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id
 ORDER BY created_at DESC, topup_id
@@ -214,15 +216,16 @@ LIMIT :limit;
 SELECT topup_id, wallet_id FROM am_credit_topup WHERE payment_intent = :payment_intent;
 
 -- unsettled_topups: top-ups that nothing was heard of since :before, the longest waiting first
-SELECT topup_id, wallet_id, amount_yen, origin, way, status, payment_intent, checkout_session, received_yen,
-       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at, takings
+SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
+       takings AS clawbacks
 FROM am_credit_topup
 WHERE status IN ('requested', 'pending', 'requires_action', 'succeeded') AND updated_at < :before
 ORDER BY updated_at
 LIMIT :limit;
 
 -- topup_steps: how a top-up came to its status, oldest first
-SELECT status, received_yen, taken_yen, reason, occurred_at
+SELECT status, received_yen, taken_yen AS clawed_back_yen, reason, occurred_at
 FROM am_credit_topup_history
 WHERE topup_id = :topup_id
 ORDER BY event_id;

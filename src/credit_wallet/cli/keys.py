@@ -1,0 +1,66 @@
+"""``credit-wallet key``: agent keys."""
+
+from __future__ import annotations
+
+import click
+
+from credit_wallet.cli.context import (
+    INTEGER,
+    after,
+    ends,
+    key_id,
+    label,
+    limit,
+    open_wallets,
+    overlap_seconds,
+    show,
+    wallet_id,
+)
+
+commands = click.Group("key", help="Create, list, rotate and revoke agent keys.")
+
+
+@commands.command("create")
+@wallet_id
+@label
+@click.option(
+    "--monthly-cap-yen", type=INTEGER, metavar="N", default=0, help="The most it may spend a month; 0 = no cap."
+)
+@ends("--expires-at", "When the key expires")
+def key_create(wallet_id: int, label: str | None, monthly_cap_yen: int, expires_at: str | None) -> None:
+    """Create an agent key; its token is shown only once."""
+    with open_wallets() as wallets:
+        show(wallets.keys.create(wallet_id, label=label, monthly_cap_yen=monthly_cap_yen, expires_at=expires_at))
+
+
+@commands.command("list")
+@wallet_id
+@after("KEY_ID")
+@limit(1_000)
+def key_list(wallet_id: int, after: int, limit: int) -> None:
+    """List a wallet's agent keys and what they have spent.
+
+    Expired and revoked keys are listed too.
+    """
+    with open_wallets() as wallets:
+        show(wallets.keys.list(wallet_id, after=after, limit=limit))
+
+
+@commands.command("rotate")
+@key_id
+@overlap_seconds
+def key_rotate(key_id: int, overlap_seconds: int) -> None:
+    """Give an agent key a new token, shown only once.
+
+    Its cap, spending and expiry stay.
+    """
+    with open_wallets() as wallets:
+        show(wallets.keys.rotate(key_id, overlap_seconds=overlap_seconds))
+
+
+@commands.command("revoke")
+@key_id
+def key_revoke(key_id: int) -> None:
+    """Revoke an agent key for good, effective immediately."""
+    with open_wallets() as wallets:
+        show({"key_id": key_id, "revoked_at": wallets.keys.revoke(key_id)})

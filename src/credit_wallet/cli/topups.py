@@ -1,0 +1,66 @@
+"""``credit-wallet topups``: payments through Stripe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from credit_wallet.cli.context import REFUSED, idempotency_key, limit, open_wallets, show, wallet_id, yen
+
+if TYPE_CHECKING:
+    from credit_wallet.ledger.wallet import CreditWallet
+    from credit_wallet.payments.replies import Payments
+
+commands = click.Group("topups", help="Run, check and return payments through Stripe.")
+
+
+def _payments(wallets: CreditWallet) -> Payments:
+    from credit_wallet.payments.factory import require_payments
+
+    return require_payments(wallets)
+
+
+@commands.command("run")
+def topups_run() -> None:
+    """Charge the saved card of every wallet below its threshold.
+
+    Prints one line for each, with its status or the reason why it was not charged.
+    """
+    with open_wallets() as wallets:
+        show(_payments(wallets).run_automatic())
+
+
+@commands.command("reconcile")
+def topups_reconcile() -> None:
+    """Compare top-ups and recent payments with Stripe.
+
+    Exits 1 when something needs a person.
+    """
+    with open_wallets() as wallets:
+        found = _payments(wallets).reconcile()
+    show(found)
+    if found.problems:
+        raise click.exceptions.Exit(REFUSED)
+
+
+@commands.command("pay-back")
+@click.argument("topup_id", metavar="TOPUP_ID")
+@yen
+@idempotency_key
+def topups_pay_back(topup_id: str, yen: int, key: str) -> None:
+    """Pay unused credit of a top-up back to its card.
+
+    Off unless the operator allows it, and limited by law.
+    """
+    with open_wallets() as wallets:
+        show(_payments(wallets).pay_back(topup_id, yen, idempotency_key=key))
+
+
+@commands.command("list")
+@wallet_id
+@limit(50)
+def topups_list(wallet_id: int, limit: int) -> None:
+    """List a wallet's top-ups through Stripe, newest first."""
+    with open_wallets() as wallets:
+        show(wallets.topups.list(wallet_id, limit=limit))

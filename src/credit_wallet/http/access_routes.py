@@ -1,0 +1,158 @@
+"""What operators do about access: owner tokens that are lost, keys of the host's own, sellers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import delete, get, post
+from litestar.openapi.spec import Example
+from litestar.params import JSONBody, PathParameter
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+
+from credit_wallet.domain.outcomes import CreatedSeller, CreatedWallet, SecretView, SellerView
+from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.lanes import on_lane
+from credit_wallet.http.routing import WalletId, id_after, id_in_path, page_size, route
+from credit_wallet.ledger.reading_lanes import OPERATORS
+from credit_wallet.wire.auth import require_operator
+from credit_wallet.wire.bodies import CreateSellerBody, RegisterSecretBody, ReplaceTokenBody, RotateBody
+
+TAG = "Operator: access"
+MAX_PAGE = 1_000
+SellerId = Annotated[int, id_in_path("seller")]
+Sha256 = Annotated[
+    str,
+    PathParameter(
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the key in UTF-8, 64 lower-case hexadecimal digits.",
+        examples=[Example(value="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")],
+    ),
+]
+
+
+@post(
+    "/operator/wallets/{wallet_id:int}/token/rotate",
+    status_code=HTTP_201_CREATED,
+    **route(TAG, "wallet_not_found", "too_many_tokens"),
+)
+@on_lane(OPERATORS)
+def rotate_wallet_token(
+    wallet_id: WalletId, data: JSONBody[ReplaceTokenBody], caller: GivenCaller, wallets: GivenWallets
+) -> CreatedWallet:
+    """Rotate a wallet's owner token
+
+    Creates another owner token for a wallet whose token has leaked or is lost. Earlier tokens end at once, or after
+    `overlap_seconds`. The token is in this response and never again. For operators.
+    """
+    require_operator(caller)
+    return wallets.rotate_owner_token(wallet_id, overlap_seconds=data.overlap_seconds)
+
+
+@get("/operator/wallets/{wallet_id:int}/secrets", **route(TAG, "wallet_not_found"))
+@on_lane(OPERATORS)
+def list_secrets(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> list[SecretView]:
+    """List a wallet's secrets
+
+    What opens a wallet beside its current tokens: registered keys of the host's own, and earlier tokens that still
+    work. For operators.
+    """
+    require_operator(caller)
+    return wallets.secrets.list(wallet_id)
+
+
+@post(
+    "/operator/wallets/{wallet_id:int}/secrets",
+    status_code=HTTP_201_CREATED,
+    **route(TAG, "wallet_not_found", "key_not_found", "key_ended", "secret_in_use", "too_many_tokens"),
+)
+@on_lane(OPERATORS)
+def register_secret(
+    wallet_id: WalletId, data: JSONBody[RegisterSecretBody], caller: GivenCaller, wallets: GivenWallets
+) -> SecretView:
+    """Register a key of the host's own
+
+    Lets a key that you issued yourself open the wallet, as its owner or as one of its agent keys. Only the SHA-256 is
+    sent and stored. A repeated call changes nothing. For operators.
+    """
+    require_operator(caller)
+    return wallets.secrets.register(wallet_id, data.sha256, data.key_id, data.ends_at)
+
+
+@delete("/operator/secrets/{sha256:str}", status_code=HTTP_200_OK, **route(TAG, "secret_not_found"))
+@on_lane(OPERATORS)
+def remove_secret(sha256: Sha256, caller: GivenCaller, wallets: GivenWallets) -> SecretView:
+    """Remove a secret
+
+    Stops a registered key, or an earlier token that still works, from opening anything. For operators.
+    """
+    require_operator(caller)
+    return wallets.secrets.remove(sha256)
+
+
+@post("/operator/sellers", status_code=HTTP_201_CREATED, **route(TAG))
+@on_lane(OPERATORS)
+def create_seller(data: JSONBody[CreateSellerBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedSeller:
+    """Create a seller
+
+    A party that sells to the wallets, and its token, which is in this response and never again. A seller may charge,
+    hold, capture, release, extend and refund what it sells, and nothing else. For operators.
+    """
+    require_operator(caller)
+    return wallets.sellers.create(label=data.label)
+
+
+@get("/operator/sellers", **route(TAG))
+@on_lane(OPERATORS)
+def list_sellers(
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    after: Annotated[int, id_after("sellers")] = 0,
+    limit: Annotated[int, page_size(MAX_PAGE)] = 100,
+) -> list[SellerView]:
+    """List sellers
+
+    Sellers by id, revoked ones included. For operators.
+    """
+    require_operator(caller)
+    return wallets.sellers.list(after=after, limit=limit)
+
+
+@delete("/operator/sellers/{seller_id:int}", status_code=HTTP_200_OK, **route(TAG, "seller_not_found"))
+@on_lane(OPERATORS)
+def revoke_seller(seller_id: SellerId, caller: GivenCaller, wallets: GivenWallets) -> SellerView:
+    """Revoke a seller
+
+    Revokes a seller permanently. Its sales stand; its open holds expire. For operators.
+    """
+    require_operator(caller)
+    return wallets.sellers.revoke(seller_id)
+
+
+@post(
+    "/operator/sellers/{seller_id:int}/rotate",
+    status_code=HTTP_201_CREATED,
+    **route(TAG, "seller_not_found", "key_ended", "too_many_tokens"),
+)
+@on_lane(OPERATORS)
+def rotate_seller(
+    seller_id: SellerId, data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets
+) -> CreatedSeller:
+    """Rotate a seller's token
+
+    Creates another token for a seller; earlier ones work for `overlap_seconds` more. The token is in this response and
+    never again. For operators.
+    """
+    require_operator(caller)
+    return wallets.sellers.rotate(seller_id, overlap_seconds=data.overlap_seconds)
+
+
+ACCESS_ROUTES = (
+    rotate_wallet_token,
+    list_secrets,
+    register_secret,
+    remove_secret,
+    create_seller,
+    list_sellers,
+    revoke_seller,
+    rotate_seller,
+)

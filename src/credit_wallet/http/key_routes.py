@@ -1,0 +1,133 @@
+"""Tokens and agent keys, for the wallet's owner; and who a token is, for everybody who has one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import delete, get, post
+from litestar.params import JSONBody
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+
+from credit_wallet.domain.outcomes import CreatedKey, CreatedWallet, KeyView
+from credit_wallet.errors import KeyNotFound
+from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.lanes import on_lane
+from credit_wallet.http.routing import id_after, id_in_path, page_size, route
+from credit_wallet.ledger.reading_lanes import OWNERS
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.wire.auth import Caller, require_owner
+from credit_wallet.wire.bodies import CreateKeyBody, Identity, Role, RotateBody
+
+TAG = "Agent keys"
+MAX_PAGE = 1_000
+KeyId = Annotated[int, id_in_path("agent key")]
+
+
+@get("/credit/keys", **route(TAG))
+@on_lane(OWNERS)
+def list_keys(
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    after: Annotated[int, id_after("keys")] = 0,
+    limit: Annotated[int, page_size(MAX_PAGE)] = MAX_PAGE,
+) -> list[KeyView]:
+    """List agent keys
+
+    The wallet's agent keys by id and what they have spent, expired and revoked ones included. For owners.
+    """
+    return wallets.keys.list(require_owner(caller), after=after, limit=limit)
+
+
+@post("/credit/keys", status_code=HTTP_201_CREATED, **route(TAG, "too_many_keys"))
+@on_lane(OWNERS)
+def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
+    """Create an agent key
+
+    A token for one agent, optionally with a monthly cap and an expiry. The token is in this response and never again.
+    For owners.
+    """
+    return wallets.keys.create(
+        require_owner(caller), label=data.label, monthly_cap_yen=data.monthly_cap_yen, expires_at=data.expires_at
+    )
+
+
+@get("/credit/keys/{key_id:int}", **route(TAG, "key_not_found"))
+@on_lane(OWNERS)
+def get_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
+    """Get an agent key
+
+    One agent key of the wallet and what it has spent. For owners.
+    """
+    return _own_key(wallets, caller, key_id)
+
+
+@delete("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found"))
+@on_lane(OWNERS)
+def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
+    """Revoke an agent key
+
+    Revokes the key and all its tokens, permanently and at once. For owners.
+    """
+    _own_key(wallets, caller, key_id)
+    wallets.keys.revoke(key_id)
+    return wallets.keys.show(key_id)
+
+
+@post(
+    "/credit/keys/{key_id:int}/rotate",
+    status_code=HTTP_201_CREATED,
+    **route(TAG, "key_not_found", "key_ended", "too_many_tokens"),
+)
+@on_lane(OWNERS)
+def rotate_key(key_id: KeyId, data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
+    """Rotate an agent key
+
+    Creates another token for the same key, whose cap, spending and label stay as they are. Earlier tokens work for
+    `overlap_seconds` more. The token is in this response and never again. For owners.
+    """
+    _own_key(wallets, caller, key_id)
+    return wallets.keys.rotate(key_id, overlap_seconds=data.overlap_seconds)
+
+
+@get("/credit/whoami", **route(TAG))
+async def whoami(caller: GivenCaller) -> Identity:
+    """Identify the caller
+
+    Whether the token is an owner's, an agent's, a seller's or an operator's, and what it belongs to. Lets a program
+    check the token that it was given before it begins.
+    """
+    return identity_of(caller)
+
+
+def identity_of(caller: Caller) -> Identity:
+    """Who a caller is, as the caller may know it."""
+    if caller.access is not None:
+        access = caller.access
+        role: Role = "owner" if access.key_id is None else "agent"
+        return Identity(role, access.wallet_id, access.key_id, ends_at=access.ends_at)
+    if caller.seller is not None:
+        return Identity("seller", seller_id=caller.seller.seller_id, ends_at=caller.seller.ends_at)
+    return Identity("operator")
+
+
+@post("/credit/token/rotate", status_code=HTTP_201_CREATED, **route(TAG, "too_many_tokens"))
+@on_lane(OWNERS)
+def rotate_owner_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedWallet:
+    """Rotate the owner token
+
+    Creates another owner token; earlier ones work for `overlap_seconds` more. The token is in this response and never
+    again. For owners.
+    """
+    return wallets.rotate_owner_token(require_owner(caller), overlap_seconds=data.overlap_seconds)
+
+
+def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
+    """A key of the caller's wallet; another wallet's does not exist for the caller."""
+    wallet_id = require_owner(caller)
+    key = wallets.keys.show(key_id)
+    if key.wallet_id != wallet_id:
+        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+    return key
+
+
+KEY_ROUTES = (list_keys, create_key, get_key, revoke_key, rotate_key, rotate_owner_token, whoami)

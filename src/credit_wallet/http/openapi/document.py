@@ -1,0 +1,112 @@
+"""The OpenAPI 3.1 document of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, cast
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from credit_wallet.http.openapi.operations import operation_of
+from credit_wallet.http.openapi.problems import problem_schemas
+from credit_wallet.http.openapi.responses import HEADERS, shared_responses
+from credit_wallet.http.openapi.schemas import Schemas
+from credit_wallet.version import __version__
+
+TITLE = "Agent Credit Wallet"
+
+_DESCRIPTION = """\
+A prepaid wallet for APIs that are sold to AI agents: charge calls, hold and capture, top up through Stripe, and limit \
+what each agent spends.
+
+**Amounts** are whole yen, sent as integers. **Times** are ISO 8601 in UTC.
+
+**Idempotency.** Every call that moves money needs an `Idempotency-Key`. Send the same request with the same key when \
+no answer came, or after 500, 502 or 503: nothing is done twice.
+
+**Errors** are problem documents (RFC 9457). `code` is stable and says what happened; the fields beside it are the \
+figures behind it. An error means that nothing moved."""
+
+_TAGS = {
+    "Charges and holds": "Spend from a wallet: charge at once, or hold first and capture what a call cost.",
+    "Purchases": "For gates that sell calls elsewhere: pay for one request of a buyer exactly once.",
+    "Wallet": "What a wallet's owner and agents see of it, and what its owner sets.",
+    "Top-ups": "Add credit through Stripe.",
+    "Agent keys": "One token per agent, each with its own cap; and who a token belongs to.",
+    "Notification targets": "Where a wallet's notices go.",
+    "Operator: wallets": "Create and manage wallets. For operator keys.",
+    "Operator: access": "Lost owner tokens, keys of the host's own, and sellers. For operator keys.",
+    "Service": "Health, readiness and metrics of the service itself.",
+}
+"""In the order in which they are read."""
+
+_SECURITY_SCHEMES = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A wallet's owner token or an agent key (`cw_live_…`), a registered key of the host's own, a "
+        "seller's token (`cw_seller_…`) or an operator key.",
+    },
+    "api_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same tokens in a header of their own.",
+    },
+}
+
+
+@cache
+def document_of(app: Litestar) -> dict[str, Any]:
+    """The document of the routes of ``app``."""
+    schemas = Schemas(_types(handler for _, _, handler in _operations(app)))
+    paths: dict[str, dict[str, Any]] = {}
+    for path, method, handler in _operations(app):
+        paths.setdefault(path, {})[method] = operation_of(handler, path, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": TITLE,
+            "version": __version__,
+            "summary": "Prepaid credit for APIs that are sold to AI agents.",
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "This service."}],
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+        "paths": {path: paths[path] for path in sorted(paths, key=lambda path: _place(paths[path]))},
+        "components": {
+            "schemas": dict(sorted((schemas.components | problem_schemas()).items())),
+            "responses": shared_responses(),
+            "headers": HEADERS,
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
+    }
+
+
+def _operations(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    """Path, method and handler of each documented operation."""
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for handler in route.route_handlers:
+            for method in sorted(handler.http_methods):
+                if handler.include_in_schema and handler.tags:
+                    yield route.path_format, method.lower(), handler
+
+
+def _types(handlers: Iterable[HTTPRouteHandler]) -> Iterator[Any]:
+    """What goes into and comes out of ``handlers``."""
+    for handler in handlers:
+        if handler.parsed_data_field is not None:
+            yield handler.parsed_data_field.annotation
+        yield handler.parsed_return_field.annotation
+
+
+def _place(item: dict[str, Any]) -> int:
+    """Where the operations of a path are read: in the order of their tags."""
+    first = cast(dict[str, Any], next(iter(item.values())))
+    return [*_TAGS].index(first["tags"][0])

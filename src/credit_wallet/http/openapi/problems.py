@@ -1,0 +1,140 @@
+"""One schema for each code of a problem, and what each operation can answer with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from litestar.handlers import HTTPRouteHandler
+
+from credit_wallet.errors import DatabaseError
+from credit_wallet.http.openapi.properties import PROPERTIES
+from credit_wallet.http.routing import CODES, MONEY_SECURITY
+from credit_wallet.wire.problem_types import DATABASE_ERROR, DEFECT, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType
+from credit_wallet.wire.problems import TYPE_PREFIX
+
+_MEMBERS = ("type", "title", "status", "detail", "code")
+
+
+def component_name(code: str) -> str:
+    """The name of the schema of a code's problem document."""
+    return "".join(word.capitalize() for word in code.split("_")) + "Problem"
+
+
+def codes_of(handler: HTTPRouteHandler, path: str) -> list[str]:
+    """Every code that an operation can answer with: its own, and those of its kind of call."""
+    return [*dict.fromkeys((*handler.opt[CODES], *_common_codes(handler, path)))]
+
+
+def problem_of_code(code: str) -> ProblemType:
+    """Status, title and fields of ``code``."""
+    if code == DatabaseError.code:
+        return DATABASE_ERROR
+    return INTERNAL_ERROR if code == DEFECT else PROBLEM_TYPES[code]
+
+
+def problem_schemas() -> dict[str, Any]:
+    """The schemas of all problem documents by name."""
+    codes = (*PROBLEM_TYPES, DatabaseError.code, DEFECT)
+    return {component_name(code): _schema(code, problem_of_code(code)) for code in codes}
+
+
+def _common_codes(handler: HTTPRouteHandler, path: str) -> Iterator[str]:
+    names = handler.parsed_fn_signature.parameters
+    secured = bool(handler.security)
+    yield "ambiguous_request"
+    if handler.parsed_data_field is not None:
+        yield from ("invalid_json", "body_too_large", "invalid_request")
+    if "idempotency_key" in names:
+        yield from ("idempotency_key_required", "invalid_request", "idempotency_conflict")
+    if any(_is_addressed(name, path) for name in names):
+        yield from ("not_found", "invalid_request")
+    if any(field.kwarg_definition is not None and field.has_default for field in names.values()):
+        yield "invalid_request"
+    if secured:
+        yield from ("unauthorized", "too_many_failures")
+    if secured and handler.security != MONEY_SECURITY:
+        yield from ("forbidden", "share_exceeded")
+    if path != "/healthz":
+        yield from ("rail_busy", "service_busy", DatabaseError.code, DEFECT)
+
+
+def _is_addressed(name: str, path: str) -> bool:
+    return f"{{{name}}}" in path
+
+
+def _schema(code: str, kind: ProblemType) -> dict[str, Any]:
+    fields = (*kind.fields, *kind.optional)
+    members = {name: PROPERTIES[name].describe(_TYPES[name]) for name in _MEMBERS}
+    members["type"]["examples"] = [TYPE_PREFIX + code]
+    members["title"]["examples"] = [kind.title]
+    members["status"]["examples"] = [kind.status]
+    members["code"] |= (
+        {"enum": sorted(_database_codes()), "examples": [code]} if code == DatabaseError.code else {"const": code}
+    )
+    return {
+        "type": "object",
+        "description": kind.description,
+        "properties": members | {name: PROPERTIES[name].describe(_TYPES[name]) for name in fields},
+        "required": [*_MEMBERS, *kind.fields],
+    }
+
+
+def _database_codes() -> Iterable[str]:
+    return {DatabaseError.code, *(each.code for each in DatabaseError.__subclasses__())}
+
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_NUMBER: dict[str, Any] = {"type": "integer"}
+_MAYBE_TEXT: dict[str, Any] = {"anyOf": [_TEXT, {"type": "null"}]}
+
+_TYPES: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(
+        (
+            "type",
+            "title",
+            "detail",
+            "code",
+            "field",
+            "idempotency_key",
+            "reason",
+            "topup_url",
+            "hold_status",
+            "topup_id",
+            "topup_status",
+            "purchase_key",
+            "retry_at",
+            "setting",
+            "value",
+        ),
+        _TEXT,
+    ),
+    **dict.fromkeys(
+        (
+            "status",
+            "held_yen",
+            "target_id",
+            "delivery_id",
+            "key_id",
+            "seller_id",
+            "txn_id",
+            "hold_id",
+            "wallet_id",
+            "retry_after_seconds",
+            "most",
+            "balance_yen",
+            "missing_yen",
+            "debt_yen",
+            "monthly_budget_yen",
+            "monthly_cap_yen",
+            "refundable_yen",
+            "free_retries",
+            "room_yen",
+            "left_yen",
+            "waiting",
+        ),
+        _NUMBER,
+    ),
+    **dict.fromkeys(("action_url", "request_id"), _MAYBE_TEXT),
+}
+"""The type of every field of a problem document."""

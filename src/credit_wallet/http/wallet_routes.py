@@ -1,0 +1,228 @@
+"""What a wallet's owner and agents see of it, and what its owner sets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, cast
+
+from litestar import Response, get, patch
+from litestar.openapi.spec import Example
+from litestar.params import JSONBody, QueryParameter
+from msgspec import UNSET, structs
+
+from credit_wallet.domain.commands import MAX_NOTE_LENGTH
+from credit_wallet.domain.cycle import CYCLE_PATTERN
+from credit_wallet.domain.outcomes import Alert, EntryType, HoldView, LotView, TransactionView
+from credit_wallet.errors import EntryNotFound, HoldNotFound
+from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.lanes import on_lane
+from credit_wallet.http.routing import id_in_path, page_size, route
+from credit_wallet.http.statements import stream_statement
+from credit_wallet.ledger.reading_lanes import OWNERS
+from credit_wallet.reports.statement import Statement
+from credit_wallet.reports.statement_forms import Rows, form_of
+from credit_wallet.rules.forecast import Forecast
+from credit_wallet.rules.validation import MAX_ID
+from credit_wallet.wire.auth import require_access, require_owner, require_wallet
+from credit_wallet.wire.bodies import SettingsBody, TargetBody, TransactionPage, WalletReply
+from credit_wallet.wire.own_part import is_visible, visible_entry
+from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
+
+TAG = "Wallet"
+
+Cycle = Annotated[
+    str | None,
+    QueryParameter(
+        pattern=f"^{CYCLE_PATTERN.pattern}$",
+        required=False,
+        description="Billing cycle, `YYYY-MM`: a month in the wallet's time zone.",
+        examples=[Example(value="2026-11")],
+    ),
+]
+TxnId = Annotated[int, id_in_path("ledger entry")]
+HoldId = Annotated[int, id_in_path("hold")]
+
+
+@get("/credit/wallet", **route(TAG))
+@on_lane(OWNERS)
+def get_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> WalletReply:
+    """Get the wallet
+
+    The token's wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
+    caller can spend now. For owners and agents; `notification_targets` is empty for agents.
+    """
+    return wallet_shown(wallets, require_access(caller), settings.topup_url)
+
+
+@patch("/credit/wallet", **route(TAG, "target_not_found", "too_many_confirmations"))
+@on_lane(OWNERS)
+def update_wallet(
+    data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
+) -> WalletReply:
+    """Update the wallet's settings
+
+    Changes the label, budget, automatic top-up, alerts or notification targets; settings that are left out stay as they
+    are. The `secret` of a new webhook is in this response and never again. For owners.
+    """
+    wallet_id = require_owner(caller)
+    given = structs.asdict(data)
+    if given.pop("notification_targets") is UNSET:
+        wallets.configure(wallet_id, **given)
+        return wallet_shown(wallets, require_access(caller), settings.topup_url)
+    wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
+    allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
+    wallets.targets.check(wallet_id, wanted, **allowed)  # before anything is changed
+    wallets.configure(wallet_id, **given)
+    targets = wallets.targets.set(wallet_id, wanted, **allowed)
+    return wallet_shown(wallets, require_access(caller), settings.topup_url, targets)
+
+
+@get("/credit/transactions", **route(TAG))
+async def list_transactions(
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    limit: Annotated[int, page_size(MAX_PAGE)] = 50,
+    cursor: Annotated[
+        str | None,
+        QueryParameter(
+            pattern=CURSOR_PATTERN,
+            required=False,
+            description="`next_cursor` of the page before; send the same filters with it.",
+            examples=[Example(value="120")],
+        ),
+    ] = None,
+    type: Annotated[  # noqa: A002
+        EntryType | None,
+        QueryParameter(required=False, description="Only entries of this type.", examples=[Example(value="charge")]),
+    ] = None,
+    key_id: Annotated[
+        int | None,
+        QueryParameter(
+            ge=1,
+            le=MAX_ID,
+            required=False,
+            description="Only what this agent key paid, refunds of it included.",
+            examples=[Example(value=7)],
+        ),
+    ] = None,
+    note: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=MAX_NOTE_LENGTH,
+            pattern="^[^\\x00]*$",
+            required=False,
+            description="Only entries with exactly this note, refunds of them included.",
+            examples=[Example(value="GET /search")],
+        ),
+    ] = None,
+) -> TransactionPage:
+    """List transactions
+
+    The wallet's ledger entries, newest first. An agent sees what its key paid. A page ends after 100,000 entries that
+    were searched, possibly with fewer than `limit`; `next_cursor` continues from there. For owners and agents.
+    """
+    access = require_access(caller)
+    return await transactions_shown(wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
+
+
+@get("/credit/transactions/{txn_id:int}", **route(TAG, "entry_not_found"))
+@on_lane(OWNERS)
+def get_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -> TransactionView:
+    """Get a transaction
+
+    One ledger entry of the wallet and how much of it was refunded or reversed. An agent sees what its key paid, a
+    seller the charges that it made.
+    """
+    if caller.seller is None:
+        return visible_entry(wallets, require_access(caller), txn_id)
+    entry = wallets.transactions.show(txn_id)
+    if not wallets.sellers.has_sold(caller.actor, txn_id):
+        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+    return entry
+
+
+@get("/credit/holds/{hold_id:int}", **route(TAG, "hold_not_found"))
+@on_lane(OWNERS)
+def get_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> HoldView:
+    """Get a hold
+
+    One hold of the wallet and its status. Agents and sellers see the holds that they made.
+    """
+    if caller.seller is None:
+        access, hold = require_access(caller), wallets.holds.show(hold_id)
+        is_own = is_visible(access, hold.wallet_id, hold.key_id)
+    else:
+        hold, is_own = wallets.holds.show(hold_id), wallets.sellers.has_held(caller.actor, hold_id)
+    if not is_own:
+        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+    return hold
+
+
+@get("/credit/lots", **route(TAG))
+@on_lane(OWNERS)
+def list_lots(caller: GivenCaller, wallets: GivenWallets) -> list[LotView]:
+    """List lots
+
+    What the balance is made of: the open lots in the order in which they are spent, each with its remaining amount and
+    expiry. For owners and agents.
+    """
+    return [lot.view() for lot in wallets.lots.list(require_wallet(caller))]
+
+
+@get("/credit/alerts", **route(TAG))
+@on_lane(OWNERS)
+def list_alerts(caller: GivenCaller, wallets: GivenWallets, cycle: Cycle = None) -> list[Alert]:
+    """List spending alerts
+
+    The budget thresholds that were crossed, newest first; of all cycles unless `cycle` names one. For owners and
+    agents.
+    """
+    return wallets.alerts.list(require_wallet(caller), cycle)
+
+
+@get("/credit/statement", **route(TAG))
+async def get_statement(
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    cycle: Cycle = None,
+    format: Annotated[  # noqa: A002
+        Literal["json", "csv", "text"],
+        QueryParameter(description="Format of the statement.", examples=[Example(value="json")]),
+    ] = "json",
+    rows: Annotated[
+        Rows,
+        QueryParameter(
+            description="Rows of a CSV: the entries, or spending by agent key or by note.",
+            examples=[Example(value="entries")],
+        ),
+    ] = "entries",
+) -> Response[Statement]:
+    """Get a statement
+
+    The statement of a billing cycle, by default the current one, with spending by agent key and by note. An agent sees
+    the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a wallet may
+    have two in progress. For owners and agents.
+    """
+    return await stream_statement(wallets, require_access(caller), cycle, form_of(format, rows))
+
+
+@get("/credit/forecast", **route(TAG))
+@on_lane(OWNERS)
+def get_forecast(caller: GivenCaller, wallets: GivenWallets) -> Forecast:
+    """Get a forecast
+
+    Projected spending at this cycle's pace, and when the balance and the budget run out. For owners and agents.
+    """
+    return wallets.forecast(require_wallet(caller))
+
+
+WALLET_ROUTES = (
+    get_wallet,
+    update_wallet,
+    list_transactions,
+    get_transaction,
+    get_hold,
+    list_lots,
+    list_alerts,
+    get_statement,
+    get_forecast,
+)

@@ -1,0 +1,3 @@
+"""The version of the distribution; ``credit_wallet.__version__`` for everybody else."""
+
+__version__ = "0.1.0"

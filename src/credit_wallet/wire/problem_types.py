@@ -1,0 +1,310 @@
+"""Every code of a refusal over HTTP: its status, its title, what happened and what to do, and the fields it comes with.
+
+``errors`` has the classes. What stands here is what the problem document and its description in OpenAPI are made of.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class ProblemType(Struct, frozen=True):
+    """One code. ``fields`` are always in the document, ``optional`` ones when they are known."""
+
+    status: int
+    title: str
+    description: str
+    fields: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+_P = ProblemType
+
+_REQUEST = {
+    "ambiguous_request": _P(
+        400,
+        "Ambiguous request",
+        "A header, a query parameter or the token was sent twice, or the end of the body is not clear. Send it once.",
+        optional=("field",),
+    ),
+    "invalid_json": _P(
+        400,
+        "Invalid JSON",
+        "The body is not JSON, names a member twice, or did not arrive in time. Send well-formed JSON.",
+        optional=("field",),
+    ),
+    "method_not_allowed": _P(
+        405, "Method not allowed", "The endpoint does not support this method. The `Allow` header lists those it does."
+    ),
+    "not_found": _P(404, "No such endpoint", "No such endpoint. See the OpenAPI document for those that exist."),
+    "body_too_large": _P(413, "Body too large", "The body is larger than this endpoint accepts. Send less at once."),
+    "host_not_allowed": _P(
+        421, "Host not allowed", "MCP is not served under this host name. Use a name that the operator configured."
+    ),
+    "invalid_amount": _P(
+        422,
+        "Invalid amount",
+        "The amount is not whole yen in the allowed range, or exceeds what is left. Correct the amount.",
+        fields=("field",),
+        optional=("held_yen",),
+    ),
+    "invalid_request": _P(
+        422, "Invalid request", "A field or parameter is invalid; `field` names it. Correct it.", optional=("field",)
+    ),
+    "wrong_confirmation_code": _P(
+        422,
+        "Wrong confirmation code",
+        "Not the code that was sent last, or too many wrong codes were tried. Read the latest message, or have another "
+        "code sent.",
+        fields=("target_id",),
+    ),
+    "idempotency_key_required": _P(
+        428,
+        "Idempotency key required",
+        "The `Idempotency-Key` header is missing. Send a new one for every request and the same one for every retry.",
+    ),
+    "idempotency_conflict": _P(
+        409,
+        "Idempotency conflict",
+        "The idempotency key was used for a different request. A retry must be identical; a new request needs a new "
+        "key.",
+        fields=("idempotency_key",),
+    ),
+}
+
+_ACCESS = {
+    "unauthorized": _P(
+        401,
+        "Unauthorized",
+        "The token is missing, unknown, mistyped, revoked or expired. Send a valid token.",
+        optional=("field", "key_id"),
+    ),
+    "forbidden": _P(
+        403,
+        "Forbidden",
+        "The token is valid but not allowed to do this. Use the kind of token that the message names.",
+        optional=("field", "txn_id", "hold_id"),
+    ),
+    "origin_not_allowed": _P(
+        403, "Origin not allowed", "A page of another site called MCP. Call it from the same origin, or without a page."
+    ),
+    "too_many_failures": _P(
+        429,
+        "Too many failures",
+        "Too many invalid tokens came from this address. Wait `retry_after_seconds` and check the token.",
+        fields=("retry_after_seconds",),
+    ),
+    "key_ended": _P(
+        409,
+        "Key ended",
+        "The agent key or seller is revoked or has expired, which is permanent. Create another one.",
+        optional=("key_id", "seller_id"),
+    ),
+    "secret_in_use": _P(
+        409, "Secret in use", "The hash already belongs to a token or key. Generate another key and register its hash."
+    ),
+    "too_many_tokens": _P(
+        409,
+        "Too many tokens",
+        "As many earlier tokens or registered keys work as are allowed. Rotate with an overlap of 0, wait until one "
+        "has ended, or remove one.",
+        fields=("most",),
+    ),
+    "too_many_keys": _P(
+        409,
+        "Too many keys",
+        "The wallet has as many working agent keys as are allowed. Revoke one that is not needed.",
+        fields=("most",),
+    ),
+}
+
+_EXHAUSTED = ("wallet_id", "balance_yen", "missing_yen", "reason", "topup_url")
+
+_MONEY = {
+    "insufficient_funds": _P(
+        402,
+        "Insufficient funds",
+        "The balance is too low. Top up `missing_yen` or more at `topup_url`, then send the same request with the same "
+        "idempotency key.",
+        fields=(*_EXHAUSTED, "debt_yen"),
+    ),
+    "budget_exhausted": _P(
+        402,
+        "Budget exhausted",
+        "The wallet's monthly budget is a cap and would be exceeded. Raise the budget, or wait for the next cycle.",
+        fields=(*_EXHAUSTED, "monthly_budget_yen"),
+    ),
+    "key_cap_exhausted": _P(
+        402,
+        "Key cap exhausted",
+        "The agent key's monthly cap would be exceeded. Pay with another key, or wait for the next cycle.",
+        fields=(*_EXHAUSTED, "key_id", "monthly_cap_yen"),
+    ),
+    "payment_required": _P(402, "Payment required", "Send a wallet's token, or pay as `PAYMENT-REQUIRED` says."),
+    "payment_invalid": _P(402, "Payment invalid", "The x402 payment was not accepted. Sign a new one."),
+    "wallet_disabled": _P(
+        403,
+        "Wallet disabled",
+        "The wallet is disabled: it takes credit but spends nothing. Enable it.",
+        fields=("wallet_id",),
+    ),
+    "refund_exceeds_charge": _P(
+        409,
+        "Refund exceeds charge",
+        "More would be returned than is left of the charge or top-up. Ask for at most `refundable_yen`.",
+        fields=("refundable_yen",),
+        optional=("txn_id", "topup_id"),
+    ),
+    "hold_closed": _P(
+        409,
+        "Hold closed",
+        "The hold was captured or released, or has expired. Make a new hold, or charge.",
+        fields=("hold_id", "hold_status"),
+    ),
+    "retries_exhausted": _P(
+        409,
+        "Retries exhausted",
+        "All free retries of this request were used. Send it with a new idempotency key, which is charged.",
+        fields=("free_retries",),
+    ),
+    "purchase_running": _P(
+        409,
+        "Purchase running",
+        "Another attempt is serving this request. Retry after `retry_after_seconds` with the same idempotency key.",
+        fields=("retry_after_seconds",),
+    ),
+}
+
+_NOT_FOUND = {
+    "wallet_not_found": _P(404, "Wallet not found", "No such wallet. Check the id.", fields=("wallet_id",)),
+    "key_not_found": _P(404, "Key not found", "No such agent key. Check the id.", fields=("key_id",)),
+    "entry_not_found": _P(
+        404,
+        "Entry not found",
+        "No such ledger entry, or it is of another type. Refund a charge, reverse a top-up.",
+        fields=("txn_id",),
+    ),
+    "hold_not_found": _P(404, "Hold not found", "No such hold. Check the id.", fields=("hold_id",)),
+    "topup_not_found": _P(404, "Top-up not found", "No such top-up. Check the id.", fields=("topup_id",)),
+    "purchase_not_found": _P(
+        404,
+        "Purchase not found",
+        "The seller has no such purchase. Check `wallet_id` and `purchase_key`.",
+        fields=("purchase_key",),
+    ),
+    "seller_not_found": _P(404, "Seller not found", "No such seller. Check the id.", fields=("seller_id",)),
+    "seal_not_found": _P(404, "Seal not found", "No ledger entry is sealed yet. Wait a minute for the worker."),
+    "secret_not_found": _P(
+        404, "Secret not found", "No registered key and no earlier token has this hash. Check the hash."
+    ),
+    "target_not_found": _P(
+        404, "Notification target not found", "No such notification target. Check the id.", fields=("target_id",)
+    ),
+    "delivery_not_found": _P(
+        404, "Delivery not found", "No such delivery, or its target was removed. Check the id.", fields=("delivery_id",)
+    ),
+}
+
+_PAYMENTS = {
+    "invalid_signature": _P(
+        400,
+        "Invalid signature",
+        "Stripe did not sign this event with a known secret within the last five minutes. Compare the webhook secret "
+        "and the clock.",
+    ),
+    "invalid_event": _P(
+        400,
+        "Invalid event",
+        "The event is signed but belongs to another account or mode, or is malformed. Check the endpoint's settings.",
+    ),
+    "topup_in_flight": _P(
+        409,
+        "Top-up in progress",
+        "Another payment of the wallet is in progress. Finish it at `action_url`, cancel it, or wait.",
+        fields=("topup_id", "topup_status", "action_url"),
+    ),
+    "topup_not_due": _P(
+        409, "Top-up not due", "The wallet needs no automatic top-up. Nothing to do.", fields=("wallet_id",)
+    ),
+    "topup_limit_reached": _P(
+        409,
+        "Top-up limit reached",
+        "Automatic top-ups have reached their limit. Raise the limit, or top up by hand.",
+        fields=("wallet_id", "room_yen"),
+    ),
+    "topup_stopped": _P(
+        409,
+        "Automatic top-up stopped",
+        "Automatic top-ups are paused until `retry_at`, or until somebody pays once and so saves a card.",
+        fields=("wallet_id", "reason"),
+        optional=("retry_at",),
+    ),
+    "pay_back_not_allowed": _P(
+        403,
+        "Pay-back not allowed",
+        "Paying credit back is off, the law leaves no room for it, or Stripe refused it. The message says which.",
+        optional=("left_yen",),
+    ),
+    "payments_not_configured": _P(
+        501,
+        "Payments not configured",
+        "This installation takes no payments. Configure Stripe, or have an operator credit the wallet by hand.",
+    ),
+    "payment_provider_error": _P(
+        502,
+        "Payment provider error",
+        "Stripe could not be reached, failed or refused the request. Retry with the same idempotency key.",
+        optional=("request_id", "retry_after_seconds"),
+    ),
+    "too_many_confirmations": _P(
+        429,
+        "Too many confirmations",
+        "Today's confirmation messages are used up. Retry after `retry_after_seconds`.",
+        fields=("retry_after_seconds",),
+    ),
+}
+
+_AVAILABILITY = {
+    "share_exceeded": _P(
+        429,
+        "Share exceeded",
+        "The wallet has as many requests of this kind in progress as it may. Retry when one has finished.",
+        fields=("retry_after_seconds",),
+    ),
+    "rail_busy": _P(
+        503,
+        "Rail busy",
+        "Too many movements are waiting, or the service is stopping. Retry with the same idempotency key.",
+        optional=("waiting",),
+    ),
+    "service_busy": _P(
+        503,
+        "Service busy",
+        "Too many requests of this kind are waiting, or this one took too long. Nothing moved; retry.",
+        optional=("retry_after_seconds",),
+    ),
+    "service_unreachable": _P(503, "Service unreachable", "The wallet service did not respond. Retry."),
+    "unexpected_answer": _P(502, "Unexpected answer", "What answered is not a wallet service of this release."),
+    "mcp_not_installed": _P(501, "MCP not installed", "Install the extra `mcp` to serve MCP."),
+}
+
+PROBLEM_TYPES = _REQUEST | _ACCESS | _MONEY | _NOT_FOUND | _PAYMENTS | _AVAILABILITY
+"""By code. A database error is 503; anything else is a defect and 500."""
+
+DATABASE_ERROR = _P(
+    503,
+    "Database unavailable",
+    "The database cannot do its part right now; `detail` says why. Nothing is done twice: retry with the same "
+    "idempotency key.",
+    optional=("setting", "value"),
+)
+"""What all codes of ``DatabaseError`` and its subclasses are described as."""
+
+INTERNAL_ERROR = _P(
+    500,
+    "Internal error",
+    "The service failed; nothing is known to have moved. Retry with the same idempotency key, and report the "
+    "`X-Request-Id`.",
+)
+
+DEFECT = "internal_error"
