@@ -247,7 +247,7 @@ def test_the_page_on_verify_has_every_check() -> None:
 
 
 THREATS = (DOCS / "explanation" / "threats.md").read_text(encoding="utf-8")
-TEST_ID = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
+TEST_ID = re.compile(r"`((?:\w+/)*test_\w+\.py)::(test_\w+)`")
 
 
 def test_every_test_that_the_page_on_threats_names_exists() -> None:
