@@ -355,5 +355,13 @@ def test_each_rule_of_money_is_found_in_one_file() -> None:
         assert file.startswith(("rules/", "domain/"))
 
 
+def test_a_file_that_a_command_or_a_page_names_is_there() -> None:
+    for page in [ROOT / "Makefile", *PAGES]:
+        for name in re.findall(
+            r"(?:tests|benchmarks|examples|scripts)/[a-z0-9_/]+\.py\b", page.read_text(encoding="utf-8")
+        ):
+            assert (ROOT / name).is_file(), f"{name_of(page)}: {name}"
+
+
 def test_the_readme_is_for_users_and_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
