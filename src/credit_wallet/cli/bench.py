@@ -120,7 +120,7 @@ class BenchReport(Struct, frozen=True):
 
 
 Workload = Callable[[float], Round]
-"""Charges for about so many seconds."""
+"""Charges for about that many seconds."""
 
 
 def run_bench(folder: Path, *, seconds: float = 2.0) -> BenchReport:

@@ -1,4 +1,4 @@
-"""What the service is told from outside."""
+"""Settings of the service from outside."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from credit_wallet.http.routing import id_after, id_in_path, page_size, route
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Caller, require_owner
-from credit_wallet.wire.bodies import CreateKeyBody, Identity, Role, RotateBody
+from credit_wallet.wire.bodies import CreateKeyBody, RotateBody
+from credit_wallet.wire.replies import Identity, Role
 
 TAG = "Agent keys"
 MAX_PAGE = 1_000

@@ -19,9 +19,9 @@ from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenSet
 from credit_wallet.http.routing import SECURITY
 from credit_wallet.mcp.wallets import LedgerWallet, Wallet
 from credit_wallet.telemetry import Logger
+from credit_wallet.wire.asgi import RawHeaders, Scope
 from credit_wallet.wire.auth import require_access
 from credit_wallet.wire.problems import McpNotInstalled
-from credit_wallet.wire.replies import RawHeaders, Scope
 
 Respond: TypeAlias = Callable[[Scope, bytes, Wallet, tuple[str, ...]], Awaitable[tuple[int, RawHeaders, bytes]]]
 
@@ -74,7 +74,7 @@ def _import_ahead(then: Callable[[], None]) -> None:
         warm_up()
         then()
     except McpNotInstalled:
-        return  # whoever asks is told
+        return  # every call says so
     except Exception:
         _log.error("mcp_import_failed", exception=format_exc())
 

@@ -19,7 +19,7 @@ def require_plain_numbers(request: Request[Any, Any, Any], query: Mapping[str, s
     segments = request.scope["path"].split("/")
     for value in request.path_params.values():
         if isinstance(value, int) and str(value) not in segments:
-            raise NotFound("there is no such address; ids are written in plain digits, such as 10")
+            raise NotFound("no such endpoint; ids are written in plain digits, such as 10")
     for name in _whole_numbers(request.route_handler):
         try:
             whole_number(query.get(name, "0"))

@@ -20,10 +20,11 @@ from credit_wallet.ledger.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import configured
 from credit_wallet.payments.replies import TopupReply
+from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.auth import Caller, require_operator, require_owner
-from credit_wallet.wire.bodies import PayBackBody, TopupBody, TopupPage
+from credit_wallet.wire.bodies import PayBackBody, TopupBody
 from credit_wallet.wire.receiving import STRANGERS_ROOM, read_body
-from credit_wallet.wire.replies import Receive
+from credit_wallet.wire.replies import TopupPage
 
 TAG = "Top-ups"
 MAX_DELIVERY_BYTES = 1 << 20

@@ -55,7 +55,7 @@ class Secrets:
 
     def list(self, wallet_id: int) -> builtins.list[SecretView]:
         """Registered keys and earlier tokens of a wallet, oldest first. Raises ``WalletNotFound``."""
-        self._ledger.wallet(wallet_id)
+        self._ledger.row(wallet_id)
         return identity_rows.secrets_of(self._ledger.reader.source, wallet_id, self._ledger.clock())
 
 

@@ -1,4 +1,4 @@
-"""Receiving a request's body: bounded in bytes and in seconds, by itself and together with all others."""
+"""Receiving a request's body: bounded in bytes and in seconds, alone and together with all others."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 
 from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import InvalidJson, ServiceBusy
+from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.problems import BodyTooLarge
-from credit_wallet.wire.replies import Receive
 
 BODY_SECONDS = 10.0
 """How long a caller may take to send a body."""

@@ -1,7 +1,7 @@
 """What may be given once: headers that decide something, query parameters, an address.
 
 Of two values with one name, one reader takes the first and another the last, so that a proxy, a gate and an application
-can each see another request. Nothing here chooses: two values are refused. So is the length of a body that is told in
+can each see another request. Nothing here chooses: two values are refused. So is the length of a body that is given in
 two ways (RFC 9112, section 6.3), and what names no host (section 3.2). An address has one spelling, lest a rule of a
 proxy's for ``/metrics`` be gone round by ``/metrics/``; no other one is there.
 """
@@ -66,9 +66,9 @@ def require_only_spelling(scope: Mapping[str, Any]) -> None:
     path: str = scope["path"]
     raw_path: bytes | None = scope.get("raw_path")
     if raw_path is not None and raw_path.partition(b"?")[0] != path.encode("utf-8", "surrogateescape"):
-        raise NotFound("there is no such address; no address has percent-encoded characters")
+        raise NotFound("no such endpoint; no endpoint has percent-encoded characters")
     if (path != "/" and path.endswith("/")) or "//" in path:
-        raise NotFound("there is no such address; none ends with a slash or has two in a row")
+        raise NotFound("no such endpoint; none ends with a slash or has two in a row")
 
 
 @lru_cache(maxsize=1024)

@@ -7,11 +7,13 @@ from typing import Any
 from litestar import Litestar
 
 from credit_wallet.errors import WalletError
-from credit_wallet.wire.distinct import require_one_framing, require_only_spelling, require_single_headers
-from credit_wallet.wire.replies import RawHeaders, refusal, request_id_of
+from credit_wallet.wire.ambiguity import require_one_framing, require_only_spelling, require_single_headers
+from credit_wallet.wire.asgi import RawHeaders
+from credit_wallet.wire.headers import request_id_of
+from credit_wallet.wire.problems import refusal
 
 
-class Doorway(Litestar):
+class StrictApplication(Litestar):
     """An application that refuses a request which could be read in two ways.
 
     It answers ``HEAD`` as ``GET``, and keeps the body back: the same status and headers (RFC 9110, section 9.3.2).
