@@ -34,7 +34,11 @@ def examine(url: str) -> list[Finding]:
 
 def _examine(url: str) -> Iterator[Finding]:
     database = database_at(url)
-    yield Finding("configuration", True, f"database {without_password(url)}; in the environment: {', '.join(given()) or 'nothing'}")
+    yield Finding(
+        "configuration",
+        True,
+        f"database {without_password(url)}; in the environment: {', '.join(given()) or 'nothing'}",
+    )
     if names := unknown():
         yield Finding("settings", False, f"{', '.join(names)}: no such setting; check the spelling")
     yield from database.findings()
@@ -65,7 +69,9 @@ def _clock(wallets: CreditWallet) -> Finding:
     newest = wallets.clock.newest_entry_at()
     ahead = newest is not None and newest > format_instant(now + CLOCK_TOLERANCE)
     if ahead:
-        return Finding("clock", False, f"the newest entry is dated {newest}, in the future; set the clock of this machine (NTP)")
+        return Finding(
+            "clock", False, f"the newest entry is dated {newest}, in the future; set the clock of this machine (NTP)"
+        )
     return Finding("clock", True, f"{format_instant(now)}")
 
 
@@ -77,7 +83,7 @@ def _seals(wallets: CreditWallet) -> Finding:
     if holders := wallets.seals.held_back_by():
         by = ", ".join(map(_described, holders))
         return Finding("seals", False, f"{waiting}, held back by {by}; end them if they are not needed")
-    return Finding("seals", True, f"{waiting}; serve and worker make the seals")
+    return Finding("seals", True, f"{waiting}; the background jobs of serve and worker make the seals")
 
 
 def _described(holder: Holder) -> str:
