@@ -1,4 +1,4 @@
-"""Amounts are read with their currency: what is no whole number of yen moves nothing, and a person is told.
+"""Amounts are read with their currency: what is not a whole number of yen moves nothing, and is reported to a person.
 
 Stripe counts in the smallest unit of a currency: 1000 are ten dollars, a thousand won, a thousand yen, one dinar. Where
 an amount is read, and tried here in another currency:

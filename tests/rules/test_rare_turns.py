@@ -167,10 +167,8 @@ def test_what_can_be_spent_is_the_least_of_balance_budget_and_cap(
 def test_what_was_taken_before_there_was_a_register_comes_back_as_paid_credit() -> None:
     snapshot = new_snapshot()
     snapshot.topups["tu_1"] = topup(reversed_yen=200, clawbacks={"dp_1": Clawback("dp_1", "dispute", 200, "withdrawn")})
-    outcomes(
-        snapshot,
-        SettleTopup(1, "tu_1", PaymentFact(observed_at=2, clawbacks=(Clawback("dp_1", "dispute", 200, "reinstated"),))),
-    )
+    won = Clawback("dp_1", "dispute", 200, "reinstated")
+    outcomes(snapshot, SettleTopup(1, "tu_1", PaymentFact(observed_at=2, clawbacks=(won,))))
     assert [(lot.kind, lot.remaining_yen) for lot in snapshot.wallets[1].lots] == [("paid", 200)]
 
 

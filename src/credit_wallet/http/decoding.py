@@ -34,7 +34,7 @@ class BodyRequest(Request[Any, Any, Any]):
     """A request of the documented routes, whose body is read and decoded as the fast lane does."""
 
     async def body(self) -> bytes:
-        """The whole body; an empty one is no JSON."""
+        """The whole body; an empty one is not JSON."""
         if not isinstance(self._body, bytes):
             limit = self.route_handler.resolve_request_max_body_size()
             room = OPERATORS_ROOM if self.state.caller.is_operator else CALLERS_ROOM

@@ -51,7 +51,7 @@ class Forwarded:
         await self._app(scope, receive, send)
 
     def _caller(self, scope: Scope) -> str:
-        """The last address that no trusted proxy has; what is no address is said by whoever stands behind it."""
+        """The last address that does not belong to a trusted proxy; anything that cannot be parsed ends the search."""
         hops = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
         caller = address_of(scope)
         for hop in reversed([hop.strip() for hop in hops.split(",")]):

@@ -127,7 +127,7 @@ def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
     wallet_id = require_owner(caller)
     key = wallets.keys.show(key_id)
     if key.wallet_id != wallet_id:
-        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+        raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
     return key
 
 

@@ -74,13 +74,13 @@ def _import_ahead(then: Callable[[], None]) -> None:
         warm_up()
         then()
     except McpNotInstalled:
-        return  # every call says so
+        return  # callers get the same error
     except Exception:
         _log.error("mcp_import_failed", exception=format_exc())
 
 
 def _responder() -> Respond:
-    """In a thread: whoever asks before the import is done waits for it, and nobody else."""
+    """Called in a thread: only callers that come before the import is done wait for it."""
     try:
         from credit_wallet.mcp.streamable_http import respond
     except ModuleNotFoundError as error:

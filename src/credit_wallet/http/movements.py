@@ -189,17 +189,19 @@ async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, t
 def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
     if caller.payer is not None:
         if wallet_id not in (None, caller.payer.wallet_id):
-            raise Forbidden("wallet_id is not the wallet of X-Payer-Token; leave it out", field="wallet_id")
+            raise Forbidden(
+                "X-Payer-Token belongs to another wallet than wallet_id; leave wallet_id out", field="wallet_id"
+            )
         return caller.payer.wallet_id, caller.payer.key_id
     if caller.access is None:
         if wallet_id is None:
             raise InvalidRequest(
-                "wallet_id is required with a seller's token or the operator key, unless X-Payer-Token says who pays",
+                "a seller's token or an operator key does not say who pays; send wallet_id or X-Payer-Token",
                 field="wallet_id",
             )
         return wallet_id, None
     if wallet_id is not None and wallet_id != caller.access.wallet_id:
-        raise Forbidden("wallet_id is not the token's wallet; leave it out", field="wallet_id")
+        raise Forbidden("the token belongs to another wallet than wallet_id; leave wallet_id out", field="wallet_id")
     return caller.access.wallet_id, caller.access.key_id
 
 
@@ -215,7 +217,7 @@ def required_key(key: str | None) -> str:
     """
     if key is None:
         raise IdempotencyKeyRequired(
-            "send an Idempotency-Key header, new for every request and the same for every retry of it"
+            "the Idempotency-Key header is missing; send a new key for every request and the same key for every retry"
         )
     if not key.isascii() or not is_idempotency_key(key):
         raise InvalidRequest(

@@ -177,7 +177,7 @@ def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupVie
     wallet_id = require_owner(caller)
     topup = wallets.topups.show(topup_id)
     if topup.wallet_id != wallet_id:
-        raise TopupNotFound(f"there is no top-up {topup_id}", topup_id=topup_id)
+        raise TopupNotFound(f"there is no top-up {topup_id}; check the id", topup_id=topup_id)
     return topup
 
 

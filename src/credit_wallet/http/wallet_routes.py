@@ -143,7 +143,7 @@ def get_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -
         return visible_entry(wallets, require_access(caller), txn_id)
     entry = wallets.transactions.show(txn_id)
     if not wallets.sellers.has_sold(caller.actor, txn_id):
-        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}; check the id", txn_id=txn_id)
     return entry
 
 
@@ -160,7 +160,7 @@ def get_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Hol
     else:
         hold, is_own = wallets.holds.show(hold_id), wallets.sellers.has_held(caller.actor, hold_id)
     if not is_own:
-        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+        raise HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
     return hold
 
 

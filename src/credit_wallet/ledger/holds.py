@@ -1,4 +1,4 @@
-"""Holds: credit that is set aside, and what became of it."""
+"""Holds: credit that is set aside, and its state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Holds:
         self._ledger = ledger
 
     def show(self, hold_id: int) -> HoldView:
-        """A hold and what became of it. Raises ``HoldNotFound``."""
+        """A hold and its state. Raises ``HoldNotFound``."""
         hold = self._ledger.reader.hold(checked_id("hold_id", hold_id))
         if hold.status == "open" and hold.expires_at <= format_instant(self._ledger.clock()):
             self._ledger.settle([hold.wallet_id])

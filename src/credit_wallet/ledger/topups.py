@@ -126,7 +126,7 @@ class Topups:
         return await self._ledger.arun(PaidBack, PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
 
     def show(self, topup_id: str) -> TopupView:
-        """A top-up and what became of it. Raises ``TopupNotFound``."""
+        """A top-up and its state. Raises ``TopupNotFound``."""
         return self._ledger.reader.topup(topup_id)
 
     def list(self, wallet_id: int, *, limit: int = 50) -> builtins.list[TopupView]:

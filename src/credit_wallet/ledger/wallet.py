@@ -617,5 +617,5 @@ class CreditWallet:
 
 
 def _as_tuple(thresholds: Sequence[int] | UnsetType) -> tuple[int, ...] | UnsetType:
-    """What is no list is for the check to refuse."""
+    """What is not a list is for the check to refuse."""
     return tuple(thresholds) if isinstance(thresholds, list) else thresholds  # type: ignore[return-value]

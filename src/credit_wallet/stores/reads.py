@@ -163,19 +163,19 @@ class Reader:
         """Raises ``HoldNotFound``."""
         for row in self._rows("hold", hold_id=hold_id):
             return HoldView(*row)
-        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+        raise HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
 
     def wallet_of_entry(self, txn_id: int) -> int:
         """Raises ``EntryNotFound``."""
         for (wallet_id,) in self._rows("wallet_of_entry", txn_id=txn_id):
             return int(wallet_id)
-        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}; check the id", txn_id=txn_id)
 
     def transaction(self, txn_id: int) -> TransactionView:
         """Raises ``EntryNotFound``."""
         for row in self._rows("transaction", txn_id=txn_id):
             return TransactionView(*row)
-        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}; check the id", txn_id=txn_id)
 
     def history(
         self,
@@ -296,7 +296,7 @@ class Reader:
         """Id of the wallet whose agent key it is. Raises ``KeyNotFound``."""
         for (wallet_id,) in self._rows("key_owner", key_id=key_id):
             return int(wallet_id)
-        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+        raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
 
     def openings(self) -> list[Opening]:
         """What no entry explains of backfilled wallets."""
@@ -326,7 +326,7 @@ class Reader:
         """Raises ``TopupNotFound``."""
         for row in self._rows("topup", topup_id=topup_id):
             return _topup_view(row)
-        raise TopupNotFound(f"there is no top-up {topup_id}", topup_id=topup_id)
+        raise TopupNotFound(f"there is no top-up {topup_id}; check the id", topup_id=topup_id)
 
     def topups(self, wallet_id: int, limit: int) -> list[TopupView]:
         """The wallet's top-ups, newest first."""

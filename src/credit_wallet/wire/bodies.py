@@ -77,7 +77,7 @@ LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
 class CaptureBody(Body, frozen=True):
     """Yen to spend of a hold; the rest goes back, or with ``final`` false stays held for later captures.
 
-    ``above`` says what becomes of yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends of
+    ``above`` says what happens to yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends of
     the balance what it allows (not for the payer's own tokens).
     """
 
@@ -171,7 +171,7 @@ class BatchItem(Body, frozen=True):
 
 
 class BatchBody(Body, frozen=True):
-    """Up to 1,000 charges that become durable together; each succeeds or is refused by itself."""
+    """Up to 1,000 charges that become durable together; each succeeds or is refused individually."""
 
     charges: Annotated[list[BatchItem], Meta(min_length=1, max_length=MAX_BATCH_CHARGES)]
 

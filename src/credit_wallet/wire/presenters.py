@@ -101,14 +101,14 @@ async def transactions_shown(
 
 
 async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
-    """The headers about the wallet that an owner's answer carries when it is no movement's."""
+    """The headers about the caller's wallet, for responses other than those to movements."""
     if caller is None or caller.access is None:
         return []
     try:
         wallet_id = caller.access.wallet_id
         async with asyncio.timeout(deadlines.BALANCE_SECONDS):
             return wallet_headers(await wallets.reading_lanes.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
-    except (WalletError, TimeoutError):  # the answer at hand matters more than its balance header
+    except (WalletError, TimeoutError):  # the response matters more than its balance header
         return []
 
 
@@ -123,4 +123,4 @@ def _entry_at(cursor: str) -> int:
     try:
         return whole_number(cursor)
     except ValueError:
-        raise InvalidRequest(f"cursor must be a next_cursor, not {cursor!r}", field="cursor") from None
+        raise InvalidRequest(f"cursor must be the next_cursor of a page, not {cursor!r}", field="cursor") from None
