@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Decorator = Callable[[Any], Any]
 
 REFUSED = 1
-USAGE = 2
 
 _SECONDS = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
 
