@@ -195,11 +195,17 @@ def test_there_is_no_construct_that_generators_refuse() -> None:
         assert "enum" not in schema or "type" in schema, where
 
 
-def test_the_figures_of_a_refusal_are_those_of_its_problem() -> None:
+def refusals_in(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """The refusals that a file makes, each with its code."""
     classes = {each.__name__: each.code for each in _subclasses(WalletError)}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in classes:
+            yield classes[node.func.id], node
+
+
+def test_the_figures_of_a_refusal_are_those_of_its_problem() -> None:
     for path in SOURCE.rglob("*.py"):
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            code = classes.get(call.func.id) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else None
+        for code, call in refusals_in(path):
             if code in PROBLEM_TYPES and code not in ONLY_OF_CLIENTS:
                 given = {keyword.arg for keyword in call.keywords if keyword.arg}
                 known = {*PROBLEM_TYPES[code].fields, *PROBLEM_TYPES[code].optional}

@@ -106,7 +106,8 @@ def refusal_of(document: Mapping[str, Any]) -> WalletError:
             status=document.get("status"),
         )
     else:
-        error = kind(detail)
+        error = kind.__new__(kind)
+        WalletError.__init__(error, detail)  # a kind may be raised with other arguments, and its text is here already
     error.details.update(details)
     return error
 

@@ -11,8 +11,7 @@ from msgspec import structs
 
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.errors import Forbidden, HoldNotFound, InvalidRequest, WalletError
-from credit_wallet.ledger.reading_lanes import MONEY
+from credit_wallet.errors import Forbidden, InvalidRequest, WalletError
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.auth import Caller, require_operator, require_seller
@@ -65,13 +64,13 @@ async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str |
 
 async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key: str | None) -> Outcome:
     """Capture a hold that the caller may close."""
-    await _require_own_wallet(wallets, caller, body.hold_id)
     return await wallets.acapture(
         body.hold_id,
         body.amount_yen,
         idempotency_key=required_key(key),
         final=body.final,
         above=body.above,
+        wallet_id=_own_wallet(caller),
         key_id=caller.key_id,
         actor=caller.actor,
     )
@@ -79,16 +78,20 @@ async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key:
 
 async def release(wallets: CreditWallet, caller: Caller, body: ReleaseBody, key: str | None) -> Outcome:
     """Release a hold that the caller may close."""
-    await _require_own_wallet(wallets, caller, body.hold_id)
     return await wallets.arelease(
-        body.hold_id, idempotency_key=required_key(key), key_id=caller.key_id, actor=caller.actor
+        body.hold_id,
+        idempotency_key=required_key(key),
+        wallet_id=_own_wallet(caller),
+        key_id=caller.key_id,
+        actor=caller.actor,
     )
 
 
 async def extend(wallets: CreditWallet, caller: Caller, body: ExtendBody) -> Outcome:
     """Extend a hold that the caller may close."""
-    await _require_own_wallet(wallets, caller, body.hold_id)
-    return await wallets.aextend(body.hold_id, body.ttl_seconds, key_id=caller.key_id, actor=caller.actor)
+    return await wallets.aextend(
+        body.hold_id, body.ttl_seconds, wallet_id=_own_wallet(caller), key_id=caller.key_id, actor=caller.actor
+    )
 
 
 async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: str | None) -> Outcome:
@@ -202,12 +205,9 @@ def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
     return caller.access.wallet_id, caller.access.key_id
 
 
-async def _require_own_wallet(wallets: CreditWallet, caller: Caller, hold_id: int) -> None:
-    """Holds of other wallets do not exist for a payer. Who may close those of the wallet is decided with the money."""
-    if caller.access is None:
-        return
-    if await wallets.reading_lanes.ask(MONEY, wallets.holds.wallet_of, hold_id) != caller.access.wallet_id:
-        raise HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
+def _own_wallet(caller: Caller) -> int | None:
+    """The wallet that holds must be of: for a payer those of others do not exist."""
+    return None if caller.access is None else caller.access.wallet_id
 
 
 def required_key(key: str | None) -> str:

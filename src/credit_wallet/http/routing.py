@@ -72,7 +72,6 @@ def page_size(largest: int) -> Any:
 
 
 WalletId = Annotated[int, id_in_path("wallet")]
-AfterId = Annotated[int, id_after("wallets")]
 
 
 def route(

@@ -103,7 +103,7 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
     if returned_yen:
         wallet.balance_yen += returned_yen
         append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id, cause=cause)
-        give_back(batch, wallet, part, returned_yen)
+        give_back(batch, wallet, part)
         end_exhaustion(wallet)
     left_yen = amount_yen - owed_yen - older_yen - returned_yen
     if left_yen and not clawback.taken:
@@ -112,7 +112,7 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
     return amount_yen - left_yen
 
 
-def give_back(batch: Batch, wallet: WalletState, allocation: Allocation, amount_yen: int) -> None:
+def give_back(batch: Batch, wallet: WalletState, allocation: Allocation) -> None:
     """Return yen, already in the balance, to the lots they came from.
 
     A lot that has expired meanwhile does not work again: what comes back to it expires at once. (An expiry that can be
@@ -123,9 +123,8 @@ def give_back(batch: Batch, wallet: WalletState, allocation: Allocation, amount_
         lots.put(wallet.lots, opening, part_yen)
         if opening.expires_at is not None and opening.expires_at > batch.at:
             note_due(wallet, opening.expires_at)
-    if amount_yen:
-        expire_lots(batch, wallet)
-        after_credit(batch, wallet)
+    expire_lots(batch, wallet)
+    after_credit(batch, wallet)
 
 
 def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_yen: int) -> LotOpening:
@@ -146,7 +145,7 @@ def after_credit(batch: Batch, wallet: WalletState) -> None:
 def end_exhaustion(wallet: WalletState) -> None:
     """Credit has come in: that the balance is too small would be news again.
 
-    What an agent can have come back for nothing, a hold that is released or a purchase that is undone, is no credit.
+    What an agent can get back free of charge, from a released hold or an undone purchase, is not credit.
     """
     if wallet.balance_yen:
         wallet.exhausted = False

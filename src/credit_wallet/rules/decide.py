@@ -136,7 +136,7 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | Wall
     return ToppedUp(wallet.wallet_id, command.amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
 
 
-# What falls due by itself
+# What falls due with time
 
 
 def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Expired:
@@ -154,12 +154,11 @@ def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
         return None
     batch.decision.touched[wallet.wallet_id] = wallet
     for hold in batch.snapshot.due_holds.pop(wallet.wallet_id, ()):
-        if hold.status == "open":
-            lapse_until(batch, wallet, hold.expires_at)
-            if hold.served:
-                expire_hold(batch, wallet, hold)  # spending of the cycle in which it is noticed
-            else:
-                carry_out_at(batch, wallet, hold.expires_at, partial(expire_hold, wallet=wallet, hold=hold))
+        lapse_until(batch, wallet, hold.expires_at)
+        if hold.served:
+            expire_hold(batch, wallet, hold)  # spending of the cycle in which it is noticed
+        else:
+            carry_out_at(batch, wallet, hold.expires_at, partial(expire_hold, wallet=wallet, hold=hold))
     next_hold = batch.snapshot.next_hold_expiry.get(wallet.wallet_id)
     if next_hold is not None and next_hold <= batch.at:
         wallet.next_due_at = next_hold

@@ -1,4 +1,4 @@
-"""Holds: yen set aside, and what becomes of them — captured, extended, released, or expired."""
+"""Holds: yen set aside, and then captured, extended, released, or expired."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Lite
     _take_out_of_hold(batch, wallet, hold, left_yen)
     _close(batch, hold, status)
     wallet.balance_yen += left_yen
-    give_back(batch, wallet, hold.allocation, left_yen)
+    give_back(batch, wallet, hold.allocation)
 
 
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
@@ -184,7 +184,7 @@ def _spend_held(
         txn_id = append(batch, wallet, "charge", -spent_yen, taken, note, key_id=hold.key_id, hold_id=hold.hold_id)
         captured = count_spent(Captured, batch, wallet, key, spent_yen, txn_id, hold.hold_id)
     if back_yen:
-        give_back(batch, wallet, rest, back_yen)
+        give_back(batch, wallet, rest)
     if above:
         emit_lower(batch, wallet, above, lots.total_yen(above))
     return captured and structs.replace(captured, balance_yen=wallet.balance_yen)

@@ -37,7 +37,7 @@ def refund_charge(
     batch.decision.returned[charge.txn_id] = charge
     wallet.balance_yen += amount_yen
     append(batch, wallet, "refund", amount_yen, part, note, txn_id=refund_id, related_txn_id=charge.txn_id)
-    give_back(batch, wallet, part, amount_yen)
+    give_back(batch, wallet, part)
     return Refunded(wallet.wallet_id, amount_yen, wallet.balance_yen, refund_id)
 
 

@@ -264,7 +264,7 @@ def seller(source: Source, seller_id: int) -> SellerView:
 
 
 def has_sold(source: Source, actor: Actor, txn_id: int) -> bool:
-    """Whether the seller ``actor`` made a charge, by itself or by a hold."""
+    """Whether the seller ``actor`` made a charge, directly or by a hold."""
     rows = source.rows(SQL["sold_by"], {"txn_id": txn_id})
     return any(actor in (closer, None if seller_id is None else seller_actor(seller_id)) for seller_id, closer in rows)
 

@@ -20,7 +20,6 @@ from credit_wallet.wire.headers import wallet_headers
 from credit_wallet.wire.replies import TransactionPage, WalletReply
 from credit_wallet.wire.visibility import visible_key
 
-RECENT_TRANSACTIONS = 10
 MAX_PAGE = 200
 
 MAX_STEPS = 50
@@ -37,24 +36,16 @@ def wallet_shown(
     An agent key is shown the transactions that it paid. ``targets`` are the notification targets when they were just
     set; otherwise an owner is shown what is set.
     """
-    wallet_id, key_id = access.wallet_id, access.key_id
-    view = wallets.show(wallet_id)
-    key = None if key_id is None else wallets.keys.show(key_id)
-    if targets is None:
-        targets = wallets.targets.list(wallet_id) if key is None else []
-    if key_id is None:
-        recent = wallets.history(wallet_id, limit=RECENT_TRANSACTIONS)
-    else:  # one step is enough: what is rare among the entries is found by a search
-        recent, _ = wallets.transactions.search(wallet_id, limit=RECENT_TRANSACTIONS, key_id=key_id)
+    shown = wallets.overview(access.wallet_id, key_id=access.key_id)
     return WalletReply(
-        **structs.asdict(view),
-        recent_transactions=recent,
-        auto_topup=wallets.topups.automatic_state(wallet_id),
-        notification_targets=targets,
-        spendable_yen=spendable_yen(view, key),
-        key=key,
+        **structs.asdict(shown.wallet),
+        recent_transactions=shown.recent_transactions,
+        auto_topup=shown.auto_topup,
+        notification_targets=shown.targets if targets is None else targets,
+        spendable_yen=spendable_yen(shown.wallet, shown.key),
+        key=shown.key,
         topup_url=topup_url,
-        lots=[lot.view() for lot in wallets.lots.list(wallet_id)],
+        lots=shown.lots,
     )
 
 

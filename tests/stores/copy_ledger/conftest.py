@@ -1,0 +1,189 @@
+"""A book to copy, and where to."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clock import Clock
+from copied_book import ODD_TEXTS, PAID, Answer, Book, Movement, Shell
+from databases import Databases
+from plain_sql import PlainSql
+
+from credit_wallet import CreditWallet
+from credit_wallet.cli import app as cli
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.topups import PaymentFact
+from credit_wallet.notices.targets import OPERATOR, TargetSettings
+from credit_wallet.stores.jobs.notice_queue import Places
+
+
+class Writer:
+    """Writes a book."""
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"sqlite:///{path}"
+        self.clock = Clock(datetime(2026, 2, 10, 9, tzinfo=UTC))
+        self.wallets = CreditWallet.open(self.url, clock=self.clock)
+        self.movements: list[Movement] = []
+
+    def move(self, name: str, *arguments: Any, **options: Any) -> Outcome:
+        outcome = attrgetter(name)(self.wallets)(*arguments, **options)
+        assert isinstance(outcome, Outcome)
+        self.movements.append(Movement(name, arguments, options, outcome))
+        return outcome
+
+    def month(self, wallet_ids: Sequence[int], key_ids: Sequence[int]) -> None:
+        """What happens in a month; ends in the next one."""
+        cycle = self.clock().isoformat()[:7]
+        for number, wallet_id in enumerate(wallet_ids):
+            name = f"{cycle} 🔑 '{number}' \\"
+            paid = self.move("topup", wallet_id, 2_000, idempotency_key=f"{name} paid", note=ODD_TEXTS[number])
+            expiry = (self.clock() + timedelta(days=9 + number)).isoformat()
+            self.move(
+                "topup", wallet_id, 300, idempotency_key=f"{name} promo", promo=True, expires_at=expiry, note="gift"
+            )
+            for turn, text in enumerate(ODD_TEXTS):
+                self.move(
+                    "charge", wallet_id, 40 + turn, idempotency_key=f"{name} {turn} {text.strip()[:9]!r}", note=text
+                )
+            spent = self.move("charge", wallet_id, 60, idempotency_key=f"{name} agent", key_id=key_ids[number])
+            self.move("refund", spent.txn_id, 25, idempotency_key=f"{name} refund", note="half")
+            self.move("refund", self.movements[-3].outcome.txn_id, idempotency_key=f"{name} refund all")
+            held = self.move("hold", wallet_id, 90, idempotency_key=f"{name} hold", note=ODD_TEXTS[0])
+            self.move("capture", held.hold_id, 55)
+            released = self.move("hold", wallet_id, 80, idempotency_key=f"{name} hold 2", key_id=key_ids[number])
+            self.move("release", released.hold_id, idempotency_key=f"{name} release")
+            self.move("topup", wallet_id, 33, idempotency_key=f"{name} lapses", expires_at=expiry, promo=True)
+            self.move("hold", wallet_id, 70, idempotency_key=f"{name} expires", ttl_seconds=60, key_id=key_ids[number])
+            self.purchases(wallet_id, name)
+            self.move("reverse", paid.txn_id, 100, idempotency_key=f"{name} reverse", note="clawed back")
+        self.clock.advance(days=15)
+        self.wallets.maintenance.expire_due()
+        self.wallets.alerts.run()
+        self.wallets.maintenance.seal()
+        self.clock.advance(days=16)
+
+    def purchases(self, wallet_id: int, name: str) -> None:
+        """One that is served, one that is given back, one that is under way; charged and held."""
+        for number, hold_seconds in enumerate((None, 60)):
+            for act in ("serve", "undo", "renew"):
+                key = f"{name} {act} {number}"
+                self.wallets.purchases.buy(wallet_id, 5, purchase_key=key, attempt="a", hold_seconds=hold_seconds)
+                getattr(self.wallets.purchases, act)(wallet_id, key, attempt="a")
+
+
+def write(path: Path) -> Book:
+    writer = Writer(path)
+    wallets, clock = writer.wallets, writer.clock
+    wallet_ids = [
+        wallets.create().wallet_id,
+        wallets.create(label=ODD_TEXTS[0], monthly_budget_yen=600, time_zone="Asia/Tokyo").wallet_id,
+        wallets.create(label=ODD_TEXTS[1], auto_topup_threshold=2_200, auto_topup_amount=9_000).wallet_id,
+    ]
+    key_ids = [
+        wallets.keys.create(wallet_id, label=ODD_TEXTS[2], monthly_cap_yen=150).key_id for wallet_id in wallet_ids
+    ]
+    wallets.configure(wallet_ids[1], alert_thresholds_pct=[10, 120], low_balance_yen=1_000)
+    wallets.targets.add(wallet_ids[1], TargetSettings(url="https://example.com/hook", time_zone="Asia/Tokyo"))
+    wallets.targets.add(OPERATOR, TargetSettings(url="https://example.com/all", kinds=("budget.threshold_reached",)))
+    for _ in range(3):
+        writer.month(wallet_ids, key_ids)
+    wallets.targets.add(wallet_ids[1], TargetSettings(url="mailto:owner@example.com"), mail=True)
+    wallets.notices.lease([Places("webhook", 0, 0, 10)])
+    wallets.keys.revoke(key_ids[0])
+    wallets.keys.rotate(key_ids[1])
+    wallets.rotate_owner_token(wallet_ids[1])
+    wallets.secrets.register(wallet_ids[2], sha256(b"host's own").hexdigest(), key_ids[2])
+    for label in ODD_TEXTS[:2]:
+        seller = wallets.sellers.create(label=label)
+    wallets.sellers.revoke(seller.seller_id)
+    wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
+    wallets.configure(wallet_ids[2], enabled=False)
+
+    poor_id = wallets.create().wallet_id
+    clawed_back = writer.move("topup", poor_id, 500, idempotency_key="topup")
+    writer.move("charge", poor_id, 450, idempotency_key="charge")
+    writer.move("reverse", clawed_back.txn_id, 500, idempotency_key="reverse")
+    assert wallets.balance(poor_id).debt_yen == 450
+
+    paying_id = wallets.create().wallet_id
+    paid = writer.move("topups.request", paying_id, 1_000, idempotency_key="paid 🧾")
+    wallets.topups.settle(paying_id, paid.topup_id or "", PAID)
+    writer.move("topups.pay_back", paying_id, paid.topup_id, 200, idempotency_key="paid back")
+    sold = writer.move("charge", paying_id, 5, idempotency_key="sold", actor="seller:1")
+    writer.move("refund", sold.txn_id, idempotency_key="sold back", actor="seller:1")
+    failed = writer.move("topups.request", paying_id, 70, idempotency_key="failed")
+    wallets.topups.settle(
+        paying_id, failed.topup_id or "", PaymentFact(observed_at=40, status="failed", reason=ODD_TEXTS[1])
+    )
+    writer.move("topups.request", paying_id, 500, idempotency_key="under way", flow="checkout")
+
+    capped_id = wallets.create(monthly_budget_yen=1_000, budget_mode="cap").wallet_id
+    key_id = wallets.keys.create(capped_id, monthly_cap_yen=500).key_id
+    writer.move("topup", capped_id, 5_000, idempotency_key="topup")
+    writer.move("charge", capped_id, 450, idempotency_key="agent", key_id=key_id)
+    writer.move("charge", capped_id, 400, idempotency_key="owner")
+    writer.move("hold", capped_id, 50, idempotency_key="open", ttl_seconds=9_999)
+
+    with PlainSql(writer.url) as host:
+        adopted_id = host.wallet(balance_yen=10)
+        host.move(adopted_id, "topup", 90, clock().isoformat())
+        wallets.alerts.run()
+        assert wallets.verify() == []
+        writer.move("charge", adopted_id, 5, idempotency_key="backfills")
+        wallets.maintenance.watch_spending()
+        while wallets.maintenance.seal():
+            pass
+        wallets.close()
+        plain_id = host.wallet(balance_yen=3, monthly_budget_yen=100)
+        host.move(plain_id, "topup", 200, clock().isoformat())
+        host.move(plain_id, "charge", -60, clock().isoformat())
+        host.move(adopted_id, "charge", -7, clock().isoformat())
+    return Book(path, clock(), writer.movements, capped_id, key_id, plain_id)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Book:
+    return write(tmp_path_factory.mktemp("book") / "wallet.db")
+
+
+@pytest.fixture
+def book(written: Book, tmp_path: Path) -> Book:
+    """A book of the test's own."""
+    return written._replace(path=Path(shutil.copy(written.path, tmp_path)))
+
+
+@pytest.fixture
+def target(db_url: str) -> str:
+    """An empty ledger."""
+    return db_url
+
+
+@pytest.fixture
+def nothing(databases: Databases) -> Iterator[str]:
+    """A database with nothing in it."""
+    with databases.nothing() as url:
+        yield url
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Calls the command line in this process."""
+
+    def run_here(*words: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["credit-wallet", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Answer(ended.value.code, printed.out, printed.err)
+
+    return run_here
