@@ -247,7 +247,7 @@ def test_the_page_on_verify_has_every_check() -> None:
 
 
 THREATS = (DOCS / "explanation" / "threats.md").read_text(encoding="utf-8")
-TEST_ID = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
+TEST_ID = re.compile(r"`((?:\w+/)*test_\w+\.py)::(test_\w+)`")
 
 
 def test_every_test_that_the_page_on_threats_names_exists() -> None:
@@ -353,6 +353,14 @@ def test_each_rule_of_money_is_found_in_one_file() -> None:
     for file, words in rules_of_money():
         assert [name for name, text in texts.items() if words in text] == [file], words
         assert file.startswith(("rules/", "domain/"))
+
+
+def test_a_file_that_a_command_or_a_page_names_is_there() -> None:
+    for page in [ROOT / "Makefile", *PAGES]:
+        for name in re.findall(
+            r"(?:tests|benchmarks|examples|scripts)/[a-z0-9_/]+\.py\b", page.read_text(encoding="utf-8")
+        ):
+            assert (ROOT / name).is_file(), f"{name_of(page)}: {name}"
 
 
 def test_the_readme_is_for_users_and_short() -> None:
