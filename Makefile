@@ -6,6 +6,7 @@ DATA ?= var
 POSTGRES ?= 18
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packages/*/README.md packages/*/src scripts src
 COVERED_PERCENT := 90
 BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
@@ -18,18 +19,32 @@ help:  ## this list
 
 setup: $(VENV)/installed  ## .venv with everything that development needs, pinned by hash
 
-$(VENV)/installed: pyproject.toml packages/fake-stripe/pyproject.toml requirements.lock requirements-mcp1.lock
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	rm -rf $(VENV)/mcp1
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --target $(VENV)/mcp1 -r requirements-mcp1.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e packages/fake-stripe -e .
-	touch $@
+$(VENV)/installed: pyproject.toml packages/fake-stripe/pyproject.toml requirements.lock requirements-mcp1.lock | $(BIN)/python
+	@echo "Installing what development needs: some 150 packages, a few minutes at the first time"
+	@$(PIP) --require-hashes -r requirements.lock
+	@echo "Installing the MCP SDK 1.x, for its tests"
+	@rm -rf $(VENV)/mcp1
+	@$(PIP) --require-hashes --target $(VENV)/mcp1 -r requirements-mcp1.lock
+	@echo "Installing the wallet and the fake Stripe from this folder"
+	@$(PIP) --no-deps --no-build-isolation -e packages/fake-stripe -e .
+	@touch $(VENV)/runnable $@
 
-run: setup  ## the service with a demo wallet, until Ctrl-C
-	$(BIN)/credit-wallet --db sqlite:///$(DATA)/credit_wallet.db serve --demo --test-payments --port $(PORT)
+$(VENV)/runnable: pyproject.toml packages/fake-stripe/pyproject.toml requirements-run.lock | $(BIN)/python
+	@echo "Installing what the service needs: some 70 packages, half a minute at the first time"
+	@$(PIP) --require-hashes --no-deps --no-compile -r requirements-run.lock
+	@echo "Installing the wallet and the fake Stripe from this folder"
+	@$(PIP) --no-deps --no-build-isolation -e packages/fake-stripe -e .
+	@touch $@
 
-demo: setup  ## a month of simulated agent traffic through the real rail
+$(BIN)/python:
+	@echo "Creating $(VENV)/ with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+
+run: $(VENV)/runnable  ## the service with a demo wallet, until Ctrl-C; installs only what it needs
+	@echo "Starting the service"
+	@$(BIN)/credit-wallet --db sqlite:///$(DATA)/credit_wallet.db serve --demo --test-payments --port $(PORT)
+
+demo: $(VENV)/runnable  ## a month of simulated agent traffic through the real rail
 	$(BIN)/credit-wallet demo
 
 test: setup  ## the whole suite: about ten minutes on two cores
@@ -81,8 +96,9 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 
-lock: setup  ## renew requirements.lock and the locks of tests: the MCP SDK 1.x, generated clients; needs uv and npm
+lock: setup  ## renew requirements.lock, what of it `make run` installs, and the locks of tests: the MCP SDK 1.x, generated clients; needs uv and npm
 	uv pip compile -q pyproject.toml --all-extras --no-emit-package fake-stripe --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile -q pyproject.toml requirements-run.in --extra serve --extra mcp --extra notify --extra test-payments --constraints requirements.lock --no-emit-package fake-stripe --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-run.lock
 	uv pip compile -q requirements-mcp1.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-mcp1.lock
 	cd tests/generated_clients && uv pip compile -q requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	cd tests/generated_clients && npm install --package-lock-only --ignore-scripts --no-audit --no-fund

@@ -17,7 +17,8 @@ from ledgers import entries, ledger
 from reporting import Figure, add_data_option, data_folder, parser, publish, taking
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli.bench import WALLETS, durability, in_batches, percentiles_ms
+from credit_wallet.cli.bench import durability, percentiles_ms
+from credit_wallet.cli.workloads import WALLETS, in_batches
 from credit_wallet.domain.cycle import cycle_at
 from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.rail import MAX_BATCH

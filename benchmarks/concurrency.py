@@ -14,20 +14,16 @@ from ledgers import entries, ledger
 from reporting import Figure, add_data_option, data_folder, figure_of, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli.bench import (
-    BASELINE,
+from credit_wallet.cli.bench import BASELINE, ROUNDS, Case, durability, measure
+from credit_wallet.cli.workloads import (
     CALLERS,
-    ROUNDS,
     WALLETS,
-    Case,
     PlainLedger,
     Workload,
     by_tasks,
     by_threads,
     create_wallets,
-    durability,
     in_batches,
-    measure,
 )
 from credit_wallet.ledger.rail import MAX_BATCH
 

@@ -29,7 +29,8 @@ from ledgers import entries, ledger
 from reporting import Figure, add_data_option, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli.bench import CREDIT_YEN, ROUNDS, WALLETS, durability
+from credit_wallet.cli.bench import ROUNDS, durability
+from credit_wallet.cli.workloads import CREDIT_YEN, WALLETS
 
 MANY = 1_000
 START_ROUNDS = 5

@@ -19,8 +19,8 @@ from granian.server.embed import Server
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.serve import serve
 from credit_wallet.telemetry import log_to_stderr
+from credit_wallet.wire.asgi import Receive, Scope, Send
 from credit_wallet.wire.operator_keys import operator_key
-from credit_wallet.wire.replies import Receive, Scope, Send
 
 SERVICE, DOCUMENTED, BARE = "service", "documented", "bare"
 OPERATOR_KEY = "cw_operator_of_the_benchmark_on_loopback"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import apsw
 
-from credit_wallet.cli.bench import CREDIT_YEN, PRICE_YEN
+from credit_wallet.cli.workloads import CREDIT_YEN, PRICE_YEN
 from credit_wallet.domain.cycle import cycle_at
 from credit_wallet.stores.sqlite.store import SqliteStore
 

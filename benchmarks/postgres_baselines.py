@@ -24,7 +24,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from credit_wallet.cli.bench import CREDIT_YEN, PRICE_YEN, Round, Workload, drawn, repeated
+from credit_wallet.cli.workloads import CREDIT_YEN, PRICE_YEN, Round, Workload, drawn, repeated
 from credit_wallet.domain.cycle import cycle_at, format_instant
 from credit_wallet.errors import IdempotencyConflict, InsufficientFunds
 from credit_wallet.idempotency_keys import new_idempotency_key

@@ -34,20 +34,17 @@ from postgres_baselines import (
 from reporting import Figure, figure_of, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli.bench import (
-    BASELINE,
+from credit_wallet.cli.bench import BASELINE, ROUNDS, Case, measure
+from credit_wallet.cli.workloads import (
     CALLERS,
     KEYS_A_SECOND,
     PRICE_YEN,
-    ROUNDS,
     WALLETS,
-    Case,
     Round,
     Workload,
     by_tasks,
     drawn,
     in_batches,
-    measure,
     require_success,
 )
 from credit_wallet.idempotency_keys import new_idempotency_key

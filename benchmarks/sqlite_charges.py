@@ -14,18 +14,8 @@ from tempfile import TemporaryDirectory
 from reporting import Figure, figure_of, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli.bench import (
-    BASELINE,
-    ROUNDS,
-    WALLETS,
-    Case,
-    PlainLedger,
-    Workload,
-    create_wallets,
-    durability,
-    in_batches,
-    measure,
-)
+from credit_wallet.cli.bench import BASELINE, ROUNDS, Case, durability, measure
+from credit_wallet.cli.workloads import WALLETS, PlainLedger, Workload, create_wallets, in_batches
 
 MAX_BATCH = 8_192
 ONE_WALLET = "one wallet, batches of 1,024"

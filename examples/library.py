@@ -27,12 +27,10 @@ def main(path: str) -> None:
 
         # The price is known afterwards: set aside the most it can be, then take what it was.
         hold = wallets.hold(wallet_id, 200, idempotency_key="crawl-1", ttl_seconds=600, note="crawl")
-        assert hold.hold_id is not None
         capture = wallets.capture(hold.hold_id, 145)
         print(f"held ¥{hold.amount_yen}, captured ¥{capture.amount_yen}, ¥{capture.balance_yen:,} left")
 
         # The call failed after it was paid for: give the charge back.
-        assert charge.txn_id is not None
         refund = wallets.refund(charge.txn_id, idempotency_key=f"refund-{charge.txn_id}", note="503 from upstream")
         print(f"refunded ¥{refund.amount_yen}, ¥{refund.balance_yen:,} left")
 

@@ -23,7 +23,7 @@ def problems(tag: str, changelog: str, built: set[str]) -> Iterator[str]:
         yield f"CHANGELOG.md has no section “## {version[1]} — YYYY-MM-DD”"
     for file in (f"agent_credit_wallet-{version[1]}-py3-none-any.whl", f"agent_credit_wallet-{version[1]}.tar.gz"):
         if file not in built:
-            yield f"dist/{file} was not built; the version is set in src/credit_wallet/__init__.py"
+            yield f"dist/{file} was not built; the version is set in src/credit_wallet/version.py"
 
 
 def main(tag: str) -> int:

@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from credit_wallet.errors import InvalidRequest
 
-T = TypeVar("T")
-D = TypeVar("D")
+T_co = TypeVar("T_co", covariant=True)
+D_co = TypeVar("D_co", covariant=True)
 
 DEFAULT_DATABASE_URL = "sqlite:///var/credit_wallet.db"
 
@@ -34,7 +34,7 @@ MAX_WAIT_SECONDS = 3_600
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
-class Setting(Generic[T, D]):
+class Setting(Generic[T_co, D_co]):
     """An environment variable: what it means, what it may be, and what holds without it.
 
     ``parse`` makes a value of its text, or raises ``ValueError``. An empty variable is like none, unless
@@ -47,8 +47,8 @@ class Setting(Generic[T, D]):
         meaning: str,
         *,
         allowed: str,
-        parse: Callable[[str], T],
-        default: D,
+        parse: Callable[[str], T_co],
+        default: D_co,
         default_text: str,
         secret: bool = False,
         empty_counts: bool = False,
@@ -62,7 +62,7 @@ class Setting(Generic[T, D]):
         self._parse = parse
         self._empty_counts = empty_counts
 
-    def read(self, environment: Mapping[str, str] | None = None) -> T | D:
+    def read(self, environment: Mapping[str, str] | None = None) -> T_co | D_co:
         """Its value. Raises ``InvalidRequest`` with the variable, its text if not secret, and what is allowed."""
         text = (os.environ if environment is None else environment).get(self.name)
         if text is None or not (text or self._empty_counts):

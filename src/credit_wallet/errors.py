@@ -261,7 +261,7 @@ class PayBackNotAllowed(WalletError):
 
 
 class PaymentRequired(WalletError):
-    """A gate wants to be paid, and the request names no wallet; it may also pay by itself (x402)."""
+    """A gate wants to be paid, and the request names no wallet; it may also pay per call (x402)."""
 
     code = "payment_required"
 
@@ -291,7 +291,7 @@ class InvalidSignature(WalletError):
 
 
 class InvalidEvent(InvalidSignature):
-    """A webhook delivery is signed, but is no event of this account, of its kind of money, or as Stripe makes them."""
+    """A webhook delivery is signed, but is not one of this account, of its kind of money, or as Stripe makes them."""
 
     code = "invalid_event"
 

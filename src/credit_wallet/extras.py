@@ -23,7 +23,7 @@ def needs(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if isinstance(error, MissingExtra) or (error.name or "").startswith("credit_wallet"):
             raise
-        raise MissingExtra(extra, error.name or extra) from error
+        raise MissingExtra(extra, (error.name or extra).partition(".")[0]) from error
 
 
 def is_installed(extra: str) -> bool:

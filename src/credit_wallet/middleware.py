@@ -23,7 +23,7 @@ from credit_wallet.gate.requests import GatedRequest
 from credit_wallet.gate.routing import Routes
 from credit_wallet.gate.tools import LocalBilling, paid_for
 from credit_wallet.telemetry import Logger
-from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
+from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

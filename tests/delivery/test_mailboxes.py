@@ -246,7 +246,7 @@ def test_whom_the_operator_names_is_not_asked(
     assert wallets.targets.add(wallet_id, vouched, mail=True, confirmed=True).confirm_by is None
     spend(wallets, wallet_id, "charge")
     assert notifier.deliver() == 2
-    assert {each["subject"] for each in mailbox.messages} == {"10 % of the budget is spent"}
+    assert {each["subject"] for each in mailbox.messages} == {"10% of the budget spent"}
 
 
 def test_a_confirmed_mailbox_stays_so_when_its_settings_change_and_not_when_it_was_removed(

@@ -268,7 +268,7 @@ def test_mail_has_no_header_and_no_markup_of_a_stranger(text: str) -> None:
         assert message["to"] == "cfo@example.com"
         assert message["bcc"] is None
         assert message["cc"] is None
-    assert (plain["subject"], as_html["subject"]) == ("50 % of the budget is spent", "A top-up failed")
+    assert (plain["subject"], as_html["subject"]) == ("50% of the budget spent", "A top-up failed")
     assert f"Wallet 7 ({inert(text)}) has spent" in plain.get_content()
     for part in as_html.walk():
         if part.get_content_maintype() == "text":

@@ -466,8 +466,8 @@ def test_slack_is_told_as_its_webhooks_want_it(
     [request] = services.received
     assert request.path == "/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
     [attachment] = request.json["attachments"]
-    assert attachment["title"] == "50 % of the budget is spent"
-    assert attachment["text"] == "Wallet 1 (search) has spent ¥500 of its ¥1,000 for 2026-05."
+    assert attachment["title"] == "50% of the budget spent"
+    assert attachment["text"] == "Wallet 1 (search) has spent ¥500 of its ¥1,000 budget for 2026-05."
 
 
 def test_telegram_is_told_in_japanese(

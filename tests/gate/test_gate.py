@@ -15,7 +15,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.middleware import CreditGate, GatedRequest, charge_for, priced
-from credit_wallet.wire.replies import Receive, Scope, Send
+from credit_wallet.wire.asgi import Receive, Scope, Send
 
 CREDIT_YEN = 10_000
 

@@ -29,7 +29,7 @@ from credit_wallet.config import sqlite_path
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.middleware import CreditGate
 from credit_wallet.stores.sqlite import connection as sqlite_connection
-from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
+from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send
 
 CREDIT_YEN = 10_000
 ONCE = Retries(attempts=1)

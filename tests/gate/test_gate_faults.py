@@ -42,7 +42,7 @@ from http_answers import funded
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.middleware import charge_for, priced
-from credit_wallet.wire.replies import Receive, Scope, Send
+from credit_wallet.wire.asgi import Receive, Scope, Send
 
 NONSENSE = "nonsense"
 STREAM = Plan(chunks=(1, 1, 1, 1))

@@ -22,7 +22,7 @@ from credit_wallet.gate.payers import Credentials, payers_of
 from credit_wallet.gate.purchases import LEASE_SECONDS, Price, Purchase
 from credit_wallet.ledger.maintenance import ABANDONED_AFTER
 from credit_wallet.middleware import CreditGate, priced
-from credit_wallet.wire.replies import Receive, Scope, Send
+from credit_wallet.wire.asgi import Receive, Scope, Send
 
 CHARGED, HELD = Price(30), Price(30, 600)
 EMBEDDED_PAYER = "credit_wallet.gate.payers._EmbeddedPayer"

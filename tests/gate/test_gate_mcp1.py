@@ -75,7 +75,7 @@ def test_a_tool_that_nobody_can_pay_for_says_what_to_do(url: str) -> None:
     with serving(url, "ungated") as address:
         [(failed, text)] = calling(address, "ungated", wallet.owner_token, ["tuna"])
     assert failed
-    assert "serve the application behind CreditGate" in text
+    assert "wrap the application in CreditGate" in text
 
 
 def test_the_newer_client_pays_the_older_server(url: str) -> None:

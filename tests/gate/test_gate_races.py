@@ -21,7 +21,7 @@ from service import credentials
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import CreatedWallet
-from credit_wallet.wire.replies import Receive, Scope, Send
+from credit_wallet.wire.asgi import Receive, Scope, Send
 
 pytestmark = pytest.mark.slow
 

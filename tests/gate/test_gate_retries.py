@@ -16,7 +16,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.gate.purchases import LEASE_SECONDS
 from credit_wallet.middleware import charge_for
-from credit_wallet.wire.replies import Receive, Scope, Send
+from credit_wallet.wire.asgi import Receive, Scope, Send
 
 CREDIT_YEN = 10_000
 

@@ -38,7 +38,7 @@ from starlette.staticfiles import StaticFiles
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.middleware import CreditGate, priced
-from credit_wallet.wire.replies import Receive, Scope, Send
+from credit_wallet.wire.asgi import Receive, Scope, Send
 
 CREDIT_YEN = 10_000
 PREFLIGHT = {"Origin": "https://page.test", "Access-Control-Request-Method": "GET"}

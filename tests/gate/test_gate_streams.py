@@ -15,7 +15,7 @@ from streaming import START, Caller, Signal, chunk
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.middleware import CreditGate, Purchase, charge_for, priced
-from credit_wallet.wire.replies import Receive, Scope, Send
+from credit_wallet.wire.asgi import Receive, Scope, Send
 
 CREDIT_YEN = 10_000
 

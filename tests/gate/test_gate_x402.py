@@ -27,7 +27,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.middleware import X402, charge_for, priced
-from credit_wallet.wire.replies import Receive, Scope, Send
+from credit_wallet.wire.asgi import Receive, Scope, Send
 
 PAY_TO = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"
 PAYER = "0x857b06519E91e3A54538791bDbb0E22373e36b66"

@@ -19,6 +19,7 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.forwarded import Forwarded, TrustedProxies
 from credit_wallet.middleware import CreditGate
 from credit_wallet.wire import failure_limit
+from credit_wallet.wire.asgi import AsgiApp
 from credit_wallet.wire.failure_limit import (
     FAILURES_ALLOWED,
     FAILURES_SECONDS,
@@ -28,7 +29,6 @@ from credit_wallet.wire.failure_limit import (
     address_group,
 )
 from credit_wallet.wire.problems import TooManyFailures
-from credit_wallet.wire.replies import AsgiApp
 
 ADDRESS = "192.0.2.66"
 GOOD, OTHER_GOOD, BAD = (sha256(text).digest() for text in (b"good", b"other", b"bad"))

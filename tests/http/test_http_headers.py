@@ -16,7 +16,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.http.pages import PAGE_POLICY
 from credit_wallet.wire.failure_limit import FAILURES_ALLOWED
-from credit_wallet.wire.replies import STANDING_HEADERS
+from credit_wallet.wire.headers import STANDING_HEADERS
 
 
 def assert_standing(answer: httpx.Response) -> None:

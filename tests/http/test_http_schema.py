@@ -19,7 +19,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.payments.factory import open_payments
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.wire import failure_limit
-from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
+from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from spelled_addresses import TEXT_IDS, addresses
 from credit_wallet import CreditWallet
 from credit_wallet.domain.tokens import new_operator_key
 from credit_wallet.http.fast import CALLS
-from credit_wallet.wire.distinct import SINGLE_HEADERS
+from credit_wallet.wire.ambiguity import SINGLE_HEADERS
 from credit_wallet.wire.operator_keys import operator_key
 
 METRICS_TOKEN = new_operator_key()

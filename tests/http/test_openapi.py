@@ -165,7 +165,7 @@ def problems_of(response: dict[str, Any]) -> set[str]:
 
 
 def test_every_refusal_has_a_problem_of_its_own_or_never_leaves_the_process() -> None:
-    kept = {"wallet_error", "copy_refused", "migration_error", "used_after_fork", "internal_error"}
+    kept = {"wallet_error", "copy_refused", "migration_error", "used_after_fork", "missing_extra", "internal_error"}
     missing = {each.code for each in _subclasses(WalletError)} - PROBLEM_TYPES.keys() - kept
     assert missing == {each.code for each in DATABASE_ERRORS}
 
@@ -174,3 +174,9 @@ def _subclasses(kind: type[WalletError]) -> Iterator[type[WalletError]]:
     for each in kind.__subclasses__():
         yield each
         yield from _subclasses(each)
+
+
+def test_there_is_no_construct_that_generators_refuse() -> None:
+    for where, schema in schemas_within(DOCUMENT["components"]["schemas"], ""):
+        assert "prefixItems" not in schema, where
+        assert "enum" not in schema or "type" in schema, where

@@ -17,7 +17,7 @@ from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.tracing import traced
-from credit_wallet.wire.replies import AsgiApp
+from credit_wallet.wire.asgi import AsgiApp
 
 
 @pytest.fixture

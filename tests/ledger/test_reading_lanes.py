@@ -35,7 +35,7 @@ from credit_wallet.runtime import deadlines
 from credit_wallet.runtime.deadlines import Crew
 from credit_wallet.stores import identity_rows, reads
 from credit_wallet.stores.postgres import database as postgres_database
-from credit_wallet.wire import presenters as showing
+from credit_wallet.wire import presenters
 
 SOON = 10.0
 
@@ -233,7 +233,7 @@ def test_a_page_of_what_is_rare_ends_early_and_the_next_goes_on(
     wallets: CreditWallet, api: Api, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reads, "STEPS", 4)
-    monkeypatch.setattr(showing, "MAX_STEPS", 2)
+    monkeypatch.setattr(presenters, "MAX_STEPS", 2)
     wanted = []
     for number in range(50):
         note = "rare" if number in (1, 2, 30) else None

@@ -66,7 +66,7 @@ def test_a_token_that_opens_nothing_ends_the_command_before_the_protocol(ledger:
         (of_database, new_token(), "unauthorized: the token is unknown, revoked or expired"),
         (of_service, "", f"unauthorized: set {TOKEN.name}"),
         (of_service, new_token(), "unauthorized: the token is unknown, revoked or expired"),
-        (of_service, OPERATOR_KEY, "forbidden: the operator key has no wallet of its own"),
+        (of_service, OPERATOR_KEY, "forbidden: an operator key does not belong to a wallet"),
     ):
         ended = run_mcp(*words, **{TOKEN.name: token})
         assert (ended.returncode, ended.stdout) == (1, ""), words

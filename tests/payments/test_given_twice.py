@@ -26,7 +26,7 @@ from credit_wallet.domain.distinct_members import require_distinct_members
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.errors import InvalidJson
 from credit_wallet.middleware import GatedRequest
-from credit_wallet.wire.distinct import MAX_QUERY_FIELDS
+from credit_wallet.wire.ambiguity import MAX_QUERY_FIELDS
 
 CREDIT_YEN = 10_000
 MOVEMENTS = {

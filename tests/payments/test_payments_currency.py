@@ -1,4 +1,4 @@
-"""Amounts are read with their currency: what is no whole number of yen moves nothing, and a person is told.
+"""Amounts are read with their currency: what is not a whole number of yen moves nothing, and is reported to a person.
 
 Stripe counts in the smallest unit of a currency: 1000 are ten dollars, a thousand won, a thousand yen, one dinar. Where
 an amount is read, and tried here in another currency:
@@ -14,16 +14,15 @@ Cash balances and the balance of the account are not read as amounts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from clock import Clock
 from fake_stripe import FakeStripe, StripeFaults
-from installation import Calendar, Installation, event_of, intent_of
+from installation import Installation, event_of, intent_of
 from msgspec import json
 from plain_sql import PlainSql
 
@@ -37,38 +36,10 @@ OTHERS = ["usd", "eur", "krw", "kwd", "vnd", "", "jp", "jpyc", " jpy", "\uff4a\u
 MISSING = object()
 
 
-@pytest.fixture(scope="module")
-def calendar() -> Calendar:
-    return Calendar()
-
-
-@pytest.fixture(scope="module")
-def fake(calendar: Calendar) -> Iterator[FakeStripe]:
-    with FakeStripe(clock=calendar.seconds, retry_seconds=(0.01,)) as running:
-        yield running
-
-
-@pytest.fixture
-def clock(calendar: Calendar) -> Clock:
-    return calendar.next()
-
-
-@pytest.fixture
-def faults(fake: FakeStripe) -> Iterator[StripeFaults]:
-    with StripeFaults(fake) as proxy:
-        yield proxy
-
-
 @pytest.fixture
 def installation(wallets: CreditWallet, fake: FakeStripe, clock: Clock, faults: StripeFaults) -> Installation:
     """An installation whose calls to Stripe pass the proxy, which may say otherwise."""
     return Installation(wallets, fake, clock, api_url=faults.url, pay_back=True)
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[PlainSql]:
-    with PlainSql(f"sqlite:///{tmp_path / 'wallet.db'}") as opened:
-        yield opened
 
 
 def told(host: PlainSql) -> list[Json]:

@@ -43,12 +43,6 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def faults(fake: FakeStripe) -> Iterator[StripeFaults]:
-    with StripeFaults(fake) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def open_another(db_url: str, fake: FakeStripe, clock: Clock) -> Iterator[Callable[..., Installation]]:
     """Opens the ledger once more, as another process does."""
     with ExitStack() as stack:

@@ -11,7 +11,7 @@ import pytest
 from clock import Clock
 from fake_stripe import FakeStripe
 from fake_stripe.webhooks import signature
-from installation import SECRET, Calendar, Installation, delivery, event_of, intent_of
+from installation import SECRET, Installation, delivery, event_of, intent_of
 from msgspec import json
 from service import Api, new_app
 from structlog.testing import capture_logs
@@ -26,27 +26,6 @@ Json = dict[str, Any]
 NO_MONEY: list[object] = [100.7, 100.0, "100", True, None, -100, [100], {"yen": 100}, 10**13, 1e3]
 NO_OBJECT: list[object] = [[], None, "pi_1", 7, True, [{}]]
 ODD: list[object] = [7, True, [], ["x"], {"x": []}, 1.5, "", "x" * 300, {}]
-
-
-@pytest.fixture(scope="module")
-def calendar() -> Calendar:
-    return Calendar()
-
-
-@pytest.fixture(scope="module")
-def fake(calendar: Calendar) -> Iterator[FakeStripe]:
-    with FakeStripe(clock=calendar.seconds, retry_seconds=(0.01,)) as running:
-        yield running
-
-
-@pytest.fixture
-def clock(calendar: Calendar) -> Clock:
-    return calendar.next()
-
-
-@pytest.fixture
-def installation(wallets: CreditWallet, fake: FakeStripe, clock: Clock) -> Installation:
-    return Installation(wallets, fake, clock)
 
 
 @pytest.fixture

@@ -25,6 +25,11 @@ TEST_KEY = "sk_test_1"
 HEADER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
 
 
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(NOON)
+
+
 @pytest.fixture(autouse=True)
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_client, "STRIPE_ANSWER_SECONDS", 0.3)

@@ -17,14 +17,14 @@ Every kind, and whether it counts:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
 import pytest
 from clock import Clock
 from fake_stripe import FakeStripe
-from installation import ASKS_ALWAYS, DECLINED, Calendar, Installation, intent_of
+from installation import ASKS_ALWAYS, DECLINED, Installation, intent_of
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.topups import PaymentFact
@@ -33,22 +33,6 @@ from credit_wallet.payments.facts import intent_fact
 from credit_wallet.payments.replies import TopupReply
 
 CARD = "4242424242424242"
-
-
-@pytest.fixture(scope="module")
-def calendar() -> Calendar:
-    return Calendar()
-
-
-@pytest.fixture(scope="module")
-def fake(calendar: Calendar) -> Iterator[FakeStripe]:
-    with FakeStripe(clock=calendar.seconds, retry_seconds=(0.01,)) as running:
-        yield running
-
-
-@pytest.fixture
-def clock(calendar: Calendar) -> Clock:
-    return calendar.next()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 import credit_wallet
 from credit_wallet.errors import WalletError
 
+X402 = "pay_to='0x1', network='eip155:8453', asset='0x2', units_per_yen=1, facilitator_url='http://127.0.0.1'"
 SOURCE = Path(inspect.getfile(credit_wallet))
 
 
@@ -71,7 +72,7 @@ def test_an_error_is_there_without_the_ledger() -> None:
         ("psycopg", "credit_wallet.CreditWallet.open('postgresql://u@127.0.0.1:1/x')", "postgres"),
         (
             "x402",
-            "credit_wallet.CreditGate(None, None, price_yen=3, x402=credit_wallet.middleware.X402('0x1'))",
+            f"CreditGate(None, None, price_yen=3, x402=credit_wallet.middleware.X402({X402}))",
             "x402",
         ),
     ],
@@ -82,6 +83,7 @@ def test_a_missing_extra_says_which(missing: str, program: str, extra: str) -> N
 import sys
 sys.modules[{missing!r}] = None
 import credit_wallet
+from credit_wallet import CreditGate
 try:
     {program}
 except ModuleNotFoundError as error:

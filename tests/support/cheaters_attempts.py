@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from credit_wallet.gate import purchases
 from credit_wallet.middleware import charge_for
-from credit_wallet.wire.replies import Scope, Send
+from credit_wallet.wire.asgi import Scope, Send
 
 if TYPE_CHECKING:
     from cheaters_workers import Worker

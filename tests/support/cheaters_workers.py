@@ -20,7 +20,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries
 from credit_wallet.domain.backoff import Backoff
 from credit_wallet.middleware import CreditGate, GatedRequest
-from credit_wallet.wire.replies import Receive, Scope, Send
+from credit_wallet.wire.asgi import Receive, Scope, Send
 
 Where: TypeAlias = Literal["embedded", "remote"]
 

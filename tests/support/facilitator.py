@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from msgspec import json
 
+from credit_wallet.wire.asgi import Receive, Scope, Send
 from credit_wallet.wire.receiving import read_body
-from credit_wallet.wire.replies import Receive, Scope, Send
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.middleware import CreditGate
-from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
+from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 

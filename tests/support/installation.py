@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+import pytest
 from clock import Clock
 from fake_stripe import FakeStripe, Payment
 from fake_stripe.webhooks import signature
 from msgspec import json
+from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import TopupView
@@ -166,3 +168,29 @@ def event_of(kind: str, subject: Json, at: Callable[[], datetime]) -> Json:
         "type": kind,
         "data": {"object": subject},
     }
+
+
+def session_of(installation: Installation, topup: TopupReply) -> str:
+    """The Checkout Session's id of a top-up."""
+    session = installation.wallets.topups.show(topup.topup_id).checkout_session
+    assert session is not None
+    return session
+
+
+def pay_back(installation: Installation, topup_id: str, amount_yen: int = 500, key: str = "back") -> TopupReply:
+    """The operator pays unused credit back."""
+    return installation.payments.pay_back(topup_id, amount_yen, idempotency_key=key)
+
+
+def emitted(host: PlainSql, kind: str) -> list[dict[str, Any]]:
+    """The payloads of the events of a kind, oldest first."""
+    rows = host.run("SELECT payload FROM am_credit_outbox WHERE kind = ? ORDER BY event_id", kind)
+    return [json.decode(row[0]) for row in rows]
+
+
+Tell = Callable[[Installation], object]
+CHANNELS: list[Any] = [
+    pytest.param(lambda installation: installation.hear(), id="delivered"),
+    pytest.param(lambda installation: installation.hear(order=Random(5), times=2), id="shuffled"),
+    pytest.param(lambda installation: (installation.news(), installation.payments.reconcile()), id="looked up"),
+]

@@ -23,8 +23,8 @@ from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.payments.replies import Payments
+from credit_wallet.wire.asgi import AsgiApp
 from credit_wallet.wire.operator_keys import OperatorKey, operator_key
-from credit_wallet.wire.replies import AsgiApp
 
 OPERATOR_KEY = new_operator_key()
 TOPUP_URL = "https://wallet.test/topup"

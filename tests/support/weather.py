@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send
+from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send
 
 Fault = Callable[[AsgiApp, Scope, Receive, Send], Any]
 

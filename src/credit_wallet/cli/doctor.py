@@ -1,4 +1,4 @@
-"""A check-up of an installation: configuration, database, clock, payments, notices."""
+"""The checks of ``credit-wallet doctor``: configuration, database, clock, payments, notices."""
 
 from __future__ import annotations
 
@@ -34,9 +34,13 @@ def examine(url: str) -> list[Finding]:
 
 def _examine(url: str) -> Iterator[Finding]:
     database = database_at(url)
-    yield Finding("configuration", True, f"database {without_password(url)}; set: {', '.join(given()) or 'nothing'}")
+    yield Finding(
+        "configuration",
+        True,
+        f"database {without_password(url)}; in the environment: {', '.join(given()) or 'nothing'}",
+    )
     if names := unknown():
-        yield Finding("settings", False, f"nothing reads {', '.join(names)}; check the spelling")
+        yield Finding("settings", False, f"{', '.join(names)}: no such setting; check the spelling")
     yield from database.findings()
     with CreditWallet.open(url, create=False) as wallets:
         wallets.maintenance.check_ready()
@@ -57,7 +61,7 @@ def _openings(wallets: CreditWallet) -> Iterator[Finding]:
         return
     shown = ", ".join(f"wallet {each.wallet_id} {format_yen(each.opening_yen)}" for each in openings[:SHOWN_OPENINGS])
     more = f" and {len(openings) - SHOWN_OPENINGS} more; see credit-wallet verify" * (len(openings) > SHOWN_OPENINGS)
-    yield Finding("openings", True, f"no violation, credit that no entry explains: {shown}{more}")
+    yield Finding("openings", True, f"not a violation, but no entry explains this credit: {shown}{more}")
 
 
 def _clock(wallets: CreditWallet) -> Finding:
@@ -65,19 +69,21 @@ def _clock(wallets: CreditWallet) -> Finding:
     newest = wallets.clock.newest_entry_at()
     ahead = newest is not None and newest > format_instant(now + CLOCK_TOLERANCE)
     if ahead:
-        return Finding("clock", False, f"the newest entry is dated {newest}, after now; set the clock (NTP)")
+        return Finding(
+            "clock", False, f"the newest entry is dated {newest}, in the future; set the clock of this machine (NTP)"
+        )
     return Finding("clock", True, f"{format_instant(now)}")
 
 
 def _seals(wallets: CreditWallet) -> Finding:
     waiting_seconds = wallets.seals.unsealed_seconds()
     if waiting_seconds < HELD_BACK_SECONDS:
-        return Finding("seals", True, f"no entry has waited longer than {HELD_BACK_SECONDS // 60} minutes for one")
+        return Finding("seals", True, f"no entry has waited longer than {HELD_BACK_SECONDS // 60} minutes for a seal")
     waiting = f"entries have waited {waiting_seconds / 60:,.0f} minutes for a seal"
     if holders := wallets.seals.held_back_by():
         by = ", ".join(map(_described, holders))
-        return Finding("seals", False, f"{waiting}, held back by {by}; end what is not needed any more")
-    return Finding("seals", True, f"{waiting}; the background jobs of serve and worker make them")
+        return Finding("seals", False, f"{waiting}, held back by {by}; end them if they are not needed")
+    return Finding("seals", True, f"{waiting}; serve and worker make the seals")
 
 
 def _described(holder: Holder) -> str:
@@ -98,5 +104,5 @@ def _notices(wallets: CreditWallet) -> Finding:
     problems = notifier.unreachable()
     if wallets.deliveries.list(status="dead", limit=1):
         problems.append("some deliveries are dead; see credit-wallet alerts deliveries --status dead")
-    reached = f"{len(wallets.targets.list(OPERATOR))} targets of the operator, none out of reach"
+    reached = f"the operator has {len(wallets.targets.list(OPERATOR))} targets, and all can be reached"
     return Finding("notices", not problems, "; ".join(problems) or reached)

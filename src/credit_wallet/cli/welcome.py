@@ -1,4 +1,4 @@
-"""What ``serve --demo`` says: a wallet to try, and the line that charges it."""
+"""What ``serve --demo`` prints: a wallet to try, and the command that charges it."""
 
 from __future__ import annotations
 

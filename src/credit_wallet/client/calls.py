@@ -20,7 +20,8 @@ from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.rules.validation import is_idempotency_key
-from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody, WalletReply
+from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody
+from credit_wallet.wire.replies import WalletReply
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from msgspec import DecodeError, Struct, convert, json, structs
 from credit_wallet.domain import retry_after
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import ServiceUnreachable, UnexpectedAnswer, WalletError
-from credit_wallet.wire.bodies import BatchReply
 from credit_wallet.wire.problems import TYPE_PREFIX
+from credit_wallet.wire.replies import BatchReply
 
 T = TypeVar("T")
 
@@ -106,7 +106,8 @@ def refusal_of(document: Mapping[str, Any]) -> WalletError:
             status=document.get("status"),
         )
     else:
-        error = kind(detail)
+        error = kind.__new__(kind)
+        WalletError.__init__(error, detail)  # a kind may be raised with other arguments, and its text is here already
     error.details.update(details)
     return error
 

@@ -61,7 +61,7 @@ class Capture(Movement, frozen=True, array_like=True, tag="capture", gc=False):
     """Spend ``amount_yen`` of a hold and give the rest back, or with ``final=False`` keep the rest on hold.
 
     What the hold does not cover is ``above`` it: "reject" refuses it, "up_to_balance" takes of the balance what that
-    can give, for whoever may close the hold and is no payer. ``key_id`` is the agent key that asks, None for anybody
+    can give, for whoever may close the hold and is not a payer. ``key_id`` is the agent key that asks, None for anybody
     else.
     """
 
@@ -137,7 +137,7 @@ class PayBackLimit(Struct, frozen=True, array_like=True, gc=False):
 class PayBack(Movement, frozen=True, array_like=True, tag="pay_back", gc=False):
     """Take ``amount_yen`` of a top-up that is still unused out of the wallet, to be paid back to where it came from.
 
-    ``limit`` bounds what is paid back of all wallets; None is for what the law allows without a figure. It is no part
+    ``limit`` bounds what is paid back of all wallets; None is for what the law allows without a figure. It is not part
     of the request: a retry may come with another.
     """
 

@@ -28,7 +28,7 @@ def require_distinct_members(body: bytes) -> None:
 
 
 def require_distinct_members_if_json(body: bytes) -> None:
-    """``require_distinct_members`` for a body that others read, who have words of their own for what is no JSON."""
+    """``require_distinct_members`` for a body that others read, who have words of their own for what is not JSON."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         require_distinct_members(body)
 

@@ -172,7 +172,7 @@ class Transaction(Struct, frozen=True):
 
 
 class TransactionView(Transaction, frozen=True):
-    """A ledger entry by itself. ``refunded_yen`` is what of a charge was given back (of a top-up: reversed)."""
+    """A single ledger entry. ``refunded_yen`` is what of a charge was given back (of a top-up: reversed)."""
 
     refunded_yen: int
 
@@ -213,7 +213,7 @@ class KeyView(Struct, frozen=True):
 
 
 class HoldView(Struct, frozen=True):
-    """A hold and what became of it."""
+    """A hold and its state."""
 
     hold_id: int
     wallet_id: int

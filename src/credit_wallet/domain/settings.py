@@ -33,4 +33,4 @@ SETTINGS = (
     Setting("low_balance_yen", "yen", 0, "low_balance_yen"),
     Setting("alert_thresholds_pct", "percents", (), "alert_thresholds"),
 )
-"""All that ``configure`` can change. The time zone is no setting: a wallet keeps the one it was made with."""
+"""All that ``configure`` can change. The time zone is not a setting: a wallet keeps the one it was made with."""

@@ -58,14 +58,14 @@ def is_mistyped(text: str) -> bool:
 def token_hash(token: str) -> str:
     """SHA-256 of a token in UTF-8, 64 hex digits: what the database knows of it.
 
-    Bytes that were no UTF-8 are hashed as they came (``surrogateescape``). Raises ``UnicodeEncodeError`` for other
+    Bytes that were not UTF-8 are hashed as they came (``surrogateescape``). Raises ``UnicodeEncodeError`` for other
     halves of characters.
     """
     return sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def looked_up(token: str) -> str | None:
-    """The hash by which ``token`` is looked up; None when it is no text of 1 to ``MAX_TOKEN_LENGTH`` characters."""
+    """The hash by which ``token`` is looked up; None when it is not a text of 1 to ``MAX_TOKEN_LENGTH`` characters."""
     if not 0 < len(token) <= MAX_TOKEN_LENGTH:
         return None
     try:

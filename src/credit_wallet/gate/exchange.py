@@ -16,8 +16,9 @@ from credit_wallet.gate.payment import Payment
 from credit_wallet.gate.purchases import Price, Purchase
 from credit_wallet.gate.requests import GatedRequest, checked_key, credentials_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
-from credit_wallet.wire.distinct import SINGLE_HEADERS, require_single_headers
-from credit_wallet.wire.replies import Receive, Scope, Send, refusal
+from credit_wallet.wire.ambiguity import SINGLE_HEADERS, require_single_headers
+from credit_wallet.wire.asgi import Receive, Scope, Send
+from credit_wallet.wire.problems import refusal
 
 if TYPE_CHECKING:
     from credit_wallet.gate.x402_processor import X402Processor

@@ -8,9 +8,9 @@ from collections.abc import MutableMapping
 from hashlib import sha256
 from typing import Any
 
+from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.problems import BodyTooLarge
 from credit_wallet.wire.receiving import read_body
-from credit_wallet.wire.replies import Receive
 
 
 class Inbox:

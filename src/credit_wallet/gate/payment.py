@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol
 
-from credit_wallet.wire.replies import RawHeaders
+from credit_wallet.wire.asgi import RawHeaders
 
 
 class Payment(Protocol):

@@ -22,7 +22,8 @@ from credit_wallet.gate.compensations import PASSING, PendingCompensations
 from credit_wallet.gate.payers import Bought, Payer
 from credit_wallet.gate.renewals import Renewals
 from credit_wallet.telemetry import Logger
-from credit_wallet.wire.replies import RawHeaders, outcome_headers
+from credit_wallet.wire.asgi import RawHeaders
+from credit_wallet.wire.headers import outcome_headers
 
 LEASE_SECONDS = 30
 """How long an attempt keeps its purchase without renewing it; then a retry may continue it."""

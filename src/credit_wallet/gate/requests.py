@@ -11,8 +11,8 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl
 from credit_wallet.domain.text import one_line
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.gate.payers import Credentials
+from credit_wallet.wire.asgi import Scope, address_of, text_of
 from credit_wallet.wire.problems import AmbiguousRequest
-from credit_wallet.wire.replies import Scope, address_of, text_of
 
 MAX_NOTE = 200
 """Characters of a note that the gate writes; the ledger has room for 500."""

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from credit_wallet.telemetry import Logger
-from credit_wallet.wire.replies import Receive, Scope, Send, text_of
+from credit_wallet.wire.asgi import Receive, Scope, Send, text_of
 
 Entered: TypeAlias = Callable[[], None]
 """What a handler calls when it begins."""

@@ -28,7 +28,7 @@ from credit_wallet.errors import PaymentInvalid, PaymentProviderError, WalletErr
 from credit_wallet.gate.options import X402
 from credit_wallet.runtime import forks
 from credit_wallet.telemetry import Logger
-from credit_wallet.wire.replies import RawHeaders, Scope
+from credit_wallet.wire.asgi import RawHeaders, Scope
 
 State: TypeAlias = Literal["under way", "settled", "unknown"]
 

@@ -23,7 +23,6 @@ from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
-from credit_wallet.http.heads import Doorway
 from credit_wallet.http.key_routes import KEY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
@@ -35,26 +34,18 @@ from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
 from credit_wallet.http.routing import MONEY_SECURITY
+from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
 from credit_wallet.http.wallet_routes import WALLET_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
 from credit_wallet.telemetry import Logger
+from credit_wallet.wire.ambiguity import distinct_query
+from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Authenticator, Caller
-from credit_wallet.wire.distinct import distinct_query
-from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused
-from credit_wallet.wire.replies import (
-    STANDING_HEADERS,
-    AsgiApp,
-    RawHeaders,
-    Receive,
-    Scope,
-    Send,
-    address_of,
-    caller_headers,
-    refusal,
-    request_id_of,
-)
+from credit_wallet.wire.headers import STANDING_HEADERS, request_id_of
+from credit_wallet.wire.presenters import caller_headers
+from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused, refusal
 
 _SERVICE = "credit_wallet.service"
 
@@ -118,7 +109,7 @@ def documented() -> Litestar:
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
-    return Doorway(
+    return StrictApplication(
         route_handlers=(
             *MOVEMENT_ROUTES,
             *PURCHASE_ROUTES,

@@ -1,4 +1,4 @@
-"""What the service is told from outside."""
+"""The service's settings."""
 
 from __future__ import annotations
 

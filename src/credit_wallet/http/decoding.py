@@ -8,9 +8,9 @@ from litestar import Request
 from msgspec import DecodeError, json
 
 from credit_wallet.domain.distinct_members import require_distinct_members
+from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.problems import body_refused
 from credit_wallet.wire.receiving import CALLERS_ROOM, OPERATORS_ROOM, read_body
-from credit_wallet.wire.replies import Receive
 
 MAX_BODY_BYTES = 1 << 20
 """Longest body of any call: a batch of 1,000 charges with long notes."""
@@ -34,7 +34,7 @@ class BodyRequest(Request[Any, Any, Any]):
     """A request of the documented routes, whose body is read and decoded as the fast lane does."""
 
     async def body(self) -> bytes:
-        """The whole body; an empty one is no JSON."""
+        """The whole body; an empty one is not JSON."""
         if not isinstance(self._body, bytes):
             limit = self.route_handler.resolve_request_max_body_size()
             room = OPERATORS_ROOM if self.state.caller.is_operator else CALLERS_ROOM

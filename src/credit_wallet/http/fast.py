@@ -18,33 +18,15 @@ from credit_wallet.http import movements
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES, decode_body
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.telemetry import Logger
+from credit_wallet.wire.ambiguity import require_one_framing, require_single_headers
+from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of, text_of
 from credit_wallet.wire.auth import Authenticator, Caller
-from credit_wallet.wire.bodies import (
-    BuyBody,
-    CaptureBody,
-    ChargeBody,
-    HoldBody,
-    MovementReply,
-    PurchaseReply,
-    ReleaseBody,
-)
-from credit_wallet.wire.distinct import require_one_framing, require_single_headers
+from credit_wallet.wire.bodies import BuyBody, CaptureBody, ChargeBody, HoldBody, ReleaseBody
+from credit_wallet.wire.headers import STANDING_HEADERS, outcome_headers, request_id_header, request_id_of
+from credit_wallet.wire.presenters import caller_headers
+from credit_wallet.wire.problems import refusal
 from credit_wallet.wire.receiving import read_body
-from credit_wallet.wire.replies import (
-    STANDING_HEADERS,
-    AsgiApp,
-    RawHeaders,
-    Receive,
-    Scope,
-    Send,
-    address_of,
-    caller_headers,
-    outcome_headers,
-    refusal,
-    request_id_header,
-    request_id_of,
-    text_of,
-)
+from credit_wallet.wire.replies import MovementReply, PurchaseReply
 
 _log = Logger("credit_wallet.http")
 

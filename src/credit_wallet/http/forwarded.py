@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from credit_wallet.config import TRUSTED_PROXIES
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.wire.replies import AsgiApp, Receive, Scope, Send, address_of
+from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send, address_of
 
 
 class TrustedProxies:
@@ -51,7 +51,7 @@ class Forwarded:
         await self._app(scope, receive, send)
 
     def _caller(self, scope: Scope) -> str:
-        """The last address that no trusted proxy has; what is no address is said by whoever stands behind it."""
+        """The last address that does not belong to a trusted proxy; anything that cannot be parsed ends the search."""
         hops = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
         caller = address_of(scope)
         for hop in reversed([hop.strip() for hop in hops.split(",")]):

@@ -16,7 +16,8 @@ from credit_wallet.http.routing import id_after, id_in_path, page_size, route
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Caller, require_owner
-from credit_wallet.wire.bodies import CreateKeyBody, Identity, Role, RotateBody
+from credit_wallet.wire.bodies import CreateKeyBody, RotateBody
+from credit_wallet.wire.replies import Identity, Role
 
 TAG = "Agent keys"
 MAX_PAGE = 1_000
@@ -126,7 +127,7 @@ def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
     wallet_id = require_owner(caller)
     key = wallets.keys.show(key_id)
     if key.wallet_id != wallet_id:
-        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+        raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
     return key
 
 

@@ -19,9 +19,9 @@ from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenSet
 from credit_wallet.http.routing import SECURITY
 from credit_wallet.mcp.wallets import LedgerWallet, Wallet
 from credit_wallet.telemetry import Logger
+from credit_wallet.wire.asgi import RawHeaders, Scope
 from credit_wallet.wire.auth import require_access
 from credit_wallet.wire.problems import McpNotInstalled
-from credit_wallet.wire.replies import RawHeaders, Scope
 
 Respond: TypeAlias = Callable[[Scope, bytes, Wallet, tuple[str, ...]], Awaitable[tuple[int, RawHeaders, bytes]]]
 
@@ -74,13 +74,13 @@ def _import_ahead(then: Callable[[], None]) -> None:
         warm_up()
         then()
     except McpNotInstalled:
-        return  # whoever asks is told
+        return  # callers get the same error
     except Exception:
         _log.error("mcp_import_failed", exception=format_exc())
 
 
 def _responder() -> Respond:
-    """In a thread: whoever asks before the import is done waits for it, and nobody else."""
+    """Called in a thread: only callers that come before the import is done wait for it."""
     try:
         from credit_wallet.mcp.streamable_http import respond
     except ModuleNotFoundError as error:

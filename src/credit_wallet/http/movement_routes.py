@@ -12,17 +12,8 @@ from credit_wallet.http import movements
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.routing import SPENDING_CODES, IdempotencyKey, movement_reply, route
-from credit_wallet.wire.bodies import (
-    BatchBody,
-    BatchReply,
-    CaptureBody,
-    ChargeBody,
-    ExtendBody,
-    HoldBody,
-    MovementReply,
-    RefundBody,
-    ReleaseBody,
-)
+from credit_wallet.wire.bodies import BatchBody, CaptureBody, ChargeBody, ExtendBody, HoldBody, RefundBody, ReleaseBody
+from credit_wallet.wire.replies import BatchReply, MovementReply
 
 TAG = "Charges and holds"
 

@@ -11,20 +11,17 @@ from msgspec import structs
 
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.errors import Forbidden, HoldNotFound, InvalidRequest, WalletError
-from credit_wallet.ledger.reading_lanes import MONEY
+from credit_wallet.errors import Forbidden, InvalidRequest, WalletError
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.auth import Caller, require_operator, require_seller
 from credit_wallet.wire.bodies import (
     BatchBody,
-    BatchReply,
     BuyBody,
     CaptureBody,
     ChargeBody,
     ExtendBody,
     HoldBody,
-    MovementReply,
     OperatorTopupBody,
     RefundBody,
     ReleaseBody,
@@ -33,6 +30,7 @@ from credit_wallet.wire.bodies import (
     UndoBody,
 )
 from credit_wallet.wire.problems import IdempotencyKeyRequired, problem_of
+from credit_wallet.wire.replies import BatchReply, MovementReply
 
 _ENDS_LIKE_AN_AGENTS = re.compile(r":[0-9]+\Z")
 
@@ -66,13 +64,13 @@ async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str |
 
 async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key: str | None) -> Outcome:
     """Capture a hold that the caller may close."""
-    await _require_own_wallet(wallets, caller, body.hold_id)
     return await wallets.acapture(
         body.hold_id,
         body.amount_yen,
         idempotency_key=required_key(key),
         final=body.final,
         above=body.above,
+        wallet_id=_own_wallet(caller),
         key_id=caller.key_id,
         actor=caller.actor,
     )
@@ -80,16 +78,20 @@ async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key:
 
 async def release(wallets: CreditWallet, caller: Caller, body: ReleaseBody, key: str | None) -> Outcome:
     """Release a hold that the caller may close."""
-    await _require_own_wallet(wallets, caller, body.hold_id)
     return await wallets.arelease(
-        body.hold_id, idempotency_key=required_key(key), key_id=caller.key_id, actor=caller.actor
+        body.hold_id,
+        idempotency_key=required_key(key),
+        wallet_id=_own_wallet(caller),
+        key_id=caller.key_id,
+        actor=caller.actor,
     )
 
 
 async def extend(wallets: CreditWallet, caller: Caller, body: ExtendBody) -> Outcome:
     """Extend a hold that the caller may close."""
-    await _require_own_wallet(wallets, caller, body.hold_id)
-    return await wallets.aextend(body.hold_id, body.ttl_seconds, key_id=caller.key_id, actor=caller.actor)
+    return await wallets.aextend(
+        body.hold_id, body.ttl_seconds, wallet_id=_own_wallet(caller), key_id=caller.key_id, actor=caller.actor
+    )
 
 
 async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: str | None) -> Outcome:
@@ -187,26 +189,25 @@ async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, t
 def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:
     if caller.payer is not None:
         if wallet_id not in (None, caller.payer.wallet_id):
-            raise Forbidden("wallet_id is not the wallet of X-Payer-Token; leave it out", field="wallet_id")
+            raise Forbidden(
+                "X-Payer-Token belongs to another wallet than wallet_id; leave wallet_id out", field="wallet_id"
+            )
         return caller.payer.wallet_id, caller.payer.key_id
     if caller.access is None:
         if wallet_id is None:
             raise InvalidRequest(
-                "wallet_id is required with a seller's token or the operator key, unless X-Payer-Token says who pays",
+                "a seller's token or an operator key does not say who pays; send wallet_id or X-Payer-Token",
                 field="wallet_id",
             )
         return wallet_id, None
     if wallet_id is not None and wallet_id != caller.access.wallet_id:
-        raise Forbidden("wallet_id is not the token's wallet; leave it out", field="wallet_id")
+        raise Forbidden("the token belongs to another wallet than wallet_id; leave wallet_id out", field="wallet_id")
     return caller.access.wallet_id, caller.access.key_id
 
 
-async def _require_own_wallet(wallets: CreditWallet, caller: Caller, hold_id: int) -> None:
-    """Holds of other wallets do not exist for a payer. Who may close those of the wallet is decided with the money."""
-    if caller.access is None:
-        return
-    if await wallets.reading_lanes.ask(MONEY, wallets.holds.wallet_of, hold_id) != caller.access.wallet_id:
-        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+def _own_wallet(caller: Caller) -> int | None:
+    """The wallet that holds must be of: for a payer those of others do not exist."""
+    return None if caller.access is None else caller.access.wallet_id
 
 
 def required_key(key: str | None) -> str:
@@ -216,7 +217,7 @@ def required_key(key: str | None) -> str:
     """
     if key is None:
         raise IdempotencyKeyRequired(
-            "send an Idempotency-Key header, new for every request and the same for every retry of it"
+            "the Idempotency-Key header is missing; send a new key for every request and the same key for every retry"
         )
     if not key.isascii() or not is_idempotency_key(key):
         raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""Whole numbers in addresses and queries, as strict as those in bodies: none is ``1_0``, ``+3``, ``3.0`` or ``1e1``."""
+"""Whole numbers in paths and queries, as strict as those in bodies: not ``1_0``, ``+3``, ``3.0`` or ``1e1``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from credit_wallet.wire.problems import NotFound
 
 
 def require_plain_numbers(request: Request[Any, Any, Any], query: Mapping[str, str]) -> None:
-    """Raise ``InvalidRequest`` for a number in the query, ``NotFound`` for an id in the path, that is spelled oddly."""
+    """Raise ``InvalidRequest`` (query) or ``NotFound`` (path) for a number that is not written in plain digits."""
     segments = request.scope["path"].split("/")
     for value in request.path_params.values():
         if isinstance(value, int) and str(value) not in segments:
-            raise NotFound("there is no such address; ids are written in plain digits, such as 10")
+            raise NotFound("no such endpoint; write ids in plain digits, such as 10")
     for name in _whole_numbers(request.route_handler):
         try:
             whole_number(query.get(name, "0"))

@@ -18,13 +18,8 @@ from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.wire.auth import require_operator
-from credit_wallet.wire.bodies import (
-    CreateWalletBody,
-    EnabledBody,
-    MovementReply,
-    OperatorTopupBody,
-    TargetsBody,
-)
+from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, TargetsBody
+from credit_wallet.wire.replies import MovementReply
 
 TAG = "Operator: wallets"
 MAX_PAGE = 1_000

@@ -20,10 +20,11 @@ from credit_wallet.ledger.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import configured
 from credit_wallet.payments.replies import TopupReply
+from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.auth import Caller, require_operator, require_owner
-from credit_wallet.wire.bodies import PayBackBody, TopupBody, TopupPage
+from credit_wallet.wire.bodies import PayBackBody, TopupBody
 from credit_wallet.wire.receiving import STRANGERS_ROOM, read_body
-from credit_wallet.wire.replies import Receive
+from credit_wallet.wire.replies import TopupPage
 
 TAG = "Top-ups"
 MAX_DELIVERY_BYTES = 1 << 20
@@ -176,7 +177,7 @@ def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupVie
     wallet_id = require_owner(caller)
     topup = wallets.topups.show(topup_id)
     if topup.wallet_id != wallet_id:
-        raise TopupNotFound(f"there is no top-up {topup_id}", topup_id=topup_id)
+        raise TopupNotFound(f"there is no top-up {topup_id}; check the id", topup_id=topup_id)
     return topup
 
 

@@ -11,8 +11,9 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.wire.bodies import MovementReply
-from credit_wallet.wire.replies import outcome_headers
+from credit_wallet.wire.asgi import RawHeaders
+from credit_wallet.wire.headers import outcome_headers
+from credit_wallet.wire.replies import MovementReply
 
 SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"api_key": []}]
 """The caller must send a token, in either header."""
@@ -71,7 +72,6 @@ def page_size(largest: int) -> Any:
 
 
 WalletId = Annotated[int, id_in_path("wallet")]
-AfterId = Annotated[int, id_after("wallets")]
 
 
 def route(
@@ -87,9 +87,9 @@ def route(
 
 def movement_reply(outcome: Outcome) -> Response[MovementReply]:
     """The response to a movement that was carried out."""
-    return Response(MovementReply.of(outcome), headers=headers_of_outcome(outcome))
+    return Response(MovementReply.of(outcome), headers=text_headers(outcome_headers(outcome)))
 
 
-def headers_of_outcome(outcome: Outcome) -> dict[str, Any]:
-    """Balance, warning and replay mark of a movement, as the framework takes headers."""
-    return {name.decode(): value.decode() for name, value in outcome_headers(outcome)}
+def text_headers(headers: RawHeaders) -> dict[str, Any]:
+    """Headers as the framework takes them."""
+    return {name.decode(): value.decode() for name, value in headers}

@@ -29,7 +29,7 @@ from credit_wallet.runtime.deadlines import CANCEL_SECONDS, DRAIN_SECONDS, UNREA
 from credit_wallet.runtime.stopping import Stop, closing_in_time
 from credit_wallet.stores.databases import database_at
 from credit_wallet.telemetry import Logger
-from credit_wallet.wire.replies import AsgiApp
+from credit_wallet.wire.asgi import AsgiApp
 from credit_wallet.worker import workers, working
 
 HEADER_SECONDS = 10

@@ -44,7 +44,7 @@ class _Steps:
 
     async def take(self, step: Callable[[], T]) -> T:
         if self._deadline.passed:
-            raise ServiceBusy(f"the report took longer than {REPORT_SECONDS:g} seconds; ask again")
+            raise ServiceBusy(f"the report took longer than {REPORT_SECONDS:g} seconds; try again later")
         return await self._wallets.reading_lanes.ask_for(self._wallet_id, REPORTS, step)
 
 

@@ -11,7 +11,7 @@ from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.openapi.document import document_of
 from credit_wallet.http.routing import MONEY_SECURITY, route
 from credit_wallet.ledger.reading_lanes import PROBES
-from credit_wallet.wire.bodies import Health
+from credit_wallet.wire.replies import Health
 
 TAG = "Service"
 METRICS_TYPE = "text/plain; version=0.0.4"

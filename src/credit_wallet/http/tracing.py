@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from credit_wallet.config import OTLP_ENDPOINT, SERVICE_NAME, TRACES_ENDPOINT
 from credit_wallet.extras import needs
-from credit_wallet.wire.replies import AsgiApp
+from credit_wallet.wire.asgi import AsgiApp
 
 _NOT_TRACED = "healthz,readyz,metrics"
 

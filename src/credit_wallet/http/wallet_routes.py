@@ -15,7 +15,7 @@ from credit_wallet.domain.outcomes import Alert, EntryType, HoldView, LotView, T
 from credit_wallet.errors import EntryNotFound, HoldNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
-from credit_wallet.http.routing import id_in_path, page_size, route
+from credit_wallet.http.routing import id_in_path, page_size, route, text_headers
 from credit_wallet.http.statements import stream_statement
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.reports.statement import Statement
@@ -23,9 +23,11 @@ from credit_wallet.reports.statement_forms import Rows, form_of
 from credit_wallet.rules.forecast import Forecast
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.auth import require_access, require_owner, require_wallet
-from credit_wallet.wire.bodies import SettingsBody, TargetBody, TransactionPage, WalletReply
-from credit_wallet.wire.own_part import is_visible, visible_entry
+from credit_wallet.wire.bodies import SettingsBody, TargetBody
+from credit_wallet.wire.headers import wallet_headers
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
+from credit_wallet.wire.replies import TransactionPage, WalletReply
+from credit_wallet.wire.visibility import is_visible, visible_entry
 
 TAG = "Wallet"
 
@@ -44,20 +46,20 @@ HoldId = Annotated[int, id_in_path("hold")]
 
 @get("/credit/wallet", **route(TAG))
 @on_lane(OWNERS)
-def get_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> WalletReply:
+def get_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> Response[WalletReply]:
     """Get the wallet
 
     The token's wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
     caller can spend now. For owners and agents; `notification_targets` is empty for agents.
     """
-    return wallet_shown(wallets, require_access(caller), settings.topup_url)
+    return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url))
 
 
 @patch("/credit/wallet", **route(TAG, "target_not_found", "too_many_confirmations"))
 @on_lane(OWNERS)
 def update_wallet(
     data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
-) -> WalletReply:
+) -> Response[WalletReply]:
     """Update the wallet's settings
 
     Changes the label, budget, automatic top-up, alerts or notification targets; settings that are left out stay as they
@@ -67,13 +69,18 @@ def update_wallet(
     given = structs.asdict(data)
     if given.pop("notification_targets") is UNSET:
         wallets.configure(wallet_id, **given)
-        return wallet_shown(wallets, require_access(caller), settings.topup_url)
+        return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url))
     wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
     allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
     wallets.targets.check(wallet_id, wanted, **allowed)  # before anything is changed
     wallets.configure(wallet_id, **given)
     targets = wallets.targets.set(wallet_id, wanted, **allowed)
-    return wallet_shown(wallets, require_access(caller), settings.topup_url, targets)
+    return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url, targets))
+
+
+def _with_its_balance(reply: WalletReply) -> Response[WalletReply]:
+    """The wallet with the headers about it, so that it is not read again for them."""
+    return Response(reply, headers=text_headers(wallet_headers(reply)))
 
 
 @get("/credit/transactions", **route(TAG))
@@ -136,7 +143,7 @@ def get_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -
         return visible_entry(wallets, require_access(caller), txn_id)
     entry = wallets.transactions.show(txn_id)
     if not wallets.sellers.has_sold(caller.actor, txn_id):
-        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}; check the id", txn_id=txn_id)
     return entry
 
 
@@ -153,7 +160,7 @@ def get_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Hol
     else:
         hold, is_own = wallets.holds.show(hold_id), wallets.sellers.has_held(caller.actor, hold_id)
     if not is_own:
-        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+        raise HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
     return hold
 
 

@@ -1,4 +1,4 @@
-"""Deliveries: events on their way to notification targets, and what became of them."""
+"""Deliveries: events on their way to notification targets, and their state."""
 
 from __future__ import annotations
 

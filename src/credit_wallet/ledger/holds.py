@@ -1,4 +1,4 @@
-"""Holds: credit that is set aside, and what became of it."""
+"""Holds: credit that is set aside, and its state."""
 
 from __future__ import annotations
 
@@ -15,13 +15,9 @@ class Holds:
         self._ledger = ledger
 
     def show(self, hold_id: int) -> HoldView:
-        """A hold and what became of it. Raises ``HoldNotFound``."""
+        """A hold and its state. Raises ``HoldNotFound``."""
         hold = self._ledger.reader.hold(checked_id("hold_id", hold_id))
         if hold.status == "open" and hold.expires_at <= format_instant(self._ledger.clock()):
             self._ledger.settle([hold.wallet_id])
             hold = self._ledger.reader.hold(hold_id)
         return hold
-
-    def wallet_of(self, hold_id: int) -> int:
-        """Id of the wallet that a hold is of, whatever became of it. Raises ``HoldNotFound``."""
-        return self._ledger.reader.hold(checked_id("hold_id", hold_id)).wallet_id

@@ -58,21 +58,15 @@ class Keys:
 
         Revoked and expired ones are among them. Raises ``WalletNotFound``.
         """
-        self._ledger.settle_if_due(wallet_id)
+        wallet = self._ledger.row(wallet_id)
         return self._ledger.reader.keys(
-            wallet_id, self._ledger.clock(), after=checked_after(after), limit=checked_page(limit)
+            wallet, self._ledger.clock(), after=checked_after(after), limit=checked_page(limit)
         )
 
     def show(self, key_id: int) -> KeyView:
         """An agent key with its spending in the current cycle. Raises ``KeyNotFound``."""
-        self._ledger.settle_if_due(self._ledger.reader.owner_of_key(checked_id("key_id", key_id)))
-        return self._ledger.reader.key(key_id, self._ledger.clock())
-
-    def works(self, key_id: int) -> bool:
-        """Whether an agent key is neither revoked nor expired. Raises ``KeyNotFound``."""
-        now = self._ledger.clock()
-        key = self._ledger.reader.key(checked_id("key_id", key_id), now)
-        return key.revoked_at is None and (key.expires_at is None or key.expires_at > format_instant(now))
+        wallet = self._ledger.row(self._ledger.reader.owner_of_key(checked_id("key_id", key_id)))
+        return self._ledger.reader.key(wallet, key_id, self._ledger.clock())
 
     def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
         """Another token for an agent key, which cannot be shown again.

@@ -15,7 +15,7 @@ from credit_wallet.ledger.rail import Outcomes
 from credit_wallet.ledger.reading_lanes import ReadingLanes
 from credit_wallet.rules.validation import checked_id, malformed
 from credit_wallet.runtime.steady_clock import SteadyClock
-from credit_wallet.stores.reads import Reader
+from credit_wallet.stores.reads import Reader, WalletRow
 
 T = TypeVar("T")
 Result = TypeVar("Result", bound=Outcome)
@@ -75,10 +75,22 @@ class Ledger:
         """The rows of a statement."""
         return self.reader.source.rows(statement, parameters)
 
+    def row(self, wallet_id: int) -> WalletRow:
+        """A wallet's row, once what is due on it is carried out; of very much the worker does the rest.
+
+        It is read once when nothing is due. Raises ``WalletNotFound``.
+        """
+        checked_id("wallet_id", wallet_id)
+        for _ in range(MAX_STEPS_OF_DUE):
+            row = self.reader.wallet(wallet_id)
+            if not row.is_due(self.clock()):
+                return row
+            self.settle([wallet_id])
+        return self.reader.wallet(wallet_id)
+
     def wallet(self, wallet_id: int) -> WalletView:
-        """A wallet, once what is due on it is carried out. Raises ``WalletNotFound``."""
-        self.settle_if_due(wallet_id)
-        return self.reader.wallet(wallet_id, self.clock())
+        """A wallet as its owner sees it, once what is due on it is carried out. Raises ``WalletNotFound``."""
+        return self.reader.view(self.row(wallet_id), self.clock())
 
     def wallets(self, after: int, limit: int) -> list[WalletView]:
         """A page of wallets by id, once what is due on them is carried out."""
@@ -91,7 +103,7 @@ class Ledger:
 
     def time_zone_of(self, wallet_id: int) -> str:
         """Raises ``WalletNotFound``."""
-        return self.reader.wallet(checked_id("wallet_id", wallet_id), self.clock()).time_zone
+        return self.reader.wallet(checked_id("wallet_id", wallet_id)).time_zone
 
     def ago(self, age: timedelta) -> datetime:
         """The instant since which at least ``age`` has passed."""
@@ -102,14 +114,6 @@ class Ledger:
     def settle(self, wallet_ids: Sequence[int]) -> None:
         """Carry out what is due on wallets: expired holds and lots."""
         self.lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
-
-    def settle_if_due(self, wallet_id: int) -> None:
-        """What is due on a wallet, in steps; of very much the worker does the rest. Raises ``WalletNotFound``."""
-        checked_id("wallet_id", wallet_id)
-        for _ in range(MAX_STEPS_OF_DUE):
-            if not self.reader.is_due(wallet_id, self.clock()):
-                return
-            self.settle([wallet_id])
 
     def settle_all(self) -> None:
         """Carry out what is due on all wallets, ``MAX_PAGE`` at a time."""

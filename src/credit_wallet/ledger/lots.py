@@ -16,5 +16,5 @@ class Lots:
 
     def list(self, wallet_id: int) -> builtins.list[Lot]:
         """The wallet's open lots in the order of spending; their sum is the balance. Raises ``WalletNotFound``."""
-        self._ledger.wallet(wallet_id)
+        self._ledger.row(wallet_id)
         return self._ledger.reader.lots(wallet_id)

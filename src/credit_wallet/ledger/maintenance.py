@@ -134,8 +134,9 @@ class Maintenance:
     # Idempotency keys
 
     def prune_idempotency_keys(self, older_than_days: int = 2) -> int:
-        """Forget idempotency keys, and purchases that are served or undone, of days before the last ``older_than_days``
-        (at least 1); return how many.
+        """Delete idempotency keys, and purchases that are served or undone, of earlier days; return how many.
+
+        The last ``older_than_days`` (1 to 36,500) are kept.
         """
         if type(older_than_days) is not int or not 1 <= older_than_days <= MAX_DAYS_KEPT:
             raise InvalidRequest(f"older_than_days must be 1 to {MAX_DAYS_KEPT}", field="older_than_days")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from credit_wallet.domain.actors import PRODUCT, SUPERVISORS, Actor, seller_of
 from credit_wallet.errors import Forbidden, InvalidRequest
 from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.ledger.reading_lanes import MONEY
 from credit_wallet.rules.validation import checked_end, checked_id
 from credit_wallet.stores import identity_rows
 
@@ -12,6 +13,11 @@ from credit_wallet.stores import identity_rows
 def wallet_of_hold(ledger: Ledger, hold_id: int) -> int:
     """Raises ``HoldNotFound``."""
     return ledger.reader.hold(checked_id("hold_id", hold_id)).wallet_id
+
+
+async def awallet_of_hold(ledger: Ledger, hold_id: int) -> int:
+    """The asyncio twin of ``wallet_of_hold``."""
+    return await ledger.reading_lanes.ask(MONEY, wallet_of_hold, ledger, hold_id)
 
 
 def wallet_of_entry(ledger: Ledger, txn_id: int) -> int:

@@ -68,10 +68,10 @@ class Notices:
         return self._ledger.maintain(notice_queue.settle, settled, self._ledger.clock())
 
     def prune(self, kept_days: int) -> int:
-        """One bounded step of forgetting deliveries and events that are over and older than ``kept_days`` (40 to
-        36,500: events of a billing cycle are emitted once), and mailboxes that did not answer in time.
+        """Delete deliveries and events that are over and older than ``kept_days``, in one bounded step.
 
-        Returns how many rows went, 0 when nothing is left to do. What is still to be delivered stays.
+        ``kept_days`` is 40 to 36,500: events of a billing cycle are emitted once. Mailboxes that did not answer in time
+        go as well; what is still to be delivered stays. Returns how many rows went, 0 when nothing is left to do.
         """
         if type(kept_days) is not int or not MIN_DAYS_KEPT <= kept_days <= MAX_DAYS_KEPT:
             raise InvalidRequest(f"kept_days must be {MIN_DAYS_KEPT} to {MAX_DAYS_KEPT}", field="kept_days")

@@ -33,7 +33,7 @@ class Purchases:
         """Charge ``amount_yen`` for a request that ``purchase_key`` names, or hold it for ``hold_seconds``, once.
 
         ``attempt`` (1 to 64 characters) has ``lease_seconds`` (1 to 86,400) to ``serve``, ``undo`` or ``renew``; then
-        another attempt with the same key may go on, for nothing. A retry of a request that was served is ``free`` in
+        another attempt with the same idempotency key may go on, free. A retry of what was served is ``free`` in
         the outcome, ``free_retries`` times; one that was undone is charged again.
 
         Raises what ``charge`` raises, ``PurchaseRunning``, ``RetriesExhausted``, and ``IdempotencyConflict`` when price
@@ -112,8 +112,9 @@ class Purchases:
         actor: Actor = PRODUCT,
         failed: Callable[[Exception], None],
     ) -> None:
-        """Like ``serve``, and nobody waits: it rides in the next batch. ``failed`` is called, on another thread, with
-        what kept it from being written down. Raises ``RailBusy``.
+        """Like ``serve``, and nobody waits: it rides in the next batch.
+
+        ``failed`` is called, on another thread, with what kept it from being written down. Raises ``RailBusy``.
         """
         self._ledger.lanes.post(well_formed(Serve(wallet_id, purchase_key, attempt, forget, actor=actor)), failed)
 

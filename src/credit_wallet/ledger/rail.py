@@ -121,7 +121,7 @@ class Rail:
     ) -> None:
         """Start the thread and open the store on it. Raises what ``open_store`` raises.
 
-        ``observe`` is told of every durable batch, on the rail's thread.
+        ``observe`` is called with every durable batch, on the rail's thread.
         """
         self._observe = observe
         self.max_batch = max_batch
@@ -131,7 +131,7 @@ class Rail:
         self._waiting = 0
         self._posted: list[_Ticket] = []
         """Posted commands that wait for a batch to ride in."""
-        self._companions = 1
+        self._siblings = 1
         self._closed = False
         self._left_behind = False
         self._guard = threading.Lock()
@@ -252,7 +252,7 @@ class Rail:
         """``first`` and what waits behind it, as far as it fits; what did not fit; whether the rail is closing."""
         if type(first) is _Job:
             return [first], None, False
-        self._await_companions()
+        self._await_siblings()
         batch, self._posted = [*self._posted, first], []
         size = len(batch) - 1 + len(first.commands)
         if size > self.max_batch and len(batch) > 1:
@@ -272,17 +272,17 @@ class Rail:
                 carried, closing = ticket, False
                 break
             batch.append(ticket)
-        self._companions = sum(type(ticket) is not _Posted for ticket in batch)
+        self._siblings = sum(type(ticket) is not _Posted for ticket in batch)
         return batch, carried, closing
 
-    def _await_companions(self) -> None:
+    def _await_siblings(self) -> None:
         """Give the callers of the last batch a moment to come back, so that they share a flush again.
 
         Only while more of them arrive, for two milliseconds at most, and never after a batch with a single caller.
         """
         waiting = self._queue.qsize()
         for _ in range(GATHER_STEPS):
-            if waiting + 1 >= self._companions:
+            if waiting + 1 >= self._siblings:
                 return
             sleep(GATHER_SECONDS)
             before, waiting = waiting, self._queue.qsize()
@@ -322,7 +322,7 @@ class Rail:
             _log.exception("observer_failed")
 
     def _fail(self, batch: list[_Ticket], error: Exception) -> None:
-        """Tell everybody when the database is out of order; else find the caller whose commands it is about."""
+        """Refuse everybody when the database is unavailable; else find the caller whose commands it is about."""
         if len(batch) == 1:
             batch[0].error = error
             return
@@ -335,7 +335,7 @@ class Rail:
 
 
 def _concerns_all(error: Exception) -> bool:
-    """Whether the database is out of order for everybody; else it fails the caller that hits it and nobody else."""
+    """Whether the database is unavailable for everybody; else it fails the caller that hits it and nobody else."""
     return isinstance(error, DatabaseError) and not isinstance(error, DatabaseCorrupt | DatabaseRefused)
 
 

@@ -135,10 +135,10 @@ class ReadingLanes:
     async def ask_for(
         self, wallet_id: int, lane: Lane, question: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Have a question of a wallet's (0: nobody's in particular) answered on a thread of ``lane``, within the share
-        that the wallet has of it.
+        """Have a question of a wallet's answered on a thread of ``lane``, within the share that the wallet has of it.
 
-        Raises ``ShareExceeded``, ``ServiceBusy`` and what ``question`` raises.
+        ``wallet_id`` 0 stands for nobody in particular. Raises ``ShareExceeded``, ``ServiceBusy`` and what ``question``
+        raises.
         """
         future = self._submit(lane, wallet_id, partial(question, *args, **kwargs))
         limit = asyncio.timeout(lane.seconds)

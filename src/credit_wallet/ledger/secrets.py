@@ -25,11 +25,11 @@ class Secrets:
     def register(
         self, wallet_id: int, sha256_hex: str, key_id: int | None = None, ends_at: str | None = None
     ) -> SecretView:
-        """Let a key of the host's own open a wallet, as its owner or as agent key ``key_id``, until ``ends_at``
-        (an ISO 8601 time, or a date: the end of that day in the wallet's zone).
+        """Let a key of the host's own open a wallet, as its owner or as agent key ``key_id``, until ``ends_at``.
 
-        Only ``sha256_hex`` is needed, the SHA-256 of the key in UTF-8, 64 hex digits; the key must have 1 to 512
-        characters and must be random. The same call again changes nothing. Rotations leave what is registered alone.
+        ``ends_at`` is an ISO 8601 time, or a date: the end of that day in the wallet's zone. Only ``sha256_hex`` is
+        needed, the SHA-256 of the key in UTF-8, 64 hex digits; the key must have 1 to 512 characters and must be
+        random. The same call again changes nothing. Rotations leave what is registered alone.
 
         Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``InvalidRequest``, ``SecretInUse`` when the hash
         names something already, and ``TooManyTokens`` for more than 1,000 of a wallet.
@@ -55,7 +55,7 @@ class Secrets:
 
     def list(self, wallet_id: int) -> builtins.list[SecretView]:
         """Registered keys and earlier tokens of a wallet, oldest first. Raises ``WalletNotFound``."""
-        self._ledger.wallet(wallet_id)
+        self._ledger.row(wallet_id)
         return identity_rows.secrets_of(self._ledger.reader.source, wallet_id, self._ledger.clock())
 
 

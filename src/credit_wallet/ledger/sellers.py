@@ -56,7 +56,7 @@ class Sellers:
         return self.show(seller_id)
 
     def has_sold(self, actor: Actor, txn_id: int) -> bool:
-        """Whether the seller ``actor`` (``"seller:1"``) made a charge, by itself or by a hold of its own."""
+        """Whether the seller ``actor`` (``"seller:1"``) made a charge, directly or by a hold of its own."""
         return identity_rows.has_sold(self._ledger.reader.source, actor, checked_id("txn_id", txn_id))
 
     def has_held(self, actor: Actor, hold_id: int) -> bool:

@@ -98,7 +98,7 @@ class Targets:
         return views[0]
 
     def confirm(self, wallet_id: int, target_id: int, code: str) -> TargetView:
-        """Take the code that a mailbox was sent; from now on it is told. One that was confirmed before stays so.
+        """Take the code that a mailbox was sent; from now on it gets notices. One that was confirmed before stays so.
 
         Raises ``TargetNotFound``, also when its time is over, and ``WrongConfirmationCode``.
         """
@@ -140,7 +140,7 @@ class Targets:
         """A new secret for a webhook, in the answer; the old one signs for a day more. Raises ``TargetNotFound``."""
         target = self._target(target_id)
         if not target.secrets:
-            raise InvalidRequest(f"target {target_id} is no webhook and has no secret", field="target_id")
+            raise InvalidRequest(f"target {target_id} is not a webhook and has no secret", field="target_id")
         views = self._put_targets(
             target.wallet_id,
             lambda known: [Chosen(settings_of(each), rotate_secret=each.target_id == target_id) for each in known],
@@ -179,7 +179,7 @@ class Targets:
     def _check_owner(self, wallet_id: int) -> None:
         """Raise ``WalletNotFound`` unless there is such a wallet, or the operator is meant."""
         if wallet_id != OPERATOR or type(wallet_id) is not int:
-            self._ledger.wallet(wallet_id)
+            self._ledger.row(wallet_id)
 
     def _targets(self, wallet_id: int) -> builtins.list[Target]:
         return [target_of(row) for row in self._ledger.ask(SQL["targets"], wallet_id=wallet_id)]
@@ -197,7 +197,7 @@ class Targets:
 
 
 def _no_target(target_id: int) -> TargetNotFound:
-    return TargetNotFound(f"there is no notification target {target_id}", target_id=target_id)
+    return TargetNotFound(f"there is no notification target {target_id}; check the id", target_id=target_id)
 
 
 def _spelled(url: object) -> Any:
@@ -215,7 +215,7 @@ def _checked(
 ) -> list[Chosen]:
     """``chosen``, if those with the address ``only`` are well formed, or without one all of them."""
     if len(chosen) > MAX_TARGETS:
-        raise InvalidRequest(f"at most {MAX_TARGETS} targets can be told", field="notification_targets")
+        raise InvalidRequest(f"at most {MAX_TARGETS} targets are allowed", field="notification_targets")
     for each in chosen:
         if only in (None, each.settings.url):
             check(each.settings, wallet_id, count_receivers, mail=mail, private=private)

@@ -22,6 +22,10 @@ from credit_wallet.domain.topups import OPEN, Flow, PaymentFact
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.pay_back import PayBackRoom, pay_back_limit, pay_back_room
 from credit_wallet.rules.validation import checked_after, checked_id
+from credit_wallet.stores.reads import WalletRow
+
+RECENT_TOPUPS = 10
+"""Among which one that asks for a person is looked for."""
 
 
 class Topups:
@@ -122,7 +126,7 @@ class Topups:
         return await self._ledger.arun(PaidBack, PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
 
     def show(self, topup_id: str) -> TopupView:
-        """A top-up and what became of it. Raises ``TopupNotFound``."""
+        """A top-up and its state. Raises ``TopupNotFound``."""
         return self._ledger.reader.topup(topup_id)
 
     def list(self, wallet_id: int, *, limit: int = 50) -> builtins.list[TopupView]:
@@ -157,17 +161,7 @@ class Topups:
 
     def automatic_state(self, wallet_id: int) -> AutoTopupState:
         """Whether the wallet can top itself up, and if not what must be done. Raises ``WalletNotFound``."""
-        view, payer = self._ledger.wallet(wallet_id), self.payer(wallet_id)
-        if not view.auto_topup_threshold:
-            return AutoTopupState("off", payer.payment_method)
-        asked = next((each for each in self.list(wallet_id, limit=10) if each.status in OPEN and each.action_url), None)
-        action_url = asked.action_url if asked else None
-        if payer.stopped or payer.payment_method is None:
-            reason = payer.reason or "no_payment_method"
-            return AutoTopupState("stopped", payer.payment_method, reason, None, action_url)
-        waits = payer.retry_at is not None and payer.retry_at > format_instant(self._ledger.clock())
-        state: Literal["waiting", "ready"] = "waiting" if waits else "ready"
-        return AutoTopupState(state, payer.payment_method, payer.reason, payer.retry_at, action_url)
+        return automatic_state(self._ledger, self._ledger.row(wallet_id))
 
     def pay_back_room(self) -> PayBackRoom:
         """How much unused credit the law lets be paid back in this period; reads the whole ledger."""
@@ -182,3 +176,18 @@ class Topups:
     def installation_id(self) -> str:
         """The random name of this ledger, to tell its payments from those of others at the same provider."""
         return self._ledger.reader.installation_id()
+
+
+def automatic_state(ledger: Ledger, wallet: WalletRow) -> AutoTopupState:
+    """Whether a wallet can top itself up, and if not what must be done."""
+    payer = ledger.reader.payer(wallet.wallet_id)
+    if not wallet.auto_topup_threshold:
+        return AutoTopupState("off", payer.payment_method)
+    topups = ledger.reader.topups(wallet.wallet_id, RECENT_TOPUPS)
+    action_url = next((each.action_url for each in topups if each.status in OPEN and each.action_url), None)
+    if payer.stopped or payer.payment_method is None:
+        reason = payer.reason or "no_payment_method"
+        return AutoTopupState("stopped", payer.payment_method, reason, None, action_url)
+    waits = payer.retry_at is not None and payer.retry_at > format_instant(ledger.clock())
+    state: Literal["waiting", "ready"] = "waiting" if waits else "ready"
+    return AutoTopupState(state, payer.payment_method, payer.reason, payer.retry_at, action_url)

@@ -8,6 +8,7 @@ from credit_wallet.domain.outcomes import EntryType, Transaction, TransactionVie
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.validation import checked_id, malformed_text
+from credit_wallet.stores.reads import WalletRow
 
 
 class Transactions:
@@ -35,22 +36,23 @@ class Transactions:
         What it found, up to ``limit`` (at most 1,000), and the ``before_txn_id`` of the next step; None when there is
         none. Raises ``WalletNotFound`` and ``InvalidRequest``.
         """
-        prepare_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
-        return self._ledger.reader.search(wallet_id, checked_page(limit), before_txn_id, txn_type, key_id, note)
+        wallet = wallet_to_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
+        return self._ledger.reader.search(wallet, checked_page(limit), before_txn_id, txn_type, key_id, note)
 
 
-def prepare_search(
+def wallet_to_search(
     ledger: Ledger,
     wallet_id: int,
     before_txn_id: int | None,
     txn_type: str | None,
     key_id: int | None,
     note: str | None,
-) -> None:
-    """Check what is asked for and, on the first page, carry out what is due on the wallet."""
-    if before_txn_id is None:
-        ledger.settle_if_due(wallet_id)
-    else:
+) -> WalletRow:
+    """The wallet, once what is asked for is checked and, on the first page, what is due on it is carried out.
+
+    Raises ``WalletNotFound`` and ``InvalidRequest``.
+    """
+    if before_txn_id is not None:
         checked_id("before_txn_id", before_txn_id)
     if txn_type is not None and txn_type not in get_args(EntryType):
         raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
@@ -58,3 +60,6 @@ def prepare_search(
         raise problem
     if key_id is not None:
         checked_id("key_id", key_id)
+    if before_txn_id is None:
+        return ledger.row(wallet_id)
+    return ledger.reader.wallet(checked_id("wallet_id", wallet_id))

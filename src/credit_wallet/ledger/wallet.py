@@ -51,6 +51,7 @@ from credit_wallet.ledger.ledger import Ledger, Now, checked_page
 from credit_wallet.ledger.lots import Lots
 from credit_wallet.ledger.maintenance import Maintenance
 from credit_wallet.ledger.notices import Notices
+from credit_wallet.ledger.overview import Overview, overview_of
 from credit_wallet.ledger.proof import prove
 from credit_wallet.ledger.purchases import Purchases
 from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes
@@ -61,7 +62,7 @@ from credit_wallet.ledger.sellers import Sellers
 from credit_wallet.ledger.targets import Targets
 from credit_wallet.ledger.tokens import Tokens
 from credit_wallet.ledger.topups import Topups
-from credit_wallet.ledger.transactions import Transactions, prepare_search
+from credit_wallet.ledger.transactions import Transactions, wallet_to_search
 from credit_wallet.reports.statement_figures import Statement
 from credit_wallet.rules.forecast import Forecast, forecast
 from credit_wallet.rules.validation import checked_after
@@ -240,6 +241,13 @@ class CreditWallet:
         """A wallet with its settings and the spending of its current cycle. Raises ``WalletNotFound``."""
         return self._ledger.wallet(wallet_id)
 
+    def overview(self, wallet_id: int, *, key_id: int | None = None) -> Overview:
+        """A wallet with its latest ten transactions, lots, notification targets and automatic top-up, read together.
+
+        For agent key ``key_id``, its own transactions, and no targets. Raises ``WalletNotFound`` and ``KeyNotFound``.
+        """
+        return overview_of(self._ledger, wallet_id, key_id)
+
     def list(self, *, after: int = 0, limit: int = 100) -> builtins.list[WalletView]:
         """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
         return self._ledger.wallets(checked_after(after), checked_page(limit))
@@ -269,9 +277,9 @@ class CreditWallet:
         the key and the note of the charge that it gives back. For the next page give the last ``txn_id`` as
         ``before_txn_id``. Raises ``WalletNotFound`` and ``InvalidRequest``.
         """
-        prepare_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
+        wallet = wallet_to_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
         return self._ledger.reader.history(
-            wallet_id,
+            wallet,
             limit=checked_page(limit),
             before_txn_id=before_txn_id,
             txn_type=txn_type,
@@ -310,8 +318,8 @@ class CreditWallet:
 
     def forecast(self, wallet_id: int) -> Forecast:
         """Where the wallet's spending is heading at this cycle's pace. Raises ``WalletNotFound``."""
-        view = self._ledger.wallet(wallet_id)
-        return forecast(view, self._ledger.clock(), self._ledger.reader.funded_at(view))
+        row, now = self._ledger.row(wallet_id), self._ledger.clock()
+        return forecast(self._ledger.reader.view(row, now), now, self._ledger.reader.funded_at(row, now))
 
     def verify(self, anchors: Iterable[Anchor] = ()) -> builtins.list[Violation]:
         """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
@@ -422,6 +430,7 @@ class CreditWallet:
         idempotency_key: str | None = None,
         final: bool = True,
         above: Above = "reject",
+        wallet_id: int | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
     ) -> Captured:
@@ -429,12 +438,13 @@ class CreditWallet:
 
         ``above`` says what happens to yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends
         of the balance what balance, budget and cap allow (not for payers). ``key_id`` is the agent key that asks, None
-        for anybody else. Without an idempotency key the product makes one of the hold's id, where no caller can write.
+        for anybody else; ``wallet_id``, when it is known, says whose hold it must be. Without an idempotency key the
+        product makes one of the hold's id, where no caller can write.
 
         Raises ``HoldNotFound``, ``HoldClosed``, ``Forbidden`` (the hold is not ``actor``'s to close) and
         ``InvalidAmount`` (more than is held).
         """
-        wallet_id = movements.wallet_of_hold(self._ledger, hold_id)
+        wallet_id = movements.wallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
         key, actor = movements.closing_key(idempotency_key, f"capture:{hold_id}", actor, repeatable=final)
         return self._ledger.run(
             Captured, Capture(wallet_id, key, hold_id, amount_yen, final, above, key_id, actor=actor)
@@ -448,11 +458,12 @@ class CreditWallet:
         idempotency_key: str | None = None,
         final: bool = True,
         above: Above = "reject",
+        wallet_id: int | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
     ) -> Captured:
         """The asyncio twin of ``capture``."""
-        wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_hold, self._ledger, hold_id)
+        wallet_id = await movements.awallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
         key, actor = movements.closing_key(idempotency_key, f"capture:{hold_id}", actor, repeatable=final)
         return await self._ledger.arun(
             Captured, Capture(wallet_id, key, hold_id, amount_yen, final, above, key_id, actor=actor)
@@ -463,14 +474,15 @@ class CreditWallet:
         hold_id: int,
         *,
         idempotency_key: str | None = None,
+        wallet_id: int | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
     ) -> Released:
-        """Give back what is left of a hold.
+        """Give back what is left of a hold. ``wallet_id``, ``key_id`` and ``idempotency_key`` are as in ``capture``.
 
         Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
         """
-        wallet_id = movements.wallet_of_hold(self._ledger, hold_id)
+        wallet_id = movements.wallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
         key, actor = movements.closing_key(idempotency_key, f"release:{hold_id}", actor)
         return self._ledger.run(Released, Release(wallet_id, key, hold_id, key_id, actor=actor))
 
@@ -479,27 +491,43 @@ class CreditWallet:
         hold_id: int,
         *,
         idempotency_key: str | None = None,
+        wallet_id: int | None = None,
         key_id: int | None = None,
         actor: Actor = OPERATOR,
     ) -> Released:
         """The asyncio twin of ``release``."""
-        wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_hold, self._ledger, hold_id)
+        wallet_id = await movements.awallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
         key, actor = movements.closing_key(idempotency_key, f"release:{hold_id}", actor)
         return await self._ledger.arun(Released, Release(wallet_id, key, hold_id, key_id, actor=actor))
 
-    def extend(self, hold_id: int, ttl_seconds: int, *, key_id: int | None = None, actor: Actor = OPERATOR) -> Extended:
+    def extend(
+        self,
+        hold_id: int,
+        ttl_seconds: int,
+        *,
+        wallet_id: int | None = None,
+        key_id: int | None = None,
+        actor: Actor = OPERATOR,
+    ) -> Extended:
         """Let an open hold last until ``ttl_seconds`` from now, if that is later; 31 days after it was made at most.
 
-        Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
+        ``wallet_id`` and ``key_id`` are as in ``capture``. Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden``
+        (the hold is not ``actor``'s to close).
         """
-        wallet_id = movements.wallet_of_hold(self._ledger, hold_id)
+        wallet_id = movements.wallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
         return self._ledger.run(Extended, Extend(wallet_id, hold_id, ttl_seconds, key_id, actor))
 
     async def aextend(
-        self, hold_id: int, ttl_seconds: int, *, key_id: int | None = None, actor: Actor = OPERATOR
+        self,
+        hold_id: int,
+        ttl_seconds: int,
+        *,
+        wallet_id: int | None = None,
+        key_id: int | None = None,
+        actor: Actor = OPERATOR,
     ) -> Extended:
         """The asyncio twin of ``extend``."""
-        wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_hold, self._ledger, hold_id)
+        wallet_id = await movements.awallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
         return await self._ledger.arun(Extended, Extend(wallet_id, hold_id, ttl_seconds, key_id, actor))
 
     def refund(
@@ -589,5 +617,5 @@ class CreditWallet:
 
 
 def _as_tuple(thresholds: Sequence[int] | UnsetType) -> tuple[int, ...] | UnsetType:
-    """What is no list is for the check to refuse."""
+    """What is not a list is for the check to refuse."""
     return tuple(thresholds) if isinstance(thresholds, list) else thresholds  # type: ignore[return-value]

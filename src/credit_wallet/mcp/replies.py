@@ -9,8 +9,9 @@ from msgspec import Meta, Struct
 from credit_wallet.domain.budget import spent_pct, warn_pct
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.domain.outcomes import AutoTopupState, BudgetMode, EntryType, KeyView, LotView
-from credit_wallet.wire.bodies import Body, Id, Note, WalletReply, Yen
+from credit_wallet.wire.bodies import Body, Id, Note, Yen
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE
+from credit_wallet.wire.replies import WalletReply
 
 MAX_LOTS = 20
 """How many lots a model is shown."""

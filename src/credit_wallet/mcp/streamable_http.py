@@ -14,8 +14,8 @@ from starlette.requests import Request
 from credit_wallet.errors import InvalidJson, Unauthorized
 from credit_wallet.mcp.server import new_server
 from credit_wallet.mcp.wallets import Wallet
+from credit_wallet.wire.asgi import RawHeaders, Receive, Scope
 from credit_wallet.wire.problems import HostNotAllowed, OriginNotAllowed
-from credit_wallet.wire.replies import RawHeaders, Receive, Scope
 
 _ACCEPTED = b"application/json, text/event-stream"
 _FIRST_MESSAGES = (

@@ -14,8 +14,8 @@ from credit_wallet.mcp.replies import NoArguments, TopupArguments, TopupGuide, T
 from credit_wallet.mcp.wallets import Wallet
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.rules.forecast import Forecast
-from credit_wallet.wire.bodies import TransactionPage, WalletReply
 from credit_wallet.wire.problems import body_refused
+from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
 class Tool(NamedTuple):

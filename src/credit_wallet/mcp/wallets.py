@@ -13,8 +13,8 @@ from credit_wallet.payments.factory import configured
 from credit_wallet.payments.replies import Payments, TopupReply
 from credit_wallet.rules.forecast import Forecast
 from credit_wallet.wire.auth import Caller, require_owner
-from credit_wallet.wire.bodies import TransactionPage, WalletReply
 from credit_wallet.wire.presenters import transactions_shown, wallet_shown
+from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
 class Wallet(Protocol):

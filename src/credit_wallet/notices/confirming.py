@@ -15,7 +15,7 @@ from credit_wallet.notices.targets import Language
 from credit_wallet.notices.texts import Message
 
 CONFIRM_WITHIN = timedelta(days=3)
-"""Then the mailbox is forgotten."""
+"""Then the mailbox is removed."""
 
 MAX_GUESSES = 10
 """Wrong codes after which another one must be asked for."""
@@ -27,9 +27,9 @@ _DIGITS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 _TEXTS = {
     "en": Message(
         "Confirm this address for notices",
-        "Somebody asked for notices about their API wallet to be sent to this address. If you want them, give this "
-        "code to who asked, or enter it yourself:\n\n{code}\n\nIt works for {days} days. If you do not want them, do "
-        "nothing: without the code nothing more is sent.",
+        "Somebody asked for notices about their API wallet to be sent to this address. To receive them, give this "
+        "code to whoever asked, or enter it yourself:\n\n{code}\n\nThe code is valid for {days} days. If you do not "
+        "want them, do nothing: without the code, nothing more is sent.",
     ),
     "ja": Message(
         "通知先アドレスの確認",

@@ -15,8 +15,8 @@ from credit_wallet.notices.inert import inert, link
 _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "budget.threshold_reached": {
         "en": (
-            "{threshold_pct} % of the budget is spent",
-            "{wallet} has spent {spent_yen} of its {budget_yen} for {billing_cycle}.",
+            "{threshold_pct}% of the budget spent",
+            "{wallet} has spent {spent_yen} of its {budget_yen} budget for {billing_cycle}.",
         ),
         "ja": (
             "予算の{threshold_pct}%を使用しました",
@@ -25,19 +25,25 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "budget.exhausted": {
         "en": (
-            "The monthly budget is used up",
-            "{wallet} refuses calls: {left_yen} of its cap of {monthly_budget_yen} for {billing_cycle} is left, less "
-            "than a call costs. Raise the budget, or wait for the next month.",
+            "Monthly budget used up",
+            "{wallet} is refusing calls: {left_yen} of its {monthly_budget_yen} budget for {billing_cycle} is "
+            "left, less than a call costs. Raise the budget, or wait for next month.",
         ),
         "ja": (
             "月間予算の上限に達しました",
-            "{wallet}の{billing_cycle}の上限{monthly_budget_yen}の残りは{left_yen}で、呼び出しを拒否しています。予算を増やすか、"
-            "翌月をお待ちください。",
+            "{wallet}の{billing_cycle}の予算{monthly_budget_yen}は残り{left_yen}となり、呼び出しを受け付けられま"
+            "せん。予算を増やすか、翌月までお待ちください。",
         ),
     },
     "balance.low": {
-        "en": ("The balance is low", "{wallet} has {balance_yen} left, less than {low_balance_yen}."),
-        "ja": ("残高が少なくなりました", "{wallet}の残高は{balance_yen}で、{low_balance_yen}を下回りました。"),
+        "en": (
+            "Low balance",
+            "{wallet} has {balance_yen} left, below the {low_balance_yen} that was set.",
+        ),
+        "ja": (
+            "残高が少なくなりました",
+            "{wallet}の残高は{balance_yen}で、設定額の{low_balance_yen}を下回りました。",
+        ),
     },
     "credit.expiring": {
         "en": (
@@ -61,163 +67,198 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "wallet.exhausted": {
         "en": (
-            "The wallet is empty",
-            "{wallet} has {balance_yen} left and refused a call for {refused_yen}. Top it up to go on.",
+            "Not enough credit",
+            "{wallet} has {balance_yen} left and refused a call that costs {refused_yen}. Top it up to continue.",
         ),
         "ja": (
             "残高が不足しています",
-            "{wallet}の残高は{balance_yen}で、{refused_yen}の呼び出しを拒否しました。チャージしてください。",
+            "{wallet}の残高は{balance_yen}のため、{refused_yen}の呼び出しを拒否しました。チャージしてください。",
         ),
     },
     "key_cap.threshold_reached": {
         "en": (
-            "An agent has spent {threshold_pct} % of its cap",
-            "Agent key {key_id} of {wallet} has spent {spent_yen} of its {monthly_cap_yen} for {billing_cycle}.",
+            "An agent key has spent {threshold_pct}% of its cap",
+            "Agent key {key_id} of {wallet} has spent {spent_yen} of its {monthly_cap_yen} cap for {billing_cycle}.",
         ),
         "ja": (
-            "エージェントが上限の{threshold_pct}%を使用しました",
-            "{wallet}のエージェントキー{key_id}は{billing_cycle}の上限{monthly_cap_yen}のうち{spent_yen}を使用しました。",
+            "エージェントキーが上限の{threshold_pct}%を使用しました",
+            "{wallet}のエージェントキー{key_id}は、{billing_cycle}の上限{monthly_cap_yen}のうち{spent_yen}を使用"
+            "しました。",
         ),
     },
     "key_cap.exhausted": {
         "en": (
-            "An agent has used up its cap",
-            "Calls of agent key {key_id} of {wallet} are refused: {left_yen} of its {monthly_cap_yen} for "
+            "An agent key has used up its cap",
+            "Calls with agent key {key_id} of {wallet} are refused: {left_yen} of its {monthly_cap_yen} cap for "
             "{billing_cycle} is left, less than a call costs.",
         ),
         "ja": (
-            "エージェントが上限に達しました",
-            "{wallet}のエージェントキー{key_id}の{billing_cycle}の上限{monthly_cap_yen}の残りは{left_yen}で、"
-            "呼び出しを拒否しています。",
+            "エージェントキーが上限に達しました",
+            "{wallet}のエージェントキー{key_id}の{billing_cycle}の上限{monthly_cap_yen}は残り{left_yen}となり、呼"
+            "び出しを受け付けられません。",
         ),
     },
     "spending.anomaly_detected": {
         "en": (
-            "Spending is far above the usual",
-            "{wallet} has spent {spent_yen} in the hour from {hour} UTC; its usual hour costs {usual_yen}.",
+            "Spending is unusually high",
+            "{wallet} spent {spent_yen} in the hour from {hour} UTC. A usual hour costs {usual_yen}.",
         ),
         "ja": (
-            "通常を大きく上回る支出です",
+            "支出が通常を大きく上回っています",
             "{wallet}は{hour}(UTC)からの1時間に{spent_yen}を使用しました。通常は1時間あたり{usual_yen}です。",
         ),
     },
     "topup.due": {
         "en": (
             "An automatic top-up is due",
-            "{wallet} has {balance_yen} left, less than its threshold of {auto_topup_threshold}.",
+            "{wallet} has {balance_yen} left, below its threshold of {auto_topup_threshold}.",
         ),
         "ja": (
-            "自動チャージの時期です",
-            "{wallet}の残高は{balance_yen}で、設定額{auto_topup_threshold}を下回りました。",
+            "自動チャージの対象になりました",
+            "{wallet}の残高は{balance_yen}で、自動チャージの基準額{auto_topup_threshold}を下回りました。",
         ),
     },
     "topup.credited": {
-        "en": ("A top-up was paid", "{credited_yen} was credited to {wallet} (top-up {topup_id})."),
-        "ja": ("チャージが完了しました", "{wallet}に{credited_yen}をチャージしました(チャージ {topup_id})。"),
+        "en": (
+            "Top-up received",
+            "{credited_yen} was added to {wallet} (top-up {topup_id}).",
+        ),
+        "ja": (
+            "チャージが完了しました",
+            "{wallet}に{credited_yen}をチャージしました(チャージID: {topup_id})。",
+        ),
     },
     "topup.clawed_back": {
         "en": (
             "A payment was refunded or disputed",
-            "{clawed_back_yen} of top-up {topup_id} of {wallet} has been refunded or disputed so far.",
+            "So far, {clawed_back_yen} of top-up {topup_id} of {wallet} has been refunded or disputed.",
         ),
         "ja": (
-            "支払いの返金または異議申し立てがありました",
-            "{wallet}のチャージ{topup_id}のうち、これまでに{clawed_back_yen}が返金または異議申し立ての対象となりました。",
+            "返金またはチャージバックがありました",
+            "{wallet}のチャージ{topup_id}について、これまでに合計{clawed_back_yen}が返金またはチャージバックされ"
+            "ました。",
         ),
     },
     "topup.reinstated": {
         "en": (
-            "Credit of a payment was restored",
-            "A refund failed or a dispute was won. {clawed_back_yen} of top-up {topup_id} of {wallet} is still clawed "
-            "back.",
+            "Credit was restored",
+            "A refund failed or a dispute was won, and {wallet} has its credit again. {clawed_back_yen} of "
+            "top-up {topup_id} is still refunded or disputed.",
         ),
         "ja": (
-            "支払い分の残高が戻りました",
-            "返金の失敗または異議申し立ての解決により、{wallet}のチャージ{topup_id}の取り消し額は{clawed_back_yen}となりました。",
+            "残高が戻りました",
+            "返金が完了しなかったか、チャージバックが取り消されたため、{wallet}に残高が戻りました。チャージ"
+            "{topup_id}の返金またはチャージバックの合計は、現在{clawed_back_yen}です。",
         ),
     },
     "topup.requires_action": {
         "en": (
-            "A top-up waits for you",
-            "The payment of {amount_yen} for {wallet} needs a person to go on: {action_url}",
+            "A top-up needs your attention",
+            "To complete the payment of {amount_yen} for {wallet}, go to {action_url}",
         ),
-        "ja": ("チャージの手続きが必要です", "{wallet}への{amount_yen}の支払いには手続きが必要です: {action_url}"),
+        "ja": (
+            "チャージの手続きが必要です",
+            "{wallet}への{amount_yen}の支払いを完了するには、次のページで手続きをしてください: {action_url}",
+        ),
     },
     "topup.uncredited": {
         "en": (
-            "A top-up was paid and could not be credited",
-            "{amount_yen} was paid for {wallet} and could not be credited ({reason}). The operator must look at it.",
+            "A paid top-up could not be credited",
+            "{amount_yen} was paid for {wallet} but could not be credited ({reason}). The operator needs to look "
+            "into it.",
         ),
         "ja": (
             "支払い済みのチャージを反映できません",
-            "{wallet}への{amount_yen}の支払いは完了しましたが、残高に反映できません({reason})。運営者の確認が必要です。",
+            "{wallet}への{amount_yen}の支払いは完了しましたが、残高に反映できません({reason})。運営者による確認が"
+            "必要です。",
         ),
     },
     "topup.failed": {
-        "en": ("A top-up failed", "The payment of {amount_yen} for {wallet} failed ({reason})."),
-        "ja": ("チャージに失敗しました", "{wallet}への{amount_yen}の支払いに失敗しました({reason})。"),
+        "en": (
+            "A top-up failed",
+            "The payment of {amount_yen} for {wallet} failed ({reason}).",
+        ),
+        "ja": (
+            "チャージに失敗しました",
+            "{wallet}への{amount_yen}の支払いに失敗しました({reason})。",
+        ),
     },
     "topup.canceled": {
-        "en": ("A top-up was given up", "The payment of {amount_yen} for {wallet} was given up ({reason})."),
-        "ja": ("チャージが取り消されました", "{wallet}への{amount_yen}の支払いは取り消されました({reason})。"),
+        "en": (
+            "A top-up was canceled",
+            "The payment of {amount_yen} for {wallet} was canceled or has expired ({reason}).",
+        ),
+        "ja": (
+            "チャージが取り消されました",
+            "{wallet}への{amount_yen}の支払いは、取り消されたか期限切れになりました({reason})。",
+        ),
     },
     "topup.currency_mismatch": {
         "en": (
             "A payment is not in yen",
-            "Stripe reports {reason} (top-up {topup_id} of {wallet}). Nothing was credited or taken back for it. The "
-            "operator must look at it.",
+            "Stripe reported {reason} (top-up {topup_id} of {wallet}). Nothing was credited or taken back for "
+            "it. The operator needs to look into it.",
         ),
         "ja": (
-            "円以外の支払いがあります",
-            "{wallet}のチャージ{topup_id}について、Stripeから円の整数ではない金額が通知されました({reason})。"
-            "この金額は残高に反映されていません。運営者の確認が必要です。",
+            "円以外の金額が通知されました",
+            "{wallet}のチャージ{topup_id}について、Stripeから円の整数ではない金額が通知されました({reason})。この"
+            "金額は残高に反映されていません。運営者による確認が必要です。",
         ),
     },
     "auto_topup.stopped": {
         "en": (
             "Automatic top-ups have stopped",
-            "Nothing is charged for {wallet} until a person acts ({reason}). Pay once, or save another method.",
+            "{wallet} is no longer topped up automatically ({reason}). To start again, make a payment or save "
+            "another payment method.",
         ),
         "ja": (
             "自動チャージが停止しました",
-            "{wallet}の自動チャージは停止しています({reason})。一度お支払いいただくか、別の支払い方法を登録してください。",
+            "{wallet}の自動チャージは停止しています({reason})。一度お支払いいただくか、別の支払い方法を登録すると"
+            "再開します。",
         ),
     },
     "auto_topup.limit_reached": {
         "en": (
             "Automatic top-ups have reached their limit",
-            "{wallet} is not topped up: {left_yen} of its limits is left, less than one step.",
+            "{wallet} is not topped up automatically for now: {left_yen} of its limit is left, less than one top-up.",
         ),
         "ja": (
             "自動チャージの上限に達しました",
-            "{wallet}は自動チャージされません。上限までの残りは{left_yen}で、1回分に足りません。",
+            "{wallet}の自動チャージは、上限までの残りが{left_yen}で1回分に満たないため、行われません。",
         ),
     },
     "auto_topup.runaway_detected": {
         "en": (
-            "Automatic top-ups follow each other quickly",
-            "{wallet} was topped up {topups} times within an hour, {amount_yen} the last time. See what spends it.",
+            "Unusually frequent automatic top-ups",
+            "{wallet} was topped up automatically {topups} times within an hour, most recently with {amount_yen}"
+            ". Check what it is spent on.",
         ),
         "ja": (
-            "自動チャージが続いています",
-            "{wallet}は1時間に{topups}回自動チャージされました(直近は{amount_yen})。利用状況をご確認ください。",
+            "自動チャージが短時間に続いています",
+            "{wallet}は1時間以内に{topups}回自動チャージされました(直近は{amount_yen})。ご利用の内容をご確認ください。",
         ),
     },
     "ledger.sealed": {
         "en": (
-            "The ledger is sealed",
-            "Keep this where nobody who can write the database can write: {anchor}. With it, credit-wallet verify "
-            "--anchor proves that nothing up to that entry was changed.",
+            "The ledger was sealed",
+            "Keep this seal where nobody who can write to the database can change it: {anchor}. With it, "
+            "credit-wallet verify --anchor proves that nothing up to that entry was changed.",
         ),
         "ja": (
-            "台帳を封印しました",
-            "データベースに書き込める人が書き込めない場所に保管してください: {anchor}。"
+            "台帳のシールを作成しました",
+            "このシールを、データベースに書き込める人が変更できない場所に保管してください: {anchor}。"
             "credit-wallet verify --anchor で、この記帳までに変更がないことを確認できます。",
         ),
     },
     "notice.test": {
-        "en": ("This is a test", "Notices of {wallet} arrive here."),
-        "ja": ("これはテストです", "{wallet}の通知はここに届きます。"),
+        "en": (
+            "Test notice",
+            "This is a test. Notices of {wallet} arrive here.",
+        ),
+        "ja": (
+            "テスト通知",
+            "これはテストです。{wallet}の通知はここに届きます。",
+        ),
     },
 }
 _LOT_KINDS = {"en": {"paid": "paid", "promo": "promotional"}, "ja": {"paid": "有償", "promo": "無償"}}
@@ -233,15 +274,15 @@ KINDS = tuple(_TEXTS)
 """Every kind of event."""
 
 FOR_OPERATORS = ("ledger.sealed",)
-"""What is of the whole ledger: an owner's targets do not hear of it."""
+"""Kinds about the whole ledger: they do not go to owners' targets."""
 
 FOR_PEOPLE = tuple(kind for kind in KINDS if kind not in ("topup.due", "topup.canceled"))
-"""What is sent to a target that names no kinds: all but what only machines act on."""
+"""What a target gets that names no kinds: all but what only machines act on."""
 
 MONEY_KINDS = tuple(
     kind for kind in KINDS if kind.startswith(("topup.", "auto_topup.", "credit.")) and kind != "topup.canceled"
 )
-"""What tells of payments and of credit that ends: never left out, however much there is to tell."""
+"""Kinds about payments and credit that expires: never dropped, however many there are."""
 
 
 class Message(Struct, frozen=True):
@@ -302,6 +343,8 @@ def _word(name: str, value: object, notice: Notice, language: str) -> str:
         case "expires_at":
             clock = local_time(text, notice.time_zone)[:16].replace("T", " ")
             return inert(f"{clock} ({notice.time_zone})")
+        case "hour":
+            return inert(f"{text[:10]} {text[11:]}:00")
         case "lot_kind":
             return _LOT_KINDS[language].get(text, inert(text))
     return inert(text)

@@ -58,7 +58,5 @@ class PayBacks:
 
     def _limit(self) -> PayBackLimit:
         if not self._settings.pay_back:
-            raise PayBackNotAllowed(
-                f"paying credit back is off; the operator can allow it: {config.PAY_BACK.name}=on"
-            )
+            raise PayBackNotAllowed(f"paying credit back is off; the operator can allow it: {config.PAY_BACK.name}=on")
         return self._wallets.topups.pay_back_limit()

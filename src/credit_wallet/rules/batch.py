@@ -71,7 +71,7 @@ def emit(batch: Batch, wallet: WalletState, kind: str, **payload: object) -> Non
 def emit_once(batch: Batch, wallet: WalletState, kind: str, dedupe_key: str, **payload: object) -> None:
     """Put an event into the outbox unless the wallet has emitted one of this kind with the same ``dedupe_key``.
 
-    Whatever an agent can bring about again and again for nothing (setting aside and releasing, being refused) is
+    Whatever an agent can repeat free of charge (setting aside and releasing, being refused) is
     emitted through this, by the hour or by the cycle.
     """
     name = (wallet.wallet_id, f"{kind} {dedupe_key}")

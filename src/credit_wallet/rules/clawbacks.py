@@ -1,7 +1,7 @@
 """Clawbacks: what was taken back of a top-up, from which lots, and what is still owed of it.
 
-What comes again goes back to where it was taken from. So the register keeps, for each top-up that was taken back, the
-lots that the yen came from, whether they were taken at once or later, to repay the debt. When they come again (a
+What is reinstated goes back to where it was taken from. So the register keeps, for each top-up that was taken back, the
+lots that the yen came from, whether they were taken at once or later, to repay the debt. When they are reinstated (a
 dispute is won, a refund or a pay-back fails), what is still owed is cancelled first; the rest returns to those lots,
 those taken last first, and lapses with them.
 
@@ -44,7 +44,7 @@ def take_to_return(clawback: ClawbackState, max_yen: int) -> Allocation:
 
 
 def remember_lots(batch: Batch, wallet: WalletState) -> None:
-    """Remember what the open lots are, for those that are used up now and come again in the same batch."""
+    """Remember what the open lots are, for those that are used up now and reinstated in the same batch."""
     for lot in wallet.lots:
         opening = LotOpening(wallet.wallet_id, lot.lot_id, lot.kind, lot.remaining_yen, lot.expires_at)
         batch.snapshot.lot_openings.setdefault((wallet.wallet_id, lot.lot_id), opening)

@@ -145,7 +145,7 @@ def after_credit(batch: Batch, wallet: WalletState) -> None:
 def end_exhaustion(wallet: WalletState) -> None:
     """Credit has come in: that the balance is too small would be news again.
 
-    What an agent can have come back for nothing, a hold that is released or a purchase that is undone, is no credit.
+    What an agent can get back free of charge, from a released hold or an undone purchase, is not credit.
     """
     if wallet.balance_yen:
         wallet.exhausted = False

@@ -88,7 +88,7 @@ def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> De
 def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
     wallet = batch.snapshot.wallets.get(command.wallet_id)
     if wallet is None:
-        return WalletNotFound(f"there is no wallet {command.wallet_id}", wallet_id=command.wallet_id)
+        return WalletNotFound(f"there is no wallet {command.wallet_id}; check the id", wallet_id=command.wallet_id)
     if not isinstance(command, Movement):
         busy = _settle_due(batch, wallet)
         return busy if busy and type(command) is not Expire else _RULES[type(command)](batch, wallet, command)
@@ -136,7 +136,7 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | Wall
     return ToppedUp(wallet.wallet_id, command.amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
 
 
-# What falls due by itself
+# What falls due with time
 
 
 def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Expired:

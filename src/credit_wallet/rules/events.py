@@ -40,7 +40,7 @@ def threshold_reached(wallet_id: int, threshold_pct: int, billing_cycle: str, sp
 def credit_expiring(
     wallet_id: int, lot_id: int, lot_kind: str, remaining_yen: int, expires_at: str | None, days: int
 ) -> Event:
-    """Credit ends in so many days or less: once for a lot and a number of days."""
+    """Credit ends in a number of days or less: once for a lot and a number of days."""
     lot = {"lot_id": lot_id, "lot_kind": lot_kind, "remaining_yen": remaining_yen, "expires_at": expires_at}
     return event(wallet_id, "credit.expiring", {**lot, "days": days}, f"{lot_id} {days}")
 

@@ -1,4 +1,4 @@
-"""Holds: yen set aside, and what becomes of them — captured, extended, released, or expired."""
+"""Holds: yen set aside, and then captured, extended, released, or expired."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def _hold_of(
     hold = batch.snapshot.holds.get(hold_id)
     is_hidden = hold is None or hold.wallet_id != wallet.wallet_id or (key_id is not None and hold.key_id != key_id)
     if hold is None or is_hidden:
-        return HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+        return HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
     if not may_close(hold.closer, actor):
         return Forbidden(
             f"hold {hold_id} was made by whoever sells to this wallet, and only they can capture or release it",

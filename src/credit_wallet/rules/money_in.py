@@ -93,7 +93,7 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Top
             _emit_mismatches(batch, wallet, command)
             return TopupSettled(wallet.wallet_id, 0, wallet.balance_yen, topup_id=command.topup_id)
         if not command.amount_yen:
-            return TopupNotFound(f"there is no top-up {command.topup_id}", topup_id=command.topup_id)
+            return TopupNotFound(f"there is no top-up {command.topup_id}; check the id", topup_id=command.topup_id)
         topup = _new(batch, wallet, command.topup_id, command.amount_yen, "found", "intent")
     if topup.wallet_id != wallet.wallet_id:
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {command.topup_id}", topup_id=command.topup_id)

@@ -198,7 +198,7 @@ class ClosedSegment(Struct, frozen=True):
 
 
 class ClawbackState(Struct):
-    """What was taken back of a top-up and has not come again: from which lots, and what is still owed.
+    """What was taken back of a top-up and was not reinstated: from which lots, and what is still owed.
 
     Under ``credit_txn_id`` 0 is what is owed for no top-up.
     """

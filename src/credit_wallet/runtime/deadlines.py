@@ -1,7 +1,7 @@
 """How long each wait for somebody outside may last, and the tools that end one in time.
 
 Nothing waits for Stripe, a receiver, a name server, PostgreSQL or a client that does not read without one of these
-clocks. What may hang and cannot be told to stop runs on a ``Crew``: its threads are daemons, so that a hung one holds
+clocks. What may hang and cannot be stopped runs on a ``Crew``: its threads are daemons, so that a hung one holds
 up neither its neighbours nor the end of the process.
 """
 
@@ -65,7 +65,7 @@ STRIPE_ROUTE_SECONDS = 40.0
 """How long a caller of the service waits for what Stripe is asked about; some routes ask twice."""
 
 STRIPE_SILENT_CALLS = 2
-"""After so many calls in a row without an answer a background job leaves the rest for its next time."""
+"""After that many calls in a row without an answer a background job leaves the rest for its next time."""
 
 WATCH_SECONDS = 0.25
 """How late a ``Watch`` may act."""
@@ -76,7 +76,7 @@ POSTGRES_ATTEMPT_SECONDS = 12.0
 """How long one attempt at a batch, its commit included, may take: above what Patroni needs to drop a dead standby."""
 
 POSTGRES_PATIENCE_SECONDS = 30.0
-"""How long after it was lost a database may come back before callers are told: above Patroni's failover with ttl 20."""
+"""How long after it was lost a database may come back before callers get an error: above Patroni's failover, ttl 20."""
 
 POSTGRES_READ_PATIENCE_SECONDS = 15.0
 """The same for what is only read, where patience is not shorter."""
@@ -111,7 +111,7 @@ LOOKUP_SECONDS = 5.0
 """For the addresses of a receiver's name."""
 
 NOTICES_NOTED_SECONDS = 3.0
-"""For writing down what became of deliveries when the service stops."""
+"""For writing down the results of deliveries when the service stops."""
 
 # Reading
 

@@ -59,7 +59,7 @@ class LeftBehind:
 
 
 def refuse() -> NoReturn:
-    """Raise ``UsedAfterFork``, and log it: callers may be told no more than that something failed."""
+    """Raise ``UsedAfterFork``, and log it: callers may hear no more than that something failed."""
     error = UsedAfterFork(
         "this was opened before its process was forked, and belongs to the parent; open it after the fork: in the "
         "application's lifespan, in a gunicorn post_fork hook, or in the child itself"

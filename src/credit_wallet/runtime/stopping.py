@@ -172,7 +172,7 @@ class Stop:
 
 
 def _spend(seconds: float, call: Callable[[], object]) -> None:
-    """Call ``call`` and wait for it up to ``seconds``, whatever becomes of it: who reads the log may hang as well."""
+    """Call ``call`` and wait for it up to ``seconds``, whatever its result: who reads the log may hang as well."""
     thread = threading.Thread(target=call, name="credit-wallet-last", daemon=True)
     thread.start()
     thread.join(seconds)

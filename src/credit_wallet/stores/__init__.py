@@ -128,7 +128,7 @@ class Database(Protocol):
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
 
     def network_disk(self) -> str | None:
-        """What is wrong with a file that lies on a network disk, for people; None when it does not, or is no file."""
+        """What is wrong with a file that lies on a network disk, for people; None when it does not or is not a file."""
 
     def findings(self) -> Iterator[Finding]:
         """What a check-up looks at before the ledger is opened."""

@@ -31,7 +31,7 @@ def postgres_database_at(url: str) -> PostgresDatabase:
     """The database of ``postgresql://…``. Raises like ``database_at``."""
     if not is_postgres(url):
         raise InvalidRequest(
-            f"{without_password(url)!r} is no PostgreSQL URL; write postgresql://user@host/database", field="db"
+            f"{without_password(url)!r} is not a PostgreSQL URL; write postgresql://user@host/database", field="db"
         )
     with needs("postgres"):
         from credit_wallet.stores.postgres.database import PostgresDatabase

@@ -114,7 +114,7 @@ def rotate_key(connection: Connection, key_id: int, token_hash: str, overlap: ti
     """Give an agent key another token; return its wallet. Raises ``KeyNotFound``, ``KeyEnded``, ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_key"], {"key_id": key_id}).fetchall()
     if not rows:
-        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+        raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
     [(wallet_id, old, expires_at, revoked_at)] = rows
     _require_working(key_id, expires_at, revoked_at, now)
     if _turn(connection, _Identity(wallet_id, key_id), old, token_hash, overlap, now):
@@ -264,7 +264,7 @@ def seller(source: Source, seller_id: int) -> SellerView:
 
 
 def has_sold(source: Source, actor: Actor, txn_id: int) -> bool:
-    """Whether the seller ``actor`` made a charge, by itself or by a hold."""
+    """Whether the seller ``actor`` made a charge, directly or by a hold."""
     rows = source.rows(SQL["sold_by"], {"txn_id": txn_id})
     return any(actor in (closer, None if seller_id is None else seller_actor(seller_id)) for seller_id, closer in rows)
 
@@ -310,8 +310,8 @@ def _require_working(key_id: int, expires_at: str | None, revoked_at: str | None
 
 
 def _no_wallet(wallet_id: int) -> WalletNotFound:
-    return WalletNotFound(f"there is no wallet {wallet_id}", wallet_id=wallet_id)
+    return WalletNotFound(f"there is no wallet {wallet_id}; check the id", wallet_id=wallet_id)
 
 
 def _no_seller(seller_id: int) -> SellerNotFound:
-    return SellerNotFound(f"there is no seller {seller_id}", seller_id=seller_id)
+    return SellerNotFound(f"there is no seller {seller_id}; check the id", seller_id=seller_id)

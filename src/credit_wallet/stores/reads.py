@@ -74,6 +74,10 @@ class WalletRow(NamedTuple):
     low_balance_yen: int
     alert_thresholds: str
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether holds or lots of the wallet have expired and are still to be carried out."""
+        return self.next_due_at is not None and self.next_due_at <= format_instant(now)
+
 
 class CycleSpan(NamedTuple):
     """What a cycle opened with, open holds included, and its segments, oldest first.
@@ -107,56 +111,75 @@ class Reader:
     def close(self) -> None:
         self.source.close()
 
-    def wallet(self, wallet_id: int, now: datetime) -> WalletView:
+    def wallet(self, wallet_id: int) -> WalletRow:
         """Raises ``WalletNotFound``."""
-        return self._view(self._wallet_row(wallet_id), now)
+        for row in self._rows("wallet", wallet_id=wallet_id):
+            return WalletRow._make(row)
+        raise WalletNotFound(f"there is no wallet {wallet_id}", wallet_id=wallet_id)
+
+    def view(self, row: WalletRow, now: datetime) -> WalletView:
+        """A wallet as its owner sees it, with the spending of the cycle that ``now`` is in."""
+        cycle = cycle_at(now, row.time_zone)
+        return WalletView(
+            wallet_id=row.wallet_id,
+            label=row.label,
+            balance_yen=row.balance_yen,
+            held_yen=row.held_yen,
+            debt_yen=row.debt_yen,
+            auto_topup_threshold=row.auto_topup_threshold,
+            auto_topup_amount=row.auto_topup_amount,
+            monthly_budget_yen=row.monthly_budget_yen,
+            budget_mode=row.budget_mode,
+            time_zone=row.time_zone,
+            current_cycle=cycle,
+            current_cycle_spent_yen=self._spent(row.wallet_id, 0, cycle, row.current_cycle, row.cycle_spent_yen),
+            enabled=bool(row.enabled),
+            created_at=row.created_at,
+            low_balance_yen=row.low_balance_yen,
+            alert_thresholds_pct=json.decode(row.alert_thresholds, type=tuple[int, ...]),
+        )
 
     def wallets(self, now: datetime, *, after: int = 0, limit: int = 100) -> list[WalletView]:
         """Wallets with an id above ``after``, by id."""
         rows = self._rows("wallets", after=after, limit=limit)
-        return [self._view(WalletRow._make(row), now) for row in rows]
-
-    def is_due(self, wallet_id: int, now: datetime) -> bool:
-        """Whether holds or lots of the wallet have expired and are still to be carried out."""
-        next_due_at = self._wallet_row(wallet_id).next_due_at
-        return next_due_at is not None and next_due_at <= format_instant(now)
+        return [self.view(WalletRow._make(row), now) for row in rows]
 
     def due_wallets(self, now: datetime, limit: int) -> list[int]:
-        """Ids of wallets for which ``is_due``, the longest overdue first."""
+        """Ids of wallets on which something is due, the longest overdue first."""
         return [wallet_id for (wallet_id,) in self._rows("due", at=format_instant(now), limit=limit)]
 
     def due_between(self, after: int, last: int, now: datetime) -> list[int]:
-        """Ids of wallets above ``after`` and up to ``last`` for which ``is_due``."""
+        """Ids of wallets above ``after`` and up to ``last`` on which something is due."""
         rows = self._rows("due_between", after=after, last=last, at=format_instant(now))
         return [wallet_id for (wallet_id,) in rows]
 
-    def keys(self, wallet_id: int, now: datetime, *, after: int = 0, limit: int = 1_000) -> list[KeyView]:
-        """Up to ``limit`` of the wallet's agent keys with an id above ``after``, by id. Raises ``WalletNotFound``."""
-        cycle = cycle_at(now, self._wallet_row(wallet_id).time_zone)
-        rows = self._rows("keys", wallet_id=wallet_id, cycle=cycle, after=after, limit=limit)
+    def keys(self, wallet: WalletRow, now: datetime, *, after: int = 0, limit: int = 1_000) -> list[KeyView]:
+        """Up to ``limit`` of a wallet's agent keys with an id above ``after``, by id."""
+        cycle = cycle_at(now, wallet.time_zone)
+        rows = self._rows("keys", wallet_id=wallet.wallet_id, cycle=cycle, after=after, limit=limit)
         return [KeyView(*row) for row in rows]
 
     def hold(self, hold_id: int) -> HoldView:
         """Raises ``HoldNotFound``."""
         for row in self._rows("hold", hold_id=hold_id):
             return HoldView(*row)
-        raise HoldNotFound(f"there is no hold {hold_id}", hold_id=hold_id)
+        raise HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
 
     def wallet_of_entry(self, txn_id: int) -> int:
         """Raises ``EntryNotFound``."""
         for (wallet_id,) in self._rows("wallet_of_entry", txn_id=txn_id):
             return int(wallet_id)
-        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}; check the id", txn_id=txn_id)
 
     def transaction(self, txn_id: int) -> TransactionView:
         """Raises ``EntryNotFound``."""
         for row in self._rows("transaction", txn_id=txn_id):
             return TransactionView(*row)
-        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}; check the id", txn_id=txn_id)
 
     def history(
         self,
-        wallet_id: int,
+        wallet: WalletRow,
         *,
         limit: int = 50,
         before_txn_id: int | None = None,
@@ -164,15 +187,15 @@ class Reader:
         key_id: int | None = None,
         note: str | None = None,
     ) -> list[Transaction]:
-        """The wallet's entries, newest first, from the one before ``before_txn_id`` on. Raises ``WalletNotFound``."""
+        """The wallet's entries, newest first, from the one before ``before_txn_id`` on."""
         if txn_type is None and key_id is None and note is None:
-            start = self._start(wallet_id, before_txn_id)
-            rows = self._rows("history", start=start, wallet_id=wallet_id, limit=limit)
+            start = self._start(wallet, before_txn_id)
+            rows = self._rows("history", start=start, wallet_id=wallet.wallet_id, limit=limit)
             return [Transaction(*row) for row in rows]
         found: list[Transaction] = []
         after: int | None = before_txn_id
         while len(found) < limit:
-            step, after = self.search(wallet_id, limit - len(found), after, txn_type, key_id, note)
+            step, after = self.search(wallet, limit - len(found), after, txn_type, key_id, note)
             found += step
             if after is None:
                 break
@@ -180,7 +203,7 @@ class Reader:
 
     def search(
         self,
-        wallet_id: int,
+        wallet: WalletRow,
         limit: int,
         before_txn_id: int | None,
         txn_type: str | None,
@@ -191,10 +214,10 @@ class Reader:
 
         With it the ``before_txn_id`` to go on with, None when the chain has come to its end.
         """
-        start = self._start(wallet_id, before_txn_id)
+        start = self._start(wallet, before_txn_id)
         if not start:
             return [], None
-        wanted = {"wallet_id": wallet_id, "txn_type": txn_type, "key_id": key_id, "note": note}
+        wanted = {"wallet_id": wallet.wallet_id, "txn_type": txn_type, "key_id": key_id, "note": note}
         rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit, **wanted)
         judged = [(Transaction(*columns), is_wanted, step) for *columns, is_wanted, step, _ in rows]
         if not judged:
@@ -203,18 +226,17 @@ class Reader:
         goes_on = len(judged) == limit or steps == STEPS
         return [entry for entry, is_wanted, _ in judged if is_wanted], last.txn_id if goes_on else None
 
-    def _start(self, wallet_id: int, before_txn_id: int | None) -> int | None:
+    def _start(self, wallet: WalletRow, before_txn_id: int | None) -> int | None:
         """The entry that stands before ``before_txn_id`` in the wallet's chain, or its last one."""
-        last = self._wallet_row(wallet_id).last_txn_id
         if before_txn_id is None:
-            return last
-        for (prev_txn_id,) in self._rows("previous", txn_id=before_txn_id, wallet_id=wallet_id):
+            return wallet.last_txn_id
+        for (prev_txn_id,) in self._rows("previous", txn_id=before_txn_id, wallet_id=wallet.wallet_id):
             return int(prev_txn_id)
         return None
 
     def cycle(self, wallet_id: int, cycle: str) -> CycleSpan:
         """What a billing cycle opened with and which entries are of it, as of now. Raises ``WalletNotFound``."""
-        self._wallet_row(wallet_id)
+        self.wallet(wallet_id)
         rows = self._rows("cycle_segments", wallet_id=wallet_id, cycle=cycle)
         (opening_yen, *_), *_ = rows
         return CycleSpan(int(opening_yen), [(last, after) for _, last, after in rows if last is not None])
@@ -237,32 +259,32 @@ class Reader:
         entries = (Transaction(*columns) for *columns, _ in rows)
         return [entry for entry in entries if entry.wallet_id == wallet_id and entry.txn_type == "charge"]
 
-    def funded_at(self, wallet: WalletView) -> str:
+    def funded_at(self, wallet: WalletRow, now: datetime) -> str:
         """When a wallet first had something to spend, at a cost that does not grow with its ledger.
 
         That is when its first credit came in. A wallet that plain SQL made with a balance has had that since it was
-        made, or since its first entry of this cycle (of the last ``STEPS``) if that is dated earlier.
+        made, or since its first entry of the cycle of ``now`` (of the last ``STEPS``) if that is dated earlier.
         """
         for (occurred_at,) in self._rows("first_credit", wallet_id=wallet.wallet_id):
             if occurred_at is not None:
                 return str(occurred_at)
-        start, _ = cycle_bounds(wallet.current_cycle, wallet.time_zone)
+        start, _ = cycle_bounds(cycle_at(now, wallet.time_zone), wallet.time_zone)
         if wallet.created_at < start:
             return wallet.created_at
-        last = self._wallet_row(wallet.wallet_id).last_txn_id
-        parameters = {"start": last, "wallet_id": wallet.wallet_id, "cycle_start": start, "steps": STEPS}
-        [(oldest,)] = self._rows("oldest_of_cycle", **parameters)
+        walk = {"start": wallet.last_txn_id, "wallet_id": wallet.wallet_id, "steps": STEPS}
+        [(oldest,)] = self._rows("oldest_of_cycle", cycle_start=start, **walk)
         return min(wallet.created_at, oldest or wallet.created_at)
 
     def totals(self) -> Totals:
         """Sums over all wallets; reads every wallet's row."""
         return Totals(*self._rows("totals")[0])
 
-    def key(self, key_id: int, now: datetime) -> KeyView:
-        """Raises ``KeyNotFound``."""
-        wallet_id = self.owner_of_key(key_id)
-        cycle = cycle_at(now, self._wallet_row(wallet_id).time_zone)
-        return KeyView(*self._rows("key", wallet_id=wallet_id, key_id=key_id, cycle=cycle)[0])
+    def key(self, wallet: WalletRow, key_id: int, now: datetime) -> KeyView:
+        """An agent key of a wallet. Raises ``KeyNotFound``."""
+        cycle = cycle_at(now, wallet.time_zone)
+        for row in self._rows("key", wallet_id=wallet.wallet_id, key_id=key_id, cycle=cycle):
+            return KeyView(*row)
+        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
 
     def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
         """Of an agent key; None and 0 when there is no such key."""
@@ -274,7 +296,7 @@ class Reader:
         """Id of the wallet whose agent key it is. Raises ``KeyNotFound``."""
         for (wallet_id,) in self._rows("key_owner", key_id=key_id):
             return int(wallet_id)
-        raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+        raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
 
     def openings(self) -> list[Opening]:
         """What no entry explains of backfilled wallets."""
@@ -304,7 +326,7 @@ class Reader:
         """Raises ``TopupNotFound``."""
         for row in self._rows("topup", topup_id=topup_id):
             return _topup_view(row)
-        raise TopupNotFound(f"there is no top-up {topup_id}", topup_id=topup_id)
+        raise TopupNotFound(f"there is no top-up {topup_id}; check the id", topup_id=topup_id)
 
     def topups(self, wallet_id: int, limit: int) -> list[TopupView]:
         """The wallet's top-ups, newest first."""
@@ -375,32 +397,6 @@ class Reader:
 
     def _rows(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
         return self.source.rows(_SQL[name], parameters)
-
-    def _wallet_row(self, wallet_id: int) -> WalletRow:
-        for row in self._rows("wallet", wallet_id=wallet_id):
-            return WalletRow._make(row)
-        raise WalletNotFound(f"there is no wallet {wallet_id}", wallet_id=wallet_id)
-
-    def _view(self, row: WalletRow, now: datetime) -> WalletView:
-        cycle = cycle_at(now, row.time_zone)
-        return WalletView(
-            wallet_id=row.wallet_id,
-            label=row.label,
-            balance_yen=row.balance_yen,
-            held_yen=row.held_yen,
-            debt_yen=row.debt_yen,
-            auto_topup_threshold=row.auto_topup_threshold,
-            auto_topup_amount=row.auto_topup_amount,
-            monthly_budget_yen=row.monthly_budget_yen,
-            budget_mode=row.budget_mode,
-            time_zone=row.time_zone,
-            current_cycle=cycle,
-            current_cycle_spent_yen=self._spent(row.wallet_id, 0, cycle, row.current_cycle, row.cycle_spent_yen),
-            enabled=bool(row.enabled),
-            created_at=row.created_at,
-            low_balance_yen=row.low_balance_yen,
-            alert_thresholds_pct=json.decode(row.alert_thresholds, type=tuple[int, ...]),
-        )
 
     def _spent(self, wallet_id: int, key_id: int, cycle: str, row_cycle: str | None, spent_yen: int) -> int:
         """Spending in ``cycle``: the row's own when it is in that cycle, else what it left behind."""

@@ -54,7 +54,7 @@ class Tallies:
         self._connection.execute(_TABLE)
 
     def add(self, tallies: Iterable[Tally]) -> None:
-        """Add to what is there under the same names."""
+        """Add to the sums under the same names."""
         together: dict[Name, Tally] = {}
         for each in tallies:
             known = together.get(each.name)

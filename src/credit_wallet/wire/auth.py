@@ -1,8 +1,8 @@
 """Who is calling: an operator, a seller, a wallet's owner, or an agent through a key of the wallet.
 
-What a token opens is remembered for a second, by the token's hash. What ends in this process is forgotten at once, what
-ends in another one within the second. A revoked agent key never spends all the same: whether a key is good is decided
-again in the transaction that would move the money.
+What a token opens is cached for a second, by the token's hash. A token that ends in this process leaves the cache at
+once, one that ends in another process within that second. A revoked agent key cannot spend even so: whether a key is
+valid is decided again in the transaction that moves the money.
 """
 
 from __future__ import annotations
@@ -112,7 +112,10 @@ class Authenticator:
 
     async def _on_behalf(self, caller: Caller, payer_token: str) -> Caller:
         if caller.access is not None:
-            raise Forbidden("X-Payer-Token is for sellers: pay with your own token alone", field="X-Payer-Token")
+            raise Forbidden(
+                "X-Payer-Token is for sellers and operators; send only the token of the wallet that pays",
+                field="X-Payer-Token",
+            )
         token = as_sent(payer_token)
         try:
             payer = await self._caller(token, token_digest(token))
@@ -120,7 +123,7 @@ class Authenticator:
             raise Unauthorized(str(refusal), field="X-Payer-Token") from refusal
         if payer.access is None:
             raise Unauthorized(
-                "X-Payer-Token names no wallet; send an owner token or an agent key", field="X-Payer-Token"
+                "X-Payer-Token does not belong to a wallet; send an owner token or an agent key", field="X-Payer-Token"
             )
         return structs.replace(caller, payer=payer.access)
 
@@ -143,7 +146,7 @@ class Authenticator:
         return caller
 
     def _operator(self, digest: bytes) -> Caller | None:
-        """Compares with every key, in a time that tells nothing of them."""
+        """Compares with every key, in constant time."""
         found = None
         for known, operator in self._operators:
             if secrets.compare_digest(digest, known):
@@ -160,7 +163,7 @@ def require_owner(caller: Caller) -> int:
     """The wallet of its owner. Raises ``Forbidden`` for everybody else."""
     if caller.access is not None and caller.access.key_id is None:
         return caller.access.wallet_id
-    raise Forbidden("only the wallet's owner token may do this")
+    raise Forbidden("the token is valid but not allowed to do this; use the wallet's owner token")
 
 
 def require_wallet(caller: Caller) -> int:
@@ -173,22 +176,22 @@ def require_access(caller: Caller) -> Access:
     if caller.access is not None:
         return caller.access
     raise Forbidden(
-        "the operator key has no wallet of its own; use an owner token, or the calls under /operator"
+        "an operator key does not belong to a wallet; use an owner token, or the calls under /operator"
         if caller.is_operator
-        else "a seller's token has no wallet and only sells; use an owner token"
+        else "a seller's token does not belong to a wallet; use an owner token"
     )
 
 
 def require_operator(caller: Caller) -> None:
     """Raises ``Forbidden`` for anybody but the operator."""
     if not caller.is_operator:
-        raise Forbidden("only the operator key may do this")
+        raise Forbidden("the token is valid but not allowed to do this; use an operator key")
 
 
 def require_seller(caller: Caller) -> None:
     """Raises ``Forbidden`` for anybody but sellers and the operator."""
     if caller.seller is None and not caller.is_operator:
-        raise Forbidden("only a seller's token or the operator key may do this")
+        raise Forbidden("the token is valid but not allowed to do this; use a seller's token or an operator key")
 
 
 def token_of(authorization: str | None, api_key: str | None) -> str:
@@ -208,7 +211,7 @@ def token_of(authorization: str | None, api_key: str | None) -> str:
         token = given
     if token:
         return as_sent(token)
-    raise Unauthorized("send the wallet's token as 'Authorization: Bearer <token>' or 'X-API-Key: <token>'")
+    raise Unauthorized("no token was sent; send it as 'Authorization: Bearer <token>' or 'X-API-Key: <token>'")
 
 
 def as_sent(token: str) -> str:

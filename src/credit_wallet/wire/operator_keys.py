@@ -94,7 +94,7 @@ def _named(part: str) -> OperatorKey:
 
 
 def _weakness(text: str) -> str | None:
-    """Why ``text`` is no operator key."""
+    """Why ``text`` cannot be an operator key; None when it can."""
     if not text.strip():
         return "is empty; unset it to have a key made for one run"
     if not text.isascii() or not text.isprintable() or " " in text:

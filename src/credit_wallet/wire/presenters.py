@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from msgspec import structs
 
 from credit_wallet.domain.outcomes import Access, EntryType, Transaction
 from credit_wallet.domain.whole_numbers import whole_number
-from credit_wallet.errors import InvalidRequest
+from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.ledger.reading_lanes import OWNERS, REPORTS, Lane
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.notices.targets import TargetView
 from credit_wallet.rules.limits import spendable_yen
-from credit_wallet.wire.bodies import TransactionPage, WalletReply
-from credit_wallet.wire.own_part import visible_key
+from credit_wallet.runtime import deadlines
+from credit_wallet.wire.asgi import RawHeaders
+from credit_wallet.wire.auth import Caller
+from credit_wallet.wire.headers import wallet_headers
+from credit_wallet.wire.replies import TransactionPage, WalletReply
+from credit_wallet.wire.visibility import visible_key
 
-RECENT_TRANSACTIONS = 10
 MAX_PAGE = 200
 
 MAX_STEPS = 50
@@ -31,24 +36,16 @@ def wallet_shown(
     An agent key is shown the transactions that it paid. ``targets`` are the notification targets when they were just
     set; otherwise an owner is shown what is set.
     """
-    wallet_id, key_id = access.wallet_id, access.key_id
-    view = wallets.show(wallet_id)
-    key = None if key_id is None else wallets.keys.show(key_id)
-    if targets is None:
-        targets = wallets.targets.list(wallet_id) if key is None else []
-    if key_id is None:
-        recent = wallets.history(wallet_id, limit=RECENT_TRANSACTIONS)
-    else:  # one step is enough: what is rare among the entries is found by a search
-        recent, _ = wallets.transactions.search(wallet_id, limit=RECENT_TRANSACTIONS, key_id=key_id)
+    shown = wallets.overview(access.wallet_id, key_id=access.key_id)
     return WalletReply(
-        **structs.asdict(view),
-        recent_transactions=recent,
-        auto_topup=wallets.topups.automatic_state(wallet_id),
-        notification_targets=targets,
-        spendable_yen=spendable_yen(view, key),
-        key=key,
+        **structs.asdict(shown.wallet),
+        recent_transactions=shown.recent_transactions,
+        auto_topup=shown.auto_topup,
+        notification_targets=shown.targets if targets is None else targets,
+        spendable_yen=spendable_yen(shown.wallet, shown.key),
+        key=shown.key,
         topup_url=topup_url,
-        lots=[lot.view() for lot in wallets.lots.list(wallet_id)],
+        lots=shown.lots,
     )
 
 
@@ -103,6 +100,18 @@ async def transactions_shown(
     return _page(found, limit, before)
 
 
+async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
+    """The headers about the caller's wallet, for responses other than those to movements."""
+    if caller is None or caller.access is None:
+        return []
+    try:
+        wallet_id = caller.access.wallet_id
+        async with asyncio.timeout(deadlines.BALANCE_SECONDS):
+            return wallet_headers(await wallets.reading_lanes.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
+    except (WalletError, TimeoutError):  # the response matters more than its balance header
+        return []
+
+
 def _page(entries: list[Transaction], limit: int, goes_on_at: int | None) -> TransactionPage:
     page = entries[:limit]
     if len(entries) > limit:
@@ -114,4 +123,4 @@ def _entry_at(cursor: str) -> int:
     try:
         return whole_number(cursor)
     except ValueError:
-        raise InvalidRequest(f"cursor must be a next_cursor, not {cursor!r}", field="cursor") from None
+        raise InvalidRequest(f"cursor must be the next_cursor of a page, not {cursor!r}", field="cursor") from None

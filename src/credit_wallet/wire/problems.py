@@ -9,6 +9,8 @@ from msgspec import DecodeError, ValidationError, json
 
 from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import DatabaseError, InvalidAmount, InvalidJson, InvalidRequest, WalletError
+from credit_wallet.wire.asgi import RawHeaders
+from credit_wallet.wire.headers import STANDING_HEADERS
 from credit_wallet.wire.problem_types import DATABASE_ERROR, DEFECT, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType
 
 CONTENT_TYPE = "application/problem+json"
@@ -123,9 +125,17 @@ def headers_of(error: Exception) -> dict[str, str]:
     return {}
 
 
-def encode(document: dict[str, Any]) -> bytes:
-    """A problem document as the bytes of a body."""
-    return json.encode(document)
+def refusal(error: Exception, topup_url: str | None) -> tuple[int, RawHeaders, bytes]:
+    """Status, headers and body of the response to ``error``."""
+    status, document = problem_of(error, topup_url)
+    content = json.encode(document)
+    headers = [
+        (b"content-type", CONTENT_TYPE.encode()),
+        (b"content-length", b"%d" % len(content)),
+        *((name.lower().encode(), value.encode()) for name, value in headers_of(error).items()),
+        *STANDING_HEADERS,
+    ]
+    return status, headers, content
 
 
 def _document(code: str, kind: ProblemType, detail: str) -> dict[str, Any]:

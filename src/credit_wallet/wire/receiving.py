@@ -1,4 +1,4 @@
-"""Receiving a request's body: bounded in bytes and in seconds, by itself and together with all others."""
+"""Receiving a request's body: bounded in bytes and in seconds, each alone and all together."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import asyncio
 
 from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import InvalidJson, ServiceBusy
+from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.problems import BodyTooLarge
-from credit_wallet.wire.replies import Receive
 
 BODY_SECONDS = 10.0
 """How long a caller may take to send a body."""
 
 
 SHORT_BODY_BYTES = 16_384
-"""What there is room for whoever sends it: every movement, and what Stripe usually delivers."""
+"""A body up to this size is always accepted: every movement, and what Stripe usually sends."""
 
 
 class Room:
-    """Memory for what bodies have beyond ``SHORT_BODY_BYTES`` while they come in, of many callers together.
+    """Memory for the part of bodies beyond ``SHORT_BODY_BYTES`` while they are received, shared by many callers.
 
-    Without it a thousand callers who begin a long body and do not end it would have a thousand times the longest one.
+    Without this bound, a thousand callers who each begin a long body could fill the memory a thousand times over.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -29,7 +29,9 @@ class Room:
     def take(self, more_bytes: int) -> None:
         """Raises ``ServiceBusy`` when there is no room left."""
         if more_bytes > self._left_bytes:
-            raise ServiceBusy("too many long bodies are on their way; send it again", retry_after_seconds=SOON_SECONDS)
+            raise ServiceBusy(
+                "too many long bodies are being received; send it again", retry_after_seconds=SOON_SECONDS
+            )
         self._left_bytes -= more_bytes
 
     def give(self, taken_bytes: int) -> None:
@@ -38,7 +40,7 @@ class Room:
 
 
 OPERATORS_ROOM, CALLERS_ROOM, STRANGERS_ROOM = Room(32 << 20), Room(32 << 20), Room(16 << 20)
-"""Apart, so that nobody's long bodies keep out those of who has more to say."""
+"""Separate, so that long bodies of strangers or callers never keep out those of operators."""
 
 
 async def read_body(receive: Receive, max_bytes: int, room: Room | None = None) -> bytes:
@@ -53,17 +55,19 @@ async def read_body(receive: Receive, max_bytes: int, room: Room | None = None) 
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise InvalidJson("the connection ended before the body did")
+                    raise InvalidJson("the connection ended before the body was complete; send it again")
                 body += message.get("body", b"")
                 if len(body) > max_bytes:
-                    raise BodyTooLarge(f"the body may have {max_bytes} bytes at most")
+                    raise BodyTooLarge(
+                        f"the body is larger than {max_bytes} bytes, the limit of this endpoint; send less at once"
+                    )
                 if room is not None and (more_bytes := len(body) - SHORT_BODY_BYTES - taken_bytes) > 0:
                     room.take(more_bytes)
                     taken_bytes += more_bytes
                 if not message.get("more_body"):
                     return body
     except TimeoutError:
-        raise InvalidJson(f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
+        raise InvalidJson(f"the body did not arrive within {BODY_SECONDS:g} seconds; send it again") from None
     finally:
         if room is not None:
             room.give(taken_bytes)

@@ -1,110 +1,117 @@
-"""What answers have in common: headers about the wallet, request ids, refusals."""
+"""What calls answer, as the types of their JSON."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from itertools import count
-from secrets import token_hex
-from typing import Any, TypeAlias
+from typing import Any, Literal
 
-from credit_wallet.domain.budget import spent_pct, warn_pct
-from credit_wallet.domain.outcomes import Outcome, WalletView
-from credit_wallet.errors import WalletError
-from credit_wallet.ledger.reading_lanes import OWNERS
-from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.runtime import deadlines
-from credit_wallet.wire.auth import Caller
-from credit_wallet.wire.problems import CONTENT_TYPE, encode, headers_of, problem_of
+from msgspec import Struct, structs
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
-
-MAX_REQUEST_ID_BYTES = 128
-
-STANDING_HEADERS: tuple[tuple[bytes, bytes], ...] = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+from credit_wallet.domain.outcomes import (
+    Alert,
+    AutoTopupState,
+    KeyView,
+    LotView,
+    Outcome,
+    TopupView,
+    Transaction,
+    WalletView,
 )
-"""What every answer carries: it may show a token or a balance, and is what its content type says."""
-
-_PROCESS_ID = token_hex(6)
-_request_ids = (f"{_PROCESS_ID}-{number:x}".encode() for number in count(1))
+from credit_wallet.notices.targets import TargetView
 
 
-def outcome_headers(outcome: Outcome) -> RawHeaders:
-    """Balance, warning and replay mark of a movement."""
-    headers = [(b"x-wallet-balance", b"%d" % outcome.balance_yen)]
-    if outcome.warn_pct:
-        headers.append((b"x-wallet-warn", b"%d" % outcome.warn_pct))
-    if outcome.replayed:
-        headers.append((b"idempotent-replayed", b"true"))
-    return headers
+class MovementReply(Struct, frozen=True):
+    """A movement that was carried out, durable by now. ``replayed`` marks the answer to a key used before."""
+
+    txn_id: int | None
+    wallet_id: int
+    amount_yen: int
+    balance_yen: int
+    replayed: bool
+    alerts: tuple[Alert, ...]
+    hold_id: int | None = None
+    expires_at: str | None = None
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> MovementReply:
+        """The reply that an outcome is answered with."""
+        return cls(
+            outcome.txn_id,
+            outcome.wallet_id,
+            outcome.amount_yen,
+            outcome.balance_yen,
+            outcome.replayed,
+            outcome.alerts,
+            outcome.hold_id,
+            outcome.expires_at,
+        )
 
 
-def wallet_headers(view: WalletView) -> RawHeaders:
-    """Balance and warning of a wallet as it stands."""
-    headers = [(b"x-wallet-balance", b"%d" % view.balance_yen)]
-    if view.monthly_budget_yen:
-        warning = warn_pct(spent_pct(view.current_cycle_spent_yen, view.monthly_budget_yen))
-        if warning:
-            headers.append((b"x-wallet-warn", b"%d" % warning))
-    return headers
+class PurchaseReply(MovementReply, frozen=True, kw_only=True):
+    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before.
+
+    ``warn_pct`` is 80 or 100 when that share of the buyer's monthly budget is spent, else 0.
+    """
+
+    free: bool
+    purchase_key: str
+    warn_pct: int = 0
+
+    @classmethod
+    def of_purchase(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
+        """The reply that the outcome of a purchase is answered with."""
+        movement = structs.asdict(MovementReply.of(outcome))
+        return cls(**movement, free=outcome.free, purchase_key=purchase_key, warn_pct=outcome.warn_pct)
 
 
-def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:
-    """The caller's own request id when it is short and printable, else a new one."""
-    if (
-        given is not None
-        and 0 < len(given) <= MAX_REQUEST_ID_BYTES
-        and given.isascii()
-        and given.decode().isprintable()
-    ):
-        return (b"x-request-id", given)
-    return (b"x-request-id", next(_request_ids))
+class BatchReply(Struct, frozen=True):
+    """One item per charge, in order: a movement, or a problem document."""
+
+    outcomes: list[dict[str, Any]]
 
 
-def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """The same from the headers of a request; two ids name nothing."""
-    given = [value for name, value in headers if name == b"x-request-id"]
-    return request_id_header(given[0] if len(given) == 1 else None)
+class WalletReply(WalletView, frozen=True):
+    """A wallet as the one who asks may spend from it, ``key`` being the agent key that asks (None for the owner).
+
+    ``spendable_yen`` is the largest charge that balance, budget and the key's cap would let through now; ``topup_url``
+    is where people pay; ``lots`` are the open ones in the order of spending, and their sum is the balance.
+    """
+
+    recent_transactions: list[Transaction]
+    auto_topup: AutoTopupState
+    notification_targets: list[TargetView]
+    spendable_yen: int
+    key: KeyView | None
+    topup_url: str
+    lots: list[LotView]
 
 
-def refusal(error: Exception, topup_url: str | None) -> tuple[int, RawHeaders, bytes]:
-    """Status, headers and problem document that ``error`` is answered with."""
-    status, document = problem_of(error, topup_url)
-    content = encode(document)
-    headers = [
-        (b"content-type", CONTENT_TYPE.encode()),
-        (b"content-length", b"%d" % len(content)),
-        *((name.lower().encode(), value.encode()) for name, value in headers_of(error).items()),
-        *STANDING_HEADERS,
-    ]
-    return status, headers, content
+class TopupPage(Struct, frozen=True):
+    """Top-ups, newest first."""
+
+    topups: list[TopupView]
 
 
-async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
-    """The headers about the wallet that an owner's answer carries when it is no movement's."""
-    if caller is None or caller.access is None:
-        return []
-    try:
-        wallet_id = caller.access.wallet_id
-        async with asyncio.timeout(deadlines.BALANCE_SECONDS):
-            return wallet_headers(await wallets.reading_lanes.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
-    except (WalletError, TimeoutError):  # the answer at hand matters more than its balance header
-        return []
+class TransactionPage(Struct, frozen=True):
+    """Ledger entries, newest first; ``next_cursor`` leads to the page after, None on the last one."""
+
+    transactions: list[Transaction]
+    next_cursor: str | None
 
 
-def text_of(value: bytes | None) -> str | None:
-    """A header's value as text."""
-    return None if value is None else value.decode("latin-1")
+Role = Literal["owner", "agent", "seller", "operator"]
 
 
-def address_of(scope: Scope) -> str:
-    """The caller's address."""
-    client = scope.get("client")
-    return client[0] if client else ""
+class Identity(Struct, frozen=True):
+    """Who a token is. ``ends_at`` is when it ends, None when nothing is said of an end."""
+
+    role: Role
+    wallet_id: int | None = None
+    key_id: int | None = None
+    seller_id: int | None = None
+    ends_at: str | None = None
+
+
+class Health(Struct, frozen=True):
+    """Alive, or ready."""
+
+    status: str

@@ -43,17 +43,14 @@ from credit_wallet.wire.bodies import (
     CaptureBody,
     ChargeBody,
     ExtendBody,
-    Health,
     HoldBody,
-    Identity,
     RefundBody,
     ReleaseBody,
     RotateBody,
     SettingsBody,
     TopupBody,
-    TransactionPage,
-    WalletReply,
 )
+from credit_wallet.wire.replies import Health, Identity, TransactionPage, WalletReply
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as, read_outcome
 from credit_wallet.client.transport import Send
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.wire.bodies import BuyBody, PurchaseReply, RenewBody, ServeBody, UndoBody
+from credit_wallet.wire.bodies import BuyBody, RenewBody, ServeBody, UndoBody
+from credit_wallet.wire.replies import PurchaseReply
 
 
 class Purchases:

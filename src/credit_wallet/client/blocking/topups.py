@@ -7,7 +7,8 @@ from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
 from credit_wallet.payments.replies import TopupReply
-from credit_wallet.wire.bodies import PayBackBody, TopupPage
+from credit_wallet.wire.bodies import PayBackBody
+from credit_wallet.wire.replies import TopupPage
 
 
 class Topups:

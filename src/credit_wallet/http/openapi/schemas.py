@@ -15,7 +15,7 @@ from msgspec.json import schema, schema_components
 from credit_wallet.http.openapi.examples import BODY_EXAMPLES
 from credit_wallet.http.openapi.problems import component_name
 from credit_wallet.http.openapi.properties import PROPERTIES, PROPERTIES_OF_TYPE
-from credit_wallet.wire.bodies import BatchReply, MovementReply
+from credit_wallet.wire.replies import BatchReply, MovementReply
 
 REF = "#/components/schemas/{name}"
 

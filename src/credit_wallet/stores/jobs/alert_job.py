@@ -79,7 +79,7 @@ def run_alert_job(
 ) -> AlertReport:
     """Fire what is due in ``cycle`` (default: each wallet's current one), in the transaction that ``connection`` is in.
 
-    For a threshold of a budget that was changed since it fired there is an event alone, which is no part of the report.
+    For a threshold of a budget that was changed since it fired there is only an event, which is not in the report.
 
     The report's cycle is the UTC one. ``dry_run`` writes nothing. ``whole_schema`` says that the database has more than
     migration 281. Wallets are taken in order of their ids, as everybody does who locks several.

@@ -25,7 +25,7 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores import Connection, Source
 
 ENTRIES_A_SEAL = 10_000
-"""Most entries that one seal covers; sealing so many takes about 0.1 s."""
+"""Most entries that one seal covers; sealing that many takes about 0.1 s."""
 
 NO_SEAL = "0" * 64
 """What the first seal takes for the hash of the one before it."""

@@ -106,7 +106,7 @@ def with_defaults(url: str) -> str:
     given = _parsed(url)
     if given is None:
         raise InvalidRequest(
-            f"{without_password(url)!r} is no PostgreSQL URL; write postgresql://user:password@host:5432/database, "
+            f"{without_password(url)!r} is not a PostgreSQL URL; write postgresql://user:password@host:5432/database, "
             "with %40 for an @ and %2F for a / in the password",
             field="db",
         )

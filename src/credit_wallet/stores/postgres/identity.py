@@ -93,7 +93,7 @@ class KnownLedger:
         if found.installation != known.installation:
             raise self._moved("holds another ledger, or none")
         if None not in (found.system, known.system) and found.system != known.system:
-            raise self._moved("is on another server, which is no standby of the one that was opened")
+            raise self._moved("is on another server, which is not a standby of the one that was opened")
         if found.database != known.database:
             raise self._moved("is another database of that name")
         if self._acknowledged and raw.execute(_HAS_ENTRY, self._acknowledged).fetchall() != [(True,)]:

@@ -124,7 +124,7 @@ class PostgresStore:
             raw.execute(_LOCK_WALLET_OF_KEY, [key_id])  # whoever spends with the key has read it behind this lock
             revoked_at = _value(raw, _REVOKE_KEY, [format_instant(now), key_id])
             if revoked_at is None:
-                raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+                raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
             return str(revoked_at)
 
         return self._in_transaction(revoke, repeatable=True)
@@ -132,7 +132,7 @@ class PostgresStore:
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.
 
-        May be called from any thread, and waits for nothing that is under way here.
+        May be called from any thread, and does not wait for what is under way here.
         """
         self._readiness.check()
 
@@ -178,7 +178,7 @@ def _value(raw: Raw, statement: str, parameters: Sequence[Any]) -> Any:
 def _as_first_answered(
     outcomes: list[Outcome | WalletError], earlier: Iterable[Decision]
 ) -> list[Outcome | WalletError]:
-    """``outcomes`` of a batch that was sent before, where a replay of what was done then is no replay to the caller."""
+    """``outcomes`` of a batch that was sent before, where a replay of what was done then is none to the caller."""
     answers = list(outcomes)
     for decision in earlier:
         for position, (first, again) in enumerate(zip(decision.outcomes, answers, strict=True)):

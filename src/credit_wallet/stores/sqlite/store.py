@@ -196,7 +196,7 @@ class SqliteStore:
             lambda: self._connection.execute(_REVOKE_KEY, (format_instant(now), key_id)).get
         )
         if revoked_at is None:
-            raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
+            raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
         self._loader.forget_keys()
         return str(revoked_at)
 

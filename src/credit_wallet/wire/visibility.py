@@ -20,7 +20,7 @@ def visible_key(access: Access, asked: int | None) -> int | None:
     if access.key_id is None:
         return asked
     if asked not in (None, access.key_id):
-        raise Forbidden(f"an agent key sees what it paid itself; leave key_id out, or send {access.key_id}")
+        raise Forbidden(f"an agent key sees only what it paid; leave key_id out or send {access.key_id}")
     return access.key_id
 
 
@@ -36,5 +36,5 @@ def visible_entry(wallets: CreditWallet, access: Access, txn_id: int) -> Transac
     if entry.txn_type == "refund" and entry.related_txn_id is not None:
         paid = wallets.transactions.show(entry.related_txn_id)
     if not is_visible(access, entry.wallet_id, paid.key_id):
-        raise EntryNotFound(f"there is no ledger entry {txn_id}", txn_id=txn_id)
+        raise EntryNotFound(f"there is no ledger entry {txn_id}; check the id", txn_id=txn_id)
     return entry

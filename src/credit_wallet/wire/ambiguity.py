@@ -1,9 +1,9 @@
-"""What may be given once: headers that decide something, query parameters, an address.
+"""Requests that could be read in two ways: they are refused.
 
 Of two values with one name, one reader takes the first and another the last, so that a proxy, a gate and an application
-can each see another request. Nothing here chooses: two values are refused. So is the length of a body that is told in
-two ways (RFC 9112, section 6.3), and what names no host (section 3.2). An address has one spelling, lest a rule of a
-proxy's for ``/metrics`` be gone round by ``/metrics/``; no other one is there.
+can each see a different request. Two values are therefore refused, and so is a body whose length is given in two ways
+(RFC 9112, section 6.3) and a request without a host (section 3.2). A path has one spelling, so that nobody evades a
+proxy's rule for ``/metrics`` with ``/metrics/``.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ SINGLE_HEADERS = frozenset(
 """Headers that say where a request goes and ends, who pays, for what, and whether it is a retry."""
 
 MAX_QUERY_FIELDS = 100
-"""Far more than any address has parameters."""
+"""Far more than any endpoint has parameters."""
 
 _WITHOUT_HOST = ("1", "1.0")
 _HOST = re.compile(rb"[A-Za-z0-9._-]*(:[0-9]{0,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{0,5})?")
 
 
 def require_single_headers(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] = SINGLE_HEADERS) -> None:
-    """Raise ``AmbiguousRequest`` when a header of ``names`` (in lower case) is given twice."""
+    """Raise ``AmbiguousRequest`` when a header of ``names`` (in lower case) was sent twice."""
     _require_distinct((name.decode("latin-1") for name, _ in headers if name in names), "header")
 
 
@@ -62,13 +62,13 @@ def require_one_framing(headers: Mapping[bytes, bytes], http_version: str) -> No
 
 
 def require_only_spelling(scope: Mapping[str, Any]) -> None:
-    """Raise ``NotFound`` for an address that is written in another way than the documentation does."""
+    """Raise ``NotFound`` for a path in any other spelling than the documented one."""
     path: str = scope["path"]
     raw_path: bytes | None = scope.get("raw_path")
     if raw_path is not None and raw_path.partition(b"?")[0] != path.encode("utf-8", "surrogateescape"):
-        raise NotFound("there is no such address; no address has percent-encoded characters")
+        raise NotFound("no such endpoint; send the path without percent-encoded characters")
     if (path != "/" and path.endswith("/")) or "//" in path:
-        raise NotFound("there is no such address; none ends with a slash or has two in a row")
+        raise NotFound("no such endpoint; send the path without a slash at the end and without two in a row")
 
 
 @lru_cache(maxsize=1024)
@@ -77,15 +77,15 @@ def _is_host(host: bytes) -> bool:
 
 
 def distinct_query(query: bytes) -> dict[str, str]:
-    """The query's parameters. Raises ``AmbiguousRequest`` when one is there twice."""
+    """The query's parameters. Raises ``AmbiguousRequest`` when one was sent twice."""
     try:
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
-        raise AmbiguousRequest(f"the query may have {MAX_QUERY_FIELDS} parameters at most") from None
+        raise AmbiguousRequest(f"the query has more than {MAX_QUERY_FIELDS} parameters; send fewer") from None
     _require_distinct((name for name, _ in pairs), "query parameter")
     return dict(pairs)
 
 
 def _require_distinct(names: Iterable[str], what: str) -> None:
     if (name := first_repeated(names)) is not None:
-        raise AmbiguousRequest(f"the {what} {name} is given twice; give it once", field=name)
+        raise AmbiguousRequest(f"the {what} {name} was sent twice; send it once", field=name)

@@ -1,4 +1,4 @@
-"""What every request meets before its route is looked for: one meaning, and ``HEAD`` wherever there is a ``GET``."""
+"""The application around the routes: it refuses ambiguous requests, and answers ``HEAD`` like ``GET``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Any
 from litestar import Litestar
 
 from credit_wallet.errors import WalletError
-from credit_wallet.wire.distinct import require_one_framing, require_only_spelling, require_single_headers
-from credit_wallet.wire.replies import RawHeaders, refusal, request_id_of
+from credit_wallet.wire.ambiguity import require_one_framing, require_only_spelling, require_single_headers
+from credit_wallet.wire.asgi import RawHeaders
+from credit_wallet.wire.headers import request_id_of
+from credit_wallet.wire.problems import refusal
 
 
-class Doorway(Litestar):
+class StrictApplication(Litestar):
     """An application that refuses a request which could be read in two ways.
 
-    It answers ``HEAD`` as ``GET``, and keeps the body back: the same status and headers (RFC 9110, section 9.3.2).
+    It answers ``HEAD`` as ``GET``, without the body: the same status and headers (RFC 9110, section 9.3.2).
     """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -42,7 +44,7 @@ class Doorway(Litestar):
 
 
 def require_one_meaning(scope: Any) -> None:
-    """Raise ``AmbiguousRequest`` or ``NotFound`` for a request whose head could be read in two ways."""
+    """Raise ``AmbiguousRequest`` or ``NotFound`` for a request that could be read in two ways."""
     headers: RawHeaders = scope["headers"]
     require_single_headers(headers)
     require_one_framing(dict(headers), scope.get("http_version", "1.1"))

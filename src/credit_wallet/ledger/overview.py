@@ -1,0 +1,44 @@
+"""An overview: everything that whoever holds a wallet's token sees of it, with the wallet's row read once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from credit_wallet.domain.outcomes import AutoTopupState, KeyView, LotView, Transaction, WalletView
+from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.ledger.topups import automatic_state
+from credit_wallet.notices.targets import TargetView, view_of
+from credit_wallet.stores.notification_rows import SQL, target_of
+
+RECENT_TRANSACTIONS = 10
+
+
+class Overview(NamedTuple):
+    """A wallet as it is shown; ``key`` is the agent key that looks at it, None for the owner."""
+
+    wallet: WalletView
+    key: KeyView | None
+    recent_transactions: list[Transaction]
+    auto_topup: AutoTopupState
+    targets: list[TargetView]
+    lots: list[LotView]
+
+
+def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
+    """Raises ``WalletNotFound`` and ``KeyNotFound``."""
+    wallet, reader = ledger.row(wallet_id), ledger.reader
+    now = ledger.clock()
+    if key_id is None:
+        recent = reader.history(wallet, limit=RECENT_TRANSACTIONS)
+        targets = [view_of(target_of(row)) for row in ledger.ask(SQL["targets"], wallet_id=wallet_id)]
+    else:  # one step is enough: what is rare among the entries is found by a search
+        recent, _ = reader.search(wallet, RECENT_TRANSACTIONS, None, None, key_id, None)
+        targets = []
+    return Overview(
+        wallet=reader.view(wallet, now),
+        key=None if key_id is None else reader.key(wallet, key_id, now),
+        recent_transactions=recent,
+        auto_topup=automatic_state(ledger, wallet),
+        targets=targets,
+        lots=[lot.view() for lot in reader.lots(wallet_id)],
+    )

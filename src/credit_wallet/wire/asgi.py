@@ -1,0 +1,23 @@
+"""ASGI's types, and what is read from a request's scope."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+
+
+def text_of(value: bytes | None) -> str | None:
+    """A header's value as text."""
+    return None if value is None else value.decode("latin-1")
+
+
+def address_of(scope: Scope) -> str:
+    """The caller's address."""
+    client = scope.get("client")
+    return client[0] if client else ""

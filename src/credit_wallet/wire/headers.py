@@ -1,0 +1,61 @@
+"""Headers of responses: those that all have, those about a wallet, and the request id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import count
+from secrets import token_hex
+
+from credit_wallet.domain.budget import spent_pct, warn_pct
+from credit_wallet.domain.outcomes import Outcome, WalletView
+from credit_wallet.wire.asgi import RawHeaders
+
+MAX_REQUEST_ID_BYTES = 128
+
+STANDING_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""Every response has these: it may show a token or a balance, and is what its content type says."""
+
+_PROCESS_ID = token_hex(6)
+_request_ids = (f"{_PROCESS_ID}-{number:x}".encode() for number in count(1))
+
+
+def outcome_headers(outcome: Outcome) -> RawHeaders:
+    """Balance, warning and replay mark of a movement."""
+    headers = [(b"x-wallet-balance", b"%d" % outcome.balance_yen)]
+    if outcome.warn_pct:
+        headers.append((b"x-wallet-warn", b"%d" % outcome.warn_pct))
+    if outcome.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    return headers
+
+
+def wallet_headers(view: WalletView) -> RawHeaders:
+    """Balance and warning of a wallet as it stands."""
+    headers = [(b"x-wallet-balance", b"%d" % view.balance_yen)]
+    if view.monthly_budget_yen:
+        warning = warn_pct(spent_pct(view.current_cycle_spent_yen, view.monthly_budget_yen))
+        if warning:
+            headers.append((b"x-wallet-warn", b"%d" % warning))
+    return headers
+
+
+def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:
+    """The caller's own request id when it is short and printable, else a new one."""
+    if (
+        given is not None
+        and 0 < len(given) <= MAX_REQUEST_ID_BYTES
+        and given.isascii()
+        and given.decode().isprintable()
+    ):
+        return (b"x-request-id", given)
+    return (b"x-request-id", next(_request_ids))
+
+
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """The same from the headers of a request; of two ids neither counts."""
+    given = [value for name, value in headers if name == b"x-request-id"]
+    return request_id_header(given[0] if len(given) == 1 else None)
