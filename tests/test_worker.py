@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
 import os
 import signal
@@ -12,15 +11,14 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from background import covered, funded, job_named, seals_of, txn_ids_of
 from clock import Clock
-from databases import on_every_database, on_postgres
+from databases import on_every_database
 from plain_sql import PlainSql
 from stand_in import StandIn
 from structlog.testing import capture_logs
@@ -28,8 +26,7 @@ from structlog.testing import capture_logs
 from credit_wallet import CreditWallet
 from credit_wallet.errors import DatabaseLocked, InvalidRequest, PaymentProviderError, RailBusy
 from credit_wallet.payments.replies import AutoTopup, Reconciliation
-from credit_wallet.stores.jobs import pruning, seals
-from credit_wallet.stores.postgres import horizon as postgres_horizon
+from credit_wallet.stores.jobs import pruning
 from credit_wallet.worker import JOBS, Job, Worker, payment_jobs
 
 if TYPE_CHECKING:
@@ -38,16 +35,6 @@ if TYPE_CHECKING:
 pytestmark = on_every_database
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
-
-
-def funded(wallets: CreditWallet, amount_yen: int = 1_000) -> int:
-    wallet_id = wallets.create().wallet_id
-    wallets.topup(wallet_id, amount_yen, idempotency_key="start")
-    return wallet_id
-
-
-def job_named(name: str) -> Job:
-    return next(job for job in JOBS if job.name == name)
 
 
 def failing(error: Exception) -> Callable[[CreditWallet], None]:
@@ -316,178 +303,6 @@ def test_keys_are_kept_for_a_day_at_least(wallets: CreditWallet) -> None:
         wallets.maintenance.prune_idempotency_keys(older_than_days=0)
 
 
-# Seals
-
-ENTRY_COLUMNS = (
-    "txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id, "
-    "related_txn_id, hold_id"
-)
-
-
-@pytest.fixture
-def sealed(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> CreditWallet:
-    """Ten entries on two wallets under four seals: 1 to 3, 4 to 6, 7 to 9, 10."""
-    monkeypatch.setattr(seals, "ENTRIES_A_SEAL", 3)
-    for wallet_id in (funded(wallets), funded(wallets)):
-        for number in range(4):
-            wallets.charge(wallet_id, 1, idempotency_key=f"charge-{number}", note="検索 “deep”" if number else None)
-    with capture_logs() as logs:
-        Worker(wallets, (job_named("seal"),)).run_due(0.0)
-    assert [log["done"] for log in logs] == [10]
-    assert wallets.verify() == []
-    return wallets
-
-
-def seals_of(db_url: str, more: str = "") -> list[tuple[Any, ...]]:
-    columns = f"seal_id, first_txn_id, last_txn_id, entries, sha256{more}"
-    with PlainSql(db_url) as ledger:
-        return ledger.run(f"SELECT {columns} FROM am_credit_seal ORDER BY 1")
-
-
-@pytest.mark.usefixtures("sealed")
-def test_each_seal_covers_its_entries_and_the_seal_before(db_url: str) -> None:
-    previous = "0" * 64
-    ranges = []
-    for _, first, last, entries, recorded, sealed_at in seals_of(db_url, ", sealed_at"):
-        with PlainSql(db_url) as ledger:
-            rows = ledger.run(
-                f"SELECT {ENTRY_COLUMNS} FROM am_credit_transaction_log WHERE txn_id BETWEEN ? AND ? ORDER BY 1",
-                first,
-                last,
-            )
-            lots = ledger.run(
-                "SELECT lot_id, kind, granted_yen, expires_at, NULL FROM am_credit_lot WHERE lot_id BETWEEN ? AND ? "
-                "ORDER BY lot_id",
-                first,
-                last,
-            )
-        parts = ([2, sealed_at, first, last, entries], rows, lots)
-        text = "".join(json.dumps(part, ensure_ascii=False, separators=(",", ":")) for part in parts)
-        assert recorded == sha256((previous + text).encode()).hexdigest()
-        assert len(rows) == entries
-        ranges.append((first, last))
-        previous = recorded
-    assert ranges == [(1, 3), (4, 6), (7, 9), (10, 10)]
-
-
-def test_sealing_goes_on_where_it_stopped_and_seals_nothing_twice(sealed: CreditWallet, db_url: str) -> None:
-    assert sealed.maintenance.seal() == 0
-    sealed.charge(1, 1, idempotency_key="one more")
-    assert (sealed.maintenance.seal(), sealed.maintenance.seal()) == (1, 0)
-    assert [row[1:4] for row in seals_of(db_url)][-2:] == [(10, 10, 1), (11, 11, 1)]
-    assert sealed.verify() == []
-
-
-def test_an_entry_that_is_still_to_be_adopted_waits_for_its_seal(wallets: CreditWallet, db_url: str) -> None:
-    funded(wallets)
-    with PlainSql(db_url) as host:
-        host.move(1, "charge", -5)
-    assert (wallets.maintenance.seal(), wallets.maintenance.seal()) == (1, 0)
-    assert wallets.verify() == []  # backfills it
-    assert (wallets.maintenance.seal(), wallets.maintenance.seal()) == (1, 0)
-
-
-@on_postgres
-def test_an_entry_is_sealed_when_no_earlier_one_can_come_any_more(
-    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two other nodes: what the second one has drawn an earlier id for is still to come when the first one commits."""
-    monkeypatch.setattr(postgres_horizon, "SETTLE_SECONDS", 0.05)
-    wallet_ids = [funded(wallets), funded(wallets)]
-    assert wallets.maintenance.seal() == 2
-    lock = "SELECT 1 FROM am_credit_wallet WHERE wallet_id = ? FOR NO KEY UPDATE"
-    append = """
-    INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, prev_txn_id, ledger_balance_yen, lots)
-    VALUES (?, 1, 'topup', ?, 1001, '[]')
-    """
-    with PlainSql(db_url) as first, PlainSql(db_url) as second:
-        with second.transaction():
-            with first.transaction():
-                first.run(lock, wallet_ids[0])
-                second.run(lock, wallet_ids[1])
-                second.run("SELECT nextval('am_credit_transaction_log_txn_id_seq')")
-                first.run(append, wallet_ids[0], 1)
-            assert wallets.maintenance.seal() == 0
-        assert wallets.maintenance.seal() == 1
-
-
-def test_sealing_beside_charges_leaves_no_entry_out(
-    wallets: CreditWallet, db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(seals, "ENTRIES_A_SEAL", 3)
-    wallet_ids = [funded(wallets) for _ in range(5)]
-
-    def charge(caller: int, node: CreditWallet) -> None:
-        for number, wallet_id in enumerate(wallet_ids * 5):
-            node.charge(wallet_id, 1, idempotency_key=f"caller-{caller}-{number}")
-
-    def seal(node: CreditWallet, done: threading.Event) -> None:
-        while node.maintenance.seal() or not done.is_set():
-            assert node.verify() == []
-
-    done = threading.Event()
-    with CreditWallet.open(db_url, clock=clock) as other, ThreadPoolExecutor(8) as threads:
-        sealers = [threads.submit(seal, node, done) for node in (wallets, other)]
-        callers = [threads.submit(charge, caller, (wallets, other)[caller % 2]) for caller in range(6)]
-        for future in callers:
-            future.result()
-        done.set()
-        for future in sealers:
-            future.result()
-    while wallets.maintenance.seal():
-        pass
-    assert wallets.verify() == []
-    with PlainSql(db_url) as ledger:
-        txn_ids = txn_ids_of(ledger)
-    assert len(txn_ids) == len(wallet_ids) * (1 + 6 * 5)
-    assert covered(seals_of(db_url), txn_ids) == txn_ids
-
-
-def tamper(db_url: str, statements: str) -> None:
-    """Change the ledger behind its back."""
-    with PlainSql(db_url) as host:
-        host.drop_trigger("am_credit_transaction_log_append_only_update")
-        host.drop_trigger("am_credit_transaction_log_append_only_delete")
-        host.run(statements)
-
-
-SWAP_SEALS = """
-UPDATE am_credit_seal SET seal_id = -2 WHERE seal_id = 2;
-UPDATE am_credit_seal SET seal_id = 2 WHERE seal_id = 3;
-UPDATE am_credit_seal SET seal_id = 3 WHERE seal_id = -2;
-"""
-CHANGE = "UPDATE am_credit_transaction_log SET {} WHERE txn_id = 5"
-
-
-@pytest.mark.parametrize(
-    ("statement", "broken"),
-    [
-        (CHANGE.format("note = 'something else'"), [2]),
-        (CHANGE.format("note = NULL"), [2]),
-        (CHANGE.format("amount_yen = -2"), [2]),
-        (CHANGE.format("occurred_at = '2026-05-15T12:00:00.001Z'"), [2]),
-        (CHANGE.format("wallet_id = 2"), [2]),
-        (CHANGE.format("key_id = 0"), [2]),
-        (CHANGE.format("txn_id = -5"), [2]),
-        ("DELETE FROM am_credit_transaction_log WHERE txn_id = 10", [4]),
-        ("UPDATE am_credit_seal SET sha256 = '" + "f" * 64 + "' WHERE seal_id = 2", [2, 3]),
-        ("UPDATE am_credit_seal SET last_txn_id = 5 WHERE seal_id = 2", [2, 3]),
-        ("DELETE FROM am_credit_seal WHERE seal_id = 2", [3]),
-        (SWAP_SEALS, [2, 3, 4]),
-    ],
-)
-def test_what_changes_under_a_seal_breaks_it(
-    sealed: CreditWallet, db_url: str, statement: str, broken: list[int]
-) -> None:
-    tamper(db_url, statement)
-    sealed.close()  # which would not take a ledger without its latest entry for its own
-    with CreditWallet.open(db_url) as wallets:
-        found = [violation for violation in wallets.verify() if violation.check == "seals"]
-    named = [violation.message.partition(":")[0] for violation in found if "were made" not in violation.message]
-    assert named == [f"seal {number}" for number in broken]
-    assert all(violation.wallet_id is None for violation in found)
-
-
 # Several workers
 
 WALLETS = 40
@@ -580,12 +395,3 @@ def test_workers_in_several_processes_do_everything_once(wallets: CreditWallet, 
         assert wallets.balance(wallet_id).held_yen == 0
         assert [alert.threshold_pct for alert in wallets.alerts.list(wallet_id)] == [80, 50]
     assert wallets.verify() == []
-
-
-def txn_ids_of(ledger: PlainSql) -> list[int]:
-    return [txn_id for (txn_id,) in ledger.run("SELECT txn_id FROM am_credit_transaction_log ORDER BY 1")]
-
-
-def covered(rows: list[tuple[Any, ...]], txn_ids: list[int]) -> list[int]:
-    """The entries that seals cover, one after the other."""
-    return [txn_id for _, first, last, *_ in rows for txn_id in txn_ids if first <= txn_id <= last]

@@ -12,7 +12,7 @@ from shell import Shell, failed_check, in_a_process, without
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet
-from credit_wallet.payments import factory, gateway
+from credit_wallet.payments import api, factory
 from credit_wallet.payments.factory import open_payments
 from credit_wallet.payments.replies import Reconciliation
 
@@ -106,7 +106,7 @@ def test_unused_credit_is_paid_back_where_that_is_allowed(
 
 def test_a_stripe_that_cannot_be_reached_is_told(till: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_API_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(gateway, "RETRIES", 0)
+    monkeypatch.setattr(api, "RETRIES", 0)
     assert till.refused("topups", "reconcile")[0] == "payment_provider_error"
     assert failed_check(till, till.url)["check"] == "payment_provider_error"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator
 from difflib import unified_diff
@@ -9,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from http_answers import assert_problem, funded
 from jsonschema_rs import Draft202012Validator
 from openapi_document import document
+from service import OPERATOR_KEY, Api, new_app
 
+from credit_wallet import CreditWallet
 from credit_wallet.errors import DatabaseError, WalletError
 from credit_wallet.http.openapi.examples import BODY_EXAMPLES
 from credit_wallet.http.openapi.properties import PROPERTIES, PROPERTIES_OF_TYPE
 from credit_wallet.wire.problem_types import PROBLEM_TYPES
 
+SOURCE = Path(__file__).parents[2] / "src" / "credit_wallet"
 COMMITTED = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
 
 DOCUMENT = document()
@@ -26,6 +31,14 @@ OPERATIONS: dict[str, Any] = {
 }
 
 DATABASE_ERRORS: list[type[WalletError]] = [DatabaseError, *DatabaseError.__subclasses__()]
+ADDRESSES = {
+    operation["operationId"]: (path, method.upper())
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+}
+ONLY_OF_CLIENTS = {"service_unreachable", "unexpected_answer", "payment_required"}
+"""Codes that the service itself never answers with."""
+
 TOKENLESS = {"getHealth", "getReadiness", "receiveStripeEvent"}
 
 
@@ -180,3 +193,34 @@ def test_there_is_no_construct_that_generators_refuse() -> None:
     for where, schema in schemas_within(DOCUMENT["components"]["schemas"], ""):
         assert "prefixItems" not in schema, where
         assert "enum" not in schema or "type" in schema, where
+
+
+def refusals_in(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """The refusals that a file makes, each with its code."""
+    classes = {each.__name__: each.code for each in _subclasses(WalletError)}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in classes:
+            yield classes[node.func.id], node
+
+
+def test_the_figures_of_a_refusal_are_those_of_its_problem() -> None:
+    for path in SOURCE.rglob("*.py"):
+        for code, call in refusals_in(path):
+            if code in PROBLEM_TYPES and code not in ONLY_OF_CLIENTS:
+                given = {keyword.arg for keyword in call.keywords if keyword.arg}
+                known = {*PROBLEM_TYPES[code].fields, *PROBLEM_TYPES[code].optional}
+                assert given <= known, (path.name, call.lineno, code)
+
+
+def test_an_operation_refuses_what_its_parameters_do_not_allow(wallets: CreditWallet) -> None:
+    tokens = {"/credit": funded(wallets).owner_token, "/operator": OPERATOR_KEY}
+    with Api(new_app(wallets)) as api:
+        for name, operation in OPERATIONS.items():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] != "query":
+                    continue
+                path, method = ADDRESSES[name]
+                token = next(token for prefix, token in tokens.items() if path.startswith(prefix))
+                answer = api.call(method, path, token, params={parameter["name"]: "\x00"})
+                assert "422" in operation["responses"], name
+                assert_problem(answer, 422, "invalid_request", field=parameter["name"])

@@ -43,7 +43,7 @@ from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.rules.limits import spendable_yen
 from credit_wallet.rules.pay_back import PayBackRoom
 from credit_wallet.rules.state import ClawbackState, EntryRecord, HoldState, Lot, Snapshot
-from credit_wallet.rules.validation import checked_after, checked_end, malformed, malformed_auto_topup
+from credit_wallet.rules.validation import checked_after, checked_cycle, checked_end, malformed, malformed_auto_topup
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
 
@@ -216,6 +216,14 @@ def test_what_keeps_automatic_top_ups_from_happening_is_emitted_once(payer: Paye
     assert len(decision.events) == 1
 
 
+def test_automatic_top_ups_that_run_away_are_reported_once_an_hour() -> None:
+    snapshot = new_snapshot()
+    snapshot.payers[1] = PayerState(1, payment_method="pm_1")
+    snapshot.auto_topped_up[1] = (300, 300, 3)
+    decision = decide(snapshot, [RequestAutoTopup(1, "auto", 10, 1_000)], NOON)
+    assert [(event.kind, event.payload["topups"]) for event in decision.events] == [("auto_topup.runaway_detected", 4)]
+
+
 @pytest.mark.parametrize(("origin", "is_known"), [("owner", True), ("auto", False)])
 def test_a_top_up_that_was_asked_for_long_ago_is_the_same_one(origin: Any, is_known: bool) -> None:
     snapshot = new_snapshot()
@@ -291,6 +299,13 @@ def test_a_page_begins_after_an_id_or_at_the_beginning() -> None:
     for value in (-1, 2**63, True, "1"):
         with pytest.raises(InvalidRequest):
             checked_after(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["2026-13", "9999-01", "May", None])
+def test_a_cycle_is_a_year_and_a_month(value: Any) -> None:
+    assert checked_cycle("2026-05") == "2026-05"
+    with pytest.raises(InvalidRequest):
+        checked_cycle(value)
 
 
 def test_a_charge_of_a_key_that_names_another_wallet_is_refused() -> None:

@@ -43,7 +43,7 @@ def alerts_run(cycle: str | None, dry_run: bool) -> None:
 def alerts_deliver() -> None:
     """Send the notices that are due now.
 
-    The worker does this too; this command is for a cron job beside `alerts run`.
+    The worker does this automatically; this command is for a cron job beside `alerts run`.
     """
     with open_wallets() as wallets:
         show({"delivered": _notifier(wallets).deliver()})

@@ -117,7 +117,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # likewise
         self._low = low
 
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The seconds; wrong usage when they are not a number or too few."""
+        """The seconds; wrong usage when the text is not a number or the number is too small."""
         if isinstance(value, str) and not _SECONDS.fullmatch(value):
             self.fail(f"{value!r} is not a number of seconds, such as 2 or 0.5.", param, ctx)
         if float(value) < self._low:

@@ -83,7 +83,7 @@ def _seals(wallets: CreditWallet) -> Finding:
     if holders := wallets.seals.held_back_by():
         by = ", ".join(map(_described, holders))
         return Finding("seals", False, f"{waiting}, held back by {by}; end them if they are not needed")
-    return Finding("seals", True, f"{waiting}; serve and worker make the seals")
+    return Finding("seals", True, f"{waiting}; the background jobs of serve and worker make the seals")
 
 
 def _described(holder: Holder) -> str:

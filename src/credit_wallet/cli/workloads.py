@@ -50,7 +50,7 @@ class Round(Struct, frozen=True):
 
 
 Workload = Callable[[float], Round]
-"""Charges for about that many seconds."""
+"""Charges for about that number of seconds."""
 
 
 # Charging through the rail

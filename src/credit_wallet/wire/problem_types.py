@@ -230,7 +230,7 @@ _PAYMENTS = {
         409,
         "Top-up limit reached",
         "Automatic top-ups have reached their limit. Raise the limit, or top up by hand.",
-        fields=("wallet_id", "room_yen"),
+        fields=("wallet_id", "left_yen"),
     ),
     "topup_stopped": _P(
         409,

@@ -129,7 +129,6 @@ _TYPES: dict[str, dict[str, Any]] = {
             "monthly_cap_yen",
             "refundable_yen",
             "free_retries",
-            "room_yen",
             "left_yen",
             "waiting",
         ),
