@@ -111,13 +111,13 @@ class KeyEnded(WalletError):
 
 
 class TooManyTokens(WalletError):
-    """As many earlier tokens, or registered keys, as there may be work already; ``most`` says how many that is."""
+    """As many earlier tokens, or registered keys, as there may be work already; ``limit`` is that number."""
 
     code = "too_many_tokens"
 
 
 class TooManyKeys(WalletError):
-    """The wallet has as many agent keys that work as there may be; ``most`` says how many that is."""
+    """The wallet has as many agent keys that work as there may be; ``limit`` is that number."""
 
     code = "too_many_keys"
 

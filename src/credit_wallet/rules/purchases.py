@@ -73,7 +73,7 @@ def serve(batch: Batch, wallet: WalletState, command: Serve) -> Served | WalletE
     if command.forget:
         del batch.snapshot.purchases[name]
         batch.decision.touched_purchases.pop(name, None)
-        batch.decision.forgotten_purchases.add(name)
+        batch.decision.dropped_purchases.add(name)
     else:
         batch.decision.touched_purchases[name] = purchase
     return Served(wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id)

@@ -282,6 +282,6 @@ class Decision(Struct):
     touched_payers: dict[int, PayerState] = field(default_factory=dict)
     touched_clawbacks: dict[tuple[int, int], ClawbackState] = field(default_factory=dict)
     touched_purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
-    forgotten_purchases: set[tuple[str, int]] = field(default_factory=set)
+    dropped_purchases: set[tuple[str, int]] = field(default_factory=set)
     sales: list[tuple[int, int, int]] = field(default_factory=list)
     """Wallet, entry and seller of each charge that a seller made."""

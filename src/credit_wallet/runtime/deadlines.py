@@ -173,7 +173,7 @@ class Crew:
     def __init__(self, name: str, size: int, waiting: int) -> None:
         self._name = name
         self._size = size
-        self._most = size + waiting
+        self._limit = size + waiting
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
@@ -184,7 +184,7 @@ class Crew:
         """Have ``function`` called; what it returns or raises is the future's. Raises ``CrewBusy``."""
         future: Future[T] = Future()
         with self._lock:
-            if self._closed or self._open >= self._most:
+            if self._closed or self._open >= self._limit:
                 raise CrewBusy(f"{self._name}: {self._open} calls are under way or waiting")
             self._open += 1
             if self._open > self._threads and self._threads < self._size:

@@ -95,12 +95,12 @@ def create_key(
     named = {"wallet_id": wallet_id, "token_hash": token_hash, "now": format_instant(now)}
     for (key_id,) in connection.execute(SQL["key_of_token"], named).fetchall():
         return int(key_id)
-    [(working,)] = connection.execute(SQL["count_keys"], {**named, "most": MAX_KEYS}).fetchall()
+    [(working,)] = connection.execute(SQL["count_keys"], {**named, "limit": MAX_KEYS}).fetchall()
     if working >= MAX_KEYS:
         raise TooManyKeys(
             f"wallet {wallet_id} has {MAX_KEYS} agent keys that work, the most there may be; revoke one that is not "
             "needed, or give keys an end",
-            most=MAX_KEYS,
+            limit=MAX_KEYS,
         )
     row = {**named, "label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at}
     [(key_id,)] = connection.execute(SQL["create_key"], row).fetchall()
@@ -157,7 +157,7 @@ def _turn(
         return False
     ends_at = format_instant(now + overlap)
     connection.execute(SQL["end_tokens"], identity.named(ends_at=ends_at))
-    connection.execute(SQL["forget_ended"], identity.named(now=format_instant(now)))
+    connection.execute(SQL["delete_ended"], identity.named(now=format_instant(now)))
     if old is not None and overlap:
         _keep(connection, identity, old, now, ends_at)
     [(older,)] = connection.execute(SQL["count_tokens"], identity.named()).fetchall()
@@ -165,7 +165,7 @@ def _turn(
         raise TooManyTokens(
             f"{MAX_OLDER_TOKENS} earlier tokens still work beside the current one; end them with overlap_seconds=0, "
             "or wait until one has ended",
-            most=MAX_OLDER_TOKENS,
+            limit=MAX_OLDER_TOKENS,
         )
     return True
 
@@ -195,7 +195,7 @@ def register(
     """
     _require_identity(connection, wallet_id, key_id, now)
     connection.execute(register_alone)
-    connection.execute(SQL["forget_registered"], {"token_hash": token_hash, "now": format_instant(now)})
+    connection.execute(SQL["delete_ended_registrations"], {"token_hash": token_hash, "now": format_instant(now)})
     named = [tuple(row[:5]) for row in connection.execute(SQL["opened"], {"token_hash": token_hash}).fetchall()]
     if named and named != [(wallet_id, key_id, 0, 1, ends_at)]:
         raise SecretInUse("this hash names something already; a token opens one thing only, make another one")
@@ -204,7 +204,7 @@ def register(
         if registered >= MAX_REGISTERED:
             raise TooManyTokens(
                 f"wallet {wallet_id} has {MAX_REGISTERED} registered keys, the most there may be; remove one first",
-                most=MAX_REGISTERED,
+                limit=MAX_REGISTERED,
             )
         _add(connection, _Identity(wallet_id, key_id), token_hash, now, ends_at=ends_at, registered=1)
     [row] = connection.execute(SQL["secret"], {"token_hash": token_hash, "wallet_id": wallet_id}).fetchall()

@@ -108,13 +108,13 @@ _ACCESS = {
         "Too many tokens",
         "As many earlier tokens or registered keys work as are allowed. Rotate with an overlap of 0, wait until one "
         "has ended, or remove one.",
-        fields=("most",),
+        fields=("limit",),
     ),
     "too_many_keys": _P(
         409,
         "Too many keys",
         "The wallet has as many working agent keys as are allowed. Revoke one that is not needed.",
-        fields=("most",),
+        fields=("limit",),
     ),
 }
 
