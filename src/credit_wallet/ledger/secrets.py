@@ -1,4 +1,4 @@
-"""Secrets: what opens a wallet beside its current tokens, keys of a host's own among them."""
+"""Secrets that open a wallet besides its current tokens, including a host's own keys."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Secrets:
     def register(
         self, wallet_id: int, sha256_hex: str, key_id: int | None = None, ends_at: str | None = None
     ) -> SecretView:
-        """Let a key of the host's own open a wallet, as its owner or as agent key ``key_id``, until ``ends_at``.
+        """Register a host's own key, which opens a wallet as its owner or as agent key ``key_id`` until ``ends_at``.
 
         ``ends_at`` is an ISO 8601 time, or a date: the end of that day in the wallet's zone. Only ``sha256_hex`` is
         needed, the SHA-256 of the key in UTF-8, 64 hex digits; the key must have 1 to 512 characters and must be
-        random. The same call again changes nothing. Rotations leave what is registered alone.
+        random. Repeating the call changes nothing. Rotations do not affect registered keys.
 
         Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``InvalidRequest``, ``SecretInUse`` when the hash
         names something already, and ``TooManyTokens`` for more than 1,000 of a wallet.
@@ -44,7 +44,7 @@ class Secrets:
         )
 
     def remove(self, sha256_hex: str) -> SecretView:
-        """Let what was registered with ``sha256_hex`` open nothing more; an earlier token in its overlap likewise.
+        """End the registered key, or the earlier token in its overlap, with ``sha256_hex``.
 
         Raises ``SecretNotFound``, and ``InvalidRequest`` when it is not 64 hex digits.
         """

@@ -1,4 +1,4 @@
-"""Tokens: what a bearer token opens."""
+"""Tokens: the access that a bearer token gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Tokens:
 
     @property
     def changes(self) -> int:
-        """Another number whenever this process has ended or added a secret: what was remembered of tokens is stale."""
+        """Changes whenever this process ends or adds a secret: then cached tokens are stale."""
         return self._ledger.secret_changes
 
     def authenticate(self, token: str) -> Access:
@@ -29,7 +29,7 @@ class Tokens:
         return access
 
     def identify(self, token: str) -> Access | SellerAccess:
-        """Like ``authenticate``; a seller's token is answered as well. Raises ``Unauthorized``."""
+        """Like ``authenticate``, and accepts a seller's token as well. Raises ``Unauthorized``."""
         digest = looked_up(token)
         access = (
             None if digest is None else identity_rows.opened(self._ledger.reader.source, digest, self._ledger.clock())
@@ -43,5 +43,5 @@ class Tokens:
         return access
 
     def has_ended(self, access: Access | SellerAccess) -> bool:
-        """Whether the token that ``access`` came from has come to its end since."""
+        """Whether the token that ``access`` came from has expired since."""
         return access.ends_at is not None and access.ends_at <= format_instant(self._ledger.clock())

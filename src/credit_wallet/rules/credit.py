@@ -1,4 +1,4 @@
-"""Credit coming in and going out: opening and expiring lots, repaying debt, and clawing back, which may leave a debt."""
+"""Credit coming in and going out: opening and expiring lots, repaying debt, and clawing back credit."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
 
 
 def serve_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
-    """Mark a hold as served: from now on its expiry captures it; if it has already expired, its amount becomes a debt."""
+    """Mark a hold as served: from now on its expiry captures it; if it has expired, the balance pays for it."""
     if hold.status == "open":
         hold.served = True
         batch.decision.touched_holds[hold.hold_id] = hold
@@ -220,7 +220,7 @@ def _hold_of(
         return HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
     if not may_close(hold.closer, actor):
         return Forbidden(
-            f"hold {hold_id} was made by a seller or an operator, and only they can capture or release it",
+            f"hold {hold_id} was made by another caller; only that caller or an operator can capture or release it",
             hold_id=hold_id,
         )
     if key_id is not None:

@@ -43,7 +43,7 @@ Fields: TypeAlias = tuple[object, ...]
 
 
 def _without_defaults(*defaults: object) -> Callable[[Fields], Fields]:
-    """Fields added later, with their defaults: a request with the defaults equals one from before the fields existed."""
+    """Drop fields that were added later and have their defaults, so that requests equal those from before."""
 
     def shortened(fields: Fields) -> Fields:
         return fields[: -len(defaults)] if fields[-len(defaults) :] == defaults else fields

@@ -47,7 +47,7 @@ def buy(batch: Batch, wallet: WalletState, command: Buy) -> Bought | WalletError
             "this idempotency key was used for a request with another price or payer; send a new key for it",
             idempotency_key=command.purchase_key,
         )
-    if purchase.status == "undone" or _is_given_back(batch, purchase):
+    if purchase.status == "undone" or _is_returned(batch, purchase):
         return _pay(batch, wallet, command, request)
     if purchase.status == "served" or _is_captured(batch, purchase):
         return _free(batch, wallet, command, purchase)
@@ -106,7 +106,7 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletErr
         purchase.status = "served"
         return _undone(wallet, purchase, 0)
     amount_yen = 0
-    if purchase.txn_id is not None and not _is_given_back(batch, purchase):
+    if purchase.txn_id is not None and not _is_returned(batch, purchase):
         _know_charge(batch, purchase.txn_id)
         given_back = refund_charge(batch, wallet, purchase.txn_id, None, command.reason)
         if isinstance(given_back, WalletError):
@@ -229,7 +229,7 @@ def _open_hold(batch: Batch, purchase: PurchaseState) -> HoldState | None:
     return hold if hold is not None and hold.status == "open" else None
 
 
-def _is_given_back(batch: Batch, purchase: PurchaseState) -> bool:
+def _is_returned(batch: Batch, purchase: PurchaseState) -> bool:
     """Whether the payment of a purchase has returned to the buyer, whoever refunded or released it; a debt has not."""
     if purchase.hold_id is not None:
         hold = batch.snapshot.holds.get(purchase.hold_id)

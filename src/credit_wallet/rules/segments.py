@@ -38,9 +38,10 @@ def carry_out_at(batch: Batch, wallet: WalletState, at: str, step: Callable[[Bat
 def _close(
     snapshot: Snapshot, wallet_id: int, last_txn_id: int, cycle: str, closing_yen: int, after_txn_id: int | None
 ) -> None:
-    """Record that a run has ended at ``last_txn_id``; a run that continues one from after ``after_txn_id`` extends it.
+    """Record that a run has ended at ``last_txn_id``; it is merged with the run before it if that ended at
+    ``after_txn_id`` in the same cycle.
 
-    A run without entries is none: the store leaves out what ends where the segment before did.
+    The store leaves out runs without entries, which end where the segment before them did.
     """
     if not last_txn_id or not cycle:
         return
