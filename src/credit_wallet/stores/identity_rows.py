@@ -99,7 +99,7 @@ def create_key(
     if working >= MAX_KEYS:
         raise TooManyKeys(
             f"wallet {wallet_id} has {MAX_KEYS} active agent keys, the maximum; revoke one that is not "
-            "needed, or give keys an end",
+            "needed, or create keys with an expiry",
             limit=MAX_KEYS,
         )
     row = {**named, "label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at}

@@ -66,7 +66,7 @@ def _windows(now: datetime) -> dict[str, str]:
 
 
 def _paid_back_yen(connection: Connection, now: datetime) -> int:
-    """The yen paid back from all wallets in the current period; locks out other pay-backs until the transaction ends."""
+    """The yen paid back from all wallets in the current period; other pay-backs wait until the transaction ends."""
     connection.execute(_SQL["lock_pay_backs"])
     [(paid_back_yen,)] = connection.execute(_SQL["paid_back"], {"start": period_start(now)}).fetchall()
     return int(paid_back_yen)

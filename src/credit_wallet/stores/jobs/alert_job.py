@@ -98,7 +98,7 @@ def run_alert_job(
 
 
 def _reached_thresholds(spending: _Spending) -> Iterator[int]:
-    """The thresholds that may have to fire, ascending. A wallet's own thresholds below one that has fired are skipped."""
+    """The thresholds that may have to fire, ascending. A wallet's own ones below one that has fired are skipped."""
     share_pct = spent_pct(spending.spent_yen, spending.budget_yen)
     known_pct = min(spending.alerted_pct, spending.known_pct)
     for threshold_pct in thresholds_pct(json.loads(spending.own_thresholds)):

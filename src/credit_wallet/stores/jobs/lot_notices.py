@@ -59,7 +59,7 @@ def emit(connection: Connection, now: datetime) -> int:
 
 
 def _open_lots(connection: Connection, wallet_id: int) -> dict[int, Lot]:
-    """A wallet's open lots, by id. A damaged list is left for ``verify`` to report, and does not delay other notices."""
+    """A wallet's open lots, by id. A damaged list is left for ``verify`` to report, without delaying other notices."""
     [(text,)] = connection.execute(SQL["open_lots"], {"wallet_id": wallet_id}).fetchall()
     try:
         return {lot.lot_id: lot for lot in json.decode(text, type=list[Lot])}

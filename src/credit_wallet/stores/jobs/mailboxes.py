@@ -36,7 +36,7 @@ Answer = Literal["confirmed", "wrong", "unknown", "used_up"]
 
 
 def about_to_ask(connection: Connection, wallet_id: int, url: str, now: datetime) -> str:
-    """Count a confirmation request to a mailbox; return until when it can be answered. Raises ``TooManyConfirmations``."""
+    """Count a confirmation request to a mailbox; return when its code expires. Raises ``TooManyConfirmations``."""
     for counted_for, counted, limit in _bounds(wallet_id, url):
         if _count(connection, counted_for, counted, now) > limit:
             raise _too_many(counted_for, limit, now)

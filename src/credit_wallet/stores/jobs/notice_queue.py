@@ -247,7 +247,7 @@ def settle(connection: Connection, settled: Sequence[Settled], now: datetime) ->
             else:
                 _note_failure(connection, result, at)
         for delivery_id in each.untried:
-            connection.execute(SQL["give_back"], {"delivery_id": delivery_id, "at": at})
+            connection.execute(SQL["release_delivery"], {"delivery_id": delivery_id, "at": at})
         _note_turn(connection, each, now)
     for event_id in sorted(events):
         connection.execute(SQL["event_delivered"], {"event_id": event_id, "at": at})
