@@ -155,7 +155,7 @@ class Maintenance:
         before = format_instant(self._ledger.ago(timedelta(days=older_than_days)))
         return pruning.prune_closed(self._ledger.maintain, before, lambda: self._stopping)
 
-    # Spending out of the ordinary
+    # Spending anomalies
 
     def watch_spending(self) -> int:
         """Count spending by the hour up to now, and report hours far above a wallet's usual; return how many."""

@@ -70,7 +70,7 @@ def _bounds(cycle: str, time_zone: str) -> tuple[str, str]:
 
 
 def put_segments(connection: Connection, segments: Iterable[ClosedSegment]) -> None:
-    """Write closed segments, those of a wallet in the order of its chain, behind its lock."""
+    """Write closed segments, each wallet's in the order of its chain, behind its lock."""
     for segment in segments:
         connection.execute(SQL["put_segment"], structs.asdict(segment))
 

@@ -201,7 +201,7 @@ class _Unwatched:
 
 
 class CrewOfProcess:
-    """A crew that is made anew in each child process, which has none of its parent's threads."""
+    """A crew that is replaced in each child process, which has none of its parent's threads."""
 
     def __init__(self, name: str, size: int) -> None:
         self._made_of = (name, size, size)
