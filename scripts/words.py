@@ -33,7 +33,7 @@ INSTEAD = {
     r"(least|most)_yen|yen_(least|most)": "min, max",
     r"occasions?": "dedupe key",
     r"forget_[a-z_]+|forgotten_[a-z]+": "delete, prune, clear, drop",
-    r"(least|most)(?= ?= ?[\w\[(]|: int|: float)": "minimum, maximum, limit",
+    r"(least|most)(?=\s?=\s?[\w\[(]|:\sint|:\sfloat)": "minimum, maximum, limit",
     r"takings(?! =)": "clawback",
     r"tell_[a-z_]+": "emit",
     r"topup_(taken|given)_back": "clawed_back, reinstated",

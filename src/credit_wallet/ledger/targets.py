@@ -41,7 +41,7 @@ class Targets:
         return [view_of(target) for target in self._targets(wallet_id)]
 
     def show(self, target_id: int) -> TargetView:
-        """One target, whoever's. Raises ``TargetNotFound``."""
+        """One target, of any wallet or the operator. Raises ``TargetNotFound``."""
         return view_of(self._target(target_id))
 
     def set(

@@ -40,7 +40,7 @@ class StatementHead(Struct, frozen=True):
     other_notes: OtherNotes | None
     """The notes beyond the ``MAX_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
     seal: str | None
-    """The latest seal of the ledger, which proves these entries to whoever keeps it; None before the first."""
+    """The latest seal of the ledger, which proves these entries to its keeper; None before the first."""
 
 
 class Statement(StatementHead, frozen=True):

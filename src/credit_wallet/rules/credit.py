@@ -103,7 +103,7 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
     if returned_yen:
         wallet.balance_yen += returned_yen
         append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id, cause=cause)
-        give_back(batch, wallet, part)
+        return_to_lots(batch, wallet, part)
         end_exhaustion(wallet)
     left_yen = amount_yen - owed_yen - older_yen - returned_yen
     if left_yen and not clawback.taken:
@@ -112,7 +112,7 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
     return amount_yen - left_yen
 
 
-def give_back(batch: Batch, wallet: WalletState, allocation: Allocation) -> None:
+def return_to_lots(batch: Batch, wallet: WalletState, allocation: Allocation) -> None:
     """Return yen, already in the balance, to the lots they came from.
 
     A lot that has expired meanwhile stays expired: yen returned to it expire at once. (An expiry that can be

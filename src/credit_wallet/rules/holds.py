@@ -15,7 +15,7 @@ from credit_wallet.domain.outcomes import Captured, Extended, Held, Released
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
-from credit_wallet.rules.credit import emit_lower, give_back, note_due
+from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
 from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_yen
 from credit_wallet.rules.spending import count_spent, take_or_owe
 from credit_wallet.rules.state import HoldState, KeyState, WalletState
@@ -128,7 +128,7 @@ def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Lite
     _take_out_of_hold(batch, wallet, hold, left_yen)
     _close(batch, hold, status)
     wallet.balance_yen += left_yen
-    give_back(batch, wallet, hold.allocation)
+    return_to_lots(batch, wallet, hold.allocation)
 
 
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
@@ -184,7 +184,7 @@ def _spend_held(
         txn_id = append(batch, wallet, "charge", -spent_yen, taken, note, key_id=hold.key_id, hold_id=hold.hold_id)
         captured = count_spent(Captured, batch, wallet, key, spent_yen, txn_id, hold.hold_id)
     if back_yen:
-        give_back(batch, wallet, rest)
+        return_to_lots(batch, wallet, rest)
     if above:
         emit_lower(batch, wallet, above, lots.total_yen(above))
     return captured and structs.replace(captured, balance_yen=wallet.balance_yen)

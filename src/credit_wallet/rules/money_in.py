@@ -1,4 +1,4 @@
-"""The rules of money that comes in through a payment provider: when it may be asked for, and what an answer does."""
+"""The rules of money that comes in through a payment provider: when it may be requested, and the effect of a report."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _NEWS: dict[TopupStatus, str] = {
     "failed": "topup.failed",
     "canceled": "topup.canceled",
 }
-"""The event that a new status emits; nobody waits to hear that a top-up is requested or pending."""
+"""The event that a new status emits; a requested or pending top-up emits none."""
 
 
 def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> TopupRequested | WalletError:
@@ -57,7 +57,7 @@ def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> T
 
 
 def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> TopupRequested | WalletError:
-    """Open a top-up that the saved method will pay, as large as the whole gap, unless something speaks against it."""
+    """Open a top-up that the saved method will pay, for the whole shortfall, unless a rule refuses it."""
     if not wallet.enabled:
         return WalletDisabled(f"wallet {wallet.wallet_id} is disabled", wallet_id=wallet.wallet_id)
     payer = _payer(batch, wallet)
@@ -85,7 +85,7 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
 
 
 def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> TopupSettled | WalletError:
-    """Take in what the provider says: the credit, and what it took back, in the transaction that says so."""
+    """Apply a report of the provider: credit the payment and take back clawbacks, in one transaction."""
     topup = batch.snapshot.topups.get(command.topup_id)
     is_new = topup is None
     if topup is None:
@@ -120,8 +120,8 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Top
 
 
 def _is_of_another(batch: Batch, topup: TopupState, fact: PaymentFact) -> bool:
-    """Whether the payment is another top-up's. One that lost its row and was found goes by another name, and under the
-    old one the provider gives it again to whoever asks with the same key.
+    """Whether the payment belongs to another top-up. A top-up that lost its row and was found has another name; for the
+    old name the provider returns the same payment to a request with the same key.
     """
     intents = {fact.payment_intent, topup.payment_intent} - {None}
     return any(

@@ -196,7 +196,7 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
     """Charge for a purchase that was served after it had been undone; return what the balance could pay."""
     taken = take_or_owe(batch, wallet, purchase.amount_yen)
     taken_yen = lots.total_yen(taken)
-    purchase.txn_id = purchase.hold_id = None  # what paid before was given back; what is owed whole has none
+    purchase.txn_id = purchase.hold_id = None  # the first payment was returned; a debt has no entry
     if taken_yen:
         note = "served after it was given back"
         purchase.txn_id = append(batch, wallet, "charge", -taken_yen, taken, note, key_id=purchase.key_id)

@@ -8,7 +8,7 @@ from credit_wallet.domain.outcomes import EntryType, Refunded, Reversed
 from credit_wallet.errors import EntryNotFound, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
-from credit_wallet.rules.credit import give_back, refusal_to_take, take_back
+from credit_wallet.rules.credit import refusal_to_take, return_to_lots, take_back
 from credit_wallet.rules.state import EntryRecord, WalletState
 
 
@@ -37,7 +37,7 @@ def refund_charge(
     batch.decision.returned[charge.txn_id] = charge
     wallet.balance_yen += amount_yen
     append(batch, wallet, "refund", amount_yen, part, note, txn_id=refund_id, related_txn_id=charge.txn_id)
-    give_back(batch, wallet, part)
+    return_to_lots(batch, wallet, part)
     return Refunded(wallet.wallet_id, amount_yen, wallet.balance_yen, refund_id)
 
 

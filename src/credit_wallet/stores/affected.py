@@ -53,7 +53,7 @@ def purchases_of(commands: Sequence[Command]) -> list[tuple[str, int]]:
 
 
 def behind_purchases(snapshot: Snapshot, commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:
-    """Ids of the agent keys and the holds that loaded purchases name, and of the charges that may be given back."""
+    """Ids of the agent keys and the holds that loaded purchases name, and of the charges that may be refunded."""
     purchases = snapshot.purchases.values()
     asked = {(command.stored_key, command.wallet_id) for command in commands if isinstance(command, Buy | Undo)}
     return (

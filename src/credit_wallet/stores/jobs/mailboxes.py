@@ -22,10 +22,10 @@ from credit_wallet.stores.sql import statements
 SQL = statements("mailboxes.sql")
 
 ASKED_A_WALLET_AND_DAY = 10
-"""Mails a day (UTC) by which a wallet's owner may have mailboxes asked …"""
+"""Maximum confirmation requests a day (UTC) that a wallet's owner may cause …"""
 
 ASKED_A_MAILBOX_AND_DAY = 3
-"""… and by which a mailbox is asked, whoever names it."""
+"""… and the maximum for one mailbox, over all wallets."""
 
 MAILS_A_MAILBOX_AND_DAY = 50
 """Mails with notices of owners' targets to a mailbox in a day (UTC); the rest wait for the next day."""

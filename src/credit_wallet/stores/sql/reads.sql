@@ -230,7 +230,7 @@ FROM am_credit_topup_history
 WHERE topup_id = :topup_id
 ORDER BY event_id;
 
--- abandoned: purchases that nobody has served or given back since :before, the longest waiting first
+-- abandoned: purchases that were neither served nor undone since :before, the longest waiting first
 SELECT purchase_key, wallet_id, attempt, actor
 FROM am_credit_purchase
 WHERE status = 'running' AND lease_until < :before
