@@ -15,7 +15,7 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet
 from credit_wallet.config import is_postgres
 from credit_wallet.domain.commands import Charge
-from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.outcomes import Charged, Outcome
 from credit_wallet.errors import DatabaseCorrupt, DatabaseLocked, DatabaseRefused, MigrationError, RailBusy
 from credit_wallet.stores import migrations
 
@@ -115,7 +115,7 @@ def test_a_wallet_whose_lots_cannot_be_read_fails_alone(one_lane: CreditWallet, 
         for number, wallet_id in enumerate((sound, damaged, sound))
     ]
     outcomes = asyncio.run(in_one_batch(one_lane, *charges))
-    assert [type(outcome) for outcome in outcomes] == [Outcome, DatabaseCorrupt, Outcome]
+    assert [type(outcome) for outcome in outcomes] == [Charged, DatabaseCorrupt, Charged]
     with pytest.raises(DatabaseCorrupt):
         one_lane.lots.list(damaged)
 
@@ -143,7 +143,7 @@ def test_what_a_hosts_trigger_refuses_fails_alone(one_lane: CreditWallet, db_url
         for number, wallet_id in enumerate((open_to_all, closed_by_host, open_to_all, open_to_all))
     ]
     outcomes = asyncio.run(in_one_batch(one_lane, *charges))
-    assert [type(outcome) for outcome in outcomes] == [Outcome, DatabaseRefused, Outcome, Outcome]
+    assert [type(outcome) for outcome in outcomes] == [Charged, DatabaseRefused, Charged, Charged]
     assert "closed by the host" in str(outcomes[1])
     assert one_lane.balance(open_to_all) == 997
     assert one_lane.balance(closed_by_host) == 1_000
@@ -160,7 +160,7 @@ def test_a_command_that_the_store_cannot_work_with_fails_alone(one_lane: CreditW
 
     charges = [one_lane.acharge(wallet_id, 1, idempotency_key=f"charge-{number}") for number in range(3)]
     outcomes = asyncio.run(in_one_batch(one_lane, charges[0], send_text_for_yen(), *charges[1:]))
-    assert [type(outcome) for outcome in outcomes] == [Outcome, TypeError, Outcome, Outcome]
+    assert [type(outcome) for outcome in outcomes] == [Charged, TypeError, Charged, Charged]
     assert one_lane.balance(wallet_id) == 997
     assert one_lane.verify() == []
 
@@ -302,7 +302,7 @@ def test_a_caller_that_stops_waiting_does_not_undo_its_charge_or_disturb_others(
 
     wallet_id = funded(one_lane)
     answers = asyncio.run(cancel_some(wallet_id))
-    assert [type(answer) for answer in answers] == [asyncio.CancelledError, Outcome] * 3
+    assert [type(answer) for answer in answers] == [asyncio.CancelledError, Charged] * 3
     replays = [one_lane.charge(wallet_id, 1, idempotency_key=f"charge-{n}") for n in range(6)]
     assert all(replay.replayed for replay in replays)
     assert one_lane.balance(wallet_id) == 994
