@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
-from threading import Barrier, Thread
+from threading import Barrier, BrokenBarrierError, Thread
 
 import pytest
 from clock import Clock
@@ -16,6 +18,7 @@ from credit_wallet.domain.commands import PayBack, PayBackLimit
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.topups import Clawback, PaymentFact
 from credit_wallet.errors import IdempotencyConflict, PayBackNotAllowed
+from credit_wallet.stores import Connection, topup_rows
 from credit_wallet.stores.databases import database_at
 
 pytestmark = on_every_database
@@ -63,6 +66,33 @@ def test_nodes_that_pay_back_at_once_stay_within_the_limit_and_use_it_up(
     assert wallets.verify() == []
     for node in nodes:
         node.close()
+
+
+def test_two_nodes_that_have_both_read_the_sum_do_not_both_pay_back(
+    wallets: CreditWallet, db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first waits, with the sum that it has read, for the other to read it too: which must not come before it."""
+    read, both = topup_rows._paid_back_yen, Barrier(2)
+
+    def read_and_wait(connection: Connection, now: datetime) -> int:
+        paid_back_yen = read(connection, now)
+        with suppress(BrokenBarrierError):
+            both.wait(0.5)
+        return paid_back_yen
+
+    monkeypatch.setattr(topup_rows, "_paid_back_yen", read_and_wait)
+    answers: list[object] = []
+
+    def pay_back(node: CreditWallet, wallet_id: int, topup_id: str) -> None:
+        try:
+            node.topups.pay_back(wallet_id, topup_id, 600, idempotency_key="back", limit=LIMIT)
+        except PayBackNotAllowed as refusal:
+            answers.append(refusal.details["left_yen"])
+
+    with CreditWallet.open(db_url, clock=clock) as other:
+        at_once([partial(pay_back, node, *paid_in(wallets)) for node in (wallets, other)])
+    assert answers == [400]
+    assert wallets.topups.pay_back_room().paid_back_yen == 600
 
 
 def at_once(calls: list[Callable[[], None]]) -> None:
