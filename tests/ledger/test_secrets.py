@@ -27,7 +27,7 @@ BROKEN = """
 from credit_wallet.http import movements
 from credit_wallet.ledger.wallet import CreditWallet
 CreditWallet.forecast = None
-movements._require_own_wallet = None
+movements._own_wallet = None
 """
 """Makes the forecast and every capture and release fail with a traceback."""
 
