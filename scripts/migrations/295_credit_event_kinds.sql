@@ -35,6 +35,9 @@ SET kind = named.kind,
 FROM am_credit_event_kind AS named
 WHERE named.was = am_credit_outbox.kind;
 
+-- A kind that targets can ask for, of notices that are in no outbox.
+INSERT INTO am_credit_event_kind (was, kind) VALUES ('test', 'notice.test');
+
 UPDATE am_credit_target
 SET kinds = (SELECT json_group_array(coalesce(named.kind, asked.value))
              FROM json_each(am_credit_target.kinds) AS asked

@@ -35,6 +35,8 @@ SET kind = named.kind,
 FROM am_credit_event_kind AS named
 WHERE named.was = am_credit_outbox.kind;
 
+INSERT INTO am_credit_event_kind (was, kind) VALUES ('notice.test', 'test');
+
 UPDATE am_credit_target
 SET kinds = (SELECT json_group_array(coalesce(named.kind, asked.value))
              FROM json_each(am_credit_target.kinds) AS asked

@@ -104,14 +104,14 @@ def test_every_kind_gets_its_new_name_and_its_fields(db_url: str, wallets: Credi
 
 
 def test_targets_hear_what_they_asked_for(db_url: str, wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
-    asked = ("topup.failed", "budget.exhausted", "wallet.exhausted")
+    asked = ("topup.failed", "budget.exhausted", "notice.test", "wallet.exhausted")
     named = wallets.targets.add(wallet_id, TargetSettings(url="https://example.com/a", kinds=asked))
     everything = wallets.targets.add(wallet_id, TargetSettings(url="https://example.com/b"))
     wallets.close()
     as_before_295(db_url)
     with PlainSql(db_url) as host:
         kinds = [json.decode(each) for (each,) in host.run("SELECT kinds FROM am_credit_target ORDER BY target_id")]
-    assert kinds == [["topup_failed", "budget_exhausted", "wallet_exhausted"], []]
+    assert kinds == [["topup_failed", "budget_exhausted", "test", "wallet_exhausted"], []]
     upgrade(db_url)
     with CreditWallet.open(db_url, clock=clock) as again:
         targets = again.targets.list(wallet_id)

@@ -35,6 +35,8 @@ SET kind = named.kind,
 FROM am_credit_event_kind AS named
 WHERE named.was = am_credit_outbox.kind;
 
+INSERT INTO am_credit_event_kind (was, kind) VALUES ('notice.test', 'test');
+
 UPDATE am_credit_target
 SET kinds = (SELECT json_agg(coalesce(named.kind, asked.kind) ORDER BY asked.place)::text
              FROM json_array_elements_text(am_credit_target.kinds::json) WITH ORDINALITY AS asked (kind, place)
