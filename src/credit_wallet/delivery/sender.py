@@ -69,7 +69,7 @@ class Sender:
             "mail": Crew("credit-wallet-mail", MAILS_AT_ONCE, MAILS_AT_ONCE),
             "service": Crew("credit-wallet-messages", MESSAGES_AT_ONCE, MESSAGES_AT_ONCE),
         }
-        client = open_client(names, self._tls, private=self.private, most=MAX_CONNECTIONS)
+        client = open_client(names, self._tls, private=self.private, max_connections=MAX_CONNECTIONS)
         try:
             yield Sending(self, client, names, crews)
         finally:

@@ -14,7 +14,7 @@ _log = Logger("credit_wallet.ledger")
 
 
 class LedgerClock:
-    """``wallets.clock``. What is due goes by the earlier time when the clocks disagree."""
+    """``wallets.clock``: the time that the ledger goes by: the earlier one when clocks disagree."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -28,14 +28,14 @@ MIN_DAYS_CLOSED = 40
 """For which what is closed is kept at least: a hold may live for 31 days after the agent key that made it."""
 
 HELD_BACK_SECONDS = 600
-"""A seal is made every minute; entries that have waited for so long are held back by something worth a look."""
+"""A seal is made every minute; entries that wait longer are held back by something worth a look."""
 
 ABANDONED_AFTER = timedelta(seconds=60)
 """How long after its lease a purchase is given back; until then a retry may go on with it."""
 
 
 class Maintenance:
-    """``wallets.maintenance``. The jobs run on a rail of their own where there is more than one."""
+    """``wallets.maintenance``: the background jobs, on their own rail where there is more than one."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

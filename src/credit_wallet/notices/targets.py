@@ -123,11 +123,7 @@ class Target(TargetSettings, frozen=True, kw_only=True):
 
 
 class TargetView(Struct, frozen=True, kw_only=True):
-    """A target as its owner sees it: the address without what is secret in it.
-
-    ``secret`` is what a webhook is signed with, shown when it was made and never again. ``confirm_by`` is until when
-    a mailbox can be confirmed that nothing else is sent to before.
-    """
+    """A notification target as its owner sees it: the address without its secret parts."""
 
     target_id: int
     wallet_id: int

@@ -61,7 +61,10 @@ def _signed(payload: bytes, signature: str | None, secrets: Iterable[str]) -> di
             stripe.WebhookSignature.verify_header(payload.decode(), header, secret, tolerance=SIGNED_SECONDS)
             _require_past(header)
             return _decoded(payload)
-    raise InvalidSignature("the delivery is not signed with one of the webhook secrets, or not signed just now")
+    raise InvalidSignature(
+        "Stripe did not sign this event with a known webhook secret within the last five minutes; compare the webhook "
+        "secret and the clock"
+    )
 
 
 def _require_past(header: str) -> None:

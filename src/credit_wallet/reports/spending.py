@@ -19,7 +19,7 @@ _NO_NOTE = 0
 
 
 class KeySpend(Struct, frozen=True):
-    """What an agent key spent, or the owner (``key_id`` None). Its cap, 0 for none, bounds ``charged_yen``."""
+    """What an agent key, or the owner, spent in the cycle."""
 
     key_id: int | None
     label: str | None
@@ -31,7 +31,7 @@ class KeySpend(Struct, frozen=True):
 
 
 class NoteSpend(Struct, frozen=True):
-    """What was spent under a note such as ``GET /search`` or ``tool summarize``; None is without one."""
+    """What was spent under one note, such as `GET /search`."""
 
     note: str | None
     charges: int
@@ -41,7 +41,7 @@ class NoteSpend(Struct, frozen=True):
 
 
 class OtherNotes(Struct, frozen=True):
-    """What was spent under ``notes`` further notes together, none of them more than any that is listed."""
+    """What was spent under all notes that are not listed one by one."""
 
     notes: int
     charges: int

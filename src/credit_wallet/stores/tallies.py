@@ -62,9 +62,9 @@ class Tallies:
         with self._connection:
             self._connection.executemany(_ADD, together.values())
 
-    def dearest(self, most: int = -1) -> list[tuple[Name, int, int, int]]:
-        """Name, charges, charged and refunded yen of each or the ``most`` expensive, the most expensive first."""
-        return list(self._connection.execute(_DEAREST, (most,)))
+    def dearest(self, limit: int = -1) -> list[tuple[Name, int, int, int]]:
+        """Name, charges, charged and refunded yen the most expensive first, up to ``limit`` names (-1: all)."""
+        return list(self._connection.execute(_DEAREST, (limit,)))
 
     def total(self) -> tuple[int, int, int, int]:
         """How many names there are, and their charges, charged and refunded yen together."""

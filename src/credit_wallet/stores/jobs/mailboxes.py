@@ -37,9 +37,9 @@ Answer = Literal["confirmed", "wrong", "unknown", "used_up"]
 
 def about_to_ask(connection: Connection, wallet_id: int, url: str, now: datetime) -> str:
     """Count that a mailbox is going to be asked; return until when it can answer. Raises ``TooManyConfirmations``."""
-    for counted_for, counted, most in _bounds(wallet_id, url):
-        if _count(connection, counted_for, counted, now) > most:
-            raise _too_many(counted_for, most, now)
+    for counted_for, counted, limit in _bounds(wallet_id, url):
+        if _count(connection, counted_for, counted, now) > limit:
+            raise _too_many(counted_for, limit, now)
     return format_instant(now + CONFIRM_WITHIN)
 
 
@@ -47,10 +47,10 @@ def require_room(source: Source, wallet_id: int, urls: Sequence[str], now: datet
     """Raise ``TooManyConfirmations`` if not all of some mailboxes can be asked today; counts nothing."""
     day = format_instant(now)[:10]
     wanted = Counter(bound for url in urls for bound in _bounds(wallet_id, url))
-    for (counted_for, counted, most), more in wanted.items():
+    for (counted_for, counted, limit), more in wanted.items():
         rows = source.rows(SQL["counted"], {"wallet_id": counted_for, "counted": counted, "day": day})
-        if sum(mails for (mails,) in rows) + more > most:
-            raise _too_many(counted_for, most, now)
+        if sum(mails for (mails,) in rows) + more > limit:
+            raise _too_many(counted_for, limit, now)
 
 
 def _bounds(wallet_id: int, url: str) -> tuple[tuple[int, str, int], ...]:
@@ -61,9 +61,9 @@ def _bounds(wallet_id: int, url: str) -> tuple[tuple[int, str, int], ...]:
     )
 
 
-def _too_many(counted_for: int, most: int, now: datetime) -> TooManyConfirmations:
+def _too_many(counted_for: int, limit: int, now: datetime) -> TooManyConfirmations:
     return TooManyConfirmations(
-        f"at most {most} mails a day ask for confirmation {'of a wallet' if counted_for else 'of a mailbox'}; "
+        f"at most {limit} mails a day ask for confirmation {'of a wallet' if counted_for else 'of a mailbox'}; "
         "try again tomorrow (UTC)",
         retry_after_seconds=whole_seconds((_tomorrow(now) - now).total_seconds()),
     )

@@ -98,9 +98,9 @@ class Seal(NamedTuple):
 
 
 class Anchor(Struct, frozen=True, omit_defaults=True):
-    """A seal as it can be noted elsewhere, in one line: the ledger that it is of must always have it.
+    """A seal, to be kept elsewhere: its ledger must always contain it.
 
-    A short one, for those who are not to know how much the ledger has, is without its last entry and time.
+    Without its last entry and time where the reader may not know how many entries the ledger has.
     """
 
     seal_id: int
