@@ -72,13 +72,13 @@ def test_the_jobs_are_those_of_the_reference() -> None:
         ("expire", 1.0),
         ("undo_abandoned", 10.0),
         ("seal", 60.0),
-        ("tell_seal", 3600.0),
+        ("emit_seal", 3600.0),
         ("alerts", 3600.0),
         ("watch_spending", 300.0),
         ("expiry_notices", 300.0),
         ("prune_idempotency_keys", 3600.0),
         ("prune_notices", 3600.0),
-        ("forget_closed", 86_400.0),
+        ("prune_closed", 86_400.0),
     ]
 
 

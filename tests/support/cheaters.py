@@ -256,7 +256,7 @@ class Market:
         return found
 
     def _bounds(self, attempts: Sequence[Attempt]) -> tuple[int, int]:
-        """What must have been paid for a request at least, and may have been at most."""
+        """What a request must have been paid at least and at most."""
         served = [each for each in attempts if each.served != "no"]
         dues = [each.due_yen(self.held) for each in served]
         surely = any(each.served == "yes" for each in served)

@@ -33,7 +33,7 @@ class Deliveries:
         return [delivery_view(row) for row in rows]
 
     def resend(self, delivery_id: int | None = None) -> int:
-        """Send a delivery again, or without an id every dead one; return how many will be.
+        """Resend a delivery, or without an id every dead one; return how many will be sent.
 
         Raises ``DeliveryNotFound`` for one that is unknown or whose target was removed.
         """

@@ -1,4 +1,4 @@
-"""Holds: credit that is set aside, and its state."""
+"""Holds: credit that is set aside."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Keys:
         return CreatedKey(key_id, wallet_id, token)
 
     def revoke(self, key_id: int) -> str:
-        """Revoke an agent key for good and with all its secrets, effective at once; returns when it was revoked first.
+        """Revoke an agent key and all its secrets for good, effective at once; returns when it was first revoked.
 
         Raises ``KeyNotFound``.
         """
@@ -96,14 +96,14 @@ class Keys:
 
 
 def checked_overlap(seconds: int) -> timedelta:
-    """For how long earlier tokens go on working. Raises ``InvalidRequest``."""
+    """How long earlier tokens keep working. Raises ``InvalidRequest``."""
     if type(seconds) is not int or not 0 <= seconds <= MAX_OVERLAP_SECONDS:
         raise InvalidRequest(f"overlap_seconds must be 0 to {MAX_OVERLAP_SECONDS}", field="overlap_seconds")
     return timedelta(seconds=seconds)
 
 
 def checked_future_end(ledger: Ledger, field: str, given: str | None, wallet_id: int) -> str | None:
-    """The instant that an end names, a date in the wallet's zone. Raises ``InvalidRequest``, ``WalletNotFound``."""
+    """The instant of an expiry; a date is read in the wallet's zone. Raises ``InvalidRequest``, ``WalletNotFound``."""
     expiry = checked_end(field, given, lambda: ledger.time_zone_of(wallet_id))
     if expiry is not None and expiry <= format_instant(ledger.clock()):
         raise InvalidRequest(f"{field} {expiry} is in the past", field=field)

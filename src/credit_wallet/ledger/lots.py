@@ -1,4 +1,4 @@
-"""Lots: the credit that a wallet has, by where it came from."""
+"""Lots: a wallet's credit, by where it came from."""
 
 from __future__ import annotations
 

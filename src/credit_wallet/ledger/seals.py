@@ -1,4 +1,4 @@
-"""Seals: hashes over the ledger's entries, and what keeps the next one from being made."""
+"""Seals: hashes over the ledger's entries, and the transactions that delay the next one."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Seals:
         return 0.0 if since is None else max(0.0, (self._ledger.clock() - since).total_seconds())
 
     def held_back_by(self) -> list[Holder]:
-        """The open transactions that may still add an entry between those that are to be sealed, the oldest first."""
+        """The open transactions that may still add an entry between those to be sealed, the oldest first."""
         return self._ledger.lanes.upkeep.call(lambda store: store.holding_back())

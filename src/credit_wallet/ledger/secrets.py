@@ -29,7 +29,7 @@ class Secrets:
 
         ``ends_at`` is an ISO 8601 time, or a date: the end of that day in the wallet's zone. Only ``sha256_hex`` is
         needed, the SHA-256 of the key in UTF-8, 64 hex digits; the key must have 1 to 512 characters and must be
-        random. The same call again changes nothing. Rotations leave what is registered alone.
+        random. Repeating the call changes nothing. Rotations do not affect registered keys.
 
         Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``InvalidRequest``, ``SecretInUse`` when the hash
         belongs to another token or key, and ``TooManyTokens`` for more than 1,000 of a wallet.

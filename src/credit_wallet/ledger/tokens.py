@@ -1,4 +1,4 @@
-"""Tokens: what a bearer token opens."""
+"""Tokens: the access that a bearer token gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Tokens:
 
     @property
     def changes(self) -> int:
-        """Another number whenever this process has ended or added a secret: what was remembered of tokens is stale."""
+        """Changes whenever this process ends or adds a secret: then cached tokens are stale."""
         return self._ledger.secret_changes
 
     def authenticate(self, token: str) -> Access:

@@ -1,4 +1,4 @@
-"""Top-ups through a payment provider. They move the money here and know nothing of the provider's calls."""
+"""Top-ups through a payment provider. They move the money here and do not depend on the provider's API."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Topups:
     ) -> TopupRequested:
         """Record that the owner will pay ``amount_yen`` through the payment provider, as the outcome's ``topup_id``.
 
-        Brings no credit: that is what ``settle`` does once the provider says so. Raises ``WalletNotFound``,
+        This adds no credit: ``settle`` does once the provider confirms the payment. Raises ``WalletNotFound``,
         ``TopupInFlight`` and ``IdempotencyConflict``.
         """
         return self._ledger.run(TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, flow, actor=actor))
@@ -76,8 +76,8 @@ class Topups:
     ) -> TopupRequested:
         """Record that the saved method will pay what the wallet lacks to its threshold, in whole steps.
 
-        ``min_yen`` and ``max_yen`` bound the payment, ``daily_yen`` and ``monthly_yen`` (0 = no bound) what automatic
-        top-ups bring in a day and a month (UTC). Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``,
+        ``min_yen`` and ``max_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` (0 = no limit) limit automatic
+        top-ups a day and a month (UTC). Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``,
         ``TopupLimitReached`` and ``WalletDisabled``.
         """
         return self._ledger.run(
@@ -88,8 +88,8 @@ class Topups:
     def settle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> TopupSettled:
         """Apply what the provider reports of a top-up's payment, any number of times and in any order.
 
-        It is credited, taken back, or noted why not. ``amount_yen`` is given for a payment of the wallet's that has no
-        row. Raises ``TopupNotFound``.
+        The payment is credited or taken back, or the reason why not is recorded. ``amount_yen`` is given for a payment
+        of the wallet's that has no row. Raises ``TopupNotFound``.
         """
         return self._ledger.run(TopupSettled, SettleTopup(wallet_id, topup_id, fact, amount_yen))
 
@@ -156,7 +156,7 @@ class Topups:
         return self._ledger.reader.topups_due(self._ledger.clock(), after, checked_page(limit))
 
     def payer(self, wallet_id: int) -> PayerView:
-        """What the wallet pays its automatic top-ups with, and whether it may."""
+        """The saved payment method for the wallet's automatic top-ups, and whether it may be charged."""
         return self._ledger.reader.payer(checked_id("wallet_id", wallet_id))
 
     def automatic_state(self, wallet_id: int) -> AutoTopupState:
@@ -174,7 +174,7 @@ class Topups:
         return pay_back_limit(self._ledger.reader, self._ledger.clock())
 
     def installation_id(self) -> str:
-        """The random name of this ledger, to tell its payments from those of others at the same provider."""
+        """The random name of this ledger, to distinguish its payments from those of others at the same provider."""
         return self._ledger.reader.installation_id()
 
 

@@ -1,4 +1,4 @@
-"""Giving charges back, and taking top-ups back, by the entry that made them."""
+"""Refunds of charges and reversals of top-ups, by the entry that made them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from credit_wallet.rules.state import EntryRecord, WalletState
 def refund_charge(
     batch: Batch, wallet: WalletState, txn_id: int, amount_yen: int | None, note: str | None
 ) -> Refunded | WalletError:
-    """Give back ``amount_yen`` of a charge to the lots it came from; None gives back all that is left of it."""
+    """Refund ``amount_yen`` of a charge to the lots it came from; None refunds all that is left of it."""
     charge = _named_entry(batch, wallet, txn_id, "charge")
     if isinstance(charge, WalletError):
         return charge
@@ -42,7 +42,7 @@ def refund_charge(
 
 
 def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Reversed | WalletError:
-    """Take back yen of a top-up whose payment was clawed back; what is spent already becomes a debt."""
+    """Reverse yen of a top-up whose payment was clawed back; yen that are already spent become a debt."""
     topup = _named_entry(batch, wallet, command.txn_id, "topup")
     if isinstance(topup, WalletError):
         return topup

@@ -157,7 +157,7 @@ def _turn(
         return False
     ends_at = format_instant(now + overlap)
     connection.execute(SQL["end_tokens"], identity.named(ends_at=ends_at))
-    connection.execute(SQL["forget_ended"], identity.named(now=format_instant(now)))
+    connection.execute(SQL["delete_ended"], identity.named(now=format_instant(now)))
     if old is not None and overlap:
         _keep(connection, identity, old, now, ends_at)
     [(older,)] = connection.execute(SQL["count_tokens"], identity.named()).fetchall()
@@ -195,7 +195,7 @@ def register(
     """
     _require_identity(connection, wallet_id, key_id, now)
     connection.execute(register_alone)
-    connection.execute(SQL["forget_registered"], {"token_hash": token_hash, "now": format_instant(now)})
+    connection.execute(SQL["delete_ended_registrations"], {"token_hash": token_hash, "now": format_instant(now)})
     named = [tuple(row[:5]) for row in connection.execute(SQL["opened"], {"token_hash": token_hash}).fetchall()]
     if named and named != [(wallet_id, key_id, 0, 1, ends_at)]:
         raise SecretInUse("this hash already belongs to a token or key; generate another key and register its hash")

@@ -44,7 +44,7 @@ _SEED = "281_"
 _OWED = "SELECT count(*) FROM am_credit_wallet WHERE held_yen > 0 OR debt_yen > 0"
 _RECORDED = "SELECT name, sha256 FROM credit_wallet_migration"
 _RECORD = "INSERT INTO credit_wallet_migration (name, sha256) VALUES (:name, :sha256)"
-_FORGET = "DELETE FROM credit_wallet_migration WHERE name = :name"
+_DELETE_RECORD = "DELETE FROM credit_wallet_migration WHERE name = :name"
 _DROP_RECORD = "DROP TABLE credit_wallet_migration"
 
 
@@ -105,7 +105,7 @@ def rollback(schema: Schema, number: int) -> list[str]:
             _require_nothing_owed(schema)
         for name in plan:
             _run(schema, name.replace(".sql", "_rollback.sql"))
-            schema.rows(_FORGET, {"name": name})
+            schema.rows(_DELETE_RECORD, {"name": name})
             undone.append(name)
         if not _recorded(schema):
             schema.rows(_DROP_RECORD)

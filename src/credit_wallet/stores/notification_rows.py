@@ -84,7 +84,7 @@ def put_targets(
 
     A new mailbox is to be asked, unless it is ``confirmed`` already. Raises ``TooManyConfirmations``.
     """
-    mailboxes.forget_unconfirmed_of(connection, wallet_id, now)
+    mailboxes.delete_unconfirmed_of(connection, wallet_id, now)
     known = {target.url: target for target in targets_of(connection, wallet_id)}
     wanted = choose([*known.values()])
     for url in known.keys() - {chosen.settings.url for chosen in wanted}:

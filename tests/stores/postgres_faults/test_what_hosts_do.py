@@ -26,7 +26,7 @@ from credit_wallet.errors import (
     DatabaseRefused,
 )
 from credit_wallet.stores import Store
-from credit_wallet.stores.postgres import horizon as postgres_horizon
+from credit_wallet.stores.postgres import horizon
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def unsealed(ledger: Ledger) -> int:
 @pytest.fixture
 def unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sealing does not wait long for transactions that are under way."""
-    monkeypatch.setattr(postgres_horizon, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(horizon, "SETTLE_SECONDS", 0.05)
 
 
 @pytest.mark.usefixtures("unsettled")

@@ -63,9 +63,9 @@ def _make_books_of(connection: Connection, wallet_id: int) -> None:
         return found
 
     closed = list(segments_of(passed(chain(rows, wallet_id, last_txn_id)), wallet_id, cycle or "", time_zone))
-    connection.execute(SQL["forget_segments"], this)
+    connection.execute(SQL["delete_segments"], this)
     put_segments(connection, reversed(closed))
-    connection.execute(SQL["forget_clawbacks"], this)
+    connection.execute(SQL["delete_clawbacks"], this)
     if taken_back or debt_yen:
         write_clawbacks(
             connection, clawbacks_of(wallet_id, taken_back[::-1], dict(rows(SQL["taken_back"], this)), debt_yen)

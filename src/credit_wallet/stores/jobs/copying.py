@@ -77,7 +77,7 @@ _CREATE_MARK = "CREATE TABLE credit_wallet_copy (source TEXT NOT NULL, started_a
 _MARK = "INSERT INTO credit_wallet_copy (source, started_at) VALUES (:source, :at)"
 _MARK_EXISTS = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 _MARKED = "SELECT source FROM credit_wallet_copy"
-_FORGET_OWN_ROWS = ("DELETE FROM am_credit_installation", "DELETE FROM am_credit_counted")
+_DELETE_OWN_ROWS = ("DELETE FROM am_credit_installation", "DELETE FROM am_credit_counted")
 """What migrations put into a new database, and SRC has otherwise."""
 
 _DROP_MARK = "DROP TABLE credit_wallet_copy"
@@ -147,7 +147,7 @@ def _begin(here: apsw.Connection, there: Raw, now: datetime) -> bool:
             if there.execute(_HAS_ROWS).fetchall() == [(True,)]:
                 raise CopyRefused("DST holds a ledger already; copy into an empty database")
             there.execute(_CREATE_MARK)
-            for statement in _FORGET_OWN_ROWS:
+            for statement in _DELETE_OWN_ROWS:
                 there.execute(statement)
             PostgresConnection(there).execute(_MARK, {"source": fingerprint, "at": format_instant(now)})
         elif there.execute(_MARKED).fetchall() != [(fingerprint,)]:

@@ -125,9 +125,9 @@ def ask_again(connection: Connection, wallet_id: int, target_id: int, url: str, 
     connection.execute(SQL["ask_again"], row)
 
 
-def forget_unconfirmed_of(connection: Connection, wallet_id: int, now: datetime) -> None:
+def delete_unconfirmed_of(connection: Connection, wallet_id: int, now: datetime) -> None:
     """Remove a wallet's mailboxes that did not answer in time."""
-    connection.execute(SQL["forget_unconfirmed_of"], {"wallet_id": wallet_id, "at": format_instant(now)}).fetchall()
+    connection.execute(SQL["delete_unconfirmed_of"], {"wallet_id": wallet_id, "at": format_instant(now)}).fetchall()
 
 
 def prune_notices(connection: Connection, before: datetime, now: datetime) -> int:
@@ -137,10 +137,10 @@ def prune_notices(connection: Connection, before: datetime, now: datetime) -> in
     """
     at = format_instant(now)
     steps = (
-        ("forget_deliveries", {"before": format_instant(before)}),
-        ("forget_events", {"before": format_instant(before)}),
-        ("forget_unconfirmed", {"at": at}),
-        ("forget_counts", {"today": at[:10]}),
+        ("prune_deliveries", {"before": format_instant(before)}),
+        ("prune_events", {"before": format_instant(before)}),
+        ("prune_unconfirmed", {"at": at}),
+        ("prune_counts", {"today": at[:10]}),
     )
     return sum(
         len(connection.execute(SQL[name], {**parameters, "limit": ROWS_A_STEP}).fetchall())

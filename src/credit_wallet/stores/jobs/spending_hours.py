@@ -75,7 +75,7 @@ def anomalies(source: Source, at: datetime) -> list[tuple[HourSpend, int]]:
 
 def emit(connection: Connection, found: Sequence[tuple[HourSpend, int]], at: datetime, now: datetime) -> None:
     """Emit an event for each anomaly, and forget the hours that are compared with no more."""
-    connection.execute(SQL["forget_hours"], {"since": _hour(at - WINDOW)})
+    connection.execute(SQL["prune_hours"], {"since": _hour(at - WINDOW)})
     for spent, usual in found:
         event = spending_anomaly(spent.wallet_id, spent.hour, spent.spent_yen, usual)
         put_event(connection, event, format_instant(now))

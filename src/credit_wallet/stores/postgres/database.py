@@ -21,7 +21,7 @@ from credit_wallet.runtime.deadlines import Deadline
 from credit_wallet.stores import migrations
 from credit_wallet.stores.jobs.backfill import backfill_all
 from credit_wallet.stores.jobs.books import make_books
-from credit_wallet.stores.postgres import findings as postgres_findings
+from credit_wallet.stores.postgres import findings
 from credit_wallet.stores.postgres.connection import (
     PostgresConnection,
     Raw,
@@ -134,7 +134,7 @@ class PostgresDatabase:
     def findings(self) -> Iterator[Finding]:
         """The server's version, whether its commits are durable and can be made, and whether it has room for a node."""
         with closing(connect(self.url)) as raw, naming_database_errors(self.url):
-            found = list(postgres_findings.findings(raw, self.lanes + READERS + BESIDE))
+            found = list(findings.findings(raw, self.lanes + READERS + BESIDE))
         yield from found
 
 

@@ -13,7 +13,7 @@ from credit_wallet.errors import DatabaseReadOnly, DatabaseUnavailable
 from credit_wallet.runtime import deadlines
 from credit_wallet.runtime.deadlines import Deadline
 from credit_wallet.stores import migrations
-from credit_wallet.stores.postgres import connection as postgres_connection
+from credit_wallet.stores.postgres import connection
 from credit_wallet.stores.postgres.connection import (
     NO_PLANS,
     REACH_STANDBYS,
@@ -130,7 +130,7 @@ class Readiness:
         migrations.require_current(PostgresSchema(raw, self._known.url))
         raw.listen()
         proves = monotonic() >= self._proven_until
-        locks_ms = 1_000 * min(postgres_connection.LOCK_SECONDS, deadlines.POSTGRES_READY_SECONDS / 2)
+        locks_ms = 1_000 * min(connection.LOCK_SECONDS, deadlines.POSTGRES_READY_SECONDS / 2)
         with raw.pipeline():
             raw.execute(_WAIT_SHORTLY, [f"{locks_ms:.0f}ms"])
             raw.execute(_WRITE_NOTHING)

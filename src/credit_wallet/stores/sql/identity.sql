@@ -47,7 +47,7 @@ UPDATE am_credit_secret SET ends_at = :ends_at
 WHERE wallet_id = :wallet_id AND key_id = :key_id AND seller_id = :seller_id AND registered = 0
   AND (ends_at IS NULL OR ends_at > :ends_at);
 
--- forget_ended: earlier tokens of an identity whose time is over
+-- delete_ended: earlier tokens of an identity whose time is over
 DELETE FROM am_credit_secret
 WHERE wallet_id = :wallet_id AND key_id = :key_id AND seller_id = :seller_id AND registered = 0 AND ends_at <= :now;
 
@@ -76,7 +76,7 @@ WHERE w.wallet_id = :wallet_id;
 -- register_alone: nobody else registers until the transaction ends; on SQLite nobody else writes anyway
 SELECT 1;
 
--- forget_registered: what a host registered and has ended
+-- delete_ended_registrations: what a host registered and has ended
 DELETE FROM am_credit_secret WHERE token_hash = :token_hash AND registered = 1 AND ends_at <= :now;
 
 -- remove_secret: a secret of a wallet beside the current tokens

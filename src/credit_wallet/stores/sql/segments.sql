@@ -30,7 +30,7 @@ RETURNING last_txn_id, current_cycle, time_zone, debt_yen, open_lots, next_due_a
 -- note_due: when something of a wallet ends first
 UPDATE am_credit_wallet SET next_due_at = :at WHERE wallet_id = :wallet_id;
 
--- forget_segments: the segments of a wallet are made anew
+-- delete_segments: the segments of a wallet are made anew
 DELETE FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id;
 
 -- chain: a wallet's entries from :start back along its chain, :steps of them; lots of what took back or came again
@@ -80,5 +80,5 @@ INSERT INTO am_credit_clawback (wallet_id, credit_txn_id, taken, owed_yen)
 VALUES (:wallet_id, :credit_txn_id, :taken, :owed_yen)
 ON CONFLICT (wallet_id, credit_txn_id) DO UPDATE SET taken = excluded.taken, owed_yen = excluded.owed_yen;
 
--- forget_clawbacks: what was taken back is gathered anew
+-- delete_clawbacks: what was taken back is gathered anew
 DELETE FROM am_credit_clawback WHERE wallet_id = :wallet_id;

@@ -24,7 +24,7 @@ RETURNING last_txn_id;
 INSERT INTO am_credit_hour_spend (wallet_id, hour, spent_yen) VALUES (:wallet_id, :hour, :spent_yen)
 ON CONFLICT (wallet_id, hour) DO UPDATE SET spent_yen = am_credit_hour_spend.spent_yen + excluded.spent_yen;
 
--- forget_hours: hours that are compared with no more
+-- prune_hours: hours that are compared with no more
 DELETE FROM am_credit_hour_spend WHERE hour < :since;
 
 -- spent_in_hour: wallets that spent :min_yen or more in an hour that nothing was emitted of, and in how many hours since

@@ -89,11 +89,11 @@ class Loader:
         data_version = self._connection.execute(_DATA_VERSION).get
         if data_version == self._data_version:
             return False
-        self.forget()
+        self.clear()
         self._data_version = data_version
         return True
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Read everything afresh from now on."""
         self._wallets.clear()
         self._keys.clear()
@@ -101,7 +101,7 @@ class Loader:
         self._ids = None
         self._data_version = None
 
-    def forget_keys(self) -> None:
+    def clear_keys(self) -> None:
         """Read agent keys afresh from now on."""
         self._keys.clear()
 

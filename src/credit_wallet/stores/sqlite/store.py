@@ -84,7 +84,7 @@ SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_
     undone_txn_id = excluded.undone_txn_id, free_used = excluded.free_used, lease_until = excluded.lease_until,
     changed_on = excluded.changed_on
 """
-_FORGET_PURCHASE = "DELETE FROM am_credit_purchase WHERE purchase_key = ? AND wallet_id = ?"
+_DELETE_PURCHASE = "DELETE FROM am_credit_purchase WHERE purchase_key = ? AND wallet_id = ?"
 _PUT_RETURNED = """
 INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen) VALUES (?, ?, ?)
 ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
@@ -197,7 +197,7 @@ class SqliteStore:
         )
         if revoked_at is None:
             raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
-        self._loader.forget_keys()
+        self._loader.clear_keys()
         return str(revoked_at)
 
     def check_writable(self) -> None:
@@ -227,7 +227,7 @@ class SqliteStore:
         What the job writes to wallets and keys is read afresh afterwards.
         """
         result = self._in_transaction(job, self._connection, *args, **kwargs)
-        self._loader.forget()
+        self._loader.clear()
         return result
 
     run_until_known = run
@@ -238,7 +238,7 @@ class SqliteStore:
             with self._at_work, naming_database_errors(self.path), transaction(self._connection):
                 return work(*args, **kwargs)
         except BaseException:
-            self._loader.forget()
+            self._loader.clear()
             self._proven_until = 0.0
             raise
 
@@ -272,7 +272,7 @@ class SqliteStore:
             write_topups(self._connection, decision, at)
         if decision.touched_clawbacks:
             write_clawbacks(self._connection, decision.touched_clawbacks.values())
-        if decision.touched_purchases or decision.forgotten_purchases:
+        if decision.touched_purchases or decision.dropped_purchases:
             self._write_purchases(decision, at[:10])
         if decision.sales:
             self._connection.executemany(_PUT_SALE, decision.sales)
@@ -305,7 +305,7 @@ class SqliteStore:
     def _write_purchases(self, decision: Decision, today: str) -> None:
         rows = [purchase_row(purchase, today) for _, purchase in sorted(decision.touched_purchases.items())]
         self._connection.executemany(_PUT_PURCHASE, rows)
-        self._connection.executemany(_FORGET_PURCHASE, decision.forgotten_purchases)
+        self._connection.executemany(_DELETE_PURCHASE, decision.dropped_purchases)
 
     def _write_outbox(self, decision: Decision, at: str) -> None:
         for alert, event in decision.alerts:
