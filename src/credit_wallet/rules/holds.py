@@ -221,7 +221,7 @@ def _hold_of(
         return HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
     if not may_close(hold.closer, actor):
         return Forbidden(
-            f"hold {hold_id} was made by whoever sells to this wallet, and only they can capture or release it",
+            f"hold {hold_id} was made by a seller, and only that seller can capture or release it",
             hold_id=hold_id,
         )
     if key_id is not None:
