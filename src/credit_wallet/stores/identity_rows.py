@@ -215,7 +215,7 @@ def remove(connection: Connection, token_hash: str) -> SecretView:
     """Let a registered key, or an earlier token in its overlap, open nothing more. Raises ``SecretNotFound``."""
     rows = connection.execute(SQL["remove_secret"], {"token_hash": token_hash}).fetchall()
     if not rows:
-        raise SecretNotFound("no registered key and no earlier token has this hash; current tokens are rotated")
+        raise SecretNotFound("no registered key and no earlier token has this hash; to end a current token, rotate it")
     return _secret_view(rows[0])
 
 
