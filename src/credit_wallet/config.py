@@ -1,6 +1,6 @@
 """Settings from outside: every environment variable that the product reads, declared once, and database URLs.
 
-A room asks a ``Setting`` for its value and reads no variable itself. ``docs/reference/settings.md`` and
+A package asks a ``Setting`` for its value and never reads a variable directly. ``docs/reference/settings.md`` and
 ``credit-wallet doctor`` are drawn from the same declarations.
 """
 

@@ -126,7 +126,7 @@ class Workers:
             thread.start()
 
     def run(self) -> None:
-        """Begin, and return when ``stop`` was called and every job has come to its end."""
+        """Start, and return when ``stop`` was called and every job has ended."""
         self.start()
         self.join()
 

@@ -64,8 +64,7 @@ class Maintenance:
         return self._ledger.reader.totals()
 
     def openings(self) -> list[Opening]:
-        """Yen that wallets had when they were backfilled from plain SQL and that no ledger entry explains; reads every
-        row.
+        """Yen that backfilled wallets had and that no ledger entry explains; reads every row.
 
         This is not a violation: it has been their credit since. Compare it with the host's records.
         """
@@ -156,12 +155,10 @@ class Maintenance:
         before = format_instant(self._ledger.ago(timedelta(days=older_than_days)))
         return pruning.prune_closed(self._ledger.maintain, before, lambda: self._stopping)
 
-    # Spending out of the ordinary
+    # Spending anomalies
 
     def watch_spending(self) -> int:
-        """Count spending by the hour up to now, and emit an event for each hour far above a wallet's usual; return how
-        many.
-        """
+        """Count spending by the hour up to now, and report hours far above a wallet's usual; return how many."""
         while self._count_hours():
             if self._stopping:
                 return 0

@@ -98,8 +98,7 @@ class Targets:
         return views[0]
 
     def confirm(self, wallet_id: int, target_id: int, code: str) -> TargetView:
-        """Confirm a mailbox with the code it was sent; from now on it gets notices. A confirmed mailbox stays
-        confirmed.
+        """Confirm a mailbox with the code it was sent; from now on it gets notices. Confirming twice is fine.
 
         Raises ``TargetNotFound``, also when the code has expired, and ``WrongConfirmationCode``.
         """

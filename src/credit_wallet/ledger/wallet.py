@@ -345,8 +345,7 @@ class CreditWallet:
         key_id: int | None = None,
         actor: Actor = OPERATOR,
     ) -> Charged:
-        """Spend ``amount_yen`` now; ``key_id`` is the agent key that pays, None for the owner; ``actor`` makes the
-        request.
+        """Spend ``amount_yen`` now, on behalf of ``actor``; ``key_id`` is the agent key that pays, None for the owner.
 
         An idempotency key belongs to the kind of ``actor`` that uses it: a payer cannot use up an operator's.
 

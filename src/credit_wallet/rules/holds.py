@@ -159,8 +159,9 @@ def _spend_held(
     note: str | None,
     final: bool = True,
 ) -> Captured | None:
-    """Spend yen of a hold and ``above_yen`` of the balance beyond it; a shortfall becomes a debt. Returns None when
-    nothing could be spent and all of it becomes a debt.
+    """Spend yen of a hold and ``above_yen`` of the balance beyond it; a shortfall becomes a debt.
+
+    Returns None when nothing could be spent and all of it becomes a debt.
     """
     key = _key_of(batch, hold)
     was_open = hold.status == "open"

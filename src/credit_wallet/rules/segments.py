@@ -16,7 +16,7 @@ from credit_wallet.rules.state import ClosedSegment, Snapshot, WalletState
 
 
 def close_open_segment(snapshot: Snapshot, wallet: WalletState) -> None:
-    """End the run of entries up to the wallet's last one; they are of its present ``current_cycle``."""
+    """End the run of entries up to the wallet's last one; they are of its ``current_cycle``."""
     _close(
         snapshot, wallet.wallet_id, wallet.last_txn_id, wallet.current_cycle, wallet.balance_yen + wallet.held_yen, None
     )

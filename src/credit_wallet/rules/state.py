@@ -186,7 +186,7 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class ClosedSegment(Struct, frozen=True):
-    """A run of consecutive entries of one billing cycle that has come to an end.
+    """A run of consecutive entries of one billing cycle that has ended.
 
     ``closing_yen`` is the ledger balance after ``last_txn_id``; the segment is what changed since the one before.
     """

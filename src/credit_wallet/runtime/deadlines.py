@@ -111,7 +111,7 @@ LOOKUP_SECONDS = 5.0
 """For the addresses of a receiver's name."""
 
 NOTICES_NOTED_SECONDS = 3.0
-"""For writing down the results of deliveries when the service stops."""
+"""For recording the results of deliveries when the service stops."""
 
 # Reading
 

@@ -1,4 +1,4 @@
-"""Writing what a batch decided: arrays through ``unnest``, a statement for each table, behind the wallets' locks."""
+"""Writing a decision: arrays through ``unnest``, one statement for each table, behind the wallets' locks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Whether a ledger's files are still the ones that were opened.
 
-An open file stays open when its name is taken away, and a name can come to stand for another file: a restore with the
-stop forgotten, ``rm``, a folder renamed, a disk mounted over it. What is written then is lost with the process, so the
-names are compared with what was opened before anything is acknowledged or answered.
+An open file stays open when its name is removed, and a name can come to stand for another file: a restore without
+stopping first, ``rm``, a renamed folder, a disk mounted over it. Anything written then is lost with the process, so the
+names are compared with the opened files before anything is acknowledged or returned.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from credit_wallet.errors import DatabaseMoved
 
 LOG, INDEX = "-wal", "-shm"
-"""What SQLite puts behind a database's name for the write-ahead log and the index of it."""
+"""The suffixes of the write-ahead log and its index."""
 
 _LOG_BEGINS = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
-"""What a log begins with that has anything (sqlite.org/fileformat2.html#walformat)."""
+"""The first bytes of a log that is not empty (sqlite.org/fileformat2.html#walformat)."""
 
 
 class OpenedFiles:
@@ -27,7 +27,7 @@ class OpenedFiles:
     def __init__(self, path: Path, opened_as: str, is_overwritten: Callable[[], bool]) -> None:
         """``path`` is the ledger's name, ``opened_as`` the one that SQLite made of it, symbolic links followed.
 
-        ``is_overwritten`` is asked when the file was written to. Raises ``DatabaseMoved`` when the two names are not
+        ``is_overwritten`` is called when the file was written to. Raises ``DatabaseMoved`` when the two names are not
         of one file.
         """
         self._path = path.absolute()
@@ -38,7 +38,7 @@ class OpenedFiles:
         self._log = opened_as + LOG
         self._log_written = 0
         self._to_come = [self._log, opened_as + INDEX]
-        """Those that are made by the first transaction."""
+        """The files that the first transaction creates."""
         databases = dict.fromkeys((str(self._path), opened_as))
         try:
             for name in databases:
@@ -53,10 +53,7 @@ class OpenedFiles:
         """Device and inode of the database."""
 
     def require_in_place(self) -> None:
-        """Raises ``DatabaseMoved`` unless every name stands for the file that was opened under it.
-
-        A file without links is one that was removed behind a mount of it.
-        """
+        """Raises ``DatabaseMoved`` unless every name stands for the file that was opened under it."""
         if self._overwritten:
             raise self._lost()
         written: tuple[int, int] | None = None
@@ -107,7 +104,7 @@ class OpenedFiles:
         self._written = written
 
     def _look_at_log(self, written: int) -> None:
-        """What is appended to a log whose beginning is gone is nothing to whoever opens it next."""
+        """Entries appended to a log without its beginning are ignored when it is opened next."""
         with Path(self._log).open("rb", buffering=0) as log:  # SQLite has no lock on it that closing could take away
             begins = log.read(len(_LOG_BEGINS[0]))
         if begins and begins not in _LOG_BEGINS:
