@@ -145,7 +145,7 @@ def test_credit_that_came_and_what_a_person_must_see_are_logged(wallets: CreditW
 
 def test_a_provider_that_cannot_be_asked_stops_no_other_job(wallets: CreditWallet) -> None:
     runs: list[str] = []
-    unreachable = PaymentProviderError("Stripe could not be asked")
+    unreachable = PaymentProviderError("Stripe could not be reached")
     jobs = (*payment_jobs(StandIn(unreachable)), Job("works", 1.0, lambda _: runs.append("works")))
     with capture_logs() as logs:
         Worker(wallets, jobs).run_due(0.0)

@@ -25,15 +25,20 @@ INSERT INTO am_credit_event_kind (was, kind) VALUES
     ('auto_topup.runaway_detected', 'auto_topup_runaway'),
     ('ledger.sealed',               'ledger_sealed');
 
+-- Where another release has emitted the same under its own name meanwhile, the key stays that event's alone.
 UPDATE am_credit_outbox
 SET kind = named.kind,
-    dedupe_key = CASE WHEN substr(dedupe_key, 1, length(named.was) + 1) = named.was || ' '
-                      THEN named.kind || substr(dedupe_key, length(named.was) + 1)
-                      ELSE dedupe_key END,
+    dedupe_key = CASE WHEN substr(dedupe_key, 1, length(named.was) + 1) <> named.was || ' ' THEN dedupe_key
+                      WHEN NOT EXISTS (SELECT 1 FROM am_credit_outbox AS other
+                                       WHERE other.wallet_id = am_credit_outbox.wallet_id AND other.dedupe_key =
+                                             named.kind || substr(am_credit_outbox.dedupe_key, length(named.was) + 1))
+                      THEN named.kind || substr(dedupe_key, length(named.was) + 1) END,
     payload = CASE WHEN named.was = 'auto_topup.limit_reached' THEN replace(payload, '"left_yen":', '"room_yen":')
                    ELSE replace(payload, '"clawed_back_yen":', '"taken_yen":') END
 FROM am_credit_event_kind AS named
 WHERE named.was = am_credit_outbox.kind;
+
+INSERT INTO am_credit_event_kind (was, kind) VALUES ('notice.test', 'test');
 
 UPDATE am_credit_target
 SET kinds = (SELECT json_group_array(coalesce(named.kind, asked.value))

@@ -389,7 +389,7 @@ def sqlite_path(url: str) -> Path:
     path = _path_in(url)
     if not path or path == ":memory:" or "\0" in path:
         raise InvalidRequest(
-            f"{without_password(url)!r} names no database; write sqlite:///folder/file.db, "
+            f"{without_password(url)!r} is not a database URL; write sqlite:///folder/file.db, "
             "sqlite:////absolute/file.db or postgresql://user@host/database",
             field="db",
         )

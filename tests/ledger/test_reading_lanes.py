@@ -282,7 +282,7 @@ def test_a_wallet_has_so_many_keys_that_work_and_no_more(
         try:
             return wallets.keys.create(wallet_id).key_id
         except TooManyKeys as refused:
-            assert refused.details == {"limit": 3}
+            assert refused.details == {"max": 3}
             return refused.code
 
     with ThreadPoolExecutor(8) as pool:

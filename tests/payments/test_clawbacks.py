@@ -24,7 +24,7 @@ from typing import NamedTuple
 import pytest
 from clock import Clock
 from databases import Databases, on_every_database
-from msgspec import structs
+from msgspec import json, structs
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
@@ -351,3 +351,25 @@ def test_debt_that_was_repaid_before_entries_named_its_top_up_is_shared_out_in_o
 
 def test_debt_that_is_for_no_top_up_is_in_the_register_by_itself() -> None:
     assert clawbacks_of(9, [], {}, 40) == [ClawbackState(9, 0, [], 40)]
+
+
+def test_what_a_clawback_id_says_is_not_written_beside_it(payer: Payer, db_url: str) -> None:
+    """Releases before 294 read rows of three; one that is rolled back to, or still runs, must be able to."""
+    topup_id = payer.pays(1_000)
+    named = (
+        Clawback("dp_1", "dispute", 300, "withdrawn"),
+        Clawback("du_1", "dispute", 10, "announced"),
+        Clawback("re_1", "refund", 20, "reinstated"),
+        Clawback("pb_1", "pay_back", 30, "withdrawn"),
+    )
+    unnamed = (Clawback("x", "dispute", 1, "withdrawn"), Clawback("dp_2", "refund", 2, "announced"))
+    payer.says(topup_id, PaymentFact(observed_at=2, clawbacks=named))
+    rows = [["dp_1", 300, 1], ["du_1", 10, 0], ["re_1", 20, 2], ["pb_1", 30, 1]]
+    with PlainSql(db_url) as host:
+        [(taken,)] = host.run("SELECT takings FROM am_credit_topup")
+    assert json.decode(taken) == rows
+    payer.says(topup_id, PaymentFact(observed_at=3, clawbacks=unnamed))
+    with PlainSql(db_url) as host:
+        [(taken,)] = host.run("SELECT takings FROM am_credit_topup")
+    assert json.decode(taken) == [*rows, ["x", 1, 1, "dispute"], ["dp_2", 2, 0, "refund"]]
+    assert payer.wallets.topups.show(topup_id).clawbacks == named + unnamed

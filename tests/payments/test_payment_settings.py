@@ -41,6 +41,16 @@ def test_a_setting_that_makes_no_sense_is_named(variable: str, value: str) -> No
     assert variable in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "variable",
+    ["CREDIT_WALLET_TOPUP_MOST_YEN", "CREDIT_WALLET_TOPUP_MAXIMUM_YEN", "CREDIT_WALLET_AUTO_TOPUP_DAILY"],
+)
+def test_a_limit_that_nothing_reads_is_refused(variable: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{variable} is not a setting; .* CREDIT_WALLET_TOPUP_MAX_YEN"):
+        payment_settings({"CREDIT_WALLET_STRIPE_KEY": "sk_test_1", variable: "1000"})
+    assert payment_settings({variable: "1000"}) is None
+
+
 def test_settings_come_from_the_environment() -> None:
     assert payment_settings({}) is None
     assert payment_settings({"CREDIT_WALLET_STRIPE_KEY": "sk_1"}) == PaymentSettings(secret_key="sk_1")  # noqa: S106

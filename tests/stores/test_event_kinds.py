@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from clock import Clock
-from databases import on_every_database
+from databases import on_every_database, on_sqlite
 from msgspec import json
 from plain_sql import NOON, PlainSql
 
 from credit_wallet import CreditWallet
+from credit_wallet.config import sqlite_path
 from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.notices.texts import KINDS
 from credit_wallet.stores.databases import database_at
+from credit_wallet.stores.jobs.alert_job import run_on_file
 
 pytestmark = on_every_database
 
@@ -104,18 +106,63 @@ def test_every_kind_gets_its_new_name_and_its_fields(db_url: str, wallets: Credi
 
 
 def test_targets_hear_what_they_asked_for(db_url: str, wallets: CreditWallet, wallet_id: int, clock: Clock) -> None:
-    asked = ("topup.failed", "budget.exhausted", "wallet.exhausted")
+    asked = ("topup.failed", "budget.exhausted", "notice.test", "wallet.exhausted")
     named = wallets.targets.add(wallet_id, TargetSettings(url="https://example.com/a", kinds=asked))
     everything = wallets.targets.add(wallet_id, TargetSettings(url="https://example.com/b"))
     wallets.close()
     as_before_295(db_url)
     with PlainSql(db_url) as host:
         kinds = [json.decode(each) for (each,) in host.run("SELECT kinds FROM am_credit_target ORDER BY target_id")]
-    assert kinds == [["topup_failed", "budget_exhausted", "wallet_exhausted"], []]
+    assert kinds == [["topup_failed", "budget_exhausted", "test", "wallet_exhausted"], []]
     upgrade(db_url)
     with CreditWallet.open(db_url, clock=clock) as again:
         targets = again.targets.list(wallet_id)
     assert [each.kinds for each in targets] == [named.kinds, everything.kinds]
+
+
+def test_a_key_that_another_release_gave_an_event_keeps_no_migration_from_running(
+    db_url: str, wallets: CreditWallet, wallet_id: int, clock: Clock
+) -> None:
+    """A job of the next release, or of the one before, has emitted the same under its own name."""
+    wallets.close()
+    reached = "budget.threshold_reached 2026-05 600 50"
+    insert = (
+        "INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out)"
+        " VALUES (?, ?, ?, ?, ?, 0)"
+    )
+    with PlainSql(db_url) as host:
+        [payload] = [text for _, kind, text, *_ in host.run(EVENTS) if kind == "budget.threshold_reached"]
+        as_before_295(db_url)
+        host.run(insert, wallet_id, "budget.threshold_reached", payload, reached, NOON)
+        upgrade(db_url)
+        keys = [key for _, kind, _, key, _ in host.run(EVENTS) if kind == "budget.threshold_reached"]
+        assert keys == [None, reached]
+        as_before_295(db_url)
+        upgrade(db_url)
+    with CreditWallet.open(db_url, clock=clock) as again:
+        assert again.verify() == []
+
+
+@on_sqlite
+def test_the_alert_job_waits_for_the_names_of_its_own_release(
+    db_url: str, wallets: CreditWallet, wallet_id: int
+) -> None:
+    """Else it would report again, under another name, what was reported of a budget that has changed."""
+    wallets.configure(wallet_id, monthly_budget_yen=800)
+    wallets.charge(wallet_id, 100, idempotency_key="half of more")
+    wallets.close()
+    with PlainSql(db_url) as host:
+        database_at(db_url).rollback(294)
+        before = host.run(EVENTS)
+        assert [key for *_, key, _ in before if "alert" in key] == [
+            "alert_fired 2026-05 600 50",
+            "alert_fired 2026-05 800 50",
+        ]
+        with pytest.raises(RuntimeError, match="lacks migrations that this job needs; run credit-wallet migrate"):
+            run_on_file(sqlite_path(db_url), NOW)
+        assert host.run(EVENTS) == before
+    database_at(db_url).upgrade(NOW)
+    assert run_on_file(sqlite_path(db_url), NOW).alerts_fired == []
 
 
 def old_kinds() -> list[str]:

@@ -453,7 +453,10 @@ def _asked_again(wallets: CreditWallet, requests: list[Request], first: list[Out
         (request, outcome) for request, outcome in zip(requests, first, strict=True) if isinstance(outcome, Outcome)
     ]
     again = send(wallets, [request for request, _ in pairs]) if pairs else []
-    return sum(structs.replace(outcome, replayed=True) != now for (_, outcome), now in zip(pairs, again, strict=True))
+    return sum(
+        structs.asdict(outcome) | {"replayed": True} != (structs.asdict(now) if isinstance(now, Outcome) else now)
+        for (_, outcome), now in zip(pairs, again, strict=True)
+    )
 
 
 def _is_in(outcome: Outcome | str, ids: _Ids) -> bool:

@@ -25,15 +25,21 @@ INSERT INTO am_credit_event_kind (was, kind) VALUES
     ('auto_topup_runaway',       'auto_topup.runaway_detected'),
     ('ledger_sealed',            'ledger.sealed');
 
+-- Where another release has emitted the same under its own name meanwhile, the key stays that event's alone.
 UPDATE am_credit_outbox
 SET kind = named.kind,
-    dedupe_key = CASE WHEN substr(dedupe_key, 1, length(named.was) + 1) = named.was || ' '
-                      THEN named.kind || substr(dedupe_key, length(named.was) + 1)
-                      ELSE dedupe_key END,
+    dedupe_key = CASE WHEN substr(dedupe_key, 1, length(named.was) + 1) <> named.was || ' ' THEN dedupe_key
+                      WHEN NOT EXISTS (SELECT 1 FROM am_credit_outbox AS other
+                                       WHERE other.wallet_id = am_credit_outbox.wallet_id AND other.dedupe_key =
+                                             named.kind || substr(am_credit_outbox.dedupe_key, length(named.was) + 1))
+                      THEN named.kind || substr(dedupe_key, length(named.was) + 1) END,
     payload = CASE WHEN named.was = 'auto_topup_limit_reached' THEN replace(payload, '"room_yen":', '"left_yen":')
                    ELSE replace(payload, '"taken_yen":', '"clawed_back_yen":') END
 FROM am_credit_event_kind AS named
 WHERE named.was = am_credit_outbox.kind;
+
+-- A kind that targets can ask for, of notices that are in no outbox.
+INSERT INTO am_credit_event_kind (was, kind) VALUES ('test', 'notice.test');
 
 UPDATE am_credit_target
 SET kinds = (SELECT json_agg(coalesce(named.kind, asked.kind) ORDER BY asked.place)::text

@@ -142,14 +142,14 @@ class Undone(Outcome, frozen=True, gc=False):
 
 
 class CreatedWallet(Struct, frozen=True):
-    """A new wallet, or a wallet's new token. ``owner_token`` is shown this once; only its hash is stored."""
+    """A new wallet, or a new owner token of one."""
 
     wallet_id: int
     owner_token: str
 
 
 class CreatedKey(Struct, frozen=True):
-    """A new agent key, or a key's new token. ``token`` is shown this once; only its hash is stored."""
+    """A new agent key, or a new token of one."""
 
     key_id: int
     wallet_id: int
@@ -172,13 +172,13 @@ class Transaction(Struct, frozen=True):
 
 
 class TransactionView(Transaction, frozen=True):
-    """A single ledger entry. ``refunded_yen`` was refunded of a charge (of a top-up: reversed)."""
+    """One ledger entry, and how much of it was refunded or reversed."""
 
     refunded_yen: int
 
 
 class WalletView(Struct, frozen=True):
-    """A wallet as its owner sees it, spending of the current cycle included."""
+    """A wallet as its owner sees it, with its spending in the current cycle."""
 
     wallet_id: int
     label: str | None
@@ -226,10 +226,7 @@ class HoldView(Struct, frozen=True):
 
 
 class LotView(Struct, frozen=True):
-    """Credit that came in together, and what is left of it. ``lot_id`` is the entry that brought it.
-
-    ``expires_at`` is the instant at which the rest expires; None is never.
-    """
+    """Credit that came in together, and what is left of it."""
 
     lot_id: int
     kind: LotKind
@@ -238,7 +235,7 @@ class LotView(Struct, frozen=True):
 
 
 class TopupView(Struct, frozen=True):
-    """A top-up as its owner sees it. ``action_url`` is the page for a person's next step, if one is needed."""
+    """A top-up as its owner sees it."""
 
     topup_id: str
     wallet_id: int
@@ -285,7 +282,7 @@ class PayerView(Struct, frozen=True):
 class AutoTopupState(Struct, frozen=True):
     """Whether a wallet can top itself up: ``off``, ``ready``, ``waiting`` until ``retry_at``, or ``stopped``.
 
-    When stopped, a person must act: ``reason`` says why, and ``action_url``, if there is one, says where.
+    When it is stopped, a person must act: ``reason`` says why, and ``action_url`` where, if a page is known.
     """
 
     state: Literal["off", "ready", "waiting", "stopped"]
@@ -333,10 +330,7 @@ class SellerAccess(Struct, frozen=True):
 
 
 class SecretView(Struct, frozen=True):
-    """A secret that opens a wallet besides its current tokens.
-
-    ``key_id`` None is the owner. ``registered`` is a host's own key, else it is an earlier token in its overlap.
-    """
+    """A secret that opens a wallet beside its current tokens: a registered key, or an earlier token in its overlap."""
 
     sha256: str
     wallet_id: int

@@ -48,7 +48,7 @@ RUNAWAY_TOPUPS = 4
 
 
 class Clawback(Struct, frozen=True):
-    """Yen of a payment that return to the payer: by a refund or a dispute, or because unused credit is paid back."""
+    """Yen of a payment that return to the payer: by a refund, a dispute, or paid-back unused credit."""
 
     id: str
     kind: ClawbackKind

@@ -14,7 +14,7 @@ _log = Logger("credit_wallet.ledger")
 
 
 class LedgerClock:
-    """``wallets.clock``. When the clocks disagree, the earlier time decides what is due."""
+    """``wallets.clock``: the time that the ledger goes by: the earlier one when clocks disagree."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

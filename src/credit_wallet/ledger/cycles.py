@@ -11,7 +11,7 @@ from credit_wallet.stores.jobs.seals import Anchor, latest_seal
 
 
 class Cycles:
-    """``wallets.cycles``. A cycle is a month, YYYY-MM, in the wallet's time zone."""
+    """``wallets.cycles``: the entries of a billing cycle. A cycle is a month, YYYY-MM, in the wallet's time zone."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

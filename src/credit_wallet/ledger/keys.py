@@ -1,4 +1,4 @@
-"""Agent keys: a token for each agent, each with a cap and an expiry."""
+"""Agent keys: one token for each agent, each with its own cap and expiry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_OVERLAP_SECONDS = MAX_HOLD_SECONDS
 
 
 class Keys:
-    """``wallets.keys``. A key stays the same when its token changes: tokens are only its secrets."""
+    """``wallets.keys``: create, list, rotate and revoke agent keys. A key keeps its cap when its token changes."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -56,7 +56,7 @@ class Keys:
     def list(self, wallet_id: int, *, after: int = 0, limit: int = MAX_PAGE) -> builtins.list[KeyView]:
         """The wallet's agent keys with an id above ``after``, by id, up to ``limit`` (at most 1,000).
 
-        Revoked and expired ones are among them. Raises ``WalletNotFound``.
+        Revoked and expired ones are included. Raises ``WalletNotFound``.
         """
         wallet = self._ledger.row(wallet_id)
         return self._ledger.reader.keys(
@@ -71,9 +71,9 @@ class Keys:
     def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
         """Another token for an agent key, which cannot be shown again.
 
-        The key keeps its ``key_id``, cap, spending, expiry, label, holds and idempotency. Its earlier tokens work for
-        another ``overlap_seconds``, 0 to 31 days, and no longer than the key; 0, for a leaked token, ends them at once.
-        Other processes may remember an ended token for a second.
+        Everything else of the key stays: ``key_id``, cap, spending, expiry, label, holds and idempotency. Its earlier
+        tokens work for ``overlap_seconds`` more, 0 to 31 days, but no longer than the key; 0, for one that has leaked,
+        ends them at once. Other processes may remember an ended token for a second.
 
         Raises ``KeyNotFound``, ``KeyEnded`` when the key is revoked or has ended, and ``TooManyTokens`` when ten
         earlier tokens still work.

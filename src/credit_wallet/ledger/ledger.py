@@ -148,4 +148,4 @@ def _only(outcomes: Outcomes, kind: type[Result]) -> Result:
         return outcome
     if isinstance(outcome, WalletError):
         raise outcome
-    raise TypeError(f"the outcome is {outcome!r}, and no {kind.__name__}")
+    raise TypeError(f"the outcome is {outcome!r}, not a {kind.__name__}")

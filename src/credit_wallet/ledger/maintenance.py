@@ -28,14 +28,14 @@ MIN_DAYS_CLOSED = 40
 """Minimum retention of closed rows: a hold may live for 31 days after the agent key that made it."""
 
 HELD_BACK_SECONDS = 600
-"""A seal is made every minute; whatever holds entries back for this long is logged."""
+"""A seal is made every minute; entries that wait longer are held back by something worth a look."""
 
 ABANDONED_AFTER = timedelta(seconds=60)
 """How long after its lease a purchase is undone; until then a retry may continue it."""
 
 
 class Maintenance:
-    """``wallets.maintenance``. The jobs run on a separate rail where there is more than one."""
+    """``wallets.maintenance``: the background jobs, on their own rail where there is more than one."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

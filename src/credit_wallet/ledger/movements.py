@@ -29,7 +29,7 @@ def wallet_of_sale(ledger: Ledger, txn_id: int, actor: Actor) -> int:
     """The wallet of a charge that ``actor`` may refund. Raises ``EntryNotFound`` and ``Forbidden``."""
     wallet_id = wallet_of_entry(ledger, txn_id)
     if seller_of(actor) is not None and not identity_rows.has_sold(ledger.reader.source, actor, txn_id):
-        raise Forbidden(f"charge {txn_id} was not made by this seller, who cannot refund it", txn_id=txn_id)
+        raise Forbidden(f"charge {txn_id} was not made by this seller, who therefore cannot refund it", txn_id=txn_id)
     return wallet_id
 
 

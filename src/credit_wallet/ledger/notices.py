@@ -21,7 +21,7 @@ MIN_DAYS_KEPT = 40
 
 
 class Notices:
-    """``wallets.notices``."""
+    """``wallets.notices``: what a sender of notices leases, and reports back."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -64,7 +64,7 @@ class Notices:
         return list(dict.fromkeys((*(target_id for (target_id,) in newest), *due)))[:limit], True
 
     def settle(self, settled: Sequence[Settled]) -> int:
-        """Note the results of turns; return how many deliveries arrived."""
+        """Record the results of turns; return how many deliveries arrived."""
         return self._ledger.maintain(notice_queue.settle, settled, self._ledger.clock())
 
     def prune(self, kept_days: int) -> int:

@@ -11,7 +11,7 @@ from credit_wallet.ledger.ledger import Ledger, well_formed
 
 
 class Purchases:
-    """``wallets.purchases``. ``purchase_key`` names a buyer's request, ``attempt`` one try to answer it."""
+    """``wallets.purchases``: sell a request exactly once. ``attempt`` is one try to serve ``purchase_key``."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -207,7 +207,7 @@ class Rail:
             if self._closed:
                 if self._left_behind:
                     forks.refuse()
-                raise RailBusy("the wallet is closing; send it again, with the same idempotency key, once it is open")
+                raise RailBusy("the ledger is closing; open it and try again with the same idempotency key")
             if self._waiting + len(ticket.commands) > self._max_waiting:
                 raise RailBusy(
                     f"{self._waiting} commands are waiting; slow down and try again with the same idempotency key",

@@ -149,7 +149,7 @@ class ReadingLanes:
             if not limit.expired():
                 raise
             raise ServiceBusy(
-                f"there was no answer within {lane.seconds:g} seconds; ask again",
+                f"there was no answer within {lane.seconds:g} seconds; try again",
                 retry_after_seconds=SOON_SECONDS,
             ) from None
 
@@ -192,7 +192,7 @@ class ReadingLanes:
     def _take(self, lane: Lane, wallet_id: int) -> None:
         if self._used[lane, wallet_id] >= lane.share:
             raise ShareExceeded(
-                f"{lane.share} questions of this kind are under way for this wallet; ask again when one is answered",
+                f"{lane.share} requests of this kind are in progress for this wallet; try again when one has finished",
                 retry_after_seconds=SOON_SECONDS,
             )
         self._used[lane, wallet_id] += 1
@@ -215,10 +215,8 @@ def _carry_out(lane: Lane, question: Callable[[], T]) -> T:
 
 
 def _busy() -> ServiceBusy:
-    return ServiceBusy(
-        "too many questions of this kind wait for an answer; ask again", retry_after_seconds=SOON_SECONDS
-    )
+    return ServiceBusy("too many requests of this kind are waiting; try again", retry_after_seconds=SOON_SECONDS)
 
 
 def _closed() -> RailBusy:
-    return RailBusy("the wallet is closing or closed; open it and ask again")
+    return RailBusy("the ledger is closing or closed; open it and try again")

@@ -7,13 +7,13 @@ from credit_wallet.stores.jobs.seals import Anchor, Holder, latest_seal, unseale
 
 
 class Seals:
-    """``wallets.seals``. ``wallets.maintenance.seal`` makes them."""
+    """``wallets.seals``: the latest seal, and what delays the next. ``maintenance.seal`` makes them."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def latest(self) -> Anchor | None:
-        """The latest seal, None before the first. Its ``str`` is an anchor: keep it somewhere else."""
+        """The latest seal, None before the first. Keep its ``str`` where nobody can change it: it is an anchor."""
         return latest_seal(self._ledger.reader.source)
 
     def unsealed_seconds(self) -> float:

@@ -30,7 +30,7 @@ from credit_wallet.stores.notification_rows import SQL, Chosen, put_targets, set
 
 
 class Targets:
-    """``wallets.targets``. ``wallet_id`` 0 is the operator, who receives notices of every wallet."""
+    """``wallets.targets``: where notices go. ``wallet_id`` 0 is the operator, who gets those of every wallet."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

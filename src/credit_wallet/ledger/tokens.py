@@ -11,7 +11,7 @@ from credit_wallet.stores import identity_rows
 
 
 class Tokens:
-    """``wallets.tokens``."""
+    """``wallets.tokens``: find out which wallet, agent key or seller a bearer token belongs to."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -22,14 +22,14 @@ class Tokens:
         return self._ledger.secret_changes
 
     def authenticate(self, token: str) -> Access:
-        """The wallet that a bearer token, or a host's own registered key, opens. Raises ``Unauthorized``."""
+        """The wallet that a bearer token, or a registered key of the host, opens. Raises ``Unauthorized``."""
         access = self.identify(token)
         if isinstance(access, SellerAccess):
             raise Unauthorized("this is a seller's token, which opens no wallet; send an owner token or an agent key")
         return access
 
     def identify(self, token: str) -> Access | SellerAccess:
-        """Like ``authenticate``, and accepts a seller's token as well. Raises ``Unauthorized``."""
+        """Like ``authenticate``, but accepts a seller's token too. Raises ``Unauthorized``."""
         digest = looked_up(token)
         access = (
             None if digest is None else identity_rows.opened(self._ledger.reader.source, digest, self._ledger.clock())

@@ -29,7 +29,7 @@ RECENT_TOPUPS = 10
 
 
 class Topups:
-    """``wallets.topups``. ``wallets.topup`` adds credit without a provider."""
+    """``wallets.topups``: credit paid for through a payment provider. ``wallets.topup`` credits without one."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -43,7 +43,7 @@ class Topups:
         flow: Flow = "intent",
         actor: Actor = OPERATOR,
     ) -> TopupRequested:
-        """Record that the owner will pay in ``amount_yen`` through the payment provider, as the outcome's ``topup_id``.
+        """Record that the owner will pay ``amount_yen`` through the payment provider, as the outcome's ``topup_id``.
 
         This adds no credit: ``settle`` does once the provider confirms the payment. Raises ``WalletNotFound``,
         ``TopupInFlight`` and ``IdempotencyConflict``.
@@ -74,7 +74,7 @@ class Topups:
         daily_yen: int = 0,
         monthly_yen: int = 0,
     ) -> TopupRequested:
-        """Record that the saved method will pay the shortfall to the wallet's threshold, in whole steps.
+        """Record that the saved method will pay what the wallet lacks to its threshold, in whole steps.
 
         ``min_yen`` and ``max_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` (0 = no limit) limit automatic
         top-ups a day and a month (UTC). Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``,
@@ -86,7 +86,7 @@ class Topups:
         )
 
     def settle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> TopupSettled:
-        """Apply a report of the provider on a top-up's payment, any number of times and in any order.
+        """Apply what the provider reports of a top-up's payment, any number of times and in any order.
 
         The payment is credited or taken back, or the reason why not is recorded. ``amount_yen`` is given for a payment
         of the wallet's that has no row. Raises ``TopupNotFound``.
@@ -134,7 +134,7 @@ class Topups:
         return self._ledger.reader.topups(checked_id("wallet_id", wallet_id), checked_page(limit))
 
     def steps(self, topup_id: str) -> builtins.list[TopupStepView]:
-        """The history of a top-up's status, oldest first; empty for an unknown top-up."""
+        """The steps that led to a top-up's status, oldest first; empty if there is no such top-up."""
         return self._ledger.reader.topup_steps(topup_id)
 
     def of_payment(self, payment_intent: str) -> tuple[str, int] | None:
@@ -142,7 +142,7 @@ class Topups:
         return self._ledger.reader.topup_of_payment(payment_intent)
 
     def unsettled(self, older_than: timedelta, *, limit: int = 100) -> builtins.list[TopupView]:
-        """Open top-ups without a report for ``older_than``, the longest waiting first (``limit`` to 1,000)."""
+        """Open top-ups without news for ``older_than``, longest waiting first, up to ``limit`` (at most 1,000)."""
         before = format_instant(self._ledger.clock() - older_than)
         return self._ledger.reader.unsettled_topups(before, checked_page(limit))
 
@@ -164,12 +164,12 @@ class Topups:
         return automatic_state(self._ledger, self._ledger.row(wallet_id))
 
     def pay_back_room(self) -> PayBackRoom:
-        """How much unused credit the law allows to be paid back in this period; reads the whole ledger."""
+        """How much unused credit may by law be paid back in this period; reads the whole ledger."""
         self._ledger.settle_all()
         return pay_back_room(self._ledger.reader, self._ledger.clock())
 
     def pay_back_limit(self) -> PayBackLimit:
-        """What the law limits ``pay_back`` to in this period, over all wallets; reads the whole ledger."""
+        """The legal limit of ``pay_back`` in this period, over all wallets; reads the whole ledger."""
         self._ledger.settle_all()
         return pay_back_limit(self._ledger.reader, self._ledger.clock())
 

@@ -1,4 +1,4 @@
-"""Transactions: single ledger entries, and searches for entries."""
+"""Transactions: single ledger entries, and searches among many."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from credit_wallet.stores.reads import WalletRow
 
 
 class Transactions:
-    """``wallets.transactions``. ``wallets.history`` lists them."""
+    """``wallets.transactions``: show one ledger entry, or search among many. ``wallets.history`` lists them."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -82,6 +82,8 @@ class CreditWallet:
 
     def __init__(self, ledger: Ledger) -> None:
         """Use ``open``."""
+        if not isinstance(ledger, Ledger):
+            raise TypeError(f"CreditWallet.open(url) opens a database, not CreditWallet({ledger!r})")
         self._ledger = ledger
         self.reading_lanes = ledger.reading_lanes
         self.keys, self.secrets, self.tokens = Keys(ledger), Secrets(ledger), Tokens(ledger)
@@ -111,7 +113,7 @@ class CreditWallet:
         many commands may wait on a lane before ``RailBusy``. ``observe(commands, outcomes, seconds)`` is called after
         every batch, on its lane's thread.
 
-        Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
+        Raises ``InvalidRequest``, ``DatabaseError``, ``NoLedger`` and ``MigrationError``.
         """
         return cls(
             open_ledger(
@@ -151,9 +153,9 @@ class CreditWallet:
     ) -> CreatedWallet:
         """A new, empty wallet and its owner token, which cannot be shown again.
 
-        ``budget_mode`` "alert" emits alerts at 50, 80 and 100 % of ``monthly_budget_yen`` (0 = no budget), "cap" also
-        stops spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later.
-        Raises ``InvalidRequest`` naming the field.
+        ``budget_mode`` "alert" notifies at 50, 80 and 100 % of ``monthly_budget_yen`` (0 = no budget), "cap" also stops
+        spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later. Raises
+        ``InvalidRequest`` naming the field.
         """
         return owners.create_wallet(
             self._ledger,

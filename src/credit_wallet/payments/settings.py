@@ -38,11 +38,16 @@ class PaymentSettings(Struct, frozen=True, kw_only=True):
     """Whether unused credit may be paid back, inside the limits of the law."""
 
 
+_LIMITS = (config.TOPUP_MIN_YEN, config.TOPUP_MAX_YEN, config.AUTO_TOPUP_DAILY_YEN, config.AUTO_TOPUP_MONTHLY_YEN)
+_LIMITS_BEGIN = ("CREDIT_WALLET_TOPUP_", "CREDIT_WALLET_AUTO_TOPUP_")
+
+
 def payment_settings(environment: Mapping[str, str] | None = None) -> PaymentSettings | None:
     """The settings that the environment has; None without a key. Raises ``InvalidRequest`` naming the variable."""
     secret_key = config.STRIPE_KEY.read(environment)
     if secret_key is None:
         return None
+    _require_known_limits(environment)
     settings = PaymentSettings(
         secret_key=secret_key,
         webhook_secrets=config.STRIPE_WEBHOOK_SECRETS.read(environment),
@@ -62,3 +67,11 @@ def payment_settings(environment: Mapping[str, str] | None = None) -> PaymentSet
             field=config.TOPUP_MAX_YEN.name,
         )
     return settings
+
+
+def _require_known_limits(environment: Mapping[str, str] | None) -> None:
+    """Raise ``InvalidRequest`` for a limit by a name that nothing reads: it would not hold, and nobody would notice."""
+    for name in config.unknown(environment):
+        if name.startswith(_LIMITS_BEGIN):
+            known = ", ".join(limit.name for limit in _LIMITS)
+            raise InvalidRequest(f"{name} is not a setting; the limits of top-ups are {known}", field=name)

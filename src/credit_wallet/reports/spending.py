@@ -19,7 +19,7 @@ _NO_NOTE = 0
 
 
 class KeySpend(Struct, frozen=True):
-    """Spending of an agent key, or of the owner (``key_id`` None). Its cap, 0 for none, bounds ``charged_yen``."""
+    """What an agent key, or the owner, spent in the cycle."""
 
     key_id: int | None
     label: str | None
@@ -31,7 +31,7 @@ class KeySpend(Struct, frozen=True):
 
 
 class NoteSpend(Struct, frozen=True):
-    """Spending under a note such as ``GET /search`` or ``tool summarize``; None is without a note."""
+    """What was spent under one note, such as `GET /search`."""
 
     note: str | None
     charges: int
@@ -41,7 +41,7 @@ class NoteSpend(Struct, frozen=True):
 
 
 class OtherNotes(Struct, frozen=True):
-    """Spending under the ``notes`` remaining notes together, each no more than any that is listed."""
+    """What was spent under all notes that are not listed one by one."""
 
     notes: int
     charges: int

@@ -44,7 +44,7 @@ class StatementHead(Struct, frozen=True):
 
 
 class Statement(StatementHead, frozen=True):
-    """The same with all entries, oldest first."""
+    """The statement of a billing cycle, with all its entries."""
 
     entries: list[Transaction]
 

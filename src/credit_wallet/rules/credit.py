@@ -38,7 +38,7 @@ def credit(
         same = next((lot for lot in wallet.lots if (lot.kind, lot.expires_at) == (kind, expires_at)), None)
         if same is None and (kind, expires_at) != ("paid", None):  # what was paid always comes in
             return InvalidRequest(
-                f"wallet {wallet.wallet_id} has {lots.MAX_OPEN_LOTS} {kind} lots with expiries of their own; "
+                f"wallet {wallet.wallet_id} has {lots.MAX_OPEN_LOTS} {kind} lots with different expiries, the maximum; "
                 "use an expiry that one of them has",
                 field="expires_at",
             )
@@ -63,7 +63,7 @@ def refusal_to_take(wallet: WalletState, amount_yen: int) -> InvalidAmount | Non
     """Why a wallet cannot take ``amount_yen`` more. Held yen already belong to it, so they can always return."""
     if wallet.balance_yen + wallet.held_yen + amount_yen <= MAX_BALANCE_YEN:
         return None
-    return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; bring in less", field="amount_yen")
+    return InvalidAmount(f"the balance would exceed {format_yen(MAX_BALANCE_YEN)}; add less", field="amount_yen")
 
 
 def take_back(

@@ -162,7 +162,7 @@ def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
     next_hold = batch.snapshot.next_hold_expiry.get(wallet.wallet_id)
     if next_hold is not None and next_hold <= batch.at:
         wallet.next_due_at = next_hold
-        return RailBusy("more of the wallet's holds have expired than one batch releases; send it again")
+        return RailBusy("too many of the wallet's holds have expired at once; try again with the same idempotency key")
     lapse_until(batch, wallet, batch.at)
     expiries = [lot.expires_at for lot in wallet.lots if lot.expires_at is not None]
     if next_hold is not None:

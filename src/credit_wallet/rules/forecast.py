@@ -16,10 +16,9 @@ LONGEST_OUTLOOK = timedelta(days=366)
 
 
 class Forecast(Struct, frozen=True):
-    """At the cycle's pace so far: spending a day, at the cycle's end, and when balance and budget run out.
+    """Projected spending at the cycle's pace so far, and when balance and budget run out.
 
-    The pace is measured from the start of the cycle, or from when the wallet first had credit if that was later. An
-    instant is None when it is out of range: the balance lasts over a year, or the budget lasts the cycle.
+    The pace is measured from the start of the cycle, or from when the wallet first had credit if that was later.
     """
 
     wallet_id: int

@@ -234,7 +234,7 @@ def _under_way(batch: Batch, wallet: WalletState) -> TopupInFlight | None:
     for topup in batch.snapshot.topups.values():
         if topup.wallet_id == wallet.wallet_id and is_under_way(topup):
             return TopupInFlight(
-                f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} is under way; wait for it or give it up",
+                f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} is in progress; wait for it, or cancel it",
                 topup_id=topup.topup_id,
                 topup_status=topup.status,
                 action_url=topup.action_url,

@@ -125,7 +125,7 @@ def _refusal(batch: Batch, command: PayBack) -> PayBackNotAllowed | None:
     if limit is None:
         return None
     if limit.base_date != base_dates(batch.now.astimezone(TOKYO).date())[0].isoformat():
-        return PayBackNotAllowed("another period has begun meanwhile; send it again with the same idempotency key")
+        return PayBackNotAllowed("a new period has begun; try again with the same idempotency key")
     left_yen = max(0, limit.limit_yen - batch.snapshot.paid_back_yen)
     if command.amount_yen <= left_yen:
         return None

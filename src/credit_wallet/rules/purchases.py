@@ -44,7 +44,7 @@ def buy(batch: Batch, wallet: WalletState, command: Buy) -> Bought | WalletError
         return _pay(batch, wallet, command, request)
     if purchase.fingerprint != request:
         return IdempotencyConflict(
-            "this idempotency key was used for a request with another price or payer; send a new key for it",
+            "this idempotency key was used for a request with another price or payer; send a new key",
             idempotency_key=command.purchase_key,
         )
     if purchase.status == "undone" or _is_returned(batch, purchase):
@@ -174,8 +174,8 @@ def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bou
 def _free(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Bought | WalletError:
     if purchase.free_used >= command.free_retries:
         return RetriesExhausted(
-            f"the answer to this idempotency key was paid for once and sent {purchase.free_used + 1} times; "
-            "send a new key for a new answer",
+            f"the response for this idempotency key was paid for once and sent {purchase.free_used + 1} times; "
+            "a new idempotency key is charged again",
             free_retries=command.free_retries,
         )
     purchase.free_used += 1
@@ -254,7 +254,7 @@ def _purchase_of(batch: Batch, wallet: WalletState, command: PurchaseCommand) ->
 def _running(batch: Batch, purchase: PurchaseState) -> PurchaseRunning:
     left = parse_instant(purchase.lease_until) - batch.now
     return PurchaseRunning(
-        "another attempt is answering this request; send it again, with the same idempotency key",
+        "another attempt is serving this request; try again with the same idempotency key",
         retry_after_seconds=min(10, whole_seconds(left.total_seconds())),
     )
 

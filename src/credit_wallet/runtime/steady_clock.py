@@ -72,6 +72,9 @@ class SteadyClock:
         self._lock = threading.Lock()
         forks.guard(self, SteadyClock._begin_anew)
 
+    def __repr__(self) -> str:
+        return "SteadyClock()"
+
     def _begin_anew(self) -> None:
         """In a child process, whose parent may have held the lock."""
         self._lock = threading.Lock()

@@ -78,7 +78,7 @@ class Stop:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def on_stop(self, call: Callable[[], object]) -> None:
-        """Call ``call`` when the command is asked to stop, or now if it was; perhaps twice. It must not block."""
+        """Call ``call`` when the command is asked to stop, or now if it has been; perhaps twice. It must not block."""
         with self._lock:
             self._listeners.append(call)
             if not self.asked.is_set():

@@ -95,12 +95,12 @@ def create_key(
     named = {"wallet_id": wallet_id, "token_hash": token_hash, "now": format_instant(now)}
     for (key_id,) in connection.execute(SQL["key_of_token"], named).fetchall():
         return int(key_id)
-    [(working,)] = connection.execute(SQL["count_keys"], {**named, "limit": MAX_KEYS}).fetchall()
+    [(working,)] = connection.execute(SQL["count_keys"], {**named, "max": MAX_KEYS}).fetchall()
     if working >= MAX_KEYS:
         raise TooManyKeys(
-            f"wallet {wallet_id} has {MAX_KEYS} active agent keys, the maximum; revoke one that is not "
-            "needed, or create keys with an expiry",
-            limit=MAX_KEYS,
+            f"wallet {wallet_id} has {MAX_KEYS} working agent keys, the maximum; revoke one that is not needed, "
+            "or let keys expire",
+            max=MAX_KEYS,
         )
     row = {**named, "label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at}
     [(key_id,)] = connection.execute(SQL["create_key"], row).fetchall()
@@ -165,7 +165,7 @@ def _turn(
         raise TooManyTokens(
             f"{MAX_OLDER_TOKENS} earlier tokens still work beside the current one; end them with overlap_seconds=0, "
             "or wait until one has ended",
-            limit=MAX_OLDER_TOKENS,
+            max=MAX_OLDER_TOKENS,
         )
     return True
 
@@ -198,13 +198,13 @@ def register(
     connection.execute(SQL["delete_ended_registrations"], {"token_hash": token_hash, "now": format_instant(now)})
     named = [tuple(row[:5]) for row in connection.execute(SQL["opened"], {"token_hash": token_hash}).fetchall()]
     if named and named != [(wallet_id, key_id, 0, 1, ends_at)]:
-        raise SecretInUse("this hash is already in use; create another key")
+        raise SecretInUse("this hash already belongs to a token or key; generate another key and register its hash")
     if not named:
         [(registered,)] = connection.execute(SQL["count_registered"], {"wallet_id": wallet_id}).fetchall()
         if registered >= MAX_REGISTERED:
             raise TooManyTokens(
                 f"wallet {wallet_id} has {MAX_REGISTERED} registered keys, the maximum; remove one first",
-                limit=MAX_REGISTERED,
+                max=MAX_REGISTERED,
             )
         _add(connection, _Identity(wallet_id, key_id), token_hash, now, ends_at=ends_at, registered=1)
     [row] = connection.execute(SQL["secret"], {"token_hash": token_hash, "wallet_id": wallet_id}).fetchall()
@@ -215,7 +215,7 @@ def remove(connection: Connection, token_hash: str) -> SecretView:
     """End a registered key, or an earlier token in its overlap. Raises ``SecretNotFound``."""
     rows = connection.execute(SQL["remove_secret"], {"token_hash": token_hash}).fetchall()
     if not rows:
-        raise SecretNotFound("no registered key and no earlier token has this hash; current tokens are rotated")
+        raise SecretNotFound("no registered key and no earlier token has this hash; to end a current token, rotate it")
     return _secret_view(rows[0])
 
 

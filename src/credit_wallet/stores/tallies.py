@@ -63,7 +63,7 @@ class Tallies:
             self._connection.executemany(_ADD, together.values())
 
     def dearest(self, limit: int = -1) -> list[tuple[Name, int, int, int]]:
-        """Name, charges, charged and refunded yen of each name, or of the first ``limit``, the most expensive first."""
+        """Name, charges, charged and refunded yen the most expensive first, up to ``limit`` names (-1: all)."""
         return list(self._connection.execute(_DEAREST, (limit,)))
 
     def total(self) -> tuple[int, int, int, int]:

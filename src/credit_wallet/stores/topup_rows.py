@@ -29,7 +29,7 @@ from credit_wallet.stores.sql import statements
 _SQL = statements("topups.sql")
 
 _KINDS: dict[str, ClawbackKind] = {"dp": "dispute", "du": "dispute", "pb": "pay_back"}
-"""Kinds of clawbacks that were written without one, by the prefix of their id: Stripe's, and ours for pay-backs."""
+"""By the prefix of a clawback's id: Stripe's, and ours for what is paid back. Others are refunds."""
 
 
 def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> None:
@@ -98,7 +98,7 @@ def write_topups(connection: Connection, decision: Decision, at: str) -> None:
 
 
 class _ClawbackRow(Struct, array_like=True):
-    """A clawback as the database stores it: its status as a number, and its kind unless it was written without one."""
+    """A clawback as the database has it: its status by its place, and its kind unless its id says it."""
 
     id: str
     amount_yen: int
@@ -111,7 +111,7 @@ def read_clawbacks(text: str) -> tuple[Clawback, ...]:
     return tuple(
         Clawback(
             each.id,
-            each.kind or _KINDS.get(each.id.partition("_")[0], "refund"),
+            each.kind or _kind_in(each.id),
             each.amount_yen,
             CLAWBACK_STATUSES[each.status],
         )
@@ -120,8 +120,14 @@ def read_clawbacks(text: str) -> tuple[Clawback, ...]:
 
 
 def _text(topup: TopupState) -> str:
-    rows = [
-        _ClawbackRow(each.id, each.amount_yen, CLAWBACK_STATUSES.index(each.status), each.kind)
-        for each in topup.clawbacks.values()
-    ]
-    return json.encode(rows).decode()
+    return json.encode([_row_of(each) for each in topup.clawbacks.values()]).decode()
+
+
+def _row_of(clawback: Clawback) -> tuple[str | int, ...]:
+    """A clawback's row: without its kind where its id says it, as releases before 294 write and read it."""
+    row = (clawback.id, clawback.amount_yen, CLAWBACK_STATUSES.index(clawback.status))
+    return row if clawback.kind == _kind_in(clawback.id) else (*row, clawback.kind)
+
+
+def _kind_in(clawback_id: str) -> ClawbackKind:
+    return _KINDS.get(clawback_id.partition("_")[0], "refund")

@@ -107,7 +107,7 @@ class FailureLimit:
     def _refusal(self, window: _Window) -> TooManyFailures:
         wait = whole_seconds(window.since + FAILURES_SECONDS - self._clock())
         return TooManyFailures(
-            f"too many bad tokens came from this address; wait {wait} seconds and check the token",
+            f"too many invalid tokens came from this address; wait {wait} seconds and check the token",
             retry_after_seconds=wait,
         )
 

@@ -65,7 +65,7 @@ def test_what_a_hosts_trigger_refuses_fails_alone(ledger: Ledger, refusal: str) 
         finally:
             over.set()
         assert [each.result().balance_yen for each in charging] == [999] * len(others)
-        with pytest.raises(DatabaseRefused, match=r"a rule of .* did not let this in"):
+        with pytest.raises(DatabaseRefused, match=r"a rule of .* refused a row"):
             refused.result()
     assert ledger.wallets.charge(refused_id, 1, idempotency_key="new").balance_yen == 999
     assert ledger.wallets.verify() == []

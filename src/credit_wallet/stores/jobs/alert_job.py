@@ -30,6 +30,7 @@ from credit_wallet.stores.sql import statements
 BUSY_TIMEOUT_MS = 30_000
 
 _SQL = statements("alerts.sql")
+_LATER_COLUMNS = 3
 _THRESHOLDS = dict(zip(("first_pct", "second_pct", "third_pct"), ALERT_THRESHOLDS_PCT, strict=True))
 
 _log = logging.getLogger("process_credit_wallet_alerts")
@@ -191,9 +192,12 @@ def run_on_file(path: Path, now: datetime, *, cycle: str | None = None, dry_run:
 
 
 def _has_whole_schema(connection: Any, path: Path) -> bool:
-    """Whether there is more than migration 281. Raises ``RuntimeError`` when there is more, and not all of it."""
+    """Whether there is more than migration 281. Raises ``RuntimeError`` when there is more, and not all of it.
+
+    Before 294 and 295, which apply together, events have other names: an alert would be reported twice.
+    """
     later = _value(connection, "columns_of_later_migrations")
-    if later == 1:
+    if 0 < later < _LATER_COLUMNS:
         raise RuntimeError(f"{path} lacks migrations that this job needs; run credit-wallet migrate")
     return later > 0
 

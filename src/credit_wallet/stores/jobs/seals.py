@@ -98,9 +98,9 @@ class Seal(NamedTuple):
 
 
 class Anchor(Struct, frozen=True, omit_defaults=True):
-    """A seal in one line, to be recorded elsewhere: its ledger must always have it.
+    """A seal, to be kept elsewhere: its ledger must always contain it.
 
-    The short form, for readers who must not learn the size of the ledger, omits its last entry and time.
+    Without its last entry and time where the reader may not know how many entries the ledger has.
     """
 
     seal_id: int

@@ -173,14 +173,14 @@ def connected(opening: Future[Raw], url: str, seconds: float) -> Raw:
         if error.sqlstate in OF_OLD_POOLERS:
             raise named(error, url) from error
         raise DatabaseUnavailable(
-            f"{without_password(url)} cannot be reached or does not let the wallet in ({_short(error)}); "
+            f"{without_password(url)} cannot be reached or refuses the connection ({_short(error)}); "
             "nothing moved; check address, user, database and server, then try again with the same idempotency key"
         ) from error
 
 
 def _too_late(url: str, seconds: float) -> DatabaseUnavailable:
     return DatabaseUnavailable(
-        f"{without_password(url)} did not let the wallet in within {seconds:g} seconds; nothing moved, check address, "
+        f"{without_password(url)} accepted no connection within {seconds:g} seconds; nothing moved, check address, "
         "name server and server, then try again with the same idempotency key"
     )
 
@@ -285,7 +285,7 @@ def named(error: psycopg.Error, url: str) -> WalletError:
     if state == "25006":
         return DatabaseReadOnly(f"{place} cannot be written; nothing moved, give write access")
     if state == "42501":
-        return DatabaseReadOnly(f"{place} refuses this user ({_short(error)}); nothing moved, grant it access")
+        return DatabaseReadOnly(f"{place} denies this user access ({_short(error)}); nothing moved, give it access")
     if state in OF_OLD_POOLERS:
         return DatabaseUnfit(
             f"{place} is behind a pooler that loses prepared statements ({_short(error)}); use PgBouncer 1.21 or newer "
@@ -295,7 +295,7 @@ def named(error: psycopg.Error, url: str) -> WalletError:
     if state in ("XX001", "XX002"):
         return DatabaseCorrupt(f"{place} is damaged ({_short(error)}); stop the wallet and restore a backup")
     if state.startswith(("22", "23")) or error.diag.context:  # the latter names the function of a trigger
-        return DatabaseRefused(f"a rule of {place} did not let this in ({_short(error)}); nothing moved")
+        return DatabaseRefused(f"a rule of {place} refused a row ({_short(error)}); nothing moved")
     return DatabaseError(f"PostgreSQL refused to work on {place}: {_short(error)}")
 
 

@@ -100,8 +100,8 @@ class PostgresDatabase:
         with closing(connect(self.url)) as raw, naming_database_errors(self.url):
             if raw.execute(_LEDGER).fetchall() != [(True,)]:
                 raise NoLedger(
-                    f"no ledger there: {without_password(self.url)} has no wallets; check the database's address, "
-                    "or make a ledger with credit-wallet migrate"
+                    f"no ledger found: {without_password(self.url)} has no wallet tables; check the database URL, or "
+                    "create a ledger with credit-wallet migrate"
                 )
 
     def pending_migrations(self) -> list[str]:

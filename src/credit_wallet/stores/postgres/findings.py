@@ -48,17 +48,17 @@ SHOWN_PRIVILEGES = 5
 
 def findings(raw: Raw, connections: int) -> Iterator[Finding]:
     """Version, durability, replication, privileges, and whether a node's ``connections`` find room."""
-    version, schema, fsync, commits, limit, used = raw.execute(_SERVER).fetchall()[0]
+    version, schema, fsync, commits, room, used = raw.execute(_SERVER).fetchall()[0]
     yield Finding("postgresql", True, f"PostgreSQL {version}, UTF-8, schema {schema}, synchronous_commit={commits}")
     yield Finding(
         "durability",
         fsync == "on",
-        f"fsync={fsync}" + ("" if fsync == "on" else "; set fsync=on, or money can be lost"),
+        f"fsync={fsync}" + ("" if fsync == "on" else "; set fsync=on, or a crash loses money"),
     )
     yield _replication(raw)
     yield _writable(raw)
-    enough = int(limit) - int(used) > connections
-    yield Finding("connections", enough, f"{used} of {limit} in use" + ("" if enough else "; raise max_connections"))
+    enough = int(room) - int(used) > connections
+    yield Finding("connections", enough, f"{used} of {room} in use" + ("" if enough else "; raise max_connections"))
 
 
 def _replication(raw: Raw) -> Finding:

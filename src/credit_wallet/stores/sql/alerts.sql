@@ -1,8 +1,9 @@
 -- The alert job. Statements named seed_… need migration 281 alone; the others need the whole schema.
 -- A threshold is reached when spent_yen * 100 // budget_yen >= threshold_pct, which is spent * 100 >= budget * threshold.
 
--- columns_of_later_migrations: 0 with 281 alone, 2 with the whole schema (SQLite; others have the whole schema)
-SELECT count(*) FROM pragma_table_info('am_credit_wallet') WHERE name IN ('alerted_pct', 'alert_thresholds');
+-- columns_of_later_migrations: 0 with 281 alone, 3 with the whole schema (SQLite; others have the whole schema)
+SELECT (SELECT count(*) FROM pragma_table_info('am_credit_wallet') WHERE name IN ('alerted_pct', 'alert_thresholds'))
+       + (SELECT count(*) FROM pragma_table_info('am_credit_transaction_log') WHERE name = 'cause');
 
 -- wallets_scanned: how many wallets the job looks at
 SELECT count(*) FROM am_credit_wallet WHERE enabled = 1 AND monthly_budget_yen > 0;

@@ -15,11 +15,11 @@ WHERE s.token_hash = :token_hash;
 -- key_of_token: the agent key that a token was made for
 SELECT key_id FROM am_credit_key WHERE token_hash = :token_hash AND wallet_id = :wallet_id;
 
--- count_keys: agent keys of a wallet that work, as far as :limit
+-- count_keys: agent keys of a wallet that work, as far as :max
 SELECT count(*)
 FROM (SELECT key_id FROM am_credit_key
       WHERE wallet_id = :wallet_id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
-      LIMIT :limit) AS working;
+      LIMIT :max) AS working;
 
 -- create_key: a new agent key
 INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at)

@@ -115,7 +115,7 @@ def make_folder(path: Path) -> None:
         make_own_folders(path.parent)
     except OSError as error:
         raise DatabaseError(
-            f"the folder of {path} cannot be made ({error.strerror}); choose another or make it"
+            f"the folder of {path} cannot be created ({error.strerror}); create it, or choose another"
         ) from error
 
 
@@ -206,7 +206,7 @@ def naming_database_errors(path: Path) -> Iterator[None]:
             f"{path} is damaged or not a SQLite database ({error}); stop the wallet and restore a backup"
         ) from error
     except apsw.ConstraintError as error:
-        raise DatabaseRefused(f"a rule of {path} did not let this in ({error}); nothing moved") from error
+        raise DatabaseRefused(f"a rule of {path} refused a row ({error}); nothing moved") from error
     except apsw.ConnectionClosedError as error:
         raise RailBusy(f"{path} has been closed; open it and try again") from error
     except apsw.CantOpenError as error:
@@ -229,6 +229,4 @@ def _require_safe_sqlite() -> None:
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < OLDEST_SAFE_SQLITE:
         oldest = ".".join(map(str, OLDEST_SAFE_SQLITE))
-        raise DatabaseError(
-            f"SQLite {apsw.sqlite_lib_version()} is not safe for a ledger; install one from {oldest} on"
-        )
+        raise DatabaseError(f"SQLite {apsw.sqlite_lib_version()} is not safe for a ledger; install {oldest} or newer")

@@ -33,7 +33,7 @@ from credit_wallet.stores.sqlite.store import SqliteStore, bring_up_to_date
 MIN_FREE_BYTES = 1 << 30
 
 _LEDGER = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'am_credit_wallet'"
-_TO_MAKE_ONE = ", or make a ledger with credit-wallet migrate"
+_WHAT_TO_DO = "check the database URL, or create a ledger with credit-wallet migrate"
 
 
 class SqliteDatabase:
@@ -64,12 +64,10 @@ class SqliteDatabase:
     def require_ledger(self) -> None:
         """Raise ``NoLedger`` when the file does not exist, is empty, or has other tables than a ledger's."""
         if not self.path.exists():
-            raise NoLedger(f"no ledger there: {self.path} does not exist; check the database's address{_TO_MAKE_ONE}")
+            raise NoLedger(f"no ledger found: {self.path} does not exist; {_WHAT_TO_DO}")
         with closing(connect_for_reading(self.path)) as connection, naming_database_errors(self.path):
             if connection.execute(_LEDGER).fetchall() == []:
-                raise NoLedger(
-                    f"no ledger there: {self.path} has no wallets; check the database's address{_TO_MAKE_ONE}"
-                )
+                raise NoLedger(f"no ledger found: {self.path} has no wallet tables; {_WHAT_TO_DO}")
 
     def pending_migrations(self) -> list[str]:
         """Names of the pending migrations. Creates no file."""

@@ -45,7 +45,7 @@ class OpenedFiles:
                 self._known[name] = _identity(Path(name).stat())
             self._take_note_of_logs()
         except OSError as error:
-            raise self._moved(f"{path} is not there any more ({error.strerror})") from error
+            raise self._moved(f"{path} no longer exists ({error.strerror})") from error
         if len({self._known[name] for name in databases}) > 1:
             raise self._moved(f"{opened_as} was replaced while it was being opened")
         self._databases = tuple(databases)
@@ -69,7 +69,7 @@ class OpenedFiles:
                 if name == self._log and found.st_mtime_ns != self._log_written:
                     self._look_at_log(found.st_mtime_ns)
         except OSError as error:
-            raise self._moved(f"{name} is not there any more ({error.strerror})") from error
+            raise self._moved(f"{name} no longer exists ({error.strerror})") from error
         if written != self._written:
             self._look_inside(written)
 
@@ -114,7 +114,7 @@ class OpenedFiles:
 
     def _lost(self) -> DatabaseMoved:
         return DatabaseMoved(
-            f"{self._path} or its log was overwritten with something else; nothing is acknowledged any more. Stop "
+            f"{self._path} or its log was overwritten with something else; nothing is acknowledged from now on. Stop "
             "every process that uses the ledger, then move its files away, restore a backup and start again"
         )
 

@@ -43,7 +43,7 @@ class LedgerConnection(apsw.Connection):
     _header = _Header()
 
     def take_note_of_files(self, path: Path) -> None:
-        """Remember the files opened as ``path``. Raises ``DatabaseMoved`` when they are already gone."""
+        """Remember what was opened as ``path``. Raises ``DatabaseMoved`` when that no longer exists already."""
         self.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # opens the log
         files = OpenedFiles(path, self.filename, self._is_overwritten)
         moved = c_int()
