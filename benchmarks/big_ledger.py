@@ -70,12 +70,12 @@ def _measure(path: Path, count: int, reads: int, seconds: float) -> list[Figure]
     ]
 
 
-def _latencies_ms(read: Callable[[int], Sequence[object]], count: int, reads: int, least: int) -> list[float]:
+def _latencies_ms(read: Callable[[int], Sequence[object]], count: int, reads: int, min_rows: int) -> list[float]:
     latencies: list[float] = []
     for _ in range(reads):
         with taking(latencies):
             found = read(random.randint(1, count))
-        assert len(found) >= least
+        assert len(found) >= min_rows
     return [latency * 1_000 for latency in latencies]
 
 

@@ -72,13 +72,13 @@ def test_the_jobs_are_those_of_the_reference() -> None:
         ("expire", 1.0),
         ("undo_abandoned", 10.0),
         ("seal", 60.0),
-        ("tell_seal", 3600.0),
+        ("emit_seal", 3600.0),
         ("alerts", 3600.0),
         ("watch_spending", 300.0),
         ("expiry_notices", 300.0),
         ("prune_idempotency_keys", 3600.0),
         ("prune_notices", 3600.0),
-        ("forget_closed", 86_400.0),
+        ("prune_closed", 86_400.0),
     ]
 
 
@@ -145,7 +145,7 @@ def test_credit_that_came_and_what_a_person_must_see_are_logged(wallets: CreditW
 
 def test_a_provider_that_cannot_be_asked_stops_no_other_job(wallets: CreditWallet) -> None:
     runs: list[str] = []
-    unreachable = PaymentProviderError("Stripe could not be asked")
+    unreachable = PaymentProviderError("Stripe could not be reached")
     jobs = (*payment_jobs(StandIn(unreachable)), Job("works", 1.0, lambda _: runs.append("works")))
     with capture_logs() as logs:
         Worker(wallets, jobs).run_due(0.0)

@@ -1,6 +1,6 @@
 """Settings from outside: every environment variable that the product reads, declared once, and database URLs.
 
-A room asks a ``Setting`` for its value and reads no variable itself. ``docs/reference/settings.md`` and
+A package asks a ``Setting`` for its value and never reads a variable directly. ``docs/reference/settings.md`` and
 ``credit-wallet doctor`` are drawn from the same declarations.
 """
 
@@ -389,7 +389,7 @@ def sqlite_path(url: str) -> Path:
     path = _path_in(url)
     if not path or path == ":memory:" or "\0" in path:
         raise InvalidRequest(
-            f"{without_password(url)!r} names no database; write sqlite:///folder/file.db, "
+            f"{without_password(url)!r} is not a database URL; write sqlite:///folder/file.db, "
             "sqlite:////absolute/file.db or postgresql://user@host/database",
             field="db",
         )

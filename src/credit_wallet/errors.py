@@ -87,19 +87,19 @@ class KeyCapExhausted(WalletError):
 
 
 class WalletDisabled(WalletError):
-    """The wallet is switched off: it takes credit, and spends nothing."""
+    """The wallet is disabled: it takes credit but spends nothing."""
 
     code = "wallet_disabled"
 
 
 class WalletNotFound(WalletError):
-    """No such wallet."""
+    """There is no such wallet."""
 
     code = "wallet_not_found"
 
 
 class KeyNotFound(WalletError):
-    """No such agent key."""
+    """There is no such agent key."""
 
     code = "key_not_found"
 
@@ -111,25 +111,25 @@ class KeyEnded(WalletError):
 
 
 class TooManyTokens(WalletError):
-    """As many earlier tokens, or registered keys, as there may be work already; ``most`` says how many that is."""
+    """The limit of working earlier tokens, or of registered keys, is reached; ``max`` says what it is."""
 
     code = "too_many_tokens"
 
 
 class TooManyKeys(WalletError):
-    """The wallet has as many agent keys that work as there may be; ``most`` says how many that is."""
+    """The wallet has as many working agent keys as are allowed; ``max`` says how many."""
 
     code = "too_many_keys"
 
 
 class SellerNotFound(WalletError):
-    """No such seller."""
+    """There is no such seller."""
 
     code = "seller_not_found"
 
 
 class SealNotFound(WalletError):
-    """Nothing of the ledger is sealed yet."""
+    """No ledger entry is sealed yet."""
 
     code = "seal_not_found"
 
@@ -141,31 +141,31 @@ class SecretNotFound(WalletError):
 
 
 class SecretInUse(WalletError):
-    """The hash names something already: a token opens one thing only."""
+    """The hash already belongs to a token or a registered key."""
 
     code = "secret_in_use"
 
 
 class TargetNotFound(WalletError):
-    """No such notification target."""
+    """There is no such notification target."""
 
     code = "target_not_found"
 
 
 class WrongConfirmationCode(WalletError):
-    """Not the code that the mailbox was sent last, or one too many was wrong before."""
+    """Not the code that the mailbox was sent last, or too many wrong codes were tried."""
 
     code = "wrong_confirmation_code"
 
 
 class TooManyConfirmations(WalletError):
-    """As many mailboxes were asked today as may; ``retry_after_seconds`` says how long today is."""
+    """Today's confirmation messages are used up; ``retry_after_seconds`` says when to ask again."""
 
     code = "too_many_confirmations"
 
 
 class DeliveryNotFound(WalletError):
-    """No such delivery, or its target was removed."""
+    """There is no such delivery, or its target was removed."""
 
     code = "delivery_not_found"
 
@@ -183,13 +183,13 @@ class IdempotencyConflict(WalletError):
 
 
 class RetriesExhausted(WalletError):
-    """A gate has answered the retries of one idempotency key as often as it does; send a new key, which pays."""
+    """All free retries of this idempotency key were used; send a new one, which is charged."""
 
     code = "retries_exhausted"
 
 
 class HoldNotFound(WalletError):
-    """No such hold."""
+    """There is no such hold."""
 
     code = "hold_not_found"
 
@@ -201,13 +201,13 @@ class HoldClosed(WalletError):
 
 
 class Forbidden(WalletError):
-    """Whoever asks may not do this: another token or key may."""
+    """The caller may not do this; another token or key may."""
 
     code = "forbidden"
 
 
 class PurchaseNotFound(WalletError):
-    """No such purchase."""
+    """There is no such purchase."""
 
     code = "purchase_not_found"
 
@@ -225,7 +225,7 @@ class RefundExceedsCharge(WalletError):
 
 
 class TopupNotFound(WalletError):
-    """No such top-up."""
+    """There is no such top-up."""
 
     code = "topup_not_found"
 
@@ -261,7 +261,7 @@ class PayBackNotAllowed(WalletError):
 
 
 class PaymentRequired(WalletError):
-    """A gate wants to be paid, and the request names no wallet; it may also pay per call (x402)."""
+    """The call must be paid for, and the request names no wallet. It may also pay per call (x402)."""
 
     code = "payment_required"
 
@@ -279,19 +279,19 @@ class PaymentsNotConfigured(WalletError):
 
 
 class PaymentProviderError(WalletError):
-    """The payment provider could not be asked or did not understand. Try again with the same idempotency key."""
+    """The payment provider could not be reached, failed or refused. Try again with the same idempotency key."""
 
     code = "payment_provider_error"
 
 
 class InvalidSignature(WalletError):
-    """A webhook delivery is not signed with one of the webhook secrets, or was not signed just now."""
+    """A webhook delivery is not signed with a known webhook secret, or its signature is too old."""
 
     code = "invalid_signature"
 
 
 class InvalidEvent(InvalidSignature):
-    """A webhook delivery is signed, but is not one of this account, of its kind of money, or as Stripe makes them."""
+    """A webhook delivery is signed, but belongs to another account or mode, or is malformed."""
 
     code = "invalid_event"
 
@@ -312,7 +312,7 @@ class Unauthorized(WalletError):
 
 
 class DatabaseError(WalletError):
-    """The database could not do its part; what was asked did not happen. Subclasses say why."""
+    """The database failed and nothing happened. Subclasses say why."""
 
     code = "database_error"
 
@@ -328,7 +328,7 @@ class DatabaseMoved(DatabaseError):
 
     On PostgreSQL: the address leads to another server, database or state of the ledger.
 
-    What was asked is not acknowledged; the same idempotency key again does nothing twice.
+    The request is not acknowledged. Retry with the same idempotency key: nothing is done twice.
     """
 
     code = "database_moved"
@@ -341,7 +341,7 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class DatabaseFull(DatabaseError):
-    """No room left for the database or its log."""
+    """The disk has no room left for the database or its log."""
 
     code = "database_full"
 
@@ -359,19 +359,19 @@ class DatabaseCorrupt(DatabaseError):
 
 
 class DatabaseRefused(DatabaseError):
-    """A rule of the database's own, such as a host's trigger, did not let a row in."""
+    """A rule in the database, such as a host's trigger, refused a row."""
 
     code = "database_refused"
 
 
 class NoLedger(DatabaseError):
-    """The database is not there, or has no wallets' tables; what only reads or spends does not make any."""
+    """The database does not exist or has no wallet tables. Reading and spending do not create them."""
 
     code = "no_ledger"
 
 
 class DatabaseUnfit(DatabaseError):
-    """The database, or what is set for the wallet's sessions in it, is not fit for a ledger; ``setting`` names it."""
+    """The database, or a setting of the wallet's sessions in it, is unfit for a ledger; ``setting`` names it."""
 
     code = "database_unfit"
 
@@ -383,33 +383,33 @@ class UsedAfterFork(WalletError):
 
 
 class ShareExceeded(WalletError):
-    """The wallet has as many questions of this kind under way as it may; ask again when one is answered."""
+    """The wallet has as many requests of this kind in progress as it may; retry when one has finished."""
 
     code = "share_exceeded"
 
 
 class ServiceBusy(WalletError):
-    """Too many questions of this kind wait for an answer, or it took too long; nothing moved, ask again."""
+    """Too many requests of this kind are waiting, or this one took too long. Nothing moved; retry."""
 
     code = "service_busy"
 
 
 class ServiceUnreachable(WalletError):
-    """The service gave no answer, often enough; ``sent`` says whether it may have done what was asked."""
+    """The service did not respond, retries included; ``sent`` says whether the request may have reached it."""
 
     code = "service_unreachable"
 
 
 class ServiceFailed(WalletError):
-    """The service has a defect; nothing is known to have moved. Try again with the same idempotency key."""
+    """The service failed; nothing is known to have moved. Try again with the same idempotency key."""
 
     code = "internal_error"
 
 
-class UnexpectedAnswer(WalletError):
-    """What answered is not the service, or a release that says what this one does not know; ``status`` is HTTP's."""
+class UnexpectedResponse(WalletError):
+    """The response is not one of this release's service; ``status`` is its HTTP status."""
 
-    code = "unexpected_answer"
+    code = "unexpected_response"
 
 
 class CopyRefused(WalletError):

@@ -48,13 +48,13 @@ JOBS = (
     Job("expire", 1.0, lambda wallets: wallets.maintenance.expire_due(), repeats=True),
     Job("undo_abandoned", 10.0, lambda wallets: wallets.maintenance.undo_abandoned()),
     Job("seal", 60.0, lambda wallets: wallets.maintenance.seal(), repeats=True),
-    Job("tell_seal", 3600.0, lambda wallets: wallets.maintenance.emit_seal()),
+    Job("emit_seal", 3600.0, lambda wallets: wallets.maintenance.emit_seal()),
     Job("alerts", 3600.0, fire_alerts),
     Job("watch_spending", 300.0, lambda wallets: wallets.maintenance.watch_spending()),
     Job("expiry_notices", 300.0, lambda wallets: wallets.maintenance.emit_expiry_notices(), repeats=True),
     Job("prune_idempotency_keys", 3600.0, lambda wallets: wallets.maintenance.prune_idempotency_keys()),
     Job("prune_notices", 3600.0, lambda wallets: wallets.notices.prune(notify_settings().kept_days), repeats=True),
-    Job("forget_closed", 86_400.0, lambda wallets: wallets.maintenance.prune_closed()),
+    Job("prune_closed", 86_400.0, lambda wallets: wallets.maintenance.prune_closed()),
 )
 
 
@@ -126,7 +126,7 @@ class Workers:
             thread.start()
 
     def run(self) -> None:
-        """Begin, and return when ``stop`` was called and every job has come to its end."""
+        """Start, and return when ``stop`` was called and every job has ended."""
         self.start()
         self.join()
 

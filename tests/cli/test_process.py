@@ -52,3 +52,9 @@ def test_serving_without_its_extra_says_what_to_install(tmp_path: Path, missing:
 def test_everything_but_serving_works_without_the_extra(tmp_path: Path) -> None:
     assert without(SERVE_EXTRA, "--db", "sqlite:///wallet.db", "migrate", cwd=tmp_path).code == 0
     assert without(SERVE_EXTRA, "--db", "sqlite:///wallet.db", "wallet", "list", cwd=tmp_path) == (0, "none\n", "")
+
+
+def test_copying_without_the_driver_says_what_to_install(tmp_path: Path) -> None:
+    told = "missing_extra: psycopg is not installed; install it with: pip install 'agent-credit-wallet[postgres]'\n"
+    copied = without(["psycopg"], "copy", "sqlite:///wallet.db", "postgresql://nobody@127.0.0.1/nothing", cwd=tmp_path)
+    assert copied == (1, "", told)

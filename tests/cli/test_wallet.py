@@ -154,3 +154,17 @@ def test_settings_are_changed_and_the_rest_stays(funded: Shell) -> None:
     cleared = funded.json("wallet", "configure", 1, "--alert-at", 0, "--budget-mode", "cap")
     assert (cleared["alert_thresholds_pct"], cleared["budget_mode"]) == ([], "cap")
     assert funded.refused("wallet", "configure", 1, "--alert-at", 2_000)[0] == "invalid_request"
+
+
+@pytest.mark.parametrize(("columns", "is_table"), [("80", False), ("400", True)])
+def test_a_terminal_too_narrow_for_a_table_gets_a_list_of_fields(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, columns: str, is_table: bool
+) -> None:
+    shell("wallet", "create")
+    shell("wallet", "create")
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    lines = shell("wallet", "list").splitlines()
+    assert len(lines[0].split()) == (16 if is_table else 2)
+    assert max(map(len, lines)) <= int(columns)
+    assert is_table or lines.count("") == 1

@@ -31,7 +31,7 @@ from credit_wallet.errors import (
     ServiceUnreachable,
     TopupNotFound,
     Unauthorized,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     WalletError,
 )
 from credit_wallet.payments.replies import TopupReply
@@ -285,7 +285,7 @@ def test_refusals_are_the_librarys_own(owner: Any, clients: Clients) -> None:
 
 def test_a_code_that_is_not_known_yet_is_reported_as_it_is(owner: Any, weather: Weather) -> None:
     weather.faults = [answering(418, b'{"code":"teapot","detail":"short and stout","status":418,"spout":1}')]
-    with pytest.raises(UnexpectedAnswer, match=r"teapot.*short and stout") as refused:
+    with pytest.raises(UnexpectedResponse, match=r"teapot.*short and stout") as refused:
         owner.charge(3)
     assert refused.value.details == {"code": "teapot", "status": 418, "spout": 1}
 
@@ -295,7 +295,7 @@ def test_a_code_that_is_not_known_yet_is_reported_as_it_is(owner: Any, weather: 
 )
 def test_something_else_at_the_address_is_reported(owner: Any, weather: Weather, status: int, body: bytes) -> None:
     weather.faults = [answering(status, body)]
-    with pytest.raises(UnexpectedAnswer) as refused:
+    with pytest.raises(UnexpectedResponse) as refused:
         owner.charge(3)
     assert refused.value.details["status"] == status
 
@@ -339,7 +339,7 @@ def test_what_has_no_key_is_not_sent_again_when_it_may_have_been_done(
 def test_the_last_failure_is_raised_when_it_does_not_pass(owner: Any, weather: Weather) -> None:
     busy = answering(503, b'{"code":"rail_busy","detail":"too much","status":503}')
     failed = answering(500, b'{"code":"internal_error","detail":"oh","status":500}')
-    for fault, kind in ((busy, RailBusy), (failed, ServiceFailed), (answering(502, b"<html>"), UnexpectedAnswer)):
+    for fault, kind in ((busy, RailBusy), (failed, ServiceFailed), (answering(502, b"<html>"), UnexpectedResponse)):
         weather.faults, weather.keys = [fault] * QUICK.attempts, []
         with pytest.raises(kind):
             owner.charge(3)

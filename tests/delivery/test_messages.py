@@ -63,7 +63,7 @@ def test_a_service_that_fails_is_tried_again(
     services.answers = [Answer(500)]
     spend(wallets, wallet_id, 500)
     assert notifier.deliver() == 0
-    assert wallets.deliveries.list()[0].last_error == "the service could not be reached, or did not take it"
+    assert wallets.deliveries.list()[0].last_error == "the service could not be reached, or did not accept it"
     clock.advance(minutes=1)
     assert notifier.deliver() == 1
 

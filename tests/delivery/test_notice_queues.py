@@ -193,13 +193,13 @@ def test_what_was_not_tried_when_it_was_stopped_is_sent_by_the_next(wallets: Cre
 def test_a_target_has_few_attempts_under_way_and_one_when_it_failed(
     wallets: CreditWallet, notifier: Notifier, endpoint: Receiver, clock: Clock
 ) -> None:
-    under_way, most = [0], [0]
+    under_way, peak = [0], [0]
     lock, together = threading.Lock(), threading.Barrier(bounds.ATTEMPTS_AT_ONCE)
 
     def count() -> None:
         with lock:
             under_way[0] += 1
-            most[0] = max(most[0], under_way[0])
+            peak[0] = max(peak[0], under_way[0])
         if len(endpoint.received) <= 2 * bounds.ATTEMPTS_AT_ONCE:
             together.wait(10)
         with lock:
@@ -208,7 +208,7 @@ def test_a_target_has_few_attempts_under_way_and_one_when_it_failed(
     endpoint.usual = Answer(before=count)
     wallet_id = told_of_charges(wallets, endpoint.url, charges=2 * bounds.ATTEMPTS_AT_ONCE)
     assert notifier.deliver() == 2 * bounds.ATTEMPTS_AT_ONCE
-    assert most == [bounds.ATTEMPTS_AT_ONCE]
+    assert peak == [bounds.ATTEMPTS_AT_ONCE]
     endpoint.usual = Answer(500)
     endpoint.received.clear()
     assert wallets.deliveries.resend() == 0

@@ -28,7 +28,7 @@ from credit_wallet.client import AsyncWalletClient, Retries
 from credit_wallet.config import sqlite_path
 from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.middleware import CreditGate
-from credit_wallet.stores.sqlite import connection as sqlite_connection
+from credit_wallet.stores.sqlite import connection
 from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send
 
 CREDIT_YEN = 10_000
@@ -229,7 +229,7 @@ def test_a_service_that_is_away_at_the_start_is_asked_again(wallets: CreditWalle
 
 
 def test_a_locked_ledger_gives_back_when_it_is_free_again(db_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_connection, "BUSY_TIMEOUT_MS", 10)
+    monkeypatch.setattr(connection, "BUSY_TIMEOUT_MS", 10)
     with (
         CreditWallet.open(db_url) as wallets,
         closing(apsw.Connection(str(Path(sqlite_path(db_url))))) as other,

@@ -93,7 +93,7 @@ def test_a_model_is_told_why_it_may_not_call(wallets: CreditWallet) -> None:
 
     assert "insufficient_funds: wallet 1 has ¥0, this needs ¥3" in over_http(wallets, empty.owner_token, use)
     assert f"top up at {TOPUP_URL}" in over_http(wallets, empty.owner_token, use)
-    assert "unauthorized: send the wallet's token" in over_http(wallets, None, use)
+    assert "unauthorized: no token was sent; send it" in over_http(wallets, None, use)
 
 
 def test_a_retry_of_a_tool_call_with_its_key_is_free(wallets: CreditWallet, wallet: CreatedWallet) -> None:

@@ -415,7 +415,7 @@ def test_the_connection_of_a_caller_that_reads_nothing_is_closed(listening: List
         poll.register(unread, 0)
         until = time.monotonic() + PATIENCE_SECONDS
         with suppress(ConnectionError):
-            while not poll.poll(100):  # milliseconds; who is not there any more says so once something is sent
+            while not poll.poll(100):  # milliseconds; who no longer exists says so once something is sent
                 assert time.monotonic() < until, "it is still open"
                 unread.send(b"\r\n")
 

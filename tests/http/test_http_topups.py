@@ -14,7 +14,7 @@ from credit_wallet.errors import PaymentProviderError
 
 pytestmark = on_both_databases
 
-UNREACHABLE = PaymentProviderError("Stripe could not be asked")
+UNREACHABLE = PaymentProviderError("Stripe could not be reached")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ ADDRESSES = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
-ONLY_OF_CLIENTS = {"service_unreachable", "unexpected_answer", "payment_required"}
+ONLY_OF_CLIENTS = {"service_unreachable", "unexpected_response", "payment_required"}
 """Codes that the service itself never answers with."""
 
 TOKENLESS = {"getHealth", "getReadiness", "receiveStripeEvent"}
@@ -224,3 +224,11 @@ def test_an_operation_refuses_what_its_parameters_do_not_allow(wallets: CreditWa
                 answer = api.call(method, path, token, params={parameter["name"]: "\x00"})
                 assert "422" in operation["responses"], name
                 assert_problem(answer, 422, "invalid_request", field=parameter["name"])
+
+
+def test_descriptions_are_for_people_and_speak_no_python() -> None:
+    for name, component in DOCUMENT["components"]["schemas"].items():
+        described = [component["description"], *(each["description"] for each in component["properties"].values())]
+        for text in described:
+            assert "``" not in text, name
+            assert "None" not in text, name

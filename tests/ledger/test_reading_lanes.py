@@ -34,7 +34,7 @@ from credit_wallet.ledger.reading_lanes import (
 from credit_wallet.runtime import deadlines
 from credit_wallet.runtime.deadlines import Crew
 from credit_wallet.stores import identity_rows, reads
-from credit_wallet.stores.postgres import database as postgres_database
+from credit_wallet.stores.postgres import database
 from credit_wallet.wire import presenters
 
 SOON = 10.0
@@ -146,7 +146,7 @@ def test_on_a_file_each_lane_has_a_connection_of_its_own(wallets: CreditWallet) 
 
 
 def test_on_postgresql_there_is_a_connection_for_each_thread_and_for_jobs() -> None:
-    assert sum(lane.threads for lane in LANES if lane is not PROBES) + 3 <= postgres_database.READERS
+    assert sum(lane.threads for lane in LANES if lane is not PROBES) + 3 <= database.READERS
 
 
 # Through the service
@@ -282,7 +282,7 @@ def test_a_wallet_has_so_many_keys_that_work_and_no_more(
         try:
             return wallets.keys.create(wallet_id).key_id
         except TooManyKeys as refused:
-            assert refused.details == {"most": 3}
+            assert refused.details == {"max": 3}
             return refused.code
 
     with ThreadPoolExecutor(8) as pool:

@@ -24,12 +24,11 @@ from credit_wallet.cli import app as cli
 from credit_wallet.domain.tokens import new_operator_key, new_token, token_hash
 
 BROKEN = """
-from credit_wallet.http import movements
 from credit_wallet.ledger.wallet import CreditWallet
 CreditWallet.forecast = None
-movements._require_own_wallet = None
+movements._own_wallet = None
 """
-"""Makes the forecast and every capture and release fail with a traceback."""
+"""Makes the forecast and every release fail with a traceback."""
 
 
 class Session:

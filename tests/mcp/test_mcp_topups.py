@@ -67,12 +67,12 @@ def test_an_agent_key_asks_for_no_payment_where_there_are_payments(ledger: Ledge
 
 
 def test_a_provider_that_fails_is_told_with_its_code(ledger: Ledger) -> None:
-    payments = StandIn(PaymentProviderError("Stripe could not be asked", request_id="req_1"))
+    payments = StandIn(PaymentProviderError("Stripe could not be reached", request_id="req_1"))
     with Served(new_app(ledger.wallets, payments=payments)) as served:
         told = over_http(served.url)(
             ledger.owner.owner_token, lambda tools: tools.refusal("credit_wallet_topup", amount_yen=100)
         )
-    assert told == 'payment_provider_error: Stripe could not be asked\n{"request_id":"req_1"}'
+    assert told == 'payment_provider_error: Stripe could not be reached\n{"request_id":"req_1"}'
 
 
 def test_a_defect_is_told_without_its_details(ledger: Ledger) -> None:

@@ -133,7 +133,7 @@ def test_what_stripe_does_not_pay_back_comes_again_for_good(generous: tuple[Inst
     before = installation.wallets.topups.pay_back_room()
     dispute = installation.fake.dispute(intent_of(topup), 1_000)
     for _ in range(2):
-        with pytest.raises(PayBackNotAllowed, match="has its credit again"):
+        with pytest.raises(PayBackNotAllowed, match="returned to the wallet"):
             pay_back(installation, topup_id)
     installation.hear()
     assert installation.wallets.balance(topup.wallet_id) == 9_000

@@ -110,7 +110,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, str
     """A service that gives clients up soon, and the owner of a wallet whose statement is longer than sockets buffer."""
     url = f"sqlite:///{tmp_path_factory.mktemp('big') / 'wallet.db'}"
     token = populate(url, 40_000, 1).loud
-    with Service(url, adjust="from credit_wallet import deadlines; deadlines.CLIENT_SECONDS = 3") as service:
+    with Service(url, adjust="from credit_wallet.runtime import deadlines; deadlines.CLIENT_SECONDS = 3") as service:
         yield service, token
 
 

@@ -147,7 +147,7 @@ def test_what_the_provider_did_not_pay_back_leaves_its_room(wallets: CreditWalle
 
 def test_a_limit_of_another_period_is_refused(wallets: CreditWallet, clock: Clock, paid: tuple[int, str]) -> None:
     clock.set(clock().replace(month=10))
-    with pytest.raises(PayBackNotAllowed, match="another period"):
+    with pytest.raises(PayBackNotAllowed, match="a new period"):
         wallets.topups.pay_back(*paid, 1, idempotency_key="back", limit=LIMIT)
     assert wallets.balance(paid[0]) == 10_000
 

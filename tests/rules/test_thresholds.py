@@ -113,7 +113,7 @@ def test_too_many_or_senseless_thresholds_are_refused(wallets: CreditWallet) -> 
 
 
 @on_every_database
-def test_a_low_balance_is_told_when_it_is_crossed_and_once_an_hour_at_most(
+def test_a_low_balance_emits_when_it_is_crossed_and_once_an_hour_at_most(
     wallets: CreditWallet, host: PlainSql, clock: Clock
 ) -> None:
     wallet_id = funded(wallets, 1_000)

@@ -253,7 +253,7 @@ def test_an_entry_without_its_balance_is_reported_with_its_wallet(wallets: Credi
 
 def test_an_entry_of_no_wallet_is_reported_and_stops_nobody(wallets: CreditWallet, beside: PlainSql) -> None:
     wallet_id = wallets.create().wallet_id
-    beside.forget_references()
+    beside.drop_references()
     beside.entry(99, "topup", 5)
     assert wallets.topup(wallet_id, 100, idempotency_key="topup").balance_yen == 100
     found = {(violation.check, violation.wallet_id) for violation in wallets.verify()}

@@ -107,7 +107,8 @@ def test_a_postgresql_database_is_no_file() -> None:
 def test_a_service_warns_of_it_when_it_starts(tmp_path: Path, kind: str, warned: bool) -> None:
     table = tmp_path / "mounts"
     table.write_text(f"//host/share {tmp_path} {kind} rw 0 0\n")
-    adjust = f"import pathlib; from credit_wallet.stores import mounts; mounts.MOUNTS = pathlib.Path({str(table)!r})"
+    adjust = "from pathlib import Path; from credit_wallet.stores.sqlite import mounts; "
+    adjust += f"mounts.MOUNTS = Path({str(table)!r})"
     with Service(f"sqlite:///{tmp_path}/w.db", adjust=adjust) as service:
         service.stop()
         assert (b"network_disk" in service.output()) is warned

@@ -105,7 +105,7 @@ def test_a_command_says_that_there_is_no_ledger(nowhere: Path, shell: Shell, wor
     answer = shell.run("--db", f"sqlite:///{nowhere}", *words.split(), *WORDS.get(words, ()))
     told = answer.err + answer.out
     assert answer.code == 1
-    assert "no ledger there" in told
+    assert "no ledger found" in told
     assert str(nowhere) in told
     assert words == "doctor" or answer.err.startswith("no_ledger: ")
 
@@ -119,7 +119,7 @@ def test_a_database_without_the_tables_is_no_ledger(
     with postgres_databases.nothing() as url:
         answer = shell.run("--db", url, *words.split(), *WORDS.get(words, ()))
         assert answer.code == 1
-        assert answer.err.startswith("no_ledger: no ledger there: ")
+        assert answer.err.startswith("no_ledger: no ledger found: ")
         with psycopg.connect(url) as connection:
             assert connection.execute(
                 "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'am_credit%'"
@@ -130,7 +130,7 @@ def test_a_database_without_the_tables_is_no_ledger(
 def test_the_library_refuses_as_it_is_told(databases: Databases) -> None:
     with databases.nothing() as url:
         for _ in range(2):
-            with pytest.raises(NoLedger, match="no ledger there"):
+            with pytest.raises(NoLedger, match="no ledger found"):
                 CreditWallet.open(url, create=False)
         with CreditWallet.open(url) as wallets:
             wallets.create()
@@ -153,7 +153,7 @@ def test_nothing_is_copied_from_no_ledger(nowhere: Path, shell: Shell, postgres_
     with postgres_databases.nothing() as target:
         answer = shell.run("copy", f"sqlite:///{nowhere}", target)
     assert (answer.code, answer.out) == (1, "")
-    assert answer.err.startswith(f"no_ledger: no ledger there: {nowhere}")
+    assert answer.err.startswith(f"no_ledger: no ledger found: {nowhere}")
 
 
 def test_nothing_is_rolled_back_where_no_ledger_is(nowhere: Path, shell: Shell) -> None:

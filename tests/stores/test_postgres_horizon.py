@@ -25,7 +25,7 @@ from structlog.testing import capture_logs
 from credit_wallet import CreditWallet
 from credit_wallet.cli.doctor import examine
 from credit_wallet.http.metrics import Metrics
-from credit_wallet.stores.postgres import horizon as postgres_horizon
+from credit_wallet.stores.postgres import horizon
 
 INSERT = "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type) VALUES (1, 7, 'topup')"
 DRAW = "SELECT nextval('am_credit_transaction_log_txn_id_seq')"
@@ -37,7 +37,7 @@ pytestmark = on_postgres
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A seal does not wait long."""
-    monkeypatch.setattr(postgres_horizon, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(horizon, "SETTLE_SECONDS", 0.2)
 
 
 def funded(wallets: CreditWallet) -> int:
@@ -194,7 +194,7 @@ def test_a_transaction_that_is_prepared_while_it_is_waited_for_holds_back(
         session.run("BEGIN")
         session.run(INSERT)
         steps = [f"PREPARE TRANSACTION '{name}'"]
-        monkeypatch.setattr(postgres_horizon, "sleep", lambda _: session.run(steps.pop()) if steps else None)
+        monkeypatch.setattr(horizon, "sleep", lambda _: session.run(steps.pop()) if steps else None)
         wallets.charge(other_id, 1, idempotency_key="meanwhile")
         assert wallets.maintenance.seal() == 0
         assert not steps

@@ -31,8 +31,7 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.runtime import deadlines
-from credit_wallet.stores.postgres import connection as postgres_connection
-from credit_wallet.stores.postgres import database as postgres_database
+from credit_wallet.stores.postgres import connection, database
 from credit_wallet.stores.postgres.connection import connect, named
 from credit_wallet.stores.postgres.waits import PostgresWaits
 
@@ -83,7 +82,7 @@ def nothing(*_: str) -> str:
 def test_another_ledger_at_the_same_address_is_refused_until_the_right_one_is_back(
     db_url: str, other_server: Server, elsewhere: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_database, "WAIT_STEP_SECONDS", 0.1)
+    monkeypatch.setattr(database, "WAIT_STEP_SECONDS", 0.1)
     name = urlsplit(db_url).path[1:]
     with psycopg.connect(other_server.url(), autocommit=True) as host:
         host.execute(f"DROP DATABASE IF EXISTS {name}")
@@ -245,7 +244,7 @@ def test_readiness_needs_room_on_the_disk_and_leaves_nothing_there(db_url: str) 
 def test_a_name_that_is_never_found_is_given_up(db_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1))
     url = urlsplit(db_url)._replace(netloc="postgres@db.invalid").geturl()
-    with pytest.raises(DatabaseUnavailable, match=r"did not let the wallet in within 0\.2 seconds"):
+    with pytest.raises(DatabaseUnavailable, match=r"accepted no connection within 0\.2 seconds"):
         connect(url, seconds=0.2)
 
 
@@ -254,14 +253,14 @@ def test_what_connects_too_late_is_closed(db_url: str, monkeypatch: pytest.Monke
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(DatabaseUnavailable):
         connect(f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/postgres", seconds=0.1)
     opened: list[psycopg.Connection[tuple[object, ...]]] = []
-    configure = postgres_connection.configure
+    configure = connection.configure
 
-    def slowly(raw: postgres_connection.Raw, *_: object) -> None:
+    def slowly(raw: connection.Raw, *_: object) -> None:
         opened.append(raw)
         configure(raw)
         time.sleep(0.3)
 
-    monkeypatch.setattr(postgres_connection, "configure", slowly)
+    monkeypatch.setattr(connection, "configure", slowly)
     with pytest.raises(DatabaseUnavailable):
         connect(db_url, seconds=0.1)
     until(lambda: opened and opened[0].closed)

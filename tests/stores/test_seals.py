@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
 from credit_wallet.stores.jobs import seals
-from credit_wallet.stores.postgres import horizon as postgres_horizon
+from credit_wallet.stores.postgres import horizon
 from credit_wallet.worker import Worker
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_an_entry_is_sealed_when_no_earlier_one_can_come_any_more(
     wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two other nodes: what the second one has drawn an earlier id for is still to come when the first one commits."""
-    monkeypatch.setattr(postgres_horizon, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(horizon, "SETTLE_SECONDS", 0.05)
     wallet_ids = [funded(wallets), funded(wallets)]
     assert wallets.maintenance.seal() == 2
     lock = "SELECT 1 FROM am_credit_wallet WHERE wallet_id = ? FOR NO KEY UPDATE"

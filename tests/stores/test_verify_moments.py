@@ -168,8 +168,10 @@ def test_the_operators_targets_are_told_of_the_latest_seal_once_a_day(
         assert wallets.maintenance.emit_seal()
         clock.advance(hours=1)
     with PlainSql(db_url) as host:
-        [(told_of, payload)] = host.run("SELECT wallet_id, payload FROM am_credit_outbox WHERE kind = 'ledger.sealed'")
-    assert told_of == wallet_id
+        [(emitted_for, payload)] = host.run(
+            "SELECT wallet_id, payload FROM am_credit_outbox WHERE kind = 'ledger.sealed'"
+        )
+    assert emitted_for == wallet_id
     noted = json.loads(payload)
     assert parse_anchors(noted["anchor"]) == [wallets.seals.latest()]
     message = message_of([Notice(1, wallet_id, None, "ledger.sealed", noted, "")], "en")

@@ -220,21 +220,21 @@ class Market:
         """Debts, and what was charged again under no request's name: it must be for requests that lack it."""
         min_yen = max_yen = 0
         for label, attempts in self._by_label(wallet_id).items():
-            least, most = self._bounds(attempts)
-            if paid[label] > most:
-                yield f"{label}: paid {paid[label]}, at most {most} were due; {_story(attempts)}"
-            min_yen += max(0, least - paid[label])
-            max_yen += max(0, most - paid[label])
+            fewest, highest = self._bounds(attempts)
+            if paid[label] > highest:
+                yield f"{label}: paid {paid[label]}, at most {highest} were due; {_story(attempts)}"
+            min_yen += max(0, fewest - paid[label])
+            max_yen += max(0, highest - paid[label])
             answers = sum(each.served == "yes" and not self._is_given_away(each) for each in attempts)
             if answers > 1 + FREE_RETRIES + sum(each.overran for each in attempts):
                 yield f"{label}: answered {answers} times; {_story(attempts)}"
-            if least > paid[label] + max(0, unnamed_yen):
-                yield f"{label}: paid {paid[label]} of {least}; {_story(attempts)}"
+            if fewest > paid[label] + max(0, unnamed_yen):
+                yield f"{label}: paid {paid[label]} of {fewest}; {_story(attempts)}"
         if not min_yen <= unnamed_yen <= max_yen:
             yield f"wallet {wallet_id}: {unnamed_yen} were paid without a name, {min_yen} to {max_yen} are missing"
 
     def _paid(self, wallet_id: int) -> tuple[Counter[str], int]:
-        """What each request has paid, by its label, and what the caller has spent by itself."""
+        """What each request has paid, by its label, and what the caller has spent directly."""
         entries = self.books.history(wallet_id, limit=1_000)
         assert len(entries) < 1_000
         notes = {each.txn_id: each.note or "" for each in entries if each.txn_type == "charge"}
@@ -256,11 +256,11 @@ class Market:
         return found
 
     def _bounds(self, attempts: Sequence[Attempt]) -> tuple[int, int]:
-        """What must have been paid for a request at least, and may have been at most."""
+        """What a request must have been paid at least and at most."""
         served = [each for each in attempts if each.served != "no"]
         dues = [each.due_yen(self.held) for each in served]
         surely = any(each.served == "yes" for each in served)
-        return (min(least for least, _ in dues) if surely else 0), max((most for _, most in dues), default=0)
+        return (min(fewest for fewest, _ in dues) if surely else 0), max((highest for _, highest in dues), default=0)
 
     def _is_given_away(self, attempt: Attempt) -> bool:
         """Whether the handler said that the answer came to nothing, so that the next one is a purchase again."""

@@ -39,7 +39,7 @@ from credit_wallet.domain.commands import Capture, Charge, Hold, Refund, Release
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import DatabaseError, DatabaseUnavailable, WalletError
 from credit_wallet.runtime import deadlines
-from credit_wallet.stores.sqlite import connection as sqlite_connection
+from credit_wallet.stores.sqlite import connection
 
 Request: TypeAlias = Charge | Hold | Capture | Release | Refund | Topup
 
@@ -129,7 +129,7 @@ def spend(url: str, seed: str) -> None:
 
     Each line on standard input has the threads rest, or go on.
     """
-    sqlite_connection.CHECKPOINT_PAGES = PAGES_A_CHECKPOINT
+    connection.CHECKPOINT_PAGES = PAGES_A_CHECKPOINT
     deadlines.POSTGRES_PATIENCE_SECONDS = Random(seed).choice(PATIENCE_SECONDS)
     _keep_quiet()
     wallets = CreditWallet.open(url)
@@ -453,7 +453,10 @@ def _asked_again(wallets: CreditWallet, requests: list[Request], first: list[Out
         (request, outcome) for request, outcome in zip(requests, first, strict=True) if isinstance(outcome, Outcome)
     ]
     again = send(wallets, [request for request, _ in pairs]) if pairs else []
-    return sum(structs.replace(outcome, replayed=True) != now for (_, outcome), now in zip(pairs, again, strict=True))
+    return sum(
+        structs.asdict(outcome) | {"replayed": True} != (structs.asdict(now) if isinstance(now, Outcome) else now)
+        for (_, outcome), now in zip(pairs, again, strict=True)
+    )
 
 
 def _is_in(outcome: Outcome | str, ids: _Ids) -> bool:

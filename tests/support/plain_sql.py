@@ -22,7 +22,7 @@ class _Sqlite:
 
     begin = "BEGIN IMMEDIATE"
     begin_exclusively = "BEGIN IMMEDIATE"
-    forget_references = "PRAGMA foreign_keys = OFF"
+    drop_references = "PRAGMA foreign_keys = OFF"
     drop_trigger = "DROP TRIGGER {}"
 
     def __init__(self, url: str) -> None:
@@ -38,7 +38,7 @@ class _Sqlite:
 class _Postgres:
     begin = "BEGIN"
     begin_exclusively = "BEGIN; LOCK TABLE am_credit_wallet IN EXCLUSIVE MODE"
-    forget_references = "DROP TRIGGER am_credit_transaction_log_wallet_exists ON am_credit_transaction_log"
+    drop_references = "DROP TRIGGER am_credit_transaction_log_wallet_exists ON am_credit_transaction_log"
     drop_trigger = "DROP TRIGGER {} ON am_credit_transaction_log"
 
     def __init__(self, url: str) -> None:
@@ -89,9 +89,9 @@ class PlainSql:
             raise
         self.run("COMMIT")
 
-    def forget_references(self) -> None:
+    def drop_references(self) -> None:
         """Let entries of wallets that do not exist in."""
-        self.run(self._connection.forget_references)
+        self.run(self._connection.drop_references)
 
     def drop_trigger(self, name: str) -> None:
         """Drop one of the ledger's triggers."""

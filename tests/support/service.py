@@ -126,6 +126,7 @@ class Service:
             stdout=subprocess.PIPE,
             stderr=self._output,
         )
+        self._said = b""
         self._said = self._wait_until_ready()
 
     def __enter__(self) -> Self:

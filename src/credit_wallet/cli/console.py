@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-from credit_wallet.cli.tables import in_columns
+from credit_wallet.cli.tables import cells, in_columns
 from credit_wallet.domain.text import one_line
 
 if TYPE_CHECKING:
@@ -99,13 +100,21 @@ def _print_fields(fields: Mapping[str, Any]) -> None:
 
 
 def _print_table(rows: Sequence[object]) -> None:
+    """A table, or a list of fields for each row on a terminal that is too narrow for it."""
     if not rows:
         print("none")
         return
     first = _fields(rows[0])
     right = [number for number, value in enumerate(first.values()) if isinstance(value, int)]
     shown = [[_text(name, value) for name, value in _fields(row).items()] for row in rows]
-    print(in_columns([[*first], *shown], right))
+    table = in_columns([[*first], *shown], right)
+    if sys.stdout.isatty() and _width(table) > get_terminal_size().columns:
+        table = "\n\n".join(in_columns(list(zip(first, row, strict=True))) for row in shown)
+    print(table)
+
+
+def _width(text: str) -> int:
+    return max(map(cells, text.splitlines()))
 
 
 def _text(name: str, value: object) -> str:

@@ -23,9 +23,7 @@ commands = click.Group("key", help="Create, list, rotate and revoke agent keys."
 @commands.command("create")
 @wallet_id
 @label
-@click.option(
-    "--monthly-cap-yen", type=INTEGER, metavar="N", default=0, help="The most it may spend a month; 0 = no cap."
-)
+@click.option("--monthly-cap-yen", type=INTEGER, metavar="N", default=0, help="Maximum spending a month; 0 = no cap.")
 @ends("--expires-at", "When the key expires")
 def key_create(wallet_id: int, label: str | None, monthly_cap_yen: int, expires_at: str | None) -> None:
     """Create an agent key; its token is shown only once."""

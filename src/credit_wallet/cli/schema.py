@@ -59,10 +59,11 @@ def copy(source: str, target: str) -> None:
     """
     from credit_wallet.runtime.steady_clock import utc_now
     from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
-    from credit_wallet.stores.jobs.copying import copy_ledger
 
     options.warning = password_warning(target) or options.warning
     here, there = sqlite_database_at(source), postgres_database_at(target)
+    from credit_wallet.stores.jobs.copying import copy_ledger  # needs the driver that the line above has looked for
+
     with console.progress() as progress:
         copied = copy_ledger(here, there, utc_now(), progress)
     show({"resumed": copied.resumed, **copied.rows})

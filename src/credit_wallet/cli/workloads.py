@@ -131,7 +131,7 @@ def by_tasks(wallets: CreditWallet, wallet_ids: Sequence[int], callers: int) -> 
 
 
 def drawn(wallet_ids: Sequence[int]) -> Iterator[int]:
-    """Wallets at random, for ever; drawn beforehand, so that drawing is not measured."""
+    """Wallets at random, without end; drawn beforehand, so that drawing is not measured."""
     return cycle(random.choices(wallet_ids, k=20 * MAX_BATCH))  # noqa: S311 - no secret
 
 

@@ -11,7 +11,7 @@ from msgspec import DecodeError, Struct, convert, json, structs
 
 from credit_wallet.domain import retry_after
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.errors import ServiceUnreachable, UnexpectedAnswer, WalletError
+from credit_wallet.errors import ServiceUnreachable, UnexpectedResponse, WalletError
 from credit_wallet.wire.problems import TYPE_PREFIX
 from credit_wallet.wire.replies import BatchReply
 
@@ -43,7 +43,7 @@ class NoResponse(Struct, frozen=True):
 
 
 def read_as(kind: type[T]) -> Callable[[Response], T]:
-    """Reads a response's body as ``kind``. Raises ``UnexpectedAnswer``."""
+    """Reads a response's body as ``kind``. Raises ``UnexpectedResponse``."""
     decoder: json.Decoder[T] = _decoder(cast(Hashable, kind))
 
     def read(response: Response) -> T:
@@ -100,7 +100,7 @@ def refusal_of(document: Mapping[str, Any]) -> WalletError:
     details = {name: value for name, value in document.items() if name not in _STANDARD_MEMBERS}
     kind = _kinds().get(code)
     if kind is None:
-        error: WalletError = UnexpectedAnswer(
+        error: WalletError = UnexpectedResponse(
             f"the service refused with {code!r}, which this release does not know: {detail}",
             code=code,
             status=document.get("status"),
@@ -119,9 +119,9 @@ def retry_after_seconds(response: Response | NoResponse) -> float | None:
     return retry_after.retry_after_seconds(response.headers.get("retry-after"), datetime.now(UTC))
 
 
-def _unexpected(response: Response, why: str) -> UnexpectedAnswer:
+def _unexpected(response: Response, why: str) -> UnexpectedResponse:
     begins = response.content[:_SHOWN_BYTES].decode(errors="replace")
-    return UnexpectedAnswer(
+    return UnexpectedResponse(
         f"the response with status {response.status} is unexpected: {why}", status=response.status, body=begins
     )
 

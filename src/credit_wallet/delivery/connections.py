@@ -64,12 +64,12 @@ class CheckedConnections(httpcore.AsyncNetworkBackend):
         await self._network.sleep(seconds)
 
 
-def open_client(names: Names, tls: ssl.SSLContext, *, private: bool, most: int) -> httpx.AsyncClient:
-    """One client for all receivers, with up to ``most`` connections; to be used and closed by one event loop."""
+def open_client(names: Names, tls: ssl.SSLContext, *, private: bool, max_connections: int) -> httpx.AsyncClient:
+    """One client for all receivers, with up to ``max_connections``; to be used and closed by one event loop."""
     transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
     transport._pool = httpcore.AsyncConnectionPool(
         ssl_context=tls,
-        max_connections=most,
+        max_connections=max_connections,
         max_keepalive_connections=MAX_KEPT,
         keepalive_expiry=KEPT_SECONDS,
         network_backend=CheckedConnections(names, private=private),

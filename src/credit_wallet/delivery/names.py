@@ -114,7 +114,7 @@ class Names:
         return future
 
     def _found(self, host: str, domain: str) -> None:
-        """A look-up has come to its end, on its thread; perhaps nobody waits for it any more."""
+        """A look-up has ended, on its thread; perhaps nobody waits for it any more."""
         with self._lock:
             self._under_way.pop(host, None)
             self._of_domains[domain] -= 1

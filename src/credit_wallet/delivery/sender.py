@@ -69,7 +69,7 @@ class Sender:
             "mail": Crew("credit-wallet-mail", MAILS_AT_ONCE, MAILS_AT_ONCE),
             "service": Crew("credit-wallet-messages", MESSAGES_AT_ONCE, MESSAGES_AT_ONCE),
         }
-        client = open_client(names, self._tls, private=self.private, most=MAX_CONNECTIONS)
+        client = open_client(names, self._tls, private=self.private, max_connections=MAX_CONNECTIONS)
         try:
             yield Sending(self, client, names, crews)
         finally:
@@ -91,11 +91,11 @@ class Sender:
         """Send a message to people, and wait. Raises ``NotDelivered``."""
         service = Apprise.instantiate(self._service_url(target), asset=_ASSET, suppress_exceptions=True)
         if service is None:
-            raise NotDelivered("the service no longer takes such an address")
+            raise NotDelivered("the service no longer accepts such an address")
         services = Apprise(asset=_ASSET)
         services.add(service)
         if not services.notify(title=message.title, body=message.body, body_format=_fitted(service)):
-            raise NotDelivered("the service could not be reached, or did not take it")
+            raise NotDelivered("the service could not be reached, or did not accept it")
 
     def _service_url(self, target: Target) -> str:
         if not is_mail(target.url):

@@ -1,8 +1,8 @@
-"""Who asks for a movement, in which room the idempotency keys of each live, and who may close whose hold.
+"""Actors: who requests a movement, the namespace of their idempotency keys, and whose holds they may close.
 
 A *payer* is the wallet's owner or one of its agent keys. An *operator* holds the operator key or has opened the ledger:
 the library's caller and the command line. A *seller* holds a key that sells, and nothing more. The *product* moves
-money for one of these: an embedded gate, top-ups, upkeep.
+money for one of these: an embedded gate, top-ups, maintenance.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ def is_actor(value: object) -> bool:
 
 
 def room(actor: Actor) -> str:
-    """What stands before the idempotency keys of ``actor`` where they are stored.
-
-    A caller's key is printable and a room is not, so nobody can write into another's.
+    """The prefix of the idempotency keys of ``actor`` where they are stored. Callers' keys are printable and prefixes
+    are not, so nobody can write into another namespace.
     """
     known = _ROOMS.get(actor)
     return f"\x03{actor.removeprefix('seller:')}\x1f" if known is None else known
@@ -53,6 +52,6 @@ def room(actor: Actor) -> str:
 def may_close(closer: Actor, actor: Actor) -> bool:
     """Whether ``actor`` may capture, extend or release a hold that ``closer`` made.
 
-    A promise to a seller is not the payer's to undo: a hold is closed by whoever made it, or by those above.
+    A payer cannot undo a promise to a seller: only the actor that made a hold, or a supervisor, closes it.
     """
     return actor == closer or actor in SUPERVISORS

@@ -1,4 +1,4 @@
-"""How long to wait before something is tried again: the arithmetic that every retry of the product shares."""
+"""How long to wait before a retry: the arithmetic that all retries share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgspec import Struct
 class Backoff(Struct, frozen=True):
     """Pauses that double from ``first_seconds`` up to ``longest_seconds``.
 
-    ``spread`` is the share of each pause, from 0 to 1, of which ``spread_out`` leaves out a random part, so that
-    callers who failed together do not come back together.
+    ``spread`` is the share of each pause, from 0 to 1, that ``spread_out`` shortens at random, so that callers who
+    failed together do not retry together.
     """
 
     first_seconds: float
@@ -20,7 +20,7 @@ class Backoff(Struct, frozen=True):
     spread: float = 0.0
 
     def pauses(self) -> Iterator[float]:
-        """One pause after another, without end, before they are spread out."""
+        """An endless series of pauses, before they are spread out."""
         pause = self.first_seconds
         while True:
             yield pause

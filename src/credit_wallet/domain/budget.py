@@ -1,6 +1,6 @@
 """Shares of a monthly budget: when an alert fires and when an answer warns (seed contract, "The alert job").
 
-Whole percents, rounded down. Imports nothing of ours, so that the alert job can run on the standard library alone.
+Whole percents, rounded down. Imports only the standard library, so that the alert job can run without dependencies.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 ALERT_THRESHOLDS_PCT = (50, 80, 100)
-"""Shares at which an alert fires, in the order in which they do."""
+"""Default shares at which an alert fires, ascending."""
 
 WARN_PCTS = (80, 100)
-"""Shares from which on an answer carries a warning (``X-Wallet-Warn``)."""
+"""Shares from which a response carries a warning (``X-Wallet-Warn``)."""
 
 
 MAX_THRESHOLD_PCT = 1_000
@@ -20,7 +20,7 @@ MAX_OWN_THRESHOLDS = 10
 
 
 def thresholds_pct(own: Iterable[int]) -> tuple[int, ...]:
-    """A wallet's thresholds, its own and the usual ones, in the order in which they fire."""
+    """A wallet's thresholds, the default ones and its own, ascending."""
     return tuple(sorted({*ALERT_THRESHOLDS_PCT, *own}))
 
 

@@ -1,4 +1,4 @@
-"""Why credit came or went, where the type of a ledger entry does not say it (migration 294)."""
+"""Causes: why credit came in or went out, where the type of a ledger entry does not say (migration 294)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Literal
 Cause = Literal["payment", "grant", "reinstatement", "pay_back_failed", "clawback", "pay_back", "debt_repayment"]
 """The first four are of top-ups, the others of reversals. Charges, refunds and expiries have none.
 
-Nor have entries from before migration 294 and those of plain SQL: of these, the beginning of the note says it.
+Entries from before migration 294 and those of plain SQL have no cause either; the beginning of their note says it.
 """
 
 PAID_BACK: Final = "paid back of top-up"

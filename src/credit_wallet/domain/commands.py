@@ -1,4 +1,4 @@
-"""Everything that can be asked of a wallet, as frozen values.
+"""Commands: every request to a wallet, as frozen values.
 
 A movement is a command that moves money; its idempotency key remembers it: two movements are the same request when all
 their fields are equal. Amounts are yen, 1 to ``money.MAX_AMOUNT_YEN``; times are instants as ``cycle`` writes them.
@@ -14,7 +14,7 @@ from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.domain.topups import Flow, PaymentFact
 
 Above: TypeAlias = Literal["reject", "up_to_balance"]
-"""What a capture does about yen that its hold does not cover."""
+"""How a capture handles yen that its hold does not cover."""
 
 
 class Command(Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -36,7 +36,7 @@ class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=
 
     @property
     def stored_key(self) -> str:
-        """The idempotency key with the actor's room in front of it, as the ledger stores it."""
+        """The idempotency key with the actor's prefix, as the ledger stores it."""
         return self.idempotency_key if self.actor == OPERATOR else room(self.actor) + self.idempotency_key
 
 
@@ -58,11 +58,11 @@ class Hold(Movement, frozen=True, array_like=True, tag="hold", gc=False):
 
 
 class Capture(Movement, frozen=True, array_like=True, tag="capture", gc=False):
-    """Spend ``amount_yen`` of a hold and give the rest back, or with ``final=False`` keep the rest on hold.
+    """Spend ``amount_yen`` of a hold and release the rest, or with ``final=False`` keep the rest on hold.
 
-    What the hold does not cover is ``above`` it: "reject" refuses it, "up_to_balance" takes of the balance what that
-    can give, for whoever may close the hold and is not a payer. ``key_id`` is the agent key that asks, None for anybody
-    else.
+    ``above`` says how to handle yen beyond the hold: "reject" refuses them, "up_to_balance" takes as much as possible
+    from the balance, for actors that may close the hold and are not payers. ``key_id`` is the requesting agent key,
+    None for anybody else.
     """
 
     hold_id: int
@@ -73,14 +73,14 @@ class Capture(Movement, frozen=True, array_like=True, tag="capture", gc=False):
 
 
 class Release(Movement, frozen=True, array_like=True, tag="release", gc=False):
-    """Give back what is left of a hold. ``key_id`` is the agent key that asks, None for anybody else."""
+    """Release what is left of a hold. ``key_id`` is the requesting agent key, None for anybody else."""
 
     hold_id: int
     key_id: int | None = None
 
 
 class Refund(Movement, frozen=True, array_like=True, tag="refund", gc=False):
-    """Give back ``amount_yen`` of a charge to the lots it came from; None gives back all that is left of it."""
+    """Refund ``amount_yen`` of a charge to the lots it came from; None refunds all that is left of it."""
 
     txn_id: int
     amount_yen: int | None = None
@@ -88,7 +88,7 @@ class Refund(Movement, frozen=True, array_like=True, tag="refund", gc=False):
 
 
 class Topup(Movement, frozen=True, array_like=True, tag="topup", gc=False):
-    """Bring in ``amount_yen`` as a lot of its own, paid for or promotional, that expires at ``expires_at`` or never."""
+    """Add ``amount_yen`` as a separate lot, paid or promotional, that expires at ``expires_at`` or never."""
 
     amount_yen: int
     promo: bool = False
@@ -105,17 +105,17 @@ class Reverse(Movement, frozen=True, array_like=True, tag="reverse", gc=False):
 
 
 class RequestTopup(Movement, frozen=True, array_like=True, tag="request_topup", gc=False):
-    """Note that the owner wants to pay ``amount_yen`` in; brings no credit before the provider says so."""
+    """Record that the owner wants to pay in ``amount_yen``; credit comes when the provider confirms the payment."""
 
     amount_yen: int
     flow: Flow = "intent"
 
 
 class RequestAutoTopup(Movement, frozen=True, array_like=True, tag="request_auto_topup", gc=False):
-    """Note that the saved method is to pay for what the wallet lacks of its threshold, in whole steps.
+    """Record that the saved method is to pay the shortfall to the wallet's threshold, in whole steps.
 
-    ``min_yen`` and ``max_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` what automatic top-ups may bring
-    in a day and a month (UTC), 0 for no bound.
+    ``min_yen`` and ``max_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` limit automatic top-ups a day and a
+    month (UTC), 0 for no limit.
     """
 
     min_yen: int
@@ -125,9 +125,9 @@ class RequestAutoTopup(Movement, frozen=True, array_like=True, tag="request_auto
 
 
 class PayBackLimit(Struct, frozen=True, array_like=True, gc=False):
-    """What may be paid back of all wallets in the period since ``base_date`` (YYYY-MM-DD).
+    """The limit on paying back from all wallets in the period since ``base_date`` (YYYY-MM-DD).
 
-    ``limit_yen`` is without what was paid back in it before entries named their cause.
+    ``limit_yen`` already excludes what was paid back in it by entries that name no cause.
     """
 
     base_date: str
@@ -137,8 +137,8 @@ class PayBackLimit(Struct, frozen=True, array_like=True, gc=False):
 class PayBack(Movement, frozen=True, array_like=True, tag="pay_back", gc=False):
     """Take ``amount_yen`` of a top-up that is still unused out of the wallet, to be paid back to where it came from.
 
-    ``limit`` bounds what is paid back of all wallets; None is for what the law allows without a figure. It is not part
-    of the request: a retry may come with another.
+    ``limit`` bounds paying back from all wallets; None is for pay-backs that the law allows without a figure. It is not
+    part of the request: a retry may carry another.
     """
 
     topup_id: str
@@ -147,10 +147,10 @@ class PayBack(Movement, frozen=True, array_like=True, tag="pay_back", gc=False):
 
 
 class SettleTopup(Command, frozen=True, array_like=True, tag="settle_topup", gc=False):
-    """Take in what the provider says of a top-up's payment: credit it, take it back, or note why not.
+    """Apply what the provider reports of a top-up's payment: credit it, take it back, or record why not.
 
-    Has no key: saying the same again changes nothing. A ``topup_id`` that is not known is a payment of the wallet's
-    that lost its row; its ``amount_yen`` is given.
+    Needs no key: repeating a report changes nothing. An unknown ``topup_id`` is a payment of the wallet's that lost its
+    row; then ``amount_yen`` is given.
     """
 
     topup_id: str
@@ -159,9 +159,9 @@ class SettleTopup(Command, frozen=True, array_like=True, tag="settle_topup", gc=
 
 
 class Extend(Command, frozen=True, array_like=True, tag="extend", gc=False):
-    """Let an open hold last until ``ttl_seconds`` from now, up to ``MAX_HOLD_SECONDS`` after it was made.
+    """Extend an open hold to ``ttl_seconds`` from now, up to ``MAX_HOLD_SECONDS`` after it was made.
 
-    Has no key: saying it again changes nothing, and no hold gets shorter. ``key_id`` is the agent key that asks.
+    Needs no key: repeating it changes nothing, and no hold gets shorter. ``key_id`` is the requesting agent key.
     """
 
     hold_id: int
@@ -176,7 +176,7 @@ class _Attempt(Command, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class PurchaseCommand(_Attempt, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
-    """About one purchase: what a buyer's request, named by ``purchase_key``, has paid for.
+    """A command on one purchase: what a buyer's request, named by ``purchase_key``, has paid for.
 
     ``attempt`` (1 to ``MAX_ATTEMPT_LENGTH`` characters) names one try to serve it, by one process. ``actor`` sells.
     """
@@ -185,7 +185,7 @@ class PurchaseCommand(_Attempt, frozen=True, array_like=True, tag=True, gc=False
 
     @property
     def stored_key(self) -> str:
-        """The purchase's key with the actor's room in front of it, as the ledger stores it."""
+        """The purchase's key with the actor's prefix, as the ledger stores it."""
         return room(self.actor) + self.purchase_key
 
 
@@ -193,8 +193,8 @@ class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
     """Charge ``amount_yen`` for a request, or set it aside for ``hold_seconds``, unless that was done before.
 
     The attempt has ``lease_seconds`` (1 to ``MAX_LEASE_SECONDS``) to serve, undo or renew; after that another one may
-    take the purchase over. What was served already is free ``free_retries`` times. ``key_id`` is the agent key that
-    pays, None for the owner.
+    take the purchase over. Retries of a served purchase are free ``free_retries`` times. ``key_id`` is the agent key
+    that pays, None for the owner.
     """
 
     amount_yen: int
@@ -206,23 +206,23 @@ class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
 
 
 class Serve(PurchaseCommand, frozen=True, array_like=True, tag="serve", gc=False):
-    """Write down that the answer has reached the buyer, who from now on has paid for it whatever happens.
+    """Record that the answer has reached the buyer: from now on it is paid for, whatever happens.
 
     A purchase that was undone meanwhile is charged again; what the balance lacks becomes a debt. ``forget`` drops a
-    purchase that nobody can ask for again.
+    purchase that cannot be retried.
     """
 
     forget: bool = False
 
 
 class Renew(PurchaseCommand, frozen=True, array_like=True, tag="renew", gc=False):
-    """Keep a purchase, and its hold, for ``lease_seconds`` more: its attempt is still at work."""
+    """Renew the lease of a purchase, and its hold, for ``lease_seconds``: its attempt is still at work."""
 
     lease_seconds: int = 30
 
 
 class Undo(PurchaseCommand, frozen=True, array_like=True, tag="undo", gc=False):
-    """Give back what a purchase took, if ``attempt`` has it and nobody was served; ``reason`` goes into the ledger.
+    """Refund or release a purchase, if ``attempt`` holds it and it was not served; ``reason`` goes into the ledger.
 
     ``abandoned`` undoes it only when its lease is over.
     """
@@ -232,7 +232,7 @@ class Undo(PurchaseCommand, frozen=True, array_like=True, tag="undo", gc=False):
 
 
 class Expire(Command, frozen=True, array_like=True, tag="expire", gc=False):
-    """Carry out what is due on a wallet: expired holds and lots. Sent by the worker; moves nothing that is not due."""
+    """Settle what is due on a wallet: expired holds and lots. Sent by the worker; moves nothing that is not due."""
 
 
 class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False):
@@ -250,13 +250,13 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
 
 
 MAX_LEASE_SECONDS = 24 * 3600
-"""Longest that a purchase can be neither served nor given back without its attempt saying that it is still at work."""
+"""Maximum lease: how long a purchase may stay neither served nor undone without its attempt renewing it."""
 
 MAX_ATTEMPT_LENGTH = 64
 """Characters that the name of an attempt can have."""
 
 MAX_HOLD_SECONDS = 31 * 24 * 3600
-"""Longest that a hold can stay open: 31 days, the longest that a card authorisation lives."""
+"""Maximum life of a hold: 31 days, the longest that a card authorisation lives."""
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 """As Stripe's (docs.stripe.com/api/idempotent_requests)."""

@@ -18,7 +18,7 @@ CYCLE_PATTERN = re.compile(r"(?!9999)[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 """Years 1000 to 9998: those whose months begin and end in every time zone."""
 
 FIRST_YEAR, LAST_YEAR = 1000, 9998
-"""Of instants that are taken, for the same reason; and instants compare as text while years have four digits."""
+"""Years of accepted instants, for the same reason; and instants compare as text while years have four digits."""
 
 
 _WEEK = re.compile(r"W[0-9]{2}(?!-?[0-9])")

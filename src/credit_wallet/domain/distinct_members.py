@@ -1,4 +1,4 @@
-"""JSON whose objects name each member once: of two values, one reader takes the first and another the last."""
+"""JSON whose objects name each member once. Of duplicates, one parser takes the first value and another the last."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _decoded = msgspec.json.Decoder().decode
 def require_distinct_members(body: bytes) -> None:
     """Raise ``InvalidJson`` when an object in ``body`` has a member twice (RFC 8259, section 4; RFC 7493 forbids it).
 
-    ``body`` must be JSON. Every member has a colon: where there are no more of them than members were decoded, none was
-    lost. That costs less than a microsecond; only a colon within a text has the body read again, pair by pair.
+    ``body`` must be JSON. Every member has a colon, so if there are no more colons than decoded members, none was lost.
+    That costs less than a microsecond; only a body with a colon inside a string is parsed again, pair by pair.
     """
     colons, value = body.count(b":"), _decoded(body)
     if isinstance(value, dict) and len(value) == colons:
@@ -28,7 +28,7 @@ def require_distinct_members(body: bytes) -> None:
 
 
 def require_distinct_members_if_json(body: bytes) -> None:
-    """``require_distinct_members`` for a body that others read, who have words of their own for what is not JSON."""
+    """``require_distinct_members`` for a body that others parse, who report invalid JSON in their own way."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         require_distinct_members(body)
 
@@ -53,7 +53,7 @@ def _not_needed(_: str) -> None:
 
 
 def first_repeated(names: Iterable[str]) -> str | None:
-    """The first name that comes a second time."""
+    """The first name that is repeated."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

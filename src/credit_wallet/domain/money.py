@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 MAX_AMOUNT_YEN = 10**12
-"""Most yen that one movement can carry."""
+"""Maximum yen of one movement."""
 
 MAX_BALANCE_YEN = 10**15
-"""Most yen that a wallet can hold, balance and open holds together."""
+"""Maximum yen of a wallet, balance and open holds together."""
 
 
 def is_amount(value: object) -> bool:

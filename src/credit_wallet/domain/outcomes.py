@@ -1,4 +1,4 @@
-"""What a command answers, and what a wallet shows of itself. All frozen; all yen are integers."""
+"""The outcomes of commands, and the views of a wallet. All are frozen; all yen are integers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Alert(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """A command that was carried out, once its batch is durable. Every command has a kind of its own.
+    """The result of a command that was carried out, once its batch is durable. Each command has its own kind.
 
-    ``balance_yen`` is what could be spent right after it. ``txn_id`` is the ledger entry it made, ``hold_id`` the hold
-    it is about, ``topup_id`` the top-up; ``replayed`` marks the remembered outcome of an idempotency key used before.
+    ``balance_yen`` could be spent right after it. ``txn_id`` is the ledger entry it made, ``hold_id`` its hold,
+    ``topup_id`` its top-up; ``replayed`` marks the stored outcome of a repeated idempotency key.
     """
 
     wallet_id: int
@@ -45,7 +45,7 @@ class Outcome(Struct, frozen=True, gc=False):
 
     @property
     def free(self) -> bool:
-        """Whether it is an attempt at a purchase that was served before, and costs nothing."""
+        """Whether it is a free retry of a purchase that was served before."""
         return False
 
 
@@ -76,13 +76,13 @@ class Extended(Outcome, frozen=True, gc=False, kw_only=True):
 
 
 class Released(Outcome, frozen=True, gc=False, kw_only=True):
-    """``amount_yen`` of hold ``hold_id`` was given back."""
+    """``amount_yen`` of hold ``hold_id`` was released."""
 
     hold_id: int
 
 
 class Refunded(Outcome, frozen=True, gc=False):
-    """``amount_yen`` of a charge was given back by entry ``txn_id``."""
+    """``amount_yen`` of a charge was refunded by entry ``txn_id``."""
 
     txn_id: int
 
@@ -94,7 +94,7 @@ class ToppedUp(Outcome, frozen=True, gc=False):
 
 
 class Reversed(Outcome, frozen=True, gc=False):
-    """``amount_yen`` of a top-up was taken back by entry ``txn_id``, None when there was nothing left to take."""
+    """``amount_yen`` of a top-up was reversed by entry ``txn_id``, None when there was nothing left to take."""
 
 
 class Configured(Outcome, frozen=True, gc=False):
@@ -102,7 +102,7 @@ class Configured(Outcome, frozen=True, gc=False):
 
 
 class Expired(Outcome, frozen=True, gc=False):
-    """What was due on the wallet was carried out."""
+    """Everything due on the wallet was settled."""
 
 
 class TopupRequested(Outcome, frozen=True, gc=False, kw_only=True):
@@ -112,7 +112,7 @@ class TopupRequested(Outcome, frozen=True, gc=False, kw_only=True):
 
 
 class TopupSettled(Outcome, frozen=True, gc=False, kw_only=True):
-    """What the provider said of top-up ``topup_id`` is taken in; ``amount_yen`` is credited, by ``txn_id`` just now."""
+    """The report on top-up ``topup_id`` was applied; ``amount_yen`` is credited, by ``txn_id`` if just now."""
 
     topup_id: str
 
@@ -124,32 +124,32 @@ class PaidBack(Outcome, frozen=True, gc=False, kw_only=True):
 
 
 class Bought(Outcome, frozen=True, gc=False):
-    """A purchase that ``txn_id`` or ``hold_id`` has paid for; ``free`` when it was served before and costs nothing."""
+    """A purchase that ``txn_id`` or ``hold_id`` has paid for; ``free`` when it was served before."""
 
     free: bool = False
 
 
 class Served(Outcome, frozen=True, gc=False):
-    """The buyer was served. ``amount_yen`` was charged again because it had been given back, else 0."""
+    """The buyer was served. ``amount_yen`` was charged again because the purchase had been undone, else 0."""
 
 
 class Renewed(Outcome, frozen=True, gc=False):
-    """The attempt has the purchase for longer."""
+    """The attempt's lease was renewed."""
 
 
 class Undone(Outcome, frozen=True, gc=False):
-    """``amount_yen`` of a purchase was given back; 0 when it was not this attempt's to undo."""
+    """``amount_yen`` of a purchase was refunded or released; 0 when this attempt could not undo it."""
 
 
 class CreatedWallet(Struct, frozen=True):
-    """A new wallet, or a wallet's new token. ``owner_token`` is shown this once; only its hash is stored."""
+    """A new wallet, or a new owner token of one."""
 
     wallet_id: int
     owner_token: str
 
 
 class CreatedKey(Struct, frozen=True):
-    """A new agent key, or a key's new token. ``token`` is shown this once; only its hash is stored."""
+    """A new agent key, or a new token of one."""
 
     key_id: int
     wallet_id: int
@@ -172,13 +172,13 @@ class Transaction(Struct, frozen=True):
 
 
 class TransactionView(Transaction, frozen=True):
-    """A single ledger entry. ``refunded_yen`` is what of a charge was given back (of a top-up: reversed)."""
+    """One ledger entry, and how much of it was refunded or reversed."""
 
     refunded_yen: int
 
 
 class WalletView(Struct, frozen=True):
-    """A wallet as its owner sees it, spending of the current cycle included."""
+    """A wallet as its owner sees it, with its spending in the current cycle."""
 
     wallet_id: int
     label: str | None
@@ -226,10 +226,7 @@ class HoldView(Struct, frozen=True):
 
 
 class LotView(Struct, frozen=True):
-    """Credit that came in together, and what is left of it. ``lot_id`` is the entry that brought it.
-
-    ``expires_at`` is the instant at which the rest expires; None is never.
-    """
+    """Credit that came in together, and what is left of it."""
 
     lot_id: int
     kind: LotKind
@@ -238,7 +235,7 @@ class LotView(Struct, frozen=True):
 
 
 class TopupView(Struct, frozen=True):
-    """A top-up as its owner sees it. ``action_url`` is where a person goes on, if one must."""
+    """A top-up as its owner sees it."""
 
     topup_id: str
     wallet_id: int
@@ -257,7 +254,7 @@ class TopupView(Struct, frozen=True):
     created_at: str
     updated_at: str
     clawbacks: tuple[Clawback, ...]
-    """What went back to the payer, or is announced to: refunds, disputes, and credit that was paid back."""
+    """Clawbacks: refunds, disputes and pay-backs that returned money to the payer, or are announced to."""
 
 
 class TopupStepView(Struct, frozen=True):
@@ -285,7 +282,7 @@ class PayerView(Struct, frozen=True):
 class AutoTopupState(Struct, frozen=True):
     """Whether a wallet can top itself up: ``off``, ``ready``, ``waiting`` until ``retry_at``, or ``stopped``.
 
-    When it is stopped a person must act: ``reason`` says why and ``action_url``, if there is one, where.
+    When it is stopped, a person must act: ``reason`` says why, and ``action_url`` where, if a page is known.
     """
 
     state: Literal["off", "ready", "waiting", "stopped"]
@@ -296,7 +293,7 @@ class AutoTopupState(Struct, frozen=True):
 
 
 class DeliveryView(Struct, frozen=True):
-    """An event on its way to a target; ``address`` is the target's, without what is secret in it."""
+    """An event on its way to a target; ``address`` is the target's, with its secrets removed."""
 
     delivery_id: int
     wallet_id: int
@@ -313,9 +310,9 @@ class DeliveryView(Struct, frozen=True):
 
 
 class Access(Struct, frozen=True):
-    """What a bearer token opens: a wallet, as its owner (``key_id`` None) or through an agent key.
+    """The access that a bearer token gives: to a wallet, as its owner (``key_id`` None) or through an agent key.
 
-    ``ends_at`` is when the token opens it no more, None when nothing is said of an end.
+    ``ends_at`` is when the token expires, None when no expiry is known.
     """
 
     wallet_id: int
@@ -324,17 +321,16 @@ class Access(Struct, frozen=True):
 
 
 class SellerAccess(Struct, frozen=True):
-    """What a seller's token opens: no wallet, and the movements that pay the seller. ``ends_at`` as in ``Access``."""
+    """The access that a seller's token gives: to the movements that pay the seller, and to no wallet. ``ends_at`` is as
+    in ``Access``.
+    """
 
     seller_id: int
     ends_at: str | None = None
 
 
 class SecretView(Struct, frozen=True):
-    """What opens a wallet beside the current tokens.
-
-    ``key_id`` None is the owner. ``registered`` is a host's own key, else it is an earlier token in its overlap.
-    """
+    """A secret that opens a wallet beside its current tokens: a registered key, or an earlier token in its overlap."""
 
     sha256: str
     wallet_id: int
@@ -370,7 +366,7 @@ class Totals(Struct, frozen=True):
 
 
 class Balance(int):
-    """The yen that can be spent, usable as an integer, with what is beside it."""
+    """The yen that can be spent, usable as an integer, with held yen and debt."""
 
     held_yen: int
     debt_yen: int
@@ -383,7 +379,7 @@ class Balance(int):
 
     @property
     def balance_yen(self) -> int:
-        """The same figure under its usual name."""
+        """The same figure under the name used elsewhere."""
         return int(self)
 
 
@@ -395,7 +391,7 @@ class Opening(Struct, frozen=True):
 
 
 class Upgrade(Struct, frozen=True):
-    """What bringing a database up to date did; ``openings`` are of the wallets that were backfilled."""
+    """The result of migrating a database; ``openings`` belong to the wallets that were backfilled."""
 
     applied: list[str]
     wallets_backfilled: int
@@ -403,7 +399,7 @@ class Upgrade(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """One thing that a check-up looked at; ``detail`` says what was found and, when it is not ``ok``, what to do."""
+    """The result of one check; ``detail`` says what was found and, when it is not ``ok``, what to do."""
 
     check: str
     ok: bool

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from math import ceil
 
 SOON_SECONDS = 1
-"""What a refusal asks for that is over in a moment: as short as HTTP can say."""
+"""The wait for a refusal that lasts a moment: the shortest that HTTP can express."""
 
 LONGEST_SECONDS = 10**9
-"""More than thirty years; what asks for more asks for this."""
+"""More than thirty years; longer waits are cut to this."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
@@ -28,10 +28,9 @@ _DELAY = re.compile("[0-9]+")
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """What a ``Retry-After`` of ``value`` asks for at ``now``, in seconds from 0 to ``LONGEST_SECONDS``.
+    """The wait that a ``Retry-After`` of ``value`` asks for at ``now``, in seconds from 0 to ``LONGEST_SECONDS``.
 
-    It is a number of seconds or a date in one of the three forms that HTTP knows. None when it is neither, or was not
-    sent.
+    ``value`` is a number of seconds or a date in one of HTTP's three forms. None when it is neither, or was not sent.
     """
     text = (value or "").strip(" \t")
     if _DELAY.fullmatch(text):
@@ -41,7 +40,7 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
 
 
 def whole_seconds(seconds: float) -> int:
-    """What a ``Retry-After`` says for a wait of ``seconds``: rounded up, so that nobody comes too soon; 1 or more."""
+    """The ``Retry-After`` for a wait of ``seconds``: rounded up, so that nobody retries too soon; 1 or more."""
     return max(SOON_SECONDS, ceil(seconds))
 
 

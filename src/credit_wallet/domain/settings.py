@@ -1,7 +1,7 @@
-"""The settings of a wallet: each by name, with what it may be, what it is at first, and which column has it.
+"""The settings of a wallet: the name, allowed values, default and column of each.
 
-From this one list derive what is checked and what the stores write. The command, the views, bodies and options spell
-the names out, for whoever reads them and for type checkers; a test fails when one of them lacks a setting.
+Validation and the stores derive from this one list. The command, views, bodies and options spell the names out, for
+readers and type checkers; a test fails when one of them lacks a setting.
 """
 
 from __future__ import annotations
@@ -33,4 +33,4 @@ SETTINGS = (
     Setting("low_balance_yen", "yen", 0, "low_balance_yen"),
     Setting("alert_thresholds_pct", "percents", (), "alert_thresholds"),
 )
-"""All that ``configure`` can change. The time zone is not a setting: a wallet keeps the one it was made with."""
+"""Everything that ``configure`` can change. The time zone is not a setting: a wallet keeps the one it was made with."""

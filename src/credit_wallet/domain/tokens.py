@@ -16,7 +16,7 @@ SELLER_PREFIX = "cw_seller_"
 OPERATOR_PREFIX = "cw_operator_"
 
 MAX_TOKEN_LENGTH = 512
-"""Characters of the longest text that is looked up."""
+"""Maximum length of a token that is looked up."""
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY_LENGTH = 43
@@ -51,12 +51,12 @@ def is_token(text: str, prefix: str = PREFIX) -> bool:
 
 
 def is_mistyped(text: str) -> bool:
-    """Whether ``text`` is meant to be a token of ours and is none."""
+    """Whether ``text`` looks like a token of ours but is malformed."""
     return any(text.startswith(prefix) and not is_token(text, prefix) for prefix in (PREFIX, SELLER_PREFIX))
 
 
 def token_hash(token: str) -> str:
-    """SHA-256 of a token in UTF-8, 64 hex digits: what the database knows of it.
+    """SHA-256 of a token in UTF-8, 64 hex digits: all that the database stores of it.
 
     Bytes that were not UTF-8 are hashed as they came (``surrogateescape``). Raises ``UnicodeEncodeError`` for other
     halves of characters.

@@ -1,10 +1,10 @@
-"""Top-ups: what a payment provider says of a payment, joined into what is known of it. Pure.
+"""Top-ups: joining a payment provider's reports on a payment into its known state. Pure.
 
 requested → pending → requires_action → succeeded → credited | failed | canceled
 
-What the provider says arrives late, twice and in any order. ``join`` takes it in such that the order does not matter: a
-payment that succeeded stays so, figures only grow, a refund or dispute only moves on, and of two passing states the one
-that was said later counts.
+Reports arrive late, twice and in any order. ``join`` applies them so that the order does not matter: a payment that
+succeeded stays so, figures only grow, a refund or dispute only moves on, and of two passing states the one reported
+later counts.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ClawbackStatus = Literal["announced", "withdrawn", "reinstated"]
 DeclineKind = Literal["soon", "later", "never", "person"]
 
 OPEN: tuple[TopupStatus, ...] = ("requested", "pending", "requires_action", "succeeded")
-"""What is still to come to an end."""
+"""Statuses that are not final."""
 
 PAID: tuple[TopupStatus, ...] = ("succeeded", "credited")
 
 PAYABLE: tuple[TopupStatus, ...] = (*OPEN, "failed")
-"""What may still be paid, with another card after a failure."""
+"""Statuses in which a payment may still be made, with another card after a failure."""
 
 CLAWBACK_STATUSES: tuple[ClawbackStatus, ...] = ("announced", "withdrawn", "reinstated")
 """In the order in which a clawback goes through them, never back: no money has moved yet, the provider has taken it
@@ -36,19 +36,19 @@ back, it has returned it.
 """
 
 _PRECEDENCE: dict[str, int] = {"pending": 0, "requires_action": 1, "failed": 2}
-"""Of passing states that were said in the same second."""
+"""Precedence of passing states that were reported in the same second."""
 
 MISMATCH = "currency_mismatch: "
-"""Begins the reason of a top-up of which Stripe has told in something else than whole yen."""
+"""Begins the reason of a top-up for which Stripe reported an amount that is not in whole yen."""
 
 _PAY_BACK = "pb_"
 
 RUNAWAY_TOPUPS = 4
-"""Automatic top-ups of a wallet within an hour from which on an event says that they run away."""
+"""Automatic top-ups of a wallet within an hour from which an event warns that they are running away."""
 
 
 class Clawback(Struct, frozen=True):
-    """Yen of a payment that go back to the payer: by a refund or a dispute, or because unused credit is paid back."""
+    """Yen of a payment that return to the payer: by a refund, a dispute, or paid-back unused credit."""
 
     id: str
     kind: ClawbackKind
@@ -57,9 +57,9 @@ class Clawback(Struct, frozen=True):
 
 
 class TopupState(Struct):
-    """A top-up's row. ``observed_at`` is when the provider said ``status``, in Unix seconds of its clock.
+    """A top-up's row. ``observed_at`` is when the provider reported ``status``, in Unix seconds of its clock.
 
-    ``clawbacks`` are by id.
+    ``clawbacks`` are keyed by id.
     """
 
     topup_id: str
@@ -95,12 +95,12 @@ class PayerState(Struct):
 
 
 class PaymentFact(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the provider said of a payment at ``observed_at``; what it said nothing of is left out.
+    """The provider's report on a payment at ``observed_at``; fields that it did not mention are left out.
 
-    ``processing`` says that its money may come without anybody doing more: see ``is_under_way``.
+    ``processing`` means that its money may arrive without further action: see ``is_under_way``.
 
-    Yen are totals so far. ``payment_method`` is given when it was saved for later; ``decline`` says what kind of
-    refusal a failure is. ``mismatches`` say, for people, which amounts were not whole yen; these count nowhere.
+    Yen are totals so far. ``payment_method`` is given when it was saved for later; ``decline`` classifies a failure.
+    ``mismatches`` describe, for people, amounts that were not whole yen and are not counted.
     """
 
     observed_at: int
@@ -119,17 +119,17 @@ class PaymentFact(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def topup_id_of(wallet_id: int, idempotency_key: str) -> str:
-    """The id of the top-up that an idempotency key asks for: the same for every retry."""
+    """The id of the top-up that an idempotency key requests: the same for every retry."""
     return "tu_" + blake2b(f"{wallet_id}:{idempotency_key}".encode(), digest_size=15).hexdigest()
 
 
 def pay_back_id_of(wallet_id: int, idempotency_key: str) -> str:
-    """The name under which the provider is asked to pay credit back: the same for every retry."""
+    """The name of a pay-back request to the provider: the same for every retry."""
     return _PAY_BACK + blake2b(f"{wallet_id}:{idempotency_key}".encode(), digest_size=15).hexdigest()
 
 
 def join(topup: TopupState, fact: PaymentFact) -> None:
-    """Take ``fact`` into ``topup``. Saying it again, or in another order, comes to the same."""
+    """Join ``fact`` into ``topup``. Repeating it, or another order, gives the same result."""
     mismatches = {*_mismatches_in(topup.reason), *fact.mismatches}
     topup.payment_intent = topup.payment_intent or fact.payment_intent
     topup.checkout_session = topup.checkout_session or fact.checkout_session
@@ -142,13 +142,13 @@ def join(topup: TopupState, fact: PaymentFact) -> None:
 
 
 def _joined(known: Clawback, said: Clawback) -> Clawback:
-    """A clawback of which was said two things, in whatever order."""
+    """Joins two reports on one clawback, in either order."""
     status = max(known.status, said.status, key=CLAWBACK_STATUSES.index)
     return Clawback(known.id, known.kind, max(known.amount_yen, said.amount_yen), status)
 
 
 def mismatch_in(reason: str | None) -> str | None:
-    """A top-up's reason as far as it tells of amounts that were not whole yen: that stays, whatever else comes."""
+    """The part of a top-up's reason about amounts that were not whole yen, which stays whatever is reported later."""
     return reason if _mismatches_in(reason) else None
 
 
@@ -157,7 +157,7 @@ def _mismatches_in(reason: str | None) -> list[str]:
 
 
 def _move(topup: TopupState, fact: PaymentFact) -> None:
-    """Bring the status on, if ``fact`` says so."""
+    """Advance the status, if ``fact`` says so."""
     if topup.status in PAID:
         return
     if topup.received_yen:
@@ -171,7 +171,7 @@ def _move(topup: TopupState, fact: PaymentFact) -> None:
 
 
 def _said_later(topup: TopupState, fact: PaymentFact) -> bool:
-    """Of what was said in one second the further state counts, and of the same state that the money is on its way."""
+    """Of two reports in one second the further state counts; of the same state, the one whose money is on its way."""
     known = (topup.observed_at, _PRECEDENCE.get(topup.status, -1), topup.processing)
     return (fact.observed_at, _PRECEDENCE.get(fact.status or "", -1), fact.processing) >= known
 
@@ -185,9 +185,8 @@ def _become(topup: TopupState, status: TopupStatus, fact: PaymentFact, *, proces
 
 
 def clawed_back_yen(topup: TopupState) -> int:
-    """What the provider took back of what it received.
-
-    It is more than was received when a payment that was refunded is disputed as well.
+    """The yen that the provider took back of the payment. It is more than was received when a refunded payment is
+    disputed as well.
     """
     if not topup.received_yen:
         return 0
@@ -195,7 +194,7 @@ def clawed_back_yen(topup: TopupState) -> int:
 
 
 def is_under_way(topup: TopupState) -> bool:
-    """Whether another payment must wait for this one, since its money may come without anybody doing more here.
+    """Whether another payment must wait for this one, since its money may arrive without further action.
 
     These are: an automatic one from the moment it is noted, whatever its status; one that is ``processing``: paid and
     not settled, authorised, a slip that can still be paid, a bank transfer of which a part has come; and one that was
@@ -208,7 +207,7 @@ def is_under_way(topup: TopupState) -> bool:
 def shortfall_yen(balance_yen: int, debt_yen: int, threshold_yen: int, step_yen: int, min_yen: int) -> int:
     """How much an automatic top-up must bring: whole steps that carry the wallet back to its threshold; 0 when none.
 
-    Debt is repaid first; ``min_yen`` is the least that can be paid. Nothing else may be under way.
+    Debt is repaid first; ``min_yen`` is the minimum payment. Nothing else may be under way.
     """
     short_yen = threshold_yen - (balance_yen - debt_yen)
     if short_yen <= 0 or not step_yen:

@@ -1,10 +1,10 @@
-"""What an agent key sees of its wallet: the figures that say what it can spend, and of everything else its own part."""
+"""What an agent key sees of its wallet: the figures that limit its spending, and its own part of everything else."""
 
 from __future__ import annotations
 
 
 def is_hidden(key_id: int | None, viewer_key_id: int | None) -> bool:
-    """Whether what agent key ``key_id`` did (None: the owner) is somebody else's affair to ``viewer_key_id``.
+    """Whether the actions of agent key ``key_id`` (None: the owner) are hidden from ``viewer_key_id``.
 
     The owner, whose ``viewer_key_id`` is None, sees everything.
     """

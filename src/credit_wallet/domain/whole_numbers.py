@@ -1,7 +1,7 @@
 """Reading a whole number from text: of the command line, of a query, of the environment.
 
 Python's ``int`` also takes ``1_0``, ``+3``, full-width digits and spaces, and other readers take ``3.0`` and ``1e1``.
-Where the number is an amount or names a wallet, none of these may pass for what somebody did not mean.
+Where the number is an amount or names a wallet, none of these may be accepted by mistake.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from credit_wallet.errors import (
     RetriesExhausted,
     ServiceFailed,
     ServiceUnreachable,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     WalletDisabled,
 )
 from credit_wallet.gate.compensations import PendingCompensations
@@ -30,7 +30,7 @@ from credit_wallet.gate.purchases import LEASE_SECONDS, Price, Purchase
 from credit_wallet.gate.renewals import Renewals
 from credit_wallet.idempotency_keys import new_idempotency_key
 
-UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedAnswer)
+UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, ServiceUnreachable, UnexpectedResponse)
 """After these it is not known whether a charge was made."""
 
 NOT_MADE = (

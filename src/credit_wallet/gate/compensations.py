@@ -15,7 +15,7 @@ from credit_wallet.errors import (
     RailBusy,
     ServiceFailed,
     ServiceUnreachable,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     WalletError,
 )
 from credit_wallet.telemetry import Logger
@@ -31,7 +31,15 @@ BACKOFF = Backoff(first_seconds=0.1, longest_seconds=10.0)
 ATTEMPTS = 100
 """With the pauses above, a quarter of an hour. Then a person must act."""
 
-PASSING = (DatabaseError, RailBusy, ServiceFailed, ServiceUnreachable, TooManyFailures, UnexpectedAnswer, TimeoutError)
+PASSING = (
+    DatabaseError,
+    RailBusy,
+    ServiceFailed,
+    ServiceUnreachable,
+    TooManyFailures,
+    UnexpectedResponse,
+    TimeoutError,
+)
 
 _log = Logger("credit_wallet.gate")
 

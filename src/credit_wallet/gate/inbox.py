@@ -62,7 +62,7 @@ class Inbox:
         if not self._complete:
             await read_body(self._rest_of_body, max(0, max_bytes - self._bytes))
         if self._bytes > max_bytes:
-            raise BodyTooLarge(f"with an idempotency key the body may have {max_bytes} bytes at most")
+            raise BodyTooLarge(f"with an idempotency key the body may have at most {max_bytes} bytes")
         return self._digest.digest()
 
     def watch(self) -> None:

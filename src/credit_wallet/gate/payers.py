@@ -87,7 +87,7 @@ class Payer(Protocol):
         """Give back an order if it was accepted, which is not known."""
 
     def serve(self, bought: Bought, failed: Failed) -> None:
-        """Write down that the caller is being served, without waiting; ``failed`` is called in this event loop."""
+        """Record that the caller is being served, without waiting; ``failed`` is called in this event loop."""
 
     async def served(self, bought: Bought) -> Outcome:
         """The same, and wait."""

@@ -31,7 +31,7 @@ class Payment(Protocol):
         """The first byte of the answer's body left."""
 
     def serve(self) -> None:
-        """The answer is paid from now on. Nobody waits for that to be written down."""
+        """The answer is paid from now on. Nobody waits for that to be recorded."""
 
     async def deliver(self) -> None:
         """The caller has the answer. Only the first of ``deliver`` and ``undo`` counts."""

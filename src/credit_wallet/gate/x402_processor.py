@@ -119,7 +119,7 @@ class X402Processor:
             self._known[name] = state
 
     async def aclose(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._facilitator.aclose()
 
     async def _verify(self, payload: PaymentPayload, requirements: PaymentRequirements) -> None:

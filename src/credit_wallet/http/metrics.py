@@ -70,7 +70,7 @@ class Metrics:
         self._reading = asyncio.Lock()
 
     def batch(self, commands: Sequence[Command], outcomes: Outcomes, seconds: float) -> None:
-        """Take note of a batch; called by the rail's thread."""
+        """Record a batch; called by the rail's thread."""
         self._batch_size.observe(len(commands))
         self._commit_seconds.observe(seconds)
         counts: Counter[tuple[type[Command], str]] = Counter()

@@ -133,7 +133,7 @@ def purchase_key_of(key: str, key_id: int | None) -> str:
 
 
 async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outcome:
-    """Write down that a purchase was served."""
+    """Record that a purchase was served."""
     require_seller(caller)
     return await wallets.purchases.aserve(
         body.wallet_id, body.purchase_key, attempt=body.attempt, forget=body.forget, actor=caller.actor

@@ -52,7 +52,7 @@ _STRIPE_CODES = ("payments_not_configured", "payment_provider_error")
 
 
 class Received(Struct, frozen=True):
-    """How a delivery was taken."""
+    """What was done with a Stripe event."""
 
     result: str
 

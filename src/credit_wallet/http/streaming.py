@@ -22,7 +22,7 @@ _log = Logger("credit_wallet.http")
 
 
 class Streamed(Response[Any]):
-    """The answer that consists of ``pieces``; ``held`` is let go of when it has ended, in whatever way."""
+    """The answer that consists of ``pieces``; ``held`` is released when it has ended, in whatever way."""
 
     def __init__(self, pieces: AsyncGenerator[bytes, None], media_type: str, held: ExitStack) -> None:
         super().__init__(content=None, media_type=media_type)

@@ -1,4 +1,4 @@
-"""Lists of charges: what is malformed is refused on the spot, and the outcomes come back in the list's order."""
+"""Lists of charges: malformed items are refused at once, and the outcomes keep the order of the list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from credit_wallet.rules.validation import malformed
 
 
 class Collected:
-    """Outcomes of a mixed list: refused before they were sent, or still to come."""
+    """Outcomes of a mixed list: items that were refused before sending, and items still pending."""
 
     def __init__(self) -> None:
         self._outcomes: list[Outcome | WalletError | None] = []
@@ -23,7 +23,7 @@ class Collected:
         self._outcomes.append(error)
 
     def sent(self) -> None:
-        """The next item was sent; its outcome is still to come."""
+        """The next item was sent; its outcome is pending."""
         self._outcomes.append(None)
 
     def settle(self, outcomes: Outcomes) -> None:
@@ -39,7 +39,7 @@ class Collected:
 
 
 def sorted_out(charges: Iterable[tuple[int, int, str] | Charge]) -> tuple[list[Charge], Collected]:
-    """The charges to send, and where to collect what comes of every item."""
+    """The charges to send, and the collector of every item's outcome."""
     commands, outcomes = [], Collected()
     for item in charges:
         command = item if isinstance(item, Charge) else Charge(item[0], item[2], item[1])

@@ -1,4 +1,4 @@
-"""The clock of a ledger, which believes neither a machine's clock nor an entry's date alone."""
+"""The clock of a ledger, which trusts neither the machine's clock nor an entry's date alone."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _log = Logger("credit_wallet.ledger")
 
 
 class LedgerClock:
-    """``wallets.clock``. What is due goes by the earlier time when the clocks disagree."""
+    """``wallets.clock``: the time that the ledger goes by: the earlier one when clocks disagree."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def compare(self) -> None:
-        """Have the clock take note of the newest entry, which may be dated after now."""
+        """Show the clock the newest entry, which may be dated after now."""
         clock = self._ledger.clock
         if isinstance(clock, SteadyClock):
             with suppress(DatabaseCorrupt, ValueError, OverflowError):  # plain SQL may write anything
@@ -32,16 +32,16 @@ class LedgerClock:
         return self._ledger.reader.newest_entry_at()
 
     def ahead_seconds(self) -> float:
-        """By how much the machine's clock is ahead of the time that is believed, negative when behind; else 0."""
+        """Seconds that the machine's clock is ahead of the trusted time, negative when behind; 0 when they agree."""
         clock = self._ledger.clock
         return clock.ahead_seconds() if isinstance(clock, SteadyClock) else 0.0
 
     def problem(self) -> str | None:
-        """What the clocks disagree about, for people; None when they agree."""
+        """How the clocks disagree, for people; None when they agree."""
         clock = self._ledger.clock
         return clock.problem() if isinstance(clock, SteadyClock) else None
 
     def log_problem(self) -> None:
-        """Log what the clocks disagree about, if anything; for a command that begins to run for long."""
+        """Log how the clocks disagree, if they do; for the start of a long-running command."""
         if (problem := self.problem()) is not None:
             _log.warning("clocks_disagree", problem=problem)

@@ -1,4 +1,4 @@
-"""Billing cycles: the entries of one, and what it opened with."""
+"""Billing cycles: their entries and opening balances."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from credit_wallet.stores.jobs.seals import Anchor, latest_seal
 
 
 class Cycles:
-    """``wallets.cycles``. A cycle is a month, YYYY-MM, in the wallet's time zone."""
+    """``wallets.cycles``: the entries of a billing cycle. A cycle is a month, YYYY-MM, in the wallet's time zone."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -23,7 +23,7 @@ class Cycles:
         return [each.entry for step in reversed(steps) for each in step or ()]
 
     def refunded_charges(self, wallet_id: int, cycle: str) -> list[Transaction]:
-        """The charges, of any cycle, that refunds of a cycle give back. Raises ``WalletNotFound``."""
+        """The charges, of any cycle, that the refunds of a cycle refund. Raises ``WalletNotFound``."""
         refunds = (entry for entry in self.entries(wallet_id, cycle) if entry.txn_type == "refund")
         return self._ledger.reader.charges(wallet_id, sorted({entry.related_txn_id or 0 for entry in refunds}))
 
@@ -32,16 +32,16 @@ class Cycles:
         return self.walk(wallet_id, cycle).opening_yen
 
     def walk(self, wallet_id: int, cycle: str) -> CycleWalk:
-        """The entries in bounded steps, with what the cycle opened with: balance and open holds together.
+        """The entries in bounded steps, with the cycle's opening balance, open holds included.
 
         Raises ``WalletNotFound`` and ``InvalidRequest``.
         """
         return _Books(self._ledger).walk(wallet_id, cycle)
 
     def draw(self, wallet_id: int, cycle: str | None = None, *, viewer_key_id: int | None = None) -> Drawing:
-        """Begin the statement of a cycle (None: the current one), which is drawn up in bounded steps.
+        """Begin the statement of a cycle (None: the current one), to be drawn up in bounded steps.
 
-        An agent, ``viewer_key_id``, sees the wallet's totals, and of entries and spending its own. Raises
+        An agent, ``viewer_key_id``, sees the wallet's totals, but only its own entries and spending. Raises
         ``WalletNotFound`` and ``InvalidRequest``.
         """
         return Drawing(_Books(self._ledger), wallet_id, cycle, viewer_key_id)
@@ -53,7 +53,7 @@ def statement_of(ledger: Ledger, wallet_id: int, cycle: str | None) -> Statement
 
 
 class _Books:
-    """What a statement asks of a ledger."""
+    """The ledger as a statement reads it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

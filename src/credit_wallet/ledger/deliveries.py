@@ -12,7 +12,7 @@ from credit_wallet.stores.notification_rows import SQL, delivery_view, resend
 
 
 class Deliveries:
-    """``wallets.deliveries``."""
+    """``wallets.deliveries``: see which notices arrived, and resend those that did not."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -33,7 +33,7 @@ class Deliveries:
         return [delivery_view(row) for row in rows]
 
     def resend(self, delivery_id: int | None = None) -> int:
-        """Send a delivery again, or without an id every dead one; return how many will be.
+        """Resend a delivery, or without an id every dead one; return how many will be sent.
 
         Raises ``DeliveryNotFound`` for one that is unknown or whose target was removed.
         """
@@ -42,6 +42,6 @@ class Deliveries:
         sent = self._ledger.maintain(resend, delivery_id, self._ledger.clock())
         if delivery_id is not None and not sent:
             raise DeliveryNotFound(
-                f"there is no delivery {delivery_id} that could be sent again", delivery_id=delivery_id
+                f"there is no delivery {delivery_id} that can be sent again", delivery_id=delivery_id
             )
         return sent

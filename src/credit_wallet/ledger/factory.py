@@ -49,7 +49,7 @@ def open_ledger(
 def _checked_lanes(given: int | None, usual: int) -> int:
     if given is None:
         return usual
-    most = 1 if usual == 1 else MAX_LANES
-    if type(given) is not int or not 1 <= given <= most:
-        raise InvalidRequest(f"lanes must be 1 to {most} for this database, not {given!r}", field="lanes")
+    max_lanes = 1 if usual == 1 else MAX_LANES
+    if type(given) is not int or not 1 <= given <= max_lanes:
+        raise InvalidRequest(f"lanes must be 1 to {max_lanes} for this database, not {given!r}", field="lanes")
     return given

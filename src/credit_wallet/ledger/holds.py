@@ -1,4 +1,4 @@
-"""Holds: credit that is set aside, and its state."""
+"""Holds: credit that is set aside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from credit_wallet.rules.validation import checked_id
 
 
 class Holds:
-    """``wallets.holds``. ``wallets.hold`` makes one; ``wallets.capture`` and ``wallets.release`` close it."""
+    """``wallets.holds``: the state of a hold, which ``hold`` makes and ``capture`` and ``release`` close."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

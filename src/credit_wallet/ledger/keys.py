@@ -1,4 +1,4 @@
-"""Agent keys: one token for each agent, with a cap and an end of its own."""
+"""Agent keys: one token for each agent, each with its own cap and expiry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_OVERLAP_SECONDS = MAX_HOLD_SECONDS
 
 
 class Keys:
-    """``wallets.keys``. A key stays what it is whatever token opens it: tokens are its secrets, and can change."""
+    """``wallets.keys``: create, list, rotate and revoke agent keys. A key keeps its cap when its token changes."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -56,7 +56,7 @@ class Keys:
     def list(self, wallet_id: int, *, after: int = 0, limit: int = MAX_PAGE) -> builtins.list[KeyView]:
         """The wallet's agent keys with an id above ``after``, by id, up to ``limit`` (at most 1,000).
 
-        Revoked and expired ones are among them. Raises ``WalletNotFound``.
+        Revoked and expired ones are included. Raises ``WalletNotFound``.
         """
         wallet = self._ledger.row(wallet_id)
         return self._ledger.reader.keys(
@@ -71,9 +71,9 @@ class Keys:
     def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
         """Another token for an agent key, which cannot be shown again.
 
-        The key stays the one it is: ``key_id``, cap, spending, end, label, holds and idempotency. Its tokens so far
-        work for ``overlap_seconds`` more, 0 to 31 days, and no longer than the key; 0, for one that has leaked, ends
-        them at once. Other processes may remember an ended token for a second.
+        Everything else of the key stays: ``key_id``, cap, spending, expiry, label, holds and idempotency. Its earlier
+        tokens work for ``overlap_seconds`` more, 0 to 31 days, but no longer than the key; 0, for one that has leaked,
+        ends them at once. Other processes may remember an ended token for a second.
 
         Raises ``KeyNotFound``, ``KeyEnded`` when the key is revoked or has ended, and ``TooManyTokens`` when ten
         earlier tokens still work.
@@ -85,7 +85,7 @@ class Keys:
         return CreatedKey(key_id, wallet_id, token)
 
     def revoke(self, key_id: int) -> str:
-        """Revoke an agent key for good and with all its secrets, effective at once; returns when it was revoked first.
+        """Revoke an agent key and all its secrets for good, effective at once; returns when it was first revoked.
 
         Raises ``KeyNotFound``.
         """
@@ -96,14 +96,14 @@ class Keys:
 
 
 def checked_overlap(seconds: int) -> timedelta:
-    """For how long earlier tokens go on working. Raises ``InvalidRequest``."""
+    """How long earlier tokens keep working. Raises ``InvalidRequest``."""
     if type(seconds) is not int or not 0 <= seconds <= MAX_OVERLAP_SECONDS:
         raise InvalidRequest(f"overlap_seconds must be 0 to {MAX_OVERLAP_SECONDS}", field="overlap_seconds")
     return timedelta(seconds=seconds)
 
 
 def checked_future_end(ledger: Ledger, field: str, given: str | None, wallet_id: int) -> str | None:
-    """The instant that an end names, a date in the wallet's zone. Raises ``InvalidRequest``, ``WalletNotFound``."""
+    """The instant of an expiry; a date is read in the wallet's zone. Raises ``InvalidRequest``, ``WalletNotFound``."""
     expiry = checked_end(field, given, lambda: ledger.time_zone_of(wallet_id))
     if expiry is not None and expiry <= format_instant(ledger.clock()):
         raise InvalidRequest(f"{field} {expiry} is in the past", field=field)

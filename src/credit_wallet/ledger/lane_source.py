@@ -1,4 +1,4 @@
-"""One source for each lane of reading: a long question on one keeps no other waiting."""
+"""One source for each lane of reading, so that a long query on one does not delay another."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from credit_wallet.stores import Source
 
 
 class LaneSource:
-    """The sources of a database, of which each question takes that of its lane.
+    """The sources of a database; each query uses that of its lane.
 
-    What rides no lane, a caller of the library or a background job, has one of its own. A source that serves many at
+    Queries on no lane, from library callers or background jobs, have a separate source. A source that serves many at
     once is shared: it has a connection for each thread of the lanes.
     """
 
     def __init__(self, open_source: Callable[[], Source]) -> None:
-        """Open them all: a file that is opened later could be another one. Raises ``DatabaseError``."""
+        """Open them all now: a file that is opened later could be a different one. Raises ``DatabaseError``."""
         self._own = open_source()
         self._of: dict[str, Source] = {}
         self.dialect, self.in_process = self._own.dialect, self._own.in_process
@@ -35,16 +35,16 @@ class LaneSource:
             raise
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Run a statement with ``:name`` parameters on the source of the present lane. Raises ``DatabaseError``."""
+        """Run a statement with ``:name`` parameters on the source of the current lane. Raises ``DatabaseError``."""
         return self._of.get(riding.get(), self._own).rows(statement, parameters)
 
     @contextmanager
     def snapshot(self) -> Iterator[Source]:
-        """The ledger as it is now, on a connection of its own. Raises ``DatabaseError``."""
+        """A snapshot of the ledger, on a separate connection. Raises ``DatabaseError``."""
         with self._of.get(riding.get(), self._own).snapshot() as source:
             yield source
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         for source in (*self._of.values(), self._own):
             source.close()

@@ -1,7 +1,7 @@
-"""Lanes: the rails of one node. A wallet always rides the same one, so that its commands stay in order.
+"""Lanes: the rails of one node. A wallet always uses the same one, so that its commands stay in order.
 
 SQLite has one writer and one lane. PostgreSQL has several, so that one batch is decided while another is being written,
-and a rail beside them for the background jobs, which charges need not wait for.
+and a separate rail for the background jobs, so that charges do not wait for them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Lanes:
-    """Rails, each with a store of its own."""
+    """Rails, each with its own store."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Lanes:
         max_waiting: int,
         observe: Observer | None = None,
     ) -> None:
-        """Open ``lanes`` stores, each on its rail's thread; ``max_waiting`` counts by lane.
+        """Open ``lanes`` stores, each on its rail's thread; ``max_waiting`` applies to each lane.
 
         Raises what ``open_store`` raises.
         """
@@ -49,11 +49,11 @@ class Lanes:
         """The rail of the background jobs."""
 
     def of(self, wallet_id: int) -> Rail:
-        """The rail that a wallet rides."""
+        """The rail that a wallet uses."""
         return self._lanes[wallet_id % len(self._lanes)]
 
     def submit(self, commands: Sequence[Command]) -> Outcomes:
-        """Have ``commands``, at most ``max_batch``, carried out as one batch on the lane of the first one's wallet."""
+        """Carry out ``commands``, at most ``max_batch``, as one batch on the lane of the first one's wallet."""
         return self.of(commands[0].wallet_id).submit(commands)
 
     def asubmit(self, commands: Sequence[Command]) -> Awaitable[Outcomes]:
@@ -61,11 +61,11 @@ class Lanes:
         return self.of(commands[0].wallet_id).asubmit(commands)
 
     def post(self, command: Command, failed: Callable[[Exception], None]) -> None:
-        """Have ``command`` carried out with the next batch of its wallet's lane; nobody waits for it."""
+        """Carry out ``command`` with the next batch of its wallet's lane, without waiting for it."""
         self.of(command.wallet_id).post(command, failed)
 
     def submit_by_lane(self, commands: Iterable[Command]) -> None:
-        """Have any number of ``commands`` carried out, each on its wallet's lane; what comes of them is not told."""
+        """Carry out any number of ``commands``, each on its wallet's lane, without returning their outcomes."""
         by_rail: dict[Rail, list[Command]] = {}
         for command in commands:
             by_rail.setdefault(self.of(command.wallet_id), []).append(command)
@@ -78,6 +78,6 @@ class Lanes:
         return sum(rail.waiting() for rail in self._rails)
 
     def close(self) -> None:
-        """Finish what is waiting on every rail and close the stores."""
+        """Finish the waiting commands on every rail and close the stores."""
         for rail in self._rails:
             rail.close()

@@ -1,4 +1,4 @@
-"""One open ledger: the rails that write, the reader that asks, the clock. Every noun of the facade stands on it."""
+"""One open ledger: the rails that write, the reader that asks, the clock. Every noun of the facade builds on it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Result = TypeVar("Result", bound=Outcome)
 Now: TypeAlias = Callable[[], datetime]
 
 MAX_STEPS_OF_DUE = 20
-"""In which what is due on a wallet is carried out before it is shown; one is enough for most."""
+"""Batches in which what is due on a wallet is settled before it is shown; one is usually enough."""
 
 MAX_PAGE = 1_000
-"""Rows that one page of a list has at most."""
+"""Maximum rows of a page."""
 
 
 class Ledger:
@@ -40,7 +40,7 @@ class Ledger:
         self._numbers = count(1)
 
     def close(self) -> None:
-        """Finish what is waiting and let go of the database."""
+        """Finish the waiting commands and close the database."""
         self.reading_lanes.close()
         self.lanes.close()
         self.reader.close()
@@ -48,7 +48,7 @@ class Ledger:
     # Writing
 
     def run(self, kind: type[Result], command: Command) -> Result:
-        """Have a command carried out, durably; its outcome, of ``kind``. Raises what it is refused with."""
+        """Carry out a command durably and return its outcome, of ``kind``. Raises the refusal."""
         return _only(self.lanes.submit([well_formed(command)]), kind)
 
     async def arun(self, kind: type[Result], command: Command) -> Result:
@@ -56,17 +56,17 @@ class Ledger:
         return _only(await self.lanes.asubmit([well_formed(command)]), kind)
 
     def change_secrets(self, wallet_id: int, job: Callable[..., T], *args: object) -> T:
-        """Have ``job(connection, *args, now)`` done on the lane of a wallet; what is remembered of tokens is stale."""
+        """Run ``job(connection, *args, now)`` on the lane of a wallet, and mark cached tokens as stale."""
         done = self.lanes.of(wallet_id).call(lambda store: store.run_until_known(job, *args, self.clock()))
         self.note_secret_change()
         return done
 
     def note_secret_change(self) -> None:
-        """Make what is remembered of tokens stale."""
+        """Mark cached tokens as stale."""
         self.secret_changes = next(self._numbers)
 
     def maintain(self, job: Callable[..., T], *args: object, **kwargs: object) -> T:
-        """Have ``job(connection, …)`` done on the rail of the background jobs."""
+        """Run ``job(connection, …)`` on the rail of the background jobs."""
         return self.lanes.upkeep.call(lambda store: store.run(job, *args, **kwargs))
 
     # Reading
@@ -76,7 +76,7 @@ class Ledger:
         return self.reader.source.rows(statement, parameters)
 
     def row(self, wallet_id: int) -> WalletRow:
-        """A wallet's row, once what is due on it is carried out; of very much the worker does the rest.
+        """A wallet's row, after settling what is due on it; the worker does the rest if there is a lot.
 
         It is read once when nothing is due. Raises ``WalletNotFound``.
         """
@@ -89,11 +89,11 @@ class Ledger:
         return self.reader.wallet(wallet_id)
 
     def wallet(self, wallet_id: int) -> WalletView:
-        """A wallet as its owner sees it, once what is due on it is carried out. Raises ``WalletNotFound``."""
+        """A wallet as its owner sees it, after settling what is due on it. Raises ``WalletNotFound``."""
         return self.reader.view(self.row(wallet_id), self.clock())
 
     def wallets(self, after: int, limit: int) -> list[WalletView]:
-        """A page of wallets by id, once what is due on them is carried out."""
+        """A page of wallets by id, after settling what is due on them."""
         now = self.clock()
         page = self.reader.wallets(now, after=after, limit=limit)
         if page and (due := self.reader.due_between(after, page[-1].wallet_id, now)):
@@ -106,17 +106,17 @@ class Ledger:
         return self.reader.wallet(checked_id("wallet_id", wallet_id)).time_zone
 
     def ago(self, age: timedelta) -> datetime:
-        """The instant since which at least ``age`` has passed."""
+        """The latest instant that is at least ``age`` ago."""
         return self.clock.ago(age) if isinstance(self.clock, SteadyClock) else self.clock() - age
 
     # What is due
 
     def settle(self, wallet_ids: Sequence[int]) -> None:
-        """Carry out what is due on wallets: expired holds and lots."""
+        """Settle what is due on wallets: expired holds and lots."""
         self.lanes.submit_by_lane(Expire(wallet_id) for wallet_id in wallet_ids)
 
     def settle_all(self) -> None:
-        """Carry out what is due on all wallets, ``MAX_PAGE`` at a time."""
+        """Settle what is due on all wallets, ``MAX_PAGE`` at a time."""
         before: list[int] = []
         steps = 0
         while due := self.reader.due_wallets(self.clock(), MAX_PAGE):
@@ -136,7 +136,7 @@ def well_formed(command: Command) -> Command:
 
 
 def checked_page(limit: int) -> int:
-    """``limit``, if a page may be so long. Raises ``InvalidRequest``."""
+    """``limit``, if a page may be that long. Raises ``InvalidRequest``."""
     if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
         raise InvalidRequest(f"limit must be 1 to {MAX_PAGE}, not {limit!r}", field="limit")
     return limit
@@ -148,4 +148,4 @@ def _only(outcomes: Outcomes, kind: type[Result]) -> Result:
         return outcome
     if isinstance(outcome, WalletError):
         raise outcome
-    raise TypeError(f"the outcome is {outcome!r}, and no {kind.__name__}")
+    raise TypeError(f"the outcome is {outcome!r}, not a {kind.__name__}")

@@ -1,4 +1,4 @@
-"""Lots: the credit that a wallet has, by where it came from."""
+"""Lots: a wallet's credit, by where it came from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from credit_wallet.rules.state import Lot
 
 
 class Lots:
-    """``wallets.lots``."""
+    """``wallets.lots``: the credit in a wallet, lot by lot."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

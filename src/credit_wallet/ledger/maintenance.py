@@ -1,4 +1,4 @@
-"""Maintenance: what the background jobs of an installation do, each in bounded steps."""
+"""Maintenance: the background jobs of an installation, each in bounded steps."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from credit_wallet.telemetry import Logger
 _log = Logger("credit_wallet.ledger")
 
 MAX_DAYS_KEPT = 36_500
-"""For which idempotency keys can be kept: a hundred years."""
+"""Maximum retention of idempotency keys: a hundred years."""
 
 MIN_DAYS_CLOSED = 40
-"""For which what is closed is kept at least: a hold may live for 31 days after the agent key that made it."""
+"""Minimum retention of closed rows: a hold may live for 31 days after the agent key that made it."""
 
 HELD_BACK_SECONDS = 600
-"""A seal is made every minute; entries that have waited for so long are held back by something worth a look."""
+"""A seal is made every minute; entries that wait longer are held back by something worth a look."""
 
 ABANDONED_AFTER = timedelta(seconds=60)
-"""How long after its lease a purchase is given back; until then a retry may go on with it."""
+"""How long after its lease a purchase is undone; until then a retry may continue it."""
 
 
 class Maintenance:
-    """``wallets.maintenance``. The jobs run on a rail of their own where there is more than one."""
+    """``wallets.maintenance``: the background jobs, on their own rail where there is more than one."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -43,7 +43,7 @@ class Maintenance:
         self._stopping = False
 
     def stop(self) -> None:
-        """Have ``watch_spending`` and the prunings end after the step they are at, now and later."""
+        """Make ``watch_spending`` and pruning stop after their current step, now and later."""
         self._stopping = True
 
     def check_ready(self) -> None:
@@ -55,25 +55,25 @@ class Maintenance:
         return self._ledger.lanes.waiting()
 
     def totals(self) -> Totals:
-        """Sums over all wallets; reads every wallet's row, and carries out what is due before.
+        """Sums over all wallets, after settling what is due; reads every wallet's row.
 
-        A database that takes no writes is still asked what it holds: what is due counts as it was then.
+        A database that takes no writes is still read; then nothing due is settled.
         """
         with suppress(DatabaseError, RailBusy):
             self._ledger.settle_all()
         return self._ledger.reader.totals()
 
     def openings(self) -> list[Opening]:
-        """What wallets had when they were taken over from plain SQL that no ledger entry explains; reads every row.
+        """Yen that backfilled wallets had and that no ledger entry explains; reads every row.
 
-        No violation: it has been their credit since. Compare it with what the host knows of them.
+        This is not a violation: it has been their credit since. Compare it with the host's records.
         """
         return self._ledger.reader.openings()
 
     # Expired holds and lots
 
     def expire(self, wallet_id: int) -> Expired:
-        """Carry out what is due on a wallet now: give expired holds back, burn expired lots.
+        """Settle what is due on a wallet now: release expired holds, burn expired lots.
 
         Raises ``WalletNotFound``.
         """
@@ -84,7 +84,7 @@ class Maintenance:
         return await self._ledger.arun(Expired, Expire(wallet_id))
 
     def expire_due(self, limit: int = 1_000) -> int:
-        """Carry out what is due on up to ``limit`` wallets, the longest overdue first; return on how many."""
+        """Settle what is due on up to ``limit`` wallets, the longest overdue first; return how many."""
         if self._clock.ahead_seconds() > 0:
             self._clock.compare()  # other nodes may have written by the time that ours does not believe
         wallet_ids = self._ledger.reader.due_wallets(self._ledger.clock(), limit)
@@ -92,7 +92,7 @@ class Maintenance:
         return len(wallet_ids)
 
     def undo_abandoned(self, limit: int = 1_000) -> int:
-        """Give back what purchases took that nobody served: their process was lost. Returns how many were looked at.
+        """Undo purchases that nobody served because their process was lost. Returns how many were looked at.
 
         Up to ``limit``, the longest waiting first, once their lease has been over for ``ABANDONED_AFTER``.
         """
@@ -106,8 +106,8 @@ class Maintenance:
     def seal(self) -> int:
         """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many.
 
-        None while a transaction that is still open may add an entry between them (PostgreSQL). What does so for longer
-        than ``HELD_BACK_SECONDS`` is logged.
+        Seals none while an open transaction may still add an entry between them (PostgreSQL). A transaction that does
+        so for longer than ``HELD_BACK_SECONDS`` is logged.
         """
         settled = self._ledger.lanes.upkeep.call(lambda store: store.settled_txn_id())
         if settled:
@@ -121,7 +121,7 @@ class Maintenance:
     def emit_seal(self) -> bool:
         """Report the latest seal to the operator's targets, once a day (UTC); whether there was something to report.
 
-        What they keep is an anchor out of reach of whoever writes the database.
+        They then keep an anchor that nobody with write access to the database can change.
         """
         latest = self._seals.latest()
         [(wallet_id,)] = self._ledger.ask(SQL["first_wallet"])
@@ -144,10 +144,10 @@ class Maintenance:
         return pruning.prune(self._ledger.maintain, first_kept, lambda: self._stopping)
 
     def prune_closed(self, older_than_days: int = 90) -> int:
-        """Forget what ended ``older_than_days`` ago (at least 40) and moved no money; return how many rows.
+        """Delete rows that were closed ``older_than_days`` ago (at least 40) and moved no money; return how many.
 
-        Holds that were released or expired whole, top-ups that failed or were given up and what top-ups went through,
-        agent keys that never paid, and tokens that have ended. What the ledger's entries name is kept.
+        These are holds that were released or expired in full, failed or canceled top-ups, the history of top-ups, agent
+        keys that never paid, and expired tokens. Rows that ledger entries name are kept.
         """
         if type(older_than_days) is not int or not MIN_DAYS_CLOSED <= older_than_days <= MAX_DAYS_KEPT:
             allowed = f"{MIN_DAYS_CLOSED} to {MAX_DAYS_KEPT}"
@@ -155,10 +155,10 @@ class Maintenance:
         before = format_instant(self._ledger.ago(timedelta(days=older_than_days)))
         return pruning.prune_closed(self._ledger.maintain, before, lambda: self._stopping)
 
-    # Spending out of the ordinary
+    # Spending anomalies
 
     def watch_spending(self) -> int:
-        """Count spending by the hour up to now, and report hours far above a wallet's usual one; return how many."""
+        """Count spending by the hour up to now, and report hours far above a wallet's usual; return how many."""
         while self._count_hours():
             if self._stopping:
                 return 0
@@ -178,7 +178,7 @@ class Maintenance:
     # Credit that is going to expire
 
     def emit_expiry_notices(self) -> int:
-        """Emit notices of credit that expires within 30 and within 7 days, once for each lot; bounded: call it again.
+        """Emit notices of credit that expires within 30 and within 7 days, once for each lot, in one bounded step.
 
         Returns how many lots it has looked at, 0 when nothing is left to do.
         """

@@ -1,4 +1,4 @@
-"""What movements must know before they are commands: wallets of holds and entries, zones, and who may ask."""
+"""Lookups before a movement becomes a command: the wallets of holds and entries, time zones, and permissions."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def wallet_of_entry(ledger: Ledger, txn_id: int) -> int:
 
 
 def wallet_of_sale(ledger: Ledger, txn_id: int, actor: Actor) -> int:
-    """The wallet of a charge that ``actor`` may give back. Raises ``EntryNotFound`` and ``Forbidden``."""
+    """The wallet of a charge that ``actor`` may refund. Raises ``EntryNotFound`` and ``Forbidden``."""
     wallet_id = wallet_of_entry(ledger, txn_id)
     if seller_of(actor) is not None and not identity_rows.has_sold(ledger.reader.source, actor, txn_id):
-        raise Forbidden(f"charge {txn_id} is not this seller's to give back", txn_id=txn_id)
+        raise Forbidden(f"charge {txn_id} was not made by this seller, who therefore cannot refund it", txn_id=txn_id)
     return wallet_id
 
 
 def end_of_lot(ledger: Ledger, wallet_id: int, expires_at: str | None) -> str | None:
-    """The instant that an end names, a date in the wallet's zone. Raises ``InvalidRequest``, ``WalletNotFound``."""
+    """The instant of an expiry; a date is read in the wallet's zone. Raises ``InvalidRequest``, ``WalletNotFound``."""
     return checked_end("expires_at", expires_at, lambda: ledger.time_zone_of(wallet_id))
 
 
 def closing_key(key: str | None, own_key: str, actor: Actor, *, repeatable: bool = True) -> tuple[str, Actor]:
-    """The idempotency key that was given, or the product's own, in its room, for those who may do all that it may."""
+    """The given idempotency key, or one that the product makes, for callers with the product's permissions."""
     if key is not None:
         return key, actor
     if actor not in SUPERVISORS or not repeatable:

@@ -17,11 +17,11 @@ from credit_wallet.stores.jobs.notice_queue import TARGETS_A_STEP, Places, Settl
 from credit_wallet.stores.notification_rows import SQL, target_of
 
 MIN_DAYS_KEPT = 40
-"""For which notices are kept at least: longer than a month."""
+"""Minimum retention of notices: longer than a month."""
 
 
 class Notices:
-    """``wallets.notices``."""
+    """``wallets.notices``: what a sender of notices leases, and reports back."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -33,7 +33,7 @@ class Notices:
     def lease(self, places: Sequence[Places]) -> Taken:
         """Fan the next events out to their targets, and lease targets that have something due for ``places``.
 
-        Both in bounded steps: there may be more.
+        Both are bounded steps; more may remain.
         """
         more = False
         if self._ledger.ask(SQL["to_fan_out"]):
@@ -52,8 +52,8 @@ class Notices:
     def _due_targets(self, places: Places, limit: int) -> tuple[list[int], bool]:
         """Up to ``limit`` targets that have something due, and whether there are others.
 
-        When there are, half of them are those that have waited longest, and half those that have just begun to: whoever
-        is behind a crowd does not wait until all of it has had its turn.
+        When there are others, half of those returned have waited longest and half have just begun to wait, so that a
+        target behind a crowd does not wait for all of it.
         """
         asked = {"channel": places.channel, "min_failures": places.min_failures, "max_failures": places.max_failures}
         at = format_instant(self._ledger.clock())
@@ -64,7 +64,7 @@ class Notices:
         return list(dict.fromkeys((*(target_id for (target_id,) in newest), *due)))[:limit], True
 
     def settle(self, settled: Sequence[Settled]) -> int:
-        """Note the results of turns; return how many deliveries arrived."""
+        """Record the results of turns; return how many deliveries arrived."""
         return self._ledger.maintain(notice_queue.settle, settled, self._ledger.clock())
 
     def prune(self, kept_days: int) -> int:
@@ -78,11 +78,11 @@ class Notices:
         return self._ledger.maintain(prune_notices, self._ledger.ago(timedelta(days=kept_days)), self._ledger.clock())
 
     def samples(self, wallet_id: int) -> list[tuple[Target, Notice]]:
-        """Targets of a wallet (0: the operator), each with a notice to try it with. Raises ``WalletNotFound``."""
+        """Targets of a wallet (0: the operator), each with a test notice. Raises ``WalletNotFound``."""
         label = None if wallet_id == OPERATOR else self._ledger.wallet(wallet_id).label
         notice = Notice(0, wallet_id, label, "notice.test", {"wallet_id": wallet_id}, format_instant(self.now()))
         return [(target_of(row), notice) for row in self._ledger.ask(SQL["targets"], wallet_id=wallet_id)]
 
     def now(self) -> datetime:
-        """What this ledger's clock says."""
+        """The time by this ledger's clock."""
         return self._ledger.clock()

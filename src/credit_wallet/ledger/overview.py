@@ -1,4 +1,4 @@
-"""An overview: everything that whoever holds a wallet's token sees of it, with the wallet's row read once."""
+"""An overview: everything that the holder of a wallet's token sees, with the wallet's row read once."""
 
 from __future__ import annotations
 

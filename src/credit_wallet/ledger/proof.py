@@ -1,4 +1,4 @@
-"""The proof of a ledger: its invariants at one moment, whoever writes meanwhile."""
+"""The proof of a ledger: its invariants at one moment, regardless of concurrent writes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.jobs.verify import Violation, verify
 
 BACKFILLS_BEFORE_A_PROOF = 3
-"""Plain SQL may write between a backfill and a proof; that often, it is backfilled again."""
+"""Plain SQL may write between a backfill and a proof; the backfill is repeated up to this many times."""
 
 
 def prove(ledger: Ledger, anchors: Iterable[Anchor]) -> list[Violation]:
-    """What breaks an invariant, once what plain SQL wrote is backfilled."""
+    """The violations, after backfilling what plain SQL wrote."""
     attempts = BACKFILLS_BEFORE_A_PROOF
     while True:
         attempts -= 1

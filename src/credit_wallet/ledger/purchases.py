@@ -1,4 +1,4 @@
-"""Purchases: what a seller's gate sells, each request paid for once however often it is tried."""
+"""Purchases of a seller's gate: each request is paid for once, however often it is tried."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from credit_wallet.ledger.ledger import Ledger, well_formed
 
 
 class Purchases:
-    """``wallets.purchases``. ``purchase_key`` names a buyer's request, ``attempt`` one try to answer it."""
+    """``wallets.purchases``: sell a request exactly once. ``attempt`` is one try to serve ``purchase_key``."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -33,11 +33,11 @@ class Purchases:
         """Charge ``amount_yen`` for a request that ``purchase_key`` names, or hold it for ``hold_seconds``, once.
 
         ``attempt`` (1 to 64 characters) has ``lease_seconds`` (1 to 86,400) to ``serve``, ``undo`` or ``renew``; then
-        another attempt with the same idempotency key may go on, free. A retry of what was served is ``free`` in
-        the outcome, ``free_retries`` times; one that was undone is charged again.
+        another attempt with the same idempotency key may continue it without paying again. A retry of a served purchase
+        is ``free`` in the outcome, ``free_retries`` times; an undone purchase is charged again.
 
         Raises what ``charge`` raises, ``PurchaseRunning``, ``RetriesExhausted``, and ``IdempotencyConflict`` when price
-        or payer are others.
+        or payer differ.
         """
         return self._ledger.run(
             Bought,
@@ -89,10 +89,10 @@ class Purchases:
     def serve(
         self, wallet_id: int, purchase_key: str, *, attempt: str, forget: bool = False, actor: Actor = PRODUCT
     ) -> Served:
-        """Write down that the buyer was served: the purchase is paid from now on, and nobody can undo it.
+        """Record that the buyer was served: the purchase is paid from now on, and nobody can undo it.
 
-        One that was undone meanwhile is charged again, and what the balance lacks becomes a debt. ``forget`` drops a
-        purchase that has no retries. Raises ``PurchaseNotFound``.
+        A purchase that was undone meanwhile is charged again, and a shortfall of the balance becomes a debt. ``forget``
+        drops a purchase that has no retries. Raises ``PurchaseNotFound``.
         """
         return self._ledger.run(Served, Serve(wallet_id, purchase_key, attempt, forget, actor=actor))
 
@@ -112,9 +112,9 @@ class Purchases:
         actor: Actor = PRODUCT,
         failed: Callable[[Exception], None],
     ) -> None:
-        """Like ``serve``, and nobody waits: it rides in the next batch.
+        """Like ``serve``, without waiting: it is carried out with the next batch.
 
-        ``failed`` is called, on another thread, with what kept it from being written down. Raises ``RailBusy``.
+        ``failed`` is called, on another thread, with the error that kept it from being recorded. Raises ``RailBusy``.
         """
         self._ledger.lanes.post(well_formed(Serve(wallet_id, purchase_key, attempt, forget, actor=actor)), failed)
 
@@ -143,10 +143,10 @@ class Purchases:
         abandoned: bool = False,
         actor: Actor = PRODUCT,
     ) -> Undone:
-        """Give back what a purchase took, if ``attempt`` has it and nobody was served; else nothing moves.
+        """Refund or release a purchase, if ``attempt`` holds it and it was not served; otherwise nothing moves.
 
-        The outcome's ``amount_yen`` is what was given back. ``reason`` becomes the refund's note. ``abandoned`` does so
-        only when the lease is over. Raises ``PurchaseNotFound``.
+        The outcome's ``amount_yen`` was returned to the buyer. ``reason`` becomes the refund's note. ``abandoned``
+        undoes it only after its lease has ended. Raises ``PurchaseNotFound``.
         """
         return self._ledger.run(Undone, Undo(wallet_id, purchase_key, attempt, reason, abandoned, actor=actor))
 

@@ -1,10 +1,10 @@
 """The rail: group commit.
 
-Callers hand in commands and wait; one thread takes what is waiting, in order, and has the store carry it out as one
-durable batch. An outcome is handed back only after its commit. While a batch is being written the next one gathers, so
+Callers submit commands and wait; one thread takes the waiting commands, in order, and has the store carry them out as
+one durable batch. An outcome is returned only after its commit. While a batch is being written the next one gathers, so
 that many callers share one flush to disk and a single caller waits for nobody.
 
-Threads wait on a lock of their own. Asyncio callers are woken once per batch and event loop.
+Each thread waits on its own lock. Asyncio callers are woken once per batch and event loop.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from credit_wallet.stores import Store
 from credit_wallet.telemetry import Logger
 
 MAX_BATCH = 1_024
-"""Commands that one durable batch carries at most."""
+"""Maximum commands in one durable batch."""
 
 GATHER_SECONDS = 0.000_5
 GATHER_STEPS = 4
-"""How long, and how often, the rail waits for the callers of its last batch (docs/decisions/0011)."""
+"""The commit delay: how long, and how often, the rail waits for the callers of its last batch (docs/decisions/0011)."""
 
 POSTED_SECONDS = 0.05
-"""How long a posted command waits for a batch to ride in before it becomes one of its own."""
+"""How long a posted command waits to join a batch before it becomes a separate one."""
 
 MAX_WAITING = 65_536
 """Commands that may wait; beyond that ``rail_busy`` is better than a queue that grows."""
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 class _Ticket:
-    """Commands of one caller and what came of them; filled in, and handed back once, by the rail's thread."""
+    """Commands of one caller and their outcomes; completed once, by the rail's thread."""
 
     __slots__ = ("commands", "error", "outcomes")
 
@@ -87,7 +87,7 @@ class _LoopTicket(_Ticket):
 
 
 class _Posted(_Ticket):
-    """Nobody waits: ``failed`` is called, on the rail's thread, with what went wrong."""
+    """Nobody waits for it: ``failed`` is called, on the rail's thread, with the error."""
 
     __slots__ = ("failed",)
 
@@ -97,7 +97,7 @@ class _Posted(_Ticket):
 
 
 class _Job(_ThreadTicket):
-    """Something else to do on the store's thread, between two batches."""
+    """Other work on the store's thread, between two batches."""
 
     __slots__ = ("value", "work")
 
@@ -130,7 +130,7 @@ class Rail:
         self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
         self._waiting = 0
         self._posted: list[_Ticket] = []
-        """Posted commands that wait for a batch to ride in."""
+        """Posted commands that wait to join a batch."""
         self._siblings = 1
         self._closed = False
         self._left_behind = False
@@ -144,9 +144,9 @@ class Rail:
         opening.result()
 
     def submit(self, commands: Sequence[Command]) -> Outcomes:
-        """Have ``commands`` carried out and wait until that is durable; at most ``max_batch`` of them.
+        """Carry out ``commands``, at most ``max_batch``, and wait until they are durable.
 
-        Raises ``RailBusy`` when too much is waiting or the rail is closed, and ``DatabaseError``.
+        Raises ``RailBusy`` when too many commands are waiting or the rail is closed, and ``DatabaseError``.
         """
         ticket = _ThreadTicket(commands)
         self._enqueue(ticket)
@@ -160,9 +160,9 @@ class Rail:
         return await ticket.future
 
     def post(self, command: Command, failed: Callable[[Exception], None]) -> None:
-        """Have ``command`` carried out with the next batch, or soon after; nobody waits for it.
+        """Carry out ``command`` with the next batch, or soon after, without waiting for it.
 
-        What was posted is carried out before what is submitted later. ``failed`` is called on the rail's thread when it
+        Posted commands are carried out before those submitted later. ``failed`` is called on the rail's thread when it
         could not be, or was refused. Raises ``RailBusy``.
         """
         self._enqueue(_Posted(command, failed))
@@ -188,7 +188,7 @@ class Rail:
         return self._waiting
 
     def close(self) -> None:
-        """Refuse what comes from now on, finish what is waiting, and close the store."""
+        """Refuse new commands, finish the waiting ones, and close the store."""
         if self._left_behind:
             return
         with self._guard:
@@ -207,7 +207,7 @@ class Rail:
             if self._closed:
                 if self._left_behind:
                     forks.refuse()
-                raise RailBusy("the wallet is closing; send it again, with the same idempotency key, once it is open")
+                raise RailBusy("the ledger is closing; open it and try again with the same idempotency key")
             if self._waiting + len(ticket.commands) > self._max_waiting:
                 raise RailBusy(
                     f"{self._waiting} commands are waiting; slow down and try again with the same idempotency key",
@@ -249,7 +249,7 @@ class Rail:
                 return self._posted.pop(0)
 
     def _gather(self, first: _Ticket) -> tuple[list[_Ticket], _Ticket | None, bool]:
-        """``first`` and what waits behind it, as far as it fits; what did not fit; whether the rail is closing."""
+        """``first`` and the tickets behind it that fit; the ticket that did not fit; whether the rail is closing."""
         if type(first) is _Job:
             return [first], None, False
         self._await_siblings()
@@ -276,7 +276,7 @@ class Rail:
         return batch, carried, closing
 
     def _await_siblings(self) -> None:
-        """Give the callers of the last batch a moment to come back, so that they share a flush again.
+        """Give the siblings of the last batch a moment to come back, so that they share a flush again.
 
         Only while more of them arrive, for two milliseconds at most, and never after a batch with a single caller.
         """
@@ -315,7 +315,7 @@ class Rail:
 
     @staticmethod
     def _show(observe: Observer, commands: Sequence[Command], outcomes: Outcomes, seconds: float) -> None:
-        """Let the observer see a batch; what goes wrong there is no caller's loss."""
+        """Call the observer with a batch; its errors do not affect callers."""
         try:
             observe(commands, outcomes, seconds)
         except Exception:
@@ -361,7 +361,7 @@ def _wake(batch: list[_Ticket]) -> None:
 
 
 def _report(ticket: _Posted) -> None:
-    """Tell whoever posted a command that it was not carried out."""
+    """Report to the poster of a command that it was not carried out."""
     problem = ticket.error or next((each for each in ticket.outcomes if isinstance(each, WalletError)), None)
     if isinstance(problem, Exception):
         with suppress(RuntimeError):  # the loop that would try again has been closed

@@ -1,8 +1,8 @@
-"""Lanes for reading: what each kind of question may use, so that none holds what another needs.
+"""Lanes for reading: the resources of each kind of query, so that none takes what another needs.
 
 A lane has its own threads, its own queue with an end, and on the database its own connection or its own share of the
-connections. A wallet has a share of a lane. What is beyond a bound is refused at once, with ``ShareExceeded`` or
-``ServiceBusy``: nothing queues without end, and every wait has a deadline.
+connections. A wallet has a share of a lane. Queries beyond a limit are refused at once, with ``ShareExceeded`` or
+``ServiceBusy``: no queue is endless, and every wait has a deadline.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ T = TypeVar("T")
 
 
 class Lane(Struct, frozen=True):
-    """What one kind of question may use.
+    """The resources of one kind of query.
 
-    ``threads`` carry questions out while ``waiting`` more wait, ``share`` of all those for one wallet; each is answered
-    within ``seconds``. What is ``quick`` is a matter of microseconds where the database is in this process, and is
-    answered in the event loop there. What ``rests`` does so after each question for as long as that took: it uses half
-    of a core at most, and lets go of the interpreter.
+    ``threads`` carry queries out while ``waiting`` more wait, ``share`` of all those for one wallet; each is answered
+    within ``seconds``. A ``quick`` query takes microseconds where the database is in this process, and is answered in
+    the event loop there. A lane that ``rests`` pauses after each query for as long as it took: it uses half of a core
+    at most, and releases the interpreter.
     """
 
     name: str
@@ -58,7 +58,7 @@ AUTHENTICATION = Lane("authentication", 2, 256, 256, LOOK_UP_SECONDS, quick=True
 """Who is calling: one row by its unique index."""
 
 MONEY = Lane("money", 1, 1_024, 1_024, LOOK_UP_SECONDS, quick=True)
-"""What a movement must know before it can be written: one row by its id."""
+"""Lookups before a movement: one row by its id."""
 
 OWNERS = Lane("owners", 3, 256, 32, QUESTION_SECONDS)
 """Views and settings of one wallet, each bounded in size."""
@@ -67,16 +67,16 @@ REPORTS = Lane("reports", 1, 256, 2, QUESTION_SECONDS, rests=True)
 """Steps of reports and of long searches. One thread: they take turns, step by step. ``share`` is in reports."""
 
 OPERATORS = Lane("operators", 1, 64, 64, QUESTION_SECONDS)
-"""What an operator asks and sets, lists of wallets among it."""
+"""An operator's views and settings, including lists of wallets."""
 
 FIGURES = Lane("figures", 1, 64, 64, FIGURES_SECONDS)
-"""Sums over all wallets, for whoever watches the service."""
+"""Sums over all wallets, for monitoring."""
 
 PAYMENTS = Lane("payments", 4, 64, 4, STRIPE_ROUTE_SECONDS)
 """Calls that ask the payment provider, which may hang."""
 
 DELIVERIES = Lane("deliveries", 2, 256, 256, STRIPE_ROUTE_SECONDS)
-"""What the payment provider delivers: what owners wait for does not keep its word from being heard."""
+"""Webhooks of the payment provider, apart from what owners wait for."""
 
 PROBES = Lane("probes", 1, 16, 16, LOOK_UP_SECONDS)
 """Whether the service would take a charge: asked of the rail, not of the readers."""
@@ -84,17 +84,17 @@ PROBES = Lane("probes", 1, 16, 16, LOOK_UP_SECONDS)
 LANES = (AUTHENTICATION, MONEY, OWNERS, REPORTS, OPERATORS, FIGURES, PAYMENTS, DELIVERIES, PROBES)
 
 MAX_REPORTS = 64
-"""Reports that are under way at once; what each keeps in memory is bounded."""
+"""Reports that are under way at once; the memory of each is bounded."""
 
 LONGEST_REST_SECONDS = 0.02
 
 riding: ContextVar[str] = ContextVar("riding", default="")
-"""The name of the lane that the present question rides; empty for callers of the library and for background jobs."""
+"""The name of the current query's lane; empty for library callers and background jobs."""
 
 
 @contextmanager
 def on(lane: Lane) -> Iterator[None]:
-    """What is asked within rides ``lane``."""
+    """Queries within the block use ``lane``."""
     before = riding.set(lane.name)
     try:
         yield
@@ -103,10 +103,10 @@ def on(lane: Lane) -> Iterator[None]:
 
 
 class ReadingLanes:
-    """The threads of all lanes, started as they are needed, and how much of each every wallet uses."""
+    """The threads of all lanes, started as they are needed, and each wallet's use of them."""
 
     def __init__(self, *, in_process: bool = False) -> None:
-        """``in_process`` says that the database is: a row is a matter of microseconds."""
+        """``in_process`` means that the database is, so that reading a row takes microseconds."""
         self._in_process = in_process
         self._lock = threading.Lock()
         self._begin_anew()
@@ -121,11 +121,11 @@ class ReadingLanes:
         self._is_closed = False
 
     async def ask(self, lane: Lane, question: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Have a question answered on ``lane``, from a coroutine.
+        """Run a query on ``lane``, from a coroutine.
 
-        On a quick lane, whose questions carry nothing out that is due, in the event loop itself where the database is
-        in this process: the lane's connection is used there alone and nobody waits for it. Raises ``ServiceBusy`` and
-        what ``question`` raises.
+        A quick lane's queries settle nothing that is due. Where the database is in this process they run in the event
+        loop itself: only it uses the lane's connection, and nobody waits for it. Raises ``ServiceBusy`` and what
+        ``question`` raises.
         """
         if lane.quick and self._in_process:
             with on(lane):
@@ -135,7 +135,7 @@ class ReadingLanes:
     async def ask_for(
         self, wallet_id: int, lane: Lane, question: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Have a question of a wallet's answered on a thread of ``lane``, within the share that the wallet has of it.
+        """Run a wallet's query on a thread of ``lane``, within the wallet's share.
 
         ``wallet_id`` 0 stands for nobody in particular. Raises ``ShareExceeded``, ``ServiceBusy`` and what ``question``
         raises.
@@ -149,7 +149,7 @@ class ReadingLanes:
             if not limit.expired():
                 raise
             raise ServiceBusy(
-                f"there was no answer within {lane.seconds:g} seconds; ask again",
+                f"there was no answer within {lane.seconds:g} seconds; try again",
                 retry_after_seconds=SOON_SECONDS,
             ) from None
 
@@ -169,7 +169,7 @@ class ReadingLanes:
             self._give(REPORTS, wallet_id)
 
     def close(self) -> None:
-        """Take no more questions; the threads end after those that are queued."""
+        """Accept no more queries; the threads end after those that are queued."""
         self._is_closed = True
         for crew in self._crews.values():
             crew.close()
@@ -192,7 +192,7 @@ class ReadingLanes:
     def _take(self, lane: Lane, wallet_id: int) -> None:
         if self._used[lane, wallet_id] >= lane.share:
             raise ShareExceeded(
-                f"{lane.share} questions of this kind are under way for this wallet; ask again when one is answered",
+                f"{lane.share} requests of this kind are in progress for this wallet; try again when one has finished",
                 retry_after_seconds=SOON_SECONDS,
             )
         self._used[lane, wallet_id] += 1
@@ -215,10 +215,8 @@ def _carry_out(lane: Lane, question: Callable[[], T]) -> T:
 
 
 def _busy() -> ServiceBusy:
-    return ServiceBusy(
-        "too many questions of this kind wait for an answer; ask again", retry_after_seconds=SOON_SECONDS
-    )
+    return ServiceBusy("too many requests of this kind are waiting; try again", retry_after_seconds=SOON_SECONDS)
 
 
 def _closed() -> RailBusy:
-    return RailBusy("the wallet is closing or closed; open it and ask again")
+    return RailBusy("the ledger is closing or closed; open it and try again")

@@ -1,4 +1,4 @@
-"""Seals: hashes over the ledger's entries, and what keeps the next one from being made."""
+"""Seals: hashes over the ledger's entries, and the transactions that delay the next one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from credit_wallet.stores.jobs.seals import Anchor, Holder, latest_seal, unseale
 
 
 class Seals:
-    """``wallets.seals``. ``wallets.maintenance.seal`` makes them."""
+    """``wallets.seals``: the latest seal, and what delays the next. ``maintenance.seal`` makes them."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def latest(self) -> Anchor | None:
-        """The seal that was made last, None before the first. Its ``str`` is an anchor: note it out of reach."""
+        """The latest seal, None before the first. Keep its ``str`` where nobody can change it: it is an anchor."""
         return latest_seal(self._ledger.reader.source)
 
     def unsealed_seconds(self) -> float:
@@ -22,5 +22,5 @@ class Seals:
         return 0.0 if since is None else max(0.0, (self._ledger.clock() - since).total_seconds())
 
     def held_back_by(self) -> list[Holder]:
-        """The open transactions that may still add an entry between those that are to be sealed, the oldest first."""
+        """The open transactions that may still add an entry between those to be sealed, the oldest first."""
         return self._ledger.lanes.upkeep.call(lambda store: store.holding_back())

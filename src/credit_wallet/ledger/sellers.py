@@ -1,4 +1,4 @@
-"""Sellers: who may charge and hold for any wallet, and close and give back what it made itself."""
+"""Sellers: applications that may charge and hold for any wallet, and close and refund what they made."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from credit_wallet.stores import identity_rows
 
 
 class Sellers:
-    """``wallets.sellers``."""
+    """``wallets.sellers``: create, list, rotate and revoke sellers and their tokens."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def create(self, *, label: str | None = None) -> CreatedSeller:
-        """Somebody who sells to the wallets, and a token that cannot be shown again.
+        """A new seller and its token, which cannot be shown again.
 
         It may charge and hold for any wallet, and close, extend and refund what it made itself; nothing else. Raises
         ``InvalidRequest`` for a label of more than 500 characters.
@@ -40,7 +40,7 @@ class Sellers:
         return identity_rows.seller(self._ledger.reader.source, checked_id("seller_id", seller_id))
 
     def rotate(self, seller_id: int, *, overlap_seconds: int = 3600) -> CreatedSeller:
-        """Another token for a seller; its tokens so far work for ``overlap_seconds`` more, 0 to 31 days.
+        """Another token for a seller; its earlier tokens work for ``overlap_seconds`` more, 0 to 31 days.
 
         Raises ``SellerNotFound``, ``KeyEnded`` when it is revoked, and ``TooManyTokens`` when ten earlier ones work.
         """
@@ -50,7 +50,7 @@ class Sellers:
         return CreatedSeller(seller_id, token)
 
     def revoke(self, seller_id: int) -> SellerView:
-        """Revoke a seller for good. What it sold stays; what it holds gives back in time. Raises ``SellerNotFound``."""
+        """Revoke a seller for good. Its charges stay; its open holds expire. Raises ``SellerNotFound``."""
         checked_id("seller_id", seller_id)
         self._ledger.change_secrets(0, identity_rows.revoke_seller, seller_id)
         return self.show(seller_id)

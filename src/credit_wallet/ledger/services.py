@@ -1,4 +1,4 @@
-"""Addresses of services such as Slack, which ``apprise`` can read: what ``notices.targets`` asks of it."""
+"""Addresses of services such as Slack, parsed by ``apprise`` for ``notices.targets``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from credit_wallet.errors import InvalidRequest
 
 
 def count_receivers(url: str) -> int:
-    """How many receivers the address of a service names; 0 when ``apprise`` knows none for it.
+    """How many receivers the address of a service names; 0 when ``apprise`` does not know the service.
 
     Raises ``InvalidRequest`` when ``apprise`` is not installed.
     """

@@ -30,7 +30,7 @@ from credit_wallet.stores.notification_rows import SQL, Chosen, put_targets, set
 
 
 class Targets:
-    """``wallets.targets``. ``wallet_id`` 0 is the operator, who hears of every wallet."""
+    """``wallets.targets``: where notices go. ``wallet_id`` 0 is the operator, who gets those of every wallet."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -41,7 +41,7 @@ class Targets:
         return [view_of(target) for target in self._targets(wallet_id)]
 
     def show(self, target_id: int) -> TargetView:
-        """One target, whoever's. Raises ``TargetNotFound``."""
+        """One target, of any wallet or the operator. Raises ``TargetNotFound``."""
         return view_of(self._target(target_id))
 
     def set(
@@ -55,12 +55,12 @@ class Targets:
     ) -> builtins.list[TargetView]:
         """Send a wallet's notices to ``targets`` and nowhere else, at most ten.
 
-        A webhook that is new, or to ``rotate_secret``, gets a secret, shown in the answer and never again; a secret
-        that it had goes on signing for a day. ``mail`` says that the operator has a mail server, ``private`` that
-        targets may be in a private network.
+        A new webhook, or one with ``rotate_secret``, gets a secret, shown only in this result; its old secret signs for
+        another day. ``mail`` means that the operator has a mail server, ``private`` that targets may be in a private
+        network.
 
-        A new mailbox of a wallet is asked first and gets nothing until ``confirm``, unless the operator answers
-        for all of them with ``confirmed``.
+        A new mailbox of a wallet is first sent a code and gets nothing else until ``confirm``, unless the operator
+        vouches for all of them with ``confirmed``.
 
         Raises ``WalletNotFound``, ``TargetNotFound``, ``TooManyConfirmations`` and ``InvalidRequest`` naming the field.
         """
@@ -69,7 +69,7 @@ class Targets:
     def check(
         self, wallet_id: int, targets: Iterable[WantedTarget], *, mail: bool = False, private: bool = False
     ) -> None:
-        """Raise what ``set`` would, and change nothing."""
+        """Raise what ``set`` would raise, and change nothing."""
         self._check_owner(wallet_id)
         known = self._targets(wallet_id)
         chosen = _checked(_choice(targets)(known), wallet_id, mail=mail, private=private)
@@ -86,7 +86,7 @@ class Targets:
         private: bool = False,
         confirmed: bool = False,
     ) -> TargetView:
-        """Send a wallet's notices to one more target, or to it with other settings. Raises like ``set``."""
+        """Add a target to a wallet, or change its settings. Raises like ``set``."""
         target = structs.replace(target, url=_spelled(target.url))
 
         def with_target(known: builtins.list[Target]) -> builtins.list[Chosen]:
@@ -98,9 +98,9 @@ class Targets:
         return views[0]
 
     def confirm(self, wallet_id: int, target_id: int, code: str) -> TargetView:
-        """Take the code that a mailbox was sent; from now on it gets notices. One that was confirmed before stays so.
+        """Confirm a mailbox with the code it was sent; from now on it gets notices. Confirming twice is fine.
 
-        Raises ``TargetNotFound``, also when its time is over, and ``WrongConfirmationCode``.
+        Raises ``TargetNotFound``, also when the code has expired, and ``WrongConfirmationCode``.
         """
         if not isinstance(code, str):
             raise InvalidRequest("code must be text", field="code")
@@ -118,7 +118,7 @@ class Targets:
         return view_of(self._target(target_id))
 
     def ask_again(self, wallet_id: int, target_id: int) -> TargetView:
-        """Have a mailbox that is not confirmed asked once more, with another code, within the limits of a day.
+        """Send an unconfirmed mailbox another code, within the daily limits.
 
         Raises ``TargetNotFound`` and ``TooManyConfirmations``.
         """
@@ -128,7 +128,7 @@ class Targets:
         return view_of(self._target(target_id))
 
     def remove(self, target_id: int) -> TargetView:
-        """Send nothing to a target any more; what still waits for it is dead. Raises ``TargetNotFound``."""
+        """Remove a target; its pending deliveries are dead-lettered. Raises ``TargetNotFound``."""
         target = self._target(target_id)
         self._put_targets(
             target.wallet_id,
@@ -137,7 +137,7 @@ class Targets:
         return view_of(target)
 
     def rotate_secret(self, target_id: int) -> TargetView:
-        """A new secret for a webhook, in the answer; the old one signs for a day more. Raises ``TargetNotFound``."""
+        """A new secret for a webhook, in the result; the old one signs for another day. Raises ``TargetNotFound``."""
         target = self._target(target_id)
         if not target.secrets:
             raise InvalidRequest(f"target {target_id} is not a webhook and has no secret", field="target_id")
@@ -160,7 +160,7 @@ class Targets:
         confirmed: bool = False,
         only: str | None = None,
     ) -> builtins.list[TargetView]:
-        """Put the chosen targets; those with the address ``only``, when given, are checked and shown."""
+        """Store the chosen targets; those with the address ``only``, if given, are checked and returned."""
         self._check_owner(wallet_id)
 
         def put(connection: Connection) -> dict[int, str]:
@@ -177,7 +177,7 @@ class Targets:
         return [view_of(target, secrets.get(target.target_id)) for target in shown]
 
     def _check_owner(self, wallet_id: int) -> None:
-        """Raise ``WalletNotFound`` unless there is such a wallet, or the operator is meant."""
+        """Raise ``WalletNotFound`` unless the wallet exists, or the operator is meant."""
         if wallet_id != OPERATOR or type(wallet_id) is not int:
             self._ledger.row(wallet_id)
 
@@ -201,7 +201,7 @@ def _no_target(target_id: int) -> TargetNotFound:
 
 
 def _spelled(url: object) -> Any:
-    """An address in its one spelling; what is none is for the check to refuse."""
+    """An address in its canonical spelling; the check refuses anything that is not an address."""
     return normalised(url) if isinstance(url, str) else url
 
 
@@ -223,7 +223,7 @@ def _checked(
 
 
 def _settled(wanted: WantedTarget, known: Sequence[Target]) -> TargetSettings:
-    """A target that is asked for, by address also when it is named by its id."""
+    """A requested target by its address, even if it is named by its id."""
     settings = structs.replace(settings_of(wanted), url=_spelled(wanted.url))
     if wanted.target_id is None:
         return settings

@@ -1,4 +1,4 @@
-"""Tokens: what a bearer token opens."""
+"""Tokens: the access that a bearer token gives."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from credit_wallet.stores import identity_rows
 
 
 class Tokens:
-    """``wallets.tokens``."""
+    """``wallets.tokens``: find out which wallet, agent key or seller a bearer token belongs to."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     @property
     def changes(self) -> int:
-        """Another number whenever this process has ended or added a secret: what was remembered of tokens is stale."""
+        """Changes whenever this process ends or adds a secret: then cached tokens are stale."""
         return self._ledger.secret_changes
 
     def authenticate(self, token: str) -> Access:
-        """The wallet that a bearer token, or a host's own registered key, opens. Raises ``Unauthorized``."""
+        """The wallet that a bearer token, or a registered key of the host, opens. Raises ``Unauthorized``."""
         access = self.identify(token)
         if isinstance(access, SellerAccess):
             raise Unauthorized("this is a seller's token, which opens no wallet; send an owner token or an agent key")
         return access
 
     def identify(self, token: str) -> Access | SellerAccess:
-        """Like ``authenticate``; a seller's token is answered as well. Raises ``Unauthorized``."""
+        """Like ``authenticate``, but accepts a seller's token too. Raises ``Unauthorized``."""
         digest = looked_up(token)
         access = (
             None if digest is None else identity_rows.opened(self._ledger.reader.source, digest, self._ledger.clock())
@@ -43,5 +43,5 @@ class Tokens:
         return access
 
     def has_ended(self, access: Access | SellerAccess) -> bool:
-        """Whether the token that ``access`` came from has come to its end since."""
+        """Whether the token that ``access`` came from has expired since."""
         return access.ends_at is not None and access.ends_at <= format_instant(self._ledger.clock())

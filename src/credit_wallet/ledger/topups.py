@@ -1,4 +1,4 @@
-"""Top-ups through a payment provider. They move the money here and know nothing of the provider's calls."""
+"""Top-ups through a payment provider. They move the money here and do not depend on the provider's API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RECENT_TOPUPS = 10
 
 
 class Topups:
-    """``wallets.topups``. ``wallets.topup`` brings in credit without a provider."""
+    """``wallets.topups``: credit paid for through a payment provider. ``wallets.topup`` credits without one."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -43,9 +43,9 @@ class Topups:
         flow: Flow = "intent",
         actor: Actor = OPERATOR,
     ) -> TopupRequested:
-        """Note that the owner will pay ``amount_yen`` in through the payment provider, as the outcome's ``topup_id``.
+        """Record that the owner will pay ``amount_yen`` through the payment provider, as the outcome's ``topup_id``.
 
-        Brings no credit: that is what ``settle`` does once the provider says so. Raises ``WalletNotFound``,
+        This adds no credit: ``settle`` does once the provider confirms the payment. Raises ``WalletNotFound``,
         ``TopupInFlight`` and ``IdempotencyConflict``.
         """
         return self._ledger.run(TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, flow, actor=actor))
@@ -74,10 +74,10 @@ class Topups:
         daily_yen: int = 0,
         monthly_yen: int = 0,
     ) -> TopupRequested:
-        """Note that the saved method will pay what the wallet lacks of its threshold, in whole steps.
+        """Record that the saved method will pay what the wallet lacks to its threshold, in whole steps.
 
-        ``min_yen`` and ``max_yen`` bound the payment, ``daily_yen`` and ``monthly_yen`` (0 = no bound) what automatic
-        top-ups bring in a day and a month (UTC). Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``,
+        ``min_yen`` and ``max_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` (0 = no limit) limit automatic
+        top-ups a day and a month (UTC). Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``,
         ``TopupLimitReached`` and ``WalletDisabled``.
         """
         return self._ledger.run(
@@ -86,10 +86,10 @@ class Topups:
         )
 
     def settle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> TopupSettled:
-        """Take in what the provider says of a top-up's payment, any number of times and in any order.
+        """Apply what the provider reports of a top-up's payment, any number of times and in any order.
 
-        It is credited, taken back, or noted why not. ``amount_yen`` is given for a payment of the wallet's that has no
-        row. Raises ``TopupNotFound``.
+        The payment is credited or taken back, or the reason why not is recorded. ``amount_yen`` is given for a payment
+        of the wallet's that has no row. Raises ``TopupNotFound``.
         """
         return self._ledger.run(TopupSettled, SettleTopup(wallet_id, topup_id, fact, amount_yen))
 
@@ -134,7 +134,7 @@ class Topups:
         return self._ledger.reader.topups(checked_id("wallet_id", wallet_id), checked_page(limit))
 
     def steps(self, topup_id: str) -> builtins.list[TopupStepView]:
-        """How a top-up came to its status, oldest first; empty for one that is not known."""
+        """The steps that led to a top-up's status, oldest first; empty if there is no such top-up."""
         return self._ledger.reader.topup_steps(topup_id)
 
     def of_payment(self, payment_intent: str) -> tuple[str, int] | None:
@@ -142,21 +142,21 @@ class Topups:
         return self._ledger.reader.topup_of_payment(payment_intent)
 
     def unsettled(self, older_than: timedelta, *, limit: int = 100) -> builtins.list[TopupView]:
-        """Open top-ups that nothing was heard of for ``older_than``, the longest waiting first (``limit`` to 1,000)."""
+        """Open top-ups without news for ``older_than``, longest waiting first, up to ``limit`` (at most 1,000)."""
         before = format_instant(self._ledger.clock() - older_than)
         return self._ledger.reader.unsettled_topups(before, checked_page(limit))
 
     def due(self, *, after: int = 0, limit: int = 1_000) -> builtins.list[int]:
         """Ids of wallets above ``after`` that an automatic top-up is due for, by id, up to ``limit`` (at most 1,000).
 
-        Credit that has lapsed counts for none.
+        Expired credit does not count.
         """
         if not checked_after(after):
             self._ledger.settle_all()
         return self._ledger.reader.topups_due(self._ledger.clock(), after, checked_page(limit))
 
     def payer(self, wallet_id: int) -> PayerView:
-        """What the wallet pays its automatic top-ups with, and whether it may."""
+        """The saved payment method for the wallet's automatic top-ups, and whether it may be charged."""
         return self._ledger.reader.payer(checked_id("wallet_id", wallet_id))
 
     def automatic_state(self, wallet_id: int) -> AutoTopupState:
@@ -164,17 +164,17 @@ class Topups:
         return automatic_state(self._ledger, self._ledger.row(wallet_id))
 
     def pay_back_room(self) -> PayBackRoom:
-        """How much unused credit the law lets be paid back in this period; reads the whole ledger."""
+        """How much unused credit may by law be paid back in this period; reads the whole ledger."""
         self._ledger.settle_all()
         return pay_back_room(self._ledger.reader, self._ledger.clock())
 
     def pay_back_limit(self) -> PayBackLimit:
-        """What the law limits ``pay_back`` to in this period, over all wallets; reads the whole ledger."""
+        """The legal limit of ``pay_back`` in this period, over all wallets; reads the whole ledger."""
         self._ledger.settle_all()
         return pay_back_limit(self._ledger.reader, self._ledger.clock())
 
     def installation_id(self) -> str:
-        """The random name of this ledger, to tell its payments from those of others at the same provider."""
+        """The random name of this ledger, to distinguish its payments from those of others at the same provider."""
         return self._ledger.reader.installation_id()
 
 

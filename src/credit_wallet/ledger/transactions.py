@@ -1,4 +1,4 @@
-"""Transactions: single ledger entries, and those that are wanted among many."""
+"""Transactions: single ledger entries, and searches among many."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from credit_wallet.stores.reads import WalletRow
 
 
 class Transactions:
-    """``wallets.transactions``. ``wallets.history`` lists them."""
+    """``wallets.transactions``: show one ledger entry, or search among many. ``wallets.history`` lists them."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def show(self, txn_id: int) -> TransactionView:
-        """One ledger entry, with what was given back of it. Raises ``EntryNotFound``."""
+        """One ledger entry, with the amount refunded or reversed of it. Raises ``EntryNotFound``."""
         return self._ledger.reader.transaction(checked_id("txn_id", txn_id))
 
     def search(
@@ -31,10 +31,10 @@ class Transactions:
         key_id: int | None = None,
         note: str | None = None,
     ) -> tuple[list[Transaction], int | None]:
-        """One step of ``wallets.history``, which looks at 2,000 entries at most however few of them are wanted.
+        """One step of ``wallets.history``, which looks at 2,000 entries at most, however few match.
 
-        What it found, up to ``limit`` (at most 1,000), and the ``before_txn_id`` of the next step; None when there is
-        none. Raises ``WalletNotFound`` and ``InvalidRequest``.
+        Returns the matches, up to ``limit`` (at most 1,000), and the ``before_txn_id`` of the next step, None after the
+        last one. Raises ``WalletNotFound`` and ``InvalidRequest``.
         """
         wallet = wallet_to_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
         return self._ledger.reader.search(wallet, checked_page(limit), before_txn_id, txn_type, key_id, note)
@@ -48,7 +48,7 @@ def wallet_to_search(
     key_id: int | None,
     note: str | None,
 ) -> WalletRow:
-    """The wallet, once what is asked for is checked and, on the first page, what is due on it is carried out.
+    """The wallet, after validating the arguments and, on the first page, settling what is due on it.
 
     Raises ``WalletNotFound`` and ``InvalidRequest``.
     """

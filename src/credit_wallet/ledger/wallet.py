@@ -1,4 +1,4 @@
-"""The facade: one object that a user of the library opens, with a noun for everything beside the movements."""
+"""The facade: the object that a user of the library opens, with a noun for everything besides the movements."""
 
 from __future__ import annotations
 
@@ -75,13 +75,15 @@ class CreditWallet:
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     Amounts are whole yen, 1 to 10**12. Every movement has an idempotency key: the same key with the same request
-    answers the first outcome again (``replayed``), with another request it raises ``IdempotencyConflict``. What is
-    refused raises a subclass of ``WalletError`` and moves nothing; a refusal is not remembered, so the same key can be
-    sent again after a top-up.
+    returns the first outcome again (``replayed``), with another request it raises ``IdempotencyConflict``. A refusal
+    raises a subclass of ``WalletError`` and moves nothing; it is not remembered, so the same key can be sent again
+    after a top-up.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         """Use ``open``."""
+        if not isinstance(ledger, Ledger):
+            raise TypeError(f"CreditWallet.open(url) opens a database, not CreditWallet({ledger!r})")
         self._ledger = ledger
         self.reading_lanes = ledger.reading_lanes
         self.keys, self.secrets, self.tokens = Keys(ledger), Secrets(ledger), Tokens(ledger)
@@ -105,13 +107,13 @@ class CreditWallet:
     ) -> Self:
         """Open the database at ``url`` (``sqlite:///file.db``, ``postgresql://user@host/database``).
 
-        Its schema is made or brought up to date; with ``create=False`` a database without a ledger is refused with
-        ``NoLedger`` and left as it is. ``max_batch`` is how many commands become one durable transaction at
-        most; ``lanes`` how many such transactions are under way at once (PostgreSQL: 2, SQLite always 1);
-        ``max_waiting`` how many commands may wait on a lane before ``RailBusy``. ``observe(commands, outcomes,
-        seconds)`` is called after every batch, on its lane's thread.
+        Its schema is created or migrated; with ``create=False`` a database without a ledger is refused with
+        ``NoLedger`` and left as it is. ``max_batch`` is the maximum number of commands in one durable transaction;
+        ``lanes`` is how many such transactions run at once (PostgreSQL: 2, SQLite always 1); ``max_waiting`` is how
+        many commands may wait on a lane before ``RailBusy``. ``observe(commands, outcomes, seconds)`` is called after
+        every batch, on its lane's thread.
 
-        Raises ``InvalidRequest``, ``DatabaseError`` and ``MigrationError``.
+        Raises ``InvalidRequest``, ``DatabaseError``, ``NoLedger`` and ``MigrationError``.
         """
         return cls(
             open_ledger(
@@ -126,7 +128,7 @@ class CreditWallet:
         )
 
     def close(self) -> None:
-        """Finish what is waiting and let go of the database."""
+        """Finish the waiting commands and close the database."""
         self._ledger.close()
 
     def __enter__(self) -> Self:
@@ -151,7 +153,7 @@ class CreditWallet:
     ) -> CreatedWallet:
         """A new, empty wallet and its owner token, which cannot be shown again.
 
-        ``budget_mode`` "alert" tells at 50, 80 and 100 % of ``monthly_budget_yen`` (0 = no budget), "cap" also stops
+        ``budget_mode`` "alert" notifies at 50, 80 and 100 % of ``monthly_budget_yen`` (0 = no budget), "cap" also stops
         spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later. Raises
         ``InvalidRequest`` naming the field.
         """
@@ -168,9 +170,9 @@ class CreditWallet:
     def rotate_owner_token(self, wallet_id: int, *, overlap_seconds: int = 3600) -> CreatedWallet:
         """Another owner token for a wallet, which cannot be shown again; nothing else of the wallet changes.
 
-        The tokens before it work for ``overlap_seconds`` more, 0 to 31 days; 0, for one that has leaked, ends them at
-        once. Other processes may remember an ended token for a second. Raises ``WalletNotFound``, and
-        ``TooManyTokens`` when ten earlier tokens still work.
+        Earlier tokens work for another ``overlap_seconds``, 0 to 31 days; 0, for a leaked token, ends them at once.
+        Other processes may remember an ended token for a second. Raises ``WalletNotFound``, and ``TooManyTokens`` when
+        ten earlier tokens still work.
         """
         return owners.rotate_owner_token(self._ledger, wallet_id, overlap_seconds)
 
@@ -187,11 +189,11 @@ class CreditWallet:
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
     ) -> Configured:
-        """Change settings; what is not given stays. A disabled wallet takes credit and spends nothing.
+        """Change settings; omitted ones stay as they are. A disabled wallet accepts credit but spends nothing.
 
         A notice is sent when spending carries the balance below ``low_balance_yen`` (0 = never).
-        ``alert_thresholds_pct`` are up to ten shares of the budget, 1 to 1,000 %, to alert at beside 50, 80 and 100 %.
-        Raises ``WalletNotFound``, and ``InvalidRequest`` naming the field.
+        ``alert_thresholds_pct`` are up to ten more shares of the budget, 1 to 1,000 %, to alert at besides 50, 80 and
+        100 %. Raises ``WalletNotFound``, and ``InvalidRequest`` naming the field.
         """
         return self._ledger.run(
             Configured,
@@ -244,7 +246,8 @@ class CreditWallet:
     def overview(self, wallet_id: int, *, key_id: int | None = None) -> Overview:
         """A wallet with its latest ten transactions, lots, notification targets and automatic top-up, read together.
 
-        For agent key ``key_id``, its own transactions, and no targets. Raises ``WalletNotFound`` and ``KeyNotFound``.
+        For agent key ``key_id``: only its own transactions, and no targets. Raises ``WalletNotFound`` and
+        ``KeyNotFound``.
         """
         return overview_of(self._ledger, wallet_id, key_id)
 
@@ -273,9 +276,9 @@ class CreditWallet:
     ) -> builtins.list[Transaction]:
         """The wallet's ledger entries, newest first, up to ``limit`` (at most 1,000).
 
-        ``txn_type``, ``key_id`` and ``note`` (the whole of it) each leave only those that have it; a refund also has
-        the key and the note of the charge that it gives back. For the next page give the last ``txn_id`` as
-        ``before_txn_id``. Raises ``WalletNotFound`` and ``InvalidRequest``.
+        ``txn_type``, ``key_id`` and ``note`` (matched in full) filter the entries; a refund also matches the key and
+        the note of the charge that it refunds. For the next page, pass the last ``txn_id`` as ``before_txn_id``. Raises
+        ``WalletNotFound`` and ``InvalidRequest``.
         """
         wallet = wallet_to_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
         return self._ledger.reader.history(
@@ -322,11 +325,11 @@ class CreditWallet:
         return forecast(self._ledger.reader.view(row, now), now, self._ledger.reader.funded_at(row, now))
 
     def verify(self, anchors: Iterable[Anchor] = ()) -> builtins.list[Violation]:
-        """Prove the ledger's invariants; what is returned breaks one, and an empty list is the proof.
+        """Check the ledger's invariants and return the violations; an empty list is the proof.
 
-        ``anchors`` are seals as they were noted elsewhere (``seals.parse_anchors`` reads them): the ledger must have
-        each still. What plain SQL wrote since the last movement is backfilled first. The proof is of one moment,
-        whoever writes meanwhile.
+        ``anchors`` are seals that were recorded elsewhere (``seals.parse_anchors`` reads them): the ledger must still
+        have each. Rows that plain SQL wrote since the last movement are backfilled first. The proof reads one snapshot,
+        so concurrent writes do not affect it.
         """
         return prove(self._ledger, anchors)
 
@@ -342,7 +345,7 @@ class CreditWallet:
         key_id: int | None = None,
         actor: Actor = OPERATOR,
     ) -> Charged:
-        """Spend ``amount_yen`` now; ``key_id`` is the agent key that pays, None for the owner; ``actor`` asks for it.
+        """Spend ``amount_yen`` now, on behalf of ``actor``; ``key_id`` is the agent key that pays, None for the owner.
 
         An idempotency key belongs to the kind of ``actor`` that uses it: a payer cannot use up an operator's.
 
@@ -368,8 +371,8 @@ class CreditWallet:
     def charge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> Outcomes:
         """Charge ``(wallet_id, amount_yen, idempotency_key)`` each; one outcome or ``WalletError`` per item, in order.
 
-        An item may also be a ``Charge``, which has room for a note and an agent key. Up to ``max_batch`` charges are
-        one durable batch; more are several, one after the other.
+        An item may also be a ``Charge``, with a note and an agent key. Up to ``max_batch`` charges are one durable
+        batch; more are split into several, one after the other.
         """
         commands, outcomes = sorted_out(charges)
         lanes = self._ledger.lanes
@@ -398,9 +401,9 @@ class CreditWallet:
     ) -> Held:
         """Set ``amount_yen`` aside for ``ttl_seconds`` (1 to 31 days), to be captured or released.
 
-        The outcome's ``hold_id`` names it, and only ``actor`` (or an operator) can close it: what an operator or a
-        seller holds is a promise to them, and the payer's own tokens cannot undo it. A hold that nobody closes gives
-        its yen back when its time is over. Raises what ``charge`` raises.
+        The outcome's ``hold_id`` names it, and only ``actor`` (or an operator) can close it: an operator's or a
+        seller's hold is a promise to them, which the payer's own tokens cannot undo. A hold that nobody closes expires
+        and returns its yen. Raises what ``charge`` raises.
         """
         return self._ledger.run(
             Held, Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id, actor=actor)
@@ -434,12 +437,12 @@ class CreditWallet:
         key_id: int | None = None,
         actor: Actor = OPERATOR,
     ) -> Captured:
-        """Spend ``amount_yen`` of a hold and give the rest back, or with ``final=False`` keep it for later captures.
+        """Spend ``amount_yen`` of a hold and release the rest, or with ``final=False`` keep it for later captures.
 
-        ``above`` says what happens to yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends
-        of the balance what balance, budget and cap allow (not for payers). ``key_id`` is the agent key that asks, None
-        for anybody else; ``wallet_id``, when it is known, says whose hold it must be. Without an idempotency key the
-        product makes one of the hold's id, where no caller can write.
+        ``above`` says what happens to yen that the hold does not cover: "reject" refuses them, "up_to_balance" takes
+        from the balance what balance, budget and cap allow (not for payers). ``key_id`` is the requesting agent key,
+        None for anybody else; ``wallet_id``, if known, is the wallet that the hold must belong to. Without an
+        idempotency key, one is derived from the hold's id, in a namespace that callers cannot write to.
 
         Raises ``HoldNotFound``, ``HoldClosed``, ``Forbidden`` (the hold is not ``actor``'s to close) and
         ``InvalidAmount`` (more than is held).
@@ -478,7 +481,7 @@ class CreditWallet:
         key_id: int | None = None,
         actor: Actor = OPERATOR,
     ) -> Released:
-        """Give back what is left of a hold. ``wallet_id``, ``key_id`` and ``idempotency_key`` are as in ``capture``.
+        """Release what is left of a hold. ``wallet_id``, ``key_id`` and ``idempotency_key`` are as in ``capture``.
 
         Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
         """
@@ -509,7 +512,7 @@ class CreditWallet:
         key_id: int | None = None,
         actor: Actor = OPERATOR,
     ) -> Extended:
-        """Let an open hold last until ``ttl_seconds`` from now, if that is later; 31 days after it was made at most.
+        """Extend an open hold to ``ttl_seconds`` from now, if that is later; at most 31 days after it was made.
 
         ``wallet_id`` and ``key_id`` are as in ``capture``. Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden``
         (the hold is not ``actor``'s to close).
@@ -539,7 +542,7 @@ class CreditWallet:
         note: str | None = None,
         actor: Actor = OPERATOR,
     ) -> Refunded:
-        """Give back ``amount_yen`` of charge ``txn_id``, or all that is left of it, to the lots it came from.
+        """Refund ``amount_yen`` of charge ``txn_id``, or all that is left of it, to the lots it came from.
 
         Raises ``EntryNotFound``, ``RefundExceedsCharge``, and ``Forbidden`` when ``actor`` is a seller and another
         made the charge.
@@ -573,7 +576,7 @@ class CreditWallet:
         note: str | None = None,
         actor: Actor = OPERATOR,
     ) -> ToppedUp:
-        """Bring in credit, paid for or promotional, that expires at ``expires_at`` or never.
+        """Add credit, paid or promotional, that expires at ``expires_at`` or never.
 
         ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the end of that day in the wallet's zone.
         Raises ``WalletNotFound``, ``InvalidAmount`` and ``InvalidRequest``.
@@ -601,7 +604,7 @@ class CreditWallet:
         )
 
     def reverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Reversed:
-        """Take back ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; what is spent becomes debt.
+        """Reverse ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; yen already spent become a debt.
 
         Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
         """
@@ -617,5 +620,5 @@ class CreditWallet:
 
 
 def _as_tuple(thresholds: Sequence[int] | UnsetType) -> tuple[int, ...] | UnsetType:
-    """What is not a list is for the check to refuse."""
+    """A tuple of a list; the check refuses anything else."""
     return tuple(thresholds) if isinstance(thresholds, list) else thresholds  # type: ignore[return-value]

@@ -123,11 +123,7 @@ class Target(TargetSettings, frozen=True, kw_only=True):
 
 
 class TargetView(Struct, frozen=True, kw_only=True):
-    """A target as its owner sees it: the address without what is secret in it.
-
-    ``secret`` is what a webhook is signed with, shown when it was made and never again. ``confirm_by`` is until when
-    a mailbox can be confirmed that nothing else is sent to before.
-    """
+    """A notification target as its owner sees it: the address without its secret parts."""
 
     target_id: int
     wallet_id: int
@@ -246,7 +242,7 @@ def _check_pattern(name: str, value: Any, pattern: re.Pattern[str], example: str
 
 def _check_url(url: object, wallet_id: int, count_receivers: CountReceivers, *, mail: bool, private: bool) -> None:
     if url == "":
-        raise InvalidRequest("url must be an address, or name a target that is there by its target_id", field="url")
+        raise InvalidRequest("send url for a new target, or target_id for one that exists", field="url")
     if not isinstance(url, str) or not 0 < len(url) <= MAX_URL_LENGTH or not url.isprintable() or " " in url:
         raise InvalidRequest(f"url must be an address of at most {MAX_URL_LENGTH} characters", field="url")
     if is_mail(url):
@@ -305,4 +301,4 @@ def _check_owners_service(url: str, scheme: str, *, private: bool) -> None:
             f"url must be https://…, mailto:person@example.com or one of {', '.join(OWNERS_SERVICES)}://…", field="url"
         )
     if scheme == "https" and (not _is_plain_web_address(url) or urlsplit(url).port not in (None, 443)):
-        raise InvalidRequest("url must be the address as the service gives it out", field="url")
+        raise InvalidRequest("url must be the address that the service provides", field="url")

@@ -84,7 +84,7 @@ def reading_answer() -> Iterator[None]:
     try:
         yield
     except NotOfStripe as problem:
-        raise PaymentProviderError(f"Stripe's answer cannot be taken: {problem}") from problem
+        raise PaymentProviderError(f"Stripe's response cannot be read: {problem}") from problem
 
 
 def _provider_error(error: stripe.StripeError) -> PaymentProviderError:
@@ -97,4 +97,4 @@ def _provider_error(error: stripe.StripeError) -> PaymentProviderError:
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if asked_seconds := retry_after_seconds(headers.get("retry-after"), datetime.now(UTC)):
         details["retry_after_seconds"] = whole_seconds(asked_seconds)
-    return kind(f"Stripe could not be asked ({reason}); try again with the same idempotency key", **details)
+    return kind(f"Stripe could not be reached ({reason}); try again with the same idempotency key", **details)

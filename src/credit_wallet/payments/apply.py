@@ -1,4 +1,4 @@
-"""The one door for what Stripe says of a payment: deliveries, answers, look-ups and comparisons go through ``apply``.
+"""Where everything that Stripe reports of a payment enters: deliveries, responses, look-ups and comparisons.
 
 Saying the same again, or in another order, changes nothing (``domain.topups.join``).
 """

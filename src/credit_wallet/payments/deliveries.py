@@ -51,7 +51,7 @@ def _refused(event: StripeObject, problem: NotOfStripe) -> InvalidEvent:
     """What is signed and is not taken, which a person must see."""
     named = {name: str(event.get(name))[:80] for name in ("id", "type")}
     _log.warning("delivery_refused", problem=str(problem), **named)
-    return InvalidEvent(f"the delivery is signed, and is not taken: {problem}")
+    return InvalidEvent(f"the event is signed but not accepted: {problem}")
 
 
 def _signed(payload: bytes, signature: str | None, secrets: Iterable[str]) -> dict[str, Any]:
@@ -61,7 +61,10 @@ def _signed(payload: bytes, signature: str | None, secrets: Iterable[str]) -> di
             stripe.WebhookSignature.verify_header(payload.decode(), header, secret, tolerance=SIGNED_SECONDS)
             _require_past(header)
             return _decoded(payload)
-    raise InvalidSignature("the delivery is not signed with one of the webhook secrets, or not signed just now")
+    raise InvalidSignature(
+        "Stripe did not sign this event with a known webhook secret within the last five minutes; compare the webhook "
+        "secret and the clock"
+    )
 
 
 def _require_past(header: str) -> None:
@@ -77,5 +80,5 @@ def _decoded(payload: bytes) -> dict[str, Any]:
         decoded = json.decode(payload, type=dict[str, Any])
         require_distinct_members(payload)
     except (DecodeError, RecursionError) as error:
-        raise InvalidSignature("the delivery is not JSON") from error
+        raise InvalidSignature("the event is not JSON") from error
     return decoded

@@ -45,7 +45,7 @@ def test_money(address: str) -> Iterator[PaymentSettings]:
     """
     if payment_settings() is not None:
         raise InvalidRequest(
-            f"{config.STRIPE_KEY.name} is set; test payments are for a service without it", field=config.STRIPE_KEY.name
+            f"{config.STRIPE_KEY.name} is set; unset it to use test payments", field=config.STRIPE_KEY.name
         )
     require("test-payments")
     secret = f"whsec_{token_urlsafe(24)}"
@@ -69,7 +69,7 @@ def _test_settings(address: str, secret: str) -> PaymentSettings:
     )
     if settings is None or not set(settings.methods) <= set(TEST_METHODS):
         raise InvalidRequest(
-            f"{config.PAYMENT_METHODS.name} has a method without test money; these have it: {', '.join(TEST_METHODS)}",
+            f"{config.PAYMENT_METHODS.name} names a method that test payments lack; use {', '.join(TEST_METHODS)}",
             field=config.PAYMENT_METHODS.name,
         )
     return settings

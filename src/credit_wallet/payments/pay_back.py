@@ -40,7 +40,7 @@ class PayBacks:
         before = next((each for each in topup.clawbacks if each.id == pay_back_id), None)
         if before is not None and before.status == "reinstated":
             raise PayBackNotAllowed(
-                "Stripe did not pay it back; the wallet has its credit again. Try with a new idempotency key"
+                "Stripe did not pay it back; the credit was returned to the wallet. Use a new idempotency key next time"
             )
         limit = self._limit() if before is None else None
         self._wallets.topups.pay_back(
@@ -49,7 +49,9 @@ class PayBacks:
         fact = self._refund(topup.payment_intent, amount_yen, pay_back_id, is_known=before is not None)
         self._facts.apply(payment_for(topup, fact))
         if any(each.status == "reinstated" for each in fact.clawbacks):
-            raise PayBackNotAllowed(f"Stripe did not pay it back ({fact.reason}); the wallet has its credit again")
+            raise PayBackNotAllowed(
+                f"Stripe did not pay it back ({fact.reason}); the credit was returned to the wallet"
+            )
 
     def _refund(self, payment_intent: str, amount_yen: int, pay_back_id: str, *, is_known: bool) -> PaymentFact:
         """Ask for the refund, unless Stripe has it: it forgets idempotency keys after a day."""

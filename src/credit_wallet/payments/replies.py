@@ -10,7 +10,7 @@ from credit_wallet.domain.topups import Flow
 
 
 class TopupReply(Struct, frozen=True):
-    """A top-up as the one who asked for it gets it back: ``client_secret`` or ``checkout_url`` is where to pay."""
+    """A top-up with what is needed to pay it."""
 
     topup_id: str
     wallet_id: int

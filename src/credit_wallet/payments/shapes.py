@@ -122,7 +122,7 @@ def checked_event(event: object, live: bool | None) -> None:
     head = checked(Event, event)
     require_mode(head.livemode, live)
     if head.account is not None:
-        raise NotOfStripe(f"it is of another account, {head.account[:80]!r}")
+        raise NotOfStripe(f"it belongs to another account, {head.account[:80]!r}")
 
 
 def checked_intent(subject: StripeObject) -> None:
@@ -138,7 +138,7 @@ def owner_of(metadata: dict[str, str]) -> tuple[int, str]:
     """Wallet and top-up that the metadata of an object name. Raises ``NotOfStripe``."""
     wallet_id, topup_id = metadata.get(WALLET, ""), metadata.get(TOPUP, "")
     if not (wallet_id.isascii() and wallet_id.isdecimal() and len(wallet_id) < 19 and topup_id):
-        raise NotOfStripe(f"its metadata have {INSTALLATION} and name no wallet and top-up")
+        raise NotOfStripe(f"its metadata has {INSTALLATION} but names no wallet or top-up")
     return int(wallet_id), topup_id
 
 

@@ -1,8 +1,8 @@
-"""Walking through the entries of a billing cycle in bounded steps.
+"""Walking the entries of a billing cycle in bounded steps.
 
-The ledger chains a wallet's entries backwards. So a walk goes back once, noting where each step began, and can then go
-forth by the same steps. What is appended meanwhile is not part of it: a walk is pinned to the entries that were there
-when it began, and ties with what the cycle opened with at that moment.
+The ledger chains a wallet's entries backwards. So a walk goes back once, recording where each step began, and can then
+go forward by the same steps. Entries appended meanwhile are not part of it: a walk is pinned to the entries at its
+beginning, and agrees with the cycle's opening balance at that moment.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from credit_wallet.stores.reads import CycleEntry, Reader
 
 ENTRIES_A_STEP = 500
-"""A step is a matter of milliseconds, and so is what it keeps others waiting for."""
+"""A step takes milliseconds, so it delays others only briefly."""
 
 
 class CycleWalk:
-    """The entries of a cycle, step by step. What is kept of them is a number a step."""
+    """The entries of a cycle, step by step. It keeps one number for each step."""
 
     def __init__(self, reader: Reader, wallet_id: int, cycle: str) -> None:
         """Raises ``WalletNotFound``."""
@@ -39,7 +39,7 @@ class CycleWalk:
         return entries
 
     def steps(self) -> Iterator[tuple[int, int]]:
-        """The steps that were gone back, the oldest entries first: for ``at``."""
+        """The steps of the walk back, the oldest entries first, for ``at``."""
         return reversed(self._steps)
 
     def at(self, step: tuple[int, int]) -> list[CycleEntry]:

@@ -1,4 +1,4 @@
-"""Who spent a cycle's credit, and on what: its charges by agent key and by note, less what was given back."""
+"""Who spent a cycle's credit, and on what: its charges by agent key and by note, less refunds."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MAX_NOTES = 20
 """Notes that are listed one by one; a seller may write another note for every call."""
 
 _NO_NOTE = 0
-"""The name of what has no note, which no note is: those are texts."""
+"""The name for spending without a note. It cannot be a note, since notes are text."""
 
 
 class KeySpend(Struct, frozen=True):
-    """What an agent key spent, or the owner (``key_id`` None). Its cap, 0 for none, bounds ``charged_yen``."""
+    """What an agent key, or the owner, spent in the cycle."""
 
     key_id: int | None
     label: str | None
@@ -31,7 +31,7 @@ class KeySpend(Struct, frozen=True):
 
 
 class NoteSpend(Struct, frozen=True):
-    """What was spent under a note such as ``GET /search`` or ``tool summarize``; None is without one."""
+    """What was spent under one note, such as `GET /search`."""
 
     note: str | None
     charges: int
@@ -41,7 +41,7 @@ class NoteSpend(Struct, frozen=True):
 
 
 class OtherNotes(Struct, frozen=True):
-    """What was spent under ``notes`` further notes together, none of them more than any that is listed."""
+    """What was spent under all notes that are not listed one by one."""
 
     notes: int
     charges: int
@@ -69,10 +69,10 @@ class _Move(NamedTuple):
 
 
 class SpendingTotals:
-    """Adds spending up, however much there is of it, in little memory.
+    """Adds up any amount of spending in little memory.
 
     A refund counts against the key and the note of its charge. One that names no charge, as plain SQL writes it, counts
-    as the owner's and without a note. For an agent, ``viewer_key_id``, its own is added up.
+    as the owner's and without a note. For an agent, ``viewer_key_id``, only its own spending is added up.
     """
 
     def __init__(self, viewer_key_id: int | None = None) -> None:
@@ -87,7 +87,7 @@ class SpendingTotals:
         self._by_note.add(_tally(_NO_NOTE if move.note is None else move.note, move) for move in moves)
 
     def shown(self, label_and_cap: Callable[[int], tuple[str | None, int]]) -> Spending:
-        """The totals; ``label_and_cap`` tells of an agent key."""
+        """The totals; ``label_and_cap`` looks up an agent key."""
         by_key = [
             KeySpend(int(key_id) or None, label, charges, charged, refunded, charged - refunded, cap)
             for key_id, charges, charged, refunded in self._by_key.dearest()
@@ -110,7 +110,7 @@ class SpendingTotals:
         return OtherNotes(notes - len(listed), charges, charged, refunded, charged - refunded)
 
     def close(self) -> None:
-        """Let go of what was added up."""
+        """Free the totals."""
         self._by_key.close()
         self._by_note.close()
 

@@ -40,17 +40,17 @@ class StatementHead(Struct, frozen=True):
     other_notes: OtherNotes | None
     """The notes beyond the ``MAX_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
     seal: str | None
-    """The latest seal of the ledger, which proves these entries to whoever keeps it; None before the first."""
+    """The latest seal of the ledger, which proves these entries to its keeper; None before the first."""
 
 
 class Statement(StatementHead, frozen=True):
-    """The same with all entries, oldest first."""
+    """The statement of a billing cycle, with all its entries."""
 
     entries: list[Transaction]
 
 
 class Books(Protocol):
-    """What a statement asks of a ledger."""
+    """The ledger as a statement reads it."""
 
     def wallet(self, wallet_id: int) -> WalletView:
         """Raises ``WalletNotFound``."""
@@ -59,7 +59,7 @@ class Books(Protocol):
         """The entries of a cycle in bounded steps. Raises ``InvalidRequest``."""
 
     def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
-        """What an agent key is called, and its monthly cap; nothing and 0 for one that is not there."""
+        """Label and monthly cap of an agent key; None and 0 for an unknown key."""
 
     def alerts(self, wallet_id: int, cycle: str) -> list[Alert]:
         """Those that fired in a cycle, newest first."""
@@ -69,11 +69,10 @@ class Books(Protocol):
 
 
 class Drawing:
-    """A statement that is drawn up in bounded steps and little memory, however many entries it has.
+    """A statement drawn up in bounded steps and little memory, however many entries it has.
 
-    Call ``add_up`` until it is False, then ``head``; then ``entries`` of each of the ``steps``. It is of the moment at
-    which it was begun. An agent, ``viewer_key_id``, sees the wallet's totals, and of
-    entries and spending its own.
+    Call ``add_up`` until it is False, then ``head``; then ``entries`` of each of the ``steps``. It shows the moment at
+    which it was begun. An agent, ``viewer_key_id``, sees the wallet's totals, but only its own entries and spending.
     """
 
     def __init__(self, books: Books, wallet_id: int, cycle: str | None, viewer_key_id: int | None = None) -> None:
@@ -93,7 +92,7 @@ class Drawing:
         self._usual_time_seen = False
 
     def add_up(self) -> bool:
-        """Take the next step of adding up; False when there is none left."""
+        """Add up the next step; False when none is left."""
         step = self._walk.back()
         if step is None:
             return False
@@ -136,11 +135,11 @@ class Drawing:
         return self._walk.steps()
 
     def entries(self, step: tuple[int, int]) -> list[Transaction]:
-        """The entries of a step that whoever asks may see, oldest first."""
+        """The entries of a step that the viewer may see, oldest first."""
         return [each.entry for each in self._walk.at(step) if not is_hidden(each.paid_by, self._viewer_key_id)]
 
     def close(self) -> None:
-        """Let go of what was added up."""
+        """Free the totals."""
         self._spending.close()
 
 
@@ -160,5 +159,5 @@ def statement(books: Books, wallet_id: int, cycle: str | None) -> Statement:
 
 
 def came_again(entry: Transaction) -> bool:
-    """Whether an entry brought again what was taken back of a top-up: less taken back, not credit that came in."""
+    """Whether an entry reinstated credit of a top-up, which reduces the clawbacks and is not new credit."""
     return entry.txn_type == "topup" and entry.related_txn_id is not None

@@ -17,13 +17,13 @@ from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes
 from credit_wallet.reports.statement_figures import USUAL_TIME, Drawing, Statement, StatementHead
 
 Rows: TypeAlias = Literal["entries", "keys", "notes"]
-"""What the lines of a CSV are: ledger entries, or spending by agent key or by note."""
+"""The rows of a CSV: ledger entries, or spending by agent key or by note."""
 
 CSV_ENCODING = "utf-8-sig"
-"""How a file of CSV is to be encoded: the byte order mark is what tells spreadsheets that it is UTF-8."""
+"""The encoding of a CSV file: the byte order mark tells spreadsheets that it is UTF-8."""
 
 _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a spreadsheet may read as the beginning of a formula, full width too (OWASP, "CSV Injection")."""
+"""Characters that a spreadsheet may read as the beginning of a formula, full width too (OWASP, "CSV Injection")."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -36,13 +36,13 @@ class Form(Protocol):
     """Whether it shows the entries at all."""
 
     def begin(self, head: StatementHead, time_width: int) -> str:
-        """What stands before the entries. ``time_width`` is the length of the longest time among them."""
+        """The text before the entries. ``time_width`` is the length of the longest time among them."""
 
     def more(self, entries: Sequence[Transaction]) -> str:
         """The next entries."""
 
     def end(self) -> str:
-        """What stands after them."""
+        """The text after the entries."""
 
 
 class JsonForm:
@@ -73,8 +73,8 @@ class JsonForm:
 class CsvForm:
     """Lines of ``rows`` after a heading (RFC 4180), with the mark that tells spreadsheets that it is UTF-8.
 
-    Times are those of the wallet's time zone, with its offset. Text that a spreadsheet would run as a formula is quoted
-    away.
+    Times are those of the wallet's time zone, with its offset. Text that a spreadsheet would run as a formula is
+    quoted.
     """
 
     media_type = "text/csv"

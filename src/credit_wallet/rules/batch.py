@@ -1,4 +1,4 @@
-"""A batch under decision: the snapshot it works on, the time it is, and what it writes down."""
+"""A batch being decided: its snapshot, its time, and the decision it fills."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def emit(batch: Batch, wallet: WalletState, kind: str, **payload: object) -> Non
 def emit_once(batch: Batch, wallet: WalletState, kind: str, dedupe_key: str, **payload: object) -> None:
     """Put an event into the outbox unless the wallet has emitted one of this kind with the same ``dedupe_key``.
 
-    Whatever an agent can repeat free of charge (setting aside and releasing, being refused) is
-    emitted through this, by the hour or by the cycle.
+    Use it for anything that an agent can repeat free of charge (holding and releasing, being refused), with the hour or
+    the cycle as the key.
     """
     name = (wallet.wallet_id, f"{kind} {dedupe_key}")
     if name not in batch.decision.emitted and name not in batch.snapshot.emitted:

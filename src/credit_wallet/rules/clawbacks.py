@@ -1,6 +1,6 @@
 """Clawbacks: what was taken back of a top-up, from which lots, and what is still owed of it.
 
-What is reinstated goes back to where it was taken from. So the register keeps, for each top-up that was taken back, the
+Reinstated credit returns to where it was taken from. So the register keeps, for each top-up that was taken back, the
 lots that the yen came from, whether they were taken at once or later, to repay the debt. When they are reinstated (a
 dispute is won, a refund or a pay-back fails), what is still owed is cancelled first; the rest returns to those lots,
 those taken last first, and lapses with them.
@@ -15,11 +15,11 @@ from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.state import Allocation, ClawbackState, LotOpening, WalletState
 
 FOR_NO_TOPUP = 0
-"""Where the register has what is owed for no top-up."""
+"""The register's key for debt that belongs to no top-up."""
 
 
 def clawback_of(batch: Batch, wallet: WalletState, credit_txn_id: int) -> ClawbackState:
-    """What the register has of the top-up that entry ``credit_txn_id`` credited; whoever asks changes it."""
+    """The register's record of the top-up that entry ``credit_txn_id`` credited, to be changed by the caller."""
     of_wallet = batch.snapshot.clawbacks.setdefault(wallet.wallet_id, {})
     clawback = of_wallet.setdefault(credit_txn_id, ClawbackState(wallet.wallet_id, credit_txn_id, [], 0))
     batch.decision.touched_clawbacks[wallet.wallet_id, credit_txn_id] = clawback
@@ -27,7 +27,7 @@ def clawback_of(batch: Batch, wallet: WalletState, credit_txn_id: int) -> Clawba
 
 
 def note_taken(clawback: ClawbackState, allocation: Allocation) -> None:
-    """Note from which lots yen were taken, after those noted before."""
+    """Record the lots that yen were taken from, after those recorded before."""
     for lot_id, part_yen in allocation:
         last_id, last_yen = clawback.taken[-1] if clawback.taken else (None, 0)
         if lot_id == last_id:
@@ -44,14 +44,14 @@ def take_to_return(clawback: ClawbackState, max_yen: int) -> Allocation:
 
 
 def remember_lots(batch: Batch, wallet: WalletState) -> None:
-    """Remember what the open lots are, for those that are used up now and reinstated in the same batch."""
+    """Remember the open lots, for those that are used up now and reinstated in the same batch."""
     for lot in wallet.lots:
         opening = LotOpening(wallet.wallet_id, lot.lot_id, lot.kind, lot.remaining_yen, lot.expires_at)
         batch.snapshot.lot_openings.setdefault((wallet.wallet_id, lot.lot_id), opening)
 
 
 def repay_debt(batch: Batch, wallet: WalletState) -> None:
-    """Repay debt from whatever credit there is: what is owed for no top-up first, then the oldest top-up's."""
+    """Repay debt from available credit: first the debt that belongs to no top-up, then the oldest top-up's."""
     remember_lots(batch, wallet)
     owing = [each for each in batch.snapshot.clawbacks.get(wallet.wallet_id, {}).values() if each.owed_yen]
     for clawback in sorted(owing, key=lambda each: each.credit_txn_id):
@@ -66,14 +66,14 @@ def repay_debt(batch: Batch, wallet: WalletState) -> None:
 
 
 def owe(batch: Batch, wallet: WalletState, amount_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> None:
-    """Note a debt of ``amount_yen`` (0 or more), for a top-up that was taken back or for something else."""
+    """Record a debt of ``amount_yen`` (0 or more), for a top-up that was taken back or for something else."""
     if amount_yen:
         clawback_of(batch, wallet, credit_txn_id).owed_yen += amount_yen
         wallet.debt_yen += amount_yen
 
 
 def forgive(batch: Batch, wallet: WalletState, max_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> int:
-    """Cancel up to ``max_yen`` of what is owed for a top-up, or for something else; return how much."""
+    """Cancel up to ``max_yen`` of the debt of a top-up, or of the other debt; return how much was cancelled."""
     owing = batch.snapshot.clawbacks.get(wallet.wallet_id, {}).get(credit_txn_id)
     forgiven_yen = 0 if owing is None else min(owing.owed_yen, max_yen)
     if forgiven_yen:

@@ -1,4 +1,4 @@
-"""What credit does when it comes and goes: lots open and lapse, debt is repaid, what is taken back becomes debt."""
+"""Credit coming in and going out: opening and expiring lots, repaying debt, and clawing back credit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def credit(
     note: str | None,
     cause: Cause,
 ) -> int | WalletError:
-    """Bring in credit as a lot of its own and return the entry's id; debt is repaid from it first."""
+    """Add credit as a separate lot and return the entry's id; debt is repaid from it first."""
     if refusal := refusal_to_take(wallet, amount_yen):
         return refusal
     lot_id: int | None = None
@@ -38,7 +38,7 @@ def credit(
         same = next((lot for lot in wallet.lots if (lot.kind, lot.expires_at) == (kind, expires_at)), None)
         if same is None and (kind, expires_at) != ("paid", None):  # what was paid always comes in
             return InvalidRequest(
-                f"wallet {wallet.wallet_id} has {lots.MAX_OPEN_LOTS} {kind} lots with expiries of their own; "
+                f"wallet {wallet.wallet_id} has {lots.MAX_OPEN_LOTS} {kind} lots with different expiries, the maximum; "
                 "use an expiry that one of them has",
                 field="expires_at",
             )
@@ -60,18 +60,18 @@ def credit(
 
 
 def refusal_to_take(wallet: WalletState, amount_yen: int) -> InvalidAmount | None:
-    """Why a wallet cannot hold ``amount_yen`` more; what is held is its own already, and comes back into any."""
+    """Why a wallet cannot take ``amount_yen`` more. Held yen already belong to it, so they can always return."""
     if wallet.balance_yen + wallet.held_yen + amount_yen <= MAX_BALANCE_YEN:
         return None
-    return InvalidAmount(f"the balance would pass {format_yen(MAX_BALANCE_YEN)}; bring in less", field="amount_yen")
+    return InvalidAmount(f"the balance would exceed {format_yen(MAX_BALANCE_YEN)}; add less", field="amount_yen")
 
 
 def take_back(
     batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str | None, cause: Cause
 ) -> tuple[int, int | None]:
-    """Take back credit that top-up ``topup_txn_id`` brought: how much could be taken, and its entry if anything.
+    """Claw back credit of top-up ``topup_txn_id``; return how much could be taken, and the entry if any was.
 
-    What is spent already becomes debt. The register keeps both.
+    Credit that has already been spent becomes debt. The register records both.
     """
     taken_yen = min(amount_yen, wallet.balance_yen)
     clawback = clawback_of(batch, wallet, topup_txn_id)
@@ -88,10 +88,10 @@ def take_back(
 
 
 def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str, cause: Cause) -> int:
-    """Bring again credit of top-up ``topup_txn_id`` that was taken back; return how much, as far as there is room.
+    """Reinstate credit that was taken back of top-up ``topup_txn_id``, as far as there is room; return how much.
 
-    What is owed of it is cancelled first, the rest goes back to the lots that it was taken from. Only what was taken
-    before there was a register of it comes as a new, paid lot.
+    Its debt is cancelled first; the rest returns to the lots it was taken from. Only credit that was taken before the
+    register existed opens a new, paid lot.
     """
     clawback = clawback_of(batch, wallet, topup_txn_id)
     owed_yen = forgive(batch, wallet, amount_yen, topup_txn_id)
@@ -103,7 +103,7 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
     if returned_yen:
         wallet.balance_yen += returned_yen
         append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id, cause=cause)
-        give_back(batch, wallet, part)
+        return_to_lots(batch, wallet, part)
         end_exhaustion(wallet)
     left_yen = amount_yen - owed_yen - older_yen - returned_yen
     if left_yen and not clawback.taken:
@@ -112,11 +112,11 @@ def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen:
     return amount_yen - left_yen
 
 
-def give_back(batch: Batch, wallet: WalletState, allocation: Allocation) -> None:
+def return_to_lots(batch: Batch, wallet: WalletState, allocation: Allocation) -> None:
     """Return yen, already in the balance, to the lots they came from.
 
-    A lot that has expired meanwhile does not work again: what comes back to it expires at once. (An expiry that can be
-    got round does not count as one: s-kessai.jp FAQ Q1.)
+    A lot that has expired meanwhile stays expired: yen returned to it expire at once. (An expiry that can be
+    circumvented does not count as one: s-kessai.jp FAQ Q1.)
     """
     for lot_id, part_yen in allocation:
         opening = _opening_of(batch, wallet, lot_id, part_yen)
@@ -143,16 +143,16 @@ def after_credit(batch: Batch, wallet: WalletState) -> None:
 
 
 def end_exhaustion(wallet: WalletState) -> None:
-    """Credit has come in: that the balance is too small would be news again.
+    """Credit has come in: the next time the balance is too small, an event is due again.
 
-    What an agent can get back free of charge, from a released hold or an undone purchase, is not credit.
+    Yen that an agent can get back free of charge, from a released hold or an undone purchase, do not count as credit.
     """
     if wallet.balance_yen:
         wallet.exhausted = False
 
 
 def expire_lots(batch: Batch, wallet: WalletState) -> None:
-    """Burn what is left of the lots that have ended; the entries are dated at the batch's time."""
+    """Burn what is left of the expired lots; the entries are dated at the batch's time."""
     for lot in [lot for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= batch.at]:
         wallet.lots.remove(lot)
         wallet.balance_yen -= lot.remaining_yen
@@ -162,7 +162,7 @@ def expire_lots(batch: Batch, wallet: WalletState) -> None:
 
 
 def lapse_until(batch: Batch, wallet: WalletState, until: str) -> None:
-    """Burn what is left of the lots that have ended by ``until``, each dated at its own end."""
+    """Burn what is left of the lots that expired by ``until``; each entry is dated at its lot's expiry."""
     for end in sorted(
         {lot.expires_at for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= until}
     ):
@@ -174,11 +174,11 @@ def note_due(wallet: WalletState, at: str) -> None:
 
 
 def emit_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: int) -> None:
-    """Tell when ``spent_yen``, ``taken`` from the lots, has carried the balance below the auto-topup threshold or what
-    its owner calls low.
+    """Emit an event when ``spent_yen``, ``taken`` from the lots, has carried the balance below the auto-topup threshold
+    or the low-balance mark.
 
-    For a balance that goes up and down around either that is once an hour; around the threshold, once more with each
-    credit that comes in.
+    A balance that moves up and down around either emits once an hour; around the threshold, once more after each
+    credit.
     """
     balance_yen, before_yen = wallet.balance_yen, wallet.balance_yen + spent_yen
     threshold_yen = wallet.auto_topup_threshold

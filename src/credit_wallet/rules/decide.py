@@ -3,8 +3,8 @@
 every store calls it.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
-commands out one after the other on the snapshot it is given and says what is to be written. A refusal moves nothing.
-Commands are well formed (``checks.malformed``).
+commands out one after the other on the snapshot it is given and returns what is to be written. A refusal moves nothing.
+Commands are well formed (``validation.malformed``).
 
 What holds before and after every command, per wallet:
 
@@ -140,15 +140,15 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | Wall
 
 
 def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Expired:
-    """What was due has been settled before the rule is called; this reports the balance."""
+    """Anything due was settled before this rule is called; it reports the balance."""
     return Expired(wallet.wallet_id, 0, wallet.balance_yen)
 
 
 def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
     """Release the holds and burn the lots whose time has come, before anything else happens to the wallet.
 
-    In the order in which it fell due, and dated then, however late it is noticed. What is more than a batch carries out
-    is left for the next ones, and until then nothing else happens to the wallet: the refusal for it.
+    Each is carried out in the order in which it fell due, and dated then, however late that is. What exceeds a batch is
+    left for the next ones; until then every other command on the wallet gets the refusal that this returns.
     """
     if wallet.next_due_at is None or wallet.next_due_at > batch.at:
         return None
@@ -162,7 +162,7 @@ def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
     next_hold = batch.snapshot.next_hold_expiry.get(wallet.wallet_id)
     if next_hold is not None and next_hold <= batch.at:
         wallet.next_due_at = next_hold
-        return RailBusy("more of the wallet's holds have expired than are given back at once; send it again")
+        return RailBusy("too many of the wallet's holds have expired at once; try again with the same idempotency key")
     lapse_until(batch, wallet, batch.at)
     expiries = [lot.expires_at for lot in wallet.lots if lot.expires_at is not None]
     if next_hold is not None:

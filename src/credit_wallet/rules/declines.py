@@ -1,7 +1,7 @@
-"""What a declined charge of a saved method means for automatic top-ups: tried again, how often and when, or stopped.
+"""What a declined charge of a saved method means for automatic top-ups: whether, when and how often to retry.
 
-Card schemes count retries (Visa: 20 in 30 days, and some declines never again), so there are few and they are slow.
-Codes: docs.stripe.com/declines/codes.
+Card schemes limit retries (Visa: 20 in 30 days, and none for some declines), so retries are few and far between. Codes:
+docs.stripe.com/declines/codes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HOUR, DAY = 3_600, 24 * 3_600
 class Decline(Struct, frozen=True):
     """A kind of decline: the codes that mean it, and after how many seconds the first, second … in a row is retried.
 
-    Without ``retry_seconds`` trying again is of no use, and automatic top-ups stop at once.
+    Without ``retry_seconds`` a retry is pointless, and automatic top-ups stop at once.
     """
 
     codes: str
@@ -49,7 +49,7 @@ _KINDS = {code: kind for kind, decline in DECLINES.items() for code in decline.c
 
 
 def decline_kind(code: str | None, advice: str | None = None) -> DeclineKind:
-    """Whether a declined charge may be tried again: soon, later, never, or not without a person.
+    """Whether a declined charge may be retried: soon, later, never, or only after a person acts.
 
     ``advice`` is the network's, where it gave one.
     """
@@ -57,7 +57,7 @@ def decline_kind(code: str | None, advice: str | None = None) -> DeclineKind:
 
 
 def retry_at(decline: DeclineKind, failures: int, now: datetime) -> datetime | None:
-    """When to try again after decline number ``failures`` in a row (1 or more); None to stop."""
+    """When to retry after decline number ``failures`` in a row (1 or more); None to stop."""
     waits = DECLINES[decline].retry_seconds
     if failures >= MAX_FAILURES or not waits:
         return None

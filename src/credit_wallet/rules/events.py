@@ -1,7 +1,7 @@
-"""Events: what the world must hear of what happened, written to the outbox with it.
+"""Events: what others must learn of a movement, written to the outbox in the same transaction.
 
-Every event is made here or by ``batch.emit``: its kind, what it says, and the key by which the outbox knows that it has
-been emitted. Imports the standard library alone, so that the alert job can run on it.
+Every event is made here or by ``batch.emit``: its kind, its content, and the key by which the outbox recognises a
+repeat. Imports only the standard library, so that the alert job can run on it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
-    """Something the world must hear.
-
-    One with a ``dedupe_key`` that the wallet's outbox has already is not emitted again.
+    """Something others must learn. An event whose ``dedupe_key`` is already in the wallet's outbox is not emitted
+    again.
     """
 
     wallet_id: int
@@ -22,15 +21,15 @@ class Event(NamedTuple):
 
 
 def event(wallet_id: int, kind: str, payload: dict[str, Any], dedupe_key: str | None = None) -> Event:
-    """An event of a wallet; ``dedupe_key`` tells it from others of its ``kind``."""
+    """An event of a wallet; ``dedupe_key`` distinguishes it from others of its ``kind``."""
     key = None if dedupe_key is None else f"{kind} {dedupe_key}"
     return Event(wallet_id, kind, {"wallet_id": wallet_id, **payload}, key)
 
 
 def threshold_reached(wallet_id: int, threshold_pct: int, billing_cycle: str, spent_yen: int, budget_yen: int) -> Event:
-    """A share of the monthly budget was spent: once for a cycle, a budget and a threshold.
+    """A share of the monthly budget was spent: emitted once for each cycle, budget and threshold.
 
-    When the budget is changed, a threshold that has fired in the cycle can be reached again: of the new one.
+    After the budget changes, a threshold that has fired in the cycle can fire again for the new budget.
     """
     spent = {"spent_yen": spent_yen, "budget_yen": budget_yen}
     payload = {"threshold_pct": threshold_pct, "billing_cycle": billing_cycle, **spent}
@@ -40,18 +39,18 @@ def threshold_reached(wallet_id: int, threshold_pct: int, billing_cycle: str, sp
 def credit_expiring(
     wallet_id: int, lot_id: int, lot_kind: str, remaining_yen: int, expires_at: str | None, days: int
 ) -> Event:
-    """Credit ends in a number of days or less: once for a lot and a number of days."""
+    """Credit expires within a number of days: emitted once for each lot and number of days."""
     lot = {"lot_id": lot_id, "lot_kind": lot_kind, "remaining_yen": remaining_yen, "expires_at": expires_at}
     return event(wallet_id, "credit.expiring", {**lot, "days": days}, f"{lot_id} {days}")
 
 
 def spending_anomaly(wallet_id: int, hour: str, spent_yen: int, usual_yen: int) -> Event:
-    """A wallet has spent far more in an hour (YYYY-MM-DDTHH, UTC) than in its usual one: once for an hour."""
+    """A wallet has spent far more in an hour (YYYY-MM-DDTHH, UTC) than usual: emitted once for each hour."""
     return event(
         wallet_id, "spending.anomaly_detected", {"hour": hour, "spent_yen": spent_yen, "usual_yen": usual_yen}, hour
     )
 
 
 def ledger_sealed(wallet_id: int, anchor: str, day: str) -> Event:
-    """The whole ledger has a new seal: once a day (YYYY-MM-DD, UTC), in the name of one of its wallets."""
+    """The whole ledger has a new seal: emitted once a day (YYYY-MM-DD, UTC), under one of its wallets."""
     return event(wallet_id, "ledger.sealed", {"anchor": anchor}, day)

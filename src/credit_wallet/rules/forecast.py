@@ -10,16 +10,15 @@ from credit_wallet.domain.cycle import cycle_bounds, format_instant, parse_insta
 from credit_wallet.domain.outcomes import WalletView
 
 SHORTEST_OBSERVATION = timedelta(hours=1)
-"""Spending of the first minutes is spread over an hour, lest it forecast a fortune."""
+"""Spending in the first minutes is spread over an hour, so that it does not forecast a fortune."""
 
 LONGEST_OUTLOOK = timedelta(days=366)
 
 
 class Forecast(Struct, frozen=True):
-    """At the cycle's pace so far: spending a day, at the cycle's end, and when balance and budget run out.
+    """Projected spending at the cycle's pace so far, and when balance and budget run out.
 
-    The pace is that since the cycle began, or since the wallet first had something to spend if that was later. An
-    instant is None when it is not reached: the balance within a year, the budget within the cycle.
+    The pace is measured from the start of the cycle, or from when the wallet first had credit if that was later.
     """
 
     wallet_id: int
@@ -36,8 +35,8 @@ class Forecast(Struct, frozen=True):
 def forecast(wallet: WalletView, now: datetime, funded_at: str | None = None) -> Forecast:
     """The forecast of a wallet as it stands at ``now`` (aware).
 
-    ``funded_at`` is the instant at which it first had something to spend, by default that of its creation: before it
-    there was no spending to observe.
+    ``funded_at`` is the instant at which it first had credit, by default its creation; before it there was no spending
+    to observe.
     """
     start, end = (parse_instant(bound) for bound in cycle_bounds(wallet.current_cycle, wallet.time_zone))
     observed = max(now - max(start, _instant(funded_at or wallet.created_at, start)), SHORTEST_OBSERVATION)
@@ -59,7 +58,7 @@ def forecast(wallet: WalletView, now: datetime, funded_at: str | None = None) ->
 
 
 def _instant(text: str, otherwise: datetime) -> datetime:
-    """An instant that plain SQL may have written as it liked."""
+    """An instant in whatever form plain SQL wrote it."""
     try:
         return parse_instant(text)
     except ValueError:
@@ -72,7 +71,7 @@ def _pace(spent_yen: int, observed: timedelta, span: timedelta) -> int:
 
 
 def _reached(left_yen: int, spent_yen: int, observed: timedelta, now: datetime) -> datetime | None:
-    """When ``left_yen`` more will have been spent; now if nothing is left, None if not within a year."""
+    """When another ``left_yen`` will have been spent; now if nothing is left, None if not within a year."""
     if left_yen <= 0:
         return now
     if not spent_yen:

@@ -1,4 +1,4 @@
-"""Holds: yen set aside, and then captured, extended, released, or expired."""
+"""Holds: yen that are set aside, then captured, extended, released, or left to expire."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from credit_wallet.domain.outcomes import Captured, Extended, Held, Released
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
-from credit_wallet.rules.credit import emit_lower, give_back, note_due
+from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
 from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_yen
 from credit_wallet.rules.spending import count_spent, take_or_owe
 from credit_wallet.rules.state import HoldState, KeyState, WalletState
@@ -32,7 +32,7 @@ def open_hold(
     key_id: int | None,
     closer: Actor,
 ) -> Held | WalletError:
-    """Set ``amount_yen`` aside, if it could be spent; ``closer`` is who may close the hold."""
+    """Set ``amount_yen`` aside, if it could be spent; ``closer`` may close the hold."""
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
         return key
@@ -66,7 +66,7 @@ def open_hold(
 
 
 def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | WalletError:
-    """Spend yen of a hold; what is left of it goes back, unless more captures are to come."""
+    """Spend yen of a hold and release the rest, unless more captures are to come."""
     hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
     if isinstance(hold, WalletError):
         return hold
@@ -89,7 +89,7 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
 
 
 def release(batch: Batch, wallet: WalletState, command: Release) -> Released | WalletError:
-    """Give back what is left of a hold."""
+    """Release what is left of a hold."""
     hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
     if isinstance(hold, WalletError):
         return hold
@@ -101,7 +101,7 @@ def release(batch: Batch, wallet: WalletState, command: Release) -> Released | W
 
 
 def extend(batch: Batch, wallet: WalletState, command: Extend) -> Extended | WalletError:
-    """Let an open hold last longer."""
+    """Extend an open hold."""
     hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
     if isinstance(hold, WalletError):
         return hold
@@ -114,7 +114,7 @@ def extend(batch: Batch, wallet: WalletState, command: Extend) -> Extended | Wal
 
 
 def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
-    """Let an open hold last until ``ttl_seconds`` from now, if that is later, and never past the longest life."""
+    """Extend an open hold to ``ttl_seconds`` from now, if that is later, but never past the maximum life."""
     longest = parse_instant(hold.created_at) + timedelta(seconds=MAX_HOLD_SECONDS)
     expires_at = format_instant(min(batch.now + timedelta(seconds=ttl_seconds), longest))
     if expires_at > hold.expires_at:
@@ -123,16 +123,16 @@ def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
 
 
 def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Literal["released", "expired"]) -> None:
-    """Close a hold and give back what is left of it."""
+    """Close a hold and return what is left of it to the wallet."""
     left_yen = hold.left_yen
     _take_out_of_hold(batch, wallet, hold, left_yen)
     _close(batch, hold, status)
     wallet.balance_yen += left_yen
-    give_back(batch, wallet, hold.allocation)
+    return_to_lots(batch, wallet, hold.allocation)
 
 
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
-    """Close a hold whose time is over: what it paid for was delivered and is spent, or nothing was and it goes back."""
+    """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
     if hold.served:
         _spend_held(batch, wallet, hold, hold.left_yen, 0, note=hold.note)
     else:
@@ -140,7 +140,7 @@ def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
 
 
 def serve_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
-    """What a hold pays for was delivered: from now on its time being over captures it, and one that is over is owed."""
+    """Mark a hold as served: from now on its expiry captures it; if it has expired, the balance pays for it."""
     if hold.status == "open":
         hold.served = True
         batch.decision.touched_holds[hold.hold_id] = hold
@@ -159,9 +159,9 @@ def _spend_held(
     note: str | None,
     final: bool = True,
 ) -> Captured | None:
-    """Spend yen of a hold and ``above_yen`` of the balance beyond it; what the balance lacks becomes a debt.
+    """Spend yen of a hold and ``above_yen`` of the balance beyond it; a shortfall becomes a debt.
 
-    None when all of it does, and nothing was spent.
+    Returns None when nothing could be spent and all of it becomes a debt.
     """
     key = _key_of(batch, hold)
     was_open = hold.status == "open"
@@ -184,14 +184,14 @@ def _spend_held(
         txn_id = append(batch, wallet, "charge", -spent_yen, taken, note, key_id=hold.key_id, hold_id=hold.hold_id)
         captured = count_spent(Captured, batch, wallet, key, spent_yen, txn_id, hold.hold_id)
     if back_yen:
-        give_back(batch, wallet, rest)
+        return_to_lots(batch, wallet, rest)
     if above:
         emit_lower(batch, wallet, above, lots.total_yen(above))
     return captured and structs.replace(captured, balance_yen=wallet.balance_yen)
 
 
 def _take_out_of_hold(batch: Batch, wallet: WalletState, hold: HoldState, amount_yen: int) -> None:
-    """Yen that are no longer held, here and for the agent key; an expired hold holds none."""
+    """Reduce the held yen, of the wallet and of the agent key; an expired hold holds none."""
     if hold.status != "open":
         return
     wallet.held_yen -= amount_yen
@@ -214,14 +214,14 @@ def _key_of(batch: Batch, hold: HoldState) -> KeyState | None:
 def _hold_of(
     batch: Batch, wallet: WalletState, hold_id: int, actor: Actor, key_id: int | None
 ) -> HoldState | WalletError:
-    """The hold, if ``actor`` may close it. To an agent key the holds of others do not exist."""
+    """The hold, if ``actor`` may close it. An agent key does not see other keys' holds."""
     hold = batch.snapshot.holds.get(hold_id)
     is_hidden = hold is None or hold.wallet_id != wallet.wallet_id or (key_id is not None and hold.key_id != key_id)
     if hold is None or is_hidden:
         return HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
     if not may_close(hold.closer, actor):
         return Forbidden(
-            f"hold {hold_id} was made by whoever sells to this wallet, and only they can capture or release it",
+            f"hold {hold_id} was made by another caller; only that caller or an operator can capture or release it",
             hold_id=hold_id,
         )
     if key_id is not None:

@@ -1,4 +1,4 @@
-"""What makes a retry free: a key used again answers the first outcome, or is refused when the request is another."""
+"""Idempotency: a repeated key returns the first outcome, or is refused when the request differs."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from credit_wallet.errors import IdempotencyConflict, WalletError
 from credit_wallet.rules.state import Remembered
 
 FINGERPRINT_BYTES = 32
-"""Length of a hashed fingerprint; one that is not hashed is shorter, so that the two cannot be mixed up."""
+"""Length of a hashed fingerprint. Unhashed ones are shorter, so the two cannot be confused."""
 
 Fields: TypeAlias = tuple[object, ...]
 
 
 def _without_defaults(*defaults: object) -> Callable[[Fields], Fields]:
-    """Of fields that came later: with their defaults a request is the one that it was before there were any."""
+    """Drop fields that were added later and have their defaults, so that requests equal those from before."""
 
     def shortened(fields: Fields) -> Fields:
         return fields[: -len(defaults)] if fields[-len(defaults) :] == defaults else fields
@@ -56,7 +56,7 @@ _SHORTENED: dict[type[Movement], Callable[[Fields], Fields]] = {
     Release: _without_defaults(None),
     PayBack: lambda fields: fields[:-1],
 }
-"""What of a command's fields is the request, where that is not all of them."""
+"""The fields that make up a command's request, where that is not all of them."""
 
 _OUTCOME_OF: dict[type[Movement], type[Outcome]] = {
     Charge: Charged,
@@ -70,11 +70,11 @@ _OUTCOME_OF: dict[type[Movement], type[Outcome]] = {
     RequestAutoTopup: TopupRequested,
     PayBack: PaidBack,
 }
-"""The kind of outcome that a movement has: what is remembered of it does not say."""
+"""The kind of outcome that a movement has, which the remembered row does not store."""
 
 
 def fingerprint(command: Movement) -> bytes:
-    """Equal for equal requests: what an idempotency key compares to tell a retry from a conflict.
+    """Equal for equal requests; an idempotency key compares it to distinguish a retry from a conflict.
 
     The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
     """
@@ -89,7 +89,7 @@ def fingerprint(command: Movement) -> bytes:
 
 
 def replay(command: Movement, request: bytes, before: Remembered) -> Outcome | WalletError:
-    """The first outcome of a key used again, or the conflict."""
+    """The first outcome of a repeated key, or the conflict."""
     if before.fingerprint != request:
         return IdempotencyConflict(
             f"idempotency key {command.idempotency_key!r} was used for a different request; "

@@ -1,4 +1,4 @@
-"""What keeps a wallet from spending: an agent key that does not work, the budget's cap, the key's cap, the balance."""
+"""The limits on spending: the state of the agent key, the budget's cap, the key's cap, the balance."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def paying_key(batch: Batch, wallet: WalletState, key_id: int) -> KeyState | Wal
 
 
 def left_yen(bound_yen: int, spent_yen: int, held_yen: int) -> int:
-    """What is left of a budget or a cap, below zero when it was lowered; what open holds set aside may yet be spent."""
+    """What is left of a budget or a cap after spending and open holds; below zero when it was lowered."""
     return bound_yen - spent_yen - held_yen
 
 
 def spendable_yen(wallet: WalletView, key: KeyView | None) -> int:
-    """The largest charge that would be let through now, 0 for none. A key that pays must be one that works."""
+    """The largest charge that would be accepted now, 0 for none. A paying key must be active."""
     if not wallet.enabled:
         return 0
     rooms = [wallet.balance_yen]
@@ -93,9 +93,8 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
 
 
 def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, left_yen: int, **limit: int) -> None:
-    """Tell that a month's limit stops spending, once a cycle for each limit.
-
-    While a tenth of it or more is left, it was the call that was large.
+    """Emit an event that a monthly limit stops spending, once a cycle for each limit. While a tenth of it or more is
+    left, the limit is not used up: the call was large.
     """
     *_, limit_yen = limit.values()
     if left_yen * 10 < limit_yen:
@@ -105,7 +104,7 @@ def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, left_yen: int, *
 
 
 def _insufficient_funds(batch: Batch, wallet: WalletState, amount_yen: int) -> WalletError:
-    """Refuse, and emit an event: once until credit comes in, or once an hour when it is only set aside."""
+    """Refuse, and emit an event: once until credit comes in, or once an hour while credit is only on hold."""
     if not wallet.exhausted:
         refused = {"balance_yen": wallet.balance_yen, "refused_yen": amount_yen}
         if amount_yen <= wallet.balance_yen + wallet.held_yen:

@@ -1,7 +1,7 @@
 """Lots: which credit a movement spends, and where it goes back to.
 
-Spending burns promotional credit before paid and earlier expiry before later. What a movement took is its allocation;
-a refund gives back the end of it first, so that the lots spent last are restored first.
+Spending burns promotional credit before paid and earlier expiry before later. What a movement took is its allocation; a
+refund returns the end of it first, so that the lots spent last are restored first.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def split(allocation: Allocation, amount_yen: int) -> tuple[Allocation, Allocati
 
 
 def returned_part(allocation: Allocation, returned_yen: int, amount_yen: int) -> Allocation:
-    """The part of an allocation to give back next when ``returned_yen`` of it went back before."""
+    """The part of an allocation to return next when ``returned_yen`` of it was returned before."""
     _, open_part = split(allocation[::-1], returned_yen)
     part, _ = split(open_part, amount_yen)
     return part

@@ -1,4 +1,4 @@
-"""The rules of money that comes in through a payment provider: when it may be asked for, and what an answer does."""
+"""The rules of money that comes in through a payment provider: when it may be requested, and the effect of a report."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _NEWS: dict[TopupStatus, str] = {
     "failed": "topup.failed",
     "canceled": "topup.canceled",
 }
-"""The event that a new status emits; nobody waits to hear that a top-up is requested or pending."""
+"""The event that a new status emits; a requested or pending top-up emits none."""
 
 
 def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> TopupRequested | WalletError:
@@ -57,7 +57,7 @@ def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> T
 
 
 def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> TopupRequested | WalletError:
-    """Open a top-up that the saved method will pay, as large as the whole gap, unless something speaks against it."""
+    """Open a top-up that the saved method will pay, for the whole shortfall, unless a rule refuses it."""
     if not wallet.enabled:
         return WalletDisabled(f"wallet {wallet.wallet_id} is disabled", wallet_id=wallet.wallet_id)
     payer = _payer(batch, wallet)
@@ -85,7 +85,7 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
 
 
 def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> TopupSettled | WalletError:
-    """Take in what the provider says: the credit, and what it took back, in the transaction that says so."""
+    """Apply a report of the provider: credit the payment and take back clawbacks, in one transaction."""
     topup = batch.snapshot.topups.get(command.topup_id)
     is_new = topup is None
     if topup is None:
@@ -120,8 +120,8 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Top
 
 
 def _is_of_another(batch: Batch, topup: TopupState, fact: PaymentFact) -> bool:
-    """Whether the payment is another top-up's. One that lost its row and was found goes by another name, and under the
-    old one the provider gives it again to whoever asks with the same key.
+    """Whether the payment belongs to another top-up. A top-up that lost its row and was found has another name; for the
+    old name the provider returns the same payment to a request with the same key.
     """
     intents = {fact.payment_intent, topup.payment_intent} - {None}
     return any(
@@ -144,7 +144,7 @@ def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:
 
 
 def _emit_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) -> None:
-    """Call for a person, once for each amount of the payment that was not whole yen; nothing of it moves."""
+    """Emit an event for a person, once for each amount of the payment that was not whole yen; it moves nothing."""
     fact = command.fact
     for mismatch in fact.mismatches:
         emit_once(
@@ -159,7 +159,7 @@ def _emit_mismatches(batch: Batch, wallet: WalletState, command: SettleTopup) ->
 
 
 def _cause_of_return(topup: TopupState, fact: PaymentFact) -> Cause:
-    """Why credit is restored, if ``fact`` restores any: a pay-back that failed is none of what was paid back."""
+    """The cause of restored credit, if ``fact`` restores any. A failed pay-back does not count as paid back."""
     reinstated = [each for each in fact.clawbacks if each.kind == "pay_back" and each.status == "reinstated"]
     known = [topup.clawbacks.get(each.id) for each in reinstated]
     is_news = any(each is None or each.status != "reinstated" for each in known)
@@ -181,7 +181,7 @@ def match_taken(
     taken_because: Cause,
     restored_because: Cause = "reinstatement",
 ) -> None:
-    """Take back what the provider has given back, and restore what came back from a dispute that was won."""
+    """Take back what the provider has returned to the payer, and restore what a won dispute brought back."""
     if topup.credit_txn_id is None:
         return
     difference_yen = clawed_back_yen(topup) - topup.reversed_yen
@@ -195,7 +195,7 @@ def match_taken(
 
 
 def _settle_payer(batch: Batch, wallet: WalletState, topup: TopupState, command: SettleTopup, *, is_news: bool) -> None:
-    """What a payment says of the method for later: a saved one works until it is declined."""
+    """Update the saved method from a payment: it works until it is declined."""
     fact, payer = command.fact, _payer(batch, wallet)
     before = (payer.customer, payer.payment_method, payer.failures, payer.stopped, payer.retry_at, payer.reason)
     payer.customer = fact.customer or payer.customer
@@ -215,7 +215,7 @@ def _restart(payer: PayerState) -> None:
 
 
 def _count_failure(batch: Batch, payer: PayerState, decline: DeclineKind, reason: str | None) -> None:
-    """Try again later, or stop: at once when trying again is of no use, else after a few in a row."""
+    """Retry later, or stop: at once when a retry is pointless, otherwise after a few declines in a row."""
     payer.failures += 1
     payer.reason = reason
     again_at = retry_at(decline, payer.failures, batch.now)
@@ -234,7 +234,7 @@ def _under_way(batch: Batch, wallet: WalletState) -> TopupInFlight | None:
     for topup in batch.snapshot.topups.values():
         if topup.wallet_id == wallet.wallet_id and is_under_way(topup):
             return TopupInFlight(
-                f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} is under way; wait for it or give it up",
+                f"{format_yen(topup.amount_yen)} of top-up {topup.topup_id} is in progress; wait for it, or cancel it",
                 topup_id=topup.topup_id,
                 topup_status=topup.status,
                 action_url=topup.action_url,
@@ -255,7 +255,7 @@ def _stopped(batch: Batch, payer: PayerState) -> TopupStopped | None:
 
 
 def _stop(batch: Batch, payer: PayerState, reason: str, detail: str) -> TopupStopped:
-    """Stop automatic top-ups and say so, once: a refusal that is written down."""
+    """Stop automatic top-ups and emit one event: a refusal that is recorded."""
     if payer.reason != reason:
         payer.reason = reason
         batch.decision.touched_payers[payer.wallet_id] = payer
@@ -271,7 +271,9 @@ def _auto_topped_up(batch: Batch, wallet: WalletState) -> tuple[int, int, int]:
 
 
 def _emit_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int) -> None:
-    """Tell, once an hour, that automatic top-ups follow each other as no usual spending asks for."""
+    """Emit an event, at most once an hour, that automatic top-ups follow each other faster than usual spending
+    explains.
+    """
     _, _, within_an_hour = _auto_topped_up(batch, wallet)
     count = within_an_hour + (topup_id not in batch.snapshot.topups)
     if count >= RUNAWAY_TOPUPS:
@@ -279,7 +281,7 @@ def _emit_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: 
 
 
 def _room_yen(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> int:
-    """What a single payment and the caps of day and month leave room for."""
+    """The yen that the limits of a single payment, the day and the month leave."""
     today_yen, month_yen, _ = _auto_topped_up(batch, wallet)
     room_yen = command.max_yen
     if command.daily_yen:

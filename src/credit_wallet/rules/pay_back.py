@@ -29,7 +29,7 @@ UNUSED_SHARE_PCT = 5
 
 
 class Figures(Protocol):
-    """What the ledger is asked for; instants as it writes them."""
+    """The sums that the limit needs from the ledger; instants are as it writes them."""
 
     def issued_yen(self, start: str, end: str) -> int:
         """Paid credit that came in."""
@@ -42,14 +42,14 @@ class Figures(Protocol):
 
 
 class LimitFigures(Figures, Protocol):
-    """The same for a limit."""
+    """The same, for a limit."""
 
     def paid_back_without_cause_yen(self, start: str) -> int:
         """What was paid back by entries that name no cause, as before migration 294."""
 
 
 class PayBackRoom(Struct, frozen=True):
-    """What the law lets be paid back in the period since ``base_date``, and what of it is left."""
+    """What the law allows to be paid back in the period since ``base_date``, and how much of it is left."""
 
     base_date: str
     issued_yen: int
@@ -72,7 +72,7 @@ def base_dates(today: date) -> tuple[date, date]:
 
 
 def period_start(now: datetime) -> str:
-    """When the present period began."""
+    """When the current period began."""
     return _after(base_dates(now.astimezone(TOKYO).date())[0])
 
 
@@ -86,7 +86,7 @@ def pay_back_room(figures: Figures, now: datetime) -> PayBackRoom:
 
 
 def pay_back_limit(figures: LimitFigures, now: datetime) -> PayBackLimit:
-    """What a pay-back is decided by: the same, which no pay-back of the present period changes any more."""
+    """The limit that pay-backs are decided by; it does not change with the pay-backs of the current period."""
     room = pay_back_room(figures, now)
     return PayBackLimit(room.base_date, room.allowed_yen - figures.paid_back_without_cause_yen(period_start(now)))
 
@@ -120,12 +120,12 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> PaidBack | 
 
 
 def _refusal(batch: Batch, command: PayBack) -> PayBackNotAllowed | None:
-    """Why the law leaves no room for a pay-back; what others have paid back in the period is in the snapshot."""
+    """Why the law leaves no room for a pay-back. The snapshot has what was paid back by others in the period."""
     limit = command.limit
     if limit is None:
         return None
     if limit.base_date != base_dates(batch.now.astimezone(TOKYO).date())[0].isoformat():
-        return PayBackNotAllowed("another period has begun meanwhile; send it again with the same idempotency key")
+        return PayBackNotAllowed("a new period has begun; try again with the same idempotency key")
     left_yen = max(0, limit.limit_yen - batch.snapshot.paid_back_yen)
     if command.amount_yen <= left_yen:
         return None

@@ -1,12 +1,12 @@
 """Purchases: what a buyer's request has paid for, whether it was served, and who may undo it.
 
 A purchase is named by a key that its seller makes of the buyer's request. It is *running* while an attempt holds its
-lease, *served* once the answer has begun to reach the buyer, and *undone* when what it took was given back. All of it
-is decided in the transaction of the money, so any number of workers and restarts act as one:
+lease, *served* once the answer has begun to reach the buyer, and *undone* when its payment was refunded or released.
+Every step is decided in the transaction that moves the money, so any number of workers and restarts act as one:
 
-- what was served is paid, whatever happens to the attempt afterwards;
-- only the attempt that has the purchase can undo it, and only while nobody was served;
-- an attempt that was lost is followed by another, which pays nothing again.
+- a served purchase stays paid, whatever happens to the attempt afterwards;
+- only the attempt that holds the lease can undo it, and only before it is served;
+- when an attempt is lost, the next one takes over without paying again.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def buy(batch: Batch, wallet: WalletState, command: Buy) -> Bought | WalletError
         return _pay(batch, wallet, command, request)
     if purchase.fingerprint != request:
         return IdempotencyConflict(
-            "this idempotency key was used for a request with another price or payer; send a new key for it",
+            "this idempotency key was used for a request with another price or payer; send a new key",
             idempotency_key=command.purchase_key,
         )
-    if purchase.status == "undone" or _is_given_back(batch, purchase):
+    if purchase.status == "undone" or _is_returned(batch, purchase):
         return _pay(batch, wallet, command, request)
     if purchase.status == "served" or _is_captured(batch, purchase):
         return _free(batch, wallet, command, purchase)
@@ -57,7 +57,7 @@ def buy(batch: Batch, wallet: WalletState, command: Buy) -> Bought | WalletError
 
 
 def serve(batch: Batch, wallet: WalletState, command: Serve) -> Served | WalletError:
-    """Write down that the buyer was served."""
+    """Record that the buyer was served."""
     purchase = _purchase_of(batch, wallet, command)
     if isinstance(purchase, WalletError):
         return purchase
@@ -73,7 +73,7 @@ def serve(batch: Batch, wallet: WalletState, command: Serve) -> Served | WalletE
     if command.forget:
         del batch.snapshot.purchases[name]
         batch.decision.touched_purchases.pop(name, None)
-        batch.decision.forgotten_purchases.add(name)
+        batch.decision.dropped_purchases.add(name)
     else:
         batch.decision.touched_purchases[name] = purchase
     return Served(wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id)
@@ -94,7 +94,7 @@ def renew(batch: Batch, wallet: WalletState, command: Renew) -> Renewed | Wallet
 
 
 def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletError:
-    """Give back what a purchase took, if this attempt has it and nobody was served; else nothing moves."""
+    """Refund or release a purchase, if this attempt holds it and it was not served; otherwise nothing moves."""
     purchase = _purchase_of(batch, wallet, command)
     if isinstance(purchase, WalletError):
         return purchase
@@ -106,7 +106,7 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletErr
         purchase.status = "served"
         return _undone(wallet, purchase, 0)
     amount_yen = 0
-    if purchase.txn_id is not None and not _is_given_back(batch, purchase):
+    if purchase.txn_id is not None and not _is_returned(batch, purchase):
         _know_charge(batch, purchase.txn_id)
         given_back = refund_charge(batch, wallet, purchase.txn_id, None, command.reason)
         if isinstance(given_back, WalletError):
@@ -174,8 +174,8 @@ def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bou
 def _free(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Bought | WalletError:
     if purchase.free_used >= command.free_retries:
         return RetriesExhausted(
-            f"the answer to this idempotency key was paid for once and sent {purchase.free_used + 1} times; "
-            "send a new key for a new answer",
+            f"the response for this idempotency key was paid for once and sent {purchase.free_used + 1} times; "
+            "a new idempotency key is charged again",
             free_retries=command.free_retries,
         )
     purchase.free_used += 1
@@ -184,7 +184,7 @@ def _free(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseSta
 
 
 def _take_over(batch: Batch, wallet: WalletState, command: Buy, purchase: PurchaseState) -> Bought:
-    """Go on with a purchase that was paid for: the same attempt asks again, or the one that had it was lost."""
+    """Continue a paid purchase: the same attempt repeats its request, or the one that held it was lost."""
     purchase.attempt = command.attempt
     _lease(batch, purchase, command.lease_seconds)
     if hold := _open_hold(batch, purchase):
@@ -193,10 +193,10 @@ def _take_over(batch: Batch, wallet: WalletState, command: Buy, purchase: Purcha
 
 
 def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) -> int:
-    """Take the price of what was served after it had been given back; return what the balance could give."""
+    """Charge for a purchase that was served after it had been undone; return what the balance could pay."""
     taken = take_or_owe(batch, wallet, purchase.amount_yen)
     taken_yen = lots.total_yen(taken)
-    purchase.txn_id = purchase.hold_id = None  # what paid before was given back; what is owed whole has none
+    purchase.txn_id = purchase.hold_id = None  # the first payment was returned; a debt has no entry
     if taken_yen:
         note = "served after it was given back"
         purchase.txn_id = append(batch, wallet, "charge", -taken_yen, taken, note, key_id=purchase.key_id)
@@ -208,7 +208,7 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
 
 
 def _know_charge(batch: Batch, txn_id: int) -> None:
-    """A charge of this very batch can be given back in it, too."""
+    """Make a charge of this batch refundable within the same batch."""
     if txn_id in batch.snapshot.entries:
         return
     for entry in batch.decision.entries:
@@ -229,8 +229,8 @@ def _open_hold(batch: Batch, purchase: PurchaseState) -> HoldState | None:
     return hold if hold is not None and hold.status == "open" else None
 
 
-def _is_given_back(batch: Batch, purchase: PurchaseState) -> bool:
-    """Whether what a purchase took is the buyer's again, by whomever it was given back; a debt is not."""
+def _is_returned(batch: Batch, purchase: PurchaseState) -> bool:
+    """Whether the payment of a purchase has returned to the buyer, whoever refunded or released it; a debt has not."""
     if purchase.hold_id is not None:
         hold = batch.snapshot.holds.get(purchase.hold_id)
         return hold is not None and hold.status in ("released", "expired") and not hold.captured_yen
@@ -239,7 +239,7 @@ def _is_given_back(batch: Batch, purchase: PurchaseState) -> bool:
 
 
 def _is_captured(batch: Batch, purchase: PurchaseState) -> bool:
-    """Whether its hold was spent, whole or in part, which says as much as that it was served."""
+    """Whether its hold was captured, in whole or in part, which counts as served."""
     hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
     return hold is not None and hold.status != "open" and (hold.status == "captured" or hold.captured_yen > 0)
 
@@ -254,7 +254,7 @@ def _purchase_of(batch: Batch, wallet: WalletState, command: PurchaseCommand) ->
 def _running(batch: Batch, purchase: PurchaseState) -> PurchaseRunning:
     left = parse_instant(purchase.lease_until) - batch.now
     return PurchaseRunning(
-        "another attempt is answering this request; send it again, with the same idempotency key",
+        "another attempt is serving this request; try again with the same idempotency key",
         retry_after_seconds=min(10, whole_seconds(left.total_seconds())),
     )
 

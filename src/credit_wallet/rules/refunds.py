@@ -1,4 +1,4 @@
-"""Giving charges back, and taking top-ups back, by the entry that made them."""
+"""Refunds of charges and reversals of top-ups, by the entry that made them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from credit_wallet.domain.outcomes import EntryType, Refunded, Reversed
 from credit_wallet.errors import EntryNotFound, InvalidRequest, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
-from credit_wallet.rules.credit import give_back, refusal_to_take, take_back
+from credit_wallet.rules.credit import refusal_to_take, return_to_lots, take_back
 from credit_wallet.rules.state import EntryRecord, WalletState
 
 
 def refund_charge(
     batch: Batch, wallet: WalletState, txn_id: int, amount_yen: int | None, note: str | None
 ) -> Refunded | WalletError:
-    """Give back ``amount_yen`` of a charge to the lots it came from; None gives back all that is left of it."""
+    """Refund ``amount_yen`` of a charge to the lots it came from; None refunds all that is left of it."""
     charge = _named_entry(batch, wallet, txn_id, "charge")
     if isinstance(charge, WalletError):
         return charge
@@ -38,12 +38,12 @@ def refund_charge(
     batch.decision.returned[charge.txn_id] = charge
     wallet.balance_yen += amount_yen
     append(batch, wallet, "refund", amount_yen, part, note, txn_id=refund_id, related_txn_id=charge.txn_id)
-    give_back(batch, wallet, part)
+    return_to_lots(batch, wallet, part)
     return Refunded(wallet.wallet_id, amount_yen, wallet.balance_yen, refund_id)
 
 
 def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Reversed | WalletError:
-    """Take back yen of a top-up whose payment was clawed back; what is spent already becomes a debt."""
+    """Reverse yen of a top-up whose payment was clawed back; yen that are already spent become a debt."""
     topup = _named_entry(batch, wallet, command.txn_id, "topup")
     if isinstance(topup, WalletError):
         return topup

@@ -1,4 +1,4 @@
-"""Segments: which entries of a wallet's chain are of which billing cycle.
+"""Segments: which entries of a wallet's chain belong to which billing cycle.
 
 The chain is in the order in which things were carried out, and clocks differ: what a node with a slow clock appends may
 be dated in the month before its predecessor. So the chain is kept as runs of consecutive entries of one cycle. A run
@@ -16,14 +16,14 @@ from credit_wallet.rules.state import ClosedSegment, Snapshot, WalletState
 
 
 def close_open_segment(snapshot: Snapshot, wallet: WalletState) -> None:
-    """End the run of entries up to the wallet's last one; they are of its present ``current_cycle``."""
+    """End the run of entries up to the wallet's last one; they are of its ``current_cycle``."""
     _close(
         snapshot, wallet.wallet_id, wallet.last_txn_id, wallet.current_cycle, wallet.balance_yen + wallet.held_yen, None
     )
 
 
 def carry_out_at(batch: Batch, wallet: WalletState, at: str, step: Callable[[Batch], None]) -> None:
-    """Do ``step`` with a batch whose time is ``at``, which is not after now: its entries are dated then."""
+    """Run ``step`` with a batch whose time is ``at`` (not after now), so that its entries are dated then."""
     then = Batch(batch.snapshot, batch.decision, parse_instant(at), at)
     last_txn_id, ledger_yen = wallet.last_txn_id, wallet.balance_yen + wallet.held_yen
     step(then)
@@ -38,9 +38,10 @@ def carry_out_at(batch: Batch, wallet: WalletState, at: str, step: Callable[[Bat
 def _close(
     snapshot: Snapshot, wallet_id: int, last_txn_id: int, cycle: str, closing_yen: int, after_txn_id: int | None
 ) -> None:
-    """Note that a run has ended at ``last_txn_id``; what it goes on from after ``after_txn_id`` becomes part of it.
+    """Record that a run has ended at ``last_txn_id``; it is merged with the run before it if that ended at
+    ``after_txn_id`` in the same cycle.
 
-    A run without entries is none: the store leaves out what ends where the segment before did.
+    The store leaves out runs without entries, which end where the segment before them did.
     """
     if not last_txn_id or not cycle:
         return

@@ -21,7 +21,7 @@ Spent = TypeVar("Spent", bound=Charged)
 def charge(
     batch: Batch, wallet: WalletState, amount_yen: int, note: str | None, key_id: int | None, actor: Actor
 ) -> Charged | WalletError:
-    """Spend ``amount_yen`` of the balance, if nothing speaks against it; ``actor`` asks for it."""
+    """Spend ``amount_yen`` of the balance if no limit refuses it, on behalf of ``actor``."""
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
         return key
@@ -38,14 +38,14 @@ def charge(
 
 
 def note_sale(batch: Batch, wallet: WalletState, txn_id: int, actor: Actor) -> None:
-    """Write down which seller made a charge, if one did: it may give the charge back."""
+    """Record the seller that made a charge, if one did: it may refund the charge."""
     seller_id = seller_of(actor)
     if seller_id is not None:
         batch.decision.sales.append((wallet.wallet_id, txn_id, seller_id))
 
 
 def take_or_owe(batch: Batch, wallet: WalletState, amount_yen: int) -> Allocation:
-    """Take ``amount_yen`` of the balance for what was delivered already; what it lacks becomes a debt."""
+    """Take ``amount_yen`` of the balance for something already delivered; a shortfall becomes a debt."""
     taken_yen = min(amount_yen, wallet.balance_yen)
     wallet.balance_yen -= taken_yen
     owe(batch, wallet, amount_yen - taken_yen)
@@ -74,7 +74,7 @@ def count_spent(
 
 
 def _cross_thresholds(batch: Batch, wallet: WalletState, amount_yen: int, share_pct: int) -> tuple[Alert, ...]:
-    """What spending ``amount_yen`` has crossed. When the budget was raised since, its thresholds fire anew."""
+    """The thresholds that spending ``amount_yen`` has crossed. After the budget was raised, they fire anew."""
     before_pct = spent_pct(wallet.cycle_spent_yen - amount_yen, wallet.monthly_budget_yen)
     if wallet.alerted_pct > before_pct:
         wallet.alerted_pct = reached_pct(wallet.thresholds_pct, before_pct)
@@ -90,7 +90,7 @@ def _cross_thresholds(batch: Batch, wallet: WalletState, amount_yen: int, share_
 
 
 def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_yen: int) -> None:
-    """Count spending of an agent key, and tell when it crosses a warning share of its cap."""
+    """Count spending of an agent key, and emit an event when it crosses a warning share of its cap."""
     before_yen = key.cycle_spent_yen
     key.cycle_spent_yen += amount_yen
     batch.decision.touched_keys[key.key_id] = key

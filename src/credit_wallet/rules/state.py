@@ -1,7 +1,7 @@
 """What ``decide`` works on: the wallets that a batch touches, as the store loaded them.
 
 These values are mutable and belong to one batch at a time. A store fills a ``Snapshot``, ``decide`` moves the money in
-it and says in a ``Decision`` what there is to write, and the store writes that.
+it and returns a ``Decision``, which the store writes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Allocation: TypeAlias = list[tuple[int, int]]
 
 
 class Lot(Struct, array_like=True, gc=False):
-    """Credit that came in together. ``lot_id`` is the entry that brought it, 0 for what a wallet of plain SQL had.
+    """Credit that came in together. ``lot_id`` is the entry that brought it, 0 for the credit of a wallet of plain SQL.
 
     Stored inside the wallet's row as ``[lot_id, kind, remaining_yen, expires_at]``; hence ``array_like``.
     """
@@ -84,7 +84,7 @@ class WalletState(Struct):
     time_zone: str
     low_balance_yen: int = 0
     thresholds_pct: tuple[int, ...] = ALERT_THRESHOLDS_PCT
-    """At which shares of the budget an alert fires: the usual ones and the wallet's own, rising."""
+    """The shares of the budget at which an alert fires, ascending: the default ones and the wallet's own."""
 
 
 class KeyState(Struct):
@@ -101,10 +101,10 @@ class KeyState(Struct):
 
 
 class HoldState(Struct):
-    """Yen set aside; ``allocation`` says from which lots what is still held comes.
+    """Yen set aside; ``allocation`` lists the lots that the yen still held come from.
 
-    ``closer`` is the actor that made the hold. ``served`` says that what it pays for was delivered, so that it is
-    captured when its time is over. ``above_yen`` was captured beyond what it held.
+    ``closer`` is the actor that made the hold. ``served`` means that what it pays for was delivered, so it is captured
+    when it expires. ``above_yen`` was captured beyond what it held.
     """
 
     hold_id: int
@@ -124,12 +124,12 @@ class HoldState(Struct):
 
     @property
     def left_yen(self) -> int:
-        """What an open hold still holds."""
+        """Yen that an open hold still holds."""
         return self.amount_yen - self.captured_yen
 
 
 class PurchaseState(Struct):
-    """What a request has bought. ``txn_id`` is its charge, or ``hold_id`` its hold; ``undone_txn_id`` the refund.
+    """A request's purchase. ``txn_id`` is its charge, or ``hold_id`` its hold; ``undone_txn_id`` is the refund.
 
     A ``running`` one belongs to ``attempt`` until ``lease_until``; a ``served`` one was free ``free_used`` times since.
     """
@@ -150,7 +150,7 @@ class PurchaseState(Struct):
 
 
 class EntryRecord(Struct):
-    """A ledger entry that a refund or a reversal names, and how much of it was given back before."""
+    """A ledger entry that a refund or a reversal names, and how much of it was refunded or reversed before."""
 
     txn_id: int
     wallet_id: int
@@ -161,7 +161,7 @@ class EntryRecord(Struct):
 
 
 class Remembered(Struct, frozen=True):
-    """What an idempotency key was used for: the request's fingerprint and the outcome it had."""
+    """The use of an idempotency key: the request's fingerprint and its outcome."""
 
     fingerprint: bytes
     outcome: Outcome
@@ -186,7 +186,7 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class ClosedSegment(Struct, frozen=True):
-    """A run of consecutive entries of one billing cycle that has come to an end.
+    """A run of consecutive entries of one billing cycle that has ended.
 
     ``closing_yen`` is the ledger balance after ``last_txn_id``; the segment is what changed since the one before.
     """
@@ -198,9 +198,8 @@ class ClosedSegment(Struct, frozen=True):
 
 
 class ClawbackState(Struct):
-    """What was taken back of a top-up and was not reinstated: from which lots, and what is still owed.
-
-    Under ``credit_txn_id`` 0 is what is owed for no top-up.
+    """Credit of a top-up that was taken back and not reinstated: the lots it came from, and the yen still owed.
+    ``credit_txn_id`` 0 stands for debt that belongs to no top-up.
     """
 
     wallet_id: int
@@ -221,11 +220,11 @@ class TopupStep(Struct, frozen=True):
 
 
 MAX_DUE_HOLDS = 500
-"""Expired holds of a wallet that one batch carries out: a wallet may have as many as yen, all expired at once."""
+"""Expired holds of a wallet that one batch closes: a wallet may have one for each yen, all expired at once."""
 
 
 class Snapshot(Struct):
-    """All that a batch may touch. Whatever is missing from a mapping does not exist."""
+    """Everything that a batch may touch. Anything missing from a mapping does not exist."""
 
     wallets: dict[int, WalletState]
     keys: dict[int, KeyState]
@@ -255,13 +254,15 @@ class Snapshot(Struct):
     closed_segments: dict[int, list[ClosedSegment]] = field(default_factory=dict)
     """Per wallet, in the order of its chain: runs of entries of one cycle that have ended in this batch."""
     clawbacks: dict[int, dict[int, ClawbackState]] = field(default_factory=dict)
-    """Per wallet and top-up, by the entry that credited it: all that is owed for, and those that commands name."""
+    """Per wallet and top-up, by the entry that credited it: those with debt, and those that commands name."""
     paid_back_yen: int = 0
-    """Credit of all wallets that was paid back in the present period and says so as its cause, when commands ask."""
+    """Credit that was paid back in the current period, of all wallets and with that cause; loaded when commands need
+    it.
+    """
 
 
 class Decision(Struct):
-    """What came of a batch: an outcome or a refusal per command, in order, and what there is to write."""
+    """The result of a batch: an outcome or a refusal per command, in order, and the rows to write."""
 
     outcomes: list[Outcome | WalletError] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -282,6 +283,6 @@ class Decision(Struct):
     touched_payers: dict[int, PayerState] = field(default_factory=dict)
     touched_clawbacks: dict[tuple[int, int], ClawbackState] = field(default_factory=dict)
     touched_purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
-    forgotten_purchases: set[tuple[str, int]] = field(default_factory=set)
+    dropped_purchases: set[tuple[str, int]] = field(default_factory=set)
     sales: list[tuple[int, int, int]] = field(default_factory=list)
     """Wallet, entry and seller of each charge that a seller made."""

@@ -1,4 +1,4 @@
-"""What a well-formed command is. Runs in the caller, before anything is queued."""
+"""Checks that commands are well formed. Runs in the caller, before anything is queued."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MAX_ID = 2**63 - 1
 
 
 def malformed(command: Command) -> WalletError | None:
-    """What is wrong with ``command``, naming the field and the fix; None when it can be decided on."""
+    """What is wrong with ``command``, naming the field and the fix; None when it is well formed."""
     if not is_id(command.wallet_id):
         return _bad_id("wallet_id", command.wallet_id)
     if isinstance(command, Movement):
@@ -236,7 +236,7 @@ def malformed_text(name: str, value: object) -> WalletError | None:
 
 
 def checked_end(name: str, value: str | None, time_zone: Callable[[], str]) -> str | None:
-    """When something ends, as the ledger writes instants; None when it never does.
+    """An expiry as the ledger writes instants; None for never.
 
     ``value`` is an ISO 8601 time, or a date: the end of that day, which is the midnight after it, in ``time_zone``
     (asked for dates alone). Raises ``InvalidRequest`` for anything else, and for years before 1000 or after 9998.

@@ -1,8 +1,8 @@
-"""How long each wait for somebody outside may last, and the tools that end one in time.
+"""How long each wait for an outside party may last, and the tools that end one in time.
 
 Nothing waits for Stripe, a receiver, a name server, PostgreSQL or a client that does not read without one of these
-clocks. What may hang and cannot be stopped runs on a ``Crew``: its threads are daemons, so that a hung one holds
-up neither its neighbours nor the end of the process.
+clocks. Calls that may hang and cannot be stopped run on a ``Crew``: its threads are daemons, so that a hung one delays
+neither its neighbours nor the end of the process.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from credit_wallet.runtime import forks
 from credit_wallet.telemetry import Logger
 
 STOP_SECONDS = 20.0
-"""Within which the service ends after it was told to, whoever hangs."""
+"""The service ends within this time after it is asked to, whatever hangs."""
 
 # The stop, step by step; together less than STOP_SECONDS
 
 DRAIN_SECONDS = 5.0
-"""How long answers that are under way are waited for."""
+"""How long to wait for responses that are under way."""
 
 CANCEL_SECONDS = 1.0
-"""How long what is left of them may take to be given up."""
+"""How long abandoning the rest of them may take."""
 
 JOBS_END_SECONDS = 3.0
-"""How long background jobs may go on with the step they are at; they begin no other."""
+"""How long background jobs may continue their current step; they begin no other."""
 
 CLOSE_SECONDS = 5.0
-"""How long the rails may take to finish what waits, and to let go of the database."""
+"""How long the rails may take to finish the waiting commands and close the database."""
 
 LINGER_SECONDS = 3.0
-"""How long threads are waited for that Python would wait for without end."""
+"""How long to wait for threads that Python would wait for indefinitely."""
 
 SAY_SECONDS = 0.5
-"""How long it may take to say what hangs, when nobody reads the log."""
+"""How long logging what hangs may take, when nobody reads the log."""
 
 LAST_RESORT_SECONDS = 2.0
-"""Before ``STOP_SECONDS`` are over, what is still there is ended as it is."""
+"""The process exits this long before ``STOP_SECONDS`` are over, whatever still runs."""
 
 # Stripe
 
@@ -53,16 +53,16 @@ STRIPE_CONNECT_SECONDS = 5.0
 """How long a connection to Stripe may take."""
 
 STRIPE_READ_SECONDS = 15.0
-"""How long Stripe may say nothing in the middle of an answer."""
+"""How long Stripe may pause in the middle of a response."""
 
 STRIPE_ANSWER_SECONDS = 20.0
-"""How long an answer may take as a whole, however steadily it comes."""
+"""How long a response may take as a whole, however steadily it arrives."""
 
 STRIPE_CALL_SECONDS = 30.0
 """After which a call is not tried again, nor goes on; there are up to three attempts."""
 
 STRIPE_ROUTE_SECONDS = 40.0
-"""How long a caller of the service waits for what Stripe is asked about; some routes ask twice."""
+"""How long a caller of the service waits for a call to Stripe; some routes make two."""
 
 STRIPE_SILENT_CALLS = 2
 """After that many calls in a row without an answer a background job leaves the rest for its next time."""
@@ -73,25 +73,25 @@ WATCH_SECONDS = 0.25
 # PostgreSQL
 
 POSTGRES_ATTEMPT_SECONDS = 12.0
-"""How long one attempt at a batch, its commit included, may take: above what Patroni needs to drop a dead standby."""
+"""How long one attempt at a batch, including its commit, may take: above what Patroni needs to drop a dead standby."""
 
 POSTGRES_PATIENCE_SECONDS = 30.0
 """How long after it was lost a database may come back before callers get an error: above Patroni's failover, ttl 20."""
 
 POSTGRES_READ_PATIENCE_SECONDS = 15.0
-"""The same for what is only read, where patience is not shorter."""
+"""The same for reads, unless the configured patience is shorter."""
 
 POSTGRES_CONNECT_SECONDS = 15.0
 """How long connecting may take in all: names, every host that the URL names, encryption, passwords, settings."""
 
 POSTGRES_READY_SECONDS = 2.0
-"""How long a check of whether a charge would be taken may take."""
+"""How long a readiness check may take."""
 
 POSTGRES_LOOK_SECONDS = 5.0
-"""After how long a wait for a statement it is looked whether its server still answers anybody, and then again."""
+"""How long a statement is waited for between checks that its server still answers."""
 
 POSTGRES_ANSWER_SECONDS = 2.0
-"""How soon a server answers a new connection that is not hung."""
+"""How soon a server that does not hang answers a new connection."""
 
 POSTGRES_LONGEST_SECONDS = 900.0
 """How long one statement may take of a server that answers, such as one of ``verify`` that reads the whole ledger."""
@@ -111,30 +111,30 @@ LOOKUP_SECONDS = 5.0
 """For the addresses of a receiver's name."""
 
 NOTICES_NOTED_SECONDS = 3.0
-"""For writing down the results of deliveries when the service stops."""
+"""For recording the results of deliveries when the service stops."""
 
 # Reading
 
 LOOK_UP_SECONDS = 5.0
-"""For what is looked up before anything else can be done: who is calling, whose hold or entry it is."""
+"""For lookups before anything else can be done: who is calling, whose hold or entry it is."""
 
 BALANCE_SECONDS = 1.0
-"""For the balance that goes with an answer in a header: the answer at hand matters more."""
+"""For the balance in a response header, which matters less than the response."""
 
 QUESTION_SECONDS = 20.0
-"""For an answer about one wallet, and what is due on it carried out before."""
+"""For a view of one wallet, including settling what is due on it."""
 
 REPORT_SECONDS = 600.0
-"""For a report from its first step to its last; each step for itself is a question."""
+"""For a report from its first step to its last; each step is a query."""
 
 FIGURES_SECONDS = 60.0
 """For sums over all wallets."""
 
 CLIENT_SECONDS = 20.0
-"""Within which a client takes a piece of a long answer; one that does not has given it up."""
+"""A client that does not read a piece of a long response within this time has given it up."""
 
 UNREAD_SECONDS = 30.0
-"""Within which a client takes something of what it was sent, whatever that is; else its connection is closed."""
+"""The connection of a client that reads nothing for this time is closed."""
 
 _log = Logger("credit_wallet.deadlines")
 
@@ -143,7 +143,7 @@ T = TypeVar("T")
 
 
 class Deadline:
-    """A moment by the monotonic clock, which nobody can set."""
+    """A moment by the monotonic clock, which cannot be set."""
 
     __slots__ = ("_at", "_clock")
 
@@ -161,19 +161,19 @@ class Deadline:
 
 
 class CrewBusy(Exception):
-    """As many calls wait for a crew as may."""
+    """The queue of a crew is full."""
 
 
 class Crew:
-    """Up to ``size`` threads that carry out calls in order; ``waiting`` more may queue.
+    """Up to ``size`` threads that run calls in order; ``waiting`` more may queue.
 
-    Threads are started when they are needed, and are daemons: the process ends though one of them hangs.
+    Threads are started when needed, and are daemons: a hung one does not keep the process from ending.
     """
 
     def __init__(self, name: str, size: int, waiting: int) -> None:
         self._name = name
         self._size = size
-        self._most = size + waiting
+        self._limit = size + waiting
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
@@ -181,10 +181,10 @@ class Crew:
         self._closed = False
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have ``function`` called; what it returns or raises is the future's. Raises ``CrewBusy``."""
+        """Call ``function``; the future gets what it returns or raises. Raises ``CrewBusy``."""
         future: Future[T] = Future()
         with self._lock:
-            if self._closed or self._open >= self._most:
+            if self._closed or self._open >= self._limit:
                 raise CrewBusy(f"{self._name}: {self._open} calls are under way or waiting")
             self._open += 1
             if self._open > self._threads and self._threads < self._size:
@@ -214,7 +214,7 @@ class Crew:
         return self._open
 
     def close(self) -> None:
-        """Take no more calls; the threads end after those that are queued. Returns at once."""
+        """Accept no more calls; the threads end after those that are queued. Returns at once."""
         with self._lock:
             self._closed = True
             for _ in range(self._threads):
@@ -256,7 +256,7 @@ class Watch:
         _watchman.take_on(self)
 
     def start(self, seconds: float) -> None:
-        """Have ``act`` called unless ``stop`` is within ``seconds``."""
+        """Call ``act`` unless ``stop`` is called within ``seconds``."""
         self._until = monotonic() + seconds
 
     def stop(self) -> None:
@@ -265,7 +265,7 @@ class Watch:
             self._until = inf
 
     def look(self, now: float) -> None:
-        """Act when it is time; called by the thread that watches."""
+        """Act when it is time; called by the watching thread."""
         if self._until > now:
             return
         with self._lock:

@@ -1,9 +1,9 @@
-"""What is open when a process forks belongs to the parent.
+"""Whatever is open when a process forks belongs to the parent.
 
-A fork copies memory, but not threads: a rail would be waited for that nobody drives, and a connection would be spoken
-on by two. So whatever is open registers here, and in a child process (``os.fork``, ``multiprocessing``, gunicorn's
-``--preload``) it is replaced by something that raises ``UsedAfterFork`` at every use but ``close``, which does nothing.
-The parent goes on as if nothing had been. It costs nothing until a fork happens.
+A fork copies memory, but not threads: the child would wait for a rail that nobody drives, and two processes would use
+one connection. So every open object registers here, and in a child process (``os.fork``, ``multiprocessing``,
+gunicorn's ``--preload``) it is replaced by something that raises ``UsedAfterFork`` at every use but ``close``, which
+does nothing. The parent is unaffected. It costs nothing until a fork happens.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _in_child: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
 
 def guard(opened: T, in_child: Callable[[T], None]) -> None:
-    """Have ``in_child(opened)`` called in every child process that is forked while ``opened`` lives.
+    """Call ``in_child(opened)`` in every child process that is forked while ``opened`` lives.
 
-    It runs before anything else in the child, whose only thread it is on: it must not wait for another one's lock.
+    It runs before anything else in the child, on its only thread: it must not wait for another thread's lock.
     """
     _in_child[opened] = in_child
 
 
 def leave_behind(opened: Any, attribute: str) -> None:
-    """Have ``attribute`` of ``opened`` replaced in every child process by what the parent has ``LeftBehind``."""
+    """Replace ``attribute`` of ``opened`` by ``LeftBehind`` in every child process."""
     guard(opened, lambda opened: leave(opened, attribute))
 
 
@@ -43,7 +43,7 @@ def leave(opened: Any, attribute: str) -> None:
 
 
 class LeftBehind:
-    """Stands in a child process for what is open in the parent, and keeps that from being let go of here."""
+    """Replaces, in a child process, an object that is open in the parent, and keeps it from being closed here."""
 
     def __init__(self, of_the_parent: object) -> None:
         self._of_the_parent = of_the_parent
@@ -59,7 +59,7 @@ class LeftBehind:
 
 
 def refuse() -> NoReturn:
-    """Raise ``UsedAfterFork``, and log it: callers may hear no more than that something failed."""
+    """Raise ``UsedAfterFork``, and log it: callers may learn only that something failed."""
     error = UsedAfterFork(
         "this was opened before its process was forked, and belongs to the parent; open it after the fork: in the "
         "application's lifespan, in a gunicorn post_fork hook, or in the child itself"

@@ -1,9 +1,9 @@
 """The ledger's clock: the wall clock, as long as it agrees with how much time has passed.
 
-What the ledger dates destroys: credit lapses, holds expire, idempotency keys are forgotten. A wall clock that is set a
-year ahead for a second must not do that, nor one that is put back undo what is due. So a jump of the wall clock is not
-believed until the new time has held for ``SETTLES_SECONDS``; until then time goes on from where it was. When it
-jumps on meanwhile, as where a virtual machine is paused again and again, the least of the jumps is believed.
+Time destroys: credit lapses, holds expire, idempotency keys are deleted. A wall clock that is set a year ahead for a
+second must not cause that, nor may one that is put back postpone what is due. So a jump of the wall clock is trusted
+only after the new time has held for ``SETTLES_SECONDS``; until then time continues from where it was. When it keeps
+jumping, as on a virtual machine that is paused again and again, the smallest jump is trusted.
 
 At its start a process believes the wall clock, for the service may have been down for long; a jump that explains the
 newest entry better is believed at once: ahead to it when it is dated after now, and, within an hour of the start, back
@@ -25,13 +25,13 @@ from credit_wallet.runtime import forks
 from credit_wallet.telemetry import Logger
 
 TOLERANCE_SECONDS = 60.0
-"""By how much the wall clock may be set at once without anybody asking: more than time servers correct at a time."""
+"""How far the wall clock may jump and still be trusted at once: more than time servers correct at a time."""
 
 SETTLES_SECONDS = 3600.0
-"""For how long a time that was set must hold until it is believed."""
+"""How long a newly set time must hold until it is trusted."""
 
 CAUGHT_UP = timedelta(days=35)
-"""How far past the newest entry a clock may be set and is believed at once, when it was not there at the start."""
+"""How far past the newest entry a clock may jump and still be trusted at once, when it was behind it at the start."""
 
 _log = Logger("credit_wallet.clock")
 
@@ -44,13 +44,13 @@ _GOES_ON_ASLEEP = {"linux": "CLOCK_BOOTTIME", "darwin": "CLOCK_MONOTONIC"}.get(s
 elapsed_seconds: Seconds = (
     partial(time.clock_gettime, getattr(time, _GOES_ON_ASLEEP)) if hasattr(time, _GOES_ON_ASLEEP) else time.monotonic
 )
-"""A clock that nobody can set."""
+"""A clock that cannot be set."""
 
 _at = datetime.fromtimestamp
 
 
 class _Doubt(NamedTuple):
-    """A time that was set and is not believed yet: its offset, the nearest of them, and since when it has been off."""
+    """A newly set time that is not trusted yet: its offset, the smallest offset, and since when it has been off."""
 
     offset: float
     since: float
@@ -72,6 +72,9 @@ class SteadyClock:
         self._lock = threading.Lock()
         forks.guard(self, SteadyClock._begin_anew)
 
+    def __repr__(self) -> str:
+        return "SteadyClock()"
+
     def _begin_anew(self) -> None:
         """In a child process, whose parent may have held the lock."""
         self._lock = threading.Lock()
@@ -85,27 +88,27 @@ class SteadyClock:
         return _at(self._judged(wall), UTC)
 
     def compare(self, newest: datetime | None) -> None:
-        """Take note of when the newest entry of a ledger was written."""
+        """Record when the newest entry of a ledger was written."""
         self._newest = newest
 
     def ago(self, age: timedelta) -> datetime:
-        """The instant since which at least ``age`` has passed: a jump ahead makes nothing older."""
+        """The latest instant that is at least ``age`` ago; a jump ahead does not make anything older."""
         now, elapsed = self(), self._elapsed()
         with self._lock:
             advanced = sum(seconds for at, seconds in self._advances if elapsed - at <= age.total_seconds())
         return now - age - timedelta(seconds=advanced)
 
     def latest(self) -> datetime:
-        """The later of the time that is believed and that of the wall clock, for what must not be done too late."""
+        """The later of the trusted time and the wall clock, for anything that must not be done too late."""
         return max(self(), _at(self._wall(), UTC))
 
     def ahead_seconds(self) -> float:
-        """By how much the wall clock is ahead of the time that is believed, negative when it is behind; else 0."""
+        """Seconds that the wall clock is ahead of the trusted time, negative when it is behind; 0 when they agree."""
         self()
         return 0.0 if self._doubt is None else self._wall() - self._elapsed() - self._offset
 
     def problem(self) -> str | None:
-        """What the clocks disagree about, for people; None when they agree."""
+        """How the clocks disagree, for people; None when they agree."""
         ahead_seconds = self.ahead_seconds()
         if ahead_seconds:
             direction = "ahead" if ahead_seconds > 0 else "back"
@@ -171,4 +174,4 @@ class SteadyClock:
 
 
 utc_now = SteadyClock()
-"""The clock of this process, which wallets use unless they are given another."""
+"""The clock of this process, which wallets use by default."""

@@ -1,7 +1,7 @@
-"""The end of a long-running command: in time whatever hangs, with all that was acknowledged durable.
+"""Stopping a long-running command: in time, whatever hangs, with everything acknowledged durable.
 
-What is acknowledged has been committed before, so that an end at any moment loses nothing of it. The rest is courtesy,
-and bounded: answers that are under way, jobs at the step they are at, what waits on the rails, then the database.
+Anything acknowledged has been committed before, so that stopping at any moment loses none of it. The rest is courtesy,
+and bounded: responses under way, the current step of each job, the commands waiting on the rails, then the database.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from credit_wallet.runtime.deadlines import (
 from credit_wallet.telemetry import Logger
 
 ABANDONED = 3
-"""Exit status of a command that was told to stop and had to abandon what hung."""
+"""Exit status of a command that had to abandon something that hung while stopping."""
 
 SHOWN_CALLS = 4
-"""How much is said of where a thread hangs."""
+"""How many calls are shown of a hung thread."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -39,10 +39,10 @@ _log = Logger("credit_wallet.stopping")
 
 
 class Stop:
-    """Hears the signals that end a command, and ends it in time. For the main thread, around everything else.
+    """Handles the signals that end a command, and ends it in time. For the main thread, around everything else.
 
-    The signals are heard by a thread of their own: the main one may be stuck. Threads and processes that are started
-    inside do not hear them.
+    A separate thread receives the signals, since the main one may be stuck. Threads and processes started inside do not
+    receive them.
     """
 
     def __init__(self, seconds: float = STOP_SECONDS) -> None:
@@ -78,7 +78,7 @@ class Stop:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def on_stop(self, call: Callable[[], object]) -> None:
-        """Have ``call`` called when the command is told to stop, or was; perhaps twice. It must not block."""
+        """Call ``call`` when the command is asked to stop, or now if it has been; perhaps twice. It must not block."""
         with self._lock:
             self._listeners.append(call)
             if not self.asked.is_set():
@@ -86,11 +86,11 @@ class Stop:
         call()
 
     def left(self, seconds: float) -> float:
-        """What is left of ``seconds`` since the command was told to stop; all of them when it was not."""
+        """What is left of ``seconds`` since the command was asked to stop; all of them if it was not."""
         return seconds if self._since is None else max(0.0, self._since + seconds - monotonic())
 
     def last_resort(self, close: Callable[[], object]) -> None:
-        """Have ``close`` called even when nothing else is to be waited for any more."""
+        """Call ``close`` even when nothing else is waited for any more."""
         self._last = close
 
     def within(self, seconds: float, what: str, call: Callable[[], object]) -> None:
@@ -115,7 +115,7 @@ class Stop:
             raise errors[0]
 
     def abandon(self, *what: str) -> None:
-        """Note that ``what`` hangs and is not waited for; the command ends with the status ``ABANDONED``."""
+        """Record that ``what`` hangs and is not waited for; the command ends with status ``ABANDONED``."""
         self._abandoned.extend(what)
 
     # Inside
@@ -150,7 +150,7 @@ class Stop:
         self._leave(LAST_RESORT_SECONDS / 2)
 
     def _abandon_threads(self) -> None:
-        """Those that Python would wait for at the end without a clock: callers in the executor of an event loop."""
+        """The threads that Python would wait for indefinitely at exit: callers in the executor of an event loop."""
         deadline = Deadline(LINGER_SECONDS)
         for thread in threading.enumerate():
             if not thread.daemon and thread is not threading.current_thread():
@@ -159,7 +159,7 @@ class Stop:
                     self.abandon(thread.name)
 
     def _leave(self, last_seconds: float) -> NoReturn:
-        """Say what hangs, and end the process with its threads as they are."""
+        """Log what hangs, and end the process with its threads as they are."""
         _spend(SAY_SECONDS, self._say)
         if self._last is not None and last_seconds:
             _spend(last_seconds, self._last)
@@ -172,7 +172,7 @@ class Stop:
 
 
 def _spend(seconds: float, call: Callable[[], object]) -> None:
-    """Call ``call`` and wait for it up to ``seconds``, whatever its result: who reads the log may hang as well."""
+    """Call ``call`` and wait for it up to ``seconds``, whatever its result: the reader of the log may hang as well."""
     thread = threading.Thread(target=call, name="credit-wallet-last", daemon=True)
     thread.start()
     thread.join(seconds)
@@ -182,7 +182,7 @@ class Closable(Protocol):
     """Something open that waits for what is under way when it is closed."""
 
     def close(self) -> None:
-        """Finish, and let go."""
+        """Finish and close."""
 
 
 C = TypeVar("C", bound=Closable)

@@ -1,8 +1,8 @@
 """Turns a batch of commands into one durable transaction, on SQLite or PostgreSQL; all SQL lives here.
 
-Nothing here decides about money: a store loads what the commands name, calls ``rules.decide``, and writes what it says.
+Nothing here decides about money: a store loads what the commands name, calls ``rules.decide``, and writes its decision.
 
-``Database`` is what a URL names; it opens a ``Store`` for each lane of the rail and a ``Source`` for what is only read.
+A URL names a ``Database``; it opens a ``Store`` for each lane of the rail and a ``Source`` for reading.
 """
 
 from __future__ import annotations
@@ -26,36 +26,38 @@ T = TypeVar("T")
 
 
 class Connection(Protocol):
-    """What the background jobs ask of a connection: statements with ``:name`` parameters, and cursors to fetch from."""
+    """A connection as the background jobs use it: statements with ``:name`` parameters, and cursors to fetch from."""
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None, /) -> Any:
         """Run a statement and return a cursor that can be iterated and has ``fetchall``."""
 
 
 class Source(Protocol):
-    """Where questions go that only read: apart from the rail, and every commit is seen. May be shared by threads."""
+    """A source for read-only queries, apart from the rail; it sees every commit. May be shared by threads."""
 
     dialect: str
-    """Whose versions of the named statements it takes; empty for the common ones."""
+    """The dialect of its named statements; empty for the common ones."""
 
     in_process: bool
-    """Whether a row is a matter of microseconds; else asyncio callers ask from a thread."""
+    """Whether reading a row takes microseconds; if not, asyncio callers query from a thread."""
 
     serves_many: bool
-    """Whether it answers several questions at once; else one waits for the other."""
+    """Whether it runs several queries at once; if not, one waits for another."""
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement with ``:name`` parameters. Raises ``DatabaseError``."""
 
     def snapshot(self) -> AbstractContextManager[Source]:
-        """The ledger as it is now, for all statements of a block; others ask meanwhile. Raises ``DatabaseError``."""
+        """A snapshot of the ledger for all statements of a block; other queries can run meanwhile. Raises
+        ``DatabaseError``.
+        """
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close it."""
 
 
 class Store(Protocol):
-    """What the rail asks of a database. Every method is one durable transaction, or raises and nothing moved."""
+    """A database as the rail uses it. Every method is one durable transaction, or raises and moves nothing."""
 
     def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
         """Carry out ``commands``; one outcome or refusal per command, in order. Raises ``DatabaseError``."""
@@ -73,18 +75,17 @@ class Store(Protocol):
         """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
 
     def revoke_key(self, key_id: int, now: datetime) -> str:
-        """Revoke an agent key for good, effective at once; return when it was revoked first. Raises ``KeyNotFound``."""
+        """Revoke an agent key for good, effective at once; return when it was first revoked. Raises ``KeyNotFound``."""
 
     checks_apart: bool
-    """Whether ``check_writable`` may be called from any thread, whatever is under way."""
+    """Whether ``check_writable`` may be called from any thread at any time."""
 
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
 
     def settled_txn_id(self) -> int:
-        """An id up to which the ledger is complete: no entry with a lower one will be committed any more.
-
-        0 when somebody's transaction keeps that from being known for now.
+        """An id up to which the ledger is complete: no entry with a lower id will be committed. 0 while an open
+        transaction keeps it unknown.
         """
 
     def holding_back(self) -> list[Holder]:
@@ -94,14 +95,14 @@ class Store(Protocol):
         """Call ``job(connection, …)``; for the background jobs."""
 
     def run_until_known(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Like ``run``, and again when it is not known whether it was committed: the job must find that out."""
+        """Like ``run``, but repeated when it is unknown whether it was committed: the job must be able to find out."""
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close it."""
 
 
 class Database(Protocol):
-    """A ledger's place, as a URL names it."""
+    """The database of a ledger, named by a URL."""
 
     lanes: int
     """How many lanes a node has by default."""
@@ -113,10 +114,10 @@ class Database(Protocol):
         """A source for reading. Raises ``DatabaseError``."""
 
     def require_ledger(self) -> None:
-        """Raise ``NoLedger`` when no wallets are kept there. Changes nothing and makes nothing."""
+        """Raise ``NoLedger`` when it has no wallets. Changes and creates nothing."""
 
     def pending_migrations(self) -> list[str]:
-        """Names of the migrations still to be applied. Changes nothing and makes nothing."""
+        """Names of the pending migrations. Changes and creates nothing."""
 
     def upgrade(self, now: datetime, partitions: int = 0) -> Upgrade:
         """Apply what is pending and backfill what plain SQL wrote; new tables get ``partitions``, where there are such.
@@ -128,7 +129,7 @@ class Database(Protocol):
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
 
     def network_disk(self) -> str | None:
-        """What is wrong with a file that lies on a network disk, for people; None when it does not or is not a file."""
+        """The problem with a file on a network disk, for people; None when it is on a local disk or not a file."""
 
     def findings(self) -> Iterator[Finding]:
-        """What a check-up looks at before the ledger is opened."""
+        """The findings of a check-up before the ledger is opened."""

@@ -1,4 +1,4 @@
-"""What a batch touches beyond its wallets: what its commands name, and the cycles that time has carried on."""
+"""Rows that a batch touches besides its wallets: those its commands name, and those that enter a new cycle."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def purchases_of(commands: Sequence[Command]) -> list[tuple[str, int]]:
 
 
 def behind_purchases(snapshot: Snapshot, commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:
-    """Ids of the agent keys and the holds that loaded purchases name, and of the charges that may be given back."""
+    """Ids of the agent keys and the holds that loaded purchases name, and of the charges that may be refunded."""
     purchases = snapshot.purchases.values()
     asked = {(command.stored_key, command.wallet_id) for command in commands if isinstance(command, Buy | Undo)}
     return (
@@ -68,7 +68,7 @@ def behind_purchases(snapshot: Snapshot, commands: Sequence[Command]) -> tuple[s
 
 
 class Rolling(Struct, frozen=True):
-    """A wallet (``key_id`` 0) or an agent key whose row is to be carried into ``cycle``."""
+    """A wallet (``key_id`` 0) or an agent key whose row moves to ``cycle``."""
 
     spender: WalletState | KeyState
     key_id: int
@@ -82,7 +82,7 @@ def to_roll(
     key_ids: Iterable[int],
     now: datetime,
 ) -> Iterator[Rolling]:
-    """Whose row is not in its present cycle; the clock may have gone either way."""
+    """The rows that are not in their current cycle; the clock may have gone either way."""
     cycles: dict[str, str] = {}
     for wallet_id in wallet_ids:
         wallet = wallets.get(wallet_id)
@@ -101,7 +101,7 @@ def to_roll(
 
 
 def roll(snapshot: Snapshot, rolling: Rolling, spent_yen: int, alerted_pct: int) -> None:
-    """Carry a row into its cycle, in which ``spent_yen`` was spent and ``alerted_pct`` fired before."""
+    """Move a row to its cycle, in which ``spent_yen`` was spent and ``alerted_pct`` fired before."""
     spender = rolling.spender
     if isinstance(spender, WalletState):
         close_open_segment(snapshot, spender)

@@ -1,9 +1,9 @@
-"""Which table an alert is written to: the seed's takes its own three thresholds, and a wallet's own are beside it.
+"""The table of an alert: one for the three default thresholds, another for a wallet's own.
 
-An alert fires once for a cycle and a threshold. When the budget was changed meanwhile, an event alone says that a
-threshold of the new one was crossed, once for a cycle, a budget and a threshold.
+An alert fires once for a cycle and a threshold. After a change of the budget, crossing a threshold of the new one only
+emits an event, once for a cycle, a budget and a threshold.
 
-Imports nothing but the shares, so that the alert job can run on the standard library alone.
+Imports only the shares, so that the alert job can run on the standard library alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was taken back of top-ups, as rows: loaded and written with the same statements on every database."""
+"""Clawbacks as rows: loaded and written with the same statements on every database."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from credit_wallet.stores.segments import SQL
 def load_clawbacks(
     connection: Connection, snapshot: Snapshot, commands: Sequence[Command], owing: Sequence[int]
 ) -> list[tuple[int, Allocation]]:
-    """Load what the wallets ``owing`` owe for, and the top-ups that ``commands`` take back or bring again.
+    """Load the clawbacks that the wallets ``owing`` owe for, and those that ``commands`` change.
 
-    Entries and top-ups must be loaded. Returns what was taken, by wallet: the lots that it may come back to.
+    Entries and top-ups must be loaded. Returns, by wallet, the lots that credit may return to.
     """
     if not (owing or snapshot.entries or snapshot.topups):
         return []
@@ -38,7 +38,7 @@ def _credit_txn_id(snapshot: Snapshot, command: Reverse | SettleTopup | PayBack)
 
 
 def _load(connection: Connection, wallet_id: int, credit_txn_id: int | None) -> Iterator[ClawbackState]:
-    """All that a wallet owes for, or one that is named."""
+    """All clawbacks that a wallet owes for, or one by its entry."""
     name = "owing" if credit_txn_id is None else "clawback"
     this = (
         {"wallet_id": wallet_id} if credit_txn_id is None else {"wallet_id": wallet_id, "credit_txn_id": credit_txn_id}
@@ -48,7 +48,7 @@ def _load(connection: Connection, wallet_id: int, credit_txn_id: int | None) -> 
 
 
 def write_clawbacks(connection: Connection, clawbacks: Iterable[ClawbackState]) -> None:
-    """Write what is taken and owed now."""
+    """Write the changed clawbacks."""
     for clawback in clawbacks:
         connection.execute(
             SQL["put_clawback"],

@@ -1,9 +1,9 @@
-"""Secrets and sellers as rows: jobs in a transaction of their own, the same on every database.
+"""Secrets and sellers as rows: jobs in separate transactions, the same on every database.
 
 An identity is a wallet's owner, an agent key or a seller. The current token of the first two stays on their own rows;
-what else opens them, and all tokens of sellers, is in ``am_credit_secret``. A job that changes an identity first locks
-its row, so that of two rotations at once the second finds what the first has done. Rotations may be carried out again
-when nobody knows whether they were committed: they know their own token.
+other secrets, and all tokens of sellers, are in ``am_credit_secret``. A job that changes an identity first locks its
+row, so that of two concurrent rotations the second sees the result of the first. A rotation may be repeated when it is
+unknown whether it was committed: it recognises its token.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from credit_wallet.stores.sql import statements
 SQL = statements("identity.sql")
 
 MAX_OLDER_TOKENS = 10
-"""Earlier tokens of an identity that work beside the current one."""
+"""Maximum earlier tokens of an identity that work besides the current one."""
 
 MAX_REGISTERED = 1_000
-"""Keys of a host's own that open one wallet."""
+"""Maximum registered keys of a wallet."""
 
 MAX_KEYS = 1_000
-"""Agent keys of one wallet that work."""
+"""Maximum active agent keys of a wallet."""
 
 OWNER = 0
 """The ``key_id`` of what is the owner's."""
@@ -58,7 +58,7 @@ class _Identity(Struct, frozen=True):
 
 
 def opened(source: Source, token_hash: str, now: datetime) -> Access | SellerAccess | None:
-    """What a token opens; None when it is unknown, revoked or ended, or names several things."""
+    """The access that a token gives; None when it is unknown, revoked or expired, or matches several secrets."""
     at = format_instant(now)
     found: dict[_Identity, str | None] = {}
     for wallet_id, key_id, seller_id, _, ends_at, expires_at, revoked_at in source.rows(
@@ -95,12 +95,12 @@ def create_key(
     named = {"wallet_id": wallet_id, "token_hash": token_hash, "now": format_instant(now)}
     for (key_id,) in connection.execute(SQL["key_of_token"], named).fetchall():
         return int(key_id)
-    [(working,)] = connection.execute(SQL["count_keys"], {**named, "most": MAX_KEYS}).fetchall()
+    [(working,)] = connection.execute(SQL["count_keys"], {**named, "max": MAX_KEYS}).fetchall()
     if working >= MAX_KEYS:
         raise TooManyKeys(
-            f"wallet {wallet_id} has {MAX_KEYS} agent keys that work, the most there may be; revoke one that is not "
-            "needed, or give keys an end",
-            most=MAX_KEYS,
+            f"wallet {wallet_id} has {MAX_KEYS} working agent keys, the maximum; revoke one that is not needed, "
+            "or let keys expire",
+            max=MAX_KEYS,
         )
     row = {**named, "label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at}
     [(key_id,)] = connection.execute(SQL["create_key"], row).fetchall()
@@ -149,15 +149,15 @@ def rotate_seller(connection: Connection, seller_id: int, token_hash: str, overl
 def _turn(
     connection: Connection, identity: _Identity, old: str | None, new: str, overlap: timedelta, now: datetime
 ) -> bool:
-    """Let the tokens of an identity work for ``overlap`` more, ``old`` being the one on its row.
+    """Let the tokens of an identity work for another ``overlap``; ``old`` is the one on its row.
 
-    False when ``new`` is among them already: this is done again.
+    Returns False when ``new`` is already among them: this is a repeat.
     """
     if old == new or connection.execute(SQL["is_secret_of"], identity.named(token_hash=new)).fetchall():
         return False
     ends_at = format_instant(now + overlap)
     connection.execute(SQL["end_tokens"], identity.named(ends_at=ends_at))
-    connection.execute(SQL["forget_ended"], identity.named(now=format_instant(now)))
+    connection.execute(SQL["delete_ended"], identity.named(now=format_instant(now)))
     if old is not None and overlap:
         _keep(connection, identity, old, now, ends_at)
     [(older,)] = connection.execute(SQL["count_tokens"], identity.named()).fetchall()
@@ -165,7 +165,7 @@ def _turn(
         raise TooManyTokens(
             f"{MAX_OLDER_TOKENS} earlier tokens still work beside the current one; end them with overlap_seconds=0, "
             "or wait until one has ended",
-            most=MAX_OLDER_TOKENS,
+            max=MAX_OLDER_TOKENS,
         )
     return True
 
@@ -189,22 +189,22 @@ def register(
     ends_at: str | None,
     now: datetime,
 ) -> SecretView:
-    """Let a host's own key open a wallet, as its owner or as an agent key, until ``ends_at``.
+    """Register a host's own key, which opens a wallet as its owner or as an agent key until ``ends_at``.
 
     Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``SecretInUse`` and ``TooManyTokens``.
     """
     _require_identity(connection, wallet_id, key_id, now)
     connection.execute(register_alone)
-    connection.execute(SQL["forget_registered"], {"token_hash": token_hash, "now": format_instant(now)})
+    connection.execute(SQL["delete_ended_registrations"], {"token_hash": token_hash, "now": format_instant(now)})
     named = [tuple(row[:5]) for row in connection.execute(SQL["opened"], {"token_hash": token_hash}).fetchall()]
     if named and named != [(wallet_id, key_id, 0, 1, ends_at)]:
-        raise SecretInUse("this hash names something already; a token opens one thing only, make another one")
+        raise SecretInUse("this hash already belongs to a token or key; generate another key and register its hash")
     if not named:
         [(registered,)] = connection.execute(SQL["count_registered"], {"wallet_id": wallet_id}).fetchall()
         if registered >= MAX_REGISTERED:
             raise TooManyTokens(
-                f"wallet {wallet_id} has {MAX_REGISTERED} registered keys, the most there may be; remove one first",
-                most=MAX_REGISTERED,
+                f"wallet {wallet_id} has {MAX_REGISTERED} registered keys, the maximum; remove one first",
+                max=MAX_REGISTERED,
             )
         _add(connection, _Identity(wallet_id, key_id), token_hash, now, ends_at=ends_at, registered=1)
     [row] = connection.execute(SQL["secret"], {"token_hash": token_hash, "wallet_id": wallet_id}).fetchall()
@@ -212,15 +212,15 @@ def register(
 
 
 def remove(connection: Connection, token_hash: str) -> SecretView:
-    """Let a registered key, or an earlier token in its overlap, open nothing more. Raises ``SecretNotFound``."""
+    """End a registered key, or an earlier token in its overlap. Raises ``SecretNotFound``."""
     rows = connection.execute(SQL["remove_secret"], {"token_hash": token_hash}).fetchall()
     if not rows:
-        raise SecretNotFound("no registered key and no earlier token has this hash; current tokens are rotated")
+        raise SecretNotFound("no registered key and no earlier token has this hash; to end a current token, rotate it")
     return _secret_view(rows[0])
 
 
 def secrets_of(source: Source, wallet_id: int, now: datetime) -> list[SecretView]:
-    """What opens a wallet beside the current tokens, oldest first."""
+    """The secrets that open a wallet besides its current tokens, oldest first."""
     rows = source.rows(SQL["secrets"], {"wallet_id": wallet_id, "now": format_instant(now)})
     return [_secret_view(row) for row in rows]
 
@@ -244,7 +244,7 @@ def create_seller(connection: Connection, token_hash: str, label: str | None, no
 
 
 def revoke_seller(connection: Connection, seller_id: int, now: datetime) -> str:
-    """Revoke a seller for good; return when it was revoked first. Raises ``SellerNotFound``."""
+    """Revoke a seller for good; return when it was first revoked. Raises ``SellerNotFound``."""
     named = {"seller_id": seller_id, "now": format_instant(now)}
     for (revoked_at,) in connection.execute(SQL["revoke_seller"], named).fetchall():
         return str(revoked_at)

@@ -1,4 +1,4 @@
-"""The migration runner: applies what the boot manifest lists, once each, and remembers the checksums.
+"""The migration runner: applies the migrations of the boot manifest, once each, and records their checksums.
 
 The files are those of ``scripts/migrations``, shipped as ``credit_wallet.migrations``; PostgreSQL takes the files of
 the same names under ``postgres``. Runs are safe to repeat and to start in several processes at once: each file is
@@ -19,16 +19,16 @@ MANIFEST = "jpcite_boot_manifest.txt"
 
 
 class Schema(Protocol):
-    """A database whose schema is to be brought up to date: what differs between databases."""
+    """The schema of a database: the parts of migrating that differ between databases."""
 
     folder: ClassVar[str]
     """Where its files are, below the folder of the migrations."""
 
     create_record: ClassVar[str]
-    """Makes the table of applied migrations unless it is there."""
+    """Creates the table of applied migrations if it does not exist."""
 
     record_exists: ClassVar[str]
-    """Selects a row when that table is there."""
+    """Selects a row when that table exists."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """A write transaction that waits for other migrators. Raises ``DatabaseError`` for what goes wrong in it."""
@@ -44,7 +44,7 @@ _SEED = "281_"
 _OWED = "SELECT count(*) FROM am_credit_wallet WHERE held_yen > 0 OR debt_yen > 0"
 _RECORDED = "SELECT name, sha256 FROM credit_wallet_migration"
 _RECORD = "INSERT INTO credit_wallet_migration (name, sha256) VALUES (:name, :sha256)"
-_FORGET = "DELETE FROM credit_wallet_migration WHERE name = :name"
+_DELETE_RECORD = "DELETE FROM credit_wallet_migration WHERE name = :name"
 _DROP_RECORD = "DROP TABLE credit_wallet_migration"
 
 
@@ -105,7 +105,7 @@ def rollback(schema: Schema, number: int) -> list[str]:
             _require_nothing_owed(schema)
         for name in plan:
             _run(schema, name.replace(".sql", "_rollback.sql"))
-            schema.rows(_FORGET, {"name": name})
+            schema.rows(_DELETE_RECORD, {"name": name})
             undone.append(name)
         if not _recorded(schema):
             schema.rows(_DROP_RECORD)
@@ -122,7 +122,7 @@ def rollback_plan(schema: Schema, number: int) -> list[str]:
 
 
 def _require_nothing_owed(schema: Schema) -> None:
-    """Held yen and debts are known to the later migrations alone, and their going must not change what a wallet has."""
+    """Only the later migrations know held yen and debts, so undoing them must not change what a wallet has."""
     if "283_credit_wallet_state.sql" in _recorded(schema) and (owing := schema.rows(_OWED)[0][0]):
         raise MigrationError(f"{owing} wallets have open holds or debts; settle them before this rollback")
 

@@ -1,4 +1,4 @@
-"""Targets and deliveries as rows: jobs in a transaction of their own, the same on every database."""
+"""Targets and deliveries as rows: jobs in separate transactions, the same on every database."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ REMOVED = "the target was removed"
 
 
 class Chosen(Struct, frozen=True):
-    """A target that a wallet is to have, known by its address.
+    """A requested target of a wallet, identified by its address.
 
-    One that is there and stays as it is is left alone, stopped or not, unless ``again``. A new webhook gets a secret,
-    and with ``rotate_secret`` one that is there.
+    An existing target without changes is left alone, stopped or not, unless ``again``. A new webhook gets a secret, and
+    with ``rotate_secret`` so does an existing one.
     """
 
     settings: TargetSettings
@@ -80,11 +80,11 @@ def put_targets(
     *,
     confirmed: bool,
 ) -> dict[int, str]:
-    """Give a wallet the targets that ``choose`` makes of those it has; the secrets that are new, by target.
+    """Replace a wallet's targets by what ``choose`` makes of them; return the new secrets, by target.
 
-    A new mailbox is to be asked, unless it is ``confirmed`` already. Raises ``TooManyConfirmations``.
+    A new mailbox must be asked to confirm, unless it is already ``confirmed``. Raises ``TooManyConfirmations``.
     """
-    mailboxes.forget_unconfirmed_of(connection, wallet_id, now)
+    mailboxes.delete_unconfirmed_of(connection, wallet_id, now)
     known = {target.url: target for target in targets_of(connection, wallet_id)}
     wanted = choose([*known.values()])
     for url in known.keys() - {chosen.settings.url for chosen in wanted}:
@@ -133,7 +133,7 @@ def _drop(connection: Connection, target: Target) -> None:
 
 
 def resend(connection: Connection, delivery_id: int | None, now: datetime) -> int:
-    """Send a delivery again, or with None all that are dead; return how many. Those without a target stay."""
+    """Resend a delivery, or with None all dead ones; return how many. Those without a target stay dead."""
     at = {"at": format_instant(now)}
     if delivery_id is None:
         rows = connection.execute(SQL["resend_dead"], at).fetchall()
@@ -152,5 +152,5 @@ def delivery_view(row: Sequence[Any]) -> DeliveryView:
 
 
 def settings_of(target: TargetSettings) -> TargetSettings:
-    """What a target is asked to be, without what is known of it beside."""
+    """The settings of a target, without its state."""
     return TargetSettings(**{name: getattr(target, name) for name in TargetSettings.__struct_fields__})

@@ -1,4 +1,4 @@
-"""The outbox: events as rows, put there in the transaction of what they tell of.
+"""The outbox: events as rows, written in the transaction that causes them.
 
 Imports the standard library alone, so that the alert job can run on it.
 """

@@ -1,4 +1,4 @@
-"""Read-only questions to the ledger, beside the rail."""
+"""Read-only queries on the ledger, apart from the rail."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from credit_wallet.stores.topup_rows import read_clawbacks
 _SQL = statements("reads.sql")
 
 NOT_ANSWERED = "the call was not answered"
-"""What the ledger says of a purchase whose attempt was lost."""
+"""The ledger's note for a purchase whose attempt was lost."""
 
 STEPS = 2_000
-"""Entries that one statement looks at for those that are wanted: others get their turn however few there are."""
+"""Entries that one statement searches, so that others get their turn however few match."""
 
 
 ENTRIES_A_SUM = 100_000
-"""Entries that one statement adds up: a longer one would keep the log from being written back."""
+"""Entries that one statement adds up: a longer read would delay checkpoints of the log."""
 
 
 class WalletRow(NamedTuple):
@@ -75,14 +75,14 @@ class WalletRow(NamedTuple):
     alert_thresholds: str
 
     def is_due(self, now: datetime) -> bool:
-        """Whether holds or lots of the wallet have expired and are still to be carried out."""
+        """Whether holds or lots of the wallet have expired and are not settled yet."""
         return self.next_due_at is not None and self.next_due_at <= format_instant(now)
 
 
 class CycleSpan(NamedTuple):
-    """What a cycle opened with, open holds included, and its segments, oldest first.
+    """The opening balance of a cycle, open holds included, and its segments, oldest first.
 
-    Each is its last entry and the one after which it begins: what is appended later changes neither.
+    Each is given by its last entry and the one after which it begins; entries appended later change neither.
     """
 
     opening_yen: int
@@ -90,7 +90,7 @@ class CycleSpan(NamedTuple):
 
 
 class CycleEntry(NamedTuple):
-    """An entry; of a refund also key and note of the charge that it gives back."""
+    """An entry; a refund also has the key and the note of the charge that it refunds."""
 
     entry: Transaction
     paid_key_id: int | None
@@ -98,12 +98,12 @@ class CycleEntry(NamedTuple):
 
     @property
     def paid_by(self) -> int | None:
-        """The agent key whose spending it is, None for what is the owner's."""
+        """The agent key that the spending belongs to, None for the owner."""
         return self.paid_key_id if self.entry.txn_type == "refund" else self.entry.key_id
 
 
 class Reader:
-    """Answers questions; may be shared by threads."""
+    """Runs queries; may be shared by threads."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -210,9 +210,8 @@ class Reader:
         key_id: int | None,
         note: str | None,
     ) -> tuple[list[Transaction], int | None]:
-        """One step of ``history`` that looks at ``STEPS`` entries at most: what it found, up to ``limit``.
-
-        With it the ``before_txn_id`` to go on with, None when the chain has come to its end.
+        """One step of ``history`` that looks at ``STEPS`` entries at most. Returns the matches, up to ``limit``, and
+        the ``before_txn_id`` to continue with, None at the end of the chain.
         """
         start = self._start(wallet, before_txn_id)
         if not start:
@@ -235,7 +234,7 @@ class Reader:
         return None
 
     def cycle(self, wallet_id: int, cycle: str) -> CycleSpan:
-        """What a billing cycle opened with and which entries are of it, as of now. Raises ``WalletNotFound``."""
+        """The opening balance and the entries of a billing cycle, as of now. Raises ``WalletNotFound``."""
         self.wallet(wallet_id)
         rows = self._rows("cycle_segments", wallet_id=wallet_id, cycle=cycle)
         (opening_yen, *_), *_ = rows
@@ -260,10 +259,10 @@ class Reader:
         return [entry for entry in entries if entry.wallet_id == wallet_id and entry.txn_type == "charge"]
 
     def funded_at(self, wallet: WalletRow, now: datetime) -> str:
-        """When a wallet first had something to spend, at a cost that does not grow with its ledger.
+        """When a wallet first had credit, at a cost that does not grow with its ledger.
 
-        That is when its first credit came in. A wallet that plain SQL made with a balance has had that since it was
-        made, or since its first entry of the cycle of ``now`` (of the last ``STEPS``) if that is dated earlier.
+        That is when its first credit came in. A wallet that plain SQL created with a balance has had it since its
+        creation, or since its first entry of the cycle of ``now`` (of the last ``STEPS``) if that is dated earlier.
         """
         for (occurred_at,) in self._rows("first_credit", wallet_id=wallet.wallet_id):
             if occurred_at is not None:
@@ -287,19 +286,19 @@ class Reader:
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
 
     def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
-        """Of an agent key; None and 0 when there is no such key."""
+        """Label and cap of an agent key; None and 0 when the key does not exist."""
         for label, cap_yen in self._rows("label_and_cap", key_id=key_id):
             return label, cap_yen
         return None, 0
 
     def owner_of_key(self, key_id: int) -> int:
-        """Id of the wallet whose agent key it is. Raises ``KeyNotFound``."""
+        """Id of the wallet that an agent key belongs to. Raises ``KeyNotFound``."""
         for (wallet_id,) in self._rows("key_owner", key_id=key_id):
             return int(wallet_id)
         raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
 
     def openings(self) -> list[Opening]:
-        """What no entry explains of backfilled wallets."""
+        """The yen of backfilled wallets that no entry explains."""
         return [Opening(*row) for row in self._rows("openings")]
 
     def newest_entry_at(self) -> str | None:
@@ -333,7 +332,7 @@ class Reader:
         return [_topup_view(row) for row in self._rows("topups", wallet_id=wallet_id, limit=limit)]
 
     def topup_steps(self, topup_id: str) -> list[TopupStepView]:
-        """How a top-up came to its status, oldest first."""
+        """The history of a top-up's status, oldest first."""
         return [TopupStepView(*row) for row in self._rows("topup_steps", topup_id=topup_id)]
 
     def topup_of_payment(self, payment_intent: str) -> tuple[str, int] | None:
@@ -351,7 +350,7 @@ class Reader:
         return self._sum("issued", start=start, end=end, again=REINSTATED, unpaid=NOT_PAID_BACK)
 
     def unused_yen(self, end: str) -> int:
-        """What all wallets had left before ``end``; reads the whole ledger."""
+        """The unused credit of all wallets before ``end``; reads the whole ledger."""
         return int(self._rows("openings_total")[0][0]) + self._sum("unused", end=end)
 
     def paid_back_yen(self, start: str) -> int:
@@ -373,7 +372,7 @@ class Reader:
         return total
 
     def abandoned_purchases(self, before: str, limit: int) -> list[Undo]:
-        """What undoes the purchases whose lease ended before ``before``, the longest waiting first."""
+        """The commands that undo purchases whose lease ended before ``before``, the longest waiting first."""
         return [
             Undo(wallet_id, key.removeprefix(room(actor)), attempt, NOT_ANSWERED, abandoned=True, actor=actor)
             for key, wallet_id, attempt, actor in self._rows("abandoned", before=before, limit=limit)
@@ -384,7 +383,7 @@ class Reader:
         return str(self._rows("installation_id")[0][0])
 
     def payer(self, wallet_id: int) -> PayerView:
-        """What the wallet pays its automatic top-ups with."""
+        """The saved payment method for the wallet's automatic top-ups."""
         for row in self._rows("payer", wallet_id=wallet_id):
             of_wallet, customer, payment_method, failures, retry_at, stopped, reason = row
             return PayerView(of_wallet, customer, payment_method, failures, retry_at, bool(stopped), reason)
@@ -399,7 +398,7 @@ class Reader:
         return self.source.rows(_SQL[name], parameters)
 
     def _spent(self, wallet_id: int, key_id: int, cycle: str, row_cycle: str | None, spent_yen: int) -> int:
-        """Spending in ``cycle``: the row's own when it is in that cycle, else what it left behind."""
+        """Spending in ``cycle``: the row's when it is in that cycle, otherwise the recorded sum."""
         if row_cycle == cycle:
             return spent_yen
         return int(self._rows("cycle_spent", cycle=cycle, wallet_id=wallet_id, key_id=key_id)[0][0])

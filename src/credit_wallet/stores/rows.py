@@ -231,7 +231,7 @@ def purchase_row(purchase: PurchaseState, changed_on: str) -> tuple[Any, ...]:
 
 
 def entry_of(row: tuple[Any, ...]) -> EntryRecord:
-    """An entry that can be given back, from ``txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen``."""
+    """A refundable entry, from ``txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen``."""
     txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen = row
     return EntryRecord(txn_id, wallet_id, amount_yen, txn_type, parse_allocation(lots), returned_yen)
 

@@ -1,4 +1,4 @@
-"""Segments as rows: written when they end, and made from a chain.
+"""Segments as rows: written when they end, and derived from a chain.
 
 See ``credit_wallet.rules.segments`` for what they are.
 """
@@ -25,7 +25,7 @@ Rows: TypeAlias = Callable[[str, dict[str, Any]], list[tuple[Any, ...]]]
 
 
 class ChainEntry(NamedTuple):
-    """An entry as the chain passes it; ``lots`` are there when it took back credit or brought it again."""
+    """An entry of a chain; ``lots`` are present when it took back or reinstated credit."""
 
     txn_id: int
     prev_txn_id: int | None
@@ -65,12 +65,12 @@ def segments_of(
 
 
 def _bounds(cycle: str, time_zone: str) -> tuple[str, str]:
-    """Between these, ends excluded, instants as the wallet writes them are of ``cycle``."""
+    """Instants between these bounds (exclusive), as the wallet writes them, belong to ``cycle``."""
     return cycle_bounds(cycle, time_zone) if CYCLE_PATTERN.fullmatch(cycle) else ("", "")
 
 
 def put_segments(connection: Connection, segments: Iterable[ClosedSegment]) -> None:
-    """Write closed segments, those of a wallet in the order of its chain, behind its lock."""
+    """Write closed segments, each wallet's in the order of its chain, behind its lock."""
     for segment in segments:
         connection.execute(SQL["put_segment"], structs.asdict(segment))
 

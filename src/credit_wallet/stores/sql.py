@@ -1,6 +1,6 @@
 """Named SQL: each ``.sql`` file beside this module is a list of blocks, ``-- name: what it is for`` and a statement.
 
-The statements run on every database. The few that cannot have a second version under ``sql/<dialect>``.
+The statements run on every database. The few that do not have another version under ``sql/<dialect>``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _HEADING = re.compile(r"^-- ([a-z_]+): ", re.MULTILINE)
 def statements(file_name: str, dialect: str = "") -> dict[str, str]:
     """The statements of ``sql/<file_name>`` by name, comments included, in the order of the file.
 
-    Those that ``sql/<dialect>/<file_name>`` has, if there is one, come in their place.
+    Statements of ``sql/<dialect>/<file_name>``, if that exists, replace those of the same name.
     """
     folder = resources.files("credit_wallet.stores") / "sql"
     found = _blocks((folder / file_name).read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
-"""Sums by many names that need little memory: kept in a database of their own that spills to the disk.
+"""Sums by many names in little memory: kept in a temporary database that spills to disk.
 
-SQLite makes a file without a name for it, which is gone when the connection is closed.
+SQLite uses an unnamed file for it, which disappears when the connection is closed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 import apsw
 
 CACHE_KIB = 256
-"""What is kept in memory at most, beside what is being added."""
+"""Maximum memory, besides the names being added."""
 
 _TABLE = f"""
 PRAGMA cache_size = -{CACHE_KIB};
@@ -37,7 +37,7 @@ Name: TypeAlias = int | str
 
 
 class Tally(NamedTuple):
-    """What adds up under one name. ``first`` orders names that cost the same."""
+    """The sums of one name. ``first`` orders names that cost the same."""
 
     name: Name
     first: int
@@ -47,7 +47,7 @@ class Tally(NamedTuple):
 
 
 class Tallies:
-    """Adds up charges and refunds by name. Not thread-safe; any thread may use it in its turn."""
+    """Adds up charges and refunds by name. Not thread-safe; threads may take turns."""
 
     def __init__(self) -> None:
         self._connection = apsw.Connection("")
@@ -62,9 +62,9 @@ class Tallies:
         with self._connection:
             self._connection.executemany(_ADD, together.values())
 
-    def dearest(self, most: int = -1) -> list[tuple[Name, int, int, int]]:
-        """Name, charges, charged and refunded yen of each or the ``most`` expensive, the most expensive first."""
-        return list(self._connection.execute(_DEAREST, (most,)))
+    def dearest(self, limit: int = -1) -> list[tuple[Name, int, int, int]]:
+        """Name, charges, charged and refunded yen the most expensive first, up to ``limit`` names (-1: all)."""
+        return list(self._connection.execute(_DEAREST, (limit,)))
 
     def total(self) -> tuple[int, int, int, int]:
         """How many names there are, and their charges, charged and refunded yen together."""
@@ -72,7 +72,7 @@ class Tallies:
         return names, charges, charged_yen, refunded_yen
 
     def close(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         self._connection.close()
 
 

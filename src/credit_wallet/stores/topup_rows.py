@@ -1,6 +1,6 @@
 """Top-ups and payers as rows: loaded and written with the same statements on every database.
 
-A batch has few of them, so each is a statement of its own.
+A batch has few of them, so each takes a separate statement.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KINDS: dict[str, ClawbackKind] = {"dp": "dispute", "du": "dispute", "pb": "pay_
 
 
 def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> None:
-    """Load the top-ups and payers that ``commands`` are about; does nothing when they are about other things."""
+    """Load the top-ups and payers that ``commands`` need, if any."""
     for command in commands:
         if not isinstance(command, SettleTopup | PayBack | RequestTopup | RequestAutoTopup):
             continue
@@ -60,13 +60,13 @@ def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[C
 
 
 def _windows(now: datetime) -> dict[str, str]:
-    """When today, this month and the last hour began, and the first of them."""
+    """When today, this month and the last hour began, and the earliest of these."""
     at, hour_ago = format_instant(now), format_instant(now - timedelta(hours=1))
     return {"today": at[:10], "month": at[:7], "hour_ago": hour_ago, "since": min(at[:7], hour_ago)}
 
 
 def _paid_back_yen(connection: Connection, now: datetime) -> int:
-    """What was paid back of all wallets in the present period; nobody else pays back until the transaction ends."""
+    """The yen paid back from all wallets in the current period; other pay-backs wait until the transaction ends."""
     connection.execute(_SQL["lock_pay_backs"])
     [(paid_back_yen,)] = connection.execute(_SQL["paid_back"], {"start": period_start(now)}).fetchall()
     return int(paid_back_yen)
@@ -87,7 +87,7 @@ def topup_of(row: tuple[Any, ...]) -> TopupState:
 
 
 def write_topups(connection: Connection, decision: Decision, at: str) -> None:
-    """Write what a decision did to top-ups and payers."""
+    """Write the top-ups and payers that a decision changed."""
     for topup in decision.touched_topups.values():
         row = {**structs.asdict(topup), "processing": int(topup.processing), "clawbacks": _text(topup)}
         connection.execute(_SQL["put_topup"], {**row, "at": at})
@@ -107,7 +107,7 @@ class _ClawbackRow(Struct, array_like=True):
 
 
 def read_clawbacks(text: str) -> tuple[Clawback, ...]:
-    """Clawbacks as the database has them."""
+    """Clawbacks as the database stores them."""
     return tuple(
         Clawback(
             each.id,

@@ -68,7 +68,7 @@ def require_only_spelling(scope: Mapping[str, Any]) -> None:
     if raw_path is not None and raw_path.partition(b"?")[0] != path.encode("utf-8", "surrogateescape"):
         raise NotFound("no such endpoint; send the path without percent-encoded characters")
     if (path != "/" and path.endswith("/")) or "//" in path:
-        raise NotFound("no such endpoint; send the path without a slash at the end and without two in a row")
+        raise NotFound("no such endpoint; send the path without a trailing slash and without double slashes")
 
 
 @lru_cache(maxsize=1024)

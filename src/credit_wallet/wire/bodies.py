@@ -53,7 +53,7 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChargeBody(Body, frozen=True):
-    """``wallet_id`` is for operators; an owner's is known from the token."""
+    """What to charge; sellers and operators name the wallet."""
 
     amount_yen: Yen
     note: Note | None = None
@@ -75,11 +75,7 @@ LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
 
 
 class CaptureBody(Body, frozen=True):
-    """Yen to spend of a hold; the rest goes back, or with ``final`` false stays held for later captures.
-
-    ``above`` says what happens to yen that the hold does not cover: "reject" refuses them, "up_to_balance" spends of
-    the balance what it allows (not for the payer's own tokens).
-    """
+    """How much of a hold to spend."""
 
     hold_id: Id
     amount_yen: Yen
@@ -88,24 +84,20 @@ class CaptureBody(Body, frozen=True):
 
 
 class ReleaseBody(Body, frozen=True):
-    """A hold to give back whole."""
+    """The hold to release in full."""
 
     hold_id: Id
 
 
 class ExtendBody(Body, frozen=True):
-    """For how many seconds from now a hold goes on; it never gets shorter, nor older than 31 days."""
+    """How long an open hold lasts from now: it never gets shorter, nor older than 31 days."""
 
     hold_id: Id
     ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)]
 
 
 class BuyBody(Body, frozen=True):
-    """What a request costs: charged, or with ``hold_seconds`` set aside.
-
-    ``attempt`` names this try to answer it; it has ``lease_seconds`` to serve, undo or renew. A retry of a request that
-    was served is free ``free_retries`` times.
-    """
+    """The price of a request, and the attempt to serve it."""
 
     amount_yen: Yen
     attempt: Attempt
@@ -117,7 +109,7 @@ class BuyBody(Body, frozen=True):
 
 
 class ServeBody(Body, frozen=True):
-    """The attempt whose answer has reached the buyer; ``forget`` drops a purchase that has no retries."""
+    """The attempt whose response has reached the buyer."""
 
     wallet_id: Id
     purchase_key: SentKey
@@ -126,7 +118,7 @@ class ServeBody(Body, frozen=True):
 
 
 class RenewBody(Body, frozen=True):
-    """The attempt that is still at work."""
+    """The attempt that is still working."""
 
     wallet_id: Id
     purchase_key: SentKey
@@ -144,7 +136,7 @@ class UndoBody(Body, frozen=True):
 
 
 class RefundBody(Body, frozen=True):
-    """A charge to give back; without ``amount_yen`` all that is left of it."""
+    """The charge to refund, in full or in part."""
 
     txn_id: Id
     amount_yen: Yen | None = None
@@ -152,7 +144,7 @@ class RefundBody(Body, frozen=True):
 
 
 class OperatorTopupBody(Body, frozen=True):
-    """Credit by hand, paid for or promotional."""
+    """Credit to add by hand, paid for or promotional."""
 
     wallet_id: Id
     amount_yen: Yen
@@ -177,23 +169,20 @@ class BatchBody(Body, frozen=True):
 
 
 class TopupBody(Body, frozen=True):
-    """Yen to pay in; ``checkout`` asks for a page of Stripe's instead of a card form of one's own."""
+    """What to pay, and whether on a page of Stripe's."""
 
     amount_yen: Yen
     checkout: bool = False
 
 
 class PayBackBody(Body, frozen=True):
-    """Yen of unused credit to pay back."""
+    """How much unused credit to pay back."""
 
     amount_yen: Yen
 
 
 class TargetBody(Body, frozen=True):
-    """Where notices go: a new ``url``, or the ``target_id`` of one that is there.
-
-    ``url`` is `https://…` (a signed webhook), `mailto:person@host`, `slack://…`, `tgram://…` and the like.
-    """
+    """A notification target: a new `url`, or the `target_id` of an existing one."""
 
     url: Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH)] | None = None
     target_id: Id | None = None
@@ -215,7 +204,7 @@ class TargetBody(Body, frozen=True):
 
 
 class ConfirmBody(Body, frozen=True):
-    """The code that a mailbox was sent."""
+    """The code that was sent to a mailbox."""
 
     code: Annotated[str, Meta(min_length=1, max_length=64, description="As it was sent, such as `K7QM-3XRA`.")]
 
@@ -270,7 +259,7 @@ class EnabledBody(Body, frozen=True):
 
 
 class CreateKeyBody(Body, frozen=True):
-    """A token of its own for an agent."""
+    """A new agent key."""
 
     label: Note | None = None
     monthly_cap_yen: YenOrZero = 0
@@ -278,19 +267,19 @@ class CreateKeyBody(Body, frozen=True):
 
 
 class RotateBody(Body, frozen=True):
-    """For how long the earlier tokens go on working beside the new one."""
+    """How long earlier tokens keep working."""
 
     overlap_seconds: OverlapSeconds = 3600
 
 
 class ReplaceTokenBody(Body, frozen=True):
-    """For how long the earlier owner tokens go on working beside the new one; they end at once unless it says so."""
+    """How long earlier owner tokens keep working; by default they end at once."""
 
     overlap_seconds: OverlapSeconds = 0
 
 
 class RegisterSecretBody(Body, frozen=True):
-    """A key of the host's own, by its SHA-256, that opens the wallet as its owner or as an agent key."""
+    """A key that the host has issued, by its SHA-256."""
 
     sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the key in UTF-8, hex.")]
     key_id: Id | None = None
@@ -298,6 +287,6 @@ class RegisterSecretBody(Body, frozen=True):
 
 
 class CreateSellerBody(Body, frozen=True):
-    """Somebody who sells to the wallets."""
+    """A new seller."""
 
     label: Note | None = None

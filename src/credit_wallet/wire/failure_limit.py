@@ -71,7 +71,7 @@ class FailureLimit:
             raise self._refusal(window)
 
     def succeeded(self, address: str, digest: bytes) -> None:
-        """Take note of a good token. Raises ``TooManyFailures`` when its address was shut while it was looked up."""
+        """Record a good token. Raises ``TooManyFailures`` when its address was shut while it was looked up."""
         self.admit(address, digest)
         self.remember(address, digest)
 
@@ -82,7 +82,7 @@ class FailureLimit:
             self._known[name] = now
 
     def failed(self, address: str, digest: bytes, kind: str) -> None:
-        """Take note of a bad token, ``kind`` saying what was wrong. Raises ``TooManyFailures`` when one too many."""
+        """Record a bad token; ``kind`` says what was wrong. Raises ``TooManyFailures`` when one too many."""
         now, group = self._clock(), address_group(address)
         self._known.pop((group, digest), None)
         window = self._windows.get(group)
@@ -107,7 +107,7 @@ class FailureLimit:
     def _refusal(self, window: _Window) -> TooManyFailures:
         wait = whole_seconds(window.since + FAILURES_SECONDS - self._clock())
         return TooManyFailures(
-            f"too many bad tokens came from this address; wait {wait} seconds and check the token",
+            f"too many invalid tokens came from this address; wait {wait} seconds and check the token",
             retry_after_seconds=wait,
         )
 

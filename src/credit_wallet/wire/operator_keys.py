@@ -59,7 +59,7 @@ def operator_keys(environment: Mapping[str, str] | None = None) -> tuple[Operato
     if (several := OPERATOR_KEYS.read(environment)) is not None:
         keys += [_named(part) for part in several.split(",")]
     if len(keys) > MAX_KEYS:
-        raise _wrong(f"has more than {MAX_KEYS} keys; take out those that are not used any more")
+        raise _wrong(f"has more than {MAX_KEYS} keys; remove those that are no longer used")
     for what, values in (("name", [key.name for key in keys]), ("key", [key.digest for key in keys])):
         if len({*values}) < len(keys):
             raise _wrong(f"has a {what} twice, or one that {OPERATOR_KEY.name} has; give each {what} once")

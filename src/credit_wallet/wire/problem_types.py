@@ -108,13 +108,13 @@ _ACCESS = {
         "Too many tokens",
         "As many earlier tokens or registered keys work as are allowed. Rotate with an overlap of 0, wait until one "
         "has ended, or remove one.",
-        fields=("most",),
+        fields=("max",),
     ),
     "too_many_keys": _P(
         409,
         "Too many keys",
         "The wallet has as many working agent keys as are allowed. Revoke one that is not needed.",
-        fields=("most",),
+        fields=("max",),
     ),
 }
 
@@ -284,7 +284,7 @@ _AVAILABILITY = {
         optional=("retry_after_seconds",),
     ),
     "service_unreachable": _P(503, "Service unreachable", "The wallet service did not respond. Retry."),
-    "unexpected_answer": _P(502, "Unexpected answer", "What answered is not a wallet service of this release."),
+    "unexpected_response": _P(502, "Unexpected response", "The response is not from a wallet service of this release."),
     "mcp_not_installed": _P(501, "MCP not installed", "Install the extra `mcp` to serve MCP."),
 }
 

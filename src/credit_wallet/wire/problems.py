@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, ClassVar
 
 from msgspec import DecodeError, ValidationError, json
@@ -11,6 +10,7 @@ from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import DatabaseError, InvalidAmount, InvalidJson, InvalidRequest, WalletError
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import STANDING_HEADERS
+from credit_wallet.wire.malformed import explained
 from credit_wallet.wire.problem_types import DATABASE_ERROR, DEFECT, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType
 
 CONTENT_TYPE = "application/problem+json"
@@ -18,8 +18,6 @@ TYPE_PREFIX = "urn:agent-credit-wallet:"
 
 _UNAUTHORIZED = 401
 _EXHAUSTED = ("insufficient_funds", "budget_exhausted", "key_cap_exhausted")
-_PLACE = re.compile(r" - at `\$\.?([^`]*)`")
-_NAMED = re.compile(r"field `([^`]+)`")
 
 
 class HttpError(WalletError):
@@ -84,11 +82,9 @@ def body_refused(error: DecodeError | UnicodeDecodeError | RecursionError) -> Wa
     """The refusal of a body or parameter that could not be decoded; it names the field if there is one."""
     if not isinstance(error, ValidationError):
         return InvalidJson(f"the body is not JSON: {error}")
-    detail = str(error)
-    parts = [match[1] for pattern in (_PLACE, _NAMED) if (match := pattern.search(detail)) and match[1]]
-    field = ".".join(parts)
+    field, detail = explained(str(error))
     kind = InvalidAmount if field.endswith("amount_yen") else InvalidRequest
-    return kind(detail.replace("`$.", "`"), **({"field": field} if field else {}))
+    return kind(detail, **({"field": field} if field else {}))
 
 
 def type_of(error: Exception) -> ProblemType:

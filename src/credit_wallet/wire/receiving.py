@@ -29,9 +29,7 @@ class Room:
     def take(self, more_bytes: int) -> None:
         """Raises ``ServiceBusy`` when there is no room left."""
         if more_bytes > self._left_bytes:
-            raise ServiceBusy(
-                "too many long bodies are being received; send it again", retry_after_seconds=SOON_SECONDS
-            )
+            raise ServiceBusy("too many long bodies are being received; try again", retry_after_seconds=SOON_SECONDS)
         self._left_bytes -= more_bytes
 
     def give(self, taken_bytes: int) -> None:

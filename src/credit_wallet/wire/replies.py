@@ -20,7 +20,7 @@ from credit_wallet.notices.targets import TargetView
 
 
 class MovementReply(Struct, frozen=True):
-    """A movement that was carried out, durable by now. ``replayed`` marks the answer to a key used before."""
+    """A movement of money, durable by now."""
 
     txn_id: int | None
     wallet_id: int
@@ -47,10 +47,7 @@ class MovementReply(Struct, frozen=True):
 
 
 class PurchaseReply(MovementReply, frozen=True, kw_only=True):
-    """What a request has bought. ``purchase_key`` names it from now on; a ``free`` one was served before.
-
-    ``warn_pct`` is 80 or 100 when that share of the buyer's monthly budget is spent, else 0.
-    """
+    """What a request has bought."""
 
     free: bool
     purchase_key: str
@@ -70,11 +67,7 @@ class BatchReply(Struct, frozen=True):
 
 
 class WalletReply(WalletView, frozen=True):
-    """A wallet as the one who asks may spend from it, ``key`` being the agent key that asks (None for the owner).
-
-    ``spendable_yen`` is the largest charge that balance, budget and the key's cap would let through now; ``topup_url``
-    is where people pay; ``lots`` are the open ones in the order of spending, and their sum is the balance.
-    """
+    """A wallet as the caller sees it, and how much the caller can spend now."""
 
     recent_transactions: list[Transaction]
     auto_topup: AutoTopupState
@@ -92,7 +85,7 @@ class TopupPage(Struct, frozen=True):
 
 
 class TransactionPage(Struct, frozen=True):
-    """Ledger entries, newest first; ``next_cursor`` leads to the page after, None on the last one."""
+    """One page of ledger entries, newest first."""
 
     transactions: list[Transaction]
     next_cursor: str | None
@@ -102,7 +95,7 @@ Role = Literal["owner", "agent", "seller", "operator"]
 
 
 class Identity(Struct, frozen=True):
-    """Who a token is. ``ends_at`` is when it ends, None when nothing is said of an end."""
+    """What kind of token the caller has, and what it belongs to."""
 
     role: Role
     wallet_id: int | None = None
@@ -112,6 +105,6 @@ class Identity(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """Alive, or ready."""
+    """Whether the service is alive, or ready."""
 
     status: str

@@ -16,7 +16,7 @@ from credit_wallet.errors import (
     DatabaseLocked,
     WalletError,
 )
-from credit_wallet.stores.sqlite import connection as sqlite_connection
+from credit_wallet.stores.sqlite import connection
 
 pytestmark = on_postgres
 
@@ -36,8 +36,8 @@ import sys
 from credit_wallet import CreditWallet
 from credit_wallet.notices.targets import OPERATOR, TargetSettings
 from credit_wallet.errors import WalletError
-from credit_wallet.stores.sqlite import connection as sqlite_connection
-sqlite_connection.BUSY_TIMEOUT_MS = 20
+from credit_wallet.stores.sqlite import connection
+connection.BUSY_TIMEOUT_MS = 20
 try:
     with CreditWallet.open(sys.argv[1]) as wallets:
         wallets.charge(1, 1, idempotency_key="meanwhile")
@@ -49,7 +49,7 @@ except WalletError as error:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who finds a SQLite file locked gives up soon."""
-    monkeypatch.setattr(sqlite_connection, "BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr(connection, "BUSY_TIMEOUT_MS", 20)
 
 
 def assert_is_untouched(target: str) -> None:

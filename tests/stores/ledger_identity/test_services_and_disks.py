@@ -136,7 +136,7 @@ def test_a_service_on_a_full_disk_is_not_ready_until_there_is_room(place: Place)
 
 
 def test_a_disk_that_fills_up_is_noticed_before_a_charge_is_refused(place: Place) -> None:
-    with session(place.url, "from credit_wallet.stores import sqlite; sqlite.PROVEN_SECONDS = 0.0") as served:
+    with session(place.url, "from credit_wallet.stores.sqlite import store; store.PROVEN_SECONDS = 0.0") as served:
         process = served.service._process.pid
         hard = resource.prlimit(process, resource.RLIMIT_FSIZE)[1]
         resource.prlimit(process, resource.RLIMIT_FSIZE, (4_096, hard))

@@ -18,7 +18,7 @@ from credit_wallet.config import is_postgres
 from credit_wallet.errors import DatabaseLocked, MigrationError
 from credit_wallet.stores import migrations
 from credit_wallet.stores.databases import database_at
-from credit_wallet.stores.postgres import schema as postgres_schema
+from credit_wallet.stores.postgres import schema
 
 pytestmark = on_every_database
 
@@ -173,8 +173,8 @@ def test_a_database_in_which_another_migrator_is_at_work_is_named(
     fresh_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     request.getfixturevalue("impatient")
-    one_migrator = postgres_schema._ONE_MIGRATOR
-    monkeypatch.setattr(postgres_schema, "_ONE_MIGRATOR", one_migrator.replace("60s", "50ms"))
+    one_migrator = schema._ONE_MIGRATOR
+    monkeypatch.setattr(schema, "_ONE_MIGRATOR", one_migrator.replace("60s", "50ms"))
     with PlainSql(fresh_url) as host:
         host.run("CREATE TABLE of_the_host (id INTEGER)")
         with host.transaction():

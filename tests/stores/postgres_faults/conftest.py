@@ -11,7 +11,7 @@ from postgres import Server
 from postgres_ledger import Ledger
 
 from credit_wallet.runtime import deadlines
-from credit_wallet.stores.postgres import database as postgres_database
+from credit_wallet.stores.postgres import database
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def own_databases() -> Iterator[PostgresDatabases]:
 def ledger(own_databases: PostgresDatabases, request: pytest.FixtureRequest) -> Iterator[Ledger]:
     """Its readers try more often to connect than usual, for tests that are impatient."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(postgres_database, "RECONNECT_SECONDS", 0.1)
+        patch.setattr(database, "RECONNECT_SECONDS", 0.1)
         with own_databases.ledger() as url, closing(Ledger(url, request.param)) as opened:
             yield opened
 

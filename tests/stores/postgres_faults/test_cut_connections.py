@@ -35,7 +35,7 @@ from credit_wallet.errors import (
     Unauthorized,
     WalletError,
 )
-from credit_wallet.stores.postgres import database as postgres_database
+from credit_wallet.stores.postgres import database
 
 pytestmark = pytest.mark.slow
 
@@ -240,7 +240,7 @@ def cut_all(ledger: Ledger) -> None:
 @pytest.mark.parametrize("end", [cut_all, end_sessions])
 def test_connections_that_end_between_batches_are_made_anew(ledger: Ledger, end: Callable[[Ledger], None]) -> None:
     wallets, wallet_ids = ledger.wallets, ledger.on_every_lane()
-    with ThreadPoolExecutor(postgres_database.READERS) as threads:
+    with ThreadPoolExecutor(database.READERS) as threads:
         for number in range(3):
             assert set(threads.map(wallets.balance, wallet_ids * 40)) == {1_000 - number}
             end(ledger)

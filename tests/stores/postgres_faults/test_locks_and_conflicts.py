@@ -18,8 +18,7 @@ from credit_wallet.errors import (
     DatabaseUnavailable,
     WalletError,
 )
-from credit_wallet.stores.postgres import connection as postgres_connection
-from credit_wallet.stores.postgres import link as postgres_link
+from credit_wallet.stores.postgres import connection, link
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +49,7 @@ def test_a_wallet_that_stays_locked_is_told_of_and_works_afterwards(
 ) -> None:
     locked_id, other_id = ledger.account().wallet_id, ledger.funded()
     key_id = ledger.rows("SELECT key_id FROM am_credit_key WHERE wallet_id = %s", locked_id)[0][0]
-    monkeypatch.setattr(postgres_connection, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "LOCK_SECONDS", 0.05)
     with closing(ledger.node(ledger.url)) as wallets:
         with other_transaction(ledger) as other:
             lock(other, locked_id)
@@ -87,7 +86,7 @@ def test_a_transaction_that_postgresql_wants_tried_again_is_tried_again(ledger: 
 @on_one_lane
 def test_a_transaction_that_is_never_let_through_is_told_of(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     wallet_id = ledger.funded()
-    monkeypatch.setattr(postgres_link, "BACKOFF", Backoff(0.02, 0.05))
+    monkeypatch.setattr(link, "BACKOFF", Backoff(0.02, 0.05))
     with (
         rule(ledger, "RAISE EXCEPTION 'busy' USING ERRCODE = 'serialization_failure';"),
         pytest.raises(DatabaseLocked, match="nothing moved"),

@@ -21,7 +21,7 @@ from credit_wallet.errors import (
     DatabaseReadOnly,
     DatabaseUnavailable,
 )
-from credit_wallet.stores.postgres import connection as postgres_connection
+from credit_wallet.stores.postgres import connection
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,7 @@ def test_other_nodes_are_told_of_a_wallet_that_a_stalled_one_has_locked(
 ) -> None:
     stalled_id, other_id = ledger.funded(), ledger.funded()
     key_id = ledger.wallets.keys.create(stalled_id).key_id
-    monkeypatch.setattr(postgres_connection, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "LOCK_SECONDS", 0.1)
     with closing(ledger.node(ledger.url)) as node:
         with stalled_charge(ledger, stalled_id, moment) as charging:
             asked: list[Callable[[], object]] = [

@@ -26,7 +26,7 @@ from credit_wallet.errors import (
     DatabaseRefused,
 )
 from credit_wallet.stores import Store
-from credit_wallet.stores.postgres import horizon as postgres_horizon
+from credit_wallet.stores.postgres import horizon
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +65,7 @@ def test_what_a_hosts_trigger_refuses_fails_alone(ledger: Ledger, refusal: str) 
         finally:
             over.set()
         assert [each.result().balance_yen for each in charging] == [999] * len(others)
-        with pytest.raises(DatabaseRefused, match=r"a rule of .* did not let this in"):
+        with pytest.raises(DatabaseRefused, match=r"a rule of .* refused a row"):
             refused.result()
     assert ledger.wallets.charge(refused_id, 1, idempotency_key="new").balance_yen == 999
     assert ledger.wallets.verify() == []
@@ -123,7 +123,7 @@ def unsealed(ledger: Ledger) -> int:
 @pytest.fixture
 def unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sealing does not wait long for transactions that are under way."""
-    monkeypatch.setattr(postgres_horizon, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(horizon, "SETTLE_SECONDS", 0.05)
 
 
 @pytest.mark.usefixtures("unsettled")

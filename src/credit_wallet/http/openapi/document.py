@@ -28,7 +28,7 @@ what each agent spends.
 no answer came, or after 500, 502 or 503: nothing is done twice.
 
 **Errors** are problem documents (RFC 9457). `code` is stable and says what happened; the fields beside it are the \
-figures behind it. An error means that nothing moved."""
+figures behind it. A status of 4xx means that nothing moved."""
 
 _TAGS = {
     "Charges and holds": "Spend from a wallet: charge at once, or hold first and capture what a call cost.",
@@ -38,7 +38,7 @@ _TAGS = {
     "Agent keys": "One token per agent, each with its own cap; and who a token belongs to.",
     "Notification targets": "Where a wallet's notices go.",
     "Operator: wallets": "Create and manage wallets. For operator keys.",
-    "Operator: access": "Lost owner tokens, keys of the host's own, and sellers. For operator keys.",
+    "Operator: access": "Lost owner tokens, keys that the host has issued, and sellers. For operator keys.",
     "Service": "Health, readiness and metrics of the service itself.",
 }
 """In the order in which they are read."""
@@ -47,14 +47,14 @@ _SECURITY_SCHEMES = {
     "token": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A wallet's owner token or an agent key (`cw_live_…`), a registered key of the host's own, a "
+        "description": "A wallet's owner token or an agent key (`cw_live_…`), a registered key of the host, a "
         "seller's token (`cw_seller_…`) or an operator key.",
     },
     "api_key": {
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
-        "description": "The same tokens in a header of their own.",
+        "description": "The same tokens, in this header instead.",
     },
 }
 

@@ -121,7 +121,7 @@ _TYPES: dict[str, dict[str, Any]] = {
             "hold_id",
             "wallet_id",
             "retry_after_seconds",
-            "most",
+            "max",
             "balance_yen",
             "missing_yen",
             "debt_yen",

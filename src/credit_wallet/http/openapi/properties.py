@@ -206,7 +206,7 @@ PROPERTIES: dict[str, About] = {
     "role": _A("What kind of token it is.", ("owner",)),
     "sha256": _A("SHA-256 in hexadecimal, 64 digits.", (_SHA256,)),
     "registered": _A("Whether it is a key of the host's own; otherwise an earlier token that still works.", (True,)),
-    "most": _A("How many are allowed.", (10,)),
+    "max": _A("How many are allowed.", (10,)),
     # Notices
     "notification_targets": _A("Where notices go, at most ten targets. The list is replaced as a whole."),
     "url": _A(

@@ -78,7 +78,7 @@ def _structs(annotation: Any) -> Iterator[type[Struct]]:
 def _completed(name: str, component: dict[str, Any]) -> dict[str, Any]:
     component = typed(component)
     component.pop("title", None)
-    component["description"] = " ".join(component["description"].split())
+    component["description"] = " ".join(component["description"].split()).replace("``", "`")
     if not component.get("required"):
         component.pop("required", None)
     for field, given in component["properties"].items():

@@ -1,4 +1,4 @@
-"""Jobs in transactions of their own, beside the rail: backfill, seals, pruning, verify, alerts, notices.
+"""Jobs in separate transactions, apart from the rail: backfill, seals, pruning, verify, alerts, notices.
 
 They decide nothing about money; the rules live in ``rules``.
 """

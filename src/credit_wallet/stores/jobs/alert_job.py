@@ -2,8 +2,8 @@
 
 The rail fires alerts at the moment of crossing; the job catches what plain SQL wrote. It works on a database with
 migration 281 alone, where it sums the ledger, and on the whole schema, where it reads each wallet's row and its cost
-does not grow with the ledger. It imports nothing but the standard library unless ``apsw`` is there, so that a host can
-run it from a plain checkout.
+does not grow with the ledger. It imports only the standard library, and ``apsw`` if installed, so that a host can run
+it from a plain checkout.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _log = logging.getLogger("process_credit_wallet_alerts")
 
 @dataclass(frozen=True)
 class FiredAlert:
-    """A threshold that fired, with what was spent of which budget then."""
+    """A threshold that fired, with the spending and the budget at that moment."""
 
     wallet_id: int
     threshold_pct: int
@@ -63,7 +63,7 @@ class _Spending(NamedTuple):
 
 @dataclass
 class AlertReport:
-    """What a run looked at and fired, or would have fired; its JSON form is fixed by the seed contract."""
+    """The report of a run: what it looked at and fired, or would have fired; the seed contract fixes its JSON form."""
 
     dry_run: bool
     billing_cycle: str
@@ -80,10 +80,10 @@ def run_alert_job(
 ) -> AlertReport:
     """Fire what is due in ``cycle`` (default: each wallet's current one), in the transaction that ``connection`` is in.
 
-    For a threshold of a budget that was changed since it fired there is only an event, which is not in the report.
+    A threshold that has fired for an earlier budget only emits an event, which is not in the report.
 
-    The report's cycle is the UTC one. ``dry_run`` writes nothing. ``whole_schema`` says that the database has more than
-    migration 281. Wallets are taken in order of their ids, as everybody does who locks several.
+    The report's cycle is the UTC one. ``dry_run`` writes nothing. ``whole_schema`` means that the database has more
+    than migration 281. Wallets are locked in order of their ids, as everywhere.
     """
     report = AlertReport(dry_run, cycle or cycle_at(now))
     report.wallets_scanned = _value(connection, "wallets_scanned")
@@ -99,7 +99,7 @@ def run_alert_job(
 
 
 def _reached_thresholds(spending: _Spending) -> Iterator[int]:
-    """What may have to fire, rising. Of a wallet's own thresholds, one below what has fired is old news."""
+    """The thresholds that may have to fire, ascending. A wallet's own ones below one that has fired are skipped."""
     share_pct = spent_pct(spending.spent_yen, spending.budget_yen)
     known_pct = min(spending.alerted_pct, spending.known_pct)
     for threshold_pct in thresholds_pct(json.loads(spending.own_thresholds)):
@@ -155,14 +155,14 @@ def _fire(
 
 
 def _emit_for_another_budget(connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str) -> None:
-    """Emit the event of a threshold that fired in the cycle when the budget was another, once for each budget."""
+    """Emit the event of a threshold that fired in the cycle for another budget, once for each budget."""
     name = {"threshold_pct": alert.threshold_pct, "billing_cycle": billing_cycle, "budget_yen": alert.budget_yen}
     statement = _SQL[f"emit_for_another_budget{_own(alert)}"]
     connection.execute(statement, {**event_row(_event(alert, billing_cycle), fired_at), **name})
 
 
 def _own(alert: FiredAlert) -> str:
-    """Thresholds of a wallet's own have a table of their own, and statements that are named for it."""
+    """A wallet's own thresholds have a separate table, and statements named for it."""
     return "" if alert.threshold_pct in ALERT_THRESHOLDS_PCT else "_own"
 
 

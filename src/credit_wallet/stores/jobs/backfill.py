@@ -2,7 +2,7 @@
 
 A writer of plain SQL inserts ledger rows and updates balances, and knows nothing of chains, lots and cycle spend. Its
 entries have no ``prev_txn_id``, its wallets no ``last_txn_id``; a backfill replays the new entries in order and writes
-what they lack. Money is never made up: when a wallet is backfilled for the first time, ``opening_yen`` records the
+what they lack. Money is never invented: when a wallet is backfilled for the first time, ``opening_yen`` records the
 difference between its balance and its entries; later differences are left for ``verify`` to report.
 """
 
@@ -65,7 +65,7 @@ WALLETS_A_TRANSACTION = 1_000
 
 
 class _Replay(Struct):
-    """A wallet's entries replayed: how far its ledger has come, and what the lots are then.
+    """A replay of a wallet's entries: its position in the ledger, and the lots there.
 
     Plain SQL may charge more than there is. The lots then stay at zero, and the next credit fills the gap first.
     """
@@ -82,14 +82,14 @@ class _Replay(Struct):
     closed: list[ClosedSegment]
 
     def go_on_in(self, cycle: str, held_yen: int) -> None:
-        """What comes next is of ``cycle``: if that is another one, the segment of those before has ended."""
+        """The next entry belongs to ``cycle``: if that differs, the segment before it has ended."""
         if cycle != self.cycle and self.last_txn_id:
             closing_yen = self.ledger_yen + held_yen
             self.closed.append(ClosedSegment(self.wallet_id, self.last_txn_id, self.cycle, closing_yen))
         self.cycle = cycle
 
     def open_lot(self, lot_id: int, amount_yen: int) -> Allocation:
-        """Credit ``amount_yen``, of which what fills a gap opens no lot."""
+        """Credit ``amount_yen``; the part that covers a shortfall opens no lot."""
         usable_yen = max(0, min(amount_yen, self.ledger_yen + amount_yen))
         self.ledger_yen += amount_yen
         if not usable_yen:
@@ -108,7 +108,7 @@ class _Replay(Struct):
 def backfill_all(
     connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]], now: datetime
 ) -> tuple[int, list[Opening]]:
-    """Backfill all that is pending, in transactions of ``WALLETS_A_TRANSACTION``; how many wallets, and openings."""
+    """Backfill all pending wallets, in transactions of ``WALLETS_A_TRANSACTION``; return how many, and the openings."""
     wallet_ids, openings = _pending(connection), []
     for start in range(0, len(wallet_ids), WALLETS_A_TRANSACTION):
         with transaction(connection):
@@ -117,14 +117,14 @@ def backfill_all(
 
 
 def backfill_pending(connection: Connection, now: datetime) -> None:
-    """Backfill all that is pending, inside the caller's transaction."""
+    """Backfill all pending wallets in the caller's transaction."""
     backfill(connection, _pending(connection), now)
 
 
 def backfill(connection: Connection, wallet_ids: Iterable[int], now: datetime) -> list[Opening]:
-    """Backfill what is pending of some wallets, inside the caller's transaction; return what no entry explains of them.
+    """Backfill some wallets in the caller's transaction; return the yen that no entry explains.
 
-    Each opening is also a warning in the log: from now on it counts as credit.
+    Each opening is also logged as a warning: from now on it counts as credit.
     """
     openings = [opening for wallet_id in wallet_ids if (opening := _backfill(connection, wallet_id, now))]
     for opening in openings:

@@ -1,7 +1,7 @@
-"""Books of a ledger that was there before migration 289: its segments, what was taken back of its top-ups, its ends.
+"""The books of a ledger from before migration 289: its segments, clawbacks and expiries.
 
-Made once, from each wallet's chain and behind its lock, when the database is brought up to date. The rail and backfill
-keep them from then on.
+Made once, from each wallet's chain and behind its lock, when the database is migrated. The rail and backfill maintain
+them from then on.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ WALLETS_A_TRANSACTION = 1_000
 
 
 def make_books(connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]]) -> None:
-    """Make the books unless they are made, in transactions of ``WALLETS_A_TRANSACTION``.
+    """Make the books if they are missing, in transactions of ``WALLETS_A_TRANSACTION``.
 
-    Breaking it off does no harm: the next one begins anew, and what it makes is the same.
+    Interrupting it is safe: the next run starts over with the same result.
     """
     if connection.execute(SQL["are_made"]).fetchall():
         return
@@ -63,9 +63,9 @@ def _make_books_of(connection: Connection, wallet_id: int) -> None:
         return found
 
     closed = list(segments_of(passed(chain(rows, wallet_id, last_txn_id)), wallet_id, cycle or "", time_zone))
-    connection.execute(SQL["forget_segments"], this)
+    connection.execute(SQL["delete_segments"], this)
     put_segments(connection, reversed(closed))
-    connection.execute(SQL["forget_clawbacks"], this)
+    connection.execute(SQL["delete_clawbacks"], this)
     if taken_back or debt_yen:
         write_clawbacks(
             connection, clawbacks_of(wallet_id, taken_back[::-1], dict(rows(SQL["taken_back"], this)), debt_yen)
@@ -73,7 +73,7 @@ def _make_books_of(connection: Connection, wallet_id: int) -> None:
 
 
 def _note_due(connection: Connection, wallet_id: int, open_lots: list[Lot], due_at: str | None) -> None:
-    """A refund could open a lot again whose end nothing looked after any more."""
+    """A refund could reopen a lot whose expiry was no longer tracked."""
     end = min((lot.expires_at for lot in open_lots if lot.expires_at is not None), default=None)
     if end is not None and (due_at is None or end < due_at):
         connection.execute(SQL["note_due"], {"wallet_id": wallet_id, "at": end})
@@ -82,10 +82,10 @@ def _note_due(connection: Connection, wallet_id: int, open_lots: list[Lot], due_
 def clawbacks_of(
     wallet_id: int, entries: list[ChainEntry], taken_back_yen: dict[int, int], debt_yen: int
 ) -> list[ClawbackState]:
-    """What ``entries`` took back of each top-up and is not given again, given how much of each was taken back in all.
+    """What ``entries`` took back of each top-up and did not reinstate, given the total taken back of each.
 
-    What a top-up's own entries do not account for was debt: that was repaid by entries that named no top-up, which are
-    shared out in order, or is owed still.
+    What a top-up's own entries do not account for was debt. It was repaid by entries that named no top-up, which are
+    allocated in order, or is still owed.
     """
     taken = {txn_id: Allocation() for txn_id in taken_back_yen}
     repaid: Allocation = []

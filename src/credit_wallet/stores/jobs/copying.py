@@ -1,8 +1,8 @@
 """Copying a whole ledger from SQLite into an empty PostgreSQL database, and proving that it arrived.
 
-verify SRC → copy every table in order of its key, a transaction a chunk → compare every row → verify DST → open it up.
-Nobody else can use SRC meanwhile, and DST refuses to be opened until the last step. A copy that was interrupted goes on
-behind the last row that arrived.
+verify SRC → copy every table in order of its key, one transaction a chunk → compare every row → verify DST → open it.
+Nobody else can use SRC meanwhile, and DST refuses to be opened until the last step. An interrupted copy continues after
+the last row that arrived.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from credit_wallet.stores.sqlite.ledger import LedgerConnection
 ROWS_A_CHUNK = 10_000
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being done, and how many rows of how many it has come to."""
+"""Called with the current step, and the number of rows done and in total."""
 
 
 class _Table(NamedTuple):
@@ -71,14 +71,14 @@ TABLES = (
     _Table("am_credit_cycle_segment", ("wallet_id", "segment_no"), False),
     _Table("am_credit_clawback", ("wallet_id", "credit_txn_id"), False),
 )
-"""Every table of a ledger, what is referred to before what refers to it."""
+"""Every table of a ledger, referenced tables first."""
 
 _CREATE_MARK = "CREATE TABLE credit_wallet_copy (source TEXT NOT NULL, started_at TEXT NOT NULL)"
 _MARK = "INSERT INTO credit_wallet_copy (source, started_at) VALUES (:source, :at)"
 _MARK_EXISTS = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 _MARKED = "SELECT source FROM credit_wallet_copy"
-_FORGET_OWN_ROWS = ("DELETE FROM am_credit_installation", "DELETE FROM am_credit_counted")
-"""What migrations put into a new database, and SRC has otherwise."""
+_DELETE_OWN_ROWS = ("DELETE FROM am_credit_installation", "DELETE FROM am_credit_counted")
+"""Rows that migrations put into a new database, and that SRC has its own of."""
 
 _DROP_MARK = "DROP TABLE credit_wallet_copy"
 _HAS_ROWS = "SELECT EXISTS (SELECT FROM am_credit_wallet) OR EXISTS (SELECT FROM am_credit_transaction_log)"
@@ -93,10 +93,10 @@ SELECT column_name FROM information_schema.columns WHERE table_schema = current_
 
 
 class Copied(Struct, frozen=True):
-    """What a copy did."""
+    """The result of a copy."""
 
     rows: dict[str, int]
-    """By table; all of them, those of an interrupted copy before it included."""
+    """Rows by table, including those of an earlier, interrupted copy."""
 
     resumed: bool
 
@@ -104,7 +104,7 @@ class Copied(Struct, frozen=True):
 def copy_ledger(source: SqliteDatabase, target: PostgresDatabase, now: datetime, progress: Progress) -> Copied:
     """Copy all of ``source`` into ``target``, which must be empty or hold the beginning of the same copy.
 
-    Raises ``CopyRefused`` when one of them is not fit for it or the proof fails, and ``DatabaseError``.
+    Raises ``CopyRefused`` when one of them is unsuitable or the proof fails, and ``DatabaseError``.
     """
     with (
         naming_sqlite_errors(source.path),
@@ -138,7 +138,7 @@ def _require_sound(which: str, violations: list[Violation]) -> None:
 
 
 def _begin(here: apsw.Connection, there: Raw, now: datetime) -> bool:
-    """Mark DST as being copied into; whether an earlier copy had begun it."""
+    """Mark DST as the target of a copy; return whether an earlier copy had begun."""
     state = (here.execute(_STATE).fetchall(), here.execute(_LAST_IDS).fetchall())
     fingerprint = sha256(json.encode(state)).hexdigest()
     with transaction(there):
@@ -147,7 +147,7 @@ def _begin(here: apsw.Connection, there: Raw, now: datetime) -> bool:
             if there.execute(_HAS_ROWS).fetchall() == [(True,)]:
                 raise CopyRefused("DST holds a ledger already; copy into an empty database")
             there.execute(_CREATE_MARK)
-            for statement in _FORGET_OWN_ROWS:
+            for statement in _DELETE_OWN_ROWS:
                 there.execute(statement)
             PostgresConnection(there).execute(_MARK, {"source": fingerprint, "at": format_instant(now)})
         elif there.execute(_MARKED).fetchall() != [(fingerprint,)]:
@@ -167,7 +167,7 @@ def _columns(here: apsw.Connection, there: Raw, table: _Table) -> str:
 
 
 def _copy(here: LedgerConnection, there: Raw, table: _Table, columns: str, progress: Progress) -> int:
-    """Copy what DST does not have of a table; return how many rows the table has."""
+    """Copy the rows that DST lacks of a table; return how many rows the table has."""
     total, done = (_count(connection, table) for connection in (here, PostgresConnection(there)))
     key = ", ".join(table.key)
     backwards = ", ".join(f"{column} DESC" for column in table.key)
@@ -210,7 +210,7 @@ def _compare(here: apsw.Connection, there: Raw, table: _Table, columns: str, tot
 def _chunks(
     connection: Connection, table: _Table, columns: str, after: tuple[Any, ...] | None
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """A table's rows in order of its key, behind the key ``after``; the same statement on both sides."""
+    """A table's rows in order of its key, from after ``after``; the same statement on both sides."""
     key = ", ".join(table.key)
     names = [f"key_{position}" for position in range(len(table.key))]
     behind = f"WHERE ({key}) > ({', '.join(':' + name for name in names)}) "

@@ -1,7 +1,7 @@
-"""Notices of credit that is going to expire: a job in transactions of its own, the same on every database.
+"""Notices of credit that is about to expire: a job in separate transactions, the same on every database.
 
-The register of lots says of each lot how many notices were emitted, and an index leads to those whose next one is due.
-When credit has expired, ``credit.expire_lots`` says so in the transaction that burns it.
+The register of lots counts the notices emitted for each lot, and an index finds those whose next one is due. When
+credit expires, ``credit.expire_lots`` emits the event in the transaction that burns it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def due(now: datetime) -> list[dict[str, object]]:
 def emit(connection: Connection, now: datetime) -> int:
     """Emit the notices that are due, up to ``LOTS_A_STEP`` of each; return how many lots were looked at.
 
-    For a lot that comes with less than 30 days left that is at once, for one of which nothing is left never. Of two
-    notices that are due, the later one is emitted. Wallets are taken in order, as everybody does who locks several.
+    A lot that comes in with less than 30 days left gets its notice at once, an empty lot gets none. Of two due notices,
+    the later one is emitted. Wallets are locked in order of their ids, as everywhere.
     """
     lots = [lot for each in due(now) for lot in connection.execute(SQL["notices_due"], each).fetchall()]
     open_lots: dict[int, dict[int, Lot]] = {}
@@ -59,7 +59,7 @@ def emit(connection: Connection, now: datetime) -> int:
 
 
 def _open_lots(connection: Connection, wallet_id: int) -> dict[int, Lot]:
-    """A wallet's open lots, by id. What is damaged is for ``verify`` to report, and keeps no other notice back."""
+    """A wallet's open lots, by id. A damaged list is left for ``verify`` to report, without delaying other notices."""
     [(text,)] = connection.execute(SQL["open_lots"], {"wallet_id": wallet_id}).fetchall()
     try:
         return {lot.lot_id: lot for lot in json.decode(text, type=list[Lot])}

@@ -1,6 +1,6 @@
-"""Mailboxes that are asked before they are written to, counts of mail, and forgetting notices that are over.
+"""Confirming mailboxes before they get notices, counting mail, and pruning old notices.
 
-Jobs in a transaction of their own, the same on every database.
+Jobs in separate transactions, the same on every database.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from credit_wallet.stores.sql import statements
 SQL = statements("mailboxes.sql")
 
 ASKED_A_WALLET_AND_DAY = 10
-"""Mails a day (UTC) by which a wallet's owner may have mailboxes asked …"""
+"""Maximum confirmation requests a day (UTC) that a wallet's owner may cause …"""
 
 ASKED_A_MAILBOX_AND_DAY = 3
-"""… and by which a mailbox is asked, whoever names it."""
+"""… and the maximum for one mailbox, over all wallets."""
 
 MAILS_A_MAILBOX_AND_DAY = 50
-"""Mails with notices that owners' targets send to a mailbox in a day (UTC); the rest waits for the next one."""
+"""Mails with notices of owners' targets to a mailbox in a day (UTC); the rest wait for the next day."""
 
 ROWS_A_STEP = 2_000
 
@@ -36,41 +36,41 @@ Answer = Literal["confirmed", "wrong", "unknown", "used_up"]
 
 
 def about_to_ask(connection: Connection, wallet_id: int, url: str, now: datetime) -> str:
-    """Count that a mailbox is going to be asked; return until when it can answer. Raises ``TooManyConfirmations``."""
-    for counted_for, counted, most in _bounds(wallet_id, url):
-        if _count(connection, counted_for, counted, now) > most:
-            raise _too_many(counted_for, most, now)
+    """Count a confirmation request to a mailbox; return when its code expires. Raises ``TooManyConfirmations``."""
+    for counted_for, counted, limit in _bounds(wallet_id, url):
+        if _count(connection, counted_for, counted, now) > limit:
+            raise _too_many(counted_for, limit, now)
     return format_instant(now + CONFIRM_WITHIN)
 
 
 def require_room(source: Source, wallet_id: int, urls: Sequence[str], now: datetime) -> None:
-    """Raise ``TooManyConfirmations`` if not all of some mailboxes can be asked today; counts nothing."""
+    """Raise ``TooManyConfirmations`` unless all these mailboxes can be asked today; counts nothing."""
     day = format_instant(now)[:10]
     wanted = Counter(bound for url in urls for bound in _bounds(wallet_id, url))
-    for (counted_for, counted, most), more in wanted.items():
+    for (counted_for, counted, limit), more in wanted.items():
         rows = source.rows(SQL["counted"], {"wallet_id": counted_for, "counted": counted, "day": day})
-        if sum(mails for (mails,) in rows) + more > most:
-            raise _too_many(counted_for, most, now)
+        if sum(mails for (mails,) in rows) + more > limit:
+            raise _too_many(counted_for, limit, now)
 
 
 def _bounds(wallet_id: int, url: str) -> tuple[tuple[int, str, int], ...]:
-    """What a mail that asks is counted as, and how many there may be in a day."""
+    """The counters of a confirmation request, each with its daily limit."""
     return (
         (wallet_id, "asked", ASKED_A_WALLET_AND_DAY),
         (0, f"asked {mailbox_of(url)}", ASKED_A_MAILBOX_AND_DAY),
     )
 
 
-def _too_many(counted_for: int, most: int, now: datetime) -> TooManyConfirmations:
+def _too_many(counted_for: int, limit: int, now: datetime) -> TooManyConfirmations:
     return TooManyConfirmations(
-        f"at most {most} mails a day ask for confirmation {'of a wallet' if counted_for else 'of a mailbox'}; "
+        f"at most {limit} mails a day ask for confirmation {'of a wallet' if counted_for else 'of a mailbox'}; "
         "try again tomorrow (UTC)",
         retry_after_seconds=whole_seconds((_tomorrow(now) - now).total_seconds()),
     )
 
 
 def mail_waits_until(connection: Connection, url: str, now: datetime) -> str | None:
-    """Count that a mailbox is going to be sent notices; until when it must wait if it has had as many as it may."""
+    """Count a mail with notices to a mailbox; return until when it must wait if it has had the maximum."""
     if _count(connection, 0, f"mails {mailbox_of(url)}", now) <= MAILS_A_MAILBOX_AND_DAY:
         return None
     return format_instant(_tomorrow(now))
@@ -83,7 +83,7 @@ def _count(connection: Connection, wallet_id: int, counted: str, now: datetime) 
 
 
 def count_notices(connection: Connection, wallet_id: int, more: int, now: datetime) -> int:
-    """Count ``more`` notices of a wallet that the operator gets; how many there have been in this hour (UTC)."""
+    """Count ``more`` notices of a wallet to the operator; return how many there have been in this hour (UTC)."""
     day, hour = format_instant(now)[:10], format_instant(now)[11:13]
     row = {"wallet_id": wallet_id, "counted": f"told {hour}", "day": day, "more": more}
     [(notices,)] = connection.execute(SQL["count_notices"], row).fetchall()
@@ -95,12 +95,12 @@ def _tomorrow(now: datetime) -> datetime:
 
 
 def put_code(connection: Connection, target_id: int, code: str) -> None:
-    """Take ``code`` for the one that confirms a mailbox from now on; only its hash is kept."""
+    """Make ``code`` the one that confirms a mailbox; only its hash is kept."""
     connection.execute(SQL["put_code"], {"target_id": target_id, "code_sha256": code_sha256(code)})
 
 
 def confirm(connection: Connection, wallet_id: int, target_id: int, code: str, now: datetime) -> Answer:
-    """Confirm a mailbox by the code that it was sent. A wrong one is counted, and too many make it of no use."""
+    """Confirm a mailbox with the code it was sent. Wrong codes are counted; too many invalidate it."""
     rows = connection.execute(SQL["asked"], {"target_id": target_id, "wallet_id": wallet_id}).fetchall()
     if not rows:
         return "unknown"
@@ -119,28 +119,28 @@ def confirm(connection: Connection, wallet_id: int, target_id: int, code: str, n
 
 
 def ask_again(connection: Connection, wallet_id: int, target_id: int, url: str, now: datetime) -> None:
-    """Have a mailbox asked once more, with another code. Raises ``TooManyConfirmations``."""
+    """Send a mailbox another code. Raises ``TooManyConfirmations``."""
     confirm_by = about_to_ask(connection, wallet_id, url, now)
     row = {"target_id": target_id, "at": format_instant(now), "confirm_by": confirm_by}
     connection.execute(SQL["ask_again"], row)
 
 
-def forget_unconfirmed_of(connection: Connection, wallet_id: int, now: datetime) -> None:
+def delete_unconfirmed_of(connection: Connection, wallet_id: int, now: datetime) -> None:
     """Remove a wallet's mailboxes that did not answer in time."""
-    connection.execute(SQL["forget_unconfirmed_of"], {"wallet_id": wallet_id, "at": format_instant(now)}).fetchall()
+    connection.execute(SQL["delete_unconfirmed_of"], {"wallet_id": wallet_id, "at": format_instant(now)}).fetchall()
 
 
 def prune_notices(connection: Connection, before: datetime, now: datetime) -> int:
-    """One bounded step of forgetting what is over; return how many rows went.
+    """One bounded step of pruning; return how many rows were deleted.
 
-    That is deliveries and events from ``before``, mailboxes that did not answer, counts of days gone by.
+    It deletes deliveries and events from before ``before``, mailboxes that did not answer, and counts of past days.
     """
     at = format_instant(now)
     steps = (
-        ("forget_deliveries", {"before": format_instant(before)}),
-        ("forget_events", {"before": format_instant(before)}),
-        ("forget_unconfirmed", {"at": at}),
-        ("forget_counts", {"today": at[:10]}),
+        ("prune_deliveries", {"before": format_instant(before)}),
+        ("prune_events", {"before": format_instant(before)}),
+        ("prune_unconfirmed", {"at": at}),
+        ("prune_counts", {"today": at[:10]}),
     )
     return sum(
         len(connection.execute(SQL[name], {**parameters, "limit": ROWS_A_STEP}).fetchall())

@@ -1,8 +1,8 @@
 """The queues of notices: events are fanned out to their targets, and each target is the queue of its deliveries.
 
-Whoever delivers takes targets, not deliveries: one that is taken rests until its lease ends or it is given back, so
-what one target has waiting, and for how long it fails, is nobody else's matter. Jobs in a transaction of their own, the
-same on every database; rows of targets are locked in the order of their ids.
+A sender leases targets, not deliveries: a leased target is not offered to others until its lease ends or it is
+released, so the backlog and failures of one target do not affect others. Jobs in separate transactions, the same on
+every database; rows of targets are locked in order of their ids.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ EVENTS_A_STEP = 200
 TARGETS_A_STEP = 50
 
 LEASE = timedelta(minutes=2)
-"""How long a process that takes a target has for it; then, it has died or lost its way, and another may."""
+"""The lease of a target: after it, the process is presumed dead and another may take the target."""
 
 WEBHOOKS_A_TURN = 20
-"""Deliveries that are taken at once for a webhook; one for a webhook that failed last time."""
+"""Deliveries taken at once for a webhook; only one after a failure."""
 
 NOTICES_A_MESSAGE = 100
-"""The most notices that people get in one message."""
+"""Maximum notices in one message to people."""
 
 
 class Leased(Struct, frozen=True):
-    """A delivery that this process is to carry out: its attempt number ``attempts``."""
+    """A delivery for this process to attempt: attempt number ``attempts``."""
 
     delivery_id: int
     attempts: int
@@ -53,9 +53,9 @@ class Leased(Struct, frozen=True):
 
 
 class Turn(Struct, frozen=True):
-    """A target that was taken until ``lease``, and what is to be sent to it; ``failures`` are its last ones in a row.
+    """A target leased until ``lease``, and its deliveries; ``failures`` counts its latest failures in a row.
 
-    With a ``code``, its mailbox is to be asked and nothing else.
+    With a ``code``, only a confirmation request is sent to its mailbox.
     """
 
     target: Target
@@ -66,7 +66,7 @@ class Turn(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """The result of an attempt; ``next_attempt_at`` None after a failure means never again."""
+    """The result of an attempt; ``next_attempt_at`` None after a failure means that it is not retried."""
 
     delivery_id: int
     target_id: int
@@ -76,9 +76,9 @@ class Result(Struct, frozen=True):
 
 
 class Settled(Struct, frozen=True):
-    """The result of a turn: deliveries that were tried, those that were not, and until when the target rests.
+    """The result of a turn: the deliveries that were tried, those that were not, and until when the target pauses.
 
-    ``failures`` are the target's in a row now. ``error`` is why a mailbox could not be asked.
+    ``failures`` counts the target's failures in a row. ``error`` is why a mailbox could not be asked.
     """
 
     turn: Turn
@@ -90,7 +90,7 @@ class Settled(Struct, frozen=True):
 
 
 class Places(NamedTuple):
-    """How many more targets of a kind can be sent to: of one channel, with a number of failures in a row."""
+    """Places for targets of a kind: of one channel, with a number of failures in a row."""
 
     channel: Channel
     min_failures: int
@@ -99,7 +99,7 @@ class Places(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """Turns that were taken for each of the places, whether others wait for them, and whether there may be more."""
+    """The turns taken for each kind of place, whether others wait for them, and whether more may remain."""
 
     turns: list[list[Turn]]
     crowded: list[bool]
@@ -110,7 +110,7 @@ class Taken(NamedTuple):
 
 
 def fan_out(connection: Connection, now: datetime) -> int:
-    """Make deliveries of the next events that nobody has fanned out; return how many events there were."""
+    """Fan out the next events into deliveries; return how many events there were."""
     events = connection.execute(SQL["fan_out"], {"limit": EVENTS_A_STEP}).fetchall()
     targets = {
         wallet_id: targets_of(connection, wallet_id)
@@ -145,7 +145,7 @@ def _note_fanned_out(connection: Connection, target_id: int, allotment: Allotmen
 
 
 def _beyond_hour(connection: Connection, events: Sequence[Any], now: datetime) -> frozenset[int]:
-    """The events that are beyond what the operator gets of their wallets in an hour; counts them all."""
+    """The events beyond the operator's hourly limit for their wallets; counts them all."""
     bounded: dict[int, list[int]] = {}
     for event_id, wallet_id, kind, _ in sorted(events):
         if is_bounded(kind):
@@ -162,13 +162,13 @@ def _beyond_hour(connection: Connection, events: Sequence[Any], now: datetime) -
 
 
 def lease(connection: Connection, now: datetime, target_ids: Sequence[int]) -> list[Turn]:
-    """Take targets that have something due for ``LEASE``, but for those that somebody has taken meanwhile."""
+    """Lease targets with due deliveries for ``LEASE``, except those taken meanwhile."""
     turns = (_take(connection, target_id, now) for target_id in sorted(target_ids))
     return [turn for turn in turns if turn is not None]
 
 
 def _take(connection: Connection, target_id: int, now: datetime) -> Turn | None:
-    """Take a target, unless somebody was faster or there is nothing to send to it after all."""
+    """Lease a target, unless somebody was faster or nothing is due for it after all."""
     at, lease = format_instant(now), format_instant(now + LEASE)
     taken = connection.execute(SQL["take_target"], {"target_id": target_id, "at": at, "lease": lease}).fetchall()
     if not taken:
@@ -207,7 +207,7 @@ def _to_be_asked(connection: Connection, turn: Turn, at: str) -> Turn | None:
 
 
 def _leased(connection: Connection, target: Target, row: Sequence[int], at: str) -> Leased | None:
-    """A delivery from the columns of ``take_deliveries``, with its event; one whose event has gone is dead."""
+    """A delivery from the columns of ``take_deliveries``, with its event; without its event it is dead-lettered."""
     delivery_id, event_id, attempts = row
     events = connection.execute(SQL["event"], {"event_id": event_id}).fetchall()
     if events:
@@ -224,7 +224,7 @@ def notice_of(row: Sequence[Any]) -> Notice:
 
 
 def _free(connection: Connection, turn: Turn, failures: int, rests_until: str) -> bool:
-    """Let others have a target again; false when its lease had ended and somebody has it."""
+    """Release a target; false when its lease had ended and somebody else has it."""
     row = {"target_id": turn.target.target_id, "lease": turn.lease, "failures": failures, "rests_until": rests_until}
     if not connection.execute(SQL["free_target"], row).fetchall():
         return False
@@ -234,7 +234,7 @@ def _free(connection: Connection, turn: Turn, failures: int, rests_until: str) -
 
 
 def settle(connection: Connection, settled: Sequence[Settled], now: datetime) -> int:
-    """Note the results of turns; return how many deliveries arrived."""
+    """Record the results of turns; return how many deliveries arrived."""
     at = format_instant(now)
     events: set[int] = set()
     arrived = 0
@@ -247,7 +247,7 @@ def settle(connection: Connection, settled: Sequence[Settled], now: datetime) ->
             else:
                 _note_failure(connection, result, at)
         for delivery_id in each.untried:
-            connection.execute(SQL["give_back"], {"delivery_id": delivery_id, "at": at})
+            connection.execute(SQL["release_delivery"], {"delivery_id": delivery_id, "at": at})
         _note_turn(connection, each, now)
     for event_id in sorted(events):
         connection.execute(SQL["event_delivered"], {"event_id": event_id, "at": at})

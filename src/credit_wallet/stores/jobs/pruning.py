@@ -1,7 +1,7 @@
-"""Forgetting what is over: idempotency keys and purchases after days, what moved no money after months.
+"""Pruning: idempotency keys and purchases after days, closed rows that moved no money after months.
 
 A pass reads a table once along its primary key, a bounded number of rows at a time with charges between, so that it
-needs no index. What is kept for good is what the ledger's entries name: charges and their captured holds, credited
+needs no index. Rows that the ledger's entries name are kept for good: charges and their captured holds, credited
 top-ups, agent keys that have paid.
 """
 
@@ -18,9 +18,9 @@ ROWS_A_STEP = 5_000
 
 
 class _Kept(NamedTuple):
-    """A table in the order of ``key``, before all of whose values ``first`` is, and which of its rows may go.
+    """A table in the order of ``key``, whose values are all above ``first``, and the condition for deleting a row.
 
-    ``ahead`` is what goes before the DELETE, ``also`` what goes with each row, by its key and its wallet.
+    ``ahead`` stands before the DELETE; ``also`` deletes what belongs to each row, by its key and its wallet.
     """
 
     table: str
@@ -98,19 +98,19 @@ _MONTHS = (
 )
 
 InTransaction = Callable[[Callable[[Any], Any]], Any]
-"""Calls a job with a connection in a write transaction of its own."""
+"""Calls a job with a connection in a separate write transaction."""
 
 
 def prune(in_transaction: InTransaction, before: str, ended: Callable[[], bool]) -> int:
     """Delete idempotency keys and purchases last used before the day ``before`` (YYYY-MM-DD); return how many rows.
 
-    ``ended`` is asked between two steps whether to leave the rest for another time.
+    ``ended`` is called between two steps; when it returns true, the rest is left for another time.
     """
     return _prune(_DAYS, in_transaction, before, ended)
 
 
 def prune_closed(in_transaction: InTransaction, before: str, ended: Callable[[], bool]) -> int:
-    """Delete what ended before the instant ``before`` and moved no money; return how many rows."""
+    """Delete rows that were closed before the instant ``before`` and moved no money; return how many."""
     return _prune(_MONTHS, in_transaction, before, ended)
 
 

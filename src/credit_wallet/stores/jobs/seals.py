@@ -1,11 +1,11 @@
-"""Seals: SHA-256 over ranges of the ledger, each over the one before it, so that history cannot be changed unseen.
+"""Seals: SHA-256 over ranges of the ledger, each over the one before it, so that history cannot be changed unnoticed.
 
 A seal's hash covers the previous seal's hash, the seal's own time and range, and every entry of the range in
 order of ``txn_id``: all of its columns, and then the lots that they opened and who sold them (``Seal.version`` 3).
 Seals of version 2 are from before entries had a cause, and those of version 1 cover the previous hash and the entries'
 columns alone; that a cause is what its entry's note says is an invariant of its own.
 
-Note a seal out of reach (an ``Anchor``), and every entry up to it is fixed.
+Keep a seal somewhere else (an ``Anchor``), and every entry up to it is fixed.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores import Connection, Source
 
 ENTRIES_A_SEAL = 10_000
-"""Most entries that one seal covers; sealing that many takes about 0.1 s."""
+"""Maximum entries of one seal; sealing that many takes about 0.1 s."""
 
 NO_SEAL = "0" * 64
-"""What the first seal takes for the hash of the one before it."""
+"""The previous hash of the first seal."""
 
 VERSION = 3
-"""Of the seals that are made now."""
+"""The version of new seals."""
 
 CAUSES_SINCE = 3
-"""The version from which on seals cover why credit came or went."""
+"""The version from which seals cover the causes of entries."""
 
 _LAST_SEAL = """
 SELECT seal_id, first_txn_id, last_txn_id, entries, sha256, sealed_at, version
@@ -98,9 +98,9 @@ class Seal(NamedTuple):
 
 
 class Anchor(Struct, frozen=True, omit_defaults=True):
-    """A seal as it can be noted elsewhere, in one line: the ledger that it is of must always have it.
+    """A seal, to be kept elsewhere: its ledger must always contain it.
 
-    A short one, for those who are not to know how much the ledger has, is without its last entry and time.
+    Without its last entry and time where the reader may not know how many entries the ledger has.
     """
 
     seal_id: int
@@ -114,7 +114,7 @@ class Anchor(Struct, frozen=True, omit_defaults=True):
 
     @property
     def short(self) -> Anchor:
-        """Its number and hash alone, which say as much."""
+        """Its id and hash alone, which prove as much."""
         return Anchor(self.seal_id, self.sha256)
 
 
@@ -138,7 +138,7 @@ def parse_anchors(text: str) -> list[Anchor]:
 
 
 def latest_seal(source: Source) -> Anchor | None:
-    """The seal that was made last, None when there is none yet."""
+    """The latest seal, None before the first."""
     for row in source.rows(_LAST_SEAL, {}):
         last = Seal(*row)
         return Anchor(last.seal_id, last.sha256, last.last_txn_id, last.sealed_at)
@@ -148,8 +148,8 @@ def latest_seal(source: Source) -> Anchor | None:
 def unsealed_since(source: Source) -> datetime | None:
     """Since when entries have waited for a seal; None when all are sealed.
 
-    That is when the oldest of them came, or when the ledger was last sealed: an entry may be dated back, and one of
-    plain SQL may have a date that nobody can read.
+    That is when the oldest of them came in, or when the ledger was last sealed: an entry may be backdated, and one of
+    plain SQL may have an unreadable date.
     """
     instants: list[datetime] = []
     for row in source.rows(_OLDEST_UNSEALED, {}):
@@ -209,7 +209,9 @@ def seal_hash(
 
 
 def is_whole(source: Source, seal: Seal, after_txn_id: int, previous: str) -> bool:
-    """Whether the ledger still has what ``seal`` covers, behind entry ``after_txn_id`` and the seal before it."""
+    """Whether the ledger still has the entries that ``seal`` covers, from after entry ``after_txn_id`` and the previous
+    seal.
+    """
     wanted = {"after": after_txn_id, "last": seal.last_txn_id}
     entries = source.rows(_SEALED, wanted)
     if len(entries) != seal.entries or (entries[0][0], entries[-1][0]) != (seal.first_txn_id, seal.last_txn_id):

@@ -1,6 +1,6 @@
-"""What wallets spend by the hour, counted behind the rail, and the hours that are out of the ordinary.
+"""Spending of wallets by the hour, counted behind the rail, and the hours that are anomalies.
 
-The same on every database. What an anomaly is, ``rules.anomalies`` says.
+The same on every database. ``rules.anomalies`` defines an anomaly.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from credit_wallet.stores.sql import statements
 SQL = statements("spending_hours.sql")
 
 ENTRIES_A_COUNT = 100_000
-"""Entries whose spending is counted at once."""
+"""Entries counted in one step."""
 
 
 class HourSpend(Struct, frozen=True):
-    """What a wallet spent in an hour (YYYY-MM-DDTHH, UTC)."""
+    """A wallet's spending in an hour (YYYY-MM-DDTHH, UTC)."""
 
     wallet_id: int
     hour: str
@@ -32,7 +32,7 @@ class HourSpend(Struct, frozen=True):
 
 
 class Counted(Struct, frozen=True):
-    """What the entries after ``after`` and up to ``last`` spent."""
+    """The spending of the entries after ``after`` and up to ``last``."""
 
     after: int
     last: int
@@ -61,7 +61,7 @@ def add(connection: Connection, counted: Counted) -> bool:
 
 
 def anomalies(source: Source, at: datetime) -> list[tuple[HourSpend, int]]:
-    """What was spent out of the ordinary in the hour of ``at`` and not reported yet, each with the usual hour's yen."""
+    """Anomalies in the hour of ``at`` that were not reported yet, each with the usual hour's yen."""
     hour, since = _hour(at), _hour(at - WINDOW)
     named = {"hour": hour, "since": since, "min_yen": MIN_YEN}
     named["dedupe_key"] = str(spending_anomaly(0, hour, 0, 0).dedupe_key)
@@ -74,8 +74,8 @@ def anomalies(source: Source, at: datetime) -> list[tuple[HourSpend, int]]:
 
 
 def emit(connection: Connection, found: Sequence[tuple[HourSpend, int]], at: datetime, now: datetime) -> None:
-    """Emit an event for each anomaly, and forget the hours that are compared with no more."""
-    connection.execute(SQL["forget_hours"], {"since": _hour(at - WINDOW)})
+    """Emit an event for each anomaly, and delete the hours that are no longer compared with."""
+    connection.execute(SQL["prune_hours"], {"since": _hour(at - WINDOW)})
     for spent, usual in found:
         event = spending_anomaly(spent.wallet_id, spent.hour, spent.spent_yen, usual)
         put_event(connection, event, format_instant(now))

@@ -1,7 +1,8 @@
-"""Proving a ledger: what decides about money or access is derived from the entries and other facts, and compared.
+"""Proving a ledger: everything that decides about money or access is derived again from the entries and other facts,
+and compared.
 
-Each invariant is a statement that must come back empty (``proofs.invariants``); what is recorded by billing cycle, the
-triggers that protect rows, and the seals are looked at beside these.
+Each invariant is a statement that must return no row (``proofs.invariants``); the sums by billing cycle, the triggers
+that protect rows, and the seals are checked separately.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from credit_wallet.stores.jobs.seals import Anchor
 __all__ = ["CHECKS", "Violation", "verify"]
 
 CHECKS = (*meanings(), "protection", "seals", "unsealed", "anchors")
-"""Names of what is checked; ``docs/explanation/what-verify-proves.md`` says what each means."""
+"""Names of the checks; ``docs/explanation/what-verify-proves.md`` says what each means."""
 
 
 def verify(source: Source, now: datetime | None = None, anchors: Iterable[Anchor] = ()) -> list[Violation]:
-    """Every violation in the ledger, which ``source`` must show as it was at one moment.
+    """Every violation in the ledger, of which ``source`` must be a snapshot.
 
-    ``now`` tells how old entries without a seal are; without it nobody asks. ``anchors`` are seals as they were noted
+    ``now`` dates entries without a seal; without it their age is not checked. ``anchors`` are seals that were recorded
     elsewhere, which the ledger must still have.
     """
     return [

@@ -1,4 +1,4 @@
-"""Opening PostgreSQL the one safe way, running the jobs' SQL on it, and naming what can go wrong with it."""
+"""Opening PostgreSQL safely, running the jobs' SQL on it, and translating its errors."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ Raw: TypeAlias = LedgerConnection
 NO_PLANS: Mapping[str, str] = MappingProxyType({})
 
 CONNECTING = 16
-"""Connections that a process opens at once; more wait."""
+"""Connections that a process opens at the same time; more wait."""
 
 REACH_STANDBYS = "SELECT pg_logical_emit_message(true, 'credit_wallet', '')"
-"""Writes to the log and nothing else, so that the commit waits for disks and synchronous standbys."""
+"""Writes only to the log, so that the commit waits for disks and synchronous standbys."""
 
 _END_WHAT_IS_LEFT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -51,7 +51,7 @@ WHERE pid = %s AND CAST(extract(epoch FROM backend_start) AS text) = %s AND usen
 """
 
 OF_OLD_POOLERS = ("26000", "42P05")
-"""Prepared statements that are not there, or are there already: those of another session."""
+"""Prepared statements that are missing or already exist: those of another session."""
 
 _DEFAULTS = {
     "application_name": "credit-wallet",
@@ -62,14 +62,15 @@ _DEFAULTS = {
     "tcp_user_timeout": "15000",
     "target_session_attrs": "read-write",
 }
-"""What a URL may say otherwise: a dead peer is noticed after 15 seconds, and of several hosts the leader is taken."""
+"""Defaults that a URL may override: a dead peer is noticed after 15 seconds, and of several hosts the leader is taken.
+"""
 
 LOCK_SECONDS = 5.0
 """How long a transaction waits for another one's lock before it reports ``database_locked``."""
 
 _PORTS = re.compile(r"[0-9,]*")
 _UNENCODED = re.compile(r"://[^?@]*(/[^?]*@|@[^?]*@)")
-"""A password that the driver would take for a part of the host, and print."""
+"""A password that the driver would mistake for a part of the host, and print."""
 
 _connecting = CrewOfProcess("credit-wallet-connect", CONNECTING)
 
@@ -84,7 +85,7 @@ class _WholeNumber(Loader):
 
 
 class PostgresConnection:
-    """A connection that takes what the background jobs say: ``:name`` parameters, the same text as on SQLite."""
+    """A connection for the background jobs' statements: ``:name`` parameters, the same text as on SQLite."""
 
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
@@ -115,7 +116,7 @@ def with_defaults(url: str) -> str:
 
 
 def _parsed(url: str) -> dict[str, Any] | None:
-    """What a URL says; None when it is malformed."""
+    """The parts of a URL; None when it is malformed."""
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
@@ -125,7 +126,7 @@ def _parsed(url: str) -> dict[str, Any] | None:
 
 
 def configure(raw: Raw, known: KnownLedger | None = None, plans: Mapping[str, str] = NO_PLANS) -> None:
-    """Settings of the wallet's own, and whole numbers as ``int``; for every connection.
+    """The wallet's settings, and whole numbers as ``int``; for every connection.
 
     Raises ``DatabaseUnfit``, and ``DatabaseMoved`` when it does not lead to the ledger that is ``known``.
     """
@@ -141,7 +142,7 @@ def connect(
 ) -> Raw:
     """Open a connection in autocommit mode; ``plans`` are settings of how its statements are planned.
 
-    Takes up to ``seconds`` in all, the look-up of names included. Raises ``InvalidRequest`` when the URL is malformed,
+    Takes up to ``seconds`` in all, including the look-up of names. Raises ``InvalidRequest`` when the URL is malformed,
     ``DatabaseUnfit``, ``DatabaseUnavailable``, and ``DatabaseMoved`` unless it leads to the ledger that is ``known``.
     """
     limit = deadlines.POSTGRES_CONNECT_SECONDS if seconds is None else seconds
@@ -154,7 +155,7 @@ def connect(
 
 
 def begin_to_connect(url: str, plans: Mapping[str, str], known: KnownLedger | None, seconds: float) -> Future[Raw]:
-    """``connect`` on another thread, which takes up to ``seconds`` of its own. Raises ``InvalidRequest``."""
+    """Start ``connect`` on another thread, where it takes up to ``seconds``. Raises ``InvalidRequest``."""
     conninfo = with_defaults(url)
     try:
         return _connecting.crew.submit(_open, conninfo, plans, known, seconds)
@@ -163,21 +164,23 @@ def begin_to_connect(url: str, plans: Mapping[str, str], known: KnownLedger | No
 
 
 def connected(opening: Future[Raw], url: str, seconds: float) -> Raw:
-    """What ``begin_to_connect`` has begun. Raises ``TimeoutError`` after ``seconds``, and what ``connect`` raises."""
+    """The connection that ``begin_to_connect`` opens. Raises ``TimeoutError`` after ``seconds``, and what ``connect``
+    raises.
+    """
     try:
         return opening.result(seconds)
     except psycopg.Error as error:
         if error.sqlstate in OF_OLD_POOLERS:
             raise named(error, url) from error
         raise DatabaseUnavailable(
-            f"{without_password(url)} cannot be reached or does not let the wallet in ({_short(error)}); "
+            f"{without_password(url)} cannot be reached or refuses the connection ({_short(error)}); "
             "nothing moved; check address, user, database and server, then try again with the same idempotency key"
         ) from error
 
 
 def _too_late(url: str, seconds: float) -> DatabaseUnavailable:
     return DatabaseUnavailable(
-        f"{without_password(url)} did not let the wallet in within {seconds:g} seconds; nothing moved, check address, "
+        f"{without_password(url)} accepted no connection within {seconds:g} seconds; nothing moved, check address, "
         "name server and server, then try again with the same idempotency key"
     )
 
@@ -203,8 +206,8 @@ def close_unwanted(opening: Future[Raw]) -> None:
 def confirm(raw: Raw) -> None:
     """Return once the standbys have what was committed on ``raw``, if a commit came back with a warning.
 
-    A wait for synchronous standbys that somebody has cancelled ends in one: the transaction is committed here, and may
-    be nowhere else. Another one that writes is committed behind it, and waits for the standbys to have both.
+    A cancelled wait for synchronous standbys ends in a warning: the transaction is committed here, but perhaps nowhere
+    else. Another transaction that writes is then committed, and waits until the standbys have both.
     """
     while raw.warnings:
         raw.listen()
@@ -215,22 +218,21 @@ def confirm(raw: Raw) -> None:
 
 
 def end_what_is_left(raw: Raw, left: tuple[int, str]) -> None:
-    """End the session that a connection of ours has left, if it is still there.
-
-    It may keep rows locked, or wait for a standby, and does not notice that nobody waits for it any more.
+    """End the session that a lost connection of ours left behind, if it still exists: it may keep rows locked or wait
+    for a standby.
     """
     raw.execute(_END_WHAT_IS_LEFT, left)
 
 
 def begin(raw: Raw, known: KnownLedger | None = None) -> None:
-    """Begin a transaction. Raises ``DatabaseUnfit`` and ``DatabaseMoved`` for what a pooler has put in its way."""
+    """Begin a transaction. Raises ``DatabaseUnfit`` and ``DatabaseMoved`` when a pooler leads to a wrong session."""
     with raw.pipeline():
         begun = raw.begin()
     look_at(raw, begun, known)
 
 
 def look_at(raw: Raw, begun: psycopg.Cursor[Any], known: KnownLedger | None) -> None:
-    """What ``begin`` in a pipeline has answered. Raises like the function ``begin``."""
+    """Check the results of ``begin`` in a pipeline. Raises like the function ``begin``."""
     started = require_fit(raw, begun)
     if known is not None:
         known.require_behind_pooler(raw, started)
@@ -251,7 +253,7 @@ def transaction(raw: Raw) -> Iterator[None]:
 
 
 def roll_back(raw: Raw) -> None:
-    """End the transaction that an error has left open, if the connection is still good for it."""
+    """End the transaction that an error left open, if the connection still works."""
     try:
         if raw.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
             raw.execute("ROLLBACK")
@@ -272,7 +274,7 @@ def _is_disconnection(error: psycopg.Error) -> bool:
 
 
 def named(error: psycopg.Error, url: str) -> WalletError:
-    """What a PostgreSQL error is to the wallet: what happened to ``url`` and what to do."""
+    """The wallet's error for a PostgreSQL error: what happened to ``url`` and what to do."""
     place, state = without_password(url), error.sqlstate or ""
     if state in ("55P03", "40001", "40P01"):
         return DatabaseLocked(
@@ -283,7 +285,7 @@ def named(error: psycopg.Error, url: str) -> WalletError:
     if state == "25006":
         return DatabaseReadOnly(f"{place} cannot be written; nothing moved, give write access")
     if state == "42501":
-        return DatabaseReadOnly(f"{place} does not let this user in ({_short(error)}); nothing moved, give it access")
+        return DatabaseReadOnly(f"{place} denies this user access ({_short(error)}); nothing moved, give it access")
     if state in OF_OLD_POOLERS:
         return DatabaseUnfit(
             f"{place} is behind a pooler that loses prepared statements ({_short(error)}); use PgBouncer 1.21 or newer "
@@ -293,12 +295,12 @@ def named(error: psycopg.Error, url: str) -> WalletError:
     if state in ("XX001", "XX002"):
         return DatabaseCorrupt(f"{place} is damaged ({_short(error)}); stop the wallet and restore a backup")
     if state.startswith(("22", "23")) or error.diag.context:  # the latter names the function of a trigger
-        return DatabaseRefused(f"a rule of {place} did not let this in ({_short(error)}); nothing moved")
+        return DatabaseRefused(f"a rule of {place} refused a row ({_short(error)}); nothing moved")
     return DatabaseError(f"PostgreSQL refused to work on {place}: {_short(error)}")
 
 
 def unreadable(error: Exception, url: str) -> DatabaseCorrupt:
-    """What a column that cannot be read is to the wallet."""
+    """The wallet's error for a column that cannot be read."""
     return DatabaseCorrupt(
         f"{without_password(url)} holds what no wallet wrote ({error}); stop the wallet and restore a backup"
     )
@@ -306,7 +308,7 @@ def unreadable(error: Exception, url: str) -> DatabaseCorrupt:
 
 @contextmanager
 def naming_database_errors(url: str) -> Iterator[None]:
-    """Turn PostgreSQL's errors into ``DatabaseError``, for what is done outside a ``Link``."""
+    """Turn PostgreSQL's errors into ``DatabaseError``, for work outside a ``Link``."""
     try:
         yield
     except psycopg.Error as error:

@@ -21,7 +21,7 @@ from credit_wallet.runtime.deadlines import Deadline
 from credit_wallet.stores import migrations
 from credit_wallet.stores.jobs.backfill import backfill_all
 from credit_wallet.stores.jobs.books import make_books
-from credit_wallet.stores.postgres import findings as postgres_findings
+from credit_wallet.stores.postgres import findings
 from credit_wallet.stores.postgres.connection import (
     PostgresConnection,
     Raw,
@@ -44,21 +44,22 @@ from credit_wallet.stores.postgres.waits import PostgresWaits
 POOL = "credit-wallet-readers"
 
 READERS = 18
-"""Connections for reading that a node opens at most, as it needs them: one for each thread of the lanes of reading, and
-three for background jobs."""
+"""Maximum connections for reading of a node, opened as needed: one for each thread of the reading lanes, and three for
+background jobs.
+"""
 
 BESIDE = 2
-"""Connections of a node beside its lanes and readers: for the background jobs and for the check of its readiness."""
+"""Connections of a node besides its lanes and readers: for the background jobs and the readiness check."""
 
 RECONNECT_SECONDS = 1.0
-"""How soon it is tried again to connect for reading; the pool's own pauses would grow with the outage, to minutes."""
+"""The pause between attempts to connect for reading; the pool's own pauses would grow to minutes in an outage."""
 
 
 WAIT_STEP_SECONDS = 1.0
-"""How long it is waited for a connection for reading before it is looked whether there can be one."""
+"""How long to wait for a connection for reading before checking whether the server can be reached."""
 
 CLOSE_SECONDS = 2.0
-"""How long closing waits for connections for reading that are being opened."""
+"""How long closing waits for reading connections that are being opened."""
 
 
 class PostgresDatabase:
@@ -67,7 +68,7 @@ class PostgresDatabase:
     lanes = 2
 
     def __init__(self, url: str, waits: PostgresWaits | None = None) -> None:
-        """``waits`` are the environment's unless given. Raises ``InvalidRequest`` when one of them is malformed."""
+        """``waits`` default to those of the environment. Raises ``InvalidRequest`` when one of them is malformed."""
         with_defaults(url)
         self.url = url
         self._known = KnownLedger(url, waits or PostgresWaits.of_environment())
@@ -75,7 +76,7 @@ class PostgresDatabase:
         self._up_to_date = False
 
     def open_store(self, now: datetime) -> PostgresStore:
-        """A store for a lane; the first one brings the database up to date. Raises ``DatabaseError``."""
+        """A store for a lane; the first one migrates the database. Raises ``DatabaseError``."""
         with self._upgrading:
             if not self._up_to_date:
                 self.upgrade(now)
@@ -99,12 +100,12 @@ class PostgresDatabase:
         with closing(connect(self.url)) as raw, naming_database_errors(self.url):
             if raw.execute(_LEDGER).fetchall() != [(True,)]:
                 raise NoLedger(
-                    f"no ledger there: {without_password(self.url)} has no wallets; check the database's address, "
-                    "or make a ledger with credit-wallet migrate"
+                    f"no ledger found: {without_password(self.url)} has no wallet tables; check the database URL, or "
+                    "create a ledger with credit-wallet migrate"
                 )
 
     def pending_migrations(self) -> list[str]:
-        """Names of the migrations still to be applied."""
+        """Names of the pending migrations."""
         with closing(connect(self.url)) as raw:
             return migrations.pending(PostgresSchema(raw, self.url))
 
@@ -129,12 +130,12 @@ class PostgresDatabase:
             return migrations.rollback(PostgresSchema(raw, self.url), number)
 
     def network_disk(self) -> None:
-        """The server's files are its own affair."""
+        """None: the server's files are not checked."""
 
     def findings(self) -> Iterator[Finding]:
-        """The server's version, whether its commits are durable and can be made, and whether it has room for a node."""
+        """The server's version, whether commits are possible and durable, and whether it has room for a node."""
         with closing(connect(self.url)) as raw, naming_database_errors(self.url):
-            found = list(postgres_findings.findings(raw, self.lanes + READERS + BESIDE))
+            found = list(findings.findings(raw, self.lanes + READERS + BESIDE))
         yield from found
 
 
@@ -143,7 +144,7 @@ _BEING_COPIED = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 
 
 class PostgresSource:
-    """Connections for reading, as many as are asked at once up to ``READERS``."""
+    """Connections for reading, as many as are in use at once, up to ``READERS``."""
 
     dialect = "postgres"
     in_process = False
@@ -168,7 +169,7 @@ class PostgresSource:
         forks.guard(self, PostgresSource._leave_behind)
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Run a statement with ``:name`` parameters; again when the connection is lost. Raises ``DatabaseError``."""
+        """Run a statement with ``:name`` parameters, again if the connection is lost. Raises ``DatabaseError``."""
         ends = Deadline(self._known.waits.read_patience_seconds)
         while True:
             try:
@@ -204,7 +205,7 @@ class PostgresSource:
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresSnapshot]:
-        """The database as it is now, on a connection of its own. Raises ``DatabaseError``."""
+        """A snapshot of the database, on a separate connection. Raises ``DatabaseError``."""
         with closing(connect(self._url, known=self._known)) as raw, naming_database_errors(self._url):
             raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield PostgresSnapshot(raw)
@@ -213,7 +214,7 @@ class PostgresSource:
         self._pool.close()
 
     def _leave_behind(self) -> None:
-        """In a child process: the pool's threads are not here, and it must not wait for them when it is thrown away."""
+        """In a child process: it lacks the pool's threads, and discarding the pool must not wait for them."""
         with suppress(AttributeError):
             self._pool._closed = True
         forks.leave(self, "_pool")
@@ -223,14 +224,14 @@ class PostgresSource:
 
 
 class _Readers(ConnectionPool[Raw]):
-    """A pool that is closed soon, whatever its threads wait for."""
+    """A pool that closes soon, whatever its threads wait for."""
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
         super().close(timeout)
 
 
 class PostgresSnapshot:
-    """One transaction that only reads, and sees no commit that came after it began."""
+    """One read-only transaction, which does not see later commits."""
 
     dialect = "postgres"
     in_process = False
@@ -250,11 +251,11 @@ class PostgresSnapshot:
         yield self
 
     def close(self) -> None:
-        """Who opened the connection closes it."""
+        """Nothing: whoever opened the connection closes it."""
 
 
 def _begin_anew(pool: ConnectionPool[Raw]) -> None:
-    """Have a pool that has given up its last connection make another: it does so when its least size grows."""
+    """Make a pool that has given up its last connection open another, which it does when its minimum size grows."""
     if not pool.get_stats()["pool_size"]:
         pool.resize(0, READERS)
         pool.resize(1, READERS)

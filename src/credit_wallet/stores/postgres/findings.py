@@ -1,4 +1,4 @@
-"""What a check-up looks at on a PostgreSQL server before the ledger is opened."""
+"""The checks of a PostgreSQL server before the ledger is opened."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ SELECT 'USAGE on ' || name FROM ledger WHERE CASE WHEN kind = 'S' THEN NOT has_s
 ORDER BY 1
 """
 _DELETED_FROM = ["am_credit_idempotency", "am_credit_purchase"]
-"""Where the wallet forgets rows whose time is over."""
+"""Tables from which the wallet deletes old rows."""
 
 _STANDBYS = """
 SELECT current_setting('synchronous_standby_names'), count(*), count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')),
        count(sync_state) = count(*)
 FROM pg_stat_replication WHERE coalesce(state, 'streaming') IN ('streaming', 'catchup')
 """
-"""Without ``pg_read_all_stats`` a user sees how many there are, and not what they are."""
+"""Without ``pg_read_all_stats`` a user sees the number of standbys, but not their state."""
 
 _HOW_MANY = re.compile(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", re.IGNORECASE)
 
@@ -48,17 +48,17 @@ SHOWN_PRIVILEGES = 5
 
 def findings(raw: Raw, connections: int) -> Iterator[Finding]:
     """Version, durability, replication, privileges, and whether a node's ``connections`` find room."""
-    version, schema, fsync, commits, most, used = raw.execute(_SERVER).fetchall()[0]
+    version, schema, fsync, commits, room, used = raw.execute(_SERVER).fetchall()[0]
     yield Finding("postgresql", True, f"PostgreSQL {version}, UTF-8, schema {schema}, synchronous_commit={commits}")
     yield Finding(
         "durability",
         fsync == "on",
-        f"fsync={fsync}" + ("" if fsync == "on" else "; set fsync=on: money is lost else"),
+        f"fsync={fsync}" + ("" if fsync == "on" else "; set fsync=on, or a crash loses money"),
     )
     yield _replication(raw)
     yield _writable(raw)
-    enough = int(most) - int(used) > connections
-    yield Finding("connections", enough, f"{used} of {most} in use" + ("" if enough else "; raise max_connections"))
+    enough = int(room) - int(used) > connections
+    yield Finding("connections", enough, f"{used} of {room} in use" + ("" if enough else "; raise max_connections"))
 
 
 def _replication(raw: Raw) -> Finding:
@@ -67,7 +67,7 @@ def _replication(raw: Raw) -> Finding:
         return Finding(
             "replication",
             not attached,
-            f"{attached} standbys are attached and none is synchronous: a failover loses what was acknowledged last; "
+            f"{attached} standbys are attached and none is synchronous: a failover loses the last commits; "
             "set synchronous_standby_names (Patroni: synchronous_mode: true)"
             if attached
             else "no standby is attached",

@@ -1,8 +1,8 @@
-"""Below which id the ledger is complete, and who keeps that from moving on.
+"""The id below which the ledger is complete, and the transactions that keep it from advancing.
 
-An entry's id is drawn before its transaction commits, so that a lower one may come after a higher. Whoever has drawn an
-id holds a lock on the sequence, and whoever writes an entry one on the ledger, until the transaction has ended; a
-prepared transaction keeps them over restarts. Nobody else can add an entry below the last id drawn: not a transaction
+An entry's id is drawn before its transaction commits, so a lower id may be committed after a higher one. A transaction
+that has drawn an id holds a lock on the sequence, and one that writes an entry holds one on the ledger, until it ends;
+a prepared transaction keeps them over restarts. Nobody else can add an entry below the last id drawn: not a transaction
 of another database of the server, nor one of this database that only reads the ledger or has nothing to do with it.
 """
 
@@ -52,9 +52,8 @@ class _Writer(NamedTuple):
 
 
 def settled_txn_id(raw: Raw) -> int:
-    """The last id drawn so far, once everybody who may have drawn an earlier one has committed or given up.
-
-    0 when they do not come to an end within ``SETTLE_SECONDS``.
+    """The last id drawn so far, once every transaction that may have drawn an earlier one has ended; 0 when they do not
+    end within ``SETTLE_SECONDS``.
     """
     last_txn_id: int = raw.execute(_LAST_ID_DRAWN).fetchall()[0][0]
     return 0 if _lasting_writers(raw) else last_txn_id
@@ -63,7 +62,7 @@ def settled_txn_id(raw: Raw) -> int:
 def holders(raw: Raw) -> list[Holder]:
     """The transactions that may still add an entry below the last id drawn, the oldest first.
 
-    Those that come to an end within ``SETTLE_SECONDS`` are none.
+    Those that end within ``SETTLE_SECONDS`` are left out.
     """
     named = [[each.transaction for each in _lasting_writers(raw)]]
     rows: list[tuple[Any, ...]] = [*raw.execute(_SESSIONS, named), *raw.execute(_PREPARED, named)]
@@ -71,7 +70,7 @@ def holders(raw: Raw) -> list[Holder]:
 
 
 def _lasting_writers(raw: Raw) -> set[_Writer]:
-    """Those who are writing now and have not come to an end after ``SETTLE_SECONDS``."""
+    """The transactions that write now and have not ended after ``SETTLE_SECONDS``."""
     waited_for = _writers(raw)
     give_up_at = monotonic() + SETTLE_SECONDS
     while waited_for and monotonic() <= give_up_at:

@@ -1,8 +1,8 @@
-"""Whether what answers at an address is still the ledger that was opened there.
+"""Identity: whether the server at an address still has the ledger that was opened there.
 
-An address can come to lead to another server: a restored dump of an older state, another database, a failover to a
-standby that lacks commits. What is written there is lost when the right one is back, so every new connection shows
-what it leads to before anything of it is acknowledged or answered. A promoted standby is the same ledger.
+An address can start to lead to another server: a restored dump of an older state, another database, a failover to a
+standby that lacks commits. Anything written there is lost when the right one returns, so every new connection is
+identified before its results are acknowledged or returned. A promoted standby is the same ledger.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from credit_wallet.stores.postgres.waits import PostgresWaits
 from credit_wallet.telemetry import Logger
 
 REMEMBERED_STARTS = 16
-"""Servers behind a pooler that are remembered as looked at."""
+"""How many checked servers behind a pooler are remembered."""
 
 _WHAT_CAN_BE_ASKED = """
 SELECT CAST((SELECT oid FROM pg_database WHERE datname = current_database()) AS bigint),
@@ -36,7 +36,7 @@ _log = Logger("credit_wallet.stores")
 
 
 class _Identity(NamedTuple):
-    """What tells one ledger from another. A physical standby has all of it from its primary."""
+    """The properties that distinguish one ledger from another. A physical standby has all of them from its primary."""
 
     system: int | None
     """PostgreSQL's identifier of the server's files; None when the wallet's user may not read it."""
@@ -47,22 +47,21 @@ class _Identity(NamedTuple):
 
 
 class KnownLedger:
-    """What is known of the ledger at ``url``, shared by all connections to it."""
+    """The known identity of the ledger at ``url``, shared by all connections to it."""
 
     def __init__(self, url: str, waits: PostgresWaits | None = None) -> None:
         self.url = url
         self.waits = waits or PostgresWaits()
         self.outage = Outage(without_password(url))
         self.moved: DatabaseMoved | None = None
-        """What the last connection was refused for; None when it was the right one."""
+        """Why the last connection was refused; None when it was accepted."""
         self._identity: _Identity | None = None
         self._acknowledged: tuple[int, int, str, int] | None = None
         self._looked_at: set[str] = set()
 
     def acknowledge(self, entry: Entry) -> None:
-        """An entry is committed, and whoever asked for it is about to get the answer.
-
-        Its number is not enough to know it by: where it was lost, another node is given it for another entry.
+        """Record that an entry is committed and about to be acknowledged. Its id alone does not identify it: where the
+        entry was lost, another node gets the same id for another entry.
         """
         self._acknowledged = (entry.txn_id, entry.wallet_id, entry.occurred_at, entry.ledger_balance_yen)
 
@@ -76,7 +75,7 @@ class KnownLedger:
         self.moved = None
 
     def require_behind_pooler(self, raw: LedgerConnection, started: str | None) -> None:
-        """The same for a transaction on a server that was ``started`` then; None on a session of our own."""
+        """The same for a transaction on a server with this start time; None on a session of our own."""
         if started is None or started in self._looked_at:
             return
         self.require(raw)
@@ -118,7 +117,7 @@ def _identity_of(raw: LedgerConnection) -> _Identity:
 
 
 class Outage:
-    """Says once that a database is away, and once that it is back, whoever notices it how often."""
+    """Logs once that a database is away and once that it is back, however often that is noticed."""
 
     def __init__(self, database: str) -> None:
         self._database = database

@@ -1,8 +1,8 @@
-"""A connection to a ledger in PostgreSQL: no wait on it lasts for ever, and what the server warns of is heard.
+"""A connection to a ledger in PostgreSQL: no wait on it is endless, and the server's warnings are collected.
 
-A server that hangs (stopped, a stuck disk, a network that swallows packets) ends no connection, and its kernel goes on
-acknowledging. So every wait has somebody who looks after it from another thread, and shuts the socket down when it
-lasts too long; whoever waits then finds the connection lost.
+A server that hangs (stopped, a stuck disk, a network that drops packets) does not close its connections, and its kernel
+keeps acknowledging packets. So another thread watches every wait, and shuts the socket down when it lasts too long; the
+waiting thread then finds the connection lost.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ Row: TypeAlias = "tuple[Any, ...]"
 RV = TypeVar("RV")
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED NOT DEFERRABLE"
-"""A pooler's connections bring defaults of their own."""
+"""A pooler's connections have other defaults."""
 
 LOOKERS = 4
-"""Threads that look whether servers answer, in each process."""
+"""Threads in each process that check whether servers answer."""
 
 
 class LedgerConnection(psycopg.Connection[Row]):
-    """A connection whose waits end: ``within`` bounds what is inside; all else lasts while the server answers."""
+    """A connection whose waits end: ``within`` bounds a block; otherwise a wait lasts while the server answers."""
 
     def __init__(self, pgconn: pq.abc.PGconn, row_factory: RowFactory[Any] = tuple_row) -> None:
         super().__init__(pgconn, row_factory)
         self._descriptor = os.dup(pgconn.socket)
-        """Of the same socket, and nobody else's to close: another thread may shut it down at any time."""
+        """A duplicate of the socket that only this object closes: another thread may shut it down at any time."""
         self._let_go = finalize(self, os.close, self._descriptor)
         self._let_go.atexit = False
         this = ref(self)
         self._watch: Watch | _Unwatched = Watch(lambda: _look_after(this))
         self._limited = False
         self._waits = 0
-        """Waits so far, which is the number of the last one."""
+        """The number of waits so far, which identifies the last one."""
         self._waiting_until: float | None = None
         self._looked_at = self._hung = 0
-        """The wait during which it was looked whether the server answers, and the one during which it did not."""
+        """The wait during which the server was checked, and the one during which it did not answer."""
         self.overdue = False
         """Whether it was ended because a wait had lasted too long."""
         self.conninfo = ""
@@ -58,11 +58,12 @@ class LedgerConnection(psycopg.Connection[Row]):
         self.pooled = False
         """Whether each transaction may be on another session, behind a pooler in transaction mode."""
         self.own_settings = "SELECT"
-        """The statement that makes a transaction mean what the wallet means."""
+        """The statement that gives a transaction the wallet's settings."""
         self.session: tuple[int, str] | None = None
-        """Process id and start of the server's end of it, behind a pooler that of this transaction; None if unknown."""
+        """Process id and start time of the server's session, behind a pooler that of this transaction; None if unknown.
+        """
         self.warnings: list[str] = []
-        """What the server has warned of since ``listen``, but for what a function of the host's says."""
+        """The server's warnings since ``listen``, except those of a host's functions."""
         self.add_notice_handler(self._hear)
         forks.guard(self, LedgerConnection._cut_off)
 
@@ -73,7 +74,7 @@ class LedgerConnection(psycopg.Connection[Row]):
         return raw
 
     def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
-        """As the driver's, with somebody looking after it. Every wait for a statement's answer comes through here."""
+        """The driver's wait, watched. Every wait for a statement's result comes through here."""
         if self._limited:
             return super().wait(gen, *args, **kwargs)
         self._waits += 1
@@ -87,7 +88,7 @@ class LedgerConnection(psycopg.Connection[Row]):
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """What is inside may take ``seconds`` in all; then the connection is ended, whatever the server does."""
+        """The block may take ``seconds`` in all; then the connection is ended, whatever the server does."""
         if self._limited:
             yield
             return
@@ -100,14 +101,14 @@ class LedgerConnection(psycopg.Connection[Row]):
             self._limited = False
 
     def begin(self) -> psycopg.Cursor[Row]:
-        """Begin a transaction that means what the wallet means; ``require_fit`` looks at what it answers."""
+        """Begin a transaction with the wallet's settings; ``require_fit`` checks the results."""
         if self.pooled:
             self.session = None
         self.execute(BEGIN)
         return self.execute(self.own_settings)
 
     def listen(self) -> None:
-        """Forget what was warned of."""
+        """Clear the warnings."""
         if self.warnings:
             self.warnings = []
 
@@ -123,7 +124,7 @@ class LedgerConnection(psycopg.Connection[Row]):
             self.warnings.append(diagnostic.message_primary or "")
 
     def _cut(self) -> None:
-        """End it under whoever waits; called by another thread, while this one cannot close it."""
+        """End it while a thread waits on it; called by another thread, while this one cannot close it."""
         self.overdue = True
         with suppress(OSError):
             end = socket.socket(fileno=self._descriptor)
@@ -133,10 +134,8 @@ class LedgerConnection(psycopg.Connection[Row]):
                 end.detach()
 
     def _cut_off(self) -> None:
-        """In a child process: let go of the parent's connection without a word to the server.
-
-        Its descriptors lead nowhere from now on, so that nothing that is done to it here can reach the server, and the
-        server notices the parent's end.
+        """In a child process: drop the parent's connection without contacting the server. Its descriptors lead nowhere
+        from now on, so nothing done to it here can reach the server, and the server notices when the parent ends.
         """
         self._watch = _Unwatched()
         with suppress(psycopg.Error, OSError):
@@ -149,7 +148,7 @@ class LedgerConnection(psycopg.Connection[Row]):
 
 
 def _look_after(this: ref[LedgerConnection]) -> None:
-    """A wait has lasted too long: end it, or have it looked whether its server still answers.
+    """A wait has lasted too long: end it, or check whether its server still answers.
 
     Called by the thread of the watches, while the connection can neither be closed nor begin another wait.
     """
@@ -170,13 +169,13 @@ def _look_after(this: ref[LedgerConnection]) -> None:
 
 
 def _look(raw: LedgerConnection, wait: int) -> None:
-    """Take note of it when the server lets nobody in during the wait numbered ``wait``."""
+    """Record that the server accepts no connection during the wait numbered ``wait``."""
     if not _answers(raw):
         raw._hung = wait
 
 
 def _answers(raw: LedgerConnection) -> bool:
-    """Whether the server at the other end lets somebody in, or says why not."""
+    """Whether the server at the other end accepts a connection, or says why not."""
     try:
         server = {name: value for name in ("host", "hostaddr") if (value := getattr(raw.info, name))}
         psycopg.connect(
@@ -194,7 +193,7 @@ def _answers(raw: LedgerConnection) -> bool:
 
 
 class _Unwatched:
-    """Looks after nothing: in a child process."""
+    """Watches nothing: in a child process."""
 
     def start(self, seconds: float) -> None: ...
 
@@ -202,7 +201,7 @@ class _Unwatched:
 
 
 class CrewOfProcess:
-    """A crew that is made anew in each child process, which has none of its parent's threads."""
+    """A crew that is replaced in each child process, which has none of its parent's threads."""
 
     def __init__(self, name: str, size: int) -> None:
         self._made_of = (name, size, size)

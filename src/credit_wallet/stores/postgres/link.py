@@ -1,9 +1,9 @@
-"""A connection that comes back: what was lost on the way is found out and done again, never twice.
+"""A connection that recovers: lost work is detected and repeated, but never done twice.
 
 When a connection ends before COMMIT was sent, nothing was committed, and the work is done again on a new connection.
-When it ends after that, nobody here can know. A batch is then carried out again as it is: its transaction first waits
-for the rows that the lost one may still have locked, and then finds by the idempotency keys what that one has done.
-What is found so may not have reached the synchronous standbys, and nobody gets an answer before it has.
+When it ends after that, the result is unknown here. The same batch is then carried out again: its transaction first
+waits for the rows that the lost one may still have locked, and then finds by the idempotency keys what that one did.
+Results found that way may not have reached the synchronous standbys; nobody gets an answer before they have.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from credit_wallet.telemetry import Logger
 BACKOFF = Backoff(first_seconds=0.02, longest_seconds=1.0, spread=0.5)
 
 _CONFLICTS = ("40001", "40P01")
-"""Serialization failure and deadlock: PostgreSQL has chosen this transaction to be tried again."""
+"""Serialization failure and deadlock: PostgreSQL has chosen this transaction to be retried."""
 
 _CANCELLED = "57014"
-"""An administrator, or a timeout: at a COMMIT it may have come after that was done."""
+"""Cancelled by an administrator or a timeout: at a COMMIT, perhaps after it took effect."""
 
 _BLOCKED = (*_CONFLICTS, "55P03", _CANCELLED)
-"""Those, and waiting too long for a lock, which may be that of the lost transaction."""
+"""Those, and lock timeouts, since the lock may be that of the lost transaction."""
 
 _log = Logger("credit_wallet.stores")
 
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 class Link:
-    """One connection at a time to a ledger, opened anew when it has ended."""
+    """One connection at a time to a ledger, reopened when it ends."""
 
     def __init__(self, known: KnownLedger, plans: Mapping[str, str]) -> None:
         """Connect; ``plans`` are settings of how statements are planned. Raises ``DatabaseUnavailable``."""
@@ -65,7 +65,7 @@ class Link:
         self._committing = False
         self._unsure = False
         self._left: tuple[int, str] | None = None
-        """The server's end of a connection that was ended here, and that it may not know to be at its end."""
+        """The server's session of a connection that was ended here, which the server may not have noticed."""
 
     def close(self) -> None:
         self._raw.close()
@@ -75,11 +75,11 @@ class Link:
         begin(raw, self.known)
 
     def look_at(self, raw: Raw, begun: Cursor[Any]) -> None:
-        """What ``raw.begin`` in a pipeline has answered, before anything is written."""
+        """Check the results of ``raw.begin`` in a pipeline, before anything is written."""
         look_at(raw, begun, self.known)
 
     def commit(self, raw: Raw) -> None:
-        """Commit; what only finds what an earlier try may have done waits for the standbys all the same."""
+        """Commit; a retry that only finds the result of an earlier try waits for the standbys as well."""
         self._committing = True
         raw.listen()
         with raw.within(self.known.waits.attempt_seconds):
@@ -90,8 +90,8 @@ class Link:
     def carry_out(self, work: Callable[[Raw], T], *, repeatable: bool, seconds: float | None = None) -> T:
         """Call ``work`` with the connection, a transaction of its own, until it is committed or refused.
 
-        Each try may take ``seconds``, or as long as its server answers. ``repeatable`` says that doing it again finds
-        out what an earlier try has done; other work whose COMMIT may have got through is not done again. Raises
+        Each try may take ``seconds``, or as long as its server answers. ``repeatable`` means that repeating it detects
+        what an earlier try did; other work whose COMMIT may have succeeded is not repeated. Raises
         ``DatabaseUnavailable`` when the database does not come back in time or that cannot be found out,
         ``DatabaseMoved`` when what comes back is another ledger, another ``DatabaseError`` when it was refused.
         """
@@ -137,7 +137,7 @@ class Link:
             raise
 
     def _reach_standbys(self, raw: Raw) -> None:
-        """It is committed here, and may be nowhere else; that it stays must be known before anybody gets an answer."""
+        """It is committed here, but perhaps nowhere else; it must be durable before anybody gets an answer."""
         _log.warning("commit_not_confirmed", database=without_password(self.url), warnings=raw.warnings)
         with raw.within(self.known.waits.attempt_seconds):
             confirm(raw)

@@ -1,7 +1,7 @@
-"""Loading what a batch touches: its wallets locked in order of their ids, and everything else behind the locks.
+"""Loading a batch's rows: its wallets locked in order of their ids, and everything else behind the locks.
 
-All of a usual batch is asked for at once and answered in one round trip. What only its answers show to be needed (what
-has fallen due, the lots behind a hold, the figures of another cycle) is asked for in a second.
+A usual batch is loaded in one round trip. Rows whose need shows only then (due holds and lots, the lots behind a hold,
+the sums of another cycle) take a second one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from credit_wallet.stores.rows import (
 from credit_wallet.stores.topup_rows import load_topups
 
 IDS_A_DRAW = 64
-"""Entry ids drawn at once when a batch needs more than one a movement."""
+"""Entry ids drawn at once when a batch needs more than one per movement."""
 
 _WALLETS = f"""
 SELECT {WALLET_COLUMNS} FROM am_credit_wallet
@@ -106,7 +106,7 @@ ORDER BY position
 
 
 class _Ids:
-    """Ids drawn from a sequence beforehand, and more when they run out."""
+    """Ids drawn from a sequence in advance, and more when they run out."""
 
     def __init__(self, raw: Raw, column: int, drawn: str | None) -> None:
         self._raw = raw
@@ -131,7 +131,7 @@ def _decoded(drawn: str | None) -> list[int]:
 
 
 def load(raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collection[tuple[int, str]]) -> Snapshot:
-    """Everything that ``commands`` may touch at ``now``, each wallet and key in its present cycle.
+    """Everything that ``commands`` may touch at ``now``, each wallet and key in its current cycle.
 
     Must be called in a transaction in pipeline mode. Ids are drawn behind the locks, so that those of a wallet's
     entries rise.

@@ -1,8 +1,8 @@
-"""What the driver and its pool log, in the wallet's own words: an outage is two lines, not ten a second.
+"""Filters on the logs of the driver and its pool: an outage takes two lines, not ten a second.
 
-The pool warns of every try to connect, and the driver of what it cannot tell anybody else. Outages are said by
-``postgres_identity.Outage``; so what is about a pool or a connection of ours is left out. Other pools and connections
-of the same program are their program's affair.
+The pool logs every failed attempt to connect, and the driver errors that it cannot raise. ``identity.Outage`` logs
+outages, so records about our pools and connections are dropped. Those about other pools and connections of the same
+program are kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _log = Logger("credit_wallet.stores")
 
 
 class _OwnLines(logging.Filter):
-    """Leaves out what a pool named in ``pools`` says, and what is said of connections of ours."""
+    """Drops records of the pools named in ``pools``, and records about our connections."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _OwnLines(logging.Filter):
 
 
 def _is_ours(about: object) -> bool:
-    """Whether it is a connection of ours, or a pipeline on one."""
+    """Whether it is one of our connections, or a pipeline on one."""
     return isinstance(about, LedgerConnection) or isinstance(getattr(about, "_conn", None), LedgerConnection)
 
 
@@ -43,7 +43,7 @@ _own_lines = _OwnLines()
 
 
 def keep_quiet_about(pool: str) -> None:
-    """Leave out of the logs what the pool of this name says of its tries to connect."""
+    """Drop the log records of the pool of this name about its attempts to connect."""
     _own_lines.pools.add(pool)
     for name in LOGGERS:
         logger = logging.getLogger(name)

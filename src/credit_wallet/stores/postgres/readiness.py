@@ -1,4 +1,4 @@
-"""Whether a charge would be taken now: asked apart from the rail, on a connection of its own, and answered soon."""
+"""Readiness: whether a charge would be accepted now. Checked quickly, apart from the rail, on a separate connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from credit_wallet.errors import DatabaseReadOnly, DatabaseUnavailable
 from credit_wallet.runtime import deadlines
 from credit_wallet.runtime.deadlines import Deadline
 from credit_wallet.stores import migrations
-from credit_wallet.stores.postgres import connection as postgres_connection
+from credit_wallet.stores.postgres import connection
 from credit_wallet.stores.postgres.connection import (
     NO_PLANS,
     REACH_STANDBYS,
@@ -31,15 +31,15 @@ from credit_wallet.stores.postgres.identity import KnownLedger
 from credit_wallet.stores.postgres.schema import PostgresSchema
 
 PROVEN_SECONDS = 5.0
-"""For how long room on the disk that was found once is taken for granted."""
+"""How long the result of a disk space check is reused."""
 
 PROBE_ROWS = 50
-"""More than one movement writes."""
+"""More than a movement writes."""
 
 _IS_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
 _SMALL_MEMORY = "SELECT set_config('work_mem', '64kB', true), set_config('temp_tablespaces', '', true)"
 _COUNT_ON_DISK = "SELECT count(*) FROM generate_series(1, 20000)"
-"""Keeps half a megabyte on the database's disk meanwhile; no row is left for anybody to clean up."""
+"""Takes half a megabyte on the database's disk meanwhile, and leaves no row to clean up."""
 
 _WAIT_SHORTLY = "SELECT set_config('lock_timeout', %s, true)"
 _WRITE_NOTHING = "UPDATE am_credit_wallet SET wallet_id = wallet_id WHERE wallet_id = 0"
@@ -61,7 +61,7 @@ class Readiness:
         self._proven_until = 0.0
 
     def check(self) -> None:
-        """Write as a charge would, and take it back; then wait for what a commit waits for, synchronous standbys too.
+        """Write as a charge would, and roll it back; then wait as a commit does, for synchronous standbys too.
 
         Takes ``deadlines.POSTGRES_READY_SECONDS`` at most. Raises ``DatabaseError`` and ``MigrationError``.
         """
@@ -105,7 +105,7 @@ class Readiness:
                 raise
 
     def _connection(self, ends: Deadline) -> Raw:
-        """A connection that takes longer than a check is taken by a later one."""
+        """A connection that takes longer than one check is used by a later one."""
         if self._opening is None:
             self._opening = begin_to_connect(self._known.url, NO_PLANS, self._known, deadlines.POSTGRES_CONNECT_SECONDS)
         try:
@@ -130,7 +130,7 @@ class Readiness:
         migrations.require_current(PostgresSchema(raw, self._known.url))
         raw.listen()
         proves = monotonic() >= self._proven_until
-        locks_ms = 1_000 * min(postgres_connection.LOCK_SECONDS, deadlines.POSTGRES_READY_SECONDS / 2)
+        locks_ms = 1_000 * min(connection.LOCK_SECONDS, deadlines.POSTGRES_READY_SECONDS / 2)
         with raw.pipeline():
             raw.execute(_WAIT_SHORTLY, [f"{locks_ms:.0f}ms"])
             raw.execute(_WRITE_NOTHING)

@@ -1,4 +1,4 @@
-"""What the migration runner needs to know about PostgreSQL."""
+"""The schema of a PostgreSQL database, for the migration runner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from credit_wallet.stores.postgres.connection import (
 _ONE_MIGRATOR = """
 SELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock(hashtext('credit_wallet_migration'))
 """
-"""Other nodes that start now wait here; charges under way elsewhere are waited for, a minute at most."""
+"""Other nodes that start now wait here; this waits for charges under way elsewhere, a minute at most."""
 
 
 _PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = to_regclass('am_credit_wallet')"

@@ -1,12 +1,12 @@
-"""The settings of a session, none of which is taken as it comes.
+"""The settings of a session; none is left to chance.
 
 A role, a database, the environment (``PGOPTIONS``, ``PGCLIENTENCODING``, a service file) and the URL can change what a
-statement means, how long it may take, and what a commit is worth. Each setting that can do so is set here on every
-connection, or refused by name. Those that are left alone change speed, places on disk, or logs.
+statement means, how long it may take, and how durable a commit is. Each setting that can do so is set here on every
+connection, or refused by name. The others only affect speed, places on disk, or logs.
 
-A pooler in transaction mode gives each transaction whatever session is free, and what is set for one session is found
-there by other programs. Behind one, nothing is set but inside transactions, and what is refused is looked at in each.
-What a commit is worth is set inside each transaction everywhere.
+A pooler in transaction mode gives each transaction any free session, and settings made on a session affect other
+programs. Behind one, settings are made only inside transactions, and refused ones are checked in each. The durability
+of commits is set inside each transaction everywhere.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ SETTINGS = {
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "10s",
 }
-"""What the wallet sets, beside ``lock_timeout``, ``synchronous_commit`` and ``search_path``."""
+"""The wallet's settings, besides ``lock_timeout``, ``synchronous_commit`` and ``search_path``."""
 
 _SINCE = {"transaction_timeout": 170_000}
-"""The first version of a server that knows a setting, where that is not the oldest one we run on."""
+"""The first server version with a setting, if newer than the oldest one we support."""
 
 REFUSED = {
     "server_encoding": ("UTF8", "make a database with ENCODING 'UTF8' TEMPLATE template0 for the ledger"),
@@ -55,20 +55,20 @@ REFUSED = {
     "zero_damaged_pages": ("off", "damaged pages would be lost unseen; reset it"),
     "ignore_checksum_failure": ("off", "damaged pages would be taken for good; reset it"),
 }
-"""What must be so, and what to do when it is not."""
+"""Required values, and what to do about others."""
 
 OF_EACH_TRANSACTION = ("client_min_messages", "statement_timeout", "row_security")
-"""What is set inside transactions on a session of our own too, with ``synchronous_commit`` and ``search_path``."""
+"""Set inside transactions even on our own sessions, with ``synchronous_commit`` and ``search_path``."""
 
 _OF_SESSIONS = ("default_transaction_isolation", "default_transaction_deferrable", "idle_session_timeout")
-"""What means nothing inside a transaction that has begun."""
+"""Settings without effect inside a transaction that has begun."""
 
 _DURABLE = """
 CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN NULL
      ELSE set_config('synchronous_commit', 'on', {local}) END
 """
 _SET = "CASE WHEN current_setting('{name}') = {value} THEN NULL ELSE set_config('{name}', {value}, {local}) END"
-"""To look costs a fraction of what it costs to set."""
+"""Reading a setting costs a fraction of setting it."""
 
 _FIT = [f"current_setting('{name}')" for name in REFUSED]
 _SESSION = """
@@ -92,7 +92,7 @@ made meanwhile."""
 
 
 def settle_session(raw: LedgerConnection, lock_seconds: float, database: str, plans: Mapping[str, str]) -> None:
-    """Make a new connection to ``database`` mean what the wallet means. Raises ``DatabaseUnfit`` when it cannot.
+    """Give a new connection to ``database`` the wallet's settings. Raises ``DatabaseUnfit`` when it cannot.
 
     ``plans`` are settings of how statements are planned.
     """
@@ -126,7 +126,7 @@ def _set(settings: Mapping[str, str], *, local: bool) -> list[str]:
 
 
 def require_fit(raw: LedgerConnection, begun: Cursor[Any]) -> str | None:
-    """Look at what ``begin`` has answered: behind a pooler the session may be another one each time.
+    """Check the results of ``begin``: behind a pooler the session may be another one each time.
 
     Returns when its server was started, None on a session of our own. Raises ``DatabaseUnfit``.
     """

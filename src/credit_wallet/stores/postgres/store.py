@@ -1,7 +1,7 @@
 """The PostgreSQL store: any number of nodes and lanes turn batches of commands into durable transactions.
 
 ``execute`` is the hot path, in two round trips: BEGIN and load with the wallets' rows locked → ``decide`` → write and
-COMMIT. Of wallets nothing is kept between batches; the rows' locks are what makes nodes take turns on one.
+COMMIT. Wallets are not cached between batches; nodes take turns on a wallet by locking its row.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REMEMBERED_EVENTS = 10_000
-"""Events emitted once that a store remembers, so that a wallet that is refused again and again writes nothing."""
+"""Emitted dedupe keys that a store remembers, so that a wallet that is refused repeatedly writes nothing."""
 
 PLANS_OF_THE_RAIL = {
     "plan_cache_mode": "force_generic_plan",
@@ -40,7 +40,7 @@ PLANS_OF_THE_RAIL = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
-"""The rail reads a known few rows by their keys: planned once, and never by figures of a table that was empty then."""
+"""The rail reads few rows, by their keys: its statements are planned once, whatever the table's statistics say."""
 
 _PLANS_OF_A_JOB = """
 SELECT set_config('plan_cache_mode', 'auto', true), set_config('enable_seqscan', 'on', true),
@@ -118,7 +118,7 @@ class PostgresStore:
         return int(self._in_transaction(lambda raw: _value(raw, _CREATE_WALLET, row)))
 
     def revoke_key(self, key_id: int, now: datetime) -> str:
-        """Revoke an agent key for good, effective at once; return when it was revoked first."""
+        """Revoke an agent key for good, effective at once; return when it was first revoked."""
 
         def revoke(raw: Raw) -> str:
             raw.execute(_LOCK_WALLET_OF_KEY, [key_id])  # whoever spends with the key has read it behind this lock
@@ -132,7 +132,7 @@ class PostgresStore:
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.
 
-        May be called from any thread, and does not wait for what is under way here.
+        May be called from any thread, and does not wait for work under way here.
         """
         self._readiness.check()
 
@@ -154,11 +154,11 @@ class PostgresStore:
         return self._in_transaction(work, lasts=True)
 
     def run_until_known(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Like ``run``, and again when it is not known whether it was committed: the job must find that out."""
+        """Like ``run``, but repeated when it is unknown whether it was committed: the job must be able to find out."""
         return self._in_transaction(lambda raw: job(PostgresConnection(raw), *args, **kwargs), repeatable=True)
 
     def _in_transaction(self, work: Callable[[Raw], T], *, repeatable: bool = False, lasts: bool = False) -> T:
-        """``lasts`` says that it may take longer than a batch, as long as the server answers."""
+        """``lasts`` means that it may take longer than a batch, as long as the server answers."""
 
         def attempt(raw: Raw) -> T:
             self._link.begin(raw)
@@ -178,7 +178,7 @@ def _value(raw: Raw, statement: str, parameters: Sequence[Any]) -> Any:
 def _as_first_answered(
     outcomes: list[Outcome | WalletError], earlier: Iterable[Decision]
 ) -> list[Outcome | WalletError]:
-    """``outcomes`` of a batch that was sent before, where a replay of what was done then is none to the caller."""
+    """``outcomes`` of a repeated batch, where replays of its first try are not replays to the caller."""
     answers = list(outcomes)
     for decision in earlier:
         for position, (first, again) in enumerate(zip(decision.outcomes, answers, strict=True)):

@@ -1,4 +1,4 @@
-"""How long a node waits for PostgreSQL, where an operator may say otherwise."""
+"""How long a node waits for PostgreSQL, as far as an operator may configure it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from credit_wallet.runtime import deadlines
 
 
 class PostgresWaits(Struct, frozen=True):
-    """Seconds; what is None is as ``deadlines`` says."""
+    """Seconds; None stands for the default of ``deadlines``."""
 
     attempt: float | None = None
     """How long one attempt at a batch may take, 1 to 3,600."""
@@ -19,7 +19,7 @@ class PostgresWaits(Struct, frozen=True):
 
     @classmethod
     def of_environment(cls) -> PostgresWaits:
-        """What the environment says. Raises ``InvalidRequest`` when that makes no sense."""
+        """The values of the environment. Raises ``InvalidRequest`` for invalid ones."""
         return cls(POSTGRES_ATTEMPT_SECONDS.read(), POSTGRES_PATIENCE_SECONDS.read())
 
     @property

@@ -1,4 +1,4 @@
-"""Writing what a batch decided: arrays through ``unnest``, a statement for each table, behind the wallets' locks."""
+"""Writing a decision: arrays through ``unnest``, one statement for each table, behind the wallets' locks."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_
     undone_txn_id = excluded.undone_txn_id, free_used = excluded.free_used, lease_until = excluded.lease_until,
     changed_on = excluded.changed_on
 """
-_FORGET_PURCHASES = """
+_DELETE_PURCHASES = """
 DELETE FROM am_credit_purchase p
 USING unnest(%s::text[], %s::bigint[]) AS old (purchase_key, wallet_id)
 WHERE p.purchase_key = old.purchase_key AND p.wallet_id = old.wallet_id
@@ -322,9 +322,9 @@ def _write_purchases_and_sales(raw: Raw, decision: Decision, today: str) -> None
                 texts([purchase.lease_until for purchase in purchases]),
             ],
         )
-    if decision.forgotten_purchases:
-        keys, wallet_ids = zip(*sorted(decision.forgotten_purchases), strict=True)
-        raw.execute(_FORGET_PURCHASES, [texts(keys), numbers(wallet_ids)])
+    if decision.dropped_purchases:
+        keys, wallet_ids = zip(*sorted(decision.dropped_purchases), strict=True)
+        raw.execute(_DELETE_PURCHASES, [texts(keys), numbers(wallet_ids)])
     if decision.sales:
         raw.execute(_PUT_SALES, list(map(numbers, zip(*decision.sales, strict=True))))
 

@@ -15,11 +15,11 @@ WHERE s.token_hash = :token_hash;
 -- key_of_token: the agent key that a token was made for
 SELECT key_id FROM am_credit_key WHERE token_hash = :token_hash AND wallet_id = :wallet_id;
 
--- count_keys: agent keys of a wallet that work, as far as :most
+-- count_keys: agent keys of a wallet that work, as far as :max
 SELECT count(*)
 FROM (SELECT key_id FROM am_credit_key
       WHERE wallet_id = :wallet_id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
-      LIMIT :most) AS working;
+      LIMIT :max) AS working;
 
 -- create_key: a new agent key
 INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at)
@@ -47,7 +47,7 @@ UPDATE am_credit_secret SET ends_at = :ends_at
 WHERE wallet_id = :wallet_id AND key_id = :key_id AND seller_id = :seller_id AND registered = 0
   AND (ends_at IS NULL OR ends_at > :ends_at);
 
--- forget_ended: earlier tokens of an identity whose time is over
+-- delete_ended: earlier tokens of an identity whose time is over
 DELETE FROM am_credit_secret
 WHERE wallet_id = :wallet_id AND key_id = :key_id AND seller_id = :seller_id AND registered = 0 AND ends_at <= :now;
 
@@ -76,7 +76,7 @@ WHERE w.wallet_id = :wallet_id;
 -- register_alone: nobody else registers until the transaction ends; on SQLite nobody else writes anyway
 SELECT 1;
 
--- forget_registered: what a host registered and has ended
+-- delete_ended_registrations: what a host registered and has ended
 DELETE FROM am_credit_secret WHERE token_hash = :token_hash AND registered = 1 AND ends_at <= :now;
 
 -- remove_secret: a secret of a wallet beside the current tokens

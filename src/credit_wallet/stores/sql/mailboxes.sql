@@ -31,28 +31,28 @@ UPDATE am_credit_target SET confirm_by = NULL, code_sha256 = NULL, due_at = NULL
 UPDATE am_credit_target SET due_at = :at, confirm_by = :confirm_by, failures = 0
 WHERE target_id = :target_id AND confirm_by IS NOT NULL;
 
--- forget_unconfirmed: mailboxes that did not say yes in time
+-- prune_unconfirmed: mailboxes that did not say yes in time
 DELETE FROM am_credit_target
 WHERE target_id IN (SELECT target_id FROM am_credit_target WHERE confirm_by <= :at ORDER BY confirm_by LIMIT :limit)
 RETURNING target_id;
 
--- forget_unconfirmed_of: the same for those of a wallet
+-- delete_unconfirmed_of: the same for those of a wallet
 DELETE FROM am_credit_target WHERE wallet_id = :wallet_id AND confirm_by <= :at RETURNING target_id;
 
--- forget_counts: counts of days that are over
+-- prune_counts: delete counts of past days
 DELETE FROM am_credit_mail_count
 WHERE (wallet_id, counted, day) IN (SELECT wallet_id, counted, day FROM am_credit_mail_count WHERE day < :today
                                     ORDER BY day LIMIT :limit)
 RETURNING 1;
 
--- forget_deliveries: deliveries that are over, from long ago
+-- prune_deliveries: delete old deliveries that were sent or dead-lettered
 DELETE FROM am_credit_delivery
 WHERE status <> 'pending'
   AND delivery_id IN (SELECT delivery_id FROM am_credit_delivery WHERE status <> 'pending' AND created_at < :before
                       ORDER BY created_at LIMIT :limit)
 RETURNING 1;
 
--- forget_events: events from long ago that nothing is left to do for
+-- prune_events: delete old events without deliveries to make
 DELETE FROM am_credit_outbox
 WHERE event_id IN (SELECT e.event_id FROM am_credit_outbox e
                    WHERE e.handed_out = 1 AND e.occurred_at < :before

@@ -1,4 +1,4 @@
--- Notification: targets, handing events out to them, deliveries. They run unchanged on every database.
+-- Notification: targets, fanning events out to them, deliveries. They run unchanged on every database.
 
 -- targets: a wallet's targets, oldest first; wallet 0 is the operator
 SELECT url, kinds, language, quiet_hours, digest, time_zone, target_id, wallet_id, secrets, stopped, created_at,
@@ -23,28 +23,28 @@ SET kinds = excluded.kinds, language = excluded.language, quiet_hours = excluded
     digest = excluded.digest, time_zone = excluded.time_zone, secrets = excluded.secrets, stopped = NULL, failures = 0
 RETURNING target_id;
 
--- drop_target: a target that is wanted no more
+-- drop_target: delete a target
 DELETE FROM am_credit_target WHERE target_id = :target_id AND wallet_id = :wallet_id RETURNING target_id;
 
--- dead_letter: what is still to be sent to a target is not sent any more
+-- dead_letter: dead-letter the pending deliveries of a target
 UPDATE am_credit_delivery SET status = 'dead', last_error = :reason
 WHERE target_id = :target_id AND status = 'pending'
 RETURNING delivery_id;
 
--- stop_target: nothing is sent to a target any more
+-- stop_target: stop sending to a target
 UPDATE am_credit_target SET stopped = :reason, due_at = NULL WHERE target_id = :target_id RETURNING target_id;
 
--- to_do: whether there is something to hand out or to send
+-- to_do: whether there is something to fan out or to send
 SELECT 1
 WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'webhook' AND due_at <= :at AND rests_until <= :at)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'mail' AND due_at <= :at AND rests_until <= :at)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'service' AND due_at <= :at AND rests_until <= :at);
 
--- to_fan_out: whether there is something to hand out
+-- to_fan_out: whether there is something to fan out
 SELECT 1 WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0);
 
--- fan_out: take the next events that nobody has taken
+-- fan_out: take the next events that were not fanned out
 UPDATE am_credit_outbox SET handed_out = 1
 WHERE handed_out = 0
   AND event_id IN (SELECT event_id FROM am_credit_outbox WHERE handed_out = 0 ORDER BY event_id LIMIT :limit)
@@ -55,7 +55,7 @@ INSERT INTO am_credit_delivery (wallet_id, event_id, target_id, status, next_att
 VALUES (:wallet_id, :event_id, :target_id, :status, :next_attempt_at, :error, :at)
 ON CONFLICT (event_id, target_id, wallet_id) DO NOTHING;
 
--- note_fanned_out: a target has more to be sent; how many notices it was handed in this hour
+-- note_fanned_out: a target has more to be sent; how many notices were fanned out to it in this hour
 UPDATE am_credit_target
 SET hour = :hour, hour_notices = :hour_notices,
     due_at = CASE WHEN due_at IS NOT NULL AND due_at <= :due_at THEN due_at
@@ -90,11 +90,11 @@ WHERE status = 'pending' AND target_id = :target_id
                       ORDER BY next_attempt_at, delivery_id LIMIT :limit)
 RETURNING delivery_id, event_id, attempts;
 
--- give_back: a delivery that was taken and not tried
+-- release_delivery: release a delivery that was taken and not tried
 UPDATE am_credit_delivery SET attempts = attempts - 1, next_attempt_at = :at
 WHERE delivery_id = :delivery_id AND status = 'pending' AND attempts > 0;
 
--- free_target: whoever took a target until :lease has done with it
+-- free_target: release a target that is leased until :lease
 UPDATE am_credit_target SET rests_until = :rests_until, failures = :failures
 WHERE target_id = :target_id AND rests_until = :lease
 RETURNING target_id;
@@ -162,6 +162,6 @@ WHERE status = 'dead'
               WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
 RETURNING target_id;
 
--- begin_anew: a target is tried at once, as if it had not failed
+-- begin_anew: try a target at once, as if it had not failed
 UPDATE am_credit_target SET due_at = :at, failures = 0, rests_until = CASE WHEN failures > 0 THEN '' ELSE rests_until END
 WHERE target_id = :target_id;

@@ -19,7 +19,7 @@ LIMIT :limit;
 -- openings: wallets that had credit when they were backfilled which no entry explains, or lacked some
 SELECT wallet_id, opening_yen FROM am_credit_wallet WHERE opening_yen <> 0 ORDER BY wallet_id;
 
--- cycle_spent: what a wallet (key_id 0) or an agent key spent in a cycle that its row has left
+-- cycle_spent: spending of a wallet (key_id 0) or an agent key in a cycle that its row has left
 SELECT coalesce(max(spent_yen), 0)
 FROM am_credit_cycle_spend
 WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
@@ -42,7 +42,7 @@ FROM am_credit_key k
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id = :key_id;
 
--- hold: a hold and what became of it
+-- hold: a hold and its state
 SELECT hold_id, wallet_id, key_id, amount_yen, captured_yen, status, created_at, expires_at
 FROM am_credit_hold
 WHERE hold_id = :hold_id;
@@ -50,7 +50,7 @@ WHERE hold_id = :hold_id;
 -- wallet_of_entry: whose ledger entry it is
 SELECT wallet_id FROM am_credit_transaction_log WHERE txn_id = :txn_id;
 
--- transaction: a ledger entry, and what was given back of it
+-- transaction: a ledger entry, and the yen refunded or reversed of it
 SELECT e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.ledger_balance_yen, e.key_id,
        e.related_txn_id, e.hold_id, coalesce(r.returned_yen, 0)
 FROM am_credit_transaction_log e
@@ -69,7 +69,7 @@ FROM chain
 LIMIT :limit;
 
 -- filtered_history: the same of one type, one key or one note, both of which a refund also has of the charge that it
--- gives back. The walk ends after :steps entries; the last of them comes in any case, to go on from
+-- refunds. The walk ends after :steps entries; the last of them comes in any case, to go on from
 WITH RECURSIVE chain AS (
     SELECT e.*, 1 AS step FROM am_credit_transaction_log e WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
@@ -125,7 +125,7 @@ LEFT JOIN segment s ON s.billing_cycle = :cycle AND s.last_txn_id <> s.after_txn
 ORDER BY s.segment_no;
 
 -- stretch: up to :limit of a wallet's entries from :start back to the one after :after, oldest first; a refund with the
--- key and the note of the charge that it gives back. The entry before them comes with each, to go on from
+-- key and the note of the charge that it refunds. The entry before them comes with each, to go on from
 WITH RECURSIVE chain AS (
     SELECT e.*, 1 AS step FROM am_credit_transaction_log e WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
@@ -187,13 +187,13 @@ SELECT min(occurred_at) FROM chain WHERE occurred_at >= :cycle_start;
 SELECT count(*), coalesce(sum(balance_yen), 0), coalesce(sum(held_yen), 0), coalesce(sum(debt_yen), 0)
 FROM am_credit_wallet;
 
--- label_and_cap: what a statement says of an agent key
+-- label_and_cap: label and monthly cap of an agent key
 SELECT label, monthly_cap_yen FROM am_credit_key WHERE key_id = :key_id;
 
 -- key_owner: whose agent key it is
 SELECT wallet_id FROM am_credit_key WHERE key_id = :key_id;
 
--- newest_entry_at: when the ledger was written last
+-- newest_entry_at: when the last entry was written
 SELECT occurred_at FROM am_credit_transaction_log ORDER BY txn_id DESC LIMIT 1;
 
 -- topup: a top-up as its owner sees it
@@ -215,7 +215,7 @@ LIMIT :limit;
 -- topup_of_payment: the top-up that a payment of the provider belongs to
 SELECT topup_id, wallet_id FROM am_credit_topup WHERE payment_intent = :payment_intent;
 
--- unsettled_topups: top-ups that nothing was heard of since :before, the longest waiting first
+-- unsettled_topups: top-ups without a report since :before, the longest waiting first
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
        takings AS clawbacks
@@ -224,13 +224,13 @@ WHERE status IN ('requested', 'pending', 'requires_action', 'succeeded') AND upd
 ORDER BY updated_at
 LIMIT :limit;
 
--- topup_steps: how a top-up came to its status, oldest first
+-- topup_steps: the history of a top-up's status, oldest first
 SELECT status, received_yen, taken_yen AS clawed_back_yen, reason, occurred_at
 FROM am_credit_topup_history
 WHERE topup_id = :topup_id
 ORDER BY event_id;
 
--- abandoned: purchases that nobody has served or given back since :before, the longest waiting first
+-- abandoned: purchases that were neither served nor undone since :before, the longest waiting first
 SELECT purchase_key, wallet_id, attempt, actor
 FROM am_credit_purchase
 WHERE status = 'running' AND lease_until < :before
@@ -240,13 +240,13 @@ LIMIT :limit;
 -- installation_id: the random name of this ledger
 SELECT installation_id FROM am_credit_installation;
 
--- last_txn_id: up to which entry there are any
+-- last_txn_id: the id of the last entry
 SELECT coalesce(max(txn_id), 0) FROM am_credit_transaction_log;
 
 -- openings_total: what all wallets had when they were taken over that no entry explains
 SELECT coalesce(sum(opening_yen), 0) FROM am_credit_wallet;
 
--- issued: paid credit that came in from :start to before :end, among some entries; what came again was issued before
+-- issued: paid credit that came in from :start to before :end, among some entries; reinstated credit was issued before
 SELECT coalesce(sum(e.amount_yen), 0)
 FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
 WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kind = 'paid'
@@ -269,7 +269,7 @@ WHERE txn_id > :after AND txn_id <= :last AND occurred_at >= :start AND cause IS
   AND ((txn_type = 'reversal' AND substr(note, 1, length(:mark)) = :mark)
        OR (txn_type = 'topup' AND substr(note, 1, length(:unpaid)) = :unpaid));
 
--- payer: what a wallet pays its automatic top-ups with
+-- payer: the saved payment method for a wallet's automatic top-ups
 SELECT wallet_id, customer, payment_method, failures, retry_at, stopped, reason
 FROM am_credit_payer
 WHERE wallet_id = :wallet_id;

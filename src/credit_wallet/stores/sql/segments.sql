@@ -1,6 +1,6 @@
 -- Segments of billing cycles, and what is made from the ledger once: see segments.py.
 
--- put_segment: a run of entries has ended; one without entries ends where the one before did, and is none
+-- put_segment: record a run of entries that has ended, unless it has no entries and ends where the one before did
 INSERT INTO am_credit_cycle_segment (wallet_id, segment_no, last_txn_id, billing_cycle, closing_yen)
 SELECT CAST(:wallet_id AS BIGINT),
        coalesce((SELECT max(segment_no) FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id), 0) + 1,
@@ -9,10 +9,10 @@ WHERE CAST(:last_txn_id AS BIGINT) <>
       coalesce((SELECT last_txn_id FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
                 ORDER BY segment_no DESC LIMIT 1), 0);
 
--- are_made: whether the books of the entries that were there before 289 have been made
+-- are_made: whether the books of entries from before 289 have been made
 SELECT 1 FROM am_credit_counted WHERE counted = 'books';
 
--- note_made: they have
+-- note_made: record that they have
 INSERT INTO am_credit_counted (counted, last_txn_id)
 SELECT 'books', coalesce(max(txn_id), 0) FROM am_credit_transaction_log WHERE 1 = 1
 ON CONFLICT (counted) DO NOTHING;
@@ -27,13 +27,13 @@ LIMIT :limit;
 UPDATE am_credit_wallet SET updated_at = updated_at WHERE wallet_id = :wallet_id
 RETURNING last_txn_id, current_cycle, time_zone, debt_yen, open_lots, next_due_at;
 
--- note_due: when something of a wallet ends first
+-- note_due: record when the first lot or hold of a wallet expires
 UPDATE am_credit_wallet SET next_due_at = :at WHERE wallet_id = :wallet_id;
 
--- forget_segments: the segments of a wallet are made anew
+-- delete_segments: delete the segments of a wallet, to make them again
 DELETE FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id;
 
--- chain: a wallet's entries from :start back along its chain, :steps of them; lots of what took back or came again
+-- chain: a wallet's entries from :start back along its chain, :steps of them; lots of entries that took back or reinstated credit
 WITH RECURSIVE chain AS (
     SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, prev_txn_id, ledger_balance_yen, lots, related_txn_id,
            1 AS step
@@ -75,10 +75,10 @@ WHERE wallet_id = :wallet_id AND owed_yen > 0;
 SELECT wallet_id, credit_txn_id, taken, owed_yen FROM am_credit_clawback
 WHERE wallet_id = :wallet_id AND credit_txn_id = :credit_txn_id;
 
--- put_clawback: what is taken and owed of a top-up now
+-- put_clawback: write the yen taken and owed of a top-up
 INSERT INTO am_credit_clawback (wallet_id, credit_txn_id, taken, owed_yen)
 VALUES (:wallet_id, :credit_txn_id, :taken, :owed_yen)
 ON CONFLICT (wallet_id, credit_txn_id) DO UPDATE SET taken = excluded.taken, owed_yen = excluded.owed_yen;
 
--- forget_clawbacks: what was taken back is gathered anew
+-- delete_clawbacks: delete the clawbacks of a wallet, to make them again
 DELETE FROM am_credit_clawback WHERE wallet_id = :wallet_id;

@@ -1,6 +1,6 @@
 -- What wallets spend by the hour. They run unchanged on every database.
 
--- counted: up to which entry hours have been counted
+-- counted: the last entry that hours have been counted up to
 SELECT last_txn_id FROM am_credit_counted WHERE counted = 'hour_spend';
 
 -- last_to_count: the last entry of the next :limit ones
@@ -8,7 +8,7 @@ SELECT max(txn_id)
 FROM (SELECT txn_id FROM am_credit_transaction_log WHERE txn_id > :after AND txn_id <= :settled
       ORDER BY txn_id LIMIT :limit) AS next_entries;
 
--- spent_by_hour: what wallets spent in the hours of some entries
+-- spent_by_hour: spending of wallets in the hours of some entries
 SELECT wallet_id, substr(replace(occurred_at, ' ', 'T'), 1, 13), -sum(amount_yen)
 FROM am_credit_transaction_log
 WHERE txn_id > :after AND txn_id <= :last AND txn_type = 'charge'
@@ -20,11 +20,11 @@ ORDER BY 1, 2;
 UPDATE am_credit_counted SET last_txn_id = :last WHERE counted = 'hour_spend' AND last_txn_id = :after
 RETURNING last_txn_id;
 
--- add_to_hour: add to what a wallet spent in an hour
+-- add_to_hour: add to a wallet's spending in an hour
 INSERT INTO am_credit_hour_spend (wallet_id, hour, spent_yen) VALUES (:wallet_id, :hour, :spent_yen)
 ON CONFLICT (wallet_id, hour) DO UPDATE SET spent_yen = am_credit_hour_spend.spent_yen + excluded.spent_yen;
 
--- forget_hours: hours that are compared with no more
+-- prune_hours: delete hours that are no longer compared with
 DELETE FROM am_credit_hour_spend WHERE hour < :since;
 
 -- spent_in_hour: wallets that spent :min_yen or more in an hour that nothing was emitted of, and in how many hours since

@@ -14,14 +14,14 @@ SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, processing,
 FROM am_credit_topup
 WHERE payment_intent = :payment_intent AND wallet_id = :wallet_id;
 
--- open_topups: a wallet's top-ups that are still to come to an end
+-- open_topups: a wallet's top-ups that are not final
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, processing, payment_intent, checkout_session,
        told_at AS observed_at, received_yen, takings AS clawbacks, credited_yen, reversed_yen, credit_txn_id, reason,
        action_url, created_at
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id AND status IN ('requested', 'pending', 'requires_action', 'succeeded');
 
--- put_topup: a new top-up, or what has changed of one
+-- put_topup: insert a top-up, or update it
 INSERT INTO am_credit_topup (topup_id, wallet_id, amount_yen, origin, way, status, processing, payment_intent,
                              checkout_session, told_at, received_yen, takings, credited_yen, reversed_yen,
                              credit_txn_id, reason, action_url, created_at, updated_at)
@@ -46,14 +46,14 @@ SELECT coalesce(sum(CASE WHEN created_at >= :today THEN amount_yen ELSE 0 END), 
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id AND created_at >= :since AND origin = 'auto' AND status NOT IN ('failed', 'canceled');
 
--- lock_pay_backs: the row that is the ledger's own, locked behind the wallets': of those who pay back, one decides at a time
+-- lock_pay_backs: lock the ledger's row, after the wallets' rows, so that pay-backs are decided one at a time
 UPDATE am_credit_installation SET installation_id = installation_id;
 
--- paid_back: what was paid back of all wallets since :start
+-- paid_back: yen paid back from all wallets since :start
 SELECT CAST(coalesce(-sum(amount_yen), 0) AS BIGINT) FROM am_credit_transaction_log
 WHERE cause IN ('pay_back', 'pay_back_failed') AND occurred_at >= :start;
 
--- payer: what a wallet pays its automatic top-ups with
+-- payer: the saved payment method for a wallet's automatic top-ups
 SELECT wallet_id, customer, payment_method, failures, retry_at, stopped, reason
 FROM am_credit_payer
 WHERE wallet_id = :wallet_id;

@@ -1,4 +1,4 @@
-"""Opening a SQLite file the one safe way, and naming what can go wrong with it."""
+"""Opening a SQLite file safely, and translating its errors."""
 
 from __future__ import annotations
 
@@ -44,11 +44,10 @@ PAUSE_SECONDS = 5.0
 class _Open:
     """The connections of this process that may be open, each with the lock that is held while it is at work.
 
-    SQLite knows by file, and by process, which locks it has. A child process would take the parent's for its own, and
-    then work without any: so its copies of the connections are closed, in a way that writes nothing and asks for no
-    lock, before a connection is made anew. That must not happen in the middle of something, nor can SQLite be used any
-    more when some other thread was in the middle of it, holding one of its mutexes. A connection without a lock is
-    always taken for being at work.
+    SQLite tracks its locks by file and process. A child process would take the parent's locks for its own and then work
+    without any: so its copies of the connections are closed, without writing or locking anything, before it opens a new
+    one. A connection must be idle then, and SQLite is unusable in the child if another thread was inside it, holding
+    one of its mutexes. A connection without a lock always counts as at work.
     """
 
     def __init__(self) -> None:
@@ -57,7 +56,7 @@ class _Open:
         self.usable = True
 
     def pause(self) -> None:
-        """Before a fork: have every connection come to rest."""
+        """Before a fork: wait until every connection is idle."""
         give_up_at = monotonic() + PAUSE_SECONDS
         for lock in list(self.locks.values()):
             if lock is not None and lock.acquire(timeout=max(0.0, give_up_at - monotonic())):
@@ -69,7 +68,7 @@ class _Open:
             self._paused.pop().release()
 
     def leave_behind(self) -> None:
-        """In the child: close what is the parent's."""
+        """In the child: close the parent's connections."""
         locks = [lock for connection, lock in list(self.locks.items()) if _is_open(connection)]
         self.usable = self.usable and all(map(self._was_at_rest, locks))
         if self.usable:
@@ -106,22 +105,22 @@ def _is_open(connection: apsw.Connection) -> bool:
 
 
 def rests_between(connection: apsw.Connection, at_work: threading.Lock) -> None:
-    """Promise that ``connection`` is used with ``at_work`` held only, so that the process may be forked in between."""
+    """Promise to use ``connection`` only while holding ``at_work``, so that the process may be forked in between."""
     _open_connections.locks[connection] = at_work
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder that the ledger at ``path`` goes into. Raises ``DatabaseError``."""
+    """Create the folder of the ledger at ``path``. Raises ``DatabaseError``."""
     try:
         make_own_folders(path.parent)
     except OSError as error:
         raise DatabaseError(
-            f"the folder of {path} cannot be made ({error.strerror}); choose another or make it"
+            f"the folder of {path} cannot be created ({error.strerror}); create it, or choose another"
         ) from error
 
 
 def connect(path: Path) -> LedgerConnection:
-    """Open the ledger at ``path`` for writing, creating it when it is not there.
+    """Open the ledger at ``path`` for writing, creating it if it does not exist.
 
     Write-ahead log with ``synchronous=FULL``: a commit returns when the operating system has it on disk. Raises
     ``DatabaseError``.
@@ -137,7 +136,7 @@ def connect(path: Path) -> LedgerConnection:
 
 
 def connect_alone(path: Path) -> LedgerConnection:
-    """Open the ledger at ``path`` while nobody else has it open, and keep others out. Raises ``DatabaseLocked``."""
+    """Open the ledger at ``path`` exclusively, and keep others out. Raises ``DatabaseLocked``."""
     return _open(path, apsw.SQLITE_OPEN_READWRITE, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE")
 
 
@@ -170,7 +169,7 @@ def _open(path: Path, flags: int, *pragmas: str) -> LedgerConnection:
 
 
 def _require_writable(connection: apsw.Connection) -> None:
-    """SQLite opens a file without write permission for reading, and would make a log beside it that stays read-only."""
+    """SQLite opens a file without write permission for reading, and would create a read-only log beside it."""
     if connection.readonly("main"):
         raise apsw.ReadOnlyError
 
@@ -207,7 +206,7 @@ def naming_database_errors(path: Path) -> Iterator[None]:
             f"{path} is damaged or not a SQLite database ({error}); stop the wallet and restore a backup"
         ) from error
     except apsw.ConstraintError as error:
-        raise DatabaseRefused(f"a rule of {path} did not let this in ({error}); nothing moved") from error
+        raise DatabaseRefused(f"a rule of {path} refused a row ({error}); nothing moved") from error
     except apsw.ConnectionClosedError as error:
         raise RailBusy(f"{path} has been closed; open it and try again") from error
     except apsw.CantOpenError as error:
@@ -222,7 +221,7 @@ def naming_database_errors(path: Path) -> Iterator[None]:
 
 
 def _name_of(error: apsw.Error) -> str:
-    """What SQLite calls the error: its text is about the last statement, which may have gone well."""
+    """SQLite's name of the error: its text is about the last statement, which may have succeeded."""
     return str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", -1), error))
 
 
@@ -230,6 +229,4 @@ def _require_safe_sqlite() -> None:
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < OLDEST_SAFE_SQLITE:
         oldest = ".".join(map(str, OLDEST_SAFE_SQLITE))
-        raise DatabaseError(
-            f"SQLite {apsw.sqlite_lib_version()} is not safe for a ledger; install one from {oldest} on"
-        )
+        raise DatabaseError(f"SQLite {apsw.sqlite_lib_version()} is not safe for a ledger; install {oldest} or newer")

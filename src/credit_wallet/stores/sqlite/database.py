@@ -33,7 +33,7 @@ from credit_wallet.stores.sqlite.store import SqliteStore, bring_up_to_date
 MIN_FREE_BYTES = 1 << 30
 
 _LEDGER = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'am_credit_wallet'"
-_TO_MAKE_ONE = ", or make a ledger with credit-wallet migrate"
+_WHAT_TO_DO = "check the database URL, or create a ledger with credit-wallet migrate"
 
 
 class SqliteDatabase:
@@ -45,7 +45,7 @@ class SqliteDatabase:
         self.path = path
 
     def open_store(self, now: datetime) -> SqliteStore:
-        """The writer; the file and its folder are made when they are not there. Raises ``DatabaseError``."""
+        """The writer; it creates the file and its folder if they do not exist. Raises ``DatabaseError``."""
         make_folder(self.path)
         return SqliteStore(self.path, now)
 
@@ -56,23 +56,21 @@ class SqliteDatabase:
         return source
 
     def open_alone(self, now: datetime) -> LedgerConnection:
-        """A connection beside which nobody else has one, the schema up to date. Raises ``DatabaseError``."""
+        """An exclusive connection, the schema up to date. Raises ``DatabaseError``."""
         self.require_ledger()
         self.upgrade(now)
         return connect_alone(self.path)
 
     def require_ledger(self) -> None:
-        """Raise ``NoLedger`` when the file is not there, is empty, or has other tables than a ledger's."""
+        """Raise ``NoLedger`` when the file does not exist, is empty, or has other tables than a ledger's."""
         if not self.path.exists():
-            raise NoLedger(f"no ledger there: {self.path} does not exist; check the database's address{_TO_MAKE_ONE}")
+            raise NoLedger(f"no ledger found: {self.path} does not exist; {_WHAT_TO_DO}")
         with closing(connect_for_reading(self.path)) as connection, naming_database_errors(self.path):
             if connection.execute(_LEDGER).fetchall() == []:
-                raise NoLedger(
-                    f"no ledger there: {self.path} has no wallets; check the database's address{_TO_MAKE_ONE}"
-                )
+                raise NoLedger(f"no ledger found: {self.path} has no wallet tables; {_WHAT_TO_DO}")
 
     def pending_migrations(self) -> list[str]:
-        """Names of the migrations still to be applied. Makes no file."""
+        """Names of the pending migrations. Creates no file."""
         if not self.path.exists():
             return migrations.manifest()
         with closing(connect_for_reading(self.path)) as connection:
@@ -99,7 +97,7 @@ class SqliteDatabase:
             return migrations.rollback(SqliteSchema(connection, self.path), number)
 
     def findings(self) -> Iterator[Finding]:
-        """SQLite's version, the room on its disk, and whether that is another machine's."""
+        """SQLite's version, the free space on its disk, and whether it is a network disk."""
         yield Finding("sqlite", True, f"SQLite {apsw.sqlite_lib_version()}")
         folder = next(folder for folder in self.path.absolute().parents if folder.exists())
         free = shutil.disk_usage(folder).free
@@ -112,12 +110,12 @@ class SqliteDatabase:
             yield Finding("file_modes", False, readable)
 
     def network_disk(self) -> str | None:
-        """What is wrong with the disk when it is not this machine's."""
+        """The problem with the disk if it is a network disk."""
         return network_disk(self.path)
 
 
 class SqliteSource:
-    """A connection of its own, shared by threads one at a time."""
+    """A separate connection, which threads share one at a time."""
 
     dialect = ""
     in_process = True
@@ -129,7 +127,7 @@ class SqliteSource:
         self._lock = threading.Lock()
 
     def rest_between_questions(self) -> None:
-        """Let the process be forked between two questions: nobody else uses the connection."""
+        """Let the process be forked between two queries: nobody else uses the connection."""
         rests_between(self._connection, self._lock)
         forks.guard(self, SqliteSource._leave_behind)
 
@@ -149,7 +147,9 @@ class SqliteSource:
 
     @contextmanager
     def snapshot(self) -> Iterator[SqliteSource]:
-        """The ledger as it is now, on a connection of its own: others ask meanwhile. Raises ``DatabaseError``."""
+        """A snapshot of the ledger, on a separate connection: other queries can run meanwhile. Raises
+        ``DatabaseError``.
+        """
         with closing(connect_for_reading(self._path)) as connection, naming_database_errors(self._path):
             connection.execute("BEGIN")
             yield SqliteSource(connection, self._path)

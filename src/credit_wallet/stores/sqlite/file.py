@@ -1,8 +1,8 @@
 """Whether a ledger's files are still the ones that were opened.
 
-An open file stays open when its name is taken away, and a name can come to stand for another file: a restore with the
-stop forgotten, ``rm``, a folder renamed, a disk mounted over it. What is written then is lost with the process, so the
-names are compared with what was opened before anything is acknowledged or answered.
+An open file stays open when its name is removed, and a name can come to stand for another file: a restore without
+stopping first, ``rm``, a renamed folder, a disk mounted over it. Anything written then is lost with the process, so the
+names are compared with the opened files before anything is acknowledged or returned.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from credit_wallet.errors import DatabaseMoved
 
 LOG, INDEX = "-wal", "-shm"
-"""What SQLite puts behind a database's name for the write-ahead log and the index of it."""
+"""The suffixes of the write-ahead log and its index."""
 
 _LOG_BEGINS = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
-"""What a log begins with that has anything (sqlite.org/fileformat2.html#walformat)."""
+"""The first bytes of a log that is not empty (sqlite.org/fileformat2.html#walformat)."""
 
 
 class OpenedFiles:
@@ -27,7 +27,7 @@ class OpenedFiles:
     def __init__(self, path: Path, opened_as: str, is_overwritten: Callable[[], bool]) -> None:
         """``path`` is the ledger's name, ``opened_as`` the one that SQLite made of it, symbolic links followed.
 
-        ``is_overwritten`` is asked when the file was written to. Raises ``DatabaseMoved`` when the two names are not
+        ``is_overwritten`` is called when the file was written to. Raises ``DatabaseMoved`` when the two names are not
         of one file.
         """
         self._path = path.absolute()
@@ -38,14 +38,14 @@ class OpenedFiles:
         self._log = opened_as + LOG
         self._log_written = 0
         self._to_come = [self._log, opened_as + INDEX]
-        """Those that are made by the first transaction."""
+        """The files that the first transaction creates."""
         databases = dict.fromkeys((str(self._path), opened_as))
         try:
             for name in databases:
                 self._known[name] = _identity(Path(name).stat())
             self._take_note_of_logs()
         except OSError as error:
-            raise self._moved(f"{path} is not there any more ({error.strerror})") from error
+            raise self._moved(f"{path} no longer exists ({error.strerror})") from error
         if len({self._known[name] for name in databases}) > 1:
             raise self._moved(f"{opened_as} was replaced while it was being opened")
         self._databases = tuple(databases)
@@ -53,10 +53,7 @@ class OpenedFiles:
         """Device and inode of the database."""
 
     def require_in_place(self) -> None:
-        """Raises ``DatabaseMoved`` unless every name stands for the file that was opened under it.
-
-        A file without links is one that was removed behind a mount of it.
-        """
+        """Raises ``DatabaseMoved`` unless every name stands for the file that was opened under it."""
         if self._overwritten:
             raise self._lost()
         written: tuple[int, int] | None = None
@@ -67,12 +64,12 @@ class OpenedFiles:
             for name, (device, inode) in self._known.items():
                 found = stat(name)  # noqa: PTH116  a Path of it takes a fifth longer, six times a batch
                 if found.st_ino != inode or found.st_dev != device or not found.st_nlink:
-                    raise self._moved(f"{name} is not the file that was opened any more")
+                    raise self._moved(f"{name} is no longer the file that was opened")
                 written = written or (found.st_mtime_ns, found.st_size)
                 if name == self._log and found.st_mtime_ns != self._log_written:
                     self._look_at_log(found.st_mtime_ns)
         except OSError as error:
-            raise self._moved(f"{name} is not there any more ({error.strerror})") from error
+            raise self._moved(f"{name} no longer exists ({error.strerror})") from error
         if written != self._written:
             self._look_inside(written)
 
@@ -107,7 +104,7 @@ class OpenedFiles:
         self._written = written
 
     def _look_at_log(self, written: int) -> None:
-        """What is appended to a log whose beginning is gone is nothing to whoever opens it next."""
+        """Entries appended to a log without its beginning are ignored when it is opened next."""
         with Path(self._log).open("rb", buffering=0) as log:  # SQLite has no lock on it that closing could take away
             begins = log.read(len(_LOG_BEGINS[0]))
         if begins and begins not in _LOG_BEGINS:
@@ -117,7 +114,7 @@ class OpenedFiles:
 
     def _lost(self) -> DatabaseMoved:
         return DatabaseMoved(
-            f"{self._path} or its log was overwritten with something else; nothing is acknowledged any more. Stop "
+            f"{self._path} or its log was overwritten with something else; nothing is acknowledged from now on. Stop "
             "every process that uses the ledger, then move its files away, restore a backup and start again"
         )
 

@@ -1,8 +1,8 @@
 """Who else may read a ledger's files: nobody.
 
-A ledger holds webhook secrets and what everybody bought. Its file is made for its user alone, whatever the umask, and
-SQLite gives its log and the log's index the same mode. What somebody has opened up since is that user's decision; the
-check-up says so, and how to undo it.
+A ledger holds webhook secrets and everybody's purchases. Its file is created for its user alone, whatever the umask,
+and SQLite gives its log and the log's index the same mode. Opening it up later is the user's decision; the check-up
+reports it, and how to undo it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
 def make_own_file(path: Path) -> None:
-    """Make an empty file for this user alone where none is; what keeps it from being made, SQLite will say."""
+    """Create an empty file for this user alone if none exists; SQLite reports what prevents that."""
     with suppress(OSError):
         descriptor = os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, OWN_FILE)
         try:
@@ -31,7 +31,7 @@ def make_own_file(path: Path) -> None:
 
 
 def make_own_folders(folder: Path) -> None:
-    """Make a folder and those it is in, where they are not there, for this user alone. Raises ``OSError``."""
+    """Create a folder and its parents, if they do not exist, for this user alone. Raises ``OSError``."""
     if folder.is_dir():
         return
     make_own_folders(folder.parent)
@@ -39,7 +39,9 @@ def make_own_folders(folder: Path) -> None:
 
 
 def open_to_others(path: Path) -> str | None:
-    """What every user of this machine can read of the database at ``path``, and the fix; None when it is none."""
+    """The files of the database at ``path`` that every user of this machine can read, and the fix; None if there are
+    none.
+    """
     with suppress(OSError), path.open("rb") as file:
         if file.read(len(_DATABASE)) != _DATABASE:
             return None

@@ -1,4 +1,4 @@
-"""A connection to a ledger's file that notices when the file is taken away (``sqlite_file``)."""
+"""A connection to a ledger's file that notices when the file is removed or replaced (``file``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from credit_wallet.errors import DatabaseMoved
 from credit_wallet.stores.sqlite.file import OpenedFiles
 
 _PROBE_BYTES = 65_536
-"""What a check of the room writes: more than one movement does."""
+"""Rows of a disk space check: more than a movement writes."""
 
 _PROBE = "INSERT INTO am_credit_counted (counted, last_txn_id) VALUES (?, 0)"
 
@@ -26,7 +26,7 @@ _IN_WAL_MODE = b"\x02\x02"
 
 
 class _Header:
-    """What a database's header was when a connection of this process looked at it last."""
+    """A database's header when a connection of this process last read it."""
 
     def __init__(self) -> None:
         self.counter_and_pages: tuple[int, int] | None = None
@@ -37,13 +37,13 @@ _headers: WeakValueDictionary[tuple[int, int], _Header] = WeakValueDictionary()
 
 
 class LedgerConnection(apsw.Connection):
-    """A connection that knows the files it has opened, and whether they still stand under their names."""
+    """A connection that knows the files it has opened, and whether they still have their names."""
 
     files: OpenedFiles | None = None
     _header = _Header()
 
     def take_note_of_files(self, path: Path) -> None:
-        """Remember what was opened as ``path``. Raises ``DatabaseMoved`` when that is not there any more already."""
+        """Remember what was opened as ``path``. Raises ``DatabaseMoved`` when that no longer exists already."""
         self.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # opens the log
         files = OpenedFiles(path, self.filename, self._is_overwritten)
         moved = c_int()
@@ -54,9 +54,8 @@ class LedgerConnection(apsw.Connection):
         self.files = files
 
     def require_in_place(self) -> None:
-        """Raises ``DatabaseMoved`` unless database and log are what was opened.
-
-        What is in a log that was removed is saved into the database, if nobody has begun another one.
+        """Raises ``DatabaseMoved`` unless database and log are the opened files. The content of a removed log is saved
+        into the database, if nobody has begun another one.
         """
         if self.files is None:
             return
@@ -69,7 +68,7 @@ class LedgerConnection(apsw.Connection):
             raise
 
     def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """What a statement answers. Raises ``DatabaseMoved``, and SQLite's errors."""
+        """The rows of a statement. Raises ``DatabaseMoved``, and SQLite's errors."""
         try:
             rows = self.execute(statement, parameters).fetchall()
         except apsw.Error:
@@ -79,7 +78,7 @@ class LedgerConnection(apsw.Connection):
         return rows
 
     def prove_room(self) -> None:
-        """Write to the log as a movement would, and take it back. Raises ``DatabaseMoved``, and SQLite's errors."""
+        """Write to the log as a movement would, and roll it back. Raises ``DatabaseMoved``, and SQLite's errors."""
         self.require_in_place()
         self.execute("BEGIN IMMEDIATE")
         try:
@@ -100,7 +99,8 @@ class LedgerConnection(apsw.Connection):
     def _is_overwritten(self) -> bool:
         """Whether the file's header says that somebody has copied another state of the ledger into the file.
 
-        Change counter and pages of a database in WAL mode never fall, but for VACUUM, of which the connection knows.
+        Change counter and pages of a database in WAL mode never decrease, except by VACUUM, which the connection
+        detects.
         """
         known = self._header.counter_and_pages  # before the file is read: what is read cannot be older
         header = self._read_header()
@@ -118,7 +118,7 @@ class LedgerConnection(apsw.Connection):
         return False
 
     def _read_header(self) -> bytes:
-        """Through SQLite: a file that Python opens and closes takes the process's locks on it away."""
+        """Through SQLite: if Python opened and closed the file, the process would lose its locks on it."""
         file = apsw.VFSFile("", self.filename, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
         try:
             return file.xRead(_HEADER_BYTES, 0)
@@ -130,8 +130,8 @@ class LedgerConnection(apsw.Connection):
 def transaction(connection: LedgerConnection) -> Iterator[None]:
     """One write transaction: committed when the block ends, rolled back when it raises.
 
-    Raises ``DatabaseMoved`` when the ledger's files are not the ones that were opened. When that is found after the
-    commit, whoever asked is not acknowledged either: the files may never come back.
+    Raises ``DatabaseMoved`` when the ledger's files are not the ones that were opened. If that shows only after the
+    commit, it is not acknowledged either: the files may never return.
     """
     connection.require_in_place()
     try:

@@ -1,4 +1,4 @@
-"""Loading what a batch touches, with as few statements as it takes."""
+"""Loading a batch's rows with as few statements as possible."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _DATA_VERSION = "PRAGMA data_version"
 
 
 class Loader:
-    """Fills snapshots, from memory where nobody else has written."""
+    """Fills snapshots, from memory as long as nobody else has written."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -89,11 +89,11 @@ class Loader:
         data_version = self._connection.execute(_DATA_VERSION).get
         if data_version == self._data_version:
             return False
-        self.forget()
+        self.clear()
         self._data_version = data_version
         return True
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Read everything afresh from now on."""
         self._wallets.clear()
         self._keys.clear()
@@ -101,7 +101,7 @@ class Loader:
         self._ids = None
         self._data_version = None
 
-    def forget_keys(self) -> None:
+    def clear_keys(self) -> None:
         """Read agent keys afresh from now on."""
         self._keys.clear()
 
@@ -115,7 +115,7 @@ class Loader:
             self._emitted.clear()
 
     def load(self, commands: Sequence[Command], now: datetime) -> Snapshot:
-        """Everything that ``commands`` may touch at ``now``, each wallet and key in its present cycle."""
+        """Everything that ``commands`` may touch at ``now``, each wallet and key in its current cycle."""
         at = format_instant(now)
         wallet_ids = {command.wallet_id for command in commands}
         self._load_wallets(wallet_ids)
@@ -160,7 +160,7 @@ class Loader:
                 done += size
 
     def _load_due_holds(self, snapshot: Snapshot, wallet_ids: set[int], at: str) -> list[int]:
-        """Load the holds that have expired; return which wallets owe, seen on the way."""
+        """Load the expired holds; return the wallets in debt, which are seen on the way."""
         owing = []
         for wallet_id in wallet_ids:
             wallet = self._wallets.get(wallet_id)

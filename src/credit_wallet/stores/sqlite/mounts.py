@@ -1,6 +1,6 @@
 """Whether a file lies on a network disk, where SQLite's locks and its write-ahead log cannot be relied on.
 
-The log needs memory that all processes share, which they do on one machine alone (sqlite.org/wal.html, "Overview"), and
+The log needs memory that all processes share, which works only on one machine (sqlite.org/wal.html, "Overview"), and
 locks of network file systems are known to fail (sqlite.org/howtocorrupt.html, section 2.1).
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MOUNTS = Path("/proc/self/mounts")
-"""Linux's table of what is mounted where (proc_pid_mounts(5)); elsewhere nothing is known."""
+"""Linux's table of what is mounted where (proc_pid_mounts(5)); other systems have none."""
 
 NETWORK_TYPES = frozenset(
     {
@@ -40,7 +40,7 @@ NETWORK_TYPES = frozenset(
         "vmhgfs",
     }
 )
-"""File systems of other machines, those that a virtual machine gets from its host included."""
+"""File systems of other machines, including those that a virtual machine gets from its host."""
 
 NETWORK_FUSE = frozenset(
     {
@@ -63,7 +63,7 @@ NETWORK_FUSE = frozenset(
         "vmhgfs-fuse",
     }
 )
-"""What may follow ``fuse.``."""
+"""The network types that may follow ``fuse.``."""
 
 _REMOTE_SOURCE = re.compile(r"//|[^/:]+:|[^/]+@[^/]+:|\[[0-9a-fA-F:]+\]:")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -86,7 +86,7 @@ class Mount(NamedTuple):
 
 
 def mount_of(path: Path, table: str) -> Mount | None:
-    """What ``path`` lies on, by a table of mounts; None when the table does not say."""
+    """The mount of ``path`` in a table of mounts; None when the table does not have it."""
     places = {path, *path.parents}
     found = [mount for mount in map(_mount, table.splitlines()) if mount is not None and mount.point in places]
     # Of two at one place the later one hides the earlier.
@@ -94,7 +94,7 @@ def mount_of(path: Path, table: str) -> Mount | None:
 
 
 def network_disk(path: Path) -> str | None:
-    """What is wrong with where ``path`` lies, for people; None when it is on a disk of this machine, or not known."""
+    """The problem with the disk of ``path``, for people; None when it is a local disk, or unknown."""
     try:
         table = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
         mount = mount_of(path.resolve(), table)

@@ -1,4 +1,4 @@
-"""What the migration runner needs to know about SQLite."""
+"""The schema of a SQLite database, for the migration runner."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The SQLite store: one writer that turns a batch of commands into one durable transaction.
 
 ``execute`` is the hot path: load what the batch touches → ``decide`` → write → commit. Wallets and keys stay in memory
-between batches and are forgotten when another connection has written (``PRAGMA data_version``) or a batch has failed.
+between batches, until another connection has written (``PRAGMA data_version``) or a batch has failed.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PROVEN_SECONDS = 5.0
-"""How long it counts that the database took a write, unless one has failed since."""
+"""How long a successful write proves that the database takes writes, unless one fails."""
 
 _ROWS_A_STATEMENT = (128, 64, 32, 16, 8, 4, 2, 1)
-"""Rows that an INSERT carries: measured, 128 rows a statement take 3 µs a row and single rows 8 µs."""
+"""Rows of an INSERT: measured, 128 rows a statement take 3 µs a row and single rows 8 µs."""
 
 _UPDATE_WALLET = """
 UPDATE am_credit_wallet
@@ -84,7 +84,7 @@ SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_
     undone_txn_id = excluded.undone_txn_id, free_used = excluded.free_used, lease_until = excluded.lease_until,
     changed_on = excluded.changed_on
 """
-_FORGET_PURCHASE = "DELETE FROM am_credit_purchase WHERE purchase_key = ? AND wallet_id = ?"
+_DELETE_PURCHASE = "DELETE FROM am_credit_purchase WHERE purchase_key = ? AND wallet_id = ?"
 _PUT_RETURNED = """
 INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen) VALUES (?, ?, ?)
 ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
@@ -137,7 +137,7 @@ _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
 def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) -> Upgrade:
-    """Apply pending migrations, make the books of what was there before, and backfill what plain SQL wrote."""
+    """Apply pending migrations, make the books of older entries, and backfill what plain SQL wrote."""
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
         make_books(connection, transaction)
@@ -145,7 +145,7 @@ def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) ->
 
 
 class SqliteStore:
-    """A ledger in one SQLite file. Not thread-safe: the rail gives it a thread of its own."""
+    """A ledger in one SQLite file. Not thread-safe: the rail runs it on a separate thread."""
 
     checks_apart = False
 
@@ -191,19 +191,19 @@ class SqliteStore:
         return wallet_id
 
     def revoke_key(self, key_id: int, now: datetime) -> str:
-        """Revoke an agent key for good, effective at once; return when it was revoked first."""
+        """Revoke an agent key for good, effective at once; return when it was first revoked."""
         revoked_at = self._in_transaction(
             lambda: self._connection.execute(_REVOKE_KEY, (format_instant(now), key_id)).get
         )
         if revoked_at is None:
             raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
-        self._loader.forget_keys()
+        self._loader.clear_keys()
         return str(revoked_at)
 
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.
 
-        At most every ``PROVEN_SECONDS`` it is written to, and what was written is taken back.
+        At most every ``PROVEN_SECONDS`` it makes a test write, and rolls it back.
         """
         self._in_transaction(lambda: None)
         with self._at_work:
@@ -214,7 +214,7 @@ class SqliteStore:
                 self._proven_until = monotonic() + PROVEN_SECONDS
 
     def settled_txn_id(self) -> int:
-        """Any id: there is one writer at a time, and ids are given in the order of commits."""
+        """Any id: only one writer runs at a time, and ids follow the order of commits."""
         return MAX_ID
 
     def holding_back(self) -> list[Holder]:
@@ -224,21 +224,21 @@ class SqliteStore:
     def run(self, job: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``job(connection, …)`` in one write transaction of its own; for the background jobs.
 
-        What the job writes to wallets and keys is read afresh afterwards.
+        Wallets and keys are reloaded afterwards.
         """
         result = self._in_transaction(job, self._connection, *args, **kwargs)
-        self._loader.forget()
+        self._loader.clear()
         return result
 
     run_until_known = run
-    """Every commit here is known."""
+    """Like ``run``: the result of a commit is always known here."""
 
     def _in_transaction(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             with self._at_work, naming_database_errors(self.path), transaction(self._connection):
                 return work(*args, **kwargs)
         except BaseException:
-            self._loader.forget()
+            self._loader.clear()
             self._proven_until = 0.0
             raise
 
@@ -272,7 +272,7 @@ class SqliteStore:
             write_topups(self._connection, decision, at)
         if decision.touched_clawbacks:
             write_clawbacks(self._connection, decision.touched_clawbacks.values())
-        if decision.touched_purchases or decision.forgotten_purchases:
+        if decision.touched_purchases or decision.dropped_purchases:
             self._write_purchases(decision, at[:10])
         if decision.sales:
             self._connection.executemany(_PUT_SALE, decision.sales)
@@ -305,7 +305,7 @@ class SqliteStore:
     def _write_purchases(self, decision: Decision, today: str) -> None:
         rows = [purchase_row(purchase, today) for _, purchase in sorted(decision.touched_purchases.items())]
         self._connection.executemany(_PUT_PURCHASE, rows)
-        self._connection.executemany(_FORGET_PURCHASE, decision.forgotten_purchases)
+        self._connection.executemany(_DELETE_PURCHASE, decision.dropped_purchases)
 
     def _write_outbox(self, decision: Decision, at: str) -> None:
         for alert, event in decision.alerts:

@@ -1,4 +1,4 @@
-"""What is recorded by billing cycle, proved by the dates of the entries, which are read once for each cycle."""
+"""Proofs of the sums by billing cycle from the dates of the entries, which are read once for each cycle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ONE_SPELLING = "replace(occurred_at, ' ', 'T')"
 
 
 def broken_cycles(source: Source) -> Iterator[Violation]:
-    """Where spending and segments are not what the entries of their cycles say."""
+    """Spending and segments that do not match the entries of their cycles."""
     sql = statements(_FILE)
     by_cycle = sql["moved_in_cycle"] + "\nUNION ALL\n".join(sql[name] for name in BY_CYCLE)
     to_walk: set[int] = set()
@@ -40,7 +40,7 @@ def broken_cycles(source: Source) -> Iterator[Violation]:
 
 
 def _of_spending(source: Source, wallet_id: int) -> Iterator[Violation]:
-    """Where what is recorded as spent in a cycle is not the sum of its charges, dated as ``cycle_of`` reads them."""
+    """Recorded spending of a cycle that is not the sum of its charges, dated as ``cycle_of`` reads them."""
     this = {"wallet_id": wallet_id}
     [(_, _, time_zone)] = source.rows(SEGMENTS["chain_end"], this)
     charged_yen: Counter[tuple[int, str]] = Counter()
@@ -60,7 +60,7 @@ def _of_spending(source: Source, wallet_id: int) -> Iterator[Violation]:
 
 
 def _of_chain(source: Source, wallet_id: int) -> Iterator[Violation]:
-    """The first place in a wallet's chain, walked from its end, where its segments are not what its entries say."""
+    """The first place in a wallet's chain, walked from its end, where its segments do not match its entries."""
     this = {"wallet_id": wallet_id}
     [(last_txn_id, cycle, time_zone)] = source.rows(SEGMENTS["chain_end"], this)
     ends = source.rows(SEGMENTS["segments"], this)

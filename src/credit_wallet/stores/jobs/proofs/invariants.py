@@ -1,4 +1,4 @@
-"""The invariants as SQL: each statement of ``sql/proofs`` returns what breaks one, and must come back empty.
+"""The invariants as SQL: each statement of ``sql/proofs`` returns the violations of one, and must return no row.
 
 A statement proves what its heading says, and its rows are ``wallet_id, what should be, what is``. One that passes the
 ledger for several proofs at once lists them below its heading, and its rows begin with the name of the one.
@@ -33,7 +33,7 @@ _JSON_EACH = re.compile(r"json_each\(([a-z_.]+)\) ([a-z_]+)")
 class _Proof(NamedTuple):
     statement: str
     meanings: dict[str, str]
-    """What holds, by the name of each invariant that the statement proves."""
+    """The meanings of the invariants that the statement proves, by name."""
 
 
 @cache
@@ -50,12 +50,12 @@ def proofs() -> dict[str, _Proof]:
 
 @cache
 def meanings() -> dict[str, str]:
-    """What each invariant says, by name."""
+    """The meaning of each invariant, by name."""
     return {name: meaning for proof in proofs().values() for name, meaning in proof.meanings.items()}
 
 
 def in_dialect(statement: str, source: Source) -> str:
-    """The statement as ``source`` takes it."""
+    """The statement in the dialect of ``source``."""
     return _JSON_EACH.sub(_elements, statement) if source.dialect else statement
 
 
@@ -68,7 +68,7 @@ def _elements(each: re.Match[str]) -> str:
 
 
 def broken(source: Source) -> Iterator[Violation]:
-    """What breaks the invariants that hold at any time, whatever the cycle."""
+    """Violations of the invariants that do not depend on a cycle."""
     for name, proof in proofs().items():
         if name in BY_CYCLE:
             continue
@@ -77,6 +77,6 @@ def broken(source: Source) -> Iterator[Violation]:
 
 
 def violation(check: str, wallet_id: int | None, expected: object, found: object) -> Violation:
-    """That ``check`` is broken, in words."""
+    """The message that ``check`` is violated."""
     who = "the ledger" if wallet_id is None else f"wallet {wallet_id}"
     return Violation(check, wallet_id, f"{who}: {meanings()[check]} — expected {expected}, found {found}")

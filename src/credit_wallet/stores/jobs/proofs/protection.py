@@ -1,4 +1,4 @@
-"""The triggers that keep rows from being changed: each is there, on, and as the migrations made it."""
+"""The triggers that keep rows from being changed: each exists, is enabled, and is as the migrations made it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FOUND = {
           AND t.tgparentid = 0
     """,
 }
-"""Name, text, whether it is on, and for PostgreSQL its function and the function's text."""
+"""Name, text, whether it is enabled, and for PostgreSQL its function and the function's text."""
 
 _ROWS_THAT_DIFFER = re.compile(r"\(([\w., \n]+)\)\s+IS DISTINCT FROM\s+\(([\w., \n]+)\)")
 
@@ -35,7 +35,7 @@ _Words = tuple[str, ...]
 
 
 def unprotected(source: Source) -> Iterator[Violation]:
-    """Triggers of the migrations that the database lacks, or has otherwise."""
+    """Triggers of the migrations that are missing or differ in the database."""
     expected, functions = _expected(source.dialect)
     found: dict[str, list[tuple[_Words, bool]]] = {}
     for name, text, is_on, function, body in source.rows(_FOUND[source.dialect], {}):
@@ -71,7 +71,7 @@ def _expected(dialect: str) -> tuple[dict[str, _Words], dict[str, _Words]]:
 
 
 def _words(text: str) -> _Words:
-    """What a statement says without its layout, and without what PostgreSQL writes in other ways than it was given."""
+    """A statement without its layout, and without the parts that PostgreSQL rewrites."""
     plain = _ROWS_THAT_DIFFER.sub(_column_by_column, re.sub(r"--[^\n]*", "", text))
     words = re.findall(r"'[^']*'|[\w.]+|[<>=!]+", plain)
     return tuple(word if word[0] == "'" else word.lower() for word in words if word.lower() != "row")

@@ -1,4 +1,4 @@
-"""Seals, proved: each still covers its entries, none is gone, and those that were noted elsewhere are there."""
+"""Proofs of the seals: each still covers its entries, none is missing, and those recorded elsewhere exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EVER_MADE = {
     "": "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'am_credit_seal'",
     "postgres": "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM am_credit_seal_seal_id_seq",
 }
-"""By dialect: the highest number that a seal was ever given."""
+"""By dialect: the highest id that a seal ever had."""
 
 _COUNT = "SELECT count(*) FROM am_credit_seal"
 
@@ -35,7 +35,7 @@ def broken_seals(source: Source) -> Iterator[Violation]:
 
 
 def missing_seals(source: Source) -> Iterator[Violation]:
-    """Seals that were made and are gone. Only SQLite numbers them without gaps."""
+    """Seals that were made and are missing. Only SQLite numbers them without gaps."""
     if source.dialect:
         return
     made, found = _ever_made(source), source.rows(_COUNT, {})[0][0]
@@ -56,7 +56,7 @@ def unsealed(source: Source, now: datetime) -> Iterator[Violation]:
 
 
 def broken_anchors(source: Source, anchors: Iterable[Anchor]) -> Iterator[Violation]:
-    """Seals that were noted elsewhere and are not what the ledger has."""
+    """Seals that were recorded elsewhere and do not match the ledger."""
     for anchor in anchors:
         found = [Anchor(*row) for row in source.rows(_NOTED, {"seal_id": anchor.seal_id})]
         if anchor not in [form for seal in found for form in (seal, seal.short)]:

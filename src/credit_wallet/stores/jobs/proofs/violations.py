@@ -1,4 +1,4 @@
-"""What a proof finds."""
+"""Violations, the findings of a proof."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Violation(Struct, frozen=True):
-    """A broken invariant. ``wallet_id`` is None for what spans wallets, such as a seal."""
+    """A broken invariant. ``wallet_id`` is None for anything that spans wallets, such as a seal."""
 
     check: str
     wallet_id: int | None

@@ -1,0 +1,66 @@
+"""What a decoder says of a malformed field, in words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pytest
+from msgspec import Meta, Struct, ValidationError, json
+
+from credit_wallet.wire.malformed import explained
+
+
+class Item(Struct):
+    amount_yen: int
+
+
+class Body(Struct, forbid_unknown_fields=True):
+    amount_yen: Annotated[int, Meta(ge=1, le=1_000)]
+    label: Annotated[str, Meta(min_length=1, max_length=3)] = "x"
+    mode: Literal["alert", "cap"] = "alert"
+    cycle: Annotated[str, Meta(pattern="^a+$")] | None = None
+    other: Annotated[str, Meta(pattern="^a+$")] | None = None
+    targets: Annotated[list[int], Meta(max_length=2)] | None = None
+    final: bool = False
+    items: list[Item] | None = None
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "problem"),
+    [
+        ('{"amount_yen": 0}', "amount_yen", "must be a whole number, 1 or more"),
+        ('{"amount_yen": 1001}', "amount_yen", "must be a whole number, 1,000 or less"),
+        ('{"amount_yen": 1.5}', "amount_yen", "must be a whole number, not a fraction"),
+        ('{"amount_yen": "3"}', "amount_yen", "must be a whole number, not text"),
+        ("{}", "amount_yen", "is missing"),
+        ('{"amount_yen": 1, "amount": 3}', "amount", "is not a field of this request"),
+        ('{"amount_yen": 1, "label": ""}', "label", "must have 1 or more characters"),
+        ('{"amount_yen": 1, "label": "abcd"}', "label", "must have 3 or fewer characters"),
+        ('{"amount_yen": 1, "mode": "off"}', "mode", "must be one of the values in the API reference, not 'off'"),
+        ('{"amount_yen": 1, "cycle": "b"}', "cycle", "must be YYYY-MM, such as 2026-12"),
+        ('{"amount_yen": 1, "cycle": 3}', "cycle", "must be text or null, not a whole number"),
+        ('{"amount_yen": 1, "other": "b"}', "other", "has an invalid format"),
+        ('{"amount_yen": 1, "targets": [1, 2, 3]}', "targets", "must have 2 or fewer items"),
+        ('{"amount_yen": 1, "final": 1}', "final", "must be true or false, not a whole number"),
+        ('{"amount_yen": 1, "items": [{}]}', "items[0].amount_yen", "is missing"),
+        (
+            '{"amount_yen": 1, "items": [{"amount_yen": []}]}',
+            "items[0].amount_yen",
+            "must be a whole number, not a list",
+        ),
+    ],
+)
+def test_a_malformed_field_is_explained_in_words(body: str, field: str, problem: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        json.decode(body, type=Body)
+    assert explained(str(error.value)) == (field, f"{field} {problem}")
+
+
+def test_a_body_of_another_type_has_no_field() -> None:
+    with pytest.raises(ValidationError) as error:
+        json.decode("[]", type=Body)
+    assert explained(str(error.value)) == ("", "the body must be an object, not a list")
+
+
+def test_what_else_the_decoder_says_is_kept() -> None:
+    assert explained("Something new - at `$.cycle`") == ("cycle", "cycle is invalid: Something new")
