@@ -2,7 +2,7 @@
 
 A *payer* is the wallet's owner or one of its agent keys. An *operator* holds the operator key or has opened the ledger:
 the library's caller and the command line. A *seller* holds a key that sells, and nothing more. The *product* moves
-money for one of these: an embedded gate, top-ups, upkeep.
+money for one of these: an embedded gate, top-ups, maintenance.
 """
 
 from __future__ import annotations

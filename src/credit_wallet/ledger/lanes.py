@@ -45,7 +45,7 @@ class Lanes:
             self.close()
             raise
         self._lanes = self._rails[:lanes]
-        self.upkeep = self._rails[-1]
+        self.maintenance = self._rails[-1]
         """The rail of the background jobs."""
 
     def of(self, wallet_id: int) -> Rail:
@@ -65,7 +65,7 @@ class Lanes:
         self.of(command.wallet_id).post(command, failed)
 
     def submit_by_lane(self, commands: Iterable[Command]) -> None:
-        """Have any number of ``commands`` carried out, each on its wallet's lane; what comes of them is not told."""
+        """Have any number of ``commands`` carried out, each on its wallet's lane; their outcomes are dropped."""
         by_rail: dict[Rail, list[Command]] = {}
         for command in commands:
             by_rail.setdefault(self.of(command.wallet_id), []).append(command)

@@ -31,7 +31,7 @@ from credit_wallet.stores.sqlite.ledger import LedgerConnection
 ROWS_A_CHUNK = 10_000
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being done, and how many rows of how many it has come to."""
+"""Called with what is being done, how many rows are done, and how many there are."""
 
 
 class _Table(NamedTuple):

@@ -34,14 +34,14 @@ RETURNING delivery_id;
 -- stop_target: nothing is sent to a target any more
 UPDATE am_credit_target SET stopped = :reason, due_at = NULL WHERE target_id = :target_id RETURNING target_id;
 
--- to_do: whether there is something to hand out or to send
+-- to_do: whether there is something to fan out or to send
 SELECT 1
 WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'webhook' AND due_at <= :at AND rests_until <= :at)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'mail' AND due_at <= :at AND rests_until <= :at)
    OR EXISTS (SELECT 1 FROM am_credit_target WHERE way = 'service' AND due_at <= :at AND rests_until <= :at);
 
--- to_fan_out: whether there is something to hand out
+-- to_fan_out: whether there is something to fan out
 SELECT 1 WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0);
 
 -- fan_out: take the next events that nobody has taken

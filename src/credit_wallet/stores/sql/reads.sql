@@ -42,7 +42,7 @@ FROM am_credit_key k
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id = :key_id;
 
--- hold: a hold and what became of it
+-- hold: a hold and its state
 SELECT hold_id, wallet_id, key_id, amount_yen, captured_yen, status, created_at, expires_at
 FROM am_credit_hold
 WHERE hold_id = :hold_id;
@@ -246,7 +246,7 @@ SELECT coalesce(max(txn_id), 0) FROM am_credit_transaction_log;
 -- openings_total: what all wallets had when they were taken over that no entry explains
 SELECT coalesce(sum(opening_yen), 0) FROM am_credit_wallet;
 
--- issued: paid credit that came in from :start to before :end, among some entries; what came again was issued before
+-- issued: paid credit that came in from :start to before :end, among some entries; what was reinstated was issued before
 SELECT coalesce(sum(e.amount_yen), 0)
 FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
 WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kind = 'paid'

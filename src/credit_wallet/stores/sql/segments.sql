@@ -33,7 +33,7 @@ UPDATE am_credit_wallet SET next_due_at = :at WHERE wallet_id = :wallet_id;
 -- forget_segments: the segments of a wallet are made anew
 DELETE FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id;
 
--- chain: a wallet's entries from :start back along its chain, :steps of them; lots of what took back or came again
+-- chain: a wallet's entries from :start back along its chain, :steps of them; lots of what was taken back or reinstated
 WITH RECURSIVE chain AS (
     SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, prev_txn_id, ledger_balance_yen, lots, related_txn_id,
            1 AS step
