@@ -60,7 +60,7 @@ LEFT JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = CAST(part.
                          AND l.expires_at <= e.occurred_at
 WHERE e.txn_type = 'expire' AND l.lot_id IS NULL;
 
--- returned_lots: what comes again, or may, goes back to the lots it was taken from, and no more of each than was taken
+-- returned_lots: what is reinstated, or may be, goes back to the lots it was taken from, and no more of each than was taken
 WITH part (wallet_id, charge_id, lot_id, amount_yen) AS (
     SELECT e.wallet_id, CASE e.txn_type WHEN 'refund' THEN e.related_txn_id ELSE 0 END, CAST(lot.value ->> 0 AS BIGINT),
            CAST(lot.value ->> 1 AS BIGINT)
