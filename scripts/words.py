@@ -2,8 +2,8 @@
 
     python scripts/words.py README.md docs src
 
-Looks through Markdown and Python files, across line breaks, and ends with status 1 when it found anything.
-docs/glossary.md says what the words mean that are used.
+Looks through Markdown, Python and the comments of SQL, across line breaks, and ends with status 1 when it found
+anything. docs/glossary.md says what the words mean that are used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-SUFFIXES = {".md", ".py"}
+SUFFIXES = {".md", ".py", ".sql"}
 EXEMPT = ("CHANGELOG.md", "docs/decisions/", "docs/glossary.md", "scripts/words.py", "scripts/migrations/")
 """Records in the words of their day, and the pages that name the words to avoid."""
 
@@ -27,19 +27,28 @@ INSTEAD = {
     r"arrears": "pending compensation",
     r"bur(y|ies|ied)": "dead-letter",
     r"cashiers?": "x402 processor",
+    r"conversations?": "transport, exchange",
+    r"doors?": "clients, entry points",
     r"companions?": "siblings; the wait for them is the commit delay",
     r"gap_yen": "shortfall_yen",
     r"hand(s|ed|ing)? out": "fan out",
     r"(least|most)_yen|yen_(least|most)": "min, max",
+    r"(least|most)(?==\S)": "min, max",
     r"occasions?": "dedupe key",
     r"forget_[a-z_]+|forgotten_[a-z]+": "delete, prune, clear, drop",
     r"(least|most)(?=\s?=\s?[\w\[(]|:\sint|:\sfloat)": "minimum, maximum, limit",
+    r"shops?(?!ping)": "payment",
     r"takings(?! =)": "clawback",
     r"tell_[a-z_]+": "emit",
     r"topup_(taken|given)_back": "clawed_back, reinstated",
+    r"unexpected_?answer": "unexpected_response",
+    r"upkeep": "maintenance",
     r"told_at": "observed_at",
     r"till": "until; in the gate, billing",
     # of the language
+    r"questions? of this kind": "requests of this kind",
+    r"(does|did|do) not let [a-z ]{1,30} in": "refuses, denies access to",
+    r"(is|are|was|were) not there any more": "no longer exists",
     r"(?<!there\s)(?<!if\s)(is|are|was|were) no(?! longer| more| fewer| less| later| one)": "is not a …, has no …",
     r"(became|becomes?|come) of": "what happens to, the state of",
     r"(came|comes?|coming) again": "is reinstated, is repeated, arrives again",
@@ -91,6 +100,8 @@ PATTERNS = [(pattern(phrase), better) for phrase, better in INSTEAD.items()]
 def findings(path: Path) -> Iterator[Finding]:
     """What is wrong in a file, word by word."""
     text = path.read_text(encoding="utf-8")
+    if path.suffix == ".sql":
+        text = re.sub(r"^.*?(--|$)", "", text, flags=re.MULTILINE)
     if path.as_posix().endswith(COLUMNS):
         text = re.sub(r"`[^`\n]*`", "`…`", text)
     for words, better in PATTERNS:

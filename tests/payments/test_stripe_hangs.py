@@ -74,7 +74,7 @@ def test_a_round_of_automatic_top_ups_ends_when_nobody_answers(wallets: CreditWa
         assert len(silent.heard) == heard
 
 
-def test_upkeep_is_on_time_while_stripe_hangs(
+def test_maintenance_is_on_time_while_stripe_hangs(
     wallets: CreditWallet, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for bound in ("STRIPE_ANSWER_SECONDS", "STRIPE_CALL_SECONDS"):

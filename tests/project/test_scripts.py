@@ -21,11 +21,12 @@ def words(*paths: Path) -> subprocess.CompletedProcess[str]:
 def test_a_replaced_word_is_named_with_its_place_and_the_better_one(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("# Holds\n\nWhat became\nof a hold.\n", encoding="utf-8")
     (tmp_path / "code.py").write_text("told_at = 1\n", encoding="utf-8")
-    (tmp_path / "column.sql").write_text("SELECT told_at", encoding="utf-8")
+    (tmp_path / "column.sql").write_text("-- shop: a name\nSELECT told_at\n", encoding="utf-8")
     found = words(tmp_path)
     assert found.returncode == 1
     assert found.stdout.splitlines() == [
         f"{tmp_path}/code.py:1: “told_at”: observed_at",
+        f"{tmp_path}/column.sql:1: “shop”: payment",
         f"{tmp_path}/page.md:3: “became of”: what happens to, the state of",
     ]
 

@@ -433,7 +433,7 @@ class LedgerMachine(RuleBasedStateMachine):
             model.settle(self.clock())
 
     @rule()
-    def upkeep(self) -> None:
+    def maintenance(self) -> None:
         self.wallets.alerts.run()
         for model in self.model:
             model.run_alert_job(self.clock())

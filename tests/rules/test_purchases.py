@@ -215,7 +215,7 @@ def test_what_an_operator_gave_back_is_charged_again(wallets: CreditWallet) -> N
     assert buyer.paid_yen == 100
 
 
-def test_a_purchase_that_was_abandoned_is_given_back_by_upkeep(buyer: Buyer, clock: Clock) -> None:
+def test_a_purchase_that_was_abandoned_is_given_back_by_maintenance(buyer: Buyer, clock: Clock) -> None:
     buyer.buy("a")
     clock.advance(seconds=31)
     assert buyer.wallets.maintenance.undo_abandoned() == 0

@@ -82,7 +82,7 @@ def blocked(wallets: CreditWallet) -> Iterator[None]:
         begun.set()
         over.wait()
 
-    thread = threading.Thread(target=wallets._ledger.lanes.upkeep.call, args=(block,))
+    thread = threading.Thread(target=wallets._ledger.lanes.maintenance.call, args=(block,))
     thread.start()
     begun.wait()
     try:
@@ -168,7 +168,7 @@ def test_a_command_that_the_store_cannot_work_with_fails_alone(one_lane: CreditW
 def test_a_job_that_fails_does_not_stop_the_rail(wallets: CreditWallet) -> None:
     wallet_id = funded(wallets)
     with pytest.raises(ZeroDivisionError):
-        wallets._ledger.lanes.upkeep.call(lambda _store: 1 // 0)
+        wallets._ledger.lanes.maintenance.call(lambda _store: 1 // 0)
     assert wallets.charge(wallet_id, 1, idempotency_key="after").balance_yen == 999
 
 

@@ -109,7 +109,7 @@ def test_a_database_without_room_says_so(db_url: str) -> None:
 
 def limit_pages(wallets: CreditWallet, pages: int) -> None:
     """Let the database grow to ``pages``; SQLite takes a number below its present size for that size."""
-    wallets._ledger.lanes.upkeep.call(
+    wallets._ledger.lanes.maintenance.call(
         lambda store: store.run(lambda connection: connection.pragma("max_page_count", pages))
     )
 

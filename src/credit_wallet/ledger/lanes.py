@@ -45,7 +45,7 @@ class Lanes:
             self.close()
             raise
         self._lanes = self._rails[:lanes]
-        self.upkeep = self._rails[-1]
+        self.maintenance = self._rails[-1]
         """The rail of the background jobs."""
 
     def of(self, wallet_id: int) -> Rail:

@@ -67,7 +67,7 @@ class Ledger:
 
     def maintain(self, job: Callable[..., T], *args: object, **kwargs: object) -> T:
         """Run ``job(connection, …)`` on the rail of the background jobs."""
-        return self.lanes.upkeep.call(lambda store: store.run(job, *args, **kwargs))
+        return self.lanes.maintenance.call(lambda store: store.run(job, *args, **kwargs))
 
     # Reading
 

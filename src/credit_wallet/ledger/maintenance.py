@@ -48,7 +48,7 @@ class Maintenance:
 
     def check_ready(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated."""
-        self._ledger.lanes.upkeep.check_writable()
+        self._ledger.lanes.maintenance.check_writable()
 
     def waiting(self) -> int:
         """Commands that are queued or being carried out."""
@@ -109,7 +109,7 @@ class Maintenance:
         Seals none while an open transaction may still add an entry between them (PostgreSQL). A transaction that does
         so for longer than ``HELD_BACK_SECONDS`` is logged.
         """
-        settled = self._ledger.lanes.upkeep.call(lambda store: store.settled_txn_id())
+        settled = self._ledger.lanes.maintenance.call(lambda store: store.settled_txn_id())
         if settled:
             return self._ledger.maintain(seals.seal, self._ledger.clock(), settled)
         waiting_seconds = self._seals.unsealed_seconds()
@@ -171,7 +171,7 @@ class Maintenance:
         return len(found)
 
     def _count_hours(self) -> bool:
-        settled = self._ledger.lanes.upkeep.call(lambda store: store.settled_txn_id())
+        settled = self._ledger.lanes.maintenance.call(lambda store: store.settled_txn_id())
         counted = spending_hours.count_next(self._ledger.reader.source, settled)
         return counted is not None and self._ledger.maintain(spending_hours.add, counted)
 

@@ -23,4 +23,4 @@ class Seals:
 
     def held_back_by(self) -> list[Holder]:
         """The open transactions that may still add an entry between those to be sealed, the oldest first."""
-        return self._ledger.lanes.upkeep.call(lambda store: store.holding_back())
+        return self._ledger.lanes.maintenance.call(lambda store: store.holding_back())

@@ -92,7 +92,7 @@ def hang_with_a_lock(inside: Inside, wallet_id: int) -> None:
         inside.line.send("locked")
         threading.Event().wait()
 
-    inside.wallets._ledger.lanes.upkeep.call(lambda store: store.run(lock_and_hang))
+    inside.wallets._ledger.lanes.maintenance.call(lambda store: store.run(lock_and_hang))
 
 
 # Jobs that all nodes run at once

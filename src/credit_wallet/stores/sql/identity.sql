@@ -113,7 +113,7 @@ LIMIT :limit;
 -- seller: one seller
 SELECT seller_id, label, created_at, revoked_at FROM am_credit_seller WHERE seller_id = :seller_id AND wallet_id = 0;
 
--- sold_by: which seller made a charge, by itself or by its hold
+-- sold_by: which seller made a charge, directly or by its hold
 SELECT s.seller_id, h.closer
 FROM am_credit_transaction_log e
 LEFT JOIN am_credit_sale s ON s.wallet_id = e.wallet_id AND s.txn_id = e.txn_id

@@ -19,7 +19,7 @@ LEFT JOIN am_credit_seller v ON v.seller_id = s.seller_id
 WHERE CASE WHEN s.seller_id > 0 THEN v.seller_id IS NULL
            ELSE w.wallet_id IS NULL OR s.key_id > 0 AND k.key_id IS NULL OR s.registered = 0 AND s.ends_at IS NULL END;
 
--- ends: an agent key and a seller end when it was written down that they do, and are there
+-- ends: an agent key and a seller end at their recorded end, and exist
 SELECT i.wallet_id, 1, 0
 FROM (SELECT 'key' AS identity, key_id AS identity_id, wallet_id, expires_at, revoked_at FROM am_credit_key
       UNION ALL

@@ -51,7 +51,7 @@ FROM (SELECT wallet_id, is_paid, lot_id, ends_at,
       WINDOW one_after_another AS (PARTITION BY wallet_id ORDER BY place)) AS pairs
 WHERE paid_before > is_paid OR paid_before = is_paid AND (ends_before > ends_at OR ends_before = ends_at AND lot_before > lot_id);
 
--- lot_ends: what a wallet of plain SQL started with was paid and never ends, and what has lapsed had come to its end
+-- lot_ends: the opening credit of a plain-SQL wallet is paid and never expires, and lapsed credit had expired
 SELECT wallet_id, 1, 0 FROM am_credit_lot WHERE lot_id = 0 AND (kind <> 'paid' OR expires_at IS NOT NULL)
 UNION ALL
 SELECT e.wallet_id, 1, 0
@@ -60,7 +60,7 @@ LEFT JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = CAST(part.
                          AND l.expires_at <= e.occurred_at
 WHERE e.txn_type = 'expire' AND l.lot_id IS NULL;
 
--- returned_lots: what comes again, or may, goes back to the lots it was taken from, and no more of each than was taken
+-- returned_lots: what is reinstated, or may be, goes back to the lots it was taken from, and no more of each than was taken
 WITH part (wallet_id, charge_id, lot_id, amount_yen) AS (
     SELECT e.wallet_id, CASE e.txn_type WHEN 'refund' THEN e.related_txn_id ELSE 0 END, CAST(lot.value ->> 0 AS BIGINT),
            CAST(lot.value ->> 1 AS BIGINT)
