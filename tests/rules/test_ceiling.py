@@ -28,7 +28,7 @@ def full(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> CreditWallet
 def test_a_refund_waits_until_there_is_room(full: CreditWallet) -> None:
     charge = next(entry for entry in full.history(1) if entry.txn_type == "charge")
     for amount_yen in (None, 1):
-        with pytest.raises(InvalidAmount, match="would pass"):
+        with pytest.raises(InvalidAmount, match="would exceed"):
             full.refund(charge.txn_id, amount_yen, idempotency_key="refund")
     assert full.balance(1) == 800
     full.charge(1, 100, idempotency_key="room")
@@ -38,7 +38,7 @@ def test_a_refund_waits_until_there_is_room(full: CreditWallet) -> None:
 
 
 def test_what_is_held_comes_back_into_a_full_wallet(full: CreditWallet) -> None:
-    with pytest.raises(InvalidAmount, match="would pass"):
+    with pytest.raises(InvalidAmount, match="would exceed"):
         full.topup(1, 1, idempotency_key="one more")
     full.release(1)
     assert full.balance(1) == CEILING_YEN

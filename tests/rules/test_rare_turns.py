@@ -202,7 +202,7 @@ def test_a_payment_that_the_wallet_cannot_take_stays_to_be_looked_at() -> None:
     snapshot.topups["tu_1"] = topup("pending", received_yen=0, credited_yen=0, credit_txn_id=None)
     outcomes(snapshot, SettleTopup(1, "tu_1", PaymentFact(observed_at=2, status="succeeded", received_yen=500)))
     assert snapshot.topups["tu_1"].status == "succeeded"
-    assert "would pass" in str(snapshot.topups["tu_1"].reason)
+    assert "would exceed" in str(snapshot.topups["tu_1"].reason)
 
 
 @pytest.mark.parametrize("payer", [PayerState(1), PayerState(1, payment_method="pm_1")])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.causes import PAID_BACK
 from credit_wallet.domain.commands import Reverse
 from credit_wallet.domain.money import format_yen
 from credit_wallet.domain.outcomes import EntryType, Refunded, Reversed
-from credit_wallet.errors import EntryNotFound, InvalidRequest, RefundExceedsCharge, WalletError
+from credit_wallet.errors import EntryNotFound, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.credit import refusal_to_take, return_to_lots, take_back
@@ -53,11 +52,6 @@ def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Reversed | W
             f"{format_yen(left_yen)} of top-up {topup.txn_id} is left to reverse",
             txn_id=topup.txn_id,
             refundable_yen=left_yen,
-        )
-    if command.note is not None and command.note.startswith(PAID_BACK):
-        return InvalidRequest(
-            f"a note that begins with {PAID_BACK!r} is for credit that is paid back; pay it back, or use other words",
-            field="note",
         )
     topup.returned_yen += command.amount_yen
     batch.decision.returned[topup.txn_id] = topup

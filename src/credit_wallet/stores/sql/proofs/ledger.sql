@@ -100,6 +100,7 @@ WHERE e.cause IS NOT NULL
                        WHEN 'reversal' THEN e.cause NOT IN ('clawback', 'pay_back', 'debt_repayment')
                        ELSE TRUE END
        OR (e.cause = 'pay_back') <> (e.txn_type = 'reversal' AND t.topup_id IS NOT NULL
+                                     AND t.takings LIKE '%"pb!_%' ESCAPE '!'  -- else they are an operator's words
                                      AND coalesce(e.note, '') = 'paid back of top-up ' || t.topup_id)
        OR (e.cause = 'pay_back_failed') <> (e.txn_type = 'topup' AND t.topup_id IS NOT NULL
                                             AND coalesce(e.note, '') = 'not paid back of top-up ' || t.topup_id));
