@@ -57,7 +57,7 @@ def test_the_body_takes_what_an_owner_may_change_and_the_operators_the_rest() ->
 def test_the_command_line_has_an_option_for_every_setting() -> None:
     options = {option.name for option in wallet_configure.params}
     in_options = {"alert_at" if name == "alert_thresholds_pct" else name for name in NAMES}
-    assert options - {"wallet_id", "json", "as_json"} == in_options - OF_THE_OPERATOR
+    assert options - {"wallet_id", "db", "json", "as_json"} == in_options - OF_THE_OPERATOR
 
 
 @on_both_databases
