@@ -24,7 +24,7 @@ def stripe() -> Iterator[FakeStripe]:
 
 
 @pytest.fixture
-def till(shell: Shell, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> Shell:
+def paying(shell: Shell, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """Wallet 1, to be topped up by ¥200 below ¥300, on an installation that takes payments."""
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_KEY", "sk_test_of_the_tests")
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_API_URL", stripe.url)
@@ -32,9 +32,9 @@ def till(shell: Shell, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> S
     return shell
 
 
-def pay_in(till: Shell, stripe: FakeStripe, amount_yen: int) -> str:
+def pay_in(paying: Shell, stripe: FakeStripe, amount_yen: int) -> str:
     """The owner asks for a top-up and pays; nobody tells the ledger. The top-up's id."""
-    with CreditWallet.open(till.url) as wallets:
+    with CreditWallet.open(paying.url) as wallets:
         payments = open_payments(wallets)
         assert payments is not None
         topup = payments.request(1, amount_yen, idempotency_key=f"pay {amount_yen}")
@@ -51,76 +51,76 @@ def test_top_ups_without_payments_set_up_are_refused_and_an_empty_list(shell: Sh
     assert shell("topups", "list", 1) == "none\n"
 
 
-def test_what_was_paid_while_nobody_listened_is_found(till: Shell, stripe: FakeStripe) -> None:
-    topup_id = pay_in(till, stripe, 250)
-    [listed] = till.json("topups", "list", 1)
+def test_what_was_paid_while_nobody_listened_is_found(paying: Shell, stripe: FakeStripe) -> None:
+    topup_id = pay_in(paying, stripe, 250)
+    [listed] = paying.json("topups", "list", 1)
     assert (listed["topup_id"], listed["status"], listed["amount_yen"]) == (topup_id, "pending", 250)
-    assert till.json("topups", "reconcile") == {"asked": 1, "changed": 1, "problems": []}
-    assert till.fields("topups", "reconcile") == {"asked": "0", "changed": "0", "problems": "none"}
-    assert till.json("wallet", "show", 1)["balance_yen"] == 250
-    assert till.json("topups", "list", 1, "--limit", 1)[0]["status"] == "credited"
+    assert paying.json("topups", "reconcile") == {"asked": 1, "changed": 1, "problems": []}
+    assert paying.fields("topups", "reconcile") == {"asked": "0", "changed": "0", "problems": "none"}
+    assert paying.json("wallet", "show", 1)["balance_yen"] == 250
+    assert paying.json("topups", "list", 1, "--limit", 1)[0]["status"] == "credited"
 
 
-def test_what_a_person_must_look_at_makes_reconciling_fail(till: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_person_must_look_at_makes_reconciling_fail(paying: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     payments = StandIn()
     payments.found = Reconciliation(asked=2, changed=1, problems=["tu_1: paid and not credited"])
     monkeypatch.setattr(factory, "require_payments", lambda _: payments)
-    told = till.run("--db", till.url, "topups", "reconcile")
+    told = paying.run("--db", paying.url, "topups", "reconcile")
     assert (told.code, told.err) == (1, "")
     assert "tu_1: paid and not credited" in told.out
 
 
-def test_automatic_top_ups_say_what_came_of_each(till: Shell, stripe: FakeStripe) -> None:
-    assert till.json("topups", "run")[0]["status"] == "topup_stopped"
-    pay_in(till, stripe, 50)
-    till("topups", "reconcile")
-    [topped_up] = till.json("topups", "run")
+def test_automatic_top_ups_say_what_came_of_each(paying: Shell, stripe: FakeStripe) -> None:
+    assert paying.json("topups", "run")[0]["status"] == "topup_stopped"
+    pay_in(paying, stripe, 50)
+    paying("topups", "reconcile")
+    [topped_up] = paying.json("topups", "run")
     assert (topped_up["wallet_id"], topped_up["status"], topped_up["amount_yen"]) == (1, "credited", 400)
-    assert till("topups", "run") == "none\n"
-    assert till.json("wallet", "show", 1)["balance_yen"] == 450
-    assert till("verify").startswith("ok")
+    assert paying("topups", "run") == "none\n"
+    assert paying.json("wallet", "show", 1)["balance_yen"] == 450
+    assert paying("verify").startswith("ok")
 
 
 def test_unused_credit_is_paid_back_where_that_is_allowed(
-    till: Shell, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    paying: Shell, stripe: FakeStripe, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = clock()
     clock.set(now.replace(month=1))  # before the last base date, 31 March
-    till("topup", 1, 1_000, "--key", "before")
+    paying("topup", 1, 1_000, "--key", "before")
     clock.set(now)
-    topup_id = pay_in(till, stripe, 250)
-    till("topups", "reconcile")
+    topup_id = pay_in(paying, stripe, 250)
+    paying("topups", "reconcile")
     back = ("topups", "pay-back", topup_id)
-    assert till.refused(*back, 10, "--key", "k")[0] == "pay_back_not_allowed"
+    assert paying.refused(*back, 10, "--key", "k")[0] == "pay_back_not_allowed"
     monkeypatch.setenv("CREDIT_WALLET_PAY_BACK", "on")
-    assert till.refused(*back, 201, "--key", "k") == (
+    assert paying.refused(*back, 201, "--key", "k") == (
         "pay_back_not_allowed",
         "¥200 may still be paid back in the period since 2026-03-31",
     )
     for _ in range(2):
-        assert till.json(*back, 10, "--key", "k")["topup_id"] == topup_id
-    assert till.json("wallet", "show", 1)["balance_yen"] == 1_240
-    assert till.json("topups", "list", 1)[0]["reversed_yen"] == 10
-    assert stripe.payment_intent(till.json("topups", "list", 1)[0]["payment_intent"]).refunded == 10
+        assert paying.json(*back, 10, "--key", "k")["topup_id"] == topup_id
+    assert paying.json("wallet", "show", 1)["balance_yen"] == 1_240
+    assert paying.json("topups", "list", 1)[0]["reversed_yen"] == 10
+    assert stripe.payment_intent(paying.json("topups", "list", 1)[0]["payment_intent"]).refunded == 10
 
 
-def test_a_stripe_that_cannot_be_reached_is_told(till: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stripe_that_cannot_be_reached_is_told(paying: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_API_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(api, "RETRIES", 0)
-    assert till.refused("topups", "reconcile")[0] == "payment_provider_error"
-    assert failed_check(till, till.url)["check"] == "payment_provider_error"
+    assert paying.refused("topups", "reconcile")[0] == "payment_provider_error"
+    assert failed_check(paying, paying.url)["check"] == "payment_provider_error"
 
 
-def test_a_check_up_asks_stripe(till: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = till.json("doctor")[-1]
+def test_a_check_up_asks_stripe(paying: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = paying.json("doctor")[-1]
     assert (found["check"], found["ok"]) == ("payments", True)
     assert "test money; without a webhook secret" in found["detail"]
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS", "whsec_1")
-    assert till.json("doctor")[-1]["detail"] == "Stripe answers, with test money"
+    assert paying.json("doctor")[-1]["detail"] == "Stripe answers, with test money"
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_KEY", "sk_live_1")
-    assert failed_check(till, till.url)["check"] == "payment_provider_error"
+    assert failed_check(paying, paying.url)["check"] == "payment_provider_error"
     monkeypatch.setenv("CREDIT_WALLET_TOPUP_MAX_YEN", "much")
-    assert failed_check(till, till.url)["check"] == "invalid_request"
+    assert failed_check(paying, paying.url)["check"] == "invalid_request"
 
 
 def test_test_money_is_refused_where_money_is_real(tmp_path: Path) -> None:
@@ -130,11 +130,11 @@ def test_test_money_is_refused_where_money_is_real(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_payments_without_their_extra_say_what_to_install(till: Shell, tmp_path: Path) -> None:
-    answer = without(["stripe"], "--db", till.url, "topups", "run", cwd=tmp_path)
+def test_payments_without_their_extra_say_what_to_install(paying: Shell, tmp_path: Path) -> None:
+    answer = without(["stripe"], "--db", paying.url, "topups", "run", cwd=tmp_path)
     told = "missing_extra: stripe is not installed; install it with: pip install 'agent-credit-wallet[stripe]'\n"
     assert answer == (1, "", told)
-    assert without(["stripe"], "--db", till.url, "topups", "list", "1", cwd=tmp_path) == (0, "none\n", "")
+    assert without(["stripe"], "--db", paying.url, "topups", "list", "1", cwd=tmp_path) == (0, "none\n", "")
 
 
 @pytest.mark.parametrize("missing", ["stripe", "fake_stripe", "aiohttp", "localstripe"])

@@ -115,7 +115,7 @@ def test_names_of_ianas_are_time_zones(wallets: CreditWallet, name: str) -> None
 
 
 @pytest.mark.parametrize("name", NO_ZONES)
-def test_other_names_are_refused_at_every_door(wallets: CreditWallet, name: str) -> None:
+def test_other_names_are_refused_by_every_client(wallets: CreditWallet, name: str) -> None:
     wallet_id = wallets.create().wallet_id
     with pytest.raises(InvalidRequest, match="time_zone"):
         wallets.create(time_zone=name)

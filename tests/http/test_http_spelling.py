@@ -160,7 +160,7 @@ def test_the_figures_of_money_ask_for_a_token(wallets: CreditWallet) -> None:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    path: Path = tmp_path_factory.mktemp("doors") / "w.db"
+    path: Path = tmp_path_factory.mktemp("clients") / "w.db"
     with Service(f"sqlite:///{path}") as running:
         yield running
         assert running.stop() == 0

@@ -57,7 +57,7 @@ NO_ENDS = [
 ]
 
 Take = Callable[[str], str | None]
-DOORS = (
+CLIENTS = (
     "topup",
     "atopup",
     "key",
@@ -71,9 +71,9 @@ DOORS = (
 )
 
 
-@pytest.fixture(params=DOORS)
+@pytest.fixture(params=CLIENTS)
 def take(request: pytest.FixtureRequest, wallets: CreditWallet, shell: Shell) -> Iterator[Take]:
-    """Takes an end through one door, for wallet 1 in Tokyo, and tells what the ledger has of it."""
+    """Sends an expiry through one client, for wallet 1 in Tokyo, and returns what the ledger stores."""
     owner = wallets.create(time_zone="Asia/Tokyo")
     api = Api(new_app(wallets))
 

@@ -101,7 +101,7 @@ def test_no_token_is_written_anywhere(tmp_path: Path) -> None:
         assert not any(token.encode() in each or secret in each for each in written)
 
 
-class Till:
+class Payments:
     """Payments of all kinds with a real service, and every answer that came."""
 
     def __init__(self, service: Service, stripe: FakeStripe) -> None:
@@ -153,11 +153,11 @@ def test_stripes_key_and_the_webhook_secrets_are_written_nowhere(tmp_path: Path)
         }
         with Service(url, environment=environment) as service:
             stripe.send_webhooks_to(f"{service.url}/webhooks/stripe", new)
-            till = Till(service, stripe)
-            till.run()
+            payments = Payments(service, stripe)
+            payments.run()
             while_running = list(contents(tmp_path))
             service.kill()
-            written = [*while_running, *contents(tmp_path), service.output(), *till.answers]
+            written = [*while_running, *contents(tmp_path), service.output(), *payments.answers]
     command = [sys.executable, "-m", "credit_wallet.cli.app", "--db", url]
     for words in (["doctor"], ["--json", "doctor"], ["topups", "reconcile"], ["topups", "run"]):
         done = subprocess.run([*command, *words], env={**os.environ, **environment}, capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""Two values where one counts: no door of the service chooses between them.
+"""Two values where one counts: no part of the service chooses between them.
 
 Of two headers, members or parameters with one name a reader takes the first or the last, so that a proxy, the gate, the
 fast lane and the documented routes could each see another request. Where that can be, all of it here: the credentials

@@ -272,9 +272,9 @@ class Market:
             if isinstance(worker.wallets, CreditWallet):
                 self.ledger.give_back(worker.wallets)
                 worker.wallets = None  # type: ignore[assignment]
-            worker.bury()
+            worker.remove()
         for worker in self.killed:
-            worker.bury()
+            worker.remove()
 
 
 KEY_TABLES = [("am_credit_idempotency", "idempotency_key"), ("am_credit_purchase", "purchase_key")]

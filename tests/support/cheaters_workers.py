@@ -171,7 +171,7 @@ class Worker:
         self.run(self._gate.aclose())
         self.hand_on()
 
-    def bury(self) -> None:
+    def remove(self) -> None:
         """Clear away what is left; what still wanted to move money cannot."""
         if isinstance(self.wallets, CreditWallet):
             self.wallets.close()

@@ -37,7 +37,7 @@ def _examine(url: str) -> Iterator[Finding]:
     yield Finding(
         "configuration",
         True,
-        f"database {without_password(url)}; in the environment: {', '.join(given()) or 'nothing'}",
+        f"database {without_password(url)}; variables that are set: {', '.join(given()) or 'none'}",
     )
     if names := unknown():
         yield Finding("settings", False, f"{', '.join(names)}: no such setting; check the spelling")

@@ -45,7 +45,7 @@ class Session:
         return httpx.get(f"{self.service.url}{path}", headers=credentials(token))
 
     def refusals(self) -> Iterator[httpx.Response]:
-        """What every door answers."""
+        """What every client gets."""
         yield self.charge("refused")
         yield self.get("/readyz")
         yield self.get("/credit/wallet", self.token)
