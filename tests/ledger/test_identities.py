@@ -348,7 +348,7 @@ def test_an_earlier_token_can_be_ended_before_its_overlap_is_over(wallets: Credi
     assert (removed.wallet_id, removed.key_id, removed.registered) == (wallet.wallet_id, None, False)
     assert opens(wallets, wallet.owner_token) is None
     for current in (rotated.owner_token, wallets.sellers.create().token):
-        with pytest.raises(SecretNotFound, match="rotated"):
+        with pytest.raises(SecretNotFound, match="rotate it"):
             wallets.secrets.remove(token_hash(current))
 
 

@@ -24,6 +24,7 @@ from credit_wallet.cli import app as cli
 from credit_wallet.domain.tokens import new_operator_key, new_token, token_hash
 
 BROKEN = """
+from credit_wallet.http import movements
 from credit_wallet.ledger.wallet import CreditWallet
 CreditWallet.forecast = None
 movements._own_wallet = None
