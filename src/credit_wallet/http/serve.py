@@ -86,7 +86,7 @@ def _require_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise InvalidRequest(
-                f"{host}:{port} cannot be listened on ({error.strerror}); choose another port", field="port"
+                f"cannot listen on {host}:{port} ({error.strerror}); choose another port", field="port"
             ) from error
 
 
