@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from clock import Clock
 from databases import MIGRATIONS, SEED, Databases, on_every_database, on_sqlite
 from plain_sql import PlainSql
@@ -46,6 +47,12 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 Report = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def fresh_logs() -> None:
+    """Logs as in a process of the job's own: what an earlier test configured would print them on stdout."""
+    structlog.reset_defaults()
 
 
 def run_job(url: str, *options: str) -> Report:
