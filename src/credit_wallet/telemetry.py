@@ -31,15 +31,20 @@ def log_to_stderr() -> None:
 
     So do those of the libraries, from warnings on, which would otherwise print what a request said as it came.
     """
-    _Pending.configuration = True
-    if "structlog" in sys.modules:
-        _structlog()
+    entries_to_stderr()
     handler = _ToStderr()
     handler.setFormatter(_OneLine())
     root = logging.getLogger()
     root.handlers = [each for each in root.handlers if not isinstance(each, _ToStderr)]
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
+
+
+def entries_to_stderr() -> None:
+    """Send the wallet's own entries to stderr and leave ``logging`` as the program has set it up."""
+    _Pending.configuration = True
+    if "structlog" in sys.modules:
+        _structlog()
 
 
 def prepare_logs() -> None:

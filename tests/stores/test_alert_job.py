@@ -49,12 +49,6 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 Report = dict[str, Any]
 
 
-@pytest.fixture(autouse=True)
-def fresh_logs() -> None:
-    """Logs as in a process of the job's own: what an earlier test configured would print them on stdout."""
-    structlog.reset_defaults()
-
-
 def run_job(url: str, *options: str) -> Report:
     """Run the job as the script does; it must succeed and say nothing but the report on stdout."""
     with redirect_stdout(StringIO()) as printed:
@@ -454,3 +448,11 @@ os._exit(0)  # what a killed service leaves: part of the database is in its log
     assert f"{path} is in WAL mode and this Python's SQLite {sqlite3.sqlite_version} can corrupt it" in finished.stderr
     assert (path.read_bytes(), log.read_bytes()) == before
     assert run_job(str(path))["wallets_scanned"] == 1
+
+
+def test_what_the_ledger_logs_meanwhile_is_not_on_stdout(either_url: str) -> None:
+    """Unset or as a program left it, structlog prints on stdout, where the report is."""
+    structlog.configure()
+    with PlainSql(either_url) as host:
+        host.wallet(balance_yen=100, monthly_budget_yen=100)
+    assert run_job(either_url, "--cycle", "2026-05")["wallets_scanned"] == 1

@@ -15,6 +15,7 @@ from pathlib import Path
 from credit_wallet.config import database_url, is_postgres, sqlite_path, without_password
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_at
 from credit_wallet.stores.jobs.alert_job import AlertReport, run_on_file
+from credit_wallet.telemetry import entries_to_stderr
 
 _log = logging.getLogger("process_credit_wallet_alerts")
 
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    entries_to_stderr()
     try:
         report = run_on(options.db, datetime.now(UTC), cycle=options.cycle, dry_run=options.dry_run)
     except Exception as error:
