@@ -1,7 +1,9 @@
 """Commands: every request to a wallet, as frozen values.
 
 A movement is a command that moves money; its idempotency key remembers it: two movements are the same request when all
-their fields are equal. Amounts are yen, 1 to ``money.MAX_AMOUNT_YEN``; times are instants as ``cycle`` writes them.
+their fields are equal. Amounts are micros of yen, 1 to ``money.MAX_AMOUNT_MICROS``, those of payments whole yen; times
+are instants as ``cycle`` writes them. A command with a ``usage`` that names an item has no amount (0): it is priced
+when it is carried out.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.domain.topups import Flow, PaymentFact
+from credit_wallet.domain.usage import Usage
 
 Above: TypeAlias = Literal["reject", "up_to_balance"]
-"""How a capture handles yen that its hold does not cover."""
+"""How a capture handles what its hold does not cover."""
 
 
 class Command(Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -41,24 +44,26 @@ class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=
 
 
 class Charge(Movement, frozen=True, array_like=True, tag="charge", gc=False):
-    """Spend ``amount_yen`` now. ``key_id`` is the agent key that pays, None for the owner."""
+    """Spend ``amount_micros`` now. ``key_id`` is the agent key that pays, None for the owner."""
 
-    amount_yen: int
+    amount_micros: int
     note: str | None = None
     key_id: int | None = None
+    usage: Usage | None = None
 
 
 class Hold(Movement, frozen=True, array_like=True, tag="hold", gc=False):
-    """Set ``amount_yen`` aside for ``ttl_seconds`` (1 to ``MAX_HOLD_SECONDS``), to be captured or released."""
+    """Set ``amount_micros`` aside for ``ttl_seconds`` (1 to ``MAX_HOLD_SECONDS``), to be captured or released."""
 
-    amount_yen: int
+    amount_micros: int
     ttl_seconds: int = 900
     note: str | None = None
     key_id: int | None = None
+    usage: Usage | None = None
 
 
 class Capture(Movement, frozen=True, array_like=True, tag="capture", gc=False):
-    """Spend ``amount_yen`` of a hold and release the rest, or with ``final=False`` keep the rest on hold.
+    """Spend ``amount_micros`` of a hold and release the rest, or with ``final=False`` keep the rest on hold.
 
     ``above`` says how to handle yen beyond the hold: "reject" refuses them, "up_to_balance" takes as much as possible
     from the balance, for actors that may close the hold and are not payers. ``key_id`` is the requesting agent key,
@@ -66,10 +71,11 @@ class Capture(Movement, frozen=True, array_like=True, tag="capture", gc=False):
     """
 
     hold_id: int
-    amount_yen: int
+    amount_micros: int
     final: bool = True
     above: Above = "reject"
     key_id: int | None = None
+    usage: Usage | None = None
 
 
 class Release(Movement, frozen=True, array_like=True, tag="release", gc=False):
@@ -80,27 +86,27 @@ class Release(Movement, frozen=True, array_like=True, tag="release", gc=False):
 
 
 class Refund(Movement, frozen=True, array_like=True, tag="refund", gc=False):
-    """Refund ``amount_yen`` of a charge to the lots it came from; None refunds all that is left of it."""
+    """Refund ``amount_micros`` of a charge to the lots it came from; None refunds all that is left of it."""
 
     txn_id: int
-    amount_yen: int | None = None
+    amount_micros: int | None = None
     note: str | None = None
 
 
 class Topup(Movement, frozen=True, array_like=True, tag="topup", gc=False):
-    """Add ``amount_yen`` as a separate lot, paid or promotional, that expires at ``expires_at`` or never."""
+    """Add ``amount_micros`` as a separate lot, paid or promotional, that expires at ``expires_at`` or never."""
 
-    amount_yen: int
+    amount_micros: int
     promo: bool = False
     expires_at: str | None = None
     note: str | None = None
 
 
 class Reverse(Movement, frozen=True, array_like=True, tag="reverse", gc=False):
-    """Take back ``amount_yen`` of a top-up whose payment was clawed back; what cannot be taken becomes debt."""
+    """Take back ``amount_micros`` of a top-up whose payment was clawed back; what cannot be taken becomes debt."""
 
     txn_id: int
-    amount_yen: int
+    amount_micros: int
     note: str | None = None
 
 
@@ -190,19 +196,20 @@ class PurchaseCommand(_Attempt, frozen=True, array_like=True, tag=True, gc=False
 
 
 class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
-    """Charge ``amount_yen`` for a request, or set it aside for ``hold_seconds``, unless that was done before.
+    """Charge ``amount_micros`` for a request, or set it aside for ``hold_seconds``, unless that was done before.
 
     The attempt has ``lease_seconds`` (1 to ``MAX_LEASE_SECONDS``) to serve, undo or renew; after that another one may
     take the purchase over. Retries of a served purchase are free ``free_retries`` times. ``key_id`` is the agent key
     that pays, None for the owner.
     """
 
-    amount_yen: int
+    amount_micros: int
     hold_seconds: int | None = None
     lease_seconds: int = 30
     free_retries: int = 0
     note: str | None = None
     key_id: int | None = None
+    usage: Usage | None = None
 
 
 class Serve(PurchaseCommand, frozen=True, array_like=True, tag="serve", gc=False):

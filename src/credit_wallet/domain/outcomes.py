@@ -1,12 +1,19 @@
-"""The outcomes of commands, and the views of a wallet. All are frozen; all yen are integers."""
+"""The outcomes of commands, and the views of a wallet. All are frozen.
+
+A field ``amount_micros`` is exact, in micros of yen; beside it ``amount_yen`` are its whole yen, and ``amount`` is the
+exact ``Decimal``. Whole yen are rounded down, those of a debt up.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
 
+from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
 from credit_wallet.domain.topups import Clawback
+from credit_wallet.domain.usage import Facts
 
 EntryType = Literal["topup", "charge", "refund", "expire", "reversal"]
 BudgetMode = Literal["alert", "cap"]
@@ -16,7 +23,7 @@ PurchaseStatus = Literal["running", "served", "undone"]
 
 
 class Alert(Struct, frozen=True):
-    """A spending threshold that was crossed for the first time in its cycle."""
+    """A spending threshold that was crossed for the first time in its cycle. ``spent_yen`` is rounded down."""
 
     threshold_pct: int
     billing_cycle: str
@@ -27,13 +34,13 @@ class Alert(Struct, frozen=True):
 class Outcome(Struct, frozen=True, gc=False):
     """The result of a command that was carried out, once its batch is durable. Each command has its own kind.
 
-    ``balance_yen`` could be spent right after it. ``txn_id`` is the ledger entry it made, ``hold_id`` its hold,
+    ``balance_micros`` could be spent right after it. ``txn_id`` is the ledger entry it made, ``hold_id`` its hold,
     ``topup_id`` its top-up; ``replayed`` marks the stored outcome of a repeated idempotency key.
     """
 
     wallet_id: int
-    amount_yen: int
-    balance_yen: int
+    amount_micros: int
+    balance_micros: int
     txn_id: int | None = None
     hold_id: int | None = None
     replayed: bool = False
@@ -42,6 +49,13 @@ class Outcome(Struct, frozen=True, gc=False):
     """80 or 100 when that share of the monthly budget is spent, else 0."""
     expires_at: str | None = None
     topup_id: str | None = None
+    price_version: int | None = None
+    """The version of the price book that it was priced by; None when the request named an amount."""
+
+    amount_yen = WholeYen()
+    amount = Exact()
+    balance_yen = WholeYen()
+    balance = Exact()
 
     @property
     def free(self) -> bool:
@@ -50,51 +64,51 @@ class Outcome(Struct, frozen=True, gc=False):
 
 
 class Charged(Outcome, frozen=True, gc=False):
-    """``amount_yen`` was spent by entry ``txn_id``. ``alerts`` are the thresholds that it was the first to cross."""
+    """``amount_micros`` was spent by entry ``txn_id``. ``alerts`` are the thresholds that it was the first to cross."""
 
     txn_id: int
 
 
 class Captured(Charged, frozen=True, gc=False):
-    """``amount_yen`` of hold ``hold_id`` was spent by entry ``txn_id``."""
+    """``amount_micros`` of hold ``hold_id`` was spent by entry ``txn_id``."""
 
     hold_id: int
 
 
 class Held(Outcome, frozen=True, gc=False, kw_only=True):
-    """``amount_yen`` is set aside as hold ``hold_id`` until ``expires_at``."""
+    """``amount_micros`` is set aside as hold ``hold_id`` until ``expires_at``."""
 
     hold_id: int
     expires_at: str
 
 
 class Extended(Outcome, frozen=True, gc=False, kw_only=True):
-    """Hold ``hold_id``, in which ``amount_yen`` is left, lasts until ``expires_at``."""
+    """Hold ``hold_id``, in which ``amount_micros`` is left, lasts until ``expires_at``."""
 
     hold_id: int
     expires_at: str
 
 
 class Released(Outcome, frozen=True, gc=False, kw_only=True):
-    """``amount_yen`` of hold ``hold_id`` was released."""
+    """``amount_micros`` of hold ``hold_id`` was released."""
 
     hold_id: int
 
 
 class Refunded(Outcome, frozen=True, gc=False):
-    """``amount_yen`` of a charge was refunded by entry ``txn_id``."""
+    """``amount_micros`` of a charge was refunded by entry ``txn_id``."""
 
     txn_id: int
 
 
 class ToppedUp(Outcome, frozen=True, gc=False):
-    """``amount_yen`` came in by entry ``txn_id``, as a lot that expires at ``expires_at`` or never."""
+    """``amount_micros`` came in by entry ``txn_id``, as a lot that expires at ``expires_at`` or never."""
 
     txn_id: int
 
 
 class Reversed(Outcome, frozen=True, gc=False):
-    """``amount_yen`` of a top-up was reversed by entry ``txn_id``, None when there was nothing left to take."""
+    """``amount_micros`` of a top-up was reversed by entry ``txn_id``, None when there was nothing left to take."""
 
 
 class Configured(Outcome, frozen=True, gc=False):
@@ -106,19 +120,19 @@ class Expired(Outcome, frozen=True, gc=False):
 
 
 class TopupRequested(Outcome, frozen=True, gc=False, kw_only=True):
-    """``amount_yen`` is to be paid in as top-up ``topup_id``; no credit yet."""
+    """``amount_micros`` is to be paid in as top-up ``topup_id``; no credit yet."""
 
     topup_id: str
 
 
 class TopupSettled(Outcome, frozen=True, gc=False, kw_only=True):
-    """The report on top-up ``topup_id`` was applied; ``amount_yen`` is credited, by ``txn_id`` if just now."""
+    """The report on top-up ``topup_id`` was applied; ``amount_micros`` is credited, by ``txn_id`` if just now."""
 
     topup_id: str
 
 
 class PaidBack(Outcome, frozen=True, gc=False, kw_only=True):
-    """``amount_yen`` of top-up ``topup_id`` was taken out of the wallet, to be paid back."""
+    """``amount_micros`` of top-up ``topup_id`` was taken out of the wallet, to be paid back."""
 
     topup_id: str
 
@@ -130,7 +144,7 @@ class Bought(Outcome, frozen=True, gc=False):
 
 
 class Served(Outcome, frozen=True, gc=False):
-    """The buyer was served. ``amount_yen`` was charged again because the purchase had been undone, else 0."""
+    """The buyer was served. ``amount_micros`` was charged again because the purchase had been undone, else 0."""
 
 
 class Renewed(Outcome, frozen=True, gc=False):
@@ -138,7 +152,7 @@ class Renewed(Outcome, frozen=True, gc=False):
 
 
 class Undone(Outcome, frozen=True, gc=False):
-    """``amount_yen`` of a purchase was refunded or released; 0 when this attempt could not undo it."""
+    """``amount_micros`` of a purchase was refunded or released; 0 when this attempt could not undo it."""
 
 
 class CreatedWallet(Struct, frozen=True):
@@ -157,24 +171,51 @@ class CreatedKey(Struct, frozen=True):
 
 
 class Transaction(Struct, frozen=True):
-    """One ledger entry. ``ledger_balance_yen`` is balance and open holds together, right after it."""
+    """One ledger entry. ``ledger_balance`` is balance and open holds together, right after it.
+
+    ``amount_yen`` is how the entry changed the whole yen of that balance, so that they add up to it; ``amount`` is the
+    exact amount. What it was for: ``quantity`` of ``item`` at the price of ``price_version``, with facts that the
+    seller and the agent set.
+    """
 
     txn_id: int
     wallet_id: int
     amount_yen: int
+    amount_micros: int
     txn_type: EntryType
     occurred_at: str
     note: str | None
-    ledger_balance_yen: int | None
+    ledger_balance_micros: int | None
     key_id: int | None
     related_txn_id: int | None
     hold_id: int | None
+    item: str | None = None
+    quantity_micros: int = 0
+    price_version: int | None = None
+    facts: Facts = ()
+    agent_facts: Facts = ()
+
+    amount = Exact()
+    quantity = Exact()
+
+    @property
+    def ledger_balance_yen(self) -> int | None:
+        """Whole yen of the ledger balance, rounded down; None for an entry of plain SQL that is not adopted yet."""
+        return None if self.ledger_balance_micros is None else whole_yen(self.ledger_balance_micros)
+
+    @property
+    def ledger_balance(self) -> Decimal | None:
+        """The exact ledger balance."""
+        return None if self.ledger_balance_micros is None else decimal_of(self.ledger_balance_micros)
 
 
-class TransactionView(Transaction, frozen=True):
+class TransactionView(Transaction, frozen=True, kw_only=True):
     """One ledger entry, and how much of it was refunded or reversed."""
 
-    refunded_yen: int
+    refunded_micros: int
+
+    refunded_yen = WholeYen()
+    refunded = Exact()
 
 
 class WalletView(Struct, frozen=True):
@@ -182,20 +223,29 @@ class WalletView(Struct, frozen=True):
 
     wallet_id: int
     label: str | None
-    balance_yen: int
-    held_yen: int
-    debt_yen: int
+    balance_micros: int
+    held_micros: int
+    debt_micros: int
     auto_topup_threshold: int
     auto_topup_amount: int
     monthly_budget_yen: int
     budget_mode: BudgetMode
     time_zone: str
     current_cycle: str
-    current_cycle_spent_yen: int
+    current_cycle_spent_micros: int
     enabled: bool
     created_at: str
     low_balance_yen: int
     alert_thresholds_pct: tuple[int, ...]
+
+    balance_yen = WholeYen()
+    balance = Exact()
+    held_yen = WholeYen()
+    held = Exact()
+    debt_yen = WholeYenUp()
+    debt = Exact()
+    current_cycle_spent_yen = WholeYen()
+    current_cycle_spent = Exact()
 
 
 class KeyView(Struct, frozen=True):
@@ -205,11 +255,16 @@ class KeyView(Struct, frozen=True):
     wallet_id: int
     label: str | None
     monthly_cap_yen: int
-    current_cycle_spent_yen: int
-    held_yen: int
+    current_cycle_spent_micros: int
+    held_micros: int
     created_at: str
     expires_at: str | None
     revoked_at: str | None
+
+    current_cycle_spent_yen = WholeYen()
+    current_cycle_spent = Exact()
+    held_yen = WholeYen()
+    held = Exact()
 
 
 class HoldView(Struct, frozen=True):
@@ -218,11 +273,16 @@ class HoldView(Struct, frozen=True):
     hold_id: int
     wallet_id: int
     key_id: int | None
-    amount_yen: int
-    captured_yen: int
+    amount_micros: int
+    captured_micros: int
     status: HoldStatus
     created_at: str
     expires_at: str
+
+    amount_yen = WholeYen()
+    amount = Exact()
+    captured_yen = WholeYen()
+    captured = Exact()
 
 
 class LotView(Struct, frozen=True):
@@ -230,8 +290,11 @@ class LotView(Struct, frozen=True):
 
     lot_id: int
     kind: LotKind
-    remaining_yen: int
+    remaining_micros: int
     expires_at: str | None
+
+    remaining_yen = WholeYen()
+    remaining = Exact()
 
 
 class TopupView(Struct, frozen=True):
@@ -360,27 +423,36 @@ class Totals(Struct, frozen=True):
     """Sums over all wallets."""
 
     wallets: int
-    balance_yen: int
-    held_yen: int
-    debt_yen: int
+    balance_micros: int
+    held_micros: int
+    debt_micros: int
+
+    balance_yen = WholeYen()
+    balance = Exact()
+    held_yen = WholeYen()
+    held = Exact()
+    debt_yen = WholeYenUp()
+    debt = Exact()
 
 
 class Balance(int):
-    """The yen that can be spent, usable as an integer, with held yen and debt."""
+    """The whole yen that can be spent, usable as an integer, with held yen and debt, and each exactly."""
 
-    held_yen: int
-    debt_yen: int
+    balance_micros: int
+    held_micros: int
+    debt_micros: int
 
-    def __new__(cls, balance_yen: int, held_yen: int, debt_yen: int) -> Balance:
-        balance = super().__new__(cls, balance_yen)
-        balance.held_yen = held_yen
-        balance.debt_yen = debt_yen
-        return balance
+    def __new__(cls, balance_micros: int, held_micros: int, debt_micros: int) -> Balance:
+        self = super().__new__(cls, whole_yen(balance_micros))
+        self.balance_micros, self.held_micros, self.debt_micros = balance_micros, held_micros, debt_micros
+        return self
 
-    @property
-    def balance_yen(self) -> int:
-        """The same figure under the name used elsewhere."""
-        return int(self)
+    balance_yen = WholeYen()
+    balance = Exact()
+    held_yen = WholeYen()
+    held = Exact()
+    debt_yen = WholeYenUp()
+    debt = Exact()
 
 
 class Opening(Struct, frozen=True):

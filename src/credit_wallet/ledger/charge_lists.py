@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.errors import WalletError
+from credit_wallet.errors import InvalidAmount, WalletError
 from credit_wallet.ledger.rail import Outcomes
+from credit_wallet.rules.usage import Amount, checked_amount
 from credit_wallet.rules.validation import malformed
 
 
@@ -38,12 +39,17 @@ class Collected:
         return [next(arrived) if outcome is None else outcome for outcome in self._outcomes]
 
 
-def sorted_out(charges: Iterable[tuple[int, int, str] | Charge]) -> tuple[list[Charge], Collected]:
+def sorted_out(charges: Iterable[tuple[int, Amount, str] | Charge]) -> tuple[list[Charge], Collected]:
     """The charges to send, and the collector of every item's outcome."""
     commands, outcomes = [], Collected()
     for item in charges:
-        command = item if isinstance(item, Charge) else Charge(item[0], item[2], item[1])
-        problem = malformed(command)
+        problem: WalletError | None = None
+        try:
+            command = item if isinstance(item, Charge) else Charge(item[0], item[2], checked_amount(item[1]))
+        except InvalidAmount as refusal:
+            problem = refusal
+        else:
+            problem = malformed(command)
         if problem is None:
             commands.append(command)
             outcomes.sent()

@@ -10,37 +10,10 @@ from typing import Self
 
 from msgspec import UNSET, UnsetType
 
-from credit_wallet.domain.actors import OPERATOR, Actor
-from credit_wallet.domain.commands import (
-    Above,
-    Capture,
-    Charge,
-    Configure,
-    Extend,
-    Hold,
-    Refund,
-    Release,
-    Reverse,
-    Topup,
-)
-from credit_wallet.domain.outcomes import (
-    Balance,
-    Captured,
-    Charged,
-    Configured,
-    CreatedWallet,
-    Extended,
-    Held,
-    Refunded,
-    Released,
-    Reversed,
-    ToppedUp,
-    Transaction,
-    WalletView,
-)
-from credit_wallet.ledger import movements, owners
+from credit_wallet.domain.commands import Configure
+from credit_wallet.domain.outcomes import Balance, Configured, CreatedWallet, Transaction, WalletView
+from credit_wallet.ledger import owners
 from credit_wallet.ledger.alerts import Alerts
-from credit_wallet.ledger.charge_lists import sorted_out
 from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.cycles import Cycles, statement_of
 from credit_wallet.ledger.deliveries import Deliveries
@@ -54,8 +27,7 @@ from credit_wallet.ledger.notices import Notices
 from credit_wallet.ledger.overview import Overview, overview_of
 from credit_wallet.ledger.proof import prove
 from credit_wallet.ledger.purchases import Purchases
-from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer, Outcomes
-from credit_wallet.ledger.reading_lanes import MONEY
+from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer
 from credit_wallet.ledger.seals import Seals
 from credit_wallet.ledger.secrets import Secrets
 from credit_wallet.ledger.sellers import Sellers
@@ -63,6 +35,7 @@ from credit_wallet.ledger.targets import Targets
 from credit_wallet.ledger.tokens import Tokens
 from credit_wallet.ledger.topups import Topups
 from credit_wallet.ledger.transactions import Transactions, wallet_to_search
+from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.reports.statement_figures import Statement
 from credit_wallet.rules.forecast import Forecast, forecast
 from credit_wallet.rules.validation import checked_after
@@ -71,10 +44,12 @@ from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.jobs.verify import Violation
 
 
-class CreditWallet:
+class CreditWallet(WalletMovements):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
-    Amounts are whole yen, 1 to 10**12. Every movement has an idempotency key: the same key with the same request
+    An amount is yen, from 0.000001 to 10**12: an int, or exact with up to six decimal places as a ``Decimal`` or a
+    string such as ``"3.30"``; never a float. What comes out has whole yen (``balance_yen``, rounded down) and the exact
+    ``Decimal`` (``balance``). Every movement has an idempotency key: the same key with the same request
     returns the first outcome again (``replayed``), with another request it raises ``IdempotencyConflict``. A refusal
     raises a subclass of ``WalletError`` and moves nothing; it is not remembered, so the same key can be sent again
     after a top-up.
@@ -332,291 +307,6 @@ class CreditWallet:
         so concurrent writes do not affect it.
         """
         return prove(self._ledger, anchors)
-
-    # Movements
-
-    def charge(
-        self,
-        wallet_id: int,
-        amount_yen: int,
-        *,
-        idempotency_key: str,
-        note: str | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Charged:
-        """Spend ``amount_yen`` now, on behalf of ``actor``; ``key_id`` is the agent key that pays, None for the owner.
-
-        An idempotency key belongs to the kind of ``actor`` that uses it: a payer cannot use up an operator's.
-
-        Raises ``InsufficientFunds``, ``BudgetExhausted``, ``KeyCapExhausted``, ``WalletDisabled``, ``Unauthorized``.
-        """
-        return self._ledger.run(Charged, Charge(wallet_id, idempotency_key, amount_yen, note, key_id, actor=actor))
-
-    async def acharge(
-        self,
-        wallet_id: int,
-        amount_yen: int,
-        *,
-        idempotency_key: str,
-        note: str | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Charged:
-        """The asyncio twin of ``charge``."""
-        return await self._ledger.arun(
-            Charged, Charge(wallet_id, idempotency_key, amount_yen, note, key_id, actor=actor)
-        )
-
-    def charge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> Outcomes:
-        """Charge ``(wallet_id, amount_yen, idempotency_key)`` each; one outcome or ``WalletError`` per item, in order.
-
-        An item may also be a ``Charge``, with a note and an agent key. Up to ``max_batch`` charges are one durable
-        batch; more are split into several, one after the other.
-        """
-        commands, outcomes = sorted_out(charges)
-        lanes = self._ledger.lanes
-        for start in range(0, len(commands), lanes.max_batch):
-            outcomes.settle(lanes.submit(commands[start : start + lanes.max_batch]))
-        return outcomes.in_order()
-
-    async def acharge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> Outcomes:
-        """The asyncio twin of ``charge_many``."""
-        commands, outcomes = sorted_out(charges)
-        lanes = self._ledger.lanes
-        for start in range(0, len(commands), lanes.max_batch):
-            outcomes.settle(await lanes.asubmit(commands[start : start + lanes.max_batch]))
-        return outcomes.in_order()
-
-    def hold(
-        self,
-        wallet_id: int,
-        amount_yen: int,
-        *,
-        idempotency_key: str,
-        ttl_seconds: int = 900,
-        note: str | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Held:
-        """Set ``amount_yen`` aside for ``ttl_seconds`` (1 to 31 days), to be captured or released.
-
-        The outcome's ``hold_id`` names it, and only ``actor`` (or an operator) can close it: an operator's or a
-        seller's hold is a promise to them, which the payer's own tokens cannot undo. A hold that nobody closes expires
-        and returns its yen. Raises what ``charge`` raises.
-        """
-        return self._ledger.run(
-            Held, Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id, actor=actor)
-        )
-
-    async def ahold(
-        self,
-        wallet_id: int,
-        amount_yen: int,
-        *,
-        idempotency_key: str,
-        ttl_seconds: int = 900,
-        note: str | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Held:
-        """The asyncio twin of ``hold``."""
-        return await self._ledger.arun(
-            Held, Hold(wallet_id, idempotency_key, amount_yen, ttl_seconds, note, key_id, actor=actor)
-        )
-
-    def capture(
-        self,
-        hold_id: int,
-        amount_yen: int,
-        *,
-        idempotency_key: str | None = None,
-        final: bool = True,
-        above: Above = "reject",
-        wallet_id: int | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Captured:
-        """Spend ``amount_yen`` of a hold and release the rest, or with ``final=False`` keep it for later captures.
-
-        ``above`` says what happens to yen that the hold does not cover: "reject" refuses them, "up_to_balance" takes
-        from the balance what balance, budget and cap allow (not for payers). ``key_id`` is the requesting agent key,
-        None for anybody else; ``wallet_id``, if known, is the wallet that the hold must belong to. Without an
-        idempotency key, one is derived from the hold's id, in a namespace that callers cannot write to.
-
-        Raises ``HoldNotFound``, ``HoldClosed``, ``Forbidden`` (the hold is not ``actor``'s to close) and
-        ``InvalidAmount`` (more than is held).
-        """
-        wallet_id = movements.wallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
-        key, actor = movements.closing_key(idempotency_key, f"capture:{hold_id}", actor, repeatable=final)
-        return self._ledger.run(
-            Captured, Capture(wallet_id, key, hold_id, amount_yen, final, above, key_id, actor=actor)
-        )
-
-    async def acapture(
-        self,
-        hold_id: int,
-        amount_yen: int,
-        *,
-        idempotency_key: str | None = None,
-        final: bool = True,
-        above: Above = "reject",
-        wallet_id: int | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Captured:
-        """The asyncio twin of ``capture``."""
-        wallet_id = await movements.awallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
-        key, actor = movements.closing_key(idempotency_key, f"capture:{hold_id}", actor, repeatable=final)
-        return await self._ledger.arun(
-            Captured, Capture(wallet_id, key, hold_id, amount_yen, final, above, key_id, actor=actor)
-        )
-
-    def release(
-        self,
-        hold_id: int,
-        *,
-        idempotency_key: str | None = None,
-        wallet_id: int | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Released:
-        """Release what is left of a hold. ``wallet_id``, ``key_id`` and ``idempotency_key`` are as in ``capture``.
-
-        Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden`` (the hold is not ``actor``'s to close).
-        """
-        wallet_id = movements.wallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
-        key, actor = movements.closing_key(idempotency_key, f"release:{hold_id}", actor)
-        return self._ledger.run(Released, Release(wallet_id, key, hold_id, key_id, actor=actor))
-
-    async def arelease(
-        self,
-        hold_id: int,
-        *,
-        idempotency_key: str | None = None,
-        wallet_id: int | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Released:
-        """The asyncio twin of ``release``."""
-        wallet_id = await movements.awallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
-        key, actor = movements.closing_key(idempotency_key, f"release:{hold_id}", actor)
-        return await self._ledger.arun(Released, Release(wallet_id, key, hold_id, key_id, actor=actor))
-
-    def extend(
-        self,
-        hold_id: int,
-        ttl_seconds: int,
-        *,
-        wallet_id: int | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Extended:
-        """Extend an open hold to ``ttl_seconds`` from now, if that is later; at most 31 days after it was made.
-
-        ``wallet_id`` and ``key_id`` are as in ``capture``. Raises ``HoldNotFound``, ``HoldClosed`` and ``Forbidden``
-        (the hold is not ``actor``'s to close).
-        """
-        wallet_id = movements.wallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
-        return self._ledger.run(Extended, Extend(wallet_id, hold_id, ttl_seconds, key_id, actor))
-
-    async def aextend(
-        self,
-        hold_id: int,
-        ttl_seconds: int,
-        *,
-        wallet_id: int | None = None,
-        key_id: int | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Extended:
-        """The asyncio twin of ``extend``."""
-        wallet_id = await movements.awallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
-        return await self._ledger.arun(Extended, Extend(wallet_id, hold_id, ttl_seconds, key_id, actor))
-
-    def refund(
-        self,
-        txn_id: int,
-        amount_yen: int | None = None,
-        *,
-        idempotency_key: str,
-        note: str | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Refunded:
-        """Refund ``amount_yen`` of charge ``txn_id``, or all that is left of it, to the lots it came from.
-
-        Raises ``EntryNotFound``, ``RefundExceedsCharge``, and ``Forbidden`` when ``actor`` is a seller and another
-        made the charge.
-        """
-        wallet_id = movements.wallet_of_sale(self._ledger, txn_id, actor)
-        return self._ledger.run(Refunded, Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor))
-
-    async def arefund(
-        self,
-        txn_id: int,
-        amount_yen: int | None = None,
-        *,
-        idempotency_key: str,
-        note: str | None = None,
-        actor: Actor = OPERATOR,
-    ) -> Refunded:
-        """The asyncio twin of ``refund``."""
-        wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_sale, self._ledger, txn_id, actor)
-        return await self._ledger.arun(
-            Refunded, Refund(wallet_id, idempotency_key, txn_id, amount_yen, note, actor=actor)
-        )
-
-    def topup(
-        self,
-        wallet_id: int,
-        amount_yen: int,
-        *,
-        idempotency_key: str,
-        promo: bool = False,
-        expires_at: str | None = None,
-        note: str | None = None,
-        actor: Actor = OPERATOR,
-    ) -> ToppedUp:
-        """Add credit, paid or promotional, that expires at ``expires_at`` or never.
-
-        ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the end of that day in the wallet's zone.
-        Raises ``WalletNotFound``, ``InvalidAmount`` and ``InvalidRequest``.
-        """
-        end = movements.end_of_lot(self._ledger, wallet_id, expires_at)
-        return self._ledger.run(
-            ToppedUp, Topup(wallet_id, idempotency_key, amount_yen, bool(promo), end, note, actor=actor)
-        )
-
-    async def atopup(
-        self,
-        wallet_id: int,
-        amount_yen: int,
-        *,
-        idempotency_key: str,
-        promo: bool = False,
-        expires_at: str | None = None,
-        note: str | None = None,
-        actor: Actor = OPERATOR,
-    ) -> ToppedUp:
-        """The asyncio twin of ``topup``."""
-        end = await self.reading_lanes.ask(MONEY, movements.end_of_lot, self._ledger, wallet_id, expires_at)
-        return await self._ledger.arun(
-            ToppedUp, Topup(wallet_id, idempotency_key, amount_yen, bool(promo), end, note, actor=actor)
-        )
-
-    def reverse(self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None) -> Reversed:
-        """Reverse ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; yen already spent become a debt.
-
-        Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
-        """
-        wallet_id = movements.wallet_of_entry(self._ledger, txn_id)
-        return self._ledger.run(Reversed, Reverse(wallet_id, idempotency_key, txn_id, amount_yen, note))
-
-    async def areverse(
-        self, txn_id: int, amount_yen: int, *, idempotency_key: str, note: str | None = None
-    ) -> Reversed:
-        """The asyncio twin of ``reverse``."""
-        wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_entry, self._ledger, txn_id)
-        return await self._ledger.arun(Reversed, Reverse(wallet_id, idempotency_key, txn_id, amount_yen, note))
 
 
 def _as_tuple(thresholds: Sequence[int] | UnsetType) -> tuple[int, ...] | UnsetType:

@@ -7,8 +7,11 @@ from datetime import datetime
 from msgspec import Struct
 
 from credit_wallet.domain.causes import Cause
+from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Alert, EntryType
+from credit_wallet.domain.usage import Usage
 from credit_wallet.rules import lots
+from credit_wallet.rules.details import format_detail
 from credit_wallet.rules.events import event, threshold_reached
 from credit_wallet.rules.state import Allocation, Decision, Entry, Snapshot, WalletState
 
@@ -26,10 +29,11 @@ def append(
     batch: Batch,
     wallet: WalletState,
     txn_type: EntryType,
-    amount_yen: int,
+    amount_micros: int,
     allocation: Allocation,
     note: str | None,
     *,
+    usage: Usage | None = None,
     txn_id: int | None = None,
     key_id: int | None = None,
     related_txn_id: int | None = None,
@@ -38,25 +42,36 @@ def append(
 ) -> int:
     """Append an entry to the wallet's chain, under ``txn_id`` if that has been drawn before; return its id.
 
-    The wallet already has the balance that the entry leaves.
+    The wallet already has the balance that the entry leaves. ``amount_micros`` has the entry's sign; its ``amount_yen``
+    is the change of the whole yen of balance and holds, so that these add up for plain SQL.
     """
+    after_micros = wallet.balance_micros + wallet.held_micros
+    ledger_yen, fraction = divmod(after_micros, MICROS)
+    before_yen, before_fraction = divmod(after_micros - amount_micros, MICROS)
+    if usage is None and not fraction and not before_fraction and amount_micros:
+        detail = None
+    else:
+        detail = format_detail(
+            None if fraction == before_fraction and amount_micros else amount_micros, fraction, usage
+        )
     if txn_id is None:
         txn_id = next(batch.snapshot.txn_ids)
     batch.decision.entries.append(
         Entry(
             txn_id,
             wallet.wallet_id,
-            amount_yen,
+            ledger_yen - before_yen,
             txn_type,
             batch.at,
             note,
             wallet.last_txn_id,
-            wallet.balance_yen + wallet.held_yen,
+            ledger_yen,
             lots.format_allocation(allocation),
             key_id,
             related_txn_id,
             hold_id,
             cause,
+            detail,
         )
     )
     wallet.last_txn_id = txn_id

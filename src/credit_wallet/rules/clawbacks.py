@@ -28,17 +28,17 @@ def clawback_of(batch: Batch, wallet: WalletState, credit_txn_id: int) -> Clawba
 
 def note_taken(clawback: ClawbackState, allocation: Allocation) -> None:
     """Record the lots that yen were taken from, after those recorded before."""
-    for lot_id, part_yen in allocation:
-        last_id, last_yen = clawback.taken[-1] if clawback.taken else (None, 0)
+    for lot_id, part_micros in allocation:
+        last_id, last_micros = clawback.taken[-1] if clawback.taken else (None, 0)
         if lot_id == last_id:
-            clawback.taken[-1] = (lot_id, last_yen + part_yen)
+            clawback.taken[-1] = (lot_id, last_micros + part_micros)
         else:
-            clawback.taken.append((lot_id, part_yen))
+            clawback.taken.append((lot_id, part_micros))
 
 
-def take_to_return(clawback: ClawbackState, max_yen: int) -> Allocation:
-    """Take up to ``max_yen`` off the register, those taken last first."""
-    part, rest = lots.split(clawback.taken[::-1], max_yen)
+def take_to_return(clawback: ClawbackState, max_micros: int) -> Allocation:
+    """Take up to ``max_micros`` off the register, those taken last first."""
+    part, rest = lots.split(clawback.taken[::-1], max_micros)
     clawback.taken = rest[::-1]
     return part
 
@@ -46,52 +46,52 @@ def take_to_return(clawback: ClawbackState, max_yen: int) -> Allocation:
 def remember_lots(batch: Batch, wallet: WalletState) -> None:
     """Remember the open lots, for those that are used up now and reinstated in the same batch."""
     for lot in wallet.lots:
-        opening = LotOpening(wallet.wallet_id, lot.lot_id, lot.kind, lot.remaining_yen, lot.expires_at)
+        opening = LotOpening(wallet.wallet_id, lot.lot_id, lot.kind, lot.remaining_micros, lot.expires_at)
         batch.snapshot.lot_openings.setdefault((wallet.wallet_id, lot.lot_id), opening)
 
 
 def repay_debt(batch: Batch, wallet: WalletState) -> None:
     """Repay debt from available credit: first the debt that belongs to no top-up, then the oldest top-up's."""
     remember_lots(batch, wallet)
-    owing = [each for each in batch.snapshot.clawbacks.get(wallet.wallet_id, {}).values() if each.owed_yen]
+    owing = [each for each in batch.snapshot.clawbacks.get(wallet.wallet_id, {}).values() if each.owed_micros]
     for clawback in sorted(owing, key=lambda each: each.credit_txn_id):
-        if wallet.balance_yen:
+        if wallet.balance_micros:
             clawback_of(batch, wallet, clawback.credit_txn_id)
-            repaid_yen = min(clawback.owed_yen, wallet.balance_yen)
-            clawback.owed_yen -= repaid_yen
+            repaid_micros = min(clawback.owed_micros, wallet.balance_micros)
+            clawback.owed_micros -= repaid_micros
             if clawback.credit_txn_id == FOR_NO_TOPUP:
-                _repay(batch, wallet, repaid_yen)
+                _repay(batch, wallet, repaid_micros)
             else:
-                note_taken(clawback, _repay(batch, wallet, repaid_yen, clawback.credit_txn_id))
+                note_taken(clawback, _repay(batch, wallet, repaid_micros, clawback.credit_txn_id))
 
 
-def owe(batch: Batch, wallet: WalletState, amount_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> None:
-    """Record a debt of ``amount_yen`` (0 or more), for a top-up that was taken back or for something else."""
-    if amount_yen:
-        clawback_of(batch, wallet, credit_txn_id).owed_yen += amount_yen
-        wallet.debt_yen += amount_yen
+def owe(batch: Batch, wallet: WalletState, amount_micros: int, credit_txn_id: int = FOR_NO_TOPUP) -> None:
+    """Record a debt of ``amount_micros`` (0 or more), for a top-up that was taken back or for something else."""
+    if amount_micros:
+        clawback_of(batch, wallet, credit_txn_id).owed_micros += amount_micros
+        wallet.debt_micros += amount_micros
 
 
-def forgive(batch: Batch, wallet: WalletState, max_yen: int, credit_txn_id: int = FOR_NO_TOPUP) -> int:
-    """Cancel up to ``max_yen`` of the debt of a top-up, or of the other debt; return how much was cancelled."""
+def forgive(batch: Batch, wallet: WalletState, max_micros: int, credit_txn_id: int = FOR_NO_TOPUP) -> int:
+    """Cancel up to ``max_micros`` of the debt of a top-up, or of the other debt; return how much was cancelled."""
     owing = batch.snapshot.clawbacks.get(wallet.wallet_id, {}).get(credit_txn_id)
-    forgiven_yen = 0 if owing is None else min(owing.owed_yen, max_yen)
-    if forgiven_yen:
-        clawback_of(batch, wallet, credit_txn_id).owed_yen -= forgiven_yen
-        wallet.debt_yen -= forgiven_yen
-    return forgiven_yen
+    forgiven_micros = 0 if owing is None else min(owing.owed_micros, max_micros)
+    if forgiven_micros:
+        clawback_of(batch, wallet, credit_txn_id).owed_micros -= forgiven_micros
+        wallet.debt_micros -= forgiven_micros
+    return forgiven_micros
 
 
-def _repay(batch: Batch, wallet: WalletState, debt_yen: int, credit_txn_id: int | None = None) -> Allocation:
-    repaid_yen = min(debt_yen, wallet.balance_yen)
-    wallet.debt_yen -= repaid_yen
-    wallet.balance_yen -= repaid_yen
-    taken = lots.take(wallet.lots, repaid_yen)
+def _repay(batch: Batch, wallet: WalletState, debt_micros: int, credit_txn_id: int | None = None) -> Allocation:
+    repaid_micros = min(debt_micros, wallet.balance_micros)
+    wallet.debt_micros -= repaid_micros
+    wallet.balance_micros -= repaid_micros
+    taken = lots.take(wallet.lots, repaid_micros)
     append(
         batch,
         wallet,
         "reversal",
-        -repaid_yen,
+        -repaid_micros,
         taken,
         "debt repaid",
         related_txn_id=credit_txn_id,

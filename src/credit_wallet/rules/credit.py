@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from credit_wallet.domain.causes import Cause
-from credit_wallet.domain.money import MAX_BALANCE_YEN, format_yen
+from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, format_micros
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.rules import lots
@@ -24,14 +24,14 @@ from credit_wallet.rules.state import Allocation, LotOpening, WalletState
 def credit(
     batch: Batch,
     wallet: WalletState,
-    amount_yen: int,
+    amount_micros: int,
     kind: LotKind,
     expires_at: str | None,
     note: str | None,
     cause: Cause,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id; debt is repaid from it first."""
-    if refusal := refusal_to_take(wallet, amount_yen):
+    if refusal := refusal_to_take(wallet, amount_micros):
         return refusal
     lot_id: int | None = None
     if lots.is_full(wallet.lots, kind):
@@ -44,72 +44,76 @@ def credit(
             )
         lot_id = same.lot_id if same is not None else None
     txn_id = next(batch.snapshot.txn_ids)
-    opening = LotOpening(wallet.wallet_id, txn_id if lot_id is None else lot_id, kind, amount_yen, expires_at)
+    opening = LotOpening(wallet.wallet_id, txn_id if lot_id is None else lot_id, kind, amount_micros, expires_at)
     if lot_id is None:
         batch.decision.opened_lots.append(opening)
         batch.snapshot.lot_openings[wallet.wallet_id, opening.lot_id] = opening
-    wallet.balance_yen += amount_yen
-    lots.put(wallet.lots, opening, amount_yen)
+    wallet.balance_micros += amount_micros
+    lots.put(wallet.lots, opening, amount_micros)
     if expires_at is not None:
         note_due(wallet, expires_at)
-    allocation = [(opening.lot_id, amount_yen)]
-    append(batch, wallet, "topup", amount_yen, allocation, note, txn_id=txn_id, cause=cause)
+    allocation = [(opening.lot_id, amount_micros)]
+    append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause)
     after_credit(batch, wallet)
     end_exhaustion(wallet)
     return txn_id
 
 
-def refusal_to_take(wallet: WalletState, amount_yen: int) -> InvalidAmount | None:
-    """Why a wallet cannot take ``amount_yen`` more. Held yen already belong to it, so they can always return."""
-    if wallet.balance_yen + wallet.held_yen + amount_yen <= MAX_BALANCE_YEN:
+def refusal_to_take(wallet: WalletState, amount_micros: int) -> InvalidAmount | None:
+    """Why a wallet cannot take ``amount_micros`` more. Held yen already belong to it, so they can always return."""
+    if wallet.balance_micros + wallet.held_micros + amount_micros <= MAX_BALANCE_MICROS:
         return None
-    return InvalidAmount(f"the balance would exceed {format_yen(MAX_BALANCE_YEN)}; add less", field="amount_yen")
+    return InvalidAmount(f"the balance would exceed {format_micros(MAX_BALANCE_MICROS)}; add less", field="amount_yen")
 
 
 def take_back(
-    batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str | None, cause: Cause
+    batch: Batch, wallet: WalletState, topup_txn_id: int, amount_micros: int, note: str | None, cause: Cause
 ) -> tuple[int, int | None]:
     """Claw back credit of top-up ``topup_txn_id``; return how much could be taken, and the entry if any was.
 
     Credit that has already been spent becomes debt. The register records both.
     """
-    taken_yen = min(amount_yen, wallet.balance_yen)
+    taken_micros = min(amount_micros, wallet.balance_micros)
     clawback = clawback_of(batch, wallet, topup_txn_id)
-    owe(batch, wallet, amount_yen - taken_yen, topup_txn_id)
-    if not taken_yen:
+    owe(batch, wallet, amount_micros - taken_micros, topup_txn_id)
+    if not taken_micros:
         return 0, None
     remember_lots(batch, wallet)
-    wallet.balance_yen -= taken_yen
-    taken = lots.take_from(wallet.lots, topup_txn_id, taken_yen)
+    wallet.balance_micros -= taken_micros
+    taken = lots.take_from(wallet.lots, topup_txn_id, taken_micros)
     note_taken(clawback, taken)
-    txn_id = append(batch, wallet, "reversal", -taken_yen, taken, note, related_txn_id=topup_txn_id, cause=cause)
-    emit_lower(batch, wallet, taken, taken_yen)
-    return taken_yen, txn_id
+    txn_id = append(batch, wallet, "reversal", -taken_micros, taken, note, related_txn_id=topup_txn_id, cause=cause)
+    emit_lower(batch, wallet, taken, taken_micros)
+    return taken_micros, txn_id
 
 
-def give_again(batch: Batch, wallet: WalletState, topup_txn_id: int, amount_yen: int, note: str, cause: Cause) -> int:
+def give_again(
+    batch: Batch, wallet: WalletState, topup_txn_id: int, amount_micros: int, note: str, cause: Cause
+) -> int:
     """Reinstate credit that was taken back of top-up ``topup_txn_id``, as far as there is room; return how much.
 
     Its debt is cancelled first; the rest returns to the lots it was taken from. Only credit that was taken before the
     register existed opens a new, paid lot.
     """
     clawback = clawback_of(batch, wallet, topup_txn_id)
-    owed_yen = forgive(batch, wallet, amount_yen, topup_txn_id)
-    unknown_yen = max(0, amount_yen - owed_yen - lots.total_yen(clawback.taken))
-    older_yen = forgive(batch, wallet, unknown_yen)
-    room_yen = MAX_BALANCE_YEN - wallet.balance_yen - wallet.held_yen
-    part = take_to_return(clawback, min(amount_yen - owed_yen - older_yen, room_yen))
-    returned_yen = lots.total_yen(part)
-    if returned_yen:
-        wallet.balance_yen += returned_yen
-        append(batch, wallet, "topup", returned_yen, part, note, related_txn_id=topup_txn_id, cause=cause)
+    owed_micros = forgive(batch, wallet, amount_micros, topup_txn_id)
+    unknown_micros = max(0, amount_micros - owed_micros - lots.total_micros(clawback.taken))
+    older_micros = forgive(batch, wallet, unknown_micros)
+    room_micros = MAX_BALANCE_MICROS - wallet.balance_micros - wallet.held_micros
+    wanted_micros = amount_micros - owed_micros - older_micros
+    short_micros = max(0, wanted_micros - room_micros) // MICROS * MICROS  # payments are of whole yen, so is the rest
+    part = take_to_return(clawback, wanted_micros - short_micros)
+    returned_micros = lots.total_micros(part)
+    if returned_micros:
+        wallet.balance_micros += returned_micros
+        append(batch, wallet, "topup", returned_micros, part, note, related_txn_id=topup_txn_id, cause=cause)
         return_to_lots(batch, wallet, part)
         end_exhaustion(wallet)
-    left_yen = amount_yen - owed_yen - older_yen - returned_yen
-    if left_yen and not clawback.taken:
-        credited = credit(batch, wallet, left_yen, "paid", None, note, cause)
-        left_yen = left_yen if isinstance(credited, WalletError) else 0
-    return amount_yen - left_yen
+    left_micros = wanted_micros - returned_micros
+    if left_micros and not clawback.taken:
+        credited = credit(batch, wallet, left_micros, "paid", None, note, cause)
+        left_micros = left_micros if isinstance(credited, WalletError) else 0
+    return amount_micros - left_micros
 
 
 def return_to_lots(batch: Batch, wallet: WalletState, allocation: Allocation) -> None:
@@ -118,19 +122,19 @@ def return_to_lots(batch: Batch, wallet: WalletState, allocation: Allocation) ->
     A lot that has expired meanwhile stays expired: yen returned to it expire at once. (An expiry that can be
     circumvented does not count as one: s-kessai.jp FAQ Q1.)
     """
-    for lot_id, part_yen in allocation:
-        opening = _opening_of(batch, wallet, lot_id, part_yen)
-        lots.put(wallet.lots, opening, part_yen)
+    for lot_id, part_micros in allocation:
+        opening = _opening_of(batch, wallet, lot_id, part_micros)
+        lots.put(wallet.lots, opening, part_micros)
         if opening.expires_at is not None and opening.expires_at > batch.at:
             note_due(wallet, opening.expires_at)
     expire_lots(batch, wallet)
     after_credit(batch, wallet)
 
 
-def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_yen: int) -> LotOpening:
+def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_micros: int) -> LotOpening:
     opening = batch.snapshot.lot_openings.get((wallet.wallet_id, lot_id))
     if opening is None:
-        opening = LotOpening(wallet.wallet_id, lot_id, "paid", amount_yen, None)
+        opening = LotOpening(wallet.wallet_id, lot_id, "paid", amount_micros, None)
         batch.snapshot.lot_openings[wallet.wallet_id, lot_id] = opening
         batch.decision.opened_lots.append(opening)
     return opening
@@ -138,7 +142,7 @@ def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_yen: int)
 
 def after_credit(batch: Batch, wallet: WalletState) -> None:
     """Repay debt first."""
-    if wallet.debt_yen and wallet.balance_yen:
+    if wallet.debt_micros and wallet.balance_micros:
         repay_debt(batch, wallet)
 
 
@@ -147,7 +151,7 @@ def end_exhaustion(wallet: WalletState) -> None:
 
     Yen that an agent can get back free of charge, from a released hold or an undone purchase, do not count as credit.
     """
-    if wallet.balance_yen:
+    if wallet.balance_micros:
         wallet.exhausted = False
 
 
@@ -155,9 +159,9 @@ def expire_lots(batch: Batch, wallet: WalletState) -> None:
     """Burn what is left of the expired lots; the entries are dated at the batch's time."""
     for lot in [lot for lot in wallet.lots if lot.expires_at is not None and lot.expires_at <= batch.at]:
         wallet.lots.remove(lot)
-        wallet.balance_yen -= lot.remaining_yen
-        append(batch, wallet, "expire", -lot.remaining_yen, [(lot.lot_id, lot.remaining_yen)], None)
-        lapsed = {"lot_kind": lot.kind, "expired_yen": lot.remaining_yen, "expires_at": lot.expires_at}
+        wallet.balance_micros -= lot.remaining_micros
+        append(batch, wallet, "expire", -lot.remaining_micros, [(lot.lot_id, lot.remaining_micros)], None)
+        lapsed = {"lot_kind": lot.kind, **both(expired=lot.remaining_micros), "expires_at": lot.expires_at}
         emit_once(batch, wallet, "credit.expired", str(lot.lot_id), lot_id=lot.lot_id, **lapsed)
 
 
@@ -173,21 +177,21 @@ def note_due(wallet: WalletState, at: str) -> None:
     wallet.next_due_at = at if wallet.next_due_at is None else min(wallet.next_due_at, at)
 
 
-def emit_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_yen: int) -> None:
-    """Emit an event when ``spent_yen``, ``taken`` from the lots, has carried the balance below the auto-topup threshold
+def emit_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_micros: int) -> None:
+    """Emit an event when ``spent_micros``, ``taken`` from the lots, has carried the balance below the auto-topup threshold
     or the low-balance mark.
 
     A balance that moves up and down around either emits once an hour; around the threshold, once more after each
     credit.
     """
-    balance_yen, before_yen = wallet.balance_yen, wallet.balance_yen + spent_yen
-    threshold_yen = wallet.auto_topup_threshold
-    if wallet.auto_topup_amount and balance_yen < threshold_yen <= before_yen:
+    balance_micros, before_micros = wallet.balance_micros, wallet.balance_micros + spent_micros
+    threshold_micros = wallet.auto_topup_threshold * MICROS
+    if wallet.auto_topup_amount and balance_micros < threshold_micros <= before_micros:
         newest_lot_id = max((lot_id for lot_id, _ in taken), default=0)
         newest_lot_id = max(newest_lot_id, max((lot.lot_id for lot in wallet.lots), default=0))
         dedupe_key = f"{batch.at[:13]} {newest_lot_id}"
-        due = {"balance_yen": balance_yen, "auto_topup_threshold": threshold_yen}
+        due = {**both(balance=balance_micros), "auto_topup_threshold": wallet.auto_topup_threshold}
         emit_once(batch, wallet, "topup.due", dedupe_key, **due)
     low_yen = wallet.low_balance_yen
-    if balance_yen < low_yen <= before_yen:
-        emit_once(batch, wallet, "balance.low", batch.at[:13], balance_yen=balance_yen, low_balance_yen=low_yen)
+    if balance_micros < low_yen * MICROS <= before_micros:
+        emit_once(batch, wallet, "balance.low", batch.at[:13], low_balance_yen=low_yen, **both(balance=balance_micros))

@@ -8,10 +8,10 @@ Commands are well formed (``validation.malformed``).
 
 What holds before and after every command, per wallet:
 
-- Σ ledger entries = ``balance_yen`` + ``held_yen``
-- Σ open lots = ``balance_yen``, which is never negative
-- ``held_yen`` = Σ open holds
-- ``debt_yen`` > 0 only while ``balance_yen`` = 0
+- Σ ledger entries = ``balance_micros`` + ``held_micros``, exactly and in whole yen (``batch.append``)
+- Σ open lots = ``balance_micros``, which is never negative
+- ``held_micros`` = Σ open holds
+- ``debt_micros`` > 0 only while ``balance_micros`` = 0
 """
 
 from __future__ import annotations
@@ -110,17 +110,24 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
 
 
 def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Charged | WalletError:
-    return charge(batch, wallet, command.amount_yen, command.note, command.key_id, command.actor)
+    return charge(batch, wallet, command.amount_micros, command.note, command.key_id, command.actor, command.usage)
 
 
 def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Held | WalletError:
     return open_hold(
-        batch, wallet, command.amount_yen, command.ttl_seconds, command.note, command.key_id, command.actor
+        batch,
+        wallet,
+        command.amount_micros,
+        command.ttl_seconds,
+        command.note,
+        command.key_id,
+        command.actor,
+        command.usage,
     )
 
 
 def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Refunded | WalletError:
-    outcome = refund_charge(batch, wallet, command.txn_id, command.amount_yen, command.note)
+    outcome = refund_charge(batch, wallet, command.txn_id, command.amount_micros, command.note)
     if not isinstance(outcome, WalletError):
         end_exhaustion(wallet)
     return outcome
@@ -130,10 +137,12 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | Wall
     if command.expires_at is not None and command.expires_at <= batch.at:
         return InvalidRequest(f"expires_at {command.expires_at} is in the past", field="expires_at")
     kind: LotKind = "promo" if command.promo else "paid"
-    txn_id = credit(batch, wallet, command.amount_yen, kind, command.expires_at, command.note, "grant")
+    txn_id = credit(batch, wallet, command.amount_micros, kind, command.expires_at, command.note, "grant")
     if isinstance(txn_id, WalletError):
         return txn_id
-    return ToppedUp(wallet.wallet_id, command.amount_yen, wallet.balance_yen, txn_id, expires_at=command.expires_at)
+    return ToppedUp(
+        wallet.wallet_id, command.amount_micros, wallet.balance_micros, txn_id, expires_at=command.expires_at
+    )
 
 
 # What falls due with time
@@ -141,7 +150,7 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | Wall
 
 def _expire(_batch: Batch, wallet: WalletState, _command: Expire) -> Expired:
     """Anything due was settled before this rule is called; it reports the balance."""
-    return Expired(wallet.wallet_id, 0, wallet.balance_yen)
+    return Expired(wallet.wallet_id, 0, wallet.balance_micros)
 
 
 def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
@@ -190,7 +199,7 @@ def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Configu
     for name, value in settings.items():
         setattr(wallet, name, value)
     batch.decision.configured[wallet.wallet_id] = wallet
-    return Configured(wallet.wallet_id, 0, wallet.balance_yen)
+    return Configured(wallet.wallet_id, 0, wallet.balance_micros)
 
 
 _RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | WalletError]] = {

@@ -10,13 +10,14 @@ from msgspec import structs
 from credit_wallet.domain.actors import PAYER, Actor, may_close
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS, Capture, Extend, Release
 from credit_wallet.domain.cycle import format_instant, parse_instant
-from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.money import both, format_micros
 from credit_wallet.domain.outcomes import Captured, Extended, Held, Released
+from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
-from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_yen
+from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_micros
 from credit_wallet.rules.spending import count_spent, take_or_owe
 from credit_wallet.rules.state import HoldState, KeyState, WalletState
 
@@ -26,43 +27,47 @@ Closing = Literal["captured", "released", "expired"]
 def open_hold(
     batch: Batch,
     wallet: WalletState,
-    amount_yen: int,
+    amount_micros: int,
     ttl_seconds: int,
     note: str | None,
     key_id: int | None,
     closer: Actor,
+    usage: Usage | None = None,
 ) -> Held | WalletError:
-    """Set ``amount_yen`` aside, if it could be spent; ``closer`` may close the hold."""
+    """Set ``amount_micros`` aside for ``usage``, if it could be spent; ``closer`` may close the hold."""
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
         return key
-    refusal = refusal_to_spend(batch, wallet, key, amount_yen)
+    refusal = refusal_to_spend(batch, wallet, key, amount_micros)
     if refusal is not None:
         return refusal
     hold = HoldState(
         hold_id=next(batch.snapshot.hold_ids),
         wallet_id=wallet.wallet_id,
         key_id=key_id,
-        amount_yen=amount_yen,
-        captured_yen=0,
+        amount_micros=amount_micros,
+        captured_micros=0,
         status="open",
-        allocation=lots.take(wallet.lots, amount_yen),
+        allocation=lots.take(wallet.lots, amount_micros),
         note=note,
         created_at=batch.at,
         expires_at=format_instant(batch.now + timedelta(seconds=ttl_seconds)),
         closer=closer,
+        usage=usage,
     )
     batch.snapshot.holds[hold.hold_id] = hold
-    wallet.balance_yen -= amount_yen
-    wallet.held_yen += amount_yen
+    wallet.balance_micros -= amount_micros
+    wallet.held_micros += amount_micros
     if key is not None:
-        key.held_yen += amount_yen
+        key.held_micros += amount_micros
         batch.decision.touched_keys[key.key_id] = key
     batch.decision.touched_holds[hold.hold_id] = hold
     batch.decision.touched[wallet.wallet_id] = wallet
     note_due(wallet, hold.expires_at)
-    emit_lower(batch, wallet, hold.allocation, amount_yen)
-    return Held(wallet.wallet_id, amount_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at)
+    emit_lower(batch, wallet, hold.allocation, amount_micros)
+    return Held(
+        wallet.wallet_id, amount_micros, wallet.balance_micros, hold_id=hold.hold_id, expires_at=hold.expires_at
+    )
 
 
 def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | WalletError:
@@ -73,17 +78,17 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
     if hold.status != "open":
         return _closed(hold)
     key = _key_of(batch, hold)
-    from_hold_yen = min(command.amount_yen, hold.left_yen)
-    above_yen = command.amount_yen - from_hold_yen
-    if above_yen and (command.above == "reject" or command.actor == PAYER):
+    from_hold_micros = min(command.amount_micros, hold.left_micros)
+    above_micros = command.amount_micros - from_hold_micros
+    if above_micros and (command.above == "reject" or command.actor == PAYER):
         return InvalidAmount(
-            f"hold {hold.hold_id} holds {format_yen(hold.left_yen)}; capture at most that",
+            f"hold {hold.hold_id} holds {format_micros(hold.left_micros)}; capture at most that",
             field="amount_yen",
-            held_yen=hold.left_yen,
+            **both(held=hold.left_micros),
         )
-    if above_yen:
-        above_yen = min(above_yen, spendable_above_yen(wallet, key))
-    captured = _spend_held(batch, wallet, hold, from_hold_yen, above_yen, note=hold.note, final=command.final)
+    if above_micros:
+        above_micros = min(above_micros, spendable_above_micros(wallet, key))
+    captured = _spend_held(batch, wallet, hold, from_hold_micros, above_micros, command.usage, final=command.final)
     assert captured is not None, "an open hold has something left, and captures are of 1 yen at least"  # noqa: S101
     return captured
 
@@ -95,9 +100,9 @@ def release(batch: Batch, wallet: WalletState, command: Release) -> Released | W
         return hold
     if hold.status != "open":
         return _closed(hold)
-    left_yen = hold.left_yen
+    left_micros = hold.left_micros
     return_hold(batch, wallet, hold, "released")
-    return Released(wallet.wallet_id, left_yen, wallet.balance_yen, hold_id=hold.hold_id)
+    return Released(wallet.wallet_id, left_micros, wallet.balance_micros, hold_id=hold.hold_id)
 
 
 def extend(batch: Batch, wallet: WalletState, command: Extend) -> Extended | WalletError:
@@ -109,7 +114,7 @@ def extend(batch: Batch, wallet: WalletState, command: Extend) -> Extended | Wal
         return _closed(hold)
     prolong(batch, hold, command.ttl_seconds)
     return Extended(
-        wallet.wallet_id, hold.left_yen, wallet.balance_yen, hold_id=hold.hold_id, expires_at=hold.expires_at
+        wallet.wallet_id, hold.left_micros, wallet.balance_micros, hold_id=hold.hold_id, expires_at=hold.expires_at
     )
 
 
@@ -124,17 +129,17 @@ def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
 
 def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Literal["released", "expired"]) -> None:
     """Close a hold and return what is left of it to the wallet."""
-    left_yen = hold.left_yen
-    _take_out_of_hold(batch, wallet, hold, left_yen)
+    left_micros = hold.left_micros
+    _take_out_of_hold(batch, wallet, hold, left_micros)
     _close(batch, hold, status)
-    wallet.balance_yen += left_yen
+    wallet.balance_micros += left_micros
     return_to_lots(batch, wallet, hold.allocation)
 
 
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
     if hold.served:
-        _spend_held(batch, wallet, hold, hold.left_yen, 0, note=hold.note)
+        _spend_held(batch, wallet, hold, hold.left_micros, 0)
     else:
         return_hold(batch, wallet, hold, "expired")
 
@@ -146,58 +151,81 @@ def serve_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
         batch.decision.touched_holds[hold.hold_id] = hold
     elif hold.status != "captured":
         hold.served = True
-        _spend_held(batch, wallet, hold, 0, hold.left_yen, note=hold.note)
+        _spend_held(batch, wallet, hold, 0, hold.left_micros)
 
 
 def _spend_held(
     batch: Batch,
     wallet: WalletState,
     hold: HoldState,
-    from_hold_yen: int,
-    above_yen: int,
+    from_hold_micros: int,
+    above_micros: int,
+    usage: Usage | None = None,
     *,
-    note: str | None,
     final: bool = True,
 ) -> Captured | None:
-    """Spend yen of a hold and ``above_yen`` of the balance beyond it; a shortfall becomes a debt.
+    """Spend yen of a hold and ``above_micros`` of the balance beyond it; a shortfall becomes a debt.
 
     Returns None when nothing could be spent and all of it becomes a debt.
     """
     key = _key_of(batch, hold)
     was_open = hold.status == "open"
-    back_yen = hold.left_yen - from_hold_yen if final and was_open else 0
-    used, rest = lots.split(hold.allocation, from_hold_yen)
-    _take_out_of_hold(batch, wallet, hold, from_hold_yen + back_yen)
-    hold.captured_yen += from_hold_yen
+    back_micros = hold.left_micros - from_hold_micros if final and was_open else 0
+    used, rest = lots.split(hold.allocation, from_hold_micros)
+    _take_out_of_hold(batch, wallet, hold, from_hold_micros + back_micros)
+    hold.captured_micros += from_hold_micros
     hold.allocation = rest
-    if final or not hold.left_yen or not was_open:
+    if final or not hold.left_micros or not was_open:
         _close(batch, hold, "captured")
     batch.decision.touched_holds[hold.hold_id] = hold
     batch.decision.touched[wallet.wallet_id] = wallet
-    wallet.balance_yen += back_yen
-    above = take_or_owe(batch, wallet, above_yen) if above_yen else []
-    hold.above_yen += lots.total_yen(above)
-    spent_yen = from_hold_yen + lots.total_yen(above)
+    wallet.balance_micros += back_micros
+    above = take_or_owe(batch, wallet, above_micros) if above_micros else []
+    hold.above_micros += lots.total_micros(above)
+    spent_micros = from_hold_micros + lots.total_micros(above)
     captured = None
-    if spent_yen:
+    if spent_micros:
         taken = used + above
-        txn_id = append(batch, wallet, "charge", -spent_yen, taken, note, key_id=hold.key_id, hold_id=hold.hold_id)
-        captured = count_spent(Captured, batch, wallet, key, spent_yen, txn_id, hold.hold_id)
-    if back_yen:
+        txn_id = append(
+            batch,
+            wallet,
+            "charge",
+            -spent_micros,
+            taken,
+            hold.note,
+            usage=_captured_usage(hold, usage),
+            key_id=hold.key_id,
+            hold_id=hold.hold_id,
+        )
+        captured = count_spent(Captured, batch, wallet, key, spent_micros, txn_id, hold.hold_id)
+    if back_micros:
         return_to_lots(batch, wallet, rest)
     if above:
-        emit_lower(batch, wallet, above, lots.total_yen(above))
-    return captured and structs.replace(captured, balance_yen=wallet.balance_yen)
+        emit_lower(batch, wallet, above, lots.total_micros(above))
+    return captured and structs.replace(captured, balance_micros=wallet.balance_micros)
 
 
-def _take_out_of_hold(batch: Batch, wallet: WalletState, hold: HoldState, amount_yen: int) -> None:
+def _captured_usage(hold: HoldState, usage: Usage | None) -> Usage | None:
+    """What a capture is for: its own item, and the hold's facts where it does not say others."""
+    if hold.usage is None:
+        return usage
+    own = usage or Usage()
+    facts, agent_facts = (
+        {**dict(hold.usage.facts), **dict(own.facts)},
+        {**dict(hold.usage.agent_facts), **dict(own.agent_facts)},
+    )
+    merged = structs.replace(own, facts=tuple(sorted(facts.items())), agent_facts=tuple(sorted(agent_facts.items())))
+    return None if merged == Usage() else merged
+
+
+def _take_out_of_hold(batch: Batch, wallet: WalletState, hold: HoldState, amount_micros: int) -> None:
     """Reduce the held yen, of the wallet and of the agent key; an expired hold holds none."""
     if hold.status != "open":
         return
-    wallet.held_yen -= amount_yen
+    wallet.held_micros -= amount_micros
     key = _key_of(batch, hold)
     if key is not None:
-        key.held_yen -= amount_yen
+        key.held_micros -= amount_micros
         batch.decision.touched_keys[key.key_id] = key
 
 

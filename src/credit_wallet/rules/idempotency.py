@@ -21,6 +21,7 @@ from credit_wallet.domain.commands import (
     Reverse,
     Topup,
 )
+from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import (
     Captured,
     Charged,
@@ -42,6 +43,12 @@ FINGERPRINT_BYTES = 32
 Fields: TypeAlias = tuple[object, ...]
 
 
+def requested(amount_micros: int) -> int | str:
+    """An amount as requests say it: whole yen as the integer that they were before there were micros."""
+    yen, fraction = divmod(amount_micros, MICROS)
+    return decimal_text(amount_micros) if fraction else yen
+
+
 def _without_defaults(*defaults: object) -> Callable[[Fields], Fields]:
     """Drop fields that were added later and have their defaults, so that requests equal those from before."""
 
@@ -51,12 +58,31 @@ def _without_defaults(*defaults: object) -> Callable[[Fields], Fields]:
     return shortened
 
 
-_SHORTENED: dict[type[Movement], Callable[[Fields], Fields]] = {
-    Capture: _without_defaults(True, "reject", None),
+def _of_capture(fields: Fields) -> Fields:
+    hold_id, amount_micros, *rest = fields
+    return _without_defaults(True, "reject", None)(_without_defaults(None)((hold_id, _amount(amount_micros), *rest)))
+
+
+def _of_refund(fields: Fields) -> Fields:
+    txn_id, amount_micros, *rest = fields
+    return (txn_id, _amount(amount_micros), *rest)
+
+
+def _amount(amount_micros: object) -> object:
+    return requested(amount_micros) if isinstance(amount_micros, int) else amount_micros
+
+
+_REQUEST_OF: dict[type[Movement], Callable[[Fields], Fields]] = {
+    Charge: lambda fields: _without_defaults(None)((_amount(fields[0]), *fields[1:])),
+    Hold: lambda fields: _without_defaults(None)((_amount(fields[0]), *fields[1:])),
+    Topup: lambda fields: (_amount(fields[0]), *fields[1:]),
+    Refund: _of_refund,
+    Reverse: _of_refund,
+    Capture: _of_capture,
     Release: _without_defaults(None),
     PayBack: lambda fields: fields[:-1],
 }
-"""The fields that make up a command's request, where that is not all of them."""
+"""The fields that make up a command's request, where that is not all of them as they are."""
 
 _OUTCOME_OF: dict[type[Movement], type[Outcome]] = {
     Charge: Charged,
@@ -80,8 +106,8 @@ def fingerprint(command: Movement) -> bytes:
     """
     kind = type(command)
     fields = structs.astuple(command)[2:-1]
-    if kind in _SHORTENED:
-        fields = _SHORTENED[kind](fields)
+    if kind in _REQUEST_OF:
+        fields = _REQUEST_OF[kind](fields)
     request = msgpack.encode((kind.__name__, *fields))
     if len(request) < FINGERPRINT_BYTES:
         return request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, Cause
 from credit_wallet.domain.commands import RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.money import MICROS, format_yen, whole_yen, whole_yen_up
 from credit_wallet.domain.outcomes import TopupRequested, TopupSettled
 from credit_wallet.domain.topups import (
     PAID,
@@ -64,8 +64,8 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
     if refusal := _under_way(batch, wallet) or _stopped(batch, payer):
         return refusal
     amount_yen = shortfall_yen(
-        wallet.balance_yen,
-        wallet.debt_yen,
+        whole_yen(wallet.balance_micros),
+        whole_yen_up(wallet.debt_micros),
         wallet.auto_topup_threshold,
         wallet.auto_topup_amount,
         command.min_yen,
@@ -91,7 +91,7 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Top
     if topup is None:
         if not command.amount_yen and command.fact.mismatches:
             _emit_mismatches(batch, wallet, command)
-            return TopupSettled(wallet.wallet_id, 0, wallet.balance_yen, topup_id=command.topup_id)
+            return TopupSettled(wallet.wallet_id, 0, wallet.balance_micros, topup_id=command.topup_id)
         if not command.amount_yen:
             return TopupNotFound(f"there is no top-up {command.topup_id}; check the id", topup_id=command.topup_id)
         topup = _new(batch, wallet, command.topup_id, command.amount_yen, "found", "intent")
@@ -116,7 +116,9 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Top
     elif is_new:
         note_step(batch, wallet, topup, _NEWS.get(topup.status))
     _settle_payer(batch, wallet, topup, command, is_news=topup.status != status)
-    return TopupSettled(wallet.wallet_id, topup.credited_yen, wallet.balance_yen, txn_id, topup_id=topup.topup_id)
+    return TopupSettled(
+        wallet.wallet_id, topup.credited_yen * MICROS, wallet.balance_micros, txn_id, topup_id=topup.topup_id
+    )
 
 
 def _is_of_another(batch: Batch, topup: TopupState, fact: PaymentFact) -> bool:
@@ -134,7 +136,7 @@ def _credit(batch: Batch, wallet: WalletState, topup: TopupState) -> int | None:
     """Credit what was received, once. What the wallet cannot take stays succeeded, and an event says so."""
     if topup.status != "succeeded":
         return None
-    txn_id = credit(batch, wallet, topup.received_yen, "paid", None, f"top-up {topup.topup_id}", "payment")
+    txn_id = credit(batch, wallet, topup.received_yen * MICROS, "paid", None, f"top-up {topup.topup_id}", "payment")
     if isinstance(txn_id, WalletError):
         topup.reason = str(txn_id)
         return None
@@ -188,9 +190,10 @@ def match_taken(
     cause = taken_because if difference_yen > 0 else restored_because
     note = f"{_NOTES[cause]} {topup.topup_id}"
     if difference_yen > 0:
-        take_back(batch, wallet, topup.credit_txn_id, difference_yen, note, cause)
+        take_back(batch, wallet, topup.credit_txn_id, difference_yen * MICROS, note, cause)
     elif difference_yen < 0:
-        difference_yen = -give_again(batch, wallet, topup.credit_txn_id, -difference_yen, note, cause)
+        again_micros = give_again(batch, wallet, topup.credit_txn_id, -difference_yen * MICROS, note, cause)
+        difference_yen = -whole_yen(again_micros)
     topup.reversed_yen += difference_yen
 
 
@@ -315,7 +318,7 @@ def _open(
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
         amount_yen = known.amount_yen  # asked for before, longer ago than keys are remembered
-    return TopupRequested(wallet.wallet_id, amount_yen, wallet.balance_yen, topup_id=topup_id)
+    return TopupRequested(wallet.wallet_id, amount_yen * MICROS, wallet.balance_micros, topup_id=topup_id)
 
 
 def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, flow: Flow) -> TopupState:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.commands import PayBack, PayBackLimit
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.money import MICROS, format_yen, whole_yen
 from credit_wallet.domain.outcomes import PaidBack
 from credit_wallet.domain.topups import Clawback, clawed_back_yen, pay_back_id_of
 from credit_wallet.errors import PayBackNotAllowed, RefundExceedsCharge, TopupNotFound, WalletError
@@ -102,8 +102,8 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> PaidBack | 
     before = topup.clawbacks.get(pay_back_id)
     if (before is None or before.status != "withdrawn") and (refusal := _refusal(batch, command)):
         return refusal
-    unused_yen = sum(lot.remaining_yen for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
-    left_yen = max(0, min(unused_yen, topup.received_yen - clawed_back_yen(topup)))
+    unused_micros = sum(lot.remaining_micros for lot in wallet.lots if lot.lot_id == topup.credit_txn_id)
+    left_yen = max(0, min(whole_yen(unused_micros), topup.received_yen - clawed_back_yen(topup)))
     if command.amount_yen > left_yen:
         return RefundExceedsCharge(
             f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",
@@ -116,7 +116,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> PaidBack | 
     batch.snapshot.paid_back_yen += topup.reversed_yen - reversed_yen
     batch.decision.touched_topups[topup.topup_id] = topup
     note_step(batch, wallet, topup, "topup.clawed_back")
-    return PaidBack(wallet.wallet_id, command.amount_yen, wallet.balance_yen, topup_id=topup.topup_id)
+    return PaidBack(wallet.wallet_id, command.amount_yen * MICROS, wallet.balance_micros, topup_id=topup.topup_id)
 
 
 def _refusal(batch: Batch, command: PayBack) -> PayBackNotAllowed | None:

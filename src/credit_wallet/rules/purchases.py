@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from msgspec import msgpack
+from msgspec import msgpack, structs
 
 from credit_wallet.domain.commands import Buy, PurchaseCommand, Renew, Serve, Undo
 from credit_wallet.domain.cycle import format_instant, parse_instant
@@ -30,7 +30,9 @@ from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower
+from credit_wallet.rules.details import exact_micros, parse_detail, usage_of
 from credit_wallet.rules.holds import open_hold, prolong, return_hold, serve_hold
+from credit_wallet.rules.idempotency import requested
 from credit_wallet.rules.refunds import refund_charge
 from credit_wallet.rules.spending import charge, count_spent, note_sale, take_or_owe
 from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, WalletState
@@ -61,13 +63,13 @@ def serve(batch: Batch, wallet: WalletState, command: Serve) -> Served | WalletE
     purchase = _purchase_of(batch, wallet, command)
     if isinstance(purchase, WalletError):
         return purchase
-    amount_yen = 0
+    amount_micros = 0
     if purchase.status != "served":
         hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
         if hold is not None:
             serve_hold(batch, wallet, hold)
         elif purchase.hold_id is not None or purchase.status == "undone":
-            amount_yen = _charge_again(batch, wallet, purchase)
+            amount_micros = _charge_again(batch, wallet, purchase)
         purchase.status, purchase.undone_txn_id = "served", None
     name = (command.stored_key, wallet.wallet_id)
     if command.forget:
@@ -76,7 +78,7 @@ def serve(batch: Batch, wallet: WalletState, command: Serve) -> Served | WalletE
         batch.decision.dropped_purchases.add(name)
     else:
         batch.decision.touched_purchases[name] = purchase
-    return Served(wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id)
+    return Served(wallet.wallet_id, amount_micros, wallet.balance_micros, purchase.txn_id, purchase.hold_id)
 
 
 def renew(batch: Batch, wallet: WalletState, command: Renew) -> Renewed | WalletError:
@@ -90,7 +92,7 @@ def renew(batch: Batch, wallet: WalletState, command: Renew) -> Renewed | Wallet
         _lease(batch, purchase, command.lease_seconds)
         if hold := _open_hold(batch, purchase):
             prolong(batch, hold, command.lease_seconds)
-    return Renewed(wallet.wallet_id, 0, wallet.balance_yen, purchase.txn_id, purchase.hold_id)
+    return Renewed(wallet.wallet_id, 0, wallet.balance_micros, purchase.txn_id, purchase.hold_id)
 
 
 def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletError:
@@ -105,38 +107,39 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletErr
     if _is_captured(batch, purchase):
         purchase.status = "served"
         return _undone(wallet, purchase, 0)
-    amount_yen = 0
-    if purchase.txn_id is not None and not _is_returned(batch, purchase):
+    amount_micros = 0
+    if purchase.txn_id is not None and purchase.amount_micros and not _is_returned(batch, purchase):
         _know_charge(batch, purchase.txn_id)
         given_back = refund_charge(batch, wallet, purchase.txn_id, None, command.reason)
         if isinstance(given_back, WalletError):
             return given_back
-        amount_yen, purchase.undone_txn_id = given_back.amount_yen, given_back.txn_id
+        amount_micros, purchase.undone_txn_id = given_back.amount_micros, given_back.txn_id
         batch.decision.touched[wallet.wallet_id] = wallet
     if hold := _open_hold(batch, purchase):
-        amount_yen = hold.left_yen
+        amount_micros = hold.left_micros
         return_hold(batch, wallet, hold, "released")
         batch.decision.touched[wallet.wallet_id] = wallet
     purchase.status = "served" if _is_captured(batch, purchase) else "undone"
-    return _undone(wallet, purchase, amount_yen)
+    return _undone(wallet, purchase, amount_micros)
 
 
 def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bought | WalletError:
-    if wallet.lots and wallet.lots[0].remaining_yen <= command.amount_yen:
+    if wallet.lots and wallet.lots[0].remaining_micros <= command.amount_micros:
         remember_lots(batch, wallet)
     if command.hold_seconds is None:
         outcome: Charged | Held | WalletError = charge(
-            batch, wallet, command.amount_yen, command.note, command.key_id, command.actor
+            batch, wallet, command.amount_micros, command.note, command.key_id, command.actor, command.usage
         )
     else:
         outcome = open_hold(
             batch,
             wallet,
-            command.amount_yen,
+            command.amount_micros,
             command.hold_seconds,
             command.note,
             command.key_id,
             command.actor,
+            command.usage,
         )
     if isinstance(outcome, WalletError):
         return outcome
@@ -148,26 +151,28 @@ def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bou
         fingerprint=request,
         attempt=command.attempt,
         status="running",
-        amount_yen=command.amount_yen,
+        amount_micros=outcome.amount_micros,
         txn_id=outcome.txn_id,
         hold_id=outcome.hold_id,
         undone_txn_id=None,
         free_used=0,
         lease_until="",
+        usage=command.usage and structs.replace(command.usage, price_version=outcome.price_version),
     )
     batch.snapshot.purchases[purchase.purchase_key, wallet.wallet_id] = purchase
     batch.decision.touched[wallet.wallet_id] = wallet
     _lease(batch, purchase, command.lease_seconds)
     return Bought(
         wallet.wallet_id,
-        outcome.amount_yen,
-        outcome.balance_yen,
+        outcome.amount_micros,
+        outcome.balance_micros,
         outcome.txn_id,
         outcome.hold_id,
         False,
         outcome.alerts,
         outcome.warn_pct,
         outcome.expires_at,
+        price_version=outcome.price_version,
     )
 
 
@@ -194,17 +199,19 @@ def _take_over(batch: Batch, wallet: WalletState, command: Buy, purchase: Purcha
 
 def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) -> int:
     """Charge for a purchase that was served after it had been undone; return what the balance could pay."""
-    taken = take_or_owe(batch, wallet, purchase.amount_yen)
-    taken_yen = lots.total_yen(taken)
+    taken = take_or_owe(batch, wallet, purchase.amount_micros)
+    taken_micros = lots.total_micros(taken)
     purchase.txn_id = purchase.hold_id = None  # the first payment was returned; a debt has no entry
-    if taken_yen:
+    if taken_micros:
         note = "served after it was given back"
-        purchase.txn_id = append(batch, wallet, "charge", -taken_yen, taken, note, key_id=purchase.key_id)
+        purchase.txn_id = append(
+            batch, wallet, "charge", -taken_micros, taken, note, usage=purchase.usage, key_id=purchase.key_id
+        )
         note_sale(batch, wallet, purchase.txn_id, purchase.actor)
         key = None if purchase.key_id is None else batch.snapshot.keys.get(purchase.key_id)
-        count_spent(Charged, batch, wallet, key, taken_yen, purchase.txn_id, None)
-        emit_lower(batch, wallet, taken, taken_yen)
-    return taken_yen
+        count_spent(Charged, batch, wallet, key, taken_micros, purchase.txn_id, None)
+        emit_lower(batch, wallet, taken, taken_micros)
+    return taken_micros
 
 
 def _know_charge(batch: Batch, txn_id: int) -> None:
@@ -214,8 +221,10 @@ def _know_charge(batch: Batch, txn_id: int) -> None:
     for entry in batch.decision.entries:
         if entry.txn_id == txn_id:
             allocation = lots.parse_allocation(entry.lots)
+            detail = parse_detail(entry.detail)
+            amount_micros = exact_micros(entry.amount_yen, detail)
             batch.snapshot.entries[txn_id] = EntryRecord(
-                txn_id, entry.wallet_id, entry.amount_yen, entry.txn_type, allocation, 0
+                txn_id, entry.wallet_id, amount_micros, entry.txn_type, allocation, 0, usage_of(detail)
             )
 
 
@@ -233,15 +242,15 @@ def _is_returned(batch: Batch, purchase: PurchaseState) -> bool:
     """Whether the payment of a purchase has returned to the buyer, whoever refunded or released it; a debt has not."""
     if purchase.hold_id is not None:
         hold = batch.snapshot.holds.get(purchase.hold_id)
-        return hold is not None and hold.status in ("released", "expired") and not hold.captured_yen
+        return hold is not None and hold.status in ("released", "expired") and not hold.captured_micros
     entry = None if purchase.txn_id is None else batch.snapshot.entries.get(purchase.txn_id)
-    return entry is not None and entry.returned_yen >= purchase.amount_yen
+    return entry is not None and entry.returned_micros >= purchase.amount_micros > 0
 
 
 def _is_captured(batch: Batch, purchase: PurchaseState) -> bool:
     """Whether its hold was captured, in whole or in part, which counts as served."""
     hold = None if purchase.hold_id is None else batch.snapshot.holds.get(purchase.hold_id)
-    return hold is not None and hold.status != "open" and (hold.status == "captured" or hold.captured_yen > 0)
+    return hold is not None and hold.status != "open" and (hold.status == "captured" or hold.captured_micros > 0)
 
 
 def _purchase_of(batch: Batch, wallet: WalletState, command: PurchaseCommand) -> PurchaseState | WalletError:
@@ -262,19 +271,23 @@ def _running(batch: Batch, purchase: PurchaseState) -> PurchaseRunning:
 def _bought_before(wallet: WalletState, purchase: PurchaseState, *, free: bool) -> Bought:
     return Bought(
         wallet.wallet_id,
-        purchase.amount_yen,
-        wallet.balance_yen,
+        purchase.amount_micros,
+        wallet.balance_micros,
         purchase.txn_id,
         purchase.hold_id,
         replayed=True,
         free=free,
+        price_version=None if purchase.usage is None else purchase.usage.price_version,
     )
 
 
-def _undone(wallet: WalletState, purchase: PurchaseState, amount_yen: int) -> Undone:
-    return Undone(wallet.wallet_id, amount_yen, wallet.balance_yen, purchase.txn_id, purchase.hold_id)
+def _undone(wallet: WalletState, purchase: PurchaseState, amount_micros: int) -> Undone:
+    return Undone(wallet.wallet_id, amount_micros, wallet.balance_micros, purchase.txn_id, purchase.hold_id)
 
 
 def _fingerprint(command: Buy) -> bytes:
-    """Equal for equal requests: payer and price."""
-    return msgpack.encode((command.amount_yen, command.hold_seconds is None, command.key_id))
+    """Equal for equal requests: payer, and price or item and quantity. A retry may tell other facts."""
+    request = (requested(command.amount_micros), command.hold_seconds is None, command.key_id)
+    if command.usage is None or command.usage.item is None:
+        return msgpack.encode(request)
+    return msgpack.encode((*request, command.usage.item, command.usage.quantity_micros))

@@ -18,25 +18,30 @@ from credit_wallet.rules.state import ClosedSegment, Snapshot, WalletState
 def close_open_segment(snapshot: Snapshot, wallet: WalletState) -> None:
     """End the run of entries up to the wallet's last one; they are of its ``current_cycle``."""
     _close(
-        snapshot, wallet.wallet_id, wallet.last_txn_id, wallet.current_cycle, wallet.balance_yen + wallet.held_yen, None
+        snapshot,
+        wallet.wallet_id,
+        wallet.last_txn_id,
+        wallet.current_cycle,
+        wallet.balance_micros + wallet.held_micros,
+        None,
     )
 
 
 def carry_out_at(batch: Batch, wallet: WalletState, at: str, step: Callable[[Batch], None]) -> None:
     """Run ``step`` with a batch whose time is ``at`` (not after now), so that its entries are dated then."""
     then = Batch(batch.snapshot, batch.decision, parse_instant(at), at)
-    last_txn_id, ledger_yen = wallet.last_txn_id, wallet.balance_yen + wallet.held_yen
+    last_txn_id, ledger_micros = wallet.last_txn_id, wallet.balance_micros + wallet.held_micros
     step(then)
     cycle = cycle_at(then.now, wallet.time_zone)
     if cycle == wallet.current_cycle or wallet.last_txn_id == last_txn_id:
         return
-    _close(batch.snapshot, wallet.wallet_id, last_txn_id, wallet.current_cycle, ledger_yen, None)
-    closing_yen = wallet.balance_yen + wallet.held_yen
-    _close(batch.snapshot, wallet.wallet_id, wallet.last_txn_id, cycle, closing_yen, last_txn_id)
+    _close(batch.snapshot, wallet.wallet_id, last_txn_id, wallet.current_cycle, ledger_micros, None)
+    closing_micros = wallet.balance_micros + wallet.held_micros
+    _close(batch.snapshot, wallet.wallet_id, wallet.last_txn_id, cycle, closing_micros, last_txn_id)
 
 
 def _close(
-    snapshot: Snapshot, wallet_id: int, last_txn_id: int, cycle: str, closing_yen: int, after_txn_id: int | None
+    snapshot: Snapshot, wallet_id: int, last_txn_id: int, cycle: str, closing_micros: int, after_txn_id: int | None
 ) -> None:
     """Record that a run has ended at ``last_txn_id``; it is merged with the run before it if that ended at
     ``after_txn_id`` in the same cycle.
@@ -50,4 +55,4 @@ def _close(
         return
     if closed and (closed[-1].last_txn_id, closed[-1].billing_cycle) == (after_txn_id, cycle):
         closed.pop()
-    closed.append(ClosedSegment(wallet_id, last_txn_id, cycle, closing_yen))
+    closed.append(ClosedSegment(wallet_id, last_txn_id, cycle, closing_micros))

@@ -6,7 +6,9 @@ from typing import TypeVar
 
 from credit_wallet.domain.actors import NO_SELLERS, Actor, seller_of
 from credit_wallet.domain.budget import WARN_PCTS, reached_pct, spent_pct, warn_pct
+from credit_wallet.domain.money import MICROS, both, whole_yen
 from credit_wallet.domain.outcomes import Alert, Charged
+from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append, emit_once, fire
@@ -19,22 +21,28 @@ Spent = TypeVar("Spent", bound=Charged)
 
 
 def charge(
-    batch: Batch, wallet: WalletState, amount_yen: int, note: str | None, key_id: int | None, actor: Actor
+    batch: Batch,
+    wallet: WalletState,
+    amount_micros: int,
+    note: str | None,
+    key_id: int | None,
+    actor: Actor,
+    usage: Usage | None = None,
 ) -> Charged | WalletError:
-    """Spend ``amount_yen`` of the balance if no limit refuses it, on behalf of ``actor``."""
+    """Spend ``amount_micros`` of the balance for ``usage`` if no limit refuses it, on behalf of ``actor``."""
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
         return key
-    refusal = refusal_to_spend(batch, wallet, key, amount_yen)
+    refusal = refusal_to_spend(batch, wallet, key, amount_micros)
     if refusal is not None:
         return refusal
-    wallet.balance_yen -= amount_yen
-    taken = lots.take(wallet.lots, amount_yen)
-    txn_id = append(batch, wallet, "charge", -amount_yen, taken, note, key_id=key_id)
+    wallet.balance_micros -= amount_micros
+    taken = lots.take(wallet.lots, amount_micros)
+    txn_id = append(batch, wallet, "charge", -amount_micros, taken, note, usage=usage, key_id=key_id)
     if actor not in NO_SELLERS:
         note_sale(batch, wallet, txn_id, actor)
-    emit_lower(batch, wallet, taken, amount_yen)
-    return count_spent(Charged, batch, wallet, key, amount_yen, txn_id, None)
+    emit_lower(batch, wallet, taken, amount_micros)
+    return count_spent(Charged, batch, wallet, key, amount_micros, txn_id, None)
 
 
 def note_sale(batch: Batch, wallet: WalletState, txn_id: int, actor: Actor) -> None:
@@ -44,13 +52,13 @@ def note_sale(batch: Batch, wallet: WalletState, txn_id: int, actor: Actor) -> N
         batch.decision.sales.append((wallet.wallet_id, txn_id, seller_id))
 
 
-def take_or_owe(batch: Batch, wallet: WalletState, amount_yen: int) -> Allocation:
-    """Take ``amount_yen`` of the balance for something already delivered; a shortfall becomes a debt."""
-    taken_yen = min(amount_yen, wallet.balance_yen)
-    wallet.balance_yen -= taken_yen
-    owe(batch, wallet, amount_yen - taken_yen)
+def take_or_owe(batch: Batch, wallet: WalletState, amount_micros: int) -> Allocation:
+    """Take ``amount_micros`` of the balance for something already delivered; a shortfall becomes a debt."""
+    taken_micros = min(amount_micros, wallet.balance_micros)
+    wallet.balance_micros -= taken_micros
+    owe(batch, wallet, amount_micros - taken_micros)
     batch.decision.touched[wallet.wallet_id] = wallet
-    return lots.take(wallet.lots, taken_yen)
+    return lots.take(wallet.lots, taken_micros)
 
 
 def count_spent(
@@ -58,28 +66,30 @@ def count_spent(
     batch: Batch,
     wallet: WalletState,
     key: KeyState | None,
-    amount_yen: int,
+    amount_micros: int,
     txn_id: int,
     hold_id: int | None,
 ) -> Spent:
     """Count spending against the cycle, the key and the alert thresholds."""
-    wallet.cycle_spent_yen += amount_yen
+    wallet.cycle_spent_micros += amount_micros
     if key is not None:
-        _count_against_cap(batch, wallet, key, amount_yen)
+        _count_against_cap(batch, wallet, key, amount_micros)
     if not wallet.monthly_budget_yen:
-        return kind(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id)
-    share_pct = spent_pct(wallet.cycle_spent_yen, wallet.monthly_budget_yen)
-    alerts = _cross_thresholds(batch, wallet, amount_yen, share_pct) if share_pct >= wallet.thresholds_pct[0] else ()
-    return kind(wallet.wallet_id, amount_yen, wallet.balance_yen, txn_id, hold_id, False, alerts, warn_pct(share_pct))
+        return kind(wallet.wallet_id, amount_micros, wallet.balance_micros, txn_id, hold_id)
+    share_pct = spent_pct(wallet.cycle_spent_micros, wallet.monthly_budget_yen * MICROS)
+    alerts = _cross_thresholds(batch, wallet, amount_micros, share_pct) if share_pct >= wallet.thresholds_pct[0] else ()
+    return kind(
+        wallet.wallet_id, amount_micros, wallet.balance_micros, txn_id, hold_id, False, alerts, warn_pct(share_pct)
+    )
 
 
-def _cross_thresholds(batch: Batch, wallet: WalletState, amount_yen: int, share_pct: int) -> tuple[Alert, ...]:
-    """The thresholds that spending ``amount_yen`` has crossed. After the budget was raised, they fire anew."""
-    before_pct = spent_pct(wallet.cycle_spent_yen - amount_yen, wallet.monthly_budget_yen)
+def _cross_thresholds(batch: Batch, wallet: WalletState, amount_micros: int, share_pct: int) -> tuple[Alert, ...]:
+    """The thresholds that spending ``amount_micros`` has crossed. After the budget was raised, they fire anew."""
+    before_pct = spent_pct(wallet.cycle_spent_micros - amount_micros, wallet.monthly_budget_yen * MICROS)
     if wallet.alerted_pct > before_pct:
         wallet.alerted_pct = reached_pct(wallet.thresholds_pct, before_pct)
     fired = tuple(
-        Alert(threshold_pct, wallet.current_cycle, wallet.cycle_spent_yen, wallet.monthly_budget_yen)
+        Alert(threshold_pct, wallet.current_cycle, whole_yen(wallet.cycle_spent_micros), wallet.monthly_budget_yen)
         for threshold_pct in wallet.thresholds_pct
         if wallet.alerted_pct < threshold_pct <= share_pct
     )
@@ -89,18 +99,20 @@ def _cross_thresholds(batch: Batch, wallet: WalletState, amount_yen: int, share_
     return fired
 
 
-def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_yen: int) -> None:
+def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_micros: int) -> None:
     """Count spending of an agent key, and emit an event when it crosses a warning share of its cap."""
-    before_yen = key.cycle_spent_yen
-    key.cycle_spent_yen += amount_yen
+    before_micros = key.cycle_spent_micros
+    key.cycle_spent_micros += amount_micros
     batch.decision.touched_keys[key.key_id] = key
     cap_yen = key.monthly_cap_yen
-    if not cap_yen or key.cycle_spent_yen * 100 < cap_yen * WARN_PCTS[0]:
+    cap_micros = cap_yen * MICROS
+    if not cap_yen or key.cycle_spent_micros * 100 < cap_micros * WARN_PCTS[0]:
         return
-    crossed_pct = warn_pct(spent_pct(key.cycle_spent_yen, cap_yen))
-    if crossed_pct > warn_pct(spent_pct(before_yen, cap_yen)):
+    crossed_pct = warn_pct(spent_pct(key.cycle_spent_micros, cap_micros))
+    if crossed_pct > warn_pct(spent_pct(before_micros, cap_micros)):
         dedupe_key = f"{key.key_id} {key.current_cycle} {cap_yen} {crossed_pct}"
-        spent = {"spent_yen": key.cycle_spent_yen, "monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
+        spent = both(spent=key.cycle_spent_micros)
+        cap = {"monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
         emit_once(
             batch,
             wallet,
@@ -109,4 +121,5 @@ def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_
             key_id=key.key_id,
             threshold_pct=crossed_pct,
             **spent,
+            **cap,
         )

@@ -25,27 +25,28 @@ from credit_wallet.domain.outcomes import (
     PurchaseStatus,
 )
 from credit_wallet.domain.topups import PayerState, TopupState
+from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.events import Event
 
 Allocation: TypeAlias = list[tuple[int, int]]
-"""Which lots a movement touched and by how many yen: ``[(lot_id, amount_yen), …]`` in the order of spending."""
+"""Which lots a movement touched and by how many micros: ``[(lot_id, amount_micros), …]`` in the order of spending."""
 
 
 class Lot(Struct, array_like=True, gc=False):
     """Credit that came in together. ``lot_id`` is the entry that brought it, 0 for the credit of a wallet of plain SQL.
 
-    Stored inside the wallet's row as ``[lot_id, kind, remaining_yen, expires_at]``; hence ``array_like``.
+    Stored inside the wallet's row as ``[lot_id, kind, remaining_micros, expires_at]``; hence ``array_like``.
     """
 
     lot_id: int
     kind: LotKind
-    remaining_yen: int
+    remaining_micros: int
     expires_at: str | None
 
     def view(self) -> LotView:
         """The lot as it is shown."""
-        return LotView(self.lot_id, self.kind, self.remaining_yen, self.expires_at)
+        return LotView(self.lot_id, self.kind, self.remaining_micros, self.expires_at)
 
 
 class LotOpening(Struct, frozen=True):
@@ -54,23 +55,23 @@ class LotOpening(Struct, frozen=True):
     wallet_id: int
     lot_id: int
     kind: LotKind
-    granted_yen: int
+    granted_micros: int
     expires_at: str | None
 
 
 class WalletState(Struct):
-    """A wallet's row. ``lots`` are the open ones in spending order, and their sum is ``balance_yen``.
+    """A wallet's row. ``lots`` are the open ones in spending order, and their sum is ``balance_micros``.
 
     ``current_cycle`` is empty until the wallet is first used.
     """
 
     wallet_id: int
-    balance_yen: int
-    held_yen: int
-    debt_yen: int
+    balance_micros: int
+    held_micros: int
+    debt_micros: int
     lots: list[Lot]
     current_cycle: str
-    cycle_spent_yen: int
+    cycle_spent_micros: int
     alerted_pct: int
     last_txn_id: int
     next_due_at: str | None
@@ -94,8 +95,8 @@ class KeyState(Struct):
     wallet_id: int
     monthly_cap_yen: int
     current_cycle: str
-    cycle_spent_yen: int
-    held_yen: int
+    cycle_spent_micros: int
+    held_micros: int
     expires_at: str | None
     revoked_at: str | None
 
@@ -104,14 +105,14 @@ class HoldState(Struct):
     """Yen set aside; ``allocation`` lists the lots that the yen still held come from.
 
     ``closer`` is the actor that made the hold. ``served`` means that what it pays for was delivered, so it is captured
-    when it expires. ``above_yen`` was captured beyond what it held.
+    when it expires. ``above_micros`` was captured beyond what it held.
     """
 
     hold_id: int
     wallet_id: int
     key_id: int | None
-    amount_yen: int
-    captured_yen: int
+    amount_micros: int
+    captured_micros: int
     status: HoldStatus
     allocation: Allocation
     note: str | None
@@ -120,12 +121,13 @@ class HoldState(Struct):
     closed_at: str | None = None
     closer: Actor = OPERATOR
     served: bool = False
-    above_yen: int = 0
+    above_micros: int = 0
+    usage: Usage | None = None
 
     @property
-    def left_yen(self) -> int:
+    def left_micros(self) -> int:
         """Yen that an open hold still holds."""
-        return self.amount_yen - self.captured_yen
+        return self.amount_micros - self.captured_micros
 
 
 class PurchaseState(Struct):
@@ -141,12 +143,13 @@ class PurchaseState(Struct):
     fingerprint: bytes
     attempt: str
     status: PurchaseStatus
-    amount_yen: int
+    amount_micros: int
     txn_id: int | None
     hold_id: int | None
     undone_txn_id: int | None
     free_used: int
     lease_until: str
+    usage: Usage | None = None
 
 
 class EntryRecord(Struct):
@@ -154,10 +157,11 @@ class EntryRecord(Struct):
 
     txn_id: int
     wallet_id: int
-    amount_yen: int
+    amount_micros: int
     txn_type: EntryType
     allocation: Allocation
-    returned_yen: int
+    returned_micros: int
+    usage: Usage | None = None
 
 
 class Remembered(Struct, frozen=True):
@@ -168,7 +172,11 @@ class Remembered(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """A ledger entry to append; its fields are the columns of ``am_credit_transaction_log``, in their order."""
+    """A ledger entry to append; its fields are the columns of ``am_credit_transaction_log``, in their order.
+
+    Whole yen: ``amount_yen`` is how the entry changes those of the ledger balance. What is beyond them, and what the
+    entry was for, is in ``detail`` (``rules.details``).
+    """
 
     txn_id: int
     wallet_id: int
@@ -183,18 +191,19 @@ class Entry(Struct, frozen=True, gc=False):
     related_txn_id: int | None
     hold_id: int | None
     cause: Cause | None = None
+    detail: str | None = None
 
 
 class ClosedSegment(Struct, frozen=True):
     """A run of consecutive entries of one billing cycle that has ended.
 
-    ``closing_yen`` is the ledger balance after ``last_txn_id``; the segment is what changed since the one before.
+    ``closing_micros`` is the ledger balance after ``last_txn_id``; the segment is what changed since the one before.
     """
 
     wallet_id: int
     last_txn_id: int
     billing_cycle: str
-    closing_yen: int
+    closing_micros: int
 
 
 class ClawbackState(Struct):
@@ -205,7 +214,7 @@ class ClawbackState(Struct):
     wallet_id: int
     credit_txn_id: int
     taken: Allocation
-    owed_yen: int
+    owed_micros: int
 
 
 class TopupStep(Struct, frozen=True):
@@ -237,7 +246,7 @@ class Snapshot(Struct):
     next_hold_expiry: dict[int, str]
     """Per wallet with something due: when the first of its other open holds expires."""
     left_cycles: list[tuple[str, int, int, int]]
-    """``(billing_cycle, wallet_id, key_id, spent_yen)`` of cycles that wallets (key_id 0) and keys have just left."""
+    """``(billing_cycle, wallet_id, key_id, spent_micros)`` of cycles that wallets (key_id 0) and keys have just left."""
     txn_ids: Iterator[int]
     """Ids for new entries: rising, and above those of every entry of the wallets."""
     hold_ids: Iterator[int]

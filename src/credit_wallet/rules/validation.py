@@ -43,9 +43,10 @@ from credit_wallet.domain.cycle import (
     is_time_zone,
     parse_end,
 )
-from credit_wallet.domain.money import MAX_AMOUNT_YEN, is_amount
+from credit_wallet.domain.money import MAX_AMOUNT_YEN, decimal_text, is_amount
 from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
+from credit_wallet.rules.usage import malformed_usage
 
 MAX_ID = 2**63 - 1
 
@@ -64,8 +65,8 @@ def malformed(command: Command) -> WalletError | None:
             return _bad_actor(command.actor)
         if not isinstance(command, Charge):
             return _malformed_movement(command)
-        if not is_amount(command.amount_yen):
-            return _malformed_amount(command.amount_yen)
+        if command.usage is not None or not is_amount(command.amount_micros):
+            return _malformed_spending(command)
         return None if command.note is None and command.key_id is None else _malformed_payer(command)
     return _malformed_keyless(command)
 
@@ -98,8 +99,7 @@ def _malformed_purchase(command: PurchaseCommand) -> WalletError | None:
     match command:
         case Buy():
             return (
-                _malformed_amount(command.amount_yen)
-                or _malformed_payer(command)
+                _malformed_spending(command)
                 or _malformed_lease(command.lease_seconds)
                 or _malformed_count("free_retries", command.free_retries, 0, MAX_AMOUNT_YEN)
                 or (
@@ -122,35 +122,33 @@ def _malformed_lease(seconds: object) -> WalletError | None:
 def _malformed_movement(command: Movement) -> WalletError | None:
     match command:
         case Hold():
-            return (
-                _malformed_amount(command.amount_yen)
-                or _malformed_payer(command)
-                or _malformed_count("ttl_seconds", command.ttl_seconds, 1, MAX_HOLD_SECONDS)
+            return _malformed_spending(command) or _malformed_count(
+                "ttl_seconds", command.ttl_seconds, 1, MAX_HOLD_SECONDS
             )
         case Capture():
             return (
                 _malformed_id("hold_id", command.hold_id)
-                or _malformed_amount(command.amount_yen)
+                or _malformed_price(command)
                 or _malformed_asker(command)
                 or (None if command.above in get_args(Above) else _bad_above(command.above))
                 or (None if type(command.final) is bool else InvalidRequest("final must be a bool", field="final"))
             )
         case Release():
             return _malformed_id("hold_id", command.hold_id) or _malformed_asker(command)
-        case Refund(amount_yen=None):
+        case Refund(amount_micros=None):
             return _malformed_id("txn_id", command.txn_id) or malformed_text("note", command.note)
         case Refund() | Reverse():
             return (
                 _malformed_id("txn_id", command.txn_id)
-                or _malformed_amount(command.amount_yen)
+                or _malformed_amount(command.amount_micros)
                 or malformed_text("note", command.note)
             )
         case RequestTopup() | PayBack():
-            return _malformed_amount(command.amount_yen)
+            return _malformed_count_of_yen(command.amount_yen)
         case RequestAutoTopup():
             return None
         case Topup():
-            return _malformed_amount(command.amount_yen) or malformed_text("note", command.note)
+            return _malformed_amount(command.amount_micros) or malformed_text("note", command.note)
     raise TypeError(f"{type(command).__name__} is not a movement")
 
 
@@ -295,8 +293,32 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _malformed_amount(value: object) -> WalletError | None:
-    if is_amount(value):
+def _malformed_spending(command: Charge | Hold | Buy) -> WalletError | None:
+    return _malformed_price(command) or _malformed_payer(command)
+
+
+def _malformed_price(command: Charge | Hold | Buy | Capture) -> WalletError | None:
+    """An amount, or an item that is priced when the command is carried out."""
+    if command.usage is None:
+        return _malformed_amount(command.amount_micros)
+    if problem := malformed_usage(command.usage):
+        return problem
+    if command.usage.item is None:
+        return _malformed_amount(command.amount_micros)
+    if command.amount_micros == 0 and command.usage.price_version is None:
+        return None
+    return InvalidRequest("send either amount_yen, or item with its quantity", field="amount_yen")
+
+
+def _malformed_amount(micros: object) -> WalletError | None:
+    if is_amount(micros):
+        return None
+    shown = decimal_text(micros) if type(micros) is int else repr(micros)
+    return InvalidAmount(f"amount_yen must be from 0.000001 to {MAX_AMOUNT_YEN} yen, not {shown}", field="amount_yen")
+
+
+def _malformed_count_of_yen(value: object) -> WalletError | None:
+    if type(value) is int and 0 < value <= MAX_AMOUNT_YEN:
         return None
     return InvalidAmount(
         f"amount_yen must be a whole number of yen from 1 to {MAX_AMOUNT_YEN}, not {value!r}", field="amount_yen"

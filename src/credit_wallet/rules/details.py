@@ -1,0 +1,63 @@
+"""The detail of a ledger entry: what its whole yen leave out, and what it was for. JSON, and absent when it says nothing."""
+
+from __future__ import annotations
+
+from msgspec import Struct, json
+
+from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.usage import Usage
+
+
+class EntryDetail(Struct, frozen=True, omit_defaults=True):
+    """``micros`` is the exact amount, None when it is ``amount_yen``; ``fraction`` are the micros of the ledger balance
+    beyond its whole yen. ``quantity`` is in millionths of a unit.
+    """
+
+    micros: int | None = None
+    fraction: int = 0
+    item: str | None = None
+    quantity: int = 0
+    price_version: int | None = None
+    facts: dict[str, str] | None = None
+    agent_facts: dict[str, str] | None = None
+
+
+_decoder = json.Decoder(EntryDetail)
+NO_DETAIL = EntryDetail()
+
+
+def format_detail(micros: int | None, fraction: int, usage: Usage | None) -> str:
+    """As the ledger stores it."""
+    if usage is None:
+        if micros is None:
+            return f'{{"fraction":{fraction}}}'
+        return f'{{"micros":{micros},"fraction":{fraction}}}' if fraction else f'{{"micros":{micros}}}'
+    return json.encode(
+        EntryDetail(
+            micros,
+            fraction,
+            usage.item,
+            usage.quantity_micros,
+            usage.price_version,
+            dict(usage.facts) or None,
+            dict(usage.agent_facts) or None,
+        )
+    ).decode()
+
+
+def parse_detail(text: str | None) -> EntryDetail:
+    """The reverse of ``format_detail``; an entry without detail says nothing beyond its whole yen."""
+    return NO_DETAIL if text is None else _decoder.decode(text)
+
+
+def exact_micros(amount_yen: int, detail: EntryDetail) -> int:
+    """The exact amount of an entry, with its sign."""
+    return amount_yen * MICROS if detail.micros is None else detail.micros
+
+
+def usage_of(detail: EntryDetail) -> Usage | None:
+    """What an entry was for, None when its detail does not say it."""
+    facts, agent_facts = detail.facts or {}, detail.agent_facts or {}
+    if detail.item is None and not facts and not agent_facts:
+        return None
+    return Usage(detail.item, detail.quantity, tuple(facts.items()), tuple(agent_facts.items()), detail.price_version)
