@@ -68,7 +68,7 @@ def _micros_of_decimal(value: Decimal) -> int:
 
 def decimal_of(micros: int) -> Decimal:
     """The exact yen, without trailing zeros."""
-    return Decimal(decimal_text(micros))
+    return Decimal(decimal_text(micros)) if micros % MICROS else Decimal(micros // MICROS)
 
 
 def decimal_text(micros: int) -> str:
@@ -129,8 +129,8 @@ class WholeYen:
     def __get__(self, view: object, owner: type) -> int:
         if view is None:
             return self  # type: ignore[return-value]  # on the class: the descriptor itself, for documentation
-        micros: int = getattr(view, self._field)
-        return micros // MICROS
+        micros: int | None = getattr(view, self._field)
+        return None if micros is None else micros // MICROS  # type: ignore[return-value]  # None where the field is
 
 
 class WholeYenUp(WholeYen):
@@ -139,7 +139,8 @@ class WholeYenUp(WholeYen):
     def __get__(self, view: object, owner: type) -> int:
         if view is None:
             return self  # type: ignore[return-value]
-        return whole_yen_up(getattr(view, self._field))
+        micros: int | None = getattr(view, self._field)
+        return None if micros is None else whole_yen_up(micros)  # type: ignore[return-value]
 
 
 class Exact:
@@ -151,4 +152,5 @@ class Exact:
     def __get__(self, view: object, owner: type) -> Decimal:
         if view is None:
             return self  # type: ignore[return-value]
-        return decimal_of(getattr(view, self._field))
+        micros: int | None = getattr(view, self._field)
+        return None if micros is None else decimal_of(micros)  # type: ignore[return-value]

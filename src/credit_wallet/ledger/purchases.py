@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from credit_wallet.domain.actors import PRODUCT, Actor
 from credit_wallet.domain.commands import Buy, Renew, Serve, Undo
 from credit_wallet.domain.outcomes import Bought, Renewed, Served, Undone
 from credit_wallet.ledger.ledger import Ledger, well_formed
+from credit_wallet.rules.usage import Amount, asked_for
 
 
 class Purchases:
@@ -19,8 +20,12 @@ class Purchases:
     def buy(
         self,
         wallet_id: int,
-        amount_yen: int,
+        amount_yen: Amount | None = None,
         *,
+        item: str | None = None,
+        quantity: Amount | None = None,
+        facts: Mapping[str, str] | None = None,
+        agent_facts: Mapping[str, str] | None = None,
         purchase_key: str,
         attempt: str,
         hold_seconds: int | None = None,
@@ -34,23 +39,26 @@ class Purchases:
 
         ``attempt`` (1 to 64 characters) has ``lease_seconds`` (1 to 86,400) to ``serve``, ``undo`` or ``renew``; then
         another attempt with the same idempotency key may continue it without paying again. A retry of a served purchase
-        is ``free`` in the outcome, ``free_retries`` times; an undone purchase is charged again.
+        is ``free`` in the outcome, ``free_retries`` times; an undone purchase is charged again. Instead of an amount it
+        may name an ``item`` and a ``quantity``, as ``charge`` does; a retry after a change of prices has the first one.
 
         Raises what ``charge`` raises, ``PurchaseRunning``, ``RetriesExhausted``, and ``IdempotencyConflict`` when price
         or payer differ.
         """
+        amount_micros, usage = asked_for(amount_yen, item, quantity, facts, agent_facts, actor)
         return self._ledger.run(
             Bought,
             Buy(
                 wallet_id,
                 purchase_key,
                 attempt,
-                amount_yen,
+                amount_micros,
                 hold_seconds,
                 lease_seconds,
                 free_retries,
                 note,
                 key_id,
+                usage,
                 actor=actor,
             ),
         )
@@ -58,8 +66,12 @@ class Purchases:
     async def abuy(
         self,
         wallet_id: int,
-        amount_yen: int,
+        amount_yen: Amount | None = None,
         *,
+        item: str | None = None,
+        quantity: Amount | None = None,
+        facts: Mapping[str, str] | None = None,
+        agent_facts: Mapping[str, str] | None = None,
         purchase_key: str,
         attempt: str,
         hold_seconds: int | None = None,
@@ -70,18 +82,20 @@ class Purchases:
         actor: Actor = PRODUCT,
     ) -> Bought:
         """The asyncio twin of ``buy``."""
+        amount_micros, usage = asked_for(amount_yen, item, quantity, facts, agent_facts, actor)
         return await self._ledger.arun(
             Bought,
             Buy(
                 wallet_id,
                 purchase_key,
                 attempt,
-                amount_yen,
+                amount_micros,
                 hold_seconds,
                 lease_seconds,
                 free_retries,
                 note,
                 key_id,
+                usage,
                 actor=actor,
             ),
         )

@@ -331,7 +331,7 @@ class WalletMovements:
         )
 
     def reverse(self, txn_id: int, amount_yen: Amount, *, idempotency_key: str, note: str | None = None) -> Reversed:
-        """Reverse ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; what is already spent becomes a debt.
+        """Reverse ``amount_yen`` of top-up ``txn_id`` whose payment was clawed back; what is spent becomes a debt.
 
         Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
         """

@@ -178,8 +178,8 @@ def note_due(wallet: WalletState, at: str) -> None:
 
 
 def emit_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_micros: int) -> None:
-    """Emit an event when ``spent_micros``, ``taken`` from the lots, has carried the balance below the auto-topup threshold
-    or the low-balance mark.
+    """Emit an event when ``spent_micros``, ``taken`` from the lots, has carried the balance below the auto-topup
+    threshold or the low-balance mark.
 
     A balance that moves up and down around either emits once an hour; around the threshold, once more after each
     credit.

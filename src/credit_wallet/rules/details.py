@@ -1,4 +1,4 @@
-"""The detail of a ledger entry: what its whole yen leave out, and what it was for. JSON, and absent when it says nothing."""
+"""The detail of a ledger entry: what its whole yen leave out, and what it was for. JSON, absent when it says nothing."""
 
 from __future__ import annotations
 

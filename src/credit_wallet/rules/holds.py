@@ -88,8 +88,17 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
         )
     if above_micros:
         above_micros = min(above_micros, spendable_above_micros(wallet, key))
-    captured = _spend_held(batch, wallet, hold, from_hold_micros, above_micros, command.usage, final=command.final)
-    assert captured is not None, "an open hold has something left, and captures are of 1 yen at least"  # noqa: S101
+    captured = _spend_held(
+        batch,
+        wallet,
+        hold,
+        from_hold_micros,
+        above_micros,
+        command.usage,
+        final=command.final,
+        stays_open=not command.final and command.above == "up_to_balance",
+    )
+    assert captured is not None, "captures are of a micro or of an item at least, and an open hold has something left"  # noqa: S101
     return captured
 
 
@@ -138,7 +147,7 @@ def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Lite
 
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
-    if hold.served:
+    if hold.served or (hold.captured_micros and not hold.left_micros):
         _spend_held(batch, wallet, hold, hold.left_micros, 0)
     else:
         return_hold(batch, wallet, hold, "expired")
@@ -163,6 +172,7 @@ def _spend_held(
     usage: Usage | None = None,
     *,
     final: bool = True,
+    stays_open: bool = False,
 ) -> Captured | None:
     """Spend yen of a hold and ``above_micros`` of the balance beyond it; a shortfall becomes a debt.
 
@@ -175,7 +185,7 @@ def _spend_held(
     _take_out_of_hold(batch, wallet, hold, from_hold_micros + back_micros)
     hold.captured_micros += from_hold_micros
     hold.allocation = rest
-    if final or not hold.left_micros or not was_open:
+    if final or not was_open or not (hold.left_micros or stays_open):
         _close(batch, hold, "captured")
     batch.decision.touched_holds[hold.hold_id] = hold
     batch.decision.touched[wallet.wallet_id] = wallet
@@ -184,7 +194,7 @@ def _spend_held(
     hold.above_micros += lots.total_micros(above)
     spent_micros = from_hold_micros + lots.total_micros(above)
     captured = None
-    if spent_micros:
+    if spent_micros or (usage is not None and usage.item is not None):
         taken = used + above
         txn_id = append(
             batch,

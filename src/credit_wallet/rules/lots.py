@@ -102,7 +102,7 @@ def total_micros(allocation: Allocation) -> int:
 
 
 def format_allocation(allocation: Allocation) -> str:
-    """As the ledger stores it: ``[[lot_id,yen],…]``, or ``[lot_id,yen,fraction]`` for a part with micros beyond them."""
+    """As the ledger stores it: ``[[lot_id,yen],…]``, or ``[lot_id,yen,fraction]`` for a part with micros beyond."""
     return f"[{','.join([_format_part(*part) for part in allocation])}]"
 
 

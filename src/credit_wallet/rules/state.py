@@ -246,7 +246,7 @@ class Snapshot(Struct):
     next_hold_expiry: dict[int, str]
     """Per wallet with something due: when the first of its other open holds expires."""
     left_cycles: list[tuple[str, int, int, int]]
-    """``(billing_cycle, wallet_id, key_id, spent_micros)`` of cycles that wallets (key_id 0) and keys have just left."""
+    """``(billing_cycle, wallet_id, key_id, spent_micros)`` of cycles that wallets (key_id 0) and keys just left."""
     txn_ids: Iterator[int]
     """Ids for new entries: rising, and above those of every entry of the wallets."""
     hold_ids: Iterator[int]

@@ -94,7 +94,8 @@ def _malformed_facts(usage: Usage) -> WalletError | None:
     for key, value in both:
         if not isinstance(key, str) or not FACT_KEY.fullmatch(key):
             return InvalidRequest(
-                f"a fact's key must be 1 to 32 characters a-z, 0-9 and _, beginning with a letter, not {str(key)[:80]!r}",
+                "a fact's key must be 1 to 32 characters a-z, 0-9 and _, beginning with a letter, "
+                f"not {str(key)[:80]!r}",
                 field="facts",
             )
         if not isinstance(value, str) or not 0 < len(value) <= MAX_FACT_LENGTH or not value.isprintable():
