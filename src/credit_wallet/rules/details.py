@@ -1,4 +1,4 @@
-"""The detail of a ledger entry: what its whole yen leave out, and what it was for. JSON, absent when it says nothing."""
+"""The detail of a ledger entry, as JSON: what its whole yen leave out, and what it was for. Absent when it is empty."""
 
 from __future__ import annotations
 

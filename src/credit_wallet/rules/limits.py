@@ -67,7 +67,8 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
             _emit_used_up(batch, wallet, "budget.exhausted", room_micros, monthly_budget_yen=wallet.monthly_budget_yen)
             return BudgetExhausted(
                 f"{format_micros(max(room_micros, 0))} of the monthly budget of "
-                f"{format_yen(wallet.monthly_budget_yen)} is left; raise the budget or wait for the cycle after {wallet.current_cycle}",
+                f"{format_yen(wallet.monthly_budget_yen)} is left; raise the budget or wait for the cycle after "
+                f"{wallet.current_cycle}",
                 wallet_id=wallet.wallet_id,
                 **both(balance=wallet.balance_micros),
                 **both_up(missing=amount_micros - max(room_micros, 0)),
