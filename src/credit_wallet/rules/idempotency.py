@@ -104,13 +104,20 @@ def fingerprint(command: Movement) -> bytes:
 
     The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
     """
+    if type(command) is Charge and command.usage is None:
+        yen, fraction = divmod(command.amount_micros, MICROS)
+        amount = decimal_text(command.amount_micros) if fraction else yen
+        request = msgpack.encode(("Charge", amount, command.note, command.key_id))
+        return request if len(request) < FINGERPRINT_BYTES else _hashed(request)
     kind = type(command)
     fields = structs.astuple(command)[2:-1]
     if kind in _REQUEST_OF:
         fields = _REQUEST_OF[kind](fields)
     request = msgpack.encode((kind.__name__, *fields))
-    if len(request) < FINGERPRINT_BYTES:
-        return request
+    return request if len(request) < FINGERPRINT_BYTES else _hashed(request)
+
+
+def _hashed(request: bytes) -> bytes:
     return blake2b(request, digest_size=FINGERPRINT_BYTES).digest()
 
 

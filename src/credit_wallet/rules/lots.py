@@ -103,6 +103,10 @@ def total_micros(allocation: Allocation) -> int:
 
 def format_allocation(allocation: Allocation) -> str:
     """As the ledger stores it: ``[[lot_id,yen],…]``, or ``[lot_id,yen,fraction]`` for a part with micros beyond."""
+    if len(allocation) == 1:
+        lot_id, micros = allocation[0]
+        yen, fraction = divmod(micros, MICROS)
+        return f"[[{lot_id},{yen},{fraction}]]" if fraction else f"[[{lot_id},{yen}]]"
     return f"[{','.join([_format_part(*part) for part in allocation])}]"
 
 

@@ -41,7 +41,8 @@ def charge(
     txn_id = append(batch, wallet, "charge", -amount_micros, taken, note, usage=usage, key_id=key_id)
     if actor not in NO_SELLERS:
         note_sale(batch, wallet, txn_id, actor)
-    emit_lower(batch, wallet, taken, amount_micros)
+    if wallet.auto_topup_amount or wallet.low_balance_yen:
+        emit_lower(batch, wallet, taken, amount_micros)
     return count_spent(Charged, batch, wallet, key, amount_micros, txn_id, None)
 
 
