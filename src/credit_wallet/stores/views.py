@@ -114,9 +114,7 @@ def entry_view(columns: tuple[Any, ...]) -> TransactionView:
 
 
 def _fields_of(columns: tuple[Any, ...]) -> tuple[Any, ...]:
-    txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_yen, key_id, related_txn_id, hold_id, text = (
-        columns
-    )
+    txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_yen, *related, text = columns
     if text is None:
         ledger_micros = None if ledger_yen is None else ledger_yen * MICROS
         amount_micros, says = amount_yen * MICROS, ()
