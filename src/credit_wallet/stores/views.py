@@ -137,9 +137,7 @@ def _detail_of(txn_id: int, text: str) -> EntryDetail:
 
 def _usage_fields(detail: EntryDetail) -> tuple[Any, ...]:
     """What an entry was for, in the order of ``Transaction``."""
-    facts, agent_facts = detail.facts or {}, detail.agent_facts or {}
-    by_whom = (tuple(facts.items()), tuple(agent_facts.items()))
-    return (detail.item, detail.quantity, detail.price_version, *by_whom)
+    return (detail.item, detail.quantity, detail.price_version, detail.facts or {}, detail.agent_facts or {})
 
 
 def key_view(row: tuple[Any, ...]) -> KeyView:

@@ -2,9 +2,9 @@
 
 A seal's hash covers the previous seal's hash, the seal's own time and range, and every entry of the range in
 order of ``txn_id``: all of its columns, and then the lots that they opened, who sold them, and their details
-(``Seal.version`` 4). Seals of version 3 are from before there were details, those of version 2 from before entries had a
-cause, and those of version 1 cover the previous hash and the entries' columns alone; that a cause is what its entry's note
-says is an invariant of its own.
+(``Seal.version`` 4). Seals of version 3 are from before there were details, those of version 2 from before entries had
+a cause, and those of version 1 cover the previous hash and the entries' columns alone; that a cause is what its entry's
+note says is an invariant of its own.
 
 Keep a seal somewhere else (an ``Anchor``), and every entry up to it is fixed.
 """
