@@ -210,10 +210,8 @@ class Reader:
         With them the ``start`` of what is before them, None when ``after`` is.
         """
         rows = self._rows("stretch", wallet_id=wallet_id, start=start, after=after, limit=limit)
-        entries = [
-            CycleEntry(entry_of(tuple(columns)), paid_key_id, paid_note) for *columns, _, paid_key_id, paid_note in rows
-        ]
-        before = next((prev_txn_id for *_, prev_txn_id, _key_id, _note in rows), after)
+        entries = [CycleEntry(entry_of(row[:11]), *row[12:]) for row in rows]
+        before = rows[0][11] if rows else after
         return entries, None if before in (after, 0, None) else before
 
     def charges(self, wallet_id: int, txn_ids: Iterable[int]) -> list[Transaction]:

@@ -85,11 +85,12 @@ class CycleSpan(NamedTuple):
 
 
 class CycleEntry(NamedTuple):
-    """An entry; a refund also has the key and the note of the charge that it refunds."""
+    """An entry; a refund also has the key, the note and the item of the charge that it refunds."""
 
     entry: Transaction
     paid_key_id: int | None
     paid_note: str | None
+    paid_item: str | None = None
 
     @property
     def paid_by(self) -> int | None:

@@ -136,7 +136,7 @@ LEFT JOIN segment s ON s.billing_cycle = :cycle AND s.last_txn_id <> s.after_txn
 ORDER BY s.segment_no;
 
 -- stretch: up to :limit of a wallet's entries from :start back to the one after :after, oldest first; a refund with the
--- key and the note of the charge that it refunds. The entry before them comes with each, to go on from
+-- key, the note and the item of the charge that it refunds. The entry before them comes with each, to go on from
 WITH RECURSIVE chain AS (
     SELECT e.*, 1 AS step FROM am_credit_transaction_log e WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
@@ -145,7 +145,8 @@ WITH RECURSIVE chain AS (
     WHERE c.prev_txn_id <> :after AND c.step < :limit
 )
 SELECT c.txn_id, c.wallet_id, c.amount_yen, c.txn_type, c.occurred_at, c.note, c.ledger_balance_yen, c.key_id,
-       c.related_txn_id, c.hold_id, CAST(c.detail AS TEXT), c.prev_txn_id, paid.key_id, paid.note
+       c.related_txn_id, c.hold_id, CAST(c.detail AS TEXT), c.prev_txn_id, paid.key_id, paid.note,
+       paid.detail ->> 'item'
 FROM chain c
 LEFT JOIN am_credit_transaction_log paid
        ON c.txn_type = 'refund' AND paid.txn_id = c.related_txn_id AND paid.wallet_id = c.wallet_id

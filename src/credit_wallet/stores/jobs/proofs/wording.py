@@ -43,8 +43,8 @@ def worded(statement: str, dialect: str, *, in_whole_yen: bool) -> str:
 
 
 def _with_exact_amounts(statement: str) -> str:
-    """In PostgreSQL a NUMERIC has any length. In SQLite an integer stays what it is, or becomes a float where it is too long
-    for any amount.
+    """In PostgreSQL a NUMERIC has any length. In SQLite an integer stays what it is, or becomes a float where it is too
+    long for any amount.
     """
     parts = []
     after = 0
