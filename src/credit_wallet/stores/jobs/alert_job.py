@@ -207,8 +207,8 @@ def run_on_file(path: Path, now: datetime, *, cycle: str | None = None, dry_run:
 def _has_whole_schema(connection: Any, path: Path) -> bool:
     """Whether there is more than migration 281. Raises ``RuntimeError`` when there is more, and not all of it.
 
-    Before 294 and 295, which apply together, events have other names: an alert would be reported twice. Before 296 spending
-    is not exact.
+    Before 294 and 295, which apply together, events have other names: an alert would be reported twice. Before 296
+    spending is not exact.
     """
     later = _value(connection, "columns_of_later_migrations")
     if 0 < later < _LATER_COLUMNS:
