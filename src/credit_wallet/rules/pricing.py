@@ -10,7 +10,14 @@ from __future__ import annotations
 from msgspec import Struct, structs
 
 from credit_wallet.domain.cycle import cycle_at, parse_instant
-from credit_wallet.domain.money import MAX_AMOUNT_MICROS, MAX_AMOUNT_YEN, decimal_text, format_micros
+from credit_wallet.domain.money import (
+    MAX_AMOUNT_MICROS,
+    MAX_AMOUNT_YEN,
+    Exact,
+    WholeYen,
+    decimal_text,
+    format_micros,
+)
 from credit_wallet.domain.prices import Price, PriceBook
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import InvalidAmount, ItemNotPriced, WalletError
@@ -26,6 +33,9 @@ class Priced(Struct, frozen=True):
 
     amount_micros: int
     price_version: int
+
+    amount_yen = WholeYen()
+    amount = Exact()
 
 
 def cost_of(
