@@ -25,6 +25,7 @@ from credit_wallet.ledger.lots import Lots
 from credit_wallet.ledger.maintenance import Maintenance
 from credit_wallet.ledger.notices import Notices
 from credit_wallet.ledger.overview import Overview, overview_of
+from credit_wallet.ledger.prices import Prices
 from credit_wallet.ledger.proof import prove
 from credit_wallet.ledger.purchases import Purchases
 from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer
@@ -64,7 +65,7 @@ class CreditWallet(WalletMovements):
         self.keys, self.secrets, self.tokens = Keys(ledger), Secrets(ledger), Tokens(ledger)
         self.holds, self.transactions, self.cycles = Holds(ledger), Transactions(ledger), Cycles(ledger)
         self.lots, self.topups, self.alerts = Lots(ledger), Topups(ledger), Alerts(ledger)
-        self.sellers, self.purchases = Sellers(ledger), Purchases(ledger)
+        self.sellers, self.purchases, self.prices = Sellers(ledger), Purchases(ledger), Prices(ledger)
         self.targets, self.notices, self.deliveries = Targets(ledger), Notices(ledger), Deliveries(ledger)
         self.maintenance, self.seals, self.clock = Maintenance(ledger), Seals(ledger), LedgerClock(ledger)
 
@@ -163,12 +164,14 @@ class CreditWallet(WalletMovements):
         auto_topup_amount: int | UnsetType = UNSET,
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
+        price_group: str | UnsetType | None = UNSET,
     ) -> Configured:
         """Change settings; omitted ones stay as they are. A disabled wallet accepts credit but spends nothing.
 
         A notice is sent when spending carries the balance below ``low_balance_yen`` (0 = never).
         ``alert_thresholds_pct`` are up to ten more shares of the budget, 1 to 1,000 %, to alert at besides 50, 80 and
-        100 %. Raises ``WalletNotFound``, and ``InvalidRequest`` naming the field.
+        100 %. ``price_group`` is the group of the price book whose prices count for the wallet, None for none. Raises
+        ``WalletNotFound``, and ``InvalidRequest`` naming the field.
         """
         return self._ledger.run(
             Configured,
@@ -182,6 +185,7 @@ class CreditWallet(WalletMovements):
                 auto_topup_amount,
                 low_balance_yen,
                 _as_tuple(alert_thresholds_pct),
+                price_group,
             ),
         )
 
@@ -197,6 +201,7 @@ class CreditWallet(WalletMovements):
         auto_topup_amount: int | UnsetType = UNSET,
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
+        price_group: str | UnsetType | None = UNSET,
     ) -> Configured:
         """The asyncio twin of ``configure``."""
         return await self._ledger.arun(
@@ -211,6 +216,7 @@ class CreditWallet(WalletMovements):
                 auto_topup_amount,
                 low_balance_yen,
                 _as_tuple(alert_thresholds_pct),
+                price_group,
             ),
         )
 
