@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from snapshots import WALLETS, new_snapshot
 
 from credit_wallet.domain.commands import (
+    Above,
     Buy,
     Capture,
     Charge,
@@ -162,7 +163,7 @@ class Course:
             return Extend(hold.wallet_id, hold.hold_id, step.seconds)
         within = max(1, hold.left_micros * (step.position + 1) // 41)
         amount_micros = within if step.is_told else step.amount_micros
-        above = "reject" if step.position % 3 == 0 else "up_to_balance"
+        above: Above = "reject" if step.position % 3 == 0 else "up_to_balance"
         return Capture(hold.wallet_id, key, hold.hold_id, amount_micros, step.flag, above, None, usage)
 
     def _on_entry(self, step: Step, key: str) -> Command | None:

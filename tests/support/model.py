@@ -151,14 +151,18 @@ class ModelWallet:
         self.holds.append(hold)
         return hold
 
-    def capture(self, hold: ModelHold, yen: Decimal, now: datetime, *, final: bool, above: str, actor: str) -> ModelCharge:
+    def capture(
+        self, hold: ModelHold, yen: Decimal, now: datetime, *, final: bool, above: str, actor: str
+    ) -> ModelCharge:
         """As ``CreditWallet.capture`` without an agent key, for every ``above``."""
         self._must_be_open(hold, actor)
         inside = min(yen, hold.left)
         beyond = yen - inside
         if beyond and (above == "reject" or actor == "payer"):
             raise Refused("invalid_amount")
-        return self._spend(hold, inside, min(beyond, self._room(hold.key, now)), now, final=final)
+        beyond = min(beyond, self._room(hold.key, now))
+        stays_open = not final and above == "up_to_balance"
+        return self._spend(hold, inside, beyond, now, final=final, stays_open=stays_open)
 
     def release(self, hold: ModelHold, now: datetime, actor: str) -> None:
         self._must_be_open(hold, actor)
@@ -264,12 +268,21 @@ class ModelWallet:
 
     # Holds
 
-    def _spend(self, hold: ModelHold, inside: Decimal, beyond: Decimal, now: datetime, *, final: bool = True) -> ModelCharge:
+    def _spend(
+        self,
+        hold: ModelHold,
+        inside: Decimal,
+        beyond: Decimal,
+        now: datetime,
+        *,
+        final: bool = True,
+        stays_open: bool = False,
+    ) -> ModelCharge:
         """Spend yen of a hold and beyond it, and give back what is left, unless more is to come."""
         was_open = hold.status == "open"
         used, hold.parts = _split(hold.parts, inside)
         hold.captured += inside
-        if final or not hold.left or not was_open:
+        if final or not was_open or not (hold.left or stays_open):
             hold.status = "captured"
             if was_open:
                 self._give_back(hold.parts)
