@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from ledger_machine import KEYS, BesideAModel, exact_yen, positions, wallet_numbers
-from model import ModelCharge, ModelHold, Refused
+from model_values import ModelCharge, ModelHold, Refused
 
 from credit_wallet import Outcome, WalletError
 from credit_wallet.domain.actors import OPERATOR, PAYER, PRODUCT

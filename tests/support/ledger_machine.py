@@ -13,7 +13,8 @@ from clock import Clock
 from databases import Databases
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from model import ModelCharge, ModelHold, ModelKey, ModelTopup, ModelWallet, Refused
+from model import ModelWallet
+from model_values import ModelCharge, ModelHold, ModelKey, ModelTopup, Refused
 from msgspec import Struct
 from plain_sql import PlainSql
 
