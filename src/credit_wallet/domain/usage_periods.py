@@ -1,7 +1,7 @@
 """The hours, days and months of usage, by the clocks of a wallet's time zone.
 
-An hour is named by the UTC instant at which it begins, cut short: ``2026-05-15T09``, ``2026-05-15T18:30`` in a zone that
-is half an hour beside. A day is named by its date and a month by its billing cycle. Names sort as the periods do.
+An hour is named by the UTC instant at which it begins, cut short: ``2026-05-15T09``, or ``2026-05-15T18:30`` in a zone
+that is half an hour beside. A day is named by its date, a month by its billing cycle. Names sort as the periods do.
 """
 
 from __future__ import annotations
