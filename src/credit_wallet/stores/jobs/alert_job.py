@@ -167,7 +167,7 @@ def _own(alert: FiredAlert) -> str:
 
 
 def _event(alert: FiredAlert, billing_cycle: str) -> Event:
-    return threshold_reached(alert.wallet_id, alert.threshold_pct, billing_cycle, alert.spent_yen, alert.budget_yen)
+    return threshold_reached(alert.wallet_id, alert.threshold_pct, billing_cycle, alert.spent_yen * 10**6, alert.budget_yen)
 
 
 def _value(connection: Any, name: str, parameters: dict[str, Any] | None = None) -> int:

@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.rules.anomalies import MIN_YEN, WINDOW, is_anomaly, usual_yen
+from credit_wallet.rules.anomalies import MIN_YEN, WINDOW, is_anomaly, usual_micros
 from credit_wallet.rules.events import spending_anomaly
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.outbox import put_event
@@ -67,8 +67,8 @@ def anomalies(source: Source, at: datetime) -> list[tuple[HourSpend, int]]:
     named["dedupe_key"] = str(spending_anomaly(0, hour, 0, 0).dedupe_key)
     found = []
     for wallet_id, spent_yen, hours, spent_before_yen in source.rows(SQL["spent_in_hour"], named):
-        usual = usual_yen(hours, spent_before_yen)
-        if usual is not None and is_anomaly(spent_yen, usual):
+        usual = usual_micros(hours, int(spent_before_yen) * 10**6)
+        if usual is not None and is_anomaly(int(spent_yen) * 10**6, usual):
             found.append((HourSpend(wallet_id, hour, spent_yen), usual))
     return found
 
@@ -77,7 +77,7 @@ def emit(connection: Connection, found: Sequence[tuple[HourSpend, int]], at: dat
     """Emit an event for each anomaly, and delete the hours that are no longer compared with."""
     connection.execute(SQL["prune_hours"], {"since": _hour(at - WINDOW)})
     for spent, usual in found:
-        event = spending_anomaly(spent.wallet_id, spent.hour, spent.spent_yen, usual)
+        event = spending_anomaly(spent.wallet_id, spent.hour, spent.spent_yen * 10**6, usual)
         put_event(connection, event, format_instant(now))
 
 
