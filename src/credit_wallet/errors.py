@@ -7,6 +7,7 @@ print them without parsing text.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import ClassVar
 
 
@@ -59,19 +60,29 @@ class InvalidJson(WalletError):
 
 
 class InsufficientFunds(WalletError):
-    """The wallet holds less than the movement needs; ``details`` has ``balance_yen`` and ``missing_yen``."""
+    """The wallet holds less than the movement needs; ``details`` has ``balance``, ``missing`` and their whole yen."""
 
     code = "insufficient_funds"
 
     @property
     def balance_yen(self) -> int:
-        """What could be spent."""
+        """What could be spent, in whole yen (rounded down)."""
         return int(str(self.details["balance_yen"]))
 
     @property
+    def balance(self) -> Decimal:
+        """What could be spent."""
+        return Decimal(str(self.details["balance"]))
+
+    @property
     def missing_yen(self) -> int:
-        """What a top-up must bring at least."""
+        """What a top-up must bring at least, in whole yen (rounded up)."""
         return int(str(self.details["missing_yen"]))
+
+    @property
+    def missing(self) -> Decimal:
+        """What the movement lacks."""
+        return Decimal(str(self.details["missing"]))
 
     @property
     def topup_url(self) -> str | None:

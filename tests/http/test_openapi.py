@@ -18,7 +18,8 @@ from service import OPERATOR_KEY, Api, new_app
 from credit_wallet import CreditWallet
 from credit_wallet.errors import DatabaseError, WalletError
 from credit_wallet.http.openapi.examples import BODY_EXAMPLES
-from credit_wallet.http.openapi.properties import PROPERTIES, PROPERTIES_OF_TYPE
+from credit_wallet.http.openapi.properties import PROPERTIES
+from credit_wallet.http.openapi.properties_of_type import PROPERTIES_OF_TYPE
 from credit_wallet.wire.problem_types import PROBLEM_TYPES
 
 SOURCE = Path(__file__).parents[2] / "src" / "credit_wallet"
@@ -189,6 +190,25 @@ def _subclasses(kind: type[WalletError]) -> Iterator[type[WalletError]]:
         yield from _subclasses(each)
 
 
+WHOLE = {"monthly_budget_yen", "monthly_cap_yen", "low_balance_yen", "budget_yen", "left_yen"}
+"""Whole yen without an exact twin: settings, and limits of payments."""
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS))
+def test_every_amount_that_may_have_a_fraction_is_there_exactly(name: str) -> None:
+    schema = SCHEMAS[name]
+    assert not [field for field in schema["properties"] if field.endswith("_micros")]
+    if name in BODY_EXAMPLES or name == "BatchItem":
+        return
+    for field in schema["properties"]:
+        exact = field.removesuffix("_yen")
+        if exact == field or field in WHOLE or f"{name}.{field}" in WHOLE:
+            continue
+        assert schema["properties"][exact]["description"] == f"`{field}` exactly: a decimal without trailing zeros."
+        assert (exact in schema["required"]) == (field in schema["required"])
+        assert "decimal" in json.dumps(schema["properties"][exact])
+
+
 def test_there_is_no_construct_that_generators_refuse() -> None:
     for where, schema in schemas_within(DOCUMENT["components"]["schemas"], ""):
         assert "prefixItems" not in schema, where
@@ -203,11 +223,21 @@ def refusals_in(path: Path) -> Iterator[tuple[str, ast.Call]]:
             yield classes[node.func.id], node
 
 
+def figures_of(call: ast.Call) -> Iterator[str]:
+    """The figures that a refusal is made with; ``**both(…)`` gives each of its amounts twice."""
+    for keyword in call.keywords:
+        if keyword.arg is not None:
+            yield keyword.arg
+        elif isinstance(keyword.value, ast.Call) and ast.unparse(keyword.value.func) in ("both", "both_up"):
+            for amount in keyword.value.keywords:
+                yield from (f"{amount.arg}_yen", f"{amount.arg}")
+
+
 def test_the_figures_of_a_refusal_are_those_of_its_problem() -> None:
     for path in SOURCE.rglob("*.py"):
         for code, call in refusals_in(path):
             if code in PROBLEM_TYPES and code not in ONLY_OF_CLIENTS:
-                given = {keyword.arg for keyword in call.keywords if keyword.arg}
+                given = {*figures_of(call)}
                 known = {*PROBLEM_TYPES[code].fields, *PROBLEM_TYPES[code].optional}
                 assert given <= known, (path.name, call.lineno, code)
 

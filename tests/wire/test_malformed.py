@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct, ValidationError, json
 
+from credit_wallet.wire.bodies import Facts, Quantity, Sold
 from credit_wallet.wire.malformed import explained
 
 
@@ -23,6 +24,9 @@ class Body(Struct, forbid_unknown_fields=True):
     targets: Annotated[list[int], Meta(max_length=2)] | None = None
     final: bool = False
     items: list[Item] | None = None
+    quantity: Quantity | None = None
+    facts: Facts | None = None
+    sold: list[Sold] | None = None
 
 
 @pytest.mark.parametrize(
@@ -64,3 +68,59 @@ def test_a_body_of_another_type_has_no_field() -> None:
 
 def test_what_else_the_decoder_says_is_kept() -> None:
     assert explained("Something new - at `$.cycle`") == ("cycle", "cycle is invalid: Something new")
+
+
+QUOTE = 'must not be a number with a fraction or an exponent; put decimals in quotes: "amount_yen": "3.30"'
+NOT_A_NUMBER = 'must be a whole number or a decimal in quotes ("amount_yen": "3.30"), not '
+NO_DECIMAL = 'must be a decimal above 0 in plain digits with up to six places, such as "3.30"'
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("3.3", QUOTE),
+        ("3.0", QUOTE),
+        ("1e3", QUOTE),
+        ("true", NOT_A_NUMBER + "true or false"),
+        ("null", NOT_A_NUMBER + "null"),
+        ("[]", NOT_A_NUMBER + "a list"),
+        ('"3.3000001"', NO_DECIMAL),
+        ('"1e3"', NO_DECIMAL),
+        ('"-3"', NO_DECIMAL),
+        ('"+3"', NO_DECIMAL),
+        ('" 3"', NO_DECIMAL),
+        ('"3."', NO_DECIMAL),
+        ('".3"', NO_DECIMAL),
+        ('"03"', NO_DECIMAL),
+        ('"1_0"', NO_DECIMAL),
+        ('"NaN"', NO_DECIMAL),
+        ('""', NO_DECIMAL),
+        ('"0.000000"', NO_DECIMAL),
+        ("0", "must be a whole number, 1 or more"),
+        ("1000000000001", "must be a whole number, 1,000,000,000,000 or less"),
+    ],
+)
+def test_what_is_no_exact_amount_is_told_how_to_send_it(given: str, problem: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        json.decode(f'{{"amount_yen": 1, "sold": [{{"amount_yen": {given}}}]}}', type=Body)
+    assert explained(str(error.value)) == ("sold[0].amount_yen", f"sold[0].amount_yen {problem}")
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "problem"),
+    [
+        ('"quantity": 0.5', "quantity", "quantity must not be a number with a fraction or an exponent; put decimals in "
+         'quotes: "quantity": "0.5"'),
+        ('"quantity": "x"', "quantity", "quantity must be a decimal above 0 in plain digits with up to six places, "
+         'such as "0.5"'),
+        ('"facts": {"Tool": "a"}', "facts", "facts must be keys of up to 32 of a-z, 0-9 and _, the first a letter, "
+         "with texts of up to 64 characters"),
+        ('"facts": {"tool": 1}', "facts", "a value of facts must be text, not a whole number"),
+        ('"facts": {"tool": ""}', "facts", "a value of facts must have 1 or more characters"),
+        ('"facts": []', "facts", "facts must be an object or null, not a list"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_quantity_and_facts(given: str, field: str, problem: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        json.decode(f'{{"amount_yen": 1, {given}}}', type=Body)
+    assert explained(str(error.value)) == (field, problem)

@@ -86,7 +86,8 @@ def wallet_create(**settings: Any) -> None:
     multiple=True,
     help="Also alert at PCT % of the budget; may be repeated; 0 = no others.",
 )
-def wallet_configure(wallet_id: int, alert_at: tuple[int, ...], **settings: Any) -> None:
+@click.option("--price-group", metavar="NAME", help="Group whose prices count for the wallet; empty for none.")
+def wallet_configure(wallet_id: int, alert_at: tuple[int, ...], price_group: str | None, **settings: Any) -> None:
     """Change a wallet's settings.
 
     Settings that are not given stay as they are.
@@ -94,6 +95,8 @@ def wallet_configure(wallet_id: int, alert_at: tuple[int, ...], **settings: Any)
     given = {name: value for name, value in settings.items() if value is not None}
     if alert_at:
         given["alert_thresholds_pct"] = [] if alert_at == (0,) else [*alert_at]
+    if price_group is not None:
+        given["price_group"] = price_group or None
     with open_wallets() as wallets:
         wallets.configure(wallet_id, **given)
         show(wallets.show(wallet_id))

@@ -32,6 +32,7 @@ from credit_wallet.http.numbers import require_plain_numbers
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
+from credit_wallet.http.price_routes import PRICE_ROUTES
 from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
 from credit_wallet.http.routing import MONEY_SECURITY, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
@@ -114,6 +115,7 @@ def documented() -> Litestar:
             *MOVEMENT_ROUTES,
             *PURCHASE_ROUTES,
             *WALLET_ROUTES,
+            *PRICE_ROUTES,
             *PAYMENT_ROUTES,
             *KEY_ROUTES,
             *NOTICE_ROUTES,

@@ -25,6 +25,7 @@ from credit_wallet.ledger.lots import Lots
 from credit_wallet.ledger.maintenance import Maintenance
 from credit_wallet.ledger.notices import Notices
 from credit_wallet.ledger.overview import Overview, overview_of
+from credit_wallet.ledger.prices import Prices
 from credit_wallet.ledger.proof import prove
 from credit_wallet.ledger.purchases import Purchases
 from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer
@@ -64,7 +65,7 @@ class CreditWallet(WalletMovements):
         self.keys, self.secrets, self.tokens = Keys(ledger), Secrets(ledger), Tokens(ledger)
         self.holds, self.transactions, self.cycles = Holds(ledger), Transactions(ledger), Cycles(ledger)
         self.lots, self.topups, self.alerts = Lots(ledger), Topups(ledger), Alerts(ledger)
-        self.sellers, self.purchases = Sellers(ledger), Purchases(ledger)
+        self.sellers, self.purchases, self.prices = Sellers(ledger), Purchases(ledger), Prices(ledger)
         self.targets, self.notices, self.deliveries = Targets(ledger), Notices(ledger), Deliveries(ledger)
         self.maintenance, self.seals, self.clock = Maintenance(ledger), Seals(ledger), LedgerClock(ledger)
 
@@ -163,7 +164,7 @@ class CreditWallet(WalletMovements):
         auto_topup_amount: int | UnsetType = UNSET,
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
-        price_group: str | None | UnsetType = UNSET,
+        price_group: str | UnsetType | None = UNSET,
     ) -> Configured:
         """Change settings; omitted ones stay as they are. A disabled wallet accepts credit but spends nothing.
 
@@ -200,7 +201,7 @@ class CreditWallet(WalletMovements):
         auto_topup_amount: int | UnsetType = UNSET,
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
-        price_group: str | None | UnsetType = UNSET,
+        price_group: str | UnsetType | None = UNSET,
     ) -> Configured:
         """The asyncio twin of ``configure``."""
         return await self._ledger.arun(

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.commands import PayBack, PayBackLimit
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.money import MICROS, format_yen, whole_yen
+from credit_wallet.domain.money import MICROS, both, format_yen, whole_yen
 from credit_wallet.domain.outcomes import PaidBack
 from credit_wallet.domain.topups import Clawback, clawed_back_yen, pay_back_id_of
 from credit_wallet.errors import PayBackNotAllowed, RefundExceedsCharge, TopupNotFound, WalletError
@@ -108,7 +108,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> PaidBack | 
         return RefundExceedsCharge(
             f"{format_yen(left_yen)} of top-up {topup.topup_id} is unused",
             topup_id=topup.topup_id,
-            refundable_yen=left_yen,
+            **both(refundable=left_yen * MICROS),
         )
     reversed_yen = topup.reversed_yen
     topup.clawbacks[pay_back_id] = Clawback(pay_back_id, "pay_back", command.amount_yen, "withdrawn")

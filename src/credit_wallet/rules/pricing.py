@@ -10,7 +10,14 @@ from __future__ import annotations
 from msgspec import Struct, structs
 
 from credit_wallet.domain.cycle import cycle_at, parse_instant
-from credit_wallet.domain.money import MAX_AMOUNT_MICROS, MAX_AMOUNT_YEN, decimal_text, format_micros
+from credit_wallet.domain.money import (
+    MAX_AMOUNT_MICROS,
+    MAX_AMOUNT_YEN,
+    Exact,
+    WholeYen,
+    decimal_text,
+    format_micros,
+)
 from credit_wallet.domain.prices import Price, PriceBook
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import InvalidAmount, ItemNotPriced, WalletError
@@ -26,6 +33,9 @@ class Priced(Struct, frozen=True):
 
     amount_micros: int
     price_version: int
+
+    amount_yen = WholeYen()
+    amount = Exact()
 
 
 def cost_of(
@@ -70,7 +80,7 @@ def quoted(
     """What a quantity of ``item`` costs a wallet at an instant, after ``used_micros`` in the same cycle."""
     price = book.price(item, wallet_id, group, at)
     if price is None:
-        return _not_priced(book, item, wallet_id, group, at)
+        return not_priced(book, item, wallet_id, group, at)
     amount_micros = price.cost_micros(quantity_micros, used_micros)
     if amount_micros > MAX_AMOUNT_MICROS:
         return _too_much(price, quantity_micros, amount_micros)
@@ -99,7 +109,7 @@ def _count(batch: Batch, wallet: WalletState, item: str, quantity_micros: int) -
     batch.decision.touched_tiers[wallet.wallet_id, item, wallet.current_cycle] = used_micros
 
 
-def _not_priced(book: PriceBook, item: str, wallet_id: int, group: str | None, at: str) -> ItemNotPriced:
+def not_priced(book: PriceBook, item: str, wallet_id: int, group: str | None, at: str) -> ItemNotPriced:
     """Names the items that the wallet can buy, not those that others can."""
     items = [price.item for price in book.prices_of(wallet_id, group, at)]
     shown = items[:MAX_ITEMS_NAMED]

@@ -206,7 +206,10 @@ def _price(row: Iterable[Any]) -> Price:
 def _written(tiers: Iterable[Tier]) -> str:
     return json.encode(
         [
-            [None if tier.up_to_micros is None else decimal_text(tier.up_to_micros), decimal_text(tier.unit_price_micros)]
+            [
+                None if tier.up_to_micros is None else decimal_text(tier.up_to_micros),
+                decimal_text(tier.unit_price_micros),
+            ]
             for tier in tiers
         ]
     ).decode()

@@ -100,6 +100,7 @@ class Reader:
             created_at=row.created_at,
             low_balance_yen=row.low_balance_yen,
             alert_thresholds_pct=json.decode(row.alert_thresholds, type=tuple[int, ...]),
+            price_group=row.price_group,
         )
 
     def wallets(self, now: datetime, *, after: int = 0, limit: int = 100) -> list[WalletView]:

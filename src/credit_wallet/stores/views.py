@@ -48,6 +48,7 @@ class WalletRow(NamedTuple):
     last_txn_id: int
     low_balance_yen: int
     alert_thresholds: str
+    price_group: str | None
 
     @property
     def balance_micros(self) -> int:

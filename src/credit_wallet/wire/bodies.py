@@ -18,6 +18,7 @@ from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import (
     BudgetMode,
 )
+from credit_wallet.domain.prices import GROUP
 from credit_wallet.domain.usage import FACT_KEY, ITEM, MAX_FACT_LENGTH, MAX_FACTS, MAX_ITEM_LENGTH, MAX_QUANTITY
 from credit_wallet.notices.targets import (
     DIGEST,
@@ -298,6 +299,12 @@ class EnabledBody(Body, frozen=True):
     """Whether a wallet may spend."""
 
     enabled: bool
+
+
+class PriceGroupBody(Body, frozen=True):
+    """Whose prices count for a wallet."""
+
+    price_group: Annotated[str, Meta(pattern=f"^({GROUP.pattern})$", description="A group of the price book.")] | None
 
 
 class CreateKeyBody(Body, frozen=True):

@@ -44,9 +44,10 @@ _REQUEST = {
     "invalid_amount": _P(
         422,
         "Invalid amount",
-        "The amount is not whole yen in the allowed range, or exceeds what is left. Correct the amount.",
+        "The amount is not a number of yen in the allowed range with up to six decimal places, or exceeds what is "
+        "left. Correct the amount; put decimals in quotes.",
         fields=("field",),
-        optional=("held_yen",),
+        optional=("held_yen", "held"),
     ),
     "invalid_request": _P(
         422, "Invalid request", "A field or parameter is invalid; `field` names it. Correct it.", optional=("field",)
@@ -124,7 +125,7 @@ _ACCESS = {
     ),
 }
 
-_EXHAUSTED = ("wallet_id", "balance_yen", "missing_yen", "reason", "topup_url")
+_EXHAUSTED = ("wallet_id", "balance_yen", "balance", "missing_yen", "missing", "reason", "topup_url")
 
 _MONEY = {
     "insufficient_funds": _P(
@@ -132,7 +133,7 @@ _MONEY = {
         "Insufficient funds",
         "The balance is too low. Top up `missing_yen` or more at `topup_url`, then send the same request with the same "
         "idempotency key.",
-        fields=(*_EXHAUSTED, "debt_yen"),
+        fields=(*_EXHAUSTED, "debt_yen", "debt"),
     ),
     "budget_exhausted": _P(
         402,
@@ -157,8 +158,8 @@ _MONEY = {
     "refund_exceeds_charge": _P(
         409,
         "Refund exceeds charge",
-        "More would be returned than is left of the charge or top-up. Ask for at most `refundable_yen`.",
-        fields=("refundable_yen",),
+        "More would be returned than is left of the charge or top-up. Ask for at most `refundable`.",
+        fields=("refundable_yen", "refundable"),
         optional=("txn_id", "topup_id"),
     ),
     "hold_closed": _P(

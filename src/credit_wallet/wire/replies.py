@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from credit_wallet.domain.outcomes import (
     Transaction,
     WalletView,
 )
+from credit_wallet.domain.prices import PriceTier, PriceView
 from credit_wallet.notices.targets import TargetView
 
 
@@ -69,6 +71,29 @@ class WalletReply(WalletView, frozen=True, kw_only=True):
     lots: list[LotView]
 
     spendable_yen, spendable = WholeYen(), Exact()
+
+
+class PriceReply(Struct, frozen=True):
+    """What an item costs: a unit price in yen for ``per`` units, or tiers within a billing cycle."""
+
+    item: str
+    unit_price: Decimal | None
+    per: int
+    tiers: tuple[PriceTier, ...]
+    valid_from: str | None
+    version: int
+
+    @classmethod
+    def of(cls, price: PriceView) -> PriceReply:
+        """A price as those see it who pay it: not whether it is their own or their group's."""
+        return cls(price.item, price.unit_price, price.per, price.tiers, price.valid_from, price.version)
+
+
+class PricesReply(Struct, frozen=True):
+    """The prices that count now, and those that will."""
+
+    prices: list[PriceReply]
+    announced: list[PriceReply]
 
 
 class TopupPage(Struct, frozen=True):

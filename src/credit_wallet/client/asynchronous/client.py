@@ -51,7 +51,7 @@ from credit_wallet.wire.bodies import (
     SettingsBody,
     TopupBody,
 )
-from credit_wallet.wire.replies import Health, Identity, TransactionPage, WalletReply
+from credit_wallet.wire.replies import Health, Identity, PricesReply, TransactionPage, WalletReply
 
 T = TypeVar("T")
 
@@ -312,6 +312,13 @@ class AsyncWalletClient:
     async def lots(self) -> list[LotView]:
         """The open lots in the order of spending, each with what is left of it and when it expires."""
         return await self._send(calls.get("/credit/lots", read_as(list[LotView])))
+
+    async def prices(self, *, payer_token: str | None = None) -> PricesReply:
+        """What items cost the wallet now, and the prices that are announced for later.
+
+        Sellers and operators see the prices of everybody, or those of the wallet that ``payer_token`` is of.
+        """
+        return await self._send(Call("GET", "/credit/prices", read_as(PricesReply), payer_token=payer_token))
 
     async def alerts(self, *, cycle: str | None = None) -> list[Alert]:
         """The spending alerts that fired, newest first: of all cycles, or of one (``YYYY-MM``)."""

@@ -10,7 +10,7 @@ from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
 from credit_wallet.domain.outcomes import BudgetMode, CreatedWallet, Outcome, WalletView
 from credit_wallet.rules.usage import Amount
-from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, ReplaceTokenBody
+from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
 
 
 class Wallets:
@@ -47,6 +47,11 @@ class Wallets:
         """Let a wallet spend, or stop it."""
         path = f"/operator/wallets/{wallet_id:d}/enabled"
         return self._send(Call("POST", path, read_as(WalletView), EnabledBody(enabled)))
+
+    def set_price_group(self, wallet_id: int, price_group: str | None) -> WalletView:
+        """Let the prices of a group count for a wallet, or those of none."""
+        path = f"/operator/wallets/{wallet_id:d}/price-group"
+        return self._send(Call("POST", path, read_as(WalletView), PriceGroupBody(price_group)))
 
     def topup(
         self,

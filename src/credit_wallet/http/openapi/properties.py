@@ -1,55 +1,24 @@
 """What each property means, in the words of the documentation: units, ranges, examples.
 
-A property means the same wherever its name occurs; where it does not, ``PROPERTIES_OF_TYPE`` says so for one type.
+A property means the same wherever its name occurs; where it does not, ``properties_of_type`` says so for one type.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from msgspec import Struct
-
-
-class About(Struct, frozen=True):
-    """A description for people, examples, and whether a text is an instant."""
-
-    description: str
-    examples: tuple[Any, ...] = ()
-    is_instant: bool = False
-
-    def describe(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The schema ``given`` with all of it."""
-        described = {**_formatted(given, self.is_instant), "description": self.description}
-        return {**described, "examples": [*self.examples]} if self.examples else described
-
-
-def _formatted(given: dict[str, Any], is_instant: bool) -> dict[str, Any]:
-    if not is_instant:
-        return given
-    if "anyOf" in given:
-        return {**given, "anyOf": [_formatted(each, is_instant) for each in given["anyOf"]]}
-    return {**given, "format": "date-time"} if given.get("type") == "string" else given
-
+from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
+from credit_wallet.http.openapi.about import About, exactly
+from credit_wallet.http.openapi.about import instant as _time
+from credit_wallet.http.openapi.properties_of_type import PROPERTIES_OF_TYPE
 
 _A = About
-_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-
-
-def _time(description: str) -> About:
-    return About(description, ("2026-11-23T08:26:55.373Z",), is_instant=True)
 
 
 def about(field: str, type_name: str = "") -> About:
-    """What is said of ``field``, in a type or wherever it occurs. An exact amount is the same as the whole yen beside
-    it, so that this is said once.
+    """What is said of ``field`` in a type, or wherever it occurs. Of an exact amount nothing is said by hand: it
+    follows from the whole yen beside it.
     """
     said = PROPERTIES_OF_TYPE.get(f"{type_name}.{field}") or PROPERTIES.get(field)
-    if said is not None:
-        return said
-    whole = about(f"{field}_yen", type_name)
-    return About(
-        f"The exact `{field}_yen`: a decimal without trailing zeros.", tuple(f"{each}" for each in whole.examples)
-    )
+    return said or exactly(field, PROPERTIES_OF_TYPE.get(f"{type_name}.{field}_yen") or PROPERTIES[f"{field}_yen"])
 
 
 PROPERTIES: dict[str, About] = {
@@ -140,6 +109,18 @@ PROPERTIES: dict[str, About] = {
     "enabled": _A("Whether the wallet may spend.", (True,)),
     # Movements
     "note": _A("What the movement was for, up to 500 characters.", ("GET /search",)),
+    "item": _A(
+        "Item of the price book that was sold, instead of an amount; null or left out when an amount was named.",
+        ("search",),
+    ),
+    "quantity": _A("How much of the item, with up to six places; 1 when left out, 0 without an item.", ("2",)),
+    "price_version": _A("Version of the price book that an item was priced by; null without an item.", (1,)),
+    "facts": _A(
+        "What it was for: up to eight keys of a-z, 0-9 and _ with texts of up to 64 characters. Those that an owner "
+        "or agent sends are in `agent_facts` of the ledger entry.",
+        ({"tool": "search"},),
+    ),
+    "agent_facts": _A("The same, as the buyer told its seller.", ({"run": "r1"},)),
     "replayed": _A("Whether the idempotency key was used before, so that nothing moved now.", (False,)),
     "final": _A("Whether this is the last capture, so that the rest of the hold is released.", (True,)),
     "above": _A(
@@ -250,100 +231,4 @@ PROPERTIES: dict[str, About] = {
     "waiting": _A("How many movements are waiting.", (65_536,)),
     "setting": _A("The database setting that is wrong.", ("server_encoding",)),
     "value": _A("What it is set to.", ("LATIN1",)),
-}
-
-PROPERTIES_OF_TYPE: dict[str, About] = {
-    "ChargeBody.wallet_id": _A("The wallet to charge, for sellers and operators; others leave it out.", (1,)),
-    "HoldBody.wallet_id": _A("The wallet to hold in, for sellers and operators; others leave it out.", (1,)),
-    "BuyBody.wallet_id": _A("The wallet that pays, unless `X-Payer-Token` says who pays.", (1,)),
-    "BuyBody.amount_yen": _A("Price of the request, 1 to 10¹² whole yen.", (3,)),
-    "ChargeBody.amount_yen": _A("What to charge, 1 to 10¹² whole yen.", (3,)),
-    "HoldBody.amount_yen": _A("What to set aside, 1 to 10¹² whole yen.", (300,)),
-    "CaptureBody.amount_yen": _A("What to spend of the hold, 1 to 10¹² whole yen.", (120,)),
-    "RefundBody.amount_yen": _A("What to return, in whole yen; by default all that is left of the charge.", (3,)),
-    "RefundBody.txn_id": _A("The charge to return.", (2,)),
-    "OperatorTopupBody.amount_yen": _A("What to credit, 1 to 10¹² whole yen.", (10_000,)),
-    "OperatorTopupBody.expires_at": _A(
-        "When the credit expires: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
-        ("2027-03-31",),
-    ),
-    "CreateKeyBody.expires_at": _A(
-        "When the key expires: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
-        ("2027-03-31",),
-    ),
-    "RegisterSecretBody.ends_at": _A(
-        "When the key ends: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
-        ("2027-03-31",),
-    ),
-    "RegisterSecretBody.key_id": _A("The agent key that it opens; null opens the wallet as its owner.", (7,)),
-    "TopupBody.amount_yen": _A("What to pay, in whole yen; by default ¥50 to ¥500,000 are allowed.", (1_000,)),
-    "PayBackBody.amount_yen": _A("What to pay back, in whole yen.", (1_000,)),
-    "BatchBody.charges": _A("1 to 1,000 charges."),
-    "MovementReply.txn_id": _A("The ledger entry that it made; null for a hold and a release.", (2,)),
-    "MovementReply.hold_id": _A("The hold that it is about, else null.", (1,)),
-    "MovementReply.balance_yen": _A("What the wallet can spend right afterwards, in whole yen.", (9_997,)),
-    "MovementReply.expires_at": _time("When a new or extended hold expires, else null."),
-    "PurchaseReply.txn_id": _A("The ledger entry that it made; null for a hold.", (2,)),
-    "PurchaseReply.hold_id": _A("The hold that pays for it, else null.", (1,)),
-    "PurchaseReply.expires_at": _time("When its hold expires, else null."),
-    "Transaction.amount_yen": _A("Whole yen; negative when it left the wallet.", (-3,)),
-    "TransactionView.amount_yen": _A("Whole yen; negative when it left the wallet.", (-3,)),
-    "TransactionView.refunded_yen": _A("Refunded of a charge, or reversed of a top-up, in whole yen.", (0,)),
-    "Transaction.hold_id": _A("The hold that was captured, else null.", (1,)),
-    "TransactionView.hold_id": _A("The hold that was captured, else null.", (1,)),
-    "Clawback.id": _A("Stripe's id of the refund or dispute.", ("re_3Q2",)),
-    "Clawback.kind": _A("Whether it is a refund or a dispute.", ("refund",)),
-    "Clawback.amount_yen": _A("How much it takes back, in whole yen.", (1_000,)),
-    "Clawback.status": _A(
-        "`announced`: no money has moved. `withdrawn`: Stripe took the money back. `reinstated`: it was returned.",
-        ("withdrawn",),
-    ),
-    "HoldView.amount_yen": _A("What was set aside, in whole yen.", (300,)),
-    "HoldView.key_id": _A("The agent key that made the hold; null when it was not an agent.", (7,)),
-    "HoldView.status": _A("`open`, `captured`, `released` or `expired`.", ("open",)),
-    "LotView.expires_at": _time("When the rest of the lot expires; null for never."),
-    "Forecast.spent_yen": _A("Spent in the cycle so far, in whole yen.", (1_203,)),
-    "Alert.spent_yen": _A("Spent in the cycle when the threshold was crossed, in whole yen.", (8_000,)),
-    "Statement.reversed_yen": _A("Sum of the cycle's clawbacks, in whole yen; negative.", (0,)),
-    "NoteSpend.note": _A("The note; null for charges without one.", ("GET /search",)),
-    "TopupReply.amount_yen": _A("What is to be paid, in whole yen.", (1_000,)),
-    "TopupReply.status": _A(
-        "`requested`: not confirmed by Stripe yet. `pending`: it can be paid, or was and is not settled. "
-        "`requires_action`: a person must continue at `action_url`. `succeeded`: paid but not credited, see `reason`. "
-        "`credited`. `failed`: declined; another card may pay it. `canceled`.",
-        ("pending",),
-    ),
-    "TopupReply.reason": _A("Why it failed, waits or was canceled, in Stripe's word; else null.", ("card_declined",)),
-    "TopupView.amount_yen": _A("What is to be paid, in whole yen.", (1_000,)),
-    "TopupView.status": _A(
-        "`requested`, `pending`, `requires_action`, `succeeded`, `credited`, `failed` or `canceled`.", ("credited",)
-    ),
-    "TopupView.reason": _A("Why it failed, waits or was canceled, in Stripe's word; else null.", ("card_declined",)),
-    "AutoTopupState.reason": _A(
-        "Why it waits or stopped: `no_payment_method`, `payment_method_gone`, `limit_reached` and a date, or Stripe's "
-        "code of the decline; else null.",
-        ("no_payment_method",),
-    ),
-    "UndoBody.reason": _A("Why, for the refund's note.", ("not served",)),
-    "Identity.wallet_id": _A("The wallet that the token opens; null for sellers and operators.", (1,)),
-    "Identity.key_id": _A("The agent key; null for everybody else.", (7,)),
-    "Identity.seller_id": _A("The seller; null for everybody else.", (3,)),
-    "CreatedKey.key_id": _A("Id of the agent key.", (7,)),
-    "KeyView.key_id": _A("Id of the agent key.", (7,)),
-    "CreatedSeller.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_seller_…",)),
-    "TargetBody.target_id": _A("A target that exists, instead of `url`: its address stays.", (4,)),
-    "TargetView.wallet_id": _A("Id of the wallet; 0 for the operators' targets.", (1,)),
-    "TargetBody.time_zone": _A("IANA name of the time zone of `quiet_hours` and `digest`.", ("Asia/Tokyo",)),
-    "TargetView.time_zone": _A("IANA name of the time zone of `quiet_hours` and `digest`.", ("Asia/Tokyo",)),
-    "CreateWalletBody.time_zone": _A(
-        "IANA name of a time zone; a billing cycle is a calendar month there.", ("Asia/Tokyo",)
-    ),
-    "ConfirmBody.code": _A("The code as it was sent.", ("K7QM-3XRA",)),
-    "RegisterSecretBody.sha256": _A(
-        "SHA-256 of the key in UTF-8, 64 hexadecimal digits.",
-        (_SHA256,),
-    ),
-    "SecretView.key_id": _A("The agent key that it opens; null opens the wallet as its owner.", (7,)),
-    "Anchor.sha256": _A("Hash of the seal in hexadecimal, 64 digits.", (_SHA256,)),
-    "Health.status": _A("`ok` or `ready`.", ("ok",)),
 }

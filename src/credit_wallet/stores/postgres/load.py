@@ -197,7 +197,7 @@ def load(
     owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_micros]
     _load_behind(raw, snapshot, commands, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
     _roll_cycles(raw, snapshot, now)
-    load_prices(PostgresConnection(raw), known, snapshot, commands, newest and newest.fetchall())
+    load_prices(PostgresConnection(raw), known, snapshot, commands, None if newest is None else newest.fetchall())
     return snapshot
 
 

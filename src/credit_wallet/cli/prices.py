@@ -1,0 +1,58 @@
+"""``credit-wallet prices``: what items cost, from a price file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from credit_wallet.cli.context import INTEGER, limit, open_wallets, options, show
+
+commands = click.Group(
+    "prices", help="Compare and apply a price file, and list the prices that count.", short_help="Prices of items."
+)
+
+price_file = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+
+
+@commands.command("diff")
+@price_file
+def prices_diff(file: Path) -> None:
+    """Show what applying FILE would change."""
+    with open_wallets() as wallets:
+        show(wallets.prices.diff(file))
+
+
+@commands.command("apply")
+@price_file
+@click.option("--by", metavar="NAME", default="operator", show_default=True, help="Who applies it, for the record.")
+def prices_apply(file: Path, by: str) -> None:
+    """Make the prices of FILE the ones that count.
+
+    Items that FILE does not have cannot be charged any more. Every process charges by the new prices at once; the same
+    prices again change nothing.
+    """
+    with open_wallets() as wallets:
+        applied = wallets.prices.apply(file, applied_by=by)
+        if options.json:
+            show(applied)
+            return
+        show(applied.changes)
+        click.echo(f"version {applied.version}" + ("" if applied.changes else ", as before"))
+
+
+@commands.command("list")
+@click.option("--wallet", "wallet_id", type=INTEGER, metavar="ID", help="Prices that count for this wallet.")
+@click.option("--at", metavar="T", help="Prices that count at an ISO 8601 time; by default now.")
+def prices_list(wallet_id: int | None, at: str | None) -> None:
+    """List the prices that count, for everybody or for one wallet."""
+    with open_wallets() as wallets:
+        show(wallets.prices.list(at=at, wallet_id=wallet_id))
+
+
+@commands.command("versions")
+@limit(100)
+def prices_versions(limit: int) -> None:
+    """List the versions of the price book, newest first."""
+    with open_wallets() as wallets:
+        show(wallets.prices.versions(limit=limit))

@@ -1,0 +1,130 @@
+"""What a property means in one type, where it is not what ``properties`` says of its name."""
+
+from __future__ import annotations
+
+from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
+from credit_wallet.http.openapi.about import About
+from credit_wallet.http.openapi.about import instant as _time
+
+_A = About
+
+_ITEM_SOLD = About("Item of the price book, instead of `amount_yen`.", ("search",))
+_QUANTITY_SOLD = About(
+    "How much of `item`, by default 1: a number, or a decimal with up to six places in quotes.", (2, "0.5")
+)
+
+
+def _amount(what: str, example: int, *, or_item: bool = False) -> About:
+    instead = " Or send `item` instead." if or_item else ""
+    return About(
+        f"{what}: whole yen as a number, or a decimal with up to six places in quotes, up to 10¹².{instead}",
+        (example, "3.30"),
+    )
+
+
+PROPERTIES_OF_TYPE: dict[str, About] = {
+    "BatchItem.item": _ITEM_SOLD,
+    "BatchItem.quantity": _QUANTITY_SOLD,
+    "BuyBody.item": _ITEM_SOLD,
+    "BuyBody.quantity": _QUANTITY_SOLD,
+    "CaptureBody.item": _ITEM_SOLD,
+    "CaptureBody.quantity": _QUANTITY_SOLD,
+    "HoldBody.item": _ITEM_SOLD,
+    "HoldBody.quantity": _QUANTITY_SOLD,
+    "ChargeBody.item": _ITEM_SOLD,
+    "ChargeBody.quantity": _QUANTITY_SOLD,
+    "ChargeBody.wallet_id": _A("The wallet to charge, for sellers and operators; others leave it out.", (1,)),
+    "HoldBody.wallet_id": _A("The wallet to hold in, for sellers and operators; others leave it out.", (1,)),
+    "BuyBody.wallet_id": _A("The wallet that pays, unless `X-Payer-Token` says who pays.", (1,)),
+    "BuyBody.amount_yen": _amount("Price of the request", 3, or_item=True),
+    "ChargeBody.amount_yen": _amount("What to charge", 3, or_item=True),
+    "HoldBody.amount_yen": _amount("What to set aside", 300, or_item=True),
+    "CaptureBody.amount_yen": _amount("What to spend of the hold", 120, or_item=True),
+    "RefundBody.amount_yen": _amount("What to return, by default all that is left of the charge", 3),
+    "RefundBody.txn_id": _A("The charge to return.", (2,)),
+    "OperatorTopupBody.amount_yen": _amount("What to credit", 10_000),
+    "BatchItem.amount_yen": _amount("What to charge", 3, or_item=True),
+    "OperatorTopupBody.expires_at": _A(
+        "When the credit expires: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
+        ("2027-03-31",),
+    ),
+    "CreateKeyBody.expires_at": _A(
+        "When the key expires: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
+        ("2027-03-31",),
+    ),
+    "RegisterSecretBody.ends_at": _A(
+        "When the key ends: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
+        ("2027-03-31",),
+    ),
+    "RegisterSecretBody.key_id": _A("The agent key that it opens; null opens the wallet as its owner.", (7,)),
+    "TopupBody.amount_yen": _A("What to pay, in whole yen; by default ¥50 to ¥500,000 are allowed.", (1_000,)),
+    "PayBackBody.amount_yen": _A("What to pay back, in whole yen.", (1_000,)),
+    "BatchBody.charges": _A("1 to 1,000 charges."),
+    "MovementReply.txn_id": _A("The ledger entry that it made; null for a hold and a release.", (2,)),
+    "MovementReply.hold_id": _A("The hold that it is about, else null.", (1,)),
+    "MovementReply.balance_yen": _A("What the wallet can spend right afterwards, in whole yen.", (9_997,)),
+    "MovementReply.expires_at": _time("When a new or extended hold expires, else null."),
+    "PurchaseReply.txn_id": _A("The ledger entry that it made; null for a hold.", (2,)),
+    "PurchaseReply.hold_id": _A("The hold that pays for it, else null.", (1,)),
+    "PurchaseReply.expires_at": _time("When its hold expires, else null."),
+    "Transaction.amount_yen": _A("Whole yen; negative when it left the wallet.", (-3,)),
+    "TransactionView.amount_yen": _A("Whole yen; negative when it left the wallet.", (-3,)),
+    "TransactionView.refunded_yen": _A("Refunded of a charge, or reversed of a top-up, in whole yen.", (0,)),
+    "Transaction.hold_id": _A("The hold that was captured, else null.", (1,)),
+    "TransactionView.hold_id": _A("The hold that was captured, else null.", (1,)),
+    "Clawback.id": _A("Stripe's id of the refund or dispute.", ("re_3Q2",)),
+    "Clawback.kind": _A("Whether it is a refund or a dispute.", ("refund",)),
+    "Clawback.amount_yen": _A("How much it takes back, in whole yen.", (1_000,)),
+    "Clawback.status": _A(
+        "`announced`: no money has moved. `withdrawn`: Stripe took the money back. `reinstated`: it was returned.",
+        ("withdrawn",),
+    ),
+    "HoldView.amount_yen": _A("What was set aside, in whole yen.", (300,)),
+    "HoldView.key_id": _A("The agent key that made the hold; null when it was not an agent.", (7,)),
+    "HoldView.status": _A("`open`, `captured`, `released` or `expired`.", ("open",)),
+    "LotView.expires_at": _time("When the rest of the lot expires; null for never."),
+    "Forecast.spent_yen": _A("Spent in the cycle so far, in whole yen.", (1_203,)),
+    "Alert.spent_yen": _A("Spent in the cycle when the threshold was crossed, in whole yen.", (8_000,)),
+    "Statement.reversed_yen": _A("Sum of the cycle's clawbacks, in whole yen; negative.", (0,)),
+    "NoteSpend.note": _A("The note; null for charges without one.", ("GET /search",)),
+    "TopupReply.amount_yen": _A("What is to be paid, in whole yen.", (1_000,)),
+    "TopupReply.status": _A(
+        "`requested`: not confirmed by Stripe yet. `pending`: it can be paid, or was and is not settled. "
+        "`requires_action`: a person must continue at `action_url`. `succeeded`: paid but not credited, see `reason`. "
+        "`credited`. `failed`: declined; another card may pay it. `canceled`.",
+        ("pending",),
+    ),
+    "TopupReply.reason": _A("Why it failed, waits or was canceled, in Stripe's word; else null.", ("card_declined",)),
+    "TopupView.amount_yen": _A("What is to be paid, in whole yen.", (1_000,)),
+    "TopupView.status": _A(
+        "`requested`, `pending`, `requires_action`, `succeeded`, `credited`, `failed` or `canceled`.", ("credited",)
+    ),
+    "TopupView.reason": _A("Why it failed, waits or was canceled, in Stripe's word; else null.", ("card_declined",)),
+    "AutoTopupState.reason": _A(
+        "Why it waits or stopped: `no_payment_method`, `payment_method_gone`, `limit_reached` and a date, or Stripe's "
+        "code of the decline; else null.",
+        ("no_payment_method",),
+    ),
+    "UndoBody.reason": _A("Why, for the refund's note.", ("not served",)),
+    "Identity.wallet_id": _A("The wallet that the token opens; null for sellers and operators.", (1,)),
+    "Identity.key_id": _A("The agent key; null for everybody else.", (7,)),
+    "Identity.seller_id": _A("The seller; null for everybody else.", (3,)),
+    "CreatedKey.key_id": _A("Id of the agent key.", (7,)),
+    "KeyView.key_id": _A("Id of the agent key.", (7,)),
+    "CreatedSeller.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_seller_…",)),
+    "TargetBody.target_id": _A("A target that exists, instead of `url`: its address stays.", (4,)),
+    "TargetView.wallet_id": _A("Id of the wallet; 0 for the operators' targets.", (1,)),
+    "TargetBody.time_zone": _A("IANA name of the time zone of `quiet_hours` and `digest`.", ("Asia/Tokyo",)),
+    "TargetView.time_zone": _A("IANA name of the time zone of `quiet_hours` and `digest`.", ("Asia/Tokyo",)),
+    "CreateWalletBody.time_zone": _A(
+        "IANA name of a time zone; a billing cycle is a calendar month there.", ("Asia/Tokyo",)
+    ),
+    "ConfirmBody.code": _A("The code as it was sent.", ("K7QM-3XRA",)),
+    "RegisterSecretBody.sha256": _A(
+        "SHA-256 of the key in UTF-8, 64 hexadecimal digits.",
+        (_SHA256,),
+    ),
+    "SecretView.key_id": _A("The agent key that it opens; null opens the wallet as its owner.", (7,)),
+    "Anchor.sha256": _A("Hash of the seal in hexadecimal, 64 digits.", (_SHA256,)),
+    "Health.status": _A("`ok` or `ready`.", ("ok",)),
+}
