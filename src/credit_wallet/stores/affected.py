@@ -100,14 +100,15 @@ def to_roll(
                 yield Rolling(key, key_id, cycle)
 
 
-def roll(snapshot: Snapshot, rolling: Rolling, spent_yen: int, alerted_pct: int) -> None:
-    """Move a row to its cycle, in which ``spent_yen`` was spent and ``alerted_pct`` fired before."""
+def roll(snapshot: Snapshot, rolling: Rolling, spent_micros: int, alerted_pct: int) -> None:
+    """Move a row to its cycle, in which ``spent_micros`` was spent and ``alerted_pct`` fired before."""
     spender = rolling.spender
     if isinstance(spender, WalletState):
         close_open_segment(snapshot, spender)
-    if spender.current_cycle and spender.cycle_spent_yen:
-        snapshot.left_cycles.append((spender.current_cycle, spender.wallet_id, rolling.key_id, spender.cycle_spent_yen))
+    if spender.current_cycle and spender.cycle_spent_micros:
+        left = (spender.current_cycle, spender.wallet_id, rolling.key_id, spender.cycle_spent_micros)
+        snapshot.left_cycles.append(left)
     spender.current_cycle = rolling.cycle
-    spender.cycle_spent_yen = spent_yen
+    spender.cycle_spent_micros = spent_micros
     if isinstance(spender, WalletState):
         spender.alerted_pct = alerted_pct

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from credit_wallet.domain.commands import Command, PayBack, Reverse, SettleTopup
+from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.lots import format_allocation, parse_allocation
 from credit_wallet.rules.state import Allocation, ClawbackState, Snapshot
 from credit_wallet.stores import Connection
@@ -43,19 +44,21 @@ def _load(connection: Connection, wallet_id: int, credit_txn_id: int | None) -> 
     this = (
         {"wallet_id": wallet_id} if credit_txn_id is None else {"wallet_id": wallet_id, "credit_txn_id": credit_txn_id}
     )
-    for owner_id, txn_id, taken, owed_yen in connection.execute(SQL[name], this).fetchall():
-        yield ClawbackState(owner_id, txn_id, parse_allocation(taken), owed_yen)
+    for owner_id, txn_id, taken, owed_yen, owed_fraction in connection.execute(SQL[name], this).fetchall():
+        yield ClawbackState(owner_id, txn_id, parse_allocation(taken), owed_yen * MICROS + owed_fraction)
 
 
 def write_clawbacks(connection: Connection, clawbacks: Iterable[ClawbackState]) -> None:
     """Write the changed clawbacks."""
     for clawback in clawbacks:
+        owed_yen, owed_fraction = divmod(clawback.owed_micros, MICROS)
         connection.execute(
             SQL["put_clawback"],
             {
                 "wallet_id": clawback.wallet_id,
                 "credit_txn_id": clawback.credit_txn_id,
                 "taken": format_allocation(clawback.taken),
-                "owed_yen": clawback.owed_yen,
+                "owed_yen": owed_yen,
+                "owed_fraction": owed_fraction,
             },
         )

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
-from msgspec import structs
-
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_bounds, cycle_of
+from credit_wallet.domain.money import MICROS
+from credit_wallet.rules.details import exact_micros, parse_detail
 from credit_wallet.rules.state import ClosedSegment, Snapshot
 from credit_wallet.stores import Connection
 from credit_wallet.stores.sql import statements
@@ -35,6 +35,17 @@ class ChainEntry(NamedTuple):
     txn_type: str
     related_txn_id: int | None
     lots: str | None
+    detail: str | None = None
+
+    @property
+    def amount_micros(self) -> int:
+        """Its exact amount."""
+        return exact_micros(self.amount_yen, parse_detail(self.detail))
+
+    @property
+    def ledger_balance_micros(self) -> int:
+        """The exact balance with open holds after it."""
+        return (self.ledger_balance_yen or 0) * MICROS + parse_detail(self.detail).fraction
 
 
 def chain(rows: Rows, wallet_id: int, last_txn_id: int | None) -> Iterator[ChainEntry]:
@@ -61,7 +72,7 @@ def segments_of(
         found = cycle_of(at, time_zone)
         if found != cycle:
             cycle, (start, end) = found, _bounds(found, time_zone)
-            yield ClosedSegment(wallet_id, entry.txn_id, cycle, entry.ledger_balance_yen or 0)
+            yield ClosedSegment(wallet_id, entry.txn_id, cycle, entry.ledger_balance_micros)
 
 
 def _bounds(cycle: str, time_zone: str) -> tuple[str, str]:
@@ -72,7 +83,17 @@ def _bounds(cycle: str, time_zone: str) -> tuple[str, str]:
 def put_segments(connection: Connection, segments: Iterable[ClosedSegment]) -> None:
     """Write closed segments, each wallet's in the order of its chain, behind its lock."""
     for segment in segments:
-        connection.execute(SQL["put_segment"], structs.asdict(segment))
+        closing_yen, closing_fraction = divmod(segment.closing_micros, MICROS)
+        connection.execute(
+            SQL["put_segment"],
+            {
+                "wallet_id": segment.wallet_id,
+                "last_txn_id": segment.last_txn_id,
+                "billing_cycle": segment.billing_cycle,
+                "closing_yen": closing_yen,
+                "closing_fraction": closing_fraction,
+            },
+        )
 
 
 def closed_in(snapshot: Snapshot) -> list[ClosedSegment]:

@@ -4,6 +4,8 @@ A writer of plain SQL inserts ledger rows and updates balances, and knows nothin
 entries have no ``prev_txn_id``, its wallets no ``last_txn_id``; a backfill replays the new entries in order and writes
 what they lack. Money is never invented: when a wallet is backfilled for the first time, ``opening_yen`` records the
 difference between its balance and its entries; later differences are left for ``verify`` to report.
+
+Plain SQL writes whole yen. What a wallet has below the yen stays as it is, and is noted in the detail of each entry.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct, json, structs
+from msgspec import Struct
 
 from credit_wallet.domain.cycle import cycle_at, cycle_of
+from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Opening
+from credit_wallet.rules.details import format_detail, parse_detail
 from credit_wallet.rules.lots import format_allocation, put, take
 from credit_wallet.rules.state import Allocation, ClosedSegment, Lot, LotOpening
 from credit_wallet.stores import Connection, Source
-from credit_wallet.stores.rows import PUT_LOT
+from credit_wallet.stores.rows import PUT_LOT, format_lots, lot_row, parse_lots
 from credit_wallet.stores.segments import put_segments
 from credit_wallet.telemetry import warn
 
@@ -32,10 +36,12 @@ ORDER BY wallet_id
 """
 _LOCK_WALLET = """
 UPDATE am_credit_wallet SET updated_at = updated_at WHERE wallet_id = :wallet_id
-RETURNING balance_yen, held_yen, opening_yen, open_lots, current_cycle, cycle_spent_yen, last_txn_id, time_zone
+RETURNING balance_yen, held_yen, balance_fraction, ledger_fraction, opening_yen, open_lots, current_cycle,
+          cycle_spent_yen, last_txn_id, time_zone
 """
 _LEDGER_BALANCE = """
-SELECT ledger_balance_yen FROM am_credit_transaction_log WHERE txn_id = :txn_id AND wallet_id = :wallet_id
+SELECT ledger_balance_yen, CAST(detail AS TEXT) FROM am_credit_transaction_log
+WHERE txn_id = :txn_id AND wallet_id = :wallet_id
 """
 _NEW_ENTRIES = """
 SELECT txn_id, amount_yen, txn_type, occurred_at FROM am_credit_transaction_log
@@ -43,7 +49,7 @@ WHERE wallet_id = :wallet_id AND prev_txn_id IS NULL ORDER BY txn_id
 """
 _CHAIN_ENTRY = """
 UPDATE am_credit_transaction_log
-SET prev_txn_id = :prev_txn_id, ledger_balance_yen = :ledger_balance_yen, lots = :lots
+SET prev_txn_id = :prev_txn_id, ledger_balance_yen = :ledger_balance_yen, lots = :lots, detail = :detail
 WHERE txn_id = :txn_id AND wallet_id = :wallet_id
 """
 _ADD_CYCLE_SPEND = """
@@ -65,13 +71,14 @@ WALLETS_A_TRANSACTION = 1_000
 
 
 class _Replay(Struct):
-    """A replay of a wallet's entries: its position in the ledger, and the lots there.
+    """A replay of a wallet's entries: what can be spent there, with the lots that hold it, and what open holds hold.
 
     Plain SQL may charge more than there is. The lots then stay at zero, and the next credit fills the gap first.
     """
 
     wallet_id: int
-    ledger_yen: int
+    balance_micros: int
+    held_micros: int
     lots: list[Lot]
     last_txn_id: int
     spent_yen: dict[str, int]
@@ -81,27 +88,31 @@ class _Replay(Struct):
     """Of the entries that were passed last; empty before the first."""
     closed: list[ClosedSegment]
 
-    def go_on_in(self, cycle: str, held_yen: int) -> None:
+    @property
+    def ledger_micros(self) -> int:
+        """Balance and open holds together."""
+        return self.balance_micros + self.held_micros
+
+    def go_on_in(self, cycle: str) -> None:
         """The next entry belongs to ``cycle``: if that differs, the segment before it has ended."""
         if cycle != self.cycle and self.last_txn_id:
-            closing_yen = self.ledger_yen + held_yen
-            self.closed.append(ClosedSegment(self.wallet_id, self.last_txn_id, self.cycle, closing_yen))
+            self.closed.append(ClosedSegment(self.wallet_id, self.last_txn_id, self.cycle, self.ledger_micros))
         self.cycle = cycle
 
-    def open_lot(self, lot_id: int, amount_yen: int) -> Allocation:
-        """Credit ``amount_yen``; the part that covers a shortfall opens no lot."""
-        usable_yen = max(0, min(amount_yen, self.ledger_yen + amount_yen))
-        self.ledger_yen += amount_yen
-        if not usable_yen:
+    def open_lot(self, lot_id: int, amount_micros: int) -> Allocation:
+        """Credit ``amount_micros``; the part that covers a shortfall opens no lot."""
+        usable_micros = max(0, min(amount_micros, self.balance_micros + amount_micros))
+        self.balance_micros += amount_micros
+        if not usable_micros:
             return []
-        opening = LotOpening(self.wallet_id, lot_id, "paid", usable_yen, None)
-        put(self.lots, opening, usable_yen)
+        opening = LotOpening(self.wallet_id, lot_id, "paid", usable_micros, None)
+        put(self.lots, opening, usable_micros)
         self.opened.append(opening)
-        return [(lot_id, usable_yen)]
+        return [(lot_id, usable_micros)]
 
-    def spend(self, amount_yen: int) -> Allocation:
-        taken = take(self.lots, amount_yen)
-        self.ledger_yen -= amount_yen
+    def spend(self, amount_micros: int) -> Allocation:
+        taken = take(self.lots, amount_micros)
+        self.balance_micros -= amount_micros
         return taken
 
 
@@ -146,32 +157,34 @@ def _backfill(connection: Connection, wallet_id: int, now: datetime) -> Opening 
     rows = connection.execute(_LOCK_WALLET, this).fetchall()
     if not rows:  # an entry of a wallet that does not exist; verify reports it
         return None
-    balance_yen, held_yen, opening_yen, open_lots, cycle, cycle_spent_yen, last_txn_id, time_zone = rows[0]
+    balance_yen, held_yen, fraction, ledger_fraction, opening_yen, open_lots, cycle, spent_yen, last_txn_id, zone = (
+        rows[0]
+    )
     entries: list[tuple[Any, ...]] = connection.execute(_NEW_ENTRIES, this).fetchall()
-    replay = _Replay(wallet_id, 0, json.decode(open_lots, type=list[Lot]), last_txn_id or 0, {}, [], cycle or "", [])
+    held_micros = held_yen * MICROS + ledger_fraction - fraction
+    replay = _Replay(wallet_id, 0, held_micros, parse_lots(open_lots), last_txn_id or 0, {}, [], cycle or "", [])
     if last_txn_id is None:
         opening_yen = balance_yen + held_yen - sum(amount_yen for _, amount_yen, _, _ in entries)
-        replay.open_lot(0, opening_yen)
+        replay.open_lot(0, opening_yen * MICROS)
     else:
-        last = connection.execute(_LEDGER_BALANCE, {**this, "txn_id": last_txn_id}).fetchall()
-        replay.ledger_yen = (last[0][0] if last else opening_yen) - held_yen
-    _replay_entries(connection, replay, entries, held_yen, time_zone)
-    cycle = cycle or cycle_at(now, time_zone)
-    replay.go_on_in(cycle, held_yen)
+        replay.balance_micros = _ledger_micros(connection, wallet_id, last_txn_id, opening_yen) - held_micros
+    _replay_entries(connection, replay, entries, zone)
+    cycle = cycle or cycle_at(now, zone)
+    replay.go_on_in(cycle)
     put_segments(connection, replay.closed)
-    cycle_spent_yen += replay.spent_yen.pop(cycle, 0)
+    spent_yen += replay.spent_yen.pop(cycle, 0)
     for opening in replay.opened:
-        connection.execute(PUT_LOT, structs.asdict(opening))
-    for other, spent_yen in replay.spent_yen.items():
-        connection.execute(_ADD_CYCLE_SPEND, {**this, "cycle": other, "spent_yen": spent_yen})
+        connection.execute(PUT_LOT, lot_row(opening))
+    for other, spent_then_yen in replay.spent_yen.items():
+        connection.execute(_ADD_CYCLE_SPEND, {**this, "cycle": other, "spent_yen": spent_then_yen})
     connection.execute(
         _UPDATE_WALLET,
         {
             **this,
             "opening_yen": opening_yen,
-            "open_lots": json.encode(replay.lots).decode(),
+            "open_lots": format_lots(replay.lots),
             "cycle": cycle,
-            "cycle_spent_yen": cycle_spent_yen,
+            "cycle_spent_yen": spent_yen,
             "last_txn_id": replay.last_txn_id,
             "credited": int(any(amount_yen > 0 for _, amount_yen, _, _ in entries)),
         },
@@ -179,14 +192,22 @@ def _backfill(connection: Connection, wallet_id: int, now: datetime) -> Opening 
     return Opening(wallet_id, opening_yen) if last_txn_id is None and opening_yen else None
 
 
-def _replay_entries(
-    connection: Connection, replay: _Replay, entries: list[tuple[Any, ...]], held_yen: int, time_zone: str
-) -> None:
+def _ledger_micros(connection: Connection, wallet_id: int, last_txn_id: int, opening_yen: int) -> int:
+    """Balance and open holds after the last entry of a wallet's chain; 0 is the one before the first."""
+    rows = connection.execute(_LEDGER_BALANCE, {"wallet_id": wallet_id, "txn_id": last_txn_id}).fetchall()
+    if not rows:
+        return opening_yen * MICROS
+    [(ledger_balance_yen, detail)] = rows
+    return int(ledger_balance_yen) * MICROS + parse_detail(detail).fraction
+
+
+def _replay_entries(connection: Connection, replay: _Replay, entries: list[tuple[Any, ...]], time_zone: str) -> None:
     for txn_id, amount_yen, txn_type, occurred_at in entries:
         cycle = cycle_of(occurred_at, time_zone)
-        replay.go_on_in(cycle, held_yen)
-        allocation = replay.open_lot(txn_id, amount_yen) if amount_yen > 0 else replay.spend(-amount_yen)
-        ledger_balance_yen = replay.ledger_yen + held_yen
+        replay.go_on_in(cycle)
+        amount_micros = amount_yen * MICROS
+        allocation = replay.open_lot(txn_id, amount_micros) if amount_yen > 0 else replay.spend(-amount_micros)
+        ledger_balance_yen, fraction = divmod(replay.ledger_micros, MICROS)
         connection.execute(
             _CHAIN_ENTRY,
             {
@@ -195,6 +216,7 @@ def _replay_entries(
                 "prev_txn_id": replay.last_txn_id,
                 "ledger_balance_yen": ledger_balance_yen,
                 "lots": format_allocation(allocation),
+                "detail": format_detail(None, fraction, None) if fraction else None,
             },
         )
         replay.last_txn_id = txn_id

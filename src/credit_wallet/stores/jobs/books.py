@@ -1,4 +1,4 @@
-"""The books of a ledger from before migration 289: its segments, clawbacks and expiries.
+"""The books of a ledger from before migration 289, all of whole yen: its segments, clawbacks and expiries.
 
 Made once, from each wallet's chain and behind its lock, when the database is migrated. The rail and backfill maintain
 them from then on.
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from msgspec import json
-
+from credit_wallet.domain.money import MICROS
 from credit_wallet.rules import lots
 from credit_wallet.rules.clawbacks import FOR_NO_TOPUP
 from credit_wallet.rules.state import Allocation, ClawbackState, Lot
 from credit_wallet.stores import Connection
 from credit_wallet.stores.clawback_rows import write_clawbacks
+from credit_wallet.stores.rows import parse_lots
 from credit_wallet.stores.segments import SQL, ChainEntry, chain, put_segments, segments_of
 
 WALLETS_A_TRANSACTION = 1_000
@@ -49,7 +49,7 @@ def _make_books_of(connection: Connection, wallet_id: int) -> None:
     [(last_txn_id, cycle, time_zone, debt_yen, open_lots, due_at)] = connection.execute(
         SQL["lock_wallet"], this
     ).fetchall()
-    _note_due(connection, wallet_id, json.decode(open_lots, type=list[Lot]), due_at)
+    _note_due(connection, wallet_id, parse_lots(open_lots), due_at)
     taken_back: list[ChainEntry] = []
 
     def passed(entries: Any) -> Any:
@@ -67,9 +67,8 @@ def _make_books_of(connection: Connection, wallet_id: int) -> None:
     put_segments(connection, reversed(closed))
     connection.execute(SQL["delete_clawbacks"], this)
     if taken_back or debt_yen:
-        write_clawbacks(
-            connection, clawbacks_of(wallet_id, taken_back[::-1], dict(rows(SQL["taken_back"], this)), debt_yen)
-        )
+        totals = {txn_id: total_yen * MICROS for txn_id, total_yen in rows(SQL["taken_back"], this)}
+        write_clawbacks(connection, clawbacks_of(wallet_id, taken_back[::-1], totals, debt_yen * MICROS))
 
 
 def _note_due(connection: Connection, wallet_id: int, open_lots: list[Lot], due_at: str | None) -> None:
@@ -80,14 +79,14 @@ def _note_due(connection: Connection, wallet_id: int, open_lots: list[Lot], due_
 
 
 def clawbacks_of(
-    wallet_id: int, entries: list[ChainEntry], taken_back_yen: dict[int, int], debt_yen: int
+    wallet_id: int, entries: list[ChainEntry], taken_back_micros: dict[int, int], debt_micros: int
 ) -> list[ClawbackState]:
     """What ``entries`` took back of each top-up and did not reinstate, given the total taken back of each.
 
     What a top-up's own entries do not account for was debt. It was repaid by entries that named no top-up, which are
     allocated in order, or is still owed.
     """
-    taken = {txn_id: Allocation() for txn_id in taken_back_yen}
+    taken = {txn_id: Allocation() for txn_id in taken_back_micros}
     repaid: Allocation = []
     for entry in entries:
         part = lots.parse_allocation(entry.lots)
@@ -95,18 +94,20 @@ def clawbacks_of(
             repaid += part
         elif entry.related_txn_id in taken:
             before = taken[entry.related_txn_id]
-            came_again_yen = max(0, entry.amount_yen)
+            came_again_micros = max(0, entry.amount_micros)
             taken[entry.related_txn_id] = (
-                lots.split(before, lots.total_yen(before) - came_again_yen)[0] if came_again_yen else before + part
+                lots.split(before, lots.total_micros(before) - came_again_micros)[0]
+                if came_again_micros
+                else before + part
             )
     clawbacks = []
-    for txn_id, total_yen in sorted(taken_back_yen.items()):
-        own, _ = lots.split(taken[txn_id], total_yen)
-        from_debt, repaid = lots.split(repaid, total_yen - lots.total_yen(own))
+    for txn_id, total_micros in sorted(taken_back_micros.items()):
+        own, _ = lots.split(taken[txn_id], total_micros)
+        from_debt, repaid = lots.split(repaid, total_micros - lots.total_micros(own))
         own += from_debt
-        owed_yen = min(debt_yen, total_yen - lots.total_yen(own))
-        debt_yen -= owed_yen
-        clawbacks.append(ClawbackState(wallet_id, txn_id, own, owed_yen))
-    if debt_yen:
-        clawbacks.append(ClawbackState(wallet_id, FOR_NO_TOPUP, [], debt_yen))
+        owed_micros = min(debt_micros, total_micros - lots.total_micros(own))
+        debt_micros -= owed_micros
+        clawbacks.append(ClawbackState(wallet_id, txn_id, own, owed_micros))
+    if debt_micros:
+        clawbacks.append(ClawbackState(wallet_id, FOR_NO_TOPUP, [], debt_micros))
     return clawbacks

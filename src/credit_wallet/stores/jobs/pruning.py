@@ -53,7 +53,8 @@ _MONTHS = (
     _Kept(
         "am_credit_hold",
         "hold_id",
-        "status IN ('released', 'expired') AND captured_yen = 0 AND above_yen = 0 AND closed_at < :before",
+        "status IN ('released', 'expired') AND captured_yen + captured_fraction + above_yen + above_fraction = 0 "
+        "AND closed_at < :before",
     ),
     _Kept(
         "am_credit_topup_history",
@@ -83,7 +84,8 @@ _MONTHS = (
         "am_credit_key",
         "key_id",
         """
-        coalesce(revoked_at, expires_at) < :before AND held_yen = 0 AND cycle_spent_yen = 0 AND NOT EXISTS (
+        coalesce(revoked_at, expires_at) < :before
+        AND held_yen + held_fraction + cycle_spent_yen + cycle_spent_fraction = 0 AND NOT EXISTS (
             SELECT 1 FROM cycle JOIN am_credit_cycle_spend AS s ON s.billing_cycle = cycle.billing_cycle
             WHERE s.wallet_id = am_credit_key.wallet_id AND s.key_id = am_credit_key.key_id
         )

@@ -15,6 +15,7 @@ from msgspec import DecodeError
 from psycopg.adapt import Buffer, Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import ConnStatus, TransactionStatus
+from psycopg.types.string import TextLoader
 
 from credit_wallet.config import without_password
 from credit_wallet.errors import (
@@ -126,11 +127,12 @@ def _parsed(url: str) -> dict[str, Any] | None:
 
 
 def configure(raw: Raw, known: KnownLedger | None = None, plans: Mapping[str, str] = NO_PLANS) -> None:
-    """The wallet's settings, and whole numbers as ``int``; for every connection.
+    """The wallet's settings, whole numbers as ``int`` and JSON as its text; for every connection.
 
     Raises ``DatabaseUnfit``, and ``DatabaseMoved`` when it does not lead to the ledger that is ``known``.
     """
     raw.adapters.register_loader("numeric", _WholeNumber)
+    raw.adapters.register_loader("json", TextLoader)
     settle_session(raw, LOCK_SECONDS, f"database {raw.info.dbname}", plans)
     if known is not None:
         known.require(raw)

@@ -14,20 +14,24 @@ from msgspec import json
 
 from credit_wallet.domain.commands import Buy, Command, Hold, Movement
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, LotOpening, Snapshot, WalletState
+from credit_wallet.domain.money import MICROS
+from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.jobs.backfill import backfill
 from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.rows import (
+    ENTRY_COLUMNS,
     HOLD_COLUMNS,
     KEY_COLUMNS,
+    LOT_COLUMNS,
     PURCHASE_COLUMNS,
     WALLET_COLUMNS,
     entry_of,
     hold_of,
     key_of,
+    lot_opening_of,
     purchase_of,
     remembered_of,
     wallet_of,
@@ -79,19 +83,19 @@ SELECT wallet_id, min(expires_at) FROM am_credit_hold
 WHERE wallet_id = ANY (%s::bigint[]) AND status = 'open' AND expires_at > %s
 GROUP BY wallet_id
 """
-_ENTRIES = """
-SELECT e.txn_id, e.wallet_id, amount_yen, txn_type, lots, coalesce(returned_yen, 0)
+_ENTRIES = f"""
+SELECT {ENTRY_COLUMNS}
 FROM am_credit_transaction_log e
 LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
 WHERE e.txn_id = ANY (%s::bigint[])
 """
-_LOTS = """
-SELECT l.wallet_id, l.lot_id, kind, granted_yen, expires_at
-FROM unnest(%s::bigint[], %s::bigint[]) AS wanted (wallet_id, lot_id)
-JOIN am_credit_lot l ON l.wallet_id = wanted.wallet_id AND l.lot_id = wanted.lot_id
+_LOTS = f"""
+SELECT {LOT_COLUMNS}
+FROM unnest(%s::bigint[], %s::bigint[]) AS wanted (wanted_wallet_id, wanted_lot_id)
+JOIN am_credit_lot ON wallet_id = wanted_wallet_id AND lot_id = wanted_lot_id
 """
 _CYCLES = """
-SELECT coalesce(spent_yen, 0),
+SELECT coalesce(spent_yen, 0), coalesce(spent_fraction, 0),
        CASE WHEN wanted.key_id = 0
             THEN greatest((SELECT max(threshold_pct) FROM am_credit_spending_alert a
                            WHERE a.wallet_id = wanted.wallet_id AND a.billing_cycle = wanted.cycle),
@@ -186,7 +190,7 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collecti
     )
     _load_due_holds(raw, snapshot, format_instant(now))
     load_topups(PostgresConnection(raw), snapshot, commands, now)
-    owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_yen]
+    owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_micros]
     _load_behind(raw, snapshot, commands, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
     _roll_cycles(raw, snapshot, now)
     return snapshot
@@ -236,7 +240,7 @@ def _load_behind(
             _LOTS, [numbers([wallet_id for wallet_id, _ in wanted]), numbers([lot_id for _, lot_id in wanted])]
         )
         for row in lots.fetchall():
-            opening = LotOpening(*row)
+            opening = lot_opening_of(row)
             snapshot.lot_openings[opening.wallet_id, opening.lot_id] = opening
     behind = purchase_keys | {hold.key_id for hold in snapshot.holds.values() if hold.key_id is not None}
     behind -= snapshot.keys.keys()
@@ -266,5 +270,5 @@ def _roll_cycles(raw: Raw, snapshot: Snapshot, now: datetime) -> None:
             numbers([each.key_id for each in rolling]),
         ],
     )
-    for each, (spent_yen, alerted_pct) in zip(rolling, figures.fetchall(), strict=True):
-        roll(snapshot, each, spent_yen, alerted_pct)
+    for each, (spent_yen, spent_fraction, alerted_pct) in zip(rolling, figures.fetchall(), strict=True):
+        roll(snapshot, each, spent_yen * MICROS + spent_fraction, alerted_pct)

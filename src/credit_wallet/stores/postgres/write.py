@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import json, structs
+from msgspec import json
 
+from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Alert
 from credit_wallet.rules.events import Event
 from credit_wallet.rules.state import Decision, Snapshot
@@ -12,10 +13,17 @@ from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.rows import (
+    HOLD_COLUMNS,
+    LOT_COLUMNS,
     PURCHASE_COLUMNS,
     SETTINGS_COLUMNS,
     hold_row,
+    key_row,
+    left_cycle_row,
+    lot_row,
+    purchase_row,
     remembered_row,
+    returned_row,
     settings_row,
     wallet_row,
 )
@@ -35,11 +43,15 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s
 _APPEND_ANY = """
 INSERT INTO am_credit_transaction_log
        (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id, related_txn_id,
-        hold_id, occurred_at, cause)
-SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
-                     %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+        hold_id, occurred_at, cause, detail)
+SELECT txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id, related_txn_id,
+       hold_id, occurred_at, cause, CAST(detail AS json)
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
+            %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])
+     AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
+             related_txn_id, hold_id, occurred_at, cause, detail)
 """
-"""The same for a batch with entries of other dates than its own, or with a cause."""
+"""The same for a batch with entries of other dates than its own, with a cause, or with a detail."""
 
 _REMEMBER = """
 INSERT INTO am_credit_idempotency
@@ -52,11 +64,14 @@ _UPDATE_WALLETS = """
 UPDATE am_credit_wallet w
 SET balance_yen = new.balance_yen, held_yen = new.held_yen, debt_yen = new.debt_yen, open_lots = new.open_lots,
     current_cycle = new.current_cycle, cycle_spent_yen = new.cycle_spent_yen, alerted_pct = new.alerted_pct,
-    last_txn_id = new.last_txn_id, next_due_at = new.next_due_at, exhausted = new.exhausted, updated_at = %s
+    last_txn_id = new.last_txn_id, next_due_at = new.next_due_at, exhausted = new.exhausted,
+    balance_fraction = new.balance_fraction, ledger_fraction = new.ledger_fraction, debt_fraction = new.debt_fraction,
+    cycle_spent_fraction = new.cycle_spent_fraction, updated_at = %s
 FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::int[],
-            %s::bigint[], %s::text[], %s::int[])
+            %s::bigint[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
      AS new (wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct,
-             last_txn_id, next_due_at, exhausted)
+             last_txn_id, next_due_at, exhausted, balance_fraction, ledger_fraction, debt_fraction,
+             cycle_spent_fraction)
 WHERE w.wallet_id = new.wallet_id
 """
 _UPDATE_SETTINGS = f"""
@@ -65,31 +80,37 @@ WHERE wallet_id = %s
 """
 _UPDATE_KEYS = """
 UPDATE am_credit_key k
-SET current_cycle = new.current_cycle, cycle_spent_yen = new.cycle_spent_yen, held_yen = new.held_yen
-FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[])
-     AS new (wallet_id, key_id, current_cycle, cycle_spent_yen, held_yen)
+SET current_cycle = new.current_cycle, cycle_spent_yen = new.cycle_spent_yen,
+    cycle_spent_fraction = new.cycle_spent_fraction, held_yen = new.held_yen, held_fraction = new.held_fraction
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::int[], %s::bigint[], %s::int[])
+     AS new (wallet_id, key_id, current_cycle, cycle_spent_yen, cycle_spent_fraction, held_yen, held_fraction)
 WHERE k.wallet_id = new.wallet_id AND k.key_id = new.key_id
 """
-_PUT_LOTS = """
-INSERT INTO am_credit_lot (wallet_id, lot_id, kind, granted_yen, expires_at)
-SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])
+_PUT_LOTS = f"""
+INSERT INTO am_credit_lot ({LOT_COLUMNS})
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::int[])
 """
-_PUT_HOLDS = """
-INSERT INTO am_credit_hold (hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at,
-                            expires_at, closed_at, closer, served, above_yen)
-SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
-                     %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[])
+_PUT_HOLDS = f"""
+INSERT INTO am_credit_hold ({HOLD_COLUMNS})
+SELECT hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at, expires_at, closed_at,
+       closer, served, above_yen, amount_fraction, captured_fraction, above_fraction, CAST(usage AS json)
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
+            %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[], %s::int[], %s::int[], %s::int[],
+            %s::text[])
+     AS new ({HOLD_COLUMNS})
 ON CONFLICT (hold_id, wallet_id) DO UPDATE
 SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
     expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
-    above_yen = excluded.above_yen
+    above_yen = excluded.above_yen, captured_fraction = excluded.captured_fraction,
+    above_fraction = excluded.above_fraction
 """
 _PUT_PURCHASES = f"""
 INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
 SELECT purchase_key, wallet_id, key_id, actor, decode(fingerprint, 'hex'), attempt, status, amount_yen, txn_id,
-       hold_id, undone_txn_id, free_used, lease_until, %s
+       hold_id, undone_txn_id, free_used, lease_until, amount_fraction, CAST(usage AS json), %s
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
-            %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[]) AS new ({PURCHASE_COLUMNS})
+            %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::text[])
+     AS new ({PURCHASE_COLUMNS})
 ON CONFLICT (purchase_key, wallet_id) DO UPDATE
 SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_id, hold_id = excluded.hold_id,
     undone_txn_id = excluded.undone_txn_id, free_used = excluded.free_used, lease_until = excluded.lease_until,
@@ -101,24 +122,28 @@ USING unnest(%s::text[], %s::bigint[]) AS old (purchase_key, wallet_id)
 WHERE p.purchase_key = old.purchase_key AND p.wallet_id = old.wallet_id
 """
 _PUT_RETURNED = """
-INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen)
-SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
-ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
+INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen, returned_fraction)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::int[])
+ON CONFLICT (wallet_id, txn_id)
+DO UPDATE SET returned_yen = excluded.returned_yen, returned_fraction = excluded.returned_fraction
 """
 _PUT_SALES = """
 INSERT INTO am_credit_sale (wallet_id, txn_id, seller_id)
 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
 """
 _PUT_CYCLE_SPEND = """
-INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen)
-SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
-ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
+INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen, spent_fraction)
+SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[])
+ON CONFLICT (billing_cycle, wallet_id, key_id)
+DO UPDATE SET spent_yen = excluded.spent_yen, spent_fraction = excluded.spent_fraction
 """
 _PUT_SEGMENTS = """
-INSERT INTO am_credit_cycle_segment (wallet_id, segment_no, last_txn_id, billing_cycle, closing_yen)
-SELECT new.wallet_id, coalesce(latest.segment_no, 0) + new.position, new.last_txn_id, new.billing_cycle, new.closing_yen
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
-     AS new (wallet_id, position, last_txn_id, billing_cycle, closing_yen)
+INSERT INTO am_credit_cycle_segment
+       (wallet_id, segment_no, last_txn_id, billing_cycle, closing_yen, closing_fraction)
+SELECT new.wallet_id, coalesce(latest.segment_no, 0) + new.position, new.last_txn_id, new.billing_cycle,
+       new.closing_yen, new.closing_fraction
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::int[])
+     AS new (wallet_id, position, last_txn_id, billing_cycle, closing_yen, closing_fraction)
 LEFT JOIN LATERAL (SELECT segment_no, last_txn_id FROM am_credit_cycle_segment s
                    WHERE s.wallet_id = new.wallet_id ORDER BY segment_no DESC LIMIT 1) AS latest ON true
 WHERE latest.last_txn_id IS DISTINCT FROM new.last_txn_id
@@ -188,17 +213,17 @@ def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
         numbers([entry.related_txn_id for entry in entries]),
         numbers([entry.hold_id for entry in entries]),
     ]
-    if any(entry.cause is not None or entry.occurred_at != at for entry in entries):
+    if any(entry.detail is not None or entry.cause is not None or entry.occurred_at != at for entry in entries):
         dates, causes = [entry.occurred_at for entry in entries], [entry.cause for entry in entries]
-        raw.execute(_APPEND_ANY, [*columns, texts(dates), texts(causes)])
+        raw.execute(_APPEND_ANY, [*columns, texts(dates), texts(causes), texts([entry.detail for entry in entries])])
     else:
         raw.execute(_APPEND_ENTRIES, [at, *columns])
 
 
 def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
     if snapshot.left_cycles:
-        cycles, wallet_ids, key_ids, spent_yen = zip(*sorted(snapshot.left_cycles), strict=True)
-        raw.execute(_PUT_CYCLE_SPEND, [texts(cycles), numbers(wallet_ids), numbers(key_ids), numbers(spent_yen)])
+        cycles, *spent = zip(*map(left_cycle_row, sorted(snapshot.left_cycles)), strict=True)
+        raw.execute(_PUT_CYCLE_SPEND, [texts(cycles), *map(numbers, spent)])
     closed = [
         (position, segment)
         for segments in snapshot.closed_segments.values()
@@ -212,7 +237,7 @@ def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
                 numbers([position for position, _ in closed]),
                 numbers([segment.last_txn_id for _, segment in closed]),
                 texts([segment.billing_cycle for _, segment in closed]),
-                numbers([segment.closing_yen for _, segment in closed]),
+                *map(numbers, zip(*[divmod(segment.closing_micros, MICROS) for _, segment in closed], strict=True)),
             ],
         )
 
@@ -238,7 +263,8 @@ def _remember(raw: Raw, decision: Decision, today: str) -> None:
 
 def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
     columns = zip(*map(wallet_row, decision.touched.values()), strict=True)
-    balance_yen, held_yen, debt_yen, lots, cycles, spent_yen, alerted_pct, last_txn_ids, due_at, exhausted = columns
+    balance_yen, held_yen, debt_yen, lots, cycles, spent_yen, alerted_pct, last_txn_ids, due_at, *rest = columns
+    exhausted, *fractions = rest
     raw.execute(
         _UPDATE_WALLETS,
         [
@@ -254,6 +280,7 @@ def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
             numbers(last_txn_ids),
             texts(due_at),
             numbers(map(int, exhausted)),
+            *map(numbers, fractions),
         ],
     )
 
@@ -265,61 +292,59 @@ def _write_settings(raw: Raw, decision: Decision, at: str) -> None:
 
 def _update_keys(raw: Raw, decision: Decision) -> None:
     keys = decision.touched_keys.values()
-    raw.execute(
-        _UPDATE_KEYS,
-        [
-            numbers([key.wallet_id for key in keys]),
-            numbers([key.key_id for key in keys]),
-            texts([key.current_cycle for key in keys]),
-            numbers([key.cycle_spent_yen for key in keys]),
-            numbers([key.held_yen for key in keys]),
-        ],
-    )
+    cycles, *amounts = zip(*map(key_row, keys), strict=True)
+    wallet_ids, key_ids = [key.wallet_id for key in keys], [key.key_id for key in keys]
+    raw.execute(_UPDATE_KEYS, [numbers(wallet_ids), numbers(key_ids), texts(cycles), *map(numbers, amounts)])
 
 
 def _write_lots_and_holds(raw: Raw, decision: Decision) -> None:
     if decision.opened_lots:
-        wallet_ids, lot_ids, kinds, granted_yen, expiries = zip(
-            *map(structs.astuple, decision.opened_lots), strict=True
-        )
+        rows = [lot_row(opening).values() for opening in decision.opened_lots]
+        wallet_ids, lot_ids, kinds, granted_yen, expiries, fractions = zip(*rows, strict=True)
         raw.execute(
-            _PUT_LOTS, [numbers(wallet_ids), numbers(lot_ids), texts(kinds), numbers(granted_yen), texts(expiries)]
+            _PUT_LOTS,
+            [
+                numbers(wallet_ids),
+                numbers(lot_ids),
+                texts(kinds),
+                numbers(granted_yen),
+                texts(expiries),
+                numbers(fractions),
+            ],
         )
     if decision.touched_holds:
         columns = list(zip(*map(hold_row, decision.touched_holds.values()), strict=True))
-        raw.execute(_PUT_HOLDS, [*map(numbers, columns[:5]), *map(texts, columns[5:12]), *map(numbers, columns[12:])])
-    if decision.returned:
-        entries = decision.returned.values()
         raw.execute(
-            _PUT_RETURNED,
+            _PUT_HOLDS,
             [
-                numbers([entry.wallet_id for entry in entries]),
-                numbers([entry.txn_id for entry in entries]),
-                numbers([entry.returned_yen for entry in entries]),
+                *map(numbers, columns[:5]),
+                *map(texts, columns[5:12]),
+                *map(numbers, columns[12:17]),
+                texts(columns[17]),
             ],
         )
+    if decision.returned:
+        returned = zip(*map(returned_row, decision.returned.values()), strict=True)
+        raw.execute(_PUT_RETURNED, list(map(numbers, returned)))
 
 
 def _write_purchases_and_sales(raw: Raw, decision: Decision, today: str) -> None:
     if decision.touched_purchases:
-        purchases = [purchase for _, purchase in sorted(decision.touched_purchases.items())]
+        rows = [purchase_row(purchase, today) for _, purchase in sorted(decision.touched_purchases.items())]
+        columns = list(zip(*rows, strict=True))
         raw.execute(
             _PUT_PURCHASES,
             [
                 today,
-                texts([purchase.purchase_key for purchase in purchases]),
-                numbers([purchase.wallet_id for purchase in purchases]),
-                numbers([purchase.key_id for purchase in purchases]),
-                texts([purchase.actor for purchase in purchases]),
-                texts([purchase.fingerprint.hex() for purchase in purchases]),
-                texts([purchase.attempt for purchase in purchases]),
-                texts([purchase.status for purchase in purchases]),
-                numbers([purchase.amount_yen for purchase in purchases]),
-                numbers([purchase.txn_id for purchase in purchases]),
-                numbers([purchase.hold_id for purchase in purchases]),
-                numbers([purchase.undone_txn_id for purchase in purchases]),
-                numbers([purchase.free_used for purchase in purchases]),
-                texts([purchase.lease_until for purchase in purchases]),
+                texts(columns[0]),
+                *map(numbers, columns[1:3]),
+                texts(columns[3]),
+                texts([fingerprint.hex() for fingerprint in columns[4]]),
+                *map(texts, columns[5:7]),
+                *map(numbers, columns[7:12]),
+                texts(columns[12]),
+                numbers(columns[13]),
+                texts(columns[14]),
             ],
         )
     if decision.dropped_purchases:

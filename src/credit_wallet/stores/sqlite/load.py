@@ -12,17 +12,21 @@ import apsw
 
 from credit_wallet.domain.commands import Command, Movement
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, LotOpening, Snapshot, WalletState
+from credit_wallet.domain.money import MICROS
+from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.rows import (
+    ENTRY_COLUMNS,
     HOLD_COLUMNS,
     KEY_COLUMNS,
+    LOT_COLUMNS,
     PURCHASE_COLUMNS,
     WALLET_COLUMNS,
     entry_of,
     hold_of,
     key_of,
+    lot_opening_of,
     purchase_of,
     remembered_of,
     wallet_of,
@@ -45,12 +49,12 @@ LIMIT {MAX_DUE_HOLDS + 1}
 _NEXT_HOLD_EXPIRY = """
 SELECT min(expires_at) FROM am_credit_hold WHERE wallet_id = ? AND status = 'open' AND expires_at > ?
 """
-_ENTRIES = """
-SELECT e.txn_id, e.wallet_id, amount_yen, txn_type, lots, coalesce(returned_yen, 0)
+_ENTRIES = f"""
+SELECT {ENTRY_COLUMNS}
 FROM carray(?) JOIN am_credit_transaction_log e ON e.txn_id = value
 LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
 """
-_LOT = "SELECT wallet_id, lot_id, kind, granted_yen, expires_at FROM am_credit_lot WHERE wallet_id = ? AND lot_id = ?"
+_LOT = f"SELECT {LOT_COLUMNS} FROM am_credit_lot WHERE wallet_id = ? AND lot_id = ?"
 _REMEMBERED = {
     size: f"""
     WITH wanted (wanted_key, wanted_wallet_id) AS (VALUES {", ".join(["(?, ?)"] * size)})
@@ -60,7 +64,7 @@ _REMEMBERED = {
     for size in _KEYS_A_STATEMENT
 }
 _CYCLE_SPENT = """
-SELECT coalesce(max(spent_yen), 0) FROM am_credit_cycle_spend WHERE billing_cycle = ? AND wallet_id = ? AND key_id = ?
+SELECT spent_yen, spent_fraction FROM am_credit_cycle_spend WHERE billing_cycle = ? AND wallet_id = ? AND key_id = ?
 """
 _ALERTED = """
 SELECT max(coalesce((SELECT max(threshold_pct) FROM am_credit_spending_alert
@@ -166,7 +170,7 @@ class Loader:
             wallet = self._wallets.get(wallet_id)
             if wallet is None:
                 continue
-            if wallet.debt_yen:
+            if wallet.debt_micros:
                 owing.append(wallet_id)
             if wallet.next_due_at is None or wallet.next_due_at > at:
                 continue
@@ -214,14 +218,15 @@ class Loader:
         for lot_id, _ in allocation:
             row = self._connection.execute(_LOT, (wallet_id, lot_id)).get
             if row is not None:
-                snapshot.lot_openings[wallet_id, lot_id] = LotOpening(*row)
+                snapshot.lot_openings[wallet_id, lot_id] = lot_opening_of(row)
 
     def _roll_cycles(self, snapshot: Snapshot, wallet_ids: set[int], key_ids: set[int], now: datetime) -> None:
         for rolling in to_roll(self._wallets, self._keys, wallet_ids, key_ids, now):
             wallet_id = rolling.spender.wallet_id
-            spent_yen = self._connection.execute(_CYCLE_SPENT, (rolling.cycle, wallet_id, rolling.key_id)).get
+            spent = self._connection.execute(_CYCLE_SPENT, (rolling.cycle, wallet_id, rolling.key_id)).get
+            spent_yen, spent_fraction = spent or (0, 0)
             alerted_pct = 0 if rolling.key_id else self._connection.execute(_ALERTED, (wallet_id, rolling.cycle)).get
-            roll(snapshot, rolling, spent_yen, alerted_pct)
+            roll(snapshot, rolling, spent_yen * MICROS + spent_fraction, alerted_pct)
 
     def _ids_after(self, table: str) -> Iterator[int]:
         last_id: int = self._connection.execute(_LAST_ID, (table,)).get

@@ -30,13 +30,18 @@ from credit_wallet.stores.jobs.backfill import backfill_all, backfill_pending
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.rows import (
+    HOLD_COLUMNS,
     PURCHASE_COLUMNS,
     PUT_LOT,
     REMEMBERED_COLUMNS,
     SETTINGS_COLUMNS,
     hold_row,
+    key_row,
+    left_cycle_row,
+    lot_row,
     purchase_row,
     remembered_row,
+    returned_row,
     settings_row,
     wallet_row,
 )
@@ -59,22 +64,27 @@ _ROWS_A_STATEMENT = (128, 64, 32, 16, 8, 4, 2, 1)
 _UPDATE_WALLET = """
 UPDATE am_credit_wallet
 SET balance_yen = ?, held_yen = ?, debt_yen = ?, open_lots = ?, current_cycle = ?, cycle_spent_yen = ?,
-    alerted_pct = ?, last_txn_id = ?, next_due_at = ?, exhausted = ?, updated_at = ?
+    alerted_pct = ?, last_txn_id = ?, next_due_at = ?, exhausted = ?, balance_fraction = ?, ledger_fraction = ?,
+    debt_fraction = ?, cycle_spent_fraction = ?, updated_at = ?
 WHERE wallet_id = ?
 """
 _UPDATE_SETTINGS = f"""
 UPDATE am_credit_wallet SET {", ".join(f"{column} = ?" for column in SETTINGS_COLUMNS)}, updated_at = ?
 WHERE wallet_id = ?
 """
-_UPDATE_KEY = "UPDATE am_credit_key SET current_cycle = ?, cycle_spent_yen = ?, held_yen = ? WHERE key_id = ?"
-_PUT_HOLD = """
-INSERT INTO am_credit_hold (hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at,
-                            expires_at, closed_at, closer, served, above_yen)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_UPDATE_KEY = """
+UPDATE am_credit_key
+SET current_cycle = ?, cycle_spent_yen = ?, cycle_spent_fraction = ?, held_yen = ?, held_fraction = ?
+WHERE key_id = ?
+"""
+_PUT_HOLD = f"""
+INSERT INTO am_credit_hold ({HOLD_COLUMNS})
+VALUES ({", ".join("?" * (HOLD_COLUMNS.count(",") + 1))})
 ON CONFLICT (hold_id) DO UPDATE
 SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
     expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
-    above_yen = excluded.above_yen
+    above_yen = excluded.above_yen, captured_fraction = excluded.captured_fraction,
+    above_fraction = excluded.above_fraction
 """
 _PUT_PURCHASE = f"""
 INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
@@ -86,13 +96,15 @@ SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_
 """
 _DELETE_PURCHASE = "DELETE FROM am_credit_purchase WHERE purchase_key = ? AND wallet_id = ?"
 _PUT_RETURNED = """
-INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen) VALUES (?, ?, ?)
-ON CONFLICT (wallet_id, txn_id) DO UPDATE SET returned_yen = excluded.returned_yen
+INSERT INTO am_credit_returned (wallet_id, txn_id, returned_yen, returned_fraction) VALUES (?, ?, ?, ?)
+ON CONFLICT (wallet_id, txn_id)
+DO UPDATE SET returned_yen = excluded.returned_yen, returned_fraction = excluded.returned_fraction
 """
 _PUT_SALE = "INSERT INTO am_credit_sale (wallet_id, txn_id, seller_id) VALUES (?, ?, ?)"
 _PUT_CYCLE_SPEND = """
-INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen) VALUES (?, ?, ?, ?)
-ON CONFLICT (billing_cycle, wallet_id, key_id) DO UPDATE SET spent_yen = excluded.spent_yen
+INSERT INTO am_credit_cycle_spend (billing_cycle, wallet_id, key_id, spent_yen, spent_fraction) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (billing_cycle, wallet_id, key_id)
+DO UPDATE SET spent_yen = excluded.spent_yen, spent_fraction = excluded.spent_fraction
 """
 _PUT_ALERT = """
 INSERT INTO {table} (wallet_id, threshold_pct, billing_cycle, fired_at, spent_yen, budget_yen)
@@ -247,7 +259,8 @@ class SqliteStore:
             backfill_pending(self._connection, now)
         snapshot = self._loader.load(commands, now)
         decision = decide(snapshot, commands, now)
-        self._connection.executemany(_PUT_CYCLE_SPEND, snapshot.left_cycles)
+        if snapshot.left_cycles:
+            self._connection.executemany(_PUT_CYCLE_SPEND, map(left_cycle_row, snapshot.left_cycles))
         if snapshot.closed_segments:
             put_segments(self._connection, closed_in(snapshot))
         self._write(decision, format_instant(now))
@@ -288,19 +301,13 @@ class SqliteStore:
     def _write_keys(self, decision: Decision) -> None:
         self._connection.executemany(
             _UPDATE_KEY,
-            [
-                (key.current_cycle, key.cycle_spent_yen, key.held_yen, key_id)
-                for key_id, key in sorted(decision.touched_keys.items())
-            ],
+            [(*key_row(key), key_id) for key_id, key in sorted(decision.touched_keys.items())],
         )
 
     def _write_lots_and_holds(self, decision: Decision) -> None:
-        self._connection.executemany(PUT_LOT, [structs.asdict(opening) for opening in decision.opened_lots])
+        self._connection.executemany(PUT_LOT, [lot_row(opening) for opening in decision.opened_lots])
         self._connection.executemany(_PUT_HOLD, [hold_row(hold) for hold in decision.touched_holds.values()])
-        self._connection.executemany(
-            _PUT_RETURNED,
-            [(entry.wallet_id, entry.txn_id, entry.returned_yen) for entry in decision.returned.values()],
-        )
+        self._connection.executemany(_PUT_RETURNED, [returned_row(entry) for entry in decision.returned.values()])
 
     def _write_purchases(self, decision: Decision, today: str) -> None:
         rows = [purchase_row(purchase, today) for _, purchase in sorted(decision.touched_purchases.items())]
