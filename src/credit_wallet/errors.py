@@ -46,6 +46,12 @@ class MissingExtra(WalletError, ModuleNotFoundError):
         self.name = package
 
 
+class ItemNotPriced(WalletError):
+    """The price book has no price of the item for the wallet now; ``details`` has ``item`` and the ``items`` it has."""
+
+    code = "item_not_priced"
+
+
 class InvalidJson(WalletError):
     """What was sent is not JSON, or names a member of an object twice."""
 

@@ -254,6 +254,8 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     low_balance_yen: int | UnsetType = UNSET
     alert_thresholds_pct: tuple[int, ...] | UnsetType = UNSET
     """Shares of the budget at which to alert, beside 50, 80 and 100 %."""
+    price_group: str | None | UnsetType = UNSET
+    """The group whose prices count for the wallet, None for no group."""
 
 
 MAX_LEASE_SECONDS = 24 * 3600

@@ -237,6 +237,8 @@ class WalletView(Struct, frozen=True):
     created_at: str
     low_balance_yen: int
     alert_thresholds_pct: tuple[int, ...]
+    price_group: str | None = None
+    """The group whose prices count for the wallet."""
 
     balance_yen = WholeYen()
     balance = Exact()

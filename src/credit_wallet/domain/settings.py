@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-Kind: TypeAlias = Literal["yen", "flag", "choice", "text", "percents"]
+Kind: TypeAlias = Literal["yen", "flag", "choice", "text", "name", "percents"]
 
 
 class Setting(Struct, frozen=True):
@@ -32,5 +32,6 @@ SETTINGS = (
     Setting("auto_topup_amount", "yen", 0, "auto_topup_amount"),
     Setting("low_balance_yen", "yen", 0, "low_balance_yen"),
     Setting("alert_thresholds_pct", "percents", (), "alert_thresholds"),
+    Setting("price_group", "name", None, "price_group"),
 )
 """Everything that ``configure`` can change. The time zone is not a setting: a wallet keeps the one it was made with."""

@@ -29,6 +29,7 @@ PAYER = "payer"
 
 SPENDING_CODES = (
     "invalid_amount",
+    "item_not_priced",
     "insufficient_funds",
     "budget_exhausted",
     "key_cap_exhausted",

@@ -163,12 +163,14 @@ class CreditWallet(WalletMovements):
         auto_topup_amount: int | UnsetType = UNSET,
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
+        price_group: str | None | UnsetType = UNSET,
     ) -> Configured:
         """Change settings; omitted ones stay as they are. A disabled wallet accepts credit but spends nothing.
 
         A notice is sent when spending carries the balance below ``low_balance_yen`` (0 = never).
         ``alert_thresholds_pct`` are up to ten more shares of the budget, 1 to 1,000 %, to alert at besides 50, 80 and
-        100 %. Raises ``WalletNotFound``, and ``InvalidRequest`` naming the field.
+        100 %. ``price_group`` is the group of the price book whose prices count for the wallet, None for none. Raises
+        ``WalletNotFound``, and ``InvalidRequest`` naming the field.
         """
         return self._ledger.run(
             Configured,
@@ -182,6 +184,7 @@ class CreditWallet(WalletMovements):
                 auto_topup_amount,
                 low_balance_yen,
                 _as_tuple(alert_thresholds_pct),
+                price_group,
             ),
         )
 
@@ -197,6 +200,7 @@ class CreditWallet(WalletMovements):
         auto_topup_amount: int | UnsetType = UNSET,
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
+        price_group: str | None | UnsetType = UNSET,
     ) -> Configured:
         """The asyncio twin of ``configure``."""
         return await self._ledger.arun(
@@ -211,6 +215,7 @@ class CreditWallet(WalletMovements):
                 auto_topup_amount,
                 low_balance_yen,
                 _as_tuple(alert_thresholds_pct),
+                price_group,
             ),
         )
 

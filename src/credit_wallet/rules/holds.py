@@ -18,6 +18,7 @@ from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
 from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_micros
+from credit_wallet.rules.pricing import cost_of, count_usage
 from credit_wallet.rules.spending import count_spent, take_or_owe
 from credit_wallet.rules.state import HoldState, KeyState, WalletState
 
@@ -38,6 +39,10 @@ def open_hold(
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
         return key
+    cost = cost_of(batch, wallet, amount_micros, usage)
+    if isinstance(cost, WalletError):
+        return cost
+    amount_micros, usage = cost
     refusal = refusal_to_spend(batch, wallet, key, amount_micros)
     if refusal is not None:
         return refusal
@@ -66,7 +71,12 @@ def open_hold(
     note_due(wallet, hold.expires_at)
     emit_lower(batch, wallet, hold.allocation, amount_micros)
     return Held(
-        wallet.wallet_id, amount_micros, wallet.balance_micros, hold_id=hold.hold_id, expires_at=hold.expires_at
+        wallet.wallet_id,
+        amount_micros,
+        wallet.balance_micros,
+        hold_id=hold.hold_id,
+        expires_at=hold.expires_at,
+        price_version=None if usage is None else usage.price_version,
     )
 
 
@@ -77,9 +87,13 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
         return hold
     if hold.status != "open":
         return _closed(hold)
+    cost = cost_of(batch, wallet, command.amount_micros, command.usage)
+    if isinstance(cost, WalletError):
+        return cost
+    amount_micros, usage = cost
     key = _key_of(batch, hold)
-    from_hold_micros = min(command.amount_micros, hold.left_micros)
-    above_micros = command.amount_micros - from_hold_micros
+    from_hold_micros = min(amount_micros, hold.left_micros)
+    above_micros = amount_micros - from_hold_micros
     if above_micros and (command.above == "reject" or command.actor == PAYER):
         return InvalidAmount(
             f"hold {hold.hold_id} holds {format_micros(hold.left_micros)}; capture at most that",
@@ -94,11 +108,12 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
         hold,
         from_hold_micros,
         above_micros,
-        command.usage,
+        usage,
         final=command.final,
         stays_open=not command.final and command.above == "up_to_balance",
+        is_capture=True,
     )
-    assert captured is not None, "captures are of a micro or of an item at least, and an open hold has something left"  # noqa: S101
+    assert captured is not None, "a capture always has an entry"  # noqa: S101
     return captured
 
 
@@ -148,7 +163,7 @@ def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Lite
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
     if hold.served or (hold.captured_micros and not hold.left_micros):
-        _spend_held(batch, wallet, hold, hold.left_micros, 0)
+        _spend_held(batch, wallet, hold, hold.left_micros, 0, _uncaptured_usage(hold))
     else:
         return_hold(batch, wallet, hold, "expired")
 
@@ -160,7 +175,7 @@ def serve_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
         batch.decision.touched_holds[hold.hold_id] = hold
     elif hold.status != "captured":
         hold.served = True
-        _spend_held(batch, wallet, hold, 0, hold.left_micros)
+        _spend_held(batch, wallet, hold, 0, hold.left_micros, _uncaptured_usage(hold))
 
 
 def _spend_held(
@@ -173,10 +188,12 @@ def _spend_held(
     *,
     final: bool = True,
     stays_open: bool = False,
+    is_capture: bool = False,
 ) -> Captured | None:
     """Spend yen of a hold and ``above_micros`` of the balance beyond it; a shortfall becomes a debt.
 
-    Returns None when nothing could be spent and all of it becomes a debt.
+    Returns None when there is no entry: nothing was left to spend, or all of it becomes a debt. A capture by command
+    (``is_capture``) always has one, and so has an item that costs nothing.
     """
     key = _key_of(batch, hold)
     was_open = hold.status == "open"
@@ -193,8 +210,11 @@ def _spend_held(
     above = take_or_owe(batch, wallet, above_micros) if above_micros else []
     hold.above_micros += lots.total_micros(above)
     spent_micros = from_hold_micros + lots.total_micros(above)
+    usage = _captured_usage(hold, usage)
+    count_usage(batch, wallet, usage)
     captured = None
-    if spent_micros or (usage is not None and usage.item is not None):
+    is_free = usage is not None and usage.item is not None and not above_micros
+    if spent_micros or is_capture or is_free:
         taken = used + above
         txn_id = append(
             batch,
@@ -203,7 +223,7 @@ def _spend_held(
             -spent_micros,
             taken,
             hold.note,
-            usage=_captured_usage(hold, usage),
+            usage=usage,
             key_id=hold.key_id,
             hold_id=hold.hold_id,
         )
@@ -212,7 +232,16 @@ def _spend_held(
         return_to_lots(batch, wallet, rest)
     if above:
         emit_lower(batch, wallet, above, lots.total_micros(above))
-    return captured and structs.replace(captured, balance_micros=wallet.balance_micros)
+    return captured and structs.replace(
+        captured,
+        balance_micros=wallet.balance_micros,
+        price_version=None if usage is None else usage.price_version,
+    )
+
+
+def _uncaptured_usage(hold: HoldState) -> Usage | None:
+    """What a served hold is for, if nothing of it was captured before."""
+    return None if hold.captured_micros else hold.usage
 
 
 def _captured_usage(hold: HoldState, usage: Usage | None) -> Usage | None:

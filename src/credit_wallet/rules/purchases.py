@@ -33,6 +33,7 @@ from credit_wallet.rules.credit import emit_lower
 from credit_wallet.rules.details import exact_micros, parse_detail, usage_of
 from credit_wallet.rules.holds import open_hold, prolong, return_hold, serve_hold
 from credit_wallet.rules.idempotency import requested
+from credit_wallet.rules.pricing import count_usage, uncount_usage
 from credit_wallet.rules.refunds import refund_charge
 from credit_wallet.rules.spending import charge, count_spent, note_sale, take_or_owe
 from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, WalletState
@@ -108,8 +109,10 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletErr
         purchase.status = "served"
         return _undone(wallet, purchase, 0)
     amount_micros = 0
-    if purchase.txn_id is not None and purchase.amount_micros and not _is_returned(batch, purchase):
-        _know_charge(batch, purchase.txn_id)
+    charged = None if purchase.txn_id is None else _known_charge(batch, purchase.txn_id)
+    if charged is not None and not purchase.amount_micros:
+        uncount_usage(batch, wallet, charged.usage, charged.occurred_at)
+    elif purchase.txn_id is not None and not _is_returned(batch, purchase):
         given_back = refund_charge(batch, wallet, purchase.txn_id, None, command.reason)
         if isinstance(given_back, WalletError):
             return given_back
@@ -124,7 +127,8 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletErr
 
 
 def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bought | WalletError:
-    if wallet.lots and wallet.lots[0].remaining_micros <= command.amount_micros:
+    by_item = command.usage is not None and command.usage.item is not None
+    if wallet.lots and (by_item or wallet.lots[0].remaining_micros <= command.amount_micros):
         remember_lots(batch, wallet)
     if command.hold_seconds is None:
         outcome: Charged | Held | WalletError = charge(
@@ -202,7 +206,8 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
     taken = take_or_owe(batch, wallet, purchase.amount_micros)
     taken_micros = lots.total_micros(taken)
     purchase.txn_id = purchase.hold_id = None  # the first payment was returned; a debt has no entry
-    if taken_micros:
+    count_usage(batch, wallet, purchase.usage)
+    if taken_micros or not purchase.amount_micros:
         note = "served after it was given back"
         purchase.txn_id = append(
             batch, wallet, "charge", -taken_micros, taken, note, usage=purchase.usage, key_id=purchase.key_id
@@ -214,18 +219,24 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
     return taken_micros
 
 
-def _know_charge(batch: Batch, txn_id: int) -> None:
-    """Make a charge of this batch refundable within the same batch."""
-    if txn_id in batch.snapshot.entries:
-        return
+def _known_charge(batch: Batch, txn_id: int) -> EntryRecord | None:
+    """A charge, made refundable within the same batch if it is of this one."""
     for entry in batch.decision.entries:
-        if entry.txn_id == txn_id:
+        if entry.txn_id == txn_id and txn_id not in batch.snapshot.entries:
             allocation = lots.parse_allocation(entry.lots)
             detail = parse_detail(entry.detail)
             amount_micros = exact_micros(entry.amount_yen, detail)
             batch.snapshot.entries[txn_id] = EntryRecord(
-                txn_id, entry.wallet_id, amount_micros, entry.txn_type, allocation, 0, usage_of(detail)
+                txn_id,
+                entry.wallet_id,
+                amount_micros,
+                entry.txn_type,
+                allocation,
+                0,
+                usage_of(detail),
+                entry.occurred_at,
             )
+    return batch.snapshot.entries.get(txn_id)
 
 
 def _lease(batch: Batch, purchase: PurchaseState, seconds: int) -> None:

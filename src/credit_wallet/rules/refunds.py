@@ -9,6 +9,7 @@ from credit_wallet.errors import EntryNotFound, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.credit import refusal_to_take, return_to_lots, take_back
+from credit_wallet.rules.pricing import uncount_usage
 from credit_wallet.rules.state import EntryRecord, WalletState
 
 
@@ -34,6 +35,8 @@ def refund_charge(
     if short_micros := amount_micros - lots.total_micros(part):
         part.append((refund_id, short_micros))
     charge.returned_micros += amount_micros
+    if amount_micros == left_micros:
+        uncount_usage(batch, wallet, charge.usage, charge.occurred_at)
     batch.decision.returned[charge.txn_id] = charge
     wallet.balance_micros += amount_micros
     append(batch, wallet, "refund", amount_micros, part, note, txn_id=refund_id, related_txn_id=charge.txn_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from msgspec import structs
+
 from credit_wallet.domain.actors import NO_SELLERS, Actor, seller_of
 from credit_wallet.domain.budget import WARN_PCTS, reached_pct, spent_pct, warn_pct
 from credit_wallet.domain.money import MICROS, both, whole_yen
@@ -15,6 +17,7 @@ from credit_wallet.rules.batch import Batch, append, emit_once, fire
 from credit_wallet.rules.clawbacks import owe
 from credit_wallet.rules.credit import emit_lower
 from credit_wallet.rules.limits import paying_key, refusal_to_spend
+from credit_wallet.rules.pricing import cost_of, count_usage
 from credit_wallet.rules.state import Allocation, KeyState, WalletState
 
 Spent = TypeVar("Spent", bound=Charged)
@@ -33,6 +36,10 @@ def charge(
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
         return key
+    cost = cost_of(batch, wallet, amount_micros, usage)
+    if isinstance(cost, WalletError):
+        return cost
+    amount_micros, usage = cost
     refusal = refusal_to_spend(batch, wallet, key, amount_micros)
     if refusal is not None:
         return refusal
@@ -43,7 +50,11 @@ def charge(
         note_sale(batch, wallet, txn_id, actor)
     if wallet.auto_topup_amount or wallet.low_balance_yen:
         emit_lower(batch, wallet, taken, amount_micros)
-    return count_spent(Charged, batch, wallet, key, amount_micros, txn_id, None)
+    charged = count_spent(Charged, batch, wallet, key, amount_micros, txn_id, None)
+    if usage is None or usage.item is None:
+        return charged
+    count_usage(batch, wallet, usage)
+    return structs.replace(charged, price_version=usage.price_version)
 
 
 def note_sale(batch: Batch, wallet: WalletState, txn_id: int, actor: Actor) -> None:

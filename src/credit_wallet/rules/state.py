@@ -24,6 +24,7 @@ from credit_wallet.domain.outcomes import (
     Outcome,
     PurchaseStatus,
 )
+from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.topups import PayerState, TopupState
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import WalletError
@@ -86,6 +87,7 @@ class WalletState(Struct):
     low_balance_yen: int = 0
     thresholds_pct: tuple[int, ...] = ALERT_THRESHOLDS_PCT
     """The shares of the budget at which an alert fires, ascending: the default ones and the wallet's own."""
+    price_group: str | None = None
 
 
 class KeyState(Struct):
@@ -162,6 +164,7 @@ class EntryRecord(Struct):
     allocation: Allocation
     returned_micros: int
     usage: Usage | None = None
+    occurred_at: str = ""
 
 
 class Remembered(Struct, frozen=True):
@@ -268,6 +271,10 @@ class Snapshot(Struct):
     """Credit that was paid back in the current period, of all wallets and with that cause; loaded when commands need
     it.
     """
+    prices: PriceBook = NO_PRICES
+    """The price book that counts for the batch; loaded when commands name an item."""
+    tier_usage: dict[tuple[int, str], int] = field(default_factory=dict)
+    """Per wallet and item that has tiers, for items that commands need: micros used in the wallet's current cycle."""
 
 
 class Decision(Struct):
@@ -295,3 +302,5 @@ class Decision(Struct):
     dropped_purchases: set[tuple[str, int]] = field(default_factory=set)
     sales: list[tuple[int, int, int]] = field(default_factory=list)
     """Wallet, entry and seller of each charge that a seller made."""
+    touched_tiers: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    """Micros used by wallet, item and billing cycle."""

@@ -44,6 +44,7 @@ from credit_wallet.domain.cycle import (
     parse_end,
 )
 from credit_wallet.domain.money import MAX_AMOUNT_YEN, decimal_text, is_amount
+from credit_wallet.domain.prices import GROUP
 from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.rules.usage import malformed_usage
@@ -182,6 +183,8 @@ def _malformed_setting(setting: Setting, value: object) -> WalletError | None:
     name = setting.name
     if setting.kind == "text":
         return malformed_text(name, value)
+    if setting.kind == "name":
+        return _malformed_name(name, value)
     if setting.kind == "yen":
         return _malformed_count(name, value, 0, MAX_AMOUNT_YEN)
     if setting.kind == "percents":
@@ -193,6 +196,14 @@ def _malformed_setting(setting: Setting, value: object) -> WalletError | None:
         return None
     wanted = "true or false" if setting.kind == "flag" else " or ".join(map(repr, setting.choices))
     return InvalidRequest(f"{name} must be {wanted}, not {value!r}", field=name)
+
+
+def _malformed_name(field: str, value: object) -> WalletError | None:
+    if value is None or (isinstance(value, str) and GROUP.fullmatch(value)):
+        return None
+    return InvalidRequest(
+        f'{field} must be a name of up to 32 lower-case letters, digits and "_", not {str(value)[:80]!r}', field=field
+    )
 
 
 def _are_thresholds(values: object) -> bool:

@@ -30,7 +30,8 @@ from credit_wallet.rules.state import (
 WALLET_COLUMNS = """
 wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
 next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount,
-time_zone, low_balance_yen, alert_thresholds, balance_fraction, ledger_fraction, debt_fraction, cycle_spent_fraction
+time_zone, low_balance_yen, alert_thresholds, balance_fraction, ledger_fraction, debt_fraction, cycle_spent_fraction,
+price_group
 """
 KEY_COLUMNS = """
 key_id, wallet_id, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, expires_at, revoked_at,
@@ -41,7 +42,8 @@ hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, create
 served, above_yen, amount_fraction, captured_fraction, above_fraction, usage
 """
 ENTRY_COLUMNS = """
-e.txn_id, e.wallet_id, amount_yen, txn_type, lots, coalesce(returned_yen, 0), coalesce(returned_fraction, 0), detail
+e.txn_id, e.wallet_id, amount_yen, txn_type, lots, coalesce(returned_yen, 0), coalesce(returned_fraction, 0), detail,
+occurred_at
 """
 """Of a ledger entry ``e`` and what was returned of it."""
 
@@ -171,6 +173,7 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         ledger_fraction,
         debt_fraction,
         cycle_spent_fraction,
+        price_group,
     ) = row
     return WalletState(
         wallet_id,
@@ -193,6 +196,7 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         time_zone,
         low_balance_yen,
         _thresholds_of(alert_thresholds),
+        price_group,
     )
 
 
@@ -389,7 +393,7 @@ def _format_usage(usage: Usage | None) -> str | None:
 
 def entry_of(row: tuple[Any, ...]) -> EntryRecord:
     """A refundable entry, from ``ENTRY_COLUMNS``."""
-    txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen, returned_fraction, text = row
+    txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen, returned_fraction, text, occurred_at = row
     detail = parse_detail(text)
     return EntryRecord(
         txn_id,
@@ -399,6 +403,7 @@ def entry_of(row: tuple[Any, ...]) -> EntryRecord:
         parse_allocation(lots),
         returned_yen * MICROS + returned_fraction,
         usage_of(detail),
+        occurred_at,
     )
 
 

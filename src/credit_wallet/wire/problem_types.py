@@ -51,6 +51,12 @@ _REQUEST = {
     "invalid_request": _P(
         422, "Invalid request", "A field or parameter is invalid; `field` names it. Correct it.", optional=("field",)
     ),
+    "item_not_priced": _P(
+        422,
+        "Item not priced",
+        "The item has no price for this wallet now. `items` are some of those that have; `GET /credit/prices` has all.",
+        fields=("item", "items"),
+    ),
     "wrong_confirmation_code": _P(
         422,
         "Wrong confirmation code",

@@ -21,6 +21,7 @@ from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.jobs.backfill import backfill
 from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
+from credit_wallet.stores.price_rows import NEWEST, KnownBook, load_prices, names_item
 from credit_wallet.stores.rows import (
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
@@ -134,7 +135,9 @@ def _decoded(drawn: str | None) -> list[int]:
     return json.decode(drawn, type=list[int]) if drawn else []
 
 
-def load(raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collection[tuple[int, str]]) -> Snapshot:
+def load(
+    raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collection[tuple[int, str]], known: KnownBook
+) -> Snapshot:
     """Everything that ``commands`` may touch at ``now``, each wallet and key in its current cycle.
 
     Must be called in a transaction in pipeline mode. Ids are drawn behind the locks, so that those of a wallet's
@@ -163,6 +166,7 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collecti
     keys = raw.execute(_KEYS, [numbers(key_ids)]) if key_ids else ()
     holds = raw.execute(_HOLDS, [numbers(hold_ids)]) if hold_ids else ()
     entries = raw.execute(_ENTRIES, [numbers(txn_ids)]) if txn_ids else ()
+    newest = raw.execute(NEWEST) if any(map(names_item, commands)) else None
 
     loaded = _by_wallet_id(wallets.fetchall())
     of_plain_sql = {wallet_id for (wallet_id,) in pending.fetchall()}
@@ -193,6 +197,7 @@ def load(raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collecti
     owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_micros]
     _load_behind(raw, snapshot, commands, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
     _roll_cycles(raw, snapshot, now)
+    load_prices(PostgresConnection(raw), known, snapshot, commands, newest and newest.fetchall())
     return snapshot
 
 

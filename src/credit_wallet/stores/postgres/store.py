@@ -26,6 +26,7 @@ from credit_wallet.stores.postgres.link import Link
 from credit_wallet.stores.postgres.load import load
 from credit_wallet.stores.postgres.readiness import Readiness
 from credit_wallet.stores.postgres.write import write
+from credit_wallet.stores.price_rows import KnownBook
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class PostgresStore:
         self._link = Link(known, PLANS_OF_THE_RAIL)
         self._readiness = Readiness(known)
         self._emitted: set[tuple[int, str]] = set()
+        self._prices = KnownBook()
 
     def close(self) -> None:
         self._link.close()
@@ -87,7 +89,7 @@ class PostgresStore:
         def attempt(raw: Raw) -> list[Outcome | WalletError]:
             with raw.pipeline():
                 begun = raw.begin()
-                snapshot = load(raw, commands, now, self._emitted)
+                snapshot = load(raw, commands, now, self._emitted, self._prices)
                 self._link.look_at(raw, begun)
                 decision = decide(snapshot, commands, now)
                 write(raw, snapshot, decision, format_instant(now))

@@ -12,6 +12,7 @@ from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
+from credit_wallet.stores.price_rows import write_tier_usage
 from credit_wallet.stores.rows import (
     HOLD_COLUMNS,
     LOT_COLUMNS,
@@ -352,6 +353,8 @@ def _write_purchases_and_sales(raw: Raw, decision: Decision, today: str) -> None
         raw.execute(_DELETE_PURCHASES, [texts(keys), numbers(wallet_ids)])
     if decision.sales:
         raw.execute(_PUT_SALES, list(map(numbers, zip(*decision.sales, strict=True))))
+    if decision.touched_tiers:
+        write_tier_usage(PostgresConnection(raw), decision)
 
 
 def _put_alerts(raw: Raw, table: str, fired: list[tuple[Alert, Event]], at: str) -> None:

@@ -16,6 +16,7 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
+from credit_wallet.stores.price_rows import KnownBook, load_prices
 from credit_wallet.stores.rows import (
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
@@ -84,6 +85,7 @@ class Loader:
         self._connection = connection
         self._wallets: dict[int, WalletState] = {}
         self._keys: dict[int, KeyState] = {}
+        self._prices = KnownBook()
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
         self._emitted: set[tuple[int, str]] = set()
@@ -146,6 +148,7 @@ class Loader:
         for wallet_id, taken in load_clawbacks(self._connection, snapshot, commands, owing):
             self._load_lots(snapshot, wallet_id, taken)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
+        load_prices(self._connection, self._prices, snapshot, commands)
         return snapshot
 
     def _load_wallets(self, wallet_ids: set[int]) -> None:

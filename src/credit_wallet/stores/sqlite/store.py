@@ -29,6 +29,7 @@ from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.jobs.backfill import backfill_all, backfill_pending
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.jobs.seals import Holder
+from credit_wallet.stores.price_rows import write_tier_usage
 from credit_wallet.stores.rows import (
     HOLD_COLUMNS,
     PURCHASE_COLUMNS,
@@ -289,6 +290,8 @@ class SqliteStore:
             self._write_purchases(decision, at[:10])
         if decision.sales:
             self._connection.executemany(_PUT_SALE, decision.sales)
+        if decision.touched_tiers:
+            write_tier_usage(self._connection, decision)
         if decision.alerts or decision.events:
             self._write_outbox(decision, at)
 
