@@ -86,17 +86,18 @@ def _opening(opening: Opening) -> str:
 
 
 def _fields(value: object) -> Mapping[str, Any]:
+    """The fields of a struct or mapping; of an amount that is there exactly and in whole yen, the exact one."""
     from msgspec import Struct, structs
 
     if isinstance(value, Struct):
-        return structs.asdict(value)
-    if isinstance(value, Mapping):
-        return value
-    raise TypeError(f"cannot show {type(value).__name__}")
+        value = structs.asdict(value)
+    if not isinstance(value, Mapping):
+        raise TypeError(f"cannot show {type(value).__name__}")
+    return {name: each for name, each in value.items() if f"{name.removesuffix('_yen')}_micros" not in value}
 
 
 def _print_fields(fields: Mapping[str, Any]) -> None:
-    print(in_columns([(name, _text(name, value)) for name, value in fields.items()]))
+    print(in_columns([(_heading(name), _text(name, value)) for name, value in fields.items()]))
 
 
 def _print_table(rows: Sequence[object]) -> None:
@@ -107,9 +108,10 @@ def _print_table(rows: Sequence[object]) -> None:
     first = _fields(rows[0])
     right = [number for number, value in enumerate(first.values()) if isinstance(value, int)]
     shown = [[_text(name, value) for name, value in _fields(row).items()] for row in rows]
-    table = in_columns([[*first], *shown], right)
+    headings = [_heading(name) for name in first]
+    table = in_columns([headings, *shown], right)
     if sys.stdout.isatty() and _width(table) > get_terminal_size().columns:
-        table = "\n\n".join(in_columns(list(zip(first, row, strict=True))) for row in shown)
+        table = "\n\n".join(in_columns(list(zip(headings, row, strict=True))) for row in shown)
     print(table)
 
 
@@ -118,15 +120,19 @@ def _width(text: str) -> int:
 
 
 def _text(name: str, value: object) -> str:
-    from credit_wallet.domain.money import format_yen
+    from credit_wallet.domain.money import decimal_text, format_micros, format_yen
     from credit_wallet.domain.outcomes import Alert, LotView, Opening
 
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int) and name.endswith("_micros"):
+        return decimal_text(value) if name == "quantity_micros" else format_micros(value)
     if isinstance(value, int) and name.endswith("_yen"):
         return format_yen(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={one_line(str(each))}" for key, each in value.items()) or "–"
     if isinstance(value, list | tuple):
         return ", ".join(_text("", item) for item in value) or "none"
     if isinstance(value, Opening):
@@ -135,11 +141,15 @@ def _text(name: str, value: object) -> str:
         return f"{value.threshold_pct} % ({format_yen(value.spent_yen)} of {format_yen(value.budget_yen)})"
     if isinstance(value, LotView):
         end = "" if value.expires_at is None else f" until {one_line(value.expires_at)}"
-        return f"{format_yen(value.remaining_yen)} {value.kind}{end} (lot {value.lot_id})"
+        return f"{format_micros(value.remaining_micros)} {value.kind}{end} (lot {value.lot_id})"
     return one_line(str(value))
 
 
-def _print_json(value: object) -> None:
-    from msgspec import json
+def _heading(name: str) -> str:
+    return name.removesuffix("_micros")
 
-    print(json.encode(value).decode())
+
+def _print_json(value: object) -> None:
+    from credit_wallet.domain.documents import to_json
+
+    print(to_json(value).decode())

@@ -125,11 +125,49 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # likewise
         return float(value)
 
 
+class Exact(click.ParamType):  # type: ignore[type-arg]  # likewise
+    """An amount or a quantity: plain digits with up to six places. ``1_0``, ``+3``, ``3.`` and ``1e3`` are wrong usage.
+
+    It stays the text that was given: nothing is rounded on the way.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text; wrong usage when it is no such number."""
+        from credit_wallet.domain.money import micros_of
+
+        try:
+            micros_of(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a decimal in plain digits with up to six places, such as 3.30.", param, ctx)
+        return value
+
+
+class Fact(click.ParamType):  # type: ignore[type-arg]  # likewise
+    """``KEY=VALUE``."""
+
+    name = "fact"
+
+    def convert(
+        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Key and value; wrong usage without both."""
+        if isinstance(value, tuple):
+            return value
+        key, _, fact = value.partition("=")
+        if not (key and fact):
+            self.fail(f"{value!r} is not KEY=VALUE, such as tool=search.", param, ctx)
+        return key, fact
+
+
 INTEGER = WholeNumber()
 
 wallet_id = click.argument("wallet_id", type=INTEGER, metavar="ID")
 key_id = click.argument("key_id", type=INTEGER, metavar="KEY_ID")
-yen = click.argument("yen", type=INTEGER, metavar="YEN")
+whole_yen = click.argument("yen", type=INTEGER, metavar="YEN")
+yen = click.argument("yen", type=Exact("decimal"), metavar="YEN")
 idempotency_key = click.option(
     "--key", metavar="K", required=True, help="Idempotency key: sending the same one again never moves money twice."
 )

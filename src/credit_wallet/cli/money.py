@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeAlias
+
 import click
 
 from credit_wallet.cli.context import (
     INTEGER,
+    Exact,
+    Fact,
     agent_key,
     ends,
     idempotency_key,
@@ -21,6 +27,38 @@ note = click.option("--note", metavar="TEXT", help="Written to the ledger entry.
 paying_key = agent_key("Pay with this agent key; its cap counts.")
 hold_id = click.argument("hold_id", type=INTEGER, metavar="HOLD_ID")
 
+Asked: TypeAlias = dict[str, Any]
+"""A price as the library takes it: an amount or an item, and facts."""
+
+
+def price(command: Callable[..., None]) -> Callable[..., None]:
+    """YEN, or ``--item`` and ``--quantity``; and facts. The command gets them as ``asked``."""
+
+    @wraps(command)
+    def run(
+        *,
+        yen: str | None,
+        item: str | None,
+        quantity: str | None,
+        fact: tuple[tuple[str, str], ...],
+        **others: Any,
+    ) -> None:
+        if (yen is None) == (item is None):
+            raise click.UsageError("Give either YEN or --item.")
+        if len({key for key, _ in fact}) < len(fact):
+            raise click.UsageError("Give each key of --fact once.")
+        command(asked={"amount_yen": yen, "item": item, "quantity": quantity, "facts": dict(fact)}, **others)
+
+    decorated: Any = run
+    for decorate in (
+        click.option("--fact", type=Fact(), metavar="KEY=VALUE", multiple=True, help="What it was for; repeatable."),
+        click.option("--quantity", type=Exact("decimal"), metavar="N", help="How much of the item; default: 1."),
+        click.option("--item", metavar="NAME", help="An item of the price book, instead of YEN."),
+        click.argument("yen", type=Exact("decimal"), metavar="[YEN]", required=False),
+    ):
+        decorated = decorate(decorated)
+    return decorated  # type: ignore[no-any-return]
+
 
 @commands.command()
 @wallet_id
@@ -29,7 +67,7 @@ hold_id = click.argument("hold_id", type=INTEGER, metavar="HOLD_ID")
 @click.option("--promo", is_flag=True, help="Promotional credit, spent before paid credit.")
 @ends("--expires-at", "When the credit expires")
 @note
-def topup(wallet_id: int, yen: int, key: str, promo: bool, expires_at: str | None, note: str | None) -> None:
+def topup(wallet_id: int, yen: str, key: str, promo: bool, expires_at: str | None, note: str | None) -> None:
     """Credit wallet ID with YEN by hand."""
     with open_wallets() as wallets:
         show(wallets.topup(wallet_id, yen, idempotency_key=key, promo=promo, expires_at=expires_at, note=note))
@@ -37,22 +75,22 @@ def topup(wallet_id: int, yen: int, key: str, promo: bool, expires_at: str | Non
 
 @commands.command()
 @wallet_id
-@yen
+@price
 @idempotency_key
 @note
 @paying_key
-def charge(wallet_id: int, yen: int, key: str, note: str | None, agent_key: int | None) -> None:
-    """Charge YEN to wallet ID."""
+def charge(wallet_id: int, asked: Asked, key: str, note: str | None, agent_key: int | None) -> None:
+    """Charge YEN, or an item of the price book, to wallet ID."""
     with open_wallets() as wallets:
-        show(wallets.charge(wallet_id, yen, idempotency_key=key, note=note, key_id=agent_key))
+        show(wallets.charge(wallet_id, **asked, idempotency_key=key, note=note, key_id=agent_key))
 
 
 @commands.command()
 @click.argument("txn_id", type=INTEGER, metavar="TXN_ID")
-@click.argument("yen", type=INTEGER, metavar="[YEN]", required=False)
+@click.argument("yen", type=Exact("decimal"), metavar="[YEN]", required=False)
 @idempotency_key
 @note
-def refund(txn_id: int, yen: int | None, key: str, note: str | None) -> None:
+def refund(txn_id: int, yen: str | None, key: str, note: str | None) -> None:
     """Refund the charge TXN_ID, in full or in part.
 
     Without YEN, everything that is left of the charge is refunded.
@@ -63,7 +101,7 @@ def refund(txn_id: int, yen: int | None, key: str, note: str | None) -> None:
 
 @commands.command()
 @wallet_id
-@yen
+@price
 @idempotency_key
 @click.option(
     "--ttl",
@@ -75,19 +113,19 @@ def refund(txn_id: int, yen: int | None, key: str, note: str | None) -> None:
 )
 @note
 @paying_key
-def hold(wallet_id: int, yen: int, key: str, ttl: int, note: str | None, agent_key: int | None) -> None:
-    """Reserve YEN of wallet ID for a call priced afterwards."""
+def hold(wallet_id: int, asked: Asked, key: str, ttl: int, note: str | None, agent_key: int | None) -> None:
+    """Reserve YEN, or the price of an item, for a call priced afterwards."""
     with open_wallets() as wallets:
-        show(wallets.hold(wallet_id, yen, idempotency_key=key, ttl_seconds=ttl, note=note, key_id=agent_key))
+        show(wallets.hold(wallet_id, **asked, idempotency_key=key, ttl_seconds=ttl, note=note, key_id=agent_key))
 
 
 @commands.command()
 @hold_id
-@yen
-def capture(hold_id: int, yen: int) -> None:
-    """Spend YEN of a hold and release the rest."""
+@price
+def capture(hold_id: int, asked: Asked) -> None:
+    """Spend YEN, or the price of an item, of a hold and release the rest."""
     with open_wallets() as wallets:
-        show(wallets.capture(hold_id, yen))
+        show(wallets.capture(hold_id, **asked))
 
 
 @commands.command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from credit_wallet.cli.context import REFUSED, idempotency_key, limit, open_wallets, show, wallet_id, yen
+from credit_wallet.cli.context import REFUSED, idempotency_key, limit, open_wallets, show, wallet_id, whole_yen
 
 if TYPE_CHECKING:
     from credit_wallet.ledger.wallet import CreditWallet
@@ -46,7 +46,7 @@ def topups_reconcile() -> None:
 
 @commands.command("pay-back")
 @click.argument("topup_id", metavar="TOPUP_ID")
-@yen
+@whole_yen
 @idempotency_key
 def topups_pay_back(topup_id: str, yen: int, key: str) -> None:
     """Pay unused credit of a top-up back to its card.

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct, json, structs
 
 from credit_wallet.client.responses import Response, read_as, read_outcome, read_outcomes
+from credit_wallet.domain.actors import OPERATOR
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
+from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
+from credit_wallet.rules.usage import Amount, asked_for, checked_amount
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody
 from credit_wallet.wire.replies import WalletReply
@@ -77,19 +81,55 @@ def show_topup(topup_id: str) -> Call[TopupReply]:
     return get(f"/credit/topups/{segment(topup_id)}", read_as(TopupReply))
 
 
-def charge_batches(charges: Iterable[tuple[int, int, str] | Charge]) -> list[Call[list[Outcome | WalletError]]]:
+def sold(
+    amount_yen: Amount | None,
+    item: str | None,
+    quantity: Amount | None,
+    facts: Mapping[str, str] | None,
+    agent_facts: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """What a body says of a price. Raises ``InvalidAmount`` and ``InvalidRequest`` for what no service would take."""
+    asked_for(amount_yen, item, quantity, facts, agent_facts, OPERATOR)
+    given: dict[str, Any] = {
+        "amount_yen": None if amount_yen is None else sent_exactly(amount_yen),
+        "item": item,
+        "quantity": None if quantity is None else sent_exactly(quantity),
+        "facts": dict(facts) if facts else None,
+        "agent_facts": dict(agent_facts) if agent_facts else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def sent_exactly(amount: Amount) -> int | str:
+    """An amount as it is sent: whole yen as a number, others as a decimal string. Raises ``InvalidAmount``."""
+    return _in_json(checked_amount(amount))
+
+
+def _in_json(micros: int) -> int | str:
+    return decimal_text(micros) if micros % MICROS else micros // MICROS
+
+
+def charge_batches(charges: Iterable[tuple[int, Amount, str] | Charge]) -> list[Call[list[Outcome | WalletError]]]:
     """``(wallet_id, amount_yen, idempotency_key)`` or a ``Charge`` each, in batches as large as the service accepts."""
     items = [_batch_item(charge) for charge in charges]
     batches = [items[start : start + MAX_BATCH_CHARGES] for start in range(0, len(items), MAX_BATCH_CHARGES)]
     return [Call("POST", "/credit/charge/batch", read_outcomes, BatchBody(batch)) for batch in batches]
 
 
-def _batch_item(item: tuple[int, int, str] | Charge) -> BatchItem:
+def _batch_item(item: tuple[int, Amount, str] | Charge) -> BatchItem:
     if not isinstance(item, Charge):
-        return BatchItem(*item)
+        wallet_id, amount_yen, key = item
+        return BatchItem(wallet_id=wallet_id, idempotency_key=key, **sold(amount_yen, None, None, None, None))
     if item.key_id is not None:
         raise InvalidRequest("a batch cannot charge for an agent key; send the charge with its token", field="key_id")
-    return BatchItem(item.wallet_id, item.amount_yen, item.idempotency_key, item.note)
+    usage = item.usage or Usage()
+    asked: dict[str, Any] = {"facts": dict(usage.facts), "agent_facts": dict(usage.agent_facts)}
+    if usage.item is None:
+        asked["amount_yen"] = _in_json(item.amount_micros)
+    else:
+        asked |= {"item": usage.item, "quantity": _in_json(usage.quantity_micros)}
+    given = {name: value for name, value in asked.items() if value != {}}
+    return BatchItem(wallet_id=item.wallet_id, idempotency_key=item.idempotency_key, note=item.note, **given)
 
 
 def target_bodies(targets: Iterable[WantedTarget]) -> list[TargetBody]:

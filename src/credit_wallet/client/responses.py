@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from msgspec import DecodeError, Struct, convert, json, structs
+from msgspec import DecodeError, Struct, json, structs
 
 from credit_wallet.domain import retry_after
+from credit_wallet.domain.documents import from_builtins, from_json
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import ServiceUnreachable, UnexpectedResponse, WalletError
 from credit_wallet.wire.problems import TYPE_PREFIX
@@ -17,7 +17,6 @@ from credit_wallet.wire.replies import BatchReply
 
 T = TypeVar("T")
 
-_decoder = cache(json.Decoder)
 _STANDARD_MEMBERS = ("type", "title", "status", "detail", "code")
 _SHOWN_BYTES = 200
 
@@ -44,11 +43,10 @@ class NoResponse(Struct, frozen=True):
 
 def read_as(kind: type[T]) -> Callable[[Response], T]:
     """Reads a response's body as ``kind``. Raises ``UnexpectedResponse``."""
-    decoder: json.Decoder[T] = _decoder(cast(Hashable, kind))
 
     def read(response: Response) -> T:
         try:
-            return decoder.decode(response.content)
+            return from_json(response.content, kind)
         except DecodeError as error:
             raise _unexpected(response, f"its body is not of the expected kind ({error})") from error
 
@@ -69,7 +67,7 @@ def read_outcome(response: Response) -> Outcome:
 def read_outcomes(response: Response) -> list[Outcome | WalletError]:
     """The items of a batch, in order."""
     return [
-        refusal_of(item) if str(item.get("type", "")).startswith(TYPE_PREFIX) else convert(item, Outcome)
+        refusal_of(item) if str(item.get("type", "")).startswith(TYPE_PREFIX) else from_builtins(item, Outcome)
         for item in _read_batch(response).outcomes
     ]
 

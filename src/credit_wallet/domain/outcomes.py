@@ -11,9 +11,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
 from credit_wallet.domain.topups import Clawback
-from credit_wallet.domain.usage import Facts
 
 EntryType = Literal["topup", "charge", "refund", "expire", "reversal"]
 BudgetMode = Literal["alert", "cap"]
@@ -192,8 +192,8 @@ class Transaction(Struct, frozen=True):
     item: str | None = None
     quantity_micros: int = 0
     price_version: int | None = None
-    facts: Facts = ()
-    agent_facts: Facts = ()
+    facts: dict[str, str] = {}
+    agent_facts: dict[str, str] = {}
 
     amount = Exact()
     quantity = Exact()
@@ -320,6 +320,8 @@ class TopupView(Struct, frozen=True):
     updated_at: str
     clawbacks: tuple[Clawback, ...]
     """Clawbacks: refunds, disputes and pay-backs that returned money to the payer, or are announced to."""
+
+    amount, received, credited, reversed = ExactOfYen(), ExactOfYen(), ExactOfYen(), ExactOfYen()
 
 
 class TopupStepView(Struct, frozen=True):

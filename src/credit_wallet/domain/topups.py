@@ -14,6 +14,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from credit_wallet.domain.documents import ExactOfYen
+
 TopupStatus = Literal["requested", "pending", "requires_action", "succeeded", "credited", "failed", "canceled"]
 PaymentStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 Origin = Literal["owner", "auto", "found"]
@@ -54,6 +56,8 @@ class Clawback(Struct, frozen=True):
     kind: ClawbackKind
     amount_yen: int
     status: ClawbackStatus
+
+    amount = ExactOfYen()
 
 
 class TopupState(Struct):

@@ -33,7 +33,7 @@ from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
-from credit_wallet.http.routing import MONEY_SECURITY
+from credit_wallet.http.routing import MONEY_SECURITY, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
 from credit_wallet.http.wallet_routes import WALLET_ROUTES
@@ -134,6 +134,7 @@ def documented() -> Litestar:
         before_request=_admit,
         before_send=[add_headers],
         request_class=BodyRequest,
+        response_class=DocumentResponse,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,
         logging_config=None,

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_late
 from prometheus_client import Counter as PrometheusCounter
 
 from credit_wallet.domain.commands import Command, SettleTopup, Topup
+from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.ledger.rail import Outcomes
@@ -82,7 +83,7 @@ class Metrics:
             for alert in () if outcome.replayed else outcome.alerts:
                 self._alerts.labels(alert.threshold_pct).inc()
             if _brought_credit(command, outcome):
-                self._topups.inc(outcome.amount_yen)
+                self._topups.inc(outcome.amount_micros / MICROS)
         for (kind, result), number in counts.items():
             self._outcomes.labels(kind.__struct_config__.tag, result).inc(number)
 
@@ -110,9 +111,9 @@ class Metrics:
     def _read_totals(self, wallets: CreditWallet) -> None:
         totals = wallets.maintenance.totals()
         self._wallets.set(totals.wallets)
-        self._balance.set(totals.balance_yen)
-        self._held.set(totals.held_yen)
-        self._debt.set(totals.debt_yen)
+        self._balance.set(totals.balance_micros / MICROS)
+        self._held.set(totals.held_micros / MICROS)
+        self._debt.set(totals.debt_micros / MICROS)
         self._unsealed.set(wallets.seals.unsealed_seconds())
         self._totals_until = monotonic() + TOTALS_SECONDS
 

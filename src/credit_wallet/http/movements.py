@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import re
 
-from msgspec import structs
+from msgspec import to_builtins
 
+from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
+from credit_wallet.domain.documents import document_as
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.errors import Forbidden, InvalidRequest, WalletError
+from credit_wallet.errors import Forbidden, InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.rules.usage import asked_for
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.auth import Caller, require_operator, require_seller
 from credit_wallet.wire.bodies import (
     BatchBody,
+    BatchItem,
     BuyBody,
     CaptureBody,
     ChargeBody,
@@ -27,6 +31,7 @@ from credit_wallet.wire.bodies import (
     ReleaseBody,
     RenewBody,
     ServeBody,
+    Sold,
     UndoBody,
 )
 from credit_wallet.wire.problems import IdempotencyKeyRequired, problem_of
@@ -40,7 +45,7 @@ async def charge(wallets: CreditWallet, caller: Caller, body: ChargeBody, key: s
     wallet_id, key_id = _payer(caller, body.wallet_id)
     return await wallets.acharge(
         wallet_id,
-        body.amount_yen,
+        **body.asked(),
         idempotency_key=required_key(key),
         note=body.note,
         key_id=key_id,
@@ -53,7 +58,7 @@ async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str |
     wallet_id, key_id = _payer(caller, body.wallet_id)
     return await wallets.ahold(
         wallet_id,
-        body.amount_yen,
+        **body.asked(),
         idempotency_key=required_key(key),
         ttl_seconds=body.ttl_seconds,
         note=body.note,
@@ -66,7 +71,7 @@ async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key:
     """Capture a hold that the caller may close."""
     return await wallets.acapture(
         body.hold_id,
-        body.amount_yen,
+        **body.asked(),
         idempotency_key=required_key(key),
         final=body.final,
         above=body.above,
@@ -109,7 +114,7 @@ async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, key: str | N
     purchase_key = purchase_key_of(required_key(key), key_id)
     outcome = await wallets.purchases.abuy(
         wallet_id,
-        body.amount_yen,
+        **body.asked(),
         purchase_key=purchase_key,
         attempt=body.attempt,
         hold_seconds=body.hold_seconds,
@@ -173,17 +178,26 @@ async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, t
     """Charge many wallets in one durable batch; for the operator. Every item has its own idempotency key."""
     require_operator(caller)
     outcomes = await wallets.acharge_many(
-        Charge(item.wallet_id, item.idempotency_key, item.amount_yen, item.note, actor=caller.actor)
-        for item in body.charges
+        [_charge_of_batch(number, item, caller.actor) for number, item in enumerate(body.charges)]
     )
     return BatchReply(
         [
             problem_of(outcome, topup_url)[1]
             if isinstance(outcome, WalletError)
-            else structs.asdict(MovementReply.of(outcome))
+            else to_builtins(document_as(outcome, MovementReply))
             for outcome in outcomes
         ]
     )
+
+
+def _charge_of_batch(number: int, item: BatchItem, actor: Actor) -> Charge:
+    try:
+        amount_yen, name, quantity, facts, agent_facts = (item.asked().get(field) for field in Sold.__struct_fields__)
+        amount_micros, usage = asked_for(amount_yen, name, quantity, facts, agent_facts, actor)
+    except (InvalidAmount, InvalidRequest) as refusal:
+        refusal.details["field"] = f"charges[{number}].{refusal.details['field']}"
+        raise
+    return Charge(item.wallet_id, item.idempotency_key, amount_micros, item.note, usage=usage, actor=actor)
 
 
 def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:

@@ -15,7 +15,7 @@ from credit_wallet.errors import TopupNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.movements import required_key
-from credit_wallet.http.routing import IdempotencyKey, page_size, route
+from credit_wallet.http.routing import DocumentResponse, IdempotencyKey, page_size, route
 from credit_wallet.ledger.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import configured
@@ -84,7 +84,7 @@ def create_topup(
         idempotency_key=key,
         flow="checkout" if data.checkout else "intent",
     )
-    return Response(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
+    return DocumentResponse(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 
 
 @get("/credit/topups", **route(TAG))

@@ -9,7 +9,14 @@ from litestar.status_codes import HTTP_200_OK
 from credit_wallet.http import movements
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
-from credit_wallet.http.routing import SPENDING_CODES, IdempotencyKey, movement_reply, route, text_headers
+from credit_wallet.http.routing import (
+    SPENDING_CODES,
+    DocumentResponse,
+    IdempotencyKey,
+    movement_reply,
+    route,
+    text_headers,
+)
 from credit_wallet.wire.bodies import BuyBody, RenewBody, ServeBody, UndoBody
 from credit_wallet.wire.headers import outcome_headers
 from credit_wallet.wire.replies import MovementReply, PurchaseReply
@@ -32,7 +39,7 @@ async def purchase(
     the token of the buyer's wallet; `Idempotency-Key` names the buyer's request. For sellers and operators.
     """
     outcome, purchase_key = await movements.buy(wallets, caller, data, idempotency_key)
-    return Response(PurchaseReply.of_purchase(outcome, purchase_key), headers=text_headers(outcome_headers(outcome)))
+    return DocumentResponse(PurchaseReply.of(outcome, purchase_key), headers=text_headers(outcome_headers(outcome)))
 
 
 @post("/credit/purchase/serve", status_code=HTTP_200_OK, **route(TAG, "wallet_not_found", "purchase_not_found"))

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from litestar import Response
 from litestar.openapi.spec import Example
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
+from litestar.serialization import default_serializer
+from litestar.types import Serializer
 
+from credit_wallet.domain.documents import document, document_as
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import outcome_headers
 from credit_wallet.wire.replies import MovementReply
+
+T = TypeVar("T")
 
 SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"api_key": []}]
 """The caller must send a token, in either header."""
@@ -86,9 +91,17 @@ def route(
     return {"tags": [tag], "security": security or None, "opt": {CODES: codes, PAYER: payer}}
 
 
+class DocumentResponse(Response[T]):
+    """A response whose amounts are whole yen and exact decimals, as ``domain.documents`` says."""
+
+    def render(self, content: Any, media_type: str, enc_hook: Serializer = default_serializer) -> bytes:
+        """The body's bytes."""
+        return super().render(document(content), media_type, enc_hook)
+
+
 def movement_reply(outcome: Outcome) -> Response[MovementReply]:
     """The response to a movement that was carried out."""
-    return Response(MovementReply.of(outcome), headers=text_headers(outcome_headers(outcome)))
+    return DocumentResponse(document_as(outcome, MovementReply), headers=text_headers(outcome_headers(outcome)))
 
 
 def text_headers(headers: RawHeaders) -> dict[str, Any]:

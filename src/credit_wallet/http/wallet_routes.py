@@ -15,7 +15,7 @@ from credit_wallet.domain.outcomes import Alert, EntryType, HoldView, LotView, T
 from credit_wallet.errors import EntryNotFound, HoldNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
-from credit_wallet.http.routing import id_in_path, page_size, route, text_headers
+from credit_wallet.http.routing import DocumentResponse, id_in_path, page_size, route, text_headers
 from credit_wallet.http.statements import stream_statement
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.reports.statement import Statement
@@ -80,7 +80,7 @@ def update_wallet(
 
 def _with_its_balance(reply: WalletReply) -> Response[WalletReply]:
     """The wallet with the headers about it, so that it is not read again for them."""
-    return Response(reply, headers=text_headers(wallet_headers(reply)))
+    return DocumentResponse(reply, headers=text_headers(wallet_headers(reply)))
 
 
 @get("/credit/transactions", **route(TAG))

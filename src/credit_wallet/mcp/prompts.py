@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.money import format_micros, format_yen
 from credit_wallet.mcp.replies import WalletStatus
 
 BUDGET = "credit_wallet_budget"
@@ -12,7 +12,7 @@ BUDGET_DESCRIPTION = "How much you may spend, what limits it, and what to do whe
 
 def budget(status: WalletStatus) -> str:
     """The prompt for a caller with this status."""
-    facts = [f"- You can spend {format_yen(status.spendable_yen)} now.", *_bounds(status)]
+    facts = [f"- You can spend {format_micros(status.spendable_micros)} now.", *_bounds(status)]
     return "\n".join(
         [
             f"You pay for API calls from prepaid wallet {status.wallet_id}. Every call is charged before it runs.",
@@ -33,20 +33,23 @@ def budget(status: WalletStatus) -> str:
 
 
 def _bounds(status: WalletStatus) -> list[str]:
-    lines = [f"- The balance is {format_yen(status.balance_yen)}, and {format_yen(status.held_yen)} more is reserved."]
+    lines = [
+        f"- The balance is {format_micros(status.balance_micros)}, and {format_micros(status.held_micros)} more is "
+        "reserved."
+    ]
     if not status.enabled:
         lines.append("- The wallet is disabled: nothing can be spent until its operator enables it.")
-    if status.debt_yen:
-        lines.append(f"- {format_yen(status.debt_yen)} is owed; new credit repays it first.")
+    if status.debt_micros:
+        lines.append(f"- {format_micros(status.debt_micros)} is owed; new credit repays it first.")
     if status.monthly_budget_yen:
         effect = "charges beyond it are refused" if status.budget_mode == "cap" else "at 100 % its owner is notified"
         lines.append(
-            f"- {format_yen(status.current_cycle_spent_yen)} of the budget of {format_yen(status.monthly_budget_yen)} "
-            f"for {status.current_cycle} is spent; {effect}."
+            f"- {format_micros(status.current_cycle_spent_micros)} of the budget of "
+            f"{format_yen(status.monthly_budget_yen)} for {status.current_cycle} is spent; {effect}."
         )
     if status.key is not None and status.key.monthly_cap_yen:
         lines.append(
-            f"- Your own key has spent {format_yen(status.key.current_cycle_spent_yen)} of its cap of "
+            f"- Your own key has spent {format_micros(status.key.current_cycle_spent_micros)} of its cap of "
             f"{format_yen(status.key.monthly_cap_yen)} for {status.current_cycle}; charges beyond it are refused."
         )
     return lines

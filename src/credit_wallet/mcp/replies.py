@@ -8,6 +8,8 @@ from msgspec import Meta, Struct
 
 from credit_wallet.domain.budget import spent_pct, warn_pct
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
+from credit_wallet.domain.documents import ExactOfYen
+from credit_wallet.domain.money import MICROS, Exact, WholeYen, WholeYenUp
 from credit_wallet.domain.outcomes import AutoTopupState, BudgetMode, EntryType, KeyView, LotView
 from credit_wallet.wire.bodies import Body, Id, Note, Yen
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE
@@ -16,7 +18,7 @@ from credit_wallet.wire.replies import WalletReply
 MAX_LOTS = 20
 """How many lots a model is shown."""
 
-YenNow: TypeAlias = Annotated[int, Meta(description="Whole yen.")]
+Micros: TypeAlias = Annotated[int, Meta(description="Yen.")]
 
 
 class NoArguments(Body, frozen=True):
@@ -55,15 +57,18 @@ class TopupArguments(Body, frozen=True):
 
 
 class WalletStatus(Struct, frozen=True):
-    """How much can be spent, and what limits it. Amounts are whole yen."""
+    """How much can be spent, and what limits it.
+
+    An amount is there in whole yen, rounded down, and without `_yen` in its name exactly, as a decimal string.
+    """
 
     wallet_id: int
     label: str | None
-    spendable_yen: Annotated[int, Meta(description="The largest charge that would be accepted now.")]
+    spendable_micros: Annotated[int, Meta(description="The largest charge that would be accepted now.")]
     enabled: Annotated[bool, Meta(description="False: the operator disabled the wallet, and nothing can be spent.")]
-    balance_yen: YenNow
-    held_yen: Annotated[int, Meta(description="Reserved for calls that are running; not part of the balance.")]
-    debt_yen: Annotated[int, Meta(description="Owed for a payment that was reversed; new credit repays it first.")]
+    balance_micros: Micros
+    held_micros: Annotated[int, Meta(description="Reserved for calls that are running; not part of the balance.")]
+    debt_micros: Annotated[int, Meta(description="Owed for a payment that was reversed; new credit repays it first.")]
     monthly_budget_yen: Annotated[
         int, Meta(description="The owner's budget for a month; 0 means that there is no budget.")
     ]
@@ -72,7 +77,7 @@ class WalletStatus(Struct, frozen=True):
     ]
     current_cycle: Annotated[str, Meta(description="The month of the budget and the caps, YYYY-MM in `time_zone`.")]
     time_zone: str
-    current_cycle_spent_yen: YenNow
+    current_cycle_spent_micros: Micros
     warn_pct: Annotated[int, Meta(description="80 or 100 once that percentage of the budget is spent, otherwise 0.")]
     key: Annotated[KeyView | None, Meta(description="Your agent key with its cap; null if you use the owner's token.")]
     auto_topup: Annotated[AutoTopupState, Meta(description="Whether a saved card tops up the wallet automatically.")]
@@ -85,12 +90,18 @@ class WalletStatus(Struct, frozen=True):
         ),
     ]
 
+    spendable_yen, spendable = WholeYen(), Exact()
+    balance_yen, balance = WholeYen(), Exact()
+    held_yen, held = WholeYen(), Exact()
+    debt_yen, debt = WholeYenUp(), Exact()
+    current_cycle_spent_yen, current_cycle_spent = WholeYen(), Exact()
+
     @classmethod
     def of(cls, wallet: WalletReply) -> WalletStatus:
         """The status of a wallet."""
-        budget_yen = wallet.monthly_budget_yen
+        budget_micros = wallet.monthly_budget_yen * MICROS
         shown = {name: getattr(wallet, name) for name in cls.__struct_fields__ if name != "warn_pct"}
-        warning = warn_pct(spent_pct(wallet.current_cycle_spent_yen, budget_yen)) if budget_yen else 0
+        warning = warn_pct(spent_pct(wallet.current_cycle_spent_micros, budget_micros)) if budget_micros else 0
         return cls(**{**shown, "lots": wallet.lots[:MAX_LOTS]}, warn_pct=warning)
 
 
@@ -100,7 +111,7 @@ class TopupGuide(Struct, frozen=True):
     wallet_id: int
     amount_yen: Annotated[int, Meta(description="How much to pay, in whole yen.")]
     missing_yen: Annotated[int, Meta(description="How much of it is still missing; 0 once it is in the wallet.")]
-    balance_yen: YenNow
+    balance_micros: Micros
     status: Annotated[
         str,
         Meta(
@@ -115,3 +126,6 @@ class TopupGuide(Struct, frozen=True):
     checkout_url: Annotated[
         str | None, Meta(description="The web page on which to pay exactly this amount; null if there is none.")
     ] = None
+
+    amount, missing = ExactOfYen(), ExactOfYen()
+    balance_yen, balance = WholeYen(), Exact()

@@ -10,6 +10,8 @@ from typing import Any
 
 from msgspec import Struct, json
 
+from credit_wallet.domain.documents import document_type
+
 Schema = dict[str, Any]
 
 
@@ -26,7 +28,7 @@ def input_schema(kind: type[Struct]) -> Schema:
 
 def output_schema(kind: type[Struct]) -> Schema:
     """The schema of a tool's structured result, in which every member is present."""
-    return _required_throughout(_of(kind))
+    return _required_throughout(_of(document_type(kind)))
 
 
 def _of(kind: type[Struct]) -> Schema:

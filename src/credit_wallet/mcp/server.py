@@ -26,6 +26,7 @@ from mcp_types import (
 from mcp_types import Tool as ListedTool
 from msgspec import json, to_builtins
 
+from credit_wallet.domain.documents import document
 from credit_wallet.errors import WalletError
 from credit_wallet.mcp.prompts import BUDGET, BUDGET_DESCRIPTION, BUDGET_TITLE, budget
 from credit_wallet.mcp.replies import WalletStatus
@@ -91,8 +92,9 @@ async def _called(tool: Tool, wallet: Wallet, arguments: dict[str, Any]) -> Call
     except Exception:
         _log.error("tool_failed", tool=tool.name, exception=format_exc())
         return _refused("internal_error: the tool failed; no money is known to have moved")
-    text = json.encode(reply).decode()  # for hosts without structured content
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=to_builtins(reply))
+    sent = document(reply)
+    text = json.encode(sent).decode()  # for hosts without structured content
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=to_builtins(sent))
 
 
 def _refused(text: str) -> CallToolResult:

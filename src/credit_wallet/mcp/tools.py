@@ -70,7 +70,7 @@ def _owner_must_pay(wallet: WalletReply, amount_yen: int) -> TopupGuide:
         wallet_id=wallet.wallet_id,
         amount_yen=amount_yen,
         missing_yen=amount_yen,
-        balance_yen=wallet.balance_yen,
+        balance_micros=wallet.balance_micros,
         status="ask_the_owner",
         what_to_do=f"An agent key cannot pay. Ask the owner of wallet {wallet.wallet_id} to top up "
         f"{format_yen(amount_yen)}{where}.",
@@ -83,7 +83,7 @@ def _operator_must_credit(wallet: WalletReply, amount_yen: int) -> TopupGuide:
         wallet_id=wallet.wallet_id,
         amount_yen=amount_yen,
         missing_yen=amount_yen,
-        balance_yen=wallet.balance_yen,
+        balance_micros=wallet.balance_micros,
         status="payments_not_configured",
         what_to_do="This installation takes no payments. Ask its operator to credit wallet "
         f"{wallet.wallet_id} with {format_yen(amount_yen)}.",
@@ -98,7 +98,7 @@ def _person_must_pay(wallet: WalletReply, topup: TopupReply) -> TopupGuide:
         wallet_id=wallet.wallet_id,
         amount_yen=topup.amount_yen,
         missing_yen=0 if credited else topup.amount_yen,
-        balance_yen=wallet.balance_yen,
+        balance_micros=wallet.balance_micros,
         status=topup.status,
         what_to_do=_next_step(topup, page),
         topup_url=wallet.topup_url,

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
+from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.topups import Flow
 
 
@@ -22,6 +23,8 @@ class TopupReply(Struct, frozen=True):
     action_url: str | None = None
     reason: str | None = None
     replayed: bool = False
+
+    amount = ExactOfYen()
 
 
 class AutoTopup(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
@@ -18,6 +18,7 @@ from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import (
     BudgetMode,
 )
+from credit_wallet.domain.usage import FACT_KEY, ITEM, MAX_FACT_LENGTH, MAX_FACTS, MAX_ITEM_LENGTH, MAX_QUANTITY
 from credit_wallet.notices.targets import (
     DIGEST,
     MAX_TARGETS,
@@ -30,6 +31,35 @@ from credit_wallet.notices.texts import KINDS
 
 MAX_BATCH_CHARGES = 1_000
 
+DECIMAL_PATTERN = r"^(?=.*[1-9])(0|[1-9][0-9]{0,12})(\.[0-9]{1,6})?$"
+"""A decimal above 0 in plain digits, with up to six places."""
+
+Amount: TypeAlias = (
+    Annotated[int, Meta(ge=1, le=MAX_AMOUNT_YEN)]
+    | Annotated[str, Meta(pattern=DECIMAL_PATTERN, description="Decimal yen, in quotes.")]
+)
+"""Yen, whole or as a quoted decimal. A number with a fraction is not exact in JSON, and is refused."""
+
+Quantity: TypeAlias = (
+    Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+    | Annotated[str, Meta(pattern=DECIMAL_PATTERN, description="Decimal, in quotes.")]
+)
+Item = Annotated[
+    str,
+    Meta(
+        max_length=MAX_ITEM_LENGTH,
+        pattern=f"^{ITEM.pattern}$",
+        description="Item of the price book.",
+        examples=["search"],
+    ),
+]
+Facts = Annotated[
+    dict[
+        Annotated[str, Meta(pattern=f"^{FACT_KEY.pattern}$")],
+        Annotated[str, Meta(min_length=1, max_length=MAX_FACT_LENGTH, pattern="^[^\\x00-\\x1f\\x7f]*$")],
+    ],
+    Meta(max_length=MAX_FACTS),
+]
 Yen = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_YEN, description="Whole yen.", examples=[3])]
 YenOrZero = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_YEN, description="Whole yen; 0 switches it off.")]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -52,18 +82,33 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True):
     """A request body."""
 
 
-class ChargeBody(Body, frozen=True):
+class Sold(Body, frozen=True):
+    """What something costs: either ``amount_yen``, or ``quantity`` of ``item`` at the price book's price; and facts."""
+
+    amount_yen: Amount | UnsetType = UNSET
+    item: Item | UnsetType = UNSET
+    quantity: Quantity | UnsetType = UNSET
+    facts: Facts | UnsetType = UNSET
+    agent_facts: Facts | UnsetType = UNSET
+
+    def asked(self) -> dict[str, Any]:
+        """What was sent of it, as the library takes it."""
+        return {name: value for name in _OF_A_SALE if (value := getattr(self, name)) is not UNSET}
+
+
+_OF_A_SALE = Sold.__struct_fields__
+
+
+class ChargeBody(Sold, frozen=True, kw_only=True):
     """What to charge; sellers and operators name the wallet."""
 
-    amount_yen: Yen
     note: Note | None = None
     wallet_id: Id | None = None
 
 
-class HoldBody(Body, frozen=True):
-    """Yen to set aside for ``ttl_seconds``."""
+class HoldBody(Sold, frozen=True, kw_only=True):
+    """What to set aside for ``ttl_seconds``."""
 
-    amount_yen: Yen
     ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] = 900
     note: Note | None = None
     wallet_id: Id | None = None
@@ -74,11 +119,10 @@ SentKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGT
 LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
 
 
-class CaptureBody(Body, frozen=True):
+class CaptureBody(Sold, frozen=True, kw_only=True):
     """How much of a hold to spend."""
 
     hold_id: Id
-    amount_yen: Yen
     final: bool = True
     above: Literal["reject", "up_to_balance"] = "reject"
 
@@ -96,10 +140,9 @@ class ExtendBody(Body, frozen=True):
     ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)]
 
 
-class BuyBody(Body, frozen=True):
+class BuyBody(Sold, frozen=True, kw_only=True):
     """The price of a request, and the attempt to serve it."""
 
-    amount_yen: Yen
     attempt: Attempt
     hold_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] | None = None
     lease_seconds: LeaseSeconds = 30
@@ -139,7 +182,7 @@ class RefundBody(Body, frozen=True):
     """The charge to refund, in full or in part."""
 
     txn_id: Id
-    amount_yen: Yen | None = None
+    amount_yen: Amount | None = None
     note: Note | None = None
 
 
@@ -147,17 +190,16 @@ class OperatorTopupBody(Body, frozen=True):
     """Credit to add by hand, paid for or promotional."""
 
     wallet_id: Id
-    amount_yen: Yen
+    amount_yen: Amount
     promo: bool = False
     expires_at: End | None = None
     note: Note | None = None
 
 
-class BatchItem(Body, frozen=True):
+class BatchItem(Sold, frozen=True, kw_only=True):
     """One charge of a batch."""
 
     wallet_id: Id
-    amount_yen: Yen
     idempotency_key: SentKey
     note: Note | None = None
 

@@ -7,6 +7,7 @@ from itertools import count
 from secrets import token_hex
 
 from credit_wallet.domain.budget import spent_pct, warn_pct
+from credit_wallet.domain.money import MICROS, decimal_text, whole_yen
 from credit_wallet.domain.outcomes import Outcome, WalletView
 from credit_wallet.wire.asgi import RawHeaders
 
@@ -25,7 +26,7 @@ _request_ids = (f"{_PROCESS_ID}-{number:x}".encode() for number in count(1))
 
 def outcome_headers(outcome: Outcome) -> RawHeaders:
     """Balance, warning and replay mark of a movement."""
-    headers = [(b"x-wallet-balance", b"%d" % outcome.balance_yen)]
+    headers = _balance_headers(outcome.balance_micros)
     if outcome.warn_pct:
         headers.append((b"x-wallet-warn", b"%d" % outcome.warn_pct))
     if outcome.replayed:
@@ -35,12 +36,19 @@ def outcome_headers(outcome: Outcome) -> RawHeaders:
 
 def wallet_headers(view: WalletView) -> RawHeaders:
     """Balance and warning of a wallet as it stands."""
-    headers = [(b"x-wallet-balance", b"%d" % view.balance_yen)]
+    headers = _balance_headers(view.balance_micros)
     if view.monthly_budget_yen:
-        warning = warn_pct(spent_pct(view.current_cycle_spent_yen, view.monthly_budget_yen))
+        warning = warn_pct(spent_pct(view.current_cycle_spent_micros, view.monthly_budget_yen * MICROS))
         if warning:
             headers.append((b"x-wallet-warn", b"%d" % warning))
     return headers
+
+
+def _balance_headers(micros: int) -> RawHeaders:
+    return [
+        (b"x-wallet-balance", b"%d" % whole_yen(micros)),
+        (b"x-wallet-balance-exact", decimal_text(micros).encode()),
+    ]
 
 
 def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:

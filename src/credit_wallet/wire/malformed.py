@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_PLACE = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
 _NAMED = re.compile(r"field `([^`]+)`$")
 _EXPECTED = re.compile(r"Expected `([^`]+)`(?:(?: of length)? ([<>]=) (-?\d+)|, got `([^`]+)`)?$")
 _VALUE = re.compile(r"Invalid enum value (.+)$")
@@ -22,18 +22,26 @@ _KINDS = {
 }
 
 _FORMS = {
+    "amount_yen": 'a decimal above 0 in plain digits with up to six places, such as "3.30"',
     "attempt": "1 to 64 printable ASCII characters",
     "cursor": "the next_cursor of a page",
     "cycle": "YYYY-MM, such as 2026-12",
     "digest": "hourly, or a time such as 09:00",
+    "facts": "keys of up to 32 of a-z, 0-9 and _, the first a letter, with texts of up to 64 characters",
     "idempotency_key": "1 to 255 printable ASCII characters",
+    "item": "words of a-z, 0-9 and _ between dots, such as tokens.input",
     "note": "text without NUL characters",
     "purchase_key": "1 to 255 printable ASCII characters",
+    "quantity": 'a decimal above 0 in plain digits with up to six places, such as "0.5"',
     "quiet_hours": "a range of hours such as 22:00-07:00",
     "sha256": "64 hexadecimal digits",
     "topup_id": "the id of a top-up, such as tu_1a2b",
 }
 """What a text that a pattern refuses must be."""
+
+
+_DECIMALS = {"amount_yen": "3.30", "quantity": "0.5"}
+"""Fields that take a whole number or a quoted decimal, each with an example."""
 
 
 def explained(message: str) -> tuple[str, str]:
@@ -45,7 +53,9 @@ def explained(message: str) -> tuple[str, str]:
         field = f"{within}.{named[1]}" if within else named[1]
         is_missing = "missing" in problem
         return field, f"{field} is missing" if is_missing else f"{field} is not a field of this request"
-    return within, f"{within or 'the body'} {_explained_value(within, problem)}"
+    field = within.removesuffix("[...]")
+    what = field if field == within else f"a value of {field}"
+    return field, f"{what or 'the body'} {_explained_value(field, problem)}"
 
 
 def _explained_value(field: str, problem: str) -> str:
@@ -56,12 +66,23 @@ def _explained_value(field: str, problem: str) -> str:
     if (found := _EXPECTED.match(problem)) is None:
         return f"is invalid: {problem}"
     kind, comparison, bound, got = found.groups()
+    name = field.rpartition(".")[2]
+    if name in _DECIMALS and kind.startswith("int | str"):
+        return _not_a_decimal(name, got)
     if comparison is None:
         return f"must be {_kind(kind)}" + (f", not {_kind(got)}" if got else "")
     bounds = f"{int(bound):,} or {'more' if comparison == '>=' else 'fewer' if _LENGTH in problem else 'less'}"
     if _LENGTH not in problem:
         return f"must be {_kind(kind)}, {bounds}"
     return f"must have {bounds} {'characters' if kind.startswith('str') else 'items'}"
+
+
+def _not_a_decimal(name: str, got: str) -> str:
+    """A number with a fraction is refused: what a program made of it before it was sent is anybody's guess."""
+    example = f'"{name}": "{_DECIMALS[name]}"'
+    if got == "float":
+        return f"must not be a number with a fraction or an exponent; put decimals in quotes: {example}"
+    return f"must be a whole number or a decimal in quotes ({example}), not {_kind(got)}"
 
 
 def _kind(name: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
+from credit_wallet.domain.money import Exact, WholeYen
 from credit_wallet.domain.outcomes import (
     Alert,
     AutoTopupState,
@@ -24,26 +25,16 @@ class MovementReply(Struct, frozen=True):
 
     txn_id: int | None
     wallet_id: int
-    amount_yen: int
-    balance_yen: int
+    amount_micros: int
+    balance_micros: int
     replayed: bool
     alerts: tuple[Alert, ...]
     hold_id: int | None = None
     expires_at: str | None = None
+    price_version: int | None = None
 
-    @classmethod
-    def of(cls, outcome: Outcome) -> MovementReply:
-        """The reply that an outcome is answered with."""
-        return cls(
-            outcome.txn_id,
-            outcome.wallet_id,
-            outcome.amount_yen,
-            outcome.balance_yen,
-            outcome.replayed,
-            outcome.alerts,
-            outcome.hold_id,
-            outcome.expires_at,
-        )
+    amount_yen, amount = WholeYen(), Exact()
+    balance_yen, balance = WholeYen(), Exact()
 
 
 class PurchaseReply(MovementReply, frozen=True, kw_only=True):
@@ -54,10 +45,10 @@ class PurchaseReply(MovementReply, frozen=True, kw_only=True):
     warn_pct: int = 0
 
     @classmethod
-    def of_purchase(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
+    def of(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
         """The reply that the outcome of a purchase is answered with."""
-        movement = structs.asdict(MovementReply.of(outcome))
-        return cls(**movement, free=outcome.free, purchase_key=purchase_key, warn_pct=outcome.warn_pct)
+        shown = {name: getattr(outcome, name) for name in cls.__struct_fields__ if name != "purchase_key"}
+        return cls(**shown, purchase_key=purchase_key)
 
 
 class BatchReply(Struct, frozen=True):
@@ -72,10 +63,12 @@ class WalletReply(WalletView, frozen=True):
     recent_transactions: list[Transaction]
     auto_topup: AutoTopupState
     notification_targets: list[TargetView]
-    spendable_yen: int
+    spendable_micros: int
     key: KeyView | None
     topup_url: str
     lots: list[LotView]
+
+    spendable_yen, spendable = WholeYen(), Exact()
 
 
 class TopupPage(Struct, frozen=True):

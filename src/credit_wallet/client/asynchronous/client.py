@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
@@ -38,6 +38,7 @@ from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.reports.statement import Rows, Statement
 from credit_wallet.rules.forecast import Forecast
+from credit_wallet.rules.usage import Amount
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.wire.bodies import (
     CaptureBody,
@@ -137,24 +138,32 @@ class AsyncWalletClient:
 
     async def charge(
         self,
-        amount_yen: int,
+        amount_yen: Amount | None = None,
         *,
+        item: str | None = None,
+        quantity: Amount | None = None,
+        facts: Mapping[str, str] | None = None,
+        agent_facts: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
         note: str | None = None,
         wallet_id: int | None = None,
         payer_token: str | None = None,
     ) -> Outcome:
-        """Spend ``amount_yen``, 1 to 10**12.
+        """Spend ``amount_yen``: an integer, or a ``Decimal`` or string with up to six places, such as "3.30".
+
+        Instead of it, ``item`` names an item of the price book in a ``quantity`` (default 1). ``facts`` say what it was
+        for, such as ``{"tool": "search"}``; a seller sends those that its buyer set as ``agent_facts``.
 
         Sellers and operators name the payer by ``wallet_id`` or ``payer_token``. Raises ``InsufficientFunds``,
         ``BudgetExhausted``, ``KeyCapExhausted`` and the other errors of a charge.
         """
-        body = ChargeBody(amount_yen, note, wallet_id)
+        asked = calls.sold(amount_yen, item, quantity, facts, agent_facts)
+        body = ChargeBody(**asked, note=note, wallet_id=wallet_id)
         return await self._send(
             calls.move("/credit/charge", body, idempotency_key, spends=True, payer_token=payer_token)
         )
 
-    async def charge_many(self, charges: Iterable[tuple[int, int, str] | Charge]) -> list[Outcome | WalletError]:
+    async def charge_many(self, charges: Iterable[tuple[int, Amount, str] | Charge]) -> list[Outcome | WalletError]:
         """Charge ``(wallet_id, amount_yen, idempotency_key)`` each; one outcome or error per item, in order.
 
         An item may also be a ``Charge`` with a note, but not of an agent key. Up to 1,000 charges are one durable
@@ -164,8 +173,12 @@ class AsyncWalletClient:
 
     async def hold(
         self,
-        amount_yen: int,
+        amount_yen: Amount | None = None,
         *,
+        item: str | None = None,
+        quantity: Amount | None = None,
+        facts: Mapping[str, str] | None = None,
+        agent_facts: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
         ttl_seconds: int = 900,
         note: str | None = None,
@@ -174,16 +187,21 @@ class AsyncWalletClient:
     ) -> Outcome:
         """Set ``amount_yen`` aside for ``ttl_seconds``, up to 31 days; the outcome's ``hold_id`` names the hold.
 
-        Sellers and operators name the payer by ``wallet_id`` or ``payer_token``. Raises as ``charge``.
+        Item, facts and payer are named as in ``charge``, which also says what is raised.
         """
-        body = HoldBody(amount_yen, ttl_seconds, note, wallet_id)
+        asked = calls.sold(amount_yen, item, quantity, facts, agent_facts)
+        body = HoldBody(**asked, ttl_seconds=ttl_seconds, note=note, wallet_id=wallet_id)
         return await self._send(calls.move("/credit/hold", body, idempotency_key, spends=True, payer_token=payer_token))
 
     async def capture(
         self,
         hold_id: int,
-        amount_yen: int,
+        amount_yen: Amount | None = None,
         *,
+        item: str | None = None,
+        quantity: Amount | None = None,
+        facts: Mapping[str, str] | None = None,
+        agent_facts: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
         final: bool = True,
         above: Literal["reject", "up_to_balance"] = "reject",
@@ -191,13 +209,14 @@ class AsyncWalletClient:
         """Spend ``amount_yen`` of a hold and release the rest, or with ``final=False`` keep it for later captures.
 
         With ``above="up_to_balance"``, whoever made the hold may also spend of the balance what the hold does not
-        cover. Without an idempotency key of yours, a final capture has one that is made from the hold.
+        cover. Item and facts are named as in ``charge``. Without an idempotency key of yours, a final capture has one
+        that is made from the hold.
         """
         if idempotency_key is None and final:
             idempotency_key = calls.key_of_this_process(f"capture:{hold_id}")
-        return await self._send(
-            calls.move("/credit/capture", CaptureBody(hold_id, amount_yen, final, above), idempotency_key)
-        )
+        asked = calls.sold(amount_yen, item, quantity, facts, agent_facts)
+        body = CaptureBody(**asked, hold_id=hold_id, final=final, above=above)
+        return await self._send(calls.move("/credit/capture", body, idempotency_key))
 
     async def release(self, hold_id: int, *, idempotency_key: str | None = None) -> Outcome:
         """Give back what is left of a hold. The idempotency key is made from the hold, unless you give one."""
@@ -209,10 +228,16 @@ class AsyncWalletClient:
         return await self._send(Call("POST", "/credit/extend", read_outcome, ExtendBody(hold_id, ttl_seconds)))
 
     async def refund(
-        self, txn_id: int, amount_yen: int | None = None, *, idempotency_key: str | None = None, note: str | None = None
+        self,
+        txn_id: int,
+        amount_yen: Amount | None = None,
+        *,
+        idempotency_key: str | None = None,
+        note: str | None = None,
     ) -> Outcome:
         """Give back ``amount_yen`` of a charge, or all that is left of it. For the operator, and for its seller."""
-        return await self._send(calls.move("/credit/refund", RefundBody(txn_id, amount_yen, note), idempotency_key))
+        body = RefundBody(txn_id, None if amount_yen is None else calls.sent_exactly(amount_yen), note)
+        return await self._send(calls.move("/credit/refund", body, idempotency_key))
 
     async def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
         """Ask for a payment that a person makes, with ``client_secret`` or at ``checkout_url``. For the owner.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as, read_outcome
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import BuyBody, RenewBody, ServeBody, UndoBody
 from credit_wallet.wire.replies import PurchaseReply
 
@@ -19,8 +22,12 @@ class AsyncPurchases:
 
     async def buy(
         self,
-        amount_yen: int,
+        amount_yen: Amount | None = None,
         *,
+        item: str | None = None,
+        quantity: Amount | None = None,
+        facts: Mapping[str, str] | None = None,
+        agent_facts: Mapping[str, str] | None = None,
         idempotency_key: str,
         attempt: str,
         payer_token: str | None = None,
@@ -32,9 +39,19 @@ class AsyncPurchases:
     ) -> PurchaseReply:
         """Charge or hold the price of a buyer's request, once; ``payer_token`` or ``wallet_id`` names the buyer.
 
-        The reply's ``purchase_key`` names the purchase in ``serve``, ``renew`` and ``undo``.
+        The price is an amount or an item, as in ``charge`` of the client. The reply's ``purchase_key`` names the
+        purchase in ``serve``, ``renew`` and ``undo``.
         """
-        body = BuyBody(amount_yen, attempt, hold_seconds, lease_seconds, free_retries, note, wallet_id)
+        asked = calls.sold(amount_yen, item, quantity, facts, agent_facts)
+        body = BuyBody(
+            **asked,
+            attempt=attempt,
+            hold_seconds=hold_seconds,
+            lease_seconds=lease_seconds,
+            free_retries=free_retries,
+            note=note,
+            wallet_id=wallet_id,
+        )
         key = calls.checked_or_new(idempotency_key)
         return await self._send(
             Call(

@@ -9,6 +9,7 @@ from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.outcomes import BudgetMode, CreatedWallet, Outcome, WalletView
+from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, ReplaceTokenBody
 
 
@@ -50,15 +51,15 @@ class AsyncWallets:
     async def topup(
         self,
         wallet_id: int,
-        amount_yen: int,
+        amount_yen: Amount,
         *,
         idempotency_key: str | None = None,
         promo: bool = False,
         expires_at: str | None = None,
         note: str | None = None,
     ) -> Outcome:
-        """Credit a wallet by hand, as paid or as promotional credit, which may expire."""
-        body = OperatorTopupBody(wallet_id, amount_yen, promo, expires_at, note)
+        """Credit a wallet by hand, as paid or as promotional credit, which may expire. Exact as ``charge`` is."""
+        body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note)
         return await self._send(calls.move("/operator/topup", body, idempotency_key))
 
     async def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> CreatedWallet:

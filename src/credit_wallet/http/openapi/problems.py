@@ -8,7 +8,7 @@ from typing import Any
 from litestar.handlers import HTTPRouteHandler
 
 from credit_wallet.errors import DatabaseError
-from credit_wallet.http.openapi.properties import PROPERTIES
+from credit_wallet.http.openapi.properties import about
 from credit_wallet.http.routing import CODES, MONEY_SECURITY
 from credit_wallet.wire.problem_types import DATABASE_ERROR, DEFECT, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType
 from credit_wallet.wire.problems import TYPE_PREFIX
@@ -65,7 +65,7 @@ def _is_addressed(name: str, path: str) -> bool:
 
 def _schema(code: str, kind: ProblemType) -> dict[str, Any]:
     fields = (*kind.fields, *kind.optional)
-    members = {name: PROPERTIES[name].describe(_TYPES[name]) for name in _MEMBERS}
+    members = {name: about(name).describe(_type_of(name)) for name in _MEMBERS}
     members["type"]["examples"] = [TYPE_PREFIX + code]
     members["title"]["examples"] = [kind.title]
     members["status"]["examples"] = [kind.status]
@@ -75,9 +75,13 @@ def _schema(code: str, kind: ProblemType) -> dict[str, Any]:
     return {
         "type": "object",
         "description": kind.description,
-        "properties": members | {name: PROPERTIES[name].describe(_TYPES[name]) for name in fields},
+        "properties": members | {name: about(name).describe(_type_of(name)) for name in fields},
         "required": [*_MEMBERS, *kind.fields],
     }
+
+
+def _type_of(field: str) -> dict[str, Any]:
+    return _EXACT if field not in _TYPES and f"{field}_yen" in _TYPES else _TYPES[field]
 
 
 def _database_codes() -> Iterable[str]:
@@ -86,6 +90,7 @@ def _database_codes() -> Iterable[str]:
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": "integer"}
+_EXACT: dict[str, Any] = {"type": "string", "format": "decimal"}
 _MAYBE_TEXT: dict[str, Any] = {"anyOf": [_TEXT, {"type": "null"}]}
 
 _TYPES: dict[str, dict[str, Any]] = {

@@ -39,6 +39,19 @@ def _time(description: str) -> About:
     return About(description, ("2026-11-23T08:26:55.373Z",), is_instant=True)
 
 
+def about(field: str, type_name: str = "") -> About:
+    """What is said of ``field``, in a type or wherever it occurs. An exact amount is the same as the whole yen beside
+    it, so that this is said once.
+    """
+    said = PROPERTIES_OF_TYPE.get(f"{type_name}.{field}") or PROPERTIES.get(field)
+    if said is not None:
+        return said
+    whole = about(f"{field}_yen", type_name)
+    return About(
+        f"The exact `{field}_yen`: a decimal without trailing zeros.", tuple(f"{each}" for each in whole.examples)
+    )
+
+
 PROPERTIES: dict[str, About] = {
     # Ids
     "wallet_id": _A("Id of the wallet.", (1,)),

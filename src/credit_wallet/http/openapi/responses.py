@@ -23,8 +23,13 @@ HEADERS: dict[str, Any] = {
         "schema": {"type": "string", "examples": ["496109e0033d-2"]},
     },
     "X-Wallet-Balance": {
-        "description": "What the wallet can spend now, in whole yen. Sent when the call is about one wallet.",
+        "description": "What the wallet can spend now, in whole yen (rounded down). Sent when the call is about one "
+        "wallet.",
         "schema": {"type": "integer", "examples": [9997]},
+    },
+    "X-Wallet-Balance-Exact": {
+        "description": "The same, exactly: a decimal without trailing zeros.",
+        "schema": {"type": "string", "format": "decimal", "examples": ["9996.7"]},
     },
     "X-Wallet-Warn": {
         "description": "80 or 100 when that percentage of the monthly budget is spent.",
@@ -107,7 +112,7 @@ def _problem(status: int, codes: Sequence[str], *, owned: bool) -> dict[str, Any
 def _headers(status: int, *, owned: bool, moves: bool = False, retried: bool = False) -> dict[str, Any]:
     names = ["X-Request-Id"]
     if owned and status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
-        names += ["X-Wallet-Balance", "X-Wallet-Warn"]
+        names += ["X-Wallet-Balance", "X-Wallet-Balance-Exact", "X-Wallet-Warn"]
     if moves:
         names.append("Idempotent-Replayed")
     if retried or status in (429, 502, 503):

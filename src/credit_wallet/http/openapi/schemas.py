@@ -12,9 +12,10 @@ from litestar import Response
 from msgspec import Struct
 from msgspec.json import schema, schema_components
 
+from credit_wallet.domain.documents import document_type
 from credit_wallet.http.openapi.examples import BODY_EXAMPLES
 from credit_wallet.http.openapi.problems import component_name
-from credit_wallet.http.openapi.properties import PROPERTIES, PROPERTIES_OF_TYPE
+from credit_wallet.http.openapi.properties import about
 from credit_wallet.wire.replies import BatchReply, MovementReply
 
 REF = "#/components/schemas/{name}"
@@ -36,7 +37,7 @@ class Schemas:
     """The components of all ``types``, and references to them."""
 
     def __init__(self, types: Iterable[Any]) -> None:
-        found = {struct.__name__: struct for each in types for struct in _structs(each)}
+        found = {struct.__name__: document_type(struct) for each in types for struct in _structs(each)}
         _, components = schema_components(found.values(), ref_template=REF)
         self.components: dict[str, Any] = {
             name: _completed(name, component) for name, component in sorted(components.items())
@@ -82,8 +83,7 @@ def _completed(name: str, component: dict[str, Any]) -> dict[str, Any]:
     if not component.get("required"):
         component.pop("required", None)
     for field, given in component["properties"].items():
-        about = PROPERTIES_OF_TYPE.get(f"{name}.{field}") or PROPERTIES[field]
-        component["properties"][field] = about.describe(given)
+        component["properties"][field] = about(field, name).describe(given)
     if name in BODY_EXAMPLES:
         component["examples"] = [BODY_EXAMPLES[name]]
     return component
