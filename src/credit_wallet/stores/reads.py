@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import DecodeError, json
 
@@ -12,9 +12,9 @@ from credit_wallet.domain.actors import room
 from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, REINSTATED
 from credit_wallet.domain.commands import Undo
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
+from credit_wallet.domain.money import whole_yen
 from credit_wallet.domain.outcomes import (
     Alert,
-    BudgetMode,
     HoldView,
     KeyView,
     Opening,
@@ -37,7 +37,20 @@ from credit_wallet.errors import (
 from credit_wallet.rules.state import Lot
 from credit_wallet.stores import Source
 from credit_wallet.stores.sql import statements
-from credit_wallet.stores.topup_rows import read_clawbacks
+from credit_wallet.stores.views import (
+    CycleEntry,
+    CycleSpan,
+    WalletRow,
+    entry_of,
+    entry_view,
+    hold_view,
+    key_view,
+    micros,
+    topup_view,
+    totals_of,
+)
+
+__all__ = ["STEPS", "CycleEntry", "CycleSpan", "Reader", "WalletRow"]
 
 _SQL = statements("reads.sql")
 
@@ -50,56 +63,6 @@ STEPS = 2_000
 
 ENTRIES_A_SUM = 100_000
 """Entries that one statement adds up: a longer read would delay checkpoints of the log."""
-
-
-class WalletRow(NamedTuple):
-    """The columns of the statements ``wallet`` and ``wallets``."""
-
-    wallet_id: int
-    label: str | None
-    balance_yen: int
-    held_yen: int
-    debt_yen: int
-    auto_topup_threshold: int
-    auto_topup_amount: int
-    monthly_budget_yen: int
-    budget_mode: BudgetMode
-    time_zone: str
-    current_cycle: str | None
-    cycle_spent_yen: int
-    enabled: int
-    created_at: str
-    next_due_at: str | None
-    last_txn_id: int
-    low_balance_yen: int
-    alert_thresholds: str
-
-    def is_due(self, now: datetime) -> bool:
-        """Whether holds or lots of the wallet have expired and are not settled yet."""
-        return self.next_due_at is not None and self.next_due_at <= format_instant(now)
-
-
-class CycleSpan(NamedTuple):
-    """The opening balance of a cycle, open holds included, and its segments, oldest first.
-
-    Each is given by its last entry and the one after which it begins; entries appended later change neither.
-    """
-
-    opening_yen: int
-    segments: list[tuple[int, int]]
-
-
-class CycleEntry(NamedTuple):
-    """An entry; a refund also has the key and the note of the charge that it refunds."""
-
-    entry: Transaction
-    paid_key_id: int | None
-    paid_note: str | None
-
-    @property
-    def paid_by(self) -> int | None:
-        """The agent key that the spending belongs to, None for the owner."""
-        return self.paid_key_id if self.entry.txn_type == "refund" else self.entry.key_id
 
 
 class Reader:
@@ -123,16 +86,16 @@ class Reader:
         return WalletView(
             wallet_id=row.wallet_id,
             label=row.label,
-            balance_yen=row.balance_yen,
-            held_yen=row.held_yen,
-            debt_yen=row.debt_yen,
+            balance_micros=row.balance_micros,
+            held_micros=row.held_micros,
+            debt_micros=row.debt_micros,
             auto_topup_threshold=row.auto_topup_threshold,
             auto_topup_amount=row.auto_topup_amount,
             monthly_budget_yen=row.monthly_budget_yen,
             budget_mode=row.budget_mode,
             time_zone=row.time_zone,
             current_cycle=cycle,
-            current_cycle_spent_yen=self._spent(row.wallet_id, 0, cycle, row.current_cycle, row.cycle_spent_yen),
+            current_cycle_spent_micros=self._spent(row, cycle),
             enabled=bool(row.enabled),
             created_at=row.created_at,
             low_balance_yen=row.low_balance_yen,
@@ -157,12 +120,12 @@ class Reader:
         """Up to ``limit`` of a wallet's agent keys with an id above ``after``, by id."""
         cycle = cycle_at(now, wallet.time_zone)
         rows = self._rows("keys", wallet_id=wallet.wallet_id, cycle=cycle, after=after, limit=limit)
-        return [KeyView(*row) for row in rows]
+        return [key_view(row) for row in rows]
 
     def hold(self, hold_id: int) -> HoldView:
         """Raises ``HoldNotFound``."""
         for row in self._rows("hold", hold_id=hold_id):
-            return HoldView(*row)
+            return hold_view(row)
         raise HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)
 
     def wallet_of_entry(self, txn_id: int) -> int:
@@ -174,7 +137,7 @@ class Reader:
     def transaction(self, txn_id: int) -> TransactionView:
         """Raises ``EntryNotFound``."""
         for row in self._rows("transaction", txn_id=txn_id):
-            return TransactionView(*row)
+            return entry_view(row)
         raise EntryNotFound(f"there is no ledger entry {txn_id}; check the id", txn_id=txn_id)
 
     def history(
@@ -191,7 +154,7 @@ class Reader:
         if txn_type is None and key_id is None and note is None:
             start = self._start(wallet, before_txn_id)
             rows = self._rows("history", start=start, wallet_id=wallet.wallet_id, limit=limit)
-            return [Transaction(*row) for row in rows]
+            return [entry_of(row) for row in rows]
         found: list[Transaction] = []
         after: int | None = before_txn_id
         while len(found) < limit:
@@ -218,7 +181,7 @@ class Reader:
             return [], None
         wanted = {"wallet_id": wallet.wallet_id, "txn_type": txn_type, "key_id": key_id, "note": note}
         rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit, **wanted)
-        judged = [(Transaction(*columns), is_wanted, step) for *columns, is_wanted, step, _ in rows]
+        judged = [(entry_of(tuple(columns)), is_wanted, step) for *columns, is_wanted, step, _ in rows]
         if not judged:
             return [], None
         last, _, steps = judged[-1]
@@ -237,8 +200,9 @@ class Reader:
         """The opening balance and the entries of a billing cycle, as of now. Raises ``WalletNotFound``."""
         self.wallet(wallet_id)
         rows = self._rows("cycle_segments", wallet_id=wallet_id, cycle=cycle)
-        (opening_yen, *_), *_ = rows
-        return CycleSpan(int(opening_yen), [(last, after) for _, last, after in rows if last is not None])
+        (opening_yen, opening_fraction, *_), *_ = rows
+        segments = [(last, after) for *_, last, after in rows if last is not None]
+        return CycleSpan(micros(opening_yen, opening_fraction), segments)
 
     def stretch(self, wallet_id: int, start: int, after: int, limit: int) -> tuple[list[CycleEntry], int | None]:
         """Up to ``limit`` entries from ``start`` back to the one after ``after``, oldest first.
@@ -246,16 +210,14 @@ class Reader:
         With them the ``start`` of what is before them, None when ``after`` is.
         """
         rows = self._rows("stretch", wallet_id=wallet_id, start=start, after=after, limit=limit)
-        entries = [
-            CycleEntry(Transaction(*columns), paid_key_id, paid_note) for *columns, _, paid_key_id, paid_note in rows
-        ]
-        before = next((prev_txn_id for *_, prev_txn_id, _key_id, _note in rows), after)
+        entries = [CycleEntry(entry_of(row[:11]), *row[12:]) for row in rows]
+        before = rows[0][11] if rows else after
         return entries, None if before in (after, 0, None) else before
 
     def charges(self, wallet_id: int, txn_ids: Iterable[int]) -> list[Transaction]:
         """Those of the wallet's entries ``txn_ids`` that are charges."""
         rows = (row for txn_id in txn_ids for row in self._rows("transaction", txn_id=txn_id))
-        entries = (Transaction(*columns) for *columns, _ in rows)
+        entries = (entry_of(row[:-2]) for row in rows)
         return [entry for entry in entries if entry.wallet_id == wallet_id and entry.txn_type == "charge"]
 
     def funded_at(self, wallet: WalletRow, now: datetime) -> str:
@@ -276,13 +238,13 @@ class Reader:
 
     def totals(self) -> Totals:
         """Sums over all wallets; reads every wallet's row."""
-        return Totals(*self._rows("totals")[0])
+        return totals_of(self._rows("totals")[0])
 
     def key(self, wallet: WalletRow, key_id: int, now: datetime) -> KeyView:
         """An agent key of a wallet. Raises ``KeyNotFound``."""
         cycle = cycle_at(now, wallet.time_zone)
         for row in self._rows("key", wallet_id=wallet.wallet_id, key_id=key_id, cycle=cycle):
-            return KeyView(*row)
+            return key_view(row)
         raise KeyNotFound(f"there is no agent key {key_id}", key_id=key_id)
 
     def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
@@ -324,12 +286,12 @@ class Reader:
     def topup(self, topup_id: str) -> TopupView:
         """Raises ``TopupNotFound``."""
         for row in self._rows("topup", topup_id=topup_id):
-            return _topup_view(row)
+            return topup_view(row)
         raise TopupNotFound(f"there is no top-up {topup_id}; check the id", topup_id=topup_id)
 
     def topups(self, wallet_id: int, limit: int) -> list[TopupView]:
         """The wallet's top-ups, newest first."""
-        return [_topup_view(row) for row in self._rows("topups", wallet_id=wallet_id, limit=limit)]
+        return [topup_view(row) for row in self._rows("topups", wallet_id=wallet_id, limit=limit)]
 
     def topup_steps(self, topup_id: str) -> list[TopupStepView]:
         """The history of a top-up's status, oldest first."""
@@ -343,32 +305,32 @@ class Reader:
 
     def unsettled_topups(self, before: str, limit: int) -> list[TopupView]:
         """Open top-ups that have not changed since ``before``, the longest waiting first."""
-        return [_topup_view(row) for row in self._rows("unsettled_topups", before=before, limit=limit)]
+        return [topup_view(row) for row in self._rows("unsettled_topups", before=before, limit=limit)]
 
     def issued_yen(self, start: str, end: str) -> int:
         """Paid credit that came in from ``start`` to before ``end``; reads the whole ledger."""
-        return self._sum("issued", start=start, end=end, again=REINSTATED, unpaid=NOT_PAID_BACK)
+        return whole_yen(self._sum("issued", start=start, end=end, again=REINSTATED, unpaid=NOT_PAID_BACK))
 
     def unused_yen(self, end: str) -> int:
         """The unused credit of all wallets before ``end``; reads the whole ledger."""
-        return int(self._rows("openings_total")[0][0]) + self._sum("unused", end=end)
+        return int(self._rows("openings_total")[0][0]) + whole_yen(self._sum("unused", end=end))
 
     def paid_back_yen(self, start: str) -> int:
         """Credit that was taken out since ``start`` and paid back; reads the whole ledger."""
-        [(caused_yen,)] = self._rows("paid_back", start=start)
-        return int(caused_yen) + self.paid_back_without_cause_yen(start)
+        [(yen, beyond)] = self._rows("paid_back", start=start)
+        return whole_yen(micros(yen, beyond)) + self.paid_back_without_cause_yen(start)
 
     def paid_back_without_cause_yen(self, start: str) -> int:
         """The same by entries that name no cause; reads the whole ledger."""
-        return self._sum("paid_back_without_cause", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK)
+        return whole_yen(self._sum("paid_back_without_cause", start=start, mark=PAID_BACK, unpaid=NOT_PAID_BACK))
 
     def _sum(self, name: str, **parameters: object) -> int:
-        """A sum over the whole ledger as it is now, ``ENTRIES_A_SUM`` at a time."""
+        """A sum in micros over the whole ledger as it is now, ``ENTRIES_A_SUM`` at a time."""
         [(newest,)] = self._rows("last_txn_id")
         total = 0
         for after in range(0, newest, ENTRIES_A_SUM):
             last = min(after + ENTRIES_A_SUM, newest)
-            total += int(self._rows(name, after=after, last=last, **parameters)[0][0])
+            total += micros(*self._rows(name, after=after, last=last, **parameters)[0])
         return total
 
     def abandoned_purchases(self, before: str, limit: int) -> list[Undo]:
@@ -397,14 +359,9 @@ class Reader:
     def _rows(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
         return self.source.rows(_SQL[name], parameters)
 
-    def _spent(self, wallet_id: int, key_id: int, cycle: str, row_cycle: str | None, spent_yen: int) -> int:
+    def _spent(self, wallet: WalletRow, cycle: str) -> int:
         """Spending in ``cycle``: the row's when it is in that cycle, otherwise the recorded sum."""
-        if row_cycle == cycle:
-            return spent_yen
-        return int(self._rows("cycle_spent", cycle=cycle, wallet_id=wallet_id, key_id=key_id)[0][0])
-
-
-def _topup_view(row: tuple[Any, ...]) -> TopupView:
-    values = list(row)
-    values[-1] = read_clawbacks(row[-1])
-    return TopupView(*values)
+        if wallet.current_cycle == cycle:
+            return wallet.cycle_spent_micros
+        rows = self._rows("cycle_spent", cycle=cycle, wallet_id=wallet.wallet_id, key_id=0)
+        return sum(micros(*row) for row in rows)

@@ -1,9 +1,10 @@
 """Seals: SHA-256 over ranges of the ledger, each over the one before it, so that history cannot be changed unnoticed.
 
 A seal's hash covers the previous seal's hash, the seal's own time and range, and every entry of the range in
-order of ``txn_id``: all of its columns, and then the lots that they opened and who sold them (``Seal.version`` 3).
-Seals of version 2 are from before entries had a cause, and those of version 1 cover the previous hash and the entries'
-columns alone; that a cause is what its entry's note says is an invariant of its own.
+order of ``txn_id``: all of its columns, and then the lots that they opened, who sold them, and their details
+(``Seal.version`` 4). Seals of version 3 are from before there were details, those of version 2 from before entries had
+a cause, and those of version 1 cover the previous hash and the entries' columns alone; that a cause is what its entry's
+note says is an invariant of its own.
 
 Keep a seal somewhere else (an ``Anchor``), and every entry up to it is fixed.
 """
@@ -30,8 +31,11 @@ ENTRIES_A_SEAL = 10_000
 NO_SEAL = "0" * 64
 """The previous hash of the first seal."""
 
-VERSION = 3
+VERSION = 4
 """The version of new seals."""
+
+DETAILS_SINCE = 4
+"""The version from which seals cover details, and what lots were granted beyond whole yen."""
 
 CAUSES_SINCE = 3
 """The version from which seals cover the causes of entries."""
@@ -51,15 +55,16 @@ _RANGE = "WHERE e.txn_id > :after AND e.txn_id <= :last ORDER BY e.txn_id"
 _SEALED = f"SELECT {_COLUMNS} FROM am_credit_transaction_log e {_RANGE}"
 _UNSEALED = f"{_SEALED} LIMIT :limit"
 _FACTS = """
-SELECT e.txn_id, l.kind, l.granted_yen, l.expires_at, s.seller_id
+SELECT e.txn_id, l.kind, l.granted_yen, l.expires_at, s.seller_id, l.granted_fraction, CAST(e.detail AS TEXT)
 FROM am_credit_transaction_log e
 LEFT JOIN am_credit_lot l
        ON e.txn_type IN ('topup', 'refund') AND l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
 LEFT JOIN am_credit_sale s ON e.txn_type = 'charge' AND s.wallet_id = e.wallet_id AND s.txn_id = e.txn_id
-WHERE e.txn_id > :after AND e.txn_id <= :last AND (l.lot_id IS NOT NULL OR s.txn_id IS NOT NULL)
+WHERE e.txn_id > :after AND e.txn_id <= :last
+  AND (l.lot_id IS NOT NULL OR s.txn_id IS NOT NULL OR e.detail IS NOT NULL)
 ORDER BY e.txn_id
 """
-"""The lots that entries of a range opened, and who sold its charges."""
+"""The lots that entries of a range opened, who sold its charges, and their details."""
 
 _PUT_SEAL = """
 INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at, version)
@@ -204,8 +209,15 @@ def seal_hash(
     else:
         digest.update(json.encode((version, sealed_at, entries[0][0], entries[-1][0], len(entries))))
         digest.update(json.encode(entries))
-        digest.update(json.encode(facts))
+        digest.update(json.encode(_of_version(version, facts)))
     return digest.hexdigest()
+
+
+def _of_version(version: int, facts: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+    """The facts that seals of ``version`` cover: ``kind`` or ``seller_id`` was there before there were details."""
+    if version >= DETAILS_SINCE:
+        return facts
+    return [fact[:5] for fact in facts if fact[1] is not None or fact[4] is not None]
 
 
 def is_whole(source: Source, seal: Seal, after_txn_id: int, previous: str) -> bool:

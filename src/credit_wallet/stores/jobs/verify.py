@@ -1,8 +1,8 @@
 """Proving a ledger: everything that decides about money or access is derived again from the entries and other facts,
 and compared.
 
-Each invariant is a statement that must return no row (``proofs.invariants``); the sums by billing cycle, the triggers
-that protect rows, and the seals are checked separately.
+Each invariant is a statement that must return no row (``proofs.invariants``); the details of entries, the sums by
+billing cycle, the triggers that protect rows, and the seals are checked separately.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime
 
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.proofs.cycles import broken_cycles
+from credit_wallet.stores.jobs.proofs.details import proved_details
 from credit_wallet.stores.jobs.proofs.invariants import broken, meanings
 from credit_wallet.stores.jobs.proofs.protection import unprotected
 from credit_wallet.stores.jobs.proofs.sealed import broken_anchors, broken_seals, missing_seals, unsealed
@@ -30,9 +31,14 @@ def verify(source: Source, now: datetime | None = None, anchors: Iterable[Anchor
     ``now`` dates entries without a seal; without it their age is not checked. ``anchors`` are seals that were recorded
     elsewhere, which the ledger must still have.
     """
+    details = proved_details(source)
+    if not details.readable:
+        return details.violations  # no sum that includes them is any
+    in_whole_yen = not details.exist
     return [
-        *broken(source),
-        *broken_cycles(source),
+        *details.violations,
+        *broken(source, in_whole_yen=in_whole_yen),
+        *broken_cycles(source, in_whole_yen=in_whole_yen),
         *unprotected(source),
         *broken_seals(source),
         *missing_seals(source),

@@ -1,16 +1,19 @@
 -- Reads, all of them outside the rail. They run unchanged on every database.
+-- An amount is in two columns, whole yen and the micros beyond them: together they may be more than a column holds.
 
 -- wallet: a wallet as its owner sees it
-SELECT wallet_id, label, balance_yen, held_yen, debt_yen, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
-       budget_mode, time_zone, current_cycle, cycle_spent_yen, enabled, created_at, next_due_at, last_txn_id,
-       low_balance_yen, alert_thresholds
+SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
+       debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
+       cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
+       alert_thresholds
 FROM am_credit_wallet
 WHERE wallet_id = :wallet_id;
 
 -- wallets: a page of wallets, by id
-SELECT wallet_id, label, balance_yen, held_yen, debt_yen, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
-       budget_mode, time_zone, current_cycle, cycle_spent_yen, enabled, created_at, next_due_at, last_txn_id,
-       low_balance_yen, alert_thresholds
+SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
+       debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
+       cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
+       alert_thresholds
 FROM am_credit_wallet
 WHERE wallet_id > :after
 ORDER BY wallet_id
@@ -20,14 +23,15 @@ LIMIT :limit;
 SELECT wallet_id, opening_yen FROM am_credit_wallet WHERE opening_yen <> 0 ORDER BY wallet_id;
 
 -- cycle_spent: spending of a wallet (key_id 0) or an agent key in a cycle that its row has left
-SELECT coalesce(max(spent_yen), 0)
+SELECT spent_yen, spent_fraction
 FROM am_credit_cycle_spend
 WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
 
 -- keys: a page of a wallet's agent keys, by id, with what each has spent in :cycle
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
-       k.held_yen, k.created_at, k.expires_at, k.revoked_at
+       CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at
 FROM am_credit_key k
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id > :after
@@ -37,22 +41,24 @@ LIMIT :limit;
 -- key: one agent key, likewise
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
-       k.held_yen, k.created_at, k.expires_at, k.revoked_at
+       CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at
 FROM am_credit_key k
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id = :key_id;
 
 -- hold: a hold and its state
-SELECT hold_id, wallet_id, key_id, amount_yen, captured_yen, status, created_at, expires_at
+SELECT hold_id, wallet_id, key_id, amount_yen, amount_fraction, captured_yen, captured_fraction, status, created_at,
+       expires_at
 FROM am_credit_hold
 WHERE hold_id = :hold_id;
 
 -- wallet_of_entry: whose ledger entry it is
 SELECT wallet_id FROM am_credit_transaction_log WHERE txn_id = :txn_id;
 
--- transaction: a ledger entry, and the yen refunded or reversed of it
+-- transaction: a ledger entry, and what was refunded or reversed of it
 SELECT e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.ledger_balance_yen, e.key_id,
-       e.related_txn_id, e.hold_id, coalesce(r.returned_yen, 0)
+       e.related_txn_id, e.hold_id, CAST(e.detail AS TEXT), coalesce(r.returned_yen, 0), coalesce(r.returned_fraction, 0)
 FROM am_credit_transaction_log e
 LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
 WHERE e.txn_id = :txn_id;
@@ -64,7 +70,8 @@ WITH RECURSIVE chain AS (
     SELECT e.* FROM chain c
     JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
 )
-SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id
+SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id,
+       CAST(detail AS TEXT)
 FROM chain
 LIMIT :limit;
 
@@ -89,7 +96,7 @@ WITH RECURSIVE chain AS (
     FROM chain
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id,
-       wanted, step, prev_txn_id
+       CAST(detail AS TEXT), wanted, step, prev_txn_id
 FROM judged
 WHERE wanted = 1 OR step = :steps
 LIMIT :limit;
@@ -98,34 +105,38 @@ LIMIT :limit;
 -- when there are none. With them what the wallet started with and what the segments of all earlier cycles changed, so that
 -- both are of the same moment. The open segment ends at the row's last entry and is of its current cycle. Segments of no
 -- month, since plain SQL wrote a time that is none, count as earlier than any, or months would not tie
-WITH ends (segment_no, last_txn_id, billing_cycle, closing_yen) AS (
-    SELECT segment_no, last_txn_id, billing_cycle, closing_yen
+WITH ends (segment_no, last_txn_id, billing_cycle, closing_yen, closing_fraction) AS (
+    SELECT segment_no, last_txn_id, billing_cycle, closing_yen, closing_fraction
     FROM am_credit_cycle_segment WHERE wallet_id = :wallet_id
     UNION ALL
-    SELECT 9223372036854775807, w.last_txn_id, w.current_cycle, e.ledger_balance_yen
+    SELECT 9223372036854775807, w.last_txn_id, w.current_cycle, e.ledger_balance_yen,
+           coalesce(CAST(e.detail ->> 'fraction' AS BIGINT), 0)
     FROM am_credit_wallet w
     JOIN am_credit_transaction_log e ON e.txn_id = w.last_txn_id AND e.wallet_id = w.wallet_id
     WHERE w.wallet_id = :wallet_id
-), segment (segment_no, last_txn_id, billing_cycle, after_txn_id, net_yen) AS (
+), segment (segment_no, last_txn_id, billing_cycle, after_txn_id, net_yen, net_fraction) AS (
     SELECT e.segment_no, e.last_txn_id, e.billing_cycle,
            lag(e.last_txn_id, 1, CAST(0 AS BIGINT)) OVER (ORDER BY e.segment_no),
-           e.closing_yen - lag(e.closing_yen, 1, w.opening_yen) OVER (ORDER BY e.segment_no)
+           e.closing_yen - lag(e.closing_yen, 1, w.opening_yen) OVER (ORDER BY e.segment_no),
+           e.closing_fraction - lag(e.closing_fraction, 1, CAST(0 AS BIGINT)) OVER (ORDER BY e.segment_no)
     FROM ends e CROSS JOIN (SELECT opening_yen FROM am_credit_wallet WHERE wallet_id = :wallet_id) AS w
-), opening (yen) AS (
-    SELECT w.opening_yen + coalesce((SELECT sum(net_yen) FROM segment
-                                     WHERE billing_cycle < :cycle OR billing_cycle NOT LIKE '____-__'
-                                        OR substr(billing_cycle, 1, 4) NOT BETWEEN '1000' AND '9998'
-                                        OR substr(billing_cycle, 6) NOT IN ('01', '02', '03', '04', '05', '06', '07',
-                                                                            '08', '09', '10', '11', '12')), 0)
-    FROM am_credit_wallet w WHERE w.wallet_id = :wallet_id
+), opening (yen, fraction) AS (
+    SELECT w.opening_yen + coalesce(sum(s.net_yen), 0), coalesce(sum(s.net_fraction), 0)
+    FROM am_credit_wallet w
+    LEFT JOIN segment s ON s.billing_cycle < :cycle OR s.billing_cycle NOT LIKE '____-__'
+                        OR substr(s.billing_cycle, 1, 4) NOT BETWEEN '1000' AND '9998'
+                        OR substr(s.billing_cycle, 6) NOT IN ('01', '02', '03', '04', '05', '06', '07', '08', '09', '10',
+                                                              '11', '12')
+    WHERE w.wallet_id = :wallet_id
+    GROUP BY w.opening_yen
 )
-SELECT o.yen, s.last_txn_id, s.after_txn_id
+SELECT o.yen, o.fraction, s.last_txn_id, s.after_txn_id
 FROM opening o
 LEFT JOIN segment s ON s.billing_cycle = :cycle AND s.last_txn_id <> s.after_txn_id
 ORDER BY s.segment_no;
 
 -- stretch: up to :limit of a wallet's entries from :start back to the one after :after, oldest first; a refund with the
--- key and the note of the charge that it refunds. The entry before them comes with each, to go on from
+-- key, the note and the item of the charge that it refunds. The entry before them comes with each, to go on from
 WITH RECURSIVE chain AS (
     SELECT e.*, 1 AS step FROM am_credit_transaction_log e WHERE txn_id = :start AND wallet_id = :wallet_id
     UNION ALL
@@ -134,7 +145,8 @@ WITH RECURSIVE chain AS (
     WHERE c.prev_txn_id <> :after AND c.step < :limit
 )
 SELECT c.txn_id, c.wallet_id, c.amount_yen, c.txn_type, c.occurred_at, c.note, c.ledger_balance_yen, c.key_id,
-       c.related_txn_id, c.hold_id, c.prev_txn_id, paid.key_id, paid.note
+       c.related_txn_id, c.hold_id, CAST(c.detail AS TEXT), c.prev_txn_id, paid.key_id, paid.note,
+       paid.detail ->> 'item'
 FROM chain c
 LEFT JOIN am_credit_transaction_log paid
        ON c.txn_type = 'refund' AND paid.txn_id = c.related_txn_id AND paid.wallet_id = c.wallet_id
@@ -184,7 +196,9 @@ WITH RECURSIVE chain AS (
 SELECT min(occurred_at) FROM chain WHERE occurred_at >= :cycle_start;
 
 -- totals: sums over all wallets
-SELECT count(*), coalesce(sum(balance_yen), 0), coalesce(sum(held_yen), 0), coalesce(sum(debt_yen), 0)
+SELECT count(*), coalesce(sum(balance_yen), 0), coalesce(sum(balance_fraction), 0),
+       coalesce(sum(balance_yen + held_yen), 0), coalesce(sum(ledger_fraction), 0), coalesce(sum(debt_yen), 0),
+       coalesce(sum(debt_fraction), 0)
 FROM am_credit_wallet;
 
 -- label_and_cap: label and monthly cap of an agent key
@@ -247,7 +261,9 @@ SELECT coalesce(max(txn_id), 0) FROM am_credit_transaction_log;
 SELECT coalesce(sum(opening_yen), 0) FROM am_credit_wallet;
 
 -- issued: paid credit that came in from :start to before :end, among some entries; reinstated credit was issued before
-SELECT coalesce(sum(e.amount_yen), 0)
+-- Here as below, an entry's exact amount is less than a yen away from what it adds to the whole yen of the balance, so
+-- those differences can be added up apart.
+SELECT coalesce(sum(e.amount_yen), 0), coalesce(sum(CAST(e.detail ->> 'micros' AS BIGINT) - e.amount_yen * 1000000), 0)
 FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
 WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kind = 'paid'
   AND e.occurred_at >= :start AND e.occurred_at < :end
@@ -256,15 +272,18 @@ WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kin
                 AND substr(coalesce(e.note, ''), 1, length(:unpaid)) <> :unpaid END;
 
 -- unused: what some entries before :end left, open holds included
-SELECT coalesce(sum(amount_yen), 0) FROM am_credit_transaction_log
+SELECT coalesce(sum(amount_yen), 0), coalesce(sum(CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000), 0)
+FROM am_credit_transaction_log
 WHERE txn_id > :after AND txn_id <= :last AND occurred_at < :end;
 
 -- paid_back: credit that was taken out since :start to be paid back, less what was not, by entries that name their cause
-SELECT coalesce(-sum(amount_yen), 0) FROM am_credit_transaction_log
+SELECT coalesce(-sum(amount_yen), 0), -coalesce(sum(CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000), 0)
+FROM am_credit_transaction_log
 WHERE cause IN ('pay_back', 'pay_back_failed') AND occurred_at >= :start;
 
 -- paid_back_without_cause: the same among some entries that do not, as before 294
-SELECT coalesce(-sum(amount_yen), 0) FROM am_credit_transaction_log
+SELECT coalesce(-sum(amount_yen), 0), -coalesce(sum(CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000), 0)
+FROM am_credit_transaction_log
 WHERE txn_id > :after AND txn_id <= :last AND occurred_at >= :start AND cause IS NULL
   AND ((txn_type = 'reversal' AND substr(note, 1, length(:mark)) = :mark)
        OR (txn_type = 'topup' AND substr(note, 1, length(:unpaid)) = :unpaid));

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_bounds, cycle_of
+from credit_wallet.domain.money import MICROS
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.proofs.invariants import BY_CYCLE, violation
 from credit_wallet.stores.jobs.proofs.violations import Violation
+from credit_wallet.stores.jobs.proofs.wording import worded
 from credit_wallet.stores.segments import SQL as SEGMENTS
 from credit_wallet.stores.segments import chain
 from credit_wallet.stores.sql import statements
@@ -18,10 +20,14 @@ _FILE = "proofs/cycles.sql"
 _ONE_SPELLING = "replace(occurred_at, ' ', 'T')"
 
 
-def broken_cycles(source: Source) -> Iterator[Violation]:
+def broken_cycles(source: Source, *, in_whole_yen: bool) -> Iterator[Violation]:
     """Spending and segments that do not match the entries of their cycles."""
     sql = statements(_FILE)
-    by_cycle = sql["moved_in_cycle"] + "\nUNION ALL\n".join(sql[name] for name in BY_CYCLE)
+    by_cycle = worded(
+        sql["moved_in_cycle"] + "\nUNION ALL\n".join(sql[name] for name in BY_CYCLE),
+        source.dialect,
+        in_whole_yen=in_whole_yen,
+    )
     to_walk: set[int] = set()
     to_count: set[int] = set()
     for time_zone, cycle in source.rows(sql["recorded_cycles"], {}):
@@ -31,32 +37,34 @@ def broken_cycles(source: Source) -> Iterator[Violation]:
         # A bound that is a date sorts before that date in every spelling; to bring them to one takes a third longer.
         statement = by_cycle if "T" in start + end else by_cycle.replace(_ONE_SPELLING, "occurred_at")
         parameters = {"time_zone": time_zone, "cycle": cycle, "cycle_start": start, "cycle_end": end}
-        for name, wallet_id, _, _ in source.rows(statement, parameters):
+        for name, wallet_id in source.rows(statement, parameters):
             (to_walk if name == "cycles" else to_count).add(wallet_id)
     for wallet_id in sorted(to_count):
-        yield from _of_spending(source, wallet_id)
+        yield from _of_spending(source, wallet_id, in_whole_yen)
     for wallet_id in sorted(to_walk):
         yield from _of_chain(source, wallet_id)
 
 
-def _of_spending(source: Source, wallet_id: int) -> Iterator[Violation]:
+def _of_spending(source: Source, wallet_id: int, in_whole_yen: bool) -> Iterator[Violation]:
     """Recorded spending of a cycle that is not the sum of its charges, dated as ``cycle_of`` reads them."""
     this = {"wallet_id": wallet_id}
     [(_, _, time_zone)] = source.rows(SEGMENTS["chain_end"], this)
-    charged_yen: Counter[tuple[int, str]] = Counter()
-    recorded_yen: dict[tuple[int, str], int] = {}
-    for is_record, at, key_id, amount_yen in source.rows(statements(_FILE)["spending"], this):
+    charged: Counter[tuple[int, str]] = Counter()
+    recorded: dict[tuple[int, str], int] = {}
+    statement = worded(statements(_FILE)["spending"], source.dialect, in_whole_yen=in_whole_yen)
+    for is_record, at, key_id, yen, beyond in source.rows(statement, this):
+        amount_micros = yen * MICROS + beyond
         if is_record:
-            recorded_yen[key_id, at] = amount_yen
+            recorded[key_id, at] = amount_micros
             continue
         cycle = cycle_of(at, time_zone)
         for payer in {0, key_id or 0}:
-            charged_yen[payer, cycle] += amount_yen
-    own_keys = {key_id for key_id, _ in recorded_yen}
-    for key_id, cycle in sorted({*charged_yen, *recorded_yen}):
-        expected, found = charged_yen[key_id, cycle], recorded_yen.get((key_id, cycle), 0)
+            charged[payer, cycle] += amount_micros
+    own_keys = {key_id for key_id, _ in recorded}
+    for key_id, cycle in sorted({*charged, *recorded}):
+        expected, found = charged[key_id, cycle], recorded.get((key_id, cycle), 0)
         if expected != found and key_id in own_keys and CYCLE_PATTERN.fullmatch(cycle):
-            yield violation("key_spend" if key_id else "cycle_spend", wallet_id, expected, found)
+            yield violation("key_spend" if key_id else "cycle_spend", wallet_id, expected, found, "yen")
 
 
 def _of_chain(source: Source, wallet_id: int) -> Iterator[Violation]:
@@ -67,9 +75,10 @@ def _of_chain(source: Source, wallet_id: int) -> Iterator[Violation]:
     of_wallet = partial(violation, "cycles", wallet_id)
     for entry in chain(source.rows, wallet_id, last_txn_id):
         if ends and ends[-1][0] == entry.txn_id:
-            _, cycle, closing_yen = ends.pop()
-            if closing_yen != entry.ledger_balance_yen:
-                yield of_wallet(entry.ledger_balance_yen, closing_yen)
+            _, cycle, closing_yen, closing_fraction = ends.pop()
+            closing_micros = closing_yen * MICROS + closing_fraction
+            if closing_micros != entry.ledger_balance_micros:
+                yield of_wallet(entry.ledger_balance_micros, closing_micros, "yen")
                 return
         if (of_entry := cycle_of(entry.occurred_at, time_zone)) != cycle:
             yield of_wallet(of_entry, cycle)

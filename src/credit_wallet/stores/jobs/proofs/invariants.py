@@ -1,10 +1,8 @@
 """The invariants as SQL: each statement of ``sql/proofs`` returns the violations of one, and must return no row.
 
-A statement proves what its heading says, and its rows are ``wallet_id, what should be, what is``. One that passes the
-ledger for several proofs at once lists them below its heading, and its rows begin with the name of the one.
-
-The statements are the same for every database but for one function: where SQLite has ``json_each``, which makes a row
-of each element of an array, PostgreSQL has another.
+A statement proves what its heading says, and its rows are ``wallet_id, what should be, what is``, and 'yen' when both
+are amounts in micros. One that passes the ledger for several proofs at once lists them below its heading, and its rows
+begin with the name of the one.
 """
 
 from __future__ import annotations
@@ -12,22 +10,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from credit_wallet.domain.money import decimal_text
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.proofs.violations import Violation
+from credit_wallet.stores.jobs.proofs.wording import worded
 from credit_wallet.stores.sql import statements
 
-FILES = ("ledger", "lots", "holds", "payments", "identities", "cycles")
+FILES = ("ledger", "returns", "lots", "holds", "purchases", "payments", "identities", "cycles")
 
 BY_CYCLE = ("cycle_spend", "key_spend", "cycles")
 """Those that are asked for each cycle: see ``cycles``."""
 
 NO_INVARIANTS = ("recorded_cycles", "spending", "moved_in_cycle")
 
+DETAILS = "what an entry says beyond its whole yen, and what it or a hold is for, is well formed and says nothing twice"
+"""The invariant ``details``, which is proved by reading them: see ``details``."""
+
+PRICES = "what was priced names a version of the price book that there was"
+
 _HEADING = re.compile(r"^-- ([a-z_]+): (.*)$", re.MULTILINE)
 _PART = re.compile(r"^--   ([a-z_]+): (.*)$", re.MULTILINE)
-_JSON_EACH = re.compile(r"json_each\(([a-z_.]+)\) ([a-z_]+)")
 
 
 class _Proof(NamedTuple):
@@ -51,32 +55,26 @@ def proofs() -> dict[str, _Proof]:
 @cache
 def meanings() -> dict[str, str]:
     """The meaning of each invariant, by name."""
-    return {name: meaning for proof in proofs().values() for name, meaning in proof.meanings.items()}
+    in_sql = {name: meaning for proof in proofs().values() for name, meaning in proof.meanings.items()}
+    return {"details": DETAILS, "prices": PRICES, **in_sql}
 
 
-def in_dialect(statement: str, source: Source) -> str:
-    """The statement in the dialect of ``source``."""
-    return _JSON_EACH.sub(_elements, statement) if source.dialect else statement
-
-
-def _elements(each: re.Match[str]) -> str:
-    """PostgreSQL's ``json_each``: ``value``, and ``key`` where a statement asks for the place."""
-    array, name = each.groups()
-    ordered = f"{name}.key" in each.string
-    elements = f"jsonb_array_elements(CAST({array} AS JSONB))"
-    return f"{elements} WITH ORDINALITY {name} (value, key)" if ordered else f"{elements} {name} (value)"
-
-
-def broken(source: Source) -> Iterator[Violation]:
-    """Violations of the invariants that do not depend on a cycle."""
+def broken(source: Source, *, in_whole_yen: bool) -> Iterator[Violation]:
+    """Violations of the invariants that do not depend on a cycle; ``in_whole_yen`` says that no entry has a detail."""
     for name, proof in proofs().items():
         if name in BY_CYCLE:
             continue
-        for row in source.rows(in_dialect(proof.statement, source), {}):
+        for row in source.rows(worded(proof.statement, source.dialect, in_whole_yen=in_whole_yen), {}):
             yield violation(*row) if len(proof.meanings) > 1 else violation(name, *row)
 
 
-def violation(check: str, wallet_id: int | None, expected: object, found: object) -> Violation:
-    """The message that ``check`` is violated."""
+def violation(check: str, wallet_id: int | None, expected: Any, found: Any, unit: str = "") -> Violation:
+    """The message that ``check`` is violated; ``unit`` 'yen' means that both are micros."""
     who = "the ledger" if wallet_id is None else f"wallet {wallet_id}"
+    if unit == "yen":
+        expected, found = _amount(expected), _amount(found)
     return Violation(check, wallet_id, f"{who}: {meanings()[check]} — expected {expected}, found {found}")
+
+
+def _amount(micros: Any) -> str:
+    return "nothing" if micros is None else decimal_text(int(micros))

@@ -43,7 +43,7 @@ FROM (SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen FROM
       SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen FROM am_credit_threshold_alert) AS a
 LEFT JOIN am_credit_wallet w ON w.wallet_id = a.wallet_id
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = a.billing_cycle AND s.wallet_id = a.wallet_id AND s.key_id = 0
-WHERE a.spent_yen * 100 < a.budget_yen * a.threshold_pct
+WHERE (CAST(a.spent_yen AS NUMERIC) + 1) * 100 <= CAST(a.budget_yen AS NUMERIC) * a.threshold_pct  -- a.spent_yen is rounded down
    OR a.spent_yen > coalesce(CASE WHEN w.current_cycle = a.billing_cycle THEN w.cycle_spent_yen ELSE s.spent_yen END, 0);
 
 -- alerted: the wallet's row says that a threshold has fired only when one has, and no alert whose event was emitted is gone

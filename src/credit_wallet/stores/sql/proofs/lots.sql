@@ -1,37 +1,47 @@
 -- Lots: what is left of the credit that came in together.
 
 -- lots: the open lots add up to the balance
-SELECT w.wallet_id, w.balance_yen, coalesce(sum(CAST(lot.value ->> 2 AS BIGINT)), 0)
+SELECT w.wallet_id, exact(w.balance_yen, w.balance_fraction),
+       exact(coalesce(sum(CAST(lot.value ->> 2 AS BIGINT)), 0), coalesce(sum(CAST(lot.value ->> 4 AS BIGINT)), 0)), 'yen'
 FROM am_credit_wallet w LEFT JOIN json_each(w.open_lots) lot ON TRUE
-GROUP BY w.wallet_id
-HAVING coalesce(sum(CAST(lot.value ->> 2 AS BIGINT)), 0) <> w.balance_yen;
+GROUP BY w.wallet_id, w.balance_yen, w.balance_fraction
+HAVING exact(coalesce(sum(CAST(lot.value ->> 2 AS BIGINT)), 0), coalesce(sum(CAST(lot.value ->> 4 AS BIGINT)), 0))
+       <> exact(w.balance_yen, w.balance_fraction);
 
 -- flow: what entries brought to lots and took from them
 --   lot_flow: what entries brought to and took from a lot, less what open holds keep of it, is what is left of it
 --   lot_grants: a lot was granted what the entry that opened it brought, and is in the register
-WITH flow (wallet_id, lot_id, amount_yen, opened_yen) AS (
-    SELECT e.wallet_id, CAST(part.value ->> 0 AS BIGINT),
-           CAST(part.value ->> 1 AS BIGINT) * CASE WHEN e.amount_yen > 0 THEN 1 ELSE -1 END,
-           CASE WHEN e.amount_yen > 0 AND CAST(part.value ->> 0 AS BIGINT) = e.txn_id THEN CAST(part.value ->> 1 AS BIGINT)
-                ELSE 0 END
-    FROM am_credit_transaction_log e, json_each(e.lots) part
+-- The limit, which is none, keeps SQLite from reading each part once for each column below.
+WITH flow (wallet_id, lot_id, amount_yen, fraction, opened_yen, opened_fraction) AS (
+    SELECT wallet_id, lot_id, CASE WHEN is_credit THEN yen ELSE -yen END, CASE WHEN is_credit THEN fraction ELSE -fraction END,
+           CASE WHEN is_credit AND lot_id = txn_id THEN yen ELSE 0 END,
+           CASE WHEN is_credit AND lot_id = txn_id THEN fraction ELSE 0 END
+    FROM (SELECT e.wallet_id, e.txn_id, e.txn_type IN ('topup', 'refund') AS is_credit,
+                 CAST(part.value ->> 0 AS BIGINT) AS lot_id, CAST(part.value ->> 1 AS BIGINT) AS yen,
+                 coalesce(CAST(part.value ->> 2 AS BIGINT), 0) AS fraction
+          FROM am_credit_transaction_log e, json_each(e.lots) part
+          LIMIT 9223372036854775807) AS parts
     UNION ALL
     SELECT wallet_id, lot_id, CASE lot_id WHEN 0 THEN granted_yen ELSE 0 END,
-           CASE lot_id WHEN 0 THEN 0 ELSE -granted_yen END
+           CASE lot_id WHEN 0 THEN granted_fraction ELSE 0 END,
+           CASE lot_id WHEN 0 THEN 0 ELSE -granted_yen END, CASE lot_id WHEN 0 THEN 0 ELSE -granted_fraction END
     FROM am_credit_lot
     UNION ALL
-    SELECT h.wallet_id, CAST(part.value ->> 0 AS BIGINT), -CAST(part.value ->> 1 AS BIGINT), 0
+    SELECT h.wallet_id, CAST(part.value ->> 0 AS BIGINT), -CAST(part.value ->> 1 AS BIGINT),
+           -coalesce(CAST(part.value ->> 2 AS BIGINT), 0), 0, 0
     FROM am_credit_hold h, json_each(h.lots) part
     WHERE h.status = 'open'
     UNION ALL
-    SELECT w.wallet_id, CAST(lot.value ->> 0 AS BIGINT), -CAST(lot.value ->> 2 AS BIGINT), 0
+    SELECT w.wallet_id, CAST(lot.value ->> 0 AS BIGINT), -CAST(lot.value ->> 2 AS BIGINT),
+           -coalesce(CAST(lot.value ->> 4 AS BIGINT), 0), 0, 0
     FROM am_credit_wallet w, json_each(w.open_lots) lot
 )
-SELECT CASE WHEN sum(amount_yen) <> 0 THEN 'lot_flow' ELSE 'lot_grants' END, wallet_id, 0,
-       CASE WHEN sum(amount_yen) <> 0 THEN sum(amount_yen) ELSE sum(opened_yen) END
+SELECT CASE WHEN exact(sum(amount_yen), sum(fraction)) <> 0 THEN 'lot_flow' ELSE 'lot_grants' END, wallet_id, 0,
+       CASE WHEN exact(sum(amount_yen), sum(fraction)) <> 0 THEN exact(sum(amount_yen), sum(fraction))
+            ELSE exact(sum(opened_yen), sum(opened_fraction)) END, 'yen'
 FROM flow
 GROUP BY wallet_id, lot_id
-HAVING sum(amount_yen) <> 0 OR sum(opened_yen) <> 0;
+HAVING exact(sum(amount_yen), sum(fraction)) <> 0 OR exact(sum(opened_yen), sum(opened_fraction)) <> 0;
 
 -- lot_kinds: an open lot is of the kind that it was granted as, and ends when it was granted to
 SELECT DISTINCT w.wallet_id, l.lot_id, CAST(lot.value ->> 0 AS BIGINT)
@@ -61,32 +71,35 @@ LEFT JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = CAST(part.
 WHERE e.txn_type = 'expire' AND l.lot_id IS NULL;
 
 -- returned_lots: what is reinstated, or may be, goes back to the lots it was taken from, and no more of each than was taken
-WITH part (wallet_id, charge_id, lot_id, amount_yen) AS (
+WITH part (wallet_id, charge_id, lot_id, yen, fraction) AS (
     SELECT e.wallet_id, CASE e.txn_type WHEN 'refund' THEN e.related_txn_id ELSE 0 END, CAST(lot.value ->> 0 AS BIGINT),
-           CAST(lot.value ->> 1 AS BIGINT)
+           CAST(lot.value ->> 1 AS BIGINT), coalesce(CAST(lot.value ->> 2 AS BIGINT), 0)
     FROM am_credit_transaction_log e, json_each(e.lots) lot
     WHERE e.txn_type IN ('refund', 'topup') AND e.related_txn_id IS NOT NULL
       AND CAST(lot.value ->> 0 AS BIGINT) <> e.txn_id  -- what was short of lots has come as one of its own
     UNION ALL
-    SELECT c.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT)
+    SELECT c.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT),
+           coalesce(CAST(lot.value ->> 2 AS BIGINT), 0)
     FROM am_credit_clawback c, json_each(c.taken) lot
-), taken (wallet_id, charge_id, lot_id, amount_yen) AS (
-    SELECT e.wallet_id, e.txn_id, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT)
+), taken (wallet_id, charge_id, lot_id, yen, fraction) AS (
+    SELECT e.wallet_id, e.txn_id, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT),
+           coalesce(CAST(lot.value ->> 2 AS BIGINT), 0)
     FROM (SELECT DISTINCT wallet_id, charge_id FROM part) p
     JOIN am_credit_transaction_log e ON e.txn_id = p.charge_id AND e.wallet_id = p.wallet_id AND e.txn_type = 'charge'
     JOIN json_each(e.lots) lot ON TRUE
     UNION ALL
-    SELECT e.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT)
+    SELECT e.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT),
+           coalesce(CAST(lot.value ->> 2 AS BIGINT), 0)
     FROM am_credit_transaction_log e, json_each(e.lots) lot
     WHERE e.txn_type = 'reversal'
 )
-SELECT DISTINCT p.wallet_id, coalesce(t.taken_yen, 0), p.returned_yen
-FROM (SELECT wallet_id, charge_id, lot_id, sum(amount_yen) AS returned_yen FROM part
+SELECT DISTINCT p.wallet_id, coalesce(t.taken, 0), p.returned, 'yen'
+FROM (SELECT wallet_id, charge_id, lot_id, exact(sum(yen), sum(fraction)) AS returned FROM part
       GROUP BY wallet_id, charge_id, lot_id) p
-LEFT JOIN (SELECT wallet_id, charge_id, lot_id, sum(amount_yen) AS taken_yen FROM taken
+LEFT JOIN (SELECT wallet_id, charge_id, lot_id, exact(sum(yen), sum(fraction)) AS taken FROM taken
            GROUP BY wallet_id, charge_id, lot_id) t
        ON t.wallet_id = p.wallet_id AND t.charge_id = p.charge_id AND t.lot_id = p.lot_id
-WHERE p.returned_yen > coalesce(t.taken_yen, 0);
+WHERE p.returned > coalesce(t.taken, 0);
 
 -- due: the wallet's row knows when the first of its open lots and holds ends
 SELECT w.wallet_id, 1, 0

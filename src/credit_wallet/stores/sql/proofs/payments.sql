@@ -6,7 +6,8 @@ FROM am_credit_topup t
 LEFT JOIN am_credit_transaction_log e
        ON e.txn_id = t.credit_txn_id AND e.wallet_id = t.wallet_id AND e.txn_type = 'topup' AND e.related_txn_id IS NULL
       AND e.note = 'top-up ' || t.topup_id
-WHERE CASE WHEN t.status = 'credited' THEN e.txn_id IS NULL OR e.amount_yen <> t.credited_yen OR t.received_yen < t.credited_yen
+WHERE CASE WHEN t.status = 'credited' THEN e.txn_id IS NULL OR e.amount_yen <> t.credited_yen OR beyond(e) <> 0
+                                               OR t.received_yen < t.credited_yen
            ELSE t.credit_txn_id IS NOT NULL OR t.credited_yen <> 0 OR t.reversed_yen <> 0
                 OR (t.status = 'succeeded') <> (t.received_yen > 0) END
    OR t.processing = 1 AND t.status IN ('succeeded', 'credited', 'canceled');

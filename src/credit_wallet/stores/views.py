@@ -1,0 +1,170 @@
+"""Rows of the reading statements as views: whole yen and the micros beyond them become one exact amount."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from msgspec import DecodeError
+
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.outcomes import (
+    BudgetMode,
+    HoldView,
+    KeyView,
+    TopupView,
+    Totals,
+    Transaction,
+    TransactionView,
+)
+from credit_wallet.errors import DatabaseCorrupt
+from credit_wallet.rules.details import EntryDetail, exact_micros, parse_detail
+from credit_wallet.stores.topup_rows import read_clawbacks
+
+
+class WalletRow(NamedTuple):
+    """The columns of the statements ``wallet`` and ``wallets``."""
+
+    wallet_id: int
+    label: str | None
+    balance_yen: int
+    balance_fraction: int
+    ledger_yen: int
+    ledger_fraction: int
+    debt_whole_yen: int
+    debt_fraction: int
+    auto_topup_threshold: int
+    auto_topup_amount: int
+    monthly_budget_yen: int
+    budget_mode: BudgetMode
+    time_zone: str
+    current_cycle: str | None
+    cycle_spent_yen: int
+    cycle_spent_fraction: int
+    enabled: int
+    created_at: str
+    next_due_at: str | None
+    last_txn_id: int
+    low_balance_yen: int
+    alert_thresholds: str
+
+    @property
+    def balance_micros(self) -> int:
+        """What can be spent."""
+        return micros(self.balance_yen, self.balance_fraction)
+
+    @property
+    def held_micros(self) -> int:
+        """What open holds have set aside."""
+        return micros(self.ledger_yen, self.ledger_fraction) - self.balance_micros
+
+    @property
+    def debt_micros(self) -> int:
+        """What is owed."""
+        return micros(self.debt_whole_yen, self.debt_fraction)
+
+    @property
+    def cycle_spent_micros(self) -> int:
+        """What was spent in ``current_cycle``."""
+        return micros(self.cycle_spent_yen, self.cycle_spent_fraction)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether holds or lots of the wallet have expired and are not settled yet."""
+        return self.next_due_at is not None and self.next_due_at <= format_instant(now)
+
+
+class CycleSpan(NamedTuple):
+    """The opening balance of a cycle, open holds included, and its segments, oldest first.
+
+    Each is given by its last entry and the one after which it begins; entries appended later change neither.
+    """
+
+    opening_micros: int
+    segments: list[tuple[int, int]]
+
+
+class CycleEntry(NamedTuple):
+    """An entry; a refund also has the key, the note and the item of the charge that it refunds."""
+
+    entry: Transaction
+    paid_key_id: int | None
+    paid_note: str | None
+    paid_item: str | None = None
+
+    @property
+    def paid_by(self) -> int | None:
+        """The agent key that the spending belongs to, None for the owner."""
+        return self.paid_key_id if self.entry.txn_type == "refund" else self.entry.key_id
+
+
+def micros(yen: Any, fraction: Any) -> int:
+    """The exact amount of whole yen and the micros beyond them; sums of them may come as decimals."""
+    return int(yen) * MICROS + int(fraction)
+
+
+def entry_of(columns: tuple[Any, ...]) -> Transaction:
+    """An entry from ``txn_id`` to ``hold_id`` and its detail. Raises ``DatabaseCorrupt``."""
+    return Transaction(*_fields_of(columns))
+
+
+def entry_view(columns: tuple[Any, ...]) -> TransactionView:
+    """The same, and what was refunded or reversed of it."""
+    *entry, returned_yen, returned_fraction = columns
+    return TransactionView(*_fields_of(tuple(entry)), refunded_micros=micros(returned_yen, returned_fraction))
+
+
+def _fields_of(columns: tuple[Any, ...]) -> tuple[Any, ...]:
+    txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_yen, *related, text = columns
+    if text is None:
+        ledger_micros = None if ledger_yen is None else ledger_yen * MICROS
+        amount_micros, says = amount_yen * MICROS, ()
+    else:
+        detail = _detail_of(txn_id, text)
+        ledger_micros = None if ledger_yen is None else ledger_yen * MICROS + detail.fraction
+        amount_micros, says = exact_micros(amount_yen, detail), _usage_fields(detail)
+    said = (txn_type, occurred_at, note, ledger_micros, *related)
+    return (txn_id, wallet_id, amount_yen, amount_micros, *said, *says)
+
+
+def _detail_of(txn_id: int, text: str) -> EntryDetail:
+    try:
+        return parse_detail(text)
+    except DecodeError as error:
+        raise DatabaseCorrupt(
+            f"the detail of entry {txn_id} is damaged ({error}); stop the wallet and restore a backup"
+        ) from error
+
+
+def _usage_fields(detail: EntryDetail) -> tuple[Any, ...]:
+    """What an entry was for, in the order of ``Transaction``."""
+    return (detail.item, detail.quantity, detail.price_version, detail.facts or {}, detail.agent_facts or {})
+
+
+def key_view(row: tuple[Any, ...]) -> KeyView:
+    """A key from the statements ``keys`` and ``key``."""
+    key_id, wallet_id, label, cap_yen, spent_yen, spent_fraction, held_yen, held_fraction, *instants = row
+    spent_micros, held_micros = micros(spent_yen, spent_fraction), micros(held_yen, held_fraction)
+    return KeyView(key_id, wallet_id, label, cap_yen, spent_micros, held_micros, *instants)
+
+
+def hold_view(row: tuple[Any, ...]) -> HoldView:
+    """A hold from the statement ``hold``."""
+    hold_id, wallet_id, key_id, amount_yen, amount_fraction, captured_yen, captured_fraction, *state = row
+    amounts = (micros(amount_yen, amount_fraction), micros(captured_yen, captured_fraction))
+    return HoldView(hold_id, wallet_id, key_id, *amounts, *state)
+
+
+def totals_of(row: tuple[Any, ...]) -> Totals:
+    """Sums over all wallets."""
+    wallets, balance_yen, balance_fraction, ledger_yen, ledger_fraction, debt_yen, debt_fraction = row
+    balance_micros = micros(balance_yen, balance_fraction)
+    held_micros = micros(ledger_yen, ledger_fraction) - balance_micros
+    return Totals(wallets, balance_micros, held_micros, micros(debt_yen, debt_fraction))
+
+
+def topup_view(row: tuple[Any, ...]) -> TopupView:
+    """A top-up from the statements that end with its clawbacks."""
+    values = list(row)
+    values[-1] = read_clawbacks(row[-1])
+    return TopupView(*values)
