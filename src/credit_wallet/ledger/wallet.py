@@ -239,7 +239,7 @@ class CreditWallet(WalletMovements):
     def balance(self, wallet_id: int) -> Balance:
         """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""
         view = self._ledger.wallet(wallet_id)
-        return Balance(view.balance_yen, view.held_yen, view.debt_yen)
+        return Balance(view.balance_micros, view.held_micros, view.debt_micros)
 
     async def abalance(self, wallet_id: int) -> Balance:
         """The asyncio twin of ``balance``."""

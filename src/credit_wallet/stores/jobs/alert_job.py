@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT, MAX_THRESHOLD_PCT, spent_pct, thresholds_pct
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
+from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.events import Event, threshold_reached
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
 from credit_wallet.stores.outbox import event_row, put_event
@@ -30,7 +31,7 @@ from credit_wallet.stores.sql import statements
 BUSY_TIMEOUT_MS = 30_000
 
 _SQL = statements("alerts.sql")
-_LATER_COLUMNS = 3
+_LATER_COLUMNS = 4
 _THRESHOLDS = dict(zip(("first_pct", "second_pct", "third_pct"), ALERT_THRESHOLDS_PCT, strict=True))
 
 _log = logging.getLogger("process_credit_wallet_alerts")
@@ -49,16 +50,23 @@ class FiredAlert:
 class _Spending(NamedTuple):
     """A wallet that may have reached a threshold in a cycle; ``own_thresholds`` is JSON.
 
+    What plain SQL wrote is whole yen; ``spent_fraction`` are the micros beyond them that the wallet has counted.
     ``known_pct`` is the share of the budget, as it is now, that was spent when the last alert fired.
     """
 
     billing_cycle: str
     wallet_id: int
     spent_yen: int
+    spent_fraction: int
     budget_yen: int
     own_thresholds: str
     alerted_pct: int
     known_pct: int = MAX_THRESHOLD_PCT
+
+    @property
+    def spent_micros(self) -> int:
+        """The exact spending."""
+        return self.spent_yen * MICROS + self.spent_fraction
 
 
 @dataclass
@@ -91,16 +99,16 @@ def run_alert_job(
     for spending in sorted(reached, key=attrgetter("wallet_id")):
         for threshold_pct in _reached_thresholds(spending):
             alert = FiredAlert(spending.wallet_id, threshold_pct, spending.spent_yen, spending.budget_yen)
-            if _fire(connection, alert, spending.billing_cycle, format_instant(now), whole_schema, dry_run):
+            if _fire(connection, alert, spending, format_instant(now), whole_schema, dry_run):
                 report.alerts_fired.append(alert)
             elif whole_schema and not dry_run and threshold_pct > spending.known_pct:
-                _emit_for_another_budget(connection, alert, spending.billing_cycle, format_instant(now))
+                _emit_for_another_budget(connection, alert, spending, format_instant(now))
     return report
 
 
 def _reached_thresholds(spending: _Spending) -> Iterator[int]:
     """The thresholds that may have to fire, ascending. A wallet's own ones below one that has fired are skipped."""
-    share_pct = spent_pct(spending.spent_yen, spending.budget_yen)
+    share_pct = spent_pct(spending.spent_micros, spending.budget_yen * MICROS)
     known_pct = min(spending.alerted_pct, spending.known_pct)
     for threshold_pct in thresholds_pct(json.loads(spending.own_thresholds)):
         if threshold_pct > share_pct:
@@ -137,10 +145,10 @@ def _all(connection: Any, name: str, cycle: str, parameters: dict[str, Any]) -> 
 
 
 def _fire(
-    connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str, whole_schema: bool, dry_run: bool
+    connection: Any, alert: FiredAlert, spending: _Spending, fired_at: str, whole_schema: bool, dry_run: bool
 ) -> bool:
     """Record an alert unless it fired before; whether it is new. The first writer emits its event."""
-    row = {**asdict(alert), "billing_cycle": billing_cycle, "fired_at": fired_at}
+    row = {**asdict(alert), "billing_cycle": spending.billing_cycle, "fired_at": fired_at}
     name = {key: row[key] for key in ("wallet_id", "threshold_pct", "billing_cycle")}
     own = _own(alert)
     if dry_run:
@@ -150,15 +158,19 @@ def _fire(
     if not connection.execute(_SQL[f"fire{own}"], row).fetchall():
         return False
     if whole_schema:
-        put_event(connection, _event(alert, billing_cycle), fired_at)
+        put_event(connection, _event(alert, spending), fired_at)
     return True
 
 
-def _emit_for_another_budget(connection: Any, alert: FiredAlert, billing_cycle: str, fired_at: str) -> None:
+def _emit_for_another_budget(connection: Any, alert: FiredAlert, spending: _Spending, fired_at: str) -> None:
     """Emit the event of a threshold that fired in the cycle for another budget, once for each budget."""
-    name = {"threshold_pct": alert.threshold_pct, "billing_cycle": billing_cycle, "budget_yen": alert.budget_yen}
+    name = {
+        "threshold_pct": alert.threshold_pct,
+        "billing_cycle": spending.billing_cycle,
+        "budget_yen": alert.budget_yen,
+    }
     statement = _SQL[f"emit_for_another_budget{_own(alert)}"]
-    connection.execute(statement, {**event_row(_event(alert, billing_cycle), fired_at), **name})
+    connection.execute(statement, {**event_row(_event(alert, spending), fired_at), **name})
 
 
 def _own(alert: FiredAlert) -> str:
@@ -166,8 +178,9 @@ def _own(alert: FiredAlert) -> str:
     return "" if alert.threshold_pct in ALERT_THRESHOLDS_PCT else "_own"
 
 
-def _event(alert: FiredAlert, billing_cycle: str) -> Event:
-    return threshold_reached(alert.wallet_id, alert.threshold_pct, billing_cycle, alert.spent_yen, alert.budget_yen)
+def _event(alert: FiredAlert, spending: _Spending) -> Event:
+    cycle, spent_micros = spending.billing_cycle, spending.spent_micros
+    return threshold_reached(alert.wallet_id, alert.threshold_pct, cycle, spent_micros, alert.budget_yen)
 
 
 def _value(connection: Any, name: str, parameters: dict[str, Any] | None = None) -> int:
@@ -194,7 +207,8 @@ def run_on_file(path: Path, now: datetime, *, cycle: str | None = None, dry_run:
 def _has_whole_schema(connection: Any, path: Path) -> bool:
     """Whether there is more than migration 281. Raises ``RuntimeError`` when there is more, and not all of it.
 
-    Before 294 and 295, which apply together, events have other names: an alert would be reported twice.
+    Before 294 and 295, which apply together, events have other names: an alert would be reported twice. Before 296
+    spending is not exact.
     """
     later = _value(connection, "columns_of_later_migrations")
     if 0 < later < _LATER_COLUMNS:
