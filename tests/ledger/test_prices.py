@@ -502,3 +502,37 @@ def test_a_batch_without_items_asks_nothing_of_the_book(db_url: str, wallets: Cr
     wallets.refund(charged.txn_id, idempotency_key="c")
     wallets.purchases.buy(payer, 5, purchase_key="p", attempt="a")
     assert wallets.purchases.undo(payer, "p", attempt="a").balance == 995
+
+
+def test_a_capture_of_a_whole_hold_is_for_what_was_held(wallets: CreditWallet, payer: int) -> None:
+    wallets.prices.apply(SEARCH.format("3.30"))
+    held = wallets.hold(payer, item="search", quantity=2, facts={"run": "r1"}, idempotency_key="a")
+    assert wallets.capture(held.hold_id, "6.60").price_version == 1
+    [entry, _] = wallets.history(payer)
+    assert (entry.item, entry.quantity, entry.facts) == ("search", 2, {"run": "r1"})
+    part = wallets.hold(payer, item="search", quantity=2, idempotency_key="b")
+    wallets.capture(part.hold_id, 6)
+    assert wallets.history(payer)[0].item is None
+
+
+def test_a_capture_beyond_a_hold_that_is_used_up_is_refused_when_nothing_is_left(
+    wallets: CreditWallet, payer: int
+) -> None:
+    held = wallets.hold(payer, 10, idempotency_key="a")
+    wallets.capture(held.hold_id, 10, final=False, above="up_to_balance", idempotency_key="b")
+    wallets.charge(payer, 990, idempotency_key="c")
+    with pytest.raises(InsufficientFunds):
+        wallets.capture(held.hold_id, 1, above="up_to_balance", idempotency_key="d")
+    wallets.topup(payer, 5, idempotency_key="more")
+    assert wallets.capture(held.hold_id, 7, above="up_to_balance", idempotency_key="d").amount == 5
+
+
+def test_the_facts_of_a_hold_and_its_capture_are_eight_at_most(wallets: CreditWallet, payer: int) -> None:
+    facts = {f"fact{number}": "x" for number in range(8)}
+    held = wallets.hold(payer, 10, facts=facts, idempotency_key="a")
+    with pytest.raises(InvalidRequest, match="at most 8 facts, not 9") as refusal:
+        wallets.capture(held.hold_id, 5, facts={"other": "y"})
+    assert refusal.value.details == {"field": "facts"}
+    assert wallets.show(payer).held == 10
+    wallets.capture(held.hold_id, 5, facts={"fact1": "y"})
+    assert wallets.history(payer)[0].facts == {**facts, "fact1": "y"}
