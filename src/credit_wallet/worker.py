@@ -51,6 +51,7 @@ JOBS = (
     Job("emit_seal", 3600.0, lambda wallets: wallets.maintenance.emit_seal()),
     Job("alerts", 3600.0, fire_alerts),
     Job("watch_spending", 300.0, lambda wallets: wallets.maintenance.watch_spending()),
+    Job("count_usage", 60.0, lambda wallets: wallets.maintenance.count_usage(), repeats=True),
     Job("expiry_notices", 300.0, lambda wallets: wallets.maintenance.emit_expiry_notices(), repeats=True),
     Job("prune_idempotency_keys", 3600.0, lambda wallets: wallets.maintenance.prune_idempotency_keys()),
     Job("prune_notices", 3600.0, lambda wallets: wallets.notices.prune(notify_settings().kept_days), repeats=True),

@@ -246,6 +246,11 @@ def test_a_note_stays_on_its_line_and_commands_no_terminal(wallets: CreditWallet
 
 # CSV and JSON
 
+CSV_HEADING = (
+    "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note,"
+    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts"
+)
+
 
 def csv_of(wallets: CreditWallet, notes: list[str]) -> str:
     wallet_id = wallets.create().wallet_id
@@ -259,9 +264,9 @@ def test_the_csv_has_a_heading_and_a_line_per_entry(wallets: CreditWallet, busy:
     report = wallets.statement(busy, "2026-07")
     first, second = (entry.txn_id for entry in report.entries)
     assert to_csv(report) == (
-        "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note\r\n"
-        f"{first},2026-07-01T00:00:00.000Z,charge,-100,500,,\r\n"
-        f"{second},2026-07-01T00:00:00.000Z,topup,1,501,,\r\n"
+        f"{CSV_HEADING}\r\n"
+        f"{first},2026-07-01T00:00:00.000Z,charge,-100,500,,,-100,500,,,,,\r\n"
+        f"{second},2026-07-01T00:00:00.000Z,topup,1,501,,,1,501,,,,,\r\n"
     )
 
 
@@ -287,21 +292,19 @@ def test_the_csv_names_the_agent_key_that_paid(wallets: CreditWallet) -> None:
 )
 def test_the_csv_is_quoted_as_rfc_4180_says(wallets: CreditWallet, note: str, quoted: str) -> None:
     text = csv_of(wallets, [note])
-    assert text.endswith(f",charge,-1,999,,{quoted}\r\n")
-    assert list(csv.reader(StringIO(text, newline="")))[-1][-1] == note
+    assert text.endswith(f",charge,-1,999,,{quoted},-1,999,,,,,\r\n")
+    assert list(csv.DictReader(StringIO(text, newline="")))[-1]["note"] == note
 
 
 @pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_no_note_runs_as_a_formula(wallets: CreditWallet, begins: str) -> None:
     note = f'{begins}HYPERLINK("https://example.com","pay")'
-    rows = list(csv.reader(StringIO(csv_of(wallets, [note, f"a{note}"]), newline="")))
-    assert [row[-1] for row in rows] == ["note", "start", f"'{note}", f"a{note}"]
+    rows = list(csv.DictReader(StringIO(csv_of(wallets, [note, f"a{note}"]), newline="")))
+    assert [row["note"] for row in rows] == ["start", f"'{note}", f"a{note}"]
 
 
 def test_an_empty_cycle_is_the_heading_alone(wallets: CreditWallet, busy: int) -> None:
-    assert to_csv(wallets.statement(busy, "2026-06")).splitlines() == [
-        "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note"
-    ]
+    assert to_csv(wallets.statement(busy, "2026-06")).splitlines() == [CSV_HEADING]
 
 
 @pytest.mark.parametrize(
@@ -347,37 +350,45 @@ def test_what_plain_sql_wrote_for_a_time_is_shown_as_it_stands(wallets: CreditWa
     assert [row["occurred_at"] for row in rows] == ["2026-05-15T21:00:00.000+09:00", "2026-05-15 noon"]
 
 
-def test_the_json_has_every_figure(wallets: CreditWallet, busy: int) -> None:
+def test_the_json_has_every_figure_whole_and_exact(wallets: CreditWallet, busy: int) -> None:
     report = json.loads(to_json(wallets.statement(busy, "2026-05")))
+    spent = {
+        "charges": 1,
+        "charged_yen": 550,
+        "charged": "550",
+        "refunded_yen": 50,
+        "refunded": "50",
+        "spent_yen": 500,
+        "spent": "500",
+    }
+    no_item = {"price_version": None, "unit_price": None, "per": None, "charges": 1, "quantity": "0"}
     assert {name: value for name, value in report.items() if name not in ("entries", "alerts")} == {
         "wallet_id": 1,
         "label": "search",
         "billing_cycle": "2026-05",
         "time_zone": "UTC",
         "opening_yen": 0,
+        "opening": "0",
         "topups_yen": 1_270,
+        "topups": "1270",
         "charges_yen": -550,
+        "charges": "-550",
         "refunds_yen": 50,
+        "refunds": "50",
         "expired_yen": -70,
+        "expired": "-70",
         "reversed_yen": -100,
+        "reversed": "-100",
         "closing_yen": 600,
+        "closing": "600",
         "monthly_budget_yen": 1_000,
         "seal": None,
-        "spend_by_key": [
-            {
-                "key_id": None,
-                "label": None,
-                "charges": 1,
-                "charged_yen": 550,
-                "refunded_yen": 50,
-                "spent_yen": 500,
-                "monthly_cap_yen": 0,
-            }
-        ],
-        "spend_by_note": [
-            {"note": "crawl, deep", "charges": 1, "charged_yen": 550, "refunded_yen": 50, "spent_yen": 500}
-        ],
+        "spend_by_key": [{"key_id": None, "label": None, **spent, "monthly_cap_yen": 0}],
+        "spend_by_note": [{"note": "crawl, deep", **spent}],
         "other_notes": None,
+        "spend_by_item": [
+            {"item": None, "quantity": "0", **spent, "prices": [{**no_item, "charged_yen": 550, "charged": "550"}]}
+        ],
     }
     assert report["alerts"] == [
         {"threshold_pct": 50, "billing_cycle": "2026-05", "spent_yen": 550, "budget_yen": 1_000}
@@ -386,11 +397,18 @@ def test_the_json_has_every_figure(wallets: CreditWallet, busy: int) -> None:
         "txn_id": 3,
         "wallet_id": 1,
         "amount_yen": -550,
+        "amount": "-550",
         "txn_type": "charge",
         "occurred_at": "2026-05-15T12:00:00.000Z",
         "note": "crawl, deep",
         "ledger_balance_yen": 650,
+        "ledger_balance": "650",
         "key_id": None,
         "related_txn_id": None,
         "hold_id": None,
+        "item": None,
+        "quantity": "0",
+        "price_version": None,
+        "facts": {},
+        "agent_facts": {},
     }

@@ -30,12 +30,17 @@ def history(wallet_id: int, limit: int, agent_key: int | None, note: str | None)
 )
 @click.option(
     "--rows",
-    type=click.Choice(["entries", "keys", "notes"]),
+    type=click.Choice(["entries", "keys", "notes", "items"]),
     default="entries",
     show_default=True,
-    help="Rows of the CSV: entries, or spending by agent key or by note.",
+    help="Rows of the CSV: entries, or spending by agent key, by note or by item.",
 )
-def statement(wallet_id: int, cycle: str, format: str, rows: Literal["entries", "keys", "notes"]) -> None:  # noqa: A002
+def statement(
+    wallet_id: int,
+    cycle: str,
+    format: str,  # noqa: A002
+    rows: Literal["entries", "keys", "notes", "items"],
+) -> None:
     """Show a wallet's statement for one billing cycle.
 
     It has the totals, who spent and on what, and the entries.

@@ -68,7 +68,7 @@ def end_of_day(day: date, time_zone: str) -> datetime:
     Where clocks skip that midnight, it is the moment of the skip.
     """
     after = day + timedelta(days=1)
-    return datetime(after.year, after.month, after.day, tzinfo=_zone(time_zone)).astimezone(UTC)
+    return datetime(after.year, after.month, after.day, tzinfo=zone_of(time_zone)).astimezone(UTC)
 
 
 def local_time(instant: str, time_zone: str) -> str:
@@ -76,7 +76,7 @@ def local_time(instant: str, time_zone: str) -> str:
 
     In UTC, and when plain SQL wrote something else than ISO 8601, it is ``instant`` as it stands.
     """
-    zone = _zone(time_zone)
+    zone = zone_of(time_zone)
     if zone is UTC:
         return instant
     try:
@@ -91,7 +91,7 @@ def cycle_at(moment: datetime, time_zone: str = "UTC") -> str:
     A cycle that has begun does not end because clocks are put back past midnight: cycles follow instants, as
     ``cycle_bounds`` does.
     """
-    local = moment.astimezone(_zone(time_zone))
+    local = moment.astimezone(zone_of(time_zone))
     cycle = f"{local.year:04d}-{local.month:02d}"
     if local.fold and format_instant(moment) >= cycle_bounds(cycle, time_zone)[1]:
         return f"{local.year + local.month // 12:04d}-{local.month % 12 + 1:02d}"
@@ -121,7 +121,7 @@ def cycle_bounds(cycle: str, time_zone: str = "UTC") -> tuple[str, str]:
     if not CYCLE_PATTERN.fullmatch(cycle):
         raise ValueError(f"billing cycle {cycle!r} is not YYYY-MM")
     year, month = int(cycle[:4]), int(cycle[5:])
-    zone = _zone(time_zone)
+    zone = zone_of(time_zone)
     start = datetime(year, month, 1, tzinfo=zone)
     end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
     return _bound(start), _bound(end)
@@ -142,7 +142,7 @@ def _time_zones() -> frozenset[str]:
     return frozenset(name for name in names if not name.startswith(("posix/", "right/")))
 
 
-def _zone(name: str) -> tzinfo:
+def zone_of(name: str) -> tzinfo:
     """UTC needs no time zone database, which a plain Python may lack. A name that plain SQL made up counts as UTC."""
     if name == "UTC":
         return UTC

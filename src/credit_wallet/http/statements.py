@@ -49,7 +49,7 @@ class _Steps:
 
 
 async def _pieces(steps: _Steps, drawing: Drawing, form: Form, head: StatementHead) -> AsyncGenerator[bytes, None]:
-    yield form.begin(head, drawing.time_width).encode()
+    yield form.begin(head, drawing.layout).encode()
     if form.has_entries:
         for step in drawing.steps():
             yield await steps.take(lambda step=step: form.more(drawing.entries(step)).encode())  # type: ignore[misc]

@@ -198,16 +198,16 @@ async def get_statement(
     rows: Annotated[
         Rows,
         QueryParameter(
-            description="Rows of a CSV: the entries, or spending by agent key or by note.",
+            description="Rows of a CSV: the entries, or spending by agent key, by note or by item.",
             examples=[Example(value="entries")],
         ),
     ] = "entries",
 ) -> Response[Statement]:
     """Get a statement
 
-    The statement of a billing cycle, by default the current one, with spending by agent key and by note. An agent sees
-    the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a wallet may
-    have two in progress. For owners and agents.
+    The statement of a billing cycle, by default the current one, with spending by agent key, by note and by item. An
+    agent sees the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a
+    wallet may have two in progress. For owners and agents.
     """
     return await stream_statement(wallets, require_access(caller), cycle, form_of(format, rows))
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from credit_wallet.domain.money import decimal_of, whole_yen
 from credit_wallet.domain.outcomes import Alert, Transaction, WalletView
+from credit_wallet.domain.prices import EVERYBODY, Price, PriceBook
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.reports.cycle_walk import CycleWalk
 from credit_wallet.reports.statement_figures import Drawing, Statement, statement
 from credit_wallet.rules.validation import checked_cycle, checked_id
 from credit_wallet.stores.jobs.seals import Anchor, latest_seal
+from credit_wallet.stores.price_rows import book_of
 
 
 class Cycles:
@@ -27,9 +32,13 @@ class Cycles:
         refunds = (entry for entry in self.entries(wallet_id, cycle) if entry.txn_type == "refund")
         return self._ledger.reader.charges(wallet_id, sorted({entry.related_txn_id or 0 for entry in refunds}))
 
+    def opening(self, wallet_id: int, cycle: str) -> Decimal:
+        """The wallet's balance and open holds together as a cycle begins, exactly. Raises ``WalletNotFound``."""
+        return decimal_of(self.walk(wallet_id, cycle).opening_micros)
+
     def opening_yen(self, wallet_id: int, cycle: str) -> int:
-        """The wallet's balance and open holds together as a cycle begins. Raises ``WalletNotFound``."""
-        return self.walk(wallet_id, cycle).opening_yen
+        """The whole yen of ``opening``."""
+        return whole_yen(self.walk(wallet_id, cycle).opening_micros)
 
     def walk(self, wallet_id: int, cycle: str) -> CycleWalk:
         """The entries in bounded steps, with the cycle's opening balance, open holds included.
@@ -57,6 +66,7 @@ class _Books:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._books: dict[int, PriceBook] = {}
 
     def wallet(self, wallet_id: int) -> WalletView:
         return self._ledger.wallet(wallet_id)
@@ -66,6 +76,12 @@ class _Books:
 
     def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
         return self._ledger.reader.label_and_cap(key_id)
+
+    def prices_of(self, wallet_id: int, version: int, item: str) -> list[Price]:
+        if version not in self._books:
+            self._books[version] = book_of(self._ledger.reader.source.rows, version)
+        prices = self._books[version].prices
+        return [price for price in prices if price.item == item and price.wallet_id in (EVERYBODY, wallet_id)]
 
     def alerts(self, wallet_id: int, cycle: str) -> list[Alert]:
         return self._ledger.reader.alerts(wallet_id, checked_cycle(cycle))

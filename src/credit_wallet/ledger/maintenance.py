@@ -14,7 +14,7 @@ from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.seals import Seals
 from credit_wallet.notices.targets import OPERATOR
 from credit_wallet.rules.events import ledger_sealed
-from credit_wallet.stores.jobs import lot_notices, pruning, seals, spending_hours
+from credit_wallet.stores.jobs import lot_notices, pruning, seals, spending_hours, usage
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.outbox import put_event
 from credit_wallet.telemetry import Logger
@@ -174,6 +174,20 @@ class Maintenance:
         settled = self._ledger.lanes.maintenance.call(lambda store: store.settled_txn_id())
         counted = spending_hours.count_next(self._ledger.reader.source, settled)
         return counted is not None and self._ledger.maintain(spending_hours.add, counted)
+
+    # Usage
+
+    def count_usage(self) -> int:
+        """Add up the next entries by what they were for, in one bounded step; return how many ids that covers.
+
+        Returns 0 when all are counted, or while an open transaction may still add an entry between them (PostgreSQL).
+        """
+        settled = self._ledger.lanes.maintenance.call(lambda store: store.settled_txn_id())
+        source = self._ledger.reader.source
+        counted = usage.count_next(source, settled)
+        if counted is None or not self._ledger.maintain(usage.add, counted, source.dialect):
+            return 0
+        return counted.last - counted.after
 
     # Credit that is going to expire
 

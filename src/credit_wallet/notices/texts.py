@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from credit_wallet.domain.cycle import local_time
-from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.money import format_micros, format_yen, micros_of
 from credit_wallet.notices.inert import inert, link
 
 _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
@@ -331,7 +331,7 @@ class _Words(dict[str, str]):
 
 def _word(name: str, value: object, notice: Notice, language: str) -> str:
     if isinstance(value, int) and (name.endswith("_yen") or name in ("auto_topup_threshold",)):
-        return format_yen(value)
+        return _amount(name, value, notice.payload)
     if value is None:
         return "–"
     text = str(value)
@@ -348,3 +348,14 @@ def _word(name: str, value: object, notice: Notice, language: str) -> str:
         case "lot_kind":
             return _LOT_KINDS[language].get(text, inert(text))
     return inert(text)
+
+
+def _amount(name: str, whole_yen: int, payload: dict[str, Any]) -> str:
+    """The exact amount beside ``whole_yen``, which older events and those about payments have alone.
+
+    The usual hour is a mean: its whole yen say enough, if there are any.
+    """
+    exact = payload.get(name.removesuffix("_yen"))
+    if not isinstance(exact, str) or (name == "usual_yen" and whole_yen):
+        return format_yen(whole_yen)
+    return format_micros(micros_of(exact))

@@ -23,7 +23,7 @@ class CycleWalk:
         self._reader = reader
         self._wallet_id = wallet_id
         span = reader.cycle(wallet_id, cycle)
-        self.opening_yen = span.opening_yen
+        self.opening_micros = span.opening_micros
         self._to_walk = span.segments
         self._steps: list[tuple[int, int]] = []
 

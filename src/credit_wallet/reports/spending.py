@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from credit_wallet.domain.money import Exact, WholeYen
 from credit_wallet.domain.visibility import is_hidden
 from credit_wallet.stores.reads import CycleEntry
 from credit_wallet.stores.tallies import Tallies, Tally
@@ -24,10 +25,17 @@ class KeySpend(Struct, frozen=True):
     key_id: int | None
     label: str | None
     charges: int
-    charged_yen: int
-    refunded_yen: int
-    spent_yen: int
+    charged_micros: int
+    refunded_micros: int
+    spent_micros: int
     monthly_cap_yen: int
+
+    charged_yen = WholeYen()
+    charged = Exact()
+    refunded_yen = WholeYen()
+    refunded = Exact()
+    spent_yen = WholeYen()
+    spent = Exact()
 
 
 class NoteSpend(Struct, frozen=True):
@@ -35,9 +43,16 @@ class NoteSpend(Struct, frozen=True):
 
     note: str | None
     charges: int
-    charged_yen: int
-    refunded_yen: int
-    spent_yen: int
+    charged_micros: int
+    refunded_micros: int
+    spent_micros: int
+
+    charged_yen = WholeYen()
+    charged = Exact()
+    refunded_yen = WholeYen()
+    refunded = Exact()
+    spent_yen = WholeYen()
+    spent = Exact()
 
 
 class OtherNotes(Struct, frozen=True):
@@ -45,9 +60,16 @@ class OtherNotes(Struct, frozen=True):
 
     notes: int
     charges: int
-    charged_yen: int
-    refunded_yen: int
-    spent_yen: int
+    charged_micros: int
+    refunded_micros: int
+    spent_micros: int
+
+    charged_yen = WholeYen()
+    charged = Exact()
+    refunded_yen = WholeYen()
+    refunded = Exact()
+    spent_yen = WholeYen()
+    spent = Exact()
 
 
 class Spending(NamedTuple):
@@ -64,8 +86,9 @@ class _Move(NamedTuple):
     txn_id: int
     key_id: int | None
     note: str | None
-    charged_yen: int
-    refunded_yen: int
+    charges: int
+    charged_micros: int
+    refunded_micros: int
 
 
 class SpendingTotals:
@@ -93,10 +116,9 @@ class SpendingTotals:
             for key_id, charges, charged, refunded in self._by_key.dearest()
             for label, cap in [label_and_cap(int(key_id)) if key_id else (None, 0)]
         ]
-        notes = self._by_note.dearest(MAX_NOTES)
         by_note = [
             NoteSpend(None if note == _NO_NOTE else str(note), charges, charged, refunded, charged - refunded)
-            for note, charges, charged, refunded in notes
+            for note, charges, charged, refunded in self._by_note.dearest(MAX_NOTES)
         ]
         return Spending(by_key, by_note, self._others(by_note))
 
@@ -105,8 +127,8 @@ class SpendingTotals:
         if notes == len(listed):
             return None
         charges -= sum(line.charges for line in listed)
-        charged -= sum(line.charged_yen for line in listed)
-        refunded -= sum(line.refunded_yen for line in listed)
+        charged -= sum(line.charged_micros for line in listed)
+        refunded -= sum(line.refunded_micros for line in listed)
         return OtherNotes(notes - len(listed), charges, charged, refunded, charged - refunded)
 
     def close(self) -> None:
@@ -118,11 +140,11 @@ class SpendingTotals:
 def _move(each: CycleEntry) -> _Move | None:
     entry = each.entry
     if entry.txn_type == "charge":
-        return _Move(entry.txn_id, entry.key_id, entry.note, -entry.amount_yen, 0)
+        return _Move(entry.txn_id, entry.key_id, entry.note, 1, -entry.amount_micros, 0)
     if entry.txn_type == "refund":
-        return _Move(entry.txn_id, each.paid_key_id, each.paid_note, 0, entry.amount_yen)
+        return _Move(entry.txn_id, each.paid_key_id, each.paid_note, 0, 0, entry.amount_micros)
     return None
 
 
 def _tally(name: int | str, move: _Move) -> Tally:
-    return Tally(name, move.txn_id, int(move.charged_yen > 0), move.charged_yen, move.refunded_yen)
+    return Tally(name, move.txn_id, move.charges, move.charged_micros, move.refunded_micros)

@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct, structs
 
-from credit_wallet.domain.cycle import local_time
+from credit_wallet.domain.money import Exact, WholeYen
 from credit_wallet.domain.outcomes import Alert, Transaction, WalletView
-from credit_wallet.domain.text import one_line
 from credit_wallet.domain.visibility import is_hidden
 from credit_wallet.reports.cycle_walk import CycleWalk
+from credit_wallet.reports.items import ItemSpend, ItemTotals, Price
+from credit_wallet.reports.layout import Layout
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, SpendingTotals
 from credit_wallet.stores.jobs.seals import Anchor
-
-USUAL_TIME = len("2026-05-15T12:00:00.000Z")
-"""Characters of a time as the ledger writes it."""
+from credit_wallet.stores.reads import CycleEntry
 
 
 class StatementHead(Struct, frozen=True):
-    """Opening and closing balance (open holds included), what came and went, spending by key and note."""
+    """Opening and closing balance (open holds included), what came and went, spending by key, by note and by item.
+
+    Amounts are exact: opening balance and what came and went add up to the closing balance, and each of the three
+    divisions of the spending adds up to charges less refunds, to the micro.
+    """
 
     wallet_id: int
     label: str | None
     billing_cycle: str
     time_zone: str
-    opening_yen: int
-    topups_yen: int
-    charges_yen: int
-    refunds_yen: int
-    expired_yen: int
-    reversed_yen: int
-    closing_yen: int
+    opening_micros: int
+    topups_micros: int
+    charges_micros: int
+    refunds_micros: int
+    expired_micros: int
+    reversed_micros: int
+    closing_micros: int
     monthly_budget_yen: int
     alerts: list[Alert]
     spend_by_key: list[KeySpend]
     spend_by_note: list[NoteSpend]
     other_notes: OtherNotes | None
     """The notes beyond the ``MAX_NOTES`` that ``spend_by_note`` lists, together; None when there are none."""
+    spend_by_item: list[ItemSpend]
+    """Item × quantity @ unit price. What names no item is the last line, with ``item`` None."""
     seal: str | None
     """The latest seal of the ledger, which proves these entries to its keeper; None before the first."""
+
+    opening_yen = WholeYen()
+    opening = Exact()
+    topups_yen = WholeYen()
+    topups = Exact()
+    charges_yen = WholeYen()
+    charges = Exact()
+    refunds_yen = WholeYen()
+    refunds = Exact()
+    expired_yen = WholeYen()
+    expired = Exact()
+    reversed_yen = WholeYen()
+    reversed = Exact()
+    closing_yen = WholeYen()
+    closing = Exact()
 
 
 class Statement(StatementHead, frozen=True):
@@ -60,6 +81,9 @@ class Books(Protocol):
 
     def label_and_cap(self, key_id: int) -> tuple[str | None, int]:
         """Label and monthly cap of an agent key; None and 0 for an unknown key."""
+
+    def prices_of(self, wallet_id: int, version: int, item: str) -> Sequence[Price]:
+        """The prices of an item in a version of the price book that may be for the wallet."""
 
     def alerts(self, wallet_id: int, cycle: str) -> list[Alert]:
         """Those that fired in a cycle, newest first."""
@@ -87,9 +111,8 @@ class Drawing:
         self._walk = books.walk(wallet_id, self._cycle)
         self._totals = dict.fromkeys(("topup", "charge", "refund", "expire", "reversal"), 0)
         self._spending = SpendingTotals(viewer_key_id)
-        self.time_width = USUAL_TIME
-        """Characters of the longest time of an entry, by the wallet's clocks."""
-        self._usual_time_seen = False
+        self._items = ItemTotals(partial(books.prices_of, wallet_id), viewer_key_id)
+        self.layout = Layout(self._wallet.time_zone)
 
     def add_up(self) -> bool:
         """Add up the next step; False when none is left."""
@@ -98,12 +121,10 @@ class Drawing:
             return False
         for each in step:
             entry = each.entry
-            self._totals["reversal" if came_again(entry) else entry.txn_type] += entry.amount_yen
-            if len(entry.occurred_at) != USUAL_TIME or not self._usual_time_seen:
-                self._usual_time_seen = True
-                shown = one_line(local_time(entry.occurred_at, self._wallet.time_zone))
-                self.time_width = max(self.time_width, len(shown))
+            self._totals["reversal" if came_again(entry) else entry.txn_type] += entry.amount_micros
         self._spending.add(step)
+        self._items.add(step)
+        self.layout.fit(self._seen(step))
         return True
 
     def head(self) -> StatementHead:
@@ -115,18 +136,19 @@ class Drawing:
             label=wallet.label,
             billing_cycle=self._cycle,
             time_zone=wallet.time_zone,
-            opening_yen=self._walk.opening_yen,
-            topups_yen=totals["topup"],
-            charges_yen=totals["charge"],
-            refunds_yen=totals["refund"],
-            expired_yen=totals["expire"],
-            reversed_yen=totals["reversal"],
-            closing_yen=self._walk.opening_yen + sum(totals.values()),
+            opening_micros=self._walk.opening_micros,
+            topups_micros=totals["topup"],
+            charges_micros=totals["charge"],
+            refunds_micros=totals["refund"],
+            expired_micros=totals["expire"],
+            reversed_micros=totals["reversal"],
+            closing_micros=self._walk.opening_micros + sum(totals.values()),
             monthly_budget_yen=wallet.monthly_budget_yen,
             alerts=self._books.alerts(wallet.wallet_id, self._cycle)[::-1],
             spend_by_key=spent.by_key,
             spend_by_note=spent.by_note,
             other_notes=spent.other_notes,
+            spend_by_item=self._items.shown(),
             seal=None if (seal := self._books.latest_seal()) is None else str(seal.short),
         )
 
@@ -136,7 +158,10 @@ class Drawing:
 
     def entries(self, step: tuple[int, int]) -> list[Transaction]:
         """The entries of a step that the viewer may see, oldest first."""
-        return [each.entry for each in self._walk.at(step) if not is_hidden(each.paid_by, self._viewer_key_id)]
+        return self._seen(self._walk.at(step))
+
+    def _seen(self, entries: list[CycleEntry]) -> list[Transaction]:
+        return [each.entry for each in entries if not is_hidden(each.paid_by, self._viewer_key_id)]
 
     def close(self) -> None:
         """Free the totals."""

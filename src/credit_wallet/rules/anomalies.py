@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from credit_wallet.domain.money import MICROS
+
 WINDOW = timedelta(days=7)
 """The hours before it that an hour is compared with."""
 
@@ -17,13 +19,13 @@ TIMES = 5
 """An anomaly costs more than this many usual hours."""
 
 
-def usual_yen(hours: int, spent_yen: int) -> int | None:
-    """The cost of a usual hour for a wallet that spent ``spent_yen`` in ``hours`` of the window; None for too few
-    hours.
+def usual_micros(hours: int, spent_micros: int) -> int | None:
+    """The cost of a usual hour for a wallet that spent ``spent_micros`` in ``hours`` of the window, rounded down to the
+    micro; None for too few hours.
     """
-    return spent_yen // hours if hours >= MIN_HOURS else None
+    return spent_micros // hours if hours >= MIN_HOURS else None
 
 
-def is_anomaly(spent_yen: int, usual_yen: int | None) -> bool:
-    """Whether an hour that cost ``spent_yen`` is an anomaly."""
-    return usual_yen is not None and spent_yen >= MIN_YEN and spent_yen > usual_yen * TIMES
+def is_anomaly(spent_micros: int, usual_micros: int | None) -> bool:
+    """Whether an hour that cost ``spent_micros`` is an anomaly."""
+    return usual_micros is not None and spent_micros >= MIN_YEN * MICROS and spent_micros > usual_micros * TIMES

@@ -96,8 +96,8 @@ def emit_once(batch: Batch, wallet: WalletState, kind: str, dedupe_key: str, **p
 
 
 def fire(batch: Batch, wallet: WalletState, alert: Alert) -> None:
-    """Fire an alert, and emit its event."""
+    """Fire an alert for what the wallet has spent by now, and emit its event."""
     reached = threshold_reached(
-        wallet.wallet_id, alert.threshold_pct, alert.billing_cycle, alert.spent_yen, alert.budget_yen
+        wallet.wallet_id, alert.threshold_pct, alert.billing_cycle, wallet.cycle_spent_micros, alert.budget_yen
     )
     batch.decision.alerts.append((alert, reached))

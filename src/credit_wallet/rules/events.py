@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from credit_wallet.domain.money import both
+
 
 class Event(NamedTuple):
     """Something others must learn. An event whose ``dedupe_key`` is already in the wallet's outbox is not emitted
@@ -26,29 +28,30 @@ def event(wallet_id: int, kind: str, payload: dict[str, Any], dedupe_key: str | 
     return Event(wallet_id, kind, {"wallet_id": wallet_id, **payload}, key)
 
 
-def threshold_reached(wallet_id: int, threshold_pct: int, billing_cycle: str, spent_yen: int, budget_yen: int) -> Event:
+def threshold_reached(
+    wallet_id: int, threshold_pct: int, billing_cycle: str, spent_micros: int, budget_yen: int
+) -> Event:
     """A share of the monthly budget was spent: emitted once for each cycle, budget and threshold.
 
     After the budget changes, a threshold that has fired in the cycle can fire again for the new budget.
     """
-    spent = {"spent_yen": spent_yen, "budget_yen": budget_yen}
+    spent = {**both(spent=spent_micros), "budget_yen": budget_yen}
     payload = {"threshold_pct": threshold_pct, "billing_cycle": billing_cycle, **spent}
     return event(wallet_id, "budget.threshold_reached", payload, f"{billing_cycle} {budget_yen} {threshold_pct}")
 
 
 def credit_expiring(
-    wallet_id: int, lot_id: int, lot_kind: str, remaining_yen: int, expires_at: str | None, days: int
+    wallet_id: int, lot_id: int, lot_kind: str, remaining_micros: int, expires_at: str | None, days: int
 ) -> Event:
     """Credit expires within a number of days: emitted once for each lot and number of days."""
-    lot = {"lot_id": lot_id, "lot_kind": lot_kind, "remaining_yen": remaining_yen, "expires_at": expires_at}
+    lot = {"lot_id": lot_id, "lot_kind": lot_kind, **both(remaining=remaining_micros), "expires_at": expires_at}
     return event(wallet_id, "credit.expiring", {**lot, "days": days}, f"{lot_id} {days}")
 
 
-def spending_anomaly(wallet_id: int, hour: str, spent_yen: int, usual_yen: int) -> Event:
+def spending_anomaly(wallet_id: int, hour: str, spent_micros: int, usual_micros: int) -> Event:
     """A wallet has spent far more in an hour (YYYY-MM-DDTHH, UTC) than usual: emitted once for each hour."""
-    return event(
-        wallet_id, "spending.anomaly_detected", {"hour": hour, "spent_yen": spent_yen, "usual_yen": usual_yen}, hour
-    )
+    spent = both(spent=spent_micros, usual=usual_micros)
+    return event(wallet_id, "spending.anomaly_detected", {"hour": hour, **spent}, hour)
 
 
 def ledger_sealed(wallet_id: int, anchor: str, day: str) -> Event:

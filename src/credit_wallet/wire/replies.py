@@ -59,7 +59,7 @@ class BatchReply(Struct, frozen=True):
     outcomes: list[dict[str, Any]]
 
 
-class WalletReply(WalletView, frozen=True):
+class WalletReply(WalletView, frozen=True, kw_only=True):
     """A wallet as the caller sees it, and how much the caller can spend now."""
 
     recent_transactions: list[Transaction]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from msgspec import DecodeError, json
+from msgspec import DecodeError
 
 from credit_wallet.domain.cycle import format_instant, parse_instant
 from credit_wallet.rules.events import credit_expiring
 from credit_wallet.rules.state import Lot
 from credit_wallet.stores import Connection
 from credit_wallet.stores.outbox import put_event
+from credit_wallet.stores.rows import parse_lots
 from credit_wallet.stores.sql import statements
 
 SQL = statements("lots.sql")
@@ -53,7 +54,7 @@ def emit(connection: Connection, now: datetime) -> int:
         lot = open_lots[wallet_id].get(lot_id)
         if lot is not None:
             days = NOTICE_DAYS[passed - 1]
-            event = credit_expiring(wallet_id, lot_id, lot.kind, lot.remaining_yen, lot.expires_at, days)
+            event = credit_expiring(wallet_id, lot_id, lot.kind, lot.remaining_micros, lot.expires_at, days)
             put_event(connection, event, format_instant(now))
     return len(lots)
 
@@ -62,6 +63,6 @@ def _open_lots(connection: Connection, wallet_id: int) -> dict[int, Lot]:
     """A wallet's open lots, by id. A damaged list is left for ``verify`` to report, without delaying other notices."""
     [(text,)] = connection.execute(SQL["open_lots"], {"wallet_id": wallet_id}).fetchall()
     try:
-        return {lot.lot_id: lot for lot in json.decode(text, type=list[Lot])}
+        return {lot.lot_id: lot for lot in parse_lots(text)}
     except DecodeError:
         return {}

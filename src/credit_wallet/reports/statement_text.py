@@ -1,0 +1,178 @@
+"""The statement for reading: totals first, then who spent and on what, entries last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from credit_wallet.domain.money import MICROS, format_micros, format_yen, micros_of
+from credit_wallet.domain.outcomes import Transaction
+from credit_wallet.domain.text import one_line
+from credit_wallet.reports.items import ItemSpend, PriceLine
+from credit_wallet.reports.layout import Amounts, Layout, quantity_text
+from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes
+from credit_wallet.reports.statement_figures import StatementHead
+
+Line: TypeAlias = KeySpend | NoteSpend | OtherNotes | ItemSpend
+
+
+class TextForm:
+    """For reading. Times are those of the wallet's time zone, with its offset; amounts are exact.
+
+    Columns of items and quantities are there when entries name items, and amounts have places when they need them.
+    """
+
+    media_type = "text/plain"
+    has_entries = True
+
+    def __init__(self) -> None:
+        self._layout = Layout("UTC")
+
+    def begin(self, head: StatementHead, layout: Layout) -> str:
+        """As ``Form`` says."""
+        self._layout = layout
+        parts = (_heading(head), _totals(head), *_Spending(head).tables(), [self._titles()])
+        return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+    def more(self, entries: Sequence[Transaction]) -> str:
+        """As ``Form`` says."""
+        return "".join(f"\n{self._line(entry)}" for entry in entries)
+
+    def end(self) -> str:
+        """As ``Form`` says."""
+        return ""
+
+    def _titles(self) -> str:
+        layout = self._layout
+        amounts = f"{layout.amounts.heading('Amount')}  {layout.balances.heading('Balance')}"
+        time = f"{'Time':<{layout.time_width}}"
+        return f"  {'Entry':>9}  {time}  {'Type':<8}  {amounts}{self._item('Item', 'Quantity')}  Note"
+
+    def _line(self, entry: Transaction) -> str:
+        layout = self._layout
+        amount = layout.amounts.text(format_micros(entry.amount_micros))
+        balance = layout.balances.text(format_micros(entry.ledger_balance_micros or 0))
+        time = f"{layout.time(entry):<{layout.time_width}}"
+        quantity = "" if entry.item is None else layout.quantities.text(quantity_text(entry.quantity_micros))
+        item = self._item(one_line(entry.item or ""), quantity)
+        line = f"  {entry.txn_id:>9}  {time}  {entry.txn_type:<8}  {amount}  {balance}{item}  {_note(entry)}"
+        return line.rstrip()
+
+    def _item(self, item: str, quantity: str) -> str:
+        layout = self._layout
+        if not layout.item_width:
+            return ""
+        return f"  {item:<{layout.item_width}}  {quantity:>{layout.quantities.width}}"
+
+
+class _Spending:
+    """Three tables of the same spending: by key, by note and by item, their columns under each other."""
+
+    def __init__(self, head: StatementHead) -> None:
+        self._head = head
+        self._columns = [Amounts(14), Amounts(14), Amounts(14)]
+        lines: list[Line] = [*head.spend_by_key, *head.spend_by_note, *head.spend_by_item, *_others(head)]
+        for line in lines:
+            for column, micros in zip(self._columns, _amounts(line), strict=True):
+                column.fit([format_micros(micros)])
+
+    def tables(self) -> Iterator[list[str]]:
+        """Those that have lines."""
+        cap = Amounts(14)
+        yield self._table(f"{cap.heading('Cap')}  Spent by", self._spenders(cap))
+        yield self._table("Spent on", self._purposes())
+        if any(line.item is not None for line in self._head.spend_by_item):
+            yield self._table("Item × quantity @ unit price", self._items())
+
+    def _table(self, title: str, lines: Iterable[str]) -> list[str]:
+        found = list(lines)
+        names = ("Charged", "Refunded", "Spent")
+        titles = [column.heading(name) for column, name in zip(self._columns, names, strict=True)]
+        return [f"  {'Charges':>9}  {'  '.join(titles)}  {title}", *found] if found else []
+
+    def _line(self, charges: int, amounts_micros: Iterable[int], name: str) -> str:
+        texts = [
+            column.text(format_micros(micros)) for column, micros in zip(self._columns, amounts_micros, strict=False)
+        ]
+        texts += [" " * column.width for column in self._columns[len(texts) :]]
+        return f"  {charges:>9,}  {'  '.join(texts)}  {name}"
+
+    def _spenders(self, caps: Amounts) -> Iterator[str]:
+        for line in self._head.spend_by_key:
+            label = f" ({one_line(line.label)})" if line.label else ""
+            name = "owner" if line.key_id is None else f"key {line.key_id}{label}"
+            cap = caps.text(format_yen(line.monthly_cap_yen) if line.monthly_cap_yen else "")
+            yield self._line(line.charges, _amounts(line), f"{cap}  {name}")
+
+    def _purposes(self) -> Iterator[str]:
+        for line in self._head.spend_by_note:
+            name = "(no note)" if line.note is None else one_line(line.note)
+            yield self._line(line.charges, _amounts(line), name)
+        for others in _others(self._head):
+            yield self._line(others.charges, _amounts(others), f"(other notes: {others.notes:,})")
+
+    def _items(self) -> Iterator[str]:
+        for line in self._head.spend_by_item:
+            if line.item is None:
+                yield self._line(line.charges, _amounts(line), "(no item)")
+                continue
+            name = f"{one_line(line.item)} × {quantity_text(line.quantity_micros)}"
+            if len(line.prices) == 1:
+                yield self._line(line.charges, _amounts(line), f"{name}{_price(line.prices[0])}")
+                continue
+            yield self._line(line.charges, _amounts(line), name)
+            for price in line.prices:
+                name = f"  {quantity_text(price.quantity_micros)}{_price(price)}, price version {price.price_version}"
+                yield self._line(price.charges, [price.charged_micros], name)
+
+
+def _others(head: StatementHead) -> tuple[OtherNotes, ...]:
+    return () if head.other_notes is None else (head.other_notes,)
+
+
+def _amounts(line: Line) -> tuple[int, int, int]:
+    return line.charged_micros, line.refunded_micros, line.spent_micros
+
+
+def _price(line: PriceLine) -> str:
+    """The unit price; nothing where there is not one alone, as with graduated tiers."""
+    if line.unit_price is None:
+        return ""
+    per = f" per {line.per:,}" if line.per and line.per > 1 else ""
+    return f" @ {format_micros(micros_of(line.unit_price))}{per}"
+
+
+def _note(entry: Transaction) -> str:
+    """The note, and in brackets the facts: the seller's, and after them the agent's."""
+    facts = [", ".join(f"{key}={one_line(value)}" for key, value in entry.facts.items())]
+    if entry.agent_facts:
+        facts.append("agent: " + ", ".join(f"{key}={one_line(value)}" for key, value in entry.agent_facts.items()))
+    bracket = "; ".join(each for each in facts if each)
+    return "  ".join(each for each in (one_line(entry.note or ""), f"[{bracket}]" if bracket else "") if each)
+
+
+def _heading(head: StatementHead) -> list[str]:
+    name = f"Wallet {head.wallet_id}" + (f" ({one_line(head.label)})" if head.label else "")
+    heading = f"Statement of {name} for {head.billing_cycle} ({head.time_zone})"
+    return [heading, f"Ledger at {head.seal}"] if head.seal else [heading]
+
+
+def _totals(head: StatementHead) -> list[str]:
+    figures = [
+        ("Opening balance", head.opening_micros),
+        ("Top-ups", head.topups_micros),
+        ("Charges", head.charges_micros),
+        ("Refunds", head.refunds_micros),
+        ("Expired", head.expired_micros),
+        ("Reversed", head.reversed_micros),
+        ("Closing balance", head.closing_micros),
+    ]
+    if head.monthly_budget_yen:
+        figures.append(("Monthly budget", head.monthly_budget_yen * MICROS))
+    column = Amounts(18)
+    column.fit(format_micros(micros) for _, micros in figures)
+    lines = [f"  {title:<18}{column.text(format_micros(micros))}".rstrip() for title, micros in figures]
+    return lines + [
+        f"  Alert at {alert.threshold_pct} %: {format_yen(alert.spent_yen)} of {format_yen(alert.budget_yen)} spent"
+        for alert in head.alerts
+    ]
