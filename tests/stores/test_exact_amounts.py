@@ -205,7 +205,9 @@ class Walk:
         wallet_id, amount_yen = self.random.choice(self.wallet_ids), self.random.randrange(1, 20)
         kind = self.random.choice(("topup", "charge"))
         with suppress(apsw.ConstraintError, psycopg.errors.CheckViolation):  # the host has less than that
-            self.host.move(wallet_id, kind, amount_yen if kind == "topup" else -amount_yen, format_instant(self.clock()))
+            self.host.move(
+                wallet_id, kind, amount_yen if kind == "topup" else -amount_yen, format_instant(self.clock())
+            )
             self.done["plain SQL"] += 1
 
 
@@ -221,4 +223,14 @@ def test_after_every_step_whole_yen_and_micros_add_up(store: Store, host: PlainS
         for wallet_id in wallet_ids:
             whole_yen_add_up(host, wallet_id)
             micros_add_up(host, wallet_id)
-    assert walk.done.keys() >= {"plain SQL", "Charge", "Hold", "Capture", "Release", "Refund", "Topup", "Reverse", "Buy"}
+    assert walk.done.keys() >= {
+        "plain SQL",
+        "Charge",
+        "Hold",
+        "Capture",
+        "Release",
+        "Refund",
+        "Topup",
+        "Reverse",
+        "Buy",
+    }
