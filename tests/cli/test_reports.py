@@ -65,7 +65,7 @@ def test_a_statement_has_spending_by_key_and_note_in_a_csv_of_their_own(funded: 
     csv_of_may = (*of_may, "--format", "csv")
     assert funded(*csv_of_may) == funded(*csv_of_may, "--rows", "entries")
     assert funded(*csv_of_may, "--rows", "keys").splitlines()[1:] == ["1,crawler,1,5,0,5,0,5,0,5"]
-    assert funded(*csv_of_may, "--rows", "notes").splitlines()[1:] == ["1,1,5,0,5,GET /search"]
+    assert funded(*csv_of_may, "--rows", "notes").splitlines()[1:] == ["1,1,5,0,5,GET /search,5,0,5"]
 
 
 def test_a_wallet_without_entries_has_no_history(shell: Shell) -> None:
