@@ -37,7 +37,7 @@ SENT_BY_STRIPE = {("POST", "/webhooks/stripe")}
 ONCE = Retries(attempts=1)
 NO_CALLS = {"close", "aclose", "with_token"}
 SAMPLES: dict[Any, Any] = {int: 1, str: "x", bool: True}
-NAMED_SAMPLES: dict[str, Any] = {"charges": [(1, 1, "k")], "notification_targets": []}
+NAMED_SAMPLES: dict[str, Any] = {"amount_yen": 1, "charges": [(1, 1, "k")], "notification_targets": []}
 HEADERS = {"Idempotency-Key": "idempotency_key", "X-Payer-Token": "payer_token"}
 """The arguments for headers."""
 
@@ -74,7 +74,7 @@ def sample(function: Callable[..., Any]) -> dict[str, Any]:
     """Something for every argument that is required."""
     hints = get_type_hints(function)
     needed = [each for each in inspect.signature(function).parameters.values() if each.default is each.empty]
-    names = [each.name for each in needed if each.name != "self"]
+    names = [each.name for each in needed if each.name != "self"] + ["amount_yen"] * ("item" in hints)
     return {name: NAMED_SAMPLES[name] if name in NAMED_SAMPLES else SAMPLES[hints[name]] for name in names}
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from amounts import yen
 
 from credit_wallet.domain.actors import is_actor, seller, seller_of
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, end_of_day, parse_end
@@ -111,9 +112,10 @@ def test_what_is_no_json_is_left_to_whoever_reads_it() -> None:
 
 
 def test_a_balance_is_a_number_with_what_is_beside_it() -> None:
-    balance = Balance(5, 3, 0)
-    assert (balance + 1, balance.balance_yen, balance.held_yen, balance.debt_yen) == (6, 5, 3, 0)
-    assert not Outcome(1, 5, 5).free
+    balance = Balance(yen("5.9"), yen("3.25"), yen("0.000001"))
+    assert (balance + 1, balance.balance_yen, balance.held_yen, balance.debt_yen) == (6, 5, 3, 1)
+    assert [str(each) for each in (balance.balance, balance.held, balance.debt)] == ["5.9", "3.25", "0.000001"]
+    assert not Outcome(1, yen(5), yen(5)).free
 
 
 def test_a_sellers_token_is_one_of_ours() -> None:

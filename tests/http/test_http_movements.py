@@ -26,13 +26,16 @@ def test_a_charge_answers_what_it_did(api: Api, wallet: CreatedWallet) -> None:
         "txn_id": 0,
         "wallet_id": wallet.wallet_id,
         "amount_yen": 3,
+        "amount": "3",
         "balance_yen": 9_997,
+        "balance": "9997",
         "replayed": False,
         "alerts": [],
         "hold_id": None,
         "expires_at": None,
+        "price_version": None,
     }
-    assert answer.headers["x-wallet-balance"] == "9997"
+    assert answer.headers["x-wallet-balance"] == answer.headers["x-wallet-balance-exact"] == "9997"
     assert "idempotent-replayed" not in answer.headers
 
 
@@ -122,7 +125,7 @@ def test_the_warnings_follow_the_share_of_the_budget_spent(api: Api, wallets: Cr
         ({"amount_yen": 0}, "invalid_amount", "amount_yen"),
         ({"amount_yen": -3}, "invalid_amount", "amount_yen"),
         ({"amount_yen": 3.5}, "invalid_amount", "amount_yen"),
-        ({"amount_yen": "3"}, "invalid_amount", "amount_yen"),
+        ({"amount_yen": "three"}, "invalid_amount", "amount_yen"),
         ({"amount_yen": True}, "invalid_amount", "amount_yen"),
         ({"amount_yen": None}, "invalid_amount", "amount_yen"),
         ({"amount_yen": 10**12 + 1}, "invalid_amount", "amount_yen"),

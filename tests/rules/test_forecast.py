@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from amounts import yen
 from clock import Clock
 from databases import on_every_database
 from plain_sql import PlainSql
@@ -38,16 +39,16 @@ def wallet(
     return WalletView(
         wallet_id=7,
         label=None,
-        balance_yen=balance_yen,
-        held_yen=0,
-        debt_yen=0,
+        balance_micros=yen(balance_yen),
+        held_micros=0,
+        debt_micros=0,
         auto_topup_threshold=0,
         auto_topup_amount=0,
         monthly_budget_yen=budget_yen,
         budget_mode="alert",
         time_zone=time_zone,
         current_cycle="2026-05",
-        current_cycle_spent_yen=spent_yen,
+        current_cycle_spent_micros=yen(spent_yen),
         enabled=True,
         created_at=created_at,
         low_balance_yen=0,

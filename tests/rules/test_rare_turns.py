@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from amounts import yen
 from snapshots import new_snapshot
 
 from credit_wallet.domain.commands import (
@@ -26,7 +27,7 @@ from credit_wallet.domain.commands import (
     Topup,
     Undo,
 )
-from credit_wallet.domain.money import MAX_BALANCE_YEN
+from credit_wallet.domain.money import MAX_BALANCE_MICROS
 from credit_wallet.domain.outcomes import KeyView, Outcome, WalletView
 from credit_wallet.domain.topups import Clawback, PayerState, PaymentFact, TopupState, topup_id_of
 from credit_wallet.errors import (
@@ -40,7 +41,7 @@ from credit_wallet.errors import (
 from credit_wallet.rules.decide import decide
 from credit_wallet.rules.declines import decline_kind
 from credit_wallet.rules.events import ledger_sealed
-from credit_wallet.rules.limits import spendable_yen
+from credit_wallet.rules.limits import spendable_micros
 from credit_wallet.rules.pay_back import PayBackRoom
 from credit_wallet.rules.state import ClawbackState, EntryRecord, HoldState, Lot, Snapshot
 from credit_wallet.rules.validation import checked_after, checked_cycle, checked_end, malformed, malformed_auto_topup
@@ -52,10 +53,10 @@ def outcomes(snapshot: Snapshot, *commands: Command) -> list[Any]:
     return list(decide(snapshot, commands, NOON).outcomes)
 
 
-def funded(yen: int) -> Snapshot:
+def funded(micros: int) -> Snapshot:
     snapshot = new_snapshot()
     wallet = snapshot.wallets[1]
-    wallet.balance_yen, wallet.lots = yen, [Lot(0, "paid", yen, None)]
+    wallet.balance_micros, wallet.lots = micros, [Lot(0, "paid", micros, None)]
     return snapshot
 
 
@@ -88,56 +89,58 @@ def topup(status: str = "credited", **more: Any) -> TopupState:
 
 def test_a_charge_that_plain_sql_wrote_without_lots_is_refunded_as_a_lot_of_its_own() -> None:
     snapshot = new_snapshot()
-    snapshot.entries[3] = EntryRecord(3, 1, -40, "charge", [], 0)
+    snapshot.entries[3] = EntryRecord(3, 1, -yen("40.5"), "charge", [], 0)
     decision = decide(snapshot, [Refund(1, "refund", 3)], NOON)
-    assert [(lot.kind, lot.granted_yen, lot.expires_at) for lot in decision.opened_lots] == [("paid", 40, None)]
-    assert snapshot.wallets[1].balance_yen == 40
+    assert [(lot.kind, lot.granted_micros, lot.expires_at) for lot in decision.opened_lots] == [
+        ("paid", yen("40.5"), None)
+    ]
+    assert snapshot.wallets[1].balance_micros == yen("40.5")
 
 
 def test_a_purchase_is_undone_in_the_batch_that_charged_it_and_renewing_it_then_changes_nothing() -> None:
-    snapshot = funded(100)
+    snapshot = funded(yen(100))
     bought, undone, renewed = outcomes(
-        snapshot, Buy(1, "p", "a", 30), Undo(1, "p", "a"), Renew(1, "p", "a", lease_seconds=60)
+        snapshot, Buy(1, "p", "a", yen(30)), Undo(1, "p", "a"), Renew(1, "p", "a", lease_seconds=60)
     )
     assert (bought.balance_yen, undone.amount_yen, renewed.balance_yen) == (70, 30, 100)
 
 
 def test_a_purchase_cannot_be_undone_into_a_wallet_that_is_full() -> None:
-    snapshot = funded(100)
-    fill = Topup(1, "fill", MAX_BALANCE_YEN - 70)
-    *_, refusal = outcomes(snapshot, Buy(1, "p", "a", 30), fill, Undo(1, "p", "a"))
+    snapshot = funded(yen(100))
+    fill = Topup(1, "fill", MAX_BALANCE_MICROS - yen(70))
+    *_, refusal = outcomes(snapshot, Buy(1, "p", "a", yen(30)), fill, Undo(1, "p", "a"))
     assert isinstance(refusal, InvalidAmount)
 
 
 def test_serving_a_hold_that_was_captured_spends_nothing_more() -> None:
-    snapshot = funded(100)
-    [bought] = outcomes(snapshot, Buy(1, "p", "a", 30, hold_seconds=60))
-    outcomes(snapshot, Capture(1, "capture", bought.hold_id, 30))
+    snapshot = funded(yen(100))
+    [bought] = outcomes(snapshot, Buy(1, "p", "a", yen(30), hold_seconds=60))
+    outcomes(snapshot, Capture(1, "capture", bought.hold_id, yen(30)))
     [served] = outcomes(snapshot, Serve(1, "p", "a"))
     assert isinstance(served, Outcome)
-    assert snapshot.wallets[1].balance_yen == 70
+    assert snapshot.wallets[1].balance_micros == yen(70)
 
 
 def test_a_disabled_wallet_gives_nothing_beyond_a_hold() -> None:
-    snapshot = funded(100)
-    [held] = outcomes(snapshot, Hold(1, "hold", 30))
+    snapshot = funded(yen(100))
+    [held] = outcomes(snapshot, Hold(1, "hold", yen(30)))
     snapshot.wallets[1].enabled = False
-    [captured] = outcomes(snapshot, Capture(1, "capture", held.hold_id, 50, above="up_to_balance"))
+    [captured] = outcomes(snapshot, Capture(1, "capture", held.hold_id, yen(50), above="up_to_balance"))
     assert captured.amount_yen == 30
 
 
 def test_debt_of_several_top_ups_is_repaid_in_order_as_far_as_the_credit_goes() -> None:
     snapshot = new_snapshot()
-    snapshot.wallets[1].debt_yen = 90
-    snapshot.clawbacks[1] = {number: ClawbackState(1, number, [], 30) for number in (5, 6, 7)}
-    outcomes(snapshot, Topup(1, "topup", 50))
-    assert [each.owed_yen for each in snapshot.clawbacks[1].values()] == [0, 10, 30]
-    assert (snapshot.wallets[1].balance_yen, snapshot.wallets[1].debt_yen) == (0, 40)
+    snapshot.wallets[1].debt_micros = yen(90)
+    snapshot.clawbacks[1] = {number: ClawbackState(1, number, [], yen(30)) for number in (5, 6, 7)}
+    outcomes(snapshot, Topup(1, "topup", yen("50.5")))
+    assert [each.owed_micros for each in snapshot.clawbacks[1].values()] == [0, yen("9.5"), yen(30)]
+    assert (snapshot.wallets[1].balance_micros, snapshot.wallets[1].debt_micros) == (0, yen("39.5"))
 
 
 def view(**more: Any) -> WalletView:
     values: dict[str, Any] = dict.fromkeys(WalletView.__struct_fields__, 0)
-    return WalletView(**{**values, "enabled": True, "balance_yen": 100, "budget_mode": "cap", **more})
+    return WalletView(**{**values, "enabled": True, "balance_micros": yen(100), "budget_mode": "cap", **more})
 
 
 def key(**more: Any) -> KeyView:
@@ -148,17 +151,17 @@ def key(**more: Any) -> KeyView:
 @pytest.mark.parametrize(
     ("wallet", "agent", "spendable"),
     [
-        (view(), None, 100),
-        (view(enabled=False), None, 0),
-        (view(monthly_budget_yen=60, current_cycle_spent_yen=20), None, 40),
-        (view(monthly_budget_yen=60, current_cycle_spent_yen=80), None, 0),
-        (view(), key(monthly_cap_yen=30, current_cycle_spent_yen=5, held_yen=5), 20),
+        (view(), None, "100"),
+        (view(enabled=False), None, "0"),
+        (view(monthly_budget_yen=60, current_cycle_spent_micros=yen("19.7")), None, "40.3"),
+        (view(monthly_budget_yen=60, current_cycle_spent_micros=yen(80)), None, "0"),
+        (view(), key(monthly_cap_yen=30, current_cycle_spent_micros=yen(5), held_micros=yen("5.25")), "19.75"),
     ],
 )
 def test_what_can_be_spent_is_the_least_of_balance_budget_and_cap(
-    wallet: WalletView, agent: KeyView | None, spendable: int
+    wallet: WalletView, agent: KeyView | None, spendable: str
 ) -> None:
-    assert spendable_yen(wallet, agent) == spendable
+    assert spendable_micros(wallet, agent) == yen(spendable)
 
 
 # Payments
@@ -169,7 +172,7 @@ def test_what_was_taken_before_there_was_a_register_comes_back_as_paid_credit() 
     snapshot.topups["tu_1"] = topup(reversed_yen=200, clawbacks={"dp_1": Clawback("dp_1", "dispute", 200, "withdrawn")})
     won = Clawback("dp_1", "dispute", 200, "reinstated")
     outcomes(snapshot, SettleTopup(1, "tu_1", PaymentFact(observed_at=2, clawbacks=(won,))))
-    assert [(lot.kind, lot.remaining_yen) for lot in snapshot.wallets[1].lots] == [("paid", 200)]
+    assert [(lot.kind, lot.remaining_micros) for lot in snapshot.wallets[1].lots] == [("paid", yen(200))]
 
 
 def test_an_amount_that_is_not_in_yen_is_reported_whether_its_top_up_is_known_or_not() -> None:
@@ -198,7 +201,7 @@ def test_a_payment_of_another_top_up_cancels_the_one_that_it_was_asked_for_under
 
 
 def test_a_payment_that_the_wallet_cannot_take_stays_to_be_looked_at() -> None:
-    snapshot = funded(MAX_BALANCE_YEN)
+    snapshot = funded(MAX_BALANCE_MICROS)
     snapshot.topups["tu_1"] = topup("pending", received_yen=0, credited_yen=0, credit_txn_id=None)
     outcomes(snapshot, SettleTopup(1, "tu_1", PaymentFact(observed_at=2, status="succeeded", received_yen=500)))
     assert snapshot.topups["tu_1"].status == "succeeded"
@@ -309,12 +312,12 @@ def test_a_cycle_is_a_year_and_a_month(value: Any) -> None:
 
 
 def test_a_charge_of_a_key_that_names_another_wallet_is_refused() -> None:
-    [refusal] = outcomes(funded(100), Charge(2, "charge", 1, key_id=11))
+    [refusal] = outcomes(funded(yen(100)), Charge(2, "charge", yen(1), key_id=11))
     assert isinstance(refusal, WalletError)
 
 
 def test_a_released_hold_gives_back_what_it_held() -> None:
-    snapshot = funded(100)
-    [held] = outcomes(snapshot, Hold(1, "hold", 30))
+    snapshot = funded(yen(100))
+    [held] = outcomes(snapshot, Hold(1, "hold", yen(30)))
     hold: HoldState = snapshot.holds[held.hold_id]
-    assert (hold.left_yen, snapshot.wallets[1].balance_yen) == (30, 70)
+    assert (hold.left_micros, snapshot.wallets[1].balance_micros) == (yen(30), yen(70))

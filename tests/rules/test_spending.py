@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 import pytest
+from amounts import yen
 from clock import Clock
 from databases import on_every_database
 from hypothesis import given
@@ -180,7 +181,10 @@ def test_both_ways_add_up_to_the_charges_and_refunds_of_the_cycle(
 def entry(
     txn_id: int, txn_type: Any, amount_yen: int, key_id: int | None, note: str | None, related: int | None = None
 ) -> Transaction:
-    return Transaction(txn_id, 1, amount_yen, txn_type, "2026-05-15T12:00:00.000Z", note, 0, key_id, related, None)
+    micros = yen(amount_yen)
+    return Transaction(
+        txn_id, 1, amount_yen, micros, txn_type, "2026-05-15T12:00:00.000Z", note, 0, key_id, related, None
+    )
 
 
 # Its text and its CSV

@@ -1,91 +1,17 @@
-"""A naive ledger: the rules of money written a second time, slowly and without cleverness, to compare with."""
+"""A naive ledger: the rules of money written a second time, slowly and without cleverness, to compare with.
+
+Its amounts are yen as exact decimals.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
+
+from model_values import ZERO, ModelCharge, ModelHold, ModelKey, ModelLot, ModelPurchase, ModelTopup, Refused
 
 THRESHOLDS = (50, 80, 100)
 LONGEST_HOLD = timedelta(days=31)
-
-
-@dataclass
-class ModelLot:
-    number: int
-    promo: bool
-    expires: datetime | None
-    yen: int
-
-
-@dataclass
-class ModelHold:
-    """``parts`` are of what is left of it."""
-
-    key: int | None
-    yen: int
-    parts: list[tuple[ModelLot, int]]
-    made: datetime
-    expires: datetime
-    closer: str = "operator"
-    served: bool = False
-    captured: int = 0
-    status: str = "open"
-
-    @property
-    def left(self) -> int:
-        return self.yen - self.captured
-
-
-@dataclass
-class ModelCharge:
-    yen: int
-    parts: list[tuple[ModelLot, int]]
-    refunded: int = 0
-
-
-@dataclass
-class ModelPurchase:
-    """What a request has bought, with a charge or a hold; with neither, it is owed whole."""
-
-    request: tuple[int, bool, int | None]
-    """Price, whether it was held, and the agent key that paid."""
-
-    attempt: str
-    lease: datetime
-    charge: ModelCharge | None
-    hold: ModelHold | None
-    status: str = "running"
-    free: int = 0
-
-    @property
-    def given_back(self) -> bool:
-        if self.hold is not None:
-            return self.hold.status in ("released", "expired")
-        return self.charge is not None and self.charge.refunded >= self.request[0]
-
-    @property
-    def captured(self) -> bool:
-        return self.hold is not None and self.hold.status == "captured"
-
-
-@dataclass
-class ModelTopup:
-    yen: int
-    lot: ModelLot
-    reversed: int = 0
-
-
-@dataclass
-class ModelKey:
-    cap: int
-    spent: dict[str, int] = field(default_factory=dict)
-    revoked: bool = False
-
-
-class Refused(Exception):
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class ModelWallet:
@@ -95,21 +21,21 @@ class ModelWallet:
         self.enabled = True
         self.budget = 0
         self.cap = False
-        self.debt = 0
+        self.debt = ZERO
         self.lots: list[ModelLot] = []
         self.holds: list[ModelHold] = []
         self.purchases: dict[str, ModelPurchase] = {}
         self.keys: list[ModelKey] = []
-        self.spent: dict[str, int] = {}
+        self.spent: dict[str, Decimal] = {}
         self.alerted: dict[str, set[int]] = {}
 
     @property
-    def balance(self) -> int:
-        return sum(lot.yen for lot in self.lots)
+    def balance(self) -> Decimal:
+        return sum((lot.yen for lot in self.lots), ZERO)
 
     @property
-    def held(self) -> int:
-        return sum(hold.left for hold in self.holds if hold.status == "open")
+    def held(self) -> Decimal:
+        return sum((hold.left for hold in self.holds if hold.status == "open"), ZERO)
 
     def open_lots(self) -> list[ModelLot]:
         """In spending order: gifts first, what lapses sooner first, older first."""
@@ -123,37 +49,41 @@ class ModelWallet:
         for hold in sorted(self.holds, key=lambda hold: hold.expires):
             if hold.status == "open" and hold.expires <= now:
                 if hold.served:
-                    self._spend(hold, hold.left, 0, now)
+                    self._spend(hold, hold.left, ZERO, now)
                 else:
                     self._return(hold, "expired")
         self._lapse(now)
 
-    def topup(self, yen: int, promo: bool, expires: datetime | None, now: datetime) -> ModelTopup:
+    def topup(self, yen: Decimal, promo: bool, expires: datetime | None, now: datetime) -> ModelTopup:
         lot = ModelLot(len(self.lots), promo, expires, yen)
         self.lots.append(lot)
         self._lapse(now)
         return ModelTopup(yen, lot)
 
-    def charge(self, yen: int, key: int | None, now: datetime) -> ModelCharge:
+    def charge(self, yen: Decimal, key: int | None, now: datetime) -> ModelCharge:
         self._may_spend(yen, key, now)
         parts = self._take(yen)
         self._count(yen, key, now)
         return ModelCharge(yen, parts)
 
-    def hold(self, yen: int, key: int | None, seconds: int, now: datetime, closer: str = "operator") -> ModelHold:
+    def hold(self, yen: Decimal, key: int | None, seconds: int, now: datetime, closer: str = "operator") -> ModelHold:
         self._may_spend(yen, key, now)
         hold = ModelHold(key, yen, self._take(yen), now, now + timedelta(seconds=seconds), closer)
         self.holds.append(hold)
         return hold
 
-    def capture(self, hold: ModelHold, yen: int, now: datetime, *, final: bool, above: str, actor: str) -> ModelCharge:
+    def capture(
+        self, hold: ModelHold, yen: Decimal, now: datetime, *, final: bool, above: str, actor: str
+    ) -> ModelCharge:
         """As ``CreditWallet.capture`` without an agent key, for every ``above``."""
         self._must_be_open(hold, actor)
         inside = min(yen, hold.left)
         beyond = yen - inside
         if beyond and (above == "reject" or actor == "payer"):
             raise Refused("invalid_amount")
-        return self._spend(hold, inside, min(beyond, self._room(hold.key, now)), now, final=final)
+        beyond = min(beyond, self._room(hold.key, now))
+        stays_open = not final and above == "up_to_balance"
+        return self._spend(hold, inside, beyond, now, final=final, stays_open=stays_open)
 
     def release(self, hold: ModelHold, now: datetime, actor: str) -> None:
         self._must_be_open(hold, actor)
@@ -170,7 +100,7 @@ class ModelWallet:
         self,
         name: str,
         attempt: str,
-        yen: int,
+        yen: Decimal,
         key: int | None,
         hold_seconds: int | None,
         lease_seconds: int,
@@ -208,7 +138,7 @@ class ModelWallet:
                 hold.served = True
             elif hold is not None and hold.status != "captured":
                 hold.served = True
-                self._spend(hold, 0, hold.left, now)
+                self._spend(hold, ZERO, hold.left, now)
             elif hold is None and purchase.status == "undone":
                 purchase.charge = self._take_or_owe(purchase.request[0], purchase.request[2], now)
             purchase.status = "served"
@@ -247,7 +177,7 @@ class ModelWallet:
             raise Refused("purchase_not_found")
         return self.purchases[name]
 
-    def _take_or_owe(self, yen: int, key: int | None, now: datetime) -> ModelCharge | None:
+    def _take_or_owe(self, yen: Decimal, key: int | None, now: datetime) -> ModelCharge | None:
         """Charge for what was delivered: nothing speaks against it, and what the balance lacks is owed."""
         taken = min(yen, self.balance)
         self.debt += yen - taken
@@ -259,12 +189,21 @@ class ModelWallet:
 
     # Holds
 
-    def _spend(self, hold: ModelHold, inside: int, beyond: int, now: datetime, *, final: bool = True) -> ModelCharge:
+    def _spend(
+        self,
+        hold: ModelHold,
+        inside: Decimal,
+        beyond: Decimal,
+        now: datetime,
+        *,
+        final: bool = True,
+        stays_open: bool = False,
+    ) -> ModelCharge:
         """Spend yen of a hold and beyond it, and give back what is left, unless more is to come."""
         was_open = hold.status == "open"
         used, hold.parts = _split(hold.parts, inside)
         hold.captured += inside
-        if final or not hold.left or not was_open:
+        if final or not was_open or not (hold.left or stays_open):
             hold.status = "captured"
             if was_open:
                 self._give_back(hold.parts)
@@ -283,21 +222,21 @@ class ModelWallet:
     def _prolong(self, hold: ModelHold, seconds: int, now: datetime) -> None:
         hold.expires = max(hold.expires, min(now + timedelta(seconds=seconds), hold.made + LONGEST_HOLD))
 
-    def _room(self, key: int | None, now: datetime) -> int:
+    def _room(self, key: int | None, now: datetime) -> Decimal:
         """What a capture may take beyond its hold."""
         if not self.enabled:
-            return 0
+            return ZERO
         cycle, rooms = f"{now:%Y-%m}", [self.balance]
         if self.cap and self.budget:
-            rooms.append(self.budget - self.spent.get(cycle, 0) - self.held)
+            rooms.append(self.budget - self.spent.get(cycle, ZERO) - self.held)
         if key is not None and self.keys[key].cap:
-            rooms.append(self.keys[key].cap - self.keys[key].spent.get(cycle, 0) - self._held_by(key))
-        return max(0, min(rooms))
+            rooms.append(self.keys[key].cap - self.keys[key].spent.get(cycle, ZERO) - self._held_by(key))
+        return max(ZERO, min(rooms))
 
-    def _held_by(self, key: int | None) -> int:
-        return sum(hold.left for hold in self.holds if hold.status == "open" and hold.key == key)
+    def _held_by(self, key: int | None) -> Decimal:
+        return sum((hold.left for hold in self.holds if hold.status == "open" and hold.key == key), ZERO)
 
-    def refund(self, charge: ModelCharge, yen: int | None, now: datetime) -> int:
+    def refund(self, charge: ModelCharge, yen: Decimal | None, now: datetime) -> Decimal:
         left = charge.yen - charge.refunded
         yen = left if yen is None else yen
         if not 0 < yen <= left:
@@ -308,7 +247,7 @@ class ModelWallet:
         self._lapse(now)
         return yen
 
-    def reverse(self, topup: ModelTopup, yen: int) -> int:
+    def reverse(self, topup: ModelTopup, yen: Decimal) -> Decimal:
         if yen > topup.yen - topup.reversed:
             raise Refused("refund_exceeds_charge")
         topup.reversed += yen
@@ -319,25 +258,25 @@ class ModelWallet:
         self._take(taken - own)
         return taken
 
-    def _may_spend(self, yen: int, key: int | None, now: datetime) -> None:
+    def _may_spend(self, yen: Decimal, key: int | None, now: datetime) -> None:
         cycle = f"{now:%Y-%m}"
         payer = None if key is None else self.keys[key]
         if payer is not None and payer.revoked:
             raise Refused("unauthorized")
         if not self.enabled:
             raise Refused("wallet_disabled")
-        if self.cap and self.budget and self.spent.get(cycle, 0) + self.held + yen > self.budget:
+        if self.cap and self.budget and self.spent.get(cycle, ZERO) + self.held + yen > self.budget:
             raise Refused("budget_exhausted")
-        if payer is not None and payer.cap and payer.spent.get(cycle, 0) + self._held_by(key) + yen > payer.cap:
+        if payer is not None and payer.cap and payer.spent.get(cycle, ZERO) + self._held_by(key) + yen > payer.cap:
             raise Refused("key_cap_exhausted")
         if yen > self.balance:
             raise Refused("insufficient_funds")
 
-    def _count(self, yen: int, key: int | None, now: datetime) -> None:
+    def _count(self, yen: Decimal, key: int | None, now: datetime) -> None:
         cycle = f"{now:%Y-%m}"
-        self.spent[cycle] = self.spent.get(cycle, 0) + yen
+        self.spent[cycle] = self.spent.get(cycle, ZERO) + yen
         if key is not None:
-            self.keys[key].spent[cycle] = self.keys[key].spent.get(cycle, 0) + yen
+            self.keys[key].spent[cycle] = self.keys[key].spent.get(cycle, ZERO) + yen
         self._alert(cycle)
 
     def run_alert_job(self, now: datetime) -> None:
@@ -347,11 +286,11 @@ class ModelWallet:
 
     def _alert(self, cycle: str) -> None:
         if self.budget:
-            reached = self.spent.get(cycle, 0) * 100 // self.budget
+            reached = self.spent.get(cycle, ZERO) * 100 // self.budget
             fired = self.alerted.setdefault(cycle, set())
             fired.update(threshold for threshold in THRESHOLDS if threshold <= reached)
 
-    def _take(self, yen: int) -> list[tuple[ModelLot, int]]:
+    def _take(self, yen: Decimal) -> list[tuple[ModelLot, Decimal]]:
         parts = []
         for lot in self.open_lots():
             part = min(lot.yen, yen)
@@ -361,7 +300,7 @@ class ModelWallet:
         assert yen == 0
         return parts
 
-    def _give_back(self, parts: list[tuple[ModelLot, int]]) -> None:
+    def _give_back(self, parts: list[tuple[ModelLot, Decimal]]) -> None:
         for lot, yen in parts:
             lot.yen += yen
 
@@ -369,7 +308,7 @@ class ModelWallet:
         """Expired lots are worth nothing; debt is repaid from whatever credit there is."""
         for lot in self.lots:
             if lot.expires is not None and lot.expires <= now:
-                lot.yen = 0
+                lot.yen = ZERO
         repaid = min(self.debt, self.balance)
         self.debt -= repaid
         self._take(repaid)
@@ -383,8 +322,8 @@ class ModelWallet:
 
 
 def _split(
-    parts: list[tuple[ModelLot, int]], yen: int
-) -> tuple[list[tuple[ModelLot, int]], list[tuple[ModelLot, int]]]:
+    parts: list[tuple[ModelLot, Decimal]], yen: Decimal
+) -> tuple[list[tuple[ModelLot, Decimal]], list[tuple[ModelLot, Decimal]]]:
     first, rest = [], []
     for lot, part in parts:
         here = min(part, yen)

@@ -12,12 +12,12 @@ WALLETS = (1, 2)
 def new_wallet(wallet_id: int, budget_yen: int, budget_mode: str) -> WalletState:
     return WalletState(
         wallet_id=wallet_id,
-        balance_yen=0,
-        held_yen=0,
-        debt_yen=0,
+        balance_micros=0,
+        held_micros=0,
+        debt_micros=0,
         lots=[],
         current_cycle="2026-05",
-        cycle_spent_yen=0,
+        cycle_spent_micros=0,
         alerted_pct=0,
         last_txn_id=0,
         next_due_at=None,

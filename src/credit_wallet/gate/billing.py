@@ -15,6 +15,7 @@ from credit_wallet.errors import (
     BudgetExhausted,
     DatabaseUnavailable,
     InsufficientFunds,
+    ItemNotPriced,
     KeyCapExhausted,
     PurchaseNotFound,
     PurchaseRunning,
@@ -25,8 +26,10 @@ from credit_wallet.errors import (
     WalletDisabled,
 )
 from credit_wallet.gate.compensations import PendingCompensations
+from credit_wallet.gate.facts import NO_FACTS, CallFacts
 from credit_wallet.gate.payers import Bought, Order, Payer
-from credit_wallet.gate.purchases import LEASE_SECONDS, Price, Purchase
+from credit_wallet.gate.prices import Price, price_missing
+from credit_wallet.gate.purchases import LEASE_SECONDS, Purchase
 from credit_wallet.gate.renewals import Renewals
 from credit_wallet.idempotency_keys import new_idempotency_key
 
@@ -36,6 +39,7 @@ UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, Service
 NOT_MADE = (
     BudgetExhausted,
     InsufficientFunds,
+    ItemNotPriced,
     KeyCapExhausted,
     PurchaseNotFound,
     PurchaseRunning,
@@ -75,24 +79,26 @@ class Billing:
         self._renewals = Renewals()
         self._free_retries = free_retries
 
-    async def buy(self, payer: Payer, price: Price, note: str, key: str | None) -> Purchase:
+    async def buy(
+        self, payer: Payer, price: Price, note: str, key: str | None, facts: CallFacts = NO_FACTS
+    ) -> Purchase:
         """Charge or hold. ``key`` identifies the request and its retries; None means that it cannot be retried.
 
         Waits a while for a request with the same key that is running, in any process. Enter the purchase as
-        soon as it is returned. Raises what the wallet refuses, ``RetriesExhausted``, and ``PurchaseRunning`` after the
-        wait.
+        soon as it is returned. Raises what the wallet refuses, ``RetriesExhausted``, ``PriceMissing``, and
+        ``PurchaseRunning`` after the wait.
         """
         attempt = _new_attempt()
-        order = Order(
-            key or attempt, attempt, price.amount_yen, price.hold_seconds, note, key is None, self._free_retries
-        )
+        order = Order(key or attempt, attempt, price, facts, note, key is None, self._free_retries)
         try:
             bought = await (payer.buy(order, LEASE_SECONDS) if key is None else _bought_in_time(payer, order))
+        except ItemNotPriced as error:
+            raise price_missing(error) from error
         except UNCERTAIN as error:
             if not (isinstance(error, ServiceUnreachable) and error.details.get("sent") is False):
                 self.compensations.later(partial(_cancelled, payer, order), what="undo", key=order.key)
             raise
-        return Purchase(payer, price, bought, self.compensations, self._renewals)
+        return Purchase(payer, price, bought, self.compensations, self._renewals, facts)
 
 
 async def _bought_in_time(payer: Payer, order: Order) -> Bought:

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from credit_wallet.errors import PaymentRequired, WalletError
 from credit_wallet.gate.billing import Billing
+from credit_wallet.gate.context import EXCHANGE_KEY, PURCHASE_KEY, bought, current
+from credit_wallet.gate.facts import NO_FACTS, CallFacts, FactsOf, agent_facts, seller_facts
 from credit_wallet.gate.inbox import Inbox
 from credit_wallet.gate.options import GateOptions
 from credit_wallet.gate.payers import Payers
 from credit_wallet.gate.payment import Payment
-from credit_wallet.gate.purchases import Price, Purchase
+from credit_wallet.gate.price_list import quoted
+from credit_wallet.gate.prices import Price, amount_micros_of
+from credit_wallet.gate.purchases import Purchase
 from credit_wallet.gate.requests import GatedRequest, checked_key, credentials_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
+from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import SINGLE_HEADERS, require_single_headers
-from credit_wallet.wire.asgi import Receive, Scope, Send
+from credit_wallet.wire.asgi import RawHeaders, Receive, Scope, Send
 from credit_wallet.wire.problems import refusal
 
 if TYPE_CHECKING:
     from credit_wallet.gate.x402_processor import X402Processor
 
 Message: TypeAlias = MutableMapping[str, Any]
-
-current: ContextVar[Exchange] = ContextVar("credit_wallet_exchange")
-"""The exchange that the running code is part of."""
-
-bought: ContextVar[Purchase | None] = ContextVar("credit_wallet_purchase")
-"""The purchase that pays for the running code."""
-
-PURCHASE_KEY = "credit_wallet.purchase"
-"""Where a request's scope has its purchase."""
-
-EXCHANGE_KEY = "credit_wallet.exchange"
-"""Where a request's scope has its exchange, for code outside of the request's context."""
 
 TOO_LATE = "this request has been answered; nothing more can be charged to it"
 
@@ -54,12 +46,7 @@ _TELLS_OF_LEAVING = (2, 4)
 
 _NOT_LOOKED_UP: Any = object()
 
-
-def entered() -> None:
-    """Says, from within a handler, that it has begun."""
-    exchange = current.get(None)
-    if exchange is not None:
-        exchange.entered = True
+_log = Logger("credit_wallet.gate")
 
 
 class Exchange:
@@ -151,8 +138,11 @@ class Exchange:
         elif not found.page:
             self._passes_at = price
 
-    async def pay(self, price: Price) -> Purchase | None:
-        """Charge this request; None if it paid with x402. A refusal is raised, and sent as the answer."""
+    async def pay(self, price: Price, facts: FactsOf | None = None) -> Purchase | None:
+        """Charge this request; None if it paid with x402. A refusal is raised, and sent as the answer.
+
+        ``facts`` are the route's, beside those of the gate.
+        """
         if self._payment is not None or self._is_paying:
             raise RuntimeError("this request is paid for already: price it at the gate or at the route, not both")
         if self._over:
@@ -161,7 +151,7 @@ class Exchange:
         self._route()
         self._is_paying = True
         try:
-            payment = await self._purchased(price)
+            payment = await self._purchased(price, facts)
         except WalletError as error:
             self.refused(error)
             raise
@@ -178,14 +168,14 @@ class Exchange:
         bought.set(payment)
         return payment
 
-    async def _purchased(self, price: Price) -> Payment:
+    async def _purchased(self, price: Price, facts: FactsOf | None) -> Payment:
         self.require_single_headers()
         signature = self.headers.get(b"payment-signature")
         if self.x402_processor is not None and signature is not None and price.hold_seconds is None:
-            paid: Payment = await self.x402_processor.accept(signature, price.amount_yen)
+            paid: Payment = await self.x402_processor.accept(signature, await self._exact_micros(price))
             self.inbox.watch()
             return paid
-        return await self._pay_from_wallet(price)
+        return await self._pay_from_wallet(price, facts)
 
     def require_single_headers(self) -> None:
         """Raise ``AmbiguousRequest`` when what says who pays, or for which request, is given twice."""
@@ -194,14 +184,42 @@ class Exchange:
             names = SINGLE_HEADERS if request_id is None else SINGLE_HEADERS | {request_id.lower().encode()}
             require_single_headers(self.scope["headers"], names)
 
-    async def _pay_from_wallet(self, price: Price) -> Purchase:
+    async def _pay_from_wallet(self, price: Price, facts: FactsOf | None) -> Purchase:
         credentials = credentials_of(self.scope, self.headers)
         if self.x402_processor is not None and not credentials.given and price.hold_seconds is None:
+            await self._exact_micros(price)  # without a price there is nothing to offer
             raise PaymentRequired("send a wallet's token, or pay for this call as PAYMENT-REQUIRED says")
         payer = await self.payers.payer_of(credentials)
+        known = await self.facts(facts)
         key = await self._key()
         self.inbox.watch()
-        return await self.billing.buy(payer, price, self._note(), key)
+        return await self.billing.buy(payer, price, self._note(), key, known)
+
+    async def facts(self, own: FactsOf | None = None, given: CallFacts = NO_FACTS) -> CallFacts:
+        """The facts of this call: the gate's, ``own`` ones on top, ``given`` ones beneath; and what the agent sent.
+
+        Raises ``InvalidRequest`` for facts of the agent that are not allowed.
+        """
+        seller = given.seller
+        if own is not None or self.options.facts is not None:
+            seller = await seller_facts((seller, self.options.facts, own), GatedRequest(self.scope))
+        if b"x-wallet-facts" in self.headers:
+            return CallFacts(seller, agent_facts(self.scope["headers"], seller))
+        return CallFacts(seller) if seller else NO_FACTS
+
+    async def _offer(self, processor: X402Processor, price: Price, error: WalletError) -> RawHeaders:
+        """What a 402 says would be accepted instead; nothing if the price cannot be found out now."""
+        try:
+            return [processor.offer(self.scope, await self._exact_micros(price), error)]
+        except WalletError as unknown:
+            _log.warning("gate_without_x402_offer", error=str(unknown))
+            return []
+
+    async def _exact_micros(self, price: Price) -> int:
+        """What a price comes to. Raises ``PriceMissing``."""
+        if price.item is None:
+            return amount_micros_of(price.amount)
+        return await quoted(self.payers, price.item)
 
     def refused(self, error: WalletError) -> None:
         """Remember a refusal: it is sent if the application turns it into an error, or does not answer at all."""
@@ -384,6 +402,6 @@ class Exchange:
         if balance_yen is not None:
             headers.append((b"x-wallet-balance", str(balance_yen).encode()))
         if self.x402_processor is not None and self._price is not None and status == _PAYMENT_REQUIRED:
-            headers.append(self.x402_processor.offer(self.scope, self._price.amount_yen, error))
+            headers += await self._offer(self.x402_processor, self._price, error)
         await self._server_send({"type": "http.response.start", "status": status, "headers": headers})
         await self._server_send({"type": "http.response.body", "body": content})

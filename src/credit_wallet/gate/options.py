@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
 from typing import TypeAlias
 
 from msgspec import Struct
 
+from credit_wallet.domain.money import MICROS
+from credit_wallet.gate.facts import FactsOf
+from credit_wallet.gate.prices import Item
 from credit_wallet.gate.requests import GatedRequest
+from credit_wallet.rules.usage import Amount
 
-Yen: TypeAlias = int | None
-YenOf: TypeAlias = int | Callable[[GatedRequest], Yen | Awaitable[Yen]]
-"""Whole yen, or a function of the request, which may be a coroutine function; None and 0 are free."""
+Cost: TypeAlias = Amount | Item | None
+CostOf: TypeAlias = Amount | Item | Callable[[GatedRequest], Cost | Awaitable[Cost]]
+"""Yen or an item of the price book, or a function of the request, which may be a coroutine function; None and 0 are
+free."""
+
+Units: TypeAlias = int | Decimal | Fraction
 
 
 def server_failed(status: int) -> bool:
@@ -24,7 +34,8 @@ class X402(Struct, frozen=True, kw_only=True):
 
     ``pay_to`` is the address that is paid, ``network`` a CAIP-2 name (``eip155:8453``), ``asset`` the token's address,
     ``extra`` what its signature needs (for USDC on Base ``{"name": "USD Coin", "version": "2"}``). ``units_per_yen`` is
-    how many of the token's smallest units a yen is worth, or a function from whole yen to whole units.
+    how many of the token's smallest units a yen is worth, or a function from yen (an ``int``, or a ``Fraction`` below
+    the yen) to units. What is not a whole number of units is rounded up.
 
     ``facilitator_headers`` is called before each call of the facilitator: ``{"verify": {…}, "settle": {…}}``.
     """
@@ -32,19 +43,25 @@ class X402(Struct, frozen=True, kw_only=True):
     pay_to: str
     network: str
     asset: str
-    units_per_yen: int | Callable[[int], int]
+    units_per_yen: Units | Callable[[int | Fraction], Units]
     facilitator_url: str
     facilitator_headers: Callable[[], dict[str, dict[str, str]]] | None = None
     facilitator_seconds: float = 20.0
     max_timeout_seconds: int = 60
     extra: Mapping[str, str] = {}
 
-    def units(self, amount_yen: int) -> int:
-        """``amount_yen`` in the token's smallest units."""
-        units = self.units_per_yen(amount_yen) if callable(self.units_per_yen) else amount_yen * self.units_per_yen
-        if type(units) is not int or units < 1:
-            raise ValueError(f"a price must be whole units of the asset, at least 1, not {units!r}")
-        return units
+    def units(self, amount_micros: int) -> int:
+        """``amount_micros`` in the token's smallest units, rounded up. Raises ``ValueError`` for a rate in floats."""
+        yen = amount_micros // MICROS if amount_micros % MICROS == 0 else Fraction(amount_micros, MICROS)
+        if callable(self.units_per_yen):
+            units = self.units_per_yen(yen)
+        elif isinstance(self.units_per_yen, int | Decimal | Fraction):
+            units = yen * Fraction(self.units_per_yen)
+        else:
+            units = self.units_per_yen
+        if isinstance(units, bool) or not isinstance(units, int | Decimal | Fraction) or not units > 0:
+            raise ValueError(f"a price must be an exact number of units of the asset, above 0, not {units!r}")
+        return ceil(units)
 
 
 class GateOptions(Struct, frozen=True, kw_only=True):
@@ -52,6 +69,7 @@ class GateOptions(Struct, frozen=True, kw_only=True):
 
     topup_url: str | None
     note: Callable[[GatedRequest], str] | None
+    facts: FactsOf | None
     name: str
     request_id_header: str | None
     max_keyed_body_bytes: int

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct, structs
 
 from credit_wallet.domain import outcomes
 from credit_wallet.domain.actors import PRODUCT
-from credit_wallet.domain.commands import Above
 from credit_wallet.domain.outcomes import Access, Outcome
+from credit_wallet.domain.prices import PriceView
 from credit_wallet.domain.tokens import looked_up
 from credit_wallet.errors import ServiceUnreachable, Unauthorized
+from credit_wallet.gate.facts import CallFacts
+from credit_wallet.gate.measured import Part
+from credit_wallet.gate.prices import AboveHold, Price
+from credit_wallet.ledger.reading_lanes import AUTHENTICATION
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Authenticator, token_digest, token_of
 from credit_wallet.wire.failure_limit import FailureLimit
@@ -50,14 +54,14 @@ class Credentials(Struct, frozen=True):
 class Order(Struct, frozen=True):
     """One attempt to answer a request, as the ledger knows it.
 
-    ``key`` identifies the request and is equal for its retries, ``attempt`` identifies this attempt. With
-    ``hold_seconds`` the price is held. ``once``: the key is never used again.
+    ``key`` identifies the request and is equal for its retries, ``attempt`` identifies this attempt. ``once``: the key
+    is never used again.
     """
 
     key: str
     attempt: str
-    amount_yen: int
-    hold_seconds: int | None
+    price: Price
+    facts: CallFacts
     note: str
     once: bool
     free_retries: int
@@ -98,8 +102,11 @@ class Payer(Protocol):
     async def undo(self, bought: Bought, reason: str) -> Outcome:
         """Give back what the attempt paid, if nobody was served."""
 
-    async def capture(self, bought: Bought, amount_yen: int, *, up_to_balance: bool) -> Outcome:
-        """Spend of the purchase's hold; 0 gives it back."""
+    async def capture(self, bought: Bought, part: Part, number: int, *, final: bool, above: AboveHold) -> Outcome:
+        """Spend of the purchase's hold. ``number`` tells the captures of an attempt apart."""
+
+    async def release(self, bought: Bought) -> Outcome:
+        """Give the purchase's hold back."""
 
 
 class Payers(Protocol):
@@ -110,6 +117,9 @@ class Payers(Protocol):
 
     async def check(self) -> None:
         """Check that this gate may sell. Raises ``SellerKeyRefused``, or why that cannot be checked."""
+
+    async def prices(self) -> Sequence[PriceView]:
+        """The prices of the book that count for everybody now."""
 
 
 def payers_of(wallets: Wallets) -> Payers:
@@ -134,6 +144,10 @@ class EmbeddedPayers:
     async def check(self) -> None:
         """Whoever has opened the ledger may sell."""
 
+    async def prices(self) -> Sequence[PriceView]:
+        """As the ledger has them."""
+        return await self._wallets.reading_lanes.ask(AUTHENTICATION, self._wallets.prices.list)
+
 
 class _EmbeddedPayer:
     __slots__ = ("_access", "_wallets")
@@ -142,13 +156,18 @@ class _EmbeddedPayer:
         self._wallets, self._access = wallets, access
 
     async def buy(self, order: Order, lease_seconds: int) -> Bought:
-        purchase_key = self._name_of(order)
+        purchase_key, price = self._name_of(order), order.price
+        item = price.item
         outcome = await self._wallets.purchases.abuy(
             self._access.wallet_id,
-            order.amount_yen,
+            price.amount,
+            item=None if item is None else item.name,
+            quantity=None if item is None else item.quantity,
+            facts=order.facts.seller,
+            agent_facts=order.facts.agent,
             purchase_key=purchase_key,
             attempt=order.attempt,
-            hold_seconds=order.hold_seconds,
+            hold_seconds=price.hold_seconds,
             lease_seconds=lease_seconds,
             free_retries=order.free_retries,
             note=order.note,
@@ -186,12 +205,27 @@ class _EmbeddedPayer:
             self._access.wallet_id, bought.purchase_key, attempt=bought.attempt, reason=reason
         )
 
-    async def capture(self, bought: Bought, amount_yen: int, *, up_to_balance: bool) -> Outcome:
-        hold_id, key = bought.outcome.hold_id or 0, _closing_key(bought)
-        if amount_yen == 0:
-            return await self._wallets.arelease(hold_id, idempotency_key=key, actor=PRODUCT)
-        above: Above = "up_to_balance" if up_to_balance else "reject"
-        return await self._wallets.acapture(hold_id, amount_yen, idempotency_key=key, above=above, actor=PRODUCT)
+    async def capture(self, bought: Bought, part: Part, number: int, *, final: bool, above: AboveHold) -> Outcome:
+        return await self._wallets.acapture(
+            bought.outcome.hold_id or 0,
+            part.amount,
+            item=part.item,
+            quantity=part.quantity,
+            facts=part.facts,
+            idempotency_key=_closing_key(bought, number),
+            final=final,
+            above=above,
+            wallet_id=self._access.wallet_id,
+            actor=PRODUCT,
+        )
+
+    async def release(self, bought: Bought) -> Outcome:
+        return await self._wallets.arelease(
+            bought.outcome.hold_id or 0,
+            idempotency_key=_closing_key(bought),
+            wallet_id=self._access.wallet_id,
+            actor=PRODUCT,
+        )
 
     def _name_of(self, order: Order) -> str:
         return order.key if self._access.key_id is None else f"{order.key}:{self._access.key_id}"
@@ -221,6 +255,10 @@ class RemotePayers:
             raise _refused(f"it is an {role}'s token")
         self._checked = True
 
+    async def prices(self) -> Sequence[PriceView]:
+        """As the service has them."""
+        return await self._seller.prices()
+
     async def payer_of(self, credentials: Credentials) -> Payer:
         """The payer of a token, which is checked when it is charged."""
         await self.check()
@@ -242,13 +280,18 @@ class _RemotePayer:
         self._limit, self._address = limit, address
 
     async def buy(self, order: Order, lease_seconds: int) -> Bought:
+        price, item = order.price, order.price.item
         try:
             reply = await self._seller.purchases.buy(
-                order.amount_yen,
+                price.amount,
+                item=None if item is None else item.name,
+                quantity=None if item is None else item.quantity,
+                facts=order.facts.seller or None,
+                agent_facts=order.facts.agent or None,
                 idempotency_key=order.key,
                 attempt=order.attempt,
                 payer_token=self._token,
-                hold_seconds=order.hold_seconds,
+                hold_seconds=price.hold_seconds,
                 lease_seconds=lease_seconds,
                 free_retries=order.free_retries,
                 note=order.note,
@@ -284,12 +327,20 @@ class _RemotePayer:
             bought.outcome.wallet_id, bought.purchase_key, attempt=bought.attempt, reason=reason
         )
 
-    async def capture(self, bought: Bought, amount_yen: int, *, up_to_balance: bool) -> Outcome:
-        hold_id, key = bought.outcome.hold_id or 0, _closing_key(bought)
-        if amount_yen == 0:
-            return await self._seller.release(hold_id, idempotency_key=key)
-        above: Literal["reject", "up_to_balance"] = "up_to_balance" if up_to_balance else "reject"
-        return await self._seller.capture(hold_id, amount_yen, idempotency_key=key, above=above)
+    async def capture(self, bought: Bought, part: Part, number: int, *, final: bool, above: AboveHold) -> Outcome:
+        return await self._seller.capture(
+            bought.outcome.hold_id or 0,
+            part.amount,
+            item=part.item,
+            quantity=part.quantity,
+            facts=part.facts or None,
+            idempotency_key=_closing_key(bought, number),
+            final=final,
+            above=above,
+        )
+
+    async def release(self, bought: Bought) -> Outcome:
+        return await self._seller.release(bought.outcome.hold_id or 0, idempotency_key=_closing_key(bought))
 
 
 _MOVEMENT = tuple(field.name for field in structs.fields(Outcome) if field.name != "topup_id")
@@ -314,5 +365,5 @@ def _call_in(loop: asyncio.AbstractEventLoop, failed: Failed, error: Exception) 
     loop.call_soon_threadsafe(failed, error)
 
 
-def _closing_key(bought: Bought) -> str:
-    return f"gate:{bought.outcome.hold_id}:{bought.attempt}"
+def _closing_key(bought: Bought, number: int = 0) -> str:
+    return f"gate:{bought.outcome.hold_id}:{bought.attempt}{f':{number}' if number else ''}"

@@ -7,20 +7,21 @@ number of workers and restarts act as one. Here is only what an attempt does whi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from msgspec import Struct
-
-from credit_wallet.domain.commands import MAX_HOLD_SECONDS
-from credit_wallet.domain.money import MAX_AMOUNT_YEN, is_amount
+from credit_wallet.domain.money import MAX_AMOUNT_MICROS, format_micros
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.errors import (
-    HoldClosed,
-)
+from credit_wallet.errors import HoldClosed, WalletError
 from credit_wallet.gate.compensations import PASSING, PendingCompensations
+from credit_wallet.gate.facts import NO_FACTS, CallFacts
+from credit_wallet.gate.measured import Measured, Part
 from credit_wallet.gate.payers import Bought, Payer
+from credit_wallet.gate.prices import Price, amount_micros_of, shortest
 from credit_wallet.gate.renewals import Renewals
+from credit_wallet.rules.usage import Amount
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import outcome_headers
@@ -31,26 +32,10 @@ LEASE_SECONDS = 30
 RENEW_SECONDS = 10.0
 """How often a running attempt renews its lease."""
 
-AboveHold: TypeAlias = Literal["reject", "up_to_balance"]
-"""What to do with a capture that exceeds the hold: refuse it, or spend the excess as far as the balance goes."""
+_REST = -1
+"""The number of the capture that takes what is left."""
 
 _log = Logger("credit_wallet.gate")
-
-
-class Price(Struct, frozen=True):
-    """What a call costs: charged before it runs, or with ``hold_seconds`` reserved and captured afterwards."""
-
-    amount_yen: int
-    hold_seconds: int | None = None
-    above: AboveHold = "reject"
-
-    def __post_init__(self) -> None:
-        if not is_amount(self.amount_yen):
-            raise ValueError(f"a price must be whole yen from 1 to {MAX_AMOUNT_YEN}, not {self.amount_yen!r}")
-        if self.hold_seconds is not None and not 1 <= self.hold_seconds <= MAX_HOLD_SECONDS:
-            raise ValueError(f"a hold lasts 1 to {MAX_HOLD_SECONDS} seconds, not {self.hold_seconds!r}")
-        if self.above not in ("reject", "up_to_balance"):
-            raise ValueError(f"above= is 'reject' or 'up_to_balance', not {self.above!r}")
 
 
 class Purchase:
@@ -66,32 +51,40 @@ class Purchase:
     __slots__ = (
         "_begun",
         "_bought",
-        "_captured_yen",
         "_closed",
         "_compensations",
+        "_facts",
         "_given_back",
+        "_measured",
         "_misreported",
         "_payer",
         "_price",
         "_renewals",
         "_served",
         "_serving",
+        "_spends_whole",
         "due",
         "outcome",
         "undo_reason",
     )
 
     def __init__(
-        self, payer: Payer, price: Price, bought: Bought, compensations: PendingCompensations, renewals: Renewals
+        self,
+        payer: Payer,
+        price: Price,
+        bought: Bought,
+        compensations: PendingCompensations,
+        renewals: Renewals,
+        facts: CallFacts = NO_FACTS,
     ) -> None:
         self.outcome = bought.outcome
         self.undo_reason = "the answer was not complete"
         self._payer, self._price, self._bought = payer, price, bought
         self._compensations, self._renewals = compensations, renewals
         self._given_back: Outcome | None = None
-        self._captured_yen = price.amount_yen
+        self._facts, self._measured = facts, Measured()
         self._begun = False
-        self._misreported = False
+        self._misreported = self._spends_whole = False
         self._closed = False
         self._served = False
         self._serving: asyncio.Task[None] | None = None
@@ -121,26 +114,56 @@ class Purchase:
 
     @property
     def amount_yen(self) -> int:
-        """What the call costs, or what is held for it."""
-        return self._price.amount_yen
+        """What the call costs, or what is held for it, in whole yen, rounded down."""
+        return self.outcome.amount_yen
 
-    def capture(self, amount_yen: int) -> None:
-        """Set what the call costs: 0 to what is held. Without this the whole hold is spent.
+    @property
+    def amount(self) -> Decimal:
+        """The same, exact."""
+        return self.outcome.amount
 
-        With ``above="up_to_balance"`` it may be more, and as much of it is spent as the wallet can. It is spent when
-        the answer has been delivered. Raises ``ValueError`` (then the whole hold is spent, if any of the answer is
-        out), ``TypeError`` for a charge, whose amount is fixed, and ``RuntimeError`` when it is too late: the answer
-        has been delivered, or given back.
+    def capture(
+        self,
+        amount_yen: Amount | None = None,
+        *,
+        item: str | None = None,
+        quantity: Amount = 1,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        """Report what a held call costs: ``quantity`` more of an ``item``, or an amount of yen.
+
+        Quantities add up, so that a stream can report as it goes; each item becomes one entry, priced when the answer
+        is over. An amount comes on top of them, and the last one counts. Without any report the whole hold is spent;
+        0 gives it back. ``facts`` (such as the model) are added to the hold's, for this item.
+
+        The hold is the maximum, unless the gate has ``above="up_to_balance"``: then the excess is spent as far as the
+        wallet can. Raises ``ValueError`` for what cannot be captured (then the whole hold is spent, if any of the
+        answer is out), ``TypeError`` for a charge, whose amount is fixed, and ``RuntimeError`` when it is too late:
+        the answer has been delivered, or given back.
         """
         if self._price.hold_seconds is None:
             raise TypeError("this call was charged, not held; give the gate a hold= instead of a price")
         if self._closed:
             raise RuntimeError("this call is closed: capture before the last of the answer is sent")
-        max_yen = self._price.amount_yen if self._price.above == "reject" else MAX_AMOUNT_YEN
-        if type(amount_yen) is not int or not 0 <= amount_yen <= max_yen:
-            self._captured_yen, self._misreported = self._price.amount_yen, True
-            raise ValueError(f"capture whole yen from 0 to {max_yen}, not {amount_yen!r}")
-        self._captured_yen = amount_yen
+        try:
+            self._measure(amount_yen, item, quantity, facts or {})
+        except ValueError:
+            self._misreported = self._spends_whole = True
+            raise
+
+    def _measure(self, amount_yen: Amount | None, item: str | None, quantity: Amount, facts: Mapping[str, str]) -> None:
+        if (amount_yen is None) == (item is None):
+            raise ValueError("capture an amount of yen, or an item and its quantity")
+        if item is not None:
+            self._facts.require_room_for(facts)
+            self._measured.add(item, quantity, facts)
+            return
+        micros = amount_micros_of(amount_yen)
+        max_micros = self.outcome.amount_micros if self._price.above == "reject" else MAX_AMOUNT_MICROS
+        if micros > max_micros:
+            raise ValueError(f"capture from ¥0 to {format_micros(max_micros)}, not {amount_yen!r}")
+        self._measured.set_amount(micros)
+        self._spends_whole = False
 
     async def confirm(self) -> None:
         """Nothing to do: a wallet pays before the call runs."""
@@ -199,18 +222,45 @@ class Purchase:
 
     async def _capture(self) -> None:
         """Spend what the handler reported. A hold that ended before was spent whole, because it was served."""
-        up_to_balance = self._captured_yen > self._price.amount_yen
+        parts = self._measured.parts()
+        if (self._measured.is_empty or self._spends_whole) and self.outcome.amount_micros:
+            parts = [Part(shortest(self.outcome.amount_micros))]
 
         async def capture() -> Outcome | None:
             if self._serving is not None:  # serving charges for a hold that has expired, which capturing cannot
                 await asyncio.shield(self._serving)
             try:
-                return await self._payer.capture(self._bought, self._captured_yen, up_to_balance=up_to_balance)
+                return await self._capture_parts(parts)
             except HoldClosed as error:
                 _log.warning("gate_hold_closed_before", error=str(error), **self._names())
                 return None
 
-        await self._compensations.now_or_later(capture, what="capture", yen=self._captured_yen, **self._names())
+        await self._compensations.now_or_later(capture, what="capture", parts=len(parts), **self._names())
+
+    async def _capture_parts(self, parts: list[Part]) -> Outcome:
+        """Each part is an entry of its own. Repeating all of them is safe: each has an idempotency key."""
+        if not parts:
+            return await self._payer.release(self._bought)
+        left_micros = self.outcome.amount_micros
+        for number, part in enumerate(parts):
+            final = number == len(parts) - 1
+            try:
+                outcome = await self._payer.capture(self._bought, part, number, final=final, above=self._price.above)
+            except (HoldClosed, *PASSING):
+                raise
+            except WalletError as error:
+                return await self._capture_the_rest(left_micros, error)
+            left_micros -= outcome.amount_micros
+        return outcome
+
+    async def _capture_the_rest(self, left_micros: int, error: WalletError) -> Outcome:
+        """A part was refused: it is above the hold, or has no price. The call is not free, so all that is held is
+        spent, and a person has to look at the prices.
+        """
+        _log.error("gate_capture_refused", code=error.code, error=str(error), **self._names())
+        if left_micros <= 0:
+            return await self._payer.release(self._bought)
+        return await self._payer.capture(self._bought, Part(shortest(left_micros)), _REST, final=True, above="reject")
 
     def _serve_later(self, _: Exception) -> None:
         """The batch refused it, or there is none: send it alone, until it is recorded."""

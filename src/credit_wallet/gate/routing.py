@@ -75,7 +75,7 @@ class Routes:
         try:
             if "route_handler" in scope:  # the gate stands behind Litestar's routing
                 return _at_litestar_handler(scope["route_handler"], str(scope["path_template"]), self._entered)
-            self._unseen = not any(_kind_of(layer) for layer in _layers(self._app))
+            self._unseen = not any(_kind_of(layer) for layer in layers(self._app))
             return None if self._unseen else _find(self._app, scope, "", self._entered)
         except Exception:
             if not self._failed:
@@ -85,7 +85,7 @@ class Routes:
 
 
 def _find(app: Any, scope: Scope, prefix: str, entered: Entered) -> Found | None:
-    for layer in _layers(app):
+    for layer in layers(app):
         if kind := _kind_of(layer):
             return kind(layer, scope, prefix, entered)
     return None
@@ -103,7 +103,7 @@ def _kind_of(layer: Any) -> Callable[[Any, Scope, str, Entered], Found | None] |
     return _in_starlette if hasattr(router, "redirect_slashes") and hasattr(router, "routes") else None
 
 
-def _layers(app: Any) -> Iterator[Any]:
+def layers(app: Any) -> Iterator[Any]:
     """The application and what is inside it, from the outermost middleware on."""
     for _ in range(MAX_LAYERS):
         if inspect.ismethod(app):  # as in ``app.asgi_app = CreditGate(app.asgi_app, …)``

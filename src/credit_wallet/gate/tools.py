@@ -11,13 +11,18 @@ from hashlib import sha256
 from types import FrameType
 from typing import Any
 
-from msgspec import json
+from msgspec import Struct, json
 
 from credit_wallet.errors import WalletError
 from credit_wallet.gate.billing import Billing
-from credit_wallet.gate.exchange import EXCHANGE_KEY, Exchange, bought, current
+from credit_wallet.gate.context import EXCHANGE_KEY, bought, current
+from credit_wallet.gate.costs import reported_costs
+from credit_wallet.gate.exchange import Exchange
+from credit_wallet.gate.facts import CallFacts, FactsOf, tool_fact
+from credit_wallet.gate.operations import PRICE_ATTRIBUTE
 from credit_wallet.gate.payers import Credentials, Payers
-from credit_wallet.gate.purchases import Price, Purchase
+from credit_wallet.gate.prices import Price
+from credit_wallet.gate.purchases import Purchase
 from credit_wallet.gate.requests import checked_key, credentials_of, request_key
 
 Function = Callable[..., Any]
@@ -30,6 +35,9 @@ NO_PAYER = (
 _SDK = ("mcp.server.mcpserver.", "mcp.server.runner", "mcp.server.lowlevel.", "mcp.server.fastmcp.")
 """Modules that are on the stack when an MCP server calls a tool, and not when a web framework calls a handler."""
 
+_TOOL_MODULES = ("mcp.server.mcpserver.tools.base", "mcp.server.fastmcp.tools.base")
+"""Where the SDK's class of a tool has its method ``run``."""
+
 
 class LocalBilling:
     """Who pays for calls outside an HTTP request: a local MCP server has no headers, so the token is configured."""
@@ -39,7 +47,9 @@ class LocalBilling:
         self.credentials = Credentials(f"Bearer {token}", None)
 
 
-def paid_for(function: Function, price: Price, local: LocalBilling | None) -> Callable[..., Awaitable[Any]]:
+def paid_for(
+    function: Function, price: Price, facts: FactsOf | None, local: LocalBilling | None
+) -> Callable[..., Awaitable[Any]]:
     """``function`` as a coroutine function that charges ``price`` before it runs.
 
     In an MCP server's request it is a tool; behind a gate it answers the request, and the answer decides.
@@ -49,20 +59,36 @@ def paid_for(function: Function, price: Price, local: LocalBilling | None) -> Ca
 
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        is_tool, exchange = _caller()
-        if is_tool or (exchange is None and local is not None):
-            return await _paid(function, price, local, exchange, args, kwargs)
+        tool, exchange = _caller()
+        if tool is not None or (exchange is None and local is not None):
+            name = tool or function.__name__
+            return await _paid(_Call(function, name, price, facts, local, exchange, args, kwargs))
         if exchange is None:
             raise RuntimeError(NO_PAYER)
         exchange.entered = True
-        await exchange.pay(price)
+        await exchange.pay(price, facts)
         return await _result(function, args, kwargs)
 
+    setattr(call, PRICE_ATTRIBUTE, price)
     return call
 
 
-def _caller() -> tuple[bool, Exchange | None]:
-    """Whether an MCP server calls, and the HTTP request that this call came with, if it came through a gate.
+class _Call(Struct, frozen=True):
+    """One call of a tool. ``name`` is the tool's, which may be another than the function's."""
+
+    function: Function
+    name: str
+    price: Price
+    facts: FactsOf | None
+    local: LocalBilling | None
+    exchange: Exchange | None
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+def _caller() -> tuple[str | None, Exchange | None]:
+    """The tool that an MCP server calls, "" if it does not say which, None if none calls; and the HTTP request that
+    this call came with, if it came through a gate.
 
     With SDK 1.x a tool of a session runs in the context of the request that opened the session, whoever sent that; the
     SDK hands over which request a call came with. SDK 2.x runs it in its own request's context.
@@ -71,61 +97,61 @@ def _caller() -> tuple[bool, Exchange | None]:
     context = running.get(None) if running is not None else None
     if context is not None:
         scope = getattr(getattr(context, "request", None), "scope", {})
-        return True, scope.get(EXCHANGE_KEY)
-    return _is_called_by_sdk(sys._getframe()), current.get(None)
+        return _tool_on_the_stack(sys._getframe()) or "", scope.get(EXCHANGE_KEY)
+    return _tool_on_the_stack(sys._getframe()), current.get(None)
 
 
-def _is_called_by_sdk(frame: FrameType | None) -> bool:
+def _tool_on_the_stack(frame: FrameType | None) -> str | None:
+    """The name under which the SDK has the tool that it calls; "" if it is the SDK's call, but of which is not seen."""
+    found = None
     while frame is not None:
-        if str(frame.f_globals.get("__name__", "")).startswith(_SDK):
-            return True
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.startswith(_SDK):
+            found = ""
+            if module in _TOOL_MODULES and frame.f_code.co_name == "run":
+                return str(getattr(frame.f_locals.get("self"), "name", ""))
         frame = frame.f_back
-    return False
+    return found
 
 
-async def _paid(
-    function: Function,
-    price: Price,
-    local: LocalBilling | None,
-    exchange: Exchange | None,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-) -> Any:
+async def _paid(call: _Call) -> Any:
     """A tool's result. It is paid when it goes to the SDK, which can deliver it whenever the caller returns."""
-    async with await _bought(function, price, local, exchange, args, kwargs) as purchase:
-        purchase.undo_reason = f"tool {function.__name__} failed"
+    async with await _bought(call) as purchase:
+        purchase.undo_reason = f"tool {call.name} failed"
         bought.set(purchase)
-        result = await _result(function, args, kwargs)
+        result = await _result(call.function, call.args, call.kwargs)
         if not _is_unanswered(result):
+            _report(purchase, result)
             purchase.serve()
             await purchase.deliver()
         return result
 
 
-async def _bought(
-    function: Function,
-    price: Price,
-    local: LocalBilling | None,
-    exchange: Exchange | None,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-) -> Purchase:
-    name, key = f"tool {function.__name__}", None
+async def _bought(call: _Call) -> Purchase:
+    note, key, exchange, local = f"tool {call.name}", None, call.exchange, call.local
+    given = CallFacts(tool_fact(call.name))
     try:
         if exchange is not None:
             exchange.require_single_headers()
             payer = await exchange.payers.payer_of(credentials_of(exchange.scope, exchange.headers))
-            given = checked_key(exchange.headers.get(b"idempotency-key"))
-            if given:
-                digest = _arguments_digest(function, args, kwargs)
-                key = request_key(given, name.encode(), digest)
-            return await exchange.billing.buy(payer, price, name, key)
+            facts = await exchange.facts(call.facts, given)
+            sent = checked_key(exchange.headers.get(b"idempotency-key"))
+            if sent:
+                key = request_key(sent, note.encode(), _arguments_digest(call.function, call.args, call.kwargs))
+            return await exchange.billing.buy(payer, call.price, note, key, facts)
         if local is None:
             raise _NoPayer(NO_PAYER)
         payer = await local.payers.payer_of(local.credentials)
-        return await local.billing.buy(payer, price, name, None)
+        own = call.facts if isinstance(call.facts, Mapping) else {}
+        return await local.billing.buy(payer, call.price, note, None, CallFacts({**given.seller, **own}))
     except WalletError as error:
         raise _tool_error(error, exchange) from error
+
+
+def _report(purchase: Purchase, result: Any) -> None:
+    """Capture what the result says that it cost. A report that is wrong fails the tool, as a wrong capture does."""
+    for cost in reported_costs(result):
+        purchase.capture(cost.amount_yen, item=cost.item, quantity=cost.quantity)
 
 
 class _NoPayer(WalletError):

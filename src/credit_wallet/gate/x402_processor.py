@@ -63,17 +63,17 @@ class X402Processor:
         forks.leave_behind(self, "_facilitator")
         self._known: FIFOCache[bytes, State] = FIFOCache(REMEMBERED_PAYMENTS)
 
-    def offer(self, scope: Scope, amount_yen: int, error: WalletError) -> tuple[bytes, bytes]:
+    def offer(self, scope: Scope, amount_micros: int, error: WalletError) -> tuple[bytes, bytes]:
         """The header of a 402 that says what would be accepted instead."""
         required = PaymentRequired(
-            error=str(error), resource=ResourceInfo(url=_url_of(scope)), accepts=[self._requirements(amount_yen)]
+            error=str(error), resource=ResourceInfo(url=_url_of(scope)), accepts=[self._requirements(amount_micros)]
         )
         return b"payment-required", encode_payment_required_header(required).encode()
 
-    async def accept(self, header: bytes, amount_yen: int) -> X402Payment:
-        """A verified payment of ``amount_yen``. Raises ``PaymentInvalid`` and ``PaymentProviderError``."""
+    async def accept(self, header: bytes, amount_micros: int) -> X402Payment:
+        """A verified payment of ``amount_micros``. Raises ``PaymentInvalid`` and ``PaymentProviderError``."""
         payload = _payload_in(header)
-        requirements = self._requirements(amount_yen)
+        requirements = self._requirements(amount_micros)
         _require_same(payload.accepted, requirements)
         name = _name_of(payload)
         before = self._reserve(name)
@@ -152,12 +152,12 @@ class X402Processor:
         self.note(name, "under way")
         return before
 
-    def _requirements(self, amount_yen: int) -> PaymentRequirements:
+    def _requirements(self, amount_micros: int) -> PaymentRequirements:
         return PaymentRequirements(
             scheme="exact",
             network=self._x402.network,
             asset=self._x402.asset,
-            amount=str(self._x402.units(amount_yen)),
+            amount=str(self._x402.units(amount_micros)),
             pay_to=self._x402.pay_to,
             max_timeout_seconds=self._x402.max_timeout_seconds,
             extra=dict(self._x402.extra),

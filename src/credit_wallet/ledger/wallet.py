@@ -12,6 +12,8 @@ from msgspec import UNSET, UnsetType
 
 from credit_wallet.domain.commands import Configure
 from credit_wallet.domain.outcomes import Balance, Configured, CreatedWallet, Transaction, WalletView
+from credit_wallet.domain.usage_periods import Every
+from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.ledger import owners
 from credit_wallet.ledger.alerts import Alerts
 from credit_wallet.ledger.clock import LedgerClock
@@ -36,6 +38,7 @@ from credit_wallet.ledger.targets import Targets
 from credit_wallet.ledger.tokens import Tokens
 from credit_wallet.ledger.topups import Topups
 from credit_wallet.ledger.transactions import Transactions, wallet_to_search
+from credit_wallet.ledger.usage import usage_of
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.reports.statement_figures import Statement
 from credit_wallet.rules.forecast import Forecast, forecast
@@ -239,7 +242,7 @@ class CreditWallet(WalletMovements):
     def balance(self, wallet_id: int) -> Balance:
         """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""
         view = self._ledger.wallet(wallet_id)
-        return Balance(view.balance_yen, view.held_yen, view.debt_yen)
+        return Balance(view.balance_micros, view.held_micros, view.debt_micros)
 
     async def abalance(self, wallet_id: int) -> Balance:
         """The asyncio twin of ``balance``."""
@@ -290,6 +293,65 @@ class CreditWallet(WalletMovements):
             txn_type=txn_type,
             key_id=key_id,
             note=note,
+        )
+
+    def usage(
+        self,
+        wallet_id: int,
+        *,
+        by: str | None = None,
+        every: Every = "day",
+        since: str | None = None,
+        until: str | None = None,
+        key_id: int | None = None,
+        limit: int = 1_000,
+        cursor: str | None = None,
+    ) -> UsageReport:
+        """What the wallet's charges were for, in periods of its time zone: ``every`` hour, day or month.
+
+        ``by`` divides each period by agent key (``"key"``), by ``"item"``, or by a fact such as ``"tool"``; of a fact
+        that seller and agent have set, the seller's counts. ``since`` and ``until`` are a month, a day or an ISO 8601
+        time, both included; by default the last 24 hours, 31 days or 12 months. ``key_id`` counts what one agent key
+        paid. For the next page, pass ``next_cursor`` as ``cursor``; a page has up to ``limit`` rows (at most 1,000).
+
+        The figures come from sums that ``maintenance.count_usage`` keeps, up to ``counted_to_txn_id``. Raises
+        ``WalletNotFound`` and ``InvalidRequest``.
+        """
+        return usage_of(
+            self._ledger,
+            wallet_id,
+            by=by,
+            every=every,
+            since=since,
+            until=until,
+            key_id=key_id,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    async def ausage(
+        self,
+        wallet_id: int,
+        *,
+        by: str | None = None,
+        every: Every = "day",
+        since: str | None = None,
+        until: str | None = None,
+        key_id: int | None = None,
+        limit: int = 1_000,
+        cursor: str | None = None,
+    ) -> UsageReport:
+        """The asyncio twin of ``usage``."""
+        return await asyncio.to_thread(
+            self.usage,
+            wallet_id,
+            by=by,
+            every=every,
+            since=since,
+            until=until,
+            key_id=key_id,
+            limit=limit,
+            cursor=cursor,
         )
 
     def statement(self, wallet_id: int, cycle: str | None = None) -> Statement:

@@ -57,7 +57,9 @@ def asked_for(
     """
     if amount_yen is not None and item is None and quantity is None and not facts and not agent_facts:
         return checked_amount(amount_yen), None
-    if (amount_yen is None) == (item is None):
+    if amount_yen is None and item is None:
+        raise InvalidAmount("amount_yen is missing; send it, or item with its quantity", field="amount_yen")
+    if amount_yen is not None and item is not None:
         raise InvalidRequest("send either amount_yen, or item with its quantity", field="amount_yen")
     if item is None and quantity is not None:
         raise InvalidRequest("quantity is of an item; send item as well, or amount_yen alone", field="quantity")

@@ -33,6 +33,23 @@ next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_to
 time_zone, low_balance_yen, alert_thresholds, balance_fraction, ledger_fraction, debt_fraction, cycle_spent_fraction,
 price_group
 """
+MOVED_COLUMNS = ("balance_yen", "open_lots", "cycle_spent_yen", "last_txn_id")
+"""What a charge of whole yen changes of a wallet's row."""
+
+RESTING_COLUMNS = (
+    "held_yen",
+    "debt_yen",
+    "current_cycle",
+    "alerted_pct",
+    "next_due_at",
+    "exhausted",
+    "balance_fraction",
+    "ledger_fraction",
+    "debt_fraction",
+    "cycle_spent_fraction",
+)
+"""The rest of its state, its settings apart."""
+
 KEY_COLUMNS = """
 key_id, wallet_id, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, expires_at, revoked_at,
 cycle_spent_fraction, held_fraction
@@ -114,11 +131,13 @@ def parse_lots(text: str) -> list[Lot]:
 
 def format_lots(lots: list[Lot]) -> str:
     """The reverse of ``parse_lots``."""
-    if len(lots) == 1 and lots[0].expires_at is None:  # most wallets, most of the time
-        lot = lots[0]
-        yen, fraction = divmod(lot.remaining_micros, MICROS)
-        return f'[[{lot.lot_id},"{lot.kind}",{yen},null{f",{fraction}" if fraction else ""}]]'
     return json.encode([_lot_row(lot) for lot in lots]).decode()
+
+
+def _format_lot(lot: Lot, yen: int) -> str:
+    """The only lot of a wallet, of whole yen; as ``format_lots`` does, in half the time."""
+    expires_at = "null" if lot.expires_at is None else f'"{lot.expires_at}"'
+    return f'[[{lot.lot_id},"{lot.kind}",{yen},{expires_at}]]'
 
 
 def _lot_row(lot: Lot) -> tuple[Any, ...]:
@@ -221,9 +240,8 @@ def _column_of(wallet: WalletState, setting: Setting) -> Any:
     return int(value) if setting.kind == "flag" else value
 
 
-def wallet_row(wallet: WalletState) -> tuple[Any, ...]:
-    """The state of a wallet, its settings apart: ``balance_yen`` to ``exhausted`` in the order of the columns, and then
-    the fractions.
+def wallet_row(wallet: WalletState) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The state of a wallet, its settings apart, as ``MOVED_COLUMNS`` and ``RESTING_COLUMNS``.
 
     ``held_yen`` is what holds add to the whole yen of the balance, so that ``balance_yen + held_yen`` are those of both
     together: 0.7 and 0.6 are 0 and 1.
@@ -234,21 +252,25 @@ def wallet_row(wallet: WalletState) -> tuple[Any, ...]:
     if wallet.held_micros:
         held_yen, ledger_fraction = divmod(balance_fraction + wallet.held_micros, MICROS)
     debt_yen, debt_fraction = divmod(wallet.debt_micros, MICROS) if wallet.debt_micros else (0, 0)
+    lots = wallet.lots
+    if len(lots) == 1 and not balance_fraction and lots[0].remaining_micros == wallet.balance_micros:
+        open_lots = _format_lot(lots[0], balance_yen)  # most wallets, most of the time
+    else:
+        open_lots = format_lots(lots)
     return (
-        balance_yen,
-        held_yen,
-        debt_yen,
-        format_lots(wallet.lots),
-        wallet.current_cycle,
-        spent_yen,
-        wallet.alerted_pct,
-        wallet.last_txn_id,
-        wallet.next_due_at,
-        wallet.exhausted,
-        balance_fraction,
-        ledger_fraction,
-        debt_fraction,
-        spent_fraction,
+        (balance_yen, open_lots, spent_yen, wallet.last_txn_id),
+        (
+            held_yen,
+            debt_yen,
+            wallet.current_cycle,
+            wallet.alerted_pct,
+            wallet.next_due_at,
+            wallet.exhausted,
+            balance_fraction,
+            ledger_fraction,
+            debt_fraction,
+            spent_fraction,
+        ),
     )
 
 

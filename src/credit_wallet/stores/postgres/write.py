@@ -16,7 +16,9 @@ from credit_wallet.stores.price_rows import write_tier_usage
 from credit_wallet.stores.rows import (
     HOLD_COLUMNS,
     LOT_COLUMNS,
+    MOVED_COLUMNS,
     PURCHASE_COLUMNS,
+    RESTING_COLUMNS,
     SETTINGS_COLUMNS,
     hold_row,
     key_row,
@@ -61,18 +63,12 @@ SELECT idempotency_key, wallet_id, decode(fingerprint, 'hex'), txn_id, hold_id, 
 FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
      AS new (idempotency_key, wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail)
 """
-_UPDATE_WALLETS = """
+_UPDATE_WALLETS = f"""
 UPDATE am_credit_wallet w
-SET balance_yen = new.balance_yen, held_yen = new.held_yen, debt_yen = new.debt_yen, open_lots = new.open_lots,
-    current_cycle = new.current_cycle, cycle_spent_yen = new.cycle_spent_yen, alerted_pct = new.alerted_pct,
-    last_txn_id = new.last_txn_id, next_due_at = new.next_due_at, exhausted = new.exhausted,
-    balance_fraction = new.balance_fraction, ledger_fraction = new.ledger_fraction, debt_fraction = new.debt_fraction,
-    cycle_spent_fraction = new.cycle_spent_fraction, updated_at = %s
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::int[],
-            %s::bigint[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
-     AS new (wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct,
-             last_txn_id, next_due_at, exhausted, balance_fraction, ledger_fraction, debt_fraction,
-             cycle_spent_fraction)
+SET {", ".join(f"{column} = new.{column}" for column in (*MOVED_COLUMNS, *RESTING_COLUMNS))}, updated_at = %s
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
+            %s::int[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
+     AS new (wallet_id, {", ".join((*MOVED_COLUMNS, *RESTING_COLUMNS))})
 WHERE w.wallet_id = new.wallet_id
 """
 _UPDATE_SETTINGS = f"""
@@ -263,22 +259,33 @@ def _remember(raw: Raw, decision: Decision, today: str) -> None:
 
 
 def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
-    columns = zip(*map(wallet_row, decision.touched.values()), strict=True)
-    balance_yen, held_yen, debt_yen, lots, cycles, spent_yen, alerted_pct, last_txn_ids, due_at, *rest = columns
-    exhausted, *fractions = rest
+    rows = [(*moved, *rests) for moved, rests in map(wallet_row, decision.touched.values())]
+    (
+        balances_yen,
+        lots,
+        spent_yen,
+        last_txn_ids,
+        held_yen,
+        debts_yen,
+        cycles,
+        alerted_pct,
+        due_at,
+        exhausted,
+        *fractions,
+    ) = zip(*rows, strict=True)
     raw.execute(
         _UPDATE_WALLETS,
         [
             at,
             numbers(decision.touched),
-            numbers(balance_yen),
-            numbers(held_yen),
-            numbers(debt_yen),
+            numbers(balances_yen),
             texts(lots),
-            texts(cycles),
             numbers(spent_yen),
-            numbers(alerted_pct),
             numbers(last_txn_ids),
+            numbers(held_yen),
+            numbers(debts_yen),
+            texts(cycles),
+            numbers(alerted_pct),
             texts(due_at),
             numbers(map(int, exhausted)),
             *map(numbers, fractions),

@@ -85,6 +85,8 @@ class Loader:
         self._connection = connection
         self._wallets: dict[int, WalletState] = {}
         self._keys: dict[int, KeyState] = {}
+        self.resting: dict[int, tuple[Any, ...]] = {}
+        """The ``RESTING_COLUMNS`` of wallets in memory, as the database has them."""
         self._prices = KnownBook()
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
@@ -102,6 +104,7 @@ class Loader:
     def clear(self) -> None:
         """Read everything afresh from now on."""
         self._wallets.clear()
+        self.resting.clear()
         self._keys.clear()
         self._emitted.clear()
         self._ids = None
@@ -116,6 +119,7 @@ class Loader:
         self._emitted |= emitted
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
             self._wallets.clear()
+            self.resting.clear()
             self._keys.clear()
         if len(self._emitted) > CACHED_WALLETS:
             self._emitted.clear()

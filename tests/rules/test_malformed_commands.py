@@ -1,0 +1,196 @@
+"""What is malformed: every field of every command, what it may be and what not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from amounts import yen
+from msgspec import UNSET, structs
+
+from credit_wallet.domain.commands import (
+    Buy,
+    Capture,
+    Charge,
+    Command,
+    Configure,
+    Expire,
+    Extend,
+    Hold,
+    Refund,
+    Release,
+    Renew,
+    Reverse,
+    Serve,
+    Topup,
+    Undo,
+)
+from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
+from credit_wallet.errors import InvalidAmount, InvalidRequest
+from credit_wallet.rules.validation import malformed
+
+CHARGE = Charge(1, "key", yen(3))
+HOLD = Hold(1, "key", yen(3))
+CAPTURE = Capture(1, "key", 3, yen(4))
+RELEASE = Release(1, "key", 3)
+REFUND = Refund(1, "key", 3)
+TOPUP = Topup(1, "key", yen(3))
+REVERSE = Reverse(1, "key", 3, yen(4))
+EXTEND = Extend(1, 3, 60)
+BUY = Buy(1, "request", "attempt", yen(3))
+SERVE = Serve(1, "request", "attempt")
+RENEW = Renew(1, "request", "attempt")
+UNDO = Undo(1, "request", "attempt")
+PRICED: list[Command] = [CHARGE, HOLD, CAPTURE, BUY]
+PURCHASES: list[Command] = [BUY, SERVE, RENEW, UNDO]
+EXPIRE = Expire(1)
+CONFIGURE = Configure(1)
+MOVEMENTS: list[Command] = [CHARGE, HOLD, CAPTURE, RELEASE, REFUND, TOPUP, REVERSE]
+NOTED: list[Command] = [CHARGE, HOLD, REFUND, TOPUP, REVERSE, BUY]
+SIZED: list[Command] = [CHARGE, HOLD, CAPTURE, REFUND, TOPUP, REVERSE, BUY]
+NO_KEYS = ["", "a" * 256, "a\n", "\0", "\x01key", "\ud800", 1, None, b"key"]
+NO_ACTORS = ["", "owner", "seller", "seller:0", "seller:x", "seller:1\x1f", "PAYER", None, 1]
+NO_SECONDS = [0, -1, True, 1.0, "1", None]
+NO_IDS = [0, -1, 2**63, True, 1.0, "1", b"1"]
+NO_TEXTS = ["a" * 501, "nul\0", "lone \ud800", 1, b"bytes"]
+NO_BUDGETS = [-1, 10**12 + 1, True, 1.0, "1", None]
+
+FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
+    ([*MOVEMENTS, *PURCHASES, EXTEND, EXPIRE, CONFIGURE], "wallet_id", [1, 2**63 - 1], [*NO_IDS, None]),
+    (MOVEMENTS, "idempotency_key", ["a", "a" * 255, "鍵 1"], NO_KEYS),
+    (PURCHASES, "purchase_key", ["a", "a" * 255, "鍵 1"], NO_KEYS),
+    (PURCHASES, "attempt", ["a", "a" * 64], [*NO_KEYS, "a" * 65]),
+    ([*MOVEMENTS, *PURCHASES, EXTEND], "actor", ["payer", "operator", "product", "seller:7"], NO_ACTORS),
+    ([BUY], "hold_seconds", [None, 1, 2_678_400], [0, -1, 2_678_401, True, 1.0, "1"]),
+    ([BUY, RENEW], "lease_seconds", [1, 86_400], [*NO_SECONDS, 86_401]),
+    ([BUY], "free_retries", [0, 1, 10**12], [-1, True, 1.0, "1", None]),
+    ([UNDO], "reason", ["", "a" * 500], NO_TEXTS),
+    ([CAPTURE], "final", [True, False], [0, 1, "true", None]),
+    ([CAPTURE], "above", ["reject", "up_to_balance"], ["", "owe", None, 1]),
+    (SIZED, "amount_micros", [1, yen("3.30"), yen(10**12)], [0, -1, yen(10**12) + 1, True, 1.0, "1"]),
+    ([each for each in SIZED if each is not REFUND], "amount_micros", [], [None]),
+    ([REFUND], "amount_micros", [None], []),
+    (NOTED, "note", [None, "", "a" * 500, "財布\nline"], NO_TEXTS),
+    ([CHARGE, HOLD, CAPTURE, RELEASE, EXTEND, BUY], "key_id", [None, 1, 2**63 - 1], NO_IDS),
+    ([HOLD, EXTEND], "ttl_seconds", [1, 2_678_400], [0, -1, 2_678_401, True, 1.0, "1", None]),
+    ([CAPTURE, RELEASE, EXTEND], "hold_id", [1, 2**63 - 1], [*NO_IDS, None]),
+    ([REFUND, REVERSE], "txn_id", [1, 2**63 - 1], [*NO_IDS, None]),
+    ([CONFIGURE], "label", [UNSET, "", "a" * 500], NO_TEXTS),
+    ([CONFIGURE], "enabled", [UNSET, True, False], [0, 1, "true", None]),
+    ([CONFIGURE], "monthly_budget_yen", [UNSET, 0, 10**12], NO_BUDGETS),
+    ([CONFIGURE], "budget_mode", [UNSET, "alert", "cap"], ["", "Alert", "stop", None, 1]),
+    ([CONFIGURE], "auto_topup_threshold", [UNSET, 0, 10**12], NO_BUDGETS),
+    ([CONFIGURE], "auto_topup_amount", [UNSET, 0, 10**12], NO_BUDGETS),
+    ([CONFIGURE], "low_balance_yen", [UNSET, 0, 10**12], NO_BUDGETS),
+    (
+        [CONFIGURE],
+        "alert_thresholds_pct",
+        [UNSET, (), (1, 1_000), tuple(range(1, 11))],
+        [(0,), (1_001,), (True,), (1.0,), ("1",), (5, 5), tuple(range(1, 12)), [60], 60, None],
+    ),
+]
+
+
+def cases(position: int) -> list[Any]:
+    return [
+        pytest.param(command, row[1], value, id=f"{type(command).__name__}-{row[1]}-{str(value)[:12]!a}")
+        for row in FIELDS
+        for command in row[0]
+        for value in row[position]
+    ]
+
+
+def test_the_table_has_every_field_of_every_command() -> None:
+    covered = {(type(command), name) for commands_, name, *_ in FIELDS for command in commands_}
+    every = {
+        (type(each), name)
+        for each in [*MOVEMENTS, *PURCHASES, EXTEND, EXPIRE, CONFIGURE]
+        for name in each.__struct_fields__
+    }
+    checked_where_they_are_read = {(Topup, "promo"), (Topup, "expires_at"), (Serve, "forget"), (Undo, "abandoned")}
+    usages = {(type(each), "usage") for each in PRICED}
+    assert every - covered == checked_where_they_are_read | usages
+
+
+@pytest.mark.parametrize(("command", "name", "value"), cases(2))
+def test_what_a_field_may_be(command: Command, name: str, value: object) -> None:
+    assert malformed(structs.replace(command, **{name: value})) is None
+
+
+@pytest.mark.parametrize(("command", "name", "value"), cases(3))
+def test_what_a_field_may_not_be_is_named(command: Command, name: str, value: object) -> None:
+    problem = malformed(structs.replace(command, **{name: value}))
+    assert type(problem) is (InvalidAmount if name == "amount_micros" else InvalidRequest)
+    field = name.replace("_micros", "_yen")  # as callers name it
+    assert problem.details["field"] == field
+    assert str(problem).startswith(f"{field} must be ")
+
+
+# What it is for
+
+UNIT = QUANTITY_UNIT
+NO_FACTS = [
+    ("Tool", "web"),
+    ("1tool", "web"),
+    ("", "web"),
+    ("a" * 33, "web"),
+    ("tool", ""),
+    ("tool", "x" * 65),
+    ("tool", "a\nb"),
+    ("tool", "\ud800"),
+    ("tool", 5),
+    (5, "web"),
+]
+
+
+def used(**fields: Any) -> list[Command]:
+    """Each command that can be for an item, for one."""
+    return [structs.replace(each, amount_micros=0, usage=Usage(**fields)) for each in PRICED]
+
+
+@pytest.mark.parametrize("item", ["search", "tokens.input", "a", "a_1.b_2.3", "a" * 64])
+@pytest.mark.parametrize("quantity_micros", [1, UNIT, 10**12 * UNIT])
+def test_a_command_names_an_item_and_a_quantity_instead_of_an_amount(item: str, quantity_micros: int) -> None:
+    assert [malformed(each) for each in used(item=item, quantity_micros=quantity_micros)] == [None] * len(PRICED)
+
+
+@pytest.mark.parametrize("item", ["", "Search", ".a", "a.", "a..b", "1a", "a b", "a" * 65, 5, "a\n", "ａ"])
+def test_an_item_that_is_none_is_named(item: Any) -> None:
+    for command in used(item=item, quantity_micros=UNIT):
+        problem = malformed(command)
+        assert problem is not None
+        assert problem.details["field"] == "item"
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 10**12 * UNIT + 1, True, 1.0, "1", None])
+def test_a_quantity_that_is_none_is_named(quantity: Any) -> None:
+    for command in used(item="search", quantity_micros=quantity):
+        problem = malformed(command)
+        assert problem is not None
+        assert problem.details["field"] == "quantity"
+
+
+def test_an_amount_and_an_item_exclude_each_other() -> None:
+    for command in used(item="search", quantity_micros=UNIT):
+        problem = malformed(structs.replace(command, amount_micros=yen(3)))
+        assert problem is not None
+        assert problem.details["field"] == "amount_yen"
+    for command in used(facts=(("tool", "web"),)):
+        assert type(malformed(command)) is InvalidAmount
+
+
+@pytest.mark.parametrize("fact", NO_FACTS)
+@pytest.mark.parametrize("name", ["facts", "agent_facts"])
+def test_a_fact_that_is_none_is_named(name: str, fact: Any) -> None:
+    for command in used(item="search", quantity_micros=UNIT, **{name: (fact,)}):
+        problem = malformed(command)
+        assert problem is not None
+        assert str(problem.details["field"]).startswith("facts")
+
+
+def test_a_charge_has_eight_facts_whoever_set_them() -> None:
+    facts = tuple((f"fact_{number}", "財" * 64) for number in range(9))
+    eight = used(item="search", quantity_micros=UNIT, facts=facts[:5], agent_facts=facts[:3])
+    assert [malformed(each) for each in eight] == [None] * len(PRICED)
+    nine = used(item="search", quantity_micros=UNIT, facts=facts[:5], agent_facts=facts[:4])
+    assert all(type(malformed(each)) is InvalidRequest for each in nine)

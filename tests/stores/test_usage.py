@@ -1,0 +1,365 @@
+"""Usage on every database: what the job adds up at any moment is what a naive sum of the entries says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import pytest
+from clock import Clock
+from databases import on_every_database
+from msgspec import json
+from plain_sql import PlainSql
+
+from credit_wallet import CreditWallet
+from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.usage_views import UsageReport
+from credit_wallet.stores.jobs import usage
+
+pytestmark = on_every_database
+
+NOW = datetime(2026, 5, 15, 12, tzinfo=UTC)
+ZONES = ("UTC", "Asia/Tokyo", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/New_York")
+TOOLS, MODELS, ITEMS, KEYS = ("search", "fetch", "メモ"), ("m-1", "m-2"), ("tokens.input", "search"), (7, 8, None)
+
+INSERT = """
+INSERT INTO am_credit_transaction_log
+       (wallet_id, amount_yen, txn_type, occurred_at, prev_txn_id, ledger_balance_yen, key_id, related_txn_id, detail)
+VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)
+RETURNING txn_id
+"""
+
+
+class Entry(NamedTuple):
+    """A charge or a refund as the naive sums see it, with what its charge was for."""
+
+    txn_id: int
+    wallet: int
+    at: datetime
+    charges: int
+    amount_micros: int
+    refunded_micros: int
+    item: str | None
+    quantity_micros: int
+    values: dict[str, str]
+    """By dimension; those of facts as figures go by them."""
+
+
+class Book:
+    """Writes entries as the ledger writes them, and remembers them."""
+
+    def __init__(self, url: str, random: Random) -> None:
+        self._sql, self._random = PlainSql(url), random
+        self.entries: list[Entry] = []
+        self.zones: dict[int, str] = {}
+        self._number = 0
+
+    def close(self) -> None:
+        self._sql.__exit__()
+
+    def add_wallet(self, zone: str) -> int:
+        wallet = self._sql.wallet()
+        self._sql.run("UPDATE am_credit_wallet SET time_zone = ? WHERE wallet_id = ?", zone, wallet)
+        self.zones[wallet] = zone
+        return wallet
+
+    def charge(self, wallet: int, at: datetime, **said: Any) -> Entry:
+        micros, item, quantity = said.get("micros", MICROS), said.get("item"), said.get("quantity", 0)
+        facts, agent_facts = said.get("facts", {}), said.get("agent_facts", {})
+        detail: dict[str, Any] = {} if micros % MICROS == 0 and micros else {"micros": -micros}
+        if item is not None:
+            detail |= {"item": item, "quantity": quantity}
+        detail |= {"facts": facts} if facts else {}
+        detail |= {"agent_facts": agent_facts} if agent_facts else {}
+        key_id = said.get("key_id")
+        values = {**agent_facts, **facts}
+        values |= {".item": item} if item else {}
+        values |= {".key": str(key_id)} if key_id else {}
+        txn_id = self._insert(wallet, -(micros // MICROS), "charge", at, key_id, None, detail)
+        entry = Entry(txn_id, wallet, at, 1, micros, 0, item, quantity if item else 0, values)
+        self.entries.append(entry)
+        return entry
+
+    def refund(self, charge: Entry, at: datetime, micros: int) -> None:
+        detail = {} if micros % MICROS == 0 and micros else {"micros": micros}
+        txn_id = self._insert(charge.wallet, micros // MICROS, "refund", at, None, charge.txn_id, detail)
+        self.entries.append(
+            charge._replace(txn_id=txn_id, at=at, charges=0, amount_micros=0, refunded_micros=micros, quantity_micros=0)
+        )
+
+    def anything(self) -> None:
+        """A random charge, refund or top-up at a random moment."""
+        random = self._random
+        wallet = random.choice(list(self.zones))
+        at = datetime(2026, 3, 25, tzinfo=UTC) + timedelta(milliseconds=random.randrange(50 * 86_400_000))
+        charges = [entry for entry in self.entries if entry.charges and entry.wallet == wallet]
+        if charges and random.random() < 0.2:
+            self.refund(random.choice(charges), at, random.choice([MICROS, 1, 3_300_001]))
+            return
+        if random.random() < 0.1:
+            self._insert(wallet, 100, "topup", at, None, None, {})
+            return
+        facts = {"tool": random.choice(TOOLS)} if random.random() < 0.7 else {}
+        agent_facts = {"model": random.choice(MODELS), "tool": "theirs"} if random.random() < 0.4 else {}
+        if random.random() < 0.3:
+            agent_facts["run"] = f"run {random.randrange(1_000)}"
+        self.charge(
+            wallet,
+            at,
+            micros=random.choice([0, 1, 300, 3_300_000, 5 * MICROS, 10**12 * MICROS]),
+            item=random.choice((*ITEMS, None)),
+            quantity=random.choice([1, MICROS, 1_500_000, 10**18]),
+            facts=facts,
+            agent_facts=agent_facts,
+            key_id=random.choice(KEYS),
+        )
+
+    def _insert(
+        self,
+        wallet: int,
+        amount_yen: int,
+        txn_type: str,
+        at: datetime,
+        key_id: int | None,
+        related: int | None,
+        detail: dict[str, Any],
+    ) -> int:
+        self._number += 1
+        text = json.encode(detail).decode() if detail else ("{}" if amount_yen == 0 else None)
+        written = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+        values = (wallet, amount_yen, txn_type, written, self._number, key_id, related, text)
+        [(txn_id,)] = self._sql.run(INSERT, *values)
+        return int(txn_id)
+
+
+@pytest.fixture
+def wallets(db_url: str) -> Iterator[CreditWallet]:
+    with CreditWallet.open(db_url, clock=Clock(NOW)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def book(db_url: str, wallets: CreditWallet) -> Iterator[Book]:
+    assert wallets.list() == []  # the schema is there
+    opened = Book(db_url, Random(15))
+    yield opened
+    opened.close()
+
+
+def count(wallets: CreditWallet) -> None:
+    while wallets.maintenance.count_usage():
+        pass
+
+
+def local_period(at: datetime, zone: str, every: str) -> str:
+    local = at.astimezone(ZoneInfo(zone))
+    if every == "hour":
+        return local.replace(minute=0, second=0, microsecond=0).isoformat(timespec="minutes")
+    return f"{local:%Y-%m-%d}" if every == "day" else f"{local:%Y-%m}"
+
+
+def naive(book: Book, wallet: int, by: str | None, every: str, key_id: int | None, up_to: int) -> list[tuple[Any, ...]]:
+    """All rows of a wallet, from its entries."""
+    dimension = {"key": ".key", "item": ".item"}.get(by or "", by)
+    found: dict[tuple[str, str | None], list[Entry]] = defaultdict(list)
+    for entry in book.entries:
+        is_seen = key_id is None or entry.values.get(".key") == str(key_id)
+        if entry.wallet == wallet and entry.txn_id <= up_to and is_seen:
+            value = None if dimension is None else entry.values.get(dimension)
+            found[local_period(entry.at, book.zones[wallet], every), value].append(entry)
+    rows = []
+    for (period, value), entries in sorted(found.items(), key=lambda each: (each[0][0], each[0][1] or "")):
+        items = {entry.item for entry in entries}
+        [item] = items if len(items) == 1 else [None]
+        rows.append(
+            (
+                period,
+                value,
+                sum(entry.charges for entry in entries),
+                Decimal(sum(entry.amount_micros for entry in entries)) / MICROS,
+                Decimal(sum(entry.refunded_micros for entry in entries)) / MICROS,
+                item,
+                None if item is None else Decimal(sum(entry.quantity_micros for entry in entries)) / MICROS,
+            )
+        )
+    return rows
+
+
+def shown(report: UsageReport) -> list[tuple[Any, ...]]:
+    return [
+        (row.period, row.value, row.charges, row.amount, row.refunded, row.item, row.quantity) for row in report.rows
+    ]
+
+
+def all_pages(wallets: CreditWallet, wallet: int, limit: int = 1_000, **asked: Any) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    cursor = None
+    while True:
+        report = wallets.usage(wallet, since="2026-03", until="2026-05", limit=limit, cursor=cursor, **asked)
+        rows += shown(report)
+        cursor = report.next_cursor
+        if cursor is None:
+            return rows
+        assert len(report.rows) <= limit
+
+
+def is_same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> bool:
+    """A row of charges without the dimension may not know that they are all for one item."""
+
+    def without_item(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (*row[:5], None, None) if row[1] is None else row
+
+    return sorted(map(without_item, found), key=str) == sorted(map(without_item, expected), key=str)
+
+
+def test_at_any_moment_it_is_the_naive_sum(wallets: CreditWallet, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "ENTRIES_A_STEP", 37)
+    mine = [book.add_wallet(zone) for zone in ZONES]
+    random = Random(1)
+    for _ in range(4):
+        for _ in range(random.randrange(60, 120)):
+            book.anything()
+        for _ in range(random.randrange(4)):
+            wallets.maintenance.count_usage()
+        wallet = random.choice(mine)
+        up_to = wallets.usage(wallet).counted_to_txn_id
+        for by in (None, "key", "item", "tool", "model", "run", "unknown"):
+            for every in ("hour", "day", "month"):
+                for key_id in (None, 7):
+                    expected = naive(book, wallet, by, every, key_id, up_to)
+                    found = all_pages(wallets, wallet, by=by, every=every, key_id=key_id)
+                    assert is_same(found, expected), (by, every, key_id)
+
+
+@pytest.mark.parametrize("every", ["hour", "day", "month"])
+@pytest.mark.parametrize("limit", [1, 3, 50])
+def test_pages_put_together_are_all_rows(
+    wallets: CreditWallet, book: Book, every: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet = book.add_wallet("Asia/Kolkata")
+    for _ in range(150):
+        book.anything()
+    count(wallets)
+
+    for by in ("run", "tool", "key"):
+        whole = all_pages(wallets, wallet, by=by, every=every)
+        assert all_pages(wallets, wallet, limit, by=by, every=every) == whole
+        monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_DAYS", 5)
+        monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_MONTHS", 1)
+        assert all_pages(wallets, wallet, limit, by=by, every=every) == whole
+        monkeypatch.undo()
+
+
+def test_entries_are_counted_once_by_whoever_counts_first(wallets: CreditWallet, book: Book) -> None:
+    wallet = book.add_wallet("UTC")
+    book.charge(wallet, NOW, facts={"tool": "search"})
+    source = wallets.maintenance._ledger.reader.source
+    twice = [usage.count_next(source, 1), usage.count_next(source, 1)]
+
+    added = [wallets.maintenance._ledger.maintain(usage.add, counted, source.dialect) for counted in twice if counted]
+
+    assert added == [True, False]
+    assert [row.charges for row in wallets.usage(wallet, by="tool").rows] == [1]
+
+
+def test_facts_of_high_cardinality_cut_the_steps(
+    wallets: CreditWallet, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "MAX_SUMS", 40)
+    wallet = book.add_wallet("UTC")
+    for number in range(60):
+        book.charge(wallet, NOW, key_id=7, agent_facts={"run": f"r{number}"})
+    steps = []
+    while step := wallets.maintenance.count_usage():
+        steps.append(step)
+
+    assert sum(steps) == 60
+    assert max(steps) < 20
+    assert len(wallets.usage(wallet, by="run").rows) == 60
+
+
+def test_what_sums_would_not_hold_is_not_added_up(wallets: CreditWallet, book: Book) -> None:
+    wallet = book.add_wallet("UTC")
+    for _ in range(20):
+        book.charge(wallet, NOW, micros=10**18, item="free", quantity=10**18)
+        count(wallets)
+    many = "UPDATE am_credit_usage_day SET quantity_units = 9000000000000000000 WHERE wallet_id = ?"
+    book._sql.run(many, wallet)
+    book.charge(wallet, NOW, item="free", quantity=10**18)
+    count(wallets)
+
+    for every in ("day", "month"):
+        [row] = wallets.usage(wallet, by="item", every=every).rows
+        assert (row.charges, row.amount, row.quantity) == (21, 20 * 10**12 + 1, None)
+
+
+def test_entries_of_plain_sql_count_as_without_anything(wallets: CreditWallet, book: Book) -> None:
+    wallet = book.add_wallet("Asia/Tokyo")
+    insert = "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, occurred_at) VALUES (?, ?, ?, ?)"
+    for written in (
+        "2026-05-15 12:00:00",
+        "2026-05-15T23:30:00+09:00",
+        "2026-05-15",
+        "tomorrow",
+        "9999-12-31T23:59:59Z",
+    ):
+        book._sql.run(insert, wallet, -3, "charge", written)
+    book._sql.run(insert, wallet, 2, "refund", "2026-05-15T12:00:00Z")
+    count(wallets)
+
+    [row] = wallets.usage(wallet, by="tool").rows
+    assert (row.period, row.value, row.charges, row.amount, row.refunded) == ("2026-05-15", None, 3, 9, 2)
+
+
+def test_days_begin_at_the_midnight_of_the_zone(wallets: CreditWallet, book: Book) -> None:
+    wallet = book.add_wallet("Asia/Kolkata")
+    book.charge(wallet, datetime(2026, 5, 14, 18, 29, 59, 999_000, tzinfo=UTC))
+    book.charge(wallet, datetime(2026, 5, 14, 18, 30, tzinfo=UTC))
+    count(wallets)
+
+    days = wallets.usage(wallet).rows
+    hours = wallets.usage(wallet, every="hour").rows
+    assert [(row.period, row.starts_at) for row in days] == [
+        ("2026-05-14", "2026-05-13T18:30:00.000Z"),
+        ("2026-05-15", "2026-05-14T18:30:00.000Z"),
+    ]
+    assert [(row.period, row.starts_at) for row in hours] == [
+        ("2026-05-14T23:00+05:30", "2026-05-14T17:30:00.000Z"),
+        ("2026-05-15T00:00+05:30", "2026-05-14T18:30:00.000Z"),
+    ]
+
+
+def test_a_report_says_up_to_where_it_counts(wallets: CreditWallet, book: Book) -> None:
+    wallet = book.add_wallet("UTC")
+    assert (wallets.usage(wallet).counted_to_txn_id, wallets.usage(wallet).is_current) == (0, True)
+    entry = book.charge(wallet, NOW)
+    book._sql.run("UPDATE am_credit_wallet SET last_txn_id = ? WHERE wallet_id = ?", entry.txn_id, wallet)
+    assert not wallets.usage(wallet).is_current
+
+    count(wallets)
+
+    report = wallets.usage(wallet)
+    assert (report.counted_to_txn_id, report.counted_to, report.is_current) == (
+        entry.txn_id,
+        "2026-05-15T12:00:00.000Z",
+        True,
+    )
+
+
+def test_since_and_until_include_their_days(wallets: CreditWallet, book: Book) -> None:
+    wallet = book.add_wallet("Asia/Tokyo")
+    for day in range(1, 29):
+        book.charge(wallet, datetime(2026, 4, day, 3, tzinfo=UTC))
+    count(wallets)
+
+    def days(**asked: str) -> list[date]:
+        return [date.fromisoformat(row.period) for row in wallets.usage(wallet, **asked).rows]
+
+    assert [day.day for day in days(since="2026-04-05", until="2026-04-07")] == [5, 6, 7]
+    assert [day.day for day in days(since="2026-04-26T15:00:00Z", until="2026-04-27T15:00:00Z")] == [27]
+    assert len(days(since="2026-04", until="2026-04")) == 28
