@@ -10,7 +10,6 @@ from decimal import Decimal
 from io import StringIO
 from itertools import count, pairwise
 from random import Random
-from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -37,6 +36,39 @@ per = 1000
 """
 SECOND = FIRST.replace('"3.3"', '"4.4"')
 
+SHOWN = """\
+Statement of Wallet 1 (agents) for 2026-05 (UTC)
+
+  Opening balance            ¥0
+  Top-ups                  ¥100.5
+  Charges                  -¥12.346801
+  Refunds                    ¥1.1
+  Expired                    ¥0
+  Reversed                   ¥0
+  Closing balance           ¥89.253199
+
+    Charges         Charged        Refunded           Spent             Cap  Spent by
+          4      ¥12.346801            ¥1.1      ¥11.246801                  owner
+
+    Charges         Charged        Refunded           Spent  Spent on
+          3      ¥12.100001            ¥1.1      ¥11.000001  (no note)
+          1       ¥0.2468              ¥0         ¥0.2468    chat
+
+    Charges         Charged        Refunded           Spent  Item × quantity @ unit price
+          2      ¥12.1                 ¥1.1      ¥11         search × 3
+          1       ¥3.3                                         1 @ ¥3.3, price version 1
+          1       ¥8.8                                         2 @ ¥4.4, price version 2
+          1       ¥0.2468              ¥0         ¥0.2468    tokens.input × 1,234 @ ¥0.2 per 1,000
+          1       ¥0.000001            ¥0         ¥0.000001  (no item)
+
+      Entry  Time                      Type              Amount           Balance  Item          Quantity  Note
+          1  2026-05-15T12:00:00.000Z  topup        ¥100.5            ¥100.5                               card
+          2  2026-05-15T12:00:00.000Z  charge        -¥3.3             ¥97.2       search               1  [tool=web]
+          3  2026-05-15T12:00:00.000Z  charge        -¥0.2468          ¥96.9532    tokens.input     1,234  chat
+          4  2026-05-15T12:00:00.000Z  refund         ¥1.1             ¥98.0532
+          5  2026-05-15T12:00:01.000Z  charge        -¥8.8             ¥89.2532    search               2  [agent: run=17]
+          6  2026-05-15T12:00:01.000Z  charge        -¥0.000001        ¥89.253199"""
+
 
 @pytest.fixture
 def seller(wallets: CreditWallet, clock: Clock) -> int:
@@ -55,40 +87,8 @@ def seller(wallets: CreditWallet, clock: Clock) -> int:
 
 
 def test_the_text_names_item_quantity_and_price(wallets: CreditWallet, seller: int) -> None:
-    shown = dedent("""\
-        Statement of Wallet 1 (agents) for 2026-05 (UTC)
-
-          Opening balance            ¥0
-          Top-ups                  ¥100.5
-          Charges                  -¥12.346801
-          Refunds                    ¥1.1
-          Expired                    ¥0
-          Reversed                   ¥0
-          Closing balance           ¥89.253199
-
-            Charges         Charged        Refunded           Spent             Cap  Spent by
-                  4      ¥12.346801            ¥1.1      ¥11.246801                  owner
-
-            Charges         Charged        Refunded           Spent  Spent on
-                  3      ¥12.100001            ¥1.1      ¥11.000001  (no note)
-                  1       ¥0.2468              ¥0         ¥0.2468    chat
-
-            Charges         Charged        Refunded           Spent  Item × quantity @ unit price
-                  2      ¥12.1                 ¥1.1      ¥11         search × 3
-                  1       ¥3.3                                         1 @ ¥3.3, price version 1
-                  1       ¥8.8                                         2 @ ¥4.4, price version 2
-                  1       ¥0.2468              ¥0         ¥0.2468    tokens.input × 1,234 @ ¥0.2 per 1,000
-                  1       ¥0.000001            ¥0         ¥0.000001  (no item)
-
-              Entry  Time                      Type              Amount           Balance  Item          Quantity  Note
-                  1  2026-05-15T12:00:00.000Z  topup        ¥100.5            ¥100.5                               card
-                  2  2026-05-15T12:00:00.000Z  charge        -¥3.3             ¥97.2       search               1  [tool=web]
-                  3  2026-05-15T12:00:00.000Z  charge        -¥0.2468          ¥96.9532    tokens.input     1,234  chat
-                  4  2026-05-15T12:00:00.000Z  refund         ¥1.1             ¥98.0532
-                  5  2026-05-15T12:00:01.000Z  charge        -¥8.8             ¥89.2532    search               2  [agent: run=17]
-                  6  2026-05-15T12:00:01.000Z  charge        -¥0.000001        ¥89.253199""")
     report = wallets.statement(seller, "2026-05")
-    assert to_text(report) == shown
+    assert to_text(report) == SHOWN
     assert_ties(report)
 
 
@@ -111,7 +111,7 @@ def test_the_largest_and_the_smallest_stand_in_their_columns(wallets: CreditWall
     for line in entries[:9]:
         assert line[:amount_end].endswith("¥1,000,000,000,000" + " " * places)
     assert entries[8][:balance_end].endswith("  ¥9,000,000,000,000" + " " * places)
-    assert entries[10][:balance_end].endswith("-¥0.000001   ¥7,999,999,999,999.999999")
+    assert entries[10][:balance_end].endswith("-¥0.000001  ¥7,999,999,999,999.999999")
     assert lines[11].endswith(f"  {item}  1,000,000")
     assert lines[10].endswith(f"  {item}          0.5")
     assert len({line.index("¥") for line in entries[:9]}) == 1
