@@ -188,7 +188,7 @@ FOUND = [
     Change(
         "a hold that was never captured",
         "UPDATE am_credit_hold SET status = 'captured' WHERE hold_id = 2",
-        "hold_states",
+        "captures",
     ),
     Change("a closed hold is open again", f"UPDATE am_credit_hold SET status = 'open' {_CAPTURED}", "holds"),
     Change(
