@@ -108,6 +108,12 @@ def write(path: Path) -> Book:
     wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
     wallets.configure(wallet_ids[2], enabled=False)
 
+    for price in ("0", "0.5"):
+        tiers = f'[{{up_to = "3.5", unit_price_yen = "{price}"}}, {{unit_price_yen = 2}}]'
+        wallets.prices.apply(f'[[price]]\nitem = "search"\ntiers = {tiers}\n', applied_by=ODD_TEXTS[0])
+        writer.move("charge", wallet_ids[0], item="search", quantity="2.25", idempotency_key=f"searches at {price}")
+    wallets.configure(wallet_ids[0], price_group="partners")
+
     poor_id = wallets.create().wallet_id
     clawed_back = writer.move("topup", poor_id, 500, idempotency_key="topup")
     writer.move("charge", poor_id, 450, idempotency_key="charge")

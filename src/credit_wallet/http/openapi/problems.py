@@ -111,9 +111,11 @@ _TYPES: dict[str, dict[str, Any]] = {
             "retry_at",
             "setting",
             "value",
+            "item",
         ),
         _TEXT,
     ),
+    "items": {"type": "array", "items": _TEXT},
     **dict.fromkeys(
         (
             "status",

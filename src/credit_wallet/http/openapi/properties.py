@@ -115,6 +115,16 @@ PROPERTIES: dict[str, About] = {
     ),
     "quantity": _A("How much of the item, with up to six places; 1 when left out, 0 without an item.", ("2",)),
     "price_version": _A("Version of the price book that an item was priced by; null without an item.", (1,)),
+    "items": _A("Items that have a price for the wallet now, up to 20.", (["fetch", "search"],)),
+    "prices": _A("The prices that count for the wallet now, by item."),
+    "announced": _A("The prices that will count for it later, by item and instant."),
+    "unit_price": _A("What `per` units cost, in yen: an exact decimal. Of a price, null when it has `tiers`.", ("3.3",)),
+    "per": _A("How many units the unit price is for.", (1,)),
+    "tiers": _A("Unit prices by how much of the item is used in a billing cycle; empty when there is one unit price."),
+    "up_to": _A("The last unit of the cycle that the tier is for; null for all further ones.", ("1000",)),
+    "valid_from": _time("Since when the price is valid; null for always."),
+    "version": _A("Version of the price book.", (2,)),
+    "price_group": _A("Group of the price book whose prices count for the wallet; null for none.", ("partners",)),
     "facts": _A(
         "What it was for: up to eight keys of a-z, 0-9 and _ with texts of up to 64 characters. Those that an owner "
         "or agent sends are in `agent_facts` of the ledger entry.",
