@@ -218,7 +218,7 @@ def is_same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> bo
 
 
 def test_at_any_moment_it_is_the_naive_sum(wallets: CreditWallet, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "ENTRIES_A_STEP", 37)
+    monkeypatch.setattr(usage, "MAX_ENTRIES", 37)
     mine = [book.add_wallet(zone) for zone in ZONES]
     random = Random(1)
     for _ in range(4):
@@ -249,8 +249,7 @@ def test_pages_put_together_are_all_rows(
     for by in ("run", "tool", "key"):
         whole = all_pages(wallets, wallet, by=by, every=every)
         assert all_pages(wallets, wallet, limit, by=by, every=every) == whole
-        monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_DAYS", 5)
-        monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_MONTHS", 1)
+        monkeypatch.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 7)
         assert all_pages(wallets, wallet, limit, by=by, every=every) == whole
         monkeypatch.undo()
 
@@ -259,7 +258,7 @@ def test_entries_are_counted_once_by_whoever_counts_first(wallets: CreditWallet,
     wallet = book.add_wallet("UTC")
     book.charge(wallet, NOW, facts={"tool": "search"})
     source = wallets.maintenance._ledger.reader.source
-    twice = [usage.count_next(source, 1), usage.count_next(source, 1)]
+    twice = [usage.count_next(source, 1, usage.Pace()), usage.count_next(source, 1, usage.Pace())]
 
     added = [wallets.maintenance._ledger.maintain(usage.add, counted, source.dialect) for counted in twice if counted]
 
@@ -288,7 +287,7 @@ def test_what_sums_would_not_hold_is_not_added_up(wallets: CreditWallet, book: B
     for _ in range(20):
         book.charge(wallet, NOW, micros=10**18, item="free", quantity=10**18)
         count(wallets)
-    many = "UPDATE am_credit_usage_day SET quantity_units = 9000000000000000000 WHERE wallet_id = ?"
+    many = "UPDATE am_credit_usage SET quantity_units = 9000000000000000000 WHERE wallet_id = ?"
     book._sql.run(many, wallet)
     book.charge(wallet, NOW, item="free", quantity=10**18)
     count(wallets)

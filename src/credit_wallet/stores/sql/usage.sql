@@ -1,4 +1,4 @@
--- Charges by what they were for, by the hour and by the day (298). They run unchanged on every database.
+-- What charges were for, by hour, day and month (298). They run unchanged on every database.
 
 -- counted: the last entry that usage has been counted up to
 SELECT last_txn_id FROM am_credit_counted WHERE counted = 'usage';
@@ -42,17 +42,17 @@ GROUP BY m.wallet_id, w.time_zone, m.at, m.key_id, m.item, m.facts, m.agent_fact
 UPDATE am_credit_counted SET last_txn_id = :last WHERE counted = 'usage' AND last_txn_id = :after
 RETURNING last_txn_id;
 
--- add_to_hours: add :sums to the sums of hours
-INSERT INTO am_credit_usage_hour AS u
-       (wallet_id, key_id, dimension, hour, value, charges, item, quantity_units, quantity_fraction,
+-- add: add :sums to the sums of periods
+INSERT INTO am_credit_usage AS u
+       (wallet_id, every, dimension, period, value, key_id, charges, item, quantity_units, quantity_fraction,
         amount_yen, amount_fraction, refunded_yen, refunded_fraction)
-SELECT CAST(part.value ->> 0 AS BIGINT), CAST(part.value ->> 1 AS BIGINT), part.value ->> 2, part.value ->> 3,
-       part.value ->> 4, CAST(part.value ->> 5 AS BIGINT), part.value ->> 6, CAST(part.value ->> 7 AS BIGINT),
+SELECT CAST(part.value ->> 0 AS BIGINT), part.value ->> 1, part.value ->> 2, part.value ->> 3, part.value ->> 4,
+       CAST(part.value ->> 5 AS BIGINT), CAST(part.value ->> 6 AS BIGINT), part.value ->> 7,
        CAST(part.value ->> 8 AS BIGINT), CAST(part.value ->> 9 AS BIGINT), CAST(part.value ->> 10 AS BIGINT),
-       CAST(part.value ->> 11 AS BIGINT), CAST(part.value ->> 12 AS BIGINT)
+       CAST(part.value ->> 11 AS BIGINT), CAST(part.value ->> 12 AS BIGINT), CAST(part.value ->> 13 AS BIGINT)
 FROM json_each(sums) part
 WHERE TRUE
-ON CONFLICT (wallet_id, key_id, dimension, hour, value) DO UPDATE SET
+ON CONFLICT (wallet_id, every, dimension, period, value, key_id) DO UPDATE SET
     charges = u.charges + excluded.charges,
     item = CASE WHEN u.item = excluded.item AND u.quantity_units < 9000000000000000000 THEN u.item ELSE '*' END,
     quantity_units = CASE WHEN u.item = excluded.item AND u.quantity_units < 9000000000000000000
