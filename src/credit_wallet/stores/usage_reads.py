@@ -88,11 +88,12 @@ class Part(NamedTuple):
 
 
 class CountedTo(NamedTuple):
-    """Up to which entry usage is counted, when that was written, and the last entry of a wallet."""
+    """Up to which entry usage is counted, when that was written, and a wallet's last entry and first counted hour."""
 
     txn_id: int
     occurred_at: str | None
     last_txn_id: int | None
+    first_hour: str | None
 
 
 def counted_to(source: Source, wallet_id: int) -> CountedTo:

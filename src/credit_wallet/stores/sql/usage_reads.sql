@@ -1,8 +1,9 @@
 -- Pages of what charges were for. Each begins at a period and a value and reads up to :most rows of the sums, whatever the
 -- ledger's length.
 
--- counted_to: up to which entry usage is counted, when that one was written, and a wallet's last entry
-SELECT c.last_txn_id, e.occurred_at, (SELECT last_txn_id FROM am_credit_wallet WHERE wallet_id = :wallet_id)
+-- counted_to: up to which entry usage is counted, when that one was written, a wallet's last entry, and its first hour
+SELECT c.last_txn_id, e.occurred_at, (SELECT last_txn_id FROM am_credit_wallet WHERE wallet_id = :wallet_id),
+       (SELECT min(period) FROM am_credit_usage WHERE wallet_id = :wallet_id AND every = 'hour' AND dimension = '')
 FROM am_credit_counted c
 LEFT JOIN am_credit_transaction_log e ON e.txn_id = c.last_txn_id
 WHERE c.counted = 'usage';
