@@ -36,6 +36,7 @@ from credit_wallet.errors import (
 )
 from credit_wallet.rules.state import Lot
 from credit_wallet.stores import Source
+from credit_wallet.stores.rows import parse_lots
 from credit_wallet.stores.sql import statements
 from credit_wallet.stores.views import (
     CycleEntry,
@@ -278,7 +279,7 @@ class Reader:
         """The wallet's open lots in the order of spending."""
         rows = self._rows("lots", wallet_id=wallet_id)
         try:
-            return [lot for (text,) in rows for lot in json.decode(text, type=list[Lot])]
+            return [lot for (text,) in rows for lot in parse_lots(text)]
         except DecodeError as error:
             raise DatabaseCorrupt(
                 f"the lots of wallet {wallet_id} are damaged ({error}); stop the wallet and restore a backup"
