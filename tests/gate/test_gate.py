@@ -190,7 +190,9 @@ def test_a_price_may_be_a_function_of_the_request(wallets: CreditWallet, wallet:
         assert front.call("/?yen=7", headers={"X-Deep": "1"}).headers["x-wallet-balance"] == "9979"
 
 
-@pytest.mark.parametrize("price", [-3, 3.0, True, "3 yen", "0.0000001", "-1", "NaN", Decimal("NaN"), Decimal("Infinity"), 10**13])
+@pytest.mark.parametrize(
+    "price", [-3, 3.0, True, "3 yen", "0.0000001", "-1", "NaN", Decimal("NaN"), Decimal("Infinity"), 10**13]
+)
 def test_a_price_that_is_none_is_the_applications_fault(
     wallets: CreditWallet, wallet: CreatedWallet, price: Any
 ) -> None:
