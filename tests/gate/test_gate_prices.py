@@ -37,6 +37,8 @@ unit_price_yen = "0.6"
 per = 1000
 """
 
+INPUT = {"item": "tokens.input", "quantity": 1_000}
+
 Spent = list[tuple[str | None, Decimal, Decimal]]
 
 
@@ -271,7 +273,7 @@ def test_a_call_is_captured_in_parts(wallets: CreditWallet, wallet: CreatedWalle
         ([{"item": "search", "quantity": 0}], []),
         (["0"], []),
         ([{"item": "search", "quantity": 2}], [(None, "-5")]),
-        ([{"item": "tokens.input", "quantity": 1_000}, {"item": "search", "quantity": 2}], [("tokens.input", "-0.2"), (None, "-4.8")]),
+        ([INPUT, {"item": "search", "quantity": 2}], [("tokens.input", "-0.2"), (None, "-4.8")]),
         ([{"item": "nothing", "quantity": 1}], [(None, "-5")]),
         ([{"item": "search"}, {"item": "nothing", "quantity": 1}], [("search", "-3.3"), (None, "-1.7")]),
     ],
