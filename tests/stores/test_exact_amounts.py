@@ -275,7 +275,7 @@ def test_plain_sql_is_whole_yen_whatever_it_says_in_detail(
     micros_add_up(host, wallet_id)
     store.close()
     with CreditWallet.open(db_url, clock=clock) as wallets:
-        assert [violation.check for violation in wallets.verify()] == ["details"] * 2  # no entry is of 0 yen for nothing
+        assert [violation.check for violation in wallets.verify()] == ["details"] * 2  # of 0 yen, for nothing
 
 
 def test_a_host_that_adds_yen_leaves_what_is_below_them(store: Store, host: PlainSql, clock: Clock) -> None:
