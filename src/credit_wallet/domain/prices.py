@@ -149,7 +149,7 @@ NO_PRICES = PriceBook(0, ())
 
 
 class PriceTier(Struct, frozen=True):
-    """A tier as it is shown: ``unit_price`` for the units up to ``up_to`` of a billing cycle, None for the rest."""
+    """A tier as it is shown: ``unit_price`` for the units up to ``up_to`` of a billing cycle, null for the rest."""
 
     up_to: Decimal | None
     unit_price: Decimal

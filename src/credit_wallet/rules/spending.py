@@ -36,10 +36,11 @@ def charge(
     key = None if key_id is None else paying_key(batch, wallet, key_id)
     if isinstance(key, WalletError):
         return key
-    cost = cost_of(batch, wallet, amount_micros, usage)
-    if isinstance(cost, WalletError):
-        return cost
-    amount_micros, usage = cost
+    if usage is not None:
+        cost = cost_of(batch, wallet, amount_micros, usage)
+        if isinstance(cost, WalletError):
+            return cost
+        amount_micros, usage = cost
     refusal = refusal_to_spend(batch, wallet, key, amount_micros)
     if refusal is not None:
         return refusal

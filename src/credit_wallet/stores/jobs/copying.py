@@ -70,6 +70,9 @@ TABLES = (
     _Table("am_credit_sale", ("wallet_id", "txn_id"), False),
     _Table("am_credit_cycle_segment", ("wallet_id", "segment_no"), False),
     _Table("am_credit_clawback", ("wallet_id", "credit_txn_id"), False),
+    _Table("am_credit_price_version", ("version", "wallet_id"), False),
+    _Table("am_credit_price", ("version", "wallet_id", "item", "price_group", "valid_from"), False),
+    _Table("am_credit_tier_usage", ("wallet_id", "item", "billing_cycle"), False),
 )
 """Every table of a ledger, referenced tables first."""
 

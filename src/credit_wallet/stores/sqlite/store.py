@@ -297,7 +297,9 @@ class SqliteStore:
             self._write_outbox(decision, at)
 
     def _write_wallets(self, decision: Decision, at: str) -> None:
-        """Measured: leaving out what rests saves a third of the time of an UPDATE."""
+        """A usual charge changes ``MOVED_COLUMNS`` alone. Leaving out the rest, the date by which the wallets with
+        something due are indexed among it, saves more than encoding micros costs.
+        """
         moved_rows, rows, resting = [], [], self._loader.resting
         for wallet_id, wallet in sorted(decision.touched.items()):
             moved, rests = wallet_row(wallet)
@@ -306,8 +308,10 @@ class SqliteStore:
             else:
                 rows.append((*moved, *rests, at, wallet_id))
                 resting[wallet_id] = rests
-        self._connection.executemany(_UPDATE_MOVED, moved_rows)
-        self._connection.executemany(_UPDATE_WALLET, rows)
+        if moved_rows:
+            self._connection.executemany(_UPDATE_MOVED, moved_rows)
+        if rows:
+            self._connection.executemany(_UPDATE_WALLET, rows)
 
     def _write_settings(self, decision: Decision, at: str) -> None:
         self._connection.executemany(
