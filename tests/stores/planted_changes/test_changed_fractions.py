@@ -135,6 +135,8 @@ NOT_PROVABLE = {
     "INSERT INTO am_credit_hour_spend (wallet_id, hour, spent_yen, spent_fraction) VALUES (1, '2026-10-05T12', 1, 7)": (
         "hours are compared with each other, and decide about a notice"
     ),
+    "UPDATE am_credit_tier_usage SET quantity = 3": "what was used and is owed has no entry",
+    "UPDATE am_credit_price SET unit_price_yen = 9 WHERE item = 'search'": "what was agreed is in the price file",
     "UPDATE am_credit_hold SET usage = NULL WHERE usage IS NOT NULL": "its captures say what they are for",
     "UPDATE am_credit_purchase SET usage = NULL WHERE usage IS NOT NULL": "so does its charge",
     "UPDATE am_credit_idempotency SET detail = replace(detail, '\"balance_fraction\":4', '\"balance_fraction\":3') "
