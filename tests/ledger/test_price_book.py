@@ -536,3 +536,16 @@ def test_the_facts_of_a_hold_and_its_capture_are_eight_at_most(wallets: CreditWa
     assert wallets.show(payer).held == 10
     wallets.capture(held.hold_id, 5, facts={"fact1": "y"})
     assert wallets.history(payer)[0].facts == {**facts, "fact1": "y"}
+
+
+def test_a_hold_that_is_used_up_is_captured_whoever_closes_it(
+    wallets: CreditWallet, payer: int, clock: Clock
+) -> None:
+    held = [wallets.hold(payer, 10, ttl_seconds=60, idempotency_key=key) for key in ("a", "b")]
+    for hold in held:
+        wallets.capture(hold.hold_id, 10, final=False, above="up_to_balance", idempotency_key=f"all of {hold.hold_id}")
+    assert wallets.release(held[0].hold_id).amount == 0
+    clock.advance(seconds=61)
+    wallets.maintenance.expire_due()
+    assert [wallets.holds.show(hold.hold_id).status for hold in held] == ["captured", "captured"]
+    assert wallets.show(payer).balance == 980
