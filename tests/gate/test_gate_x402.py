@@ -423,5 +423,5 @@ def test_a_facilitator_that_is_not_there_is_502(wallets: CreditWallet, wallet: C
 
 @pytest.mark.parametrize("units", [0, 0.5, lambda yen: yen * 0.5, lambda yen: 0])  # noqa: ARG005
 def test_money_is_whole(units: Any) -> None:
-    with pytest.raises(ValueError, match="whole units"):
+    with pytest.raises(ValueError, match="exact number of units"):
         settings("http://facilitator.test", units_per_yen=units).units(3)

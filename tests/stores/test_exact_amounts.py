@@ -17,6 +17,7 @@ from clock import Clock
 from databases import on_every_database
 from plain_sql import PlainSql
 
+from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Buy, Capture, Charge, Command, Expire, Hold, Refund, Release, Reverse, Topup
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Bought, Captured, Charged, Held, Outcome, ToppedUp
@@ -56,7 +57,7 @@ def new_key(host: PlainSql, wallet_id: int) -> int:
         "INSERT INTO am_credit_key (wallet_id, token_hash, monthly_cap_yen, created_at) VALUES (?, ?, 0, ?) "
         "RETURNING key_id",
         wallet_id,
-        f"{wallet_id:064x}",
+        f"{1_000 + wallet_id:064x}",
         "2026-05-01T00:00:00.000Z",
     )
     return int(key_id)
@@ -205,12 +206,16 @@ class Walk:
         wallet_id, amount_yen = self.random.choice(self.wallet_ids), self.random.randrange(1, 20)
         kind = self.random.choice(("topup", "charge"))
         with suppress(apsw.ConstraintError, psycopg.errors.CheckViolation):  # the host has less than that
-            self.host.move(wallet_id, kind, amount_yen if kind == "topup" else -amount_yen, format_instant(self.clock()))
+            self.host.move(
+                wallet_id, kind, amount_yen if kind == "topup" else -amount_yen, format_instant(self.clock())
+            )
             self.done["plain SQL"] += 1
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_after_every_step_whole_yen_and_micros_add_up(store: Store, host: PlainSql, clock: Clock, seed: int) -> None:
+def test_after_every_step_whole_yen_and_micros_add_up(
+    store: Store, host: PlainSql, db_url: str, clock: Clock, seed: int
+) -> None:
     wallet_ids = [new_wallet(store, clock, number) for number in range(1, WALLETS + 1)]
     walk = Walk(seed, store, host, clock, wallet_ids)
     for _ in range(STEPS):
@@ -221,4 +226,17 @@ def test_after_every_step_whole_yen_and_micros_add_up(store: Store, host: PlainS
         for wallet_id in wallet_ids:
             whole_yen_add_up(host, wallet_id)
             micros_add_up(host, wallet_id)
-    assert walk.done.keys() >= {"plain SQL", "Charge", "Hold", "Capture", "Release", "Refund", "Topup", "Reverse", "Buy"}
+    assert walk.done.keys() >= {
+        "plain SQL",
+        "Charge",
+        "Hold",
+        "Capture",
+        "Release",
+        "Refund",
+        "Topup",
+        "Reverse",
+        "Buy",
+    }
+    store.close()
+    with CreditWallet.open(db_url, clock=clock) as wallets:
+        assert wallets.verify() == []

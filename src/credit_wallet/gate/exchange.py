@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from credit_wallet.errors import PaymentRequired, WalletError
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.context import EXCHANGE_KEY, PURCHASE_KEY, bought, current
-from credit_wallet.gate.facts import NO_FACTS, CallFacts, FactsOf, agent_facts, seller_facts
+from credit_wallet.gate.facts import NO_FACTS, CallFacts, FactsOf
 from credit_wallet.gate.inbox import Inbox
 from credit_wallet.gate.options import GateOptions
 from credit_wallet.gate.payers import Payers
@@ -17,7 +17,7 @@ from credit_wallet.gate.payment import Payment
 from credit_wallet.gate.price_list import quoted
 from credit_wallet.gate.prices import Price, amount_micros_of
 from credit_wallet.gate.purchases import Purchase
-from credit_wallet.gate.requests import GatedRequest, checked_key, credentials_of, note_of, request_key
+from credit_wallet.gate.requests import GatedRequest, checked_key, credentials_of, facts_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import SINGLE_HEADERS, require_single_headers
@@ -43,6 +43,8 @@ _FILES = ("http.response.pathsend", _ZERO_COPY)
 
 _TELLS_OF_LEAVING = (2, 4)
 """Version of the ASGI specification from which on ``send`` raises ``OSError`` when the caller has left."""
+
+_BALANCES = ((b"x-wallet-balance", "balance_yen"), (b"x-wallet-balance-exact", "balance"))
 
 _NOT_LOOKED_UP: Any = object()
 
@@ -196,16 +198,8 @@ class Exchange:
         return await self.billing.buy(payer, price, self._note(), key, known)
 
     async def facts(self, own: FactsOf | None = None, given: CallFacts = NO_FACTS) -> CallFacts:
-        """The facts of this call: the gate's, ``own`` ones on top, ``given`` ones beneath; and what the agent sent.
-
-        Raises ``InvalidRequest`` for facts of the agent that are not allowed.
-        """
-        seller = given.seller
-        if own is not None or self.options.facts is not None:
-            seller = await seller_facts((seller, self.options.facts, own), GatedRequest(self.scope))
-        if b"x-wallet-facts" in self.headers:
-            return CallFacts(seller, agent_facts(self.scope["headers"], seller))
-        return CallFacts(seller) if seller else NO_FACTS
+        """The facts of this call: the gate's, ``own`` ones on top, ``given`` ones beneath; and what the agent sent."""
+        return await facts_of(self.scope, self.headers, (given.seller, self.options.facts, own))
 
     async def _offer(self, processor: X402Processor, price: Price, error: WalletError) -> RawHeaders:
         """What a 402 says would be accepted instead; nothing if the price cannot be found out now."""
@@ -398,9 +392,9 @@ class Exchange:
         """Send the problem document instead of the application's answer."""
         self._started = self._replaced = True
         status, headers, content = refusal(error, self.options.topup_url)
-        balance_yen = error.details.get("balance_yen")
-        if balance_yen is not None:
-            headers.append((b"x-wallet-balance", str(balance_yen).encode()))
+        for header, member in _BALANCES:
+            if member in error.details:
+                headers.append((header, str(error.details[member]).encode()))
         if self.x402_processor is not None and self._price is not None and status == _PAYMENT_REQUIRED:
             headers += await self._offer(self.x402_processor, self._price, error)
         await self._server_send({"type": "http.response.start", "status": status, "headers": headers})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from credit_wallet.errors import Unauthorized
+from credit_wallet.gate.context import current
 from credit_wallet.gate.offers import in_words, items_document, price_document
 from credit_wallet.gate.operations import PRICE_ATTRIBUTE
 from credit_wallet.gate.payers import Payers
 from credit_wallet.gate.price_list import Listed, listed
 from credit_wallet.gate.prices import Price, PriceMissing
+from credit_wallet.gate.requests import credentials_of
 
 PRICE = "credit-wallet/price"
 """The key in a tool's ``_meta``."""
@@ -24,13 +28,24 @@ def list_with_prices(server: Any, payers: Payers) -> None:
         tools, prices = await list_tools(), _prices_of(server)
         if not prices:
             return list(tools)
-        book = await listed(payers)
+        book = await _book_for_caller(payers)
         return [_shown(tool, prices[tool.name], book) if tool.name in prices else tool for tool in tools]
 
     server.list_tools = priced_tools
     lowlevel = getattr(server, "_mcp_server", None)  # SDK 1.x has taken the method before
     if lowlevel is not None:
         lowlevel.list_tools()(priced_tools)
+
+
+async def _book_for_caller(payers: Payers) -> Listed:
+    """The prices of whoever asks for the list, who need not say who it is."""
+    exchange = current.get(None)
+    if exchange is not None:
+        credentials = credentials_of(exchange.scope, exchange.headers)
+        if credentials.given:
+            with suppress(Unauthorized):
+                return await listed(payers, credentials)
+    return await listed(payers)
 
 
 def _prices_of(server: Any) -> dict[str, Price]:
