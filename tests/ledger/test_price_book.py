@@ -107,7 +107,7 @@ def test_a_quantity_that_costs_more_than_a_movement_can_be_is_refused(wallets: C
 def test_what_is_free_has_an_entry(wallets: CreditWallet, payer: int) -> None:
     wallets.prices.apply(SEARCH.format(0))
     charged = wallets.charge(payer, item="search", idempotency_key="a")
-    assert (charged.amount, charged.balance) == (0, 1_000)
+    assert (str(charged.amount), str(charged.balance)) == ("0", "1000")
     assert wallets.history(payer)[0].item == "search"
     assert wallets.verify() == []
 
@@ -171,7 +171,7 @@ def test_a_served_hold_that_expires_says_what_it_was_for(wallets: CreditWallet, 
     wallets.purchases.serve(payer, "p", attempt="a")
     clock.advance(seconds=61)
     [entry, _] = wallets.history(payer)
-    assert (entry.item, entry.quantity, entry.amount, entry.price_version) == ("search", 2, Decimal("-6.6"), 1)
+    assert (entry.item, entry.quantity, entry.amount, entry.price_version) == ("search", Decimal(2), Decimal("-6.6"), 1)
 
 
 # Which price counts
@@ -385,16 +385,16 @@ def test_every_price_comes_back_as_it_was_applied(wallets: CreditWallet) -> None
 
 
 def test_a_list_of_the_past_is_of_the_version_that_counted_then(wallets: CreditWallet, clock: Clock) -> None:
-    def listed(at: str | datetime) -> list[tuple[Decimal | None, int]]:
-        return [(price.unit_price, price.version) for price in wallets.prices.list(at=at)]
+    def listed(at: str | datetime) -> list[tuple[str, int]]:
+        return [(str(price.unit_price), price.version) for price in wallets.prices.list(at=at)]
 
     wallets.prices.apply(SEARCH.format(3))
     clock.advance(hours=1)
     wallets.prices.apply(SEARCH.format(4) + SEARCH.format(5) + "valid_from = 2027-01-01T00:00:00Z\n")
     assert listed("2026-11-28T11:59:59Z") == []
-    assert listed("2026-11-28T12:30:00Z") == [(3, 1)]
-    assert listed(NOON + timedelta(hours=1)) == [(4, 2)]
-    assert listed("2027-01-01T00:00:00Z") == [(5, 2)]
+    assert listed("2026-11-28T12:30:00Z") == [("3", 1)]
+    assert listed(NOON + timedelta(hours=1)) == [("4", 2)]
+    assert listed("2027-01-01T00:00:00Z") == [("5", 2)]
     assert [price.unit_price for price in wallets.prices.announced()] == [5]
     for wrong in ("tomorrow", datetime(2026, 11, 28), "2026-11-28T12:00:00", 3):  # noqa: DTZ001
         if wrong != "2026-11-28T12:00:00":
@@ -509,7 +509,7 @@ def test_a_capture_of_a_whole_hold_is_for_what_was_held(wallets: CreditWallet, p
     held = wallets.hold(payer, item="search", quantity=2, facts={"run": "r1"}, idempotency_key="a")
     assert wallets.capture(held.hold_id, "6.60").price_version == 1
     [entry, _] = wallets.history(payer)
-    assert (entry.item, entry.quantity, entry.facts) == ("search", 2, {"run": "r1"})
+    assert (entry.item, entry.quantity, entry.facts) == ("search", Decimal(2), {"run": "r1"})
     part = wallets.hold(payer, item="search", quantity=2, idempotency_key="b")
     wallets.capture(part.hold_id, 6)
     assert wallets.history(payer)[0].item is None
@@ -538,9 +538,7 @@ def test_the_facts_of_a_hold_and_its_capture_are_eight_at_most(wallets: CreditWa
     assert wallets.history(payer)[0].facts == {**facts, "fact1": "y"}
 
 
-def test_a_hold_that_is_used_up_is_captured_whoever_closes_it(
-    wallets: CreditWallet, payer: int, clock: Clock
-) -> None:
+def test_a_hold_that_is_used_up_is_captured_whoever_closes_it(wallets: CreditWallet, payer: int, clock: Clock) -> None:
     held = [wallets.hold(payer, 10, ttl_seconds=60, idempotency_key=key) for key in ("a", "b")]
     for hold in held:
         wallets.capture(hold.hold_id, 10, final=False, above="up_to_balance", idempotency_key=f"all of {hold.hold_id}")
