@@ -547,3 +547,30 @@ def test_a_hold_that_is_used_up_is_captured_whoever_closes_it(wallets: CreditWal
     wallets.maintenance.expire_due()
     assert [wallets.holds.show(hold.hold_id).status for hold in held] == ["captured", "captured"]
     assert wallets.show(payer).balance == 980
+
+
+@on_both_databases
+def test_tiers_are_exact_when_many_use_them_at_once(
+    db_url: str, wallets: CreditWallet, payer: int, clock: Clock
+) -> None:
+    wallets.prices.apply(TIERED)
+    with CreditWallet.open(db_url, clock=clock) as elsewhere, ThreadPoolExecutor(8) as threads:
+        nodes = (wallets, elsewhere)
+        jobs = [
+            threads.submit(cost, nodes[number % 2], payer, str(number), "tokens", number % 50 + 1)
+            for number in range(200)
+        ]
+        spent = sum(job.result() for job in jobs)
+    used = sum(number % 50 + 1 for number in range(200))
+    assert spent == 1_000 * Decimal("0.2") + (used - 2_000) * Decimal("0.1")
+
+
+def test_a_large_book_is_applied_and_read(wallets: CreditWallet, payer: int) -> None:
+    text = "".join(
+        f'[[price]]\nitem = "item{number}"\nunit_price_yen = "0.{number % 9 + 1}"\n' for number in range(10_000)
+    )
+    assert len(wallets.prices.apply(text).changes) == 10_000
+    assert cost(wallets, payer, "a", "item9999") == Decimal("0.1")
+    with pytest.raises(ItemNotPriced, match="and others") as refusal:
+        cost(wallets, payer, "b", "other")
+    assert len(refusal.value.details["items"]) == 20  # type: ignore[arg-type]
