@@ -159,17 +159,17 @@ def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
 
 
 def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Literal["released", "expired"]) -> None:
-    """Close a hold and return what is left of it to the wallet."""
+    """Close a hold and return what is left of it to the wallet. One that is used up is captured, whoever closes it."""
     left_micros = hold.left_micros
     _take_out_of_hold(batch, wallet, hold, left_micros)
-    _close(batch, hold, status)
+    _close(batch, hold, "captured" if hold.captured_micros and not left_micros else status)
     wallet.balance_micros += left_micros
     return_to_lots(batch, wallet, hold.allocation)
 
 
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
-    if hold.served or (hold.captured_micros and not hold.left_micros):
+    if hold.served:
         _spend_held(batch, wallet, hold, hold.left_micros, 0, _captured_usage(hold, None, hold.left_micros))
     else:
         return_hold(batch, wallet, hold, "expired")
