@@ -31,10 +31,10 @@ WHERE h.hold_id IS NULL
 
 -- hold_lots: what a hold has not captured is what it keeps of lots, or kept until it was closed
 SELECT h.wallet_id, exact(h.amount_yen - h.captured_yen, h.amount_fraction - h.captured_fraction),
-       exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(CAST(part.value ->> 2 AS BIGINT)), 0)), 'yen'
+       exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(micros(part)), 0)), 'yen'
 FROM am_credit_hold h LEFT JOIN json_each(h.lots) part ON TRUE
 GROUP BY h.wallet_id, h.hold_id, h.amount_yen, h.amount_fraction, h.captured_yen, h.captured_fraction
-HAVING exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(CAST(part.value ->> 2 AS BIGINT)), 0))
+HAVING exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(micros(part)), 0))
        <> exact(h.amount_yen - h.captured_yen, h.amount_fraction - h.captured_fraction);
 
 -- hold_states: a hold that was closed says when, what is given back has a rest, and what was served a payer cannot close
