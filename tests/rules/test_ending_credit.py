@@ -75,11 +75,11 @@ def test_a_lot_is_told_of_30_days_before_its_end_7_days_before_and_when_it_has_e
     expected: list[dict[str, Any]] = []
     for days, event in (
         (9.99, None),
-        (10, {"kind": "credit.expiring", **lot, "remaining_yen": 500, "days": 30}),
+        (10, {"kind": "credit.expiring", **lot, "remaining_yen": 500, "remaining": "500", "days": 30}),
         (32.99, None),
-        (33, {"kind": "credit.expiring", **lot, "remaining_yen": 380, "days": 7}),
+        (33, {"kind": "credit.expiring", **lot, "remaining_yen": 380, "remaining": "380", "days": 7}),
         (39.99, None),
-        (40, {"kind": "credit.expired", **lot, "expired_yen": 380}),
+        (40, {"kind": "credit.expired", **lot, "expired_yen": 380, "expired": "380"}),
         (80, None),
     ):
         clock.set(NOW + timedelta(days=days))
@@ -246,6 +246,7 @@ def test_a_webhook_is_told(wallets: CreditWallet, clock: Clock) -> None:
         "lot_id": lot_id,
         "lot_kind": "paid",
         "remaining_yen": 500,
+        "remaining": "500",
         "expires_at": in_days(40),
         "days": 30,
     }
@@ -301,9 +302,9 @@ def test_owners_and_agents_see_the_lots(wallets: CreditWallet) -> None:
     later, sooner = give(wallets, owner.wallet_id, 300, 60), give(wallets, owner.wallet_id, 200, 20)
     wallets.charge(owner.wallet_id, 50, idempotency_key="charge")
     lots = [
-        {"lot_id": sooner, "kind": "promo", "remaining_yen": 150, "expires_at": in_days(20)},
-        {"lot_id": later, "kind": "promo", "remaining_yen": 300, "expires_at": in_days(60)},
-        {"lot_id": paid, "kind": "paid", "remaining_yen": 1_000, "expires_at": None},
+        {"lot_id": sooner, "kind": "promo", "remaining_yen": 150, "remaining": "150", "expires_at": in_days(20)},
+        {"lot_id": later, "kind": "promo", "remaining_yen": 300, "remaining": "300", "expires_at": in_days(60)},
+        {"lot_id": paid, "kind": "paid", "remaining_yen": 1_000, "remaining": "1000", "expires_at": None},
     ]
     with Api(new_app(wallets)) as api:
         for token in (owner.owner_token, agent.token):

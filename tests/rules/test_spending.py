@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 import pytest
-from amounts import yen
+from amounts import amounts, yen
 from clock import Clock
 from databases import on_every_database
 from hypothesis import given
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
+from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Transaction
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.reports.spending import MAX_NOTES, KeySpend, NoteSpend, OtherNotes, SpendingTotals
@@ -63,18 +64,18 @@ def charge(
 
 def test_spending_is_told_by_key_the_most_expensive_first(wallets: CreditWallet, team: Team) -> None:
     assert wallets.statement(team.wallet_id, "2026-05").spend_by_key == [
-        KeySpend(team.writer, None, 1, 2_000, 0, 2_000, 0),
-        KeySpend(team.crawler, "crawler", 2, 700, 0, 700, 5_000),
-        KeySpend(None, None, 2, 57, 0, 57, 0),
+        KeySpend(team.writer, None, 1, yen(2_000), 0, yen(2_000), 0),
+        KeySpend(team.crawler, "crawler", 2, yen(700), 0, yen(700), 5_000),
+        KeySpend(None, None, 2, yen(57), 0, yen(57), 0),
     ]
 
 
 def test_spending_is_told_by_note_the_most_expensive_first(wallets: CreditWallet, team: Team) -> None:
     report = wallets.statement(team.wallet_id, "2026-05")
     assert report.spend_by_note == [
-        NoteSpend("tool summarize", 1, 2_000, 0, 2_000),
-        NoteSpend("GET /search", 3, 750, 0, 750),
-        NoteSpend(None, 1, 7, 0, 7),
+        NoteSpend("tool summarize", 1, yen(2_000), 0, yen(2_000)),
+        NoteSpend("GET /search", 3, yen(750), 0, yen(750)),
+        NoteSpend(None, 1, yen(7), 0, yen(7)),
     ]
     assert report.other_notes is None
 
@@ -83,8 +84,8 @@ def test_a_refund_counts_against_the_key_and_the_note_of_its_charge(wallets: Cre
     wallets.refund(team.searched, 100, idempotency_key="r1", note="apology")
     wallets.refund(team.searched, 50, idempotency_key="r2")
     report = wallets.statement(team.wallet_id, "2026-05")
-    assert KeySpend(team.crawler, "crawler", 2, 700, 150, 550, 5_000) in report.spend_by_key
-    assert NoteSpend("GET /search", 3, 750, 150, 600) in report.spend_by_note
+    assert KeySpend(team.crawler, "crawler", 2, yen(700), yen(150), yen(550), 5_000) in report.spend_by_key
+    assert NoteSpend("GET /search", 3, yen(750), yen(150), yen(600)) in report.spend_by_note
 
 
 def test_a_refund_of_an_earlier_months_charge_counts_in_its_own_month(
@@ -94,8 +95,8 @@ def test_a_refund_of_an_earlier_months_charge_counts_in_its_own_month(
     wallets.refund(team.searched, 100, idempotency_key="late")
     assert wallets.statement(team.wallet_id, "2026-05").spend_by_key[1].refunded_yen == 0
     august = wallets.statement(team.wallet_id, "2026-08")
-    assert august.spend_by_key == [KeySpend(team.crawler, "crawler", 0, 0, 100, -100, 5_000)]
-    assert august.spend_by_note == [NoteSpend("GET /search", 0, 0, 100, -100)]
+    assert august.spend_by_key == [KeySpend(team.crawler, "crawler", 0, 0, yen(100), -yen(100), 5_000)]
+    assert august.spend_by_note == [NoteSpend("GET /search", 0, 0, yen(100), -yen(100))]
 
 
 def test_a_captured_hold_is_spending_of_the_key_that_opened_it(wallets: CreditWallet, team: Team) -> None:
@@ -104,8 +105,8 @@ def test_a_captured_hold_is_spending_of_the_key_that_opened_it(wallets: CreditWa
     assert wallets.statement(team.wallet_id, "2026-05").spend_by_key[0].charged_yen == 2_000
     wallets.capture(hold_id, 600)
     report = wallets.statement(team.wallet_id, "2026-05")
-    assert report.spend_by_key[0] == KeySpend(team.writer, None, 2, 2_600, 0, 2_600, 0)
-    assert NoteSpend("POST /render", 1, 600, 0, 600) in report.spend_by_note
+    assert report.spend_by_key[0] == KeySpend(team.writer, None, 2, yen(2_600), 0, yen(2_600), 0)
+    assert NoteSpend("POST /render", 1, yen(600), 0, yen(600)) in report.spend_by_note
 
 
 def test_what_is_no_spending_is_left_out(wallets: CreditWallet) -> None:
@@ -125,7 +126,7 @@ def test_cheap_notes_beyond_the_first_are_one_line(wallets: CreditWallet) -> Non
         charge(wallets, wallet_id, number, f"c{number}", f"GET /{number}")
     report = wallets.statement(wallet_id, "2026-05")
     assert [line.spent_yen for line in report.spend_by_note] == list(range(MAX_NOTES + 3, 3, -1))
-    assert report.other_notes == OtherNotes(notes=3, charges=3, charged_yen=6, refunded_yen=0, spent_yen=6)
+    assert report.other_notes == OtherNotes(3, 3, yen(6), 0, yen(6))
 
 
 def test_a_refund_of_plain_sql_that_names_no_charge_is_the_owners(seed_url: str, clock: Clock) -> None:
@@ -136,14 +137,12 @@ def test_a_refund_of_plain_sql_that_names_no_charge_is_the_owners(seed_url: str,
         host.move(1, "refund", 30, "2026-05-03 00:00:00")
     with CreditWallet.open(seed_url, clock=clock) as wallets:
         report = wallets.statement(1, "2026-05")
-    assert report.spend_by_key == [KeySpend(None, None, 1, 100, 30, 70, 0)]
-    assert report.spend_by_note == [NoteSpend(None, 1, 100, 30, 70)]
+    assert report.spend_by_key == [KeySpend(None, None, 1, yen(100), yen(30), yen(70), 0)]
+    assert report.spend_by_note == [NoteSpend(None, 1, yen(100), yen(30), yen(70))]
 
 
 entries = st.lists(
-    st.tuples(
-        st.integers(1, 1_000), st.sampled_from([None, 1, 2]), st.text("ab", max_size=6) | st.none(), st.booleans()
-    ),
+    st.tuples(amounts(1_000), st.sampled_from([None, 1, 2]), st.text("ab", max_size=6) | st.none(), st.booleans()),
     max_size=60,
 )
 
@@ -153,17 +152,20 @@ entries = st.lists(
 def test_both_ways_add_up_to_the_charges_and_refunds_of_the_cycle(
     made: list[tuple[int, int | None, str | None, bool]],
 ) -> None:
-    charges = [entry(number, "charge", -yen, key_id, note) for number, (yen, key_id, note, _) in enumerate(made, 1)]
+    charges = [
+        entry(number, "charge", -micros, key_id, note) for number, (micros, key_id, note, _) in enumerate(made, 1)
+    ]
     refunds = [
-        entry(1_000 + each.txn_id, "refund", -each.amount_yen, None, None, each.txn_id)
+        entry(1_000 + each.txn_id, "refund", -each.amount_micros, None, None, each.txn_id)
         for each, (*_, given_back) in zip(charges, made, strict=True)
         if given_back
     ]
     paid = {charge.txn_id: charge for charge in charges}
     totals = SpendingTotals()
-    totals.add(CycleEntry(charge, None, None) for charge in charges)
+    totals.add(CycleEntry(charge, None, None, None) for charge in charges)
     totals.add(
-        CycleEntry(each, paid[each.related_txn_id or 0].key_id, paid[each.related_txn_id or 0].note) for each in refunds
+        CycleEntry(each, paid[each.related_txn_id or 0].key_id, paid[each.related_txn_id or 0].note, None)
+        for each in refunds
     )
     spent = totals.shown(lambda _: (None, 0))
     totals.close()
@@ -172,19 +174,20 @@ def test_both_ways_add_up_to_the_charges_and_refunds_of_the_cycle(
         ways[1].append(spent.other_notes)
     for lines in ways:
         assert sum(line.charges for line in lines) == len(charges)
-        assert sum(line.charged_yen for line in lines) == -sum(each.amount_yen for each in charges)
-        assert sum(line.refunded_yen for line in lines) == sum(each.amount_yen for each in refunds)
-        assert all(line.spent_yen == line.charged_yen - line.refunded_yen for line in lines)
+        assert sum(line.charged_micros for line in lines) == -sum(each.amount_micros for each in charges)
+        assert sum(line.refunded_micros for line in lines) == sum(each.amount_micros for each in refunds)
+        assert all(line.spent_micros == line.charged_micros - line.refunded_micros for line in lines)
+        assert [line.spent_micros for line in lines[:MAX_NOTES]] == sorted(
+            (line.spent_micros for line in lines[:MAX_NOTES]), reverse=True
+        )
     assert len(spent.by_note) <= MAX_NOTES
 
 
 def entry(
-    txn_id: int, txn_type: Any, amount_yen: int, key_id: int | None, note: str | None, related: int | None = None
+    txn_id: int, txn_type: Any, amount_micros: int, key_id: int | None, note: str | None, related: int | None = None
 ) -> Transaction:
-    micros = yen(amount_yen)
-    return Transaction(
-        txn_id, 1, amount_yen, micros, txn_type, "2026-05-15T12:00:00.000Z", note, 0, key_id, related, None
-    )
+    at = "2026-05-15T12:00:00.000Z"
+    return Transaction(txn_id, 1, amount_micros // MICROS, amount_micros, txn_type, at, note, 0, key_id, related, None)
 
 
 # Its text and its CSV
@@ -210,10 +213,10 @@ def test_the_text_tells_who_spent_and_on_what(wallets: CreditWallet, team: Team)
 
 def test_the_csv_of_keys_has_a_line_per_key(wallets: CreditWallet, team: Team) -> None:
     assert to_csv(wallets.statement(team.wallet_id, "2026-05"), "keys") == (
-        "key_id,label,charges,charged_yen,refunded_yen,spent_yen,monthly_cap_yen\r\n"
-        f"{team.writer},,1,2000,0,2000,0\r\n"
-        f"{team.crawler},crawler,2,700,0,700,5000\r\n"
-        ",,2,57,0,57,0\r\n"
+        "key_id,label,charges,charged_yen,refunded_yen,spent_yen,monthly_cap_yen,charged,refunded,spent\r\n"
+        f"{team.writer},,1,2000,0,2000,0,2000,0,2000\r\n"
+        f"{team.crawler},crawler,2,700,0,700,5000,700,0,700\r\n"
+        ",,2,57,0,57,0,57,0,57\r\n"
     )
 
 
@@ -223,12 +226,12 @@ def test_the_csv_of_notes_has_a_line_per_note_and_one_for_the_rest(wallets: Cred
         charge(wallets, team.wallet_id, 10, f"c{number}", f"GET /item/{number}")
     rows = list(csv.reader(StringIO(to_csv(wallets.statement(team.wallet_id, "2026-05"), "notes"), newline="")))
     assert rows[:4] == [
-        ["notes", "charges", "charged_yen", "refunded_yen", "spent_yen", "note"],
-        ["1", "1", "9000", "0", "9000", '\'=HYPERLINK("https://example.com")'],
-        ["1", "1", "2000", "0", "2000", "tool summarize"],
-        ["1", "3", "750", "0", "750", "GET /search"],
+        ["notes", "charges", "charged_yen", "refunded_yen", "spent_yen", "note", "charged", "refunded", "spent"],
+        ["1", "1", "9000", "0", "9000", '\'=HYPERLINK("https://example.com")', "9000", "0", "9000"],
+        ["1", "1", "2000", "0", "2000", "tool summarize", "2000", "0", "2000"],
+        ["1", "3", "750", "0", "750", "GET /search", "750", "0", "750"],
     ]
-    assert rows[-1] == ["4", "4", "37", "0", "37", ""]
+    assert rows[-1] == ["4", "4", "37", "0", "37", "", "37", "0", "37"]
 
 
 def test_a_label_commands_neither_terminal_nor_spreadsheet(wallets: CreditWallet) -> None:

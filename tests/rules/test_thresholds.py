@@ -121,7 +121,9 @@ def test_a_low_balance_emits_when_it_is_crossed_and_once_an_hour_at_most(
     spend(wallets, wallet_id, 500)
     assert told(host, "balance.low") == []
     spend(wallets, wallet_id, 1)
-    assert told(host, "balance.low") == [{"wallet_id": wallet_id, "balance_yen": 499, "low_balance_yen": 500}]
+    assert told(host, "balance.low") == [
+        {"wallet_id": wallet_id, "balance_yen": 499, "balance": "499", "low_balance_yen": 500}
+    ]
     for number in range(5):  # up and down around it
         wallets.topup(wallet_id, 100, idempotency_key=f"up-{number}")
         clock.advance(seconds=1)
@@ -242,7 +244,7 @@ def test_an_hour_far_above_the_usual_is_told_once(wallets: CreditWallet, host: P
     assert wallets.maintenance.watch_spending() == 0
     hour = clock().isoformat()[:13]
     assert told(host, "spending.anomaly_detected") == [
-        {"wallet_id": wallet_id, "hour": hour, "spent_yen": 1_501, "usual_yen": 300}
+        {"wallet_id": wallet_id, "hour": hour, "spent_yen": 1_501, "spent": "1501", "usual_yen": 300, "usual": "300"}
     ]
 
 

@@ -46,11 +46,12 @@ def kinds_of(events: list[tuple[Any, ...]]) -> list[str]:
 
 
 def as_before_295(url: str) -> None:
-    assert database_at(url).rollback(295) == ["295_credit_event_kinds.sql"]
+    """Undo migration 295, and what came after it."""
+    assert database_at(url).rollback(295)[-1] == "295_credit_event_kinds.sql"
 
 
 def upgrade(url: str) -> None:
-    assert database_at(url).upgrade(NOW).applied == ["295_credit_event_kinds.sql"]
+    assert database_at(url).upgrade(NOW).applied[0] == "295_credit_event_kinds.sql"
 
 
 def test_events_come_back_as_they_were_and_are_not_emitted_again(

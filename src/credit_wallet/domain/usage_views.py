@@ -35,8 +35,9 @@ class UsageRow(Struct, frozen=True):
 class UsageReport(Struct, frozen=True):
     """A page of usage, in the order of periods and values; ``next_cursor`` continues, None after the last page.
 
-    Everything up to the ledger entry ``counted_to_txn_id``, which was written at ``counted_to``, is counted.
-    ``is_current`` says that the wallet has no entry after it.
+    Counting begins with the wallet's first charge by an agent key, for an item or with facts, in the hour that begins
+    at ``counted_from``, None when there was none. Everything from then on up to ledger entry ``counted_to_txn_id``,
+    which was written at ``counted_to``, is counted. ``is_current`` says that the wallet has no entry after it.
     """
 
     wallet_id: int
@@ -47,6 +48,7 @@ class UsageReport(Struct, frozen=True):
     until: str
     rows: list[UsageRow]
     next_cursor: str | None
+    counted_from: str | None
     counted_to_txn_id: int
     counted_to: str | None
     is_current: bool
