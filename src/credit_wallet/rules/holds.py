@@ -157,10 +157,10 @@ def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
 
 
 def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Literal["released", "expired"]) -> None:
-    """Close a hold and return what is left of it to the wallet."""
+    """Close a hold and return what is left of it to the wallet; one that stayed open with nothing left is captured."""
     left_micros = hold.left_micros
     _take_out_of_hold(batch, wallet, hold, left_micros)
-    _close(batch, hold, status)
+    _close(batch, hold, status if left_micros or not hold.captured_micros else "captured")
     wallet.balance_micros += left_micros
     return_to_lots(batch, wallet, hold.allocation)
 
