@@ -69,7 +69,7 @@ class PendingCompensations:
         """Carry out a movement that goes on if the waiting is cancelled: servers cancel a streamed answer's handler as
         soon as its last byte is out, and what it costs must not wait for a later price.
         """
-        task = self.at_once_or_later(movement, **about)
+        task = self._begin(_until_done(movement, chain((0.0,), BACKOFF.pauses()), ATTEMPTS, about))
         done, _ = await asyncio.wait((task,), timeout=AT_ONCE_SECONDS)
         if done:
             await task  # what it raises is a defect, and not to be lost
