@@ -53,6 +53,7 @@ def wallet(
         created_at=created_at,
         low_balance_yen=0,
         alert_thresholds_pct=(),
+        price_group=None,
     )
 
 
