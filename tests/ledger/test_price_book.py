@@ -159,6 +159,9 @@ def test_a_wrong_file_changes_nothing(wallets: CreditWallet, tmp_path: Path) -> 
     with pytest.raises(InvalidRequest, match="cannot be read"):
         wallets.prices.apply("no.toml")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\n")
+    (tmp_path / "large").write_text("#" * (4 * 1024 * 1024 + 1))
+    with pytest.raises(InvalidRequest, match="more than 4,194,304 bytes"):
+        wallets.prices.apply(tmp_path / "large")
     with pytest.raises(InvalidRequest, match="must be text in UTF-8"):
         wallets.prices.apply(tmp_path / "bytes")
     with pytest.raises(InvalidRequest, match="applied_by"):
