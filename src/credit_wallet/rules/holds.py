@@ -16,6 +16,7 @@ from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
 from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_micros
 from credit_wallet.rules.pricing import cost_of, count_usage
@@ -47,6 +48,7 @@ def open_hold(
     refusal = refusal_to_spend(batch, wallet, key, amount_micros)
     if refusal is not None:
         return refusal
+    remember_lots(batch, wallet)
     hold = HoldState(
         hold_id=next(batch.snapshot.hold_ids),
         wallet_id=wallet.wallet_id,
