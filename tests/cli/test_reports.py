@@ -56,6 +56,16 @@ def test_history_can_be_that_of_an_agent_key_or_a_note(funded: Shell) -> None:
         assert [entry["amount_yen"] for entry in funded.json("history", 1, *words)] == amounts_yen, words
 
 
+def test_usage_says_what_charges_were_for(funded: Shell) -> None:
+    for number, tool in enumerate(("search", "search", "fetch")):
+        funded("charge", 1, "3.30", "--key", f"c{number}", "--fact", f"tool={tool}")
+    report = funded.json("usage", 1, "--by", "tool", "--every", "month", "--limit", 1)
+    assert [(row["value"], row["charges"], row["amount"]) for row in report["rows"]] == [("fetch", 1, "3.3")]
+    assert (report["is_current"], report["next_cursor"]) == (True, "2026-05~search")
+    assert re.search(r"2026-05-15 .* search +2 +¥6.6", funded("usage", 1, "--by", "tool"))
+    assert funded.refused("usage", 1, "--by", "No Fact")[0] == "invalid_request"
+
+
 def test_a_statement_has_spending_by_key_and_note_in_a_csv_of_their_own(funded: Shell) -> None:
     funded("key", "create", 1, "--label", "crawler")
     funded("charge", 1, 5, "--key", "a", "--agent-key", 1, "--note", "GET /search")

@@ -224,7 +224,7 @@ def test_each_charge_names_its_tool(wallets: CreditWallet, wallet: CreatedWallet
 
     using(wallets, wallet.owner_token, use, shop({}), {"X-Wallet-Facts": "run=r1, tool=mine"}, facts={"seller": "acme"})
     found = charges(wallets, wallet)
-    assert [(each.note, each.item, each.quantity, each.facts["tool"]) for each in found] == [
+    assert [(each.note, each.item, int(each.quantity), each.facts["tool"]) for each in found] == [
         ("tool web.search", "search", 1, "web.search"),
         ("tool counted", "tokens", 250, "counted"),
         ("tool counted", "search", 1, "counted"),

@@ -19,6 +19,7 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage_views import UsageReport
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores.jobs import usage
 
 pytestmark = on_every_database
@@ -245,16 +246,41 @@ def test_pages_put_together_are_all_rows(
     wallets: CreditWallet, book: Book, every: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wallet = book.add_wallet("Asia/Kolkata")
-    for _ in range(150):
+    for _ in range(100):
         book.anything()
     count(wallets)
 
     for by in ("run", "tool", "key"):
-        whole = all_pages(wallets, wallet, by=by, every=every)
-        assert all_pages(wallets, wallet, limit, by=by, every=every) == whole
-        monkeypatch.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 7)
-        assert all_pages(wallets, wallet, limit, by=by, every=every) == whole
-        monkeypatch.undo()
+        for key_id in (None, 7):
+            asked = {"by": by, "every": every, "key_id": key_id}
+            whole = all_pages(wallets, wallet, **asked)
+            assert all_pages(wallets, wallet, limit, **asked) == whole
+            with monkeypatch.context() as few:
+                few.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 17)
+                assert all_pages(wallets, wallet, limit, **asked) == whole
+                few.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 1)
+                few.setattr("credit_wallet.stores.usage_reads.MAX_READS", 10_000)
+                assert all_pages(wallets, wallet, limit, **asked) == whole
+
+
+def test_an_agents_page_begins_at_nothing_of_anothers(
+    wallets: CreditWallet, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 3)
+    monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_READS", 5)
+    wallet = book.add_wallet("UTC")
+    for number in range(10):
+        book.charge(wallet, NOW, key_id=8, facts={"run": f"secret {number}"})
+    book.charge(wallet, NOW, key_id=7, facts={"run": "zebra"})
+    count(wallets)
+
+    report = wallets.usage(wallet, by="run", key_id=7)
+    assert ([row.value for row in report.rows], report.next_cursor) == (["zebra"], None)
+    for number in range(10, 20):
+        book.charge(wallet, NOW, key_id=8, facts={"run": f"secret {number}"})
+    count(wallets)
+    with pytest.raises(InvalidRequest, match="ask for fewer periods"):
+        wallets.usage(wallet, by="run", key_id=7)
 
 
 def test_entries_are_counted_once_by_whoever_counts_first(wallets: CreditWallet, book: Book) -> None:

@@ -23,6 +23,10 @@ per = 1000
 [[price]]
 item = "free"
 unit_price_yen = "0"
+
+[[price]]
+item = "pages"
+tiers = [{up_to = 10, unit_price_yen = "0"}, {unit_price_yen = "0.15"}]
 """
 
 
@@ -63,6 +67,7 @@ def _month(wallets: CreditWallet, wallet_id: int, agent: int, month: str) -> Non
     wallets.charge(
         wallet_id, item="free", idempotency_key=f"{month} free", note="free", facts={"run": "a"}, actor=PAYER
     )
+    wallets.charge(wallet_id, item="pages", quantity=15, idempotency_key=f"{month} pages")
     held = wallets.hold(wallet_id, "9.99", idempotency_key=f"{month} hold", key_id=agent, facts={"run": "b"}).hold_id
     wallets.capture(held, item="search", idempotency_key=f"{month} part", final=False)
     wallets.capture(held, "0.3", idempotency_key=f"{month} capture")

@@ -218,7 +218,7 @@ class ModelWallet:
         return ModelCharge(inside + taken, used)
 
     def _return(self, hold: ModelHold, status: str) -> None:
-        hold.status = status
+        hold.status = status if hold.left or not hold.captured else "captured"
         self._give_back(hold.parts)
 
     def _prolong(self, hold: ModelHold, seconds: int, now: datetime) -> None:

@@ -43,11 +43,16 @@ class ExactOfYen:
 def document(value: Any) -> Any:
     """A struct, or a list or tuple of structs, as what is sent for it. Anything else is its own document."""
     if isinstance(value, Struct):
-        kind = document_type(type(value))
-        return value if kind is type(value) else convert(value, kind, from_attributes=True)
+        return document_as(value, type(value))
     if isinstance(value, list | tuple):
         return [document(each) for each in value]
     return value
+
+
+def document_as(value: Any, kind: type[Struct]) -> Any:
+    """The document of ``kind`` for a value that has its attributes, and possibly more."""
+    sent = document_type(kind)
+    return value if isinstance(value, sent) else convert(value, sent, from_attributes=True)
 
 
 def to_json(value: Any) -> bytes:

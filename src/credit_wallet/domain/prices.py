@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -27,6 +28,9 @@ GROUP = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 
 MAX_PRICES = 10_000
 """Prices of one version of the book."""
+
+MAX_SEARCHED = 1_000
+"""Items that are looked through to name a few in a refusal: anybody can be refused, in everybody's batch."""
 
 MAX_TIERS = 20
 """Tiers of one price."""
@@ -125,6 +129,11 @@ class PriceBook:
         """The prices that count for a wallet at an instant, by item."""
         found = (self.price(item, wallet_id, group, at) for item in self.items)
         return [price for price in found if price is not None]
+
+    def some_items(self, wallet_id: int, group: str | None, at: str, limit: int) -> list[str]:
+        """Up to ``limit`` items that have a price for a wallet at an instant, looked for among ``MAX_SEARCHED``."""
+        found = (item for item in self.items[:MAX_SEARCHED] if self.price(item, wallet_id, group, at) is not None)
+        return [*islice(found, limit)]
 
     def announced(self, wallet_id: int, group: str | None, after: str) -> list[Price]:
         """The prices that will count for a wallet from an instant after ``after`` on, by item and instant."""

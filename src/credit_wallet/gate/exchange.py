@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Message: TypeAlias = MutableMapping[str, Any]
 
 TOO_LATE = "this request has been answered; nothing more can be charged to it"
-
 _REDIRECTION = 300
 _ERROR = 400
 _PAYMENT_REQUIRED = 402
@@ -74,8 +73,7 @@ class Exchange:
         self.inbox = Inbox(receive)
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.x402_processor = x402_processor
-        self.entered = False
-        """Whether the handler of the route has begun."""
+        self.entered = False  # whether the handler of the route has begun
         self._routes = routes
         self._root_path = scope.get("root_path", "")
         self._found: Found | None = _NOT_LOOKED_UP
@@ -86,8 +84,7 @@ class Exchange:
         """What the request would cost if somebody answered it after all."""
         self._server_send = send
         self._refusal: WalletError | None = None
-        self._started = False
-        self._replaced = False
+        self._started = self._replaced = False
         self._over = False
         """Whether the answer is complete, or will never be."""
         self._begun = False
@@ -199,6 +196,8 @@ class Exchange:
 
     async def facts(self, own: FactsOf | None = None, given: CallFacts = NO_FACTS) -> CallFacts:
         """The facts of this call: the gate's, ``own`` ones on top, ``given`` ones beneath; and what the agent sent."""
+        if own is None and self.options.facts is None and given is NO_FACTS and b"x-wallet-facts" not in self.headers:
+            return NO_FACTS
         return await facts_of(self.scope, self.headers, (given.seller, self.options.facts, own))
 
     async def _offer(self, processor: X402Processor, price: Price, error: WalletError) -> RawHeaders:

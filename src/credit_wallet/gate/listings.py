@@ -7,7 +7,7 @@ from typing import Any
 
 from credit_wallet.errors import Unauthorized
 from credit_wallet.gate.context import current
-from credit_wallet.gate.offers import in_words, items_document, price_document
+from credit_wallet.gate.offers import NOT_FOR_SALE, in_words, items_document, price_document
 from credit_wallet.gate.operations import PRICE_ATTRIBUTE
 from credit_wallet.gate.payers import Payers
 from credit_wallet.gate.price_list import Listed, listed
@@ -16,8 +16,6 @@ from credit_wallet.gate.requests import credentials_of
 
 PRICE = "credit-wallet/price"
 """The key in a tool's ``_meta``."""
-
-NOT_FOR_SALE = "Price: not set by the seller yet; calls fail."
 
 
 def list_with_prices(server: Any, payers: Payers) -> None:
@@ -60,7 +58,7 @@ def _shown(tool: Any, price: Price, book: Listed) -> Any:
         words = f"Price: {in_words(price, book)}."
         shown = {**price_document(price, book), "items": items_document(price, book)}
     except PriceMissing:
-        return tool.model_copy(update={"description": _with_line(tool.description, NOT_FOR_SALE)})
+        return tool.model_copy(update={"description": _with_line(tool.description, f"Price: {NOT_FOR_SALE}.")})
     description = _with_line(tool.description, words)
     return tool.model_copy(update={"description": description, "meta": {**(tool.meta or {}), PRICE: shown}})
 

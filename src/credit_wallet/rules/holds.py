@@ -16,6 +16,7 @@ from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
 from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_micros
 from credit_wallet.rules.pricing import cost_of, count_usage
@@ -47,6 +48,7 @@ def open_hold(
     refusal = refusal_to_spend(batch, wallet, key, amount_micros)
     if refusal is not None:
         return refusal
+    remember_lots(batch, wallet)
     hold = HoldState(
         hold_id=next(batch.snapshot.hold_ids),
         wallet_id=wallet.wallet_id,
@@ -157,17 +159,17 @@ def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
 
 
 def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Literal["released", "expired"]) -> None:
-    """Close a hold and return what is left of it to the wallet."""
+    """Close a hold and return what is left of it to the wallet. One that is used up is captured, whoever closes it."""
     left_micros = hold.left_micros
     _take_out_of_hold(batch, wallet, hold, left_micros)
-    _close(batch, hold, status)
+    _close(batch, hold, "captured" if hold.captured_micros and not left_micros else status)
     wallet.balance_micros += left_micros
     return_to_lots(batch, wallet, hold.allocation)
 
 
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
-    if hold.served or (hold.captured_micros and not hold.left_micros):
+    if hold.served:
         _spend_held(batch, wallet, hold, hold.left_micros, 0, _captured_usage(hold, None, hold.left_micros))
     else:
         return_hold(batch, wallet, hold, "expired")

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage_periods import Every
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.usage import ALL_VALUES, NO_ITEM, NO_KEY, SEVERAL_ITEMS
 from credit_wallet.stores.sql import statements
@@ -19,6 +20,9 @@ _SQL = statements("usage_reads.sql")
 
 MOST_ROWS = 50_000
 """Rows of the sums that a page reads; it ends early when that is not enough. A value has one for each agent key."""
+
+MAX_READS = 20
+"""Times that it reads so many to find what one agent key paid."""
 
 MAX_UNITS = 100_000_000_000_000
 """Of a sum: as many as a page reads add up to 64 bits."""
@@ -49,7 +53,7 @@ class Asked(Struct, frozen=True):
 class Part(NamedTuple):
     """Sums of a period: of all charges (``everything``), or of those that have the dimension with a value.
 
-    The ``value`` "" then stands for any. ``rows`` is how many were read for it.
+    The ``value`` "" then stands for any.
     """
 
     period: str
@@ -60,7 +64,6 @@ class Part(NamedTuple):
     quantity_micros: int
     amount_micros: int
     refunded_micros: int
-    rows: int
 
     def without(self, other: Part) -> Part:
         """What is left of these sums without ``other``, which is a part of them."""
@@ -103,41 +106,50 @@ def counted_to(source: Source, wallet_id: int) -> CountedTo:
 
 
 def page(source: Source, asked: Asked) -> tuple[list[Part], Place | None]:
-    """Up to ``limit`` parts and where the next page begins; those of a period without the dimension come first."""
-    names: dict[str, object] = {
-        "wallet_id": asked.wallet_id,
-        "every": asked.every,
-        "period": asked.start.period,
-        "last": asked.last,
-    }
+    """Up to ``limit`` parts and where the next page begins; those of a period without the dimension come first.
+
+    An agent key's page never begins at a value of another's. Raises ``InvalidRequest`` when there is too much of others
+    between what is its own.
+    """
     if asked.dimension == KEY:
-        rows = source.rows(_SQL["keys"], {**names, "value": asked.start.value or NO_KEY, "limit": asked.limit + 1})
-        return _cut([_part(row) for row in rows], asked.limit, None)
-    names |= {"dimension": asked.dimension, "value": asked.start.value, "key_id": asked.key_id}
-    parts_to_read, most_rows = 2 * asked.limit + 2, MOST_ROWS  # each period has two parts beside those of its values
+        return _cut(_keys(source, asked), asked.limit, None)
+    parts, end = _read(source, asked, asked.start)
+    if asked.key_id is not None:
+        reads = 1
+        while end is not None and len(parts) <= asked.limit:
+            if (reads := reads + 1) > MAX_READS:
+                raise InvalidRequest("that is too much to look through at once; ask for fewer periods", field="since")
+            more, end = _read(source, asked, end)
+            parts += more
+    return _cut(parts, asked.limit, end)
+
+
+def _keys(source: Source, asked: Asked) -> list[Part]:
+    names = {"wallet_id": asked.wallet_id, "every": asked.every, "period": asked.start.period, "last": asked.last}
+    names |= {"value": asked.start.value or NO_KEY, "limit": asked.limit + 1}
+    return [_part(row) for row in source.rows(_SQL["keys"], names)]
+
+
+def _read(source: Source, asked: Asked, start: Place) -> tuple[list[Part], Place | None]:
+    """Parts from ``start`` on, more than ``limit`` or all up to the place from which on not everything was read."""
+    names = {"wallet_id": asked.wallet_id, "every": asked.every, "dimension": asked.dimension, "last": asked.last}
+    names |= start._asdict()
+    most_rows, most_parts = MOST_ROWS, 2 * asked.limit + 2  # a period has two parts beside those of its values
     while True:
-        limits = {"most": most_rows, "most_units": MAX_UNITS, "limit": parts_to_read}
-        read = [_part(row) for row in source.rows(_SQL["values"], {**names, **limits})]
-        end = _end(read, parts_to_read, most_rows)
-        if end is None or end > asked.start:
+        end = min(map(Place._make, source.rows(_SQL["beyond"], {**names, "most": most_rows})), default=None)
+        if end is None or end > start:
             break
         most_rows *= 10  # so many agent keys paid in one period
+    limits = {"most": most_rows, "most_units": MAX_UNITS, "limit": most_parts, "key_id": asked.key_id}
+    read = [_part(row) for row in source.rows(_SQL["values"], {**names, **limits})]
+    if len(read) == most_parts and (end is None or read[-1].place < end):
+        end = read[-1].place
     complete = (part for part in read if end is None or part.place < end)
-    return _cut(list(islice(_shown(complete, asked.start), asked.limit + 1)), asked.limit, end)
+    return list(islice(_shown(complete, start), asked.limit + 1)), end
 
 
 def _cut(parts: list[Part], limit: int, end: Place | None) -> tuple[list[Part], Place | None]:
     return (parts[:limit], parts[limit].place) if len(parts) > limit else (parts, end)
-
-
-def _end(parts: list[Part], most_parts: int, most_rows: int) -> Place | None:
-    """The first place of which not everything was read; None when nothing is missing."""
-    ends = [parts[-1].place] if len(parts) == most_parts else []
-    for everything in (True, False):
-        of_kind = [part for part in parts if part.everything is everything]
-        if sum(part.rows for part in of_kind) >= most_rows:
-            ends.append(of_kind[-1].place)
-    return min(ends, default=None)
 
 
 def _shown(parts: Iterator[Part], start: Place) -> Iterator[Part]:
@@ -152,7 +164,7 @@ def _shown(parts: Iterator[Part], start: Place) -> Iterator[Part]:
 
 
 def _part(row: tuple[Any, ...]) -> Part:
-    period, everything, value, charges, item, most_units, *sums, rows = row
+    period, everything, value, charges, item, most_units, *sums = row
     pairs = zip(sums[::2], sums[1::2], strict=True)
     quantity, amount, refunded = (int(whole) * MICROS + int(rest) for whole, rest in pairs)
     is_one = item != SEVERAL_ITEMS and most_units < MAX_UNITS
@@ -165,5 +177,4 @@ def _part(row: tuple[Any, ...]) -> Part:
         quantity if is_one else 0,
         amount,
         refunded,
-        int(rows),
     )

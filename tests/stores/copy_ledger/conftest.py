@@ -25,7 +25,6 @@ from credit_wallet.domain.topups import PaymentFact
 from credit_wallet.notices.targets import OPERATOR, TargetSettings
 from credit_wallet.stores.jobs.notice_queue import Places
 
-
 ODD_FACTS = {"tool": 'say "hi" \\', "run": "🏃 {1}"}
 
 

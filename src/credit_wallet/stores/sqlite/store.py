@@ -29,22 +29,24 @@ from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.jobs.backfill import backfill_all, backfill_pending
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.jobs.seals import Holder
-from credit_wallet.stores.price_rows import write_tier_usage
-from credit_wallet.stores.rows import (
+from credit_wallet.stores.movement_rows import (
     HOLD_COLUMNS,
-    MOVED_COLUMNS,
     PURCHASE_COLUMNS,
-    PUT_LOT,
     REMEMBERED_COLUMNS,
-    RESTING_COLUMNS,
-    SETTINGS_COLUMNS,
     hold_row,
-    key_row,
-    left_cycle_row,
-    lot_row,
     purchase_row,
     remembered_row,
     returned_row,
+)
+from credit_wallet.stores.price_rows import write_tier_usage
+from credit_wallet.stores.rows import (
+    MOVED_COLUMNS,
+    PUT_LOT,
+    RESTING_COLUMNS,
+    SETTINGS_COLUMNS,
+    key_row,
+    left_cycle_row,
+    lot_row,
     settings_row,
     wallet_row,
 )

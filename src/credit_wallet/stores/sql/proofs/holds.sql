@@ -42,7 +42,7 @@ SELECT wallet_id, 1, 0
 FROM am_credit_hold
 WHERE (status = 'open') <> (closed_at IS NULL)
    OR captured_yen = amount_yen AND captured_fraction = amount_fraction AND (amount_yen > 0 OR amount_fraction > 0)
-      AND status <> 'captured'
+      AND status IN ('released', 'expired')  -- an open one may wait for captures beyond it
    OR served = 1 AND closer = 'payer';
 
 -- closers: a hold is closed by a payer, an operator, the product or a seller, and that of a purchase by who sold it
