@@ -262,7 +262,7 @@ def test_pages_put_together_are_all_rows(
                 few.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 17)
                 assert all_pages(wallets, wallet, limit, **asked) == whole
                 few.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 1)
-                few.setattr("credit_wallet.stores.usage_reads.MAX_READS", 10_000)
+                few.setattr("credit_wallet.stores.usage_reads.MAX_READS_OF_A_KEY", 10_000)
                 assert all_pages(wallets, wallet, limit, **asked) == whole
 
 
@@ -270,7 +270,7 @@ def test_an_agents_page_begins_at_nothing_of_anothers(
     wallets: CreditWallet, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 3)
-    monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_READS", 5)
+    monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_READS_OF_A_KEY", 5)
     wallet = book.add_wallet("UTC")
     for number in range(10):
         book.charge(wallet, NOW, key_id=8, facts={"run": f"secret {number}"})
