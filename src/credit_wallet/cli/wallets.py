@@ -109,7 +109,7 @@ def wallet_show(wallet_id: int) -> None:
     from msgspec import structs
 
     with open_wallets() as wallets:
-        show({**structs.asdict(wallets.show(wallet_id)), "lots": [lot.view() for lot in wallets.lots.list(wallet_id)]})
+        show({**structs.asdict(wallets.show(wallet_id)), "lots": wallets.lots.list(wallet_id)})
 
 
 @commands.command("list")

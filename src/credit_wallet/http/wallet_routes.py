@@ -172,7 +172,7 @@ def list_lots(caller: GivenCaller, wallets: GivenWallets) -> list[LotView]:
     What the balance is made of: the open lots in the order in which they are spent, each with its remaining amount and
     expiry. For owners and agents.
     """
-    return [lot.view() for lot in wallets.lots.list(require_wallet(caller))]
+    return wallets.lots.list(require_wallet(caller))
 
 
 @get("/credit/alerts", **route(TAG))

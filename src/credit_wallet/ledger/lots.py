@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import builtins
 
+from credit_wallet.domain.outcomes import LotView
 from credit_wallet.ledger.ledger import Ledger
-from credit_wallet.rules.state import Lot
 
 
 class Lots:
@@ -14,7 +14,7 @@ class Lots:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def list(self, wallet_id: int) -> builtins.list[Lot]:
+    def list(self, wallet_id: int) -> builtins.list[LotView]:
         """The wallet's open lots in the order of spending; their sum is the balance. Raises ``WalletNotFound``."""
         self._ledger.row(wallet_id)
-        return self._ledger.reader.lots(wallet_id)
+        return [lot.view() for lot in self._ledger.reader.lots(wallet_id)]
