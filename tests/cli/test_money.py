@@ -14,7 +14,9 @@ def test_a_movement_answers_its_outcome(funded: Shell) -> None:
     assert funded.json("charge", 1, 60, "--key", "charge", "--note", "crawl") == {
         "wallet_id": 1,
         "amount_yen": 60,
+        "amount": "60",
         "balance_yen": 940,
+        "balance": "940",
         "txn_id": 2,
         "hold_id": None,
         "replayed": False,
@@ -22,6 +24,7 @@ def test_a_movement_answers_its_outcome(funded: Shell) -> None:
         "warn_pct": 0,
         "expires_at": None,
         "topup_id": None,
+        "price_version": None,
     }
     assert funded.json("history", 1)[0]["note"] == "crawl"
 
@@ -29,8 +32,8 @@ def test_a_movement_answers_its_outcome(funded: Shell) -> None:
 def test_a_movement_is_shown_to_people(funded: Shell) -> None:
     assert funded.fields("charge", 1, 60, "--key", "charge") == {
         "wallet_id": "1",
-        "amount_yen": "¥60",
-        "balance_yen": "¥940",
+        "amount": "¥60",
+        "balance": "¥940",
         "txn_id": "2",
         "hold_id": "–",
         "replayed": "no",
@@ -38,6 +41,7 @@ def test_a_movement_is_shown_to_people(funded: Shell) -> None:
         "warn_pct": "0",
         "expires_at": "–",
         "topup_id": "–",
+        "price_version": "–",
     }
 
 
@@ -140,10 +144,17 @@ def test_a_refusal_has_its_figures_in_json(funded: Shell) -> None:
     ("command", "told"),
     [
         (("charge", 1, 1), "Missing option '--key'"),
-        (("charge", 1, "three", "--key", "k"), "Invalid value for 'YEN'"),
-        (("charge", 1, 1.5, "--key", "k"), "Invalid value for 'YEN'"),
+        (("charge", 1, "three", "--key", "k"), "'three' is not a decimal in plain digits with up to six places"),
+        (("charge", 1, "1e3", "--key", "k"), "'1e3' is not a decimal in plain digits with up to six places"),
+        (("charge", 1, "3.3000001", "--key", "k"), "'3.3000001' is not a decimal in plain digits with up to six"),
+        (("charge", 1, "1_0", "--key", "k"), "'1_0' is not a decimal in plain digits with up to six places"),
+        (("capture", 1, "+3"), "'+3' is not a decimal in plain digits with up to six places"),
+        (("charge", 1, 3, "--item", "search", "--key", "k"), "Give either YEN or --item."),
+        (("charge", 1, "--item", "search", "--quantity", "many", "--key", "k"), "'many' is not a decimal in plain"),
+        (("charge", 1, 3, "--fact", "tool", "--key", "k"), "'tool' is not KEY=VALUE, such as tool=search."),
+        (("hold", 1, 3, "--fact", "a=1", "--fact", "a=2", "--key", "k"), "Give each key of --fact once."),
         (("charge", 1, -3, "--key", "k"), "No such option '-3'"),
-        (("charge", 1), "Missing argument 'YEN'"),
+        (("charge", 1, "--key", "k"), "Give either YEN or --item."),
         (("wallet", "create", "--budget-mode", "stop"), "Invalid value for '--budget-mode'"),
         (("statement", 1), "Missing option '--cycle'"),
         (("statement", 1, "--cycle", "2026-05", "--format", "xml"), "Invalid value for '--format'"),

@@ -23,13 +23,20 @@ def test_history_is_newest_first_and_as_long_as_asked_for(funded: Shell) -> None
             "txn_id": 4,
             "wallet_id": 1,
             "amount_yen": -1,
+            "amount": "-1",
             "txn_type": "charge",
             "occurred_at": NOON,
             "note": None,
             "ledger_balance_yen": 997,
+            "ledger_balance": "997",
             "key_id": None,
             "related_txn_id": None,
             "hold_id": None,
+            "item": None,
+            "quantity": "0",
+            "price_version": None,
+            "facts": {},
+            "agent_facts": {},
         }
     ]
     assert re.search(r"4 +1 +-¥1 +charge +2026-05-15T12:00:00.000Z", funded("history", 1))
@@ -49,6 +56,16 @@ def test_history_can_be_that_of_an_agent_key_or_a_note(funded: Shell) -> None:
         assert [entry["amount_yen"] for entry in funded.json("history", 1, *words)] == amounts_yen, words
 
 
+def test_usage_says_what_charges_were_for(funded: Shell) -> None:
+    for number, tool in enumerate(("search", "search", "fetch")):
+        funded("charge", 1, "3.30", "--key", f"c{number}", "--fact", f"tool={tool}")
+    report = funded.json("usage", 1, "--by", "tool", "--every", "month", "--limit", 1)
+    assert [(row["value"], row["charges"], row["amount"]) for row in report["rows"]] == [("fetch", 1, "3.3")]
+    assert (report["is_current"], report["next_cursor"]) == (True, "2026-05~search")
+    assert re.search(r"2026-05-15 .* search +2 +¥6.6", funded("usage", 1, "--by", "tool"))
+    assert funded.refused("usage", 1, "--by", "No Fact")[0] == "invalid_request"
+
+
 def test_a_statement_has_spending_by_key_and_note_in_a_csv_of_their_own(funded: Shell) -> None:
     funded("key", "create", 1, "--label", "crawler")
     funded("charge", 1, 5, "--key", "a", "--agent-key", 1, "--note", "GET /search")
@@ -57,8 +74,8 @@ def test_a_statement_has_spending_by_key_and_note_in_a_csv_of_their_own(funded: 
     assert "GET /search\n" in funded(*of_may)
     csv_of_may = (*of_may, "--format", "csv")
     assert funded(*csv_of_may) == funded(*csv_of_may, "--rows", "entries")
-    assert funded(*csv_of_may, "--rows", "keys").splitlines()[1:] == ["1,crawler,1,5,0,5,0"]
-    assert funded(*csv_of_may, "--rows", "notes").splitlines()[1:] == ["1,1,5,0,5,GET /search"]
+    assert funded(*csv_of_may, "--rows", "keys").splitlines()[1:] == ["1,crawler,1,5,0,5,0,5,0,5"]
+    assert funded(*csv_of_may, "--rows", "notes").splitlines()[1:] == ["1,1,5,0,5,GET /search,5,0,5"]
 
 
 def test_a_wallet_without_entries_has_no_history(shell: Shell) -> None:

@@ -41,8 +41,11 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "wallet_id": 1,
         "label": "search",
         "balance_yen": 0,
+        "balance": "0",
         "held_yen": 0,
+        "held": "0",
         "debt_yen": 0,
+        "debt": "0",
         "auto_topup_threshold": 100,
         "auto_topup_amount": 5_000,
         "monthly_budget_yen": 10_000,
@@ -50,10 +53,12 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "time_zone": "Asia/Tokyo",
         "current_cycle": "2026-05",
         "current_cycle_spent_yen": 0,
+        "current_cycle_spent": "0",
         "enabled": True,
         "created_at": NOON,
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
+        "price_group": None,
         "lots": [],
     }
 
@@ -74,8 +79,8 @@ def test_a_wallet_is_shown_to_people(funded: Shell) -> None:
     funded("charge", 1, 60, "--key", "charge")
     shown = funded.fields("wallet", "show", 1)
     assert shown["label"] == "search"
-    assert shown["balance_yen"] == "¥940"
-    assert shown["current_cycle_spent_yen"] == "¥60"
+    assert shown["balance"] == "¥940"
+    assert shown["current_cycle_spent"] == "¥60"
     assert shown["enabled"] == "yes"
     assert shown["lots"] == "¥940 paid (lot 1)"
 
@@ -165,6 +170,6 @@ def test_a_terminal_too_narrow_for_a_table_gets_a_list_of_fields(
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     lines = shell("wallet", "list").splitlines()
-    assert len(lines[0].split()) == (16 if is_table else 2)
+    assert len(lines[0].split()) == (17 if is_table else 2)
     assert max(map(len, lines)) <= int(columns)
     assert is_table or lines.count("") == 1

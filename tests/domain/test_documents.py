@@ -11,7 +11,6 @@ from msgspec import DecodeError, Meta, Struct, json, to_builtins
 from credit_wallet.domain.documents import (
     ExactOfYen,
     document,
-    document_as,
     document_type,
     from_builtins,
     from_json,
@@ -111,7 +110,8 @@ def test_a_whole_amount_may_be_read_exactly() -> None:
 def test_what_is_read_is_what_was_written(value: Any) -> None:
     assert from_json(to_json(value), type(value)) == value
     assert from_builtins(json.decode(to_json(value)), type(value)) == value
-    assert from_json(to_json([value]), list[type(value)]) == [value]  # type: ignore[misc]
+    many: Any = list[type(value)]  # type: ignore[misc]  # at run time
+    assert from_json(to_json([value]), many) == [value]
 
 
 def test_a_struct_without_exact_amounts_is_its_own_document() -> None:
@@ -119,15 +119,6 @@ def test_a_struct_without_exact_amounts_is_its_own_document() -> None:
     assert document_type(list[Plain]) == list[Plain]
     plain = Plain(["a"])
     assert document(plain) is plain
-
-
-def test_a_value_can_be_shown_as_a_kind_that_has_less() -> None:
-    class Short(Struct):
-        balance_micros: int
-
-        balance_yen, balance = WholeYen(), Exact()
-
-    assert to_builtins(document_as(MOVED, Short)) == {"balance_yen": 9_996, "balance": "9996.7"}
 
 
 def test_a_description_is_of_both_readings() -> None:

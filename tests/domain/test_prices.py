@@ -27,7 +27,7 @@ def price(
 def counted(book: PriceBook, at: str = DECEMBER, *, wallet_id: int = 1, group: str | None = None) -> int | None:
     """The yen of the price that counts."""
     found = book.price("search", wallet_id, group, at)
-    return found and found.unit_price_micros // UNIT
+    return None if found is None else found.unit_price_micros // UNIT
 
 
 # Which price counts

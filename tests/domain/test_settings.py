@@ -20,11 +20,11 @@ from credit_wallet.rules.state import WalletState
 from credit_wallet.rules.validation import malformed
 from credit_wallet.stores.reads import WalletRow
 from credit_wallet.stores.rows import SETTINGS_COLUMNS, WALLET_COLUMNS
-from credit_wallet.wire.bodies import EnabledBody, SettingsBody
+from credit_wallet.wire.bodies import EnabledBody, PriceGroupBody, SettingsBody
 
 NAMES = {setting.name for setting in SETTINGS}
-OF_THE_OPERATOR = {"enabled"}
-"""Changed by routes and commands of their own."""
+OF_THE_OPERATOR = {"enabled", "price_group"}
+"""Changed by routes of their own, and not by owners: an owner does not choose what prices it pays."""
 
 
 def test_the_command_the_view_and_the_state_have_every_setting() -> None:
@@ -51,13 +51,13 @@ def test_the_clients_take_what_an_owner_may_change(method: Callable[..., Any]) -
 
 def test_the_body_takes_what_an_owner_may_change_and_the_operators_the_rest() -> None:
     assert {*SettingsBody.__struct_fields__} - {"notification_targets"} == NAMES - OF_THE_OPERATOR
-    assert {*EnabledBody.__struct_fields__} == OF_THE_OPERATOR
+    assert {*EnabledBody.__struct_fields__, *PriceGroupBody.__struct_fields__} == OF_THE_OPERATOR
 
 
 def test_the_command_line_has_an_option_for_every_setting() -> None:
     options = {option.name for option in wallet_configure.params}
     in_options = {"alert_at" if name == "alert_thresholds_pct" else name for name in NAMES}
-    assert options - {"wallet_id", "db", "json"} == in_options - OF_THE_OPERATOR
+    assert options - {"wallet_id", "db", "json"} == in_options - {"enabled"}
 
 
 @on_both_databases
@@ -75,7 +75,7 @@ def test_a_new_wallet_has_every_default_and_shows_what_it_is_given(wallets: Cred
 
 def another(setting: Setting) -> object:
     """A value other than the default."""
-    values = {"yen": 7, "flag": False, "text": "tea", "percents": (25,)}
+    values = {"yen": 7, "flag": False, "text": "tea", "name": "tea", "percents": (25,)}
     return values[setting.kind] if setting.kind in values else setting.choices[-1]
 
 
@@ -84,6 +84,7 @@ WRONG: dict[str, tuple[object, ...]] = {
     "flag": (1, "yes", None),
     "choice": ("none", None, 1),
     "text": ("x" * 501, "\0", 1),
+    "name": ("x" * 33, "Tea", "", "a b", "a\n", 1),
     "percents": ((0,), (1_001,), (5, 5), tuple(range(1, 12)), (1.5,), [5], 5),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -189,7 +190,9 @@ def test_a_price_may_be_a_function_of_the_request(wallets: CreditWallet, wallet:
         assert front.call("/?yen=7", headers={"X-Deep": "1"}).headers["x-wallet-balance"] == "9979"
 
 
-@pytest.mark.parametrize("price", [-3, 3.0, True, "3", 10**13])
+@pytest.mark.parametrize(
+    "price", [-3, 3.0, True, "3 yen", "0.0000001", "-1", "NaN", Decimal("NaN"), Decimal("Infinity"), 10**13]
+)
 def test_a_price_that_is_none_is_the_applications_fault(
     wallets: CreditWallet, wallet: CreatedWallet, price: Any
 ) -> None:
@@ -200,7 +203,7 @@ def test_a_price_that_is_none_is_the_applications_fault(
 
 
 def test_a_gate_has_a_price_or_a_hold(wallets: CreditWallet) -> None:
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(ValueError, match="one of price=, price_yen= and hold="):
         CreditGate(Application(), wallets, price_yen=3, hold=3)
     with pytest.raises(ValueError, match="yen= or hold="):
         priced()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import httpx
@@ -421,7 +423,55 @@ def test_a_facilitator_that_is_not_there_is_502(wallets: CreditWallet, wallet: C
         assert_problem(pay(front), 502, "payment_provider_error")
 
 
+@pytest.mark.parametrize("option", [{"price_yen": "3.30"}, {"price": "search"}])
+@pytest.mark.parametrize(
+    ("units_per_yen", "amount"),
+    [
+        (6_700, "22110"),
+        (Decimal("6711.409396"), "22148"),  # 22147.65…, rounded up
+        (lambda yen: -(-yen * 1_000_000 // 149), "22148"),
+        (lambda yen: yen * Fraction(1_000_000, 149), "22148"),
+    ],
+)
+def test_a_price_below_the_yen_is_offered_and_paid_exactly(
+    wallets: CreditWallet,
+    wallet: CreatedWallet,
+    facilitator: Facilitator,
+    option: dict[str, Any],
+    units_per_yen: Any,
+    amount: str,
+) -> None:
+    wallets.prices.apply('[[price]]\nitem = "search"\nunit_price_yen = "3.30"')
+    with Served(facilitator) as served:
+        x402 = settings(served.url, units_per_yen=units_per_yen)
+        with gated(Application(), wallets, wallet, x402=x402, **option) as front:
+            assert offered(front.call(token=None)).amount == amount
+            assert pay(front).status_code == 200
+            asked = offered(front.call(token=None))
+            cheaper = asked.model_copy(update={"amount": str(int(amount) - 1)})
+            assert_problem(front.call(token=None, headers=signed(cheaper, "0x02")), 402, "payment_invalid")
+    assert facilitator.settled == ["0x01"]
+
+
+def test_after_a_change_of_prices_the_new_one_is_offered(
+    wallets: CreditWallet, wallet: CreatedWallet, x402: X402, facilitator: Facilitator
+) -> None:
+    prices = '[[price]]\nitem = "search"\nunit_price_yen = "3.30"'
+    wallets.prices.apply(prices)
+    app = Application()
+    with gated(app, wallets, wallet, price="search", x402=x402) as front:
+        before = offered(front.call(token=None))
+        wallets.prices.apply(prices.replace("3.30", "4"))
+        refused = front.call(token=None, headers=signed(before))
+        assert_problem(refused, 402, "payment_invalid")
+        assert offered(refused).amount == str(4 * UNITS_PER_YEN)
+        wallets.prices.apply(prices.replace("search", "find"))
+        assert_problem(front.call(token=None), 500, "price_missing")
+        assert_problem(front.call(token=None, headers=signed(before)), 500, "price_missing")
+    assert (app.ran, facilitator.verified) == (0, [])
+
+
 @pytest.mark.parametrize("units", [0, 0.5, lambda yen: yen * 0.5, lambda yen: 0])  # noqa: ARG005
 def test_money_is_whole(units: Any) -> None:
-    with pytest.raises(ValueError, match="whole units"):
-        settings("http://facilitator.test", units_per_yen=units).units(3)
+    with pytest.raises(ValueError, match="exact number of units"):
+        settings("http://facilitator.test", units_per_yen=units).units(3_000_000)

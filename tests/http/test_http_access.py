@@ -67,6 +67,7 @@ ACCESS: dict[str, Who] = {
     "GET /credit/transactions/{txn_id}": "looker",
     "GET /credit/holds/{hold_id}": "looker",
     "GET /credit/lots": "wallet",
+    "GET /credit/usage": "wallet",
     "GET /credit/alerts": "wallet",
     "GET /credit/statement": "wallet",
     "GET /credit/forecast": "wallet",

@@ -42,6 +42,7 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
         "created_at": "2026-05-15T12:00:00.000Z",
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
+        "price_group": None,
         "lots": [{"lot_id": 1, "kind": "paid", "remaining_yen": 9_997, "remaining": "9997", "expires_at": None}],
         "notification_targets": [],
         "auto_topup": {
@@ -210,10 +211,14 @@ def test_a_statement_tells_who_spent_and_on_what(api: Api, wallets: CreditWallet
     agent = wallets.keys.create(wallet.wallet_id, label="crawler")
     api.post("/credit/charge", agent.token, key="a", amount_yen=30, note="GET /search")
     report = api.get("/credit/statement", wallet.owner_token).json()
-    spent = {"charges": 1, "charged_yen": 30, "refunded_yen": 0, "spent_yen": 30}
+    spent: dict[str, Any] = {"charges": 1, "charged_yen": 30, "refunded_yen": 0, "spent_yen": 30}
+    spent |= {"charged": "30", "refunded": "0", "spent": "30"}
     assert report["spend_by_key"] == [{"key_id": agent.key_id, "label": "crawler", "monthly_cap_yen": 0, **spent}]
     assert report["spend_by_note"] == [{"note": "GET /search", **spent}]
-    for rows, last in (("keys", f"{agent.key_id},crawler,1,30,0,30,0"), ("notes", "1,1,30,0,30,GET /search")):
+    for rows, last in (
+        ("keys", f"{agent.key_id},crawler,1,30,0,30,0,30,0,30"),
+        ("notes", "1,1,30,0,30,GET /search,30,0,30"),
+    ):
         answer = api.get("/credit/statement", wallet.owner_token, format="csv", rows=rows)
         assert answer.text.splitlines()[-1] == last
 

@@ -95,15 +95,20 @@ def test_an_agent_is_told_what_it_can_spend(ledger: Ledger, connection: Connecti
         "wallet_id": ledger.owner.wallet_id,
         "label": "acme",
         "spendable_yen": 197,
+        "spendable": "197",
         "enabled": True,
         "balance_yen": 4_957,
+        "balance": "4957",
         "held_yen": 0,
+        "held": "0",
         "debt_yen": 0,
+        "debt": "0",
         "monthly_budget_yen": 1_000,
         "budget_mode": "alert",
         "current_cycle": f"{datetime.now(UTC):%Y-%m}",
         "time_zone": "UTC",
         "current_cycle_spent_yen": 43,
+        "current_cycle_spent": "43",
         "warn_pct": 0,
         "auto_topup": {
             "state": "off",
@@ -113,8 +118,24 @@ def test_an_agent_is_told_what_it_can_spend(ledger: Ledger, connection: Connecti
             "action_url": None,
         },
         "topup_url": TOPUP_URL,
-        "lots": [{"lot_id": 1, "kind": "paid", "remaining_yen": 4_957, "expires_at": None}],
+        "lots": [{"lot_id": 1, "kind": "paid", "remaining_yen": 4_957, "remaining": "4957", "expires_at": None}],
     }
+
+
+def test_the_tools_show_exact_amounts_items_and_facts(ledger: Ledger, connection: Connection) -> None:
+    ledger.wallets.charge(1, "3.30", facts={"tool": "search"}, idempotency_key="exact")
+
+    async def talk(tools: Tools) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]:
+        page = await tools.call("credit_wallet_transactions", limit=1)
+        status, forecast = await tools.call("credit_wallet_status"), await tools.call("credit_wallet_forecast")
+        return page["transactions"][0], status, forecast, await tools.budget()
+
+    entry, status, forecast, budget = connection(ledger.owner.owner_token, talk)
+    assert (entry["amount_yen"], entry["amount"]) == (-4, "-3.3")  # whole yen of the balance: from 4,957 to 4,953
+    assert (entry["item"], entry["facts"], entry["agent_facts"]) == (None, {"tool": "search"}, {})
+    assert (status["balance_yen"], status["balance"], status["spendable"]) == (4_953, "4953.7", "4953.7")
+    assert (forecast["balance"], forecast["spent"]) == ("4953.7", "46.3")
+    assert "- You can spend ¥4,953.7 now." in budget
 
 
 def test_transactions_come_in_pages_and_by_key_and_note(ledger: Ledger, connection: Connection) -> None:
@@ -147,8 +168,11 @@ def test_an_agent_that_asks_for_a_top_up_is_sent_to_the_owner(ledger: Ledger, co
     assert guide == {
         "wallet_id": ledger.owner.wallet_id,
         "amount_yen": 1_500,
+        "amount": "1500",
         "missing_yen": 1_500,
+        "missing": "1500",
         "balance_yen": 4_957,
+        "balance": "4957",
         "status": "ask_the_owner",
         "what_to_do": "An agent key cannot pay. Ask the owner of wallet 1 to top up ¥1,500 at "
         "https://wallet.test/topup.",

@@ -11,6 +11,7 @@ observe" is the kind of fault; where a rate is taken:
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from amounts import yen
@@ -30,8 +31,8 @@ NOON_OF_THE_11TH = datetime(2026, 5, 11, 12, tzinfo=UTC)
 
 
 def wallet(
-    balance_yen: int,
-    spent_yen: int,
+    balance_yen: int | str,
+    spent_yen: int | str,
     budget_yen: int = 0,
     time_zone: str = "UTC",
     created_at: str = "2026-01-01T00:00:00.000Z",
@@ -53,6 +54,7 @@ def wallet(
         created_at=created_at,
         low_balance_yen=0,
         alert_thresholds_pct=(),
+        price_group=None,
     )
 
 
@@ -73,6 +75,27 @@ def test_spending_goes_on_at_its_pace_rounded_down(spent_yen: int, daily_yen: in
         daily_yen,
         projected_yen,
     )
+
+
+@pytest.mark.parametrize(
+    ("spent", "daily", "projected"),
+    [
+        ("0.000021", "0.000002", "0.000062"),
+        ("10.5", "1", "31"),
+        ("3.30", "0.314285", "9.742857"),
+        ("0.999999", "0.095238", "2.952378"),
+    ],
+)
+def test_a_pace_below_the_yen_is_rounded_down_to_the_micro(spent: str, daily: str, projected: str) -> None:
+    report = forecast(wallet("100.5", spent), NOON_OF_THE_11TH)
+    assert (report.daily_pace, report.projected_cycle_spend) == (Decimal(daily), Decimal(projected))
+    assert (report.balance, report.balance_yen, report.spent) == (Decimal("100.5"), 100, Decimal(spent).normalize())
+
+
+def test_what_is_left_below_the_yen_lasts_as_long_as_the_pace_lets_it() -> None:
+    """Half of a day's spending is half a day."""
+    assert forecast(wallet("0.5", "10.5"), NOON_OF_THE_11TH).balance_runs_out_at == "2026-05-12T00:00:00.000Z"
+    assert forecast(wallet(10, "0.5", 1), NOON_OF_THE_11TH).budget_runs_out_at == "2026-05-22T00:00:00.000Z"
 
 
 @pytest.mark.parametrize(

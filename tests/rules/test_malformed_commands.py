@@ -76,6 +76,7 @@ FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
     ([CAPTURE, RELEASE, EXTEND], "hold_id", [1, 2**63 - 1], [*NO_IDS, None]),
     ([REFUND, REVERSE], "txn_id", [1, 2**63 - 1], [*NO_IDS, None]),
     ([CONFIGURE], "label", [UNSET, "", "a" * 500], NO_TEXTS),
+    ([CONFIGURE], "price_group", [UNSET, None, "a", "a_1", "a" * 32], ["", "A", "1a", "a" * 33, "a-b", 1]),
     ([CONFIGURE], "enabled", [UNSET, True, False], [0, 1, "true", None]),
     ([CONFIGURE], "monthly_budget_yen", [UNSET, 0, 10**12], NO_BUDGETS),
     ([CONFIGURE], "budget_mode", [UNSET, "alert", "cap"], ["", "Alert", "stop", None, 1]),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from amounts import yen
+from msgspec import structs
 from snapshots import new_snapshot
 
 from credit_wallet.domain.commands import (
@@ -29,7 +30,9 @@ from credit_wallet.domain.commands import (
 )
 from credit_wallet.domain.money import MAX_BALANCE_MICROS
 from credit_wallet.domain.outcomes import KeyView, Outcome, WalletView
+from credit_wallet.domain.prices import EVERYBODY, Price, PriceBook
 from credit_wallet.domain.topups import Clawback, PayerState, PaymentFact, TopupState, topup_id_of
+from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
 from credit_wallet.errors import (
     InvalidAmount,
     InvalidRequest,
@@ -321,3 +324,20 @@ def test_a_released_hold_gives_back_what_it_held() -> None:
     [held] = outcomes(snapshot, Hold(1, "hold", yen(30)))
     hold: HoldState = snapshot.holds[held.hold_id]
     assert (hold.left_micros, snapshot.wallets[1].balance_micros) == (yen(30), yen(70))
+
+
+@pytest.mark.parametrize("hold_seconds", [None, 60])
+@pytest.mark.parametrize("usage", [None, Usage("search", QUANTITY_UNIT)])
+def test_a_gift_that_a_purchase_used_up_comes_back_as_a_gift_in_the_same_batch(
+    usage: Usage | None, hold_seconds: int | None
+) -> None:
+    gift = Lot(5, "promo", yen("3.3"), "2026-06-01T00:00:00.000Z")
+    snapshot = new_snapshot()
+    snapshot.prices = PriceBook(1, [Price("search", EVERYBODY, "", "", 1, yen("3.3"))])
+    snapshot.wallets[1].balance_micros, snapshot.wallets[1].lots = yen("3.3"), [structs.replace(gift)]
+    amount_micros = 0 if usage else yen("3.3")
+    buy = Buy(1, "p", "a", amount_micros, hold_seconds, usage=usage)
+    decision = decide(snapshot, [buy, Undo(1, "p", "a")], NOON)
+    assert [each.amount_micros for each in decision.outcomes] == [yen("3.3")] * 2  # type: ignore[union-attr]
+    assert snapshot.wallets[1].lots == [gift]
+    assert decision.opened_lots == []

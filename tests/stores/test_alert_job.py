@@ -266,6 +266,7 @@ def test_charges_of_both_writers_are_added_up(wallets: CreditWallet, db_url: str
                 "wallet_id": wallet_id,
                 "threshold_pct": threshold_pct,
                 "spent_yen": spent_yen,
+                "spent": str(spent_yen),
                 "budget_yen": 100,
                 "billing_cycle": "2026-05",
             }

@@ -15,8 +15,10 @@ import psycopg
 import pytest
 from clock import Clock
 from databases import on_every_database
+from msgspec import structs
 from plain_sql import PlainSql
 
+from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Buy, Capture, Charge, Command, Expire, Hold, Refund, Release, Reverse, Topup
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Bought, Captured, Charged, Held, Outcome, ToppedUp
@@ -56,7 +58,7 @@ def new_key(host: PlainSql, wallet_id: int) -> int:
         "INSERT INTO am_credit_key (wallet_id, token_hash, monthly_cap_yen, created_at) VALUES (?, ?, 0, ?) "
         "RETURNING key_id",
         wallet_id,
-        f"{wallet_id:064x}",
+        f"{1_000 + wallet_id:064x}",
         "2026-05-01T00:00:00.000Z",
     )
     return int(key_id)
@@ -205,12 +207,16 @@ class Walk:
         wallet_id, amount_yen = self.random.choice(self.wallet_ids), self.random.randrange(1, 20)
         kind = self.random.choice(("topup", "charge"))
         with suppress(apsw.ConstraintError, psycopg.errors.CheckViolation):  # the host has less than that
-            self.host.move(wallet_id, kind, amount_yen if kind == "topup" else -amount_yen, format_instant(self.clock()))
+            self.host.move(
+                wallet_id, kind, amount_yen if kind == "topup" else -amount_yen, format_instant(self.clock())
+            )
             self.done["plain SQL"] += 1
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_after_every_step_whole_yen_and_micros_add_up(store: Store, host: PlainSql, clock: Clock, seed: int) -> None:
+def test_after_every_step_whole_yen_and_micros_add_up(
+    store: Store, host: PlainSql, db_url: str, clock: Clock, seed: int
+) -> None:
     wallet_ids = [new_wallet(store, clock, number) for number in range(1, WALLETS + 1)]
     walk = Walk(seed, store, host, clock, wallet_ids)
     for _ in range(STEPS):
@@ -221,4 +227,101 @@ def test_after_every_step_whole_yen_and_micros_add_up(store: Store, host: PlainS
         for wallet_id in wallet_ids:
             whole_yen_add_up(host, wallet_id)
             micros_add_up(host, wallet_id)
-    assert walk.done.keys() >= {"plain SQL", "Charge", "Hold", "Capture", "Release", "Refund", "Topup", "Reverse", "Buy"}
+    assert walk.done.keys() >= {
+        "plain SQL",
+        "Charge",
+        "Hold",
+        "Capture",
+        "Release",
+        "Refund",
+        "Topup",
+        "Reverse",
+        "Buy",
+    }
+    store.close()
+    with CreditWallet.open(db_url, clock=clock) as wallets:
+        assert wallets.verify() == []
+
+
+# What a host may write
+
+
+def test_plain_sql_is_whole_yen_whatever_it_says_in_detail(
+    store: Store, host: PlainSql, db_url: str, clock: Clock
+) -> None:
+    wallet_id = new_wallet(store, clock)
+    carried_out(store, clock, Topup(wallet_id, "credit", 10 * MICROS), Charge(wallet_id, "exact", 3_300_000))
+    for amount_yen, detail in ((-2, '{"micros":-2700000,"fraction":1}'), (0, '{"micros":-1}'), (0, "{}")):
+        with host.transaction():
+            host.run(
+                "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, detail) VALUES (?, ?, ?, ?)",
+                wallet_id,
+                amount_yen,
+                "charge",
+                detail,
+            )
+            host.run("UPDATE am_credit_wallet SET balance_yen = balance_yen + ?", amount_yen)
+    [charged] = carried_out(store, clock, Charge(wallet_id, "all of it", 4_700_000))
+    assert charged.balance_micros == 0
+    assert [(amount_yen, detail) for _, amount_yen, _, _, detail in chain_of(host, wallet_id)] == [
+        (10, {}),
+        (-4, {"micros": -3_300_000, "fraction": 700_000}),
+        (-2, {"fraction": 700_000}),
+        (0, {"micros": 0, "fraction": 700_000}),
+        (0, {"micros": 0, "fraction": 700_000}),
+        (-4, {"micros": -4_700_000}),
+    ]
+    whole_yen_add_up(host, wallet_id)
+    micros_add_up(host, wallet_id)
+    store.close()
+    with CreditWallet.open(db_url, clock=clock) as wallets:
+        assert [violation.check for violation in wallets.verify()] == ["details"] * 2  # of 0 yen, for nothing
+
+
+def test_a_host_that_adds_yen_leaves_what_is_below_them(store: Store, host: PlainSql, clock: Clock) -> None:
+    wallet_id = new_wallet(store, clock)
+    carried_out(
+        store,
+        clock,
+        Topup(wallet_id, "credit", 10 * MICROS),
+        Charge(wallet_id, "exact", 300_000),
+        Hold(wallet_id, "hold", 900_000),
+    )
+    columns = "balance_yen, balance_fraction, held_yen, ledger_fraction"
+    assert host.run(f"SELECT {columns} FROM am_credit_wallet") == [(8, 800_000, 1, 700_000)]
+    host.move(wallet_id, "topup", 5)
+    assert host.run(f"SELECT {columns} FROM am_credit_wallet") == [(13, 800_000, 1, 700_000)]
+    [released] = carried_out(store, clock, Release(wallet_id, "release", 1))
+    assert (released.amount_micros, released.balance_micros) == (900_000, 14_700_000)
+    assert host.run(f"SELECT {columns} FROM am_credit_wallet") == [(14, 700_000, 0, 700_000)]
+
+
+def test_an_exact_outcome_is_replayed_exactly(store: Store, db_url: str, clock: Clock) -> None:
+    wallet_id = new_wallet(store, clock)
+    carried_out(store, clock, Topup(wallet_id, "credit", 10 * MICROS))
+    commands = [
+        Charge(wallet_id, "charge", 3_300_000, usage=Usage(None, 0, (("tool", "search"),))),
+        Hold(wallet_id, "hold", 700_001),
+        Capture(wallet_id, "capture", 1, 200_000),
+        Refund(wallet_id, "refund", 2, 300_000),
+    ]
+    outcomes = [*carried_out(store, clock, *commands[:3]), *carried_out(store, clock, commands[3])]
+    store.close()
+    with closing(database_at(db_url).open_store(clock())) as reopened:
+        again = carried_out(reopened, clock, *commands)
+    assert again == [structs.replace(outcome, replayed=True) for outcome in outcomes]
+
+
+@pytest.mark.parametrize("closing", [Capture(1, "close", 1, 200_000), Release(1, "close", 1)])
+def test_a_hold_is_closed_in_its_own_batch_by_who_guessed_its_id(
+    store: Store, db_url: str, clock: Clock, closing: Command
+) -> None:
+    """What is left of it returns to its lot, a gift that lapses, although that was used up."""
+    wallet_id = new_wallet(store, clock)
+    end = format_instant(clock() + timedelta(days=1))
+    carried_out(store, clock, Topup(wallet_id, "gift", 700_000, True, end))
+    carried_out(store, clock, Hold(wallet_id, "hold", 700_000), closing)
+    store.close()
+    with CreditWallet.open(db_url, clock=clock) as wallets:
+        assert [(lot.kind, lot.expires_at) for lot in wallets.lots.list(wallet_id)] == [("promo", end)]
+        assert wallets.verify() == []

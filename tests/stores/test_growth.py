@@ -90,6 +90,22 @@ def test_free_loops_leave_nothing_after_months(
     assert [entry.txn_type for entry in wallets.history(wallet_id)] == ["topup", "charge", "topup"]
 
 
+def test_what_moved_less_than_a_yen_has_moved_money(wallets: CreditWallet, clock: Clock, db_url: str) -> None:
+    wallet_id = wallets.create().wallet_id
+    wallets.topup(wallet_id, 10, idempotency_key="start")
+    key = wallets.keys.create(wallet_id)
+    wallets.charge(wallet_id, "0.5", idempotency_key="charge", key_id=key.key_id)
+    held = wallets.hold(wallet_id, 5, idempotency_key="hold")
+    wallets.capture(held.hold_id, "0.000001", final=False, idempotency_key="part")
+    wallets.release(held.hold_id, idempotency_key="release")
+    wallets.keys.revoke(key.key_id)
+    before = rows(db_url)
+    clock.advance(days=100)
+    wallets.maintenance.prune_closed()
+    assert rows(db_url) == before
+    assert wallets.verify() == []
+
+
 def test_what_was_given_up_and_forgotten_is_credited_when_it_is_paid_all_the_same(
     wallets: CreditWallet, clock: Clock
 ) -> None:

@@ -57,12 +57,12 @@ def test_each_seal_covers_its_entries_and_the_seal_before(db_url: str) -> None:
                 last,
             )
             lots = ledger.run(
-                "SELECT lot_id, kind, granted_yen, expires_at, NULL FROM am_credit_lot WHERE lot_id BETWEEN ? AND ? "
-                "ORDER BY lot_id",
+                "SELECT lot_id, kind, granted_yen, expires_at, NULL, 0, NULL FROM am_credit_lot "
+                "WHERE lot_id BETWEEN ? AND ? ORDER BY lot_id",
                 first,
                 last,
             )
-        parts = ([3, sealed_at, first, last, entries], rows, lots)
+        parts = ([4, sealed_at, first, last, entries], rows, lots)
         text = "".join(json.dumps(part, ensure_ascii=False, separators=(",", ":")) for part in parts)
         assert recorded == sha256((previous + text).encode()).hexdigest()
         assert len(rows) == entries

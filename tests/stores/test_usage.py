@@ -19,6 +19,7 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage_views import UsageReport
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores.jobs import usage
 
 pytestmark = on_every_database
@@ -167,7 +168,10 @@ def naive(book: Book, wallet: int, by: str | None, every: str, key_id: int | Non
     """All rows of a wallet, from its entries."""
     dimension = {"key": ".key", "item": ".item"}.get(by or "", by)
     found: dict[tuple[str, str | None], list[Entry]] = defaultdict(list)
+    first = min((each.txn_id for each in book.entries if each.wallet == wallet and each.values), default=0)
     for entry in book.entries:
+        if entry.txn_id < first:
+            continue
         is_seen = key_id is None or entry.values.get(".key") == str(key_id)
         if entry.wallet == wallet and entry.txn_id <= up_to and is_seen:
             value = None if dimension is None else entry.values.get(dimension)
@@ -218,7 +222,7 @@ def is_same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> bo
 
 
 def test_at_any_moment_it_is_the_naive_sum(wallets: CreditWallet, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "ENTRIES_A_STEP", 37)
+    monkeypatch.setattr(usage, "MAX_ENTRIES", 37)
     mine = [book.add_wallet(zone) for zone in ZONES]
     random = Random(1)
     for _ in range(4):
@@ -242,24 +246,48 @@ def test_pages_put_together_are_all_rows(
     wallets: CreditWallet, book: Book, every: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wallet = book.add_wallet("Asia/Kolkata")
-    for _ in range(150):
+    for _ in range(100):
         book.anything()
     count(wallets)
 
     for by in ("run", "tool", "key"):
-        whole = all_pages(wallets, wallet, by=by, every=every)
-        assert all_pages(wallets, wallet, limit, by=by, every=every) == whole
-        monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_DAYS", 5)
-        monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_MONTHS", 1)
-        assert all_pages(wallets, wallet, limit, by=by, every=every) == whole
-        monkeypatch.undo()
+        for key_id in (None, 7):
+            asked = {"by": by, "every": every, "key_id": key_id}
+            whole = all_pages(wallets, wallet, **asked)
+            assert all_pages(wallets, wallet, limit, **asked) == whole
+            with monkeypatch.context() as few:
+                few.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 17)
+                assert all_pages(wallets, wallet, limit, **asked) == whole
+                few.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 1)
+                few.setattr("credit_wallet.stores.usage_reads.MAX_READS", 10_000)
+                assert all_pages(wallets, wallet, limit, **asked) == whole
+
+
+def test_an_agents_page_begins_at_nothing_of_anothers(
+    wallets: CreditWallet, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 3)
+    monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_READS", 5)
+    wallet = book.add_wallet("UTC")
+    for number in range(10):
+        book.charge(wallet, NOW, key_id=8, facts={"run": f"secret {number}"})
+    book.charge(wallet, NOW, key_id=7, facts={"run": "zebra"})
+    count(wallets)
+
+    report = wallets.usage(wallet, by="run", key_id=7)
+    assert ([row.value for row in report.rows], report.next_cursor) == (["zebra"], None)
+    for number in range(10, 20):
+        book.charge(wallet, NOW, key_id=8, facts={"run": f"secret {number}"})
+    count(wallets)
+    with pytest.raises(InvalidRequest, match="ask for fewer periods"):
+        wallets.usage(wallet, by="run", key_id=7)
 
 
 def test_entries_are_counted_once_by_whoever_counts_first(wallets: CreditWallet, book: Book) -> None:
     wallet = book.add_wallet("UTC")
     book.charge(wallet, NOW, facts={"tool": "search"})
     source = wallets.maintenance._ledger.reader.source
-    twice = [usage.count_next(source, 1), usage.count_next(source, 1)]
+    twice = [usage.count_next(source, 1, usage.Pace()), usage.count_next(source, 1, usage.Pace())]
 
     added = [wallets.maintenance._ledger.maintain(usage.add, counted, source.dialect) for counted in twice if counted]
 
@@ -288,7 +316,7 @@ def test_what_sums_would_not_hold_is_not_added_up(wallets: CreditWallet, book: B
     for _ in range(20):
         book.charge(wallet, NOW, micros=10**18, item="free", quantity=10**18)
         count(wallets)
-    many = "UPDATE am_credit_usage_day SET quantity_units = 9000000000000000000 WHERE wallet_id = ?"
+    many = "UPDATE am_credit_usage SET quantity_units = 9000000000000000000 WHERE wallet_id = ?"
     book._sql.run(many, wallet)
     book.charge(wallet, NOW, item="free", quantity=10**18)
     count(wallets)
@@ -300,6 +328,7 @@ def test_what_sums_would_not_hold_is_not_added_up(wallets: CreditWallet, book: B
 
 def test_entries_of_plain_sql_count_as_without_anything(wallets: CreditWallet, book: Book) -> None:
     wallet = book.add_wallet("Asia/Tokyo")
+    book.charge(wallet, datetime(2026, 5, 1, tzinfo=UTC), facts={"model": "m-1"})
     insert = "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, occurred_at) VALUES (?, ?, ?, ?)"
     for written in (
         "2026-05-15 12:00:00",
@@ -312,13 +341,13 @@ def test_entries_of_plain_sql_count_as_without_anything(wallets: CreditWallet, b
     book._sql.run(insert, wallet, 2, "refund", "2026-05-15T12:00:00Z")
     count(wallets)
 
-    [row] = wallets.usage(wallet, by="tool").rows
+    _, row = wallets.usage(wallet, by="tool").rows
     assert (row.period, row.value, row.charges, row.amount, row.refunded) == ("2026-05-15", None, 3, 9, 2)
 
 
 def test_days_begin_at_the_midnight_of_the_zone(wallets: CreditWallet, book: Book) -> None:
     wallet = book.add_wallet("Asia/Kolkata")
-    book.charge(wallet, datetime(2026, 5, 14, 18, 29, 59, 999_000, tzinfo=UTC))
+    book.charge(wallet, datetime(2026, 5, 14, 18, 29, 59, 999_000, tzinfo=UTC), key_id=7)
     book.charge(wallet, datetime(2026, 5, 14, 18, 30, tzinfo=UTC))
     count(wallets)
 
@@ -332,6 +361,26 @@ def test_days_begin_at_the_midnight_of_the_zone(wallets: CreditWallet, book: Boo
         ("2026-05-14T23:00+05:30", "2026-05-14T17:30:00.000Z"),
         ("2026-05-15T00:00+05:30", "2026-05-14T18:30:00.000Z"),
     ]
+
+
+def test_counting_begins_with_the_first_charge_that_says_something(
+    wallets: CreditWallet, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "MAX_ENTRIES", 3)
+    silent, mine = book.add_wallet("UTC"), book.add_wallet("UTC")
+    for _ in range(5):
+        book.charge(silent, NOW)
+        book.charge(mine, NOW, micros=3_300_000)
+    first = book.charge(mine, NOW, item="search", quantity=MICROS)
+    for _ in range(5):
+        book.charge(silent, NOW)
+        book.charge(mine, NOW)
+    book.refund(first, NOW, MICROS)
+    count(wallets)
+
+    assert (wallets.usage(silent).rows, wallets.usage(silent).counted_from) == ([], None)
+    assert [(row.charges, row.refunded) for row in wallets.usage(mine).rows] == [(6, 1)]
+    assert wallets.usage(mine).counted_from == "2026-05-15T12:00:00.000Z"
 
 
 def test_a_report_says_up_to_where_it_counts(wallets: CreditWallet, book: Book) -> None:
@@ -354,7 +403,7 @@ def test_a_report_says_up_to_where_it_counts(wallets: CreditWallet, book: Book) 
 def test_since_and_until_include_their_days(wallets: CreditWallet, book: Book) -> None:
     wallet = book.add_wallet("Asia/Tokyo")
     for day in range(1, 29):
-        book.charge(wallet, datetime(2026, 4, day, 3, tzinfo=UTC))
+        book.charge(wallet, datetime(2026, 4, day, 3, tzinfo=UTC), key_id=7)
     count(wallets)
 
     def days(**asked: str) -> list[date]:

@@ -63,7 +63,7 @@ def broken_checks(wallets: CreditWallet) -> set[str]:
         ("UPDATE am_credit_cycle_segment SET last_txn_id = last_txn_id - 1 WHERE segment_no = 1", "cycles"),
         ("DELETE FROM am_credit_cycle_segment WHERE segment_no = 1", "cycles"),
         ("DELETE FROM am_credit_cycle_segment", "cycles"),
-        ("INSERT INTO am_credit_cycle_segment VALUES ({wallet_id}, 3, 5, '2026-11', 1080)", "cycles"),
+        ("INSERT INTO am_credit_cycle_segment VALUES ({wallet_id}, 3, 5, '2026-11', 1080, 0)", "cycles"),
         (
             SWAP_CYCLES,
             "cycles",

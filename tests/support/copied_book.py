@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 from clock import Clock
-from msgspec import structs
+from msgspec import json, structs
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
@@ -54,11 +54,15 @@ TABLES = {
     "am_credit_mail_count",
     "am_credit_hour_spend",
     "am_credit_counted",
+    "am_credit_usage",
     "am_credit_seller",
     "am_credit_secret",
     "am_credit_sale",
     "am_credit_cycle_segment",
     "am_credit_clawback",
+    "am_credit_price_version",
+    "am_credit_price",
+    "am_credit_tier_usage",
 }
 
 ODD_TEXTS = (
@@ -140,9 +144,14 @@ def rows_of(url: str, columns_of: str) -> Rows:
     with PlainSql(columns_of) as other, PlainSql(url) as host:
         names = "SELECT group_concat(name, ', ') FROM pragma_table_info(?)"
         return {
-            table: sorted(host.run(f"SELECT {other.run(names, table)[0][0]} FROM {table}"), key=repr)
+            table: sorted(map(_written, host.run(f"SELECT {other.run(names, table)[0][0]} FROM {table}")), key=repr)
             for table in TABLES
         }
+
+
+def _written(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """PostgreSQL's driver reads JSON, which SQLite has as text."""
+    return tuple(json.encode(value).decode() if isinstance(value, dict | list) else value for value in row)
 
 
 def assert_equal(book: Book, target: str) -> None:

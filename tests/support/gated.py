@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -125,3 +126,18 @@ def gated(
         stage = Stage(CreditGate(application, operator, **options))
         with Served(stage) as served:
             yield Front(served.url, stage, wallets, wallet)
+
+
+def start(gate: Any) -> list[Any]:
+    """What a gate answers to the start of a server."""
+    sent: list[Any] = []
+    messages = [{"type": "lifespan.shutdown"}, {"type": "lifespan.startup"}]
+
+    async def receive() -> Any:
+        return messages.pop()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(gate({"type": "lifespan"}, receive, send))
+    return sent

@@ -32,13 +32,14 @@ positions = st.integers(0, 10**6)
 exact_yen = st.one_of(amounts(9), amounts(60), amounts(400)).map(decimal_of)
 
 _SUMS = """
-SELECT balance_yen + held_yen, ledger_fraction, balance_yen, balance_fraction,
-       (SELECT coalesce(sum(amount_yen), 0) FROM am_credit_transaction_log WHERE wallet_id = ?),
-       (SELECT coalesce(sum(amount_micros), 0) FROM v_credit_transaction_exact WHERE wallet_id = ?),
-       (SELECT coalesce(sum(amount_yen - captured_yen), 0) FROM am_credit_hold WHERE status = 'open' AND wallet_id = ?),
-       (SELECT coalesce(sum(amount_fraction - captured_fraction), 0) FROM am_credit_hold
-        WHERE status = 'open' AND wallet_id = ?)
-FROM am_credit_wallet WHERE wallet_id = ?
+SELECT wallet.balance_yen + wallet.held_yen, wallet.ledger_fraction, wallet.balance_yen, wallet.balance_fraction,
+       (SELECT coalesce(sum(amount_yen), 0) FROM am_credit_transaction_log AS entry
+        WHERE entry.wallet_id = wallet.wallet_id),
+       (SELECT coalesce(sum(amount_micros), 0) FROM v_credit_transaction_exact AS entry
+        WHERE entry.wallet_id = wallet.wallet_id),
+       (SELECT coalesce(sum((amount_yen - captured_yen) * 1000000 + amount_fraction - captured_fraction), 0)
+        FROM am_credit_hold AS hold WHERE hold.wallet_id = wallet.wallet_id AND status = 'open')
+FROM am_credit_wallet AS wallet
 """
 
 
@@ -217,9 +218,8 @@ class BesideAModel(RuleBasedStateMachine):
         """
         if not hasattr(self, "model"):
             return
-        for wallet_id in self.ids:
-            [row] = self.host.run(_SUMS, *[wallet_id] * 5)
-            ledger_yen, ledger_fraction, yen, fraction, whole, micros, held_yen, held_fraction = map(int, row)
+        for row in self.host.run(_SUMS):
+            ledger_yen, ledger_fraction, yen, fraction, whole, micros, held_micros = map(int, row)
             assert whole == ledger_yen
             assert micros == ledger_yen * MICROS + ledger_fraction
-            assert micros == (yen + held_yen) * MICROS + fraction + held_fraction
+            assert micros == yen * MICROS + fraction + held_micros

@@ -48,10 +48,12 @@ class ModelWallet:
         """What has fallen due by ``now`` happens before anything else."""
         for hold in sorted(self.holds, key=lambda hold: hold.expires):
             if hold.status == "open" and hold.expires <= now:
+                self._lapse(hold.expires)
                 if hold.served:
                     self._spend(hold, hold.left, ZERO, now)
                 else:
                     self._return(hold, "expired")
+                    self._lapse(hold.expires)  # what came back repays a debt then, even if it has lapsed since
         self._lapse(now)
 
     def topup(self, yen: Decimal, promo: bool, expires: datetime | None, now: datetime) -> ModelTopup:
@@ -216,7 +218,7 @@ class ModelWallet:
         return ModelCharge(inside + taken, used)
 
     def _return(self, hold: ModelHold, status: str) -> None:
-        hold.status = status
+        hold.status = status if hold.left or not hold.captured else "captured"
         self._give_back(hold.parts)
 
     def _prolong(self, hold: ModelHold, seconds: int, now: datetime) -> None:

@@ -60,12 +60,13 @@ class ModelPurchase:
     @property
     def given_back(self) -> bool:
         if self.hold is not None:
-            return self.hold.status in ("released", "expired")
+            return self.hold.status in ("released", "expired") and not self.hold.captured
         return self.charge is not None and self.charge.refunded >= self.request[0]
 
     @property
     def captured(self) -> bool:
-        return self.hold is not None and self.hold.status == "captured"
+        hold = self.hold
+        return hold is not None and hold.status != "open" and (hold.status == "captured" or hold.captured > 0)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import apsw
 import psycopg
+from psycopg.types.string import TextLoader
 
 from credit_wallet.config import is_postgres, sqlite_path
 
@@ -43,6 +44,7 @@ class _Postgres:
 
     def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(url, autocommit=True)
+        self._connection.adapters.register_loader("json", TextLoader)
         self.close = self._connection.close
 
     def run(self, statement: str, bindings: tuple[Any, ...]) -> list[tuple[Any, ...]]:

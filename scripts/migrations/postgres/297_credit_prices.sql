@@ -3,7 +3,7 @@
 -- Which prices count for the wallet, besides its own and everybody's.
 ALTER TABLE am_credit_wallet ADD COLUMN price_group TEXT;
 
--- Every version of the book, kept for ever: a charge names the one that it was priced by. It belongs to no wallet.
+-- Every version of the book, all kept: a charge names the one that it was priced by. It belongs to no wallet.
 CREATE TABLE am_credit_price_version (
     version    BIGINT NOT NULL CHECK (version > 0),
     wallet_id  BIGINT NOT NULL DEFAULT 0 CHECK (wallet_id = 0),

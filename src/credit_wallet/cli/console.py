@@ -120,17 +120,15 @@ def _width(text: str) -> int:
 
 
 def _text(name: str, value: object) -> str:
-    from credit_wallet.domain.money import decimal_text, format_micros, format_yen
+    from credit_wallet.domain.money import format_micros, format_yen
     from credit_wallet.domain.outcomes import Alert, LotView, Opening
 
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int) and name.endswith("_micros"):
-        return decimal_text(value) if name == "quantity_micros" else format_micros(value)
-    if isinstance(value, int) and name.endswith("_yen"):
-        return format_yen(value)
+    if isinstance(value, int):
+        return _number(name, value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={one_line(str(each))}" for key, each in value.items()) or "–"
     if isinstance(value, list | tuple):
@@ -143,6 +141,16 @@ def _text(name: str, value: object) -> str:
         end = "" if value.expires_at is None else f" until {one_line(value.expires_at)}"
         return f"{format_micros(value.remaining_micros)} {value.kind}{end} (lot {value.lot_id})"
     return one_line(str(value))
+
+
+def _number(name: str, value: int) -> str:
+    from credit_wallet.domain.money import decimal_text, format_micros, format_yen
+
+    if name == "quantity_micros":
+        return decimal_text(value) if value else "–"
+    if name.endswith("_micros"):
+        return format_micros(value)
+    return format_yen(value) if name.endswith("_yen") else str(value)
 
 
 def _heading(name: str) -> str:

@@ -80,7 +80,7 @@ def topup(wallet_id: int, yen: str, key: str, promo: bool, expires_at: str | Non
 @note
 @paying_key
 def charge(wallet_id: int, asked: Asked, key: str, note: str | None, agent_key: int | None) -> None:
-    """Charge YEN, or an item of the price book, to wallet ID."""
+    """Charge YEN, or an item's price, to wallet ID."""
     with open_wallets() as wallets:
         show(wallets.charge(wallet_id, **asked, idempotency_key=key, note=note, key_id=agent_key))
 
@@ -114,7 +114,9 @@ def refund(txn_id: int, yen: str | None, key: str, note: str | None) -> None:
 @note
 @paying_key
 def hold(wallet_id: int, asked: Asked, key: str, ttl: int, note: str | None, agent_key: int | None) -> None:
-    """Reserve YEN, or the price of an item, for a call priced afterwards."""
+    """Reserve YEN of wallet ID for a call priced afterwards.
+
+    Instead of YEN, --item reserves its price."""
     with open_wallets() as wallets:
         show(wallets.hold(wallet_id, **asked, idempotency_key=key, ttl_seconds=ttl, note=note, key_id=agent_key))
 
@@ -123,7 +125,9 @@ def hold(wallet_id: int, asked: Asked, key: str, ttl: int, note: str | None, age
 @hold_id
 @price
 def capture(hold_id: int, asked: Asked) -> None:
-    """Spend YEN, or the price of an item, of a hold and release the rest."""
+    """Spend YEN of a hold and release the rest.
+
+    Instead of YEN, --item spends its price."""
     with open_wallets() as wallets:
         show(wallets.capture(hold_id, **asked))
 

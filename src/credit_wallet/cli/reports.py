@@ -1,8 +1,8 @@
-"""Commands that read a wallet's entries: ``history`` and ``statement``."""
+"""Commands that read a wallet's entries: ``history``, ``usage`` and ``statement``."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -20,6 +20,38 @@ def history(wallet_id: int, limit: int, agent_key: int | None, note: str | None)
     """List a wallet's ledger entries, newest first."""
     with open_wallets() as wallets:
         show(wallets.history(wallet_id, limit=limit, key_id=agent_key, note=note))
+
+
+@commands.command()
+@wallet_id
+@click.option("--by", metavar="WHAT", help="Divide each period by key, by item, or by a fact such as tool.")
+@click.option(
+    "--every",
+    type=click.Choice(["hour", "day", "month"]),
+    default="day",
+    show_default=True,
+    help="Length of the periods, in the wallet's time zone.",
+)
+@click.option("--since", metavar="WHEN", help="First period: a month, a day or an ISO 8601 time.")
+@click.option("--until", metavar="WHEN", help="Last period, likewise.")
+@agent_key("Only what this agent key paid.")
+@limit(1_000)
+@click.option("--cursor", metavar="CURSOR", help="The next_cursor of the page before.")
+def usage(wallet_id: int, agent_key: int | None, **asked: Any) -> None:
+    """Show what a wallet's charges were for, by period.
+
+    Charges are counted by the worker; what it has not counted yet is counted first.
+    """
+    with open_wallets() as wallets:
+        while wallets.maintenance.count_usage():
+            pass
+        report = wallets.usage(wallet_id, key_id=agent_key, **asked)
+    if options.json:
+        show(report)
+        return
+    show(report.rows)
+    if report.next_cursor is not None:
+        click.echo(f"more: --cursor {report.next_cursor!r}", err=True)
 
 
 @commands.command()

@@ -108,8 +108,11 @@ def wallet_show(wallet_id: int) -> None:
     """Show a wallet's balance, credit, holds and settings."""
     from msgspec import structs
 
+    from credit_wallet.cli.shown import WalletWithLots
+
     with open_wallets() as wallets:
-        show({**structs.asdict(wallets.show(wallet_id)), "lots": wallets.lots.list(wallet_id)})
+        wallet, lots = wallets.show(wallet_id), wallets.lots.list(wallet_id)
+        show(WalletWithLots(**structs.asdict(wallet), lots=lots))
 
 
 @commands.command("list")

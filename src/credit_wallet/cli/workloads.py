@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.commands import Topup
 from credit_wallet.domain.cycle import cycle_at, format_instant
+from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.tokens import token_hash
 from credit_wallet.errors import IdempotencyConflict, InsufficientFunds, WalletError
 from credit_wallet.idempotency_keys import new_idempotency_key
@@ -172,7 +173,8 @@ def create_wallets(path: Path, count: int, *, credit_yen: int = CREDIT_YEN, mont
     wallet_ids = store.run(insert)
     for start in range(0, count, MAX_BATCH):
         topups = [
-            Topup(wallet_id, new_idempotency_key(), credit_yen) for wallet_id in wallet_ids[start : start + MAX_BATCH]
+            Topup(wallet_id, new_idempotency_key(), credit_yen * MICROS)
+            for wallet_id in wallet_ids[start : start + MAX_BATCH]
         ]
         require_success(store.execute(topups, datetime.now(UTC)))
     store.close()

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -27,6 +28,9 @@ GROUP = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 
 MAX_PRICES = 10_000
 """Prices of one version of the book."""
+
+MAX_SEARCHED = 1_000
+"""Items that are looked through to name a few in a refusal: anybody can be refused, in everybody's batch."""
 
 MAX_TIERS = 20
 """Tiers of one price."""
@@ -126,6 +130,11 @@ class PriceBook:
         found = (self.price(item, wallet_id, group, at) for item in self.items)
         return [price for price in found if price is not None]
 
+    def some_items(self, wallet_id: int, group: str | None, at: str, limit: int) -> list[str]:
+        """Up to ``limit`` items that have a price for a wallet at an instant, looked for among ``MAX_SEARCHED``."""
+        found = (item for item in self.items[:MAX_SEARCHED] if self.price(item, wallet_id, group, at) is not None)
+        return [*islice(found, limit)]
+
     def announced(self, wallet_id: int, group: str | None, after: str) -> list[Price]:
         """The prices that will count for a wallet from an instant after ``after`` on, by item and instant."""
         return [
@@ -149,7 +158,7 @@ NO_PRICES = PriceBook(0, ())
 
 
 class PriceTier(Struct, frozen=True):
-    """A tier as it is shown: ``unit_price`` for the units up to ``up_to`` of a billing cycle, None for the rest."""
+    """A tier as it is shown: ``unit_price`` for the units up to ``up_to`` of a billing cycle, null for the rest."""
 
     up_to: Decimal | None
     unit_price: Decimal

@@ -7,11 +7,10 @@ that is half an hour beside. A day is named by its date, a month by its billing 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from credit_wallet.domain.cycle import (
     CYCLE_PATTERN,
@@ -26,15 +25,17 @@ from credit_wallet.domain.cycle import (
 )
 
 Every: TypeAlias = Literal["hour", "day", "month"]
+EVERY: tuple[Every, ...] = get_args(Every)
 
 _UTC_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}))?")
 
 
 class Periods(NamedTuple):
-    """The hour and the day that an entry falls in."""
+    """The hour, the day and the month that an entry falls in."""
 
     hour: str
     day: str
+    month: str
 
 
 @lru_cache(maxsize=65_536)
@@ -48,7 +49,7 @@ def periods_of(occurred_at: str, time_zone: str) -> Periods | None:
             return _as_written(occurred_at)
         moment = parse_instant(occurred_at)
         if FIRST_YEAR <= moment.year <= LAST_YEAR:
-            return Periods(hour_at(moment, time_zone), day_at(moment, time_zone))
+            return Periods(*(period_at(moment, time_zone, every) for every in EVERY))
     return None
 
 
@@ -58,7 +59,7 @@ def _as_written(occurred_at: str) -> Periods | None:
         return None
     day, hour = match[1], match[2] or "00"
     is_time = FIRST_YEAR <= date.fromisoformat(day).year <= LAST_YEAR and hour < "24"
-    return Periods(f"{day}T{hour}", day) if is_time else None
+    return Periods(f"{day}T{hour}", day, day[:7]) if is_time else None
 
 
 def hour_at(moment: datetime, time_zone: str) -> str:
@@ -104,17 +105,3 @@ def period_label(period: str, time_zone: str) -> str:
 def day_start(day: date, time_zone: str) -> datetime:
     """The instant at which ``day`` begins; where clocks skip its midnight, that of the skip."""
     return datetime(day.year, day.month, day.day, tzinfo=zone_of(time_zone)).astimezone(UTC)
-
-
-def days_of(month: str) -> Iterator[str]:
-    """The days of a month."""
-    day = date.fromisoformat(f"{month}-01")
-    while day.isoformat().startswith(month):
-        yield day.isoformat()
-        day += timedelta(days=1)
-
-
-def next_month(month: str) -> str:
-    """The month after ``month``."""
-    year, number = int(month[:4]), int(month[5:])
-    return f"{year + number // 12:04d}-{number % 12 + 1:02d}"

@@ -9,7 +9,7 @@ from credit_wallet.domain.usage_periods import Every
 
 
 class UsageRow(Struct, frozen=True):
-    """The charges of a period that have ``value``, None for those without the dimension.
+    """The charges of a period that have ``value``, or those without the dimension.
 
     ``period`` is by the wallet's clocks (``2026-05``, ``2026-05-15``, ``2026-05-15T18:00+09:00``) and begins at the
     instant ``starts_at``. ``quantity`` is there when all are for one ``item``. ``refunded`` was refunded in the period,
@@ -33,10 +33,11 @@ class UsageRow(Struct, frozen=True):
 
 
 class UsageReport(Struct, frozen=True):
-    """A page of usage, in the order of periods and values; ``next_cursor`` continues, None after the last page.
+    """A page of usage, in the order of periods and values; ``next_cursor`` continues.
 
-    Everything up to the ledger entry ``counted_to_txn_id``, which was written at ``counted_to``, is counted.
-    ``is_current`` says that the wallet has no entry after it.
+    Counting begins with the wallet's first charge by an agent key, for an item or with facts, in the hour that begins
+    at ``counted_from``. Everything from then on up to ledger entry ``counted_to_txn_id``, which was written at
+    ``counted_to``, is counted. ``is_current`` says that the wallet has no entry after it.
     """
 
     wallet_id: int
@@ -47,6 +48,7 @@ class UsageReport(Struct, frozen=True):
     until: str
     rows: list[UsageRow]
     next_cursor: str | None
+    counted_from: str | None
     counted_to_txn_id: int
     counted_to: str | None
     is_current: bool

@@ -65,6 +65,15 @@ class PendingCompensations:
             _log.error("gate_movement_failed", code=error.code, error=str(error), **about)
         return None
 
+    async def now_regardless(self, movement: Movement, **about: object) -> None:
+        """Carry out a movement that goes on if the waiting is cancelled: servers cancel a streamed answer's handler as
+        soon as its last byte is out, and what it costs must not wait for a later price.
+        """
+        task = self._begin(_until_done(movement, chain((0.0,), BACKOFF.pauses()), ATTEMPTS, about))
+        done, _ = await asyncio.wait((task,), timeout=AT_ONCE_SECONDS)
+        if done:
+            await task  # what it raises is a defect, and not to be lost
+
     async def drain(self, within_seconds: float) -> int:
         """Wait for what is pending, and what it leads to. Returns how many movements are still pending afterwards."""
         ends = monotonic() + within_seconds

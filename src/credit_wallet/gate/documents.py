@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import DecodeError, json
 
-from credit_wallet.gate.offers import payment_info
+from credit_wallet.gate.offers import items_of, payment_info
 from credit_wallet.gate.operations import Operations, documents_of, priced_operations
 from credit_wallet.gate.price_list import Listed
 from credit_wallet.gate.prices import Price
@@ -42,7 +42,8 @@ class Documents:
         """The request, and a ``send`` that adds the prices to the answer. Raises what reading the prices does."""
         app = self._by_path()[self._path(scope)]
         operations = priced_operations(app)
-        listed = await prices() if self._price is not None or operations else {}
+        shown = [*operations.values(), self._price]
+        listed = await prices() if any(items_of(price) for price in shown) else {}
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         return {**scope, "headers": plain}, _Annotated(send, lambda body: self._annotated(body, operations, listed))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from credit_wallet.errors import PaymentRequired, WalletError
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.context import EXCHANGE_KEY, PURCHASE_KEY, bought, current
-from credit_wallet.gate.facts import NO_FACTS, CallFacts, FactsOf, agent_facts, seller_facts
+from credit_wallet.gate.facts import NO_FACTS, CallFacts, FactsOf
 from credit_wallet.gate.inbox import Inbox
 from credit_wallet.gate.options import GateOptions
 from credit_wallet.gate.payers import Payers
@@ -17,7 +17,7 @@ from credit_wallet.gate.payment import Payment
 from credit_wallet.gate.price_list import quoted
 from credit_wallet.gate.prices import Price, amount_micros_of
 from credit_wallet.gate.purchases import Purchase
-from credit_wallet.gate.requests import GatedRequest, checked_key, credentials_of, note_of, request_key
+from credit_wallet.gate.requests import GatedRequest, checked_key, credentials_of, facts_of, note_of, request_key
 from credit_wallet.gate.routing import Found, Routes
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import SINGLE_HEADERS, require_single_headers
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Message: TypeAlias = MutableMapping[str, Any]
 
 TOO_LATE = "this request has been answered; nothing more can be charged to it"
-
 _REDIRECTION = 300
 _ERROR = 400
 _PAYMENT_REQUIRED = 402
@@ -43,6 +42,8 @@ _FILES = ("http.response.pathsend", _ZERO_COPY)
 
 _TELLS_OF_LEAVING = (2, 4)
 """Version of the ASGI specification from which on ``send`` raises ``OSError`` when the caller has left."""
+
+_BALANCES = ((b"x-wallet-balance", "balance_yen"), (b"x-wallet-balance-exact", "balance"))
 
 _NOT_LOOKED_UP: Any = object()
 
@@ -72,8 +73,7 @@ class Exchange:
         self.inbox = Inbox(receive)
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.x402_processor = x402_processor
-        self.entered = False
-        """Whether the handler of the route has begun."""
+        self.entered = False  # whether the handler of the route has begun
         self._routes = routes
         self._root_path = scope.get("root_path", "")
         self._found: Found | None = _NOT_LOOKED_UP
@@ -84,8 +84,7 @@ class Exchange:
         """What the request would cost if somebody answered it after all."""
         self._server_send = send
         self._refusal: WalletError | None = None
-        self._started = False
-        self._replaced = False
+        self._started = self._replaced = False
         self._over = False
         """Whether the answer is complete, or will never be."""
         self._begun = False
@@ -196,16 +195,10 @@ class Exchange:
         return await self.billing.buy(payer, price, self._note(), key, known)
 
     async def facts(self, own: FactsOf | None = None, given: CallFacts = NO_FACTS) -> CallFacts:
-        """The facts of this call: the gate's, ``own`` ones on top, ``given`` ones beneath; and what the agent sent.
-
-        Raises ``InvalidRequest`` for facts of the agent that are not allowed.
-        """
-        seller = given.seller
-        if own is not None or self.options.facts is not None:
-            seller = await seller_facts((seller, self.options.facts, own), GatedRequest(self.scope))
-        if b"x-wallet-facts" in self.headers:
-            return CallFacts(seller, agent_facts(self.scope["headers"], seller))
-        return CallFacts(seller) if seller else NO_FACTS
+        """The facts of this call: the gate's, ``own`` ones on top, ``given`` ones beneath; and what the agent sent."""
+        if own is None and self.options.facts is None and given is NO_FACTS and b"x-wallet-facts" not in self.headers:
+            return NO_FACTS
+        return await facts_of(self.scope, self.headers, (given.seller, self.options.facts, own))
 
     async def _offer(self, processor: X402Processor, price: Price, error: WalletError) -> RawHeaders:
         """What a 402 says would be accepted instead; nothing if the price cannot be found out now."""
@@ -398,9 +391,9 @@ class Exchange:
         """Send the problem document instead of the application's answer."""
         self._started = self._replaced = True
         status, headers, content = refusal(error, self.options.topup_url)
-        balance_yen = error.details.get("balance_yen")
-        if balance_yen is not None:
-            headers.append((b"x-wallet-balance", str(balance_yen).encode()))
+        for header, member in _BALANCES:
+            if member in error.details:
+                headers.append((header, str(error.details[member]).encode()))
         if self.x402_processor is not None and self._price is not None and status == _PAYMENT_REQUIRED:
             headers += await self._offer(self.x402_processor, self._price, error)
         await self._server_send({"type": "http.response.start", "status": status, "headers": headers})

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from credit_wallet.gate.offers import in_words, items_document, price_document
+from credit_wallet.errors import Unauthorized
+from credit_wallet.gate.context import current
+from credit_wallet.gate.offers import NOT_FOR_SALE, in_words, items_document, price_document
 from credit_wallet.gate.operations import PRICE_ATTRIBUTE
 from credit_wallet.gate.payers import Payers
 from credit_wallet.gate.price_list import Listed, listed
 from credit_wallet.gate.prices import Price, PriceMissing
+from credit_wallet.gate.requests import credentials_of
 
 PRICE = "credit-wallet/price"
 """The key in a tool's ``_meta``."""
-
-NOT_FOR_SALE = "Price: not set by the seller yet; calls fail."
 
 
 def list_with_prices(server: Any, payers: Payers) -> None:
@@ -24,13 +26,24 @@ def list_with_prices(server: Any, payers: Payers) -> None:
         tools, prices = await list_tools(), _prices_of(server)
         if not prices:
             return list(tools)
-        book = await listed(payers)
+        book = await _book_for_caller(payers)
         return [_shown(tool, prices[tool.name], book) if tool.name in prices else tool for tool in tools]
 
     server.list_tools = priced_tools
     lowlevel = getattr(server, "_mcp_server", None)  # SDK 1.x has taken the method before
     if lowlevel is not None:
         lowlevel.list_tools()(priced_tools)
+
+
+async def _book_for_caller(payers: Payers) -> Listed:
+    """The prices of whoever asks for the list, who need not say who it is."""
+    exchange = current.get(None)
+    if exchange is not None:
+        credentials = credentials_of(exchange.scope, exchange.headers)
+        if credentials.given:
+            with suppress(Unauthorized):
+                return await listed(payers, credentials)
+    return await listed(payers)
 
 
 def _prices_of(server: Any) -> dict[str, Price]:
@@ -45,7 +58,7 @@ def _shown(tool: Any, price: Price, book: Listed) -> Any:
         words = f"Price: {in_words(price, book)}."
         shown = {**price_document(price, book), "items": items_document(price, book)}
     except PriceMissing:
-        return tool.model_copy(update={"description": _with_line(tool.description, NOT_FOR_SALE)})
+        return tool.model_copy(update={"description": _with_line(tool.description, f"Price: {NOT_FOR_SALE}.")})
     description = _with_line(tool.description, words)
     return tool.model_copy(update={"description": description, "meta": {**(tool.meta or {}), PRICE: shown}})
 

@@ -7,12 +7,16 @@ from typing import Any
 from credit_wallet.domain.money import decimal_text, format_micros, micros_of
 from credit_wallet.domain.prices import PriceView
 from credit_wallet.gate.price_list import Listed, cost_micros, found, words_of
-from credit_wallet.gate.prices import Price, amount_micros_of
+from credit_wallet.gate.prices import Price, PriceMissing, amount_micros_of
 
 CURRENCY = "JPY"
 
 WALLET = "credit-wallet"
 """The name of this way to pay among the protocols of ``x-payment-info``."""
+
+
+NOT_FOR_SALE = "not set by the seller yet; calls fail"
+"""In place of a price that the price book does not have."""
 
 
 def price_document(price: Price | None, prices: Listed) -> dict[str, Any]:
@@ -62,13 +66,16 @@ def in_words(price: Price | None, prices: Listed) -> str:
 
 def payment_info(price: Price | None, prices: Listed, *, x402: bool) -> dict[str, Any]:
     """The extension ``x-payment-info`` of an operation in an OpenAPI document. The 402 of a call is what counts."""
-    wallet: dict[str, Any] = {"header": "Authorization", "description": in_words(price, prices)}
-    if items := items_document(price, prices):
-        wallet["items"] = items
-    protocols = [{WALLET: wallet}]
+    try:
+        wallet: dict[str, Any] = {"header": "Authorization", "description": in_words(price, prices)}
+        items, shown = items_document(price, prices), price_document(price, prices)
+    except PriceMissing:
+        wallet = {"header": "Authorization", "description": NOT_FOR_SALE}
+        return {"price": price_document(None, prices), "protocols": [{WALLET: wallet}]}
+    protocols = [{WALLET: wallet | ({"items": items} if items else {})}]
     if x402 and (price is None or price.hold_seconds is None):
         protocols.append({"x402": {}})
-    return {"price": price_document(price, prices), "protocols": protocols}
+    return {"price": shown, "protocols": protocols}
 
 
 def _micros_of(price: Price, prices: Listed) -> int:

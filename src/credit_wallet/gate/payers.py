@@ -18,7 +18,7 @@ from credit_wallet.errors import ServiceUnreachable, Unauthorized
 from credit_wallet.gate.facts import CallFacts
 from credit_wallet.gate.measured import Part
 from credit_wallet.gate.prices import AboveHold, Price
-from credit_wallet.ledger.reading_lanes import AUTHENTICATION
+from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Authenticator, token_digest, token_of
 from credit_wallet.wire.failure_limit import FailureLimit
@@ -118,8 +118,8 @@ class Payers(Protocol):
     async def check(self) -> None:
         """Check that this gate may sell. Raises ``SellerKeyRefused``, or why that cannot be checked."""
 
-    async def prices(self) -> Sequence[PriceView]:
-        """The prices of the book that count for everybody now."""
+    async def prices(self, caller: Credentials | None = None) -> Sequence[PriceView]:
+        """The prices that count now, for ``caller`` or for everybody. Raises what ``payer_of`` does."""
 
 
 def payers_of(wallets: Wallets) -> Payers:
@@ -144,9 +144,13 @@ class EmbeddedPayers:
     async def check(self) -> None:
         """Whoever has opened the ledger may sell."""
 
-    async def prices(self) -> Sequence[PriceView]:
+    async def prices(self, caller: Credentials | None = None) -> Sequence[PriceView]:
         """As the ledger has them."""
-        return await self._wallets.reading_lanes.ask(AUTHENTICATION, self._wallets.prices.list)
+        wallet_id = None
+        if caller is not None:
+            found = await self._authenticator.caller(caller.authorization, caller.api_key, caller.address)
+            wallet_id = None if found.access is None else found.access.wallet_id
+        return await self._wallets.reading_lanes.ask(OPERATORS, partial(self._wallets.prices.list, wallet_id=wallet_id))
 
 
 class _EmbeddedPayer:
@@ -255,9 +259,14 @@ class RemotePayers:
             raise _refused(f"it is an {role}'s token")
         self._checked = True
 
-    async def prices(self) -> Sequence[PriceView]:
+    async def prices(self, caller: Credentials | None = None) -> Sequence[PriceView]:
         """As the service has them."""
-        return await self._seller.prices()
+        await self.check()
+        reply = await self._seller.prices(payer_token=None if caller is None else _sendable(caller.token()))
+        return [
+            PriceView(price.item, price.unit_price, price.per, price.tiers, price.valid_from, None, None, price.version)
+            for price in reply.prices
+        ]
 
     async def payer_of(self, credentials: Credentials) -> Payer:
         """The payer of a token, which is checked when it is charged."""

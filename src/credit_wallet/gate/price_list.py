@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping
 from credit_wallet.domain.money import micros_of
 from credit_wallet.domain.prices import EVERYBODY, Price, PriceView, Tier
 from credit_wallet.errors import ItemNotPriced
-from credit_wallet.gate.payers import Payers
+from credit_wallet.gate.payers import Credentials, Payers
 from credit_wallet.gate.prices import Item, price_missing
 
 Listed = Mapping[str, PriceView]
-"""The prices that count for everybody now, by item."""
+"""Prices by item."""
 
 
-async def listed(payers: Payers) -> Listed:
-    """The prices now. They are read each time, so that what is shown is true."""
-    return {price.item: price for price in await payers.prices() if price.wallet_id is None and price.group is None}
+async def listed(payers: Payers, caller: Credentials | None = None) -> Listed:
+    """The prices now, for a caller or for everybody. They are read each time, so that what is shown is true."""
+    return {price.item: price for price in await payers.prices(caller)}
 
 
 async def quoted(payers: Payers, item: Item) -> int:

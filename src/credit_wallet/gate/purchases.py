@@ -235,7 +235,7 @@ class Purchase:
                 _log.warning("gate_hold_closed_before", error=str(error), **self._names())
                 return None
 
-        await self._compensations.now_or_later(capture, what="capture", parts=len(parts), **self._names())
+        await self._compensations.now_regardless(capture, what="capture", parts=len(parts), **self._names())
 
     async def _capture_parts(self, parts: list[Part]) -> Outcome:
         """Each part is an entry of its own. Repeating all of them is safe: each has an idempotency key."""

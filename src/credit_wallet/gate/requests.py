@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl
 
 from credit_wallet.domain.text import one_line
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.gate.facts import NO_FACTS, CallFacts, FactsOf, agent_facts, seller_facts
 from credit_wallet.gate.payers import Credentials
 from credit_wallet.wire.asgi import Scope, address_of, text_of
 from credit_wallet.wire.problems import AmbiguousRequest
@@ -84,6 +85,17 @@ class _Single(Mapping[str, str]):
 def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:
     """What the request says about who pays."""
     return Credentials(text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope))
+
+
+async def facts_of(scope: Scope, headers: Mapping[bytes, bytes], sources: Sequence[FactsOf | None]) -> CallFacts:
+    """The facts of a call: the seller's from ``sources``, the later ones on top, and the agent's from the header.
+
+    Raises ``InvalidRequest`` for facts of the agent that are not allowed.
+    """
+    seller = await seller_facts(sources, GatedRequest(scope)) if any(sources) else {}
+    if b"x-wallet-facts" in headers:
+        return CallFacts(seller, agent_facts(scope["headers"], seller))
+    return CallFacts(seller) if seller else NO_FACTS
 
 
 def checked_key(given: bytes | None) -> bytes | None:

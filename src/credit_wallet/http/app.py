@@ -37,6 +37,7 @@ from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
 from credit_wallet.http.routing import MONEY_SECURITY, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
+from credit_wallet.http.usage_routes import USAGE_ROUTES
 from credit_wallet.http.wallet_routes import WALLET_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.replies import Payments
@@ -116,6 +117,7 @@ def documented() -> Litestar:
             *PURCHASE_ROUTES,
             *WALLET_ROUTES,
             *PRICE_ROUTES,
+            *USAGE_ROUTES,
             *PAYMENT_ROUTES,
             *KEY_ROUTES,
             *NOTICE_ROUTES,

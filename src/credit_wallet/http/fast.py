@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct, json
 
-from credit_wallet.domain.documents import document, document_as
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.http import movements
@@ -41,14 +40,14 @@ class _Call(NamedTuple):
 def _with_reply(carry_out: Callable[..., Awaitable[Outcome]]) -> Callable[..., Awaitable[tuple[Outcome, Struct]]]:
     async def answer(*args: Any) -> tuple[Outcome, Struct]:
         outcome = await carry_out(*args)
-        return outcome, document_as(outcome, MovementReply)
+        return outcome, MovementReply.of(outcome)
 
     return answer
 
 
 async def _buy(*args: Any) -> tuple[Outcome, Struct]:
     outcome, purchase_key = await movements.buy(*args)
-    return outcome, document(PurchaseReply.of(outcome, purchase_key))
+    return outcome, PurchaseReply.of_purchase(outcome, purchase_key)
 
 
 CALLS = {

@@ -11,7 +11,6 @@ from msgspec import to_builtins
 
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
-from credit_wallet.domain.documents import document_as
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import Forbidden, InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.ledger.wallet import CreditWallet
@@ -184,7 +183,7 @@ async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, t
         [
             problem_of(outcome, topup_url)[1]
             if isinstance(outcome, WalletError)
-            else to_builtins(document_as(outcome, MovementReply))
+            else to_builtins(MovementReply.of(outcome))
             for outcome in outcomes
         ]
     )

@@ -39,7 +39,9 @@ async def purchase(
     the token of the buyer's wallet; `Idempotency-Key` names the buyer's request. For sellers and operators.
     """
     outcome, purchase_key = await movements.buy(wallets, caller, data, idempotency_key)
-    return DocumentResponse(PurchaseReply.of(outcome, purchase_key), headers=text_headers(outcome_headers(outcome)))
+    return DocumentResponse(
+        PurchaseReply.of_purchase(outcome, purchase_key), headers=text_headers(outcome_headers(outcome))
+    )
 
 
 @post("/credit/purchase/serve", status_code=HTTP_200_OK, **route(TAG, "wallet_not_found", "purchase_not_found"))

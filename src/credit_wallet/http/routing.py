@@ -11,7 +11,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
-from credit_wallet.domain.documents import document, document_as
+from credit_wallet.domain.documents import document
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.asgi import RawHeaders
@@ -101,7 +101,7 @@ class DocumentResponse(Response[T]):
 
 def movement_reply(outcome: Outcome) -> Response[MovementReply]:
     """The response to a movement that was carried out."""
-    return DocumentResponse(document_as(outcome, MovementReply), headers=text_headers(outcome_headers(outcome)))
+    return DocumentResponse(MovementReply.of(outcome), headers=text_headers(outcome_headers(outcome)))
 
 
 def text_headers(headers: RawHeaders) -> dict[str, Any]:

@@ -17,4 +17,4 @@ class Lots:
     def list(self, wallet_id: int) -> builtins.list[LotView]:
         """The wallet's open lots in the order of spending; their sum is the balance. Raises ``WalletNotFound``."""
         self._ledger.row(wallet_id)
-        return [lot.view() for lot in self._ledger.reader.lots(wallet_id)]
+        return self._ledger.reader.lots(wallet_id)

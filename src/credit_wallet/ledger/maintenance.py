@@ -40,6 +40,7 @@ class Maintenance:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._seals, self._clock = Seals(ledger), LedgerClock(ledger)
+        self._usage_pace = usage.Pace()
         self._stopping = False
 
     def stop(self) -> None:
@@ -184,7 +185,7 @@ class Maintenance:
         """
         settled = self._ledger.lanes.maintenance.call(lambda store: store.settled_txn_id())
         source = self._ledger.reader.source
-        counted = usage.count_next(source, settled)
+        counted = usage.count_next(source, settled, self._usage_pace)
         if counted is None or not self._ledger.maintain(usage.add, counted, source.dialect):
             return 0
         return counted.last - counted.after

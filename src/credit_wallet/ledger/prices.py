@@ -151,7 +151,7 @@ def _text_of(text_or_path: str | Path) -> str:
     path = Path(text_or_path)
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise InvalidRequest(f"{path} is no price file: it has more than {MAX_BYTES:,} bytes", field="prices")
+            raise InvalidRequest(f"{path} cannot be a price file: it has more than {MAX_BYTES:,} bytes", field="prices")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidRequest(f"{path} must be text in UTF-8", field="prices") from None

@@ -23,8 +23,8 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.validation import checked_id
 from credit_wallet.stores import usage_reads
-from credit_wallet.stores.jobs.usage import ALL_VALUES, ITEM, KEY
-from credit_wallet.stores.usage_reads import Asked, Part, Place
+from credit_wallet.stores.jobs.usage import ALL_VALUES, ITEM
+from credit_wallet.stores.usage_reads import KEY, Asked, Part, Place
 
 _NO_DIMENSION = "."
 """Nothing has it: all charges are in one row of each period."""
@@ -34,6 +34,7 @@ _FACT = "fact."
 """Before a fact's key, for facts that are called key or item."""
 
 _PERIOD = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2}(T[0-9]{2}(:[0-9]{2}){0,2})?)?")
+_KEY_ID = re.compile(r"[1-9][0-9]{0,17}")
 _SINCE_HOURS, _SINCE_DAYS, _SINCE_MONTHS = 24, 31, 12
 """Periods that are shown unless ``since`` is given, the current one included."""
 
@@ -67,11 +68,17 @@ def usage_of(
     dimension = _dimension(by)
     span = _span(since, until, every, zone, ledger.clock())
     first, last = (period_at(moment, zone, every) for moment in (span.since, span.until - _MILLISECOND))
-    start = Place(first) if cursor is None else max(Place(first), _place(cursor))
-    viewer = 0 if key_id is None else checked_id("key_id", key_id)
-    is_by_own_key = viewer and dimension == KEY
-    dimension = _NO_DIMENSION if is_by_own_key else dimension
-    asked = Asked(wallet_id, viewer, dimension, every, start, last, checked_page(limit))
+    start = Place(first) if cursor is None else max(Place(first), _place(cursor, dimension))
+    is_by_own_key = key_id is not None and dimension == KEY
+    asked = Asked(
+        wallet_id=wallet_id,
+        key_id=None if key_id is None else checked_id("key_id", key_id),
+        dimension=_NO_DIMENSION if is_by_own_key else dimension,
+        every=every,
+        start=start,
+        last=last,
+        limit=checked_page(limit),
+    )
     counted = usage_reads.counted_to(ledger.reader.source, wallet_id)
     parts, goes_on = usage_reads.page(ledger.reader.source, asked)
     return UsageReport(
@@ -81,8 +88,9 @@ def usage_of(
         time_zone=zone,
         since=period_start(first, zone),
         until=format_instant(span.until),
-        rows=[_row(part, zone, str(viewer) if is_by_own_key else part.value) for part in parts],
+        rows=[_row(part, zone, str(key_id) if is_by_own_key else part.value) for part in parts],
         next_cursor=None if goes_on is None else "~".join(goes_on),
+        counted_from=None if counted.first_hour is None else period_start(counted.first_hour, zone),
         counted_to_txn_id=counted.txn_id,
         counted_to=counted.occurred_at,
         is_current=(counted.last_txn_id or 0) <= counted.txn_id,
@@ -110,9 +118,10 @@ def _dimension(by: str | None) -> str:
     raise InvalidRequest("by must be key, item, or the key of a fact, such as tool", field="by")
 
 
-def _place(cursor: str) -> Place:
+def _place(cursor: str, dimension: str) -> Place:
     period, separator, value = cursor.partition("~") if isinstance(cursor, str) else ("", "", "")
-    if not separator or not _PERIOD.fullmatch(period):
+    is_value = dimension != KEY or not value or _KEY_ID.fullmatch(value)
+    if not separator or not _PERIOD.fullmatch(period) or not is_value:
         raise InvalidRequest(f"cursor must be the next_cursor of a page, not {cursor!r}", field="cursor")
     return Place(period, value)
 

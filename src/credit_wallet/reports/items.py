@@ -37,7 +37,7 @@ class PriceLine(Struct, frozen=True):
 
 
 class ItemSpend(Struct, frozen=True):
-    """What was spent on ``item``, None for charges that name none; ``prices`` divide what was charged by price."""
+    """What was spent on ``item``, or by charges that name none; ``prices`` divide what was charged by price."""
 
     item: str | None
     charges: int

@@ -16,11 +16,13 @@ from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
 from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_micros
 from credit_wallet.rules.pricing import cost_of, count_usage
 from credit_wallet.rules.spending import count_spent, take_or_owe
 from credit_wallet.rules.state import HoldState, KeyState, WalletState
+from credit_wallet.rules.usage import too_many_facts
 
 Closing = Literal["captured", "released", "expired"]
 
@@ -46,6 +48,7 @@ def open_hold(
     refusal = refusal_to_spend(batch, wallet, key, amount_micros)
     if refusal is not None:
         return refusal
+    remember_lots(batch, wallet)
     hold = HoldState(
         hold_id=next(batch.snapshot.hold_ids),
         wallet_id=wallet.wallet_id,
@@ -102,6 +105,11 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
         )
     if above_micros:
         above_micros = min(above_micros, spendable_above_micros(wallet, key))
+        if not from_hold_micros + above_micros and (refusal := refusal_to_spend(batch, wallet, key, amount_micros)):
+            return refusal
+    usage = _captured_usage(hold, usage, amount_micros)
+    if usage is not None and (problem := too_many_facts(usage)):
+        return problem
     captured = _spend_held(
         batch,
         wallet,
@@ -111,9 +119,8 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
         usage,
         final=command.final,
         stays_open=not command.final and command.above == "up_to_balance",
-        is_capture=True,
     )
-    assert captured is not None, "a capture always has an entry"  # noqa: S101
+    assert captured is not None, "something was spent, or it costs nothing"  # noqa: S101
     return captured
 
 
@@ -152,18 +159,18 @@ def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
 
 
 def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Literal["released", "expired"]) -> None:
-    """Close a hold and return what is left of it to the wallet."""
+    """Close a hold and return what is left of it to the wallet. One that is used up is captured, whoever closes it."""
     left_micros = hold.left_micros
     _take_out_of_hold(batch, wallet, hold, left_micros)
-    _close(batch, hold, status)
+    _close(batch, hold, "captured" if hold.captured_micros and not left_micros else status)
     wallet.balance_micros += left_micros
     return_to_lots(batch, wallet, hold.allocation)
 
 
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
-    if hold.served or (hold.captured_micros and not hold.left_micros):
-        _spend_held(batch, wallet, hold, hold.left_micros, 0, _uncaptured_usage(hold))
+    if hold.served:
+        _spend_held(batch, wallet, hold, hold.left_micros, 0, _captured_usage(hold, None, hold.left_micros))
     else:
         return_hold(batch, wallet, hold, "expired")
 
@@ -175,7 +182,7 @@ def serve_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
         batch.decision.touched_holds[hold.hold_id] = hold
     elif hold.status != "captured":
         hold.served = True
-        _spend_held(batch, wallet, hold, 0, hold.left_micros, _uncaptured_usage(hold))
+        _spend_held(batch, wallet, hold, 0, hold.left_micros, _captured_usage(hold, None, hold.left_micros))
 
 
 def _spend_held(
@@ -184,16 +191,15 @@ def _spend_held(
     hold: HoldState,
     from_hold_micros: int,
     above_micros: int,
-    usage: Usage | None = None,
+    usage: Usage | None,
     *,
     final: bool = True,
     stays_open: bool = False,
-    is_capture: bool = False,
 ) -> Captured | None:
     """Spend yen of a hold and ``above_micros`` of the balance beyond it; a shortfall becomes a debt.
 
-    Returns None when there is no entry: nothing was left to spend, or all of it becomes a debt. A capture by command
-    (``is_capture``) always has one, and so has an item that costs nothing.
+    Returns None when there is no entry: nothing was left to spend, or all of it becomes a debt. An item that costs
+    nothing has one.
     """
     key = _key_of(batch, hold)
     was_open = hold.status == "open"
@@ -210,11 +216,10 @@ def _spend_held(
     above = take_or_owe(batch, wallet, above_micros) if above_micros else []
     hold.above_micros += lots.total_micros(above)
     spent_micros = from_hold_micros + lots.total_micros(above)
-    usage = _captured_usage(hold, usage)
     count_usage(batch, wallet, usage)
     captured = None
     is_free = usage is not None and usage.item is not None and not above_micros
-    if spent_micros or is_capture or is_free:
+    if spent_micros or is_free:
         taken = used + above
         txn_id = append(
             batch,
@@ -239,16 +244,17 @@ def _spend_held(
     )
 
 
-def _uncaptured_usage(hold: HoldState) -> Usage | None:
-    """What a served hold is for, if nothing of it was captured before."""
-    return None if hold.captured_micros else hold.usage
+def _captured_usage(hold: HoldState, usage: Usage | None, amount_micros: int) -> Usage | None:
+    """What a capture is for: its own item, and the hold's facts where it does not say others.
 
-
-def _captured_usage(hold: HoldState, usage: Usage | None) -> Usage | None:
-    """What a capture is for: its own item, and the hold's facts where it does not say others."""
+    Without an item of its own it is for the hold's, if it captures all of an untouched hold.
+    """
     if hold.usage is None:
         return usage
     own = usage or Usage()
+    if own.item is None and amount_micros == hold.amount_micros and not hold.captured_micros:
+        whole = hold.usage
+        own = Usage(whole.item, whole.quantity_micros, own.facts, own.agent_facts, whole.price_version)
     facts, agent_facts = (
         {**dict(hold.usage.facts), **dict(own.facts)},
         {**dict(hold.usage.agent_facts), **dict(own.agent_facts)},

@@ -111,13 +111,13 @@ def _count(batch: Batch, wallet: WalletState, item: str, quantity_micros: int) -
 
 def not_priced(book: PriceBook, item: str, wallet_id: int, group: str | None, at: str) -> ItemNotPriced:
     """Names the items that the wallet can buy, not those that others can."""
-    items = [price.item for price in book.prices_of(wallet_id, group, at)]
-    shown = items[:MAX_ITEMS_NAMED]
+    found = book.some_items(wallet_id, group, at, MAX_ITEMS_NAMED + 1)
+    shown = found[:MAX_ITEMS_NAMED]
     since = book.first_instant(item, wallet_id, group)
     if since is not None:
         problem = f"item {item!r} has a price from {since} on; use it then"
     elif shown:
-        more = "" if len(shown) == len(items) else f" and {len(items) - len(shown)} more"
+        more = "" if shown == found else " and others"
         problem = f"there is no price for item {item!r}; priced are {', '.join(shown)}{more}"
     else:
         problem = f"there is no price for item {item!r}, nor for any other; apply a price file first"

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT
 from credit_wallet.domain.causes import Cause
+from credit_wallet.domain.money import Exact, WholeYen
 from credit_wallet.domain.outcomes import (
     Alert,
     BudgetMode,
@@ -34,16 +35,16 @@ Allocation: TypeAlias = list[tuple[int, int]]
 """Which lots a movement touched and by how many micros: ``[(lot_id, amount_micros), …]`` in the order of spending."""
 
 
-class Lot(Struct, array_like=True, gc=False):
-    """Credit that came in together. ``lot_id`` is the entry that brought it, 0 for the credit of a wallet of plain SQL.
-
-    Stored inside the wallet's row as ``[lot_id, kind, remaining_micros, expires_at]``; hence ``array_like``.
-    """
+class Lot(Struct, gc=False):
+    """Credit that came in together. ``lot_id`` is the entry that brought it, 0 for credit of a plain-SQL wallet."""
 
     lot_id: int
     kind: LotKind
     remaining_micros: int
     expires_at: str | None
+
+    remaining_yen = WholeYen()
+    remaining = Exact()
 
     def view(self) -> LotView:
         """The lot as it is shown."""

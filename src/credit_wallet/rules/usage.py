@@ -89,11 +89,20 @@ def malformed_usage(usage: Usage) -> WalletError | None:
     return _malformed_facts(usage)
 
 
+def too_many_facts(usage: Usage) -> WalletError | None:
+    """The refusal of more facts than a charge can have, those of its hold included."""
+    facts = len(usage.facts) + len(usage.agent_facts)
+    return (
+        InvalidRequest(f"a charge has at most {MAX_FACTS} facts, not {facts}", field="facts")
+        if facts > MAX_FACTS
+        else None
+    )
+
+
 def _malformed_facts(usage: Usage) -> WalletError | None:
-    both = (*usage.facts, *usage.agent_facts)
-    if len(both) > MAX_FACTS:
-        return InvalidRequest(f"a charge has at most {MAX_FACTS} facts, not {len(both)}", field="facts")
-    for key, value in both:
+    if problem := too_many_facts(usage):
+        return problem
+    for key, value in (*usage.facts, *usage.agent_facts):
         if not isinstance(key, str) or not FACT_KEY.fullmatch(key):
             return InvalidRequest(
                 "a fact's key must be 1 to 32 characters a-z, 0-9 and _, beginning with a letter, "

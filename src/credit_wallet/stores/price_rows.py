@@ -1,7 +1,7 @@
 """The price book as rows: its versions, their prices, and the quantities used of items with tiers.
 
 A store keeps the book in memory. A batch that names an item asks for the newest version's number in its transaction and
-reads the prices again when it is another one; a batch without items asks for nothing.
+reads the prices again when it is another one; a batch without items reads nothing.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from credit_wallet.domain.outcomes import (
     Alert,
     HoldView,
     KeyView,
+    LotView,
     Opening,
     PayerView,
     TopupStepView,
@@ -34,7 +35,6 @@ from credit_wallet.errors import (
     TopupNotFound,
     WalletNotFound,
 )
-from credit_wallet.rules.state import Lot
 from credit_wallet.stores import Source
 from credit_wallet.stores.rows import parse_lots
 from credit_wallet.stores.sql import statements
@@ -275,11 +275,11 @@ class Reader:
         """The alerts that fired for a wallet, newest first."""
         return [Alert(*row) for row in self._rows("alerts", wallet_id=wallet_id, cycle=cycle)]
 
-    def lots(self, wallet_id: int) -> list[Lot]:
+    def lots(self, wallet_id: int) -> list[LotView]:
         """The wallet's open lots in the order of spending."""
         rows = self._rows("lots", wallet_id=wallet_id)
         try:
-            return [lot for (text,) in rows for lot in parse_lots(text)]
+            return [lot.view() for (text,) in rows for lot in parse_lots(text)]
         except DecodeError as error:
             raise DatabaseCorrupt(
                 f"the lots of wallet {wallet_id} are damaged ({error}); stop the wallet and restore a backup"

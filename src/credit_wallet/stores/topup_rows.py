@@ -28,12 +28,16 @@ from credit_wallet.stores.sql import statements
 
 _SQL = statements("topups.sql")
 
+_ABOUT_TOPUPS = frozenset((SettleTopup, PayBack, RequestTopup, RequestAutoTopup))
+
 _KINDS: dict[str, ClawbackKind] = {"dp": "dispute", "du": "dispute", "pb": "pay_back"}
 """By the prefix of a clawback's id: Stripe's, and ours for what is paid back. Others are refunds."""
 
 
 def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> None:
     """Load the top-ups and payers that ``commands`` need, if any."""
+    if _ABOUT_TOPUPS.isdisjoint(map(type, commands)):
+        return
     for command in commands:
         if not isinstance(command, SettleTopup | PayBack | RequestTopup | RequestAutoTopup):
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -10,21 +10,25 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from credit_wallet.domain.money import MICROS
-from credit_wallet.domain.usage_periods import Every, days_of
+from credit_wallet.domain.usage_periods import Every
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores import Source
-from credit_wallet.stores.jobs.usage import ALL_VALUES, NO_ITEM, SEVERAL_ITEMS
+from credit_wallet.stores.jobs.usage import ALL_VALUES, NO_ITEM, NO_KEY, SEVERAL_ITEMS
 from credit_wallet.stores.sql import statements
 
 _SQL = statements("usage_reads.sql")
 
-MAX_DAYS = 20_000
-"""Days of values that months are added up from at once; of more, each month's values are read page by page."""
+MOST_ROWS = 50_000
+"""Rows of the sums that a page reads; it ends early when that is not enough. A value has one for each agent key."""
 
-MAX_MONTHS = 12
-"""Months of a page that are read so."""
+MAX_READS = 20
+"""Times that it reads so many to find what one agent key paid."""
 
-MAX_UNITS = 20_000_000_000_000_000
-"""Of a day: what a month's days can add up to fits into 64 bits."""
+MAX_UNITS = 100_000_000_000_000
+"""Of a sum: as many as a page reads add up to 64 bits."""
+
+KEY = ".key"
+"""The dimension of agent keys, by which everything is divided already."""
 
 
 class Place(NamedTuple):
@@ -35,10 +39,10 @@ class Place(NamedTuple):
 
 
 class Asked(Struct, frozen=True):
-    """A question: ``key_id`` 0 is the whole wallet, ``last`` the last period."""
+    """A question: ``key_id`` is the agent key whose charges count, None for all of the wallet; ``last`` a period."""
 
     wallet_id: int
-    key_id: int
+    key_id: int | None
     dimension: str
     every: Every
     start: Place
@@ -71,17 +75,28 @@ class Part(NamedTuple):
         )
 
     @property
+    def place(self) -> Place:
+        """Where a page would begin with it."""
+        return Place(self.period, self.value)
+
+    @property
+    def is_something(self) -> bool:
+        """Whether there was any charge or refund."""
+        return bool(self.charges or self.refunded_micros)
+
+    @property
     def one_item(self) -> str | None:
         """The item that all charges are for."""
         return None if self.item in (NO_ITEM, SEVERAL_ITEMS) else self.item
 
 
 class CountedTo(NamedTuple):
-    """Up to which entry usage is counted, when that was written, and the last entry of a wallet."""
+    """Up to which entry usage is counted, when that was written, and a wallet's last entry and first counted hour."""
 
     txn_id: int
     occurred_at: str | None
     last_txn_id: int | None
+    first_hour: str | None
 
 
 def counted_to(source: Source, wallet_id: int) -> CountedTo:
@@ -91,87 +106,75 @@ def counted_to(source: Source, wallet_id: int) -> CountedTo:
 
 
 def page(source: Source, asked: Asked) -> tuple[list[Part], Place | None]:
-    """Up to ``limit`` rows, and where the next page begins; those of a period without the dimension come first."""
-    parts, goes_on = (_months if asked.every == "month" else _hours_or_days)(source, asked)
-    rows = list(islice(_rows(parts, asked.start), asked.limit + 1))
-    if len(rows) > asked.limit:
-        return rows[:-1], Place(rows[-1].period, rows[-1].value)
-    return rows, goes_on
+    """Up to ``limit`` parts and where the next page begins; those of a period without the dimension come first.
+
+    An agent key's page never begins at a value of another's. Raises ``InvalidRequest`` when there is too much of others
+    between what is its own.
+    """
+    if asked.dimension == KEY:
+        return _cut(_keys(source, asked), asked.limit, None)
+    parts, end = _read(source, asked, asked.start)
+    if asked.key_id is not None:
+        reads = 1
+        while end is not None and len(parts) <= asked.limit:
+            if (reads := reads + 1) > MAX_READS:
+                raise InvalidRequest("that is too much to look through at once; ask for fewer periods", field="since")
+            more, end = _read(source, asked, end)
+            parts += more
+    return _cut(parts, asked.limit, end)
 
 
-def _rows(parts: Iterable[Part], start: Place) -> Iterator[Part]:
-    """The parts of each period with what is in none of them, from ``start`` on."""
+def _keys(source: Source, asked: Asked) -> list[Part]:
+    names = {"wallet_id": asked.wallet_id, "every": asked.every, "period": asked.start.period, "last": asked.last}
+    names |= {"value": asked.start.value or NO_KEY, "limit": asked.limit + 1}
+    return [_part(row) for row in source.rows(_SQL["keys"], names)]
+
+
+def _read(source: Source, asked: Asked, start: Place) -> tuple[list[Part], Place | None]:
+    """Parts from ``start`` on, more than ``limit`` or all up to the place from which on not everything was read."""
+    names = {"wallet_id": asked.wallet_id, "every": asked.every, "dimension": asked.dimension, "last": asked.last}
+    names |= start._asdict()
+    most_rows, most_parts = MOST_ROWS, 2 * asked.limit + 2  # a period has two parts beside those of its values
+    while True:
+        end = min(map(Place._make, source.rows(_SQL["beyond"], {**names, "most": most_rows})), default=None)
+        if end is None or end > start:
+            break
+        most_rows *= 10  # so many agent keys paid in one period
+    limits = {"most": most_rows, "most_units": MAX_UNITS, "limit": most_parts, "key_id": asked.key_id}
+    read = [_part(row) for row in source.rows(_SQL["values"], {**names, **limits})]
+    if len(read) == most_parts and (end is None or read[-1].place < end):
+        end = read[-1].place
+    complete = (part for part in read if end is None or part.place < end)
+    return list(islice(_shown(complete, start), asked.limit + 1)), end
+
+
+def _cut(parts: list[Part], limit: int, end: Place | None) -> tuple[list[Part], Place | None]:
+    return (parts[:limit], parts[limit].place) if len(parts) > limit else (parts, end)
+
+
+def _shown(parts: Iterator[Part], start: Place) -> Iterator[Part]:
+    """The values of each period after what has none of them, from ``start`` on."""
     for period, group in groupby(parts, key=attrgetter("period")):
         total, *values = group
-        if not total.everything:  # the page begins within this period
-            yield from (each for each in (total, *values) if each.value != ALL_VALUES)
-            continue
         having = values.pop(0) if values and values[0].value == ALL_VALUES else None
         rest = total if having is None else total.without(having)
-        if Place(period) >= start and (rest.charges or rest.refunded_micros):
+        if rest.is_something and Place(period) >= start:
             yield rest
-        yield from values
-
-
-def _hours_or_days(source: Source, asked: Asked) -> tuple[list[Part], Place | None]:
-    """Each period has a row beside those of its values: twice the limit is enough for a page and one more."""
-    statement = _SQL["hours"] if asked.every == "hour" else _SQL["hours"].replace("hour", "day")
-    names = {"wallet_id": asked.wallet_id, "key_id": asked.key_id, "dimension": asked.dimension}
-    names |= {"period": asked.start.period, "value": asked.start.value, "last": asked.last}
-    rows = source.rows(statement, {**names, "limit": 2 * asked.limit + 2})
-    return [_part(row) for row in rows], None
-
-
-def _months(source: Source, asked: Asked) -> tuple[list[Part], Place | None]:
-    names = {"wallet_id": asked.wallet_id, "key_id": asked.key_id, "dimension": asked.dimension}
-    names |= {"first": f"{asked.start.period}-01", "last": f"{asked.last}-31", "limit": MAX_DAYS}
-    rows = source.rows(_SQL["months"], names)
-    if sum(row[-1] for row in rows if not row[1]) < MAX_DAYS:
-        parts = [_part_of_month(row) for row in rows]
-        return [each for each in parts if each.everything or Place(each.period, each.value) >= asked.start], None
-    totals = {row[0]: _part_of_month(row) for row in rows if row[1]}
-    return _months_by_value(source, asked, totals)
-
-
-def _months_by_value(source: Source, asked: Asked, totals: dict[str, Part]) -> tuple[list[Part], Place | None]:
-    """The months of ``totals``, each from a page of its values."""
-    parts: list[Part] = []
-    months = [month for month in sorted(totals) if month >= asked.start.period]
-    for month in months[:MAX_MONTHS]:
-        value = asked.start.value if month == asked.start.period else ALL_VALUES
-        parts += [totals[month], *_values_of_month(source, asked, month, value)]
-        if len(parts) > 2 * asked.limit + 2:
-            return parts, None
-    return parts, Place(months[MAX_MONTHS]) if len(months) > MAX_MONTHS else None
-
-
-def _values_of_month(source: Source, asked: Asked, month: str, value: str) -> list[Part]:
-    """The first values of a month from ``value`` on are among the first of each of its days."""
-    days = {f"day_{number}": day for number, day in enumerate(days_of(month))}
-    of_days = (_SQL["values_of_day"].replace(":day", f":{name}").replace("day_values", f"of_{name}") for name in days)
-    statement = f"WITH days AS ({' UNION ALL '.join(of_days)}) {_SQL['values_of_month']}"
-    names = {"wallet_id": asked.wallet_id, "key_id": asked.key_id, "dimension": asked.dimension, "month": month}
-    rows = source.rows(statement, {**names, **days, "value": value, "limit": asked.limit + 2})
-    return [_part_of_month(row) for row in rows]
+        yield from (part for part in values if part.is_something)
 
 
 def _part(row: tuple[Any, ...]) -> Part:
-    period, everything, value, charges, item, units, rest, amount_yen, amount_rest, refunded_yen, refunded_rest = row
+    period, everything, value, charges, item, most_units, *sums = row
+    pairs = zip(sums[::2], sums[1::2], strict=True)
+    quantity, amount, refunded = (int(whole) * MICROS + int(rest) for whole, rest in pairs)
+    is_one = item != SEVERAL_ITEMS and most_units < MAX_UNITS
     return Part(
         period,
         bool(everything),
-        value,
+        str(value or ALL_VALUES) if everything == 0 else ALL_VALUES,
         int(charges),
-        item,
-        int(units) * MICROS + int(rest),
-        int(amount_yen) * MICROS + int(amount_rest),
-        int(refunded_yen) * MICROS + int(refunded_rest),
+        item if is_one else SEVERAL_ITEMS,
+        quantity if is_one else 0,
+        amount,
+        refunded,
     )
-
-
-def _part_of_month(row: tuple[Any, ...]) -> Part:
-    *sums, most_units, _ = row
-    part = _part(tuple(sums))
-    if part.item == SEVERAL_ITEMS or most_units >= MAX_UNITS:
-        return part._replace(item=SEVERAL_ITEMS, quantity_micros=0)
-    return part

@@ -94,6 +94,8 @@ class Sold(Body, frozen=True):
 
     def asked(self) -> dict[str, Any]:
         """What was sent of it, as the library takes it."""
+        if self.amount_yen is not UNSET and self.item is self.quantity is self.facts is self.agent_facts is UNSET:
+            return {"amount_yen": self.amount_yen}  # as most requests are
         return {name: value for name in _OF_A_SALE if (value := getattr(self, name)) is not UNSET}
 
 

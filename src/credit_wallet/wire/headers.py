@@ -7,7 +7,7 @@ from itertools import count
 from secrets import token_hex
 
 from credit_wallet.domain.budget import spent_pct, warn_pct
-from credit_wallet.domain.money import MICROS, decimal_text, whole_yen
+from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import Outcome, WalletView
 from credit_wallet.wire.asgi import RawHeaders
 
@@ -45,10 +45,10 @@ def wallet_headers(view: WalletView) -> RawHeaders:
 
 
 def _balance_headers(micros: int) -> RawHeaders:
-    return [
-        (b"x-wallet-balance", b"%d" % whole_yen(micros)),
-        (b"x-wallet-balance-exact", decimal_text(micros).encode()),
-    ]
+    yen, fraction = divmod(micros, MICROS)
+    whole = b"%d" % yen
+    exact = decimal_text(micros).encode() if fraction else whole
+    return [(b"x-wallet-balance", whole), (b"x-wallet-balance-exact", exact)]
 
 
 def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:

@@ -47,7 +47,7 @@ _REQUEST = {
         "The amount is not a number of yen in the allowed range with up to six decimal places, or exceeds what is "
         "left. Correct the amount; put decimals in quotes.",
         fields=("field",),
-        optional=("held_yen", "held"),
+        optional=("held_yen", "held", "item"),
     ),
     "invalid_request": _P(
         422, "Invalid request", "A field or parameter is invalid; `field` names it. Correct it.", optional=("field",)

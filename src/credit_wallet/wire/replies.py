@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from credit_wallet.domain.money import Exact, WholeYen
+from credit_wallet.domain.money import MICROS, Exact, WholeYen, decimal_of
 from credit_wallet.domain.outcomes import (
     Alert,
     AutoTopupState,
@@ -23,20 +23,40 @@ from credit_wallet.notices.targets import TargetView
 
 
 class MovementReply(Struct, frozen=True):
-    """A movement of money, durable by now."""
+    """A movement of money, durable by now.
+
+    Written out as it is sent, amounts in whole yen and exactly: no reply is made more often.
+    """
 
     txn_id: int | None
     wallet_id: int
-    amount_micros: int
-    balance_micros: int
+    amount_yen: int
+    amount: Decimal
+    balance_yen: int
+    balance: Decimal
     replayed: bool
     alerts: tuple[Alert, ...]
     hold_id: int | None = None
     expires_at: str | None = None
     price_version: int | None = None
 
-    amount_yen, amount = WholeYen(), Exact()
-    balance_yen, balance = WholeYen(), Exact()
+    @classmethod
+    def of(cls, outcome: Outcome) -> MovementReply:
+        """The reply that an outcome is answered with."""
+        amount_micros, balance_micros = outcome.amount_micros, outcome.balance_micros
+        return cls(
+            outcome.txn_id,
+            outcome.wallet_id,
+            amount_micros // MICROS,
+            decimal_of(amount_micros),
+            balance_micros // MICROS,
+            decimal_of(balance_micros),
+            outcome.replayed,
+            outcome.alerts,
+            outcome.hold_id,
+            outcome.expires_at,
+            outcome.price_version,
+        )
 
 
 class PurchaseReply(MovementReply, frozen=True, kw_only=True):
@@ -47,10 +67,10 @@ class PurchaseReply(MovementReply, frozen=True, kw_only=True):
     warn_pct: int = 0
 
     @classmethod
-    def of(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
+    def of_purchase(cls, outcome: Outcome, purchase_key: str) -> PurchaseReply:
         """The reply that the outcome of a purchase is answered with."""
-        shown = {name: getattr(outcome, name) for name in cls.__struct_fields__ if name != "purchase_key"}
-        return cls(**shown, purchase_key=purchase_key)
+        movement = structs.asdict(MovementReply.of(outcome))
+        return cls(**movement, free=outcome.free, purchase_key=purchase_key, warn_pct=outcome.warn_pct)
 
 
 class BatchReply(Struct, frozen=True):

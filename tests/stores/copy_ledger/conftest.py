@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from operator import attrgetter
 from pathlib import Path
@@ -23,6 +24,8 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.topups import PaymentFact
 from credit_wallet.notices.targets import OPERATOR, TargetSettings
 from credit_wallet.stores.jobs.notice_queue import Places
+
+ODD_FACTS = {"tool": 'say "hi" \\', "run": "🏃 {1}"}
 
 
 class Writer:
@@ -54,17 +57,18 @@ class Writer:
                 self.move(
                     "charge", wallet_id, 40 + turn, idempotency_key=f"{name} {turn} {text.strip()[:9]!r}", note=text
                 )
-            spent = self.move("charge", wallet_id, 60, idempotency_key=f"{name} agent", key_id=key_ids[number])
-            self.move("refund", spent.txn_id, 25, idempotency_key=f"{name} refund", note="half")
+            spent = self.move("charge", wallet_id, "60.3", idempotency_key=f"{name} agent", key_id=key_ids[number])
+            self.move("refund", spent.txn_id, "25.000001", idempotency_key=f"{name} refund", note="half")
             self.move("refund", self.movements[-3].outcome.txn_id, idempotency_key=f"{name} refund all")
-            held = self.move("hold", wallet_id, 90, idempotency_key=f"{name} hold", note=ODD_TEXTS[0])
-            self.move("capture", held.hold_id, 55)
+            held = self.move("hold", wallet_id, "90.5", idempotency_key=f"{name} hold", facts=ODD_FACTS)
+            self.move("capture", held.hold_id, "55.25")
+            self.move("charge", wallet_id, "0.000001", idempotency_key=f"{name} facts", facts=ODD_FACTS)
             released = self.move("hold", wallet_id, 80, idempotency_key=f"{name} hold 2", key_id=key_ids[number])
             self.move("release", released.hold_id, idempotency_key=f"{name} release")
             self.move("topup", wallet_id, 33, idempotency_key=f"{name} lapses", expires_at=expiry, promo=True)
             self.move("hold", wallet_id, 70, idempotency_key=f"{name} expires", ttl_seconds=60, key_id=key_ids[number])
             self.purchases(wallet_id, name)
-            self.move("reverse", paid.txn_id, 100, idempotency_key=f"{name} reverse", note="clawed back")
+            self.move("reverse", paid.txn_id, "100.75", idempotency_key=f"{name} reverse", note="clawed back")
         self.clock.advance(days=15)
         self.wallets.maintenance.expire_due()
         self.wallets.alerts.run()
@@ -76,7 +80,7 @@ class Writer:
         for number, hold_seconds in enumerate((None, 60)):
             for act in ("serve", "undo", "renew"):
                 key = f"{name} {act} {number}"
-                self.wallets.purchases.buy(wallet_id, 5, purchase_key=key, attempt="a", hold_seconds=hold_seconds)
+                self.wallets.purchases.buy(wallet_id, "5.5", purchase_key=key, attempt="a", hold_seconds=hold_seconds)
                 getattr(self.wallets.purchases, act)(wallet_id, key, attempt="a")
 
 
@@ -108,11 +112,17 @@ def write(path: Path) -> Book:
     wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
     wallets.configure(wallet_ids[2], enabled=False)
 
+    for price in ("0", "0.5"):
+        tiers = f'[{{up_to = "3.5", unit_price_yen = "{price}"}}, {{unit_price_yen = 2}}]'
+        wallets.prices.apply(f'[[price]]\nitem = "search"\ntiers = {tiers}\n', applied_by=ODD_TEXTS[0])
+        writer.move("charge", wallet_ids[0], item="search", quantity="2.25", idempotency_key=f"searches at {price}")
+    wallets.configure(wallet_ids[0], price_group="partners")
+
     poor_id = wallets.create().wallet_id
     clawed_back = writer.move("topup", poor_id, 500, idempotency_key="topup")
-    writer.move("charge", poor_id, 450, idempotency_key="charge")
+    writer.move("charge", poor_id, "450.4", idempotency_key="charge")
     writer.move("reverse", clawed_back.txn_id, 500, idempotency_key="reverse")
-    assert wallets.balance(poor_id).debt_yen == 450
+    assert wallets.balance(poor_id).debt == Decimal("450.4")
 
     paying_id = wallets.create().wallet_id
     paid = writer.move("topups.request", paying_id, 1_000, idempotency_key="paid 🧾")

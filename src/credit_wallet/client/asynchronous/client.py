@@ -33,6 +33,8 @@ from credit_wallet.domain.outcomes import (
     Outcome,
     TransactionView,
 )
+from credit_wallet.domain.usage_periods import Every
+from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.errors import WalletError
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
@@ -319,6 +321,21 @@ class AsyncWalletClient:
         Sellers and operators see the prices of everybody, or those of the wallet that ``payer_token`` is of.
         """
         return await self._send(Call("GET", "/credit/prices", read_as(PricesReply), payer_token=payer_token))
+
+    async def usage(
+        self,
+        *,
+        by: str | None = None,
+        every: Every = "day",
+        since: str | None = None,
+        until: str | None = None,
+        key_id: int | None = None,
+        limit: int = 1_000,
+        cursor: str | None = None,
+    ) -> UsageReport:
+        """What charges were for, by period, and by ``"key"``, ``"item"`` or a fact such as ``"tool"``; see the docs."""
+        asked = {"by": by, "every": every, "since": since, "until": until, "key_id": key_id}
+        return await self._send(calls.get("/credit/usage", read_as(UsageReport), limit=limit, cursor=cursor, **asked))
 
     async def alerts(self, *, cycle: str | None = None) -> list[Alert]:
         """The spending alerts that fired, newest first: of all cycles, or of one (``YYYY-MM``)."""

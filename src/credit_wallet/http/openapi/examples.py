@@ -33,6 +33,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "TargetsBody": {"notification_targets": [{"url": "https://example.com/hook"}]},
     "CreateWalletBody": {"label": "customer 1", "monthly_budget_yen": 10_000, "time_zone": "Asia/Tokyo"},
     "EnabledBody": {"enabled": False},
+    "PriceGroupBody": {"price_group": "partners"},
     "OperatorTopupBody": {"wallet_id": 1, "amount_yen": 10_000, "note": "invoice 2026-117"},
     "RegisterSecretBody": {"sha256": _SHA256},
     "CreateSellerBody": {"label": "search service"},

@@ -65,7 +65,7 @@ def _is_addressed(name: str, path: str) -> bool:
 
 def _schema(code: str, kind: ProblemType) -> dict[str, Any]:
     fields = (*kind.fields, *kind.optional)
-    members = {name: about(name).describe(_type_of(name)) for name in _MEMBERS}
+    members = {name: about(name, ()).describe(_type_of(name)) for name in _MEMBERS}
     members["type"]["examples"] = [TYPE_PREFIX + code]
     members["title"]["examples"] = [kind.title]
     members["status"]["examples"] = [kind.status]
@@ -75,7 +75,7 @@ def _schema(code: str, kind: ProblemType) -> dict[str, Any]:
     return {
         "type": "object",
         "description": kind.description,
-        "properties": members | {name: about(name).describe(_type_of(name)) for name in fields},
+        "properties": members | {name: about(name, fields).describe(_type_of(name)) for name in fields},
         "required": [*_MEMBERS, *kind.fields],
     }
 
@@ -111,9 +111,11 @@ _TYPES: dict[str, dict[str, Any]] = {
             "retry_at",
             "setting",
             "value",
+            "item",
         ),
         _TEXT,
     ),
+    "items": {"type": "array", "items": _TEXT},
     **dict.fromkeys(
         (
             "status",

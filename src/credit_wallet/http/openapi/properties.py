@@ -5,6 +5,8 @@ A property means the same wherever its name occurs; where it does not, ``propert
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
 from credit_wallet.http.openapi.about import About, exactly
 from credit_wallet.http.openapi.about import instant as _time
@@ -13,12 +15,13 @@ from credit_wallet.http.openapi.properties_of_type import PROPERTIES_OF_TYPE
 _A = About
 
 
-def about(field: str, type_name: str = "") -> About:
+def about(field: str, beside: Container[str], type_name: str = "") -> About:
     """What is said of ``field`` in a type, or wherever it occurs. Of an exact amount nothing is said by hand: it
-    follows from the whole yen beside it.
+    follows from the whole yen ``beside`` it.
     """
-    said = PROPERTIES_OF_TYPE.get(f"{type_name}.{field}") or PROPERTIES.get(field)
-    return said or exactly(field, PROPERTIES_OF_TYPE.get(f"{type_name}.{field}_yen") or PROPERTIES[f"{field}_yen"])
+    if f"{field}_yen" in beside:
+        return exactly(field, about(f"{field}_yen", (), type_name))
+    return PROPERTIES_OF_TYPE.get(f"{type_name}.{field}") or PROPERTIES[field]
 
 
 PROPERTIES: dict[str, About] = {
@@ -115,6 +118,18 @@ PROPERTIES: dict[str, About] = {
     ),
     "quantity": _A("How much of the item, with up to six places; 1 when left out, 0 without an item.", ("2",)),
     "price_version": _A("Version of the price book that an item was priced by; null without an item.", (1,)),
+    "items": _A("Items that have a price for the wallet now, up to 20.", (["fetch", "search"],)),
+    "prices": _A("The prices that count for the wallet now, by item."),
+    "announced": _A("The prices that will count for it later, by item and instant."),
+    "unit_price": _A(
+        "What `per` units cost, in yen: an exact decimal. Of a price, null when it has `tiers`.", ("3.3",)
+    ),
+    "per": _A("How many units the unit price is for.", (1,)),
+    "tiers": _A("Unit prices by how much of the item is used in a billing cycle; empty when there is one unit price."),
+    "up_to": _A("The last unit of the cycle that the tier is for; null for all further ones.", ("1000",)),
+    "valid_from": _time("Since when the price is valid; null for always."),
+    "version": _A("Version of the price book.", (2,)),
+    "price_group": _A("Group of the price book whose prices count for the wallet; null for none.", ("partners",)),
     "facts": _A(
         "What it was for: up to eight keys of a-z, 0-9 and _ with texts of up to 64 characters. Those that an owner "
         "or agent sends are in `agent_facts` of the ledger entry.",
@@ -154,6 +169,7 @@ PROPERTIES: dict[str, About] = {
     "topup_url": _A("Where people top the wallet up.", ("https://example.com/topup",)),
     "entries": _A("The cycle's ledger entries, oldest first."),
     "spend_by_key": _A("Spending by agent key, the most expensive first."),
+    "spend_by_item": _A("Spending by item of the price book, the most expensive first; null for other charges."),
     "spend_by_note": _A("Spending by note: the 20 most expensive."),
     "other_notes": _A("All further notes together; null when there are none."),
     "notes": _A("How many notes these are.", (7,)),

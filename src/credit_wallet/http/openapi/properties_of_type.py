@@ -127,4 +127,30 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "SecretView.key_id": _A("The agent key that it opens; null opens the wallet as its owner.", (7,)),
     "Anchor.sha256": _A("Hash of the seal in hexadecimal, 64 digits.", (_SHA256,)),
     "Health.status": _A("`ok` or `ready`.", ("ok",)),
+    "UsageReport.rows": _A("Usage of periods, and in each of what does not have the dimension, then of each value."),
+    "UsageReport.by": _A("What each period is divided by; null when it is not.", ("tool",)),
+    "UsageReport.every": _A("Length of the periods.", ("day",)),
+    "UsageReport.since": _time("When the first period that was asked for begins."),
+    "UsageReport.until": _time("The end of what was asked for."),
+    "UsageRow.period": _A(
+        "The period by the wallet's clocks: `YYYY-MM`, `YYYY-MM-DD`, or the hour's beginning with its offset.",
+        ("2026-11-28",),
+    ),
+    "UsageRow.starts_at": _time("When the period begins."),
+    "UsageRow.value": _A("The agent key, item or fact; null for charges without one.", ("search",)),
+    "UsageRow.charges": _A("How many charges.", (12,)),
+    "UsageReport.counted_from": _time(
+        "When counting begins: with the first charge by an agent key, for an item or with facts; null without one."
+    ),
+    "UsageReport.counted_to_txn_id": _A("The ledger entry up to which everything is counted.", (48_210,)),
+    "UsageReport.counted_to": _time("When that entry was made; null when nothing is counted yet."),
+    "UsageReport.is_current": _A("Whether the wallet has no entry that is not counted yet.", (True,)),
+    "UsageReport.wallet_id": _A("Id of the wallet.", (1,)),
+    "UsageReport.next_cursor": _A("Send as `cursor` for the next page; null on the last one.", ("2026-11-28~search",)),
+    "UsageRow.amount_yen": _A("Sum of the charges, in whole yen.", (39,)),
+    "UsageRow.refunded_yen": _A("What was refunded in the period, of charges of any, in whole yen.", (3,)),
+    "UsageRow.item": _A(
+        "The item that all the charges are for; null when they are for several, or for none.", ("search",)
+    ),
+    "UsageRow.quantity": _A("How much of that item; null without one.", ("12",)),
 }

@@ -83,7 +83,7 @@ def _completed(name: str, component: dict[str, Any]) -> dict[str, Any]:
     if not component.get("required"):
         component.pop("required", None)
     for field, given in component["properties"].items():
-        component["properties"][field] = about(field, name).describe(given)
+        component["properties"][field] = about(field, component["properties"], name).describe(given)
     if name in BODY_EXAMPLES:
         component["examples"] = [BODY_EXAMPLES[name]]
     return component

@@ -201,6 +201,13 @@ def _ledger_micros(connection: Connection, wallet_id: int, last_txn_id: int, ope
     return int(ledger_balance_yen) * MICROS + parse_detail(detail).fraction
 
 
+def _detail(amount_yen: int, fraction: int) -> str | None:
+    """What an entry of plain SQL leaves out. One of no yen says so, as those of the wallet do."""
+    if amount_yen and not fraction:
+        return None
+    return format_detail(None if amount_yen else 0, fraction, None)
+
+
 def _replay_entries(connection: Connection, replay: _Replay, entries: list[tuple[Any, ...]], time_zone: str) -> None:
     for txn_id, amount_yen, txn_type, occurred_at in entries:
         cycle = cycle_of(occurred_at, time_zone)
@@ -216,7 +223,7 @@ def _replay_entries(connection: Connection, replay: _Replay, entries: list[tuple
                 "prev_txn_id": replay.last_txn_id,
                 "ledger_balance_yen": ledger_balance_yen,
                 "lots": format_allocation(allocation),
-                "detail": format_detail(None, fraction, None) if fraction else None,
+                "detail": _detail(amount_yen, fraction),
             },
         )
         replay.last_txn_id = txn_id

@@ -65,11 +65,15 @@ TABLES = (
     _Table("am_credit_mail_count", ("wallet_id", "counted", "day"), False),
     _Table("am_credit_hour_spend", ("wallet_id", "hour"), False),
     _Table("am_credit_counted", ("counted",), False),
+    _Table("am_credit_usage", ("wallet_id", "every", "dimension", "period", "value", "key_id"), False),
     _Table("am_credit_seller", ("seller_id",), True),
     _Table("am_credit_secret", ("token_hash", "wallet_id"), False),
     _Table("am_credit_sale", ("wallet_id", "txn_id"), False),
     _Table("am_credit_cycle_segment", ("wallet_id", "segment_no"), False),
     _Table("am_credit_clawback", ("wallet_id", "credit_txn_id"), False),
+    _Table("am_credit_price_version", ("version", "wallet_id"), False),
+    _Table("am_credit_price", ("version", "wallet_id", "item", "price_group", "valid_from"), False),
+    _Table("am_credit_tier_usage", ("wallet_id", "item", "billing_cycle"), False),
 )
 """Every table of a ledger, referenced tables first."""
 

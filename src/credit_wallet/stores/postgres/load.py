@@ -19,22 +19,24 @@ from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snaps
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.jobs.backfill import backfill
+from credit_wallet.stores.movement_rows import (
+    ENTRY_COLUMNS,
+    HOLD_COLUMNS,
+    PURCHASE_COLUMNS,
+    entry_of,
+    hold_of,
+    purchase_of,
+    remembered_of,
+)
 from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.price_rows import NEWEST, KnownBook, load_prices, names_item
 from credit_wallet.stores.rows import (
-    ENTRY_COLUMNS,
-    HOLD_COLUMNS,
     KEY_COLUMNS,
     LOT_COLUMNS,
-    PURCHASE_COLUMNS,
     WALLET_COLUMNS,
-    entry_of,
-    hold_of,
     key_of,
     lot_opening_of,
-    purchase_of,
-    remembered_of,
     wallet_of,
 )
 from credit_wallet.stores.topup_rows import load_topups

@@ -10,23 +10,25 @@ from credit_wallet.rules.events import Event
 from credit_wallet.rules.state import Decision, Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
+from credit_wallet.stores.movement_rows import (
+    HOLD_COLUMNS,
+    PURCHASE_COLUMNS,
+    hold_row,
+    purchase_row,
+    remembered_row,
+    returned_row,
+)
 from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.price_rows import write_tier_usage
 from credit_wallet.stores.rows import (
-    HOLD_COLUMNS,
     LOT_COLUMNS,
     MOVED_COLUMNS,
-    PURCHASE_COLUMNS,
     RESTING_COLUMNS,
     SETTINGS_COLUMNS,
-    hold_row,
     key_row,
     left_cycle_row,
     lot_row,
-    purchase_row,
-    remembered_row,
-    returned_row,
     settings_row,
     wallet_row,
 )
@@ -63,12 +65,14 @@ SELECT idempotency_key, wallet_id, decode(fingerprint, 'hex'), txn_id, hold_id, 
 FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
      AS new (idempotency_key, wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail)
 """
+_STATE_OF_WALLETS = (*MOVED_COLUMNS, *RESTING_COLUMNS)
+_TEXTS_OF_WALLETS = ("open_lots", "current_cycle", "next_due_at")
 _UPDATE_WALLETS = f"""
 UPDATE am_credit_wallet w
-SET {", ".join(f"{column} = new.{column}" for column in (*MOVED_COLUMNS, *RESTING_COLUMNS))}, updated_at = %s
+SET {", ".join(f"{column} = new.{column}" for column in _STATE_OF_WALLETS)}, updated_at = %s
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
             %s::int[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
-     AS new (wallet_id, {", ".join((*MOVED_COLUMNS, *RESTING_COLUMNS))})
+     AS new (wallet_id, {", ".join(_STATE_OF_WALLETS)})
 WHERE w.wallet_id = new.wallet_id
 """
 _UPDATE_SETTINGS = f"""
@@ -89,8 +93,7 @@ SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::t
 """
 _PUT_HOLDS = f"""
 INSERT INTO am_credit_hold ({HOLD_COLUMNS})
-SELECT hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at, expires_at, closed_at,
-       closer, served, above_yen, amount_fraction, captured_fraction, above_fraction, CAST(usage AS json)
+SELECT {HOLD_COLUMNS.replace("usage", "CAST(usage AS json)").strip()}
 FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
             %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[], %s::int[], %s::int[], %s::int[],
             %s::text[])
@@ -260,37 +263,11 @@ def _remember(raw: Raw, decision: Decision, today: str) -> None:
 
 def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
     rows = [(*moved, *rests) for moved, rests in map(wallet_row, decision.touched.values())]
-    (
-        balances_yen,
-        lots,
-        spent_yen,
-        last_txn_ids,
-        held_yen,
-        debts_yen,
-        cycles,
-        alerted_pct,
-        due_at,
-        exhausted,
-        *fractions,
-    ) = zip(*rows, strict=True)
-    raw.execute(
-        _UPDATE_WALLETS,
-        [
-            at,
-            numbers(decision.touched),
-            numbers(balances_yen),
-            texts(lots),
-            numbers(spent_yen),
-            numbers(last_txn_ids),
-            numbers(held_yen),
-            numbers(debts_yen),
-            texts(cycles),
-            numbers(alerted_pct),
-            texts(due_at),
-            numbers(map(int, exhausted)),
-            *map(numbers, fractions),
-        ],
-    )
+    arrays = [
+        texts(column) if name in _TEXTS_OF_WALLETS else numbers(map(int, column) if name == "exhausted" else column)
+        for name, column in zip(_STATE_OF_WALLETS, zip(*rows, strict=True), strict=True)
+    ]
+    raw.execute(_UPDATE_WALLETS, [at, numbers(decision.touched), *arrays])
 
 
 def _write_settings(raw: Raw, decision: Decision, at: str) -> None:

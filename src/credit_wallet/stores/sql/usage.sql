@@ -1,4 +1,4 @@
--- Charges by what they were for, by the hour and by the day (298). They run unchanged on every database.
+-- What charges were for, by hour, day and month (298). They run unchanged on every database.
 
 -- counted: the last entry that usage has been counted up to
 SELECT last_txn_id FROM am_credit_counted WHERE counted = 'usage';
@@ -9,32 +9,46 @@ FROM (SELECT txn_id FROM am_credit_transaction_log WHERE txn_id > :after AND txn
       ORDER BY txn_id LIMIT :limit) AS next_entries;
 
 -- moved: charges and refunds of some entries, those alike added up: within a quarter of an hour, in which every zone of
--- today stays in one hour. A refund counts for what its charge was for. Amounts add up in yen and in the micros beyond
+-- today stays in one hour. A refund counts for what its charge was for. A wallet's usage begins with its first entry that
+-- says who paid or what for; what was before, and a wallet that never says so, costs nothing. Amounts add up in yen and in
+-- the micros beyond
+WITH said AS MATERIALIZED (
+    SELECT e.txn_id, e.wallet_id, e.txn_type, e.occurred_at, e.amount_yen, e.detail,
+           CASE WHEN e.txn_type = 'charge' THEN e.key_id ELSE paid.key_id END AS key_id,
+           CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'item' ELSE paid.detail ->> 'item' END AS item,
+           CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'facts' ELSE paid.detail ->> 'facts' END AS facts,
+           CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'agent_facts'
+                ELSE paid.detail ->> 'agent_facts' END AS agent_facts
+    FROM am_credit_transaction_log e
+    LEFT JOIN am_credit_transaction_log paid
+           ON e.txn_type = 'refund' AND paid.txn_id = e.related_txn_id AND paid.wallet_id = e.wallet_id
+          AND paid.txn_type = 'charge'
+    WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type IN ('charge', 'refund')
+), beginning AS MATERIALIZED (
+    SELECT wallet_id, min(txn_id) AS first_txn_id
+    FROM said
+    WHERE key_id IS NOT NULL OR item IS NOT NULL OR facts IS NOT NULL OR agent_facts IS NOT NULL
+    GROUP BY wallet_id
+)
 SELECT m.wallet_id, w.time_zone, m.at, m.key_id, m.item, m.facts, m.agent_facts, sum(m.charges),
        sum(m.quantity / 1000000), sum(m.quantity % 1000000),
        sum(CASE WHEN m.charges = 1 THEN -m.yen ELSE 0 END), sum(CASE WHEN m.charges = 1 THEN -m.fraction ELSE 0 END),
        sum(CASE WHEN m.charges = 0 THEN m.yen ELSE 0 END), sum(CASE WHEN m.charges = 0 THEN m.fraction ELSE 0 END)
-FROM (SELECT e.wallet_id,
-             CASE WHEN length(e.occurred_at) = 24 AND substr(e.occurred_at, 24) = 'Z' AND e.occurred_at >= '1973'
-                  THEN substr(e.occurred_at, 1, 14) || CASE WHEN substr(e.occurred_at, 15, 2) < '15' THEN '00'
-                                                            WHEN substr(e.occurred_at, 15, 2) < '30' THEN '15'
-                                                            WHEN substr(e.occurred_at, 15, 2) < '45' THEN '30'
+FROM (SELECT s.wallet_id, s.key_id, s.item, s.facts, s.agent_facts,
+             CASE WHEN length(s.occurred_at) = 24 AND substr(s.occurred_at, 24) = 'Z' AND s.occurred_at >= '1973'
+                  THEN substr(s.occurred_at, 1, 14) || CASE WHEN substr(s.occurred_at, 15, 2) < '15' THEN '00'
+                                                            WHEN substr(s.occurred_at, 15, 2) < '30' THEN '15'
+                                                            WHEN substr(s.occurred_at, 15, 2) < '45' THEN '30'
                                                             ELSE '45' END
-                  ELSE e.occurred_at END AS at,
-             CASE WHEN e.txn_type = 'charge' THEN e.key_id ELSE paid.key_id END AS key_id,
-             CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'item' ELSE paid.detail ->> 'item' END AS item,
-             CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'facts' ELSE paid.detail ->> 'facts' END AS facts,
-             CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'agent_facts'
-                  ELSE paid.detail ->> 'agent_facts' END AS agent_facts,
-             CASE WHEN e.txn_type = 'charge' THEN 1 ELSE 0 END AS charges,
-             CASE WHEN e.txn_type = 'charge' THEN coalesce(CAST(e.detail ->> 'quantity' AS BIGINT), 0) ELSE 0 END AS quantity,
-             coalesce(CAST(e.detail ->> 'micros' AS BIGINT) / 1000000, e.amount_yen) AS yen,
-             coalesce(CAST(e.detail ->> 'micros' AS BIGINT) % 1000000, 0) AS fraction
-      FROM am_credit_transaction_log e
-      LEFT JOIN am_credit_transaction_log paid
-             ON e.txn_type = 'refund' AND paid.txn_id = e.related_txn_id AND paid.wallet_id = e.wallet_id
-            AND paid.txn_type = 'charge'
-      WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type IN ('charge', 'refund')) m
+                  ELSE s.occurred_at END AS at,
+             CASE WHEN s.txn_type = 'charge' THEN 1 ELSE 0 END AS charges,
+             CASE WHEN s.txn_type = 'charge' THEN coalesce(CAST(s.detail ->> 'quantity' AS BIGINT), 0) ELSE 0 END AS quantity,
+             coalesce(CAST(s.detail ->> 'micros' AS BIGINT) / 1000000, s.amount_yen) AS yen,
+             coalesce(CAST(s.detail ->> 'micros' AS BIGINT) % 1000000, 0) AS fraction
+      FROM said s
+      LEFT JOIN beginning b ON b.wallet_id = s.wallet_id
+      WHERE s.txn_id >= b.first_txn_id
+         OR EXISTS (SELECT 1 FROM am_credit_usage u WHERE u.wallet_id = s.wallet_id)) m
 JOIN am_credit_wallet w ON w.wallet_id = m.wallet_id
 GROUP BY m.wallet_id, w.time_zone, m.at, m.key_id, m.item, m.facts, m.agent_facts;
 
@@ -42,17 +56,17 @@ GROUP BY m.wallet_id, w.time_zone, m.at, m.key_id, m.item, m.facts, m.agent_fact
 UPDATE am_credit_counted SET last_txn_id = :last WHERE counted = 'usage' AND last_txn_id = :after
 RETURNING last_txn_id;
 
--- add_to_hours: add :sums to the sums of hours
-INSERT INTO am_credit_usage_hour AS u
-       (wallet_id, key_id, dimension, hour, value, charges, item, quantity_units, quantity_fraction,
+-- add: add :sums to the sums of periods
+INSERT INTO am_credit_usage AS u
+       (wallet_id, every, dimension, period, value, key_id, charges, item, quantity_units, quantity_fraction,
         amount_yen, amount_fraction, refunded_yen, refunded_fraction)
-SELECT CAST(part.value ->> 0 AS BIGINT), CAST(part.value ->> 1 AS BIGINT), part.value ->> 2, part.value ->> 3,
-       part.value ->> 4, CAST(part.value ->> 5 AS BIGINT), part.value ->> 6, CAST(part.value ->> 7 AS BIGINT),
+SELECT CAST(part.value ->> 0 AS BIGINT), part.value ->> 1, part.value ->> 2, part.value ->> 3, part.value ->> 4,
+       CAST(part.value ->> 5 AS BIGINT), CAST(part.value ->> 6 AS BIGINT), part.value ->> 7,
        CAST(part.value ->> 8 AS BIGINT), CAST(part.value ->> 9 AS BIGINT), CAST(part.value ->> 10 AS BIGINT),
-       CAST(part.value ->> 11 AS BIGINT), CAST(part.value ->> 12 AS BIGINT)
+       CAST(part.value ->> 11 AS BIGINT), CAST(part.value ->> 12 AS BIGINT), CAST(part.value ->> 13 AS BIGINT)
 FROM json_each(sums) part
 WHERE TRUE
-ON CONFLICT (wallet_id, key_id, dimension, hour, value) DO UPDATE SET
+ON CONFLICT (wallet_id, every, dimension, period, value, key_id) DO UPDATE SET
     charges = u.charges + excluded.charges,
     item = CASE WHEN u.item = excluded.item AND u.quantity_units < 9000000000000000000 THEN u.item ELSE '*' END,
     quantity_units = CASE WHEN u.item = excluded.item AND u.quantity_units < 9000000000000000000

@@ -16,20 +16,22 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
-from credit_wallet.stores.price_rows import KnownBook, load_prices
-from credit_wallet.stores.rows import (
+from credit_wallet.stores.movement_rows import (
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
-    KEY_COLUMNS,
-    LOT_COLUMNS,
     PURCHASE_COLUMNS,
-    WALLET_COLUMNS,
     entry_of,
     hold_of,
-    key_of,
-    lot_opening_of,
     purchase_of,
     remembered_of,
+)
+from credit_wallet.stores.price_rows import KnownBook, load_prices
+from credit_wallet.stores.rows import (
+    KEY_COLUMNS,
+    LOT_COLUMNS,
+    WALLET_COLUMNS,
+    key_of,
+    lot_opening_of,
     wallet_of,
 )
 from credit_wallet.stores.topup_rows import load_topups

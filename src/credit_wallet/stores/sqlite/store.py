@@ -29,22 +29,24 @@ from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.jobs.backfill import backfill_all, backfill_pending
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.jobs.seals import Holder
-from credit_wallet.stores.price_rows import write_tier_usage
-from credit_wallet.stores.rows import (
+from credit_wallet.stores.movement_rows import (
     HOLD_COLUMNS,
-    MOVED_COLUMNS,
     PURCHASE_COLUMNS,
-    PUT_LOT,
     REMEMBERED_COLUMNS,
-    RESTING_COLUMNS,
-    SETTINGS_COLUMNS,
     hold_row,
-    key_row,
-    left_cycle_row,
-    lot_row,
     purchase_row,
     remembered_row,
     returned_row,
+)
+from credit_wallet.stores.price_rows import write_tier_usage
+from credit_wallet.stores.rows import (
+    MOVED_COLUMNS,
+    PUT_LOT,
+    RESTING_COLUMNS,
+    SETTINGS_COLUMNS,
+    key_row,
+    left_cycle_row,
+    lot_row,
     settings_row,
     wallet_row,
 )
@@ -297,7 +299,9 @@ class SqliteStore:
             self._write_outbox(decision, at)
 
     def _write_wallets(self, decision: Decision, at: str) -> None:
-        """Measured: leaving out what rests saves a third of the time of an UPDATE."""
+        """A usual charge changes ``MOVED_COLUMNS`` alone. Leaving out the rest, the date by which the wallets with
+        something due are indexed among it, saves more than encoding micros costs.
+        """
         moved_rows, rows, resting = [], [], self._loader.resting
         for wallet_id, wallet in sorted(decision.touched.items()):
             moved, rests = wallet_row(wallet)
@@ -306,8 +310,10 @@ class SqliteStore:
             else:
                 rows.append((*moved, *rests, at, wallet_id))
                 resting[wallet_id] = rests
-        self._connection.executemany(_UPDATE_MOVED, moved_rows)
-        self._connection.executemany(_UPDATE_WALLET, rows)
+        if moved_rows:
+            self._connection.executemany(_UPDATE_MOVED, moved_rows)
+        if rows:
+            self._connection.executemany(_UPDATE_WALLET, rows)
 
     def _write_settings(self, decision: Decision, at: str) -> None:
         self._connection.executemany(

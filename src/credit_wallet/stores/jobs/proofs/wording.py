@@ -3,6 +3,7 @@
 They are the same for every database but for these functions, which stand for longer expressions:
 
 - ``json_each(array) name`` makes a row of each element of an array, its ``value`` and, if asked for, its place ``key``;
+- ``micros(part)`` are the micros of a part ``[lot, yen]`` or ``[lot, yen, micros]`` of such an array beyond its yen;
 - ``member(text, name)`` is a member of a JSON object that is stored as text;
 - ``exact(yen, fraction)`` are whole yen and the micros beyond them as one number of micros, which never overflows;
 - ``beyond(entry)`` are the micros by which an entry's exact amount exceeds its ``amount_yen``, less than a yen;
@@ -16,6 +17,7 @@ from __future__ import annotations
 import re
 
 _JSON_EACH = re.compile(r"json_each\(([a-z_.]+)\) ([a-z_]+)")
+_MICROS = re.compile(r"\bmicros\((\w+)\)")
 _MEMBER = re.compile(r"\bmember\(([a-z_.]+), ([a-z_]+)\)")
 _BEYOND = re.compile(r"\bbeyond\((\w+)\)")
 _FRACTION = re.compile(r"\bfraction\((\w+)\)")
@@ -37,8 +39,12 @@ def worded(statement: str, dialect: str, *, in_whole_yen: bool) -> str:
             statement,
         )
     statement = _with_exact_amounts(statement)
-    if not dialect:
+    if not dialect:  # most parts have none, which their text says sooner than their JSON
+        statement = _MICROS.sub(
+            r"CASE WHEN \1.value LIKE '%,%,%' THEN coalesce(CAST(\1.value ->> 2 AS BIGINT), 0) ELSE 0 END", statement
+        )
         return _MEMBER.sub(r"(\1 ->> '\2')", statement)
+    statement = _MICROS.sub(r"coalesce(CAST(\1.value ->> 2 AS BIGINT), 0)", statement)
     return _JSON_EACH.sub(_elements, _MEMBER.sub(r"(CAST(\1 AS JSON) ->> '\2')", statement))
 
 

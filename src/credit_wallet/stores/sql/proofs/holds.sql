@@ -31,10 +31,10 @@ WHERE h.hold_id IS NULL
 
 -- hold_lots: what a hold has not captured is what it keeps of lots, or kept until it was closed
 SELECT h.wallet_id, exact(h.amount_yen - h.captured_yen, h.amount_fraction - h.captured_fraction),
-       exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(CAST(part.value ->> 2 AS BIGINT)), 0)), 'yen'
+       exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(micros(part)), 0)), 'yen'
 FROM am_credit_hold h LEFT JOIN json_each(h.lots) part ON TRUE
 GROUP BY h.wallet_id, h.hold_id, h.amount_yen, h.amount_fraction, h.captured_yen, h.captured_fraction
-HAVING exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(CAST(part.value ->> 2 AS BIGINT)), 0))
+HAVING exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(micros(part)), 0))
        <> exact(h.amount_yen - h.captured_yen, h.amount_fraction - h.captured_fraction);
 
 -- hold_states: a hold that was closed says when, what is given back has a rest, and what was served a payer cannot close
@@ -42,7 +42,7 @@ SELECT wallet_id, 1, 0
 FROM am_credit_hold
 WHERE (status = 'open') <> (closed_at IS NULL)
    OR captured_yen = amount_yen AND captured_fraction = amount_fraction AND (amount_yen > 0 OR amount_fraction > 0)
-      AND status <> 'captured'
+      AND status IN ('released', 'expired')  -- an open one may wait for captures beyond it
    OR served = 1 AND closer = 'payer';
 
 -- closers: a hold is closed by a payer, an operator, the product or a seller, and that of a purchase by who sold it

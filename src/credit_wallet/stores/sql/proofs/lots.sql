@@ -8,40 +8,39 @@ GROUP BY w.wallet_id, w.balance_yen, w.balance_fraction
 HAVING exact(coalesce(sum(CAST(lot.value ->> 2 AS BIGINT)), 0), coalesce(sum(CAST(lot.value ->> 4 AS BIGINT)), 0))
        <> exact(w.balance_yen, w.balance_fraction);
 
--- flow: what entries brought to lots and took from them
---   lot_flow: what entries brought to and took from a lot, less what open holds keep of it, is what is left of it
---   lot_grants: a lot was granted what the entry that opened it brought, and is in the register
--- The limit, which is none, keeps SQLite from reading each part once for each column below.
-WITH flow (wallet_id, lot_id, amount_yen, fraction, opened_yen, opened_fraction) AS (
-    SELECT wallet_id, lot_id, CASE WHEN is_credit THEN yen ELSE -yen END, CASE WHEN is_credit THEN fraction ELSE -fraction END,
-           CASE WHEN is_credit AND lot_id = txn_id THEN yen ELSE 0 END,
-           CASE WHEN is_credit AND lot_id = txn_id THEN fraction ELSE 0 END
-    FROM (SELECT e.wallet_id, e.txn_id, e.txn_type IN ('topup', 'refund') AS is_credit,
-                 CAST(part.value ->> 0 AS BIGINT) AS lot_id, CAST(part.value ->> 1 AS BIGINT) AS yen,
-                 coalesce(CAST(part.value ->> 2 AS BIGINT), 0) AS fraction
-          FROM am_credit_transaction_log e, json_each(e.lots) part
-          LIMIT 9223372036854775807) AS parts
+-- lot_flow: what entries brought to and took from a lot, less what open holds keep of it, is what is left of it
+WITH flow (wallet_id, lot_id, yen, fraction) AS (
+    SELECT e.wallet_id, CAST(part.value ->> 0 AS BIGINT),
+           CAST(part.value ->> 1 AS BIGINT) * CASE e.txn_type WHEN 'topup' THEN 1 WHEN 'refund' THEN 1 ELSE -1 END,
+           micros(part) * CASE e.txn_type WHEN 'topup' THEN 1 WHEN 'refund' THEN 1 ELSE -1 END
+    FROM am_credit_transaction_log e, json_each(e.lots) part
     UNION ALL
-    SELECT wallet_id, lot_id, CASE lot_id WHEN 0 THEN granted_yen ELSE 0 END,
-           CASE lot_id WHEN 0 THEN granted_fraction ELSE 0 END,
-           CASE lot_id WHEN 0 THEN 0 ELSE -granted_yen END, CASE lot_id WHEN 0 THEN 0 ELSE -granted_fraction END
-    FROM am_credit_lot
+    SELECT wallet_id, lot_id, granted_yen, granted_fraction FROM am_credit_lot WHERE lot_id = 0
     UNION ALL
     SELECT h.wallet_id, CAST(part.value ->> 0 AS BIGINT), -CAST(part.value ->> 1 AS BIGINT),
-           -coalesce(CAST(part.value ->> 2 AS BIGINT), 0), 0, 0
+           -micros(part)
     FROM am_credit_hold h, json_each(h.lots) part
     WHERE h.status = 'open'
     UNION ALL
     SELECT w.wallet_id, CAST(lot.value ->> 0 AS BIGINT), -CAST(lot.value ->> 2 AS BIGINT),
-           -coalesce(CAST(lot.value ->> 4 AS BIGINT), 0), 0, 0
+           -coalesce(CAST(lot.value ->> 4 AS BIGINT), 0)
     FROM am_credit_wallet w, json_each(w.open_lots) lot
 )
-SELECT CASE WHEN exact(sum(amount_yen), sum(fraction)) <> 0 THEN 'lot_flow' ELSE 'lot_grants' END, wallet_id, 0,
-       CASE WHEN exact(sum(amount_yen), sum(fraction)) <> 0 THEN exact(sum(amount_yen), sum(fraction))
-            ELSE exact(sum(opened_yen), sum(opened_fraction)) END, 'yen'
+SELECT wallet_id, 0, exact(sum(yen), sum(fraction)), 'yen'
 FROM flow
 GROUP BY wallet_id, lot_id
-HAVING exact(sum(amount_yen), sum(fraction)) <> 0 OR exact(sum(opened_yen), sum(opened_fraction)) <> 0;
+HAVING exact(sum(yen), sum(fraction)) <> 0;
+
+-- lot_grants: a lot was granted what the entry that opened it brought, and is in the register
+SELECT wallet_id, 0, exact(sum(yen), sum(fraction)), 'yen'
+FROM (SELECT e.wallet_id, e.txn_id AS lot_id, CAST(part.value ->> 1 AS BIGINT) AS yen,
+             micros(part) AS fraction
+      FROM am_credit_transaction_log e, json_each(e.lots) part
+      WHERE e.txn_type IN ('topup', 'refund') AND CAST(part.value ->> 0 AS BIGINT) = e.txn_id
+      UNION ALL
+      SELECT wallet_id, lot_id, -granted_yen, -granted_fraction FROM am_credit_lot WHERE lot_id <> 0) AS opened
+GROUP BY wallet_id, lot_id
+HAVING exact(sum(yen), sum(fraction)) <> 0;
 
 -- lot_kinds: an open lot is of the kind that it was granted as, and ends when it was granted to
 SELECT DISTINCT w.wallet_id, l.lot_id, CAST(lot.value ->> 0 AS BIGINT)
@@ -73,23 +72,23 @@ WHERE e.txn_type = 'expire' AND l.lot_id IS NULL;
 -- returned_lots: what is reinstated, or may be, goes back to the lots it was taken from, and no more of each than was taken
 WITH part (wallet_id, charge_id, lot_id, yen, fraction) AS (
     SELECT e.wallet_id, CASE e.txn_type WHEN 'refund' THEN e.related_txn_id ELSE 0 END, CAST(lot.value ->> 0 AS BIGINT),
-           CAST(lot.value ->> 1 AS BIGINT), coalesce(CAST(lot.value ->> 2 AS BIGINT), 0)
+           CAST(lot.value ->> 1 AS BIGINT), micros(lot)
     FROM am_credit_transaction_log e, json_each(e.lots) lot
     WHERE e.txn_type IN ('refund', 'topup') AND e.related_txn_id IS NOT NULL
       AND CAST(lot.value ->> 0 AS BIGINT) <> e.txn_id  -- what was short of lots has come as one of its own
     UNION ALL
     SELECT c.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT),
-           coalesce(CAST(lot.value ->> 2 AS BIGINT), 0)
+           micros(lot)
     FROM am_credit_clawback c, json_each(c.taken) lot
 ), taken (wallet_id, charge_id, lot_id, yen, fraction) AS (
     SELECT e.wallet_id, e.txn_id, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT),
-           coalesce(CAST(lot.value ->> 2 AS BIGINT), 0)
+           micros(lot)
     FROM (SELECT DISTINCT wallet_id, charge_id FROM part) p
     JOIN am_credit_transaction_log e ON e.txn_id = p.charge_id AND e.wallet_id = p.wallet_id AND e.txn_type = 'charge'
     JOIN json_each(e.lots) lot ON TRUE
     UNION ALL
     SELECT e.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT),
-           coalesce(CAST(lot.value ->> 2 AS BIGINT), 0)
+           micros(lot)
     FROM am_credit_transaction_log e, json_each(e.lots) lot
     WHERE e.txn_type = 'reversal'
 )

@@ -17,7 +17,7 @@ WITH related (wallet_id, txn_id, refunded, taken) AS MATERIALIZED (
 ), clawback (wallet_id, txn_id, claimed, taken) AS MATERIALIZED (
     SELECT wallet_id, txn_id, owed + taken, taken
     FROM (SELECT c.wallet_id, c.credit_txn_id AS txn_id, exact(c.owed_yen, c.owed_fraction) AS owed,
-                 exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(CAST(part.value ->> 2 AS BIGINT)), 0))
+                 exact(coalesce(sum(CAST(part.value ->> 1 AS BIGINT)), 0), coalesce(sum(micros(part)), 0))
                  AS taken
           FROM am_credit_clawback c LEFT JOIN json_each(c.taken) part ON TRUE
           WHERE c.credit_txn_id > 0
