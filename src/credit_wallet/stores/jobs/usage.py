@@ -155,7 +155,7 @@ def rollup_of(rows: Iterable[tuple[Any, ...]], bounded: bool = False) -> Rollup:
                     rollup[cell] = sums.copy()
                 else:
                     found.add(sums)
-        if limit is not None and len(rollup) > most:
+        if limit is not None and len(rollup) > limit:
             break
     return rollup
 
