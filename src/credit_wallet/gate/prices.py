@@ -127,7 +127,7 @@ class PriceMissing(WalletError):
 
 
 def price_missing(error: ItemNotPriced) -> PriceMissing:
-    """What a caller is told, who can do nothing about it; the log says it to the seller."""
+    """What a caller gets to know, who can do nothing about it; the log says it to the seller."""
     _log.error("gate_price_missing", error=str(error), item=error.details.get("item"))
     return PriceMissing(
         f"the seller has no price for {error.details.get('item')!r}; nothing was charged, and the call did not run",
