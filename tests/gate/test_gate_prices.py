@@ -405,3 +405,50 @@ def test_a_price_may_depend_on_the_request_and_be_free(wallets: CreditWallet, wa
     with gated(Application(), wallets, wallet, price_yen=price) as front:
         statuses = [front.call(path, token=None).status_code for path in ("/free", "/zero", "/search")]
         assert statuses == [200, 200, 401]
+
+
+# What costs nothing
+
+FREE = '[[price]]\nitem = "free"\nunit_price_yen = 0\n[[price]]\nitem = "pages"\n' + (
+    'tiers = [{up_to = 2, unit_price_yen = "0"}, {unit_price_yen = "1.5"}]'
+)
+
+
+@pytest.mark.parametrize("options", [{"price": "free"}, {"hold": Item("free", 5)}])
+def test_an_item_may_cost_nothing(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str, options: dict[str, Any]
+) -> None:
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await answer(send, 500 if scope["path"] == "/fails" else 200)
+
+    wallets.prices.apply(FREE)
+    with gated(Application(handler), wallets, wallet, where, **options) as front:
+        assert [front.call(path, key=path[1:] or "a").status_code for path in ("/", "/", "/fails", "/")] == [
+            200,
+            200,
+            500,
+            200,
+        ]
+        assert front.call(token=None).status_code == 401
+        front.stage.wait(5)
+    assert {amount for _, _, amount in spent(front)} <= {Decimal(0)}
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN
+
+
+def test_free_units_are_used_up(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await answer(send, 500 if scope["path"] == "/fails" else 200)
+
+    wallets.prices.apply(FREE)
+    with gated(Application(handler), wallets, wallet, where, price="pages") as front:
+        for path in ("/", "/fails", "/", "/", "/fails", "/"):
+            front.call(path)
+            front.stage.wait()
+    history = reversed(wallets.history(wallet.wallet_id))
+    assert [str(each.amount) for each in history if each.amount and each.txn_type != "topup"] == [
+        "-1.5",
+        "-1.5",
+        "1.5",
+        "-1.5",
+    ]
+    assert wallets.verify() == []
