@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from credit_wallet.errors import WalletError
+from credit_wallet.errors import PriceMissing, WalletError
 from credit_wallet.extras import needs
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.context import PURCHASE_KEY, bought, current, entered
@@ -25,7 +25,7 @@ from credit_wallet.gate.operations import prices_within
 from credit_wallet.gate.options import X402, Cost, CostOf, GateOptions, server_failed
 from credit_wallet.gate.payers import SellerKeyRefused, payers_of
 from credit_wallet.gate.price_list import Listed, listed, unpriced
-from credit_wallet.gate.prices import AboveHold, Item, Price, PriceMissing, price_of
+from credit_wallet.gate.prices import AboveHold, Item, Price, price_of
 from credit_wallet.gate.purchases import Purchase
 from credit_wallet.gate.requests import GatedRequest
 from credit_wallet.gate.routing import Routes

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from credit_wallet.errors import Unauthorized
+from credit_wallet.errors import PriceMissing, Unauthorized
 from credit_wallet.gate.offers import NOT_FOR_SALE, in_words, items_document, price_document
 from credit_wallet.gate.operations import PRICE_ATTRIBUTE
 from credit_wallet.gate.payers import Payers
 from credit_wallet.gate.price_list import Listed, listed
-from credit_wallet.gate.prices import Price, PriceMissing
+from credit_wallet.gate.prices import Price
 from credit_wallet.gate.requests import credentials_of
 from credit_wallet.gate.tools import exchange_of_call
 
