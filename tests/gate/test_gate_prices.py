@@ -11,10 +11,13 @@ import httpx
 import pytest
 from gated import Application, Front, answer, gated, start
 from http_answers import assert_problem, funded
+from served import Served
+from service import OPERATOR_KEY, new_app
 from streaming import START, Caller, Signal, chunk
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
+from credit_wallet.client import AsyncWalletClient
 from credit_wallet.domain.outcomes import CreatedWallet, Transaction
 from credit_wallet.middleware import CreditGate, GatedRequest, Item, charge_for, priced
 from credit_wallet.wire.asgi import Receive, Scope, Send
@@ -214,6 +217,24 @@ def test_a_gate_does_not_start_without_its_prices(
     assert "prices apply" in sent[0]["message"]
 
 
+def test_a_gate_starts_with_what_only_some_can_buy(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
+    """Prices of groups, of single wallets, and of later. A gate of the service cannot see them, and logs it."""
+    wallets.prices.apply(
+        '[[price]]\nitem = "own"\nunit_price_yen = 1\nwallet_id = 1\n'
+        '[[price]]\nitem = "club"\nunit_price_yen = 1\ngroup = "club"\n'
+        '[[price]]\nitem = "later"\nunit_price_yen = 1\nvalid_from = 2099-01-01T00:00:00Z\n'
+    )
+    assert wallet
+    with Served(new_app(wallets)) as service:
+        for item in ("own", "club", "later", "nothing"):
+            seller = wallets if where == "embedded" else AsyncWalletClient(service.url, OPERATOR_KEY)
+            with capture_logs() as logs:
+                sent = start(CreditGate(Application(), seller, price=item))
+            refused = where == "embedded" and item == "nothing"
+            assert sent[0]["type"] == f"lifespan.startup.{'failed' if refused else 'complete'}"
+            assert any(line["event"] == "gate_price_missing" for line in logs) == (where == "remote")
+
+
 @pytest.mark.parametrize("name", ["Search", "search!", "", "a" * 65, "a..b", 3.5])
 def test_what_cannot_be_an_item_is_refused_at_once(wallets: CreditWallet, name: Any) -> None:
     with pytest.raises(ValueError, match=r"name of an item|must be yen"):
@@ -237,7 +258,8 @@ def test_a_call_is_captured_in_parts(wallets: CreditWallet, wallet: CreatedWalle
         {"item": "tokens.output", "quantity": "5.5", "facts": {"model": "small"}},
         {"item": "tokens.output", "quantity": 20},
         {"item": "tokens.input", "quantity": 0},
-        "1.1",
+        "1.2",
+        {"amount_yen": "1.1", "facts": {"model": "none"}},
     )
     with gated(app, wallets, wallet, where, hold=hold, facts={"model": "large"}) as front:
         assert front.call(headers={"X-Wallet-Facts": "run=r1"}).status_code == 200
@@ -248,7 +270,7 @@ def test_a_call_is_captured_in_parts(wallets: CreditWallet, wallet: CreatedWalle
         ("tokens.output", Decimal("5.5"), Decimal("-0.0033")),
         (None, 0, Decimal("-1.1")),
     ]
-    assert [each.facts["model"] for each in charges(front)] == ["large", "large", "small", "large"]
+    assert [each.facts["model"] for each in charges(front)] == ["large", "large", "small", "none"]
     assert [each.agent_facts for each in charges(front)] == [{"run": "r1"}] * 4
 
 
@@ -308,6 +330,9 @@ BAD: list[dict[str, Any]] = [
     {"item": "search", "facts": {"Model": "x"}},
     {"item": "search", "facts": {f"k{number}": "x" for number in range(9)}},
     {"item": "search", "amount_yen": 3},
+    {"amount_yen": 3, "quantity": 2},
+    {"quantity": 2},
+    {"amount_yen": 3, "facts": {"model": ""}},
     {},
     {"amount_yen": "-1"},
     {"amount_yen": "5.000001"},
