@@ -258,6 +258,8 @@ class Snapshot(Struct):
     payers: dict[int, PayerState] = field(default_factory=dict)
     purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
     """By stored key and wallet: those that commands name."""
+    known_lots: set[int] = field(default_factory=set)
+    """Wallets of which every open lot is in ``lot_openings``."""
     emitted: Collection[tuple[int, str]] = ()
     """Wallet and ``dedupe_key`` of events that are known to have been emitted."""
     closed_segments: dict[int, list[ClosedSegment]] = field(default_factory=dict)
