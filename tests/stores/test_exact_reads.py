@@ -110,7 +110,7 @@ def test_an_entry_says_what_it_was_for_and_who_said_so(wallets: CreditWallet) ->
     newest, refund, *_, topup = wallets.history(wallet_id)
     assert (newest.amount, newest.facts, newest.agent_facts, newest.item) == (Decimal(-1), {}, {"run": "2"}, None)
     assert (refund.amount, refund.ledger_balance) == (Decimal("0.95"), Decimal(96))
-    assert (topup.amount, topup.facts, topup.quantity_micros) == (Decimal(100), {}, 0)
+    assert (topup.amount, topup.facts, topup.quantity_micros) == (Decimal(100), {}, None)
     assert sum(entry.amount_yen for entry in wallets.history(wallet_id)) == wallets.balance(wallet_id)
 
 

@@ -190,7 +190,7 @@ class Transaction(Struct, frozen=True):
     related_txn_id: int | None
     hold_id: int | None
     item: str | None = None
-    quantity_micros: int = 0
+    quantity_micros: int | None = None
     price_version: int | None = None
     facts: dict[str, str] = {}
     agent_facts: dict[str, str] = {}
@@ -200,7 +200,7 @@ class Transaction(Struct, frozen=True):
 
     @property
     def ledger_balance_yen(self) -> int | None:
-        """Whole yen of the ledger balance, rounded down; None for an entry of plain SQL that is not adopted yet."""
+        """Whole yen of the ledger balance, rounded down; None for an entry of plain SQL that is not backfilled yet."""
         return None if self.ledger_balance_micros is None else whole_yen(self.ledger_balance_micros)
 
     @property

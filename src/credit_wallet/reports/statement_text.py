@@ -53,7 +53,8 @@ class TextForm:
         amount = layout.amounts.text(format_micros(entry.amount_micros))
         balance = layout.balances.text(format_micros(entry.ledger_balance_micros or 0))
         time = f"{layout.time(entry):<{layout.time_width}}"
-        quantity = "" if entry.item is None else layout.quantities.text(quantity_text(entry.quantity_micros))
+        sold = entry.quantity_micros
+        quantity = "" if sold is None else layout.quantities.text(quantity_text(sold))
         item = self._item(one_line(entry.item or ""), quantity)
         line = f"  {entry.txn_id:>9}  {time}  {entry.txn_type:<8}  {amount}  {balance}{item}  {_note(entry)}"
         return line.rstrip()
@@ -77,11 +78,13 @@ class _Spending:
                 column.fit([format_micros(micros)])
 
     def tables(self) -> Iterator[list[str]]:
-        """Those that have lines."""
+        """Those that have lines; when items say what was bought, notes need not say that there are none."""
         cap = Amounts(14)
         yield self._table(f"{cap.heading('Cap')}  Spent by", self._spenders(cap))
-        yield self._table("Spent on", self._purposes())
-        if any(line.item is not None for line in self._head.spend_by_item):
+        names_items = any(line.item is not None for line in self._head.spend_by_item)
+        if not names_items or any(line.note is not None for line in self._head.spend_by_note):
+            yield self._table("Spent on", self._purposes())
+        if names_items:
             yield self._table("Item × quantity @ unit price", self._items())
 
     def _table(self, title: str, lines: Iterable[str]) -> list[str]:

@@ -152,6 +152,8 @@ def write(path: Path) -> Book:
         assert wallets.verify() == []
         writer.move("charge", adopted_id, 5, idempotency_key="backfills")
         wallets.maintenance.watch_spending()
+        while wallets.maintenance.count_usage():
+            pass
         while wallets.maintenance.seal():
             pass
         wallets.close()
