@@ -59,7 +59,7 @@ class Layout:
         for entry in entries:
             self.amounts.fit([format_micros(entry.amount_micros)])
             self.balances.fit([format_micros(entry.ledger_balance_micros or 0)])
-            if entry.item is not None:
+            if entry.item is not None and entry.quantity_micros is not None:
                 self.item_width = max(self.item_width, len("Item"), len(one_line(entry.item)))
                 self.quantities.fit([quantity_text(entry.quantity_micros)])
             if len(entry.occurred_at) != USUAL_TIME or not self._usual_time_seen:
