@@ -147,7 +147,7 @@ def test_the_operator_charges_many_wallets_and_refunds(
         [
             (wallet.wallet_id, 3, "a"),
             (empty.wallet_id, 4, "b"),
-            Charge(wallet.wallet_id, "c", 5, "note"),
+            Charge(wallet.wallet_id, "c", 5_000_000, "note"),
         ]
     )
     assert [type(outcome) for outcome in outcomes] == [Outcome, InsufficientFunds, Outcome]

@@ -11,6 +11,7 @@ from msgspec import DecodeError, Meta, Struct, json, to_builtins
 from credit_wallet.domain.documents import (
     ExactOfYen,
     document,
+    document_as,
     document_type,
     from_builtins,
     from_json,
@@ -119,6 +120,15 @@ def test_a_struct_without_exact_amounts_is_its_own_document() -> None:
     assert document_type(list[Plain]) == list[Plain]
     plain = Plain(["a"])
     assert document(plain) is plain
+
+
+def test_a_value_can_be_shown_as_a_kind_that_has_less() -> None:
+    class Short(Struct):
+        balance_micros: int
+
+        balance_yen, balance = WholeYen(), Exact()
+
+    assert to_builtins(document_as(MOVED, Short)) == {"balance_yen": 9_996, "balance": "9996.7"}
 
 
 def test_a_description_is_of_both_readings() -> None:

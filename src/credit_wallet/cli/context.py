@@ -135,7 +135,7 @@ class Exact(click.ParamType):  # type: ignore[type-arg]  # likewise
         self.name = name
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text; wrong usage when it is no such number."""
+        """The text; wrong usage when it is not such a number."""
         from credit_wallet.domain.money import micros_of
 
         try:

@@ -2,7 +2,7 @@
 
 Inside, an amount is a field ``NAME_micros``, and its struct names the two readings of it: ``NAME_yen = WholeYen()``
 and ``NAME = Exact()``. Outside there are only these two. Whatever leaves the process as JSON goes through here, so that
-no door can forget one or show micros.
+nothing forgets one or shows micros.
 """
 
 from __future__ import annotations

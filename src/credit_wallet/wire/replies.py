@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, structs
 
-from credit_wallet.domain.money import MICROS, Exact, WholeYen, decimal_of
+from credit_wallet.domain.money import MICROS, Exact, WholeYen, decimal_of, micros_of
 from credit_wallet.domain.outcomes import (
     Alert,
     AutoTopupState,
@@ -39,6 +39,16 @@ class MovementReply(Struct, frozen=True):
     hold_id: int | None = None
     expires_at: str | None = None
     price_version: int | None = None
+
+    @property
+    def amount_micros(self) -> int:
+        """The amount as the library has it."""
+        return micros_of(self.amount)
+
+    @property
+    def balance_micros(self) -> int:
+        """The balance as the library has it."""
+        return micros_of(self.balance)
 
     @classmethod
     def of(cls, outcome: Outcome) -> MovementReply:
