@@ -121,11 +121,7 @@ def shortest(micros: int) -> int | Decimal:
 
 
 def price_missing(error: ItemNotPriced) -> PriceMissing:
-<<<<<<< HEAD
     """What a caller reads, who can do nothing about it; the log says the rest to the seller."""
-=======
-    """What a caller gets to know, who can do nothing about it; the log says it to the seller."""
->>>>>>> gate
     _log.error("gate_price_missing", error=str(error), item=error.details.get("item"))
     return PriceMissing(
         f"the seller has no price for {error.details.get('item')!r}; nothing was charged, and the call did not run",
