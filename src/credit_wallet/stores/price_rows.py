@@ -132,7 +132,7 @@ def apply_prices(
 ) -> AppliedPrices:
     """Make ``prices`` the newest version, unless they are that already.
 
-    May be repeated when it is unknown whether it was committed: then the version is there and there is nothing to change.
+    May be repeated when it is unknown whether it was committed: then the version is there and nothing changes.
     A version is never applied before its predecessor, whatever the clock says.
     """
     sql = statements("prices.sql", dialect)
