@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packages/*/README.md packages/*/src scripts src
 COVERED_PERCENT := 94
-BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger alert_job http_charges gate
+BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger usage alert_job http_charges gate whole_yen
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean
@@ -94,6 +94,8 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 	$(BIN)/python tests/support/crash.py --kills 200 --database postgres
 	EVERY_DATABASE=1 $(BIN)/python -m pytest -n auto -k partitioned tests/stores/test_backfill.py tests/rules/test_changed_budgets.py tests/ledger/test_fork.py tests/ledger/test_time.py
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
+	RULES_EXAMPLES=20000 $(BIN)/python -m pytest tests/rules/test_exact_rules.py
+	EXACT_CHARGES=1000000 $(BIN)/python -m pytest tests/ledger/test_exact_totals.py
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 
 lock: setup  ## renew requirements.lock, what of it `make run` installs, and the locks of tests: the MCP SDK 1.x, generated clients; needs uv and npm

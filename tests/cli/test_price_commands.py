@@ -28,6 +28,7 @@ def test_a_file_is_compared_applied_and_listed(shell: Shell, file: Path) -> None
     assert applied[0].split() == ["change", "item", "wallet_id", "group", "valid_from", "before", "after"]
     assert applied[1].split() == ["added", "search", "–", "–", "–", "–", "¥3.3"]
     assert applied[2] == "version 1"
+    assert shell("prices", "list").splitlines()[1].split() == ["search", "¥3.3", "–", "–", "–", "1"]
     assert shell("prices", "apply", file).splitlines() == ["none", "version 1, as before"]
 
     file.write_text(PRICES.format(4) + PRICES.format(2) + "wallet_id = 1\n")

@@ -122,6 +122,10 @@ WRONG = [
         ('item = "a"', "tiers = [{up_to = 0, unit_price_yen = 1}, {unit_price_yen = 2}]"),
         "tier 1: up_to must be a whole",
     ),
+    (
+        ('item = "a"', 'tiers = [{up_to = "x", unit_price_yen = 1}, {unit_price_yen = 2}]'),
+        "tier 1: up_to must be a whole",
+    ),
     (('item = "a"', "tiers = [{up_to = 0.5, unit_price_yen = 1}, {unit_price_yen = 2}]"), 'quote it, up_to = "0.5"'),
     (
         (

@@ -166,9 +166,11 @@ def test_a_price_in_words() -> None:
     assert price(yen=1_234).words() == "¥1,234"
     assert Price("a", 0, "", "", 1_000, 200_000).words() == "¥0.2 per 1,000"
     assert FREE_THEN_PAID.words() == "¥0 up to 1,000, then ¥0.2 up to 2,000, then ¥0.1"
-    assert (
-        Price("a", 0, "", "", 2, 0, (Tier(500_000, 0), Tier(None, 1))).words() == "¥0 up to 0.5, then ¥0.000001 per 2"
-    )
+    halves = Price("a", 0, "", "", 2, 0, (Tier(500_000, 0), Tier(None, 1)))
+    assert halves.words() == "¥0 up to 0.5, then ¥0.000001 per 2"
+    tiered = Price("a", 0, "", "", 1_000, 0, (Tier(5_000_000_000, 1_000_000), Tier(None, 500_000)))
+    assert tiered.words() == price_view(tiered, 1).words() == "¥1 per 1,000 up to 5,000, then ¥0.5 per 1,000"
+    assert price_view(price(yen=3), 1).words() == "¥3"
 
 
 def test_a_view_is_exact_and_says_none_for_what_is_not_limited() -> None:

@@ -1,12 +1,11 @@
-"""The price book of a ledger: applied as a whole, kept for ever, and counting in every process from the next batch on.
+"""The price book of a ledger: applied as a whole, all versions kept, counting in every process from the next batch on.
 
-The adversaries: a price that begins this very instant, prices that change under open holds and between two processes,
-two who apply at once, tiers crossed within a charge and within a batch, and the end of a cycle.
+The adversaries: a price that begins this very instant, prices that change between two processes and within a batch, two
+who apply at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,53 +16,19 @@ import pytest
 from clock import Clock
 from databases import on_both_databases, on_every_database
 from plain_sql import PlainSql
+from priced import NOON, SEARCH, TIERED, cost
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.usage import Usage
-from credit_wallet.errors import (
-    InsufficientFunds,
-    InvalidAmount,
-    InvalidRequest,
-    ItemNotPriced,
-    WalletNotFound,
-)
+from credit_wallet.errors import InsufficientFunds, InvalidAmount, InvalidRequest, ItemNotPriced, WalletNotFound
 
 pytestmark = on_every_database
-
-NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
-SEARCH = '[[price]]\nitem = "search"\nunit_price_yen = "{}"\n'
-TIERED = """
-[[price]]
-item = "tokens"
-tiers = [{up_to = 1000, unit_price_yen = "0"}, {up_to = 2000, unit_price_yen = "0.2"}, {unit_price_yen = "0.1"}]
-"""
 
 
 @pytest.fixture
 def clock() -> Clock:
     return Clock(NOON)
-
-
-@pytest.fixture
-def wallets(db_url: str, clock: Clock) -> Iterator[CreditWallet]:
-    with CreditWallet.open(db_url, clock=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def payer(wallets: CreditWallet) -> int:
-    """A wallet with ¥1,000."""
-    wallet_id = wallets.create().wallet_id
-    wallets.topup(wallet_id, 1_000, idempotency_key="credit")
-    return wallet_id
-
-
-def cost(wallets: CreditWallet, wallet_id: int, key: str, item: str = "search", quantity: int | str = 1) -> Decimal:
-    return wallets.charge(wallet_id, item=item, quantity=quantity, idempotency_key=key).amount
-
-
-# Charging by item
 
 
 def test_a_charge_by_item_costs_its_price_and_says_by_which_version(wallets: CreditWallet, payer: int) -> None:
@@ -112,71 +77,6 @@ def test_what_is_free_has_an_entry(wallets: CreditWallet, payer: int) -> None:
     assert wallets.verify() == []
 
 
-# Holds and purchases
-
-
-def test_a_hold_asks_for_its_quantity_and_a_capture_costs_the_measured_one(wallets: CreditWallet, payer: int) -> None:
-    wallets.prices.apply(SEARCH.format("3.30"))
-    held = wallets.hold(payer, item="search", quantity=10, idempotency_key="a")
-    assert (held.amount, held.price_version) == (Decimal(33), 1)
-    wallets.prices.apply(SEARCH.format("2.20"))
-    captured = wallets.capture(held.hold_id, item="search", quantity=4)
-    assert (captured.amount, captured.price_version, captured.balance) == (Decimal("8.8"), 2, Decimal("991.2"))
-
-
-def test_a_capture_that_has_become_dearer_than_its_hold_is_refused_or_takes_of_the_balance(
-    wallets: CreditWallet, payer: int
-) -> None:
-    wallets.prices.apply(SEARCH.format(3))
-    held = wallets.hold(payer, item="search", quantity=2, idempotency_key="a")
-    wallets.prices.apply(SEARCH.format(5))
-    with pytest.raises(InvalidAmount, match="holds ¥6"):
-        wallets.capture(held.hold_id, item="search", quantity=2)
-    assert wallets.capture(held.hold_id, item="search", quantity=2, above="up_to_balance").amount == 10
-
-
-def test_a_price_that_is_gone_leaves_open_holds_alone(wallets: CreditWallet, payer: int) -> None:
-    wallets.prices.apply(SEARCH.format(3))
-    held = wallets.hold(payer, item="search", quantity=2, idempotency_key="a")
-    wallets.prices.apply("price = []")
-    with pytest.raises(ItemNotPriced):
-        wallets.capture(held.hold_id, item="search", quantity=2)
-    assert wallets.capture(held.hold_id, 5).amount == 5
-
-
-def test_a_free_hold_can_be_captured_extended_and_released(wallets: CreditWallet, payer: int) -> None:
-    wallets.prices.apply(SEARCH.format(0))
-    holds = [wallets.hold(payer, item="search", idempotency_key=key) for key in ("a", "b")]
-    wallets.extend(holds[0].hold_id, ttl_seconds=1_000)
-    assert wallets.capture(holds[0].hold_id, item="search").amount == 0
-    assert wallets.release(holds[1].hold_id).amount == 0
-    assert wallets.verify() == []
-
-
-def test_a_purchase_keeps_the_price_at_which_it_was_bought(wallets: CreditWallet, payer: int) -> None:
-    def buy(attempt: str) -> tuple[Decimal, int | None, bool]:
-        bought = wallets.purchases.buy(payer, item="search", purchase_key="p", attempt=attempt, free_retries=1)
-        return bought.amount, bought.price_version, bought.free
-
-    wallets.prices.apply(SEARCH.format("3.30"))
-    assert buy("one") == (Decimal("3.3"), 1, False)
-    wallets.purchases.serve(payer, "p", attempt="one")
-    wallets.prices.apply(SEARCH.format(9))
-    assert buy("two") == (Decimal("3.3"), 1, True)
-
-
-def test_a_served_hold_that_expires_says_what_it_was_for(wallets: CreditWallet, payer: int, clock: Clock) -> None:
-    wallets.prices.apply(SEARCH.format("3.30"))
-    wallets.purchases.buy(payer, item="search", quantity=2, purchase_key="p", attempt="a", hold_seconds=60)
-    wallets.purchases.serve(payer, "p", attempt="a")
-    clock.advance(seconds=61)
-    [entry, _] = wallets.history(payer)
-    assert (entry.item, entry.quantity, entry.amount, entry.price_version) == ("search", Decimal(2), Decimal("-6.6"), 1)
-
-
-# Which price counts
-
-
 def test_a_wallets_own_price_and_its_groups_count_before_everybodys(wallets: CreditWallet, payer: int) -> None:
     other = wallets.create().wallet_id
     general, group = SEARCH.format(3), SEARCH.format(2) + 'group = "partners"\n'
@@ -210,105 +110,6 @@ def test_an_item_that_is_announced_cannot_be_bought_yet(wallets: CreditWallet, p
     wallets.prices.apply(SEARCH.format(3) + "valid_from = 2026-12-01T00:00:00Z\n")
     with pytest.raises(ItemNotPriced, match=r"has a price from 2026-12-01T00:00:00\.000Z on"):
         cost(wallets, payer, "a")
-
-
-# Tiers
-
-
-def test_tiers_are_of_what_the_wallet_used_in_the_cycle(wallets: CreditWallet, payer: int, clock: Clock) -> None:
-    wallets.prices.apply(TIERED)
-    assert cost(wallets, payer, "a", "tokens", 999) == 0
-    assert cost(wallets, payer, "b", "tokens", 2) == Decimal("0.2")
-    assert cost(wallets, payer, "c", "tokens", 1_499) == 999 * Decimal("0.2") + 500 * Decimal("0.1")
-    other = wallets.create().wallet_id
-    assert cost(wallets, other, "a", "tokens", 1_000) == 0  # the use of others does not count
-    clock.set(datetime(2026, 12, 1, tzinfo=UTC))
-    assert cost(wallets, payer, "d", "tokens", 1_000) == 0
-    clock.set(NOON)
-    assert cost(wallets, payer, "e", "tokens", 10) == 1  # a clock that goes back finds what was used then
-
-
-def test_tiers_are_crossed_within_a_batch(wallets: CreditWallet, payer: int) -> None:
-    wallets.prices.apply(TIERED)
-    charges = [Charge(payer, str(number), 0, None, None, Usage("tokens", 600_000_000)) for number in range(4)]
-    amounts = [outcome.amount for outcome in wallets.charge_many(charges)]  # type: ignore[union-attr]
-    assert amounts == [0, 40, Decimal("120"), Decimal("80")]
-    again = [outcome.amount for outcome in wallets.charge_many(charges)]  # type: ignore[union-attr]
-    assert again == amounts
-    assert cost(wallets, payer, "next", "tokens", 10) == 1
-
-
-def test_the_cycle_is_the_wallets_own_month(wallets: CreditWallet, clock: Clock) -> None:
-    tokyo = wallets.create(time_zone="Asia/Tokyo").wallet_id
-    wallets.topup(tokyo, 1_000, idempotency_key="credit")
-    wallets.prices.apply(TIERED)
-    clock.set(datetime(2026, 11, 30, 14, 59, 59, 999_000, tzinfo=UTC))
-    assert cost(wallets, tokyo, "a", "tokens", 1_001) == Decimal("0.2")
-    clock.set(datetime(2026, 11, 30, 15, tzinfo=UTC))
-    assert cost(wallets, tokyo, "b", "tokens", 1_000) == 0
-
-
-def test_a_hold_uses_up_no_tier_and_a_capture_does(wallets: CreditWallet, payer: int) -> None:
-    wallets.prices.apply(TIERED)
-    cost(wallets, payer, "a", "tokens", 900)
-    held = wallets.hold(payer, item="tokens", quantity=200, idempotency_key="b")
-    assert held.amount == 20
-    assert wallets.capture(held.hold_id, item="tokens", quantity=150).amount == 10
-    assert cost(wallets, payer, "c", "tokens", 10) == 2
-
-
-def test_a_refused_charge_uses_up_nothing(wallets: CreditWallet, payer: int) -> None:
-    wallets.prices.apply(TIERED)
-    with pytest.raises(InsufficientFunds):
-        cost(wallets, payer, "a", "tokens", 1_000_000)
-    assert cost(wallets, payer, "a", "tokens", 1_000) == 0
-
-
-def test_a_refund_of_all_of_a_charge_takes_it_out_of_the_count_and_one_of_a_part_does_not(
-    wallets: CreditWallet, payer: int
-) -> None:
-    wallets.prices.apply(TIERED)
-    charged = wallets.charge(payer, item="tokens", quantity=1_500, idempotency_key="a")
-    wallets.refund(charged.txn_id, 40, idempotency_key="part")
-    assert wallets.prices.quote("tokens", 1, wallet_id=payer).amount == Decimal("0.2")
-    wallets.refund(charged.txn_id, idempotency_key="rest")
-    assert wallets.prices.quote("tokens", 1_000, wallet_id=payer).amount == 0
-
-
-def test_a_refund_in_a_later_cycle_leaves_its_count_alone(wallets: CreditWallet, payer: int, clock: Clock) -> None:
-    wallets.prices.apply(TIERED)
-    charged = wallets.charge(payer, item="tokens", quantity=1_500, idempotency_key="a")
-    clock.set(datetime(2026, 12, 1, tzinfo=UTC))
-    cost(wallets, payer, "b", "tokens", 1_000)
-    wallets.refund(charged.txn_id, idempotency_key="c")
-    assert cost(wallets, payer, "d", "tokens", 1) == Decimal("0.2")
-
-
-@pytest.mark.parametrize("quantity", [500, 1_500])
-def test_a_purchase_that_is_undone_counts_as_use_only_when_it_was_served_after_all(
-    wallets: CreditWallet, payer: int, quantity: int
-) -> None:
-    wallets.prices.apply(TIERED)
-    wallets.purchases.buy(payer, item="tokens", quantity=quantity, purchase_key="p", attempt="a")
-    wallets.purchases.undo(payer, "p", attempt="a")
-    assert wallets.prices.quote("tokens", 1_000, wallet_id=payer).amount == 0
-    wallets.purchases.serve(payer, "p", attempt="a")
-    used = wallets.prices.quote("tokens", 1_000, wallet_id=payer).amount
-    assert used == (100 if quantity == 500 else 150)
-
-
-def test_use_is_counted_from_when_the_item_has_tiers_anywhere(wallets: CreditWallet, payer: int) -> None:
-    wallets.prices.apply('[[price]]\nitem = "tokens"\nunit_price_yen = 0\n')
-    cost(wallets, payer, "a", "tokens", 5_000)
-    wallets.prices.apply(
-        TIERED + "valid_from = 2026-12-01T00:00:00Z\n" + '[[price]]\nitem = "tokens"\nunit_price_yen = 0\n'
-    )
-    cost(wallets, payer, "b", "tokens", 700)
-    wallets.prices.apply(TIERED)
-    assert cost(wallets, payer, "c", "tokens", 301) == Decimal("0.2")
-
-
-# Applying
 
 
 def test_the_same_prices_again_make_no_version(wallets: CreditWallet) -> None:
@@ -358,6 +159,9 @@ def test_a_wrong_file_changes_nothing(wallets: CreditWallet, tmp_path: Path) -> 
     with pytest.raises(InvalidRequest, match="cannot be read"):
         wallets.prices.apply("no.toml")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\n")
+    (tmp_path / "large").write_text("#" * (4 * 1024 * 1024 + 1))
+    with pytest.raises(InvalidRequest, match="more than 4,194,304 bytes"):
+        wallets.prices.apply(tmp_path / "large")
     with pytest.raises(InvalidRequest, match="must be text in UTF-8"):
         wallets.prices.apply(tmp_path / "bytes")
     with pytest.raises(InvalidRequest, match="applied_by"):
@@ -419,9 +223,6 @@ def test_a_quote_is_what_a_charge_would_cost(wallets: CreditWallet, payer: int) 
         wallets.prices.get("No Such")
 
 
-# Processes
-
-
 def test_prices_that_another_process_applies_count_from_the_next_batch_on(
     db_url: str, wallets: CreditWallet, payer: int, clock: Clock
 ) -> None:
@@ -433,16 +234,6 @@ def test_prices_that_another_process_applies_count_from_the_next_batch_on(
         assert wallets.prices.get("search").unit_price == 4
         wallets.prices.apply(SEARCH.format(5))
         assert cost(elsewhere, payer, "c") == 5
-
-
-def test_tiers_are_of_what_was_used_in_every_process(
-    db_url: str, wallets: CreditWallet, payer: int, clock: Clock
-) -> None:
-    wallets.prices.apply(TIERED)
-    with CreditWallet.open(db_url, clock=clock) as elsewhere:
-        nodes = (wallets, elsewhere)
-        amounts = [cost(nodes[number % 2], payer, str(number), "tokens", 500) for number in range(6)]
-    assert amounts == [0, 0, 100, 100, 50, 50]
 
 
 @on_both_databases
@@ -488,9 +279,6 @@ def test_every_charge_is_priced_by_one_whole_version_while_prices_change(
     assert wallets.verify() == []
 
 
-# What it costs those who have no items
-
-
 def test_a_batch_without_items_asks_nothing_of_the_book(db_url: str, wallets: CreditWallet, payer: int) -> None:
     with PlainSql(db_url) as plain:
         plain.run("DROP TABLE am_credit_price_version")
@@ -502,67 +290,6 @@ def test_a_batch_without_items_asks_nothing_of_the_book(db_url: str, wallets: Cr
     wallets.refund(charged.txn_id, idempotency_key="c")
     wallets.purchases.buy(payer, 5, purchase_key="p", attempt="a")
     assert wallets.purchases.undo(payer, "p", attempt="a").balance == 995
-
-
-def test_a_capture_of_a_whole_hold_is_for_what_was_held(wallets: CreditWallet, payer: int) -> None:
-    wallets.prices.apply(SEARCH.format("3.30"))
-    held = wallets.hold(payer, item="search", quantity=2, facts={"run": "r1"}, idempotency_key="a")
-    assert wallets.capture(held.hold_id, "6.60").price_version == 1
-    [entry, _] = wallets.history(payer)
-    assert (entry.item, entry.quantity, entry.facts) == ("search", Decimal(2), {"run": "r1"})
-    part = wallets.hold(payer, item="search", quantity=2, idempotency_key="b")
-    wallets.capture(part.hold_id, 6)
-    assert wallets.history(payer)[0].item is None
-
-
-def test_a_capture_beyond_a_hold_that_is_used_up_is_refused_when_nothing_is_left(
-    wallets: CreditWallet, payer: int
-) -> None:
-    held = wallets.hold(payer, 10, idempotency_key="a")
-    wallets.capture(held.hold_id, 10, final=False, above="up_to_balance", idempotency_key="b")
-    wallets.charge(payer, 990, idempotency_key="c")
-    with pytest.raises(InsufficientFunds):
-        wallets.capture(held.hold_id, 1, above="up_to_balance", idempotency_key="d")
-    wallets.topup(payer, 5, idempotency_key="more")
-    assert wallets.capture(held.hold_id, 7, above="up_to_balance", idempotency_key="d").amount == 5
-
-
-def test_the_facts_of_a_hold_and_its_capture_are_eight_at_most(wallets: CreditWallet, payer: int) -> None:
-    facts = {f"fact{number}": "x" for number in range(8)}
-    held = wallets.hold(payer, 10, facts=facts, idempotency_key="a")
-    with pytest.raises(InvalidRequest, match="at most 8 facts, not 9") as refusal:
-        wallets.capture(held.hold_id, 5, facts={"other": "y"})
-    assert refusal.value.details == {"field": "facts"}
-    assert wallets.show(payer).held == 10
-    wallets.capture(held.hold_id, 5, facts={"fact1": "y"})
-    assert wallets.history(payer)[0].facts == {**facts, "fact1": "y"}
-
-
-def test_a_hold_that_is_used_up_is_captured_whoever_closes_it(wallets: CreditWallet, payer: int, clock: Clock) -> None:
-    held = [wallets.hold(payer, 10, ttl_seconds=60, idempotency_key=key) for key in ("a", "b")]
-    for hold in held:
-        wallets.capture(hold.hold_id, 10, final=False, above="up_to_balance", idempotency_key=f"all of {hold.hold_id}")
-    assert wallets.release(held[0].hold_id).amount == 0
-    clock.advance(seconds=61)
-    wallets.maintenance.expire_due()
-    assert [wallets.holds.show(hold.hold_id).status for hold in held] == ["captured", "captured"]
-    assert wallets.show(payer).balance == 980
-
-
-@on_both_databases
-def test_tiers_are_exact_when_many_use_them_at_once(
-    db_url: str, wallets: CreditWallet, payer: int, clock: Clock
-) -> None:
-    wallets.prices.apply(TIERED)
-    with CreditWallet.open(db_url, clock=clock) as elsewhere, ThreadPoolExecutor(8) as threads:
-        nodes = (wallets, elsewhere)
-        jobs = [
-            threads.submit(cost, nodes[number % 2], payer, str(number), "tokens", number % 50 + 1)
-            for number in range(200)
-        ]
-        spent = sum(job.result() for job in jobs)
-    used = sum(number % 50 + 1 for number in range(200))
-    assert spent == 1_000 * Decimal("0.2") + (used - 2_000) * Decimal("0.1")
 
 
 def test_a_large_book_is_applied_and_read(wallets: CreditWallet, payer: int) -> None:

@@ -89,6 +89,7 @@ def test_spending_goes_on_at_its_pace_rounded_down(spent_yen: int, daily_yen: in
 def test_a_pace_below_the_yen_is_rounded_down_to_the_micro(spent: str, daily: str, projected: str) -> None:
     report = forecast(wallet("100.5", spent), NOON_OF_THE_11TH)
     assert (report.daily_pace, report.projected_cycle_spend) == (Decimal(daily), Decimal(projected))
+    assert (report.daily_pace_micros, report.projected_cycle_spend_micros) == (yen(daily), yen(projected))
     assert (report.balance, report.balance_yen, report.spent) == (Decimal("100.5"), 100, Decimal(spent).normalize())
 
 

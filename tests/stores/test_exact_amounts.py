@@ -21,14 +21,14 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Buy, Capture, Charge, Command, Expire, Hold, Refund, Release, Reverse, Topup
 from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.money import MAX_AMOUNT_MICROS, MICROS
 from credit_wallet.domain.outcomes import Bought, Captured, Charged, Held, Outcome, ToppedUp
 from credit_wallet.domain.usage import Usage
+from credit_wallet.errors import InvalidAmount
 from credit_wallet.stores import Store
 from credit_wallet.stores.databases import database_at
 
 pytestmark = on_every_database
-
-MICROS = 1_000_000
 
 STEPS = 120
 
@@ -324,4 +324,23 @@ def test_a_hold_is_closed_in_its_own_batch_by_who_guessed_its_id(
     store.close()
     with CreditWallet.open(db_url, clock=clock) as wallets:
         assert [(lot.kind, lot.expires_at) for lot in wallets.lots.list(wallet_id)] == [("promo", end)]
+        assert wallets.verify() == []
+
+
+def test_the_largest_balance_is_exact_too(store: Store, host: PlainSql, db_url: str, clock: Clock) -> None:
+    wallet_id = new_wallet(store, clock)
+    carried_out(store, clock, *(Topup(wallet_id, f"credit {n}", MAX_AMOUNT_MICROS) for n in range(9)))
+    [refused] = store.execute([Topup(wallet_id, "a micro more", 1)], clock())
+    assert isinstance(refused, InvalidAmount)
+    carried_out(store, clock, Charge(wallet_id, "a micro less", 1), Hold(wallet_id, "hold", MAX_AMOUNT_MICROS))
+    columns = "balance_yen, balance_fraction, held_yen, ledger_fraction"
+    assert host.run(f"SELECT {columns} FROM am_credit_wallet") == [(8 * 10**12 - 1, 999_999, 10**12, 999_999)]
+    assert host.run("SELECT CAST(max(ledger_balance_micros) AS BIGINT) FROM v_credit_transaction_exact") == [
+        (9 * 10**18,)
+    ]
+    whole_yen_add_up(host, wallet_id)
+    micros_add_up(host, wallet_id)
+    store.close()
+    with CreditWallet.open(db_url, clock=clock) as wallets:
+        assert wallets.show(wallet_id).held == 10**12
         assert wallets.verify() == []

@@ -187,3 +187,19 @@ def test_what_changes_under_a_seal_breaks_it(
     named = [violation.message.partition(":")[0] for violation in found if "were made" not in violation.message]
     assert named == [f"seal {number}" for number in broken]
     assert all(violation.wallet_id is None for violation in found)
+
+
+def test_a_seal_from_before_there_were_details_still_proves_its_entries(
+    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet_id = funded(wallets)
+    wallets.charge(wallet_id, 1, idempotency_key="whole")
+    monkeypatch.setattr(seals, "VERSION", 3)
+    wallets.maintenance.seal()
+    monkeypatch.undo()
+    wallets.charge(wallet_id, "1.5", idempotency_key="exact", facts={"tool": "search"})
+    wallets.maintenance.seal()
+    assert [row[-1] for row in seals_of(db_url, ", version")] == [3, 4]
+    assert wallets.verify() == []
+    tamper(db_url, "UPDATE am_credit_seal SET version = 3 WHERE seal_id = 2")
+    assert {violation.check for violation in wallets.verify()} == {"seals", "protection"}

@@ -21,6 +21,7 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores.jobs import usage
+from credit_wallet.stores.jobs.proofs.usage import broken_usage
 
 pytestmark = on_every_database
 
@@ -230,6 +231,8 @@ def test_at_any_moment_it_is_the_naive_sum(wallets: CreditWallet, book: Book, mo
             book.anything()
         for _ in range(random.randrange(4)):
             wallets.maintenance.count_usage()
+        with wallets.maintenance._ledger.reader.source.snapshot() as snapshot:
+            assert list(broken_usage(snapshot)) == []
         wallet = random.choice(mine)
         up_to = wallets.usage(wallet).counted_to_txn_id
         for by in (None, "key", "item", "tool", "model", "run", "unknown"):
@@ -259,7 +262,7 @@ def test_pages_put_together_are_all_rows(
                 few.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 17)
                 assert all_pages(wallets, wallet, limit, **asked) == whole
                 few.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 1)
-                few.setattr("credit_wallet.stores.usage_reads.MAX_READS", 10_000)
+                few.setattr("credit_wallet.stores.usage_reads.MAX_READS_OF_A_KEY", 10_000)
                 assert all_pages(wallets, wallet, limit, **asked) == whole
 
 
@@ -267,7 +270,7 @@ def test_an_agents_page_begins_at_nothing_of_anothers(
     wallets: CreditWallet, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("credit_wallet.stores.usage_reads.MOST_ROWS", 3)
-    monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_READS", 5)
+    monkeypatch.setattr("credit_wallet.stores.usage_reads.MAX_READS_OF_A_KEY", 5)
     wallet = book.add_wallet("UTC")
     for number in range(10):
         book.charge(wallet, NOW, key_id=8, facts={"run": f"secret {number}"})

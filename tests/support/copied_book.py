@@ -55,6 +55,7 @@ TABLES = {
     "am_credit_hour_spend",
     "am_credit_counted",
     "am_credit_usage",
+    "am_credit_usage_start",
     "am_credit_seller",
     "am_credit_secret",
     "am_credit_sale",

@@ -22,5 +22,11 @@ CREATE TABLE am_credit_usage (
     PRIMARY KEY (wallet_id, every, dimension, period, value, key_id)
 );
 
+-- A wallet's usage begins with its first entry that says who paid or what for: wallets that never say so have no rows.
+CREATE TABLE am_credit_usage_start (
+    wallet_id    BIGINT NOT NULL PRIMARY KEY,
+    first_txn_id BIGINT NOT NULL
+);
+
 -- Entries from before are counted as well.
 INSERT INTO am_credit_counted (counted, last_txn_id) VALUES ('usage', 0);

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from credit_wallet.cli.context import INTEGER, limit, open_wallets, options, show
+
+if TYPE_CHECKING:
+    from credit_wallet.domain.prices import PriceView
 
 commands = click.Group(
     "prices", help="Compare and apply a price file, and list the prices that count.", short_help="Prices of items."
@@ -47,7 +51,19 @@ def prices_apply(file: Path, by: str) -> None:
 def prices_list(wallet_id: int | None, at: str | None) -> None:
     """List the prices that count, for everybody or for one wallet."""
     with open_wallets() as wallets:
-        show(wallets.prices.list(at=at, wallet_id=wallet_id))
+        prices = wallets.prices.list(at=at, wallet_id=wallet_id)
+    show(prices if options.json else [_row(price) for price in prices])
+
+
+def _row(price: PriceView) -> dict[str, object]:
+    return {
+        "item": price.item,
+        "price": price.words(),
+        "valid_from": price.valid_from,
+        "wallet_id": price.wallet_id,
+        "group": price.group,
+        "version": price.version,
+    }
 
 
 @commands.command("versions")

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from credit_wallet.domain.money import MICROS, decimal_of, decimal_text, format_micros
+from credit_wallet.domain.money import decimal_of, decimal_text, format_micros, micros_of
 from credit_wallet.domain.usage import QUANTITY_UNIT
 
 EVERYBODY = 0
@@ -90,14 +90,13 @@ class Price(Struct, frozen=True):
 
     def words(self) -> str:
         """For people: ``¥3.3``, ``¥0.2 per 1,000``, ``¥0 up to 1,000, then ¥0.2``."""
-        per = f" per {self.per:,}" if self.per > 1 else ""
-        if not self.tiers:
-            return f"{format_micros(self.unit_price_micros)}{per}"
-        tiers = [
-            format_micros(tier.unit_price_micros) + ("" if tier.up_to_micros is None else f" up to {_grouped(tier)}")
-            for tier in self.tiers
-        ]
-        return ", then ".join(tiers) + per
+        tiers = self.tiers or (Tier(None, self.unit_price_micros),)
+        return ", then ".join(self._words(tier) for tier in tiers)
+
+    def _words(self, tier: Tier) -> str:
+        per = f" per {self.per:,}" if self.per > 1 and tier.unit_price_micros else ""
+        up_to = "" if tier.up_to_micros is None else f" up to {_grouped(tier.up_to_micros)}"
+        return f"{format_micros(tier.unit_price_micros)}{per}{up_to}"
 
 
 class PriceBook:
@@ -180,6 +179,15 @@ class PriceView(Struct, frozen=True):
     group: str | None
     version: int
 
+    def words(self) -> str:
+        """For people: ``¥3.3``, ``¥0.2 per 1,000``, ``¥0 up to 1,000, then ¥0.2``."""
+        tiers = tuple(
+            Tier(None if tier.up_to is None else micros_of(tier.up_to), micros_of(tier.unit_price))
+            for tier in self.tiers
+        )
+        unit_price_micros = 0 if self.unit_price is None else micros_of(self.unit_price)
+        return Price(self.item, EVERYBODY, "", "", self.per, unit_price_micros, tiers).words()
+
 
 class PriceVersion(Struct, frozen=True):
     """A version of the price book: when and by whom it was applied, and the SHA-256 of the file's text."""
@@ -260,7 +268,6 @@ def _scopes(item: str, wallet_id: int, group: str | None) -> Iterator[tuple[str,
     yield item, EVERYBODY, ""
 
 
-def _grouped(tier: Tier) -> str:
-    assert tier.up_to_micros is not None, "the last tier has no end"  # noqa: S101
-    whole, fraction = divmod(tier.up_to_micros, MICROS)
-    return f"{whole:,}" if not fraction else decimal_text(tier.up_to_micros)
+def _grouped(quantity_micros: int) -> str:
+    whole, fraction = divmod(quantity_micros, QUANTITY_UNIT)
+    return f"{whole:,}" if not fraction else decimal_text(quantity_micros)

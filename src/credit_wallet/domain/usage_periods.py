@@ -85,6 +85,7 @@ def period_at(moment: datetime, time_zone: str, every: Every) -> str:
     return hour_at(moment, time_zone) if every == "hour" else day_at(moment, time_zone)
 
 
+@lru_cache(maxsize=4096)
 def period_start(period: str, time_zone: str) -> str:
     """The instant at which an hour, a day or a month begins, as the ledger writes instants."""
     if CYCLE_PATTERN.fullmatch(period):
@@ -94,6 +95,7 @@ def period_start(period: str, time_zone: str) -> str:
     return format_instant(parse_instant(period))
 
 
+@lru_cache(maxsize=4096)
 def period_label(period: str, time_zone: str) -> str:
     """For people: an hour by the wallet's clocks, ``2026-05-15T18:00+09:00``; a day or a month as it is."""
     if len(period) <= len("2026-05-15"):

@@ -139,8 +139,7 @@ class Prices:
 def _asked(item: str, quantity: Amount) -> tuple[str, int]:
     """An item and micros of it. Raises ``InvalidRequest``."""
     _, usage = asked_for(None, item, quantity, None, None, OPERATOR)
-    if usage is None or usage.item is None:
-        raise InvalidRequest("item must be a name such as search or tokens.input", field="item")
+    assert usage is not None and usage.item is not None, "an item was asked for"  # noqa: PT018, S101
     return usage.item, usage.quantity_micros
 
 

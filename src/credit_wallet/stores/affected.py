@@ -24,6 +24,8 @@ from credit_wallet.domain.cycle import cycle_at
 from credit_wallet.rules.segments import close_open_segment
 from credit_wallet.rules.state import KeyState, Snapshot, WalletState
 
+_ON_PURCHASES = frozenset(PurchaseCommand.__subclasses__())
+
 
 def named_by(commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:
     """Ids of the agent keys, the holds and the ledger entries that commands name."""
@@ -49,6 +51,8 @@ def named_by(commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]
 
 def purchases_of(commands: Sequence[Command]) -> list[tuple[str, int]]:
     """Stored key and wallet of the purchases that commands name."""
+    if _ON_PURCHASES.isdisjoint(map(type, commands)):
+        return []
     return [(command.stored_key, command.wallet_id) for command in commands if isinstance(command, PurchaseCommand)]
 
 

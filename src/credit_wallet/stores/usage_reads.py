@@ -18,11 +18,14 @@ from credit_wallet.stores.sql import statements
 
 _SQL = statements("usage_reads.sql")
 
-MOST_ROWS = 50_000
-"""Rows of the sums that a page reads; it ends early when that is not enough. A value has one for each agent key."""
+MOST_ROWS = 10_000
+"""Rows of the sums that are read at once. A value has one for each agent key."""
 
-MAX_READS = 20
-"""Times that it reads so many to find what one agent key paid."""
+MAX_READS = 5
+"""Times that a page reads so many; it ends early when they do not fill it."""
+
+MAX_READS_OF_A_KEY = 100
+"""The same for what one agent key paid, among what others did."""
 
 MAX_UNITS = 100_000_000_000_000
 """Of a sum: as many as a page reads add up to 64 bits."""
@@ -114,13 +117,15 @@ def page(source: Source, asked: Asked) -> tuple[list[Part], Place | None]:
     if asked.dimension == KEY:
         return _cut(_keys(source, asked), asked.limit, None)
     parts, end = _read(source, asked, asked.start)
-    if asked.key_id is not None:
-        reads = 1
-        while end is not None and len(parts) <= asked.limit:
-            if (reads := reads + 1) > MAX_READS:
-                raise InvalidRequest("that is too much to look through at once; ask for fewer periods", field="since")
-            more, end = _read(source, asked, end)
-            parts += more
+    reads = 1
+    while end is not None and len(parts) <= asked.limit:
+        if asked.key_id is None and reads == MAX_READS:
+            break
+        if reads == MAX_READS_OF_A_KEY:
+            raise InvalidRequest("that is too much to look through at once; ask for fewer periods", field="since")
+        more, end = _read(source, asked, end)
+        parts += more
+        reads += 1
     return _cut(parts, asked.limit, end)
 
 

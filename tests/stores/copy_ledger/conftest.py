@@ -147,9 +147,13 @@ def write(path: Path) -> Book:
         adopted_id = host.wallet(balance_yen=10)
         host.move(adopted_id, "topup", 90, clock().isoformat())
         wallets.alerts.run()
+        while wallets.maintenance.count_usage():
+            pass
         assert wallets.verify() == []
         writer.move("charge", adopted_id, 5, idempotency_key="backfills")
         wallets.maintenance.watch_spending()
+        while wallets.maintenance.count_usage():
+            pass
         while wallets.maintenance.seal():
             pass
         wallets.close()

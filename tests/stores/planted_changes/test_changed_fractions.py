@@ -137,6 +137,14 @@ NOT_PROVABLE = {
     ),
     "UPDATE am_credit_tier_usage SET quantity = 3": "what was used and is owed has no entry",
     "UPDATE am_credit_price SET unit_price_yen = 9 WHERE item = 'search'": "what was agreed is in the price file",
+    "UPDATE am_credit_price SET valid_from = '2027-01-01T00:00:00.000Z', per = 7 WHERE item = 'search'": "the same",
+    "DELETE FROM am_credit_price WHERE item = 'free'": "the same",
+    "UPDATE am_credit_price_version SET applied_at = '2026-01-01T00:00:00.000Z', applied_by = 'another'": (
+        "who applied a file and when; no entry has it"
+    ),
+    "UPDATE am_credit_wallet SET price_group = 'partners' WHERE wallet_id = 1": "a setting, which has no history",
+    "UPDATE am_credit_idempotency SET detail = replace(detail, '\"price_version\":1', '\"price_version\":2') "
+    "WHERE idempotency_key = '9 search'": "the entry that it answers with has the version",
     "UPDATE am_credit_hold SET usage = NULL WHERE usage IS NOT NULL": "its captures say what they are for",
     "UPDATE am_credit_purchase SET usage = NULL WHERE usage IS NOT NULL": "so does its charge",
     "UPDATE am_credit_idempotency SET detail = replace(detail, '\"balance_fraction\":4', '\"balance_fraction\":3') "

@@ -61,6 +61,22 @@ def spend(inside: Inside, wallet_id: int, key_id: int | None, name: str) -> list
         return [each for answers in threads.map(spend_in_turn, range(THREADS)) for each in answers]
 
 
+def spend_tenths(inside: Inside, wallet_id: int, name: str) -> int:
+    """Charge ¥0.1 in lists, and by a hold now and then, until there is nothing left; how many times."""
+    wallets, spent = inside.wallets, 0
+    for turn in count():
+        held = answer(lambda: wallets.hold(wallet_id, "0.1", idempotency_key=f"{name} hold {turn}"))  # noqa: B023
+        if not isinstance(held, str):
+            wallets.capture(held.hold_id or 0, "0.1")
+            spent += 1
+        outcomes = wallets.charge_many([(wallet_id, "0.1", f"{name} {turn} {each}") for each in range(50)])
+        done = sum(isinstance(outcome, Outcome) for outcome in outcomes)
+        spent += done
+        if not done:
+            return spent
+    raise AssertionError
+
+
 def charge_same_keys(inside: Inside, wallet_id: int) -> list[Outcome]:
     """Half of them one by one, half of them in batches."""
     keys = [f"same-{number}" for number in range(ATTEMPTS)]
@@ -131,6 +147,23 @@ def test_nodes_spend_exactly_what_there_is(
     }
     assert wallets.show(wallet_id).current_cycle_spent_yen == LIMIT_YEN
     assert wallets.balance(wallet_id).held_yen == 0
+    assert wallets.verify() == []
+
+
+def test_two_nodes_spend_a_thousand_yen_in_tenths_to_exactly_nothing(
+    wallets: CreditWallet, nodes: list[Node], host: Host
+) -> None:
+    wallet_id = wallets.create().wallet_id
+    wallets.topup(wallet_id, 1_000, idempotency_key="start")
+    for position, node in enumerate(nodes[:2]):
+        node.begin(spend_tenths, wallet_id, f"node-{position}")
+    spent = [node.answer() for node in nodes[:2]]
+    assert sum(spent) == 10_000
+    assert min(spent) > 0
+    view = wallets.show(wallet_id)
+    assert (view.balance_micros, view.held_micros, view.current_cycle_spent_micros) == (0, 0, 1_000 * 10**6)
+    assert number(host, "SELECT sum(amount_yen) FROM am_credit_transaction_log") == 0
+    assert number(host, "SELECT sum(amount_micros) FROM v_credit_transaction_exact") == 0
     assert wallets.verify() == []
 
 

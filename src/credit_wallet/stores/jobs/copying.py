@@ -66,6 +66,7 @@ TABLES = (
     _Table("am_credit_hour_spend", ("wallet_id", "hour"), False),
     _Table("am_credit_counted", ("counted",), False),
     _Table("am_credit_usage", ("wallet_id", "every", "dimension", "period", "value", "key_id"), False),
+    _Table("am_credit_usage_start", ("wallet_id",), False),
     _Table("am_credit_seller", ("seller_id",), True),
     _Table("am_credit_secret", ("token_hash", "wallet_id"), False),
     _Table("am_credit_sale", ("wallet_id", "txn_id"), False),

@@ -4,12 +4,12 @@ Each entry is counted once, in the order of ``txn_id``: the number of the last o
 adds the sums, and only from where the sums began. The same on every database.
 
 A charge counts in one row of everything, and for each dimension that it has in one of all values and one of its value;
-all are divided by the agent key that paid.
+all are divided by the agent key that paid. A wallet's usage begins with its first entry that says who paid or what for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,6 +21,9 @@ from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.sql import statements
 
 SQL = statements("usage.sql")
+BEGINNINGS, WRONG_BEGINNINGS, MOVED = (
+    f"{SQL['said']}\n{SQL[name]}" for name in ("beginnings", "wrong_beginnings", "moved")
+)
 
 MAX_ENTRIES = 20_000
 """Maximum entries counted in one step."""
@@ -77,6 +80,9 @@ class Counted(Struct, frozen=True):
 
     after: int
     last: int
+    beginnings: list[tuple[int, int]]
+    """Wallets whose usage begins, each with the entry that it begins with."""
+
     rollup: Rollup
 
 
@@ -133,9 +139,18 @@ def count_next(source: Source, settled_txn_id: int, pace: Pace) -> Counted | Non
         [(last,)] = source.rows(SQL["last_to_count"], limits)
         if last is None:
             return None
-        rollup = rollup_of(source.rows(SQL["moved"], {"after": after, "last": last}), pace.entries > 1)
+        span = {"after": after, "last": last}
+        if not may_say(source, span):
+            return Counted(after, last, [], {})
+        rollup = rollup_of(source.rows(MOVED, span), pace.entries > 1)
         if pace.take(len(rollup)):
-            return Counted(after, last, rollup)
+            beginnings = [(wallet_id, first) for wallet_id, first in source.rows(BEGINNINGS, span)]
+            return Counted(after, last, beginnings, rollup)
+
+
+def may_say(source: Source, span: Mapping[str, int]) -> bool:
+    """Whether there can be anything to count."""
+    return bool(source.rows(SQL["may_say"], span)[0][0])
 
 
 def rollup_of(rows: Iterable[tuple[Any, ...]], bounded: bool = False) -> Rollup:
@@ -184,6 +199,8 @@ def add(connection: Connection, counted: Counted, dialect: str) -> bool:
     """Add what was counted, unless another process has counted the same entries."""
     if not connection.execute(SQL["count_up_to"], {"after": counted.after, "last": counted.last}).fetchall():
         return False
+    for wallet_id, first_txn_id in counted.beginnings:
+        connection.execute(SQL["begin"], {"wallet_id": wallet_id, "first_txn_id": first_txn_id})
     statement = SQL["add"].replace("json_each(sums)", _ELEMENTS[dialect])
     rows = [_row(cell, counted.rollup[cell]) for cell in sorted(counted.rollup)]
     for start in range(0, len(rows), SUMS_A_STATEMENT):

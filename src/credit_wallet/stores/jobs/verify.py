@@ -16,6 +16,7 @@ from credit_wallet.stores.jobs.proofs.details import proved_details
 from credit_wallet.stores.jobs.proofs.invariants import broken, meanings
 from credit_wallet.stores.jobs.proofs.protection import unprotected
 from credit_wallet.stores.jobs.proofs.sealed import broken_anchors, broken_seals, missing_seals, unsealed
+from credit_wallet.stores.jobs.proofs.usage import broken_usage
 from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.seals import Anchor
 
@@ -39,6 +40,7 @@ def verify(source: Source, now: datetime | None = None, anchors: Iterable[Anchor
         *details.violations,
         *broken(source, in_whole_yen=in_whole_yen),
         *broken_cycles(source, in_whole_yen=in_whole_yen),
+        *broken_usage(source),
         *unprotected(source),
         *broken_seals(source),
         *missing_seals(source),

@@ -8,10 +8,13 @@ SELECT max(txn_id)
 FROM (SELECT txn_id FROM am_credit_transaction_log WHERE txn_id > :after AND txn_id <= :settled
       ORDER BY txn_id LIMIT :limit) AS next_entries;
 
--- moved: charges and refunds of some entries, those alike added up: within a quarter of an hour, in which every zone of
--- today stays in one hour. A refund counts for what its charge was for. A wallet's usage begins with its first entry that
--- says who paid or what for; what was before, and a wallet that never says so, costs nothing. Amounts add up in yen and in
--- the micros beyond
+-- may_say: whether any wallet has usage, or some entries may say who paid or what for; spares the statements below
+SELECT EXISTS (SELECT 1 FROM am_credit_usage_start)
+    OR EXISTS (SELECT 1 FROM am_credit_transaction_log
+               WHERE txn_id > :after AND txn_id <= :last AND (key_id IS NOT NULL OR detail IS NOT NULL));
+
+-- said: charges and refunds of some entries with what they were for, a refund with what its charge was for, and the first
+-- of each wallet that says who paid or what for; begins the statements below
 WITH said AS MATERIALIZED (
     SELECT e.txn_id, e.wallet_id, e.txn_type, e.occurred_at, e.amount_yen, e.detail,
            CASE WHEN e.txn_type = 'charge' THEN e.key_id ELSE paid.key_id END AS key_id,
@@ -30,6 +33,24 @@ WITH said AS MATERIALIZED (
     WHERE key_id IS NOT NULL OR item IS NOT NULL OR facts IS NOT NULL OR agent_facts IS NOT NULL
     GROUP BY wallet_id
 )
+
+-- beginnings: where the usage of wallets begins among these entries
+SELECT b.wallet_id, b.first_txn_id
+FROM beginning b
+LEFT JOIN am_credit_usage_start k ON k.wallet_id = b.wallet_id
+WHERE k.wallet_id IS NULL;
+
+-- wrong_beginnings: beginnings on record that are not those of these entries: wallet, what should be, what is
+SELECT coalesce(b.wallet_id, k.wallet_id), b.first_txn_id, k.first_txn_id
+FROM beginning b
+FULL JOIN (SELECT wallet_id, first_txn_id FROM am_credit_usage_start
+           WHERE first_txn_id > :after AND first_txn_id <= :last) k ON k.wallet_id = b.wallet_id
+WHERE k.first_txn_id IS DISTINCT FROM b.first_txn_id
+  AND (k.wallet_id IS NOT NULL
+       OR NOT EXISTS (SELECT 1 FROM am_credit_usage_start e WHERE e.wallet_id = b.wallet_id AND e.first_txn_id <= :after));
+
+-- moved: these entries from their wallets' beginnings on, those alike added up: within a quarter of an hour, in which every
+-- zone of today stays in one hour. Amounts add up in yen and in the micros beyond
 SELECT m.wallet_id, w.time_zone, m.at, m.key_id, m.item, m.facts, m.agent_facts, sum(m.charges),
        sum(m.quantity / 1000000), sum(m.quantity % 1000000),
        sum(CASE WHEN m.charges = 1 THEN -m.yen ELSE 0 END), sum(CASE WHEN m.charges = 1 THEN -m.fraction ELSE 0 END),
@@ -46,15 +67,18 @@ FROM (SELECT s.wallet_id, s.key_id, s.item, s.facts, s.agent_facts,
              coalesce(CAST(s.detail ->> 'micros' AS BIGINT) / 1000000, s.amount_yen) AS yen,
              coalesce(CAST(s.detail ->> 'micros' AS BIGINT) % 1000000, 0) AS fraction
       FROM said s
+      LEFT JOIN am_credit_usage_start k ON k.wallet_id = s.wallet_id
       LEFT JOIN beginning b ON b.wallet_id = s.wallet_id
-      WHERE s.txn_id >= b.first_txn_id
-         OR EXISTS (SELECT 1 FROM am_credit_usage u WHERE u.wallet_id = s.wallet_id)) m
+      WHERE s.txn_id >= coalesce(k.first_txn_id, b.first_txn_id)) m
 JOIN am_credit_wallet w ON w.wallet_id = m.wallet_id
 GROUP BY m.wallet_id, w.time_zone, m.at, m.key_id, m.item, m.facts, m.agent_facts;
 
 -- count_up_to: note that entries have been counted, unless somebody else has
 UPDATE am_credit_counted SET last_txn_id = :last WHERE counted = 'usage' AND last_txn_id = :after
 RETURNING last_txn_id;
+
+-- begin: note where a wallet's usage begins
+INSERT INTO am_credit_usage_start (wallet_id, first_txn_id) VALUES (:wallet_id, :first_txn_id);
 
 -- add: add :sums to the sums of periods
 INSERT INTO am_credit_usage AS u
@@ -80,3 +104,14 @@ ON CONFLICT (wallet_id, every, dimension, period, value, key_id) DO UPDATE SET
     amount_fraction = (u.amount_fraction + excluded.amount_fraction) % 1000000,
     refunded_yen = u.refunded_yen + excluded.refunded_yen + (u.refunded_fraction + excluded.refunded_fraction) / 1000000,
     refunded_fraction = (u.refunded_fraction + excluded.refunded_fraction) % 1000000;
+
+-- sums: every sum, in the order of the key, after one
+SELECT wallet_id, every, dimension, period, value, key_id, charges, item, quantity_units, quantity_fraction, amount_yen,
+       amount_fraction, refunded_yen, refunded_fraction
+FROM am_credit_usage
+WHERE (wallet_id, every, dimension, period, value, key_id) > (:wallet_id, :every, :dimension, :period, :value, :key_id)
+ORDER BY wallet_id, every, dimension, period, value, key_id
+LIMIT :limit;
+
+-- later_beginnings: beginnings after everything that is counted
+SELECT wallet_id, first_txn_id FROM am_credit_usage_start WHERE first_txn_id > :last;

@@ -30,6 +30,12 @@ DETAILS = "what an entry says beyond its whole yen, and what it or a hold is for
 
 PRICES = "what was priced names a version of the price book that there was"
 
+USAGE = {
+    "usage_start": "a wallet's usage begins with its first entry that says who paid or what for",
+    "usage": "what is added up by hour, day and month is what the entries up to the one counted say",
+}
+"""Those of usage, which is counted again: see ``usage``."""
+
 _HEADING = re.compile(r"^-- ([a-z_]+): (.*)$", re.MULTILINE)
 _PART = re.compile(r"^--   ([a-z_]+): (.*)$", re.MULTILINE)
 
@@ -56,7 +62,7 @@ def proofs() -> dict[str, _Proof]:
 def meanings() -> dict[str, str]:
     """The meaning of each invariant, by name."""
     in_sql = {name: meaning for proof in proofs().values() for name, meaning in proof.meanings.items()}
-    return {"details": DETAILS, "prices": PRICES, **in_sql}
+    return {"details": DETAILS, "prices": PRICES, **in_sql, **USAGE}
 
 
 def broken(source: Source, *, in_whole_yen: bool) -> Iterator[Violation]:

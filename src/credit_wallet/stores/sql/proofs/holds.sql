@@ -24,10 +24,11 @@ FULL JOIN (SELECT wallet_id, hold_id, -exact(sum(amount_yen), sum(beyond(x))) AS
                   min(coalesce(key_id, 0)) AS first_key, max(coalesce(key_id, 0)) AS last_key
            FROM am_credit_transaction_log x WHERE hold_id IS NOT NULL GROUP BY wallet_id, hold_id) e
        ON e.wallet_id = h.wallet_id AND e.hold_id = h.hold_id
-WHERE h.hold_id IS NULL
-   OR coalesce(e.charged, 0) <> exact(h.captured_yen + h.above_yen, h.captured_fraction + h.above_fraction)
-   OR e.first_key <> coalesce(h.key_id, 0) OR e.last_key <> coalesce(h.key_id, 0)
-   OR h.status = 'captured' AND e.hold_id IS NULL AND h.served = 0 AND (h.amount_yen > 0 OR h.amount_fraction > 0);
+WHERE CASE WHEN h.hold_id IS NULL THEN e.charged <> 0  -- one that cost nothing may be forgotten
+           ELSE coalesce(e.charged, 0) <> exact(h.captured_yen + h.above_yen, h.captured_fraction + h.above_fraction)
+                OR e.first_key <> coalesce(h.key_id, 0) OR e.last_key <> coalesce(h.key_id, 0)
+                OR h.status = 'captured' AND e.hold_id IS NULL AND h.served = 0 AND (h.amount_yen > 0 OR h.amount_fraction > 0)
+           END;
 
 -- hold_lots: what a hold has not captured is what it keeps of lots, or kept until it was closed
 SELECT h.wallet_id, exact(h.amount_yen - h.captured_yen, h.amount_fraction - h.captured_fraction),

@@ -1,0 +1,94 @@
+"""Proofs of usage: where each wallet's begins, and that the sums are those of the entries that they cover.
+
+The entries are counted again as the background job counts them, and compared with the sums without keeping either: each
+row has a random number, and the rows' amounts times their numbers add up to the same for both, or a row differs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from random import SystemRandom
+from typing import Any
+
+from credit_wallet.domain.money import MICROS
+from credit_wallet.stores import Source
+from credit_wallet.stores.jobs.proofs.invariants import violation
+from credit_wallet.stores.jobs.proofs.violations import Violation
+from credit_wallet.stores.jobs.usage import MOVED, SEVERAL_ITEMS, SQL, WRONG_BEGINNINGS, Sums, may_say, rollup_of
+
+ENTRIES_A_STEP = 20_000
+SUMS_A_STEP = 10_000
+
+_BEFORE_ALL = {"wallet_id": -1, "every": "", "dimension": "", "period": "", "value": "", "key_id": -1}
+_KEY = tuple(_BEFORE_ALL)
+
+
+def broken_usage(source: Source) -> Iterator[Violation]:
+    """Beginnings and sums that are not those of the entries."""
+    [(last,)] = source.rows(SQL["counted"], {})
+    for wallet_id, first_txn_id in source.rows(SQL["later_beginnings"], {"last": last}):
+        yield violation("usage_start", wallet_id, f"one up to {last}", first_txn_id)
+    balance = _Balance()
+    for row in _sums(source):
+        balance.take_row(row)
+    for after in range(0, last, ENTRIES_A_STEP):
+        span = {"after": after, "last": min(after + ENTRIES_A_STEP, last)}
+        if not may_say(source, span):
+            continue
+        for wrong in source.rows(WRONG_BEGINNINGS, span):
+            yield violation("usage_start", *wrong)
+        for cell, sums in rollup_of(source.rows(MOVED, span)).items():
+            balance.add(cell, sums)
+    for wallet_id in balance.unequal():
+        yield violation("usage", wallet_id, "the sums of its entries", "others")
+
+
+def _sums(source: Source) -> Iterator[tuple[Any, ...]]:
+    after: dict[str, Any] = _BEFORE_ALL
+    while rows := source.rows(SQL["sums"], {**after, "limit": SUMS_A_STEP}):
+        yield from rows
+        after = dict(zip(_KEY, rows[-1], strict=False))
+
+
+class _Balance:
+    """What is left, wallet by wallet, of the entries' sums without those on record; 0 when they are the same.
+
+    A number for each row comes from the hash of its key, which differs from process to process.
+    """
+
+    def __init__(self) -> None:
+        random = SystemRandom()
+        self._weights = [random.getrandbits(61) for _ in range(5)]
+        self._left: dict[int, int] = defaultdict(int)
+        self._several: set[int] = set()
+        """Rows of several items, whose quantities are not added up."""
+
+    def take_row(self, row: tuple[Any, ...]) -> None:
+        """Subtract a row on record."""
+        cell, (charges, item, *amounts) = row[:6], row[6:]
+        quantity, amount, refunded = (
+            whole * MICROS + rest for whole, rest in zip(amounts[::2], amounts[1::2], strict=True)
+        )
+        if item == SEVERAL_ITEMS:
+            self._several.add(hash(cell))
+        self._add(cell, Sums(charges, item, quantity, amount, refunded), -1)
+
+    def add(self, cell: tuple[Any, ...], sums: Sums) -> None:
+        """Add sums of entries."""
+        self._add(cell, sums, 1)
+
+    def unequal(self) -> list[int]:
+        """The wallets of which something is left."""
+        return sorted(wallet_id for wallet_id, left in self._left.items() if left)
+
+    def _add(self, cell: tuple[Any, ...], sums: Sums, sign: int) -> None:
+        of_charges, of_amount, of_refunded, of_quantity, of_item = self._weights
+        number = hash(cell)
+        left = sums.charges * of_charges + sums.amount_micros * of_amount + sums.refunded_micros * of_refunded
+        if number in self._several:
+            left += sums.quantity_micros * of_quantity if sign < 0 else 0  # none is on record
+        else:
+            moved = sums.charges + sums.amount_micros + sums.refunded_micros
+            left += sums.quantity_micros * of_quantity + moved * (hash(sums.item) * of_item)
+        self._left[cell[0]] += sign * number * left

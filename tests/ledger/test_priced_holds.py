@@ -1,0 +1,124 @@
+"""Holds, captures and purchases by item: what they set aside, what they cost, and what they say they were for."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from clock import Clock
+from databases import on_every_database
+from priced import NOON, SEARCH
+
+from credit_wallet import CreditWallet
+from credit_wallet.errors import InsufficientFunds, InvalidAmount, InvalidRequest, ItemNotPriced
+
+pytestmark = on_every_database
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(NOON)
+
+
+def test_a_hold_asks_for_its_quantity_and_a_capture_costs_the_measured_one(wallets: CreditWallet, payer: int) -> None:
+    wallets.prices.apply(SEARCH.format("3.30"))
+    held = wallets.hold(payer, item="search", quantity=10, idempotency_key="a")
+    assert (held.amount, held.price_version) == (Decimal(33), 1)
+    wallets.prices.apply(SEARCH.format("2.20"))
+    captured = wallets.capture(held.hold_id, item="search", quantity=4)
+    assert (captured.amount, captured.price_version, captured.balance) == (Decimal("8.8"), 2, Decimal("991.2"))
+
+
+def test_a_capture_that_has_become_dearer_than_its_hold_is_refused_or_takes_of_the_balance(
+    wallets: CreditWallet, payer: int
+) -> None:
+    wallets.prices.apply(SEARCH.format(3))
+    held = wallets.hold(payer, item="search", quantity=2, idempotency_key="a")
+    wallets.prices.apply(SEARCH.format(5))
+    with pytest.raises(InvalidAmount, match="holds ¥6"):
+        wallets.capture(held.hold_id, item="search", quantity=2)
+    assert wallets.capture(held.hold_id, item="search", quantity=2, above="up_to_balance").amount == 10
+
+
+def test_a_price_that_is_gone_leaves_open_holds_alone(wallets: CreditWallet, payer: int) -> None:
+    wallets.prices.apply(SEARCH.format(3))
+    held = wallets.hold(payer, item="search", quantity=2, idempotency_key="a")
+    wallets.prices.apply("price = []")
+    with pytest.raises(ItemNotPriced):
+        wallets.capture(held.hold_id, item="search", quantity=2)
+    assert wallets.capture(held.hold_id, 5).amount == 5
+
+
+def test_a_free_hold_can_be_captured_extended_and_released(wallets: CreditWallet, payer: int) -> None:
+    wallets.prices.apply(SEARCH.format(0))
+    holds = [wallets.hold(payer, item="search", idempotency_key=key) for key in ("a", "b")]
+    wallets.extend(holds[0].hold_id, ttl_seconds=1_000)
+    assert wallets.capture(holds[0].hold_id, item="search").amount == 0
+    assert wallets.release(holds[1].hold_id).amount == 0
+    assert wallets.verify() == []
+
+
+def test_a_purchase_keeps_the_price_at_which_it_was_bought(wallets: CreditWallet, payer: int) -> None:
+    def buy(attempt: str) -> tuple[Decimal, int | None, bool]:
+        bought = wallets.purchases.buy(payer, item="search", purchase_key="p", attempt=attempt, free_retries=1)
+        return bought.amount, bought.price_version, bought.free
+
+    wallets.prices.apply(SEARCH.format("3.30"))
+    assert buy("one") == (Decimal("3.3"), 1, False)
+    wallets.purchases.serve(payer, "p", attempt="one")
+    wallets.prices.apply(SEARCH.format(9))
+    assert buy("two") == (Decimal("3.3"), 1, True)
+
+
+def test_a_served_hold_that_expires_says_what_it_was_for(wallets: CreditWallet, payer: int, clock: Clock) -> None:
+    wallets.prices.apply(SEARCH.format("3.30"))
+    wallets.purchases.buy(payer, item="search", quantity=2, purchase_key="p", attempt="a", hold_seconds=60)
+    wallets.purchases.serve(payer, "p", attempt="a")
+    clock.advance(seconds=61)
+    [entry, _] = wallets.history(payer)
+    assert (entry.item, entry.quantity, entry.amount, entry.price_version) == ("search", Decimal(2), Decimal("-6.6"), 1)
+
+
+def test_a_capture_of_a_whole_hold_is_for_what_was_held(wallets: CreditWallet, payer: int) -> None:
+    wallets.prices.apply(SEARCH.format("3.30"))
+    held = wallets.hold(payer, item="search", quantity=2, facts={"run": "r1"}, idempotency_key="a")
+    assert wallets.capture(held.hold_id, "6.60").price_version == 1
+    [entry, _] = wallets.history(payer)
+    assert (entry.item, entry.quantity, entry.facts) == ("search", Decimal(2), {"run": "r1"})
+    part = wallets.hold(payer, item="search", quantity=2, idempotency_key="b")
+    wallets.capture(part.hold_id, 6)
+    assert wallets.history(payer)[0].item is None
+
+
+def test_a_capture_beyond_a_hold_that_is_used_up_is_refused_when_nothing_is_left(
+    wallets: CreditWallet, payer: int
+) -> None:
+    held = wallets.hold(payer, 10, idempotency_key="a")
+    wallets.capture(held.hold_id, 10, final=False, above="up_to_balance", idempotency_key="b")
+    wallets.charge(payer, 990, idempotency_key="c")
+    with pytest.raises(InsufficientFunds):
+        wallets.capture(held.hold_id, 1, above="up_to_balance", idempotency_key="d")
+    wallets.topup(payer, 5, idempotency_key="more")
+    assert wallets.capture(held.hold_id, 7, above="up_to_balance", idempotency_key="d").amount == 5
+
+
+def test_the_facts_of_a_hold_and_its_capture_are_eight_at_most(wallets: CreditWallet, payer: int) -> None:
+    facts = {f"fact{number}": "x" for number in range(8)}
+    held = wallets.hold(payer, 10, facts=facts, idempotency_key="a")
+    with pytest.raises(InvalidRequest, match="at most 8 facts, not 9") as refusal:
+        wallets.capture(held.hold_id, 5, facts={"other": "y"})
+    assert refusal.value.details == {"field": "facts"}
+    assert wallets.show(payer).held == 10
+    wallets.capture(held.hold_id, 5, facts={"fact1": "y"})
+    assert wallets.history(payer)[0].facts == {**facts, "fact1": "y"}
+
+
+def test_a_hold_that_is_used_up_is_captured_whoever_closes_it(wallets: CreditWallet, payer: int, clock: Clock) -> None:
+    held = [wallets.hold(payer, 10, ttl_seconds=60, idempotency_key=key) for key in ("a", "b")]
+    for hold in held:
+        wallets.capture(hold.hold_id, 10, final=False, above="up_to_balance", idempotency_key=f"all of {hold.hold_id}")
+    assert wallets.release(held[0].hold_id).amount == 0
+    clock.advance(seconds=61)
+    wallets.maintenance.expire_due()
+    assert [wallets.holds.show(hold.hold_id).status for hold in held] == ["captured", "captured"]
+    assert wallets.show(payer).balance == 980
