@@ -49,7 +49,7 @@ INSTEAD = {
     r"questions? of this kind": "requests of this kind",
     r"(does|did|do) not let [a-z ]{1,30} in": "refuses, denies access to",
     r"(is|are|was|were) not there any more": "no longer exists",
-    r"(?<!there\s)(?<!if\s)(is|are|was|were) no(?! longer| more| fewer| less| later| one)": "is not a …, has no …",
+    r"(?<!there\s)(?<!if\s)(is|are|was|were) no(?!_| longer| more| fewer| less| later| one)": "is not a …, has no …",
     r"(became|becomes?|come) of": "what happens to, the state of",
     r"(came|comes?|coming) again": "is reinstated, is repeated, arrives again",
     r"by (itself|themselves)": "automatically, on its own, alone",

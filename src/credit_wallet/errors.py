@@ -283,6 +283,12 @@ class PaymentRequired(WalletError):
     code = "payment_required"
 
 
+class PriceMissing(WalletError):
+    """A gate sells an item that the price book has no price for. The seller must set it; the caller can do nothing."""
+
+    code = "price_missing"
+
+
 class PaymentInvalid(WalletError):
     """A payment per call (x402) is not what was asked for, is not valid, was not settled, or was used before."""
 

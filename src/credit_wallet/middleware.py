@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from credit_wallet.errors import WalletError
+from credit_wallet.errors import PriceMissing, WalletError
 from credit_wallet.extras import needs
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.context import PURCHASE_KEY, bought, current, entered
@@ -24,8 +24,8 @@ from credit_wallet.gate.offers import items_of
 from credit_wallet.gate.operations import prices_within
 from credit_wallet.gate.options import X402, Cost, CostOf, GateOptions, server_failed
 from credit_wallet.gate.payers import SellerKeyRefused, payers_of
-from credit_wallet.gate.price_list import Listed, listed, unpriced
-from credit_wallet.gate.prices import AboveHold, Item, Price, PriceMissing, price_of
+from credit_wallet.gate.price_list import Listed, listed, require_priced
+from credit_wallet.gate.prices import AboveHold, Item, Price, price_of
 from credit_wallet.gate.purchases import Purchase
 from credit_wallet.gate.requests import GatedRequest
 from credit_wallet.gate.routing import Routes
@@ -201,15 +201,12 @@ class CreditGate:
             _log.warning("gate_not_checked", error=str(error))
 
     async def _check_prices(self) -> None:
-        prices = [*prices_within(self.app), *([] if self._price is None else [self._price])]
-        items = {item for price in prices for item in items_of(price)}
-        missing = unpriced(items, await self._listed()) if items else []
-        if missing:
-            raise PriceMissing(
-                f"the price book has no price for {', '.join(missing)}; write one into the price file and run "
-                "`credit-wallet prices apply FILE`",
-                items=missing,
-            )
+        prices = [] if self._price is None else [self._price]
+        try:
+            prices += prices_within(self.app)
+        except Exception:
+            _log.exception("gate_cannot_see_prices", application=repr(self.app))
+        await require_priced(self._payers, {item for price in prices for item in items_of(price)})
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's lifespan. The gate closes before the application, which may own the wallets.

@@ -134,14 +134,14 @@ GOOD: dict[str, tuple[Any, list[tuple[str | None, Any, str]]]] = {
     "a decimal quantity": ({"item": "tokens", "quantity": "2.5"}, [("tokens", Decimal("2.5"), "-0.0005")]),
     "one": ({"item": "tokens"}, [("tokens", 1, "-0.0002")]),
     "an amount": ({"amount_yen": "0.2"}, [(None, 0, "-0.2")]),
-    "whole yen": ({"amount_yen": 2}, [(None, 0, "-2")]),
+    "whole yen": ({"amount_yen": 1}, [(None, 0, "-1")]),
     "several": (
         [{"item": "tokens", "quantity": 1_000}, {"item": "tokens", "quantity": 500}, {"amount_yen": "1"}],
         [("tokens", 1_500, "-0.3"), (None, 0, "-1")],
     ),
     "nothing": ({"item": "tokens", "quantity": 0}, []),
-    "more than the hold": ({"item": "tokens", "quantity": 50_000}, [(None, 0, "-2")]),
-    "no such item": ({"item": "gold", "quantity": 1}, [(None, 0, "-2")]),
+    "more than the hold": ({"item": "tokens", "quantity": 50_000}, [("tokens", 10_000, "-2")]),
+    "no such item": ({"item": "gold", "quantity": 1}, [("tokens", 10_000, "-2")]),
 }
 
 

@@ -19,7 +19,8 @@ from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.gate import payers
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.payers import Credentials, payers_of
-from credit_wallet.gate.purchases import LEASE_SECONDS, Price, Purchase
+from credit_wallet.gate.prices import Price
+from credit_wallet.gate.purchases import LEASE_SECONDS, Purchase
 from credit_wallet.ledger.maintenance import ABANDONED_AFTER
 from credit_wallet.middleware import CreditGate, priced
 from credit_wallet.wire.asgi import Receive, Scope, Send

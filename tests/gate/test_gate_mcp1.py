@@ -8,6 +8,7 @@ newer SDK's client against the older server, and the same of the newer server.
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,29 @@ def test_calls_are_paid_by_the_token_of_their_own_request(url: str, mode: str) -
     with CreditWallet.open(url) as wallets:
         assert (spent(wallets, first), spent(wallets, second)) == (24, 10)
         assert wallets.show(first.wallet_id).held_yen == 0
+        assert wallets.verify() == []
+
+
+@pytest.mark.parametrize("mode", ["sessions", "json", "sse"])
+def test_tools_report_costs_and_are_listed_with_prices(url: str, mode: str) -> None:
+    """A session in which another token lists is told that one's prices, not those of whoever opened it."""
+    price = '[[price]]\nitem = "tokens"\nunit_price_yen = "0.2"\nper = 1000\n'
+    with CreditWallet.open(url) as wallets:
+        first, second = funded_in(wallets), funded_in(wallets)
+        wallets.prices.apply(price + price.replace("0.2", "0.1") + f"wallet_id = {first.wallet_id}\n")
+    queries = ["list:by.item", "by.item:1234", f"{second.owner_token}!", "list:by.item", "by.item:-1"]
+    with serving(url, mode) as address:
+        own, paid, everybodys, bad = calling(address, mode, first.owner_token, queries)
+    description, meta = json.loads(own[1])
+    assert description == "Say what it cost.\n\nPrice: up to ¥5 a call: tokens at ¥0.1 per 1,000."
+    assert meta["credit-wallet/price"]["items"][0]["unit_price"] == "0.1"
+    assert "tokens at ¥0.2 per 1,000" in json.loads(everybodys[1])[0]
+    assert (paid, bad[0]) == ((False, "1234"), True)
+    with CreditWallet.open(url) as wallets:
+        [charged, _] = wallets.history(first.wallet_id)
+        assert (charged.item, int(charged.quantity), str(charged.amount)) == ("tokens", 1_234, "-0.1234")
+        assert charged.facts == {"tool": "by.item"}
+        assert spent(wallets, second) == 0
         assert wallets.verify() == []
 
 

@@ -11,10 +11,13 @@ import httpx
 import pytest
 from gated import Application, Front, answer, gated, start
 from http_answers import assert_problem, funded
+from served import Served
+from service import OPERATOR_KEY, new_app
 from streaming import START, Caller, Signal, chunk
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
+from credit_wallet.client import AsyncWalletClient
 from credit_wallet.domain.outcomes import CreatedWallet, Transaction
 from credit_wallet.middleware import CreditGate, GatedRequest, Item, charge_for, priced
 from credit_wallet.wire.asgi import Receive, Scope, Send
@@ -214,6 +217,24 @@ def test_a_gate_does_not_start_without_its_prices(
     assert "prices apply" in sent[0]["message"]
 
 
+def test_a_gate_starts_with_what_only_some_can_buy(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
+    """Prices of groups, of single wallets, and of later. A gate of the service cannot see them, and logs it."""
+    wallets.prices.apply(
+        '[[price]]\nitem = "own"\nunit_price_yen = 1\nwallet_id = 1\n'
+        '[[price]]\nitem = "club"\nunit_price_yen = 1\ngroup = "club"\n'
+        '[[price]]\nitem = "later"\nunit_price_yen = 1\nvalid_from = 2099-01-01T00:00:00Z\n'
+    )
+    assert wallet
+    with Served(new_app(wallets)) as service:
+        for item in ("own", "club", "later", "nothing"):
+            seller = wallets if where == "embedded" else AsyncWalletClient(service.url, OPERATOR_KEY)
+            with capture_logs() as logs:
+                sent = start(CreditGate(Application(), seller, price=item))
+            refused = where == "embedded" and item == "nothing"
+            assert sent[0]["type"] == f"lifespan.startup.{'failed' if refused else 'complete'}"
+            assert any(line["event"] == "gate_price_missing" for line in logs) == (where == "remote")
+
+
 @pytest.mark.parametrize("name", ["Search", "search!", "", "a" * 65, "a..b", 3.5])
 def test_what_cannot_be_an_item_is_refused_at_once(wallets: CreditWallet, name: Any) -> None:
     with pytest.raises(ValueError, match=r"name of an item|must be yen"):
@@ -237,7 +258,8 @@ def test_a_call_is_captured_in_parts(wallets: CreditWallet, wallet: CreatedWalle
         {"item": "tokens.output", "quantity": "5.5", "facts": {"model": "small"}},
         {"item": "tokens.output", "quantity": 20},
         {"item": "tokens.input", "quantity": 0},
-        "1.1",
+        "1.2",
+        {"amount_yen": "1.1", "facts": {"model": "none"}},
     )
     with gated(app, wallets, wallet, where, hold=hold, facts={"model": "large"}) as front:
         assert front.call(headers={"X-Wallet-Facts": "run=r1"}).status_code == 200
@@ -248,7 +270,7 @@ def test_a_call_is_captured_in_parts(wallets: CreditWallet, wallet: CreatedWalle
         ("tokens.output", Decimal("5.5"), Decimal("-0.0033")),
         (None, 0, Decimal("-1.1")),
     ]
-    assert [each.facts["model"] for each in charges(front)] == ["large", "large", "small", "large"]
+    assert [each.facts["model"] for each in charges(front)] == ["large", "large", "small", "none"]
     assert [each.agent_facts for each in charges(front)] == [{"run": "r1"}] * 4
 
 
@@ -308,6 +330,9 @@ BAD: list[dict[str, Any]] = [
     {"item": "search", "facts": {"Model": "x"}},
     {"item": "search", "facts": {f"k{number}": "x" for number in range(9)}},
     {"item": "search", "amount_yen": 3},
+    {"amount_yen": 3, "quantity": 2},
+    {"quantity": 2},
+    {"amount_yen": 3, "facts": {"model": ""}},
     {},
     {"amount_yen": "-1"},
     {"amount_yen": "5.000001"},
@@ -405,3 +430,50 @@ def test_a_price_may_depend_on_the_request_and_be_free(wallets: CreditWallet, wa
     with gated(Application(), wallets, wallet, price_yen=price) as front:
         statuses = [front.call(path, token=None).status_code for path in ("/free", "/zero", "/search")]
         assert statuses == [200, 200, 401]
+
+
+# What costs nothing
+
+FREE = '[[price]]\nitem = "free"\nunit_price_yen = 0\n[[price]]\nitem = "pages"\n' + (
+    'tiers = [{up_to = 2, unit_price_yen = "0"}, {unit_price_yen = "1.5"}]'
+)
+
+
+@pytest.mark.parametrize("options", [{"price": "free"}, {"hold": Item("free", 5)}])
+def test_an_item_may_cost_nothing(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str, options: dict[str, Any]
+) -> None:
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await answer(send, 500 if scope["path"] == "/fails" else 200)
+
+    wallets.prices.apply(FREE)
+    with gated(Application(handler), wallets, wallet, where, **options) as front:
+        assert [front.call(path, key=path[1:] or "a").status_code for path in ("/", "/", "/fails", "/")] == [
+            200,
+            200,
+            500,
+            200,
+        ]
+        assert front.call(token=None).status_code == 401
+        front.stage.wait(5)
+    assert {amount for _, _, amount in spent(front)} <= {Decimal(0)}
+    assert wallets.balance(wallet.wallet_id) == CREDIT_YEN
+
+
+def test_free_units_are_used_up(wallets: CreditWallet, wallet: CreatedWallet, where: str) -> None:
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await answer(send, 500 if scope["path"] == "/fails" else 200)
+
+    wallets.prices.apply(FREE)
+    with gated(Application(handler), wallets, wallet, where, price="pages") as front:
+        for path in ("/", "/fails", "/", "/", "/fails", "/"):
+            front.call(path)
+            front.stage.wait()
+    history = reversed(wallets.history(wallet.wallet_id))
+    assert [str(each.amount) for each in history if each.amount and each.txn_type != "topup"] == [
+        "-1.5",
+        "-1.5",
+        "1.5",
+        "-1.5",
+    ]
+    assert wallets.verify() == []

@@ -37,7 +37,7 @@ ADDRESSES = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
-ONLY_OF_CLIENTS = {"service_unreachable", "unexpected_response", "payment_required"}
+ONLY_OF_CLIENTS = {"service_unreachable", "unexpected_response", "payment_required", "price_missing"}
 """Codes that the service itself never answers with."""
 
 TOKENLESS = {"getHealth", "getReadiness", "receiveStripeEvent"}

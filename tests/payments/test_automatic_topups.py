@@ -41,6 +41,36 @@ def test_an_automatic_top_up_closes_the_whole_gap_at_once(installation: Installa
     assert [payment.received for payment in installation.made(wallet_id)] == [50, 5_100]
 
 
+@pytest.mark.parametrize(
+    ("spent", "paid"), [("0.5", 51), ("0.000001", 51), ("49.999999", 100), ("1", 51), ("1.000001", 52)]
+)
+def test_an_automatic_top_up_of_a_balance_below_the_yen_reaches_the_threshold(
+    installation: Installation, spent: str, paid: int
+) -> None:
+    """Payments are whole yen: the balance counts rounded down."""
+    wallet_id = installation.payer(threshold=100, step=1)
+    installation.wallets.charge(wallet_id, spent, idempotency_key="spend")
+    [done] = installation.payments.run_automatic()
+    assert (done.status, done.amount_yen) == ("credited", paid)
+    assert 100 <= installation.wallets.balance(wallet_id).balance < 101
+    assert installation.payments.run_automatic() == []
+    installation.hear(order=Random(1), times=2)
+    assert 100 <= installation.wallets.balance(wallet_id).balance < 101
+    assert installation.wallets.verify() == []
+
+
+def test_an_automatic_top_up_repays_a_debt_below_the_yen_whole(installation: Installation) -> None:
+    wallet_id = installation.payer(threshold=100, step=1)
+    by_hand = installation.wallets.topup(wallet_id, "10.4", idempotency_key="by hand")
+    installation.wallets.charge(wallet_id, "60.1", idempotency_key="spend")
+    installation.wallets.reverse(by_hand.txn_id, "10.4", idempotency_key="reverse")
+    balance = installation.wallets.balance(wallet_id)
+    assert (str(balance.balance), str(balance.debt), balance.debt_yen) == ("0", "10.1", 11)
+    [done] = installation.payments.run_automatic()
+    assert (done.status, done.amount_yen) == ("credited", 111)
+    assert str(installation.wallets.balance(wallet_id).balance) == "100.9"
+
+
 def test_spending_faster_than_top_ups_makes_one_payment_at_a_time(installation: Installation) -> None:
     """Bursts of recharges went out without a guard (recoupable #1858)."""
     wallet_id = installation.payer()

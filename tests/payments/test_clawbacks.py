@@ -22,6 +22,7 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
+from amounts import yen
 from clock import Clock
 from databases import Databases, on_every_database
 from msgspec import json, structs
@@ -228,11 +229,12 @@ def test_taken_and_given_again_in_one_batch(payer: Payer) -> None:
     assert (payer.lots, payer.debt_yen) == ([("promo", 500, END)], 0)
 
 
-def test_a_purchase_that_is_made_and_undone_in_one_batch_gives_the_gift_back(payer: Payer) -> None:
+@pytest.mark.parametrize("amount_micros", [yen(550), yen("500.000001"), yen("0.00055")])
+def test_a_purchase_that_is_made_and_undone_in_one_batch_gives_the_gift_back(payer: Payer, amount_micros: int) -> None:
     payer.gift(500)
     payer.pays(100)
     for number, hold_seconds in enumerate((None, 60)):
-        buy = Buy(payer.wallet_id, f"p{number}", "attempt", 550, hold_seconds)
+        buy = Buy(payer.wallet_id, f"p{number}", "attempt", amount_micros, hold_seconds)
         outcomes = payer.wallets._ledger.lanes.submit([buy, Undo(payer.wallet_id, f"p{number}", "attempt")])
         assert not [outcome for outcome in outcomes if isinstance(outcome, WalletError)]
         assert payer.lots == [("promo", 500, END), ("paid", 100, None)]
@@ -326,7 +328,7 @@ def test_what_the_register_does_not_know_cancels_debt_and_comes_as_paid(
     with PlainSql(db_url) as host:
         host.run(f"UPDATE am_credit_clawback SET {forgotten}")
         owed = "SELECT wallet_id, 0, '[]', debt_yen FROM am_credit_wallet WHERE debt_yen > 0"
-        host.run(f"INSERT INTO am_credit_clawback {owed}")
+        host.run(f"INSERT INTO am_credit_clawback (wallet_id, credit_txn_id, taken, owed_yen) {owed}")
         host.run("UPDATE am_credit_counted SET last_txn_id = 1000 WHERE counted = 'books'")  # all is from before it
     payer.wins(topup_id, 300)
     assert (payer.lots, payer.debt_yen) == (lots, debt_yen)
@@ -341,16 +343,16 @@ def test_debt_that_was_repaid_before_entries_named_its_top_up_is_shared_out_in_o
         ChainEntry(13, 12, "", 0, -40, "reversal", 3, "[[8,40]]"),
         ChainEntry(14, 13, "", 0, 30, "topup", 3, "[[8,30]]"),
     ]
-    assert clawbacks_of(9, entries, {1: 400, 2: 250, 3: 10, 4: 5}, 150) == [
-        ClawbackState(9, 1, [(1, 100), (5, 200), (6, 100)], 0),
-        ClawbackState(9, 2, [(6, 50), (7, 50)], 150),
-        ClawbackState(9, 3, [(8, 10)], 0),
+    assert clawbacks_of(9, entries, {1: yen(400), 2: yen(250), 3: yen(10), 4: yen(5)}, yen(150)) == [
+        ClawbackState(9, 1, [(1, yen(100)), (5, yen(200)), (6, yen(100))], 0),
+        ClawbackState(9, 2, [(6, yen(50)), (7, yen(50))], yen(150)),
+        ClawbackState(9, 3, [(8, yen(10))], 0),
         ClawbackState(9, 4, [], 0),
     ]
 
 
 def test_debt_that_is_for_no_top_up_is_in_the_register_by_itself() -> None:
-    assert clawbacks_of(9, [], {}, 40) == [ClawbackState(9, 0, [], 40)]
+    assert clawbacks_of(9, [], {}, yen(40)) == [ClawbackState(9, 0, [], yen(40))]
 
 
 def test_what_a_clawback_id_says_is_not_written_beside_it(payer: Payer, db_url: str) -> None:

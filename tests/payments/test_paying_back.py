@@ -108,6 +108,20 @@ def test_unused_credit_is_paid_back_once_and_within_the_limits_of_the_law(genero
     assert too_much.value.details["refundable_yen"] == 100
 
 
+def test_what_is_unused_below_the_yen_stays_in_the_wallet(generous: tuple[Installation, str]) -> None:
+    installation, topup_id = generous
+    wallet_id = installation.wallets.topups.show(topup_id).wallet_id
+    installation.wallets.charge(wallet_id, "9000.3", idempotency_key="spend")
+    with pytest.raises(RefundExceedsCharge) as too_much:
+        pay_back(installation, topup_id, 1_000)
+    assert too_much.value.details["refundable_yen"] == 999
+    pay_back(installation, topup_id, 999)
+    assert str(installation.wallets.balance(wallet_id).balance) == "0.7"
+    room = installation.wallets.topups.pay_back_room()
+    assert (room.issued_yen, room.unused_yen, room.left_yen) == (10_000, 10_000, 1_001)
+    assert installation.wallets.verify() == []
+
+
 @pytest.mark.parametrize("hours", [0, 25])  # Stripe forgets idempotency keys after a day
 @pytest.mark.parametrize("processed", [True, False])
 def test_when_the_answer_is_lost_the_same_key_pays_back_once(

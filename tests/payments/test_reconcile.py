@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from amounts import yen
 from clock import Clock
 from fake_stripe import FakeStripe, StripeFaults
 from installation import (
@@ -155,7 +156,7 @@ def test_what_a_wallet_cannot_take_is_reported_until_it_can(
 ) -> None:
     wallet_id = installation.owner()
     topup = installation.request(wallet_id)
-    monkeypatch.setattr("credit_wallet.rules.credit.MAX_BALANCE_YEN", 999)
+    monkeypatch.setattr("credit_wallet.rules.credit.MAX_BALANCE_MICROS", yen(999))
     installation.fake.pay(intent_of(topup))
     installation.hear()
     for _ in range(2):

@@ -22,6 +22,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from amounts import yen
 from clock import Clock
 from fake_stripe import FakeStripe
 from installation import ASKS_ALWAYS, DECLINED, Installation, intent_of
@@ -211,6 +212,6 @@ def test_a_form_and_a_page_that_nobody_used_are_not_either(installation: Install
 
 def test_what_could_not_be_credited_is_waited_for(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     wallet_id, _, _ = begun(installation, CARD)
-    monkeypatch.setattr("credit_wallet.rules.credit.MAX_BALANCE_YEN", 999)
+    monkeypatch.setattr("credit_wallet.rules.credit.MAX_BALANCE_MICROS", yen(999))
     installation.hear()
     assert waits(installation, wallet_id)

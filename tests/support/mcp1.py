@@ -63,7 +63,7 @@ def serve(db_url: str, mode: str) -> None:
     from mcp.types import CallToolResult, TextContent
 
     from credit_wallet import CreditWallet
-    from credit_wallet.middleware import CreditGate, charge_for, priced
+    from credit_wallet.middleware import CreditGate, charge_for, priced, show_prices
 
     server = FastMCP("shop", stateless_http=mode == "stateless", json_response=mode == "json")
 
@@ -88,7 +88,15 @@ def serve(db_url: str, mode: str) -> None:
         charge_for().capture(len(q))
         return "done"
 
+    @server.tool(name="by.item")  # type: ignore[untyped-decorator,unused-ignore]
+    @priced(hold=5, items=["tokens"])
+    async def by_item(q: str) -> Any:
+        """Say what it cost."""
+        meta = {"credit-wallet/cost": {"item": "tokens", "quantity": q}}
+        return CallToolResult(content=[TextContent(type="text", text=q)], _meta=meta)  # type: ignore[call-arg,unused-ignore]
+
     with CreditWallet.open(db_url) as wallets:
+        show_prices(server, wallets)
         app = server.sse_app() if mode == "sse" else server.streamable_http_app()
         gated = app if mode == "ungated" else CreditGate(app, wallets)
         config = uvicorn.Config(gated, port=0, log_config=None, access_log=False)
@@ -133,6 +141,10 @@ async def _called(url: str, mode: str, token: str, queries: Sequence[str]) -> li
                 bearer[0] = query[:-1]
                 continue
             name, _, q = query.rpartition(":")
+            if name == "list":
+                [tool] = [tool for tool in (await session.list_tools()).tools if tool.name == q]
+                results.append((False, json.dumps([tool.description, tool.meta])))
+                continue
             result: Any = await session.call_tool(name or "search", {"q": q})
             results.append((bool(result.isError), str(result.content[0].text)))
     return results

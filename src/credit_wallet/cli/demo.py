@@ -17,12 +17,27 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.money import format_yen
+from credit_wallet.domain.money import format_micros, format_yen
+from credit_wallet.domain.outcomes import Charged
 from credit_wallet.errors import WalletError
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.reports.statement import to_text
 
-PRICE_YEN = 3
+PRICES = """
+[[price]]
+item = "search"
+unit_price_yen = "3.30"
+
+[[price]]
+item = "tokens"
+unit_price_yen = "0.2"
+per = 1000
+"""
+RAISED = PRICES.replace('"3.30"', '"3.85"')
+"""What counts from ``RAISED_AFTER`` on."""
+
+RAISED_AFTER = 20 * 24
+HELD_YEN = 60
 MONTH = datetime(2026, 10, 1, tzinfo=UTC)
 HOURS = 31 * 24
 AGENTS_A_WALLET = 4
@@ -87,32 +102,40 @@ class Agent:
         if self._random.random() < 0.1:
             await self._call_of_unknown_price(key)
             return
-        charge = await self._wallets.acharge(
-            self._wallet_id, PRICE_YEN, idempotency_key=key, note="search", key_id=self._key_id
-        )
+        charge = await self._search(key)
         self.counts["charge"] += 1
         if self._random.random() < 0.05:  # the answer got lost on the way: send the same again
-            again = await self._wallets.acharge(
-                self._wallet_id, PRICE_YEN, idempotency_key=key, note="search", key_id=self._key_id
-            )
-            self.counts["retry (charged once)"] += again.replayed
-        if charge.txn_id is not None and self._random.random() < 0.02:  # the call failed: give it back
+            self.counts["retry (charged once)"] += (await self._search(key)).replayed
+        if self._random.random() < 0.02:  # the call failed: give it back
             await self._wallets.arefund(charge.txn_id, idempotency_key=f"{key}-failed", note="call failed")
             self.counts["refund"] += 1
 
+    async def _search(self, key: str) -> Charged:
+        engine = "news" if self._calls % 3 == 0 else "web"
+        return await self._wallets.acharge(
+            self._wallet_id, item="search", facts={"tool": engine}, idempotency_key=key, key_id=self._key_id
+        )
+
     async def _call_of_unknown_price(self, key: str) -> None:
+        model = self._random.choice(("large", "small"))
         hold = await self._wallets.ahold(
-            self._wallet_id, 60, idempotency_key=key, ttl_seconds=1800, note="crawl", key_id=self._key_id
+            self._wallet_id,
+            HELD_YEN,
+            facts={"model": model, "tool": "summarize"},
+            idempotency_key=key,
+            ttl_seconds=1800,
+            key_id=self._key_id,
         )
         self.counts["hold"] += 1
         fate = self._random.random()
-        if hold.hold_id is None or fate < 0.1:
+        if fate < 0.1:
             self.counts["hold left to expire"] += 1
         elif fate < 0.2:
             await self._wallets.arelease(hold.hold_id)
             self.counts["release"] += 1
         else:
-            await self._wallets.acapture(hold.hold_id, self._random.randint(1, 20) * PRICE_YEN)
+            tokens = self._random.randint(2_000, 200_000)
+            await self._wallets.acapture(hold.hold_id, item="tokens", quantity=tokens)
             self.counts["capture"] += 1
 
 
@@ -122,12 +145,21 @@ def run_demo(say: Say) -> None:
         clock = SimulatedClock(MONTH)
         with CreditWallet.open(f"sqlite:///{Path(folder) / 'demo.db'}", clock=clock) as wallets:
             wallet_ids, agents = _set_up(wallets)
-            say(f"{len(agents)} agents on {len(wallet_ids)} wallets, {MONTH:%B %Y}, ¥{PRICE_YEN} a call …")
+            say(f"{len(agents)} agents on {len(wallet_ids)} wallets, {MONTH:%B %Y}; {_price_list(wallets)} …")
             asyncio.run(_live_through(wallets, wallet_ids, agents, clock))
             _report(wallets, wallet_ids, agents, say)
 
 
+def _price_list(wallets: CreditWallet) -> str:
+    """``search ¥3.3, tokens ¥0.2 per 1,000``."""
+    return ", ".join(
+        f"{price.item} ¥{price.unit_price}" + (f" per {price.per:,}" if price.per > 1 else "")
+        for price in wallets.prices.list()
+    )
+
+
 def _set_up(wallets: CreditWallet) -> tuple[list[int], list[Agent]]:
+    wallets.prices.apply(PRICES)
     wallet_ids, agents = [], []
     for plan in PLANS:
         wallet_id = wallets.create(
@@ -156,6 +188,8 @@ async def _live_through(
     for hour in range(HOURS):
         clock.moment = MONTH + timedelta(hours=hour)
         wallets.maintenance.expire_due()
+        if hour == RAISED_AFTER:
+            wallets.prices.apply(RAISED)
         if hour and hour % (7 * 24) == 0:
             for wallet_id, plan in zip(wallet_ids, PLANS, strict=True):
                 if plan.weekly_topup_yen:
@@ -175,11 +209,11 @@ def _report(wallets: CreditWallet, wallet_ids: list[int], agents: list[Agent], s
     say("")
     for wallet_id in wallet_ids:
         wallet = wallets.show(wallet_id)
-        spent = f"{format_yen(wallet.current_cycle_spent_yen)} spent"
+        spent = f"{format_micros(wallet.current_cycle_spent_micros)} spent"
         budget = (
             f" of {format_yen(wallet.monthly_budget_yen)} ({wallet.budget_mode})" if wallet.monthly_budget_yen else ""
         )
-        say(f"  wallet {wallet_id}  {format_yen(wallet.balance_yen):>8} left, {spent}{budget}  {wallet.label}")
+        say(f"  wallet {wallet_id}  {format_micros(wallet.balance_micros):>12} left, {spent}{budget}  {wallet.label}")
         for alert in reversed(wallets.alerts.list(wallet_id)):
             say(f"            alert at {alert.threshold_pct} %: {format_yen(alert.spent_yen)} spent")
     say("")

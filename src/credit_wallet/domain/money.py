@@ -45,7 +45,7 @@ def micros_of(value: object) -> int:
         return _micros_of_text(value)
     if isinstance(value, Decimal):
         return _micros_of_decimal(value)
-    raise ValueError(f"{value!r} is no exact amount")
+    raise ValueError(f"{value!r} is not an exact amount")
 
 
 def _micros_of_text(text: str) -> int:
@@ -59,7 +59,7 @@ def _micros_of_text(text: str) -> int:
 def _micros_of_decimal(value: Decimal) -> int:
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or value.adjusted() > 18 or exponent < -40:
-        raise ValueError(f"{value!r} is no exact amount")
+        raise ValueError(f"{value!r} is not an exact amount")
     micros = value.scaleb(PLACES)
     if micros != int(micros):
         raise ValueError(f"{value} has more than {PLACES} decimal places")

@@ -200,7 +200,7 @@ class Transaction(Struct, frozen=True):
 
     @property
     def ledger_balance_yen(self) -> int | None:
-        """Whole yen of the ledger balance, rounded down; None for an entry of plain SQL that is not adopted yet."""
+        """Whole yen of the ledger balance, rounded down; None for an entry of plain SQL that is not backfilled yet."""
         return None if self.ledger_balance_micros is None else whole_yen(self.ledger_balance_micros)
 
     @property

@@ -40,7 +40,7 @@ class Periods(NamedTuple):
 
 @lru_cache(maxsize=65_536)
 def periods_of(occurred_at: str, time_zone: str) -> Periods | None:
-    """The periods of an entry that was written at ``occurred_at``, in whatever spelling; None when that is no time.
+    """The periods of an entry that was written at ``occurred_at``, in whatever spelling; None when that is not a time.
 
     As with billing cycles, what stands there counts in UTC.
     """

@@ -21,7 +21,7 @@ class Cost(Struct, frozen=True):
 
     amount_yen: Amount | None = None
     item: str | None = None
-    quantity: Amount = 1
+    quantity: Amount | None = None
 
 
 def reported_costs(result: Any) -> list[Cost]:
@@ -41,5 +41,7 @@ def _cost(reported: object) -> Cost:
         if reported.keys() == _AMOUNT:
             return Cost(amount_yen=reported["amount_yen"])
         if "item" in reported and reported.keys() <= _ITEM:
-            return Cost(item=reported["item"], quantity=reported.get("quantity", 1))
+            quantity = reported.get("quantity", 1)
+            if quantity is not None:
+                return Cost(item=reported["item"], quantity=quantity)
     raise ValueError(f'{COST} must be {{"item": …, "quantity": …}} or {{"amount_yen": …}}, not {reported!r:.200}')

@@ -196,7 +196,7 @@ class Exchange:
 
     async def facts(self, own: FactsOf | None = None, given: CallFacts = NO_FACTS) -> CallFacts:
         """The facts of this call: the gate's, ``own`` ones on top, ``given`` ones beneath; and what the agent sent."""
-        if own is None and self.options.facts is None and given is NO_FACTS and b"x-wallet-facts" not in self.headers:
+        if not (own or given.seller or self.options.facts or b"x-wallet-facts" in self.headers):
             return NO_FACTS
         return await facts_of(self.scope, self.headers, (given.seller, self.options.facts, own))
 

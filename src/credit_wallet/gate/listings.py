@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from credit_wallet.errors import Unauthorized
-from credit_wallet.gate.context import current
+from credit_wallet.errors import PriceMissing, Unauthorized
 from credit_wallet.gate.offers import NOT_FOR_SALE, in_words, items_document, price_document
 from credit_wallet.gate.operations import PRICE_ATTRIBUTE
 from credit_wallet.gate.payers import Payers
 from credit_wallet.gate.price_list import Listed, listed
-from credit_wallet.gate.prices import Price, PriceMissing
+from credit_wallet.gate.prices import Price
 from credit_wallet.gate.requests import credentials_of
+from credit_wallet.gate.tools import exchange_of_call
 
 PRICE = "credit-wallet/price"
 """The key in a tool's ``_meta``."""
@@ -37,7 +37,7 @@ def list_with_prices(server: Any, payers: Payers) -> None:
 
 async def _book_for_caller(payers: Payers) -> Listed:
     """The prices of whoever asks for the list, who need not say who it is."""
-    exchange = current.get(None)
+    exchange = exchange_of_call()
     if exchange is not None:
         credentials = credentials_of(exchange.scope, exchange.headers)
         if credentials.given:

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from credit_wallet.gate.facts import checked_facts
 from credit_wallet.gate.prices import checked_item, quantity_of, shortest
 from credit_wallet.rules.usage import Amount
 
@@ -27,10 +26,11 @@ class Part(Struct, frozen=True):
 class Measured:
     """Quantities add up; an amount is set by whoever says it last."""
 
-    __slots__ = ("_amount_micros", "_quantities")
+    __slots__ = ("_amount_facts", "_amount_micros", "_quantities")
 
     def __init__(self) -> None:
         self._amount_micros: int | None = None
+        self._amount_facts: Mapping[str, str] = {}
         self._quantities: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
 
     @property
@@ -38,13 +38,13 @@ class Measured:
         """Whether nothing was reported."""
         return self._amount_micros is None and not self._quantities
 
-    def set_amount(self, micros: int) -> None:
+    def set_amount(self, micros: int, facts: Mapping[str, str]) -> None:
         """What the call costs, apart from quantities."""
-        self._amount_micros = micros
+        self._amount_micros, self._amount_facts = micros, dict(facts)
 
     def add(self, item: str, quantity: Amount, facts: Mapping[str, str]) -> None:
         """So much more of an item. Raises ``ValueError``; then nothing was added."""
-        name = (checked_item(item), tuple(sorted(checked_facts(facts).items())))
+        name = (checked_item(item), tuple(sorted(facts.items())))
         micros = quantity_of(quantity)
         if name not in self._quantities and len(self._quantities) == MAX_CAPTURES:
             raise ValueError(f"a call is captured in at most {MAX_CAPTURES} parts")
@@ -60,5 +60,5 @@ class Measured:
             if micros
         ]
         if self._amount_micros:
-            parts.append(Part(shortest(self._amount_micros)))
+            parts.append(Part(shortest(self._amount_micros), facts=self._amount_facts))
         return parts

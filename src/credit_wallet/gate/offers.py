@@ -6,8 +6,9 @@ from typing import Any
 
 from credit_wallet.domain.money import decimal_text, format_micros, micros_of
 from credit_wallet.domain.prices import PriceView
+from credit_wallet.errors import PriceMissing
 from credit_wallet.gate.price_list import Listed, cost_micros, found, words_of
-from credit_wallet.gate.prices import Price, PriceMissing, amount_micros_of
+from credit_wallet.gate.prices import Price, amount_micros_of
 
 CURRENCY = "JPY"
 

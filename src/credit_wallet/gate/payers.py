@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from credit_wallet.domain import outcomes
 from credit_wallet.domain.actors import PRODUCT
+from credit_wallet.domain.money import micros_of
 from credit_wallet.domain.outcomes import Access, Outcome
 from credit_wallet.domain.prices import PriceView
 from credit_wallet.domain.tokens import looked_up
@@ -121,6 +122,9 @@ class Payers(Protocol):
     async def prices(self, caller: Credentials | None = None) -> Sequence[PriceView]:
         """The prices that count now, for ``caller`` or for everybody. Raises what ``payer_of`` does."""
 
+    async def items(self) -> Collection[str] | None:
+        """Every item that anybody has a price for at any time; None if this gate cannot see them all."""
+
 
 def payers_of(wallets: Wallets) -> Payers:
     """The payers of an open ledger, or of the service that an ``AsyncWalletClient`` of a seller calls."""
@@ -151,6 +155,10 @@ class EmbeddedPayers:
             found = await self._authenticator.caller(caller.authorization, caller.api_key, caller.address)
             wallet_id = None if found.access is None else found.access.wallet_id
         return await self._wallets.reading_lanes.ask(OPERATORS, partial(self._wallets.prices.list, wallet_id=wallet_id))
+
+    async def items(self) -> Collection[str]:
+        """Those of the price book."""
+        return await self._wallets.reading_lanes.ask(OPERATORS, self._wallets.prices.items)
 
 
 class _EmbeddedPayer:
@@ -268,6 +276,9 @@ class RemotePayers:
             for price in reply.prices
         ]
 
+    async def items(self) -> None:
+        """A seller does not see the prices of groups and of single wallets."""
+
     async def payer_of(self, credentials: Credentials) -> Payer:
         """The payer of a token, which is checked when it is charged."""
         await self.check()
@@ -311,8 +322,20 @@ class _RemotePayer:
             self._limit.failed(self._address, token_digest(self._token), "unknown")
             raise Unauthorized(str(error)) from error
         self._limit.remember(self._address, token_digest(self._token))
-        names = {name: getattr(reply, name) for name in _MOVEMENT}
-        return Bought(outcomes.Bought(**names, free=reply.free), reply.purchase_key, order.attempt, order.once)
+        outcome = outcomes.Bought(
+            reply.wallet_id,
+            micros_of(reply.amount),
+            micros_of(reply.balance),
+            reply.txn_id,
+            reply.hold_id,
+            reply.replayed,
+            reply.alerts,
+            reply.warn_pct,
+            reply.expires_at,
+            price_version=reply.price_version,
+            free=reply.free,
+        )
+        return Bought(outcome, reply.purchase_key, order.attempt, order.once)
 
     async def cancel(self, order: Order, reason: str) -> Outcome | None:
         bought = await self.buy(order, 1)
@@ -350,9 +373,6 @@ class _RemotePayer:
 
     async def release(self, bought: Bought) -> Outcome:
         return await self._seller.release(bought.outcome.hold_id or 0, idempotency_key=_closing_key(bought))
-
-
-_MOVEMENT = tuple(field.name for field in structs.fields(Outcome) if field.name != "topup_id")
 
 
 def _sendable(token: str) -> str:

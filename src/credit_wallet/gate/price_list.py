@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from credit_wallet.domain.money import micros_of
 from credit_wallet.domain.prices import EVERYBODY, Price, PriceView, Tier
-from credit_wallet.errors import ItemNotPriced
+from credit_wallet.errors import ItemNotPriced, PriceMissing
 from credit_wallet.gate.payers import Credentials, Payers
 from credit_wallet.gate.prices import Item, price_missing
+from credit_wallet.telemetry import Logger
 
 Listed = Mapping[str, PriceView]
 """Prices by item."""
+
+_log = Logger("credit_wallet.gate")
 
 
 async def listed(payers: Payers, caller: Credentials | None = None) -> Listed:
@@ -42,9 +45,24 @@ def words_of(view: PriceView) -> str:
     return _price_of(view).words()
 
 
-def unpriced(items: Iterable[str], prices: Listed) -> list[str]:
-    """Which of the items have no price."""
-    return sorted({item for item in items if item not in prices})
+async def require_priced(payers: Payers, items: Collection[str]) -> None:
+    """Raise ``PriceMissing`` if nobody could ever buy one of the items.
+
+    A gate of the service, which sees only what counts for everybody now, logs what has no price there.
+    """
+    known = await payers.items() if items else None
+    seen = known if known is not None or not items else [price.item for price in await payers.prices()]
+    missing = sorted(set(items).difference(seen or ()))
+    if not missing:
+        return
+    error = PriceMissing(
+        f"the price book has no price for {', '.join(missing)}; write one into the price file and run "
+        "`credit-wallet prices apply FILE`",
+        items=missing,
+    )
+    if known is not None:
+        raise error
+    _log.error("gate_price_missing", error=str(error), items=missing)
 
 
 def _price_of(view: PriceView) -> Price:

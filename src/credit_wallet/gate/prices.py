@@ -11,7 +11,7 @@ from msgspec import Struct
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
 from credit_wallet.domain.money import MAX_AMOUNT_YEN, MICROS, decimal_of, is_amount, micros_of
 from credit_wallet.domain.usage import ITEM, MAX_ITEM_LENGTH, MAX_QUANTITY, QUANTITY_UNIT
-from credit_wallet.errors import ItemNotPriced, WalletError
+from credit_wallet.errors import ItemNotPriced, PriceMissing
 from credit_wallet.rules.usage import Amount
 from credit_wallet.telemetry import Logger
 
@@ -120,14 +120,8 @@ def shortest(micros: int) -> int | Decimal:
     return micros // MICROS if micros % MICROS == 0 else decimal_of(micros)
 
 
-class PriceMissing(WalletError):
-    """The price book has no price for what a gate sells: a mistake of the seller's, not of the caller's."""
-
-    code = "price_missing"
-
-
 def price_missing(error: ItemNotPriced) -> PriceMissing:
-    """What a caller is told, who can do nothing about it; the log says it to the seller."""
+    """What a caller reads, who can do nothing about it; the log says the rest to the seller."""
     _log.error("gate_price_missing", error=str(error), item=error.details.get("item"))
     return PriceMissing(
         f"the seller has no price for {error.details.get('item')!r}; nothing was charged, and the call did not run",

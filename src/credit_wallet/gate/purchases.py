@@ -16,7 +16,7 @@ from credit_wallet.domain.money import MAX_AMOUNT_MICROS, format_micros
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import HoldClosed, WalletError
 from credit_wallet.gate.compensations import PASSING, PendingCompensations
-from credit_wallet.gate.facts import NO_FACTS, CallFacts
+from credit_wallet.gate.facts import NO_FACTS, CallFacts, checked_facts
 from credit_wallet.gate.measured import Measured, Part
 from credit_wallet.gate.payers import Bought, Payer
 from credit_wallet.gate.prices import Price, amount_micros_of, shortest
@@ -127,14 +127,14 @@ class Purchase:
         amount_yen: Amount | None = None,
         *,
         item: str | None = None,
-        quantity: Amount = 1,
+        quantity: Amount | None = None,
         facts: Mapping[str, str] | None = None,
     ) -> None:
-        """Report what a held call costs: ``quantity`` more of an ``item``, or an amount of yen.
+        """Report what a held call costs: ``quantity`` more (by default 1) of an ``item``, or an amount of yen.
 
         Quantities add up, so that a stream can report as it goes; each item becomes one entry, priced when the answer
         is over. An amount comes on top of them, and the last one counts. Without any report the whole hold is spent;
-        0 gives it back. ``facts`` (such as the model) are added to the hold's, for this item.
+        0 gives it back. ``facts`` (such as the model) are added to the hold's, for this report.
 
         The hold is the maximum, unless the gate has ``above="up_to_balance"``: then the excess is spent as far as the
         wallet can. Raises ``ValueError`` for what cannot be captured (then the whole hold is spent, if any of the
@@ -151,18 +151,20 @@ class Purchase:
             self._misreported = self._spends_whole = True
             raise
 
-    def _measure(self, amount_yen: Amount | None, item: str | None, quantity: Amount, facts: Mapping[str, str]) -> None:
-        if (amount_yen is None) == (item is None):
+    def _measure(
+        self, amount_yen: Amount | None, item: str | None, quantity: Amount | None, facts: Mapping[str, str]
+    ) -> None:
+        if (amount_yen is None) == (item is None) or (quantity is not None and item is None):
             raise ValueError("capture an amount of yen, or an item and its quantity")
+        self._facts.require_room_for(checked_facts(facts))
         if item is not None:
-            self._facts.require_room_for(facts)
-            self._measured.add(item, quantity, facts)
+            self._measured.add(item, 1 if quantity is None else quantity, facts)
             return
         micros = amount_micros_of(amount_yen)
         max_micros = self.outcome.amount_micros if self._price.above == "reject" else MAX_AMOUNT_MICROS
         if micros > max_micros:
             raise ValueError(f"capture from ¥0 to {format_micros(max_micros)}, not {amount_yen!r}")
-        self._measured.set_amount(micros)
+        self._measured.set_amount(micros, facts)
         self._spends_whole = False
 
     async def confirm(self) -> None:

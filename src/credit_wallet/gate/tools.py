@@ -93,12 +93,25 @@ def _caller() -> tuple[str | None, Exchange | None]:
     With SDK 1.x a tool of a session runs in the context of the request that opened the session, whoever sent that; the
     SDK hands over which request a call came with. SDK 2.x runs it in its own request's context.
     """
+    exchange = exchange_of_call()
+    if _sdk_context() is not None:
+        return _tool_on_the_stack(sys._getframe()) or "", exchange
+    return _tool_on_the_stack(sys._getframe()), exchange
+
+
+def exchange_of_call() -> Exchange | None:
+    """The HTTP request that a message to an MCP server came with, if it came through a gate."""
+    context = _sdk_context()
+    if context is None:
+        return current.get(None)
+    exchange: Exchange | None = getattr(getattr(context, "request", None), "scope", {}).get(EXCHANGE_KEY)
+    return exchange
+
+
+def _sdk_context() -> Any:
+    """What SDK 1.x knows of the message that it handles; None with SDK 2.x."""
     running = getattr(sys.modules.get("mcp.server.lowlevel.server"), "request_ctx", None)
-    context = running.get(None) if running is not None else None
-    if context is not None:
-        scope = getattr(getattr(context, "request", None), "scope", {})
-        return _tool_on_the_stack(sys._getframe()) or "", scope.get(EXCHANGE_KEY)
-    return _tool_on_the_stack(sys._getframe()), current.get(None)
+    return running.get(None) if running is not None else None
 
 
 def _tool_on_the_stack(frame: FrameType | None) -> str | None:

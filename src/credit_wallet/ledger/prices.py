@@ -74,6 +74,10 @@ class Prices:
         book, now = self._book(), format_instant(self._ledger.clock())
         return [price_view(price, book.version) for price in book.announced(*self._payer(wallet_id), now)]
 
+    def items(self) -> builtins.list[str]:
+        """Every item that the newest version has a price for: for anybody, and at any time."""
+        return [*self._book().items]
+
     def versions(self, *, before: int | None = None, limit: int = 100) -> builtins.list[PriceVersion]:
         """Versions of the price book, newest first, up to ``limit`` (at most 1,000) before one for the next page."""
         checked = MAX_ID if before is None else checked_after(before)

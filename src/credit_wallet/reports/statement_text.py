@@ -77,11 +77,13 @@ class _Spending:
                 column.fit([format_micros(micros)])
 
     def tables(self) -> Iterator[list[str]]:
-        """Those that have lines."""
+        """Those that have lines; when items say what was bought, notes need not say that there are none."""
         cap = Amounts(14)
         yield self._table(f"{cap.heading('Cap')}  Spent by", self._spenders(cap))
-        yield self._table("Spent on", self._purposes())
-        if any(line.item is not None for line in self._head.spend_by_item):
+        names_items = any(line.item is not None for line in self._head.spend_by_item)
+        if not names_items or any(line.note is not None for line in self._head.spend_by_note):
+            yield self._table("Spent on", self._purposes())
+        if names_items:
             yield self._table("Item × quantity @ unit price", self._items())
 
     def _table(self, title: str, lines: Iterable[str]) -> list[str]:

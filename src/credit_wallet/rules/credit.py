@@ -132,8 +132,12 @@ def return_to_lots(batch: Batch, wallet: WalletState, allocation: Allocation) ->
 
 
 def _opening_of(batch: Batch, wallet: WalletState, lot_id: int, amount_micros: int) -> LotOpening:
+    """The lot as it was granted; of one that is still open, what there is to know. Any other is a new, paid lot."""
     opening = batch.snapshot.lot_openings.get((wallet.wallet_id, lot_id))
     if opening is None:
+        for lot in wallet.lots:
+            if lot.lot_id == lot_id:
+                return LotOpening(wallet.wallet_id, lot_id, lot.kind, lot.remaining_micros, lot.expires_at)
         opening = LotOpening(wallet.wallet_id, lot_id, "paid", amount_micros, None)
         batch.snapshot.lot_openings[wallet.wallet_id, lot_id] = opening
         batch.decision.opened_lots.append(opening)

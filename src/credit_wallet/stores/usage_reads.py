@@ -144,7 +144,7 @@ def _read(source: Source, asked: Asked, start: Place) -> tuple[list[Part], Place
         end = min(map(Place._make, source.rows(_SQL["beyond"], {**names, "most": most_rows})), default=None)
         if end is None or end > start:
             break
-        most_rows *= 10  # so many agent keys paid in one period
+        most_rows *= 10  # that many agent keys paid in one period
     limits = {"most": most_rows, "most_units": MAX_UNITS, "limit": most_parts, "key_id": asked.key_id}
     read = [_part(row) for row in source.rows(_SQL["values"], {**names, **limits})]
     if len(read) == most_parts and (end is None or read[-1].place < end):

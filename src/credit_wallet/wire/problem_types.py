@@ -147,6 +147,12 @@ _MONEY = {
         "The agent key's monthly cap would be exceeded. Pay with another key, or wait for the next cycle.",
         fields=(*_EXHAUSTED, "key_id", "monthly_cap_yen"),
     ),
+    "price_missing": _P(
+        500,
+        "Price missing",
+        "The seller has no price for this call. Nothing was charged, and it did not run. Report it to the seller.",
+        optional=("item", "items"),
+    ),
     "payment_required": _P(402, "Payment required", "Send a wallet's token, or pay as `PAYMENT-REQUIRED` says."),
     "payment_invalid": _P(402, "Payment invalid", "The x402 payment was not accepted. Sign a new one."),
     "wallet_disabled": _P(

@@ -156,7 +156,7 @@ def may_say(source: Source, span: Mapping[str, int]) -> bool:
 def rollup_of(rows: Iterable[tuple[Any, ...]], bounded: bool = False) -> Rollup:
     """The sums of rows of the statement ``moved``; when ``bounded``, it ends when there are more than ``MAX_SUMS``."""
     rollup: Rollup = {}
-    most = 3 * MAX_SUMS if bounded else None
+    limit = 3 * MAX_SUMS if bounded else None
     for row in rows:
         moved = Moved._make(row)
         periods = periods_of(moved.at, moved.time_zone)
@@ -170,7 +170,7 @@ def rollup_of(rows: Iterable[tuple[Any, ...]], bounded: bool = False) -> Rollup:
                     rollup[cell] = sums.copy()
                 else:
                     found.add(sums)
-        if most is not None and len(rollup) > most:
+        if limit is not None and len(rollup) > limit:
             break
     return rollup
 
