@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 from clock import Clock
 from databases import on_every_database
-from priced import NOON, SEARCH
+from priced import NOON, SEARCH, TIERED
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.outcomes import Bought
 from credit_wallet.errors import InsufficientFunds, InvalidAmount, InvalidRequest, ItemNotPriced
 
 pytestmark = on_every_database
@@ -73,6 +74,36 @@ def test_what_is_free_is_of_no_lot_and_brings_none_back(wallets: CreditWallet, c
     wallets.maintenance.expire(buyer)
     assert wallets.lots.list(buyer) == []
     assert [entry.txn_type for entry in wallets.history(buyer)] == ["charge", "charge", "topup"]
+    assert wallets.verify() == []
+
+
+@pytest.mark.parametrize("how", ["expires", "undone"])
+def test_a_free_hold_of_which_more_was_captured_is_paid(
+    wallets: CreditWallet, payer: int, clock: Clock, how: str
+) -> None:
+    wallets.prices.apply(TIERED)
+
+    def buy(attempt: str) -> Bought:
+        return wallets.purchases.buy(
+            payer, item="tokens", purchase_key="p", attempt=attempt, hold_seconds=60, free_retries=1
+        )
+
+    held = buy("one")
+    assert held.amount == 0
+    assert held.hold_id is not None
+    captured = wallets.capture(
+        held.hold_id, item="tokens", quantity=1_500, final=False, above="up_to_balance", idempotency_key="part"
+    )
+    assert captured.amount == 100
+    if how == "undone":
+        wallets.purchases.undo(payer, "p", attempt="one")
+    else:
+        clock.set(NOON + timedelta(hours=1))
+        wallets.maintenance.expire_due()
+    again = buy("two")
+    assert (again.free, again.hold_id, int(wallets.balance(payer))) == (True, held.hold_id, 900)
+    while wallets.maintenance.seal():
+        pass
     assert wallets.verify() == []
 
 
