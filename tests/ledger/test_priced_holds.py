@@ -13,7 +13,7 @@ from priced import NOON, SEARCH, TIERED
 from credit_wallet import CreditWallet
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Bought
-from credit_wallet.errors import InsufficientFunds, InvalidAmount, InvalidRequest, ItemNotPriced
+from credit_wallet.errors import BudgetExhausted, InsufficientFunds, InvalidAmount, InvalidRequest, ItemNotPriced
 
 pytestmark = on_every_database
 
@@ -59,6 +59,16 @@ def test_a_free_hold_can_be_captured_extended_and_released(wallets: CreditWallet
     assert wallets.capture(holds[0].hold_id, item="search").amount == 0
     assert wallets.release(holds[1].hold_id).amount == 0
     assert wallets.verify() == []
+
+
+def test_what_is_free_needs_no_room_in_a_budget_that_was_lowered(wallets: CreditWallet, payer: int) -> None:
+    wallets.prices.apply(SEARCH.format(0))
+    wallets.charge(payer, 10, idempotency_key="before")
+    wallets.configure(payer, monthly_budget_yen=5, budget_mode="cap")
+    assert wallets.charge(payer, item="search", idempotency_key="a").amount == 0
+    assert wallets.hold(payer, item="search", idempotency_key="b").amount == 0
+    with pytest.raises(BudgetExhausted):
+        wallets.charge(payer, "0.000001", idempotency_key="c")
 
 
 def test_what_is_free_is_of_no_lot_and_brings_none_back(wallets: CreditWallet, clock: Clock) -> None:
