@@ -377,6 +377,18 @@ def test_what_a_host_wrote_into_a_detail_counts_for_nothing(wallets: CreditWalle
     assert wallets.verify(usage=True) == []
 
 
+def test_more_yen_than_micros_fit_into_64_bits_stop_no_job(wallets: CreditWallet, db_url: str) -> None:
+    wallet = wallets.create().wallet_id
+    wallets.topup(wallet, 10, idempotency_key="credit")
+    with PlainSql(db_url) as host:
+        for number, (txn_type, amount_yen) in enumerate((("topup", 10**14), ("charge", -(10**14)))):
+            host.move(wallet, txn_type, amount_yen)
+            wallets.charge(wallet, "0.1", idempotency_key=f"backfills {number}")
+    count(wallets)
+    assert wallets.maintenance.watch_spending() == 0
+    assert wallets.topups.pay_back_room().paid_back_yen == 0
+
+
 def test_days_begin_at_the_midnight_of_the_zone(wallets: CreditWallet, book: Book) -> None:
     wallet = book.add_wallet("Asia/Kolkata")
     book.charge(wallet, datetime(2026, 5, 14, 18, 29, 59, 999_000, tzinfo=UTC), key_id=7)
