@@ -162,8 +162,8 @@ class WalletMovements:
         idempotency key, one is derived from the hold's id, in a namespace that callers cannot write to.
 
         Raises ``HoldNotFound``, ``HoldClosed``, ``Forbidden`` (the hold is not ``actor``'s to close) and
-        ``InvalidAmount`` (more than is held); with an item ``ItemNotPriced``; and what ``charge`` raises when nothing is
-        left on the hold or of the balance.
+        ``InvalidAmount`` (more than is held); with an item ``ItemNotPriced``; and what ``charge`` raises when
+        nothing is left on the hold or of the balance.
         """
         wallet_id = movements.wallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
         key, actor = movements.closing_key(idempotency_key, f"capture:{hold_id}", actor, repeatable=final)
