@@ -64,15 +64,9 @@ class Layout:
     def fit(self, entries: Iterable[Transaction]) -> Layout:
         """Make room for ``entries``."""
         for entry in entries:
-<<<<<<< HEAD
-            self.amounts.fit([format_micros(entry.amount_micros)])
-            self.balances.fit([format_micros(entry.ledger_balance_micros or 0)])
-            if entry.item is not None and entry.quantity_micros is not None:
-=======
             self.amounts.fit(entry.amount_micros)
             self.balances.fit(entry.ledger_balance_micros or 0)
             if entry.item is not None:
->>>>>>> reports
                 self.item_width = max(self.item_width, len("Item"), len(one_line(entry.item)))
                 self.quantities.fit(entry.quantity_micros or 0)
             if len(entry.occurred_at) != USUAL_TIME or not self._usual_time_seen:
