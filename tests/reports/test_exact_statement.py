@@ -102,7 +102,7 @@ def test_the_largest_and_the_smallest_stand_in_their_columns(wallets: CreditWall
     wallets.charge(wallet_id, item=item, quantity="0.5", idempotency_key="least")
     wallets.charge(wallet_id, item=item, quantity=1_000_000, idempotency_key="more")
     report = wallets.statement(wallet_id, "2026-05")
-    assert (report.topups, report.charges) == (9 * 10**12, Decimal("-1000000000001.000001"))
+    assert (report.topups, report.charges) == (Decimal(9 * 10**12), Decimal("-1000000000001.000001"))
     assert_ties(report)
     heading, *lines = to_text(report).splitlines()[-13:]
     entries = [line.ljust(len(heading)) for line in lines]
@@ -188,7 +188,9 @@ def test_an_agent_sees_its_own_items(wallets: CreditWallet, seller: int) -> None
         pass
     head = drawing.head()
     drawing.close()
-    assert [(line.item, line.quantity, line.charged) for line in head.spend_by_item] == [("search", 1, Decimal("4.4"))]
+    assert [(line.item, line.quantity, line.charged) for line in head.spend_by_item] == [
+        ("search", Decimal(1), Decimal("4.4"))
+    ]
     assert head.charges == Decimal("-16.746801")
 
 

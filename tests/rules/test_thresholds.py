@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from amounts import yen
 from clock import Clock
 from databases import on_every_database
 from hypothesis import given
@@ -22,6 +23,7 @@ from credit_wallet.errors import BudgetExhausted, InvalidRequest, KeyCapExhauste
 from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.notices.texts import FOR_OPERATORS, KINDS, Notice, message_of
 from credit_wallet.notices.timing import MAX_ATTEMPTS, RETRY_SECONDS, first_attempt_at, next_attempt_at
+from credit_wallet.rules.anomalies import is_anomaly, usual_micros
 
 _numbers = count()
 
@@ -256,6 +258,34 @@ def test_a_burst_at_the_end_of_an_hour_is_told_in_the_next(wallets: CreditWallet
     clock.advance(minutes=4)
     assert wallets.maintenance.watch_spending() == 1
     assert wallets.maintenance.watch_spending() == 0
+
+
+@pytest.mark.parametrize(
+    ("spent", "hours", "before", "found"),
+    [
+        ("1500.000005", 24, "7200.000024", False),  # a usual hour costs ¥300.000001
+        ("1500.000006", 24, "7200.000024", True),
+        ("999.999999", 24, "24", False),
+        ("1000", 24, "24", True),
+        ("1000.000001", 23, "24", False),
+    ],
+)
+def test_an_hour_is_compared_to_the_micro(spent: str, hours: int, before: str, found: bool) -> None:
+    assert is_anomaly(yen(spent), usual_micros(hours, yen(before))) is found
+
+
+@on_every_database
+def test_an_hour_below_the_yen_is_reported_exactly(wallets: CreditWallet, host: PlainSql, clock: Clock) -> None:
+    wallet_id = funded(wallets, 100_000)
+    for number in range(24):
+        wallets.charge(wallet_id, "300.1", idempotency_key=f"usual {number}")
+        clock.advance(hours=1)
+    wallets.charge(wallet_id, "1500.5", idempotency_key="five times")
+    assert wallets.maintenance.watch_spending() == 0
+    wallets.charge(wallet_id, "0.000001", idempotency_key="and a micro")
+    assert wallets.maintenance.watch_spending() == 1
+    [event] = told(host, "spending.anomaly_detected")
+    assert (event["spent"], event["spent_yen"], event["usual"]) == ("1500.500001", 1_500, "300.1")
 
 
 def test_little_money_is_nothing_out_of_the_ordinary(wallets: CreditWallet, clock: Clock) -> None:

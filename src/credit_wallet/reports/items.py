@@ -113,7 +113,7 @@ class _Sums:
 
     def add(self, entry: Transaction) -> None:
         self.charges += 1
-        self.quantity_micros += entry.quantity_micros
+        self.quantity_micros += entry.quantity_micros or 0
         self.charged_micros -= entry.amount_micros
 
 
@@ -187,7 +187,7 @@ def _price_of(entry: Transaction, prices: Iterable[Price]) -> Price | None:
     """
     for price in prices:
         is_valid = price.valid_from <= entry.occurred_at
-        if is_valid and price.cost_micros(entry.quantity_micros, 0) == -entry.amount_micros:
+        if is_valid and price.cost_micros(entry.quantity_micros or 0, 0) == -entry.amount_micros:
             return price
     return None
 
