@@ -21,7 +21,7 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores.jobs import usage
-from credit_wallet.stores.jobs.proofs.usage import broken_usage
+from credit_wallet.stores.jobs.proofs.usage import _adds_up, broken_usage
 
 pytestmark = on_every_database
 
@@ -232,7 +232,8 @@ def test_at_any_moment_it_is_the_naive_sum(wallets: CreditWallet, book: Book, mo
         for _ in range(random.randrange(4)):
             wallets.maintenance.count_usage()
         with wallets.maintenance._ledger.reader.source.snapshot() as snapshot:
-            assert list(broken_usage(snapshot)) == []
+            assert list(broken_usage(snapshot, in_whole_yen=False, counted_again=True)) == []
+            assert _adds_up(snapshot, wallets.usage(mine[0]).counted_to_txn_id, in_whole_yen=False)
         wallet = random.choice(mine)
         up_to = wallets.usage(wallet).counted_to_txn_id
         for by in (None, "key", "item", "tool", "model", "run", "unknown"):
