@@ -75,7 +75,7 @@ def test_the_jobs_are_those_of_the_reference() -> None:
         ("emit_seal", 3600.0),
         ("alerts", 3600.0),
         ("watch_spending", 300.0),
-        ("count_usage", 60.0),
+        ("count_usage", 10.0),
         ("expiry_notices", 300.0),
         ("prune_idempotency_keys", 3600.0),
         ("prune_notices", 3600.0),

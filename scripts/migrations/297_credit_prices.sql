@@ -29,6 +29,30 @@ CREATE TABLE am_credit_price (
     PRIMARY KEY (version, wallet_id, item, price_group, valid_from)
 ) WITHOUT ROWID;
 
+CREATE TRIGGER am_credit_price_version_append_only_delete
+BEFORE DELETE ON am_credit_price_version
+BEGIN
+    SELECT RAISE(ABORT, 'versions of the price book are kept as they are: apply another one');
+END;
+
+CREATE TRIGGER am_credit_price_version_append_only_update
+BEFORE UPDATE ON am_credit_price_version
+BEGIN
+    SELECT RAISE(ABORT, 'versions of the price book are kept as they are: apply another one');
+END;
+
+CREATE TRIGGER am_credit_price_append_only_delete
+BEFORE DELETE ON am_credit_price
+BEGIN
+    SELECT RAISE(ABORT, 'versions of the price book are kept as they are: apply another one');
+END;
+
+CREATE TRIGGER am_credit_price_append_only_update
+BEFORE UPDATE ON am_credit_price
+BEGIN
+    SELECT RAISE(ABORT, 'versions of the price book are kept as they are: apply another one');
+END;
+
 -- How much of an item with tiers a wallet has used in a billing cycle: units, and the millionths beyond them.
 CREATE TABLE am_credit_tier_usage (
     wallet_id         INTEGER NOT NULL,

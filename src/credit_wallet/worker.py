@@ -26,6 +26,9 @@ from credit_wallet.telemetry import Logger
 
 _log = Logger("credit_wallet.worker")
 
+COUNTING_SECONDS = 3.0
+"""How long usage is counted at a time."""
+
 
 class Job(Struct, frozen=True):
     """Something to do every ``every_seconds``; ``run`` returns what is worth logging, or something false.
@@ -44,6 +47,16 @@ def fire_alerts(wallets: CreditWallet) -> int:
     return len(wallets.alerts.run().alerts_fired)
 
 
+def count_usage(wallets: CreditWallet) -> int:
+    """Count usage for ``COUNTING_SECONDS`` at most, since an old ledger has millions of entries and other jobs wait."""
+    give_up_at = time.monotonic() + COUNTING_SECONDS
+    counted = step = wallets.maintenance.count_usage()
+    while step and time.monotonic() < give_up_at:
+        step = wallets.maintenance.count_usage()
+        counted += step
+    return counted
+
+
 JOBS = (
     Job("expire", 1.0, lambda wallets: wallets.maintenance.expire_due(), repeats=True),
     Job("undo_abandoned", 10.0, lambda wallets: wallets.maintenance.undo_abandoned()),
@@ -51,7 +64,7 @@ JOBS = (
     Job("emit_seal", 3600.0, lambda wallets: wallets.maintenance.emit_seal()),
     Job("alerts", 3600.0, fire_alerts),
     Job("watch_spending", 300.0, lambda wallets: wallets.maintenance.watch_spending()),
-    Job("count_usage", 60.0, lambda wallets: wallets.maintenance.count_usage(), repeats=True),
+    Job("count_usage", 10.0, count_usage),
     Job("expiry_notices", 300.0, lambda wallets: wallets.maintenance.emit_expiry_notices(), repeats=True),
     Job("prune_idempotency_keys", 3600.0, lambda wallets: wallets.maintenance.prune_idempotency_keys()),
     Job("prune_notices", 3600.0, lambda wallets: wallets.notices.prune(notify_settings().kept_days), repeats=True),

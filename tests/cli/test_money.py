@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,24 @@ def test_a_movement_is_shown_to_people(funded: Shell) -> None:
         "warn_pct": "0",
         "expires_at": "–",
         "topup_id": "–",
-        "price_version": "–",
     }
+
+
+def test_items_and_facts_are_shown_where_there_are_any(funded: Shell, tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[price]]\nitem = "search"\nunit_price_yen = "3.30"\n', encoding="utf-8")
+    funded("prices", "apply", prices)
+    funded("charge", 1, "0.7", "--key", "amount")
+    assert "item" not in funded("history", 1)
+    sold = funded.fields("charge", 1, "--item", "search", "--quantity", "2.5", "--fact", "tool=search", "--key", "item")
+    assert (sold["amount"], sold["balance"], sold["price_version"]) == ("¥8.25", "¥991.05", "1")
+    held = funded.json("hold", 1, "--item", "search", "--quantity", 4, "--key", "hold")
+    assert (held["amount"], held["balance"]) == ("13.2", "977.85")
+    captured = funded.json("capture", held["hold_id"], "--item", "search", "--fact", "run=r 1")
+    assert (captured["amount"], captured["amount_yen"]) == ("3.3", 3)
+    shown = funded("history", 1)
+    assert re.search(r"charge .* search +2\.5 +1 +tool=search", shown)
+    assert funded.json("refund", sold["txn_id"], "0.05", "--key", "back")["balance"] == "987.8"
 
 
 def test_a_key_sent_again_moves_once(funded: Shell) -> None:

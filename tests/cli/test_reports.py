@@ -33,7 +33,7 @@ def test_history_is_newest_first_and_as_long_as_asked_for(funded: Shell) -> None
             "related_txn_id": None,
             "hold_id": None,
             "item": None,
-            "quantity": "0",
+            "quantity": None,
             "price_version": None,
             "facts": {},
             "agent_facts": {},

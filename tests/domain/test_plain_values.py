@@ -56,11 +56,16 @@ def test_a_number_of_the_command_line_is_read_strictly(words: str, name: str, ki
     assert kind.convert("10", None, None) == 10
 
 
-@pytest.mark.parametrize("odd", [each for each in ODD if each not in ("3 ", "3\n", "--3")])
-@pytest.mark.parametrize(
-    "words",
-    [("charge", "{}", 3, "--key", "k"), ("charge", 1, "{}", "--key", "k"), ("history", 1, "--limit", "{}")],
-)
+COMMANDS = [("charge", "{}", 3, "--key", "k"), ("charge", 1, "{}", "--key", "k"), ("history", 1, "--limit", "{}")]
+MISUSED = [
+    (words, odd)
+    for words in COMMANDS
+    for odd in ODD
+    if odd not in ("3 ", "3\n", "--3") and not (odd == "3.0" and words[2] == "{}")  # an amount may have places
+]
+
+
+@pytest.mark.parametrize(("words", "odd"), MISUSED)
 def test_wrong_usage_moves_nothing(funded: Shell, words: tuple[object, ...], odd: str) -> None:
     told = funded.misused(*(str(word).format(odd) for word in words))
     assert "plain digits" in " ".join(told.split())

@@ -76,6 +76,21 @@ def django_priced() -> Any:  # noqa: C901 - as many handlers as there are kinds 
 
         return StreamingHttpResponse(parts())
 
+    @priced(hold=5, items=["tokens"], facts={"model": "small"})
+    async def tokens(request: HttpRequest) -> StreamingHttpResponse:  # noqa: ARG001
+        purchase = charge_for()
+
+        async def parts() -> AsyncIterator[bytes]:
+            for _ in range(3):
+                yield b"token "
+                purchase.capture(item="tokens")
+
+        return StreamingHttpResponse(parts())
+
+    @priced("search")
+    async def sought(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+        return HttpResponse("found")
+
     async def helped(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
         return HttpResponse(await helper())
 
@@ -91,6 +106,7 @@ def django_priced() -> Any:  # noqa: C901 - as many handlers as there are kinds 
     urls = ModuleType("credit_wallet_test_urls")
     cast(Any, urls).urlpatterns = [
         *(path(each.__name__, each) for each in (found, blocking, unavailable, missing, breaks, stream, helped, twice)),
+        *(path(each.__name__, each) for each in (tokens, sought)),
         path("view", Seen.as_view()),
     ]
     sys.modules["credit_wallet_test_urls"] = urls
@@ -246,6 +262,22 @@ def test_a_method_of_a_class_has_a_price(wallets: CreditWallet, wallet: CreatedW
         assert front.call("/view").headers["x-wallet-balance"] == "9997"
         assert front.call("/view", method="POST").status_code == 405
         assert front.entries() == [("charge", -3, "GET /view")]
+
+
+def test_a_django_view_sells_by_the_book(wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    wallets.prices.apply(
+        '[[price]]\nitem = "search"\nunit_price_yen = "3.30"\n'
+        '[[price]]\nitem = "tokens"\nunit_price_yen = "0.2"\nper = 1000\n'
+    )
+    with gated(django_priced(), wallets, wallet) as front:
+        assert front.call("/tokens", headers={"X-Wallet-Facts": "run=r1"}).text == "token token token "
+        front.stage.wait()
+        assert front.call("/sought").headers["x-wallet-balance-exact"] == "9996.6994"
+    [search, tokens, _] = wallets.history(wallet.wallet_id)
+    assert (search.item, str(search.amount), search.note) == ("search", "-3.3", "GET /sought")
+    assert (tokens.item, int(tokens.quantity), str(tokens.amount)) == ("tokens", 3, "-0.0006")
+    assert (tokens.facts, tokens.agent_facts) == ({"model": "small"}, {"run": "r1"})
+    assert wallets.verify() == []
 
 
 def test_a_priced_function_without_a_gate_says_what_to_do() -> None:

@@ -27,8 +27,10 @@ from credit_wallet.http import (
     notice_routes,
     operator_routes,
     payment_routes,
+    price_routes,
     purchase_routes,
     system_routes,
+    usage_routes,
     wallet_routes,
 )
 
@@ -112,8 +114,10 @@ def test_operations_are_called_by_the_names_of_our_functions() -> None:
         notice_routes,
         operator_routes,
         payment_routes,
+        price_routes,
         purchase_routes,
         system_routes,
+        usage_routes,
         wallet_routes,
     )
     ours = {name.replace("_", "") for module in modules for name in vars(module)}

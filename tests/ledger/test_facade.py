@@ -18,6 +18,7 @@ import credit_wallet
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.ledger.reading_lanes import ReadingLanes
+from credit_wallet.ledger.wallet_movements import WalletMovements
 
 ROOT = Path(credit_wallet.__file__).parents[2]
 REFERENCE = (ROOT / "docs" / "reference" / "library.md").read_text(encoding="utf-8")
@@ -43,8 +44,8 @@ def nouns() -> dict[str, type]:
 
 def methods() -> Iterator[Method]:
     """All public methods, those of the nouns included."""
-    owners = {"": CreditWallet, **{f"{name}.": noun for name, noun in nouns().items() if noun is not ReadingLanes}}
-    for prefix, owner in owners.items():
+    own = [("", CreditWallet), ("", WalletMovements)]
+    for prefix, owner in [*own, *((f"{name}.", noun) for name, noun in nouns().items() if noun is not ReadingLanes)]:
         for name, member in vars(owner).items():
             if not name.startswith("_"):
                 function = getattr(member, "fget", None) or getattr(member, "__func__", member)
@@ -98,6 +99,7 @@ def test_everything_that_moves_money_has_a_twin_and_an_outcome_of_its_own() -> N
         "balance",
         "history",
         "charge_many",
+        "usage",
     }
 
 
@@ -121,8 +123,8 @@ def test_every_noun_is_a_class_in_a_file_of_its_own(noun: str) -> None:
     assert Path(inspect.getfile(owner)).stem in (noun, owner.__module__.rpartition(".")[2])
 
 
-def test_the_facade_inherits_nothing() -> None:
-    assert CreditWallet.__mro__ == (CreditWallet, object)
+def test_the_facade_inherits_its_movements_alone() -> None:
+    assert CreditWallet.__mro__ == (CreditWallet, WalletMovements, object)
 
 
 def test_outcomes_say_what_they_have(wallets: CreditWallet) -> None:

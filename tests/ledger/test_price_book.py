@@ -301,3 +301,13 @@ def test_a_large_book_is_applied_and_read(wallets: CreditWallet, payer: int) -> 
     with pytest.raises(ItemNotPriced, match="and others") as refusal:
         cost(wallets, payer, "b", "other")
     assert len(refusal.value.details["items"]) == 20  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("table", ["am_credit_price", "am_credit_price_version"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET version = 2", "DELETE FROM {}"])
+def test_what_was_applied_cannot_be_changed(db_url: str, wallets: CreditWallet, table: str, change: str) -> None:
+    wallets.prices.apply(SEARCH.format(3))
+    with PlainSql(db_url) as plain, pytest.raises(Exception, match="kept as they are: apply another one"):
+        plain.run(change.format(table))
+    assert wallets.prices.get("search").unit_price == 3
+    assert wallets.verify() == []

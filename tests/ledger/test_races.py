@@ -10,6 +10,7 @@ from threading import Barrier
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
+from amounts import yen
 from databases import on_every_database
 
 from credit_wallet import CreditWallet
@@ -243,7 +244,7 @@ def test_batches_and_single_charges_share_the_last_yen(wallets: CreditWallet, ra
             batch = wallets.charge_many([(wallet_id, 1, f"batch-{caller}-{n}") for n in range(5)])
             refusals = {each.code for each in batch if isinstance(each, WalletError)}
             assert refusals <= {"insufficient_funds"}
-            return Outcome(wallet_id, len(carried_out(batch)), 0)
+            return Outcome(wallet_id, yen(len(carried_out(batch))), 0)
 
         answers = race(spend)
         assert sum(outcome.amount_yen for outcome in carried_out(answers)) == LIMIT_YEN

@@ -19,7 +19,19 @@ from msgspec import structs
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.commands import Buy, Capture, Charge, Command, Expire, Hold, Refund, Release, Reverse, Topup
+from credit_wallet.domain.commands import (
+    Buy,
+    Capture,
+    Charge,
+    Command,
+    Expire,
+    Hold,
+    Refund,
+    Release,
+    Reverse,
+    Topup,
+    Undo,
+)
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_MICROS, MICROS
 from credit_wallet.domain.outcomes import Bought, Captured, Charged, Held, Outcome, ToppedUp
@@ -312,15 +324,28 @@ def test_an_exact_outcome_is_replayed_exactly(store: Store, db_url: str, clock: 
     assert again == [structs.replace(outcome, replayed=True) for outcome in outcomes]
 
 
-@pytest.mark.parametrize("closing", [Capture(1, "close", 1, 200_000), Release(1, "close", 1)])
-def test_a_hold_is_closed_in_its_own_batch_by_who_guessed_its_id(
-    store: Store, db_url: str, clock: Clock, closing: Command
+@pytest.mark.parametrize("between", [700_000, 500_000], ids=["used up at once", "used up in between"])
+@pytest.mark.parametrize(
+    ("setting_aside", "closing"),
+    [
+        (Hold(1, "hold", 200_000), Capture(1, "close", 1, 100_000)),
+        (Hold(1, "hold", 200_000), Release(1, "close", 1)),
+        (Buy(1, "buy", "attempt", 200_000), Undo(1, "buy", "attempt")),
+        (Buy(1, "buy", "attempt", 200_000, 60), Undo(1, "buy", "attempt")),
+    ],
+)
+def test_what_is_given_back_in_its_own_batch_returns_to_its_lot(
+    store: Store, db_url: str, clock: Clock, setting_aside: Hold | Buy, closing: Command, between: int
 ) -> None:
-    """What is left of it returns to its lot, a gift that lapses, although that was used up."""
+    """Whoever guesses the id of a hold can close it before it is committed. The lot, a gift that lapses, is used up."""
     wallet_id = new_wallet(store, clock)
     end = format_instant(clock() + timedelta(days=1))
     carried_out(store, clock, Topup(wallet_id, "gift", 700_000, True, end))
-    carried_out(store, clock, Hold(wallet_id, "hold", 700_000), closing)
+    if between == 700_000:
+        setting_aside = structs.replace(setting_aside, amount_micros=between)
+        carried_out(store, clock, setting_aside, closing)
+    else:
+        carried_out(store, clock, setting_aside, Charge(wallet_id, "rest", between), closing)
     store.close()
     with CreditWallet.open(db_url, clock=clock) as wallets:
         assert [(lot.kind, lot.expires_at) for lot in wallets.lots.list(wallet_id)] == [("promo", end)]

@@ -110,7 +110,7 @@ def test_an_entry_says_what_it_was_for_and_who_said_so(wallets: CreditWallet) ->
     newest, refund, *_, topup = wallets.history(wallet_id)
     assert (newest.amount, newest.facts, newest.agent_facts, newest.item) == (Decimal(-1), {}, {"run": "2"}, None)
     assert (refund.amount, refund.ledger_balance) == (Decimal("0.95"), Decimal(96))
-    assert (topup.amount, topup.facts, topup.quantity_micros) == (Decimal(100), {}, 0)
+    assert (topup.amount, topup.facts, topup.quantity_micros) == (Decimal(100), {}, None)
     assert sum(entry.amount_yen for entry in wallets.history(wallet_id)) == wallets.balance(wallet_id)
 
 
@@ -163,3 +163,17 @@ def test_a_detail_that_is_damaged_is_named(wallets: CreditWallet, db_url: str) -
     with pytest.raises(DatabaseCorrupt, match=f"detail of entry {txn_id} is damaged"):
         wallets.history(wallet_id)
     assert {violation.check for violation in wallets.verify()} >= {"details"}
+
+
+@pytest.mark.parametrize(("spent", "is_due"), [("0.000001", True), (1, True), (None, False)])
+def test_a_topup_is_due_a_micro_below_the_threshold(
+    wallets: CreditWallet, db_url: str, spent: str | int | None, is_due: bool
+) -> None:
+    """The seed's view compares whole yen: those of a balance are below a threshold when the balance is."""
+    wallet_id = wallets.create(auto_topup_threshold=10, auto_topup_amount=50).wallet_id
+    wallets.topup(wallet_id, 10, idempotency_key="topup")
+    if spent is not None:
+        wallets.charge(wallet_id, spent, idempotency_key="charge")
+    with PlainSql(db_url) as host:
+        due = host.run("SELECT wallet_id, balance_yen FROM v_credit_wallet_topup_due")
+    assert due == ([(wallet_id, 9)] if is_due else [])

@@ -43,7 +43,9 @@ def missed(find: Finder, changes: Iterable[Change]) -> dict[str, set[str]]:
 
 
 @contextmanager
-def finder_in(databases: Databases, folder: Path, fill: Callable[[CreditWallet, Clock], None]) -> Iterator[Finder]:
+def finder_in(
+    databases: Databases, folder: Path, fill: Callable[[CreditWallet, Clock], None], *, usage: bool = False
+) -> Iterator[Finder]:
     """A finder in a ledger that ``fill`` has filled and sealed."""
     clock = Clock(START)
     with databases.ledger() as url:
@@ -51,15 +53,15 @@ def finder_in(databases: Databases, folder: Path, fill: Callable[[CreditWallet, 
             fill(wallets, clock)
             seal = wallets.seals.latest()
             assert seal is not None
-            assert wallets.verify([seal]) == []
+            assert wallets.verify([seal], usage=usage) == []
         if is_postgres(url):
-            with _in_a_transaction(url, clock, seal) as finder:
+            with _in_a_transaction(url, clock, seal, usage) as finder:
                 yield finder
         else:
-            yield _on_a_copy(url, folder, clock, seal)
+            yield _on_a_copy(url, folder, clock, seal, usage)
 
 
-def _on_a_copy(url: str, folder: Path, clock: Clock, seal: Anchor) -> Finder:
+def _on_a_copy(url: str, folder: Path, clock: Clock, seal: Anchor, usage: bool) -> Finder:
     def find(change: str) -> set[str]:
         path = folder / "changed.db"
         shutil.copy(sqlite_path(url), path)
@@ -71,20 +73,20 @@ def _on_a_copy(url: str, folder: Path, clock: Clock, seal: Anchor) -> Finder:
             assert forger.changes(), change
             forger.execute("".join(f"{text};" for _, text in triggers))
         with closing(database_at(f"sqlite:///{path}").open_source()) as source:
-            return {violation.check for violation in verify(source, clock(), [seal])}
+            return {violation.check for violation in verify(source, clock(), [seal], usage=usage)}
 
     return find
 
 
 @contextmanager
-def _in_a_transaction(url: str, clock: Clock, seal: Anchor) -> Iterator[Finder]:
+def _in_a_transaction(url: str, clock: Clock, seal: Anchor, usage: bool) -> Iterator[Finder]:
     with closing(connect(url)) as raw:
 
         def find(change: str) -> set[str]:
             raw.execute("BEGIN")
             raw.execute("SET LOCAL session_replication_role = replica")  # no trigger, no foreign key
             assert raw.execute(change).rowcount, change
-            found = {violation.check for violation in verify(PostgresSnapshot(raw), clock(), [seal])}
+            found = {violation.check for violation in verify(PostgresSnapshot(raw), clock(), [seal], usage=usage)}
             raw.execute("ROLLBACK")
             return found
 

@@ -29,6 +29,31 @@ CREATE TABLE am_credit_price (
     PRIMARY KEY (version, wallet_id, item, price_group, valid_from)
 );
 
+CREATE FUNCTION am_credit_price_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'versions of the price book are kept as they are: apply another one'
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+CREATE TRIGGER am_credit_price_version_append_only_delete
+BEFORE DELETE ON am_credit_price_version
+FOR EACH ROW EXECUTE FUNCTION am_credit_price_append_only();
+CREATE TRIGGER am_credit_price_version_append_only_truncate
+BEFORE TRUNCATE ON am_credit_price_version
+FOR EACH STATEMENT EXECUTE FUNCTION am_credit_price_append_only();
+CREATE TRIGGER am_credit_price_version_append_only_update
+BEFORE UPDATE ON am_credit_price_version
+FOR EACH ROW EXECUTE FUNCTION am_credit_price_append_only();
+CREATE TRIGGER am_credit_price_append_only_delete
+BEFORE DELETE ON am_credit_price
+FOR EACH ROW EXECUTE FUNCTION am_credit_price_append_only();
+CREATE TRIGGER am_credit_price_append_only_truncate
+BEFORE TRUNCATE ON am_credit_price
+FOR EACH STATEMENT EXECUTE FUNCTION am_credit_price_append_only();
+CREATE TRIGGER am_credit_price_append_only_update
+BEFORE UPDATE ON am_credit_price
+FOR EACH ROW EXECUTE FUNCTION am_credit_price_append_only();
+
 -- How much of an item with tiers a wallet has used in a billing cycle: units, and the millionths beyond them.
 CREATE TABLE am_credit_tier_usage (
     wallet_id         BIGINT NOT NULL,

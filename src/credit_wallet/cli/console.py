@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from credit_wallet.stores.jobs.verify import Violation
 
 
+_OF_A_USAGE = ("item", "quantity_micros", "price_version", "facts", "agent_facts")
+"""Fields that most entries and outcomes say nothing in."""
+
+
 def show(value: object, *, as_json: bool) -> None:
     """A struct or mapping as a list of its fields, a sequence of structs as a table."""
     if as_json:
@@ -53,18 +57,22 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def verdict(violations: list[Violation], openings: list[Opening], *, as_json: bool) -> None:
-    """The result of ``verify``; ``openings`` break nothing, and are shown only if there are any."""
-    from credit_wallet.stores.jobs.verify import CHECKS
+def verdict(violations: list[Violation], openings: list[Opening], *, usage: bool, as_json: bool) -> None:
+    """The result of ``verify``; ``openings`` break nothing, and are shown only if there are any.
 
+    ``usage`` says that usage was counted again.
+    """
+    from credit_wallet.stores.jobs.verify import CHECKS, USAGE_CHECKS
+
+    checks = (*CHECKS, *USAGE_CHECKS) if usage else CHECKS
     if as_json:
         found = {"openings": openings} if openings else {}
-        _print_json({"ok": not violations, "checks": CHECKS, "violations": violations, **found})
+        _print_json({"ok": not violations, "checks": checks, "violations": violations, **found})
         return
     for violation in violations:
         print(f"{violation.check}: {violation.message}", file=sys.stderr)
     if not violations:
-        print(f"ok: {len(CHECKS)} invariants hold for every wallet")
+        print(f"ok: {len(checks)} invariants hold for every wallet")
     for opening in openings:
         print(f"note: {_opening(opening)}")
 
@@ -96,8 +104,13 @@ def _fields(value: object) -> Mapping[str, Any]:
     return {name: each for name, each in value.items() if f"{name.removesuffix('_yen')}_micros" not in value}
 
 
+def _told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The fields to show: all, but for those of a usage that none of ``rows`` has."""
+    return [name for name in rows[0] if name not in _OF_A_USAGE or any(row[name] for row in rows)]
+
+
 def _print_fields(fields: Mapping[str, Any]) -> None:
-    print(in_columns([(_heading(name), _text(name, value)) for name, value in fields.items()]))
+    print(in_columns([(_heading(name), _text(name, fields[name])) for name in _told([fields])]))
 
 
 def _print_table(rows: Sequence[object]) -> None:
@@ -105,10 +118,11 @@ def _print_table(rows: Sequence[object]) -> None:
     if not rows:
         print("none")
         return
-    first = _fields(rows[0])
-    right = [number for number, value in enumerate(first.values()) if isinstance(value, int)]
-    shown = [[_text(name, value) for name, value in _fields(row).items()] for row in rows]
-    headings = [_heading(name) for name in first]
+    fields = [_fields(row) for row in rows]
+    names = _told(fields)
+    right = [number for number, name in enumerate(names) if isinstance(fields[0][name], int)]
+    shown = [[_text(name, row[name]) for name in names] for row in fields]
+    headings = [_heading(name) for name in names]
     table = in_columns([headings, *shown], right)
     if sys.stdout.isatty() and _width(table) > get_terminal_size().columns:
         table = "\n\n".join(in_columns(list(zip(headings, row, strict=True))) for row in shown)

@@ -22,7 +22,8 @@ commands.add_command(seal_commands)
     multiple=True,
     help="A seal that `seal show` printed, or a file of them; may be repeated.",
 )
-def verify(anchor: tuple[str, ...]) -> None:
+@click.option("--usage", is_flag=True, help="Also count usage again, which takes as long as all the rest.")
+def verify(anchor: tuple[str, ...], usage: bool) -> None:
     """Prove the ledger's invariants.
 
     Exits 1 and names the wallets when an invariant is broken.
@@ -31,8 +32,8 @@ def verify(anchor: tuple[str, ...]) -> None:
 
     anchors = [noted for given in anchor for noted in parse_anchors(_text(given))]
     with open_wallets() as wallets:
-        violations, openings = wallets.verify(anchors), wallets.maintenance.openings()
-    console.verdict(violations, openings, as_json=options.json)
+        violations, openings = wallets.verify(anchors, usage=usage), wallets.maintenance.openings()
+    console.verdict(violations, openings, usage=usage, as_json=options.json)
     if violations:
         raise click.exceptions.Exit(REFUSED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any, Literal
 
 import click
@@ -9,6 +10,9 @@ import click
 from credit_wallet.cli.context import agent_key, limit, open_wallets, options, show, wallet_id
 
 commands = click.Group()
+
+COUNTING_SECONDS = 30
+"""How long ``usage`` counts what nobody has counted before it shows what there is."""
 
 
 @commands.command()
@@ -43,15 +47,18 @@ def usage(wallet_id: int, agent_key: int | None, **asked: Any) -> None:
     Charges are counted by the worker; what it has not counted yet is counted first.
     """
     with open_wallets() as wallets:
-        while wallets.maintenance.count_usage():
+        give_up_at = monotonic() + COUNTING_SECONDS
+        while wallets.maintenance.count_usage() and monotonic() < give_up_at:
             pass
         report = wallets.usage(wallet_id, key_id=agent_key, **asked)
     if options.json:
         show(report)
         return
     show(report.rows)
+    later = "" if report.is_current else "; the wallet has later ones, which the worker counts"
+    click.echo(f"counted up to ledger entry {report.counted_to_txn_id} of {report.counted_to or 'never'}{later}")
     if report.next_cursor is not None:
-        click.echo(f"more: --cursor {report.next_cursor!r}", err=True)
+        click.echo(f"more with --cursor {report.next_cursor!r}")
 
 
 @commands.command()

@@ -190,7 +190,7 @@ class Transaction(Struct, frozen=True):
     related_txn_id: int | None
     hold_id: int | None
     item: str | None = None
-    quantity_micros: int = 0
+    quantity_micros: int | None = None
     price_version: int | None = None
     facts: dict[str, str] = {}
     agent_facts: dict[str, str] = {}

@@ -78,8 +78,8 @@ def get_usage(
     """Get usage
 
     What the wallet's charges were for, added up by hour, day or month of its time zone, and by agent key, item or fact.
-    Charges are counted in the background, usually within a minute: `counted_to_txn_id` says up to where. An agent sees
-    what its key paid. For owners and agents.
+    Charges are counted in the background, usually within ten seconds: `counted_to_txn_id` says up to where. An agent
+    sees what its key paid. For owners and agents.
     """
     access = require_access(caller)
     return wallets.usage(

@@ -44,7 +44,7 @@ class Maintenance:
         self._stopping = False
 
     def stop(self) -> None:
-        """Make ``watch_spending`` and pruning stop after their current step, now and later."""
+        """Make ``watch_spending``, ``count_usage`` and pruning stop after their current step, now and later."""
         self._stopping = True
 
     def check_ready(self) -> None:
@@ -183,6 +183,8 @@ class Maintenance:
 
         Returns 0 when all are counted, or while an open transaction may still add an entry between them (PostgreSQL).
         """
+        if self._stopping:
+            return 0
         settled = self._ledger.lanes.maintenance.call(lambda store: store.settled_txn_id())
         source = self._ledger.reader.source
         counted = usage.count_next(source, settled, self._usage_pace)

@@ -13,7 +13,7 @@ BACKFILLS_BEFORE_A_PROOF = 3
 """Plain SQL may write between a backfill and a proof; the backfill is repeated up to this many times."""
 
 
-def prove(ledger: Ledger, anchors: Iterable[Anchor]) -> list[Violation]:
+def prove(ledger: Ledger, anchors: Iterable[Anchor], *, usage: bool = False) -> list[Violation]:
     """The violations, after backfilling what plain SQL wrote."""
     attempts = BACKFILLS_BEFORE_A_PROOF
     while True:
@@ -21,4 +21,4 @@ def prove(ledger: Ledger, anchors: Iterable[Anchor]) -> list[Violation]:
         ledger.maintain(backfill_pending, ledger.clock())
         with ledger.reader.source.snapshot() as snapshot:
             if is_backfilled(snapshot) or not attempts:
-                return verify(snapshot, ledger.clock(), anchors)
+                return verify(snapshot, ledger.clock(), anchors, usage=usage)

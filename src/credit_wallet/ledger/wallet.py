@@ -367,14 +367,14 @@ class CreditWallet(WalletMovements):
         row, now = self._ledger.row(wallet_id), self._ledger.clock()
         return forecast(self._ledger.reader.view(row, now), now, self._ledger.reader.funded_at(row, now))
 
-    def verify(self, anchors: Iterable[Anchor] = ()) -> builtins.list[Violation]:
+    def verify(self, anchors: Iterable[Anchor] = (), *, usage: bool = False) -> builtins.list[Violation]:
         """Check the ledger's invariants and return the violations; an empty list is the proof.
 
         ``anchors`` are seals that were recorded elsewhere (``seals.parse_anchors`` reads them): the ledger must still
-        have each. Rows that plain SQL wrote since the last movement are backfilled first. The proof reads one snapshot,
-        so concurrent writes do not affect it.
+        have each. ``usage`` also counts usage again, which takes as long as the rest. Rows that plain SQL wrote since
+        the last movement are backfilled first. The proof reads one snapshot, so concurrent writes do not affect it.
         """
-        return prove(self._ledger, anchors)
+        return prove(self._ledger, anchors, usage=usage)
 
 
 def _as_tuple(thresholds: Sequence[int] | UnsetType) -> tuple[int, ...] | UnsetType:

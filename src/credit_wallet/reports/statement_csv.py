@@ -91,7 +91,7 @@ def _entry(entry: Transaction, time_zone: str) -> tuple[object, ...]:
         decimal_text(entry.amount_micros),
         None if balance_micros is None else decimal_text(balance_micros),
         entry.item,
-        None if entry.item is None else decimal_text(entry.quantity_micros or 0),
+        None if entry.quantity_micros is None else decimal_text(entry.quantity_micros),
         entry.price_version,
         _facts(entry.facts),
         _facts(entry.agent_facts),

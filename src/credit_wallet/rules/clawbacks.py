@@ -45,6 +45,9 @@ def take_to_return(clawback: ClawbackState, max_micros: int) -> Allocation:
 
 def remember_lots(batch: Batch, wallet: WalletState) -> None:
     """Remember the open lots, for those that are used up now and get credit back in the same batch."""
+    if wallet.wallet_id in batch.snapshot.known_lots:
+        return
+    batch.snapshot.known_lots.add(wallet.wallet_id)
     for lot in wallet.lots:
         opening = LotOpening(wallet.wallet_id, lot.lot_id, lot.kind, lot.remaining_micros, lot.expires_at)
         batch.snapshot.lot_openings.setdefault((wallet.wallet_id, lot.lot_id), opening)

@@ -127,9 +127,7 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletErr
 
 
 def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bought | WalletError:
-    by_item = command.usage is not None and command.usage.item is not None
-    if wallet.lots and (by_item or wallet.lots[0].remaining_micros <= command.amount_micros):
-        remember_lots(batch, wallet)
+    remember_lots(batch, wallet)
     if command.hold_seconds is None:
         outcome: Charged | Held | WalletError = charge(
             batch, wallet, command.amount_micros, command.note, command.key_id, command.actor, command.usage

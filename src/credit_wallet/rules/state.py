@@ -14,7 +14,6 @@ from msgspec import Struct, field
 from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT
 from credit_wallet.domain.causes import Cause
-from credit_wallet.domain.money import Exact, WholeYen
 from credit_wallet.domain.outcomes import (
     Alert,
     BudgetMode,
@@ -42,9 +41,6 @@ class Lot(Struct, gc=False):
     kind: LotKind
     remaining_micros: int
     expires_at: str | None
-
-    remaining_yen = WholeYen()
-    remaining = Exact()
 
     def view(self) -> LotView:
         """The lot as it is shown."""
@@ -262,6 +258,8 @@ class Snapshot(Struct):
     payers: dict[int, PayerState] = field(default_factory=dict)
     purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
     """By stored key and wallet: those that commands name."""
+    known_lots: set[int] = field(default_factory=set)
+    """Wallets of which every open lot is in ``lot_openings``."""
     emitted: Collection[tuple[int, str]] = ()
     """Wallet and ``dedupe_key`` of events that are known to have been emitted."""
     closed_segments: dict[int, list[ClosedSegment]] = field(default_factory=dict)

@@ -132,8 +132,8 @@ def apply_prices(
 ) -> AppliedPrices:
     """Make ``prices`` the newest version, unless they are that already.
 
-    May be repeated when it is unknown whether it was committed: it finds its own version. A version is never applied
-    before the one before it, whatever the clock says.
+    May be repeated when it is unknown whether it was committed: then the version is there and nothing changes.
+    A version is never applied before its predecessor, whatever the clock says.
     """
     sql = statements("prices.sql", dialect)
 

@@ -139,7 +139,8 @@ def _detail_of(txn_id: int, text: str) -> EntryDetail:
 
 def _usage_fields(detail: EntryDetail) -> tuple[Any, ...]:
     """What an entry was for, in the order of ``Transaction``."""
-    return (detail.item, detail.quantity, detail.price_version, detail.facts or {}, detail.agent_facts or {})
+    quantity_micros = None if detail.item is None else detail.quantity
+    return (detail.item, quantity_micros, detail.price_version, detail.facts or {}, detail.agent_facts or {})
 
 
 def key_view(row: tuple[Any, ...]) -> KeyView:

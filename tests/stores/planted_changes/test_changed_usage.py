@@ -29,7 +29,7 @@ def _fill(wallets: CreditWallet, clock: Clock) -> None:
 
 @pytest.fixture
 def find_in_usage(databases: Databases, tmp_path: Path) -> Iterator[Finder]:
-    with finder_in(databases, tmp_path, _fill) as finder:
+    with finder_in(databases, tmp_path, _fill, usage=True) as finder:
         yield finder
 
 

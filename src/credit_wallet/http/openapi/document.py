@@ -22,7 +22,9 @@ _DESCRIPTION = """\
 A prepaid wallet for APIs that are sold to AI agents: charge calls, hold and capture, top up through Stripe, and limit \
 what each agent spends.
 
-**Amounts** are whole yen, sent as integers. **Times** are ISO 8601 in UTC.
+**Amounts** are sent as whole yen (`3`) or as decimals in quotes with up to six places (`"3.30"`), and answered twice: \
+`amount_yen` in whole yen, rounded down, and `amount` exactly, as a decimal without trailing zeros. **Times** are ISO \
+8601 in UTC.
 
 **Idempotency.** Every call that moves money needs an `Idempotency-Key`. Send the same request with the same key when \
 no answer came, or after 500, 502 or 503: nothing is done twice.

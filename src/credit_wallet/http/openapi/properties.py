@@ -43,10 +43,12 @@ PROPERTIES: dict[str, About] = {
     "last_txn_id": _A("The last ledger entry that the seal covers.", (48_210,)),
     # Amounts
     "amount_yen": _A("Amount in whole yen.", (3,)),
-    "balance_yen": _A("What the wallet can spend, in whole yen.", (9_997,)),
+    "balance_yen": _A("What the wallet can spend, in whole yen (rounded down).", (9_997,)),
     "held_yen": _A("Set aside by open holds, in whole yen.", (300,)),
-    "debt_yen": _A("Owed after a payment was clawed back, in whole yen; the next credit pays it first.", (0,)),
-    "missing_yen": _A("How much is missing for this movement, in whole yen.", (10_003,)),
+    "debt_yen": _A(
+        "Owed after a payment was clawed back, in whole yen (rounded up); the next credit pays it first.", (0,)
+    ),
+    "missing_yen": _A("How much is missing for this movement, in whole yen (rounded up: enough to top up).", (10_003,)),
     "spendable_yen": _A(
         "The largest charge that balance, budget and the caller's cap would allow now, in whole yen.", (9_997,)
     ),

@@ -13,44 +13,32 @@ SELECT EXISTS (SELECT 1 FROM am_credit_usage_start)
     OR EXISTS (SELECT 1 FROM am_credit_transaction_log
                WHERE txn_id > :after AND txn_id <= :last AND (key_id IS NOT NULL OR detail IS NOT NULL));
 
--- said: charges and refunds of some entries with what they were for, a refund with what its charge was for, and the first
--- of each wallet that says who paid or what for; begins the statements below
-WITH said AS MATERIALIZED (
-    SELECT e.txn_id, e.wallet_id, e.txn_type, e.occurred_at, e.amount_yen, e.detail,
-           CASE WHEN e.txn_type = 'charge' THEN e.key_id ELSE paid.key_id END AS key_id,
-           CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'item' ELSE paid.detail ->> 'item' END AS item,
-           CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'facts' ELSE paid.detail ->> 'facts' END AS facts,
-           CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'agent_facts'
-                ELSE paid.detail ->> 'agent_facts' END AS agent_facts
-    FROM am_credit_transaction_log e
-    LEFT JOIN am_credit_transaction_log paid
-           ON e.txn_type = 'refund' AND paid.txn_id = e.related_txn_id AND paid.wallet_id = e.wallet_id
-          AND paid.txn_type = 'charge'
-    WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type IN ('charge', 'refund')
-), beginning AS MATERIALIZED (
-    SELECT wallet_id, min(txn_id) AS first_txn_id
-    FROM said
-    WHERE key_id IS NOT NULL OR item IS NOT NULL OR facts IS NOT NULL OR agent_facts IS NOT NULL
-    GROUP BY wallet_id
-)
+-- begin_with: the first charge of each wallet among some entries that says who paid or what for
+SELECT e.wallet_id, min(e.txn_id) AS first_txn_id
+FROM am_credit_transaction_log e
+WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'charge'
+  AND (e.key_id IS NOT NULL
+       OR (e.detail IS NOT NULL AND (e.detail ->> 'item' IS NOT NULL OR e.detail ->> 'facts' IS NOT NULL
+                                     OR e.detail ->> 'agent_facts' IS NOT NULL)))
+GROUP BY e.wallet_id
 
--- beginnings: where the usage of wallets begins among these entries
+-- beginnings: those of them with which the usage of their wallets begins
 SELECT b.wallet_id, b.first_txn_id
-FROM beginning b
-LEFT JOIN am_credit_usage_start k ON k.wallet_id = b.wallet_id
-WHERE k.wallet_id IS NULL;
+FROM (begin_with) b
+WHERE NOT EXISTS (SELECT 1 FROM am_credit_usage_start k WHERE k.wallet_id = b.wallet_id)
 
 -- wrong_beginnings: beginnings on record that are not those of these entries: wallet, what should be, what is
 SELECT coalesce(b.wallet_id, k.wallet_id), b.first_txn_id, k.first_txn_id
-FROM beginning b
+FROM (begin_with) b
 FULL JOIN (SELECT wallet_id, first_txn_id FROM am_credit_usage_start
            WHERE first_txn_id > :after AND first_txn_id <= :last) k ON k.wallet_id = b.wallet_id
 WHERE k.first_txn_id IS DISTINCT FROM b.first_txn_id
   AND (k.wallet_id IS NOT NULL
-       OR NOT EXISTS (SELECT 1 FROM am_credit_usage_start e WHERE e.wallet_id = b.wallet_id AND e.first_txn_id <= :after));
+       OR NOT EXISTS (SELECT 1 FROM am_credit_usage_start e WHERE e.wallet_id = b.wallet_id AND e.first_txn_id <= :after))
 
--- moved: these entries from their wallets' beginnings on, those alike added up: within a quarter of an hour, in which every
--- zone of today stays in one hour. Amounts add up in yen and in the micros beyond
+-- moved: charges and refunds of these entries from their wallets' beginnings on, those alike added up: within a quarter of
+-- an hour, in which every zone of today stays in one hour. A refund counts for what its charge was for. Amounts add up in
+-- yen and in the micros beyond
 SELECT m.wallet_id, w.time_zone, m.at, m.key_id, m.item, m.facts, m.agent_facts, sum(m.charges),
        sum(m.quantity / 1000000), sum(m.quantity % 1000000),
        sum(CASE WHEN m.charges = 1 THEN -m.yen ELSE 0 END), sum(CASE WHEN m.charges = 1 THEN -m.fraction ELSE 0 END),
@@ -66,10 +54,18 @@ FROM (SELECT s.wallet_id, s.key_id, s.item, s.facts, s.agent_facts,
              CASE WHEN s.txn_type = 'charge' THEN coalesce(CAST(s.detail ->> 'quantity' AS BIGINT), 0) ELSE 0 END AS quantity,
              coalesce(CAST(s.detail ->> 'micros' AS BIGINT) / 1000000, s.amount_yen) AS yen,
              coalesce(CAST(s.detail ->> 'micros' AS BIGINT) % 1000000, 0) AS fraction
-      FROM said s
-      LEFT JOIN am_credit_usage_start k ON k.wallet_id = s.wallet_id
-      LEFT JOIN beginning b ON b.wallet_id = s.wallet_id
-      WHERE s.txn_id >= coalesce(k.first_txn_id, b.first_txn_id)) m
+      FROM (SELECT e.wallet_id, e.txn_type, e.occurred_at, e.amount_yen, e.detail,
+                   CASE WHEN e.txn_type = 'charge' THEN e.key_id ELSE paid.key_id END AS key_id,
+                   CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'item' ELSE paid.detail ->> 'item' END AS item,
+                   CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'facts' ELSE paid.detail ->> 'facts' END AS facts,
+                   CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'agent_facts'
+                        ELSE paid.detail ->> 'agent_facts' END AS agent_facts
+            FROM am_credit_transaction_log e
+            JOIN am_credit_usage_start k ON k.wallet_id = e.wallet_id AND e.txn_id >= k.first_txn_id
+            LEFT JOIN am_credit_transaction_log paid
+                   ON e.txn_type = 'refund' AND paid.txn_id = e.related_txn_id AND paid.wallet_id = e.wallet_id
+                  AND paid.txn_type = 'charge'
+            WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type IN ('charge', 'refund')) s) m
 JOIN am_credit_wallet w ON w.wallet_id = m.wallet_id
 GROUP BY m.wallet_id, w.time_zone, m.at, m.key_id, m.item, m.facts, m.agent_facts;
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec import DecodeError
 
-from credit_wallet.domain.money import MAX_AMOUNT_MICROS, MICROS
+from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS
 from credit_wallet.domain.usage import Usage
 from credit_wallet.rules.details import EntryDetail, exact_micros, format_detail, parse_detail, usage_of
 from credit_wallet.rules.usage import malformed_usage
@@ -92,7 +92,7 @@ def _can_be_added_up(amount_yen: int, detail: EntryDetail) -> bool:
     """Whether its numbers fit into the columns of sums, and differ by less than a yen from the entry's whole yen."""
     return (
         abs(exact_micros(amount_yen, detail) - amount_yen * MICROS) < MICROS
-        and abs(amount_yen * MICROS) <= MAX_AMOUNT_MICROS + MICROS
+        and abs(amount_yen * MICROS) <= MAX_BALANCE_MICROS  # plain SQL may move more at once than a command
         and 0 <= detail.fraction < MICROS
     )
 

@@ -15,7 +15,7 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.proofs.invariants import violation
 from credit_wallet.stores.jobs.proofs.violations import Violation
-from credit_wallet.stores.jobs.usage import MOVED, SEVERAL_ITEMS, SQL, WRONG_BEGINNINGS, Sums, may_say, rollup_of
+from credit_wallet.stores.jobs.usage import SEVERAL_ITEMS, SQL, WRONG_BEGINNINGS, Sums, may_say, rollup_of
 
 ENTRIES_A_STEP = 20_000
 SUMS_A_STEP = 10_000
@@ -38,7 +38,7 @@ def broken_usage(source: Source) -> Iterator[Violation]:
             continue
         for wrong in source.rows(WRONG_BEGINNINGS, span):
             yield violation("usage_start", *wrong)
-        for cell, sums in rollup_of(source.rows(MOVED, span)).items():
+        for cell, sums in rollup_of(source.rows(SQL["moved"], span)).items():
             balance.add(cell, sums)
     for wallet_id in balance.unequal():
         yield violation("usage", wallet_id, "the sums of its entries", "others")
