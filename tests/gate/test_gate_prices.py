@@ -68,7 +68,7 @@ def spent(front: Front) -> Spent:
     assert front.wallets.verify() == []
     assert balance.balance == CREDIT_YEN + sum(each.amount for each in found)
     assert balance.held_micros == 0
-    return [(each.item, each.quantity, each.amount) for each in found]
+    return [(each.item, each.quantity or 0, each.amount) for each in found]
 
 
 def reporting(*reports: dict[str, Any] | str) -> Application:

@@ -54,9 +54,21 @@ def entry(
     txn_type: EntryType = "charge",
     at: str = "2026-05-15T12:00:00.000Z",
 ) -> Transaction:
-    usage = {"item": item, "quantity_micros": quantity * MICROS, "price_version": version}
     return Transaction(
-        1, 1, amount_micros // MICROS, amount_micros, txn_type, at, None, None, None, None, None, **usage
+        txn_id=1,
+        wallet_id=1,
+        amount_yen=amount_micros // MICROS,
+        amount_micros=amount_micros,
+        txn_type=txn_type,
+        occurred_at=at,
+        note=None,
+        ledger_balance_micros=None,
+        key_id=None,
+        related_txn_id=None,
+        hold_id=None,
+        item=item,
+        quantity_micros=quantity * MICROS,
+        price_version=version,
     )
 
 
@@ -67,11 +79,19 @@ def test_an_item_has_a_line_for_each_of_its_prices() -> None:
 
     search, tokens = totals.shown()
 
-    assert (search.item, search.charges, search.quantity, search.charged) == ("search", 3, 4, Decimal("13.9"))
+    assert (search.item, search.charges, search.quantity, search.charged) == ("search", 3, Decimal(4), Decimal("13.9"))
     lines = [(line.price_version, line.unit_price, line.per, line.quantity, line.charged) for line in search.prices]
-    assert lines == [(1, Decimal("3.3"), 1, 3, Decimal("9.9")), (2, 4, 1, 1, 4)]
+    assert lines == [
+        (1, Decimal("3.3"), 1, Decimal(3), Decimal("9.9")),
+        (2, Decimal(4), 1, Decimal(1), Decimal(4)),
+    ]
     [line] = tokens.prices
-    assert (line.unit_price, line.per, line.quantity, line.charged) == (Decimal("0.2"), 1_000, 1234, Decimal("0.2468"))
+    assert (line.unit_price, line.per, line.quantity, line.charged) == (
+        Decimal("0.2"),
+        1_000,
+        Decimal(1234),
+        Decimal("0.2468"),
+    )
 
 
 def test_the_price_that_was_valid_then_is_named() -> None:

@@ -63,7 +63,7 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
         )
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
         room_micros = left_micros(wallet.monthly_budget_yen * MICROS, wallet.cycle_spent_micros, wallet.held_micros)
-        if amount_micros > room_micros:
+        if amount_micros > max(room_micros, 0):
             _emit_used_up(batch, wallet, "budget.exhausted", room_micros, monthly_budget_yen=wallet.monthly_budget_yen)
             return BudgetExhausted(
                 f"{format_micros(max(room_micros, 0))} of the monthly budget of "
@@ -76,7 +76,7 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
             )
     if key is not None and key.monthly_cap_yen:
         room_micros = left_micros(key.monthly_cap_yen * MICROS, key.cycle_spent_micros, key.held_micros)
-        if amount_micros > room_micros:
+        if amount_micros > max(room_micros, 0):
             _emit_used_up(
                 batch, wallet, "key_cap.exhausted", room_micros, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
             )
