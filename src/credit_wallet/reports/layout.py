@@ -66,9 +66,9 @@ class Layout:
         for entry in entries:
             self.amounts.fit(entry.amount_micros)
             self.balances.fit(entry.ledger_balance_micros or 0)
-            if entry.item is not None:
+            if entry.item is not None and entry.quantity_micros is not None:
                 self.item_width = max(self.item_width, len("Item"), len(one_line(entry.item)))
-                self.quantities.fit(entry.quantity_micros or 0)
+                self.quantities.fit(entry.quantity_micros)
             if len(entry.occurred_at) != USUAL_TIME or not self._usual_time_seen:
                 self._usual_time_seen = True
                 self.time_width = max(self.time_width, len(self.time(entry)))

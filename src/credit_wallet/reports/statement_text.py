@@ -53,7 +53,8 @@ class TextForm:
         amount = layout.amounts.text(entry.amount_micros)
         balance = layout.balances.text(entry.ledger_balance_micros or 0)
         time = f"{layout.time(entry):<{layout.time_width}}"
-        quantity = "" if entry.item is None else layout.quantities.text(entry.quantity_micros or 0)
+        sold = entry.quantity_micros
+        quantity = "" if sold is None else layout.quantities.text(sold)
         item = self._item(one_line(entry.item or ""), quantity)
         line = f"  {entry.txn_id:>9}  {time}  {entry.txn_type:<8}  {amount}  {balance}{item}  {_note(entry)}"
         return line.rstrip()
