@@ -57,22 +57,18 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def verdict(violations: list[Violation], openings: list[Opening], *, usage: bool, as_json: bool) -> None:
-    """The result of ``verify``; ``openings`` break nothing, and are shown only if there are any.
+def verdict(violations: list[Violation], openings: list[Opening], *, as_json: bool) -> None:
+    """The result of ``verify``; ``openings`` break nothing, and are shown only if there are any."""
+    from credit_wallet.stores.jobs.verify import CHECKS
 
-    ``usage`` says that usage was counted again.
-    """
-    from credit_wallet.stores.jobs.verify import CHECKS, USAGE_CHECKS
-
-    checks = (*CHECKS, *USAGE_CHECKS) if usage else CHECKS
     if as_json:
         found = {"openings": openings} if openings else {}
-        _print_json({"ok": not violations, "checks": checks, "violations": violations, **found})
+        _print_json({"ok": not violations, "checks": CHECKS, "violations": violations, **found})
         return
     for violation in violations:
         print(f"{violation.check}: {violation.message}", file=sys.stderr)
     if not violations:
-        print(f"ok: {len(checks)} invariants hold for every wallet")
+        print(f"ok: {len(CHECKS)} invariants hold for every wallet")
     for opening in openings:
         print(f"note: {_opening(opening)}")
 

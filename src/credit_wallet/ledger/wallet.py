@@ -371,8 +371,9 @@ class CreditWallet(WalletMovements):
         """Check the ledger's invariants and return the violations; an empty list is the proof.
 
         ``anchors`` are seals that were recorded elsewhere (``seals.parse_anchors`` reads them): the ledger must still
-        have each. ``usage`` also counts usage again, which takes as long as the rest. Rows that plain SQL wrote since
-        the last movement are backfilled first. The proof reads one snapshot, so concurrent writes do not affect it.
+        have each. ``usage`` counts usage again even if its sums tie, which may take as long as the rest. Rows that
+        plain SQL wrote since the last movement are backfilled first. The proof reads one snapshot, so concurrent writes
+        do not affect it.
         """
         return prove(self._ledger, anchors, usage=usage)
 
