@@ -175,6 +175,7 @@ def test_the_json_is_whole_and_exact(wallets: CreditWallet, seller: int) -> None
         "quantity": "1",
         "charged_yen": 3,
         "charged": "3.3",
+        "price": "¥3.3",
     }
     assert report["entries"][4]["agent_facts"] == {"id": "7"}
     assert "micros" not in to_json(wallets.statement(seller, "2026-05"))

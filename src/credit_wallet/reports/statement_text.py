@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from credit_wallet.domain.money import MICROS, format_micros, format_yen, micros_of
+from credit_wallet.domain.money import MICROS, format_yen
 from credit_wallet.domain.outcomes import Transaction
 from credit_wallet.domain.text import one_line
 from credit_wallet.reports.items import ItemSpend, PriceLine
@@ -136,11 +136,8 @@ def _amounts(line: Line) -> tuple[int, int, int]:
 
 
 def _price(line: PriceLine) -> str:
-    """The unit price; nothing where there is not one alone, as with graduated tiers."""
-    if line.unit_price is None:
-        return ""
-    per = f" per {line.per:,}" if line.per and line.per > 1 else ""
-    return f" @ {format_micros(micros_of(line.unit_price))}{per}"
+    """The price; nothing where charges named their amount."""
+    return "" if line.price is None else f" @ {line.price}"
 
 
 def _note(entry: Transaction) -> str:
