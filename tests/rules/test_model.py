@@ -171,7 +171,7 @@ class LedgerMachine(BesideAModel):
 
     @rule(
         number=wallet_numbers,
-        amount=st.sampled_from([Decimal(1), Decimal("0.1")]),
+        amount=shared_amounts,
         actor=actors,
         key=st.sampled_from(["one", "two"]),
     )
