@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from databases import on_every_database
 from priced import NOON, SEARCH
 
 from credit_wallet import CreditWallet
+from credit_wallet.domain.cycle import format_instant
 from credit_wallet.errors import InsufficientFunds, InvalidAmount, InvalidRequest, ItemNotPriced
 
 pytestmark = on_every_database
@@ -55,6 +57,22 @@ def test_a_free_hold_can_be_captured_extended_and_released(wallets: CreditWallet
     wallets.extend(holds[0].hold_id, ttl_seconds=1_000)
     assert wallets.capture(holds[0].hold_id, item="search").amount == 0
     assert wallets.release(holds[1].hold_id).amount == 0
+    assert wallets.verify() == []
+
+
+def test_what_is_free_is_of_no_lot_and_brings_none_back(wallets: CreditWallet, clock: Clock) -> None:
+    wallets.prices.apply(SEARCH.format(0))
+    buyer = wallets.create().wallet_id
+    ends = NOON + timedelta(days=1)
+    wallets.topup(buyer, 10, idempotency_key="credit", promo=True, expires_at=format_instant(ends))
+    wallets.charge(buyer, item="search", idempotency_key="free")
+    held = [wallets.hold(buyer, item="search", idempotency_key=key) for key in ("a", "b")]
+    wallets.charge(buyer, 10, idempotency_key="all")
+    wallets.release(held[0].hold_id)
+    clock.set(ends)
+    wallets.maintenance.expire(buyer)
+    assert wallets.lots.list(buyer) == []
+    assert [entry.txn_type for entry in wallets.history(buyer)] == ["charge", "charge", "topup"]
     assert wallets.verify() == []
 
 

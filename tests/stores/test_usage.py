@@ -17,6 +17,8 @@ from databases import on_every_database
 from used import Book, Entry
 
 from credit_wallet import CreditWallet
+from credit_wallet.config import is_postgres
+from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.errors import InvalidRequest
@@ -244,6 +246,33 @@ def test_entries_of_plain_sql_count_as_without_anything(wallets: CreditWallet, b
         Decimal(9),
         Decimal(2),
     )
+
+
+@pytest.mark.parametrize(
+    "detail", ['{"micros": -5, "facts": {"tool": "theirs"}}', '{"item": 7}', "[]", '"text"', "not JSON"]
+)
+def test_what_a_host_wrote_into_a_detail_counts_for_nothing(wallets: CreditWallet, db_url: str, detail: str) -> None:
+    if detail == "not JSON" and is_postgres(db_url):
+        pytest.skip("PostgreSQL takes only JSON")
+    wallet = wallets.create().wallet_id
+    wallets.topup(wallet, 10, idempotency_key="credit")
+    wallets.charge(wallet, "3.30", idempotency_key="own", facts={"tool": "ours"})
+    with PlainSql(db_url) as host, host.transaction():
+        host.run("UPDATE am_credit_wallet SET balance_yen = balance_yen - 2 WHERE wallet_id = ?", wallet)
+        insert = (
+            "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, occurred_at, detail) "
+            "VALUES (?, -2, 'charge', ?, ?)"
+        )
+        host.run(insert, wallet, format_instant(NOW), detail)
+    count(wallets)  # before it is backfilled
+    wallets.maintenance.watch_spending()
+    assert [(row.value, row.amount) for row in wallets.usage(wallet, by="tool").rows] == [
+        (None, 2),
+        ("ours", Decimal("3.3")),
+    ]
+    wallets.charge(wallet, 1, idempotency_key="backfills")
+    count(wallets)
+    assert wallets.verify(usage=True) == []
 
 
 def test_days_begin_at_the_midnight_of_the_zone(wallets: CreditWallet, book: Book) -> None:

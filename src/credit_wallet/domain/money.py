@@ -57,13 +57,15 @@ def _micros_of_text(text: str) -> int:
 
 
 def _micros_of_decimal(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
+    """By its digits: arithmetic of ``decimal`` rounds to the precision of the caller's context."""
+    sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int) or value.adjusted() > 18 or exponent < -40:
         raise ValueError(f"{value!r} is not an exact amount")
-    micros = value.scaleb(PLACES)
-    if micros != int(micros):
+    number = int("".join(map(str, digits)))
+    micros, beyond = divmod(number * 10 ** max(0, exponent + PLACES), 10 ** max(0, -exponent - PLACES))
+    if beyond:
         raise ValueError(f"{value} has more than {PLACES} decimal places")
-    return int(micros)
+    return -micros if sign else micros
 
 
 def decimal_of(micros: int) -> Decimal:
