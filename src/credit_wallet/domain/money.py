@@ -57,13 +57,16 @@ def _micros_of_text(text: str) -> int:
 
 
 def _micros_of_decimal(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
+    """In integers alone: arithmetic of ``Decimal`` rounds to the precision of the caller's context."""
+    sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int) or value.adjusted() > 18 or exponent < -40:
         raise ValueError(f"{value!r} is not an exact amount")
-    micros = value.scaleb(PLACES)
-    if micros != int(micros):
+    coefficient = int("".join(map(str, digits)))
+    shift = exponent + PLACES
+    micros, rest = (coefficient * 10**shift, 0) if shift >= 0 else divmod(coefficient, 10**-shift)
+    if rest:
         raise ValueError(f"{value} has more than {PLACES} decimal places")
-    return int(micros)
+    return -micros if sign else micros
 
 
 def decimal_of(micros: int) -> Decimal:
