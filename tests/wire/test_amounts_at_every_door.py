@@ -82,7 +82,7 @@ def test_a_decimal_that_is_no_amount_is_refused(wallets: CreditWallet, amount: D
     assert wallets.show(1).balance == CREDIT_YEN
 
 
-@pytest.mark.parametrize("precision", (1, 4, 28))
+@pytest.mark.parametrize("precision", [1, 4, 28])
 def test_a_decimal_is_exact_in_any_context_of_the_host(wallets: CreditWallet, precision: int) -> None:
     filled(wallets)
     with localcontext(prec=precision):
