@@ -62,9 +62,8 @@ def _micros_of_decimal(value: Decimal) -> int:
     if not isinstance(exponent, int) or value.adjusted() > 18 or exponent < -40:
         raise ValueError(f"{value!r} is not an exact amount")
     number = int("".join(map(str, digits)))
-    factor: int = 10 ** max(0, exponent + PLACES)
-    divisor: int = 10 ** max(0, -exponent - PLACES)
-    micros, beyond = divmod(number * factor, divisor)
+    scale: int = 10 ** abs(exponent + PLACES)
+    micros, beyond = (number * scale, 0) if exponent >= -PLACES else divmod(number, scale)
     if beyond:
         raise ValueError(f"{value} has more than {PLACES} decimal places")
     return -micros if sign else micros
