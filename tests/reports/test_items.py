@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from credit_wallet.domain.money import MICROS, format_micros
-from credit_wallet.domain.outcomes import EntryType, Transaction
+from credit_wallet.domain.outcomes import EntryType
+from credit_wallet.domain.views import Transaction
 from credit_wallet.reports.items import ItemTotals
 
 MAY, JUNE = "2026-05-01T00:00:00.000Z", "2026-06-01T00:00:00.000Z"

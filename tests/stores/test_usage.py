@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from clock import Clock
 from databases import on_every_database
+from plain_sql import PlainSql
 from used import Book, Entry
 
 from credit_wallet import CreditWallet

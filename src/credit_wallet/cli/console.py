@@ -13,7 +13,7 @@ from credit_wallet.domain.text import one_line
 
 if TYPE_CHECKING:
     from credit_wallet.cli.bench import BenchReport
-    from credit_wallet.domain.outcomes import Opening
+    from credit_wallet.domain.views import Opening
     from credit_wallet.errors import WalletError
     from credit_wallet.stores.jobs.verify import Violation
 
@@ -131,7 +131,8 @@ def _width(text: str) -> int:
 
 def _text(name: str, value: object) -> str:
     from credit_wallet.domain.money import format_micros, format_yen
-    from credit_wallet.domain.outcomes import Alert, LotView, Opening
+    from credit_wallet.domain.outcomes import Alert
+    from credit_wallet.domain.views import LotView, Opening
 
     if value is None:
         return "–"

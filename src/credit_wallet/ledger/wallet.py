@@ -11,9 +11,10 @@ from typing import Self
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.domain.commands import Configure
-from credit_wallet.domain.outcomes import Balance, Configured, CreatedWallet, Transaction, WalletView
+from credit_wallet.domain.outcomes import Configured
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
+from credit_wallet.domain.views import Balance, CreatedWallet, Transaction, WalletView
 from credit_wallet.ledger import owners
 from credit_wallet.ledger.alerts import Alerts
 from credit_wallet.ledger.clock import LedgerClock

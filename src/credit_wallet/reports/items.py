@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from msgspec import Struct
 
 from credit_wallet.domain.money import Exact, WholeYen, decimal_of
-from credit_wallet.domain.outcomes import Transaction
+from credit_wallet.domain.views import Transaction
 from credit_wallet.domain.visibility import is_hidden
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from credit_wallet.domain.cycle import local_time
 from credit_wallet.domain.money import MICROS, decimal_text, format_micros
-from credit_wallet.domain.outcomes import Transaction
 from credit_wallet.domain.text import one_line
+from credit_wallet.domain.views import Transaction
 
 USUAL_TIME = len("2026-05-15T12:00:00.000Z")
 """Characters of a time as the ledger writes it."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from credit_wallet.domain.money import MICROS, format_yen
-from credit_wallet.domain.outcomes import Transaction
 from credit_wallet.domain.text import one_line
+from credit_wallet.domain.views import Transaction
 from credit_wallet.reports.items import ItemSpend, PriceLine
 from credit_wallet.reports.layout import Layout, Numbers, quantity_text
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes
