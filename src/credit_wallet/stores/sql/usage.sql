@@ -1,5 +1,5 @@
 -- What charges were for, by hour, day and month (298). They run unchanged on every database.
--- The detail of an entry that is not backfilled yet counts for nothing: plain SQL wrote it.
+-- The detail of an entry that is not backfilled yet does not count: plain SQL wrote it.
 
 -- counted: the last entry that usage has been counted up to
 SELECT last_txn_id FROM am_credit_counted WHERE counted = 'usage';
