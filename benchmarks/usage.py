@@ -85,7 +85,7 @@ def main() -> None:
             figures += _counting(kind, paths[1], rows)
             _counting(kind, paths[0], short)
             if kind is not PLAIN:
-                figures += _reading(kind, *paths, 3 if given.smoke else READS)
+                figures += _reading(kind, paths[0], paths[1], 3 if given.smoke else READS)
         settings = f"{durability(paths[1])}; {short:,} and {long:,} entries"
     publish("SQLite, usage", settings, figures, given.json)
 

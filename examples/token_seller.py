@@ -49,8 +49,9 @@ TEXT = priced(
 
 
 def customer(request: GatedRequest) -> dict[str, str]:
-    """What the seller notes beside every charge."""
-    return {"customer": request.headers.get("x-customer", "unknown")}
+    """What the seller notes beside every charge. The caller writes this header, so it may be no fact at all."""
+    name = request.headers.get("x-customer", "")
+    return {"customer": name if name.isprintable() and 0 < len(name) <= 64 else "unknown"}
 
 
 async def written(prompt: str) -> AsyncIterator[str]:

@@ -17,7 +17,7 @@ from credit_wallet.domain.distinct_members import (
     require_distinct_members_if_json,
 )
 from credit_wallet.domain.money import micros_of
-from credit_wallet.domain.outcomes import Balance, Outcome
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.tokens import (
     MAX_TOKEN_LENGTH,
     SELLER_PREFIX,
@@ -26,6 +26,7 @@ from credit_wallet.domain.tokens import (
     new_seller_token,
     token_hash,
 )
+from credit_wallet.domain.views import Balance
 from credit_wallet.errors import InvalidJson
 
 

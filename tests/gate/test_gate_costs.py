@@ -19,7 +19,7 @@ from served import Served
 from service import credentials
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet, Transaction
+from credit_wallet.domain.views import CreatedWallet, Transaction
 from credit_wallet.middleware import CreditGate, Item, charge_for, priced, show_prices
 
 CREDIT_YEN = 10_000
@@ -156,7 +156,7 @@ def test_a_tool_reports_what_it_cost(wallets: CreditWallet, wallet: CreatedWalle
     assert (result.is_error, text_of(result)) == (False, "done")
     assert result.meta[COST] == reported
     found = charges(wallets, wallet)
-    assert [(each.item, each.quantity, str(each.amount)) for each in found] == expected
+    assert [(each.item, each.quantity or 0, str(each.amount)) for each in found] == expected
     assert all(each.facts == {"tool": "report"} for each in found)
 
 
@@ -224,7 +224,7 @@ def test_each_charge_names_its_tool(wallets: CreditWallet, wallet: CreatedWallet
 
     using(wallets, wallet.owner_token, use, shop({}), {"X-Wallet-Facts": "run=r1, tool=mine"}, facts={"seller": "acme"})
     found = charges(wallets, wallet)
-    assert [(each.note, each.item, int(each.quantity), each.facts["tool"]) for each in found] == [
+    assert [(each.note, each.item, each.quantity or 0, each.facts["tool"]) for each in found] == [
         ("tool web.search", "search", 1, "web.search"),
         ("tool counted", "tokens", 250, "counted"),
         ("tool counted", "search", 1, "counted"),

@@ -10,10 +10,10 @@ from gated import Application, Front, gated
 from http_answers import assert_problem, funded
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.gate.facts import MAX_HEADER_BYTES, agent_facts
-from credit_wallet.middleware import CreditGate, GatedRequest, priced
+from credit_wallet.middleware import CreditGate, GatedRequest, charge_for, priced
 
 CREDIT_YEN = 10_000
 
@@ -178,3 +178,17 @@ def test_bad_facts_of_a_function_are_the_applications_fault(wallets: CreditWalle
     with gated(app, wallets, wallet, price_yen=3, facts=lambda _: {"Tool": "x"}) as front:
         assert front.call().status_code == 500
     assert (app.ran, front.entries()) == (0, [])
+
+
+def test_an_agent_leaves_room_for_what_the_handler_adds(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str
+) -> None:
+    async def handler(scope: Any, receive: Any, send: Any) -> None:
+        charge_for(scope).capture(3, facts={"model": "small"})
+        await Application()(scope, receive, send)
+
+    sent = {f"a{number}": "x" for number in range(8)}
+    header = ", ".join(f"{key}=x" for key in sent)
+    with gated(Application(handler), wallets, wallet, where, hold=5) as front:
+        assert front.call(headers={"X-Wallet-Facts": header}).status_code == 200
+    assert told(front) == [({"model": "small"}, dict.fromkeys(list(sent)[:7], "x"))]

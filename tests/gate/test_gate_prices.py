@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient
-from credit_wallet.domain.outcomes import CreatedWallet, Transaction
+from credit_wallet.domain.views import CreatedWallet, Transaction
 from credit_wallet.middleware import CreditGate, GatedRequest, Item, charge_for, priced
 from credit_wallet.wire.asgi import Receive, Scope, Send
 
@@ -68,7 +68,7 @@ def spent(front: Front) -> Spent:
     assert front.wallets.verify() == []
     assert balance.balance == CREDIT_YEN + sum(each.amount for each in found)
     assert balance.held_micros == 0
-    return [(each.item, each.quantity, each.amount) for each in found]
+    return [(each.item, each.quantity or 0, each.amount) for each in found]
 
 
 def reporting(*reports: dict[str, Any] | str) -> Application:

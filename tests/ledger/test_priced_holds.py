@@ -181,3 +181,20 @@ def test_a_hold_that_is_used_up_is_captured_whoever_closes_it(wallets: CreditWal
     wallets.maintenance.expire_due()
     assert [wallets.holds.show(hold.hold_id).status for hold in held] == ["captured", "captured"]
     assert wallets.show(payer).balance == 980
+
+
+def test_the_facts_of_an_agent_give_way_to_those_that_a_seller_adds(wallets: CreditWallet, payer: int) -> None:
+    agents = {f"agent{number}": "x" for number in range(8)}
+    held = wallets.hold(payer, 10, agent_facts=agents, idempotency_key="a")
+    wallets.capture(
+        held.hold_id, 4, facts={"model": "small"}, agent_facts={"said": "now"}, final=False, idempotency_key="b"
+    )
+    wallets.capture(held.hold_id, 3, final=False, idempotency_key="c")
+    with pytest.raises(InvalidRequest, match="at most 8 facts, not 9"):
+        wallets.capture(held.hold_id, 3, agent_facts={"ninth": "x"})
+    with pytest.raises(InvalidRequest, match="at most 8 facts, not 9"):
+        wallets.capture(held.hold_id, 3, facts={f"fact{number}": "x" for number in range(9)})
+    kept = {f"agent{number}": "x" for number in range(6)}
+    second, first = wallets.history(payer, limit=2)
+    assert (first.facts, first.agent_facts) == ({"model": "small"}, {**kept, "said": "now"})
+    assert (second.facts, second.agent_facts) == ({}, agents)

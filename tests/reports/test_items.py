@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from credit_wallet.domain.money import MICROS
-from credit_wallet.domain.outcomes import EntryType, Transaction
+from credit_wallet.domain.money import MICROS, format_micros
+from credit_wallet.domain.outcomes import EntryType
+from credit_wallet.domain.views import Transaction
 from credit_wallet.reports.items import ItemTotals
 
 MAY, JUNE = "2026-05-01T00:00:00.000Z", "2026-06-01T00:00:00.000Z"
@@ -26,6 +27,9 @@ class Flat(Struct, frozen=True):
         assert used_micros == 0
         cost, divisor = quantity_micros * self.unit_price_micros, self.per * MICROS
         return (2 * cost + divisor) // (2 * divisor)
+
+    def words(self) -> str:
+        return f"tiers {self.tiers}" if self.tiers else format_micros(self.unit_price_micros)
 
 
 class Walked(NamedTuple):
@@ -54,9 +58,21 @@ def entry(
     txn_type: EntryType = "charge",
     at: str = "2026-05-15T12:00:00.000Z",
 ) -> Transaction:
-    usage = {"item": item, "quantity_micros": quantity * MICROS, "price_version": version}
     return Transaction(
-        1, 1, amount_micros // MICROS, amount_micros, txn_type, at, None, None, None, None, None, **usage
+        txn_id=1,
+        wallet_id=1,
+        amount_yen=amount_micros // MICROS,
+        amount_micros=amount_micros,
+        txn_type=txn_type,
+        occurred_at=at,
+        note=None,
+        ledger_balance_micros=None,
+        key_id=None,
+        related_txn_id=None,
+        hold_id=None,
+        item=item,
+        quantity_micros=quantity * MICROS,
+        price_version=version,
     )
 
 
@@ -67,11 +83,19 @@ def test_an_item_has_a_line_for_each_of_its_prices() -> None:
 
     search, tokens = totals.shown()
 
-    assert (search.item, search.charges, search.quantity, search.charged) == ("search", 3, 4, Decimal("13.9"))
+    assert (search.item, search.charges, search.quantity, search.charged) == ("search", 3, Decimal(4), Decimal("13.9"))
     lines = [(line.price_version, line.unit_price, line.per, line.quantity, line.charged) for line in search.prices]
-    assert lines == [(1, Decimal("3.3"), 1, 3, Decimal("9.9")), (2, 4, 1, 1, 4)]
+    assert lines == [
+        (1, Decimal("3.3"), 1, Decimal(3), Decimal("9.9")),
+        (2, Decimal(4), 1, Decimal(1), Decimal(4)),
+    ]
     [line] = tokens.prices
-    assert (line.unit_price, line.per, line.quantity, line.charged) == (Decimal("0.2"), 1_000, 1234, Decimal("0.2468"))
+    assert (line.unit_price, line.per, line.quantity, line.charged) == (
+        Decimal("0.2"),
+        1_000,
+        Decimal(1234),
+        Decimal("0.2468"),
+    )
 
 
 def test_the_price_that_was_valid_then_is_named() -> None:
@@ -87,7 +111,9 @@ def test_graduated_prices_and_named_amounts_have_no_unit_price() -> None:
     totals = ItemTotals(prices_of)
     totals.add([Walked(entry(-1_500_000, "graduated", 7, 1)), Walked(entry(-1, "search", 1, 1))])
 
-    assert [line.unit_price for each in totals.shown() for line in each.prices] == [None, None]
+    lines = [line for each in totals.shown() for line in each.prices]
+
+    assert [(line.unit_price, line.price) for line in lines] == [(None, "tiers (1, 2)"), (None, None)]
 
 
 def test_a_refund_counts_against_the_item_of_its_charge() -> None:

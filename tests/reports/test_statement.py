@@ -407,7 +407,7 @@ def test_the_json_has_every_figure_whole_and_exact(wallets: CreditWallet, busy: 
         "related_txn_id": None,
         "hold_id": None,
         "item": None,
-        "quantity": "0",
+        "quantity": None,
         "price_version": None,
         "facts": {},
         "agent_facts": {},

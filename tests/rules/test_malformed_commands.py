@@ -190,7 +190,7 @@ def test_a_fact_that_is_none_is_named(name: str, fact: Any) -> None:
 
 
 @pytest.mark.parametrize("stray", [{"quantity_micros": 1}, {"price_version": 3}])
-def test_a_quantity_and_a_version_are_of_an_item(stray: dict[str, int]) -> None:
+def test_a_quantity_and_a_version_are_of_an_item(stray: dict[str, Any]) -> None:
     for command in PRICED:
         problem = malformed(structs.replace(command, usage=Usage(**stray)))
         assert problem is not None
@@ -199,8 +199,9 @@ def test_a_quantity_and_a_version_are_of_an_item(stray: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("name", ["facts", "agent_facts"])
 def test_a_fact_is_told_once(name: str) -> None:
+    twice: dict[str, Any] = {name: (("tool", "a"), ("tool", "b"))}
     for command in PRICED:
-        problem = malformed(structs.replace(command, usage=Usage(**{name: (("tool", "a"), ("tool", "b"))})))
+        problem = malformed(structs.replace(command, usage=Usage(**twice)))
         assert problem is not None
         assert problem.details["field"] == "facts"
 

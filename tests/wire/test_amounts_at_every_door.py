@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from math import floor
 from typing import Any
 
@@ -80,6 +80,17 @@ def test_a_decimal_that_is_no_amount_is_refused(wallets: CreditWallet, amount: D
     with pytest.raises(InvalidAmount):
         wallets.charge(1, amount, idempotency_key="key")
     assert wallets.show(1).balance == CREDIT_YEN
+
+
+@pytest.mark.parametrize("precision", [1, 4, 28])
+def test_a_decimal_is_exact_in_any_context_of_the_host(wallets: CreditWallet, precision: int) -> None:
+    filled(wallets)
+    with localcontext(prec=precision):
+        charged = wallets.charge(1, Decimal("1234.500001"), idempotency_key="key")
+        with pytest.raises(InvalidAmount):
+            wallets.charge(1, Decimal("3.3000000000000000000000000000001"), idempotency_key="more places")
+        balance = wallets.show(1).balance
+    assert (charged.amount, balance) == (Decimal("1234.500001"), Decimal("8765.499999"))
 
 
 def test_an_amount_is_the_same_request_however_it_is_written(wallets: CreditWallet) -> None:

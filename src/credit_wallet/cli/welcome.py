@@ -32,5 +32,5 @@ def welcome(wallets: CreditWallet, address: str, *, takes_payments: bool) -> str
         f"{what}:\n  {token}\n\nCharge ¥{DEMO_PRICE}:\n"
         f"  curl -i {address}/credit/charge -H 'Authorization: Bearer {token}' \\\n"
         f"    -H 'Idempotency-Key: {new_idempotency_key()}' -H 'Content-Type: application/json' \\\n"
-        f"    -d '{{\"amount_yen\": \"{DEMO_PRICE}\"}}'\n{topup}"
+        f'    -d \'{{"amount_yen": "{DEMO_PRICE}"}}\'\n{topup}'
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from credit_wallet.domain.cycle import FIRST_YEAR, LAST_YEAR, format_instant
@@ -121,6 +121,8 @@ def _unknown(table: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[str]:
 def _item(value: object) -> str:
     if isinstance(value, str) and len(value) <= MAX_ITEM_LENGTH and ITEM.fullmatch(value):
         return value
+    if value is None:
+        raise _Problem("item is missing")
     raise _Problem(
         f'item must be a name of up to {MAX_ITEM_LENGTH} lower-case letters, digits, "_" and ".", such as '
         f'"tokens.input", not {_shown(value)}'
@@ -148,14 +150,20 @@ def _per(value: object) -> int:
 
 
 def _unit_price(value: object) -> int:
-    if isinstance(value, _Float):
-        raise _Problem(f'unit_price_yen must be exact: quote it, unit_price_yen = "{value}"')
-    try:
-        micros = micros_of(value)
-    except ValueError:
-        micros = -1
-    if not 0 <= micros <= MAX_AMOUNT_YEN * MICROS:
+    micros = _exact("unit_price_yen", value)
+    if micros is None or not 0 <= micros <= MAX_AMOUNT_YEN * MICROS:
         raise _Problem(f"unit_price_yen must be {_AMOUNT}, from 0 to {MAX_AMOUNT_YEN}, not {_shown(value)}")
+    return micros
+
+
+def _exact(field: str, value: object) -> int | None:
+    """The micros of a number; None for what is not an exact number, in quotes or not."""
+    try:
+        micros = micros_of(str(value) if isinstance(value, _Float) else value)
+    except ValueError:
+        return None
+    if isinstance(value, _Float):
+        raise _Problem(f'{field} must be exact: quote it, {field} = "{value}"')
     return micros
 
 
@@ -207,13 +215,8 @@ def _tier(table: Mapping[str, Any], *, is_last: bool) -> Tier:
 
 
 def _up_to(value: object) -> int:
-    if isinstance(value, _Float):
-        raise _Problem(f'up_to must be exact: quote it, up_to = "{value}"')
-    try:
-        micros = micros_of(value)
-    except ValueError:
-        micros = 0
-    if not 0 < micros <= MAX_QUANTITY * MICROS:
+    micros = _exact("up_to", value)
+    if micros is None or not 0 < micros <= MAX_QUANTITY * MICROS:
         raise _Problem(f"up_to must be {_QUANTITY}, up to {MAX_QUANTITY}, not {_shown(value)}")
     return micros
 
@@ -223,6 +226,8 @@ def _rises(before: int | None, after: int | None) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A value as the message shows it, which is not all of a long one."""
-    shown = str(value) if isinstance(value, _Float | datetime) else repr(value)
+    """A value as the message shows it: as the file writes it, but not all of a long one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    shown = str(value) if isinstance(value, _Float | date | time) else repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

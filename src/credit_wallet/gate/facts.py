@@ -45,9 +45,9 @@ class CallFacts(Struct, frozen=True):
     agent: Facts = {}
 
     def require_room_for(self, more: Facts) -> None:
-        """Raise ``ValueError`` when the seller cannot set ``more`` of them."""
-        if len({**self.seller, **more}) + len(self.agent) > MAX_FACTS:
-            raise ValueError(f"a call has at most {MAX_FACTS} facts, those of the agent included")
+        """Raise ``ValueError`` when the seller cannot set ``more`` of them. The agent's give way."""
+        if len({**self.seller, **more}) > MAX_FACTS:
+            raise ValueError(f"a call has at most {MAX_FACTS} facts")
 
 
 NO_FACTS = CallFacts()

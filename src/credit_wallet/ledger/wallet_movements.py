@@ -44,7 +44,7 @@ class WalletMovements:
         An idempotency key belongs to the kind of ``actor`` that uses it: a payer cannot use up an operator's.
 
         Raises ``InsufficientFunds``, ``BudgetExhausted``, ``KeyCapExhausted``, ``WalletDisabled``, ``Unauthorized``,
-        ``InvalidAmount``, ``InvalidRequest``.
+        ``ItemNotPriced``, ``InvalidAmount``, ``InvalidRequest``.
         """
         amount_micros, usage = asked_for(amount_yen, item, quantity, facts, agent_facts, actor)
         return self._ledger.run(
@@ -162,7 +162,8 @@ class WalletMovements:
         idempotency key, one is derived from the hold's id, in a namespace that callers cannot write to.
 
         Raises ``HoldNotFound``, ``HoldClosed``, ``Forbidden`` (the hold is not ``actor``'s to close) and
-        ``InvalidAmount`` (more than is held).
+        ``InvalidAmount`` (more than is held); with an item ``ItemNotPriced``; and what ``charge`` raises when
+        nothing is left on the hold or of the balance.
         """
         wallet_id = movements.wallet_of_hold(self._ledger, hold_id) if wallet_id is None else wallet_id
         key, actor = movements.closing_key(idempotency_key, f"capture:{hold_id}", actor, repeatable=final)

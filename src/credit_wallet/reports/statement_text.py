@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from credit_wallet.domain.money import MICROS, format_micros, format_yen, micros_of
-from credit_wallet.domain.outcomes import Transaction
+from credit_wallet.domain.money import MICROS, format_yen
 from credit_wallet.domain.text import one_line
+from credit_wallet.domain.views import Transaction
 from credit_wallet.reports.items import ItemSpend, PriceLine
-from credit_wallet.reports.layout import Amounts, Layout, quantity_text
+from credit_wallet.reports.layout import Layout, Numbers, quantity_text
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes
 from credit_wallet.reports.statement_figures import StatementHead
 
@@ -50,11 +50,11 @@ class TextForm:
 
     def _line(self, entry: Transaction) -> str:
         layout = self._layout
-        amount = layout.amounts.text(format_micros(entry.amount_micros))
-        balance = layout.balances.text(format_micros(entry.ledger_balance_micros or 0))
+        amount = layout.amounts.text(entry.amount_micros)
+        balance = layout.balances.text(entry.ledger_balance_micros or 0)
         time = f"{layout.time(entry):<{layout.time_width}}"
         sold = entry.quantity_micros
-        quantity = "" if sold is None else layout.quantities.text(quantity_text(sold))
+        quantity = "" if sold is None else layout.quantities.text(sold)
         item = self._item(one_line(entry.item or ""), quantity)
         line = f"  {entry.txn_id:>9}  {time}  {entry.txn_type:<8}  {amount}  {balance}{item}  {_note(entry)}"
         return line.rstrip()
@@ -71,15 +71,15 @@ class _Spending:
 
     def __init__(self, head: StatementHead) -> None:
         self._head = head
-        self._columns = [Amounts(14), Amounts(14), Amounts(14)]
+        self._columns = [Numbers(14), Numbers(14), Numbers(14)]
         lines: list[Line] = [*head.spend_by_key, *head.spend_by_note, *head.spend_by_item, *_others(head)]
         for line in lines:
             for column, micros in zip(self._columns, _amounts(line), strict=True):
-                column.fit([format_micros(micros)])
+                column.fit(micros)
 
     def tables(self) -> Iterator[list[str]]:
         """Those that have lines; when items say what was bought, notes need not say that there are none."""
-        cap = Amounts(14)
+        cap = Numbers(14)
         yield self._table(f"{cap.heading('Cap')}  Spent by", self._spenders(cap))
         names_items = any(line.item is not None for line in self._head.spend_by_item)
         if not names_items or any(line.note is not None for line in self._head.spend_by_note):
@@ -94,17 +94,15 @@ class _Spending:
         return [f"  {'Charges':>9}  {'  '.join(titles)}  {title}", *found] if found else []
 
     def _line(self, charges: int, amounts_micros: Iterable[int], name: str) -> str:
-        texts = [
-            column.text(format_micros(micros)) for column, micros in zip(self._columns, amounts_micros, strict=False)
-        ]
-        texts += [" " * column.width for column in self._columns[len(texts) :]]
+        texts = [column.text(micros) for column, micros in zip(self._columns, amounts_micros, strict=False)]
+        texts += [column.heading() for column in self._columns[len(texts) :]]
         return f"  {charges:>9,}  {'  '.join(texts)}  {name}"
 
-    def _spenders(self, caps: Amounts) -> Iterator[str]:
+    def _spenders(self, caps: Numbers) -> Iterator[str]:
         for line in self._head.spend_by_key:
             label = f" ({one_line(line.label)})" if line.label else ""
             name = "owner" if line.key_id is None else f"key {line.key_id}{label}"
-            cap = caps.text(format_yen(line.monthly_cap_yen) if line.monthly_cap_yen else "")
+            cap = caps.text(line.monthly_cap_yen * MICROS) if line.monthly_cap_yen else caps.heading()
             yield self._line(line.charges, _amounts(line), f"{cap}  {name}")
 
     def _purposes(self) -> Iterator[str]:
@@ -138,15 +136,14 @@ def _amounts(line: Line) -> tuple[int, int, int]:
 
 
 def _price(line: PriceLine) -> str:
-    """The unit price; nothing where there is not one alone, as with graduated tiers."""
-    if line.unit_price is None:
-        return ""
-    per = f" per {line.per:,}" if line.per and line.per > 1 else ""
-    return f" @ {format_micros(micros_of(line.unit_price))}{per}"
+    """The price; nothing where charges named their amount."""
+    return "" if line.price is None else f" @ {line.price}"
 
 
 def _note(entry: Transaction) -> str:
     """The note, and in brackets the facts: the seller's, and after them the agent's."""
+    if not entry.facts and not entry.agent_facts:
+        return one_line(entry.note or "")
     facts = [", ".join(f"{key}={one_line(value)}" for key, value in entry.facts.items())]
     if entry.agent_facts:
         facts.append("agent: " + ", ".join(f"{key}={one_line(value)}" for key, value in entry.agent_facts.items()))
@@ -172,9 +169,10 @@ def _totals(head: StatementHead) -> list[str]:
     ]
     if head.monthly_budget_yen:
         figures.append(("Monthly budget", head.monthly_budget_yen * MICROS))
-    column = Amounts(18)
-    column.fit(format_micros(micros) for _, micros in figures)
-    lines = [f"  {title:<18}{column.text(format_micros(micros))}".rstrip() for title, micros in figures]
+    column = Numbers(18)
+    for _, micros in figures:
+        column.fit(micros)
+    lines = [f"  {title:<18}{column.text(micros)}".rstrip() for title, micros in figures]
     return lines + [
         f"  Alert at {alert.threshold_pct} %: {format_yen(alert.spent_yen)} of {format_yen(alert.budget_yen)} spent"
         for alert in head.alerts

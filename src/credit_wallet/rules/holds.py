@@ -12,7 +12,7 @@ from credit_wallet.domain.commands import MAX_HOLD_SECONDS, Capture, Extend, Rel
 from credit_wallet.domain.cycle import format_instant, parse_instant
 from credit_wallet.domain.money import both, format_micros
 from credit_wallet.domain.outcomes import Captured, Extended, Held, Released
-from credit_wallet.domain.usage import Usage
+from credit_wallet.domain.usage import MAX_FACTS, Usage
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
@@ -259,12 +259,20 @@ def _captured_usage(hold: HoldState, usage: Usage | None, amount_micros: int) ->
     if own.item is None and amount_micros == hold.amount_micros and not hold.captured_micros:
         whole = hold.usage
         own = Usage(whole.item, whole.quantity_micros, own.facts, own.agent_facts, whole.price_version)
-    facts, agent_facts = (
-        {**dict(hold.usage.facts), **dict(own.facts)},
-        {**dict(hold.usage.agent_facts), **dict(own.agent_facts)},
-    )
+    facts = {**dict(hold.usage.facts), **dict(own.facts)}
+    agent_facts = {**dict(hold.usage.agent_facts), **dict(own.agent_facts)}
+    if own.facts:
+        agent_facts = _that_find_room(agent_facts, dict(own.agent_facts), MAX_FACTS - len(facts))
     merged = structs.replace(own, facts=tuple(sorted(facts.items())), agent_facts=tuple(sorted(agent_facts.items())))
     return None if merged == Usage() else merged
+
+
+def _that_find_room(agent_facts: dict[str, str], own: dict[str, str], room: int) -> dict[str, str]:
+    """The agent's facts beside what a seller adds: they must not keep it from being captured, so those of the hold
+    give way, the last keys first.
+    """
+    said_before = sorted(agent_facts.keys() - own.keys())[: max(0, room - len(own))]
+    return {key: agent_facts[key] for key in (*own, *said_before)}
 
 
 def _take_out_of_hold(batch: Batch, wallet: WalletState, hold: HoldState, amount_micros: int) -> None:

@@ -40,7 +40,7 @@ def take(lots: list[Lot], amount_micros: int) -> Allocation:
     front = lots[0] if lots else None
     if front is not None and front.remaining_micros > amount_micros:
         front.remaining_micros -= amount_micros
-        return [(front.lot_id, amount_micros)]
+        return [(front.lot_id, amount_micros)] if amount_micros else []  # what is free takes of no lot
     taken: Allocation = []
     while lots and amount_micros:
         front = lots[0]

@@ -1,5 +1,5 @@
 -- What charges were for, by hour, day and month (298). They run unchanged on every database.
--- The detail of an entry that is not backfilled yet counts for nothing: plain SQL wrote it.
+-- The detail of an entry that is not backfilled yet does not count: plain SQL wrote it.
 
 -- counted: the last entry that usage has been counted up to
 SELECT last_txn_id FROM am_credit_counted WHERE counted = 'usage';
@@ -117,3 +117,25 @@ LIMIT :limit;
 
 -- later_beginnings: beginnings after everything that is counted
 SELECT wallet_id, first_txn_id FROM am_credit_usage_start WHERE first_txn_id > :last;
+
+-- added: what the sums of each wallet, length of period and dimension add up to: of all values, and of each value
+SELECT wallet_id, every, dimension,
+       sum(CASE WHEN value = '' THEN charges ELSE 0 END), sum(CASE WHEN value = '' THEN amount_yen ELSE 0 END),
+       sum(CASE WHEN value = '' THEN amount_fraction ELSE 0 END), sum(CASE WHEN value = '' THEN refunded_yen ELSE 0 END),
+       sum(CASE WHEN value = '' THEN refunded_fraction ELSE 0 END),
+       sum(CASE WHEN value = '' THEN 0 ELSE charges END), sum(CASE WHEN value = '' THEN 0 ELSE amount_yen END),
+       sum(CASE WHEN value = '' THEN 0 ELSE amount_fraction END), sum(CASE WHEN value = '' THEN 0 ELSE refunded_yen END),
+       sum(CASE WHEN value = '' THEN 0 ELSE refunded_fraction END)
+FROM am_credit_usage
+GROUP BY wallet_id, every, dimension;
+
+-- spent: what each wallet with usage was charged and refunded since its beginning, up to what is counted
+SELECT e.wallet_id, sum(CASE WHEN e.txn_type = 'charge' THEN 1 ELSE 0 END),
+       sum(CASE WHEN e.txn_type = 'charge' THEN -yen(e) ELSE 0 END),
+       sum(CASE WHEN e.txn_type = 'charge' THEN -fraction(e) ELSE 0 END),
+       sum(CASE WHEN e.txn_type = 'charge' THEN 0 ELSE yen(e) END),
+       sum(CASE WHEN e.txn_type = 'charge' THEN 0 ELSE fraction(e) END)
+FROM am_credit_transaction_log e
+JOIN am_credit_usage_start k ON k.wallet_id = e.wallet_id AND e.txn_id >= k.first_txn_id
+WHERE e.txn_id <= :last AND e.txn_type IN ('charge', 'refund')
+GROUP BY e.wallet_id;
