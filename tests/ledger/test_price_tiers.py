@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from clock import Clock
 from databases import on_both_databases, on_every_database
-from priced import NOON, TIERED, cost
+from priced import NOON, SEARCH, TIERED, cost
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Charge
@@ -48,6 +48,20 @@ def test_tiers_are_crossed_within_a_batch(wallets: CreditWallet, payer: int) -> 
     again = [outcome.amount for outcome in wallets.charge_many(charges)]  # type: ignore[union-attr]
     assert again == amounts
     assert cost(wallets, payer, "next", "tokens", 10) == 1
+
+
+def test_a_refund_of_what_was_charged_before_there_were_tiers_frees_none(wallets: CreditWallet, payer: int) -> None:
+    wallets.prices.apply(SEARCH.format(1).replace("search", "tokens"))
+    before = wallets.charge(payer, item="tokens", quantity=500, idempotency_key="before").txn_id
+    wallets.prices.apply(TIERED)
+    assert cost(wallets, payer, "a", "tokens", 1_000) == 0
+    last = wallets.charge(payer, item="tokens", quantity=100, idempotency_key="b").txn_id
+    wallets.prices.apply(TIERED + SEARCH.format(3))
+    wallets.refund(before, idempotency_key="refund")
+    assert cost(wallets, payer, "c", "tokens", 10) == 2
+    wallets.refund(last, idempotency_key="refund of one that was counted")
+    assert cost(wallets, payer, "d", "tokens", 990) == 198  # 1,010 were used
+    assert cost(wallets, payer, "e", "tokens", 10) == 1
 
 
 def test_the_cycle_is_the_wallets_own_month(wallets: CreditWallet, clock: Clock) -> None:

@@ -78,9 +78,13 @@ class Account:
                 return max(found, key=lambda each: (each.valid_from is not None, each.valid_from))
         return None
 
-    def count(self, wallet_id: int, item: str, cycle: str, quantity: Fraction) -> None:
-        if any(len(each.tiers) > 1 for each in self.prices if each.item == item):
-            self.used[wallet_id, item, cycle] = max(Fraction(0), self.used[wallet_id, item, cycle] + quantity)
+    def count(self, wallet_id: int, item: str, cycle: str, quantity: Fraction) -> bool:
+        """Whether the item has tiers now, so that it is counted."""
+        is_counted = any(len(each.tiers) > 1 for each in self.prices if each.item == item)
+        if is_counted:
+            self.used[wallet_id, item, cycle] += quantity
+            assert self.used[wallet_id, item, cycle] >= 0
+        return is_counted
 
 
 class Walk:
@@ -141,8 +145,8 @@ class Walk:
             return
         charged = self.wallets.charge(wallet_id, item=item, quantity=written, idempotency_key=str(self.number))
         assert Fraction(charged.amount) == cost
-        self.account.count(wallet_id, item, self.cycle(), quantity)
-        self.charged.append((charged.txn_id, wallet_id, item, quantity, self.cycle(), cost))
+        was_counted = self.account.count(wallet_id, item, self.cycle(), quantity)
+        self.charged.append((charged.txn_id, wallet_id, item, quantity, self.cycle() if was_counted else "", cost))
 
     def capture(self) -> None:
         wallet_id, item, quantity, written, cost = self.bought()

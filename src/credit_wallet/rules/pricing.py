@@ -94,15 +94,21 @@ def count_usage(batch: Batch, wallet: WalletState, usage: Usage | None) -> None:
 
 
 def uncount_usage(batch: Batch, wallet: WalletState, usage: Usage | None, occurred_at: str) -> None:
-    """Take a charge of the same cycle out of the count: it was refunded, or undone before anybody was served."""
-    if usage is None or usage.item not in batch.snapshot.prices.tiered:
+    """Take a charge of the same cycle out of the count: it was refunded, or undone before anybody was served.
+
+    One that was priced when its item had no tiers was not counted.
+    """
+    book = batch.snapshot.prices
+    if usage is None or usage.item is None or usage.item not in book.tiered or usage.price_version is None:
+        return
+    if usage.price_version != book.version and (usage.price_version, usage.item) not in batch.snapshot.tiered_before:
         return
     if cycle_at(parse_instant(occurred_at), wallet.time_zone) == wallet.current_cycle:
         _count(batch, wallet, usage.item, -usage.quantity_micros)
 
 
 def _count(batch: Batch, wallet: WalletState, item: str, quantity_micros: int) -> None:
-    """Charges from before the item had tiers were not counted, hence the bound at 0."""
+    """The bound at 0 is for a hold whose price had tiers and that was captured while there were none."""
     name = (wallet.wallet_id, item)
     used_micros = max(0, batch.snapshot.tier_usage.get(name, 0) + quantity_micros)
     batch.snapshot.tier_usage[name] = used_micros

@@ -266,6 +266,8 @@ class Snapshot(Struct):
     """The price book that counts for the batch; loaded when commands name an item."""
     tier_usage: dict[tuple[int, str], int] = field(default_factory=dict)
     """Per wallet and item that has tiers, for items that commands need: micros used in the wallet's current cycle."""
+    tiered_before: set[tuple[int, str]] = field(default_factory=set)
+    """Earlier versions of the book with an item that they had tiers for, of entries that commands name."""
 
 
 class Decision(Struct):

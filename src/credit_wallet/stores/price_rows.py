@@ -89,6 +89,19 @@ def load_prices(
         wallet = snapshot.wallets.get(wallet_id)
         if wallet is not None and item in snapshot.prices.tiered:
             snapshot.tier_usage[wallet_id, item] = tier_usage(rows, wallet_id, item, wallet.current_cycle)
+    for version, item in sorted(_priced_before(snapshot)):
+        if rows(_SQL["had_tiers"], {"version": version, "item": item}):
+            snapshot.tiered_before.add((version, item))
+
+
+def _priced_before(snapshot: Snapshot) -> set[tuple[int, str]]:
+    """By which versions before this one entries were priced, with their items, if they have tiers now."""
+    return {
+        (usage.price_version, usage.item)
+        for usage in (entry.usage for entry in snapshot.entries.values())
+        if usage is not None and usage.item is not None and usage.item in snapshot.prices.tiered
+        if usage.price_version is not None and usage.price_version != snapshot.prices.version
+    }
 
 
 def _named(snapshot: Snapshot, commands: Sequence[Command]) -> set[tuple[int, str]]:

@@ -34,6 +34,9 @@ FROM json_each(:prices);
 SELECT quantity, quantity_fraction FROM am_credit_tier_usage
 WHERE wallet_id = :wallet_id AND item = :item AND billing_cycle = :billing_cycle;
 
+-- had_tiers: a row if a version has tiers for an item, for anybody at any time
+SELECT 1 FROM am_credit_price WHERE version = :version AND item = :item AND tiers IS NOT NULL LIMIT 1;
+
 -- put_tier_usage: the same from now on
 INSERT INTO am_credit_tier_usage (wallet_id, item, billing_cycle, quantity, quantity_fraction)
 VALUES (:wallet_id, :item, :billing_cycle, :quantity, :quantity_fraction)
