@@ -361,7 +361,7 @@ def test_the_json_has_every_figure_whole_and_exact(wallets: CreditWallet, busy: 
         "spent_yen": 500,
         "spent": "500",
     }
-    no_item = {"price_version": None, "unit_price": None, "per": None, "charges": 1, "quantity": "0"}
+    no_item = {"price_version": None, "unit_price": None, "per": None, "price": None, "charges": 1, "quantity": "0"}
     assert {name: value for name, value in report.items() if name not in ("entries", "alerts")} == {
         "wallet_id": 1,
         "label": "search",
