@@ -63,7 +63,8 @@ def _micros_of_decimal(value: Decimal) -> int:
         raise ValueError(f"{value!r} is not an exact amount")
     coefficient = int("".join(map(str, digits)))
     shift = exponent + PLACES
-    micros, rest = (coefficient * 10**shift, 0) if shift >= 0 else divmod(coefficient, 10**-shift)
+    scale: int = 10 ** abs(shift)
+    micros, rest = (coefficient * scale, 0) if shift >= 0 else divmod(coefficient, scale)
     if rest:
         raise ValueError(f"{value} has more than {PLACES} decimal places")
     return -micros if sign else micros
