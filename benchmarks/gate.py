@@ -21,7 +21,7 @@ from reporting import Figure, parser, publish
 from credit_wallet import CreditWallet
 from credit_wallet.cli.bench import ROUNDS, durability
 from credit_wallet.cli.workloads import CALLERS
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.middleware import CreditGate
 

@@ -115,7 +115,8 @@ def http_charges() -> dict[str, float]:
 def _http_charge() -> Callable[[], Coroutine[Any, Any, bytes]]:
     from msgspec import json as wire
 
-    from credit_wallet.domain.outcomes import Access, Charged
+    from credit_wallet.domain.outcomes import Charged
+    from credit_wallet.domain.views import Access
     from credit_wallet.http.decoding import decode_body
     from credit_wallet.http.fast import CALLS
     from credit_wallet.wire.auth import Caller

@@ -18,16 +18,7 @@ from credit_wallet.version import __version__
 
 if TYPE_CHECKING:
     from credit_wallet.client import AsyncWalletClient, WalletClient
-    from credit_wallet.domain.outcomes import (
-        Alert,
-        Captured,
-        Charged,
-        Held,
-        Outcome,
-        Refunded,
-        Released,
-        ToppedUp,
-    )
+    from credit_wallet.domain.outcomes import Alert, Captured, Charged, Held, Outcome, Refunded, Released, ToppedUp
     from credit_wallet.errors import (
         BudgetExhausted,
         DatabaseError,

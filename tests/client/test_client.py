@@ -20,7 +20,8 @@ from credit_wallet.client import AsyncWalletClient, Retries, WalletClient, calls
 from credit_wallet.client.responses import NoResponse, Response, error_of, retry_after_seconds
 from credit_wallet.client.transport import MAYBE_DONE, NOT_DONE
 from credit_wallet.domain.commands import Charge
-from credit_wallet.domain.outcomes import CreatedWallet, Outcome
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import (
     Forbidden,
     InsufficientFunds,

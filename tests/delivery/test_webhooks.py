@@ -34,7 +34,13 @@ def test_a_webhook_gets_each_event_signed_and_once(
         "version": 1,
         "timestamp": "2026-05-15T12:00:00.000Z",
         "wallet_id": wallet_id,
-        "data": {"threshold_pct": 50, "billing_cycle": "2026-05", "spent_yen": 500, "budget_yen": 1_000},
+        "data": {
+            "threshold_pct": 50,
+            "billing_cycle": "2026-05",
+            "spent_yen": 500,
+            "spent": "500",
+            "budget_yen": 1_000,
+        },
     }
     [delivery] = wallets.deliveries.list(wallet_id)
     assert (delivery.status, delivery.attempts, delivery.kind) == ("delivered", 1, "budget.threshold_reached")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from credit_wallet.domain.distinct_members import (
     require_distinct_members,
     require_distinct_members_if_json,
 )
-from credit_wallet.domain.outcomes import Balance, Outcome
+from credit_wallet.domain.money import micros_of
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.tokens import (
     MAX_TOKEN_LENGTH,
     SELLER_PREFIX,
@@ -24,11 +26,31 @@ from credit_wallet.domain.tokens import (
     new_seller_token,
     token_hash,
 )
+from credit_wallet.domain.views import Balance
 from credit_wallet.errors import InvalidJson
 
 
 def test_a_seller_is_an_actor_with_an_id() -> None:
     assert (seller(7), seller_of(seller(7)), is_actor(seller(7))) == ("seller:7", 7, True)
+
+
+# Amounts
+
+
+@pytest.mark.parametrize("precision", [1, 6, 28])
+def test_a_decimal_is_taken_by_its_digits_whatever_the_callers_precision(precision: int) -> None:
+    with localcontext() as context:
+        context.prec = precision
+        assert micros_of(Decimal("1234567.890001")) == 1_234_567_890_001
+        assert micros_of(Decimal("-3.30")) == -3_300_000
+        assert (micros_of(Decimal("1E+12")), micros_of(Decimal("3.0000000")), micros_of(Decimal("0E-9"))) == (
+            10**18,
+            3_000_000,
+            0,
+        )
+        for odd in ("123456789012.00000000000000000000001", "0.0000001", "NaN", "Infinity", "1E+19", "1E-41"):
+            with pytest.raises(ValueError, match=r"exact amount|decimal places"):
+                micros_of(Decimal(odd))
 
 
 # Times

@@ -13,8 +13,8 @@ from credit_wallet import CreditWallet
 from credit_wallet.cli.wallets import wallet_configure
 from credit_wallet.client import AsyncWalletClient, WalletClient
 from credit_wallet.domain.commands import Configure
-from credit_wallet.domain.outcomes import WalletView
 from credit_wallet.domain.settings import SETTINGS, Setting
+from credit_wallet.domain.views import WalletView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.rules.state import WalletState
 from credit_wallet.rules.validation import malformed

@@ -13,8 +13,8 @@ from http_answers import assert_problem, funded
 from service import OPERATOR_KEY, TOPUP_URL, Api, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.domain.tokens import new_token
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import CreditGate, GatedRequest, charge_for, priced
 from credit_wallet.wire.asgi import Receive, Scope, Send
 

@@ -23,7 +23,7 @@ from quart import Quart
 from quart import Response as QuartResponse
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import charge_for, priced
 
 CREDIT_YEN = 10_000

@@ -19,7 +19,7 @@ from served import Served
 from service import credentials
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet, Transaction
+from credit_wallet.domain.views import CreatedWallet, Transaction
 from credit_wallet.middleware import CreditGate, Item, charge_for, priced, show_prices
 
 CREDIT_YEN = 10_000

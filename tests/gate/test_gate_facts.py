@@ -10,7 +10,7 @@ from gated import Application, Front, gated
 from http_answers import assert_problem, funded
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.gate.facts import MAX_HEADER_BYTES, agent_facts
 from credit_wallet.middleware import CreditGate, GatedRequest, charge_for, priced

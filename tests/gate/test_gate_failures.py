@@ -26,7 +26,7 @@ from weather import Fault, Weather, answering, bad_gateway, lost_answer
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries
 from credit_wallet.config import sqlite_path
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import CreditGate
 from credit_wallet.stores.sqlite import connection
 from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send

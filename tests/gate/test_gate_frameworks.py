@@ -21,7 +21,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import CreditGate, Purchase, charge_for, priced
 
 CREDIT_YEN = 10_000

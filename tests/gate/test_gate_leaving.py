@@ -15,7 +15,7 @@ from gated import answer
 from http_answers import CREDIT_YEN, funded
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.gate import payers
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.payers import Credentials, payers_of

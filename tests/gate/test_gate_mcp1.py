@@ -22,7 +22,7 @@ from served import Served
 from service import credentials
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import CreditGate
 
 CREDIT_YEN = 1_000

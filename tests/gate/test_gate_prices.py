@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient
-from credit_wallet.domain.outcomes import CreatedWallet, Transaction
+from credit_wallet.domain.views import CreatedWallet, Transaction
 from credit_wallet.middleware import CreditGate, GatedRequest, Item, charge_for, priced
 from credit_wallet.wire.asgi import Receive, Scope, Send
 

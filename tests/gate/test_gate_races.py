@@ -20,7 +20,7 @@ from served import Served
 from service import credentials
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.wire.asgi import Receive, Scope, Send
 
 pytestmark = pytest.mark.slow

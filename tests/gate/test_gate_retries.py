@@ -13,7 +13,7 @@ from served import PATIENCE_SECONDS
 from streaming import Caller, Signal
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.gate.purchases import LEASE_SECONDS
 from credit_wallet.middleware import charge_for
 from credit_wallet.wire.asgi import Receive, Scope, Send

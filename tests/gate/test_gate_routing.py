@@ -36,7 +36,7 @@ from starlette.routing import Host, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import CreditGate, priced
 from credit_wallet.wire.asgi import Receive, Scope, Send
 

@@ -13,7 +13,7 @@ from served import PATIENCE_SECONDS
 from streaming import START, Caller, Signal, chunk
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import CreditGate, Purchase, charge_for, priced
 from credit_wallet.wire.asgi import Receive, Scope, Send
 

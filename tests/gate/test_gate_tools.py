@@ -17,7 +17,7 @@ from served import Served
 from service import TOPUP_URL, credentials
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import CreditGate, priced
 
 CREDIT_YEN = 10_000

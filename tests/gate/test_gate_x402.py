@@ -26,8 +26,8 @@ from x402.http.utils import (
 from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.domain.tokens import new_token
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import X402, charge_for, priced
 from credit_wallet.wire.asgi import Receive, Scope, Send
 

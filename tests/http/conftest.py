@@ -9,7 +9,7 @@ from http_answers import CREDIT_YEN, funded
 from service import Api, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from service import Api, new_app
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedKey
+from credit_wallet.domain.views import CreatedKey
 from credit_wallet.http.routing import SECURITY
 
 OTHERS = ("label-of-the-other", "note-of-the-other", "note-of-the-owner", "note-of-the-topup", "note-of-a-hold")

@@ -21,7 +21,7 @@ from gated import Application, gated
 from service import OPERATOR_KEY, Api, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedKey, CreatedWallet
+from credit_wallet.domain.views import CreatedKey, CreatedWallet
 from credit_wallet.errors import Forbidden
 from credit_wallet.wire import auth, failure_limit
 

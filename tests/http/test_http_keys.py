@@ -9,7 +9,7 @@ from http_answers import CREDIT_YEN, assert_problem
 from service import Api, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedKey, CreatedWallet
+from credit_wallet.domain.views import CreatedKey, CreatedWallet
 
 pytestmark = on_both_databases
 

@@ -11,7 +11,7 @@ from http_answers import CREDIT_YEN, assert_problem, funded
 from service import OPERATOR_KEY, TOPUP_URL, Api
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 
 pytestmark = on_both_databases
 

@@ -10,7 +10,7 @@ from clock import Clock
 from service import OPERATOR_KEY, Api, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 
 
 class Seller:

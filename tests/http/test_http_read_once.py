@@ -10,7 +10,7 @@ from http_answers import funded
 from service import Api, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import Access
+from credit_wallet.domain.views import Access
 from credit_wallet.ledger.lane_source import LaneSource
 from credit_wallet.wire.presenters import wallet_shown
 

@@ -9,7 +9,7 @@ from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import PaymentProviderError
 
 pytestmark = on_both_databases

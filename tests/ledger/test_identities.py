@@ -21,8 +21,8 @@ from databases import on_every_database
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet, WalletError
-from credit_wallet.domain.outcomes import Access, CreatedWallet, SellerAccess
 from credit_wallet.domain.tokens import is_token, new_token, token_hash
+from credit_wallet.domain.views import Access, CreatedWallet, SellerAccess
 from credit_wallet.errors import (
     HoldClosed,
     InvalidRequest,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from clock import Clock
 from databases import on_every_database
-from priced import NOON, SEARCH
+from priced import NOON, SEARCH, TIERED
 
 from credit_wallet import CreditWallet
-from credit_wallet.errors import InsufficientFunds, InvalidAmount, InvalidRequest, ItemNotPriced
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.outcomes import Bought
+from credit_wallet.errors import BudgetExhausted, InsufficientFunds, InvalidAmount, InvalidRequest, ItemNotPriced
 
 pytestmark = on_every_database
 
@@ -55,6 +58,62 @@ def test_a_free_hold_can_be_captured_extended_and_released(wallets: CreditWallet
     wallets.extend(holds[0].hold_id, ttl_seconds=1_000)
     assert wallets.capture(holds[0].hold_id, item="search").amount == 0
     assert wallets.release(holds[1].hold_id).amount == 0
+    assert wallets.verify() == []
+
+
+def test_what_is_free_needs_no_room_in_a_budget_that_was_lowered(wallets: CreditWallet, payer: int) -> None:
+    wallets.prices.apply(SEARCH.format(0))
+    wallets.charge(payer, 10, idempotency_key="before")
+    wallets.configure(payer, monthly_budget_yen=5, budget_mode="cap")
+    assert wallets.charge(payer, item="search", idempotency_key="a").amount == 0
+    assert wallets.hold(payer, item="search", idempotency_key="b").amount == 0
+    with pytest.raises(BudgetExhausted):
+        wallets.charge(payer, "0.000001", idempotency_key="c")
+
+
+def test_what_is_free_is_of_no_lot_and_brings_none_back(wallets: CreditWallet, clock: Clock) -> None:
+    wallets.prices.apply(SEARCH.format(0))
+    buyer = wallets.create().wallet_id
+    ends = NOON + timedelta(days=1)
+    wallets.topup(buyer, 10, idempotency_key="credit", promo=True, expires_at=format_instant(ends))
+    wallets.charge(buyer, item="search", idempotency_key="free")
+    held = [wallets.hold(buyer, item="search", idempotency_key=key) for key in ("a", "b")]
+    wallets.charge(buyer, 10, idempotency_key="all")
+    wallets.release(held[0].hold_id)
+    clock.set(ends)
+    wallets.maintenance.expire(buyer)
+    assert wallets.lots.list(buyer) == []
+    assert [entry.txn_type for entry in wallets.history(buyer)] == ["charge", "charge", "topup"]
+    assert wallets.verify() == []
+
+
+@pytest.mark.parametrize("how", ["expires", "undone"])
+def test_a_free_hold_of_which_more_was_captured_is_paid(
+    wallets: CreditWallet, payer: int, clock: Clock, how: str
+) -> None:
+    wallets.prices.apply(TIERED)
+
+    def buy(attempt: str) -> Bought:
+        return wallets.purchases.buy(
+            payer, item="tokens", purchase_key="p", attempt=attempt, hold_seconds=60, free_retries=1
+        )
+
+    held = buy("one")
+    assert held.amount == 0
+    assert held.hold_id is not None
+    captured = wallets.capture(
+        held.hold_id, item="tokens", quantity=1_500, final=False, above="up_to_balance", idempotency_key="part"
+    )
+    assert captured.amount == 100
+    if how == "undone":
+        wallets.purchases.undo(payer, "p", attempt="one")
+    else:
+        clock.set(NOON + timedelta(hours=1))
+        wallets.maintenance.expire_due()
+    again = buy("two")
+    assert (again.free, again.hold_id, int(wallets.balance(payer))) == (True, held.hold_id, 900)
+    while wallets.maintenance.seal():
+        pass
     assert wallets.verify() == []
 
 

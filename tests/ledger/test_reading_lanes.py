@@ -15,7 +15,7 @@ from databases import on_every_database, on_sqlite
 from service import OPERATOR_KEY, Api, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import RailBusy, ServiceBusy, ShareExceeded, TooManyKeys, WalletError
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.ledger import reading_lanes

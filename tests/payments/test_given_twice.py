@@ -23,7 +23,7 @@ from stand_in import StandIn
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.distinct_members import require_distinct_members
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import InvalidJson
 from credit_wallet.middleware import GatedRequest
 from credit_wallet.wire.ambiguity import MAX_QUERY_FIELDS

@@ -18,7 +18,7 @@ from installation import (
 from service import OPERATOR_KEY, Api, new_app
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from installation import ASKS_ALWAYS, DECLINED, DECLINED_LATER, Installation
 
 from credit_wallet import CreditWallet, WalletError
-from credit_wallet.domain.outcomes import TopupView
+from credit_wallet.domain.views import TopupView
 
 pytestmark = pytest.mark.slow
 

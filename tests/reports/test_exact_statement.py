@@ -66,7 +66,7 @@ Statement of Wallet 1 (agents) for 2026-05 (UTC)
           2  2026-05-15T12:00:00.000Z  charge        -¥3.3             ¥97.2       search               1  [tool=web]
           3  2026-05-15T12:00:00.000Z  charge        -¥0.2468          ¥96.9532    tokens.input     1,234  chat
           4  2026-05-15T12:00:00.000Z  refund         ¥1.1             ¥98.0532
-          5  2026-05-15T12:00:01.000Z  charge        -¥8.8             ¥89.2532    search               2  [agent: run=17]
+          5  2026-05-15T12:00:01.000Z  charge        -¥8.8             ¥89.2532    search               2  [agent: id=7]
           6  2026-05-15T12:00:01.000Z  charge        -¥0.000001        ¥89.253199"""
 
 
@@ -81,7 +81,7 @@ def seller(wallets: CreditWallet, clock: Clock) -> int:
     wallets.refund(first.txn_id, "1.1", idempotency_key="3")
     wallets.prices.apply(SECOND)
     clock.advance(seconds=1)
-    wallets.charge(wallet_id, item="search", quantity=2, idempotency_key="4", facts={"run": "17"}, actor=PAYER)
+    wallets.charge(wallet_id, item="search", quantity=2, idempotency_key="4", facts={"id": "7"}, actor=PAYER)
     wallets.charge(wallet_id, "0.000001", idempotency_key="5")
     return wallet_id
 
@@ -132,7 +132,7 @@ def test_the_csv_has_the_exact_amounts_after_the_columns_it_had(wallets: CreditW
         ("search", "1", "1", '{"tool":"web"}', ""),
         ("tokens.input", "1234", "1", "", ""),
         ("", "", "", "", ""),
-        ("search", "2", "2", "", '{"run":"17"}'),
+        ("search", "2", "2", "", '{"id":"7"}'),
         ("", "", "", "", ""),
     ]
 
@@ -175,8 +175,9 @@ def test_the_json_is_whole_and_exact(wallets: CreditWallet, seller: int) -> None
         "quantity": "1",
         "charged_yen": 3,
         "charged": "3.3",
+        "price": "¥3.3",
     }
-    assert report["entries"][4]["agent_facts"] == {"run": "17"}
+    assert report["entries"][4]["agent_facts"] == {"id": "7"}
     assert "micros" not in to_json(wallets.statement(seller, "2026-05"))
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from credit_wallet.domain.money import MICROS
-from credit_wallet.domain.outcomes import EntryType, Transaction
+from credit_wallet.domain.money import MICROS, format_micros
+from credit_wallet.domain.outcomes import EntryType
+from credit_wallet.domain.views import Transaction
 from credit_wallet.reports.items import ItemTotals
 
 MAY, JUNE = "2026-05-01T00:00:00.000Z", "2026-06-01T00:00:00.000Z"
@@ -26,6 +27,9 @@ class Flat(Struct, frozen=True):
         assert used_micros == 0
         cost, divisor = quantity_micros * self.unit_price_micros, self.per * MICROS
         return (2 * cost + divisor) // (2 * divisor)
+
+    def words(self) -> str:
+        return f"tiers {self.tiers}" if self.tiers else format_micros(self.unit_price_micros)
 
 
 class Walked(NamedTuple):
@@ -107,7 +111,9 @@ def test_graduated_prices_and_named_amounts_have_no_unit_price() -> None:
     totals = ItemTotals(prices_of)
     totals.add([Walked(entry(-1_500_000, "graduated", 7, 1)), Walked(entry(-1, "search", 1, 1))])
 
-    assert [line.unit_price for each in totals.shown() for line in each.prices] == [None, None]
+    lines = [line for each in totals.shown() for line in each.prices]
+
+    assert [(line.unit_price, line.price) for line in lines] == [(None, "tiers (1, 2)"), (None, None)]
 
 
 def test_a_refund_counts_against_the_item_of_its_charge() -> None:

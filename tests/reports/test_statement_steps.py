@@ -17,7 +17,14 @@ from credit_wallet import CreditWallet
 from credit_wallet.reports import cycle_walk
 from credit_wallet.reports.statement_forms import CsvForm, Form, JsonForm, TextForm, pieces_of, to_csv, to_text
 
-FORMS = (JsonForm, TextForm, lambda: CsvForm("entries"), lambda: CsvForm("keys"), lambda: CsvForm("notes"))
+FORMS = (
+    JsonForm,
+    TextForm,
+    lambda: CsvForm("entries"),
+    lambda: CsvForm("keys"),
+    lambda: CsvForm("notes"),
+    lambda: CsvForm("items"),
+)
 
 
 @pytest.fixture

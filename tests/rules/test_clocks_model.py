@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
+from amounts import amounts
 from clock import Clock
 from databases import Databases, on_every_database
 from hypothesis import HealthCheck, settings
@@ -23,6 +25,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet, Outcome, WalletError
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_of, format_instant
+from credit_wallet.domain.money import decimal_of
 from credit_wallet.domain.topups import Clawback, ClawbackStatus, PaymentFact
 
 pytestmark = pytest.mark.slow
@@ -41,6 +44,7 @@ REFUSALS = {"insufficient_funds", "hold_closed", "refund_exceeds_charge", "inval
 nodes = st.integers(0, 1)
 wallets = st.integers(0, len(ZONES) - 1)
 yen = st.one_of(st.integers(1, 9), st.integers(10, 300))
+exact_yen = st.one_of(amounts(9), amounts(300)).map(decimal_of)
 positions = st.integers(0, 10**6)
 spans = st.one_of(
     st.integers(1, 30).map(lambda ms: timedelta(milliseconds=ms)),
@@ -111,22 +115,22 @@ class ClocksMachine(RuleBasedStateMachine):
 
     # Movements
 
-    @rule(node=nodes, number=wallets, amount=yen)
-    def charge(self, node: int, number: int, amount: int) -> None:
+    @rule(node=nodes, number=wallets, amount=exact_yen)
+    def charge(self, node: int, number: int, amount: Decimal) -> None:
         outcome = self._carried_out(
             lambda: self.nodes[node].charge(self.ids[number], amount, idempotency_key=self._key())
         )
         if outcome is not None and outcome.txn_id is not None:
             self.charges.append(Thing(number, outcome.txn_id))
 
-    @rule(node=nodes, position=positions, amount=yen)
-    def refund(self, node: int, position: int, amount: int) -> None:
+    @rule(node=nodes, position=positions, amount=exact_yen)
+    def refund(self, node: int, position: int, amount: Decimal) -> None:
         if self.charges:
             charge = self.charges[position % len(self.charges)]
             self._carried_out(lambda: self.nodes[node].refund(charge.id, amount, idempotency_key=self._key()))
 
-    @rule(node=nodes, number=wallets, amount=yen, span=spans, promo=st.booleans())
-    def give(self, node: int, number: int, amount: int, span: timedelta, promo: bool) -> None:
+    @rule(node=nodes, number=wallets, amount=exact_yen, span=spans, promo=st.booleans())
+    def give(self, node: int, number: int, amount: Decimal, span: timedelta, promo: bool) -> None:
         expires_at = format_instant(self.clocks[node]() + span)
         self._carried_out(
             lambda: self.nodes[node].topup(
@@ -150,16 +154,16 @@ class ClocksMachine(RuleBasedStateMachine):
         clawback = Clawback(f"dispute {dispute}", "dispute", max(1, amount // (1 + dispute)), status)
         self.nodes[node].topups.settle(self.ids[number], topup_id, PaymentFact(observed_at=2, clawbacks=(clawback,)))
 
-    @rule(node=nodes, number=wallets, amount=yen, seconds=st.integers(1, 31 * 86_400))
-    def hold(self, node: int, number: int, amount: int, seconds: int) -> None:
+    @rule(node=nodes, number=wallets, amount=exact_yen, seconds=st.integers(1, 31 * 86_400))
+    def hold(self, node: int, number: int, amount: Decimal, seconds: int) -> None:
         outcome = self._carried_out(
             lambda: self.nodes[node].hold(self.ids[number], amount, idempotency_key=self._key(), ttl_seconds=seconds)
         )
         if outcome is not None and outcome.hold_id is not None:
             self.holds.append(Thing(number, outcome.hold_id))
 
-    @rule(node=nodes, position=positions, amount=yen, released=st.booleans())
-    def close_hold(self, node: int, position: int, amount: int, released: bool) -> None:
+    @rule(node=nodes, position=positions, amount=exact_yen, released=st.booleans())
+    def close_hold(self, node: int, position: int, amount: Decimal, released: bool) -> None:
         if self.holds:
             hold = self.holds[position % len(self.holds)]
             close = self.nodes[node].release if released else partial(self.nodes[node].capture, amount_yen=amount)
@@ -202,10 +206,12 @@ class ClocksMachine(RuleBasedStateMachine):
             cycles = sorted({cycle_of(entry.occurred_at, zone) for entry in entries} | {view.current_cycle})
             assert all(CYCLE_PATTERN.fullmatch(cycle) for cycle in cycles)
             reports = [shown.statement(wallet_id, cycle) for cycle in ("2020-01", *cycles, "2035-01")]
-            assert reports[0].opening_yen == 0
+            assert reports[0].opening == 0
             for before, after in pairwise(reports):
-                assert before.closing_yen == after.opening_yen
-            assert reports[-1].closing_yen == view.balance_yen + view.held_yen
+                assert before.closing == after.opening
+            assert reports[-1].closing == view.balance + view.held
+            for report in reports:
+                assert report.opening + sum(entry.amount for entry in report.entries) == report.closing
             assert sorted(entry.txn_id for report in reports for entry in report.entries) == sorted(
                 entry.txn_id for entry in entries
             )
@@ -222,8 +228,8 @@ class ClocksMachine(RuleBasedStateMachine):
     @rule(node=nodes)
     def look_at_all(self, node: int) -> None:
         totals, views = self.nodes[node].maintenance.totals(), self.nodes[node].list()
-        assert totals.balance_yen == sum(view.balance_yen for view in views)
-        assert totals.held_yen == sum(view.held_yen for view in views)
+        assert totals.balance == sum(view.balance for view in views)
+        assert totals.held == sum(view.held for view in views)
 
 
 EXAMPLES = {"sqlite": 60, "postgres": 12, "partitioned": 12}

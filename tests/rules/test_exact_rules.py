@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import count
+from math import floor
 
 from amounts import amounts, yen
 from hypothesis import given, settings
@@ -37,14 +39,24 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.prices import EVERYBODY, Price, PriceBook, Tier
 from credit_wallet.domain.topups import Clawback, ClawbackStatus, PaymentFact
-from credit_wallet.domain.usage import Usage
+from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
 from credit_wallet.errors import WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.state import KeyState
 
 START = datetime(2026, 5, 3, 12, tzinfo=UTC)
 FACTS = Usage(facts=(("model", "large"), ("tool", "検索")), agent_facts=(("run", "7"),))
+
+
+PRICES = [
+    Price("search", EVERYBODY, "", "", 1, yen("3.30")),
+    Price("search", 2, "", "", 1, yen("3")),
+    Price("tokens", EVERYBODY, "", "", 1_000, yen("0.2")),
+    Price("pages", EVERYBODY, "", "", 1, 0, (Tier(yen(40), 0), Tier(yen(90), yen("0.25")), Tier(None, yen("0.1")))),
+]
+ITEMS = ("search", "tokens", "pages")
 
 
 class Step(Struct, frozen=True):
@@ -63,6 +75,7 @@ KINDS = [
     *["topup", "gift", "hold", "hold", "capture", "capture", "refund", "refund"],
     *["release", "reverse", "buy", "buy", "serve", "undo", "renew", "extend", "expire", "configure"],
     *["pay_in", "dispute", "win", "pay_back", "retry"],
+    *["charge_item", "charge_item", "hold_item", "capture_item", "buy_item"],
 ]
 steps = st.builds(
     Step,
@@ -82,6 +95,7 @@ class Course:
         snapshot = new_snapshot(300, mode)
         snapshot.keys[12] = KeyState(12, 1, 0, "2026-05", 0, 0, None, None)
         snapshot.keys[21] = KeyState(21, 2, 50, "2026-05", 0, 0, None, None)
+        snapshot.prices = PriceBook(7, PRICES)
         self.books = Books(snapshot)
         self.now = START
         self.numbers = count(1)
@@ -93,10 +107,11 @@ class Course:
         self.now += timedelta(seconds=step.seconds)
         if step.kind == "retry":
             self._retry(step)
-        elif command := self._command(step):
+        elif command := self._of_item(step) if step.kind.endswith("_item") else self._command(step):
             self.carry_out(command)
 
     def carry_out(self, command: Command) -> None:
+        used_micros = dict(self.books.snapshot.tier_usage)
         [outcome] = self.books.carry_out([command], self.now)
         wallet = self.books.snapshot.wallets[command.wallet_id]
         if isinstance(outcome, WalletError):
@@ -106,6 +121,9 @@ class Course:
             outcome.amount_micros // MICROS,
             outcome.balance_micros // MICROS,
         )
+        if isinstance(command, Charge | Hold) and command.usage is not None and command.usage.item is not None:
+            assert outcome.amount_micros == cost_micros(command.wallet_id, command.usage, used_micros)
+            assert outcome.price_version == 7
         if isinstance(command, Movement):
             self.carried_out.append((command, outcome))
 
@@ -115,7 +133,7 @@ class Course:
         entries = len(self.books.entries)
         [again] = self.books.carry_out([structs.replace(request)], self.now)
         assert again == structs.replace(first, replayed=True)
-        if getattr(request, "amount_micros", None) is not None:
+        if getattr(request, "amount_micros", None):
             another = structs.replace(request, amount_micros=request.amount_micros + 1)  # type: ignore[attr-defined]
             [refused] = self.books.carry_out([another], self.now)
             assert isinstance(refused, WalletError)
@@ -151,6 +169,16 @@ class Course:
             case "buy" | "serve" | "undo" | "renew":
                 return self._on_purchase(step, wallet_id, key_id, usage)
         return self._on_payment(step, key)
+
+    def _of_item(self, step: Step) -> Command | None:
+        """The same command, for a quantity instead of an amount; of tokens a thousand times as many."""
+        item = ITEMS[step.position % 3]
+        command = self._command(structs.replace(step, kind=step.kind.removesuffix("_item")))
+        if not isinstance(command, Charge | Hold | Capture | Buy):
+            return None
+        quantity_micros = step.amount_micros * (1_000 if item == "tokens" else 1)
+        usage = structs.replace(command.usage or Usage(), item=item, quantity_micros=quantity_micros)
+        return structs.replace(command, amount_micros=0, usage=usage)
 
     def _on_hold(self, step: Step, key: str, usage: Usage | None) -> Command | None:
         holds = list(self.books.snapshot.holds.values())
@@ -207,6 +235,20 @@ class Course:
         part_yen = known.amount_yen if known else part_yen
         clawback = Clawback("dp", "dispute", part_yen, status)
         return SettleTopup(1, topup.topup_id, PaymentFact(observed_at=2, clawbacks=(clawback,)))
+
+
+def cost_micros(wallet_id: int, usage: Usage, used_micros: dict[tuple[int, str], int]) -> int:
+    """Quantity × unit price / per, in fractions, and rounded half up once; tiers unit by unit of what was used."""
+    assert usage.item is not None
+    prices = {(price.item, price.wallet_id): price for price in PRICES}
+    price = prices.get((usage.item, wallet_id)) or prices[usage.item, EVERYBODY]
+    start = Fraction(used_micros.get((wallet_id, usage.item), 0), QUANTITY_UNIT)
+    end, low, cost = start + Fraction(usage.quantity_micros, QUANTITY_UNIT), Fraction(0), Fraction(0)
+    for tier in price.tiers or (Tier(None, price.unit_price_micros),):
+        high = end if tier.up_to_micros is None else Fraction(tier.up_to_micros, QUANTITY_UNIT)
+        cost += max(Fraction(0), min(end, high) - max(start, low)) * tier.unit_price_micros
+        low = high
+    return floor(cost / price.per + Fraction(1, 2))
 
 
 @settings(max_examples=int(os.environ.get("RULES_EXAMPLES", "300")), deadline=None)

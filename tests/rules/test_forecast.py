@@ -21,7 +21,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import WalletView
+from credit_wallet.domain.views import WalletView
 from credit_wallet.rules.forecast import forecast
 
 pytestmark = on_every_database

@@ -121,3 +121,10 @@ def test_parts_of_whole_yen_are_written_as_before_there_were_micros() -> None:
     assert lots.format_allocation([(7, yen(3)), (8, yen(10**12))]) == "[[7,3],[8,1000000000000]]"
     assert lots.format_allocation([(7, yen("3.3")), (8, yen("0.000001"))]) == "[[7,3,300000],[8,0,1]]"
     assert lots.parse_allocation("[[7,3],[8,0,1]]") == [(7, yen(3)), (8, 1)]
+
+
+@given(open_lots)
+def test_what_is_free_takes_of_no_lot(before: list[Lot]) -> None:
+    after = deepcopy(before)
+    assert lots.take(after, 0) == []
+    assert after == before

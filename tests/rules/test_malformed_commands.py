@@ -189,6 +189,23 @@ def test_a_fact_that_is_none_is_named(name: str, fact: Any) -> None:
         assert str(problem.details["field"]).startswith("facts")
 
 
+@pytest.mark.parametrize("stray", [{"quantity_micros": 1}, {"price_version": 3}])
+def test_a_quantity_and_a_version_are_of_an_item(stray: dict[str, Any]) -> None:
+    for command in PRICED:
+        problem = malformed(structs.replace(command, usage=Usage(**stray)))
+        assert problem is not None
+        assert problem.details["field"] == "quantity"
+
+
+@pytest.mark.parametrize("name", ["facts", "agent_facts"])
+def test_a_fact_is_told_once(name: str) -> None:
+    twice: dict[str, Any] = {name: (("tool", "a"), ("tool", "b"))}
+    for command in PRICED:
+        problem = malformed(structs.replace(command, usage=Usage(**twice)))
+        assert problem is not None
+        assert problem.details["field"] == "facts"
+
+
 def test_a_charge_has_eight_facts_whoever_set_them() -> None:
     facts = tuple((f"fact_{number}", "財" * 64) for number in range(9))
     eight = used(item="search", quantity_micros=UNIT, facts=facts[:5], agent_facts=facts[:3])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from databases import Databases, on_every_database
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
-from ledger_machine import KEYS, BesideAModel, exact_yen, positions, wallet_numbers
+from ledger_machine import KEYS, SEARCH_YEN, BesideAModel, exact_yen, positions, wallet_numbers
 from model_values import ModelCharge, ModelHold, Refused
 
 from credit_wallet import Outcome, WalletError
@@ -49,6 +49,32 @@ class LedgerMachine(BesideAModel):
             lambda key, more: self.wallets.charge(self.ids[number], amount + more, idempotency_key=key, key_id=key_id),
         )
         if done is not None:
+            self._remember_charge(number, *done)
+
+    @rule(
+        number=wallet_numbers,
+        quantity=st.sampled_from([Decimal(1), Decimal("2.5"), Decimal("0.0003")]),
+        key_number=key_numbers,
+        facts=st.sampled_from([None, {"tool": "web"}]),
+    )
+    def charge_for_an_item(
+        self, number: int, quantity: Decimal, key_number: int | None, facts: dict[str, str] | None
+    ) -> None:
+        amount = (SEARCH_YEN * quantity).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+        done = self._both(
+            number,
+            lambda model: model.charge(amount, key_number, self.clock()),
+            lambda key, more: self.wallets.charge(
+                self.ids[number],
+                item="search",
+                quantity=quantity + more,
+                facts=facts,
+                idempotency_key=key,
+                key_id=self._key_id(number, key_number),
+            ),
+        )
+        if done is not None:
+            assert done[0].amount == amount
             self._remember_charge(number, *done)
 
     @rule(items=st.lists(st.tuples(wallet_numbers, exact_yen), min_size=1, max_size=8))
@@ -145,7 +171,7 @@ class LedgerMachine(BesideAModel):
 
     @rule(
         number=wallet_numbers,
-        amount=st.sampled_from([Decimal(1), Decimal("0.1")]),
+        amount=shared_amounts,
         actor=actors,
         key=st.sampled_from(["one", "two"]),
     )

@@ -29,10 +29,11 @@ from credit_wallet.domain.commands import (
     Undo,
 )
 from credit_wallet.domain.money import MAX_BALANCE_MICROS
-from credit_wallet.domain.outcomes import KeyView, Outcome, WalletView
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.prices import EVERYBODY, Price, PriceBook
 from credit_wallet.domain.topups import Clawback, PayerState, PaymentFact, TopupState, topup_id_of
 from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
+from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
     InvalidAmount,
     InvalidRequest,

@@ -17,7 +17,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.money import MICROS
-from credit_wallet.domain.outcomes import Transaction
+from credit_wallet.domain.views import Transaction
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.reports.spending import MAX_NOTES, KeySpend, NoteSpend, OtherNotes, SpendingTotals
 from credit_wallet.reports.statement import to_csv, to_text

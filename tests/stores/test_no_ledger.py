@@ -47,6 +47,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "statement": (1, "--cycle", "2026-05"),
     "topups pay-back": ("tu_1", 10, "--key", "k"),
     "topups list": (1,),
+    "usage": (1,),
     "prices diff": ("prices.toml",),
     "prices apply": ("prices.toml",),
     "wallet configure": (1, "--label", "x"),

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
 from credit_wallet.config import sqlite_path
-from credit_wallet.domain.outcomes import Opening
+from credit_wallet.domain.views import Opening
 from credit_wallet.stores.databases import database_at
 
 both = on_both_databases

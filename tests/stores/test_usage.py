@@ -2,141 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from clock import Clock
 from databases import on_every_database
-from msgspec import json
 from plain_sql import PlainSql
+from used import Book, Entry
 
 from credit_wallet import CreditWallet
+from credit_wallet.config import is_postgres
+from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores.jobs import usage
-from credit_wallet.stores.jobs.proofs.usage import broken_usage
+from credit_wallet.stores.jobs.proofs.usage import _adds_up, broken_usage
 
 pytestmark = on_every_database
 
 NOW = datetime(2026, 5, 15, 12, tzinfo=UTC)
 ZONES = ("UTC", "Asia/Tokyo", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/New_York")
-TOOLS, MODELS, ITEMS, KEYS = ("search", "fetch", "メモ"), ("m-1", "m-2"), ("tokens.input", "search"), (7, 8, None)
-
-INSERT = """
-INSERT INTO am_credit_transaction_log
-       (wallet_id, amount_yen, txn_type, occurred_at, prev_txn_id, ledger_balance_yen, key_id, related_txn_id, detail)
-VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)
-RETURNING txn_id
-"""
-
-
-class Entry(NamedTuple):
-    """A charge or a refund as the naive sums see it, with what its charge was for."""
-
-    txn_id: int
-    wallet: int
-    at: datetime
-    charges: int
-    amount_micros: int
-    refunded_micros: int
-    item: str | None
-    quantity_micros: int
-    values: dict[str, str]
-    """By dimension; those of facts as figures go by them."""
-
-
-class Book:
-    """Writes entries as the ledger writes them, and remembers them."""
-
-    def __init__(self, url: str, random: Random) -> None:
-        self._sql, self._random = PlainSql(url), random
-        self.entries: list[Entry] = []
-        self.zones: dict[int, str] = {}
-        self._number = 0
-
-    def close(self) -> None:
-        self._sql.__exit__()
-
-    def add_wallet(self, zone: str) -> int:
-        wallet = self._sql.wallet()
-        self._sql.run("UPDATE am_credit_wallet SET time_zone = ? WHERE wallet_id = ?", zone, wallet)
-        self.zones[wallet] = zone
-        return wallet
-
-    def charge(self, wallet: int, at: datetime, **said: Any) -> Entry:
-        micros, item, quantity = said.get("micros", MICROS), said.get("item"), said.get("quantity", 0)
-        facts, agent_facts = said.get("facts", {}), said.get("agent_facts", {})
-        detail: dict[str, Any] = {} if micros % MICROS == 0 and micros else {"micros": -micros}
-        if item is not None:
-            detail |= {"item": item, "quantity": quantity}
-        detail |= {"facts": facts} if facts else {}
-        detail |= {"agent_facts": agent_facts} if agent_facts else {}
-        key_id = said.get("key_id")
-        values = {**agent_facts, **facts}
-        values |= {".item": item} if item else {}
-        values |= {".key": str(key_id)} if key_id else {}
-        txn_id = self._insert(wallet, -(micros // MICROS), "charge", at, key_id, None, detail)
-        entry = Entry(txn_id, wallet, at, 1, micros, 0, item, quantity if item else 0, values)
-        self.entries.append(entry)
-        return entry
-
-    def refund(self, charge: Entry, at: datetime, micros: int) -> None:
-        detail = {} if micros % MICROS == 0 and micros else {"micros": micros}
-        txn_id = self._insert(charge.wallet, micros // MICROS, "refund", at, None, charge.txn_id, detail)
-        self.entries.append(
-            charge._replace(txn_id=txn_id, at=at, charges=0, amount_micros=0, refunded_micros=micros, quantity_micros=0)
-        )
-
-    def anything(self) -> None:
-        """A random charge, refund or top-up at a random moment."""
-        random = self._random
-        wallet = random.choice(list(self.zones))
-        at = datetime(2026, 3, 25, tzinfo=UTC) + timedelta(milliseconds=random.randrange(50 * 86_400_000))
-        charges = [entry for entry in self.entries if entry.charges and entry.wallet == wallet]
-        if charges and random.random() < 0.2:
-            self.refund(random.choice(charges), at, random.choice([MICROS, 1, 3_300_001]))
-            return
-        if random.random() < 0.1:
-            self._insert(wallet, 100, "topup", at, None, None, {})
-            return
-        facts = {"tool": random.choice(TOOLS)} if random.random() < 0.7 else {}
-        agent_facts = {"model": random.choice(MODELS), "tool": "theirs"} if random.random() < 0.4 else {}
-        if random.random() < 0.3:
-            agent_facts["run"] = f"run {random.randrange(1_000)}"
-        self.charge(
-            wallet,
-            at,
-            micros=random.choice([0, 1, 300, 3_300_000, 5 * MICROS, 10**12 * MICROS]),
-            item=random.choice((*ITEMS, None)),
-            quantity=random.choice([1, MICROS, 1_500_000, 10**18]),
-            facts=facts,
-            agent_facts=agent_facts,
-            key_id=random.choice(KEYS),
-        )
-
-    def _insert(
-        self,
-        wallet: int,
-        amount_yen: int,
-        txn_type: str,
-        at: datetime,
-        key_id: int | None,
-        related: int | None,
-        detail: dict[str, Any],
-    ) -> int:
-        self._number += 1
-        text = json.encode(detail).decode() if detail else ("{}" if amount_yen == 0 else None)
-        written = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
-        values = (wallet, amount_yen, txn_type, written, self._number, key_id, related, text)
-        [(txn_id,)] = self._sql.run(INSERT, *values)
-        return int(txn_id)
 
 
 @pytest.fixture
@@ -232,7 +125,8 @@ def test_at_any_moment_it_is_the_naive_sum(wallets: CreditWallet, book: Book, mo
         for _ in range(random.randrange(4)):
             wallets.maintenance.count_usage()
         with wallets.maintenance._ledger.reader.source.snapshot() as snapshot:
-            assert list(broken_usage(snapshot)) == []
+            assert list(broken_usage(snapshot, in_whole_yen=False, counted_again=True)) == []
+            assert _adds_up(snapshot, wallets.usage(mine[0]).counted_to_txn_id, in_whole_yen=False)
         wallet = random.choice(mine)
         up_to = wallets.usage(wallet).counted_to_txn_id
         for by in (None, "key", "item", "tool", "model", "run", "unknown"):
@@ -320,7 +214,7 @@ def test_what_sums_would_not_hold_is_not_added_up(wallets: CreditWallet, book: B
         book.charge(wallet, NOW, micros=10**18, item="free", quantity=10**18)
         count(wallets)
     many = "UPDATE am_credit_usage SET quantity_units = 9000000000000000000 WHERE wallet_id = ?"
-    book._sql.run(many, wallet)
+    book.sql.run(many, wallet)
     book.charge(wallet, NOW, item="free", quantity=10**18)
     count(wallets)
 
@@ -341,8 +235,8 @@ def test_entries_of_plain_sql_count_as_without_anything(wallets: CreditWallet, b
         "tomorrow",
         "9999-12-31T23:59:59Z",
     ):
-        book._sql.run(insert, wallet, -3, "charge", written)
-    book._sql.run(insert, wallet, 2, "refund", "2026-05-15T12:00:00Z")
+        book.sql.run(insert, wallet, -3, "charge", written)
+    book.sql.run(insert, wallet, 2, "refund", "2026-05-15T12:00:00Z")
     count(wallets)
 
     _, row = wallets.usage(wallet, by="tool").rows
@@ -353,6 +247,33 @@ def test_entries_of_plain_sql_count_as_without_anything(wallets: CreditWallet, b
         Decimal(9),
         Decimal(2),
     )
+
+
+@pytest.mark.parametrize(
+    "detail", ['{"micros": -5, "facts": {"tool": "theirs"}}', '{"item": 7}', "[]", '"text"', "not JSON"]
+)
+def test_what_a_host_wrote_into_a_detail_counts_for_nothing(wallets: CreditWallet, db_url: str, detail: str) -> None:
+    if detail == "not JSON" and is_postgres(db_url):
+        pytest.skip("PostgreSQL takes only JSON")
+    wallet = wallets.create().wallet_id
+    wallets.topup(wallet, 10, idempotency_key="credit")
+    wallets.charge(wallet, "3.30", idempotency_key="own", facts={"tool": "ours"})
+    with PlainSql(db_url) as host, host.transaction():
+        host.run("UPDATE am_credit_wallet SET balance_yen = balance_yen - 2 WHERE wallet_id = ?", wallet)
+        insert = (
+            "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, occurred_at, detail) "
+            "VALUES (?, -2, 'charge', ?, ?)"
+        )
+        host.run(insert, wallet, format_instant(NOW), detail)
+    count(wallets)  # before it is backfilled
+    wallets.maintenance.watch_spending()
+    assert [(row.value, row.amount) for row in wallets.usage(wallet, by="tool").rows] == [
+        (None, 2),
+        ("ours", Decimal("3.3")),
+    ]
+    wallets.charge(wallet, 1, idempotency_key="backfills")
+    count(wallets)
+    assert wallets.verify(usage=True) == []
 
 
 def test_days_begin_at_the_midnight_of_the_zone(wallets: CreditWallet, book: Book) -> None:
@@ -397,7 +318,7 @@ def test_a_report_says_up_to_where_it_counts(wallets: CreditWallet, book: Book) 
     wallet = book.add_wallet("UTC")
     assert (wallets.usage(wallet).counted_to_txn_id, wallets.usage(wallet).is_current) == (0, True)
     entry = book.charge(wallet, NOW)
-    book._sql.run("UPDATE am_credit_wallet SET last_txn_id = ? WHERE wallet_id = ?", entry.txn_id, wallet)
+    book.sql.run("UPDATE am_credit_wallet SET last_txn_id = ? WHERE wallet_id = ?", entry.txn_id, wallet)
     assert not wallets.usage(wallet).is_current
 
     count(wallets)
@@ -408,6 +329,7 @@ def test_a_report_says_up_to_where_it_counts(wallets: CreditWallet, book: Book) 
         "2026-05-15T12:00:00.000Z",
         True,
     )
+    assert asyncio.run(wallets.ausage(wallet)) == report
 
 
 def test_since_and_until_include_their_days(wallets: CreditWallet, book: Book) -> None:

@@ -14,7 +14,7 @@ from service import OPERATOR_KEY, TOPUP_URL, credentials, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import CreditGate
 from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
+from credit_wallet.domain.views import CreatedWallet
 
 CREDIT_YEN = 10_000
 

@@ -16,8 +16,8 @@ from msgspec import json
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import Flow, PaymentFact
+from credit_wallet.domain.views import TopupView
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
 from credit_wallet.payments.settings import PaymentSettings

@@ -81,6 +81,7 @@ class Books:
                 lots.parse_allocation(entry.lots),
                 0,
                 usage_of(detail),
+                entry.occurred_at,
             ),
         )
         if entry.txn_type == "charge":

@@ -27,6 +27,9 @@ WALLETS = 3
 KEYS = 2
 START = datetime(2026, 1, 30, 23, 0, tzinfo=UTC)
 
+SEARCH_YEN = Decimal("3.305")
+"""The price of the item "search"."""
+
 wallet_numbers = st.integers(0, WALLETS - 1)
 positions = st.integers(0, 10**6)
 exact_yen = st.one_of(amounts(9), amounts(60), amounts(400)).map(decimal_of)
@@ -67,6 +70,7 @@ class BesideAModel(RuleBasedStateMachine):
         self.wallets, self.other_node = (
             self.open_things.enter_context(CreditWallet.open(url, clock=self.clock)) for _ in range(2)
         )
+        self.wallets.prices.apply(f'[[price]]\nitem = "search"\nunit_price_yen = "{SEARCH_YEN}"\n')
         self.model = [ModelWallet() for _ in range(WALLETS)]
         self.ids = [self.wallets.create(monthly_budget_yen=budget).wallet_id for budget in budgets]
         self.key_ids = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedKey, CreatedWallet
+from credit_wallet.domain.views import CreatedKey, CreatedWallet
 
 TOOLS = ["credit_wallet_status", "credit_wallet_transactions", "credit_wallet_forecast", "credit_wallet_topup"]
 

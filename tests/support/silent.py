@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.domain.topups import PaymentFact
+from credit_wallet.domain.views import CreatedWallet
 
 
 class Silent:

@@ -13,7 +13,7 @@ from credit_wallet.domain.text import one_line
 
 if TYPE_CHECKING:
     from credit_wallet.cli.bench import BenchReport
-    from credit_wallet.domain.outcomes import Opening
+    from credit_wallet.domain.views import Opening
     from credit_wallet.errors import WalletError
     from credit_wallet.stores.jobs.verify import Violation
 
@@ -57,22 +57,18 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def verdict(violations: list[Violation], openings: list[Opening], *, usage: bool, as_json: bool) -> None:
-    """The result of ``verify``; ``openings`` break nothing, and are shown only if there are any.
+def verdict(violations: list[Violation], openings: list[Opening], *, as_json: bool) -> None:
+    """The result of ``verify``; ``openings`` break nothing, and are shown only if there are any."""
+    from credit_wallet.stores.jobs.verify import CHECKS
 
-    ``usage`` says that usage was counted again.
-    """
-    from credit_wallet.stores.jobs.verify import CHECKS, USAGE_CHECKS
-
-    checks = (*CHECKS, *USAGE_CHECKS) if usage else CHECKS
     if as_json:
         found = {"openings": openings} if openings else {}
-        _print_json({"ok": not violations, "checks": checks, "violations": violations, **found})
+        _print_json({"ok": not violations, "checks": CHECKS, "violations": violations, **found})
         return
     for violation in violations:
         print(f"{violation.check}: {violation.message}", file=sys.stderr)
     if not violations:
-        print(f"ok: {len(checks)} invariants hold for every wallet")
+        print(f"ok: {len(CHECKS)} invariants hold for every wallet")
     for opening in openings:
         print(f"note: {_opening(opening)}")
 
@@ -135,7 +131,8 @@ def _width(text: str) -> int:
 
 def _text(name: str, value: object) -> str:
     from credit_wallet.domain.money import format_micros, format_yen
-    from credit_wallet.domain.outcomes import Alert, LotView, Opening
+    from credit_wallet.domain.outcomes import Alert
+    from credit_wallet.domain.views import LotView, Opening
 
     if value is None:
         return "–"

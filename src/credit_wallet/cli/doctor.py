@@ -9,7 +9,7 @@ from credit_wallet.config import given, unknown, without_password
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
-from credit_wallet.domain.outcomes import Finding
+from credit_wallet.domain.views import Finding
 from credit_wallet.errors import WalletError
 from credit_wallet.ledger.maintenance import HELD_BACK_SECONDS
 from credit_wallet.ledger.wallet import CreditWallet

@@ -22,7 +22,7 @@ commands.add_command(seal_commands)
     multiple=True,
     help="A seal that `seal show` printed, or a file of them; may be repeated.",
 )
-@click.option("--usage", is_flag=True, help="Also count usage again, which takes as long as all the rest.")
+@click.option("--usage", is_flag=True, help="Count usage again even if its sums tie; takes as long as all the rest.")
 def verify(anchor: tuple[str, ...], usage: bool) -> None:
     """Prove the ledger's invariants.
 
@@ -33,7 +33,7 @@ def verify(anchor: tuple[str, ...], usage: bool) -> None:
     anchors = [noted for given in anchor for noted in parse_anchors(_text(given))]
     with open_wallets() as wallets:
         violations, openings = wallets.verify(anchors, usage=usage), wallets.maintenance.openings()
-    console.verdict(violations, openings, usage=usage, as_json=options.json)
+    console.verdict(violations, openings, as_json=options.json)
     if violations:
         raise click.exceptions.Exit(REFUSED)
 

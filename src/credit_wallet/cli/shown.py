@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.outcomes import LotView, WalletView
+from credit_wallet.domain.views import LotView, WalletView
 
 
 class WalletWithLots(WalletView, frozen=True, kw_only=True):

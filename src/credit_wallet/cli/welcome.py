@@ -7,7 +7,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 
 DEMO_LABEL = "demo"
 DEMO_YEN = 10_000
-DEMO_PRICE = "3.30"
+DEMO_PRICE_YEN = 3
 
 
 def welcome(wallets: CreditWallet, address: str, *, takes_payments: bool) -> str:
@@ -29,8 +29,8 @@ def welcome(wallets: CreditWallet, address: str, *, takes_payments: bool) -> str
         else ""
     )
     return (
-        f"{what}:\n  {token}\n\nCharge ¥{DEMO_PRICE}:\n"
+        f"{what}:\n  {token}\n\nCharge ¥{DEMO_PRICE_YEN}:\n"
         f"  curl -i {address}/credit/charge -H 'Authorization: Bearer {token}' \\\n"
         f"    -H 'Idempotency-Key: {new_idempotency_key()}' -H 'Content-Type: application/json' \\\n"
-        f"    -d '{{\"amount_yen\": \"{DEMO_PRICE}\"}}'\n{topup}"
+        f"    -d '{{\"amount_yen\": {DEMO_PRICE_YEN}}}'\n{topup}"
     )

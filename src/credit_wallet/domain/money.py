@@ -57,15 +57,14 @@ def _micros_of_text(text: str) -> int:
 
 
 def _micros_of_decimal(value: Decimal) -> int:
-    """In integers alone: arithmetic of ``Decimal`` rounds to the precision of the caller's context."""
+    """By its digits: arithmetic of ``decimal`` rounds to the precision of the caller's context."""
     sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int) or value.adjusted() > 18 or exponent < -40:
         raise ValueError(f"{value!r} is not an exact amount")
-    coefficient = int("".join(map(str, digits)))
-    shift = exponent + PLACES
-    scale: int = 10 ** abs(shift)
-    micros, rest = (coefficient * scale, 0) if shift >= 0 else divmod(coefficient, scale)
-    if rest:
+    number = int("".join(map(str, digits)))
+    scale: int = 10 ** abs(exponent + PLACES)
+    micros, beyond = (number * scale, 0) if exponent >= -PLACES else divmod(number, scale)
+    if beyond:
         raise ValueError(f"{value} has more than {PLACES} decimal places")
     return -micros if sign else micros
 

@@ -157,7 +157,7 @@ def _unit_price(value: object) -> int:
 
 
 def _exact(field: str, value: object) -> int | None:
-    """The micros of a number; None for what is no exact number, in quotes or not."""
+    """The micros of a number; None for what is not an exact number, in quotes or not."""
     try:
         micros = micros_of(str(value) if isinstance(value, _Float) else value)
     except ValueError:

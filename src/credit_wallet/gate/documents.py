@@ -36,7 +36,10 @@ class Documents:
 
     def is_one(self, scope: Scope) -> bool:
         """Whether a request is for one of them."""
-        return scope["method"] == "GET" and self._path(scope) in self._by_path()
+        if scope["method"] != "GET":
+            return False
+        documents = self._by_path()
+        return bool(documents) and self._path(scope) in documents
 
     async def priced(self, scope: Scope, send: Send, prices: Callable[[], Awaitable[Listed]]) -> tuple[Scope, Send]:
         """The request, and a ``send`` that adds the prices to the answer. Raises what reading the prices does."""

@@ -12,9 +12,10 @@ from msgspec import Struct
 from credit_wallet.domain import outcomes
 from credit_wallet.domain.actors import PRODUCT
 from credit_wallet.domain.money import micros_of
-from credit_wallet.domain.outcomes import Access, Outcome
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.prices import PriceView
 from credit_wallet.domain.tokens import looked_up
+from credit_wallet.domain.views import Access
 from credit_wallet.errors import ServiceUnreachable, Unauthorized
 from credit_wallet.gate.facts import CallFacts
 from credit_wallet.gate.measured import Part

@@ -9,7 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.outcomes import CreatedSeller, CreatedWallet, SecretView, SellerView
+from credit_wallet.domain.views import CreatedSeller, CreatedWallet, SecretView, SellerView
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import WalletId, id_after, id_in_path, page_size, route

@@ -8,7 +8,7 @@ from litestar import delete, get, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.outcomes import CreatedKey, CreatedWallet, KeyView
+from credit_wallet.domain.views import CreatedKey, CreatedWallet, KeyView
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane

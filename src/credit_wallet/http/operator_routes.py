@@ -8,7 +8,7 @@ from litestar import Response, get, post, put
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.outcomes import CreatedWallet, WalletView
+from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.errors import SealNotFound
 from credit_wallet.http import movements
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets

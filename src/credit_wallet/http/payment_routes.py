@@ -10,7 +10,7 @@ from litestar.params import HeaderParameter, JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import Struct
 
-from credit_wallet.domain.outcomes import TopupView
+from credit_wallet.domain.views import TopupView
 from credit_wallet.errors import TopupNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenWallets
 from credit_wallet.http.lanes import on_lane

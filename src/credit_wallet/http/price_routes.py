@@ -6,7 +6,7 @@ from litestar import get, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from credit_wallet.domain.outcomes import WalletView
+from credit_wallet.domain.views import WalletView
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import WalletId, route

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from typing import TypeVar
 
-from credit_wallet.domain.outcomes import Access
+from credit_wallet.domain.views import Access
 from credit_wallet.errors import ServiceBusy
 from credit_wallet.http.streaming import Streamed
 from credit_wallet.ledger.reading_lanes import REPORTS

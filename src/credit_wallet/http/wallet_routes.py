@@ -11,7 +11,8 @@ from msgspec import UNSET, structs
 
 from credit_wallet.domain.commands import MAX_NOTE_LENGTH
 from credit_wallet.domain.cycle import CYCLE_PATTERN
-from credit_wallet.domain.outcomes import Alert, EntryType, HoldView, LotView, TransactionView
+from credit_wallet.domain.outcomes import Alert, EntryType
+from credit_wallet.domain.views import HoldView, LotView, TransactionView
 from credit_wallet.errors import EntryNotFound, HoldNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane

@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from credit_wallet.domain.money import decimal_of, whole_yen
-from credit_wallet.domain.outcomes import Alert, Transaction, WalletView
+from credit_wallet.domain.outcomes import Alert
 from credit_wallet.domain.prices import EVERYBODY, Price, PriceBook
+from credit_wallet.domain.views import Transaction, WalletView
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.reports.cycle_walk import CycleWalk
 from credit_wallet.reports.statement_figures import Drawing, Statement, statement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 
-from credit_wallet.domain.outcomes import DeliveryView
+from credit_wallet.domain.views import DeliveryView
 from credit_wallet.errors import DeliveryNotFound, InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.validation import checked_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import HoldView
+from credit_wallet.domain.views import HoldView
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.rules.validation import checked_id
 

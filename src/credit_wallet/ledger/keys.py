@@ -8,8 +8,8 @@ from datetime import timedelta
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
-from credit_wallet.domain.outcomes import CreatedKey, KeyView
 from credit_wallet.domain.tokens import new_token, token_hash
+from credit_wallet.domain.views import CreatedKey, KeyView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules.validation import checked_after, checked_end, checked_id, malformed_text

@@ -8,7 +8,8 @@ from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
 from credit_wallet.domain.commands import Command, Expire
-from credit_wallet.domain.outcomes import Outcome, WalletView
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.views import WalletView
 from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.ledger.lanes import Lanes
 from credit_wallet.ledger.rail import Outcomes

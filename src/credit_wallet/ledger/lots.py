@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 
-from credit_wallet.domain.outcomes import LotView
+from credit_wallet.domain.views import LotView
 from credit_wallet.ledger.ledger import Ledger
 
 

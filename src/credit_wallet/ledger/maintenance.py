@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from credit_wallet.domain.commands import Expire
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import Expired, Opening, Totals
+from credit_wallet.domain.outcomes import Expired
+from credit_wallet.domain.views import Opening, Totals
 from credit_wallet.errors import DatabaseError, InvalidRequest, RailBusy
 from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.ledger import Ledger

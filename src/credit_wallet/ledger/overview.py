@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from credit_wallet.domain.outcomes import AutoTopupState, KeyView, LotView, Transaction, WalletView
+from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, Transaction, WalletView
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.topups import automatic_state
 from credit_wallet.notices.targets import TargetView, view_of

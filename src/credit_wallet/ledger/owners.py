@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from credit_wallet.domain.commands import Configure
-from credit_wallet.domain.outcomes import CreatedWallet
 from credit_wallet.domain.tokens import new_token, token_hash
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.ledger.keys import checked_overlap
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.rules.validation import check_time_zone, checked_id, malformed, malformed_auto_topup

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import re
 
-from credit_wallet.domain.outcomes import SecretView
+from credit_wallet.domain.views import SecretView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.keys import checked_future_end
 from credit_wallet.ledger.ledger import Ledger

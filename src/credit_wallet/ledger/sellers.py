@@ -5,8 +5,8 @@ from __future__ import annotations
 import builtins
 
 from credit_wallet.domain.actors import Actor
-from credit_wallet.domain.outcomes import CreatedSeller, SellerView
 from credit_wallet.domain.tokens import new_seller_token, token_hash
+from credit_wallet.domain.views import CreatedSeller, SellerView
 from credit_wallet.ledger.keys import checked_overlap
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.validation import checked_after, checked_id, malformed_text

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import Access, SellerAccess
 from credit_wallet.domain.tokens import is_mistyped, looked_up
+from credit_wallet.domain.views import Access, SellerAccess
 from credit_wallet.errors import Unauthorized
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.stores import identity_rows

@@ -9,16 +9,9 @@ from typing import Literal
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor
 from credit_wallet.domain.commands import PayBack, PayBackLimit, RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import (
-    AutoTopupState,
-    PaidBack,
-    PayerView,
-    TopupRequested,
-    TopupSettled,
-    TopupStepView,
-    TopupView,
-)
+from credit_wallet.domain.outcomes import PaidBack, TopupRequested, TopupSettled
 from credit_wallet.domain.topups import OPEN, Flow, PaymentFact
+from credit_wallet.domain.views import AutoTopupState, PayerView, TopupStepView, TopupView
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.pay_back import PayBackRoom, pay_back_limit, pay_back_room
 from credit_wallet.rules.validation import checked_after, checked_id

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from credit_wallet.domain.outcomes import EntryType, Transaction, TransactionView
+from credit_wallet.domain.outcomes import EntryType
+from credit_wallet.domain.views import Transaction, TransactionView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.validation import checked_id, malformed_text

@@ -11,9 +11,10 @@ from typing import Self
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.domain.commands import Configure
-from credit_wallet.domain.outcomes import Balance, Configured, CreatedWallet, Transaction, WalletView
+from credit_wallet.domain.outcomes import Configured
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
+from credit_wallet.domain.views import Balance, CreatedWallet, Transaction, WalletView
 from credit_wallet.ledger import owners
 from credit_wallet.ledger.alerts import Alerts
 from credit_wallet.ledger.clock import LedgerClock
@@ -371,8 +372,9 @@ class CreditWallet(WalletMovements):
         """Check the ledger's invariants and return the violations; an empty list is the proof.
 
         ``anchors`` are seals that were recorded elsewhere (``seals.parse_anchors`` reads them): the ledger must still
-        have each. ``usage`` also counts usage again, which takes as long as the rest. Rows that plain SQL wrote since
-        the last movement are backfilled first. The proof reads one snapshot, so concurrent writes do not affect it.
+        have each. ``usage`` counts usage again even if its sums tie, which may take as long as the rest. Rows that
+        plain SQL wrote since the last movement are backfilled first. The proof reads one snapshot, so concurrent writes
+        do not affect it.
         """
         return prove(self._ledger, anchors, usage=usage)
 

@@ -10,7 +10,8 @@ from credit_wallet.domain.budget import spent_pct, warn_pct
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import MICROS, Exact, WholeYen, WholeYenUp
-from credit_wallet.domain.outcomes import AutoTopupState, BudgetMode, EntryType, KeyView, LotView
+from credit_wallet.domain.outcomes import BudgetMode, EntryType
+from credit_wallet.domain.views import AutoTopupState, KeyView, LotView
 from credit_wallet.wire.bodies import Body, Id, Note, Yen
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE
 from credit_wallet.wire.replies import WalletReply

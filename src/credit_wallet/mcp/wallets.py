@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from credit_wallet.domain.outcomes import Access, EntryType
+from credit_wallet.domain.outcomes import EntryType
+from credit_wallet.domain.views import Access
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.ledger.reading_lanes import AUTHENTICATION, OWNERS, PAYMENTS
 from credit_wallet.ledger.wallet import CreditWallet

@@ -11,8 +11,8 @@ from typing import TypeAlias
 from msgspec import structs
 
 from credit_wallet.domain.actors import PRODUCT
-from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import OPEN, PaymentFact
+from credit_wallet.domain.views import TopupView
 from credit_wallet.errors import PaymentProviderError, TopupInFlight, TopupNotFound
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.gateway import StripeGateway

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import PaymentFact
+from credit_wallet.domain.views import TopupView
 from credit_wallet.errors import (
     TopupInFlight,
     TopupLimitReached,

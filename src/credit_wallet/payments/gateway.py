@@ -14,8 +14,8 @@ import stripe
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
-from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import Clawback, PaymentFact
+from credit_wallet.domain.views import TopupView
 from credit_wallet.payments.api import StripeApi, UnknownToStripe, asking
 from credit_wallet.payments.facts import (
     INSTALLATION,

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from credit_wallet.domain.cycle import parse_instant
-from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import PaymentFact
+from credit_wallet.domain.views import TopupView
 from credit_wallet.errors import DatabaseError, RailBusy, TopupNotFound, WalletError
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.apply import PaymentFacts, Problems, payment_for

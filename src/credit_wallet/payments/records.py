@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import stripe
 
-from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import PaymentFact, PaymentStatus
+from credit_wallet.domain.views import TopupView
 from credit_wallet.payments.api import PAGE, StripeApi, UnknownToStripe, asking, pages, reading_answer
 from credit_wallet.payments.facts import (
     INSTALLATION,

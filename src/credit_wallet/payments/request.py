@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.money import is_amount
-from credit_wallet.domain.outcomes import TopupView
 from credit_wallet.domain.topups import OPEN, PAYABLE, Flow
+from credit_wallet.domain.views import TopupView
 from credit_wallet.errors import InvalidAmount
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.apply import PaymentFacts, payment_for

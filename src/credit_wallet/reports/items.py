@@ -13,15 +13,15 @@ from typing import NamedTuple, Protocol, TypeAlias
 from msgspec import Struct
 
 from credit_wallet.domain.money import Exact, WholeYen, decimal_of
-from credit_wallet.domain.outcomes import Transaction
+from credit_wallet.domain.views import Transaction
 from credit_wallet.domain.visibility import is_hidden
 
 
 class PriceLine(Struct, frozen=True):
-    """``quantity`` of an item at one price: ``unit_price`` yen for ``per`` units.
+    """``quantity`` of an item at one price: ``unit_price`` yen for ``per`` units; ``price`` says it in words.
 
-    Without a ``unit_price`` the amount was not quantity × unit price: the item had graduated tiers, or the charge named
-    its amount. ``charged`` is the sum of entries that are each rounded to the micro.
+    Without a ``unit_price`` the amount was not quantity × unit price: the item had graduated tiers, which ``price``
+    tells, or the charge named its amount. ``charged`` is the sum of entries that are each rounded to the micro.
     """
 
     price_version: int | None
@@ -30,6 +30,7 @@ class PriceLine(Struct, frozen=True):
     charges: int
     quantity_micros: int
     charged_micros: int
+    price: str | None = None
 
     quantity = Exact()
     charged_yen = WholeYen()
@@ -78,6 +79,9 @@ class Price(Protocol):
     def cost_micros(self, quantity_micros: int, used_micros: int) -> int:
         """What a quantity costs, after ``used_micros`` in the cycle."""
 
+    def words(self) -> str:
+        """For people."""
+
 
 PricesOf: TypeAlias = Callable[[int, str], Sequence[Price]]
 """The prices of a version of the price book for an item, whoever they are for."""
@@ -105,6 +109,7 @@ class _Line(NamedTuple):
     price_version: int | None
     unit_price_micros: int | None
     per: int | None
+    words: str | None
 
 
 class _Sums:
@@ -165,36 +170,44 @@ class ItemTotals:
         )
 
     def _line(self, entry: Transaction) -> _Line:
-        price = None
-        if entry.item is not None and entry.price_version is not None:
-            price = _price_of(entry, self._flat_prices(entry.price_version, entry.item))
+        if entry.item is None or entry.price_version is None:
+            return _Line(entry.price_version, None, None, None)
+        prices = self._latest_first(entry.price_version, entry.item)
+        price = _price_of(entry, prices)
         if price is None:
-            return _Line(entry.price_version, None, None)
-        return _Line(entry.price_version, price.unit_price_micros, price.per)
+            return _Line(entry.price_version, None, None, _tiers_of(entry, prices))
+        return _Line(entry.price_version, price.unit_price_micros, price.per, price.words())
 
-    def _flat_prices(self, version: int, item: str) -> list[Price]:
-        """The prices without tiers, the latest first."""
+    def _latest_first(self, version: int, item: str) -> list[Price]:
         if (version, item) not in self._prices:
-            flat = [price for price in self._prices_of(version, item) if not price.tiers]
-            self._prices[version, item] = sorted(flat, key=lambda price: price.valid_from, reverse=True)
+            prices = self._prices_of(version, item)
+            self._prices[version, item] = sorted(prices, key=lambda price: price.valid_from, reverse=True)
         return self._prices[version, item]
 
 
 def _price_of(entry: Transaction, prices: Iterable[Price]) -> Price | None:
-    """The price by which a charge was made: the latest that was valid and that gives its amount.
+    """The price without tiers by which a charge was made: the latest that was valid and that gives its amount.
 
     Which of the wallet's, its group's and everybody's it was is not on record, and a group can have changed since.
     """
     for price in prices:
-        is_valid = price.valid_from <= entry.occurred_at
+        is_valid = price.valid_from <= entry.occurred_at and not price.tiers
         if is_valid and price.cost_micros(entry.quantity_micros or 0, 0) == -entry.amount_micros:
             return price
     return None
 
 
+def _tiers_of(entry: Transaction, prices: Iterable[Price]) -> str | None:
+    """The graduated price that was valid for a charge, in words, if it was one alone."""
+    valid = [price for price in prices if price.tiers and price.valid_from <= entry.occurred_at]
+    words = {price.words() for price in valid if price.valid_from == valid[0].valid_from}
+    return words.pop() if len(words) == 1 else None
+
+
 def _price_line(line: _Line, sums: _Sums) -> PriceLine:
     unit_price = None if line.unit_price_micros is None else decimal_of(line.unit_price_micros)
-    return PriceLine(line.price_version, unit_price, line.per, sums.charges, sums.quantity_micros, sums.charged_micros)
+    figures = (sums.charges, sums.quantity_micros, sums.charged_micros)
+    return PriceLine(line.price_version, unit_price, line.per, *figures, line.words)
 
 
 def _order(line: _Line) -> tuple[int, int]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from credit_wallet.domain.cycle import local_time
 from credit_wallet.domain.money import MICROS, decimal_text, format_micros
-from credit_wallet.domain.outcomes import Transaction
 from credit_wallet.domain.text import one_line
+from credit_wallet.domain.views import Transaction
 
 USUAL_TIME = len("2026-05-15T12:00:00.000Z")
 """Characters of a time as the ledger writes it."""
@@ -66,9 +66,9 @@ class Layout:
         for entry in entries:
             self.amounts.fit(entry.amount_micros)
             self.balances.fit(entry.ledger_balance_micros or 0)
-            if entry.item is not None:
+            if entry.item is not None and entry.quantity_micros is not None:
                 self.item_width = max(self.item_width, len("Item"), len(one_line(entry.item)))
-                self.quantities.fit(entry.quantity_micros or 0)
+                self.quantities.fit(entry.quantity_micros)
             if len(entry.occurred_at) != USUAL_TIME or not self._usual_time_seen:
                 self._usual_time_seen = True
                 self.time_width = max(self.time_width, len(self.time(entry)))

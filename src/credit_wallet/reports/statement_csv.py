@@ -11,7 +11,7 @@ from msgspec import json
 
 from credit_wallet.domain.cycle import local_time
 from credit_wallet.domain.money import decimal_text
-from credit_wallet.domain.outcomes import Transaction
+from credit_wallet.domain.views import Transaction
 from credit_wallet.reports.items import ItemSpend
 from credit_wallet.reports.layout import Layout
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes

@@ -9,7 +9,8 @@ from typing import Protocol
 from msgspec import Struct, structs
 
 from credit_wallet.domain.money import Exact, WholeYen
-from credit_wallet.domain.outcomes import Alert, Transaction, WalletView
+from credit_wallet.domain.outcomes import Alert
+from credit_wallet.domain.views import Transaction, WalletView
 from credit_wallet.domain.visibility import is_hidden
 from credit_wallet.reports.cycle_walk import CycleWalk
 from credit_wallet.reports.items import ItemSpend, ItemTotals, Price

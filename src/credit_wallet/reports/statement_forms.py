@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from msgspec import json
 
 from credit_wallet.domain import documents
-from credit_wallet.domain.outcomes import Transaction
+from credit_wallet.domain.views import Transaction
 from credit_wallet.reports.layout import Layout
 from credit_wallet.reports.statement_csv import BYTE_ORDER_MARK, CSV_ENCODING, CsvForm, Rows
 from credit_wallet.reports.statement_figures import Drawing, Statement, StatementHead

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from credit_wallet.domain.money import MICROS, format_micros, format_yen, micros_of
-from credit_wallet.domain.outcomes import Transaction
+from credit_wallet.domain.money import MICROS, format_yen
 from credit_wallet.domain.text import one_line
+from credit_wallet.domain.views import Transaction
 from credit_wallet.reports.items import ItemSpend, PriceLine
 from credit_wallet.reports.layout import Layout, Numbers, quantity_text
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes
@@ -53,7 +53,8 @@ class TextForm:
         amount = layout.amounts.text(entry.amount_micros)
         balance = layout.balances.text(entry.ledger_balance_micros or 0)
         time = f"{layout.time(entry):<{layout.time_width}}"
-        quantity = "" if entry.item is None else layout.quantities.text(entry.quantity_micros or 0)
+        sold = entry.quantity_micros
+        quantity = "" if sold is None else layout.quantities.text(sold)
         item = self._item(one_line(entry.item or ""), quantity)
         line = f"  {entry.txn_id:>9}  {time}  {entry.txn_type:<8}  {amount}  {balance}{item}  {_note(entry)}"
         return line.rstrip()
@@ -135,11 +136,8 @@ def _amounts(line: Line) -> tuple[int, int, int]:
 
 
 def _price(line: PriceLine) -> str:
-    """The unit price; nothing where there is not one alone, as with graduated tiers."""
-    if line.unit_price is None:
-        return ""
-    per = f" per {line.per:,}" if line.per and line.per > 1 else ""
-    return f" @ {format_micros(micros_of(line.unit_price))}{per}"
+    """The price; nothing where charges named their amount."""
+    return "" if line.price is None else f" @ {line.price}"
 
 
 def _note(entry: Transaction) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.cycle import cycle_bounds, format_instant, parse_instant
 from credit_wallet.domain.money import MICROS, Exact, WholeYen
-from credit_wallet.domain.outcomes import WalletView
+from credit_wallet.domain.views import WalletView
 
 SHORTEST_OBSERVATION = timedelta(hours=1)
 """Spending in the first minutes is spread over an hour, so that it does not forecast a fortune."""

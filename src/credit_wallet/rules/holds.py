@@ -159,10 +159,14 @@ def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
 
 
 def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Literal["released", "expired"]) -> None:
-    """Close a hold and return what is left of it to the wallet. One that is used up is captured, whoever closes it."""
+    """Close a hold and return what is left of it to the wallet. One that is used up is captured, whoever closes it.
+
+    So is one that held nothing, because its item was free then, if more was captured since.
+    """
     left_micros = hold.left_micros
     _take_out_of_hold(batch, wallet, hold, left_micros)
-    _close(batch, hold, "captured" if hold.captured_micros and not left_micros else status)
+    is_used_up = not left_micros and bool(hold.captured_micros or hold.above_micros)
+    _close(batch, hold, "captured" if is_used_up else status)
     wallet.balance_micros += left_micros
     return_to_lots(batch, wallet, hold.allocation)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from credit_wallet.domain.money import MICROS, both, both_up, format_micros, format_yen, whole_yen_up
-from credit_wallet.domain.outcomes import KeyView, WalletView
+from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
     BudgetExhausted,
     InsufficientFunds,

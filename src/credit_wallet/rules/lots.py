@@ -35,10 +35,12 @@ def take(lots: list[Lot], amount_micros: int) -> Allocation:
 
     Takes less only when the lots hold less, which ``verify`` reports: they add up to the balance.
     """
+    if not amount_micros:
+        return []  # what is free is of no lot
     front = lots[0] if lots else None
     if front is not None and front.remaining_micros > amount_micros:
         front.remaining_micros -= amount_micros
-        return [(front.lot_id, amount_micros)]
+        return [(front.lot_id, amount_micros)] if amount_micros else []  # what is free takes of no lot
     taken: Allocation = []
     while lots and amount_micros:
         front = lots[0]

@@ -14,19 +14,11 @@ from msgspec import Struct, field
 from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT
 from credit_wallet.domain.causes import Cause
-from credit_wallet.domain.outcomes import (
-    Alert,
-    BudgetMode,
-    EntryType,
-    HoldStatus,
-    LotKind,
-    LotView,
-    Outcome,
-    PurchaseStatus,
-)
+from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.topups import PayerState, TopupState
 from credit_wallet.domain.usage import Usage
+from credit_wallet.domain.views import LotView
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.events import Event
 

@@ -86,6 +86,8 @@ def malformed_usage(usage: Usage) -> WalletError | None:
             )
         if type(usage.quantity_micros) is not int or not 0 < usage.quantity_micros <= MAX_QUANTITY * QUANTITY_UNIT:
             return _bad_quantity()
+    elif usage.quantity_micros or usage.price_version is not None:
+        return InvalidRequest("quantity is of an item; send item as well", field="quantity")
     return _malformed_facts(usage)
 
 
@@ -102,6 +104,9 @@ def too_many_facts(usage: Usage) -> WalletError | None:
 def _malformed_facts(usage: Usage) -> WalletError | None:
     if problem := too_many_facts(usage):
         return problem
+    for facts in (usage.facts, usage.agent_facts):
+        if len(dict(facts)) < len(facts):
+            return InvalidRequest("facts must have different keys", field="facts")
     for key, value in (*usage.facts, *usage.agent_facts):
         if not isinstance(key, str) or not FACT_KEY.fullmatch(key):
             return InvalidRequest(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:  # the alert job reads its SQL through this package with the standard library alone
     from credit_wallet.domain.commands import Command
-    from credit_wallet.domain.outcomes import Finding, Outcome, Upgrade
+    from credit_wallet.domain.outcomes import Outcome
+    from credit_wallet.domain.views import Finding, Upgrade
     from credit_wallet.errors import WalletError
     from credit_wallet.stores.jobs.seals import Holder
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.actors import seller as seller_actor
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import Access, SecretView, SellerAccess, SellerView
+from credit_wallet.domain.views import Access, SecretView, SellerAccess, SellerView
 from credit_wallet.errors import (
     KeyEnded,
     KeyNotFound,

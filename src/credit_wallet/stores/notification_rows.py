@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, json
 
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import DeliveryView
+from credit_wallet.domain.views import DeliveryView
 from credit_wallet.notices.targets import (
     OPERATOR,
     Secrets,

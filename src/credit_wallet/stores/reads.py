@@ -13,8 +13,8 @@ from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, REINSTATED
 from credit_wallet.domain.commands import Undo
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.domain.money import whole_yen
-from credit_wallet.domain.outcomes import (
-    Alert,
+from credit_wallet.domain.outcomes import Alert
+from credit_wallet.domain.views import (
     HoldView,
     KeyView,
     LotView,

@@ -22,7 +22,7 @@ MOST_ROWS = 10_000
 """Rows of the sums that are read at once. A value has one for each agent key."""
 
 MAX_READS = 5
-"""Times that a page reads so many; it ends early when they do not fill it."""
+"""Times that a page reads that many; it ends early when they do not fill it."""
 
 MAX_READS_OF_A_KEY = 100
 """The same for what one agent key paid, among what others did."""

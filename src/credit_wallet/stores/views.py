@@ -9,15 +9,8 @@ from msgspec import DecodeError
 
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
-from credit_wallet.domain.outcomes import (
-    BudgetMode,
-    HoldView,
-    KeyView,
-    TopupView,
-    Totals,
-    Transaction,
-    TransactionView,
-)
+from credit_wallet.domain.outcomes import BudgetMode
+from credit_wallet.domain.views import HoldView, KeyView, TopupView, Totals, Transaction, TransactionView
 from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.rules.details import EntryDetail, exact_micros, parse_detail
 from credit_wallet.stores.topup_rows import read_clawbacks

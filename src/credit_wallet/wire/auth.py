@@ -16,8 +16,8 @@ from cachetools import FIFOCache
 from msgspec import Struct, structs
 
 from credit_wallet.domain.actors import OPERATOR, PAYER, Actor, seller
-from credit_wallet.domain.outcomes import Access, SellerAccess
 from credit_wallet.domain.tokens import is_mistyped
+from credit_wallet.domain.views import Access, SellerAccess
 from credit_wallet.errors import Forbidden, Unauthorized
 from credit_wallet.ledger.reading_lanes import AUTHENTICATION
 from credit_wallet.ledger.wallet import CreditWallet

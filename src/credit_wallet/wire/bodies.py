@@ -15,9 +15,7 @@ from credit_wallet.domain.commands import (
     MAX_NOTE_LENGTH,
 )
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
-from credit_wallet.domain.outcomes import (
-    BudgetMode,
-)
+from credit_wallet.domain.outcomes import BudgetMode
 from credit_wallet.domain.prices import GROUP
 from credit_wallet.domain.usage import FACT_KEY, ITEM, MAX_FACT_LENGTH, MAX_FACTS, MAX_ITEM_LENGTH, MAX_QUANTITY
 from credit_wallet.notices.targets import (

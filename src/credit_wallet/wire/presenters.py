@@ -6,7 +6,8 @@ import asyncio
 
 from msgspec import structs
 
-from credit_wallet.domain.outcomes import Access, EntryType, Transaction
+from credit_wallet.domain.outcomes import EntryType
+from credit_wallet.domain.views import Access, Transaction
 from credit_wallet.domain.whole_numbers import whole_number
 from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.ledger.reading_lanes import OWNERS, REPORTS, Lane

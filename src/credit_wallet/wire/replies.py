@@ -8,17 +8,9 @@ from typing import Any, Literal
 from msgspec import Struct, structs
 
 from credit_wallet.domain.money import MICROS, Exact, WholeYen, decimal_of, micros_of
-from credit_wallet.domain.outcomes import (
-    Alert,
-    AutoTopupState,
-    KeyView,
-    LotView,
-    Outcome,
-    TopupView,
-    Transaction,
-    WalletView,
-)
+from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.domain.prices import PriceTier, PriceView
+from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, TopupView, Transaction, WalletView
 from credit_wallet.notices.targets import TargetView
 
 

@@ -6,7 +6,7 @@ else's does not exist for an agent.
 
 from __future__ import annotations
 
-from credit_wallet.domain.outcomes import Access, TransactionView
+from credit_wallet.domain.views import Access, TransactionView
 from credit_wallet.domain.visibility import is_hidden
 from credit_wallet.errors import EntryNotFound, Forbidden
 from credit_wallet.ledger.wallet import CreditWallet

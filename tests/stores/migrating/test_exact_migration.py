@@ -11,7 +11,9 @@ import pytest
 from databases import on_every_database
 from migrated import dump
 from plain_sql import PlainSql
+from priced import SEARCH
 
+from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Charge, Topup
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import MigrationError
@@ -79,3 +81,30 @@ def test_the_view_says_what_was_bought(fresh_url: str) -> None:
             ("-1", None, None, None, None, "search", "r1"),
             ("-2", "tokens.input", "1.5", 1_500_000, 7, None, None),
         ]
+
+
+@pytest.mark.parametrize("what", ["charge", "hold", "buy"])
+def test_a_ledger_in_which_something_was_priced_keeps_its_price_book(fresh_url: str, what: str) -> None:
+    with CreditWallet.open(fresh_url) as wallets:
+        wallets.prices.apply(SEARCH.format(0))
+        wallet = wallets.create().wallet_id
+        if what == "charge":
+            wallets.charge(wallet, item="search", idempotency_key="a")
+        elif what == "hold":
+            wallets.release(wallets.hold(wallet, item="search", idempotency_key="a").hold_id)
+        else:
+            wallets.purchases.buy(wallet, item="search", purchase_key="a", attempt="one")
+    before = dump(fresh_url)
+    with pytest.raises(MigrationError, match="priced by a version of the price book; keep 297"):
+        database_at(fresh_url).rollback(297)
+    assert dump(fresh_url) == before
+
+
+def test_a_price_book_that_priced_nothing_goes_with_its_migration(fresh_url: str) -> None:
+    with CreditWallet.open(fresh_url) as wallets:
+        wallets.prices.apply(SEARCH.format(0))
+        wallets.create()
+    assert database_at(fresh_url).rollback(297)[-1] == "297_credit_prices.sql"
+    database_at(fresh_url).upgrade(NOW)
+    with CreditWallet.open(fresh_url) as wallets:
+        assert wallets.prices.apply(SEARCH.format(3)).version == 1

@@ -8,7 +8,7 @@ from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
-from credit_wallet.domain.outcomes import CreatedSeller, SellerView
+from credit_wallet.domain.views import CreatedSeller, SellerView
 from credit_wallet.wire.bodies import CreateSellerBody, RotateBody
 
 

@@ -8,7 +8,8 @@ from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
-from credit_wallet.domain.outcomes import BudgetMode, CreatedWallet, Outcome, WalletView
+from credit_wallet.domain.outcomes import BudgetMode, Outcome
+from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
 

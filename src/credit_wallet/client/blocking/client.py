@@ -23,18 +23,10 @@ from credit_wallet.client.httpx_transports import Hook, HttpxTransport, Patience
 from credit_wallet.client.responses import read_as, read_outcome, read_text
 from credit_wallet.client.transport import Retries
 from credit_wallet.domain.commands import Charge
-from credit_wallet.domain.outcomes import (
-    Alert,
-    BudgetMode,
-    CreatedWallet,
-    EntryType,
-    HoldView,
-    LotView,
-    Outcome,
-    TransactionView,
-)
+from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, Outcome
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
+from credit_wallet.domain.views import CreatedWallet, HoldView, LotView, TransactionView
 from credit_wallet.errors import WalletError
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply

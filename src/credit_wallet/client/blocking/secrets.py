@@ -8,7 +8,7 @@ from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
-from credit_wallet.domain.outcomes import SecretView
+from credit_wallet.domain.views import SecretView
 from credit_wallet.wire.bodies import RegisterSecretBody
 
 

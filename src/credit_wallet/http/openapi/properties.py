@@ -127,6 +127,7 @@ PROPERTIES: dict[str, About] = {
         "What `per` units cost, in yen: an exact decimal. Of a price, null when it has `tiers`.", ("3.3",)
     ),
     "per": _A("How many units the unit price is for.", (1,)),
+    "price": _A("The price in words, tiers included; null when the charges named their amount.", ("¥0.2 per 1,000",)),
     "tiers": _A("Unit prices by how much of the item is used in a billing cycle; empty when there is one unit price."),
     "up_to": _A("The last unit of the cycle that the tier is for; null for all further ones.", ("1000",)),
     "valid_from": _time("Since when the price is valid; null for always."),

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.cycle import cycle_at, cycle_of
 from credit_wallet.domain.money import MICROS
-from credit_wallet.domain.outcomes import Opening
+from credit_wallet.domain.views import Opening
 from credit_wallet.rules.details import format_detail, parse_detail
 from credit_wallet.rules.lots import format_allocation, put, take
 from credit_wallet.rules.state import Allocation, ClosedSegment, Lot, LotOpening

@@ -13,20 +13,14 @@ from datetime import datetime
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.proofs.cycles import broken_cycles
 from credit_wallet.stores.jobs.proofs.details import proved_details
-from credit_wallet.stores.jobs.proofs.invariants import USAGE_MEANINGS, broken, meanings
+from credit_wallet.stores.jobs.proofs.invariants import broken, meanings
 from credit_wallet.stores.jobs.proofs.protection import unprotected
 from credit_wallet.stores.jobs.proofs.sealed import broken_anchors, broken_seals, missing_seals, unsealed
 from credit_wallet.stores.jobs.proofs.usage import broken_usage
 from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.seals import Anchor
 
-__all__ = ["CHECKS", "USAGE_CHECKS", "Violation", "verify"]
-
-USAGE_CHECKS = tuple(USAGE_MEANINGS)
-"""Names of the checks of usage, which are made when they are asked for.
-
-Usage decides about nothing, and to count it again takes as long as all the rest.
-"""
+__all__ = ["CHECKS", "Violation", "verify"]
 
 CHECKS = (*meanings(), "protection", "seals", "unsealed", "anchors")
 """Names of the checks; ``docs/explanation/what-verify-proves.md`` says what each means."""
@@ -38,7 +32,7 @@ def verify(
     """Every violation in the ledger, of which ``source`` must be a snapshot.
 
     ``now`` dates entries without a seal; without it their age is not checked. ``anchors`` are seals that were recorded
-    elsewhere, which the ledger must still have. ``usage`` counts usage again as well.
+    elsewhere, which the ledger must still have. ``usage`` counts usage again even if its sums tie.
     """
     details = proved_details(source)
     if not details.readable:
@@ -48,7 +42,7 @@ def verify(
         *details.violations,
         *broken(source, in_whole_yen=in_whole_yen),
         *broken_cycles(source, in_whole_yen=in_whole_yen),
-        *(broken_usage(source) if usage else ()),
+        *broken_usage(source, in_whole_yen=in_whole_yen, counted_again=usage),
         *unprotected(source),
         *broken_seals(source),
         *missing_seals(source),

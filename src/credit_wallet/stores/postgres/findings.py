@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from credit_wallet.domain.outcomes import Finding
+from credit_wallet.domain.views import Finding
 from credit_wallet.stores.postgres.connection import Raw
 
 _SERVER = """

@@ -263,7 +263,8 @@ SELECT coalesce(sum(opening_yen), 0) FROM am_credit_wallet;
 -- issued: paid credit that came in from :start to before :end, among some entries; reinstated credit was issued before
 -- Here as below, an entry's exact amount is less than a yen away from what it adds to the whole yen of the balance, so
 -- those differences can be added up apart.
-SELECT coalesce(sum(e.amount_yen), 0), coalesce(sum(CAST(e.detail ->> 'micros' AS BIGINT) - e.amount_yen * 1000000), 0)
+SELECT coalesce(sum(e.amount_yen), 0), coalesce(sum(CASE WHEN e.prev_txn_id IS NOT NULL
+       THEN CAST(e.detail ->> 'micros' AS BIGINT) - e.amount_yen * 1000000 END), 0)
 FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
 WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kind = 'paid'
   AND e.occurred_at >= :start AND e.occurred_at < :end
@@ -272,17 +273,20 @@ WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kin
                 AND substr(coalesce(e.note, ''), 1, length(:unpaid)) <> :unpaid END;
 
 -- unused: what some entries before :end left, open holds included
-SELECT coalesce(sum(amount_yen), 0), coalesce(sum(CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000), 0)
+SELECT coalesce(sum(amount_yen), 0), coalesce(sum(CASE WHEN prev_txn_id IS NOT NULL
+       THEN CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000 END), 0)
 FROM am_credit_transaction_log
 WHERE txn_id > :after AND txn_id <= :last AND occurred_at < :end;
 
 -- paid_back: credit that was taken out since :start to be paid back, less what was not, by entries that name their cause
-SELECT coalesce(-sum(amount_yen), 0), -coalesce(sum(CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000), 0)
+SELECT coalesce(-sum(amount_yen), 0), -coalesce(sum(CASE WHEN prev_txn_id IS NOT NULL
+       THEN CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000 END), 0)
 FROM am_credit_transaction_log
 WHERE cause IN ('pay_back', 'pay_back_failed') AND occurred_at >= :start;
 
 -- paid_back_without_cause: the same among some entries that do not, as before 294
-SELECT coalesce(-sum(amount_yen), 0), -coalesce(sum(CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000), 0)
+SELECT coalesce(-sum(amount_yen), 0), -coalesce(sum(CASE WHEN prev_txn_id IS NOT NULL
+       THEN CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000 END), 0)
 FROM am_credit_transaction_log
 WHERE txn_id > :after AND txn_id <= :last AND occurred_at >= :start AND cause IS NULL
   AND ((txn_type = 'reversal' AND substr(note, 1, length(:mark)) = :mark)

@@ -9,9 +9,10 @@ FROM (SELECT txn_id FROM am_credit_transaction_log WHERE txn_id > :after AND txn
       ORDER BY txn_id LIMIT :limit) AS next_entries;
 
 -- spent_by_hour: spending of wallets in the hours of some entries
--- Its whole yen, and the micros that exact amounts have beyond or short of them.
+-- Its whole yen, and the micros that exact amounts have beyond or short of them; what is not backfilled has none.
 SELECT wallet_id, substr(replace(occurred_at, ' ', 'T'), 1, 13), -sum(amount_yen),
-       -coalesce(sum(CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000), 0)
+       -coalesce(sum(CASE WHEN prev_txn_id IS NOT NULL
+                          THEN CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000 END), 0)
 FROM am_credit_transaction_log
 WHERE txn_id > :after AND txn_id <= :last AND txn_type = 'charge'
   AND length(occurred_at) >= 13  -- plain SQL may have written a date without a time

@@ -1,4 +1,5 @@
 -- What charges were for, by hour, day and month (298). They run unchanged on every database.
+-- The detail of an entry that is not backfilled yet does not count: plain SQL wrote it.
 
 -- counted: the last entry that usage has been counted up to
 SELECT last_txn_id FROM am_credit_counted WHERE counted = 'usage';
@@ -18,8 +19,9 @@ SELECT e.wallet_id, min(e.txn_id) AS first_txn_id
 FROM am_credit_transaction_log e
 WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'charge'
   AND (e.key_id IS NOT NULL
-       OR (e.detail IS NOT NULL AND (e.detail ->> 'item' IS NOT NULL OR e.detail ->> 'facts' IS NOT NULL
-                                     OR e.detail ->> 'agent_facts' IS NOT NULL)))
+       OR (e.detail IS NOT NULL AND e.prev_txn_id IS NOT NULL
+           AND (e.detail ->> 'item' IS NOT NULL OR e.detail ->> 'facts' IS NOT NULL
+                OR e.detail ->> 'agent_facts' IS NOT NULL)))
 GROUP BY e.wallet_id
 
 -- beginnings: those of them with which the usage of their wallets begins
@@ -56,16 +58,20 @@ FROM (SELECT s.wallet_id, s.key_id, s.item, s.facts, s.agent_facts,
              coalesce(CAST(s.detail ->> 'micros' AS BIGINT) % 1000000, 0) AS fraction
       FROM (SELECT e.wallet_id, e.txn_type, e.occurred_at, e.amount_yen, e.detail,
                    CASE WHEN e.txn_type = 'charge' THEN e.key_id ELSE paid.key_id END AS key_id,
-                   CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'item' ELSE paid.detail ->> 'item' END AS item,
-                   CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'facts' ELSE paid.detail ->> 'facts' END AS facts,
+                   CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'item'
+                        WHEN paid.prev_txn_id IS NOT NULL THEN paid.detail ->> 'item' END AS item,
+                   CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'facts'
+                        WHEN paid.prev_txn_id IS NOT NULL THEN paid.detail ->> 'facts' END AS facts,
                    CASE WHEN e.txn_type = 'charge' THEN e.detail ->> 'agent_facts'
-                        ELSE paid.detail ->> 'agent_facts' END AS agent_facts
-            FROM am_credit_transaction_log e
+                        WHEN paid.prev_txn_id IS NOT NULL THEN paid.detail ->> 'agent_facts' END AS agent_facts
+            FROM (SELECT txn_id, wallet_id, txn_type, occurred_at, amount_yen, key_id, related_txn_id,
+                         CASE WHEN prev_txn_id IS NOT NULL THEN detail END AS detail
+                  FROM am_credit_transaction_log
+                  WHERE txn_id > :after AND txn_id <= :last AND txn_type IN ('charge', 'refund')) e
             JOIN am_credit_usage_start k ON k.wallet_id = e.wallet_id AND e.txn_id >= k.first_txn_id
             LEFT JOIN am_credit_transaction_log paid
                    ON e.txn_type = 'refund' AND paid.txn_id = e.related_txn_id AND paid.wallet_id = e.wallet_id
-                  AND paid.txn_type = 'charge'
-            WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type IN ('charge', 'refund')) s) m
+                  AND paid.txn_type = 'charge') s) m
 JOIN am_credit_wallet w ON w.wallet_id = m.wallet_id
 GROUP BY m.wallet_id, w.time_zone, m.at, m.key_id, m.item, m.facts, m.agent_facts;
 
@@ -111,3 +117,25 @@ LIMIT :limit;
 
 -- later_beginnings: beginnings after everything that is counted
 SELECT wallet_id, first_txn_id FROM am_credit_usage_start WHERE first_txn_id > :last;
+
+-- added: what the sums of each wallet, length of period and dimension add up to: of all values, and of each value
+SELECT wallet_id, every, dimension,
+       sum(CASE WHEN value = '' THEN charges ELSE 0 END), sum(CASE WHEN value = '' THEN amount_yen ELSE 0 END),
+       sum(CASE WHEN value = '' THEN amount_fraction ELSE 0 END), sum(CASE WHEN value = '' THEN refunded_yen ELSE 0 END),
+       sum(CASE WHEN value = '' THEN refunded_fraction ELSE 0 END),
+       sum(CASE WHEN value = '' THEN 0 ELSE charges END), sum(CASE WHEN value = '' THEN 0 ELSE amount_yen END),
+       sum(CASE WHEN value = '' THEN 0 ELSE amount_fraction END), sum(CASE WHEN value = '' THEN 0 ELSE refunded_yen END),
+       sum(CASE WHEN value = '' THEN 0 ELSE refunded_fraction END)
+FROM am_credit_usage
+GROUP BY wallet_id, every, dimension;
+
+-- spent: what each wallet with usage was charged and refunded since its beginning, up to what is counted
+SELECT e.wallet_id, sum(CASE WHEN e.txn_type = 'charge' THEN 1 ELSE 0 END),
+       sum(CASE WHEN e.txn_type = 'charge' THEN -yen(e) ELSE 0 END),
+       sum(CASE WHEN e.txn_type = 'charge' THEN -fraction(e) ELSE 0 END),
+       sum(CASE WHEN e.txn_type = 'charge' THEN 0 ELSE yen(e) END),
+       sum(CASE WHEN e.txn_type = 'charge' THEN 0 ELSE fraction(e) END)
+FROM am_credit_transaction_log e
+JOIN am_credit_usage_start k ON k.wallet_id = e.wallet_id AND e.txn_id >= k.first_txn_id
+WHERE e.txn_id <= :last AND e.txn_type IN ('charge', 'refund')
+GROUP BY e.wallet_id;

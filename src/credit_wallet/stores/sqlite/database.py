@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from credit_wallet.domain.outcomes import Finding, Upgrade
+from credit_wallet.domain.views import Finding, Upgrade
 from credit_wallet.errors import InvalidRequest, MigrationError, NoLedger
 from credit_wallet.runtime import forks
 from credit_wallet.stores import migrations

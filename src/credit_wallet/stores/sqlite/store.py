@@ -18,7 +18,8 @@ from msgspec import json, structs
 
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import Outcome, Upgrade
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.views import Upgrade
 from credit_wallet.errors import KeyNotFound, WalletError
 from credit_wallet.rules.decide import decide
 from credit_wallet.rules.state import Decision, Entry

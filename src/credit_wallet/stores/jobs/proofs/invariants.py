@@ -30,7 +30,7 @@ DETAILS = "what an entry says beyond its whole yen, and what it or a hold is for
 
 PRICES = "what was priced names a version of the price book that there was"
 
-USAGE_MEANINGS = {
+USAGE = {
     "usage_start": "a wallet's usage begins with its first entry that says who paid or what for",
     "usage": "what is added up by hour, day and month is what the entries up to the one counted say",
 }
@@ -62,7 +62,7 @@ def proofs() -> dict[str, _Proof]:
 def meanings() -> dict[str, str]:
     """The meaning of each invariant, by name."""
     in_sql = {name: meaning for proof in proofs().values() for name, meaning in proof.meanings.items()}
-    return {"details": DETAILS, "prices": PRICES, **in_sql}
+    return {"details": DETAILS, "prices": PRICES, **in_sql, **USAGE}
 
 
 def broken(source: Source, *, in_whole_yen: bool) -> Iterator[Violation]:
@@ -79,9 +79,7 @@ def violation(check: str, wallet_id: int | None, expected: Any, found: Any, unit
     who = "the ledger" if wallet_id is None else f"wallet {wallet_id}"
     if unit == "yen":
         expected, found = _amount(expected), _amount(found)
-    return Violation(
-        check, wallet_id, f"{who}: {(meanings() | USAGE_MEANINGS)[check]} — expected {expected}, found {found}"
-    )
+    return Violation(check, wallet_id, f"{who}: {meanings()[check]} — expected {expected}, found {found}")
 
 
 def _amount(micros: Any) -> str:

@@ -6,27 +6,69 @@ row has a random number, and the rows' amounts times their numbers add up to the
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from random import SystemRandom
-from typing import Any
+from typing import Any, TypeAlias
 
 from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.usage_periods import EVERY
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.proofs.invariants import violation
 from credit_wallet.stores.jobs.proofs.violations import Violation
-from credit_wallet.stores.jobs.usage import SEVERAL_ITEMS, SQL, WRONG_BEGINNINGS, Sums, may_say, rollup_of
+from credit_wallet.stores.jobs.usage import EVERYTHING, SEVERAL_ITEMS, SQL, WRONG_BEGINNINGS, Sums, may_say, rollup_of
 
 ENTRIES_A_STEP = 20_000
 SUMS_A_STEP = 10_000
+
+_Exact: TypeAlias = tuple[int, int, int]
+"""Charges, and the micros of what was charged and refunded."""
+
+_MICROS = "CAST(e.detail ->> 'micros' AS BIGINT)"
+_YEN = {True: "e.amount_yen", False: f"coalesce({_MICROS} / {MICROS}, e.amount_yen)"}
+_FRACTION = {True: "0", False: f"coalesce({_MICROS} % {MICROS}, 0)"}
+"""Whole yen and the micros beyond of an entry, by whether all are in whole yen."""
 
 _BEFORE_ALL = {"wallet_id": -1, "every": "", "dimension": "", "period": "", "value": "", "key_id": -1}
 _KEY = tuple(_BEFORE_ALL)
 
 
-def broken_usage(source: Source) -> Iterator[Violation]:
-    """Beginnings and sums that are not those of the entries."""
+def broken_usage(source: Source, *, in_whole_yen: bool, counted_again: bool) -> Iterator[Violation]:
+    """Beginnings and sums that are not those of the entries.
+
+    Unless they are to be ``counted_again``, that is done when the sums do not add up to the same, or not to what was
+    charged and refunded. ``in_whole_yen`` says that no entry has a detail.
+    """
     [(last,)] = source.rows(SQL["counted"], {})
+    if counted_again or not _adds_up(source, last, in_whole_yen=in_whole_yen):
+        yield from _counted_again(source, last)
+
+
+def _adds_up(source: Source, last: int, *, in_whole_yen: bool) -> bool:
+    """Whether each wallet's hours, days and months, and the values of each dimension, add up to the same."""
+    spent = SQL["spent"].replace("yen(e)", _YEN[in_whole_yen]).replace("fraction(e)", _FRACTION[in_whole_yen])
+    expected = {wallet_id: _exact(*sums) for wallet_id, *sums in source.rows(spent, {"last": last})}
+    lengths = 0
+    of_dimension: dict[tuple[int, str], Counter[_Exact]] = defaultdict(Counter)
+    for wallet_id, _, dimension, *sums in source.rows(SQL["added"], {}):
+        of_all, of_values = _exact(*sums[:5]), _exact(*sums[5:])
+        if dimension == EVERYTHING:
+            lengths += 1
+            if of_all != expected.get(wallet_id):
+                return False
+        elif of_all != of_values:
+            return False
+        else:
+            of_dimension[wallet_id, dimension][of_all] += 1
+    is_complete = lengths == len(EVERY) * len(expected)
+    return is_complete and all([*each.values()] == [len(EVERY)] for each in of_dimension.values())
+
+
+def _exact(charges: int, yen: int, fraction: int, refunded_yen: int, refunded_fraction: int) -> _Exact:
+    return int(charges), int(yen) * MICROS + int(fraction), int(refunded_yen) * MICROS + int(refunded_fraction)
+
+
+def _counted_again(source: Source, last: int) -> Iterator[Violation]:
     for wallet_id, first_txn_id in source.rows(SQL["later_beginnings"], {"last": last}):
         yield violation("usage_start", wallet_id, f"one up to {last}", first_txn_id)
     balance = _Balance()

@@ -1,0 +1,344 @@
+"""The views of a wallet and what belongs to it, as owners and operators see them. All are frozen.
+
+A field ``amount_micros`` is exact, in micros of yen; beside it ``amount_yen`` are its whole yen, and ``amount`` is the
+exact ``Decimal``. Whole yen are rounded down, those of a debt up.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from credit_wallet.domain.documents import ExactOfYen
+from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
+from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind
+from credit_wallet.domain.topups import Clawback
+
+
+class CreatedWallet(Struct, frozen=True):
+    """A new wallet, or a new owner token of one."""
+
+    wallet_id: int
+    owner_token: str
+
+
+class CreatedKey(Struct, frozen=True):
+    """A new agent key, or a new token of one."""
+
+    key_id: int
+    wallet_id: int
+    token: str
+
+
+class Transaction(Struct, frozen=True):
+    """One ledger entry. ``ledger_balance`` is balance and open holds together, right after it.
+
+    ``amount_yen`` is how the entry changed the whole yen of that balance, so that they add up to it; ``amount`` is the
+    exact amount. What it was for: ``quantity`` of ``item`` at the price of ``price_version``, with facts that the
+    seller and the agent set.
+    """
+
+    txn_id: int
+    wallet_id: int
+    amount_yen: int
+    amount_micros: int
+    txn_type: EntryType
+    occurred_at: str
+    note: str | None
+    ledger_balance_micros: int | None
+    key_id: int | None
+    related_txn_id: int | None
+    hold_id: int | None
+    item: str | None = None
+    quantity_micros: int | None = None
+    price_version: int | None = None
+    facts: dict[str, str] = {}
+    agent_facts: dict[str, str] = {}
+
+    amount = Exact()
+    quantity = Exact()
+
+    @property
+    def ledger_balance_yen(self) -> int | None:
+        """Whole yen of the ledger balance, rounded down; None for an entry of plain SQL that is not backfilled yet."""
+        return None if self.ledger_balance_micros is None else whole_yen(self.ledger_balance_micros)
+
+    @property
+    def ledger_balance(self) -> Decimal | None:
+        """The exact ledger balance."""
+        return None if self.ledger_balance_micros is None else decimal_of(self.ledger_balance_micros)
+
+
+class TransactionView(Transaction, frozen=True, kw_only=True):
+    """One ledger entry, and how much of it was refunded or reversed."""
+
+    refunded_micros: int
+
+    refunded_yen = WholeYen()
+    refunded = Exact()
+
+
+class WalletView(Struct, frozen=True):
+    """A wallet as its owner sees it, with its spending in the current cycle."""
+
+    wallet_id: int
+    label: str | None
+    balance_micros: int
+    held_micros: int
+    debt_micros: int
+    auto_topup_threshold: int
+    auto_topup_amount: int
+    monthly_budget_yen: int
+    budget_mode: BudgetMode
+    time_zone: str
+    current_cycle: str
+    current_cycle_spent_micros: int
+    enabled: bool
+    created_at: str
+    low_balance_yen: int
+    alert_thresholds_pct: tuple[int, ...]
+    price_group: str | None
+    """The group whose prices count for the wallet."""
+
+    balance_yen = WholeYen()
+    balance = Exact()
+    held_yen = WholeYen()
+    held = Exact()
+    debt_yen = WholeYenUp()
+    debt = Exact()
+    current_cycle_spent_yen = WholeYen()
+    current_cycle_spent = Exact()
+
+
+class KeyView(Struct, frozen=True):
+    """An agent key as its owner sees it."""
+
+    key_id: int
+    wallet_id: int
+    label: str | None
+    monthly_cap_yen: int
+    current_cycle_spent_micros: int
+    held_micros: int
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+    current_cycle_spent_yen = WholeYen()
+    current_cycle_spent = Exact()
+    held_yen = WholeYen()
+    held = Exact()
+
+
+class HoldView(Struct, frozen=True):
+    """A hold and its state."""
+
+    hold_id: int
+    wallet_id: int
+    key_id: int | None
+    amount_micros: int
+    captured_micros: int
+    status: HoldStatus
+    created_at: str
+    expires_at: str
+
+    amount_yen = WholeYen()
+    amount = Exact()
+    captured_yen = WholeYen()
+    captured = Exact()
+
+
+class LotView(Struct, frozen=True):
+    """Credit that came in together, and what is left of it."""
+
+    lot_id: int
+    kind: LotKind
+    remaining_micros: int
+    expires_at: str | None
+
+    remaining_yen = WholeYen()
+    remaining = Exact()
+
+
+class TopupView(Struct, frozen=True):
+    """A top-up as its owner sees it."""
+
+    topup_id: str
+    wallet_id: int
+    amount_yen: int
+    origin: str
+    flow: str
+    status: str
+    payment_intent: str | None
+    checkout_session: str | None
+    received_yen: int
+    credited_yen: int
+    reversed_yen: int
+    credit_txn_id: int | None
+    reason: str | None
+    action_url: str | None
+    created_at: str
+    updated_at: str
+    clawbacks: tuple[Clawback, ...]
+    """Clawbacks: refunds, disputes and pay-backs that returned money to the payer, or are announced to."""
+
+    amount, received, credited, reversed = ExactOfYen(), ExactOfYen(), ExactOfYen(), ExactOfYen()
+
+
+class TopupStepView(Struct, frozen=True):
+    """A line of a top-up's history. ``clawed_back_yen`` is what the provider had taken back by then."""
+
+    status: str
+    received_yen: int
+    clawed_back_yen: int
+    reason: str | None
+    occurred_at: str
+
+
+class PayerView(Struct, frozen=True):
+    """Whether a wallet can top itself up: the saved method, and why not if it may not."""
+
+    wallet_id: int
+    customer: str | None
+    payment_method: str | None
+    failures: int
+    retry_at: str | None
+    stopped: bool
+    reason: str | None
+
+
+class AutoTopupState(Struct, frozen=True):
+    """Whether a wallet can top itself up: ``off``, ``ready``, ``waiting`` until ``retry_at``, or ``stopped``.
+
+    When it is stopped, a person must act: ``reason`` says why, and ``action_url`` where, if a page is known.
+    """
+
+    state: Literal["off", "ready", "waiting", "stopped"]
+    payment_method: str | None = None
+    reason: str | None = None
+    retry_at: str | None = None
+    action_url: str | None = None
+
+
+class DeliveryView(Struct, frozen=True):
+    """An event on its way to a target; ``address`` is the target's, with its secrets removed."""
+
+    delivery_id: int
+    wallet_id: int
+    event_id: int
+    kind: str
+    target_id: int
+    address: str
+    status: Literal["pending", "delivered", "dead"]
+    attempts: int
+    next_attempt_at: str
+    last_error: str | None
+    created_at: str
+    delivered_at: str | None
+
+
+class Access(Struct, frozen=True):
+    """The access that a bearer token gives: to a wallet, as its owner (``key_id`` None) or through an agent key.
+
+    ``ends_at`` is when the token expires, None when no expiry is known.
+    """
+
+    wallet_id: int
+    key_id: int | None
+    ends_at: str | None = None
+
+
+class SellerAccess(Struct, frozen=True):
+    """The access that a seller's token gives: to the movements that pay the seller, and to no wallet. ``ends_at`` is as
+    in ``Access``.
+    """
+
+    seller_id: int
+    ends_at: str | None = None
+
+
+class SecretView(Struct, frozen=True):
+    """A secret that opens a wallet beside its current tokens: a registered key, or an earlier token in its overlap."""
+
+    sha256: str
+    wallet_id: int
+    key_id: int | None
+    registered: bool
+    created_at: str
+    ends_at: str | None
+
+
+class CreatedSeller(Struct, frozen=True):
+    """A seller's new token, shown this once; only its hash is stored."""
+
+    seller_id: int
+    token: str
+
+
+class SellerView(Struct, frozen=True):
+    """A seller as the operator sees it."""
+
+    seller_id: int
+    label: str | None
+    created_at: str
+    revoked_at: str | None
+
+
+class Totals(Struct, frozen=True):
+    """Sums over all wallets."""
+
+    wallets: int
+    balance_micros: int
+    held_micros: int
+    debt_micros: int
+
+    balance_yen = WholeYen()
+    balance = Exact()
+    held_yen = WholeYen()
+    held = Exact()
+    debt_yen = WholeYenUp()
+    debt = Exact()
+
+
+class Balance(int):
+    """The whole yen that can be spent, usable as an integer, with held yen and debt, and each exactly."""
+
+    balance_micros: int
+    held_micros: int
+    debt_micros: int
+
+    def __new__(cls, balance_micros: int, held_micros: int, debt_micros: int) -> Balance:
+        self = super().__new__(cls, whole_yen(balance_micros))
+        self.balance_micros, self.held_micros, self.debt_micros = balance_micros, held_micros, debt_micros
+        return self
+
+    balance_yen = WholeYen()
+    balance = Exact()
+    held_yen = WholeYen()
+    held = Exact()
+    debt_yen = WholeYenUp()
+    debt = Exact()
+
+
+class Opening(Struct, frozen=True):
+    """Whole yen of a wallet that no ledger entry explained when it was backfilled; below zero, yen that it lacked."""
+
+    wallet_id: int
+    opening_yen: int
+
+
+class Upgrade(Struct, frozen=True):
+    """The result of migrating a database; ``openings`` belong to the wallets that were backfilled."""
+
+    applied: list[str]
+    wallets_backfilled: int
+    openings: list[Opening] = []
+
+
+class Finding(Struct, frozen=True):
+    """The result of one check; ``detail`` says what was found and, when it is not ``ok``, what to do."""
+
+    check: str
+    ok: bool
+    detail: str
