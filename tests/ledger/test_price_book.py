@@ -43,7 +43,7 @@ def test_what_is_not_priced_is_refused_with_what_is(wallets: CreditWallet, payer
     with pytest.raises(ItemNotPriced, match="apply a price file first"):
         wallets.charge(payer, item="search", idempotency_key="a")
     wallets.prices.apply(SEARCH.format(3) + '[[price]]\nitem = "secret"\nunit_price_yen = 1\nwallet_id = 99\n')
-    with pytest.raises(ItemNotPriced, match="there is no price for item 'serach'; priced are search") as refusal:
+    with pytest.raises(ItemNotPriced, match="there is no price for item 'serach'; items with a price: search") as refusal:
         wallets.charge(payer, item="serach", idempotency_key="a")
     assert refusal.value.details == {"item": "serach", "items": ["search"]}
     assert wallets.show(payer).balance == 1_000
