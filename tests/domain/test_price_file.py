@@ -153,7 +153,7 @@ def test_a_wrong_field_is_named_with_what_to_write(lines: tuple[str, ...], probl
     [
         ("[[price]", "the file is not TOML: "),
         ("[price]\nitem = 'a'", "price must be a list of tables: write [[price]], with two brackets"),
-        ("prices = []", "prices does not belong into a price file"),
+        ("prices = []", "prices does not belong in a price file"),
         ("price = [1]", "price 1: price must be a table: [[price]]"),
         ("#" * (4 * 1024 * 1024 + 1), "at most 4,194,304 bytes"),
         ("[[price]]\n" * (MAX_PRICES + 1), "at most 10,000 prices, not 10,001"),

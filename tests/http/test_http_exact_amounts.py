@@ -65,6 +65,7 @@ def test_a_refusal_says_exactly_what_is_missing_and_what_suffices(api: Api, toke
         debt="0",
         topup_url=TOPUP_URL,
     )
+    assert "top up ¥2 or more" in refused.json()["detail"]  # payments are in whole yen
     assert refused.headers["x-wallet-balance-exact"] == "9999.3"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -314,7 +314,7 @@ def test_counting_begins_with_the_first_charge_that_says_something(
     for _ in range(5):
         book.charge(silent, NOW)
         book.charge(mine, NOW, micros=3_300_000)
-    first = book.charge(mine, NOW, item="search", quantity=MICROS)
+    first = book.charge(mine, NOW + timedelta(minutes=20), item="search", quantity=MICROS)
     for _ in range(5):
         book.charge(silent, NOW)
         book.charge(mine, NOW)
@@ -323,7 +323,7 @@ def test_counting_begins_with_the_first_charge_that_says_something(
 
     assert (wallets.usage(silent).rows, wallets.usage(silent).counted_from) == ([], None)
     assert [(row.charges, row.refunded) for row in wallets.usage(mine).rows] == [(6, Decimal(1))]
-    assert wallets.usage(mine).counted_from == "2026-05-15T12:00:00.000Z"
+    assert wallets.usage(mine).counted_from == "2026-05-15T12:20:00.000Z"  # not all of the hour
 
 
 def test_a_report_says_up_to_where_it_counts(wallets: CreditWallet, book: Book) -> None:

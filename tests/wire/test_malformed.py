@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import pytest
 from msgspec import Meta, Struct, ValidationError, json
 
 from credit_wallet.wire.bodies import Facts, Quantity, Sold
 from credit_wallet.wire.malformed import explained
+
+OPENAPI = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
 
 
 class Item(Struct):
@@ -124,3 +128,32 @@ def test_what_is_wrong_with_quantity_and_facts(given: str, field: str, problem: 
     with pytest.raises(ValidationError) as error:
         json.decode(f'{{"amount_yen": 1, {given}}}', type=Body)
     assert explained(str(error.value)) == (field, problem)
+
+
+def patterned(schema: Any, name: str = "") -> Iterator[str]:
+    """The names of the fields and parameters of the service that are texts of a pattern."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from patterned(each, name)
+    elif isinstance(schema, dict) and schema.get("in") != "header":  # the idempotency key has a refusal of its own
+        if isinstance(schema.get("pattern"), str):
+            yield name
+        for key, value in schema.items():
+            in_properties = key == "properties" and isinstance(value, dict)
+            for field, each in value.items() if in_properties else [(schema.get("name", name), value)]:
+                yield from patterned(each, str(field))
+
+
+def test_every_text_that_must_match_a_pattern_is_explained() -> None:
+    document = json.decode(OPENAPI.read_bytes())
+    asked = [operation for path in document["paths"].values() for operation in path.values()]
+    parts = [operation.get(part) for operation in asked for part in ("parameters", "requestBody")]
+    bodies = {name: each for name, each in document["components"]["schemas"].items() if name.endswith("Body")}
+    names = {*patterned(parts), *patterned(list(bodies.values()))}
+    assert {"by", "price_group", "cycle"} <= names
+    for name in names:
+        assert "invalid format" not in explained(f"Expected `str` matching regex '^x$' - at `$.{name}`")[1], name
+
+
+def test_values_of_usage_are_listed() -> None:
+    assert explained("Invalid enum value 'week' - at `$.every`")[1] == "every must be hour, day or month, not 'week'"

@@ -69,7 +69,7 @@ def _tables(text: str) -> list[Any]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _refused([f"the file is not TOML: {error}"]) from None
     if unknown := sorted(content.keys() - {"price"}):
-        raise _refused([f"{name} does not belong into a price file; prices are tables [[price]]" for name in unknown])
+        raise _refused([f"{name} does not belong in a price file; prices are tables [[price]]" for name in unknown])
     tables = content.get("price", [])
     if not isinstance(tables, list):
         raise _refused(["price must be a list of tables: write [[price]], with two brackets"])

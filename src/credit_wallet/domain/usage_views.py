@@ -35,8 +35,8 @@ class UsageRow(Struct, frozen=True):
 class UsageReport(Struct, frozen=True):
     """A page of usage, in the order of periods and values; ``next_cursor`` continues.
 
-    Counting begins with the wallet's first charge by an agent key, for an item or with facts, in the hour that begins
-    at ``counted_from``. Everything from then on up to ledger entry ``counted_to_txn_id``, which was written at
+    Counting begins with the wallet's first charge by an agent key, for an item or with facts, at
+    ``counted_from``. Everything from then on up to ledger entry ``counted_to_txn_id``, which was written at
     ``counted_to``, is counted. ``is_current`` says that the wallet has no entry after it.
     """
 

@@ -150,7 +150,7 @@ def _asked(item: str, quantity: Amount) -> tuple[str, int]:
 def _text_of(text_or_path: str | Path) -> str:
     """The text of a price file. Raises ``InvalidRequest``."""
     if isinstance(text_or_path, str) and ("\n" in text_or_path or "=" in text_or_path):
-        return text_or_path
+        return text_or_path.removeprefix("\ufeff")  # as of a file
     path = Path(text_or_path)
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -159,7 +159,8 @@ def _text_of(text_or_path: str | Path) -> str:
     except UnicodeDecodeError:
         raise InvalidRequest(f"{path} must be text in UTF-8", field="prices") from None
     except (OSError, ValueError) as error:
-        raise InvalidRequest(f"the price file {path} cannot be read: {error}", field="prices") from None
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise InvalidRequest(f"the price file {path} cannot be read: {reason}", field="prices") from None
 
 
 def _instant(at: datetime | str) -> str:

@@ -90,7 +90,7 @@ def usage_of(
         until=format_instant(span.until),
         rows=[_row(part, zone, str(key_id) if is_by_own_key else part.value) for part in parts],
         next_cursor=None if goes_on is None else "~".join(goes_on),
-        counted_from=None if counted.first_hour is None else period_start(counted.first_hour, zone),
+        counted_from=counted.first_at,
         counted_to_txn_id=counted.txn_id,
         counted_to=counted.occurred_at,
         is_current=(counted.last_txn_id or 0) <= counted.txn_id,

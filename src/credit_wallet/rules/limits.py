@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.money import MICROS, both, both_up, format_micros, format_yen
+from credit_wallet.domain.money import MICROS, both, both_up, format_micros, format_yen, whole_yen_up
 from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
     BudgetExhausted,
@@ -120,7 +120,7 @@ def _insufficient_funds(batch: Batch, wallet: WalletState, amount_micros: int) -
     owed = f" and {format_micros(wallet.debt_micros)} is owed from a payment taken back" if wallet.debt_micros else ""
     return InsufficientFunds(
         f"wallet {wallet.wallet_id} has {format_micros(wallet.balance_micros)}, this needs {needed}{owed}; "
-        f"top up {format_micros(missing_micros)} or more and send it again with the same idempotency key",
+        f"top up {format_yen(whole_yen_up(missing_micros))} or more and send it again with the same idempotency key",
         wallet_id=wallet.wallet_id,
         **both(balance=wallet.balance_micros),
         **both_up(debt=wallet.debt_micros, missing=missing_micros),

@@ -124,7 +124,7 @@ def not_priced(book: PriceBook, item: str, wallet_id: int, group: str | None, at
         problem = f"item {item!r} has a price from {since} on; use it then"
     elif shown:
         more = "" if shown == found else " and others"
-        problem = f"there is no price for item {item!r}; priced are {', '.join(shown)}{more}"
+        problem = f"there is no price for item {item!r}; items with a price: {', '.join(shown)}{more}"
     else:
         problem = f"there is no price for item {item!r}, nor for any other; apply a price file first"
     return ItemNotPriced(problem, item=item, items=shown)

@@ -94,12 +94,14 @@ class Part(NamedTuple):
 
 
 class CountedTo(NamedTuple):
-    """Up to which entry usage is counted, when that was written, and a wallet's last entry and first counted hour."""
+    """Up to which entry usage is counted and when that was written; a wallet's last entry, and when its first counted
+    one was written.
+    """
 
     txn_id: int
     occurred_at: str | None
     last_txn_id: int | None
-    first_hour: str | None
+    first_at: str | None
 
 
 def counted_to(source: Source, wallet_id: int) -> CountedTo:

@@ -21,23 +21,32 @@ _KINDS = {
     "null": "null",
 }
 
+_FACTS = "keys of up to 32 of a-z, 0-9 and _, the first a letter, with texts of up to 64 characters"
+
 _FORMS = {
+    "agent_facts": _FACTS,
     "amount_yen": 'a decimal above 0 in plain digits with up to six places, such as "3.30"',
+    "above": "reject or up_to_balance",
     "attempt": "1 to 64 printable ASCII characters",
+    "by": "key, item, or the key of a fact, such as tool",
     "cursor": "the next_cursor of a page",
     "cycle": "YYYY-MM, such as 2026-12",
     "digest": "hourly, or a time such as 09:00",
-    "facts": "keys of up to 32 of a-z, 0-9 and _, the first a letter, with texts of up to 64 characters",
+    "every": "hour, day or month",
+    "facts": _FACTS,
     "idempotency_key": "1 to 255 printable ASCII characters",
     "item": "words of a-z, 0-9 and _ between dots, such as tokens.input",
+    "label": "text without NUL characters",
     "note": "text without NUL characters",
+    "price_group": 'a name of up to 32 lower-case letters, digits and "_", such as partners; null for none',
     "purchase_key": "1 to 255 printable ASCII characters",
     "quantity": 'a decimal above 0 in plain digits with up to six places, such as "0.5"',
     "quiet_hours": "a range of hours such as 22:00-07:00",
+    "reason": "text without NUL characters",
     "sha256": "64 hexadecimal digits",
     "topup_id": "the id of a top-up, such as tu_1a2b",
 }
-"""What a text that a pattern refuses must be."""
+"""What a text must be that a pattern or a list of values refuses."""
 
 
 _DECIMALS = {"amount_yen": "3.30", "quantity": "0.5"}
@@ -59,14 +68,14 @@ def explained(message: str) -> tuple[str, str]:
 
 
 def _explained_value(field: str, problem: str) -> str:
+    name = field.rpartition(".")[2]
     if _PATTERN in problem:
-        return f"must be {_FORMS[name]}" if (name := field.rpartition(".")[2]) in _FORMS else "has an invalid format"
+        return f"must be {_FORMS[name]}" if name in _FORMS else "has an invalid format"
     if found := _VALUE.match(problem):
-        return f"must be one of the values in the API reference, not {found[1]}"
+        return f"must be {_FORMS.get(name, 'one of the values in the API reference')}, not {found[1]}"
     if (found := _EXPECTED.match(problem)) is None:
         return f"is invalid: {problem}"
     kind, comparison, bound, got = found.groups()
-    name = field.rpartition(".")[2]
     if name in _DECIMALS and kind.startswith("int | str"):
         return _not_a_decimal(name, got)
     if comparison is None:

@@ -1,9 +1,10 @@
 -- Pages of what charges were for. Each begins at a period and a value and reads up to :most rows of the sums, whatever the
 -- ledger's length.
 
--- counted_to: up to which entry usage is counted, when that one was written, a wallet's last entry, and its first hour
+-- counted_to: up to which entry usage is counted, when that one was written, a wallet's last entry, and when the first counted was written
 SELECT c.last_txn_id, e.occurred_at, (SELECT last_txn_id FROM am_credit_wallet WHERE wallet_id = :wallet_id),
-       (SELECT min(period) FROM am_credit_usage WHERE wallet_id = :wallet_id AND every = 'hour' AND dimension = '')
+       (SELECT f.occurred_at FROM am_credit_usage_start s
+        JOIN am_credit_transaction_log f ON f.txn_id = s.first_txn_id WHERE s.wallet_id = :wallet_id)
 FROM am_credit_counted c
 LEFT JOIN am_credit_transaction_log e ON e.txn_id = c.last_txn_id
 WHERE c.counted = 'usage';
