@@ -43,7 +43,9 @@ def test_what_is_not_priced_is_refused_with_what_is(wallets: CreditWallet, payer
     with pytest.raises(ItemNotPriced, match="apply a price file first"):
         wallets.charge(payer, item="search", idempotency_key="a")
     wallets.prices.apply(SEARCH.format(3) + '[[price]]\nitem = "secret"\nunit_price_yen = 1\nwallet_id = 99\n')
-    with pytest.raises(ItemNotPriced, match="there is no price for item 'serach'; items with a price: search") as refusal:
+    with pytest.raises(
+        ItemNotPriced, match="there is no price for item 'serach'; items with a price: search"
+    ) as refusal:
         wallets.charge(payer, item="serach", idempotency_key="a")
     assert refusal.value.details == {"item": "serach", "items": ["search"]}
     assert wallets.show(payer).balance == 1_000
@@ -311,3 +313,13 @@ def test_what_was_applied_cannot_be_changed(db_url: str, wallets: CreditWallet, 
         plain.run(change.format(table))
     assert wallets.prices.get("search").unit_price == 3
     assert wallets.verify() == []
+
+
+def test_a_file_without_prices_takes_none_away_by_accident(wallets: CreditWallet) -> None:
+    wallets.prices.apply(SEARCH.format("3.3"))
+    for text in ("# truncated\n", "price = []"):
+        with pytest.raises(InvalidRequest, match="no price"):
+            wallets.prices.apply(text)
+    assert [price.item for price in wallets.prices.book()] == ["search"]
+    assert wallets.prices.apply("price = []", allow_empty=True).version == 2
+    assert wallets.prices.book() == []

@@ -117,7 +117,7 @@ class Walk:
                 tiers = tuple((end, Fraction(self.random.randrange(10**7), 10**6)) for end in (*ends, None))
                 wanted[item, scope, begins] = Given(item, *scope, begins, self.random.choice([1, 3, 1000]), tiers)
         self.account.prices = [*wanted.values()]
-        self.wallets.prices.apply("# all\n" + "".join(each.toml() for each in wanted.values()))
+        self.wallets.prices.apply("# all\n" + "".join(each.toml() for each in wanted.values()), allow_empty=True)
 
     def move_on(self) -> None:
         self.clock.advance(hours=self.random.randint(1, 40))

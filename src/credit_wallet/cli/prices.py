@@ -30,14 +30,15 @@ def prices_diff(file: Path) -> None:
 @commands.command("apply")
 @price_file
 @click.option("--by", metavar="NAME", default="operator", show_default=True, help="Who applies it, for the record.")
-def prices_apply(file: Path, by: str) -> None:
+@click.option("--allow-empty", is_flag=True, help="Apply a file without prices, which takes all prices away.")
+def prices_apply(file: Path, by: str, allow_empty: bool) -> None:
     """Make the prices of FILE the ones that count.
 
     Items that FILE does not have cannot be charged any more. Every process charges by the new prices at once; the same
     prices again change nothing.
     """
     with open_wallets() as wallets:
-        applied = wallets.prices.apply(file, applied_by=by)
+        applied = wallets.prices.apply(file, applied_by=by, allow_empty=allow_empty)
         if options.json:
             show(applied)
             return
@@ -48,10 +49,13 @@ def prices_apply(file: Path, by: str) -> None:
 @commands.command("list")
 @click.option("--wallet", "wallet_id", type=INTEGER, metavar="ID", help="Prices that count for this wallet.")
 @click.option("--at", metavar="T", help="Prices that count at an ISO 8601 time; by default now.")
-def prices_list(wallet_id: int | None, at: str | None) -> None:
+@click.option("--all", "whole_book", is_flag=True, help="All prices: of groups and wallets, and announced ones too.")
+def prices_list(wallet_id: int | None, at: str | None, whole_book: bool) -> None:
     """List the prices that count, for everybody or for one wallet."""
+    if whole_book and (wallet_id is not None or at is not None):
+        raise click.UsageError("--all goes without --wallet and --at.")
     with open_wallets() as wallets:
-        prices = wallets.prices.list(at=at, wallet_id=wallet_id)
+        prices = wallets.prices.book() if whole_book else wallets.prices.list(at=at, wallet_id=wallet_id)
     show(prices if options.json else [_row(price) for price in prices])
 
 

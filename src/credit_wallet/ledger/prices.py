@@ -35,17 +35,26 @@ class Prices:
         self._ledger = ledger
         self._known = price_rows.KnownBook()
 
-    def apply(self, text_or_path: str | Path, *, applied_by: str = "operator") -> AppliedPrices:
+    def apply(
+        self, text_or_path: str | Path, *, applied_by: str = "operator", allow_empty: bool = False
+    ) -> AppliedPrices:
         """Make the prices of a file the ones that count; what the file does not have has no price any more.
 
         ``text_or_path`` is a path, or the file's text: a ``str`` with a line break or ``=``. The same prices again make
         no new version. They count from the next batch on in every process; open holds keep what they hold.
-        ``applied_by`` is kept with the version. Raises ``InvalidRequest`` that names every wrong field.
+        ``applied_by`` is kept with the version. A file without any price is refused unless ``allow_empty``. Raises
+        ``InvalidRequest`` that names every wrong field.
         """
         if not applied_by or malformed_text("applied_by", applied_by):
             raise InvalidRequest("applied_by must be text of 1 to 500 characters without NUL", field="applied_by")
         text = _text_of(text_or_path)
         prices, digest = parse_prices(text), sha256(text.encode()).hexdigest()
+        if not prices and not allow_empty:
+            raise InvalidRequest(
+                "the file has no price, so no item could be charged any more; to take all prices away, say allow_empty "
+                "(--allow-empty on the command line)",
+                field="prices",
+            )
         dialect, now = self._ledger.reader.source.dialect, self._ledger.clock()
         return self._ledger.lanes.maintenance.call(
             lambda store: store.run_until_known(price_rows.apply_prices, dialect, prices, digest, applied_by, now)
@@ -65,6 +74,11 @@ class Prices:
         instant = now if at is None else _instant(at)
         book = self._book() if instant >= now else self._version(price_rows.version_at(self._source, instant))
         return [price_view(price, book.version) for price in book.prices_of(*self._payer(wallet_id), instant)]
+
+    def book(self) -> builtins.list[PriceView]:
+        """Every price of the newest version: those of everybody, groups and wallets, past, present and to come."""
+        book = self._book()
+        return [price_view(price, book.version) for price in book.prices]
 
     def announced(self, *, wallet_id: int | None = None) -> builtins.list[PriceView]:
         """The prices that will count later, for a wallet or for everybody, by item and instant.
