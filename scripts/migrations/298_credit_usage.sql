@@ -7,10 +7,10 @@
 CREATE TABLE am_credit_usage (
     wallet_id         INTEGER NOT NULL,
     every             TEXT    NOT NULL CHECK (every IN ('hour', 'day', 'month')),
-    dimension         TEXT    NOT NULL,            -- '': everything; '.item'; or the key of a fact
+    dimension         TEXT    NOT NULL,            -- '': everything; '.key'; '.item'; or the key of a fact
+    key_id            INTEGER NOT NULL,            -- whose: 0, all charges of the wallet; else those that the agent key paid
     period            TEXT    NOT NULL,
     value             TEXT    NOT NULL,            -- '': all charges that have the dimension
-    key_id            INTEGER NOT NULL,            -- the agent key that paid; 0: none
     charges           INTEGER NOT NULL,
     item              TEXT    NOT NULL,            -- of all its charges; '': none names one; '*': several
     quantity_units    INTEGER NOT NULL,            -- 0 unless they are all for one item
@@ -19,7 +19,7 @@ CREATE TABLE am_credit_usage (
     amount_fraction   INTEGER NOT NULL CHECK (amount_fraction BETWEEN 0 AND 999999),
     refunded_yen      INTEGER NOT NULL,            -- in this period, of charges of any
     refunded_fraction INTEGER NOT NULL CHECK (refunded_fraction BETWEEN 0 AND 999999),
-    PRIMARY KEY (wallet_id, every, dimension, period, value, key_id)
+    PRIMARY KEY (wallet_id, every, dimension, key_id, period, value)
 ) WITHOUT ROWID;
 
 -- A wallet's usage begins with its first entry that says who paid or what for: wallets that never say so have no rows.

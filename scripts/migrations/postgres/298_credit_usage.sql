@@ -7,10 +7,10 @@
 CREATE TABLE am_credit_usage (
     wallet_id         BIGINT          NOT NULL,
     every             TEXT COLLATE "C" NOT NULL CHECK (every IN ('hour', 'day', 'month')),
-    dimension         TEXT COLLATE "C" NOT NULL,            -- '': everything; '.item'; or the key of a fact
+    dimension         TEXT COLLATE "C" NOT NULL,            -- '': everything; '.key'; '.item'; or the key of a fact
+    key_id            BIGINT          NOT NULL,            -- whose: 0, all charges of the wallet; else those that the agent key paid
     period            TEXT COLLATE "C" NOT NULL,
     value             TEXT COLLATE "C" NOT NULL,            -- '': all charges that have the dimension
-    key_id            BIGINT          NOT NULL,            -- the agent key that paid; 0: none
     charges           BIGINT          NOT NULL,
     item              TEXT COLLATE "C" NOT NULL,            -- of all its charges; '': none names one; '*': several
     quantity_units    BIGINT          NOT NULL,            -- 0 unless they are all for one item
@@ -19,7 +19,7 @@ CREATE TABLE am_credit_usage (
     amount_fraction   BIGINT          NOT NULL CHECK (amount_fraction BETWEEN 0 AND 999999),
     refunded_yen      BIGINT          NOT NULL,            -- in this period, of charges of any
     refunded_fraction BIGINT          NOT NULL CHECK (refunded_fraction BETWEEN 0 AND 999999),
-    PRIMARY KEY (wallet_id, every, dimension, period, value, key_id)
+    PRIMARY KEY (wallet_id, every, dimension, key_id, period, value)
 );
 
 -- A wallet's usage begins with its first entry that says who paid or what for: wallets that never say so have no rows.

@@ -23,8 +23,8 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.validation import checked_id
 from credit_wallet.stores import usage_reads
-from credit_wallet.stores.jobs.usage import ALL_VALUES, ITEM
-from credit_wallet.stores.usage_reads import KEY, Asked, Part, Place
+from credit_wallet.stores.jobs.usage import ALL_VALUES, ITEM, KEY
+from credit_wallet.stores.usage_reads import Asked, Part, Place
 
 _NO_DIMENSION = "."
 """Nothing has it: all charges are in one row of each period."""

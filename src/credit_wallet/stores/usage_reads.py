@@ -11,27 +11,11 @@ from msgspec import Struct
 
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage_periods import Every
-from credit_wallet.errors import InvalidRequest
 from credit_wallet.stores import Source
-from credit_wallet.stores.jobs.usage import ALL_VALUES, NO_ITEM, NO_KEY, SEVERAL_ITEMS
+from credit_wallet.stores.jobs.usage import ALL_VALUES, NO_ITEM, SEVERAL_ITEMS, WHOLE_WALLET
 from credit_wallet.stores.sql import statements
 
 _SQL = statements("usage_reads.sql")
-
-MOST_ROWS = 10_000
-"""Rows of the sums that are read at once. A value has one for each agent key."""
-
-MAX_READS = 5
-"""Times that a page reads that many; it ends early when they do not fill it."""
-
-MAX_READS_OF_A_KEY = 100
-"""The same for what one agent key paid, among what others did."""
-
-MAX_UNITS = 100_000_000_000_000
-"""Of a sum: as many as a page reads add up to 64 bits."""
-
-KEY = ".key"
-"""The dimension of agent keys, by which everything is divided already."""
 
 
 class Place(NamedTuple):
@@ -111,52 +95,23 @@ def counted_to(source: Source, wallet_id: int) -> CountedTo:
 
 
 def page(source: Source, asked: Asked) -> tuple[list[Part], Place | None]:
-    """Up to ``limit`` parts and where the next page begins; those of a period without the dimension come first.
-
-    An agent key's page never begins at a value of another's. Raises ``InvalidRequest`` when there is too much of others
-    between what is its own.
-    """
-    if asked.dimension == KEY:
-        return _cut(_keys(source, asked), asked.limit, None)
+    """Up to ``limit`` parts and where the next page begins; those of a period without the dimension come first."""
     parts, end = _read(source, asked, asked.start)
-    reads = 1
-    while end is not None and len(parts) <= asked.limit:
-        if asked.key_id is None and reads == MAX_READS:
-            break
-        if reads == MAX_READS_OF_A_KEY:
-            raise InvalidRequest("that is too much to look through at once; ask for fewer periods", field="since")
+    while end is not None and len(parts) <= asked.limit:  # periods of nothing but refunds of nothing, and the like
         more, end = _read(source, asked, end)
         parts += more
-        reads += 1
-    return _cut(parts, asked.limit, end)
-
-
-def _keys(source: Source, asked: Asked) -> list[Part]:
-    names = {"wallet_id": asked.wallet_id, "every": asked.every, "period": asked.start.period, "last": asked.last}
-    names |= {"value": asked.start.value or NO_KEY, "limit": asked.limit + 1}
-    return [_part(row) for row in source.rows(_SQL["keys"], names)]
+    return (parts[: asked.limit], parts[asked.limit].place) if len(parts) > asked.limit else (parts, end)
 
 
 def _read(source: Source, asked: Asked, start: Place) -> tuple[list[Part], Place | None]:
     """Parts from ``start`` on, more than ``limit`` or all up to the place from which on not everything was read."""
     names = {"wallet_id": asked.wallet_id, "every": asked.every, "dimension": asked.dimension, "last": asked.last}
-    names |= start._asdict()
-    most_rows, most_parts = MOST_ROWS, 2 * asked.limit + 2  # a period has two parts beside those of its values
-    while True:
-        end = min(map(Place._make, source.rows(_SQL["beyond"], {**names, "most": most_rows})), default=None)
-        if end is None or end > start:
-            break
-        most_rows *= 10  # that many agent keys paid in one period
-    limits = {"most": most_rows, "most_units": MAX_UNITS, "limit": most_parts, "key_id": asked.key_id}
-    read = [_part(row) for row in source.rows(_SQL["values"], {**names, **limits})]
-    if len(read) == most_parts and (end is None or read[-1].place < end):
-        end = read[-1].place
+    names |= {"key_id": WHOLE_WALLET if asked.key_id is None else asked.key_id, **start._asdict()}
+    most_parts = 2 * asked.limit + 2  # a period has two parts beside those of its values
+    read = [_part(row) for row in source.rows(_SQL["values"], {**names, "limit": most_parts})]
+    end = read[-1].place if len(read) == most_parts else None
     complete = (part for part in read if end is None or part.place < end)
     return list(islice(_shown(complete, start), asked.limit + 1)), end
-
-
-def _cut(parts: list[Part], limit: int, end: Place | None) -> tuple[list[Part], Place | None]:
-    return (parts[:limit], parts[limit].place) if len(parts) > limit else (parts, end)
 
 
 def _shown(parts: Iterator[Part], start: Place) -> Iterator[Part]:
@@ -171,17 +126,7 @@ def _shown(parts: Iterator[Part], start: Place) -> Iterator[Part]:
 
 
 def _part(row: tuple[Any, ...]) -> Part:
-    period, everything, value, charges, item, most_units, *sums = row
+    period, everything, value, charges, item, *sums = row
     pairs = zip(sums[::2], sums[1::2], strict=True)
     quantity, amount, refunded = (int(whole) * MICROS + int(rest) for whole, rest in pairs)
-    is_one = item != SEVERAL_ITEMS and most_units < MAX_UNITS
-    return Part(
-        period,
-        bool(everything),
-        str(value or ALL_VALUES) if everything == 0 else ALL_VALUES,
-        int(charges),
-        item if is_one else SEVERAL_ITEMS,
-        quantity if is_one else 0,
-        amount,
-        refunded,
-    )
+    return Part(period, bool(everything), value, int(charges), item, quantity, amount, refunded)

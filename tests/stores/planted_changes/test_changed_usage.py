@@ -15,7 +15,8 @@ from credit_wallet import CreditWallet
 
 pytestmark = on_both_databases
 
-_ROW = "wallet_id = 1 AND every = 'hour' AND dimension = 'tool' AND value = 'web' AND period LIKE '2026-09%'"
+_VALUE = "wallet_id = 1 AND dimension = 'tool' AND value = 'web' AND key_id = 0"
+_ROW = f"{_VALUE} AND every = 'hour' AND period LIKE '2026-09%'"
 _REFUNDED = "wallet_id = 1 AND every = 'day' AND dimension = '' AND refunded_yen + refunded_fraction > 0"
 _COLUMNS = "wallet_id, every, dimension, period, value, key_id, charges, item, quantity_units, quantity_fraction"
 _AMOUNTS = "amount_yen, amount_fraction, refunded_yen, refunded_fraction"
@@ -51,7 +52,11 @@ FOUND = [
     _set("hour", "period = '2026-09-05T13'"),
     _set("agent key", "key_id = 9"),
     _set("wallet", "wallet_id = 2"),
-    _set("day", "period = '2026-09-06'", "wallet_id = 1 AND every = 'day' AND period = '2026-09-05' AND value = 'web'"),
+    _set(
+        "day",
+        "period = '2026-09-06'",
+        f"{_VALUE} AND every = 'day' AND period = '2026-09-05'",
+    ),
     Change("a row is gone", f"DELETE FROM am_credit_usage WHERE {_ROW}", "usage"),
     Change(
         "a row of nothing that was charged",

@@ -3,13 +3,14 @@
 Each entry is counted once, in the order of ``txn_id``: the number of the last one counted moves in the transaction that
 adds the sums, and only from where the sums began. The same on every database.
 
-A charge counts in one row of everything, and for each dimension that it has in one of all values and one of its value;
-all are divided by the agent key that paid. A wallet's usage begins with its first entry that says who paid or what for.
+A charge counts in one row of everything, and for each dimension that it has in one of all values and one of its value:
+among those of the whole wallet, and among those of the agent key that paid. A wallet's usage begins with its first
+entry that says who paid or what for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -35,19 +36,21 @@ MAX_SUMS = 2_500
 
 SUMS_A_STATEMENT = 1_000
 
-EVERYTHING, ITEM = "", ".item"
+EVERYTHING, KEY, ITEM = "", ".key", ".item"
 """Dimensions beside the keys of facts, which have no dot."""
 
 ALL_VALUES = ""
 """The value of the row of all charges that have a dimension."""
 
-NO_KEY = 0
+WHOLE_WALLET = 0
+"""Instead of the id of an agent key."""
+
 NO_ITEM, SEVERAL_ITEMS = "", "*"
 
 _ELEMENTS = {"": "json_each(:sums)", "postgres": "jsonb_array_elements(CAST(:sums AS JSONB))"}
 
-Cell: TypeAlias = tuple[int, Every, str, str, str, int]
-"""A row: wallet, length of the period, dimension, period, value, and the agent key that paid."""
+Cell: TypeAlias = tuple[int, Every, str, int, str, str]
+"""A row: wallet, length of the period, dimension, agent key or ``WHOLE_WALLET``, period, and value."""
 
 
 class Sums:
@@ -165,10 +168,10 @@ def rollup_of(rows: Iterable[tuple[Any, ...]], bounded: bool = False) -> Rollup:
         periods = periods_of(moved.at, moved.time_zone)
         if periods is None:
             continue  # plain SQL wrote a time that is none
-        wallet_id, key_id, sums = moved.wallet_id, moved.key_id or NO_KEY, moved.sums()
-        for dimension, value in _values(moved.item, moved.facts, moved.agent_facts):
+        wallet_id, sums = moved.wallet_id, moved.sums()
+        for key_id, dimension, value in _places(moved.key_id, moved.item, moved.facts, moved.agent_facts):
             for every, period in zip(EVERY, periods, strict=True):
-                cell = (wallet_id, every, dimension, period, value, key_id)
+                cell = (wallet_id, every, dimension, key_id, period, value)
                 if (found := rollup.get(cell)) is None:
                     rollup[cell] = sums.copy()
                 else:
@@ -179,15 +182,23 @@ def rollup_of(rows: Iterable[tuple[Any, ...]], bounded: bool = False) -> Rollup:
 
 
 @lru_cache(maxsize=16_384)
-def _values(item: str | None, facts: str | None, agent_facts: str | None) -> tuple[tuple[str, str], ...]:
-    """The dimensions that a charge has, each with all values and with its value."""
+def _places(
+    key_id: int | None, item: str | None, facts: str | None, agent_facts: str | None
+) -> tuple[tuple[int, str, str], ...]:
+    """Where a charge counts, for the wallet and for its agent key: in all values and in its value of each dimension."""
     values = _decoded(agent_facts) | _decoded(facts)
     if item is not None:
         values[ITEM] = item
-    found = [(EVERYTHING, ALL_VALUES)]
+    if key_id is None:
+        return tuple(_of(WHOLE_WALLET, values))
+    return (*_of(WHOLE_WALLET, {**values, KEY: str(key_id)}), *_of(key_id, values))
+
+
+def _of(key_id: int, values: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    yield key_id, EVERYTHING, ALL_VALUES
     for dimension, value in values.items():
-        found += [(dimension, ALL_VALUES), (dimension, value)]
-    return tuple(found)
+        yield key_id, dimension, ALL_VALUES
+        yield key_id, dimension, value
 
 
 def _decoded(facts: str | None) -> dict[str, str]:

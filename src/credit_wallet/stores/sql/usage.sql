@@ -84,15 +84,15 @@ INSERT INTO am_credit_usage_start (wallet_id, first_txn_id) VALUES (:wallet_id, 
 
 -- add: add :sums to the sums of periods
 INSERT INTO am_credit_usage AS u
-       (wallet_id, every, dimension, period, value, key_id, charges, item, quantity_units, quantity_fraction,
+       (wallet_id, every, dimension, key_id, period, value, charges, item, quantity_units, quantity_fraction,
         amount_yen, amount_fraction, refunded_yen, refunded_fraction)
-SELECT CAST(part.value ->> 0 AS BIGINT), part.value ->> 1, part.value ->> 2, part.value ->> 3, part.value ->> 4,
-       CAST(part.value ->> 5 AS BIGINT), CAST(part.value ->> 6 AS BIGINT), part.value ->> 7,
+SELECT CAST(part.value ->> 0 AS BIGINT), part.value ->> 1, part.value ->> 2, CAST(part.value ->> 3 AS BIGINT),
+       part.value ->> 4, part.value ->> 5, CAST(part.value ->> 6 AS BIGINT), part.value ->> 7,
        CAST(part.value ->> 8 AS BIGINT), CAST(part.value ->> 9 AS BIGINT), CAST(part.value ->> 10 AS BIGINT),
        CAST(part.value ->> 11 AS BIGINT), CAST(part.value ->> 12 AS BIGINT), CAST(part.value ->> 13 AS BIGINT)
 FROM json_each(sums) part
 WHERE TRUE
-ON CONFLICT (wallet_id, every, dimension, period, value, key_id) DO UPDATE SET
+ON CONFLICT (wallet_id, every, dimension, key_id, period, value) DO UPDATE SET
     charges = u.charges + excluded.charges,
     item = CASE WHEN u.item = excluded.item AND u.quantity_units < 9000000000000000000 THEN u.item ELSE '*' END,
     quantity_units = CASE WHEN u.item = excluded.item AND u.quantity_units < 9000000000000000000
@@ -108,18 +108,18 @@ ON CONFLICT (wallet_id, every, dimension, period, value, key_id) DO UPDATE SET
     refunded_fraction = (u.refunded_fraction + excluded.refunded_fraction) % 1000000;
 
 -- sums: every sum, in the order of the key, after one
-SELECT wallet_id, every, dimension, period, value, key_id, charges, item, quantity_units, quantity_fraction, amount_yen,
+SELECT wallet_id, every, dimension, key_id, period, value, charges, item, quantity_units, quantity_fraction, amount_yen,
        amount_fraction, refunded_yen, refunded_fraction
 FROM am_credit_usage
-WHERE (wallet_id, every, dimension, period, value, key_id) > (:wallet_id, :every, :dimension, :period, :value, :key_id)
-ORDER BY wallet_id, every, dimension, period, value, key_id
+WHERE (wallet_id, every, dimension, key_id, period, value) > (:wallet_id, :every, :dimension, :key_id, :period, :value)
+ORDER BY wallet_id, every, dimension, key_id, period, value
 LIMIT :limit;
 
 -- later_beginnings: beginnings after everything that is counted
 SELECT wallet_id, first_txn_id FROM am_credit_usage_start WHERE first_txn_id > :last;
 
--- added: what the sums of each wallet, length of period and dimension add up to: of all values, and of each value
-SELECT wallet_id, every, dimension,
+-- added: what the sums of each wallet, length of period, dimension and agent key add up to: of all values, of each value
+SELECT wallet_id, every, dimension, key_id,
        sum(CASE WHEN value = '' THEN charges ELSE 0 END), sum(CASE WHEN value = '' THEN amount_yen ELSE 0 END),
        sum(CASE WHEN value = '' THEN amount_fraction ELSE 0 END), sum(CASE WHEN value = '' THEN refunded_yen ELSE 0 END),
        sum(CASE WHEN value = '' THEN refunded_fraction ELSE 0 END),
@@ -127,7 +127,7 @@ SELECT wallet_id, every, dimension,
        sum(CASE WHEN value = '' THEN 0 ELSE amount_fraction END), sum(CASE WHEN value = '' THEN 0 ELSE refunded_yen END),
        sum(CASE WHEN value = '' THEN 0 ELSE refunded_fraction END)
 FROM am_credit_usage
-GROUP BY wallet_id, every, dimension;
+GROUP BY wallet_id, every, dimension, key_id;
 
 -- spent: what each wallet with usage was charged and refunded since its beginning, up to what is counted
 SELECT e.wallet_id, sum(CASE WHEN e.txn_type = 'charge' THEN 1 ELSE 0 END),

@@ -16,7 +16,17 @@ from credit_wallet.domain.usage_periods import EVERY
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.proofs.invariants import violation
 from credit_wallet.stores.jobs.proofs.violations import Violation
-from credit_wallet.stores.jobs.usage import EVERYTHING, SEVERAL_ITEMS, SQL, WRONG_BEGINNINGS, Sums, may_say, rollup_of
+from credit_wallet.stores.jobs.usage import (
+    EVERYTHING,
+    KEY,
+    SEVERAL_ITEMS,
+    SQL,
+    WHOLE_WALLET,
+    WRONG_BEGINNINGS,
+    Sums,
+    may_say,
+    rollup_of,
+)
 
 ENTRIES_A_STEP = 20_000
 SUMS_A_STEP = 10_000
@@ -29,7 +39,7 @@ _YEN = {True: "e.amount_yen", False: f"coalesce({_MICROS} / {MICROS}, e.amount_y
 _FRACTION = {True: "0", False: f"coalesce({_MICROS} % {MICROS}, 0)"}
 """Whole yen and the micros beyond of an entry, by whether all are in whole yen."""
 
-_BEFORE_ALL = {"wallet_id": -1, "every": "", "dimension": "", "period": "", "value": "", "key_id": -1}
+_BEFORE_ALL = {"wallet_id": -1, "every": "", "dimension": "", "key_id": -1, "period": "", "value": ""}
 _KEY = tuple(_BEFORE_ALL)
 
 
@@ -45,22 +55,31 @@ def broken_usage(source: Source, *, in_whole_yen: bool, counted_again: bool) -> 
 
 
 def _adds_up(source: Source, last: int, *, in_whole_yen: bool) -> bool:
-    """Whether each wallet's hours, days and months, and the values of each dimension, add up to the same."""
+    """Whether each wallet's hours, days and months, the values of each dimension, and what its agent keys paid, add up
+    to the same.
+    """
     spent = SQL["spent"].replace("yen(e)", _YEN[in_whole_yen]).replace("fraction(e)", _FRACTION[in_whole_yen])
     expected = {wallet_id: _exact(*sums) for wallet_id, *sums in source.rows(spent, {"last": last})}
     lengths = 0
-    of_dimension: dict[tuple[int, str], Counter[_Exact]] = defaultdict(Counter)
-    for wallet_id, _, dimension, *sums in source.rows(SQL["added"], {}):
+    of_dimension: dict[tuple[int, str, int], Counter[_Exact]] = defaultdict(Counter)
+    paid_by_keys: dict[int, _Exact] = {}
+    paid_by_each: dict[int, _Exact] = defaultdict(lambda: (0, 0, 0))
+    for wallet_id, every, dimension, key_id, *sums in source.rows(SQL["added"], {}):
         of_all, of_values = _exact(*sums[:5]), _exact(*sums[5:])
-        if dimension == EVERYTHING:
+        if (dimension, key_id) == (EVERYTHING, WHOLE_WALLET):
             lengths += 1
             if of_all != expected.get(wallet_id):
                 return False
-        elif of_all != of_values:
+            continue
+        if dimension != EVERYTHING and of_all != of_values:
             return False
-        else:
-            of_dimension[wallet_id, dimension][of_all] += 1
-    is_complete = lengths == len(EVERY) * len(expected)
+        of_dimension[wallet_id, dimension, key_id][of_all] += 1
+        if every == EVERY[0] and dimension == KEY:
+            paid_by_keys[wallet_id] = of_all
+        elif every == EVERY[0] and dimension == EVERYTHING:
+            charges, charged, refunded = paid_by_each[wallet_id]
+            paid_by_each[wallet_id] = (charges + of_all[0], charged + of_all[1], refunded + of_all[2])
+    is_complete = lengths == len(EVERY) * len(expected) and paid_by_keys == paid_by_each
     return is_complete and all([*each.values()] == [len(EVERY)] for each in of_dimension.values())
 
 
