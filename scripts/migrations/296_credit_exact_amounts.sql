@@ -99,4 +99,6 @@ FROM (SELECT txn_id, wallet_id, txn_type, occurred_at, ledger_balance_yen, key_i
              coalesce(detail ->> 'fraction', 0) AS fraction,
              detail ->> 'item' AS item, detail ->> 'quantity' AS quantity, detail ->> 'price_version' AS price_version,
              detail -> 'facts' AS facts, detail -> 'agent_facts' AS agent_facts
-      FROM am_credit_transaction_log);
+      FROM (SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, ledger_balance_yen, key_id, related_txn_id,
+                   hold_id, cause, note, CASE WHEN prev_txn_id IS NOT NULL THEN detail END AS detail  -- the ledger's own
+            FROM am_credit_transaction_log) AS known);

@@ -83,4 +83,6 @@ FROM (SELECT txn_id, wallet_id, txn_type, occurred_at, ledger_balance_yen, key_i
              detail ->> 'item' AS item, CAST(detail ->> 'quantity' AS numeric) AS quantity,
              CAST(detail ->> 'price_version' AS bigint) AS price_version,
              detail -> 'facts' AS facts, detail -> 'agent_facts' AS agent_facts
-      FROM am_credit_transaction_log) AS entry;
+      FROM (SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, ledger_balance_yen, key_id, related_txn_id,
+                   hold_id, cause, note, CASE WHEN prev_txn_id IS NOT NULL THEN detail END AS detail  -- the ledger's own
+            FROM am_credit_transaction_log) AS known) AS entry;

@@ -70,8 +70,8 @@ def test_the_view_says_what_was_bought(fresh_url: str) -> None:
         store.execute([Topup(1, "credit", 20_000_000), Charge(1, "facts", 1_000_000, usage=facts)], NOW)
     with PlainSql(fresh_url) as host:
         host.run(
-            "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, detail) "
-            "VALUES (1, -2, 'charge', ?)",
+            "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, prev_txn_id, detail) "
+            "VALUES (1, -2, 'charge', 2, ?)",
             '{"item":"tokens.input","quantity":1500000,"price_version":7}',
         )
         assert host.run(
