@@ -116,7 +116,10 @@ def _http_charge() -> Callable[[], Coroutine[Any, Any, bytes]]:
     from msgspec import json as wire
 
     from credit_wallet.domain.outcomes import Charged
-    from credit_wallet.domain.views import Access
+    try:
+        from credit_wallet.domain.views import Access
+    except ModuleNotFoundError:  # a release that kept it beside the outcomes
+        from credit_wallet.domain.outcomes import Access  # type: ignore[attr-defined,no-redef]
     from credit_wallet.http.decoding import decode_body
     from credit_wallet.http.fast import CALLS
     from credit_wallet.wire.auth import Caller
