@@ -116,6 +116,7 @@ def _http_charge() -> Callable[[], Coroutine[Any, Any, bytes]]:
     from msgspec import json as wire
 
     from credit_wallet.domain.outcomes import Charged
+
     try:
         from credit_wallet.domain.views import Access
     except ModuleNotFoundError:  # a release that kept it beside the outcomes
