@@ -7,6 +7,7 @@ that the alert job can run on it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -95,19 +96,20 @@ def both(**micros: int) -> dict[str, Any]:
     """Each amount twice, as events and error details say it: ``both(balance=3_300_000)`` is
     ``{"balance_yen": 3, "balance": "3.3"}``.
     """
-    said: dict[str, Any] = {}
-    for name, amount_micros in micros.items():
-        said[f"{name}_yen"] = whole_yen(amount_micros)
-        said[name] = decimal_text(amount_micros)
-    return said
+    return _said_twice(micros, whole_yen)
 
 
 def both_up(**micros: int) -> dict[str, Any]:
     """Like ``both``, for what has to be paid: its whole yen are rounded up."""
-    return {
-        name: whole_yen_up(micros[name.removesuffix("_yen")]) if name.endswith("_yen") else value
-        for name, value in both(**micros).items()
-    }
+    return _said_twice(micros, whole_yen_up)
+
+
+def _said_twice(micros: Mapping[str, int], whole: Callable[[int], int]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for name, amount_micros in micros.items():
+        said[f"{name}_yen"] = whole(amount_micros)
+        said[name] = decimal_text(amount_micros)
+    return said
 
 
 def format_yen(amount_yen: int) -> str:

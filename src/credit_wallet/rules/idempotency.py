@@ -104,10 +104,8 @@ def fingerprint(command: Movement) -> bytes:
 
     The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
     """
-    if type(command) is Charge and command.usage is None:
-        yen, fraction = divmod(command.amount_micros, MICROS)
-        amount = decimal_text(command.amount_micros) if fraction else yen
-        request = msgpack.encode(("Charge", amount, command.note, command.key_id))
+    if type(command) is Charge and command.usage is None:  # as most commands: without taking it apart
+        request = msgpack.encode(("Charge", requested(command.amount_micros), command.note, command.key_id))
         return request if len(request) < FINGERPRINT_BYTES else _hashed(request)
     kind = type(command)
     fields = structs.astuple(command)[2:-1]
