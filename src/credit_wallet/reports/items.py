@@ -17,6 +17,17 @@ from credit_wallet.domain.views import Transaction
 from credit_wallet.domain.visibility import is_hidden
 
 
+class SpendReadings(Struct, frozen=True):
+    """Reads what was charged, what was refunded, and what was spent in the end, in whole yen and exactly."""
+
+    charged_yen = WholeYen()
+    charged = Exact()
+    refunded_yen = WholeYen()
+    refunded = Exact()
+    spent_yen = WholeYen()
+    spent = Exact()
+
+
 class PriceLine(Struct, frozen=True):
     """``quantity`` of an item at one price: ``unit_price`` yen for ``per`` units; ``price`` says it in words.
 
@@ -37,7 +48,7 @@ class PriceLine(Struct, frozen=True):
     charged = Exact()
 
 
-class ItemSpend(Struct, frozen=True):
+class ItemSpend(SpendReadings, frozen=True):
     """What was spent on ``item``, or by charges that name none; ``prices`` divide what was charged by price."""
 
     item: str | None
@@ -49,12 +60,6 @@ class ItemSpend(Struct, frozen=True):
     prices: tuple[PriceLine, ...]
 
     quantity = Exact()
-    charged_yen = WholeYen()
-    charged = Exact()
-    refunded_yen = WholeYen()
-    refunded = Exact()
-    spent_yen = WholeYen()
-    spent = Exact()
 
 
 class Price(Protocol):

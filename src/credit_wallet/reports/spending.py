@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from msgspec import Struct
-
-from credit_wallet.domain.money import Exact, WholeYen
 from credit_wallet.domain.visibility import is_hidden
+from credit_wallet.reports.items import SpendReadings
 from credit_wallet.stores.reads import CycleEntry
 from credit_wallet.stores.tallies import Tallies, Tally
 
@@ -19,7 +17,7 @@ _NO_NOTE = 0
 """The name for spending without a note. It cannot be a note, since notes are text."""
 
 
-class KeySpend(Struct, frozen=True):
+class KeySpend(SpendReadings, frozen=True):
     """What an agent key, or the owner, spent in the cycle."""
 
     key_id: int | None
@@ -30,15 +28,8 @@ class KeySpend(Struct, frozen=True):
     spent_micros: int
     monthly_cap_yen: int
 
-    charged_yen = WholeYen()
-    charged = Exact()
-    refunded_yen = WholeYen()
-    refunded = Exact()
-    spent_yen = WholeYen()
-    spent = Exact()
 
-
-class NoteSpend(Struct, frozen=True):
+class NoteSpend(SpendReadings, frozen=True):
     """What was spent under one note, such as `GET /search`."""
 
     note: str | None
@@ -47,15 +38,8 @@ class NoteSpend(Struct, frozen=True):
     refunded_micros: int
     spent_micros: int
 
-    charged_yen = WholeYen()
-    charged = Exact()
-    refunded_yen = WholeYen()
-    refunded = Exact()
-    spent_yen = WholeYen()
-    spent = Exact()
 
-
-class OtherNotes(Struct, frozen=True):
+class OtherNotes(SpendReadings, frozen=True):
     """What was spent under all notes that are not listed one by one."""
 
     notes: int
@@ -63,13 +47,6 @@ class OtherNotes(Struct, frozen=True):
     charged_micros: int
     refunded_micros: int
     spent_micros: int
-
-    charged_yen = WholeYen()
-    charged = Exact()
-    refunded_yen = WholeYen()
-    refunded = Exact()
-    spent_yen = WholeYen()
-    spent = Exact()
 
 
 class Spending(NamedTuple):
