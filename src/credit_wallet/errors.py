@@ -92,9 +92,18 @@ class InsufficientFunds(WalletError):
 
 
 class BudgetExhausted(WalletError):
-    """The wallet's monthly budget is a cap and this movement would pass it."""
+    """A budget of the wallet is a cap and this movement would pass it.
+
+    ``details`` says which (``budget``), what would pass now (``max_amount``) and when the same would (``retry_at``).
+    """
 
     code = "budget_exhausted"
+
+
+class CallLimitReached(WalletError):
+    """A limit on calls allows no more of them now; ``details`` has the ``budget`` and ``retry_at``."""
+
+    code = "call_limit_reached"
 
 
 class KeyCapExhausted(WalletError):

@@ -24,7 +24,7 @@ from msgspec import json
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT, spent_pct
+from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT, spent_pct
 
 pytestmark = on_every_database_at_length
 

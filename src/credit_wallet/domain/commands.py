@@ -256,6 +256,7 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     """Shares of the budget at which to alert, beside 50, 80 and 100 %."""
     price_group: str | UnsetType | None = UNSET
     """The group whose prices count for the wallet, None for no group."""
+    actor: Actor = OPERATOR
 
 
 MAX_LEASE_SECONDS = 24 * 3600

@@ -6,11 +6,11 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
-from credit_wallet.domain.budget import spent_pct, warn_pct
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import MICROS, Exact, WholeYen, WholeYenUp
 from credit_wallet.domain.outcomes import BudgetMode, EntryType
+from credit_wallet.domain.shares import spent_pct, warn_pct
 from credit_wallet.domain.views import AutoTopupState, KeyView, LotView
 from credit_wallet.wire.bodies import Body, Id, Note, Yen
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE

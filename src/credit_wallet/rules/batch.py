@@ -12,7 +12,7 @@ from credit_wallet.domain.outcomes import Alert, EntryType
 from credit_wallet.domain.usage import Usage
 from credit_wallet.rules import lots
 from credit_wallet.rules.details import format_detail
-from credit_wallet.rules.events import event, threshold_reached
+from credit_wallet.rules.events import Event, event, threshold_reached
 from credit_wallet.rules.state import Allocation, Decision, Entry, Snapshot, WalletState
 
 
@@ -93,6 +93,14 @@ def emit_once(batch: Batch, wallet: WalletState, kind: str, dedupe_key: str, **p
     if name not in batch.decision.emitted and name not in batch.snapshot.emitted:
         batch.decision.emitted.add(name)
         batch.decision.events.append(event(wallet.wallet_id, kind, payload, dedupe_key))
+
+
+def emit_made(batch: Batch, made: Event) -> None:
+    """Like ``emit_once``, for an event that was made elsewhere with a ``dedupe_key``."""
+    name = (made.wallet_id, made.dedupe_key or "")
+    if name not in batch.decision.emitted and name not in batch.snapshot.emitted:
+        batch.decision.emitted.add(name)
+        batch.decision.events.append(made)
 
 
 def fire(batch: Batch, wallet: WalletState, alert: Alert) -> None:

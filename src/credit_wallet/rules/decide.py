@@ -23,7 +23,6 @@ from typing import Any
 
 from msgspec import UNSET, structs
 
-from credit_wallet.domain.budget import thresholds_pct
 from credit_wallet.domain.commands import (
     Buy,
     Capture,
@@ -48,6 +47,7 @@ from credit_wallet.domain.commands import (
 )
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Charged, Configured, Expired, Held, LotKind, Outcome, Refunded, ToppedUp
+from credit_wallet.domain.shares import thresholds_pct
 from credit_wallet.errors import (
     InvalidRequest,
     RailBusy,
@@ -55,6 +55,7 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.rules.batch import Batch
+from credit_wallet.rules.budgets import note_monthly_budget
 from credit_wallet.rules.credit import credit, end_exhaustion, lapse_until
 from credit_wallet.rules.holds import capture, expire_hold, extend, open_hold, release
 from credit_wallet.rules.idempotency import fingerprint, replay
@@ -185,7 +186,9 @@ def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
 
 def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Configured | WalletError:
     settings = {
-        name: value for name, value in structs.asdict(command).items() if name != "wallet_id" and value is not UNSET
+        name: value
+        for name, value in structs.asdict(command).items()
+        if name not in ("wallet_id", "actor") and value is not UNSET
     }
     problem = malformed_auto_topup(
         settings.get("auto_topup_threshold", wallet.auto_topup_threshold),
@@ -196,8 +199,10 @@ def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Configu
     own_thresholds = settings.pop("alert_thresholds_pct", None)
     if own_thresholds is not None:
         wallet.thresholds_pct = thresholds_pct(own_thresholds)
+    before = wallet.monthly_budget_yen, wallet.budget_mode
     for name, value in settings.items():
         setattr(wallet, name, value)
+    note_monthly_budget(batch, wallet, before, command.actor)
     batch.decision.configured[wallet.wallet_id] = wallet
     return Configured(wallet.wallet_id, 0, wallet.balance_micros)
 

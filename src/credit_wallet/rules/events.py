@@ -40,6 +40,21 @@ def threshold_reached(
     return event(wallet_id, "budget.threshold_reached", payload, f"{billing_cycle} {budget_yen} {threshold_pct}")
 
 
+def budget_threshold_reached(wallet_id: int, budget: dict[str, Any], threshold_pct: int, period: str) -> Event:
+    """A share of a budget was spent: emitted once for each period, value, limit and share."""
+    payload = {**budget, "threshold_pct": threshold_pct}
+    return event(wallet_id, "budget.threshold_reached", payload, _once(budget, period, threshold_pct))
+
+
+def budget_exhausted(wallet_id: int, budget: dict[str, Any], period: str) -> Event:
+    """A budget refuses charges: emitted once for each period, value and limit."""
+    return event(wallet_id, "budget.exhausted", budget, _once(budget, period))
+
+
+def _once(budget: dict[str, Any], period: str, *more: object) -> str:
+    return " ".join(map(str, (budget["budget_id"], period, budget["limit"], *more, budget["value"] or "")))
+
+
 def credit_expiring(
     wallet_id: int, lot_id: int, lot_kind: str, remaining_micros: int, expires_at: str | None, days: int
 ) -> Event:

@@ -14,11 +14,11 @@ from credit_wallet.domain.money import both, format_micros
 from credit_wallet.domain.outcomes import Captured, Extended, Held, Released
 from credit_wallet.domain.usage import MAX_FACTS, Usage
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
-from credit_wallet.rules import lots
+from credit_wallet.rules import budgets, lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
-from credit_wallet.rules.limits import paying_key, refusal_to_spend, spendable_above_micros
+from credit_wallet.rules.limits import paying_key, refusal_to_capture, refusal_to_spend, spendable_above_micros
 from credit_wallet.rules.pricing import cost_of, count_usage
 from credit_wallet.rules.spending import count_spent, take_or_owe
 from credit_wallet.rules.state import HoldState, KeyState, WalletState
@@ -45,7 +45,8 @@ def open_hold(
     if isinstance(cost, WalletError):
         return cost
     amount_micros, usage = cost
-    refusal = refusal_to_spend(batch, wallet, key, amount_micros)
+    counters = budgets.matching(batch, wallet, key_id, usage)
+    refusal = refusal_to_spend(batch, wallet, key, amount_micros, counters)
     if refusal is not None:
         return refusal
     remember_lots(batch, wallet)
@@ -64,6 +65,7 @@ def open_hold(
         usage=usage,
     )
     batch.snapshot.holds[hold.hold_id] = hold
+    budgets.reserve(batch, hold, counters, amount_micros)
     wallet.balance_micros -= amount_micros
     wallet.held_micros += amount_micros
     if key is not None:
@@ -103,13 +105,20 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
             field="amount_yen",
             **both(held=hold.left_micros),
         )
-    if above_micros:
-        above_micros = min(above_micros, spendable_above_micros(wallet, key))
-        if not from_hold_micros + above_micros and (refusal := refusal_to_spend(batch, wallet, key, amount_micros)):
-            return refusal
-    usage = _captured_usage(hold, usage, amount_micros)
+    usage = captured_usage(hold, usage, amount_micros)
     if usage is not None and (problem := too_many_facts(usage)):
         return problem
+    counters = budgets.matching(batch, wallet, hold.key_id, usage)
+    fresh = budgets.not_reserved(hold, counters)
+    if fresh and (refusal := refusal_to_capture(batch, wallet, fresh, from_hold_micros, is_call=not hold.is_counted)):
+        return refusal
+    if above_micros:
+        room_micros = spendable_above_micros(wallet, key, counters, fresh, from_hold_micros)
+        above_micros = min(above_micros, room_micros)
+        if not from_hold_micros + above_micros and (
+            refusal := refusal_to_spend(batch, wallet, key, amount_micros, counters)
+        ):
+            return refusal
     captured = _spend_held(
         batch,
         wallet,
@@ -164,7 +173,7 @@ def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Lite
     So is one that held nothing, because its item was free then, if more was captured since.
     """
     left_micros = hold.left_micros
-    _take_out_of_hold(batch, wallet, hold, left_micros)
+    _take_out_of_hold(batch, wallet, hold, left_micros, call=not hold.is_counted)
     is_used_up = not left_micros and bool(hold.captured_micros or hold.above_micros)
     _close(batch, hold, "captured" if is_used_up else status)
     wallet.balance_micros += left_micros
@@ -174,7 +183,7 @@ def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Lite
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
     if hold.served:
-        _spend_held(batch, wallet, hold, hold.left_micros, 0, _captured_usage(hold, None, hold.left_micros))
+        _spend_held(batch, wallet, hold, hold.left_micros, 0, captured_usage(hold, None, hold.left_micros))
     else:
         return_hold(batch, wallet, hold, "expired")
 
@@ -186,7 +195,7 @@ def serve_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
         batch.decision.touched_holds[hold.hold_id] = hold
     elif hold.status != "captured":
         hold.served = True
-        _spend_held(batch, wallet, hold, 0, hold.left_micros, _captured_usage(hold, None, hold.left_micros))
+        _spend_held(batch, wallet, hold, 0, hold.left_micros, captured_usage(hold, None, hold.left_micros))
 
 
 def _spend_held(
@@ -209,7 +218,7 @@ def _spend_held(
     was_open = hold.status == "open"
     back_micros = hold.left_micros - from_hold_micros if final and was_open else 0
     used, rest = lots.split(hold.allocation, from_hold_micros)
-    _take_out_of_hold(batch, wallet, hold, from_hold_micros + back_micros)
+    _take_out_of_hold(batch, wallet, hold, from_hold_micros + back_micros, call=not hold.is_counted)
     hold.captured_micros += from_hold_micros
     hold.allocation = rest
     if final or not was_open or not (hold.left_micros or stays_open):
@@ -236,6 +245,9 @@ def _spend_held(
             key_id=hold.key_id,
             hold_id=hold.hold_id,
         )
+        counters = budgets.countable(hold, budgets.matching(batch, wallet, hold.key_id, usage))
+        budgets.count(batch, counters, spent_micros, calls=0 if hold.is_counted else 1)
+        hold.is_counted = True
         captured = count_spent(Captured, batch, wallet, key, spent_micros, txn_id, hold.hold_id)
     if back_micros:
         return_to_lots(batch, wallet, rest)
@@ -248,7 +260,7 @@ def _spend_held(
     )
 
 
-def _captured_usage(hold: HoldState, usage: Usage | None, amount_micros: int) -> Usage | None:
+def captured_usage(hold: HoldState, usage: Usage | None, amount_micros: int) -> Usage | None:
     """What a capture is for: its own item, and the hold's facts where it does not say others.
 
     Without an item of its own it is for the hold's, if it captures all of an untouched hold.
@@ -275,10 +287,12 @@ def _that_find_room(agent_facts: dict[str, str], own: dict[str, str], room: int)
     return {key: agent_facts[key] for key in (*own, *said_before)}
 
 
-def _take_out_of_hold(batch: Batch, wallet: WalletState, hold: HoldState, amount_micros: int) -> None:
-    """Reduce the held yen, of the wallet and of the agent key; an expired hold holds none."""
+def _take_out_of_hold(batch: Batch, wallet: WalletState, hold: HoldState, amount_micros: int, *, call: bool) -> None:
+    """Reduce the held yen, of the wallet, of the agent key and of budgets; an expired hold holds none."""
     if hold.status != "open":
         return
+    if hold.reserved:
+        budgets.give_back(batch, hold, amount_micros, call=call)
     wallet.held_micros -= amount_micros
     key = _key_of(batch, hold)
     if key is not None:

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from msgspec import Struct
+
 from credit_wallet.domain.money import MICROS, both, both_up, format_micros, format_yen, whole_yen_up
 from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
     BudgetExhausted,
+    CallLimitReached,
     InsufficientFunds,
     KeyCapExhausted,
     Unauthorized,
     WalletDisabled,
     WalletError,
 )
-from credit_wallet.rules.batch import Batch, emit, emit_once
-from credit_wallet.rules.state import KeyState, WalletState
+from credit_wallet.rules.batch import Batch, emit, emit_made, emit_once
+from credit_wallet.rules.bounds import (
+    Bound,
+    bound_of_budget,
+    bound_of_counter,
+    bound_of_key,
+    in_words,
+    key_cap_id,
+    monthly_budget_id,
+    most_that_fits,
+    retry_at,
+    shown,
+    what_to_do,
+)
+from credit_wallet.rules.budgets import Counters, period_of, refusing
+from credit_wallet.rules.events import budget_exhausted
+from credit_wallet.rules.state import Counter, KeyState, WalletState
 
 
 def paying_key(batch: Batch, wallet: WalletState, key_id: int) -> KeyState | WalletError:
@@ -43,20 +63,28 @@ def spendable_micros(wallet: WalletView, key: KeyView | None) -> int:
     return max(0, min(rooms))
 
 
-def spendable_above_micros(wallet: WalletState, key: KeyState | None) -> int:
-    """How much a capture may take beyond its hold: what balance, budget and cap leave."""
+def spendable_above_micros(
+    wallet: WalletState, key: KeyState | None, counters: Counters, fresh: Counters, from_hold_micros: int
+) -> int:
+    """How much a capture may take beyond its hold: what balance, budgets and caps leave. ``fresh`` are the budgets that
+    the hold does not reserve in, which ``from_hold_micros`` counts against as well.
+    """
     if not wallet.enabled:
         return 0
-    rooms = [wallet.balance_micros]
-    if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
-        rooms.append(left_micros(wallet.monthly_budget_yen * MICROS, wallet.cycle_spent_micros, wallet.held_micros))
-    if key is not None and key.monthly_cap_yen:
-        rooms.append(left_micros(key.monthly_cap_yen * MICROS, key.cycle_spent_micros, key.held_micros))
-    return max(0, min(rooms))
+    bounds = [bound for bound in (bound_of_budget(wallet), bound_of_key(wallet, key)) if bound is not None]
+    caps = [counter for counter in counters if counter.budget.mode == "cap" and counter.budget.unit == "yen"]
+    taken = [from_hold_micros if counter in fresh else 0 for counter in caps]
+    rooms = [counter.left_micros - micros for counter, micros in zip(caps, taken, strict=True)]
+    return max(0, min([wallet.balance_micros, *rooms, *(bound.left_micros for bound in bounds)]))
 
 
-def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, amount_micros: int) -> WalletError | None:
-    """Why the wallet, or the agent key that pays, cannot spend ``amount_micros``; None when it can."""
+def refusal_to_spend(
+    batch: Batch, wallet: WalletState, key: KeyState | None, amount_micros: int, counters: Counters = ()
+) -> WalletError | None:
+    """Why the wallet, or the agent key that pays, cannot spend ``amount_micros``; None when it can.
+
+    ``counters`` are those of the budgets that the charge matches.
+    """
     if not wallet.enabled:
         return WalletDisabled(
             f"wallet {wallet.wallet_id} is disabled; enable it to spend from it", wallet_id=wallet.wallet_id
@@ -64,37 +92,115 @@ def refusal_to_spend(batch: Batch, wallet: WalletState, key: KeyState | None, am
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
         room_micros = left_micros(wallet.monthly_budget_yen * MICROS, wallet.cycle_spent_micros, wallet.held_micros)
         if amount_micros > max(room_micros, 0):
-            _emit_used_up(batch, wallet, "budget.exhausted", room_micros, monthly_budget_yen=wallet.monthly_budget_yen)
-            return BudgetExhausted(
-                f"{format_micros(max(room_micros, 0))} of the monthly budget of "
-                f"{format_yen(wallet.monthly_budget_yen)} is left; raise the budget or wait for the cycle after "
-                f"{wallet.current_cycle}",
-                wallet_id=wallet.wallet_id,
-                **both(balance=wallet.balance_micros),
-                **both_up(missing=amount_micros - max(room_micros, 0)),
-                monthly_budget_yen=wallet.monthly_budget_yen,
-            )
+            return _budget_exhausted(batch, Asked(wallet, key, counters, amount_micros), room_micros)
     if key is not None and key.monthly_cap_yen:
         room_micros = left_micros(key.monthly_cap_yen * MICROS, key.cycle_spent_micros, key.held_micros)
         if amount_micros > max(room_micros, 0):
-            _emit_used_up(
-                batch, wallet, "key_cap.exhausted", room_micros, key_id=key.key_id, monthly_cap_yen=key.monthly_cap_yen
-            )
-            return KeyCapExhausted(
-                f"{format_micros(max(room_micros, 0))} of the monthly cap of agent key {key.key_id} is left; "
-                "raise the cap or pay with another key",
-                wallet_id=wallet.wallet_id,
-                key_id=key.key_id,
-                **both(balance=wallet.balance_micros),
-                **both_up(missing=amount_micros - max(room_micros, 0)),
-                monthly_cap_yen=key.monthly_cap_yen,
-            )
+            return _key_cap_exhausted(batch, Asked(wallet, key, counters, amount_micros), key, room_micros)
+    if counters and (counter := refusing(counters, amount_micros)) is not None:
+        return _counter_exhausted(batch, Asked(wallet, key, counters, amount_micros), counter)
     if amount_micros > wallet.balance_micros:
-        return _insufficient_funds(batch, wallet, amount_micros)
+        return _insufficient_funds(batch, Asked(wallet, key, counters, amount_micros))
     return None
 
 
-def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, left_micros: int, **limit: int) -> None:
+def refusal_to_capture(
+    batch: Batch, wallet: WalletState, fresh: Counters, amount_micros: int, *, is_call: bool
+) -> WalletError | None:
+    """Why a capture cannot count in budgets that its hold does not reserve in."""
+    in_question = fresh if is_call else [counter for counter in fresh if counter.budget.unit == "yen"]
+    counter = refusing(in_question, amount_micros)
+    return None if counter is None else _counter_exhausted(batch, Asked(wallet, None, fresh, amount_micros), counter)
+
+
+class Asked(Struct, frozen=True):
+    """A refused request to spend, for the refusal to say what would pass."""
+
+    wallet: WalletState
+    key: KeyState | None
+    counters: Counters
+    amount_micros: int
+
+    def bounds(self) -> list[Bound]:
+        """Every cap on it."""
+        caps = [bound_of_counter(counter) for counter in self.counters if counter.budget.mode == "cap"]
+        return [*filter(None, (bound_of_budget(self.wallet), bound_of_key(self.wallet, self.key))), *caps]
+
+    def what_would_pass(self) -> dict[str, Any]:
+        """``max_amount`` now, and when the same request would."""
+        bounds = self.bounds()
+        most_micros = most_that_fits(bounds, self.wallet.balance_micros)
+        waiting = retry_at(bounds, self.wallet.lots, self.amount_micros)
+        return {**both(max_amount=most_micros), "retry_at": waiting}
+
+
+def _budget_exhausted(batch: Batch, asked: Asked, room_micros: int) -> WalletError:
+    wallet, bound = asked.wallet, bound_of_budget(asked.wallet)
+    _emit_used_up(
+        batch,
+        wallet,
+        "budget.exhausted",
+        room_micros,
+        monthly_budget_id(wallet.wallet_id),
+        monthly_budget_yen=wallet.monthly_budget_yen,
+    )
+    return BudgetExhausted(
+        f"{format_micros(max(room_micros, 0))} of the monthly budget of "
+        f"{format_yen(wallet.monthly_budget_yen)} is left; raise the budget or wait for the cycle after "
+        f"{wallet.current_cycle}",
+        wallet_id=wallet.wallet_id,
+        **both(balance=wallet.balance_micros),
+        **both_up(missing=asked.amount_micros - max(room_micros, 0)),
+        monthly_budget_yen=wallet.monthly_budget_yen,
+        budget=None if bound is None else shown(bound),
+        **asked.what_would_pass(),
+    )
+
+
+def _key_cap_exhausted(batch: Batch, asked: Asked, key: KeyState, room_micros: int) -> WalletError:
+    wallet, bound = asked.wallet, bound_of_key(asked.wallet, key)
+    _emit_used_up(
+        batch,
+        wallet,
+        "key_cap.exhausted",
+        room_micros,
+        key_cap_id(key.key_id),
+        key_id=key.key_id,
+        monthly_cap_yen=key.monthly_cap_yen,
+    )
+    return KeyCapExhausted(
+        f"{format_micros(max(room_micros, 0))} of the monthly cap of agent key {key.key_id} is left; "
+        "raise the cap or pay with another key",
+        wallet_id=wallet.wallet_id,
+        key_id=key.key_id,
+        **both(balance=wallet.balance_micros),
+        **both_up(missing=asked.amount_micros - max(room_micros, 0)),
+        monthly_cap_yen=key.monthly_cap_yen,
+        budget=None if bound is None else shown(bound),
+        **asked.what_would_pass(),
+    )
+
+
+def _counter_exhausted(batch: Batch, asked: Asked, counter: Counter) -> WalletError:
+    """A budget said no: one of calls refuses as a rate limit does."""
+    wallet, bound = asked.wallet, bound_of_counter(counter)
+    if counter.left_micros * 10 < counter.limit_micros or not counter.limit_micros:
+        emit_made(batch, budget_exhausted(wallet.wallet_id, shown(bound), period_of(counter, batch.at)))
+    passing = asked.what_would_pass()
+    name = in_words(bound)
+    details = {"wallet_id": wallet.wallet_id, **both(balance=wallet.balance_micros), "budget": shown(bound), **passing}
+    hint = what_to_do(passing)
+    if bound.unit == "calls":
+        return CallLimitReached(f"{name} allows no more calls; {hint}", **details)
+    left_micros = max(bound.left_micros, 0)
+    return BudgetExhausted(
+        f"{format_micros(left_micros)} of {name} is left; {hint}",
+        **details,
+        **both_up(missing=asked.amount_micros - left_micros),
+    )
+
+
+def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, left_micros: int, budget_id: str, **limit: int) -> None:
     """Emit an event that a monthly limit stops spending, once a cycle for each limit. While a tenth of it or more is
     left, the limit is not used up: the call was large.
     """
@@ -102,11 +208,13 @@ def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, left_micros: int
     if left_micros * 10 < limit_yen * MICROS:
         dedupe_key = " ".join(map(str, (wallet.current_cycle, *limit.values())))
         left = both(left=max(left_micros, 0))
-        emit_once(batch, wallet, kind, dedupe_key, billing_cycle=wallet.current_cycle, **left, **limit)
+        named = {"budget_id": budget_id, "billing_cycle": wallet.current_cycle}
+        emit_once(batch, wallet, kind, dedupe_key, **named, **left, **limit)
 
 
-def _insufficient_funds(batch: Batch, wallet: WalletState, amount_micros: int) -> WalletError:
+def _insufficient_funds(batch: Batch, asked: Asked) -> WalletError:
     """Refuse, and emit an event: once until credit comes in, or once an hour while credit is only on hold."""
+    wallet, amount_micros = asked.wallet, asked.amount_micros
     if not wallet.exhausted:
         refused = both(balance=wallet.balance_micros, refused=amount_micros)
         if amount_micros <= wallet.balance_micros + wallet.held_micros:
@@ -124,4 +232,5 @@ def _insufficient_funds(batch: Batch, wallet: WalletState, amount_micros: int) -
         wallet_id=wallet.wallet_id,
         **both(balance=wallet.balance_micros),
         **both_up(debt=wallet.debt_micros, missing=missing_micros),
+        **asked.what_would_pass(),
     )

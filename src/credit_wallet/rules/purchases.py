@@ -26,7 +26,7 @@ from credit_wallet.errors import (
     RetriesExhausted,
     WalletError,
 )
-from credit_wallet.rules import lots
+from credit_wallet.rules import budgets, lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower
@@ -212,6 +212,8 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
         )
         note_sale(batch, wallet, purchase.txn_id, purchase.actor)
         key = None if purchase.key_id is None else batch.snapshot.keys.get(purchase.key_id)
+        counters = budgets.matching(batch, wallet, purchase.key_id, purchase.usage)
+        budgets.count(batch, counters, taken_micros, calls=1)
         count_spent(Charged, batch, wallet, key, taken_micros, purchase.txn_id, None)
         emit_lower(batch, wallet, taken, taken_micros)
     return taken_micros

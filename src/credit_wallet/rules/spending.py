@@ -7,12 +7,12 @@ from typing import TypeVar
 from msgspec import structs
 
 from credit_wallet.domain.actors import NO_SELLERS, Actor, seller_of
-from credit_wallet.domain.budget import WARN_PCTS, reached_pct, spent_pct, warn_pct
 from credit_wallet.domain.money import MICROS, both, whole_yen
 from credit_wallet.domain.outcomes import Alert, Charged
+from credit_wallet.domain.shares import WARN_PCTS, reached_pct, spent_pct, warn_pct
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import WalletError
-from credit_wallet.rules import lots
+from credit_wallet.rules import budgets, lots
 from credit_wallet.rules.batch import Batch, append, emit_once, fire
 from credit_wallet.rules.clawbacks import owe
 from credit_wallet.rules.credit import emit_lower
@@ -41,7 +41,8 @@ def charge(
         if isinstance(cost, WalletError):
             return cost
         amount_micros, usage = cost
-    refusal = refusal_to_spend(batch, wallet, key, amount_micros)
+    counters = budgets.matching(batch, wallet, key_id, usage)
+    refusal = refusal_to_spend(batch, wallet, key, amount_micros, counters)
     if refusal is not None:
         return refusal
     wallet.balance_micros -= amount_micros
@@ -51,6 +52,8 @@ def charge(
         note_sale(batch, wallet, txn_id, actor)
     if wallet.auto_topup_amount or wallet.low_balance_yen:
         emit_lower(batch, wallet, taken, amount_micros)
+    if counters:
+        budgets.count(batch, counters, amount_micros, calls=1)
     charged = count_spent(Charged, batch, wallet, key, amount_micros, txn_id, None)
     if usage is None or usage.item is None:
         return charged

@@ -7,20 +7,24 @@ it and returns a ``Decision``, which the store writes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
 from credit_wallet.domain.actors import OPERATOR, Actor
-from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT
+from credit_wallet.domain.budgets import CALL, Budget, Reserved
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
+from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT
 from credit_wallet.domain.topups import PayerState, TopupState
-from credit_wallet.domain.usage import Usage
+from credit_wallet.domain.usage import Facts, Usage
 from credit_wallet.domain.views import LotView
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.events import Event
+
+Payment: TypeAlias = tuple[int, int | None, str | None, Facts, Facts]
+"""What decides which budgets a charge matches: wallet, agent key, item, facts of the seller and of the agent."""
 
 Allocation: TypeAlias = list[tuple[int, int]]
 """Which lots a movement touched and by how many micros: ``[(lot_id, amount_micros), …]`` in the order of spending."""
@@ -77,10 +81,12 @@ class WalletState(Struct):
     thresholds_pct: tuple[int, ...] = ALERT_THRESHOLDS_PCT
     """The shares of the budget at which an alert fires, ascending: the default ones and the wallet's own."""
     price_group: str | None = None
+    budget_kinds: frozenset[str] = frozenset()
+    """Kinds of anchors (``domain.budgets``) that the wallet's budgets have; none for a wallet without budgets."""
 
 
 class KeyState(Struct):
-    """An agent key. A ``monthly_cap_yen`` of 0 means no cap."""
+    """An agent key. A ``monthly_cap_yen`` of 0 means no cap. ``group`` is the group that it is in, and those above."""
 
     key_id: int
     wallet_id: int
@@ -90,6 +96,43 @@ class KeyState(Struct):
     held_micros: int
     expires_at: str | None
     revoked_at: str | None
+    group: str | None = None
+
+
+class Counter(Struct):
+    """What is used of a budget by one value, in the window that a batch falls in; amounts in micros of its unit.
+
+    ``window_start`` and ``resets_at`` are empty for a window without end, and ``resets_at`` for a rolling one. There,
+    ``leaving`` lists what leaves the window next, with the instant, and all has left at ``empty_at``.
+    """
+
+    budget: Budget
+    value: str
+    window_start: str
+    resets_at: str
+    limit_micros: int
+    spent_micros: int = 0
+    held_micros: int = 0
+    refused_micros: int = 0
+    """Of a shadow budget: what it would have refused in the window, in ``refusals`` charges and holds."""
+    refusals: int = 0
+    told_pct: int = 0
+    """The highest of the budget's shares that it has told of for this limit."""
+    leaving: list[tuple[str, int]] = field(default_factory=list)
+    empty_at: str = ""
+
+    @property
+    def left_micros(self) -> int:
+        """What is left after spending and holds; below zero when the limit was lowered."""
+        return self.limit_micros - self.spent_micros - self.held_micros
+
+    def cost_of(self, amount_micros: int) -> int:
+        """What a charge of ``amount_micros`` counts for."""
+        return amount_micros if self.budget.unit == "yen" else CALL
+
+    def has_room(self, cost_micros: int) -> bool:
+        """Whether so much more fits. What costs nothing always does."""
+        return self.spent_micros + self.held_micros + cost_micros <= self.limit_micros or not cost_micros
 
 
 class HoldState(Struct):
@@ -114,6 +157,10 @@ class HoldState(Struct):
     served: bool = False
     above_micros: int = 0
     usage: Usage | None = None
+    reserved: tuple[Reserved, ...] = ()
+    """Where the hold reserves what is left of it: the counters of the budgets that it matched."""
+    is_counted: bool = False
+    """Whether it has been captured before: a hold and all its captures are one call."""
 
     @property
     def left_micros(self) -> int:
@@ -266,8 +313,25 @@ class Snapshot(Struct):
     """The price book that counts for the batch; loaded when commands name an item."""
     tier_usage: dict[tuple[int, str], int] = field(default_factory=dict)
     """Per wallet and item that has tiers, for items that commands need: micros used in the wallet's current cycle."""
+    counters: dict[tuple[int, str], Counter] = field(default_factory=dict)
+    """By budget and value: those that commands or their holds match, or that holds reserve in."""
+    matched: dict[Payment, tuple[Counter, ...]] = field(default_factory=dict)
+    """Which counters a charge counts in, for every one that commands can make in a wallet with budgets."""
     tiered_before: set[tuple[int, str]] = field(default_factory=set)
     """Earlier versions of the book with an item that they had tiers for, of entries that commands name."""
+
+
+class BudgetChange(Struct, frozen=True):
+    """A change to a budget, as its log keeps it. ``budget_id`` is the one that everybody sees, ``before`` is None for a
+    new budget and ``after`` for a deleted one; ``after_txn_id`` is the wallet's last entry then, 0 for none.
+    """
+
+    wallet_id: int
+    budget_id: str
+    changed_by: Actor
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    after_txn_id: int
 
 
 class Decision(Struct):
@@ -295,5 +359,10 @@ class Decision(Struct):
     dropped_purchases: set[tuple[str, int]] = field(default_factory=set)
     sales: list[tuple[int, int, int]] = field(default_factory=list)
     """Wallet, entry and seller of each charge that a seller made."""
+    spent_in: dict[tuple[int, str], Counter] = field(default_factory=dict)
+    """Counters in which something was spent, refused by a shadow, or told."""
+    budget_changes: list[BudgetChange] = field(default_factory=list)
+    held_in: dict[tuple[int, str], Counter] = field(default_factory=dict)
+    """Counters in which holds have changed."""
     touched_tiers: dict[tuple[int, str, str], int] = field(default_factory=dict)
     """Micros used by wallet, item and billing cycle."""

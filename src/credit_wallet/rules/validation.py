@@ -8,7 +8,6 @@ from typing import get_args
 from msgspec import UNSET
 
 from credit_wallet.domain.actors import OPERATOR, is_actor
-from credit_wallet.domain.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.domain.commands import (
     MAX_ATTEMPT_LENGTH,
     MAX_HOLD_SECONDS,
@@ -46,6 +45,7 @@ from credit_wallet.domain.cycle import (
 from credit_wallet.domain.money import MAX_AMOUNT_YEN, decimal_text, is_amount
 from credit_wallet.domain.prices import GROUP
 from credit_wallet.domain.settings import SETTINGS, Setting
+from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.rules.usage import malformed_usage
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from credit_wallet.domain.budgets import Labels, labels_of
 from credit_wallet.domain.commands import (
     Buy,
     Capture,
@@ -21,8 +22,11 @@ from credit_wallet.domain.commands import (
     Undo,
 )
 from credit_wallet.domain.cycle import cycle_at
+from credit_wallet.domain.usage import Usage
+from credit_wallet.rules.budgets import payment
+from credit_wallet.rules.holds import captured_usage
 from credit_wallet.rules.segments import close_open_segment
-from credit_wallet.rules.state import KeyState, Snapshot, WalletState
+from credit_wallet.rules.state import KeyState, Payment, Snapshot, WalletState
 
 _ON_PURCHASES = frozenset(PurchaseCommand.__subclasses__())
 
@@ -69,6 +73,31 @@ def behind_purchases(snapshot: Snapshot, commands: Sequence[Command]) -> tuple[s
             if purchase.txn_id is not None and name in asked
         },
     )
+
+
+def payments_of(snapshot: Snapshot, commands: Sequence[Command]) -> dict[Payment, Labels]:
+    """Every charge that ``commands`` can make in wallets with budgets, with its labels; after all else is loaded."""
+    payments: dict[Payment, Labels] = {}
+
+    def note(wallet_id: int, key_id: int | None, usage: Usage | None) -> None:
+        wallet, name = snapshot.wallets.get(wallet_id), payment(wallet_id, key_id, usage)
+        if wallet is not None and wallet.budget_kinds and name not in payments:
+            key = None if key_id is None else snapshot.keys.get(key_id)
+            payments[name] = labels_of(key_id, None if key is None else key.group, usage)
+
+    for hold in snapshot.holds.values():
+        note(hold.wallet_id, hold.key_id, captured_usage(hold, None, 0))
+        note(hold.wallet_id, hold.key_id, captured_usage(hold, None, hold.amount_micros))
+    for purchase in snapshot.purchases.values():
+        note(purchase.wallet_id, purchase.key_id, purchase.usage)
+    for command in commands:
+        if isinstance(command, Charge | Hold | Buy):
+            note(command.wallet_id, command.key_id, command.usage)
+        elif isinstance(command, Capture) and (captured := snapshot.holds.get(command.hold_id)) is not None:
+            for amount_micros in (0, captured.amount_micros):
+                usage = captured_usage(captured, command.usage, amount_micros)
+                note(captured.wallet_id, captured.key_id, usage)
+    return payments
 
 
 class Rolling(Struct, frozen=True):

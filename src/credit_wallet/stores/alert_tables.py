@@ -8,7 +8,7 @@ Imports only the shares, so that the alert job can run on the standard library a
 
 from __future__ import annotations
 
-from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT
+from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT
 
 ALERT_TABLES = ("am_credit_spending_alert", "am_credit_threshold_alert")
 

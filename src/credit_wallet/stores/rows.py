@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec import Struct, json
 
-from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT, thresholds_pct
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.settings import SETTINGS, Setting
+from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT, thresholds_pct
 from credit_wallet.rules.state import (
     KeyState,
     Lot,

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from credit_wallet.domain.budget import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.domain.commands import (
     MAX_ATTEMPT_LENGTH,
     MAX_HOLD_SECONDS,
@@ -17,6 +16,7 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import BudgetMode
 from credit_wallet.domain.prices import GROUP
+from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.domain.usage import FACT_KEY, ITEM, MAX_FACT_LENGTH, MAX_FACTS, MAX_ITEM_LENGTH, MAX_QUANTITY
 from credit_wallet.notices.targets import (
     DIGEST,

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import count
 from secrets import token_hex
 
-from credit_wallet.domain.budget import spent_pct, warn_pct
 from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.shares import spent_pct, warn_pct
 from credit_wallet.domain.views import WalletView
 from credit_wallet.wire.asgi import RawHeaders
 

@@ -20,9 +20,9 @@ from os.path import samestat
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from credit_wallet.domain.budget import ALERT_THRESHOLDS_PCT, MAX_THRESHOLD_PCT, spent_pct, thresholds_pct
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT, MAX_THRESHOLD_PCT, spent_pct, thresholds_pct
 from credit_wallet.rules.events import Event, threshold_reached
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
 from credit_wallet.stores.outbox import event_row, put_event
