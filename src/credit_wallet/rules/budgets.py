@@ -78,8 +78,19 @@ def count(batch: Batch, counters: Counters, amount_micros: int, calls: int) -> N
             _refuse_in_shadow(counter, cost_micros)
             continue
         counter.spent_micros += cost_micros
+        if counter.leaves_at:
+            _note_leaving(counter, cost_micros)
         if counter.spent_micros * 100 >= counter.limit_micros * budget.shares_pct[0]:
             _tell(batch, counter, cost_micros)
+
+
+def _note_leaving(counter: Counter, cost_micros: int) -> None:
+    """Note when what was spent in a rolling window leaves it."""
+    counter.empty_at = max(counter.empty_at, counter.leaves_at)
+    before_micros = 0
+    if counter.leaving and counter.leaving[-1][0] == counter.leaves_at:
+        _, before_micros = counter.leaving.pop()
+    counter.leaving.append((counter.leaves_at, before_micros + cost_micros))
 
 
 def _refuse_in_shadow(counter: Counter, cost_micros: int) -> None:

@@ -120,6 +120,8 @@ class Counter(Struct):
     """The highest of the budget's shares that it has told of for this limit."""
     leaving: list[tuple[str, int]] = field(default_factory=list)
     empty_at: str = ""
+    leaves_at: str = ""
+    """When that leaves which the batch spends."""
 
     @property
     def left_micros(self) -> int:
