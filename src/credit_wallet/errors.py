@@ -106,6 +106,18 @@ class CallLimitReached(WalletError):
     code = "call_limit_reached"
 
 
+class BudgetNotFound(WalletError):
+    """There is no such budget, or it was deleted."""
+
+    code = "budget_not_found"
+
+
+class TooManyBudgets(WalletError):
+    """The wallet has as many budgets as are allowed; ``max`` says how many."""
+
+    code = "too_many_budgets"
+
+
 class KeyCapExhausted(WalletError):
     """The agent key's monthly cap would be passed."""
 
