@@ -63,8 +63,11 @@ def window_at(window: str, moment: datetime, time_zone: str, week_start: str = "
 
 
 def second_after(moment: datetime) -> datetime:
-    """The first whole second that is not before ``moment``: rolling windows move in whole seconds."""
-    return moment if not moment.microsecond else moment.replace(microsecond=0) + timedelta(seconds=1)
+    """The first whole second that is not before ``moment``, cut to milliseconds as entries write it: rolling windows
+    move in whole seconds.
+    """
+    second = moment.replace(microsecond=0)
+    return second if moment.microsecond < 1_000 else second + timedelta(seconds=1)
 
 
 def _short(moment: datetime, time_zone: str, length: timedelta) -> Span:
