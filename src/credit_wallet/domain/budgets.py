@@ -129,6 +129,23 @@ def counted_as(scope: Scope, labels: Labels) -> str | None:
     return BETWEEN_VALUES.join(values)
 
 
+def shown_scope(scope: Scope) -> dict[str, str]:
+    """A scope as everybody sees it, its conditions in order; a fact that is called as a label is ``fact.item``."""
+    return {_shown_name(name): value for name, value in scope}
+
+
+def values_in(scope: Scope, value: str) -> dict[str, str]:
+    """The values of a counter, by the conditions that they fill, as everybody sees these."""
+    names = [_shown_name(name) for name, wanted in scope if wanted == EACH]
+    return dict(zip(names, value.split(BETWEEN_VALUES), strict=True)) if names else {}
+
+
+def _shown_name(name: str) -> str:
+    if name.startswith("."):
+        return name[1:]
+    return f"fact.{name}" if f".{name}" in (GROUP, KEY, ITEM) else name
+
+
 # By which label a budget is found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from credit_wallet.domain.budgets import BETWEEN_VALUES, CALL, Budget, Unit
+from credit_wallet.domain.budgets import BETWEEN_VALUES, CALL, Budget, Unit, shown_scope, values_in
 from credit_wallet.domain.cycle import cycle_bounds, format_instant, parse_instant
 from credit_wallet.domain.money import MICROS, decimal_text, format_micros
 from credit_wallet.rules.state import Counter, KeyState, Lot, WalletState
@@ -146,6 +146,31 @@ def shown(bound: Bound) -> dict[str, Any]:
         "held": decimal_text(bound.held_micros),
         "left": decimal_text(max(0, bound.left_micros)),
         "resets_at": bound.resets_at or bound.empty_at or None,
+    }
+
+
+def told(counter: Counter) -> dict[str, Any]:
+    """A counter as events tell of it: what it is for as well."""
+    return {
+        **shown(bound_of_counter(counter)),
+        "mode": counter.budget.mode,
+        "scope": shown_scope(counter.budget.scope),
+        "values": values_in(counter.budget.scope, counter.value),
+    }
+
+
+def told_budget(budget: Budget) -> dict[str, Any]:
+    """A budget as events tell of it that are of no counter."""
+    return {
+        "budget_id": budget_id_text(budget.budget_id),
+        "label": budget.label,
+        "value": None,
+        "unit": budget.unit,
+        "window": budget.window,
+        "limit": decimal_text(budget.limit_micros),
+        "mode": budget.mode,
+        "scope": shown_scope(budget.scope),
+        "values": {},
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from credit_wallet.domain.money import MICROS, both, both_up, format_micros, format_yen, whole_yen_up
+from credit_wallet.domain.money import MICROS, both, both_up, decimal_text, format_micros, format_yen, whole_yen_up
 from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
     BudgetExhausted,
@@ -29,9 +29,10 @@ from credit_wallet.rules.bounds import (
     most_that_fits,
     retry_at,
     shown,
+    told,
     what_to_do,
 )
-from credit_wallet.rules.budgets import Counters, period_of, refusing
+from credit_wallet.rules.budgets import Counters, note_used_up, period_of, refusing
 from credit_wallet.rules.events import budget_exhausted
 from credit_wallet.rules.state import Counter, KeyState, WalletState
 
@@ -185,7 +186,9 @@ def _counter_exhausted(batch: Batch, asked: Asked, counter: Counter) -> WalletEr
     """A budget said no: one of calls refuses as a rate limit does."""
     wallet, bound = asked.wallet, bound_of_counter(counter)
     if counter.left_micros * 10 < counter.limit_micros or not counter.limit_micros:
-        emit_made(batch, budget_exhausted(wallet.wallet_id, shown(bound), period_of(counter, batch.at)))
+        refused = {**told(counter), "refused": decimal_text(counter.cost_of(asked.amount_micros))}
+        emit_made(batch, budget_exhausted(wallet.wallet_id, refused, period_of(counter, batch.at)))
+        note_used_up(batch, counter)
     passing = asked.what_would_pass()
     name = in_words(bound)
     details = {"wallet_id": wallet.wallet_id, **both(balance=wallet.balance_micros), "budget": shown(bound), **passing}

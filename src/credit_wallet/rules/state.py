@@ -122,6 +122,8 @@ class Counter(Struct):
     empty_at: str = ""
     leaves_at: str = ""
     """When that leaves which the batch spends."""
+    renewal: int = 0
+    """1 when an event is due that a new window has begun, 2 when it was emitted."""
 
     @property
     def left_micros(self) -> int:
