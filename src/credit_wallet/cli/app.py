@@ -22,7 +22,7 @@ PROGRAM = "credit-wallet"
 INTERRUPTED = 130
 
 SECTIONS = {
-    "Wallets and tokens": {"wallet": "wallets", "key": "keys", "seller": "sellers"},
+    "Wallets and tokens": {"wallet": "wallets", "key": "keys", "seller": "sellers", "lots": "lots"},
     "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release"), "money"),
     "Prices": {"prices": "prices"},
     "Reports": dict.fromkeys(("history", "usage", "statement"), "reports"),

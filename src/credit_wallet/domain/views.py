@@ -6,6 +6,7 @@ exact ``Decimal``. Whole yen are rounded down, those of a debt up.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
@@ -150,15 +151,34 @@ class HoldView(Struct, frozen=True):
 
 
 class LotView(Struct, frozen=True):
-    """Credit that came in together, and what is left of it."""
+    """Credit that came in together, and what is left of it. ``days_left`` are whole days until it expires."""
 
     lot_id: int
     kind: LotKind
     remaining_micros: int
     expires_at: str | None
+    days_left: int | None = None
 
     remaining_yen = WholeYen()
     remaining = Exact()
+
+
+class ExpiredLotView(Struct, frozen=True):
+    """A lot that has expired, and what was left of it then."""
+
+    lot_id: int
+    kind: LotKind
+    expired_micros: int
+    expires_at: str
+
+    expired_yen = WholeYen()
+    expired = Exact()
+
+
+def next_expiring(lots: Iterable[LotView]) -> LotView | None:
+    """The lot that expires soonest, if any does; of several, the one that is spent first."""
+    ending = [lot for lot in lots if lot.expires_at is not None]
+    return min(ending, key=lambda lot: lot.expires_at or "", default=None)
 
 
 class TopupView(Struct, frozen=True):

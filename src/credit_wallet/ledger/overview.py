@@ -40,5 +40,5 @@ def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
         recent_transactions=recent,
         auto_topup=automatic_state(ledger, wallet),
         targets=targets,
-        lots=reader.lots(wallet_id),
+        lots=reader.lots(wallet_id, now),
     )

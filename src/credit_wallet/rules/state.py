@@ -7,6 +7,7 @@ it and returns a ``Decision``, which the store writes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from msgspec import Struct, field
@@ -14,6 +15,7 @@ from msgspec import Struct, field
 from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budgets import CALL, Budget, Reserved
 from credit_wallet.domain.causes import Cause
+from credit_wallet.domain.cycle import parse_instant
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT
@@ -38,9 +40,10 @@ class Lot(Struct, gc=False):
     remaining_micros: int
     expires_at: str | None
 
-    def view(self) -> LotView:
+    def view(self, now: datetime) -> LotView:
         """The lot as it is shown."""
-        return LotView(self.lot_id, self.kind, self.remaining_micros, self.expires_at)
+        days_left = None if self.expires_at is None else max(0, (parse_instant(self.expires_at) - now).days)
+        return LotView(self.lot_id, self.kind, self.remaining_micros, self.expires_at, days_left)
 
 
 class LotOpening(Struct, frozen=True):

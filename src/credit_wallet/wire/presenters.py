@@ -7,7 +7,7 @@ import asyncio
 from msgspec import structs
 
 from credit_wallet.domain.outcomes import EntryType
-from credit_wallet.domain.views import Access, Transaction
+from credit_wallet.domain.views import Access, Transaction, next_expiring
 from credit_wallet.domain.whole_numbers import whole_number
 from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.ledger.reading_lanes import OWNERS, REPORTS, Lane
@@ -47,6 +47,7 @@ def wallet_shown(
         key=shown.key,
         topup_url=topup_url,
         lots=shown.lots,
+        next_expiring=next_expiring(shown.lots),
     )
 
 

@@ -26,7 +26,7 @@ from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, Outcome
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
-from credit_wallet.domain.views import CreatedWallet, HoldView, LotView, TransactionView
+from credit_wallet.domain.views import CreatedWallet, ExpiredLotView, HoldView, LotView, TransactionView
 from credit_wallet.errors import WalletError
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
@@ -302,6 +302,10 @@ class WalletClient:
     def lots(self) -> list[LotView]:
         """The open lots in the order of spending, each with what is left of it and when it expires."""
         return self._send(calls.get("/credit/lots", read_as(list[LotView])))
+
+    def expired_lots(self, days: int = 30) -> list[ExpiredLotView]:
+        """The lots that expired within the last ``days`` (1 to 30) with something left, the latest first."""
+        return self._send(calls.get("/credit/lots/expired", read_as(list[ExpiredLotView]), days=days))
 
     def prices(self, *, payer_token: str | None = None) -> PricesReply:
         """What items cost the wallet now, and the prices that are announced for later.

@@ -165,6 +165,8 @@ PROPERTIES: dict[str, About] = {
     "time_zone": _A("IANA name of a time zone.", ("Asia/Tokyo",)),
     "key": _A("The agent key that asks; null for the owner."),
     "lots": _A("The open lots in the order in which they are spent; their sum is the balance."),
+    "next_expiring": _A("The open lot that expires soonest; null when no credit expires."),
+    "days_left": _A("Whole days until the rest of the lot expires; null for never.", (29,)),
     "recent_transactions": _A("The latest ten ledger entries; for an agent those that its key paid."),
     "transactions": _A("Ledger entries, newest first."),
     "next_cursor": _A("Send as `cursor` for the next page; null on the last page.", ("120",)),

@@ -83,6 +83,8 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "HoldView.key_id": _A("The agent key that made the hold; null when it was not an agent.", (7,)),
     "HoldView.status": _A("`open`, `captured`, `released` or `expired`.", ("open",)),
     "LotView.expires_at": _time("When the rest of the lot expires; null for never."),
+    "ExpiredLotView.expired_yen": _A("What was left of the lot when it expired, in whole yen.", (500,)),
+    "ExpiredLotView.expires_at": _time("When the lot expired."),
     "Forecast.spent_yen": _A("Spent in the cycle so far, in whole yen.", (1_203,)),
     "Alert.spent_yen": _A("Spent in the cycle when the threshold was crossed, in whole yen.", (8_000,)),
     "Statement.reversed_yen": _A("Sum of the cycle's clawbacks, in whole yen; negative.", (0,)),

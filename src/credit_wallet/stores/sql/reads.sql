@@ -168,6 +168,15 @@ SELECT prev_txn_id FROM am_credit_transaction_log WHERE txn_id = :txn_id AND wal
 -- lots: a wallet's open lots in spending order, as JSON
 SELECT open_lots FROM am_credit_wallet WHERE wallet_id = :wallet_id;
 
+-- expired_lots: a wallet's lots that expired lately and the events that say how much was left of them
+SELECT l.lot_id, l.kind, l.expires_at, e.payload
+FROM am_credit_lot l
+JOIN am_credit_outbox e ON e.wallet_id = l.wallet_id
+                       AND e.dedupe_key = 'credit.expired ' || CAST(l.lot_id AS TEXT)
+WHERE l.wallet_id = :wallet_id AND l.expires_at > :since AND l.expires_at <= :until
+ORDER BY l.expires_at DESC, l.lot_id DESC
+LIMIT :limit;
+
 -- due: wallets with holds or lots that have expired
 SELECT wallet_id FROM am_credit_wallet WHERE next_due_at <= :at ORDER BY next_due_at LIMIT :limit;
 
