@@ -130,7 +130,7 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Held | WalletErro
 def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Refunded | WalletError:
     outcome = refund_charge(batch, wallet, command.txn_id, command.amount_micros, command.note)
     if not isinstance(outcome, WalletError):
-        end_exhaustion(wallet)
+        end_exhaustion(batch, wallet)
     return outcome
 
 

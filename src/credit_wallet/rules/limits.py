@@ -17,7 +17,7 @@ from credit_wallet.errors import (
     WalletDisabled,
     WalletError,
 )
-from credit_wallet.rules.batch import Batch, emit, emit_made, emit_once
+from credit_wallet.rules.batch import Batch, emit, emit_made, emit_once, note_recovery_due
 from credit_wallet.rules.bounds import (
     Bound,
     bound_of_budget,
@@ -222,6 +222,7 @@ def _insufficient_funds(batch: Batch, asked: Asked) -> WalletError:
         refused = both(balance=wallet.balance_micros, refused=amount_micros)
         if amount_micros <= wallet.balance_micros + wallet.held_micros:
             emit_once(batch, wallet, "wallet.exhausted", batch.at[:13], **refused)
+            note_recovery_due(batch, wallet)
         else:
             wallet.exhausted = True
             batch.decision.touched[wallet.wallet_id] = wallet

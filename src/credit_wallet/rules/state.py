@@ -86,6 +86,8 @@ class WalletState(Struct):
     price_group: str | None = None
     budget_kinds: frozenset[str] = frozenset()
     """Kinds of anchors (``domain.budgets``) that the wallet's budgets have; none for a wallet without budgets."""
+    recovery_due: bool = False
+    """``balance.low`` or ``wallet.exhausted`` was emitted, and ``balance.recovered`` was not since."""
 
 
 class KeyState(Struct):

@@ -24,7 +24,7 @@ WALLET_COLUMNS = """
 wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
 next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount,
 time_zone, low_balance_yen, alert_thresholds, balance_fraction, ledger_fraction, debt_fraction, cycle_spent_fraction,
-price_group
+price_group, recovery_due
 """
 MOVED_COLUMNS = ("balance_yen", "open_lots", "cycle_spent_yen", "last_txn_id")
 """What a charge of whole yen changes of a wallet's row."""
@@ -40,6 +40,7 @@ RESTING_COLUMNS = (
     "ledger_fraction",
     "debt_fraction",
     "cycle_spent_fraction",
+    "recovery_due",
 )
 """The rest of its state, its settings apart."""
 
@@ -143,6 +144,7 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         debt_fraction,
         cycle_spent_fraction,
         price_group,
+        recovery_due,
     ) = row
     return WalletState(
         wallet_id,
@@ -166,6 +168,7 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         low_balance_yen,
         _thresholds_of(alert_thresholds),
         price_group,
+        recovery_due=bool(recovery_due),
     )
 
 
@@ -220,6 +223,7 @@ def wallet_row(wallet: WalletState) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
             ledger_fraction,
             debt_fraction,
             spent_fraction,
+            wallet.recovery_due,
         ),
     )
 

@@ -67,11 +67,12 @@ FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s
 """
 _STATE_OF_WALLETS = (*MOVED_COLUMNS, *RESTING_COLUMNS)
 _TEXTS_OF_WALLETS = ("open_lots", "current_cycle", "next_due_at")
+_FLAGS_OF_WALLETS = ("exhausted", "recovery_due")
 _UPDATE_WALLETS = f"""
 UPDATE am_credit_wallet w
 SET {", ".join(f"{column} = new.{column}" for column in _STATE_OF_WALLETS)}, updated_at = %s
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
-            %s::int[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
+            %s::int[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
      AS new (wallet_id, {", ".join(_STATE_OF_WALLETS)})
 WHERE w.wallet_id = new.wallet_id
 """
@@ -264,7 +265,9 @@ def _remember(raw: Raw, decision: Decision, today: str) -> None:
 def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
     rows = [(*moved, *rests) for moved, rests in map(wallet_row, decision.touched.values())]
     arrays = [
-        texts(column) if name in _TEXTS_OF_WALLETS else numbers(map(int, column) if name == "exhausted" else column)
+        texts(column)
+        if name in _TEXTS_OF_WALLETS
+        else numbers(map(int, column) if name in _FLAGS_OF_WALLETS else column)
         for name, column in zip(_STATE_OF_WALLETS, zip(*rows, strict=True), strict=True)
     ]
     raw.execute(_UPDATE_WALLETS, [at, numbers(decision.touched), *arrays])
