@@ -205,17 +205,21 @@ def most_that_fits(bounds: Iterable[Bound], balance_micros: int) -> int:
     return max(0, min(rooms))
 
 
-def retry_at(bounds: Iterable[Bound], lots: Iterable[Lot], amount_micros: int) -> str | None:
+def retry_at(bounds: Iterable[Bound], lots: Iterable[Lot] | None, amount_micros: int) -> str | None:
     """The first instant at which the same charge would pass if nothing else is spent; None when waiting does not help.
 
-    Holds are taken to remain, and credit to expire when it does.
+    Holds are taken to remain, and credit to expire when it does. Without ``lots`` the credit is set aside already.
     """
-    bounds, lots = tuple(bounds), tuple(lots)
+    bounds, lots = tuple(bounds), None if lots is None else tuple(lots)
     for at in sorted({at for bound in bounds if not bound.fits(amount_micros) for at in bound.turns()}):
-        lasting_micros = sum(lot.remaining_micros for lot in lots if lot.expires_at is None or lot.expires_at > at)
-        if lasting_micros >= amount_micros and all(bound.fits_at(amount_micros, at) for bound in bounds):
+        is_there = lots is None or _lasting_micros(lots, at) >= amount_micros
+        if is_there and all(bound.fits_at(amount_micros, at) for bound in bounds):
             return at
     return None
+
+
+def _lasting_micros(lots: Iterable[Lot], at: str) -> int:
+    return sum(lot.remaining_micros for lot in lots if lot.expires_at is None or lot.expires_at > at)
 
 
 def _end_of_cycle(cycle: str, time_zone: str) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from credit_wallet.domain.cycle import parse_instant
 from credit_wallet.domain.money import MICROS, both, both_up, decimal_text, format_micros, format_yen, whole_yen_up
+from credit_wallet.domain.retry_after import whole_seconds
 from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
     BudgetExhausted,
@@ -111,27 +113,32 @@ def refusal_to_capture(
     """Why a capture cannot count in budgets that its hold does not reserve in."""
     in_question = fresh if is_call else [counter for counter in fresh if counter.budget.unit == "yen"]
     counter = refusing(in_question, amount_micros)
-    return None if counter is None else _counter_exhausted(batch, Asked(wallet, None, fresh, amount_micros), counter)
+    if counter is None:
+        return None
+    return _counter_exhausted(batch, Asked(wallet, None, in_question, amount_micros, is_held=True), counter)
 
 
 class Asked(Struct, frozen=True):
-    """A refused request to spend, for the refusal to say what would pass."""
+    """A refused request to spend, for the refusal to say what would pass. What ``is_held`` waits for budgets alone."""
 
     wallet: WalletState
     key: KeyState | None
     counters: Counters
     amount_micros: int
+    is_held: bool = False
 
     def bounds(self) -> list[Bound]:
         """Every cap on it."""
         caps = [bound_of_counter(counter) for counter in self.counters if counter.budget.mode == "cap"]
+        if self.is_held:
+            return caps
         return [*filter(None, (bound_of_budget(self.wallet), bound_of_key(self.wallet, self.key))), *caps]
 
     def what_would_pass(self) -> dict[str, Any]:
         """``max_amount`` now, and when the same request would."""
         bounds = self.bounds()
-        most_micros = most_that_fits(bounds, self.wallet.balance_micros)
-        waiting = retry_at(bounds, self.wallet.lots, self.amount_micros)
+        most_micros = most_that_fits(bounds, self.amount_micros if self.is_held else self.wallet.balance_micros)
+        waiting = retry_at(bounds, None if self.is_held else self.wallet.lots, self.amount_micros)
         return {**both(max_amount=most_micros), "retry_at": waiting}
 
 
@@ -194,13 +201,21 @@ def _counter_exhausted(batch: Batch, asked: Asked, counter: Counter) -> WalletEr
     details = {"wallet_id": wallet.wallet_id, **both(balance=wallet.balance_micros), "budget": shown(bound), **passing}
     hint = what_to_do(passing)
     if bound.unit == "calls":
-        return CallLimitReached(f"{name} allows no more calls; {hint}", **details)
+        waits = _seconds_until(batch, passing["retry_at"])
+        return CallLimitReached(f"{name} allows no more calls; {hint}", **details, **waits)
     left_micros = max(bound.left_micros, 0)
     return BudgetExhausted(
         f"{format_micros(left_micros)} of {name} is left; {hint}",
         **details,
         **both_up(missing=asked.amount_micros - left_micros),
     )
+
+
+def _seconds_until(batch: Batch, instant: str | None) -> dict[str, int]:
+    """What ``Retry-After`` says: nothing when waiting does not help."""
+    if instant is None:
+        return {}
+    return {"retry_after_seconds": whole_seconds((parse_instant(instant) - batch.now).total_seconds())}
 
 
 def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, left_micros: int, budget_id: str, **limit: int) -> None:

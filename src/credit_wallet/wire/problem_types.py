@@ -125,27 +125,48 @@ _ACCESS = {
     ),
 }
 
-_EXHAUSTED = ("wallet_id", "balance_yen", "balance", "missing_yen", "missing", "reason", "topup_url")
+_WHAT_WOULD_PASS = ("max_amount_yen", "max_amount", "retry_at")
+_EXHAUSTED = (
+    "wallet_id",
+    "balance_yen",
+    "balance",
+    "missing_yen",
+    "missing",
+    *_WHAT_WOULD_PASS,
+    "reason",
+    "topup_url",
+)
 
 _MONEY = {
     "insufficient_funds": _P(
         402,
         "Insufficient funds",
         "The balance is too low. Top up `missing_yen` or more at `topup_url`, then send the same request with the same "
-        "idempotency key.",
+        "idempotency key; or spend at most `max_amount`.",
         fields=(*_EXHAUSTED, "debt_yen", "debt"),
     ),
     "budget_exhausted": _P(
         402,
         "Budget exhausted",
-        "The wallet's monthly budget is a cap and would be exceeded. Raise the budget, or wait for the next cycle.",
-        fields=(*_EXHAUSTED, "monthly_budget_yen"),
+        "A budget of the wallet is a cap and would be exceeded; `budget` says which. Spend at most `max_amount` now, "
+        "send the same request at `retry_at`, or have the budget raised.",
+        fields=(*_EXHAUSTED, "budget"),
+        optional=("monthly_budget_yen",),
     ),
     "key_cap_exhausted": _P(
         402,
         "Key cap exhausted",
-        "The agent key's monthly cap would be exceeded. Pay with another key, or wait for the next cycle.",
-        fields=(*_EXHAUSTED, "key_id", "monthly_cap_yen"),
+        "The agent key's monthly cap would be exceeded. Spend at most `max_amount` now, send the same request at "
+        "`retry_at`, or pay with another key.",
+        fields=(*_EXHAUSTED, "budget", "key_id", "monthly_cap_yen"),
+    ),
+    "call_limit_reached": _P(
+        429,
+        "Call limit reached",
+        "A limit on calls allows no more of them now; `budget` says which. Retry after `retry_after_seconds`, which is "
+        "missing when waiting does not help.",
+        fields=("wallet_id", "balance_yen", "balance", "budget", *_WHAT_WOULD_PASS),
+        optional=("retry_after_seconds",),
     ),
     "price_missing": _P(
         500,

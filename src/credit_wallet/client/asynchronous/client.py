@@ -149,7 +149,7 @@ class AsyncWalletClient:
         for, such as ``{"tool": "search"}``; a seller sends those that its buyer set as ``agent_facts``.
 
         Sellers and operators name the payer by ``wallet_id`` or ``payer_token``. Raises ``InsufficientFunds``,
-        ``BudgetExhausted``, ``KeyCapExhausted`` and the other errors of a charge.
+        ``BudgetExhausted``, ``KeyCapExhausted``, ``CallLimitReached`` and the other errors of a charge.
         """
         asked = calls.sold(amount_yen, item, quantity, facts, agent_facts)
         body = ChargeBody(**asked, note=note, wallet_id=wallet_id)

@@ -62,6 +62,7 @@ PROPERTIES: dict[str, About] = {
     "credited_yen": _A("What the wallet was credited, in whole yen.", (1_000,)),
     "reversed_yen": _A("What was taken back after a clawback, in whole yen.", (0,)),
     "refundable_yen": _A("What can still be returned, in whole yen.", (2_000,)),
+    "max_amount_yen": _A("The largest amount that would pass now, in whole yen (rounded down); 0 for none.", (120,)),
     "left_yen": _A("How much of the limit is left, in whole yen.", (20_000,)),
     "ledger_balance_yen": _A("Balance and open holds together right after the entry, in whole yen.", (9_997,)),
     "current_cycle_spent_yen": _A("Spent in the current billing cycle, in whole yen.", (1_203,)),
@@ -102,6 +103,7 @@ PROPERTIES: dict[str, About] = {
     ),
     "retry_after_seconds": _A("Seconds to wait before the next attempt.", (1,)),
     # Spending limits
+    "budget": _A("The budget that refused."),
     "billing_cycle": _A("Billing cycle, `YYYY-MM`: a month in the wallet's time zone.", ("2026-11",)),
     "current_cycle": _A("Current billing cycle, `YYYY-MM`: a month in the wallet's time zone.", ("2026-11",)),
     "budget_mode": _A("`alert` only notifies when the budget is spent; `cap` refuses what would exceed it.", ("cap",)),

@@ -8,6 +8,14 @@ from credit_wallet.http.openapi.about import instant as _time
 
 _A = About
 
+_REFUSALS = (
+    "InsufficientFundsProblem",
+    "BudgetExhaustedProblem",
+    "KeyCapExhaustedProblem",
+    "CallLimitReachedProblem",
+)
+_PASSES_AT = _time("When the same request would pass if nothing else is spent; null when waiting does not help.")
+
 _ITEM_SOLD = About("Item of the price book, instead of `amount_yen`.", ("search",))
 _QUANTITY_SOLD = About(
     "How much of `item`, by default 1: a number, or a decimal with up to six places in quotes.", (2, "0.5")
@@ -23,6 +31,24 @@ def _amount(what: str, example: int, *, or_item: bool = False) -> About:
 
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    **dict.fromkeys((f"{problem}.retry_at" for problem in _REFUSALS), _PASSES_AT),
+    "RefusingBudget.budget_id": _A(
+        "Id of the budget; `monthly-1` is the monthly budget of wallet 1, `key-7` the cap of agent key 7.",
+        ("budget-12",),
+    ),
+    "RefusingBudget.label": _A("Its name for people; null for none.", ("searches",)),
+    "RefusingBudget.value": _A("Which of its values has run out, for a budget of each value; else null.", ("r1",)),
+    "RefusingBudget.unit": _A("What it counts: yen or calls. The amounts are of this unit.", ("yen",)),
+    "RefusingBudget.window": _A(
+        "`minute`, `hour`, `day`, `week`, `month`, `total`, or `rolling:` and a length such as `24h`.", ("day",)
+    ),
+    "RefusingBudget.limit": _A("Its limit now.", ("100",)),
+    "RefusingBudget.spent": _A("Spent in the window.", ("96.7",)),
+    "RefusingBudget.held": _A("Reserved by open holds.", ("0",)),
+    "RefusingBudget.left": _A("What is left for other charges.", ("3.3",)),
+    "RefusingBudget.resets_at": _time(
+        "When it starts anew, or when all of a rolling window has left it; null when it never does."
+    ),
     "BatchItem.item": _ITEM_SOLD,
     "BatchItem.quantity": _QUANTITY_SOLD,
     "BuyBody.item": _ITEM_SOLD,
