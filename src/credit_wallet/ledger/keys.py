@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from datetime import timedelta
 
+from credit_wallet.domain.actors import OPERATOR
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
@@ -50,6 +51,8 @@ class Keys:
             label,
             monthly_cap_yen,
             expiry,
+            None,
+            OPERATOR,
         )
         return CreatedKey(key_id, wallet_id, token)
 

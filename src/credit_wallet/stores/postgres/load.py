@@ -19,6 +19,7 @@ from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snaps
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.jobs.backfill import backfill
+from credit_wallet.stores.known_budgets import KnownBudgets
 from credit_wallet.stores.movement_rows import (
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
@@ -29,6 +30,7 @@ from credit_wallet.stores.movement_rows import (
     remembered_of,
 )
 from credit_wallet.stores.postgres.arrays import numbers, texts
+from credit_wallet.stores.postgres.budgets import PostgresBudgets
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.price_rows import NEWEST, KnownBook, load_prices, names_item
 from credit_wallet.stores.rows import (
@@ -200,6 +202,8 @@ def load(
     _load_behind(raw, snapshot, commands, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
     _roll_cycles(raw, snapshot, now)
     load_prices(PostgresConnection(raw), known, snapshot, commands, None if newest is None else newest.fetchall())
+    if any(wallet.budget_kinds for wallet in loaded.values()):
+        KnownBudgets().load(PostgresBudgets(raw), snapshot, commands, now)
     return snapshot
 
 

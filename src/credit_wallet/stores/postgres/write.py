@@ -19,6 +19,7 @@ from credit_wallet.stores.movement_rows import (
     returned_row,
 )
 from credit_wallet.stores.postgres.arrays import numbers, texts
+from credit_wallet.stores.postgres.budgets import PostgresBudgets
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.price_rows import write_tier_usage
 from credit_wallet.stores.rows import (
@@ -97,13 +98,13 @@ INSERT INTO am_credit_hold ({HOLD_COLUMNS})
 SELECT {HOLD_COLUMNS.replace("usage", "CAST(usage AS json)").strip()}
 FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
             %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[], %s::int[], %s::int[], %s::int[],
-            %s::text[])
+            %s::text[], %s::text[])
      AS new ({HOLD_COLUMNS})
 ON CONFLICT (hold_id, wallet_id) DO UPDATE
 SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
     expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
     above_yen = excluded.above_yen, captured_fraction = excluded.captured_fraction,
-    above_fraction = excluded.above_fraction
+    above_fraction = excluded.above_fraction, reserved = excluded.reserved
 """
 _PUT_PURCHASES = f"""
 INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
@@ -195,6 +196,7 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         write_topups(PostgresConnection(raw), decision, at)
         write_clawbacks(PostgresConnection(raw), decision.touched_clawbacks.values())
     _write_purchases_and_sales(raw, decision, at[:10])
+    PostgresBudgets(raw).write(decision, at)
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
 
@@ -308,7 +310,7 @@ def _write_lots_and_holds(raw: Raw, decision: Decision) -> None:
                 *map(numbers, columns[:5]),
                 *map(texts, columns[5:12]),
                 *map(numbers, columns[12:17]),
-                texts(columns[17]),
+                *map(texts, columns[17:]),
             ],
         )
     if decision.returned:

@@ -52,6 +52,7 @@ from credit_wallet.stores.rows import (
     wallet_row,
 )
 from credit_wallet.stores.segments import closed_in, put_segments
+from credit_wallet.stores.sqlite.budgets import SqliteBudgets
 from credit_wallet.stores.sqlite.connection import connect, naming_database_errors, rests_between
 from credit_wallet.stores.sqlite.ledger import LedgerConnection, transaction
 from credit_wallet.stores.sqlite.load import Loader
@@ -92,7 +93,7 @@ ON CONFLICT (hold_id) DO UPDATE
 SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
     expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
     above_yen = excluded.above_yen, captured_fraction = excluded.captured_fraction,
-    above_fraction = excluded.above_fraction
+    above_fraction = excluded.above_fraction, reserved = excluded.reserved
 """
 _PUT_PURCHASE = f"""
 INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
@@ -179,6 +180,7 @@ class SqliteStore:
             self._connection.close()
             raise
         self._loader = Loader(self._connection)
+        self._budgets = SqliteBudgets(self._connection)
         self._proven_until = 0.0
         self._at_work = threading.Lock()
         rests_between(self._connection, self._at_work)
@@ -296,6 +298,7 @@ class SqliteStore:
             self._connection.executemany(_PUT_SALE, decision.sales)
         if decision.touched_tiers:
             write_tier_usage(self._connection, decision)
+        self._budgets.write(decision, at)
         if decision.alerts or decision.events:
             self._write_outbox(decision, at)
 
