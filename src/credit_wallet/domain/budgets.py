@@ -42,6 +42,9 @@ BETWEEN_VALUES = "\x1f"
 GROUP, KEY, ITEM = ".group", ".key_id", ".item"
 """Names of conditions that are not facts; no fact's key begins so."""
 
+NOT_FACTS = ("group", "key_id", "item", "key")
+"""Names that mean no fact outside; a fact that is called so is ``fact.item`` there."""
+
 KEY_GROUP = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+){0,3}", re.ASCII)
 """A group of agent keys, inside up to three others: ``acme/research/search``."""
 
@@ -143,7 +146,7 @@ def values_in(scope: Scope, value: str) -> dict[str, str]:
 def _shown_name(name: str) -> str:
     if name.startswith("."):
         return name[1:]
-    return f"fact.{name}" if f".{name}" in (GROUP, KEY, ITEM) else name
+    return f"fact.{name}" if name in NOT_FACTS else name
 
 
 # By which label a budget is found
