@@ -165,7 +165,7 @@ def anchors_of(labels: Labels, kinds: frozenset[str]) -> list[str]:
     for name, value in labels.items():
         if name in kinds:
             anchors.append(name)
-            anchors += [f"{name}={each}" for each in (_groups_above(value) if name == GROUP else (value,))]
+            anchors += [f"{name}={each}" for each in (groups_above(value) if name == GROUP else (value,))]
     return anchors
 
 
@@ -184,7 +184,7 @@ def _how_many(anchor: str) -> tuple[bool, int, str]:
     return not value, rank, anchor
 
 
-def _groups_above(group: str) -> list[str]:
+def groups_above(group: str) -> list[str]:
     """A group and those that it is in."""
     parts = group.split("/")
     return ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]

@@ -35,6 +35,14 @@ Limit: TypeAlias = int | Decimal | str
 Kind: TypeAlias = Literal["budget", "monthly", "key"]
 """What an id names: a budget, a wallet's monthly budget, or an agent key's cap."""
 
+_MONTHLY_MODES = ("alert", "cap")
+_MAKE_ANOTHER = "a budget with window month can have it"
+_ELSEWHERE = {
+    "label": "it is labelled as the wallet or the agent key is (wallets.configure, wallets.keys.configure)",
+    "shares_pct": "the wallet has alert_thresholds_pct for it (wallets.configure), a key's cap tells at 80 and 100 %",
+}
+"""Where the settings of monthly budgets and caps are changed that are not their limits."""
+
 _ID = re.compile(r"(budget|monthly|key)-([1-9][0-9]{0,18})", re.ASCII)
 
 
@@ -138,6 +146,38 @@ def checked_settings(
         UNSET if raise_ is None else raise_.micros,
         UNSET if raise_ is None else raise_.until,
     )
+
+
+class MonthlyLimit(NamedTuple):
+    """Changes to a monthly budget or a key's cap."""
+
+    limit_yen: int | UnsetType
+    mode: str | UnsetType
+
+
+def checked_monthly(
+    budget_id: str, kind: Kind, limit_yen: Limit | UnsetType, mode: str | UnsetType, others: Mapping[str, object]
+) -> MonthlyLimit:
+    """Changes to a monthly budget or a key's cap, which have a limit in whole yen; ``others`` are refused if set."""
+    for field, value in others.items():
+        if value is not UNSET:
+            raise InvalidRequest(
+                f"{field} of {budget_id} cannot be changed here; {_ELSEWHERE.get(field, _MAKE_ANOTHER)}", field=field
+            )
+    if mode is not UNSET and kind == "key":
+        raise InvalidRequest(f"{budget_id} is always a cap; to have no cap, set limit_yen to 0", field="mode")
+    if mode is not UNSET and mode not in _MONTHLY_MODES:
+        raise InvalidRequest(
+            f"mode of {budget_id} must be alert or cap, not {cut(mode)}; {_MAKE_ANOTHER}", field="mode"
+        )
+    if isinstance(limit_yen, UnsetType):
+        return MonthlyLimit(UNSET, mode)
+    whole, fraction = divmod(checked_yen("limit_yen", limit_yen), MICROS)
+    if fraction:
+        raise InvalidRequest(
+            f"limit_yen of {budget_id} must be whole yen, not {cut(limit_yen)}; {_MAKE_ANOTHER}", field="limit_yen"
+        )
+    return MonthlyLimit(whole, mode)
 
 
 # Limits
