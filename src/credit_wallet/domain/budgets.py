@@ -42,6 +42,9 @@ BETWEEN_VALUES = "\x1f"
 GROUP, KEY, ITEM = ".group", ".key_id", ".item"
 """Names of conditions that are not facts; no fact's key begins so."""
 
+NOT_FACTS = ("group", "key_id", "item", "key")
+"""Names that mean no fact outside; a fact that is called so is ``fact.item`` there."""
+
 KEY_GROUP = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+){0,3}", re.ASCII)
 """A group of agent keys, inside up to three others: ``acme/research/search``."""
 
@@ -143,7 +146,7 @@ def values_in(scope: Scope, value: str) -> dict[str, str]:
 def _shown_name(name: str) -> str:
     if name.startswith("."):
         return name[1:]
-    return f"fact.{name}" if f".{name}" in (GROUP, KEY, ITEM) else name
+    return f"fact.{name}" if name in NOT_FACTS else name
 
 
 # By which label a budget is found
@@ -162,7 +165,7 @@ def anchors_of(labels: Labels, kinds: frozenset[str]) -> list[str]:
     for name, value in labels.items():
         if name in kinds:
             anchors.append(name)
-            anchors += [f"{name}={each}" for each in (_groups_above(value) if name == GROUP else (value,))]
+            anchors += [f"{name}={each}" for each in (groups_above(value) if name == GROUP else (value,))]
     return anchors
 
 
@@ -181,7 +184,7 @@ def _how_many(anchor: str) -> tuple[bool, int, str]:
     return not value, rank, anchor
 
 
-def _groups_above(group: str) -> list[str]:
+def groups_above(group: str) -> list[str]:
     """A group and those that it is in."""
     parts = group.split("/")
     return ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]

@@ -125,6 +125,8 @@ class KeyView(Struct, frozen=True):
     created_at: str
     expires_at: str | None
     revoked_at: str | None
+    group: str | None = None
+    """The group that budgets count it in, and those above."""
 
     current_cycle_spent_yen = WholeYen()
     current_cycle_spent = Exact()

@@ -53,8 +53,12 @@ def left_micros(bound_micros: int, spent_micros: int, held_micros: int) -> int:
     return bound_micros - spent_micros - held_micros
 
 
-def spendable_micros(wallet: WalletView, key: KeyView | None) -> int:
-    """The largest charge that would be accepted now, 0 for none. A paying key must be active."""
+def spendable_micros(wallet: WalletView, key: KeyView | None, counters: Counters = ()) -> int:
+    """The largest charge that would be accepted now, 0 for none. A paying key must be active.
+
+    ``counters`` are those of the budgets that limit every charge of the key, or of the owner; what a charge is for may
+    limit it further.
+    """
     if not wallet.enabled:
         return 0
     rooms = [wallet.balance_micros]
@@ -63,7 +67,7 @@ def spendable_micros(wallet: WalletView, key: KeyView | None) -> int:
         rooms.append(left_micros(budget_micros, wallet.current_cycle_spent_micros, wallet.held_micros))
     if key is not None and key.monthly_cap_yen:
         rooms.append(left_micros(key.monthly_cap_yen * MICROS, key.current_cycle_spent_micros, key.held_micros))
-    return max(0, min(rooms))
+    return most_that_fits(map(bound_of_counter, counters), max(0, min(rooms)))
 
 
 def spendable_above_micros(

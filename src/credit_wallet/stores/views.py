@@ -42,6 +42,8 @@ class WalletRow(NamedTuple):
     low_balance_yen: int
     alert_thresholds: str
     price_group: str | None
+    budget_kinds: str
+    """Kinds of anchors that its budgets have, as JSON; empty for a wallet without budgets."""
 
     @property
     def balance_micros(self) -> int:

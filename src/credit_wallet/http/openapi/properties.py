@@ -104,6 +104,9 @@ PROPERTIES: dict[str, About] = {
     "retry_after_seconds": _A("Seconds to wait before the next attempt.", (1,)),
     # Spending limits
     "budget": _A("The budget that refused."),
+    "group": _A(
+        "The agent key's group, for budgets: up to four names with `/` between them; null for none.", ("acme/research",)
+    ),
     "billing_cycle": _A("Billing cycle, `YYYY-MM`: a month in the wallet's time zone.", ("2026-11",)),
     "current_cycle": _A("Current billing cycle, `YYYY-MM`: a month in the wallet's time zone.", ("2026-11",)),
     "budget_mode": _A("`alert` only notifies when the budget is spent; `cap` refuses what would exceed it.", ("cap",)),
