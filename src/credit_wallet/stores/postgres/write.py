@@ -33,6 +33,7 @@ from credit_wallet.stores.rows import (
     wallet_row,
 )
 from credit_wallet.stores.topup_rows import write_topups
+from credit_wallet.stores.transfer_rows import write_transfers
 
 _APPEND_ENTRIES = """
 INSERT INTO am_credit_transaction_log
@@ -194,6 +195,7 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
     if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks:
         write_topups(PostgresConnection(raw), decision, at)
         write_clawbacks(PostgresConnection(raw), decision.touched_clawbacks.values())
+    write_transfers(PostgresConnection(raw), decision)
     _write_purchases_and_sales(raw, decision, at[:10])
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
