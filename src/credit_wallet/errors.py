@@ -351,6 +351,24 @@ class PayBackNotAllowed(WalletError):
     code = "pay_back_not_allowed"
 
 
+class TransferNotFound(WalletError):
+    """There is no such transfer; ``details`` has its ``transfer_id``."""
+
+    code = "transfer_not_found"
+
+
+class TransferNotAllowed(WalletError):
+    """The transfer would cause an automatic top-up, is of too many kinds, or goes nowhere; see ``max_amount``."""
+
+    code = "transfer_not_allowed"
+
+
+class TransferReturned(WalletError):
+    """The other wallet refused the transfer for ``reason``, and the credit is back in the lots that it came from."""
+
+    code = "transfer_returned"
+
+
 class PaymentRequired(WalletError):
     """The call must be paid for, and the request names no wallet. It may also pay per call (x402)."""
 

@@ -40,6 +40,7 @@ from credit_wallet.ledger.targets import Targets
 from credit_wallet.ledger.tokens import Tokens
 from credit_wallet.ledger.topups import Topups
 from credit_wallet.ledger.transactions import Transactions, wallet_to_search
+from credit_wallet.ledger.transfers import Transfers
 from credit_wallet.ledger.usage import usage_of
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.reports.statement_figures import Statement
@@ -72,6 +73,7 @@ class CreditWallet(WalletMovements):
         self.lots, self.topups, self.alerts = Lots(ledger), Topups(ledger), Alerts(ledger)
         self.budgets = Budgets(ledger)
         self.sellers, self.purchases, self.prices = Sellers(ledger), Purchases(ledger), Prices(ledger)
+        self.transfers = Transfers(ledger)
         self.targets, self.notices, self.deliveries = Targets(ledger), Notices(ledger), Deliveries(ledger)
         self.maintenance, self.seals, self.clock = Maintenance(ledger), Seals(ledger), LedgerClock(ledger)
 

@@ -31,6 +31,23 @@ def credit(
     cause: Cause,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id; debt is repaid from it first."""
+    txn_id = bring_in(batch, wallet, amount_micros, kind, expires_at, note, cause)
+    if not isinstance(txn_id, WalletError):
+        after_credit(batch, wallet)
+        end_exhaustion(batch, wallet)
+    return txn_id
+
+
+def bring_in(
+    batch: Batch,
+    wallet: WalletState,
+    amount_micros: int,
+    kind: LotKind,
+    expires_at: str | None,
+    note: str | None,
+    cause: Cause,
+) -> int | WalletError:
+    """Add credit as a separate lot and return the entry's id, before anything is repaid from it."""
     if refusal := refusal_to_take(wallet, amount_micros):
         return refusal
     lot_id: int | None = None
@@ -50,13 +67,10 @@ def credit(
         batch.snapshot.lot_openings[wallet.wallet_id, opening.lot_id] = opening
     wallet.balance_micros += amount_micros
     lots.put(wallet.lots, opening, amount_micros)
-    if expires_at is not None:
+    if expires_at is not None and expires_at > batch.at:
         note_due(wallet, expires_at)
     allocation = [(opening.lot_id, amount_micros)]
-    append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause)
-    after_credit(batch, wallet)
-    end_exhaustion(batch, wallet)
-    return txn_id
+    return append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause)
 
 
 def refusal_to_take(wallet: WalletState, amount_micros: int) -> InvalidAmount | None:

@@ -24,6 +24,7 @@ from credit_wallet.domain.usage import Facts, Usage
 from credit_wallet.domain.views import LotView
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.events import Event
+from credit_wallet.rules.transfer_state import TransferState
 
 Payment: TypeAlias = tuple[int, int | None, str | None, Facts, Facts]
 """What decides which budgets a charge matches: wallet, agent key, item, facts of the seller and of the agent."""
@@ -326,6 +327,8 @@ class Snapshot(Struct):
     """By budget and value: those that commands or their holds match, or that holds reserve in."""
     matched: dict[Payment, tuple[Counter, ...]] = field(default_factory=dict)
     """Which counters a charge counts in, for every one that commands can make in a wallet with budgets."""
+    transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
+    """By wallet and id: those that commands name."""
     tiered_before: set[tuple[int, str]] = field(default_factory=set)
     """Earlier versions of the book with an item that they had tiers for, of entries that commands name."""
 
@@ -375,3 +378,6 @@ class Decision(Struct):
     """Counters in which holds have changed."""
     touched_tiers: dict[tuple[int, str, str], int] = field(default_factory=dict)
     """Micros used by wallet, item and billing cycle."""
+    new_transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
+    touched_transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
+    """Those that have ended. One may be new as well."""

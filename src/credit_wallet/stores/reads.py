@@ -213,8 +213,8 @@ class Reader:
         With them the ``start`` of what is before them, None when ``after`` is.
         """
         rows = self._rows("stretch", wallet_id=wallet_id, start=start, after=after, limit=limit)
-        entries = [CycleEntry(entry_of(row[:11]), *row[12:]) for row in rows]
-        before = rows[0][11] if rows else after
+        entries = [CycleEntry(entry_of(row[:12]), *row[13:]) for row in rows]
+        before = rows[0][12] if rows else after
         return entries, None if before in (after, 0, None) else before
 
     def charges(self, wallet_id: int, txn_ids: Iterable[int]) -> list[Transaction]:

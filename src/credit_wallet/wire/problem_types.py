@@ -279,6 +279,24 @@ _PAYMENTS = {
         "Paying credit back is off, the law leaves no room for it, or Stripe refused it. The message says which.",
         optional=("left_yen",),
     ),
+    "transfer_not_found": _P(
+        404, "Transfer not found", "The wallet has no such transfer. Check the id.", fields=("transfer_id",)
+    ),
+    "transfer_not_allowed": _P(
+        409,
+        "Transfer not allowed",
+        "The transfer would carry the wallet below the threshold of its automatic top-ups, is of too many kinds and "
+        "expiries of credit, or goes to the wallet that it leaves. Move `max_amount` or less, or turn automatic "
+        "top-ups off.",
+        fields=("wallet_id", "max_amount_yen", "max_amount"),
+    ),
+    "transfer_returned": _P(
+        409,
+        "Transfer returned",
+        "The other wallet could not take the transfer, for the `reason` that is given. The credit is back in the lots "
+        "that it came from. Send another transfer with a new idempotency key.",
+        fields=("transfer_id", "reason"),
+    ),
     "payments_not_configured": _P(
         501,
         "Payments not configured",

@@ -17,6 +17,7 @@ from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
 from credit_wallet.client.asynchronous.targets import AsyncTargets
 from credit_wallet.client.asynchronous.topups import AsyncTopups
+from credit_wallet.client.asynchronous.transfers import AsyncTransfers
 from credit_wallet.client.asynchronous.wallets import AsyncWallets
 from credit_wallet.client.calls import Call
 from credit_wallet.client.httpx_transports import AsyncHook, AsyncHttpxTransport, Patience
@@ -104,6 +105,11 @@ class AsyncWalletClient:
     def topups(self) -> AsyncTopups:
         """Top-ups through the payment provider."""
         return AsyncTopups(self._send)
+
+    @property
+    def transfers(self) -> AsyncTransfers:
+        """Credit that moves between wallets of one owner."""
+        return AsyncTransfers(self._send)
 
     @property
     def targets(self) -> AsyncTargets:

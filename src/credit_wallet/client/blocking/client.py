@@ -17,6 +17,7 @@ from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
 from credit_wallet.client.blocking.targets import Targets
 from credit_wallet.client.blocking.topups import Topups
+from credit_wallet.client.blocking.transfers import Transfers
 from credit_wallet.client.blocking.wallets import Wallets
 from credit_wallet.client.calls import Call
 from credit_wallet.client.httpx_transports import Hook, HttpxTransport, Patience
@@ -104,6 +105,11 @@ class WalletClient:
     def topups(self) -> Topups:
         """Top-ups through the payment provider."""
         return Topups(self._send)
+
+    @property
+    def transfers(self) -> Transfers:
+        """Credit that moves between wallets of one owner."""
+        return Transfers(self._send)
 
     @property
     def targets(self) -> Targets:

@@ -35,6 +35,8 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "EnabledBody": {"enabled": False},
     "PriceGroupBody": {"price_group": "partners"},
     "OperatorTopupBody": {"wallet_id": 1, "amount_yen": 10_000, "note": "invoice 2026-117"},
+    "TransferBody": {"amount_yen": 5_000, "to_owner_token": "cw_live_0000"},
+    "OperatorTransferBody": {"from_wallet_id": 1, "to_wallet_id": 2, "amount_yen": 5_000},
     "RegisterSecretBody": {"sha256": _SHA256},
     "CreateSellerBody": {"label": "search service"},
 }

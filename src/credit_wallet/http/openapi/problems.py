@@ -130,6 +130,7 @@ _TYPES: dict[str, dict[str, Any]] = {
             "setting",
             "value",
             "item",
+            "transfer_id",
         ),
         _TEXT,
     ),

@@ -41,7 +41,27 @@ PROPERTIES: dict[str, About] = {
     "related_txn_id": _A("The charge that a refund returns, or the top-up that is reversed; else null.", (2,)),
     "credit_txn_id": _A("The ledger entry that credited the top-up; null before that.", (5,)),
     "last_txn_id": _A("The last ledger entry that the seal covers.", (48_210,)),
+    "transfer_id": _A(
+        "Id of the transfer, derived from the wallet that it leaves and the idempotency key.",
+        ("tr_1_206e147864ef7ab96bd1d844",),
+    ),
+    "to_wallet_id": _A("The wallet that the credit goes to.", (2,)),
+    "other_wallet_id": _A("Where the credit goes to, or comes from.", (2,)),
+    "returned_txn_id": _A("The ledger entry that returned it; null when it was not returned.", (14,)),
+    "direction": _A("`out`: it leaves the wallet. `in`: it comes in.", ("out",)),
+    "cause": _A(
+        "Why credit came in or went out: `payment`, `grant`, `reinstatement`, `pay_back_failed`, `transfer_in`, "
+        "`transfer_returned`, `clawback`, `pay_back`, `debt_repayment` or `transfer_out`; null of charges, refunds and "
+        "expiries.",
+        ("grant",),
+    ),
+    "transfers": _A("Transfers, newest first."),
+    "ended_at": _time("When it came in, or was returned; null while it is on its way."),
     # Amounts
+    "transferred_in_yen": _A("What came from other wallets of the owner in the cycle, in whole yen.", (5_000,)),
+    "transferred_out_yen": _A(
+        "What went to other wallets of the owner in the cycle, less what was returned, in whole yen; negative.", (0,)
+    ),
     "amount_yen": _A("Amount in whole yen.", (3,)),
     "balance_yen": _A("What the wallet can spend, in whole yen (rounded down).", (9_997,)),
     "held_yen": _A("Set aside by open holds, in whole yen.", (300,)),

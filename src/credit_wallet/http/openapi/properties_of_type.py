@@ -84,6 +84,33 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     ),
     "RegisterSecretBody.key_id": _A("The agent key that it opens; null opens the wallet as its owner.", (7,)),
     "TopupBody.amount_yen": _A("What to pay, in whole yen; by default ¥50 to ¥500,000 are allowed.", (1_000,)),
+    "TransferBody.amount_yen": _amount("What to move", 5_000),
+    "TransferBody.to_owner_token": _A(
+        "The owner token of the wallet to move it to: it proves that both wallets have one owner.", ("cw_live_0000",)
+    ),
+    "OperatorTransferBody.amount_yen": _amount("What to move", 5_000),
+    "OperatorTransferBody.from_wallet_id": _A("The wallet that the credit leaves.", (1,)),
+    "OperatorTransferBody.to_wallet_id": _A("The wallet that it goes to, of the same owner.", (2,)),
+    "Transferred.wallet_id": _A("The wallet that the credit left.", (1,)),
+    "Transferred.txn_id": _A("The ledger entry that took it out.", (12,)),
+    "Transferred.balance_yen": _A("What that wallet can spend right afterwards, in whole yen.", (5_000,)),
+    "Transferred.to_balance_yen": _A("What the other one can spend right afterwards, in whole yen.", (5_000,)),
+    "TransferView.wallet_id": _A("The wallet that was asked about.", (1,)),
+    "TransferView.txn_id": _A(
+        "The ledger entry that took the credit out, or the last of those that brought it in.", (12,)
+    ),
+    "TransferView.balance_yen": _A("What the wallet could spend right afterwards, in whole yen.", (5_000,)),
+    "TransferView.status": _A(
+        "`out`: on its way, a background job finishes it. `done`: it has come in. `returned`: the other wallet could "
+        "not take it, and it is back.",
+        ("done",),
+    ),
+    "TransferView.reason": _A("Why it was returned, for people; else null.", ("there is no such wallet",)),
+    "TransferView.note": _A("The note that it was asked with, else null.", ("for the search team",)),
+    "TransferView.lots": _A("What kinds of credit it has moved, with their expiries, in the order of spending."),
+    "TransferView.created_at": _time("When it left the wallet, or came in."),
+    "TransferPart.lot_id": _A("The lot that it was taken from, or the entry that brought it in.", (1,)),
+    "TransferPart.amount_yen": _A("How much of it was moved, in whole yen.", (5_000,)),
     "PayBackBody.amount_yen": _A("What to pay back, in whole yen.", (1_000,)),
     "BatchBody.charges": _A("1 to 1,000 charges."),
     "MovementReply.txn_id": _A("The ledger entry that it made; null for a hold and a release.", (2,)),

@@ -75,6 +75,7 @@ TABLES = (
     _Table("am_credit_price_version", ("version", "wallet_id"), False),
     _Table("am_credit_price", ("version", "wallet_id", "item", "price_group", "valid_from"), False),
     _Table("am_credit_tier_usage", ("wallet_id", "item", "billing_cycle"), False),
+    _Table("am_credit_transfer", ("wallet_id", "transfer_id"), False),
 )
 """Every table of a ledger, referenced tables first."""
 

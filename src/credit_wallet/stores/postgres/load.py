@@ -42,6 +42,7 @@ from credit_wallet.stores.rows import (
     wallet_of,
 )
 from credit_wallet.stores.topup_rows import load_topups
+from credit_wallet.stores.transfer_rows import load_transfers
 
 IDS_A_DRAW = 64
 """Entry ids drawn at once when a batch needs more than one per movement."""
@@ -199,7 +200,9 @@ def load(
     _load_due_holds(raw, snapshot, format_instant(now))
     load_topups(PostgresConnection(raw), snapshot, commands, now)
     owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_micros]
-    _load_behind(raw, snapshot, commands, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
+    returning = load_transfers(PostgresConnection(raw), snapshot, commands)
+    taken_back = load_clawbacks(PostgresConnection(raw), snapshot, commands, owing)
+    _load_behind(raw, snapshot, commands, [*returning, *taken_back])
     _roll_cycles(raw, snapshot, now)
     load_prices(PostgresConnection(raw), known, snapshot, commands, None if newest is None else newest.fetchall())
     if any(wallet.budget_kinds for wallet in loaded.values()):

@@ -34,6 +34,7 @@ from credit_wallet.stores.rows import (
     wallet_row,
 )
 from credit_wallet.stores.topup_rows import write_topups
+from credit_wallet.stores.transfer_rows import write_transfers
 
 _APPEND_ENTRIES = """
 INSERT INTO am_credit_transaction_log
@@ -195,6 +196,7 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
     if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks:
         write_topups(PostgresConnection(raw), decision, at)
         write_clawbacks(PostgresConnection(raw), decision.touched_clawbacks.values())
+    write_transfers(PostgresConnection(raw), decision)
     _write_purchases_and_sales(raw, decision, at[:10])
     PostgresBudgets(raw).write(decision, at)
     if decision.alerts or decision.events:

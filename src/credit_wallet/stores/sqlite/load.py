@@ -37,6 +37,7 @@ from credit_wallet.stores.rows import (
 )
 from credit_wallet.stores.sqlite.budgets import SqliteBudgets
 from credit_wallet.stores.topup_rows import load_topups
+from credit_wallet.stores.transfer_rows import load_transfers
 
 CACHED_WALLETS = 50_000
 """Wallets kept in memory between batches; about 1 KB each."""
@@ -157,7 +158,8 @@ class Loader:
         owing = self._load_due_holds(snapshot, wallet_ids, at)
         key_ids = self._load_named(snapshot, commands)
         load_topups(self._connection, snapshot, commands, now)
-        for wallet_id, taken in load_clawbacks(self._connection, snapshot, commands, owing):
+        returning = load_transfers(self._connection, snapshot, commands)
+        for wallet_id, taken in [*returning, *load_clawbacks(self._connection, snapshot, commands, owing)]:
             self._load_lots(snapshot, wallet_id, taken)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
         load_prices(self._connection, self._prices, snapshot, commands)

@@ -58,6 +58,7 @@ from credit_wallet.stores.sqlite.ledger import LedgerConnection, transaction
 from credit_wallet.stores.sqlite.load import Loader
 from credit_wallet.stores.sqlite.schema import SqliteSchema
 from credit_wallet.stores.topup_rows import write_topups
+from credit_wallet.stores.transfer_rows import write_transfers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -290,8 +291,9 @@ class SqliteStore:
             self._write_lots_and_holds(decision)
         if decision.touched_topups or decision.touched_payers:
             write_topups(self._connection, decision, at)
-        if decision.touched_clawbacks:
+        if decision.touched_clawbacks or decision.new_transfers or decision.touched_transfers:
             write_clawbacks(self._connection, decision.touched_clawbacks.values())
+            write_transfers(self._connection, decision)
         if decision.touched_purchases or decision.dropped_purchases:
             self._write_purchases(decision, at[:10])
         if decision.sales:
