@@ -223,8 +223,10 @@ class Maintenance:
     # Budgets that start anew
 
     def emit_renewals(self) -> int:
-        """Emit an event for each window of a budget that has ended and in which the budget was used up, in one bounded
-        step: of days, weeks and months. Returns how many windows it has looked at, 0 when nothing is left to do.
+        """Emit an event for each window of a budget that has ended and in which the budget was used up.
+
+        Of days, weeks and months, in one bounded step. Returns how many windows it has looked at, 0 when nothing is
+        left to do.
         """
         now = self._ledger.clock()
         if not self._ledger.reader.source.rows(budget_renewals.SQL["renewal_due"], {"at": format_instant(now)}):
