@@ -64,8 +64,7 @@ class KnownBudgets:
 
     def forget_some(self) -> None:
         """Forget everything when it is too much."""
-        known = (self.counters, self.matched, self._found, self._budgets)
-        if max(map(len, known)) > KNOWN_BUDGETS:
+        if max(len(self.counters), len(self.matched), len(self._found), len(self._budgets)) > KNOWN_BUDGETS:
             self.clear()
 
     def load(self, tables: BudgetTables, snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> None:
