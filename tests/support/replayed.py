@@ -16,14 +16,11 @@ from credit_wallet import CreditWallet
 from credit_wallet.errors import RefundExceedsCharge, SpendingRefused
 
 ZONES = ("UTC", "Asia/Tokyo", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
-STARTS = tuple(
-    datetime(*start, tzinfo=UTC)
-    for start in (
-        (2026, 3, 28, 22, 30),  # clocks change in Berlin
-        (2026, 10, 31, 22),  # in New York, and a month ends
-        (2026, 12, 31, 14, 58),
-        (2026, 4, 4, 14, 50),  # by half an hour on Lord Howe Island
-    )
+STARTS = (
+    datetime(2026, 3, 28, 22, 30, tzinfo=UTC),  # clocks change in Berlin
+    datetime(2026, 10, 31, 22, tzinfo=UTC),  # in New York, and a month ends
+    datetime(2026, 12, 31, 14, 58, tzinfo=UTC),
+    datetime(2026, 4, 4, 14, 50, tzinfo=UTC),  # by half an hour on Lord Howe Island
 )
 KEYS = ("acme", "acme/search", "beta", None)
 """The groups of the agent keys, which have the ids 1 to 4."""
@@ -153,7 +150,7 @@ class Past:
                 priced = {field: each for field, each in asked.items() if field in ("item", "quantity")}
                 charged = self.wallets.capture(held.hold_id, *given, idempotency_key=f"{name}c", **priced)
         except SpendingRefused as refusal:
-            budget = refusal.details.get("budget") or {
+            budget: Any = refusal.details.get("budget") or {
                 "label": "balance",
                 "value": None,
                 "left": refusal.details["balance"],
