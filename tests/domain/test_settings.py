@@ -28,7 +28,7 @@ OF_THE_OPERATOR = {"enabled", "price_group"}
 
 
 def test_the_command_the_view_and_the_state_have_every_setting() -> None:
-    assert {*Configure.__struct_fields__} - {"wallet_id"} == NAMES
+    assert {*Configure.__struct_fields__} - {"wallet_id", "actor"} == NAMES
     assert {*WalletView.__struct_fields__} >= NAMES
     in_state = {"thresholds_pct" if name == "alert_thresholds_pct" else name for name in NAMES}
     assert {*WalletState.__struct_fields__} >= in_state

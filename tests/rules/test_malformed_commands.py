@@ -60,7 +60,7 @@ FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
     (MOVEMENTS, "idempotency_key", ["a", "a" * 255, "鍵 1"], NO_KEYS),
     (PURCHASES, "purchase_key", ["a", "a" * 255, "鍵 1"], NO_KEYS),
     (PURCHASES, "attempt", ["a", "a" * 64], [*NO_KEYS, "a" * 65]),
-    ([*MOVEMENTS, *PURCHASES, EXTEND], "actor", ["payer", "operator", "product", "seller:7"], NO_ACTORS),
+    ([*MOVEMENTS, *PURCHASES, EXTEND, CONFIGURE], "actor", ["payer", "operator", "product", "seller:7"], NO_ACTORS),
     ([BUY], "hold_seconds", [None, 1, 2_678_400], [0, -1, 2_678_401, True, 1.0, "1"]),
     ([BUY, RENEW], "lease_seconds", [1, 86_400], [*NO_SECONDS, 86_401]),
     ([BUY], "free_retries", [0, 1, 10**12], [-1, True, 1.0, "1", None]),
