@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 
@@ -14,9 +17,10 @@ from credit_wallet.domain.budgets import DEFAULT_SHARES_PCT, Budget
 from credit_wallet.domain.commands import Configure
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Configured
+from credit_wallet.domain.replay_views import Replayed
 from credit_wallet.domain.views import KeyView
 from credit_wallet.errors import BudgetNotFound, InvalidRequest, KeyNotFound, WalletNotFound
-from credit_wallet.ledger import budget_lists
+from credit_wallet.ledger import budget_lists, replay
 from credit_wallet.ledger.keys import checked_future_end
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules import budget_requests
@@ -184,6 +188,34 @@ class Budgets:
         shown = self.show(budget_id)
         self._ledger.write(shown.wallet_id, budget_jobs.delete_budget, name.number, checked_actor(actor))
         return shown
+
+    def replay(
+        self,
+        text_or_path: str | Path | None = None,
+        *,
+        wallet_id: int | None = None,
+        budgets: Sequence[Mapping[str, Any]] = (),
+        monthly_budget_yen: int | None = None,
+        key_caps_yen: Mapping[int, int] = MappingProxyType({}),
+        keep: bool = False,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 20,
+    ) -> Replayed:
+        """What a plan would have made of the ledger's past: who would have been refused, what would have been earned.
+
+        The plan is a file (a path, or its text) with tables ``[[budget]]``, which have the fields of ``create``, and
+        ``[[price]]`` as in a price file; or ``budgets``, each a mapping of arguments of ``create``. A budget is each
+        wallet's unless it has a ``wallet_id``. ``monthly_budget_yen`` is one that stops spending, ``key_caps_yen`` are
+        caps by agent key. With ``keep``, what limits spending now is tried as well, as it is set now.
+
+        Every charge between ``since`` and ``until`` (a month, a day or an ISO 8601 time, both included) of a wallet, or
+        of all, is decided anew at its own time; nothing is changed, and charges go on meanwhile. Lists have up to
+        ``limit`` rows (at most 1,000). Raises ``WalletNotFound`` and ``InvalidRequest`` that names every wrong field.
+        """
+        plan = replay.planned(text_or_path, budgets, monthly_budget_yen, key_caps_yen, keep=keep)
+        asked = replay.asked_for(self._ledger, wallet_id, since, until, keep=keep, limit=limit)
+        return replay.replay_of(self._ledger, plan, asked)
 
     def changes(
         self, wallet_id: int, *, budget_id: str | None = None, before: int | None = None, limit: int = 100
