@@ -77,7 +77,7 @@ def count(batch: Batch, counters: Counters, amount_micros: int, calls: int) -> N
             continue
         batch.decision.spent_in[budget.budget_id, counter.value] = counter
         if budget.mode == "shadow" and not counter.has_room(cost_micros):
-            _refuse_in_shadow(counter, cost_micros)
+            _refuse_in_shadow(batch, counter, cost_micros)
             continue
         counter.spent_micros += cost_micros
         if counter.leaves_at:
@@ -95,9 +95,10 @@ def _note_leaving(counter: Counter, cost_micros: int) -> None:
     counter.leaving.append((counter.leaves_at, before_micros + cost_micros))
 
 
-def _refuse_in_shadow(counter: Counter, cost_micros: int) -> None:
+def _refuse_in_shadow(batch: Batch, counter: Counter, cost_micros: int) -> None:
     counter.refused_micros += cost_micros
     counter.refusals += 1
+    note_used_up(batch, counter)
 
 
 def _tell(batch: Batch, counter: Counter, cost_micros: int) -> None:
@@ -112,8 +113,8 @@ def _tell(batch: Batch, counter: Counter, cost_micros: int) -> None:
             counter.told_pct = threshold_pct
             facts, period = told(counter), period_of(counter, batch.at)
             emit_made(batch, budget_threshold_reached(budget.wallet_id, facts, threshold_pct, period))
-            if threshold_pct >= FULL_PCT:
-                note_used_up(batch, counter)
+    if share_pct >= FULL_PCT:
+        note_used_up(batch, counter)
 
 
 def note_used_up(batch: Batch, counter: Counter) -> None:
@@ -146,7 +147,7 @@ def reserve(batch: Batch, hold: HoldState, counters: Counters, amount_micros: in
 def _reserved(batch: Batch, counter: Counter, cost_micros: int) -> Reserved:
     budget_id, value = counter.budget.budget_id, counter.value
     if counter.budget.mode == "shadow" and not counter.has_room(cost_micros):
-        _refuse_in_shadow(counter, cost_micros)
+        _refuse_in_shadow(batch, counter, cost_micros)
         batch.decision.spent_in[budget_id, value] = counter
         return Reserved(budget_id, value, 0)
     if cost_micros:
