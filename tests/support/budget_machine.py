@@ -8,7 +8,18 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from budget_model import FAR, YEN, Labels, ModelBudget, ModelReserve, ModelSpender, refused_of
-from budget_values import Paid, PurchaseModel, amounts, budget_settings, changes, groups, jumps, positions, usages
+from budget_values import (
+    Paid,
+    PurchaseModel,
+    amounts,
+    budget_settings,
+    changes,
+    groups,
+    jumps,
+    positions,
+    said,
+    usages,
+)
 from clock import Clock
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,6 +31,7 @@ from credit_wallet.domain.commands import (
     Charge,
     Command,
     Configure,
+    Expire,
     Hold,
     Refund,
     Release,
@@ -93,7 +105,7 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
 
         def ask(amount: int) -> Outcome | WalletError:
             return self._send(
-                Charge(self.wallet_id, self._key(), amount_micros=amount, usage=usage, key_id=key_id), elsewhere
+                Charge(self.wallet_id, self._key(), amount_micros=amount, usage=said(usage), key_id=key_id), elsewhere
             )
 
         refusal = self._refusal(ask(micros), micros, labels)
@@ -146,7 +158,7 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
         spent, held = self.model.spent(budget, value, self.now), self.model.held(budget, value)
         limit = budget.limit_at(self.now)
         figures = {"limit": limit, "spent": spent, "held": held, "left": max(0, limit - spent - held)}
-        assert {name: Decimal(shown[name]) * YEN for name in figures} == figures
+        assert {name: Decimal(shown[name]) * YEN for name in figures} == figures, (shown, figures)
         assert (shown["unit"], shown["window"]) == (budget.unit, budget.window)
 
     def _assert_no_cap_exceeded(self, labels: Labels) -> None:
@@ -165,7 +177,9 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
     )
     def hold(self, micros: int, usage: Any, key: int | None, ttl: int, elsewhere: bool) -> None:
         key_id = None if key is None else self.key_ids[key]
-        command = Hold(self.wallet_id, self._key(), amount_micros=micros, usage=usage, key_id=key_id, ttl_seconds=ttl)
+        command = Hold(
+            self.wallet_id, self._key(), amount_micros=micros, usage=said(usage), key_id=key_id, ttl_seconds=ttl
+        )
         self._held(self._send(command, elsewhere), micros, usage, key_id, ttl)
 
     def _held(
@@ -201,7 +215,7 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
     )
     def capture(self, position: int, micros: Any, final: bool, above: bool, usage: Any, elsewhere: bool) -> None:
         hold_id, hold = self._open_hold(position)
-        known = {"rest": hold.left, "more": hold.left + 3 * YEN, "half": max(1, hold.left // 2)}
+        known = {"rest": max(1, hold.left), "more": hold.left + 3 * YEN, "half": max(1, hold.left // 2)}
         micros = known[micros] if isinstance(micros, str) else micros
         command = Capture(
             self.wallet_id,
@@ -210,7 +224,7 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
             amount_micros=micros,
             final=final,
             above="up_to_balance" if above else "reject",
-            usage=usage if usage.facts or usage.item or usage.agent_facts else None,
+            usage=said(usage),
         )
         before = dict(hold.agent_facts)
         outcome = self._send(command, elsewhere)
@@ -304,17 +318,17 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
         key_id = None if key is None else self.key_ids[key]
         name = self._key()
         command = Buy(
-            self.wallet_id, name, "attempt", amount_micros=micros, usage=usage, key_id=key_id, hold_seconds=hold
+            self.wallet_id, name, "attempt", amount_micros=micros, usage=said(usage), key_id=key_id, hold_seconds=hold
         )
         outcome = self._send(command)
         labels = self.model.labels(key_id, usage.item, dict(usage.facts), dict(usage.agent_facts))
         if hold is not None:
             held = self._held(outcome, micros, usage, key_id, hold)
             if held is not None:
-                self.purchases.append(PurchaseModel(name, micros, labels, key_id, held, None))
+                self.purchases.append(PurchaseModel(name, micros, labels, key_id, held, None, self.lease))
         elif self._refusal(outcome, micros, labels) is None:
             paid = self.charges.pop()
-            self.purchases.append(PurchaseModel(name, micros, labels, key_id, None, paid))
+            self.purchases.append(PurchaseModel(name, micros, labels, key_id, None, paid, self.lease))
 
     @precondition(lambda self: self.purchases)
     @rule(position=positions, elsewhere=st.booleans())
@@ -346,6 +360,8 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
             self.clock.advance(hours=1)
         outcome = self._send(Undo(self.wallet_id, bought.name, "attempt", abandoned=abandoned))
         assert not isinstance(outcome, WalletError), outcome
+        if abandoned and self.now < bought.lease:
+            return
         hold = bought.hold
         if hold is None:
             self.model.credit(bought.micros)
@@ -441,6 +457,7 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
     def counters_are_what_entries_and_holds_say(self) -> None:
         if not hasattr(self, "model"):
             return
+        self._send(Expire(self.wallet_id))
         expected, shadows = {}, []
         for budget, value in self.model.values():
             if budget.name.startswith("budget-"):
@@ -456,6 +473,11 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
     @property
     def now(self) -> datetime:
         return self.clock()
+
+    @property
+    def lease(self) -> datetime:
+        """How long an attempt that begins now has."""
+        return self.now + timedelta(seconds=30)
 
     def _key(self) -> str:
         self.sent += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from budget_model import YEN, Labels, ModelReserve
@@ -69,6 +69,13 @@ usages = st.builds(
     st.sampled_from([None, "web"]),
     st.sampled_from([None, None, "r1", "r3"]),
 )
+
+
+def said(usage: Usage) -> Usage | None:
+    """A command that says nothing has no usage."""
+    return None if usage == Usage() else usage
+
+
 jumps = st.one_of(
     st.sampled_from([1, 999, 1_000, 59_000, 61_000, 3_600_000, 86_400_000, 7 * 86_400_000]),
     st.integers(1, 40 * 86_400_000),
@@ -94,4 +101,5 @@ class PurchaseModel:
     key_id: int | None
     hold: ModelReserve | None
     paid: Paid | None
+    lease: datetime
     status: str = "running"
