@@ -6,7 +6,7 @@ the limit of a cap together, unless the limit was lowered, or something had been
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.budgets import CALL, Reserved
@@ -169,12 +169,23 @@ def give_back(batch: Batch, hold: HoldState, amount_micros: int, *, call: bool) 
 
 
 def not_reserved(hold: HoldState, counters: Counters) -> Counters:
-    """Those of a capture's budgets that its hold does not reserve in: the capture names more than the hold did."""
-    reserved = {(each.budget_id, each.value) for each in hold.reserved}
-    return [counter for counter in counters if (counter.budget.budget_id, counter.value) not in reserved]
+    """Those of a capture's budgets that its hold does not reserve in: the capture names more than the hold did, or what
+    would have refused the hold as a shadow is one no more.
+    """
+    reserved = {(each.budget_id, each.value): each.is_held for each in hold.reserved}
+    return [each for each in counters if not reserved.get(_name(each), 0) and not _is_passed(each, reserved)]
 
 
 def countable(hold: HoldState, counters: Counters) -> Counters:
     """Those of a capture's budgets in which it counts: not the shadows that would have refused its hold."""
-    refused = {(each.budget_id, each.value) for each in hold.reserved if not each.is_held}
-    return [counter for counter in counters if (counter.budget.budget_id, counter.value) not in refused]
+    reserved = {(each.budget_id, each.value): each.is_held for each in hold.reserved}
+    return [each for each in counters if not _is_passed(each, reserved)]
+
+
+def _is_passed(counter: Counter, reserved: Mapping[tuple[int, str], int]) -> bool:
+    """Whether a hold has reserved nothing in it because it is a shadow that would have refused the hold."""
+    return counter.budget.mode == "shadow" and reserved.get(_name(counter)) == 0
+
+
+def _name(counter: Counter) -> tuple[int, str]:
+    return counter.budget.budget_id, counter.value
