@@ -198,7 +198,7 @@ WHOLE = {"Alert.spent_yen", "monthly_budget_yen", "monthly_cap_yen", "low_balanc
 def test_every_amount_that_may_have_a_fraction_is_there_exactly(name: str) -> None:
     schema = SCHEMAS[name]
     assert not [field for field in schema["properties"] if field.endswith("_micros")]
-    if name in BODY_EXAMPLES or name == "BatchItem":
+    if name in BODY_EXAMPLES or name in ("BatchItem", "RaiseBody"):
         return
     for field in schema["properties"]:
         exact = field.removesuffix("_yen")
@@ -252,6 +252,7 @@ def test_an_operation_refuses_what_its_parameters_do_not_allow(wallets: CreditWa
                 if parameter["in"] != "query":
                     continue
                 path, method = ADDRESSES[name]
+                path = path.format(**{each["name"]: each["schema"]["examples"][0] for each in operation["parameters"]})
                 token = next(token for prefix, token in tokens.items() if path.startswith(prefix))
                 answer = api.call(method, path, token, params={parameter["name"]: "\x00"})
                 assert "422" in operation["responses"], name

@@ -11,6 +11,7 @@ import httpx
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.client import calls
+from credit_wallet.client.asynchronous.budgets import AsyncBudgets
 from credit_wallet.client.asynchronous.keys import AsyncKeys
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
 from credit_wallet.client.asynchronous.secrets import AsyncSecrets
@@ -100,6 +101,11 @@ class AsyncWalletClient:
     def keys(self) -> AsyncKeys:
         """Agent keys."""
         return AsyncKeys(self._send)
+
+    @property
+    def budgets(self) -> AsyncBudgets:
+        """What limits the wallet and its agents."""
+        return AsyncBudgets(self._send)
 
     @property
     def topups(self) -> AsyncTopups:

@@ -11,6 +11,7 @@ import httpx
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.client import calls
+from credit_wallet.client.blocking.budgets import Budgets
 from credit_wallet.client.blocking.keys import Keys
 from credit_wallet.client.blocking.purchases import Purchases
 from credit_wallet.client.blocking.secrets import Secrets
@@ -100,6 +101,11 @@ class WalletClient:
     def keys(self) -> Keys:
         """Agent keys."""
         return Keys(self._send)
+
+    @property
+    def budgets(self) -> Budgets:
+        """What limits the wallet and its agents."""
+        return Budgets(self._send)
 
     @property
     def topups(self) -> Topups:
