@@ -227,6 +227,13 @@ def test_each_value_has_its_own_and_groups_match_those_below() -> None:
     assert [(each.value, each.refusals) for each in log.seen.values] == [("a", 1)]
 
 
+def test_all_conditions_of_a_scope_must_be_met() -> None:
+    log = Log(budget(limit_calls=0, scope={"run": "a", "tool": "x"}))
+    log.charge("1", usage=Usage(None, 0, (("run", "a"), ("tool", "y")), ()))
+    both = log.charge("1", usage=Usage(None, 0, (("run", "a"), ("tool", "x")), ()), wait=timedelta(0))
+    assert log.refused == [both]
+
+
 def test_budgets_of_one_wallet_are_asked_of_no_other() -> None:
     log = Log(budget(limit_yen="1", wallet_id=8))
     log.charge("5")

@@ -36,9 +36,15 @@ class _KeyCap(Fact):
 @click.option("--keep", is_flag=True, help="Try it beside the budgets and caps that count now.")
 @click.option("--limit-yen", type=Exact("decimal"), metavar="YEN", help="Without FILE: a budget of this many yen.")
 @click.option("--limit-calls", type=INTEGER, metavar="N", help="Without FILE: a budget of this many calls.")
-@click.option("--window", metavar="W", help="Of that budget: minute, hour, day, week, month (default), total, or rolling:24h.")
-@click.option("--scope", type=Fact(), multiple=True, metavar="NAME=VALUE", help="Only charges with it; * is each value.")
-@click.option("--mode", type=click.Choice(["cap", "shadow"]), default="cap", show_default=True, help="Refuse, or let through.")
+@click.option(
+    "--window", metavar="W", help="Of that budget: minute, hour, day, week, month (default), total, or rolling:24h."
+)
+@click.option(
+    "--scope", type=Fact(), multiple=True, metavar="NAME=VALUE", help="Only charges with it; * is each value."
+)
+@click.option(
+    "--mode", type=click.Choice(["cap", "shadow"]), default="cap", show_default=True, help="Refuse, or let through."
+)
 @click.option("--label", metavar="TEXT", help="A name for people.")
 @click.option("--time-zone", metavar="NAME", help="Whose clocks its window follows; by default each wallet's.")
 @click.option("--week-start", metavar="DAY", help="First day of its weeks; by default monday.")
