@@ -42,7 +42,7 @@ def test_all_wallets_or_one(wallets: CreditWallet, wallet_id: int) -> None:
         for number in range(3):
             charge(wallets, each, f"{each} {number}")
     tried = wallets.budgets.replay(budgets=[TEN])
-    assert (tried.entries, tried.charges, tried.refusals, tried.difference) == (8, 6, 2, -8)
+    assert (tried.entries, tried.charges, tried.refusals, tried.difference) == (8, 6, 2, Decimal(-8))
     assert (tried.first_txn_id, tried.last_txn_id) == (1, 8)
     assert [each.wallet_id for each in tried.wallets] == [wallet_id, other]
     only = wallets.budgets.replay(budgets=[TEN], wallet_id=other)
@@ -122,7 +122,7 @@ def test_captures_count_as_charges_and_released_holds_do_not(wallets: CreditWall
     next_call = charge(wallets, wallet_id, "next")
     tried = wallets.budgets.replay(budgets=[{"limit_calls": 1, "window": "total"}])
     assert (tried.charges, [each.txn_id for each in tried.first_refusals]) == (4, [next_call])
-    assert (tried.earned, tried.earned_planned) == (10, 6)
+    assert (tried.earned, tried.earned_planned) == (Decimal(10), Decimal(6))
 
 
 def test_other_prices_for_a_group_of_wallets(wallets: CreditWallet, wallet_id: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from credit_wallet.domain.money import MICROS
@@ -70,11 +72,8 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
     text = '[[budget]]\nlimit_yen = 3\n[[budget]]\nx = 1\n[[price]]\nitem = "X"\nunit_price_yen = 1\n'
     with pytest.raises(InvalidRequest) as refused:
         parse_plan(text)
-    assert [problem.partition(":")[0] for problem in refused.value.details["problems"]] == [
-        "budget 1",
-        "budget 2",
-        "price 1",
-    ]
+    problems: Any = refused.value.details["problems"]
+    assert [problem.partition(":")[0] for problem in problems] == ["budget 1", "budget 2", "price 1"]
 
 
 @pytest.mark.parametrize(
