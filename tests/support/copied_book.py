@@ -64,6 +64,11 @@ TABLES = {
     "am_credit_price_version",
     "am_credit_price",
     "am_credit_tier_usage",
+    "am_credit_budget",
+    "am_credit_budget_spent",
+    "am_credit_budget_held",
+    "am_credit_budget_step",
+    "am_credit_budget_change",
 }
 
 ODD_TEXTS = (

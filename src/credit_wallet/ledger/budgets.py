@@ -25,7 +25,7 @@ from credit_wallet.ledger.keys import checked_future_end
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules import budget_requests
 from credit_wallet.rules.budget_requests import BudgetName, Limit, Raise, checked_budget_id
-from credit_wallet.rules.validation import MAX_ID, checked_after, checked_id
+from credit_wallet.rules.validation import MAX_ID, checked_actor, checked_after, checked_id
 from credit_wallet.stores import budget_jobs, budget_reads
 
 
@@ -60,15 +60,13 @@ class Budgets:
         """A new budget of yen (exact) or of calls, 0 to 10**12; 0 stops every charge that it matches.
 
         ``window`` is ``minute``, ``hour``, ``day``, ``week``, ``month`` or ``total``, by the clocks of ``time_zone``
-        (by default the wallet's), or ``rolling:24h``: one minute to 31 days, in ``m``, ``h`` or ``d``.
-
-        ``scope`` says which charges it counts: up to four conditions, all of which must be met, named ``group``,
-        ``key_id``, ``item`` or by the key of a fact, as in ``{"group": "acme", "tool": "search"}``. With ``"*"`` each
-        value has the limit for itself: ``{"run": "*"}``. None is the whole wallet.
+        (by default the wallet's), or ``rolling:24h``: one minute to 31 days, in ``m``, ``h`` or ``d``. ``scope`` is up
+        to four conditions that a charge must meet, as in ``{"group": "acme", "tool": "search"}``: ``group``,
+        ``key_id``, ``item``, or facts. With ``"*"`` each value has the limit for itself: ``{"run": "*"}``.
 
         ``mode`` "cap" refuses what would pass the limit, "alert" notifies at ``shares_pct`` of it, "shadow" lets
-        everything through and records what a cap would refuse. ``raised_limit_yen`` or ``raised_limit_calls`` is the
-        limit until ``raised_until``, an ISO 8601 time or a date.
+        everything through and records what a cap would refuse. A raised limit counts until ``raised_until``, an ISO
+        8601 time or a date.
 
         It counts from now on, and reserves what open holds have left. Raises ``WalletNotFound``, ``KeyNotFound``,
         ``TooManyBudgets``, and ``InvalidRequest`` naming the field.
@@ -91,7 +89,7 @@ class Budgets:
             ),
         )
         budget_lists.check_key_of(self._ledger, wallet_id, new.scope)
-        budget_id = self._ledger.write(wallet_id, budget_jobs.create_budget, new, actor)
+        budget_id = self._ledger.write(wallet_id, budget_jobs.create_budget, new, checked_actor(actor))
         return self._shown(self._budget(BudgetName("budget", budget_id)))
 
     def list(
@@ -145,7 +143,7 @@ class Budgets:
         ``mode`` (alert or cap) can be changed, of a key's cap ``limit_yen`` (0 for none). Raises ``BudgetNotFound`` and
         ``InvalidRequest`` naming the field.
         """
-        name = checked_budget_id(budget_id)
+        name, actor = checked_budget_id(budget_id), checked_actor(actor)
         raised = (raised_limit_yen, raised_limit_calls, raised_until)
         if name.kind != "budget":
             others = {
@@ -188,7 +186,7 @@ class Budgets:
                 field="budget_id",
             )
         shown = self.show(budget_id)
-        self._ledger.write(shown.wallet_id, budget_jobs.delete_budget, name.number, actor)
+        self._ledger.write(shown.wallet_id, budget_jobs.delete_budget, name.number, checked_actor(actor))
         return shown
 
     def replay(

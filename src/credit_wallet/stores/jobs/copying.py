@@ -76,6 +76,11 @@ TABLES = (
     _Table("am_credit_price", ("version", "wallet_id", "item", "price_group", "valid_from"), False),
     _Table("am_credit_tier_usage", ("wallet_id", "item", "billing_cycle"), False),
     _Table("am_credit_transfer", ("wallet_id", "transfer_id"), False),
+    _Table("am_credit_budget", ("budget_id",), True),
+    _Table("am_credit_budget_spent", ("wallet_id", "budget_id", "window_start", "value"), False),
+    _Table("am_credit_budget_held", ("wallet_id", "budget_id", "value"), False),
+    _Table("am_credit_budget_step", ("wallet_id", "budget_id", "value", "at"), False),
+    _Table("am_credit_budget_change", ("change_id",), True),
 )
 """Every table of a ledger, referenced tables first."""
 
