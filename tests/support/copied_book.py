@@ -64,6 +64,7 @@ TABLES = {
     "am_credit_price_version",
     "am_credit_price",
     "am_credit_tier_usage",
+    "am_credit_transfer",
 }
 
 ODD_TEXTS = (
