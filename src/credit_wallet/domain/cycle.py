@@ -71,6 +71,18 @@ def end_of_day(day: date, time_zone: str) -> datetime:
     return datetime(after.year, after.month, after.day, tzinfo=zone_of(time_zone)).astimezone(UTC)
 
 
+def day_start(moment: datetime, time_zone: str) -> datetime:
+    """When the day began that an aware ``moment`` falls in by the clocks of ``time_zone``, as a UTC moment.
+
+    Where clocks skip that midnight, it is the moment of the skip. A day that has begun does not end because clocks are
+    put back past midnight.
+    """
+    day = moment.astimezone(zone_of(time_zone)).date()
+    began = end_of_day(day - timedelta(days=1), time_zone)
+    following = end_of_day(day, time_zone)
+    return following if following <= moment else began
+
+
 def local_time(instant: str, time_zone: str) -> str:
     """An instant of the ledger by the clocks of ``time_zone``, with its offset: ``2026-05-15T21:00:00.000+09:00``.
 

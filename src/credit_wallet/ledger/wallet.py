@@ -10,7 +10,9 @@ from typing import Self
 
 from msgspec import UNSET, UnsetType
 
+from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.commands import Configure
+from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.outcomes import Configured
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
@@ -21,6 +23,7 @@ from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.cycles import Cycles, statement_of
 from credit_wallet.ledger.deliveries import Deliveries
 from credit_wallet.ledger.factory import open_ledger
+from credit_wallet.ledger.grants import Grants
 from credit_wallet.ledger.holds import Holds
 from credit_wallet.ledger.keys import Keys
 from credit_wallet.ledger.ledger import Ledger, Now, checked_page
@@ -71,6 +74,7 @@ class CreditWallet(WalletMovements):
         self.lots, self.topups, self.alerts = Lots(ledger), Topups(ledger), Alerts(ledger)
         self.sellers, self.purchases, self.prices = Sellers(ledger), Purchases(ledger), Prices(ledger)
         self.targets, self.notices, self.deliveries = Targets(ledger), Notices(ledger), Deliveries(ledger)
+        self.grants = Grants(ledger)
         self.maintenance, self.seals, self.clock = Maintenance(ledger), Seals(ledger), LedgerClock(ledger)
 
     @classmethod
@@ -169,12 +173,22 @@ class CreditWallet(WalletMovements):
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
         price_group: str | UnsetType | None = UNSET,
+        auto_topup_daily_yen: int | UnsetType = UNSET,
+        auto_topup_monthly_yen: int | UnsetType = UNSET,
+        auto_topup_consent: str | UnsetType = UNSET,
+        auto_topup_consent_language: ConsentLanguage = "en",
+        actor: Actor = OPERATOR,
     ) -> Configured:
         """Change settings; omitted ones stay as they are. A disabled wallet accepts credit but spends nothing.
 
         A notice is sent when spending carries the balance below ``low_balance_yen`` (0 = never).
         ``alert_thresholds_pct`` are up to ten more shares of the budget, 1 to 1,000 %, to alert at besides 50, 80 and
-        100 %. ``price_group`` is the group of the price book whose prices count for the wallet, None for none. Raises
+        100 %. ``price_group`` is the group of the price book whose prices count for the wallet, None for none.
+
+        ``auto_topup_daily_yen`` and ``auto_topup_monthly_yen`` (0 = none) are the owner's own limits on automatic
+        top-ups, by the wallet's clocks. When these are switched on or changed, what is agreed to is recorded:
+        ``auto_topup_consent`` is the text that was shown, by default the standard one in
+        ``auto_topup_consent_language`` (en, ja); ``actor`` is who agrees, ``"payer"`` for the owner. Raises
         ``WalletNotFound``, and ``InvalidRequest`` naming the field.
         """
         return self._ledger.run(
@@ -190,6 +204,11 @@ class CreditWallet(WalletMovements):
                 low_balance_yen,
                 _as_tuple(alert_thresholds_pct),
                 price_group,
+                auto_topup_daily_yen,
+                auto_topup_monthly_yen,
+                auto_topup_consent,
+                auto_topup_consent_language,
+                actor,
             ),
         )
 
@@ -206,6 +225,11 @@ class CreditWallet(WalletMovements):
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
         price_group: str | UnsetType | None = UNSET,
+        auto_topup_daily_yen: int | UnsetType = UNSET,
+        auto_topup_monthly_yen: int | UnsetType = UNSET,
+        auto_topup_consent: str | UnsetType = UNSET,
+        auto_topup_consent_language: ConsentLanguage = "en",
+        actor: Actor = OPERATOR,
     ) -> Configured:
         """The asyncio twin of ``configure``."""
         return await self._ledger.arun(
@@ -221,6 +245,11 @@ class CreditWallet(WalletMovements):
                 low_balance_yen,
                 _as_tuple(alert_thresholds_pct),
                 price_group,
+                auto_topup_daily_yen,
+                auto_topup_monthly_yen,
+                auto_topup_consent,
+                auto_topup_consent_language,
+                actor,
             ),
         )
 

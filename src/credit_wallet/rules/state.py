@@ -14,6 +14,8 @@ from msgspec import Struct, field
 from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budgets import CALL, Budget, Reserved
 from credit_wallet.domain.causes import Cause
+from credit_wallet.domain.consents import Consent
+from credit_wallet.domain.grants import GrantOccurrence, GrantState
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT
@@ -83,6 +85,10 @@ class WalletState(Struct):
     price_group: str | None = None
     budget_kinds: frozenset[str] = frozenset()
     """Kinds of anchors (``domain.budgets``) that the wallet's budgets have; none for a wallet without budgets."""
+    auto_topup_daily_yen: int = 0
+    auto_topup_monthly_yen: int = 0
+    auto_topup_consents: int = 0
+    """How many consents are recorded, the last of which is for these settings of automatic top-ups."""
 
 
 class KeyState(Struct):
@@ -269,6 +275,18 @@ class TopupStep(Struct, frozen=True):
     reason: str | None
 
 
+class AutoToppedUp(Struct, frozen=True):
+    """What automatic top-ups of a wallet have brought, in yen: today and this month, in UTC and by the wallet's clocks;
+    and how many there were within an hour.
+    """
+
+    today_yen: int = 0
+    month_yen: int = 0
+    own_today_yen: int = 0
+    own_month_yen: int = 0
+    within_an_hour: int = 0
+
+
 MAX_DUE_HOLDS = 500
 """Expired holds of a wallet that one batch closes: a wallet may have one for each yen, all expired at once."""
 
@@ -293,10 +311,11 @@ class Snapshot(Struct):
     hold_ids: Iterator[int]
     topups: dict[str, TopupState] = field(default_factory=dict)
     """Those that commands name, and all open ones of wallets that ask for another."""
-    auto_topped_up: dict[int, tuple[int, int, int]] = field(default_factory=dict)
-    """Per wallet that asks for an automatic top-up: yen of those before it, today and this month (UTC), and how many
-    there were within an hour."""
+    auto_topped_up: dict[int, AutoToppedUp] = field(default_factory=dict)
+    """Per wallet that asks for an automatic top-up: those before it."""
     payers: dict[int, PayerState] = field(default_factory=dict)
+    grants: dict[int, GrantState] = field(default_factory=dict)
+    """Those that commands name."""
     purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
     """By stored key and wallet: those that commands name."""
     known_lots: set[int] = field(default_factory=set)
@@ -368,3 +387,6 @@ class Decision(Struct):
     """Counters in which holds have changed."""
     touched_tiers: dict[tuple[int, str, str], int] = field(default_factory=dict)
     """Micros used by wallet, item and billing cycle."""
+    touched_grants: dict[int, GrantState] = field(default_factory=dict)
+    granted: list[GrantOccurrence] = field(default_factory=list)
+    consents: list[Consent] = field(default_factory=list)

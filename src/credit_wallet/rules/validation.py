@@ -20,6 +20,7 @@ from credit_wallet.domain.commands import (
     Charge,
     Command,
     Configure,
+    CreditGrant,
     Extend,
     Hold,
     Movement,
@@ -34,6 +35,7 @@ from credit_wallet.domain.commands import (
     Topup,
     Undo,
 )
+from credit_wallet.domain.consents import LANGUAGES, MAX_CONSENT_LENGTH
 from credit_wallet.domain.cycle import (
     CYCLE_PATTERN,
     FIRST_YEAR,
@@ -148,6 +150,10 @@ def _malformed_movement(command: Movement) -> WalletError | None:
             return _malformed_count_of_yen(command.amount_yen)
         case RequestAutoTopup():
             return None
+        case CreditGrant():
+            return _malformed_id("grant_id", command.grant_id) or _malformed_count(
+                "occurrence", command.occurrence, 0, MAX_AMOUNT_YEN
+            )
         case Topup():
             return _malformed_amount(command.amount_micros) or malformed_text("note", command.note)
     raise TypeError(f"{type(command).__name__} is not a movement")
@@ -176,7 +182,23 @@ def _malformed_settings(command: Configure) -> WalletError | None:
         value = getattr(command, setting.name)
         if value is not UNSET and (problem := _malformed_setting(setting, value)):
             return problem
-    return None
+    return _malformed_consent(command) or (None if is_actor(command.actor) else _bad_actor(command.actor))
+
+
+def _malformed_consent(command: Configure) -> WalletError | None:
+    text, language = command.auto_topup_consent, command.auto_topup_consent_language
+    if language not in LANGUAGES:
+        field = "auto_topup_consent_language"
+        return InvalidRequest(f"{field} must be {' or '.join(LANGUAGES)}, not {language!r}", field=field)
+    if text is UNSET:
+        return None
+    is_text = isinstance(text, str) and bool(text.strip()) and len(text) <= MAX_CONSENT_LENGTH
+    if is_text and "\0" not in text and _encodable(text):
+        return None
+    return InvalidRequest(
+        f"auto_topup_consent must be the text that was agreed to, 1 to {MAX_CONSENT_LENGTH:,} characters without NUL",
+        field="auto_topup_consent",
+    )
 
 
 def _malformed_setting(setting: Setting, value: object) -> WalletError | None:

@@ -24,7 +24,7 @@ WALLET_COLUMNS = """
 wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
 next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount,
 time_zone, low_balance_yen, alert_thresholds, balance_fraction, ledger_fraction, debt_fraction, cycle_spent_fraction,
-price_group
+price_group, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
 """
 MOVED_COLUMNS = ("balance_yen", "open_lots", "cycle_spent_yen", "last_txn_id")
 """What a charge of whole yen changes of a wallet's row."""
@@ -49,7 +49,8 @@ cycle_spent_fraction, held_fraction
 """
 LOT_COLUMNS = "wallet_id, lot_id, kind, granted_yen, expires_at, granted_fraction"
 
-SETTINGS_COLUMNS = tuple(setting.column for setting in SETTINGS)
+SETTINGS_COLUMNS = (*(setting.column for setting in SETTINGS), "auto_topup_consents")
+"""The settings, and how many consents they have taken."""
 
 PUT_LOT = f"""
 INSERT INTO am_credit_lot ({LOT_COLUMNS})
@@ -143,6 +144,9 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         debt_fraction,
         cycle_spent_fraction,
         price_group,
+        auto_topup_daily_yen,
+        auto_topup_monthly_yen,
+        auto_topup_consents,
     ) = row
     return WalletState(
         wallet_id,
@@ -166,6 +170,9 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         low_balance_yen,
         _thresholds_of(alert_thresholds),
         price_group,
+        auto_topup_daily_yen=auto_topup_daily_yen,
+        auto_topup_monthly_yen=auto_topup_monthly_yen,
+        auto_topup_consents=auto_topup_consents,
     )
 
 
@@ -180,7 +187,7 @@ def own_thresholds(wallet: WalletState) -> str:
 
 def settings_row(wallet: WalletState) -> tuple[Any, ...]:
     """A wallet's settings, in the order of ``SETTINGS_COLUMNS``."""
-    return tuple(_column_of(wallet, setting) for setting in SETTINGS)
+    return (*(_column_of(wallet, setting) for setting in SETTINGS), wallet.auto_topup_consents)
 
 
 def _column_of(wallet: WalletState, setting: Setting) -> Any:

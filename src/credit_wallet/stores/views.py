@@ -42,6 +42,9 @@ class WalletRow(NamedTuple):
     low_balance_yen: int
     alert_thresholds: str
     price_group: str | None
+    auto_topup_daily_yen: int
+    auto_topup_monthly_yen: int
+    auto_topup_consents: int
 
     @property
     def balance_micros(self) -> int:

@@ -10,6 +10,8 @@ from credit_wallet.rules.events import Event
 from credit_wallet.rules.state import Decision, Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
+from credit_wallet.stores.consent_rows import write_consents
+from credit_wallet.stores.grant_rows import write_grants
 from credit_wallet.stores.movement_rows import (
     HOLD_COLUMNS,
     PURCHASE_COLUMNS,
@@ -184,6 +186,9 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         _update_wallets(raw, decision, at)
     if decision.configured:
         _write_settings(raw, decision, at)
+        write_consents(PostgresConnection(raw), decision.consents)
+    if decision.touched_grants:
+        write_grants(PostgresConnection(raw), decision)
     if decision.touched_keys:
         _update_keys(raw, decision)
     if decision.opened_lots or decision.touched_holds or decision.returned:
