@@ -167,7 +167,8 @@ class Maintenance:
         """Delete rows that were closed ``older_than_days`` ago (at least 40) and moved no money; return how many.
 
         These are holds that were released or expired in full, failed or canceled top-ups, the history of top-ups, agent
-        keys that never paid, and expired tokens. Rows that ledger entries name are kept.
+        keys that never paid, expired tokens, and canceled grants of which nothing came. Rows that ledger entries name
+        are kept.
         """
         if type(older_than_days) is not int or not MIN_DAYS_CLOSED <= older_than_days <= MAX_DAYS_KEPT:
             allowed = f"{MIN_DAYS_CLOSED} to {MAX_DAYS_KEPT}"

@@ -72,8 +72,8 @@ class Topups:
         """Record that the saved method will pay what the wallet lacks to its threshold, in whole steps.
 
         ``min_yen`` and ``max_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` (0 = no limit) limit automatic
-        top-ups a day and a month (UTC), beside the owner's own limits: the stricter counts. Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``,
-        ``TopupLimitReached`` and ``WalletDisabled``.
+        top-ups a day and a month (UTC), beside the owner's own limits: the stricter counts. Raises ``TopupNotDue``,
+        ``TopupInFlight``, ``TopupStopped``, ``TopupLimitReached`` and ``WalletDisabled``.
         """
         return self._ledger.run(
             TopupRequested,

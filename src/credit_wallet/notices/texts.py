@@ -220,11 +220,11 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "auto_topup.limit_reached": {
         "en": (
             "Automatic top-ups have reached their limit",
-            "{wallet} is not topped up automatically for now: {left_yen} of its limit is left, less than one top-up.",
+            "{wallet} is not topped up automatically for now: {left_yen} is left of {set_by}, less than one top-up.",
         ),
         "ja": (
             "自動チャージの上限に達しました",
-            "{wallet}の自動チャージは、上限までの残りが{left_yen}で1回分に満たないため、行われません。",
+            "{wallet}の自動チャージは、{set_by}までの残りが{left_yen}で1回分に満たないため、行われません。",
         ),
     },
     "auto_topup.runaway_detected": {
@@ -236,6 +236,18 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "ja": (
             "自動チャージが短時間に続いています",
             "{wallet}は1時間以内に{topups}回自動チャージされました(直近は{amount_yen})。ご利用の内容をご確認ください。",
+        ),
+    },
+    "grant.delayed": {
+        "en": (
+            "Credit could not be added",
+            "{granted_yen} of grant {grant_id} was due at {came_at}, but {wallet} cannot take it ({reason}). It is tried "
+            "again every hour.",
+        ),
+        "ja": (
+            "クレジットを付与できません",
+            "{wallet}に{came_at}付与予定のクレジット{granted_yen}(付与ID: {grant_id})を反映できません({reason})。1時間"
+            "ごとに再試行します。",
         ),
     },
     "ledger.sealed": {
@@ -262,6 +274,25 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 _LOT_KINDS = {"en": {"paid": "paid", "promo": "promotional"}, "ja": {"paid": "有償", "promo": "無償"}}
+_TOPUP_LIMITS = {
+    "en": {
+        "operator payment": "the operator's limit on one payment",
+        "operator day": "the operator's daily limit",
+        "operator month": "the operator's monthly limit",
+        "owner day": "the owner's daily limit",
+        "owner month": "the owner's monthly limit",
+        "": "its limit",
+    },
+    "ja": {
+        "operator payment": "運営者が設定した1回の上限",
+        "operator day": "運営者が設定した1日の上限",
+        "operator month": "運営者が設定した1か月の上限",
+        "owner day": "所有者が設定した1日の上限",
+        "owner month": "所有者が設定した1か月の上限",
+        "": "上限",
+    },
+}
+"""By who has set it and what it is for; older events do not say."""
 _MANY = {"en": "{count} notices", "ja": "{count}件の通知"}
 _WALLETS = {
     "en": ("Wallet {wallet_id}", "Wallet {wallet_id} ({label})"),
@@ -319,6 +350,7 @@ def _text(notice: Notice, language: str) -> tuple[str, str]:
     wallet = (labelled if label else plain).format(wallet_id=notice.wallet_id, label=label)
     words = _Words({name: _word(name, value, notice, language) for name, value in notice.payload.items()})
     words["wallet"] = wallet
+    words.setdefault("set_by", _TOPUP_LIMITS[language][""])
     return title.format_map(words), body.format_map(words)
 
 
@@ -340,11 +372,13 @@ def _word(name: str, value: object, notice: Notice, language: str) -> str:
             return link(text)
         case "anchor" if _ANCHOR.fullmatch(text):
             return text
-        case "expires_at":
+        case "expires_at" | "came_at":
             clock = local_time(text, notice.time_zone)[:16].replace("T", " ")
             return inert(f"{clock} ({notice.time_zone})")
         case "hour":
             return inert(f"{text[:10]} {text[11:]}:00")
+        case "set_by":
+            return _TOPUP_LIMITS[language].get(f"{text} {notice.payload.get('limit')}", inert(text))
         case "lot_kind":
             return _LOT_KINDS[language].get(text, inert(text))
     return inert(text)

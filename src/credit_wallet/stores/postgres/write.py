@@ -186,18 +186,17 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         _update_wallets(raw, decision, at)
     if decision.configured:
         _write_settings(raw, decision, at)
-        write_consents(PostgresConnection(raw), decision.consents)
-    if decision.touched_grants:
-        write_grants(PostgresConnection(raw), decision)
     if decision.touched_keys:
         _update_keys(raw, decision)
     if decision.opened_lots or decision.touched_holds or decision.returned:
         _write_lots_and_holds(raw, decision)
     if snapshot.left_cycles or snapshot.closed_segments:
         _write_cycles(raw, snapshot)
-    if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks:
-        write_topups(PostgresConnection(raw), decision, at)
-        write_clawbacks(PostgresConnection(raw), decision.touched_clawbacks.values())
+    if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks or decision.touched_grants:
+        connection = PostgresConnection(raw)
+        write_topups(connection, decision, at)
+        write_clawbacks(connection, decision.touched_clawbacks.values())
+        write_grants(connection, decision)
     _write_purchases_and_sales(raw, decision, at[:10])
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
@@ -278,6 +277,7 @@ def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
 def _write_settings(raw: Raw, decision: Decision, at: str) -> None:
     for wallet_id, wallet in decision.configured.items():
         raw.execute(_UPDATE_SETTINGS, [*settings_row(wallet), at, wallet_id])
+    write_consents(PostgresConnection(raw), decision.consents)
 
 
 def _update_keys(raw: Raw, decision: Decision) -> None:

@@ -290,15 +290,13 @@ class SqliteStore:
         self._write_wallets(decision, at)
         if decision.configured:
             self._write_settings(decision, at)
-            write_consents(self._connection, decision.consents)
-        if decision.touched_grants:
-            write_grants(self._connection, decision)
         if decision.touched_keys:
             self._write_keys(decision)
         if decision.opened_lots or decision.touched_holds or decision.returned:
             self._write_lots_and_holds(decision)
-        if decision.touched_topups or decision.touched_payers:
+        if decision.touched_topups or decision.touched_payers or decision.touched_grants:
             write_topups(self._connection, decision, at)
+            write_grants(self._connection, decision)
         if decision.touched_clawbacks:
             write_clawbacks(self._connection, decision.touched_clawbacks.values())
         if decision.touched_purchases or decision.dropped_purchases:
@@ -332,6 +330,7 @@ class SqliteStore:
             _UPDATE_SETTINGS,
             [(*settings_row(wallet), at, wallet_id) for wallet_id, wallet in decision.configured.items()],
         )
+        write_consents(self._connection, decision.consents)
 
     def _write_keys(self, decision: Decision) -> None:
         self._connection.executemany(
