@@ -77,10 +77,10 @@ def test_an_owners_daily_limit_stops_automatic_top_ups_until_the_wallets_day_end
         with pytest.raises(TopupLimitReached, match="that the owner has set") as refused:
             request(wallets, payer, "three", daily_yen=50_000)
     details = refused.value.details
-    assert (details["left_yen"], details["limit"], details["set_by"]) == (500, "day", "owner")
+    assert (details["left_yen"], details["limit_per"], details["set_by"]) == (500, "day", "owner")
     events = wallets._ledger.ask("SELECT payload FROM am_credit_outbox WHERE kind = 'auto_topup.limit_reached'")
     assert len(events) == 1
-    assert '"limit":"day","set_by":"owner"' in events[0][0]
+    assert '"limit_per":"day","set_by":"owner"' in events[0][0]
     clock.advance(minutes=60)  # midnight in Tokyo, the afternoon in UTC
     request(wallets, payer, "three", daily_yen=50_000)
     assert wallets.balance(payer) == 1_000
@@ -94,11 +94,11 @@ def test_an_owners_monthly_limit_is_of_the_wallets_month(wallets: CreditWallet, 
     spend(wallets, payer, "may")
     with pytest.raises(TopupLimitReached) as refused:
         request(wallets, payer, "more", monthly_yen=1_500)
-    assert (refused.value.details["limit"], refused.value.details["set_by"]) == ("month", "owner")
+    assert (refused.value.details["limit_per"], refused.value.details["set_by"]) == ("month", "owner")
     clock.advance(hours=1)
     with pytest.raises(TopupLimitReached) as refused:
         request(wallets, payer, "june", monthly_yen=1_500)  # in UTC it is still May
-    assert (refused.value.details["limit"], refused.value.details["set_by"]) == ("month", "operator")
+    assert (refused.value.details["limit_per"], refused.value.details["set_by"]) == ("month", "operator")
     request(wallets, payer, "june")
 
 

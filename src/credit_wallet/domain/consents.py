@@ -35,7 +35,7 @@ class ConsentFigures(Struct, frozen=True):
 class Consent(ConsentFigures, frozen=True, kw_only=True):
     """What somebody agreed to when automatic top-ups were switched on or changed; 0 and 0 switched them off.
 
-    ``version`` is that of the standard text, None when the caller had a text of its own.
+    ``version`` is that of the standard text; without one the caller had a text of its own.
     """
 
     wallet_id: int

@@ -44,8 +44,9 @@ def parse_instant(text: str) -> datetime:
         raise ValueError(f"{text!r} is not in the years 1 to 9999 in UTC") from None
 
 
-def parse_end(text: str, time_zone: Callable[[], str]) -> datetime:
-    """An ISO 8601 date-time as ``parse_instant`` reads it, or a date as the end of that day in ``time_zone``.
+def parse_end(text: str, time_zone: Callable[[], str], *, days: int = 1) -> datetime:
+    """An ISO 8601 date-time as ``parse_instant`` reads it, or a date as the end of that day in ``time_zone``; with
+    ``days`` 0 as its start.
 
     Raises ``ValueError`` for what is neither, such as a week, and for years beyond ``FIRST_YEAR`` and ``LAST_YEAR``.
     """
@@ -56,7 +57,7 @@ def parse_end(text: str, time_zone: Callable[[], str]) -> datetime:
     except ValueError:
         day = moment = parse_instant(text)
     else:
-        moment = end_of_day(day, time_zone())
+        moment = end_of_day(day + timedelta(days=days - 1), time_zone())
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise ValueError(f"{text!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     return moment

@@ -82,8 +82,8 @@ class GrantOccurrence(Struct, frozen=True):
 class GrantView(Struct, frozen=True):
     """A grant as operators see it. ``lapses`` is ``"never"``, ``"next"`` or a number of days.
 
-    ``occurrences`` have come so far, credited or lapsed. The next one comes at ``next_at``, None when there is none;
-    ``retry_at`` is when it is tried again after the wallet could not take it.
+    ``occurrences`` have come so far, credited or lapsed. The next one comes at ``next_at``, if there is one; ``retry_at``
+    is when it is tried again after the wallet could not take it.
     """
 
     grant_id: int

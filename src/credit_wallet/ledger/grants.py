@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal
 
-from credit_wallet.domain.cycle import FIRST_YEAR, LAST_YEAR, format_instant, parse_instant
+from credit_wallet.domain.cycle import FIRST_YEAR, LAST_YEAR, format_instant, parse_end
 from credit_wallet.domain.grants import MAX_DAYS_AGO, MAX_LAPSE_DAYS, GrantOccurrence, GrantView, Lapse, Rhythm
 from credit_wallet.domain.money import is_amount
 from credit_wallet.errors import InvalidAmount, InvalidRequest
@@ -48,17 +48,18 @@ class Grants:
     ) -> GrantView:
         """Promise a wallet ``amount_yen`` at ``starts_at`` (by default now), or from then on every month.
 
-        Months follow the clocks of the wallet's time zone: what starts on the 31st comes on the last day of shorter
-        months. Nothing comes at ``until`` or later, an ISO 8601 time, or a date for the end of that day. The credit
-        lapses never, when the next month's comes (``"next"``), or that many days after it was to come (1 to 3,660).
-        What was missed is credited later, each occurrence once, unless it would have lapsed. ``note`` stands on the
-        ledger entries. The same ``idempotency_key`` makes no second grant.
+        ``starts_at`` is an aware or ISO 8601 time, or a date for the start of that day, at most a year ago. Months
+        follow the clocks of the wallet's time zone: what starts on the 31st comes on the last day of shorter months.
+        Nothing comes at ``until`` or later, an ISO 8601 time, or a date for the end of that day. The credit lapses
+        never, when the next month's comes (``"next"``), or that many days after it was to come (1 to 3,660). What was
+        missed is credited later, each occurrence once, unless it would have lapsed. ``note`` stands on the ledger
+        entries. The same ``idempotency_key`` makes no second grant.
 
         Raises ``WalletNotFound``, ``InvalidAmount``, ``IdempotencyConflict``, ``TooManyGrants``, and ``InvalidRequest``
         naming the field.
         """
         checked_id("wallet_id", wallet_id)
-        now = self._ledger.clock()
+        now, time_zone = self._ledger.clock(), lambda: self._ledger.time_zone_of(wallet_id)
         key = new_idempotency_key() if idempotency_key is None else idempotency_key
         lapse, lapse_days = _lapse(lapses, every)
         if problem := malformed_text("note", note):
@@ -70,9 +71,9 @@ class Grants:
             idempotency_key=key,
             amount_micros=_amount(amount_yen),
             kind="promo" if _flag("promo", promo) else "paid",
-            starts_at=None if starts_at is None else _start(starts_at, now),
+            starts_at=None if starts_at is None else _start(starts_at, now, time_zone),
             every=_rhythm(every),
-            until=_until(until, every, lambda: self._ledger.time_zone_of(wallet_id)),
+            until=_until(until, every, time_zone),
             lapse=lapse,
             lapse_days=lapse_days,
             note=note,
@@ -152,9 +153,10 @@ def _lapse(lapses: object, every: object) -> tuple[Lapse, int]:
     )
 
 
-def _start(starts_at: datetime | str, now: datetime) -> str:
+def _start(starts_at: datetime | str, now: datetime, time_zone: Callable[[], str]) -> str:
+    """An instant; a date is the start of that day in ``time_zone`` (asked for dates alone)."""
     try:
-        moment = parse_instant(starts_at) if isinstance(starts_at, str) else starts_at
+        moment = _moment(starts_at, time_zone)
         if moment.utcoffset() is not None and FIRST_YEAR <= moment.year <= LAST_YEAR:
             if moment >= now - timedelta(days=MAX_DAYS_AGO):
                 return format_instant(moment)
@@ -164,10 +166,16 @@ def _start(starts_at: datetime | str, now: datetime) -> str:
     except (ValueError, AttributeError, TypeError, OverflowError):
         pass
     raise InvalidRequest(
-        f"starts_at must be an ISO 8601 time such as 2026-12-31T15:00:00Z in the years {FIRST_YEAR} to {LAST_YEAR}, "
-        f"not {starts_at!r}",
+        "starts_at must be an ISO 8601 time such as 2026-12-31T15:00:00Z, or a date for the start of that day, in the "
+        f"years {FIRST_YEAR} to {LAST_YEAR}, not {starts_at!r}",
         field="starts_at",
     )
+
+
+def _moment(starts_at: datetime | str, time_zone: Callable[[], str]) -> datetime:
+    if not isinstance(starts_at, str):
+        return starts_at
+    return parse_end(starts_at, time_zone, days=0)
 
 
 def _until(until: str | None, every: object, time_zone: Callable[[], str]) -> str | None:

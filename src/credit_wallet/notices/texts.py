@@ -241,8 +241,8 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "grant.delayed": {
         "en": (
             "Credit could not be added",
-            "{granted_yen} of grant {grant_id} was due at {came_at}, but {wallet} cannot take it ({reason}). It is tried "
-            "again every hour.",
+            "{granted_yen} of grant {grant_id} was due at {came_at}, but {wallet} cannot take it ({reason}). It is "
+            "tried again every hour.",
         ),
         "ja": (
             "クレジットを付与できません",
@@ -378,7 +378,7 @@ def _word(name: str, value: object, notice: Notice, language: str) -> str:
         case "hour":
             return inert(f"{text[:10]} {text[11:]}:00")
         case "set_by":
-            return _TOPUP_LIMITS[language].get(f"{text} {notice.payload.get('limit')}", inert(text))
+            return _TOPUP_LIMITS[language].get(f"{text} {notice.payload.get('limit_per')}", inert(text))
         case "lot_kind":
             return _LOT_KINDS[language].get(text, inert(text))
     return inert(text)

@@ -284,7 +284,7 @@ def _emit_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: 
 
 
 def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room: Room) -> TopupLimitReached:
-    limit = {"left_yen": room.left_yen, "limit": room.limit, "set_by": room.set_by}
+    limit = {"left_yen": room.left_yen, "limit_per": room.limit, "set_by": room.set_by}
     day = f"limit_reached {batch.at[:10]}"
     if payer.reason != day:
         payer.reason = day

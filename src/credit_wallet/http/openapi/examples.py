@@ -35,6 +35,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "EnabledBody": {"enabled": False},
     "PriceGroupBody": {"price_group": "partners"},
     "OperatorTopupBody": {"wallet_id": 1, "amount_yen": 10_000, "note": "invoice 2026-117"},
+    "CreateGrantBody": {"wallet_id": 1, "amount_yen": 500, "every": "month", "lapses": "next", "note": "free plan"},
     "RegisterSecretBody": {"sha256": _SHA256},
     "CreateSellerBody": {"label": "search service"},
 }
