@@ -44,8 +44,9 @@ def test_who_switches_automatic_top_ups_on_agrees_to_the_standard_text(wallets: 
     assert (consent.consented_at, consent.language) == ("2026-05-15T12:00:00.000Z", "en")
     assert consent.text == (
         "I agree that this wallet is topped up automatically: whenever its balance falls below ¥1,000, my saved "
-        "payment method is charged in steps of ¥5,000 until the balance is ¥1,000 or more again. No more than ¥10,000 a "
-        "day and ¥50,000 a month is charged this way. I can change this or switch it off at any time."
+        "payment method is charged in steps of ¥5,000 until the balance is ¥1,000 or more again. "
+        "No more than ¥10,000 a day and ¥50,000 a month is charged this way. "
+        "I can change this or switch it off at any time."
     )
     assert consent.version == STANDARD_VERSION == 1
     clock.advance(hours=1)

@@ -47,7 +47,7 @@ from credit_wallet.rules.declines import decline_kind
 from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.rules.limits import spendable_micros
 from credit_wallet.rules.pay_back import PayBackRoom
-from credit_wallet.rules.state import ClawbackState, EntryRecord, HoldState, Lot, Snapshot
+from credit_wallet.rules.state import AutoToppedUp, ClawbackState, EntryRecord, HoldState, Lot, Snapshot
 from credit_wallet.rules.validation import checked_after, checked_cycle, checked_end, malformed, malformed_auto_topup
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
@@ -226,7 +226,7 @@ def test_what_keeps_automatic_top_ups_from_happening_is_emitted_once(payer: Paye
 def test_automatic_top_ups_that_run_away_are_reported_once_an_hour() -> None:
     snapshot = new_snapshot()
     snapshot.payers[1] = PayerState(1, payment_method="pm_1")
-    snapshot.auto_topped_up[1] = (300, 300, 3)
+    snapshot.auto_topped_up[1] = AutoToppedUp(300, 300, 300, 300, 3)
     decision = decide(snapshot, [RequestAutoTopup(1, "auto", 10, 1_000)], NOON)
     assert [(event.kind, event.payload["topups"]) for event in decision.events] == [("auto_topup.runaway_detected", 4)]
 

@@ -31,7 +31,7 @@ ROOMS: list[tuple[str, dict[str, int], dict[str, int], tuple[int, str, str]]] = 
 
 @pytest.mark.parametrize(("name", "operators", "owners", "room"), ROOMS, ids=[each[0] for each in ROOMS])
 def test_the_strictest_limit_counts(
-    name: str, operators: dict[str, int], owners: dict[str, int], room: tuple[int, str, str]
+    name: str, operators: dict[str, Any], owners: dict[str, int], room: tuple[int, str, str]
 ) -> None:
     wallet = WalletState(
         1, 0, 0, 0, [], "", 0, 0, 0, None, False, True, None, 0, "alert", 1_000, 100, "UTC",

@@ -34,7 +34,7 @@ def fill(wallets: CreditWallet, clock: Clock) -> None:
     _payments(wallets, ids[1])
     _purchases(wallets, clock, ids[2], agents[2], seller(sellers[0]))
     _debts(wallets, clock, ids[3])
-    _promises(wallets, clock, ids[1])
+    _promises(wallets, ids[1])
     wallets.maintenance.expire_due()
     wallets.alerts.run()
     _ends(wallets, ids, agents, sellers[2])
@@ -127,7 +127,7 @@ def _debts(wallets: CreditWallet, clock: Clock, wallet_id: int) -> None:
     wallets.topup(wallet_id, 50, idempotency_key="repays a part")
 
 
-def _promises(wallets: CreditWallet, clock: Clock, wallet_id: int) -> None:
+def _promises(wallets: CreditWallet, wallet_id: int) -> None:
     """Grants of which some was credited and some had lapsed, and consents to automatic top-ups."""
     wallets.configure(wallet_id, auto_topup_threshold=100, auto_topup_amount=500)
     wallets.configure(wallet_id, auto_topup_daily_yen=1_000, auto_topup_consent="OK", actor="payer")

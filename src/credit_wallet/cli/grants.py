@@ -1,4 +1,4 @@
-"""``credit-wallet grants``: credit that comes by itself."""
+"""``credit-wallet grants``: credit that is due once or every month."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Lapses(click.ParamType):  # type: ignore[type-arg]  # generic only in the 
 @wallet_id
 @yen
 @click.option("--paid", is_flag=True, help="Paid for, and not promotional.")
-@click.option("--starts-at", metavar="T", help="When it first comes: a date or an ISO 8601 time; by default now.")
-@click.option("--every", type=click.Choice(["month"]), help="Come again every month; by default once.")
-@ends("--until", "When it no longer comes")
+@click.option("--starts-at", metavar="T", help="When it is first due: a date or an ISO 8601 time; by default now.")
+@click.option("--every", type=click.Choice(["month"]), help="Due again every month; by default once.")
+@ends("--until", "When it is no longer due")
 @click.option(
     "--lapses",
     type=Lapses(),
@@ -62,7 +62,7 @@ def grants_create(
 ) -> None:
     """Promise a wallet credit: once, or every month.
 
-    The worker credits it when it comes.
+    The worker credits it when it is due.
     """
     with open_wallets() as wallets:
         grant = wallets.grants.create(
@@ -93,7 +93,7 @@ def grants_list(wallet: int | None, after: int, limit: int) -> None:
 @grant_id
 @limit(100)
 def grants_occurrences(grant_id: int, limit: int) -> None:
-    """List what has come of a grant, newest first."""
+    """List what was credited by a grant, or had lapsed, newest first."""
     with open_wallets() as wallets:
         show(wallets.grants.occurrences(grant_id, limit=limit))
 
@@ -101,9 +101,9 @@ def grants_occurrences(grant_id: int, limit: int) -> None:
 @commands.command("cancel")
 @grant_id
 def grants_cancel(grant_id: int) -> None:
-    """Let nothing more come of a grant.
+    """Cancel a grant for good.
 
-    Credit that has come stays.
+    Credit that has arrived stays.
     """
     with open_wallets() as wallets:
         show(wallets.grants.cancel(grant_id))

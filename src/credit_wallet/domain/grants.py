@@ -1,4 +1,4 @@
-"""Grants: credit that comes by itself, once at an instant or every month until one. Pure.
+"""Grants: credit that is due once at an instant, or every month until one. Pure.
 
 The occurrences of a grant are numbered from 0. Number 0 comes when the grant starts, number n comes n months later by
 the clocks of the wallet's time zone: at the same time of the same day, or on the last day of a month that is shorter. A
@@ -82,8 +82,8 @@ class GrantOccurrence(Struct, frozen=True):
 class GrantView(Struct, frozen=True):
     """A grant as operators see it. ``lapses`` is ``"never"``, ``"next"`` or a number of days.
 
-    ``occurrences`` have come so far, credited or lapsed. The next one comes at ``next_at``, if there is one; ``retry_at``
-    is when it is tried again after the wallet could not take it.
+    ``occurrences`` were due so far, credited or lapsed. The next one is due at ``next_at``, if there is one;
+    ``retry_at`` is when it is tried again after the wallet could not take it.
     """
 
     grant_id: int

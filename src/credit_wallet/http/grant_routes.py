@@ -35,7 +35,7 @@ def create_grant(
 ) -> Response[GrantView]:
     """Create a grant
 
-    Promises a wallet credit: once, or every month until a time. The worker credits each occurrence once when it comes,
+    Promises a wallet credit: once, or every month until a time. The worker credits each occurrence once when it is due,
     and catches up on those that were missed unless their credit would have lapsed. For operators.
     """
     require_operator(caller)
@@ -95,9 +95,9 @@ def list_grant_occurrences(
     ] = None,
     limit: Annotated[int, page_size(MAX_PAGE)] = 100,
 ) -> list[GrantOccurrence]:
-    """List what has come of a grant
+    """List the occurrences of a grant
 
-    The occurrences that have come, newest first: each was credited by a ledger entry, or lapsed before it could be. For
+    The occurrences that were due, newest first: each was credited by a ledger entry, or lapsed before it could be. For
     operators.
     """
     require_operator(caller)
@@ -109,7 +109,7 @@ def list_grant_occurrences(
 def cancel_grant(grant_id: GrantId, caller: GivenCaller, wallets: GivenWallets) -> GrantView:
     """Cancel a grant
 
-    Nothing more comes of it, for good; credit that has come stays. For operators.
+    Nothing more is credited, for good; credit that has arrived stays. For operators.
     """
     require_operator(caller)
     return wallets.grants.cancel(grant_id)

@@ -1,4 +1,4 @@
-"""Grants: credit that comes by itself, once or every month."""
+"""Grants: credit that is due once or every month."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Lapses = int | Literal["never", "next"]
 
 
 class Grants:
-    """``wallets.grants``: credit that an operator has promised to wallets. The worker credits it when it comes."""
+    """``wallets.grants``: credit that an operator has promised to wallets. The worker credits it when it is due."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -97,9 +97,9 @@ class Grants:
         return grant_rows.grant(self._ledger.reader.source, checked_id("grant_id", grant_id))
 
     def cancel(self, grant_id: int) -> GrantView:
-        """Let nothing more come of a grant, at once and for good; what has been credited stays.
+        """Cancel a grant, at once and for good; what has been credited stays.
 
-        An occurrence that has come and is not credited yet is not credited any more. Raises ``GrantNotFound``.
+        An occurrence that is due and not credited yet is not credited any more. Raises ``GrantNotFound``.
         """
         grant = self.show(grant_id)
         now = self._ledger.clock()
@@ -111,7 +111,7 @@ class Grants:
     def occurrences(
         self, grant_id: int, *, before: int | None = None, limit: int = 100
     ) -> builtins.list[GrantOccurrence]:
-        """What has come of a grant, newest first, up to ``limit`` (at most 1,000): credited, or lapsed before that.
+        """What was due of a grant, newest first, up to ``limit`` (at most 1,000): credited, or lapsed before that.
 
         For the next page, pass the last ``occurrence`` as ``before``. Raises ``GrantNotFound``.
         """

@@ -25,7 +25,7 @@ RETRY_AFTER = timedelta(hours=1)
 def credit_grant(batch: Batch, wallet: WalletState, command: CreditGrant) -> Granted | WalletError:
     """Credit the next occurrence of a grant, or record that its credit would have lapsed by now.
 
-    A wallet that cannot take it is told once, and the occurrence is tried again later.
+    When the wallet cannot take it, an event says so once, and the occurrence is tried again later.
     """
     grant = batch.snapshot.grants.get(command.grant_id)
     if grant is None or grant.wallet_id != wallet.wallet_id:

@@ -154,7 +154,7 @@ def _is_same(new: NewGrant, made: Sequence[Any]) -> bool:
 
 
 def cancel_grant(connection: Connection, grant_id: int, now: datetime) -> None:
-    """Cancel a grant, unless nothing is to come of it any more. Raises ``GrantNotFound``."""
+    """Cancel a grant, unless it has ended. Raises ``GrantNotFound``."""
     owners = connection.execute(_SQL["owner_of"], {"grant_id": grant_id}).fetchall()
     if not owners:
         raise no_grant(grant_id)

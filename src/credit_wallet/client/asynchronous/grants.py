@@ -50,10 +50,10 @@ class AsyncGrants:
     async def occurrences(
         self, grant_id: int, *, before: int | None = None, limit: int = 100
     ) -> Sequence[GrantOccurrence]:
-        """What has come of a grant, newest first; ``limit`` is 1 to 1,000. Raises ``GrantNotFound``."""
+        """What was due of a grant, newest first; ``limit`` is 1 to 1,000. Raises ``GrantNotFound``."""
         path = f"/operator/grants/{grant_id:d}/occurrences"
         return await self._send(calls.get(path, read_as(list[GrantOccurrence]), before=before, limit=limit))
 
     async def cancel(self, grant_id: int) -> GrantView:
-        """Let nothing more come of a grant, for good; credit that has come stays. Raises ``GrantNotFound``."""
+        """Cancel a grant for good; credit that has arrived stays. Raises ``GrantNotFound``."""
         return await self._send(Call("DELETE", f"/operator/grants/{grant_id:d}", read_as(GrantView)))

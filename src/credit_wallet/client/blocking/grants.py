@@ -48,10 +48,10 @@ class Grants:
         return self._send(calls.get("/operator/grants", read, wallet_id=wallet_id, after=after, limit=limit))
 
     def occurrences(self, grant_id: int, *, before: int | None = None, limit: int = 100) -> Sequence[GrantOccurrence]:
-        """What has come of a grant, newest first; ``limit`` is 1 to 1,000. Raises ``GrantNotFound``."""
+        """What was due of a grant, newest first; ``limit`` is 1 to 1,000. Raises ``GrantNotFound``."""
         path = f"/operator/grants/{grant_id:d}/occurrences"
         return self._send(calls.get(path, read_as(list[GrantOccurrence]), before=before, limit=limit))
 
     def cancel(self, grant_id: int) -> GrantView:
-        """Let nothing more come of a grant, for good; credit that has come stays. Raises ``GrantNotFound``."""
+        """Cancel a grant for good; credit that has arrived stays. Raises ``GrantNotFound``."""
         return self._send(Call("DELETE", f"/operator/grants/{grant_id:d}", read_as(GrantView)))

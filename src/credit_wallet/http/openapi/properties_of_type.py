@@ -51,8 +51,8 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "CreateGrantBody.amount_yen": _amount("What to credit each time", 500),
     "CreateGrantBody.promo": _A("Whether the credit is promotional rather than paid for.", (True,)),
     "CreateGrantBody.starts_at": _A(
-        "When it comes for the first time, by default now: an ISO 8601 time, or a date for the start of that day in the "
-        "wallet's time zone; at most 366 days ago.",
+        "When it is first due, by default now: an ISO 8601 time, or a date for the start of that day in the wallet's "
+        "time zone; at most 366 days ago.",
         ("2026-12-01",),
     ),
     "CreateGrantBody.until": _A(

@@ -44,7 +44,7 @@ RETURNING grant_id;
 -- owner_of: whose grant it is
 SELECT wallet_id FROM am_credit_grant WHERE grant_id = :grant_id;
 
--- cancel: nothing more comes of a grant; the first time counts
+-- cancel: a grant ends; the first time counts
 UPDATE am_credit_grant SET canceled_at = :at, next_at = NULL, due_at = NULL
 WHERE wallet_id = :wallet_id AND grant_id = :grant_id AND next_at IS NOT NULL;
 

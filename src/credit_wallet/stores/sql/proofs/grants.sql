@@ -25,7 +25,7 @@ JOIN am_credit_grant g ON g.wallet_id = o.wallet_id AND g.grant_id = o.grant_id
 JOIN am_credit_lot l ON l.wallet_id = o.wallet_id AND l.lot_id = o.txn_id
 WHERE l.kind <> g.kind OR l.expires_at IS DISTINCT FROM o.lapses_at;
 
--- grant_progress: what has come of a grant is on record without a gap, and it goes on after that
+-- grant_progress: what was due of a grant is on record without a gap, and the grant continues after that
 SELECT g.wallet_id, coalesce(o.last, -1) + 1, g.next_occurrence
 FROM am_credit_grant g
 LEFT JOIN (SELECT wallet_id, grant_id, max(occurrence) AS last, count(*) AS came
