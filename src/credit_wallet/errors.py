@@ -7,8 +7,9 @@ print them without parsing text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 
 class WalletError(Exception):
@@ -59,7 +60,62 @@ class InvalidJson(WalletError):
     code = "invalid_json"
 
 
-class InsufficientFunds(WalletError):
+class RefusingBudget(NamedTuple):
+    """The budget that refused a movement, as it stood then. Amounts are of its ``unit``: yen, or calls.
+
+    ``value`` is the one of its values that ran out, for a budget of each value. ``left`` is what neither spending nor
+    open holds have taken; ``resets_at`` is None when it never starts anew.
+    """
+
+    budget_id: str
+    label: str | None
+    value: str | None
+    unit: str
+    window: str
+    limit: Decimal
+    spent: Decimal
+    held: Decimal
+    left: Decimal
+    resets_at: str | None
+
+
+_AMOUNTS_OF_A_BUDGET = ("limit", "spent", "held", "left")
+
+
+class SpendingRefused(WalletError):
+    """The wallet, one of its budgets or an agent key's cap does not allow this movement now.
+
+    The base of ``InsufficientFunds``, ``BudgetExhausted``, ``KeyCapExhausted`` and ``CallLimitReached``, which all say
+    what would pass instead, and when.
+    """
+
+    @property
+    def budget(self) -> RefusingBudget | None:
+        """The budget that said no; None when it was the balance."""
+        told: Any = self.details.get("budget")
+        if not isinstance(told, Mapping):
+            return None
+        shown: dict[str, Any] = {name: told.get(name) for name in RefusingBudget._fields}
+        return RefusingBudget(**shown | {name: Decimal(str(told[name])) for name in _AMOUNTS_OF_A_BUDGET})
+
+    @property
+    def max_amount(self) -> Decimal:
+        """The largest amount that would pass now; 0 when none would."""
+        return Decimal(str(self.details.get("max_amount", 0)))
+
+    @property
+    def max_amount_yen(self) -> int:
+        """The same in whole yen, rounded down."""
+        return int(self.max_amount)
+
+    @property
+    def retry_at(self) -> str | None:
+        """When the same movement would pass if nothing else is spent; None when waiting does not help."""
+        instant = self.details.get("retry_at")
+        return None if instant is None else str(instant)
+
+
+class InsufficientFunds(SpendingRefused):
     """The wallet holds less than the movement needs; ``details`` has ``balance``, ``missing`` and their whole yen."""
 
     code = "insufficient_funds"
@@ -91,17 +147,14 @@ class InsufficientFunds(WalletError):
         return None if url is None else str(url)
 
 
-class BudgetExhausted(WalletError):
-    """A budget of the wallet is a cap and this movement would pass it.
-
-    ``details`` says which (``budget``), what would pass now (``max_amount``) and when the same would (``retry_at``).
-    """
+class BudgetExhausted(SpendingRefused):
+    """A budget of the wallet is a cap and this movement would pass it; ``budget`` says which."""
 
     code = "budget_exhausted"
 
 
-class CallLimitReached(WalletError):
-    """A limit on calls allows no more of them now; ``details`` has the ``budget`` and ``retry_at``."""
+class CallLimitReached(SpendingRefused):
+    """A limit on calls allows no more of them now; ``budget`` says which, ``retry_at`` when it does again."""
 
     code = "call_limit_reached"
 
@@ -118,7 +171,7 @@ class TooManyBudgets(WalletError):
     code = "too_many_budgets"
 
 
-class KeyCapExhausted(WalletError):
+class KeyCapExhausted(SpendingRefused):
     """The agent key's monthly cap would be passed."""
 
     code = "key_cap_exhausted"
@@ -314,6 +367,24 @@ class PayBackNotAllowed(WalletError):
     """The operator has not allowed paying credit back, or the law leaves no room for it; ``left_yen`` says how much."""
 
     code = "pay_back_not_allowed"
+
+
+class TransferNotFound(WalletError):
+    """There is no such transfer; ``details`` has its ``transfer_id``."""
+
+    code = "transfer_not_found"
+
+
+class TransferNotAllowed(WalletError):
+    """The transfer would cause an automatic top-up, is of too many kinds, or goes nowhere; see ``max_amount``."""
+
+    code = "transfer_not_allowed"
+
+
+class TransferReturned(WalletError):
+    """The other wallet refused the transfer for ``reason``, and the credit is back in the lots that it came from."""
+
+    code = "transfer_returned"
 
 
 class PaymentRequired(WalletError):

@@ -68,6 +68,7 @@ ACCESS: dict[str, Who] = {
     "GET /credit/transactions/{txn_id}": "looker",
     "GET /credit/holds/{hold_id}": "looker",
     "GET /credit/lots": "wallet",
+    "GET /credit/lots/expired": "wallet",
     "GET /credit/usage": "wallet",
     "GET /credit/prices": "known",
     "GET /credit/alerts": "wallet",

@@ -43,7 +43,17 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
         "price_group": None,
-        "lots": [{"lot_id": 1, "kind": "paid", "remaining_yen": 9_997, "remaining": "9997", "expires_at": None}],
+        "lots": [
+            {
+                "lot_id": 1,
+                "kind": "paid",
+                "remaining_yen": 9_997,
+                "remaining": "9997",
+                "expires_at": None,
+                "days_left": None,
+            }
+        ],
+        "next_expiring": None,
         "notification_targets": [],
         "auto_topup": {
             "state": "off",

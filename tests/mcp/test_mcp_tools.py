@@ -118,7 +118,17 @@ def test_an_agent_is_told_what_it_can_spend(ledger: Ledger, connection: Connecti
             "action_url": None,
         },
         "topup_url": TOPUP_URL,
-        "lots": [{"lot_id": 1, "kind": "paid", "remaining_yen": 4_957, "remaining": "4957", "expires_at": None}],
+        "lots": [
+            {
+                "lot_id": 1,
+                "kind": "paid",
+                "remaining_yen": 4_957,
+                "remaining": "4957",
+                "expires_at": None,
+                "days_left": None,
+            }
+        ],
+        "next_expiring": None,
     }
 
 

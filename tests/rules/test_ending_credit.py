@@ -302,9 +302,30 @@ def test_owners_and_agents_see_the_lots(wallets: CreditWallet) -> None:
     later, sooner = give(wallets, owner.wallet_id, 300, 60), give(wallets, owner.wallet_id, 200, 20)
     wallets.charge(owner.wallet_id, 50, idempotency_key="charge")
     lots = [
-        {"lot_id": sooner, "kind": "promo", "remaining_yen": 150, "remaining": "150", "expires_at": in_days(20)},
-        {"lot_id": later, "kind": "promo", "remaining_yen": 300, "remaining": "300", "expires_at": in_days(60)},
-        {"lot_id": paid, "kind": "paid", "remaining_yen": 1_000, "remaining": "1000", "expires_at": None},
+        {
+            "lot_id": sooner,
+            "kind": "promo",
+            "remaining_yen": 150,
+            "remaining": "150",
+            "expires_at": in_days(20),
+            "days_left": 20,
+        },
+        {
+            "lot_id": later,
+            "kind": "promo",
+            "remaining_yen": 300,
+            "remaining": "300",
+            "expires_at": in_days(60),
+            "days_left": 60,
+        },
+        {
+            "lot_id": paid,
+            "kind": "paid",
+            "remaining_yen": 1_000,
+            "remaining": "1000",
+            "expires_at": None,
+            "days_left": None,
+        },
     ]
     with Api(new_app(wallets)) as api:
         for token in (owner.owner_token, agent.token):

@@ -31,7 +31,7 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.money import MAX_BALANCE_MICROS
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.prices import EVERYBODY, Price, PriceBook
-from credit_wallet.domain.topups import Clawback, PayerState, PaymentFact, TopupState, topup_id_of
+from credit_wallet.domain.topups import AutoToppedUp, Clawback, PayerState, PaymentFact, TopupState, topup_id_of
 from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
 from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
@@ -47,7 +47,7 @@ from credit_wallet.rules.declines import decline_kind
 from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.rules.limits import spendable_micros
 from credit_wallet.rules.pay_back import PayBackRoom
-from credit_wallet.rules.state import AutoToppedUp, ClawbackState, EntryRecord, HoldState, Lot, Snapshot
+from credit_wallet.rules.state import ClawbackState, EntryRecord, HoldState, Lot, Snapshot
 from credit_wallet.rules.validation import checked_after, checked_cycle, checked_end, malformed, malformed_auto_topup
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)

@@ -11,9 +11,9 @@ from databases import on_both_databases
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import RequestAutoTopup
-from credit_wallet.domain.topups import PaymentFact
+from credit_wallet.domain.topups import AutoToppedUp, PaymentFact
 from credit_wallet.errors import TopupLimitReached
-from credit_wallet.rules.state import AutoToppedUp, WalletState
+from credit_wallet.rules.state import WalletState
 from credit_wallet.rules.topup_limits import room_of
 
 BEFORE = AutoToppedUp(today_yen=100, month_yen=500, own_today_yen=200, own_month_yen=700)

@@ -22,8 +22,8 @@ PROGRAM = "credit-wallet"
 INTERRUPTED = 130
 
 SECTIONS = {
-    "Wallets and tokens": {"wallet": "wallets", "key": "keys", "seller": "sellers"},
-    "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release"), "money"),
+    "Wallets and tokens": {"wallet": "wallets", "key": "keys", "seller": "sellers", "lots": "lots"},
+    "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release", "transfer"), "money"),
     "Prices": {"prices": "prices"},
     "Grants": {"grants": "grants"},
     "Reports": dict.fromkeys(("history", "usage", "statement"), "reports"),

@@ -132,7 +132,7 @@ def _width(text: str) -> int:
 def _text(name: str, value: object) -> str:
     from credit_wallet.domain.money import format_micros, format_yen
     from credit_wallet.domain.outcomes import Alert
-    from credit_wallet.domain.views import LotView, Opening
+    from credit_wallet.domain.views import ExpiredLotView, LotView, Opening
 
     if value is None:
         return "–"
@@ -149,9 +149,17 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, Alert):
         return f"{value.threshold_pct} % ({format_yen(value.spent_yen)} of {format_yen(value.budget_yen)})"
     if isinstance(value, LotView):
-        end = "" if value.expires_at is None else f" until {one_line(value.expires_at)}"
+        end = "" if value.expires_at is None else f" until {one_line(value.expires_at)}, {_days(value.days_left)} left"
         return f"{format_micros(value.remaining_micros)} {value.kind}{end} (lot {value.lot_id})"
+    if isinstance(value, ExpiredLotView):
+        return (
+            f"{format_micros(value.expired_micros)} {value.kind} at {one_line(value.expires_at)} (lot {value.lot_id})"
+        )
     return one_line(str(value))
+
+
+def _days(days: int | None) -> str:
+    return "1 day" if days == 1 else f"{days} days"
 
 
 def _number(name: str, value: int) -> str:

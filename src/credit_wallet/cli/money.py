@@ -1,4 +1,4 @@
-"""Commands that move money: ``topup``, ``charge``, ``refund``, ``hold``, ``capture``, ``release``."""
+"""Commands that move money: ``topup``, ``charge``, ``refund``, ``hold``, ``capture``, ``release``, ``transfer``."""
 
 from __future__ import annotations
 
@@ -138,3 +138,17 @@ def release(hold_id: int) -> None:
     """Release a hold in full."""
     with open_wallets() as wallets:
         show(wallets.release(hold_id))
+
+
+@commands.command()
+@click.argument("from_wallet", type=INTEGER, metavar="FROM")
+@click.argument("to_wallet", type=INTEGER, metavar="TO")
+@yen
+@idempotency_key
+@note
+def transfer(from_wallet: int, to_wallet: int, yen: str, key: str, note: str | None) -> None:
+    """Move YEN from wallet FROM to wallet TO of the same owner.
+
+    Credit keeps its kind and its expiry, and is not spent."""
+    with open_wallets() as wallets:
+        show(wallets.transfers.create(from_wallet, to_wallet, yen, idempotency_key=key, note=note))

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.views import LotView, WalletView
+from msgspec import Struct
+
+from credit_wallet.domain.views import ExpiredLotView, LotView, WalletView
 
 
 class WalletWithLots(WalletView, frozen=True, kw_only=True):
     """A wallet, and the lots that its balance is made of."""
 
     lots: list[LotView]
+
+
+class Lots(Struct, frozen=True):
+    """The open lots of a wallet, and those that expired lately."""
+
+    lots: list[LotView]
+    expired: list[ExpiredLotView]

@@ -15,7 +15,7 @@ from msgspec import Struct
 from credit_wallet.client.calls import Call, show_topup, show_wallet
 from credit_wallet.client.responses import NoResponse, Response, error_of, retry_after_seconds
 from credit_wallet.domain.backoff import Backoff, no_sooner_than_asked
-from credit_wallet.errors import Forbidden, InsufficientFunds
+from credit_wallet.errors import CallLimitReached, Forbidden, InsufficientFunds
 from credit_wallet.payments.replies import TopupReply
 
 T = TypeVar("T")
@@ -23,8 +23,12 @@ T = TypeVar("T")
 PendingTopup: TypeAlias = TopupReply | None
 """What a hook returns: a top-up that somebody is paying, or None to let the refusal stand."""
 
-NOT_DONE = frozenset({429, 503})
-"""Statuses which say that nothing was carried out."""
+TOO_MANY = 429
+
+NOT_DONE = frozenset({TOO_MANY, 503})
+"""Statuses which say that nothing was carried out. A limit on calls is waited for when the service says how long, and
+not by a seller: it is the buyer's, who may prefer to do something else.
+"""
 
 MAYBE_DONE = frozenset({500, 502, 504})
 """Statuses after which only a repeatable call may be sent again."""
@@ -133,4 +137,6 @@ async def _is_credited(
 def _may_repeat(call: Call[Any], response: Response | NoResponse) -> bool:
     if isinstance(response, NoResponse):
         return call.repeatable or not response.sent
+    if response.status == TOO_MANY and isinstance(error_of(response), CallLimitReached):
+        return call.payer_token is None and retry_after_seconds(response) is not None
     return response.status in NOT_DONE or (call.repeatable and response.status in MAYBE_DONE)

@@ -42,6 +42,9 @@ BETWEEN_VALUES = "\x1f"
 GROUP, KEY, ITEM = ".group", ".key_id", ".item"
 """Names of conditions that are not facts; no fact's key begins so."""
 
+NOT_FACTS = ("group", "key_id", "item", "key")
+"""Names that mean no fact outside; a fact that is called so is ``fact.item`` there."""
+
 KEY_GROUP = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-]+){0,3}", re.ASCII)
 """A group of agent keys, inside up to three others: ``acme/research/search``."""
 
@@ -129,6 +132,23 @@ def counted_as(scope: Scope, labels: Labels) -> str | None:
     return BETWEEN_VALUES.join(values)
 
 
+def shown_scope(scope: Scope) -> dict[str, str]:
+    """A scope as everybody sees it, its conditions in order; a fact that is called as a label is ``fact.item``."""
+    return {_shown_name(name): value for name, value in scope}
+
+
+def values_in(scope: Scope, value: str) -> dict[str, str]:
+    """The values of a counter, by the conditions that they fill, as everybody sees these."""
+    names = [_shown_name(name) for name, wanted in scope if wanted == EACH]
+    return dict(zip(names, value.split(BETWEEN_VALUES), strict=True)) if names else {}
+
+
+def _shown_name(name: str) -> str:
+    if name.startswith("."):
+        return name[1:]
+    return f"fact.{name}" if name in NOT_FACTS else name
+
+
 # By which label a budget is found
 
 
@@ -145,7 +165,7 @@ def anchors_of(labels: Labels, kinds: frozenset[str]) -> list[str]:
     for name, value in labels.items():
         if name in kinds:
             anchors.append(name)
-            anchors += [f"{name}={each}" for each in (_groups_above(value) if name == GROUP else (value,))]
+            anchors += [f"{name}={each}" for each in (groups_above(value) if name == GROUP else (value,))]
     return anchors
 
 
@@ -164,7 +184,7 @@ def _how_many(anchor: str) -> tuple[bool, int, str]:
     return not value, rank, anchor
 
 
-def _groups_above(group: str) -> list[str]:
+def groups_above(group: str) -> list[str]:
     """A group and those that it is in."""
     parts = group.split("/")
     return ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]

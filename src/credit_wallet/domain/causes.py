@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-Cause = Literal["payment", "grant", "reinstatement", "pay_back_failed", "clawback", "pay_back", "debt_repayment"]
-"""The first four are of top-ups, the others of reversals. Charges, refunds and expiries have none.
+Cause = Literal[
+    "payment",
+    "grant",
+    "reinstatement",
+    "pay_back_failed",
+    "transfer_in",
+    "transfer_returned",
+    "clawback",
+    "pay_back",
+    "debt_repayment",
+    "transfer_out",
+]
+"""The first six are of top-ups, the others of reversals. Charges, refunds and expiries have none.
 
 Entries from before migration 294 and those of plain SQL have no cause either; the beginning of their note says it.
 """

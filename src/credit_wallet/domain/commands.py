@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct, UnsetType
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.topups import Flow, PaymentFact
+from credit_wallet.domain.transfers import TransferPart, transfer_id_of
 from credit_wallet.domain.usage import Usage
 
 Above: TypeAlias = Literal["reject", "up_to_balance"]
@@ -173,6 +174,44 @@ class SettleTopup(Command, frozen=True, array_like=True, tag="settle_topup", gc=
     topup_id: str
     fact: PaymentFact
     amount_yen: int = 0
+
+
+class TransferOut(Movement, frozen=True, array_like=True, tag="transfer_out", gc=False):
+    """Take ``amount_micros`` out of the wallet, on its way to ``to_wallet_id``, a wallet of the same owner.
+
+    It takes from the lots in the order of spending, and is no spending. ``TransferIn`` brings it in there.
+    """
+
+    to_wallet_id: int
+    amount_micros: int
+    note: str | None = None
+
+    @property
+    def transfer_id(self) -> str:
+        """The id of the transfer that it makes."""
+        return transfer_id_of(self.wallet_id, self.stored_key)
+
+
+class TransferIn(Command, frozen=True, array_like=True, tag="transfer_in", gc=False):
+    """Bring in what was taken out of ``from_wallet_id``, with the same kinds and expiries, or refuse it for good.
+
+    Needs no key: the wallet keeps what it has answered to a transfer, and repeating it changes nothing.
+    """
+
+    transfer_id: str
+    from_wallet_id: int
+    parts: tuple[TransferPart, ...]
+    note: str | None = None
+
+
+class EndTransfer(Command, frozen=True, array_like=True, tag="end_transfer", gc=False):
+    """Record that what was taken out has come in, or return it to its lots since it was refused for ``reason``.
+
+    Needs no key: repeating it changes nothing.
+    """
+
+    transfer_id: str
+    reason: str | None = None
 
 
 class Extend(Command, frozen=True, array_like=True, tag="extend", gc=False):

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self, TypeVar, Union, cast, get_args, get_ori
 
 from msgspec import NODEFAULT, Struct, convert, defstruct, json, structs
 
-from credit_wallet.domain.money import decimal_of, micros_of, whole_yen
+from credit_wallet.domain.money import ExactOfUnit, decimal_of, micros_of, whole_yen
 
 T = TypeVar("T")
 
@@ -120,10 +120,11 @@ def _sent_for(kind: type[Struct], field: structs.FieldInfo, annotation: Any) -> 
     names = kind.__struct_fields__
     amount = field.name.removesuffix(_MICROS)
     if amount != field.name:
-        for reading in (amount,) if amount in _NO_MONEY else (amount, amount + _YEN):
+        is_yen = amount not in _NO_MONEY and not isinstance(getattr(kind, amount, None), ExactOfUnit)
+        for reading in (amount, amount + _YEN) if is_yen else (amount,):
             if not hasattr(kind, reading):
                 raise TypeError(f"{kind.__name__} has {field.name}, but not {reading} to read it by")
-        if amount + _YEN not in names and amount not in _NO_MONEY:
+        if amount + _YEN not in names and is_yen:
             yield amount + _YEN, annotation, _of_default(field, whole_yen)
         yield amount, _exactly(annotation), _of_default(field, decimal_of)
         return

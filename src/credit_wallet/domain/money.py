@@ -159,3 +159,7 @@ class Exact:
             return self  # type: ignore[return-value]
         micros: int | None = getattr(view, self._field)
         return None if micros is None else decimal_of(micros)  # type: ignore[return-value]
+
+
+class ExactOfUnit(Exact):
+    """Like ``Exact``, of an amount whose unit another field says: it has no whole yen, as it may be of calls."""

@@ -154,3 +154,19 @@ class Renewed(Outcome, frozen=True, gc=False):
 
 class Undone(Outcome, frozen=True, gc=False):
     """``amount_micros`` of a purchase was refunded or released; 0 when this attempt could not undo it."""
+
+
+class TransferredOut(Outcome, frozen=True, gc=False):
+    """``amount_micros`` was taken out by entry ``txn_id``, on its way to another wallet."""
+
+    txn_id: int
+
+
+class TransferredIn(Outcome, frozen=True, gc=False):
+    """``amount_micros`` came in from another wallet, nothing when it was refused for good, for ``reason``."""
+
+    reason: str | None = None
+
+
+class TransferEnded(Outcome, frozen=True, gc=False):
+    """A transfer has ended. ``amount_micros`` was returned to the wallet that it had left, 0 when it has arrived."""

@@ -6,11 +6,13 @@ exact ``Decimal``. Whole yen are rounded down, those of a debt up.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
 
+from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind
@@ -56,6 +58,8 @@ class Transaction(Struct, frozen=True):
     price_version: int | None = None
     facts: dict[str, str] = {}
     agent_facts: dict[str, str] = {}
+    cause: Cause | None = None
+    """Why credit came in or went out; None of other entries, and of those from before there were causes."""
 
     amount = Exact()
     quantity = Exact()
@@ -127,6 +131,8 @@ class KeyView(Struct, frozen=True):
     created_at: str
     expires_at: str | None
     revoked_at: str | None
+    group: str | None = None
+    """The group that budgets count it in, and those above."""
 
     current_cycle_spent_yen = WholeYen()
     current_cycle_spent = Exact()
@@ -153,15 +159,34 @@ class HoldView(Struct, frozen=True):
 
 
 class LotView(Struct, frozen=True):
-    """Credit that came in together, and what is left of it."""
+    """Credit that came in together, and what is left of it. ``days_left`` are whole days until it expires."""
 
     lot_id: int
     kind: LotKind
     remaining_micros: int
     expires_at: str | None
+    days_left: int | None = None
 
     remaining_yen = WholeYen()
     remaining = Exact()
+
+
+class ExpiredLotView(Struct, frozen=True):
+    """A lot that has expired, and what was left of it then."""
+
+    lot_id: int
+    kind: LotKind
+    expired_micros: int
+    expires_at: str
+
+    expired_yen = WholeYen()
+    expired = Exact()
+
+
+def next_expiring(lots: Iterable[LotView]) -> LotView | None:
+    """The lot that expires soonest, if any does; of several, the one that is spent first."""
+    ending = [lot for lot in lots if lot.expires_at is not None]
+    return min(ending, key=lambda lot: lot.expires_at or "", default=None)
 
 
 class TopupView(Struct, frozen=True):

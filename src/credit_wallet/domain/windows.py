@@ -1,14 +1,14 @@
 """The windows of budgets: minutes to months by the clocks of a time zone, all time, or the last so many seconds.
 
 A window is two instants, as ``cycle`` writes them: its start, and the start of the next one. Days, weeks and months
-follow local clocks, so a day is 23 or 25 hours long when clocks change. A minute and an hour are always 60 minutes or
-seconds long; they begin when local clocks show a full one.
+follow local clocks, so a day is 23 or 25 hours long when clocks change. A minute and an hour are 60 seconds or minutes
+long; they begin when local clocks show a full one.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ ALWAYS = ""
 _ROLLING = re.compile(r"rolling:([1-9][0-9]{0,4})([mhd])", re.ASCII)
 _SECONDS = {"m": 60, "h": 3600, "d": 24 * 3600}
 _LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+_SECOND = timedelta(seconds=1)
+_YEAR_1 = datetime.min.replace(tzinfo=UTC)
 
 
 class Span(NamedTuple):
@@ -54,7 +56,7 @@ def window_at(window: str, moment: datetime, time_zone: str, week_start: str = "
     if window == "total":
         return Span(ALWAYS, ALWAYS)
     if window in _LENGTHS:
-        return _short(moment, time_zone, _LENGTHS[window])
+        return _short(moment.astimezone(UTC).replace(microsecond=0), time_zone, _LENGTHS[window])
     local = moment.astimezone(zone_of(time_zone))
     span = _calendar(window, local.date(), time_zone, week_start)
     if format_instant(moment) >= span.end:  # clocks were put back past midnight: the day that has begun goes on
@@ -70,11 +72,36 @@ def second_after(moment: datetime) -> datetime:
     return second if moment.microsecond < 1_000 else second + timedelta(seconds=1)
 
 
+@lru_cache(maxsize=4096)
 def _short(moment: datetime, time_zone: str, length: timedelta) -> Span:
-    offset = moment.astimezone(zone_of(time_zone)).utcoffset() or timedelta()
-    since_midnight = (moment.astimezone(UTC) + offset) - datetime.min.replace(tzinfo=UTC)
-    start = moment.astimezone(UTC) - since_midnight % length
-    return Span(format_instant(start), format_instant(start + length))
+    """Where local clocks change by a part of ``length`` (Lord Howe's by half an hour), a window ends and one begins."""
+    zone = zone_of(time_zone)
+    shown = _shown(moment, zone, length)
+    start = moment - ((moment - _YEAR_1) + shown) % length
+    end = start + length
+    if _shown(start, zone, length) != shown:
+        start = _change_between(start, moment, zone, length)
+    elif _shown(end - _SECOND, zone, length) != shown:
+        end = _change_between(moment, end - _SECOND, zone, length)
+    return Span(format_instant(start), format_instant(end))
+
+
+def _shown(moment: datetime, zone: tzinfo, length: timedelta) -> timedelta:
+    """What local clocks show beyond a full ``length`` when one has passed in UTC."""
+    return (moment.astimezone(zone).utcoffset() or timedelta()) % length
+
+
+def _change_between(before: datetime, after: datetime, zone: tzinfo, length: timedelta) -> datetime:
+    """When clocks change between two instants; they do at a full second."""
+    first, last = int(before.timestamp()), int(after.timestamp())
+    shown_before = _shown(before, zone, length)
+    while last - first > 1:
+        middle = (first + last) // 2
+        if _shown(datetime.fromtimestamp(middle, UTC), zone, length) == shown_before:
+            first = middle
+        else:
+            last = middle
+    return datetime.fromtimestamp(last, UTC)
 
 
 @lru_cache(maxsize=4096)

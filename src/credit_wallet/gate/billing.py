@@ -12,16 +12,14 @@ from msgspec import structs
 from credit_wallet.domain.backoff import Backoff
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import (
-    BudgetExhausted,
     DatabaseUnavailable,
-    InsufficientFunds,
     ItemNotPriced,
-    KeyCapExhausted,
     PurchaseNotFound,
     PurchaseRunning,
     RetriesExhausted,
     ServiceFailed,
     ServiceUnreachable,
+    SpendingRefused,
     UnexpectedResponse,
     WalletDisabled,
 )
@@ -37,13 +35,11 @@ UNCERTAIN = (asyncio.CancelledError, DatabaseUnavailable, ServiceFailed, Service
 """After these it is not known whether a charge was made."""
 
 NOT_MADE = (
-    BudgetExhausted,
-    InsufficientFunds,
     ItemNotPriced,
-    KeyCapExhausted,
     PurchaseNotFound,
     PurchaseRunning,
     RetriesExhausted,
+    SpendingRefused,
     WalletDisabled,
 )
 """After these a lost purchase has nothing to give back: this attempt paid nothing."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct, json
 
-from credit_wallet.errors import WalletError
+from credit_wallet.errors import SpendingRefused, WalletError
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.context import EXCHANGE_KEY, bought, current
 from credit_wallet.gate.costs import reported_costs
@@ -187,12 +187,17 @@ def _is_unanswered(result: Any) -> bool:
 
 
 def _tool_error(error: WalletError, exchange: Exchange | None) -> Exception:
-    """A refusal as the kind of error whose text the SDK shows to the model."""
+    """A refusal as the kind of error whose text the SDK shows to the model.
+
+    What would pass, and when, is in the first line for models and in a second one, a JSON object, for programs: no
+    release of the SDK hands on structured content with an error that a function raises.
+    """
     kind = _tool_error_kind()
     if kind is None:
         return error
     topup_url = error.details.get("topup_url") or (exchange.options.topup_url if exchange is not None else None)
-    return kind(f"{error.code}: {error}" + (f"; top up at {topup_url}" if topup_url else ""))
+    figures = f"\n{json.encode(error.details).decode()}" if isinstance(error, SpendingRefused) else ""
+    return kind(f"{error.code}: {error}" + (f"; top up at {topup_url}" if topup_url else "") + figures)
 
 
 def _tool_error_kind() -> type[Exception] | None:

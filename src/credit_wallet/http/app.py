@@ -39,6 +39,7 @@ from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
 from credit_wallet.http.routing import MONEY_SECURITY, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
+from credit_wallet.http.transfer_routes import TRANSFER_ROUTES
 from credit_wallet.http.usage_routes import USAGE_ROUTES
 from credit_wallet.http.wallet_routes import WALLET_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
@@ -117,6 +118,7 @@ def documented() -> Litestar:
         route_handlers=(
             *MOVEMENT_ROUTES,
             *PURCHASE_ROUTES,
+            *TRANSFER_ROUTES,
             *WALLET_ROUTES,
             *PRICE_ROUTES,
             *USAGE_ROUTES,

@@ -44,7 +44,7 @@ async def hold(
     return movement_reply(await movements.hold(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/capture", **_SHORT, **route(TAG, "invalid_amount", "item_not_priced", "hold_not_found", "hold_closed"))
+@post("/credit/capture", **_SHORT, **route(TAG, *SPENDING_CODES[:-1], "hold_not_found", "hold_closed"))
 async def capture(
     data: JSONBody[CaptureBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:

@@ -38,6 +38,7 @@ SPENDING_CODES = (
     "insufficient_funds",
     "budget_exhausted",
     "key_cap_exhausted",
+    "call_limit_reached",
     "wallet_disabled",
     "wallet_not_found",
 )

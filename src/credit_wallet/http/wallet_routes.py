@@ -13,12 +13,13 @@ from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.commands import MAX_NOTE_LENGTH
 from credit_wallet.domain.cycle import CYCLE_PATTERN
 from credit_wallet.domain.outcomes import Alert, EntryType
-from credit_wallet.domain.views import HoldView, LotView, TransactionView
+from credit_wallet.domain.views import ExpiredLotView, HoldView, LotView, TransactionView
 from credit_wallet.errors import EntryNotFound, HoldNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import DocumentResponse, id_in_path, page_size, route, text_headers
 from credit_wallet.http.statements import stream_statement
+from credit_wallet.ledger.lots import DAYS_SHOWN
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.reports.statement import Statement
 from credit_wallet.reports.statement_forms import Rows, form_of
@@ -173,10 +174,29 @@ def get_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Hol
 def list_lots(caller: GivenCaller, wallets: GivenWallets) -> list[LotView]:
     """List lots
 
-    What the balance is made of: the open lots in the order in which they are spent, each with its remaining amount and
-    expiry. For owners and agents.
+    What the balance is made of: the open lots in the order in which they are spent, each with its remaining amount,
+    expiry and whole days until then. For owners and agents.
     """
     return wallets.lots.list(require_wallet(caller))
+
+
+@get("/credit/lots/expired", **route(TAG))
+@on_lane(OWNERS)
+def list_expired_lots(
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    days: Annotated[
+        int,
+        QueryParameter(
+            ge=1, le=DAYS_SHOWN, description="How many days to look back.", examples=[Example(value=DAYS_SHOWN)]
+        ),
+    ] = DAYS_SHOWN,
+) -> list[ExpiredLotView]:
+    """List expired lots
+
+    The lots that expired lately with something left, the latest first, up to 100. For owners and agents.
+    """
+    return wallets.lots.expired(require_wallet(caller), days)
 
 
 @get("/credit/alerts", **route(TAG))
@@ -233,6 +253,7 @@ WALLET_ROUTES = (
     get_transaction,
     get_hold,
     list_lots,
+    list_expired_lots,
     list_alerts,
     get_statement,
     get_forecast,

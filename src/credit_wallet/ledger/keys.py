@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from datetime import timedelta
 
+from msgspec import UNSET, UnsetType
+
+from credit_wallet.domain.actors import OPERATOR, Actor
+from credit_wallet.domain.budget_settings import KeySettings
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
@@ -12,44 +17,52 @@ from credit_wallet.domain.tokens import new_token, token_hash
 from credit_wallet.domain.views import CreatedKey, KeyView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
+from credit_wallet.rules.budget_scopes import checked_group
 from credit_wallet.rules.validation import checked_after, checked_end, checked_id, malformed_text
-from credit_wallet.stores import identity_rows
+from credit_wallet.stores import budget_jobs, identity_rows
 
 MAX_OVERLAP_SECONDS = MAX_HOLD_SECONDS
 """31 days."""
 
 
 class Keys:
-    """``wallets.keys``: create, list, rotate and revoke agent keys. A key keeps its cap when its token changes."""
+    """``wallets.keys``: create, list, change, rotate and revoke agent keys. A key keeps its cap as tokens change."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def create(
-        self, wallet_id: int, *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
+        self,
+        wallet_id: int,
+        *,
+        label: str | None = None,
+        monthly_cap_yen: int = 0,
+        expires_at: str | None = None,
+        group: str | None = None,
+        actor: Actor = OPERATOR,
     ) -> CreatedKey:
         """A new agent key with a monthly cap (0 = none, at most 10**12 yen) that works until ``expires_at``.
 
         Its ``token`` cannot be shown again. ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the
-        end of that day in the wallet's zone. Raises ``WalletNotFound``, ``InvalidRequest`` for an end in the past, and
-        ``TooManyKeys`` when 1,000 of the wallet's keys work already.
+        end of that day in the wallet's zone. ``group`` is the group that budgets count it in, and those above:
+        ``acme/research``, up to four names a-z, 0-9, ``_`` and ``-``. Raises ``WalletNotFound``, ``InvalidRequest``,
+        also for an end in the past, and ``TooManyKeys`` when 1,000 of the wallet's keys work already.
         """
-        if problem := malformed_text("label", label):
-            raise problem
-        if type(monthly_cap_yen) is not int or not 0 <= monthly_cap_yen <= MAX_AMOUNT_YEN:
-            raise InvalidRequest(
-                f"monthly_cap_yen must be a whole number from 0 to {MAX_AMOUNT_YEN}", field="monthly_cap_yen"
-            )
-        expiry = checked_future_end(self._ledger, "expires_at", expires_at, wallet_id)
+        settings = _checked_settings(label, monthly_cap_yen, group)
+        expiry = checked_future_end(
+            self._ledger, "expires_at", expires_at, lambda: self._ledger.time_zone_of(wallet_id)
+        )
         token = new_token()
         key_id = self._ledger.change_secrets(
             checked_id("wallet_id", wallet_id),
             identity_rows.create_key,
             wallet_id,
             token_hash(token),
-            label,
-            monthly_cap_yen,
+            settings.label,
+            settings.monthly_cap_yen,
             expiry,
+            settings.group,
+            actor,
         )
         return CreatedKey(key_id, wallet_id, token)
 
@@ -67,6 +80,27 @@ class Keys:
         """An agent key with its spending in the current cycle. Raises ``KeyNotFound``."""
         wallet = self._ledger.row(self._ledger.reader.owner_of_key(checked_id("key_id", key_id)))
         return self._ledger.reader.key(wallet, key_id, self._ledger.clock())
+
+    def configure(
+        self,
+        key_id: int,
+        *,
+        label: str | UnsetType | None = UNSET,
+        monthly_cap_yen: int | UnsetType = UNSET,
+        group: str | UnsetType | None = UNSET,
+        actor: Actor = OPERATOR,
+    ) -> KeyView:
+        """Change an agent key; what is omitted stays. A cap of 0 and a ``group`` of None are none.
+
+        A cap counts at once, also when more is spent already. From now on charges and captures of the key count in the
+        budgets of its new group; what its open holds reserve stays where it is. Raises ``KeyNotFound`` and
+        ``InvalidRequest`` naming the field.
+        """
+        changes = _checked_settings(label, monthly_cap_yen, group)
+        wallet_id = self._ledger.reader.owner_of_key(checked_id("key_id", key_id))
+        if changes != KeySettings():
+            self._ledger.write(wallet_id, budget_jobs.configure_key, key_id, changes, actor)
+        return self.show(key_id)
 
     def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
         """Another token for an agent key, which cannot be shown again.
@@ -95,6 +129,23 @@ class Keys:
         return revoked_at
 
 
+def _checked_settings(
+    label: str | UnsetType | None, monthly_cap_yen: int | UnsetType, group: str | UnsetType | None
+) -> KeySettings:
+    """Raises ``InvalidRequest``."""
+    if label is not UNSET and (problem := malformed_text("label", label)):
+        raise problem
+    if monthly_cap_yen is not UNSET and (
+        type(monthly_cap_yen) is not int or not 0 <= monthly_cap_yen <= MAX_AMOUNT_YEN
+    ):
+        raise InvalidRequest(
+            f"monthly_cap_yen must be a whole number from 0 to {MAX_AMOUNT_YEN}", field="monthly_cap_yen"
+        )
+    if group is not UNSET and group is not None:
+        checked_group("group", group)
+    return KeySettings(label, monthly_cap_yen, group)
+
+
 def checked_overlap(seconds: int) -> timedelta:
     """How long earlier tokens keep working. Raises ``InvalidRequest``."""
     if type(seconds) is not int or not 0 <= seconds <= MAX_OVERLAP_SECONDS:
@@ -102,9 +153,9 @@ def checked_overlap(seconds: int) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def checked_future_end(ledger: Ledger, field: str, given: str | None, wallet_id: int) -> str | None:
-    """The instant of an expiry; a date is read in the wallet's zone. Raises ``InvalidRequest``, ``WalletNotFound``."""
-    expiry = checked_end(field, given, lambda: ledger.time_zone_of(wallet_id))
+def checked_future_end(ledger: Ledger, field: str, given: str | None, time_zone: Callable[[], str]) -> str | None:
+    """The instant of an expiry; a date is read in ``time_zone``, asked for if needed. Raises ``InvalidRequest``."""
+    expiry = checked_end(field, given, time_zone)
     if expiry is not None and expiry <= format_instant(ledger.clock()):
         raise InvalidRequest(f"{field} {expiry} is in the past", field=field)
     return expiry

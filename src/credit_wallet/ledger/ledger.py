@@ -57,10 +57,14 @@ class Ledger:
         return _only(await self.lanes.asubmit([well_formed(command)]), kind)
 
     def change_secrets(self, wallet_id: int, job: Callable[..., T], *args: object) -> T:
-        """Run ``job(connection, *args, now)`` on the lane of a wallet, and mark cached tokens as stale."""
-        done = self.lanes.of(wallet_id).call(lambda store: store.run_until_known(job, *args, self.clock()))
+        """The same as ``write``, and mark cached tokens as stale."""
+        done = self.write(wallet_id, job, *args)
         self.note_secret_change()
         return done
+
+    def write(self, wallet_id: int, job: Callable[..., T], *args: object) -> T:
+        """Run ``job(connection, *args, now)`` on the lane of a wallet; it may be repeated with the same ``now``."""
+        return self.lanes.of(wallet_id).call(lambda store: store.run_until_known(job, *args, self.clock()))
 
     def note_secret_change(self) -> None:
         """Mark cached tokens as stale."""

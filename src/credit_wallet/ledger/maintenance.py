@@ -11,6 +11,7 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Expired, Granted
 from credit_wallet.domain.views import Opening, Totals
 from credit_wallet.errors import DatabaseError, InvalidRequest, RailBusy
+from credit_wallet.ledger import transfers
 from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.seals import Seals
@@ -120,6 +121,18 @@ class Maintenance:
         abandoned = self._ledger.reader.abandoned_purchases(before, limit)
         self._ledger.lanes.submit_by_lane(abandoned)
         return len(abandoned)
+
+    def finish_transfers(self) -> int:
+        """Finish transfers that have been on their way between wallets for ``transfers.FINISHED_AFTER``.
+
+        Returns how many have come to their end; those that cannot yet are tried again the next time.
+        """
+        ended, after = transfers.finish(self._ledger)
+        total = ended
+        while after != transfers.FIRST and not self._stopping:
+            ended, after = transfers.finish(self._ledger, after=after)
+            total += ended
+        return total
 
     # Seals
 

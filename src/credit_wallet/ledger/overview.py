@@ -8,6 +8,8 @@ from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, Transac
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.topups import automatic_state
 from credit_wallet.notices.targets import TargetView, view_of
+from credit_wallet.rules.limits import spendable_micros
+from credit_wallet.stores.budget_reads import bounding
 from credit_wallet.stores.notification_rows import SQL, target_of
 
 RECENT_TRANSACTIONS = 10
@@ -22,6 +24,8 @@ class Overview(NamedTuple):
     auto_topup: AutoTopupState
     targets: list[TargetView]
     lots: list[LotView]
+    spendable_micros: int
+    """The largest charge that would be accepted now; a budget for what it is for may limit it further."""
 
 
 def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
@@ -34,11 +38,13 @@ def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
     else:  # one step is enough: what is rare among the entries is found by a search
         recent, _ = reader.search(wallet, RECENT_TRANSACTIONS, None, None, key_id, None)
         targets = []
+    view, key = reader.view(wallet, now), None if key_id is None else reader.key(wallet, key_id, now)
     return Overview(
-        wallet=reader.view(wallet, now),
-        key=None if key_id is None else reader.key(wallet, key_id, now),
+        wallet=view,
+        key=key,
         recent_transactions=recent,
         auto_topup=automatic_state(ledger, wallet),
         targets=targets,
-        lots=reader.lots(wallet_id),
+        lots=reader.lots(wallet_id, now),
+        spendable_micros=spendable_micros(view, key, bounding(reader.source, wallet, key, now)),
     )

@@ -37,7 +37,7 @@ class Secrets:
         digest = _checked_sha256(sha256_hex)
         checked_id("wallet_id", wallet_id)
         owner_or_key = identity_rows.OWNER if key_id is None else checked_id("key_id", key_id)
-        expiry = checked_future_end(self._ledger, "ends_at", ends_at, wallet_id)
+        expiry = checked_future_end(self._ledger, "ends_at", ends_at, lambda: self._ledger.time_zone_of(wallet_id))
         alone = statements("identity.sql", self._ledger.reader.source.dialect)["register_alone"]
         return self._ledger.change_secrets(
             wallet_id, identity_rows.register, alone, digest, wallet_id, owner_or_key, expiry

@@ -13,6 +13,7 @@ from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.domain.views import Balance, CreatedWallet, Transaction, WalletView
 from credit_wallet.ledger import owners
 from credit_wallet.ledger.alerts import Alerts
+from credit_wallet.ledger.budgets import Budgets
 from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.cycles import Cycles, statement_of
 from credit_wallet.ledger.deliveries import Deliveries
@@ -36,6 +37,7 @@ from credit_wallet.ledger.targets import Targets
 from credit_wallet.ledger.tokens import Tokens
 from credit_wallet.ledger.topups import Topups
 from credit_wallet.ledger.transactions import Transactions, wallet_to_search
+from credit_wallet.ledger.transfers import Transfers
 from credit_wallet.ledger.usage import usage_of
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
@@ -67,7 +69,9 @@ class CreditWallet(WalletMovements, WalletSettings):
         self.keys, self.secrets, self.tokens = Keys(ledger), Secrets(ledger), Tokens(ledger)
         self.holds, self.transactions, self.cycles = Holds(ledger), Transactions(ledger), Cycles(ledger)
         self.lots, self.topups, self.alerts = Lots(ledger), Topups(ledger), Alerts(ledger)
+        self.budgets = Budgets(ledger)
         self.sellers, self.purchases, self.prices = Sellers(ledger), Purchases(ledger), Prices(ledger)
+        self.transfers = Transfers(ledger)
         self.targets, self.notices, self.deliveries = Targets(ledger), Notices(ledger), Deliveries(ledger)
         self.grants = Grants(ledger)
         self.maintenance, self.seals, self.clock = Maintenance(ledger), Seals(ledger), LedgerClock(ledger)

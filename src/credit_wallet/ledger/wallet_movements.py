@@ -43,8 +43,9 @@ class WalletMovements:
 
         An idempotency key belongs to the kind of ``actor`` that uses it: a payer cannot use up an operator's.
 
-        Raises ``InsufficientFunds``, ``BudgetExhausted``, ``KeyCapExhausted``, ``WalletDisabled``, ``Unauthorized``,
-        ``ItemNotPriced``, ``InvalidAmount``, ``InvalidRequest``.
+        Raises ``InsufficientFunds``, ``BudgetExhausted``, ``KeyCapExhausted``, ``CallLimitReached`` (all are
+        ``SpendingRefused``), ``WalletDisabled``, ``Unauthorized``, ``ItemNotPriced``, ``InvalidAmount``,
+        ``InvalidRequest``.
         """
         amount_micros, usage = asked_for(amount_yen, item, quantity, facts, agent_facts, actor)
         return self._ledger.run(

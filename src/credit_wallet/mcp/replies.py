@@ -90,6 +90,10 @@ class WalletStatus(Struct, frozen=True):
             "spent: paid or promotional, what is left, and when it expires (null: never)."
         ),
     ]
+    next_expiring: Annotated[
+        LotView | None,
+        Meta(description="The lot that expires soonest, with `days_left` in whole days; null if no credit expires."),
+    ]
 
     spendable_yen, spendable = WholeYen(), Exact()
     balance_yen, balance = WholeYen(), Exact()

@@ -8,9 +8,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from credit_wallet.domain.cycle import local_time
 from credit_wallet.domain.money import format_micros, format_yen, micros_of
+from credit_wallet.notices.budget_texts import TEXTS as BUDGET_TEXTS
+from credit_wallet.notices.budget_texts import budget_words, is_of_a_budget
 from credit_wallet.notices.inert import inert, link
+from credit_wallet.notices.instants import shown_instant
 
 _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "budget.threshold_reached": {
@@ -43,6 +45,16 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "ja": (
             "残高が少なくなりました",
             "{wallet}の残高は{balance_yen}で、設定額の{low_balance_yen}を下回りました。",
+        ),
+    },
+    "balance.recovered": {
+        "en": (
+            "Balance recovered",
+            "{wallet} has {balance_yen} again.",
+        ),
+        "ja": (
+            "残高が回復しました",
+            "{wallet}の残高は{balance_yen}に回復しました。",
         ),
     },
     "credit.expiring": {
@@ -301,7 +313,7 @@ _WALLETS = {
 
 _ANCHOR = re.compile(r"seal \d+ entry \d+ [0-9TZ:.-]+ sha256 [0-9a-f]{64}")
 
-KINDS = tuple(_TEXTS)
+KINDS = (*_TEXTS, "budget.raised", "budget.renewed")
 """Every kind of event."""
 
 FOR_OPERATORS = ("ledger.sealed",)
@@ -344,11 +356,15 @@ def message_of(notices: Sequence[Notice], language: str) -> Message:
 
 
 def _text(notice: Notice, language: str) -> tuple[str, str]:
-    title, body = _TEXTS[notice.kind][language]
+    of_a_budget = is_of_a_budget(notice.payload) or notice.kind not in _TEXTS
+    title, body = (BUDGET_TEXTS if of_a_budget else _TEXTS)[notice.kind][language]
     plain, labelled = _WALLETS[language]
     label = inert(notice.label or "")
     wallet = (labelled if label else plain).format(wallet_id=notice.wallet_id, label=label)
-    words = _Words({name: _word(name, value, notice, language) for name, value in notice.payload.items()})
+    if of_a_budget:
+        words = _Words(budget_words(notice.payload, notice.time_zone, language))
+    else:
+        words = _Words({name: _word(name, value, notice, language) for name, value in notice.payload.items()})
     words["wallet"] = wallet
     words.setdefault("set_by", _TOPUP_LIMITS[language][""])
     return title.format_map(words), body.format_map(words)
@@ -373,8 +389,7 @@ def _word(name: str, value: object, notice: Notice, language: str) -> str:
         case "anchor" if _ANCHOR.fullmatch(text):
             return text
         case "expires_at" | "came_at":
-            clock = local_time(text, notice.time_zone)[:16].replace("T", " ")
-            return inert(f"{clock} ({notice.time_zone})")
+            return shown_instant(text, notice.time_zone)
         case "hour":
             return inert(f"{text[:10]} {text[11:]}:00")
         case "set_by":

@@ -5,7 +5,7 @@ The figures are made in ``statement_figures``, step by step when there are many;
 
 from __future__ import annotations
 
-from credit_wallet.reports.statement_figures import Drawing, Statement, StatementHead, came_again, statement
+from credit_wallet.reports.statement_figures import Drawing, Statement, StatementHead, statement
 from credit_wallet.reports.statement_forms import CSV_ENCODING, Rows, pieces_of, to_csv, to_json, to_text
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Rows",
     "Statement",
     "StatementHead",
-    "came_again",
     "pieces_of",
     "statement",
     "to_csv",

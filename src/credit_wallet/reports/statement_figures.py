@@ -19,6 +19,8 @@ from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, Spen
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.reads import CycleEntry
 
+LINES = ("topup", "charge", "refund", "expire", "reversal", "transfer_in", "transfer_out")
+
 
 class StatementHead(Struct, frozen=True):
     """Opening and closing balance (open holds included), what came and went, spending by key, by note and by item.
@@ -48,6 +50,10 @@ class StatementHead(Struct, frozen=True):
     """Item × quantity @ unit price. What names no item is the last line, with ``item`` None."""
     seal: str | None
     """The latest seal of the ledger, which proves these entries to its keeper; None before the first."""
+    transferred_in_micros: int = 0
+    """What came from other wallets of the owner."""
+    transferred_out_micros: int = 0
+    """What went there, less what was returned; below zero."""
 
     opening_yen = WholeYen()
     opening = Exact()
@@ -59,13 +65,17 @@ class StatementHead(Struct, frozen=True):
     refunds = Exact()
     expired_yen = WholeYen()
     expired = Exact()
+    transferred_in_yen = WholeYen()
+    transferred_in = Exact()
+    transferred_out_yen = WholeYen()
+    transferred_out = Exact()
     reversed_yen = WholeYen()
     reversed = Exact()
     closing_yen = WholeYen()
     closing = Exact()
 
 
-class Statement(StatementHead, frozen=True):
+class Statement(StatementHead, frozen=True, kw_only=True):
     """The statement of a billing cycle, with all its entries."""
 
     entries: list[Transaction]
@@ -110,7 +120,7 @@ class Drawing:
         self._cycle = self._wallet.current_cycle if cycle is None else cycle
         self._viewer_key_id = viewer_key_id
         self._walk = books.walk(wallet_id, self._cycle)
-        self._totals = dict.fromkeys(("topup", "charge", "refund", "expire", "reversal"), 0)
+        self._totals = dict.fromkeys(LINES, 0)
         self._spending = SpendingTotals(viewer_key_id)
         self._items = ItemTotals(partial(books.prices_of, wallet_id), viewer_key_id)
         self.layout = Layout(self._wallet.time_zone)
@@ -122,7 +132,7 @@ class Drawing:
             return False
         for each in step:
             entry = each.entry
-            self._totals["reversal" if came_again(entry) else entry.txn_type] += entry.amount_micros
+            self._totals[line_of(entry)] += entry.amount_micros
         self._spending.add(step)
         self._items.add(step)
         self.layout.fit(self._seen(step))
@@ -151,6 +161,8 @@ class Drawing:
             other_notes=spent.other_notes,
             spend_by_item=self._items.shown(),
             seal=None if (seal := self._books.latest_seal()) is None else str(seal.short),
+            transferred_in_micros=totals["transfer_in"],
+            transferred_out_micros=totals["transfer_out"],
         )
 
     def steps(self) -> Iterator[tuple[int, int]]:
@@ -184,6 +196,12 @@ def statement(books: Books, wallet_id: int, cycle: str | None) -> Statement:
         drawing.close()
 
 
-def came_again(entry: Transaction) -> bool:
-    """Whether an entry reinstated credit of a top-up, which reduces the clawbacks and is not new credit."""
-    return entry.txn_type == "topup" and entry.related_txn_id is not None
+def line_of(entry: Transaction) -> str:
+    """Which of the ``LINES`` of the totals an entry counts in. What was returned of a transfer has not gone out, and
+    reinstated credit of a top-up reduces the clawbacks and is not new.
+    """
+    if entry.cause in ("transfer_out", "transfer_in"):
+        return entry.cause
+    if entry.cause == "transfer_returned":
+        return "transfer_out"
+    return "reversal" if entry.txn_type == "topup" and entry.related_txn_id is not None else entry.txn_type

@@ -167,6 +167,9 @@ def _totals(head: StatementHead) -> list[str]:
         ("Reversed", head.reversed_micros),
         ("Closing balance", head.closing_micros),
     ]
+    if head.transferred_in_micros or head.transferred_out_micros:
+        moved = [("Transferred in", head.transferred_in_micros), ("Transferred out", head.transferred_out_micros)]
+        figures[2:2] = moved
     if head.monthly_budget_yen:
         figures.append(("Monthly budget", head.monthly_budget_yen * MICROS))
     column = Numbers(18)

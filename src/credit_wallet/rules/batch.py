@@ -103,6 +103,13 @@ def emit_made(batch: Batch, made: Event) -> None:
         batch.decision.events.append(made)
 
 
+def note_recovery_due(batch: Batch, wallet: WalletState) -> None:
+    """An event said that the balance is low or too small: when credit comes in, another says that it has recovered."""
+    if not wallet.recovery_due:
+        wallet.recovery_due = True
+        batch.decision.touched[wallet.wallet_id] = wallet
+
+
 def fire(batch: Batch, wallet: WalletState, alert: Alert) -> None:
     """Fire an alert for what the wallet has spent by now, and emit its event."""
     reached = threshold_reached(

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from credit_wallet.domain.budgets import BETWEEN_VALUES, CALL, Budget, Unit
+from credit_wallet.domain.budgets import BETWEEN_VALUES, CALL, Budget, Unit, shown_scope, values_in
 from credit_wallet.domain.cycle import cycle_bounds, format_instant, parse_instant
 from credit_wallet.domain.money import MICROS, decimal_text, format_micros
 from credit_wallet.rules.state import Counter, KeyState, Lot, WalletState
@@ -149,6 +149,31 @@ def shown(bound: Bound) -> dict[str, Any]:
     }
 
 
+def told(counter: Counter) -> dict[str, Any]:
+    """A counter as events tell of it: what it is for as well."""
+    return {
+        **shown(bound_of_counter(counter)),
+        "mode": counter.budget.mode,
+        "scope": shown_scope(counter.budget.scope),
+        "values": values_in(counter.budget.scope, counter.value),
+    }
+
+
+def told_budget(budget: Budget) -> dict[str, Any]:
+    """A budget as events tell of it that are of no counter."""
+    return {
+        "budget_id": budget_id_text(budget.budget_id),
+        "label": budget.label,
+        "value": None,
+        "unit": budget.unit,
+        "window": budget.window,
+        "limit": decimal_text(budget.limit_micros),
+        "mode": budget.mode,
+        "scope": shown_scope(budget.scope),
+        "values": {},
+    }
+
+
 def in_words(bound: Bound) -> str:
     """A bound's name for people: ``budget-12 (searches, r1) of ¥100 a day``."""
     named = ", ".join(filter(None, (bound.label, bound.value)))
@@ -180,17 +205,21 @@ def most_that_fits(bounds: Iterable[Bound], balance_micros: int) -> int:
     return max(0, min(rooms))
 
 
-def retry_at(bounds: Iterable[Bound], lots: Iterable[Lot], amount_micros: int) -> str | None:
+def retry_at(bounds: Iterable[Bound], lots: Iterable[Lot] | None, amount_micros: int) -> str | None:
     """The first instant at which the same charge would pass if nothing else is spent; None when waiting does not help.
 
-    Holds are taken to remain, and credit to expire when it does.
+    Holds are taken to remain, and credit to expire when it does. Without ``lots`` the credit is set aside already.
     """
-    bounds, lots = tuple(bounds), tuple(lots)
+    bounds, lots = tuple(bounds), None if lots is None else tuple(lots)
     for at in sorted({at for bound in bounds if not bound.fits(amount_micros) for at in bound.turns()}):
-        lasting_micros = sum(lot.remaining_micros for lot in lots if lot.expires_at is None or lot.expires_at > at)
-        if lasting_micros >= amount_micros and all(bound.fits_at(amount_micros, at) for bound in bounds):
+        is_there = lots is None or _lasting_micros(lots, at) >= amount_micros
+        if is_there and all(bound.fits_at(amount_micros, at) for bound in bounds):
             return at
     return None
+
+
+def _lasting_micros(lots: Iterable[Lot], at: str) -> int:
+    return sum(lot.remaining_micros for lot in lots if lot.expires_at is None or lot.expires_at > at)
 
 
 def _end_of_cycle(cycle: str, time_zone: str) -> str:

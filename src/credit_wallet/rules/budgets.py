@@ -13,13 +13,15 @@ from credit_wallet.domain.budgets import CALL, Reserved
 from credit_wallet.domain.shares import reached_pct, spent_pct
 from credit_wallet.domain.usage import Usage
 from credit_wallet.rules.batch import Batch, emit_made
-from credit_wallet.rules.bounds import bound_of_counter, monthly_budget_id, shown
+from credit_wallet.rules.bounds import monthly_budget_id, told
 from credit_wallet.rules.events import budget_threshold_reached
 from credit_wallet.rules.state import BudgetChange, Counter, HoldState, Payment, WalletState
 
 Counters = Sequence[Counter]
 
-_LONG_WINDOWS = frozenset(("day", "week", "month", "total"))
+FULL_PCT = 100
+_RENEWED_WINDOWS = frozenset(("day", "week", "month"))
+_LONG_WINDOWS = _RENEWED_WINDOWS | {"total"}
 
 
 def payment(wallet_id: int, key_id: int | None, usage: Usage | None) -> Payment:
@@ -108,8 +110,17 @@ def _tell(batch: Batch, counter: Counter, cost_micros: int) -> None:
     for threshold_pct in budget.shares_pct:
         if counter.told_pct < threshold_pct <= share_pct:
             counter.told_pct = threshold_pct
-            facts, period = shown(bound_of_counter(counter)), period_of(counter, batch.at)
+            facts, period = told(counter), period_of(counter, batch.at)
             emit_made(batch, budget_threshold_reached(budget.wallet_id, facts, threshold_pct, period))
+            if threshold_pct >= FULL_PCT:
+                note_used_up(batch, counter)
+
+
+def note_used_up(batch: Batch, counter: Counter) -> None:
+    """A job will tell that a new window has begun, of windows of a day and longer."""
+    if counter.budget.window in _RENEWED_WINDOWS and counter.limit_micros and not counter.renewal:
+        counter.renewal = 1
+        batch.decision.spent_in[counter.budget.budget_id, counter.value] = counter
 
 
 def _share_pct(counter: Counter, spent_micros: int) -> int:

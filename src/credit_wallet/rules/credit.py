@@ -7,7 +7,7 @@ from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, format_
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.rules import lots
-from credit_wallet.rules.batch import Batch, append, emit_once
+from credit_wallet.rules.batch import Batch, append, emit, emit_once, note_recovery_due
 from credit_wallet.rules.clawbacks import (
     clawback_of,
     forgive,
@@ -31,6 +31,23 @@ def credit(
     cause: Cause,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id; debt is repaid from it first."""
+    txn_id = bring_in(batch, wallet, amount_micros, kind, expires_at, note, cause)
+    if not isinstance(txn_id, WalletError):
+        after_credit(batch, wallet)
+        end_exhaustion(batch, wallet)
+    return txn_id
+
+
+def bring_in(
+    batch: Batch,
+    wallet: WalletState,
+    amount_micros: int,
+    kind: LotKind,
+    expires_at: str | None,
+    note: str | None,
+    cause: Cause,
+) -> int | WalletError:
+    """Add credit as a separate lot and return the entry's id, before anything is repaid from it."""
     if refusal := refusal_to_take(wallet, amount_micros):
         return refusal
     lot_id: int | None = None
@@ -50,13 +67,10 @@ def credit(
         batch.snapshot.lot_openings[wallet.wallet_id, opening.lot_id] = opening
     wallet.balance_micros += amount_micros
     lots.put(wallet.lots, opening, amount_micros)
-    if expires_at is not None:
+    if expires_at is not None and expires_at > batch.at:
         note_due(wallet, expires_at)
     allocation = [(opening.lot_id, amount_micros)]
-    append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause)
-    after_credit(batch, wallet)
-    end_exhaustion(wallet)
-    return txn_id
+    return append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause)
 
 
 def refusal_to_take(wallet: WalletState, amount_micros: int) -> InvalidAmount | None:
@@ -108,7 +122,7 @@ def give_again(
         wallet.balance_micros += returned_micros
         append(batch, wallet, "topup", returned_micros, part, note, related_txn_id=topup_txn_id, cause=cause)
         return_to_lots(batch, wallet, part)
-        end_exhaustion(wallet)
+        end_exhaustion(batch, wallet)
     left_micros = wanted_micros - returned_micros
     if left_micros and not clawback.taken:
         credited = credit(batch, wallet, left_micros, "paid", None, note, cause)
@@ -150,13 +164,33 @@ def after_credit(batch: Batch, wallet: WalletState) -> None:
         repay_debt(batch, wallet)
 
 
-def end_exhaustion(wallet: WalletState) -> None:
+def end_exhaustion(batch: Batch, wallet: WalletState) -> None:
     """Credit has come in: the next time the balance is too small, an event is due again.
 
     Yen that an agent can get back free of charge, from a released hold or an undone purchase, do not count as credit.
     """
+    was_exhausted = wallet.exhausted
     if wallet.balance_micros:
         wallet.exhausted = False
+    if was_exhausted or wallet.recovery_due:
+        _recover(batch, wallet, was_exhausted)
+
+
+def _recover(batch: Batch, wallet: WalletState, was_exhausted: bool) -> None:
+    """Emit an event once the balance, of which an event said that it is low or too small, is above the low-balance mark
+    or reaches it; without a mark, once there is any.
+
+    After ``wallet.exhausted``, each credit can do so. Else once an hour, as ``balance.low``.
+    """
+    low_yen = wallet.low_balance_yen
+    wallet.recovery_due = wallet.balance_micros < max(low_yen * MICROS, 1)
+    if wallet.recovery_due:
+        return
+    recovered = {**both(balance=wallet.balance_micros), "low_balance_yen": low_yen}
+    if was_exhausted:
+        emit(batch, wallet, "balance.recovered", **recovered)
+    else:
+        emit_once(batch, wallet, "balance.recovered", batch.at[:13], **recovered)
 
 
 def expire_lots(batch: Batch, wallet: WalletState) -> None:
@@ -199,3 +233,4 @@ def emit_lower(batch: Batch, wallet: WalletState, taken: Allocation, spent_micro
     low_yen = wallet.low_balance_yen
     if balance_micros < low_yen * MICROS <= before_micros:
         emit_once(batch, wallet, "balance.low", batch.at[:13], low_balance_yen=low_yen, **both(balance=balance_micros))
+        note_recovery_due(batch, wallet)

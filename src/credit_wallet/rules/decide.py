@@ -1,7 +1,6 @@
 """The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
 ``spending``, ``holds``, ``purchases``, ``refunds``, ``lots``, ``budget``, ``credit``, ``grants``, ``money_in``,
-``consents``, ``batch``), and
-every store calls it.
+``consents``, ``transfers``, ``batch``), and every store calls it.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
 commands out one after the other on the snapshot it is given and returns what is to be written. A refusal moves nothing.
@@ -31,6 +30,7 @@ from credit_wallet.domain.commands import (
     Command,
     Configure,
     CreditGrant,
+    EndTransfer,
     Expire,
     Extend,
     Hold,
@@ -45,6 +45,8 @@ from credit_wallet.domain.commands import (
     Serve,
     SettleTopup,
     Topup,
+    TransferIn,
+    TransferOut,
     Undo,
 )
 from credit_wallet.domain.cycle import format_instant
@@ -75,6 +77,7 @@ from credit_wallet.rules.state import (
     Snapshot,
     WalletState,
 )
+from credit_wallet.rules.transfers import end_transfer, transfer_in, transfer_out
 from credit_wallet.rules.validation import malformed_auto_topup
 
 
@@ -93,6 +96,8 @@ def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> De
 def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
     wallet = batch.snapshot.wallets.get(command.wallet_id)
     if wallet is None:
+        if isinstance(command, TransferIn):
+            return transfer_in(batch, None, command)
         return WalletNotFound(f"there is no wallet {command.wallet_id}; check the id", wallet_id=command.wallet_id)
     if not isinstance(command, Movement):
         busy = _settle_due(batch, wallet)
@@ -134,7 +139,7 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Held | WalletErro
 def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Refunded | WalletError:
     outcome = refund_charge(batch, wallet, command.txn_id, command.amount_micros, command.note)
     if not isinstance(outcome, WalletError):
-        end_exhaustion(wallet)
+        end_exhaustion(batch, wallet)
     return outcome
 
 
@@ -234,4 +239,7 @@ _RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | Wallet
     RequestAutoTopup: request_auto_topup,
     SettleTopup: settle_topup,
     PayBack: pay_back,
+    TransferOut: transfer_out,
+    TransferIn: transfer_in,
+    EndTransfer: end_transfer,
 }

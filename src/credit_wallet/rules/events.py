@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from credit_wallet.domain.money import both
+from credit_wallet.domain.money import both, decimal_text
 
 
 class Event(NamedTuple):
@@ -35,7 +35,7 @@ def threshold_reached(
 
     After the budget changes, a threshold that has fired in the cycle can fire again for the new budget.
     """
-    spent = {**both(spent=spent_micros), "budget_yen": budget_yen}
+    spent = {**both(spent=spent_micros), "budget_yen": budget_yen, "budget_id": f"monthly-{wallet_id}"}
     payload = {"threshold_pct": threshold_pct, "billing_cycle": billing_cycle, **spent}
     return event(wallet_id, "budget.threshold_reached", payload, f"{billing_cycle} {budget_yen} {threshold_pct}")
 
@@ -47,12 +47,37 @@ def budget_threshold_reached(wallet_id: int, budget: dict[str, Any], threshold_p
 
 
 def budget_exhausted(wallet_id: int, budget: dict[str, Any], period: str) -> Event:
-    """A budget refuses charges: emitted once for each period, value and limit."""
+    """A budget refuses charges: emitted once for each period, value and limit.
+
+    A limit of 0 refuses every value that an agent can think of, free of charge: there, once for each period.
+    """
+    if budget["limit"] == "0":
+        return event(wallet_id, "budget.exhausted", budget, f"{budget['budget_id']} {period} 0")
     return event(wallet_id, "budget.exhausted", budget, _once(budget, period))
 
 
+def budget_raised(
+    wallet_id: int, budget: dict[str, Any], raised_limit_micros: int, raised_until: str, raised_by: str
+) -> Event:
+    """A budget has another limit until an instant: emitted each time, by somebody who may change it."""
+    raised = {"raised_limit": decimal_text(raised_limit_micros), "raised_until": raised_until, "raised_by": raised_by}
+    return event(wallet_id, "budget.raised", {**budget, **raised})
+
+
+def budget_renewed(wallet_id: int, budget: dict[str, Any], window_start: str, window_end: str) -> Event:
+    """A window began after one in which ``budget`` was used up or refused: emitted once for each window and value."""
+    window = {"window_start": window_start, "window_end": window_end}
+    dedupe_key = f"{budget['budget_id']} {window_start} {_values(budget)}"
+    return event(wallet_id, "budget.renewed", {**budget, **window}, dedupe_key)
+
+
 def _once(budget: dict[str, Any], period: str, *more: object) -> str:
-    return " ".join(map(str, (budget["budget_id"], period, budget["limit"], *more, budget["value"] or "")))
+    return " ".join(map(str, (budget["budget_id"], period, budget["limit"], *more, _values(budget))))
+
+
+def _values(budget: dict[str, Any]) -> str:
+    """The values of a counter, so that no two counters have the same; agents choose them."""
+    return "\x1f".join(budget["values"].values())
 
 
 def credit_expiring(

@@ -110,8 +110,10 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
         return problem
     counters = budgets.matching(batch, wallet, hold.key_id, usage)
     fresh = budgets.not_reserved(hold, counters)
-    if fresh and (refusal := refusal_to_capture(batch, wallet, fresh, from_hold_micros, is_call=not hold.is_counted)):
-        return refusal
+    if fresh and not hold.served:  # what was served is paid, whatever its budgets say by now
+        refusal = refusal_to_capture(batch, wallet, fresh, from_hold_micros, is_call=not hold.is_counted)
+        if refusal is not None:
+            return refusal
     if above_micros:
         room_micros = spendable_above_micros(wallet, key, counters, fresh, from_hold_micros)
         above_micros = min(above_micros, room_micros)

@@ -21,6 +21,7 @@ from credit_wallet.domain.commands import (
     RequestTopup,
     Reverse,
     Topup,
+    TransferOut,
 )
 from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import (
@@ -35,6 +36,7 @@ from credit_wallet.domain.outcomes import (
     Reversed,
     ToppedUp,
     TopupRequested,
+    TransferredOut,
 )
 from credit_wallet.errors import IdempotencyConflict, WalletError
 from credit_wallet.rules.state import Remembered
@@ -98,6 +100,7 @@ _OUTCOME_OF: dict[type[Movement], type[Outcome]] = {
     RequestTopup: TopupRequested,
     RequestAutoTopup: TopupRequested,
     PayBack: PaidBack,
+    TransferOut: TransferredOut,
 }
 """The kind of outcome that a movement has, which the remembered row does not store."""
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from credit_wallet.domain.money import MICROS, both, both_up, format_micros, format_yen, whole_yen_up
+from credit_wallet.domain.cycle import parse_instant
+from credit_wallet.domain.money import MICROS, both, both_up, decimal_text, format_micros, format_yen, whole_yen_up
+from credit_wallet.domain.retry_after import whole_seconds
 from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
     BudgetExhausted,
@@ -17,7 +19,7 @@ from credit_wallet.errors import (
     WalletDisabled,
     WalletError,
 )
-from credit_wallet.rules.batch import Batch, emit, emit_made, emit_once
+from credit_wallet.rules.batch import Batch, emit, emit_made, emit_once, note_recovery_due
 from credit_wallet.rules.bounds import (
     Bound,
     bound_of_budget,
@@ -29,9 +31,10 @@ from credit_wallet.rules.bounds import (
     most_that_fits,
     retry_at,
     shown,
+    told,
     what_to_do,
 )
-from credit_wallet.rules.budgets import Counters, period_of, refusing
+from credit_wallet.rules.budgets import Counters, note_used_up, period_of, refusing
 from credit_wallet.rules.events import budget_exhausted
 from credit_wallet.rules.state import Counter, KeyState, WalletState
 
@@ -50,8 +53,12 @@ def left_micros(bound_micros: int, spent_micros: int, held_micros: int) -> int:
     return bound_micros - spent_micros - held_micros
 
 
-def spendable_micros(wallet: WalletView, key: KeyView | None) -> int:
-    """The largest charge that would be accepted now, 0 for none. A paying key must be active."""
+def spendable_micros(wallet: WalletView, key: KeyView | None, counters: Counters = ()) -> int:
+    """The largest charge that would be accepted now, 0 for none. A paying key must be active.
+
+    ``counters`` are those of the budgets that limit every charge of the key, or of the owner; what a charge is for may
+    limit it further.
+    """
     if not wallet.enabled:
         return 0
     rooms = [wallet.balance_micros]
@@ -60,7 +67,7 @@ def spendable_micros(wallet: WalletView, key: KeyView | None) -> int:
         rooms.append(left_micros(budget_micros, wallet.current_cycle_spent_micros, wallet.held_micros))
     if key is not None and key.monthly_cap_yen:
         rooms.append(left_micros(key.monthly_cap_yen * MICROS, key.current_cycle_spent_micros, key.held_micros))
-    return max(0, min(rooms))
+    return most_that_fits(map(bound_of_counter, counters), max(0, min(rooms)))
 
 
 def spendable_above_micros(
@@ -110,27 +117,32 @@ def refusal_to_capture(
     """Why a capture cannot count in budgets that its hold does not reserve in."""
     in_question = fresh if is_call else [counter for counter in fresh if counter.budget.unit == "yen"]
     counter = refusing(in_question, amount_micros)
-    return None if counter is None else _counter_exhausted(batch, Asked(wallet, None, fresh, amount_micros), counter)
+    if counter is None:
+        return None
+    return _counter_exhausted(batch, Asked(wallet, None, in_question, amount_micros, is_held=True), counter)
 
 
 class Asked(Struct, frozen=True):
-    """A refused request to spend, for the refusal to say what would pass."""
+    """A refused request to spend, for the refusal to say what would pass. What ``is_held`` waits for budgets alone."""
 
     wallet: WalletState
     key: KeyState | None
     counters: Counters
     amount_micros: int
+    is_held: bool = False
 
     def bounds(self) -> list[Bound]:
         """Every cap on it."""
         caps = [bound_of_counter(counter) for counter in self.counters if counter.budget.mode == "cap"]
+        if self.is_held:
+            return caps
         return [*filter(None, (bound_of_budget(self.wallet), bound_of_key(self.wallet, self.key))), *caps]
 
     def what_would_pass(self) -> dict[str, Any]:
         """``max_amount`` now, and when the same request would."""
         bounds = self.bounds()
-        most_micros = most_that_fits(bounds, self.wallet.balance_micros)
-        waiting = retry_at(bounds, self.wallet.lots, self.amount_micros)
+        most_micros = most_that_fits(bounds, self.amount_micros if self.is_held else self.wallet.balance_micros)
+        waiting = retry_at(bounds, None if self.is_held else self.wallet.lots, self.amount_micros)
         return {**both(max_amount=most_micros), "retry_at": waiting}
 
 
@@ -185,19 +197,29 @@ def _counter_exhausted(batch: Batch, asked: Asked, counter: Counter) -> WalletEr
     """A budget said no: one of calls refuses as a rate limit does."""
     wallet, bound = asked.wallet, bound_of_counter(counter)
     if counter.left_micros * 10 < counter.limit_micros or not counter.limit_micros:
-        emit_made(batch, budget_exhausted(wallet.wallet_id, shown(bound), period_of(counter, batch.at)))
+        refused = {**told(counter), "refused": decimal_text(counter.cost_of(asked.amount_micros))}
+        emit_made(batch, budget_exhausted(wallet.wallet_id, refused, period_of(counter, batch.at)))
+        note_used_up(batch, counter)
     passing = asked.what_would_pass()
     name = in_words(bound)
     details = {"wallet_id": wallet.wallet_id, **both(balance=wallet.balance_micros), "budget": shown(bound), **passing}
     hint = what_to_do(passing)
     if bound.unit == "calls":
-        return CallLimitReached(f"{name} allows no more calls; {hint}", **details)
+        waits = _seconds_until(batch, passing["retry_at"])
+        return CallLimitReached(f"{name} allows no more calls; {hint}", **details, **waits)
     left_micros = max(bound.left_micros, 0)
     return BudgetExhausted(
         f"{format_micros(left_micros)} of {name} is left; {hint}",
         **details,
         **both_up(missing=asked.amount_micros - left_micros),
     )
+
+
+def _seconds_until(batch: Batch, instant: str | None) -> dict[str, int]:
+    """What ``Retry-After`` says: nothing when waiting does not help."""
+    if instant is None:
+        return {}
+    return {"retry_after_seconds": whole_seconds((parse_instant(instant) - batch.now).total_seconds())}
 
 
 def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, left_micros: int, budget_id: str, **limit: int) -> None:
@@ -219,6 +241,7 @@ def _insufficient_funds(batch: Batch, asked: Asked) -> WalletError:
         refused = both(balance=wallet.balance_micros, refused=amount_micros)
         if amount_micros <= wallet.balance_micros + wallet.held_micros:
             emit_once(batch, wallet, "wallet.exhausted", batch.at[:13], **refused)
+            note_recovery_due(batch, wallet)
         else:
             wallet.exhausted = True
             batch.decision.touched[wallet.wallet_id] = wallet

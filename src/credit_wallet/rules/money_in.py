@@ -10,6 +10,7 @@ from credit_wallet.domain.outcomes import TopupRequested, TopupSettled
 from credit_wallet.domain.topups import (
     PAID,
     RUNAWAY_TOPUPS,
+    AutoToppedUp,
     DeclineKind,
     Flow,
     Origin,
@@ -36,7 +37,7 @@ from credit_wallet.errors import (
 from credit_wallet.rules.batch import Batch, emit, emit_once
 from credit_wallet.rules.credit import credit, give_again, take_back
 from credit_wallet.rules.declines import retry_at
-from credit_wallet.rules.state import AutoToppedUp, TopupStep, WalletState
+from credit_wallet.rules.state import TopupStep, WalletState
 from credit_wallet.rules.topup_limits import Room, room_of
 
 _NEWS: dict[TopupStatus, str] = {

@@ -7,6 +7,7 @@ it and returns a ``Decision``, which the store writes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from msgspec import Struct, field
@@ -15,15 +16,17 @@ from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budgets import CALL, Budget, Reserved
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.consents import Consent
+from credit_wallet.domain.cycle import parse_instant
 from credit_wallet.domain.grants import GrantOccurrence, GrantState
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT
-from credit_wallet.domain.topups import PayerState, TopupState
+from credit_wallet.domain.topups import AutoToppedUp, PayerState, TopupState
 from credit_wallet.domain.usage import Facts, Usage
 from credit_wallet.domain.views import LotView
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.events import Event
+from credit_wallet.rules.transfer_state import TransferState
 
 Payment: TypeAlias = tuple[int, int | None, str | None, Facts, Facts]
 """What decides which budgets a charge matches: wallet, agent key, item, facts of the seller and of the agent."""
@@ -40,9 +43,10 @@ class Lot(Struct, gc=False):
     remaining_micros: int
     expires_at: str | None
 
-    def view(self) -> LotView:
+    def view(self, now: datetime) -> LotView:
         """The lot as it is shown."""
-        return LotView(self.lot_id, self.kind, self.remaining_micros, self.expires_at)
+        days_left = None if self.expires_at is None else max(0, (parse_instant(self.expires_at) - now).days)
+        return LotView(self.lot_id, self.kind, self.remaining_micros, self.expires_at, days_left)
 
 
 class LotOpening(Struct, frozen=True):
@@ -85,6 +89,8 @@ class WalletState(Struct):
     price_group: str | None = None
     budget_kinds: frozenset[str] = frozenset()
     """Kinds of anchors (``domain.budgets``) that the wallet's budgets have; none for a wallet without budgets."""
+    recovery_due: bool = False
+    """``balance.low`` or ``wallet.exhausted`` was emitted, and ``balance.recovered`` was not since."""
     auto_topup_daily_yen: int = 0
     auto_topup_monthly_yen: int = 0
     auto_topup_consents: int = 0
@@ -128,6 +134,8 @@ class Counter(Struct):
     empty_at: str = ""
     leaves_at: str = ""
     """When that leaves which the batch spends."""
+    renewal: int = 0
+    """1 when an event is due that a new window has begun, 2 when it was emitted."""
 
     @property
     def left_micros(self) -> int:
@@ -275,18 +283,6 @@ class TopupStep(Struct, frozen=True):
     reason: str | None
 
 
-class AutoToppedUp(Struct, frozen=True):
-    """What automatic top-ups of a wallet have brought, in yen: today and this month, in UTC and by the wallet's clocks;
-    and how many there were within an hour.
-    """
-
-    today_yen: int = 0
-    month_yen: int = 0
-    own_today_yen: int = 0
-    own_month_yen: int = 0
-    within_an_hour: int = 0
-
-
 MAX_DUE_HOLDS = 500
 """Expired holds of a wallet that one batch closes: a wallet may have one for each yen, all expired at once."""
 
@@ -338,6 +334,8 @@ class Snapshot(Struct):
     """By budget and value: those that commands or their holds match, or that holds reserve in."""
     matched: dict[Payment, tuple[Counter, ...]] = field(default_factory=dict)
     """Which counters a charge counts in, for every one that commands can make in a wallet with budgets."""
+    transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
+    """By wallet and id: those that commands name."""
     tiered_before: set[tuple[int, str]] = field(default_factory=set)
     """Earlier versions of the book with an item that they had tiers for, of entries that commands name."""
 
@@ -387,6 +385,9 @@ class Decision(Struct):
     """Counters in which holds have changed."""
     touched_tiers: dict[tuple[int, str, str], int] = field(default_factory=dict)
     """Micros used by wallet, item and billing cycle."""
+    new_transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
+    touched_transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
+    """Those that have ended. One may be new as well."""
     touched_grants: dict[int, GrantState] = field(default_factory=dict)
     granted: list[GrantOccurrence] = field(default_factory=list)
     consents: list[Consent] = field(default_factory=list)

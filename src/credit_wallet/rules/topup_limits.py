@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias
 
 from credit_wallet.domain.commands import RequestAutoTopup
-from credit_wallet.rules.state import AutoToppedUp, WalletState
+from credit_wallet.domain.topups import AutoToppedUp
+from credit_wallet.rules.state import WalletState
 
 Limit: TypeAlias = Literal["payment", "day", "month"]
 SetBy: TypeAlias = Literal["operator", "owner"]

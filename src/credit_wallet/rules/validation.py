@@ -21,6 +21,7 @@ from credit_wallet.domain.commands import (
     Command,
     Configure,
     CreditGrant,
+    EndTransfer,
     Extend,
     Hold,
     Movement,
@@ -33,6 +34,8 @@ from credit_wallet.domain.commands import (
     RequestTopup,
     Reverse,
     Topup,
+    TransferIn,
+    TransferOut,
     Undo,
 )
 from credit_wallet.domain.consents import LANGUAGES, MAX_CONSENT_LENGTH
@@ -44,11 +47,12 @@ from credit_wallet.domain.cycle import (
     is_time_zone,
     parse_end,
 )
-from credit_wallet.domain.money import MAX_AMOUNT_YEN, decimal_text, is_amount
+from credit_wallet.domain.money import MAX_AMOUNT_YEN, both, decimal_text, is_amount
 from credit_wallet.domain.prices import GROUP
 from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
-from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
+from credit_wallet.domain.transfers import is_transfer_id
+from credit_wallet.errors import InvalidAmount, InvalidRequest, TransferNotAllowed, WalletError
 from credit_wallet.rules.usage import malformed_usage
 
 MAX_ID = 2**63 - 1
@@ -67,7 +71,7 @@ def malformed(command: Command) -> WalletError | None:
         if command.actor != OPERATOR and not is_actor(command.actor):
             return _bad_actor(command.actor)
         if not isinstance(command, Charge):
-            return _malformed_movement(command)
+            return _malformed_grant(command) if isinstance(command, CreditGrant) else _malformed_movement(command)
         if command.usage is not None or not is_amount(command.amount_micros):
             return _malformed_spending(command)
         return None if command.note is None and command.key_id is None else _malformed_payer(command)
@@ -87,6 +91,8 @@ def _malformed_keyless(command: Command) -> WalletError | None:
             )
         case Configure():
             return _malformed_settings(command)
+        case TransferIn() | EndTransfer() if not is_transfer_id(command.transfer_id):
+            return InvalidRequest(f"transfer_id is malformed: {command.transfer_id!r}", field="transfer_id")
     return None
 
 
@@ -150,13 +156,31 @@ def _malformed_movement(command: Movement) -> WalletError | None:
             return _malformed_count_of_yen(command.amount_yen)
         case RequestAutoTopup():
             return None
-        case CreditGrant():
-            return _malformed_id("grant_id", command.grant_id) or _malformed_count(
-                "occurrence", command.occurrence, 0, MAX_AMOUNT_YEN
-            )
         case Topup():
             return _malformed_amount(command.amount_micros) or malformed_text("note", command.note)
+        case TransferOut():
+            return _malformed_transfer(command)
     raise TypeError(f"{type(command).__name__} is not a movement")
+
+
+def _malformed_transfer(command: TransferOut) -> WalletError | None:
+    if command.to_wallet_id == command.wallet_id:
+        return TransferNotAllowed(
+            "a transfer goes to another wallet than the one it leaves",
+            wallet_id=command.wallet_id,
+            **both(max_amount=0),
+        )
+    return (
+        _malformed_id("to_wallet_id", command.to_wallet_id)
+        or _malformed_amount(command.amount_micros)
+        or malformed_text("note", command.note)
+    )
+
+
+def _malformed_grant(command: CreditGrant) -> WalletError | None:
+    return _malformed_id("grant_id", command.grant_id) or _malformed_count(
+        "occurrence", command.occurrence, 0, MAX_AMOUNT_YEN
+    )
 
 
 def _malformed_asker(command: Capture | Release | Extend) -> WalletError | None:

@@ -75,15 +75,14 @@ def behind_purchases(snapshot: Snapshot, commands: Sequence[Command]) -> tuple[s
     )
 
 
-def payments_of(snapshot: Snapshot, commands: Sequence[Command]) -> dict[Payment, Labels]:
-    """Every charge that ``commands`` can make in wallets with budgets, with its labels; after all else is loaded."""
-    payments: dict[Payment, Labels] = {}
+def payments_in(snapshot: Snapshot, commands: Sequence[Command]) -> set[Payment]:
+    """Every charge that ``commands`` can make in wallets with budgets; after all else is loaded."""
+    payments: set[Payment] = set()
 
     def note(wallet_id: int, key_id: int | None, usage: Usage | None) -> None:
-        wallet, name = snapshot.wallets.get(wallet_id), payment(wallet_id, key_id, usage)
-        if wallet is not None and wallet.budget_kinds and name not in payments:
-            key = None if key_id is None else snapshot.keys.get(key_id)
-            payments[name] = labels_of(key_id, None if key is None else key.group, usage)
+        wallet = snapshot.wallets.get(wallet_id)
+        if wallet is not None and wallet.budget_kinds:
+            payments.add(payment(wallet_id, key_id, usage))
 
     for hold in snapshot.holds.values():
         note(hold.wallet_id, hold.key_id, captured_usage(hold, None, 0))
@@ -98,6 +97,18 @@ def payments_of(snapshot: Snapshot, commands: Sequence[Command]) -> dict[Payment
                 usage = captured_usage(captured, command.usage, amount_micros)
                 note(captured.wallet_id, captured.key_id, usage)
     return payments
+
+
+def labels_in(snapshot: Snapshot, name: Payment) -> dict[str, str]:
+    """The labels of a charge."""
+    _, key_id, item, facts, agent_facts = name
+    key = None if key_id is None else snapshot.keys.get(key_id)
+    return labels_of(key_id, None if key is None else key.group, Usage(item, facts=facts, agent_facts=agent_facts))
+
+
+def payments_of(snapshot: Snapshot, commands: Sequence[Command]) -> dict[Payment, Labels]:
+    """Every charge that ``commands`` can make in wallets with budgets, with its labels."""
+    return {name: labels_in(snapshot, name) for name in payments_in(snapshot, commands)}
 
 
 class Rolling(Struct, frozen=True):

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.actors import seller as seller_actor
+from credit_wallet.domain.budget_settings import KeySettings
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.views import Access, SecretView, SellerAccess, SellerView
 from credit_wallet.errors import (
@@ -28,6 +29,7 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.budget_jobs import log_new_key
 from credit_wallet.stores.sql import statements
 
 SQL = statements("identity.sql")
@@ -87,6 +89,8 @@ def create_key(
     label: str | None,
     monthly_cap_yen: int,
     expires_at: str | None,
+    group: str | None,
+    actor: Actor,
     now: datetime,
 ) -> int:
     """Insert an agent key; return its id. Raises ``WalletNotFound`` and ``TooManyKeys``."""
@@ -103,7 +107,8 @@ def create_key(
             max=MAX_KEYS,
         )
     row = {**named, "label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at}
-    [(key_id,)] = connection.execute(SQL["create_key"], row).fetchall()
+    [(key_id,)] = connection.execute(SQL["create_key"], {**row, "key_group": group}).fetchall()
+    log_new_key(connection, wallet_id, int(key_id), KeySettings(label, monthly_cap_yen, group), actor, now)
     return int(key_id)
 
 

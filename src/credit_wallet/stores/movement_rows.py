@@ -12,10 +12,11 @@ from credit_wallet.domain.usage import Usage
 from credit_wallet.rules.details import exact_micros, format_detail, parse_detail, usage_of
 from credit_wallet.rules.lots import format_allocation, parse_allocation
 from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, Remembered
+from credit_wallet.stores.budget_rows import format_reserved, parse_reserved
 
 HOLD_COLUMNS = """
 hold_id, wallet_id, key_id, amount_yen, captured_yen, status, lots, note, created_at, expires_at, closed_at, closer,
-served, above_yen, amount_fraction, captured_fraction, above_fraction, usage
+served, above_yen, amount_fraction, captured_fraction, above_fraction, usage, reserved
 """
 ENTRY_COLUMNS = """
 e.txn_id, e.wallet_id, amount_yen, txn_type, lots, coalesce(returned_yen, 0), coalesce(returned_fraction, 0), detail,
@@ -78,13 +79,17 @@ def hold_of(row: tuple[Any, ...]) -> HoldState:
         captured_fraction,
         above_fraction,
         usage,
+        reserved_text,
     ) = row
+    reserved, is_counted = parse_reserved(reserved_text)
+    captured_micros = captured_yen * MICROS + captured_fraction
+    above_micros = above_yen * MICROS + above_fraction
     return HoldState(
         hold_id,
         wallet_id,
         key_id,
         amount_yen * MICROS + amount_fraction,
-        captured_yen * MICROS + captured_fraction,
+        captured_micros,
         status,
         parse_allocation(lots),
         note,
@@ -93,8 +98,10 @@ def hold_of(row: tuple[Any, ...]) -> HoldState:
         closed_at,
         closer,
         bool(served),
-        above_yen * MICROS + above_fraction,
+        above_micros,
         _parse_usage(usage),
+        reserved,
+        is_counted or bool(captured_micros or above_micros),
     )
 
 
@@ -122,6 +129,7 @@ def hold_row(hold: HoldState) -> tuple[Any, ...]:
         captured_fraction,
         above_fraction,
         _format_usage(hold.usage),
+        format_reserved(hold),
     )
 
 

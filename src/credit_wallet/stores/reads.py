@@ -12,9 +12,10 @@ from credit_wallet.domain.actors import room
 from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, REINSTATED
 from credit_wallet.domain.commands import Undo
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
-from credit_wallet.domain.money import whole_yen
+from credit_wallet.domain.money import micros_of, whole_yen
 from credit_wallet.domain.outcomes import Alert
 from credit_wallet.domain.views import (
+    ExpiredLotView,
     HoldView,
     KeyView,
     LotView,
@@ -214,8 +215,8 @@ class Reader:
         With them the ``start`` of what is before them, None when ``after`` is.
         """
         rows = self._rows("stretch", wallet_id=wallet_id, start=start, after=after, limit=limit)
-        entries = [CycleEntry(entry_of(row[:11]), *row[12:]) for row in rows]
-        before = rows[0][11] if rows else after
+        entries = [CycleEntry(entry_of(row[:12]), *row[13:]) for row in rows]
+        before = rows[0][12] if rows else after
         return entries, None if before in (after, 0, None) else before
 
     def charges(self, wallet_id: int, txn_ids: Iterable[int]) -> list[Transaction]:
@@ -277,15 +278,23 @@ class Reader:
         """The alerts that fired for a wallet, newest first."""
         return [Alert(*row) for row in self._rows("alerts", wallet_id=wallet_id, cycle=cycle)]
 
-    def lots(self, wallet_id: int) -> list[LotView]:
+    def lots(self, wallet_id: int, now: datetime) -> list[LotView]:
         """The wallet's open lots in the order of spending."""
         rows = self._rows("lots", wallet_id=wallet_id)
         try:
-            return [lot.view() for (text,) in rows for lot in parse_lots(text)]
+            return [lot.view(now) for (text,) in rows for lot in parse_lots(text)]
         except DecodeError as error:
             raise DatabaseCorrupt(
                 f"the lots of wallet {wallet_id} are damaged ({error}); stop the wallet and restore a backup"
             ) from error
+
+    def expired_lots(self, wallet_id: int, since: str, until: str, limit: int) -> list[ExpiredLotView]:
+        """The wallet's lots that expired after ``since`` with something left, the latest first."""
+        rows = self._rows("expired_lots", wallet_id=wallet_id, since=since, until=until, limit=limit)
+        return [
+            ExpiredLotView(lot_id, kind, _expired_micros(payload), expires_at)
+            for lot_id, kind, expires_at, payload in rows
+        ]
 
     def topup(self, topup_id: str) -> TopupView:
         """Raises ``TopupNotFound``."""
@@ -369,3 +378,9 @@ class Reader:
             return wallet.cycle_spent_micros
         rows = self._rows("cycle_spent", cycle=cycle, wallet_id=wallet.wallet_id, key_id=0)
         return sum(micros(*row) for row in rows)
+
+
+def _expired_micros(payload: str) -> int:
+    """How much expired, from the event; those from before there were exact amounts have whole yen."""
+    said = json.decode(payload, type=dict[str, Any])
+    return micros_of(said.get("expired", said["expired_yen"]))

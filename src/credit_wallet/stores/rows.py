@@ -19,12 +19,13 @@ from credit_wallet.rules.state import (
     LotOpening,
     WalletState,
 )
+from credit_wallet.stores.budget_rows import parse_kinds
 
 WALLET_COLUMNS = """
 wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
 next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount,
 time_zone, low_balance_yen, alert_thresholds, balance_fraction, ledger_fraction, debt_fraction, cycle_spent_fraction,
-price_group, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
+price_group, budget_kinds, recovery_due, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
 """
 MOVED_COLUMNS = ("balance_yen", "open_lots", "cycle_spent_yen", "last_txn_id")
 """What a charge of whole yen changes of a wallet's row."""
@@ -40,12 +41,13 @@ RESTING_COLUMNS = (
     "ledger_fraction",
     "debt_fraction",
     "cycle_spent_fraction",
+    "recovery_due",
 )
 """The rest of its state, its settings apart."""
 
 KEY_COLUMNS = """
 key_id, wallet_id, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, expires_at, revoked_at,
-cycle_spent_fraction, held_fraction
+cycle_spent_fraction, held_fraction, key_group
 """
 LOT_COLUMNS = "wallet_id, lot_id, kind, granted_yen, expires_at, granted_fraction"
 
@@ -68,6 +70,8 @@ class _LotRow(Struct, array_like=True, frozen=True, gc=False):
     expires_at: str | None
     fraction: int = 0
 
+
+_NO_KINDS: frozenset[str] = frozenset()
 
 _lots_decoder = json.Decoder(list[_LotRow])
 _numbers_decoder = json.Decoder(list[int])
@@ -144,6 +148,8 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         debt_fraction,
         cycle_spent_fraction,
         price_group,
+        budget_kinds,
+        recovery_due,
         auto_topup_daily_yen,
         auto_topup_monthly_yen,
         auto_topup_consents,
@@ -170,6 +176,8 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         low_balance_yen,
         _thresholds_of(alert_thresholds),
         price_group,
+        frozenset(parse_kinds(budget_kinds)) if budget_kinds else _NO_KINDS,
+        recovery_due=bool(recovery_due),
         auto_topup_daily_yen=auto_topup_daily_yen,
         auto_topup_monthly_yen=auto_topup_monthly_yen,
         auto_topup_consents=auto_topup_consents,
@@ -227,6 +235,7 @@ def wallet_row(wallet: WalletState) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
             ledger_fraction,
             debt_fraction,
             spent_fraction,
+            wallet.recovery_due,
         ),
     )
 
@@ -244,6 +253,7 @@ def key_of(row: tuple[Any, ...]) -> KeyState:
         revoked_at,
         cycle_spent_fraction,
         held_fraction,
+        group,
     ) = row
     return KeyState(
         key_id,
@@ -254,6 +264,7 @@ def key_of(row: tuple[Any, ...]) -> KeyState:
         held_yen * MICROS + held_fraction,
         expires_at,
         revoked_at,
+        group,
     )
 
 

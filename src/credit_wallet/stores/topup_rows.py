@@ -15,6 +15,7 @@ from credit_wallet.domain.commands import Command, PayBack, RequestAutoTopup, Re
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, day_start, format_instant
 from credit_wallet.domain.topups import (
     CLAWBACK_STATUSES,
+    AutoToppedUp,
     Clawback,
     ClawbackKind,
     PayerState,
@@ -22,7 +23,7 @@ from credit_wallet.domain.topups import (
     topup_id_of,
 )
 from credit_wallet.rules.pay_back import period_start
-from credit_wallet.rules.state import AutoToppedUp, Decision, Snapshot
+from credit_wallet.rules.state import Decision, Snapshot
 from credit_wallet.stores import Connection
 from credit_wallet.stores.sql import statements
 

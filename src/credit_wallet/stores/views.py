@@ -42,6 +42,8 @@ class WalletRow(NamedTuple):
     low_balance_yen: int
     alert_thresholds: str
     price_group: str | None
+    budget_kinds: str
+    """Kinds of anchors that its budgets have, as JSON; empty for a wallet without budgets."""
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     auto_topup_consents: int
@@ -101,27 +103,29 @@ def micros(yen: Any, fraction: Any) -> int:
 
 
 def entry_of(columns: tuple[Any, ...]) -> Transaction:
-    """An entry from ``txn_id`` to ``hold_id`` and its detail. Raises ``DatabaseCorrupt``."""
+    """An entry from ``txn_id`` to ``hold_id``, its cause and its detail. Raises ``DatabaseCorrupt``."""
     return Transaction(*_fields_of(columns))
 
 
 def entry_view(columns: tuple[Any, ...]) -> TransactionView:
     """The same, and what was refunded or reversed of it."""
     *entry, returned_yen, returned_fraction = columns
-    return TransactionView(*_fields_of(tuple(entry)), refunded_micros=micros(returned_yen, returned_fraction))
+    refunded_micros = micros(returned_yen, returned_fraction)
+    return TransactionView(*_fields_of(tuple(entry)), refunded_micros=refunded_micros)
 
 
 def _fields_of(columns: tuple[Any, ...]) -> tuple[Any, ...]:
-    txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_yen, *related, text = columns
+    txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_yen, *related, cause, text = columns
     if text is None:
         ledger_micros = None if ledger_yen is None else ledger_yen * MICROS
-        amount_micros, says = amount_yen * MICROS, ()
+        amount_micros = amount_yen * MICROS
+        says: tuple[Any, ...] = (None, None, None, {}, {})
     else:
         detail = _detail_of(txn_id, text)
         ledger_micros = None if ledger_yen is None else ledger_yen * MICROS + detail.fraction
         amount_micros, says = exact_micros(amount_yen, detail), _usage_fields(detail)
     said = (txn_type, occurred_at, note, ledger_micros, *related)
-    return (txn_id, wallet_id, amount_yen, amount_micros, *said, *says)
+    return (txn_id, wallet_id, amount_yen, amount_micros, *said, *says, cause)
 
 
 def _detail_of(txn_id: int, text: str) -> EntryDetail:

@@ -19,6 +19,7 @@ from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import BudgetMode
 from credit_wallet.domain.prices import GROUP
 from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
+from credit_wallet.domain.tokens import MAX_TOKEN_LENGTH
 from credit_wallet.domain.usage import FACT_KEY, ITEM, MAX_FACT_LENGTH, MAX_FACTS, MAX_ITEM_LENGTH, MAX_QUANTITY
 from credit_wallet.notices.targets import (
     DIGEST,
@@ -204,6 +205,23 @@ class OperatorTopupBody(Body, frozen=True):
     amount_yen: Amount
     promo: bool = False
     expires_at: End | None = None
+    note: Note | None = None
+
+
+class TransferBody(Body, frozen=True):
+    """What to move to another wallet of the same owner, which its owner token names."""
+
+    amount_yen: Amount
+    to_owner_token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
+    note: Note | None = None
+
+
+class OperatorTransferBody(Body, frozen=True):
+    """What to move between two wallets of one owner."""
+
+    from_wallet_id: Id
+    to_wallet_id: Id
+    amount_yen: Amount
     note: Note | None = None
 
 

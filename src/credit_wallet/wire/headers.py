@@ -27,7 +27,7 @@ _request_ids = (f"{_PROCESS_ID}-{number:x}".encode() for number in count(1))
 
 def outcome_headers(outcome: Outcome) -> RawHeaders:
     """Balance, warning and replay mark of a movement."""
-    headers = _balance_headers(outcome.balance_micros)
+    headers = balance_headers(outcome.balance_micros)
     if outcome.warn_pct:
         headers.append((b"x-wallet-warn", b"%d" % outcome.warn_pct))
     if outcome.replayed:
@@ -37,7 +37,7 @@ def outcome_headers(outcome: Outcome) -> RawHeaders:
 
 def wallet_headers(view: WalletView) -> RawHeaders:
     """Balance and warning of a wallet as it stands."""
-    headers = _balance_headers(view.balance_micros)
+    headers = balance_headers(view.balance_micros)
     if view.monthly_budget_yen:
         warning = warn_pct(spent_pct(view.current_cycle_spent_micros, view.monthly_budget_yen * MICROS))
         if warning:
@@ -45,7 +45,8 @@ def wallet_headers(view: WalletView) -> RawHeaders:
     return headers
 
 
-def _balance_headers(micros: int) -> RawHeaders:
+def balance_headers(micros: int) -> RawHeaders:
+    """Whole yen and the exact amount of a balance."""
     yen, fraction = divmod(micros, MICROS)
     whole = b"%d" % yen
     exact = decimal_text(micros).encode() if fraction else whole

@@ -7,13 +7,12 @@ import asyncio
 from msgspec import structs
 
 from credit_wallet.domain.outcomes import EntryType
-from credit_wallet.domain.views import Access, Transaction
+from credit_wallet.domain.views import Access, Transaction, next_expiring
 from credit_wallet.domain.whole_numbers import whole_number
 from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.ledger.reading_lanes import OWNERS, REPORTS, Lane
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.notices.targets import TargetView
-from credit_wallet.rules.limits import spendable_micros
 from credit_wallet.runtime import deadlines
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.auth import Caller
@@ -43,10 +42,11 @@ def wallet_shown(
         recent_transactions=shown.recent_transactions,
         auto_topup=shown.auto_topup,
         notification_targets=shown.targets if targets is None else targets,
-        spendable_micros=spendable_micros(shown.wallet, shown.key),
+        spendable_micros=shown.spendable_micros,
         key=shown.key,
         topup_url=topup_url,
         lots=shown.lots,
+        next_expiring=next_expiring(shown.lots),
     )
 
 

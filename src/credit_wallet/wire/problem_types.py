@@ -131,27 +131,48 @@ _ACCESS = {
     ),
 }
 
-_EXHAUSTED = ("wallet_id", "balance_yen", "balance", "missing_yen", "missing", "reason", "topup_url")
+_WHAT_WOULD_PASS = ("max_amount_yen", "max_amount", "retry_at")
+_EXHAUSTED = (
+    "wallet_id",
+    "balance_yen",
+    "balance",
+    "missing_yen",
+    "missing",
+    *_WHAT_WOULD_PASS,
+    "reason",
+    "topup_url",
+)
 
 _MONEY = {
     "insufficient_funds": _P(
         402,
         "Insufficient funds",
         "The balance is too low. Top up `missing_yen` or more at `topup_url`, then send the same request with the same "
-        "idempotency key.",
+        "idempotency key; or spend at most `max_amount`.",
         fields=(*_EXHAUSTED, "debt_yen", "debt"),
     ),
     "budget_exhausted": _P(
         402,
         "Budget exhausted",
-        "The wallet's monthly budget is a cap and would be exceeded. Raise the budget, or wait for the next cycle.",
-        fields=(*_EXHAUSTED, "monthly_budget_yen"),
+        "A budget of the wallet is a cap and would be exceeded; `budget` says which. Spend at most `max_amount` now, "
+        "send the same request at `retry_at`, or have the budget raised.",
+        fields=(*_EXHAUSTED, "budget"),
+        optional=("monthly_budget_yen",),
     ),
     "key_cap_exhausted": _P(
         402,
         "Key cap exhausted",
-        "The agent key's monthly cap would be exceeded. Pay with another key, or wait for the next cycle.",
-        fields=(*_EXHAUSTED, "key_id", "monthly_cap_yen"),
+        "The agent key's monthly cap would be exceeded. Spend at most `max_amount` now, send the same request at "
+        "`retry_at`, or pay with another key.",
+        fields=(*_EXHAUSTED, "budget", "key_id", "monthly_cap_yen"),
+    ),
+    "call_limit_reached": _P(
+        429,
+        "Call limit reached",
+        "A limit on calls allows no more of them now; `budget` says which. Retry after `retry_after_seconds`, which is "
+        "missing when waiting does not help.",
+        fields=("wallet_id", "balance_yen", "balance", "budget", *_WHAT_WOULD_PASS),
+        optional=("retry_after_seconds",),
     ),
     "price_missing": _P(
         500,
@@ -270,6 +291,24 @@ _PAYMENTS = {
         "Pay-back not allowed",
         "Paying credit back is off, the law leaves no room for it, or Stripe refused it. The message says which.",
         optional=("left_yen",),
+    ),
+    "transfer_not_found": _P(
+        404, "Transfer not found", "The wallet has no such transfer. Check the id.", fields=("transfer_id",)
+    ),
+    "transfer_not_allowed": _P(
+        409,
+        "Transfer not allowed",
+        "The transfer would carry the wallet below the threshold of its automatic top-ups, is of too many kinds and "
+        "expiries of credit, or goes to the wallet that it leaves. Move `max_amount` or less, or turn automatic "
+        "top-ups off.",
+        fields=("wallet_id", "max_amount_yen", "max_amount"),
+    ),
+    "transfer_returned": _P(
+        409,
+        "Transfer returned",
+        "The other wallet could not take the transfer, for the `reason` that is given. The credit is back in the lots "
+        "that it came from. Send another transfer with a new idempotency key.",
+        fields=("transfer_id", "reason"),
     ),
     "payments_not_configured": _P(
         501,

@@ -7,7 +7,14 @@ from typing import Any, ClassVar
 from msgspec import DecodeError, ValidationError, json
 
 from credit_wallet.domain.retry_after import SOON_SECONDS
-from credit_wallet.errors import DatabaseError, InvalidAmount, InvalidJson, InvalidRequest, WalletError
+from credit_wallet.errors import (
+    CallLimitReached,
+    DatabaseError,
+    InvalidAmount,
+    InvalidJson,
+    InvalidRequest,
+    WalletError,
+)
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import STANDING_HEADERS
 from credit_wallet.wire.malformed import explained
@@ -116,7 +123,8 @@ def headers_of(error: Exception) -> dict[str, str]:
     if status == _UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
     seconds = error.details.get("retry_after_seconds") if isinstance(error, WalletError) else None
-    if status in (429, 502, 503) or seconds is not None:
+    passes = status in (429, 502, 503) and not isinstance(error, CallLimitReached)  # which may last
+    if passes or seconds is not None:
         return {"Retry-After": str(seconds or SOON_SECONDS)}
     return {}
 

@@ -91,6 +91,7 @@ class WalletReply(WalletView, frozen=True, kw_only=True):
     key: KeyView | None
     topup_url: str
     lots: list[LotView]
+    next_expiring: LotView | None = None
 
     spendable_yen, spendable = WholeYen(), Exact()
 

@@ -11,6 +11,7 @@ from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
 from credit_wallet.client.asynchronous.targets import AsyncTargets
 from credit_wallet.client.asynchronous.topups import AsyncTopups
+from credit_wallet.client.asynchronous.transfers import AsyncTransfers
 from credit_wallet.client.asynchronous.wallets import AsyncWallets
 from credit_wallet.client.calls import Call
 
@@ -33,6 +34,11 @@ class AsyncNouns:
     def topups(self) -> AsyncTopups:
         """Top-ups through the payment provider."""
         return AsyncTopups(self._send)
+
+    @property
+    def transfers(self) -> AsyncTransfers:
+        """Credit that moves between wallets of one owner."""
+        return AsyncTransfers(self._send)
 
     @property
     def targets(self) -> AsyncTargets:

@@ -21,7 +21,7 @@ from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, Outcome
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
-from credit_wallet.domain.views import CreatedWallet, HoldView, LotView, TransactionView
+from credit_wallet.domain.views import CreatedWallet, ExpiredLotView, HoldView, LotView, TransactionView
 from credit_wallet.errors import WalletError
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
@@ -109,7 +109,7 @@ class WalletClient(Nouns):
         for, such as ``{"tool": "search"}``; a seller sends those that its buyer set as ``agent_facts``.
 
         Sellers and operators name the payer by ``wallet_id`` or ``payer_token``. Raises ``InsufficientFunds``,
-        ``BudgetExhausted``, ``KeyCapExhausted`` and the other errors of a charge.
+        ``BudgetExhausted``, ``KeyCapExhausted``, ``CallLimitReached`` and the other errors of a charge.
         """
         asked = calls.sold(amount_yen, item, quantity, facts, agent_facts)
         body = ChargeBody(**asked, note=note, wallet_id=wallet_id)
@@ -271,6 +271,10 @@ class WalletClient(Nouns):
     def lots(self) -> list[LotView]:
         """The open lots in the order of spending, each with what is left of it and when it expires."""
         return self._send(calls.get("/credit/lots", read_as(list[LotView])))
+
+    def expired_lots(self, days: int = 30) -> list[ExpiredLotView]:
+        """The lots that expired within the last ``days`` (1 to 30) with something left, the latest first."""
+        return self._send(calls.get("/credit/lots/expired", read_as(list[ExpiredLotView]), days=days))
 
     def prices(self, *, payer_token: str | None = None) -> PricesReply:
         """What items cost the wallet now, and the prices that are announced for later.

@@ -11,6 +11,7 @@ from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
 from credit_wallet.client.blocking.targets import Targets
 from credit_wallet.client.blocking.topups import Topups
+from credit_wallet.client.blocking.transfers import Transfers
 from credit_wallet.client.blocking.wallets import Wallets
 from credit_wallet.client.calls import Call
 
@@ -33,6 +34,11 @@ class Nouns:
     def topups(self) -> Topups:
         """Top-ups through the payment provider."""
         return Topups(self._send)
+
+    @property
+    def transfers(self) -> Transfers:
+        """Credit that moves between wallets of one owner."""
+        return Transfers(self._send)
 
     @property
     def targets(self) -> Targets:

@@ -37,6 +37,7 @@ _TAGS = {
     "Purchases": "For gates that sell calls elsewhere: pay for one request of a buyer exactly once.",
     "Wallet": "What a wallet's owner and agents see of it, and what its owner sets.",
     "Top-ups": "Add credit through Stripe.",
+    "Transfers": "Move credit between wallets of one owner.",
     "Agent keys": "One token per agent, each with its own cap; and who a token belongs to.",
     "Notification targets": "Where a wallet's notices go.",
     "Operator: wallets": "Create and manage wallets. For operator keys.",

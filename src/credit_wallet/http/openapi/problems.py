@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 
-from credit_wallet.errors import DatabaseError
+from credit_wallet.errors import DatabaseError, RefusingBudget
 from credit_wallet.http.openapi.properties import about
 from credit_wallet.http.routing import CODES, MONEY_SECURITY
 from credit_wallet.wire.problem_types import DATABASE_ERROR, DEFECT, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType
@@ -36,7 +36,8 @@ def problem_of_code(code: str) -> ProblemType:
 def problem_schemas() -> dict[str, Any]:
     """The schemas of all problem documents by name."""
     codes = (*PROBLEM_TYPES, DatabaseError.code, DEFECT)
-    return {component_name(code): _schema(code, problem_of_code(code)) for code in codes}
+    problems = {component_name(code): _schema(code, problem_of_code(code)) for code in codes}
+    return problems | {RefusingBudget.__name__: _refusing_budget()}
 
 
 def _common_codes(handler: HTTPRouteHandler, path: str) -> Iterator[str]:
@@ -75,8 +76,19 @@ def _schema(code: str, kind: ProblemType) -> dict[str, Any]:
     return {
         "type": "object",
         "description": kind.description,
-        "properties": members | {name: about(name, fields).describe(_type_of(name)) for name in fields},
+        "properties": members
+        | {name: about(name, fields, component_name(code)).describe(_type_of(name)) for name in fields},
         "required": [*_MEMBERS, *kind.fields],
+    }
+
+
+def _refusing_budget() -> dict[str, Any]:
+    name, members = RefusingBudget.__name__, RefusingBudget._fields
+    return {
+        "type": "object",
+        "description": "The budget that refused a movement, as it stood then.",
+        "properties": {each: about(each, (), name).describe(_TYPES_OF_A_BUDGET[each]) for each in members},
+        "required": [*members],
     }
 
 
@@ -93,6 +105,13 @@ _NUMBER: dict[str, Any] = {"type": "integer"}
 _EXACT: dict[str, Any] = {"type": "string", "format": "decimal"}
 _MAYBE_TEXT: dict[str, Any] = {"anyOf": [_TEXT, {"type": "null"}]}
 
+_TYPES_OF_A_BUDGET: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("budget_id", "window"), _TEXT),
+    "unit": {"type": "string", "enum": ["yen", "calls"]},
+    **dict.fromkeys(("label", "value", "resets_at"), _MAYBE_TEXT),
+    **dict.fromkeys(("limit", "spent", "held", "left"), _EXACT),
+}
+
 _TYPES: dict[str, dict[str, Any]] = {
     **dict.fromkeys(
         (
@@ -108,12 +127,12 @@ _TYPES: dict[str, dict[str, Any]] = {
             "topup_id",
             "topup_status",
             "purchase_key",
-            "retry_at",
             "setting",
             "value",
             "limit_per",
             "set_by",
             "item",
+            "transfer_id",
         ),
         _TEXT,
     ),
@@ -140,10 +159,12 @@ _TYPES: dict[str, dict[str, Any]] = {
             "refundable_yen",
             "free_retries",
             "left_yen",
+            "max_amount_yen",
             "waiting",
         ),
         _NUMBER,
     ),
-    **dict.fromkeys(("action_url", "request_id"), _MAYBE_TEXT),
+    **dict.fromkeys(("action_url", "request_id", "retry_at"), _MAYBE_TEXT),
+    "budget": {"$ref": f"#/components/schemas/{RefusingBudget.__name__}"},
 }
 """The type of every field of a problem document."""

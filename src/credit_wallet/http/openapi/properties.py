@@ -41,7 +41,27 @@ PROPERTIES: dict[str, About] = {
     "related_txn_id": _A("The charge that a refund returns, or the top-up that is reversed; else null.", (2,)),
     "credit_txn_id": _A("The ledger entry that credited the top-up; null before that.", (5,)),
     "last_txn_id": _A("The last ledger entry that the seal covers.", (48_210,)),
+    "transfer_id": _A(
+        "Id of the transfer, derived from the wallet that it leaves and the idempotency key.",
+        ("tr_1_206e147864ef7ab96bd1d844",),
+    ),
+    "to_wallet_id": _A("The wallet that the credit goes to.", (2,)),
+    "other_wallet_id": _A("Where the credit goes to, or comes from.", (2,)),
+    "returned_txn_id": _A("The ledger entry that returned it; null when it was not returned.", (14,)),
+    "direction": _A("`out`: it leaves the wallet. `in`: it comes in.", ("out",)),
+    "cause": _A(
+        "Why credit came in or went out: `payment`, `grant`, `reinstatement`, `pay_back_failed`, `transfer_in`, "
+        "`transfer_returned`, `clawback`, `pay_back`, `debt_repayment` or `transfer_out`; null of charges, refunds and "
+        "expiries.",
+        ("grant",),
+    ),
+    "transfers": _A("Transfers, newest first."),
+    "ended_at": _time("When it came in, or was returned; null while it is on its way."),
     # Amounts
+    "transferred_in_yen": _A("What came from other wallets of the owner in the cycle, in whole yen.", (5_000,)),
+    "transferred_out_yen": _A(
+        "What went to other wallets of the owner in the cycle, less what was returned, in whole yen; negative.", (0,)
+    ),
     "amount_yen": _A("Amount in whole yen.", (3,)),
     "balance_yen": _A("What the wallet can spend, in whole yen (rounded down).", (9_997,)),
     "held_yen": _A("Set aside by open holds, in whole yen.", (300,)),
@@ -62,6 +82,7 @@ PROPERTIES: dict[str, About] = {
     "credited_yen": _A("What the wallet was credited, in whole yen.", (1_000,)),
     "reversed_yen": _A("What was taken back after a clawback, in whole yen.", (0,)),
     "refundable_yen": _A("What can still be returned, in whole yen.", (2_000,)),
+    "max_amount_yen": _A("The largest amount that would pass now, in whole yen (rounded down); 0 for none.", (120,)),
     "left_yen": _A("How much of the limit is left, in whole yen.", (20_000,)),
     "ledger_balance_yen": _A("Balance and open holds together right after the entry, in whole yen.", (9_997,)),
     "current_cycle_spent_yen": _A("Spent in the current billing cycle, in whole yen.", (1_203,)),
@@ -115,6 +136,10 @@ PROPERTIES: dict[str, About] = {
     ),
     "retry_after_seconds": _A("Seconds to wait before the next attempt.", (1,)),
     # Spending limits
+    "budget": _A("The budget that refused."),
+    "group": _A(
+        "The agent key's group, for budgets: up to four names with `/` between them; null for none.", ("acme/research",)
+    ),
     "billing_cycle": _A("Billing cycle, `YYYY-MM`: a month in the wallet's time zone.", ("2026-11",)),
     "current_cycle": _A("Current billing cycle, `YYYY-MM`: a month in the wallet's time zone.", ("2026-11",)),
     "budget_mode": _A("`alert` only notifies when the budget is spent; `cap` refuses what would exceed it.", ("cap",)),
@@ -198,6 +223,8 @@ PROPERTIES: dict[str, About] = {
     "time_zone": _A("IANA name of a time zone.", ("Asia/Tokyo",)),
     "key": _A("The agent key that asks; null for the owner."),
     "lots": _A("The open lots in the order in which they are spent; their sum is the balance."),
+    "next_expiring": _A("The open lot that expires soonest; null when no credit expires."),
+    "days_left": _A("Whole days until the rest of the lot expires; null for never.", (29,)),
     "recent_transactions": _A("The latest ten ledger entries; for an agent those that its key paid."),
     "transactions": _A("Ledger entries, newest first."),
     "next_cursor": _A("Send as `cursor` for the next page; null on the last page.", ("120",)),

@@ -8,6 +8,14 @@ from credit_wallet.http.openapi.about import instant as _time
 
 _A = About
 
+_REFUSALS = (
+    "InsufficientFundsProblem",
+    "BudgetExhaustedProblem",
+    "KeyCapExhaustedProblem",
+    "CallLimitReachedProblem",
+)
+_PASSES_AT = _time("When the same request would pass if nothing else is spent; null when waiting does not help.")
+
 _ITEM_SOLD = About("Item of the price book, instead of `amount_yen`.", ("search",))
 _QUANTITY_SOLD = About(
     "How much of `item`, by default 1: a number, or a decimal with up to six places in quotes.", (2, "0.5")
@@ -23,6 +31,24 @@ def _amount(what: str, example: int, *, or_item: bool = False) -> About:
 
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    **dict.fromkeys((f"{problem}.retry_at" for problem in _REFUSALS), _PASSES_AT),
+    "RefusingBudget.budget_id": _A(
+        "Id of the budget; `monthly-1` is the monthly budget of wallet 1, `key-7` the cap of agent key 7.",
+        ("budget-12",),
+    ),
+    "RefusingBudget.label": _A("Its name for people; null for none.", ("searches",)),
+    "RefusingBudget.value": _A("Which of its values has run out, for a budget of each value; else null.", ("r1",)),
+    "RefusingBudget.unit": _A("What it counts: yen or calls. The amounts are of this unit.", ("yen",)),
+    "RefusingBudget.window": _A(
+        "`minute`, `hour`, `day`, `week`, `month`, `total`, or `rolling:` and a length such as `24h`.", ("day",)
+    ),
+    "RefusingBudget.limit": _A("Its limit now.", ("100",)),
+    "RefusingBudget.spent": _A("Spent in the window.", ("96.7",)),
+    "RefusingBudget.held": _A("Reserved by open holds.", ("0",)),
+    "RefusingBudget.left": _A("What is left for other charges.", ("3.3",)),
+    "RefusingBudget.resets_at": _time(
+        "When it starts anew, or when all of a rolling window has left it; null when it never does."
+    ),
     "BatchItem.item": _ITEM_SOLD,
     "BatchItem.quantity": _QUANTITY_SOLD,
     "BuyBody.item": _ITEM_SOLD,
@@ -74,6 +100,33 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     ),
     "RegisterSecretBody.key_id": _A("The agent key that it opens; null opens the wallet as its owner.", (7,)),
     "TopupBody.amount_yen": _A("What to pay, in whole yen; by default ¥50 to ¥500,000 are allowed.", (1_000,)),
+    "TransferBody.amount_yen": _amount("What to move", 5_000),
+    "TransferBody.to_owner_token": _A(
+        "The owner token of the wallet to move it to: it proves that both wallets have one owner.", ("cw_live_0000",)
+    ),
+    "OperatorTransferBody.amount_yen": _amount("What to move", 5_000),
+    "OperatorTransferBody.from_wallet_id": _A("The wallet that the credit leaves.", (1,)),
+    "OperatorTransferBody.to_wallet_id": _A("The wallet that it goes to, of the same owner.", (2,)),
+    "Transferred.wallet_id": _A("The wallet that the credit left.", (1,)),
+    "Transferred.txn_id": _A("The ledger entry that took it out.", (12,)),
+    "Transferred.balance_yen": _A("What that wallet can spend right afterwards, in whole yen.", (5_000,)),
+    "Transferred.to_balance_yen": _A("What the other one can spend right afterwards, in whole yen.", (5_000,)),
+    "TransferView.wallet_id": _A("The wallet that was asked about.", (1,)),
+    "TransferView.txn_id": _A(
+        "The ledger entry that took the credit out, or the last of those that brought it in.", (12,)
+    ),
+    "TransferView.balance_yen": _A("What the wallet could spend right afterwards, in whole yen.", (5_000,)),
+    "TransferView.status": _A(
+        "`out`: on its way, a background job finishes it. `done`: it has come in. `returned`: the other wallet could "
+        "not take it, and it is back.",
+        ("done",),
+    ),
+    "TransferView.reason": _A("Why it was returned, for people; else null.", ("there is no such wallet",)),
+    "TransferView.note": _A("The note that it was asked with, else null.", ("for the search team",)),
+    "TransferView.lots": _A("What kinds of credit it has moved, with their expiries, in the order of spending."),
+    "TransferView.created_at": _time("When it left the wallet, or came in."),
+    "TransferPart.lot_id": _A("The lot that it was taken from, or the entry that brought it in.", (1,)),
+    "TransferPart.amount_yen": _A("How much of it was moved, in whole yen.", (5_000,)),
     "PayBackBody.amount_yen": _A("What to pay back, in whole yen.", (1_000,)),
     "BatchBody.charges": _A("1 to 1,000 charges."),
     "MovementReply.txn_id": _A("The ledger entry that it made; null for a hold and a release.", (2,)),
@@ -99,6 +152,8 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "HoldView.key_id": _A("The agent key that made the hold; null when it was not an agent.", (7,)),
     "HoldView.status": _A("`open`, `captured`, `released` or `expired`.", ("open",)),
     "LotView.expires_at": _time("When the rest of the lot expires; null for never."),
+    "ExpiredLotView.expired_yen": _A("What was left of the lot when it expired, in whole yen.", (500,)),
+    "ExpiredLotView.expires_at": _time("When the lot expired."),
     "Forecast.spent_yen": _A("Spent in the cycle so far, in whole yen.", (1_203,)),
     "Alert.spent_yen": _A("Spent in the cycle when the threshold was crossed, in whole yen.", (8_000,)),
     "Statement.reversed_yen": _A("Sum of the cycle's clawbacks, in whole yen; negative.", (0,)),

@@ -8,7 +8,7 @@ from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 
-from credit_wallet.errors import DatabaseError
+from credit_wallet.errors import CallLimitReached, DatabaseError
 from credit_wallet.http.openapi.problems import codes_of, component_name, problem_of_code
 from credit_wallet.http.openapi.schemas import REF, Schemas
 from credit_wallet.wire.problem_types import DEFECT
@@ -48,6 +48,9 @@ HEADERS: dict[str, Any] = {
         "schema": {"type": "string", "examples": ["Bearer"]},
     },
 }
+
+_WITHOUT_BALANCE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
+"""Statuses that say nothing of a wallet, unless it is one of its budgets that refuses."""
 
 _SHARED = {
     "Unauthorized": ("unauthorized",),
@@ -102,6 +105,7 @@ def _content(handler: HTTPRouteHandler, path: str, schemas: Schemas) -> dict[str
 def _problem(status: int, codes: Sequence[str], *, owned: bool) -> dict[str, Any]:
     references = [{"$ref": REF.format(name=component_name(code))} for code in codes]
     retried = any("retry_after_seconds" in problem_of_code(code).fields for code in codes)
+    owned = owned and (status not in _WITHOUT_BALANCE or CallLimitReached.code in codes)
     return {
         "description": "\n".join(f"- `{code}`: {problem_of_code(code).description}" for code in codes),
         "headers": _headers(status, owned=owned, retried=retried),
@@ -111,7 +115,7 @@ def _problem(status: int, codes: Sequence[str], *, owned: bool) -> dict[str, Any
 
 def _headers(status: int, *, owned: bool, moves: bool = False, retried: bool = False) -> dict[str, Any]:
     names = ["X-Request-Id"]
-    if owned and status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
+    if owned:
         names += ["X-Wallet-Balance", "X-Wallet-Balance-Exact", "X-Wallet-Warn"]
     if moves:
         names.append("Idempotent-Replayed")

@@ -25,6 +25,7 @@ _TYPES_OF_VALUES = {str: "string", int: "integer", bool: "boolean"}
 _OUTCOMES_OF_A_BATCH = (
     "insufficient_funds",
     "budget_exhausted",
+    "call_limit_reached",
     "wallet_disabled",
     "wallet_not_found",
     "idempotency_conflict",

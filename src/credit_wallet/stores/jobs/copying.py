@@ -75,6 +75,7 @@ TABLES = (
     _Table("am_credit_price_version", ("version", "wallet_id"), False),
     _Table("am_credit_price", ("version", "wallet_id", "item", "price_group", "valid_from"), False),
     _Table("am_credit_tier_usage", ("wallet_id", "item", "billing_cycle"), False),
+    _Table("am_credit_transfer", ("wallet_id", "transfer_id"), False),
     _Table("am_credit_grant", ("grant_id",), True),
     _Table("am_credit_grant_occurrence", ("wallet_id", "grant_id", "occurrence"), False),
     _Table("am_credit_auto_topup_consent", ("wallet_id", "consent_no"), False),

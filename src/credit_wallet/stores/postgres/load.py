@@ -20,6 +20,7 @@ from credit_wallet.stores.affected import behind_purchases, named_by, purchases_
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.grant_rows import load_grants
 from credit_wallet.stores.jobs.backfill import backfill
+from credit_wallet.stores.known_budgets import KnownBudgets
 from credit_wallet.stores.movement_rows import (
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
@@ -30,6 +31,7 @@ from credit_wallet.stores.movement_rows import (
     remembered_of,
 )
 from credit_wallet.stores.postgres.arrays import numbers, texts
+from credit_wallet.stores.postgres.budgets import PostgresBudgets
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.price_rows import NEWEST, KnownBook, load_prices, names_item
 from credit_wallet.stores.rows import (
@@ -41,6 +43,7 @@ from credit_wallet.stores.rows import (
     wallet_of,
 )
 from credit_wallet.stores.topup_rows import load_topups
+from credit_wallet.stores.transfer_rows import load_transfers
 
 IDS_A_DRAW = 64
 """Entry ids drawn at once when a batch needs more than one per movement."""
@@ -199,9 +202,13 @@ def load(
     load_topups(PostgresConnection(raw), snapshot, commands, now)
     load_grants(PostgresConnection(raw), snapshot, commands)
     owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_micros]
-    _load_behind(raw, snapshot, commands, load_clawbacks(PostgresConnection(raw), snapshot, commands, owing))
+    returning = load_transfers(PostgresConnection(raw), snapshot, commands)
+    taken_back = load_clawbacks(PostgresConnection(raw), snapshot, commands, owing)
+    _load_behind(raw, snapshot, commands, [*returning, *taken_back])
     _roll_cycles(raw, snapshot, now)
     load_prices(PostgresConnection(raw), known, snapshot, commands, None if newest is None else newest.fetchall())
+    if any(wallet.budget_kinds for wallet in loaded.values()):
+        KnownBudgets().load(PostgresBudgets(raw), snapshot, commands, now)
     return snapshot
 
 

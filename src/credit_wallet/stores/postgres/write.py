@@ -21,6 +21,7 @@ from credit_wallet.stores.movement_rows import (
     returned_row,
 )
 from credit_wallet.stores.postgres.arrays import numbers, texts
+from credit_wallet.stores.postgres.budgets import PostgresBudgets
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.price_rows import write_tier_usage
 from credit_wallet.stores.rows import (
@@ -35,6 +36,7 @@ from credit_wallet.stores.rows import (
     wallet_row,
 )
 from credit_wallet.stores.topup_rows import write_topups
+from credit_wallet.stores.transfer_rows import write_transfers
 
 _APPEND_ENTRIES = """
 INSERT INTO am_credit_transaction_log
@@ -69,11 +71,12 @@ FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s
 """
 _STATE_OF_WALLETS = (*MOVED_COLUMNS, *RESTING_COLUMNS)
 _TEXTS_OF_WALLETS = ("open_lots", "current_cycle", "next_due_at")
+_FLAGS_OF_WALLETS = ("exhausted", "recovery_due")
 _UPDATE_WALLETS = f"""
 UPDATE am_credit_wallet w
 SET {", ".join(f"{column} = new.{column}" for column in _STATE_OF_WALLETS)}, updated_at = %s
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
-            %s::int[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
+            %s::int[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
      AS new (wallet_id, {", ".join(_STATE_OF_WALLETS)})
 WHERE w.wallet_id = new.wallet_id
 """
@@ -98,13 +101,13 @@ INSERT INTO am_credit_hold ({HOLD_COLUMNS})
 SELECT {HOLD_COLUMNS.replace("usage", "CAST(usage AS json)").strip()}
 FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
             %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bigint[], %s::int[], %s::int[], %s::int[],
-            %s::text[])
+            %s::text[], %s::text[])
      AS new ({HOLD_COLUMNS})
 ON CONFLICT (hold_id, wallet_id) DO UPDATE
 SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
     expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
     above_yen = excluded.above_yen, captured_fraction = excluded.captured_fraction,
-    above_fraction = excluded.above_fraction
+    above_fraction = excluded.above_fraction, reserved = excluded.reserved
 """
 _PUT_PURCHASES = f"""
 INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
@@ -197,7 +200,9 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         write_topups(connection, decision, at)
         write_clawbacks(connection, decision.touched_clawbacks.values())
         write_grants(connection, decision)
+    write_transfers(PostgresConnection(raw), decision)
     _write_purchases_and_sales(raw, decision, at[:10])
+    PostgresBudgets(raw).write(decision, at)
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
 
@@ -268,7 +273,9 @@ def _remember(raw: Raw, decision: Decision, today: str) -> None:
 def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
     rows = [(*moved, *rests) for moved, rests in map(wallet_row, decision.touched.values())]
     arrays = [
-        texts(column) if name in _TEXTS_OF_WALLETS else numbers(map(int, column) if name == "exhausted" else column)
+        texts(column)
+        if name in _TEXTS_OF_WALLETS
+        else numbers(map(int, column) if name in _FLAGS_OF_WALLETS else column)
         for name, column in zip(_STATE_OF_WALLETS, zip(*rows, strict=True), strict=True)
     ]
     raw.execute(_UPDATE_WALLETS, [at, numbers(decision.touched), *arrays])
@@ -310,7 +317,7 @@ def _write_lots_and_holds(raw: Raw, decision: Decision) -> None:
                 *map(numbers, columns[:5]),
                 *map(texts, columns[5:12]),
                 *map(numbers, columns[12:17]),
-                texts(columns[17]),
+                *map(texts, columns[17:]),
             ],
         )
     if decision.returned:

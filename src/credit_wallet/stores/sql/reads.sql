@@ -5,7 +5,7 @@
 SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
-       alert_thresholds, price_group, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
+       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
 FROM am_credit_wallet
 WHERE wallet_id = :wallet_id;
 
@@ -13,7 +13,7 @@ WHERE wallet_id = :wallet_id;
 SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
-       alert_thresholds, price_group, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
+       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
 FROM am_credit_wallet
 WHERE wallet_id > :after
 ORDER BY wallet_id
@@ -31,7 +31,7 @@ WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
-       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group
 FROM am_credit_key k
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id > :after
@@ -42,7 +42,7 @@ LIMIT :limit;
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
-       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group
 FROM am_credit_key k
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id = :key_id;
@@ -58,7 +58,7 @@ SELECT wallet_id FROM am_credit_transaction_log WHERE txn_id = :txn_id;
 
 -- transaction: a ledger entry, and what was refunded or reversed of it
 SELECT e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.ledger_balance_yen, e.key_id,
-       e.related_txn_id, e.hold_id, CAST(e.detail AS TEXT), coalesce(r.returned_yen, 0), coalesce(r.returned_fraction, 0)
+       e.related_txn_id, e.hold_id, e.cause, CAST(e.detail AS TEXT), coalesce(r.returned_yen, 0), coalesce(r.returned_fraction, 0)
 FROM am_credit_transaction_log e
 LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
 WHERE e.txn_id = :txn_id;
@@ -71,7 +71,7 @@ WITH RECURSIVE chain AS (
     JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id,
-       CAST(detail AS TEXT)
+       cause, CAST(detail AS TEXT)
 FROM chain
 LIMIT :limit;
 
@@ -96,7 +96,7 @@ WITH RECURSIVE chain AS (
     FROM chain
 )
 SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id,
-       CAST(detail AS TEXT), wanted, step, prev_txn_id
+       cause, CAST(detail AS TEXT), wanted, step, prev_txn_id
 FROM judged
 WHERE wanted = 1 OR step = :steps
 LIMIT :limit;
@@ -145,7 +145,7 @@ WITH RECURSIVE chain AS (
     WHERE c.prev_txn_id <> :after AND c.step < :limit
 )
 SELECT c.txn_id, c.wallet_id, c.amount_yen, c.txn_type, c.occurred_at, c.note, c.ledger_balance_yen, c.key_id,
-       c.related_txn_id, c.hold_id, CAST(c.detail AS TEXT), c.prev_txn_id, paid.key_id, paid.note,
+       c.related_txn_id, c.hold_id, c.cause, CAST(c.detail AS TEXT), c.prev_txn_id, paid.key_id, paid.note,
        paid.detail ->> 'item'
 FROM chain c
 LEFT JOIN am_credit_transaction_log paid
@@ -167,6 +167,15 @@ SELECT prev_txn_id FROM am_credit_transaction_log WHERE txn_id = :txn_id AND wal
 
 -- lots: a wallet's open lots in spending order, as JSON
 SELECT open_lots FROM am_credit_wallet WHERE wallet_id = :wallet_id;
+
+-- expired_lots: a wallet's lots that expired lately and the events that say how much was left of them
+SELECT l.lot_id, l.kind, l.expires_at, e.payload
+FROM am_credit_lot l
+JOIN am_credit_outbox e ON e.wallet_id = l.wallet_id
+                       AND e.dedupe_key = 'credit.expired ' || CAST(l.lot_id AS TEXT)
+WHERE l.wallet_id = :wallet_id AND l.expires_at > :since AND l.expires_at <= :until
+ORDER BY l.expires_at DESC, l.lot_id DESC
+LIMIT :limit;
 
 -- due: wallets with holds or lots that have expired
 SELECT wallet_id FROM am_credit_wallet WHERE next_due_at <= :at ORDER BY next_due_at LIMIT :limit;
@@ -269,16 +278,18 @@ SELECT coalesce(sum(e.amount_yen), 0), coalesce(sum(CASE WHEN e.prev_txn_id IS N
 FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
 WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kind = 'paid'
   AND e.occurred_at >= :start AND e.occurred_at < :end
-  AND CASE WHEN e.cause IS NOT NULL THEN e.cause NOT IN ('reinstatement', 'pay_back_failed')
+  AND CASE WHEN e.cause IS NOT NULL THEN e.cause NOT IN ('reinstatement', 'pay_back_failed', 'transfer_in', 'transfer_returned')
            ELSE substr(coalesce(e.note, ''), 1, length(:again)) <> :again
                 AND substr(coalesce(e.note, ''), 1, length(:unpaid)) <> :unpaid END;
 
--- unused: what some entries before :end left, open holds included
+-- unused: what some entries before :end left, open holds included, and what was on its way between wallets: what leaves one
+-- comes in to another or returns, so without either it is unused all the time
 SELECT coalesce(sum(amount_yen), 0), coalesce(sum(CASE WHEN prev_txn_id IS NULL THEN NULL
        WHEN detail ->> 'micros' IS NOT NULL
        THEN CAST(detail ->> 'micros' AS BIGINT) - amount_yen * 1000000 END), 0)
 FROM am_credit_transaction_log
-WHERE txn_id > :after AND txn_id <= :last AND occurred_at < :end;
+WHERE txn_id > :after AND txn_id <= :last AND occurred_at < :end
+  AND (cause IS NULL OR cause NOT IN ('transfer_out', 'transfer_in', 'transfer_returned'));
 
 -- paid_back: credit that was taken out since :start to be paid back, less what was not, by entries that name their cause
 SELECT coalesce(-sum(amount_yen), 0), -coalesce(sum(CASE WHEN prev_txn_id IS NULL THEN NULL

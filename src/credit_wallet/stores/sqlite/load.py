@@ -17,6 +17,7 @@ from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snaps
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.grant_rows import load_grants
+from credit_wallet.stores.known_budgets import KnownBudgets
 from credit_wallet.stores.movement_rows import (
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
@@ -35,7 +36,9 @@ from credit_wallet.stores.rows import (
     lot_opening_of,
     wallet_of,
 )
+from credit_wallet.stores.sqlite.budgets import SqliteBudgets
 from credit_wallet.stores.topup_rows import load_topups
+from credit_wallet.stores.transfer_rows import load_transfers
 
 CACHED_WALLETS = 50_000
 """Wallets kept in memory between batches; about 1 KB each."""
@@ -91,6 +94,8 @@ class Loader:
         self.resting: dict[int, tuple[Any, ...]] = {}
         """The ``RESTING_COLUMNS`` of wallets in memory, as the database has them."""
         self._prices = KnownBook()
+        self._known_budgets = KnownBudgets()
+        self._budgets = SqliteBudgets(connection)
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
         self._emitted: set[tuple[int, str]] = set()
@@ -109,6 +114,7 @@ class Loader:
         self._wallets.clear()
         self.resting.clear()
         self._keys.clear()
+        self._known_budgets.clear()
         self._emitted.clear()
         self._ids = None
         self._data_version = None
@@ -124,6 +130,7 @@ class Loader:
             self._wallets.clear()
             self.resting.clear()
             self._keys.clear()
+        self._known_budgets.forget_some()
         if len(self._emitted) > CACHED_WALLETS:
             self._emitted.clear()
 
@@ -153,11 +160,18 @@ class Loader:
         key_ids = self._load_named(snapshot, commands)
         load_topups(self._connection, snapshot, commands, now)
         load_grants(self._connection, snapshot, commands)
-        for wallet_id, taken in load_clawbacks(self._connection, snapshot, commands, owing):
+        returning = load_transfers(self._connection, snapshot, commands)
+        for wallet_id, taken in [*returning, *load_clawbacks(self._connection, snapshot, commands, owing)]:
             self._load_lots(snapshot, wallet_id, taken)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
         load_prices(self._connection, self._prices, snapshot, commands)
+        if self._have_budgets(wallet_ids):
+            self._known_budgets.load(self._budgets, snapshot, commands, now)
         return snapshot
+
+    def _have_budgets(self, wallet_ids: Iterable[int]) -> bool:
+        wallets = map(self._wallets.get, wallet_ids)
+        return any(wallet is not None and wallet.budget_kinds for wallet in wallets)
 
     def _load_wallets(self, wallet_ids: set[int]) -> None:
         for row in self._by_id(_WALLETS, [wallet_id for wallet_id in wallet_ids if wallet_id not in self._wallets]):

@@ -54,11 +54,13 @@ from credit_wallet.stores.rows import (
     wallet_row,
 )
 from credit_wallet.stores.segments import closed_in, put_segments
+from credit_wallet.stores.sqlite.budgets import SqliteBudgets
 from credit_wallet.stores.sqlite.connection import connect, naming_database_errors, rests_between
 from credit_wallet.stores.sqlite.ledger import LedgerConnection, transaction
 from credit_wallet.stores.sqlite.load import Loader
 from credit_wallet.stores.sqlite.schema import SqliteSchema
 from credit_wallet.stores.topup_rows import write_topups
+from credit_wallet.stores.transfer_rows import write_transfers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,7 +96,7 @@ ON CONFLICT (hold_id) DO UPDATE
 SET captured_yen = excluded.captured_yen, status = excluded.status, lots = excluded.lots,
     expires_at = excluded.expires_at, closed_at = excluded.closed_at, served = excluded.served,
     above_yen = excluded.above_yen, captured_fraction = excluded.captured_fraction,
-    above_fraction = excluded.above_fraction
+    above_fraction = excluded.above_fraction, reserved = excluded.reserved
 """
 _PUT_PURCHASE = f"""
 INSERT INTO am_credit_purchase ({PURCHASE_COLUMNS}, changed_on)
@@ -181,6 +183,7 @@ class SqliteStore:
             self._connection.close()
             raise
         self._loader = Loader(self._connection)
+        self._budgets = SqliteBudgets(self._connection)
         self._proven_until = 0.0
         self._at_work = threading.Lock()
         rests_between(self._connection, self._at_work)
@@ -297,14 +300,16 @@ class SqliteStore:
         if decision.touched_topups or decision.touched_payers or decision.touched_grants:
             write_topups(self._connection, decision, at)
             write_grants(self._connection, decision)
-        if decision.touched_clawbacks:
+        if decision.touched_clawbacks or decision.new_transfers or decision.touched_transfers:
             write_clawbacks(self._connection, decision.touched_clawbacks.values())
+            write_transfers(self._connection, decision)
         if decision.touched_purchases or decision.dropped_purchases:
             self._write_purchases(decision, at[:10])
         if decision.sales:
             self._connection.executemany(_PUT_SALE, decision.sales)
         if decision.touched_tiers:
             write_tier_usage(self._connection, decision)
+        self._budgets.write(decision, at)
         if decision.alerts or decision.events:
             self._write_outbox(decision, at)
 

@@ -81,4 +81,7 @@ SELECT wallet_id, 1, 0 FROM am_credit_cycle_spend WHERE spent_fraction NOT BETWE
 UNION ALL
 SELECT wallet_id, 1, 0 FROM am_credit_cycle_segment WHERE closing_fraction NOT BETWEEN 0 AND 999999
 UNION ALL
-SELECT wallet_id, 1, 0 FROM am_credit_hour_spend WHERE spent_fraction NOT BETWEEN 0 AND 999999;
+SELECT wallet_id, 1, 0 FROM am_credit_hour_spend WHERE spent_fraction NOT BETWEEN 0 AND 999999
+UNION ALL
+SELECT wallet_id, 1, 0 FROM am_credit_transfer
+WHERE amount_fraction NOT BETWEEN 0 AND 999999 OR balance_fraction NOT BETWEEN 0 AND 999999;

@@ -76,6 +76,7 @@ WITH part (wallet_id, charge_id, lot_id, yen, fraction) AS (
     FROM am_credit_transaction_log e, json_each(e.lots) lot
     WHERE e.txn_type IN ('refund', 'topup') AND e.related_txn_id IS NOT NULL
       AND CAST(lot.value ->> 0 AS BIGINT) <> e.txn_id  -- what was short of lots has come as one of its own
+      AND e.cause IS DISTINCT FROM 'transfer_returned'
     UNION ALL
     SELECT c.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT),
            micros(lot)
@@ -90,7 +91,7 @@ WITH part (wallet_id, charge_id, lot_id, yen, fraction) AS (
     SELECT e.wallet_id, 0, CAST(lot.value ->> 0 AS BIGINT), CAST(lot.value ->> 1 AS BIGINT),
            micros(lot)
     FROM am_credit_transaction_log e, json_each(e.lots) lot
-    WHERE e.txn_type = 'reversal'
+    WHERE e.txn_type = 'reversal' AND e.cause IS DISTINCT FROM 'transfer_out'
 )
 SELECT DISTINCT p.wallet_id, coalesce(t.taken, 0), p.returned, 'yen'
 FROM (SELECT wallet_id, charge_id, lot_id, exact(sum(yen), sum(fraction)) AS returned FROM part

@@ -49,6 +49,9 @@ WHERE CASE e.txn_type
                 ELSE coalesce(c.claimed, 0) <> coalesce(b.returned, 0) + coalesce(t.reversed, 0)
                      OR coalesce(r.taken, 0) <> coalesce(c.taken, 0) END
            OR r.refunded <> 0
+      WHEN 'reversal' THEN  -- what was returned of a transfer, which is all of it: see transfers
+           e.cause IS DISTINCT FROM 'transfer_out' OR r.refunded <> 0 OR r.taken <> exact(e.amount_yen, beyond(e))
+           OR c.txn_id IS NOT NULL OR b.txn_id IS NOT NULL
       ELSE TRUE END;
 
 -- causes: an entry names a cause that its type can have, and paying back only when its note says so
@@ -56,8 +59,9 @@ SELECT e.wallet_id, e.txn_id, 0
 FROM am_credit_transaction_log e
 LEFT JOIN am_credit_topup t ON t.credit_txn_id = e.related_txn_id AND t.wallet_id = e.wallet_id
 WHERE e.cause IS NOT NULL
-  AND (CASE e.txn_type WHEN 'topup' THEN e.cause NOT IN ('payment', 'grant', 'reinstatement', 'pay_back_failed')
-                       WHEN 'reversal' THEN e.cause NOT IN ('clawback', 'pay_back', 'debt_repayment')
+  AND (CASE e.txn_type WHEN 'topup' THEN e.cause NOT IN ('payment', 'grant', 'reinstatement', 'pay_back_failed',
+                                                                     'transfer_in', 'transfer_returned')
+                       WHEN 'reversal' THEN e.cause NOT IN ('clawback', 'pay_back', 'debt_repayment', 'transfer_out')
                        ELSE TRUE END
        OR (e.cause = 'pay_back') <> (e.txn_type = 'reversal' AND t.topup_id IS NOT NULL
                                      AND t.takings LIKE '%"pb!_%' ESCAPE '!'  -- else they are an operator's words

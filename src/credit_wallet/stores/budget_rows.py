@@ -1,0 +1,274 @@
+"""Budgets as rows, the same for every store: definitions, counters, what holds reserve, and the log of changes.
+
+Values are in micros of a budget's unit. A row has whole yen or calls, rounded down, and the micros beyond them in a
+column ``…_fraction``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import json
+
+from credit_wallet.domain.budgets import Budget, Reserved, Scope
+from credit_wallet.domain.money import MICROS, decimal_text
+from credit_wallet.rules.state import BudgetChange, Counter, HoldState
+
+BUDGET_COLUMNS = """
+budget_id, wallet_id, label, unit, limit_whole, limit_fraction, time_window, scope, mode, shares, time_zone, week_start,
+raised_whole, raised_fraction, raised_until, created_at
+"""
+SPENT_COLUMNS = (
+    "wallet_id",
+    "budget_id",
+    "window_start",
+    "value",
+    "window_end",
+    "spent",
+    "spent_fraction",
+    "refused",
+    "refused_fraction",
+    "refusals",
+    "told_pct",
+    "counted_from",
+    "last_at",
+)
+FIGURE_COLUMNS = """
+spent, spent_fraction, refused, refused_fraction, refusals, told_pct, held, held_fraction, counted_from, last_at
+"""
+HELD_COLUMNS = ("wallet_id", "budget_id", "value", "held", "held_fraction")
+STEP_COLUMNS = ("wallet_id", "budget_id", "value", "at", "spent", "spent_fraction")
+CHANGE_COLUMNS = ("wallet_id", "budget_id", "changed_by", "changed_at", "before", "after", "after_txn_id")
+
+_scope_decoder = json.Decoder(Scope)
+_shares_decoder = json.Decoder(tuple[int, ...])
+_kinds_decoder = json.Decoder(dict[str, int])
+_reserved_decoder = json.Decoder(tuple[int, tuple[Reserved, ...]])
+
+
+class RollingCounter(Counter):
+    """A counter of a rolling window, with what is needed to write it.
+
+    It has what was spent after ``counted_from``; ``last_at`` is when the last of it counts as past. What a batch spends
+    counts as past at ``step_at``, and is what ``spent_micros`` has beyond ``before_micros``. ``passed`` is how many
+    steps have left the window since its row was written. ``leaving`` begins with the oldest of the window that begins
+    at ``oldest_read_at``.
+    """
+
+    counted_from: str = ""
+    last_at: str = ""
+    step_at: str = ""
+    before_micros: int = 0
+    passed: int = 0
+    oldest_read_at: str = ""
+
+
+class Passed(NamedTuple):
+    """What lies between two starts of a rolling window, in so many ``steps``, and the oldest steps after the second."""
+
+    micros: int
+    steps: int
+    oldest: Sequence[tuple[str, int]]
+
+
+NOTHING_PASSED = Passed(0, 0, ())
+
+
+class Figures(NamedTuple):
+    """What is stored of a counter, in micros. Of a rolling window also what lies between the start that its row was
+    written for and the one that was asked for, in ``passed`` steps; and the oldest steps, if much is spent.
+    """
+
+    spent_micros: int = 0
+    refused_micros: int = 0
+    refusals: int = 0
+    told_pct: int = 0
+    held_micros: int = 0
+    counted_from: str | None = None
+    last_at: str | None = None
+    between_micros: int = 0
+    passed: int = 0
+    oldest: Sequence[tuple[str, int]] = ()
+
+
+# Definitions
+
+
+def budget_of(row: Iterable[Any]) -> Budget:
+    """A budget from ``BUDGET_COLUMNS``."""
+    (
+        budget_id,
+        wallet_id,
+        label,
+        unit,
+        limit_whole,
+        limit_fraction,
+        window,
+        scope,
+        mode,
+        shares,
+        time_zone,
+        week_start,
+        raised_whole,
+        raised_fraction,
+        raised_until,
+        created_at,
+    ) = row
+    return Budget(
+        budget_id,
+        wallet_id,
+        label,
+        unit,
+        limit_whole * MICROS + limit_fraction,
+        window,
+        _scope_decoder.decode(scope),
+        mode,
+        _shares_decoder.decode(shares),
+        time_zone,
+        week_start,
+        None if raised_whole is None else raised_whole * MICROS + raised_fraction,
+        raised_until,
+        created_at,
+    )
+
+
+def budget_row(budget: Budget) -> dict[str, Any]:
+    """The reverse of ``budget_of``, by the names of the columns."""
+    limit_whole, limit_fraction = divmod(budget.limit_micros, MICROS)
+    raised_whole, raised_fraction = (
+        (None, None) if budget.raised_micros is None else divmod(budget.raised_micros, MICROS)
+    )
+    return {
+        "budget_id": budget.budget_id,
+        "wallet_id": budget.wallet_id,
+        "label": budget.label,
+        "unit": budget.unit,
+        "limit_whole": limit_whole,
+        "limit_fraction": limit_fraction,
+        "time_window": budget.window,
+        "scope": json.encode(budget.scope).decode(),
+        "mode": budget.mode,
+        "shares": json.encode(budget.shares_pct).decode(),
+        "time_zone": budget.time_zone,
+        "week_start": budget.week_start,
+        "raised_whole": raised_whole,
+        "raised_fraction": raised_fraction,
+        "raised_until": budget.raised_until,
+        "created_at": budget.created_at,
+    }
+
+
+def described(budget: Budget) -> dict[str, Any]:
+    """A budget in the log of changes; the names of its conditions are those inside."""
+    return {
+        "label": budget.label,
+        "unit": budget.unit,
+        "limit": decimal_text(budget.limit_micros),
+        "window": budget.window,
+        "scope": dict(budget.scope),
+        "mode": budget.mode,
+        "shares_pct": list(budget.shares_pct),
+        "time_zone": budget.time_zone,
+        "week_start": budget.week_start,
+        "raised_limit": None if budget.raised_micros is None else decimal_text(budget.raised_micros),
+        "raised_until": budget.raised_until,
+    }
+
+
+def parse_kinds(text: str) -> dict[str, int]:
+    """How many of a wallet's live budgets are found by each kind of anchor, from its column ``budget_kinds``."""
+    return _kinds_decoder.decode(text) if text else {}
+
+
+def format_kinds(kinds: Mapping[str, int]) -> str:
+    """The reverse of ``parse_kinds``; kinds without budgets are left out."""
+    used = {kind: live for kind, live in sorted(kinds.items()) if live}
+    return json.encode(used).decode() if used else ""
+
+
+# What holds reserve
+
+
+def parse_reserved(text: str | None) -> tuple[tuple[Reserved, ...], bool]:
+    """What a hold reserves, and whether it has been counted as a call, from its column ``reserved``."""
+    if text is None:
+        return (), False
+    counted, reserved = _reserved_decoder.decode(text)
+    return reserved, bool(counted)
+
+
+def format_reserved(hold: HoldState) -> str | None:
+    """The reverse; a hold that reserves nothing says only what its captured amounts do not."""
+    if not hold.reserved and not (hold.is_counted and not hold.captured_micros + hold.above_micros):
+        return None
+    return json.encode((int(hold.is_counted), hold.reserved)).decode()
+
+
+# Counters
+
+
+def spent_row(counter: Counter) -> tuple[Any, ...]:
+    """What was spent in a counter's window, in the order of ``SPENT_COLUMNS``."""
+    rolls = isinstance(counter, RollingCounter)
+    return (
+        counter.budget.wallet_id,
+        counter.budget.budget_id,
+        counter.window_start,
+        counter.value,
+        "" if rolls else counter.resets_at,
+        *divmod(counter.spent_micros, MICROS),
+        *divmod(counter.refused_micros, MICROS),
+        counter.refusals,
+        counter.told_pct,
+        *((counter.counted_from, counter.last_at or None) if isinstance(counter, RollingCounter) else (None, None)),
+    )
+
+
+def figures_of(row: Iterable[Any], between: Passed = NOTHING_PASSED) -> Figures:
+    """From ``FIGURE_COLUMNS``, each NULL where there is no row."""
+    spent, spent_fraction, refused, refused_fraction, refusals, told_pct, held, held_fraction, since, last_at = row
+    return Figures(
+        0 if spent is None else spent * MICROS + spent_fraction,
+        0 if refused is None else refused * MICROS + refused_fraction,
+        refusals or 0,
+        told_pct or 0,
+        0 if held is None else held * MICROS + held_fraction,
+        since,
+        last_at,
+        *between,
+    )
+
+
+def held_row(counter: Counter) -> tuple[Any, ...]:
+    """What holds reserve in a counter, in the order of ``HELD_COLUMNS``."""
+    budget = counter.budget
+    return (budget.wallet_id, budget.budget_id, counter.value, *divmod(counter.held_micros, MICROS))
+
+
+def step_rows(counters: Iterable[Counter]) -> list[tuple[Any, ...]]:
+    """What a batch has spent in rolling windows, in the order of ``STEP_COLUMNS``; notes it in the counters."""
+    rows = []
+    for counter in counters:
+        if isinstance(counter, RollingCounter) and (micros := counter.spent_micros - counter.before_micros):
+            budget = counter.budget
+            rows.append((budget.wallet_id, budget.budget_id, counter.value, counter.step_at, *divmod(micros, MICROS)))
+            counter.last_at = max(counter.last_at, counter.step_at)
+            counter.before_micros = counter.spent_micros
+    return rows
+
+
+# The log of changes
+
+
+def change_row(change: BudgetChange, at: str) -> tuple[Any, ...]:
+    """A change made at an instant, in the order of ``CHANGE_COLUMNS``."""
+    return (
+        change.wallet_id,
+        change.budget_id,
+        change.changed_by,
+        at,
+        None if change.before is None else json.encode(change.before).decode(),
+        None if change.after is None else json.encode(change.after).decode(),
+        change.after_txn_id,
+    )

@@ -1,0 +1,190 @@
+"""Loading budgets: which ones a batch's charges match, and what is counted in them at its instant.
+
+The same for every store, after everything else is loaded: the labels of each charge, by them the anchors at which its
+budgets are found, and a counter for each budget and value. SQLite keeps all of it in memory between batches, and reads
+a counter again when its window has ended; PostgreSQL reads it behind the wallets' locks each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from credit_wallet.domain.budgets import Budget, anchor_of, anchors_of, counted_as
+from credit_wallet.domain.commands import Command
+from credit_wallet.domain.cycle import format_instant, parse_instant
+from credit_wallet.domain.windows import second_after
+from credit_wallet.rules.counters import covers, opened
+from credit_wallet.rules.state import Counter, Payment, Snapshot
+from credit_wallet.stores.affected import labels_in, payments_in
+from credit_wallet.stores.budget_rows import Figures, RollingCounter
+
+KNOWN_BUDGETS = 50_000
+"""Counters, charges and anchors kept in memory, each; about 1 KB."""
+
+OLDEST_STEPS = 256
+"""Steps of a rolling window that a refusal can say the end of, the oldest."""
+
+MAX_PASSED = 64
+"""Steps that may have left a rolling window before its row is written again without any spending."""
+
+_UNREAD = "~"
+"""The start of a window that is after every instant."""
+
+
+class BudgetTables(Protocol):
+    """The tables of budgets of one database."""
+
+    def definitions(self, anchors: Collection[tuple[int, str]], ids: Collection[tuple[int, int]]) -> list[Budget]:
+        """The live budgets of wallets at anchors, and those of wallets by id."""
+
+    def figures(self, counters: Sequence[Counter]) -> list[Figures]:
+        """What is stored of each counter in its window; of a rolling one after its ``counted_from``."""
+
+    def put_spent(self, counters: Sequence[Counter]) -> None:
+        """Write what was spent in the counters' windows."""
+
+
+class KnownBudgets:
+    """Budgets, counters and which of them charges match."""
+
+    def __init__(self) -> None:
+        self.counters: dict[tuple[int, str], Counter] = {}
+        self.matched: dict[Payment, tuple[Counter, ...]] = {}
+        self._budgets: dict[int, Budget | None] = {}
+        self._found: dict[tuple[int, str], tuple[Budget, ...]] = {}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.counters.clear()
+        self.matched.clear()
+        self._budgets.clear()
+        self._found.clear()
+
+    def forget_some(self) -> None:
+        """Forget everything when it is too much."""
+        if max(len(self.counters), len(self.matched), len(self._found)) > KNOWN_BUDGETS:
+            self.clear()
+
+    def load(self, tables: BudgetTables, snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> None:
+        """Give ``snapshot`` the counters of all that ``commands`` can charge, and of what its holds reserve."""
+        snapshot.counters, snapshot.matched = self.counters, self.matched
+        payments = payments_in(snapshot, commands)
+        reserving = {
+            (hold.wallet_id, reserved.budget_id, reserved.value)
+            for hold in snapshot.holds.values()
+            for reserved in hold.reserved
+            if reserved.is_held
+        }
+        self._match(tables, snapshot, payments - self.matched.keys(), reserving)
+        in_use = {
+            (counter.budget.budget_id, counter.value): counter for name in payments for counter in self.matched[name]
+        }
+        for _, budget_id, value in reserving:
+            if budget := self._budgets[budget_id]:
+                in_use[budget_id, value] = self._counter(budget, value)
+        self._bring_to(tables, in_use.values(), now)
+
+    def _match(
+        self, tables: BudgetTables, snapshot: Snapshot, new: set[Payment], reserving: Iterable[tuple[int, int, str]]
+    ) -> None:
+        """Find the budgets of charges that are not known yet, and those that holds reserve in."""
+        labels = {name: labels_in(snapshot, name) for name in new}
+        sought = {
+            name: [(name[0], anchor) for anchor in anchors_of(of, snapshot.wallets[name[0]].budget_kinds)]
+            for name, of in labels.items()
+        }
+        anchors = {anchor for each in sought.values() for anchor in each} - self._found.keys()
+        ids = {(wallet_id, budget_id) for wallet_id, budget_id, _ in reserving if budget_id not in self._budgets}
+        if anchors or ids:
+            self._define(tables, anchors, ids)
+        for name, of in labels.items():
+            budgets = sorted((budget.budget_id, budget) for anchor in sought[name] for budget in self._found[anchor])
+            values = ((budget, counted_as(budget.scope, of)) for _, budget in budgets)
+            self.matched[name] = tuple(self._counter(budget, value) for budget, value in values if value is not None)
+
+    def _define(self, tables: BudgetTables, anchors: set[tuple[int, str]], ids: set[tuple[int, int]]) -> None:
+        self._budgets.update((budget_id, None) for _, budget_id in ids)
+        found: dict[tuple[int, str], dict[int, Budget]] = {anchor: {} for anchor in anchors}
+        for budget in tables.definitions(sorted(anchors), sorted(ids)):
+            known = self._budgets.get(budget.budget_id) or budget
+            self._budgets[budget.budget_id] = known
+            anchor = (budget.wallet_id, anchor_of(budget.scope))
+            if anchor in found:
+                found[anchor][budget.budget_id] = known
+        self._found.update((anchor, tuple(budgets.values())) for anchor, budgets in found.items())
+
+    def _counter(self, budget: Budget, value: str) -> Counter:
+        """The counter of a budget for one value, known or to be read."""
+        name = (budget.budget_id, value)
+        counter = self.counters.get(name)
+        if counter is None:
+            counter = (
+                Counter(budget, value, _UNREAD, "", 0)
+                if budget.rolls is None
+                else RollingCounter(budget, value, "", "", 0)
+            )
+            self.counters[name] = counter
+        return counter
+
+    def _bring_to(self, tables: BudgetTables, counters: Iterable[Counter], now: datetime) -> None:
+        """Bring counters to the windows that ``now`` falls in, reading those that are in others."""
+        at = format_instant(now)
+        stale = []
+        for counter in counters:
+            if counter.budget.raised_until is not None:
+                counter.limit_micros = counter.budget.limit_at(at)
+            if not (_roll(counter, now) if isinstance(counter, RollingCounter) else covers(counter, at)):
+                stale.append(counter)
+        if not stale:
+            return
+        for counter in stale:
+            fresh = opened(counter.budget, counter.value, now)
+            counter.window_start, counter.resets_at = fresh.window_start, fresh.resets_at
+            counter.limit_micros = fresh.limit_micros
+        for counter, figures in zip(stale, tables.figures(stale), strict=True):
+            _fill(counter, figures)
+        passed = [each for each in stale if isinstance(each, RollingCounter) and each.passed > MAX_PASSED]
+        if passed:
+            tables.put_spent(passed)
+
+
+def _roll(counter: RollingCounter, now: datetime) -> bool:
+    """Prepare a rolling counter for a batch at ``now``; False when it has to be read for its window."""
+    length = timedelta(seconds=counter.budget.rolls or 0)
+    step = second_after(now)
+    counter.step_at, counter.leaves_at = format_instant(step), format_instant(step + length)
+    counter.before_micros = counter.spent_micros
+    start = format_instant(now.replace(microsecond=0) - length)
+    if counter.counted_from != start:
+        counter.counted_from = start
+        return False
+    if counter.spent_micros * 2 <= counter.limit_micros or counter.oldest_read_at == start:
+        return True
+    return sum(micros for _, micros in counter.leaving) == counter.spent_micros
+
+
+def _fill(counter: Counter, figures: Figures) -> None:
+    counter.spent_micros = figures.spent_micros
+    counter.refused_micros = figures.refused_micros
+    counter.refusals = figures.refusals
+    counter.told_pct = figures.told_pct
+    counter.held_micros = figures.held_micros
+    if not isinstance(counter, RollingCounter):
+        return
+    if figures.counted_from is not None and counter.counted_from < figures.counted_from:
+        counter.spent_micros += figures.between_micros  # the clock was put back
+    else:
+        counter.spent_micros -= figures.between_micros
+    counter.before_micros = counter.spent_micros
+    counter.passed = figures.passed
+    counter.last_at = figures.last_at or ""
+    counter.empty_at = _later(counter.last_at, counter.budget) if counter.spent_micros else ""
+    counter.leaving = [(_later(at, counter.budget), micros) for at, micros in figures.oldest]
+    counter.oldest_read_at = counter.counted_from if counter.leaving else ""
+
+
+def _later(at: str, budget: Budget) -> str:
+    """When that leaves a rolling window which counts as past at ``at``."""
+    return format_instant(parse_instant(at) + timedelta(seconds=budget.rolls or 0))
