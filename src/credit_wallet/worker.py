@@ -68,6 +68,7 @@ JOBS = (
     Job("watch_spending", 300.0, lambda wallets: wallets.maintenance.watch_spending()),
     Job("count_usage", 10.0, count_usage),
     Job("expiry_notices", 300.0, lambda wallets: wallets.maintenance.emit_expiry_notices(), repeats=True),
+    Job("budget_renewals", 60.0, lambda wallets: wallets.maintenance.emit_renewals(), repeats=True),
     Job("prune_idempotency_keys", 3600.0, lambda wallets: wallets.maintenance.prune_idempotency_keys()),
     Job("prune_notices", 3600.0, lambda wallets: wallets.notices.prune(notify_settings().kept_days), repeats=True),
     Job("prune_closed", 86_400.0, lambda wallets: wallets.maintenance.prune_closed()),

@@ -57,13 +57,13 @@ CREATE TABLE am_credit_budget_spent (
     refused_fraction INTEGER NOT NULL DEFAULT 0 CHECK (refused_fraction BETWEEN 0 AND 999999),
     refusals         BIGINT  NOT NULL DEFAULT 0 CHECK (refusals >= 0),
     told_pct         INTEGER NOT NULL DEFAULT 0,   -- the highest share that it has told of
-    renewal_told     INTEGER NOT NULL DEFAULT 0 CHECK (renewal_told IN (0, 1)),
+    renewal          INTEGER NOT NULL DEFAULT 0 CHECK (renewal BETWEEN 0 AND 2),      -- 1: tell when it has ended; 2: told
     counted_from     TEXT    COLLATE "C",
     last_at          TEXT    COLLATE "C",
     PRIMARY KEY (wallet_id, budget_id, window_start, value)
 );
 CREATE INDEX idx_am_credit_budget_renewal ON am_credit_budget_spent (window_end)
-    WHERE renewal_told = 0 AND window_end <> '' AND (told_pct >= 100 OR refusals > 0);
+    WHERE renewal = 1;
 
 -- What open holds reserve in a budget, for each value with any.
 CREATE TABLE am_credit_budget_held (

@@ -30,11 +30,14 @@ def _notifier(wallets: CreditWallet) -> Notifier:
 def alerts_run(cycle: str | None, dry_run: bool) -> None:
     """Fire the alerts that are due, and print a report.
 
-    These are spending alerts and notices of credit that expires soon. The report is one line of JSON.
+    These are spending alerts, and notices of credit that expires soon and of budgets that have started anew. The report
+    is one line of JSON.
     """
     with open_wallets() as wallets:
         report = wallets.alerts.run(cycle, dry_run=dry_run)
         while not dry_run and wallets.maintenance.emit_expiry_notices():
+            pass
+        while not dry_run and wallets.maintenance.emit_renewals():
             pass
     click.echo(report.to_json())
 

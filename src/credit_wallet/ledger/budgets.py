@@ -172,7 +172,7 @@ class Budgets:
         return self._shown(self._budget(name))
 
     def delete(self, budget_id: str, *, actor: Actor = OPERATOR) -> BudgetView:
-        """Delete a budget for good; returns it as it was. Holds give back what they reserve in it as if it were there.
+        """Delete a budget for good; returns it as it was. What open holds reserve in it is forgotten.
 
         The log of changes keeps it. Raises ``BudgetNotFound``, and ``InvalidRequest`` for a monthly budget or a cap:
         set their limit to 0 instead.

@@ -28,11 +28,10 @@ class Lots:
         return self._ledger.reader.lots(wallet_id, self._ledger.clock())
 
     def expired(self, wallet_id: int, days: int = DAYS_SHOWN) -> builtins.list[ExpiredLotView]:
-        """Lots that expired within the last ``days`` (1 to 30) with something left, the latest first, up to
-        ``MAX_EXPIRED``.
+        """Lots that expired within the last ``days`` (1 to 30) with something left, the latest first.
 
-        What a refund returned to a lot after its end expired at once, and is in the transactions alone. Raises
-        ``WalletNotFound`` and ``InvalidRequest``.
+        Up to ``MAX_EXPIRED``. What a refund returned to a lot after its end expired at once, and is in the transactions
+        alone. Raises ``WalletNotFound`` and ``InvalidRequest``.
         """
         if type(days) is not int or not 1 <= days <= DAYS_SHOWN:
             raise InvalidRequest(f"days must be 1 to {DAYS_SHOWN}, not {days!r}", field="days")

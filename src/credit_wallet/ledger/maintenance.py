@@ -18,7 +18,7 @@ from credit_wallet.ledger.seals import Seals
 from credit_wallet.notices.targets import OPERATOR
 from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.stores import grant_rows
-from credit_wallet.stores.jobs import lot_notices, pruning, seals, spending_hours, usage
+from credit_wallet.stores.jobs import budget_renewals, lot_notices, pruning, seals, spending_hours, usage
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.outbox import put_event
 from credit_wallet.telemetry import Logger
@@ -238,3 +238,16 @@ class Maintenance:
         ):
             return 0
         return self._ledger.maintain(lot_notices.emit, now)
+
+    # Budgets that start anew
+
+    def emit_renewals(self) -> int:
+        """Emit an event for each window of a budget that has ended and in which the budget was used up.
+
+        Of days, weeks and months, in one bounded step. Returns how many windows it has looked at, 0 when nothing is
+        left to do.
+        """
+        now = self._ledger.clock()
+        if not self._ledger.reader.source.rows(budget_renewals.SQL["renewal_due"], {"at": format_instant(now)}):
+            return 0
+        return self._ledger.maintain(budget_renewals.emit, now)

@@ -22,10 +22,19 @@ OF_A_WALLET_AN_HOUR = 1_000
 hour. Notices of payments are sent all the same.
 """
 
+VALUES_OF_A_BUDGET_AN_HOUR = 20
+"""Notices about single values of a budget that go out, of all those that agents make cross it …"""
+
+VALUES_OF_A_WALLET_AN_HOUR = 50
+"""… and of all budgets of a wallet. The last one says that there may be others, which are dead at once: an agent that
+makes up values must not keep notices about the wallet waiting.
+"""
+
 MAX_HOURS_AHEAD = 24
 """For which notices are put off; what is still above that is dead at once, but for notices of payments."""
 
 TOO_MANY = "more notices than a day takes wait for this target"
+TOO_MANY_VALUES = "notices about other values of this wallet's budgets are held back for the rest of the hour"
 TOO_MANY_OF_WALLET = "the operator has got as many notices of this wallet as an hour takes"
 
 

@@ -241,11 +241,11 @@ def _insufficient_funds(batch: Batch, asked: Asked) -> WalletError:
         refused = both(balance=wallet.balance_micros, refused=amount_micros)
         if amount_micros <= wallet.balance_micros + wallet.held_micros:
             emit_once(batch, wallet, "wallet.exhausted", batch.at[:13], **refused)
-            note_recovery_due(batch, wallet)
         else:
             wallet.exhausted = True
             batch.decision.touched[wallet.wallet_id] = wallet
             emit(batch, wallet, "wallet.exhausted", **refused)
+        note_recovery_due(batch, wallet)
     missing_micros = amount_micros - wallet.balance_micros + wallet.debt_micros
     needed = format_micros(amount_micros)
     owed = f" and {format_micros(wallet.debt_micros)} is owed from a payment taken back" if wallet.debt_micros else ""

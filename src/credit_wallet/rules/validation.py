@@ -90,7 +90,7 @@ def _malformed_keyless(command: Command) -> WalletError | None:
                 or (None if is_actor(command.actor) else _bad_actor(command.actor))
             )
         case Configure():
-            return _malformed_settings(command)
+            return _malformed_settings(command) or (None if is_actor(command.actor) else _bad_actor(command.actor))
         case TransferIn() | EndTransfer() if not is_transfer_id(command.transfer_id):
             return InvalidRequest(f"transfer_id is malformed: {command.transfer_id!r}", field="transfer_id")
     return None

@@ -184,7 +184,7 @@ def _question(fresh: Counter, now: datetime, only: Collection[int]) -> dict[str,
 def _used(fresh: Counter, row: Sequence[Any] | None) -> Used:
     if row is None:
         return Used(fresh)
-    value, spent, beyond, held, held_fraction, last_at, counted, refused, refused_fraction, refusals = row
+    value, spent, beyond, held, held_fraction, last_at, counted, refused, refused_fraction, refusals, _ = row
     fresh.value = value
     _fill(fresh, (spent, beyond, held, held_fraction, last_at))
     return Used(fresh, int(counted), micros(refused, refused_fraction), int(refusals))

@@ -31,11 +31,13 @@ SPENT_COLUMNS = (
     "refused_fraction",
     "refusals",
     "told_pct",
+    "renewal",
     "counted_from",
     "last_at",
 )
 FIGURE_COLUMNS = """
-spent, spent_fraction, refused, refused_fraction, refusals, told_pct, held, held_fraction, counted_from, last_at
+spent, spent_fraction, refused, refused_fraction, refusals, told_pct, renewal, held, held_fraction,
+counted_from, last_at
 """
 HELD_COLUMNS = ("wallet_id", "budget_id", "value", "held", "held_fraction")
 STEP_COLUMNS = ("wallet_id", "budget_id", "value", "at", "spent", "spent_fraction")
@@ -84,6 +86,7 @@ class Figures(NamedTuple):
     refused_micros: int = 0
     refusals: int = 0
     told_pct: int = 0
+    renewal: int = 0
     held_micros: int = 0
     counted_from: str | None = None
     last_at: str | None = None
@@ -221,18 +224,21 @@ def spent_row(counter: Counter) -> tuple[Any, ...]:
         *divmod(counter.refused_micros, MICROS),
         counter.refusals,
         counter.told_pct,
+        counter.renewal,
         *((counter.counted_from, counter.last_at or None) if isinstance(counter, RollingCounter) else (None, None)),
     )
 
 
 def figures_of(row: Iterable[Any], between: Passed = NOTHING_PASSED) -> Figures:
     """From ``FIGURE_COLUMNS``, each NULL where there is no row."""
-    spent, spent_fraction, refused, refused_fraction, refusals, told_pct, held, held_fraction, since, last_at = row
+    spent, spent_fraction, refused, refused_fraction, refusals, told_pct, renewal, *others = row
+    held, held_fraction, since, last_at = others
     return Figures(
         0 if spent is None else spent * MICROS + spent_fraction,
         0 if refused is None else refused * MICROS + refused_fraction,
         refusals or 0,
         told_pct or 0,
+        renewal or 0,
         0 if held is None else held * MICROS + held_fraction,
         since,
         last_at,

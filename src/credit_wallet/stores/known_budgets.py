@@ -170,6 +170,7 @@ def _fill(counter: Counter, figures: Figures) -> None:
     counter.refused_micros = figures.refused_micros
     counter.refusals = figures.refusals
     counter.told_pct = figures.told_pct
+    counter.renewal = figures.renewal
     counter.held_micros = figures.held_micros
     if not isinstance(counter, RollingCounter):
         return

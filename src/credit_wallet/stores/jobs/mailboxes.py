@@ -82,10 +82,12 @@ def _count(connection: Connection, wallet_id: int, counted: str, now: datetime) 
     return int(mails)
 
 
-def count_notices(connection: Connection, wallet_id: int, more: int, now: datetime) -> int:
-    """Count ``more`` notices of a wallet to the operator; return how many there have been in this hour (UTC)."""
+def count_notices(connection: Connection, wallet_id: int, more: int, now: datetime, counted: str = "told") -> int:
+    """Count ``more`` notices of a wallet, to the operator or of what ``counted`` names; return how many there have been
+    in this hour (UTC).
+    """
     day, hour = format_instant(now)[:10], format_instant(now)[11:13]
-    row = {"wallet_id": wallet_id, "counted": f"told {hour}", "day": day, "more": more}
+    row = {"wallet_id": wallet_id, "counted": f"{counted} {hour}", "day": day, "more": more}
     [(notices,)] = connection.execute(SQL["count_notices"], row).fetchall()
     return int(notices)
 

@@ -18,6 +18,7 @@ from credit_wallet.notices.confirming import new_code
 from credit_wallet.notices.recipients import (
     OF_A_WALLET_AN_HOUR,
     TOO_MANY_OF_WALLET,
+    TOO_MANY_VALUES,
     Allotment,
     Place,
     hears,
@@ -27,6 +28,7 @@ from credit_wallet.notices.targets import OPERATOR, Channel, Target, channel_of
 from credit_wallet.notices.texts import Notice
 from credit_wallet.notices.timing import GIVEN_UP_AFTER, MAX_ATTEMPTS
 from credit_wallet.stores import Connection
+from credit_wallet.stores.jobs.budget_values import hold_back
 from credit_wallet.stores.jobs.mailboxes import count_notices, mail_waits_until, put_code
 from credit_wallet.stores.notification_rows import REMOVED, SQL, target_of, targets_of
 
@@ -116,14 +118,20 @@ def fan_out(connection: Connection, now: datetime) -> int:
         wallet_id: targets_of(connection, wallet_id)
         for wallet_id in {OPERATOR, *(wallet_id for _, wallet_id, *_ in events)}
     }
-    beyond = _beyond_hour(connection, events, now) if targets[OPERATOR] else frozenset()
+    held_back = hold_back(connection, events, now)
+    others = [event for event in events if event[0] not in held_back]
+    beyond = _beyond_hour(connection, others, now) if targets[OPERATOR] else frozenset()
     allotments: dict[int, Allotment] = {}
-    for event_id, wallet_id, kind, occurred_at in sorted(events):
+    for event_id, wallet_id, kind, occurred_at, _ in sorted(events):
         for target in (*targets[wallet_id], *targets[OPERATOR]):
             if hears(target, kind, occurred_at):
                 allotment = allotments.setdefault(target.target_id, Allotment(target, now))
-                is_beyond = target.wallet_id == OPERATOR and event_id in beyond
-                place = allotment.none(TOO_MANY_OF_WALLET) if is_beyond else allotment.next(kind)
+                if event_id in held_back:
+                    place = allotment.none(TOO_MANY_VALUES)
+                elif target.wallet_id == OPERATOR and event_id in beyond:
+                    place = allotment.none(TOO_MANY_OF_WALLET)
+                else:
+                    place = allotment.next(kind)
                 row = {"wallet_id": wallet_id, "event_id": event_id, "target_id": target.target_id}
                 connection.execute(SQL["put_delivery"], {**row, **_columns_of(place), "at": format_instant(now)})
     for target_id, allotment in sorted(allotments.items()):
@@ -147,7 +155,7 @@ def _note_fanned_out(connection: Connection, target_id: int, allotment: Allotmen
 def _beyond_hour(connection: Connection, events: Sequence[Any], now: datetime) -> frozenset[int]:
     """The events beyond the operator's hourly limit for their wallets; counts them all."""
     bounded: dict[int, list[int]] = {}
-    for event_id, wallet_id, kind, _ in sorted(events):
+    for event_id, wallet_id, kind, *_ in sorted(events):
         if is_bounded(kind):
             bounded.setdefault(wallet_id, []).append(event_id)
     beyond: set[int] = set()

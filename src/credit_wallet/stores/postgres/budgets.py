@@ -75,7 +75,7 @@ ORDER BY position
 _PUT_SPENT = f"""
 INSERT INTO am_credit_budget_spent ({", ".join(SPENT_COLUMNS)})
 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::int[],
-                     %s::bigint[], %s::int[], %s::bigint[], %s::int[], %s::text[], %s::text[])
+                     %s::bigint[], %s::int[], %s::bigint[], %s::int[], %s::int[], %s::text[], %s::text[])
 ON CONFLICT (wallet_id, budget_id, window_start, value) DO UPDATE
 SET {", ".join(f"{column} = excluded.{column}" for column in SPENT_COLUMNS[5:])}
 """

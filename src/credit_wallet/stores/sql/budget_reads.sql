@@ -24,9 +24,8 @@ LIMIT :limit;
 -- budgets_found: a wallet's budgets by their anchors, given as JSON
 SELECT budget_id, wallet_id, label, unit, limit_whole, limit_fraction, time_window, scope, mode, shares, time_zone,
        week_start, raised_whole, raised_fraction, raised_until, created_at
-FROM am_credit_budget
-WHERE wallet_id = :wallet_id AND deleted_at IS NULL AND anchor IN (SELECT value FROM json_each(:anchors))
-ORDER BY budget_id;
+FROM json_each(:anchors)
+CROSS JOIN am_credit_budget ON wallet_id = :wallet_id AND anchor = value AND deleted_at IS NULL;
 
 -- budget: one budget
 SELECT budget_id, wallet_id, label, unit, limit_whole, limit_fraction, time_window, scope, mode, shares, time_zone,
@@ -46,8 +45,8 @@ WHERE k.wallet_id = :wallet_id AND k.key_id > :after AND k.monthly_cap_yen > 0
 ORDER BY k.key_id
 LIMIT :limit;
 
--- used: of budgets in their current windows, given as JSON, what the fullest value has spent and holds, how many values
--- there are, and what was refused of all of them. What has left a rolling window is what its steps say since its row was
+-- used: of budgets in their current windows, given as JSON, what the fullest value has spent and holds (on SQLite, columns
+-- beside the only max() are of its row), how many values there are, and what was refused of all of them. What has left a rolling window is what its steps say since its row was
 -- written, up to an instant; the clock may also have stepped back. The joins are in the order in which they are to run
 WITH asked AS (
     SELECT CAST(value ->> 'budget_id' AS INTEGER) AS budget_id, value ->> 'window_start' AS window_start,
@@ -85,19 +84,13 @@ used AS (
            END AS counts
     FROM counted c
     LEFT JOIN moved m ON m.budget_id = c.budget_id AND m.value = c.value)
-SELECT budget_id, value, spent_now, beyond, held, held_fraction, last_at, value_count, all_refused, all_refused_fraction,
-       all_refusals
-FROM (SELECT u.*, sum(counts) OVER each_budget AS value_count, sum(refused) OVER each_budget AS all_refused,
-             sum(refused_fraction) OVER each_budget AS all_refused_fraction, sum(refusals) OVER each_budget AS all_refusals,
-             row_number() OVER (PARTITION BY budget_id
-                                ORDER BY CAST(spent_now + held AS NUMERIC) * 1000000 + beyond + held_fraction DESC,
-                                         value) AS place
-      FROM used u
-      WINDOW each_budget AS (PARTITION BY budget_id)) AS placed
-WHERE place = 1;
+SELECT budget_id, value, spent_now, beyond, held, held_fraction, last_at, sum(counts), sum(refused),
+       sum(refused_fraction), sum(refusals), max((spent_now + held) * 1000000 + beyond + held_fraction)
+FROM used
+GROUP BY budget_id;
 
 -- values: a page of the values that a budget counts in its current window, in their order
-WITH counted AS (
+WITH spending AS (
     SELECT s.value, s.spent, s.spent_fraction, s.refused, s.refused_fraction, s.refusals, s.counted_from, s.last_at,
            coalesce(h.held, 0) AS held, coalesce(h.held_fraction, 0) AS held_fraction
     FROM am_credit_budget_spent s
@@ -105,14 +98,17 @@ WITH counted AS (
       ON h.wallet_id = s.wallet_id AND h.budget_id = s.budget_id AND h.value = s.value
     WHERE s.wallet_id = :wallet_id AND s.budget_id = :budget_id AND s.window_start = :window_start AND s.value > :after
       AND (s.counted_from IS NULL OR s.last_at > :left_at OR s.refusals > 0 OR h.value IS NOT NULL)
-    UNION ALL
-    SELECT h.value, 0, 0, 0, 0, 0, NULL, NULL, h.held, h.held_fraction
+    ORDER BY s.value LIMIT :limit),
+holding AS (
+    SELECT h.value, 0, 0, 0, 0, 0, NULL AS counted_from, NULL AS last_at, h.held,
+           h.held_fraction
     FROM am_credit_budget_held h
     WHERE h.wallet_id = :wallet_id AND h.budget_id = :budget_id AND h.value > :after
       AND NOT EXISTS (SELECT 1 FROM am_credit_budget_spent s
                       WHERE s.wallet_id = h.wallet_id AND s.budget_id = h.budget_id AND s.window_start = :window_start
-                        AND s.value = h.value)),
-page AS (SELECT * FROM counted ORDER BY value LIMIT :limit)
+                        AND s.value = h.value)
+    ORDER BY h.value LIMIT :limit),
+page AS (SELECT * FROM spending UNION ALL SELECT * FROM holding ORDER BY value LIMIT :limit)
 SELECT p.value, p.spent + coalesce(sum(CASE WHEN t.at > p.counted_from THEN -t.spent ELSE t.spent END), 0),
        p.spent_fraction + coalesce(sum(CASE WHEN t.at > p.counted_from THEN -t.spent_fraction ELSE t.spent_fraction END), 0),
        p.held, p.held_fraction, p.last_at, p.refused, p.refused_fraction, p.refusals

@@ -48,7 +48,10 @@ SELECT 1 WHERE EXISTS (SELECT 1 FROM am_credit_outbox WHERE handed_out = 0);
 UPDATE am_credit_outbox SET handed_out = 1
 WHERE handed_out = 0
   AND event_id IN (SELECT event_id FROM am_credit_outbox WHERE handed_out = 0 ORDER BY event_id LIMIT :limit)
-RETURNING event_id, wallet_id, kind, occurred_at;
+RETURNING event_id, wallet_id, kind, occurred_at, payload;
+
+-- mark_event: an event says more than it did when it was emitted
+UPDATE am_credit_outbox SET payload = :payload WHERE event_id = :event_id AND wallet_id = :wallet_id;
 
 -- put_delivery: an event is to be sent to a target
 INSERT INTO am_credit_delivery (wallet_id, event_id, target_id, status, next_attempt_at, last_error, created_at)

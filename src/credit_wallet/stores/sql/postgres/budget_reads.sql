@@ -4,8 +4,7 @@
 SELECT budget_id, wallet_id, label, unit, limit_whole, limit_fraction, time_window, scope, mode, shares, time_zone,
        week_start, raised_whole, raised_fraction, raised_until, created_at
 FROM am_credit_budget
-WHERE wallet_id = :wallet_id AND deleted_at IS NULL AND anchor IN (SELECT jsonb_array_elements_text(CAST(:anchors AS JSONB)))
-ORDER BY budget_id;
+WHERE wallet_id = :wallet_id AND deleted_at IS NULL AND anchor IN (SELECT jsonb_array_elements_text(CAST(:anchors AS JSONB)));
 
 -- used: of budgets in their current windows, given as JSON, what the fullest value has spent and holds, how many values
 -- there are, and what was refused of all of them. What has left a rolling window is what its steps say since its row was
@@ -47,12 +46,10 @@ used AS (
     FROM counted c
     LEFT JOIN moved m ON m.budget_id = c.budget_id AND m.value = c.value)
 SELECT budget_id, value, spent_now, beyond, held, held_fraction, last_at, value_count, all_refused, all_refused_fraction,
-       all_refusals
+       all_refusals, fullest
 FROM (SELECT u.*, sum(counts) OVER each_budget AS value_count, sum(refused) OVER each_budget AS all_refused,
              sum(refused_fraction) OVER each_budget AS all_refused_fraction, sum(refusals) OVER each_budget AS all_refusals,
-             row_number() OVER (PARTITION BY budget_id
-                                ORDER BY CAST(spent_now + held AS NUMERIC) * 1000000 + beyond + held_fraction DESC,
-                                         value) AS place
-      FROM used u
+             row_number() OVER (each_budget ORDER BY fullest DESC, value) AS place
+      FROM (SELECT used.*, CAST(spent_now + held AS NUMERIC) * 1000000 + beyond + held_fraction AS fullest FROM used) u
       WINDOW each_budget AS (PARTITION BY budget_id)) AS placed
 WHERE place = 1;
