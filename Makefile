@@ -95,6 +95,8 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 	EVERY_DATABASE=1 $(BIN)/python -m pytest -n auto -k partitioned tests/stores/test_backfill.py tests/rules/test_changed_budgets.py tests/ledger/test_fork.py tests/ledger/test_time.py
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
 	RULES_EXAMPLES=20000 $(BIN)/python -m pytest tests/rules/test_exact_rules.py
+	BUDGETS_EXAMPLES=4000 $(BIN)/python -m pytest tests/rules/test_budget_model.py
+	BUDGETS_EXAMPLES=300 $(BIN)/python -m pytest -n auto tests/ledger/test_budget_model.py
 	EXACT_CHARGES=1000000 $(BIN)/python -m pytest tests/ledger/test_exact_totals.py
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 

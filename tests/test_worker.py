@@ -82,6 +82,7 @@ def test_the_jobs_are_those_of_the_reference() -> None:
         ("prune_idempotency_keys", 3600.0),
         ("prune_notices", 3600.0),
         ("prune_closed", 86_400.0),
+        ("prune_budgets", 86_400.0),
     ]
 
 

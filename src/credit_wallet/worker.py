@@ -72,6 +72,7 @@ JOBS = (
     Job("prune_idempotency_keys", 3600.0, lambda wallets: wallets.maintenance.prune_idempotency_keys()),
     Job("prune_notices", 3600.0, lambda wallets: wallets.notices.prune(notify_settings().kept_days), repeats=True),
     Job("prune_closed", 86_400.0, lambda wallets: wallets.maintenance.prune_closed()),
+    Job("prune_budgets", 86_400.0, lambda wallets: wallets.maintenance.prune_budgets()),
 )
 
 

@@ -37,6 +37,7 @@ def test_an_agent_key_pays_up_to_its_cap_until_it_is_revoked(funded: Shell, cloc
             "created_at": NOON,
             "expires_at": "2026-06-02T00:00:00.000Z",
             "revoked_at": "2026-05-15T12:01:00.000Z",
+            "group": None,
         }
     ]
     assert "crawler" in funded("key", "list", 1)

@@ -30,6 +30,7 @@ from requests.sessions import Session
 from credit_wallet import CreditWallet
 from credit_wallet.delivery.sender import Sender, payload_of
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.notices.budget_texts import MAX_QUOTED
 from credit_wallet.notices.inert import inert, link
 from credit_wallet.notices.targets import OWNERS_SERVICES, Target, TargetSettings, is_mail
 from credit_wallet.notices.texts import Notice, message_of
@@ -130,6 +131,13 @@ def failure(reason: str) -> Notice:
     return Notice(1, 7, None, "topup.failed", {"amount_yen": 500, "reason": reason}, "2026-05-15T12:00:00.000Z")
 
 
+def crossing(text: str) -> Notice:
+    """A notice of a budget with a label of its owner's, about a value of an agent's."""
+    named = {"budget_id": "budget-12", "label": text, "unit": "yen", "window": "day", "scope": {"run": "*"}}
+    spent = {"values": {"run": text}, "threshold_pct": 80, "limit": "100", "spent": "80.5", "resets_at": None}
+    return Notice(1, 7, None, "budget.threshold_reached", {**named, **spent}, "2026-05-15T12:00:00.000Z")
+
+
 def shown(body: bytes) -> str:
     """What a service makes of a request's body: its strings, with entities and escapes read."""
     text = body.decode()
@@ -159,6 +167,16 @@ def test_a_label_and_a_reason_are_text_in_every_service(url: str, label: str, se
     assert f"failed ({inert(label)})." in shown(sent[-1])
     send(url, alert(label), failure(label), language="ja")
     assert f"ウォレット7({inert(label)})は" in shown(sent[-1])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("url", OWNERS + OPERATORS, ids=lambda url: f"{url[:12]}{url.partition('?')[2]}")
+def test_a_budgets_label_and_an_agents_value_are_text_in_every_service(url: str, text: str, sent: list[bytes]) -> None:
+    send(url, crossing(text))
+    assert f"in its daily budget “{inert(text)}” for run “{inert(text)}”." in shown(sent[-1])
+    assert text not in shown(sent[-1])
+    send(url, crossing(text), crossing(text), language="ja")
+    assert f"ウォレット7は1日の予算「{inert(text)}」(run「{inert(text)}」)の¥100のうち¥80.5を" in shown(sent[-1])
 
 
 def test_every_service_of_owners_is_in_the_table() -> None:
@@ -274,6 +292,17 @@ def test_mail_has_no_header_and_no_markup_of_a_stranger(text: str) -> None:
         if part.get_content_maintype() == "text":
             read = html.unescape(part.get_content()).replace("\xa0", " ")
             assert f"failed ({inert(text)})." in read
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "long " * 100])
+def test_a_budgets_label_stands_in_the_subject_of_a_mail_and_adds_no_header(text: str) -> None:
+    with closing(Mailbox()) as mailbox:
+        server = f"mailto://127.0.0.1:{mailbox.port}?from=wallet@example.com"
+        send("mailto:cfo@example.com", crossing(text), mail_url=server)
+    [message] = mailbox.messages
+    assert (message["to"], message["bcc"], message["cc"]) == ("cfo@example.com", None, None)
+    label = inert(text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…")
+    assert message["subject"] == f"80% of the daily budget “{label}” used"
 
 
 def test_mail_goes_to_the_address_as_it_was_named() -> None:

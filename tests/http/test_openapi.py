@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
@@ -208,7 +207,7 @@ WHOLE = {
 def test_every_amount_that_may_have_a_fraction_is_there_exactly(name: str) -> None:
     schema = SCHEMAS[name]
     assert not [field for field in schema["properties"] if field.endswith("_micros")]
-    if name in BODY_EXAMPLES or name == "BatchItem":
+    if name in BODY_EXAMPLES or name in ("BatchItem", "RaiseBody"):
         return
     for field in schema["properties"]:
         exact = field.removesuffix("_yen")
@@ -262,7 +261,7 @@ def test_an_operation_refuses_what_its_parameters_do_not_allow(wallets: CreditWa
                 if parameter["in"] != "query":
                     continue
                 path, method = ADDRESSES[name]
-                path = re.sub(r"\{\w+\}", "1", path)
+                path = path.format(**{each["name"]: each["schema"]["examples"][0] for each in operation["parameters"]})
                 token = next(token for prefix, token in tokens.items() if path.startswith(prefix))
                 answer = api.call(method, path, token, params={parameter["name"]: "\x00"})
                 assert "422" in operation["responses"], name

@@ -364,6 +364,8 @@ def test_bad_input_changes_nothing(wallets: CreditWallet, payer: int) -> None:
         lambda: wallets.budgets.configure(budget.budget_id, limit_calls=1),
         lambda: wallets.budgets.configure(budget.budget_id, label="x", mode="off"),
         lambda: wallets.budgets.configure(f"monthly-{payer}", limit_yen=9, label="x"),
+        lambda: wallets.budgets.configure(budget.budget_id, label="x", actor="nobody"),
+        lambda: wallets.budgets.delete(budget.budget_id, actor="nobody"),
         lambda: wallets.budgets.list(payer, after="12"),
         lambda: wallets.budgets.list(payer, limit=0),
         lambda: wallets.budgets.changes(payer, budget_id="12"),

@@ -12,6 +12,8 @@ from mcp_clients import Connection, Tools, over_http
 from mcp_ledger import TOOLS, Ledger
 from service import TOPUP_URL
 
+from credit_wallet.domain.cycle import cycle_bounds, format_instant, parse_instant
+
 # What is offered
 
 
@@ -129,6 +131,27 @@ def test_an_agent_is_told_what_it_can_spend(ledger: Ledger, connection: Connecti
             }
         ],
         "next_expiring": None,
+        "budgets": [
+            limit("monthly-1", "everything", "alert", left=957, of=1_000, spent=43),
+            limit(f"key-{ledger.agent.key_id}", f"key_id={ledger.agent.key_id}", "cap", left=197, of=200, spent=3),
+        ],
+    }
+
+
+def limit(budget_id: str, applies_to: str, mode: str, *, left: int, of: int, spent: int) -> dict[str, Any]:
+    """A monthly limit as an agent sees it."""
+    cycle_end = cycle_bounds(f"{datetime.now(UTC):%Y-%m}", "UTC")[1]
+    return {
+        "budget_id": budget_id,
+        "label": "crawler" if budget_id.startswith("key-") else None,
+        "unit": "yen",
+        "applies_to": applies_to,
+        "window": "month",
+        "mode": mode,
+        "limit": str(of),
+        "spent": str(spent),
+        "left": str(left),
+        "resets_at": format_instant(parse_instant(cycle_end)),
     }
 
 

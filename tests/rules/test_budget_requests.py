@@ -258,6 +258,7 @@ def test_what_is_omitted_stays() -> None:
         ({"raised_until": "then"}, RAISED, 200 * YEN, "then"),
         ({"raised_until": None}, RAISED, None, None),
         ({"raised_limit_yen": None}, RAISED, None, None),
+        ({"raised_limit_calls": None}, RAISED, None, None),
         ({"raised_limit_yen": None, "raised_until": None}, NO_RAISE, None, None),
     ],
 )
@@ -283,6 +284,7 @@ def test_a_raise_is_changed_by_halves_and_ended_by_either(
         ("yen", {"label": "\0"}, "label"),
         ("yen", {"shares_pct": []}, "shares_pct"),
         ("yen", {"limit_yen": None}, "limit_yen"),
+        ("yen", {"limit_calls": None}, "limit_calls"),
     ],
 )
 def test_a_malformed_change_is_refused(unit: str, asked: dict[str, Any], field: str) -> None:

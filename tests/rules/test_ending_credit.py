@@ -259,28 +259,28 @@ def test_a_webhook_is_told(wallets: CreditWallet, clock: Clock) -> None:
             "credit.expiring",
             "en",
             "Credit expires within 30 days",
-            "¥1,500 of promotional credit in Wallet 7 (search) expires at 2026-06-15 00:00 (Asia/Tokyo) unless it is "
-            "spent first.",
+            "¥1,500 of promotional credit (lot 3) in Wallet 7 (search) expires at 2026-06-15 00:00 (Asia/Tokyo) "
+            "unless it is spent first.",
         ),
         (
             "credit.expiring",
             "ja",
             "30日以内に失効する残高があります",
-            "ウォレット7(search)の無償残高のうち¥1,500は、2026-06-15 00:00 (Asia/Tokyo)に失効します。"
+            "ウォレット7(search)の無償残高のうち¥1,500(ロット3)は、2026-06-15 00:00 (Asia/Tokyo)に失効します。"
             "それまでにご利用ください。",
         ),
         (
             "credit.expired",
             "en",
             "Credit has expired",
-            "¥1,500 of promotional credit in Wallet 7 (search) expired at 2026-06-15 00:00 (Asia/Tokyo) and can no "
-            "longer be spent.",
+            "¥1,500 of promotional credit (lot 3) in Wallet 7 (search) expired at 2026-06-15 00:00 (Asia/Tokyo) and "
+            "can no longer be spent.",
         ),
         (
             "credit.expired",
             "ja",
             "残高が失効しました",
-            "ウォレット7(search)の無償残高のうち¥1,500は、2026-06-15 00:00 (Asia/Tokyo)に有効期限を迎え、"
+            "ウォレット7(search)の無償残高のうち¥1,500(ロット3)は、2026-06-15 00:00 (Asia/Tokyo)に有効期限を迎え、"
             "失効しました。",
         ),
     ],

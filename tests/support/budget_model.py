@@ -197,6 +197,13 @@ class ModelSpender:
         self.balance -= micros
         self._count(ModelEntry(now, micros, 1, labels), now)
 
+    def charge_again(self, micros: int, labels: Labels, now: datetime) -> None:
+        """For what was delivered: nothing speaks against it, and what the balance lacks is owed."""
+        taken = min(micros, self.balance)
+        self.debt += micros - taken
+        if taken:
+            self.charge(taken, labels, now)
+
     def hold(self, hold: ModelReserve, now: datetime) -> None:
         labels = self.labels(hold.key_id, hold.item, hold.facts, hold.agent_facts)
         for budget, value in self.matched(labels):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from credit_wallet.cli.context import (
@@ -17,7 +19,9 @@ from credit_wallet.cli.context import (
     wallet_id,
 )
 
-commands = click.Group("key", help="Create, list, rotate and revoke agent keys.")
+commands = click.Group("key", help="Create, list, configure, rotate and revoke agent keys.")
+
+group = click.option("--group", metavar="GROUP", help="Group of agents, for budgets, such as acme/research.")
 
 
 @commands.command("create")
@@ -25,10 +29,11 @@ commands = click.Group("key", help="Create, list, rotate and revoke agent keys."
 @label
 @click.option("--monthly-cap-yen", type=INTEGER, metavar="N", default=0, help="Maximum spending a month; 0 = no cap.")
 @ends("--expires-at", "When the key expires")
-def key_create(wallet_id: int, label: str | None, monthly_cap_yen: int, expires_at: str | None) -> None:
+@group
+def key_create(wallet_id: int, **settings: Any) -> None:
     """Create an agent key; its token is shown only once."""
     with open_wallets() as wallets:
-        show(wallets.keys.create(wallet_id, label=label, monthly_cap_yen=monthly_cap_yen, expires_at=expires_at))
+        show(wallets.keys.create(wallet_id, **settings))
 
 
 @commands.command("list")
@@ -42,6 +47,28 @@ def key_list(wallet_id: int, after: int, limit: int) -> None:
     """
     with open_wallets() as wallets:
         show(wallets.keys.list(wallet_id, after=after, limit=limit))
+
+
+@commands.command("configure")
+@key_id
+@label
+@click.option("--monthly-cap-yen", type=INTEGER, metavar="N", help="Maximum spending a month; 0 = no cap.")
+@group
+@click.option("--no-group", is_flag=True, help="Take the key out of its group.")
+def key_configure(key_id: int, no_group: bool, **settings: Any) -> None:
+    """Change an agent key; what is not given stays.
+
+    What it has spent counts against the new cap.
+    """
+    if no_group and settings["group"] is not None:
+        raise click.UsageError("Give --group or --no-group, not both.")
+    given = {name: value for name, value in settings.items() if value is not None} | (
+        {"group": None} if no_group else {}
+    )
+    if not given:
+        raise click.UsageError("Nothing to change: give at least one option.")
+    with open_wallets() as wallets:
+        show(wallets.keys.configure(key_id, **given))
 
 
 @commands.command("rotate")

@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from msgspec import Struct, json, structs
+from msgspec import UNSET, Struct, UnsetType, json, structs
 
 from credit_wallet.client.responses import Response, read_as, read_outcome, read_outcomes
 from credit_wallet.domain.actors import OPERATOR
@@ -22,9 +22,11 @@ from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
+from credit_wallet.rules.budget_requests import Limit, checked_yen
 from credit_wallet.rules.usage import Amount, asked_for, checked_amount
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody
+from credit_wallet.wire.budget_bodies import RaiseBody
 from credit_wallet.wire.replies import WalletReply
 
 T = TypeVar("T")
@@ -103,6 +105,27 @@ def sold(
 def sent_exactly(amount: Amount) -> int | str:
     """An amount as it is sent: whole yen as a number, others as a decimal string. Raises ``InvalidAmount``."""
     return _in_json(checked_amount(amount))
+
+
+def sent_limit(field: str, limit: Limit | UnsetType | None) -> int | str | UnsetType:
+    """A limit in yen as it is sent, 0 included; not at all when there is none. Raises ``InvalidRequest``."""
+    return UNSET if limit is None or isinstance(limit, UnsetType) else _in_json(checked_yen(field, limit))
+
+
+def sent_raise(
+    limit_yen: Limit | UnsetType | None, limit_calls: int | UnsetType | None, until: str | UnsetType | None
+) -> RaiseBody | UnsetType | None:
+    """A raise as it is sent: not at all when nothing is said of it, null when None ends it."""
+    said = [each for each in (limit_yen, limit_calls, until) if each is not UNSET]
+    if not said:
+        return UNSET
+    if all(each is None for each in said):
+        return None
+    return RaiseBody(
+        sent_limit("raised_limit_yen", limit_yen),
+        UNSET if limit_calls is None else limit_calls,
+        UNSET if until is None else until,
+    )
 
 
 def _in_json(micros: int) -> int | str:

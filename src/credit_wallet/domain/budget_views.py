@@ -16,7 +16,7 @@ class BudgetView(Struct, frozen=True):
 
     ``limit`` is as it was set; until ``raised_until``, ``raised_limit`` counts instead. ``left`` is what remains of the
     limit that counts after ``spent`` and ``held``, 0 if that is more. ``resets_at`` is when the next window begins, or
-    when all that was spent has left a rolling one; None if there is nothing to wait for.
+    when all that was spent has left a rolling one, if there is anything to wait for.
 
     A budget for each value (``*`` in its scope) has a limit for every one of ``values`` values that it counted in this
     window; ``spent``, ``held`` and ``left`` are those of the ``value`` that has the least left. ``refused`` is what a

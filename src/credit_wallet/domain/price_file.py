@@ -30,7 +30,7 @@ _AMOUNT = f'a decimal number of yen in quotes with up to {PLACES} places, such a
 _QUANTITY = f'a whole number above 0, or a decimal number in quotes with up to {PLACES} places, such as "0.5"'
 
 
-class _Float(str):
+class Inexact(str):
     """A number with a fraction, as the file writes it: a float would not be exact."""
 
     __slots__ = ()
@@ -42,7 +42,17 @@ class _Problem(ValueError):
 
 def parse_prices(text: str) -> tuple[Price, ...]:
     """The prices of a file, in its order. Raises ``InvalidRequest`` that names every field that is wrong."""
-    tables = _tables(text)
+    content = tables_of(text, ("price",), "a price file", "prices")
+    prices, problems = prices_of(content["price"])
+    if problems:
+        raise refused(problems, "prices")
+    return prices
+
+
+def prices_of(tables: list[Any]) -> tuple[tuple[Price, ...], list[str]]:
+    """The prices of the tables ``[[price]]`` of a file, in its order, and everything that is wrong with them."""
+    if len(tables) > MAX_PRICES:
+        return (), [f"a price file has at most {MAX_PRICES:,} prices, not {len(tables):,}"]
     prices, problems = [], []
     numbers: dict[Name, int] = {}
     for number, table in enumerate(tables, 1):
@@ -56,32 +66,34 @@ def parse_prices(text: str) -> tuple[Price, ...]:
                     f"price {number}: it has the item, wallet_id, group and valid_from of price {first}; remove one"
                 )
             prices.append(price)
-    if problems:
-        raise _refused(problems)
-    return tuple(prices)
+    return tuple(prices), problems
 
 
-def _tables(text: str) -> list[Any]:
+def tables_of(text: str, names: tuple[str, ...], what: str, field: str) -> dict[str, list[Any]]:
+    """The lists of tables of ``what``, a TOML file that has no others than ``names``; numbers with a fraction are
+    ``Inexact``. Raises ``InvalidRequest`` naming ``field``.
+    """
     if len(text.encode(errors="replace")) > MAX_BYTES:
-        raise _refused([f"a price file has at most {MAX_BYTES:,} bytes"])
+        raise refused([f"{what} has at most {MAX_BYTES:,} bytes"], field)
     try:
-        content = tomllib.loads(text, parse_float=_Float)
+        content = tomllib.loads(text, parse_float=Inexact)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _refused([f"the file is not TOML: {error}"]) from None
-    if unknown := sorted(content.keys() - {"price"}):
-        raise _refused([f"{name} does not belong in a price file; prices are tables [[price]]" for name in unknown])
-    tables = content.get("price", [])
-    if not isinstance(tables, list):
-        raise _refused(["price must be a list of tables: write [[price]], with two brackets"])
-    if len(tables) > MAX_PRICES:
-        raise _refused([f"a price file has at most {MAX_PRICES:,} prices, not {len(tables):,}"])
+        raise refused([f"the file is not TOML: {error}"], field) from None
+    known = " and ".join(f"[[{name}]]" for name in names)
+    if unknown := sorted(content.keys() - {*names}):
+        raise refused([f"{name} does not belong in {what}; {field} are tables {known}" for name in unknown], field)
+    tables = {name: content.get(name, []) for name in names}
+    for name, found in tables.items():
+        if not isinstance(found, list):
+            raise refused([f"{name} must be a list of tables: write [[{name}]], with two brackets"], field)
     return tables
 
 
-def _refused(problems: list[str]) -> InvalidRequest:
+def refused(problems: list[str], field: str) -> InvalidRequest:
+    """The refusal of a file with ``problems``."""
     shown = problems[:MAX_PROBLEMS]
     more = f"; and {len(problems) - len(shown)} more" if len(problems) > len(shown) else ""
-    return InvalidRequest("; ".join(shown) + more, field="prices", problems=shown)
+    return InvalidRequest("; ".join(shown) + more, field=field, problems=shown)
 
 
 def _fields(table: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
@@ -159,10 +171,10 @@ def _unit_price(value: object) -> int:
 def _exact(field: str, value: object) -> int | None:
     """The micros of a number; None for what is not an exact number, in quotes or not."""
     try:
-        micros = micros_of(str(value) if isinstance(value, _Float) else value)
+        micros = micros_of(str(value) if isinstance(value, Inexact) else value)
     except ValueError:
         return None
-    if isinstance(value, _Float):
+    if isinstance(value, Inexact):
         raise _Problem(f'{field} must be exact: quote it, {field} = "{value}"')
     return micros
 
@@ -170,7 +182,7 @@ def _exact(field: str, value: object) -> int | None:
 def _valid_from(value: object) -> str:
     example = "such as 2026-12-01T00:00:00+09:00"
     moment = value
-    if isinstance(value, str) and not isinstance(value, _Float):
+    if isinstance(value, str) and not isinstance(value, Inexact):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
@@ -229,5 +241,5 @@ def _shown(value: object) -> str:
     """A value as the message shows it: as the file writes it, but not all of a long one."""
     if isinstance(value, bool):
         return str(value).lower()
-    shown = str(value) if isinstance(value, _Float | date | time) else repr(value)
+    shown = str(value) if isinstance(value, Inexact | date | time) else repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

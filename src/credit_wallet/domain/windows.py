@@ -42,6 +42,7 @@ def is_window(text: str) -> bool:
     return text in FIXED_WINDOWS or rolling_seconds(text) is not None
 
 
+@lru_cache(maxsize=1024)
 def rolling_seconds(window: str) -> int | None:
     """The length of a rolling window (``rolling:24h``), one minute to 31 days; None for any other text."""
     match = _ROLLING.fullmatch(window)

@@ -20,6 +20,7 @@ from msgspec import DecodeError
 from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.access_routes import ACCESS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.fast import FastLane
@@ -120,6 +121,7 @@ def documented() -> Litestar:
             *PURCHASE_ROUTES,
             *TRANSFER_ROUTES,
             *WALLET_ROUTES,
+            *BUDGET_ROUTES,
             *PRICE_ROUTES,
             *USAGE_ROUTES,
             *PAYMENT_ROUTES,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import delete, get, post
+from litestar import delete, get, patch, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
+from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.views import CreatedKey, CreatedWallet, KeyView
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
@@ -16,7 +17,7 @@ from credit_wallet.http.routing import id_after, id_in_path, page_size, route
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Caller, require_owner
-from credit_wallet.wire.bodies import CreateKeyBody, RotateBody
+from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
 from credit_wallet.wire.replies import Identity, Role
 
 TAG = "Agent keys"
@@ -44,11 +45,16 @@ def list_keys(
 def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
     """Create an agent key
 
-    A token for one agent, optionally with a monthly cap and an expiry. The token is in this response and never again.
-    For owners.
+    A token for one agent, optionally with a monthly cap, a group for budgets, and an expiry. The token is in this
+    response and never again. For owners.
     """
     return wallets.keys.create(
-        require_owner(caller), label=data.label, monthly_cap_yen=data.monthly_cap_yen, expires_at=data.expires_at
+        require_owner(caller),
+        label=data.label,
+        monthly_cap_yen=data.monthly_cap_yen,
+        expires_at=data.expires_at,
+        group=data.group,
+        actor=PAYER,
     )
 
 
@@ -60,6 +66,20 @@ def get_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyVie
     One agent key of the wallet and what it has spent. For owners.
     """
     return _own_key(wallets, caller, key_id)
+
+
+@patch("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found"))
+@on_lane(OWNERS)
+def configure_key(
+    key_id: KeyId, data: JSONBody[ConfigureKeyBody], caller: GivenCaller, wallets: GivenWallets
+) -> KeyView:
+    """Configure an agent key
+
+    Changes what is sent of it: label, monthly cap, or group. They count from the next charge on; what the key has
+    spent stays. For owners.
+    """
+    _own_key(wallets, caller, key_id)
+    return wallets.keys.configure(key_id, **data.asked(), actor=PAYER)
 
 
 @delete("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found"))
@@ -131,4 +151,4 @@ def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
     return key
 
 
-KEY_ROUTES = (list_keys, create_key, get_key, revoke_key, rotate_key, rotate_owner_token, whoami)
+KEY_ROUTES = (list_keys, create_key, get_key, configure_key, revoke_key, rotate_key, rotate_owner_token, whoami)

@@ -18,9 +18,13 @@ from credit_wallet.errors import KeyNotFound
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.rules.bounds import budget_id_text, key_cap_id, monthly_budget_id
 from credit_wallet.rules.budget_requests import BudgetName
+from credit_wallet.rules.state import Counter
 from credit_wallet.stores import budget_reads
 from credit_wallet.stores.budget_reads import Cap, Change, Used
 from credit_wallet.stores.reads import WalletRow
+
+MAX_LIMITING = 20
+"""How many budgets are shown beside a wallet."""
 
 
 def page(ledger: Ledger, wallet_id: int, key_id: int | None, start: BudgetName | None, limit: int) -> list[BudgetView]:
@@ -44,6 +48,24 @@ def views_of(
     own = {} if key is None else {each.budget_id: str(key.key_id) for each in budgets if _is_for_each_key(each.scope)}
     used = budget_reads.used_of(ledger.reader.source, wallet_id, budgets, now, own)
     return [_view(each, now, is_named=key is None or each.counter.budget.budget_id in own) for each in used]
+
+
+def limiting(
+    ledger: Ledger, row: WalletRow, wallet: WalletView, key: KeyView | None, counters: Sequence[Counter], now: datetime
+) -> list[BudgetView]:
+    """The first ``MAX_LIMITING`` budgets that can bound a key, or the owner: monthly limits first, then those of
+    ``counters``, which bound every charge, then others by id.
+    """
+    views = [monthly(wallet)] if wallet.monthly_budget_yen else []
+    if key is not None and key.monthly_cap_yen:
+        views.append(cap_of(wallet, cap_in(key)))
+    if not row.budget_kinds:
+        return views
+    views += [_view(Used(each), now, is_named=True) for each in counters]
+    named = {each.budget.budget_id for each in counters}
+    found = budget_reads.budgets(ledger.reader.source, row.wallet_id, 0, MAX_LIMITING, key)
+    others = [each for each in found if each.budget_id not in named]
+    return [*views, *views_of(ledger, row.wallet_id, others, now, key)][:MAX_LIMITING]
 
 
 def values_of(ledger: Ledger, budget: Budget, after: str, limit: int) -> list[BudgetValueView]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 
@@ -14,14 +17,15 @@ from credit_wallet.domain.budgets import DEFAULT_SHARES_PCT, Budget
 from credit_wallet.domain.commands import Configure
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Configured
+from credit_wallet.domain.replay_views import Replayed
 from credit_wallet.domain.views import KeyView
 from credit_wallet.errors import BudgetNotFound, InvalidRequest, KeyNotFound, WalletNotFound
-from credit_wallet.ledger import budget_lists
+from credit_wallet.ledger import budget_lists, replay
 from credit_wallet.ledger.keys import checked_future_end
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules import budget_requests
 from credit_wallet.rules.budget_requests import BudgetName, Limit, Raise, checked_budget_id
-from credit_wallet.rules.validation import MAX_ID, checked_after, checked_id
+from credit_wallet.rules.validation import MAX_ID, checked_actor, checked_after, checked_id
 from credit_wallet.stores import budget_jobs, budget_reads
 
 
@@ -56,15 +60,13 @@ class Budgets:
         """A new budget of yen (exact) or of calls, 0 to 10**12; 0 stops every charge that it matches.
 
         ``window`` is ``minute``, ``hour``, ``day``, ``week``, ``month`` or ``total``, by the clocks of ``time_zone``
-        (by default the wallet's), or ``rolling:24h``: one minute to 31 days, in ``m``, ``h`` or ``d``.
-
-        ``scope`` says which charges it counts: up to four conditions, all of which must be met, named ``group``,
-        ``key_id``, ``item`` or by the key of a fact, as in ``{"group": "acme", "tool": "search"}``. With ``"*"`` each
-        value has the limit for itself: ``{"run": "*"}``. None is the whole wallet.
+        (by default the wallet's), or ``rolling:24h``: one minute to 31 days, in ``m``, ``h`` or ``d``. ``scope`` is up
+        to four conditions that a charge must meet, as in ``{"group": "acme", "tool": "search"}``: ``group``,
+        ``key_id``, ``item``, or facts. With ``"*"`` each value has the limit for itself: ``{"run": "*"}``.
 
         ``mode`` "cap" refuses what would pass the limit, "alert" notifies at ``shares_pct`` of it, "shadow" lets
-        everything through and records what a cap would refuse. ``raised_limit_yen`` or ``raised_limit_calls`` is the
-        limit until ``raised_until``, an ISO 8601 time or a date.
+        everything through and records what a cap would refuse. A raised limit counts until ``raised_until``, an ISO
+        8601 time or a date.
 
         It counts from now on, and reserves what open holds have left. Raises ``WalletNotFound``, ``KeyNotFound``,
         ``TooManyBudgets``, and ``InvalidRequest`` naming the field.
@@ -87,7 +89,7 @@ class Budgets:
             ),
         )
         budget_lists.check_key_of(self._ledger, wallet_id, new.scope)
-        budget_id = self._ledger.write(wallet_id, budget_jobs.create_budget, new, actor)
+        budget_id = self._ledger.write(wallet_id, budget_jobs.create_budget, new, checked_actor(actor))
         return self._shown(self._budget(BudgetName("budget", budget_id)))
 
     def list(
@@ -141,7 +143,7 @@ class Budgets:
         ``mode`` (alert or cap) can be changed, of a key's cap ``limit_yen`` (0 for none). Raises ``BudgetNotFound`` and
         ``InvalidRequest`` naming the field.
         """
-        name = checked_budget_id(budget_id)
+        name, actor = checked_budget_id(budget_id), checked_actor(actor)
         raised = (raised_limit_yen, raised_limit_calls, raised_until)
         if name.kind != "budget":
             others = {
@@ -184,8 +186,36 @@ class Budgets:
                 field="budget_id",
             )
         shown = self.show(budget_id)
-        self._ledger.write(shown.wallet_id, budget_jobs.delete_budget, name.number, actor)
+        self._ledger.write(shown.wallet_id, budget_jobs.delete_budget, name.number, checked_actor(actor))
         return shown
+
+    def replay(
+        self,
+        text_or_path: str | Path | None = None,
+        *,
+        wallet_id: int | None = None,
+        budgets: Sequence[Mapping[str, Any]] = (),
+        monthly_budget_yen: int | None = None,
+        key_caps_yen: Mapping[int, int] = MappingProxyType({}),
+        keep: bool = False,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 20,
+    ) -> Replayed:
+        """What a plan would have made of the ledger's past: who would have been refused, what would have been earned.
+
+        The plan is a file (a path, or its text) with tables ``[[budget]]``, which have the fields of ``create``, and
+        ``[[price]]`` as in a price file; or ``budgets``, each a mapping of arguments of ``create``. A budget is each
+        wallet's unless it has a ``wallet_id``. ``monthly_budget_yen`` is one that stops spending, ``key_caps_yen`` are
+        caps by agent key. With ``keep``, what limits spending now is tried as well, as it is set now.
+
+        Every charge between ``since`` and ``until`` (a month, a day or an ISO 8601 time, both included) of a wallet, or
+        of all, is decided anew at its own time; nothing is changed, and charges go on meanwhile. Lists have up to
+        ``limit`` rows (at most 1,000). Raises ``WalletNotFound`` and ``InvalidRequest`` that names every wrong field.
+        """
+        plan = replay.planned(text_or_path, budgets, monthly_budget_yen, key_caps_yen, keep=keep)
+        asked = replay.asked_for(self._ledger, wallet_id, since, until, keep=keep, limit=limit)
+        return replay.replay_of(self._ledger, plan, asked)
 
     def changes(
         self, wallet_id: int, *, budget_id: str | None = None, before: int | None = None, limit: int = 100

@@ -18,7 +18,7 @@ from credit_wallet.domain.views import CreatedKey, KeyView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules.budget_scopes import checked_group
-from credit_wallet.rules.validation import checked_after, checked_end, checked_id, malformed_text
+from credit_wallet.rules.validation import checked_actor, checked_after, checked_end, checked_id, malformed_text
 from credit_wallet.stores import budget_jobs, identity_rows
 
 MAX_OVERLAP_SECONDS = MAX_HOLD_SECONDS
@@ -62,7 +62,7 @@ class Keys:
             settings.monthly_cap_yen,
             expiry,
             settings.group,
-            actor,
+            checked_actor(actor),
         )
         return CreatedKey(key_id, wallet_id, token)
 
@@ -99,7 +99,7 @@ class Keys:
         changes = _checked_settings(label, monthly_cap_yen, group)
         wallet_id = self._ledger.reader.owner_of_key(checked_id("key_id", key_id))
         if changes != KeySettings():
-            self._ledger.write(wallet_id, budget_jobs.configure_key, key_id, changes, actor)
+            self._ledger.write(wallet_id, budget_jobs.configure_key, key_id, changes, checked_actor(actor))
         return self.show(key_id)
 
     def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:

@@ -19,6 +19,7 @@ from credit_wallet.notices.targets import OPERATOR
 from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.stores import grant_rows
 from credit_wallet.stores.jobs import budget_renewals, lot_notices, pruning, seals, spending_hours, usage
+from credit_wallet.stores.jobs.budget_pruning import prune_budgets
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.outbox import put_event
 from credit_wallet.telemetry import Logger
@@ -188,6 +189,12 @@ class Maintenance:
             raise InvalidRequest(f"older_than_days must be {allowed}", field="older_than_days")
         before = format_instant(self._ledger.ago(timedelta(days=older_than_days)))
         return pruning.prune_closed(self._ledger.maintain, before, lambda: self._stopping)
+
+    def prune_budgets(self) -> int:
+        """Delete windows of budgets that ended a week ago, what has long left rolling windows, and the counters of
+        budgets that were deleted a week ago; return how many rows.
+        """
+        return prune_budgets(self._ledger.maintain, self._ledger.clock(), lambda: self._stopping)
 
     # Spending anomalies
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from credit_wallet.domain.budget_views import BudgetView
 from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, Transaction, WalletView
+from credit_wallet.ledger.budget_lists import limiting
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.topups import automatic_state
 from credit_wallet.notices.targets import TargetView, view_of
@@ -26,6 +28,8 @@ class Overview(NamedTuple):
     lots: list[LotView]
     spendable_micros: int
     """The largest charge that would be accepted now; a budget for what it is for may limit it further."""
+    budgets: list[BudgetView]
+    """The first of those that can bound the key, or the owner."""
 
 
 def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
@@ -39,6 +43,7 @@ def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
         recent, _ = reader.search(wallet, RECENT_TRANSACTIONS, None, None, key_id, None)
         targets = []
     view, key = reader.view(wallet, now), None if key_id is None else reader.key(wallet, key_id, now)
+    counters = bounding(reader.source, wallet, key, now)
     return Overview(
         wallet=view,
         key=key,
@@ -46,5 +51,6 @@ def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
         auto_topup=automatic_state(ledger, wallet),
         targets=targets,
         lots=reader.lots(wallet_id, now),
-        spendable_micros=spendable_micros(view, key, bounding(reader.source, wallet, key, now)),
+        spendable_micros=spendable_micros(view, key, counters),
+        budgets=limiting(ledger, wallet, view, key, counters, now),
     )

@@ -27,6 +27,8 @@ from credit_wallet.rules.usage import Amount, asked_for
 from credit_wallet.rules.validation import MAX_ID, checked_after, malformed_text
 from credit_wallet.stores import Source, price_rows
 
+_WHAT = {"prices": "price file", "plan": "plan"}
+
 
 class Prices:
     """``wallets.prices``: apply a price file, compare one, and see which prices count for whom and when."""
@@ -47,7 +49,7 @@ class Prices:
         """
         if not applied_by or malformed_text("applied_by", applied_by):
             raise InvalidRequest("applied_by must be text of 1 to 500 characters without NUL", field="applied_by")
-        text = _text_of(text_or_path)
+        text = text_of(text_or_path)
         prices, digest = parse_prices(text), sha256(text.encode()).hexdigest()
         if not prices and not allow_empty:
             raise InvalidRequest(
@@ -62,7 +64,7 @@ class Prices:
 
     def diff(self, text_or_path: str | Path) -> builtins.list[PriceChange]:
         """What ``apply`` would change now. Raises ``InvalidRequest`` that names every wrong field."""
-        return [*changes_between(self._book().prices, parse_prices(_text_of(text_or_path)))]
+        return [*changes_between(self._book().prices, parse_prices(text_of(text_or_path)))]
 
     def list(self, *, at: datetime | str | None = None, wallet_id: int | None = None) -> builtins.list[PriceView]:
         """The prices that count at an instant (aware; by default now): for a wallet, or those of everybody.
@@ -161,20 +163,20 @@ def _asked(item: str, quantity: Amount) -> tuple[str, int]:
     return usage.item, usage.quantity_micros
 
 
-def _text_of(text_or_path: str | Path) -> str:
-    """The text of a price file. Raises ``InvalidRequest``."""
+def text_of(text_or_path: str | Path, field: str = "prices") -> str:
+    """The text of a price file, or of a plan. Raises ``InvalidRequest`` naming ``field``."""
     if isinstance(text_or_path, str) and ("\n" in text_or_path or "=" in text_or_path):
         return text_or_path.removeprefix("\ufeff")  # as of a file
-    path = Path(text_or_path)
+    path, what = Path(text_or_path), _WHAT[field]
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise InvalidRequest(f"{path} cannot be a price file: it has more than {MAX_BYTES:,} bytes", field="prices")
+            raise InvalidRequest(f"{path} cannot be a {what}: it has more than {MAX_BYTES:,} bytes", field=field)
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidRequest(f"{path} must be text in UTF-8", field="prices") from None
+        raise InvalidRequest(f"{path} must be text in UTF-8", field=field) from None
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
-        raise InvalidRequest(f"the price file {path} cannot be read: {reason}", field="prices") from None
+        raise InvalidRequest(f"the {what} {path} cannot be read: {reason}", field=field) from None
 
 
 def _instant(at: datetime | str) -> str:

@@ -127,8 +127,8 @@ def _place(cursor: str, dimension: str) -> Place:
 
 
 def _span(since: str | None, until: str | None, every: Every, zone: str, now: datetime) -> _Span:
-    end = now + _MILLISECOND if until is None else _end("until", until, zone)
-    start = _default_start(end - _MILLISECOND, every, zone) if since is None else _start("since", since, zone)
+    end = now + _MILLISECOND if until is None else end_of("until", until, zone)
+    start = _default_start(end - _MILLISECOND, every, zone) if since is None else start_of("since", since, zone)
     if start >= end:
         raise InvalidRequest("since must be before until", field="since")
     return _Span(start, end)
@@ -144,7 +144,7 @@ def _default_start(moment: datetime, every: Every, zone: str) -> datetime:
     return parse_instant(cycle_bounds(f"{months // 12:04d}-{months % 12 + 1:02d}", zone)[0])
 
 
-def _start(field: str, text: str, zone: str) -> datetime:
+def start_of(field: str, text: str, zone: str) -> datetime:
     """The first instant of a month or a day in ``zone``, or an instant."""
     try:
         if CYCLE_PATTERN.fullmatch(text):
@@ -155,7 +155,7 @@ def _start(field: str, text: str, zone: str) -> datetime:
         raise _no_time(field, text) from None
 
 
-def _end(field: str, text: str, zone: str) -> datetime:
+def end_of(field: str, text: str, zone: str) -> datetime:
     """The end of a month or a day in ``zone``, or an instant."""
     try:
         return (

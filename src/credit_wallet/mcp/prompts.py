@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.money import format_micros, format_yen
-from credit_wallet.mcp.replies import WalletStatus
+from decimal import Decimal
+
+from credit_wallet.domain.money import format_micros, format_yen, micros_of
+from credit_wallet.mcp.replies import BudgetStatus, WalletStatus
 
 BUDGET = "credit_wallet_budget"
 BUDGET_TITLE = "Your budget"
@@ -22,12 +24,15 @@ def budget(status: WalletStatus) -> str:
             "Rules:",
             "- Before work that takes many calls, compare its cost with what you can spend; credit_wallet_status has "
             "the current figures.",
-            "- A call that was answered with HTTP 402 was not charged and did not run. Repeating it does not help: "
-            "check the status, then stop or ask a person.",
+            "- A call that was answered with HTTP 402 was not charged and did not run. Repeating it at once does not "
+            "help. When the refusal has a `retry_at`, the same call passes then; when its `max_amount` is above 0, a "
+            "cheaper one passes now. Otherwise check the status, then stop or ask a person.",
+            "- A call that was answered with HTTP 429 `call_limit_reached` was not charged either: wait the seconds of "
+            "`Retry-After`, then send it again.",
             "- Retry a call with the same idempotency key, and it is never charged twice.",
             "- When you need more credit, call credit_wallet_topup once and pass on what it says. Only a person can "
             "pay.",
-            "- Budgets and caps reset every month. Neither you nor a top-up can raise them.",
+            "- Neither you nor a top-up can raise a budget. It starts anew at its `resets_at`.",
         ]
     )
 
@@ -52,4 +57,18 @@ def _bounds(status: WalletStatus) -> list[str]:
             f"- Your own key has spent {format_micros(status.key.current_cycle_spent_micros)} of its cap of "
             f"{format_yen(status.key.monthly_cap_yen)} for {status.current_cycle}; charges beyond it are refused."
         )
-    return lines
+    return [*lines, *(_in_words(each) for each in status.budgets if each.budget_id.startswith("budget-"))]
+
+
+def _in_words(budget: BudgetStatus) -> str:
+    limit, left = (_amount(budget, each) for each in (budget.limit, budget.left))
+    span = {"total": "in all"}.get(budget.window, f"a {budget.window}")
+    if budget.window.startswith("rolling:"):
+        span = f"in {budget.window.removeprefix('rolling:')}"
+    effect = {"cap": "; charges beyond it are refused", "alert": "", "shadow": " (nothing is refused)"}[budget.mode]
+    anew = f" until {budget.resets_at}" if budget.resets_at else ""
+    return f"- {left} of the limit of {limit} {span} for {budget.applies_to} is left{anew}{effect}."
+
+
+def _amount(budget: BudgetStatus, amount: Decimal) -> str:
+    return format_micros(micros_of(amount)) if budget.unit == "yen" else f"{amount:,f} calls"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
+from credit_wallet.domain.budget_views import BudgetView
+from credit_wallet.domain.budgets import Mode, Unit
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import MICROS, Exact, WholeYen, WholeYenUp
@@ -57,6 +60,45 @@ class TopupArguments(Body, frozen=True):
     ) = None
 
 
+class BudgetStatus(Struct, frozen=True):
+    """A limit on spending, or on calls. Its amounts are decimal strings, of its unit."""
+
+    budget_id: str
+    label: str | None
+    unit: Unit
+    applies_to: Annotated[
+        str,
+        Meta(
+            description="Which charges it counts, such as `tool=search`; with `*` each value has the limit for itself, "
+            "and the figures are of the one with the least left."
+        ),
+    ]
+    window: Annotated[str, Meta(description="How long it counts: `minute` to `month`, `total`, or `rolling:24h`.")]
+    mode: Annotated[
+        Mode, Meta(description="`cap` refuses what exceeds it, `alert` only notifies, `shadow` does neither.")
+    ]
+    limit: Decimal
+    spent: Decimal
+    left: Annotated[Decimal, Meta(description="What is left after spending and reserved amounts.")]
+    resets_at: Annotated[str | None, Meta(description="When it starts anew; null when it never does.")]
+
+    @classmethod
+    def of(cls, budget: BudgetView) -> BudgetStatus:
+        """What an agent needs to know of a budget."""
+        return cls(
+            budget.budget_id,
+            budget.label,
+            budget.unit,
+            ", ".join(f"{name}={value}" for name, value in budget.scope.items()) or "everything",
+            budget.window,
+            budget.mode,
+            budget.limit if budget.raised_limit is None else budget.raised_limit,
+            budget.spent,
+            budget.left,
+            budget.resets_at,
+        )
+
+
 class WalletStatus(Struct, frozen=True):
     """How much can be spent, and what limits it.
 
@@ -94,6 +136,13 @@ class WalletStatus(Struct, frozen=True):
         LotView | None,
         Meta(description="The lot that expires soonest, with `days_left` in whole days; null if no credit expires."),
     ]
+    budgets: Annotated[
+        list[BudgetStatus],
+        Meta(
+            description="What limits your charges, up to 20 budgets. A refusal names the one that said no, what would "
+            "pass now (`max_amount`) and when the same charge would (`retry_at`)."
+        ),
+    ]
 
     spendable_yen, spendable = WholeYen(), Exact()
     balance_yen, balance = WholeYen(), Exact()
@@ -105,9 +154,10 @@ class WalletStatus(Struct, frozen=True):
     def of(cls, wallet: WalletReply) -> WalletStatus:
         """The status of a wallet."""
         budget_micros = wallet.monthly_budget_yen * MICROS
-        shown = {name: getattr(wallet, name) for name in cls.__struct_fields__ if name != "warn_pct"}
+        shown = {name: getattr(wallet, name) for name in cls.__struct_fields__ if name not in ("warn_pct", "budgets")}
         warning = warn_pct(spent_pct(wallet.current_cycle_spent_micros, budget_micros)) if budget_micros else 0
-        return cls(**{**shown, "lots": wallet.lots[:MAX_LOTS]}, warn_pct=warning)
+        budgets = [BudgetStatus.of(each) for each in wallet.budgets]
+        return cls(**{**shown, "lots": wallet.lots[:MAX_LOTS]}, warn_pct=warning, budgets=budgets)
 
 
 class TopupGuide(Struct, frozen=True):

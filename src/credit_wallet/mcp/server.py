@@ -39,8 +39,8 @@ from credit_wallet.version import __version__
 NAME = "credit-wallet"
 INSTRUCTIONS = (
     "A prepaid wallet that pays for API calls. Use credit_wallet_status to see how much you can spend, and to find out "
-    "why a call was refused with HTTP 402. Use credit_wallet_topup to learn what a person must do to add credit; it "
-    "never pays on its own."
+    "why a call was refused with HTTP 402 or 429. Use credit_wallet_topup to learn what a person must do to add "
+    "credit; it never pays on its own."
 )
 
 _log = Logger("credit_wallet.mcp")

@@ -122,9 +122,9 @@ TOOLS = {
         Tool(
             "credit_wallet_status",
             "Wallet status",
-            "Shows how much you can spend now (`spendable_yen`), the balance, the monthly budget and how much of it is "
-            "spent, and the cap of your own key. Check it before expensive work, and after a call was refused with "
-            "HTTP 402.",
+            "Shows how much you can spend now (`spendable_yen`), the balance, and every budget that limits your "
+            "charges, with what is left of it and when it starts anew. Check it before expensive work, and after a "
+            "call was refused with HTTP 402 or 429.",
             NoArguments,
             WalletStatus,
             _status,

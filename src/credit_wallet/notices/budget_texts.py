@@ -63,6 +63,9 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
 
 Language = Literal["en", "ja"]
 
+MAX_QUOTED = 100
+"""Characters of a label that are shown: it stands in titles, and services cut or refuse long ones."""
+
 _WINDOWS = {
     "en": {
         "minute": "per-minute",
@@ -175,7 +178,8 @@ class _Budget:
         return f"{called} {self._quoted(value)}" if self._english else f"{called}{self._quoted(value)}"
 
     def _quoted(self, text: str) -> str:
-        return _QUOTED[self._language].format(text=inert(text).translate(_QUOTES))
+        short = text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…"
+        return _QUOTED[self._language].format(text=inert(short).translate(_QUOTES))
 
     def amount(self, name: str) -> str:
         """A figure with its unit: ¥3.3, 12 calls."""

@@ -60,21 +60,23 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "credit.expiring": {
         "en": (
             "Credit expires within {days} days",
-            "{remaining_yen} of {lot_kind} credit in {wallet} expires at {expires_at} unless it is spent first.",
+            "{remaining_yen} of {lot_kind} credit (lot {lot_id}) in {wallet} expires at {expires_at} unless it is "
+            "spent first.",
         ),
         "ja": (
             "{days}日以内に失効する残高があります",
-            "{wallet}の{lot_kind}残高のうち{remaining_yen}は、{expires_at}に失効します。それまでにご利用ください。",
+            "{wallet}の{lot_kind}残高のうち{remaining_yen}(ロット{lot_id})は、{expires_at}に失効します。それまでにご利用ください。",
         ),
     },
     "credit.expired": {
         "en": (
             "Credit has expired",
-            "{expired_yen} of {lot_kind} credit in {wallet} expired at {expires_at} and can no longer be spent.",
+            "{expired_yen} of {lot_kind} credit (lot {lot_id}) in {wallet} expired at {expires_at} and can no "
+            "longer be spent.",
         ),
         "ja": (
             "残高が失効しました",
-            "{wallet}の{lot_kind}残高のうち{expired_yen}は、{expires_at}に有効期限を迎え、失効しました。",
+            "{wallet}の{lot_kind}残高のうち{expired_yen}(ロット{lot_id})は、{expires_at}に有効期限を迎え、失効しました。",
         ),
     },
     "wallet.exhausted": {

@@ -135,8 +135,8 @@ def checked_settings(
 ) -> BudgetSettings:
     """Changes to a budget that counts ``unit`` and has ``known_raise`` now."""
     given = {"yen": limit_yen, "calls": limit_calls}
-    _check_unit(budget_id, unit, limit_yen=limit_yen, limit_calls=limit_calls)
-    _check_unit(budget_id, unit, raised_limit_yen=raised[0], raised_limit_calls=raised[1])
+    _check_unit(budget_id, unit, UNSET, limit_yen=limit_yen, limit_calls=limit_calls)
+    _check_unit(budget_id, unit, None, raised_limit_yen=raised[0], raised_limit_calls=raised[1])
     raise_ = _changed_raise(unit, raised, known_raise, ends)
     return BudgetSettings(
         _unless_unset(label, checked_label),
@@ -233,11 +233,11 @@ def _changed_raise(
     known: Raise,
     ends: Ends,
 ) -> Raise | None:
-    """The raise from now on; None when it stays. Either half may be changed alone, and None in one ends both."""
+    """The raise from now on; None when it stays. Either half may be changed alone, and None without another ends it."""
     limit, until = raised[0] if unit == "yen" else raised[1], raised[2]
-    if limit is UNSET and until is UNSET:
+    if all(each is UNSET for each in raised):
         return None
-    if (limit is None and until in (None, UNSET)) or (until is None and limit is UNSET):
+    if all(each is UNSET or each is None for each in raised):
         return Raise(None, None)
     new_until = known.until if until is UNSET else (None if until is None else ends("raised_until", until))
     if limit is UNSET and known.micros is not None and new_until is not None:
@@ -246,10 +246,11 @@ def _changed_raise(
     return checked_raise(unit, given if unit == "yen" else None, given if unit == "calls" else None, new_until)
 
 
-def _check_unit(budget_id: str, unit: Unit, **limits: object) -> None:
+def _check_unit(budget_id: str, unit: Unit, nothing: UnsetType | None, **limits: object) -> None:
+    """Refuse a limit of the other unit, unless it is unset or ``nothing``."""
     for field, value in limits.items():
         right = f"{field.rpartition('_')[0]}_{unit}"
-        if field != right and value is not UNSET and value is not None:
+        if field != right and value is not UNSET and value is not nothing:
             raise InvalidRequest(f"{budget_id} counts {unit}; send {right} instead of {field}", field=field)
 
 

@@ -6,7 +6,7 @@ the limit of a cap together, unless the limit was lowered, or something had been
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.budgets import CALL, Reserved
@@ -77,7 +77,7 @@ def count(batch: Batch, counters: Counters, amount_micros: int, calls: int) -> N
             continue
         batch.decision.spent_in[budget.budget_id, counter.value] = counter
         if budget.mode == "shadow" and not counter.has_room(cost_micros):
-            _refuse_in_shadow(counter, cost_micros)
+            _refuse_in_shadow(batch, counter, cost_micros)
             continue
         counter.spent_micros += cost_micros
         if counter.leaves_at:
@@ -95,9 +95,10 @@ def _note_leaving(counter: Counter, cost_micros: int) -> None:
     counter.leaving.append((counter.leaves_at, before_micros + cost_micros))
 
 
-def _refuse_in_shadow(counter: Counter, cost_micros: int) -> None:
+def _refuse_in_shadow(batch: Batch, counter: Counter, cost_micros: int) -> None:
     counter.refused_micros += cost_micros
     counter.refusals += 1
+    note_used_up(batch, counter)
 
 
 def _tell(batch: Batch, counter: Counter, cost_micros: int) -> None:
@@ -112,8 +113,8 @@ def _tell(batch: Batch, counter: Counter, cost_micros: int) -> None:
             counter.told_pct = threshold_pct
             facts, period = told(counter), period_of(counter, batch.at)
             emit_made(batch, budget_threshold_reached(budget.wallet_id, facts, threshold_pct, period))
-            if threshold_pct >= FULL_PCT:
-                note_used_up(batch, counter)
+    if share_pct >= FULL_PCT:
+        note_used_up(batch, counter)
 
 
 def note_used_up(batch: Batch, counter: Counter) -> None:
@@ -146,7 +147,7 @@ def reserve(batch: Batch, hold: HoldState, counters: Counters, amount_micros: in
 def _reserved(batch: Batch, counter: Counter, cost_micros: int) -> Reserved:
     budget_id, value = counter.budget.budget_id, counter.value
     if counter.budget.mode == "shadow" and not counter.has_room(cost_micros):
-        _refuse_in_shadow(counter, cost_micros)
+        _refuse_in_shadow(batch, counter, cost_micros)
         batch.decision.spent_in[budget_id, value] = counter
         return Reserved(budget_id, value, 0)
     if cost_micros:
@@ -168,12 +169,23 @@ def give_back(batch: Batch, hold: HoldState, amount_micros: int, *, call: bool) 
 
 
 def not_reserved(hold: HoldState, counters: Counters) -> Counters:
-    """Those of a capture's budgets that its hold does not reserve in: the capture names more than the hold did."""
-    reserved = {(each.budget_id, each.value) for each in hold.reserved}
-    return [counter for counter in counters if (counter.budget.budget_id, counter.value) not in reserved]
+    """Those of a capture's budgets that its hold does not reserve in: the capture names more than the hold did, or what
+    would have refused the hold as a shadow is one no more.
+    """
+    reserved = {(each.budget_id, each.value): each.is_held for each in hold.reserved}
+    return [each for each in counters if not reserved.get(_name(each), 0) and not _is_passed(each, reserved)]
 
 
 def countable(hold: HoldState, counters: Counters) -> Counters:
     """Those of a capture's budgets in which it counts: not the shadows that would have refused its hold."""
-    refused = {(each.budget_id, each.value) for each in hold.reserved if not each.is_held}
-    return [counter for counter in counters if (counter.budget.budget_id, counter.value) not in refused]
+    reserved = {(each.budget_id, each.value): each.is_held for each in hold.reserved}
+    return [each for each in counters if not _is_passed(each, reserved)]
+
+
+def _is_passed(counter: Counter, reserved: Mapping[tuple[int, str], int]) -> bool:
+    """Whether a hold has reserved nothing in it because it is a shadow that would have refused the hold."""
+    return counter.budget.mode == "shadow" and reserved.get(_name(counter)) == 0
+
+
+def _name(counter: Counter) -> tuple[int, str]:
+    return counter.budget.budget_id, counter.value

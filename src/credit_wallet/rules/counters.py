@@ -11,17 +11,20 @@ from datetime import datetime, timedelta
 
 from credit_wallet.domain.budgets import Budget
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.windows import second_after, window_at
+from credit_wallet.domain.windows import Span, second_after, window_at
 from credit_wallet.rules.state import Counter
 
 
-def opened(budget: Budget, value: str, now: datetime) -> Counter:
-    """A counter of ``budget`` for one value in the window that ``now`` (aware) falls in, with nothing counted yet."""
-    at = format_instant(now)
+def opened(budget: Budget, value: str, now: datetime, span: Span | None = None) -> Counter:
+    """A counter of ``budget`` for one value in the window that ``now`` (aware) falls in, with nothing counted yet.
+
+    ``span`` is that window, if the caller knows it.
+    """
+    limit_micros = budget.limit_micros if budget.raised_until is None else budget.limit_at(format_instant(now))
     if budget.rolls is not None:
-        return Counter(budget, value, "", "", budget.limit_at(at))
-    span = window_at(budget.window, now, budget.time_zone, budget.week_start)
-    return Counter(budget, value, span.start, span.end, budget.limit_at(at))
+        return Counter(budget, value, "", "", limit_micros)
+    span = span or window_at(budget.window, now, budget.time_zone, budget.week_start)
+    return Counter(budget, value, span.start, span.end, limit_micros)
 
 
 def covers(counter: Counter, at: str) -> bool:
@@ -35,6 +38,8 @@ class Steps:
     Spending at a second counts until ``seconds`` later, that instant excluded. What has left the window is kept for as
     long again, for a clock that steps back.
     """
+
+    __slots__ = ("_at", "_left", "_length", "_spent", "spent_micros")
 
     def __init__(self, seconds: int) -> None:
         self._length = timedelta(seconds=seconds)
@@ -67,9 +72,9 @@ class Steps:
         self._spent.insert(place, micros)
         self._forget(second - 2 * self._length)
 
-    def is_over(self, now: datetime) -> bool:
-        """Whether nothing that is kept can be in a window again, unless a clock steps back by its length."""
-        return not self._at or self._at[-1] <= now - 2 * self._length
+    def is_over(self, until: datetime) -> bool:
+        """Whether all of it had left the window by ``until``."""
+        return not self._at or self._at[-1] <= until - self._length
 
     def _forget(self, until: datetime) -> None:
         """In long strides, so that it costs next to nothing."""

@@ -14,6 +14,7 @@ from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import WalletError
 from credit_wallet.rules import budgets, lots
 from credit_wallet.rules.batch import Batch, append, emit_once, fire
+from credit_wallet.rules.bounds import key_cap_id
 from credit_wallet.rules.clawbacks import owe
 from credit_wallet.rules.credit import emit_lower
 from credit_wallet.rules.limits import paying_key, refusal_to_spend
@@ -128,7 +129,7 @@ def _count_against_cap(batch: Batch, wallet: WalletState, key: KeyState, amount_
     if crossed_pct > warn_pct(spent_pct(before_micros, cap_micros)):
         dedupe_key = f"{key.key_id} {key.current_cycle} {cap_yen} {crossed_pct}"
         spent = both(spent=key.cycle_spent_micros)
-        cap = {"monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle}
+        cap = {"monthly_cap_yen": cap_yen, "billing_cycle": key.current_cycle, "budget_id": key_cap_id(key.key_id)}
         emit_once(
             batch,
             wallet,

@@ -111,7 +111,7 @@ class KeyState(Struct):
     group: str | None = None
 
 
-class Counter(Struct):
+class Counter(Struct, gc=False):
     """What is used of a budget by one value, in the window that a batch falls in; amounts in micros of its unit.
 
     ``window_start`` and ``resets_at`` are empty for a window without end, and ``resets_at`` for a rolling one. There,

@@ -7,7 +7,7 @@ from typing import get_args
 
 from msgspec import UNSET
 
-from credit_wallet.domain.actors import OPERATOR, is_actor
+from credit_wallet.domain.actors import OPERATOR, Actor, is_actor
 from credit_wallet.domain.commands import (
     MAX_ATTEMPT_LENGTH,
     MAX_HOLD_SECONDS,
@@ -312,6 +312,13 @@ def checked_id(name: str, value: int) -> int:
     """``value`` if it can be the id of a row. Raises ``InvalidRequest`` naming the field when it cannot."""
     if not is_id(value):
         raise _bad_id(name, value)
+    return value
+
+
+def checked_actor(value: Actor) -> Actor:
+    """``value`` if it names an actor. Raises ``InvalidRequest`` when it does not."""
+    if not is_actor(value):
+        raise _bad_actor(value)
     return value
 
 

@@ -18,7 +18,8 @@ from credit_wallet.domain.budgets import CALL, GROUP, Budget, Reserved, anchor_o
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.errors import BudgetNotFound, KeyNotFound, TooManyBudgets, WalletNotFound
-from credit_wallet.rules.bounds import budget_id_text, key_cap_id
+from credit_wallet.rules.bounds import budget_id_text, key_cap_id, told_budget
+from credit_wallet.rules.events import budget_raised
 from credit_wallet.rules.state import BudgetChange, HoldState
 from credit_wallet.stores import Connection
 from credit_wallet.stores.budget_rows import (
@@ -32,6 +33,7 @@ from credit_wallet.stores.budget_rows import (
     parse_kinds,
 )
 from credit_wallet.stores.movement_rows import hold_of
+from credit_wallet.stores.outbox import put_event
 from credit_wallet.stores.sql import statements
 
 SQL = statements("budgets.sql")
@@ -80,6 +82,7 @@ def create_budget(connection: Connection, new: NewBudget, actor: Actor, now: dat
     _set_kinds(connection, wallet, kind, 1)
     _reserve(connection, budget)
     _log(connection, wallet, budget_id_text(budget.budget_id), actor, None, described(budget), now)
+    _emit_raised(connection, budget, actor, now)
     return budget.budget_id
 
 
@@ -96,6 +99,8 @@ def configure_budget(
     connection.execute(SQL["configure_budget"], budget_row(changed))
     before, after = _difference(described(budget), described(changed))
     _log(connection, wallet, budget_id_text(budget_id), actor, before, after, now)
+    if "raised_limit" in after or "raised_until" in after:
+        _emit_raised(connection, changed, actor, now)
 
 
 def delete_budget(connection: Connection, budget_id: int, actor: Actor, now: datetime) -> str:
@@ -259,6 +264,13 @@ def _log(
     change = BudgetChange(wallet.wallet_id, subject, actor, before, after, wallet.last_txn_id)
     row = dict(zip(CHANGE_COLUMNS, change_row(change, format_instant(now)), strict=True))
     connection.execute(SQL["put_change"], row)
+
+
+def _emit_raised(connection: Connection, budget: Budget, actor: Actor, now: datetime) -> None:
+    """Emit that a budget was raised, unless a raise of it has ended."""
+    if budget.raised_micros is not None and budget.raised_until is not None:
+        raised = (told_budget(budget), budget.raised_micros, budget.raised_until, actor)
+        put_event(connection, budget_raised(budget.wallet_id, *raised), format_instant(now))
 
 
 def _set(changes: BudgetSettings | KeySettings) -> dict[str, Any]:

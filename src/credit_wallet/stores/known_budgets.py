@@ -64,7 +64,7 @@ class KnownBudgets:
 
     def forget_some(self) -> None:
         """Forget everything when it is too much."""
-        if max(len(self.counters), len(self.matched), len(self._found)) > KNOWN_BUDGETS:
+        if max(len(self.counters), len(self.matched), len(self._found), len(self._budgets)) > KNOWN_BUDGETS:
             self.clear()
 
     def load(self, tables: BudgetTables, snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> None:
@@ -77,7 +77,9 @@ class KnownBudgets:
             for reserved in hold.reserved
             if reserved.is_held
         }
-        self._match(tables, snapshot, payments - self.matched.keys(), reserving)
+        new = [name for name in payments if name not in self.matched]
+        if new or reserving:
+            self._match(tables, snapshot, new, reserving)
         in_use = {
             (counter.budget.budget_id, counter.value): counter for name in payments for counter in self.matched[name]
         }
@@ -87,7 +89,11 @@ class KnownBudgets:
         self._bring_to(tables, in_use.values(), now)
 
     def _match(
-        self, tables: BudgetTables, snapshot: Snapshot, new: set[Payment], reserving: Iterable[tuple[int, int, str]]
+        self,
+        tables: BudgetTables,
+        snapshot: Snapshot,
+        new: Iterable[Payment],
+        reserving: Iterable[tuple[int, int, str]],
     ) -> None:
         """Find the budgets of charges that are not known yet, and those that holds reserve in."""
         labels = {name: labels_in(snapshot, name) for name in new}
@@ -95,7 +101,7 @@ class KnownBudgets:
             name: [(name[0], anchor) for anchor in anchors_of(of, snapshot.wallets[name[0]].budget_kinds)]
             for name, of in labels.items()
         }
-        anchors = {anchor for each in sought.values() for anchor in each} - self._found.keys()
+        anchors = {anchor for each in sought.values() for anchor in each if anchor not in self._found}
         ids = {(wallet_id, budget_id) for wallet_id, budget_id, _ in reserving if budget_id not in self._budgets}
         if anchors or ids:
             self._define(tables, anchors, ids)
@@ -139,10 +145,13 @@ class KnownBudgets:
                 stale.append(counter)
         if not stale:
             return
+        windows: dict[tuple[str, str, str], Counter] = {}
         for counter in stale:
-            fresh = opened(counter.budget, counter.value, now)
+            budget = counter.budget
+            name = (budget.window, budget.time_zone, budget.week_start)
+            fresh = windows.get(name) or windows.setdefault(name, opened(budget, counter.value, now))
             counter.window_start, counter.resets_at = fresh.window_start, fresh.resets_at
-            counter.limit_micros = fresh.limit_micros
+            counter.limit_micros = budget.limit_at(at)
         for counter, figures in zip(stale, tables.figures(stale), strict=True):
             _fill(counter, figures)
         passed = [each for each in stale if isinstance(each, RollingCounter) and each.passed > MAX_PASSED]

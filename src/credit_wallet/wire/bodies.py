@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
+from credit_wallet.domain.budgets import KEY_GROUP, MAX_GROUP_LENGTH
 from credit_wallet.domain.commands import (
     MAX_ATTEMPT_LENGTH,
     MAX_HOLD_SECONDS,
@@ -83,6 +84,16 @@ Start = Annotated[
     ),
 ]
 
+KeyGroup = Annotated[
+    str,
+    Meta(
+        max_length=MAX_GROUP_LENGTH,
+        pattern=f"^({KEY_GROUP.pattern})$",
+        description="A group of agent keys, inside up to three others.",
+        examples=["acme/research"],
+    ),
+]
+
 OverlapSeconds = Annotated[
     int, Meta(ge=0, le=MAX_HOLD_SECONDS, description="0 ends the earlier tokens at once, for one that has leaked.")
 ]
@@ -90,6 +101,11 @@ OverlapSeconds = Annotated[
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True):
     """A request body."""
+
+
+def sent(body: Body) -> dict[str, Any]:
+    """The members of a body that were sent."""
+    return {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
 
 
 class Sold(Body, frozen=True):
@@ -372,6 +388,19 @@ class CreateKeyBody(Body, frozen=True):
     label: Note | None = None
     monthly_cap_yen: YenOrZero = 0
     expires_at: End | None = None
+    group: KeyGroup | None = None
+
+
+class ConfigureKeyBody(Body, frozen=True, kw_only=True):
+    """Changes to an agent key; what is left out stays."""
+
+    label: Note | UnsetType | None = UNSET
+    monthly_cap_yen: YenOrZero | UnsetType = UNSET
+    group: KeyGroup | UnsetType | None = UNSET
+
+    def asked(self) -> dict[str, Any]:
+        """What was sent of it, as the library takes it."""
+        return sent(self)
 
 
 class RotateBody(Body, frozen=True):

@@ -34,9 +34,12 @@ _FORMS = {
     "digest": "hourly, or a time such as 09:00",
     "every": "hour, day or month",
     "facts": _FACTS,
+    "group": "up to four names of a-z, 0-9, _ and - with / between them, such as acme/research",
     "idempotency_key": "1 to 255 printable ASCII characters",
     "item": "words of a-z, 0-9 and _ between dots, such as tokens.input",
+    "limit_yen": 'a decimal in plain digits with up to six places, such as "3.30"',
     "label": "text without NUL characters",
+    "mode": "alert, cap or shadow",
     "note": "text without NUL characters",
     "price_group": 'a name of up to 32 lower-case letters, digits and "_", such as partners; null for none',
     "purchase_key": "1 to 255 printable ASCII characters",
@@ -45,11 +48,12 @@ _FORMS = {
     "reason": "text without NUL characters",
     "sha256": "64 hexadecimal digits",
     "topup_id": "the id of a top-up, such as tu_1a2b",
+    "window": "minute, hour, day, week, month, total, or rolling: with minutes, hours or days, such as rolling:24h",
 }
 """What a text must be that a pattern or a list of values refuses."""
 
 
-_DECIMALS = {"amount_yen": "3.30", "quantity": "0.5"}
+_DECIMALS = {"amount_yen": "3.30", "limit_yen": "3.30", "quantity": "0.5"}
 """Fields that take a whole number or a quoted decimal, each with an example."""
 
 

@@ -47,6 +47,7 @@ def wallet_shown(
         topup_url=topup_url,
         lots=shown.lots,
         next_expiring=next_expiring(shown.lots),
+        budgets=shown.budgets,
     )
 
 

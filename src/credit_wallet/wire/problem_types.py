@@ -117,6 +117,12 @@ _ACCESS = {
         "has ended, or remove one.",
         fields=("max",),
     ),
+    "too_many_budgets": _P(
+        409,
+        "Too many budgets",
+        "The wallet has as many budgets as are allowed. Delete one that is not needed, or use one for each value.",
+        fields=("max",),
+    ),
     "too_many_grants": _P(
         409,
         "Too many grants",
@@ -217,6 +223,9 @@ _MONEY = {
 
 _NOT_FOUND = {
     "wallet_not_found": _P(404, "Wallet not found", "No such wallet. Check the id.", fields=("wallet_id",)),
+    "budget_not_found": _P(
+        404, "Budget not found", "No such budget, or it was deleted. Check the id.", fields=("budget_id",)
+    ),
     "grant_not_found": _P(404, "Grant not found", "No such grant. Check the id.", fields=("grant_id",)),
     "key_not_found": _P(404, "Key not found", "No such agent key. Check the id.", fields=("key_id",)),
     "entry_not_found": _P(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, structs
 
+from credit_wallet.domain.budget_views import BudgetView
 from credit_wallet.domain.money import MICROS, Exact, WholeYen, decimal_of, micros_of
 from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.domain.prices import PriceTier, PriceView
@@ -92,6 +93,7 @@ class WalletReply(WalletView, frozen=True, kw_only=True):
     topup_url: str
     lots: list[LotView]
     next_expiring: LotView | None = None
+    budgets: list[BudgetView]
 
     spendable_yen, spendable = WholeYen(), Exact()
 

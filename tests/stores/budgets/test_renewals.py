@@ -207,6 +207,18 @@ def test_a_shadow_says_how_many_it_would_have_refused(
     assert [(event["mode"], event["spent"], event["refusals"]) for event in told(host)] == [("shadow", "10", 2)]
 
 
+def test_a_shadow_that_would_have_refused_is_told_of_though_little_was_spent(
+    wallets: CreditWallet, wallet_id: int, host: PlainSql, clock: Clock
+) -> None:
+    make(wallets, wallet_id, 10, mode="shadow")
+    spend(wallets, wallet_id, "11", "charge")
+    held = wallets.hold(wallet_id, "12", idempotency_key="hold")
+    wallets.capture(held.hold_id, 12, idempotency_key="capture")
+    clock.advance(days=1)
+    emit(wallets)
+    assert [(event["spent"], event["refusals"]) for event in told(host)] == [("0", 2)]
+
+
 def test_a_limit_of_0_has_nothing_that_starts_anew(
     wallets: CreditWallet, wallet_id: int, host: PlainSql, clock: Clock
 ) -> None:

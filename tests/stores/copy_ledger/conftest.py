@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from budgeted import change_key, make
 from clock import Clock
 from copied_book import ODD_TEXTS, PAID, Answer, Book, Movement, Shell
 from databases import Databases
@@ -25,6 +26,7 @@ from credit_wallet.domain.topups import PaymentFact
 from credit_wallet.notices.targets import OPERATOR, TargetSettings
 from credit_wallet.stores.jobs.notice_queue import Places
 
+NEXT_YEAR = "2027-01-01T00:00:00.000Z"
 ODD_FACTS = {"tool": 'say "hi" \\', "run": "🏃 {1}"}
 
 
@@ -98,6 +100,10 @@ def write(path: Path) -> Book:
     wallets.configure(wallet_ids[1], alert_thresholds_pct=[10, 120], low_balance_yen=1_000)
     wallets.targets.add(wallet_ids[1], TargetSettings(url="https://example.com/hook", time_zone="Asia/Tokyo"))
     wallets.targets.add(OPERATOR, TargetSettings(url="https://example.com/all", kinds=("budget.threshold_reached",)))
+    make(wallets, wallet_ids[0], 100, scope=(("run", "*"),), mode="alert", raised_micros=1, raised_until=NEXT_YEAR)
+    make(wallets, wallet_ids[0], 1, unit="calls", window="rolling:30m", mode="shadow")
+    make(wallets, wallet_ids[1], 10**12, window="total")
+    change_key(wallets, wallet_ids[1], key_ids[1], group="acme/search")
     for _ in range(3):
         writer.month(wallet_ids, key_ids)
     wallets.targets.add(wallet_ids[1], TargetSettings(url="mailto:owner@example.com"), mail=True)
@@ -152,6 +158,7 @@ def write(path: Path) -> Book:
     writer.move("topup", capped_id, 5_000, idempotency_key="topup")
     writer.move("charge", capped_id, 450, idempotency_key="agent", key_id=key_id)
     writer.move("charge", capped_id, 400, idempotency_key="owner")
+    make(wallets, capped_id, 1_000, window="total")
     writer.move("hold", capped_id, 50, idempotency_key="open", ttl_seconds=9_999)
 
     with PlainSql(writer.url) as host:

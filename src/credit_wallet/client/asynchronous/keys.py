@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import UNSET, UnsetType
+
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.views import CreatedKey, KeyView
-from credit_wallet.wire.bodies import CreateKeyBody, RotateBody
+from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
 
 
 class AsyncKeys:
@@ -19,10 +21,18 @@ class AsyncKeys:
         self._send = send
 
     async def create(
-        self, *, label: str | None = None, monthly_cap_yen: int = 0, expires_at: str | None = None
+        self,
+        *,
+        label: str | None = None,
+        monthly_cap_yen: int = 0,
+        expires_at: str | None = None,
+        group: str | None = None,
     ) -> CreatedKey:
-        """A new agent key. Its ``token`` is shown only now; ``monthly_cap_yen`` 0 means no cap."""
-        body = CreateKeyBody(label, monthly_cap_yen, expires_at)
+        """A new agent key. Its ``token`` is shown only now; ``monthly_cap_yen`` 0 means no cap.
+
+        ``group`` is for budgets: up to four names with / between them, such as acme/research.
+        """
+        body = CreateKeyBody(label, monthly_cap_yen, expires_at, group)
         return await self._send(calls.create("/credit/keys", read_as(CreatedKey), body))
 
     async def list(self, *, after: int = 0, limit: int = 1_000) -> Sequence[KeyView]:
@@ -32,6 +42,18 @@ class AsyncKeys:
     async def show(self, key_id: int) -> KeyView:
         """One agent key. Raises ``KeyNotFound``."""
         return await self._send(calls.get(f"/credit/keys/{key_id:d}", read_as(KeyView)))
+
+    async def configure(
+        self,
+        key_id: int,
+        *,
+        label: str | UnsetType | None = UNSET,
+        monthly_cap_yen: int | UnsetType = UNSET,
+        group: str | UnsetType | None = UNSET,
+    ) -> KeyView:
+        """Change an agent key; what is omitted stays. Raises ``KeyNotFound``."""
+        body = ConfigureKeyBody(label=label, monthly_cap_yen=monthly_cap_yen, group=group)
+        return await self._send(Call("PATCH", f"/credit/keys/{key_id:d}", read_as(KeyView), body))
 
     async def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
         """A new token for an agent key; earlier ones work for another ``overlap_seconds``, up to 31 days."""

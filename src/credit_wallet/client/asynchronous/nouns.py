@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from credit_wallet.client.asynchronous.budgets import AsyncBudgets
 from credit_wallet.client.asynchronous.grants import AsyncGrants
 from credit_wallet.client.asynchronous.keys import AsyncKeys
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
@@ -29,6 +30,11 @@ class AsyncNouns:
     def keys(self) -> AsyncKeys:
         """Agent keys."""
         return AsyncKeys(self._send)
+
+    @property
+    def budgets(self) -> AsyncBudgets:
+        """What limits the wallet and its agents."""
+        return AsyncBudgets(self._send)
 
     @property
     def topups(self) -> AsyncTopups:

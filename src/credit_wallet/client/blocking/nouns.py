@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from credit_wallet.client.blocking.budgets import Budgets
 from credit_wallet.client.blocking.grants import Grants
 from credit_wallet.client.blocking.keys import Keys
 from credit_wallet.client.blocking.purchases import Purchases
@@ -29,6 +30,11 @@ class Nouns:
     def keys(self) -> Keys:
         """Agent keys."""
         return Keys(self._send)
+
+    @property
+    def budgets(self) -> Budgets:
+        """What limits the wallet and its agents."""
+        return Budgets(self._send)
 
     @property
     def topups(self) -> Topups:

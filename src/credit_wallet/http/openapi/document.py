@@ -38,6 +38,7 @@ _TAGS = {
     "Wallet": "What a wallet's owner and agents see of it, and what its owner sets.",
     "Top-ups": "Add credit through Stripe.",
     "Transfers": "Move credit between wallets of one owner.",
+    "Budgets": "Limits on what the wallet and its agents may spend: by window, for all charges or for some.",
     "Agent keys": "One token per agent, each with its own cap; and who a token belongs to.",
     "Notification targets": "Where a wallet's notices go.",
     "Operator: wallets": "Create and manage wallets. For operator keys.",
@@ -46,6 +47,9 @@ _TAGS = {
     "Service": "Health, readiness and metrics of the service itself.",
 }
 """In the order in which they are read."""
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+"""In the order in which those of a path are read."""
 
 _SECURITY_SCHEMES = {
     "token": {
@@ -70,6 +74,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for path, method, handler in _operations(app):
         paths.setdefault(path, {})[method] = operation_of(handler, path, schemas)
+    paths = {path: dict(sorted(item.items(), key=lambda each: _METHODS.index(each[0]))) for path, item in paths.items()}
     return {
         "openapi": "3.1.0",
         "info": {

@@ -127,6 +127,7 @@ _TYPES: dict[str, dict[str, Any]] = {
             "topup_id",
             "topup_status",
             "purchase_key",
+            "budget_id",
             "setting",
             "value",
             "limit_per",

@@ -35,6 +35,10 @@ PROPERTIES: dict[str, About] = {
         "Id of the top-up, derived from wallet and idempotency key.", ("tu_20bca0ada1f6dda73b61b97a92eb5d",)
     ),
     "lot_id": _A("Id of the lot: the ledger entry that brought the credit.", (1,)),
+    "budget_id": _A(
+        "Id of the budget; `monthly-1` is the monthly budget of wallet 1, `key-7` the cap of agent key 7.",
+        ("budget-12",),
+    ),
     "target_id": _A("Id of the notification target.", (4,)),
     "delivery_id": _A("Id of the delivery.", (12,)),
     "seal_id": _A("Number of the seal.", (42,)),
@@ -137,6 +141,51 @@ PROPERTIES: dict[str, About] = {
     "retry_after_seconds": _A("Seconds to wait before the next attempt.", (1,)),
     # Spending limits
     "budget": _A("The budget that refused."),
+    "unit": _A("What it counts: yen or calls. Its amounts are of this unit.", ("yen",)),
+    "window": _A(
+        "`minute`, `hour`, `day`, `week`, `month`, `total`, or `rolling:` and a length from `1m` to `31d`, such as "
+        "`rolling:24h`.",
+        ("day",),
+    ),
+    "scope": _A(
+        "Which charges it counts: up to four conditions, all of which must be met. Names are `group`, `key_id`, `item` "
+        "and keys of facts (`fact.item` for a fact of such a name); `*` gives each value a limit of its own. Empty for "
+        "all charges.",
+        ({"tool": "search"},),
+    ),
+    "mode": _A(
+        "`cap` refuses what would exceed the limit, `alert` only notifies, `shadow` lets everything through and "
+        "records what a cap would have refused.",
+        ("cap",),
+    ),
+    "shares_pct": _A("Percentages of the limit at which it notifies, ascending: up to ten, 1 to 1,000.", ([80, 100],)),
+    "week_start": _A("The first day of its weeks.", ("monday",)),
+    "limit": _A("The limit as it was set, in its unit: an exact decimal.", ("100",)),
+    "spent": _A("Spent in the current window, in its unit: an exact decimal.", ("96.7",)),
+    "held": _A("Reserved by open holds, in its unit: an exact decimal.", ("0",)),
+    "left": _A("What is left for other charges, in its unit: an exact decimal, 0 or more.", ("3.3",)),
+    "resets_at": _time("When the next window begins, or when all has left a rolling one; null when neither happens."),
+    "raise": _A("Another limit until an instant; null ends it."),
+    "until": _A(
+        "Until when the raise counts: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
+        ("2026-12-24",),
+    ),
+    "limit_yen": _A(
+        "The limit in yen: a whole number, or a decimal with up to six places in quotes, 0 to 10¹².", (100, "3.30")
+    ),
+    "limit_calls": _A("The limit in calls, instead of yen: 0 to 10¹².", (60,)),
+    "raised_limit": _A("The limit until `raised_until`, in its unit; null when it is not raised.", ("200",)),
+    "raised_until": _time("Until when the raised limit counts; null when it is not raised."),
+    "refused": _A("What a shadow would have refused in this window, in its unit: an exact decimal.", ("0",)),
+    "refusals": _A("How many charges and holds a shadow would have refused in this window.", (0,)),
+    "each_value": _A("Whether each value has a limit of its own.", (False,)),
+    "values": _A("How many values were counted in this window.", (0,)),
+    "change_id": _A("Id of the change.", (120,)),
+    "changed_by": _A("Who changed it: `payer` (the owner), `operator`, `product`, or `seller:` and an id.", ("payer",)),
+    "changed_at": _time("When it was changed."),
+    "before": _A("What was changed, as it was before; null for a new budget.", ({"limit": "100"},)),
+    "after": _A("The same as it is since; null when it was deleted.", ({"limit": "200"},)),
+    "after_txn_id": _A("The wallet's last ledger entry before the change; 0 for none.", (48_210,)),
     "group": _A(
         "The agent key's group, for budgets: up to four names with `/` between them; null for none.", ("acme/research",)
     ),
@@ -225,6 +274,9 @@ PROPERTIES: dict[str, About] = {
     "lots": _A("The open lots in the order in which they are spent; their sum is the balance."),
     "next_expiring": _A("The open lot that expires soonest; null when no credit expires."),
     "days_left": _A("Whole days until the rest of the lot expires; null for never.", (29,)),
+    "budgets": _A(
+        "What can bound the caller, up to 20: monthly limits, then budgets of all its charges, then budgets of some."
+    ),
     "recent_transactions": _A("The latest ten ledger entries; for an agent those that its key paid."),
     "transactions": _A("Ledger entries, newest first."),
     "next_cursor": _A("Send as `cursor` for the next page; null on the last page.", ("120",)),

@@ -32,23 +32,16 @@ def _amount(what: str, example: int, *, or_item: bool = False) -> About:
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
     **dict.fromkeys((f"{problem}.retry_at" for problem in _REFUSALS), _PASSES_AT),
-    "RefusingBudget.budget_id": _A(
-        "Id of the budget; `monthly-1` is the monthly budget of wallet 1, `key-7` the cap of agent key 7.",
-        ("budget-12",),
+    "BudgetView.value": _A("Of `values`, the one with the least left, which the figures are of; else null.", ("r1",)),
+    "BudgetValueView.value": _A("The value; of a scope with several `*`, all of them.", ("r1",)),
+    "BudgetView.created_at": _time("When it was made and began to count; null for a monthly budget and a cap."),
+    "BudgetView.time_zone": _A("IANA name of the time zone whose clocks its windows follow.", ("Asia/Tokyo",)),
+    "CreateBudgetBody.time_zone": _A(
+        "IANA name of the time zone whose clocks its windows follow; by default the wallet's.", ("Asia/Tokyo",)
     ),
     "RefusingBudget.label": _A("Its name for people; null for none.", ("searches",)),
     "RefusingBudget.value": _A("Which of its values has run out, for a budget of each value; else null.", ("r1",)),
-    "RefusingBudget.unit": _A("What it counts: yen or calls. The amounts are of this unit.", ("yen",)),
-    "RefusingBudget.window": _A(
-        "`minute`, `hour`, `day`, `week`, `month`, `total`, or `rolling:` and a length such as `24h`.", ("day",)
-    ),
     "RefusingBudget.limit": _A("Its limit now.", ("100",)),
-    "RefusingBudget.spent": _A("Spent in the window.", ("96.7",)),
-    "RefusingBudget.held": _A("Reserved by open holds.", ("0",)),
-    "RefusingBudget.left": _A("What is left for other charges.", ("3.3",)),
-    "RefusingBudget.resets_at": _time(
-        "When it starts anew, or when all of a rolling window has left it; null when it never does."
-    ),
     "BatchItem.item": _ITEM_SOLD,
     "BatchItem.quantity": _QUANTITY_SOLD,
     "BuyBody.item": _ITEM_SOLD,

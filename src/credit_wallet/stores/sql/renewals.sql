@@ -1,6 +1,6 @@
 -- Windows of budgets that have ended, in which a budget was used up. They run unchanged on every database.
 
--- renewal_due: whether one has ended by :at that nobody was told of
+-- renewal_due: whether one has ended by :at without an event
 SELECT 1 FROM am_credit_budget_spent WHERE renewal = 1 AND window_end <= :at LIMIT 1;
 
 -- renewals_due: such windows, those that ended first

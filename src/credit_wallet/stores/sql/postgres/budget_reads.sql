@@ -4,7 +4,8 @@
 SELECT budget_id, wallet_id, label, unit, limit_whole, limit_fraction, time_window, scope, mode, shares, time_zone,
        week_start, raised_whole, raised_fraction, raised_until, created_at
 FROM am_credit_budget
-WHERE wallet_id = :wallet_id AND deleted_at IS NULL AND anchor IN (SELECT jsonb_array_elements_text(CAST(:anchors AS JSONB)));
+WHERE wallet_id = :wallet_id AND deleted_at IS NULL
+  AND anchor = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST(:anchors AS JSONB))));
 
 -- used: of budgets in their current windows, given as JSON, what the fullest value has spent and holds, how many values
 -- there are, and what was refused of all of them. What has left a rolling window is what its steps say since its row was

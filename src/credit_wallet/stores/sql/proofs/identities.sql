@@ -63,4 +63,5 @@ LEFT JOIN (SELECT wallet_id, threshold_pct, billing_cycle FROM am_credit_spendin
            UNION ALL
            SELECT wallet_id, threshold_pct, billing_cycle FROM am_credit_threshold_alert) AS a
        ON a.wallet_id = o.wallet_id AND o.dedupe_key LIKE 'budget.threshold_reached ' || a.billing_cycle || ' % ' || a.threshold_pct
-WHERE o.kind = 'budget.threshold_reached' AND o.dedupe_key IS NOT NULL AND a.wallet_id IS NULL;
+WHERE o.kind = 'budget.threshold_reached' AND o.dedupe_key IS NOT NULL AND a.wallet_id IS NULL
+  AND o.dedupe_key NOT LIKE 'budget.threshold_reached budget-%';  -- the wallet's monthly budget alone has alerts

@@ -1,0 +1,100 @@
+"""Request bodies about budgets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from credit_wallet.domain.budgets import (
+    MAX_CONDITIONS,
+    MAX_LIMIT,
+    MAX_SHARE_PCT,
+    MAX_SHARES,
+    Mode,
+)
+from credit_wallet.domain.usage import MAX_FACT_LENGTH
+from credit_wallet.domain.windows import WEEK_STARTS
+from credit_wallet.errors import InvalidRequest
+from credit_wallet.wire.bodies import Body, End, Id, Note, sent
+
+LIMIT_PATTERN = r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,6})?$"
+"""A decimal in plain digits, 0 included, with up to six places."""
+
+WINDOW_PATTERN = r"^(minute|hour|day|week|month|total|rolling:[1-9][0-9]{0,4}[mhd])$"
+
+LimitYen: TypeAlias = (
+    Annotated[int, Meta(ge=0, le=MAX_LIMIT)]
+    | Annotated[str, Meta(pattern=LIMIT_PATTERN, description="Decimal yen, in quotes.")]
+)
+LimitCalls = Annotated[int, Meta(ge=0, le=MAX_LIMIT)]
+Shares = Annotated[
+    list[Annotated[int, Meta(ge=1, le=MAX_SHARE_PCT)]],
+    Meta(min_length=1, max_length=MAX_SHARES, extra_json_schema={"uniqueItems": True}),
+]
+Value: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_FACT_LENGTH * 2)] | Id
+ScopeOf = Annotated[dict[str, Value], Meta(max_length=MAX_CONDITIONS)]
+WeekStart = Annotated[str, Meta(extra_json_schema={"enum": list(WEEK_STARTS)})]
+
+_RAISED = {"limit_yen": "raised_limit_yen", "limit_calls": "raised_limit_calls", "until": "raised_until"}
+"""What the library calls the members of ``raise``."""
+
+
+class RaiseBody(Body, frozen=True):
+    """Another limit, in the budget's unit, until an instant."""
+
+    limit_yen: LimitYen | UnsetType = UNSET
+    limit_calls: LimitCalls | UnsetType = UNSET
+    until: End | UnsetType = UNSET
+
+
+class CreateBudgetBody(Body, frozen=True, kw_only=True):
+    """A new budget: a limit in yen or in calls, for a window and a scope."""
+
+    limit_yen: LimitYen | UnsetType = UNSET
+    limit_calls: LimitCalls | UnsetType = UNSET
+    window: Annotated[str, Meta(pattern=WINDOW_PATTERN)]
+    scope: ScopeOf | UnsetType = UNSET
+    mode: Mode = "cap"
+    label: Note | None = None
+    shares_pct: Shares | UnsetType = UNSET
+    time_zone: str | None = None
+    week_start: WeekStart = "monday"
+    raise_: RaiseBody | UnsetType | None = field(default=UNSET, name="raise")
+
+    def asked(self) -> dict[str, Any]:
+        """What was sent of it, as the library takes it."""
+        return _asked(self)
+
+
+class ConfigureBudgetBody(Body, frozen=True, kw_only=True):
+    """Changes to a budget; what is left out stays. ``raise`` null ends a raise."""
+
+    limit_yen: LimitYen | UnsetType = UNSET
+    limit_calls: LimitCalls | UnsetType = UNSET
+    mode: Mode | UnsetType = UNSET
+    label: Note | UnsetType | None = UNSET
+    shares_pct: Shares | UnsetType = UNSET
+    raise_: RaiseBody | UnsetType | None = field(default=UNSET, name="raise")
+
+    def asked(self) -> dict[str, Any]:
+        """What was sent of it, as the library takes it."""
+        return _asked(self)
+
+
+def in_the_bodys_words(error: InvalidRequest) -> InvalidRequest:
+    """A refusal of the library that names the members of ``raise`` as they were sent."""
+    text, named = str(error), str(error.details["field"])
+    for member, name in _RAISED.items():
+        text, named = text.replace(name, f"raise.{member}"), f"raise.{member}" if named == name else named
+    return InvalidRequest(text, **{**error.details, "field": named})
+
+
+def _asked(body: CreateBudgetBody | ConfigureBudgetBody) -> dict[str, Any]:
+    asked = sent(body)
+    raised = asked.pop("raise_", UNSET)
+    if raised is None:
+        return {**asked, "raised_until": None}
+    if isinstance(raised, RaiseBody):
+        asked |= {_RAISED[member]: value for member, value in sent(raised).items()}
+    return asked
