@@ -6,9 +6,9 @@ keeps the words that were agreed to, and the version that they are of.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from credit_wallet.domain.money import format_yen
 
@@ -21,6 +21,28 @@ STANDARD_VERSION = 1
 
 MAX_CONSENT_LENGTH = 4_000
 """Characters that the text of a consent can have."""
+
+
+ConsentText = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_CONSENT_LENGTH,
+        pattern=r"^[^\x00]*[^\s\x00][^\x00]*$",
+        description="Text without NUL that says something.",
+    ),
+]
+
+
+def is_consent_text(text: object) -> bool:
+    """Whether ``text`` says something, is not too long, and a database can store it."""
+    if not isinstance(text, str) or not text.strip() or len(text) > MAX_CONSENT_LENGTH or "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class ConsentFigures(Struct, frozen=True):

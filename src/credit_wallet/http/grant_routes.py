@@ -17,7 +17,7 @@ from credit_wallet.http.routing import DocumentResponse, IdempotencyKey, id_afte
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.auth import require_operator
-from credit_wallet.wire.bodies import CreateGrantBody
+from credit_wallet.wire.grant_bodies import CreateGrantBody
 
 TAG = "Operator: grants"
 MAX_PAGE = 1_000

@@ -13,6 +13,7 @@ from credit_wallet.notices.budget_texts import TEXTS as BUDGET_TEXTS
 from credit_wallet.notices.budget_texts import budget_words, is_of_a_budget
 from credit_wallet.notices.inert import inert, link
 from credit_wallet.notices.instants import shown_instant
+from credit_wallet.notices.topup_limits import topup_limit
 
 _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "budget.threshold_reached": {
@@ -288,25 +289,6 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 _LOT_KINDS = {"en": {"paid": "paid", "promo": "promotional"}, "ja": {"paid": "有償", "promo": "無償"}}
-_TOPUP_LIMITS = {
-    "en": {
-        "operator payment": "the operator's limit on one payment",
-        "operator day": "the operator's daily limit",
-        "operator month": "the operator's monthly limit",
-        "owner day": "the owner's daily limit",
-        "owner month": "the owner's monthly limit",
-        "": "its limit",
-    },
-    "ja": {
-        "operator payment": "運営者が設定した1回の上限",
-        "operator day": "運営者が設定した1日の上限",
-        "operator month": "運営者が設定した1か月の上限",
-        "owner day": "所有者が設定した1日の上限",
-        "owner month": "所有者が設定した1か月の上限",
-        "": "上限",
-    },
-}
-"""By who has set it and what it is for; older events do not say."""
 _MANY = {"en": "{count} notices", "ja": "{count}件の通知"}
 _WALLETS = {
     "en": ("Wallet {wallet_id}", "Wallet {wallet_id} ({label})"),
@@ -368,7 +350,7 @@ def _text(notice: Notice, language: str) -> tuple[str, str]:
     else:
         words = _Words({name: _word(name, value, notice, language) for name, value in notice.payload.items()})
     words["wallet"] = wallet
-    words.setdefault("set_by", _TOPUP_LIMITS[language][""])
+    words.setdefault("set_by", topup_limit(language))
     return title.format_map(words), body.format_map(words)
 
 
@@ -395,7 +377,7 @@ def _word(name: str, value: object, notice: Notice, language: str) -> str:
         case "hour":
             return inert(f"{text[:10]} {text[11:]}:00")
         case "set_by":
-            return _TOPUP_LIMITS[language].get(f"{text} {notice.payload.get('limit_per')}", inert(text))
+            return topup_limit(language, text, str(notice.payload.get("limit_per")))
         case "lot_kind":
             return _LOT_KINDS[language].get(text, inert(text))
     return inert(text)

@@ -38,7 +38,7 @@ from credit_wallet.domain.commands import (
     TransferOut,
     Undo,
 )
-from credit_wallet.domain.consents import LANGUAGES, MAX_CONSENT_LENGTH
+from credit_wallet.domain.consents import LANGUAGES, MAX_CONSENT_LENGTH, is_consent_text
 from credit_wallet.domain.cycle import (
     CYCLE_PATTERN,
     FIRST_YEAR,
@@ -214,10 +214,7 @@ def _malformed_consent(command: Configure) -> WalletError | None:
     if language not in LANGUAGES:
         field = "auto_topup_consent_language"
         return InvalidRequest(f"{field} must be {' or '.join(LANGUAGES)}, not {language!r}", field=field)
-    if text is UNSET:
-        return None
-    is_text = isinstance(text, str) and bool(text.strip()) and len(text) <= MAX_CONSENT_LENGTH
-    if is_text and "\0" not in text and _encodable(text):
+    if text is UNSET or is_consent_text(text):
         return None
     return InvalidRequest(
         f"auto_topup_consent must be the text that was agreed to, 1 to {MAX_CONSENT_LENGTH:,} characters without NUL",

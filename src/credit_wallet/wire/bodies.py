@@ -14,8 +14,7 @@ from credit_wallet.domain.commands import (
     MAX_LEASE_SECONDS,
     MAX_NOTE_LENGTH,
 )
-from credit_wallet.domain.consents import MAX_CONSENT_LENGTH, ConsentLanguage
-from credit_wallet.domain.grants import MAX_LAPSE_DAYS, Rhythm
+from credit_wallet.domain.consents import ConsentLanguage, ConsentText
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import BudgetMode
 from credit_wallet.domain.prices import GROUP
@@ -73,14 +72,6 @@ End = Annotated[
     Meta(
         extra_json_schema={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
         description="ISO 8601 time when it ends; or a date, for the end of that day in the wallet's time zone.",
-    ),
-]
-
-Start = Annotated[
-    str,
-    Meta(
-        extra_json_schema={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
-        description="ISO 8601 time when it starts; or a date, for the start of that day in the wallet's time zone.",
     ),
 ]
 
@@ -328,18 +319,7 @@ class SettingsBody(Body, frozen=True):
     notification_targets: Targets | UnsetType = UNSET
     auto_topup_daily_yen: YenOrZero | UnsetType = UNSET
     auto_topup_monthly_yen: YenOrZero | UnsetType = UNSET
-    auto_topup_consent: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                max_length=MAX_CONSENT_LENGTH,
-                pattern=r"^[^\x00]*[^\s\x00][^\x00]*$",
-                description="Text without NUL that says something.",
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+    auto_topup_consent: ConsentText | UnsetType = UNSET
     auto_topup_consent_language: ConsentLanguage = "en"
 
 
@@ -364,22 +344,6 @@ class PriceGroupBody(Body, frozen=True):
     """Whose prices count for a wallet."""
 
     price_group: Annotated[str, Meta(pattern=f"^({GROUP.pattern})$", description="A group of the price book.")] | None
-
-
-class CreateGrantBody(Body, frozen=True):
-    """Credit to promise to a wallet: once, or every month."""
-
-    wallet_id: Id
-    amount_yen: Amount
-    promo: bool = True
-    starts_at: Start | None = None
-    every: Rhythm | None = None
-    until: End | None = None
-    lapses: (
-        Annotated[int, Meta(ge=1, le=MAX_LAPSE_DAYS, description="That many days after it was to come.")]
-        | Literal["never", "next"]
-    ) = "never"
-    note: Note | None = None
 
 
 class CreateKeyBody(Body, frozen=True):

@@ -11,7 +11,7 @@ from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.grants import GrantOccurrence, GrantView, Rhythm
 from credit_wallet.rules.usage import Amount
-from credit_wallet.wire.bodies import CreateGrantBody
+from credit_wallet.wire.grant_bodies import CreateGrantBody
 
 
 class AsyncGrants:

@@ -203,7 +203,6 @@ PROPERTIES: dict[str, About] = {
     "grant_id": _A("Id of the grant.", (3,)),
     "starts_at": _time("When it comes for the first time; the next ones follow by the wallet's clocks."),
     "every": _A("`month` for every month; null for once.", ("month",)),
-    "until": _time("Nothing comes then or later; null for without end."),
     "lapses": _A(
         "When the credit lapses: `never`, when the `next` occurrence comes, or that many days after it was to come.",
         ("next", 30),

@@ -78,6 +78,7 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         "Nothing comes then or later: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
         ("2027-03-31",),
     ),
+    "GrantView.until": _time("Nothing is due then or later; null for without end."),
     "GrantView.retry_at": _time("When it is tried again, after the wallet could not take it; null otherwise."),
     "GrantOccurrence.status": _A("`credited`, or `lapsed` before it could be credited.", ("credited",)),
     "GrantOccurrence.txn_id": _A("The ledger entry that credited it; null when it had lapsed.", (12,)),
