@@ -52,12 +52,14 @@ LIMIT :limit;
 -- groups: the agent keys of a wallet that are in groups
 SELECT key_id, key_group FROM am_credit_key WHERE wallet_id = :wallet_id AND key_group IS NOT NULL;
 
--- set_reserved: where a hold reserves
-UPDATE am_credit_hold SET reserved = :reserved WHERE hold_id = :hold_id AND wallet_id = :wallet_id;
+-- set_reserved: where holds reserve, for the :rows
+WITH given (given_id, given_reserved) AS (VALUES :rows)
+UPDATE am_credit_hold SET reserved = given_reserved FROM given WHERE hold_id = given_id AND wallet_id = :wallet_id;
 
--- put_held: what holds reserve of a new budget
+-- put_held: what holds reserve of a new budget, for the :rows
+WITH given (given_value, given_held, given_fraction) AS (VALUES :rows)
 INSERT INTO am_credit_budget_held (wallet_id, budget_id, value, held, held_fraction)
-VALUES (:wallet_id, :budget_id, :value, :held, :held_fraction);
+SELECT :wallet_id, :budget_id, given_value, given_held, given_fraction FROM given;
 
 -- put_change: log a change
 INSERT INTO am_credit_budget_change (wallet_id, budget_id, changed_by, changed_at, before, after, after_txn_id)
