@@ -63,6 +63,8 @@ _UPDATE_WALLET = """
 UPDATE am_credit_wallet
 SET opening_yen = :opening_yen, open_lots = :open_lots, current_cycle = :cycle, cycle_spent_yen = :cycle_spent_yen,
     last_txn_id = :last_txn_id, exhausted = CASE WHEN :credited = 1 AND balance_yen > 0 THEN 0 ELSE exhausted END,
+    recovery_due = CASE WHEN :credited = 1 AND balance_yen > 0 AND balance_yen >= low_balance_yen
+                        THEN 0 ELSE recovery_due END,
     alerted_pct = (SELECT coalesce(max(threshold_pct), 0) FROM am_credit_spending_alert a
                    WHERE a.wallet_id = am_credit_wallet.wallet_id AND a.billing_cycle = :cycle)
 WHERE wallet_id = :wallet_id
