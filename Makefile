@@ -96,7 +96,7 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
 	RULES_EXAMPLES=20000 $(BIN)/python -m pytest tests/rules/test_exact_rules.py
 	BUDGETS_EXAMPLES=4000 $(BIN)/python -m pytest tests/rules/test_budget_model.py
-	BUDGETS_EXAMPLES=300 $(BIN)/python -m pytest -n auto tests/ledger/test_budget_model.py
+	BUDGETS_EXAMPLES=300 $(BIN)/python -m pytest -n auto tests/ledger/test_budget_model_on_ledgers.py
 	EXACT_CHARGES=1000000 $(BIN)/python -m pytest tests/ledger/test_exact_totals.py
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 
