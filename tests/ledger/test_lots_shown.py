@@ -233,3 +233,7 @@ def test_the_command_line_shows_both(shell: Shell, wallets: CreditWallet, clock:
     assert lines[-1] == ["1", "promo", "¥9.5", in_days(1)]
     assert f"¥20.5 promo until {in_days(20)}, 18 days left" in shell.fields("wallet", "show", 1)["lots"]
     assert shell.refused("lots", 404)[0] == "wallet_not_found"
+
+
+def test_the_command_line_shows_a_wallet_without_credit(shell: Shell, wallets: CreditWallet) -> None:
+    assert shell("lots", wallets.create().wallet_id) == "none\n"
