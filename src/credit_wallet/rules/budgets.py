@@ -105,7 +105,7 @@ def _refuse_in_shadow(batch: Batch, counter: Counter, cost_micros: int) -> None:
 
 
 def _tell(batch: Batch, counter: Counter, cost_micros: int) -> None:
-    """Emit an event for each share that spending ``cost_micros`` has reached. After a raise, they are told anew."""
+    """Emit an event for each share that spending ``cost_micros`` has reached. After a raise, they are emitted anew."""
     budget = counter.budget
     share_pct = _share_pct(counter, counter.spent_micros)
     before_pct = _share_pct(counter, counter.spent_micros - cost_micros)
