@@ -7,6 +7,7 @@ column ``…_fraction``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec import json
@@ -47,6 +48,17 @@ _scope_decoder = json.Decoder(Scope)
 _shares_decoder = json.Decoder(tuple[int, ...])
 _kinds_decoder = json.Decoder(dict[str, int])
 _reserved_decoder = json.Decoder(tuple[int, tuple[Reserved, ...]])
+
+
+@lru_cache(maxsize=4096)
+def _scope_of(text: str) -> Scope:
+    """Many budgets have the same."""
+    return _scope_decoder.decode(text)
+
+
+@lru_cache(maxsize=256)
+def _shares_of(text: str) -> tuple[int, ...]:
+    return _shares_decoder.decode(text)
 
 
 class RollingCounter(Counter):
@@ -125,9 +137,9 @@ def budget_of(row: Iterable[Any]) -> Budget:
         unit,
         limit_whole * MICROS + limit_fraction,
         window,
-        _scope_decoder.decode(scope),
+        _scope_of(scope),
         mode,
-        _shares_decoder.decode(shares),
+        _shares_of(shares),
         time_zone,
         week_start,
         None if raised_whole is None else raised_whole * MICROS + raised_fraction,
