@@ -191,8 +191,9 @@ class Maintenance:
         return pruning.prune_closed(self._ledger.maintain, before, lambda: self._stopping)
 
     def prune_budgets(self) -> int:
-        """Delete windows of budgets that ended a week ago, what has long left rolling windows, and the counters of
-        budgets that were deleted a week ago; return how many rows.
+        """Delete what budgets counted in windows that ended a week ago; return how many rows.
+
+        With it goes what has long left rolling windows, and the counters of budgets that were deleted a week ago.
         """
         return prune_budgets(self._ledger.maintain, self._ledger.clock(), lambda: self._stopping)
 
