@@ -51,6 +51,7 @@ _FORMS = {
     "reason": "text without NUL characters",
     "sha256": "64 hexadecimal digits",
     "topup_id": "the id of a top-up, such as tu_1a2b",
+    "transfer_id": "the id of a transfer, such as tr_1_206e147864ef7ab96bd1d844",
     "window": "minute, hour, day, week, month, total, or rolling: with minutes, hours or days, such as rolling:24h",
 }
 """What a text must be that a pattern or a list of values refuses."""
