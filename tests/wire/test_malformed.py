@@ -22,7 +22,7 @@ class Item(Struct):
 class Body(Struct, forbid_unknown_fields=True):
     amount_yen: Annotated[int, Meta(ge=1, le=1_000)]
     label: Annotated[str, Meta(min_length=1, max_length=3)] = "x"
-    mode: Literal["alert", "cap"] = "alert"
+    state: Literal["alert", "cap"] = "alert"
     cycle: Annotated[str, Meta(pattern="^a+$")] | None = None
     other: Annotated[str, Meta(pattern="^a+$")] | None = None
     targets: Annotated[list[int], Meta(max_length=2)] | None = None
@@ -44,7 +44,7 @@ class Body(Struct, forbid_unknown_fields=True):
         ('{"amount_yen": 1, "amount": 3}', "amount", "is not a field of this request"),
         ('{"amount_yen": 1, "label": ""}', "label", "must have 1 or more characters"),
         ('{"amount_yen": 1, "label": "abcd"}', "label", "must have 3 or fewer characters"),
-        ('{"amount_yen": 1, "mode": "off"}', "mode", "must be one of the values in the API reference, not 'off'"),
+        ('{"amount_yen": 1, "state": "off"}', "state", "must be one of the values in the API reference, not 'off'"),
         ('{"amount_yen": 1, "cycle": "b"}', "cycle", "must be YYYY-MM, such as 2026-12"),
         ('{"amount_yen": 1, "cycle": 3}', "cycle", "must be text or null, not a whole number"),
         ('{"amount_yen": 1, "other": "b"}', "other", "has an invalid format"),

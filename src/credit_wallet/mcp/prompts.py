@@ -73,7 +73,7 @@ def _in_words(budget: BudgetStatus) -> str:
         span = f"in {budget.window.removeprefix('rolling:')}"
     effect = {"cap": "; charges beyond it are refused", "alert": "", "shadow": " (nothing is refused)"}[budget.mode]
     anew = f" until {budget.resets_at}" if budget.resets_at else ""
-    return f"- {left} of the limit of {limit} {span} for {budget.applies_to} is left{anew}{effect}."
+    return f"- A limit of {limit} {span} for {budget.applies_to} has {left} left{anew}{effect}."
 
 
 def _amount(budget: BudgetStatus, amount: Decimal) -> str:

@@ -24,10 +24,13 @@ _KINDS = {
 _FACTS = "keys of up to 32 of a-z, 0-9 and _, the first a letter, with texts of up to 64 characters"
 
 _FORMS = {
+    "after": "the last id, or value, of the page before",
     "agent_facts": _FACTS,
     "amount_yen": 'a decimal above 0 in plain digits with up to six places, such as "3.30"',
     "above": "reject or up_to_balance",
     "attempt": "1 to 64 printable ASCII characters",
+    "before": "the last id of the page before",
+    "budget_id": "as in the list of budgets, such as budget-12, monthly-7 or key-3",
     "by": "key, item, or the key of a fact, such as tool",
     "cursor": "the next_cursor of a page",
     "cycle": "YYYY-MM, such as 2026-12",
@@ -48,6 +51,7 @@ _FORMS = {
     "reason": "text without NUL characters",
     "sha256": "64 hexadecimal digits",
     "topup_id": "the id of a top-up, such as tu_1a2b",
+    "transfer_id": "the id of a transfer, such as tr_1_206e147864ef7ab96bd1d844",
     "window": "minute, hour, day, week, month, total, or rolling: with minutes, hours or days, such as rolling:24h",
 }
 """What a text must be that a pattern or a list of values refuses."""
