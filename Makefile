@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packages/*/README.md packages/*/src scripts src
 COVERED_PERCENT := 94
-BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger usage alert_job http_charges gate whole_yen
+BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger usage replay alert_job http_charges gate whole_yen budgets
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean

