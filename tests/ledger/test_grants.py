@@ -26,6 +26,7 @@ from credit_wallet.errors import (
     WalletError,
     WalletNotFound,
 )
+from credit_wallet.rules.lots import MAX_OPEN_LOTS
 
 pytestmark = on_both_databases
 
@@ -418,4 +419,31 @@ def test_a_grant_that_never_credited_anything_is_forgotten_months_after_it_was_c
     clock.advance(days=91)
     wallets.maintenance.prune_closed()
     assert [each.grant_id for each in wallets.grants.list()] == [used.grant_id]
+    assert wallets.verify() == []
+
+
+def test_what_cannot_be_written_whole_credits_nothing(
+    db_url: str, wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = "sqlite.store" if db_url.startswith("sqlite") else "postgres.write"
+    wallets.grants.create(wallet_id, 100)
+    with monkeypatch.context() as broken:
+        broken.setattr(f"credit_wallet.stores.{store}.write_grants", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            wallets.maintenance.credit_grants()
+    assert (wallets.balance(wallet_id), wallets.history(wallet_id)) == (0, [])
+    assert (work(wallets), wallets.balance(wallet_id)) == (1, 100)
+    assert wallets.verify() == []
+
+
+def test_a_wallet_with_too_many_ends_of_lots_waits_for_one_to_lapse(
+    wallets: CreditWallet, clock: Clock, wallet_id: int
+) -> None:
+    for minutes in range(MAX_OPEN_LOTS):
+        ends = (clock() + timedelta(days=1, minutes=minutes)).isoformat()
+        wallets.topup(wallet_id, 1, idempotency_key=f"{minutes}", promo=True, expires_at=ends)
+    wallets.grants.create(wallet_id, 100, lapses=30)
+    assert work(wallets) == 0
+    clock.advance(days=1, seconds=1)
+    assert work(wallets) == 1
     assert wallets.verify() == []

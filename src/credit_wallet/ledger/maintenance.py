@@ -111,7 +111,8 @@ class Maintenance:
                 self._ledger.reader.source, self._ledger.clock(), limit
             )
         ]
-        return sum(isinstance(outcome, Granted) for outcome in self._ledger.lanes.submit_by_lane(commands))
+        outcomes = self._ledger.lanes.submit_by_lane(commands)
+        return sum(isinstance(outcome, Granted) and not outcome.replayed for outcome in outcomes)
 
     def undo_abandoned(self, limit: int = 1_000) -> int:
         """Undo purchases that nobody served because their process was lost. Returns how many were looked at.
