@@ -40,6 +40,7 @@ def test_a_webhook_gets_each_event_signed_and_once(
             "spent_yen": 500,
             "spent": "500",
             "budget_yen": 1_000,
+            "budget_id": f"monthly-{wallet_id}",
         },
     }
     [delivery] = wallets.deliveries.list(wallet_id)

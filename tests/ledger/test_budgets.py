@@ -146,6 +146,7 @@ def test_values_of_several_conditions_are_paged_as_they_are_shown(
     while page := wallets.budgets.values(budget.budget_id, after=paged[-1], limit=1):
         paged.append(page[0].value)
     assert paged == [each.value for each in found]
+    assert wallets.budgets.values(budget.budget_id, after="a, w") == found  # of a window that is over, say
     assert wallets.budgets.show(budget.budget_id).values == 3
 
 
@@ -263,6 +264,7 @@ def test_monthly_budgets_and_caps_are_configured_by_the_same_call(wallets: Credi
     month = wallets.budgets.configure(f"monthly-{payer}", limit_yen=300, mode="cap", actor=PAYER)
     assert (figures(month), month.mode, wallets.show(payer).monthly_budget_yen) == ("300 0 0 300", "cap", 300)
     cap = wallets.budgets.configure(f"key-{key_id}", limit_yen="40", actor=PAYER)
+    assert wallets.budgets.configure(cap.budget_id) == cap
     key = wallets.keys.show(key_id)
     assert (figures(cap), key.monthly_cap_yen, key.label, key.group) == ("40 0 0 40", 40, "agent", "acme")
     by_month, by_key = (wallets.budgets.changes(payer, budget_id=each.budget_id) for each in (month, cap))

@@ -19,6 +19,7 @@ from credit_wallet.client import AsyncWalletClient, WalletClient
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.views import ExpiredLotView, LotView, next_expiring
 from credit_wallet.ledger.lots import MAX_EXPIRED
+from credit_wallet.mcp.prompts import budget
 from credit_wallet.mcp.replies import WalletStatus
 from credit_wallet.wire.presenters import wallet_shown
 
@@ -195,6 +196,7 @@ def test_a_model_sees_which_credit_expires_next(wallets: CreditWallet, clock: Cl
     assert status.next_expiring == status.lots[0]
     assert status.next_expiring is not None
     assert status.next_expiring.days_left == 18
+    assert f"- ¥20.5 of the balance expires at {in_days(20)} unless it is spent first" in budget(status)
 
 
 def test_the_command_line_shows_both(shell: Shell, wallets: CreditWallet, clock: Clock) -> None:

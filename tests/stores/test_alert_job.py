@@ -268,6 +268,7 @@ def test_charges_of_both_writers_are_added_up(wallets: CreditWallet, db_url: str
                 "spent_yen": spent_yen,
                 "spent": str(spent_yen),
                 "budget_yen": 100,
+                "budget_id": f"monthly-{wallet_id}",
                 "billing_cycle": "2026-05",
             }
             for threshold_pct, spent_yen in [(50, 55), (80, 80)]

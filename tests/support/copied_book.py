@@ -69,6 +69,7 @@ TABLES = {
     "am_credit_budget_held",
     "am_credit_budget_step",
     "am_credit_budget_change",
+    "am_credit_transfer",
 }
 
 ODD_TEXTS = (

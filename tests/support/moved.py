@@ -16,11 +16,11 @@ class Cut(Exception):
     """The process has ended."""
 
 
-def two_wallets(wallets: CreditWallet) -> tuple[int, int]:
-    """A wallet with ¥1,000 paid and ¥100 given until ``LATE``, and an empty one."""
+def two_wallets(wallets: CreditWallet, ends: str = LATE) -> tuple[int, int]:
+    """A wallet with ¥1,000 paid and ¥100 given until ``ends``, and an empty one."""
     source, other = wallets.create().wallet_id, wallets.create().wallet_id
     wallets.topup(source, 1_000, idempotency_key="paid")
-    wallets.topup(source, 100, idempotency_key="gift", promo=True, expires_at=LATE)
+    wallets.topup(source, 100, idempotency_key="gift", promo=True, expires_at=ends)
     return source, other
 
 

@@ -12,7 +12,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind
@@ -58,8 +57,8 @@ class Transaction(Struct, frozen=True):
     price_version: int | None = None
     facts: dict[str, str] = {}
     agent_facts: dict[str, str] = {}
-    cause: Cause | None = None
-    """Why credit came in or went out; None of other entries, and of those from before there were causes."""
+    cause: str | None = None
+    """Why credit came in or went out (``causes.Cause``); None of other entries, and of those that name none."""
 
     amount = Exact()
     quantity = Exact()

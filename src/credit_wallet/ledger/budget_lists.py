@@ -61,7 +61,8 @@ def limiting(
         views.append(cap_of(wallet, cap_in(key)))
     if not row.budget_kinds:
         return views
-    views += [_view(Used(each), now, is_named=True) for each in counters]
+    in_order = sorted(counters, key=lambda counter: counter.budget.budget_id)
+    views += [_view(Used(each), now, is_named=True) for each in in_order]
     named = {each.budget.budget_id for each in counters}
     found = budget_reads.budgets(ledger.reader.source, row.wallet_id, 0, MAX_LIMITING, key)
     others = [each for each in found if each.budget_id not in named]

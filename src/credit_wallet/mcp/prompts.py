@@ -46,6 +46,12 @@ def _bounds(status: WalletStatus) -> list[str]:
         lines.append("- The wallet is disabled: nothing can be spent until its operator enables it.")
     if status.debt_micros:
         lines.append(f"- {format_micros(status.debt_micros)} is owed; new credit repays it first.")
+    soon = status.next_expiring
+    if soon is not None:
+        lines.append(
+            f"- {format_micros(soon.remaining_micros)} of the balance expires at {soon.expires_at} unless it is spent "
+            "first; what expires is spent first."
+        )
     if status.monthly_budget_yen:
         effect = "charges beyond it are refused" if status.budget_mode == "cap" else "at 100 % its owner is notified"
         lines.append(

@@ -26,8 +26,6 @@ from credit_wallet.rules.bounds import (
     bound_of_counter,
     bound_of_key,
     in_words,
-    key_cap_id,
-    monthly_budget_id,
     most_that_fits,
     retry_at,
     shown,
@@ -98,12 +96,12 @@ def refusal_to_spend(
         )
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
         room_micros = left_micros(wallet.monthly_budget_yen * MICROS, wallet.cycle_spent_micros, wallet.held_micros)
-        if amount_micros > max(room_micros, 0):
-            return _budget_exhausted(batch, Asked(wallet, key, counters, amount_micros), room_micros)
+        if amount_micros > max(room_micros, 0) and (budget := bound_of_budget(wallet)):
+            return _budget_exhausted(batch, Asked(wallet, key, counters, amount_micros), budget)
     if key is not None and key.monthly_cap_yen:
         room_micros = left_micros(key.monthly_cap_yen * MICROS, key.cycle_spent_micros, key.held_micros)
-        if amount_micros > max(room_micros, 0):
-            return _key_cap_exhausted(batch, Asked(wallet, key, counters, amount_micros), key, room_micros)
+        if amount_micros > max(room_micros, 0) and (cap := bound_of_key(wallet, key)):
+            return _key_cap_exhausted(batch, Asked(wallet, key, counters, amount_micros), cap, key)
     if counters and (counter := refusing(counters, amount_micros)) is not None:
         return _counter_exhausted(batch, Asked(wallet, key, counters, amount_micros), counter)
     if amount_micros > wallet.balance_micros:
@@ -145,74 +143,52 @@ class Asked(Struct, frozen=True):
         waiting = retry_at(bounds, None if self.is_held else self.wallet.lots, self.amount_micros)
         return {**both(max_amount=most_micros), "retry_at": waiting}
 
+    def details(self, refusing: Bound) -> dict[str, Any]:
+        """What a refusal by a bound says."""
+        said = {"wallet_id": self.wallet.wallet_id, **both(balance=self.wallet.balance_micros)}
+        if refusing.unit == "yen":
+            said |= both_up(missing=self.amount_micros - max(refusing.left_micros, 0))
+        return {**said, "budget": shown(refusing), **self.what_would_pass()}
 
-def _budget_exhausted(batch: Batch, asked: Asked, room_micros: int) -> WalletError:
-    wallet, bound = asked.wallet, bound_of_budget(asked.wallet)
-    _emit_used_up(
-        batch,
-        wallet,
-        "budget.exhausted",
-        room_micros,
-        monthly_budget_id(wallet.wallet_id),
-        monthly_budget_yen=wallet.monthly_budget_yen,
-    )
+
+def _budget_exhausted(batch: Batch, asked: Asked, bound: Bound) -> WalletError:
+    wallet = asked.wallet
+    limit = {"monthly_budget_yen": wallet.monthly_budget_yen}
+    _emit_used_up(batch, wallet, "budget.exhausted", bound, limit)
     return BudgetExhausted(
-        f"{format_micros(max(room_micros, 0))} of the monthly budget of "
+        f"{format_micros(max(bound.left_micros, 0))} of the monthly budget of "
         f"{format_yen(wallet.monthly_budget_yen)} is left; raise the budget or wait for the cycle after "
         f"{wallet.current_cycle}",
-        wallet_id=wallet.wallet_id,
-        **both(balance=wallet.balance_micros),
-        **both_up(missing=asked.amount_micros - max(room_micros, 0)),
-        monthly_budget_yen=wallet.monthly_budget_yen,
-        budget=None if bound is None else shown(bound),
-        **asked.what_would_pass(),
+        **limit,
+        **asked.details(bound),
     )
 
 
-def _key_cap_exhausted(batch: Batch, asked: Asked, key: KeyState, room_micros: int) -> WalletError:
-    wallet, bound = asked.wallet, bound_of_key(asked.wallet, key)
-    _emit_used_up(
-        batch,
-        wallet,
-        "key_cap.exhausted",
-        room_micros,
-        key_cap_id(key.key_id),
-        key_id=key.key_id,
-        monthly_cap_yen=key.monthly_cap_yen,
-    )
+def _key_cap_exhausted(batch: Batch, asked: Asked, bound: Bound, key: KeyState) -> WalletError:
+    limit = {"key_id": key.key_id, "monthly_cap_yen": key.monthly_cap_yen}
+    _emit_used_up(batch, asked.wallet, "key_cap.exhausted", bound, limit)
     return KeyCapExhausted(
-        f"{format_micros(max(room_micros, 0))} of the monthly cap of agent key {key.key_id} is left; "
+        f"{format_micros(max(bound.left_micros, 0))} of the monthly cap of agent key {key.key_id} is left; "
         "raise the cap or pay with another key",
-        wallet_id=wallet.wallet_id,
-        key_id=key.key_id,
-        **both(balance=wallet.balance_micros),
-        **both_up(missing=asked.amount_micros - max(room_micros, 0)),
-        monthly_cap_yen=key.monthly_cap_yen,
-        budget=None if bound is None else shown(bound),
-        **asked.what_would_pass(),
+        **limit,
+        **asked.details(bound),
     )
 
 
 def _counter_exhausted(batch: Batch, asked: Asked, counter: Counter) -> WalletError:
     """A budget said no: one of calls refuses as a rate limit does."""
-    wallet, bound = asked.wallet, bound_of_counter(counter)
+    bound = bound_of_counter(counter)
     if counter.left_micros * 10 < counter.limit_micros or not counter.limit_micros:
         refused = {**told(counter), "refused": decimal_text(counter.cost_of(asked.amount_micros))}
-        emit_made(batch, budget_exhausted(wallet.wallet_id, refused, period_of(counter, batch.at)))
+        emit_made(batch, budget_exhausted(asked.wallet.wallet_id, refused, period_of(counter, batch.at)))
         note_used_up(batch, counter)
-    passing = asked.what_would_pass()
-    name = in_words(bound)
-    details = {"wallet_id": wallet.wallet_id, **both(balance=wallet.balance_micros), "budget": shown(bound), **passing}
-    hint = what_to_do(passing)
+    details = asked.details(bound)
+    name, hint = in_words(bound), what_to_do(details)
     if bound.unit == "calls":
-        waits = _seconds_until(batch, passing["retry_at"])
-        return CallLimitReached(f"{name} allows no more calls; {hint}", **details, **waits)
-    left_micros = max(bound.left_micros, 0)
-    return BudgetExhausted(
-        f"{format_micros(left_micros)} of {name} is left; {hint}",
-        **details,
-        **both_up(missing=asked.amount_micros - left_micros),
-    )
+        return CallLimitReached(
+            f"{name} allows no more calls; {hint}", **details, **_seconds_until(batch, details["retry_at"])
+        )
+    return BudgetExhausted(f"{format_micros(max(bound.left_micros, 0))} of {name} is left; {hint}", **details)
 
 
 def _seconds_until(batch: Batch, instant: str | None) -> dict[str, int]:
@@ -222,16 +198,18 @@ def _seconds_until(batch: Batch, instant: str | None) -> dict[str, int]:
     return {"retry_after_seconds": whole_seconds((parse_instant(instant) - batch.now).total_seconds())}
 
 
-def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, left_micros: int, budget_id: str, **limit: int) -> None:
+def _emit_used_up(batch: Batch, wallet: WalletState, kind: str, bound: Bound, limit: dict[str, int]) -> None:
     """Emit an event that a monthly limit stops spending, once a cycle for each limit. While a tenth of it or more is
     left, the limit is not used up: the call was large.
     """
-    *_, limit_yen = limit.values()
-    if left_micros * 10 < limit_yen * MICROS:
+    if bound.left_micros * 10 < bound.limit_micros:
         dedupe_key = " ".join(map(str, (wallet.current_cycle, *limit.values())))
-        left = both(left=max(left_micros, 0))
-        named = {"budget_id": budget_id, "billing_cycle": wallet.current_cycle}
-        emit_once(batch, wallet, kind, dedupe_key, **named, **left, **limit)
+        left = {
+            "budget_id": bound.budget_id,
+            "billing_cycle": wallet.current_cycle,
+            **both(left=max(bound.left_micros, 0)),
+        }
+        emit_once(batch, wallet, kind, dedupe_key, **left, **limit)
 
 
 def _insufficient_funds(batch: Batch, asked: Asked) -> WalletError:

@@ -130,6 +130,8 @@ def write(path: Path) -> Book:
     writer.move("reverse", clawed_back.txn_id, 500, idempotency_key="reverse")
     assert wallets.balance(poor_id).debt == Decimal("450.4")
 
+    wallets.transfers.create(wallet_ids[0], poor_id, "1.25", idempotency_key="moved", note=ODD_TEXTS[0])
+
     paying_id = wallets.create().wallet_id
     paid = writer.move("topups.request", paying_id, 1_000, idempotency_key="paid 🧾")
     wallets.topups.settle(paying_id, paid.topup_id or "", PAID)

@@ -108,3 +108,22 @@ def test_a_price_book_that_priced_nothing_goes_with_its_migration(fresh_url: str
     database_at(fresh_url).upgrade(NOW)
     with CreditWallet.open(fresh_url) as wallets:
         assert wallets.prices.apply(SEARCH.format(3)).version == 1
+
+
+def test_a_ledger_with_transfers_keeps_them(fresh_url: str) -> None:
+    """Only their rows say what is on its way, and what has arrived."""
+    with CreditWallet.open(fresh_url) as wallets:
+        source, other = wallets.create().wallet_id, wallets.create().wallet_id
+        wallets.topup(source, 10, idempotency_key="a")
+        wallets.transfers.create(source, other, "1.5", idempotency_key="b")
+    before = dump(fresh_url)
+    with pytest.raises(MigrationError, match="the ledger has transfers between wallets; keep 300"):
+        database_at(fresh_url).rollback(300)
+    assert dump(fresh_url) == before
+
+
+def test_without_transfers_their_table_goes_with_its_migration(fresh_url: str) -> None:
+    with CreditWallet.open(fresh_url) as wallets:
+        wallets.create()
+    assert database_at(fresh_url).rollback(300)[-1] == "300_credit_transfers.sql"
+    assert database_at(fresh_url).upgrade(NOW).applied[0] == "300_credit_transfers.sql"
