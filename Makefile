@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packages/*/README.md packages/*/src scripts src
 COVERED_PERCENT := 94
-BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger usage replay alert_job http_charges gate whole_yen
+BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger usage replay alert_job http_charges gate whole_yen budgets
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean
@@ -96,7 +96,7 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
 	RULES_EXAMPLES=20000 $(BIN)/python -m pytest tests/rules/test_exact_rules.py
 	BUDGETS_EXAMPLES=4000 $(BIN)/python -m pytest tests/rules/test_budget_model.py
-	BUDGETS_EXAMPLES=300 $(BIN)/python -m pytest -n auto tests/ledger/test_budget_model.py
+	BUDGETS_EXAMPLES=300 $(BIN)/python -m pytest -n auto tests/ledger/test_budget_model_on_ledgers.py
 	EXACT_CHARGES=1000000 $(BIN)/python -m pytest tests/ledger/test_exact_totals.py
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 

@@ -78,7 +78,7 @@ SMOKE = Size(500, 2, (1, 2), 8)
 
 def main() -> None:
     options = parser("Charges per second on PostgreSQL.")
-    _add_database_option(options)
+    add_database_option(options)
     given = options.parse_args()
     seconds, size = (0.2, SMOKE) if given.smoke else (given.seconds or 5.0, Size())
     with ExitStack() as stack:
@@ -90,7 +90,7 @@ def main() -> None:
     publish("PostgreSQL, charges", settings, _figures(cases, size), given.json)
 
 
-def _add_database_option(options: ArgumentParser) -> None:
+def add_database_option(options: ArgumentParser) -> None:
     options.add_argument(
         "--db", metavar="URL", help="the PostgreSQL database to measure in (default: a private server for this run)"
     )

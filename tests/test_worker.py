@@ -70,6 +70,7 @@ def test_each_job_runs_at_once_and_then_at_its_pace(wallets: CreditWallet) -> No
 def test_the_jobs_are_those_of_the_reference() -> None:
     assert [(job.name, job.every_seconds) for job in JOBS] == [
         ("expire", 1.0),
+        ("credit_grants", 10.0),
         ("undo_abandoned", 10.0),
         ("seal", 60.0),
         ("emit_seal", 3600.0),

@@ -327,6 +327,24 @@ class TopupInFlight(WalletError):
     code = "topup_in_flight"
 
 
+class GrantNotFound(WalletError):
+    """There is no such grant."""
+
+    code = "grant_not_found"
+
+
+class GrantNotDue(WalletError):
+    """The occurrence of a grant has not come, has been credited, or the grant has ended."""
+
+    code = "grant_not_due"
+
+
+class TooManyGrants(WalletError):
+    """The wallet has as many grants with credit still to come as are allowed; ``max`` says how many."""
+
+    code = "too_many_grants"
+
+
 class TopupNotDue(WalletError):
     """The wallet does not need an automatic top-up, or has none set up."""
 

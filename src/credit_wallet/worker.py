@@ -59,6 +59,7 @@ def count_usage(wallets: CreditWallet) -> int:
 
 JOBS = (
     Job("expire", 1.0, lambda wallets: wallets.maintenance.expire_due(), repeats=True),
+    Job("credit_grants", 10.0, lambda wallets: wallets.maintenance.credit_grants(), repeats=True),
     Job("undo_abandoned", 10.0, lambda wallets: wallets.maintenance.undo_abandoned()),
     Job("finish_transfers", 10.0, lambda wallets: wallets.maintenance.finish_transfers()),
     Job("seal", 60.0, lambda wallets: wallets.maintenance.seal(), repeats=True),

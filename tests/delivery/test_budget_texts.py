@@ -173,16 +173,16 @@ def renewed(budget: dict[str, Any], spent: str, refusals: int) -> Event:
         (
             renewed({**RUN, "mode": "shadow"}, "99.5", 12),
             (
-                "The daily budget “searches” has started anew",
-                "The daily budget “searches” for run “r1” of Wallet 7 (search) started anew at 2026-11-29 00:00 "
+                "The daily shadow budget “searches” has started anew",
+                "The daily shadow budget “searches” for run “r1” of Wallet 7 (search) started anew at 2026-11-29 00:00 "
                 "(Asia/Tokyo). In the window before, ¥99.5 of ¥100 was used, and 12 calls would have been "
                 "refused.",
             ),
             (
-                "1日の予算「searches」の新しい期間が始まりました",
-                "ウォレット7(search)の1日の予算「searches」(run「r1」)は2026-11-29 00:00 (Asia/Tokyo)に新しい期間に"
-                "入りました。直前の期間は¥100のうち¥99.5を使用しました。上限として働いていれば、12回の呼び出しを拒否していま"
-                "した。",
+                "1日のシャドー予算「searches」の新しい期間が始まりました",
+                "ウォレット7(search)の1日のシャドー予算「searches」(run「r1」)は2026-11-29 00:00 (Asia/Tokyo)に新しい期"
+                "間に入りました。直前の期間は¥100のうち¥99.5を使用しました。上限として働いていれば、12回の呼び出しを拒否してい"
+                "ました。",
             ),
         ),
         (

@@ -155,6 +155,19 @@ def test_a_balance_around_the_mark_is_told_of_once_an_hour(wallets: CreditWallet
         clock.advance(hours=1)
 
 
+@on_every_database
+def test_a_host_that_credits_by_plain_sql_knows_it_without_an_event(
+    wallets: CreditWallet, host: PlainSql, clock: Clock
+) -> None:
+    person = Person(wallets, 20)
+    person.charge("90")
+    host.move(person.wallet_id, "topup", 50, "2026-05-15T12:30:00.000Z")
+    clock.advance(hours=1)
+    person.charge("1")
+    person.topup("100")
+    assert told(host) == [LOW]
+
+
 # Whatever happens, in whatever order
 
 

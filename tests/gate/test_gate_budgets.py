@@ -129,6 +129,16 @@ def test_x402_is_offered_for_what_a_budget_of_yen_refuses(wallets: CreditWallet,
             assert "payment-required" in refused.headers
 
 
+def test_an_agent_does_not_choose_the_budget_of_a_seller_s_fact(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str
+) -> None:
+    budget = wallets.budgets.create(wallet.wallet_id, limit_yen=5, window="day", scope={"tool": "search"})
+    with gated(Application(), wallets, wallet, where, price_yen=3, facts={"tool": "search"}) as front:
+        other = {"X-Wallet-Facts": "tool=free, run=r1"}
+        assert [front.call(headers=other).status_code for _ in range(2)] == [200, 402]
+    assert used(wallets, budget) == (3, 0, 2)
+
+
 # What was served is paid
 
 

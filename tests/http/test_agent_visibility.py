@@ -37,6 +37,10 @@ def shared(wallets: CreditWallet) -> Iterator[Shared]:
     wallets.topup(wallet_id, 10_000, idempotency_key="start", note="note-of-the-topup")
     agent = wallets.keys.create(wallet_id, label="own-label", monthly_cap_yen=5_000)
     other = wallets.keys.create(wallet_id, label="label-of-the-other", monthly_cap_yen=CAP_OF_THE_OTHER)
+    wallets.budgets.create(
+        wallet_id, limit_yen=900, window="day", scope={"key_id": other.key_id}, label="note-of-the-other"
+    )
+    wallets.budgets.create(wallet_id, limit_yen=900, window="day", scope={"run": "*"}, mode="alert")
     entries: dict[str, int] = {}
     holds: dict[str, int] = {}
     for who, key_id, note in (
@@ -44,7 +48,7 @@ def shared(wallets: CreditWallet) -> Iterator[Shared]:
         ("other", other.key_id, "note-of-the-other"),
         ("owner", None, "note-of-the-owner"),
     ):
-        paid = wallets.charge(wallet_id, 10, idempotency_key=who, key_id=key_id, note=note).txn_id
+        paid = wallets.charge(wallet_id, 10, idempotency_key=who, key_id=key_id, note=note, facts={"run": note}).txn_id
         assert paid is not None
         back = wallets.refund(paid, 4, idempotency_key=f"{who} back", note=f"{note} back").txn_id
         assert back is not None
@@ -78,8 +82,10 @@ def test_no_route_shows_an_agent_what_is_somebody_elses(shared: Shared) -> None:
                 txn_id=shared.entries[who],
                 hold_id=shared.holds.get(who, 1),
                 key_id=shared.other.key_id,
+                budget_id=f"key-{shared.other.key_id}",
                 wallet_id=1,
                 topup_id="tu_x",
+                transfer_id="tr_x",
             )
             for query in queries if path == "/credit/statement" else [{}]:
                 seen += shared.api.get(address, shared.agent.token, **query).text

@@ -29,6 +29,9 @@ BODIES: dict[str, dict[str, object]] = {
     "PATCH /credit/wallet": {},
     "POST /credit/keys": {},
     "POST /credit/keys/{key_id}/rotate": {},
+    "PATCH /credit/keys/{key_id}": {"label": "agent"},
+    "POST /credit/budgets": {"limit_yen": 900, "window": "day"},
+    "PATCH /credit/budgets/{budget_id}": {"limit_yen": 800},
     "POST /credit/charge": {"amount_yen": 1},
     "POST /credit/hold": {"amount_yen": 1},
     "POST /credit/capture": {"hold_id": 1, "amount_yen": 1},
@@ -77,8 +80,16 @@ ACCESS: dict[str, Who] = {
     "GET /credit/keys": "owner",
     "POST /credit/keys": "owner",
     "GET /credit/keys/{key_id}": "owner",
+    "PATCH /credit/keys/{key_id}": "owner",
     "DELETE /credit/keys/{key_id}": "owner",
     "POST /credit/keys/{key_id}/rotate": "owner",
+    "GET /credit/budgets": "owner",
+    "POST /credit/budgets": "owner",
+    "GET /credit/budgets/changes": "owner",
+    "GET /credit/budgets/{budget_id}": "owner",
+    "PATCH /credit/budgets/{budget_id}": "owner",
+    "DELETE /credit/budgets/{budget_id}": "owner",
+    "GET /credit/budgets/{budget_id}/values": "owner",
     "POST /credit/notification-targets/{target_id}/confirm": "owner",
     "POST /credit/notification-targets/{target_id}/ask-again": "owner",
     "POST /credit/charge": "mover",
@@ -121,8 +132,13 @@ ACCESS: dict[str, Who] = {
 
 SOMEBODY_ELSES = {
     "GET /credit/keys/{key_id}": 404,
+    "PATCH /credit/keys/{key_id}": 404,
     "DELETE /credit/keys/{key_id}": 404,
     "POST /credit/keys/{key_id}/rotate": 404,
+    "GET /credit/budgets/{budget_id}": 404,
+    "PATCH /credit/budgets/{budget_id}": 404,
+    "DELETE /credit/budgets/{budget_id}": 404,
+    "GET /credit/budgets/{budget_id}/values": 404,
     "POST /credit/notification-targets/{target_id}/confirm": 404,
     "POST /credit/notification-targets/{target_id}/ask-again": 404,
     "GET /credit/topups/{topup_id}": 404,
@@ -184,6 +200,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     wallets.topup(owner.wallet_id, 1_000, idempotency_key="start")
     wallets.charge(owner.wallet_id, 5, idempotency_key="charge")
     agent = wallets.keys.create(owner.wallet_id)
+    wallets.budgets.create(owner.wallet_id, limit_yen=900, window="day")
     for key in ("first", "second", "third"):
         wallets.hold(owner.wallet_id, 5, idempotency_key=key, key_id=agent.key_id, actor="payer")
     seller, revoked_seller = wallets.sellers.create(), wallets.sellers.create()
@@ -278,6 +295,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
             method,
             path.format(
                 key_id=1,
+                budget_id="budget-1",
                 wallet_id=1,
                 txn_id=2,
                 hold_id=1,

@@ -301,3 +301,17 @@ def test_a_refusal_is_the_same_on_both_lanes(wallets: CreditWallet, wallet: Crea
         "left": "0",
         "resets_at": "2026-05-15T13:00:00.000Z",
     }
+
+
+def test_facts_do_not_evade_what_an_agent_cannot_choose(api: Api, token: str, agent: CreatedKey) -> None:
+    """An agent invents facts that are called as conditions are, and a new run for every call."""
+    for scope in ({"group": "acme"}, {"key_id": agent.key_id}, {"key_id": "*"}):
+        created(api, token, limit_yen=5, window="day", scope=scope)
+    created(api, token, limit_yen=1, window="day", scope={"run": "*"})
+    invented = {"group": "free", "key_id": "99", "item": "gift", "key": "7"}
+    for number in range(6):
+        body = {"amount_yen": 1, "facts": {**invented, "run": f"r{number}"}}
+        answer = api.call("POST", "/credit/charge", agent.token, key=f"{number}", json=body)
+        assert answer.status_code == (200 if number < 5 else 402)
+    left = {each["budget_id"]: each["left"] for each in api.get("/credit/budgets", token).json()}
+    assert [left[f"budget-{number}"] for number in (1, 2, 3)] == ["0", "0", "0"]

@@ -21,6 +21,7 @@ from stand_in import StandIn
 from credit_wallet import CreditWallet
 from credit_wallet.http import (
     access_routes,
+    budget_routes,
     key_routes,
     mcp_routes,
     movement_routes,
@@ -108,6 +109,7 @@ def test_head_over_a_socket_leaves_the_connection_in_step(tmp_path: Path) -> Non
 def test_operations_are_called_by_the_names_of_our_functions() -> None:
     modules = (
         access_routes,
+        budget_routes,
         key_routes,
         mcp_routes,
         movement_routes,
@@ -149,6 +151,10 @@ ODD = ["1_0", "+3", "3.0", "1e1", " 3", "3 ", "\uff13", "03", "\u0663", "0x3", "
         ("/credit/transactions", "key_id"),
         ("/credit/transactions", "cursor"),
         ("/credit/topups", "limit"),
+        ("/credit/budgets", "key_id"),
+        ("/credit/budgets", "limit"),
+        ("/credit/budgets/changes", "before"),
+        ("/credit/lots/expired", "days"),
         ("/operator/wallets", "limit"),
         ("/operator/wallets", "after"),
     ],
@@ -166,7 +172,7 @@ def test_every_whole_number_of_a_query_is_tried_above() -> None:
         for parameter in operation.get("parameters", ())
         if parameter["in"] == "query" and parameter["schema"]["type"] == "integer"
     }
-    assert names == {"limit", "key_id", "after"}
+    assert names == {"limit", "key_id", "after", "before", "days"}
 
 
 @pytest.mark.parametrize("odd", [each for each in ODD if each])

@@ -43,6 +43,8 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
         "price_group": None,
+        "auto_topup_daily_yen": 0,
+        "auto_topup_monthly_yen": 0,
         "lots": [
             {
                 "lot_id": 1,

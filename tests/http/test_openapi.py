@@ -190,7 +190,16 @@ def _subclasses(kind: type[WalletError]) -> Iterator[type[WalletError]]:
         yield from _subclasses(each)
 
 
-WHOLE = {"Alert.spent_yen", "monthly_budget_yen", "monthly_cap_yen", "low_balance_yen", "budget_yen", "left_yen"}
+WHOLE = {
+    "Alert.spent_yen",
+    "monthly_budget_yen",
+    "monthly_cap_yen",
+    "low_balance_yen",
+    "budget_yen",
+    "left_yen",
+    "auto_topup_daily_yen",
+    "auto_topup_monthly_yen",
+}
 """Whole yen without an exact twin: settings, limits of payments, and what a spending alert found."""
 
 

@@ -19,6 +19,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.ledger.reading_lanes import ReadingLanes
 from credit_wallet.ledger.wallet_movements import WalletMovements
+from credit_wallet.ledger.wallet_settings import WalletSettings
 
 ROOT = Path(credit_wallet.__file__).parents[2]
 REFERENCE = (ROOT / "docs" / "reference" / "library.md").read_text(encoding="utf-8")
@@ -44,7 +45,7 @@ def nouns() -> dict[str, type]:
 
 def methods() -> Iterator[Method]:
     """All public methods, those of the nouns included."""
-    own = [("", CreditWallet), ("", WalletMovements)]
+    own = [("", CreditWallet), ("", WalletMovements), ("", WalletSettings)]
     for prefix, owner in [*own, *((f"{name}.", noun) for name, noun in nouns().items() if noun is not ReadingLanes)]:
         for name, member in vars(owner).items():
             if not name.startswith("_"):
@@ -123,8 +124,8 @@ def test_every_noun_is_a_class_in_a_file_of_its_own(noun: str) -> None:
     assert Path(inspect.getfile(owner)).stem in (noun, owner.__module__.rpartition(".")[2])
 
 
-def test_the_facade_inherits_its_movements_alone() -> None:
-    assert CreditWallet.__mro__ == (CreditWallet, WalletMovements, object)
+def test_the_facade_inherits_its_movements_and_its_settings_alone() -> None:
+    assert CreditWallet.__mro__ == (CreditWallet, WalletMovements, WalletSettings, object)
 
 
 def test_outcomes_say_what_they_have(wallets: CreditWallet) -> None:

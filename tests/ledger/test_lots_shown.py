@@ -18,6 +18,7 @@ from credit_wallet import CreditWallet, InvalidRequest, WalletNotFound
 from credit_wallet.client import AsyncWalletClient, WalletClient
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.views import ExpiredLotView, LotView, next_expiring
+from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.ledger.lots import MAX_EXPIRED
 from credit_wallet.mcp.prompts import budget
 from credit_wallet.mcp.replies import WalletStatus
@@ -132,6 +133,16 @@ def test_days_that_cannot_be_are_refused(wallets: CreditWallet, days: Any) -> No
 def test_a_wallet_that_is_not_there_has_none(wallets: CreditWallet) -> None:
     with pytest.raises(WalletNotFound):
         wallets.lots.expired(404)
+
+
+@pytest.mark.parametrize("lots", ["nonsense", '[[1,"promo",10,"someday"]]'])
+def test_lots_that_are_damaged_are_said_to_be(wallets: CreditWallet, db_url: str, lots: str) -> None:
+    wallet_id = wallets.create().wallet_id
+    give(wallets, wallet_id, "10", 1)
+    with PlainSql(db_url) as host:
+        host.run("UPDATE am_credit_wallet SET open_lots = ?, next_due_at = NULL WHERE wallet_id = ?", lots, wallet_id)
+    with pytest.raises(DatabaseCorrupt, match=f"the lots of wallet {wallet_id} are damaged"):
+        wallets.lots.list(wallet_id)
 
 
 # At every door

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from budget_machine import BudgetsBesideAModel, Side
+from budget_machine import BudgetsBesideAModel
 from budget_rules import RulesAlone
+from budget_values import Side
 from clock import Clock
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test

@@ -55,6 +55,8 @@ def wallet(
         low_balance_yen=0,
         alert_thresholds_pct=(),
         price_group=None,
+        auto_topup_daily_yen=0,
+        auto_topup_monthly_yen=0,
     )
 
 

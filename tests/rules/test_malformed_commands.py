@@ -14,6 +14,7 @@ from credit_wallet.domain.commands import (
     Charge,
     Command,
     Configure,
+    CreditGrant,
     Expire,
     Extend,
     Hold,
@@ -35,6 +36,7 @@ CAPTURE = Capture(1, "key", 3, yen(4))
 RELEASE = Release(1, "key", 3)
 REFUND = Refund(1, "key", 3)
 TOPUP = Topup(1, "key", yen(3))
+GRANT = CreditGrant(1, "key", 3, 0)
 REVERSE = Reverse(1, "key", 3, yen(4))
 EXTEND = Extend(1, 3, 60)
 BUY = Buy(1, "request", "attempt", yen(3))
@@ -45,7 +47,7 @@ PRICED: list[Command] = [CHARGE, HOLD, CAPTURE, BUY]
 PURCHASES: list[Command] = [BUY, SERVE, RENEW, UNDO]
 EXPIRE = Expire(1)
 CONFIGURE = Configure(1)
-MOVEMENTS: list[Command] = [CHARGE, HOLD, CAPTURE, RELEASE, REFUND, TOPUP, REVERSE]
+MOVEMENTS: list[Command] = [CHARGE, HOLD, CAPTURE, RELEASE, REFUND, TOPUP, GRANT, REVERSE]
 NOTED: list[Command] = [CHARGE, HOLD, REFUND, TOPUP, REVERSE, BUY]
 SIZED: list[Command] = [CHARGE, HOLD, CAPTURE, REFUND, TOPUP, REVERSE, BUY]
 NO_KEYS = ["", "a" * 256, "a\n", "\0", "\x01key", "\ud800", 1, None, b"key"]
@@ -74,6 +76,8 @@ FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
     ([CHARGE, HOLD, CAPTURE, RELEASE, EXTEND, BUY], "key_id", [None, 1, 2**63 - 1], NO_IDS),
     ([HOLD, EXTEND], "ttl_seconds", [1, 2_678_400], [0, -1, 2_678_401, True, 1.0, "1", None]),
     ([CAPTURE, RELEASE, EXTEND], "hold_id", [1, 2**63 - 1], [*NO_IDS, None]),
+    ([GRANT], "grant_id", [1, 2**63 - 1], [*NO_IDS, None]),
+    ([GRANT], "occurrence", [0, 1, 10**12], [-1, True, 1.0, "1", None]),
     ([REFUND, REVERSE], "txn_id", [1, 2**63 - 1], [*NO_IDS, None]),
     ([CONFIGURE], "label", [UNSET, "", "a" * 500], NO_TEXTS),
     ([CONFIGURE], "price_group", [UNSET, None, "a", "a_1", "a" * 32], ["", "A", "1a", "a" * 33, "a-b", 1]),
@@ -82,6 +86,15 @@ FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
     ([CONFIGURE], "budget_mode", [UNSET, "alert", "cap"], ["", "Alert", "stop", None, 1]),
     ([CONFIGURE], "auto_topup_threshold", [UNSET, 0, 10**12], NO_BUDGETS),
     ([CONFIGURE], "auto_topup_amount", [UNSET, 0, 10**12], NO_BUDGETS),
+    ([CONFIGURE], "auto_topup_daily_yen", [UNSET, 0, 10**12], NO_BUDGETS),
+    ([CONFIGURE], "auto_topup_monthly_yen", [UNSET, 0, 10**12], NO_BUDGETS),
+    (
+        [CONFIGURE],
+        "auto_topup_consent",
+        [UNSET, "a", "a" * 4_000, " 同意\nします "],
+        ["", " \n", "a" * 4_001, "nul\0", "lone \ud800", None, 1, b"bytes"],
+    ),
+    ([CONFIGURE], "auto_topup_consent_language", ["en", "ja"], ["", "fr", "EN", None, 1]),
     ([CONFIGURE], "low_balance_yen", [UNSET, 0, 10**12], NO_BUDGETS),
     (
         [CONFIGURE],

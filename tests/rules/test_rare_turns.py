@@ -31,7 +31,7 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.money import MAX_BALANCE_MICROS
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.prices import EVERYBODY, Price, PriceBook
-from credit_wallet.domain.topups import Clawback, PayerState, PaymentFact, TopupState, topup_id_of
+from credit_wallet.domain.topups import AutoToppedUp, Clawback, PayerState, PaymentFact, TopupState, topup_id_of
 from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
 from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
@@ -226,7 +226,7 @@ def test_what_keeps_automatic_top_ups_from_happening_is_emitted_once(payer: Paye
 def test_automatic_top_ups_that_run_away_are_reported_once_an_hour() -> None:
     snapshot = new_snapshot()
     snapshot.payers[1] = PayerState(1, payment_method="pm_1")
-    snapshot.auto_topped_up[1] = (300, 300, 3)
+    snapshot.auto_topped_up[1] = AutoToppedUp(300, 300, 300, 300, 3)
     decision = decide(snapshot, [RequestAutoTopup(1, "auto", 10, 1_000)], NOON)
     assert [(event.kind, event.payload["topups"]) for event in decision.events] == [("auto_topup.runaway_detected", 4)]
 

@@ -14,6 +14,7 @@ from credit_wallet.domain.commands import (
     Buy,
     Capture,
     Charge,
+    CreditGrant,
     Hold,
     Movement,
     PayBack,
@@ -43,6 +44,7 @@ REQUESTS = [
     (Release(1, "key", 3), {"hold_id": 4, "key_id": 11}),
     (Refund(1, "key", 3), {"txn_id": 4, **LARGER, "note": "note"}),
     (Topup(1, "key", yen(3)), {**LARGER, "promo": True, "expires_at": SOON, "note": "note"}),
+    (CreditGrant(1, "key", 3, 0), {"grant_id": 4, "occurrence": 1}),
     (Reverse(1, "key", 3, yen(3)), {"txn_id": 4, **LARGER, "note": "note"}),
 ]
 

@@ -177,5 +177,11 @@ def new_kinds() -> dict[str, str]:
     """
     script = importlib.resources.files("credit_wallet.migrations").joinpath("295_credit_event_kinds.sql").read_text()
     now = {new: old for old, new in re.findall(r"^ +\('(\w+)', +'([\w.]+)'\)", script, re.MULTILINE)}
-    assert set(KINDS) - set(now) == {"notice.test", "balance.recovered", "budget.raised", "budget.renewed"}
+    assert set(KINDS) - set(now) == {
+        "notice.test",
+        "balance.recovered",
+        "budget.raised",
+        "budget.renewed",
+        "grant.delayed",
+    }
     return {kind: now[kind] for kind in KINDS if kind in now}

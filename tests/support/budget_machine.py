@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from budget_model import FAR, YEN, Labels, ModelBudget, ModelReserve, ModelSpender, refused_of
 from budget_values import (
     Paid,
     PurchaseModel,
+    Side,
     amounts,
     budget_settings,
     changes,
@@ -46,23 +46,6 @@ from credit_wallet.errors import WalletError
 START = datetime(2026, 3, 27, 22, 59, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 CREDIT = 200 * YEN
-
-
-class Side(Protocol):
-    """What is compared with the model: a wallet, its budgets and keys."""
-
-    wallet_id: int
-
-    def run(self, commands: Sequence[Command], *, elsewhere: bool = False) -> list[Outcome | WalletError]: ...
-    def open_key(self, cap_yen: int) -> int: ...
-    def set_group(self, key_id: int, group: str | None) -> None: ...
-    def make(self, model: ModelBudget) -> str: ...
-    def change(self, model: ModelBudget) -> None: ...
-    def delete(self, model: ModelBudget) -> None: ...
-    def reopen(self) -> None: ...
-    def close(self) -> None: ...
-    def used(self) -> dict[tuple[str, str], tuple[int, int]]: ...
-    def refused(self, name: str, value: str) -> tuple[int, int]: ...
 
 
 class BudgetsBesideAModel(RuleBasedStateMachine):
@@ -115,6 +98,26 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
         assert self._refusal(ask(most + 1), most + 1, labels) is not None
         if most:
             assert self._refusal(ask(most), most, labels) is None
+
+    @rule(
+        asked=st.lists(st.tuples(amounts, usages, st.sampled_from([None, 0, 1]), st.booleans()), min_size=2, max_size=6)
+    )
+    def send_many(self, asked: list[tuple[int, Any, int | None, bool]]) -> None:
+        """Charges and holds in one batch."""
+        commands: list[Command] = []
+        for micros, usage, key, is_hold in asked:
+            kind = Hold if is_hold else Charge
+            key_id = None if key is None else self.key_ids[key]
+            commands.append(kind(self.wallet_id, self._key(), amount_micros=micros, usage=said(usage), key_id=key_id))
+        outcomes = self.side.run(commands)
+        self.model.settle(self.now)
+        for (micros, usage, key, is_hold), outcome in zip(asked, outcomes, strict=True):
+            key_id = None if key is None else self.key_ids[key]
+            if is_hold:
+                self._held(outcome, micros, usage, key_id, 900)
+            else:
+                labels = self.model.labels(key_id, usage.item, dict(usage.facts), dict(usage.agent_facts))
+                self._refusal(outcome, micros, labels)
 
     def _refusal(self, outcome: Outcome | WalletError, micros: int, labels: Labels) -> WalletError | None:
         """The refusal of a charge if it was refused, as it should have been."""

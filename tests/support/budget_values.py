@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from budget_model import YEN, Labels, ModelReserve
+from budget_model import YEN, Labels, ModelBudget, ModelReserve
 from hypothesis import strategies as st
 
+from credit_wallet.domain.commands import Command
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.usage import Usage
+from credit_wallet.errors import WalletError
 
 positions = st.integers(0, 10**6)
 amounts = st.one_of(st.sampled_from([1, YEN, 5 * YEN // 2, 3_333_333, 10 * YEN, 250 * YEN]), st.integers(1, 12 * YEN))
@@ -80,6 +84,23 @@ jumps = st.one_of(
     st.sampled_from([1, 999, 1_000, 59_000, 61_000, 3_600_000, 86_400_000, 7 * 86_400_000]),
     st.integers(1, 40 * 86_400_000),
 ).map(lambda milliseconds: timedelta(milliseconds=milliseconds))
+
+
+class Side(Protocol):
+    """What is compared with the model: a wallet, its budgets and keys."""
+
+    wallet_id: int
+
+    def run(self, commands: Sequence[Command], *, elsewhere: bool = False) -> list[Outcome | WalletError]: ...
+    def open_key(self, cap_yen: int) -> int: ...
+    def set_group(self, key_id: int, group: str | None) -> None: ...
+    def make(self, model: ModelBudget) -> str: ...
+    def change(self, model: ModelBudget) -> None: ...
+    def delete(self, model: ModelBudget) -> None: ...
+    def reopen(self) -> None: ...
+    def close(self) -> None: ...
+    def used(self) -> dict[tuple[str, str], tuple[int, int]]: ...
+    def refused(self, name: str, value: str) -> tuple[int, int]: ...
 
 
 @dataclass

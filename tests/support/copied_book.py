@@ -70,6 +70,9 @@ TABLES = {
     "am_credit_budget_step",
     "am_credit_budget_change",
     "am_credit_transfer",
+    "am_credit_grant",
+    "am_credit_grant_occurrence",
+    "am_credit_auto_topup_consent",
 }
 
 ODD_TEXTS = (
@@ -187,6 +190,10 @@ def assert_goes_on(book: Book, target: str) -> None:
         assert wallets.sellers.create().seller_id == len(wallets.sellers.list()) == 3
         assert (wallets.topup(wallet_id, 100, idempotency_key="new").txn_id or 0) > max(filter(None, txn_ids))
         assert (wallets.hold(wallet_id, 1, idempotency_key="hold").hold_id or 0) > max(filter(None, hold_ids))
+        assert wallets.maintenance.credit_grants() == 0
+        granted = wallets.grants.create(wallet_id, 3)
+        assert [each.grant_id for each in wallets.grants.list()] == [*range(1, granted.grant_id + 1)]
+        assert wallets.maintenance.credit_grants() == 1
         assert [alert.threshold_pct for alert in wallets.charge(wallet_id, 9, idempotency_key="alert").alerts] == [
             50,
             80,

@@ -34,6 +34,7 @@ def fill(wallets: CreditWallet, clock: Clock) -> None:
     _payments(wallets, ids[1])
     _purchases(wallets, clock, ids[2], agents[2], seller(sellers[0]))
     _debts(wallets, clock, ids[3])
+    _promises(wallets, ids[1])
     wallets.maintenance.expire_due()
     wallets.alerts.run()
     _ends(wallets, ids, agents, sellers[2])
@@ -124,6 +125,17 @@ def _debts(wallets: CreditWallet, clock: Clock, wallet_id: int) -> None:
     wallets.purchases.serve(wallet_id, "late", attempt="a")
     wallets.reverse(paid, 150, idempotency_key="clawed back")
     wallets.topup(wallet_id, 50, idempotency_key="repays a part")
+
+
+def _promises(wallets: CreditWallet, wallet_id: int) -> None:
+    """Grants of which some was credited and some had lapsed, and consents to automatic top-ups."""
+    wallets.configure(wallet_id, auto_topup_threshold=100, auto_topup_amount=500)
+    wallets.configure(wallet_id, auto_topup_daily_yen=1_000, auto_topup_consent="OK", actor="payer")
+    for given in ({"starts_at": "2026-08-31T12:00:00Z", "lapses": "next"}, {"lapses": 40}, {"promo": False}):
+        wallets.grants.create(wallet_id, "30.5", every="month", **given)
+    wallets.grants.cancel(wallets.grants.create(wallet_id, 9, starts_at=LATE).grant_id)
+    while wallets.maintenance.credit_grants():
+        pass
 
 
 def _ends(wallets: CreditWallet, ids: list[int], agents: list[int], gone: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from credit_wallet.http.app import documented
 
-TEXT_IDS = {"{topup_id}": "tu_x", "{sha256}": "a" * 64}
+TEXT_IDS = {"{topup_id}": "tu_x", "{budget_id}": "budget-1", "{sha256}": "a" * 64}
 
 
 def addresses() -> dict[str, set[str]]:

@@ -25,6 +25,7 @@ SECTIONS = {
     "Wallets and tokens": {"wallet": "wallets", "key": "keys", "seller": "sellers", "lots": "lots"},
     "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release", "transfer"), "money"),
     "Prices and budgets": {"prices": "prices", "budgets": "budgets"},
+    "Grants": {"grants": "grants"},
     "Reports": dict.fromkeys(("history", "usage", "statement"), "reports"),
     "Payments and notices": {"topups": "topups", "alerts": "alerts"},
     "Service": dict.fromkeys(("serve", "worker", "mcp", "doctor"), "service"),

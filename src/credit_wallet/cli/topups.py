@@ -57,6 +57,15 @@ def topups_pay_back(topup_id: str, yen: int, key: str) -> None:
         show(_payments(wallets).pay_back(topup_id, yen, idempotency_key=key))
 
 
+@commands.command("consents")
+@wallet_id
+@limit(100)
+def topups_consents(wallet_id: int, limit: int) -> None:
+    """List what was agreed to for a wallet's automatic top-ups, newest first."""
+    with open_wallets() as wallets:
+        show(wallets.topups.consents(wallet_id, limit=limit))
+
+
 @commands.command("list")
 @wallet_id
 @limit(50)

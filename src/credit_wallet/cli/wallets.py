@@ -78,6 +78,12 @@ def wallet_create(**settings: Any) -> None:
 @commands.command("configure")
 @wallet_id
 @_settings(of_new_wallet=False)
+@_setting("--auto-topup-daily-yen", "The owner's limit on automatic top-ups a day; 0 = none.", of_new_wallet=False)
+@_setting("--auto-topup-monthly-yen", "The owner's limit on automatic top-ups a month; 0 = none.", of_new_wallet=False)
+@click.option("--auto-topup-consent", metavar="TEXT", help="Text that was agreed to; by default the standard one.")
+@click.option(
+    "--auto-topup-consent-language", type=click.Choice(["en", "ja"]), help="Language of that text; by default en."
+)
 @_setting("--low-balance-yen", "Notify when the balance falls below N yen; 0 = never.", of_new_wallet=False)
 @click.option(
     "--alert-at",

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from msgspec import UNSET, Struct, UnsetType
 
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
+from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.topups import Flow, PaymentFact
 from credit_wallet.domain.transfers import TransferPart, transfer_id_of
 from credit_wallet.domain.usage import Usage
@@ -101,6 +102,16 @@ class Topup(Movement, frozen=True, array_like=True, tag="topup", gc=False):
     promo: bool = False
     expires_at: str | None = None
     note: str | None = None
+
+
+class CreditGrant(Movement, frozen=True, array_like=True, tag="credit_grant", gc=False):
+    """Credit an occurrence of a grant, if it has come and it is the next one. Sent by the worker.
+
+    Amount and lapse are those of the grant's row, which moves on in the same transaction.
+    """
+
+    grant_id: int
+    occurrence: int
 
 
 class Reverse(Movement, frozen=True, array_like=True, tag="reverse", gc=False):
@@ -282,7 +293,11 @@ class Expire(Command, frozen=True, array_like=True, tag="expire", gc=False):
 
 
 class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False):
-    """Change a wallet's settings; fields left ``UNSET`` stay as they are."""
+    """Change a wallet's settings; fields left ``UNSET`` stay as they are.
+
+    Whoever switches automatic top-ups on, or changes their amounts or limits, agrees to ``auto_topup_consent``, by
+    default the product's standard text in ``auto_topup_consent_language``; it is recorded with the settings.
+    """
 
     label: str | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
@@ -295,6 +310,10 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     """Shares of the budget at which to alert, beside 50, 80 and 100 %."""
     price_group: str | UnsetType | None = UNSET
     """The group whose prices count for the wallet, None for no group."""
+    auto_topup_daily_yen: int | UnsetType = UNSET
+    auto_topup_monthly_yen: int | UnsetType = UNSET
+    auto_topup_consent: str | UnsetType = UNSET
+    auto_topup_consent_language: ConsentLanguage = "en"
     actor: Actor = OPERATOR
 
 

@@ -44,8 +44,9 @@ def parse_instant(text: str) -> datetime:
         raise ValueError(f"{text!r} is not in the years 1 to 9999 in UTC") from None
 
 
-def parse_end(text: str, time_zone: Callable[[], str]) -> datetime:
-    """An ISO 8601 date-time as ``parse_instant`` reads it, or a date as the end of that day in ``time_zone``.
+def parse_end(text: str, time_zone: Callable[[], str], *, days: int = 1) -> datetime:
+    """An ISO 8601 date-time as ``parse_instant`` reads it, or a date as the end of that day in ``time_zone``; with
+    ``days`` 0 as its start.
 
     Raises ``ValueError`` for what is neither, such as a week, and for years beyond ``FIRST_YEAR`` and ``LAST_YEAR``.
     """
@@ -56,7 +57,7 @@ def parse_end(text: str, time_zone: Callable[[], str]) -> datetime:
     except ValueError:
         day = moment = parse_instant(text)
     else:
-        moment = end_of_day(day, time_zone())
+        moment = end_of_day(day + timedelta(days=days - 1), time_zone())
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise ValueError(f"{text!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     return moment
@@ -69,6 +70,18 @@ def end_of_day(day: date, time_zone: str) -> datetime:
     """
     after = day + timedelta(days=1)
     return datetime(after.year, after.month, after.day, tzinfo=zone_of(time_zone)).astimezone(UTC)
+
+
+def day_start(moment: datetime, time_zone: str) -> datetime:
+    """When the day began that an aware ``moment`` falls in by the clocks of ``time_zone``, as a UTC moment.
+
+    Where clocks skip that midnight, it is the moment of the skip. A day that has begun does not end because clocks are
+    put back past midnight.
+    """
+    day = moment.astimezone(zone_of(time_zone)).date()
+    began = end_of_day(day - timedelta(days=1), time_zone)
+    following = end_of_day(day, time_zone)
+    return following if following <= moment else began
 
 
 def local_time(instant: str, time_zone: str) -> str:

@@ -104,6 +104,10 @@ class ToppedUp(Outcome, frozen=True, gc=False):
     txn_id: int
 
 
+class Granted(Outcome, frozen=True, gc=False):
+    """``amount_micros`` of a grant came in by entry ``txn_id``; 0 and None when it would have lapsed by now."""
+
+
 class Reversed(Outcome, frozen=True, gc=False):
     """``amount_micros`` of a top-up was reversed by entry ``txn_id``, None when there was nothing left to take."""
 

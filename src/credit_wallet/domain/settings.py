@@ -33,5 +33,10 @@ SETTINGS = (
     Setting("low_balance_yen", "yen", 0, "low_balance_yen"),
     Setting("alert_thresholds_pct", "percents", (), "alert_thresholds"),
     Setting("price_group", "name", None, "price_group"),
+    Setting("auto_topup_daily_yen", "yen", 0, "auto_topup_daily_yen"),
+    Setting("auto_topup_monthly_yen", "yen", 0, "auto_topup_monthly_yen"),
 )
 """Everything that ``configure`` can change. The time zone is not a setting: a wallet keeps the one it was made with."""
+
+AUTO_TOPUP = ("auto_topup_threshold", "auto_topup_amount", "auto_topup_daily_yen", "auto_topup_monthly_yen")
+"""Those of automatic top-ups: whoever changes them while they are on agrees to something (``domain.consents``)."""

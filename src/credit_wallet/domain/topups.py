@@ -98,6 +98,18 @@ class PayerState(Struct):
     reason: str | None = None
 
 
+class AutoToppedUp(Struct, frozen=True):
+    """What automatic top-ups of a wallet have brought, in yen: today and this month, in UTC and by the wallet's clocks;
+    and how many there were within an hour.
+    """
+
+    today_yen: int = 0
+    month_yen: int = 0
+    own_today_yen: int = 0
+    own_month_yen: int = 0
+    within_an_hour: int = 0
+
+
 class PaymentFact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The provider's report on a payment at ``observed_at``; fields that it did not mention are left out.
 

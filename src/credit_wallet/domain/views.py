@@ -104,6 +104,9 @@ class WalletView(Struct, frozen=True):
     alert_thresholds_pct: tuple[int, ...]
     price_group: str | None
     """The group whose prices count for the wallet."""
+    auto_topup_daily_yen: int
+    auto_topup_monthly_yen: int
+    """The owner's own limits on automatic top-ups a day and a month, by the wallet's clocks; 0 for none."""
 
     balance_yen = WholeYen()
     balance = Exact()

@@ -21,9 +21,11 @@ from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.access_routes import ACCESS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.budget_routes import BUDGET_ROUTES
+from credit_wallet.http.consent_routes import CONSENT_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
+from credit_wallet.http.grant_routes import GRANT_ROUTES
 from credit_wallet.http.key_routes import KEY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
@@ -123,9 +125,11 @@ def documented() -> Litestar:
             *PRICE_ROUTES,
             *USAGE_ROUTES,
             *PAYMENT_ROUTES,
+            *CONSENT_ROUTES,
             *KEY_ROUTES,
             *NOTICE_ROUTES,
             *OPERATOR_ROUTES,
+            *GRANT_ROUTES,
             *ACCESS_ROUTES,
             *MCP_ROUTES,
             *SYSTEM_ROUTES,

@@ -10,7 +10,7 @@ from time import monotonic
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as PrometheusCounter
 
-from credit_wallet.domain.commands import Command, SettleTopup, Topup
+from credit_wallet.domain.commands import Command, CreditGrant, SettleTopup, Topup
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
@@ -130,4 +130,4 @@ def _brought_credit(command: Command, outcome: Outcome) -> bool:
     """Whether this is credit that came in now: by hand, or as a payment whose entry was just written."""
     if isinstance(command, SettleTopup):
         return outcome.txn_id is not None
-    return isinstance(command, Topup) and not outcome.replayed
+    return isinstance(command, Topup | CreditGrant) and not outcome.replayed

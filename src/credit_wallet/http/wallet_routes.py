@@ -9,6 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, structs
 
+from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.commands import MAX_NOTE_LENGTH
 from credit_wallet.domain.cycle import CYCLE_PATTERN
 from credit_wallet.domain.outcomes import Alert, EntryType
@@ -65,17 +66,19 @@ def update_wallet(
     """Update the wallet's settings
 
     Changes the label, budget, automatic top-up, alerts or notification targets; settings that are left out stay as they
-    are. The `secret` of a new webhook is in this response and never again. For owners.
+    are. Whoever switches automatic top-ups on or changes them agrees to `auto_topup_consent`, by default the standard
+    text; `GET /credit/topups/consents` has what was agreed to. The `secret` of a new webhook is in this response and
+    never again. For owners.
     """
     wallet_id = require_owner(caller)
     given = structs.asdict(data)
     if given.pop("notification_targets") is UNSET:
-        wallets.configure(wallet_id, **given)
+        wallets.configure(wallet_id, **given, actor=PAYER)
         return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url))
     wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
     allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
     wallets.targets.check(wallet_id, wanted, **allowed)  # before anything is changed
-    wallets.configure(wallet_id, **given)
+    wallets.configure(wallet_id, **given, actor=PAYER)
     targets = wallets.targets.set(wallet_id, wanted, **allowed)
     return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url, targets))
 

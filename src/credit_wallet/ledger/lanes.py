@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from credit_wallet.domain.commands import Command
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.errors import WalletError
 from credit_wallet.ledger.rail import Observer, Outcomes, Rail
 from credit_wallet.stores import Store
 
@@ -64,14 +66,16 @@ class Lanes:
         """Carry out ``command`` with the next batch of its wallet's lane, without waiting for it."""
         self.of(command.wallet_id).post(command, failed)
 
-    def submit_by_lane(self, commands: Iterable[Command]) -> None:
-        """Carry out any number of ``commands``, each on its wallet's lane, without returning their outcomes."""
+    def submit_by_lane(self, commands: Iterable[Command]) -> list[Outcome | WalletError]:
+        """Carry out any number of ``commands``, each on its wallet's lane; their outcomes are in no special order."""
+        outcomes: list[Outcome | WalletError] = []
         by_rail: dict[Rail, list[Command]] = {}
         for command in commands:
             by_rail.setdefault(self.of(command.wallet_id), []).append(command)
         for rail, own in by_rail.items():
             for start in range(0, len(own), self.max_batch):
-                rail.submit(own[start : start + self.max_batch])
+                outcomes += rail.submit(own[start : start + self.max_batch])
+        return outcomes
 
     def waiting(self) -> int:
         """Commands that are queued or being carried out."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from credit_wallet.domain.commands import Expire
+from credit_wallet.domain.actors import PRODUCT
+from credit_wallet.domain.commands import CreditGrant, Expire
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.outcomes import Expired
+from credit_wallet.domain.outcomes import Expired, Granted
 from credit_wallet.domain.views import Opening, Totals
 from credit_wallet.errors import DatabaseError, InvalidRequest, RailBusy
 from credit_wallet.ledger import transfers
@@ -16,6 +17,7 @@ from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.seals import Seals
 from credit_wallet.notices.targets import OPERATOR
 from credit_wallet.rules.events import ledger_sealed
+from credit_wallet.stores import grant_rows
 from credit_wallet.stores.jobs import budget_renewals, lot_notices, pruning, seals, spending_hours, usage
 from credit_wallet.stores.jobs.budget_pruning import prune_budgets
 from credit_wallet.stores.notification_rows import SQL
@@ -95,6 +97,22 @@ class Maintenance:
         self._ledger.settle(wallet_ids)
         return len(wallet_ids)
 
+    def credit_grants(self, limit: int = 100) -> int:
+        """Credit the next occurrence of up to ``limit`` grants that are due, the longest waiting first.
+
+        Returns how many were credited, or lapsed before they could be; 0 when nothing is left to do. One that a wallet
+        cannot take is tried again an hour later.
+        """
+        if self._stopping:
+            return 0
+        commands = [
+            CreditGrant(wallet_id, f"grant:{grant_id}:{occurrence}", grant_id, occurrence, actor=PRODUCT)
+            for wallet_id, grant_id, occurrence in grant_rows.due_grants(
+                self._ledger.reader.source, self._ledger.clock(), limit
+            )
+        ]
+        return sum(isinstance(outcome, Granted) for outcome in self._ledger.lanes.submit_by_lane(commands))
+
     def undo_abandoned(self, limit: int = 1_000) -> int:
         """Undo purchases that nobody served because their process was lost. Returns how many were looked at.
 
@@ -163,7 +181,8 @@ class Maintenance:
         """Delete rows that were closed ``older_than_days`` ago (at least 40) and moved no money; return how many.
 
         These are holds that were released or expired in full, failed or canceled top-ups, the history of top-ups, agent
-        keys that never paid, and expired tokens. Rows that ledger entries name are kept.
+        keys that never paid, expired tokens, and canceled grants of which nothing came. Rows that ledger entries name
+        are kept.
         """
         if type(older_than_days) is not int or not MIN_DAYS_CLOSED <= older_than_days <= MAX_DAYS_KEPT:
             allowed = f"{MIN_DAYS_CLOSED} to {MAX_DAYS_KEPT}"

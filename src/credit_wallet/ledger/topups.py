@@ -8,13 +8,15 @@ from typing import Literal
 
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor
 from credit_wallet.domain.commands import PayBack, PayBackLimit, RequestAutoTopup, RequestTopup, SettleTopup
+from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import PaidBack, TopupRequested, TopupSettled
 from credit_wallet.domain.topups import OPEN, Flow, PaymentFact
 from credit_wallet.domain.views import AutoTopupState, PayerView, TopupStepView, TopupView
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.pay_back import PayBackRoom, pay_back_limit, pay_back_room
-from credit_wallet.rules.validation import checked_after, checked_id
+from credit_wallet.rules.validation import MAX_ID, checked_after, checked_id
+from credit_wallet.stores import consent_rows
 from credit_wallet.stores.reads import WalletRow
 
 RECENT_TOPUPS = 10
@@ -70,8 +72,8 @@ class Topups:
         """Record that the saved method will pay what the wallet lacks to its threshold, in whole steps.
 
         ``min_yen`` and ``max_yen`` bound the payment; ``daily_yen`` and ``monthly_yen`` (0 = no limit) limit automatic
-        top-ups a day and a month (UTC). Raises ``TopupNotDue``, ``TopupInFlight``, ``TopupStopped``,
-        ``TopupLimitReached`` and ``WalletDisabled``.
+        top-ups a day and a month (UTC), beside the owner's own limits: the stricter counts. Raises ``TopupNotDue``,
+        ``TopupInFlight``, ``TopupStopped``, ``TopupLimitReached`` and ``WalletDisabled``.
         """
         return self._ledger.run(
             TopupRequested,
@@ -147,6 +149,16 @@ class Topups:
         if not checked_after(after):
             self._ledger.settle_all()
         return self._ledger.reader.topups_due(self._ledger.clock(), after, checked_page(limit))
+
+    def consents(self, wallet_id: int, *, before: int | None = None, limit: int = 100) -> builtins.list[Consent]:
+        """What was agreed to whenever automatic top-ups were switched on, changed or switched off, newest first.
+
+        Up to ``limit`` (at most 1,000); for the next page, pass the last ``consent_no`` as ``before``. Raises
+        ``WalletNotFound``.
+        """
+        self._ledger.row(wallet_id)
+        first = MAX_ID if before is None else checked_after(before)
+        return consent_rows.consents(self._ledger.reader.source, wallet_id, first, checked_page(limit))
 
     def payer(self, wallet_id: int) -> PayerView:
         """The saved payment method for the wallet's automatic top-ups, and whether it may be charged."""

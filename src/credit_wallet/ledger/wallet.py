@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from msgspec import UNSET, UnsetType
-
-from credit_wallet.domain.commands import Configure
-from credit_wallet.domain.outcomes import Configured
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.domain.views import Balance, CreatedWallet, Transaction, WalletView
@@ -22,6 +18,7 @@ from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.cycles import Cycles, statement_of
 from credit_wallet.ledger.deliveries import Deliveries
 from credit_wallet.ledger.factory import open_ledger
+from credit_wallet.ledger.grants import Grants
 from credit_wallet.ledger.holds import Holds
 from credit_wallet.ledger.keys import Keys
 from credit_wallet.ledger.ledger import Ledger, Now, checked_page
@@ -43,6 +40,7 @@ from credit_wallet.ledger.transactions import Transactions, wallet_to_search
 from credit_wallet.ledger.transfers import Transfers
 from credit_wallet.ledger.usage import usage_of
 from credit_wallet.ledger.wallet_movements import WalletMovements
+from credit_wallet.ledger.wallet_settings import WalletSettings
 from credit_wallet.reports.statement_figures import Statement
 from credit_wallet.rules.forecast import Forecast, forecast
 from credit_wallet.rules.validation import checked_after
@@ -51,7 +49,7 @@ from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.jobs.verify import Violation
 
 
-class CreditWallet(WalletMovements):
+class CreditWallet(WalletMovements, WalletSettings):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     An amount is yen, from 0.000001 to 10**12: an int, or exact with up to six decimal places as a ``Decimal`` or a
@@ -75,6 +73,7 @@ class CreditWallet(WalletMovements):
         self.sellers, self.purchases, self.prices = Sellers(ledger), Purchases(ledger), Prices(ledger)
         self.transfers = Transfers(ledger)
         self.targets, self.notices, self.deliveries = Targets(ledger), Notices(ledger), Deliveries(ledger)
+        self.grants = Grants(ledger)
         self.maintenance, self.seals, self.clock = Maintenance(ledger), Seals(ledger), LedgerClock(ledger)
 
     @classmethod
@@ -159,74 +158,6 @@ class CreditWallet(WalletMovements):
         ten earlier tokens still work.
         """
         return owners.rotate_owner_token(self._ledger, wallet_id, overlap_seconds)
-
-    def configure(
-        self,
-        wallet_id: int,
-        *,
-        label: str | UnsetType = UNSET,
-        enabled: bool | UnsetType = UNSET,
-        monthly_budget_yen: int | UnsetType = UNSET,
-        budget_mode: str | UnsetType = UNSET,
-        auto_topup_threshold: int | UnsetType = UNSET,
-        auto_topup_amount: int | UnsetType = UNSET,
-        low_balance_yen: int | UnsetType = UNSET,
-        alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
-        price_group: str | UnsetType | None = UNSET,
-    ) -> Configured:
-        """Change settings; omitted ones stay as they are. A disabled wallet accepts credit but spends nothing.
-
-        A notice is sent when spending carries the balance below ``low_balance_yen`` (0 = never).
-        ``alert_thresholds_pct`` are up to ten more shares of the budget, 1 to 1,000 %, to alert at besides 50, 80 and
-        100 %. ``price_group`` is the group of the price book whose prices count for the wallet, None for none. Raises
-        ``WalletNotFound``, and ``InvalidRequest`` naming the field.
-        """
-        return self._ledger.run(
-            Configured,
-            Configure(
-                wallet_id,
-                label,
-                enabled,
-                monthly_budget_yen,
-                budget_mode,
-                auto_topup_threshold,
-                auto_topup_amount,
-                low_balance_yen,
-                _as_tuple(alert_thresholds_pct),
-                price_group,
-            ),
-        )
-
-    async def aconfigure(
-        self,
-        wallet_id: int,
-        *,
-        label: str | UnsetType = UNSET,
-        enabled: bool | UnsetType = UNSET,
-        monthly_budget_yen: int | UnsetType = UNSET,
-        budget_mode: str | UnsetType = UNSET,
-        auto_topup_threshold: int | UnsetType = UNSET,
-        auto_topup_amount: int | UnsetType = UNSET,
-        low_balance_yen: int | UnsetType = UNSET,
-        alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
-        price_group: str | UnsetType | None = UNSET,
-    ) -> Configured:
-        """The asyncio twin of ``configure``."""
-        return await self._ledger.arun(
-            Configured,
-            Configure(
-                wallet_id,
-                label,
-                enabled,
-                monthly_budget_yen,
-                budget_mode,
-                auto_topup_threshold,
-                auto_topup_amount,
-                low_balance_yen,
-                _as_tuple(alert_thresholds_pct),
-                price_group,
-            ),
-        )
 
     def show(self, wallet_id: int) -> WalletView:
         """A wallet with its settings and the spending of its current cycle. Raises ``WalletNotFound``."""
@@ -381,8 +312,3 @@ class CreditWallet(WalletMovements):
         do not affect it.
         """
         return prove(self._ledger, anchors, usage=usage)
-
-
-def _as_tuple(thresholds: Sequence[int] | UnsetType) -> tuple[int, ...] | UnsetType:
-    """A tuple of a list; the check refuses anything else."""
-    return tuple(thresholds) if isinstance(thresholds, list) else thresholds  # type: ignore[return-value]

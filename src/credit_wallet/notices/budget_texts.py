@@ -80,9 +80,10 @@ _WINDOWS = {
 _UNITS = {"en": {"m": "minute", "h": "hour", "d": "day"}, "ja": {"m": "分", "h": "時間", "d": "日"}}
 _ROLLING = re.compile(r"rolling:([1-9][0-9]{0,5})([mhd])", re.ASCII)
 _BUDGETS = {
-    "en": {"yen": "{window} budget", "calls": "{window} call budget"},
-    "ja": {"yen": "{window}の予算", "calls": "{window}の呼び出し枠"},
+    "en": {"yen": "{window} {shadow}budget", "calls": "{window} {shadow}call budget"},
+    "ja": {"yen": "{window}の{shadow}予算", "calls": "{window}の{shadow}呼び出し枠"},
 }
+_SHADOW = {"en": "shadow ", "ja": "シャドー"}
 _QUOTED = {"en": "“{text}”", "ja": "「{text}」"}
 _QUOTES = str.maketrans("“”「」", "''''")
 _NAMES = {
@@ -146,7 +147,9 @@ class _Budget:
 
     def name(self) -> str:
         called = self._quoted(str(self._payload.get("label") or self._payload.get("budget_id", _UNKNOWN)))
-        budget = _BUDGETS[self._language]["calls" if self._calls else "yen"].format(window=self._length())
+        shadow = _SHADOW[self._language] if self._payload.get("mode") == "shadow" else ""
+        of_unit = _BUDGETS[self._language]["calls" if self._calls else "yen"]
+        budget = of_unit.format(window=self._length(), shadow=shadow)
         return f"{budget} {called}" if self._english else f"{budget}{called}"
 
     def _length(self) -> str:

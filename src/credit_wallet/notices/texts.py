@@ -13,6 +13,7 @@ from credit_wallet.notices.budget_texts import TEXTS as BUDGET_TEXTS
 from credit_wallet.notices.budget_texts import budget_words, is_of_a_budget
 from credit_wallet.notices.inert import inert, link
 from credit_wallet.notices.instants import shown_instant
+from credit_wallet.notices.topup_limits import topup_limit
 
 _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "budget.threshold_reached": {
@@ -234,11 +235,11 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     "auto_topup.limit_reached": {
         "en": (
             "Automatic top-ups have reached their limit",
-            "{wallet} is not topped up automatically for now: {left_yen} of its limit is left, less than one top-up.",
+            "{wallet} is not topped up automatically for now: {left_yen} is left of {set_by}, less than one top-up.",
         ),
         "ja": (
             "自動チャージの上限に達しました",
-            "{wallet}の自動チャージは、上限までの残りが{left_yen}で1回分に満たないため、行われません。",
+            "{wallet}の自動チャージは、{set_by}までの残りが{left_yen}で1回分に満たないため、行われません。",
         ),
     },
     "auto_topup.runaway_detected": {
@@ -250,6 +251,18 @@ _TEXTS: dict[str, dict[str, tuple[str, str]]] = {
         "ja": (
             "自動チャージが短時間に続いています",
             "{wallet}は1時間以内に{topups}回自動チャージされました(直近は{amount_yen})。ご利用の内容をご確認ください。",
+        ),
+    },
+    "grant.delayed": {
+        "en": (
+            "Credit could not be added",
+            "{granted_yen} of grant {grant_id} was due at {came_at}, but {wallet} cannot take it ({reason}). It is "
+            "tried again every hour.",
+        ),
+        "ja": (
+            "クレジットを付与できません",
+            "{wallet}に{came_at}付与予定のクレジット{granted_yen}(付与ID: {grant_id})を反映できません({reason})。1時間"
+            "ごとに再試行します。",
         ),
     },
     "ledger.sealed": {
@@ -337,6 +350,7 @@ def _text(notice: Notice, language: str) -> tuple[str, str]:
     else:
         words = _Words({name: _word(name, value, notice, language) for name, value in notice.payload.items()})
     words["wallet"] = wallet
+    words.setdefault("set_by", topup_limit(language))
     return title.format_map(words), body.format_map(words)
 
 
@@ -358,10 +372,12 @@ def _word(name: str, value: object, notice: Notice, language: str) -> str:
             return link(text)
         case "anchor" if _ANCHOR.fullmatch(text):
             return text
-        case "expires_at":
+        case "expires_at" | "came_at":
             return shown_instant(text, notice.time_zone)
         case "hour":
             return inert(f"{text[:10]} {text[11:]}:00")
+        case "set_by":
+            return topup_limit(language, text, str(notice.payload.get("limit_per")))
         case "lot_kind":
             return _LOT_KINDS[language].get(text, inert(text))
     return inert(text)

@@ -39,10 +39,13 @@ def matching(batch: Batch, wallet: WalletState, key_id: int | None, usage: Usage
 
 
 def refusing(counters: Counters, amount_micros: int) -> Counter | None:
-    """A cap that has no room for a charge, None when all have."""
+    """A cap that has no room for a charge, None when all have. Every charge asks, so it is ``has_room`` written out."""
     for counter in counters:
-        if counter.budget.mode == "cap" and not counter.has_room(counter.cost_of(amount_micros)):
-            return counter
+        budget = counter.budget
+        if budget.mode == "cap":
+            cost_micros = amount_micros if budget.unit == "yen" else CALL
+            if counter.spent_micros + counter.held_micros + cost_micros > counter.limit_micros and cost_micros:
+                return counter
     return None
 
 

@@ -1,6 +1,6 @@
 """The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
-``spending``, ``holds``, ``purchases``, ``refunds``, ``lots``, ``budget``, ``credit``, ``money_in``, ``transfers``,
-``batch``), and every store calls it.
+``spending``, ``holds``, ``purchases``, ``refunds``, ``lots``, ``budget``, ``credit``, ``grants``, ``money_in``,
+``consents``, ``transfers``, ``batch``), and every store calls it.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
 commands out one after the other on the snapshot it is given and returns what is to be written. A refusal moves nothing.
@@ -29,6 +29,7 @@ from credit_wallet.domain.commands import (
     Charge,
     Command,
     Configure,
+    CreditGrant,
     EndTransfer,
     Expire,
     Extend,
@@ -59,7 +60,9 @@ from credit_wallet.errors import (
 )
 from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.budgets import note_monthly_budget
+from credit_wallet.rules.consents import record_consent
 from credit_wallet.rules.credit import credit, end_exhaustion, lapse_until
+from credit_wallet.rules.grants import credit_grant
 from credit_wallet.rules.holds import capture, expire_hold, extend, open_hold, release
 from credit_wallet.rules.idempotency import fingerprint, replay
 from credit_wallet.rules.money_in import request_auto_topup, request_topup, settle_topup
@@ -190,16 +193,19 @@ def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
 # Settings
 
 
+_NOT_SETTINGS = ("wallet_id", "auto_topup_consent", "auto_topup_consent_language", "actor")
+
+
 def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Configured | WalletError:
     settings = {
         name: value
         for name, value in structs.asdict(command).items()
-        if name not in ("wallet_id", "actor") and value is not UNSET
+        if name not in _NOT_SETTINGS and value is not UNSET
     }
     problem = malformed_auto_topup(
         settings.get("auto_topup_threshold", wallet.auto_topup_threshold),
         settings.get("auto_topup_amount", wallet.auto_topup_amount),
-    )
+    ) or record_consent(batch, wallet, command)
     if problem is not None:
         return problem
     own_thresholds = settings.pop("alert_thresholds_pct", None)
@@ -226,6 +232,7 @@ _RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | Wallet
     Refund: _refund,
     Reverse: reverse,
     Topup: _topup,
+    CreditGrant: credit_grant,
     Expire: _expire,
     Configure: _configure,
     RequestTopup: request_topup,

@@ -11,6 +11,7 @@ from msgspec import msgpack, structs
 from credit_wallet.domain.commands import (
     Capture,
     Charge,
+    CreditGrant,
     Hold,
     Movement,
     PayBack,
@@ -26,6 +27,7 @@ from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import (
     Captured,
     Charged,
+    Granted,
     Held,
     Outcome,
     PaidBack,
@@ -93,6 +95,7 @@ _OUTCOME_OF: dict[type[Movement], type[Outcome]] = {
     Release: Released,
     Refund: Refunded,
     Topup: ToppedUp,
+    CreditGrant: Granted,
     Reverse: Reversed,
     RequestTopup: TopupRequested,
     RequestAutoTopup: TopupRequested,

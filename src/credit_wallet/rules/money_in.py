@@ -10,6 +10,7 @@ from credit_wallet.domain.outcomes import TopupRequested, TopupSettled
 from credit_wallet.domain.topups import (
     PAID,
     RUNAWAY_TOPUPS,
+    AutoToppedUp,
     DeclineKind,
     Flow,
     Origin,
@@ -37,6 +38,7 @@ from credit_wallet.rules.batch import Batch, emit, emit_once
 from credit_wallet.rules.credit import credit, give_again, take_back
 from credit_wallet.rules.declines import retry_at
 from credit_wallet.rules.state import TopupStep, WalletState
+from credit_wallet.rules.topup_limits import Room, room_of
 
 _NEWS: dict[TopupStatus, str] = {
     "requires_action": "topup.requires_action",
@@ -72,11 +74,11 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
     )
     if not amount_yen:
         return TopupNotDue(f"wallet {wallet.wallet_id} needs no automatic top-up", wallet_id=wallet.wallet_id)
-    room_yen = _room_yen(batch, wallet, command)
-    if room_yen < amount_yen:
-        amount_yen = room_yen // wallet.auto_topup_amount * wallet.auto_topup_amount
+    room = room_of(wallet, command, _auto_topped_up(batch, wallet))
+    if room.left_yen < amount_yen:
+        amount_yen = room.left_yen // wallet.auto_topup_amount * wallet.auto_topup_amount
     if amount_yen < command.min_yen:
-        return _limit_reached(batch, wallet, payer, room_yen)
+        return _limit_reached(batch, wallet, payer, room)
     if payer.payment_method is None:
         return _stop(batch, payer, "no_payment_method", "there is no saved payment method; pay once and save it")
     topup_id = topup_id_of(command.wallet_id, command.stored_key)
@@ -269,42 +271,33 @@ def _stop(batch: Batch, payer: PayerState, reason: str, detail: str) -> TopupSto
     )
 
 
-def _auto_topped_up(batch: Batch, wallet: WalletState) -> tuple[int, int, int]:
-    return batch.snapshot.auto_topped_up.get(wallet.wallet_id, (0, 0, 0))
+def _auto_topped_up(batch: Batch, wallet: WalletState) -> AutoToppedUp:
+    return batch.snapshot.auto_topped_up.get(wallet.wallet_id, AutoToppedUp())
 
 
 def _emit_runaway(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int) -> None:
     """Emit an event, at most once an hour, that automatic top-ups follow each other faster than usual spending
     explains.
     """
-    _, _, within_an_hour = _auto_topped_up(batch, wallet)
-    count = within_an_hour + (topup_id not in batch.snapshot.topups)
+    count = _auto_topped_up(batch, wallet).within_an_hour + (topup_id not in batch.snapshot.topups)
     if count >= RUNAWAY_TOPUPS:
         emit_once(batch, wallet, "auto_topup.runaway_detected", batch.at[:13], topups=count, amount_yen=amount_yen)
 
 
-def _room_yen(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> int:
-    """The yen that the limits of a single payment, the day and the month leave."""
-    today_yen, month_yen, _ = _auto_topped_up(batch, wallet)
-    room_yen = command.max_yen
-    if command.daily_yen:
-        room_yen = min(room_yen, command.daily_yen - today_yen)
-    if command.monthly_yen:
-        room_yen = min(room_yen, command.monthly_yen - month_yen)
-    return max(room_yen, 0)
-
-
-def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room_yen: int) -> TopupLimitReached:
+def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room: Room) -> TopupLimitReached:
+    limit = {"left_yen": room.left_yen, "limit_per": room.limit, "set_by": room.set_by}
     day = f"limit_reached {batch.at[:10]}"
     if payer.reason != day:
         payer.reason = day
         batch.decision.touched_payers[wallet.wallet_id] = payer
-        emit_once(batch, wallet, "auto_topup.limit_reached", batch.at[:10], left_yen=room_yen)
+        emit_once(batch, wallet, "auto_topup.limit_reached", batch.at[:10], **limit)
+    whose = "the owner" if room.set_by == "owner" else "the operator"
     return TopupLimitReached(
-        f"automatic top-ups of wallet {wallet.wallet_id} have {format_yen(room_yen)} left of their limits, less than "
-        "one step; raise the limit, lower auto_topup_amount, or top up by hand",
+        f"automatic top-ups of wallet {wallet.wallet_id} have {format_yen(room.left_yen)} left of the limit a "
+        f"{room.limit} that {whose} has set, less than one step; raise the limit, lower auto_topup_amount, or top up "
+        "by hand",
         wallet_id=wallet.wallet_id,
-        left_yen=room_yen,
+        **limit,
     )
 
 

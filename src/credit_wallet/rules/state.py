@@ -15,11 +15,13 @@ from msgspec import Struct, field
 from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budgets import CALL, Budget, Reserved
 from credit_wallet.domain.causes import Cause
+from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.cycle import parse_instant
+from credit_wallet.domain.grants import GrantOccurrence, GrantState
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT
-from credit_wallet.domain.topups import PayerState, TopupState
+from credit_wallet.domain.topups import AutoToppedUp, PayerState, TopupState
 from credit_wallet.domain.usage import Facts, Usage
 from credit_wallet.domain.views import LotView
 from credit_wallet.errors import WalletError
@@ -89,6 +91,10 @@ class WalletState(Struct):
     """Kinds of anchors (``domain.budgets``) that the wallet's budgets have; none for a wallet without budgets."""
     recovery_due: bool = False
     """``balance.low`` or ``wallet.exhausted`` was emitted, and ``balance.recovered`` was not since."""
+    auto_topup_daily_yen: int = 0
+    auto_topup_monthly_yen: int = 0
+    auto_topup_consents: int = 0
+    """How many consents are recorded, the last of which is for these settings of automatic top-ups."""
 
 
 class KeyState(Struct):
@@ -301,10 +307,11 @@ class Snapshot(Struct):
     hold_ids: Iterator[int]
     topups: dict[str, TopupState] = field(default_factory=dict)
     """Those that commands name, and all open ones of wallets that ask for another."""
-    auto_topped_up: dict[int, tuple[int, int, int]] = field(default_factory=dict)
-    """Per wallet that asks for an automatic top-up: yen of those before it, today and this month (UTC), and how many
-    there were within an hour."""
+    auto_topped_up: dict[int, AutoToppedUp] = field(default_factory=dict)
+    """Per wallet that asks for an automatic top-up: those before it."""
     payers: dict[int, PayerState] = field(default_factory=dict)
+    grants: dict[int, GrantState] = field(default_factory=dict)
+    """Those that commands name."""
     purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
     """By stored key and wallet: those that commands name."""
     known_lots: set[int] = field(default_factory=set)
@@ -381,3 +388,6 @@ class Decision(Struct):
     new_transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
     touched_transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
     """Those that have ended. One may be new as well."""
+    touched_grants: dict[int, GrantState] = field(default_factory=dict)
+    granted: list[GrantOccurrence] = field(default_factory=list)
+    consents: list[Consent] = field(default_factory=list)

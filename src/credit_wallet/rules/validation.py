@@ -20,6 +20,7 @@ from credit_wallet.domain.commands import (
     Charge,
     Command,
     Configure,
+    CreditGrant,
     EndTransfer,
     Extend,
     Hold,
@@ -37,6 +38,7 @@ from credit_wallet.domain.commands import (
     TransferOut,
     Undo,
 )
+from credit_wallet.domain.consents import LANGUAGES, MAX_CONSENT_LENGTH, is_consent_text
 from credit_wallet.domain.cycle import (
     CYCLE_PATTERN,
     FIRST_YEAR,
@@ -69,7 +71,7 @@ def malformed(command: Command) -> WalletError | None:
         if command.actor != OPERATOR and not is_actor(command.actor):
             return _bad_actor(command.actor)
         if not isinstance(command, Charge):
-            return _malformed_movement(command)
+            return _malformed_grant(command) if isinstance(command, CreditGrant) else _malformed_movement(command)
         if command.usage is not None or not is_amount(command.amount_micros):
             return _malformed_spending(command)
         return None if command.note is None and command.key_id is None else _malformed_payer(command)
@@ -175,6 +177,12 @@ def _malformed_transfer(command: TransferOut) -> WalletError | None:
     )
 
 
+def _malformed_grant(command: CreditGrant) -> WalletError | None:
+    return _malformed_id("grant_id", command.grant_id) or _malformed_count(
+        "occurrence", command.occurrence, 0, MAX_AMOUNT_YEN
+    )
+
+
 def _malformed_asker(command: Capture | Release | Extend) -> WalletError | None:
     return None if command.key_id is None else _malformed_id("key_id", command.key_id)
 
@@ -198,7 +206,20 @@ def _malformed_settings(command: Configure) -> WalletError | None:
         value = getattr(command, setting.name)
         if value is not UNSET and (problem := _malformed_setting(setting, value)):
             return problem
-    return None
+    return _malformed_consent(command) or (None if is_actor(command.actor) else _bad_actor(command.actor))
+
+
+def _malformed_consent(command: Configure) -> WalletError | None:
+    text, language = command.auto_topup_consent, command.auto_topup_consent_language
+    if language not in LANGUAGES:
+        field = "auto_topup_consent_language"
+        return InvalidRequest(f"{field} must be {' or '.join(LANGUAGES)}, not {language!r}", field=field)
+    if text is UNSET or is_consent_text(text):
+        return None
+    return InvalidRequest(
+        f"auto_topup_consent must be the text that was agreed to, 1 to {MAX_CONSENT_LENGTH:,} characters without NUL",
+        field="auto_topup_consent",
+    )
 
 
 def _malformed_setting(setting: Setting, value: object) -> WalletError | None:

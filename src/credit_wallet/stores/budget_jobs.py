@@ -6,8 +6,9 @@ unknown whether it was committed: it is given the same instant then, and finds w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from msgspec import UNSET, Struct, structs
@@ -48,6 +49,7 @@ MAX_KINDS = 32
 """Maximum names of conditions by which budgets of a wallet are found."""
 
 HOLDS_A_STEP = 1_000
+ROWS_A_STATEMENT = 100
 
 
 class _Locked(Struct):
@@ -224,21 +226,35 @@ def _reserve(connection: Connection, budget: Budget) -> None:
     if any(name == GROUP for name, _ in budget.scope):
         groups = dict(connection.execute(SQL["groups"], {"wallet_id": budget.wallet_id}).fetchall())
     held: dict[str, int] = {}
+    reserving = []
     for hold in _open_holds(connection, budget.wallet_id):
         group = None if hold.key_id is None else groups.get(hold.key_id)
         value = counted_as(budget.scope, labels_of(hold.key_id, group, hold.usage))
         if value is None:
             continue
         hold.reserved = (*hold.reserved, Reserved(budget.budget_id, value))
-        named = {"hold_id": hold.hold_id, "wallet_id": hold.wallet_id, "reserved": format_reserved(hold)}
-        connection.execute(SQL["set_reserved"], named)
+        reserving.append((hold.hold_id, format_reserved(hold)))
         cost_micros = hold.left_micros if budget.unit == "yen" else CALL * (not hold.is_counted)
         held[value] = held.get(value, 0) + cost_micros
-    for value, micros in held.items():
-        if micros:
-            whole, fraction = divmod(micros, MICROS)
-            here = {"wallet_id": budget.wallet_id, "budget_id": budget.budget_id, "value": value}
-            connection.execute(SQL["put_held"], {**here, "held": whole, "held_fraction": fraction})
+    here = {"wallet_id": budget.wallet_id, "budget_id": budget.budget_id}
+    _in_groups(connection, "set_reserved", "(CAST(:{0} AS BIGINT), :{1})", reserving, here)
+    rows = [(value, *divmod(micros, MICROS)) for value, micros in held.items() if micros]
+    _in_groups(connection, "put_held", "(:{0}, CAST(:{1} AS BIGINT), CAST(:{2} AS BIGINT))", rows, here)
+
+
+def _in_groups(
+    connection: Connection, name: str, row: str, rows: Sequence[tuple[Any, ...]], here: Mapping[str, Any]
+) -> None:
+    """Run a statement for rows, many at once; ``row`` is how it writes one of them."""
+    done = 0
+    while done < len(rows):
+        size = ROWS_A_STATEMENT if len(rows) - done >= ROWS_A_STATEMENT else 1
+        group = rows[done : done + size]
+        names = [[f"p{number}_{column}" for column in range(len(group[0]))] for number in range(size)]
+        values = ", ".join(row.format(*columns) for columns in names)
+        named = dict(zip(chain(*names), chain(*group), strict=True))
+        connection.execute(SQL[name].replace(":rows", values), {**here, **named})
+        done += size
 
 
 def _open_holds(connection: Connection, wallet_id: int) -> Iterator[HoldState]:

@@ -213,19 +213,29 @@ def format_reserved(hold: HoldState) -> str | None:
 
 def spent_row(counter: Counter) -> tuple[Any, ...]:
     """What was spent in a counter's window, in the order of ``SPENT_COLUMNS``."""
-    rolls = isinstance(counter, RollingCounter)
+    budget = counter.budget
+    spent, spent_fraction = divmod(counter.spent_micros, MICROS)
+    refused, refused_fraction = divmod(counter.refused_micros, MICROS) if counter.refused_micros else (0, 0)
+    window_end: str = counter.resets_at
+    counted_from: str | None = None
+    last_at: str | None = None
+    if isinstance(counter, RollingCounter):
+        window_end, counted_from, last_at = "", counter.counted_from, counter.last_at or None
     return (
-        counter.budget.wallet_id,
-        counter.budget.budget_id,
+        budget.wallet_id,
+        budget.budget_id,
         counter.window_start,
         counter.value,
-        "" if rolls else counter.resets_at,
-        *divmod(counter.spent_micros, MICROS),
-        *divmod(counter.refused_micros, MICROS),
+        window_end,
+        spent,
+        spent_fraction,
+        refused,
+        refused_fraction,
         counter.refusals,
         counter.told_pct,
         counter.renewal,
-        *((counter.counted_from, counter.last_at or None) if isinstance(counter, RollingCounter) else (None, None)),
+        counted_from,
+        last_at,
     )
 
 

@@ -103,6 +103,8 @@ class Reader:
             low_balance_yen=row.low_balance_yen,
             alert_thresholds_pct=json.decode(row.alert_thresholds, type=tuple[int, ...]),
             price_group=row.price_group,
+            auto_topup_daily_yen=row.auto_topup_daily_yen,
+            auto_topup_monthly_yen=row.auto_topup_monthly_yen,
         )
 
     def wallets(self, now: datetime, *, after: int = 0, limit: int = 100) -> list[WalletView]:
@@ -281,7 +283,7 @@ class Reader:
         rows = self._rows("lots", wallet_id=wallet_id)
         try:
             return [lot.view(now) for (text,) in rows for lot in parse_lots(text)]
-        except DecodeError as error:
+        except (DecodeError, ValueError) as error:
             raise DatabaseCorrupt(
                 f"the lots of wallet {wallet_id} are damaged ({error}); stop the wallet and restore a backup"
             ) from error

@@ -25,7 +25,7 @@ WALLET_COLUMNS = """
 wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
 next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount,
 time_zone, low_balance_yen, alert_thresholds, balance_fraction, ledger_fraction, debt_fraction, cycle_spent_fraction,
-price_group, budget_kinds, recovery_due
+price_group, budget_kinds, recovery_due, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
 """
 MOVED_COLUMNS = ("balance_yen", "open_lots", "cycle_spent_yen", "last_txn_id")
 """What a charge of whole yen changes of a wallet's row."""
@@ -51,7 +51,8 @@ cycle_spent_fraction, held_fraction, key_group
 """
 LOT_COLUMNS = "wallet_id, lot_id, kind, granted_yen, expires_at, granted_fraction"
 
-SETTINGS_COLUMNS = tuple(setting.column for setting in SETTINGS)
+SETTINGS_COLUMNS = (*(setting.column for setting in SETTINGS), "auto_topup_consents")
+"""The settings, and how many consents they have taken."""
 
 PUT_LOT = f"""
 INSERT INTO am_credit_lot ({LOT_COLUMNS})
@@ -149,6 +150,9 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         price_group,
         budget_kinds,
         recovery_due,
+        auto_topup_daily_yen,
+        auto_topup_monthly_yen,
+        auto_topup_consents,
     ) = row
     return WalletState(
         wallet_id,
@@ -174,6 +178,9 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         price_group,
         frozenset(parse_kinds(budget_kinds)) if budget_kinds else _NO_KINDS,
         recovery_due=bool(recovery_due),
+        auto_topup_daily_yen=auto_topup_daily_yen,
+        auto_topup_monthly_yen=auto_topup_monthly_yen,
+        auto_topup_consents=auto_topup_consents,
     )
 
 
@@ -188,7 +195,7 @@ def own_thresholds(wallet: WalletState) -> str:
 
 def settings_row(wallet: WalletState) -> tuple[Any, ...]:
     """A wallet's settings, in the order of ``SETTINGS_COLUMNS``."""
-    return tuple(_column_of(wallet, setting) for setting in SETTINGS)
+    return (*(_column_of(wallet, setting) for setting in SETTINGS), wallet.auto_topup_consents)
 
 
 def _column_of(wallet: WalletState, setting: Setting) -> Any:

@@ -12,9 +12,10 @@ from typing import Any
 from msgspec import Struct, json, structs
 
 from credit_wallet.domain.commands import Command, PayBack, RequestAutoTopup, RequestTopup, SettleTopup
-from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.cycle import cycle_at, cycle_bounds, day_start, format_instant
 from credit_wallet.domain.topups import (
     CLAWBACK_STATUSES,
+    AutoToppedUp,
     Clawback,
     ClawbackKind,
     PayerState,
@@ -59,14 +60,26 @@ def load_topups(connection: Connection, snapshot: Snapshot, commands: Sequence[C
             payer.stopped = bool(payer.stopped)
             snapshot.payers[payer.wallet_id] = payer
         if isinstance(command, RequestAutoTopup):
-            [sums] = connection.execute(_SQL["auto_topped_up"], {**this, **_windows(now)}).fetchall()
-            snapshot.auto_topped_up[command.wallet_id] = sums
+            wallet = snapshot.wallets.get(command.wallet_id)
+            windows = _windows(now, "UTC" if wallet is None else wallet.time_zone)
+            [sums] = connection.execute(_SQL["auto_topped_up"], {**this, **windows}).fetchall()
+            snapshot.auto_topped_up[command.wallet_id] = AutoToppedUp(*sums)
 
 
-def _windows(now: datetime) -> dict[str, str]:
-    """When today, this month and the last hour began, and the earliest of these."""
-    at, hour_ago = format_instant(now), format_instant(now - timedelta(hours=1))
-    return {"today": at[:10], "month": at[:7], "hour_ago": hour_ago, "since": min(at[:7], hour_ago)}
+def _windows(now: datetime, time_zone: str) -> dict[str, str]:
+    """When today and this month began, in UTC and by the clocks of ``time_zone``, and the last hour; and the earliest
+    of these.
+    """
+    at = format_instant(now)
+    own_month, _ = cycle_bounds(cycle_at(now, time_zone), time_zone)
+    began = {
+        "today": at[:10],
+        "month": at[:7],
+        "own_today": format_instant(day_start(now, time_zone)),
+        "own_month": own_month,
+        "hour_ago": format_instant(now - timedelta(hours=1)),
+    }
+    return {**began, "since": min(began.values())}
 
 
 def _paid_back_yen(connection: Connection, now: datetime) -> int:

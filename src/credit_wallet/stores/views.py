@@ -44,6 +44,9 @@ class WalletRow(NamedTuple):
     price_group: str | None
     budget_kinds: str
     """Kinds of anchors that its budgets have, as JSON; empty for a wallet without budgets."""
+    auto_topup_daily_yen: int
+    auto_topup_monthly_yen: int
+    auto_topup_consents: int
 
     @property
     def balance_micros(self) -> int:

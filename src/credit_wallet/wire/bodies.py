@@ -14,6 +14,7 @@ from credit_wallet.domain.commands import (
     MAX_LEASE_SECONDS,
     MAX_NOTE_LENGTH,
 )
+from credit_wallet.domain.consents import ConsentLanguage, ConsentText
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import BudgetMode
 from credit_wallet.domain.prices import GROUP
@@ -316,6 +317,10 @@ class SettingsBody(Body, frozen=True):
         | UnsetType
     ) = UNSET
     notification_targets: Targets | UnsetType = UNSET
+    auto_topup_daily_yen: YenOrZero | UnsetType = UNSET
+    auto_topup_monthly_yen: YenOrZero | UnsetType = UNSET
+    auto_topup_consent: ConsentText | UnsetType = UNSET
+    auto_topup_consent_language: ConsentLanguage = "en"
 
 
 class CreateWalletBody(Body, frozen=True):

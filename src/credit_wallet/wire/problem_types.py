@@ -123,6 +123,12 @@ _ACCESS = {
         "The wallet has as many budgets as are allowed. Delete one that is not needed, or use one for each value.",
         fields=("max",),
     ),
+    "too_many_grants": _P(
+        409,
+        "Too many grants",
+        "The wallet has as many grants with credit still to come as are allowed. Cancel one that is not needed.",
+        fields=("max",),
+    ),
     "too_many_keys": _P(
         409,
         "Too many keys",
@@ -220,6 +226,7 @@ _NOT_FOUND = {
     "budget_not_found": _P(
         404, "Budget not found", "No such budget, or it was deleted. Check the id.", fields=("budget_id",)
     ),
+    "grant_not_found": _P(404, "Grant not found", "No such grant. Check the id.", fields=("grant_id",)),
     "key_not_found": _P(404, "Key not found", "No such agent key. Check the id.", fields=("key_id",)),
     "entry_not_found": _P(
         404,
@@ -266,6 +273,12 @@ _PAYMENTS = {
         "Another payment of the wallet is in progress. Finish it at `action_url`, cancel it, or wait.",
         fields=("topup_id", "topup_status", "action_url"),
     ),
+    "grant_not_due": _P(
+        409,
+        "Grant not due",
+        "The occurrence of the grant has not come, has been credited, or the grant has ended. Nothing to do.",
+        fields=("grant_id",),
+    ),
     "topup_not_due": _P(
         409, "Top-up not due", "The wallet needs no automatic top-up. Nothing to do.", fields=("wallet_id",)
     ),
@@ -273,7 +286,7 @@ _PAYMENTS = {
         409,
         "Top-up limit reached",
         "Automatic top-ups have reached their limit. Raise the limit, or top up by hand.",
-        fields=("wallet_id", "left_yen"),
+        fields=("wallet_id", "left_yen", "limit_per", "set_by"),
     ),
     "topup_stopped": _P(
         409,

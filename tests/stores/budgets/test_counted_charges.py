@@ -12,6 +12,7 @@ from databases import on_every_database
 
 from credit_wallet import CreditWallet
 from credit_wallet.errors import BudgetExhausted, CallLimitReached
+from credit_wallet.stores import budget_jobs
 
 pytestmark = on_every_database
 
@@ -103,6 +104,28 @@ def test_open_holds_reserve_in_a_new_budget(wallets: CreditWallet, db_url: str) 
     wallets.release(one.hold_id)
     assert (held_in(db_url, budget_id), held_in(db_url, calls)) == ({}, {"": 1})
     wallets.charge(wallet_id, 4, idempotency_key="b", facts={"tool": "search"})
+
+
+def test_however_many_holds_there_are_they_reserve(
+    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget_jobs, "HOLDS_A_STEP", 4)
+    monkeypatch.setattr(budget_jobs, "ROWS_A_STATEMENT", 3)
+    wallet_id = funded(wallets)
+    holds = [
+        wallets.hold(wallet_id, "1.5", idempotency_key=str(number), facts={"run": f"r{number % 7}"})
+        for number in range(11)
+    ]
+    budget_id = make(wallets, wallet_id, 3, scope=(("run", "*"),))
+    assert held_in(db_url, budget_id) == {f"r{number}": 3 if number < 4 else 1 for number in range(7)}
+    with pytest.raises(BudgetExhausted):
+        wallets.charge(wallet_id, 1, idempotency_key="full", facts={"run": "r0"})
+    for hold in holds:
+        wallets.capture(hold.hold_id, amount_yen=1)
+    assert held_in(db_url, budget_id) == {}
+    assert {value: spent for (_, value), spent in spent_in(db_url, budget_id).items()} == {
+        f"r{number}": 2 if number < 4 else 1 for number in range(7)
+    }
 
 
 def test_a_shadow_records_what_it_would_refuse(wallets: CreditWallet, db_url: str) -> None:

@@ -124,6 +124,17 @@ def write(path: Path) -> Book:
         writer.move("charge", wallet_ids[0], item="search", quantity="2.25", idempotency_key=f"searches at {price}")
     wallets.configure(wallet_ids[0], price_group="partners")
 
+    lapsing: tuple[Any, ...] = ("never", "next", 40)
+    for number, lapses in enumerate(lapsing):
+        start = clock() - timedelta(days=70 + number)
+        wallets.grants.create(
+            wallet_ids[number], "7.5", every="month", starts_at=start, lapses=lapses, note=ODD_TEXTS[0]
+        )
+    wallets.grants.cancel(wallets.grants.create(wallet_ids[0], 9, starts_at=clock() + timedelta(days=90)).grant_id)
+    while wallets.maintenance.credit_grants():
+        pass
+    wallets.configure(wallet_ids[2], auto_topup_daily_yen=7, auto_topup_consent=ODD_TEXTS[1], actor="payer")
+
     poor_id = wallets.create().wallet_id
     clawed_back = writer.move("topup", poor_id, 500, idempotency_key="topup")
     writer.move("charge", poor_id, "450.4", idempotency_key="charge")

@@ -55,6 +55,66 @@ FOUND = [
         "INSERT INTO am_credit_installation (installation_id) VALUES ('another')",
         "installation",
     ),
+    # Grants and consents
+    Change("a grant of more", "UPDATE am_credit_grant SET amount_yen = amount_yen + 1 WHERE grant_id = 2", "grants"),
+    Change(
+        "a grant of a micro more", "UPDATE am_credit_grant SET amount_fraction = 500001 WHERE grant_id = 2", "grants"
+    ),
+    Change("a grant that has credited is gone", "DELETE FROM am_credit_grant WHERE grant_id = 2", "grants"),
+    Change(
+        "another entry is a grant's",
+        "UPDATE am_credit_grant_occurrence SET txn_id = 1 WHERE grant_id = 2 AND occurrence = 0",
+        "grants",
+    ),
+    Change(
+        "one entry is two grants'",
+        "UPDATE am_credit_grant_occurrence SET txn_id = (SELECT txn_id FROM am_credit_grant_occurrence "
+        "WHERE grant_id = 3) WHERE grant_id = 2",
+        "grant_entries",
+    ),
+    Change(
+        "credit that had lapsed was credited",
+        "UPDATE am_credit_grant_occurrence SET status = 'credited', txn_id = 1 WHERE grant_id = 1 AND occurrence = 0",
+        "grants",
+    ),
+    Change("a grant's credit is paid", "UPDATE am_credit_grant SET kind = 'paid' WHERE grant_id = 2", "grant_lots"),
+    Change(
+        "a grant's credit lapses later",
+        "UPDATE am_credit_grant_occurrence SET lapses_at = NULL WHERE grant_id = 2",
+        "grant_lots",
+    ),
+    Change(
+        "a grant comes again", "UPDATE am_credit_grant SET next_occurrence = 0 WHERE grant_id = 3", "grant_progress"
+    ),
+    Change("an occurrence is forgotten", "DELETE FROM am_credit_grant_occurrence WHERE grant_id = 3", "grant_progress"),
+    Change("a consent is gone", "DELETE FROM am_credit_auto_topup_consent WHERE consent_no = 2", "consents"),
+    Change("all consents are gone", "DELETE FROM am_credit_auto_topup_consent", "consents"),
+    Change(
+        "consents of nobody",
+        "UPDATE am_credit_auto_topup_consent SET wallet_id = 99 WHERE consent_no = 1",
+        "consents",
+    ),
+    Change(
+        "consents are not counted",
+        "UPDATE am_credit_wallet SET auto_topup_consents = 0 WHERE wallet_id = 2",
+        "consents",
+    ),
+    Change(
+        "it tops up by more", "UPDATE am_credit_wallet SET auto_topup_amount = 501 WHERE wallet_id = 2", "consented"
+    ),
+    Change(
+        "it tops up sooner", "UPDATE am_credit_wallet SET auto_topup_threshold = 101 WHERE wallet_id = 2", "consented"
+    ),
+    Change(
+        "it tops up without a limit",
+        "UPDATE am_credit_wallet SET auto_topup_daily_yen = 0 WHERE wallet_id = 2",
+        "consented",
+    ),
+    Change(
+        "less was agreed to",
+        "UPDATE am_credit_auto_topup_consent SET monthly_yen = 1 WHERE consent_no = 2",
+        "consented",
+    ),
     # Agent keys, sellers and tokens
     Change("an agent key's spending", "UPDATE am_credit_key SET cycle_spent_yen = 0 WHERE key_id = 1", "key_spend"),
     Change(

@@ -11,20 +11,13 @@ import httpx
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.client import calls
-from credit_wallet.client.asynchronous.budgets import AsyncBudgets
-from credit_wallet.client.asynchronous.keys import AsyncKeys
-from credit_wallet.client.asynchronous.purchases import AsyncPurchases
-from credit_wallet.client.asynchronous.secrets import AsyncSecrets
-from credit_wallet.client.asynchronous.sellers import AsyncSellers
-from credit_wallet.client.asynchronous.targets import AsyncTargets
-from credit_wallet.client.asynchronous.topups import AsyncTopups
-from credit_wallet.client.asynchronous.transfers import AsyncTransfers
-from credit_wallet.client.asynchronous.wallets import AsyncWallets
+from credit_wallet.client.asynchronous.nouns import AsyncNouns
 from credit_wallet.client.calls import Call
 from credit_wallet.client.httpx_transports import AsyncHook, AsyncHttpxTransport, Patience
 from credit_wallet.client.responses import read_as, read_outcome, read_text
 from credit_wallet.client.transport import Retries
 from credit_wallet.domain.commands import Charge
+from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, Outcome
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
@@ -52,7 +45,7 @@ from credit_wallet.wire.replies import Health, Identity, PricesReply, Transactio
 T = TypeVar("T")
 
 
-class AsyncWalletClient:
+class AsyncWalletClient(AsyncNouns):
     """Calls the service at ``base_url`` for whoever ``token`` belongs to: an owner, agent, seller or the operator.
 
     A method returns what the service answers, or raises the ``WalletError`` that the library would have raised. Calls
@@ -96,51 +89,6 @@ class AsyncWalletClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    @property
-    def keys(self) -> AsyncKeys:
-        """Agent keys."""
-        return AsyncKeys(self._send)
-
-    @property
-    def budgets(self) -> AsyncBudgets:
-        """What limits the wallet and its agents."""
-        return AsyncBudgets(self._send)
-
-    @property
-    def topups(self) -> AsyncTopups:
-        """Top-ups through the payment provider."""
-        return AsyncTopups(self._send)
-
-    @property
-    def transfers(self) -> AsyncTransfers:
-        """Credit that moves between wallets of one owner."""
-        return AsyncTransfers(self._send)
-
-    @property
-    def targets(self) -> AsyncTargets:
-        """Where notices go."""
-        return AsyncTargets(self._send)
-
-    @property
-    def purchases(self) -> AsyncPurchases:
-        """Purchases of a seller."""
-        return AsyncPurchases(self._send)
-
-    @property
-    def wallets(self) -> AsyncWallets:
-        """The operator's wallets."""
-        return AsyncWallets(self._send)
-
-    @property
-    def sellers(self) -> AsyncSellers:
-        """The operator's sellers."""
-        return AsyncSellers(self._send)
-
-    @property
-    def secrets(self) -> AsyncSecrets:
-        """Keys of the host that open wallets, for the operator."""
-        return AsyncSecrets(self._send)
 
     async def charge(
         self,
@@ -269,10 +217,15 @@ class AsyncWalletClient:
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
         notification_targets: Iterable[WantedTarget] | UnsetType = UNSET,
+        auto_topup_daily_yen: int | UnsetType = UNSET,
+        auto_topup_monthly_yen: int | UnsetType = UNSET,
+        auto_topup_consent: str | UnsetType = UNSET,
+        auto_topup_consent_language: ConsentLanguage = "en",
     ) -> WalletReply:
         """Change settings; those that you leave out stay. For the owner.
 
         ``notification_targets`` are all of them: others are removed. The secret of a new webhook is shown only now.
+        What was agreed to for automatic top-ups is recorded: ``auto_topup_consent``, or else the standard text.
         """
         body = SettingsBody(
             label,
@@ -283,6 +236,10 @@ class AsyncWalletClient:
             low_balance_yen,
             UNSET if isinstance(alert_thresholds_pct, UnsetType) else list(alert_thresholds_pct),
             UNSET if isinstance(notification_targets, UnsetType) else calls.target_bodies(notification_targets),
+            auto_topup_daily_yen,
+            auto_topup_monthly_yen,
+            auto_topup_consent,
+            auto_topup_consent_language,
         )
         shows_secrets = notification_targets is not UNSET
         return await self._send(

@@ -11,20 +11,13 @@ import httpx
 from msgspec import UNSET, UnsetType
 
 from credit_wallet.client import calls
-from credit_wallet.client.blocking.budgets import Budgets
-from credit_wallet.client.blocking.keys import Keys
-from credit_wallet.client.blocking.purchases import Purchases
-from credit_wallet.client.blocking.secrets import Secrets
-from credit_wallet.client.blocking.sellers import Sellers
-from credit_wallet.client.blocking.targets import Targets
-from credit_wallet.client.blocking.topups import Topups
-from credit_wallet.client.blocking.transfers import Transfers
-from credit_wallet.client.blocking.wallets import Wallets
+from credit_wallet.client.blocking.nouns import Nouns
 from credit_wallet.client.calls import Call
 from credit_wallet.client.httpx_transports import Hook, HttpxTransport, Patience
 from credit_wallet.client.responses import read_as, read_outcome, read_text
 from credit_wallet.client.transport import Retries
 from credit_wallet.domain.commands import Charge
+from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, Outcome
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
@@ -52,7 +45,7 @@ from credit_wallet.wire.replies import Health, Identity, PricesReply, Transactio
 T = TypeVar("T")
 
 
-class WalletClient:
+class WalletClient(Nouns):
     """Calls the service at ``base_url`` for whoever ``token`` belongs to: an owner, agent, seller or the operator.
 
     A method returns what the service answers, or raises the ``WalletError`` that the library would have raised. Calls
@@ -96,51 +89,6 @@ class WalletClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    @property
-    def keys(self) -> Keys:
-        """Agent keys."""
-        return Keys(self._send)
-
-    @property
-    def budgets(self) -> Budgets:
-        """What limits the wallet and its agents."""
-        return Budgets(self._send)
-
-    @property
-    def topups(self) -> Topups:
-        """Top-ups through the payment provider."""
-        return Topups(self._send)
-
-    @property
-    def transfers(self) -> Transfers:
-        """Credit that moves between wallets of one owner."""
-        return Transfers(self._send)
-
-    @property
-    def targets(self) -> Targets:
-        """Where notices go."""
-        return Targets(self._send)
-
-    @property
-    def purchases(self) -> Purchases:
-        """Purchases of a seller."""
-        return Purchases(self._send)
-
-    @property
-    def wallets(self) -> Wallets:
-        """The operator's wallets."""
-        return Wallets(self._send)
-
-    @property
-    def sellers(self) -> Sellers:
-        """The operator's sellers."""
-        return Sellers(self._send)
-
-    @property
-    def secrets(self) -> Secrets:
-        """Keys of the host that open wallets, for the operator."""
-        return Secrets(self._send)
 
     def charge(
         self,
@@ -267,10 +215,15 @@ class WalletClient:
         low_balance_yen: int | UnsetType = UNSET,
         alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
         notification_targets: Iterable[WantedTarget] | UnsetType = UNSET,
+        auto_topup_daily_yen: int | UnsetType = UNSET,
+        auto_topup_monthly_yen: int | UnsetType = UNSET,
+        auto_topup_consent: str | UnsetType = UNSET,
+        auto_topup_consent_language: ConsentLanguage = "en",
     ) -> WalletReply:
         """Change settings; those that you leave out stay. For the owner.
 
         ``notification_targets`` are all of them: others are removed. The secret of a new webhook is shown only now.
+        What was agreed to for automatic top-ups is recorded: ``auto_topup_consent``, or else the standard text.
         """
         body = SettingsBody(
             label,
@@ -281,6 +234,10 @@ class WalletClient:
             low_balance_yen,
             UNSET if isinstance(alert_thresholds_pct, UnsetType) else list(alert_thresholds_pct),
             UNSET if isinstance(notification_targets, UnsetType) else calls.target_bodies(notification_targets),
+            auto_topup_daily_yen,
+            auto_topup_monthly_yen,
+            auto_topup_consent,
+            auto_topup_consent_language,
         )
         shows_secrets = notification_targets is not UNSET
         return self._send(Call("PATCH", "/credit/wallet", read_as(WalletReply), body, repeatable=not shows_secrets))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Sequence
+
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
+from credit_wallet.domain.consents import Consent
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.wire.bodies import PayBackBody
 from credit_wallet.wire.replies import TopupPage
@@ -28,6 +32,12 @@ class Topups:
     def cancel(self, topup_id: str) -> TopupReply:
         """Cancel a top-up that nobody has paid. For the owner."""
         return self._send(Call("DELETE", f"/credit/topups/{calls.segment(topup_id)}", read_as(TopupReply)))
+
+    def consents(self, *, before: int | None = None, limit: int = 100) -> Sequence[Consent]:
+        """What was agreed to for automatic top-ups, newest first; ``limit`` is 1 to 1,000. For the owner."""
+        return self._send(
+            calls.get("/credit/topups/consents", read_as(builtins.list[Consent]), before=before, limit=limit)
+        )
 
     def pay_back(self, topup_id: str, amount_yen: int, *, idempotency_key: str | None = None) -> TopupReply:
         """Pay ``amount_yen`` of a top-up's unused credit back to its card, where that is allowed. For the operator."""

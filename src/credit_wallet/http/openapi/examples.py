@@ -43,6 +43,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "EnabledBody": {"enabled": False},
     "PriceGroupBody": {"price_group": "partners"},
     "OperatorTopupBody": {"wallet_id": 1, "amount_yen": 10_000, "note": "invoice 2026-117"},
+    "CreateGrantBody": {"wallet_id": 1, "amount_yen": 500, "every": "month", "lapses": "next", "note": "free plan"},
     "TransferBody": {"amount_yen": 5_000, "to_owner_token": "cw_live_0000"},
     "OperatorTransferBody": {"from_wallet_id": 1, "to_wallet_id": 2, "amount_yen": 5_000},
     "RegisterSecretBody": {"sha256": _SHA256},

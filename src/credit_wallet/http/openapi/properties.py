@@ -97,6 +97,14 @@ PROPERTIES: dict[str, About] = {
         "The wallet tops itself up when the balance falls below this, in whole yen; 0 switches it off.", (1_000,)
     ),
     "auto_topup_amount": _A("How much an automatic top-up brings, in whole yen.", (5_000,)),
+    "auto_topup_daily_yen": _A(
+        "The owner's own limit on what automatic top-ups bring in a day of the wallet's time zone, in whole yen; 0 for "
+        "none.",
+        (10_000,),
+    ),
+    "auto_topup_monthly_yen": _A(
+        "The same in a month, in whole yen; 0 for none. The operator's limits count besides.", (50_000,)
+    ),
     "daily_pace_yen": _A("Spending per day at the pace of this cycle, in whole yen.", (310,)),
     "projected_cycle_spend_yen": _A("Projected spending of the whole cycle, in whole yen.", (9_300,)),
     "opening_yen": _A("Balance and open holds when the cycle began, in whole yen.", (10_000,)),
@@ -108,6 +116,11 @@ PROPERTIES: dict[str, About] = {
     # Times
     "created_at": _time("When it was created."),
     "updated_at": _time("When it last changed."),
+    "came_at": _time("When the occurrence was to come."),
+    "lapses_at": _time("When its credit lapses, or would have; null for never."),
+    "next_at": _time("When the next occurrence comes; null when there is none."),
+    "canceled_at": _time("When it was canceled; null when it was not."),
+    "consented_at": _time("When it was agreed to."),
     "occurred_at": _time("When the entry was made."),
     "expires_at": _time("When it expires; null for never."),
     "ends_at": _time("When the token ends; null when it has no end."),
@@ -186,6 +199,25 @@ PROPERTIES: dict[str, About] = {
     ),
     "alerts": _A("Budget thresholds that were crossed, by this movement or in this cycle."),
     "enabled": _A("Whether the wallet may spend.", (True,)),
+    # Grants and consents
+    "grant_id": _A("Id of the grant.", (3,)),
+    "starts_at": _time("When it comes for the first time; the next ones follow by the wallet's clocks."),
+    "every": _A("`month` for every month; null for once.", ("month",)),
+    "lapses": _A(
+        "When the credit lapses: `never`, when the `next` occurrence comes, or that many days after it was to come.",
+        ("next", 30),
+    ),
+    "occurrences": _A("How many have come so far, credited or lapsed.", (2,)),
+    "occurrence": _A("Its number, from 0.", (1,)),
+    "consent_no": _A("Number of the consent, from 1 in each wallet.", (2,)),
+    "consented_by": _A("Who agreed: the wallet's `owner` or an `operator`.", ("owner",)),
+    "text": _A("The exact words that were agreed to."),
+    "auto_topup_consent": _A(
+        "The text that was shown to whoever agrees, up to 4,000 characters; by default the standard text."
+    ),
+    "auto_topup_consent_language": _A("Language of the text that is agreed to.", ("en",)),
+    "limit_per": _A("What the limit is for: one `payment`, a `day` or a `month`.", ("day",)),
+    "set_by": _A("Who has set the limit: the `operator` or the `owner`.", ("owner",)),
     # Movements
     "note": _A("What the movement was for, up to 500 characters.", ("GET /search",)),
     "item": _A(

@@ -67,6 +67,23 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         "When the credit expires: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
         ("2027-03-31",),
     ),
+    "CreateGrantBody.amount_yen": _amount("What to credit each time", 500),
+    "CreateGrantBody.promo": _A("Whether the credit is promotional rather than paid for.", (True,)),
+    "CreateGrantBody.starts_at": _A(
+        "When it is first due, by default now: an ISO 8601 time, or a date for the start of that day in the wallet's "
+        "time zone; at most 366 days ago.",
+        ("2026-12-01",),
+    ),
+    "CreateGrantBody.until": _A(
+        "Nothing comes then or later: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
+        ("2027-03-31",),
+    ),
+    "GrantView.until": _time("Nothing is due then or later; null for without end."),
+    "GrantView.retry_at": _time("When it is tried again, after the wallet could not take it; null otherwise."),
+    "GrantOccurrence.status": _A("`credited`, or `lapsed` before it could be credited.", ("credited",)),
+    "GrantOccurrence.txn_id": _A("The ledger entry that credited it; null when it had lapsed.", (12,)),
+    "Consent.language": _A("Language of the text.", ("en",)),
+    "Consent.version": _A("Version of the standard text; null for a text of the caller's own.", (1,)),
     "CreateKeyBody.expires_at": _A(
         "When the key expires: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
         ("2027-03-31",),

@@ -24,6 +24,7 @@ from credit_wallet.rules.details import format_detail, parse_detail
 from credit_wallet.rules.lots import format_allocation, put, take
 from credit_wallet.rules.state import Allocation, ClosedSegment, Lot, LotOpening
 from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.budget_backfill import count_backfilled
 from credit_wallet.stores.rows import PUT_LOT, format_lots, lot_row, parse_lots
 from credit_wallet.stores.segments import put_segments
 from credit_wallet.telemetry import warn
@@ -37,7 +38,7 @@ ORDER BY wallet_id
 _LOCK_WALLET = """
 UPDATE am_credit_wallet SET updated_at = updated_at WHERE wallet_id = :wallet_id
 RETURNING balance_yen, held_yen, balance_fraction, ledger_fraction, opening_yen, open_lots, current_cycle,
-          cycle_spent_yen, last_txn_id, time_zone
+          cycle_spent_yen, last_txn_id, time_zone, budget_kinds
 """
 _LEDGER_BALANCE = """
 SELECT ledger_balance_yen, CAST(detail AS TEXT) FROM am_credit_transaction_log
@@ -62,6 +63,8 @@ _UPDATE_WALLET = """
 UPDATE am_credit_wallet
 SET opening_yen = :opening_yen, open_lots = :open_lots, current_cycle = :cycle, cycle_spent_yen = :cycle_spent_yen,
     last_txn_id = :last_txn_id, exhausted = CASE WHEN :credited = 1 AND balance_yen > 0 THEN 0 ELSE exhausted END,
+    recovery_due = CASE WHEN :credited = 1 AND balance_yen > 0 AND balance_yen >= low_balance_yen
+                        THEN 0 ELSE recovery_due END,
     alerted_pct = (SELECT coalesce(max(threshold_pct), 0) FROM am_credit_spending_alert a
                    WHERE a.wallet_id = am_credit_wallet.wallet_id AND a.billing_cycle = :cycle)
 WHERE wallet_id = :wallet_id
@@ -157,9 +160,8 @@ def _backfill(connection: Connection, wallet_id: int, now: datetime) -> Opening 
     rows = connection.execute(_LOCK_WALLET, this).fetchall()
     if not rows:  # an entry of a wallet that does not exist; verify reports it
         return None
-    balance_yen, held_yen, fraction, ledger_fraction, opening_yen, open_lots, cycle, spent_yen, last_txn_id, zone = (
-        rows[0]
-    )
+    *row, zone, budget_kinds = rows[0]
+    balance_yen, held_yen, fraction, ledger_fraction, opening_yen, open_lots, cycle, spent_yen, last_txn_id = row
     entries: list[tuple[Any, ...]] = connection.execute(_NEW_ENTRIES, this).fetchall()
     held_micros = held_yen * MICROS + ledger_fraction - fraction
     replay = _Replay(wallet_id, 0, held_micros, parse_lots(open_lots), last_txn_id or 0, {}, [], cycle or "", [])
@@ -173,6 +175,9 @@ def _backfill(connection: Connection, wallet_id: int, now: datetime) -> Opening 
     replay.go_on_in(cycle)
     put_segments(connection, replay.closed)
     spent_yen += replay.spent_yen.pop(cycle, 0)
+    if budget_kinds:
+        charges = [(at, -amount_yen) for _, amount_yen, txn_type, at in entries if txn_type == "charge"]
+        count_backfilled(connection, wallet_id, budget_kinds, charges, now)
     for opening in replay.opened:
         connection.execute(PUT_LOT, lot_row(opening))
     for other, spent_then_yen in replay.spent_yen.items():

@@ -81,6 +81,9 @@ TABLES = (
     _Table("am_credit_budget_held", ("wallet_id", "budget_id", "value"), False),
     _Table("am_credit_budget_step", ("wallet_id", "budget_id", "value", "at"), False),
     _Table("am_credit_budget_change", ("change_id",), True),
+    _Table("am_credit_grant", ("grant_id",), True),
+    _Table("am_credit_grant_occurrence", ("wallet_id", "grant_id", "occurrence"), False),
+    _Table("am_credit_auto_topup_consent", ("wallet_id", "consent_no"), False),
 )
 """Every table of a ledger, referenced tables first."""
 

@@ -97,6 +97,7 @@ _MONTHS = (
         ),
     ),
     _Kept("am_credit_secret", "token_hash", "ends_at < :before", ""),
+    _Kept("am_credit_grant", "grant_id", "canceled_at < :before AND next_occurrence = 0"),
 )
 
 InTransaction = Callable[[Callable[[Any], Any]], Any]

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from credit_wallet.stores import Source
+from credit_wallet.stores.jobs.proofs.budgets import broken_budgets
 from credit_wallet.stores.jobs.proofs.cycles import broken_cycles
 from credit_wallet.stores.jobs.proofs.details import proved_details
 from credit_wallet.stores.jobs.proofs.invariants import broken, meanings
@@ -43,6 +44,7 @@ def verify(
         *broken(source, in_whole_yen=in_whole_yen),
         *broken_cycles(source, in_whole_yen=in_whole_yen),
         *broken_usage(source, in_whole_yen=in_whole_yen, counted_again=usage),
+        *broken_budgets(source, now),
         *unprotected(source),
         *broken_seals(source),
         *missing_seals(source),

@@ -18,6 +18,7 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
+from credit_wallet.stores.grant_rows import load_grants
 from credit_wallet.stores.jobs.backfill import backfill
 from credit_wallet.stores.known_budgets import KnownBudgets
 from credit_wallet.stores.movement_rows import (
@@ -199,6 +200,7 @@ def load(
     )
     _load_due_holds(raw, snapshot, format_instant(now))
     load_topups(PostgresConnection(raw), snapshot, commands, now)
+    load_grants(PostgresConnection(raw), snapshot, commands)
     owing = [wallet_id for wallet_id, wallet in loaded.items() if wallet.debt_micros]
     returning = load_transfers(PostgresConnection(raw), snapshot, commands)
     taken_back = load_clawbacks(PostgresConnection(raw), snapshot, commands, owing)

@@ -18,6 +18,7 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import KeyNotFound, WalletError
 from credit_wallet.rules.decide import decide
 from credit_wallet.rules.state import Decision
+from credit_wallet.stores.consent_rows import write_first_consent
 from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.postgres.horizon import holders, settled_txn_id
@@ -49,8 +50,8 @@ SELECT set_config('plan_cache_mode', 'auto', true), set_config('enable_seqscan',
 """
 _CREATE_WALLET = """
 INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
-                              budget_mode, time_zone, last_txn_id, created_at, updated_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, 0, %s, %s)
+                              budget_mode, time_zone, auto_topup_consents, last_txn_id, created_at, updated_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 0, %s, %s)
 RETURNING wallet_id
 """
 _LOCK_WALLET_OF_KEY = """
@@ -116,8 +117,15 @@ class PostgresStore:
     ) -> int:
         """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
         at = format_instant(now)
-        row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, at, at)
-        return int(self._in_transaction(lambda raw: _value(raw, _CREATE_WALLET, row)))
+        consents = int(any(auto_topup))
+        row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, consents, at, at)
+
+        def create(raw: Raw) -> int:
+            wallet_id = int(_value(raw, _CREATE_WALLET, row))
+            write_first_consent(PostgresConnection(raw), wallet_id, auto_topup, at)
+            return wallet_id
+
+        return self._in_transaction(create)
 
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was first revoked."""

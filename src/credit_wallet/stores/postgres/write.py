@@ -10,6 +10,8 @@ from credit_wallet.rules.events import Event
 from credit_wallet.rules.state import Decision, Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
+from credit_wallet.stores.consent_rows import write_consents
+from credit_wallet.stores.grant_rows import write_grants
 from credit_wallet.stores.movement_rows import (
     HOLD_COLUMNS,
     PURCHASE_COLUMNS,
@@ -193,9 +195,11 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         _write_lots_and_holds(raw, decision)
     if snapshot.left_cycles or snapshot.closed_segments:
         _write_cycles(raw, snapshot)
-    if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks:
-        write_topups(PostgresConnection(raw), decision, at)
-        write_clawbacks(PostgresConnection(raw), decision.touched_clawbacks.values())
+    if decision.touched_topups or decision.touched_payers or decision.touched_clawbacks or decision.touched_grants:
+        connection = PostgresConnection(raw)
+        write_topups(connection, decision, at)
+        write_clawbacks(connection, decision.touched_clawbacks.values())
+        write_grants(connection, decision)
     write_transfers(PostgresConnection(raw), decision)
     _write_purchases_and_sales(raw, decision, at[:10])
     PostgresBudgets(raw).write(decision, at)
@@ -280,6 +284,7 @@ def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
 def _write_settings(raw: Raw, decision: Decision, at: str) -> None:
     for wallet_id, wallet in decision.configured.items():
         raw.execute(_UPDATE_SETTINGS, [*settings_row(wallet), at, wallet_id])
+    write_consents(PostgresConnection(raw), decision.consents)
 
 
 def _update_keys(raw: Raw, decision: Decision) -> None:

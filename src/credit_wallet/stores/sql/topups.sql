@@ -42,6 +42,8 @@ VALUES (:topup_id, :wallet_id, :status, :received_yen, :clawed_back_yen, :reason
 -- auto_topped_up: what automatic top-ups have brought today and this month, and how many there were in an hour
 SELECT coalesce(sum(CASE WHEN created_at >= :today THEN amount_yen ELSE 0 END), 0),
        coalesce(sum(CASE WHEN created_at >= :month THEN amount_yen ELSE 0 END), 0),
+       coalesce(sum(CASE WHEN created_at >= :own_today THEN amount_yen ELSE 0 END), 0),
+       coalesce(sum(CASE WHEN created_at >= :own_month THEN amount_yen ELSE 0 END), 0),
        coalesce(sum(CASE WHEN created_at >= :hour_ago THEN 1 ELSE 0 END), 0)
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id AND created_at >= :since AND origin = 'auto' AND status NOT IN ('failed', 'canceled');

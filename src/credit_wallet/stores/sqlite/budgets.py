@@ -72,11 +72,16 @@ _OLDEST = f"""
 SELECT at, spent, spent_fraction FROM am_credit_budget_step
 WHERE wallet_id = ? AND budget_id = ? AND value = ? AND at > ? ORDER BY at LIMIT {OLDEST_STEPS}
 """
-_PUT_SPENT = f"""
-INSERT INTO am_credit_budget_spent ({", ".join(SPENT_COLUMNS)}) VALUES ({", ".join("?" * len(SPENT_COLUMNS))})
-ON CONFLICT (wallet_id, budget_id, window_start, value) DO UPDATE
-SET {", ".join(f"{column} = excluded.{column}" for column in SPENT_COLUMNS[5:])}
-"""
+_PUT_SPENT = _for_sizes(
+    lambda rows: (
+        f"""
+    INSERT INTO am_credit_budget_spent ({", ".join(SPENT_COLUMNS)}) VALUES {rows}
+    ON CONFLICT (wallet_id, budget_id, window_start, value) DO UPDATE
+    SET {", ".join(f"{column} = excluded.{column}" for column in SPENT_COLUMNS[5:])}
+    """
+    ),
+    len(SPENT_COLUMNS),
+)
 _PUT_HELD = f"""
 INSERT INTO am_credit_budget_held ({", ".join(HELD_COLUMNS)}) VALUES ({", ".join("?" * len(HELD_COLUMNS))})
 ON CONFLICT (wallet_id, budget_id, value) DO UPDATE
@@ -115,7 +120,8 @@ class SqliteBudgets:
         return [self._figures(counter, row) for counter, row in zip(counters, list(rows), strict=True)]
 
     def put_spent(self, counters: Collection[Counter]) -> None:
-        self._connection.executemany(_PUT_SPENT, [spent_row(counter) for counter in counters])
+        for _ in self._rows(_PUT_SPENT, [spent_row(counter) for counter in counters]):
+            raise AssertionError("an INSERT returned a row")
 
     def write(self, decision: Decision, at: str) -> None:
         """What a decision changes."""

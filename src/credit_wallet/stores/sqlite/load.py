@@ -16,6 +16,7 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
 from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
+from credit_wallet.stores.grant_rows import load_grants
 from credit_wallet.stores.known_budgets import KnownBudgets
 from credit_wallet.stores.movement_rows import (
     ENTRY_COLUMNS,
@@ -158,6 +159,7 @@ class Loader:
         owing = self._load_due_holds(snapshot, wallet_ids, at)
         key_ids = self._load_named(snapshot, commands)
         load_topups(self._connection, snapshot, commands, now)
+        load_grants(self._connection, snapshot, commands)
         returning = load_transfers(self._connection, snapshot, commands)
         for wallet_id, taken in [*returning, *load_clawbacks(self._connection, snapshot, commands, owing)]:
             self._load_lots(snapshot, wallet_id, taken)

@@ -27,6 +27,8 @@ from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.stores import migrations
 from credit_wallet.stores.alert_tables import alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
+from credit_wallet.stores.consent_rows import write_consents, write_first_consent
+from credit_wallet.stores.grant_rows import write_grants
 from credit_wallet.stores.jobs.backfill import backfill_all, backfill_pending
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.jobs.seals import Holder
@@ -131,8 +133,8 @@ ON CONFLICT DO NOTHING
 """
 _CREATE_WALLET = """
 INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
-                              budget_mode, time_zone, last_txn_id, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
+                              budget_mode, time_zone, auto_topup_consents, last_txn_id, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
 RETURNING wallet_id
 """
 _REVOKE_KEY = "UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ? RETURNING revoked_at"
@@ -209,9 +211,15 @@ class SqliteStore:
     ) -> int:
         """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
         at = format_instant(now)
-        row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, at, at)
-        wallet_id: int = self._in_transaction(lambda: self._connection.execute(_CREATE_WALLET, row).get)
-        return wallet_id
+        consents = int(any(auto_topup))
+        row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, consents, at, at)
+
+        def create() -> int:
+            wallet_id: int = self._connection.execute(_CREATE_WALLET, row).get
+            write_first_consent(self._connection, wallet_id, auto_topup, at)
+            return wallet_id
+
+        return self._in_transaction(create)
 
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was first revoked."""
@@ -289,8 +297,9 @@ class SqliteStore:
             self._write_keys(decision)
         if decision.opened_lots or decision.touched_holds or decision.returned:
             self._write_lots_and_holds(decision)
-        if decision.touched_topups or decision.touched_payers:
+        if decision.touched_topups or decision.touched_payers or decision.touched_grants:
             write_topups(self._connection, decision, at)
+            write_grants(self._connection, decision)
         if decision.touched_clawbacks or decision.new_transfers or decision.touched_transfers:
             write_clawbacks(self._connection, decision.touched_clawbacks.values())
             write_transfers(self._connection, decision)
@@ -326,6 +335,7 @@ class SqliteStore:
             _UPDATE_SETTINGS,
             [(*settings_row(wallet), at, wallet_id) for wallet_id, wallet in decision.configured.items()],
         )
+        write_consents(self._connection, decision.consents)
 
     def _write_keys(self, decision: Decision) -> None:
         self._connection.executemany(

@@ -18,7 +18,7 @@ from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.proofs.wording import worded
 from credit_wallet.stores.sql import statements
 
-FILES = ("ledger", "returns", "lots", "holds", "purchases", "payments", "transfers", "identities", "cycles")
+FILES = ("ledger", "returns", "lots", "holds", "purchases", "payments", "transfers", "identities", "cycles", "grants")
 
 BY_CYCLE = ("cycle_spend", "key_spend", "cycles")
 """Those that are asked for each cycle: see ``cycles``."""
@@ -35,6 +35,16 @@ USAGE = {
     "usage": "what is added up by hour, day and month is what the entries up to the one counted say",
 }
 """Those of usage, which is counted again: see ``usage``."""
+
+BUDGETS = {
+    "budgets": "a budget is where charges that it matches find it, and its wallet knows how many are found by what",
+    "budget_changes": "a budget is what the log of its changes leads to, from the first to the last",
+    "budget_held": "what is reserved in a budget is what the open holds that reserve in it have left",
+    "budget_reserves": "an open hold reserves in all budgets that it matches, and knows if it was captured",
+    "budget_steps": "what is spent in a rolling window is the sum of its seconds, each of which has its charges",
+    "budget_spent": "what is spent of a budget in a window is what the charges that match it have added up to",
+}
+"""Those of budgets, in which charges are counted again: see ``budgets``."""
 
 _HEADING = re.compile(r"^-- ([a-z_]+): (.*)$", re.MULTILINE)
 _PART = re.compile(r"^--   ([a-z_]+): (.*)$", re.MULTILINE)
@@ -62,7 +72,7 @@ def proofs() -> dict[str, _Proof]:
 def meanings() -> dict[str, str]:
     """The meaning of each invariant, by name."""
     in_sql = {name: meaning for proof in proofs().values() for name, meaning in proof.meanings.items()}
-    return {"details": DETAILS, "prices": PRICES, **in_sql, **USAGE}
+    return {"details": DETAILS, "prices": PRICES, **in_sql, **USAGE, **BUDGETS}
 
 
 def broken(source: Source, *, in_whole_yen: bool) -> Iterator[Violation]:

@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 from budget_ledger import LedgerSide
-from budget_machine import BudgetsBesideAModel, Side
+from budget_machine import BudgetsBesideAModel
+from budget_values import Side
 from clock import Clock
 from databases import Databases, on_both_databases
 from hypothesis import HealthCheck, Phase, settings

@@ -1,0 +1,77 @@
+"""The nouns of the client: what belongs together is called on one of them."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from credit_wallet.client.blocking.budgets import Budgets
+from credit_wallet.client.blocking.grants import Grants
+from credit_wallet.client.blocking.keys import Keys
+from credit_wallet.client.blocking.purchases import Purchases
+from credit_wallet.client.blocking.secrets import Secrets
+from credit_wallet.client.blocking.sellers import Sellers
+from credit_wallet.client.blocking.targets import Targets
+from credit_wallet.client.blocking.topups import Topups
+from credit_wallet.client.blocking.transfers import Transfers
+from credit_wallet.client.blocking.wallets import Wallets
+from credit_wallet.client.calls import Call
+
+T = TypeVar("T")
+
+
+class Nouns:
+    """The client's nouns, each with the calls about one kind of thing."""
+
+    def _send(self, call: Call[T]) -> T:
+        """Send a call; the client says how."""
+        raise NotImplementedError
+
+    @property
+    def keys(self) -> Keys:
+        """Agent keys."""
+        return Keys(self._send)
+
+    @property
+    def budgets(self) -> Budgets:
+        """What limits the wallet and its agents."""
+        return Budgets(self._send)
+
+    @property
+    def topups(self) -> Topups:
+        """Top-ups through the payment provider."""
+        return Topups(self._send)
+
+    @property
+    def transfers(self) -> Transfers:
+        """Credit that moves between wallets of one owner."""
+        return Transfers(self._send)
+
+    @property
+    def targets(self) -> Targets:
+        """Where notices go."""
+        return Targets(self._send)
+
+    @property
+    def purchases(self) -> Purchases:
+        """Purchases of a seller."""
+        return Purchases(self._send)
+
+    @property
+    def wallets(self) -> Wallets:
+        """The operator's wallets."""
+        return Wallets(self._send)
+
+    @property
+    def grants(self) -> Grants:
+        """Credit that the operator has promised to wallets."""
+        return Grants(self._send)
+
+    @property
+    def sellers(self) -> Sellers:
+        """The operator's sellers."""
+        return Sellers(self._send)
+
+    @property
+    def secrets(self) -> Secrets:
+        """Keys of the host that open wallets, for the operator."""
+        return Secrets(self._send)
