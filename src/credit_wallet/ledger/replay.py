@@ -25,7 +25,7 @@ from credit_wallet.stores import Source, replay_reads
 TRIED_VERSION = 1
 """Of the tried price book; nothing is stored by it."""
 
-_FIRST, _LAST = "", "~"
+_FIRST, _LAST = "", "9999"
 """Before and after every instant."""
 
 
