@@ -157,6 +157,7 @@ class TransferMachine(RuleBasedStateMachine):
                 answer = ("returned", returned.details["transfer_id"])
             except WalletError as error:
                 assert error.code in ("insufficient_funds", "wallet_disabled", "invalid_amount")
+                assert key not in self.answers, f"{key} was answered before: {error}"
                 return
         if isinstance(answer, Transferred):
             answer = (answer.transfer_id, answer.amount_micros, answer.balance_micros, answer.to_balance_micros)
