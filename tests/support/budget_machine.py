@@ -382,6 +382,7 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
     def make(self, settings: dict[str, Any]) -> None:
         if len(self.model.budgets) > 9:
             return
+        self.clock.advance(milliseconds=1)  # the same budget at the same instant is the same request
         budget = ModelBudget("", **settings, since=0)
         self.model.settle(self.now)
         self._send(Topup(self.wallet_id, self._key(), amount_micros=YEN))  # what is due comes before the budget
