@@ -64,7 +64,7 @@ class _Captured(Struct):
 
 
 class Replay:
-    """Passes entries under a plan, and adds up what becomes of them in ``sums``."""
+    """Passes entries under a plan, and adds up what happens to them in ``sums``."""
 
     def __init__(self, plan: Plan, limit: int) -> None:
         """``limit`` is the length of lists."""

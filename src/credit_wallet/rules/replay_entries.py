@@ -26,7 +26,7 @@ EVERY_WALLET = 0
 """The ``wallet_id`` of what is planned for every wallet."""
 
 NEVER_PCT = 10**9
-"""A share that is never reached: nobody is told of what is only tried."""
+"""A share that is never reached: no event is emitted for what is only tried."""
 
 
 class Plan(Struct, frozen=True):

@@ -61,7 +61,17 @@ def _shares_of(text: str) -> tuple[int, ...]:
     return _shares_decoder.decode(text)
 
 
-class RollingCounter(Counter):
+class StoredCounter(Counter):
+    """A counter of a store. ``resting`` is what its row has besides what was spent; None when it has no row."""
+
+    resting: tuple[Any, ...] | None = None
+
+    def rests(self) -> tuple[Any, ...]:
+        """All of it that a row has besides what was spent. A usual charge changes nothing of that."""
+        return (self.window_start, self.refused_micros, self.refusals, self.told_pct, self.renewal)
+
+
+class RollingCounter(StoredCounter):
     """A counter of a rolling window, with what is needed to write it.
 
     It has what was spent after ``counted_from``; ``last_at`` is when the last of it counts as past. What a batch spends
@@ -76,6 +86,10 @@ class RollingCounter(Counter):
     before_micros: int = 0
     passed: int = 0
     oldest_read_at: str = ""
+
+    def rests(self) -> tuple[Any, ...]:
+        """With the window, which a row of a rolling counter says."""
+        return (self.refused_micros, self.refusals, self.told_pct, self.renewal, self.counted_from, self.last_at)
 
 
 class Passed(NamedTuple):
@@ -105,6 +119,7 @@ class Figures(NamedTuple):
     between_micros: int = 0
     passed: int = 0
     oldest: Sequence[tuple[str, int]] = ()
+    is_stored: bool = False
 
 
 # Definitions
@@ -251,6 +266,13 @@ def spent_row(counter: Counter) -> tuple[Any, ...]:
     )
 
 
+def moved_row(counter: Counter) -> tuple[Any, ...]:
+    """The key of a counter, and what a usual charge changes: what was spent, whole and fraction."""
+    budget = counter.budget
+    whole, fraction = divmod(counter.spent_micros, MICROS)
+    return (budget.wallet_id, budget.budget_id, counter.window_start, counter.value, whole, fraction)
+
+
 def figures_of(row: Iterable[Any], between: Passed = NOTHING_PASSED) -> Figures:
     """From ``FIGURE_COLUMNS``, each NULL where there is no row."""
     spent, spent_fraction, refused, refused_fraction, refusals, told_pct, renewal, *others = row
@@ -265,6 +287,7 @@ def figures_of(row: Iterable[Any], between: Passed = NOTHING_PASSED) -> Figures:
         since,
         last_at,
         *between,
+        spent is not None,
     )
 
 

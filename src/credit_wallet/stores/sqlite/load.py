@@ -130,7 +130,7 @@ class Loader:
             self._wallets.clear()
             self.resting.clear()
             self._keys.clear()
-        self._known_budgets.forget_some()
+        self._known_budgets.bound()
         if len(self._emitted) > CACHED_WALLETS:
             self._emitted.clear()
 

@@ -334,8 +334,8 @@ class _Counted:
             cell = (budget_id, value, start)
             found.add(cell)
             expected = self._of_windows[cell]
-            least = expected - (refused * MICROS + refused_fraction if budget_id in self._shadows else 0)
-            if budget_id in self._shadows and least <= spent_micros <= expected:
+            minimum = expected - (refused * MICROS + refused_fraction if budget_id in self._shadows else 0)
+            if budget_id in self._shadows and minimum <= spent_micros <= expected:
                 continue  # what a shadow lets through beyond its limit is not spent in it
             if spent_micros != expected:
                 yield _differs("budget_spent", self._wallet_id, budget_id, value, expected, spent_micros)
