@@ -33,6 +33,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.money import MICROS
+from credit_wallet.errors import CallLimitReached
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -116,10 +117,14 @@ def race(all_nodes: list[Node], databases: Databases, tmp_path: Path) -> Iterato
 
 
 def test_what_fits_exactly_is_never_refused(race: Race) -> None:
+    race.wallets.budgets.create(race.wallet_id, limit_calls=KEY_YEN, window="day")
     race.begin(charge_what_fits, race.keys[0], EACH)
     assert race.answers() == []
     full = {f"r{run}": RUN_YEN * MICROS for run in range(RUNS)}
     assert race.spent() == {"wallet": KEY_YEN * MICROS, "group": KEY_YEN * MICROS, "key": KEY_YEN * MICROS, **full}
+    with pytest.raises(CallLimitReached) as refused:
+        race.wallets.charge(race.wallet_id, "0.000001", idempotency_key="one more")
+    assert refused.value.max_amount == 0
 
 
 def test_no_cap_is_exceeded_at_any_commit_and_all_are_used_up(race: Race) -> None:

@@ -93,7 +93,7 @@ class RollingCounter(StoredCounter):
 
 
 class Passed(NamedTuple):
-    """What lies between two starts of a rolling window, in so many ``steps``, and the oldest steps after the second."""
+    """What lies between two starts of a rolling window, in ``steps`` steps, and the oldest steps after the second."""
 
     micros: int
     steps: int
