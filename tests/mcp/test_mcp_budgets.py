@@ -37,7 +37,7 @@ def test_an_agent_is_told_every_budget_that_bounds_it(wallets: CreditWallet) -> 
         ("monthly-1", "everything", "9000", "8990.5"),
         (f"key-{agent.key_id}", f"key_id={agent.key_id}", "500", "490.5"),
         ("budget-2", "group=acme", "1500", "1499"),
-        ("budget-1", "run=*", "50", "40.5"),
+        ("budget-1", "run=*", "50", "50"),
         ("budget-3", "tool=search", "99.5", "90"),
         ("budget-4", "everything", "7", "7"),
     ]
@@ -46,10 +46,31 @@ def test_an_agent_is_told_every_budget_that_bounds_it(wallets: CreditWallet) -> 
     assert lines == [
         "- A limit of 1,500 calls a minute for group=acme has 1,499 calls left until 2026-05-15T12:01:00.000Z; charges "
         "beyond it are refused.",
-        "- A limit of ¥50 in all for run=* has ¥40.5 left; charges beyond it are refused.",
+        "- A limit of ¥50 in all for each of run=*; charges beyond it are refused.",
         "- A limit of ¥99.5 in 24h for tool=search has ¥90 left until 2026-05-16T12:00:00.000Z.",
         "- A limit of ¥7 a day for everything has ¥7 left until 2026-05-16T00:00:00.000Z (nothing is refused).",
     ]
+
+
+def test_what_is_left_of_a_value_is_no_limit_of_the_next(wallets: CreditWallet) -> None:
+    owner = funded(wallets)
+    agent, other = (wallets.keys.create(owner.wallet_id) for _ in range(2))
+    for scope in ({"run": "*"}, {"key_id": "*"}, {"key_id": "*", "run": "*"}):
+        wallets.budgets.create(owner.wallet_id, limit_yen=50, window="total", scope=scope)
+    wallets.charge(owner.wallet_id, 48, idempotency_key="a", key_id=other.key_id, facts={"run": "r1"})
+    wallets.charge(owner.wallet_id, 5, idempotency_key="b", key_id=agent.key_id)
+    seen = status(wallets, agent.token)
+    assert [(each.applies_to, str(each.spent), str(each.left)) for each in seen.budgets] == [
+        ("key_id=*", "5", "45"),
+        ("run=*", "0", "50"),
+        ("key_id=*, run=*", "0", "50"),
+    ]
+    assert [line for line in budget(seen).splitlines() if "- A limit of" in line] == [
+        "- A limit of ¥50 in all for key_id=* has ¥45 left; charges beyond it are refused.",
+        "- A limit of ¥50 in all for each of run=*; charges beyond it are refused.",
+        "- A limit of ¥50 in all for each of key_id=*, run=*; charges beyond it are refused.",
+    ]
+    assert "for each of key_id=*; charges" in budget(status(wallets, owner.owner_token))
 
 
 def test_a_model_is_shown_twenty_of_them(wallets: CreditWallet) -> None:

@@ -131,7 +131,7 @@ def test_what_is_wrong_with_quantity_and_facts(given: str, field: str, problem: 
 
 
 def found(schema: Any, member: str, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The fields and parameters of the service whose schema has this member, such as ``pattern``, each with its value."""
+    """The fields and parameters of the service whose schema has this member, and its value."""
     if isinstance(schema, list):
         for each in schema:
             yield from found(each, member, name)

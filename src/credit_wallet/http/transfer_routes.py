@@ -111,7 +111,7 @@ async def _owned(wallets: CreditWallet, owner_token: str) -> int:
         access = await wallets.reading_lanes.ask(AUTHENTICATION, wallets.tokens.authenticate, owner_token)
     except Unauthorized:
         raise Forbidden(
-            "to_owner_token opens no wallet: it is mistyped, unknown, revoked or expired; send the other wallet's owner token",
+            "to_owner_token opens no wallet: it is mistyped, unknown or has ended; send the other wallet's owner token",
             field="to_owner_token",
         ) from None
     if access.key_id is not None:
