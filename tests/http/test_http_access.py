@@ -57,6 +57,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /credit/token/rotate": {},
     "POST /operator/wallets/{wallet_id}/token/rotate": {"overlap_seconds": 60},
     "POST /operator/wallets/{wallet_id}/secrets": {"sha256": "a" * 64},
+    "POST /operator/grants": {"wallet_id": 1, "amount_yen": 5},
     "POST /operator/sellers": {},
     "POST /operator/sellers/{seller_id}/rotate": {},
     "POST /credit/notification-targets/{target_id}/confirm": {"code": "K7QM-3XRA"},
@@ -131,6 +132,12 @@ ACCESS: dict[str, Who] = {
     "GET /operator/wallets/{wallet_id}/secrets": "operator",
     "POST /operator/wallets/{wallet_id}/secrets": "operator",
     "DELETE /operator/secrets/{sha256}": "operator",
+    "GET /credit/topups/consents": "owner",
+    "GET /operator/wallets/{wallet_id}/topups/consents": "operator",
+    "POST /operator/grants": "operator",
+    "GET /operator/grants": "operator",
+    "GET /operator/grants/{grant_id}/occurrences": "operator",
+    "DELETE /operator/grants/{grant_id}": "operator",
     "POST /operator/sellers": "operator",
     "GET /operator/sellers": "operator",
     "DELETE /operator/sellers/{seller_id}": "operator",
@@ -229,6 +236,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     revoked = wallets.keys.create(owner.wallet_id)
     wallets.keys.revoke(revoked.key_id)
     expired = wallets.keys.create(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    wallets.grants.create(owner.wallet_id, 5)
     wallets.maintenance.seal()
     clock.advance(seconds=1)
     tokens = {
@@ -317,6 +325,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
                 transfer_id=ledger.transfer_id,
                 seller_id=1,
                 target_id=1,
+                grant_id=1,
                 sha256=OWN_SHA256,
             ),
             ledger.tokens[caller],

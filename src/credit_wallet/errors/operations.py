@@ -1,4 +1,4 @@
-"""Failures of the database, of a service, and of their upkeep."""
+"""Failures of the database and of a service, and of maintaining them."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Maintenance:
     def finish_transfers(self) -> int:
         """Finish transfers that have been on their way between wallets for ``transfers.FINISHED_AFTER``.
 
-        Returns how many have come to their end; those that cannot yet are tried again the next time.
+        Returns how many have ended; those that cannot yet are tried again the next time.
         """
         ended, after = transfers.finish(self._ledger)
         total = ended
