@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from clock import Clock
 from databases import on_both_databases
 
 from credit_wallet import CreditWallet, HoldNotFound
-from credit_wallet.domain.commands import Capture, Hold
+from credit_wallet.domain.commands import Above, Capture, Hold
 from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.outcomes import Held
 from credit_wallet.domain.usage import Usage
 
 pytestmark = on_both_databases
@@ -39,4 +41,18 @@ def test_a_hold_is_not_there_for_who_guesses_its_id_in_the_same_batch(wallets: C
         ]
     )
     assert isinstance(refused, HoldNotFound)
-    assert wallets.capture(1, 5, facts={"run": "r2"}).hold_id == held.hold_id
+    assert isinstance(held, Held)
+    assert wallets.capture(held.hold_id, 5, facts={"run": "r2"}).amount_micros == 5 * MICROS
+
+
+@pytest.mark.parametrize(("later", "yen", "above"), [(60, 10, "reject"), (0, 15, "up_to_balance")])
+def test_what_a_hold_captures_that_a_shadow_would_have_refused_is_proved(
+    wallets: CreditWallet, payer: int, clock: Clock, later: int, yen: int, above: Above
+) -> None:
+    """It is not spent in the shadow: not in another window than the hold's either, nor what is above the hold."""
+    wallets.budgets.create(payer, limit_yen=5, window="minute", mode="shadow")
+    hold = wallets.hold(payer, 10, idempotency_key="h")
+    clock.advance(seconds=later)
+    wallets.capture(hold.hold_id, yen, above=above)
+    assert wallets.budgets.show("budget-1").spent_micros == 0
+    assert wallets.verify() == []

@@ -169,7 +169,8 @@ def _note_asked(counters: Iterable[Counter], commands: Sequence[Command]) -> Non
     asked: dict[tuple[int, Unit], int] = {}
     for command in commands:
         if isinstance(command, Charge | Hold | Buy | Capture):
-            for unit, micros in (("yen", command.amount_micros or MAX_AMOUNT_MICROS), ("calls", CALL)):
+            units: dict[Unit, int] = {"yen": command.amount_micros or MAX_AMOUNT_MICROS, "calls": CALL}
+            for unit, micros in units.items():
                 asked[command.wallet_id, unit] = asked.get((command.wallet_id, unit), 0) + micros
     for counter in rolling:
         counter.asked_micros = asked.get((counter.budget.wallet_id, counter.budget.unit), 0)
