@@ -195,7 +195,7 @@ def _budgets_of_runs(budgets: int) -> Iterator[str]:
 def _run(url: str, *statements: str) -> None:
     """Budgets as ``wallets.budgets.create`` makes them, but many at once, and not in the log of changes."""
     with closing(psycopg.connect(url, autocommit=True) if is_postgres(url) else apsw.Connection(url[10:])) as raw:
-        for statement in (*statements, "ANALYZE"):
+        for statement in (*statements, "ANALYZE am_credit_budget"):
             raw.execute(statement)
 
 

@@ -3,7 +3,8 @@
     python benchmarks/replay.py [--smoke] [--json FILE] [--rows N] [--data DIR] [--db URL]
 
 Charges of 200 wallets over a month, by 5 agent keys each, with an item, a tool and a run for each 50 charges. Without
-``--db`` PostgreSQL is left out. A database given is filled, so give one that can be dropped afterwards.
+``--db`` a private PostgreSQL is started in the temporary folder. A database given is filled, so give one that can be
+dropped afterwards. Memory is that of a process which does nothing else.
 """
 
 from __future__ import annotations
@@ -11,20 +12,21 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from time import process_time
 from typing import Any, NamedTuple
 
 import apsw
 import psycopg
+from postgres_charges import private_postgres
 from reporting import Figure, add_data_option, data_folder, parser, publish, taking
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli.bench import durability
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.replay_views import Replayed
 
 WALLETS = 200
 KEYS_EACH = 5
@@ -96,7 +98,7 @@ CASES = (
 def main() -> None:
     options = parser("Replaying the ledger under budgets and prices.")
     options.add_argument("--rows", type=int, default=1_000_000, help="entries of the ledger (default 1,000,000)")
-    options.add_argument("--db", metavar="URL", help="a PostgreSQL database to measure as well")
+    options.add_argument("--db", metavar="URL", help="the PostgreSQL database to measure in")
     options.add_argument("--replaying", nargs=2, metavar=("URL", "CASE"), help="only replay URL; prints the result")
     add_data_option(options)
     given = options.parse_args()
@@ -107,9 +109,9 @@ def main() -> None:
     with data_folder(given.data) as data:
         path = _sqlite_ledger(data, rows)
         figures = [_figure("SQLite", f"sqlite:///{path}", number, rows) for number in range(len(CASES))]
-        if given.db is not None:
-            _fill_postgres(given.db, rows)
-            figures += [_figure("PostgreSQL", given.db, number, rows) for number in range(len(CASES))]
+        with nullcontext(given.db) if given.db else private_postgres() as url:
+            _fill_postgres(url, rows)
+            figures += [_figure("PostgreSQL", url, number, rows) for number in range(len(CASES))]
         settings = f"{durability(path)}; {rows:,} entries"
     publish("Replay", settings, figures, given.json)
 
@@ -118,21 +120,23 @@ def _figure(where: str, url: str, number: int, rows: int) -> Figure:
     """Of a process of its own, which tells how much memory it takes."""
     command = [sys.executable, __file__, "--replaying", url, str(number)]
     done = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    seconds, before_mb, memory_mb = map(float, done[:3])
-    detail = (
-        f"{int(done[3]):,} refused; {seconds / rows * 1e6:.1f} µs an entry; {memory_mb:.0f} MB, {before_mb:.0f} before"
-    )
+    seconds, cpu_seconds, before_mb, memory_mb = map(float, done[:4])
+    cpu = f"{cpu_seconds:.1f} s of CPU, {cpu_seconds / rows * 1e6:.1f} µs an entry"
+    detail = f"{int(done[4]):,} refused; {cpu}; peak RSS {memory_mb:.0f} MB, {before_mb:.0f} before"
     return Figure(f"{where}, {CASES[number].name}", seconds, "s", CASES[number].target, detail=detail)
 
 
-def _measured(url: str, case: _Case) -> tuple[float, float, float, int]:
-    """Seconds, the most memory that this process had resident before it and at its end in MB, and the refusals."""
+def _measured(url: str, case: _Case) -> tuple[float, float, float, float, int]:
+    """Seconds, those of the processor, the most memory that this process had resident before and at the end, in MB, and
+    the refusals.
+    """
     seconds: list[float] = []
     with CreditWallet.open(url) as wallets:
-        before_mb = _peak_mb()
+        before_mb, cpu_seconds = _peak_mb(), process_time()
         with taking(seconds):
-            replayed: Replayed = wallets.budgets.replay(case.plan)
-    return seconds[0], before_mb, _peak_mb(), replayed.refusals
+            replayed = wallets.budgets.replay(case.plan)
+        cpu_seconds = process_time() - cpu_seconds
+    return seconds[0], cpu_seconds, before_mb, _peak_mb(), replayed.refusals
 
 
 def _peak_mb() -> float:

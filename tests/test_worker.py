@@ -72,6 +72,7 @@ def test_the_jobs_are_those_of_the_reference() -> None:
         ("expire", 1.0),
         ("credit_grants", 10.0),
         ("undo_abandoned", 10.0),
+        ("finish_transfers", 10.0),
         ("seal", 60.0),
         ("emit_seal", 3600.0),
         ("alerts", 3600.0),

@@ -67,7 +67,9 @@ def test_a_budget_is_changed_raised_and_deleted(funded: Shell, clock: Clock) -> 
     funded("budgets", "create", 1, "--limit-calls", 60, "--window", "minute", "--mode", "shadow")
     changed = funded.fields("budgets", "configure", "budget-1", "--limit-calls", 1, "--share", 50, "--share", 90)
     assert (changed["limit"], changed["notifies_at"], changed["refusals"]) == ("1 call a minute", "50 %, 90 %", "0")
-    raised = funded.fields("budgets", "configure", "budget-1", "--raise-calls", 5, "--until", "2026-05-16")
+    raised = funded.fields(
+        "budgets", "configure", "budget-1", "--raised-limit-calls", 5, "--raised-until", "2026-05-16"
+    )
     assert raised["limit"] == "5 calls a minute until 2026-05-17T00:00:00.000Z"
     assert funded.fields("budgets", "configure", "budget-1", "--no-raise")["limit"] == "1 call a minute"
     for number in range(3):
@@ -128,7 +130,7 @@ def test_a_key_is_configured(funded: Shell) -> None:
         ("budgets", "create", 1, "--limit-yen", 1, "--scope", "tool=a", "--scope", "tool=b"),
         ("budgets", "create", 1, "--limit-yen", 1, "--mode", "strict"),
         ("budgets", "configure", "budget-1"),
-        ("budgets", "configure", "budget-1", "--no-raise", "--raise-yen", 5),
+        ("budgets", "configure", "budget-1", "--no-raise", "--raised-limit-yen", 5),
         ("key", "configure", 1),
         ("key", "configure", 1, "--group", "a", "--no-group"),
     ],

@@ -188,3 +188,12 @@ def test_wrong_usage_exits_2_and_says_what_is_wrong(
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert told in " ".join(shell.misused(*command).split())
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_credit_moves_to_another_wallet(funded: Shell) -> None:
+    funded("wallet", "create")
+    moved = funded.json("transfer", 1, 2, "250.5", "--key", "move", "--note", "for search")
+    assert (moved["balance"], moved["to_balance"], moved["replayed"]) == ("749.5", "250.5", False)
+    assert funded.json("history", 2)[0]["note"].endswith("from wallet 1: for search")
+    assert funded.fields("transfer", 1, 2, "250.5", "--key", "move", "--note", "for search")["replayed"] == "yes"
+    assert funded.refused("transfer", 1, 2, 1_000, "--key", "more")[0] == "insufficient_funds"

@@ -41,9 +41,6 @@ NAMED_SAMPLES: dict[str, Any] = {"amount_yen": 1, "charges": [(1, 1, "k")], "not
 HEADERS = {"Idempotency-Key": "idempotency_key", "X-Payer-Token": "payer_token"}
 """The arguments for headers."""
 
-PARTS = {"raise": {"raised_limit_yen", "raised_limit_calls", "raised_until"}}
-"""The arguments for members whose names are Python's."""
-
 Address = tuple[str, str]
 OPERATIONS: dict[str, Address] = {
     operation["operationId"]: (method.upper(), path)
@@ -127,7 +124,7 @@ def arguments_of(operation_id: str) -> set[str]:
     method, path = OPERATIONS[operation_id]
     operation = DOCUMENT["paths"][path][method.lower()]
     names = {each["name"] for each in operation.get("parameters", ())} | body_of(operation).keys()
-    return {argument for name in names for argument in PARTS.get(name, {HEADERS.get(name, name)})}
+    return {HEADERS.get(name, name) for name in names}
 
 
 @pytest.mark.parametrize("operation_id", sorted(OPERATIONS))

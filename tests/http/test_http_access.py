@@ -24,6 +24,7 @@ operator and sellers; ``mover``: those, owner and agent key; ``watcher``: anybod
 BOUGHT: dict[str, object] = {"wallet_id": 1, "purchase_key": "bought", "attempt": "a"}
 OWN_KEY = "host's own"
 OWN_SHA256 = sha256(OWN_KEY.encode()).hexdigest()
+THIRD = "opens a third wallet as its owner"
 
 BODIES: dict[str, dict[str, object]] = {
     "PATCH /credit/wallet": {},
@@ -44,6 +45,8 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /credit/refund": {"txn_id": 2},
     "POST /credit/charge/batch": {"charges": [{"wallet_id": 1, "amount_yen": 1, "idempotency_key": "item"}]},
     "POST /operator/topup": {"wallet_id": 1, "amount_yen": 1},
+    "POST /credit/transfers": {"amount_yen": 1, "to_owner_token": THIRD},
+    "POST /operator/transfers": {"from_wallet_id": 1, "to_wallet_id": 3, "amount_yen": 1},
     "POST /operator/wallets": {},
     "POST /operator/wallets/{wallet_id}/enabled": {"enabled": True},
     "POST /operator/wallets/{wallet_id}/price-group": {"price_group": None},
@@ -54,6 +57,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /credit/token/rotate": {},
     "POST /operator/wallets/{wallet_id}/token/rotate": {"overlap_seconds": 60},
     "POST /operator/wallets/{wallet_id}/secrets": {"sha256": "a" * 64},
+    "POST /operator/grants": {"wallet_id": 1, "amount_yen": 5},
     "POST /operator/sellers": {},
     "POST /operator/sellers/{seller_id}/rotate": {},
     "POST /credit/notification-targets/{target_id}/confirm": {"code": "K7QM-3XRA"},
@@ -104,6 +108,10 @@ ACCESS: dict[str, Who] = {
     "POST /credit/purchase/undo": "seller",
     "POST /credit/charge/batch": "operator",
     "POST /operator/topup": "operator",
+    "POST /credit/transfers": "owner",
+    "GET /credit/transfers": "owner",
+    "GET /credit/transfers/{transfer_id}": "owner",
+    "POST /operator/transfers": "operator",
     "POST /operator/wallets": "operator",
     "GET /operator/wallets": "operator",
     "GET /operator/seal": "operator",
@@ -124,6 +132,12 @@ ACCESS: dict[str, Who] = {
     "GET /operator/wallets/{wallet_id}/secrets": "operator",
     "POST /operator/wallets/{wallet_id}/secrets": "operator",
     "DELETE /operator/secrets/{sha256}": "operator",
+    "GET /credit/topups/consents": "owner",
+    "GET /operator/wallets/{wallet_id}/topups/consents": "operator",
+    "POST /operator/grants": "operator",
+    "GET /operator/grants": "operator",
+    "GET /operator/grants/{grant_id}/occurrences": "operator",
+    "DELETE /operator/grants/{grant_id}": "operator",
     "POST /operator/sellers": "operator",
     "GET /operator/sellers": "operator",
     "DELETE /operator/sellers/{seller_id}": "operator",
@@ -142,6 +156,7 @@ SOMEBODY_ELSES = {
     "POST /credit/notification-targets/{target_id}/confirm": 404,
     "POST /credit/notification-targets/{target_id}/ask-again": 404,
     "GET /credit/topups/{topup_id}": 404,
+    "GET /credit/transfers/{transfer_id}": 404,
     "DELETE /credit/topups/{topup_id}": 404,
     "GET /credit/transactions/{txn_id}": 404,
     "GET /credit/holds/{hold_id}": 404,
@@ -186,12 +201,15 @@ UNAUTHORIZED = 401
 
 
 class Ledger(NamedTuple):
-    """A wallet with an agent key (1), three holds of it (1 to 3), a charge (2), purchases and a top-up; all tokens."""
+    """A wallet with an agent key (1), three holds of it (1 to 3), a charge (2), purchases, a top-up and a transfer to a
+    third wallet; all tokens.
+    """
 
     api: Api
     wallets: CreditWallet
     tokens: dict[str, str | None]
     topup_id: str
+    transfer_id: str
 
 
 @pytest.fixture
@@ -212,9 +230,13 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     wallets.keys.rotate(earlier.key_id, overlap_seconds=0)
     other = wallets.create()
     wallets.topup(other.wallet_id, 1_000, idempotency_key="start")
+    third = wallets.create().wallet_id
+    wallets.secrets.register(third, sha256(THIRD.encode()).hexdigest())
+    moved = wallets.transfers.create(owner.wallet_id, third, 10, idempotency_key="moved")
     revoked = wallets.keys.create(owner.wallet_id)
     wallets.keys.revoke(revoked.key_id)
     expired = wallets.keys.create(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    wallets.grants.create(owner.wallet_id, 5)
     wallets.maintenance.seal()
     clock.advance(seconds=1)
     tokens = {
@@ -235,7 +257,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     wallets.targets.add(owner.wallet_id, TargetSettings(url="https://example.com/hook"))
     topup = wallets.topups.request(owner.wallet_id, 100, idempotency_key="topup")
     with Api(new_app(wallets, payments=StandIn())) as api:
-        yield Ledger(api, wallets, tokens, str(topup.topup_id))
+        yield Ledger(api, wallets, tokens, str(topup.topup_id), moved.transfer_id)
 
 
 def expected_status(operation: str, caller: str) -> int:
@@ -300,8 +322,10 @@ def test_every_operation_answers_this_caller_as_the_table_says(
                 txn_id=2,
                 hold_id=1,
                 topup_id=ledger.topup_id,
+                transfer_id=ledger.transfer_id,
                 seller_id=1,
                 target_id=1,
+                grant_id=1,
                 sha256=OWN_SHA256,
             ),
             ledger.tokens[caller],
@@ -314,7 +338,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
             assert ("www-authenticate" in answer.headers) == (answer.status_code == UNAUTHORIZED)
     assert answered == {operation: expected_status(operation, caller) for operation in ACCESS}
     if caller in BAD_TOKENS or caller == "other owner":
-        assert ledger.wallets.show(1).balance_yen == 970
+        assert ledger.wallets.show(1).balance_yen == 960
         assert ledger.wallets.show(1).held_yen == 15
         assert ledger.wallets.keys.show(1).revoked_at is None
     assert ledger.wallets.verify() == []

@@ -13,6 +13,8 @@ from service import OPERATOR_KEY, Api, new_app
 from credit_wallet import CreditWallet
 from credit_wallet.domain.views import CreatedKey, CreatedWallet
 
+SOON = "2027-01-01"
+
 pytestmark = on_both_databases
 
 SEARCHES: dict[str, Any] = {"limit_yen": "100.5", "window": "day", "scope": {"tool": "search"}, "label": "searches"}
@@ -103,14 +105,14 @@ def test_a_limit_on_calls_of_each_run(api: Api, token: str) -> None:
 
 
 def test_a_raise_lasts_until_it_ends(api: Api, token: str, clock: Clock) -> None:
-    created(api, token, limit_yen=10, window="total", **{"raise": {"limit_yen": 20, "until": "2026-05-15"}})
+    created(api, token, limit_yen=10, window="total", raised_limit_yen=20, raised_until="2026-05-15")
     path = "/credit/budgets/budget-1"
     shown = api.get(path, token).json()
     assert (shown["limit"], shown["left"], shown["raised_limit"]) == ("10", "20", "20")
     assert shown["raised_until"] == "2026-05-16T00:00:00.000Z"
-    ended = api.call("PATCH", path, token, json={"raise": None}).json()
+    ended = api.call("PATCH", path, token, json={"raised_until": None}).json()
     assert (ended["left"], ended["raised_limit"], ended["raised_until"]) == ("10", None, None)
-    raised = api.call("PATCH", path, token, json={"raise": {"limit_yen": "12.5", "until": "2026-05-15T13:00:00Z"}})
+    raised = api.call("PATCH", path, token, json={"raised_limit_yen": "12.5", "raised_until": "2026-05-15T13:00:00Z"})
     assert raised.json()["left"] == "12.5"
     clock.advance(hours=1)
     assert api.get(path, token).json()["left"] == "10"
@@ -162,17 +164,19 @@ def test_the_monthly_budget_and_caps_are_budgets_too(api: Api, token: str, agent
         ({"limit_yen": 1, "window": "week", "week_start": "noday"}, "week_start"),
         ({"limit_yen": 1, "window": "day", "time_zone": "Mars/Base"}, "time_zone"),
         ({"limit_yen": 1, "window": "day", "budget_id": "budget-1"}, "budget_id"),
-        ({"limit_yen": 1, "window": "day", "raise": {"limit_yen": 2}}, "raise.until"),
-        ({"limit_yen": 1, "window": "day", "raise": {"limit_calls": 2, "until": "2027-01-01"}}, "raise.limit_calls"),
-        ({"limit_yen": 1, "window": "day", "raise": {"until": "2027-01-01"}}, "raise.limit_yen"),
-        ({"limit_yen": 1, "window": "day", "raise": {"limit_yen": 2, "until": "2025-01-01"}}, "raise.until"),
-        ({"limit_yen": 1, "window": "day", "raise": {"limit_yen": 2, "to": "2027-01-01"}}, "raise.to"),
+        ({"limit_yen": 1, "window": "day", "raised_limit_yen": 2}, "raised_until"),
+        (
+            {"limit_yen": 1, "window": "day", "raised_limit_calls": 2, "raised_until": SOON},
+            "raised_limit_calls",
+        ),
+        ({"limit_yen": 1, "window": "day", "raised_until": "2027-01-01"}, "raised_limit_yen"),
+        ({"limit_yen": 1, "window": "day", "raised_limit_yen": 2, "raised_until": "2025-01-01"}, "raised_until"),
+        ({"limit_yen": 1, "window": "day", "raised_limit_yen": 2, "raise": "2027-01-01"}, "raise"),
     ],
 )
 def test_a_malformed_budget_is_refused_by_its_field(api: Api, token: str, body: dict[str, Any], field: str) -> None:
     answer = api.call("POST", "/credit/budgets", token, json=body)
     assert_problem(answer, 422, "invalid_request", field=field)
-    assert "raised_" not in answer.text
     assert [each["budget_id"] for each in api.get("/credit/budgets", token).json()] == ["monthly-1"]
 
 

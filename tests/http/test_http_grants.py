@@ -154,3 +154,10 @@ def test_a_consent_that_says_nothing_is_refused(api: Api, token: str, given: dic
 def test_agents_see_no_consents(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
     agent = wallets.keys.create(wallet.wallet_id)
     assert_problem(api.get("/credit/topups/consents", agent.token), 403, "forbidden")
+
+
+def test_a_fixed_address_beside_ids_names_its_own_methods_alone(api: Api, token: str) -> None:
+    for path in ("/credit/topups/consents", "/credit/budgets/changes"):
+        assert api.call("OPTIONS", path, token).headers["allow"] == "GET, HEAD, OPTIONS"
+        answer = api.call("DELETE", path, token)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

@@ -22,6 +22,8 @@ from credit_wallet import CreditWallet
 from credit_wallet.http import (
     access_routes,
     budget_routes,
+    consent_routes,
+    grant_routes,
     key_routes,
     mcp_routes,
     movement_routes,
@@ -31,6 +33,7 @@ from credit_wallet.http import (
     price_routes,
     purchase_routes,
     system_routes,
+    transfer_routes,
     usage_routes,
     wallet_routes,
 )
@@ -110,6 +113,8 @@ def test_operations_are_called_by_the_names_of_our_functions() -> None:
     modules = (
         access_routes,
         budget_routes,
+        consent_routes,
+        grant_routes,
         key_routes,
         mcp_routes,
         movement_routes,
@@ -119,6 +124,7 @@ def test_operations_are_called_by_the_names_of_our_functions() -> None:
         price_routes,
         purchase_routes,
         system_routes,
+        transfer_routes,
         usage_routes,
         wallet_routes,
     )
@@ -155,6 +161,8 @@ ODD = ["1_0", "+3", "3.0", "1e1", " 3", "3 ", "\uff13", "03", "\u0663", "0x3", "
         ("/credit/budgets", "limit"),
         ("/credit/budgets/changes", "before"),
         ("/credit/lots/expired", "days"),
+        ("/credit/topups/consents", "before"),
+        ("/operator/grants", "wallet_id"),
         ("/operator/wallets", "limit"),
         ("/operator/wallets", "after"),
     ],
@@ -172,7 +180,7 @@ def test_every_whole_number_of_a_query_is_tried_above() -> None:
         for parameter in operation.get("parameters", ())
         if parameter["in"] == "query" and parameter["schema"]["type"] == "integer"
     }
-    assert names == {"limit", "key_id", "after", "before", "days"}
+    assert names == {"limit", "key_id", "wallet_id", "after", "before", "days"}
 
 
 @pytest.mark.parametrize("odd", [each for each in ODD if each])

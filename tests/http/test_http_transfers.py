@@ -119,6 +119,7 @@ def test_a_token_that_proves_nothing_is_not_repeated_anywhere(
     for token in wrong:
         refused = api.post(MOVE, wallet.owner_token, key="k", amount_yen=1, to_owner_token=token)
         assert_problem(refused, 403, "forbidden", field="to_owner_token")
+        assert refused.json()["detail"].endswith("send the other wallet's owner token")
         assert token not in refused.text
     for token in ("", "x" * 513):
         refused = api.post(MOVE, wallet.owner_token, key="k", amount_yen=1, to_owner_token=token)

@@ -21,6 +21,7 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
     document = seen.json()
     latest, start = document.pop("recent_transactions")
     assert (latest["txn_type"], latest["amount_yen"], start["txn_type"]) == ("charge", -3, "topup")
+    assert document.pop("budgets") == api.get("/credit/budgets", wallet.owner_token).json()
     assert document == {
         "wallet_id": wallet.wallet_id,
         "label": None,

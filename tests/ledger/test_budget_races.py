@@ -33,6 +33,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.money import MICROS
+from credit_wallet.errors import CallLimitReached
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -41,7 +42,7 @@ pytestmark = [on_both_databases, pytest.mark.slow]
 
 EACH = KEY_YEN // CALLERS
 STEPS = 20
-RAISED_AFTER, DAY_ENDS_AFTER = 200, 400
+RAISED_AFTER, WATCHED_UNTIL = 200, 500
 """Entries; there are some 800 in all."""
 
 RAISED_YEN = WALLET_YEN + 20
@@ -116,20 +117,22 @@ def race(all_nodes: list[Node], databases: Databases, tmp_path: Path) -> Iterato
 
 
 def test_what_fits_exactly_is_never_refused(race: Race) -> None:
+    race.wallets.budgets.create(race.wallet_id, limit_calls=KEY_YEN, window="day")
     race.begin(charge_what_fits, race.keys[0], EACH)
     assert race.answers() == []
     full = {f"r{run}": RUN_YEN * MICROS for run in range(RUNS)}
     assert race.spent() == {"wallet": KEY_YEN * MICROS, "group": KEY_YEN * MICROS, "key": KEY_YEN * MICROS, **full}
+    with pytest.raises(CallLimitReached) as refused:
+        race.wallets.charge(race.wallet_id, "0.000001", idempotency_key="one more")
+    assert refused.value.max_amount == 0
 
 
 def test_no_cap_is_exceeded_at_any_commit_and_all_are_used_up(race: Race) -> None:
     """With holds, captures, releases and refunds, a raise in the middle, and a day that ends."""
-    race.begin(do_anything, race.keys, STEPS)
+    race.begin(do_anything, race.keys, STEPS, race.clock)
     wrong = race.watched(until_entries=RAISED_AFTER)
     patiently(lambda: race.wallets.budgets.configure("budget-1", limit_yen=RAISED_YEN))
-    wrong += race.watched(until_entries=DAY_ENDS_AFTER)
-    race.clock.write_text("1", encoding="ascii")
-    wrong += race.watched(until_entries=DAY_ENDS_AFTER + RAISED_AFTER // 2)
+    wrong += race.watched(until_entries=WATCHED_UNTIL)
     assert race.answers() == []
     assert wrong == []
     for key_id in (*race.keys, None):  # from the innermost cap to the outermost

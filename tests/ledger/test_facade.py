@@ -100,6 +100,7 @@ def test_everything_that_moves_money_has_a_twin_and_an_outcome_of_its_own() -> N
         "balance",
         "history",
         "charge_many",
+        "transfers.create",
         "usage",
     }
 

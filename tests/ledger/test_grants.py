@@ -22,10 +22,13 @@ from credit_wallet.errors import (
     IdempotencyConflict,
     InvalidAmount,
     InvalidRequest,
+    MigrationError,
     TooManyGrants,
     WalletError,
     WalletNotFound,
 )
+from credit_wallet.rules.lots import MAX_OPEN_LOTS
+from credit_wallet.stores.databases import database_at
 
 pytestmark = on_both_databases
 
@@ -419,3 +422,54 @@ def test_a_grant_that_never_credited_anything_is_forgotten_months_after_it_was_c
     wallets.maintenance.prune_closed()
     assert [each.grant_id for each in wallets.grants.list()] == [used.grant_id]
     assert wallets.verify() == []
+
+
+def test_what_cannot_be_written_whole_credits_nothing(
+    db_url: str, wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = "sqlite.store" if db_url.startswith("sqlite") else "postgres.write"
+    wallets.grants.create(wallet_id, 100)
+    with monkeypatch.context() as broken:
+        broken.setattr(f"credit_wallet.stores.{store}.write_grants", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            wallets.maintenance.credit_grants()
+    assert (wallets.balance(wallet_id), wallets.history(wallet_id)) == (0, [])
+    assert (work(wallets), wallets.balance(wallet_id)) == (1, 100)
+    assert wallets.verify() == []
+
+
+def test_a_wallet_with_too_many_ends_of_lots_waits_for_one_to_lapse(
+    wallets: CreditWallet, clock: Clock, wallet_id: int
+) -> None:
+    for minutes in range(MAX_OPEN_LOTS):
+        ends = (clock() + timedelta(days=1, minutes=minutes)).isoformat()
+        wallets.topup(wallet_id, 1, idempotency_key=f"{minutes}", promo=True, expires_at=ends)
+    wallets.grants.create(wallet_id, 100, lapses=30)
+    assert work(wallets) == 0
+    clock.advance(days=1, seconds=1)
+    assert work(wallets) == 1
+    assert wallets.verify() == []
+
+
+@on_every_database
+def test_the_migration_is_not_undone_while_credit_is_still_to_come(
+    db_url: str, wallets: CreditWallet, clock: Clock, wallet_id: int
+) -> None:
+    grant = wallets.grants.create(wallet_id, 100, every="month")
+    work(wallets)
+    wallets.close()
+    database = database_at(db_url)
+    with pytest.raises(MigrationError, match="cancel them, or keep 301"):
+        database.rollback(301)
+    with CreditWallet.open(db_url, clock=clock) as again:
+        again.grants.cancel(grant.grant_id)
+    assert "301_credit_grants.sql" in " ".join(database.rollback(301))
+    with CreditWallet.open(db_url, clock=clock) as upgraded:
+        assert upgraded.grants.list() == []
+        assert upgraded.balance(wallet_id) == 100
+        assert upgraded.verify() == []
+
+
+def test_a_date_is_its_start_or_its_end_by_the_wallets_clocks(wallets: CreditWallet, wallet_id: int) -> None:
+    grant = wallets.grants.create(wallet_id, 1, every="month", starts_at="2026-06-01", until="2026-07-31")
+    assert (grant.starts_at, grant.until) == ("2026-05-31T15:00:00.000Z", "2026-07-31T15:00:00.000Z")

@@ -12,7 +12,7 @@ from clock import Clock
 from databases import on_every_database
 
 from credit_wallet import CreditWallet
-from credit_wallet.errors import InvalidRequest, WalletNotFound
+from credit_wallet.errors import InvalidRequest, KeyNotFound, WalletNotFound
 from credit_wallet.stores import replay_reads
 
 pytestmark = on_every_database
@@ -51,6 +51,20 @@ def test_all_wallets_or_one(wallets: CreditWallet, wallet_id: int) -> None:
     assert wallets.show(wallet_id).balance_yen == 988, "nothing has changed"
     with pytest.raises(WalletNotFound):
         wallets.budgets.replay(budgets=[TEN], wallet_id=99)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"key_caps_yen": {99: 5}},
+        {"budgets": [{**TEN, "scope": {"key_id": 99}}]},
+        {"budgets": [{**TEN, "wallet_id": 99}]},
+    ],
+)
+def test_a_limit_of_nobody_is_refused(wallets: CreditWallet, wallet_id: int, asked: dict[str, Any]) -> None:
+    charge(wallets, wallet_id, "k")
+    with pytest.raises(WalletNotFound if "wallet_id" in str(asked) else KeyNotFound, match="99"):
+        wallets.budgets.replay(**asked)
 
 
 def test_pages_make_no_difference(wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -261,7 +261,7 @@ def test_nobody_sees_another_wallet(ledger: Ledger, connection: Connection) -> N
         (
             "credit_wallet_transactions",
             {"type": "gift"},
-            "invalid_request: type must be one of the values in the API reference, not 'gift'",
+            "invalid_request: type must be topup, charge, refund, expire or reversal, not 'gift'",
         ),
         ("credit_wallet_transactions", {"note": "x" * 501}, "invalid_request: note must have 500 or fewer characters"),
         ("credit_wallet_status", {"wallet_id": 2}, "invalid_request: wallet_id is not a field of this request"),

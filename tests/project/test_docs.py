@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import subprocess
@@ -210,7 +211,7 @@ def test_the_reference_has_every_method() -> None:
 
 def error_codes(base: type[WalletError]) -> Iterator[tuple[str, str]]:
     for each in base.__subclasses__():
-        if each.__module__ == "credit_wallet.errors":
+        if each.__module__.startswith("credit_wallet.errors."):
             if each.code != WalletError.code:
                 yield each.code, each.__name__
             yield from error_codes(each)
@@ -219,6 +220,22 @@ def error_codes(base: type[WalletError]) -> Iterator[tuple[str, str]]:
 def test_the_reference_has_every_error_and_no_other() -> None:
     page = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([a-z_]+)` \| `(\w+)` \|", page, re.MULTILINE)) == set(error_codes(WalletError))
+
+
+def test_the_table_of_refusals_has_every_code_that_an_operation_answers() -> None:
+    page = (DOCS / "reference" / "http.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([45]\d\d) \| (.*) \|$", page.partition("\n## Refusals\n")[2], re.MULTILINE)
+    assert len(rows) == len(dict(rows)), "a status has one row"
+    named = {(status, code) for status, codes in rows for code in re.findall(r"`([a-z_]+)`", codes)}
+    document = json.loads((DOCS / "reference" / "openapi.json").read_text(encoding="utf-8"))
+    answered = {
+        (status, code)
+        for path in document["paths"].values()
+        for operation in path.values()
+        for status, response in operation["responses"].items()
+        for code in re.findall(r"^- `([a-z_]+)`:", response.get("description", ""), re.MULTILINE)
+    }
+    assert answered - named == set()
 
 
 def test_the_reference_has_every_table_and_column(tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def test_what_is_refused_leaves_its_credit_and_what_was_left_is_said() -> None:
         Decimal(10),
         Decimal("-7.5"),
     )
+    assert (log.seen.earned_yen, log.seen.earned_planned_yen, log.seen.difference_yen) == (17, 10, -8), "rounded down"
+    assert log.seen.refused_yen == 7
     assert [(each.key_id, each.refusals, each.refused) for each in log.seen.keys] == [
         (3, 1, Decimal(7)),
         (None, 1, Decimal("0.5")),

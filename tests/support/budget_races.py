@@ -10,9 +10,10 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from random import Random
+from threading import Barrier
 from typing import Any, NamedTuple
 
-from nodes import NODES, Inside
+from nodes import NODES, PATIENCE_SECONDS, Inside
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
@@ -21,6 +22,9 @@ from credit_wallet.rules.details import exact_micros, parse_detail
 
 CALLERS = 64
 RUNS = 8
+HOLD_SECONDS = 3 * 86_400
+"""Longer than the day that ends."""
+
 RUN_YEN, KEY_YEN, GROUP_YEN, WALLET_YEN = 40, 320, 480, 640
 
 _USED = """
@@ -97,13 +101,28 @@ def charge_what_fits(inside: Inside, node: int, wallet_id: int, key_id: int, eac
     return _by_threads(inside, call)
 
 
-def do_anything(inside: Inside, node: int, wallet_id: int, keys: list[int], steps: int) -> list[str]:
-    """Each caller charges, holds, captures, releases and refunds; the refusals that do not say what would pass."""
+def do_anything(inside: Inside, node: int, wallet_id: int, keys: list[int], steps: int, clock: Path) -> list[str]:
+    """Each caller charges, holds, captures, releases and refunds, half of it a day later; the refusals that are wrong.
+
+    All nodes go to the next day together: one whose clock is late would hold against what was spent the day before.
+    """
+
+    def end_the_day() -> None:
+        inside.meet()
+        if not node:
+            later = clock.with_name("later")
+            later.write_text("1", encoding="ascii")
+            later.replace(clock)
+        inside.meet()
+
+    day_ends = Barrier(CALLERS // NODES, end_the_day)
 
     def call(caller: int) -> list[str]:
         random = Random(node * 1_000 + caller)
         caller_of = _Caller(inside.wallets, wallet_id, keys, f"{node}-{caller}", random)
         for number in range(steps):
+            if number == steps // 2:
+                day_ends.wait(PATIENCE_SECONDS)
             caller_of.step(number)
         return caller_of.wrong
 
@@ -164,7 +183,7 @@ class _Caller:
             budget = refusal.details.get("budget")
             if refusal.code == "budget_exhausted" and isinstance(budget, dict):
                 left = Decimal(budget["limit"]) - Decimal(budget["spent"]) - Decimal(budget["held"])
-                if left != Decimal(budget["left"]):
+                if max(left, Decimal(0)) != Decimal(budget["left"]):
                     self.wrong.append(repr(refusal))
             else:
                 self.wrong.append(repr(refusal))
@@ -179,7 +198,9 @@ class _Caller:
         self._charges.append(charged.txn_id or 0)
 
     def _hold(self, key: str) -> None:
-        held = self._wallets.hold(self._wallet_id, self._random.choice((1, 3)), idempotency_key=key, **self._payer())
+        held = self._wallets.hold(
+            self._wallet_id, self._random.choice((1, 3)), idempotency_key=key, ttl_seconds=HOLD_SECONDS, **self._payer()
+        )
         self._holds.append(held.hold_id or 0)
 
     def _capture(self, key: str) -> None:

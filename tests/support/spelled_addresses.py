@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from credit_wallet.http.app import documented
 
-TEXT_IDS = {"{topup_id}": "tu_x", "{budget_id}": "budget-1", "{sha256}": "a" * 64}
+TEXT_IDS = {"{topup_id}": "tu_x", "{budget_id}": "budget-1", "{transfer_id}": "tr_1_" + "a" * 24, "{sha256}": "a" * 64}
 
 
+@cache
 def addresses() -> dict[str, set[str]]:
     """Every address, ids filled in, with the methods it takes."""
     found: dict[str, set[str]] = {}
@@ -14,7 +17,7 @@ def addresses() -> dict[str, set[str]]:
         path = route.path_format
         if path == "/docs/{path}":  # whatever is below the page is not there
             continue
-        for name in ("key_id", "wallet_id", "txn_id", "hold_id", "seller_id", "target_id"):
+        for name in ("key_id", "wallet_id", "txn_id", "hold_id", "seller_id", "target_id", "grant_id"):
             path = path.replace(f"{{{name}}}", "1")
         for name, value in TEXT_IDS.items():
             path = path.replace(name, value)

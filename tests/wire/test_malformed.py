@@ -22,7 +22,7 @@ class Item(Struct):
 class Body(Struct, forbid_unknown_fields=True):
     amount_yen: Annotated[int, Meta(ge=1, le=1_000)]
     label: Annotated[str, Meta(min_length=1, max_length=3)] = "x"
-    mode: Literal["alert", "cap"] = "alert"
+    state: Literal["alert", "cap"] = "alert"
     cycle: Annotated[str, Meta(pattern="^a+$")] | None = None
     other: Annotated[str, Meta(pattern="^a+$")] | None = None
     targets: Annotated[list[int], Meta(max_length=2)] | None = None
@@ -44,7 +44,7 @@ class Body(Struct, forbid_unknown_fields=True):
         ('{"amount_yen": 1, "amount": 3}', "amount", "is not a field of this request"),
         ('{"amount_yen": 1, "label": ""}', "label", "must have 1 or more characters"),
         ('{"amount_yen": 1, "label": "abcd"}', "label", "must have 3 or fewer characters"),
-        ('{"amount_yen": 1, "mode": "off"}', "mode", "must be one of the values in the API reference, not 'off'"),
+        ('{"amount_yen": 1, "state": "off"}', "state", "must be one of the values in the API reference, not 'off'"),
         ('{"amount_yen": 1, "cycle": "b"}', "cycle", "must be YYYY-MM, such as 2026-12"),
         ('{"amount_yen": 1, "cycle": 3}', "cycle", "must be text or null, not a whole number"),
         ('{"amount_yen": 1, "other": "b"}', "other", "has an invalid format"),
@@ -130,30 +130,38 @@ def test_what_is_wrong_with_quantity_and_facts(given: str, field: str, problem: 
     assert explained(str(error.value)) == (field, problem)
 
 
-def patterned(schema: Any, name: str = "") -> Iterator[str]:
-    """The names of the fields and parameters of the service that are texts of a pattern."""
+def found(schema: Any, member: str, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The fields and parameters of the service whose schema has this member, and its value."""
     if isinstance(schema, list):
         for each in schema:
-            yield from patterned(each, name)
+            yield from found(each, member, name)
     elif isinstance(schema, dict) and schema.get("in") != "header":  # the idempotency key has a refusal of its own
-        if isinstance(schema.get("pattern"), str):
-            yield name
+        if isinstance(schema.get(member), str | list):
+            yield name, schema[member]
         for key, value in schema.items():
             in_properties = key == "properties" and isinstance(value, dict)
             for field, each in value.items() if in_properties else [(schema.get("name", name), value)]:
-                yield from patterned(each, str(field))
+                yield from found(each, member, str(field))
+
+
+def asked(member: str) -> list[tuple[str, Any]]:
+    document = json.decode(OPENAPI.read_bytes())
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    parts = [operation.get(part) for operation in operations for part in ("parameters", "requestBody")]
+    bodies = [each for name, each in document["components"]["schemas"].items() if name.endswith("Body")]
+    return [*found(parts, member), *found(bodies, member)]
 
 
 def test_every_text_that_must_match_a_pattern_is_explained() -> None:
-    document = json.decode(OPENAPI.read_bytes())
-    asked = [operation for path in document["paths"].values() for operation in path.values()]
-    parts = [operation.get(part) for operation in asked for part in ("parameters", "requestBody")]
-    bodies = {name: each for name, each in document["components"]["schemas"].items() if name.endswith("Body")}
-    names = {*patterned(parts), *patterned(list(bodies.values()))}
+    names = {name for name, _ in asked("pattern")}
     assert {"by", "price_group", "cycle"} <= names
     for name in names:
         assert "invalid format" not in explained(f"Expected `str` matching regex '^x$' - at `$.{name}`")[1], name
 
 
-def test_values_of_usage_are_listed() -> None:
-    assert explained("Invalid enum value 'week' - at `$.every`")[1] == "every must be hour, day or month, not 'week'"
+def test_a_value_that_is_not_in_a_list_is_told_what_is() -> None:
+    lists = [(name, values) for name, values in asked("enum") if name != "kinds"]  # of notices, which are many
+    assert {"every", "lapses", "language", "format"} <= {name for name, _ in lists}
+    for name, values in lists:
+        _, problem = explained(f"Invalid enum value 'x' - at `$.{name}`")
+        assert all(value in problem for value in values), problem

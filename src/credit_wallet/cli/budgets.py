@@ -45,10 +45,22 @@ def _settings(*, of_new_budget: bool) -> Decorator:
 
     def decorated(function: Any) -> Any:
         for decorate in (
-            click.option("--until", "raised_until", metavar="T", help="End of the raise: a date or an ISO 8601 time."),
-            click.option("--raise-calls", "raised_limit_calls", type=INTEGER, metavar="N", help="Limit until --until."),
             click.option(
-                "--raise-yen", "raised_limit_yen", type=Exact("decimal"), metavar="YEN", help="Limit until --until."
+                "--raised-until", "raised_until", metavar="T", help="End of the raise: date or ISO 8601 time."
+            ),
+            click.option(
+                "--raised-limit-calls",
+                "raised_limit_calls",
+                type=INTEGER,
+                metavar="N",
+                help="The limit until then.",
+            ),
+            click.option(
+                "--raised-limit-yen",
+                "raised_limit_yen",
+                type=Exact("decimal"),
+                metavar="YEN",
+                help="The limit until then.",
             ),
             click.option(
                 "--share",
@@ -154,7 +166,7 @@ def budgets_configure(budget_id: str, no_raise: bool, **settings: Any) -> None:
     given = {name: value for name, value in settings.items() if value is not None and value != ()}
     if no_raise:
         if any(name.startswith("raised") for name in given):
-            raise click.UsageError("--no-raise goes without --raise-yen, --raise-calls and --until.")
+            raise click.UsageError("--no-raise goes without --raised-limit-… and --raised-until.")
         given["raised_until"] = None
     if not given:
         raise click.UsageError("Nothing to change: give at least one option.")

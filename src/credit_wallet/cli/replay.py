@@ -23,7 +23,7 @@ class _KeyCap(Fact):
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """Key and cap; wrong usage when one is no whole number."""
+        """Key and cap; wrong usage when one is not a whole number."""
         key_id, cap = super().convert(value, param, ctx)
         return str(INTEGER.convert(key_id, param, ctx)), str(INTEGER.convert(cap, param, ctx))
 

@@ -26,7 +26,6 @@ from credit_wallet.rules.budget_requests import Limit, checked_yen
 from credit_wallet.rules.usage import Amount, asked_for, checked_amount
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody
-from credit_wallet.wire.budget_bodies import RaiseBody
 from credit_wallet.wire.replies import WalletReply
 
 T = TypeVar("T")
@@ -107,25 +106,14 @@ def sent_exactly(amount: Amount) -> int | str:
     return _in_json(checked_amount(amount))
 
 
-def sent_limit(field: str, limit: Limit | UnsetType | None) -> int | str | UnsetType:
-    """A limit in yen as it is sent, 0 included; not at all when there is none. Raises ``InvalidRequest``."""
-    return UNSET if limit is None or isinstance(limit, UnsetType) else _in_json(checked_yen(field, limit))
+def sent_limit(field: str, limit: Limit | UnsetType) -> int | str | UnsetType:
+    """A limit in yen as it is sent, 0 included; not at all when it is not given. Raises ``InvalidRequest``."""
+    return UNSET if isinstance(limit, UnsetType) else _in_json(checked_yen(field, limit))
 
 
-def sent_raise(
-    limit_yen: Limit | UnsetType | None, limit_calls: int | UnsetType | None, until: str | UnsetType | None
-) -> RaiseBody | UnsetType | None:
-    """A raise as it is sent: not at all when nothing is said of it, null when None ends it."""
-    said = [each for each in (limit_yen, limit_calls, until) if each is not UNSET]
-    if not said:
-        return UNSET
-    if all(each is None for each in said):
-        return None
-    return RaiseBody(
-        sent_limit("raised_limit_yen", limit_yen),
-        UNSET if limit_calls is None else limit_calls,
-        UNSET if until is None else until,
-    )
+def sent_limit_or_null(field: str, limit: Limit | UnsetType | None) -> int | str | UnsetType | None:
+    """The same for a limit that may be null."""
+    return None if limit is None else sent_limit(field, limit)
 
 
 def _in_json(micros: int) -> int | str:

@@ -179,7 +179,7 @@ class SettleTopup(Command, frozen=True, array_like=True, tag="settle_topup", gc=
 class TransferOut(Movement, frozen=True, array_like=True, tag="transfer_out", gc=False):
     """Take ``amount_micros`` out of the wallet, on its way to ``to_wallet_id``, a wallet of the same owner.
 
-    It takes from the lots in the order of spending, and is no spending. ``TransferIn`` brings it in there.
+    It takes from the lots in the order of spending, but does not count as spending. ``TransferIn`` brings it in there.
     """
 
     to_wallet_id: int

@@ -1,4 +1,4 @@
-"""The windows of budgets: minutes to months by the clocks of a time zone, all time, or the last so many seconds.
+"""The windows of budgets: minutes to months by the clocks of a time zone, all time, or a number of seconds up to now.
 
 A window is two instants, as ``cycle`` writes them: its start, and the start of the next one. Days, weeks and months
 follow local clocks, so a day is 23 or 25 hours long when clocks change. A minute and an hour are 60 seconds or minutes

@@ -22,7 +22,10 @@ from credit_wallet.wire.asgi import Scope, Send
 EXTENSION = "x-payment-info"
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
-_PAYMENT_REQUIRED = {"description": "Payment Required: the wallet cannot pay for this call"}
+_REFUSALS = {
+    "402": {"description": "Payment Required: the wallet cannot pay for this call"},
+    "429": {"description": "Too Many Requests: a limit of the wallet on calls is reached"},
+}
 
 _log = Logger("credit_wallet.gate")
 
@@ -80,7 +83,8 @@ class Documents:
         if price is None and not self._depends:
             return
         operation[EXTENSION] = payment_info(price, prices, x402=self._x402)
-        operation.setdefault("responses", {}).setdefault("402", _PAYMENT_REQUIRED)
+        for status, refusal in _REFUSALS.items():
+            operation.setdefault("responses", {}).setdefault(status, refusal)
 
 
 class _Annotated:

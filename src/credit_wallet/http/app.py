@@ -233,8 +233,8 @@ def _as_refusal(error: Exception) -> Exception:
 
 
 def _methods_at(app: Litestar, path: str) -> list[str]:
-    """The methods that the address ``path`` takes."""
-    for route in app.routes:
+    """The methods that the address ``path`` takes: an address without parameters comes before one that also matches."""
+    for route in sorted(app.routes, key=lambda each: each.path_format.count("{")):
         pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(route.path_format))
         if isinstance(route, HTTPRoute) and re.fullmatch(pattern, path):
             return sorted({*route.methods, *(("HEAD",) if "GET" in route.methods else ())})

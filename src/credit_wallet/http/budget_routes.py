@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.budget_views import BudgetChangeView, BudgetValueView, BudgetView
-from credit_wallet.errors import BudgetNotFound, InvalidRequest
+from credit_wallet.errors import BudgetNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import page_size, route
@@ -20,7 +20,8 @@ from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.auth import Caller, require_owner
-from credit_wallet.wire.budget_bodies import ConfigureBudgetBody, CreateBudgetBody, in_the_bodys_words
+from credit_wallet.wire.bodies import sent
+from credit_wallet.wire.budget_bodies import ConfigureBudgetBody, CreateBudgetBody
 
 TAG = "Budgets"
 ID_PATTERN = "^(budget|monthly|key)-[1-9][0-9]{0,18}$"
@@ -81,11 +82,7 @@ def create_budget(data: JSONBody[CreateBudgetBody], caller: GivenCaller, wallets
     A limit on what charges spend (`limit_yen`) or on how many there are (`limit_calls`), in each `window`, of all
     charges or of those that `scope` says. It counts from now on; open holds reserve what they have left. For owners.
     """
-    wallet_id = require_owner(caller)
-    try:
-        return wallets.budgets.create(wallet_id, **data.asked(), actor=PAYER)
-    except InvalidRequest as error:
-        raise in_the_bodys_words(error) from error
+    return wallets.budgets.create(require_owner(caller), **sent(data), actor=PAYER)
 
 
 @get("/credit/budgets/changes", **route(TAG))
@@ -144,10 +141,7 @@ def configure_budget(
     of `key-…` the limit. For owners.
     """
     _own_budget(wallets, caller, budget_id)
-    try:
-        return wallets.budgets.configure(budget_id, **data.asked(), actor=PAYER)
-    except InvalidRequest as error:
-        raise in_the_bodys_words(error) from error
+    return wallets.budgets.configure(budget_id, **sent(data), actor=PAYER)
 
 
 @delete("/credit/budgets/{budget_id:str}", status_code=HTTP_200_OK, **route(TAG, "budget_not_found"))

@@ -109,8 +109,11 @@ async def _owned(wallets: CreditWallet, owner_token: str) -> int:
     """
     try:
         access = await wallets.reading_lanes.ask(AUTHENTICATION, wallets.tokens.authenticate, owner_token)
-    except Unauthorized as refusal:
-        raise Forbidden(f"to_owner_token proves nothing: {refusal}", field="to_owner_token") from None
+    except Unauthorized:
+        raise Forbidden(
+            "to_owner_token opens no wallet: it is mistyped, unknown or has ended; send the other wallet's owner token",
+            field="to_owner_token",
+        ) from None
     if access.key_id is not None:
         raise Forbidden(
             "to_owner_token is an agent key, which does not prove who owns the wallet; send its owner token",

@@ -18,6 +18,7 @@ from credit_wallet.errors import KeyNotFound
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.rules.bounds import budget_id_text, key_cap_id, monthly_budget_id
 from credit_wallet.rules.budget_requests import BudgetName
+from credit_wallet.rules.counters import opened
 from credit_wallet.rules.state import Counter
 from credit_wallet.stores import budget_reads
 from credit_wallet.stores.budget_reads import Cap, Change, Used
@@ -44,10 +45,16 @@ def page(ledger: Ledger, wallet_id: int, key_id: int | None, start: BudgetName |
 def views_of(
     ledger: Ledger, wallet_id: int, budgets: Sequence[Budget], now: datetime, key: KeyView | None = None
 ) -> list[BudgetView]:
-    """Budgets of a wallet with what is used of them. ``key`` sees its own value of those for each key, and no other."""
-    own = {} if key is None else {each.budget_id: str(key.key_id) for each in budgets if _is_for_each_key(each.scope)}
-    used = budget_reads.used_of(ledger.reader.source, wallet_id, budgets, now, own)
-    return [_view(each, now, is_named=key is None or each.counter.budget.budget_id in own) for each in used]
+    """Budgets of a wallet with what is used of them, or as ``key`` sees them: of those for each key its own value,
+    of those for each value of anything else the limit alone, since what is used may be other keys' doing.
+    """
+    if key is None:
+        return [_view(each, now) for each in budget_reads.used_of(ledger.reader.source, wallet_id, budgets, now)]
+    own = {each.budget_id: str(key.key_id) for each in budgets if _is_for_each_key(each.scope)}
+    open_to_it = [each for each in budgets if each.budget_id in own or not _is_for_each(each.scope)]
+    used = budget_reads.used_of(ledger.reader.source, wallet_id, open_to_it, now, own)
+    seen = {each.counter.budget.budget_id: each for each in used}
+    return [_view(seen.get(each.budget_id) or Used(opened(each, "", now)), now) for each in budgets]
 
 
 def limiting(
@@ -61,8 +68,7 @@ def limiting(
         views.append(cap_of(wallet, cap_in(key)))
     if not row.budget_kinds:
         return views
-    in_order = sorted(counters, key=lambda counter: counter.budget.budget_id)
-    views += [_view(Used(each), now, is_named=True) for each in in_order]
+    views += [_view(Used(each), now) for each in sorted(counters, key=lambda counter: counter.budget.budget_id)]
     named = {each.budget.budget_id for each in counters}
     found = budget_reads.budgets(ledger.reader.source, row.wallet_id, 0, MAX_LIMITING, key)
     others = [each for each in found if each.budget_id not in named]
@@ -190,7 +196,7 @@ def _monthly_view(
     )
 
 
-def _view(used: Used, now: datetime, *, is_named: bool) -> BudgetView:
+def _view(used: Used, now: datetime) -> BudgetView:
     counter, budget = used.counter, used.counter.budget
     is_raised = budget.raised_until is not None and format_instant(now) < budget.raised_until
     is_for_each = _is_for_each(budget.scope)
@@ -216,7 +222,7 @@ def _view(used: Used, now: datetime, *, is_named: bool) -> BudgetView:
         refusals=used.refusals,
         each_value=is_for_each,
         values=used.values if is_for_each else 0,
-        value=(counter.value.replace(BETWEEN_VALUES, ", ") or None) if is_named else None,
+        value=counter.value.replace(BETWEEN_VALUES, ", ") or None,
         created_at=budget.created_at,
     )
 

@@ -211,7 +211,8 @@ class Budgets:
 
         Every charge between ``since`` and ``until`` (a month, a day or an ISO 8601 time, both included) of a wallet, or
         of all, is decided anew at its own time; nothing is changed, and charges go on meanwhile. Lists have up to
-        ``limit`` rows (at most 1,000). Raises ``WalletNotFound`` and ``InvalidRequest`` that names every wrong field.
+        ``limit`` rows (at most 1,000). Raises ``WalletNotFound``, ``KeyNotFound``, and ``InvalidRequest`` that names
+        every wrong field.
         """
         plan = replay.planned(text_or_path, budgets, monthly_budget_yen, key_caps_yen, keep=keep)
         asked = replay.asked_for(self._ledger, wallet_id, since, until, keep=keep, limit=limit)

@@ -111,7 +111,8 @@ class Maintenance:
                 self._ledger.reader.source, self._ledger.clock(), limit
             )
         ]
-        return sum(isinstance(outcome, Granted) for outcome in self._ledger.lanes.submit_by_lane(commands))
+        outcomes = self._ledger.lanes.submit_by_lane(commands)
+        return sum(isinstance(outcome, Granted) and not outcome.replayed for outcome in outcomes)
 
     def undo_abandoned(self, limit: int = 1_000) -> int:
         """Undo purchases that nobody served because their process was lost. Returns how many were looked at.
@@ -126,7 +127,7 @@ class Maintenance:
     def finish_transfers(self) -> int:
         """Finish transfers that have been on their way between wallets for ``transfers.FINISHED_AFTER``.
 
-        Returns how many have come to their end; those that cannot yet are tried again the next time.
+        Returns how many have ended; those that cannot yet are tried again the next time.
         """
         ended, after = transfers.finish(self._ledger)
         total = ended
@@ -191,8 +192,9 @@ class Maintenance:
         return pruning.prune_closed(self._ledger.maintain, before, lambda: self._stopping)
 
     def prune_budgets(self) -> int:
-        """Delete windows of budgets that ended a week ago, what has long left rolling windows, and the counters of
-        budgets that were deleted a week ago; return how many rows.
+        """Delete what budgets counted in windows that ended a week ago; return how many rows.
+
+        With it goes what has long left rolling windows, and the counters of budgets that were deleted a week ago.
         """
         return prune_budgets(self._ledger.maintain, self._ledger.clock(), lambda: self._stopping)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from credit_wallet.domain.budgets import EACH, KEY
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
@@ -25,7 +26,7 @@ from credit_wallet.stores import Source, replay_reads
 TRIED_VERSION = 1
 """Of the tried price book; nothing is stored by it."""
 
-_FIRST, _LAST = "", "~"
+_FIRST, _LAST = "", "9999"
 """Before and after every instant."""
 
 
@@ -42,10 +43,12 @@ class Asked(Struct, frozen=True):
 def replay_of(ledger: Ledger, plan: Plan, asked: Asked) -> Replayed:
     """Replay the ledger under ``plan``, and with ``keep`` under the limits that count now as well.
 
-    Reads one snapshot, page by page, on a connection of its own: the rail goes on meanwhile. Raises ``WalletNotFound``.
+    Reads one snapshot, page by page, on a connection of its own: the rail goes on meanwhile. Raises ``WalletNotFound``
+    and ``KeyNotFound``.
     """
     if asked.wallet_id is not None:
         ledger.reader.wallet(checked_id("wallet_id", asked.wallet_id))
+    _check_named(ledger, plan)
     with ledger.reader.source.snapshot() as snapshot:
         replay = Replay(_with_kept(snapshot, plan, asked.wallet_id) if asked.keep else plan, checked_page(asked.limit))
         for entry in replay_reads.logged(snapshot, asked.wallet_id, asked.since or _FIRST, asked.until or _LAST):
@@ -84,6 +87,15 @@ def planned(
         raise InvalidRequest("there is nothing to try; send a plan with [[budget]] or [[price]] tables", field="plan")
     book = PriceBook(TRIED_VERSION, prices) if prices else NO_PRICES
     return Plan(found, book, monthly, caps)
+
+
+def _check_named(ledger: Ledger, plan: Plan) -> None:
+    """Raise for a wallet or an agent key that is not there: its limit would refuse nobody, and look harmless."""
+    for wallet_id in {each.wallet_id for each in plan.budgets} - {EVERY_WALLET}:
+        ledger.reader.wallet(wallet_id)
+    scoped = {value for each in plan.budgets for name, value in each.scope if name == KEY and value != EACH}
+    for key_id in {*plan.key_caps_yen, *map(int, scoped)}:
+        ledger.reader.owner_of_key(key_id)
 
 
 def _with_kept(source: Source, plan: Plan, wallet_id: int | None) -> Plan:

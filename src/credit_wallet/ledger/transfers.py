@@ -118,7 +118,7 @@ class Transfers:
 def finish(ledger: Ledger, limit: int = 1_000, after: tuple[str, int, str] = FIRST) -> tuple[int, tuple[str, int, str]]:
     """Finish up to ``limit`` transfers that have been on their way for ``FINISHED_AFTER``, the oldest first.
 
-    Returns how many have ended, and where to go on. One that cannot end yet is left for the next time.
+    Returns how many have ended, and the last one looked at. One that cannot end yet is left for the next time.
     """
     now = ledger.clock()
     before = format_instant(now - FINISHED_AFTER)

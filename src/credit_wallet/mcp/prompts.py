@@ -63,17 +63,25 @@ def _bounds(status: WalletStatus) -> list[str]:
             f"- Your own key has spent {format_micros(status.key.current_cycle_spent_micros)} of its cap of "
             f"{format_yen(status.key.monthly_cap_yen)} for {status.current_cycle}; charges beyond it are refused."
         )
-    return [*lines, *(_in_words(each) for each in status.budgets if each.budget_id.startswith("budget-"))]
+    return [*lines, *(_in_words(each, status) for each in status.budgets if each.budget_id.startswith("budget-"))]
 
 
-def _in_words(budget: BudgetStatus) -> str:
+def _in_words(budget: BudgetStatus, status: WalletStatus) -> str:
     limit, left = (_amount(budget, each) for each in (budget.limit, budget.left))
     span = {"total": "in all"}.get(budget.window, f"a {budget.window}")
     if budget.window.startswith("rolling:"):
         span = f"in {budget.window.removeprefix('rolling:')}"
     effect = {"cap": "; charges beyond it are refused", "alert": "", "shadow": " (nothing is refused)"}[budget.mode]
+    if _is_for_others_too(budget, status):
+        return f"- A limit of {limit} {span} for each of {budget.applies_to}{effect}."
     anew = f" until {budget.resets_at}" if budget.resets_at else ""
-    return f"- {left} of the limit of {limit} {span} for {budget.applies_to} is left{anew}{effect}."
+    return f"- A limit of {limit} {span} for {budget.applies_to} has {left} left{anew}{effect}."
+
+
+def _is_for_others_too(budget: BudgetStatus, status: WalletStatus) -> bool:
+    """Whether each value has the limit for itself, so that what is left of one says nothing of the next."""
+    values = [each for each in budget.applies_to.split(", ") if each.endswith("=*")]
+    return bool(values) and (status.key is None or values != ["key_id=*"])
 
 
 def _amount(budget: BudgetStatus, amount: Decimal) -> str:

@@ -307,7 +307,9 @@ FOR_PEOPLE = tuple(kind for kind in KINDS if kind not in ("topup.due", "topup.ca
 """What a target gets that names no kinds: all but what only machines act on."""
 
 MONEY_KINDS = tuple(
-    kind for kind in KINDS if kind.startswith(("topup.", "auto_topup.", "credit.")) and kind != "topup.canceled"
+    kind
+    for kind in KINDS
+    if kind.startswith(("topup.", "auto_topup.", "credit.", "grant.")) and kind != "topup.canceled"
 )
 """Kinds about payments and credit that expires: never dropped, however many there are."""
 

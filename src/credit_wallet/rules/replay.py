@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from credit_wallet.domain.budgets import Budget, anchor_of, kind_of, labels_of
 from credit_wallet.domain.commands import Charge, Refund
 from credit_wallet.domain.cycle import cycle_at, format_instant, parse_instant
+from credit_wallet.domain.prices import Price
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import WalletError
 from credit_wallet.rules import budgets
@@ -63,7 +64,7 @@ class _Captured(Struct):
 
 
 class Replay:
-    """Passes entries under a plan, and adds up what becomes of them in ``sums``."""
+    """Passes entries under a plan, and adds up what happens to them in ``sums``."""
 
     def __init__(self, plan: Plan, limit: int) -> None:
         """``limit`` is the length of lists."""
@@ -150,7 +151,9 @@ class Replay:
     def _charge(self, payer: _Payer, entry: Logged) -> int:
         """Decide a charge anew; return what it spends under the plan."""
         wallet, at = payer.wallet, payer.at
-        usage = self._repriced(wallet, entry.usage, at)
+        price, usage = self._price_of(wallet, entry.usage, at), None
+        if price is not None and entry.usage is not None and price.item in self._plan.prices.tiered:
+            usage = Usage(price.item, entry.usage.quantity_micros)  # which decide counts
         if entry.key_id is not None and entry.key_id not in self._snapshot.keys:
             self._snapshot.keys[entry.key_id] = self._key(entry.key_id, wallet.wallet_id)
         if self._has_cycles:
@@ -160,7 +163,7 @@ class Replay:
         capture = self._captured.get(entry.hold_id) if entry.hold_id is not None else None
         if capture is not None and capture.is_counted:
             counters = [each for each in counters if each.budget.unit == "yen"]
-        amount_micros = -entry.amount_micros if usage is None else self._price(wallet, usage, at)
+        amount_micros = -entry.amount_micros if price is None else self._cost(wallet, price, entry.usage)
         spent_micros = self._spend(payer, entry, amount_micros, usage, counters)
         payer.was_refused = spent_micros is None
         self._windows.keep(places, payer.now)
@@ -213,21 +216,17 @@ class Replay:
                 self.sums.refuse(refusal_by(entry, shadow, spent_micros, at))
         return spent_micros
 
-    def _repriced(self, wallet: WalletState, usage: Usage | None, at: str) -> Usage | None:
-        """The item and quantity of a charge that the plan has a price for; None for one that keeps its amount."""
+    def _price_of(self, wallet: WalletState, usage: Usage | None, at: str) -> Price | None:
+        """The plan's price for a charge; None for one that keeps its amount."""
         if usage is None or usage.item is None or not self._plan.prices.prices:
             return None
-        if self._plan.prices.price(usage.item, wallet.wallet_id, wallet.price_group, at) is None:
-            return None
-        self.sums.repriced += 1
-        return Usage(usage.item, usage.quantity_micros)
+        price = self._plan.prices.price(usage.item, wallet.wallet_id, wallet.price_group, at)
+        self.sums.repriced += price is not None
+        return price
 
-    def _price(self, wallet: WalletState, usage: Usage, at: str) -> int:
-        """What a charge costs under the plan, which has a price for its item."""
-        item, wallet_id = usage.item or "", wallet.wallet_id
-        price = self._plan.prices.price(item, wallet_id, wallet.price_group, at)
-        used_micros = self._snapshot.tier_usage.get((wallet_id, item), 0)
-        return 0 if price is None else price.cost_micros(usage.quantity_micros, used_micros)
+    def _cost(self, wallet: WalletState, price: Price, usage: Usage | None) -> int:
+        used_micros = self._snapshot.tier_usage.get((wallet.wallet_id, price.item), 0)
+        return price.cost_micros(0 if usage is None else usage.quantity_micros, used_micros)
 
     def _key(self, key_id: int, wallet_id: int) -> KeyState:
         """An agent key that works, as it did when it paid."""

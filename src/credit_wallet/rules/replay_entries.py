@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct, structs
 
-from credit_wallet.domain.budgets import Budget
+from credit_wallet.domain.budgets import BETWEEN_VALUES, Budget
 from credit_wallet.domain.money import decimal_of, decimal_text
 from credit_wallet.domain.outcomes import EntryType
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.replay_views import BALANCE, ReplayedRefusal
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import InsufficientFunds, WalletError
-from credit_wallet.rules.bounds import bound_of_counter
+from credit_wallet.rules.bounds import budget_id_text
 from credit_wallet.rules.state import Counter, EntryRecord, Lot, WalletState
 
 LOT = 0
@@ -26,7 +26,7 @@ EVERY_WALLET = 0
 """The ``wallet_id`` of what is planned for every wallet."""
 
 NEVER_PCT = 10**9
-"""A share that is never reached: nobody is told of what is only tried."""
+"""A share that is never reached: no event is emitted for what is only tried."""
 
 
 class Plan(Struct, frozen=True):
@@ -119,19 +119,19 @@ def refusal_of(entry: Logged, error: WalletError, amount_micros: int, at: str, b
 
 
 def refusal_by(entry: Logged, counter: Counter, amount_micros: int, at: str) -> ReplayedRefusal:
-    bound = bound_of_counter(counter)
+    budget = counter.budget
     return ReplayedRefusal(
         entry.wallet_id,
         entry.txn_id,
         at,
         entry.key_id,
         amount_micros,
-        _planned_id(bound.budget_id),
-        bound.label,
-        bound.value,
-        bound.unit,
-        decimal_of(max(0, bound.left_micros)),
-        counter.budget.mode == "shadow",
+        _planned_id(budget_id_text(budget.budget_id)),
+        budget.label,
+        counter.value.replace(BETWEEN_VALUES, ", ") or None,
+        budget.unit,
+        decimal_of(max(0, counter.left_micros)),
+        budget.mode == "shadow",
     )
 
 

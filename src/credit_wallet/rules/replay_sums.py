@@ -12,7 +12,7 @@ from msgspec import Struct
 from credit_wallet.domain.replay_views import RefusedKey, RefusingBudget, Replayed, ReplayedRefusal, ReplayedWallet
 
 MAX_ROWS = 10_000
-"""Values of budgets, and agent keys."""
+"""Budgets, values of budgets, and agent keys, each."""
 
 Name = TypeVar("Name")
 
@@ -76,21 +76,17 @@ class Sums:
             self._first.append(refusal)
         self._last = refusal
         micros = refusal.amount_micros
-        name = _BudgetName(refusal.budget_id, refusal.label, None, refusal.shadow)
-        self._budgets.setdefault(name, Refused()).add(micros)
-        if refusal.value is not None:
-            name = name._replace(value=refusal.value)
-            if name in self._values or len(self._values) < MAX_ROWS:
-                self._values.setdefault(name, Refused()).add(micros)
-        if refusal.shadow:
+        budget_id, label, value, shadow = refusal.budget_id, refusal.label, refusal.value, refusal.shadow
+        _add(self._budgets, _BudgetName(budget_id, label, None, shadow), micros)
+        if value is not None:
+            _add(self._values, _BudgetName(budget_id, label, value, shadow), micros)
+        if shadow:
             self._shadow_refusals += 1
             return
         of_wallet = self.of(refusal.wallet_id)
         of_wallet.refusals += 1
         of_wallet.refused_micros += micros
-        key = (refusal.wallet_id, refusal.key_id)
-        if key in self._keys or len(self._keys) < MAX_ROWS:
-            self._keys.setdefault(key, Refused()).add(micros)
+        _add(self._keys, (refusal.wallet_id, refusal.key_id), micros)
 
     def view(self, wallet_id: int | None, since: str | None, until: str | None) -> Replayed:
         """As it is shown."""
@@ -126,6 +122,15 @@ class Sums:
 
     def _most(self, rows: Iterable[Name], how_much: Callable[[Name], int]) -> list[Name]:
         return sorted(rows, key=how_much, reverse=True)[: self._limit]
+
+
+def _add(to: dict[Name, Refused], name: Name, micros: int) -> None:
+    """Add a refusal to what ``name`` has, if it is told apart."""
+    refused = to.get(name)
+    if refused is not None:
+        refused.add(micros)
+    elif len(to) < MAX_ROWS:
+        to[name] = Refused(1, micros)
 
 
 def _budget_rows(refused: Mapping[_BudgetName, Refused]) -> list[RefusingBudget]:

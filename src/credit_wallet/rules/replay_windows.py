@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -47,7 +46,7 @@ class Place:
     def __init__(self, budget: Budget, value: str, spans: Spans, now: datetime, at: str) -> None:
         self.budget, self.value, self._spans = budget, value, spans
         self.counter = opened(budget, value, now, spans.at(budget, now, at))
-        self.others: deque[Counter] = deque(maxlen=MAX_OTHERS)
+        self.others: list[Counter] = []
         self.latest_end = self.counter.resets_at
         self.steps = None if budget.rolls is None else Steps(budget.rolls)
 
@@ -65,6 +64,7 @@ class Place:
         if found is not None:
             self.others.remove(found)
         self.others.append(self.counter)
+        del self.others[:-MAX_OTHERS]
         self.counter = found or opened(self.budget, self.value, now, self._spans.at(self.budget, now, at))
         self.latest_end = max(self.latest_end, self.counter.resets_at)
 

@@ -42,7 +42,7 @@ def charge(
         if isinstance(cost, WalletError):
             return cost
         amount_micros, usage = cost
-    counters = budgets.matching(batch, wallet, key_id, usage)
+    counters = budgets.matching(batch, wallet, key_id, usage) if wallet.budget_kinds else ()
     refusal = refusal_to_spend(batch, wallet, key, amount_micros, counters)
     if refusal is not None:
         return refusal

@@ -7,6 +7,7 @@ column ``…_fraction``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec import json
@@ -49,7 +50,28 @@ _kinds_decoder = json.Decoder(dict[str, int])
 _reserved_decoder = json.Decoder(tuple[int, tuple[Reserved, ...]])
 
 
-class RollingCounter(Counter):
+@lru_cache(maxsize=4096)
+def _scope_of(text: str) -> Scope:
+    """Many budgets have the same."""
+    return _scope_decoder.decode(text)
+
+
+@lru_cache(maxsize=256)
+def _shares_of(text: str) -> tuple[int, ...]:
+    return _shares_decoder.decode(text)
+
+
+class StoredCounter(Counter):
+    """A counter of a store. ``resting`` is what its row has besides what was spent; None when it has no row."""
+
+    resting: tuple[Any, ...] | None = None
+
+    def rests(self) -> tuple[Any, ...]:
+        """All of it that a row has besides what was spent. A usual charge changes nothing of that."""
+        return (self.window_start, self.refused_micros, self.refusals, self.told_pct, self.renewal)
+
+
+class RollingCounter(StoredCounter):
     """A counter of a rolling window, with what is needed to write it.
 
     It has what was spent after ``counted_from``; ``last_at`` is when the last of it counts as past. What a batch spends
@@ -66,9 +88,13 @@ class RollingCounter(Counter):
     oldest_read_at: str = ""
     asked_micros: int = 0
 
+    def rests(self) -> tuple[Any, ...]:
+        """With the window, which a row of a rolling counter says."""
+        return (self.refused_micros, self.refusals, self.told_pct, self.renewal, self.counted_from, self.last_at)
+
 
 class Passed(NamedTuple):
-    """What lies between two starts of a rolling window, in so many ``steps``, and the oldest steps after the second."""
+    """What lies between two starts of a rolling window, in ``steps`` steps, and the oldest steps after the second."""
 
     micros: int
     steps: int
@@ -94,6 +120,7 @@ class Figures(NamedTuple):
     between_micros: int = 0
     passed: int = 0
     oldest: Sequence[tuple[str, int]] = ()
+    is_stored: bool = False
 
 
 # Definitions
@@ -126,9 +153,9 @@ def budget_of(row: Iterable[Any]) -> Budget:
         unit,
         limit_whole * MICROS + limit_fraction,
         window,
-        _scope_decoder.decode(scope),
+        _scope_of(scope),
         mode,
-        _shares_decoder.decode(shares),
+        _shares_of(shares),
         time_zone,
         week_start,
         None if raised_whole is None else raised_whole * MICROS + raised_fraction,
@@ -240,6 +267,13 @@ def spent_row(counter: Counter) -> tuple[Any, ...]:
     )
 
 
+def moved_row(counter: Counter) -> tuple[Any, ...]:
+    """The key of a counter, and what a usual charge changes: what was spent, whole and fraction."""
+    budget = counter.budget
+    whole, fraction = divmod(counter.spent_micros, MICROS)
+    return (budget.wallet_id, budget.budget_id, counter.window_start, counter.value, whole, fraction)
+
+
 def figures_of(row: Iterable[Any], between: Passed = NOTHING_PASSED) -> Figures:
     """From ``FIGURE_COLUMNS``, each NULL where there is no row."""
     spent, spent_fraction, refused, refused_fraction, refusals, told_pct, renewal, *others = row
@@ -254,6 +288,7 @@ def figures_of(row: Iterable[Any], between: Passed = NOTHING_PASSED) -> Figures:
         since,
         last_at,
         *between,
+        spent is not None,
     )
 
 

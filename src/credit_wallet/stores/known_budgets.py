@@ -15,11 +15,11 @@ from credit_wallet.domain.budgets import CALL, Budget, Unit, anchor_of, anchors_
 from credit_wallet.domain.commands import Buy, Capture, Charge, Command, Hold
 from credit_wallet.domain.cycle import format_instant, parse_instant
 from credit_wallet.domain.money import MAX_AMOUNT_MICROS
-from credit_wallet.domain.windows import second_after
+from credit_wallet.domain.windows import ALWAYS, second_after
 from credit_wallet.rules.counters import covers, opened
 from credit_wallet.rules.state import Counter, Payment, Snapshot
 from credit_wallet.stores.affected import labels_in, payments_in
-from credit_wallet.stores.budget_rows import Figures, RollingCounter
+from credit_wallet.stores.budget_rows import Figures, RollingCounter, StoredCounter
 
 KNOWN_BUDGETS = 50_000
 """Counters, charges and anchors kept in memory, each; about 1 KB."""
@@ -55,6 +55,9 @@ class KnownBudgets:
         self.matched: dict[Payment, tuple[Counter, ...]] = {}
         self._budgets: dict[int, Budget | None] = {}
         self._found: dict[tuple[int, str], tuple[Budget, ...]] = {}
+        self._current: set[Payment] = set()
+        """Charges of which all counters are right from ``_since`` until ``_until``."""
+        self._since, self._until = ALWAYS, _UNREAD
 
     def clear(self) -> None:
         """Forget everything."""
@@ -62,8 +65,9 @@ class KnownBudgets:
         self.matched.clear()
         self._budgets.clear()
         self._found.clear()
+        self._begin_anew()
 
-    def forget_some(self) -> None:
+    def bound(self) -> None:
         """Forget everything when it is too much."""
         if max(len(self.counters), len(self.matched), len(self._found), len(self._budgets)) > KNOWN_BUDGETS:
             self.clear()
@@ -71,7 +75,10 @@ class KnownBudgets:
     def load(self, tables: BudgetTables, snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> None:
         """Give ``snapshot`` the counters of all that ``commands`` can charge, and of what its holds reserve."""
         snapshot.counters, snapshot.matched = self.counters, self.matched
-        payments = payments_in(snapshot, commands)
+        at = format_instant(now)
+        if not self._since <= at < self._until:
+            self._begin_anew()
+        payments = payments_in(snapshot, commands) - self._current
         reserving = {
             (hold.wallet_id, reserved.budget_id, reserved.value)
             for hold in snapshot.holds.values()
@@ -89,6 +96,28 @@ class KnownBudgets:
                 in_use[budget_id, value] = self._counter(budget, value)
         _note_asked(in_use.values(), commands)
         self._bring_to(tables, in_use.values(), now)
+        for name in payments:
+            self._note_current(name, at)
+
+    def _begin_anew(self) -> None:
+        """Look at every counter again."""
+        self._current.clear()
+        self._since, self._until = ALWAYS, _UNREAD
+
+    def _note_current(self, name: Payment, at: str) -> None:
+        """The counters of a charge need no look before the first of their windows, or of their raises, ends."""
+        counters = self.matched[name]
+        if any(isinstance(counter, RollingCounter) for counter in counters):
+            return
+        self._current.add(name)
+        for counter in counters:
+            self._since = max(self._since, counter.window_start)
+            self._until = min(self._until, counter.resets_at or _UNREAD)
+            raised_until = counter.budget.raised_until
+            if raised_until is not None and raised_until <= at:
+                self._since = max(self._since, raised_until)
+            elif raised_until is not None:
+                self._until = min(self._until, raised_until)
 
     def _match(
         self,
@@ -129,7 +158,7 @@ class KnownBudgets:
         counter = self.counters.get(name)
         if counter is None:
             counter = (
-                Counter(budget, value, _UNREAD, "", 0)
+                StoredCounter(budget, value, _UNREAD, "", 0)
                 if budget.rolls is None
                 else RollingCounter(budget, value, "", "", 0)
             )
@@ -198,8 +227,13 @@ def _fill(counter: Counter, figures: Figures) -> None:
     counter.told_pct = figures.told_pct
     counter.renewal = figures.renewal
     counter.held_micros = figures.held_micros
-    if not isinstance(counter, RollingCounter):
-        return
+    if isinstance(counter, RollingCounter):
+        _fill_window(counter, figures)
+    elif isinstance(counter, StoredCounter):
+        counter.resting = counter.rests() if figures.is_stored else None
+
+
+def _fill_window(counter: RollingCounter, figures: Figures) -> None:
     if figures.counted_from is not None and counter.counted_from < figures.counted_from:
         counter.spent_micros += figures.between_micros  # the clock was put back
     else:

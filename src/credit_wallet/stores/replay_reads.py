@@ -16,7 +16,7 @@ from credit_wallet.stores.budget_rows import budget_of
 from credit_wallet.stores.sql import statements
 
 IDS_A_PAGE = 5_000
-"""A statement of so many entries takes some ten milliseconds."""
+"""A statement takes some ten milliseconds."""
 
 _SQL = statements("replay.sql")
 

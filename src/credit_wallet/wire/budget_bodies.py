@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import UNSET, Meta, UnsetType
 
 from credit_wallet.domain.budgets import (
     MAX_CONDITIONS,
@@ -15,8 +15,7 @@ from credit_wallet.domain.budgets import (
 )
 from credit_wallet.domain.usage import MAX_FACT_LENGTH
 from credit_wallet.domain.windows import WEEK_STARTS
-from credit_wallet.errors import InvalidRequest
-from credit_wallet.wire.bodies import Body, End, Id, Note, sent
+from credit_wallet.wire.bodies import Body, End, Id, Note
 
 LIMIT_PATTERN = r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,6})?$"
 """A decimal in plain digits, 0 included, with up to six places."""
@@ -36,17 +35,6 @@ Value: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_FACT_LENGTH 
 ScopeOf = Annotated[dict[str, Value], Meta(max_length=MAX_CONDITIONS)]
 WeekStart = Annotated[str, Meta(extra_json_schema={"enum": list(WEEK_STARTS)})]
 
-_RAISED = {"limit_yen": "raised_limit_yen", "limit_calls": "raised_limit_calls", "until": "raised_until"}
-"""What the library calls the members of ``raise``."""
-
-
-class RaiseBody(Body, frozen=True):
-    """Another limit, in the budget's unit, until an instant."""
-
-    limit_yen: LimitYen | UnsetType = UNSET
-    limit_calls: LimitCalls | UnsetType = UNSET
-    until: End | UnsetType = UNSET
-
 
 class CreateBudgetBody(Body, frozen=True, kw_only=True):
     """A new budget: a limit in yen or in calls, for a window and a scope."""
@@ -60,41 +48,19 @@ class CreateBudgetBody(Body, frozen=True, kw_only=True):
     shares_pct: Shares | UnsetType = UNSET
     time_zone: str | None = None
     week_start: WeekStart = "monday"
-    raise_: RaiseBody | UnsetType | None = field(default=UNSET, name="raise")
-
-    def asked(self) -> dict[str, Any]:
-        """What was sent of it, as the library takes it."""
-        return _asked(self)
+    raised_limit_yen: LimitYen | UnsetType | None = UNSET
+    raised_limit_calls: LimitCalls | UnsetType | None = UNSET
+    raised_until: End | UnsetType | None = UNSET
 
 
 class ConfigureBudgetBody(Body, frozen=True, kw_only=True):
-    """Changes to a budget; what is left out stays. ``raise`` null ends a raise."""
+    """Changes to a budget; what is left out stays. ``raised_until`` null ends a raise."""
 
     limit_yen: LimitYen | UnsetType = UNSET
     limit_calls: LimitCalls | UnsetType = UNSET
     mode: Mode | UnsetType = UNSET
     label: Note | UnsetType | None = UNSET
     shares_pct: Shares | UnsetType = UNSET
-    raise_: RaiseBody | UnsetType | None = field(default=UNSET, name="raise")
-
-    def asked(self) -> dict[str, Any]:
-        """What was sent of it, as the library takes it."""
-        return _asked(self)
-
-
-def in_the_bodys_words(error: InvalidRequest) -> InvalidRequest:
-    """A refusal of the library that names the members of ``raise`` as they were sent."""
-    text, named = str(error), str(error.details["field"])
-    for member, name in _RAISED.items():
-        text, named = text.replace(name, f"raise.{member}"), f"raise.{member}" if named == name else named
-    return InvalidRequest(text, **{**error.details, "field": named})
-
-
-def _asked(body: CreateBudgetBody | ConfigureBudgetBody) -> dict[str, Any]:
-    asked = sent(body)
-    raised = asked.pop("raise_", UNSET)
-    if raised is None:
-        return {**asked, "raised_until": None}
-    if isinstance(raised, RaiseBody):
-        asked |= {_RAISED[member]: value for member, value in sent(raised).items()}
-    return asked
+    raised_limit_yen: LimitYen | UnsetType | None = UNSET
+    raised_limit_calls: LimitCalls | UnsetType | None = UNSET
+    raised_until: End | UnsetType | None = UNSET

@@ -48,7 +48,7 @@ class AsyncBudgets:
         to four conditions such as ``{"tool": "search", "run": "*"}``; ``mode`` is "cap", "alert" or "shadow".
         """
         body = CreateBudgetBody(
-            limit_yen=calls.sent_limit("limit_yen", limit_yen),
+            limit_yen=UNSET if limit_yen is None else calls.sent_limit("limit_yen", limit_yen),
             limit_calls=UNSET if limit_calls is None else limit_calls,
             window=window,
             scope=dict(scope) if scope else UNSET,
@@ -57,7 +57,9 @@ class AsyncBudgets:
             shares_pct=list(shares_pct),
             time_zone=time_zone,
             week_start=week_start,
-            raise_=calls.sent_raise(raised_limit_yen, raised_limit_calls, raised_until) or UNSET,
+            raised_limit_yen=calls.sent_limit_or_null("raised_limit_yen", raised_limit_yen),
+            raised_limit_calls=raised_limit_calls,
+            raised_until=raised_until,
         )
         return await self._send(calls.create("/credit/budgets", read_as(BudgetView), body))
 
@@ -99,7 +101,9 @@ class AsyncBudgets:
             mode=mode,
             label=label,
             shares_pct=UNSET if isinstance(shares_pct, UnsetType) else list(shares_pct),
-            raise_=calls.sent_raise(raised_limit_yen, raised_limit_calls, raised_until),
+            raised_limit_yen=calls.sent_limit_or_null("raised_limit_yen", raised_limit_yen),
+            raised_limit_calls=raised_limit_calls,
+            raised_until=raised_until,
         )
         return await self._send(Call("PATCH", _path(budget_id), read_as(BudgetView), body))
 

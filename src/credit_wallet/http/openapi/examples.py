@@ -34,7 +34,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
         "scope": {"tool": "search", "run": "*"},
         "label": "searches of a run",
     },
-    "ConfigureBudgetBody": {"limit_yen": 120, "raise": {"limit_yen": 300, "until": "2026-12-24"}},
+    "ConfigureBudgetBody": {"limit_yen": 120, "raised_limit_yen": 300, "raised_until": "2026-12-24"},
     "RotateBody": {"overlap_seconds": 3_600},
     "ReplaceTokenBody": {"overlap_seconds": 0},
     "ConfirmBody": {"code": "K7QM-3XRA"},

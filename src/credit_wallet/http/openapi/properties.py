@@ -165,15 +165,12 @@ PROPERTIES: dict[str, About] = {
     "held": _A("Reserved by open holds, in its unit: an exact decimal.", ("0",)),
     "left": _A("What is left for other charges, in its unit: an exact decimal, 0 or more.", ("3.3",)),
     "resets_at": _time("When the next window begins, or when all has left a rolling one; null when neither happens."),
-    "raise": _A("Another limit until an instant; null ends it."),
-    "until": _A(
-        "Until when the raise counts: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
-        ("2026-12-24",),
-    ),
     "limit_yen": _A(
         "The limit in yen: a whole number, or a decimal with up to six places in quotes, 0 to 10¹².", (100, "3.30")
     ),
     "limit_calls": _A("The limit in calls, instead of yen: 0 to 10¹².", (60,)),
+    "raised_limit_yen": _A("The limit until `raised_until`, in yen: as `limit_yen`.", (300, "300.5")),
+    "raised_limit_calls": _A("The limit until `raised_until`, in calls.", (120,)),
     "raised_limit": _A("The limit until `raised_until`, in its unit; null when it is not raised.", ("200",)),
     "raised_until": _time("Until when the raised limit counts; null when it is not raised."),
     "refused": _A("What a shadow would have refused in this window, in its unit: an exact decimal.", ("0",)),

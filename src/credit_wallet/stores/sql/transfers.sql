@@ -13,7 +13,7 @@ INSERT INTO am_credit_transfer (transfer_id, wallet_id, direction, other_wallet_
 VALUES (:transfer_id, :wallet_id, :direction, :other_wallet_id, :status, :amount_yen, :amount_fraction, :balance_yen,
         :balance_fraction, :lots, :txn_id, :returned_txn_id, :note, :reason, :created_at, :ended_at);
 
--- end_transfer: what has become of a transfer
+-- end_transfer: how a transfer has ended
 UPDATE am_credit_transfer
 SET status = :status, returned_txn_id = :returned_txn_id, reason = :reason, ended_at = :ended_at
 WHERE wallet_id = :wallet_id AND transfer_id = :transfer_id;

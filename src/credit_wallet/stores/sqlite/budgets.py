@@ -21,10 +21,12 @@ from credit_wallet.stores.budget_rows import (
     Figures,
     Passed,
     RollingCounter,
+    StoredCounter,
     budget_of,
     change_row,
     figures_of,
     held_row,
+    moved_row,
     spent_row,
     step_rows,
 )
@@ -82,6 +84,18 @@ _PUT_SPENT = _for_sizes(
     ),
     len(SPENT_COLUMNS),
 )
+_PUT_MOVED = _for_sizes(
+    lambda rows: (
+        f"""
+    INSERT INTO am_credit_budget_spent (wallet_id, budget_id, window_start, value, spent, spent_fraction) VALUES {rows}
+    ON CONFLICT (wallet_id, budget_id, window_start, value) DO UPDATE
+    SET spent = excluded.spent, spent_fraction = excluded.spent_fraction
+    """
+    ),
+    6,
+)
+"""For rows that exist: it touches no index, and many rows a statement take three quarters of the time of an UPDATE."""
+
 _PUT_HELD = f"""
 INSERT INTO am_credit_budget_held ({", ".join(HELD_COLUMNS)}) VALUES ({", ".join("?" * len(HELD_COLUMNS))})
 ON CONFLICT (wallet_id, budget_id, value) DO UPDATE
@@ -120,7 +134,22 @@ class SqliteBudgets:
         return [self._figures(counter, row) for counter, row in zip(counters, list(rows), strict=True)]
 
     def put_spent(self, counters: Collection[Counter]) -> None:
-        for _ in self._rows(_PUT_SPENT, [spent_row(counter) for counter in counters]):
+        moved: list[Any] = []  # flat, so that no row of thousands is an object that lives to be collected
+        rows = []
+        for counter in counters:
+            if isinstance(counter, StoredCounter):
+                rests = counter.rests()
+                if counter.resting == rests:
+                    moved += moved_row(counter)
+                    continue
+                counter.resting = rests
+            rows.append(spent_row(counter))
+        done, columns = 0, 6
+        for size, statement in _PUT_MOVED.items():
+            while len(moved) - done >= size * columns:
+                self._connection.execute(statement, moved[done : done + size * columns])
+                done += size * columns
+        for _ in self._rows(_PUT_SPENT, rows):
             raise AssertionError("an INSERT returned a row")
 
     def write(self, decision: Decision, at: str) -> None:

@@ -95,6 +95,8 @@ class Loader:
         """The ``RESTING_COLUMNS`` of wallets in memory, as the database has them."""
         self._prices = KnownBook()
         self._known_budgets = KnownBudgets()
+        self._with_budgets: set[int] = set()
+        """Of the wallets in memory."""
         self._budgets = SqliteBudgets(connection)
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
@@ -112,6 +114,7 @@ class Loader:
     def clear(self) -> None:
         """Read everything afresh from now on."""
         self._wallets.clear()
+        self._with_budgets.clear()
         self.resting.clear()
         self._keys.clear()
         self._known_budgets.clear()
@@ -128,9 +131,10 @@ class Loader:
         self._emitted |= emitted
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
             self._wallets.clear()
+            self._with_budgets.clear()
             self.resting.clear()
             self._keys.clear()
-        self._known_budgets.forget_some()
+        self._known_budgets.bound()
         if len(self._emitted) > CACHED_WALLETS:
             self._emitted.clear()
 
@@ -165,18 +169,16 @@ class Loader:
             self._load_lots(snapshot, wallet_id, taken)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
         load_prices(self._connection, self._prices, snapshot, commands)
-        if self._have_budgets(wallet_ids):
+        if not self._with_budgets.isdisjoint(wallet_ids):
             self._known_budgets.load(self._budgets, snapshot, commands, now)
         return snapshot
-
-    def _have_budgets(self, wallet_ids: Iterable[int]) -> bool:
-        wallets = map(self._wallets.get, wallet_ids)
-        return any(wallet is not None and wallet.budget_kinds for wallet in wallets)
 
     def _load_wallets(self, wallet_ids: set[int]) -> None:
         for row in self._by_id(_WALLETS, [wallet_id for wallet_id in wallet_ids if wallet_id not in self._wallets]):
             wallet = wallet_of(row)
             self._wallets[wallet.wallet_id] = wallet
+            if wallet.budget_kinds:
+                self._with_budgets.add(wallet.wallet_id)
 
     def _load_remembered(self, snapshot: Snapshot, commands: Sequence[Command]) -> None:
         names = [(command.stored_key, command.wallet_id) for command in commands if isinstance(command, Movement)]

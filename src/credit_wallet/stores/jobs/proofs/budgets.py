@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,7 +17,7 @@ from msgspec import DecodeError, Struct, field, json
 from credit_wallet.domain.budgets import CALL, GROUP, Budget, anchor_of, anchors_of, counted_as, kind_of, labels_of
 from credit_wallet.domain.cycle import format_instant, parse_instant
 from credit_wallet.domain.money import MICROS, decimal_text
-from credit_wallet.domain.windows import second_after, window_at
+from credit_wallet.domain.windows import ALWAYS, second_after, window_at
 from credit_wallet.rules.bounds import budget_id_text, key_cap_id
 from credit_wallet.rules.details import exact_micros, parse_detail, usage_of
 from credit_wallet.stores import Source
@@ -298,23 +299,31 @@ class _Counted:
     ) -> None:
         detail = parse_detail(text)
         labels = labels_of(key_id, self._group(key_id, txn_id), usage_of(detail))
-        micros, moment = -exact_micros(yen, detail), parse_instant(occurred_at)
+        micros = -exact_micros(yen, detail)
         for anchor in anchors_of(labels, self._kinds):
             for budget, _, after_txn_id, _ in self._at_anchor.get(anchor, ()):
                 value = counted_as(budget.scope, labels)
                 cost_micros = micros if budget.unit == "yen" else CALL * is_call
-                if value is None or txn_id <= after_txn_id or not cost_micros:
-                    continue
-                if budget.rolls is not None:
-                    second = format_instant(second_after(moment))
-                    self._of_steps[budget.budget_id, value, second] += cost_micros
-                    continue
-                span = window_at(budget.window, moment, budget.time_zone, budget.week_start)
-                cell = (budget.budget_id, value, span.start)
-                self._of_windows[cell] += cost_micros
-                if is_capture and budget.budget_id in self._shadows:
-                    self._of_captures[cell] += cost_micros
-                self._ends[cell] = span.end
+                if value is not None and txn_id > after_txn_id and cost_micros:
+                    self._add(budget, value, occurred_at, cost_micros, is_capture=is_capture)
+
+    def _add(self, budget: Budget, value: str, occurred_at: str, cost_micros: int, *, is_capture: bool) -> None:
+        """Plain SQL may have written any text as its time; such a charge counts in all time alone."""
+        passed_micros = cost_micros if is_capture and budget.budget_id in self._shadows else 0
+        if budget.window == "total":
+            self._of_windows[budget.budget_id, value, ALWAYS] += cost_micros
+            self._of_captures[budget.budget_id, value, ALWAYS] += passed_micros
+            return
+        with suppress(ValueError, OverflowError):
+            moment = parse_instant(occurred_at)
+            if budget.rolls is not None:
+                self._of_steps[budget.budget_id, value, format_instant(second_after(moment))] += cost_micros
+                return
+            span = window_at(budget.window, moment, budget.time_zone, budget.week_start)
+            cell = (budget.budget_id, value, span.start)
+            self._of_windows[cell] += cost_micros
+            self._of_captures[cell] += passed_micros
+            self._ends[cell] = span.end
 
     def _group(self, key_id: int | None, txn_id: int) -> str | None:
         """The group of a key when an entry was made."""
@@ -338,13 +347,13 @@ class _Counted:
             cell = (budget_id, value, start)
             found.add(cell)
             expected = self._of_windows[cell]
-            least = expected - refused * MICROS - refused_fraction - self._of_captures[cell]
-            if budget_id in self._shadows and least <= spent_micros <= expected:
+            minimum = expected - refused * MICROS - refused_fraction - self._of_captures[cell]
+            if budget_id in self._shadows and minimum <= spent_micros <= expected:
                 continue  # what a shadow lets through beyond its limit is not spent in it, nor what its holds capture
             if spent_micros != expected:
                 yield _differs("budget_spent", self._wallet_id, budget_id, value, expected, spent_micros)
         for cell in sorted(+(self._of_windows - self._of_captures)):
-            if cell not in found and (self._ends[cell] or "~") >= kept:
+            if cell not in found and (self._ends.get(cell) or "~") >= kept:
                 yield _differs("budget_spent", self._wallet_id, *cell[:2], self._of_windows[cell], 0)
 
     def _wrong_steps(self, now: datetime | None) -> Iterator[Violation]:
