@@ -6,7 +6,7 @@ and when the same request would pass if nobody else spends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -47,26 +47,32 @@ class Bound(Struct, frozen=True):
         cost_micros = self.cost_of(amount_micros)
         return not cost_micros or cost_micros <= self.left_micros
 
-    def fits_at(self, amount_micros: int, instant: str) -> bool:
-        """Whether a charge would fit at a later instant, if nothing else is spent and holds remain."""
+    def first_that_fits(self, amount_micros: int, since: str) -> str | None:
+        """The first instant from ``since`` (empty for now) at which a charge fits, if nothing else is spent and holds
+        remain; None when there is none.
+        """
         cost_micros = self.cost_of(amount_micros)
-        limit_micros = self.limit_micros if self.budget is None else self.budget.limit_at(instant)
-        return not cost_micros or cost_micros <= limit_micros - self._spent_at(instant) - self.held_micros
+        for at, spent_micros in self._spent_from(since):
+            limit_micros = self.budget.limit_at(at) if self.budget is not None and at else self.limit_micros
+            if not cost_micros or spent_micros + self.held_micros + cost_micros <= limit_micros:
+                return at
+        return None
 
-    def turns(self) -> Iterable[str]:
-        """The instants at which more fits, in order."""
-        if self.leaving or self.empty_at:
-            yield from (at for at, _ in self.leaving)
-            yield self.empty_at
-        elif self.resets_at:
-            yield self.resets_at
+    def _spent_from(self, since: str) -> Iterator[tuple[str, int]]:
+        """``since`` and the later instants at which more may fit, in order, with what is spent then."""
+        left = sum(micros for at, micros in self._turns() if at <= since)
+        yield since, self.spent_micros - left
+        for at, micros in sorted(turn for turn in self._turns() if turn[0] > since):
+            left += micros
+            yield at, self.spent_micros - left
 
-    def _spent_at(self, instant: str) -> int:
-        if self.empty_at:
-            if instant >= self.empty_at:
-                return 0
-            return self.spent_micros - sum(micros for at, micros in self.leaving if at <= instant)
-        return 0 if self.resets_at and instant >= self.resets_at else self.spent_micros
+    def _turns(self) -> Iterator[tuple[str, int]]:
+        """What leaves the window at which instants, and nothing at the end of a raise."""
+        yield from self.leaving
+        if end := self.empty_at or self.resets_at:
+            yield end, self.spent_micros - sum(micros for _, micros in self.leaving)
+        if self.budget is not None and self.budget.raised_until is not None:
+            yield self.budget.raised_until, 0
 
 
 def monthly_budget_id(wallet_id: int) -> str:
@@ -210,12 +216,16 @@ def retry_at(bounds: Iterable[Bound], lots: Iterable[Lot] | None, amount_micros:
 
     Holds are taken to remain, and credit to expire when it does. Without ``lots`` the credit is set aside already.
     """
-    bounds, lots = tuple(bounds), None if lots is None else tuple(lots)
-    for at in sorted({at for bound in bounds if not bound.fits(amount_micros) for at in bound.turns()}):
-        is_there = lots is None or _lasting_micros(lots, at) >= amount_micros
-        if is_there and all(bound.fits_at(amount_micros, at) for bound in bounds):
-            return at
-    return None
+    bounds, at, before = tuple(bounds), "", None
+    while at != before:  # once more when a raise has ended by then
+        before = at
+        for bound in bounds:
+            later = bound.first_that_fits(amount_micros, at)
+            if later is None:
+                return None
+            at = later
+    is_there = lots is None or _lasting_micros(lots, at) >= amount_micros
+    return at if at and is_there else None
 
 
 def _lasting_micros(lots: Iterable[Lot], at: str) -> int:

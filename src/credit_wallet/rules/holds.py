@@ -65,6 +65,7 @@ def open_hold(
         usage=usage,
     )
     batch.snapshot.holds[hold.hold_id] = hold
+    batch.decision.opened_holds.add(hold.hold_id)
     budgets.reserve(batch, hold, counters, amount_micros)
     wallet.balance_micros -= amount_micros
     wallet.held_micros += amount_micros
@@ -105,7 +106,7 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
             field="amount_yen",
             **both(held=hold.left_micros),
         )
-    usage = captured_usage(hold, usage, amount_micros)
+    usage = captured_usage(hold, usage, whole=_is_whole(hold, amount_micros))
     if usage is not None and (problem := too_many_facts(usage)):
         return problem
     counters = budgets.matching(batch, wallet, hold.key_id, usage)
@@ -185,7 +186,8 @@ def return_hold(batch: Batch, wallet: WalletState, hold: HoldState, status: Lite
 def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
     if hold.served:
-        _spend_held(batch, wallet, hold, hold.left_micros, 0, captured_usage(hold, None, hold.left_micros))
+        usage = captured_usage(hold, None, whole=_is_whole(hold, hold.left_micros))
+        _spend_held(batch, wallet, hold, hold.left_micros, 0, usage)
     else:
         return_hold(batch, wallet, hold, "expired")
 
@@ -197,7 +199,8 @@ def serve_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
         batch.decision.touched_holds[hold.hold_id] = hold
     elif hold.status != "captured":
         hold.served = True
-        _spend_held(batch, wallet, hold, 0, hold.left_micros, captured_usage(hold, None, hold.left_micros))
+        usage = captured_usage(hold, None, whole=_is_whole(hold, hold.left_micros))
+        _spend_held(batch, wallet, hold, 0, hold.left_micros, usage)
 
 
 def _spend_held(
@@ -262,23 +265,27 @@ def _spend_held(
     )
 
 
-def captured_usage(hold: HoldState, usage: Usage | None, amount_micros: int) -> Usage | None:
+def captured_usage(hold: HoldState, usage: Usage | None, *, whole: bool) -> Usage | None:
     """What a capture is for: its own item, and the hold's facts where it does not say others.
 
-    Without an item of its own it is for the hold's, if it captures all of an untouched hold.
+    Without an item of its own it is for the hold's, if it captures the ``whole`` of an untouched hold.
     """
     if hold.usage is None:
         return usage
     own = usage or Usage()
-    if own.item is None and amount_micros == hold.amount_micros and not hold.captured_micros:
-        whole = hold.usage
-        own = Usage(whole.item, whole.quantity_micros, own.facts, own.agent_facts, whole.price_version)
+    if own.item is None and whole:
+        item, quantity_micros, *_, price_version = structs.astuple(hold.usage)
+        own = Usage(item, quantity_micros, own.facts, own.agent_facts, price_version)
     facts = {**dict(hold.usage.facts), **dict(own.facts)}
     agent_facts = {**dict(hold.usage.agent_facts), **dict(own.agent_facts)}
     if own.facts:
         agent_facts = _that_find_room(agent_facts, dict(own.agent_facts), MAX_FACTS - len(facts))
     merged = structs.replace(own, facts=tuple(sorted(facts.items())), agent_facts=tuple(sorted(agent_facts.items())))
     return None if merged == Usage() else merged
+
+
+def _is_whole(hold: HoldState, amount_micros: int) -> bool:
+    return amount_micros == hold.amount_micros and not hold.captured_micros
 
 
 def _that_find_room(agent_facts: dict[str, str], own: dict[str, str], room: int) -> dict[str, str]:
@@ -315,8 +322,10 @@ def _key_of(batch: Batch, hold: HoldState) -> KeyState | None:
 def _hold_of(
     batch: Batch, wallet: WalletState, hold_id: int, actor: Actor, key_id: int | None
 ) -> HoldState | WalletError:
-    """The hold, if ``actor`` may close it. An agent key does not see other keys' holds."""
-    hold = batch.snapshot.holds.get(hold_id)
+    """The hold, if ``actor`` may close it. An agent key does not see other keys' holds; nobody sees one that the same
+    batch makes, since nobody has been told of it.
+    """
+    hold = None if hold_id in batch.decision.opened_holds else batch.snapshot.holds.get(hold_id)
     is_hidden = hold is None or hold.wallet_id != wallet.wallet_id or (key_id is not None and hold.key_id != key_id)
     if hold is None or is_hidden:
         return HoldNotFound(f"there is no hold {hold_id}; check the id", hold_id=hold_id)

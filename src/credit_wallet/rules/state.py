@@ -362,6 +362,7 @@ class Decision(Struct):
     configured: dict[int, WalletState] = field(default_factory=dict)
     touched_keys: dict[int, KeyState] = field(default_factory=dict)
     touched_holds: dict[int, HoldState] = field(default_factory=dict)
+    opened_holds: set[int] = field(default_factory=set)
     returned: dict[int, EntryRecord] = field(default_factory=dict)
     opened_lots: list[LotOpening] = field(default_factory=list)
     remembered: list[tuple[str, int, Remembered]] = field(default_factory=list)

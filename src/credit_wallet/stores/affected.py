@@ -85,16 +85,16 @@ def payments_in(snapshot: Snapshot, commands: Sequence[Command]) -> set[Payment]
             payments.add(payment(wallet_id, key_id, usage))
 
     for hold in snapshot.holds.values():
-        note(hold.wallet_id, hold.key_id, captured_usage(hold, None, 0))
-        note(hold.wallet_id, hold.key_id, captured_usage(hold, None, hold.amount_micros))
+        for whole in (False, True):
+            note(hold.wallet_id, hold.key_id, captured_usage(hold, None, whole=whole))
     for purchase in snapshot.purchases.values():
         note(purchase.wallet_id, purchase.key_id, purchase.usage)
     for command in commands:
         if isinstance(command, Charge | Hold | Buy):
             note(command.wallet_id, command.key_id, command.usage)
         elif isinstance(command, Capture) and (captured := snapshot.holds.get(command.hold_id)) is not None:
-            for amount_micros in (0, captured.amount_micros):
-                usage = captured_usage(captured, command.usage, amount_micros)
+            for whole in (False, True):
+                usage = captured_usage(captured, command.usage, whole=whole)
                 note(captured.wallet_id, captured.key_id, usage)
     return payments
 

@@ -77,7 +77,7 @@ class RollingCounter(StoredCounter):
     It has what was spent after ``counted_from``; ``last_at`` is when the last of it counts as past. What a batch spends
     counts as past at ``step_at``, and is what ``spent_micros`` has beyond ``before_micros``. ``passed`` is how many
     steps have left the window since its row was written. ``leaving`` begins with the oldest of the window that begins
-    at ``oldest_read_at``.
+    at ``oldest_read_at``; it is read when a batch can ask for more than there is room for, ``asked_micros`` at most.
     """
 
     counted_from: str = ""
@@ -86,6 +86,7 @@ class RollingCounter(StoredCounter):
     before_micros: int = 0
     passed: int = 0
     oldest_read_at: str = ""
+    asked_micros: int = 0
 
     def rests(self) -> tuple[Any, ...]:
         """With the window, which a row of a rolling counter says."""
@@ -105,7 +106,7 @@ NOTHING_PASSED = Passed(0, 0, ())
 
 class Figures(NamedTuple):
     """What is stored of a counter, in micros. Of a rolling window also what lies between the start that its row was
-    written for and the one that was asked for, in ``passed`` steps; and the oldest steps, if much is spent.
+    written for and the one that was asked for, in ``passed`` steps; and the oldest steps, if a refusal may name them.
     """
 
     spent_micros: int = 0

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from credit_wallet.domain.budgets import Budget, anchor_of, anchors_of, counted_as
-from credit_wallet.domain.commands import Command
+from credit_wallet.domain.budgets import CALL, Budget, Unit, anchor_of, anchors_of, counted_as
+from credit_wallet.domain.commands import Buy, Capture, Charge, Command, Hold
 from credit_wallet.domain.cycle import format_instant, parse_instant
+from credit_wallet.domain.money import MAX_AMOUNT_MICROS
 from credit_wallet.domain.windows import ALWAYS, second_after
 from credit_wallet.rules.counters import covers, opened
 from credit_wallet.rules.state import Counter, Payment, Snapshot
@@ -93,6 +94,7 @@ class KnownBudgets:
         for _, budget_id, value in reserving:
             if budget := self._budgets[budget_id]:
                 in_use[budget_id, value] = self._counter(budget, value)
+        _note_asked(in_use.values(), commands)
         self._bring_to(tables, in_use.values(), now)
         for name in payments:
             self._note_current(name, at)
@@ -188,6 +190,21 @@ class KnownBudgets:
             tables.put_spent(passed)
 
 
+def _note_asked(counters: Iterable[Counter], commands: Sequence[Command]) -> None:
+    """Note in rolling counters how much ``commands`` can ask of them: what an item costs may be anything."""
+    rolling = [counter for counter in counters if isinstance(counter, RollingCounter)]
+    if not rolling:
+        return
+    asked: dict[tuple[int, Unit], int] = {}
+    for command in commands:
+        if isinstance(command, Charge | Hold | Buy | Capture):
+            units: dict[Unit, int] = {"yen": command.amount_micros or MAX_AMOUNT_MICROS, "calls": CALL}
+            for unit, micros in units.items():
+                asked[command.wallet_id, unit] = asked.get((command.wallet_id, unit), 0) + micros
+    for counter in rolling:
+        counter.asked_micros = asked.get((counter.budget.wallet_id, counter.budget.unit), 0)
+
+
 def _roll(counter: RollingCounter, now: datetime) -> bool:
     """Prepare a rolling counter for a batch at ``now``; False when it has to be read for its window."""
     length = timedelta(seconds=counter.budget.rolls or 0)
@@ -198,7 +215,7 @@ def _roll(counter: RollingCounter, now: datetime) -> bool:
     if counter.counted_from != start:
         counter.counted_from = start
         return False
-    if counter.spent_micros * 2 <= counter.limit_micros or counter.oldest_read_at == start:
+    if counter.asked_micros <= counter.left_micros or counter.oldest_read_at == start:
         return True
     return sum(micros for _, micros in counter.leaving) == counter.spent_micros
 

@@ -55,7 +55,7 @@ def test_steps_are_kept_as_long_as_the_counter_has_them(wallets: CreditWallet, d
     for number in range(10):
         wallets.charge(wallet_id, 1, idempotency_key=str(number))
         clock.advance(seconds=1)
-    clock.advance(minutes=5)
+    clock.advance(days=1, minutes=1)
     assert wallets.maintenance.prune_budgets() == 0
     wallets.charge(wallet_id, 9, idempotency_key="later")
     assert wallets.maintenance.prune_budgets() == 10
@@ -64,6 +64,21 @@ def test_steps_are_kept_as_long_as_the_counter_has_them(wallets: CreditWallet, d
     with pytest.raises(BudgetExhausted) as refused:
         wallets.charge(wallet_id, 2, idempotency_key="too much")
     assert named_by(refused)["spent"] == "9"
+
+
+def test_a_node_whose_clock_is_behind_keeps_its_window(wallets: CreditWallet, db_url: str, clock: Clock) -> None:
+    """Another node, which is hours ahead, moves the counter on and prunes."""
+    clock.set(NINE)
+    wallet_id = funded(wallets)
+    make(wallets, wallet_id, 10, window="rolling:1m")
+    wallets.charge(wallet_id, 10, idempotency_key="a")
+    with CreditWallet.open(db_url, clock=Clock(NINE + timedelta(hours=5))) as ahead:
+        ahead.charge(wallet_id, 1, idempotency_key="b")
+        ahead.maintenance.prune_budgets()
+    clock.advance(seconds=1)
+    with pytest.raises(BudgetExhausted):
+        wallets.charge(wallet_id, 1, idempotency_key="c")
+    assert wallets.verify() == []
 
 
 def test_values_that_are_no_longer_used_go_with_their_steps(wallets: CreditWallet, db_url: str, clock: Clock) -> None:

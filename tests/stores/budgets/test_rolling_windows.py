@@ -39,6 +39,24 @@ def test_what_was_spent_leaves_after_the_window_to_the_second(wallets: CreditWal
     wallets.charge(wallet_id, 6, idempotency_key="f")
 
 
+@pytest.mark.parametrize("held", [0, 30])
+def test_a_charge_of_most_of_the_limit_waits_for_the_first_that_leaves(
+    wallets: CreditWallet, clock: Clock, held: int
+) -> None:
+    clock.set(NINE)
+    wallet_id = funded(wallets)
+    make(wallets, wallet_id, 100, window="rolling:24h")
+    if held:
+        wallets.hold(wallet_id, held, ttl_seconds=86_400, idempotency_key="h")
+    wallets.charge(wallet_id, 30, idempotency_key="a")
+    clock.set(NINE + timedelta(hours=1))
+    wallets.charge(wallet_id, 10, idempotency_key="b")
+    clock.set(NINE + timedelta(hours=2))
+    with pytest.raises(BudgetExhausted) as refused:
+        wallets.charge(wallet_id, 80 - held, idempotency_key="c")
+    assert refused.value.details["retry_at"] == "2026-05-16T09:00:00.000Z"
+
+
 def test_every_moment_is_counted_exactly_whichever_way_the_clock_goes(
     wallets: CreditWallet, db_url: str, clock: Clock
 ) -> None:

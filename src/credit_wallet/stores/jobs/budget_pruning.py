@@ -19,6 +19,9 @@ from credit_wallet.stores.jobs.pruning import ROWS_A_STEP, InTransaction
 KEPT_DAYS = 7
 """How long a window that has ended is kept, and a deleted budget's counters."""
 
+CLOCKS_DIFFER = timedelta(days=1)
+"""How far behind the clock of another node may be, which still counts in a rolling window."""
+
 _IS_DELETED = """
 EXISTS (SELECT 1 FROM am_credit_budget b
         WHERE b.budget_id = {table}.budget_id AND b.wallet_id = {table}.wallet_id AND b.deleted_at < :before)
@@ -73,8 +76,8 @@ RETURNING 1
 def prune_budgets(in_transaction: InTransaction, now: datetime, ended: Callable[[], bool]) -> int:
     """Delete what no budget needs at ``now``; return how many rows.
 
-    Steps are kept for twice the length of their window, for a clock that steps back. ``ended`` is called between two
-    bounded pieces; when it returns true, the rest is left for another time.
+    Steps that have left their window are kept for as long again, at least a day, for clocks that are or step back.
+    ``ended`` is called between two bounded pieces; when it returns true, the rest is left for another time.
     """
     deleted = 0
     for table in (_SPENT, _HELD, _STEPS):
@@ -114,10 +117,11 @@ def _prune_piece(
 
 
 def _prune_steps(connection: Connection, between: str, bounds: dict[str, Any], now: datetime) -> int:
-    """Delete those that left the windows of their budgets as long ago again."""
+    """Delete those that left the windows of their budgets as long ago again, and longer ago than clocks differ."""
     gone = 0
     for wallet_id, budget_id, window in connection.execute(_ROLLING.format(between=between), bounds).fetchall():
-        left_before = format_instant(now - 2 * timedelta(seconds=rolling_seconds(window) or MAX_ROLLING_SECONDS))
+        length = timedelta(seconds=rolling_seconds(window) or MAX_ROLLING_SECONDS)
+        left_before = format_instant(now - length - max(length, CLOCKS_DIFFER))
         named = {**bounds, "of_wallet": wallet_id, "of_budget": budget_id, "left_before": left_before}
         gone += len(connection.execute(_DELETE_STEPS.format(between=between), named).fetchall())
     return gone

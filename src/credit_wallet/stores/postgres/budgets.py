@@ -53,8 +53,10 @@ ORDER BY position
 """
 _ROLLING = f"""
 SELECT coalesce(between_steps.whole, 0), coalesce(between_steps.fraction, 0), between_steps.steps,
-       CASE WHEN 2 * (s.spent + CASE WHEN w.counted_from < s.counted_from
-                                     THEN coalesce(between_steps.whole, 0) ELSE 0 END) >= w.limit_whole
+       CASE WHEN s.spent + coalesce(h.held + 1, 0)
+                 + CASE WHEN w.counted_from < s.counted_from
+                        THEN coalesce(between_steps.whole + between_steps.fraction / {MICROS} + 1, 0) ELSE 0 END
+                 >= w.room_whole
             THEN (SELECT json_agg(json_build_array(oldest.at, oldest.spent, oldest.spent_fraction) ORDER BY oldest.at)
                   FROM (SELECT at, spent, spent_fraction FROM am_credit_budget_step t
                         WHERE t.wallet_id = w.wallet_id AND t.budget_id = w.budget_id AND t.value = w.value
@@ -62,9 +64,10 @@ SELECT coalesce(between_steps.whole, 0), coalesce(between_steps.fraction, 0), be
                         ORDER BY t.at LIMIT {OLDEST_STEPS}) AS oldest)::text
             END
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])
-     WITH ORDINALITY AS w (wallet_id, budget_id, value, counted_from, limit_whole, position)
+     WITH ORDINALITY AS w (wallet_id, budget_id, value, counted_from, room_whole, position)
 LEFT JOIN am_credit_budget_spent s ON s.wallet_id = w.wallet_id AND s.budget_id = w.budget_id
      AND s.window_start = '' AND s.value = w.value
+LEFT JOIN am_credit_budget_held h ON h.wallet_id = w.wallet_id AND h.budget_id = w.budget_id AND h.value = w.value
 CROSS JOIN LATERAL (
     SELECT sum(t.spent)::bigint, sum(t.spent_fraction)::bigint, count(*) FROM am_credit_budget_step t
     WHERE t.wallet_id = w.wallet_id AND t.budget_id = w.budget_id AND t.value = w.value
@@ -174,7 +177,7 @@ class PostgresBudgets:
                 numbers([counter.budget.budget_id for counter in counters]),
                 texts([counter.value for counter in counters]),
                 texts([counter.counted_from for counter in counters]),
-                numbers([counter.limit_micros // MICROS for counter in counters]),
+                numbers([(counter.limit_micros - counter.asked_micros) // MICROS for counter in counters]),
             ],
         )
 

@@ -185,12 +185,13 @@ class SqliteBudgets:
         first, last = sorted((since, counter.counted_from))
         [(between, between_fraction, steps)] = self._connection.execute(_BETWEEN, (*here, first, last))
         between_micros = between * MICROS + between_fraction
-        most_micros = row[0] * MICROS + row[1] + (between_micros if counter.counted_from < since else -between_micros)
-        if most_micros * 2 <= counter.limit_micros:
-            return figures_of(row, Passed(between_micros, steps, ()))
+        figures = figures_of(row, Passed(between_micros, steps, ()))
+        spent_micros = figures.spent_micros + (between_micros if counter.counted_from < since else -between_micros)
+        if spent_micros + figures.held_micros + counter.asked_micros <= counter.limit_micros:
+            return figures
         oldest = self._connection.execute(_OLDEST, (*here, counter.counted_from))
         left = [(at, whole * MICROS + fraction) for at, whole, fraction in oldest]
-        return figures_of(row, Passed(between_micros, steps, left))
+        return figures._replace(oldest=left)
 
     def _rows(self, statements: dict[int, str], wanted: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         done = 0

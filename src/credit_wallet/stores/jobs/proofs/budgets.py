@@ -22,7 +22,7 @@ from credit_wallet.rules.bounds import budget_id_text, key_cap_id
 from credit_wallet.rules.details import exact_micros, parse_detail, usage_of
 from credit_wallet.stores import Source
 from credit_wallet.stores.budget_rows import BUDGET_COLUMNS, budget_of, described, parse_kinds, parse_reserved
-from credit_wallet.stores.jobs.budget_pruning import KEPT_DAYS
+from credit_wallet.stores.jobs.budget_pruning import CLOCKS_DIFFER, KEPT_DAYS
 from credit_wallet.stores.jobs.proofs.invariants import violation
 from credit_wallet.stores.jobs.proofs.violations import Violation
 
@@ -264,6 +264,7 @@ class _Counted:
                 for key_id, group in source.rows(_GROUPS, self._here)
             }
         self._of_windows: Counter[_Cell] = Counter()
+        self._of_captures: Counter[_Cell] = Counter()
         self._of_steps: Counter[_Cell] = Counter()
         self._ends: dict[_Cell, str] = {}
 
@@ -280,12 +281,21 @@ class _Counted:
         while rows := self._source.rows(_CHARGES, {**self._here, "after": after, "limit": CHARGES_A_STEP}):
             after = rows[-1][0]
             for txn_id, yen, detail, occurred_at, key_id, hold_id in rows:
-                self._count(txn_id, yen, detail, occurred_at, key_id, is_call=hold_id is None or txn_id in firsts)
+                is_call = hold_id is None or txn_id in firsts
+                self._count(txn_id, yen, detail, occurred_at, key_id, is_call=is_call, is_capture=hold_id is not None)
         yield from self._wrong_steps(now)
         yield from self._wrong_windows(now)
 
     def _count(
-        self, txn_id: int, yen: int, text: str | None, occurred_at: str, key_id: int | None, *, is_call: bool
+        self,
+        txn_id: int,
+        yen: int,
+        text: str | None,
+        occurred_at: str,
+        key_id: int | None,
+        *,
+        is_call: bool,
+        is_capture: bool,
     ) -> None:
         detail = parse_detail(text)
         labels = labels_of(key_id, self._group(key_id, txn_id), usage_of(detail))
@@ -295,12 +305,14 @@ class _Counted:
                 value = counted_as(budget.scope, labels)
                 cost_micros = micros if budget.unit == "yen" else CALL * is_call
                 if value is not None and txn_id > after_txn_id and cost_micros:
-                    self._add(budget, value, occurred_at, cost_micros)
+                    self._add(budget, value, occurred_at, cost_micros, is_capture=is_capture)
 
-    def _add(self, budget: Budget, value: str, occurred_at: str, cost_micros: int) -> None:
+    def _add(self, budget: Budget, value: str, occurred_at: str, cost_micros: int, *, is_capture: bool) -> None:
         """Plain SQL may have written any text as its time; such a charge counts in all time alone."""
+        passed_micros = cost_micros if is_capture and budget.budget_id in self._shadows else 0
         if budget.window == "total":
             self._of_windows[budget.budget_id, value, ALWAYS] += cost_micros
+            self._of_captures[budget.budget_id, value, ALWAYS] += passed_micros
             return
         with suppress(ValueError, OverflowError):
             moment = parse_instant(occurred_at)
@@ -310,6 +322,7 @@ class _Counted:
             span = window_at(budget.window, moment, budget.time_zone, budget.week_start)
             cell = (budget.budget_id, value, span.start)
             self._of_windows[cell] += cost_micros
+            self._of_captures[cell] += passed_micros
             self._ends[cell] = span.end
 
     def _group(self, key_id: int | None, txn_id: int) -> str | None:
@@ -319,7 +332,7 @@ class _Counted:
         return next((group for last, group in self._groups.get(key_id, ()) if txn_id <= last), None)
 
     def _wrong_windows(self, now: datetime | None) -> Iterator[Violation]:
-        kept = "~" if now is None else format_instant(now - timedelta(days=KEPT_DAYS))
+        kept = "~" if now is None else format_instant(now - timedelta(days=KEPT_DAYS) + CLOCKS_DIFFER)
         found = set()
         for budget_id, value, start, _, whole, fraction, refused, refused_fraction, since, last_at in self._source.rows(
             _SPENT, self._here
@@ -334,12 +347,12 @@ class _Counted:
             cell = (budget_id, value, start)
             found.add(cell)
             expected = self._of_windows[cell]
-            minimum = expected - (refused * MICROS + refused_fraction if budget_id in self._shadows else 0)
+            minimum = expected - refused * MICROS - refused_fraction - self._of_captures[cell]
             if budget_id in self._shadows and minimum <= spent_micros <= expected:
-                continue  # what a shadow lets through beyond its limit is not spent in it
+                continue  # what a shadow lets through beyond its limit is not spent in it, nor what its holds capture
             if spent_micros != expected:
                 yield _differs("budget_spent", self._wallet_id, budget_id, value, expected, spent_micros)
-        for cell in sorted(+self._of_windows):
+        for cell in sorted(+(self._of_windows - self._of_captures)):
             if cell not in found and (self._ends.get(cell) or "~") >= kept:
                 yield _differs("budget_spent", self._wallet_id, *cell[:2], self._of_windows[cell], 0)
 
@@ -355,7 +368,7 @@ class _Counted:
             expected, stored_micros = self._of_steps[cell], found.get(cell)
             if stored_micros is None:
                 seconds = self._live[budget_id].budget.rolls or 0
-                if now is None or at < format_instant(now - 2 * timedelta(seconds=seconds)):
+                if now is None or at < format_instant(now - timedelta(seconds=seconds)):
                     continue  # may be pruned
                 stored_micros = 0
             if stored_micros != expected and not (budget_id in self._shadows and stored_micros < expected):
