@@ -152,6 +152,15 @@ def test_values_of_several_conditions_are_paged_as_they_are_shown(
     assert wallets.budgets.show(budget.budget_id).values == 5
 
 
+@pytest.mark.parametrize("odd", [10**30, 1.5, "\ud800", "\x00", []])
+def test_a_page_after_what_is_none_is_refused(wallets: CreditWallet, payer: int, odd: Any) -> None:
+    budget = wallets.budgets.create(payer, limit_yen=10, window="total", scope={"run": "*"})
+    with pytest.raises(InvalidRequest, match="after"):
+        wallets.budgets.values(budget.budget_id, after=odd)
+    with pytest.raises((InvalidRequest, KeyNotFound), match="key"):
+        wallets.budgets.list(payer, key_id=odd)
+
+
 def test_a_budget_that_is_not_for_each_value_has_no_values(wallets: CreditWallet, payer: int, charge: Any) -> None:
     budget = wallets.budgets.create(payer, limit_yen=10, window="total")
     charge(1)
