@@ -50,9 +50,9 @@ def views_of(
     """
     if key is None:
         return [_view(each, now) for each in budget_reads.used_of(ledger.reader.source, wallet_id, budgets, now)]
-    own = {each.budget_id: str(key.key_id) for each in budgets if _is_for_each_key(each.scope)}
-    open_to_it = [each for each in budgets if each.budget_id in own or not _is_for_each(each.scope)]
-    used = budget_reads.used_of(ledger.reader.source, wallet_id, open_to_it, now, own)
+    of_key = {each.budget_id: str(key.key_id) for each in budgets if _is_for_each_key(each.scope)}
+    open_to_it = [each for each in budgets if each.budget_id in of_key or not _is_for_each(each.scope)]
+    used = budget_reads.used_of(ledger.reader.source, wallet_id, open_to_it, now, of_key)
     seen = {each.counter.budget.budget_id: each for each in used}
     return [_view(seen.get(each.budget_id) or Used(opened(each, "", now)), now) for each in budgets]
 
