@@ -32,3 +32,6 @@ def test_what_was_agreed_to_is_listed(shell: Shell) -> None:
     assert (newest["text"], newest["language"], newest["version"]) == ("OK", "ja", None)
     assert (oldest["version"], oldest["consented_by"]) == (1, "operator")
     assert shell.json("wallet", "show", 1)["auto_topup_daily_yen"] == 9_000
+    table = shell("topups", "consents", 1)
+    assert "¥1,000" in table
+    assert "¥5,000" in table

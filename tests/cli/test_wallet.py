@@ -48,6 +48,8 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "debt": "0",
         "auto_topup_threshold": 100,
         "auto_topup_amount": 5_000,
+        "auto_topup_daily_yen": 0,
+        "auto_topup_monthly_yen": 0,
         "monthly_budget_yen": 10_000,
         "budget_mode": "cap",
         "time_zone": "Asia/Tokyo",
@@ -170,6 +172,6 @@ def test_a_terminal_too_narrow_for_a_table_gets_a_list_of_fields(
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     lines = shell("wallet", "list").splitlines()
-    assert len(lines[0].split()) == (17 if is_table else 2)
+    assert len(lines[0].split()) == (19 if is_table else 2)
     assert max(map(len, lines)) <= int(columns)
     assert is_table or lines.count("") == 1

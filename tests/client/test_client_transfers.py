@@ -11,7 +11,7 @@ from service import OPERATOR_KEY, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, WalletClient
-from credit_wallet.errors import TransferNotAllowed, TransferNotFound
+from credit_wallet.errors import InvalidAmount, TransferNotAllowed, TransferNotFound
 
 
 def test_an_owner_moves_credit_with_both_clients(wallets: CreditWallet) -> None:
@@ -28,6 +28,9 @@ def test_an_owner_moves_credit_with_both_clients(wallets: CreditWallet) -> None:
             with pytest.raises(TransferNotAllowed) as refused:
                 client.transfers.create(1, company.owner_token)
             assert refused.value.details["max_amount"] == "0"
+            with pytest.raises(InvalidAmount) as mixed_up:
+                client.transfers.create(team.owner_token, "250.5")
+            assert team.owner_token not in str(mixed_up.value)
 
         async def back() -> None:
             async with AsyncWalletClient(service.url, team.owner_token) as client:

@@ -230,6 +230,24 @@ def test_who_raised_a_budget_is_named(who: str, english: str, japanese: str) -> 
     assert message(raised(DAY, who), "ja").body.endswith(f"(変更者: {japanese})。")
 
 
+def test_another_limit_may_be_a_lower_one() -> None:
+    lowered = budget_raised(7, {**DAY, "limit": "300"}, 200_500_000, "2026-12-01T00:00:00.000Z", "operator")
+    english, japanese = message(lowered, "en"), message(lowered, "ja")
+    assert english.title == "The daily budget “searches” was lowered"
+    assert english.body.endswith(
+        "is ¥200.5 instead of ¥300 until 2026-12-01 09:00 (Asia/Tokyo). It was lowered by the operator."
+    )
+    assert japanese.title == "1日の予算「searches」の上限が引き下げられました"
+    assert "¥300から¥200.5に引き下げられました" in japanese.body
+
+
+@pytest.mark.parametrize("budget", [DAY, ROLLING, TOTAL])
+def test_nobody_waits_for_a_budget_of_nothing(budget: dict[str, Any]) -> None:
+    stopped = exhausted(budget, limit="0", left="0")
+    assert message(stopped, "en").body.endswith("was refused. Raise the limit to continue.")
+    assert message(stopped, "ja").body.endswith("拒否しました。続けるには上限を引き上げてください。")
+
+
 def test_values_are_named_by_the_conditions_that_they_fill() -> None:
     values = {"key_id": "3", "run": "r1, r2"}
     budget = {**DAY, "scope": {"item": "search", "key_id": "*", "run": "*"}, "values": values, "value": "3, r1, r2"}

@@ -132,7 +132,7 @@ def _promises(wallets: CreditWallet, wallet_id: int) -> None:
     wallets.configure(wallet_id, auto_topup_threshold=100, auto_topup_amount=500)
     wallets.configure(wallet_id, auto_topup_daily_yen=1_000, auto_topup_consent="OK", actor="payer")
     for given in ({"starts_at": "2026-08-31T12:00:00Z", "lapses": "next"}, {"lapses": 40}, {"promo": False}):
-        wallets.grants.create(wallet_id, "30.5", every="month", **given)
+        wallets.grants.create(wallet_id, "31.5", every="month", **given)
     wallets.grants.cancel(wallets.grants.create(wallet_id, 9, starts_at=LATE).grant_id)
     while wallets.maintenance.credit_grants():
         pass

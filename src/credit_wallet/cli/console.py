@@ -162,6 +162,10 @@ def _days(days: int | None) -> str:
     return "1 day" if days == 1 else f"{days} days"
 
 
+_SETTINGS_IN_YEN = ("auto_topup_threshold", "auto_topup_amount")
+"""As the seed calls them."""
+
+
 def _number(name: str, value: int) -> str:
     from credit_wallet.domain.money import decimal_text, format_micros, format_yen
 
@@ -169,7 +173,7 @@ def _number(name: str, value: int) -> str:
         return decimal_text(value) if value else "–"
     if name.endswith("_micros"):
         return format_micros(value)
-    return format_yen(value) if name.endswith("_yen") else str(value)
+    return format_yen(value) if name.endswith("_yen") or name in _SETTINGS_IN_YEN else str(value)
 
 
 def _heading(name: str) -> str:

@@ -37,13 +37,13 @@ TEXTS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "budget.raised": {
         "en": (
-            "The {budget} was raised",
+            "The {budget} was {turned}",
             "The limit of the {budget}{scope} of {wallet} is {raised_limit} instead of {limit} until {raised_until}. "
-            "It was raised by {raised_by}.",
+            "It was {turned} by {raised_by}.",
         ),
         "ja": (
-            "{budget}の上限が引き上げられました",
-            "{wallet}の{budget}{scope}の上限は、{raised_until}まで{limit}から{raised_limit}に引き上げられました"
+            "{budget}の上限が{turned}られました",
+            "{wallet}の{budget}{scope}の上限は、{raised_until}まで{limit}から{raised_limit}に{turned}られました"
             "(変更者: {raised_by})。",
         ),
     },
@@ -94,6 +94,8 @@ _WHO = {
     "en": {"operator": "the operator", "payer": "the owner", "product": "the wallet", "seller": "seller {number}"},
     "ja": {"operator": "運営者", "payer": "所有者", "product": "システム", "seller": "販売者{number}"},
 }
+_RAISED = {"en": "raised", "ja": "引き上げ"}
+_LOWERED = {"en": "lowered", "ja": "引き下げ"}
 _HELD_BACK = {
     "en": " Other values of this wallet's budgets may follow; their notices are held back for the rest of the hour "
     "(UTC). The list of budgets has every value.",
@@ -129,6 +131,7 @@ def budget_words(payload: Mapping[str, Any], time_zone: str, language: str) -> d
         "window_end": told.instant("window_end"),
         "raised_until": told.instant("raised_until"),
         "raised_by": told.raised_by(),
+        "turned": told.turned(),
         "held_back": _HELD_BACK[language] if payload.get("held_back") else "",
     }
 
@@ -192,11 +195,16 @@ class _Budget:
         return f"{number} call{'' if number == '1' else 's'}" if self._english else f"{number}回"
 
     def _number(self, name: str) -> str:
-        try:
-            micros = micros_of(self._payload.get(name))
-        except ValueError:
+        micros = self._micros(name)
+        if micros is None:
             return _UNKNOWN
         return format_micros(micros).removeprefix("¥") if self._calls else format_micros(micros)
+
+    def _micros(self, name: str) -> int | None:
+        try:
+            return micros_of(self._payload.get(name))
+        except ValueError:
+            return None
 
     def used(self) -> str:
         return f"{self._number('spent')} of {self.amount('limit')}"
@@ -245,14 +253,15 @@ class _Budget:
         return f" It starts anew at {at}." if self._english else f"{at}に新しい期間が始まります。"
 
     def wait(self) -> str:
-        """What to do, as a sentence."""
-        if after := self._after():
+        """What to do, as a sentence. Of no limit at all nothing comes back."""
+        is_none = self._payload.get("limit") == "0"
+        if not is_none and (after := self._after()):
             return (
                 f"Raise the limit, or wait: each use leaves this budget after {after}."
                 if self._english
                 else f"上限を引き上げるか、お待ちください。使用分は{after}後に予算へ戻ります。"
             )
-        if not isinstance(self._payload.get("resets_at"), str):
+        if is_none or not isinstance(self._payload.get("resets_at"), str):
             return "Raise the limit to continue." if self._english else "続けるには上限を引き上げてください。"
         at = self.instant("resets_at")
         return (
@@ -260,6 +269,11 @@ class _Budget:
             if self._english
             else f"上限を引き上げるか、{at}までお待ちください。"
         )
+
+    def turned(self) -> str:
+        """Where another limit until an instant is from the usual one."""
+        is_lower = (self._micros("raised_limit") or 0) < (self._micros("limit") or 0)
+        return (_LOWERED if is_lower else _RAISED)[self._language]
 
     def raised_by(self) -> str:
         who, _, number = str(self._payload.get("raised_by")).partition(":")

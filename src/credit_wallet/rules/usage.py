@@ -33,8 +33,13 @@ def checked_amount(value: object, field: str = "amount_yen") -> int:
         raise _invalid_amount(value, field) from None
 
 
+_LONGEST = 40
+
+
 def _invalid_amount(value: object, field: str) -> InvalidAmount:
-    shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
+    shown = repr(value)
+    if len(shown) > _LONGEST:  # longer than any amount: it may be a token that was put in its place
+        shown = f"{shown[:3]}… of {len(shown)} characters"
     quote = '; a float is not exact: write it as a string, as "3.30"' if isinstance(value, float) else ""
     return InvalidAmount(
         f"{field} must be a whole number of yen, or an exact decimal with up to {PLACES} places such as "
