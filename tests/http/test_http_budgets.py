@@ -118,6 +118,15 @@ def test_a_raise_lasts_until_it_ends(api: Api, token: str, clock: Clock) -> None
     assert api.get(path, token).json()["left"] == "10"
 
 
+def test_the_longest_value_is_a_place_in_a_page(api: Api, token: str) -> None:
+    facts = dict.fromkeys("abcd", "," * 64)
+    created(api, token, limit_calls=9, window="day", scope=dict.fromkeys(facts, "*"))
+    assert api.post("/credit/charge", token, key="k", amount_yen=1, facts=facts).status_code == 200
+    path = "/credit/budgets/budget-1/values"
+    [longest] = api.get(path, token).json()
+    assert api.get(path, token, after=longest["value"]).json() == []
+
+
 def test_the_monthly_budget_and_caps_are_budgets_too(api: Api, token: str, agent: CreatedKey) -> None:
     listed = api.get("/credit/budgets", token).json()
     assert [(each["budget_id"], each["limit"], each["mode"]) for each in listed] == [

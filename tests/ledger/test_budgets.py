@@ -138,16 +138,27 @@ def test_values_of_several_conditions_are_paged_as_they_are_shown(
     wallets: CreditWallet, payer: int, charge: Any
 ) -> None:
     budget = wallets.budgets.create(payer, limit_calls=10, window="day", scope={"run": "*", "tool": "*"})
-    for tool in ("x", "y, z", "y"):
-        charge(1, run="a", tool=tool)
+    for run, tool in (("a", "x"), ("a", "y, z"), ("a", "y"), ("a, y", "z"), ("\\", "\\,")):
+        charge(1, run=run, tool=tool)
     found = wallets.budgets.values(budget.budget_id)
-    assert sorted(each.value for each in found) == ["a, x", "a, y", "a, y, z"]
+    shown = {"a, x", "a, y", "a, y\\, z", "a\\, y, z", "\\\\, \\\\\\,"}
+    assert {each.value for each in found} == shown, "an agent's comma does not make two values look alike"
     paged = [each.value for each in wallets.budgets.values(budget.budget_id, limit=1)]
     while page := wallets.budgets.values(budget.budget_id, after=paged[-1], limit=1):
         paged.append(page[0].value)
     assert paged == [each.value for each in found]
-    assert wallets.budgets.values(budget.budget_id, after="a, w") == found  # of a window that is over, say
-    assert wallets.budgets.show(budget.budget_id).values == 3
+    first = wallets.budgets.values(budget.budget_id, after="a, w", limit=1)
+    assert [each.value for each in first] == ["a, x"], "after a value of a window that is over, say"
+    assert wallets.budgets.show(budget.budget_id).values == 5
+
+
+@pytest.mark.parametrize("odd", [10**30, 1.5, "\ud800", "\x00", []])
+def test_a_page_after_what_is_none_is_refused(wallets: CreditWallet, payer: int, odd: Any) -> None:
+    budget = wallets.budgets.create(payer, limit_yen=10, window="total", scope={"run": "*"})
+    with pytest.raises(InvalidRequest, match="after"):
+        wallets.budgets.values(budget.budget_id, after=odd)
+    with pytest.raises((InvalidRequest, KeyNotFound), match="key"):
+        wallets.budgets.list(payer, key_id=odd)
 
 
 def test_a_budget_that_is_not_for_each_value_has_no_values(wallets: CreditWallet, payer: int, charge: Any) -> None:

@@ -238,6 +238,12 @@ def test_the_table_of_refusals_has_every_code_that_an_operation_answers() -> Non
     assert answered - named == set()
 
 
+def test_the_reference_has_each_call_once() -> None:
+    page = (DOCS / "reference" / "http.md").read_text(encoding="utf-8")
+    calls = re.findall(r"^\| `((?:GET|POST|PUT|PATCH|DELETE) [^`?]+)", page, re.MULTILINE)
+    assert sorted(calls) == sorted(set(calls))
+
+
 def test_the_reference_has_every_table_and_column(tmp_path: Path) -> None:
     path = tmp_path / "wallet.db"
     CreditWallet.open(f"sqlite:///{path}").close()

@@ -130,6 +130,14 @@ def test_what_is_wrong_with_quantity_and_facts(given: str, field: str, problem: 
     assert explained(str(error.value)) == (field, problem)
 
 
+def test_a_fraction_of_a_raised_limit_is_told_to_be_quoted() -> None:
+    field, problem = explained("Expected `int | str | null`, got `float` - at `$.raised_limit_yen`")
+    assert (field, problem.rpartition("; ")[2]) == (
+        "raised_limit_yen",
+        'put decimals in quotes: "raised_limit_yen": "3.30"',
+    )
+
+
 def found(schema: Any, member: str, name: str = "") -> Iterator[tuple[str, Any]]:
     """The fields and parameters of the service whose schema has this member, and its value."""
     if isinstance(schema, list):

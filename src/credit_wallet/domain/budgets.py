@@ -39,6 +39,8 @@ EACH = "*"
 BETWEEN_VALUES = "\x1f"
 """Separates the values of a counter. Values are printable, this is not."""
 
+_ESCAPED_OR_BETWEEN = re.compile(r"\\(.)|, ")
+
 GROUP, KEY, ITEM = ".group", ".key_id", ".item"
 """Names of conditions that are not facts; no fact's key begins so."""
 
@@ -141,6 +143,22 @@ def values_in(scope: Scope, value: str) -> dict[str, str]:
     """The values of a counter, by the conditions that they fill, as everybody sees these."""
     names = [_shown_name(name) for name, wanted in scope if wanted == EACH]
     return dict(zip(names, value.split(BETWEEN_VALUES), strict=True)) if names else {}
+
+
+def shown_value(value: str) -> str:
+    """The value of a counter as everybody sees it: several with ``, `` between them, and a comma of their own as
+    ``\\,``, so that no two look alike.
+    """
+    if BETWEEN_VALUES not in value:
+        return value
+    return ", ".join(each.replace("\\", "\\\\").replace(",", "\\,") for each in value.split(BETWEEN_VALUES))
+
+
+def stored_value(scope: Scope, shown: str) -> str:
+    """The value of a counter that ``shown_value`` has shown."""
+    if sum(wanted == EACH for _, wanted in scope) < 2:
+        return shown
+    return _ESCAPED_OR_BETWEEN.sub(lambda found: found[1] or BETWEEN_VALUES, shown)
 
 
 def _shown_name(name: str) -> str:

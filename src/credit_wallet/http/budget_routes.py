@@ -25,7 +25,8 @@ from credit_wallet.wire.budget_bodies import ConfigureBudgetBody, CreateBudgetBo
 
 TAG = "Budgets"
 ID_PATTERN = "^(budget|monthly|key)-[1-9][0-9]{0,18}$"
-MAX_VALUE_LENGTH = 500
+MAX_VALUE_LENGTH = 520
+"""Four values of 64 characters, each of which may be escaped, and what is between them."""
 
 BudgetId = Annotated[
     str,

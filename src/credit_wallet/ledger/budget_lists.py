@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import json
 
 from credit_wallet.domain.budget_views import BudgetChangeView, BudgetValueView, BudgetView
-from credit_wallet.domain.budgets import BETWEEN_VALUES, EACH, KEY, Budget, Mode, Scope, shown_scope
+from credit_wallet.domain.budgets import EACH, KEY, Budget, Mode, Scope, shown_scope, shown_value
 from credit_wallet.domain.cycle import cycle_bounds, format_instant, parse_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.shares import WARN_PCTS, thresholds_pct
@@ -81,7 +81,7 @@ def values_of(ledger: Ledger, budget: Budget, after: str, limit: int) -> list[Bu
         return []
     return [
         BudgetValueView(
-            each.value.replace(BETWEEN_VALUES, ", "),
+            shown_value(each.value),
             each.spent_micros,
             each.held_micros,
             max(0, each.left_micros),
@@ -222,7 +222,7 @@ def _view(used: Used, now: datetime) -> BudgetView:
         refusals=used.refusals,
         each_value=is_for_each,
         values=used.values if is_for_each else 0,
-        value=counter.value.replace(BETWEEN_VALUES, ", ") or None,
+        value=shown_value(counter.value) or None,
         created_at=budget.created_at,
     )
 

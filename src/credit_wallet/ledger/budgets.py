@@ -101,6 +101,8 @@ class Budgets:
         ``key_id`` only those that can bound this key; one for each key then shows what this one has used, and other
         values are not named. Raises ``WalletNotFound``, ``KeyNotFound`` and ``InvalidRequest``.
         """
+        if key_id is not None:
+            checked_id("key_id", key_id)
         start = None if after is None else checked_budget_id(after)
         return budget_lists.page(self._ledger, wallet_id, key_id, start, checked_page(limit))
 
@@ -115,6 +117,8 @@ class Budgets:
         Up to ``limit`` (at most 1,000) after a ``value`` of the page before. Raises ``BudgetNotFound``.
         """
         name, checked = checked_budget_id(budget_id), checked_page(limit)
+        if not isinstance(after, str) or not after.isprintable():
+            raise InvalidRequest("after must be a value of the page before", field="after")
         if name.kind != "budget":
             self._monthly_limit(name)
             return []

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from credit_wallet.domain.budgets import BETWEEN_VALUES, CALL, Budget, Unit, shown_scope, values_in
+from credit_wallet.domain.budgets import CALL, Budget, Unit, shown_scope, shown_value, values_in
 from credit_wallet.domain.cycle import cycle_bounds, format_instant, parse_instant
 from credit_wallet.domain.money import MICROS, decimal_text, format_micros
 from credit_wallet.rules.state import Counter, KeyState, Lot, WalletState
@@ -132,7 +132,7 @@ def bound_of_counter(counter: Counter) -> Bound:
         counter.held_micros,
         counter.resets_at,
         budget.window,
-        counter.value.replace(BETWEEN_VALUES, ", ") or None,
+        shown_value(counter.value) or None,
         tuple(counter.leaving),
         counter.empty_at,
         budget,

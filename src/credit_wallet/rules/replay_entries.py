@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct, structs
 
-from credit_wallet.domain.budgets import BETWEEN_VALUES, Budget
+from credit_wallet.domain.budgets import Budget, shown_value
 from credit_wallet.domain.money import decimal_of, decimal_text
 from credit_wallet.domain.outcomes import EntryType
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
@@ -128,7 +128,7 @@ def refusal_by(entry: Logged, counter: Counter, amount_micros: int, at: str) -> 
         amount_micros,
         _planned_id(budget_id_text(budget.budget_id)),
         budget.label,
-        counter.value.replace(BETWEEN_VALUES, ", ") or None,
+        shown_value(counter.value) or None,
         budget.unit,
         decimal_of(max(0, counter.left_micros)),
         budget.mode == "shadow",

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from msgspec import json
 
 from credit_wallet.domain.budgets import (
-    BETWEEN_VALUES,
-    EACH,
     GROUP,
     KEY,
     Budget,
@@ -18,6 +16,7 @@ from credit_wallet.domain.budgets import (
     counted_as,
     groups_above,
     labels_of,
+    stored_value,
 )
 from credit_wallet.domain.cycle import format_instant, parse_instant
 from credit_wallet.domain.views import KeyView
@@ -117,7 +116,7 @@ def values(source: Source, of: Budget, now: datetime, after: str, limit: int) ->
     """Up to ``limit`` values that a budget counts now, after one as it is shown, in the order of the database."""
     fresh = opened(of, "", now)
     window = {"wallet_id": of.wallet_id, "budget_id": of.budget_id, "window_start": fresh.window_start}
-    page = {**window, "left_at": left_at(of, now), "after": _stored(source, window, of, after), "limit": limit}
+    page = {**window, "left_at": left_at(of, now), "after": stored_value(of.scope, after), "limit": limit}
     counters = []
     for value, spent, beyond, held, held_fraction, last_at, *refused, refusals in source.rows(
         _sql(source)["values"], page
@@ -196,13 +195,3 @@ def _fill(counter: Counter, figures: Iterable[Any]) -> None:
     seconds = counter.budget.rolls
     if seconds is not None and counter.spent_micros and last_at:
         counter.empty_at = format_instant(parse_instant(last_at) + timedelta(seconds=seconds))
-
-
-def _stored(source: Source, window: dict[str, Any], of: Budget, shown: str) -> str:
-    """A value as it is stored. Of several together, what is shown does not say where one ends: it is looked up."""
-    if sum(value == EACH for _, value in of.scope) < 2 or not shown:
-        return shown
-    asked = {**window, "between": BETWEEN_VALUES, "shown": shown}
-    for (value,) in source.rows(_sql(source)["value_shown_as"], asked):
-        return str(value)
-    return shown.replace(", ", BETWEEN_VALUES)

@@ -54,6 +54,7 @@ _FORMS = {
     "purchase_key": "1 to 255 printable ASCII characters",
     "quantity": 'a decimal above 0 in plain digits with up to six places, such as "0.5"',
     "quiet_hours": "a range of hours such as 22:00-07:00",
+    "raised_limit_yen": 'a decimal in plain digits with up to six places, such as "3.30"',
     "reason": "text without NUL characters",
     "rows": "entries, keys, notes or items",
     "sha256": "64 hexadecimal digits",
@@ -66,7 +67,7 @@ _FORMS = {
 """What a text must be that a pattern or a list of values refuses."""
 
 
-_DECIMALS = {"amount_yen": "3.30", "limit_yen": "3.30", "quantity": "0.5"}
+_DECIMALS = {"amount_yen": "3.30", "limit_yen": "3.30", "raised_limit_yen": "3.30", "quantity": "0.5"}
 """Fields that take a whole number or a quoted decimal, each with an example."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from credit_wallet.domain.budgets import BETWEEN_VALUES, Budget, values_in
+from credit_wallet.domain.budgets import Budget, shown_value, values_in
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.rules.bounds import told_budget
@@ -73,7 +73,7 @@ def _told(budget: Budget, ended: _Ended, spent: int, spent_fraction: int, refusa
     return {
         **told_budget(budget),
         "limit": decimal_text(budget.limit_at(ended.window_start)),
-        "value": ended.value.replace(BETWEEN_VALUES, ", ") or None,
+        "value": shown_value(ended.value) or None,
         "values": values_in(budget.scope, ended.value),
         "spent": decimal_text(spent * MICROS + spent_fraction),
         "refusals": refusals,

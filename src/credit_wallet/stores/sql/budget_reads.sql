@@ -119,12 +119,6 @@ LEFT JOIN am_credit_budget_step t
 GROUP BY p.value, p.spent, p.spent_fraction, p.held, p.held_fraction, p.last_at, p.refused, p.refused_fraction, p.refusals
 ORDER BY p.value;
 
--- value_shown_as: the value of a counter, given as it is shown
-SELECT value FROM am_credit_budget_spent
-WHERE wallet_id = :wallet_id AND budget_id = :budget_id AND window_start = :window_start
-  AND replace(value, :between, ', ') = :shown
-LIMIT 1;
-
 -- changes: a page of changes to a wallet's budgets, newest first
 SELECT change_id, budget_id, changed_by, changed_at, before, after, after_txn_id
 FROM am_credit_budget_change
