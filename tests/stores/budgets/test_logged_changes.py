@@ -138,7 +138,7 @@ def test_few_budgets_are_for_each_value_of_the_same_charges(wallets: CreditWalle
     wallet_id = funded(wallets)
     for limit_yen in range(10):
         make(wallets, wallet_id, limit_yen, scope=(("run", "*"), ("tool", "search")))
-    with pytest.raises(TooManyBudgets, match="10 budgets .* are for each value") as refused:
+    with pytest.raises(TooManyBudgets, match=r"10 budgets .* are for each value") as refused:
         make(wallets, wallet_id, 10, scope=((".key_id", "*"), ("tool", "search")))
     assert refused.value.details["max"] == 10
     make(wallets, wallet_id, 10, scope=(("tool", "search"),))
