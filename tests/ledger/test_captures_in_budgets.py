@@ -6,7 +6,7 @@ import pytest
 from clock import Clock
 from databases import on_both_databases
 
-from credit_wallet import CreditWallet, HoldNotFound
+from credit_wallet import CreditWallet, HoldNotFound, InsufficientFunds
 from credit_wallet.domain.commands import Above, Capture, Hold
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Held
@@ -56,3 +56,14 @@ def test_what_a_hold_captures_that_a_shadow_would_have_refused_is_proved(
     wallets.capture(hold.hold_id, yen, above=above)
     assert wallets.budgets.show("budget-1").spent_micros == 0
     assert wallets.verify() == []
+
+
+def test_a_capture_that_finds_no_balance_is_not_refused_as_a_call(wallets: CreditWallet, payer: int) -> None:
+    """The hold's call is the last that a limit allows; its second capture is none."""
+    wallets.budgets.create(payer, limit_calls=1, window="day")
+    hold = wallets.hold(payer, 1_000, idempotency_key="h")
+    wallets.capture(hold.hold_id, 1_000, final=False, above="up_to_balance", idempotency_key="first")
+    with pytest.raises(InsufficientFunds):
+        wallets.capture(hold.hold_id, 5, above="up_to_balance", idempotency_key="second")
+    wallets.topup(payer, 5, idempotency_key="more")
+    assert wallets.capture(hold.hold_id, 5, above="up_to_balance", idempotency_key="second").amount_micros == 5 * MICROS

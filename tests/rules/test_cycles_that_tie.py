@@ -23,6 +23,7 @@ from typing import NamedTuple
 import pytest
 from clock import Clock
 from databases import Databases, on_every_database
+from msgspec import structs
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
@@ -75,6 +76,14 @@ def assert_ties(wallets: CreditWallet, wallet_id: int, opening_yen: int = 0) -> 
     shown = [entry.txn_id for report in statements for entry in report.entries]
     assert sorted(shown) == sorted(entry.txn_id for entry in wallets.history(wallet_id, limit=1_000))
     return statements
+
+
+def without_causes(statements: list[Statement]) -> list[Statement]:
+    """The column of an entry's cause is of a later migration, and goes when this one is undone."""
+    return [
+        structs.replace(report, entries=[structs.replace(entry, cause=None) for entry in report.entries])
+        for report in statements
+    ]
 
 
 def figures(wallets: CreditWallet, wallet_id: int, *cycles: str) -> list[tuple[int, int]]:
@@ -295,7 +304,7 @@ def test_a_ledger_from_before_has_books_once_it_is_opened(databases: Databases, 
         database_at(url).rollback(289)
         with CreditWallet.open(url, clock=clock) as wallets:
             for wallet_id in ids:
-                assert assert_ties(wallets, wallet_id) == expected[wallet_id]
+                assert without_causes(assert_ties(wallets, wallet_id)) == without_causes(expected[wallet_id])
             assert_ties(wallets, empty_id)
             clock.set(moment("2026-12-01T00:00"))
             wallets.charge(ids[0], 1, idempotency_key="december")

@@ -118,8 +118,9 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
     if above_micros:
         room_micros = spendable_above_micros(wallet, key, counters, fresh, from_hold_micros)
         above_micros = min(above_micros, room_micros)
+        of_yen = [counter for counter in counters if counter.budget.unit == "yen"]  # it is no call of its own
         if not from_hold_micros + above_micros and (
-            refusal := refusal_to_spend(batch, wallet, key, amount_micros, counters)
+            refusal := refusal_to_spend(batch, wallet, key, amount_micros, of_yen)
         ):
             return refusal
     captured = _spend_held(

@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct, structs
 
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.budget_settings import BudgetSettings, KeySettings, NewBudget
-from credit_wallet.domain.budgets import CALL, GROUP, Budget, Reserved, anchor_of, counted_as, kind_of, labels_of
+from credit_wallet.domain.budgets import CALL, EACH, GROUP, Budget, Reserved, anchor_of, counted_as, kind_of, labels_of
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.errors import BudgetNotFound, KeyNotFound, TooManyBudgets, WalletNotFound
@@ -44,6 +44,9 @@ MAX_BUDGETS = 1_000_000
 
 MAX_AT_ANCHOR = 100
 """Maximum live budgets of a wallet that are found by the same condition: a charge looks at all of them."""
+
+MAX_FOR_EACH = 10
+"""Of them, those that are for each value: a new value makes a counter in every one."""
 
 MAX_KINDS = 32
 """Maximum names of conditions by which budgets of a wallet are found."""
@@ -77,7 +80,7 @@ def create_budget(connection: Connection, new: NewBudget, actor: Actor, now: dat
         if structs.replace(other, budget_id=0) == budget:
             return other.budget_id
     kind = kind_of(anchor)
-    _require_room(wallet, kind, len(beside))
+    _require_room(wallet, kind, beside, budget)
     row = {**budget_row(budget), "anchor": anchor, "after_txn_id": wallet.last_txn_id}
     [(budget_id,)] = connection.execute(SQL["create_budget"], row).fetchall()
     budget = structs.replace(budget, budget_id=int(budget_id))
@@ -194,17 +197,23 @@ def _at_anchor(connection: Connection, wallet_id: int, anchor: str) -> list[Budg
     return [budget_of(row) for row in connection.execute(SQL["at_anchor"], named).fetchall()]
 
 
-def _require_room(wallet: _Locked, kind: str, beside: int) -> None:
+def _require_room(wallet: _Locked, kind: str, beside: Sequence[Budget], new: Budget) -> None:
     if sum(wallet.kinds.values()) >= MAX_BUDGETS:
         raise TooManyBudgets(
             f"wallet {wallet.wallet_id} has {MAX_BUDGETS:,} budgets, the maximum; delete one that is not needed",
             max=MAX_BUDGETS,
         )
-    if beside >= MAX_AT_ANCHOR:
+    if len(beside) >= MAX_AT_ANCHOR:
         raise TooManyBudgets(
             f"{MAX_AT_ANCHOR} budgets of wallet {wallet.wallet_id} are for the same charges already, the maximum; "
             "delete one, or make one budget for each value of a fact",
             max=MAX_AT_ANCHOR,
+        )
+    if _is_for_each(new) and sum(map(_is_for_each, beside)) >= MAX_FOR_EACH:
+        raise TooManyBudgets(
+            f"{MAX_FOR_EACH} budgets of wallet {wallet.wallet_id} are for each value of the same charges already, the "
+            "maximum; delete one",
+            max=MAX_FOR_EACH,
         )
     if kind not in wallet.kinds and len(wallet.kinds) >= MAX_KINDS:
         raise TooManyBudgets(
@@ -212,6 +221,10 @@ def _require_room(wallet: _Locked, kind: str, beside: int) -> None:
             "delete those of one, or use a fact that others have",
             max=MAX_KINDS,
         )
+
+
+def _is_for_each(budget: Budget) -> bool:
+    return any(value == EACH for _, value in budget.scope)
 
 
 def _set_kinds(connection: Connection, wallet: _Locked, kind: str, change: int) -> None:

@@ -134,6 +134,17 @@ def test_limits_on_how_many_there_are(wallets: CreditWallet, monkeypatch: pytest
         make(wallets, wallet_id, 10, scope=(("run", "r3"),))
 
 
+def test_few_budgets_are_for_each_value_of_the_same_charges(wallets: CreditWallet) -> None:
+    wallet_id = funded(wallets)
+    for limit_yen in range(10):
+        make(wallets, wallet_id, limit_yen, scope=(("run", "*"), ("tool", "search")))
+    with pytest.raises(TooManyBudgets, match=r"10 budgets .* are for each value") as refused:
+        make(wallets, wallet_id, 10, scope=((".key_id", "*"), ("tool", "search")))
+    assert refused.value.details["max"] == 10
+    make(wallets, wallet_id, 10, scope=(("tool", "search"),))
+    make(wallets, wallet_id, 10, scope=(("run", "*"), ("tool", "read")))
+
+
 def test_what_is_not_there_is_not_found(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = funded(wallets)
     with pytest.raises(WalletNotFound):
