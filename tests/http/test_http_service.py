@@ -38,7 +38,7 @@ def test_an_unknown_address_is_404_and_a_wrong_method_is_405_with_the_right_ones
     for method, path, allowed in (
         ("GET", "/credit/charge", "OPTIONS, POST"),
         ("DELETE", "/credit/wallet", "GET, HEAD, OPTIONS, PATCH"),
-        ("PUT", "/credit/keys/1", "DELETE, GET, HEAD, OPTIONS"),
+        ("PUT", "/credit/keys/1", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("POST", "/healthz", "GET, HEAD, OPTIONS"),
     ):
         answer = api.call(method, path, token)

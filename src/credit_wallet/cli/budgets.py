@@ -68,7 +68,9 @@ def _settings(*, of_new_budget: bool) -> Decorator:
                 type=INTEGER,
                 metavar="PCT",
                 multiple=True,
-                help="Notify at this percentage of the limit; may be repeated." + " [default: 80, 100]" * of_new_budget,
+                help="Notify at this percentage of the limit; may be repeated"
+                + " (default: 80, 100)" * of_new_budget
+                + ".",
             ),
             click.option(
                 "--mode",

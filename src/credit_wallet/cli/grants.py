@@ -12,7 +12,7 @@ from credit_wallet.domain.whole_numbers import whole_number
 if TYPE_CHECKING:
     from credit_wallet.domain.grants import Rhythm
 
-commands = click.Group("grants", help="Promise wallets credit, once or every month, and take promises back.")
+commands = click.Group("grants", help="Grant wallets credit, once or every month.")
 
 grant_id = click.argument("grant_id", type=INTEGER, metavar="GRANT_ID")
 

@@ -62,7 +62,7 @@ def replay(
     limit: int,
     **budget: Any,
 ) -> None:
-    """Show what other budgets or prices would have made of the ledger's past. Changes nothing.
+    """Replay the past under other budgets or prices. Changes nothing.
 
     FILE is a plan: tables [[budget]] with the fields of a budget, and [[price]] as in a price file. Each charge is
     decided anew at its own time; one that would have been refused spends nothing.

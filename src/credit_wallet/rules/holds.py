@@ -118,7 +118,7 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
     if above_micros:
         room_micros = spendable_above_micros(wallet, key, counters, fresh, from_hold_micros)
         above_micros = min(above_micros, room_micros)
-        of_yen = [counter for counter in counters if counter.budget.unit == "yen"]  # it is no call of its own
+        of_yen = [counter for counter in counters if counter.budget.unit == "yen"]  # its call is counted
         if not from_hold_micros + above_micros and (
             refusal := refusal_to_spend(batch, wallet, key, amount_micros, of_yen)
         ):
@@ -324,7 +324,7 @@ def _hold_of(
     batch: Batch, wallet: WalletState, hold_id: int, actor: Actor, key_id: int | None
 ) -> HoldState | WalletError:
     """The hold, if ``actor`` may close it. An agent key does not see other keys' holds; nobody sees one that the same
-    batch makes, since nobody has been told of it.
+    batch makes, since its id has not been returned yet.
     """
     hold = None if hold_id in batch.decision.opened_holds else batch.snapshot.holds.get(hold_id)
     is_hidden = hold is None or hold.wallet_id != wallet.wallet_id or (key_id is not None and hold.key_id != key_id)
