@@ -36,6 +36,9 @@ SPENT_COLUMNS = (
     "counted_from",
     "last_at",
 )
+MOVED_COLUMNS = ("wallet_id", "budget_id", "window_start", "value", "spent", "spent_fraction")
+"""The key of a counter's row, and what a usual charge changes of it."""
+
 FIGURE_COLUMNS = """
 spent, spent_fraction, refused, refused_fraction, refusals, told_pct, renewal, held, held_fraction,
 counted_from, last_at
@@ -64,11 +67,14 @@ def _shares_of(text: str) -> tuple[int, ...]:
 class StoredCounter(Counter):
     """A counter of a store. ``resting`` is what its row has besides what was spent; None when it has no row."""
 
-    resting: tuple[Any, ...] | None = None
+    resting: object = None
 
-    def rests(self) -> tuple[Any, ...]:
-        """All of it that a row has besides what was spent. A usual charge changes nothing of that."""
-        return (self.window_start, self.refused_micros, self.refusals, self.told_pct, self.renewal)
+    def rests(self) -> object:
+        """All of it that its row can have changed besides what was spent; a usual charge changes nothing of that. One
+        number, since thousands of tuples a batch are work for the garbage collector. What was refused changes with how
+        often.
+        """
+        return self.refusals << 16 | self.told_pct << 2 | self.renewal
 
 
 class RollingCounter(StoredCounter):
@@ -88,9 +94,9 @@ class RollingCounter(StoredCounter):
     oldest_read_at: str = ""
     asked_micros: int = 0
 
-    def rests(self) -> tuple[Any, ...]:
+    def rests(self) -> object:
         """With the window, which a row of a rolling counter says."""
-        return (self.refused_micros, self.refusals, self.told_pct, self.renewal, self.counted_from, self.last_at)
+        return (super().rests(), self.counted_from, self.last_at)
 
 
 class Passed(NamedTuple):
@@ -268,7 +274,7 @@ def spent_row(counter: Counter) -> tuple[Any, ...]:
 
 
 def moved_row(counter: Counter) -> tuple[Any, ...]:
-    """The key of a counter, and what a usual charge changes: what was spent, whole and fraction."""
+    """A counter in the order of ``MOVED_COLUMNS``."""
     budget = counter.budget
     whole, fraction = divmod(counter.spent_micros, MICROS)
     return (budget.wallet_id, budget.budget_id, counter.window_start, counter.value, whole, fraction)

@@ -15,16 +15,19 @@ from credit_wallet.stores.budget_rows import (
     CHANGE_COLUMNS,
     FIGURE_COLUMNS,
     HELD_COLUMNS,
+    MOVED_COLUMNS,
     NOTHING_PASSED,
     SPENT_COLUMNS,
     STEP_COLUMNS,
     Figures,
     Passed,
     RollingCounter,
+    StoredCounter,
     budget_of,
     change_row,
     figures_of,
     held_row,
+    moved_row,
     spent_row,
     step_rows,
 )
@@ -35,7 +38,8 @@ from credit_wallet.stores.postgres.connection import Raw
 _AT_ANCHORS = f"""
 SELECT {BUDGET_COLUMNS}
 FROM unnest(%s::bigint[], %s::text[]) AS wanted (wanted_wallet_id, wanted_anchor)
-JOIN am_credit_budget ON wallet_id = wanted_wallet_id AND anchor = wanted_anchor AND deleted_at IS NULL
+CROSS JOIN LATERAL (SELECT * FROM am_credit_budget
+                    WHERE wallet_id = wanted_wallet_id AND anchor = wanted_anchor AND deleted_at IS NULL OFFSET 0) AS b
 """
 _BY_ID = f"""
 SELECT {BUDGET_COLUMNS}
@@ -46,9 +50,10 @@ _FIGURES = f"""
 SELECT {FIGURE_COLUMNS}
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[])
      WITH ORDINALITY AS w (wallet_id, budget_id, window_start, value, position)
-LEFT JOIN am_credit_budget_spent s ON s.wallet_id = w.wallet_id AND s.budget_id = w.budget_id
-     AND s.window_start = w.window_start AND s.value = w.value
-LEFT JOIN am_credit_budget_held h ON h.wallet_id = w.wallet_id AND h.budget_id = w.budget_id AND h.value = w.value
+LEFT JOIN LATERAL (SELECT * FROM am_credit_budget_spent s WHERE s.wallet_id = w.wallet_id AND s.budget_id = w.budget_id
+     AND s.window_start = w.window_start AND s.value = w.value OFFSET 0) s ON true
+LEFT JOIN LATERAL (SELECT * FROM am_credit_budget_held h WHERE h.wallet_id = w.wallet_id AND h.budget_id = w.budget_id
+     AND h.value = w.value OFFSET 0) h ON true
 ORDER BY position
 """
 _ROLLING = f"""
@@ -82,6 +87,15 @@ SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::tex
 ON CONFLICT (wallet_id, budget_id, window_start, value) DO UPDATE
 SET {", ".join(f"{column} = excluded.{column}" for column in SPENT_COLUMNS[5:])}
 """
+_UPDATE_MOVED = """
+UPDATE am_credit_budget_spent s SET spent = new.spent, spent_fraction = new.spent_fraction
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::int[])
+     AS new (wallet_id, budget_id, window_start, value, spent, spent_fraction)
+WHERE s.wallet_id = new.wallet_id AND s.budget_id = new.budget_id AND s.window_start = new.window_start
+  AND s.value = new.value
+"""
+"""For rows that exist: it touches no index."""
+
 _PUT_HELD = f"""
 INSERT INTO am_credit_budget_held ({", ".join(HELD_COLUMNS)})
 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::int[])
@@ -138,7 +152,17 @@ class PostgresBudgets:
         ]
 
     def put_spent(self, counters: Collection[Counter]) -> None:
-        self._put(_PUT_SPENT, SPENT_COLUMNS, [spent_row(counter) for counter in counters])
+        moved, rows = [], []
+        for counter in counters:
+            if isinstance(counter, StoredCounter):
+                rests = counter.rests()
+                if counter.resting == rests:
+                    moved.append(moved_row(counter))
+                    continue
+                counter.resting = rests
+            rows.append(spent_row(counter))
+        self._put(_UPDATE_MOVED, MOVED_COLUMNS, moved)
+        self._put(_PUT_SPENT, SPENT_COLUMNS, rows)
 
     def write(self, decision: Decision, at: str) -> None:
         """What a decision changes."""

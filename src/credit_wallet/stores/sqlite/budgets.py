@@ -16,6 +16,7 @@ from credit_wallet.stores.budget_rows import (
     CHANGE_COLUMNS,
     FIGURE_COLUMNS,
     HELD_COLUMNS,
+    MOVED_COLUMNS,
     SPENT_COLUMNS,
     STEP_COLUMNS,
     Figures,
@@ -87,12 +88,12 @@ _PUT_SPENT = _for_sizes(
 _PUT_MOVED = _for_sizes(
     lambda rows: (
         f"""
-    INSERT INTO am_credit_budget_spent (wallet_id, budget_id, window_start, value, spent, spent_fraction) VALUES {rows}
+    INSERT INTO am_credit_budget_spent ({", ".join(MOVED_COLUMNS)}) VALUES {rows}
     ON CONFLICT (wallet_id, budget_id, window_start, value) DO UPDATE
     SET spent = excluded.spent, spent_fraction = excluded.spent_fraction
     """
     ),
-    6,
+    len(MOVED_COLUMNS),
 )
 """For rows that exist: it touches no index, and many rows a statement take three quarters of the time of an UPDATE."""
 
@@ -144,7 +145,7 @@ class SqliteBudgets:
                     continue
                 counter.resting = rests
             rows.append(spent_row(counter))
-        done, columns = 0, 6
+        done, columns = 0, len(MOVED_COLUMNS)
         for size, statement in _PUT_MOVED.items():
             while len(moved) - done >= size * columns:
                 self._connection.execute(statement, moved[done : done + size * columns])
