@@ -205,7 +205,7 @@ def test_somebody_elses_budget_does_not_exist(
         ):
             assert_problem(answer, 404, "budget_not_found", budget_id=budget_id)
     assert api.get("/credit/budgets/changes", token, budget_id=theirs).json() == []
-    assert api.get("/credit/budgets", token, key_id=key.key_id).json() == []
+    assert_problem(api.get("/credit/budgets", token, key_id=key.key_id), 404, "key_not_found", key_id=key.key_id)
     answer = api.call("POST", "/credit/budgets", token, json={**SEARCHES, "scope": {"key_id": key.key_id}})
     assert_problem(answer, 404, "key_not_found", key_id=key.key_id)
     assert [each.changed_by for each in wallets.budgets.changes(stranger.wallet_id)] == ["operator"] * 2

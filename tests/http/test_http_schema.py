@@ -110,6 +110,7 @@ VALID: dict[str, Any] = {
     "url": "https://example.com/hook",
     "digest": None,
     "quiet_hours": "22:00-07:00",
+    "shares_pct": [80, 100],
 }
 
 
@@ -138,6 +139,12 @@ def priced(body: Any) -> Any:
     return {"amount_yen": 3, "facts": {"tool": "search"}, **rest}
 
 
+def limited(body: dict[str, Any]) -> dict[str, Any]:
+    """The same body of a budget: it has one limit, and no raise, since that ends in the future."""
+    rest = {name: each for name, each in body.items() if not name.startswith(("limit_", "raised_"))}
+    return {**rest, "limit_yen": 100, **({"scope": {"tool": "search"}} if "scope" in body else {})}
+
+
 def call(case: schemathesis.Case[Any], token: str) -> None:
     if case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
         body: Any = valid(case.body)
@@ -145,6 +152,8 @@ def call(case: schemathesis.Case[Any], token: str) -> None:
             body["amount_yen"] = 50 + body["amount_yen"] % 1_000  # Stripe's least, and not more than one may pay
         if case.path in SELLING:
             body = priced(body)
+        if case.path.startswith("/credit/budgets") and isinstance(body, dict):
+            body = limited(body)
         if (
             case.path == "/operator/grants" and case.method == "POST"
         ):  # what lapses with the next has one, and times exist

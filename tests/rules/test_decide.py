@@ -121,6 +121,7 @@ def test_a_refusal_writes_no_entry_and_moves_nothing(first: list[Command], refus
     if isinstance(decision.outcomes[0], WalletError):
         for wallet in before.wallets.values():
             wallet.exhausted = snapshot.wallets[wallet.wallet_id].exhausted
+            wallet.recovery_due = snapshot.wallets[wallet.wallet_id].recovery_due
         assert plain(snapshot) == plain(before)
         assert (decision.entries, decision.remembered, decision.opened_lots, decision.returned) == ([], [], [], {})
 

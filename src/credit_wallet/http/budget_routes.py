@@ -38,7 +38,7 @@ BudgetId = Annotated[
 ]
 
 
-@get("/credit/budgets", **route(TAG))
+@get("/credit/budgets", **route(TAG, "key_not_found"))
 @on_lane(OWNERS)
 def list_budgets(
     caller: GivenCaller,
@@ -69,10 +69,7 @@ def list_budgets(
     What limits the wallet and its agents, and how much of each is spent, held and left now: the monthly budget, the
     caps of agent keys, then budgets by id. For owners; agents see what bounds them in `GET /credit/wallet`.
     """
-    wallet_id = require_owner(caller)
-    if key_id is not None and wallets.keys.show(key_id).wallet_id != wallet_id:
-        return []
-    return wallets.budgets.list(wallet_id, key_id=key_id, after=after, limit=limit)
+    return wallets.budgets.list(require_owner(caller), key_id=key_id, after=after, limit=limit)
 
 
 @post("/credit/budgets", status_code=HTTP_201_CREATED, **route(TAG, "key_not_found", "too_many_budgets"))
