@@ -145,15 +145,19 @@ def limited(body: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "limit_yen": 100, **({"scope": {"tool": "search"}} if "scope" in body else {})}
 
 
+def within_rules(path: str, body: Any) -> Any:
+    """A body of an operation that has rules beyond its schema."""
+    if path in SELLING:
+        return priced(body)
+    return limited(body) if path.startswith("/credit/budgets") and isinstance(body, dict) else body
+
+
 def call(case: schemathesis.Case[Any], token: str) -> None:
     if case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
         body: Any = valid(case.body)
         if case.path == "/credit/topup":
             body["amount_yen"] = 50 + body["amount_yen"] % 1_000  # Stripe's least, and not more than one may pay
-        if case.path in SELLING:
-            body = priced(body)
-        if case.path.startswith("/credit/budgets") and isinstance(body, dict):
-            body = limited(body)
+        body = within_rules(case.path, body)
         if (
             case.path == "/operator/grants" and case.method == "POST"
         ):  # what lapses with the next has one, and times exist
