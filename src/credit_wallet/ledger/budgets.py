@@ -20,7 +20,7 @@ from credit_wallet.domain.outcomes import Configured
 from credit_wallet.domain.replay_views import Replayed
 from credit_wallet.domain.views import KeyView
 from credit_wallet.errors import BudgetNotFound, InvalidRequest, KeyNotFound, WalletNotFound
-from credit_wallet.ledger import budget_lists, replay
+from credit_wallet.ledger import budget_lists
 from credit_wallet.ledger.keys import checked_future_end
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules import budget_requests
@@ -218,6 +218,8 @@ class Budgets:
         ``limit`` rows (at most 1,000). Raises ``WalletNotFound``, ``KeyNotFound``, and ``InvalidRequest`` that names
         every wrong field.
         """
+        from credit_wallet.ledger import replay  # commands that do not replay start sooner
+
         plan = replay.planned(text_or_path, budgets, monthly_budget_yen, key_caps_yen, keep=keep)
         asked = replay.asked_for(self._ledger, wallet_id, since, until, keep=keep, limit=limit)
         return replay.replay_of(self._ledger, plan, asked)
