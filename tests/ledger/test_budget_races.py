@@ -67,8 +67,15 @@ class Race(NamedTuple):
         return [refusal for node in self.nodes for refusal in node.answer()]
 
     def used(self) -> list[Used]:
-        """Today, at one moment."""
-        return used_of(self.host, f"{LateClock(self.clock)():%Y-%m-%dT00:00:00.000Z}")
+        """Today, at one moment; looked at again if the day ended meanwhile, when holds are of the next one."""
+        while True:
+            today = self._today()
+            used = used_of(self.host, f"{today}T00:00:00.000Z")
+            if self._today() == today:
+                return used
+
+    def _today(self) -> str:
+        return f"{LateClock(self.clock)():%Y-%m-%d}"
 
     def watched(self, until_entries: int) -> list[Used]:
         """The caps of which more is used than they allow, looked at again and again."""
@@ -81,7 +88,7 @@ class Race(NamedTuple):
 
     def spent(self) -> dict[str, int]:
         """Of each cap today, as the ledger says."""
-        today = f"{LateClock(self.clock)():%Y-%m-%d}"
+        today = self._today()
         latest: dict[str, int] = dict.fromkeys(CAPS, 0)
         latest.update(
             {cap: micros for _, cap, day, micros in walk(self.host, self.wallet_id, self.keys) if day == today}
