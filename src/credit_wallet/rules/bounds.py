@@ -183,7 +183,8 @@ def told_budget(budget: Budget) -> dict[str, Any]:
 def in_words(bound: Bound) -> str:
     """A bound's name for people: ``budget-12 (searches, r1) of ¥100 a day``."""
     named = ", ".join(filter(None, (bound.label, bound.value)))
-    limit = format_micros(bound.limit_micros) if bound.unit == "yen" else f"{bound.limit_micros // CALL:,} calls"
+    calls = bound.limit_micros // CALL
+    limit = format_micros(bound.limit_micros) if bound.unit == "yen" else f"{calls:,} call{'s' * (calls != 1)}"
     span = {"total": "in all"}.get(bound.window, f"a {bound.window}")
     if bound.window.startswith("rolling:"):
         span = f"in {bound.window.removeprefix('rolling:')}"

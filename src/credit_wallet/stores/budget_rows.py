@@ -298,6 +298,23 @@ def figures_of(row: Iterable[Any], between: Passed = NOTHING_PASSED) -> Figures:
     )
 
 
+def moved_or_whole(counters: Iterable[Counter]) -> tuple[list[Counter], list[Counter]]:
+    """Counters of whose rows only what was spent has changed, and those whose rows are written whole, new ones among
+    them; notes in each what its row has from now on.
+    """
+    moved: list[Counter] = []
+    whole: list[Counter] = []
+    for counter in counters:
+        if isinstance(counter, StoredCounter):
+            rests = counter.rests()
+            if counter.resting == rests:
+                moved.append(counter)
+                continue
+            counter.resting = rests
+        whole.append(counter)
+    return moved, whole
+
+
 def held_row(counter: Counter) -> tuple[Any, ...]:
     """What holds reserve in a counter, in the order of ``HELD_COLUMNS``."""
     budget = counter.budget

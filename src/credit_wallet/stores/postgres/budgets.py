@@ -22,11 +22,11 @@ from credit_wallet.stores.budget_rows import (
     Figures,
     Passed,
     RollingCounter,
-    StoredCounter,
     budget_of,
     change_row,
     figures_of,
     held_row,
+    moved_or_whole,
     moved_row,
     spent_row,
     step_rows,
@@ -152,17 +152,9 @@ class PostgresBudgets:
         ]
 
     def put_spent(self, counters: Collection[Counter]) -> None:
-        moved, rows = [], []
-        for counter in counters:
-            if isinstance(counter, StoredCounter):
-                rests = counter.rests()
-                if counter.resting == rests:
-                    moved.append(moved_row(counter))
-                    continue
-                counter.resting = rests
-            rows.append(spent_row(counter))
-        self._put(_UPDATE_MOVED, MOVED_COLUMNS, moved)
-        self._put(_PUT_SPENT, SPENT_COLUMNS, rows)
+        moved, whole = moved_or_whole(counters)
+        self._put(_UPDATE_MOVED, MOVED_COLUMNS, list(map(moved_row, moved)))
+        self._put(_PUT_SPENT, SPENT_COLUMNS, list(map(spent_row, whole)))
 
     def write(self, decision: Decision, at: str) -> None:
         """What a decision changes."""

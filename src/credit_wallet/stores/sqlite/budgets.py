@@ -22,11 +22,11 @@ from credit_wallet.stores.budget_rows import (
     Figures,
     Passed,
     RollingCounter,
-    StoredCounter,
     budget_of,
     change_row,
     figures_of,
     held_row,
+    moved_or_whole,
     moved_row,
     spent_row,
     step_rows,
@@ -135,22 +135,16 @@ class SqliteBudgets:
         return [self._figures(counter, row) for counter, row in zip(counters, list(rows), strict=True)]
 
     def put_spent(self, counters: Collection[Counter]) -> None:
+        changed, whole = moved_or_whole(counters)
         moved: list[Any] = []  # flat, so that no row of thousands is an object that lives to be collected
-        rows = []
-        for counter in counters:
-            if isinstance(counter, StoredCounter):
-                rests = counter.rests()
-                if counter.resting == rests:
-                    moved += moved_row(counter)
-                    continue
-                counter.resting = rests
-            rows.append(spent_row(counter))
+        for counter in changed:
+            moved += moved_row(counter)
         done, columns = 0, len(MOVED_COLUMNS)
         for size, statement in _PUT_MOVED.items():
             while len(moved) - done >= size * columns:
                 self._connection.execute(statement, moved[done : done + size * columns])
                 done += size * columns
-        for _ in self._rows(_PUT_SPENT, rows):
+        for _ in self._rows(_PUT_SPENT, list(map(spent_row, whole))):
             raise AssertionError("an INSERT returned a row")
 
     def write(self, decision: Decision, at: str) -> None:
