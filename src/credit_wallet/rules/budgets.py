@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from credit_wallet.domain.actors import Actor
-from credit_wallet.domain.budgets import CALL, Reserved
+from credit_wallet.domain.budgets import CALL, Budget, Reserved, counted_as, labels_of
 from credit_wallet.domain.shares import reached_pct, spent_pct
 from credit_wallet.domain.usage import Usage
 from credit_wallet.rules.batch import Batch, emit_made
@@ -157,6 +157,17 @@ def _reserved(batch: Batch, counter: Counter, cost_micros: int) -> Reserved:
         counter.held_micros += cost_micros
         batch.decision.held_in[budget_id, value] = counter
     return Reserved(budget_id, value)
+
+
+def reserve_in_new(hold: HoldState, budget: Budget, group: str | None) -> tuple[str, int] | None:
+    """Have an open hold, of a key in ``group``, reserve in a budget that is new: for which value, and how many micros.
+    None when the hold does not match it.
+    """
+    value = counted_as(budget.scope, labels_of(hold.key_id, group, hold.usage))
+    if value is None:
+        return None
+    hold.reserved = (*hold.reserved, Reserved(budget.budget_id, value))
+    return value, hold.left_micros if budget.unit == "yen" else CALL * (not hold.is_counted)
 
 
 def give_back(batch: Batch, hold: HoldState, amount_micros: int, *, call: bool) -> None:

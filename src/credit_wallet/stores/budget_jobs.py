@@ -15,11 +15,12 @@ from msgspec import UNSET, Struct, structs
 
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.budget_settings import BudgetSettings, KeySettings, NewBudget
-from credit_wallet.domain.budgets import CALL, EACH, GROUP, Budget, Reserved, anchor_of, counted_as, kind_of, labels_of
+from credit_wallet.domain.budgets import EACH, GROUP, Budget, anchor_of, kind_of
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.errors import BudgetNotFound, KeyNotFound, TooManyBudgets, WalletNotFound
 from credit_wallet.rules.bounds import budget_id_text, key_cap_id, told_budget
+from credit_wallet.rules.budgets import reserve_in_new
 from credit_wallet.rules.events import budget_raised
 from credit_wallet.rules.state import BudgetChange, HoldState
 from credit_wallet.stores import Connection
@@ -242,12 +243,11 @@ def _reserve(connection: Connection, budget: Budget) -> None:
     reserving = []
     for hold in _open_holds(connection, budget.wallet_id):
         group = None if hold.key_id is None else groups.get(hold.key_id)
-        value = counted_as(budget.scope, labels_of(hold.key_id, group, hold.usage))
-        if value is None:
+        reserved = reserve_in_new(hold, budget, group)
+        if reserved is None:
             continue
-        hold.reserved = (*hold.reserved, Reserved(budget.budget_id, value))
+        value, cost_micros = reserved
         reserving.append((hold.hold_id, format_reserved(hold)))
-        cost_micros = hold.left_micros if budget.unit == "yen" else CALL * (not hold.is_counted)
         held[value] = held.get(value, 0) + cost_micros
     here = {"wallet_id": budget.wallet_id, "budget_id": budget.budget_id}
     _in_groups(connection, "set_reserved", "(CAST(:{0} AS BIGINT), :{1})", reserving, here)
