@@ -91,8 +91,6 @@ class Loader:
         self._connection = connection
         self._wallets: dict[int, WalletState] = {}
         self._keys: dict[int, KeyState] = {}
-        self.resting: dict[int, tuple[Any, ...]] = {}
-        """The ``RESTING_COLUMNS`` of wallets in memory, as the database has them."""
         self._prices = KnownBook()
         self._known_budgets = KnownBudgets()
         self._with_budgets: set[int] = set()
@@ -115,7 +113,6 @@ class Loader:
         """Read everything afresh from now on."""
         self._wallets.clear()
         self._with_budgets.clear()
-        self.resting.clear()
         self._keys.clear()
         self._known_budgets.clear()
         self._emitted.clear()
@@ -132,7 +129,6 @@ class Loader:
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
             self._wallets.clear()
             self._with_budgets.clear()
-            self.resting.clear()
             self._keys.clear()
         self._known_budgets.bound()
         if len(self._emitted) > CACHED_WALLETS:
