@@ -302,7 +302,7 @@ class Rail:
         commands = [command for ticket in batch for command in ticket.commands]
         started = perf_counter()
         try:
-            outcomes = self._store.execute(commands, self._clock())
+            outcomes = self._store.execute(commands, self._clock)
         except Exception as error:
             self._fail(batch, error)
             return
