@@ -101,8 +101,8 @@ class PostgresStore:
             return decision.outcomes
 
         outcomes = self._link.carry_out(attempt, repeatable=True, seconds=self._known.waits.attempt_seconds)
-        if entries := sent[-1].entries:
-            self._known.acknowledge(entries[-1])
+        if (entry := next(sent[-1].appended(), None)) is not None:
+            self._known.acknowledge(entry)
         return _as_first_answered(outcomes, sent[:-1]) if len(sent) > 1 else outcomes
 
     def create_wallet(
