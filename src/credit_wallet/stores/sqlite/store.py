@@ -193,12 +193,12 @@ class SqliteStore:
         with self._at_work:
             self._connection.close()
 
-    def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+    def execute(self, commands: Sequence[Command], clock: Callable[[], datetime]) -> list[Outcome | WalletError]:
         """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
 
-        Raises ``DatabaseError``, and then nothing moved.
+        They happen at what ``clock`` says behind the lock. Raises ``DatabaseError``, and then nothing moved.
         """
-        return self._in_transaction(self._execute, commands, now)
+        return self._in_transaction(self._execute, commands, clock)
 
     def create_wallet(
         self,
@@ -274,7 +274,8 @@ class SqliteStore:
             self._proven_until = 0.0
             raise
 
-    def _execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+    def _execute(self, commands: Sequence[Command], clock: Callable[[], datetime]) -> list[Outcome | WalletError]:
+        now = clock()
         if self._loader.others_have_written():
             backfill_pending(self._connection, now)
         snapshot = self._loader.load(commands, now)
