@@ -219,7 +219,7 @@ class EntryRecord(Struct):
     occurred_at: str = ""
 
 
-class Remembered(Struct, frozen=True):
+class Remembered(Struct, frozen=True, gc=False):
     """The use of an idempotency key: the request's fingerprint and its outcome."""
 
     fingerprint: bytes
