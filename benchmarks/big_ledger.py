@@ -18,7 +18,7 @@ from reporting import Figure, add_data_option, data_folder, parser, publish, tak
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli.bench import durability, percentiles_ms
-from credit_wallet.cli.workloads import WALLETS, in_batches
+from credit_wallet.cli.workloads import WALLETS, in_batches, plain_charges
 from credit_wallet.domain.cycle import cycle_at
 from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.rail import MAX_BATCH
@@ -95,7 +95,7 @@ def _memory_mb_of_charging(path: Path, seconds: float) -> float:
         wallet_ids: list[int] = []
         while page := wallets.list(after=wallet_ids[-1] if wallet_ids else 0, limit=MAX_PAGE):
             wallet_ids += [view.wallet_id for view in page]
-        in_batches(wallets, wallet_ids, MAX_BATCH)(seconds)
+        in_batches(wallets, plain_charges(wallet_ids), MAX_BATCH)(seconds)
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1_000

@@ -34,7 +34,7 @@ from postgres_baselines import (
 from reporting import Figure, figure_of, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli.bench import BASELINE, ROUNDS, Case, measure
+from credit_wallet.cli.bench import ROUNDS, Case, measure
 from credit_wallet.cli.workloads import (
     CALLERS,
     KEYS_A_SECOND,
@@ -45,11 +45,13 @@ from credit_wallet.cli.workloads import (
     by_tasks,
     drawn,
     in_batches,
+    plain_charges,
     require_success,
 )
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.ledger.rail import MAX_BATCH
 
+BASELINE = "one transaction per charge"
 LANES = 4
 FUNCTION = "one function call per charge"
 TRANSFERS = "pgledger's equivalent"
@@ -160,7 +162,7 @@ def _measure(url: str, connection: psycopg.Connection, seconds: float, size: Siz
                 BASELINE: stack.enter_context(charges(url, plain_ids)),
                 _at_once(BASELINE, size): processes(size.nodes, charges, plain_ids),
                 _at_once(FUNCTION, size): processes(size.nodes, charges_by_function, plain_ids),
-                _batches(size, 1): in_batches(wallets, wallet_ids, MAX_BATCH),
+                _batches(size, 1): in_batches(wallets, plain_charges(wallet_ids), MAX_BATCH),
                 _batches(size, LANES): by_batch_threads(four_lanes, wallet_ids, LANES),
                 _tasks(size): by_tasks(wallets, wallet_ids, size.callers),
                 _hot(BASELINE, size): processes(size.nodes, charges, plain_hot),
@@ -170,7 +172,7 @@ def _measure(url: str, connection: psycopg.Connection, seconds: float, size: Siz
             transferring = {_transfers(count): processes(count, transfers, *accounts) for count in size.connections}
             workloads = {name: charged.counting(workload) for name, workload in charging.items()}
             workloads |= {name: transferred.counting(workload) for name, workload in transferring.items()}
-            cases = measure(workloads, seconds=seconds, rounds=ROUNDS)
+            cases = measure(workloads, seconds=seconds, rounds=ROUNDS, beside={})
             _require_valid(wallets)
         _require_equal("transfers", count_transfers(connection), transferred.charges)
     _require_equal("charges", _count_charges(connection) - before, charged.charges)
