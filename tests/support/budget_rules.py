@@ -196,7 +196,7 @@ class RulesAlone:
             self.rows[budget_id, value, counter.window_start] = row
         for name, counter in decision.held_in.items():
             self.held[name] = counter.held_micros
-        for entry in decision.entries:
+        for entry in decision.appended():
             detail = parse_detail(entry.detail)
             self.entries[entry.txn_id] = EntryRecord(
                 entry.txn_id,

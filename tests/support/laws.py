@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from json import loads
+from operator import attrgetter
 
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.cycle import format_instant
@@ -37,8 +38,9 @@ class Books:
         """The outcomes of a batch, once everything agrees."""
         self.load(now)
         decision = decide(self.snapshot, commands, now)
+        self.snapshot.remembered |= decision.remembered
         assert len(decision.outcomes) == len(commands)
-        for entry in decision.entries:
+        for entry in sorted(decision.appended(), key=attrgetter("txn_id")):
             self._keep(entry)
         for wallet in self.snapshot.wallets.values():
             self._check(wallet)
@@ -131,7 +133,7 @@ class Books:
         """What a store writes is what has changed."""
         for record in decision.returned.values():
             assert 0 < record.returned_micros <= abs(record.amount_micros)
-        assert {entry.wallet_id for entry in decision.entries} <= decision.touched.keys()
+        assert {entry.wallet_id for entry in decision.appended()} <= decision.touched.keys()
 
 
 def _check_form(entry: Entry, micros: int, fraction: int) -> None:

@@ -5,16 +5,18 @@ Their charges are of an item, with facts.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from credit_wallet.cli.workloads import create_wallets, drawn, require_success
+from credit_wallet.cli.workloads import create_wallets, drawn
 from credit_wallet.domain.actors import OPERATOR
 from credit_wallet.domain.budget_settings import NewBudget
-from credit_wallet.domain.commands import Charge, Configure
+from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.tokens import token_hash
 from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
@@ -39,16 +41,18 @@ def create_equipped(path: Path, count: int) -> list[Payer]:
     """Make ``count`` such wallets in the database at ``path``, quickly, and a price for what they are charged."""
     wallet_ids, now = create_wallets(path, count), datetime.now(UTC)
     store = SqliteStore(path, now)
-    automatic = [
-        Configure(wallet_id, auto_topup_threshold=TOPUP_BELOW_YEN, auto_topup_amount=TOPUP_YEN)
-        for wallet_id in wallet_ids
-    ]
-    require_success(store.execute(automatic, now))
     payers: list[Payer] = store.run(_equip, wallet_ids, now)
     store.close()
     with CreditWallet.open(f"sqlite:///{path}") as wallets:
         wallets.prices.apply(PRICES)
+        asyncio.run(_configure(wallets, wallet_ids))
     return payers
+
+
+async def _configure(wallets: CreditWallet, wallet_ids: Sequence[int]) -> None:
+    """Switch automatic top-ups on, many wallets in a batch."""
+    automatic = partial(wallets.aconfigure, auto_topup_threshold=TOPUP_BELOW_YEN, auto_topup_amount=TOPUP_YEN)
+    await asyncio.gather(*map(automatic, wallet_ids))
 
 
 def equipped_charges(payers: Sequence[Payer]) -> Iterator[Charge]:

@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, cycle, islice
 from pathlib import Path
 from time import perf_counter
@@ -184,6 +185,6 @@ def create_wallets(path: Path, count: int, *, credit_yen: int = CREDIT_YEN, mont
             Topup(wallet_id, new_idempotency_key(), credit_yen * MICROS)
             for wallet_id in wallet_ids[start : start + MAX_BATCH]
         ]
-        require_success(store.execute(topups, datetime.now(UTC)))
+        require_success(store.execute(topups, partial(datetime.now, UTC)))
     store.close()
     return wallet_ids

@@ -105,16 +105,14 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
 
     request = fingerprint(command)
     name = (command.stored_key, command.wallet_id)
-    before = batch.snapshot.remembered.get(name)
+    before = batch.decision.remembered.get(name) or batch.snapshot.remembered.get(name)
     if before is not None:
         return replay(command, request, before)
     if wallet.next_due_at is not None and (busy := _settle_due(batch, wallet)):
         return busy
     outcome = _RULES[type(command)](batch, wallet, command)
     if not isinstance(outcome, WalletError):
-        remembered = Remembered(request, outcome)
-        batch.snapshot.remembered[name] = remembered
-        batch.decision.remembered.append((*name, remembered))
+        batch.decision.remembered[name] = Remembered(request, outcome)
         batch.decision.touched[command.wallet_id] = wallet
     return outcome
 

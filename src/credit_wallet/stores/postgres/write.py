@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import json
 
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Alert
 from credit_wallet.rules.events import Event
-from credit_wallet.rules.state import Decision, Snapshot
+from credit_wallet.rules.state import ENTRY_COLUMNS, Decision, Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.consent_rows import write_consents
@@ -15,9 +17,10 @@ from credit_wallet.stores.grant_rows import write_grants
 from credit_wallet.stores.movement_rows import (
     HOLD_COLUMNS,
     PURCHASE_COLUMNS,
+    REMEMBERED_COLUMNS,
     hold_row,
     purchase_row,
-    remembered_row,
+    remembered_columns,
     returned_row,
 )
 from credit_wallet.stores.postgres.arrays import numbers, texts
@@ -38,29 +41,14 @@ from credit_wallet.stores.rows import (
 from credit_wallet.stores.topup_rows import write_topups
 from credit_wallet.stores.transfer_rows import write_transfers
 
-_APPEND_ENTRIES = """
-INSERT INTO am_credit_transaction_log
-       (txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-        related_txn_id, hold_id)
-SELECT txn_id, wallet_id, amount_yen, txn_type, %s, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-       related_txn_id, hold_id
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
-            %s::bigint[], %s::bigint[], %s::bigint[])
-     AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-             related_txn_id, hold_id)
+_APPEND_ENTRIES = f"""
+INSERT INTO am_credit_transaction_log ({", ".join(ENTRY_COLUMNS)}, txn_type, occurred_at)
+SELECT {", ".join(ENTRY_COLUMNS[:-1])}, CAST(detail AS json), %s, %s
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
+            %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+     AS new ({", ".join(ENTRY_COLUMNS)})
 """
-_APPEND_ANY = """
-INSERT INTO am_credit_transaction_log
-       (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id, related_txn_id,
-        hold_id, occurred_at, cause, detail)
-SELECT txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id, related_txn_id,
-       hold_id, occurred_at, cause, CAST(detail AS json)
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
-            %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])
-     AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-             related_txn_id, hold_id, occurred_at, cause, detail)
-"""
-"""The same for a batch with entries of other dates than its own, with a cause, or with a detail."""
+_TEXTS_OF_ENTRIES = frozenset(("note", "lots", "cause", "detail"))
 
 _REMEMBER = """
 INSERT INTO am_credit_idempotency
@@ -181,8 +169,7 @@ ON CONFLICT DO NOTHING
 
 def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
     """Write ``decision`` and the cycles that ``snapshot`` has left, in the transaction that ``raw`` is in."""
-    if decision.entries:
-        _append_entries(raw, decision, at)
+    _append_entries(raw, decision)
     if decision.remembered:
         _remember(raw, decision, at[:10])
     if decision.touched:
@@ -207,26 +194,17 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         _write_outbox(raw, decision, at)
 
 
-def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
-    entries = decision.entries
-    columns = [
-        numbers([entry.txn_id for entry in entries]),
-        numbers([entry.wallet_id for entry in entries]),
-        numbers([entry.amount_yen for entry in entries]),
-        texts([entry.txn_type for entry in entries]),
-        texts([entry.note for entry in entries]),
-        numbers([entry.prev_txn_id for entry in entries]),
-        numbers([entry.ledger_balance_yen for entry in entries]),
-        texts([entry.lots for entry in entries]),
-        numbers([entry.key_id for entry in entries]),
-        numbers([entry.related_txn_id for entry in entries]),
-        numbers([entry.hold_id for entry in entries]),
-    ]
-    if any(entry.detail is not None or entry.cause is not None or entry.occurred_at != at for entry in entries):
-        dates, causes = [entry.occurred_at for entry in entries], [entry.cause for entry in entries]
-        raw.execute(_APPEND_ANY, [*columns, texts(dates), texts(causes), texts([entry.detail for entry in entries])])
-    else:
-        raw.execute(_APPEND_ENTRIES, [at, *columns])
+def _append_entries(raw: Raw, decision: Decision) -> None:
+    for shared, values in decision.entries.items():
+        columns = [values[place :: len(ENTRY_COLUMNS)] for place, _ in enumerate(ENTRY_COLUMNS)]
+        raw.execute(_APPEND_ENTRIES, [*shared, *map(_array_of_entries, ENTRY_COLUMNS, columns)])
+
+
+def _array_of_entries(name: str, column: list[Any]) -> str:
+    """A column without values is an empty array: ``unnest`` fills shorter arrays up with NULL."""
+    if column.count(None) == len(column):
+        return "{}"
+    return texts(column) if name in _TEXTS_OF_ENTRIES else numbers(column)
 
 
 def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
@@ -252,8 +230,10 @@ def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
 
 
 def _remember(raw: Raw, decision: Decision, today: str) -> None:
-    rows = [remembered_row(*named, today) for named in sorted(decision.remembered)]
-    keys, wallet_ids, fingerprints, txn_ids, hold_ids, amounts_yen, balances_yen, details, _ = zip(*rows, strict=True)
+    columns = remembered_columns(decision.remembered, today)
+    keys, wallet_ids, fingerprints, txn_ids, hold_ids, amounts_yen, balances_yen, details, _ = [
+        columns[place :: len(REMEMBERED_COLUMNS)] for place, _ in enumerate(REMEMBERED_COLUMNS)
+    ]
     raw.execute(
         _REMEMBER,
         [
