@@ -14,7 +14,7 @@ from ledgers import entries, ledger
 from reporting import Figure, add_data_option, data_folder, figure_of, parser, publish
 
 from credit_wallet import CreditWallet
-from credit_wallet.cli.bench import ROUNDS, Case, durability, measure
+from credit_wallet.cli.bench import ROUNDS, Case, compared, durability, measure
 from credit_wallet.cli.workloads import (
     CALLERS,
     WALLETS,
@@ -59,8 +59,10 @@ def _measure(folder: Path, long_path: Path, count: int, seconds: float) -> tuple
             workloads[f"{TASKS}, {kind}"] = by_tasks(wallets, wallet_ids, CALLERS)
             workloads[f"{THREADS}, {kind}"] = by_threads(wallets, wallet_ids, CALLERS)
             workloads[f"{BATCHES}, {kind}"] = in_batches(wallets, plain_charges(wallet_ids), MAX_BATCH)
-        cases = measure(workloads, seconds=seconds, rounds=ROUNDS, beside={name: _beside(name) for name in workloads})
-    return durability(path), cases
+        cases = measure(workloads, seconds=seconds, rounds=ROUNDS)
+    beside = {name: other for name in cases if (other := _beside(name))}
+    cases |= {name: compared(cases[name], cases[other]) for name, other in beside.items()}
+    return durability(path), list(cases.values())
 
 
 def _beside(name: str) -> str:

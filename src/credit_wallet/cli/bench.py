@@ -20,7 +20,7 @@ from statistics import median, quantiles
 from typing import NamedTuple
 
 import apsw
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 from rich.table import Table
 
 from credit_wallet.cli.equipped import create_equipped, equipped_charges
@@ -127,8 +127,9 @@ def run_bench(folder: Path, *, seconds: float = 2.0) -> BenchReport:
         beside = {name: limit_of(name) for name in workloads if limit_of(name) in workloads}
         own_lists = lists_of(f"{WALLETS:,} wallets", CALLERS)
         beside |= dict.fromkeys(list(workloads)[-2:], own_lists)
-        cases = measure(workloads, seconds=seconds, rounds=ROUNDS, beside=beside)
-    return BenchReport(this_machine(), durability(path), tuple(cases))
+        cases = measure(workloads, seconds=seconds, rounds=ROUNDS)
+    cases |= {name: compared(cases[name], cases[other]) for name, other in beside.items()}
+    return BenchReport(this_machine(), durability(path), tuple(cases.values()))
 
 
 class _SideBySide(NamedTuple):
@@ -167,11 +168,10 @@ def limit_of(name: str) -> str:
 # Measuring
 
 
-def measure(workloads: Mapping[str, Workload], *, seconds: float, rounds: int, beside: Mapping[str, str]) -> list[Case]:
+def measure(workloads: Mapping[str, Workload], *, seconds: float, rounds: int) -> dict[str, Case]:
     """Give each workload ``seconds`` in all, in ``rounds`` turns of alternating order.
 
-    A case that ``beside`` names has a ratio to the one that it is beside. A short turn beforehand, not counted, warms
-    caches up.
+    A short turn beforehand, not counted, warms caches up.
     """
     for workload in workloads.values():
         workload(seconds / rounds / 10)
@@ -179,7 +179,15 @@ def measure(workloads: Mapping[str, Workload], *, seconds: float, rounds: int, b
     for number in range(rounds):
         for name in list(workloads)[:: -1 if number % 2 else 1]:
             measured[name].append(workloads[name](seconds / rounds))
-    return [_case(name, turns, beside.get(name, ""), measured) for name, turns in measured.items()]
+    return {name: _case(name, turns) for name, turns in measured.items()}
+
+
+def compared(case: Case, other: Case) -> Case:
+    """The case with its ratio to another one of the same run, the median of the ratios of the rounds."""
+    pairs = zip(case.rounds_per_second, other.rounds_per_second, strict=True)
+    return structs.replace(
+        case, ratio=round(median(mine / max(there, 1) for mine, there in pairs), 3), ratio_to=other.name
+    )
 
 
 def percentiles_ms(latencies_ms: Sequence[float]) -> tuple[float, float]:
@@ -210,17 +218,11 @@ def durability(path: Path) -> str:
     return f"journal_mode={str(journal_mode).upper()}, synchronous={synchronous}"
 
 
-def _case(name: str, turns: Sequence[Round], ratio_to: str, measured: Mapping[str, Sequence[Round]]) -> Case:
+def _case(name: str, turns: Sequence[Round]) -> Case:
     latencies_ms = [latency for turn in turns for latency in turn.latencies_ms]
     p50_ms, p99_ms = percentiles_ms(latencies_ms) if latencies_ms else (None, None)
-    rates, ratio = [_rate(turn) for turn in turns], None
-    if ratio_to:
-        ratio = round(median(mine / _rate(other) for mine, other in zip(rates, measured[ratio_to], strict=True)), 3)
-    return Case(name, round(median(rates)), tuple(map(round, rates)), ratio, ratio_to, p50_ms, p99_ms)
-
-
-def _rate(turn: Round) -> float:
-    return turn.charges / turn.seconds
+    rounds = tuple(round(turn.charges / turn.seconds) for turn in turns)
+    return Case(name, round(median(rounds)), rounds, p50_ms=p50_ms, p99_ms=p99_ms)
 
 
 def _cpu_model() -> str:
