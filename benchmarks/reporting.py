@@ -45,7 +45,7 @@ def parser(description: str) -> ArgumentParser:
     """The options that every benchmark has."""
     options = ArgumentParser(description=description)
     options.add_argument("--smoke", action="store_true", help="a few seconds on small data: does it still work?")
-    options.add_argument("--json", type=Path, metavar="FILE", help="write the JSON there as well")
+    options.add_argument("--json", type=Path, metavar="FILE", help="write the JSON there instead of printing it")
     options.add_argument("--seconds", type=float, metavar="S", help="how long each case is measured in all")
     return options
 
@@ -98,11 +98,12 @@ def figure_of(case: Case, *, target: str = "", ratio_to: str = "") -> Figure:
 
 
 def publish(benchmark: str, settings: str, figures: Sequence[Figure], json_file: Path | None) -> None:
-    """Print the table and one line of JSON, and write the JSON to ``json_file`` if there is one."""
+    """Print the table, and one line of JSON unless ``json_file`` is to have it."""
     result = Result(benchmark, this_machine(), settings, tuple(figures))
     Console(width=160).print(_table(result))
-    print(json.encode(result).decode())
-    if json_file is not None:
+    if json_file is None:
+        print(json.encode(result).decode())
+    else:
         json_file.write_bytes(json.format(json.encode(result)))
 
 
@@ -118,10 +119,11 @@ def _table(result: Result) -> Table:
     table.add_column("ratio", justify="right")
     table.add_column("detail")
     for figure in result.figures:
-        ratio = "" if figure.ratio is None else f"{_number(figure.ratio)} × {figure.ratio_to}"
-        table.add_row(figure.case, figure.target, f"{_number(figure.value)} {figure.unit}", ratio, figure.detail)
+        ratio = "" if figure.ratio is None else f"{number(figure.ratio)} × {figure.ratio_to}"
+        table.add_row(figure.case, figure.target, f"{number(figure.value)} {figure.unit}", ratio, figure.detail)
     return table
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits, or whole thousands."""
     return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
