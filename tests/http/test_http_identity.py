@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from time import monotonic
 from typing import Any, NamedTuple
 
 import httpx
@@ -157,7 +158,7 @@ def test_what_ends_in_this_process_is_forgotten_at_once_and_what_ends_in_another
     *,
     elsewhere: bool,
 ) -> None:
-    now = 0.0
+    now = monotonic()
     for clocked in (auth, rail):
         monkeypatch.setattr(clocked, "monotonic", lambda: now)
     wallets.secrets.register(wallet.wallet_id, digest("host's own"))
