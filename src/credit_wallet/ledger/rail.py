@@ -9,7 +9,6 @@ Each thread waits on its own lock. Asyncio callers are woken once per batch and 
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ from datetime import datetime
 from math import inf
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.outcomes import Outcome
@@ -26,6 +25,9 @@ from credit_wallet.errors import DatabaseCorrupt, DatabaseError, DatabaseRefused
 from credit_wallet.runtime import forks
 from credit_wallet.stores import Store
 from credit_wallet.telemetry import Logger
+
+if TYPE_CHECKING:
+    import asyncio
 
 MAX_BATCH = 1_024
 """Maximum commands in one durable batch."""
@@ -157,7 +159,9 @@ class Rail:
 
     async def asubmit(self, commands: Sequence[Command]) -> Outcomes:
         """Like ``submit``, for asyncio callers. Cancelling the wait does not recall the commands."""
-        ticket = _LoopTicket(commands, asyncio.get_running_loop())
+        from asyncio import get_running_loop  # here: a caller that has a loop has imported it
+
+        ticket = _LoopTicket(commands, get_running_loop())
         self._enqueue(ticket)
         return await ticket.future
 
@@ -311,7 +315,7 @@ class Rail:
         commands = [command for ticket in batch for command in ticket.commands]
         started = monotonic()
         try:
-            outcomes = self._store.execute(commands, self._clock())
+            outcomes = self._store.execute(commands, self._clock)
         except Exception as error:
             self._fail(batch, error)
             return

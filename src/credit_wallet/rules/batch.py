@@ -13,7 +13,7 @@ from credit_wallet.domain.usage import Usage
 from credit_wallet.rules import lots
 from credit_wallet.rules.details import format_detail
 from credit_wallet.rules.events import Event, event, threshold_reached
-from credit_wallet.rules.state import Allocation, Decision, Entry, Snapshot, WalletState
+from credit_wallet.rules.state import Allocation, Decision, Snapshot, WalletState
 
 
 class Batch(Struct):
@@ -56,23 +56,20 @@ def append(
         )
     if txn_id is None:
         txn_id = next(batch.snapshot.txn_ids)
-    batch.decision.entries.append(
-        Entry(
-            txn_id,
-            wallet.wallet_id,
-            ledger_yen - before_yen,
-            txn_type,
-            batch.at,
-            note,
-            wallet.last_txn_id,
-            ledger_yen,
-            lots.format_allocation(allocation),
-            key_id,
-            related_txn_id,
-            hold_id,
-            cause,
-            detail,
-        )
+    columns = batch.decision.entries.setdefault((txn_type, batch.at), [])
+    columns += (
+        txn_id,
+        wallet.wallet_id,
+        ledger_yen - before_yen,
+        note,
+        wallet.last_txn_id,
+        ledger_yen,
+        lots.format_allocation(allocation),
+        key_id,
+        related_txn_id,
+        hold_id,
+        cause,
+        detail,
     )
     wallet.last_txn_id = txn_id
     return txn_id

@@ -63,6 +63,7 @@ from credit_wallet.rules.budgets import note_monthly_budget
 from credit_wallet.rules.consents import record_consent
 from credit_wallet.rules.credit import credit, end_exhaustion, lapse_until
 from credit_wallet.rules.grants import credit_grant
+from credit_wallet.rules.headroom import QuietCharges
 from credit_wallet.rules.holds import capture, expire_hold, extend, open_hold, release
 from credit_wallet.rules.idempotency import fingerprint, replay
 from credit_wallet.rules.money_in import request_auto_topup, request_topup, settle_topup
@@ -86,10 +87,15 @@ def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> De
 
     The decision has one outcome or ``WalletError`` per command, in order.
     """
-    batch = Batch(snapshot, Decision(), now, format_instant(now))
-    outcomes = batch.decision.outcomes
+    batch = Batch(snapshot, Decision(touched=dict(snapshot.rolled)), now, format_instant(now))
+    outcomes, quiet = batch.decision.outcomes, QuietCharges(batch)
     for command in commands:
-        outcomes.append(_carry_out(batch, command))
+        outcome = quiet.charge(command) if type(command) is Charge else None
+        if outcome is None:
+            quiet.end(command.wallet_id)
+            outcomes.append(_carry_out(batch, command))
+        else:
+            outcomes.append(outcome)
     return batch.decision
 
 
@@ -105,16 +111,14 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
 
     request = fingerprint(command)
     name = (command.stored_key, command.wallet_id)
-    before = batch.snapshot.remembered.get(name)
+    before = batch.decision.remembered.get(name) or batch.snapshot.remembered.get(name)
     if before is not None:
         return replay(command, request, before)
     if wallet.next_due_at is not None and (busy := _settle_due(batch, wallet)):
         return busy
     outcome = _RULES[type(command)](batch, wallet, command)
     if not isinstance(outcome, WalletError):
-        remembered = Remembered(request, outcome)
-        batch.snapshot.remembered[name] = remembered
-        batch.decision.remembered.append((*name, remembered))
+        batch.decision.remembered[name] = Remembered(request, outcome)
         batch.decision.touched[command.wallet_id] = wallet
     return outcome
 

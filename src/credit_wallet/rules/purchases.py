@@ -221,22 +221,20 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
 
 def _known_charge(batch: Batch, txn_id: int) -> EntryRecord | None:
     """A charge, made refundable within the same batch if it is of this one."""
-    for entry in batch.decision.entries:
-        if entry.txn_id == txn_id and txn_id not in batch.snapshot.entries:
-            allocation = lots.parse_allocation(entry.lots)
-            detail = parse_detail(entry.detail)
-            amount_micros = exact_micros(entry.amount_yen, detail)
-            batch.snapshot.entries[txn_id] = EntryRecord(
-                txn_id,
-                entry.wallet_id,
-                amount_micros,
-                entry.txn_type,
-                allocation,
-                0,
-                usage_of(detail),
-                entry.occurred_at,
-            )
-    return batch.snapshot.entries.get(txn_id)
+    known = batch.snapshot.entries.get(txn_id)
+    if known is None and (entry := batch.decision.entry(txn_id)) is not None:
+        detail = parse_detail(entry.detail)
+        known = batch.snapshot.entries[txn_id] = EntryRecord(
+            txn_id,
+            entry.wallet_id,
+            exact_micros(entry.amount_yen, detail),
+            entry.txn_type,
+            lots.parse_allocation(entry.lots),
+            0,
+            usage_of(detail),
+            entry.occurred_at,
+        )
+    return known
 
 
 def _lease(batch: Batch, purchase: PurchaseState, seconds: int) -> None:

@@ -204,7 +204,6 @@ class Replay:
         before_micros = wallet.balance_micros
         command = Charge(wallet.wallet_id, _KEY, amount_micros, None, entry.key_id, usage)
         decision = decide(self._snapshot, [command], payer.now)
-        self._snapshot.remembered.clear()
         if decision.touched_tiers:
             self._tiers.update(decision.touched_tiers)
         spent_micros, outcome = before_micros - wallet.balance_micros, decision.outcomes[0]
@@ -277,7 +276,6 @@ class Replay:
         txn_id = paid.record.txn_id
         self._snapshot.entries = {txn_id: paid.record}
         decision = decide(self._snapshot, [Refund(wallet.wallet_id, _KEY, txn_id, amount_micros)], payer.now)
-        self._snapshot.remembered.clear()
         self._tiers.update(decision.touched_tiers)
         if paid.is_done:
             del self._refundable[txn_id]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
@@ -219,25 +219,42 @@ class EntryRecord(Struct):
     occurred_at: str = ""
 
 
-class Remembered(Struct, frozen=True):
+class Remembered(Struct, frozen=True, gc=False):
     """The use of an idempotency key: the request's fingerprint and its outcome."""
 
     fingerprint: bytes
     outcome: Outcome
 
 
-class Entry(Struct, frozen=True, gc=False):
-    """A ledger entry to append; its fields are the columns of ``am_credit_transaction_log``, in their order.
+ENTRY_COLUMNS = (
+    "txn_id",
+    "wallet_id",
+    "amount_yen",
+    "note",
+    "prev_txn_id",
+    "ledger_balance_yen",
+    "lots",
+    "key_id",
+    "related_txn_id",
+    "hold_id",
+    "cause",
+    "detail",
+)
+"""The columns of a ledger entry beside its type and its instant, in the order of ``Decision.entries``."""
+
+
+class Entry(NamedTuple):
+    """A ledger entry to append, as ``am_credit_transaction_log`` has it.
 
     Whole yen: ``amount_yen`` is how the entry changes those of the ledger balance. What is beyond them, and what the
     entry was for, is in ``detail`` (``rules.details``).
     """
 
+    txn_type: EntryType
+    occurred_at: str
     txn_id: int
     wallet_id: int
     amount_yen: int
-    txn_type: EntryType
-    occurred_at: str
     note: str | None
     prev_txn_id: int
     ledger_balance_yen: int
@@ -245,8 +262,8 @@ class Entry(Struct, frozen=True, gc=False):
     key_id: int | None
     related_txn_id: int | None
     hold_id: int | None
-    cause: Cause | None = None
-    detail: str | None = None
+    cause: Cause | None
+    detail: str | None
 
 
 class ClosedSegment(Struct, frozen=True):
@@ -305,6 +322,8 @@ class Snapshot(Struct):
     txn_ids: Iterator[int]
     """Ids for new entries: rising, and above those of every entry of the wallets."""
     hold_ids: Iterator[int]
+    rolled: dict[int, WalletState] = field(default_factory=dict)
+    """Wallets that have moved to another cycle: their rows are to be written, whatever happens."""
     topups: dict[str, TopupState] = field(default_factory=dict)
     """Those that commands name, and all open ones of wallets that ask for another."""
     auto_topped_up: dict[int, AutoToppedUp] = field(default_factory=dict)
@@ -357,15 +376,20 @@ class Decision(Struct):
     """The result of a batch: an outcome or a refusal per command, in order, and the rows to write."""
 
     outcomes: list[Outcome | WalletError] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: dict[tuple[EntryType, str], list[Any]] = field(default_factory=dict)
+    """By type and instant, which stores bind once a statement: the ``ENTRY_COLUMNS`` of one new entry after the other.
+    A flat list, because an object for each entry costs as much as writing it."""
     touched: dict[int, WalletState] = field(default_factory=dict)
+    moved: dict[int, WalletState] = field(default_factory=dict)
+    """Wallets in which charges have changed balance, front lot, cycle spend and last entry. Some may be touched too."""
     configured: dict[int, WalletState] = field(default_factory=dict)
     touched_keys: dict[int, KeyState] = field(default_factory=dict)
     touched_holds: dict[int, HoldState] = field(default_factory=dict)
     opened_holds: set[int] = field(default_factory=set)
     returned: dict[int, EntryRecord] = field(default_factory=dict)
     opened_lots: list[LotOpening] = field(default_factory=list)
-    remembered: list[tuple[str, int, Remembered]] = field(default_factory=list)
+    remembered: dict[tuple[str, int], Remembered] = field(default_factory=dict)
+    """The keys that are new, by name and wallet."""
     alerts: list[tuple[Alert, Event]] = field(default_factory=list)
     """Each with the event that is emitted if the alert is recorded, or was recorded for another budget."""
     events: list[Event] = field(default_factory=list)
@@ -392,3 +416,18 @@ class Decision(Struct):
     touched_grants: dict[int, GrantState] = field(default_factory=dict)
     granted: list[GrantOccurrence] = field(default_factory=list)
     consents: list[Consent] = field(default_factory=list)
+
+    def appended(self) -> Iterator[Entry]:
+        """The new entries, one type and instant after the other."""
+        for (txn_type, at), columns in self.entries.items():
+            for start in range(0, len(columns), len(ENTRY_COLUMNS)):
+                yield Entry(txn_type, at, *columns[start : start + len(ENTRY_COLUMNS)])
+
+    def entry(self, txn_id: int) -> Entry | None:
+        """The new entry with an id."""
+        for (txn_type, at), columns in self.entries.items():
+            ids = columns[:: len(ENTRY_COLUMNS)]
+            if txn_id in ids:
+                start = ids.index(txn_id) * len(ENTRY_COLUMNS)
+                return Entry(txn_type, at, *columns[start : start + len(ENTRY_COLUMNS)])
+        return None

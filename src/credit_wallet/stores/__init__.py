@@ -60,8 +60,12 @@ class Source(Protocol):
 class Store(Protocol):
     """A database as the rail uses it. Every method is one durable transaction, or raises and moves nothing."""
 
-    def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
-        """Carry out ``commands``; one outcome or refusal per command, in order. Raises ``DatabaseError``."""
+    def execute(self, commands: Sequence[Command], clock: Callable[[], datetime]) -> list[Outcome | WalletError]:
+        """Carry out ``commands``; one outcome or refusal per command, in order. Raises ``DatabaseError``.
+
+        All happen at one instant: what ``clock`` says once the wallets are locked. So what has waited for another batch
+        is dated after it.
+        """
 
     def create_wallet(
         self,

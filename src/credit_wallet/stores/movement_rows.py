@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, json
@@ -214,22 +215,25 @@ def remembered_of(wallet_id: int, row: tuple[Any, ...]) -> Remembered:
     return Remembered(fingerprint, outcome)
 
 
-def remembered_row(key: str, wallet_id: int, remembered: Remembered, created_on: str) -> tuple[Any, ...]:
-    """The reverse of ``remembered_of``, in the order of ``REMEMBERED_COLUMNS``."""
-    outcome = remembered.outcome
-    amount_yen, amount_fraction = divmod(outcome.amount_micros, MICROS)
-    balance_yen, balance_fraction = divmod(outcome.balance_micros, MICROS)
-    return (
-        key,
-        wallet_id,
-        remembered.fingerprint,
-        outcome.txn_id,
-        outcome.hold_id,
-        amount_yen,
-        balance_yen,
-        _detail_of(outcome, amount_fraction, balance_fraction),
-        created_on,
-    )
+def remembered_columns(remembered: Mapping[tuple[str, int], Remembered], created_on: str) -> list[Any]:
+    """The ``REMEMBERED_COLUMNS`` of one key after the other, sorted as the primary key is; see ``remembered_of``."""
+    columns: list[Any] = []
+    for (key, wallet_id), use in sorted(remembered.items()):
+        outcome = use.outcome
+        amount_yen, amount_fraction = divmod(outcome.amount_micros, MICROS)
+        balance_yen, balance_fraction = divmod(outcome.balance_micros, MICROS)
+        columns += (
+            key,
+            wallet_id,
+            use.fingerprint,
+            outcome.txn_id,
+            outcome.hold_id,
+            amount_yen,
+            balance_yen,
+            _detail_of(outcome, amount_fraction, balance_fraction),
+            created_on,
+        )
+    return columns
 
 
 def _detail_of(outcome: Outcome, amount_fraction: int, balance_fraction: int) -> str | None:

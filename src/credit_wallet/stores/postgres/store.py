@@ -81,17 +81,18 @@ class PostgresStore:
         self._link.close()
         self._readiness.close()
 
-    def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+    def execute(self, commands: Sequence[Command], clock: Callable[[], datetime]) -> list[Outcome | WalletError]:
         """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
 
-        Raises ``DatabaseError``, and then nothing moved, except as ``DatabaseUnavailable`` may say.
+        They happen at what ``clock`` says behind the wallets' locks, of the try that is committed. Raises
+        ``DatabaseError``, and then nothing moved, except as ``DatabaseUnavailable`` may say.
         """
         sent: list[Decision] = []
 
         def attempt(raw: Raw) -> list[Outcome | WalletError]:
             with raw.pipeline():
                 begun = raw.begin()
-                snapshot = load(raw, commands, now, self._emitted, self._prices)
+                snapshot, now = load(raw, commands, clock, self._emitted, self._prices)
                 self._link.look_at(raw, begun)
                 decision = decide(snapshot, commands, now)
                 write(raw, snapshot, decision, format_instant(now))
@@ -102,8 +103,8 @@ class PostgresStore:
             return decision.outcomes
 
         outcomes = self._link.carry_out(attempt, repeatable=True, seconds=self._known.waits.attempt_seconds)
-        if entries := sent[-1].entries:
-            self._known.acknowledge(entries[-1])
+        if (entry := next(sent[-1].appended(), None)) is not None:
+            self._known.acknowledge(entry)
         return _as_first_answered(outcomes, sent[:-1]) if len(sent) > 1 else outcomes
 
     def create_wallet(

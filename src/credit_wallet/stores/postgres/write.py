@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 from msgspec import json
 
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Alert
 from credit_wallet.rules.events import Event
-from credit_wallet.rules.state import Decision, Snapshot
+from credit_wallet.rules.state import ENTRY_COLUMNS, Decision, Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.consent_rows import write_consents
@@ -15,9 +18,10 @@ from credit_wallet.stores.grant_rows import write_grants
 from credit_wallet.stores.movement_rows import (
     HOLD_COLUMNS,
     PURCHASE_COLUMNS,
+    REMEMBERED_COLUMNS,
     hold_row,
     purchase_row,
-    remembered_row,
+    remembered_columns,
     returned_row,
 )
 from credit_wallet.stores.postgres.arrays import numbers, texts
@@ -32,35 +36,21 @@ from credit_wallet.stores.rows import (
     key_row,
     left_cycle_row,
     lot_row,
+    moved_row,
+    resting_row,
     settings_row,
-    wallet_row,
 )
 from credit_wallet.stores.topup_rows import write_topups
 from credit_wallet.stores.transfer_rows import write_transfers
 
-_APPEND_ENTRIES = """
-INSERT INTO am_credit_transaction_log
-       (txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-        related_txn_id, hold_id)
-SELECT txn_id, wallet_id, amount_yen, txn_type, %s, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-       related_txn_id, hold_id
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
-            %s::bigint[], %s::bigint[], %s::bigint[])
-     AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-             related_txn_id, hold_id)
+_APPEND_ENTRIES = f"""
+INSERT INTO am_credit_transaction_log ({", ".join(ENTRY_COLUMNS)}, txn_type, occurred_at)
+SELECT {", ".join(ENTRY_COLUMNS[:-1])}, CAST(detail AS json), %s, %s
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
+            %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+     AS new ({", ".join(ENTRY_COLUMNS)})
 """
-_APPEND_ANY = """
-INSERT INTO am_credit_transaction_log
-       (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id, related_txn_id,
-        hold_id, occurred_at, cause, detail)
-SELECT txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id, related_txn_id,
-       hold_id, occurred_at, cause, CAST(detail AS json)
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
-            %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])
-     AS new (txn_id, wallet_id, amount_yen, txn_type, note, prev_txn_id, ledger_balance_yen, lots, key_id,
-             related_txn_id, hold_id, occurred_at, cause, detail)
-"""
-"""The same for a batch with entries of other dates than its own, with a cause, or with a detail."""
+_TEXTS_OF_ENTRIES = frozenset(("note", "lots", "cause", "detail"))
 
 _REMEMBER = """
 INSERT INTO am_credit_idempotency
@@ -69,17 +59,38 @@ SELECT idempotency_key, wallet_id, decode(fingerprint, 'hex'), txn_id, hold_id, 
 FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
      AS new (idempotency_key, wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail)
 """
-_STATE_OF_WALLETS = (*MOVED_COLUMNS, *RESTING_COLUMNS)
-_TEXTS_OF_WALLETS = ("open_lots", "current_cycle", "next_due_at")
-_FLAGS_OF_WALLETS = ("exhausted", "recovery_due")
-_UPDATE_WALLETS = f"""
+_TYPES_OF_WALLETS = {
+    "balance_yen": "bigint",
+    "balance_fraction": "int",
+    "open_lots": "text",
+    "held_yen": "bigint",
+    "ledger_fraction": "int",
+    "cycle_spent_yen": "bigint",
+    "cycle_spent_fraction": "int",
+    "last_txn_id": "bigint",
+    "debt_yen": "bigint",
+    "debt_fraction": "int",
+    "current_cycle": "text",
+    "alerted_pct": "int",
+    "next_due_at": "text",
+    "exhausted": "int",
+    "recovery_due": "int",
+}
+
+
+def _update_of_wallets(columns: Sequence[str]) -> str:
+    arrays = ["%s::bigint[]", *(f"%s::{_TYPES_OF_WALLETS[column]}[]" for column in columns)]
+    return f"""
 UPDATE am_credit_wallet w
-SET {", ".join(f"{column} = new.{column}" for column in _STATE_OF_WALLETS)}, updated_at = %s
-FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
-            %s::int[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
-     AS new (wallet_id, {", ".join(_STATE_OF_WALLETS)})
+SET {", ".join(f"{column} = new.{column}" for column in columns)}, updated_at = %s
+FROM unnest({", ".join(arrays)})
+     AS new (wallet_id, {", ".join(columns)})
 WHERE w.wallet_id = new.wallet_id
 """
+
+
+_UPDATE_MOVED = _update_of_wallets(MOVED_COLUMNS)
+_UPDATE_WALLETS = _update_of_wallets((*MOVED_COLUMNS, *RESTING_COLUMNS))
 _UPDATE_SETTINGS = f"""
 UPDATE am_credit_wallet SET {", ".join(f"{column} = %s" for column in SETTINGS_COLUMNS)}, updated_at = %s
 WHERE wallet_id = %s
@@ -181,12 +192,10 @@ ON CONFLICT DO NOTHING
 
 def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
     """Write ``decision`` and the cycles that ``snapshot`` has left, in the transaction that ``raw`` is in."""
-    if decision.entries:
-        _append_entries(raw, decision, at)
+    _append_entries(raw, decision)
     if decision.remembered:
         _remember(raw, decision, at[:10])
-    if decision.touched:
-        _update_wallets(raw, decision, at)
+    _update_wallets(raw, decision, at)
     if decision.configured:
         _write_settings(raw, decision, at)
     if decision.touched_keys:
@@ -207,26 +216,17 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
         _write_outbox(raw, decision, at)
 
 
-def _append_entries(raw: Raw, decision: Decision, at: str) -> None:
-    entries = decision.entries
-    columns = [
-        numbers([entry.txn_id for entry in entries]),
-        numbers([entry.wallet_id for entry in entries]),
-        numbers([entry.amount_yen for entry in entries]),
-        texts([entry.txn_type for entry in entries]),
-        texts([entry.note for entry in entries]),
-        numbers([entry.prev_txn_id for entry in entries]),
-        numbers([entry.ledger_balance_yen for entry in entries]),
-        texts([entry.lots for entry in entries]),
-        numbers([entry.key_id for entry in entries]),
-        numbers([entry.related_txn_id for entry in entries]),
-        numbers([entry.hold_id for entry in entries]),
-    ]
-    if any(entry.detail is not None or entry.cause is not None or entry.occurred_at != at for entry in entries):
-        dates, causes = [entry.occurred_at for entry in entries], [entry.cause for entry in entries]
-        raw.execute(_APPEND_ANY, [*columns, texts(dates), texts(causes), texts([entry.detail for entry in entries])])
-    else:
-        raw.execute(_APPEND_ENTRIES, [at, *columns])
+def _append_entries(raw: Raw, decision: Decision) -> None:
+    for shared, values in decision.entries.items():
+        columns = [values[place :: len(ENTRY_COLUMNS)] for place, _ in enumerate(ENTRY_COLUMNS)]
+        raw.execute(_APPEND_ENTRIES, [*shared, *map(_array_of_entries, ENTRY_COLUMNS, columns)])
+
+
+def _array_of_entries(name: str, column: list[Any]) -> str:
+    """A column without values is an empty array: ``unnest`` fills shorter arrays up with NULL."""
+    if column.count(None) == len(column):
+        return "{}"
+    return texts(column) if name in _TEXTS_OF_ENTRIES else numbers(column)
 
 
 def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
@@ -252,8 +252,10 @@ def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
 
 
 def _remember(raw: Raw, decision: Decision, today: str) -> None:
-    rows = [remembered_row(*named, today) for named in sorted(decision.remembered)]
-    keys, wallet_ids, fingerprints, txn_ids, hold_ids, amounts_yen, balances_yen, details, _ = zip(*rows, strict=True)
+    columns = remembered_columns(decision.remembered, today)
+    keys, wallet_ids, fingerprints, txn_ids, hold_ids, amounts_yen, balances_yen, details, _ = [
+        columns[place :: len(REMEMBERED_COLUMNS)] for place, _ in enumerate(REMEMBERED_COLUMNS)
+    ]
     raw.execute(
         _REMEMBER,
         [
@@ -271,14 +273,21 @@ def _remember(raw: Raw, decision: Decision, today: str) -> None:
 
 
 def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
-    rows = [(*moved, *rests) for moved, rests in map(wallet_row, decision.touched.values())]
-    arrays = [
-        texts(column)
-        if name in _TEXTS_OF_WALLETS
-        else numbers(map(int, column) if name in _FLAGS_OF_WALLETS else column)
-        for name, column in zip(_STATE_OF_WALLETS, zip(*rows, strict=True), strict=True)
+    touched = decision.touched
+    moved = {wallet_id: moved_row(wallet) for wallet_id, wallet in decision.moved.items() if wallet_id not in touched}
+    whole = {wallet_id: (*moved_row(wallet), *resting_row(wallet)) for wallet_id, wallet in touched.items()}
+    if moved:
+        raw.execute(_UPDATE_MOVED, [at, numbers(moved), *_arrays_of_wallets(MOVED_COLUMNS, moved.values())])
+    if whole:
+        columns = (*MOVED_COLUMNS, *RESTING_COLUMNS)
+        raw.execute(_UPDATE_WALLETS, [at, numbers(whole), *_arrays_of_wallets(columns, whole.values())])
+
+
+def _arrays_of_wallets(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[str]:
+    return [
+        texts(values) if _TYPES_OF_WALLETS[column] == "text" else numbers(values)
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True)
     ]
-    raw.execute(_UPDATE_WALLETS, [at, numbers(decision.touched), *arrays])
 
 
 def _write_settings(raw: Raw, decision: Decision, at: str) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from msgspec import json, structs
+from msgspec import json
 
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.cycle import format_instant
@@ -22,7 +21,7 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.views import Upgrade
 from credit_wallet.errors import KeyNotFound, WalletError
 from credit_wallet.rules.decide import decide
-from credit_wallet.rules.state import Decision, Entry
+from credit_wallet.rules.state import ENTRY_COLUMNS, Decision
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.stores import migrations
 from credit_wallet.stores.alert_tables import alert_table
@@ -38,7 +37,7 @@ from credit_wallet.stores.movement_rows import (
     REMEMBERED_COLUMNS,
     hold_row,
     purchase_row,
-    remembered_row,
+    remembered_columns,
     returned_row,
 )
 from credit_wallet.stores.price_rows import write_tier_usage
@@ -50,8 +49,9 @@ from credit_wallet.stores.rows import (
     key_row,
     left_cycle_row,
     lot_row,
+    moved_row,
+    resting_row,
     settings_row,
-    wallet_row,
 )
 from credit_wallet.stores.segments import closed_in, put_segments
 from credit_wallet.stores.sqlite.budgets import SqliteBudgets
@@ -141,22 +141,23 @@ _REVOKE_KEY = "UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, ?) WHE
 
 
 class _BulkInsert:
-    """An INSERT of many rows in few statements."""
+    """An INSERT of many rows in few statements, from one flat list; ``shared`` columns are bound once a statement."""
 
-    def __init__(self, table: str, columns: Sequence[str]) -> None:
-        row = f"({', '.join('?' * len(columns))})"
-        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
-        self._statements = [(rows, head + ", ".join([row] * rows)) for rows in _ROWS_A_STATEMENT]
+    def __init__(self, table: str, columns: Sequence[str], shared: Sequence[str] = ()) -> None:
+        bound_once = [f"?{number}" for number, _ in enumerate(shared, start=1)]
+        row = f"({', '.join([*bound_once, *('?' * len(columns))])})"
+        head = f"INSERT INTO {table} ({', '.join([*shared, *columns])}) VALUES "
+        self._statements = [(rows * len(columns), head + ", ".join([row] * rows)) for rows in _ROWS_A_STATEMENT]
 
-    def run(self, execute: Callable[[str, Sequence[Any]], object], rows: Sequence[Sequence[Any]]) -> None:
+    def run(self, execute: Callable[[str, Sequence[Any]], object], values: Sequence[Any], *shared: Any) -> None:
         done = 0
         for size, statement in self._statements:
-            while len(rows) - done >= size:
-                execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
+            while len(values) - done >= size:
+                execute(statement, (*shared, *values[done : done + size]))
                 done += size
 
 
-_append_entries = _BulkInsert("am_credit_transaction_log", Entry.__struct_fields__)
+_append_entries = _BulkInsert("am_credit_transaction_log", ENTRY_COLUMNS, ("txn_type", "occurred_at"))
 _remember = _BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
 
 
@@ -197,12 +198,12 @@ class SqliteStore:
         with self._at_work:
             self._connection.close()
 
-    def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+    def execute(self, commands: Sequence[Command], clock: Callable[[], datetime]) -> list[Outcome | WalletError]:
         """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
 
-        Raises ``DatabaseError``, and then nothing moved.
+        They happen at what ``clock`` says behind the lock. Raises ``DatabaseError``, and then nothing moved.
         """
-        return self._in_transaction(self._execute, commands, now)
+        return self._in_transaction(self._execute, commands, clock)
 
     def create_wallet(
         self,
@@ -278,7 +279,8 @@ class SqliteStore:
             self._proven_until = 0.0
             raise
 
-    def _execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+    def _execute(self, commands: Sequence[Command], clock: Callable[[], datetime]) -> list[Outcome | WalletError]:
+        now = clock()
         if self._loader.others_have_written():
             backfill_pending(self._connection, now)
         snapshot = self._loader.load(commands, now)
@@ -292,9 +294,7 @@ class SqliteStore:
         return decision.outcomes
 
     def _write(self, decision: Decision, at: str) -> None:
-        execute = self._connection.execute
-        _append_entries.run(execute, [structs.astuple(entry) for entry in decision.entries])
-        _remember.run(execute, [remembered_row(*named, at[:10]) for named in sorted(decision.remembered)])
+        self._append(decision, at)
         self._write_wallets(decision, at)
         if decision.configured:
             self._write_settings(decision, at)
@@ -318,22 +318,32 @@ class SqliteStore:
         if decision.alerts or decision.events:
             self._write_outbox(decision, at)
 
+    def _append(self, decision: Decision, at: str) -> None:
+        execute = self._connection.execute
+        for shared, columns in decision.entries.items():
+            _append_entries.run(execute, columns, *shared)
+        _remember.run(execute, remembered_columns(decision.remembered, at[:10]))
+
     def _write_wallets(self, decision: Decision, at: str) -> None:
-        """A usual charge changes ``MOVED_COLUMNS`` alone. Leaving out the rest, the date by which the wallets with
-        something due are indexed among it, saves more than encoding micros costs.
+        """What charges leave out of most wallets' rows, the date among it by which those with something due are
+        indexed, saves half of an update.
         """
-        moved_rows, rows, resting = [], [], self._loader.resting
-        for wallet_id, wallet in sorted(decision.touched.items()):
-            moved, rests = wallet_row(wallet)
-            if resting.get(wallet_id) == rests:
-                moved_rows.append((*moved, at, wallet_id))
-            else:
-                rows.append((*moved, *rests, at, wallet_id))
-                resting[wallet_id] = rests
-        if moved_rows:
-            self._connection.executemany(_UPDATE_MOVED, moved_rows)
-        if rows:
-            self._connection.executemany(_UPDATE_WALLET, rows)
+        touched = decision.touched
+        moved = [
+            (*moved_row(wallet), at, wallet_id)
+            for wallet_id, wallet in sorted(decision.moved.items())
+            if wallet_id not in touched
+        ]
+        if moved:
+            self._connection.executemany(_UPDATE_MOVED, moved)
+        if touched:
+            self._connection.executemany(
+                _UPDATE_WALLET,
+                [
+                    (*moved_row(wallet), *resting_row(wallet), at, wallet_id)
+                    for wallet_id, wallet in sorted(touched.items())
+                ],
+            )
 
     def _write_settings(self, decision: Decision, at: str) -> None:
         self._connection.executemany(
