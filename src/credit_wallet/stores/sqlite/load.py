@@ -99,11 +99,17 @@ class Loader:
         self._budgets = SqliteBudgets(connection)
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
+        self._seen_version: int | None = None
+        self.writes_by_others = 0
+        """How often others were found to have written."""
         self._emitted: set[tuple[int, str]] = set()
 
     def others_have_written(self) -> bool:
         """Whether another connection has written since the last call, or memory is empty for another reason."""
         data_version = self._connection.execute(_DATA_VERSION).get
+        if data_version != self._seen_version:
+            self._seen_version = data_version
+            self.writes_by_others += 1
         if data_version == self._data_version:
             return False
         self.clear()
