@@ -6,7 +6,7 @@ the sums of another cycle) take a second one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -142,12 +142,16 @@ def _decoded(drawn: str | None) -> list[int]:
 
 
 def load(
-    raw: Raw, commands: Sequence[Command], now: datetime, emitted: Collection[tuple[int, str]], known: KnownBook
-) -> Snapshot:
-    """Everything that ``commands`` may touch at ``now``, each wallet and key in its current cycle.
+    raw: Raw,
+    commands: Sequence[Command],
+    clock: Callable[[], datetime],
+    emitted: Collection[tuple[int, str]],
+    known: KnownBook,
+) -> tuple[Snapshot, datetime]:
+    """Everything that ``commands`` may touch, each wallet and key in its current cycle, and the instant of that.
 
-    Must be called in a transaction in pipeline mode. Ids are drawn behind the locks, so that those of a wallet's
-    entries rise.
+    Must be called in a transaction in pipeline mode. Ids are drawn and the clock is read behind the locks, so that ids
+    and instants of a wallet's entries rise.
     """
     wallet_ids = {command.wallet_id for command in commands}
     movements = [command for command in commands if isinstance(command, Movement)]
@@ -175,6 +179,7 @@ def load(
     newest = raw.execute(NEWEST) if any(map(names_item, commands)) else None
 
     loaded = _by_wallet_id(wallets.fetchall())
+    now = clock()
     of_plain_sql = {wallet_id for (wallet_id,) in pending.fetchall()}
     of_plain_sql |= {wallet_id for wallet_id, wallet in loaded.items() if wallet.last_txn_id is None}
     if of_plain_sql:
@@ -209,7 +214,7 @@ def load(
     load_prices(PostgresConnection(raw), known, snapshot, commands, None if newest is None else newest.fetchall())
     if any(wallet.budget_kinds for wallet in loaded.values()):
         KnownBudgets().load(PostgresBudgets(raw), snapshot, commands, now)
-    return snapshot
+    return snapshot, now
 
 
 def _by_wallet_id(rows: Iterable[tuple[Any, ...]]) -> dict[int, WalletState]:

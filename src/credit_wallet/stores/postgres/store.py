@@ -67,6 +67,7 @@ class PostgresStore:
     """A ledger in a PostgreSQL database. Not thread-safe: each lane of a rail has its own."""
 
     checks_apart = True
+    writes_by_others = None
 
     def __init__(self, known: KnownLedger) -> None:
         """Connect to a database whose schema is up to date. Raises ``DatabaseError``."""
@@ -80,17 +81,18 @@ class PostgresStore:
         self._link.close()
         self._readiness.close()
 
-    def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+    def execute(self, commands: Sequence[Command], clock: Callable[[], datetime]) -> list[Outcome | WalletError]:
         """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
 
-        Raises ``DatabaseError``, and then nothing moved, except as ``DatabaseUnavailable`` may say.
+        They happen at what ``clock`` says behind the wallets' locks, of the try that is committed. Raises
+        ``DatabaseError``, and then nothing moved, except as ``DatabaseUnavailable`` may say.
         """
         sent: list[Decision] = []
 
         def attempt(raw: Raw) -> list[Outcome | WalletError]:
             with raw.pipeline():
                 begun = raw.begin()
-                snapshot = load(raw, commands, now, self._emitted, self._prices)
+                snapshot, now = load(raw, commands, clock, self._emitted, self._prices)
                 self._link.look_at(raw, begun)
                 decision = decide(snapshot, commands, now)
                 write(raw, snapshot, decision, format_instant(now))
