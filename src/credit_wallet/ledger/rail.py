@@ -9,7 +9,6 @@ Each thread waits on its own lock. Asyncio callers are woken once per batch and 
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ from copy import copy
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from time import monotonic, perf_counter, sleep
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.outcomes import Outcome
@@ -25,6 +24,9 @@ from credit_wallet.errors import DatabaseCorrupt, DatabaseError, DatabaseRefused
 from credit_wallet.runtime import forks
 from credit_wallet.stores import Store
 from credit_wallet.telemetry import Logger
+
+if TYPE_CHECKING:
+    import asyncio
 
 MAX_BATCH = 1_024
 """Maximum commands in one durable batch."""
@@ -155,7 +157,9 @@ class Rail:
 
     async def asubmit(self, commands: Sequence[Command]) -> Outcomes:
         """Like ``submit``, for asyncio callers. Cancelling the wait does not recall the commands."""
-        ticket = _LoopTicket(commands, asyncio.get_running_loop())
+        from asyncio import get_running_loop  # here: a caller that has a loop has imported it
+
+        ticket = _LoopTicket(commands, get_running_loop())
         self._enqueue(ticket)
         return await ticket.future
 
