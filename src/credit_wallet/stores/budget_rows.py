@@ -307,7 +307,8 @@ def with_later_windows(
     """The counters' figures with what was spent in later windows, from ``LATER_COLUMNS``."""
     later: dict[tuple[int, str], list[tuple[str, int]]] = {}
     for budget_id, value, start, spent, fraction in rows:
-        later.setdefault((budget_id, value), []).append((start, spent * MICROS + fraction))
+        if spent or fraction:
+            later.setdefault((budget_id, value), []).append((start, spent * MICROS + fraction))
     return [
         each._replace(later=sorted(later.get((counter.budget.budget_id, counter.value), ())))
         for each, counter in zip(figures, counters, strict=True)
