@@ -18,6 +18,7 @@ from credit_wallet.stores.affected import (
     behind_purchases,
     makes_holds,
     named_by,
+    not_charges,
     note_later_cycles,
     purchases_of,
     roll,
@@ -104,8 +105,6 @@ class Loader:
         self._connection = connection
         self._wallets: dict[int, WalletState] = {}
         self._keys: dict[int, KeyState] = {}
-        self.resting: dict[int, tuple[Any, ...]] = {}
-        """The ``RESTING_COLUMNS`` of wallets in memory, as the database has them."""
         self._prices = KnownBook()
         self._known_budgets = KnownBudgets()
         self._with_budgets: set[int] = set()
@@ -128,7 +127,6 @@ class Loader:
         """Read everything afresh from now on."""
         self._wallets.clear()
         self._with_budgets.clear()
-        self.resting.clear()
         self._keys.clear()
         self._known_budgets.clear()
         self._emitted.clear()
@@ -145,7 +143,6 @@ class Loader:
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
             self._wallets.clear()
             self._with_budgets.clear()
-            self.resting.clear()
             self._keys.clear()
         self._known_budgets.bound()
         if len(self._emitted) > CACHED_WALLETS:
@@ -175,13 +172,11 @@ class Loader:
         self._load_remembered(snapshot, commands)
         owing = self._load_due_holds(snapshot, wallet_ids, at)
         key_ids = self._load_named(snapshot, commands)
-        load_topups(self._connection, snapshot, commands, now)
-        load_grants(self._connection, snapshot, commands)
-        returning = load_transfers(self._connection, snapshot, commands)
-        for wallet_id, taken in [*returning, *load_clawbacks(self._connection, snapshot, commands, owing)]:
-            self._load_lots(snapshot, wallet_id, taken)
+        others = not_charges(commands)
+        if others or owing:
+            self._load_lots_to_return(snapshot, others, owing, now)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
-        if makes_holds(commands):
+        if makes_holds(others):
             self._load_later_cycles(snapshot, wallets_with_caps(snapshot, wallet_ids, key_ids))
         load_prices(self._connection, self._prices, snapshot, commands)
         if not self._with_budgets.isdisjoint(wallet_ids):
@@ -226,6 +221,16 @@ class Loader:
             if expiry is not None:
                 snapshot.next_hold_expiry[wallet_id] = expiry
         return owing
+
+    def _load_lots_to_return(
+        self, snapshot: Snapshot, commands: Sequence[Command], owing: Sequence[int], now: datetime
+    ) -> None:
+        """Load top-ups, grants, transfers and clawbacks, and the lots that credit may return to."""
+        load_topups(self._connection, snapshot, commands, now)
+        load_grants(self._connection, snapshot, commands)
+        returning = load_transfers(self._connection, snapshot, commands)
+        for wallet_id, taken in [*returning, *load_clawbacks(self._connection, snapshot, commands, owing)]:
+            self._load_lots(snapshot, wallet_id, taken)
 
     def _load_named(self, snapshot: Snapshot, commands: Sequence[Command]) -> set[int]:
         """Load the holds, entries, lots and agent keys that commands name, and those behind the holds.
