@@ -324,6 +324,10 @@ class Snapshot(Struct):
     txn_ids: Iterator[int]
     """Ids for new entries: rising, and above those of every entry of the wallets."""
     hold_ids: Iterator[int]
+    headrooms: dict[int, int] = field(default_factory=dict)
+    """How much wallets can spend before a rule has something to say (``rules.headroom``), of those that were looked at.
+    A store that keeps wallets in memory keeps this beside them.
+    """
     rolled: dict[int, WalletState] = field(default_factory=dict)
     """Wallets that have moved to another cycle: their rows are to be written, whatever happens."""
     topups: dict[str, TopupState] = field(default_factory=dict)

@@ -189,6 +189,7 @@ def roll(snapshot: Snapshot, rolling: Rolling, spent_micros: int, alerted_pct: i
     if isinstance(spender, WalletState):
         close_open_segment(snapshot, spender)
         snapshot.rolled[spender.wallet_id] = spender
+        snapshot.headrooms.pop(spender.wallet_id, None)
     if spender.current_cycle and spender.cycle_spent_micros:
         left = (spender.current_cycle, spender.wallet_id, rolling.key_id, spender.cycle_spent_micros)
         snapshot.left_cycles.append(left)

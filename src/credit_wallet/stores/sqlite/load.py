@@ -104,6 +104,7 @@ class Loader:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._wallets: dict[int, WalletState] = {}
+        self._headrooms: dict[int, int] = {}
         self._keys: dict[int, KeyState] = {}
         self._prices = KnownBook()
         self._known_budgets = KnownBudgets()
@@ -112,11 +113,17 @@ class Loader:
         self._budgets = SqliteBudgets(connection)
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
+        self._seen_version: int | None = None
+        self.writes_by_others = 0
+        """How often others were found to have written."""
         self._emitted: set[tuple[int, str]] = set()
 
     def others_have_written(self) -> bool:
         """Whether another connection has written since the last call, or memory is empty for another reason."""
         data_version = self._connection.execute(_DATA_VERSION).get
+        if data_version != self._seen_version:
+            self._seen_version = data_version
+            self.writes_by_others += 1
         if data_version == self._data_version:
             return False
         self.clear()
@@ -125,13 +132,17 @@ class Loader:
 
     def clear(self) -> None:
         """Read everything afresh from now on."""
-        self._wallets.clear()
-        self._with_budgets.clear()
+        self._forget_wallets()
         self._keys.clear()
         self._known_budgets.clear()
         self._emitted.clear()
         self._ids = None
         self._data_version = None
+
+    def _forget_wallets(self) -> None:
+        self._wallets.clear()
+        self._headrooms.clear()
+        self._with_budgets.clear()
 
     def clear_keys(self) -> None:
         """Read agent keys afresh from now on."""
@@ -141,8 +152,7 @@ class Loader:
         """Remember what a batch left for the next one, and what it has ``emitted``, as far as there is room."""
         self._emitted |= emitted
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
-            self._wallets.clear()
-            self._with_budgets.clear()
+            self._forget_wallets()
             self._keys.clear()
         self._known_budgets.bound()
         if len(self._emitted) > CACHED_WALLETS:
@@ -168,6 +178,7 @@ class Loader:
             txn_ids=self._ids[0],
             hold_ids=self._ids[1],
             emitted=self._emitted,
+            headrooms=self._headrooms,
         )
         self._load_remembered(snapshot, commands)
         owing = self._load_due_holds(snapshot, wallet_ids, at)
