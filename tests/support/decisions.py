@@ -47,7 +47,8 @@ def comparable(value: object) -> object:
             written = {**value.touched, **value.moved}
             return {**fields, "touched": written, "moved": None, "entries": sorted(value.appended())}
         case Snapshot():
-            return {name: comparable(each) for name, each in structs.asdict(value).items() if name != "prices"}
+            fields = structs.asdict(value)
+            return {name: comparable(each) for name, each in fields.items() if name not in ("prices", "headrooms")}
         case list():
             return [comparable(each) for each in value]
     return value

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from credit_wallet.domain.actors import NO_SELLERS, OPERATOR
 from credit_wallet.domain.budgets import CALL
@@ -28,6 +28,7 @@ from credit_wallet.rules.budgets import matching, note_leaving
 from credit_wallet.rules.details import UsageForm, format_detail, usage_form
 from credit_wallet.rules.idempotency import fingerprint
 from credit_wallet.rules.limits import left_micros, paying_key
+from credit_wallet.rules.lots import format_allocation
 from credit_wallet.rules.spending import note_sale
 from credit_wallet.rules.state import Counter, KeyState, Lot, Remembered, WalletState
 
@@ -48,121 +49,125 @@ class Payer(Struct):
     price_version: int | None
     form: UsageForm | None
 
+    def cost_of(self, command: Charge) -> int:
+        """The amount, or the price of the item in its quantity."""
+        if self.price is None or command.usage is None:
+            return command.amount_micros
+        return self.price.cost_micros(command.usage.quantity_micros, 0)
 
-class Quiet(Struct):
-    """A wallet of which the rules have nothing to say until ``headroom_micros`` are spent."""
-
-    wallet: WalletState
-    front: Lot
-    """The lot that is spent."""
-    headroom_micros: int
-    warn_pct: int
-    payers: dict[Purpose, Payer] = field(default_factory=dict)
+    def has_room(self, amount_micros: int) -> bool:
+        """Whether key and budgets have nothing to say about it."""
+        key = self.key
+        if key is not None and key.cycle_spent_micros + amount_micros > self.most_by_key:
+            return False
+        for counter, most_micros in self.counters:
+            if counter.spent_micros + (amount_micros if counter.budget.unit == "yen" else CALL) > most_micros:
+                return False
+        return True
 
 
 class QuietCharges:
     """The charges of a batch that no rule has anything to say about."""
 
-    __slots__ = ("_batch", "_entries", "_loaded", "_moved", "_quiet", "_remembered", "_txn_ids")
+    __slots__ = (
+        "_batch",
+        "_entries",
+        "_headrooms",
+        "_loaded",
+        "_moved",
+        "_payers",
+        "_remembered",
+        "_txn_ids",
+        "_wallets",
+    )
 
     def __init__(self, batch: Batch) -> None:
         snapshot, decision = batch.snapshot, batch.decision
         self._batch = batch
-        self._quiet: dict[int, Quiet] = {}
+        self._wallets, self._headrooms, self._txn_ids = snapshot.wallets, snapshot.headrooms, snapshot.txn_ids
         self._loaded, self._remembered, self._moved = snapshot.remembered, decision.remembered, decision.moved
         self._entries: list[object] = []
-        self._txn_ids = snapshot.txn_ids
+        self._payers: dict[int, dict[Purpose, Payer]] = {}
 
     def end(self, wallet_id: int) -> None:
         """The rules will look at the wallet: what was seen of it before counts no more."""
-        self._quiet.pop(wallet_id, None)
+        self._headrooms.pop(wallet_id, None)
+        self._payers.pop(wallet_id, None)
 
     def charge(self, command: Charge) -> Charged | None:
         """Carry out a charge that no rule has anything to say about. None when one may have; then nothing was done."""
-        wallet_id, amount_micros, key_id = command.wallet_id, command.amount_micros, command.key_id
-        actor, usage = command.actor, command.usage
-        name = (command.idempotency_key if actor == OPERATOR else command.stored_key, wallet_id)
-        quiet = self._quiet.get(wallet_id) or self._look_at(wallet_id)
-        if quiet is None or name in self._remembered or name in self._loaded:
+        wallet_id, amount_micros, usage = command.wallet_id, command.amount_micros, command.usage
+        name = (command.idempotency_key if command.actor == OPERATOR else command.stored_key, wallet_id)
+        wallet, payer = self._wallets.get(wallet_id), None
+        if wallet is None or name in self._remembered or name in self._loaded:
             return None
-        wallet, payer = quiet.wallet, None
-        if usage is not None or key_id is not None or wallet.budget_kinds:
-            payer = self._payer(quiet, command)
+        if wallet.next_due_at is not None and wallet.next_due_at <= self._batch.at:
+            return None
+        if usage is not None or command.key_id is not None or wallet.budget_kinds:
+            payer = self._payer(wallet, command)
             if payer is None:
                 return None
-            if payer.price is not None and usage is not None:
-                amount_micros = payer.price.cost_micros(usage.quantity_micros, 0)
-        if not 0 < amount_micros <= quiet.headroom_micros or (
-            payer is not None and not _has_room(payer, amount_micros)
-        ):
+            amount_micros = payer.cost_of(command)
+            if not payer.has_room(amount_micros):
+                return None
+        headroom_micros = self._headrooms.get(wallet_id)
+        if headroom_micros is None:
+            headroom_micros = _headroom_of(wallet)
+        if not 0 < amount_micros <= headroom_micros:
             return None
+        self._headrooms[wallet_id] = headroom_micros - amount_micros
+        charged = self._carry_out(command, wallet, payer, amount_micros)
+        self._remembered[name] = Remembered(fingerprint(command), charged)
+        return charged
 
-        quiet.headroom_micros -= amount_micros
-        quiet.front.remaining_micros -= amount_micros
+    def _carry_out(self, command: Charge, wallet: WalletState, payer: Payer | None, amount_micros: int) -> Charged:
+        """What ``spending.charge`` does when nothing is refused, told or used up. Each step costs every charge."""
+        front, version = wallet.lots[0], None
+        front.remaining_micros -= amount_micros
         before_micros = wallet.balance_micros + wallet.held_micros
         wallet.balance_micros = balance_micros = wallet.balance_micros - amount_micros
+        warned_pct = _warned_pct(wallet) if wallet.monthly_budget_yen else 0
         wallet.cycle_spent_micros += amount_micros
-        detail = version = None
-        before_yen, before_fraction = divmod(before_micros, MICROS)
-        ledger_yen, fraction = divmod(before_micros - amount_micros, MICROS)
-        if fraction == before_fraction:
-            lots = f"[[{quiet.front.lot_id},{before_yen - ledger_yen}]]"
-        else:
-            yen, beyond = divmod(amount_micros, MICROS)
-            lots = f"[[{quiet.front.lot_id},{yen},{beyond}]]" if beyond else f"[[{quiet.front.lot_id},{yen}]]"
         if payer is not None:
             _count(self._batch, payer, amount_micros)
             version = payer.price_version
-        if fraction or before_fraction or usage is not None:
-            exact_micros = None if fraction == before_fraction else -amount_micros
-            detail = _detail(payer, exact_micros, fraction, usage)
+        before_yen, before_fraction = divmod(before_micros, MICROS)
+        ledger_yen, fraction = divmod(before_micros - amount_micros, MICROS)
+        is_whole = fraction == before_fraction
+        if fraction or before_fraction or command.usage is not None:
+            detail = _detail(payer, None if is_whole else -amount_micros, fraction, command.usage)
+        else:
+            detail = None
         txn_id = next(self._txn_ids)
         entries = self._entries or self._begin_entries()
         entries += (
             txn_id,
-            wallet_id,
+            wallet.wallet_id,
             ledger_yen - before_yen,
             command.note,
             wallet.last_txn_id,
             ledger_yen,
-            lots,
-            key_id,
+            f"[[{front.lot_id},{before_yen - ledger_yen}]]" if is_whole else _allocation(front, amount_micros),
+            command.key_id,
             None,
             None,
             None,
             detail,
         )
         wallet.last_txn_id = txn_id
-        self._moved[wallet_id] = wallet
-        if actor not in NO_SELLERS:
-            note_sale(self._batch, wallet, txn_id, actor)
-        warned = quiet.warn_pct
-        charged = Charged(
-            wallet_id, amount_micros, balance_micros, txn_id, None, False, (), warned, None, None, version
+        self._moved[wallet.wallet_id] = wallet
+        if command.actor not in NO_SELLERS:
+            note_sale(self._batch, wallet, txn_id, command.actor)
+        return Charged(
+            wallet.wallet_id, amount_micros, balance_micros, txn_id, None, False, (), warned_pct, None, None, version
         )
-        self._remembered[name] = Remembered(fingerprint(command), charged)
-        return charged
 
     def _begin_entries(self) -> list[object]:
         """Where the entries of the batch's charges go, once there is one."""
         self._entries = self._batch.decision.entries.setdefault(("charge", self._batch.at), [])
         return self._entries
 
-    def _look_at(self, wallet_id: int) -> Quiet | None:
-        """Look at all that the rules look at in a wallet; None when they have something to say about any charge."""
-        wallet, at = self._batch.snapshot.wallets.get(wallet_id), self._batch.at
-        if wallet is None or not wallet.enabled or not wallet.lots:
-            return None
-        if wallet.next_due_at is not None and wallet.next_due_at <= at:
-            return None
-        room_micros = _room_of(wallet)
-        if room_micros <= 0:
-            return None
-        quiet = Quiet(wallet, wallet.lots[0], room_micros, _warn_pct(wallet))
-        self._quiet[wallet_id] = quiet
-        return quiet
-
-    def _payer(self, quiet: Quiet, command: Charge) -> Payer | None:
+    def _payer(self, wallet: WalletState, command: Charge) -> Payer | None:
         """The payer of a charge, known or looked at."""
         usage = command.usage
         purpose: Purpose = (
@@ -170,12 +175,13 @@ class QuietCharges:
             if usage is None
             else (command.key_id, usage.item, usage.facts, usage.agent_facts)
         )
-        known = quiet.payers.get(purpose)
-        if known is None:
-            known = self._look_at_payer(quiet.wallet, command)
-            if known is not None:
-                quiet.payers[purpose] = known
-        return known
+        known = self._payers.setdefault(wallet.wallet_id, {})
+        payer = known.get(purpose)
+        if payer is None:
+            payer = self._look_at_payer(wallet, command)
+            if payer is not None:
+                known[purpose] = payer
+        return payer
 
     def _look_at_payer(self, wallet: WalletState, command: Charge) -> Payer | None:
         """Look at all that the rules look at in a payer; None when they have something to say about any charge."""
@@ -207,16 +213,6 @@ def _is_plain(command: Charge, usage: Usage) -> bool:
     return not command.amount_micros
 
 
-def _has_room(payer: Payer, amount_micros: int) -> bool:
-    key = payer.key
-    if key is not None and key.cycle_spent_micros + amount_micros > payer.most_by_key:
-        return False
-    for counter, most_micros in payer.counters:
-        if counter.spent_micros + (amount_micros if counter.budget.unit == "yen" else CALL) > most_micros:
-            return False
-    return True
-
-
 def _count(batch: Batch, payer: Payer, amount_micros: int) -> None:
     key = payer.key
     if key is not None:
@@ -236,11 +232,17 @@ def _detail(payer: Payer | None, exact_micros: int | None, fraction: int, usage:
     return payer.form.text(exact_micros, fraction, usage.quantity_micros)
 
 
+def _allocation(front: Lot, amount_micros: int) -> str:
+    return format_allocation([(front.lot_id, amount_micros)])
+
+
 # What a rule would say first
 
 
-def _room_of(wallet: WalletState) -> int:
-    """Until the front lot is used up, a mark is passed, or a share of the monthly budget is reached."""
+def _headroom_of(wallet: WalletState) -> int:
+    """What can be spent before the front lot is used up, a mark passed, or a share of the monthly budget reached."""
+    if not wallet.enabled or not wallet.lots:
+        return 0
     balance_micros = wallet.balance_micros
     room_micros = min(wallet.lots[0].remaining_micros - 1, balance_micros, MAX_AMOUNT_MICROS)
     if wallet.auto_topup_amount:
@@ -260,9 +262,7 @@ def _room_of(wallet: WalletState) -> int:
     return _below_next(thresholds_pct, share_pct, budget_micros, spent_micros, room_micros)
 
 
-def _warn_pct(wallet: WalletState) -> int:
-    if not wallet.monthly_budget_yen:
-        return 0
+def _warned_pct(wallet: WalletState) -> int:
     return warn_pct(spent_pct(wallet.cycle_spent_micros, wallet.monthly_budget_yen * MICROS))
 
 

@@ -6,7 +6,7 @@ it and returns a ``Decision``, which the store writes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -136,6 +136,8 @@ class Counter(Struct, gc=False):
     """When that leaves which the batch spends."""
     renewal: int = 0
     """1 when an event is due that a new window has begun, 2 when it was emitted."""
+    later: Sequence[tuple[str, int]] | None = None
+    """What was spent in windows that begin after the batch, by their start (``late_clocks``); None when not read."""
 
     @property
     def left_micros(self) -> int:
@@ -322,6 +324,10 @@ class Snapshot(Struct):
     txn_ids: Iterator[int]
     """Ids for new entries: rising, and above those of every entry of the wallets."""
     hold_ids: Iterator[int]
+    headrooms: dict[int, int] = field(default_factory=dict)
+    """How much wallets can spend before a rule has something to say (``rules.headroom``), of those that were looked at.
+    A store that keeps wallets in memory keeps this beside them.
+    """
     rolled: dict[int, WalletState] = field(default_factory=dict)
     """Wallets that have moved to another cycle: their rows are to be written, whatever happens."""
     topups: dict[str, TopupState] = field(default_factory=dict)
@@ -353,6 +359,8 @@ class Snapshot(Struct):
     """By budget and value: those that commands or their holds match, or that holds reserve in."""
     matched: dict[Payment, tuple[Counter, ...]] = field(default_factory=dict)
     """Which counters a charge counts in, for every one that commands can make in a wallet with budgets."""
+    later_cycles: dict[tuple[int, int], list[tuple[str, int]]] = field(default_factory=dict)
+    """By wallet and agent key (0 for none): the same of cycles; read when commands make or extend holds."""
     transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
     """By wallet and id: those that commands name."""
     tiered_before: set[tuple[int, str]] = field(default_factory=set)

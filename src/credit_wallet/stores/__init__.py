@@ -109,6 +109,10 @@ class Store(Protocol):
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was first revoked. Raises ``KeyNotFound``."""
 
+    @property
+    def writes_by_others(self) -> int | None:
+        """How often ``execute`` has found, before anything else, that others had written; None if it cannot tell."""
+
     checks_apart: bool
     """Whether ``check_writable`` may be called from any thread at any time."""
 

@@ -14,7 +14,17 @@ from credit_wallet.domain.commands import Command, Movement
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
-from credit_wallet.stores.affected import behind_purchases, named_by, not_charges, purchases_of, roll, to_roll
+from credit_wallet.stores.affected import (
+    behind_purchases,
+    makes_holds,
+    named_by,
+    not_charges,
+    note_later_cycles,
+    purchases_of,
+    roll,
+    to_roll,
+    wallets_with_caps,
+)
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.grant_rows import load_grants
 from credit_wallet.stores.known_budgets import KnownBudgets
@@ -73,6 +83,10 @@ _REMEMBERED = {
 _CYCLE_SPENT = """
 SELECT spent_yen, spent_fraction FROM am_credit_cycle_spend WHERE billing_cycle = ? AND wallet_id = ? AND key_id = ?
 """
+_LATER_CYCLES = """
+SELECT billing_cycle, s.wallet_id, key_id, spent_yen, spent_fraction
+FROM am_credit_cycle_spend s JOIN carray(?) ON s.wallet_id = value WHERE billing_cycle > ?
+"""
 _ALERTED = """
 SELECT max(coalesce((SELECT max(threshold_pct) FROM am_credit_spending_alert
                      WHERE wallet_id = ?1 AND billing_cycle = ?2), 0),
@@ -90,6 +104,7 @@ class Loader:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._wallets: dict[int, WalletState] = {}
+        self._headrooms: dict[int, int] = {}
         self._keys: dict[int, KeyState] = {}
         self._prices = KnownBook()
         self._known_budgets = KnownBudgets()
@@ -98,11 +113,17 @@ class Loader:
         self._budgets = SqliteBudgets(connection)
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
+        self._seen_version: int | None = None
+        self.writes_by_others = 0
+        """How often others were found to have written."""
         self._emitted: set[tuple[int, str]] = set()
 
     def others_have_written(self) -> bool:
         """Whether another connection has written since the last call, or memory is empty for another reason."""
         data_version = self._connection.execute(_DATA_VERSION).get
+        if data_version != self._seen_version:
+            self._seen_version = data_version
+            self.writes_by_others += 1
         if data_version == self._data_version:
             return False
         self.clear()
@@ -111,13 +132,17 @@ class Loader:
 
     def clear(self) -> None:
         """Read everything afresh from now on."""
-        self._wallets.clear()
-        self._with_budgets.clear()
+        self._forget_wallets()
         self._keys.clear()
         self._known_budgets.clear()
         self._emitted.clear()
         self._ids = None
         self._data_version = None
+
+    def _forget_wallets(self) -> None:
+        self._wallets.clear()
+        self._headrooms.clear()
+        self._with_budgets.clear()
 
     def clear_keys(self) -> None:
         """Read agent keys afresh from now on."""
@@ -127,8 +152,7 @@ class Loader:
         """Remember what a batch left for the next one, and what it has ``emitted``, as far as there is room."""
         self._emitted |= emitted
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
-            self._wallets.clear()
-            self._with_budgets.clear()
+            self._forget_wallets()
             self._keys.clear()
         self._known_budgets.bound()
         if len(self._emitted) > CACHED_WALLETS:
@@ -154,6 +178,7 @@ class Loader:
             txn_ids=self._ids[0],
             hold_ids=self._ids[1],
             emitted=self._emitted,
+            headrooms=self._headrooms,
         )
         self._load_remembered(snapshot, commands)
         owing = self._load_due_holds(snapshot, wallet_ids, at)
@@ -162,6 +187,8 @@ class Loader:
         if others or owing:
             self._load_lots_to_return(snapshot, others, owing, now)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
+        if makes_holds(others):
+            self._load_later_cycles(snapshot, wallets_with_caps(snapshot, wallet_ids, key_ids))
         load_prices(self._connection, self._prices, snapshot, commands)
         if not self._with_budgets.isdisjoint(wallet_ids):
             self._known_budgets.load(self._budgets, snapshot, commands, now)
@@ -258,6 +285,12 @@ class Loader:
             spent_yen, spent_fraction = spent or (0, 0)
             alerted_pct = 0 if rolling.key_id else self._connection.execute(_ALERTED, (wallet_id, rolling.cycle)).get
             roll(snapshot, rolling, spent_yen * MICROS + spent_fraction, alerted_pct)
+
+    def _load_later_cycles(self, snapshot: Snapshot, wallet_ids: list[int]) -> None:
+        if wallet_ids:
+            first = min(self._wallets[wallet_id].current_cycle for wallet_id in wallet_ids)
+            rows = self._connection.execute(_LATER_CYCLES, (apsw.carray(array("q", wallet_ids)), first))
+            note_later_cycles(snapshot, rows)
 
     def _ids_after(self, table: str) -> Iterator[int]:
         last_id: int = self._connection.execute(_LAST_ID, (table,)).get

@@ -189,6 +189,11 @@ class SqliteStore:
         self._at_work = threading.Lock()
         rests_between(self._connection, self._at_work)
 
+    @property
+    def writes_by_others(self) -> int:
+        """How often a batch has found that others had written."""
+        return self._loader.writes_by_others
+
     def close(self) -> None:
         with self._at_work:
             self._connection.close()
