@@ -1,9 +1,9 @@
 """Headroom: what a wallet can spend before any rule has something to say.
 
-Most charges cross nothing: no limit, no share of one that somebody is told of, no lot's end. So what the rules look at
-is looked at once, and what charges may spend until a rule has something to say is one number: of the wallet, and one of
-each of its payers' budgets. A charge within them takes one short function. Everything else takes the rules; after that
-the wallet is looked at anew.
+Most charges cross nothing: no limit, no share of one at which an event is emitted, no lot's end. So what the rules look
+at is looked at once, and what charges may spend until a rule has something to say is one number: of the wallet, and one
+of each of its payers' budgets. A charge within them takes one short function. Everything else takes the rules; after
+that the wallet is looked at anew.
 
 The decision is the same with and without it.
 """

@@ -132,14 +132,14 @@ class Loader:
 
     def clear(self) -> None:
         """Read everything afresh from now on."""
-        self._forget_wallets()
+        self._clear_wallets()
         self._keys.clear()
         self._known_budgets.clear()
         self._emitted.clear()
         self._ids = None
         self._data_version = None
 
-    def _forget_wallets(self) -> None:
+    def _clear_wallets(self) -> None:
         self._wallets.clear()
         self._headrooms.clear()
         self._with_budgets.clear()
@@ -152,7 +152,7 @@ class Loader:
         """Remember what a batch left for the next one, and what it has ``emitted``, as far as there is room."""
         self._emitted |= emitted
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
-            self._forget_wallets()
+            self._clear_wallets()
             self._keys.clear()
         self._known_budgets.bound()
         if len(self._emitted) > CACHED_WALLETS:
