@@ -316,7 +316,7 @@ class SqliteStore:
         execute = self._connection.execute
         for shared, columns in decision.entries.items():
             _append_entries.run(execute, columns, *shared)
-        _remember.run(execute, remembered_columns(decision.remembered, at[:10]))
+        _remember.run(execute, remembered_columns(decision.remembered, self._loader.short_keys, at[:10]))
 
     def _write_wallets(self, decision: Decision, at: str) -> None:
         """A usual charge changes ``MOVED_COLUMNS`` alone. Leaving out the rest, the date by which the wallets with
