@@ -8,7 +8,7 @@ from copy import copy
 from datetime import datetime
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
@@ -17,8 +17,8 @@ from credit_wallet.config import without_password
 from credit_wallet.domain.views import Finding, Upgrade
 from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, RailBusy
 from credit_wallet.runtime import forks
-from credit_wallet.runtime.deadlines import Deadline
-from credit_wallet.stores import migrations
+from credit_wallet.runtime.deadlines import POSTGRES_OPEN_SECONDS, Deadline
+from credit_wallet.stores import Shared, migrations
 from credit_wallet.stores.jobs.backfill import backfill_all
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.postgres import findings
@@ -140,6 +140,8 @@ class PostgresDatabase:
 
 
 _LEDGER = "SELECT to_regclass('am_credit_wallet') IS NOT NULL"
+_BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WAIT_FOR_OTHERS = "SET LOCAL idle_in_transaction_session_timeout = 0"
 _BEING_COPIED = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 
 
@@ -207,8 +209,17 @@ class PostgresSource:
     def snapshot(self) -> Iterator[PostgresSnapshot]:
         """A snapshot of the database, on a separate connection. Raises ``DatabaseError``."""
         with closing(connect(self._url, known=self._known)) as raw, naming_database_errors(self._url):
-            raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            raw.execute(_BEGIN_SNAPSHOT)
             yield PostgresSnapshot(raw)
+
+    @contextmanager
+    def shared(self) -> Iterator[Shared]:
+        """A snapshot that other processes can read as well. Raises ``DatabaseError``."""
+        with closing(connect(self._url, known=self._known)) as raw, naming_database_errors(self._url):
+            raw.execute(_BEGIN_SNAPSHOT)
+            raw.execute(_WAIT_FOR_OTHERS)
+            [(name,)] = raw.execute("SELECT pg_export_snapshot()").fetchall()
+            yield Shared(PostgresSnapshot(raw), PostgresMoment(self._url, name), POSTGRES_OPEN_SECONDS, lambda: None)
 
     def close(self) -> None:
         self._pool.close()
@@ -221,6 +232,22 @@ class PostgresSource:
 
     def _unavailable(self) -> DatabaseUnavailable:
         return DatabaseUnavailable(f"{without_password(self._url)} cannot be reached; nothing moved, try again")
+
+
+class PostgresMoment(NamedTuple):
+    """The snapshot that a transaction of the database has exported under ``name``."""
+
+    url: str
+    name: str
+
+    @contextmanager
+    def opened(self) -> Iterator[PostgresSnapshot]:
+        """A transaction with the same snapshot. Raises ``DatabaseError``."""
+        with closing(connect(self.url)) as raw, naming_database_errors(self.url):
+            raw.execute(_BEGIN_SNAPSHOT)
+            raw.execute(f"SET TRANSACTION SNAPSHOT '{self.name}'")
+            raw.execute(_WAIT_FOR_OTHERS)
+            yield PostgresSnapshot(raw)
 
 
 class _Readers(ConnectionPool[Raw]):

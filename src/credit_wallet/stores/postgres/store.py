@@ -67,6 +67,7 @@ class PostgresStore:
     """A ledger in a PostgreSQL database. Not thread-safe: each lane of a rail has its own."""
 
     checks_apart = True
+    writes_by_others = None
 
     def __init__(self, known: KnownLedger) -> None:
         """Connect to a database whose schema is up to date. Raises ``DatabaseError``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import json
@@ -35,8 +36,9 @@ from credit_wallet.stores.rows import (
     key_row,
     left_cycle_row,
     lot_row,
+    moved_row,
+    resting_row,
     settings_row,
-    wallet_row,
 )
 from credit_wallet.stores.short_keys import short_forms
 from credit_wallet.stores.topup_rows import write_topups
@@ -58,17 +60,38 @@ SELECT idempotency_key, wallet_id, decode(fingerprint, 'hex'), txn_id, hold_id, 
 FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
      AS new (idempotency_key, wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail)
 """
-_STATE_OF_WALLETS = (*MOVED_COLUMNS, *RESTING_COLUMNS)
-_TEXTS_OF_WALLETS = ("open_lots", "current_cycle", "next_due_at")
-_FLAGS_OF_WALLETS = ("exhausted", "recovery_due")
-_UPDATE_WALLETS = f"""
+_TYPES_OF_WALLETS = {
+    "balance_yen": "bigint",
+    "balance_fraction": "int",
+    "open_lots": "text",
+    "held_yen": "bigint",
+    "ledger_fraction": "int",
+    "cycle_spent_yen": "bigint",
+    "cycle_spent_fraction": "int",
+    "last_txn_id": "bigint",
+    "debt_yen": "bigint",
+    "debt_fraction": "int",
+    "current_cycle": "text",
+    "alerted_pct": "int",
+    "next_due_at": "text",
+    "exhausted": "int",
+    "recovery_due": "int",
+}
+
+
+def _update_of_wallets(columns: Sequence[str]) -> str:
+    arrays = ["%s::bigint[]", *(f"%s::{_TYPES_OF_WALLETS[column]}[]" for column in columns)]
+    return f"""
 UPDATE am_credit_wallet w
-SET {", ".join(f"{column} = new.{column}" for column in _STATE_OF_WALLETS)}, updated_at = %s
-FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
-            %s::int[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
-     AS new (wallet_id, {", ".join(_STATE_OF_WALLETS)})
+SET {", ".join(f"{column} = new.{column}" for column in columns)}, updated_at = %s
+FROM unnest({", ".join(arrays)})
+     AS new (wallet_id, {", ".join(columns)})
 WHERE w.wallet_id = new.wallet_id
 """
+
+
+_UPDATE_MOVED = _update_of_wallets(MOVED_COLUMNS)
+_UPDATE_WALLETS = _update_of_wallets((*MOVED_COLUMNS, *RESTING_COLUMNS))
 _UPDATE_SETTINGS = f"""
 UPDATE am_credit_wallet SET {", ".join(f"{column} = %s" for column in SETTINGS_COLUMNS)}, updated_at = %s
 WHERE wallet_id = %s
@@ -173,8 +196,7 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, at: str) -> None:
     _append_entries(raw, decision)
     if decision.remembered:
         _remember(raw, decision, at[:10])
-    if decision.touched:
-        _update_wallets(raw, decision, at)
+    _update_wallets(raw, decision, at)
     if decision.configured:
         _write_settings(raw, decision, at)
     if decision.touched_keys:
@@ -253,14 +275,21 @@ def _remember(raw: Raw, decision: Decision, today: str) -> None:
 
 
 def _update_wallets(raw: Raw, decision: Decision, at: str) -> None:
-    rows = [(*moved, *rests) for moved, rests in map(wallet_row, decision.touched.values())]
-    arrays = [
-        texts(column)
-        if name in _TEXTS_OF_WALLETS
-        else numbers(map(int, column) if name in _FLAGS_OF_WALLETS else column)
-        for name, column in zip(_STATE_OF_WALLETS, zip(*rows, strict=True), strict=True)
+    touched = decision.touched
+    moved = {wallet_id: moved_row(wallet) for wallet_id, wallet in decision.moved.items() if wallet_id not in touched}
+    whole = {wallet_id: (*moved_row(wallet), *resting_row(wallet)) for wallet_id, wallet in touched.items()}
+    if moved:
+        raw.execute(_UPDATE_MOVED, [at, numbers(moved), *_arrays_of_wallets(MOVED_COLUMNS, moved.values())])
+    if whole:
+        columns = (*MOVED_COLUMNS, *RESTING_COLUMNS)
+        raw.execute(_UPDATE_WALLETS, [at, numbers(whole), *_arrays_of_wallets(columns, whole.values())])
+
+
+def _arrays_of_wallets(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[str]:
+    return [
+        texts(values) if _TYPES_OF_WALLETS[column] == "text" else numbers(values)
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True)
     ]
-    raw.execute(_UPDATE_WALLETS, [at, numbers(decision.touched), *arrays])
 
 
 def _write_settings(raw: Raw, decision: Decision, at: str) -> None:

@@ -53,6 +53,11 @@ class LedgerConnection(apsw.Connection):
         self._header = _headers.setdefault(files.identity, _Header())
         self.files = files
 
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the database."""
+        return None if self.files is None else self.files.identity
+
     def require_in_place(self) -> None:
         """Raises ``DatabaseMoved`` unless database and log are the opened files. The content of a removed log is saved
         into the database, if nobody has begun another one.
