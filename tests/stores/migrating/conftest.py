@@ -25,4 +25,5 @@ def copied_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder)
     monkeypatch.setattr(migrations, "_bytes", lambda name: (folder / name).read_bytes())
+    monkeypatch.setattr(migrations, "_read", lambda name: (folder / name).read_text(encoding="utf-8"))
     return folder

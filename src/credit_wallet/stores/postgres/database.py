@@ -79,17 +79,17 @@ class PostgresDatabase:
         """A store for a lane; the first one migrates the database. Raises ``DatabaseError``."""
         with self._upgrading:
             if not self._up_to_date:
-                self.upgrade(now)
-                self._require_whole()
+                with closing(connect(self.url)) as raw:
+                    self._upgrade(raw, now)
+                    self._require_whole(raw)
                 self._up_to_date = True
         return PostgresStore(self._known)
 
-    def _require_whole(self) -> None:
-        with closing(connect(self.url)) as raw:
-            if raw.execute(_BEING_COPIED).fetchall() == [(True,)]:
-                raise MigrationError(
-                    f"a copy into {without_password(self.url)} was not finished; run the same credit-wallet copy again"
-                )
+    def _require_whole(self, raw: Raw) -> None:
+        if raw.execute(_BEING_COPIED).fetchall() == [(True,)]:
+            raise MigrationError(
+                f"a copy into {without_password(self.url)} was not finished; run the same credit-wallet copy again"
+            )
 
     def open_source(self) -> PostgresSource:
         """A pool of connections for reading. Raises ``DatabaseError``."""
@@ -115,14 +115,17 @@ class PostgresDatabase:
         A database without a ledger gets tables of ``partitions`` partitions each, 0 for plain ones.
         """
         with closing(connect(self.url)) as raw:
-            schema = PostgresSchema(raw, self.url, partitions)
-            if partitions and migrations.pending(schema) != migrations.manifest():
-                raise MigrationError("the tables are there already; partitions can only be chosen for new ones")
-            applied = migrations.migrate(schema)
-            with naming_database_errors(self.url):
-                if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
-                    make_books(PostgresConnection(raw), lambda _: transaction(raw))
-                return Upgrade(applied, *backfill_all(PostgresConnection(raw), lambda _: transaction(raw), now))
+            return self._upgrade(raw, now, partitions)
+
+    def _upgrade(self, raw: Raw, now: datetime, partitions: int = 0) -> Upgrade:
+        schema = PostgresSchema(raw, self.url, partitions)
+        if partitions and migrations.pending(schema) != migrations.manifest():
+            raise MigrationError("the tables are there already; partitions can only be chosen for new ones")
+        applied = migrations.migrate(schema)
+        with naming_database_errors(self.url):
+            if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
+                make_books(PostgresConnection(raw), lambda _: transaction(raw))
+            return Upgrade(applied, *backfill_all(PostgresConnection(raw), lambda _: transaction(raw), now))
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
@@ -159,7 +162,7 @@ class PostgresSource:
         self._pool = _Readers(
             with_defaults(known.url),
             connection_class=LedgerConnection,
-            min_size=1,
+            min_size=0,
             max_size=READERS,
             kwargs={"autocommit": True},
             configure=partial(configure, known=known),
