@@ -116,10 +116,12 @@ def fingerprint(command: Movement) -> bytes:
     The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
     A charge without a usage goes without its name and without what it does not have; it begins with its amount.
     """
-    if type(command) is not Charge or command.usage is not None:
+    if type(command) is not Charge:
         return _named(command)
     yen, fraction = divmod(command.amount_micros, MICROS)
     amount = requested(command.amount_micros) if fraction else yen
+    if command.usage is not None:
+        return _hashed_if_long(_encode((Charge.__name__, amount, command.note, command.key_id, command.usage)))
     if command.note is None and command.key_id is None:
         return _encode(amount)
     request = _encode((amount, command.note, command.key_id))
@@ -131,7 +133,10 @@ def _named(command: Movement) -> bytes:
     fields = structs.astuple(command)[2:-1]
     if kind in _REQUEST_OF:
         fields = _REQUEST_OF[kind](fields)
-    request = _encode((kind.__name__, *fields))
+    return _hashed_if_long(_encode((kind.__name__, *fields)))
+
+
+def _hashed_if_long(request: bytes) -> bytes:
     return request if len(request) < FINGERPRINT_BYTES else blake2b(request, digest_size=FINGERPRINT_BYTES).digest()
 
 
