@@ -40,6 +40,7 @@ from credit_wallet.stores.rows import (
     resting_row,
     settings_row,
 )
+from credit_wallet.stores.short_keys import short_forms
 from credit_wallet.stores.topup_rows import write_topups
 from credit_wallet.stores.transfer_rows import write_transfers
 
@@ -252,14 +253,15 @@ def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
 
 
 def _remember(raw: Raw, decision: Decision, today: str) -> None:
-    columns = remembered_columns(decision.remembered, today)
-    keys, wallet_ids, fingerprints, txn_ids, hold_ids, amounts_yen, balances_yen, details, _ = [
+    used = [key for key, _ in decision.remembered]
+    columns = remembered_columns(decision.remembered, dict(zip(used, short_forms(used), strict=True)), today)
+    keys, wallet_ids, fingerprints, txn_ids, hold_ids, amounts_yen, balances_yen, details, created_on = [
         columns[place :: len(REMEMBERED_COLUMNS)] for place, _ in enumerate(REMEMBERED_COLUMNS)
     ]
     raw.execute(
         _REMEMBER,
         [
-            today,
+            created_on[0],
             texts(keys),
             numbers(wallet_ids),
             texts([fingerprint.hex() for fingerprint in fingerprints]),

@@ -322,7 +322,7 @@ class SqliteStore:
         execute = self._connection.execute
         for shared, columns in decision.entries.items():
             _append_entries.run(execute, columns, *shared)
-        _remember.run(execute, remembered_columns(decision.remembered, at[:10]))
+        _remember.run(execute, remembered_columns(decision.remembered, self._loader.short_keys, at[:10]))
 
     def _write_wallets(self, decision: Decision, at: str) -> None:
         """What charges leave out of most wallets' rows, the date among it by which those with something due are
