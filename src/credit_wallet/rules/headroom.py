@@ -30,7 +30,13 @@ from credit_wallet.rules.idempotency import fingerprint
 from credit_wallet.rules.limits import left_micros, paying_key
 from credit_wallet.rules.lots import format_allocation
 from credit_wallet.rules.spending import note_sale
-from credit_wallet.rules.state import Counter, KeyState, Lot, Remembered, WalletState
+from credit_wallet.rules.state import (
+    Counter,
+    KeyState,
+    Lot,
+    Remembered,
+    WalletState,
+)
 
 Purpose: TypeAlias = tuple[int | None, str | None, Facts, Facts]
 """Which agent key pays for which item, under which facts."""

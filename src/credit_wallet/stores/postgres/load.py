@@ -15,7 +15,13 @@ from msgspec import json
 from credit_wallet.domain.commands import Buy, Command, Hold, Movement
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
-from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
+from credit_wallet.rules.state import (
+    MAX_DUE_HOLDS,
+    Allocation,
+    KeyState,
+    Snapshot,
+    WalletState,
+)
 from credit_wallet.stores.affected import (
     behind_purchases,
     makes_holds,

@@ -9,8 +9,9 @@ from msgspec import json
 
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Alert
+from credit_wallet.rules.decision import ENTRY_COLUMNS, Decision
 from credit_wallet.rules.events import Event
-from credit_wallet.rules.state import ENTRY_COLUMNS, Decision, Snapshot
+from credit_wallet.rules.state import Snapshot
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.consent_rows import write_consents

@@ -21,7 +21,7 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.views import Upgrade
 from credit_wallet.errors import KeyNotFound, WalletError
 from credit_wallet.rules.decide import decide
-from credit_wallet.rules.state import ENTRY_COLUMNS, Decision
+from credit_wallet.rules.decision import ENTRY_COLUMNS, Decision
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.stores import migrations
 from credit_wallet.stores.alert_tables import alert_table
