@@ -62,8 +62,9 @@ class HandOver:
             if call_of(watcher.scope) is None:
                 self._loop.call_soon_threadsafe(self._start, request)
             else:
-                self._waiting.add(request)
-                request.begin_body()
+                first = request.ask()
+                self._waiting.add(request)  # from now on the loop may start it, and must find what was asked for
+                first.add_done_callback(request.has_come)
         except RuntimeError:  # the loop has been closed: nobody waits any more
             return
 
@@ -96,11 +97,10 @@ class _Request:
         self._first: _Message | None = None
         self.watcher = watcher
 
-    def begin_body(self) -> None:
+    def ask(self) -> Any:
         """Ask for the first part of the body. In Granian's thread, which is also the one that it is completed in."""
-        first = self.watcher.proto.receive()
-        first.add_done_callback(self._has_body)
-        self._first = first
+        self._first = first = self.watcher.proto.receive()
+        return first
 
     def receive(self) -> _Message:
         """ASGI's ``receive``."""
@@ -108,7 +108,8 @@ class _Request:
         message: _Message = self.watcher.proto.receive() if first is None else first
         return message
 
-    def _has_body(self, _: object) -> None:
+    def has_come(self, _: object) -> None:
+        """The first part of the body has."""
         self._hand_over.has_body(self)
 
 
