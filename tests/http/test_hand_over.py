@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -26,6 +26,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.http import hand_over
 from credit_wallet.http.fast import CALLS
 from credit_wallet.runtime.stopping import ABANDONED
+from credit_wallet.wire.asgi import Receive, Scope, Send
 from credit_wallet.wire.receiving import BODY_SECONDS
 
 PATIENCE_SECONDS = 30
@@ -285,7 +286,7 @@ class Stopped:
 def test_the_first_part_is_not_lost_when_a_busy_machine_stops_the_thread_that_asked_for_it() -> None:
     received = []
 
-    async def app(_scope: object, receive: Callable[[], Awaitable[dict[str, object]]], _send: object) -> None:
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
         received.append((await asyncio.wait_for(receive(), PATIENCE_SECONDS))["body"])
 
     async def hand_it_over() -> None:
