@@ -9,7 +9,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packages/*/README.md packages/*/src scripts src
 COVERED_PERCENT := 94
-BENCHMARKS := sqlite_charges postgres_charges concurrency big_ledger usage replay alert_job http_charges gate whole_yen budgets
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean
@@ -76,12 +75,11 @@ format: setup  ## put the source into its form
 openapi: setup  ## renew docs/reference/openapi.json from the code
 	$(BIN)/python -m credit_wallet.http.openapi >docs/reference/openapi.json
 
-bench: setup  ## every figure of benchmarks/README.md; about half an hour, most of it making 10,000,000 entries
-	$(BIN)/credit-wallet bench
-	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+bench: setup  ## every benchmark, and the table of what is to be reached; an hour, or SECTIONS="sqlite http"; more in benchmarks/README.md
+	$(BIN)/python benchmarks/ratios.py $(SECTIONS)
 
 smoke: setup  ## every benchmark for seconds on small data, to see that it runs
-	for benchmark in $(BENCHMARKS); do $(BIN)/python benchmarks/$$benchmark.py --smoke >/dev/null || exit 1; done
+	$(BIN)/python benchmarks/ratios.py --smoke --base . >/dev/null
 
 generated-clients: setup  ## clients that generators write from the OpenAPI document compile and charge; needs npm and its registry
 	PYTHONPATH=tests/support $(BIN)/python tests/generated_clients/check.py

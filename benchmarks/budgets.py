@@ -10,8 +10,9 @@ release, charges of a wallet without budgets take turns with its charges, as in 
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from statistics import median
@@ -20,9 +21,9 @@ from time import perf_counter
 
 import apsw
 import psycopg
+from checkouts import HERE, Child, add_base_option
 from postgres_charges import add_database_option, private_postgres
-from reporting import Figure, parser, publish
-from whole_yen import HERE, Child
+from reporting import Figure, add_rounds_option, in_turns, parser, publish
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli.workloads import require_success
@@ -45,9 +46,6 @@ INSERT INTO am_credit_budget (wallet_id, time_window, scope, anchor, unit, limit
                               week_start, created_at, after_txn_id)
 """
 _SETTINGS = f"'yen', {LIMIT_YEN}, 'cap', '[80,100]', 'UTC', 'monday', '2026-01-01T00:00:00.000Z', 0"
-
-Turn = Callable[[int], float]
-"""Sends so many lists; seconds a charge."""
 
 
 class Ledger:
@@ -105,8 +103,8 @@ def main() -> None:
 
 def _options(options: ArgumentParser) -> ArgumentParser:
     add_database_option(options)
-    options.add_argument("--base", type=Path, metavar="CHECKOUT", help="another checkout to compare with")
-    options.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each case (default: %(default)s)")
+    add_base_option(options)
+    add_rounds_option(options, ROUNDS)
     return options
 
 
@@ -141,7 +139,7 @@ def _matching(kind: str, urls: Iterator[str], size: int, rounds: int, lists: int
             ledgers[matching] = Ledger(stack.enter_context(CreditWallet.open(url)), size)
             if matching:
                 _run(url, *_budgets_of_all(matching))
-        seconds = _taken({name: ledger.turn for name, ledger in ledgers.items()}, rounds, lists)
+        seconds = in_turns({name: partial(ledger.turn, lists) for name, ledger in ledgers.items()}, rounds)
     return [
         Figure(f"{kind}, {payers}, no budget", 1 / median(seconds[0]), "charges/s"),
         _compared(f"{kind}, {payers}, one budget matches", seconds[1], seconds[0], "", "none"),
@@ -157,10 +155,10 @@ def _many(kind: str, urls: Iterator[str], many: int, rounds: int, lists: int) ->
             url = next(urls)
             ledgers[budgets] = Ledger(stack.enter_context(CreditWallet.open(url)), 1)
             _run(url, *_budgets_of_runs(budgets))
-        seconds = _taken({name: ledger.turn for name, ledger in ledgers.items()}, rounds, lists)
+        seconds = in_turns({name: partial(ledger.turn, lists) for name, ledger in ledgers.items()}, rounds)
         ledgers[many].charge_runs(many)
         ledgers[FEW].charge_runs(FEW)
-        spread = _taken({name: ledger.turn for name, ledger in ledgers.items()}, rounds, lists)
+        spread = in_turns({name: partial(ledger.turn, lists) for name, ledger in ledgers.items()}, rounds)
     return [
         Figure(f"{kind}, {FEW} budgets, one for each run", 1 / median(seconds[FEW]), "charges/s"),
         _compared(f"{kind}, {many:,} budgets, one for each run", seconds[many], seconds[FEW], "<= 1.1", f"{FEW}"),
@@ -203,17 +201,9 @@ def _beside(base: Path, rounds: int, lists: int) -> list[Figure]:
     """Charges of wallets without budgets, beside another checkout."""
     figures = []
     for size in SIZES:
-        case = f"whole:{size}"
+        case = f"whole:{size}:{BATCH}"
         with Child(HERE, case, lists) as mine, Child(base, case, lists) as other:
-
-            def turn(child: Child) -> Turn:
-                def charge(_: int) -> float:
-                    answer = child.ask("charge")
-                    return answer["seconds"] / answer["charges"]
-
-                return charge
-
-            seconds = _taken({1: turn(mine), 0: turn(other)}, rounds, lists)
+            seconds = in_turns({1: partial(_turn, mine), 0: partial(_turn, other)}, rounds)
         payers = "one wallet" if size == 1 else f"{size:,} wallets"
         ratio = median(there / here for here, there in zip(seconds[1], seconds[0], strict=True))
         label = f"SQLite, {payers}, no budget"
@@ -221,13 +211,9 @@ def _beside(base: Path, rounds: int, lists: int) -> list[Figure]:
     return figures
 
 
-def _taken(turns: dict[int, Turn], rounds: int, lists: int) -> dict[int, list[float]]:
-    """What each takes, round by round in alternating order; the first round warms up."""
-    taken: dict[int, list[float]] = {name: [] for name in turns}
-    for number in range(rounds + 1):
-        for name in list(turns)[:: 1 if number % 2 else -1]:
-            taken[name].append(turns[name](lists))
-    return {name: each[1:] for name, each in taken.items()}
+def _turn(child: Child) -> float:
+    answer = child.ask("charge")
+    return answer["seconds"] / answer["charges"]
 
 
 def _compared(case: str, mine: list[float], other: list[float], target: str, name: str) -> Figure:

@@ -2,20 +2,24 @@
 
     python benchmarks/http_charges.py [--smoke] [--json FILE] [--seconds S] [--data DIR] [--generator wrk|built-in]
 
-In the same run: the documented route without the fast lane in front of it, and a handler that stores nothing, as the
-ceiling. Afterwards the ledgers are verified and compared with what was answered.
+In the same run: a handler that stores nothing on the same server, as the limit, the documented route without the fast
+lane in front of it, and lists of 1,000 over HTTP beside the library's. CPU is that of the service's process. Afterwards
+the ledgers are verified and compared with what was answered.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,20 +27,23 @@ from time import perf_counter
 from typing import NamedTuple
 
 import apsw
+from http_lists import LIST, over_http
 from http_load import CONNECTIONS, Generator, Load, by_asyncio, by_wrk, wrk_is_there
 from http_service import BARE, DOCUMENTED, SERVICE
 from ledgers import entries, ledger
-from reporting import Figure, add_data_option, parser, publish
+from reporting import Figure, add_data_option, in_turns, parser, publish
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli.bench import ROUNDS, durability
-from credit_wallet.cli.workloads import CREDIT_YEN, WALLETS
+from credit_wallet.cli.workloads import CREDIT_YEN, WALLETS, Workload, in_batches, plain_charges
+
+LIBRARY, LISTS = "library", "lists"
+"""Lists of the library, and over HTTP."""
 
 MANY = 1_000
 START_ROUNDS = 5
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
-TARGET = ">= 10,000/s, p99 < 25 ms"
 
 
 class Service(NamedTuple):
@@ -59,13 +66,12 @@ def main() -> None:
     generate = by_wrk if with_wrk else by_asyncio
     with TemporaryDirectory(prefix="credit-wallet-bench-") as name:
         folder = Path(name)
-        for mode in (SERVICE, DOCUMENTED):
+        for mode in (SERVICE, DOCUMENTED, LIBRARY):
             _create_wallets(folder / f"{mode}.db", many, folder / f"{mode}.tokens")
-        loads, memory_mb = _measure(folder, generate, seconds, rounds, many)
-        for mode in (SERVICE, DOCUMENTED):
-            charging = [load for case, each in loads.items() if case[0] == mode for load in each]
-            _verify(folder / f"{mode}.db", charging, unread=len(charging) * CONNECTIONS if with_wrk else 0)
-        figures = _figures(loads, many)
+        turns, answered, memory_mb = _measure(folder, generate, seconds, rounds, many)
+        for mode, charges in answered.items():
+            _verify(folder / f"{mode}.db", charges, unread=2 * (rounds + 1) * CONNECTIONS if with_wrk else 0)
+        figures = _figures(turns, many)
         figures.append(Figure("memory of the service after the load", memory_mb, "MB", "< 200 MB", detail="peak RSS"))
         figures.append(_start(folder / f"{SERVICE}.db", 1 if given.smoke else START_ROUNDS))
         if given.data is not None and not given.smoke:
@@ -87,28 +93,63 @@ def _create_wallets(path: Path, count: int, tokens: Path) -> None:
 
 
 Case = tuple[str, int]
-"""A mode of the service and how many wallets are charged."""
+"""A mode of the service, or of lists, and how many wallets are charged."""
+
+
+class Turn(NamedTuple):
+    """A round of a case. ``cpu_seconds`` are the service's."""
+
+    load: Load
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.load.requests / self.load.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """The service's CPU an answer, in microseconds."""
+        return self.cpu_seconds / self.load.requests * 1e6
 
 
 def _measure(
     folder: Path, generate: Generator, seconds: float, rounds: int, many: int
-) -> tuple[Mapping[Case, list[Load]], float]:
-    """Rounds of every case, taking turns, after one that is not counted in the figures but is in the ledger."""
-    cases: list[Case] = [(BARE, 1), (SERVICE, 1), (SERVICE, many), (DOCUMENTED, 1), (DOCUMENTED, many)]
-    loads: dict[Case, list[Load]] = {case: [] for case in cases}
+) -> tuple[dict[Case, list[Turn]], Counter[str], float]:
+    """Turns of every case, how many charges each mode has answered, and the service's memory."""
+    answered: Counter[str] = Counter()
     with ExitStack() as stack:
         services = {
             mode: stack.enter_context(_running(mode, folder / f"{mode}.db")) for mode in (BARE, SERVICE, DOCUMENTED)
         }
         for service in services.values():
             _wait_until_ready(service)
-        for _ in range(rounds + 1):
-            for mode, wallets in cases:
-                tokens = folder / f"{DOCUMENTED if mode == DOCUMENTED else SERVICE}.tokens"
-                tokens = tokens if wallets > 1 else tokens.with_suffix(".token")
-                loads[mode, wallets].append(generate(services[mode].port, tokens, seconds))
+
+        def requests(mode: str, wallets: int) -> Turn:
+            tokens = folder / f"{DOCUMENTED if mode == DOCUMENTED else SERVICE}.tokens"
+            service, before = services[mode], _cpu_seconds(services[mode].process.pid)
+            load = generate(service.port, tokens if wallets > 1 else tokens.with_suffix(".token"), seconds)
+            answered[mode] += load.requests - load.not_200
+            return Turn(load, _cpu_seconds(service.process.pid) - before)
+
+        def lists(mode: str, workload: Workload) -> Turn:
+            before, turn = _cpu_seconds(services[SERVICE].process.pid), workload(seconds)
+            answered[SERVICE if mode == LISTS else mode] += turn.charges
+            return Turn(Load(turn.charges, turn.seconds), _cpu_seconds(services[SERVICE].process.pid) - before)
+
+        ids = range(1, many + 1)
+        library = stack.enter_context(CreditWallet.open(f"sqlite:///{folder / f'{LIBRARY}.db'}"))
+        over = stack.enter_context(over_http(services[SERVICE].port, ids))
+        turns: dict[Case, Callable[[], Turn]] = {
+            (mode, wallets): partial(requests, mode, wallets)
+            for mode, wallets in ((BARE, 1), (SERVICE, 1), (SERVICE, many), (DOCUMENTED, 1), (DOCUMENTED, many))
+        }
+        turns[LISTS, many] = partial(lists, LISTS, over)
+        turns[LIBRARY, many] = partial(lists, LIBRARY, in_batches(library, plain_charges(ids), LIST))
+        answers = in_turns(turns, rounds)
         memory_mb = _peak_memory_mb(services[SERVICE].process.pid)
-    return loads, memory_mb
+    del answered[BARE]
+    return answers, answered, memory_mb
 
 
 @contextmanager
@@ -143,10 +184,8 @@ def _wait_until_ready(service: Service) -> None:
     raise RuntimeError("the service did not start")
 
 
-def _verify(path: Path, loads: list[Load], *, unread: int) -> None:
+def _verify(path: Path, answered: int, *, unread: int) -> None:
     """The ledger is sound, and has a charge for every 200; ``unread`` more can have gone unanswered as rounds ended."""
-    not_200 = sum(load.not_200 for load in loads)
-    answered = sum(load.requests for load in loads) - not_200
     connection = apsw.Connection(str(path))
     charges: int = connection.execute("SELECT count(*) FROM am_credit_transaction_log WHERE txn_type = 'charge'").get
     connection.close()
@@ -156,29 +195,31 @@ def _verify(path: Path, loads: list[Load], *, unread: int) -> None:
     assert not violations, violations[:3]
 
 
-def _figures(loads: Mapping[Case, list[Load]], many: int) -> list[Figure]:
-    rates = {case: median(load.requests / load.seconds for load in each[1:]) for case, each in loads.items()}
-    names = {BARE: "a handler without storage", SERVICE: "charge", DOCUMENTED: "charge, without the fast lane"}
-    figures = []
-    for case, each in loads.items():
-        mode, wallets = case
-        p50_ms, p99_ms = median(load.p50_ms for load in each[1:]), median(load.p99_ms for load in each[1:])
-        name = (
-            names[mode] if mode == BARE else f"{names[mode]}, {'one wallet' if wallets == 1 else f'{many:,} wallets'}"
-        )
-        beside = (BARE, 1) if mode == SERVICE else (SERVICE, wallets)
-        figures.append(
-            Figure(
-                name,
-                rates[case],
-                "requests/s",
-                TARGET if mode == SERVICE else "",
-                None if mode == BARE else round(rates[case] / rates[beside], 2),
-                "" if mode == BARE else names[beside[0]],
-                f"p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms, {sum(load.not_200 for load in each)} not 200",
-            )
-        )
-    return figures
+def _figures(turns: dict[Case, list[Turn]], many: int) -> list[Figure]:
+    wallets = f"{many:,} wallets"
+    bare, service, service_many = (BARE, 1), (SERVICE, 1), (SERVICE, many)
+    own_lists = f"own list of {LIST:,}"
+    return [
+        _figure("a handler that stores nothing", turns[bare]),
+        _figure("charge, one wallet", turns[service], turns[bare], "bare handler", ">= 0.40"),
+        _figure(f"charge, {wallets}", turns[service_many], turns[bare], "bare handler", ">= 0.32"),
+        _figure("the same without the fast lane, one wallet", turns[DOCUMENTED, 1], turns[service], "charge"),
+        _figure(f"the same without the fast lane, {wallets}", turns[DOCUMENTED, many], turns[service_many], "charge"),
+        _figure(f"list of {LIST:,}, {wallets}", turns[LISTS, many], turns[LIBRARY, many], own_lists, ">= 0.9"),
+        Figure(own_lists, median(turn.rate for turn in turns[LIBRARY, many]), "/s"),
+    ]
+
+
+def _figure(
+    name: str, mine: Sequence[Turn], other: Sequence[Turn] = (), ratio_to: str = "", target: str = ""
+) -> Figure:
+    """Rate and ratio of a case, and in the detail latencies and the service's CPU."""
+    details = [f"CPU {median(turn.cpu_us for turn in mine):.0f} µs"]
+    if mine[0].load.p50_ms:
+        p50_ms, p99_ms = median(turn.load.p50_ms for turn in mine), median(turn.load.p99_ms for turn in mine)
+        details.append(f"p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms, {sum(turn.load.not_200 for turn in mine)} not 200")
+    ratio = median(here.rate / there.rate for here, there in zip(mine, other, strict=True)) if other else None
+    return Figure(name, median(turn.rate for turn in mine), "/s", target, ratio, ratio_to, "; ".join(details))
 
 
 def _start(path: Path, rounds: int) -> Figure:
@@ -197,6 +238,12 @@ def _start(path: Path, rounds: int) -> Figure:
         "< 1 s",
         detail=f"{entries(path):,} entries; slowest of {rounds}: {max(seconds):.2f} s",
     )
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of all threads of a process; the kernel tells it in hundredths."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_memory_mb(pid: int) -> float:

@@ -31,9 +31,9 @@ class Load(Struct, frozen=True):
 
     requests: int
     seconds: float
-    p50_ms: float
-    p99_ms: float
-    not_200: int
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    not_200: int = 0
 
 
 Generator = Callable[[int, Path, float], Load]

@@ -1,14 +1,11 @@
-"""What the PostgreSQL benchmark is compared with: one transaction per charge, and double-entry transfers.
+"""What the PostgreSQL benchmark is compared with: one transaction per charge, in one process or in several.
 
 Every baseline is a context manager that yields a ``Workload`` over a connection of its own; ``in_processes`` runs one
 in several processes at once. They prepare their statements, and commit with the settings of the server.
 
-- ``charges`` is what a careful application does over the wallet's own tables: lock the wallet, claim the idempotency
-  key, check the balance, write the entry, the balance and the cycle spend, commit. ``charges_by_function`` does the
-  same in one round trip. Both leave a ledger that ``CreditWallet.verify`` accepts.
-- ``transfers`` is pgledger's single transfer, **written anew for this benchmark and not pgledger's own code**: the same
-  locks, checks, rows, foreign keys and one transaction per call. It is lighter than the original: ids are numbers
-  instead of ULIDs as text, amounts are BIGINT, and three of the five secondary indexes are there.
+``charges`` is what a careful application does over the wallet's own tables: lock the wallet, claim the idempotency
+key, check the balance, write the entry, the balance and the cycle spend, commit. ``charges_by_function`` does the same
+in one round trip. Both leave a ledger that ``CreditWallet.verify`` accepts.
 """
 
 from __future__ import annotations
@@ -138,8 +135,7 @@ def _fingerprint(wallet_id: int, amount_yen: int) -> bytes:
     return sha256(f"{wallet_id} {amount_yen}".encode()).digest()[:16]
 
 
-SCHEMA = "credit_wallet_benchmark"
-"""Where the baselines keep what is not the wallet's."""
+SCHEMA: LiteralString = "credit_wallet_benchmark"
 
 _CREATE_CHARGE: LiteralString = f"""
 CREATE FUNCTION {SCHEMA}.charge(
@@ -203,126 +199,23 @@ def charges_by_function(url: str, wallet_ids: Sequence[int]) -> Iterator[Workloa
         yield repeated(charge_one, 1)
 
 
-# Double-entry transfers
-
-_CREATE_TRANSFERS: LiteralString = f"""
-CREATE TABLE {SCHEMA}.accounts (
-    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    balance        bigint NOT NULL DEFAULT 0,
-    version        bigint NOT NULL DEFAULT 0,
-    allow_negative boolean NOT NULL,
-    updated_at     timestamptz NOT NULL DEFAULT now()
-);
-CREATE TABLE {SCHEMA}.transfers (
-    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    from_id    bigint NOT NULL REFERENCES {SCHEMA}.accounts,
-    to_id      bigint NOT NULL REFERENCES {SCHEMA}.accounts,
-    amount     bigint NOT NULL,
-    created_at timestamptz NOT NULL,
-    CHECK (amount > 0 AND from_id <> to_id)
-);
-CREATE TABLE {SCHEMA}.entries (
-    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    account_id       bigint NOT NULL REFERENCES {SCHEMA}.accounts,
-    transfer_id      bigint NOT NULL REFERENCES {SCHEMA}.transfers,
-    amount           bigint NOT NULL,
-    previous_balance bigint NOT NULL,
-    current_balance  bigint NOT NULL,
-    account_version  bigint NOT NULL,
-    created_at       timestamptz NOT NULL
-);
-CREATE INDEX ON {SCHEMA}.transfers (from_id);
-CREATE INDEX ON {SCHEMA}.entries (account_id);
-CREATE INDEX ON {SCHEMA}.entries (transfer_id);
-
-CREATE FUNCTION {SCHEMA}.transfer(payer bigint, payee bigint, yen bigint) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    source {SCHEMA}.accounts;
-    target {SCHEMA}.accounts;
-    transfer_id bigint;
-BEGIN
-    PERFORM 1 FROM {SCHEMA}.accounts WHERE id = least(payer, payee) FOR UPDATE;
-    PERFORM 1 FROM {SCHEMA}.accounts WHERE id = greatest(payer, payee) FOR UPDATE;
-    UPDATE {SCHEMA}.accounts SET balance = balance - yen, version = version + 1, updated_at = now()
-    WHERE id = payer RETURNING * INTO STRICT source;
-    IF source.balance < 0 AND NOT source.allow_negative THEN
-        RAISE EXCEPTION 'account % may not be negative', payer;
-    END IF;
-    UPDATE {SCHEMA}.accounts SET balance = balance + yen, version = version + 1, updated_at = now()
-    WHERE id = payee RETURNING * INTO STRICT target;
-    INSERT INTO {SCHEMA}.transfers (from_id, to_id, amount, created_at)
-    VALUES (payer, payee, yen, now()) RETURNING id INTO transfer_id;
-    INSERT INTO {SCHEMA}.entries
-        (account_id, transfer_id, amount, previous_balance, current_balance, account_version, created_at)
-    VALUES (payer, transfer_id, -yen, source.balance + yen, source.balance, source.version, now()),
-           (payee, transfer_id, yen, target.balance - yen, target.balance, target.version, now());
-    RETURN transfer_id;
-END
-$$
-"""
-_CREATE_ACCOUNTS: LiteralString = f"""
-INSERT INTO {SCHEMA}.accounts (balance, allow_negative)
-SELECT %s, false FROM generate_series(1, %s) RETURNING id
-"""
-_TRANSFER: LiteralString = f"SELECT {SCHEMA}.transfer(%s, %s, %s)"
-_MISMATCHES: LiteralString = f"""
-SELECT count(*) FROM {SCHEMA}.accounts a
-WHERE a.balance <> (SELECT e.current_balance FROM {SCHEMA}.entries e
-                    WHERE e.account_id = a.id AND e.account_version = a.version)
-   OR a.version <> (SELECT count(*) FROM {SCHEMA}.entries e WHERE e.account_id = a.id)
-"""
-_TRANSFERS: LiteralString = f"SELECT count(*) FROM {SCHEMA}.transfers"
-
-ANALYZE_FILLED: LiteralString = f"ANALYZE am_credit_wallet, am_credit_transaction_log, {SCHEMA}.accounts"
-"""Not the empty tables: plans made on such figures read them from end to end, and stay when they grow."""
-
-OPERATORS = 100
-"""Accounts that are paid: enough of them that payers seldom wait for each other."""
+@contextmanager
+def function(connection: psycopg.Connection) -> Iterator[None]:
+    """The function of ``charges_by_function``, for as long as it is needed."""
+    with schema(connection, SCHEMA):
+        connection.execute(_CREATE_CHARGE)
+        yield
 
 
 @contextmanager
-def schema(connection: psycopg.Connection) -> Iterator[None]:
-    """The baselines' functions and tables, for as long as they are needed."""
-    connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-    connection.execute(f"CREATE SCHEMA {SCHEMA}")
-    connection.execute(_CREATE_CHARGE)
-    connection.execute(_CREATE_TRANSFERS)
+def schema(connection: psycopg.Connection, name: LiteralString) -> Iterator[None]:
+    """A new schema, dropped in the end."""
+    connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+    connection.execute(f"CREATE SCHEMA {name}")
     try:
         yield
     finally:
-        connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
-
-
-def create_accounts(connection: psycopg.Connection, count: int) -> tuple[list[int], list[int]]:
-    """Make ``count`` accounts that pay and ``OPERATORS`` that are paid; returns the ids of both."""
-    payees, payers = (
-        [account_id for (account_id,) in connection.execute(_CREATE_ACCOUNTS, (yen, accounts)).fetchall()]
-        for yen, accounts in ((0, OPERATORS), (CREDIT_YEN, count))
-    )
-    return payers, payees
-
-
-@contextmanager
-def transfers(url: str, payer_ids: Sequence[int], payee_ids: Sequence[int]) -> Iterator[Workload]:
-    """Transfers from accounts drawn at random to accounts drawn at random, one transaction each."""
-    payers, payees = drawn(payer_ids), drawn(payee_ids)
-    with psycopg.connect(url, autocommit=True, prepare_threshold=0) as connection, connection.cursor() as cursor:
-
-        def transfer_one() -> float:
-            payer, payee = next(payers), next(payees)
-            started = perf_counter()
-            cursor.execute(_TRANSFER, (payer, payee, PRICE_YEN)).fetchall()
-            return perf_counter() - started
-
-        yield repeated(transfer_one, 1)
-
-
-def count_transfers(connection: psycopg.Connection) -> int:
-    """How many transfers there are, after seeing that accounts and entries agree."""
-    ((mismatches,),) = connection.execute(_MISMATCHES).fetchall()
-    assert not mismatches, f"{mismatches} accounts disagree with their entries"
-    ((count,),) = connection.execute(_TRANSFERS).fetchall()
-    return int(count)
+        connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
 # Several processes

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import TypeVar
 
 from msgspec import Struct, json
 from rich.console import Console
 from rich.table import Table
 
 from credit_wallet.cli.bench import Case, Machine, this_machine
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 class Figure(Struct, frozen=True):
@@ -41,9 +45,14 @@ def parser(description: str) -> ArgumentParser:
     """The options that every benchmark has."""
     options = ArgumentParser(description=description)
     options.add_argument("--smoke", action="store_true", help="a few seconds on small data: does it still work?")
-    options.add_argument("--json", type=Path, metavar="FILE", help="write the JSON there as well")
+    options.add_argument("--json", type=Path, metavar="FILE", help="write the JSON there instead of printing it")
     options.add_argument("--seconds", type=float, metavar="S", help="how long each case is measured in all")
     return options
+
+
+def add_rounds_option(options: ArgumentParser, rounds: int) -> None:
+    """The option of benchmarks whose rounds have a fixed length."""
+    options.add_argument("--rounds", type=int, default=rounds, help="turns of each case (default: %(default)s)")
 
 
 def add_data_option(options: ArgumentParser) -> None:
@@ -51,6 +60,15 @@ def add_data_option(options: ArgumentParser) -> None:
     options.add_argument(
         "--data", type=Path, metavar="DIR", help="keep generated databases there and reuse them (default: do not keep)"
     )
+
+
+def in_turns(turns: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, list[T]]:
+    """What each answers, round by round in alternating order; a round before them, which warms up, is left out."""
+    answers: dict[K, list[T]] = {name: [] for name in turns}
+    for number in range(rounds + 1):
+        for name in list(turns)[:: 1 if number % 2 else -1]:
+            answers[name].append(turns[name]())
+    return {name: each[1:] for name, each in answers.items()}
 
 
 @contextmanager
@@ -72,26 +90,20 @@ def taking(seconds: list[float]) -> Iterator[None]:
     seconds.append(perf_counter() - started)
 
 
-def figure_of(case: Case, *, target: str = "", ratio_to: str = "", detail: str = "") -> Figure:
-    """The rate of a case; its latencies go into the detail."""
+def figure_of(case: Case, *, target: str = "", ratio_to: str = "") -> Figure:
+    """The rate of a case, and its ratio if it has one, to what ``ratio_to`` calls the other."""
     latencies = "" if case.p50_ms is None else f"p50 {case.p50_ms:.2f} ms, p99 {case.p99_ms:.2f} ms"
-    return Figure(
-        case.name,
-        case.charges_per_second,
-        "charges/s",
-        target,
-        case.ratio_to_baseline if ratio_to else None,
-        ratio_to,
-        "; ".join(part for part in (latencies, detail) if part),
-    )
+    name = "" if case.ratio is None else ratio_to or case.ratio_to
+    return Figure(case.name, case.charges_per_second, "charges/s", target, case.ratio, name, latencies)
 
 
 def publish(benchmark: str, settings: str, figures: Sequence[Figure], json_file: Path | None) -> None:
-    """Print the table and one line of JSON, and write the JSON to ``json_file`` if there is one."""
+    """Print the table, and one line of JSON unless ``json_file`` is to have it."""
     result = Result(benchmark, this_machine(), settings, tuple(figures))
     Console(width=160).print(_table(result))
-    print(json.encode(result).decode())
-    if json_file is not None:
+    if json_file is None:
+        print(json.encode(result).decode())
+    else:
         json_file.write_bytes(json.format(json.encode(result)))
 
 
@@ -107,10 +119,11 @@ def _table(result: Result) -> Table:
     table.add_column("ratio", justify="right")
     table.add_column("detail")
     for figure in result.figures:
-        ratio = "" if figure.ratio is None else f"{_number(figure.ratio)} × {figure.ratio_to}"
-        table.add_row(figure.case, figure.target, f"{_number(figure.value)} {figure.unit}", ratio, figure.detail)
+        ratio = "" if figure.ratio is None else f"{number(figure.ratio)} × {figure.ratio_to}"
+        table.add_row(figure.case, figure.target, f"{number(figure.value)} {figure.unit}", ratio, figure.detail)
     return table
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits, or whole thousands."""
     return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"

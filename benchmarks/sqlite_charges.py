@@ -1,78 +1,119 @@
-"""Charges per second in batches on SQLite: one wallet and 10,000 wallets, beside two plain implementations.
+"""Charges per second in lists on SQLite, beside the limit: bare SQLite that writes the same rows.
 
-    python benchmarks/sqlite_charges.py [--smoke] [--json FILE] [--seconds S]
+    python benchmarks/sqlite_charges.py [--base CHECKOUT] [--tigerbeetle ADDRESS] [--rounds N] [--case TEXT]
+                                        [--smoke] [--json FILE]
 
-TigerBeetle's figures were measured on a 2-core machine with TigerBeetle 0.17.9 (one replica) through its Python client;
-they are not part of the run.
+On one wallet and on 10,000, plain ones and wallets as people have them: two budgets, automatic top-ups, an agent key,
+charges of an item with facts. Each side is a process with a ledger of its own, and they take turns. Ratios are medians
+over the rounds. With ``--base``, another checkout such as the commit before, its charges take turns as well; with
+``--tigerbeetle``, transfers in that server.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from statistics import median
+from typing import NamedTuple
 
-from reporting import Figure, figure_of, parser, publish
+from checkouts import HERE, Child, add_base_option
+from reporting import Figure, add_rounds_option, in_turns, parser, publish
+from tigerbeetle_transfers import TIGERBEETLE, TigerBeetle, add_tigerbeetle_option
 
-from credit_wallet import CreditWallet
-from credit_wallet.cli.bench import BASELINE, ROUNDS, Case, durability, measure
-from credit_wallet.cli.workloads import WALLETS, PlainLedger, Workload, create_wallets, in_batches
+from credit_wallet.cli.workloads import WALLETS
 
-MAX_BATCH = 8_192
-ONE_WALLET = "one wallet, batches of 1,024"
-TIGERBEETLE = {1: (405, 405), 64: (6_400, 9_700), 1_024: (25_000, 35_000), 8_000: (52_000, 57_000)}
-"""Batch size to the lowest and the highest transfers/s."""
+ROUNDS = 7
+CHARGES_A_TURN = 16_384
+LISTS_A_TURN = 256
+
+Turn = dict[str, float]
+
+
+class Case(NamedTuple):
+    """Lists of ``batch`` charges of a kind (``checkout_child.py``) on a number of wallets."""
+
+    kind: str
+    wallets: int
+    batch: int
+    target: str = ""
+    tigerbeetle_target: str = ""
+
+    @property
+    def name(self) -> str:
+        """For the table."""
+        payers = "one wallet" if self.wallets == 1 else f"{self.wallets:,} wallets"
+        lists = "one at a time" if self.batch == 1 else f"lists of {self.batch:,}"
+        return f"{payers}{' as people have them' if self.kind == 'equipped' else ''}, {lists}"
+
+
+CASES = (
+    Case("plain", 1, 1_024, ">= 0.60", ">= 2"),
+    Case("equipped", 1, 1_024, ">= 0.50"),
+    Case("plain", WALLETS, 64, ">= 0.70", ">= 1.2"),
+    Case("plain", WALLETS, 1_024, ">= 0.62", ">= 1.0"),
+    Case("plain", WALLETS, 8_000, ">= 0.47", ">= 1.1"),
+    Case("equipped", WALLETS, 1_024, ">= 0.50"),
+    Case("plain", WALLETS, 1, "", ">= 3"),
+)
+SMOKE = tuple(case._replace(wallets=min(case.wallets, 100), batch=min(case.batch, 128)) for case in CASES)
 
 
 def main() -> None:
-    options = parser("Charges per second in batches on SQLite.").parse_args()
-    seconds = 0.2 if options.smoke else options.seconds or 5.0
-    with TemporaryDirectory(prefix="credit-wallet-bench-") as folder:
-        count = 500 if options.smoke else WALLETS
-        settings, cases = _measure(Path(folder), seconds, count)
-    publish("SQLite, charges in batches", settings, [_figure(case, count) for case in cases], options.json)
+    options = parser("Charges per second in lists on SQLite.")
+    add_base_option(options)
+    add_tigerbeetle_option(options)
+    add_rounds_option(options, ROUNDS)
+    options.add_argument("--case", default="", metavar="TEXT", help="only cases with this in their name")
+    given = options.parse_args()
+    rounds, charges = (1, 256) if given.smoke else (given.rounds, CHARGES_A_TURN)
+    cases = [case for case in (SMOKE if given.smoke else CASES) if given.case in case.name]
+    with ExitStack() as stack:
+        peer = given.tigerbeetle and stack.enter_context(TigerBeetle(given.tigerbeetle, WALLETS))
+        figures = [figure for case in cases for figure in _measured(case, given.base, peer, rounds, charges)]
+    publish("SQLite, charges in lists", f"WAL, synchronous=FULL; {rounds} rounds", figures, given.json)
 
 
-def _measure(folder: Path, seconds: float, count: int) -> tuple[str, list[Case]]:
-    plain_path, path = folder / "plain.db", folder / "wallets.db"
-    plain_ids, wallet_ids = create_wallets(plain_path, count), create_wallets(path, count)
-    with (
-        PlainLedger(plain_path, plain_ids[:1]) as plain_one,
-        PlainLedger(plain_path, plain_ids) as plain,
-        CreditWallet.open(f"sqlite:///{path}", max_batch=MAX_BATCH) as wallets,
-    ):
-        workloads: dict[str, Workload] = {
-            BASELINE: plain_one.in_batches(1),
-            "statement by statement, one wallet, batches of 1,024": plain_one.in_batches(1_024),
-            f"statement by statement, {_name(1_024, count)}": plain.in_batches(1_024),
-            ONE_WALLET: in_batches(wallets, wallet_ids[:1], 1_024),
-        }
-        for batch in TIGERBEETLE:
-            workloads[_name(batch, count)] = in_batches(wallets, wallet_ids, batch)
-        cases = measure(workloads, seconds=seconds, rounds=ROUNDS)
-        _require_valid(wallets)
-    with CreditWallet.open(f"sqlite:///{plain_path}") as left_by_plain:
-        _require_valid(left_by_plain)
-    return durability(path), cases
+def _measured(case: Case, base: Path | None, peer: TigerBeetle | None, rounds: int, charges: int) -> list[Figure]:
+    """A case, its limit, and what else it is compared with, in turns."""
+    lists = max(1, min(charges // case.batch, LISTS_A_TURN))
+    asked = {"this": (HERE, "charge"), "limit": (HERE, "limit")}
+    if base is not None:
+        asked["base"] = (base, "charge")
+    turns: dict[str, Callable[[], Turn]] = {}
+    with ExitStack() as stack:
+        for name, (checkout, what) in asked.items():
+            child = stack.enter_context(Child(checkout, f"{case.kind}:{case.wallets}:{case.batch}", lists))
+            turns[name] = partial(child.ask, what)
+        if peer is not None and case.kind == "plain":
+            turns[TIGERBEETLE] = partial(peer.transfer, peer.accounts[: case.wallets], case.batch, lists)
+        answers = in_turns(turns, rounds)
+    mine, limit = answers["this"], answers["limit"]
+    cpu = f"{_cpu(mine)}, {_ratio(mine, limit, 'cpu_seconds'):.2f} × limit"
+    figures = [Figure(case.name, _rate(mine), "charges/s", case.target, _ratio(mine, limit), "limit", cpu)]
+    figures.append(Figure(f"{case.name}: limit", _rate(limit), "charges/s", detail=_cpu(limit)))
+    if base is not None:
+        other = answers["base"]
+        cpu = f"{_cpu(other)}, this in CPU {_ratio(mine, other, 'cpu_seconds'):.2f} × base"
+        figures.append(Figure(f"{case.name}: base", _rate(other), "charges/s", "", _ratio(mine, other), "base", cpu))
+    if other := answers.get(TIGERBEETLE, []):
+        target, ratio = case.tigerbeetle_target, _ratio(mine, other)
+        figures.append(Figure(f"{case.name}: {TIGERBEETLE}", _rate(other), "transfers/s", target, ratio, TIGERBEETLE))
+    return figures
 
 
-def _name(batch: int, count: int) -> str:
-    return f"{count:,} wallets, batch{'' if batch == 1 else 'es'} of {batch:,}"
+def _ratio(mine: Sequence[Turn], other: Sequence[Turn], measure: str = "seconds") -> float:
+    """How many times as fast as the other, or with ``cpu_seconds`` as cheap, round by round."""
+    return median(there[measure] / here[measure] for here, there in zip(mine, other, strict=True))
 
 
-def _figure(case: Case, count: int) -> Figure:
-    targets = {ONE_WALLET: ">= 100,000/s, >= 40 ×", _name(1_024, count): ">= 40,000/s, >= 15 ×"}
-    target, detail = targets.get(case.name, ""), ""
-    for batch, (lowest, highest) in TIGERBEETLE.items():
-        if case.name == _name(batch, count):
-            target = target or f"> {highest:,}/s"
-            measured = f"{highest:,}" if lowest == highest else f"{lowest:,}–{highest:,}"
-            detail = f"TigerBeetle {measured}/s"
-    return figure_of(case, target=target, ratio_to=BASELINE, detail=detail)
+def _rate(turns: Sequence[Turn]) -> float:
+    return median(turn["charges"] / turn["seconds"] for turn in turns)
 
 
-def _require_valid(wallets: CreditWallet) -> None:
-    violations = wallets.verify()
-    assert not violations, violations[:3]
+def _cpu(turns: Sequence[Turn]) -> str:
+    return f"CPU {median(turn['cpu_seconds'] / turn['charges'] for turn in turns) * 1e6:.1f} µs a charge"
 
 
 if __name__ == "__main__":

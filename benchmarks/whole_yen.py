@@ -10,88 +10,53 @@ Both run in this checkout's environment.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from argparse import ArgumentParser
-from collections import defaultdict
 from contextlib import ExitStack
-from pathlib import Path
+from functools import partial
 from statistics import median
-from tempfile import TemporaryDirectory
-from typing import Self
 
-from reporting import Figure, parser, publish
+from checkouts import HERE, Child, add_base_option
+from reporting import Figure, add_rounds_option, in_turns, parser, publish
 
-HERE = Path(__file__).resolve().parents[1]
+BATCH = 1_024
 LISTS = 4
 ROUNDS = 12
 SIZES = (1, 1_000)
-HTTP_BESIDE = "whole:1"
+HTTP_BESIDE = f"whole:1:{BATCH}"
 KINDS = {"whole": "¥3", "fraction": "¥3.30", "item": "an item at ¥3.30"}
 
 Turns = dict[tuple[str, str], list[dict[str, float]]]
 """The answers for each checkout and case, one a round."""
 
 
-class Child:
-    """A process that charges in one case with the code of a checkout; what others hold in memory costs it nothing."""
-
-    def __init__(self, checkout: Path, case: str, lists: int) -> None:
-        self._case = case
-        self._folder = TemporaryDirectory(prefix="credit-wallet-bench-")
-        program = Path(__file__).with_name("whole_yen_child.py")
-        command = [sys.executable, str(program), str(checkout.resolve()), self._folder.name, str(lists)]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._process as process:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait()
-        self._folder.cleanup()
-
-    def ask(self, what: str) -> dict[str, float]:
-        """The answer to a line."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{what} {self._case}\n")
-        self._process.stdin.flush()
-        answer: dict[str, float] = json.loads(self._process.stdout.readline())
-        return answer
-
-
 def main() -> None:
     options = _options(parser("What amounts below the yen cost.")).parse_args()
     rounds, lists = (2, 1) if options.smoke else (options.rounds, LISTS)
-    turns: Turns = defaultdict(list)
     with ExitStack() as stack:
         children = {
             (name, case): stack.enter_context(Child(checkout, case, lists))
             for size in SIZES
             for kind in KINDS
             for name, checkout in (("this", HERE), ("base", options.base))
-            for case in [f"{kind}:{size}"]
+            for case in [f"{kind}:{size}:{BATCH}"]
             if name == "this" or (checkout is not None and kind == "whole")  # another may know whole yen alone
         }
-        for number in range(rounds + 1):
-            for name, case in list(children)[:: 1 if number % 2 else -1]:
-                turns[name, case].append(children[name, case].ask("charge"))
-                if case == HTTP_BESIDE:
-                    turns[name, "http"].append(children[name, case].ask("http"))
+        asked = {(name, case): partial(child.ask, "charge") for (name, case), child in children.items()}
+        asked |= {
+            (name, "http"): partial(children[name, HTTP_BESIDE].ask, "http")
+            for name in ("this", "base")
+            if (name, HTTP_BESIDE) in children
+        }
+        turns = in_turns(asked, rounds)
         for (name, case), child in children.items():
-            turns[name, f"bytes {case}"].append(child.ask("bytes"))
+            turns[name, f"bytes {case}"] = [child.ask("bytes")]
     settings = f"lists of 1,024; {rounds} rounds of {lists} lists"
     publish("Whole yen and less", settings, _figures(turns, options.base is not None), options.json)
 
 
 def _options(options: ArgumentParser) -> ArgumentParser:
-    options.add_argument("--base", type=Path, metavar="CHECKOUT", help="another checkout to compare with")
-    options.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each case (default: %(default)s)")
+    add_base_option(options)
+    add_rounds_option(options, ROUNDS)
     return options
 
 
@@ -100,8 +65,8 @@ def _figures(turns: Turns, has_base: bool) -> list[Figure]:
     for size in SIZES:
         wallets = "one wallet" if size == 1 else f"{size:,} wallets"
         for kind, words in KINDS.items():
-            case = f"{kind}:{size}"
-            against, name = (("base", case), "base") if kind == "whole" else (("this", f"whole:{size}"), "¥3")
+            case = f"{kind}:{size}:{BATCH}"
+            against, name = (("base", case), "base") if kind == "whole" else (("this", f"whole:{size}:{BATCH}"), "¥3")
             is_compared = has_base or kind != "whole"
             rate, cpu = (
                 _compared(turns["this", case], turns[against] if is_compared else None, measure)
@@ -127,11 +92,11 @@ def _figures(turns: Turns, has_base: bool) -> list[Figure]:
 def _compared(
     mine: list[dict[str, float]], other: list[dict[str, float]] | None, measure: str
 ) -> tuple[float, float | None]:
-    """Seconds a charge, and how many times as fast as the other, round by round; the first round warms up."""
-    each = [turn[measure] / turn["charges"] for turn in mine[1:]]
+    """Seconds a charge, and how many times as fast as the other, round by round."""
+    each = [turn[measure] / turn["charges"] for turn in mine]
     if other is None:
         return median(each), None
-    others = [turn[measure] / turn["charges"] for turn in other[1:]]
+    others = [turn[measure] / turn["charges"] for turn in other]
     return median(each), median(there / here for here, there in zip(each, others, strict=True))
 
 

@@ -28,7 +28,12 @@ def test_the_benchmark_measures_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert (answer.code, answer.err) == (0, "")
     report = json.loads(answer.out)
     assert {"machine", "durability", "cases"} <= set(report)
-    assert all(case["charges_per_second"] > 0 for case in report["cases"])
+    cases = {case["name"]: case for case in report["cases"]}
+    assert all(case["charges_per_second"] > 0 for case in cases.values())
+    compared = {name: case["ratio_to"] for name, case in cases.items() if case["ratio"] is not None}
+    assert compared.pop("64 threads") == compared.pop("64 asyncio tasks") == "10,000 wallets, lists of 64"
+    assert compared == {name: f"limit: {name}" for name in cases if f"limit: {name}" in cases}
+    assert len(compared) == 5
     assert not list(tmp_path.iterdir())
 
 

@@ -17,6 +17,7 @@ ATTEMPTS = 5
 
 LEDGER = {"apsw", "msgspec", "credit_wallet.ledger"}
 NEVER = {
+    *("asyncio", "ctypes", "sqlite3", "ssl", "subprocess", "zipfile", "zoneinfo"),
     *("apprise", "granian", "httpx", "litestar", "localstripe", "mcp", "opentelemetry", "prometheus_client"),
     *("psycopg", "pydantic", "rich", "stripe", "structlog", "typer", "uvloop", "x402"),
 }
@@ -41,6 +42,12 @@ def funded_url(tmp_path: Path) -> str:
     with CreditWallet.open(url) as wallets:
         wallets.create()
     return url
+
+
+@pytest.fixture(scope="module")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first attempt leaves its bytecode, which an installation has: without it all modules are compiled."""
+    return tmp_path_factory.mktemp("bytecode")
 
 
 COMMANDS = [
@@ -73,10 +80,13 @@ def test_a_command_imports_nothing_that_it_does_not_need(
 
 
 @pytest.mark.parametrize("words", [("--version",), ("--help",), ("wallet", "show", "1")], ids=" ".join)
-def test_a_command_starts_within_a_quarter_of_a_second_of_cpu(funded_url: str, words: tuple[str, ...]) -> None:
-    environment = {**os.environ, "CREDIT_WALLET_DATABASE_URL": funded_url}
+def test_a_command_starts_within_a_quarter_of_a_second_of_cpu(
+    funded_url: str, bytecode: Path, words: tuple[str, ...]
+) -> None:
+    environment = {**os.environ, "CREDIT_WALLET_DATABASE_URL": funded_url, "PYTHONPYCACHEPREFIX": str(bytecode)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [str(Path(sys.executable).with_name("credit-wallet")), *words]
-    assert min(_cpu_seconds(command, environment) for _ in range(ATTEMPTS)) < CPU_SECONDS
+    assert min(_cpu_seconds(command, environment) for _ in range(1 + ATTEMPTS)) < CPU_SECONDS
 
 
 def _cpu_seconds(command: list[str], environment: dict[str, str]) -> float:

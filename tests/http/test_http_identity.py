@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from time import monotonic
 from typing import Any, NamedTuple
 
 import httpx
@@ -23,6 +24,7 @@ from service import OPERATOR_KEY, Api, new_app
 from credit_wallet import CreditWallet
 from credit_wallet.domain.views import CreatedKey, CreatedWallet
 from credit_wallet.errors import Forbidden
+from credit_wallet.ledger import rail
 from credit_wallet.wire import auth, failure_limit
 
 pytestmark = on_both_databases
@@ -156,8 +158,9 @@ def test_what_ends_in_this_process_is_forgotten_at_once_and_what_ends_in_another
     *,
     elsewhere: bool,
 ) -> None:
-    now = 0.0
-    monkeypatch.setattr(auth, "monotonic", lambda: now)
+    now = monotonic()
+    for clocked in (auth, rail):
+        monkeypatch.setattr(clocked, "monotonic", lambda: now)
     wallets.secrets.register(wallet.wallet_id, digest("host's own"))
     seller = wallets.sellers.create()
     with Api(new_app(wallets)) as api, CreditWallet.open(db_url, clock=clock) as other:
@@ -168,7 +171,7 @@ def test_what_ends_in_this_process_is_forgotten_at_once_and_what_ends_in_another
             assert api.get("/credit/whoami", token).status_code == 200
             end()
             assert api.get("/credit/whoami", token).status_code == (200 if elsewhere else 401)
-            now += auth.REMEMBERED_SECONDS
+            now += auth.BELIEVED_SECONDS
             assert api.get("/credit/whoami", token).status_code == 401
 
 

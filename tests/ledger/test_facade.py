@@ -7,6 +7,7 @@ import pydoc
 import re
 import typing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ import pytest
 import credit_wallet
 from credit_wallet import CreditWallet
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.ledger.nouns import Nouns
 from credit_wallet.ledger.reading_lanes import ReadingLanes
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
@@ -40,7 +42,8 @@ class Method(typing.NamedTuple):
 def nouns() -> dict[str, type]:
     """The attributes of an open wallet, and their classes."""
     with TemporaryDirectory() as folder, CreditWallet.open(f"sqlite:///{folder}/wallet.db") as wallets:
-        return {name: type(noun) for name, noun in vars(wallets).items() if not name.startswith("_")}
+        names = ["reading_lanes", *(name for name in vars(Nouns) if not name.startswith("_"))]
+        return {name: type(getattr(wallets, name)) for name in names}
 
 
 def methods() -> Iterator[Method]:
@@ -125,8 +128,15 @@ def test_every_noun_is_a_class_in_a_file_of_its_own(noun: str) -> None:
     assert Path(inspect.getfile(owner)).stem in (noun, owner.__module__.rpartition(".")[2])
 
 
-def test_the_facade_inherits_its_movements_and_its_settings_alone() -> None:
-    assert CreditWallet.__mro__ == (CreditWallet, WalletMovements, WalletSettings, object)
+@pytest.mark.parametrize("noun", nouns())
+def test_all_threads_have_the_same_noun(wallets: CreditWallet, noun: str) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        seen = [*threads.map(lambda _: getattr(wallets, noun), range(8))]
+    assert len({*map(id, seen)}) == 1
+
+
+def test_the_facade_inherits_its_movements_settings_and_nouns_alone() -> None:
+    assert CreditWallet.__mro__ == (CreditWallet, WalletMovements, WalletSettings, Nouns, object)
 
 
 def test_outcomes_say_what_they_have(wallets: CreditWallet) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from operator import attrgetter
 
 from amounts import amounts, yen
+from decisions import comparable
 from hypothesis import given
 from hypothesis import strategies as st
 from laws import Books
@@ -30,10 +30,6 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.decide import decide
-from credit_wallet.rules.state import (
-    Decision,
-    Snapshot,
-)
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
 SOON = "2026-05-15T12:00:30.000Z"
@@ -72,20 +68,6 @@ first_batches = batches.map(
 )
 
 
-def plain(value: object) -> object:
-    """Something that is equal when the decisions are: refusals by their content, ids to come by their next.
-
-    The book of prices never changes.
-    """
-    if isinstance(value, count):
-        return repr(value)
-    if isinstance(value, WalletError):
-        return type(value), str(value), value.details
-    if isinstance(value, Decision | Snapshot):
-        return {name: plain(each) for name, each in structs.asdict(value).items() if name != "prices"}
-    return [plain(each) for each in value] if isinstance(value, list) else value
-
-
 @given(first=first_batches, second=batches, seconds=st.integers(0, 90), mode=st.sampled_from(["alert", "cap"]))
 def test_the_same_snapshot_and_commands_come_to_the_same_decision(
     first: list[Command], second: list[Command], seconds: int, mode: str
@@ -97,8 +79,8 @@ def test_the_same_snapshot_and_commands_come_to_the_same_decision(
     books.load(later)
     twin, asked = deepcopy(snapshot), deepcopy(second)
     decision, again = decide(snapshot, second, later), decide(twin, asked, later)
-    assert plain(decision) == plain(again)
-    assert plain(snapshot) == plain(twin)
+    assert comparable(decision) == comparable(again)
+    assert comparable(snapshot) == comparable(twin)
     assert second == asked
 
 
@@ -123,7 +105,7 @@ def test_a_refusal_writes_no_entry_and_moves_nothing(first: list[Command], refus
         for wallet in before.wallets.values():
             wallet.exhausted = snapshot.wallets[wallet.wallet_id].exhausted
             wallet.recovery_due = snapshot.wallets[wallet.wallet_id].recovery_due
-        assert plain(snapshot) == plain(before)
+        assert comparable(snapshot) == comparable(before)
         assert (decision.entries, decision.remembered, decision.opened_lots, decision.returned) == ({}, {}, [], {})
 
 

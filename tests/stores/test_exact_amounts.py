@@ -77,7 +77,7 @@ def new_key(host: PlainSql, wallet_id: int) -> int:
 
 
 def carried_out(store: Store, clock: Clock, *commands: Command) -> list[Outcome]:
-    outcomes = store.execute(commands, clock())
+    outcomes = store.execute(commands, clock)
     for outcome in outcomes:
         assert isinstance(outcome, Outcome), outcome
     return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
@@ -172,7 +172,7 @@ class Walk:
         if self.random.random() < 0.1:
             self.clock.advance(hours=self.random.choice((1, 30, 24 * 20)))
         commands = [self.command() for _ in range(self.random.choice((1, 1, 2, 8)))]
-        for command, outcome in zip(commands, self.store.execute(commands, self.clock()), strict=True):
+        for command, outcome in zip(commands, self.store.execute(commands, self.clock), strict=True):
             if not isinstance(outcome, Outcome):
                 continue
             self.done[type(command).__name__] += 1
@@ -353,7 +353,7 @@ def test_what_is_given_back_in_its_own_batch_returns_to_its_lot(
 def test_the_largest_balance_is_exact_too(store: Store, host: PlainSql, db_url: str, clock: Clock) -> None:
     wallet_id = new_wallet(store, clock)
     carried_out(store, clock, *(Topup(wallet_id, f"credit {n}", MAX_AMOUNT_MICROS) for n in range(9)))
-    [refused] = store.execute([Topup(wallet_id, "a micro more", 1)], clock())
+    [refused] = store.execute([Topup(wallet_id, "a micro more", 1)], clock)
     assert isinstance(refused, InvalidAmount)
     carried_out(store, clock, Charge(wallet_id, "a micro less", 1), Hold(wallet_id, "hold", MAX_AMOUNT_MICROS))
     columns = "balance_yen, balance_fraction, held_yen, ledger_fraction"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from budget_model import ModelBudget
+from decisions import decide_twice
 from msgspec import structs
 
 from credit_wallet.domain.budgets import Budget, Reserved, anchor_of, counted_as, kind_of, labels_of
@@ -16,7 +17,6 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.windows import second_after
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.counters import opened
-from credit_wallet.rules.decide import decide
 from credit_wallet.rules.details import exact_micros, parse_detail, usage_of
 from credit_wallet.rules.lots import parse_allocation
 from credit_wallet.rules.state import (
@@ -105,7 +105,7 @@ class RulesAlone:
         del elsewhere
         snapshot = self._loaded(commands)
         loaded = {name: counter.spent_micros for name, counter in snapshot.counters.items()}
-        decision = decide(snapshot, commands, self.clock())
+        decision = decide_twice(snapshot, commands, self.clock())
         self._keep(snapshot, decision, loaded)
         return decision.outcomes
 

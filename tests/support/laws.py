@@ -7,13 +7,14 @@ from datetime import datetime
 from json import loads
 from operator import attrgetter
 
+from decisions import decide_twice
+
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.rules import lots
-from credit_wallet.rules.decide import decide
 from credit_wallet.rules.details import exact_micros, format_detail, parse_detail, usage_of
 from credit_wallet.rules.state import Decision, Entry, EntryRecord, Snapshot, WalletState
 
@@ -37,7 +38,7 @@ class Books:
     def carry_out(self, commands: list[Command], now: datetime) -> list[Outcome | WalletError]:
         """The outcomes of a batch, once everything agrees."""
         self.load(now)
-        decision = decide(self.snapshot, commands, now)
+        decision = decide_twice(self.snapshot, commands, now)
         self.snapshot.remembered |= decision.remembered
         assert len(decision.outcomes) == len(commands)
         for entry in sorted(decision.appended(), key=attrgetter("txn_id")):
@@ -133,7 +134,7 @@ class Books:
         """What a store writes is what has changed."""
         for record in decision.returned.values():
             assert 0 < record.returned_micros <= abs(record.amount_micros)
-        assert {entry.wallet_id for entry in decision.appended()} <= decision.touched.keys()
+        assert {entry.wallet_id for entry in decision.appended()} <= decision.touched.keys() | decision.moved.keys()
 
 
 def _check_form(entry: Entry, micros: int, fraction: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from credit_wallet.cli.tables import cells, in_columns
@@ -120,9 +119,15 @@ def _print_table(rows: Sequence[object]) -> None:
     shown = [[_text(name, row[name]) for name in names] for row in fields]
     headings = [_heading(name) for name in names]
     table = in_columns([headings, *shown], right)
-    if sys.stdout.isatty() and _width(table) > get_terminal_size().columns:
+    if sys.stdout.isatty() and _width(table) > _columns():
         table = "\n\n".join(in_columns(list(zip(headings, row, strict=True))) for row in shown)
     print(table)
+
+
+def _columns() -> int:
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
 
 
 def _width(text: str) -> int:

@@ -60,11 +60,13 @@ def serve(
     from credit_wallet.domain.tokens import new_operator_key
     from credit_wallet.http.app_settings import ServiceSettings, mcp_hosts
     from credit_wallet.http.forwarded import TrustedProxies
+    from credit_wallet.ledger.nouns import prepare_nouns
     from credit_wallet.payments.factory import test_money
     from credit_wallet.payments.settings import payment_settings
     from credit_wallet.wire.operator_keys import SOLE_NAME, metrics_key, operator_key, operator_keys
 
     prepare_logs()
+    prepare_nouns()
     address = f"http://{host}:{port}"
     made_key = None if (keys := operator_keys()) else new_operator_key()
     if made_key is not None:
@@ -102,11 +104,13 @@ def worker() -> None:
     These are expiries, seals, alerts, notices and payments.
     """
     from credit_wallet.delivery.factory import open_notifier
+    from credit_wallet.ledger.nouns import prepare_nouns
     from credit_wallet.payments.factory import open_payments
     from credit_wallet.runtime.stopping import Stop, closing_in_time
     from credit_wallet.worker import workers, working
 
     prepare_logs()
+    prepare_nouns()
     with (
         Stop() as stop,
         closing_in_time(stop, open_wallets()) as wallets,

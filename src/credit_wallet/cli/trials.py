@@ -35,7 +35,7 @@ def demo() -> None:
 def bench(seconds: float, folder: Path | None) -> None:
     """Measure charges per second on this machine.
 
-    One transaction per charge is measured beside them, for comparison.
+    In the same run, and as a ratio: the limit, which is SQLite alone writing the same rows.
     """
     from tempfile import TemporaryDirectory
 

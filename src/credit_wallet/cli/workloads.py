@@ -1,4 +1,4 @@
-"""Workloads of the benchmark: charges through the rail, and the plain implementation that they are compared with."""
+"""Workloads of benchmarks: charges through the rail, one list after another or by many callers at once."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
+from functools import partial
 from itertools import chain, cycle, islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 import apsw
 from msgspec import Struct
 
-from credit_wallet.domain.commands import Topup
-from credit_wallet.domain.cycle import cycle_at, format_instant
+from credit_wallet.domain.commands import Charge, Topup
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.tokens import token_hash
-from credit_wallet.errors import IdempotencyConflict, InsufficientFunds, WalletError
+from credit_wallet.errors import WalletError
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.ledger.rail import MAX_BATCH
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.stores.sqlite.connection import connect
-from credit_wallet.stores.sqlite.ledger import transaction
 from credit_wallet.stores.sqlite.store import SqliteStore
+
+P = TypeVar("P")
 
 CALLERS = 64
 """Threads or tasks that charge at the same time."""
@@ -53,18 +52,28 @@ class Round(Struct, frozen=True):
 Workload = Callable[[float], Round]
 """Charges for about that number of seconds."""
 
+PlainCharge: TypeAlias = tuple[int, int, str]
+"""Wallet, yen and idempotency key."""
+
+AnyCharge: TypeAlias = PlainCharge | Charge
+"""What a list of charges consists of."""
+
 
 # Charging through the rail
 
 
-def in_batches(wallets: CreditWallet, wallet_ids: Sequence[int], batch: int) -> Workload:
-    """One caller with lists of ``batch`` charges, each for a wallet drawn at random."""
-    payers = drawn(wallet_ids)
+def plain_charges(wallet_ids: Sequence[int]) -> Iterator[PlainCharge]:
+    """Charges without end, each for a wallet drawn at random."""
+    return ((wallet_id, PRICE_YEN, new_idempotency_key()) for wallet_id in drawn(wallet_ids))
+
+
+def in_batches(wallets: CreditWallet, charges: Iterator[AnyCharge], batch: int) -> Workload:
+    """One caller with lists of ``batch`` charges, which are made beforehand."""
 
     def charge_batch() -> float:
-        charges = [(wallet_id, PRICE_YEN, new_idempotency_key()) for wallet_id in islice(payers, batch)]
+        made = list(islice(charges, batch))
         started = perf_counter()
-        outcomes = wallets.charge_many(charges)
+        outcomes = wallets.charge_many(made)
         elapsed = perf_counter() - started
         require_success(outcomes)
         return elapsed
@@ -131,9 +140,9 @@ def by_tasks(wallets: CreditWallet, wallet_ids: Sequence[int], callers: int) -> 
     return lambda seconds: asyncio.run(call_all(seconds))
 
 
-def drawn(wallet_ids: Sequence[int]) -> Iterator[int]:
+def drawn(payers: Sequence[P]) -> Iterator[P]:
     """Wallets at random, without end; drawn beforehand, so that drawing is not measured."""
-    return cycle(random.choices(wallet_ids, k=20 * MAX_BATCH))  # noqa: S311 - no secret
+    return cycle(random.choices(payers, k=20 * MAX_BATCH))  # noqa: S311 - no secret
 
 
 def _keys_for(seconds: float) -> Iterator[str]:
@@ -176,87 +185,6 @@ def create_wallets(path: Path, count: int, *, credit_yen: int = CREDIT_YEN, mont
             Topup(wallet_id, new_idempotency_key(), credit_yen * MICROS)
             for wallet_id in wallet_ids[start : start + MAX_BATCH]
         ]
-        require_success(store.execute(topups, datetime.now(UTC)))
+        require_success(store.execute(topups, partial(datetime.now, UTC)))
     store.close()
     return wallet_ids
-
-
-# The baseline
-
-_REMEMBERED = """
-SELECT fingerprint, txn_id, balance_yen FROM am_credit_idempotency WHERE idempotency_key = ? AND wallet_id = ?
-"""
-_BALANCE = """
-SELECT balance_yen, current_cycle, cycle_spent_yen, last_txn_id, json_extract(open_lots, '$[0][0]')
-FROM am_credit_wallet WHERE wallet_id = ? AND enabled = 1
-"""
-_SPEND = """
-UPDATE am_credit_wallet
-SET balance_yen = ?1, current_cycle = ?2, cycle_spent_yen = ?3, last_txn_id = ?4, updated_at = ?5,
-    open_lots = json_array(json_array(?6, 'paid', ?1, NULL))
-WHERE wallet_id = ?7
-"""
-_APPEND = """
-INSERT INTO am_credit_transaction_log
-    (wallet_id, amount_yen, txn_type, occurred_at, prev_txn_id, ledger_balance_yen, lots)
-VALUES (?1, -?2, 'charge', ?3, ?4, ?5, json_array(json_array(?6, ?2)))
-RETURNING txn_id
-"""
-_REMEMBER = """
-INSERT INTO am_credit_idempotency
-    (idempotency_key, wallet_id, fingerprint, txn_id, amount_yen, balance_yen, created_on)
-VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
-
-
-class PlainLedger:
-    """What a careful application does without a rail: it reads, checks and writes each charge with its own statements.
-
-    It knows wallets with one paid lot, in UTC, and leaves a ledger that ``CreditWallet.verify`` accepts.
-    """
-
-    def __init__(self, path: Path, wallet_ids: Sequence[int]) -> None:
-        self._connection = connect(path)
-        self._payers = drawn(wallet_ids)
-
-    def __enter__(self) -> PlainLedger:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-
-    def in_batches(self, batch: int) -> Workload:
-        """``batch`` charges per transaction, each with statements of its own; 1 is one transaction per charge."""
-
-        def charge_batch() -> float:
-            charges = [(wallet_id, new_idempotency_key()) for wallet_id in islice(self._payers, batch)]
-            started = perf_counter()
-            with transaction(self._connection):
-                for wallet_id, key in charges:
-                    self.charge(wallet_id, PRICE_YEN, key)
-            return perf_counter() - started
-
-        return repeated(charge_batch, batch)
-
-    def charge(self, wallet_id: int, amount_yen: int, idempotency_key: str) -> tuple[int, int]:
-        """Charge in the caller's transaction; returns the entry's id and the balance left."""
-        execute = self._connection.execute
-        fingerprint = sha256(f"{wallet_id} {amount_yen}".encode()).digest()[:16]
-        before: list[tuple[Any, ...]] = execute(_REMEMBERED, (idempotency_key, wallet_id)).fetchall()
-        if before:
-            remembered, txn_id, balance_yen = before[0]
-            if remembered != fingerprint:
-                raise IdempotencyConflict("the key was used for a different request")
-            return txn_id, balance_yen
-        now = datetime.now(UTC)
-        at, billing_cycle = format_instant(now), cycle_at(now)
-        row: tuple[Any, ...] = execute(_BALANCE, (wallet_id,)).fetchall()[0]
-        balance_yen, spent_in, spent_yen, last_txn_id, lot_id = row
-        if balance_yen < amount_yen:
-            raise InsufficientFunds(f"wallet {wallet_id} has {balance_yen} yen")
-        balance_yen -= amount_yen
-        spent_yen = amount_yen + (spent_yen if spent_in == billing_cycle else 0)
-        txn_id = execute(_APPEND, (wallet_id, amount_yen, at, last_txn_id, balance_yen, lot_id)).get
-        execute(_SPEND, (balance_yen, billing_cycle, spent_yen, txn_id, at, lot_id, wallet_id))
-        execute(_REMEMBER, (idempotency_key, wallet_id, fingerprint, txn_id, amount_yen, balance_yen, at[:10]))
-        return txn_id, balance_yen

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 CYCLE_PATTERN = re.compile(r"(?!9999)[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 """Years 1000 to 9998: those whose months begin and end in every time zone."""
@@ -151,14 +150,19 @@ def is_time_zone(name: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _time_zones() -> frozenset[str]:
+    from zoneinfo import available_timezones
+
     names = available_timezones() - _NOT_IANA
     return frozenset(name for name in names if not name.startswith(("posix/", "right/")))
 
 
+@lru_cache(maxsize=1_024)
 def zone_of(name: str) -> tzinfo:
     """UTC needs no time zone database, which a plain Python may lack. A name that plain SQL made up counts as UTC."""
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -59,6 +59,14 @@ CALLS = {
 }
 
 
+def call_of(scope: Scope) -> _Call | None:
+    """The call of ``CALLS`` that a request makes; None for what is not the lane's."""
+    call = CALLS.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+    if call is None or scope["query_string"] or scope.get("raw_path", call.raw_path) != call.raw_path:
+        return None
+    return call
+
+
 class FastLane:
     """An ASGI application that takes ``CALLS`` and leaves the rest to ``behind``."""
 
@@ -69,8 +77,8 @@ class FastLane:
         self._topup_url = topup_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = CALLS.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if call is None or scope["query_string"] or scope.get("raw_path", call.raw_path) != call.raw_path:
+        call = call_of(scope)
+        if call is None:
             await self._behind(scope, receive, send)
             return
         status, headers, body = await self._answer(call, scope, receive)
@@ -91,7 +99,8 @@ class FastLane:
                 address_of(scope),
                 text_of(headers.get(b"x-payer-token")),
             )
-            body = decode_body(call.decoder, await read_body(receive, MAX_MOVEMENT_BYTES))
+            received = await read_body(receive, MAX_MOVEMENT_BYTES, declared=headers.get(b"content-length"))
+            body = decode_body(call.decoder, received)
             outcome, reply = await call.carry_out(self._wallets, caller, body, text_of(headers.get(b"idempotency-key")))
         except WalletError as error:
             return await self._refuse(error, caller, headers)

@@ -19,6 +19,7 @@ from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
+from credit_wallet.http.hand_over import spawner
 from credit_wallet.http.mcp_routes import imported_ahead
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.tracing import traced
@@ -99,6 +100,7 @@ def _server(app: AsgiApp, host: str, port: int) -> Server:
         http=HTTPModes.http1,  # to find out the version, a silent connection would be waited for without end
         backlog=1024,
         websockets=False,
+        blocking_threads=1,  # which the hand-over counts on
         log_enabled=False,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
     )
@@ -141,7 +143,7 @@ async def _until_stopped(stop: Stop, server: Server) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     stop.on_stop(lambda: loop.call_soon_threadsafe(stopped.set))
-    serving = loop.create_task(server.serve())
+    serving = loop.create_task(server.serve(spawner()))
     # Once the server listens, which it does before it first waits; garbage collections leave out what is imported then.
     loop.call_soon(imported_ahead(gc.freeze).start)
     stopping = loop.create_task(stopped.wait())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from math import inf
 from typing import TypeVar
 
 from credit_wallet.domain.commands import Command
@@ -76,6 +77,10 @@ class Lanes:
             for start in range(0, len(own), self.max_batch):
                 outcomes += rail.submit(own[start : start + self.max_batch])
         return outcomes
+
+    def last_look(self) -> tuple[float, int | None]:
+        """When the last batch looked whether others had written, and how often they had; None when nobody can tell."""
+        return self._rails[0].last_look() if len(self._rails) == 1 else (-inf, None)
 
     def waiting(self) -> int:
         """Commands that are queued or being carried out."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from credit_wallet.domain.budget_views import BudgetView
 from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, Transaction, WalletView
-from credit_wallet.ledger.budget_lists import limiting
 from credit_wallet.ledger.ledger import Ledger
-from credit_wallet.ledger.topups import automatic_state
-from credit_wallet.notices.targets import TargetView, view_of
 from credit_wallet.rules.limits import spendable_micros
-from credit_wallet.stores.budget_reads import bounding
-from credit_wallet.stores.notification_rows import SQL, target_of
+
+if TYPE_CHECKING:
+    from credit_wallet.domain.budget_views import BudgetView
+    from credit_wallet.notices.targets import TargetView
 
 RECENT_TRANSACTIONS = 10
 
@@ -34,6 +32,12 @@ class Overview(NamedTuple):
 
 def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
     """Raises ``WalletNotFound`` and ``KeyNotFound``."""
+    from credit_wallet.ledger.budget_lists import limiting
+    from credit_wallet.ledger.topups import automatic_state
+    from credit_wallet.notices.targets import view_of
+    from credit_wallet.stores.budget_reads import bounding
+    from credit_wallet.stores.notification_rows import SQL, target_of
+
     wallet, reader = ledger.row(wallet_id), ledger.reader
     now = ledger.clock()
     if key_id is None:

@@ -9,15 +9,15 @@ Each thread waits on its own lock. Asyncio callers are woken once per batch and 
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from datetime import datetime
+from math import inf
 from queue import Empty, SimpleQueue
-from time import monotonic, perf_counter, sleep
-from typing import Any, TypeAlias, TypeVar
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.outcomes import Outcome
@@ -25,6 +25,9 @@ from credit_wallet.errors import DatabaseCorrupt, DatabaseError, DatabaseRefused
 from credit_wallet.runtime import forks
 from credit_wallet.stores import Store
 from credit_wallet.telemetry import Logger
+
+if TYPE_CHECKING:
+    import asyncio
 
 MAX_BATCH = 1_024
 """Maximum commands in one durable batch."""
@@ -134,6 +137,7 @@ class Rail:
         self._siblings = 1
         self._closed = False
         self._left_behind = False
+        self._looked_at = -inf
         self._guard = threading.Lock()
         self._store: Store
         forks.guard(self, Rail._leave_behind)
@@ -155,7 +159,9 @@ class Rail:
 
     async def asubmit(self, commands: Sequence[Command]) -> Outcomes:
         """Like ``submit``, for asyncio callers. Cancelling the wait does not recall the commands."""
-        ticket = _LoopTicket(commands, asyncio.get_running_loop())
+        from asyncio import get_running_loop  # here: a caller that has a loop has imported it
+
+        ticket = _LoopTicket(commands, get_running_loop())
         self._enqueue(ticket)
         return await ticket.future
 
@@ -182,6 +188,13 @@ class Rail:
             self._store.check_writable()
         else:
             self.call(lambda store: store.check_writable())
+
+    def last_look(self) -> tuple[float, int | None]:
+        """When a batch last looked whether others had written to the database, by the monotonic clock, and how often
+        they had by then; None when the store cannot tell.
+        """
+        looked_at = self._looked_at  # read first: what is counted after it only makes the count larger
+        return looked_at, self._store.writes_by_others
 
     def waiting(self) -> int:
         """Commands that are queued or being carried out."""
@@ -300,14 +313,15 @@ class Rail:
 
     def _execute(self, batch: list[_Ticket]) -> None:
         commands = [command for ticket in batch for command in ticket.commands]
-        started = perf_counter()
+        started = monotonic()
         try:
-            outcomes = self._store.execute(commands, self._clock())
+            outcomes = self._store.execute(commands, self._clock)
         except Exception as error:
             self._fail(batch, error)
             return
+        self._looked_at = started
         if self._observe is not None:
-            self._show(self._observe, commands, outcomes, perf_counter() - started)
+            self._show(self._observe, commands, outcomes, monotonic() - started)
         done = 0
         for ticket in batch:
             ticket.outcomes = outcomes[done : done + len(ticket.commands)]

@@ -7,16 +7,14 @@ connections. A wallet has a share of a lane. Queries beyond a limit are refused 
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from time import monotonic, sleep
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from msgspec import Struct
 
@@ -31,6 +29,9 @@ from credit_wallet.runtime.deadlines import (
     Crew,
     CrewBusy,
 )
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -140,11 +141,13 @@ class ReadingLanes:
         ``wallet_id`` 0 stands for nobody in particular. Raises ``ShareExceeded``, ``ServiceBusy`` and what ``question``
         raises.
         """
+        from asyncio import timeout, wrap_future
+
         future = self._submit(lane, wallet_id, partial(question, *args, **kwargs))
-        limit = asyncio.timeout(lane.seconds)
+        limit = timeout(lane.seconds)
         try:
             async with limit:
-                return await asyncio.wrap_future(future)
+                return await wrap_future(future)
         except TimeoutError:
             if not limit.expired():
                 raise

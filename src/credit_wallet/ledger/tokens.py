@@ -21,6 +21,13 @@ class Tokens:
         """Changes whenever this process ends or adds a secret: then cached tokens are stale."""
         return self._ledger.secret_changes
 
+    def last_look(self) -> tuple[float, int | None]:
+        """When it was last seen how often other processes have written, by the monotonic clock, and how often that was.
+
+        None when it cannot be told: then a token may have ended elsewhere without a sign.
+        """
+        return self._ledger.lanes.last_look()
+
     def authenticate(self, token: str) -> Access:
         """The wallet that a bearer token, or a registered key of the host, opens. Raises ``Unauthorized``."""
         access = self.identify(token)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 from collections.abc import Iterable
 from types import TracebackType
@@ -11,45 +10,22 @@ from typing import Self
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.domain.views import Balance, CreatedWallet, Transaction, WalletView
-from credit_wallet.ledger import owners
-from credit_wallet.ledger.alerts import Alerts
-from credit_wallet.ledger.budgets import Budgets
-from credit_wallet.ledger.clock import LedgerClock
-from credit_wallet.ledger.cycles import Cycles, statement_of
-from credit_wallet.ledger.deliveries import Deliveries
 from credit_wallet.ledger.factory import open_ledger
-from credit_wallet.ledger.grants import Grants
-from credit_wallet.ledger.holds import Holds
-from credit_wallet.ledger.keys import Keys
 from credit_wallet.ledger.ledger import Ledger, Now, checked_page
-from credit_wallet.ledger.lots import Lots
-from credit_wallet.ledger.maintenance import Maintenance
-from credit_wallet.ledger.notices import Notices
-from credit_wallet.ledger.overview import Overview, overview_of
-from credit_wallet.ledger.prices import Prices
-from credit_wallet.ledger.proof import prove
-from credit_wallet.ledger.purchases import Purchases
+from credit_wallet.ledger.nouns import Nouns
+from credit_wallet.ledger.overview import Overview
 from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer
-from credit_wallet.ledger.seals import Seals
-from credit_wallet.ledger.secrets import Secrets
-from credit_wallet.ledger.sellers import Sellers
-from credit_wallet.ledger.targets import Targets
-from credit_wallet.ledger.tokens import Tokens
-from credit_wallet.ledger.topups import Topups
-from credit_wallet.ledger.transactions import Transactions, wallet_to_search
-from credit_wallet.ledger.transfers import Transfers
-from credit_wallet.ledger.usage import usage_of
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
 from credit_wallet.reports.statement_figures import Statement
 from credit_wallet.rules.forecast import Forecast, forecast
 from credit_wallet.rules.validation import checked_after
 from credit_wallet.runtime.steady_clock import utc_now
+from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.seals import Anchor
-from credit_wallet.stores.jobs.verify import Violation
 
 
-class CreditWallet(WalletMovements, WalletSettings):
+class CreditWallet(WalletMovements, WalletSettings, Nouns):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     An amount is yen, from 0.000001 to 10**12: an int, or exact with up to six decimal places as a ``Decimal`` or a
@@ -66,15 +42,6 @@ class CreditWallet(WalletMovements, WalletSettings):
             raise TypeError(f"CreditWallet.open(url) opens a database, not CreditWallet({ledger!r})")
         self._ledger = ledger
         self.reading_lanes = ledger.reading_lanes
-        self.keys, self.secrets, self.tokens = Keys(ledger), Secrets(ledger), Tokens(ledger)
-        self.holds, self.transactions, self.cycles = Holds(ledger), Transactions(ledger), Cycles(ledger)
-        self.lots, self.topups, self.alerts = Lots(ledger), Topups(ledger), Alerts(ledger)
-        self.budgets = Budgets(ledger)
-        self.sellers, self.purchases, self.prices = Sellers(ledger), Purchases(ledger), Prices(ledger)
-        self.transfers = Transfers(ledger)
-        self.targets, self.notices, self.deliveries = Targets(ledger), Notices(ledger), Deliveries(ledger)
-        self.grants = Grants(ledger)
-        self.maintenance, self.seals, self.clock = Maintenance(ledger), Seals(ledger), LedgerClock(ledger)
 
     @classmethod
     def open(
@@ -140,7 +107,9 @@ class CreditWallet(WalletMovements, WalletSettings):
         spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later. Raises
         ``InvalidRequest`` naming the field.
         """
-        return owners.create_wallet(
+        from credit_wallet.ledger.owners import create_wallet
+
+        return create_wallet(
             self._ledger,
             label,
             monthly_budget_yen,
@@ -157,7 +126,9 @@ class CreditWallet(WalletMovements, WalletSettings):
         Other processes may remember an ended token for a second. Raises ``WalletNotFound``, and ``TooManyTokens`` when
         ten earlier tokens still work.
         """
-        return owners.rotate_owner_token(self._ledger, wallet_id, overlap_seconds)
+        from credit_wallet.ledger.owners import rotate_owner_token
+
+        return rotate_owner_token(self._ledger, wallet_id, overlap_seconds)
 
     def show(self, wallet_id: int) -> WalletView:
         """A wallet with its settings and the spending of its current cycle. Raises ``WalletNotFound``."""
@@ -169,6 +140,8 @@ class CreditWallet(WalletMovements, WalletSettings):
         For agent key ``key_id``: only its own transactions, and no targets. Raises ``WalletNotFound`` and
         ``KeyNotFound``.
         """
+        from credit_wallet.ledger.overview import overview_of
+
         return overview_of(self._ledger, wallet_id, key_id)
 
     def list(self, *, after: int = 0, limit: int = 100) -> builtins.list[WalletView]:
@@ -182,7 +155,9 @@ class CreditWallet(WalletMovements, WalletSettings):
 
     async def abalance(self, wallet_id: int) -> Balance:
         """The asyncio twin of ``balance``."""
-        return await asyncio.to_thread(self.balance, wallet_id)
+        from asyncio import to_thread
+
+        return await to_thread(self.balance, wallet_id)
 
     def history(
         self,
@@ -200,6 +175,8 @@ class CreditWallet(WalletMovements, WalletSettings):
         the note of the charge that it refunds. For the next page, pass the last ``txn_id`` as ``before_txn_id``. Raises
         ``WalletNotFound`` and ``InvalidRequest``.
         """
+        from credit_wallet.ledger.transactions import wallet_to_search
+
         wallet = wallet_to_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
         return self._ledger.reader.history(
             wallet,
@@ -221,7 +198,9 @@ class CreditWallet(WalletMovements, WalletSettings):
         note: str | None = None,
     ) -> builtins.list[Transaction]:
         """The asyncio twin of ``history``."""
-        return await asyncio.to_thread(
+        from asyncio import to_thread
+
+        return await to_thread(
             self.history,
             wallet_id,
             limit=limit,
@@ -253,6 +232,8 @@ class CreditWallet(WalletMovements, WalletSettings):
         The figures come from sums that ``maintenance.count_usage`` keeps, up to ``counted_to_txn_id``. Raises
         ``WalletNotFound`` and ``InvalidRequest``.
         """
+        from credit_wallet.ledger.usage import usage_of
+
         return usage_of(
             self._ledger,
             wallet_id,
@@ -278,7 +259,9 @@ class CreditWallet(WalletMovements, WalletSettings):
         cursor: str | None = None,
     ) -> UsageReport:
         """The asyncio twin of ``usage``."""
-        return await asyncio.to_thread(
+        from asyncio import to_thread
+
+        return await to_thread(
             self.usage,
             wallet_id,
             by=by,
@@ -296,6 +279,8 @@ class CreditWallet(WalletMovements, WalletSettings):
         ``credit_wallet.reports.statement`` writes it as text, CSV or JSON, and draws up long ones step by step. Raises
         ``WalletNotFound`` and ``InvalidRequest``.
         """
+        from credit_wallet.ledger.cycles import statement_of
+
         return statement_of(self._ledger, wallet_id, cycle)
 
     def forecast(self, wallet_id: int) -> Forecast:
@@ -311,4 +296,6 @@ class CreditWallet(WalletMovements, WalletSettings):
         plain SQL wrote since the last movement are backfilled first. The proof reads one snapshot, so concurrent writes
         do not affect it.
         """
+        from credit_wallet.ledger.proof import prove
+
         return prove(self._ledger, anchors, usage=usage)

@@ -84,12 +84,12 @@ def count(batch: Batch, counters: Counters, amount_micros: int, calls: int) -> N
             continue
         counter.spent_micros += cost_micros
         if counter.leaves_at:
-            _note_leaving(counter, cost_micros)
+            note_leaving(counter, cost_micros)
         if counter.spent_micros * 100 >= counter.limit_micros * budget.shares_pct[0]:
             _tell(batch, counter, cost_micros)
 
 
-def _note_leaving(counter: Counter, cost_micros: int) -> None:
+def note_leaving(counter: Counter, cost_micros: int) -> None:
     """Note when what was spent in a rolling window leaves it."""
     counter.empty_at = max(counter.empty_at, counter.leaves_at)
     before_micros = 0

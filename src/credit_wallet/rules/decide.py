@@ -1,6 +1,7 @@
 """The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
 ``spending``, ``holds``, ``purchases``, ``refunds``, ``lots``, ``budget``, ``credit``, ``grants``, ``money_in``,
-``consents``, ``transfers``, ``batch``), and every store calls it.
+``consents``, ``transfers``, ``batch``), and every store calls it. Charges that no rule has anything to say about take a
+short way (``headroom``), to the same decision.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
 commands out one after the other on the snapshot it is given and returns what is to be written. A refusal moves nothing.
@@ -63,6 +64,7 @@ from credit_wallet.rules.budgets import note_monthly_budget
 from credit_wallet.rules.consents import record_consent
 from credit_wallet.rules.credit import credit, end_exhaustion, lapse_until
 from credit_wallet.rules.grants import credit_grant
+from credit_wallet.rules.headroom import QuietCharges
 from credit_wallet.rules.holds import capture, expire_hold, extend, open_hold, release
 from credit_wallet.rules.idempotency import fingerprint, replay
 from credit_wallet.rules.money_in import request_auto_topup, request_topup, settle_topup
@@ -86,10 +88,15 @@ def decide(snapshot: Snapshot, commands: Sequence[Command], now: datetime) -> De
 
     The decision has one outcome or ``WalletError`` per command, in order.
     """
-    batch = Batch(snapshot, Decision(), now, format_instant(now))
-    outcomes = batch.decision.outcomes
+    batch = Batch(snapshot, Decision(touched=dict(snapshot.rolled)), now, format_instant(now))
+    outcomes, quiet = batch.decision.outcomes, QuietCharges(batch)
     for command in commands:
-        outcomes.append(_carry_out(batch, command))
+        outcome = quiet.charge(command) if type(command) is Charge else None
+        if outcome is None:
+            quiet.end(command.wallet_id)
+            outcomes.append(_carry_out(batch, command))
+        else:
+            outcomes.append(outcome)
     return batch.decision
 
 

@@ -45,6 +45,28 @@ def format_detail(micros: int | None, fraction: int, usage: Usage | None) -> str
     ).decode()
 
 
+class UsageForm(Struct, frozen=True):
+    """What ``format_detail`` writes of a usage, for entries that differ in amount and quantity alone."""
+
+    item: str
+    rest: str
+
+    def text(self, micros: int | None, fraction: int, quantity_micros: int) -> str:
+        """The same as ``format_detail``."""
+        exact = "" if micros is None else f'"micros":{micros},'
+        beyond = f'"fraction":{fraction},' if fraction else ""
+        quantity = f'"quantity":{quantity_micros},' if quantity_micros else ""
+        return f"{{{exact}{beyond}{self.item}{quantity}{self.rest}"
+
+
+def usage_form(usage: Usage, price_version: int | None) -> UsageForm:
+    """Of a usage that has facts, or an item priced by ``price_version``."""
+    facts, agent_facts = dict(usage.facts) or None, dict(usage.agent_facts) or None
+    rest = json.encode(EntryDetail(price_version=price_version, facts=facts, agent_facts=agent_facts)).decode()
+    item = "" if usage.item is None else f'"item":{json.encode(usage.item).decode()},'
+    return UsageForm(item, rest.removeprefix("{"))
+
+
 def parse_detail(text: str | None) -> EntryDetail:
     """The reverse of ``format_detail``; an entry without detail says nothing beyond its whole yen."""
     return NO_DETAIL if text is None else _decoder.decode(text)

@@ -7,9 +7,8 @@ Not legal advice.
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -23,7 +22,8 @@ from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.money_in import match_taken, note_step
 from credit_wallet.rules.state import WalletState
 
-TOKYO = ZoneInfo("Asia/Tokyo")
+TOKYO = timezone(timedelta(hours=9))
+"""Without summer time since 1951; a plain Python may lack a time zone database."""
 ISSUED_SHARE_PCT = 20
 UNUSED_SHARE_PCT = 5
 

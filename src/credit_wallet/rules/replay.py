@@ -197,6 +197,7 @@ class Replay:
         self, payer: _Payer, entry: Logged, amount_micros: int, usage: Usage | None, counters: list[Counter]
     ) -> int | None:
         wallet, at = payer.wallet, payer.at
+        self._snapshot.headrooms.clear()  # entries have moved wallets since
         shadows = (
             [(each, each.refusals) for each in counters if each.budget.mode == "shadow"] if self._has_shadows else ()
         )

@@ -219,7 +219,7 @@ class EntryRecord(Struct):
     occurred_at: str = ""
 
 
-class Remembered(Struct, frozen=True):
+class Remembered(Struct, frozen=True, gc=False):
     """The use of an idempotency key: the request's fingerprint and its outcome."""
 
     fingerprint: bytes
@@ -322,6 +322,12 @@ class Snapshot(Struct):
     txn_ids: Iterator[int]
     """Ids for new entries: rising, and above those of every entry of the wallets."""
     hold_ids: Iterator[int]
+    headrooms: dict[int, int] = field(default_factory=dict)
+    """How much wallets can spend before a rule has something to say (``rules.headroom``), of those that were looked at.
+    A store that keeps wallets in memory keeps this beside them.
+    """
+    rolled: dict[int, WalletState] = field(default_factory=dict)
+    """Wallets that have moved to another cycle: their rows are to be written, whatever happens."""
     topups: dict[str, TopupState] = field(default_factory=dict)
     """Those that commands name, and all open ones of wallets that ask for another."""
     auto_topped_up: dict[int, AutoToppedUp] = field(default_factory=dict)
@@ -378,6 +384,8 @@ class Decision(Struct):
     """By type and instant, which stores bind once a statement: the ``ENTRY_COLUMNS`` of one new entry after the other.
     A flat list, because an object for each entry costs as much as writing it."""
     touched: dict[int, WalletState] = field(default_factory=dict)
+    moved: dict[int, WalletState] = field(default_factory=dict)
+    """Wallets in which charges have changed balance, front lot, cycle spend and last entry. Some may be touched too."""
     configured: dict[int, WalletState] = field(default_factory=dict)
     touched_keys: dict[int, KeyState] = field(default_factory=dict)
     touched_holds: dict[int, HoldState] = field(default_factory=dict)

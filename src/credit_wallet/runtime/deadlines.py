@@ -7,19 +7,20 @@ neither its neighbours nor the end of the process.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from math import inf
 from queue import SimpleQueue
 from time import monotonic
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from credit_wallet.runtime import forks
 from credit_wallet.telemetry import Logger
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 STOP_SECONDS = 20.0
 """The service ends within this time after it is asked to, whatever hangs."""
@@ -182,6 +183,8 @@ class Crew:
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call ``function``; the future gets what it returns or raises. Raises ``CrewBusy``."""
+        from concurrent.futures import Future
+
         future: Future[T] = Future()
         with self._lock:
             if self._closed or self._open >= self._limit:
@@ -195,7 +198,9 @@ class Crew:
 
     async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """``submit`` from a coroutine, and wait. Raises ``CrewBusy`` and what ``function`` raises."""
-        return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
+        from asyncio import wrap_future
+
+        return await wrap_future(self.submit(function, *args, **kwargs))
 
     def call(self, seconds: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """``submit`` and wait up to ``seconds``; the call goes on when they are over.

@@ -60,8 +60,12 @@ class Source(Protocol):
 class Store(Protocol):
     """A database as the rail uses it. Every method is one durable transaction, or raises and moves nothing."""
 
-    def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
-        """Carry out ``commands``; one outcome or refusal per command, in order. Raises ``DatabaseError``."""
+    def execute(self, commands: Sequence[Command], clock: Callable[[], datetime]) -> list[Outcome | WalletError]:
+        """Carry out ``commands``; one outcome or refusal per command, in order. Raises ``DatabaseError``.
+
+        All happen at one instant: what ``clock`` says once the wallets are locked. So what has waited for another batch
+        is dated after it.
+        """
 
     def create_wallet(
         self,
@@ -77,6 +81,10 @@ class Store(Protocol):
 
     def revoke_key(self, key_id: int, now: datetime) -> str:
         """Revoke an agent key for good, effective at once; return when it was first revoked. Raises ``KeyNotFound``."""
+
+    @property
+    def writes_by_others(self) -> int | None:
+        """How often ``execute`` has found, before anything else, that others had written; None if it cannot tell."""
 
     checks_apart: bool
     """Whether ``check_writable`` may be called from any thread at any time."""

@@ -31,17 +31,19 @@ from credit_wallet.rules.state import KeyState, Payment, Snapshot, WalletState
 _ON_PURCHASES = frozenset(PurchaseCommand.__subclasses__())
 
 
+def not_charges(commands: Sequence[Command]) -> list[Command]:
+    """The commands that need more than a wallet, an agent key and prices: few, most of the time none."""
+    return [command for command in commands if type(command) is not Charge]
+
+
 def named_by(commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:
     """Ids of the agent keys, the holds and the ledger entries that commands name."""
-    key_ids: set[int] = set()
+    key_ids = {command.key_id for command in commands if type(command) is Charge and command.key_id is not None}
     hold_ids: set[int] = set()
     txn_ids: set[int] = set()
-    for command in commands:
+    for command in not_charges(commands):
         match command:
-            case Charge() | Hold():
-                if command.key_id is not None:
-                    key_ids.add(command.key_id)
-            case Buy():
+            case Hold() | Buy():
                 if command.key_id is not None:
                     key_ids.add(command.key_id)
             case Capture() | Release() | Extend():
@@ -149,6 +151,8 @@ def roll(snapshot: Snapshot, rolling: Rolling, spent_micros: int, alerted_pct: i
     spender = rolling.spender
     if isinstance(spender, WalletState):
         close_open_segment(snapshot, spender)
+        snapshot.rolled[spender.wallet_id] = spender
+        snapshot.headrooms.pop(spender.wallet_id, None)
     if spender.current_cycle and spender.cycle_spent_micros:
         left = (spender.current_cycle, spender.wallet_id, rolling.key_id, spender.cycle_spent_micros)
         snapshot.left_cycles.append(left)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from hashlib import sha256
-from importlib import resources
 from typing import Any, ClassVar, Protocol
 
 from credit_wallet.errors import MigrationError
+from credit_wallet.stores.sql import shipped
 
 MANIFEST = "jpcite_boot_manifest.txt"
 
@@ -136,8 +136,12 @@ def _run(schema: Schema, name: str) -> None:
 
 
 def _read(name: str) -> str:
-    return (resources.files("credit_wallet.migrations") / name).read_text(encoding="utf-8")
+    return _bytes(name).decode()
+
+
+def _bytes(name: str) -> bytes:
+    return shipped("credit_wallet.migrations", name)
 
 
 def _checksum(schema: Schema, name: str) -> str:
-    return sha256(_read(schema.folder + name).encode()).hexdigest()
+    return sha256(_bytes(schema.folder + name)).hexdigest()

@@ -27,20 +27,25 @@ next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_to
 time_zone, low_balance_yen, alert_thresholds, balance_fraction, ledger_fraction, debt_fraction, cycle_spent_fraction,
 price_group, budget_kinds, recovery_due, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
 """
-MOVED_COLUMNS = ("balance_yen", "open_lots", "cycle_spent_yen", "last_txn_id")
-"""What a charge of whole yen changes of a wallet's row."""
+MOVED_COLUMNS = (
+    "balance_yen",
+    "balance_fraction",
+    "open_lots",
+    "held_yen",
+    "ledger_fraction",
+    "cycle_spent_yen",
+    "cycle_spent_fraction",
+    "last_txn_id",
+)
+"""What a charge changes of a wallet's row: ``held_yen`` depends on the balance too, see ``moved_row``."""
 
 RESTING_COLUMNS = (
-    "held_yen",
     "debt_yen",
+    "debt_fraction",
     "current_cycle",
     "alerted_pct",
     "next_due_at",
     "exhausted",
-    "balance_fraction",
-    "ledger_fraction",
-    "debt_fraction",
-    "cycle_spent_fraction",
     "recovery_due",
 )
 """The rest of its state, its settings apart."""
@@ -86,19 +91,15 @@ def parse_lots(text: str) -> list[Lot]:
 
 def format_lots(lots: list[Lot]) -> str:
     """The reverse of ``parse_lots``."""
-    return json.encode([_lot_row(lot) for lot in lots]).decode()
+    return f"[{_format_lot(lots[0])}]" if len(lots) == 1 else f"[{','.join(map(_format_lot, lots))}]"
 
 
-def _format_lot(lot: Lot, yen: int) -> str:
-    """The only lot of a wallet, of whole yen; as ``format_lots`` does, in half the time."""
-    expires_at = "null" if lot.expires_at is None else f'"{lot.expires_at}"'
-    return f'[[{lot.lot_id},"{lot.kind}",{yen},{expires_at}]]'
-
-
-def _lot_row(lot: Lot) -> tuple[Any, ...]:
+def _format_lot(lot: Lot) -> str:
+    """Without an encoder: ids, kinds and instants need no escaping."""
     yen, fraction = divmod(lot.remaining_micros, MICROS)
-    row = (lot.lot_id, lot.kind, yen, lot.expires_at)
-    return (*row, fraction) if fraction else row
+    expires_at = "null" if lot.expires_at is None else f'"{lot.expires_at}"'
+    beyond = f",{fraction}" if fraction else ""
+    return f'[{lot.lot_id},"{lot.kind}",{yen},{expires_at}{beyond}]'
 
 
 def lot_row(opening: LotOpening) -> dict[str, Any]:
@@ -205,38 +206,36 @@ def _column_of(wallet: WalletState, setting: Setting) -> Any:
     return int(value) if setting.kind == "flag" else value
 
 
-def wallet_row(wallet: WalletState) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The state of a wallet, its settings apart, as ``MOVED_COLUMNS`` and ``RESTING_COLUMNS``.
+def moved_row(wallet: WalletState) -> tuple[Any, ...]:
+    """``MOVED_COLUMNS`` of a wallet.
 
     ``held_yen`` is what holds add to the whole yen of the balance, so that ``balance_yen + held_yen`` are those of both
     together: 0.7 and 0.6 are 0 and 1.
     """
     balance_yen, balance_fraction = divmod(wallet.balance_micros, MICROS)
+    held_yen, ledger_fraction = divmod(balance_fraction + wallet.held_micros, MICROS)
     spent_yen, spent_fraction = divmod(wallet.cycle_spent_micros, MICROS)
-    held_yen, ledger_fraction = 0, balance_fraction
-    if wallet.held_micros:
-        held_yen, ledger_fraction = divmod(balance_fraction + wallet.held_micros, MICROS)
-    debt_yen, debt_fraction = divmod(wallet.debt_micros, MICROS) if wallet.debt_micros else (0, 0)
-    lots = wallet.lots
-    if len(lots) == 1 and not balance_fraction and lots[0].remaining_micros == wallet.balance_micros:
-        open_lots = _format_lot(lots[0], balance_yen)  # most wallets, most of the time
-    else:
-        open_lots = format_lots(lots)
     return (
-        (balance_yen, open_lots, spent_yen, wallet.last_txn_id),
-        (
-            held_yen,
-            debt_yen,
-            wallet.current_cycle,
-            wallet.alerted_pct,
-            wallet.next_due_at,
-            wallet.exhausted,
-            balance_fraction,
-            ledger_fraction,
-            debt_fraction,
-            spent_fraction,
-            wallet.recovery_due,
-        ),
+        balance_yen,
+        balance_fraction,
+        format_lots(wallet.lots),
+        held_yen,
+        ledger_fraction,
+        spent_yen,
+        spent_fraction,
+        wallet.last_txn_id,
+    )
+
+
+def resting_row(wallet: WalletState) -> tuple[Any, ...]:
+    """``RESTING_COLUMNS`` of a wallet."""
+    return (
+        *divmod(wallet.debt_micros, MICROS),
+        wallet.current_cycle,
+        wallet.alerted_pct,
+        wallet.next_due_at,
+        int(wallet.exhausted),
+        int(wallet.recovery_due),
     )
 
 

@@ -6,8 +6,9 @@ The statements run on every database. The few that do not have another version u
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cache
-from importlib import resources
+from pkgutil import get_data
 
 _HEADING = re.compile(r"^-- ([a-z_]+): ", re.MULTILINE)
 
@@ -18,15 +19,26 @@ def statements(file_name: str, dialect: str = "") -> dict[str, str]:
 
     Statements of ``sql/<dialect>/<file_name>``, if that exists, replace those of the same name.
     """
-    folder = resources.files("credit_wallet.stores") / "sql"
-    found = _blocks((folder / file_name).read_text(encoding="utf-8"))
-    own = folder / dialect / file_name
-    if dialect and own.is_file():
-        found |= _blocks(own.read_text(encoding="utf-8"))
+    found = _blocks(file_name)
+    if dialect:
+        with suppress(FileNotFoundError):
+            found |= _blocks(f"{dialect}/{file_name}")
     return found
 
 
-def _blocks(text: str) -> dict[str, str]:
+def shipped(package: str, name: str) -> bytes:
+    """A file of a package; ``pkgutil`` reads it without ``importlib.resources``, which takes long to import.
+
+    Raises ``FileNotFoundError``.
+    """
+    content = get_data(package, name)
+    if content is None:
+        raise FileNotFoundError(f"{package} cannot read {name}")
+    return content
+
+
+def _blocks(path: str) -> dict[str, str]:
+    text = shipped("credit_wallet.stores", f"sql/{path}").decode()
     starts = [(heading.start(), heading[1]) for heading in _HEADING.finditer(text)]
     ends = [start for start, _ in starts[1:]] + [len(text)]
     return {name: text[start:end].strip() for (start, name), end in zip(starts, ends, strict=True)}

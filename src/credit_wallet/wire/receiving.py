@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import InvalidJson, ServiceBusy
+from credit_wallet.runtime.sweep import Within
 from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.problems import BodyTooLarge
 
@@ -41,15 +40,18 @@ OPERATORS_ROOM, CALLERS_ROOM, STRANGERS_ROOM = Room(32 << 20), Room(32 << 20), R
 """Separate, so that long bodies of strangers or callers never keep out those of operators."""
 
 
-async def read_body(receive: Receive, max_bytes: int, room: Room | None = None) -> bytes:
+async def read_body(
+    receive: Receive, max_bytes: int, room: Room | None = None, *, declared: bytes | None = None
+) -> bytes:
     """The whole body, up to ``max_bytes``, within ``BODY_SECONDS`` and as far as there is ``room``.
 
-    Raises ``BodyTooLarge``, ``InvalidJson`` and ``ServiceBusy``.
+    Once as many bytes have come as ``declared``, the request's one ``Content-Length``, nobody is asked for more: there
+    is none (RFC 9112, section 6.3). Raises ``BodyTooLarge``, ``InvalidJson`` and ``ServiceBusy``.
     """
     body: bytes = b""
     taken_bytes = 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        with Within(BODY_SECONDS):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -62,7 +64,7 @@ async def read_body(receive: Receive, max_bytes: int, room: Room | None = None) 
                 if room is not None and (more_bytes := len(body) - SHORT_BODY_BYTES - taken_bytes) > 0:
                     room.take(more_bytes)
                     taken_bytes += more_bytes
-                if not message.get("more_body"):
+                if not message.get("more_body") or b"%d" % len(body) == declared:
                     return body
     except TimeoutError:
         raise InvalidJson(f"the body did not arrive within {BODY_SECONDS:g} seconds; send it again") from None

@@ -46,7 +46,9 @@ def test_the_view_says_amounts_as_decimals(fresh_url: str) -> None:
     with closing(database_at(fresh_url).open_store(NOW)) as store:
         store.create_wallet("a" * 64, None, (0, 0), 0, "alert", "UTC", NOW)
         for number, micros in enumerate((3_300_000, 1, 40_000_000)):
-            store.execute([Topup(1, f"credit {number}", 20_000_000), Charge(1, f"charge {number}", micros)], NOW)
+            store.execute(
+                [Topup(1, f"credit {number}", 20_000_000), Charge(1, f"charge {number}", micros)], lambda: NOW
+            )
     with PlainSql(fresh_url) as host:
         host.move(1, "charge", -2)
         assert host.run(
@@ -67,7 +69,7 @@ def test_the_view_says_what_was_bought(fresh_url: str) -> None:
     with closing(database_at(fresh_url).open_store(NOW)) as store:
         store.create_wallet("a" * 64, None, (0, 0), 0, "alert", "UTC", NOW)
         facts = Usage(None, 0, (("tool", "search"),), (("run", "r1"),))
-        store.execute([Topup(1, "credit", 20_000_000), Charge(1, "facts", 1_000_000, usage=facts)], NOW)
+        store.execute([Topup(1, "credit", 20_000_000), Charge(1, "facts", 1_000_000, usage=facts)], lambda: NOW)
     with PlainSql(fresh_url) as host:
         host.run(
             "INSERT INTO am_credit_transaction_log (wallet_id, amount_yen, txn_type, prev_txn_id, detail) "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,15 +29,6 @@ RAIL = "284_credit_rail.sql"
 SQLITE_COLUMNS = "SELECT name FROM pragma_table_info(?)"
 
 POSTGRES_COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position"
-
-
-@pytest.fixture
-def copied_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that the runner reads from, free to be changed."""
-    folder = tmp_path / "migrations"
-    shutil.copytree(MIGRATIONS, folder)
-    monkeypatch.setattr(migrations, "_read", lambda name: (folder / name).read_text(encoding="utf-8"))
-    return folder
 
 
 def without_chance(lines: list[str]) -> list[str]:

@@ -12,7 +12,6 @@ written something else in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import itemgetter
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from credit_wallet.rules.state import KeyState, WalletState
 from credit_wallet.stores.known_budgets import KnownBudgets
 from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.connection import Raw
-from credit_wallet.stores.rows import MOVED_COLUMNS, RESTING_COLUMNS, WALLET_COLUMNS, wallet_of, wallet_row
+from credit_wallet.stores.rows import MOVED_COLUMNS, RESTING_COLUMNS, WALLET_COLUMNS, moved_row, resting_row, wallet_of
 
 MAX_WALLETS = 25_000
 """Wallets in a lane's memory; about 1.5 KB each."""
@@ -38,13 +37,23 @@ _WALLETS = f"""
 SELECT xmin, {WALLET_COLUMNS} FROM am_credit_wallet
 WHERE wallet_id = ANY (%s::bigint[]) ORDER BY wallet_id FOR NO KEY UPDATE
 """
-_TYPES = {"open_lots": "text", "current_cycle": "text", "next_due_at": "text"} | dict.fromkeys(
-    ("alerted_pct", "exhausted", "recovery_due", *(name for name in RESTING_COLUMNS if name.endswith("_fraction"))),
-    "int",
-)
-"""Other columns are ``bigint``."""
-
-_FLAGS = ("exhausted", "recovery_due")
+_TYPES = {
+    "balance_yen": "bigint",
+    "balance_fraction": "int",
+    "open_lots": "text",
+    "held_yen": "bigint",
+    "ledger_fraction": "int",
+    "cycle_spent_yen": "bigint",
+    "cycle_spent_fraction": "int",
+    "last_txn_id": "bigint",
+    "debt_yen": "bigint",
+    "debt_fraction": "int",
+    "current_cycle": "text",
+    "alerted_pct": "int",
+    "next_due_at": "text",
+    "exhausted": "int",
+    "recovery_due": "int",
+}
 _HOST_HAS_TRIGGERS = """
 EXISTS (SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
         WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgname NOT LIKE 'am\\_credit\\_%%'
@@ -57,11 +66,11 @@ def _update(columns: Sequence[str]) -> str:
 
     Triggers can only be made or dropped before the batch's first write to their table, or after its commit.
     """
-    arrays = ", ".join(f"unnest(%s::{_TYPES.get(name, 'bigint')}[]) AS {name}" for name in ("wallet_id", *columns))
+    arrays = ", ".join(f"unnest(%s::{_TYPES[name]}[]) AS {name}" for name in columns)
     return f"""
     WITH written AS (
         UPDATE am_credit_wallet w SET {", ".join(f"{name} = new.{name}" for name in columns)}, updated_at = %s
-        FROM (SELECT {arrays}) AS new
+        FROM (SELECT unnest(%s::bigint[]) AS wallet_id, {arrays}) AS new
         WHERE w.wallet_id = new.wallet_id
         RETURNING w.xmin::text AS version
     )
@@ -71,8 +80,6 @@ def _update(columns: Sequence[str]) -> str:
 
 _STATE = (*MOVED_COLUMNS, *RESTING_COLUMNS)
 _UPDATE_MOVED, _UPDATE_STATE = _update(MOVED_COLUMNS), _update(_STATE)
-_COLUMNS = WALLET_COLUMNS.replace("\n", " ").strip().split(", ")
-_resting_of = itemgetter(*map(_COLUMNS.index, RESTING_COLUMNS))
 
 Row = tuple[Any, ...]
 
@@ -89,8 +96,8 @@ class KnownWallets:
 
     def __init__(self) -> None:
         self.budgets = KnownBudgets()
-        self._resting: dict[int, Row] = {}
-        """The ``RESTING_COLUMNS`` of wallets in memory, as the database has them."""
+        self.headrooms: dict[int, int] = {}
+        """Of wallets in memory (``rules.headroom``)."""
         self._wallets: dict[int, WalletState] = {}
         self._versions: dict[int, str] = {}
         self._shared: set[int] = set()
@@ -104,7 +111,7 @@ class KnownWallets:
 
     def clear(self) -> None:
         """Forget everything: a batch has failed, or the versions may be those of another history of the database."""
-        for kept in (self._wallets, self._versions, self._resting, self._shared, self._groups):
+        for kept in (self._wallets, self._versions, self.headrooms, self._shared, self._groups):
             kept.clear()
         self.budgets.clear()
 
@@ -113,6 +120,7 @@ class KnownWallets:
         for wallet_id in wallet_ids:
             self._wallets.pop(wallet_id, None)
             self._versions.pop(wallet_id, None)
+            self.headrooms.pop(wallet_id, None)
             self.budgets.forget(wallet_id)
 
     def ask(self, raw: Raw, wallet_ids: Collection[int]) -> Asked:
@@ -151,21 +159,21 @@ class KnownWallets:
                 self.budgets.forget(key.wallet_id)
             self._groups[key.key_id] = key.group
 
-    def write(self, raw: Raw, wallets: Mapping[int, WalletState], at: str) -> None:
-        """Write wallets: the last that a batch writes. A usual charge changes ``MOVED_COLUMNS`` alone."""
-        moved_rows: dict[int, Row] = {}
-        rows: dict[int, Row] = {}
-        for wallet_id, wallet in wallets.items():
-            moved, rests = wallet_row(wallet)
-            if self._resting.get(wallet_id) == rests:
-                moved_rows[wallet_id] = moved
-            else:
-                rows[wallet_id] = (*moved, *rests)
-                self._resting[wallet_id] = rests
-        for statement, columns, of in ((_UPDATE_MOVED, MOVED_COLUMNS, moved_rows), (_UPDATE_STATE, _STATE, rows)):
-            if of:
-                arrays = map(_array, columns, zip(*of.values(), strict=True))
-                self._written.append((list(of), raw.execute(statement, [at, numbers(of), *arrays])))
+    def write(self, raw: Raw, moved: Mapping[int, WalletState], touched: Mapping[int, WalletState], at: str) -> None:
+        """Write the rows of wallets, the last that a batch writes: ``MOVED_COLUMNS`` of those that were moved alone."""
+        rows = {wallet_id: moved_row(wallet) for wallet_id, wallet in moved.items() if wallet_id not in touched}
+        if rows:
+            self._update(raw, _UPDATE_MOVED, MOVED_COLUMNS, rows, at)
+        if touched:
+            rows = {wallet_id: (*moved_row(wallet), *resting_row(wallet)) for wallet_id, wallet in touched.items()}
+            self._update(raw, _UPDATE_STATE, _STATE, rows, at)
+
+    def _update(self, raw: Raw, statement: str, columns: Sequence[str], rows: Mapping[int, Row], at: str) -> None:
+        arrays = [
+            texts(values) if _TYPES[column] == "text" else numbers(values)
+            for column, values in zip(columns, zip(*rows.values(), strict=True), strict=True)
+        ]
+        self._written.append((list(rows), raw.execute(statement, [at, numbers(rows), *arrays])))
 
     def keep(self) -> None:
         """Remember what the batch has written; it is committed."""
@@ -202,10 +210,4 @@ class KnownWallets:
             self.budgets.forget(wallet_id)
             self._versions[wallet_id] = version
             self._wallets[wallet_id] = wallet_of(tuple(row))
-            self._resting[wallet_id] = _resting_of(row)
-
-
-def _array(name: str, column: tuple[Any, ...]) -> str:
-    if _TYPES.get(name) == "text":
-        return texts(column)
-    return numbers(map(int, column) if name in _FLAGS else column)
+            self.headrooms.pop(wallet_id, None)

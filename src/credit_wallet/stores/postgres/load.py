@@ -6,7 +6,7 @@ the sums of another cycle) take a second one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -133,15 +133,15 @@ def _decoded(drawn: str | None) -> list[int]:
 def load(
     raw: Raw,
     commands: Sequence[Command],
-    now: datetime,
+    clock: Callable[[], datetime],
     emitted: Collection[tuple[int, str]],
     known_wallets: KnownWallets,
     known_book: KnownBook,
-) -> Snapshot:
-    """Everything that ``commands`` may touch at ``now``, each wallet and key in its current cycle.
+) -> tuple[Snapshot, datetime]:
+    """Everything that ``commands`` may touch, each wallet and key in its current cycle, and the instant of that.
 
-    Must be called in a transaction in pipeline mode. Ids are drawn behind the locks, so that those of a wallet's
-    entries rise.
+    Must be called in a transaction in pipeline mode. Ids are drawn and the clock is read behind the locks, so that ids
+    and instants of a wallet's entries rise.
     """
     wallet_ids = {command.wallet_id for command in commands}
     movements = [command for command in commands if isinstance(command, Movement)]
@@ -168,6 +168,7 @@ def load(
     newest = raw.execute(NEWEST) if any(map(names_item, commands)) else None
 
     loaded = known_wallets.answered(raw, asked)
+    now = clock()
     of_plain_sql = {wallet_id for (wallet_id,) in pending.fetchall()}
     of_plain_sql |= {wallet_id for wallet_id, wallet in loaded.items() if wallet.last_txn_id is None}
     if of_plain_sql:
@@ -189,6 +190,7 @@ def load(
         txn_ids=_Ids(raw, 0, drawn_txn_ids),
         hold_ids=_Ids(raw, 1, drawn_hold_ids),
         emitted=emitted,
+        headrooms=known_wallets.headrooms,
         purchases={(each.purchase_key, each.wallet_id): each for each in map(purchase_of, purchases)},
     )
     _load_due_holds(raw, snapshot, format_instant(now))
@@ -204,7 +206,7 @@ def load(
     if any(wallet.budget_kinds for wallet in loaded.values()):
         known_wallets.note_groups(snapshot.keys.values())
         known_wallets.budgets.load(PostgresBudgets(raw), snapshot, commands, now)
-    return snapshot
+    return snapshot, now
 
 
 def _by_key_id(rows: Iterable[tuple[Any, ...]]) -> dict[int, KeyState]:

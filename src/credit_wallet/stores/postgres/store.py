@@ -68,6 +68,7 @@ class PostgresStore:
     """A ledger in a PostgreSQL database. Not thread-safe: each lane of a rail has its own."""
 
     checks_apart = True
+    writes_by_others = None
 
     def __init__(self, known: KnownLedger) -> None:
         """Connect to a database whose schema is up to date. Raises ``DatabaseError``."""
@@ -82,16 +83,17 @@ class PostgresStore:
         self._link.close()
         self._readiness.close()
 
-    def execute(self, commands: Sequence[Command], now: datetime) -> list[Outcome | WalletError]:
+    def execute(self, commands: Sequence[Command], clock: Callable[[], datetime]) -> list[Outcome | WalletError]:
         """Carry out ``commands`` in one durable transaction; one outcome or refusal per command, in order.
 
-        Raises ``DatabaseError``, and then nothing moved, except as ``DatabaseUnavailable`` may say.
+        They happen at what ``clock`` says behind the wallets' locks, of the try that is committed. Raises
+        ``DatabaseError``, and then nothing moved, except as ``DatabaseUnavailable`` may say.
         """
         sent: list[Decision] = []
 
         def attempt(raw: Raw) -> list[Outcome | WalletError]:
             try:
-                decision = self._carry_out(raw, commands, now, sent)
+                decision = self._carry_out(raw, commands, clock, sent)
             except BaseException:
                 self._wallets.clear()
                 raise
@@ -104,10 +106,12 @@ class PostgresStore:
             self._known.acknowledge(entry)
         return _as_first_answered(outcomes, sent[:-1]) if len(sent) > 1 else outcomes
 
-    def _carry_out(self, raw: Raw, commands: Sequence[Command], now: datetime, sent: list[Decision]) -> Decision:
+    def _carry_out(
+        self, raw: Raw, commands: Sequence[Command], clock: Callable[[], datetime], sent: list[Decision]
+    ) -> Decision:
         with raw.pipeline():
             begun = raw.begin()
-            snapshot = load(raw, commands, now, self._emitted, self._wallets, self._prices)
+            snapshot, now = load(raw, commands, clock, self._emitted, self._wallets, self._prices)
             self._link.look_at(raw, begun)
             decision = decide(snapshot, commands, now)
             write(raw, snapshot, decision, self._wallets, format_instant(now))

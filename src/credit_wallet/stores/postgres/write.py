@@ -56,6 +56,8 @@ INSERT INTO am_credit_idempotency
 SELECT unnest(%s::text[]), unnest(%s::bigint[]), decode(unnest(%s::text[]), 'hex'), unnest(%s::bigint[]),
        unnest(%s::bigint[]), unnest(%s::bigint[]), unnest(%s::bigint[]), unnest(%s::text[]), %s
 """
+
+
 _UPDATE_SETTINGS = f"""
 UPDATE am_credit_wallet SET {", ".join(f"{column} = %s" for column in SETTINGS_COLUMNS)}, updated_at = %s
 WHERE wallet_id = %s
@@ -179,7 +181,7 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, known_wallets: Known
     PostgresBudgets(raw).write(decision, at)
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
-    known_wallets.write(raw, _written(snapshot, decision), at)
+    known_wallets.write(raw, decision.moved, _touched(snapshot, decision), at)
 
 
 def _append_entries(raw: Raw, decision: Decision) -> None:
@@ -238,11 +240,11 @@ def _remember(raw: Raw, decision: Decision, today: str) -> None:
     )
 
 
-def _written(snapshot: Snapshot, decision: Decision) -> dict[int, WalletState]:
-    """The wallets whose rows are written: those that were touched, and those of counters that were."""
+def _touched(snapshot: Snapshot, decision: Decision) -> dict[int, WalletState]:
+    """The wallets whose rows are written whole: those that were touched, and those of which only counters were."""
     counters = chain(decision.spent_in.values(), decision.held_in.values())
-    of_counters = {counter.budget.wallet_id for counter in counters} - decision.touched.keys()
-    return decision.touched | {wallet_id: snapshot.wallets[wallet_id] for wallet_id in of_counters}
+    only_counters = {counter.budget.wallet_id for counter in counters} - decision.touched.keys() - decision.moved.keys()
+    return decision.touched | {wallet_id: snapshot.wallets[wallet_id] for wallet_id in only_counters}
 
 
 def _write_settings(raw: Raw, decision: Decision, at: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -98,9 +97,11 @@ class SqliteDatabase:
 
     def findings(self) -> Iterator[Finding]:
         """SQLite's version, the free space on its disk, and whether it is a network disk."""
+        from shutil import disk_usage
+
         yield Finding("sqlite", True, f"SQLite {apsw.sqlite_lib_version()}")
         folder = next(folder for folder in self.path.absolute().parents if folder.exists())
-        free = shutil.disk_usage(folder).free
+        free = disk_usage(folder).free
         detail = f"{free >> 20:,} MiB free in {folder}"
         enough = free >= MIN_FREE_BYTES
         yield Finding("disk", enough, detail if enough else f"{detail}; free some")

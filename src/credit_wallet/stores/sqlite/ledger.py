@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from ctypes import addressof, c_int
 from pathlib import Path
 from struct import unpack
 from typing import Any
@@ -46,9 +46,9 @@ class LedgerConnection(apsw.Connection):
         """Remember what was opened as ``path``. Raises ``DatabaseMoved`` when that no longer exists already."""
         self.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # opens the log
         files = OpenedFiles(path, self.filename, self._is_overwritten)
-        moved = c_int()
-        self.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, addressof(moved))
-        if moved.value:
+        moved = array("i", [0])
+        self.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, moved.buffer_info()[0])
+        if moved[0]:
             raise DatabaseMoved(f"{path} was replaced while it was being opened; try again")
         self._header = _headers.setdefault(files.identity, _Header())
         self.files = files

@@ -14,7 +14,7 @@ from credit_wallet.domain.commands import Command, Movement
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
-from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
+from credit_wallet.stores.affected import behind_purchases, named_by, not_charges, purchases_of, roll, to_roll
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.grant_rows import load_grants
 from credit_wallet.stores.known_budgets import KnownBudgets
@@ -90,9 +90,8 @@ class Loader:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._wallets: dict[int, WalletState] = {}
+        self._headrooms: dict[int, int] = {}
         self._keys: dict[int, KeyState] = {}
-        self.resting: dict[int, tuple[Any, ...]] = {}
-        """The ``RESTING_COLUMNS`` of wallets in memory, as the database has them."""
         self._prices = KnownBook()
         self._known_budgets = KnownBudgets()
         self._with_budgets: set[int] = set()
@@ -100,11 +99,17 @@ class Loader:
         self._budgets = SqliteBudgets(connection)
         self._ids: tuple[Iterator[int], Iterator[int]] | None = None
         self._data_version: int | None = None
+        self._seen_version: int | None = None
+        self.writes_by_others = 0
+        """How often others were found to have written."""
         self._emitted: set[tuple[int, str]] = set()
 
     def others_have_written(self) -> bool:
         """Whether another connection has written since the last call, or memory is empty for another reason."""
         data_version = self._connection.execute(_DATA_VERSION).get
+        if data_version != self._seen_version:
+            self._seen_version = data_version
+            self.writes_by_others += 1
         if data_version == self._data_version:
             return False
         self.clear()
@@ -113,14 +118,17 @@ class Loader:
 
     def clear(self) -> None:
         """Read everything afresh from now on."""
-        self._wallets.clear()
-        self._with_budgets.clear()
-        self.resting.clear()
+        self._forget_wallets()
         self._keys.clear()
         self._known_budgets.clear()
         self._emitted.clear()
         self._ids = None
         self._data_version = None
+
+    def _forget_wallets(self) -> None:
+        self._wallets.clear()
+        self._headrooms.clear()
+        self._with_budgets.clear()
 
     def clear_keys(self) -> None:
         """Read agent keys afresh from now on."""
@@ -130,9 +138,7 @@ class Loader:
         """Remember what a batch left for the next one, and what it has ``emitted``, as far as there is room."""
         self._emitted |= emitted
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
-            self._wallets.clear()
-            self._with_budgets.clear()
-            self.resting.clear()
+            self._forget_wallets()
             self._keys.clear()
         self._known_budgets.bound()
         if len(self._emitted) > CACHED_WALLETS:
@@ -158,15 +164,14 @@ class Loader:
             txn_ids=self._ids[0],
             hold_ids=self._ids[1],
             emitted=self._emitted,
+            headrooms=self._headrooms,
         )
         self._load_remembered(snapshot, commands)
         owing = self._load_due_holds(snapshot, wallet_ids, at)
         key_ids = self._load_named(snapshot, commands)
-        load_topups(self._connection, snapshot, commands, now)
-        load_grants(self._connection, snapshot, commands)
-        returning = load_transfers(self._connection, snapshot, commands)
-        for wallet_id, taken in [*returning, *load_clawbacks(self._connection, snapshot, commands, owing)]:
-            self._load_lots(snapshot, wallet_id, taken)
+        others = not_charges(commands)
+        if others or owing:
+            self._load_lots_to_return(snapshot, others, owing, now)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
         load_prices(self._connection, self._prices, snapshot, commands)
         if not self._with_budgets.isdisjoint(wallet_ids):
@@ -211,6 +216,16 @@ class Loader:
             if expiry is not None:
                 snapshot.next_hold_expiry[wallet_id] = expiry
         return owing
+
+    def _load_lots_to_return(
+        self, snapshot: Snapshot, commands: Sequence[Command], owing: Sequence[int], now: datetime
+    ) -> None:
+        """Load top-ups, grants, transfers and clawbacks, and the lots that credit may return to."""
+        load_topups(self._connection, snapshot, commands, now)
+        load_grants(self._connection, snapshot, commands)
+        returning = load_transfers(self._connection, snapshot, commands)
+        for wallet_id, taken in [*returning, *load_clawbacks(self._connection, snapshot, commands, owing)]:
+            self._load_lots(snapshot, wallet_id, taken)
 
     def _load_named(self, snapshot: Snapshot, commands: Sequence[Command]) -> set[int]:
         """Load the holds, entries, lots and agent keys that commands name, and those behind the holds.

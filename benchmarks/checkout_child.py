@@ -1,22 +1,26 @@
-"""What ``whole_yen.py`` starts for each checkout: it charges when it is told to, and says how long that took.
+"""What ``checkouts.py`` starts for each checkout and case: it charges when it is told to, and says how long that took.
 
 It imports the ``credit_wallet`` of the checkout that is its first argument, whichever version that is, and uses only
-what versions before amounts had micros have as well. Each line on standard input names a case; the answer is one line
-of JSON. Its ledgers are in the folder that is its second argument.
+what older versions have as well. Each line on standard input names a case; the answer is one line of JSON. Its ledgers
+are in the folder that is its second argument.
+
+``charge`` sends lists of charges, ``limit`` writes the rows of as many with bare SQLite (``credit_wallet.cli.limit``).
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import count, islice
 from pathlib import Path
 from time import perf_counter, process_time, thread_time
 from typing import Any
 
-BATCH = 1_024
+HERE = Path(__file__).resolve().parents[1]
+MAX_BATCH = 8_192
 HTTP_CHARGES = 2_000
 ITEM = "search"
 PRICES = f'[[price]]\nitem = "{ITEM}"\nunit_price_yen = "3.30"\n'
@@ -36,32 +40,30 @@ def use(checkout: Path, folder: Path) -> None:
 
 
 class Ledger:
-    """A ledger of its own for a kind of charge on a number of wallets."""
+    """A ledger of its own for a kind of charge on a number of wallets, in lists of ``batch``."""
 
-    def __init__(self, path: Path, wallets: int, kind: str) -> None:
+    def __init__(self, path: Path, kind: str, wallets: int, batch: int) -> None:
         from credit_wallet import CreditWallet
-        from credit_wallet.cli.workloads import create_wallets
 
-        self._path, self._kind = path, kind
-        self._ids = create_wallets(path, wallets)
-        self._wallets = CreditWallet.open(f"sqlite:///{path}")
+        self._path, self._batch = path, batch
+        self._charges = charges_of(kind, path, wallets)
+        self._wallets = CreditWallet.open(f"sqlite:///{path}", max_batch=MAX_BATCH)
         if kind == "item":
             self._wallets.prices.apply(PRICES)
-        self._charges = self._endless()
-        self._before = self._sizes()
+        self._before, self._made = self._sizes(), self._entries()
 
     def charge(self, lists: int) -> dict[str, float]:
-        """Send so many lists of ``BATCH`` charges; their making is not measured."""
-        made = [list(islice(self._charges, BATCH)) for _ in range(lists)]
+        """Send so many lists of charges; their making is not measured."""
+        made = [list(islice(self._charges, self._batch)) for _ in range(lists)]
         started, started_cpu = perf_counter(), process_time()
         outcomes = [self._wallets.charge_many(each) for each in made]
         seconds, cpu_seconds = perf_counter() - started, process_time() - started_cpu
         assert not any(isinstance(outcome, Exception) for each in outcomes for outcome in each)
-        return {"charges": lists * BATCH, "seconds": seconds, "cpu_seconds": cpu_seconds}
+        return {"charges": lists * self._batch, "seconds": seconds, "cpu_seconds": cpu_seconds}
 
     def bytes_an_entry(self) -> dict[str, float]:
         """By how much the file and the table of entries have grown for each charge."""
-        charges = self._entries() - len(self._ids)
+        charges = self._entries() - self._made
         grown = {name: size - self._before.get(name, 0) for name, size in self._sizes().items()}
         return {"file": sum(grown.values()) / charges, "log": grown["am_credit_transaction_log"] / charges}
 
@@ -78,14 +80,57 @@ class Ledger:
         with closing(apsw.Connection(str(self._path))) as connection:
             return connection.execute(statement).fetchall()
 
-    def _endless(self) -> Charges:
-        price: Any = "3.30" if self._kind == "fraction" else 3
-        for number in count():
-            wallet_id, key = self._ids[number % len(self._ids)], f"0199f3a2-7c1e-7000-8000-{number:012x}"
-            if self._kind == "item":
-                yield _of_item(wallet_id, key)
-            else:
-                yield wallet_id, price, key
+
+class Bare:
+    """The limit of such a ledger."""
+
+    def __init__(self, path: Path, kind: str, wallets: int, batch: int) -> None:
+        from credit_wallet.cli.limit import Limit
+
+        self._charges, self._batch = charges_of(kind, path, wallets), batch
+        self._limit = Limit(path, max_batch=MAX_BATCH)
+
+    def write(self, lists: int) -> dict[str, float]:
+        """Write the rows of so many lists; recording them is not measured."""
+        return self._limit.write(self._charges, self._batch, lists)._asdict()
+
+
+def charges_of(kind: str, path: Path, wallets: int) -> Charges:
+    """Make the wallets of a ledger; charges of a kind without end.
+
+    ``whole``, ``fraction`` and ``item`` go round the wallets. ``plain`` and ``equipped`` draw them at random, as
+    ``credit-wallet bench`` does.
+    """
+    from credit_wallet.cli.workloads import PRICE_YEN, create_wallets, drawn
+    from credit_wallet.idempotency_keys import new_idempotency_key
+
+    if kind == "equipped":
+        equipped = of_this_checkout("equipped")
+        return iter(equipped.equipped_charges(equipped.create_equipped(path, wallets)))
+    ids = create_wallets(path, wallets)
+    if kind == "plain":
+        return ((wallet_id, PRICE_YEN, new_idempotency_key()) for wallet_id in drawn(ids))
+    return _in_turn(kind, ids)
+
+
+def of_this_checkout(name: str) -> Any:
+    """A module of the command line as this checkout has it, so that both sides of a comparison charge the same."""
+    spec = spec_from_file_location(name, HERE / "src" / "credit_wallet" / "cli" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _in_turn(kind: str, ids: Sequence[int]) -> Charges:
+    price: Any = "3.30" if kind == "fraction" else 3
+    for number in count():
+        wallet_id, key = ids[number % len(ids)], f"0199f3a2-7c1e-7000-8000-{number:012x}"
+        if kind == "item":
+            yield _of_item(wallet_id, key)
+        else:
+            yield wallet_id, price, key
 
 
 def _of_item(wallet_id: int, key: str) -> Any:
@@ -148,16 +193,20 @@ def _http_charge() -> Callable[[], Coroutine[Any, Any, bytes]]:
 def main() -> None:
     checkout, folder, lists = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     use(checkout, folder)
-    ledgers: dict[str, Ledger] = {}
+    ledger: Ledger | None = None
+    bare: Bare | None = None
     for line in sys.stdin:
         what, case = line.split()
+        kind, *sizes = case.split(":")
+        wallets, batch = map(int, sizes)
         if what == "http":
             answer = http_charges()
+        elif what == "limit":
+            bare = bare or Bare(folder / "limit.db", kind, wallets, batch)
+            answer = bare.write(lists)
         else:
-            if case not in ledgers:
-                kind, wallets = case.split(":")
-                ledgers[case] = Ledger(folder / f"{kind}-{wallets}.db", int(wallets), kind)
-            answer = ledgers[case].charge(lists) if what == "charge" else ledgers[case].bytes_an_entry()
+            ledger = ledger or Ledger(folder / "ledger.db", kind, wallets, batch)
+            answer = ledger.charge(lists) if what == "charge" else ledger.bytes_an_entry()
         print(json.dumps(answer), flush=True)
 
 

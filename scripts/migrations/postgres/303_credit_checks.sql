@@ -1,0 +1,1 @@
+-- 303: nothing here. SQLite's CHECKs are written in a quicker form; PostgreSQL keeps a list after IN as an array.

@@ -1,0 +1,1 @@
+-- 303 changed nothing here.
