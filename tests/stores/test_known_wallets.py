@@ -14,6 +14,8 @@ from databases import on_postgres
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
+from credit_wallet.domain.commands import Charge, Configure
+from credit_wallet.domain.money import MICROS
 from credit_wallet.errors import (
     BudgetExhausted,
     DatabaseRefused,
@@ -113,6 +115,23 @@ def test_a_wallet_that_others_write_is_asked_for_at_once(
     assert balances == [997, 996, 995, 994, 993]
     assert asked == []
     assert wallets.verify() == []
+
+
+def test_settings_that_change_beside_a_charge_are_known(wallets: CreditWallet, reads: list[str]) -> None:
+    wallet_id = funded(wallets)
+    lane = wallets._ledger.lanes.of(wallet_id)
+
+    def batch(name: str, **settings: Any) -> list[Any]:
+        return list(lane.submit([Charge(wallet_id, name, amount_micros=MICROS), Configure(wallet_id, **settings)]))
+
+    batch("first", label="tea")
+    reads.clear()
+    batch("second", enabled=False)
+    assert isinstance(batch("third", enabled=True)[0], WalletDisabled)
+    assert reads == []
+    assert batch("fourth", label=None)[0].balance_yen == 997
+    shown = wallets.show(wallet_id)
+    assert (shown.label, shown.enabled) == (None, True)
 
 
 # What others have written

@@ -163,7 +163,6 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, known_wallets: Known
     if decision.remembered:
         _remember(raw, decision, at[:10])
     if decision.configured:
-        known_wallets.forget(decision.configured)
         _write_settings(raw, decision, at)
     if decision.touched_keys:
         _update_keys(raw, decision)
