@@ -47,14 +47,14 @@ demo: $(VENV)/runnable  ## a month of simulated agent traffic through the real r
 	$(BIN)/credit-wallet demo
 
 test: setup  ## the whole suite: about ten minutes on two cores
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 quick: setup  ## the suite without what is marked slow
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 coverage: setup  ## the whole suite, and what it covers: all of rules/ and domain/, and a floor for the rest
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n auto --cov --cov-report=
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report --fail-under=$(COVERED_PERCENT)
 	$(BIN)/coverage report --include='*/credit_wallet/rules/*,*/credit_wallet/domain/*' --fail-under=100
 
@@ -90,11 +90,11 @@ drill: setup  ## what one tenant at its worst does to another's charges, in each
 soak: setup  ## 200 kills on each database, 100,000 steps and more against each model
 	$(BIN)/python tests/support/crash.py --kills 200
 	$(BIN)/python tests/support/crash.py --kills 200 --database postgres
-	EVERY_DATABASE=1 $(BIN)/python -m pytest -n auto -k partitioned tests/stores/test_backfill.py tests/rules/test_changed_budgets.py tests/ledger/test_fork.py tests/ledger/test_time.py
+	EVERY_DATABASE=1 $(BIN)/python -m pytest -n auto --dist worksteal -k partitioned tests/stores/test_backfill.py tests/rules/test_changed_budgets.py tests/ledger/test_fork.py tests/ledger/test_time.py
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
 	RULES_EXAMPLES=20000 $(BIN)/python -m pytest tests/rules/test_exact_rules.py
 	BUDGETS_EXAMPLES=4000 $(BIN)/python -m pytest tests/rules/test_budget_model.py
-	BUDGETS_EXAMPLES=300 $(BIN)/python -m pytest -n auto tests/ledger/test_budget_model_on_ledgers.py
+	BUDGETS_EXAMPLES=300 $(BIN)/python -m pytest -n auto --dist worksteal tests/ledger/test_budget_model_on_ledgers.py
 	EXACT_CHARGES=1000000 $(BIN)/python -m pytest tests/ledger/test_exact_totals.py
 	CHEATERS_EXAMPLES=700 $(BIN)/python -m pytest tests/gate/test_gate_cheaters.py
 
@@ -122,7 +122,7 @@ postgres:  ## PostgreSQL of version POSTGRES in Docker, for make test-postgres
 
 test-postgres: setup  ## the tests of PostgreSQL, on the server of make postgres
 	CREDIT_WALLET_TEST_POSTGRES_URL=$${CREDIT_WALLET_TEST_POSTGRES_URL:-postgresql://postgres@127.0.0.1:54329/postgres} \
-		$(BIN)/python -m pytest -n auto -k postgres
+		$(BIN)/python -m pytest -n auto --dist worksteal -k postgres
 
 clean:  ## what the other commands made, but for data in var/
 	rm -rf $(VENV) build dist src/*.egg-info packages/*/build packages/*/dist packages/*/src/*.egg-info

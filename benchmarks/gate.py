@@ -81,11 +81,12 @@ async def cpu_us(request: Request, seconds: float) -> float:
 
 
 async def measured(requests: dict[str, Request], seconds: float) -> dict[str, float]:
-    """The median of ``ROUNDS`` rounds, in which the cases take turns."""
-    rounds = [
-        {name: await cpu_us(request, seconds / ROUNDS) for name, request in requests.items()} for _ in range(ROUNDS)
-    ]
-    return {name: median(each[name] for each in rounds) for name in requests}
+    """The median of ``ROUNDS`` rounds, in which the cases take turns in alternating order."""
+    rounds: dict[str, list[float]] = {name: [] for name in requests}
+    for number in range(ROUNDS):
+        for name in list(requests)[:: -1 if number % 2 else 1]:
+            rounds[name].append(await cpu_us(requests[name], seconds / ROUNDS))
+    return {name: median(each) for name, each in rounds.items()}
 
 
 def requests_on(wallets: CreditWallet, wallet: CreatedWallet) -> dict[str, Request]:

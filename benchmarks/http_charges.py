@@ -139,12 +139,11 @@ def _measure(
 
         ids = range(1, many + 1)
         library = stack.enter_context(CreditWallet.open(f"sqlite:///{folder / f'{LIBRARY}.db'}"))
-        over = stack.enter_context(over_http(services[SERVICE].port, ids))
         turns: dict[Case, Callable[[], Turn]] = {
             (mode, wallets): partial(requests, mode, wallets)
             for mode, wallets in ((BARE, 1), (SERVICE, 1), (SERVICE, many), (DOCUMENTED, 1), (DOCUMENTED, many))
         }
-        turns[LISTS, many] = partial(lists, LISTS, over)
+        turns[LISTS, many] = partial(lists, LISTS, over_http(services[SERVICE].port, ids))
         turns[LIBRARY, many] = partial(lists, LIBRARY, in_batches(library, plain_charges(ids), LIST))
         answers = in_turns(turns, rounds)
         memory_mb = _peak_memory_mb(services[SERVICE].process.pid)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,9 +30,25 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
     # Waiting for a disk took most of the suite's time, and no test cuts the power: what is killed loses nothing here.
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
+# Hundreds of tests start another Python, which would compile the whole source each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 deadlines.BALANCE_SECONDS = 30.0  # no answer leaves its balance out because the machine is busy
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays until the end: the garbage collector need not go through its million objects again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from clock import Clock
 from shell import Shell, behind_its_back
 
@@ -16,6 +17,20 @@ from credit_wallet.stores.jobs.verify import CHECKS
 def test_verify_says_that_every_invariant_holds(funded: Shell) -> None:
     assert funded("verify") == f"ok: {len(CHECKS)} invariants hold for every wallet\n"
     assert funded.json("verify") == {"ok": True, "checks": list(CHECKS), "violations": []}
+
+
+def test_several_processes_say_what_one_says(funded: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "1 to 64" in funded.misused("verify", "--processes", "0")
+    assert funded("verify", "--processes", "2") == f"ok: {len(CHECKS)} invariants hold for every wallet\n"
+    behind_its_back(tmp_path / "wallet.db", "UPDATE am_credit_wallet SET balance_yen = 1001 WHERE wallet_id = 1")
+    one, two = (funded.run("--db", funded.url, "verify", "--processes", number) for number in ("1", "2"))
+    assert one.code == two.code == 1
+    assert one.err == two.err != ""
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    code, message = funded.refused("verify", "--processes", "2")
+    assert code == "verify_interrupted"
+    assert "cannot be started" in message
+    assert "--processes 1" in message
 
 
 def test_verify_names_the_wallet_that_breaks_an_invariant(funded: Shell, tmp_path: Path) -> None:

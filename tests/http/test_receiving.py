@@ -61,6 +61,46 @@ def test_room_is_given_back_when_a_body_does_not_come(monkeypatch: pytest.Monkey
             asyncio.run(read_body(Caller(LONG_BYTES, ends=False).receive, MAX_BYTES, room))
 
 
+class Server:
+    """Gives the first part of a body as a future that is done, as the hand-over does, and nothing more."""
+
+    def __init__(self, body: bytes, *, more_body: bool) -> None:
+        self._body, self._more_body = body, more_body
+        self.asked = 0
+
+    def receive(self) -> asyncio.Future[MutableMapping[str, Any]]:
+        self.asked += 1
+        future: asyncio.Future[MutableMapping[str, Any]] = asyncio.get_running_loop().create_future()
+        if self.asked == 1:
+            future.set_result({"type": "http.request", "body": self._body, "more_body": self._more_body})
+        return future
+
+
+@pytest.mark.parametrize(("declared", "more_body"), [(b"7", True), (b"7", False), (None, False)])
+def test_nobody_is_asked_for_more_than_was_announced(declared: bytes | None, *, more_body: bool) -> None:
+    async def read() -> tuple[bytes, int]:
+        server = Server(b"x" * 7, more_body=more_body)
+        return await read_body(server.receive, MAX_BYTES, declared=declared), server.asked
+
+    assert asyncio.run(read()) == (b"x" * 7, 1)
+
+
+@pytest.mark.parametrize("declared", [None, b"8", b"6", b"07", b"+7", b"x", b""])
+def test_the_rest_of_a_body_whose_first_part_has_come_has_a_clock(
+    monkeypatch: pytest.MonkeyPatch, declared: bytes | None
+) -> None:
+    """Also when the length that was announced is none, or another one."""
+    monkeypatch.setattr(receiving, "BODY_SECONDS", 0.01)
+    server = Server(b"x" * 7, more_body=True)
+
+    async def read() -> None:
+        await read_body(server.receive, MAX_BYTES, declared=declared)
+
+    with pytest.raises(InvalidJson, match="did not arrive"):
+        asyncio.run(read())
+    assert server.asked == 2
+
+
 def test_nobodys_long_bodies_keep_out_the_operators(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("credit_wallet.http.decoding.CALLERS_ROOM", Room(0))
     owner = funded(wallets)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from over_socket import OverSocket
 
 from credit_wallet import CreditWallet
 from credit_wallet.config import OTLP_ENDPOINT, TRACES_ENDPOINT
@@ -59,11 +60,21 @@ def charge(app: AsgiApp, token: str) -> httpx.Response:
     return asyncio.run(send())
 
 
-def test_a_charge_is_one_span_without_its_token(wallets: CreditWallet, app: AsgiApp, receiver: list[bytes]) -> None:
+def charge_over_the_server(app: AsgiApp, token: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "one"}
+    with OverSocket(app) as served:
+        served.call("GET", "/healthz", content=b"", headers={})
+        return served.call("POST", "/credit/charge", content=b'{"amount_yen": 3}', headers=headers)
+
+
+@pytest.mark.parametrize("by", [charge, charge_over_the_server])
+def test_a_charge_is_one_span_without_its_token(
+    wallets: CreditWallet, app: AsgiApp, receiver: list[bytes], by: Callable[[AsgiApp, str], httpx.Response]
+) -> None:
     wallet = wallets.create()
     wallets.topup(wallet.wallet_id, 10, idempotency_key="topup")
     with traced(app) as traced_app:
-        assert charge(traced_app, wallet.owner_token).status_code == 200
+        assert by(traced_app, wallet.owner_token).status_code == 200
     spans = [
         span
         for body in receiver

@@ -212,11 +212,10 @@ class ClocksMachine(RuleBasedStateMachine):
             assert reports[-1].closing == view.balance + view.held
             for report in reports:
                 assert report.opening + sum(entry.amount for entry in report.entries) == report.closing
-            assert sorted(entry.txn_id for report in reports for entry in report.entries) == sorted(
-                entry.txn_id for entry in entries
-            )
-            for report in reports:
-                assert {cycle_of(entry.occurred_at, zone) for entry in report.entries} <= {report.billing_cycle}
+            for report in reports:  # as a walk through all of the wallet's entries finds them
+                assert report.entries == [
+                    entry for entry in reversed(entries) if cycle_of(entry.occurred_at, zone) == report.billing_cycle
+                ]
             forecast = shown.forecast(wallet_id)
             figures = (forecast.spent_yen, forecast.daily_pace_yen, forecast.projected_cycle_spend_yen)
             assert min(*figures, view.balance_yen, view.held_yen, view.debt_yen) >= 0

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 import pytest
-from databases import on_every_database, on_postgres
+from databases import CLEANER, on_every_database, on_postgres
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
@@ -282,7 +282,10 @@ def test_no_connection_is_left(db_url: str, monkeypatch: pytest.MonkeyPatch, way
         monkeypatch.setattr(migrations, "_checksum", lambda *_: "another")
         with pytest.raises(MigrationError):
             CreditWallet.open(db_url)
-    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    others = f"""
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> '{CLEANER}'
+    """
     with PlainSql(db_url) as host:
         give_up_at = monotonic() + 10
         while host.run(others) != [(0,)]:  # a backend takes a moment to end

@@ -64,9 +64,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def _noted(asked: list[str], name: str) -> Callable[..., Any]:
     method = getattr(PostgresBudgets, name)
 
-    def noted(self: PostgresBudgets, *arguments: Any) -> Any:
+    def noted(self: PostgresBudgets, *arguments: Any, **named: Any) -> Any:
         asked.append(name)
-        return method(self, *arguments)
+        return method(self, *arguments, **named)
 
     return noted
 

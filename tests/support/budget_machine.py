@@ -7,31 +7,33 @@ from decimal import Decimal
 from typing import Any
 
 from budget_model import FAR, YEN, Labels, ModelBudget, ModelReserve, ModelSpender, refused_of
+from budget_time import MILLISECOND, BudgetsInTime
 from budget_values import (
     Paid,
     PurchaseModel,
     Side,
     amounts,
+    assert_busy,
     budget_settings,
     changes,
     groups,
-    jumps,
     positions,
     said,
     usages,
 )
 from clock import Clock
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from naive_windows import leaves_at
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from credit_wallet.domain.commands import (
+    MAX_HOLD_SECONDS,
     Buy,
     Capture,
     Charge,
     Command,
     Configure,
     Expire,
+    Extend,
     Hold,
     Refund,
     Release,
@@ -39,16 +41,15 @@ from credit_wallet.domain.commands import (
     Topup,
     Undo,
 )
-from credit_wallet.domain.cycle import parse_instant
-from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.cycle import format_instant, parse_instant
+from credit_wallet.domain.outcomes import Extended, Outcome
 from credit_wallet.errors import WalletError
 
 START = datetime(2026, 3, 27, 22, 59, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 CREDIT = 200 * YEN
 
 
-class BudgetsBesideAModel(RuleBasedStateMachine):
+class BudgetsBesideAModel(BudgetsInTime):
     """One wallet, two keys, any number of budgets."""
 
     says_first_instant = True
@@ -195,10 +196,14 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
             dict(usage.facts),
             dict(usage.agent_facts),
             self.now + timedelta(seconds=ttl),
+            self.now,
         )
         labels = self.model.labels(key_id, hold.item, hold.facts, hold.agent_facts)
         if refusing := self.model.refusing(micros, labels, self.now):
             self._assert_says(outcome, refusing, micros, labels)
+            return None
+        if late := self.model.refusing_late(hold, labels, self.now):
+            assert_busy(outcome, late)
             return None
         assert not isinstance(outcome, WalletError), f"refused what fits: {outcome!r}"
         self.model.hold(hold, self.now)
@@ -263,6 +268,9 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
             assert details["budget"]["budget_id"] in refusing
             self._assert_capture_can_follow(outcome, hold, inside, labels)
             return
+        if not hold.served and (early := self.model.refusing_early(hold, inside, labels, self.now)):
+            assert_busy(outcome, early)
+            return
         beyond = min(beyond, self.model.room_above(hold, inside, labels, self.now)) if beyond else 0
         if not inside + beyond:
             assert isinstance(outcome, WalletError)
@@ -286,6 +294,19 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
     def _left_of_caps(self) -> dict[tuple[ModelBudget, str], int]:
         caps = [each for each in self.model.values() if each[0].mode == "cap"]
         return {each: self.model.left(*each, self.now) for each in caps}
+
+    @precondition(lambda self: any(hold.status == "open" for _, hold in self.holds))
+    @rule(position=positions, ttl=st.sampled_from([1, 3600, 30 * 86400]), elsewhere=st.booleans())
+    def extend(self, position: int, ttl: int, elsewhere: bool) -> None:
+        hold_id, hold = self._open_hold(position)
+        outcome = self._send(Extend(self.wallet_id, hold_id, ttl), elsewhere)
+        if hold.status != "open":
+            assert isinstance(outcome, WalletError)
+            return
+        until = min(self.now + timedelta(seconds=ttl), hold.made + timedelta(seconds=MAX_HOLD_SECONDS))
+        hold.expires = self.model.extended(hold, until, self.now)
+        assert isinstance(outcome, Extended)
+        assert outcome.expires_at == format_instant(hold.expires)
 
     @precondition(lambda self: any(hold.status == "open" for _, hold in self.holds))
     @rule(position=positions)
@@ -430,33 +451,6 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
         self._send(Configure(self.wallet_id, monthly_budget_yen=yen, budget_mode="cap"))
         self.monthly.limit, self.monthly.mode = yen * YEN, "cap" if yen else "alert"
 
-    # Time and nodes
-
-    @rule(by=jumps)
-    def move_on(self, by: timedelta) -> None:
-        self.clock.advance(seconds=by.total_seconds())
-
-    @precondition(lambda self: self.model.budgets)
-    @rule(position=positions, beside=st.sampled_from([-1, 0, 1]))
-    def go_to_an_edge(self, position: int, beside: int) -> None:
-        """Where a window or a raise ends, or a hold expires."""
-        edges = [hold.expires for hold in self.model.holds if hold.status == "open"]
-        for budget in self.model.budgets:
-            edges += [budget.ends(self.now) or FAR, budget.raised_until]
-            if budget.rolls:
-                edges += [leaves_at(entry.at, budget.rolls) for entry in self.model.entries]
-        edges = sorted(edge for edge in edges if self.now < edge < FAR)
-        if edges:
-            self.clock.set(edges[position % len(edges)] + beside * MILLISECOND)
-
-    @rule(by=st.sampled_from([1, 61, 3601, 86401]))
-    def go_back(self, by: int) -> None:
-        self.clock.advance(seconds=-by)
-
-    @rule()
-    def restart(self) -> None:
-        self.side.reopen()
-
     @invariant()
     def counters_are_what_entries_and_holds_say(self) -> None:
         if not hasattr(self, "model"):
@@ -473,10 +467,6 @@ class BudgetsBesideAModel(RuleBasedStateMachine):
         assert self.side.used() == expected
         for budget, value in shadows:
             assert self.side.refused(budget.name, value) == refused_of(budget, value, self.now)
-
-    @property
-    def now(self) -> datetime:
-        return self.clock()
 
     @property
     def lease(self) -> datetime:

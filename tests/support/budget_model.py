@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -68,6 +68,11 @@ class ModelBudget:
             return leaves_at(spent_at, self.rolls) > now
         return self._window(spent_at) == self._window(now)
 
+    def later(self, moments: Iterable[datetime], now: datetime, until: datetime) -> set[datetime]:
+        """The starts of the windows of moments, later ones than that of now and before ``until``."""
+        starts = set() if self.rolls else {self._window(moment)[0] for moment in moments}
+        return {start for start in starts if start is not None and now < start < until}
+
     def ends(self, now: datetime) -> datetime | None:
         return None if self.rolls else self._window(now)[1]
 
@@ -95,6 +100,7 @@ class ModelReserve:
     facts: Labels
     agent_facts: Labels
     expires: datetime
+    made: datetime
     reserves: dict[tuple[ModelBudget, str], bool] = field(default_factory=dict)
     """Where; False in a shadow that would have refused it."""
     captured: int = 0
@@ -170,6 +176,45 @@ class ModelSpender:
         ]
         return [*names, "balance"] if micros > self.balance else names
 
+    def full_later(self, budget: ModelBudget, value: str, cost: int, now: datetime, until: datetime) -> set[datetime]:
+        """The starts of later windows in which others have spent already, and no more can be held until then."""
+        starts = budget.later((entry.at for entry in self.entries), now, until)
+        return {
+            start for start in starts if cost > self.left(budget, value, start) and self.spent(budget, value, start)
+        }
+
+    def refusing_late(self, hold: ModelReserve, labels: Labels, now: datetime) -> list[str]:
+        """The names of the caps that have no room for a new hold in later windows."""
+        return [
+            budget.name
+            for budget, value in self.matched(labels)
+            if budget.mode == "cap"
+            and (cost := budget.cost(hold.micros))
+            and self.full_later(budget, value, cost, now, hold.expires)
+        ]
+
+    def refusing_early(self, hold: ModelReserve, inside: int, labels: Labels, now: datetime) -> list[str]:
+        """The names of the caps that have no room for the capture of a hold that is made later than now."""
+        return [
+            budget.name
+            for budget, value in self.matched(labels)
+            if budget.mode == "cap"
+            and (inside if budget.unit == "yen" else not hold.is_counted)
+            and (budget.ends(now) or hold.made) <= hold.made
+            and now < hold.made
+            and self.left(budget, value, now) < 0
+        ]
+
+    def extended(self, hold: ModelReserve, until: datetime, now: datetime) -> datetime:
+        """Until when an open hold can be extended."""
+        starts = [
+            start
+            for (budget, value), is_held in hold.reserves.items()
+            if is_held and budget.mode == "cap" and budget in self.budgets
+            for start in self.full_later(budget, value, 0, now, until)
+        ]
+        return max(hold.expires, min([until, *starts]))
+
     def most(self, labels: Labels, now: datetime) -> int:
         """The largest charge that passes, 0 for none."""
         most = self.balance
@@ -208,7 +253,8 @@ class ModelSpender:
         labels = self.labels(hold.key_id, hold.item, hold.facts, hold.agent_facts)
         for budget, value in self.matched(labels):
             cost = budget.cost(hold.micros)
-            hold.reserves[budget, value] = not self._is_refused_in_shadow(budget, value, cost, now)
+            is_late = bool(cost) and bool(self.full_later(budget, value, cost, now, hold.expires))
+            hold.reserves[budget, value] = not self._is_refused_in_shadow(budget, value, cost, now, is_late=is_late)
         self.balance -= hold.micros
         self.holds.append(hold)
 
@@ -302,8 +348,11 @@ class ModelSpender:
                 entry.passed_by.add(budget)
         self.entries.append(entry)
 
-    def _is_refused_in_shadow(self, budget: ModelBudget, value: str, cost: int, now: datetime) -> bool:
-        is_refused = budget.mode == "shadow" and bool(cost) and cost > self.left(budget, value, now)
+    def _is_refused_in_shadow(
+        self, budget: ModelBudget, value: str, cost: int, now: datetime, *, is_late: bool = False
+    ) -> bool:
+        has_room = cost <= self.left(budget, value, now) and not is_late
+        is_refused = budget.mode == "shadow" and bool(cost) and not has_room
         if is_refused:
             budget.refused.append((now, value, cost))
         return is_refused

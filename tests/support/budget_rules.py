@@ -151,8 +151,16 @@ class RulesAlone:
             roll(snapshot, rolling, spent_micros, 0)
         for cycle, _, key_id, spent_micros in snapshot.left_cycles:
             self.cycles[key_id, cycle] = spent_micros
+        snapshot.later_cycles = self._later_cycles()
         self._match(snapshot, commands)
         return snapshot
+
+    def _later_cycles(self) -> dict[tuple[int, int], list[tuple[str, int]]]:
+        later: dict[tuple[int, int], list[tuple[str, int]]] = {}
+        for (key_id, cycle), spent_micros in sorted(self.cycles.items()):
+            if cycle > self.wallet.current_cycle:
+                later.setdefault((WALLET, key_id), []).append((f"{cycle}-01T00:00:00.000Z", spent_micros))
+        return later
 
     def _match(self, snapshot: Snapshot, commands: Sequence[Command]) -> None:
         counters = snapshot.counters
@@ -176,6 +184,11 @@ class RulesAlone:
         row = self.rows.get((budget_id, value, counter.window_start), (0, 0, 0))
         counter.spent_micros, counter.refused_micros, counter.refusals = row
         counter.held_micros = self.held.get((budget_id, value), 0)
+        counter.later = sorted(
+            (start, spent)
+            for (of, of_value, start), (spent, *_) in self.rows.items()
+            if (of, of_value) == (budget_id, value) and start > counter.window_start and spent
+        )
         if budget.rolls is not None:
             length = timedelta(seconds=budget.rolls)
             steps = {at + length: micros for at, micros in self.steps.get((budget_id, value), {}).items()}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.usage import Usage
-from credit_wallet.errors import WalletError
+from credit_wallet.errors import RailBusy, WalletError
 
 positions = st.integers(0, 10**6)
 amounts = st.one_of(st.sampled_from([1, YEN, 5 * YEN // 2, 3_333_333, 10 * YEN, 250 * YEN]), st.integers(1, 12 * YEN))
@@ -101,6 +101,12 @@ class Side(Protocol):
     def close(self) -> None: ...
     def used(self) -> dict[tuple[str, str], tuple[int, int]]: ...
     def refused(self, name: str, value: str) -> tuple[int, int]: ...
+
+
+def assert_busy(outcome: object, refusing: list[str]) -> None:
+    """That a limit which a later clock has used is what says no."""
+    assert isinstance(outcome, RailBusy), f"{refusing} would have refused {outcome!r}"
+    assert outcome.details["budget_id"] in refusing
 
 
 @dataclass

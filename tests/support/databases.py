@@ -106,15 +106,18 @@ SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 _DEFINITIONS = """
-WITH defined AS (
-    SELECT 'class', oid, xmin FROM pg_class UNION ALL SELECT 'column', attrelid, xmin FROM pg_attribute
-    UNION ALL SELECT 'default', oid, xmin FROM pg_attrdef UNION ALL SELECT 'constraint', oid, xmin FROM pg_constraint
-    UNION ALL SELECT 'trigger', oid, xmin FROM pg_trigger UNION ALL SELECT 'function', oid, xmin FROM pg_proc
-    UNION ALL SELECT 'rule', oid, xmin FROM pg_rewrite UNION ALL SELECT 'settings', setdatabase, xmin
-    FROM pg_db_role_setting
-), own (kind, oid, version) AS (SELECT * FROM defined WHERE oid >= 16384)
-SELECT md5(string_agg(own::text, '' ORDER BY own::text)) FROM own
+WITH defined (oid, version) AS (
+    SELECT oid, xmin FROM pg_class UNION ALL SELECT attrelid, xmin FROM pg_attribute
+    UNION ALL SELECT oid, xmin FROM pg_attrdef UNION ALL SELECT oid, xmin FROM pg_constraint
+    UNION ALL SELECT oid, xmin FROM pg_trigger UNION ALL SELECT oid, xmin FROM pg_proc
+    UNION ALL SELECT oid, xmin FROM pg_rewrite
+    UNION ALL SELECT pg_database.oid, settings.xmin FROM pg_db_role_setting settings
+    JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = current_database()
+)
+SELECT count(*), max(CAST(CAST(version AS text) AS bigint)) FROM defined WHERE oid >= 16384
 """
+"""What is taken away makes it fewer; what is new or changed is of a later transaction than all of the template is."""
+
 _EMPTY = r"""
 SET session_replication_role = replica;  -- no triggers: the ledger's rows may go
 DO $$
@@ -134,6 +137,10 @@ $$;
 """
 
 
+CLEANER = "cleaner"
+"""The name of the sessions that empty ledgers, for tests that ask who else is there."""
+
+
 class PostgresDatabases:
     """Databases on one server: copies of templates.
 
@@ -149,6 +156,8 @@ class PostgresDatabases:
         self._templates: dict[str, str] = {}
         self._definitions: tuple[Any, ...] | None = None
         self._empty: list[str] = []
+        self._cleaners: dict[str, psycopg.Connection[Any]] = {}
+        """A session in each ledger, because a new one reads the catalogue anew: that takes longer than the emptying."""
 
     def close(self) -> None:
         for name in (*self._templates.values(), *self._empty):
@@ -182,14 +191,24 @@ class PostgresDatabases:
 
     def _emptied(self, name: str) -> bool:
         """Whether the database could be made as its template is; only a superuser can."""
-        with closing(psycopg.connect(self._url(name), autocommit=True)) as client:
-            client.execute(_ALONE)
-            if client.execute(_DEFINITIONS).fetchone() != self._definitions:
-                return False
-            with suppress(psycopg.errors.InsufficientPrivilege):
-                client.execute(_EMPTY)
-                return True
+        cleaner = self._cleaner(name)
+        if cleaner.execute(_DEFINITIONS).fetchone() != self._definitions:
+            return False
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            cleaner.execute(_EMPTY)
+            return True
         return False
+
+    def _cleaner(self, name: str) -> psycopg.Connection[Any]:
+        """The only session there is in a ledger; the test may have ended the one that it was."""
+        if name in self._cleaners:
+            with suppress(psycopg.OperationalError):
+                self._cleaners[name].execute(_ALONE)
+                return self._cleaners[name]
+            self._cleaners.pop(name).close()
+        self._cleaners[name] = psycopg.connect(self._url(name), autocommit=True, application_name=CLEANER)
+        self._cleaners[name].execute(_ALONE)
+        return self._cleaners[name]
 
     def _template(self, kind: str) -> str:
         if kind not in self._templates:
@@ -210,6 +229,8 @@ class PostgresDatabases:
         return name
 
     def _drop(self, name: str) -> None:
+        if name in self._cleaners:
+            self._cleaners.pop(name).close()
         self._server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _url(self, name: str) -> str:

@@ -22,6 +22,7 @@ from credit_wallet.config import is_postgres, sqlite_path
 from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.jobs.verify import verify
+from credit_wallet.stores.jobs.verify_processes import Processes
 from credit_wallet.stores.postgres.connection import connect
 from credit_wallet.stores.postgres.database import PostgresSnapshot
 
@@ -46,7 +47,10 @@ def missed(find: Finder, changes: Iterable[Change]) -> dict[str, set[str]]:
 def finder_in(
     databases: Databases, folder: Path, fill: Callable[[CreditWallet, Clock], None], *, usage: bool = False
 ) -> Iterator[Finder]:
-    """A finder in a ledger that ``fill`` has filled and sealed."""
+    """A finder in a ledger that ``fill`` has filled and sealed.
+
+    A change is found as well by two processes, and in pieces, as by one process: the same violations in the same order.
+    """
     clock = Clock(START)
     with databases.ledger() as url:
         with CreditWallet.open(url, clock=clock) as wallets:
@@ -58,10 +62,11 @@ def finder_in(
             with _in_a_transaction(url, clock, seal, usage) as finder:
                 yield finder
         else:
-            yield _on_a_copy(url, folder, clock, seal, usage)
+            with Processes(2) as provers:
+                yield _on_a_copy(url, folder, clock, seal, provers, usage=usage)
 
 
-def _on_a_copy(url: str, folder: Path, clock: Clock, seal: Anchor, usage: bool) -> Finder:
+def _on_a_copy(url: str, folder: Path, clock: Clock, seal: Anchor, provers: Processes, *, usage: bool) -> Finder:
     def find(change: str) -> set[str]:
         path = folder / "changed.db"
         shutil.copy(sqlite_path(url), path)
@@ -73,7 +78,10 @@ def _on_a_copy(url: str, folder: Path, clock: Clock, seal: Anchor, usage: bool) 
             assert forger.changes(), change
             forger.execute("".join(f"{text};" for _, text in triggers))
         with closing(database_at(f"sqlite:///{path}").open_source()) as source:
-            return {violation.check for violation in verify(source, clock(), [seal], usage=usage)}
+            found = verify(source, clock(), [seal], usage=usage)
+            with provers.at(source) as (snapshot, proved):
+                assert verify(snapshot, clock(), [seal], usage=usage, prove=proved, pieces=provers.pieces) == found
+        return {violation.check for violation in found}
 
     return find
 
@@ -86,8 +94,9 @@ def _in_a_transaction(url: str, clock: Clock, seal: Anchor, usage: bool) -> Iter
             raw.execute("BEGIN")
             raw.execute("SET LOCAL session_replication_role = replica")  # no trigger, no foreign key
             assert raw.execute(change).rowcount, change
-            found = {violation.check for violation in verify(PostgresSnapshot(raw), clock(), [seal], usage=usage)}
+            found = verify(PostgresSnapshot(raw), clock(), [seal], usage=usage)
+            assert verify(PostgresSnapshot(raw), clock(), [seal], usage=usage, pieces=4) == found
             raw.execute("ROLLBACK")
-            return found
+            return {violation.check for violation in found}
 
         yield find

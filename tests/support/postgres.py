@@ -13,7 +13,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from random import SystemRandom
@@ -41,6 +41,9 @@ _SETTINGS = {
     "synchronous_commit": "on",
     "dynamic_shared_memory_type": "mmap",  # files in the folder, which go with it
 }
+_FOR_SMALL_LEDGERS = {"parallel_setup_cost": "1e6"}
+"""PostgreSQL takes empty partitions for large ones, and starts processes to read them in parallel."""
+
 _GUARD = """
 while kill -0 "$1"; do sleep 0.2; done
 set -- "$2" "$(cat "$2/process")" $(sed -n "1p;7p" "$2/data/postmaster.pid")
@@ -64,7 +67,9 @@ class Server:
     PostgreSQL does not run as root; root runs it as ``nobody``.
     """
 
-    def __init__(self, *, owner: int | None = None, standby_of: Server | None = None) -> None:
+    def __init__(
+        self, *, owner: int | None = None, standby_of: Server | None = None, settings: Mapping[str, str] = _SETTINGS
+    ) -> None:
         """Make the folder; nothing runs yet. Without ``close``, all of it goes when process ``owner`` (this) ends.
 
         A standby follows the server ``standby_of`` under the name ``standby``; that one must be running.
@@ -88,10 +93,10 @@ class Server:
             os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
         self._programs: Path = self._installation() / "bin" if standby_of is None else standby_of._programs
         if standby_of is None:
-            settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
             self._launch(
                 *("initdb", "--no-sync", "--no-instructions", "--auth=trust", "--username=postgres"),
-                *("--no-locale", "--encoding=UTF8", f"--pgdata={self._data}", *settings),
+                *("--no-locale", "--encoding=UTF8", f"--pgdata={self._data}"),
+                *(f"-c{name}={value}" for name, value in settings.items()),
             )
         else:
             self._launch(
@@ -291,7 +296,7 @@ def postgres_server_url(tmp_path_factory: pytest.TempPathFactory) -> str:
         shared.seek(0)
         url = shared.read()
         if not url:
-            server = Server(owner=owner)
+            server = Server(owner=owner, settings=_SETTINGS | _FOR_SMALL_LEDGERS)
             server.start()
             url = server.url()
             shared.write(url)

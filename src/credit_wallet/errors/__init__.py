@@ -67,6 +67,7 @@ from credit_wallet.errors.operations import (
     ShareExceeded,
     UnexpectedResponse,
     UsedAfterFork,
+    VerifyInterrupted,
 )
 from credit_wallet.errors.payments import (
     InvalidEvent,
@@ -169,6 +170,7 @@ __all__ = [
     "Unauthorized",
     "UnexpectedResponse",
     "UsedAfterFork",
+    "VerifyInterrupted",
     "WalletDisabled",
     "WalletError",
     "WalletNotFound",

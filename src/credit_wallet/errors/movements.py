@@ -96,7 +96,8 @@ class SealNotFound(WalletError):
 
 
 class RailBusy(WalletError):
-    """Too many commands are waiting, too many of the wallet's holds expired at once, or the ledger is closing.
+    """Too many commands are waiting, too many of the wallet's holds expired at once, or the ledger is closing; or the
+    clock is behind another node's, and a hold would exceed a limit (``budget_id``) in a window that has begun there.
 
     Try again with the same idempotency key.
     """

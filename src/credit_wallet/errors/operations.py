@@ -112,6 +112,12 @@ class CopyRefused(WalletError):
     code = "copy_refused"
 
 
+class VerifyInterrupted(WalletError):
+    """A process of a proof ended or hung before its part was proved. Nothing is known about the ledger."""
+
+    code = "verify_interrupted"
+
+
 class MigrationError(WalletError):
     """The schema is not what this release can work with."""
 

@@ -31,31 +31,29 @@ from credit_wallet.wire.replies import MovementReply, PurchaseReply
 _log = Logger("credit_wallet.http")
 
 
-class _Call(NamedTuple):
-    raw_path: bytes
-    decoder: json.Decoder[Any]
-    carry_out: Callable[..., Awaitable[tuple[Outcome, Struct]]]
+def _moved(outcome: Outcome) -> tuple[Outcome, Struct]:
+    return outcome, MovementReply.of(outcome)
 
 
-def _with_reply(carry_out: Callable[..., Awaitable[Outcome]]) -> Callable[..., Awaitable[tuple[Outcome, Struct]]]:
-    async def answer(*args: Any) -> tuple[Outcome, Struct]:
-        outcome = await carry_out(*args)
-        return outcome, MovementReply.of(outcome)
-
-    return answer
-
-
-async def _buy(*args: Any) -> tuple[Outcome, Struct]:
-    outcome, purchase_key = await movements.buy(*args)
+def _bought(purchase: tuple[Outcome, str]) -> tuple[Outcome, Struct]:
+    outcome, purchase_key = purchase
     return outcome, PurchaseReply.of_purchase(outcome, purchase_key)
 
 
+class _Call(NamedTuple):
+    raw_path: bytes
+    decoder: json.Decoder[Any]
+    carry_out: Callable[..., Awaitable[Any]]
+    replied: Callable[[Any], tuple[Outcome, Struct]] = _moved
+    """The outcome and the reply, of what ``carry_out`` returns."""
+
+
 CALLS = {
-    "/credit/charge": _Call(b"/credit/charge", json.Decoder(ChargeBody), _with_reply(movements.charge)),
-    "/credit/hold": _Call(b"/credit/hold", json.Decoder(HoldBody), _with_reply(movements.hold)),
-    "/credit/capture": _Call(b"/credit/capture", json.Decoder(CaptureBody), _with_reply(movements.capture)),
-    "/credit/release": _Call(b"/credit/release", json.Decoder(ReleaseBody), _with_reply(movements.release)),
-    "/credit/purchase": _Call(b"/credit/purchase", json.Decoder(BuyBody), _buy),
+    "/credit/charge": _Call(b"/credit/charge", json.Decoder(ChargeBody), movements.charge),
+    "/credit/hold": _Call(b"/credit/hold", json.Decoder(HoldBody), movements.hold),
+    "/credit/capture": _Call(b"/credit/capture", json.Decoder(CaptureBody), movements.capture),
+    "/credit/release": _Call(b"/credit/release", json.Decoder(ReleaseBody), movements.release),
+    "/credit/purchase": _Call(b"/credit/purchase", json.Decoder(BuyBody), movements.buy, _bought),
 }
 
 
@@ -101,7 +99,8 @@ class FastLane:
             )
             received = await read_body(receive, MAX_MOVEMENT_BYTES, declared=headers.get(b"content-length"))
             body = decode_body(call.decoder, received)
-            outcome, reply = await call.carry_out(self._wallets, caller, body, text_of(headers.get(b"idempotency-key")))
+            key = text_of(headers.get(b"idempotency-key"))
+            outcome, reply = call.replied(await call.carry_out(self._wallets, caller, body, key))
         except WalletError as error:
             return await self._refuse(error, caller, headers)
         except Exception as error:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from credit_wallet.ledger.reading_lanes import LANES, PROBES, riding
-from credit_wallet.stores import Source
+from credit_wallet.stores import LedgerSource, Shared, Source
 
 
 class LaneSource:
@@ -17,10 +17,10 @@ class LaneSource:
     once is shared: it has a connection for each thread of the lanes.
     """
 
-    def __init__(self, open_source: Callable[[], Source]) -> None:
+    def __init__(self, open_source: Callable[[], LedgerSource]) -> None:
         """Open them all now: a file that is opened later could be a different one. Raises ``DatabaseError``."""
         self._own = open_source()
-        self._of: dict[str, Source] = {}
+        self._of: dict[str, LedgerSource] = {}
         self.dialect, self.in_process = self._own.dialect, self._own.in_process
         self.serves_many = True
         if self._own.serves_many:
@@ -43,6 +43,12 @@ class LaneSource:
         """A snapshot of the ledger, on a separate connection. Raises ``DatabaseError``."""
         with self._of.get(riding.get(), self._own).snapshot() as source:
             yield source
+
+    @contextmanager
+    def shared(self) -> Iterator[Shared]:
+        """Likewise, one that other processes can read as well."""
+        with self._of.get(riding.get(), self._own).shared() as shared:
+            yield shared
 
     def close(self) -> None:
         """Close the connections to the database."""

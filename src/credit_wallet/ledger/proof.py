@@ -4,21 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.stores.jobs.backfill import backfill_pending, is_backfilled
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.jobs.verify import Violation, verify
+from credit_wallet.stores.jobs.verify_processes import (
+    MAX_PROCESSES,
+    Processes,
+    Provers,
+    ThisProcess,
+    sensible_processes,
+)
 
 BACKFILLS_BEFORE_A_PROOF = 3
 """Plain SQL may write between a backfill and a proof; the backfill is repeated up to this many times."""
 
 
-def prove(ledger: Ledger, anchors: Iterable[Anchor], *, usage: bool = False) -> list[Violation]:
-    """The violations, after backfilling what plain SQL wrote."""
+def prove(ledger: Ledger, anchors: Iterable[Anchor], *, usage: bool, processes: int | None) -> list[Violation]:
+    """The violations, after backfilling what plain SQL wrote.
+
+    Raises ``InvalidRequest``, ``DatabaseError`` and ``VerifyInterrupted``.
+    """
+    size = _checked(processes) or sensible_processes(ledger.reader.source)
+    if size == 1:
+        return _proved(ledger, ThisProcess(), [*anchors], usage=usage)
+    with Processes(size) as provers:
+        return _proved(ledger, provers, [*anchors], usage=usage)
+
+
+def _proved(ledger: Ledger, provers: Provers, anchors: list[Anchor], *, usage: bool) -> list[Violation]:
     attempts = BACKFILLS_BEFORE_A_PROOF
     while True:
         attempts -= 1
         ledger.maintain(backfill_pending, ledger.clock())
-        with ledger.reader.source.snapshot() as snapshot:
+        with provers.at(ledger.reader.source) as (snapshot, proved):
             if is_backfilled(snapshot) or not attempts:
-                return verify(snapshot, ledger.clock(), anchors, usage=usage)
+                now = ledger.clock()
+                return verify(snapshot, now, anchors, usage=usage, prove=proved, pieces=provers.pieces)
+
+
+def _checked(processes: int | None) -> int | None:
+    if processes is not None and (type(processes) is not int or not 1 <= processes <= MAX_PROCESSES):
+        raise InvalidRequest(f"processes must be 1 to {MAX_PROCESSES}, not {processes!r}", field="processes")
+    return processes

@@ -127,16 +127,21 @@ class Drawing:
 
     def add_up(self) -> bool:
         """Add up the next step; False when none is left."""
+        return self.step_back() is not None
+
+    def step_back(self) -> list[Transaction] | None:
+        """Add up the next step, the newest first, and return what ``entries`` does of it; None when none is left."""
         step = self._walk.back()
         if step is None:
-            return False
+            return None
         for each in step:
             entry = each.entry
             self._totals[line_of(entry)] += entry.amount_micros
         self._spending.add(step)
         self._items.add(step)
-        self.layout.fit(self._seen(step))
-        return True
+        seen = self._seen(step)
+        self.layout.fit(seen)
+        return seen
 
     def head(self) -> StatementHead:
         """All but the entries, once everything is added up."""
@@ -188,9 +193,8 @@ def statement(books: Books, wallet_id: int, cycle: str | None) -> Statement:
     """
     drawing = Drawing(books, wallet_id, cycle)
     try:
-        while drawing.add_up():
-            pass
-        entries = [entry for step in drawing.steps() for entry in drawing.entries(step)]
+        steps = list(iter(drawing.step_back, None))
+        entries = [entry for step in reversed(steps) for entry in step or ()]
         return Statement(**structs.asdict(drawing.head()), entries=entries)
     finally:
         drawing.close()

@@ -15,6 +15,7 @@ from credit_wallet.domain.usage import Usage
 from credit_wallet.rules.batch import Batch, emit_made
 from credit_wallet.rules.bounds import monthly_budget_id, told
 from credit_wallet.rules.events import budget_threshold_reached
+from credit_wallet.rules.late_clocks import fits_later
 from credit_wallet.rules.state import BudgetChange, Counter, HoldState, Payment, WalletState
 
 Counters = Sequence[Counter]
@@ -144,12 +145,15 @@ def period_of(counter: Counter, at: str) -> str:
 
 def reserve(batch: Batch, hold: HoldState, counters: Counters, amount_micros: int) -> None:
     """Reserve a new hold's amount, and its call, in the budgets that it matches."""
-    hold.reserved = tuple(_reserved(batch, counter, counter.cost_of(amount_micros)) for counter in counters)
+    hold.reserved = tuple(
+        _reserved(batch, counter, counter.cost_of(amount_micros), hold.expires_at) for counter in counters
+    )
 
 
-def _reserved(batch: Batch, counter: Counter, cost_micros: int) -> Reserved:
+def _reserved(batch: Batch, counter: Counter, cost_micros: int, until: str) -> Reserved:
     budget_id, value = counter.budget.budget_id, counter.value
-    if counter.budget.mode == "shadow" and not counter.has_room(cost_micros):
+    has_room = counter.has_room(cost_micros) and fits_later(counter, cost_micros, until)
+    if counter.budget.mode == "shadow" and not has_room:
         _refuse_in_shadow(batch, counter, cost_micros)
         batch.decision.spent_in[budget_id, value] = counter
         return Reserved(budget_id, value, 0)

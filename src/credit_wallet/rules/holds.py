@@ -14,8 +14,9 @@ from credit_wallet.domain.money import both, format_micros
 from credit_wallet.domain.outcomes import Captured, Extended, Held, Released
 from credit_wallet.domain.usage import MAX_FACTS, Usage
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
-from credit_wallet.rules import budgets, lots
+from credit_wallet.rules import budgets, late_clocks, lots
 from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.budgets import Counters
 from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
 from credit_wallet.rules.limits import paying_key, refusal_to_capture, refusal_to_spend, spendable_above_micros
@@ -46,7 +47,10 @@ def open_hold(
         return cost
     amount_micros, usage = cost
     counters = budgets.matching(batch, wallet, key_id, usage)
-    refusal = refusal_to_spend(batch, wallet, key, amount_micros, counters)
+    expires_at = format_instant(batch.now + timedelta(seconds=ttl_seconds))
+    refusal = refusal_to_spend(batch, wallet, key, amount_micros, counters) or late_clocks.refusal_to_hold(
+        batch, wallet, key, counters, amount_micros, expires_at
+    )
     if refusal is not None:
         return refusal
     remember_lots(batch, wallet)
@@ -60,7 +64,7 @@ def open_hold(
         allocation=lots.take(wallet.lots, amount_micros),
         note=note,
         created_at=batch.at,
-        expires_at=format_instant(batch.now + timedelta(seconds=ttl_seconds)),
+        expires_at=expires_at,
         closer=closer,
         usage=usage,
     )
@@ -111,10 +115,9 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
         return problem
     counters = budgets.matching(batch, wallet, hold.key_id, usage)
     fresh = budgets.not_reserved(hold, counters)
-    if fresh and not hold.served:  # what was served is paid, whatever its budgets say by now
-        refusal = refusal_to_capture(batch, wallet, fresh, from_hold_micros, is_call=not hold.is_counted)
-        if refusal is not None:
-            return refusal
+    refusal = _refusal_to_count(batch, wallet, hold, counters, fresh, from_hold_micros)
+    if refusal is not None:
+        return refusal
     if above_micros:
         room_micros = spendable_above_micros(wallet, key, counters, fresh, from_hold_micros)
         above_micros = min(above_micros, room_micros)
@@ -137,6 +140,19 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
     return captured
 
 
+def _refusal_to_count(
+    batch: Batch, wallet: WalletState, hold: HoldState, counters: Counters, fresh: Counters, amount_micros: int
+) -> WalletError | None:
+    """Why budgets do not let a capture count. What was served is paid, whatever they say by now."""
+    if hold.served:
+        return None
+    if fresh and (refusal := refusal_to_capture(batch, wallet, fresh, amount_micros, is_call=not hold.is_counted)):
+        return refusal
+    if batch.at < hold.created_at:
+        return late_clocks.refusal_to_capture(wallet, _key_of(batch, hold), hold, counters, amount_micros)
+    return None
+
+
 def release(batch: Batch, wallet: WalletState, command: Release) -> Released | WalletError:
     """Release what is left of a hold."""
     hold = _hold_of(batch, wallet, command.hold_id, command.actor, command.key_id)
@@ -156,16 +172,17 @@ def extend(batch: Batch, wallet: WalletState, command: Extend) -> Extended | Wal
         return hold
     if hold.status != "open":
         return _closed(hold)
-    prolong(batch, hold, command.ttl_seconds)
+    prolong(batch, wallet, hold, command.ttl_seconds)
     return Extended(
         wallet.wallet_id, hold.left_micros, wallet.balance_micros, hold_id=hold.hold_id, expires_at=hold.expires_at
     )
 
 
-def prolong(batch: Batch, hold: HoldState, ttl_seconds: int) -> None:
+def prolong(batch: Batch, wallet: WalletState, hold: HoldState, ttl_seconds: int) -> None:
     """Extend an open hold to ``ttl_seconds`` from now, if that is later, but never past the maximum life."""
     longest = parse_instant(hold.created_at) + timedelta(seconds=MAX_HOLD_SECONDS)
-    expires_at = format_instant(min(batch.now + timedelta(seconds=ttl_seconds), longest))
+    wanted = format_instant(min(batch.now + timedelta(seconds=ttl_seconds), longest))
+    expires_at = late_clocks.longest_until(batch, wallet, _key_of(batch, hold), hold, wanted)
     if expires_at > hold.expires_at:
         hold.expires_at = expires_at
         batch.decision.touched_holds[hold.hold_id] = hold

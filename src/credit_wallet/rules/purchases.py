@@ -92,7 +92,7 @@ def renew(batch: Batch, wallet: WalletState, command: Renew) -> Renewed | Wallet
     if purchase.status != "undone":
         _lease(batch, purchase, command.lease_seconds)
         if hold := _open_hold(batch, purchase):
-            prolong(batch, hold, command.lease_seconds)
+            prolong(batch, wallet, hold, command.lease_seconds)
     return Renewed(wallet.wallet_id, 0, wallet.balance_micros, purchase.txn_id, purchase.hold_id)
 
 
@@ -195,7 +195,7 @@ def _take_over(batch: Batch, wallet: WalletState, command: Buy, purchase: Purcha
     purchase.attempt = command.attempt
     _lease(batch, purchase, command.lease_seconds)
     if hold := _open_hold(batch, purchase):
-        prolong(batch, hold, command.hold_seconds or command.lease_seconds)
+        prolong(batch, wallet, hold, command.hold_seconds or command.lease_seconds)
     return _bought_before(wallet, purchase, free=False)
 
 

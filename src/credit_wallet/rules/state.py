@@ -6,7 +6,7 @@ it and returns a ``Decision``, which the store writes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -136,6 +136,8 @@ class Counter(Struct, gc=False):
     """When that leaves which the batch spends."""
     renewal: int = 0
     """1 when an event is due that a new window has begun, 2 when it was emitted."""
+    later: Sequence[tuple[str, int]] | None = None
+    """What was spent in windows that begin after the batch, by their start (``late_clocks``); None when not read."""
 
     @property
     def left_micros(self) -> int:
@@ -357,6 +359,8 @@ class Snapshot(Struct):
     """By budget and value: those that commands or their holds match, or that holds reserve in."""
     matched: dict[Payment, tuple[Counter, ...]] = field(default_factory=dict)
     """Which counters a charge counts in, for every one that commands can make in a wallet with budgets."""
+    later_cycles: dict[tuple[int, int], list[tuple[str, int]]] = field(default_factory=dict)
+    """By wallet and agent key (0 for none): the same of cycles; read when commands make or extend holds."""
     transfers: dict[tuple[int, str], TransferState] = field(default_factory=dict)
     """By wallet and id: those that commands name."""
     tiered_before: set[tuple[int, str]] = field(default_factory=set)

@@ -85,6 +85,9 @@ POSTGRES_READ_PATIENCE_SECONDS = 15.0
 POSTGRES_CONNECT_SECONDS = 15.0
 """How long connecting may take in all: names, every host that the URL names, encryption, passwords, settings."""
 
+POSTGRES_OPEN_SECONDS = 2 * POSTGRES_CONNECT_SECONDS
+"""How long another process may take to open a snapshot: to import the driver, and to connect."""
+
 POSTGRES_READY_SECONDS = 2.0
 """How long a readiness check may take."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:  # the alert job reads its SQL through this package with the standard library alone
     from credit_wallet.domain.commands import Command
@@ -55,6 +55,33 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Close it."""
+
+
+class LedgerSource(Source, Protocol):
+    """The source of a database, not of a snapshot."""
+
+    def shared(self) -> AbstractContextManager[Shared]:
+        """A snapshot that other processes can read as well. Raises ``DatabaseError``."""
+
+
+class Moment(Protocol):
+    """A state of a ledger, for other processes of this machine: it can be pickled."""
+
+    def opened(self) -> AbstractContextManager[Source]:
+        """A snapshot of it, while somebody else has one. Raises ``DatabaseError``."""
+
+
+class Shared(NamedTuple):
+    """A snapshot, and what other processes need to open it too."""
+
+    source: Source
+    moment: Moment
+
+    open_seconds: float
+    """How long opening it may take them."""
+
+    let_go: Callable[[], None]
+    """To be called as soon as the others have opened it: nobody can write to a SQLite file before."""
 
 
 class Store(Protocol):
@@ -119,7 +146,7 @@ class Database(Protocol):
     def open_store(self, now: datetime) -> Store:
         """A store for a lane, the schema up to date and plain SQL backfilled. Raises ``DatabaseError``."""
 
-    def open_source(self) -> Source:
+    def open_source(self) -> LedgerSource:
         """A source for reading. Raises ``DatabaseError``."""
 
     def require_ledger(self) -> None:

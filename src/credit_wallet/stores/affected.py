@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,10 +20,12 @@ from credit_wallet.domain.commands import (
     PurchaseCommand,
     Refund,
     Release,
+    Renew,
     Reverse,
     Undo,
 )
-from credit_wallet.domain.cycle import cycle_at
+from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant, parse_instant
+from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage import Usage
 from credit_wallet.rules.budgets import payment
 from credit_wallet.rules.holds import captured_usage
@@ -29,6 +33,7 @@ from credit_wallet.rules.segments import close_open_segment
 from credit_wallet.rules.state import KeyState, Payment, Snapshot, WalletState
 
 _ON_PURCHASES = frozenset(PurchaseCommand.__subclasses__())
+_ON_HOLDS = frozenset((Hold, Extend, Buy, Renew))
 
 
 def not_charges(commands: Sequence[Command]) -> list[Command]:
@@ -60,6 +65,38 @@ def purchases_of(commands: Sequence[Command]) -> list[tuple[str, int]]:
     if _ON_PURCHASES.isdisjoint(map(type, commands)):
         return []
     return [(command.stored_key, command.wallet_id) for command in commands if isinstance(command, PurchaseCommand)]
+
+
+def makes_holds(commands: Sequence[Command]) -> bool:
+    """Whether commands can make or extend a hold."""
+    return not _ON_HOLDS.isdisjoint(map(type, commands)) and any(
+        command.hold_seconds is not None if isinstance(command, Buy) else isinstance(command, Hold | Extend | Renew)
+        for command in commands
+    )
+
+
+def wallets_with_caps(snapshot: Snapshot, wallet_ids: Iterable[int], key_ids: Iterable[int]) -> list[int]:
+    """Those with a monthly budget that is a cap, and those of the agent keys with a cap."""
+    wallets = [snapshot.wallets.get(wallet_id) for wallet_id in wallet_ids]
+    keys = [snapshot.keys.get(key_id) for key_id in key_ids]
+    capped = {each.wallet_id for each in wallets if each and each.monthly_budget_yen and each.budget_mode == "cap"}
+    capped |= {each.wallet_id for each in keys if each and each.monthly_cap_yen and each.wallet_id in snapshot.wallets}
+    return sorted(capped)
+
+
+def note_later_cycles(snapshot: Snapshot, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Note what was spent in cycles later than those that wallets are in, with what the batch has just left of them.
+
+    ``rows`` have cycle, wallet, agent key, whole yen and micros beyond them.
+    """
+    later: dict[tuple[int, int], dict[str, int]] = {}
+    stored = ((*name, spent_yen * MICROS + fraction) for *name, spent_yen, fraction in rows)
+    for cycle, wallet_id, key_id, spent_micros in chain(stored, snapshot.left_cycles):
+        wallet = snapshot.wallets.get(wallet_id)
+        if wallet is not None and cycle > wallet.current_cycle:
+            start = format_instant(parse_instant(cycle_bounds(cycle, wallet.time_zone)[0]))
+            later.setdefault((wallet_id, key_id), {})[start] = spent_micros
+    snapshot.later_cycles = {name: sorted(spent.items()) for name, spent in later.items()}
 
 
 def behind_purchases(snapshot: Snapshot, commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]:

@@ -43,6 +43,7 @@ FIGURE_COLUMNS = """
 spent, spent_fraction, refused, refused_fraction, refusals, told_pct, renewal, held, held_fraction,
 counted_from, last_at
 """
+LATER_COLUMNS = "s.budget_id, s.value, s.window_start, s.spent, s.spent_fraction"
 HELD_COLUMNS = ("wallet_id", "budget_id", "value", "held", "held_fraction")
 STEP_COLUMNS = ("wallet_id", "budget_id", "value", "at", "spent", "spent_fraction")
 CHANGE_COLUMNS = ("wallet_id", "budget_id", "changed_by", "changed_at", "before", "after", "after_txn_id")
@@ -127,6 +128,8 @@ class Figures(NamedTuple):
     passed: int = 0
     oldest: Sequence[tuple[str, int]] = ()
     is_stored: bool = False
+    later: Sequence[tuple[str, int]] | None = None
+    """What was spent in later windows, by their start, if that was asked for."""
 
 
 # Definitions
@@ -296,6 +299,20 @@ def figures_of(row: Iterable[Any], between: Passed = NOTHING_PASSED) -> Figures:
         *between,
         spent is not None,
     )
+
+
+def with_later_windows(
+    figures: Iterable[Figures], counters: Iterable[Counter], rows: Iterable[tuple[Any, ...]]
+) -> list[Figures]:
+    """The counters' figures with what was spent in later windows, from ``LATER_COLUMNS``."""
+    later: dict[tuple[int, str], list[tuple[str, int]]] = {}
+    for budget_id, value, start, spent, fraction in rows:
+        if spent or fraction:
+            later.setdefault((budget_id, value), []).append((start, spent * MICROS + fraction))
+    return [
+        each._replace(later=sorted(later.get((counter.budget.budget_id, counter.value), ())))
+        for each, counter in zip(figures, counters, strict=True)
+    ]
 
 
 def moved_or_whole(counters: Iterable[Counter]) -> tuple[list[Counter], list[Counter]]:

@@ -18,7 +18,7 @@ from credit_wallet.domain.money import MAX_AMOUNT_MICROS
 from credit_wallet.domain.windows import ALWAYS, second_after
 from credit_wallet.rules.counters import covers, opened
 from credit_wallet.rules.state import Counter, Payment, Snapshot
-from credit_wallet.stores.affected import labels_in, payments_in
+from credit_wallet.stores.affected import labels_in, makes_holds, payments_in
 from credit_wallet.stores.budget_rows import Figures, RollingCounter, StoredCounter
 
 KNOWN_BUDGETS = 50_000
@@ -40,8 +40,8 @@ class BudgetTables(Protocol):
     def definitions(self, anchors: Collection[tuple[int, str]], ids: Collection[tuple[int, int]]) -> list[Budget]:
         """The live budgets of wallets at anchors, and those of wallets by id."""
 
-    def figures(self, counters: Sequence[Counter]) -> list[Figures]:
-        """What is stored of each counter in its window; of a rolling one after its ``counted_from``."""
+    def figures(self, counters: Sequence[Counter], *, with_later: bool) -> list[Figures]:
+        """What is stored of each counter in its window, and in later ones; of a rolling one after ``counted_from``."""
 
     def put_spent(self, counters: Sequence[Counter]) -> None:
         """Write what was spent in the counters' windows."""
@@ -104,7 +104,10 @@ class KnownBudgets:
         at = format_instant(now)
         if not self._since <= at < self._until:
             self._begin_anew()
-        payments = payments_in(snapshot, commands) - self._current
+        holds = makes_holds(commands)
+        payments = payments_in(snapshot, commands)
+        if not holds:
+            payments -= self._current
         reserving = {
             (hold.wallet_id, reserved.budget_id, reserved.value)
             for hold in snapshot.holds.values()
@@ -121,7 +124,7 @@ class KnownBudgets:
             if budget := self._budgets[budget_id]:
                 in_use[budget_id, value] = self._counter(budget, value)
         _note_asked(in_use.values(), commands)
-        self._bring_to(tables, in_use.values(), now)
+        self._bring_to(tables, in_use.values(), now, with_later=holds)
         for name in payments:
             self._note_current(name, at)
 
@@ -195,20 +198,23 @@ class KnownBudgets:
             counter = (
                 StoredCounter(budget, value, _UNREAD, "", 0)
                 if budget.rolls is None
-                else RollingCounter(budget, value, "", "", 0)
+                else RollingCounter(budget, value, "", "", 0, later=())
             )
             self.counters[name] = counter
             self._of(budget.wallet_id).counters.append(name)
         return counter
 
-    def _bring_to(self, tables: BudgetTables, counters: Iterable[Counter], now: datetime) -> None:
-        """Bring counters to the windows that ``now`` falls in, reading those that are in others."""
+    def _bring_to(self, tables: BudgetTables, counters: Iterable[Counter], now: datetime, *, with_later: bool) -> None:
+        """Bring counters to the windows that ``now`` falls in, reading those that are in others, and those of which
+        later windows are not known, if they matter.
+        """
         at = format_instant(now)
         stale = []
         for counter in counters:
             if counter.budget.raised_until is not None:
                 counter.limit_micros = counter.budget.limit_at(at)
-            if not (_roll(counter, now) if isinstance(counter, RollingCounter) else covers(counter, at)):
+            is_known = _roll(counter, now) if isinstance(counter, RollingCounter) else covers(counter, at)
+            if not is_known or (with_later and counter.later is None):
                 stale.append(counter)
         if not stale:
             return
@@ -219,7 +225,7 @@ class KnownBudgets:
             fresh = windows.get(name) or windows.setdefault(name, opened(budget, counter.value, now))
             counter.window_start, counter.resets_at = fresh.window_start, fresh.resets_at
             counter.limit_micros = budget.limit_at(at)
-        for counter, figures in zip(stale, tables.figures(stale), strict=True):
+        for counter, figures in zip(stale, tables.figures(stale, with_later=with_later), strict=True):
             _fill(counter, figures)
         passed = [each for each in stale if isinstance(each, RollingCounter) and each.passed > MAX_PASSED]
         if passed:
@@ -266,6 +272,7 @@ def _fill(counter: Counter, figures: Figures) -> None:
     if isinstance(counter, RollingCounter):
         _fill_window(counter, figures)
     elif isinstance(counter, StoredCounter):
+        counter.later = figures.later
         counter.resting = counter.rests() if figures.is_stored else None
 
 

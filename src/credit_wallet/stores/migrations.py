@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import cache
 from hashlib import sha256
 from typing import Any, ClassVar, Protocol
 
@@ -135,6 +136,7 @@ def _run(schema: Schema, name: str) -> None:
     schema.run_script(name, _read(schema.folder + name))
 
 
+@cache  # each opening of a ledger and each check of readiness compares all of them
 def _read(name: str) -> str:
     return _bytes(name).decode()
 

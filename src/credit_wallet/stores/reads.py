@@ -36,7 +36,7 @@ from credit_wallet.errors import (
     TopupNotFound,
     WalletNotFound,
 )
-from credit_wallet.stores import Source
+from credit_wallet.stores import LedgerSource
 from credit_wallet.stores.rows import parse_lots
 from credit_wallet.stores.sql import statements
 from credit_wallet.stores.views import (
@@ -70,7 +70,7 @@ ENTRIES_A_SUM = 100_000
 class Reader:
     """Runs queries; may be shared by threads."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: LedgerSource) -> None:
         self.source = source
 
     def close(self) -> None:

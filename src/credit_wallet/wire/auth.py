@@ -98,12 +98,16 @@ class Authenticator:
         ``TooManyFailures``, and ``Forbidden`` when anybody but a seller sends a ``payer_token``.
         """
         token, digest = self._admitted(authorization, api_key, address)
-        try:
-            caller = await self._caller(token, digest)
-        except Unauthorized:
-            self._limit.failed(address, digest, "mistyped" if is_mistyped(token) else "unknown")
-            raise
-        self._limit.succeeded(address, digest)
+        caller = self._known(digest)
+        if caller is not None:
+            self._limit.remember(address, digest)
+        else:
+            try:
+                caller = await self._looked_up(token, digest)
+            except Unauthorized:
+                self._limit.failed(address, digest, "mistyped" if is_mistyped(token) else "unknown")
+                raise
+            self._limit.succeeded(address, digest)
         return caller if payer_token is None else await self._on_behalf(caller, payer_token)
 
     async def sees_money(self, authorization: str | None, api_key: str | None, address: str) -> bool:
@@ -134,7 +138,8 @@ class Authenticator:
             )
         token = as_sent(payer_token)
         try:
-            payer = await self._caller(token, token_digest(token))
+            digest = token_digest(token)
+            payer = self._known(digest) or await self._looked_up(token, digest)
         except Unauthorized as refusal:
             raise Unauthorized(str(refusal), field="X-Payer-Token") from refusal
         if payer.access is None:
@@ -143,25 +148,27 @@ class Authenticator:
             )
         return structs.replace(caller, payer=payer.access)
 
-    async def _caller(self, token: str, digest: bytes) -> Caller:
+    def _known(self, digest: bytes) -> Caller | None:
+        """Whom a token names, without a look at the database; None when that has to be looked up."""
         operator = self._operator(digest)
         if operator is not None:
             return operator
         if self._secrets_known != self._wallets.tokens.changes:
             self._secrets_known = self._wallets.tokens.changes
             self._remembered.clear()
-        now = monotonic()
         remembered = self._remembered.get(digest)
-        if remembered is not None and self._is_believed(remembered, now):
-            return remembered.caller
-        known, (_, writes_by_others) = self._secrets_known, self._wallets.tokens.last_look()
+        return remembered.caller if remembered is not None and self._is_believed(remembered) else None
+
+    async def _looked_up(self, token: str, digest: bytes) -> Caller:
+        known, (_, writes_by_others), now = self._secrets_known, self._wallets.tokens.last_look(), monotonic()
         access = await self._wallets.reading_lanes.ask(AUTHENTICATION, self._wallets.tokens.identify, token)
         caller = Caller(access) if isinstance(access, Access) else Caller(seller=access)
         if known == self._wallets.tokens.changes:  # else it may have ended while it was looked up
             self._remembered[digest] = _Remembered(now, writes_by_others, access, caller)
         return caller
 
-    def _is_believed(self, remembered: _Remembered, now: float) -> bool:
+    def _is_believed(self, remembered: _Remembered) -> bool:
+        now = monotonic()
         if now >= remembered.since + BELIEVED_SECONDS:
             looked_at, writes_by_others = self._wallets.tokens.last_look()
             if (

@@ -348,8 +348,9 @@ _AVAILABILITY = {
     "rail_busy": _P(
         503,
         "Rail busy",
-        "Too many movements are waiting, or the service is stopping. Retry with the same idempotency key.",
-        optional=("waiting",),
+        "Too many movements are waiting, the service is stopping, or its clock is behind another node's at the end of "
+        "a limit's window. Retry with the same idempotency key.",
+        optional=("waiting", "budget_id"),
     ),
     "service_busy": _P(
         503,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, MutableMapping
+from typing import Any
+
 from credit_wallet.domain.retry_after import SOON_SECONDS
 from credit_wallet.errors import InvalidJson, ServiceBusy
 from credit_wallet.runtime.sweep import Within
@@ -40,6 +43,37 @@ OPERATORS_ROOM, CALLERS_ROOM, STRANGERS_ROOM = Room(32 << 20), Room(32 << 20), R
 """Separate, so that long bodies of strangers or callers never keep out those of operators."""
 
 
+class _Body:
+    """A body as it arrives."""
+
+    __slots__ = ("_declared", "_max_bytes", "_room", "_taken_bytes", "content")
+
+    def __init__(self, max_bytes: int, room: Room | None, declared: bytes | None) -> None:
+        self.content: bytes = b""
+        self._max_bytes, self._room, self._declared = max_bytes, room, declared
+        self._taken_bytes = 0
+
+    def ends_with(self, message: MutableMapping[str, Any]) -> bool:
+        """Add a part of it; whether that is the last one."""
+        if message["type"] == "http.disconnect":
+            raise InvalidJson("the connection ended before the body was complete; send it again")
+        self.content += message.get("body", b"")
+        length = len(self.content)
+        if length > self._max_bytes:
+            raise BodyTooLarge(
+                f"the body is larger than {self._max_bytes} bytes, the limit of this endpoint; send less at once"
+            )
+        if self._room is not None and (more_bytes := length - SHORT_BODY_BYTES - self._taken_bytes) > 0:
+            self._room.take(more_bytes)
+            self._taken_bytes += more_bytes
+        return not message.get("more_body") or b"%d" % length == self._declared
+
+    def give_room(self) -> None:
+        """Give back what it has taken of the room."""
+        if self._room is not None:
+            self._room.give(self._taken_bytes)
+
+
 async def read_body(
     receive: Receive, max_bytes: int, room: Room | None = None, *, declared: bytes | None = None
 ) -> bytes:
@@ -48,26 +82,24 @@ async def read_body(
     Once as many bytes have come as ``declared``, the request's one ``Content-Length``, nobody is asked for more: there
     is none (RFC 9112, section 6.3). Raises ``BodyTooLarge``, ``InvalidJson`` and ``ServiceBusy``.
     """
-    body: bytes = b""
-    taken_bytes = 0
+    body = _Body(max_bytes, room, declared)
+    message = receive()
     try:
+        if _has_come(message):  # no clock for what is not waited for
+            if body.ends_with(await message):
+                return body.content
+            message = receive()
         with Within(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise InvalidJson("the connection ended before the body was complete; send it again")
-                body += message.get("body", b"")
-                if len(body) > max_bytes:
-                    raise BodyTooLarge(
-                        f"the body is larger than {max_bytes} bytes, the limit of this endpoint; send less at once"
-                    )
-                if room is not None and (more_bytes := len(body) - SHORT_BODY_BYTES - taken_bytes) > 0:
-                    room.take(more_bytes)
-                    taken_bytes += more_bytes
-                if not message.get("more_body") or b"%d" % len(body) == declared:
-                    return body
+            while not body.ends_with(await message):
+                message = receive()
+            return body.content
     except TimeoutError:
         raise InvalidJson(f"the body did not arrive within {BODY_SECONDS:g} seconds; send it again") from None
     finally:
-        if room is not None:
-            room.give(taken_bytes)
+        body.give_room()
+
+
+def _has_come(message: Awaitable[object]) -> bool:
+    """Whether what a server gives to be awaited is a future with a result, as that of the hand-over is."""
+    done = getattr(message, "done", None)
+    return done is not None and done()

@@ -2,22 +2,23 @@
 and compared.
 
 Each invariant is a statement that must return no row (``proofs.invariants``); the details of entries, the sums by
-billing cycle, the triggers that protect rows, and the seals are checked separately.
+billing cycle, the triggers that protect rows, and the seals are checked separately. All are made of parts that can be
+proved apart from one another (``proofs.parts``), here one after another and in ``verify_processes`` side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
+from itertools import chain
+from typing import Any, TypeAlias
 
 from credit_wallet.stores import Source
-from credit_wallet.stores.jobs.proofs.budgets import broken_budgets
-from credit_wallet.stores.jobs.proofs.cycles import broken_cycles
-from credit_wallet.stores.jobs.proofs.details import proved_details
-from credit_wallet.stores.jobs.proofs.invariants import broken, meanings
-from credit_wallet.stores.jobs.proofs.protection import unprotected
-from credit_wallet.stores.jobs.proofs.sealed import broken_anchors, broken_seals, missing_seals, unsealed
-from credit_wallet.stores.jobs.proofs.usage import broken_usage
+from credit_wallet.stores.jobs.proofs import parts
+from credit_wallet.stores.jobs.proofs.details import merged
+from credit_wallet.stores.jobs.proofs.invariants import meanings
+from credit_wallet.stores.jobs.proofs.parts import Asked, Part, proved
 from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.seals import Anchor
 
@@ -26,28 +27,40 @@ __all__ = ["CHECKS", "Violation", "verify"]
 CHECKS = (*meanings(), "protection", "seals", "unsealed", "anchors")
 """Names of the checks; ``docs/explanation/what-verify-proves.md`` says what each means."""
 
+Prove: TypeAlias = Callable[[Sequence[Part], Asked], list[Any]]
+"""Proves parts, in any order; their results in the order of the parts."""
+
 
 def verify(
-    source: Source, now: datetime | None = None, anchors: Iterable[Anchor] = (), *, usage: bool = False
+    source: Source,
+    now: datetime | None = None,
+    anchors: Iterable[Anchor] = (),
+    *,
+    usage: bool = False,
+    prove: Prove | None = None,
+    pieces: int = 1,
 ) -> list[Violation]:
     """Every violation in the ledger, of which ``source`` must be a snapshot.
 
     ``now`` dates entries without a seal; without it their age is not checked. ``anchors`` are seals that were recorded
-    elsewhere, which the ledger must still have. ``usage`` counts usage again even if its sums tie.
+    elsewhere, which the ledger must still have. ``usage`` counts usage again even if its sums tie. ``prove`` proves the
+    parts at the same snapshot, by default here; what can be divided by ranges of ids is divided into about ``pieces``.
+    The result does not depend on either.
     """
-    details = proved_details(source)
+    prove = prove or partial(proved_here, source)
+    asked = Asked(now, usage, tuple(anchors))
+    details = merged(source, prove(parts.of_details(source, pieces), asked))
     if not details.readable:
         return details.violations  # no sum that includes them is any
-    in_whole_yen = not details.exist
-    return [
-        *details.violations,
-        *broken(source, in_whole_yen=in_whole_yen),
-        *broken_cycles(source, in_whole_yen=in_whole_yen),
-        *broken_usage(source, in_whole_yen=in_whole_yen, counted_again=usage),
-        *broken_budgets(source, now),
-        *unprotected(source),
-        *broken_seals(source),
-        *missing_seals(source),
-        *(unsealed(source, now) if now is not None else ()),
-        *broken_anchors(source, anchors),
-    ]
+    asked = asked.with_amounts(in_whole_yen=not details.exist)
+    before, cycles, after = parts.of_invariants(), parts.of_cycles(source), parts.of_the_rest(source, pieces)
+    found = prove([*before, *cycles, *after], asked)
+    suspects = set[tuple[str, int]]().union(*found[len(before) : len(before) + len(cycles)])
+    of_cycles = prove(parts.of_suspects(suspects, pieces), asked)
+    violations = [*found[: len(before)], *of_cycles, *found[len(before) + len(cycles) :]]
+    return [*details.violations, *chain.from_iterable(violations)]
+
+
+def proved_here(source: Source, wanted: Sequence[Part], asked: Asked) -> list[Any]:
+    """Prove parts one after another."""
+    return [proved(source, part, asked) for part in wanted]

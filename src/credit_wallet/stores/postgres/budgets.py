@@ -15,6 +15,7 @@ from credit_wallet.stores.budget_rows import (
     CHANGE_COLUMNS,
     FIGURE_COLUMNS,
     HELD_COLUMNS,
+    LATER_COLUMNS,
     MOVED_COLUMNS,
     NOTHING_PASSED,
     SPENT_COLUMNS,
@@ -30,6 +31,7 @@ from credit_wallet.stores.budget_rows import (
     moved_row,
     spent_row,
     step_rows,
+    with_later_windows,
 )
 from credit_wallet.stores.known_budgets import OLDEST_STEPS
 from credit_wallet.stores.postgres.arrays import numbers, texts
@@ -55,6 +57,12 @@ LEFT JOIN LATERAL (SELECT * FROM am_credit_budget_spent s WHERE s.wallet_id = w.
 LEFT JOIN LATERAL (SELECT * FROM am_credit_budget_held h WHERE h.wallet_id = w.wallet_id AND h.budget_id = w.budget_id
      AND h.value = w.value OFFSET 0) h ON true
 ORDER BY position
+"""
+_LATER = f"""
+SELECT {LATER_COLUMNS}
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS w (wallet_id, budget_id, window_start, value)
+CROSS JOIN LATERAL (SELECT * FROM am_credit_budget_spent s WHERE s.wallet_id = w.wallet_id AND s.budget_id = w.budget_id
+     AND s.window_start > w.window_start AND s.value = w.value OFFSET 0) s
 """
 _ROLLING = f"""
 SELECT coalesce(between_steps.whole, 0), coalesce(between_steps.fraction, 0), between_steps.steps,
@@ -140,21 +148,24 @@ class PostgresBudgets:
             asked.append(self._raw.execute(_BY_ID, list(map(numbers, zip(*ids, strict=True)))))
         return [budget_of(row) for answer in asked for row in answer.fetchall()]
 
-    def figures(self, counters: Sequence[Counter]) -> list[Figures]:
-        wallet_ids = numbers([counter.budget.wallet_id for counter in counters])
-        budget_ids = numbers([counter.budget.budget_id for counter in counters])
-        starts = texts([counter.window_start for counter in counters])
-        rows = self._raw.execute(
-            _FIGURES, [wallet_ids, budget_ids, starts, texts([counter.value for counter in counters])]
-        )
+    def figures(self, counters: Sequence[Counter], *, with_later: bool) -> list[Figures]:
+        wanted = [
+            numbers([counter.budget.wallet_id for counter in counters]),
+            numbers([counter.budget.budget_id for counter in counters]),
+            texts([counter.window_start for counter in counters]),
+            texts([counter.value for counter in counters]),
+        ]
+        rows = self._raw.execute(_FIGURES, wanted)
+        later = self._raw.execute(_LATER, wanted) if with_later else None
         rolling = [counter for counter in counters if isinstance(counter, RollingCounter)]
         asked = self._windows(rolling) if rolling else None
-        figures = rows.fetchall()
+        read = rows.fetchall()
         windows = map(_passed, () if asked is None else asked.fetchall())
-        return [
+        figures = [
             figures_of(row, next(windows) if isinstance(counter, RollingCounter) else NOTHING_PASSED)
-            for counter, row in zip(counters, figures, strict=True)
+            for counter, row in zip(counters, read, strict=True)
         ]
+        return figures if later is None else with_later_windows(figures, counters, later.fetchall())
 
     def put_spent(self, counters: Collection[Counter]) -> None:
         self._write_spent(counters)

@@ -8,7 +8,7 @@ from copy import copy
 from datetime import datetime
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
@@ -17,8 +17,8 @@ from credit_wallet.config import without_password
 from credit_wallet.domain.views import Finding, Upgrade
 from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, RailBusy
 from credit_wallet.runtime import forks
-from credit_wallet.runtime.deadlines import Deadline
-from credit_wallet.stores import migrations
+from credit_wallet.runtime.deadlines import POSTGRES_OPEN_SECONDS, Deadline
+from credit_wallet.stores import Shared, migrations
 from credit_wallet.stores.jobs.backfill import backfill_all
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.postgres import findings
@@ -79,17 +79,17 @@ class PostgresDatabase:
         """A store for a lane; the first one migrates the database. Raises ``DatabaseError``."""
         with self._upgrading:
             if not self._up_to_date:
-                self.upgrade(now)
-                self._require_whole()
+                with closing(connect(self.url)) as raw:
+                    self._upgrade(raw, now)
+                    self._require_whole(raw)
                 self._up_to_date = True
         return PostgresStore(self._known)
 
-    def _require_whole(self) -> None:
-        with closing(connect(self.url)) as raw:
-            if raw.execute(_BEING_COPIED).fetchall() == [(True,)]:
-                raise MigrationError(
-                    f"a copy into {without_password(self.url)} was not finished; run the same credit-wallet copy again"
-                )
+    def _require_whole(self, raw: Raw) -> None:
+        if raw.execute(_BEING_COPIED).fetchall() == [(True,)]:
+            raise MigrationError(
+                f"a copy into {without_password(self.url)} was not finished; run the same credit-wallet copy again"
+            )
 
     def open_source(self) -> PostgresSource:
         """A pool of connections for reading. Raises ``DatabaseError``."""
@@ -115,14 +115,17 @@ class PostgresDatabase:
         A database without a ledger gets tables of ``partitions`` partitions each, 0 for plain ones.
         """
         with closing(connect(self.url)) as raw:
-            schema = PostgresSchema(raw, self.url, partitions)
-            if partitions and migrations.pending(schema) != migrations.manifest():
-                raise MigrationError("the tables are there already; partitions can only be chosen for new ones")
-            applied = migrations.migrate(schema)
-            with naming_database_errors(self.url):
-                if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
-                    make_books(PostgresConnection(raw), lambda _: transaction(raw))
-                return Upgrade(applied, *backfill_all(PostgresConnection(raw), lambda _: transaction(raw), now))
+            return self._upgrade(raw, now, partitions)
+
+    def _upgrade(self, raw: Raw, now: datetime, partitions: int = 0) -> Upgrade:
+        schema = PostgresSchema(raw, self.url, partitions)
+        if partitions and migrations.pending(schema) != migrations.manifest():
+            raise MigrationError("the tables are there already; partitions can only be chosen for new ones")
+        applied = migrations.migrate(schema)
+        with naming_database_errors(self.url):
+            if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
+                make_books(PostgresConnection(raw), lambda _: transaction(raw))
+            return Upgrade(applied, *backfill_all(PostgresConnection(raw), lambda _: transaction(raw), now))
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""
@@ -140,6 +143,8 @@ class PostgresDatabase:
 
 
 _LEDGER = "SELECT to_regclass('am_credit_wallet') IS NOT NULL"
+_BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WAIT_FOR_OTHERS = "SET LOCAL idle_in_transaction_session_timeout = 0"
 _BEING_COPIED = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 
 
@@ -157,7 +162,7 @@ class PostgresSource:
         self._pool = _Readers(
             with_defaults(known.url),
             connection_class=LedgerConnection,
-            min_size=1,
+            min_size=0,
             max_size=READERS,
             kwargs={"autocommit": True},
             configure=partial(configure, known=known),
@@ -207,8 +212,17 @@ class PostgresSource:
     def snapshot(self) -> Iterator[PostgresSnapshot]:
         """A snapshot of the database, on a separate connection. Raises ``DatabaseError``."""
         with closing(connect(self._url, known=self._known)) as raw, naming_database_errors(self._url):
-            raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            raw.execute(_BEGIN_SNAPSHOT)
             yield PostgresSnapshot(raw)
+
+    @contextmanager
+    def shared(self) -> Iterator[Shared]:
+        """A snapshot that other processes can read as well. Raises ``DatabaseError``."""
+        with closing(connect(self._url, known=self._known)) as raw, naming_database_errors(self._url):
+            raw.execute(_BEGIN_SNAPSHOT)
+            raw.execute(_WAIT_FOR_OTHERS)
+            [(name,)] = raw.execute("SELECT pg_export_snapshot()").fetchall()
+            yield Shared(PostgresSnapshot(raw), PostgresMoment(self._url, name), POSTGRES_OPEN_SECONDS, lambda: None)
 
     def close(self) -> None:
         self._pool.close()
@@ -221,6 +235,22 @@ class PostgresSource:
 
     def _unavailable(self) -> DatabaseUnavailable:
         return DatabaseUnavailable(f"{without_password(self._url)} cannot be reached; nothing moved, try again")
+
+
+class PostgresMoment(NamedTuple):
+    """The snapshot that a transaction of the database has exported under ``name``."""
+
+    url: str
+    name: str
+
+    @contextmanager
+    def opened(self) -> Iterator[PostgresSnapshot]:
+        """A transaction with the same snapshot. Raises ``DatabaseError``."""
+        with closing(connect(self.url)) as raw, naming_database_errors(self.url):
+            raw.execute(_BEGIN_SNAPSHOT)
+            raw.execute(f"SET TRANSACTION SNAPSHOT '{self.name}'")
+            raw.execute(_WAIT_FOR_OTHERS)
+            yield PostgresSnapshot(raw)
 
 
 class _Readers(ConnectionPool[Raw]):

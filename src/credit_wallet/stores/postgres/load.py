@@ -16,7 +16,16 @@ from credit_wallet.domain.commands import Buy, Command, Hold, Movement
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot
-from credit_wallet.stores.affected import behind_purchases, named_by, purchases_of, roll, to_roll
+from credit_wallet.stores.affected import (
+    behind_purchases,
+    makes_holds,
+    named_by,
+    note_later_cycles,
+    purchases_of,
+    roll,
+    to_roll,
+    wallets_with_caps,
+)
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.grant_rows import load_grants
 from credit_wallet.stores.jobs.backfill import backfill
@@ -89,6 +98,10 @@ _LOTS = f"""
 SELECT {LOT_COLUMNS}
 FROM unnest(%s::bigint[], %s::bigint[]) AS wanted (wanted_wallet_id, wanted_lot_id)
 JOIN am_credit_lot ON wallet_id = wanted_wallet_id AND lot_id = wanted_lot_id
+"""
+_LATER_CYCLES = """
+SELECT billing_cycle, wallet_id, key_id, spent_yen, spent_fraction FROM am_credit_cycle_spend
+WHERE billing_cycle > %s AND wallet_id = ANY (%s::bigint[])
 """
 _CYCLES = """
 SELECT coalesce(spent_yen, 0), coalesce(spent_fraction, 0),
@@ -201,11 +214,14 @@ def load(
     taken_back = load_clawbacks(PostgresConnection(raw), snapshot, commands, owing)
     _load_behind(raw, snapshot, commands, [*returning, *taken_back])
     _roll_cycles(raw, snapshot, now)
+    later_cycles = _ask_later_cycles(raw, snapshot) if makes_holds(commands) else None
     newest_version = None if newest is None else newest.fetchall()
     load_prices(PostgresConnection(raw), known_book, snapshot, commands, newest_version)
     if any(wallet.budget_kinds for wallet in loaded.values()):
         known_wallets.note_groups(snapshot.keys.values())
         known_wallets.budgets.load(PostgresBudgets(raw), snapshot, commands, now)
+    if later_cycles is not None:
+        note_later_cycles(snapshot, later_cycles.fetchall())
     return snapshot, now
 
 
@@ -265,6 +281,15 @@ def _load_behind_purchases(raw: Raw, snapshot: Snapshot, commands: Sequence[Comm
     snapshot.holds.update((hold.hold_id, hold) for hold in map(hold_of, holds))
     snapshot.entries.update((entry.txn_id, entry) for entry in map(entry_of, entries))
     return key_ids
+
+
+def _ask_later_cycles(raw: Raw, snapshot: Snapshot) -> Any:
+    """Ask for the later cycles of wallets with caps, for whoever fetches them."""
+    wallet_ids = wallets_with_caps(snapshot, snapshot.wallets, snapshot.keys)
+    if not wallet_ids:
+        return None
+    first = min(snapshot.wallets[wallet_id].current_cycle for wallet_id in wallet_ids)
+    return raw.execute(_LATER_CYCLES, [first, numbers(wallet_ids)])
 
 
 def _roll_cycles(raw: Raw, snapshot: Snapshot, now: datetime) -> None:

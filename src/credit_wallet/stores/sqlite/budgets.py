@@ -16,6 +16,7 @@ from credit_wallet.stores.budget_rows import (
     CHANGE_COLUMNS,
     FIGURE_COLUMNS,
     HELD_COLUMNS,
+    LATER_COLUMNS,
     MOVED_COLUMNS,
     SPENT_COLUMNS,
     STEP_COLUMNS,
@@ -30,6 +31,7 @@ from credit_wallet.stores.budget_rows import (
     moved_row,
     spent_row,
     step_rows,
+    with_later_windows,
 )
 from credit_wallet.stores.known_budgets import OLDEST_STEPS
 
@@ -67,6 +69,16 @@ _FIGURES = _for_sizes(
 )
 """In the order of the wanted rows, which is the order of the loop over them."""
 
+_LATER = _for_sizes(
+    lambda rows: (
+        f"""
+    WITH wanted (wallet_id, budget_id, window_start, value) AS (VALUES {rows})
+    SELECT {LATER_COLUMNS} FROM wanted w CROSS JOIN am_credit_budget_spent s
+    ON s.wallet_id = w.wallet_id AND s.budget_id = w.budget_id AND s.window_start > w.window_start AND s.value = w.value
+    """
+    ),
+    4,
+)
 _BETWEEN = """
 SELECT coalesce(sum(spent), 0), coalesce(sum(spent_fraction), 0), count(*) FROM am_credit_budget_step
 WHERE wallet_id = ? AND budget_id = ? AND value = ? AND at > ? AND at <= ?
@@ -126,13 +138,14 @@ class SqliteBudgets:
             rows += self._connection.execute(_BY_ID, wallet_and_id)
         return [budget_of(row) for row in rows]
 
-    def figures(self, counters: Sequence[Counter]) -> list[Figures]:
+    def figures(self, counters: Sequence[Counter], *, with_later: bool) -> list[Figures]:
         wanted = [
             (counter.budget.wallet_id, counter.budget.budget_id, counter.window_start, counter.value)
             for counter in counters
         ]
         rows = self._rows(_FIGURES, wanted)
-        return [self._figures(counter, row) for counter, row in zip(counters, list(rows), strict=True)]
+        figures = [self._figures(counter, row) for counter, row in zip(counters, list(rows), strict=True)]
+        return with_later_windows(figures, counters, self._rows(_LATER, wanted)) if with_later else figures
 
     def put_spent(self, counters: Collection[Counter]) -> None:
         changed, whole = moved_or_whole(counters)

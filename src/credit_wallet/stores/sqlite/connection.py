@@ -145,6 +145,11 @@ def connect_for_reading(path: Path) -> LedgerConnection:
     return _open(path, apsw.SQLITE_OPEN_READWRITE, "PRAGMA query_only = ON")
 
 
+def connect_to_hold_writers(path: Path) -> LedgerConnection:
+    """Open the ledger at ``path``, which must exist, and keep others from writing. Raises ``DatabaseError``."""
+    return _open(path, apsw.SQLITE_OPEN_READWRITE, "BEGIN IMMEDIATE")
+
+
 def _open(path: Path, flags: int, *pragmas: str) -> LedgerConnection:
     _require_safe_sqlite()
     if not _open_connections.usable:

@@ -7,18 +7,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
 from credit_wallet.domain.views import Finding, Upgrade
-from credit_wallet.errors import InvalidRequest, MigrationError, NoLedger
+from credit_wallet.errors import DatabaseMoved, InvalidRequest, MigrationError, NoLedger
 from credit_wallet.runtime import forks
-from credit_wallet.stores import migrations
+from credit_wallet.stores import Shared, migrations
 from credit_wallet.stores.sqlite.connection import (
     connect,
     connect_alone,
     connect_for_reading,
+    connect_to_hold_writers,
     make_folder,
     naming_database_errors,
     rests_between,
@@ -31,7 +32,11 @@ from credit_wallet.stores.sqlite.store import SqliteStore, bring_up_to_date
 
 MIN_FREE_BYTES = 1 << 30
 
+HOLD_WRITERS_SECONDS = 3.0
+"""How long writers may be held up: they give up after ``BUSY_TIMEOUT_MS``."""
+
 _LEDGER = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'am_credit_wallet'"
+_BEGIN_TO_READ = "SELECT 1 FROM am_credit_wallet LIMIT 1"
 _WHAT_TO_DO = "check the database URL, or create a ledger with credit-wallet migrate"
 
 
@@ -154,3 +159,31 @@ class SqliteSource:
         with closing(connect_for_reading(self._path)) as connection, naming_database_errors(self._path):
             connection.execute("BEGIN")
             yield SqliteSource(connection, self._path)
+
+    @contextmanager
+    def shared(self) -> Iterator[Shared]:
+        """A snapshot that other processes can read as well. SQLite names no snapshot, so nobody writes until all have
+        opened the same.
+        """
+        with closing(connect_to_hold_writers(self._path)) as writer, self.snapshot() as source:
+            source.rows(_BEGIN_TO_READ, {})
+            moment = SqliteMoment(self._path.absolute(), writer.identity)
+            yield Shared(source, moment, HOLD_WRITERS_SECONDS, writer.close)
+
+
+class SqliteMoment(NamedTuple):
+    """What the file at ``path`` has now; ``identity`` is its device and inode."""
+
+    path: Path
+    identity: tuple[int, int] | None
+
+    @contextmanager
+    def opened(self) -> Iterator[SqliteSource]:
+        """A snapshot of it. Raises ``DatabaseMoved`` when the file is another one, and ``DatabaseError``."""
+        with closing(connect_for_reading(self.path)) as connection, naming_database_errors(self.path):
+            if connection.identity != self.identity:
+                raise DatabaseMoved(f"{self.path} was replaced while it was being opened; try again")
+            connection.execute("BEGIN")
+            source = SqliteSource(connection, self.path)
+            source.rows(_BEGIN_TO_READ, {})
+            yield source

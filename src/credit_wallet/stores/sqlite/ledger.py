@@ -44,7 +44,7 @@ class LedgerConnection(apsw.Connection):
 
     def take_note_of_files(self, path: Path) -> None:
         """Remember what was opened as ``path``. Raises ``DatabaseMoved`` when that no longer exists already."""
-        self.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # opens the log
+        self.execute("PRAGMA user_version").fetchall()  # opens the log, and reads no definition yet
         files = OpenedFiles(path, self.filename, self._is_overwritten)
         moved = array("i", [0])
         self.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, moved.buffer_info()[0])
@@ -52,6 +52,11 @@ class LedgerConnection(apsw.Connection):
             raise DatabaseMoved(f"{path} was replaced while it was being opened; try again")
         self._header = _headers.setdefault(files.identity, _Header())
         self.files = files
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the database."""
+        return None if self.files is None else self.files.identity
 
     def require_in_place(self) -> None:
         """Raises ``DatabaseMoved`` unless database and log are the opened files. The content of a removed log is saved

@@ -14,7 +14,17 @@ from credit_wallet.domain.commands import Command, Movement
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
-from credit_wallet.stores.affected import behind_purchases, named_by, not_charges, purchases_of, roll, to_roll
+from credit_wallet.stores.affected import (
+    behind_purchases,
+    makes_holds,
+    named_by,
+    not_charges,
+    note_later_cycles,
+    purchases_of,
+    roll,
+    to_roll,
+    wallets_with_caps,
+)
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.grant_rows import load_grants
 from credit_wallet.stores.known_budgets import KnownBudgets
@@ -72,6 +82,10 @@ _REMEMBERED = {
 }
 _CYCLE_SPENT = """
 SELECT spent_yen, spent_fraction FROM am_credit_cycle_spend WHERE billing_cycle = ? AND wallet_id = ? AND key_id = ?
+"""
+_LATER_CYCLES = """
+SELECT billing_cycle, s.wallet_id, key_id, spent_yen, spent_fraction
+FROM am_credit_cycle_spend s JOIN carray(?) ON s.wallet_id = value WHERE billing_cycle > ?
 """
 _ALERTED = """
 SELECT max(coalesce((SELECT max(threshold_pct) FROM am_credit_spending_alert
@@ -173,6 +187,8 @@ class Loader:
         if others or owing:
             self._load_lots_to_return(snapshot, others, owing, now)
         self._roll_cycles(snapshot, wallet_ids, key_ids, now)
+        if makes_holds(others):
+            self._load_later_cycles(snapshot, wallets_with_caps(snapshot, wallet_ids, key_ids))
         load_prices(self._connection, self._prices, snapshot, commands)
         if not self._with_budgets.isdisjoint(wallet_ids):
             self._known_budgets.load(self._budgets, snapshot, commands, now)
@@ -269,6 +285,12 @@ class Loader:
             spent_yen, spent_fraction = spent or (0, 0)
             alerted_pct = 0 if rolling.key_id else self._connection.execute(_ALERTED, (wallet_id, rolling.cycle)).get
             roll(snapshot, rolling, spent_yen * MICROS + spent_fraction, alerted_pct)
+
+    def _load_later_cycles(self, snapshot: Snapshot, wallet_ids: list[int]) -> None:
+        if wallet_ids:
+            first = min(self._wallets[wallet_id].current_cycle for wallet_id in wallet_ids)
+            rows = self._connection.execute(_LATER_CYCLES, (apsw.carray(array("q", wallet_ids)), first))
+            note_later_cycles(snapshot, rows)
 
     def _ids_after(self, table: str) -> Iterator[int]:
         last_id: int = self._connection.execute(_LAST_ID, (table,)).get

@@ -20,32 +20,32 @@ _FILE = "proofs/cycles.sql"
 _ONE_SPELLING = "replace(occurred_at, ' ', 'T')"
 
 
-def broken_cycles(source: Source, *, in_whole_yen: bool) -> Iterator[Violation]:
-    """Spending and segments that do not match the entries of their cycles."""
+def recorded_cycles(source: Source) -> list[tuple[str, str]]:
+    """Time zones and cycles that anything is recorded for. What is no month plain SQL has written."""
+    recorded = source.rows(statements(_FILE)["recorded_cycles"], {})
+    return [(time_zone, cycle) for time_zone, cycle in recorded if CYCLE_PATTERN.fullmatch(cycle)]
+
+
+def suspected(source: Source, time_zone: str, cycle: str, *, in_whole_yen: bool) -> set[tuple[str, int]]:
+    """Wallets whose entries have to be read one by one to tell whether they match what is recorded of a cycle.
+
+    Each with the invariant in question; most that are in order are not suspected.
+    """
     sql = statements(_FILE)
-    by_cycle = worded(
+    statement = worded(
         sql["moved_in_cycle"] + "\nUNION ALL\n".join(sql[name] for name in BY_CYCLE),
         source.dialect,
         in_whole_yen=in_whole_yen,
     )
-    to_walk: set[int] = set()
-    to_count: set[int] = set()
-    for time_zone, cycle in source.rows(sql["recorded_cycles"], {}):
-        if not CYCLE_PATTERN.fullmatch(cycle):
-            continue  # plain SQL wrote a time that is none
-        start, end = cycle_bounds(cycle, time_zone)
+    start, end = cycle_bounds(cycle, time_zone)
+    if "T" not in start + end:
         # A bound that is a date sorts before that date in every spelling; to bring them to one takes a third longer.
-        statement = by_cycle if "T" in start + end else by_cycle.replace(_ONE_SPELLING, "occurred_at")
-        parameters = {"time_zone": time_zone, "cycle": cycle, "cycle_start": start, "cycle_end": end}
-        for name, wallet_id in source.rows(statement, parameters):
-            (to_walk if name == "cycles" else to_count).add(wallet_id)
-    for wallet_id in sorted(to_count):
-        yield from _of_spending(source, wallet_id, in_whole_yen)
-    for wallet_id in sorted(to_walk):
-        yield from _of_chain(source, wallet_id)
+        statement = statement.replace(_ONE_SPELLING, "occurred_at")
+    parameters = {"time_zone": time_zone, "cycle": cycle, "cycle_start": start, "cycle_end": end}
+    return {(name, wallet_id) for name, wallet_id in source.rows(statement, parameters)}
 
 
-def _of_spending(source: Source, wallet_id: int, in_whole_yen: bool) -> Iterator[Violation]:
+def broken_spending(source: Source, wallet_id: int, *, in_whole_yen: bool) -> Iterator[Violation]:
     """Recorded spending of a cycle that is not the sum of its charges, dated as ``cycle_of`` reads them."""
     this = {"wallet_id": wallet_id}
     [(_, _, time_zone)] = source.rows(SEGMENTS["chain_end"], this)
@@ -67,7 +67,7 @@ def _of_spending(source: Source, wallet_id: int, in_whole_yen: bool) -> Iterator
             yield violation("key_spend" if key_id else "cycle_spend", wallet_id, expected, found, "yen")
 
 
-def _of_chain(source: Source, wallet_id: int) -> Iterator[Violation]:
+def broken_chain(source: Source, wallet_id: int) -> Iterator[Violation]:
     """The first place in a wallet's chain, walked from its end, where its segments do not match its entries."""
     this = {"wallet_id": wallet_id}
     [(last_txn_id, cycle, time_zone)] = source.rows(SEGMENTS["chain_end"], this)

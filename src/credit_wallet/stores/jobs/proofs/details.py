@@ -6,7 +6,7 @@ entry and less than a yen that ``amount_yen`` does not have, and what it is for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ DETAILS_A_STEP = 10_000
 
 _DETAILS = """
 SELECT txn_id, wallet_id, txn_type, amount_yen, CAST(detail AS TEXT) FROM am_credit_transaction_log
-WHERE detail IS NOT NULL AND txn_id > :after
+WHERE detail IS NOT NULL AND txn_id > :after AND txn_id <= :last
 ORDER BY txn_id
 LIMIT :limit
 """
@@ -48,14 +48,28 @@ class Details(NamedTuple):
     readable: bool
     """Whether their amounts can be added up by SQL."""
 
+    priced: dict[int, int]
+    """The versions of the price book that were named, each with the first wallet that did."""
 
-def proved_details(source: Source) -> Details:
-    """Read every detail in the ledger."""
+
+def merged(source: Source, pieces: Iterable[Details]) -> Details:
+    """What the pieces come to, and whether there were the versions of the price book that they name."""
     violations: list[Violation] = []
     priced: dict[int, int] = {}
     exist, readable = False, True
-    after = 0
-    while rows := source.rows(_DETAILS, {"after": after, "limit": DETAILS_A_STEP}):
+    for piece in pieces:
+        violations += piece.violations
+        exist, readable = exist or piece.exist, readable and piece.readable
+        priced = piece.priced | priced
+    return Details([*violations, *_unknown_versions(source, priced)], exist, readable, priced)
+
+
+def proved_entries(source: Source, after: int, last: int) -> Details:
+    """Read the details of entries above ``after`` up to ``last``."""
+    violations: list[Violation] = []
+    priced: dict[int, int] = {}
+    exist, readable = False, True
+    while rows := source.rows(_DETAILS, {"after": after, "last": last, "limit": DETAILS_A_STEP}):
         exist, after = True, rows[-1][0]
         for _, wallet_id, txn_type, amount_yen, text in rows:
             detail = _read(text)
@@ -66,6 +80,13 @@ def proved_details(source: Source) -> Details:
                 violations.append(violation("details", wallet_id, should_be, text))
             elif detail.price_version is not None:
                 priced.setdefault(detail.price_version, wallet_id)
+    return Details(violations, exist, readable, priced)
+
+
+def proved_usages(source: Source) -> Details:
+    """Read the usage of every hold and purchase, which no amount depends on."""
+    violations: list[Violation] = []
+    priced: dict[int, int] = {}
     for wallet_id, text in source.rows(_USAGES, {}):
         detail = _read(text)
         if (
@@ -77,8 +98,7 @@ def proved_details(source: Source) -> Details:
             violations.append(violation("details", wallet_id, "a usage", text))
         elif detail.price_version is not None:
             priced.setdefault(detail.price_version, wallet_id)
-    violations += _unknown_versions(source, priced)
-    return Details(violations, exist, readable)
+    return Details(violations, exist=False, readable=True, priced=priced)
 
 
 def _read(text: str) -> EntryDetail | None:

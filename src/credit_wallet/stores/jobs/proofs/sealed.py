@@ -23,12 +23,12 @@ _EVER_MADE = {
 _COUNT = "SELECT count(*) FROM am_credit_seal"
 
 
-def broken_seals(source: Source) -> Iterator[Violation]:
-    """The seals that the ledger does not match."""
+def broken_seals(source: Source, after_seal_id: int, last_seal_id: int) -> Iterator[Violation]:
+    """The seals above ``after_seal_id`` up to ``last_seal_id`` that the ledger does not match."""
     previous, after = NO_SEAL, 0
     for row in source.rows(SEALS, {}):
         seal = Seal(*row)
-        if not is_whole(source, seal, after, previous):
+        if after_seal_id < seal.seal_id <= last_seal_id and not is_whole(source, seal, after, previous):
             what = f"entries {seal.first_txn_id} to {seal.last_txn_id} have changed"
             yield Violation("seals", None, f"seal {seal.seal_id}: {what}")
         previous, after = seal.sha256, seal.last_txn_id

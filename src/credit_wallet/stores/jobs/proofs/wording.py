@@ -15,6 +15,7 @@ Where no entry has a detail the last two are 0, and cost nothing.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 _JSON_EACH = re.compile(r"json_each\(([a-z_.]+)\) ([a-z_]+)")
 _MICROS = re.compile(r"\bmicros\((\w+)\)")
@@ -24,6 +25,7 @@ _FRACTION = re.compile(r"\bfraction\((\w+)\)")
 _EXACT = re.compile(r"\bexact\(")
 
 
+@cache  # writing all of them takes a third of the proof of a small ledger
 def worded(statement: str, dialect: str, *, in_whole_yen: bool) -> str:
     """The statement for the database of ``dialect``; ``in_whole_yen`` says that no entry has a detail."""
     if in_whole_yen:
