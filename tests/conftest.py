@@ -48,6 +48,7 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.collect()
         gc.freeze()
+        gc.set_threshold(10_000)  # a twentieth of the time of a test was spent on looking
         gc.enable()
 
 

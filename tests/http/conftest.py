@@ -10,6 +10,7 @@ from service import Api, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.views import CreatedWallet
+from credit_wallet.wire import failure_limit
 
 
 @pytest.fixture
@@ -32,3 +33,9 @@ def token(wallet: CreatedWallet) -> str:
 @pytest.fixture
 def stranger(wallets: CreditWallet) -> CreatedWallet:
     return funded(wallets)
+
+
+@pytest.fixture
+def many_bad_tokens_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that send an application bad tokens, or none, again and again, and expect 401."""
+    monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", 1_000_000)

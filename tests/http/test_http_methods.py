@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import SqliteFiles
 from http_answers import assert_problem, funded
 from openapi_document import document
 from service import OPERATOR_KEY, Api, Service, new_app
@@ -48,14 +49,26 @@ GETS = [path for method, path in OPERATIONS if method == "GET"]
 TOPUP = "tu_1"
 
 
-@pytest.fixture(params=[True, False], ids=["fast lane", "documented"])
-def api(request: pytest.FixtureRequest, wallets: CreditWallet) -> Iterator[tuple[Api, str]]:
-    """An application whose wallet 1 has entry 1, hold 1, key 1; and the owner's token."""
+@pytest.fixture(scope="module")
+def wallets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CreditWallet]:
+    """One for all tests, as they move nothing: wallet 1 has entry 1, hold 1, key 1."""
+    with SqliteFiles(tmp_path_factory.mktemp("methods")).ledger() as url, CreditWallet.open(url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def owner_token(wallets: CreditWallet) -> str:
     created = funded(wallets)
     wallets.hold(1, 10, idempotency_key="h")
     wallets.keys.create(1)
+    return created.owner_token
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["fast lane", "documented"])
+def api(request: pytest.FixtureRequest, wallets: CreditWallet, owner_token: str) -> Iterator[tuple[Api, str]]:
+    """An application, and the owner's token."""
     with Api(new_app(wallets, payments=StandIn(), fast_lane=request.param)) as opened:
-        yield opened, created.owner_token
+        yield opened, owner_token
 
 
 def filled(path: str) -> str:
@@ -65,6 +78,7 @@ def filled(path: str) -> str:
 # HEAD
 
 
+@pytest.mark.usefixtures("many_bad_tokens_are_allowed")
 @pytest.mark.parametrize("path", [*GETS, "/docs", "/openapi.json"])
 @pytest.mark.parametrize("with_token", [True, False])
 def test_head_answers_as_get_does_without_a_body(api: tuple[Api, str], path: str, with_token: bool) -> None:

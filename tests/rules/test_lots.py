@@ -10,11 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credit_wallet.rules import lots
-from credit_wallet.rules.state import (
-    Allocation,
-    Lot,
-    LotOpening,
-)
+from credit_wallet.rules.state import Allocation, Lot, LotOpening
 
 SOON = "2026-05-15T12:00:30.000Z"
 

@@ -25,9 +25,13 @@ from credit_wallet.domain.commands import (
     Reverse,
     Topup,
 )
+from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
-from credit_wallet.rules.idempotency import FINGERPRINT_BYTES, fingerprint
+from credit_wallet.errors import IdempotencyConflict
+from credit_wallet.rules import idempotency
+from credit_wallet.rules.idempotency import FINGERPRINT_BYTES, fingerprint, replay
 from credit_wallet.rules.purchases import _fingerprint as purchase_fingerprint
+from credit_wallet.rules.state import Remembered
 
 SOON = "2026-05-15T12:00:30.000Z"
 
@@ -77,8 +81,9 @@ def test_requests_of_different_kinds_with_the_same_fields_differ() -> None:
 few = st.sampled_from([1, yen(1), yen("1.5"), yen("1.500001"), yen(2)])
 usages = st.sampled_from([None, SEARCH, Usage(facts=(("run", "7"),)), Usage(agent_facts=(("run", "7"),))])
 texts = st.one_of(st.none(), st.text(max_size=40))
+charges = st.builds(Charge, st.just(1), st.just("key"), few, texts, st.one_of(st.none(), st.integers(1, 3)), usages)
 movements = st.one_of(
-    st.builds(Charge, st.just(1), st.just("key"), few, texts, st.one_of(st.none(), st.integers(1, 3)), usages),
+    charges,
     st.builds(Refund, st.just(1), st.just("key"), st.integers(1, 3), st.one_of(st.none(), few), texts),
     st.builds(Topup, st.just(1), st.just("key"), few, st.booleans(), st.none(), texts),
     st.builds(Capture, st.just(1), st.just("key"), st.integers(1, 3), few, usage=usages),
@@ -124,7 +129,7 @@ RELEASED: list[tuple[Movement, str]] = [
     (RequestAutoTopup(1, "k", 50, 100000, 5, 6), "95b0526571756573744175746f546f70757032ce000186a00506"),
     (PayBack(1, "k", "tu_1", 600), "93a75061794261636ba474755f31cd0258"),
 ]
-"""Requests of whole yen, and their fingerprints in a ledger of whole yen."""
+"""Requests of whole yen, and their fingerprints in a ledger of whole yen. Charges have their names there."""
 
 RELEASED_PURCHASES = [
     (Buy(1, "k", "attempt", yen(100)), "9364c3c0"),
@@ -132,9 +137,31 @@ RELEASED_PURCHASES = [
 ]
 
 
+def remembered(released: str) -> Remembered:
+    return Remembered(bytes.fromhex(released), Outcome(1, yen(3), yen(4), 5))
+
+
 @pytest.mark.parametrize(("request_", "released"), RELEASED, ids=[type(each[0]).__name__ for each in RELEASED])
 def test_a_request_of_whole_yen_is_the_one_it_was_before_there_were_micros(request_: Movement, released: str) -> None:
-    assert fingerprint(request_).hex() == released
+    again = replay(request_, fingerprint(request_), remembered(released))
+    assert isinstance(again, Outcome)
+    assert (again.replayed, again.balance_micros, again.txn_id) == (True, yen(4), 5)
+
+
+@pytest.mark.parametrize(("request_", "_"), RELEASED[:4])
+def test_a_released_charge_is_no_retry_of_another_request(request_: Movement, _: str) -> None:
+    for other, released in RELEASED:
+        if other != request_:
+            assert isinstance(replay(request_, fingerprint(request_), remembered(released)), IdempotencyConflict)
+
+
+@given(charges, movements)
+def test_a_charge_without_its_name_is_mistaken_for_nothing(charge: Charge, other: Movement) -> None:
+    """A key remembers what either release wrote, which a request of either release is compared with."""
+    named = structs.replace(charge, usage=None)
+    same = named == other
+    assert (fingerprint(named) in (fingerprint(other), idempotency._named(other))) == same
+    assert (idempotency._named(named) == idempotency._named(other)) == same
 
 
 @pytest.mark.parametrize(("request_", "released"), RELEASED_PURCHASES, ids=["charge", "hold"])

@@ -17,12 +17,12 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.windows import second_after
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.counters import opened
+from credit_wallet.rules.decision import Decision
 from credit_wallet.rules.details import exact_micros, parse_detail, usage_of
 from credit_wallet.rules.lots import parse_allocation
 from credit_wallet.rules.state import (
     ClawbackState,
     Counter,
-    Decision,
     EntryRecord,
     HoldState,
     KeyState,

@@ -13,8 +13,9 @@ from msgspec import structs
 from credit_wallet.domain.commands import Command
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.decide import decide
+from credit_wallet.rules.decision import Decision
 from credit_wallet.rules.headroom import QuietCharges
-from credit_wallet.rules.state import Decision, Snapshot
+from credit_wallet.rules.state import Snapshot
 from credit_wallet.stores.rows import resting_row
 
 

@@ -15,8 +15,9 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.rules import lots
+from credit_wallet.rules.decision import Decision, Entry
 from credit_wallet.rules.details import exact_micros, format_detail, parse_detail, usage_of
-from credit_wallet.rules.state import Decision, Entry, EntryRecord, Snapshot, WalletState
+from credit_wallet.rules.state import EntryRecord, Snapshot, WalletState
 
 
 def whole(micros: int) -> int:

@@ -92,13 +92,13 @@ class Limit:
 
     def in_batches(self, charges: Iterator[AnyCharge], batch: int) -> Workload:
         """A workload of lists; what recording them takes does not count. A short turn records few of them."""
-        most = max(1, min(RECORDED_LISTS, RECORDED_CHARGES // batch))
+        maximum = max(1, min(RECORDED_LISTS, RECORDED_CHARGES // batch))
 
         def run(seconds: float) -> Round:
             charged, counted, lists = 0, 0.0, 1
             while counted < seconds or not charged:
                 taken = self.write(charges, batch, lists)
-                charged, counted, lists = charged + taken.charges, counted + taken.seconds, min(2 * lists, most)
+                charged, counted, lists = charged + taken.charges, counted + taken.seconds, min(2 * lists, maximum)
             return Round(charged, counted)
 
         return run

@@ -83,6 +83,11 @@ def day_start(moment: datetime, time_zone: str) -> datetime:
     return following if following <= moment else began
 
 
+def day_number(day: str) -> str:
+    """The days from 1970-01-01 to ``day`` (YYYY-MM-DD), in five digits or more."""
+    return f"{(date.fromisoformat(day) - date(1970, 1, 1)).days:05}"
+
+
 def local_time(instant: str, time_zone: str) -> str:
     """An instant of the ledger by the clocks of ``time_zone``, with its offset: ``2026-05-15T21:00:00.000+09:00``.
 

@@ -24,7 +24,7 @@ class Tokens:
     def last_look(self) -> tuple[float, int | None]:
         """When it was last seen how often other processes have written, by the monotonic clock, and how often that was.
 
-        None when it cannot be told: then a token may have ended elsewhere without a sign.
+        None when the store cannot know it: then a token may have ended elsewhere without a sign.
         """
         return self._ledger.lanes.last_look()
 

@@ -11,9 +11,10 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Alert, EntryType
 from credit_wallet.domain.usage import Usage
 from credit_wallet.rules import lots
+from credit_wallet.rules.decision import Decision
 from credit_wallet.rules.details import format_detail
 from credit_wallet.rules.events import Event, event, threshold_reached
-from credit_wallet.rules.state import Allocation, Decision, Snapshot, WalletState
+from credit_wallet.rules.state import Allocation, Snapshot, WalletState
 
 
 class Batch(Struct):

@@ -63,6 +63,7 @@ from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.budgets import note_monthly_budget
 from credit_wallet.rules.consents import record_consent
 from credit_wallet.rules.credit import credit, end_exhaustion, lapse_until
+from credit_wallet.rules.decision import Decision
 from credit_wallet.rules.grants import credit_grant
 from credit_wallet.rules.headroom import QuietCharges
 from credit_wallet.rules.holds import capture, expire_hold, extend, open_hold, release
@@ -73,12 +74,7 @@ from credit_wallet.rules.purchases import buy, renew, serve, undo
 from credit_wallet.rules.refunds import refund_charge, reverse
 from credit_wallet.rules.segments import carry_out_at
 from credit_wallet.rules.spending import charge
-from credit_wallet.rules.state import (
-    Decision,
-    Remembered,
-    Snapshot,
-    WalletState,
-)
+from credit_wallet.rules.state import Remembered, Snapshot, WalletState
 from credit_wallet.rules.transfers import end_transfer, transfer_in, transfer_out
 from credit_wallet.rules.validation import malformed_auto_topup
 

@@ -1,9 +1,9 @@
 """Headroom: what a wallet can spend before any rule has something to say.
 
-Most charges cross nothing: no limit, no share of one that somebody is told of, no lot's end. So what the rules look at
-is looked at once, and what charges may spend until a rule has something to say is one number: of the wallet, and one of
-each of its payers' budgets. A charge within them takes one short function. Everything else takes the rules; after that
-the wallet is looked at anew.
+Most charges cross nothing: no limit, no share of one at which an event is emitted, no lot's end. So what the rules look
+at is looked at once, and what charges may spend until a rule has something to say is one number: of the wallet, and one
+of each of its payers' budgets. A charge within them takes one short function. Everything else takes the rules; after
+that the wallet is looked at anew.
 
 The decision is the same with and without it.
 """
@@ -30,7 +30,13 @@ from credit_wallet.rules.idempotency import fingerprint
 from credit_wallet.rules.limits import left_micros, paying_key
 from credit_wallet.rules.lots import format_allocation
 from credit_wallet.rules.spending import note_sale
-from credit_wallet.rules.state import Counter, KeyState, Lot, Remembered, WalletState
+from credit_wallet.rules.state import (
+    Counter,
+    KeyState,
+    Lot,
+    Remembered,
+    WalletState,
+)
 
 Purpose: TypeAlias = tuple[int | None, str | None, Facts, Facts]
 """Which agent key pays for which item, under which facts."""
@@ -48,6 +54,8 @@ class Payer(Struct):
     """Of the item that is named."""
     price_version: int | None
     form: UsageForm | None
+    is_noted: bool = False
+    """Whether its key and counters are among those to be written."""
 
     def cost_of(self, command: Charge) -> int:
         """The amount, or the price of the item in its quantity."""
@@ -214,16 +222,23 @@ def _is_plain(command: Charge, usage: Usage) -> bool:
 
 
 def _count(batch: Batch, payer: Payer, amount_micros: int) -> None:
-    key = payer.key
-    if key is not None:
-        key.cycle_spent_micros += amount_micros
-        batch.decision.touched_keys[key.key_id] = key
+    if payer.key is not None:
+        payer.key.cycle_spent_micros += amount_micros
     for counter, _ in payer.counters:
         cost_micros = amount_micros if counter.budget.unit == "yen" else CALL
         counter.spent_micros += cost_micros
         if counter.leaves_at:
             note_leaving(counter, cost_micros)
+    if not payer.is_noted:
+        _note(batch, payer)
+
+
+def _note(batch: Batch, payer: Payer) -> None:
+    if payer.key is not None:
+        batch.decision.touched_keys[payer.key.key_id] = payer.key
+    for counter, _ in payer.counters:
         batch.decision.spent_in[counter.budget.budget_id, counter.value] = counter
+    payer.is_noted = True
 
 
 def _detail(payer: Payer | None, exact_micros: int | None, fraction: int, usage: Usage | None) -> str:

@@ -44,6 +44,11 @@ from credit_wallet.rules.state import Remembered
 FINGERPRINT_BYTES = 32
 """Length of a hashed fingerprint. Unhashed ones are shorter, so the two cannot be confused."""
 
+_SHORT_BYTES = FINGERPRINT_BYTES - len(msgpack.encode(Charge.__name__))
+"""Bytes from which on a charge is hashed: when it would be with its name."""
+
+_encode = msgpack.Encoder().encode
+
 Fields: TypeAlias = tuple[object, ...]
 
 
@@ -109,25 +114,35 @@ def fingerprint(command: Movement) -> bytes:
     """Equal for equal requests; an idempotency key compares it to distinguish a retry from a conflict.
 
     The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
+    A charge without a usage goes without its name and without what it does not have; it begins with its amount.
     """
-    if type(command) is Charge and command.usage is None:  # as most commands: without taking it apart
-        request = msgpack.encode(("Charge", requested(command.amount_micros), command.note, command.key_id))
-        return request if len(request) < FINGERPRINT_BYTES else _hashed(request)
+    if type(command) is not Charge:
+        return _named(command)
+    yen, fraction = divmod(command.amount_micros, MICROS)
+    amount = requested(command.amount_micros) if fraction else yen
+    if command.usage is not None:
+        return _hashed_if_long(_encode((Charge.__name__, amount, command.note, command.key_id, command.usage)))
+    if command.note is None and command.key_id is None:
+        return _encode(amount)
+    request = _encode((amount, command.note, command.key_id))
+    return request if len(request) < _SHORT_BYTES else _named(command)
+
+
+def _named(command: Movement) -> bytes:
     kind = type(command)
     fields = structs.astuple(command)[2:-1]
     if kind in _REQUEST_OF:
         fields = _REQUEST_OF[kind](fields)
-    request = msgpack.encode((kind.__name__, *fields))
-    return request if len(request) < FINGERPRINT_BYTES else _hashed(request)
+    return _hashed_if_long(_encode((kind.__name__, *fields)))
 
 
-def _hashed(request: bytes) -> bytes:
-    return blake2b(request, digest_size=FINGERPRINT_BYTES).digest()
+def _hashed_if_long(request: bytes) -> bytes:
+    return request if len(request) < FINGERPRINT_BYTES else blake2b(request, digest_size=FINGERPRINT_BYTES).digest()
 
 
 def replay(command: Movement, request: bytes, before: Remembered) -> Outcome | WalletError:
-    """The first outcome of a repeated key, or the conflict."""
-    if before.fingerprint != request:
+    """The first outcome of a repeated key, or the conflict. Before migration 305 every charge had its name."""
+    if before.fingerprint not in (request, _named(command)):
         return IdempotencyConflict(
             f"idempotency key {command.idempotency_key!r} was used for a different request; "
             "send a new key for a new request, or the same request for a retry",

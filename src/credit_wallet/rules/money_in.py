@@ -36,8 +36,9 @@ from credit_wallet.errors import (
 )
 from credit_wallet.rules.batch import Batch, emit, emit_once
 from credit_wallet.rules.credit import credit, give_again, take_back
+from credit_wallet.rules.decision import TopupStep
 from credit_wallet.rules.declines import retry_at
-from credit_wallet.rules.state import TopupStep, WalletState
+from credit_wallet.rules.state import WalletState
 from credit_wallet.rules.topup_limits import Room, room_of
 
 _NEWS: dict[TopupStatus, str] = {

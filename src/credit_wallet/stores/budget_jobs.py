@@ -21,8 +21,9 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.errors import BudgetNotFound, KeyNotFound, TooManyBudgets, WalletNotFound
 from credit_wallet.rules.bounds import budget_id_text, key_cap_id, told_budget
 from credit_wallet.rules.budgets import reserve_in_new
+from credit_wallet.rules.decision import BudgetChange
 from credit_wallet.rules.events import budget_raised
-from credit_wallet.rules.state import BudgetChange, HoldState
+from credit_wallet.rules.state import HoldState
 from credit_wallet.stores import Connection
 from credit_wallet.stores.budget_rows import (
     CHANGE_COLUMNS,

@@ -14,7 +14,8 @@ from msgspec import json
 
 from credit_wallet.domain.budgets import Budget, Reserved, Scope
 from credit_wallet.domain.money import MICROS, decimal_text
-from credit_wallet.rules.state import BudgetChange, Counter, HoldState
+from credit_wallet.rules.decision import BudgetChange
+from credit_wallet.rules.state import Counter, HoldState
 
 BUDGET_COLUMNS = """
 budget_id, wallet_id, label, unit, limit_whole, limit_fraction, time_window, scope, mode, shares, time_zone, week_start,

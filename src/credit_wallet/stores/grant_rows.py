@@ -33,7 +33,8 @@ from credit_wallet.errors import (
     TooManyGrants,
     WalletNotFound,
 )
-from credit_wallet.rules.state import Decision, Snapshot
+from credit_wallet.rules.decision import Decision
+from credit_wallet.rules.state import Snapshot
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.sql import statements
 

@@ -7,12 +7,18 @@ from typing import Any
 
 from msgspec import Struct, json
 
+from credit_wallet.domain.cycle import day_number
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.domain.usage import Usage
 from credit_wallet.rules.details import exact_micros, format_detail, parse_detail, usage_of
 from credit_wallet.rules.lots import format_allocation, parse_allocation
-from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, Remembered
+from credit_wallet.rules.state import (
+    EntryRecord,
+    HoldState,
+    PurchaseState,
+    Remembered,
+)
 from credit_wallet.stores.budget_rows import format_reserved, parse_reserved
 
 HOLD_COLUMNS = """
@@ -215,10 +221,16 @@ def remembered_of(wallet_id: int, row: tuple[Any, ...]) -> Remembered:
     return Remembered(fingerprint, outcome)
 
 
-def remembered_columns(remembered: Mapping[tuple[str, int], Remembered], created_on: str) -> list[Any]:
-    """The ``REMEMBERED_COLUMNS`` of one key after the other, sorted as the primary key is; see ``remembered_of``."""
+def remembered_columns(
+    remembered: Mapping[tuple[str, int], Remembered], short: Mapping[str, str], created_on: str
+) -> list[Any]:
+    """The ``REMEMBERED_COLUMNS`` of one key after the other, sorted as the primary key is; see ``remembered_of``.
+
+    ``short`` has the keys as the table has them. The day ``created_on`` (YYYY-MM-DD) goes by its number.
+    """
     columns: list[Any] = []
-    for (key, wallet_id), use in sorted(remembered.items()):
+    day = day_number(created_on)
+    for key, wallet_id, use in sorted([(short[key], wallet_id, use) for (key, wallet_id), use in remembered.items()]):
         outcome = use.outcome
         amount_yen, amount_fraction = divmod(outcome.amount_micros, MICROS)
         balance_yen, balance_fraction = divmod(outcome.balance_micros, MICROS)
@@ -231,7 +243,7 @@ def remembered_columns(remembered: Mapping[tuple[str, int], Remembered], created
             amount_yen,
             balance_yen,
             _detail_of(outcome, amount_fraction, balance_fraction),
-            created_on,
+            day,
         )
     return columns
 

@@ -16,7 +16,8 @@ from credit_wallet.domain.commands import Buy, Capture, Charge, Command, Hold
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS, decimal_text, micros_of
 from credit_wallet.domain.prices import NO_PRICES, AppliedPrices, Price, PriceBook, PriceVersion, Tier, changes_between
-from credit_wallet.rules.state import Decision, Snapshot
+from credit_wallet.rules.decision import Decision
+from credit_wallet.rules.state import Snapshot
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.sql import statements
 

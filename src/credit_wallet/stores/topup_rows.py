@@ -22,8 +22,9 @@ from credit_wallet.domain.topups import (
     TopupState,
     topup_id_of,
 )
+from credit_wallet.rules.decision import Decision
 from credit_wallet.rules.pay_back import period_start
-from credit_wallet.rules.state import Decision, Snapshot
+from credit_wallet.rules.state import Snapshot
 from credit_wallet.stores import Connection
 from credit_wallet.stores.sql import statements
 

@@ -14,7 +14,8 @@ from credit_wallet.domain.commands import Command, EndTransfer, TransferIn, Tran
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.transfers import TransferPart, TransferView
-from credit_wallet.rules.state import Allocation, Decision, Snapshot
+from credit_wallet.rules.decision import Decision
+from credit_wallet.rules.state import Allocation, Snapshot
 from credit_wallet.rules.transfer_state import TransferState
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.sql import statements

@@ -61,7 +61,11 @@ class Writer:
                 )
             spent = self.move("charge", wallet_id, "60.3", idempotency_key=f"{name} agent", key_id=key_ids[number])
             self.move("refund", spent.txn_id, "25.000001", idempotency_key=f"{name} refund", note="half")
-            self.move("refund", self.movements[-3].outcome.txn_id, idempotency_key=f"{name} refund all")
+            self.move(
+                "refund",
+                self.movements[-3].outcome.txn_id,
+                idempotency_key=f"{name} 0199f3a2-7c1e-7000-8000-3b1d5f8e2a10",
+            )
             held = self.move("hold", wallet_id, "90.5", idempotency_key=f"{name} hold", facts=ODD_FACTS)
             self.move("capture", held.hold_id, "55.25")
             self.move("charge", wallet_id, "0.000001", idempotency_key=f"{name} facts", facts=ODD_FACTS)

@@ -65,6 +65,7 @@ def test_a_book_has_something_of_everything(book: Book) -> None:
         assert kinds("registered", "am_credit_secret") == {0, 1}
         assert kinds("seller_id", "am_credit_sale") == {1}
         assert kinds("length(fingerprint) = 32", "am_credit_idempotency") == {0, 1}
+        assert kinds("substr(idempotency_key, -23, 1) = char(4)", "am_credit_idempotency") == {0, 1}
         assert None in kinds("prev_txn_id", "am_credit_transaction_log")
         assert host.run("SELECT count(*) > 3 FROM am_credit_seal") == [(1,)]
 

@@ -24,5 +24,6 @@ def copied_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that the runner reads from, free to be changed."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder)
+    monkeypatch.setattr(migrations, "_bytes", lambda name: (folder / name).read_bytes())
     monkeypatch.setattr(migrations, "_read", lambda name: (folder / name).read_text(encoding="utf-8"))
     return folder

@@ -162,8 +162,10 @@ def test_a_ledger_that_is_still_whole_goes_back_to_what_it_was(old: Old) -> None
     assert undone == [name for name in migrations.manifest() if int(name[:3]) >= EXACT_AMOUNTS][::-1]
     assert old.schema() == schema
     after = old.rows()
-    for table in before.keys() - {"am_credit_seal", "am_credit_counted"}:
+    for table in before.keys() - {"am_credit_seal", "am_credit_counted", "am_credit_idempotency"}:
         assert after[table] == before[table], table
+    assert {len(row[-1]) for row in before["am_credit_idempotency"]} == {len("20762"), len("2026-11-05")}
+    assert {len(row[-1]) for row in after["am_credit_idempotency"]} == {len("2026-11-05")}
     with old.open() as wallets:
         assert wallets.verify() == []
         assert wallets.charge(1, 5, idempotency_key="whole").replayed

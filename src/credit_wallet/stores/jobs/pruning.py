@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
+from credit_wallet.domain.cycle import day_number
 from credit_wallet.domain.topups import OPEN
 from credit_wallet.stores import Connection
+from credit_wallet.stores.short_keys import FORGET_LONG_KEYS
 
 ROWS_A_STEP = 5_000
 
@@ -32,7 +34,12 @@ class _Kept(NamedTuple):
 
 
 _DAYS = (
-    _Kept("am_credit_idempotency", "idempotency_key", "created_on < :before", ""),
+    _Kept(
+        "am_credit_idempotency",
+        "idempotency_key",
+        "created_on < CASE WHEN length(created_on) = 10 THEN :before ELSE :before_number END",  # days until 305
+        "",
+    ),
     _Kept("am_credit_purchase", "purchase_key", "changed_on < :before AND status <> 'running'", ""),
 )
 
@@ -109,7 +116,10 @@ def prune(in_transaction: InTransaction, before: str, ended: Callable[[], bool])
 
     ``ended`` is called between two steps; when it returns true, the rest is left for another time.
     """
-    return _prune(_DAYS, in_transaction, before, ended)
+    deleted = _prune(_DAYS, in_transaction, before, ended)
+    if not ended():
+        in_transaction(partial(_forget_long_keys, before=before))
+    return deleted
 
 
 def prune_closed(in_transaction: InTransaction, before: str, ended: Callable[[], bool]) -> int:
@@ -141,9 +151,13 @@ def _prune_step(connection: Connection, kept: _Kept, after: str | int, before: s
     deleted = connection.execute(
         f"{kept.ahead} DELETE FROM {table} WHERE {key} > :after AND {key} <= :last AND {kept.is_over} "
         f"RETURNING {key}, wallet_id",
-        {"after": after, "last": last, "before": before},
+        {"after": after, "last": last, "before": before, "before_number": day_number(before[:10])},
     ).fetchall()
     for gone, wallet_id in deleted:
         for also in kept.also:
             connection.execute(also, {"key": gone, "wallet_id": wallet_id})
     return last, len(deleted)
+
+
+def _forget_long_keys(connection: Connection, before: str) -> None:
+    connection.execute(FORGET_LONG_KEYS, {"before": before})

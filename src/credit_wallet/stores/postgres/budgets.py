@@ -9,7 +9,8 @@ from msgspec import json
 
 from credit_wallet.domain.budgets import Budget
 from credit_wallet.domain.money import MICROS
-from credit_wallet.rules.state import BudgetChange, Counter, Decision
+from credit_wallet.rules.decision import BudgetChange, Decision
+from credit_wallet.rules.state import Counter
 from credit_wallet.stores.budget_rows import (
     BUDGET_COLUMNS,
     CHANGE_COLUMNS,

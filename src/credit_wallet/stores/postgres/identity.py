@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from credit_wallet.config import without_password
 from credit_wallet.errors import DatabaseMoved
-from credit_wallet.rules.state import Entry
+from credit_wallet.rules.decision import Entry
 from credit_wallet.stores.postgres.ledger import LedgerConnection
 from credit_wallet.stores.postgres.waits import PostgresWaits
 from credit_wallet.telemetry import Logger

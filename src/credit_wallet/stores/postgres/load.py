@@ -44,6 +44,7 @@ from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.postgres.known_wallets import KnownWallets
 from credit_wallet.stores.price_rows import NEWEST, KnownBook, load_prices, names_item
 from credit_wallet.stores.rows import KEY_COLUMNS, LOT_COLUMNS, key_of, lot_opening_of
+from credit_wallet.stores.short_keys import HAS_LONG_KEYS, restored, short_forms
 from credit_wallet.stores.topup_rows import load_topups
 from credit_wallet.stores.transfer_rows import load_transfers
 
@@ -60,11 +61,17 @@ SELECT (SELECT '[' || string_agg(nextval('am_credit_transaction_log_txn_id_seq')
        (SELECT '[' || string_agg(nextval('am_credit_hold_hold_id_seq')::text, ',') || ']'
         FROM generate_series(1, %s::int))
 """
-_REMEMBERED = """
+_REMEMBERED = f"""
 SELECT i.idempotency_key, i.wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail
 FROM unnest(%s::text[], %s::bigint[]) AS wanted (idempotency_key, wallet_id)
 JOIN am_credit_idempotency i
   ON i.idempotency_key = wanted.idempotency_key AND i.wallet_id = wanted.wallet_id
+UNION ALL
+SELECT i.idempotency_key, i.wallet_id, fingerprint, txn_id, hold_id, amount_yen, balance_yen, detail
+FROM unnest(%s::text[], %s::bigint[]) AS wanted (idempotency_key, wallet_id)
+JOIN am_credit_idempotency i
+  ON i.idempotency_key = wanted.idempotency_key AND i.wallet_id = wanted.wallet_id
+WHERE EXISTS ({HAS_LONG_KEYS})
 """
 _KEYS = f"SELECT {KEY_COLUMNS} FROM am_credit_key WHERE key_id = ANY (%s::bigint[])"
 _HOLDS = f"SELECT {HOLD_COLUMNS} FROM am_credit_hold WHERE hold_id = ANY (%s::bigint[])"
@@ -168,13 +175,7 @@ def load(
         if names
         else ()
     )
-    remembered = raw.execute(
-        _REMEMBERED,
-        [
-            texts([command.stored_key for command in movements]),
-            numbers([command.wallet_id for command in movements]),
-        ],
-    )
+    remembered = raw.execute(_REMEMBERED, _names_of(movements))
     keys = raw.execute(_KEYS, [numbers(key_ids)]) if key_ids else ()
     holds = raw.execute(_HOLDS, [numbers(hold_ids)]) if hold_ids else ()
     entries = raw.execute(_ENTRIES, [numbers(txn_ids)]) if txn_ids else ()
@@ -195,7 +196,8 @@ def load(
         entries={entry.txn_id: entry for entry in map(entry_of, entries)},
         lot_openings={},
         remembered={
-            (key, wallet_id): remembered_of(wallet_id, tuple(row)) for key, wallet_id, *row in remembered.fetchall()
+            (restored(key), wallet_id): remembered_of(wallet_id, tuple(row))
+            for key, wallet_id, *row in remembered.fetchall()
         },
         due_holds={},
         next_hold_expiry={},
@@ -223,6 +225,19 @@ def load(
     if later_cycles is not None:
         note_later_cycles(snapshot, later_cycles.fetchall())
     return snapshot, now
+
+
+def _names_of(movements: Sequence[Movement]) -> list[str]:
+    """Keys and wallets as ``_REMEMBERED`` takes them: short, and those in full that were not shortened before."""
+    keys, wallet_ids = [each.stored_key for each in movements], [each.wallet_id for each in movements]
+    short = short_forms(keys)
+    in_full = [place for place, key in enumerate(keys) if key != short[place]]
+    return [
+        texts(short),
+        numbers(wallet_ids),
+        texts([keys[place] for place in in_full]),
+        numbers([wallet_ids[place] for place in in_full]),
+    ]
 
 
 def _by_key_id(rows: Iterable[tuple[Any, ...]]) -> dict[int, KeyState]:

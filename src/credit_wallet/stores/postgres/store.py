@@ -17,7 +17,7 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import KeyNotFound, WalletError
 from credit_wallet.rules.decide import decide
-from credit_wallet.rules.state import Decision
+from credit_wallet.rules.decision import Decision
 from credit_wallet.stores.consent_rows import write_first_consent
 from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw

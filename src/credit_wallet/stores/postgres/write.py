@@ -9,8 +9,9 @@ from msgspec import json
 
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Alert
+from credit_wallet.rules.decision import ENTRY_COLUMNS, Decision
 from credit_wallet.rules.events import Event
-from credit_wallet.rules.state import ENTRY_COLUMNS, Decision, Snapshot, WalletState
+from credit_wallet.rules.state import Snapshot, WalletState
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.consent_rows import write_consents
@@ -37,6 +38,7 @@ from credit_wallet.stores.rows import (
     lot_row,
     settings_row,
 )
+from credit_wallet.stores.short_keys import short_forms
 from credit_wallet.stores.topup_rows import write_topups
 from credit_wallet.stores.transfer_rows import write_transfers
 
@@ -219,8 +221,9 @@ def _write_cycles(raw: Raw, snapshot: Snapshot) -> None:
 
 
 def _remember(raw: Raw, decision: Decision, today: str) -> None:
-    columns = remembered_columns(decision.remembered, today)
-    keys, wallet_ids, fingerprints, txn_ids, hold_ids, amounts_yen, balances_yen, details, _ = [
+    used = [key for key, _ in decision.remembered]
+    columns = remembered_columns(decision.remembered, dict(zip(used, short_forms(used), strict=True)), today)
+    keys, wallet_ids, fingerprints, txn_ids, hold_ids, amounts_yen, balances_yen, details, created_on = [
         columns[place :: len(REMEMBERED_COLUMNS)] for place, _ in enumerate(REMEMBERED_COLUMNS)
     ]
     raw.execute(
@@ -234,7 +237,7 @@ def _remember(raw: Raw, decision: Decision, today: str) -> None:
             numbers(amounts_yen),
             numbers(balances_yen),
             texts(details),
-            today,
+            created_on[0],
         ],
     )
 

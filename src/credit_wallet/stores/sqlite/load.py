@@ -13,7 +13,13 @@ import apsw
 from credit_wallet.domain.commands import Command, Movement
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
-from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
+from credit_wallet.rules.state import (
+    MAX_DUE_HOLDS,
+    Allocation,
+    KeyState,
+    Snapshot,
+    WalletState,
+)
 from credit_wallet.stores.affected import (
     behind_purchases,
     makes_holds,
@@ -46,6 +52,7 @@ from credit_wallet.stores.rows import (
     lot_opening_of,
     wallet_of,
 )
+from credit_wallet.stores.short_keys import HAS_LONG_KEYS, restored, short_forms
 from credit_wallet.stores.sqlite.budgets import SqliteBudgets
 from credit_wallet.stores.topup_rows import load_topups
 from credit_wallet.stores.transfer_rows import load_transfers
@@ -117,6 +124,9 @@ class Loader:
         self.writes_by_others = 0
         """How often others were found to have written."""
         self._emitted: set[tuple[int, str]] = set()
+        self.short_keys: dict[str, str] = {}
+        """The idempotency keys of the last batch as their table has them."""
+        self._has_long_keys: bool | None = None
 
     def others_have_written(self) -> bool:
         """Whether another connection has written since the last call, or memory is empty for another reason."""
@@ -132,14 +142,15 @@ class Loader:
 
     def clear(self) -> None:
         """Read everything afresh from now on."""
-        self._forget_wallets()
+        self._clear_wallets()
         self._keys.clear()
         self._known_budgets.clear()
         self._emitted.clear()
         self._ids = None
+        self._has_long_keys = None
         self._data_version = None
 
-    def _forget_wallets(self) -> None:
+    def _clear_wallets(self) -> None:
         self._wallets.clear()
         self._headrooms.clear()
         self._with_budgets.clear()
@@ -152,7 +163,7 @@ class Loader:
         """Remember what a batch left for the next one, and what it has ``emitted``, as far as there is room."""
         self._emitted |= emitted
         if len(self._wallets) + len(self._keys) > CACHED_WALLETS:
-            self._forget_wallets()
+            self._clear_wallets()
             self._keys.clear()
         self._known_budgets.bound()
         if len(self._emitted) > CACHED_WALLETS:
@@ -202,13 +213,21 @@ class Loader:
                 self._with_budgets.add(wallet.wallet_id)
 
     def _load_remembered(self, snapshot: Snapshot, commands: Sequence[Command]) -> None:
-        names = [(command.stored_key, command.wallet_id) for command in commands if isinstance(command, Movement)]
+        movements = [command for command in commands if isinstance(command, Movement)]
+        keys, wallet_ids = [each.stored_key for each in movements], [each.wallet_id for each in movements]
+        short = short_forms(keys)
+        self.short_keys = dict(zip(keys, short, strict=True))
+        names = list(zip(short, wallet_ids, strict=True))
+        if self._has_long_keys is None:
+            self._has_long_keys = bool(self._connection.execute(HAS_LONG_KEYS).fetchall())
+        if self._has_long_keys:
+            names += set(zip(keys, wallet_ids, strict=True)).difference(names)
         done = 0
         for size, statement in _REMEMBERED.items():
             while len(names) - done >= size:
                 bindings = tuple(chain.from_iterable(names[done : done + size]))
                 for key, wallet_id, *row in self._connection.execute(statement, bindings):
-                    snapshot.remembered[key, wallet_id] = remembered_of(wallet_id, tuple(row))
+                    snapshot.remembered[restored(key), wallet_id] = remembered_of(wallet_id, tuple(row))
                 done += size
 
     def _load_due_holds(self, snapshot: Snapshot, wallet_ids: set[int], at: str) -> list[int]:

@@ -21,7 +21,7 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.views import Upgrade
 from credit_wallet.errors import KeyNotFound, WalletError
 from credit_wallet.rules.decide import decide
-from credit_wallet.rules.state import ENTRY_COLUMNS, Decision
+from credit_wallet.rules.decision import ENTRY_COLUMNS, Decision
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.stores import migrations
 from credit_wallet.stores.alert_tables import alert_table
@@ -322,7 +322,7 @@ class SqliteStore:
         execute = self._connection.execute
         for shared, columns in decision.entries.items():
             _append_entries.run(execute, columns, *shared)
-        _remember.run(execute, remembered_columns(decision.remembered, at[:10]))
+        _remember.run(execute, remembered_columns(decision.remembered, self._loader.short_keys, at[:10]))
 
     def _write_wallets(self, decision: Decision, at: str) -> None:
         """What charges leave out of most wallets' rows, the date among it by which those with something due are

@@ -21,7 +21,7 @@ _ONE_SPELLING = "replace(occurred_at, ' ', 'T')"
 
 
 def recorded_cycles(source: Source) -> list[tuple[str, str]]:
-    """Time zones and cycles that anything is recorded for. What is no month plain SQL has written."""
+    """Time zones and cycles that anything is recorded for. Plain SQL may have written others, which are not months."""
     recorded = source.rows(statements(_FILE)["recorded_cycles"], {})
     return [(time_zone, cycle) for time_zone, cycle in recorded if CYCLE_PATTERN.fullmatch(cycle)]
 
