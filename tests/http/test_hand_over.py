@@ -7,6 +7,7 @@ server over a socket.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import threading
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.http import hand_over
 from credit_wallet.http.fast import CALLS
 from credit_wallet.runtime.stopping import ABANDONED
+from credit_wallet.wire.asgi import Receive, Scope, Send
 from credit_wallet.wire.receiving import BODY_SECONDS
 
 PATIENCE_SECONDS = 30
@@ -247,3 +249,51 @@ def test_a_granian_that_is_not_known_serves_in_its_own_way(monkeypatch: pytest.M
         for number in range(3):
             connection.sendall(request(token, f"{number}"))
             assert answer_of(connection).startswith(b"HTTP/1.1 200 ")
+
+
+class Stopped:
+    """A request whose first part has been asked for when the thread that did is stopped for a while."""
+
+    scope: ClassVar = {"type": "http", "method": "POST", "path": "/credit/charge", "query_string": b""}
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.proto = self
+        self.parts: list[asyncio.Future[dict[str, object]]] = []
+        self.answered = loop.create_future()
+        self._loop = loop
+
+    def receive(self) -> asyncio.Future[dict[str, object]]:
+        part = self._loop.create_future()
+        if not self.parts:
+            part.set_result({"type": "http.request", "body": BODY})
+        self.parts.append(part)
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(3 * hand_over.EARLY_SECONDS)
+        return part
+
+    def send(self, _: object) -> None:
+        """Nobody answers."""
+
+    taskref = send
+
+    def err(self, error: BaseException) -> None:
+        self.answered.set_exception(error)
+
+    def done(self) -> None:
+        self.answered.set_result(None)
+
+
+def test_the_first_part_is_not_lost_when_a_busy_machine_stops_the_thread_that_asked_for_it() -> None:
+    received = []
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        received.append((await asyncio.wait_for(receive(), PATIENCE_SECONDS))["body"])
+
+    async def hand_it_over() -> None:
+        loop = asyncio.get_running_loop()
+        stopped = Stopped(loop)
+        handing_over = hand_over.HandOver(loop, app)
+        await asyncio.gather(asyncio.to_thread(handing_over.take, stopped), stopped.answered)
+
+    asyncio.run(hand_it_over())
+    assert received == [BODY]

@@ -32,7 +32,6 @@ _KNOWN = (
 )
 """What the Granian that is known here starts its worker with."""
 
-
 _worker: Any = ASGIWorker  # Granian's types of these are not those that they have
 _scheduler: Any = CallbackScheduler
 _with_loop: Any = AsyncWorker.wrap_target
@@ -62,8 +61,8 @@ class HandOver:
             if call_of(watcher.scope) is None:
                 self._loop.call_soon_threadsafe(self._start, request)
             else:
-                self._waiting.add(request)
                 request.begin_body()
+                self._waiting.add(request)  # before the body can be there: this thread completes it
         except RuntimeError:  # the loop has been closed: nobody waits any more
             return
 

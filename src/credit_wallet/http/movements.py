@@ -30,7 +30,6 @@ from credit_wallet.wire.bodies import (
     ReleaseBody,
     RenewBody,
     ServeBody,
-    Sold,
     UndoBody,
 )
 from credit_wallet.wire.problems import IdempotencyKeyRequired, problem_of
@@ -191,8 +190,10 @@ async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, t
 
 def _charge_of_batch(number: int, item: BatchItem, actor: Actor) -> Charge:
     try:
-        amount_yen, name, quantity, facts, agent_facts = (item.asked().get(field) for field in Sold.__struct_fields__)
-        amount_micros, usage = asked_for(amount_yen, name, quantity, facts, agent_facts, actor)
+        asked = item.asked().get
+        amount_micros, usage = asked_for(
+            asked("amount_yen"), asked("item"), asked("quantity"), asked("facts"), asked("agent_facts"), actor
+        )
     except (InvalidAmount, InvalidRequest) as refusal:
         refusal.details["field"] = f"charges[{number}].{refusal.details['field']}"
         raise

@@ -104,6 +104,7 @@ VALUES ({", ".join("?" * (PURCHASE_COLUMNS.count(",") + 2))})
 ON CONFLICT (purchase_key, wallet_id) DO UPDATE
 SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_id, hold_id = excluded.hold_id,
     undone_txn_id = excluded.undone_txn_id, free_used = excluded.free_used, lease_until = excluded.lease_until,
+    amount_yen = excluded.amount_yen, amount_fraction = excluded.amount_fraction, usage = excluded.usage,
     changed_on = excluded.changed_on
 """
 _DELETE_PURCHASE = "DELETE FROM am_credit_purchase WHERE purchase_key = ? AND wallet_id = ?"
