@@ -1,15 +1,15 @@
 """Loading budgets: which ones a batch's charges match, and what is counted in them at its instant.
 
 The same for every store, after everything else is loaded: the labels of each charge, by them the anchors at which its
-budgets are found, and a counter for each budget and value. SQLite keeps all of it in memory between batches, and reads
-a counter again when its window has ended; PostgreSQL reads it behind the wallets' locks each time.
+budgets are found, and a counter for each budget and value. All of it stays in memory between batches, until somebody
+else has written: anything on SQLite, the wallet's row on PostgreSQL. A counter is read again when its window has ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from credit_wallet.domain.budgets import CALL, Budget, Unit, anchor_of, anchors_of, counted_as
 from credit_wallet.domain.commands import Buy, Capture, Charge, Command, Hold
@@ -47,6 +47,15 @@ class BudgetTables(Protocol):
         """Write what was spent in the counters' windows."""
 
 
+class _OfWallet(NamedTuple):
+    """What is known of one wallet, by the names of it."""
+
+    payments: list[Payment]
+    anchors: list[tuple[int, str]]
+    counters: list[tuple[int, str]]
+    budget_ids: set[int]
+
+
 class KnownBudgets:
     """Budgets, counters and which of them charges match."""
 
@@ -58,6 +67,7 @@ class KnownBudgets:
         self._current: set[Payment] = set()
         """Charges of which all counters are right from ``_since`` until ``_until``."""
         self._since, self._until = ALWAYS, _UNREAD
+        self._of_wallets: dict[int, _OfWallet] = {}
 
     def clear(self) -> None:
         """Forget everything."""
@@ -65,7 +75,23 @@ class KnownBudgets:
         self.matched.clear()
         self._budgets.clear()
         self._found.clear()
+        self._of_wallets.clear()
         self._begin_anew()
+
+    def forget(self, wallet_id: int) -> None:
+        """Forget all of one wallet."""
+        gone = self._of_wallets.pop(wallet_id, None)
+        if gone is None:
+            return
+        for payment in gone.payments:
+            self.matched.pop(payment, None)
+        self._current.difference_update(gone.payments)
+        for anchor in gone.anchors:
+            self._found.pop(anchor, None)
+        for counter in gone.counters:
+            self.counters.pop(counter, None)
+        for budget_id in gone.budget_ids:
+            self._budgets.pop(budget_id, None)
 
     def bound(self) -> None:
         """Forget everything when it is too much."""
@@ -143,17 +169,26 @@ class KnownBudgets:
             budgets = sorted((budget.budget_id, budget) for anchor in sought[name] for budget in self._found[anchor])
             values = ((budget, counted_as(budget.scope, of)) for _, budget in budgets)
             self.matched[name] = tuple(self._counter(budget, value) for budget, value in values if value is not None)
+            self._of(name[0]).payments.append(name)
+
+    def _of(self, wallet_id: int) -> _OfWallet:
+        return self._of_wallets.get(wallet_id) or self._of_wallets.setdefault(wallet_id, _OfWallet([], [], [], set()))
 
     def _define(self, tables: BudgetTables, anchors: set[tuple[int, str]], ids: set[tuple[int, int]]) -> None:
-        self._budgets.update((budget_id, None) for _, budget_id in ids)
+        for wallet_id, budget_id in ids:
+            self._budgets[budget_id] = None
+            self._of(wallet_id).budget_ids.add(budget_id)
         found: dict[tuple[int, str], dict[int, Budget]] = {anchor: {} for anchor in anchors}
         for budget in tables.definitions(sorted(anchors), sorted(ids)):
             known = self._budgets.get(budget.budget_id) or budget
             self._budgets[budget.budget_id] = known
+            self._of(budget.wallet_id).budget_ids.add(budget.budget_id)
             anchor = (budget.wallet_id, anchor_of(budget.scope))
             if anchor in found:
                 found[anchor][budget.budget_id] = known
-        self._found.update((anchor, tuple(budgets.values())) for anchor, budgets in found.items())
+        for anchor, budgets in found.items():
+            self._found[anchor] = tuple(budgets.values())
+            self._of(anchor[0]).anchors.append(anchor)
 
     def _counter(self, budget: Budget, value: str) -> Counter:
         """The counter of a budget for one value, known or to be read."""
@@ -166,6 +201,7 @@ class KnownBudgets:
                 else RollingCounter(budget, value, "", "", 0, later=())
             )
             self.counters[name] = counter
+            self._of(budget.wallet_id).counters.append(name)
         return counter
 
     def _bring_to(self, tables: BudgetTables, counters: Iterable[Counter], now: datetime, *, with_later: bool) -> None:

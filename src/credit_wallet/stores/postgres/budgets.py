@@ -105,6 +105,11 @@ WHERE s.wallet_id = new.wallet_id AND s.budget_id = new.budget_id AND s.window_s
 """
 """For rows that exist: it touches no index."""
 
+_NOTE_WRITTEN = """
+UPDATE am_credit_wallet SET budget_kinds = budget_kinds WHERE wallet_id = ANY (%s::bigint[])
+"""
+"""Tells other lanes and nodes that counters of wallets were written: they compare the versions of the wallets' rows."""
+
 _PUT_HELD = f"""
 INSERT INTO am_credit_budget_held ({", ".join(HELD_COLUMNS)})
 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::int[])
@@ -164,16 +169,15 @@ class PostgresBudgets:
         return figures if later is None else with_later_windows(figures, counters, later.fetchall())
 
     def put_spent(self, counters: Collection[Counter]) -> None:
-        moved, whole = moved_or_whole(counters)
-        self._put(_UPDATE_MOVED, MOVED_COLUMNS, list(map(moved_row, moved)))
-        self._put(_PUT_SPENT, SPENT_COLUMNS, list(map(spent_row, whole)))
+        self._write_spent(counters)
+        self._raw.execute(_NOTE_WRITTEN, [numbers({counter.budget.wallet_id for counter in counters})])
 
     def write(self, decision: Decision, at: str) -> None:
-        """What a decision changes."""
+        """What a decision changes; whoever calls this writes the wallets' rows as well."""
         if decision.spent_in:
             counters = decision.spent_in.values()
             self._put(_PUT_STEPS, STEP_COLUMNS, step_rows(counters))
-            self.put_spent(counters)
+            self._write_spent(counters)
         if decision.held_in:
             self.put_held(decision.held_in.values())
         if decision.budget_changes:
@@ -196,6 +200,11 @@ class PostgresBudgets:
                 for name, column in zip(CHANGE_COLUMNS, columns, strict=True)
             ],
         )
+
+    def _write_spent(self, counters: Collection[Counter]) -> None:
+        moved, whole = moved_or_whole(counters)
+        self._put(_UPDATE_MOVED, MOVED_COLUMNS, list(map(moved_row, moved)))
+        self._put(_PUT_SPENT, SPENT_COLUMNS, list(map(spent_row, whole)))
 
     def _windows(self, counters: Sequence[RollingCounter]) -> Any:
         return self._raw.execute(

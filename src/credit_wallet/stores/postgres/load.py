@@ -15,13 +15,7 @@ from msgspec import json
 from credit_wallet.domain.commands import Buy, Command, Hold, Movement
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
-from credit_wallet.rules.state import (
-    MAX_DUE_HOLDS,
-    Allocation,
-    KeyState,
-    Snapshot,
-    WalletState,
-)
+from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot
 from credit_wallet.stores.affected import (
     behind_purchases,
     makes_holds,
@@ -35,7 +29,6 @@ from credit_wallet.stores.affected import (
 from credit_wallet.stores.clawback_rows import load_clawbacks
 from credit_wallet.stores.grant_rows import load_grants
 from credit_wallet.stores.jobs.backfill import backfill
-from credit_wallet.stores.known_budgets import KnownBudgets
 from credit_wallet.stores.movement_rows import (
     ENTRY_COLUMNS,
     HOLD_COLUMNS,
@@ -48,15 +41,9 @@ from credit_wallet.stores.movement_rows import (
 from credit_wallet.stores.postgres.arrays import numbers, texts
 from credit_wallet.stores.postgres.budgets import PostgresBudgets
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
+from credit_wallet.stores.postgres.known_wallets import KnownWallets
 from credit_wallet.stores.price_rows import NEWEST, KnownBook, load_prices, names_item
-from credit_wallet.stores.rows import (
-    KEY_COLUMNS,
-    LOT_COLUMNS,
-    WALLET_COLUMNS,
-    key_of,
-    lot_opening_of,
-    wallet_of,
-)
+from credit_wallet.stores.rows import KEY_COLUMNS, LOT_COLUMNS, key_of, lot_opening_of
 from credit_wallet.stores.short_keys import HAS_LONG_KEYS, restored, short_forms
 from credit_wallet.stores.topup_rows import load_topups
 from credit_wallet.stores.transfer_rows import load_transfers
@@ -64,10 +51,6 @@ from credit_wallet.stores.transfer_rows import load_transfers
 IDS_A_DRAW = 64
 """Entry ids drawn at once when a batch needs more than one per movement."""
 
-_WALLETS = f"""
-SELECT {WALLET_COLUMNS} FROM am_credit_wallet
-WHERE wallet_id = ANY (%s::bigint[]) ORDER BY wallet_id FOR NO KEY UPDATE
-"""
 _PENDING = """
 SELECT DISTINCT wallet_id FROM am_credit_transaction_log
 WHERE prev_txn_id IS NULL AND wallet_id = ANY (%s::bigint[])
@@ -172,7 +155,8 @@ def load(
     commands: Sequence[Command],
     clock: Callable[[], datetime],
     emitted: Collection[tuple[int, str]],
-    known: KnownBook,
+    known_wallets: KnownWallets,
+    known_book: KnownBook,
 ) -> tuple[Snapshot, datetime]:
     """Everything that ``commands`` may touch, each wallet and key in its current cycle, and the instant of that.
 
@@ -182,9 +166,8 @@ def load(
     wallet_ids = {command.wallet_id for command in commands}
     movements = [command for command in commands if isinstance(command, Movement)]
     key_ids, hold_ids, txn_ids = named_by(commands)
-    these_wallets = [numbers(wallet_ids)]
-    wallets = raw.execute(_WALLETS, these_wallets)
-    pending = raw.execute(_PENDING, these_wallets)
+    asked = known_wallets.ask(raw, wallet_ids)
+    pending = raw.execute(_PENDING, [numbers(wallet_ids)])
     names = purchases_of(commands)
     ids = raw.execute(_IDS, [len(movements) + len(names), sum(isinstance(command, Hold | Buy) for command in commands)])
     purchases = (
@@ -198,13 +181,13 @@ def load(
     entries = raw.execute(_ENTRIES, [numbers(txn_ids)]) if txn_ids else ()
     newest = raw.execute(NEWEST) if any(map(names_item, commands)) else None
 
-    loaded = _by_wallet_id(wallets.fetchall())
+    loaded = known_wallets.answered(raw, asked)
     now = clock()
     of_plain_sql = {wallet_id for (wallet_id,) in pending.fetchall()}
     of_plain_sql |= {wallet_id for wallet_id, wallet in loaded.items() if wallet.last_txn_id is None}
     if of_plain_sql:
         backfill(PostgresConnection(raw), sorted(of_plain_sql), now)
-        loaded = _by_wallet_id(raw.execute(_WALLETS, these_wallets).fetchall())
+        loaded |= known_wallets.read_again(raw, of_plain_sql)
     [(drawn_txn_ids, drawn_hold_ids)] = ids.fetchall()
     snapshot = Snapshot(
         wallets=loaded,
@@ -222,6 +205,7 @@ def load(
         txn_ids=_Ids(raw, 0, drawn_txn_ids),
         hold_ids=_Ids(raw, 1, drawn_hold_ids),
         emitted=emitted,
+        headrooms=known_wallets.headrooms,
         purchases={(each.purchase_key, each.wallet_id): each for each in map(purchase_of, purchases)},
     )
     _load_due_holds(raw, snapshot, format_instant(now))
@@ -233,9 +217,11 @@ def load(
     _load_behind(raw, snapshot, commands, [*returning, *taken_back])
     _roll_cycles(raw, snapshot, now)
     later_cycles = _ask_later_cycles(raw, snapshot) if makes_holds(commands) else None
-    load_prices(PostgresConnection(raw), known, snapshot, commands, None if newest is None else newest.fetchall())
+    newest_version = None if newest is None else newest.fetchall()
+    load_prices(PostgresConnection(raw), known_book, snapshot, commands, newest_version)
     if any(wallet.budget_kinds for wallet in loaded.values()):
-        KnownBudgets().load(PostgresBudgets(raw), snapshot, commands, now)
+        known_wallets.note_groups(snapshot.keys.values())
+        known_wallets.budgets.load(PostgresBudgets(raw), snapshot, commands, now)
     if later_cycles is not None:
         note_later_cycles(snapshot, later_cycles.fetchall())
     return snapshot, now
@@ -252,10 +238,6 @@ def _names_of(movements: Sequence[Movement]) -> list[str]:
         texts([keys[place] for place in in_full]),
         numbers([wallet_ids[place] for place in in_full]),
     ]
-
-
-def _by_wallet_id(rows: Iterable[tuple[Any, ...]]) -> dict[int, WalletState]:
-    return {wallet.wallet_id: wallet for wallet in map(wallet_of, rows)}
 
 
 def _by_key_id(rows: Iterable[tuple[Any, ...]]) -> dict[int, KeyState]:

@@ -1,7 +1,7 @@
 """The PostgreSQL store: any number of nodes and lanes turn batches of commands into durable transactions.
 
 ``execute`` is the hot path, in two round trips: BEGIN and load with the wallets' rows locked → ``decide`` → write and
-COMMIT. Wallets are not cached between batches; nodes take turns on a wallet by locking its row.
+COMMIT. Nodes take turns on a wallet by locking its row; a lane reads again only those that somebody else has written.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.postgres.horizon import holders, settled_txn_id
 from credit_wallet.stores.postgres.identity import KnownLedger
+from credit_wallet.stores.postgres.known_wallets import KnownWallets
 from credit_wallet.stores.postgres.link import Link
 from credit_wallet.stores.postgres.load import load
 from credit_wallet.stores.postgres.readiness import Readiness
@@ -76,6 +77,7 @@ class PostgresStore:
         self._readiness = Readiness(known)
         self._emitted: set[tuple[int, str]] = set()
         self._prices = KnownBook()
+        self._wallets = KnownWallets()
 
     def close(self) -> None:
         self._link.close()
@@ -90,14 +92,11 @@ class PostgresStore:
         sent: list[Decision] = []
 
         def attempt(raw: Raw) -> list[Outcome | WalletError]:
-            with raw.pipeline():
-                begun = raw.begin()
-                snapshot, now = load(raw, commands, clock, self._emitted, self._prices)
-                self._link.look_at(raw, begun)
-                decision = decide(snapshot, commands, now)
-                write(raw, snapshot, decision, format_instant(now))
-                sent.append(decision)
-                self._link.commit(raw)
+            try:
+                decision = self._carry_out(raw, commands, clock, sent)
+            except BaseException:
+                self._wallets.clear()
+                raise
             if decision.emitted:
                 self._emitted = decision.emitted | (self._emitted if len(self._emitted) < REMEMBERED_EVENTS else set())
             return decision.outcomes
@@ -106,6 +105,20 @@ class PostgresStore:
         if (entry := next(sent[-1].appended(), None)) is not None:
             self._known.acknowledge(entry)
         return _as_first_answered(outcomes, sent[:-1]) if len(sent) > 1 else outcomes
+
+    def _carry_out(
+        self, raw: Raw, commands: Sequence[Command], clock: Callable[[], datetime], sent: list[Decision]
+    ) -> Decision:
+        with raw.pipeline():
+            begun = raw.begin()
+            snapshot, now = load(raw, commands, clock, self._emitted, self._wallets, self._prices)
+            self._link.look_at(raw, begun)
+            decision = decide(snapshot, commands, now)
+            write(raw, snapshot, decision, self._wallets, format_instant(now))
+            sent.append(decision)
+            self._link.commit(raw)
+        self._wallets.keep()
+        return decision
 
     def create_wallet(
         self,

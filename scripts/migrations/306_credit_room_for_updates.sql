@@ -1,0 +1,1 @@
+-- 306: nothing here. PostgreSQL keeps room on its pages; SQLite writes rows in place.

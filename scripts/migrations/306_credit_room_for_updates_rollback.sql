@@ -1,0 +1,1 @@
+-- 306 changed nothing here.
