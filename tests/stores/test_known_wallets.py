@@ -352,7 +352,7 @@ def test_everything_is_forgotten_before_ids_of_transactions_come_round(
     charge = Charging(funded(wallets))
     charge(wallets)
     reads.clear()
-    monkeypatch.setattr(known_wallets, "FORGOTTEN_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(known_wallets, "CLEARED_AFTER_SECONDS", 0.0)
     assert charge(wallets) == 998
     assert reads == ["wallets"]
 

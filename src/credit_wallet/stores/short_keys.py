@@ -23,7 +23,7 @@ _ONLY_HEX = bytes(byte if byte in b"0123456789abcdef" else ord("x") for byte in 
 HAS_LONG_KEYS = "SELECT 1 FROM am_credit_counted WHERE counted > 'long_keys ' AND counted < 'long_keys!'"
 """Selects a row while there may be keys from before migration 305."""
 
-FORGET_LONG_KEYS = "DELETE FROM am_credit_counted WHERE counted > 'long_keys ' AND counted < 'long_keys ' || :before"
+DROP_LONG_KEYS = "DELETE FROM am_credit_counted WHERE counted > 'long_keys ' AND counted < 'long_keys ' || :before"
 """When all keys that were first used before the day ``before`` are gone."""
 
 
@@ -53,7 +53,7 @@ def restored(column: str) -> str:
 
 
 def _uuids(ends: list[str]) -> bytes:
-    """The 16 bytes of each UUID, with two between them, which makes 24 digits a key; none if one is no UUID."""
+    """The 16 bytes of each UUID, with two between them, which makes 24 digits a key; none if one is not a UUID."""
     text = "0000".join(ends)
     dashes = "-" * len(ends)
     if not (len(text) + 4 == 40 * len(ends) and text[8::40] == text[13::40] == text[18::40] == text[23::40] == dashes):

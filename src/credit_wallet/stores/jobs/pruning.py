@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from credit_wallet.domain.cycle import day_number
 from credit_wallet.domain.topups import OPEN
 from credit_wallet.stores import Connection
-from credit_wallet.stores.short_keys import FORGET_LONG_KEYS
+from credit_wallet.stores.short_keys import DROP_LONG_KEYS
 
 ROWS_A_STEP = 5_000
 
@@ -118,7 +118,7 @@ def prune(in_transaction: InTransaction, before: str, ended: Callable[[], bool])
     """
     deleted = _prune(_DAYS, in_transaction, before, ended)
     if not ended():
-        in_transaction(partial(_forget_long_keys, before=before))
+        in_transaction(partial(_drop_long_keys, before=before))
     return deleted
 
 
@@ -159,5 +159,5 @@ def _prune_step(connection: Connection, kept: _Kept, after: str | int, before: s
     return last, len(deleted)
 
 
-def _forget_long_keys(connection: Connection, before: str) -> None:
-    connection.execute(FORGET_LONG_KEYS, {"before": before})
+def _drop_long_keys(connection: Connection, before: str) -> None:
+    connection.execute(DROP_LONG_KEYS, {"before": before})

@@ -26,7 +26,7 @@ from credit_wallet.stores.rows import MOVED_COLUMNS, RESTING_COLUMNS, WALLET_COL
 MAX_WALLETS = 25_000
 """Wallets in a lane's memory; about 1.5 KB each."""
 
-FORGOTTEN_AFTER_SECONDS = 3_600.0
+CLEARED_AFTER_SECONDS = 3_600.0
 """Everything is read afresh after that, long before four billion transactions have used up their ids."""
 
 _VERSIONS = """
@@ -194,7 +194,7 @@ class KnownWallets:
         """
         self._written.clear()
         now = monotonic()
-        if raw is not self._raw or raw.pooled or now >= self._since + FORGOTTEN_AFTER_SECONDS:
+        if raw is not self._raw or raw.pooled or now >= self._since + CLEARED_AFTER_SECONDS:
             self.clear()
             self._raw, self._since = raw, now
 
