@@ -176,9 +176,9 @@ def quietly(snapshot: Snapshot, commands: Sequence[Command], now: datetime = NOO
         ({"auto_topup_threshold": 25, "auto_topup_amount": 5}, [], (None, None), [False, True, True, False]),
         ({"monthly_budget_yen": 50}, [], (None, None), [True, True, False, False]),
         ({"monthly_budget_yen": 25, "budget_mode": "cap"}, [], (None, None), [True, False, False, False]),
-        ({}, [("yen", 200, "cap", (50, 100), "")], (12, SEARCH), [True, True, True, True]),
-        ({}, [("calls", 2, "cap", (100,), "")], (12, SEARCH), [True, False, False, False]),
-        ({}, [("yen", 200, "cap", (50, 100), "2026-05-16T12:00:01.000Z")], (None, FACTS), [True, True, True, False]),
+        ({}, [("yen", 200, "cap", (50, 100), "")], (12, SEARCH), [False, True, True, True]),
+        ({}, [("calls", 3, "cap", (100,), "")], (12, SEARCH), [False, True, False, False]),
+        ({}, [("yen", 200, "cap", (50, 100), "2026-05-16T12:00:01.000Z")], (None, FACTS), [False, True, True, False]),
         ({}, [], (None, TIERED), [False, False, False, False]),
     ],
     ids=["lot", "mark", "topup", "share", "cap", "budget", "calls", "rolling", "tiers"],
@@ -189,7 +189,7 @@ def test_the_rules_are_asked_where_they_have_something_to_say_and_nowhere_else(
     payer: tuple[int | None, Usage | None],
     expected: list[bool],
 ) -> None:
-    """¥34 in one lot, charges of ¥10 (an item of ¥3)."""
+    """¥34 in one lot, charges of ¥10 (an item of ¥3). A payer is looked at when it is charged again."""
     snapshot = a_wallet([yen(34)], settings, [counter(number, *kind) for number, kind in enumerate(kinds, start=1)])
     key_id, usage = payer
     amount = 0 if usage is not None and usage.item is not None else yen(10)

@@ -79,6 +79,7 @@ class QuietCharges:
 
     __slots__ = (
         "_batch",
+        "_charged",
         "_entries",
         "_headrooms",
         "_loaded",
@@ -96,6 +97,8 @@ class QuietCharges:
         self._loaded, self._remembered, self._moved = snapshot.remembered, decision.remembered, decision.moved
         self._entries: list[object] = []
         self._payers: dict[int, dict[Purpose, Payer]] = {}
+        self._charged: set[tuple[int, Purpose]] = set()
+        """Who has been charged in this batch, for what: to look at a payer costs more than to ask the rules once."""
 
     def end(self, wallet_id: int) -> None:
         """The rules will look at the wallet: what was seen of it before counts no more."""
@@ -176,7 +179,7 @@ class QuietCharges:
         return self._entries
 
     def _payer(self, wallet: WalletState, command: Charge) -> Payer | None:
-        """The payer of a charge, known or looked at."""
+        """The payer of a charge, once it is charged again."""
         usage = command.usage
         purpose: Purpose = (
             (command.key_id, None, (), ())
@@ -185,10 +188,15 @@ class QuietCharges:
         )
         known = self._payers.setdefault(wallet.wallet_id, {})
         payer = known.get(purpose)
-        if payer is None:
-            payer = self._look_at_payer(wallet, command)
-            if payer is not None:
-                known[purpose] = payer
+        if payer is not None:
+            return payer
+        name = (wallet.wallet_id, purpose)
+        if name not in self._charged:
+            self._charged.add(name)
+            return None
+        payer = self._look_at_payer(wallet, command)
+        if payer is not None:
+            known[purpose] = payer
         return payer
 
     def _look_at_payer(self, wallet: WalletState, command: Charge) -> Payer | None:
