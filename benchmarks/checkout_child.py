@@ -183,7 +183,8 @@ def _http_charge() -> Callable[[], Coroutine[Any, Any, bytes]]:
 
     async def one() -> bytes:
         decoded = decode_body(call.decoder, body)
-        done, reply = await call.carry_out(wallets, caller, decoded, "0199f3a2-7c1e-7000-8000-3b1d5f8e2a10")
+        answered = await call.carry_out(wallets, caller, decoded, "0199f3a2-7c1e-7000-8000-3b1d5f8e2a10")
+        done, reply = call.replied(answered) if hasattr(call, "replied") else answered  # as in releases before
         outcome_headers(done)
         return wire.encode(reply)
 
