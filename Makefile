@@ -46,7 +46,7 @@ run: $(VENV)/runnable  ## the service with a demo wallet, until Ctrl-C; installs
 demo: $(VENV)/runnable  ## a month of simulated agent traffic through the real rail
 	$(BIN)/credit-wallet demo
 
-test: setup  ## the whole suite: about ten minutes on two cores
+test: setup  ## the whole suite: 15 to 20 minutes on two cores
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 quick: setup  ## the suite without what is marked slow

@@ -47,13 +47,7 @@ from credit_wallet.rules.declines import decline_kind
 from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.rules.limits import spendable_micros
 from credit_wallet.rules.pay_back import PayBackRoom
-from credit_wallet.rules.state import (
-    ClawbackState,
-    EntryRecord,
-    HoldState,
-    Lot,
-    Snapshot,
-)
+from credit_wallet.rules.state import ClawbackState, EntryRecord, HoldState, Lot, Snapshot
 from credit_wallet.rules.validation import checked_after, checked_cycle, checked_end, malformed, malformed_auto_topup
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)

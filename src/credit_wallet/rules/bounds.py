@@ -14,12 +14,7 @@ from msgspec import Struct
 from credit_wallet.domain.budgets import CALL, Budget, Unit, shown_scope, shown_value, values_in
 from credit_wallet.domain.cycle import cycle_bounds, format_instant, parse_instant
 from credit_wallet.domain.money import MICROS, decimal_text, format_micros
-from credit_wallet.rules.state import (
-    Counter,
-    KeyState,
-    Lot,
-    WalletState,
-)
+from credit_wallet.rules.state import Counter, KeyState, Lot, WalletState
 
 
 class Bound(Struct, frozen=True):

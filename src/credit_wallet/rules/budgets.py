@@ -17,12 +17,7 @@ from credit_wallet.rules.bounds import monthly_budget_id, told
 from credit_wallet.rules.decision import BudgetChange
 from credit_wallet.rules.events import budget_threshold_reached
 from credit_wallet.rules.late_clocks import fits_later
-from credit_wallet.rules.state import (
-    Counter,
-    HoldState,
-    Payment,
-    WalletState,
-)
+from credit_wallet.rules.state import Counter, HoldState, Payment, WalletState
 
 Counters = Sequence[Counter]
 

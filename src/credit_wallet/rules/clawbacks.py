@@ -12,12 +12,7 @@ from __future__ import annotations
 
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
-from credit_wallet.rules.state import (
-    Allocation,
-    ClawbackState,
-    LotOpening,
-    WalletState,
-)
+from credit_wallet.rules.state import Allocation, ClawbackState, LotOpening, WalletState
 
 FOR_NO_TOPUP = 0
 """The register's key for debt that belongs to no top-up."""

@@ -10,8 +10,6 @@ The decision is the same with and without it.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from msgspec import Struct
 
 from credit_wallet.domain.actors import NO_SELLERS, OPERATOR
@@ -21,25 +19,16 @@ from credit_wallet.domain.money import MAX_AMOUNT_MICROS, MAX_BALANCE_MICROS, MI
 from credit_wallet.domain.outcomes import Charged
 from credit_wallet.domain.prices import Price
 from credit_wallet.domain.shares import WARN_PCTS, reached_pct, spent_pct, warn_pct
-from credit_wallet.domain.usage import Facts, Usage
+from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.batch import Batch
-from credit_wallet.rules.budgets import matching, note_leaving
+from credit_wallet.rules.budgets import matching, note_leaving, payment
 from credit_wallet.rules.details import UsageForm, format_detail, usage_form
 from credit_wallet.rules.idempotency import fingerprint
 from credit_wallet.rules.limits import left_micros, paying_key
 from credit_wallet.rules.lots import format_allocation
 from credit_wallet.rules.spending import note_sale
-from credit_wallet.rules.state import (
-    Counter,
-    KeyState,
-    Lot,
-    Remembered,
-    WalletState,
-)
-
-Purpose: TypeAlias = tuple[int | None, str | None, Facts, Facts]
-"""Which agent key pays for which item, under which facts."""
+from credit_wallet.rules.state import Counter, KeyState, Lot, Payment, Remembered, WalletState
 
 
 class Payer(Struct):
@@ -96,8 +85,9 @@ class QuietCharges:
         self._wallets, self._headrooms, self._txn_ids = snapshot.wallets, snapshot.headrooms, snapshot.txn_ids
         self._loaded, self._remembered, self._moved = snapshot.remembered, decision.remembered, decision.moved
         self._entries: list[object] = []
-        self._payers: dict[int, dict[Purpose, Payer]] = {}
-        self._charged: set[tuple[int, Purpose]] = set()
+        self._payers: dict[int, dict[Payment, Payer]] = {}
+        """By wallet."""
+        self._charged: set[Payment] = set()
         """Who has been charged in this batch, for what: to look at a payer costs more than to ask the rules once."""
 
     def end(self, wallet_id: int) -> None:
@@ -180,23 +170,17 @@ class QuietCharges:
 
     def _payer(self, wallet: WalletState, command: Charge) -> Payer | None:
         """The payer of a charge, once it is charged again."""
-        usage = command.usage
-        purpose: Purpose = (
-            (command.key_id, None, (), ())
-            if usage is None
-            else (command.key_id, usage.item, usage.facts, usage.agent_facts)
-        )
+        name = payment(wallet.wallet_id, command.key_id, command.usage)
         known = self._payers.setdefault(wallet.wallet_id, {})
-        payer = known.get(purpose)
+        payer = known.get(name)
         if payer is not None:
             return payer
-        name = (wallet.wallet_id, purpose)
         if name not in self._charged:
             self._charged.add(name)
             return None
         payer = self._look_at_payer(wallet, command)
         if payer is not None:
-            known[purpose] = payer
+            known[name] = payer
         return payer
 
     def _look_at_payer(self, wallet: WalletState, command: Charge) -> Payer | None:

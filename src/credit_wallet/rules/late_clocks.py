@@ -16,12 +16,7 @@ from typing import TypeAlias
 from credit_wallet.errors import RailBusy
 from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.bounds import Bound, bound_of_budget, bound_of_counter, bound_of_key
-from credit_wallet.rules.state import (
-    Counter,
-    HoldState,
-    KeyState,
-    WalletState,
-)
+from credit_wallet.rules.state import Counter, HoldState, KeyState, WalletState
 
 Later: TypeAlias = Sequence[tuple[str, int]]
 """What was spent in windows that begin later than the clock shows, by their start, ascending."""

@@ -36,12 +36,7 @@ from credit_wallet.rules.idempotency import requested
 from credit_wallet.rules.pricing import count_usage, uncount_usage
 from credit_wallet.rules.refunds import refund_charge
 from credit_wallet.rules.spending import charge, count_spent, note_sale, take_or_owe
-from credit_wallet.rules.state import (
-    EntryRecord,
-    HoldState,
-    PurchaseState,
-    WalletState,
-)
+from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, WalletState
 
 
 def buy(batch: Batch, wallet: WalletState, command: Buy) -> Bought | WalletError:

@@ -35,12 +35,7 @@ from credit_wallet.rules.replay_entries import (
 )
 from credit_wallet.rules.replay_sums import Sums, WalletSums
 from credit_wallet.rules.replay_windows import Place, Windows
-from credit_wallet.rules.state import (
-    Counter,
-    KeyState,
-    Snapshot,
-    WalletState,
-)
+from credit_wallet.rules.state import Counter, KeyState, Snapshot, WalletState
 
 _KEY = "replay"
 """The idempotency key of every command; each is forgotten at once."""

@@ -17,12 +17,7 @@ from credit_wallet.domain.replay_views import BALANCE, ReplayedRefusal
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import InsufficientFunds, WalletError
 from credit_wallet.rules.bounds import budget_id_text
-from credit_wallet.rules.state import (
-    Counter,
-    EntryRecord,
-    Lot,
-    WalletState,
-)
+from credit_wallet.rules.state import Counter, EntryRecord, Lot, WalletState
 
 LOT = 0
 """All credit is one lot: what expired did so as it did."""

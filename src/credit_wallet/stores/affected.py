@@ -30,12 +30,7 @@ from credit_wallet.domain.usage import Usage
 from credit_wallet.rules.budgets import payment
 from credit_wallet.rules.holds import captured_usage
 from credit_wallet.rules.segments import close_open_segment
-from credit_wallet.rules.state import (
-    KeyState,
-    Payment,
-    Snapshot,
-    WalletState,
-)
+from credit_wallet.rules.state import KeyState, Payment, Snapshot, WalletState
 
 _ON_PURCHASES = frozenset(PurchaseCommand.__subclasses__())
 _ON_HOLDS = frozenset((Hold, Extend, Buy, Renew))

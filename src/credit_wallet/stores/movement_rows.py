@@ -13,12 +13,7 @@ from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.domain.usage import Usage
 from credit_wallet.rules.details import exact_micros, format_detail, parse_detail, usage_of
 from credit_wallet.rules.lots import format_allocation, parse_allocation
-from credit_wallet.rules.state import (
-    EntryRecord,
-    HoldState,
-    PurchaseState,
-    Remembered,
-)
+from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, Remembered
 from credit_wallet.stores.budget_rows import format_reserved, parse_reserved
 
 HOLD_COLUMNS = """

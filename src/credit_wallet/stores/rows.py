@@ -13,12 +13,7 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT, thresholds_pct
-from credit_wallet.rules.state import (
-    KeyState,
-    Lot,
-    LotOpening,
-    WalletState,
-)
+from credit_wallet.rules.state import KeyState, Lot, LotOpening, WalletState
 from credit_wallet.stores.budget_rows import parse_kinds
 
 WALLET_COLUMNS = """

@@ -22,12 +22,7 @@ from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.views import Opening
 from credit_wallet.rules.details import format_detail, parse_detail
 from credit_wallet.rules.lots import format_allocation, put, take
-from credit_wallet.rules.state import (
-    Allocation,
-    ClosedSegment,
-    Lot,
-    LotOpening,
-)
+from credit_wallet.rules.state import Allocation, ClosedSegment, Lot, LotOpening
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.budget_backfill import count_backfilled
 from credit_wallet.stores.rows import PUT_LOT, format_lots, lot_row, parse_lots

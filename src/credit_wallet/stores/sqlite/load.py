@@ -13,13 +13,7 @@ import apsw
 from credit_wallet.domain.commands import Command, Movement
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
-from credit_wallet.rules.state import (
-    MAX_DUE_HOLDS,
-    Allocation,
-    KeyState,
-    Snapshot,
-    WalletState,
-)
+from credit_wallet.rules.state import MAX_DUE_HOLDS, Allocation, KeyState, Snapshot, WalletState
 from credit_wallet.stores.affected import (
     behind_purchases,
     makes_holds,
