@@ -1,6 +1,6 @@
 """The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
 ``spending``, ``holds``, ``purchases``, ``refunds``, ``lots``, ``budget``, ``credit``, ``grants``, ``money_in``,
-``consents``, ``transfers``, ``batch``), and every store calls it. Charges that no rule has anything to say about take a
+``consents``, ``transfers``, ``adjustments``, ``batch``), and every store calls it. Charges that no rule has anything to say about take a
 short way (``headroom``), to the same decision.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
@@ -25,6 +25,7 @@ from typing import Any
 from msgspec import UNSET, structs
 
 from credit_wallet.domain.commands import (
+    Adjust,
     Buy,
     Capture,
     Charge,
@@ -59,6 +60,7 @@ from credit_wallet.errors import (
     WalletError,
     WalletNotFound,
 )
+from credit_wallet.rules.adjustments import adjust
 from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.budgets import note_monthly_budget
 from credit_wallet.rules.consents import record_consent
@@ -232,6 +234,7 @@ _RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | Wallet
     Undo: undo,
     Refund: _refund,
     Reverse: reverse,
+    Adjust: adjust,
     Topup: _topup,
     CreditGrant: credit_grant,
     Expire: _expire,
