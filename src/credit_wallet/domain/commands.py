@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from msgspec import UNSET, Struct, UnsetType
 
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
+from credit_wallet.domain.acts import LIBRARY, Author
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import LotKind
@@ -140,6 +141,8 @@ class Adjust(Movement, frozen=True, array_like=True, tag="adjust", gc=False):
     expires_at: str | None = None
     txn_id: int | None = None
     allow_debt: bool = False
+    author: Author = LIBRARY
+    """Not part of the request: a retry may come from another one."""
 
 
 class RequestTopup(Movement, frozen=True, array_like=True, tag="request_topup", gc=False):
@@ -334,7 +337,7 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     auto_topup_monthly_yen: int | UnsetType = UNSET
     auto_topup_consent: str | UnsetType = UNSET
     auto_topup_consent_language: ConsentLanguage = "en"
-    actor: Actor = OPERATOR
+    author: Author = LIBRARY
 
 
 MAX_LEASE_SECONDS = 24 * 3600

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.actors import OPERATOR, Actor
+from credit_wallet.domain.acts import Author
 from credit_wallet.domain.commands import Adjust
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import Adjusted, LotKind
@@ -29,7 +29,6 @@ class WalletCorrections:
         kind: LotKind | None = None,
         expires_at: str | None = None,
         allow_debt: bool = False,
-        actor: Actor = OPERATOR,
     ) -> Adjusted:
         """Correct a balance: ``"10"`` adds credit, ``"-10"`` takes it; neither counts as spending.
 
@@ -45,7 +44,16 @@ class WalletCorrections:
         return self._ledger.run(
             Adjusted,
             Adjust(
-                wallet_id, idempotency_key, change_micros, reason, note, kind, end, None, allow_debt, actor=actor
+                wallet_id,
+                idempotency_key,
+                change_micros,
+                reason,
+                note,
+                kind,
+                end,
+                None,
+                allow_debt,
+                self._ledger.author,
             ),
         )
 
@@ -60,7 +68,6 @@ class WalletCorrections:
         kind: LotKind | None = None,
         expires_at: str | None = None,
         allow_debt: bool = False,
-        actor: Actor = OPERATOR,
     ) -> Adjusted:
         """The asyncio twin of ``adjust``."""
         end = await self.reading_lanes.ask(MONEY, movements.end_of_lot, self._ledger, wallet_id, expires_at)
@@ -68,7 +75,16 @@ class WalletCorrections:
         return await self._ledger.arun(
             Adjusted,
             Adjust(
-                wallet_id, idempotency_key, change_micros, reason, note, kind, end, None, allow_debt, actor=actor
+                wallet_id,
+                idempotency_key,
+                change_micros,
+                reason,
+                note,
+                kind,
+                end,
+                None,
+                allow_debt,
+                self._ledger.author,
             ),
         )
 
@@ -82,7 +98,6 @@ class WalletCorrections:
         idempotency_key: str,
         allow_debt: bool = False,
         wallet_id: int | None = None,
-        actor: Actor = OPERATOR,
     ) -> Adjusted:
         """Take back ``amount_yen`` of the manual top-up ``txn_id``, or all that is left of it.
 
@@ -96,7 +111,8 @@ class WalletCorrections:
         """
         wallet_id = movements.wallet_of_entry(self._ledger, txn_id) if wallet_id is None else wallet_id
         return self._ledger.run(
-            Adjusted, _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, actor)
+            Adjusted,
+            _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, self._ledger.author),
         )
 
     async def atake_back(
@@ -109,13 +125,13 @@ class WalletCorrections:
         idempotency_key: str,
         allow_debt: bool = False,
         wallet_id: int | None = None,
-        actor: Actor = OPERATOR,
     ) -> Adjusted:
         """The asyncio twin of ``take_back``."""
         if wallet_id is None:
             wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_entry, self._ledger, txn_id)
         return await self._ledger.arun(
-            Adjusted, _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, actor)
+            Adjusted,
+            _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, self._ledger.author),
         )
 
 
@@ -127,8 +143,9 @@ def _of_topup(
     note: str,
     idempotency_key: str,
     allow_debt: bool,
-    actor: Actor,
+    author: Author,
 ) -> Adjust:
     change_micros = None if amount_yen is None else -checked_amount(amount_yen)
-    options = {"txn_id": txn_id, "allow_debt": allow_debt, "actor": actor}
-    return Adjust(wallet_id, idempotency_key, change_micros, reason, note, **options)
+    return Adjust(
+        wallet_id, idempotency_key, change_micros, reason, note, None, None, txn_id, allow_debt, author
+    )

@@ -7,9 +7,10 @@ manual top-up that was wrong, from its lot. Nothing is overdrawn unasked.
 
 from __future__ import annotations
 
+from credit_wallet.domain.acts import Act
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.commands import Adjust
-from credit_wallet.domain.money import both, both_up, format_micros
+from credit_wallet.domain.money import both, both_up, decimal_text, format_micros
 from credit_wallet.domain.outcomes import Adjusted
 from credit_wallet.errors import EntryNotFound, InsufficientFunds, InvalidRequest, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
@@ -25,10 +26,28 @@ BY_HAND: frozenset[Cause | None] = frozenset((None, "grant", "adjustment"))
 
 def adjust(batch: Batch, wallet: WalletState, command: Adjust) -> Adjusted | WalletError:
     """Correct the balance."""
+    debt_micros = wallet.debt_micros
     if command.txn_id is not None:
-        return _take_back_topup(batch, wallet, command, command.txn_id)
-    amount_micros = command.amount_micros or 0
-    return _add(batch, wallet, command, amount_micros) if amount_micros > 0 else _take(batch, wallet, command)
+        outcome = _take_back_topup(batch, wallet, command, command.txn_id)
+    elif (amount_micros := command.amount_micros or 0) > 0:
+        outcome = _add(batch, wallet, command, amount_micros)
+    else:
+        outcome = _take(batch, wallet, command)
+    if not isinstance(outcome, WalletError):
+        _record(batch, command, outcome, wallet.debt_micros - debt_micros)
+    return outcome
+
+
+def _record(batch: Batch, command: Adjust, outcome: Adjusted, owed_micros: int) -> None:
+    """Adjusting is an act too; what became debt is in no entry."""
+    after = {"amount": decimal_text(outcome.amount_micros), "txn_id": outcome.txn_id}
+    if command.txn_id is not None:
+        after["of_txn_id"] = command.txn_id
+    if owed_micros > 0:
+        after["owed"] = decimal_text(owed_micros)
+    subject = f"wallet:{outcome.wallet_id}"
+    act = Act("wallet.adjusted", subject, outcome.wallet_id, None, after, command.reason, command.note)
+    batch.decision.acts.append((command.author, act))
 
 
 def _add(batch: Batch, wallet: WalletState, command: Adjust, amount_micros: int) -> Adjusted | WalletError:

@@ -92,6 +92,7 @@ _REQUEST_OF: dict[type[Movement], Callable[[Fields], Fields]] = {
     Capture: _of_capture,
     Release: _without_defaults(None),
     PayBack: lambda fields: fields[:-1],
+    Adjust: lambda fields: fields[:-1],
 }
 """The fields that make up a command's request, where that is not all of them as they are."""
 
