@@ -8,6 +8,7 @@ import click
 
 from credit_wallet.cli.context import (
     INTEGER,
+    Decorator,
     Exact,
     ends,
     idempotency_key,
@@ -23,7 +24,7 @@ note = click.option("--note", metavar="TEXT", required=True, help="What happened
 allow_debt = click.option("--allow-debt", is_flag=True, help="Let what is missing become debt.")
 
 
-def reason(default: CorrectionReason | None = None) -> click.decorators.FC:
+def reason(default: CorrectionReason | None = None) -> Decorator:
     """``--reason``: a code of the list."""
     return click.option(
         "--reason",
@@ -81,16 +82,10 @@ def adjust(
 @note
 @idempotency_key
 @allow_debt
-def take_back(
-    txn_id: int, yen: str | None, reason: CorrectionReason, note: str, key: str, allow_debt: bool
-) -> None:
+def take_back(txn_id: int, yen: str | None, reason: CorrectionReason, note: str, key: str, allow_debt: bool) -> None:
     """Take back the manual top-up TXN_ID, in full or in part.
 
     Without YEN, everything that is left of it is taken back.
     """
     with open_wallets() as wallets:
-        show(
-            wallets.take_back(
-                txn_id, yen, reason=reason, note=note, idempotency_key=key, allow_debt=allow_debt
-            )
-        )
+        show(wallets.take_back(txn_id, yen, reason=reason, note=note, idempotency_key=key, allow_debt=allow_debt))

@@ -146,6 +146,4 @@ def _of_topup(
     author: Author,
 ) -> Adjust:
     change_micros = None if amount_yen is None else -checked_amount(amount_yen)
-    return Adjust(
-        wallet_id, idempotency_key, change_micros, reason, note, None, None, txn_id, allow_debt, author
-    )
+    return Adjust(wallet_id, idempotency_key, change_micros, reason, note, None, None, txn_id, allow_debt, author)

@@ -71,8 +71,8 @@ def _take(batch: Batch, wallet: WalletState, command: Adjust) -> Adjusted | Wall
         remember_lots(batch, wallet)
         wallet.balance_micros -= taken_micros
         taken = _taken(wallet, command, taken_micros)
-        why = {"cause": "adjustment", "reason": command.reason}
-        txn_id = append(batch, wallet, "reversal", -taken_micros, taken, command.note, **why)
+        why, note = command.reason, command.note
+        txn_id = append(batch, wallet, "reversal", -taken_micros, taken, note, cause="adjustment", reason=why)
         emit_lower(batch, wallet, taken, taken_micros)
     return Adjusted(wallet.wallet_id, -taken_micros, wallet.balance_micros, txn_id)
 
@@ -119,9 +119,7 @@ def _take_back_topup(batch: Batch, wallet: WalletState, command: Adjust, txn_id:
         return _short(wallet, wanted_micros, unused_micros, of_topup, "take that back")
     topup.returned_micros += wanted_micros
     batch.decision.returned[txn_id] = topup
-    taken_micros, entry_id = take_back(
-        batch, wallet, txn_id, wanted_micros, command.note, "adjustment", command.reason
-    )
+    taken_micros, entry_id = take_back(batch, wallet, txn_id, wanted_micros, command.note, "adjustment", command.reason)
     return Adjusted(wallet.wallet_id, -taken_micros, wallet.balance_micros, entry_id)
 
 

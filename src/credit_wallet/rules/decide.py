@@ -1,7 +1,7 @@
 """The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
 ``spending``, ``holds``, ``purchases``, ``refunds``, ``lots``, ``budget``, ``credit``, ``grants``, ``money_in``,
-``consents``, ``transfers``, ``adjustments``, ``batch``), and every store calls it. Charges that no rule has anything to say about take a
-short way (``headroom``), to the same decision.
+``consents``, ``transfers``, ``adjustments``, ``batch``), and every store calls it. Charges that no rule has anything to
+say about take a short way (``headroom``), to the same decision.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
 commands out one after the other on the snapshot it is given and returns what is to be written. A refusal moves nothing.

@@ -73,7 +73,9 @@ def malformed(command: Command) -> WalletError | None:
         if command.actor != OPERATOR and not is_actor(command.actor):
             return _bad_actor(command.actor)
         if not isinstance(command, Charge):
-            return _malformed_grant(command) if isinstance(command, CreditGrant) else _malformed_movement(command)
+            if isinstance(command, Adjust | CreditGrant):
+                return _malformed_credit(command)
+            return _malformed_movement(command)
         if command.usage is not None or not is_amount(command.amount_micros):
             return _malformed_spending(command)
         return None if command.note is None and command.key_id is None else _malformed_payer(command)
@@ -154,8 +156,6 @@ def _malformed_movement(command: Movement) -> WalletError | None:
                 or _malformed_amount(command.amount_micros)
                 or malformed_text("note", command.note)
             )
-        case Adjust():
-            return malformed_adjustment(command) or malformed_text("note", command.note)
         case RequestTopup() | PayBack():
             return _malformed_count_of_yen(command.amount_yen)
         case RequestAutoTopup():
@@ -181,7 +181,9 @@ def _malformed_transfer(command: TransferOut) -> WalletError | None:
     )
 
 
-def _malformed_grant(command: CreditGrant) -> WalletError | None:
+def _malformed_credit(command: Adjust | CreditGrant) -> WalletError | None:
+    if isinstance(command, Adjust):
+        return malformed_adjustment(command) or malformed_text("note", command.note)
     return _malformed_id("grant_id", command.grant_id) or _malformed_count(
         "occurrence", command.occurrence, 0, MAX_AMOUNT_YEN
     )

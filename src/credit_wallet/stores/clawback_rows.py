@@ -23,7 +23,9 @@ def load_clawbacks(
         return []
     wanted: set[tuple[int, int | None]] = {(wallet_id, None) for wallet_id in owing}
     for command in commands:
-        if isinstance(command, Adjust | Reverse | SettleTopup | PayBack) and (named := _credit_txn_id(snapshot, command)):
+        if isinstance(command, Adjust | Reverse | SettleTopup | PayBack) and (
+            named := _credit_txn_id(snapshot, command)
+        ):
             wanted.add((command.wallet_id, named))
     found = [clawback for each in wanted for clawback in _load(connection, *each)]
     for clawback in found:
