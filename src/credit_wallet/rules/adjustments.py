@@ -16,7 +16,7 @@ from credit_wallet.errors import EntryNotFound, InsufficientFunds, InvalidReques
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.clawbacks import owe, remember_lots
-from credit_wallet.rules.credit import credit, emit_lower, take_back
+from credit_wallet.rules.credit import claw_back, credit, emit_lower
 from credit_wallet.rules.refunds import named_entry
 from credit_wallet.rules.state import Allocation, EntryRecord, Lot, WalletState
 
@@ -119,7 +119,7 @@ def _take_back_topup(batch: Batch, wallet: WalletState, command: Adjust, txn_id:
         return _short(wallet, wanted_micros, unused_micros, of_topup, "take that back")
     topup.returned_micros += wanted_micros
     batch.decision.returned[txn_id] = topup
-    taken_micros, entry_id = take_back(batch, wallet, txn_id, wanted_micros, command.note, "adjustment", command.reason)
+    taken_micros, entry_id = claw_back(batch, wallet, txn_id, wanted_micros, command.note, "adjustment", command.reason)
     return Adjusted(wallet.wallet_id, -taken_micros, wallet.balance_micros, entry_id)
 
 

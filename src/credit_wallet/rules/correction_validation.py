@@ -20,7 +20,7 @@ def malformed_why(reason: object, note: object) -> WalletError | None:
             f"reason must be one of {', '.join(CORRECTION_REASONS)}, not {str(reason)[:80]!r}", field="reason"
         )
     if not isinstance(note, str) or not note.strip():
-        return InvalidRequest("note must say what happened, in up to 500 characters", field="note")
+        return InvalidRequest("note must be text that says what happened, up to 500 characters", field="note")
     return None
 
 
@@ -42,11 +42,11 @@ def _malformed_options(command: Adjust) -> WalletError | None:
     if type(command.allow_debt) is not bool:
         return InvalidRequest(f"allow_debt must be true or false, not {command.allow_debt!r}", field="allow_debt")
     if command.expires_at is not None and not adds:
-        return InvalidRequest("expires_at is for credit that is added", field="expires_at")
+        return InvalidRequest("expires_at must be left out: it is for credit that is added", field="expires_at")
     if command.allow_debt and adds:
-        return InvalidRequest("allow_debt is for credit that is taken", field="allow_debt")
+        return InvalidRequest("allow_debt must be left out: it is for credit that is taken", field="allow_debt")
     if command.txn_id is not None and not (type(command.txn_id) is int and 0 < command.txn_id < 2**63):
         return InvalidRequest(f"txn_id must be a positive whole number, not {command.txn_id!r}", field="txn_id")
     if command.kind is not None and (command.allow_debt or command.txn_id is not None):
-        return InvalidRequest("kind goes neither with allow_debt nor with txn_id; leave it out", field="kind")
+        return InvalidRequest("kind must be left out with allow_debt and with txn_id", field="kind")
     return None

@@ -85,7 +85,7 @@ def refusal_to_take(wallet: WalletState, amount_micros: int) -> InvalidAmount | 
     return InvalidAmount(f"the balance would exceed {format_micros(MAX_BALANCE_MICROS)}; add less", field="amount_yen")
 
 
-def take_back(
+def claw_back(
     batch: Batch,
     wallet: WalletState,
     topup_txn_id: int,
