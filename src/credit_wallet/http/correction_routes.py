@@ -6,10 +6,9 @@ from litestar import Response, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.dependencies import GivenWallets
 from credit_wallet.http.movements import required_key
 from credit_wallet.http.routing import IdempotencyKey, WalletId, movement_reply, route
-from credit_wallet.wire.auth import require_operator
 from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
 from credit_wallet.wire.replies import MovementReply
 
@@ -18,11 +17,10 @@ TAG = "Operator: corrections"
 _CODES = ("invalid_amount", "insufficient_funds", "wallet_not_found")
 
 
-@post("/operator/wallets/{wallet_id:int}/adjust", status_code=HTTP_200_OK, **route(TAG, *_CODES))
+@post("/operator/wallets/{wallet_id:int}/adjust", status_code=HTTP_200_OK, **route(TAG, *_CODES, needs="finance"))
 async def adjust_wallet(
     wallet_id: WalletId,
     data: JSONBody[AdjustBody],
-    caller: GivenCaller,
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
 ) -> Response[MovementReply]:
@@ -30,9 +28,8 @@ async def adjust_wallet(
 
     Adds `amount_yen`, or takes it when it is below zero, for a `reason` and with a `note` that says what happened.
     Credit that is added is promotional unless `kind` is `paid`. Nothing is taken that is not there, unless `allow_debt`
-    makes a debt of what is missing. It is not spending: no budget counts it. For operators.
+    makes a debt of what is missing. It is not spending: no budget counts it.
     """
-    require_operator(caller)
     outcome = await wallets.aadjust(
         wallet_id,
         data.amount_yen,
@@ -49,12 +46,11 @@ async def adjust_wallet(
 @post(
     "/operator/wallets/{wallet_id:int}/take-back",
     status_code=HTTP_200_OK,
-    **route(TAG, *_CODES, "entry_not_found", "refund_exceeds_charge"),
+    **route(TAG, *_CODES, "entry_not_found", "refund_exceeds_charge", needs="finance"),
 )
 async def take_back_topup(
     wallet_id: WalletId,
     data: JSONBody[TakeBackBody],
-    caller: GivenCaller,
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
 ) -> Response[MovementReply]:
@@ -62,9 +58,8 @@ async def take_back_topup(
 
     Takes back the top-up that entry `txn_id` credited by hand, in full or `amount_yen` of it. What of it is spent is
     refused, and `max_amount` says how much is unused; with `allow_debt` other credit is taken for it, and what is
-    missing then becomes debt. For operators.
+    missing then becomes debt.
     """
-    require_operator(caller)
     outcome = await wallets.atake_back(
         data.txn_id,
         data.amount_yen,
