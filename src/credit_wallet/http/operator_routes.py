@@ -17,7 +17,7 @@ from credit_wallet.http.routing import IdempotencyKey, WalletId, id_after, movem
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
 from credit_wallet.stores.jobs.seals import Anchor
-from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, TargetsBody
+from credit_wallet.wire.bodies import CreateWalletBody, OperatorTopupBody, TargetsBody
 from credit_wallet.wire.replies import MovementReply
 
 TAG = "Operator: wallets"
@@ -62,21 +62,6 @@ def get_wallet_by_id(wallet_id: WalletId, wallets: GivenWallets) -> WalletView:
 
     One wallet with its balance, settings and spending in the current cycle.
     """
-    return wallets.show(wallet_id)
-
-
-@post(
-    "/operator/wallets/{wallet_id:int}/enabled",
-    status_code=HTTP_200_OK,
-    **route(TAG, "wallet_not_found", needs="support"),
-)
-@on_lane(OPERATORS)
-def set_wallet_enabled(wallet_id: WalletId, data: JSONBody[EnabledBody], wallets: GivenWallets) -> WalletView:
-    """Enable or disable a wallet
-
-    A disabled wallet spends nothing. It still takes credit, and its open holds can be captured.
-    """
-    wallets.configure(wallet_id, enabled=data.enabled)
     return wallets.show(wallet_id)
 
 
@@ -133,7 +118,6 @@ OPERATOR_ROUTES = (
     create_wallet,
     list_wallets,
     get_wallet_by_id,
-    set_wallet_enabled,
     top_up_wallet,
     list_notification_targets,
     replace_notification_targets,
