@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import cache
@@ -16,6 +16,7 @@ from uuid import uuid4
 import apsw
 import psycopg
 import pytest
+from width import WIDE
 
 from credit_wallet import CreditWallet
 from credit_wallet.config import sqlite_path
@@ -27,13 +28,49 @@ KINDS = ("sqlite", "postgres", "partitioned")
 
 on_every_database = pytest.mark.databases(*KINDS)
 on_both_databases = pytest.mark.databases("sqlite", "postgres")
-on_every_database_at_length = on_every_database if os.environ.get("EVERY_DATABASE") else on_both_databases
-"""For what takes long on partitioned tables and asks nothing of its own of them: there it runs in ``make soak``."""
+on_every_database_at_length = on_every_database if WIDE else on_both_databases
+"""For what takes long on partitioned tables and asks nothing of its own of them: there it runs in ``make wide``."""
 on_postgres = pytest.mark.databases("postgres", "partitioned")
 on_sqlite = pytest.mark.databases("sqlite")
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "scripts" / "migrations"
 SEED = "281_credit_wallet.sql"
+
+
+def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """The tests that a run takes, and those that are left to ``make wide``.
+
+    The rules are the same on all databases, and each case of a table meets them on SQLite. The SQL has to be tried on
+    each: PostgreSQL takes each test, and of a table outside of ``tests/stores`` the first, middle and last case. On
+    partitioned tables the statements are PostgreSQL's: they take the first case of each test of ``tests/stores``, and
+    of every other file the first that is for them.
+    """
+    places: defaultdict[tuple[str, ...], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        places[_place(item)].append(item)
+    taken = {id(each) for place, cases in places.items() for each in _of_a_place(place[0], cases)}
+    return [each for each in items if id(each) in taken], [each for each in items if id(each) not in taken]
+
+
+def _place(item: pytest.Item) -> tuple[str, ...]:
+    """What a test is one of many cases of: its database, its file and, but for partitioned tables, its function."""
+    cases = getattr(item, "callspec", None)
+    mark = item.get_closest_marker("databases")
+    of_stores = "stores" in item.path.parts
+    if cases is None or mark is None:
+        return ("", item.nodeid)
+    kind = cases.params.get("databases", "")
+    if kind == "partitioned":
+        return (kind, str(item.path), getattr(item, "originalname", "") if of_stores else "")
+    if kind == "postgres" and "sqlite" in mark.args and not of_stores:
+        return (kind, str(item.path), getattr(item, "originalname", ""))
+    return ("", item.nodeid)
+
+
+def _of_a_place(kind: str, cases: list[pytest.Item]) -> list[pytest.Item]:
+    if kind == "partitioned":
+        return cases[:1]
+    return [cases[place] for place in {0, len(cases) // 2, len(cases) - 1}]
 
 
 class Databases(Protocol):
