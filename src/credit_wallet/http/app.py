@@ -29,6 +29,7 @@ from credit_wallet.http.grant_routes import GRANT_ROUTES
 from credit_wallet.http.key_routes import KEY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
+from credit_wallet.http.mirrored_routes import MIRRORED_ROUTES
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
@@ -129,6 +130,7 @@ def documented() -> Litestar:
             *KEY_ROUTES,
             *NOTICE_ROUTES,
             *OPERATOR_ROUTES,
+            *MIRRORED_ROUTES,
             *GRANT_ROUTES,
             *ACCESS_ROUTES,
             *MCP_ROUTES,

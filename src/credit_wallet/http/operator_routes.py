@@ -59,17 +59,6 @@ def list_wallets(
     return wallets.list(after=after, limit=limit)
 
 
-@get("/operator/wallets/{wallet_id:int}", **route(TAG, "wallet_not_found"))
-@on_lane(OPERATORS)
-def get_wallet_by_id(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> WalletView:
-    """Get a wallet by id
-
-    One wallet with its balance, settings and spending in the current cycle. For operators.
-    """
-    require_operator(caller)
-    return wallets.show(wallet_id)
-
-
 @post("/operator/wallets/{wallet_id:int}/enabled", status_code=HTTP_200_OK, **route(TAG, "wallet_not_found"))
 @on_lane(OPERATORS)
 def set_wallet_enabled(
@@ -140,7 +129,6 @@ def get_seal(caller: GivenCaller, wallets: GivenWallets) -> Anchor:
 OPERATOR_ROUTES = (
     create_wallet,
     list_wallets,
-    get_wallet_by_id,
     set_wallet_enabled,
     top_up_wallet,
     list_notification_targets,

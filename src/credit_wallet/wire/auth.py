@@ -21,7 +21,7 @@ from credit_wallet.domain.actors import OPERATOR, PAYER, Actor, seller
 from credit_wallet.domain.tokens import is_mistyped
 from credit_wallet.domain.views import Access, SellerAccess
 from credit_wallet.errors import Forbidden, Unauthorized
-from credit_wallet.ledger.reading_lanes import AUTHENTICATION
+from credit_wallet.ledger.reading_lanes import AUTHENTICATION, OPERATORS, OWNERS, Lane
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.failure_limit import FailureLimit
 from credit_wallet.wire.operator_keys import OperatorKey
@@ -37,7 +37,10 @@ REMEMBERED_TOKENS = 10_000
 
 
 class Caller(Struct, frozen=True):
-    """Who a request comes from: a wallet's owner or agent key (``access``), a seller, or the operator."""
+    """Who a request comes from: a wallet's owner or agent key (``access``), a seller, or the operator.
+
+    An operator may stand in for the owner of a wallet and has ``access`` then.
+    """
 
     access: Access | None = None
     seller: SellerAccess | None = None
@@ -59,6 +62,24 @@ class Caller(Struct, frozen=True):
     def key_id(self) -> int | None:
         """The agent key that asks, None for anybody else."""
         return None if self.access is None else self.access.key_id
+
+    @property
+    def share(self) -> int:
+        """Whose share of a lane the caller's requests count against: its wallet's, 0 for a caller without one.
+
+        An operator's looks at a wallet are counted apart, lest the wallet's owner keep the operator out.
+        """
+        if self.access is None:
+            return 0
+        return -self.access.wallet_id if self.is_operator else self.access.wallet_id
+
+    def lane(self, usual: Lane) -> Lane:
+        """The lane on which the caller asks what others ask on ``usual``: operators have one apart from all owners."""
+        return OPERATORS if self.is_operator and usual is OWNERS else usual
+
+    def standing_in(self, wallet_id: int) -> Caller:
+        """An operator who sees and changes what the owner of a wallet does. The operator stays who acts."""
+        return structs.replace(self, access=Access(wallet_id, None))
 
 
 class _Remembered(NamedTuple):

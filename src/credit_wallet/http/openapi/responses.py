@@ -97,7 +97,7 @@ def _content(handler: HTTPRouteHandler, path: str, schemas: Schemas) -> dict[str
     if path == "/metrics":
         return {str(handler.media_type): _TEXT}
     content = {_JSON: {"schema": schemas.of(handler.parsed_return_field.annotation)}}
-    if path == "/credit/statement":
+    if path.endswith("/statement"):
         content |= {"text/csv": _TEXT, "text/plain": _TEXT}
     return content
 
