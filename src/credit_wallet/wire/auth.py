@@ -81,6 +81,15 @@ class Caller(Struct, frozen=True):
         """An operator who sees and changes what the owner of a wallet does. The operator stays who acts."""
         return structs.replace(self, access=Access(wallet_id, None))
 
+    @property
+    def name(self) -> str:
+        """Who it is, for the log of acts: ``owner``, ``agent:7``, ``seller:1``, ``operator:root``."""
+        if self.is_operator:
+            return f"operator:{self.operator_name}"
+        if self.access is None:
+            return self.actor
+        return "owner" if self.access.key_id is None else f"agent:{self.access.key_id}"
+
 
 class _Remembered(NamedTuple):
     """What a token opened at ``since``, when other processes had written ``writes_by_others`` times."""
