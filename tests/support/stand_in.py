@@ -17,6 +17,8 @@ class StandIn:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.asked: list[str] = []
+        self.actors: list[str] = []
+        """Who has asked for payments."""
         self.automatic: list[AutoTopup] = []
         self.found = Reconciliation()
         self._error = error
@@ -24,6 +26,7 @@ class StandIn:
     def request(
         self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
     ) -> TopupReply:
+        self.actors.append(actor)
         status = "pending" if flow == "intent" else "requires_action"
         return self._answer(
             "request", lambda: TopupReply(topup_id_of(wallet_id, idempotency_key), wallet_id, amount_yen, status)

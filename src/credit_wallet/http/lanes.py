@@ -29,4 +29,3 @@ def on_lane(lane: Lane) -> Callable[[Callable[..., T]], Callable[..., Awaitable[
         return run
 
     return decorate
-

@@ -25,15 +25,15 @@ from credit_wallet.http import (
     usage_routes,
     wallet_routes,
 )
+from credit_wallet.http.dependencies import GivenWallets
 from credit_wallet.http.routing import CODES, WalletId, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
-from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Caller, require_operator
 from credit_wallet.wire.mirrored import mirrored
 
 TAG = "Operator: one wallet"
 
-_TITLES: dict[HTTPRouteHandler, str] = {
+TITLES: dict[HTTPRouteHandler, str] = {
     wallet_routes.get_wallet: "Get a wallet by id",
     wallet_routes.update_wallet: "Update a wallet's settings by its id",
     wallet_routes.list_transactions: "List a wallet's transactions",
@@ -72,18 +72,11 @@ _TITLES: dict[HTTPRouteHandler, str] = {
 }
 """The owner's routes that operators have as well, each with its title there."""
 
-NOT_MIRRORED: dict[HTTPRouteHandler, str] = {
-    key_routes.whoami: "it is about the caller's token",
-    key_routes.rotate_owner_token: "operators replace a token, and by default at once: POST …/token/rotate",
-    transfer_routes.create_transfer: "it needs the other wallet's token; operators name both: POST /operator/transfers",
-}
-"""The owner's other routes, and why operators do not have them."""
-
 
 def _mirror(handler: HTTPRouteHandler, title: str) -> HTTPRouteHandler:
     """The operator's twin of an owner's route."""
     (path,), (method,) = handler.paths, handler.http_methods
-    carry_out = cast(Callable[..., Awaitable[Any]], handler.fn)
+    carry_out: Callable[..., Awaitable[Any]] = handler.fn
 
     async def stand_in(wallet_id: int, **arguments: Any) -> Any:  # noqa: ARG001 - it is in ``caller``
         return await carry_out(**arguments)
@@ -131,14 +124,15 @@ def _text(handler: HTTPRouteHandler, method: str, path: str) -> str:
     return f"{first.rstrip('.')}. The same as `{method} {address}` for the wallet's owner. For operators."
 
 
-async def _operator_at_wallet(request: Request[Any, Any, Any], wallets: CreditWallet) -> Caller:
+async def _operator_at_wallet(request: Request[Any, Any, Any], wallets: GivenWallets) -> Caller:
     """The operator, standing in for the owner of the wallet in the path. Raises ``Forbidden``, ``WalletNotFound``."""
     caller = cast(Caller, request.state.caller)
     require_operator(caller)
     wallet_id = cast(int, request.path_params["wallet_id"])
     await wallets.reading_lanes.ask_for(0, OPERATORS, wallets.show, wallet_id)
-    request.state.caller = caller.standing_in(wallet_id)  # the headers of the response are about this wallet
-    return request.state.caller
+    standing_in = caller.standing_in(wallet_id)
+    request.state.caller = standing_in  # the headers of the response are about this wallet
+    return standing_in
 
 
-MIRRORED_ROUTES = tuple(_mirror(handler, title) for handler, title in _TITLES.items())
+MIRRORED_ROUTES = tuple(_mirror(handler, title) for handler, title in TITLES.items())

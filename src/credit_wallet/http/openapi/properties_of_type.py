@@ -220,7 +220,7 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "UsageRow.quantity": _A("How much of that item; null without one.", ("12",)),
     "DeliveryView.event_id": _A("Id of the event that it tells of.", (31,)),
     "DeliveryView.wallet_id": _A("Id of the wallet; 0 for a notice of the operator's that is about all wallets.", (1,)),
-    "DeliveryView.kind": _A("What kind of event it is.", ("wallet.exhausted",)),
+    "DeliveryView.kind": _A("What kind of event it is.", ("budget.threshold_reached",)),
     "DeliveryView.status": _A(
         "`pending`: on its way. `delivered`: the target accepted it. `dead`: given up after three days of attempts, or "
         "because the target was removed.",
