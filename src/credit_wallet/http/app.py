@@ -39,6 +39,7 @@ from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
 from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
+from credit_wallet.http.query import require_known_parameters
 from credit_wallet.http.routing import MONEY_SECURITY, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
@@ -159,7 +160,10 @@ def documented() -> Litestar:
 async def _admit(request: Request[Any, Any, Any]) -> None:
     """Runs before the body is read: refuses what is said twice, and asks for a token where the documentation does."""
     request.state.request_id = request_id_of(request.scope["headers"])
-    require_plain_numbers(request, distinct_query(request.scope["query_string"]))
+    query = distinct_query(request.scope["query_string"])
+    if request.method != "OPTIONS":  # which asks about an address as it is called, parameters and all
+        require_known_parameters(request.route_handler, query)
+    require_plain_numbers(request, query)
     authenticator = _service(request.scope).authenticator
     security, headers = request.route_handler.security, request.headers
     credentials = headers.get("authorization"), headers.get("x-api-key")

@@ -54,6 +54,7 @@ _WITHOUT_BALANCE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
 
 _SHARED = {
     "Unauthorized": ("unauthorized",),
+    "InvalidRequest": ("invalid_request",),
     "BodyTooLarge": ("body_too_large",),
     "IdempotencyKeyRequired": ("idempotency_key_required",),
     "TooManyRequests": ("too_many_failures", "share_exceeded"),
