@@ -58,16 +58,17 @@ def test_what_an_endpoint_allows_can_be_asked_with_its_parameters(api: Api, toke
 
 
 def test_a_refusal_is_short_however_long_the_request(api: Api, token: str) -> None:
+    unknown: dict[str, Any] = {LONG: 1}
     answers = [
-        api.get("/credit/keys", token, **{LONG: 1}),
+        api.get("/credit/keys", token, **unknown),
         api.get("/credit/keys", token, limit=LONG),
         api.get("/credit/transactions", token, cursor=LONG),
         api.get("/credit/budgets", token, after=LONG),
         api.call("GET", f"/credit/keys?{LONG}=1&{LONG}=2", token),
-        api.post("/credit/keys", token, **{LONG: 1}),
+        api.post("/credit/keys", token, **unknown),
         api.post("/credit/budgets", token, limit_yen=1, window=LONG),
         api.post("/credit/budgets", token, limit_yen=1, window="day", time_zone=LONG),
-        api.post("/credit/charge", token, key="k", **{LONG[:16_000]: 1}),
+        api.call("POST", "/credit/charge", token, key="k", json={LONG[:16_000]: 1}),
         api.post("/credit/charge", token, key="k", amount_yen=3, facts={LONG[:16_000]: "1"}),
         api.post("/operator/wallets", OPERATOR_KEY, time_zone=LONG),
         api.call("GET", f"/credit/budgets/budget-{LONG}", token),

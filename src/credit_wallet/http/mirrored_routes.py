@@ -14,6 +14,7 @@ from litestar import Request
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
+from credit_wallet.domain.permissions import Permission
 from credit_wallet.http import (
     budget_routes,
     consent_routes,
@@ -28,7 +29,7 @@ from credit_wallet.http import (
 from credit_wallet.http.dependencies import GivenWallets
 from credit_wallet.http.routing import CODES, WalletId, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
-from credit_wallet.wire.auth import Caller, require_operator
+from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
 
 TAG = "Operator: one wallet"
@@ -73,6 +74,10 @@ TITLES: dict[HTTPRouteHandler, str] = {
 """The owner's routes that operators have as well, each with its title there."""
 
 
+SHOWING_SECRETS = (payment_routes.get_topup,)
+"""Routes that read, and answer with what lets somebody act: a payment's client secret."""
+
+
 def _mirror(handler: HTTPRouteHandler, title: str) -> HTTPRouteHandler:
     """The operator's twin of an owner's route."""
     (path,), (method,) = handler.paths, handler.http_methods
@@ -87,8 +92,13 @@ def _mirror(handler: HTTPRouteHandler, title: str) -> HTTPRouteHandler:
         http_method=method,
         status_code=handler.status_code,
         dependencies={"caller": Provide(_operator_at_wallet)},
-        **route(TAG, *handler.opt[CODES], "wallet_not_found"),
+        **route(TAG, *handler.opt[CODES], "wallet_not_found", needs=_needs(handler, method)),
     )(stand_in)
+
+
+def _needs(handler: HTTPRouteHandler, method: str) -> Permission:
+    """What an operator needs to do as the owner does: to see, and to change."""
+    return "view" if method == "GET" and handler not in SHOWING_SECRETS else "support"
 
 
 def _describe(twin: Callable[..., Any], function: Callable[..., Any], text: str) -> None:
@@ -121,13 +131,12 @@ def _text(handler: HTTPRouteHandler, method: str, path: str) -> str:
     _, _, text = (handler.fn.__doc__ or "").partition("\n\n")
     first, _, _ = " ".join(text.split()).partition(". ")
     address = path.replace(":int}", "}").replace(":str}", "}")
-    return f"{first.rstrip('.')}. The same as `{method} {address}` for the wallet's owner. For operators."
+    return f"{first.rstrip('.')}. The same as `{method} {address}` for the wallet's owner."
 
 
 async def _operator_at_wallet(request: Request[Any, Any, Any], wallets: GivenWallets) -> Caller:
-    """The operator, standing in for the owner of the wallet in the path. Raises ``Forbidden``, ``WalletNotFound``."""
+    """The operator, standing in for the owner of the wallet in the path. Raises ``WalletNotFound``."""
     caller = cast(Caller, request.state.caller)
-    require_operator(caller)
     wallet_id = cast(int, request.path_params["wallet_id"])
     await wallets.reading_lanes.ask_for(0, OPERATORS, wallets.show, wallet_id)
     standing_in = caller.standing_in(wallet_id)

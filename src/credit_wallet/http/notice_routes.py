@@ -17,7 +17,7 @@ from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.notices.targets import TargetView
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.wire.auth import require_owner
+from credit_wallet.wire.auth import own_wallet
 from credit_wallet.wire.bodies import ConfirmBody
 
 TAG = "Notification targets"
@@ -38,7 +38,7 @@ Before = Annotated[
 ]
 
 
-@get("/credit/deliveries", **route(TAG))
+@get("/credit/deliveries", **route(TAG, needs="manage"))
 @on_lane(OWNERS)
 def list_deliveries(
     caller: GivenCaller,
@@ -50,15 +50,15 @@ def list_deliveries(
     """List deliveries
 
     The wallet's notices on their way to its notification targets, newest first, with the last error of those that have
-    not arrived. For owners.
+    not arrived.
     """
-    return wallets.deliveries.list(require_owner(caller), status=status, before=before, limit=limit)
+    return wallets.deliveries.list(own_wallet(caller), status=status, before=before, limit=limit)
 
 
 @post(
     "/credit/notification-targets/{target_id:int}/confirm",
     status_code=HTTP_200_OK,
-    **route(TAG, "target_not_found", "wrong_confirmation_code"),
+    **route(TAG, "target_not_found", "wrong_confirmation_code", needs="manage"),
 )
 @on_lane(OWNERS)
 def confirm_notification_target(
@@ -66,23 +66,23 @@ def confirm_notification_target(
 ) -> TargetView:
     """Confirm a mailbox
 
-    Takes the code that was sent to a new mailbox; from now on the mailbox gets notices. For owners.
+    Takes the code that was sent to a new mailbox; from now on the mailbox gets notices.
     """
-    return wallets.targets.confirm(require_owner(caller), target_id, data.code)
+    return wallets.targets.confirm(own_wallet(caller), target_id, data.code)
 
 
 @post(
     "/credit/notification-targets/{target_id:int}/ask-again",
     status_code=HTTP_200_OK,
-    **route(TAG, "target_not_found", "too_many_confirmations"),
+    **route(TAG, "target_not_found", "too_many_confirmations", needs="manage"),
 )
 @on_lane(OWNERS)
 def resend_confirmation_code(target_id: TargetId, caller: GivenCaller, wallets: GivenWallets) -> TargetView:
     """Resend a confirmation code
 
-    Sends another code to a mailbox that is not confirmed yet. For owners.
+    Sends another code to a mailbox that is not confirmed yet.
     """
-    return wallets.targets.ask_again(require_owner(caller), target_id)
+    return wallets.targets.ask_again(own_wallet(caller), target_id)
 
 
 NOTICE_ROUTES = (list_deliveries, confirm_notification_target, resend_confirmation_code)

@@ -13,7 +13,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.reports.statement import Drawing, StatementHead
 from credit_wallet.reports.statement_forms import Form
 from credit_wallet.runtime.deadlines import REPORT_SECONDS, Deadline
-from credit_wallet.wire.auth import Caller, require_access
+from credit_wallet.wire.auth import Caller, own_access
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ async def stream_statement(wallets: CreditWallet, caller: Caller, cycle: str | N
 
     Raises ``Forbidden`` for callers without a wallet, ``ShareExceeded``, ``ServiceBusy`` and what ``Drawing`` raises.
     """
-    access, steps = require_access(caller), _Steps(wallets, caller.share)
+    access, steps = own_access(caller), _Steps(wallets, caller.share)
     with ExitStack() as held:
         held.enter_context(wallets.reading_lanes.report(caller.share))
         drawing = await steps.take(lambda: wallets.cycles.draw(access.wallet_id, cycle, viewer_key_id=access.key_id))

@@ -15,7 +15,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.notices.targets import TargetView
 from credit_wallet.runtime import deadlines
 from credit_wallet.wire.asgi import RawHeaders
-from credit_wallet.wire.auth import Caller, require_access
+from credit_wallet.wire.auth import Caller, own_access
 from credit_wallet.wire.headers import wallet_headers
 from credit_wallet.wire.replies import TransactionPage, WalletReply
 from credit_wallet.wire.visibility import visible_key
@@ -66,7 +66,7 @@ async def transactions_shown(
     A page of what is rare among the entries ends early, after ``MAX_STEPS``. An agent sees what it paid. Raises
     ``Forbidden`` for another key's and for callers without a wallet, ``ShareExceeded`` and ``ServiceBusy``.
     """
-    access = require_access(caller)
+    access = own_access(caller)
     key_id = visible_key(access, key_id)
     before = None if cursor is None else _entry_at(cursor)
     wallet_id, lane_of_caller = access.wallet_id, caller.lane(OWNERS)
