@@ -13,7 +13,7 @@ from credit_wallet.errors import SealNotFound
 from credit_wallet.http import movements
 from credit_wallet.http.dependencies import GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
-from credit_wallet.http.routing import IdempotencyKey, WalletId, id_after, movement_reply, page_size, route
+from credit_wallet.http.routing import IdempotencyKey, id_after, movement_reply, page_size, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
 from credit_wallet.stores.jobs.seals import Anchor
@@ -53,16 +53,6 @@ def list_wallets(
     Wallets by id.
     """
     return wallets.list(after=after, limit=limit)
-
-
-@get("/operator/wallets/{wallet_id:int}", **route(TAG, "wallet_not_found", needs="view"))
-@on_lane(OPERATORS)
-def get_wallet_by_id(wallet_id: WalletId, wallets: GivenWallets) -> WalletView:
-    """Get a wallet by id
-
-    One wallet with its balance, settings and spending in the current cycle.
-    """
-    return wallets.show(wallet_id)
 
 
 @post("/operator/topup", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", "wallet_not_found", needs="finance"))
@@ -117,7 +107,6 @@ def get_seal(wallets: GivenWallets) -> Anchor:
 OPERATOR_ROUTES = (
     create_wallet,
     list_wallets,
-    get_wallet_by_id,
     top_up_wallet,
     list_notification_targets,
     replace_notification_targets,
