@@ -31,7 +31,7 @@ CONSENT = {"auto_topup_consent", "auto_topup_consent_language"}
 
 
 def test_the_command_the_view_and_the_state_have_every_setting() -> None:
-    assert {*Configure.__struct_fields__} - {"wallet_id", "actor"} == NAMES | CONSENT
+    assert {*Configure.__struct_fields__} - {"wallet_id", "author"} == NAMES | CONSENT
     assert {*WalletView.__struct_fields__} >= NAMES
     in_state = {"thresholds_pct" if name == "alert_thresholds_pct" else name for name in NAMES}
     assert {*WalletState.__struct_fields__} >= in_state
@@ -44,7 +44,7 @@ def test_the_columns_that_are_loaded_written_and_shown_are_those_of_the_settings
 
 @pytest.mark.parametrize("method", [CreditWallet.configure, CreditWallet.aconfigure])
 def test_the_library_takes_every_setting(method: Callable[..., Any]) -> None:
-    assert {*signature(method).parameters} - {"self", "wallet_id", "actor"} == NAMES | CONSENT
+    assert {*signature(method).parameters} - {"self", "wallet_id"} == NAMES | CONSENT
 
 
 @pytest.mark.parametrize("method", [WalletClient.configure, AsyncWalletClient.configure])

@@ -53,7 +53,9 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /credit/transfers": {"amount_yen": 1, "to_owner_token": THIRD},
     "POST /operator/transfers": {"from_wallet_id": 1, "to_wallet_id": 3, "amount_yen": 1},
     "POST /operator/wallets": {},
-    "POST /operator/wallets/{wallet_id}/enabled": {"enabled": True},
+    "POST /operator/wallets/{wallet_id}/freeze": {"frozen": False, "reason": "other"},
+    "POST /operator/wallets/{wallet_id}/close": {"note": "n", "unused": "write_off", "release_holds": True},
+    "POST /operator/wallets/{wallet_id}/merge": {"into_wallet_id": 3, "note": "n"},
     "POST /operator/wallets/{wallet_id}/price-group": {"price_group": None},
     "POST /credit/topup": {"amount_yen": 100},
     "POST /operator/topups/{topup_id}/pay-back": {"amount_yen": 1},
@@ -127,7 +129,9 @@ ACCESS: dict[str, Who] = {
     "POST /operator/wallets": "support",
     "GET /operator/wallets": "view",
     "GET /operator/seal": "view",
-    "POST /operator/wallets/{wallet_id}/enabled": "support",
+    "POST /operator/wallets/{wallet_id}/freeze": "support",
+    "POST /operator/wallets/{wallet_id}/close": "finance",
+    "POST /operator/wallets/{wallet_id}/merge": "finance",
     "POST /operator/wallets/{wallet_id}/price-group": "administer",
     "POST /credit/topup": "manage",
     "GET /credit/topups": "manage",
@@ -234,6 +238,9 @@ NOT_SOLD = {
 NOT_PAID = {"GET /credit/transactions/{txn_id}": 404}
 """What an agent key gets where a call names what the owner paid."""
 
+NOT_SETTLED = {"POST /operator/wallets/{wallet_id}/close": 409, "POST /operator/wallets/{wallet_id}/merge": 409}
+"""What an operator gets for a wallet of which purchases are being served."""
+
 WALLETS = {"agent", "owner", "other owner", "host's own key"}
 OWNERS = {"owner", "other owner"}
 MAY: dict[Who, set[str]] = {
@@ -336,7 +343,7 @@ def expected_status(operation: str, caller: str) -> int:
         return NOT_SOLD.get(operation, OK)
     if caller in ("agent", "host's own key"):
         return NOT_PAID.get(operation, OK)
-    return OK
+    return NOT_SETTLED.get(operation, OK)
 
 
 def body_of(operation: str, caller: str) -> dict[str, object] | None:
@@ -401,7 +408,9 @@ def test_every_operation_answers_this_caller_as_the_table_says(
     monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", len(ACCESS))
     answered = {}
     # What ends what others use comes last.
-    for operation in sorted(ACCESS, key=lambda each: (each.startswith("DELETE"), each.endswith("/rotate"))):
+    for operation in sorted(
+        ACCESS, key=lambda each: (each.endswith("/close"), each.startswith("DELETE"), each.endswith("/rotate"))
+    ):
         method, path = operation.split()
         answer = ledger.api.call(
             method,

@@ -1,7 +1,7 @@
 """Freezing, closing and merging wallets: what a wallet still takes, and what a retry goes on with.
 
-Who would get it wrong: an owner who undoes a freeze, a charge that slips in while a wallet is closed, a hold that a seller
-loses, money that is paid back twice or kept, a crash between two steps, two merges in opposite directions.
+Who would get it wrong: an owner who undoes a freeze, a charge that slips in while a wallet is closed, a hold that
+a seller loses, money that is paid back twice or kept, a crash between two steps, two merges in opposite directions.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class AsyncWallets:
         path = f"/operator/wallets/{wallet_id:d}/freeze"
         return await self._send(Call("POST", path, read_as(WalletView), FreezeBody(frozen, reason, note)))
 
-    async def close(
+    async def close_wallet(
         self,
         wallet_id: int,
         *,

@@ -55,7 +55,7 @@ class Wallets:
         path = f"/operator/wallets/{wallet_id:d}/freeze"
         return self._send(Call("POST", path, read_as(WalletView), FreezeBody(frozen, reason, note)))
 
-    def close(
+    def close_wallet(
         self,
         wallet_id: int,
         *,
