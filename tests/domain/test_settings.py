@@ -60,7 +60,7 @@ def test_the_body_takes_what_an_owner_may_change_and_the_operators_the_rest() ->
 def test_the_command_line_has_an_option_for_every_setting() -> None:
     options = {option.name for option in wallet_configure.params}
     in_options = {"alert_at" if name == "alert_thresholds_pct" else name for name in NAMES}
-    assert options - {"wallet_id", "db", "json"} == in_options | CONSENT
+    assert options - {"wallet_id", "db", "json", "act_note"} == in_options | CONSENT
 
 
 @on_both_databases
