@@ -59,6 +59,8 @@ class Transaction(Struct, frozen=True):
     agent_facts: dict[str, str] = {}
     cause: str | None = None
     """Why credit came in or went out (``causes.Cause``); None of other entries, and of those that name none."""
+    reason: str | None = None
+    """The code of an adjustment's reason (``corrections.CorrectionReason``); its note says what happened."""
 
     amount = Exact()
     quantity = Exact()
@@ -248,6 +250,9 @@ class AutoTopupState(Struct, frozen=True):
     action_url: str | None = None
 
 
+DeliveryStatus = Literal["pending", "delivered", "dead"]
+
+
 class DeliveryView(Struct, frozen=True):
     """An event on its way to a target; ``address`` is the target's, with its secrets removed."""
 
@@ -257,7 +262,7 @@ class DeliveryView(Struct, frozen=True):
     kind: str
     target_id: int
     address: str
-    status: Literal["pending", "delivered", "dead"]
+    status: DeliveryStatus
     attempts: int
     next_attempt_at: str
     last_error: str | None
