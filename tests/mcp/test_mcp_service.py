@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_clients import Tools, over_http, over_stdio
 from mcp_ledger import Ledger
 from service import OPERATOR_KEY, Service, new_app
+from shell import Shell
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
@@ -59,7 +60,9 @@ def run_mcp(*words: str, adjust: str = "", **environment: str) -> subprocess.Com
     )
 
 
-def test_a_token_that_opens_nothing_ends_the_command_before_the_protocol(ledger: Ledger) -> None:
+def test_a_token_that_opens_nothing_ends_the_command_before_the_protocol(
+    ledger: Ledger, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     of_database, of_service = ("--db", ledger.db_url, "mcp"), ("mcp", "--url", ledger.url)
     for words, token, told in (
         (of_database, "", f"unauthorized: set {TOKEN.name} to the wallet's owner token or an agent key\n"),
@@ -68,9 +71,11 @@ def test_a_token_that_opens_nothing_ends_the_command_before_the_protocol(ledger:
         (of_service, new_token(), "unauthorized: the token is unknown, revoked or expired"),
         (of_service, OPERATOR_KEY, "forbidden: an operator key does not belong to a wallet"),
     ):
-        ended = run_mcp(*words, **{TOKEN.name: token})
-        assert (ended.returncode, ended.stdout) == (1, ""), words
-        assert ended.stderr.startswith(told)
+        monkeypatch.setenv(TOKEN.name, token)
+        with capture_logs():  # of the service, which is in this process too
+            ended = shell.run(*words)
+        assert (ended.code, ended.out) == (1, ""), words
+        assert ended.err.startswith(told)
 
 
 def test_the_command_without_the_extra_says_what_is_missing() -> None:
