@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from credit_wallet.domain.acts import Author
 from credit_wallet.domain.topups import Flow, topup_id_of
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 
@@ -19,6 +20,9 @@ class StandIn:
         self.automatic: list[AutoTopup] = []
         self.found = Reconciliation()
         self._error = error
+
+    def acting(self, author: Author) -> StandIn:  # noqa: ARG002
+        return self
 
     def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent") -> TopupReply:
         status = "pending" if flow == "intent" else "requires_action"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from credit_wallet.domain.actors import OPERATOR, PAYER, Actor
+from credit_wallet.domain.actors import OPERATOR, PAYER, PRODUCT, Actor
 
 MAX_NAME_LENGTH = 100
 """Characters of an author's name or address."""
@@ -31,6 +31,9 @@ LIBRARY: Final = Author(OPERATOR, "library")
 """Whoever has opened the ledger."""
 
 OWNER: Final = Author(PAYER, "owner")
+
+WORKER: Final = Author(PRODUCT, "worker")
+"""The background jobs."""
 
 
 class Act(Struct, frozen=True):

@@ -185,13 +185,18 @@ def _caller_of(request: Request[Any, Any, Any]) -> Caller:
 
 def _wallets_of(request: Request[Any, Any, Any]) -> CreditWallet:
     """The ledger, in which the caller acts if the request may change something."""
-    wallets = _service(request.scope).wallets
+    wallets, author = _service(request.scope).wallets, _author_of(request)
+    return wallets if author is None else wallets.acting(author)
+
+
+def _author_of(request: Request[Any, Any, Any]) -> Author | None:
+    """Who acts, None where nobody does."""
     caller = request.state.get("caller")
     if caller is None or request.method == "GET":
-        return wallets
+        return None
     note = act_note(request.headers.get(ACT_NOTE))
     request_id = request.state.request_id[1].decode()
-    return wallets.acting(Author(caller.actor, caller.name, request.state.address or None, request_id, note))
+    return Author(caller.actor, caller.name, request.state.address or None, request_id, note)
 
 
 def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
@@ -199,7 +204,8 @@ def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
 
 
 def _payments_of(request: Request[Any, Any, Any]) -> Payments | None:
-    return _service(request.scope).payments
+    payments, author = _service(request.scope).payments, _author_of(request)
+    return payments if payments is None or author is None else payments.acting(author)
 
 
 def _settings_of(request: Request[Any, Any, Any]) -> ServiceSettings:
