@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from credit_wallet.domain.actors import OPERATOR, PAYER, PRODUCT, Actor
 
@@ -69,6 +69,38 @@ class ActView(Struct, frozen=True):
     after: dict[str, Any] | None
     reason: str | None
     note: str | None
+
+
+class ActFilter(Struct, frozen=True):
+    """Which acts are meant: all that are not filtered out.
+
+    Instants are as the ledger writes them; ``until`` is excluded. ``kind`` is one
+    (``budget.configured``) or its noun (``budget``).
+    """
+
+    wallet_id: int | None = None
+    kind: str | None = None
+    by: str | None = None
+    subject: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+class ActPage(Struct, frozen=True):
+    """A page of the log of acts, newest first. ``next_cursor`` is sent for the next page; null on the last one."""
+
+    acts: list[ActView]
+    next_cursor: int | None
+
+
+def as_owner_sees(act: ActView) -> ActView:
+    """An act as the wallet's owner sees it: of others than the owner and its agents only in which capacity they acted.
+
+    Who of the operators it was, from where and in which words, is the operators' own.
+    """
+    if act.actor == PAYER:
+        return act
+    return structs.replace(act, by=act.actor, address=None, request_id=None, note=None)
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -28,6 +28,7 @@ from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
 from credit_wallet.http.grant_routes import GRANT_ROUTES
 from credit_wallet.http.key_routes import KEY_ROUTES
+from credit_wallet.http.log_routes import LOG_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
@@ -131,6 +132,7 @@ def documented() -> Litestar:
             *NOTICE_ROUTES,
             *OPERATOR_ROUTES,
             *GRANT_ROUTES,
+            *LOG_ROUTES,
             *ACCESS_ROUTES,
             *MCP_ROUTES,
             *SYSTEM_ROUTES,

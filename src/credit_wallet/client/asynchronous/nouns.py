@@ -7,6 +7,7 @@ from typing import TypeVar
 from credit_wallet.client.asynchronous.budgets import AsyncBudgets
 from credit_wallet.client.asynchronous.grants import AsyncGrants
 from credit_wallet.client.asynchronous.keys import AsyncKeys
+from credit_wallet.client.asynchronous.log import AsyncLog
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
 from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
@@ -60,6 +61,11 @@ class AsyncNouns:
     def wallets(self) -> AsyncWallets:
         """The operator's wallets."""
         return AsyncWallets(self._send)
+
+    @property
+    def log(self) -> AsyncLog:
+        """The log of acts."""
+        return AsyncLog(self._send)
 
     @property
     def grants(self) -> AsyncGrants:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from credit_wallet.client.blocking.budgets import Budgets
 from credit_wallet.client.blocking.grants import Grants
 from credit_wallet.client.blocking.keys import Keys
+from credit_wallet.client.blocking.log import Log
 from credit_wallet.client.blocking.purchases import Purchases
 from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
@@ -60,6 +61,11 @@ class Nouns:
     def wallets(self) -> Wallets:
         """The operator's wallets."""
         return Wallets(self._send)
+
+    @property
+    def log(self) -> Log:
+        """The log of acts."""
+        return Log(self._send)
 
     @property
     def grants(self) -> Grants:
