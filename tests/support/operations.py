@@ -89,6 +89,11 @@ def _charged(world: World, actor: str = "operator") -> int:
     return txn_id
 
 
+def _topped_up(world: World) -> int:
+    txn_id: int = world.wallets.topup(world.owner_id, 5, idempotency_key="mistyped").txn_id
+    return txn_id
+
+
 def _wallet(world: World) -> dict[str, Any]:
     return {"wallet_id": world.owner_id}
 
@@ -128,6 +133,12 @@ OPERATIONS: dict[str, Scenario] = {
     "DELETE /operator/secrets/{sha256}": lambda world: Sent(_secret(world)),
     "PUT /operator/notification-targets": lambda _: Sent(
         body={"notification_targets": [{"url": "https://example.com/operator"}]}
+    ),
+    "POST /operator/wallets/{wallet_id}/adjust": lambda world: Sent(
+        _wallet(world), {"amount_yen": 1, "reason": "goodwill", "note": "sorry"}
+    ),
+    "POST /operator/wallets/{wallet_id}/take-back": lambda world: Sent(
+        _wallet(world), {"txn_id": _topped_up(world), "reason": "mistyped_topup", "note": "one zero too many"}
     ),
     "POST /operator/grants": lambda world: Sent(body={"wallet_id": world.owner_id, "amount_yen": 5}),
     "DELETE /operator/grants/{grant_id}": lambda world: Sent(_grant(world)),

@@ -15,7 +15,7 @@ from credit_wallet.http.routing import WalletId, page_size, route
 from credit_wallet.ledger.reading_lanes import OPERATORS, OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.wire.auth import require_operator, require_owner
+from credit_wallet.wire.auth import own_wallet
 
 TAG = "Log of acts"
 MAX_PAGE = 1_000
@@ -53,10 +53,9 @@ Cursor = Annotated[
 Limit = Annotated[int, page_size(MAX_PAGE)]
 
 
-@get("/operator/log", **route(TAG, "wallet_not_found"))
+@get("/operator/log", **route(TAG, "wallet_not_found", needs="administer"))
 @on_lane(OPERATORS)
 def list_acts(
-    caller: GivenCaller,
     wallets: GivenWallets,
     wallet_id: OfWallet = None,
     kind: Kind = None,
@@ -70,17 +69,15 @@ def list_acts(
     """List acts
 
     What was done to the ledger besides moving money, newest first: settings, keys, budgets, prices, operators,
-    notification targets, corrections. Each act says who did it, from where and why, and what changed. For operators.
+    notification targets, corrections. Each act says who did it, from where and why, and what changed.
     """
-    require_operator(caller)
     return _page(wallets, wallet_id, kind, by, subject, since, until, cursor, limit)
 
 
-@get("/operator/wallets/{wallet_id:int}/log", **route(TAG, "wallet_not_found"))
+@get("/operator/wallets/{wallet_id:int}/log", **route(TAG, "wallet_not_found", needs="view"))
 @on_lane(OPERATORS)
 def list_acts_of_wallet(
     wallet_id: WalletId,
-    caller: GivenCaller,
     wallets: GivenWallets,
     kind: Kind = None,
     by: By = None,
@@ -92,13 +89,12 @@ def list_acts_of_wallet(
 ) -> ActPage:
     """List acts on a wallet
 
-    What was done to one wallet besides moving its money, newest first. For operators.
+    What was done to one wallet besides moving its money, newest first.
     """
-    require_operator(caller)
     return _page(wallets, wallet_id, kind, by, subject, since, until, cursor, limit)
 
 
-@get("/credit/log", **route(TAG))
+@get("/credit/log", **route(TAG, needs="manage"))
 @on_lane(OWNERS)
 def list_own_acts(
     caller: GivenCaller,
@@ -113,9 +109,9 @@ def list_own_acts(
     """List acts on the own wallet
 
     What was done to the wallet besides moving its money, newest first. Of what operators did `by` is `operator`, and
-    address, request and note are null. For owners.
+    address, request and note are null.
     """
-    page = _page(wallets, require_owner(caller), kind, None, subject, since, until, cursor, limit)
+    page = _page(wallets, own_wallet(caller), kind, None, subject, since, until, cursor, limit)
     return ActPage([as_owner_sees(act) for act in page.acts], page.next_cursor)
 
 

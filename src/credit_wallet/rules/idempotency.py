@@ -9,6 +9,7 @@ from typing import TypeAlias
 from msgspec import msgpack, structs
 
 from credit_wallet.domain.commands import (
+    Adjust,
     ByHand,
     Capture,
     Charge,
@@ -26,6 +27,7 @@ from credit_wallet.domain.commands import (
 )
 from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import (
+    Adjusted,
     Captured,
     Charged,
     Granted,
@@ -103,6 +105,7 @@ _OUTCOME_OF: dict[type[Movement], type[Outcome]] = {
     Topup: ToppedUp,
     CreditGrant: Granted,
     Reverse: Reversed,
+    Adjust: Adjusted,
     RequestTopup: TopupRequested,
     RequestAutoTopup: TopupRequested,
     PayBack: PaidBack,
