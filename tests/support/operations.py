@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from installation import Installation, intent_of
 from plain_sql import PlainSql
 
+from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.notices.confirming import code_sha256
 from credit_wallet.notices.targets import WantedTarget
+from credit_wallet.wire.mirrored import mirrored
 
 
 class World(NamedTuple):
@@ -58,7 +60,7 @@ def _grant(world: World) -> dict[str, Any]:
 
 def _mailbox(world: World) -> dict[str, Any]:
     """An unconfirmed mailbox of the owner's, whose code is ``K7QM-3XRA``."""
-    url = "mailto:owner@example.com"
+    url = f"mailto:{new_idempotency_key()}@example.com"
     world.wallets.targets.set(world.owner_id, [])
     [target] = world.wallets.targets.set(world.owner_id, [WantedTarget(url=url)], mail=True)
     world.host.run("UPDATE am_credit_target SET code_sha256 = ?", code_sha256("K7QM-3XRA"))
@@ -71,10 +73,6 @@ def _secret(world: World) -> dict[str, Any]:
     return {"sha256": digest}
 
 
-def _requested(world: World) -> dict[str, Any]:
-    return {"topup_id": world.installation.request(world.other_id, 500, key="to cancel").topup_id}
-
-
 def _paid(world: World) -> dict[str, Any]:
     topup = world.installation.request(world.owner_id, 500, key="paid")
     world.installation.fake.pay(intent_of(topup))
@@ -83,14 +81,13 @@ def _paid(world: World) -> dict[str, Any]:
     return {"topup_id": topup.topup_id}
 
 
-def _charged(world: World, actor: str = "operator") -> int:
-    name = f"charge by {actor}"
-    txn_id: int = world.wallets.charge(world.owner_id, 5, idempotency_key=name, actor=actor).txn_id
+def _charged(world: World) -> int:
+    txn_id: int = world.wallets.charge(world.owner_id, 5, idempotency_key=new_idempotency_key()).txn_id
     return txn_id
 
 
 def _topped_up(world: World) -> int:
-    txn_id: int = world.wallets.topup(world.owner_id, 5, idempotency_key="mistyped").txn_id
+    txn_id: int = world.wallets.topup(world.owner_id, 5, idempotency_key=new_idempotency_key()).txn_id
     return txn_id
 
 
@@ -115,7 +112,11 @@ OPERATIONS: dict[str, Scenario] = {
     "POST /credit/transfers": lambda world: Sent(body={"amount_yen": 1, "to_owner_token": world.other_token}),
     "POST /credit/topup": lambda _: Sent(body={"amount_yen": 500}),
     "DELETE /credit/topups/{topup_id}": lambda world: Sent(
-        {"topup_id": world.installation.payments.request(world.owner_id, 500, idempotency_key="cancel me").topup_id}
+        {
+            "topup_id": world.installation.payments.request(
+                world.owner_id, 500, idempotency_key=new_idempotency_key()
+            ).topup_id
+        }
     ),
     "POST /credit/refund": lambda world: Sent(body={"txn_id": _charged(world)}, by_operator=True),
     "POST /operator/topup": lambda world: Sent(body={"wallet_id": world.owner_id, "amount_yen": 1}),
@@ -163,3 +164,22 @@ MOVEMENTS: dict[str, str] = {
     "POST /mcp": "its tools call the operations above",
 }
 """Operations that leave none, each with what is left instead."""
+
+
+def _twin(scenario: Scenario) -> Scenario:
+    def on_behalf(world: World) -> Sent:
+        sent = scenario(world)
+        return Sent({**(sent.path or {}), "wallet_id": world.owner_id}, sent.body, by_operator=True)
+
+    return on_behalf
+
+
+def with_twins(served: set[str]) -> dict[str, Scenario]:
+    """``OPERATIONS``, and those of owners that operators have as well, of the ``served`` ones."""
+    twins = {}
+    for operation, scenario in OPERATIONS.items():
+        method, address = operation.split()
+        twin = f"{method} {mirrored(address, '{wallet_id}')}"
+        if twin in served - OPERATIONS.keys():
+            twins[twin] = _twin(scenario)
+    return OPERATIONS | twins

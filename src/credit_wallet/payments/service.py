@@ -11,6 +11,7 @@ from copy import copy
 from datetime import datetime
 from typing import Self
 
+from credit_wallet.domain.actors import PAYER, Actor
 from credit_wallet.domain.acts import Author
 from credit_wallet.domain.topups import Flow
 from credit_wallet.ledger.wallet import CreditWallet
@@ -59,9 +60,11 @@ class StripePayments:
         self._requests = TopupRequests(wallets, self._settings, self.gateway, self._facts)
         self._pay_backs = PayBacks(wallets, self._settings, self.gateway, self._facts)
 
-    def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent") -> TopupReply:
+    def request(
+        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
+    ) -> TopupReply:
         """Ask for a payment that the owner will make."""
-        return self._requests.request(wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow)
+        return self._requests.request(wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow, actor=actor)
 
     def show(self, topup_id: str) -> TopupReply:
         """A top-up with what its owner needs to pay it, as Stripe has it now."""
