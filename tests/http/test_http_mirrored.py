@@ -17,7 +17,7 @@ from stand_in import StandIn
 from credit_wallet import CreditWallet
 from credit_wallet.domain.operators import ROOT, OperatorAccess
 from credit_wallet.domain.views import CreatedWallet
-from credit_wallet.http import key_routes, movement_routes, purchase_routes, transfer_routes
+from credit_wallet.http import key_routes, log_routes, movement_routes, purchase_routes, transfer_routes
 from credit_wallet.http.app import documented
 from credit_wallet.http.mirrored_routes import TITLES
 from credit_wallet.ledger.reading_lanes import OPERATORS, OWNERS, REPORTS
@@ -27,6 +27,7 @@ from credit_wallet.wire.mirrored import mirrored
 
 DOCUMENT = document()
 OWNERS_ALONE = {
+    log_routes.list_own_acts: "operators see more of it: GET …/log",
     key_routes.whoami: "it is about the caller's token",
     key_routes.rotate_owner_token: "operators replace a token, at once by default: POST …/token/rotate",
     transfer_routes.create_transfer: "it needs the other wallet's token; operators name both: POST /operator/transfers",
