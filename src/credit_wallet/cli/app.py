@@ -33,6 +33,8 @@ SECTIONS = {
     "Ledger": {
         **dict.fromkeys(("migrate", "rollback", "copy"), "schema"),
         **dict.fromkeys(("verify", "seal"), "proofs"),
+        "log": "log",
+        "export": "exports",
     },
     "Try it out": dict.fromkeys(("demo", "bench"), "trials"),
 }
