@@ -7,6 +7,7 @@ from typing import TypeVar
 from credit_wallet.client.asynchronous.budgets import AsyncBudgets
 from credit_wallet.client.asynchronous.grants import AsyncGrants
 from credit_wallet.client.asynchronous.keys import AsyncKeys
+from credit_wallet.client.asynchronous.operators import AsyncOperators
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
 from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
@@ -70,6 +71,11 @@ class AsyncNouns:
     def sellers(self) -> AsyncSellers:
         """The operator's sellers."""
         return AsyncSellers(self._send)
+
+    @property
+    def operators(self) -> AsyncOperators:
+        """The host's operators: names, roles and keys."""
+        return AsyncOperators(self._send)
 
     @property
     def secrets(self) -> AsyncSecrets:

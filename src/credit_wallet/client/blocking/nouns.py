@@ -7,6 +7,7 @@ from typing import TypeVar
 from credit_wallet.client.blocking.budgets import Budgets
 from credit_wallet.client.blocking.grants import Grants
 from credit_wallet.client.blocking.keys import Keys
+from credit_wallet.client.blocking.operators import Operators
 from credit_wallet.client.blocking.purchases import Purchases
 from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
@@ -70,6 +71,11 @@ class Nouns:
     def sellers(self) -> Sellers:
         """The operator's sellers."""
         return Sellers(self._send)
+
+    @property
+    def operators(self) -> Operators:
+        """The host's operators: names, roles and keys."""
+        return Operators(self._send)
 
     @property
     def secrets(self) -> Secrets:
