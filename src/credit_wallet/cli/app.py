@@ -30,6 +30,7 @@ SECTIONS = {
         "lots": "lots",
     },
     "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release", "transfer"), "money"),
+    "Corrections": dict.fromkeys(("adjust", "take-back"), "corrections"),
     "Prices and budgets": {"prices": "prices", "budgets": "budgets"},
     "Grants": {"grants": "grants"},
     "Reports": dict.fromkeys(("history", "usage", "statement"), "reports"),

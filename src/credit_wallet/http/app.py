@@ -24,6 +24,7 @@ from credit_wallet.http.access_routes import ACCESS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
+from credit_wallet.http.correction_routes import CORRECTION_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
@@ -73,6 +74,7 @@ ROUTES = (
     *KEY_ROUTES,
     *NOTICE_ROUTES,
     *OPERATOR_ROUTES,
+    *CORRECTION_ROUTES,
     *GRANT_ROUTES,
     *ACCESS_ROUTES,
     *OPERATORS_ROUTES,
