@@ -51,7 +51,7 @@ HoldId = Annotated[int, id_in_path("hold")]
 def get_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> Response[WalletReply]:
     """Get the wallet
 
-    The token's wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
+    The wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
     caller can spend now. For owners and agents; `notification_targets` is empty for agents.
     """
     return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url))
@@ -131,8 +131,7 @@ async def list_transactions(
     The wallet's ledger entries, newest first. An agent sees what its key paid. A page ends after 100,000 entries that
     were searched, possibly with fewer than `limit`; `next_cursor` continues from there.
     """
-    access = own_access(caller)
-    return await transactions_shown(wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
+    return await transactions_shown(wallets, caller, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
 
 
 @get("/credit/transactions/{txn_id:int}", **route(TAG, "entry_not_found", needs="look_up"))
@@ -231,7 +230,7 @@ async def get_statement(
     agent sees the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a
     wallet may have two in progress.
     """
-    return await stream_statement(wallets, own_access(caller), cycle, form_of(format, rows))
+    return await stream_statement(wallets, caller, cycle, form_of(format, rows))
 
 
 @get("/credit/forecast", **route(TAG, needs="read"))

@@ -77,9 +77,9 @@ class LedgerWallet:
     ) -> TransactionPage:
         """As ``Wallet`` says."""
 
-        access = await self._access()
+        caller = Caller(await self._access())
         return await transactions_shown(
-            self._wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
+            self._wallets, caller, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
         )
 
     async def forecast(self) -> Forecast:
