@@ -38,6 +38,7 @@ from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
+from credit_wallet.http.operators_routes import OPERATORS_ROUTES
 from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
@@ -81,6 +82,7 @@ ROUTES = (
     *GRANT_ROUTES,
     *LOG_ROUTES,
     *ACCESS_ROUTES,
+    *OPERATORS_ROUTES,
     *MCP_ROUTES,
     *SYSTEM_ROUTES,
     show_docs,
