@@ -12,13 +12,12 @@ optional_note = click.option("--note", metavar="TEXT", help="What happened, for 
 
 
 def reason(default: CorrectionReason | None = None) -> Decorator:
-    """``--reason``: a code of the list."""
+    """``--reason``: a code of the list; without a ``default`` it must be given."""
+    by_default = {"required": True} if default is None else {"default": default, "show_default": True}
     return click.option(
         "--reason",
         type=click.Choice(CORRECTION_REASONS),
         metavar="CODE",
-        required=default is None,
-        default=default,
-        show_default=default is not None,
         help=f"Why: {', '.join(CORRECTION_REASONS)}.",
+        **by_default,
     )
