@@ -31,6 +31,7 @@ SECTIONS = {
     "Service": dict.fromkeys(("serve", "worker", "mcp", "doctor"), "service"),
     "Ledger": {
         **dict.fromkeys(("migrate", "rollback", "copy"), "schema"),
+        **dict.fromkeys(("backup", "restore"), "backups"),
         **dict.fromkeys(("verify", "seal"), "proofs"),
     },
     "Try it out": dict.fromkeys(("demo", "bench"), "trials"),

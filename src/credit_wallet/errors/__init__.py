@@ -49,6 +49,7 @@ from credit_wallet.errors.movements import (
     TransferReturned,
 )
 from credit_wallet.errors.operations import (
+    BackupRefused,
     CopyRefused,
     DatabaseCorrupt,
     DatabaseError,
@@ -98,6 +99,7 @@ from credit_wallet.errors.spending import (
 )
 
 __all__ = [
+    "BackupRefused",
     "BudgetExhausted",
     "BudgetNotFound",
     "CallLimitReached",
