@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Proto
 if TYPE_CHECKING:  # the alert job reads its SQL through this package with the standard library alone
     from pathlib import Path
 
+    from credit_wallet.domain.acts import Author
     from credit_wallet.domain.commands import Command
     from credit_wallet.domain.outcomes import Outcome
     from credit_wallet.domain.views import Finding, Upgrade
@@ -108,12 +109,10 @@ class Store(Protocol):
         monthly_budget_yen: int,
         budget_mode: str,
         time_zone: str,
+        author: Author,
         now: datetime,
     ) -> int:
         """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
-
-    def revoke_key(self, key_id: int, now: datetime) -> str:
-        """Revoke an agent key for good, effective at once; return when it was first revoked. Raises ``KeyNotFound``."""
 
     @property
     def writes_by_others(self) -> int | None:
@@ -170,7 +169,7 @@ class Database(Protocol):
     def write_file(self, target: Path, progress: Progress) -> None:
         """Write all of the ledger, as it is at one moment, into the new SQLite file ``target``, while others use it.
 
-        It is on disk when this returns. Raises ``NoLedger`` and other ``DatabaseError``.
+        It is on disk when this returns. Raises ``DatabaseError``.
         """
 
     def rollback(self, number: int) -> list[str]:

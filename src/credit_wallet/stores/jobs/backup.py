@@ -61,6 +61,7 @@ def back_up(
     require_free(file, overwrite=overwrite)
     if isinstance(database, SqliteDatabase):
         _require_another_file(file, database.path)
+    database.require_ledger()
     with workshop_beside(file) as workshop:
         copy = workshop / file.name
         database.write_file(copy, progress)

@@ -135,7 +135,6 @@ class PostgresDatabase:
         """
         from credit_wallet.stores.jobs.dumping import dump_ledger  # which needs this module
 
-        self.require_ledger()
         with closing(connect(self.url)) as raw, naming_database_errors(self.url):
             migrations.require_current(PostgresSchema(raw, self.url))
             self._require_whole(raw)

@@ -94,7 +94,6 @@ class SqliteDatabase:
 
     def write_file(self, target: Path, progress: Progress) -> None:
         """Write the ledger as it is now into the new file ``target``, while others use it. Raises ``DatabaseError``."""
-        self.require_ledger()
         copy_of_live_ledger(self.path, target, progress)
 
     def rollback(self, number: int) -> list[str]:
