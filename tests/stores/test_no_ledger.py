@@ -1,10 +1,10 @@
 # ruff: noqa: F811 - fixtures are imported, and parameters have their names
 """A typing error in ``--db`` makes no ledger: what only reads, spends or repairs says that there is none.
 
-Ledgers are made by ``migrate``, ``serve``, ``wallet create``, ``restore``, the target of ``copy``, and the library's ``open`` unless
-it is told ``create=False``; ``demo`` and ``bench`` make theirs in a temporary folder. Everything else is here: every
-other command, by a walk over all of them, the wallet's tools on standard input and output, the worker, and the alert
-job. No ledger are: no file, an empty file, a file with other tables, and a PostgreSQL database without the tables.
+Ledgers are made by ``migrate``, ``serve``, ``wallet create``, ``restore``, the target of ``copy``, and the library's
+``open`` unless it is told ``create=False``; ``demo`` and ``bench`` make theirs in a temporary folder. Everything else
+is here: every other command, by a walk over all of them, the wallet's tools on standard input and output, the worker,
+and the alert job. No ledger are: no file, an empty file, a file with other tables, and a PostgreSQL database without the tables.
 """
 
 from __future__ import annotations

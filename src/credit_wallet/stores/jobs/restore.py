@@ -39,7 +39,7 @@ _LOCK_BYTES = 512, 0x40000000
 class Restored(Struct, frozen=True):
     """What a restore did."""
 
-    from_file: str
+    restored_from: str
     seal: Anchor | None
     """The latest seal of what was restored."""
 
@@ -59,8 +59,7 @@ def restore(
     found = [each for each in _files_of(path) if os.path.lexists(each)]
     if found and not replace:
         raise BackupRefused(
-            f"{found[0]} exists already; restore to another --db, or add --replace, which keeps what is there under "
-            "another name",
+            f"{found[0]} exists already; restore to another --db, or add --replace, which keeps it under another name",
             file=str(found[0]),
         )
     if os.path.lexists(path) and path.samefile(file):
@@ -92,7 +91,7 @@ def restore_to_postgres(
 def _proved_copy(file: Path, copy: Path, now: datetime, progress: Progress, anchors: Iterable[Anchor]) -> Anchor | None:
     """Copy ``file`` to ``copy``, prove that, and return its latest seal."""
     if not file.is_file():
-        raise BackupRefused(f"{file} is no file; name a backup", file=str(file))
+        raise BackupRefused(f"{file} is not a file; name a backup", file=str(file))
     copy_of_resting_ledger(file, copy, progress)
     require_sound(copy, f"the ledger in {file}", now, anchors)
     with closing(SqliteDatabase(copy).open_source()) as source:
