@@ -4,7 +4,8 @@
 Ledgers are made by ``migrate``, ``serve``, ``wallet create``, ``restore``, the target of ``copy``, and the library's
 ``open`` unless it is told ``create=False``; ``demo`` and ``bench`` make theirs in a temporary folder. Everything else
 is here: every other command, by a walk over all of them, the wallet's tools on standard input and output, the worker,
-and the alert job. No ledger are: no file, an empty file, a file with other tables, and a PostgreSQL database without the tables.
+and the alert job. No ledger are: no file, an empty file, a file with other tables, and a PostgreSQL database without
+the tables.
 """
 
 from __future__ import annotations
