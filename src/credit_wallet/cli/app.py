@@ -52,8 +52,8 @@ app = click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(v
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     options.reset()
-    log_to_stderr()
     try:
+        log_to_stderr()
         code = app.main(prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as error:
         error.show()
