@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, format_micros
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.rules import lots
@@ -29,9 +30,10 @@ def credit(
     expires_at: str | None,
     note: str | None,
     cause: Cause,
+    names: Names | None = None,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id; debt is repaid from it first."""
-    txn_id = bring_in(batch, wallet, amount_micros, kind, expires_at, note, cause)
+    txn_id = bring_in(batch, wallet, amount_micros, kind, expires_at, note, cause, names)
     if not isinstance(txn_id, WalletError):
         after_credit(batch, wallet)
         end_exhaustion(batch, wallet)
@@ -46,6 +48,7 @@ def bring_in(
     expires_at: str | None,
     note: str | None,
     cause: Cause,
+    names: Names | None = None,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id, before anything is repaid from it."""
     if refusal := refusal_to_take(wallet, amount_micros):
@@ -70,7 +73,7 @@ def bring_in(
     if expires_at is not None and expires_at > batch.at:
         note_due(wallet, expires_at)
     allocation = [(opening.lot_id, amount_micros)]
-    return append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause)
+    return append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause, names=names)
 
 
 def refusal_to_take(wallet: WalletState, amount_micros: int) -> InvalidAmount | None:
