@@ -59,6 +59,13 @@ class Transaction(Struct, frozen=True):
     agent_facts: dict[str, str] = {}
     cause: str | None = None
     """Why credit came in or went out (``causes.Cause``); None of other entries, and of those that name none."""
+    request_id: str | None = None
+    """The id that the caller gave its request."""
+    reference: str | None = None
+    """The host's id of what the entry is about."""
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+    """Of the request, on entries with a request id, a reference or metadata."""
 
     amount = Exact()
     quantity = Exact()

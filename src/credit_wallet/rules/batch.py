@@ -51,7 +51,7 @@ def append(
     after_micros = wallet.balance_micros + wallet.held_micros
     ledger_yen, fraction = divmod(after_micros, MICROS)
     before_yen, before_fraction = divmod(after_micros - amount_micros, MICROS)
-    if usage is names is None and not fraction and not before_fraction and amount_micros:
+    if usage is None and names is None and not fraction and not before_fraction and amount_micros:
         detail = None
     else:
         detail = format_detail(

@@ -29,6 +29,7 @@ class EntryDetail(Struct, frozen=True, omit_defaults=True):
 
 _decoder = json.Decoder(EntryDetail)
 NO_DETAIL = EntryDetail()
+NO_NAMES = Names()
 
 
 def format_detail(micros: int | None, fraction: int, usage: Usage | None, names: Names | None = None) -> str:
@@ -108,12 +109,5 @@ def usage_of(detail: EntryDetail) -> Usage | None:
 
 def names_of(detail: EntryDetail) -> Names | None:
     """What an entry is called, None when its detail does not say it."""
-    request_id, reference, metadata, key = (
-        detail.request_id,
-        detail.reference,
-        detail.metadata,
-        detail.idempotency_key,
-    )
-    if request_id is reference is metadata is key is None:
-        return None
-    return Names(request_id, reference, tuple((metadata or {}).items()), key)
+    names = Names(detail.request_id, detail.reference, tuple((detail.metadata or {}).items()), detail.idempotency_key)
+    return None if names == NO_NAMES else names

@@ -172,7 +172,7 @@ def purchase_row(purchase: PurchaseState, changed_on: str) -> tuple[Any, ...]:
 
 def _format_usage(usage: Usage | None, names: Names | None) -> str | None:
     """What a hold or a purchase is for and what it is called, in the words of an entry's detail."""
-    return None if usage is names is None else format_detail(None, 0, usage, names)
+    return None if usage is None and names is None else format_detail(None, 0, usage, names)
 
 
 def entry_of(row: tuple[Any, ...]) -> EntryRecord:
