@@ -26,7 +26,7 @@ SECTIONS = {
     "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release", "transfer"), "money"),
     "Prices and budgets": {"prices": "prices", "budgets": "budgets"},
     "Grants": {"grants": "grants"},
-    "Reports": dict.fromkeys(("history", "usage", "statement"), "reports"),
+    "Reports": {**dict.fromkeys(("history", "usage", "statement"), "reports"), "transaction": "transactions"},
     "Payments and notices": {"topups": "topups", "alerts": "alerts"},
     "Service": dict.fromkeys(("serve", "worker", "mcp", "doctor"), "service"),
     "Ledger": {

@@ -15,5 +15,5 @@ MAX_METADATA_KEY_LENGTH = 40
 
 MAX_METADATA_VALUE_LENGTH = 500
 
-MAX_METADATA_LENGTH = 4_000
+MAX_METADATA_LENGTH = 2_000
 """Characters of all keys and values together, so that nobody makes the entries of a ledger large."""

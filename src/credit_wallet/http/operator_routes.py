@@ -11,8 +11,9 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.errors import SealNotFound
 from credit_wallet.http import movements
-from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.dependencies import GivenCaller, GivenRequestId, GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
+from credit_wallet.http.movements import Sent
 from credit_wallet.http.routing import IdempotencyKey, WalletId, id_after, movement_reply, page_size, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
@@ -86,14 +87,18 @@ def set_wallet_enabled(
 
 @post("/operator/topup", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", "wallet_not_found"))
 async def top_up_wallet(
-    data: JSONBody[OperatorTopupBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
+    data: JSONBody[OperatorTopupBody],
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    idempotency_key: IdempotencyKey,
+    request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Top up a wallet by hand
 
     Credits a wallet without a payment through Stripe: for money that was received elsewhere, or as a promotion. For
     operators.
     """
-    return movement_reply(await movements.operator_topup(wallets, caller, data, idempotency_key))
+    return movement_reply(await movements.operator_topup(wallets, caller, data, Sent(idempotency_key, request_id)))
 
 
 @get("/operator/notification-targets", **route(TAG))

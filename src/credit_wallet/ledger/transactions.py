@@ -51,16 +51,20 @@ class Transactions:
         reference: str | None = None,
         idempotency_key: str | None = None,
         wallet_id: int | None = None,
+        txn_type: str | None = None,
+        key_id: int | None = None,
+        note: str | None = None,
         limit: int = 50,
         after: tuple[int, int] | None = None,
     ) -> list[Transaction]:
         """Ledger entries of one wallet or of all by what they are called, wallets and entries backwards.
 
-        The next page comes ``after`` the wallet and the id of the last entry. By an idempotency key alone, an entry
-        without another name is found for as long as keys are remembered. Raises ``InvalidRequest``.
+        ``txn_type``, ``key_id`` and ``note`` filter as in ``search``. The next page comes ``after`` the wallet and the
+        id of the last entry. By an idempotency key alone, an entry without another name is found for as long as keys
+        are remembered. Raises ``InvalidRequest``.
         """
         found: list[Transaction] = []
-        wanted = Wanted(request_id, reference, idempotency_key)
+        wanted = Wanted(request_id, reference, idempotency_key, txn_type, key_id, note)
         position = after
         while len(found) < limit:
             step, position = self.find_step(wanted, wallet_id, limit=limit - len(found), after=position)
