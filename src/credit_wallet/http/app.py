@@ -151,7 +151,7 @@ def documented() -> Litestar:
             "metrics": Provide(_metrics_of, sync_to_thread=False),
             "payments": Provide(_payments_of, sync_to_thread=False),
             "settings": Provide(_settings_of, sync_to_thread=False),
-            "request_id": Provide(_request_id_of, sync_to_thread=False),
+            "caller_request_id": Provide(_request_id_of, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
         before_request=_admit,

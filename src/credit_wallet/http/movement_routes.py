@@ -27,14 +27,14 @@ async def charge(
     caller: GivenCaller,
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
-    request_id: GivenRequestId,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Charge a wallet
 
     Takes `amount_yen` from the balance at once. An owner or agent charges the token's own wallet; a seller or operator
     names the wallet with `wallet_id` or `X-Payer-Token`. The response is sent after the charge is durable.
     """
-    return movement_reply(await movements.charge(wallets, caller, data, Sent(idempotency_key, request_id)))
+    return movement_reply(await movements.charge(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
 @post("/credit/hold", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True))
@@ -43,14 +43,14 @@ async def hold(
     caller: GivenCaller,
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
-    request_id: GivenRequestId,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Hold an amount
 
     Sets `amount_yen` aside for a call whose price is known only afterwards. Capture what it cost; the rest is released.
     A hold that is neither captured nor released within `ttl_seconds` expires, and the amount returns to the balance.
     """
-    return movement_reply(await movements.hold(wallets, caller, data, Sent(idempotency_key, request_id)))
+    return movement_reply(await movements.hold(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
 @post("/credit/capture", **_SHORT, **route(TAG, *SPENDING_CODES[:-1], "hold_not_found", "hold_closed"))
@@ -59,14 +59,14 @@ async def capture(
     caller: GivenCaller,
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
-    request_id: GivenRequestId,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Capture a hold
 
     Spends `amount_yen` of a hold and releases the rest, or keeps the rest for later captures when `final` is false. For
     whoever made the hold, and for operators.
     """
-    return movement_reply(await movements.capture(wallets, caller, data, Sent(idempotency_key, request_id)))
+    return movement_reply(await movements.capture(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
 @post("/credit/release", **_SHORT, **route(TAG, "hold_not_found", "hold_closed"))
@@ -75,13 +75,13 @@ async def release(
     caller: GivenCaller,
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
-    request_id: GivenRequestId,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Release a hold
 
     Returns what is left of a hold to the balance. For whoever made the hold, and for operators.
     """
-    return movement_reply(await movements.release(wallets, caller, data, Sent(idempotency_key, request_id)))
+    return movement_reply(await movements.release(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
 @post("/credit/extend", status_code=HTTP_200_OK, **route(TAG, "hold_not_found", "hold_closed"))
@@ -106,13 +106,13 @@ async def refund(
     caller: GivenCaller,
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
-    request_id: GivenRequestId,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Refund a charge
 
     Returns a charge to its wallet, in whole or in part. For operators, and for the seller that made the charge.
     """
-    return movement_reply(await movements.refund(wallets, caller, data, Sent(idempotency_key, request_id)))
+    return movement_reply(await movements.refund(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
 @post("/credit/charge/batch", status_code=HTTP_200_OK, **route(TAG, "invalid_amount"))
@@ -121,7 +121,7 @@ async def charge_batch(
     caller: GivenCaller,
     wallets: GivenWallets,
     settings: GivenSettings,
-    request_id: GivenRequestId,
+    caller_request_id: GivenRequestId,
 ) -> BatchReply:
     """Charge many wallets
 
@@ -129,7 +129,7 @@ async def charge_batch(
     movement or a problem for each, in the order of the request. Each charge has its own idempotency key, so the call
     needs no header. For operators.
     """
-    return await movements.charge_batch(wallets, caller, data, settings.topup_url, request_id)
+    return await movements.charge_batch(wallets, caller, data, settings.topup_url, caller_request_id)
 
 
 MOVEMENT_ROUTES = (charge, hold, capture, release, extend_hold, refund, charge_batch)

@@ -91,14 +91,16 @@ async def top_up_wallet(
     caller: GivenCaller,
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
-    request_id: GivenRequestId,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Top up a wallet by hand
 
     Credits a wallet without a payment through Stripe: for money that was received elsewhere, or as a promotion. For
     operators.
     """
-    return movement_reply(await movements.operator_topup(wallets, caller, data, Sent(idempotency_key, request_id)))
+    return movement_reply(
+        await movements.operator_topup(wallets, caller, data, Sent(idempotency_key, caller_request_id))
+    )
 
 
 @get("/operator/notification-targets", **route(TAG))

@@ -36,14 +36,14 @@ async def purchase(
     caller: GivenCaller,
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
-    request_id: GivenRequestId,
+    caller_request_id: GivenRequestId,
 ) -> Response[PurchaseReply]:
     """Sell a request
 
     Charges the price of a buyer's request, or holds it, unless the same request was paid for before. `X-Payer-Token` is
     the token of the buyer's wallet; `Idempotency-Key` names the buyer's request. For sellers and operators.
     """
-    outcome, purchase_key = await movements.buy(wallets, caller, data, Sent(idempotency_key, request_id))
+    outcome, purchase_key = await movements.buy(wallets, caller, data, Sent(idempotency_key, caller_request_id))
     return DocumentResponse(
         PurchaseReply.of_purchase(outcome, purchase_key), headers=text_headers(outcome_headers(outcome))
     )

@@ -329,7 +329,6 @@ PROPERTIES: dict[str, About] = {
         ("ready",),
     ),
     "topup_status": _A("Status of the top-up in progress.", ("pending",)),
-    "request_id": _A("Stripe's id of the failed call.", ("req_Xa1",)),
     "result": _A(
         "`settled`; `reported` when an amount is not in yen, which moves nothing and notifies operators; `ignored` "
         "when the event is about nothing in this ledger.",

@@ -58,6 +58,7 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "ChargeBody.quantity": _QUANTITY_SOLD,
     "ChargeBody.wallet_id": _A("The wallet to charge, for sellers and operators; others leave it out.", (1,)),
     "HoldBody.wallet_id": _A("The wallet to hold in, for sellers and operators; others leave it out.", (1,)),
+    "PaymentProviderErrorProblem.request_id": _A("Stripe's id of the failed call.", ("req_Xa1",)),
     "BatchItem.request_id": _A("Instead of the whole request's `X-Request-Id`, for this charge.", ("req-7f3a",)),
     "Transaction.idempotency_key": _KEPT_KEY,
     "TransactionView.idempotency_key": _KEPT_KEY,
