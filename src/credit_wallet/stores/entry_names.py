@@ -93,7 +93,7 @@ def entries_named(
 ) -> tuple[list[Transaction], Position | None]:
     """One step of a search: up to ``limit`` entries after ``after``, down to wallet ``first``, of ``STEP`` at most.
 
-    With them where to go on, None at the end.
+    With them where the next step begins, None at the end.
     """
     kind, name = wanted.name
     is_key = kind == "idempotency_key"

@@ -123,7 +123,7 @@ async def all_named(wallets: CreditWallet, *, limit: int, cursor: str | None, na
 async def named_entries(
     wallets: CreditWallet, wanted: Wanted, wallet_id: int | None, *, limit: int, after: tuple[int, int] | None
 ) -> tuple[list[Transaction], Position | None]:
-    """Up to ``limit`` entries by a name, and where to go on; after ``MAX_STEPS`` possibly with fewer."""
+    """Up to ``limit`` entries by a name, and where the next ones begin; after ``MAX_STEPS`` possibly with fewer."""
     lane, share = (OPERATORS, 0) if wallet_id is None else (OWNERS, wallet_id)
     found: list[Transaction] = []
     position = None if after is None else Position(*after)
