@@ -37,7 +37,12 @@ SENT_BY_STRIPE = {("POST", "/webhooks/stripe")}
 ONCE = Retries(attempts=1)
 NO_CALLS = {"close", "aclose", "with_token"}
 SAMPLES: dict[Any, Any] = {int: 1, str: "x", str | None: None, bool: True}
-NAMED_SAMPLES: dict[str, Any] = {"amount_yen": 1, "charges": [(1, 1, "k")], "notification_targets": []}
+NAMED_SAMPLES: dict[str, Any] = {
+    "reason": "other",
+    "amount_yen": 1,
+    "charges": [(1, 1, "k")],
+    "notification_targets": [],
+}
 HEADERS = {"Idempotency-Key": "idempotency_key", "X-Payer-Token": "payer_token"}
 """The arguments for headers."""
 

@@ -44,7 +44,8 @@ def test_every_kind_of_movement_keeps_its_names_and_is_found_by_them(wallets: Cr
     captured = wallets.capture(held.hold_id, 5, idempotency_key="capture", **NAMES)
     bought = wallets.purchases.buy(wallet_id, 2, purchase_key="buy", attempt="a", **NAMES)
     wallets.purchases.undo(wallet_id, "buy", attempt="a")
-    keys = {
+    assert bought.txn_id is not None
+    keys: dict[Any, str | None] = {
         credited.txn_id: "topup",
         charged.txn_id: "charge",
         refunded.txn_id: "refund",

@@ -26,7 +26,7 @@ from credit_wallet.payments.replies import TopupReply
 from credit_wallet.rules.budget_requests import Limit, checked_yen
 from credit_wallet.rules.metadata import checked_metadata, checked_reference
 from credit_wallet.rules.names import checked_request_id
-from credit_wallet.rules.usage import Amount, asked_for, checked_amount
+from credit_wallet.rules.usage import Amount, asked_for, checked_amount, checked_change
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody
 from credit_wallet.wire.replies import WalletReply
@@ -128,6 +128,11 @@ def named(reference: str | None, metadata: Mapping[str, str] | None) -> dict[str
 def sent_exactly(amount: Amount) -> int | str:
     """An amount as it is sent: whole yen as a number, others as a decimal string. Raises ``InvalidAmount``."""
     return _in_json(checked_amount(amount))
+
+
+def sent_change(amount: Amount) -> int | str:
+    """The same for an amount that may be below zero."""
+    return _in_json(checked_change(amount))
 
 
 def sent_limit(field: str, limit: Limit | UnsetType) -> int | str | UnsetType:

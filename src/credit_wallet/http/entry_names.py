@@ -11,10 +11,9 @@ from litestar.params import QueryParameter
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.domain.metadata import MAX_REFERENCE_LENGTH
 from credit_wallet.domain.names import MAX_REQUEST_ID_LENGTH
-from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.dependencies import GivenWallets
 from credit_wallet.http.routing import page_size, route
 from credit_wallet.stores.entry_names import Wanted
-from credit_wallet.wire.auth import require_operator
 from credit_wallet.wire.names import NAME_PATTERN
 from credit_wallet.wire.presenters import ALL_CURSOR_PATTERN, MAX_PAGE, all_named
 from credit_wallet.wire.replies import TransactionPage
@@ -55,9 +54,8 @@ ByIdempotencyKey = Annotated[
 ]
 
 
-@get("/operator/transactions", **route("Operator: wallets"))
+@get("/operator/transactions", **route("Operator: wallets", needs="view"))
 async def find_transactions(
-    caller: GivenCaller,
     wallets: GivenWallets,
     request_id: ByRequestId = None,
     reference: ByReference = None,
@@ -76,8 +74,7 @@ async def find_transactions(
     """Find transactions of all wallets
 
     Ledger entries by what they were called, in whatever wallet; at least one name is needed. The latest wallets come
-    first, and of each the newest entries. For operators.
+    first, and of each the newest entries.
     """
-    require_operator(caller)
     names = Wanted(request_id, reference, idempotency_key)
     return await all_named(wallets, limit=limit, cursor=cursor, names=names)

@@ -21,7 +21,7 @@ TAG = "Charges and holds"
 _SHORT: dict[str, Any] = {"status_code": HTTP_200_OK, "request_max_body_size": MAX_MOVEMENT_BYTES}
 
 
-@post("/credit/charge", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True))
+@post("/credit/charge", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True, needs="spend"))
 async def charge(
     data: JSONBody[ChargeBody],
     caller: GivenCaller,
@@ -37,7 +37,7 @@ async def charge(
     return movement_reply(await movements.charge(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
-@post("/credit/hold", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True))
+@post("/credit/hold", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True, needs="spend"))
 async def hold(
     data: JSONBody[HoldBody],
     caller: GivenCaller,
@@ -53,7 +53,7 @@ async def hold(
     return movement_reply(await movements.hold(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
-@post("/credit/capture", **_SHORT, **route(TAG, *SPENDING_CODES[:-1], "hold_not_found", "hold_closed"))
+@post("/credit/capture", **_SHORT, **route(TAG, *SPENDING_CODES[:-1], "hold_not_found", "hold_closed", needs="spend"))
 async def capture(
     data: JSONBody[CaptureBody],
     caller: GivenCaller,
@@ -69,7 +69,7 @@ async def capture(
     return movement_reply(await movements.capture(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
-@post("/credit/release", **_SHORT, **route(TAG, "hold_not_found", "hold_closed"))
+@post("/credit/release", **_SHORT, **route(TAG, "hold_not_found", "hold_closed", needs="spend"))
 async def release(
     data: JSONBody[ReleaseBody],
     caller: GivenCaller,
@@ -84,7 +84,7 @@ async def release(
     return movement_reply(await movements.release(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
-@post("/credit/extend", status_code=HTTP_200_OK, **route(TAG, "hold_not_found", "hold_closed"))
+@post("/credit/extend", status_code=HTTP_200_OK, **route(TAG, "hold_not_found", "hold_closed", needs="spend"))
 async def extend_hold(
     data: JSONBody[ExtendBody], caller: GivenCaller, wallets: GivenWallets
 ) -> Response[MovementReply]:
@@ -99,7 +99,7 @@ async def extend_hold(
 @post(
     "/credit/refund",
     status_code=HTTP_200_OK,
-    **route(TAG, "invalid_amount", "entry_not_found", "refund_exceeds_charge"),
+    **route(TAG, "invalid_amount", "entry_not_found", "refund_exceeds_charge", needs="refund"),
 )
 async def refund(
     data: JSONBody[RefundBody],
@@ -115,7 +115,7 @@ async def refund(
     return movement_reply(await movements.refund(wallets, caller, data, Sent(idempotency_key, caller_request_id)))
 
 
-@post("/credit/charge/batch", status_code=HTTP_200_OK, **route(TAG, "invalid_amount"))
+@post("/credit/charge/batch", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", needs="sell_to_many"))
 async def charge_batch(
     data: JSONBody[BatchBody],
     caller: GivenCaller,
@@ -127,7 +127,7 @@ async def charge_batch(
 
     Makes up to 1,000 charges in one durable batch. Each charge succeeds or is refused individually: `outcomes` has a
     movement or a problem for each, in the order of the request. Each charge has its own idempotency key, so the call
-    needs no header. For operators.
+    needs no header.
     """
     return await movements.charge_batch(wallets, caller, data, settings.topup_url, caller_request_id)
 

@@ -18,7 +18,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.rules.names import called
 from credit_wallet.rules.usage import asked_for
 from credit_wallet.rules.validation import is_idempotency_key
-from credit_wallet.wire.auth import Caller, require_operator, require_seller
+from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.bodies import (
     BatchBody,
     BatchItem,
@@ -115,7 +115,6 @@ async def extend(wallets: CreditWallet, caller: Caller, body: ExtendBody) -> Out
 
 async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, sent: Sent) -> Outcome:
     """Refund a charge; for the operator, and for the seller that made it."""
-    require_seller(caller)
     return await wallets.arefund(
         body.txn_id,
         body.amount_yen,
@@ -130,7 +129,6 @@ async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, sent: 
 
 async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, sent: Sent) -> tuple[Outcome, str]:
     """Sell a request to the payer that the seller names; the outcome, and the purchase's key from now on."""
-    require_seller(caller)
     wallet_id, key_id = _payer(caller, body.wallet_id)
     purchase_key = purchase_key_of(required_key(sent.idempotency_key), key_id)
     outcome = await wallets.purchases.abuy(
@@ -163,7 +161,6 @@ def purchase_key_of(key: str, key_id: int | None) -> str:
 
 async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outcome:
     """Record that a purchase was served."""
-    require_seller(caller)
     return await wallets.purchases.aserve(
         body.wallet_id, body.purchase_key, attempt=body.attempt, forget=body.forget, actor=caller.actor
     )
@@ -171,7 +168,6 @@ async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outco
 
 async def renew(wallets: CreditWallet, caller: Caller, body: RenewBody) -> Outcome:
     """Keep a purchase for its attempt."""
-    require_seller(caller)
     return await wallets.purchases.arenew(
         body.wallet_id, body.purchase_key, attempt=body.attempt, lease_seconds=body.lease_seconds, actor=caller.actor
     )
@@ -179,15 +175,13 @@ async def renew(wallets: CreditWallet, caller: Caller, body: RenewBody) -> Outco
 
 async def undo(wallets: CreditWallet, caller: Caller, body: UndoBody) -> Outcome:
     """Give back what a purchase took."""
-    require_seller(caller)
     return await wallets.purchases.aundo(
         body.wallet_id, body.purchase_key, attempt=body.attempt, reason=body.reason, actor=caller.actor
     )
 
 
-async def operator_topup(wallets: CreditWallet, caller: Caller, body: OperatorTopupBody, sent: Sent) -> Outcome:
+async def operator_topup(wallets: CreditWallet, body: OperatorTopupBody, sent: Sent) -> Outcome:
     """Credit a wallet by hand; for the operator."""
-    require_operator(caller)
     return await wallets.atopup(
         body.wallet_id,
         body.amount_yen,
@@ -207,7 +201,6 @@ async def charge_batch(
     """Charge many wallets in one durable batch; for the operator. Every item has its own idempotency key, and the id of
     the whole request unless it says another.
     """
-    require_operator(caller)
     outcomes = await wallets.acharge_many(
         [_charge_of_batch(number, item, caller.actor, request_id) for number, item in enumerate(body.charges)]
     )

@@ -13,6 +13,7 @@ from litestar.types import Serializer
 
 from credit_wallet.domain.documents import document
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.permissions import Permission
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import outcome_headers
@@ -28,6 +29,9 @@ MONEY_SECURITY: list[dict[str, list[str]]] = [{}, *SECURITY]
 
 CODES = "codes"
 """Under which a route's ``opt`` lists the codes that it can answer with."""
+
+NEEDS = "needs"
+"""In the ``opt`` of every route: the permission that a caller needs, None when it is open to anybody."""
 
 PAYER = "payer"
 """In the ``opt`` of a route: a seller or operator may say who pays with ``X-Payer-Token``."""
@@ -82,14 +86,22 @@ WalletId = Annotated[int, id_in_path("wallet")]
 
 
 def route(
-    tag: str, *codes: str, security: Sequence[dict[str, list[str]]] = SECURITY, payer: bool = False
+    tag: str,
+    *codes: str,
+    needs: Permission | None,
+    security: Sequence[dict[str, list[str]]] = SECURITY,
+    payer: bool = False,
 ) -> dict[str, Any]:
-    """What a route is declared with: its tag, who may call it, and the codes that are its own.
+    """What a route is declared with: its tag, the permission that a caller needs, and the codes that are its own.
 
-    Codes that follow from the kind of call (a token, a body, an idempotency key) are added by the document. ``payer``
-    is for calls that take ``X-Payer-Token``.
+    A route that needs None is open to anybody. Codes that follow from the kind of call (a token, a body, an idempotency
+    key) are added by the document. ``payer`` is for calls that take ``X-Payer-Token``.
     """
-    return {"tags": [tag], "security": security or None, "opt": {CODES: codes, PAYER: payer}}
+    return {
+        "tags": [tag],
+        "security": None if needs is None else security,
+        "opt": {CODES: codes, PAYER: payer, NEEDS: needs},
+    }
 
 
 class DocumentResponse(Response[T]):

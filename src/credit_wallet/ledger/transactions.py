@@ -76,7 +76,7 @@ class Transactions:
     def find_step(
         self, wanted: Wanted, wallet_id: int | None = None, *, limit: int = 50, after: tuple[int, int] | None = None
     ) -> tuple[list[Transaction], Position | None]:
-        """One step of ``find``, which looks at 1,000 entries at most, however few match; and where the next step begins.
+        """One step of ``find``, which looks at 1,000 entries at most, however few match; and where the next begins.
 
         Raises ``InvalidRequest``.
         """

@@ -30,7 +30,7 @@ _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 _HEADINGS = {
     "entries": "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note,"
-    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause,"
+    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause,reason,"
     "request_id,reference,metadata,idempotency_key",
     "keys": "key_id,label,charges,charged_yen,refunded_yen,spent_yen,monthly_cap_yen,charged,refunded,spent",
     "notes": "notes,charges,charged_yen,refunded_yen,spent_yen,note,charged,refunded,spent",
@@ -97,6 +97,7 @@ def _entry(entry: Transaction, time_zone: str) -> tuple[object, ...]:
         _pairs(entry.facts),
         _pairs(entry.agent_facts),
         entry.cause,
+        entry.reason,
         _spreadsheet_text(entry.request_id),
         _spreadsheet_text(entry.reference),
         _pairs(entry.metadata),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, json
 
+from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.names import Names
 from credit_wallet.domain.usage import Usage
@@ -21,6 +22,8 @@ class EntryDetail(Struct, frozen=True, omit_defaults=True):
     price_version: int | None = None
     facts: dict[str, str] | None = None
     agent_facts: dict[str, str] | None = None
+    reason: CorrectionReason | None = None
+    """Of an adjustment."""
     request_id: str | None = None
     reference: str | None = None
     metadata: dict[str, str] | None = None
@@ -32,11 +35,19 @@ NO_DETAIL = EntryDetail()
 NO_NAMES = Names()
 
 
-def format_detail(micros: int | None, fraction: int, usage: Usage | None, names: Names | None = None) -> str:
+def format_detail(
+    micros: int | None,
+    fraction: int,
+    usage: Usage | None,
+    reason: CorrectionReason | None = None,
+    names: Names | None = None,
+) -> str:
     """As the ledger stores it."""
     if names is not None:
-        is_empty = micros is None and not fraction and usage is None
-        return with_names("{}" if is_empty else format_detail(micros, fraction, usage), names)
+        is_empty = micros is None and not fraction and usage is None and reason is None
+        return with_names("{}" if is_empty else format_detail(micros, fraction, usage, reason), names)
+    if reason is not None:
+        return json.encode(EntryDetail(micros, fraction, reason=reason)).decode()
     if usage is None:
         if micros is None:
             return f'{{"fraction":{fraction}}}'

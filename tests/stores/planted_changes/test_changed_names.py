@@ -26,8 +26,14 @@ def fill(wallets: CreditWallet, clock: Clock) -> None:
         wallet_id = wallets.create().wallet_id
         wallets.topup(wallet_id, 100, idempotency_key="credit")
         if wallet_id == 1:
-            names = {"request_id": "req-1", "reference": "order-1", "metadata": {"customer": "c-1"}}
-            wallets.charge(wallet_id, 3, idempotency_key="tea", **names)
+            wallets.charge(
+                wallet_id,
+                3,
+                idempotency_key="tea",
+                request_id="req-1",
+                reference="order-1",
+                metadata={"customer": "c-1"},
+            )
             held = wallets.hold(wallet_id, 5, idempotency_key="held", reference="order-2")
             wallets.capture(held.hold_id, 2)
             wallets.hold(wallet_id, 7, idempotency_key="open", request_id="req-3")

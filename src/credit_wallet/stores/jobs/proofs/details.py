@@ -109,7 +109,7 @@ def proved_usages(source: Source) -> Details:
             or (usage is None and names is None)
             or (usage is not None and _problem(usage))
             or (names is not None and _problem_of_names(names))
-            or format_detail(None, 0, usage, names) != text
+            or format_detail(None, 0, usage, names=names) != text
         ):
             violations.append(violation("details", wallet_id, "a usage", text))
         elif detail.price_version is not None:
@@ -148,9 +148,9 @@ def _of_entry(txn_type: str, amount_yen: int, detail: EntryDetail) -> str:
     if usage is None and (detail.quantity or detail.price_version is not None):
         return "an item of the quantity"
     is_whole = amount_micros == amount_yen * MICROS and amount_micros != 0
-    if is_whole and not detail.fraction and usage is None and names is None:
+    if is_whole and not detail.fraction and usage is None and detail.reason is None and names is None:
         return "no detail"
-    return format_detail(None if is_whole else amount_micros, detail.fraction, usage, names)
+    return format_detail(None if is_whole else amount_micros, detail.fraction, usage, detail.reason, names)
 
 
 @lru_cache(4_096)
