@@ -21,6 +21,7 @@ from credit_wallet.http.openapi.callers import tables
 from credit_wallet.http.routing import NEEDS
 from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.wire import failure_limit
+from credit_wallet.wire.mirrored import mirrored
 
 Who: TypeAlias = Permission | Literal["anybody", "watcher"]
 """The permission that a call needs; ``watcher``: anybody without a token or with a good one."""
@@ -126,7 +127,6 @@ ACCESS: dict[str, Who] = {
     "POST /operator/wallets": "support",
     "GET /operator/wallets": "view",
     "GET /operator/seal": "view",
-    "GET /operator/wallets/{wallet_id}": "view",
     "POST /operator/wallets/{wallet_id}/enabled": "support",
     "POST /operator/wallets/{wallet_id}/price-group": "administer",
     "POST /credit/topup": "manage",
@@ -144,7 +144,6 @@ ACCESS: dict[str, Who] = {
     "POST /operator/wallets/{wallet_id}/secrets": "support",
     "DELETE /operator/secrets/{sha256}": "support",
     "GET /credit/topups/consents": "manage",
-    "GET /operator/wallets/{wallet_id}/topups/consents": "view",
     "POST /operator/grants": "finance",
     "POST /operator/wallets/{wallet_id}/adjust": "finance",
     "POST /operator/wallets/{wallet_id}/take-back": "finance",
@@ -155,7 +154,48 @@ ACCESS: dict[str, Who] = {
     "GET /operator/sellers": "view",
     "DELETE /operator/sellers/{seller_id}": "administer",
     "POST /operator/sellers/{seller_id}/rotate": "administer",
+    "GET /credit/deliveries": "manage",
+    "GET /operator/wallets/{wallet_id}": "view",
+    "PATCH /operator/wallets/{wallet_id}": "support",
+    "GET /operator/wallets/{wallet_id}/transactions": "view",
+    "GET /operator/wallets/{wallet_id}/transactions/{txn_id}": "view",
+    "GET /operator/wallets/{wallet_id}/holds/{hold_id}": "view",
+    "GET /operator/wallets/{wallet_id}/lots": "view",
+    "GET /operator/wallets/{wallet_id}/lots/expired": "view",
+    "GET /operator/wallets/{wallet_id}/alerts": "view",
+    "GET /operator/wallets/{wallet_id}/statement": "view",
+    "GET /operator/wallets/{wallet_id}/forecast": "view",
+    "GET /operator/wallets/{wallet_id}/usage": "view",
+    "GET /operator/wallets/{wallet_id}/prices": "view",
+    "GET /operator/wallets/{wallet_id}/budgets": "view",
+    "POST /operator/wallets/{wallet_id}/budgets": "support",
+    "GET /operator/wallets/{wallet_id}/budgets/changes": "view",
+    "GET /operator/wallets/{wallet_id}/budgets/{budget_id}": "view",
+    "PATCH /operator/wallets/{wallet_id}/budgets/{budget_id}": "support",
+    "DELETE /operator/wallets/{wallet_id}/budgets/{budget_id}": "support",
+    "GET /operator/wallets/{wallet_id}/budgets/{budget_id}/values": "view",
+    "GET /operator/wallets/{wallet_id}/keys": "view",
+    "POST /operator/wallets/{wallet_id}/keys": "support",
+    "GET /operator/wallets/{wallet_id}/keys/{key_id}": "view",
+    "PATCH /operator/wallets/{wallet_id}/keys/{key_id}": "support",
+    "DELETE /operator/wallets/{wallet_id}/keys/{key_id}": "support",
+    "POST /operator/wallets/{wallet_id}/keys/{key_id}/rotate": "support",
+    "POST /operator/wallets/{wallet_id}/topup": "support",
+    "GET /operator/wallets/{wallet_id}/topups": "view",
+    "GET /operator/wallets/{wallet_id}/topups/{topup_id}": "support",
+    "DELETE /operator/wallets/{wallet_id}/topups/{topup_id}": "support",
+    "GET /operator/wallets/{wallet_id}/topups/consents": "view",
+    "GET /operator/wallets/{wallet_id}/transfers": "view",
+    "GET /operator/wallets/{wallet_id}/transfers/{transfer_id}": "view",
+    "GET /operator/wallets/{wallet_id}/deliveries": "view",
+    "POST /operator/wallets/{wallet_id}/notification-targets/{target_id}/confirm": "support",
+    "POST /operator/wallets/{wallet_id}/notification-targets/{target_id}/ask-again": "support",
 }
+
+for own, sent in [*BODIES.items()]:
+    method, path = own.split()
+    if (twin := f"{method} {mirrored(path, '{wallet_id}')}") in ACCESS:
+        BODIES.setdefault(twin, sent)
 
 SOMEBODY_ELSES = {
     "GET /credit/keys/{key_id}": 404,

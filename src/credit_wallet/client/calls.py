@@ -29,6 +29,7 @@ from credit_wallet.rules.names import checked_request_id
 from credit_wallet.rules.usage import Amount, asked_for, checked_amount, checked_change
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody
+from credit_wallet.wire.mirrored import mirrored
 from credit_wallet.wire.replies import WalletReply
 
 T = TypeVar("T")
@@ -98,6 +99,11 @@ def show_wallet() -> Call[WalletReply]:
 def show_topup(topup_id: str) -> Call[TopupReply]:
     """One top-up."""
     return get(f"/credit/topups/{segment(topup_id)}", read_as(TopupReply))
+
+
+def at_wallet(call: Call[T], wallet_id: int) -> Call[T]:
+    """An owner's call, of an operator about a wallet."""
+    return structs.replace(call, path=mirrored(call.path, f"{wallet_id:d}"))
 
 
 def sold(

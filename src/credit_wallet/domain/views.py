@@ -257,6 +257,9 @@ class AutoTopupState(Struct, frozen=True):
     action_url: str | None = None
 
 
+DeliveryStatus = Literal["pending", "delivered", "dead"]
+
+
 class DeliveryView(Struct, frozen=True):
     """An event on its way to a target; ``address`` is the target's, with its secrets removed."""
 
@@ -266,7 +269,7 @@ class DeliveryView(Struct, frozen=True):
     kind: str
     target_id: int
     address: str
-    status: Literal["pending", "delivered", "dead"]
+    status: DeliveryStatus
     attempts: int
     next_attempt_at: str
     last_error: str | None

@@ -33,6 +33,7 @@ from credit_wallet.http.grant_routes import GRANT_ROUTES
 from credit_wallet.http.key_routes import KEY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
+from credit_wallet.http.mirrored_routes import MIRRORED_ROUTES
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
@@ -41,6 +42,7 @@ from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
 from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
+from credit_wallet.http.query import require_known_parameters
 from credit_wallet.http.routing import MONEY_SECURITY, NEEDS, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
@@ -83,6 +85,7 @@ ROUTES = (
     *OPERATOR_ROUTES,
     find_transactions,
     *CORRECTION_ROUTES,
+    *MIRRORED_ROUTES,
     *GRANT_ROUTES,
     *ACCESS_ROUTES,
     *MCP_ROUTES,
@@ -184,7 +187,10 @@ async def _admit(request: Request[Any, Any, Any]) -> None:
     Every route says which permission it needs. Nothing else decides who may call it.
     """
     request.state.request_id = request_id_of(request.scope["headers"])
-    require_plain_numbers(request, distinct_query(request.scope["query_string"]))
+    query = distinct_query(request.scope["query_string"])
+    if request.method != "OPTIONS":  # which asks about an address as it is called, parameters and all
+        require_known_parameters(request.route_handler, query)
+    require_plain_numbers(request, query)
     needs = request.route_handler.opt.get(NEEDS)
     if needs is None:
         return

@@ -56,16 +56,6 @@ def list_wallets(
     return wallets.list(after=after, limit=limit)
 
 
-@get("/operator/wallets/{wallet_id:int}", **route(TAG, "wallet_not_found", needs="view"))
-@on_lane(OPERATORS)
-def get_wallet_by_id(wallet_id: WalletId, wallets: GivenWallets) -> WalletView:
-    """Get a wallet by id
-
-    One wallet with its balance, settings and spending in the current cycle.
-    """
-    return wallets.show(wallet_id)
-
-
 @post(
     "/operator/wallets/{wallet_id:int}/enabled",
     status_code=HTTP_200_OK,
@@ -136,7 +126,6 @@ def get_seal(wallets: GivenWallets) -> Anchor:
 OPERATOR_ROUTES = (
     create_wallet,
     list_wallets,
-    get_wallet_by_id,
     set_wallet_enabled,
     top_up_wallet,
     list_notification_targets,

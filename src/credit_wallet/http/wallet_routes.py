@@ -53,7 +53,7 @@ HoldId = Annotated[int, id_in_path("hold")]
 def get_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> Response[WalletReply]:
     """Get the wallet
 
-    The token's wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
+    The wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
     caller can spend now. For owners and agents; `notification_targets` is empty for agents.
     """
     return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url))
@@ -140,7 +140,7 @@ async def list_transactions(
     names = Wanted(request_id, reference, idempotency_key)
     return await transactions_shown(
         wallets,
-        own_access(caller),
+        caller,
         limit=limit,
         cursor=cursor,
         type=type,
@@ -246,7 +246,7 @@ async def get_statement(
     agent sees the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a
     wallet may have two in progress.
     """
-    return await stream_statement(wallets, own_access(caller), cycle, form_of(format, rows))
+    return await stream_statement(wallets, caller, cycle, form_of(format, rows))
 
 
 @get("/credit/forecast", **route(TAG, needs="read"))

@@ -84,9 +84,9 @@ class LedgerWallet:
     ) -> TransactionPage:
         """As ``Wallet`` says."""
 
-        access, names = await self._access(), Wanted(request_id, reference, idempotency_key)
+        caller, names = Caller(await self._access()), Wanted(request_id, reference, idempotency_key)
         return await transactions_shown(
-            self._wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note, names=names
+            self._wallets, caller, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note, names=names
         )
 
     async def forecast(self) -> Forecast:

@@ -31,7 +31,7 @@ from credit_wallet.domain.permissions import (
 from credit_wallet.domain.tokens import is_mistyped
 from credit_wallet.domain.views import Access, SellerAccess
 from credit_wallet.errors import Forbidden, Unauthorized
-from credit_wallet.ledger.reading_lanes import AUTHENTICATION
+from credit_wallet.ledger.reading_lanes import AUTHENTICATION, OPERATORS, OWNERS, Lane
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.failure_limit import FailureLimit
 from credit_wallet.wire.operator_keys import OperatorKey
@@ -47,7 +47,10 @@ REMEMBERED_TOKENS = 10_000
 
 
 class Caller(Struct, frozen=True):
-    """Who a request comes from: a wallet's owner or agent key (``access``), a seller, or an operator."""
+    """Who a request comes from: a wallet's owner or agent key (``access``), a seller, or an operator.
+
+    An operator may stand in for the owner of a wallet and has ``access`` then.
+    """
 
     access: Access | None = None
     seller: SellerAccess | None = None
@@ -85,6 +88,24 @@ class Caller(Struct, frozen=True):
     def key_id(self) -> int | None:
         """The agent key that asks, None for anybody else."""
         return None if self.access is None else self.access.key_id
+
+    @property
+    def share(self) -> int:
+        """Whose share of a lane the caller's requests count against: its wallet's, 0 for a caller without one.
+
+        An operator's looks at a wallet are counted apart, lest the wallet's owner keep the operator out.
+        """
+        if self.access is None:
+            return 0
+        return self.access.wallet_id if self.operator is None else -self.access.wallet_id
+
+    def lane(self, usual: Lane) -> Lane:
+        """The lane on which the caller asks what others ask on ``usual``: operators have one apart from all owners."""
+        return OPERATORS if self.operator is not None and usual is OWNERS else usual
+
+    def standing_in(self, wallet_id: int) -> Caller:
+        """An operator who sees and changes what the owner of a wallet does. The operator stays who acts."""
+        return structs.replace(self, access=Access(wallet_id, None))
 
     @property
     def name(self) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Mapping, Sequence
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
-from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
 from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
-from credit_wallet.wire.replies import TransactionPage
+from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
 class AsyncWallets:
@@ -45,9 +43,9 @@ class AsyncWallets:
         """Wallets with an id above ``after``, by id; ``limit`` is 1 to 1,000."""
         return await self._send(calls.get("/operator/wallets", read_as(list[WalletView]), after=after, limit=limit))
 
-    async def show(self, wallet_id: int) -> WalletView:
-        """One wallet. Raises ``WalletNotFound``."""
-        return await self._send(calls.get(f"/operator/wallets/{wallet_id:d}", read_as(WalletView)))
+    async def show(self, wallet_id: int) -> WalletReply:
+        """One wallet, as its owner sees it. Raises ``WalletNotFound``."""
+        return await self._send(calls.at_wallet(calls.show_wallet(), wallet_id))
 
     async def enable(self, wallet_id: int, *, enabled: bool) -> WalletView:
         """Let a wallet spend, or stop it."""
@@ -58,11 +56,6 @@ class AsyncWallets:
         """Let the prices of a group count for a wallet, or those of none."""
         path = f"/operator/wallets/{wallet_id:d}/price-group"
         return await self._send(Call("POST", path, read_as(WalletView), PriceGroupBody(price_group)))
-
-    async def consents(self, wallet_id: int, *, before: int | None = None, limit: int = 100) -> Sequence[Consent]:
-        """What was agreed to for a wallet's automatic top-ups, newest first. Raises ``WalletNotFound``."""
-        path = f"/operator/wallets/{wallet_id:d}/topups/consents"
-        return await self._send(calls.get(path, read_as(builtins.list[Consent]), before=before, limit=limit))
 
     async def topup(
         self,

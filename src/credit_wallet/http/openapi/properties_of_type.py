@@ -251,4 +251,17 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         "The item that all the charges are for; null when they are for several, or for none.", ("search",)
     ),
     "UsageRow.quantity": _A("How much of that item; null without one.", ("12",)),
+    "DeliveryView.event_id": _A("Id of the event that it tells of.", (31,)),
+    "DeliveryView.wallet_id": _A("Id of the wallet; 0 for a notice of the operator's that is about all wallets.", (1,)),
+    "DeliveryView.kind": _A("What kind of event it is.", ("budget.threshold_reached",)),
+    "DeliveryView.status": _A(
+        "`pending`: on its way. `delivered`: the target accepted it. `dead`: given up after three days of attempts, or "
+        "because the target was removed.",
+        ("dead",),
+    ),
+    "DeliveryView.attempts": _A("How often it was sent.", (9,)),
+    "DeliveryView.next_attempt_at": _time("When it is sent next, while it is pending."),
+    "DeliveryView.last_error": _A("Why the last attempt failed; null when none has.", ("500 Internal Server Error",)),
+    "DeliveryView.created_at": _time("When it was made."),
+    "DeliveryView.delivered_at": _time("When the target accepted it; null before that."),
 }
