@@ -124,9 +124,18 @@ class WalletMovements:
         """
         wallet_id = movements.wallet_of_sale(self._ledger, txn_id, actor)
         amount_micros = None if amount_yen is None else checked_amount(amount_yen)
-        names = called(request_id, reference, metadata)
         return self._ledger.run(
-            Refunded, Refund(wallet_id, idempotency_key, txn_id, amount_micros, note, actor=actor, names=names)
+            Refunded,
+            Refund(
+                wallet_id,
+                idempotency_key,
+                txn_id,
+                amount_micros,
+                note,
+                actor=actor,
+                names=called(request_id, reference, metadata),
+                author=self._ledger.author,
+            ),
         )
 
     async def arefund(
@@ -144,9 +153,18 @@ class WalletMovements:
         """The asyncio twin of ``refund``."""
         wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_sale, self._ledger, txn_id, actor)
         amount_micros = None if amount_yen is None else checked_amount(amount_yen)
-        names = called(request_id, reference, metadata)
         return await self._ledger.arun(
-            Refunded, Refund(wallet_id, idempotency_key, txn_id, amount_micros, note, actor=actor, names=names)
+            Refunded,
+            Refund(
+                wallet_id,
+                idempotency_key,
+                txn_id,
+                amount_micros,
+                note,
+                actor=actor,
+                names=called(request_id, reference, metadata),
+                author=self._ledger.author,
+            ),
         )
 
     def topup(
@@ -170,9 +188,19 @@ class WalletMovements:
         """
         end = movements.end_of_lot(self._ledger, wallet_id, expires_at)
         amount_micros = checked_amount(amount_yen)
-        names = called(request_id, reference, metadata)
         return self._ledger.run(
-            ToppedUp, Topup(wallet_id, idempotency_key, amount_micros, bool(promo), end, note, actor=actor, names=names)
+            ToppedUp,
+            Topup(
+                wallet_id,
+                idempotency_key,
+                amount_micros,
+                bool(promo),
+                end,
+                note,
+                actor=actor,
+                names=called(request_id, reference, metadata),
+                author=self._ledger.author,
+            ),
         )
 
     async def atopup(
@@ -192,9 +220,19 @@ class WalletMovements:
         """The asyncio twin of ``topup``."""
         end = await self.reading_lanes.ask(MONEY, movements.end_of_lot, self._ledger, wallet_id, expires_at)
         amount_micros = checked_amount(amount_yen)
-        names = called(request_id, reference, metadata)
         return await self._ledger.arun(
-            ToppedUp, Topup(wallet_id, idempotency_key, amount_micros, bool(promo), end, note, actor=actor, names=names)
+            ToppedUp,
+            Topup(
+                wallet_id,
+                idempotency_key,
+                amount_micros,
+                bool(promo),
+                end,
+                note,
+                actor=actor,
+                names=called(request_id, reference, metadata),
+                author=self._ledger.author,
+            ),
         )
 
     def reverse(self, txn_id: int, amount_yen: Amount, *, idempotency_key: str, note: str | None = None) -> Reversed:
@@ -203,7 +241,10 @@ class WalletMovements:
         Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
         """
         wallet_id = movements.wallet_of_entry(self._ledger, txn_id)
-        return self._ledger.run(Reversed, Reverse(wallet_id, idempotency_key, txn_id, checked_amount(amount_yen), note))
+        return self._ledger.run(
+            Reversed,
+            Reverse(wallet_id, idempotency_key, txn_id, checked_amount(amount_yen), note, author=self._ledger.author),
+        )
 
     async def areverse(
         self, txn_id: int, amount_yen: Amount, *, idempotency_key: str, note: str | None = None
@@ -211,5 +252,6 @@ class WalletMovements:
         """The asyncio twin of ``reverse``."""
         wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_entry, self._ledger, txn_id)
         return await self._ledger.arun(
-            Reversed, Reverse(wallet_id, idempotency_key, txn_id, checked_amount(amount_yen), note)
+            Reversed,
+            Reverse(wallet_id, idempotency_key, txn_id, checked_amount(amount_yen), note, author=self._ledger.author),
         )
