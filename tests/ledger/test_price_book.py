@@ -115,6 +115,7 @@ def test_an_item_that_is_announced_cannot_be_bought_yet(wallets: CreditWallet, p
         cost(wallets, payer, "a")
 
 
+@pytest.mark.partitions
 def test_the_same_prices_again_make_no_version(wallets: CreditWallet) -> None:
     text = SEARCH.format("3.30")
     first = wallets.prices.apply(text)
@@ -189,6 +190,7 @@ def test_every_price_comes_back_as_it_was_applied(wallets: CreditWallet) -> None
     ]
 
 
+@pytest.mark.partitions
 def test_a_list_of_the_past_is_of_the_version_that_counted_then(wallets: CreditWallet, clock: Clock) -> None:
     def listed(at: str | datetime) -> list[tuple[str, int]]:
         return [(str(price.unit_price), price.version) for price in wallets.prices.list(at=at)]

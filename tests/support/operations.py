@@ -91,6 +91,17 @@ def _topped_up(world: World) -> int:
     return txn_id
 
 
+def _operator(world: World) -> dict[str, Any]:
+    name = f"bob{new_idempotency_key()[-8:]}"
+    return {"operator_id": world.wallets.operators.create(name=name, role="viewer").operator_id}
+
+
+def _operator_key(world: World) -> dict[str, Any]:
+    operator = _operator(world)
+    [key] = world.wallets.operators.keys(operator["operator_id"])
+    return {**operator, "operator_key_id": key.operator_key_id}
+
+
 def _wallet(world: World) -> dict[str, Any]:
     return {"wallet_id": world.owner_id}
 
@@ -143,6 +154,11 @@ OPERATIONS: dict[str, Scenario] = {
     ),
     "POST /operator/grants": lambda world: Sent(body={"wallet_id": world.owner_id, "amount_yen": 5}),
     "DELETE /operator/grants/{grant_id}": lambda world: Sent(_grant(world)),
+    "POST /operator/operators": lambda _: Sent(body={"name": "alice", "role": "support"}),
+    "POST /operator/operators/{operator_id}": lambda world: Sent(_operator(world), {"role": "finance"}),
+    "DELETE /operator/operators/{operator_id}": lambda world: Sent(_operator(world)),
+    "POST /operator/operators/{operator_id}/keys": lambda world: Sent(_operator(world), {}),
+    "DELETE /operator/operators/{operator_id}/keys/{operator_key_id}": lambda world: Sent(_operator_key(world)),
     "POST /operator/sellers": lambda _: Sent(body={"label": "shop"}),
     "DELETE /operator/sellers/{seller_id}": lambda world: Sent(_seller(world)),
     "POST /operator/sellers/{seller_id}/rotate": lambda world: Sent(_seller(world), {}),

@@ -19,6 +19,8 @@ from credit_wallet.errors.identities import (
     Forbidden,
     KeyEnded,
     KeyNotFound,
+    OperatorNameInUse,
+    OperatorNotFound,
     SecretInUse,
     SecretNotFound,
     SellerNotFound,
@@ -49,6 +51,7 @@ from credit_wallet.errors.movements import (
     TransferReturned,
 )
 from credit_wallet.errors.operations import (
+    BackupRefused,
     CopyRefused,
     DatabaseCorrupt,
     DatabaseError,
@@ -98,6 +101,7 @@ from credit_wallet.errors.spending import (
 )
 
 __all__ = [
+    "BackupRefused",
     "BudgetExhausted",
     "BudgetNotFound",
     "CallLimitReached",
@@ -132,6 +136,8 @@ __all__ = [
     "MigrationError",
     "MissingExtra",
     "NoLedger",
+    "OperatorNameInUse",
+    "OperatorNotFound",
     "PayBackNotAllowed",
     "PaymentInvalid",
     "PaymentProviderError",

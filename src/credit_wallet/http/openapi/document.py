@@ -47,6 +47,7 @@ _TAGS = {
     "Operator: one wallet": "What a wallet's owner sees and sets, at the wallet's address. For operator keys.",
     "Operator: grants": "Credit that is due once or every month. For operator keys.",
     "Operator: access": "Lost owner tokens, keys that the host has issued, and sellers. For operator keys.",
+    "Operator: operators": "People and programs of the host's, each with a name, a role and keys.",
     "Service": "Health, readiness and metrics of the service itself.",
 }
 """In the order in which they are read."""

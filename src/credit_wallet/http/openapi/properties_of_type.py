@@ -214,6 +214,26 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "Identity.wallet_id": _A("The wallet that the token opens; null for sellers and operators.", (1,)),
     "Identity.key_id": _A("The agent key; null for everybody else.", (7,)),
     "Identity.seller_id": _A("The seller; null for everybody else.", (3,)),
+    "Identity.scopes": _A(
+        "What an agent key may do: `spend`, `read`, `manage`; null for everybody else.", (["spend", "read"],)
+    ),
+    "Identity.operator_id": _A("The operator; null for everybody else, and for keys of the environment.", (3,)),
+    "Identity.operator_name": _A("What the operator, or the key of the environment, is called.", ("alice",)),
+    "Identity.operator_role": _A(
+        "`viewer`, `support`, `finance`, `seller` or `admin`; null for everybody else.", ("support",)
+    ),
+    "CreateOperatorBody.name": _A(
+        "Name for people, 1 to 64 of `a-z`, `0-9` and `._@+-`; it stays the operator's for good.", ("alice",)
+    ),
+    "CreatedOperator.name": _A("Name for people.", ("alice",)),
+    "CreatedOperator.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
+    "CreatedOperatorKey.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
+    "CreateOperatorBody.role": _A("What the operator is there for.", ("support",)),
+    "ConfigureOperatorBody.role": _A("What the operator is there for.", ("support",)),
+    "CreatedOperator.role": _A("What the operator is there for.", ("support",)),
+    "OperatorView.role": _A("What the operator is there for.", ("support",)),
+    "OperatorView.name": _A("Name for people.", ("alice",)),
+    "OperatorKeyView.prefix": _A("The first characters of the token.", ("cw_operator_7Hq2",)),
     "CreatedKey.key_id": _A("Id of the agent key.", (7,)),
     "KeyView.key_id": _A("Id of the agent key.", (7,)),
     "CreatedSeller.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_seller_…",)),
