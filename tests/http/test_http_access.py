@@ -14,7 +14,7 @@ from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.permissions import PERMISSIONS, ROLES, Permission
+from credit_wallet.domain.permissions import PERMISSIONS, ROLES, Permission, Scope
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.http.app import ROUTES, declared, documented
 from credit_wallet.http.openapi.callers import tables
@@ -245,8 +245,10 @@ NOT_SOLD = {
 NOT_PAID = {"GET /credit/transactions/{txn_id}": 404}
 """What an agent key gets where a call names what the owner paid."""
 
-WALLETS = {"agent", "owner", "other owner", "host's own key"}
+SPENDERS = {"agent", "host's own key", "key that spends"}
+READERS = {"agent", "host's own key", "key that reads", "key that manages"}
 OWNERS = {"owner", "other owner"}
+WALLETS = {*SPENDERS, *READERS, *OWNERS}
 ADMINS = {"root", "admin"}
 SALES = {"seller operator", *ADMINS}
 OPERATORS = {"viewer", "support", "finance", "seller operator", *ADMINS}
@@ -254,10 +256,10 @@ MAY: dict[Who, set[str]] = {
     "anybody": {*WALLETS, *OPERATORS, "seller"},
     "watcher": {*WALLETS, *OPERATORS, "seller"},
     "identify": {*WALLETS, *OPERATORS, "seller"},
-    "read": WALLETS,
-    "look_up": {*WALLETS, "seller"},
-    "spend": {*WALLETS, *SALES, "seller"},
-    "manage": OWNERS,
+    "read": {*READERS, *OWNERS},
+    "look_up": {*READERS, *OWNERS, "seller"},
+    "spend": {*SPENDERS, *OWNERS, *SALES, "seller"},
+    "manage": {*OWNERS, "key that manages"},
     "own": OWNERS,
     "sell": {*SALES, "seller"},
     "sell_to_many": SALES,
@@ -271,7 +273,7 @@ BAD_TOKENS = (
     *("no token", "malformed", "unknown", "revoked", "expired", "rotated"),
     *("revoked seller", "revoked operator", "rotated operator"),
 )
-CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "host's own key", *sorted(OPERATORS), "seller")
+CALLERS = (*BAD_TOKENS, *sorted(WALLETS), *sorted(OPERATORS), "seller")
 OK = 200
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "access.md"
 REFUSED = 403
@@ -314,6 +316,8 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     revoked = wallets.keys.create(owner.wallet_id)
     wallets.keys.revoke(revoked.key_id)
     expired = wallets.keys.create(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    scoped: dict[str, list[Scope]] = {"spends": ["spend"], "reads": ["read"], "manages": ["manage"]}
+    keys = {f"key that {name}": wallets.keys.create(owner.wallet_id, scopes=scopes) for name, scopes in scoped.items()}
     operators = {role: wallets.operators.create(role, role) for role in ROLES}
     gone, turned = wallets.operators.create("gone", "admin"), wallets.operators.create("turned", "admin")
     wallets.operators.revoke(gone.operator_id)
@@ -335,6 +339,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "revoked seller": revoked_seller.token,
         "host's own key": OWN_KEY,
         "root": OPERATOR_KEY,
+        **{name: key.token for name, key in keys.items()},
         "revoked operator": gone.token,
         "rotated operator": turned.token,
         **{"seller operator" if role == "seller" else role: made.token for role, made in operators.items()},
