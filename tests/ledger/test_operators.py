@@ -17,14 +17,12 @@ from credit_wallet.errors import (
     TooManyTokens,
     Unauthorized,
 )
-from credit_wallet.stores.acts import acts as stored_acts
 
 ROOT = Author("operator", "operator:operator")
 
 
 def acts(wallets: CreditWallet) -> list[tuple[str, str, str]]:
-    rows = stored_acts(wallets._ledger.reader.source, None, 2**62, 100)
-    return [(act.kind, act.subject, act.by) for act in rows[::-1]]
+    return [(act.kind, act.subject, act.by) for act in wallets.log(limit=100)[::-1]]
 
 
 def opens(wallets: CreditWallet, token: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from credit_wallet.client.asynchronous.deliveries import AsyncDeliveries
 from credit_wallet.client.asynchronous.grants import AsyncGrants
+from credit_wallet.client.asynchronous.log import AsyncLog
 from credit_wallet.client.asynchronous.one_wallet import AsyncOneWallet
 from credit_wallet.client.asynchronous.operators import AsyncOperators
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
@@ -47,6 +48,11 @@ class AsyncNouns(AsyncOneWallet):
     def wallets(self) -> AsyncWallets:
         """The operator's wallets."""
         return AsyncWallets(self._send)
+
+    @property
+    def log(self) -> AsyncLog:
+        """The log of acts."""
+        return AsyncLog(self._send)
 
     @property
     def grants(self) -> AsyncGrants:

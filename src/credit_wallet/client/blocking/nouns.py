@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from credit_wallet.client.blocking.deliveries import Deliveries
 from credit_wallet.client.blocking.grants import Grants
+from credit_wallet.client.blocking.log import Log
 from credit_wallet.client.blocking.one_wallet import OneWallet
 from credit_wallet.client.blocking.operators import Operators
 from credit_wallet.client.blocking.purchases import Purchases
@@ -47,6 +48,11 @@ class Nouns(OneWallet):
     def wallets(self) -> Wallets:
         """The operator's wallets."""
         return Wallets(self._send)
+
+    @property
+    def log(self) -> Log:
+        """The log of acts."""
+        return Log(self._send)
 
     @property
     def grants(self) -> Grants:

@@ -55,6 +55,21 @@ _OF_CORRECTIONS: dict[str, About] = {
 }
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    "ActPage.acts": _A("The acts, newest first."),
+    "ActPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", (120,)),
+    "ActView.act_id": _A("Id of the act.", (121,)),
+    "ActView.occurred_at": _time("When it was done."),
+    "ActView.kind": _A("What was done, as `noun.verb`.", ("budget.configured",)),
+    "ActView.subject": _A("To which thing.", ("budget:budget-7",)),
+    "ActView.wallet_id": _A("Whose wallet it was done to; null for what belongs to none.", (1,)),
+    "ActView.by": _A("Who did it: `owner`, `agent:7`, `operator:3`, `command line: alice`, `worker` …", ("owner",)),
+    "ActView.actor": _A("In which capacity: `payer`, `operator`, `product`, or `seller:` and its id.", ("payer",)),
+    "ActView.address": _A("From which address, over HTTP; else null.", ("203.0.113.7",)),
+    "ActView.request_id": _A("`X-Request-Id` of the request; null without one.", ("req-1",)),
+    "ActView.before": _A("What changed, as it was; null for what was made.", ({"limit": "100"},)),
+    "ActView.after": _A("What changed, as it is now; null for what was deleted.", ({"limit": "120"},)),
+    "ActView.reason": _A("Why, as a code, for acts that ask for one; else null.", ("mistyped_topup",)),
+    "ActView.note": _A("Why, in words; null when nothing was said.", ("asked for by phone",)),
     **dict.fromkeys((f"{problem}.retry_at" for problem in _REFUSALS), _PASSES_AT),
     "BudgetView.value": _A("Of `values`, the one with the least left, which the figures are of; else null.", ("r1",)),
     "BudgetValueView.value": _A("The value; of a scope with several `*`, all of them.", ("r1",)),
