@@ -18,7 +18,7 @@ from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
-from credit_wallet.wire.delegation import may_change_key, may_create_key
+from credit_wallet.wire.delegation import may_change_key, may_create_key, may_revoke_key
 from credit_wallet.wire.replies import Identity
 
 TAG = "Agent keys"
@@ -93,7 +93,7 @@ def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> Key
     Revokes the key and all its tokens, permanently and at once.
     """
     key = _own_key(wallets, caller, key_id)
-    may_change_key(wallets, caller, key, key.group)
+    may_revoke_key(caller, key)
     wallets.keys.revoke(key_id)
     return wallets.keys.show(key_id)
 

@@ -16,8 +16,7 @@ from credit_wallet.errors import Forbidden
 
 def require_within(own: KeyView, scopes: Collection[Scope], expires_at: str | None, group: str | None) -> None:
     """Raise ``Forbidden`` unless a key with these settings is within what ``own`` may hand on."""
-    if "manage" in scopes:
-        raise _refusal("keys that manage are the owner's to make and to change; use the owner token", "scopes")
+    require_not_managing(scopes)
     if beyond := [each for each in SCOPES if each in scopes and each not in own.scopes]:
         raise _refusal(f"agent key {own.key_id} has no {beyond[0]} to hand on; send only scopes that it has", "scopes")
     if "spend" in scopes and own.monthly_cap_yen:
@@ -29,6 +28,12 @@ def require_within(own: KeyView, scopes: Collection[Scope], expires_at: str | No
         raise _refusal(f"agent key {own.key_id} ends at {own.expires_at}; let the key end then or before", "expires_at")
     if own.group is not None and group != own.group and not (group or "").startswith(f"{own.group}/"):
         raise _refusal(f"agent key {own.key_id} is in {own.group}; put the key in this group or below it", "group")
+
+
+def require_not_managing(scopes: Collection[Scope]) -> None:
+    """Raise ``Forbidden`` for a key that manages."""
+    if "manage" in scopes:
+        raise _refusal("keys that manage are the owner's to make and to change; use the owner token", "scopes")
 
 
 def require_not_binding(own: KeyView, scope: dict[str, str]) -> None:

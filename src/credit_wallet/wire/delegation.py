@@ -9,7 +9,7 @@ from credit_wallet.domain.permissions import ORDINARY_SCOPES, Scope
 from credit_wallet.domain.views import KeyView
 from credit_wallet.errors import Forbidden
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.rules.delegation import require_not_binding, require_within
+from credit_wallet.rules.delegation import require_not_binding, require_not_managing, require_within
 from credit_wallet.rules.validation import checked_end
 from credit_wallet.wire.auth import Caller
 
@@ -34,6 +34,12 @@ def may_change_key(wallets: CreditWallet, caller: Caller, key: KeyView, group: s
     if (own := _own_key(wallets, caller)) is not None:
         require_within(own, key.scopes, key.expires_at, key.group)
         require_within(own, key.scopes, key.expires_at, group)
+
+
+def may_revoke_key(caller: Caller, key: KeyView) -> None:
+    """To stop a key needs no right to hand it on. Raises ``Forbidden`` for keys that manage."""
+    if caller.key_id is not None:
+        require_not_managing(key.scopes)
 
 
 def may_change_budget(wallets: CreditWallet, caller: Caller, budget: BudgetView) -> None:
