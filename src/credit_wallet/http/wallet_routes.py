@@ -28,6 +28,7 @@ from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.stores.entry_names import Wanted
 from credit_wallet.wire.auth import own_access, own_wallet
 from credit_wallet.wire.bodies import SettingsBody, TargetBody
+from credit_wallet.wire.delegation import may_configure
 from credit_wallet.wire.headers import wallet_headers
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
 from credit_wallet.wire.replies import TransactionPage, WalletReply
@@ -73,6 +74,7 @@ def update_wallet(
     """
     wallet_id = own_wallet(caller)
     given = structs.asdict(data)
+    may_configure(caller, [name for name, value in given.items() if value is not UNSET])
     if given.pop("notification_targets") is UNSET:
         wallets.configure(wallet_id, **given)
         return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url))

@@ -107,6 +107,8 @@ class KeyState(Struct):
     expires_at: str | None
     revoked_at: str | None
     group: str | None = None
+    may_spend: bool = True
+    """Whether ``spend`` is among its scopes."""
 
 
 class Counter(Struct, gc=False):

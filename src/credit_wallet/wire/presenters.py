@@ -148,7 +148,7 @@ async def _named(
 
 async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
     """The headers about the caller's wallet, for responses other than those to movements."""
-    if caller is None or caller.access is None:
+    if caller is None or caller.access is None or caller.permissions.isdisjoint(("read", "view")):
         return []
     try:
         wallet_id = caller.access.wallet_id

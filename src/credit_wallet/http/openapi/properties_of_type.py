@@ -225,6 +225,12 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "Identity.scopes": _A(
         "What an agent key may do: `spend`, `read`, `manage`; null for everybody else.", (["spend", "read"],)
     ),
+    "CreateKeyBody.scopes": _A(
+        "What the key may do, for good: `spend`, `read` its own part of the wallet, `manage` as the owner does. By "
+        "default the first two.",
+        (["read"],),
+    ),
+    "KeyView.scopes": _A("What the key may do: `spend`, `read`, `manage`.", (["spend", "read"],)),
     "Identity.operator_id": _A("The operator; null for everybody else, and for keys of the environment.", (3,)),
     "Identity.operator_name": _A("What the operator, or the key of the environment, is called.", ("alice",)),
     "Identity.operator_role": _A(
