@@ -55,6 +55,8 @@ _OF_CORRECTIONS: dict[str, About] = {
     "TakeBackBody.amount_yen": _amount("What to take back, by default all that is left of it", 90_000),
     "TakeBackBody.reason": _WHY,
     "TakeBackBody.note": _HAPPENED,
+    **{f"{body}.reason": _WHY for body in ("FreezeBody", "CloseBody", "MergeBody")},
+    **{f"{body}.note": _HAPPENED for body in ("FreezeBody", "CloseBody", "MergeBody")},
     "Transaction.reason": _A(f"Why an adjustment was made: {_CODES}; null of other entries.", ("goodwill",)),
 }
 
