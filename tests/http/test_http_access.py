@@ -131,6 +131,7 @@ ACCESS: dict[str, Who] = {
     "GET /operator/wallets": "view",
     "GET /operator/seal": "view",
     "GET /operator/log": "administer",
+    "GET /operator/wallets/{wallet_id}/personal-data": "administer",
     "GET /operator/wallets/{wallet_id}/log": "view",
     "GET /credit/log": "manage",
     "POST /operator/wallets/{wallet_id}/enabled": "support",

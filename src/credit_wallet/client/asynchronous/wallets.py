@@ -10,6 +10,7 @@ from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
+from credit_wallet.domain.personal import PersonalPage
 from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
@@ -46,6 +47,14 @@ class AsyncWallets:
     async def show(self, wallet_id: int) -> WalletReply:
         """One wallet, as its owner sees it. Raises ``WalletNotFound``."""
         return await self._send(calls.at_wallet(calls.show_wallet(), wallet_id))
+
+    async def personal_data(self, wallet_id: int, *, cursor: str | None = None, limit: int = 100) -> PersonalPage:
+        """What people have written about themselves in a wallet, or what names them, page by page.
+
+        For the next page, pass ``next_cursor`` as ``cursor``; ``limit`` is 1 to 1,000. Raises ``WalletNotFound``.
+        """
+        path = f"/operator/wallets/{wallet_id:d}/personal-data"
+        return await self._send(calls.get(path, read_as(PersonalPage), cursor=cursor, limit=limit))
 
     async def enable(self, wallet_id: int, *, enabled: bool) -> WalletView:
         """Let a wallet spend, or stop it."""
