@@ -143,6 +143,7 @@ ACCESS: dict[str, Who] = {
     "GET /operator/seal": "view",
     "GET /operator/transactions": "view",
     "GET /operator/log": "administer",
+    "GET /operator/wallets/{wallet_id}/personal-data": "administer",
     "GET /operator/wallets/{wallet_id}/log": "view",
     "GET /credit/log": "manage",
     "POST /operator/wallets/{wallet_id}/freeze": "support",

@@ -162,7 +162,7 @@ def call(case: schemathesis.Case[Any], token: str) -> None:
         if case.path == "/credit/token/rotate":
             body["overlap_seconds"] = 3600  # the other calls come with the token that there was before
         case.body = body
-        if case.path == "/credit/usage":  # periods exist, and a page is the next of one
+        if case.path == "/credit/usage" or case.path.endswith("/log"):  # times exist, and a page is the next of one
             case.query = {name: each for name, each in case.query.items() if name not in ("since", "until", "cursor")}
     if token == OPERATOR_KEY and case.path in NAMING_A_WALLET and isinstance(case.body, dict):
         case.body |= {"wallet_id": 1} if case.body.get("wallet_id") is None else {}  # an operator has to name one

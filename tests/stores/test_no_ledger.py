@@ -54,6 +54,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "topups pay-back": ("tu_1", 10, "--key", "k"),
     "topups list": (1,),
     "usage": (1,),
+    "export personal-data": (1,),
     "prices diff": ("prices.toml",),
     "prices apply": ("prices.toml",),
     "wallet configure": (1, "--label", "x"),

@@ -61,6 +61,14 @@ _OF_CORRECTIONS: dict[str, About] = {
 }
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    "PersonalPage.items": _A("What there is of people, in the order of kinds."),
+    "PersonalPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", ("entry:4711",)),
+    "PersonalItem.kind": _A(
+        "`wallet`, `key`, `target`, `consent`, `budget`, `grant`, `hold`, `payer`, `act` or `entry`.", ("entry",)
+    ),
+    "PersonalItem.id": _A("Its id, or its number among those of the wallet.", (4_711,)),
+    "PersonalItem.at": _time("When it was made; null where nothing says so."),
+    "PersonalItem.data": _A("What it says, by the names of its fields.", ({"note": "research for Ms Sato"},)),
     "ActPage.acts": _A("The acts, newest first."),
     "ActPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", (120,)),
     "ActView.act_id": _A("Id of the act.", (121,)),
