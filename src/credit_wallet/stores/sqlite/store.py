@@ -234,6 +234,9 @@ class SqliteStore:
         """Any id: only one writer runs at a time, and ids follow the order of commits."""
         return MAX_ID
 
+    settled_act_id = settled_txn_id
+    """The same of acts."""
+
     def holding_back(self) -> list[Holder]:
         """Nobody."""
         return []
