@@ -31,6 +31,10 @@ ENTRY_COLUMNS = (
     "related_txn_id, hold_id, cause"
 )
 
+ACT_COLUMNS = (
+    "act_id, wallet_id, kind, subject, occurred_at, actor, author, address, request_id, before, after, reason, note"
+)
+
 
 @pytest.fixture
 def sealed(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> CreditWallet:
@@ -50,7 +54,7 @@ def sealed(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> CreditWall
 def test_each_seal_covers_its_entries_and_the_seal_before(db_url: str) -> None:
     previous = "0" * 64
     ranges = []
-    for _, first, last, entries, recorded, sealed_at in seals_of(db_url, ", sealed_at"):
+    for seal_id, first, last, entries, recorded, sealed_at in seals_of(db_url, ", sealed_at"):
         with PlainSql(db_url) as ledger:
             rows = ledger.run(
                 f"SELECT {ENTRY_COLUMNS} FROM am_credit_transaction_log WHERE txn_id BETWEEN ? AND ? ORDER BY 1",
@@ -63,7 +67,16 @@ def test_each_seal_covers_its_entries_and_the_seal_before(db_url: str) -> None:
                 first,
                 last,
             )
-        parts = ([4, sealed_at, first, last, entries], rows, lots)
+            [(follows, last_act, acts)] = ledger.run(
+                "SELECT follows, last_act_id, acts FROM am_credit_seal WHERE seal_id = ?", seal_id
+            )
+            done = ledger.run(
+                f"SELECT {ACT_COLUMNS} FROM am_credit_act WHERE act_id > ? AND act_id <= ? ORDER BY act_id",
+                last_act - acts,
+                last_act,
+            )
+        assert len(done) == (4 if first == 1 else 0)
+        parts = ([5, sealed_at, first, last, entries, last_act, acts, follows], rows, lots, done)
         text = "".join(json.dumps(part, ensure_ascii=False, separators=(",", ":")) for part in parts)
         assert recorded == sha256((previous + text).encode()).hexdigest()
         assert len(rows) == entries
@@ -201,10 +214,12 @@ def test_a_seal_from_before_there_were_details_still_proves_its_entries(
     wallets.charge(wallet_id, 1, idempotency_key="whole")
     monkeypatch.setattr(seals, "VERSION", 3)
     wallets.maintenance.seal()
+    with PlainSql(db_url) as host:
+        host.run("UPDATE am_credit_seal SET follows = NULL, last_act_id = 0, acts = 0")  # as before they covered acts
     monkeypatch.undo()
     wallets.charge(wallet_id, "1.5", idempotency_key="exact", facts={"tool": "search"})
     wallets.maintenance.seal()
-    assert [row[-1] for row in seals_of(db_url, ", version")] == [3, 4]
+    assert [row[-1] for row in seals_of(db_url, ", version")] == [3, 5]
     assert wallets.verify() == []
     tamper(db_url, "UPDATE am_credit_seal SET version = 3 WHERE seal_id = 2")
     assert {violation.check for violation in wallets.verify()} == {"seals", "protection"}
