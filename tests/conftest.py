@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from clock import Clock
-from databases import Databases, PostgresDatabases, SqliteFiles
+from databases import Databases, PostgresDatabases, SqliteFiles, chosen
 from hypothesis import settings
+from width import WIDE, examples
 
 from credit_wallet import CreditWallet
 from credit_wallet.runtime import deadlines
@@ -37,7 +38,7 @@ sys.dont_write_bytecode = False
 # No test speaks TLS with the world, and to read its certificate authorities takes each HTTP client 20 ms.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("support") / "nobody.pem")
 
-settings.register_profile("any machine", deadline=None)
+settings.register_profile("any machine", deadline=None, max_examples=examples(100))
 settings.load_profile("any machine")
 deadlines.BALANCE_SECONDS = 30.0  # no answer leaves its balance out because the machine is busy
 
@@ -60,6 +61,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker("databases")
     if mark is not None and "databases" in metafunc.fixturenames:
         metafunc.parametrize("databases", mark.args, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not WIDE:
+        items[:], left = chosen(items)
+        config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(scope="session")

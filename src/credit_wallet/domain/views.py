@@ -15,6 +15,7 @@ from msgspec import Struct
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind
+from credit_wallet.domain.permissions import Scope
 from credit_wallet.domain.topups import Clawback
 
 
@@ -61,6 +62,13 @@ class Transaction(Struct, frozen=True):
     """Why credit came in or went out (``causes.Cause``); None of other entries, and of those that name none."""
     reason: str | None = None
     """The code of an adjustment's reason (``corrections.CorrectionReason``); its note says what happened."""
+    request_id: str | None = None
+    """The id that the caller gave its request."""
+    reference: str | None = None
+    """The host's id of what the entry is about."""
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+    """Of the request, on entries with a request id, a reference or metadata."""
 
     amount = Exact()
     quantity = Exact()
@@ -250,6 +258,9 @@ class AutoTopupState(Struct, frozen=True):
     action_url: str | None = None
 
 
+DeliveryStatus = Literal["pending", "delivered", "dead"]
+
+
 class DeliveryView(Struct, frozen=True):
     """An event on its way to a target; ``address`` is the target's, with its secrets removed."""
 
@@ -259,7 +270,7 @@ class DeliveryView(Struct, frozen=True):
     kind: str
     target_id: int
     address: str
-    status: Literal["pending", "delivered", "dead"]
+    status: DeliveryStatus
     attempts: int
     next_attempt_at: str
     last_error: str | None
@@ -276,6 +287,8 @@ class Access(Struct, frozen=True):
     wallet_id: int
     key_id: int | None
     ends_at: str | None = None
+    scopes: frozenset[Scope] = frozenset()
+    """Of an agent key: what it may do. An owner needs none."""
 
 
 class SellerAccess(Struct, frozen=True):

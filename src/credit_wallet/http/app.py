@@ -26,20 +26,25 @@ from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
 from credit_wallet.http.correction_routes import CORRECTION_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
+from credit_wallet.http.entry_names import find_transactions
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
 from credit_wallet.http.grant_routes import GRANT_ROUTES
 from credit_wallet.http.key_routes import KEY_ROUTES
+from credit_wallet.http.log_routes import LOG_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
+from credit_wallet.http.mirrored_routes import MIRRORED_ROUTES
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
+from credit_wallet.http.operators_routes import OPERATORS_ROUTES
 from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
 from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
+from credit_wallet.http.query import require_known_parameters
 from credit_wallet.http.routing import MONEY_SECURITY, NEEDS, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
@@ -53,7 +58,14 @@ from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import distinct_query
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Authenticator, Caller
-from credit_wallet.wire.headers import ACT_NOTE, STANDING_HEADERS, act_note, request_id_of
+from credit_wallet.wire.headers import (
+    ACT_NOTE,
+    STANDING_HEADERS,
+    act_note,
+    only_request_id,
+    request_id_of,
+    sent_request_id,
+)
 from credit_wallet.wire.presenters import caller_headers
 from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused, code_of, refusal
 
@@ -74,9 +86,13 @@ ROUTES = (
     *KEY_ROUTES,
     *NOTICE_ROUTES,
     *OPERATOR_ROUTES,
+    find_transactions,
     *CORRECTION_ROUTES,
+    *MIRRORED_ROUTES,
     *GRANT_ROUTES,
+    *LOG_ROUTES,
     *ACCESS_ROUTES,
+    *OPERATORS_ROUTES,
     *MCP_ROUTES,
     *SYSTEM_ROUTES,
     show_docs,
@@ -153,6 +169,7 @@ def documented() -> Litestar:
             "metrics": Provide(_metrics_of, sync_to_thread=False),
             "payments": Provide(_payments_of, sync_to_thread=False),
             "settings": Provide(_settings_of, sync_to_thread=False),
+            "caller_request_id": Provide(_request_id_of, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
         before_request=_admit,
@@ -179,7 +196,10 @@ async def _admit(request: Request[Any, Any, Any]) -> None:
     Every route says which permission it needs. Nothing else decides who may call it.
     """
     request.state.request_id = request_id_of(request.scope["headers"])
-    require_plain_numbers(request, distinct_query(request.scope["query_string"]))
+    query = distinct_query(request.scope["query_string"])
+    if request.method != "OPTIONS":  # which asks about an address as it is called, parameters and all
+        require_known_parameters(request.route_handler, query)
+    require_plain_numbers(request, query)
     needs = request.route_handler.opt.get(NEEDS)
     if needs is None:
         return
@@ -211,13 +231,18 @@ def _caller_of(request: Request[Any, Any, Any]) -> Caller:
 
 def _wallets_of(request: Request[Any, Any, Any]) -> CreditWallet:
     """The ledger, in which the caller acts if the request may change something."""
-    wallets = _service(request.scope).wallets
+    wallets, author = _service(request.scope).wallets, _author_of(request)
+    return wallets if author is None else wallets.acting(author)
+
+
+def _author_of(request: Request[Any, Any, Any]) -> Author | None:
+    """Who acts, None where nobody does."""
     caller = request.state.get("caller")
     if caller is None or request.method == "GET":
-        return wallets
+        return None
     note = act_note(request.headers.get(ACT_NOTE))
     request_id = request.state.request_id[1].decode()
-    return wallets.acting(Author(caller.actor, caller.name, request.state.address or None, request_id, note))
+    return Author(caller.actor, caller.name, request.state.address or None, request_id, note)
 
 
 def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
@@ -225,11 +250,16 @@ def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
 
 
 def _payments_of(request: Request[Any, Any, Any]) -> Payments | None:
-    return _service(request.scope).payments
+    payments, author = _service(request.scope).payments, _author_of(request)
+    return payments if payments is None or author is None else payments.acting(author)
 
 
 def _settings_of(request: Request[Any, Any, Any]) -> ServiceSettings:
     return _service(request.scope).settings
+
+
+def _request_id_of(request: Request[Any, Any, Any]) -> str | None:
+    return sent_request_id(only_request_id(request.scope["headers"]))
 
 
 async def _completed(headers: Iterable[tuple[bytes, bytes]], scope: LitestarScope, status: int) -> RawHeaders:

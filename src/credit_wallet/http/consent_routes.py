@@ -1,4 +1,4 @@
-"""What was agreed to for automatic top-ups, as owners and operators see it."""
+"""What was agreed to for automatic top-ups, as owners see it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from litestar.params import QueryParameter
 from credit_wallet.domain.consents import Consent
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane
-from credit_wallet.http.routing import WalletId, page_size, route
-from credit_wallet.ledger.reading_lanes import OPERATORS, OWNERS
+from credit_wallet.http.routing import page_size, route
+from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.auth import own_wallet
 
@@ -45,21 +45,4 @@ def list_consents(
     return wallets.topups.consents(own_wallet(caller), before=before, limit=limit)
 
 
-@get(
-    "/operator/wallets/{wallet_id:int}/topups/consents", **route("Operator: wallets", "wallet_not_found", needs="view")
-)
-@on_lane(OPERATORS)
-def list_consents_of_wallet(
-    wallet_id: WalletId,
-    wallets: GivenWallets,
-    before: Before = None,
-    limit: Annotated[int, page_size(MAX_PAGE)] = 100,
-) -> list[Consent]:
-    """List a wallet's consents to automatic top-ups
-
-    The same as its owner sees.
-    """
-    return wallets.topups.consents(wallet_id, before=before, limit=limit)
-
-
-CONSENT_ROUTES = (list_consents, list_consents_of_wallet)
+CONSENT_ROUTES = (list_consents,)

@@ -62,7 +62,7 @@ class WaitingWork:
         if (found := self._backlog) is None:
             return
         age = 0.0 if found.oldest_event_at is None else time() - parse_instant(found.oldest_event_at).timestamp()
-        yield _gauge("outbox_events", "Events that were not handed out to targets yet.", found.events)
+        yield _gauge("outbox_events", "Events that were not fanned out to targets yet.", found.events)
         yield _gauge("outbox_oldest_seconds", "Age of the oldest of them; 0 without any.", max(0.0, age))
         yield _gauge("deliveries_waiting", "Notices that are to be sent, or sent again.", found.deliveries)
         yield _gauge("deliveries_dead", "Notices that were given up.", found.dead_deliveries)

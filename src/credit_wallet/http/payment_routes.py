@@ -83,6 +83,7 @@ def create_topup(
         data.amount_yen,
         idempotency_key=key,
         flow="checkout" if data.checkout else "intent",
+        actor=caller.actor,
     )
     return DocumentResponse(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 

@@ -21,7 +21,7 @@ from credit_wallet.wire.replies import PriceReply, PricesReply
 def list_prices(caller: GivenCaller, wallets: GivenWallets) -> PricesReply:
     """List prices
 
-    What items cost the caller's wallet now, and the prices that are announced for later. For owners and agents; sellers
+    What items cost the wallet now, and the prices that are announced for later. For owners and agents; sellers
     and operators see the prices of everybody, or of the wallet whose token they send as `X-Payer-Token`.
     """
     wallet_id = _payer(caller)

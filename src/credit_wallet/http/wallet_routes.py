@@ -15,6 +15,7 @@ from credit_wallet.domain.outcomes import Alert, EntryType
 from credit_wallet.domain.views import ExpiredLotView, HoldView, LotView, TransactionView
 from credit_wallet.errors import EntryNotFound, HoldNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.entry_names import ByIdempotencyKey, ByReference, ByRequestId
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import DocumentResponse, id_in_path, page_size, route, text_headers
 from credit_wallet.http.statements import stream_statement
@@ -24,6 +25,7 @@ from credit_wallet.reports.statement import Statement
 from credit_wallet.reports.statement_forms import Rows, form_of
 from credit_wallet.rules.forecast import Forecast
 from credit_wallet.rules.validation import MAX_ID
+from credit_wallet.stores.entry_names import Wanted
 from credit_wallet.wire.auth import own_access, own_wallet
 from credit_wallet.wire.bodies import SettingsBody, TargetBody
 from credit_wallet.wire.headers import wallet_headers
@@ -51,7 +53,7 @@ HoldId = Annotated[int, id_in_path("hold")]
 def get_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> Response[WalletReply]:
     """Get the wallet
 
-    The token's wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
+    The wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
     caller can spend now. For owners and agents; `notification_targets` is empty for agents.
     """
     return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url))
@@ -125,14 +127,27 @@ async def list_transactions(
             examples=[Example(value="GET /search")],
         ),
     ] = None,
+    request_id: ByRequestId = None,
+    reference: ByReference = None,
+    idempotency_key: ByIdempotencyKey = None,
 ) -> TransactionPage:
     """List transactions
 
     The wallet's ledger entries, newest first. An agent sees what its key paid. A page ends after 100,000 entries that
-    were searched, possibly with fewer than `limit`; `next_cursor` continues from there.
+    were searched, possibly with fewer than `limit`; `next_cursor` continues from there. Entries are found by what they
+    were called without a search.
     """
-    access = own_access(caller)
-    return await transactions_shown(wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
+    names = Wanted(request_id, reference, idempotency_key)
+    return await transactions_shown(
+        wallets,
+        caller,
+        limit=limit,
+        cursor=cursor,
+        type=type,
+        key_id=key_id,
+        note=note,
+        names=names,
+    )
 
 
 @get("/credit/transactions/{txn_id:int}", **route(TAG, "entry_not_found", needs="look_up"))
@@ -231,7 +246,7 @@ async def get_statement(
     agent sees the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a
     wallet may have two in progress.
     """
-    return await stream_statement(wallets, own_access(caller), cycle, form_of(format, rows))
+    return await stream_statement(wallets, caller, cycle, form_of(format, rows))
 
 
 @get("/credit/forecast", **route(TAG, needs="read"))

@@ -18,11 +18,11 @@ from cachetools import FIFOCache
 from msgspec import Struct, structs
 
 from credit_wallet.domain.actors import OPERATOR, PAYER, Actor, seller
-from credit_wallet.domain.operators import ROOT, OperatorAccess
+from credit_wallet.domain.operators import ROOT, Opened, OperatorAccess
 from credit_wallet.domain.permissions import (
     OF_A_WALLET,
-    ORDINARY_SCOPES,
     PERMISSIONS,
+    Kind,
     Permission,
     kind_of_operator,
     kinds_of_key,
@@ -31,7 +31,7 @@ from credit_wallet.domain.permissions import (
 from credit_wallet.domain.tokens import is_mistyped
 from credit_wallet.domain.views import Access, SellerAccess
 from credit_wallet.errors import Forbidden, Unauthorized
-from credit_wallet.ledger.reading_lanes import AUTHENTICATION
+from credit_wallet.ledger.reading_lanes import AUTHENTICATION, OPERATORS, OWNERS, Lane
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.failure_limit import FailureLimit
 from credit_wallet.wire.operator_keys import OperatorKey
@@ -47,7 +47,10 @@ REMEMBERED_TOKENS = 10_000
 
 
 class Caller(Struct, frozen=True):
-    """Who a request comes from: a wallet's owner or agent key (``access``), a seller, or an operator."""
+    """Who a request comes from: a wallet's owner or agent key (``access``), a seller, or an operator.
+
+    An operator may stand in for the owner of a wallet and has ``access`` then.
+    """
 
     access: Access | None = None
     seller: SellerAccess | None = None
@@ -58,13 +61,13 @@ class Caller(Struct, frozen=True):
     permissions: frozenset[Permission] = frozenset()
 
     @classmethod
-    def of(cls, opened: Access | SellerAccess | OperatorAccess) -> Caller:
+    def of(cls, opened: Opened) -> Caller:
         """Whoever has the token that opens this, with the permissions of that kind of caller."""
         if isinstance(opened, OperatorAccess):
             return cls(operator=opened, permissions=permissions_of((kind_of_operator(opened.role),)))
         if isinstance(opened, SellerAccess):
             return cls(seller=opened, permissions=permissions_of(("seller",)))
-        kinds = ("owner",) if opened.key_id is None else kinds_of_key(ORDINARY_SCOPES)
+        kinds: tuple[Kind, ...] = ("owner",) if opened.key_id is None else kinds_of_key(opened.scopes)
         return cls(opened, permissions=permissions_of(kinds))
 
     def require(self, needed: Permission) -> None:
@@ -87,6 +90,24 @@ class Caller(Struct, frozen=True):
         return None if self.access is None else self.access.key_id
 
     @property
+    def share(self) -> int:
+        """Whose share of a lane the caller's requests count against: its wallet's, 0 for a caller without one.
+
+        An operator's looks at a wallet are counted apart, lest the wallet's owner keep the operator out.
+        """
+        if self.access is None:
+            return 0
+        return self.access.wallet_id if self.operator is None else -self.access.wallet_id
+
+    def lane(self, usual: Lane) -> Lane:
+        """The lane on which the caller asks what others ask on ``usual``: operators have one apart from all owners."""
+        return OPERATORS if self.operator is not None and usual is OWNERS else usual
+
+    def standing_in(self, wallet_id: int) -> Caller:
+        """An operator who sees and changes what the owner of a wallet does. The operator stays who acts."""
+        return structs.replace(self, access=Access(wallet_id, None))
+
+    @property
     def name(self) -> str:
         """Who it is, for the log of acts: ``owner``, ``agent:7``, ``seller:1``, ``operator:root``."""
         if self.operator is not None:
@@ -101,7 +122,7 @@ class _Remembered(NamedTuple):
 
     since: float
     writes_by_others: int | None
-    access: Access | SellerAccess
+    access: Opened
     caller: Caller
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from credit_wallet.client.asynchronous.budgets import AsyncBudgets
+from credit_wallet.client.asynchronous.deliveries import AsyncDeliveries
 from credit_wallet.client.asynchronous.grants import AsyncGrants
-from credit_wallet.client.asynchronous.keys import AsyncKeys
+from credit_wallet.client.asynchronous.log import AsyncLog
+from credit_wallet.client.asynchronous.one_wallet import AsyncOneWallet
+from credit_wallet.client.asynchronous.operators import AsyncOperators
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
 from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
@@ -14,27 +14,10 @@ from credit_wallet.client.asynchronous.targets import AsyncTargets
 from credit_wallet.client.asynchronous.topups import AsyncTopups
 from credit_wallet.client.asynchronous.transfers import AsyncTransfers
 from credit_wallet.client.asynchronous.wallets import AsyncWallets
-from credit_wallet.client.calls import Call
-
-T = TypeVar("T")
 
 
-class AsyncNouns:
+class AsyncNouns(AsyncOneWallet):
     """The client's nouns, each with the calls about one kind of thing."""
-
-    async def _send(self, call: Call[T]) -> T:
-        """Send a call; the client says how."""
-        raise NotImplementedError
-
-    @property
-    def keys(self) -> AsyncKeys:
-        """Agent keys."""
-        return AsyncKeys(self._send)
-
-    @property
-    def budgets(self) -> AsyncBudgets:
-        """What limits the wallet and its agents."""
-        return AsyncBudgets(self._send)
 
     @property
     def topups(self) -> AsyncTopups:
@@ -52,6 +35,11 @@ class AsyncNouns:
         return AsyncTargets(self._send)
 
     @property
+    def deliveries(self) -> AsyncDeliveries:
+        """Notices on their way there."""
+        return AsyncDeliveries(self._send)
+
+    @property
     def purchases(self) -> AsyncPurchases:
         """Purchases of a seller."""
         return AsyncPurchases(self._send)
@@ -62,6 +50,11 @@ class AsyncNouns:
         return AsyncWallets(self._send)
 
     @property
+    def log(self) -> AsyncLog:
+        """The log of acts."""
+        return AsyncLog(self._send)
+
+    @property
     def grants(self) -> AsyncGrants:
         """Credit that the operator has promised to wallets."""
         return AsyncGrants(self._send)
@@ -70,6 +63,11 @@ class AsyncNouns:
     def sellers(self) -> AsyncSellers:
         """The operator's sellers."""
         return AsyncSellers(self._send)
+
+    @property
+    def operators(self) -> AsyncOperators:
+        """The host's operators: names, roles and keys."""
+        return AsyncOperators(self._send)
 
     @property
     def secrets(self) -> AsyncSecrets:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from credit_wallet.client.blocking.budgets import Budgets
+from credit_wallet.client.blocking.deliveries import Deliveries
 from credit_wallet.client.blocking.grants import Grants
-from credit_wallet.client.blocking.keys import Keys
+from credit_wallet.client.blocking.log import Log
+from credit_wallet.client.blocking.one_wallet import OneWallet
+from credit_wallet.client.blocking.operators import Operators
 from credit_wallet.client.blocking.purchases import Purchases
 from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
@@ -14,27 +14,10 @@ from credit_wallet.client.blocking.targets import Targets
 from credit_wallet.client.blocking.topups import Topups
 from credit_wallet.client.blocking.transfers import Transfers
 from credit_wallet.client.blocking.wallets import Wallets
-from credit_wallet.client.calls import Call
-
-T = TypeVar("T")
 
 
-class Nouns:
+class Nouns(OneWallet):
     """The client's nouns, each with the calls about one kind of thing."""
-
-    def _send(self, call: Call[T]) -> T:
-        """Send a call; the client says how."""
-        raise NotImplementedError
-
-    @property
-    def keys(self) -> Keys:
-        """Agent keys."""
-        return Keys(self._send)
-
-    @property
-    def budgets(self) -> Budgets:
-        """What limits the wallet and its agents."""
-        return Budgets(self._send)
 
     @property
     def topups(self) -> Topups:
@@ -52,6 +35,11 @@ class Nouns:
         return Targets(self._send)
 
     @property
+    def deliveries(self) -> Deliveries:
+        """Notices on their way there."""
+        return Deliveries(self._send)
+
+    @property
     def purchases(self) -> Purchases:
         """Purchases of a seller."""
         return Purchases(self._send)
@@ -62,6 +50,11 @@ class Nouns:
         return Wallets(self._send)
 
     @property
+    def log(self) -> Log:
+        """The log of acts."""
+        return Log(self._send)
+
+    @property
     def grants(self) -> Grants:
         """Credit that the operator has promised to wallets."""
         return Grants(self._send)
@@ -70,6 +63,11 @@ class Nouns:
     def sellers(self) -> Sellers:
         """The operator's sellers."""
         return Sellers(self._send)
+
+    @property
+    def operators(self) -> Operators:
+        """The host's operators: names, roles and keys."""
+        return Operators(self._send)
 
     @property
     def secrets(self) -> Secrets:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
-from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
 from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
+from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
 class Wallets:
@@ -44,9 +43,9 @@ class Wallets:
         """Wallets with an id above ``after``, by id; ``limit`` is 1 to 1,000."""
         return self._send(calls.get("/operator/wallets", read_as(list[WalletView]), after=after, limit=limit))
 
-    def show(self, wallet_id: int) -> WalletView:
-        """One wallet. Raises ``WalletNotFound``."""
-        return self._send(calls.get(f"/operator/wallets/{wallet_id:d}", read_as(WalletView)))
+    def show(self, wallet_id: int) -> WalletReply:
+        """One wallet, as its owner sees it. Raises ``WalletNotFound``."""
+        return self._send(calls.at_wallet(calls.show_wallet(), wallet_id))
 
     def enable(self, wallet_id: int, *, enabled: bool) -> WalletView:
         """Let a wallet spend, or stop it."""
@@ -58,11 +57,6 @@ class Wallets:
         path = f"/operator/wallets/{wallet_id:d}/price-group"
         return self._send(Call("POST", path, read_as(WalletView), PriceGroupBody(price_group)))
 
-    def consents(self, wallet_id: int, *, before: int | None = None, limit: int = 100) -> Sequence[Consent]:
-        """What was agreed to for a wallet's automatic top-ups, newest first. Raises ``WalletNotFound``."""
-        path = f"/operator/wallets/{wallet_id:d}/topups/consents"
-        return self._send(calls.get(path, read_as(builtins.list[Consent]), before=before, limit=limit))
-
     def topup(
         self,
         wallet_id: int,
@@ -72,10 +66,32 @@ class Wallets:
         promo: bool = False,
         expires_at: str | None = None,
         note: str | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Credit a wallet by hand, as paid or as promotional credit, which may expire. Exact as ``charge`` is."""
-        body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note)
-        return self._send(calls.move("/operator/topup", body, idempotency_key))
+        names = calls.named(reference, metadata)
+        body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note, **names)
+        return self._send(calls.move("/operator/topup", body, idempotency_key, request_id))
+
+    def transactions(
+        self,
+        *,
+        request_id: str | None = None,
+        reference: str | None = None,
+        idempotency_key: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> TransactionPage:
+        """Ledger entries of all wallets by what they were called, of which one is given at least.
+
+        Wallets and entries backwards; ``limit`` is 1 to 200, ``cursor`` the last page's ``next_cursor``.
+        """
+        wanted = {"request_id": request_id, "reference": reference, "idempotency_key": idempotency_key}
+        return self._send(
+            calls.get("/operator/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)
+        )
 
     def adjust(
         self,

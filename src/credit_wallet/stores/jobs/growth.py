@@ -50,7 +50,7 @@ class Backlog(Struct, frozen=True):
     """What waits to be done, and how large the database is."""
 
     events: int
-    """Events that were not handed out to targets yet."""
+    """Events that were not fanned out to targets yet."""
 
     oldest_event_at: str | None
     deliveries: int
@@ -84,7 +84,7 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_price", FOR_GOOD, None),
     ("am_credit_idempotency", "{idempotency} days", "created_on"),
     ("am_credit_purchase", "{idempotency} days after it is served or undone", "changed_on"),
-    ("am_credit_outbox", "{notices} days after it was handed out", "occurred_at"),
+    ("am_credit_outbox", "{notices} days after it was fanned out", "occurred_at"),
     ("am_credit_delivery", "{notices} days after it was sent or given up", "created_at"),
     ("am_credit_mail_count", "the day", "day"),
     ("am_credit_target", "until it is removed; a mailbox that nobody confirms, 3 days", "created_at"),

@@ -148,6 +148,7 @@ JOIN am_credit_outbox e ON e.event_id = d.event_id AND e.wallet_id = d.wallet_id
 LEFT JOIN am_credit_target t ON t.target_id = d.target_id
 WHERE (CAST(:wallet_id AS BIGINT) IS NULL OR d.wallet_id = :wallet_id)
   AND (CAST(:status AS TEXT) IS NULL OR d.status = :status)
+  AND d.delivery_id < :before
 ORDER BY d.delivery_id DESC
 LIMIT :limit;
 
@@ -156,14 +157,14 @@ UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at 
 WHERE delivery_id = :delivery_id
   AND EXISTS (SELECT 1 FROM am_credit_target t
               WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
-RETURNING target_id;
+RETURNING target_id, wallet_id;
 
 -- resend_dead: the same for all that are dead
 UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at = :at
 WHERE status = 'dead'
   AND EXISTS (SELECT 1 FROM am_credit_target t
               WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
-RETURNING target_id;
+RETURNING target_id, wallet_id;
 
 -- begin_anew: try a target at once, as if it had not failed
 UPDATE am_credit_target SET due_at = :at, failures = 0, rests_until = CASE WHEN failures > 0 THEN '' ELSE rests_until END
