@@ -39,7 +39,12 @@ NO_CALLS = {"close", "aclose", "with_token", "on"}
 ON = "on(1)."
 """What a method that an operator calls on behalf of a wallet's owner begins with."""
 SAMPLES: dict[Any, Any] = {int: 1, str: "x", str | None: None, bool: True}
-NAMED_SAMPLES: dict[str, Any] = {"amount_yen": 1, "charges": [(1, 1, "k")], "notification_targets": []}
+NAMED_SAMPLES: dict[str, Any] = {
+    "reason": "other",
+    "amount_yen": 1,
+    "charges": [(1, 1, "k")],
+    "notification_targets": [],
+}
 HEADERS = {"Idempotency-Key": "idempotency_key", "X-Payer-Token": "payer_token"}
 """The arguments for headers."""
 

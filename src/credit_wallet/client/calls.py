@@ -23,7 +23,7 @@ from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.rules.budget_requests import Limit, checked_yen
-from credit_wallet.rules.usage import Amount, asked_for, checked_amount
+from credit_wallet.rules.usage import Amount, asked_for, checked_amount, checked_change
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody
 from credit_wallet.wire.mirrored import mirrored
@@ -110,6 +110,11 @@ def sold(
 def sent_exactly(amount: Amount) -> int | str:
     """An amount as it is sent: whole yen as a number, others as a decimal string. Raises ``InvalidAmount``."""
     return _in_json(checked_amount(amount))
+
+
+def sent_change(amount: Amount) -> int | str:
+    """The same for an amount that may be below zero."""
+    return _in_json(checked_change(amount))
 
 
 def sent_limit(field: str, limit: Limit | UnsetType) -> int | str | UnsetType:

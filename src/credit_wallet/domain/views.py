@@ -59,6 +59,8 @@ class Transaction(Struct, frozen=True):
     agent_facts: dict[str, str] = {}
     cause: str | None = None
     """Why credit came in or went out (``causes.Cause``); None of other entries, and of those that name none."""
+    reason: str | None = None
+    """The code of an adjustment's reason (``corrections.CorrectionReason``); its note says what happened."""
 
     amount = Exact()
     quantity = Exact()

@@ -24,6 +24,7 @@ from credit_wallet.http.access_routes import ACCESS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
+from credit_wallet.http.correction_routes import CORRECTION_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
@@ -75,6 +76,7 @@ ROUTES = (
     *NOTICE_ROUTES,
     *OPERATOR_ROUTES,
     *MIRRORED_ROUTES,
+    *CORRECTION_ROUTES,
     *GRANT_ROUTES,
     *ACCESS_ROUTES,
     *MCP_ROUTES,

@@ -8,10 +8,12 @@ from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
-from credit_wallet.domain.outcomes import BudgetMode, Outcome
+from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
+from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
 from credit_wallet.wire.replies import WalletReply
 
 
@@ -68,6 +70,38 @@ class Wallets:
         """Credit a wallet by hand, as paid or as promotional credit, which may expire. Exact as ``charge`` is."""
         body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note)
         return self._send(calls.move("/operator/topup", body, idempotency_key))
+
+    def adjust(
+        self,
+        wallet_id: int,
+        amount_yen: Amount,
+        *,
+        reason: CorrectionReason,
+        note: str,
+        idempotency_key: str | None = None,
+        kind: LotKind | None = None,
+        expires_at: str | None = None,
+        allow_debt: bool = False,
+    ) -> Outcome:
+        """Correct a balance: ``"10"`` adds credit, promotional unless ``kind`` says paid; ``"-10"`` takes it."""
+        body = AdjustBody(calls.sent_change(amount_yen), reason, note, kind, expires_at, allow_debt)
+        return self._send(calls.move(f"/operator/wallets/{wallet_id:d}/adjust", body, idempotency_key))
+
+    def take_back(
+        self,
+        wallet_id: int,
+        txn_id: int,
+        amount_yen: Amount | None = None,
+        *,
+        note: str,
+        reason: CorrectionReason = "mistyped_topup",
+        idempotency_key: str | None = None,
+        allow_debt: bool = False,
+    ) -> Outcome:
+        """Take back the manual top-up ``txn_id``, in full or ``amount_yen`` of it, as far as it is unused."""
+        amount = None if amount_yen is None else calls.sent_exactly(amount_yen)
+        body = TakeBackBody(txn_id, note, reason, amount, allow_debt)
+        return self._send(calls.move(f"/operator/wallets/{wallet_id:d}/take-back", body, idempotency_key))
 
     def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> CreatedWallet:
         """A new owner token for a wallet whose token is lost or has leaked."""

@@ -41,6 +41,8 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "TargetsBody": {"notification_targets": [{"url": "https://example.com/hook"}]},
     "CreateWalletBody": {"label": "customer 1", "monthly_budget_yen": 10_000, "time_zone": "Asia/Tokyo"},
     "EnabledBody": {"enabled": False},
+    "AdjustBody": {"amount_yen": "-10", "reason": "mistyped_topup", "note": "¥110 instead of ¥100, ticket 4711"},
+    "TakeBackBody": {"txn_id": 12, "note": "credited to the wrong customer, ticket 4711"},
     "PriceGroupBody": {"price_group": "partners"},
     "OperatorTopupBody": {"wallet_id": 1, "amount_yen": 10_000, "note": "invoice 2026-117"},
     "CreateGrantBody": {"wallet_id": 1, "amount_yen": 500, "every": "month", "lapses": "next", "note": "free plan"},
