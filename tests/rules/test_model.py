@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from ledger_machine import KEYS, SEARCH_YEN, BesideAModel, exact_yen, positions, wallet_numbers
 from model_values import ModelCharge, ModelHold, ModelTopup, Refused
+from width import examples
 
 from credit_wallet import Outcome, WalletError
 from credit_wallet.domain.actors import OPERATOR, PAYER, PRODUCT
@@ -387,7 +387,7 @@ class LedgerMachine(BesideAModel):
 
 
 EXAMPLES = {"sqlite": 60, "postgres": 15, "partitioned": 15}
-"""Unless ``MODEL_EXAMPLES`` says how many for each."""
+"""In a wide run, unless ``MODEL_EXAMPLES`` says how many for each."""
 
 
 @on_every_database
@@ -395,7 +395,7 @@ def test_any_course_of_commands_agrees_with_the_model(databases: Databases) -> N
     run_state_machine_as_test(
         partial(LedgerMachine, databases),  # type: ignore[arg-type]  # "a class or a function", it says
         settings=settings(
-            max_examples=int(os.environ.get("MODEL_EXAMPLES", EXAMPLES[databases.kind])),
+            max_examples=examples(EXAMPLES[databases.kind], "MODEL_EXAMPLES"),
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
