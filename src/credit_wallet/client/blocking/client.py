@@ -18,6 +18,7 @@ from credit_wallet.client.responses import read_as, read_outcome, read_text
 from credit_wallet.client.transport import Retries
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.usage import Amount
@@ -202,6 +203,10 @@ class WalletClient(Nouns):
         This client keeps its token: continue with ``with_token``.
         """
         return self._send(calls.create("/credit/token/rotate", read_as(CreatedWallet), RotateBody(overlap_seconds)))
+
+    def totals(self) -> LedgerTotals:
+        """All wallets together, and what moved this month, as they were counted last. For the operator."""
+        return self._send(calls.get("/operator/totals", read_as(LedgerTotals)))
 
     def latest_seal(self) -> Anchor:
         """The latest seal of the ledger, to be kept elsewhere. For the operator. Raises ``SealNotFound``."""

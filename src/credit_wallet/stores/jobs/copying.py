@@ -65,6 +65,8 @@ TABLES = (
     _Table("am_credit_mail_count", ("wallet_id", "counted", "day"), False),
     _Table("am_credit_hour_spend", ("wallet_id", "hour"), False),
     _Table("am_credit_counted", ("counted",), False),
+    _Table("am_credit_month_total", ("month", "txn_type", "cause"), False),
+    _Table("am_credit_totals", ("totals_id",), False),
     _Table("am_credit_usage", ("wallet_id", "every", "dimension", "period", "value", "key_id"), False),
     _Table("am_credit_usage_start", ("wallet_id",), False),
     _Table("am_credit_seller", ("seller_id",), True),
