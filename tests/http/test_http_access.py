@@ -14,7 +14,7 @@ from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.permissions import PERMISSIONS, Permission
+from credit_wallet.domain.permissions import PERMISSIONS, ROLES, Permission
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.http.app import ROUTES, declared, documented
 from credit_wallet.http.openapi.callers import tables
@@ -72,6 +72,9 @@ BODIES: dict[str, dict[str, object]] = {
     },
     "POST /operator/sellers": {},
     "POST /operator/sellers/{seller_id}/rotate": {},
+    "POST /operator/operators": {"name": "bob", "role": "viewer"},
+    "POST /operator/operators/{operator_id}": {"role": "viewer"},
+    "POST /operator/operators/{operator_id}/keys": {},
     "POST /credit/notification-targets/{target_id}/confirm": {"code": "K7QM-3XRA"},
     "POST /credit/notification-targets/{target_id}/ask-again": {},
 }
@@ -127,6 +130,9 @@ ACCESS: dict[str, Who] = {
     "POST /operator/wallets": "support",
     "GET /operator/wallets": "view",
     "GET /operator/seal": "view",
+    "GET /operator/log": "administer",
+    "GET /operator/wallets/{wallet_id}/log": "view",
+    "GET /credit/log": "manage",
     "POST /operator/wallets/{wallet_id}/enabled": "support",
     "POST /operator/wallets/{wallet_id}/price-group": "administer",
     "POST /credit/topup": "manage",
@@ -154,6 +160,14 @@ ACCESS: dict[str, Who] = {
     "GET /operator/sellers": "view",
     "DELETE /operator/sellers/{seller_id}": "administer",
     "POST /operator/sellers/{seller_id}/rotate": "administer",
+    "GET /operator/operators": "administer",
+    "POST /operator/operators": "administer",
+    "GET /operator/operators/{operator_id}": "administer",
+    "POST /operator/operators/{operator_id}": "administer",
+    "DELETE /operator/operators/{operator_id}": "administer",
+    "GET /operator/operators/{operator_id}/keys": "administer",
+    "POST /operator/operators/{operator_id}/keys": "administer",
+    "DELETE /operator/operators/{operator_id}/keys/{operator_key_id}": "administer",
     "GET /credit/deliveries": "manage",
     "GET /operator/wallets/{wallet_id}": "view",
     "PATCH /operator/wallets/{wallet_id}": "support",
@@ -236,25 +250,31 @@ NOT_PAID = {"GET /credit/transactions/{txn_id}": 404}
 
 WALLETS = {"agent", "owner", "other owner", "host's own key"}
 OWNERS = {"owner", "other owner"}
+ADMINS = {"root", "admin"}
+SALES = {"seller operator", *ADMINS}
+OPERATORS = {"viewer", "support", "finance", "seller operator", *ADMINS}
 MAY: dict[Who, set[str]] = {
-    "anybody": {*WALLETS, "root", "seller"},
-    "watcher": {*WALLETS, "root", "seller"},
-    "identify": {*WALLETS, "root", "seller"},
+    "anybody": {*WALLETS, *OPERATORS, "seller"},
+    "watcher": {*WALLETS, *OPERATORS, "seller"},
+    "identify": {*WALLETS, *OPERATORS, "seller"},
     "read": WALLETS,
     "look_up": {*WALLETS, "seller"},
-    "spend": {*WALLETS, "root", "seller"},
+    "spend": {*WALLETS, *SALES, "seller"},
     "manage": OWNERS,
     "own": OWNERS,
-    "sell": {"root", "seller"},
-    "sell_to_many": {"root"},
-    "refund": {"root", "seller"},
-    "view": {"root"},
-    "support": {"root"},
-    "finance": {"root"},
-    "administer": {"root"},
+    "sell": {*SALES, "seller"},
+    "sell_to_many": SALES,
+    "refund": {*SALES, "finance", "seller"},
+    "view": OPERATORS - {"seller operator"},
+    "support": {"support", *ADMINS},
+    "finance": {"finance", *ADMINS},
+    "administer": ADMINS,
 }
-BAD_TOKENS = ("no token", "malformed", "unknown", "revoked", "expired", "rotated", "revoked seller")
-CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "host's own key", "root", "seller")
+BAD_TOKENS = (
+    *("no token", "malformed", "unknown", "revoked", "expired", "rotated"),
+    *("revoked seller", "revoked operator", "rotated operator"),
+)
+CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "host's own key", *sorted(OPERATORS), "seller")
 OK = 200
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "access.md"
 REFUSED = 403
@@ -297,6 +317,11 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     revoked = wallets.keys.create(owner.wallet_id)
     wallets.keys.revoke(revoked.key_id)
     expired = wallets.keys.create(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    operators = {role: wallets.operators.create(role, role) for role in ROLES}
+    gone, turned = wallets.operators.create("gone", "admin"), wallets.operators.create("turned", "admin")
+    wallets.operators.revoke(gone.operator_id)
+    wallets.operators.rotate(turned.operator_id, overlap_seconds=0)
+    wallets.operators.rotate(turned.operator_id, overlap_seconds=60)
     wallets.grants.create(owner.wallet_id, 5)
     wallets.maintenance.seal()
     clock.advance(seconds=1)
@@ -313,6 +338,9 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "revoked seller": revoked_seller.token,
         "host's own key": OWN_KEY,
         "root": OPERATOR_KEY,
+        "revoked operator": gone.token,
+        "rotated operator": turned.token,
+        **{"seller operator" if role == "seller" else role: made.token for role, made in operators.items()},
         "seller": seller.token,
     }
     wallets.targets.add(owner.wallet_id, TargetSettings(url="https://example.com/hook"))
@@ -342,7 +370,7 @@ def expected_status(operation: str, caller: str) -> int:
 def body_of(operation: str, caller: str) -> dict[str, object] | None:
     body = BODIES.get(operation)
     names_wallet = operation in ("POST /credit/charge", "POST /credit/hold", "POST /credit/purchase")
-    if names_wallet and caller in ("root", "seller", "other owner"):
+    if names_wallet and caller in ("seller", "other owner", *OPERATORS):
         return {**(body or {}), "wallet_id": 1}
     return body
 
@@ -414,6 +442,8 @@ def test_every_operation_answers_this_caller_as_the_table_says(
                 topup_id=ledger.topup_id,
                 transfer_id=ledger.transfer_id,
                 seller_id=1,
+                operator_id=7,
+                operator_key_id=9,
                 target_id=1,
                 grant_id=1,
                 sha256=OWN_SHA256,

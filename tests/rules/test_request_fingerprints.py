@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from credit_wallet.domain.acts import OWNER
 from credit_wallet.domain.commands import (
     Buy,
+    ByHand,
     Capture,
     Charge,
     CreditGrant,
@@ -57,12 +59,13 @@ REQUESTS = [
 @pytest.mark.parametrize("note", [None, "n" * 200], ids=["short", "hashed"])
 def test_a_request_is_another_when_any_field_is(request_: Movement, changes: dict[str, Any], note: str | None) -> None:
     fields = request_.__struct_fields__
-    assert set(fields[2:]) == {*changes, "actor"}
+    authored = {"author": OWNER} if isinstance(request_, ByHand) else {}
+    assert set(fields[2:]) == {*changes, "actor", *authored}
     base = structs.replace(request_, note=note) if note and "note" in fields else request_
     fingerprints = [fingerprint(base), *(fingerprint(structs.replace(base, **{n: v})) for n, v in changes.items())]
     assert len(set(fingerprints)) == 1 + len(changes)
     assert fingerprint(structs.replace(base)) == fingerprint(base)
-    other = structs.replace(base, wallet_id=2, idempotency_key="other", actor="payer")
+    other = structs.replace(base, wallet_id=2, idempotency_key="other", actor="payer", **authored)
     assert fingerprint(other) == fingerprint(base)
     assert max(map(len, fingerprints)) <= FINGERPRINT_BYTES
 

@@ -22,7 +22,13 @@ PROGRAM = "credit-wallet"
 INTERRUPTED = 130
 
 SECTIONS = {
-    "Wallets and tokens": {"wallet": "wallets", "key": "keys", "seller": "sellers", "lots": "lots"},
+    "Wallets and tokens": {
+        "wallet": "wallets",
+        "key": "keys",
+        "seller": "sellers",
+        "operator": "operators",
+        "lots": "lots",
+    },
     "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release", "transfer"), "money"),
     "Corrections": dict.fromkeys(("adjust", "take-back"), "corrections"),
     "Prices and budgets": {"prices": "prices", "budgets": "budgets"},
@@ -33,6 +39,8 @@ SECTIONS = {
     "Ledger": {
         **dict.fromkeys(("migrate", "rollback", "copy"), "schema"),
         **dict.fromkeys(("verify", "seal"), "proofs"),
+        "log": "log",
+        "export": "exports",
     },
     "Try it out": dict.fromkeys(("demo", "bench"), "trials"),
 }

@@ -48,6 +48,12 @@ class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=
         return self.idempotency_key if self.actor == OPERATOR else room(self.actor) + self.idempotency_key
 
 
+class ByHand(Movement, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
+    """A movement that somebody asks for as such: unless the product or a seller does, ``author`` leaves an act."""
+
+    author: Author = LIBRARY
+
+
 class Charge(Movement, frozen=True, array_like=True, tag="charge", gc=False):
     """Spend ``amount_micros`` now. ``key_id`` is the agent key that pays, None for the owner."""
 
@@ -90,7 +96,7 @@ class Release(Movement, frozen=True, array_like=True, tag="release", gc=False):
     key_id: int | None = None
 
 
-class Refund(Movement, frozen=True, array_like=True, tag="refund", gc=False):
+class Refund(ByHand, frozen=True, array_like=True, tag="refund", gc=False):
     """Refund ``amount_micros`` of a charge to the lots it came from; None refunds all that is left of it."""
 
     txn_id: int
@@ -98,7 +104,7 @@ class Refund(Movement, frozen=True, array_like=True, tag="refund", gc=False):
     note: str | None = None
 
 
-class Topup(Movement, frozen=True, array_like=True, tag="topup", gc=False):
+class Topup(ByHand, frozen=True, array_like=True, tag="topup", gc=False):
     """Add ``amount_micros`` as a separate lot, paid or promotional, that expires at ``expires_at`` or never."""
 
     amount_micros: int
@@ -117,7 +123,7 @@ class CreditGrant(Movement, frozen=True, array_like=True, tag="credit_grant", gc
     occurrence: int
 
 
-class Reverse(Movement, frozen=True, array_like=True, tag="reverse", gc=False):
+class Reverse(ByHand, frozen=True, array_like=True, tag="reverse", gc=False):
     """Take back ``amount_micros`` of a top-up whose payment was clawed back; what cannot be taken becomes debt."""
 
     txn_id: int
@@ -125,7 +131,7 @@ class Reverse(Movement, frozen=True, array_like=True, tag="reverse", gc=False):
     note: str | None = None
 
 
-class Adjust(Movement, frozen=True, array_like=True, tag="adjust", gc=False):
+class Adjust(ByHand, frozen=True, array_like=True, tag="adjust", gc=False):
     """Correct a balance by ``amount_micros``: above 0 it adds a lot, below 0 it takes from lots; neither is spending.
 
     ``reason`` is one of ``CORRECTION_REASONS``, ``note`` says what happened. Credit comes in as ``kind``, by default
@@ -141,11 +147,9 @@ class Adjust(Movement, frozen=True, array_like=True, tag="adjust", gc=False):
     expires_at: str | None = None
     txn_id: int | None = None
     allow_debt: bool = False
-    author: Author = LIBRARY
-    """Not part of the request: a retry may come from another one."""
 
 
-class RequestTopup(Movement, frozen=True, array_like=True, tag="request_topup", gc=False):
+class RequestTopup(ByHand, frozen=True, array_like=True, tag="request_topup", gc=False):
     """Record that the owner wants to pay in ``amount_yen``; credit comes when the provider confirms the payment."""
 
     amount_yen: int
@@ -175,7 +179,7 @@ class PayBackLimit(Struct, frozen=True, array_like=True, gc=False):
     limit_yen: int
 
 
-class PayBack(Movement, frozen=True, array_like=True, tag="pay_back", gc=False):
+class PayBack(ByHand, frozen=True, array_like=True, tag="pay_back", gc=False):
     """Take ``amount_yen`` of a top-up that is still unused out of the wallet, to be paid back to where it came from.
 
     ``limit`` bounds paying back from all wallets; None is for pay-backs that the law allows without a figure. It is not
@@ -197,9 +201,11 @@ class SettleTopup(Command, frozen=True, array_like=True, tag="settle_topup", gc=
     topup_id: str
     fact: PaymentFact
     amount_yen: int = 0
+    author: Author | None = None
+    """Who gave the top-up up, if somebody did."""
 
 
-class TransferOut(Movement, frozen=True, array_like=True, tag="transfer_out", gc=False):
+class TransferOut(ByHand, frozen=True, array_like=True, tag="transfer_out", gc=False):
     """Take ``amount_micros`` out of the wallet, on its way to ``to_wallet_id``, a wallet of the same owner.
 
     It takes from the lots in the order of spending, but does not count as spending. ``TransferIn`` brings it in there.

@@ -15,6 +15,7 @@ from msgspec import Struct
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind
+from credit_wallet.domain.permissions import Scope
 from credit_wallet.domain.topups import Clawback
 
 
@@ -290,6 +291,8 @@ class Access(Struct, frozen=True):
     wallet_id: int
     key_id: int | None
     ends_at: str | None = None
+    scopes: frozenset[Scope] = frozenset()
+    """Of an agent key: what it may do. An owner needs none."""
 
 
 class SellerAccess(Struct, frozen=True):

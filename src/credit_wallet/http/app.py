@@ -31,6 +31,7 @@ from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
 from credit_wallet.http.grant_routes import GRANT_ROUTES
 from credit_wallet.http.key_routes import KEY_ROUTES
+from credit_wallet.http.log_routes import LOG_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.mirrored_routes import MIRRORED_ROUTES
@@ -38,6 +39,7 @@ from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
+from credit_wallet.http.operators_routes import OPERATORS_ROUTES
 from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
@@ -80,7 +82,9 @@ ROUTES = (
     *ALL_WALLETS_ROUTES,
     *CORRECTION_ROUTES,
     *GRANT_ROUTES,
+    *LOG_ROUTES,
     *ACCESS_ROUTES,
+    *OPERATORS_ROUTES,
     *MCP_ROUTES,
     *SYSTEM_ROUTES,
     show_docs,
@@ -214,13 +218,18 @@ def _caller_of(request: Request[Any, Any, Any]) -> Caller:
 
 def _wallets_of(request: Request[Any, Any, Any]) -> CreditWallet:
     """The ledger, in which the caller acts if the request may change something."""
-    wallets = _service(request.scope).wallets
+    wallets, author = _service(request.scope).wallets, _author_of(request)
+    return wallets if author is None else wallets.acting(author)
+
+
+def _author_of(request: Request[Any, Any, Any]) -> Author | None:
+    """Who acts, None where nobody does."""
     caller = request.state.get("caller")
     if caller is None or request.method == "GET":
-        return wallets
+        return None
     note = act_note(request.headers.get(ACT_NOTE))
     request_id = request.state.request_id[1].decode()
-    return wallets.acting(Author(caller.actor, caller.name, request.state.address or None, request_id, note))
+    return Author(caller.actor, caller.name, request.state.address or None, request_id, note)
 
 
 def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
@@ -228,7 +237,8 @@ def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
 
 
 def _payments_of(request: Request[Any, Any, Any]) -> Payments | None:
-    return _service(request.scope).payments
+    payments, author = _service(request.scope).payments, _author_of(request)
+    return payments if payments is None or author is None else payments.acting(author)
 
 
 def _settings_of(request: Request[Any, Any, Any]) -> ServiceSettings:

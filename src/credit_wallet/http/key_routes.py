@@ -8,6 +8,7 @@ from litestar import delete, get, patch, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
+from credit_wallet.domain.permissions import SCOPES
 from credit_wallet.domain.views import CreatedKey, CreatedWallet, KeyView
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
@@ -17,7 +18,7 @@ from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
-from credit_wallet.wire.replies import Identity, Role
+from credit_wallet.wire.replies import Identity
 
 TAG = "Agent keys"
 MAX_PAGE = 1_000
@@ -120,13 +121,23 @@ async def whoami(caller: GivenCaller) -> Identity:
 
 def identity_of(caller: Caller) -> Identity:
     """Who a caller is, as the caller may know it."""
-    if caller.access is not None:
-        access = caller.access
-        role: Role = "owner" if access.key_id is None else "agent"
-        return Identity(role, access.wallet_id, access.key_id, ends_at=access.ends_at)
-    if caller.seller is not None:
-        return Identity("seller", seller_id=caller.seller.seller_id, ends_at=caller.seller.ends_at)
-    return Identity("operator")
+    access, seller, operator = caller.access, caller.seller, caller.operator
+    if access is not None:
+        if access.key_id is None:
+            return Identity("owner", access.wallet_id, ends_at=access.ends_at)
+        scopes = [each for each in SCOPES if each in access.scopes]
+        return Identity("agent", access.wallet_id, access.key_id, ends_at=access.ends_at, scopes=scopes)
+    if seller is not None:
+        return Identity("seller", seller_id=seller.seller_id, ends_at=seller.ends_at)
+    if operator is None:
+        raise TypeError(f"{caller!r} is nobody")
+    return Identity(
+        "operator",
+        ends_at=operator.ends_at,
+        operator_id=operator.operator_id or None,
+        operator_name=operator.name,
+        operator_role=operator.role,
+    )
 
 
 @post("/credit/token/rotate", status_code=HTTP_201_CREATED, **route(TAG, "too_many_tokens", needs="own"))

@@ -274,7 +274,10 @@ class WalletMovements:
         """
         wallet_id = movements.wallet_of_sale(self._ledger, txn_id, actor)
         amount_micros = None if amount_yen is None else checked_amount(amount_yen)
-        return self._ledger.run(Refunded, Refund(wallet_id, idempotency_key, txn_id, amount_micros, note, actor=actor))
+        return self._ledger.run(
+            Refunded,
+            Refund(wallet_id, idempotency_key, txn_id, amount_micros, note, actor=actor, author=self._ledger.author),
+        )
 
     async def arefund(
         self,
@@ -289,7 +292,8 @@ class WalletMovements:
         wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_sale, self._ledger, txn_id, actor)
         amount_micros = None if amount_yen is None else checked_amount(amount_yen)
         return await self._ledger.arun(
-            Refunded, Refund(wallet_id, idempotency_key, txn_id, amount_micros, note, actor=actor)
+            Refunded,
+            Refund(wallet_id, idempotency_key, txn_id, amount_micros, note, actor=actor, author=self._ledger.author),
         )
 
     def topup(
@@ -311,7 +315,17 @@ class WalletMovements:
         end = movements.end_of_lot(self._ledger, wallet_id, expires_at)
         amount_micros = checked_amount(amount_yen)
         return self._ledger.run(
-            ToppedUp, Topup(wallet_id, idempotency_key, amount_micros, bool(promo), end, note, actor=actor)
+            ToppedUp,
+            Topup(
+                wallet_id,
+                idempotency_key,
+                amount_micros,
+                bool(promo),
+                end,
+                note,
+                actor=actor,
+                author=self._ledger.author,
+            ),
         )
 
     async def atopup(
@@ -329,7 +343,17 @@ class WalletMovements:
         end = await self.reading_lanes.ask(MONEY, movements.end_of_lot, self._ledger, wallet_id, expires_at)
         amount_micros = checked_amount(amount_yen)
         return await self._ledger.arun(
-            ToppedUp, Topup(wallet_id, idempotency_key, amount_micros, bool(promo), end, note, actor=actor)
+            ToppedUp,
+            Topup(
+                wallet_id,
+                idempotency_key,
+                amount_micros,
+                bool(promo),
+                end,
+                note,
+                actor=actor,
+                author=self._ledger.author,
+            ),
         )
 
     def reverse(self, txn_id: int, amount_yen: Amount, *, idempotency_key: str, note: str | None = None) -> Reversed:
@@ -338,7 +362,10 @@ class WalletMovements:
         Raises ``EntryNotFound`` and ``RefundExceedsCharge``.
         """
         wallet_id = movements.wallet_of_entry(self._ledger, txn_id)
-        return self._ledger.run(Reversed, Reverse(wallet_id, idempotency_key, txn_id, checked_amount(amount_yen), note))
+        return self._ledger.run(
+            Reversed,
+            Reverse(wallet_id, idempotency_key, txn_id, checked_amount(amount_yen), note, author=self._ledger.author),
+        )
 
     async def areverse(
         self, txn_id: int, amount_yen: Amount, *, idempotency_key: str, note: str | None = None
@@ -346,5 +373,6 @@ class WalletMovements:
         """The asyncio twin of ``reverse``."""
         wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_entry, self._ledger, txn_id)
         return await self._ledger.arun(
-            Reversed, Reverse(wallet_id, idempotency_key, txn_id, checked_amount(amount_yen), note)
+            Reversed,
+            Reverse(wallet_id, idempotency_key, txn_id, checked_amount(amount_yen), note, author=self._ledger.author),
         )

@@ -82,12 +82,12 @@ def _entry(entry: Transaction, time_zone: str) -> tuple[object, ...]:
     balance_micros = entry.ledger_balance_micros
     return (
         entry.txn_id,
-        _spreadsheet_text(local_time(entry.occurred_at, time_zone)),
+        spreadsheet_text(local_time(entry.occurred_at, time_zone)),
         entry.txn_type,
         entry.amount_yen,
         entry.ledger_balance_yen,
         entry.key_id,
-        _spreadsheet_text(entry.note),
+        spreadsheet_text(entry.note),
         decimal_text(entry.amount_micros),
         None if balance_micros is None else decimal_text(balance_micros),
         entry.item,
@@ -107,13 +107,13 @@ def _facts(facts: dict[str, str]) -> str:
 
 def _keys(head: StatementHead) -> Iterator[tuple[object, ...]]:
     for line in head.spend_by_key:
-        name = (line.key_id, _spreadsheet_text(line.label))
+        name = (line.key_id, spreadsheet_text(line.label))
         yield (*name, line.charges, *_whole(line), line.monthly_cap_yen, *_exact(line))
 
 
 def _notes(head: StatementHead) -> Iterator[tuple[object, ...]]:
     for line in head.spend_by_note:
-        yield (1, line.charges, *_whole(line), _spreadsheet_text(line.note), *_exact(line))
+        yield (1, line.charges, *_whole(line), spreadsheet_text(line.note), *_exact(line))
     if others := head.other_notes:
         yield (others.notes, others.charges, *_whole(others), "", *_exact(others))
 
@@ -141,6 +141,6 @@ def _exact(line: KeySpend | NoteSpend | OtherNotes | ItemSpend) -> tuple[str, st
     return decimal_text(line.charged_micros), decimal_text(line.refunded_micros), decimal_text(line.spent_micros)
 
 
-def _spreadsheet_text(note: str | None) -> str:
+def spreadsheet_text(note: str | None) -> str:
     text = note or ""
     return f"'{text}" if text.startswith(_FORMULA_BEGINS) else text

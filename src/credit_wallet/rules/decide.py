@@ -64,6 +64,7 @@ from credit_wallet.errors import (
 from credit_wallet.rules.adjustments import adjust
 from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.budgets import note_monthly_budget
+from credit_wallet.rules.by_hand import leave_act
 from credit_wallet.rules.consents import record_consent
 from credit_wallet.rules.credit import credit, end_exhaustion, lapse_until
 from credit_wallet.rules.decision import Decision
@@ -144,6 +145,8 @@ def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Refunded | Wa
     outcome = refund_charge(batch, wallet, command.txn_id, command.amount_micros, command.note)
     if not isinstance(outcome, WalletError):
         end_exhaustion(batch, wallet)
+        subject, amount_micros = f"entry:{command.txn_id}", outcome.amount_micros
+        leave_act(batch, command, "charge.refunded", subject, amount_micros, command.note, txn_id=outcome.txn_id)
     return outcome
 
 
@@ -154,6 +157,8 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | Wall
     txn_id = credit(batch, wallet, command.amount_micros, kind, command.expires_at, command.note, "grant")
     if isinstance(txn_id, WalletError):
         return txn_id
+    lot = {"promo": command.promo, "expires_at": command.expires_at}
+    leave_act(batch, command, "wallet.topped_up", f"entry:{txn_id}", command.amount_micros, command.note, **lot)
     return ToppedUp(
         wallet.wallet_id, command.amount_micros, wallet.balance_micros, txn_id, expires_at=command.expires_at
     )

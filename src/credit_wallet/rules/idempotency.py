@@ -10,6 +10,7 @@ from msgspec import msgpack, structs
 
 from credit_wallet.domain.commands import (
     Adjust,
+    ByHand,
     Capture,
     Charge,
     CreditGrant,
@@ -92,7 +93,6 @@ _REQUEST_OF: dict[type[Movement], Callable[[Fields], Fields]] = {
     Capture: _of_capture,
     Release: _without_defaults(None),
     PayBack: lambda fields: fields[:-1],
-    Adjust: lambda fields: fields[:-1],
 }
 """The fields that make up a command's request, where that is not all of them as they are."""
 
@@ -118,7 +118,8 @@ def fingerprint(command: Movement) -> bytes:
     """Equal for equal requests; an idempotency key compares it to distinguish a retry from a conflict.
 
     The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
-    A charge without a usage goes without its name and without what it does not have; it begins with its amount.
+    Who the author is makes no difference. A charge without a usage goes without its name and without what it does not
+    have; it begins with its amount.
     """
     if type(command) is not Charge:
         return _named(command)
@@ -134,7 +135,7 @@ def fingerprint(command: Movement) -> bytes:
 
 def _named(command: Movement) -> bytes:
     kind = type(command)
-    fields = structs.astuple(command)[2:-1]
+    fields = structs.astuple(command)[2 : -2 if isinstance(command, ByHand) else -1]
     if kind in _REQUEST_OF:
         fields = _REQUEST_OF[kind](fields)
     return _hashed_if_long(_encode((kind.__name__, *fields)))

@@ -8,6 +8,7 @@ from credit_wallet.domain.outcomes import EntryType, Refunded, Reversed
 from credit_wallet.errors import EntryNotFound, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.by_hand import leave_act
 from credit_wallet.rules.credit import claw_back, refusal_to_take, return_to_lots
 from credit_wallet.rules.pricing import uncount_usage
 from credit_wallet.rules.state import EntryRecord, WalletState
@@ -59,6 +60,8 @@ def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Reversed | W
     topup.returned_micros += command.amount_micros
     batch.decision.returned[topup.txn_id] = topup
     taken_micros, txn_id = claw_back(batch, wallet, topup.txn_id, command.amount_micros, command.note, "clawback")
+    subject = f"entry:{topup.txn_id}"
+    leave_act(batch, command, "topup.reversed", subject, command.amount_micros, command.note, txn_id=txn_id)
     return Reversed(wallet.wallet_id, taken_micros, wallet.balance_micros, txn_id)
 
 

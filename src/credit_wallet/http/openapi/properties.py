@@ -30,6 +30,8 @@ PROPERTIES: dict[str, About] = {
     "txn_id": _A("Id of the ledger entry.", (2,)),
     "hold_id": _A("Id of the hold.", (1,)),
     "key_id": _A("Id of the agent key; null for the owner.", (7,)),
+    "operator_id": _A("Id of the operator.", (3,)),
+    "operator_key_id": _A("Id of the operator's key.", (9,)),
     "seller_id": _A("Id of the seller.", (3,)),
     "topup_id": _A(
         "Id of the top-up, derived from wallet and idempotency key.", ("tu_20bca0ada1f6dda73b61b97a92eb5d",)

@@ -55,6 +55,21 @@ _OF_CORRECTIONS: dict[str, About] = {
 }
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    "ActPage.acts": _A("The acts, newest first."),
+    "ActPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", (120,)),
+    "ActView.act_id": _A("Id of the act.", (121,)),
+    "ActView.occurred_at": _time("When it was done."),
+    "ActView.kind": _A("What was done, as `noun.verb`.", ("budget.configured",)),
+    "ActView.subject": _A("To which thing.", ("budget:budget-7",)),
+    "ActView.wallet_id": _A("Whose wallet it was done to; null for what belongs to none.", (1,)),
+    "ActView.by": _A("Who did it: `owner`, `agent:7`, `operator:3`, `command line: alice`, `worker` …", ("owner",)),
+    "ActView.actor": _A("In which capacity: `payer`, `operator`, `product`, or `seller:` and its id.", ("payer",)),
+    "ActView.address": _A("From which address, over HTTP; else null.", ("203.0.113.7",)),
+    "ActView.request_id": _A("`X-Request-Id` of the request; null without one.", ("req-1",)),
+    "ActView.before": _A("What changed, as it was; null for what was made.", ({"limit": "100"},)),
+    "ActView.after": _A("What changed, as it is now; null for what was deleted.", ({"limit": "120"},)),
+    "ActView.reason": _A("Why, as a code, for acts that ask for one; else null.", ("mistyped_topup",)),
+    "ActView.note": _A("Why, in words; null when nothing was said.", ("asked for by phone",)),
     **dict.fromkeys((f"{problem}.retry_at" for problem in _REFUSALS), _PASSES_AT),
     "BudgetView.value": _A("Of `values`, the one with the least left, which the figures are of; else null.", ("r1",)),
     "BudgetValueView.value": _A("The value; of a scope with several `*`, all of them.", ("r1",)),
@@ -199,6 +214,26 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "Identity.wallet_id": _A("The wallet that the token opens; null for sellers and operators.", (1,)),
     "Identity.key_id": _A("The agent key; null for everybody else.", (7,)),
     "Identity.seller_id": _A("The seller; null for everybody else.", (3,)),
+    "Identity.scopes": _A(
+        "What an agent key may do: `spend`, `read`, `manage`; null for everybody else.", (["spend", "read"],)
+    ),
+    "Identity.operator_id": _A("The operator; null for everybody else, and for keys of the environment.", (3,)),
+    "Identity.operator_name": _A("What the operator, or the key of the environment, is called.", ("alice",)),
+    "Identity.operator_role": _A(
+        "`viewer`, `support`, `finance`, `seller` or `admin`; null for everybody else.", ("support",)
+    ),
+    "CreateOperatorBody.name": _A(
+        "Name for people, 1 to 64 of `a-z`, `0-9` and `._@+-`; it stays the operator's for good.", ("alice",)
+    ),
+    "CreatedOperator.name": _A("Name for people.", ("alice",)),
+    "CreatedOperator.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
+    "CreatedOperatorKey.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
+    "CreateOperatorBody.role": _A("What the operator is there for.", ("support",)),
+    "ConfigureOperatorBody.role": _A("What the operator is there for.", ("support",)),
+    "CreatedOperator.role": _A("What the operator is there for.", ("support",)),
+    "OperatorView.role": _A("What the operator is there for.", ("support",)),
+    "OperatorView.name": _A("Name for people.", ("alice",)),
+    "OperatorKeyView.prefix": _A("The first characters of the token.", ("cw_operator_7Hq2",)),
     "CreatedKey.key_id": _A("Id of the agent key.", (7,)),
     "KeyView.key_id": _A("Id of the agent key.", (7,)),
     "CreatedSeller.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_seller_…",)),
