@@ -132,6 +132,7 @@ ACCESS: dict[str, Who] = {
     "POST /operator/wallets": "support",
     "GET /operator/wallets": "view",
     "GET /operator/seal": "view",
+    "GET /operator/transactions": "view",
     "GET /operator/log": "administer",
     "GET /operator/wallets/{wallet_id}/log": "view",
     "GET /credit/log": "manage",
@@ -431,6 +432,9 @@ def test_the_document_asks_for_a_token_wherever_the_service_does(ledger: Ledger)
         assert asked == (who != "anybody"), operation
 
 
+NEEDS_A_NAME = {"reference": "order-1"}
+
+
 @pytest.mark.parametrize("caller", CALLERS)
 def test_every_operation_answers_this_caller_as_the_table_says(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caller: str
@@ -461,6 +465,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
             ledger.tokens[caller],
             key=operation,
             json=body_of(operation, caller),
+            params=NEEDS_A_NAME if operation == "GET /operator/transactions" else None,
         )
         answered[operation] = OK if answer.is_success else answer.status_code
         if not answer.is_success:

@@ -1,10 +1,11 @@
 # ruff: noqa: F811 - fixtures are imported, and parameters have their names
 """A typing error in ``--db`` makes no ledger: what only reads, spends or repairs says that there is none.
 
-Ledgers are made by ``migrate``, ``serve``, ``wallet create``, the target of ``copy``, and the library's ``open`` unless
-it is told ``create=False``; ``demo`` and ``bench`` make theirs in a temporary folder. Everything else is here: every
-other command, by a walk over all of them, the wallet's tools on standard input and output, the worker, and the alert
-job. No ledger are: no file, an empty file, a file with other tables, and a PostgreSQL database without the tables.
+Ledgers are made by ``migrate``, ``serve``, ``wallet create``, ``restore``, the target of ``copy``, and the library's
+``open`` unless it is told ``create=False``; ``demo`` and ``bench`` make theirs in a temporary folder. Everything else
+is here: every other command, by a walk over all of them, the wallet's tools on standard input and output, the worker,
+and the alert job. No ledger are: no file, an empty file, a file with other tables, and a PostgreSQL database without
+the tables.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from credit_wallet.errors import NoLedger
 from credit_wallet.mcp.stdio import speak_for_database
 from credit_wallet.stores.databases import database_at
 
-MAKE_A_LEDGER = {"migrate", "serve", "wallet create"}
+MAKE_A_LEDGER = {"migrate", "serve", "wallet create", "restore"}
 HAVE_THEIR_OWN = {"demo", "bench"}
 OF_NO_LEDGER = {"rollback", "copy", "mcp"}
 """Say so in their own words, or are called otherwise; each has a test below."""
 
 WORDS: dict[str, tuple[object, ...]] = {
+    "backup": ("copy.db",),
     "topup": (1, 10, "--key", "k"),
     "charge": (1, 10, "--key", "k"),
     "adjust": (1, "-10", "--reason", "other", "--note", "n", "--key", "k"),
@@ -46,13 +48,14 @@ WORDS: dict[str, tuple[object, ...]] = {
     "capture": (1, 10),
     "release": (1,),
     "history": (1,),
+    "transaction show": (1,),
+    "transaction find": ("--reference", "x"),
     "statement": (1, "--cycle", "2026-05"),
     "topups pay-back": ("tu_1", 10, "--key", "k"),
     "transfers": (1,),
     "forecast": (1,),
     "alerts list": (1,),
     "grants show": (1,),
-    "look-up entry": (1,),
     "look-up hold": (1,),
     "look-up transfer": ("tr_1_206e147864ef7ab96bd1d844",),
     "look-up topup": ("tu_1",),

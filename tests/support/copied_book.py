@@ -23,8 +23,8 @@ from credit_wallet.domain.topups import Clawback, PaymentFact
 from credit_wallet.errors import (
     MigrationError,
 )
+from credit_wallet.stores import Progress
 from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
-from credit_wallet.stores.jobs import copying
 from credit_wallet.stores.jobs.copying import Copied, copy_ledger
 
 on_plain_tables = pytest.mark.databases("postgres")
@@ -143,7 +143,7 @@ def say_nothing(_doing: str, _done: int, _of: int) -> None:
     pass
 
 
-def copy(source: str, target: str, now: datetime, progress: copying.Progress = say_nothing) -> Copied:
+def copy(source: str, target: str, now: datetime, progress: Progress = say_nothing) -> Copied:
     return copy_ledger(sqlite_database_at(source), postgres_database_at(target), now, progress)
 
 

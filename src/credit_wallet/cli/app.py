@@ -35,12 +35,14 @@ SECTIONS = {
     "Grants": {"grants": "grants"},
     "Reports": {
         **dict.fromkeys(("history", "usage", "statement"), "reports"),
+        "transaction": "transactions",
         **dict.fromkeys(("transfers", "forecast", "totals", "look-up"), "looking"),
     },
     "Payments and notices": {"topups": "topups", "alerts": "alerts"},
     "Service": dict.fromkeys(("serve", "worker", "mcp", "doctor"), "service"),
     "Ledger": {
         **dict.fromkeys(("migrate", "rollback", "copy"), "schema"),
+        **dict.fromkeys(("backup", "restore"), "backups"),
         **dict.fromkeys(("verify", "seal"), "proofs"),
         "log": "log",
         "export": "exports",
@@ -63,8 +65,8 @@ app = click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(v
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     options.reset()
-    log_to_stderr()
     try:
+        log_to_stderr()
         code = app.main(prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as error:
         error.show()

@@ -1,4 +1,4 @@
-"""Looking things up: one of them by its id, a wallet's transfers, where its spending is heading, and all wallets."""
+"""Looking things up: a hold, transfer or top-up by its id, a wallet's transfers and forecast, all wallets together."""
 
 from __future__ import annotations
 
@@ -9,14 +9,6 @@ from credit_wallet.cli.context import INTEGER, limit, open_wallets, show, wallet
 commands = click.Group()
 look_up = click.Group("look-up", help="Look one thing up by its id.")
 commands.add_command(look_up)
-
-
-@look_up.command("entry")
-@click.argument("txn_id", type=INTEGER, metavar="TXN_ID")
-def look_up_entry(txn_id: int) -> None:
-    """Show a ledger entry, and how much of it was refunded or reversed."""
-    with open_wallets() as wallets:
-        show(wallets.transactions.show(txn_id))
 
 
 @look_up.command("hold")

@@ -16,6 +16,7 @@ from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.domain.acts import LIBRARY, Author
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.topups import Flow, PaymentFact
 from credit_wallet.domain.transfers import TransferPart, transfer_id_of
@@ -38,9 +39,14 @@ class Keyed(Command, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
-    """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet."""
+    """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet.
+
+    ``names`` are those of the entry that a charge, a capture, a refund or a top-up by hand makes. Reference and
+    metadata are part of the request, but not the request id: a retry may carry another, and the first one's stays.
+    """
 
     actor: Actor = OPERATOR
+    names: Names | None = None
 
     @property
     def stored_key(self) -> str:
@@ -279,7 +285,7 @@ class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
 
     The attempt has ``lease_seconds`` (1 to ``MAX_LEASE_SECONDS``) to serve, undo or renew; after that another one may
     take the purchase over. Retries of a served purchase are free ``free_retries`` times. ``key_id`` is the agent key
-    that pays, None for the owner.
+    that pays, None for the owner. ``names`` are those of all its entries, and no part of the request.
     """
 
     amount_micros: int
@@ -289,6 +295,7 @@ class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
     note: str | None = None
     key_id: int | None = None
     usage: Usage | None = None
+    names: Names | None = None
 
 
 class Serve(PurchaseCommand, frozen=True, array_like=True, tag="serve", gc=False):

@@ -62,6 +62,13 @@ class Transaction(Struct, frozen=True):
     """Why credit came in or went out (``causes.Cause``); None of other entries, and of those that name none."""
     reason: str | None = None
     """The code of an adjustment's reason (``corrections.CorrectionReason``); its note says what happened."""
+    request_id: str | None = None
+    """The id that the caller gave its request."""
+    reference: str | None = None
+    """The host's id of what the entry is about."""
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+    """Of the request, on entries with a request id, a reference or metadata."""
 
     amount = Exact()
     quantity = Exact()

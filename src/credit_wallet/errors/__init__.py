@@ -51,6 +51,7 @@ from credit_wallet.errors.movements import (
     TransferReturned,
 )
 from credit_wallet.errors.operations import (
+    BackupRefused,
     CopyRefused,
     DatabaseCorrupt,
     DatabaseError,
@@ -100,6 +101,7 @@ from credit_wallet.errors.spending import (
 )
 
 __all__ = [
+    "BackupRefused",
     "BudgetExhausted",
     "BudgetNotFound",
     "CallLimitReached",

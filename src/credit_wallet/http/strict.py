@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Litestar
 
 from credit_wallet.errors import WalletError
+from credit_wallet.http.traffic import REFUSED
 from credit_wallet.wire.ambiguity import require_one_framing, require_only_spelling, require_single_headers
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import request_id_of
@@ -34,6 +35,7 @@ class StrictApplication(Litestar):
         try:
             require_one_meaning(scope)
         except WalletError as error:
+            scope["state"][REFUSED] = error.code
             status, headers, content = refusal(error, None)
             headers.append(request_id_of(scope["headers"]))
             await answer({"type": "http.response.start", "status": status, "headers": headers})

@@ -73,6 +73,7 @@ from credit_wallet.rules.headroom import QuietCharges
 from credit_wallet.rules.holds import capture, expire_hold, extend, open_hold, release
 from credit_wallet.rules.idempotency import fingerprint, replay
 from credit_wallet.rules.money_in import request_auto_topup, request_topup, settle_topup
+from credit_wallet.rules.names import names_of_entry
 from credit_wallet.rules.pay_back import pay_back
 from credit_wallet.rules.purchases import buy, renew, serve, undo
 from credit_wallet.rules.refunds import refund_charge, reverse
@@ -125,7 +126,16 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
 
 
 def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Charged | WalletError:
-    return charge(batch, wallet, command.amount_micros, command.note, command.key_id, command.actor, command.usage)
+    return charge(
+        batch,
+        wallet,
+        command.amount_micros,
+        command.note,
+        command.key_id,
+        command.actor,
+        command.usage,
+        names_of_entry(command),
+    )
 
 
 def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Held | WalletError:
@@ -138,11 +148,13 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Held | WalletErro
         command.key_id,
         command.actor,
         command.usage,
+        names_of_entry(command),
     )
 
 
 def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Refunded | WalletError:
-    outcome = refund_charge(batch, wallet, command.txn_id, command.amount_micros, command.note)
+    names = names_of_entry(command)
+    outcome = refund_charge(batch, wallet, command.txn_id, command.amount_micros, command.note, names)
     if not isinstance(outcome, WalletError):
         end_exhaustion(batch, wallet)
         subject, amount_micros = f"entry:{command.txn_id}", outcome.amount_micros
@@ -154,7 +166,8 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | Wall
     if command.expires_at is not None and command.expires_at <= batch.at:
         return InvalidRequest(f"expires_at {command.expires_at} is in the past", field="expires_at")
     kind: LotKind = "promo" if command.promo else "paid"
-    txn_id = credit(batch, wallet, command.amount_micros, kind, command.expires_at, command.note, "grant")
+    names = names_of_entry(command)
+    txn_id = credit(batch, wallet, command.amount_micros, kind, command.expires_at, command.note, "grant", names=names)
     if isinstance(txn_id, WalletError):
         return txn_id
     lot = {"promo": command.promo, "expires_at": command.expires_at}

@@ -247,6 +247,20 @@ PROPERTIES: dict[str, About] = {
         ({"tool": "search"},),
     ),
     "agent_facts": _A("The same, as the buyer told its seller.", ({"run": "r1"},)),
+    "request_id": _A(
+        "The id that the caller gave the request with `X-Request-Id`: up to 128 printable ASCII characters; null "
+        "without one.",
+        ("req-7f3a",),
+    ),
+    "reference": _A(
+        "The host's own id of what this is about, 1 to 255 printable characters; null or left out without one.",
+        ("order-1042",),
+    ),
+    "metadata": _A(
+        "The host's own notes: up to 20 pairs, keys of up to 40 characters and texts of up to 500, and 2,000 "
+        "characters in all.",
+        ({"customer": "cust_81"},),
+    ),
     "replayed": _A("Whether the idempotency key was used before, so that nothing moved now.", (False,)),
     "final": _A("Whether this is the last capture, so that the rest of the hold is released.", (True,)),
     "above": _A(
@@ -321,7 +335,6 @@ PROPERTIES: dict[str, About] = {
         ("ready",),
     ),
     "topup_status": _A("Status of the top-up in progress.", ("pending",)),
-    "request_id": _A("Stripe's id of the failed call.", ("req_Xa1",)),
     "result": _A(
         "`settled`; `reported` when an amount is not in yen, which moves nothing and notifies operators; `ignored` "
         "when the event is about nothing in this ledger.",
