@@ -12,7 +12,18 @@ from clock import Clock
 from litestar import get
 from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
-from who_may import MAY, NOT_HANDED_ON, NOT_ITS_OWN, NOT_PAID, NOT_SOLD, OPERATORS, SOMEBODY_ELSES, WALLETS, Who
+from who_may import (
+    MAY,
+    NOT_HANDED_ON,
+    NOT_ITS_OWN,
+    NOT_PAID,
+    NOT_SETTLED,
+    NOT_SOLD,
+    OPERATORS,
+    SOMEBODY_ELSES,
+    WALLETS,
+    Who,
+)
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.permissions import PERMISSIONS, ROLES, Scope
@@ -52,7 +63,9 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /credit/transfers": {"amount_yen": 1, "to_owner_token": THIRD},
     "POST /operator/transfers": {"from_wallet_id": 1, "to_wallet_id": 3, "amount_yen": 1},
     "POST /operator/wallets": {},
-    "POST /operator/wallets/{wallet_id}/enabled": {"enabled": True},
+    "POST /operator/wallets/{wallet_id}/freeze": {"frozen": False, "reason": "other"},
+    "POST /operator/wallets/{wallet_id}/close": {"note": "n", "unused": "write_off", "release_holds": True},
+    "POST /operator/wallets/{wallet_id}/merge": {"into_wallet_id": 3, "note": "n"},
     "POST /operator/wallets/{wallet_id}/price-group": {"price_group": None},
     "POST /credit/topup": {"amount_yen": 100},
     "POST /operator/topups/{topup_id}/pay-back": {"amount_yen": 1},
@@ -130,10 +143,13 @@ ACCESS: dict[str, Who] = {
     "POST /operator/wallets": "support",
     "GET /operator/wallets": "view",
     "GET /operator/seal": "view",
+    "GET /operator/transactions": "view",
     "GET /operator/log": "administer",
     "GET /operator/wallets/{wallet_id}/log": "view",
     "GET /credit/log": "manage",
-    "POST /operator/wallets/{wallet_id}/enabled": "support",
+    "POST /operator/wallets/{wallet_id}/freeze": "support",
+    "POST /operator/wallets/{wallet_id}/close": "finance",
+    "POST /operator/wallets/{wallet_id}/merge": "finance",
     "POST /operator/wallets/{wallet_id}/price-group": "administer",
     "POST /credit/topup": "manage",
     "GET /credit/topups": "manage",
@@ -314,7 +330,7 @@ def expected_status(operation: str, caller: str) -> int:
         return NOT_ITS_OWN.get(operation, OK)
     if caller in ("agent", "host's own key"):
         return NOT_PAID.get(operation, OK)
-    return OK
+    return NOT_SETTLED.get(operation, OK)
 
 
 def body_of(operation: str, caller: str) -> dict[str, object] | None:
@@ -372,6 +388,9 @@ def test_the_document_asks_for_a_token_wherever_the_service_does(ledger: Ledger)
         assert asked == (who != "anybody"), operation
 
 
+NEEDS_A_NAME = {"reference": "order-1"}
+
+
 @pytest.mark.parametrize("caller", CALLERS)
 def test_every_operation_answers_this_caller_as_the_table_says(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caller: str
@@ -379,7 +398,9 @@ def test_every_operation_answers_this_caller_as_the_table_says(
     monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", len(ACCESS))
     answered = {}
     # What ends what others use comes last.
-    for operation in sorted(ACCESS, key=lambda each: (each.startswith("DELETE"), each.endswith("/rotate"))):
+    for operation in sorted(
+        ACCESS, key=lambda each: (each.endswith("/close"), each.startswith("DELETE"), each.endswith("/rotate"))
+    ):
         method, path = operation.split()
         answer = ledger.api.call(
             method,
@@ -401,6 +422,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
             ledger.tokens[caller],
             key=operation,
             json=body_of(operation, caller),
+            params=NEEDS_A_NAME if operation == "GET /operator/transactions" else None,
         )
         answered[operation] = OK if answer.is_success else answer.status_code
         if not answer.is_success:

@@ -48,6 +48,8 @@ WORDS: dict[str, tuple[object, ...]] = {
     "capture": (1, 10),
     "release": (1,),
     "history": (1,),
+    "transaction show": (1,),
+    "transaction find": ("--reference", "x"),
     "statement": (1, "--cycle", "2026-05"),
     "topups pay-back": ("tu_1", 10, "--key", "k"),
     "topups list": (1,),

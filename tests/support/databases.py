@@ -272,7 +272,7 @@ class PostgresDatabases:
 
     def _create(self, template: str) -> str:
         name = f"wallet_{uuid4().hex}"
-        self._server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")  # half the work of a log
         return name
 
     def _drop(self, name: str) -> None:

@@ -16,6 +16,7 @@ from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.domain.acts import LIBRARY, Author
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.topups import Flow, PaymentFact
 from credit_wallet.domain.transfers import TransferPart, transfer_id_of
@@ -38,9 +39,14 @@ class Keyed(Command, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
-    """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet."""
+    """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet.
+
+    ``names`` are those of the entry that a charge, a capture, a refund or a top-up by hand makes. Reference and
+    metadata are part of the request, but not the request id: a retry may carry another, and the first one's stays.
+    """
 
     actor: Actor = OPERATOR
+    names: Names | None = None
 
     @property
     def stored_key(self) -> str:
@@ -279,7 +285,7 @@ class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
 
     The attempt has ``lease_seconds`` (1 to ``MAX_LEASE_SECONDS``) to serve, undo or renew; after that another one may
     take the purchase over. Retries of a served purchase are free ``free_retries`` times. ``key_id`` is the agent key
-    that pays, None for the owner.
+    that pays, None for the owner. ``names`` are those of all its entries, and no part of the request.
     """
 
     amount_micros: int
@@ -289,6 +295,7 @@ class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
     note: str | None = None
     key_id: int | None = None
     usage: Usage | None = None
+    names: Names | None = None
 
 
 class Serve(PurchaseCommand, frozen=True, array_like=True, tag="serve", gc=False):
@@ -329,7 +336,6 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     """
 
     label: str | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
     monthly_budget_yen: int | UnsetType = UNSET
     budget_mode: str | UnsetType = UNSET
     auto_topup_threshold: int | UnsetType = UNSET
@@ -343,6 +349,45 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     auto_topup_monthly_yen: int | UnsetType = UNSET
     auto_topup_consent: str | UnsetType = UNSET
     auto_topup_consent_language: ConsentLanguage = "en"
+    author: Author = LIBRARY
+
+
+class Freeze(Command, frozen=True, array_like=True, tag="freeze", gc=False):
+    """Freeze a wallet, so that nothing is spent of it, or unfreeze it, which takes back a closing that has not ended.
+
+    Needs no key: repeating it changes nothing.
+    """
+
+    frozen: bool
+    reason: CorrectionReason = "other"
+    note: str | None = None
+    author: Author = LIBRARY
+
+
+class BeginClosing(Command, frozen=True, array_like=True, tag="begin_closing", gc=False):
+    """Freeze a wallet to close it, for good; with ``merge_into`` its credit goes to that wallet.
+
+    Debt refuses it unless ``write_off_debt``. Needs no key: repeating it changes nothing.
+    """
+
+    reason: CorrectionReason
+    note: str
+    merge_into: int | None = None
+    write_off_debt: bool = False
+    author: Author = LIBRARY
+
+
+class EndClosing(Command, frozen=True, array_like=True, tag="end_closing", gc=False):
+    """Write off what is left of a wallet that is being closed, and close it; or what has come back to a closed one.
+
+    Up to ``max_paid_micros`` of paid credit is written off, None for all of it; more refuses it. Needs no key:
+    repeating it changes nothing.
+    """
+
+    reason: CorrectionReason
+    note: str
+    max_paid_micros: int | None = None
+    write_off_debt: bool = False
     author: Author = LIBRARY
 
 

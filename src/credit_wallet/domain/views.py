@@ -62,6 +62,13 @@ class Transaction(Struct, frozen=True):
     """Why credit came in or went out (``causes.Cause``); None of other entries, and of those that name none."""
     reason: str | None = None
     """The code of an adjustment's reason (``corrections.CorrectionReason``); its note says what happened."""
+    request_id: str | None = None
+    """The id that the caller gave its request."""
+    reference: str | None = None
+    """The host's id of what the entry is about."""
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+    """Of the request, on entries with a request id, a reference or metadata."""
 
     amount = Exact()
     quantity = Exact()
@@ -110,6 +117,18 @@ class WalletView(Struct, frozen=True):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     """The owner's own limits on automatic top-ups a day and a month, by the wallet's clocks; 0 for none."""
+    frozen: bool = False
+    """Whether nothing may be spent of it: not ``enabled``."""
+    frozen_at: str | None = None
+    """Since when, and for operators why; None when plain SQL has switched it off."""
+    frozen_reason: str | None = None
+    frozen_note: str | None = None
+    closing_at: str | None = None
+    """When closing it began."""
+    closed_at: str | None = None
+    """When it was closed, for good."""
+    merged_into: int | None = None
+    """The wallet that its credit goes to, or went to."""
 
     balance_yen = WholeYen()
     balance = Exact()

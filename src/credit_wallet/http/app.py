@@ -26,6 +26,7 @@ from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
 from credit_wallet.http.correction_routes import CORRECTION_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
+from credit_wallet.http.entry_names import find_transactions
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
 from credit_wallet.http.grant_routes import GRANT_ROUTES
@@ -57,7 +58,14 @@ from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import distinct_query
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Authenticator, Caller
-from credit_wallet.wire.headers import ACT_NOTE, STANDING_HEADERS, act_note, request_id_of
+from credit_wallet.wire.headers import (
+    ACT_NOTE,
+    STANDING_HEADERS,
+    act_note,
+    only_request_id,
+    request_id_of,
+    sent_request_id,
+)
 from credit_wallet.wire.presenters import caller_headers
 from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused, code_of, refusal
 
@@ -78,6 +86,7 @@ ROUTES = (
     *KEY_ROUTES,
     *NOTICE_ROUTES,
     *OPERATOR_ROUTES,
+    find_transactions,
     *CORRECTION_ROUTES,
     *MIRRORED_ROUTES,
     *GRANT_ROUTES,
@@ -160,6 +169,7 @@ def documented() -> Litestar:
             "metrics": Provide(_metrics_of, sync_to_thread=False),
             "payments": Provide(_payments_of, sync_to_thread=False),
             "settings": Provide(_settings_of, sync_to_thread=False),
+            "caller_request_id": Provide(_request_id_of, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
         before_request=_admit,
@@ -246,6 +256,10 @@ def _payments_of(request: Request[Any, Any, Any]) -> Payments | None:
 
 def _settings_of(request: Request[Any, Any, Any]) -> ServiceSettings:
     return _service(request.scope).settings
+
+
+def _request_id_of(request: Request[Any, Any, Any]) -> str | None:
+    return sent_request_id(only_request_id(request.scope["headers"]))
 
 
 async def _completed(headers: Iterable[tuple[bytes, bytes]], scope: LitestarScope, status: int) -> RawHeaders:

@@ -18,6 +18,7 @@ from credit_wallet.domain.permissions import Permission
 from credit_wallet.errors import WalletError
 from credit_wallet.http import movement_routes, movements, purchase_routes
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES, decode_body
+from credit_wallet.http.movements import Sent
 from credit_wallet.http.routing import NEEDS
 from credit_wallet.http.traffic import Answered, Traffic
 from credit_wallet.ledger.wallet import CreditWallet
@@ -25,10 +26,17 @@ from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import require_one_framing, require_single_headers
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of, text_of
 from credit_wallet.wire.auth import Authenticator, Caller
-from credit_wallet.wire.bodies import BuyBody, CaptureBody, ChargeBody, HoldBody, ReleaseBody
-from credit_wallet.wire.headers import STANDING_HEADERS, outcome_headers, request_id_header, request_id_of
+from credit_wallet.wire.bodies import CaptureBody, ChargeBody, HoldBody, ReleaseBody
+from credit_wallet.wire.headers import (
+    STANDING_HEADERS,
+    only_request_id,
+    outcome_headers,
+    request_id_header,
+    sent_request_id,
+)
 from credit_wallet.wire.presenters import caller_headers
 from credit_wallet.wire.problems import code_of, refusal
+from credit_wallet.wire.purchase_bodies import BuyBody
 from credit_wallet.wire.receiving import read_body
 from credit_wallet.wire.replies import MovementReply, PurchaseReply
 
@@ -82,6 +90,14 @@ def call_of(scope: Scope) -> _Call | None:
     return call
 
 
+def _keep_one_request_id(headers: dict[bytes, bytes], sent: RawHeaders) -> None:
+    """Of two request ids neither counts."""
+    if (request_id := only_request_id(sent)) is None:
+        headers.pop(b"x-request-id", None)
+    else:
+        headers[b"x-request-id"] = request_id
+
+
 class FastLane:
     """An ASGI application that takes ``CALLS`` and leaves the rest to ``behind``."""
 
@@ -111,7 +127,7 @@ class FastLane:
         try:
             if len(headers) != len(scope["headers"]):
                 require_single_headers(scope["headers"])
-                headers[b"x-request-id"] = request_id_of(scope["headers"])[1]
+                _keep_one_request_id(headers, scope["headers"])
             require_one_framing(headers, scope.get("http_version", "1.1"))
             caller = await self._authenticator.caller(
                 text_of(headers.get(b"authorization")),
@@ -123,8 +139,8 @@ class FastLane:
                 caller.require(call.needs)
             received = await read_body(receive, MAX_MOVEMENT_BYTES, declared=headers.get(b"content-length"))
             body = decode_body(call.decoder, received)
-            key = text_of(headers.get(b"idempotency-key"))
-            outcome, reply = call.replied(await call.carry_out(self._wallets, caller, body, key))
+            sent = Sent(text_of(headers.get(b"idempotency-key")), sent_request_id(headers.get(b"x-request-id")))
+            outcome, reply = call.replied(await call.carry_out(self._wallets, caller, body, sent))
         except WalletError as error:
             return await self._refuse(error, caller, headers)
         except Exception as error:

@@ -143,19 +143,22 @@ class Maintenance:
     # Seals
 
     def seal(self) -> int:
-        """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many.
+        """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call, and the acts.
 
-        Seals none while an open transaction may still add an entry between them (PostgreSQL). A transaction that does
-        so for longer than ``HELD_BACK_SECONDS`` is logged.
+        Returns how many entries, or acts where there are no entries. Seals no entry while an open transaction may still
+        add one between them (PostgreSQL). A transaction that does so for longer than ``HELD_BACK_SECONDS`` is logged.
         """
-        settled = self._ledger.lanes.maintenance.call(lambda store: store.settled_txn_id())
-        if settled:
-            return self._ledger.maintain(seals.seal, self._ledger.clock(), settled)
+        settled = self._ledger.lanes.maintenance.call(
+            lambda store: seals.Settled(store.settled_txn_id(), store.settled_act_id())
+        )
+        sealed = self._ledger.maintain(seals.seal, self._ledger.clock(), settled)
+        if settled.txn_id:
+            return sealed
         waiting_seconds = self._seals.unsealed_seconds()
         if waiting_seconds >= HELD_BACK_SECONDS:
             by = [holder.who for holder in self._seals.held_back_by()]
             _log.warning("seals_held_back", unsealed_seconds=round(waiting_seconds), by=by)
-        return 0
+        return sealed
 
     def emit_seal(self) -> bool:
         """Report the latest seal to the operator's targets, once a day (UTC); whether there was something to report.

@@ -17,6 +17,7 @@ from credit_wallet.ledger.nouns import Nouns
 from credit_wallet.ledger.overview import Overview
 from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer
 from credit_wallet.ledger.wallet_corrections import WalletCorrections
+from credit_wallet.ledger.wallet_holds import WalletHolds
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
 from credit_wallet.reports.statement_figures import Statement
@@ -28,7 +29,7 @@ from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.seals import Anchor
 
 
-class CreditWallet(WalletMovements, WalletCorrections, WalletSettings, Nouns):
+class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettings, Nouns):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     An amount is yen, from 0.000001 to 10**12: an int, or exact with up to six decimal places as a ``Decimal`` or a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from msgspec import Struct, convert
+from msgspec import Struct, convert, structs
 from msgspec import ValidationError as Malformed
 
 from credit_wallet.domain.money import format_yen
@@ -44,9 +44,7 @@ async def _status(wallet: Wallet, _: NoArguments) -> WalletStatus:
 
 
 async def _transactions(wallet: Wallet, asked: TransactionsArguments) -> TransactionPage:
-    return await wallet.transactions(
-        limit=asked.limit, cursor=asked.cursor, type=asked.type, key_id=asked.key_id, note=asked.note
-    )
+    return await wallet.transactions(**structs.asdict(asked))
 
 
 async def _forecast(wallet: Wallet, _: NoArguments) -> Forecast:
@@ -135,7 +133,8 @@ TOOLS = {
             "credit_wallet_transactions",
             "Wallet transactions",
             "Lists the wallet's ledger entries, newest first: charges (negative amounts), refunds and top-ups. Each "
-            "has the agent key that paid and a note that names the call. To get the next page, pass `next_cursor` as "
+            "has the agent key that paid and a note that names the call; `request_id`, `reference` and "
+            "`idempotency_key` find the entries of one call. To get the next page, pass `next_cursor` as "
             "`cursor`.",
             TransactionsArguments,
             TransactionPage,

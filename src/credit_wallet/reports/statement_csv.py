@@ -30,7 +30,8 @@ _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 _HEADINGS = {
     "entries": "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note,"
-    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause,reason",
+    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause,reason,"
+    "request_id,reference,metadata,idempotency_key",
     "keys": "key_id,label,charges,charged_yen,refunded_yen,spent_yen,monthly_cap_yen,charged,refunded,spent",
     "notes": "notes,charges,charged_yen,refunded_yen,spent_yen,note,charged,refunded,spent",
     "items": "item,price_version,unit_price,per,quantity,charges,charged_yen,refunded_yen,spent_yen,"
@@ -93,16 +94,20 @@ def _entry(entry: Transaction, time_zone: str) -> tuple[object, ...]:
         entry.item,
         None if entry.quantity_micros is None else decimal_text(entry.quantity_micros),
         entry.price_version,
-        _facts(entry.facts),
-        _facts(entry.agent_facts),
+        _pairs(entry.facts),
+        _pairs(entry.agent_facts),
         entry.cause,
         entry.reason,
+        spreadsheet_text(entry.request_id),
+        spreadsheet_text(entry.reference),
+        _pairs(entry.metadata),
+        spreadsheet_text(entry.idempotency_key),
     )
 
 
-def _facts(facts: dict[str, str]) -> str:
-    """As a JSON object; nothing without facts."""
-    return json.encode(facts).decode() if facts else ""
+def _pairs(pairs: dict[str, str]) -> str:
+    """As a JSON object; nothing without pairs."""
+    return json.encode(pairs).decode() if pairs else ""
 
 
 def _keys(head: StatementHead) -> Iterator[tuple[object, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from credit_wallet.domain.commands import Reverse
 from credit_wallet.domain.money import both, format_micros
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import EntryType, Refunded, Reversed
 from credit_wallet.errors import EntryNotFound, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
@@ -15,7 +16,12 @@ from credit_wallet.rules.state import EntryRecord, WalletState
 
 
 def refund_charge(
-    batch: Batch, wallet: WalletState, txn_id: int, amount_micros: int | None, note: str | None
+    batch: Batch,
+    wallet: WalletState,
+    txn_id: int,
+    amount_micros: int | None,
+    note: str | None,
+    names: Names | None = None,
 ) -> Refunded | WalletError:
     """Refund ``amount_micros`` of a charge to the lots it came from; None refunds all that is left of it."""
     charge = named_entry(batch, wallet, txn_id, "charge")
@@ -40,7 +46,9 @@ def refund_charge(
         uncount_usage(batch, wallet, charge.usage, charge.occurred_at)
     batch.decision.returned[charge.txn_id] = charge
     wallet.balance_micros += amount_micros
-    append(batch, wallet, "refund", amount_micros, part, note, txn_id=refund_id, related_txn_id=charge.txn_id)
+    append(
+        batch, wallet, "refund", amount_micros, part, note, txn_id=refund_id, related_txn_id=charge.txn_id, names=names
+    )
     return_to_lots(batch, wallet, part)
     return Refunded(wallet.wallet_id, amount_micros, wallet.balance_micros, refund_id)
 

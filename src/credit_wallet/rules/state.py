@@ -17,9 +17,11 @@ from credit_wallet.domain.budgets import CALL, Budget, Reserved
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.cycle import parse_instant
 from credit_wallet.domain.grants import GrantState
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT
+from credit_wallet.domain.standing import OPEN, Standing
 from credit_wallet.domain.topups import AutoToppedUp, PayerState, TopupState
 from credit_wallet.domain.usage import Facts, Usage
 from credit_wallet.domain.views import LotView
@@ -92,6 +94,8 @@ class WalletState(Struct):
     auto_topup_monthly_yen: int = 0
     auto_topup_consents: int = 0
     """How many consents are recorded, the last of which is for these settings of automatic top-ups."""
+    standing: Standing = OPEN
+    """Frozen, being closed or closed; such a wallet is not ``enabled``."""
 
 
 class KeyState(Struct):
@@ -178,6 +182,8 @@ class HoldState(Struct):
     """Where the hold reserves what is left of it: the counters of the budgets that it matched."""
     is_counted: bool = False
     """Whether it has been captured before: a hold and all its captures are one call."""
+    names: Names | None = None
+    """Those of its captures, as far as they name no others."""
 
     @property
     def left_micros(self) -> int:
@@ -205,6 +211,8 @@ class PurchaseState(Struct):
     free_used: int
     lease_until: str
     usage: Usage | None = None
+    names: Names | None = None
+    """Those of all its entries."""
 
 
 class EntryRecord(Struct):

@@ -129,6 +129,9 @@ class Store(Protocol):
         transaction keeps it unknown.
         """
 
+    def settled_act_id(self) -> int:
+        """The same of acts."""
+
     def holding_back(self) -> list[Holder]:
         """The transactions that keep ``settled_txn_id`` at 0, the oldest first."""
 

@@ -48,6 +48,12 @@ class WalletRow(NamedTuple):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     auto_topup_consents: int
+    frozen_at: str | None
+    frozen_reason: str | None
+    frozen_note: str | None
+    closing_at: str | None
+    closed_at: str | None
+    merged_into: int | None
 
     @property
     def balance_micros(self) -> int:
@@ -122,12 +128,14 @@ def _fields_of(columns: tuple[Any, ...]) -> tuple[Any, ...]:
         amount_micros = amount_yen * MICROS
         says: tuple[Any, ...] = (None, None, None, {}, {})
         reason = None
+        names: tuple[Any, ...] = (None, None, {}, None)
     else:
         detail = _detail_of(txn_id, text)
         ledger_micros = None if ledger_yen is None else ledger_yen * MICROS + detail.fraction
         amount_micros, says, reason = exact_micros(amount_yen, detail), _usage_fields(detail), detail.reason
+        names = (detail.request_id, detail.reference, detail.metadata or {}, detail.idempotency_key)
     said = (txn_type, occurred_at, note, ledger_micros, *related)
-    return (txn_id, wallet_id, amount_yen, amount_micros, *said, *says, cause, reason)
+    return (txn_id, wallet_id, amount_yen, amount_micros, *said, *says, cause, reason, *names)
 
 
 def _detail_of(txn_id: int, text: str) -> EntryDetail:

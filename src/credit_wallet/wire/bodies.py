@@ -8,10 +8,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from credit_wallet.domain.budgets import KEY_GROUP, MAX_GROUP_LENGTH
 from credit_wallet.domain.commands import (
-    MAX_ATTEMPT_LENGTH,
     MAX_HOLD_SECONDS,
     MAX_IDEMPOTENCY_KEY_LENGTH,
-    MAX_LEASE_SECONDS,
     MAX_NOTE_LENGTH,
 )
 from credit_wallet.domain.consents import ConsentLanguage, ConsentText
@@ -31,6 +29,7 @@ from credit_wallet.notices.targets import (
     WantedTarget,
 )
 from credit_wallet.notices.texts import KINDS
+from credit_wallet.wire.names import Metadata, Reference, RequestId
 
 MAX_BATCH_CHARGES = 1_000
 
@@ -124,6 +123,8 @@ class ChargeBody(Sold, frozen=True, kw_only=True):
 
     note: Note | None = None
     wallet_id: Id | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class HoldBody(Sold, frozen=True, kw_only=True):
@@ -132,11 +133,11 @@ class HoldBody(Sold, frozen=True, kw_only=True):
     ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] = 900
     note: Note | None = None
     wallet_id: Id | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
-Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH, pattern="^[ -~]+$")]
 SentKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")]
-LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
 
 
 class CaptureBody(Sold, frozen=True, kw_only=True):
@@ -145,6 +146,8 @@ class CaptureBody(Sold, frozen=True, kw_only=True):
     hold_id: Id
     final: bool = True
     above: Literal["reject", "up_to_balance"] = "reject"
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class ReleaseBody(Body, frozen=True):
@@ -160,50 +163,14 @@ class ExtendBody(Body, frozen=True):
     ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)]
 
 
-class BuyBody(Sold, frozen=True, kw_only=True):
-    """The price of a request, and the attempt to serve it."""
-
-    attempt: Attempt
-    hold_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] | None = None
-    lease_seconds: LeaseSeconds = 30
-    free_retries: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    note: Note | None = None
-    wallet_id: Id | None = None
-
-
-class ServeBody(Body, frozen=True):
-    """The attempt whose response has reached the buyer."""
-
-    wallet_id: Id
-    purchase_key: SentKey
-    attempt: Attempt
-    forget: bool = False
-
-
-class RenewBody(Body, frozen=True):
-    """The attempt that is still working."""
-
-    wallet_id: Id
-    purchase_key: SentKey
-    attempt: Attempt
-    lease_seconds: LeaseSeconds = 30
-
-
-class UndoBody(Body, frozen=True):
-    """The attempt that failed, and why."""
-
-    wallet_id: Id
-    purchase_key: SentKey
-    attempt: Attempt
-    reason: Note = "not served"
-
-
 class RefundBody(Body, frozen=True):
     """The charge to refund, in full or in part."""
 
     txn_id: Id
     amount_yen: Amount | None = None
     note: Note | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class OperatorTopupBody(Body, frozen=True):
@@ -214,6 +181,8 @@ class OperatorTopupBody(Body, frozen=True):
     promo: bool = False
     expires_at: End | None = None
     note: Note | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class TransferBody(Body, frozen=True):
@@ -239,6 +208,9 @@ class BatchItem(Sold, frozen=True, kw_only=True):
     wallet_id: Id
     idempotency_key: SentKey
     note: Note | None = None
+    request_id: RequestId | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class BatchBody(Body, frozen=True):
@@ -333,12 +305,6 @@ class CreateWalletBody(Body, frozen=True):
     auto_topup_threshold: YenOrZero = 0
     auto_topup_amount: YenOrZero = 0
     time_zone: Annotated[str, Meta(description="IANA name; the billing cycle is a month there.")] = "UTC"
-
-
-class EnabledBody(Body, frozen=True):
-    """Whether a wallet may spend."""
-
-    enabled: bool
 
 
 class PriceGroupBody(Body, frozen=True):

@@ -127,7 +127,7 @@ def write(path: Path) -> Book:
     wallets.operators.revoke(operator.operator_id)
     wallets.secrets.register(wallet_ids[2], sha256(b"leaked").hexdigest())
     wallets.tokens.revoke("leaked")
-    wallets.configure(wallet_ids[2], enabled=False)
+    wallets.freeze(wallet_ids[2])
 
     odd = Author("operator", ODD_TEXTS[0])
     for price in ("0", "0.5"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
@@ -12,9 +13,9 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.rules.usage import Amount
-from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
-from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
-from credit_wallet.wire.replies import WalletReply
+from credit_wallet.wire.bodies import CreateWalletBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
+from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, MergeBody, TakeBackBody
+from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
 class AsyncWallets:
@@ -47,10 +48,34 @@ class AsyncWallets:
         """One wallet, as its owner sees it. Raises ``WalletNotFound``."""
         return await self._send(calls.at_wallet(calls.show_wallet(), wallet_id))
 
-    async def enable(self, wallet_id: int, *, enabled: bool) -> WalletView:
-        """Let a wallet spend, or stop it."""
-        path = f"/operator/wallets/{wallet_id:d}/enabled"
-        return await self._send(Call("POST", path, read_as(WalletView), EnabledBody(enabled)))
+    async def freeze(
+        self, wallet_id: int, *, frozen: bool = True, reason: CorrectionReason, note: str | None = None
+    ) -> WalletView:
+        """Freeze a wallet, so that nothing is spent of it, or unfreeze it."""
+        path = f"/operator/wallets/{wallet_id:d}/freeze"
+        return await self._send(Call("POST", path, read_as(WalletView), FreezeBody(frozen, reason, note)))
+
+    async def close_wallet(
+        self,
+        wallet_id: int,
+        *,
+        note: str,
+        reason: CorrectionReason = "closing",
+        unused: Literal["pay_back", "write_off"] = "pay_back",
+        release_holds: bool = False,
+        write_off_debt: bool = False,
+    ) -> WalletView:
+        """Close a wallet for good. Send the same again after ``ClosingBlocked`` or a failure: it goes on."""
+        path = f"/operator/wallets/{wallet_id:d}/close"
+        body = CloseBody(note, reason, unused, release_holds, write_off_debt)
+        return await self._send(Call("POST", path, read_as(WalletView), body))
+
+    async def merge(
+        self, wallet_id: int, into_wallet_id: int, *, note: str, reason: CorrectionReason = "merge"
+    ) -> WalletView:
+        """Move all credit to another wallet of the same customer, and close this one. Send the same again, likewise."""
+        path = f"/operator/wallets/{wallet_id:d}/merge"
+        return await self._send(Call("POST", path, read_as(WalletView), MergeBody(into_wallet_id, note, reason)))
 
     async def set_price_group(self, wallet_id: int, price_group: str | None) -> WalletView:
         """Let the prices of a group count for a wallet, or those of none."""
@@ -66,10 +91,32 @@ class AsyncWallets:
         promo: bool = False,
         expires_at: str | None = None,
         note: str | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Credit a wallet by hand, as paid or as promotional credit, which may expire. Exact as ``charge`` is."""
-        body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note)
-        return await self._send(calls.move("/operator/topup", body, idempotency_key))
+        names = calls.named(reference, metadata)
+        body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note, **names)
+        return await self._send(calls.move("/operator/topup", body, idempotency_key, request_id))
+
+    async def transactions(
+        self,
+        *,
+        request_id: str | None = None,
+        reference: str | None = None,
+        idempotency_key: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> TransactionPage:
+        """Ledger entries of all wallets by what they were called, of which one is given at least.
+
+        Wallets and entries backwards; ``limit`` is 1 to 200, ``cursor`` the last page's ``next_cursor``.
+        """
+        wanted = {"request_id": request_id, "reference": reference, "idempotency_key": idempotency_key}
+        return await self._send(
+            calls.get("/operator/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)
+        )
 
     async def adjust(
         self,

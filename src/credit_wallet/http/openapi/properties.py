@@ -247,6 +247,20 @@ PROPERTIES: dict[str, About] = {
         ({"tool": "search"},),
     ),
     "agent_facts": _A("The same, as the buyer told its seller.", ({"run": "r1"},)),
+    "request_id": _A(
+        "The id that the caller gave the request with `X-Request-Id`: up to 128 printable ASCII characters; null "
+        "without one.",
+        ("req-7f3a",),
+    ),
+    "reference": _A(
+        "The host's own id of what this is about, 1 to 255 printable characters; null or left out without one.",
+        ("order-1042",),
+    ),
+    "metadata": _A(
+        "The host's own notes: up to 20 pairs, keys of up to 40 characters and texts of up to 500, and 2,000 "
+        "characters in all.",
+        ({"customer": "cust_81"},),
+    ),
     "replayed": _A("Whether the idempotency key was used before, so that nothing moved now.", (False,)),
     "final": _A("Whether this is the last capture, so that the rest of the hold is released.", (True,)),
     "above": _A(
@@ -261,6 +275,27 @@ PROPERTIES: dict[str, About] = {
         "Names the request: new for every request, the same for every retry. 1 to 255 printable ASCII characters.",
         ("req-1",),
     ),
+    "frozen": _A("Whether nothing may be spent of the wallet; only an operator can change it.", (False,)),
+    "frozen_at": _time("Since when it is frozen; null when it is not, or when the host has switched it off."),
+    "frozen_reason": _A("Why it is frozen, as a code; for operators, else null.", ("fraud",)),
+    "frozen_note": _A("What happened, in words; for operators, else null.", ("ticket 4715",)),
+    "closing_at": _time("When closing it began; null when it has not."),
+    "closed_at": _time("When it was closed, for good; null when it is not."),
+    "merged_into": _A("The wallet that its credit goes to, or went to; null for none.", (2,)),
+    "into_wallet_id": _A("The wallet of the same customer that all credit goes to.", (2,)),
+    "unused": _A(
+        "What happens to unused credit that was paid for: `pay_back` to where it came from, or `write_off`.",
+        ("pay_back",),
+    ),
+    "release_holds": _A("Whether open holds are released; otherwise they are waited for.", (False,)),
+    "write_off_debt": _A("Whether what the wallet owes is written off; otherwise debt blocks it.", (False,)),
+    "blocked_by": _A(
+        "What has to happen first: `debt`, `holds` and `purchases` to end, `credit` to leave, `paid_by_hand` to be "
+        "paid back outside; `unfrozen` when somebody took it back.",
+        ("holds",),
+    ),
+    "hold_ids": _A("The open holds, up to 100.", ([17, 18],)),
+    "purchases": _A("How many purchases are being served.", (0,)),
     "allow_debt": _A("Whether what is missing becomes debt; otherwise it is refused.", (False,)),
     "txn_type": _A("What kind of entry it is.", ("charge",)),
     "kind": _A("Whether the credit was paid for or is promotional.", ("paid",)),
@@ -321,7 +356,6 @@ PROPERTIES: dict[str, About] = {
         ("ready",),
     ),
     "topup_status": _A("Status of the top-up in progress.", ("pending",)),
-    "request_id": _A("Stripe's id of the failed call.", ("req_Xa1",)),
     "result": _A(
         "`settled`; `reported` when an amount is not in yen, which moves nothing and notifies operators; `ignored` "
         "when the event is about nothing in this ledger.",

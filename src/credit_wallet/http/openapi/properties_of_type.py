@@ -22,6 +22,10 @@ _QUANTITY_SOLD = About(
     "How much of `item`, by default 1: a number, or a decimal with up to six places in quotes.", (2, "0.5")
 )
 
+_KEPT_KEY = About(
+    "The idempotency key of the request, when it had a request id, a reference or metadata; else null.", ("req-1",)
+)
+
 
 def _amount(what: str, example: int, *, or_item: bool = False) -> About:
     instead = " Or send `item` instead." if or_item else ""
@@ -51,6 +55,8 @@ _OF_CORRECTIONS: dict[str, About] = {
     "TakeBackBody.amount_yen": _amount("What to take back, by default all that is left of it", 90_000),
     "TakeBackBody.reason": _WHY,
     "TakeBackBody.note": _HAPPENED,
+    **{f"{body}.reason": _WHY for body in ("FreezeBody", "CloseBody", "MergeBody")},
+    **{f"{body}.note": _HAPPENED for body in ("FreezeBody", "CloseBody", "MergeBody")},
     "Transaction.reason": _A(f"Why an adjustment was made: {_CODES}; null of other entries.", ("goodwill",)),
 }
 
@@ -93,6 +99,10 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "ChargeBody.quantity": _QUANTITY_SOLD,
     "ChargeBody.wallet_id": _A("The wallet to charge, for sellers and operators; others leave it out.", (1,)),
     "HoldBody.wallet_id": _A("The wallet to hold in, for sellers and operators; others leave it out.", (1,)),
+    "PaymentProviderErrorProblem.request_id": _A("Stripe's id of the failed call.", ("req_Xa1",)),
+    "BatchItem.request_id": _A("Instead of the whole request's `X-Request-Id`, for this charge.", ("req-7f3a",)),
+    "Transaction.idempotency_key": _KEPT_KEY,
+    "TransactionView.idempotency_key": _KEPT_KEY,
     "BuyBody.wallet_id": _A("The wallet that pays, unless `X-Payer-Token` says who pays.", (1,)),
     "BuyBody.amount_yen": _amount("Price of the request", 3, or_item=True),
     "ChargeBody.amount_yen": _amount("What to charge", 3, or_item=True),

@@ -48,6 +48,7 @@ TABLES = (
     Table("am_credit_hold", ("hold_id",), True),
     Table("am_credit_purchase", ("purchase_key", "wallet_id"), False),
     Table("am_credit_returned", ("wallet_id", "txn_id"), False),
+    Table("am_credit_entry_name", ("named", "name", "wallet_id", "txn_id"), False),
     Table("am_credit_cycle_spend", ("billing_cycle", "wallet_id", "key_id"), False),
     Table("am_credit_end", ("identity", "identity_id", "wallet_id", "cause"), False),
     Table("am_credit_key", ("key_id",), True),

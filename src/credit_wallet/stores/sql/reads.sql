@@ -5,7 +5,8 @@
 SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
-       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
+       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into
 FROM am_credit_wallet
 WHERE wallet_id = :wallet_id;
 
@@ -13,7 +14,8 @@ WHERE wallet_id = :wallet_id;
 SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
-       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
+       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into
 FROM am_credit_wallet
 WHERE wallet_id > :after
 ORDER BY wallet_id
