@@ -78,6 +78,7 @@ def test_the_jobs_are_those_of_the_reference() -> None:
         ("alerts", 3600.0),
         ("watch_spending", 300.0),
         ("count_usage", 10.0),
+        ("count_totals", 30.0),
         ("expiry_notices", 300.0),
         ("budget_renewals", 60.0),
         ("prune_idempotency_keys", 3600.0),
