@@ -12,7 +12,7 @@ from credit_wallet.domain.money import MICROS, Exact, WholeYen, decimal_of, micr
 from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.domain.permissions import Role, Scope
 from credit_wallet.domain.prices import PriceTier, PriceView
-from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, TopupView, Transaction, WalletView
+from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, TopupCase, TopupView, Transaction, WalletView
 from credit_wallet.notices.targets import TargetView
 
 
@@ -128,6 +128,19 @@ class TopupPage(Struct, frozen=True):
     topups: list[TopupView]
 
 
+class TopupCasePage(Struct, frozen=True):
+    """Top-ups of all wallets, newest first, each with what to do about it."""
+
+    topups: list[TopupCase]
+    next_cursor: str | None
+
+
+class Resent(Struct, frozen=True):
+    """How many deliveries are sent again."""
+
+    resent: int
+
+
 class TransactionPage(Struct, frozen=True):
     """One page of ledger entries, newest first."""
 
@@ -146,7 +159,7 @@ class Identity(Struct, frozen=True):
     key_id: int | None = None
     seller_id: int | None = None
     ends_at: str | None = None
-    scopes: list[Scope] | None = None
+    scopes: tuple[Scope, ...] | None = None
     operator_id: int | None = None
     operator_name: str | None = None
     operator_role: Role | None = None

@@ -5,7 +5,8 @@
 SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
-       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
+       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into
 FROM am_credit_wallet
 WHERE wallet_id = :wallet_id;
 
@@ -13,7 +14,8 @@ WHERE wallet_id = :wallet_id;
 SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
-       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
+       alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into
 FROM am_credit_wallet
 WHERE wallet_id > :after
 ORDER BY wallet_id
@@ -31,7 +33,7 @@ WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
-       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, k.scopes
 FROM am_credit_key k
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id > :after
@@ -42,7 +44,7 @@ LIMIT :limit;
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
-       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, k.scopes
 FROM am_credit_key k
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id = :key_id;
@@ -226,13 +228,33 @@ SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_int
 FROM am_credit_topup
 WHERE topup_id = :topup_id;
 
--- topups: a wallet's top-ups, newest first
+-- topups: a wallet's top-ups, newest first, with one status or any
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
        takings AS clawbacks
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id
-ORDER BY created_at DESC, topup_id
+  AND (CAST(:status AS TEXT) IS NULL OR status = :status)
+  AND (created_at, topup_id) < (:created_at, :topup_id)
+ORDER BY created_at DESC, topup_id DESC
+LIMIT :limit;
+
+-- topups_of_all: the top-ups of all wallets, newest first
+SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
+       takings AS clawbacks
+FROM am_credit_topup
+WHERE (created_at, topup_id) < (:created_at, :topup_id)
+ORDER BY created_at DESC, topup_id DESC
+LIMIT :limit;
+
+-- topups_with_status: those of them with one status
+SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
+       takings AS clawbacks
+FROM am_credit_topup
+WHERE status = :status AND (created_at, topup_id) < (:created_at, :topup_id)
+ORDER BY created_at DESC, topup_id DESC
 LIMIT :limit;
 
 -- topup_of_payment: the top-up that a payment of the provider belongs to
