@@ -21,6 +21,7 @@ from msgspec import DecodeError
 from credit_wallet.domain.acts import Author
 from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.access_routes import ACCESS_ROUTES
+from credit_wallet.http.all_wallets_routes import ALL_WALLETS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
@@ -88,8 +89,9 @@ ROUTES = (
     *NOTICE_ROUTES,
     *OPERATOR_ROUTES,
     find_transactions,
-    *CORRECTION_ROUTES,
     *MIRRORED_ROUTES,
+    *ALL_WALLETS_ROUTES,
+    *CORRECTION_ROUTES,
     *GRANT_ROUTES,
     *LOG_ROUTES,
     *PERSONAL_ROUTES,

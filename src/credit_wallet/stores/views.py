@@ -48,6 +48,12 @@ class WalletRow(NamedTuple):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     auto_topup_consents: int
+    frozen_at: str | None
+    frozen_reason: str | None
+    frozen_note: str | None
+    closing_at: str | None
+    closed_at: str | None
+    merged_into: int | None
 
     @property
     def balance_micros(self) -> int:

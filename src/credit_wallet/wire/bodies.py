@@ -307,12 +307,6 @@ class CreateWalletBody(Body, frozen=True):
     time_zone: Annotated[str, Meta(description="IANA name; the billing cycle is a month there.")] = "UTC"
 
 
-class EnabledBody(Body, frozen=True):
-    """Whether a wallet may spend."""
-
-    enabled: bool
-
-
 class PriceGroupBody(Body, frozen=True):
     """Whose prices count for a wallet."""
 
