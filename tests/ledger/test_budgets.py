@@ -12,7 +12,7 @@ from clock import Clock
 from databases import on_every_database
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.actors import PAYER
+from credit_wallet.domain.acts import OWNER
 from credit_wallet.domain.budget_views import BudgetView
 from credit_wallet.errors import (
     BudgetExhausted,
@@ -248,7 +248,7 @@ def test_an_agent_sees_the_budgets_that_can_bound_it(wallets: CreditWallet, paye
 def test_a_change_counts_at_once_and_is_logged_with_its_author(wallets: CreditWallet, payer: int, charge: Any) -> None:
     budget_id = wallets.budgets.create(payer, limit_yen=10, window="day", scope={"fact.item": "x"}).budget_id
     charge(8, item="x")
-    changed = wallets.budgets.configure(budget_id, limit_yen="5.5", label="tools", mode="alert", actor=PAYER)
+    changed = wallets.acting(OWNER).budgets.configure(budget_id, limit_yen="5.5", label="tools", mode="alert")
     assert figures(changed) == "5.5 8 0 0"
     assert (changed.label, changed.mode, changed.shares_pct) == ("tools", "alert", (80, 100))
     assert wallets.budgets.configure(budget_id, label="tools") == changed
@@ -272,9 +272,9 @@ def test_a_change_counts_at_once_and_is_logged_with_its_author(wallets: CreditWa
 
 def test_monthly_budgets_and_caps_are_configured_by_the_same_call(wallets: CreditWallet, payer: int) -> None:
     key_id = wallets.keys.create(payer, label="agent", group="acme").key_id
-    month = wallets.budgets.configure(f"monthly-{payer}", limit_yen=300, mode="cap", actor=PAYER)
+    month = wallets.acting(OWNER).budgets.configure(f"monthly-{payer}", limit_yen=300, mode="cap")
     assert (figures(month), month.mode, wallets.show(payer).monthly_budget_yen) == ("300 0 0 300", "cap", 300)
-    cap = wallets.budgets.configure(f"key-{key_id}", limit_yen="40", actor=PAYER)
+    cap = wallets.acting(OWNER).budgets.configure(f"key-{key_id}", limit_yen="40")
     assert wallets.budgets.configure(cap.budget_id) == cap
     key = wallets.keys.show(key_id)
     assert (figures(cap), key.monthly_cap_yen, key.label, key.group) == ("40 0 0 40", 40, "agent", "acme")
@@ -313,7 +313,7 @@ def test_a_key_changes_its_cap_label_and_group_and_what_is_omitted_stays(wallets
     key_id = wallets.keys.create(payer, label="agent", monthly_cap_yen=50, group="acme").key_id
     assert wallets.keys.configure(key_id) == wallets.keys.show(key_id)
     assert wallets.keys.configure(key_id, monthly_cap_yen=70).monthly_cap_yen == 70
-    changed = wallets.keys.configure(key_id, group="acme/team", label=None, actor=PAYER)
+    changed = wallets.acting(OWNER).keys.configure(key_id, group="acme/team", label=None)
     assert (changed.label, changed.monthly_cap_yen, changed.group) == (None, 70, "acme/team")
     assert wallets.keys.configure(key_id, group=None).group is None
     assert [each.key_id for each in wallets.keys.list(payer)] == [key_id]
@@ -377,8 +377,6 @@ def test_bad_input_changes_nothing(wallets: CreditWallet, payer: int) -> None:
         lambda: wallets.budgets.configure(budget.budget_id, limit_calls=1),
         lambda: wallets.budgets.configure(budget.budget_id, label="x", mode="off"),
         lambda: wallets.budgets.configure(f"monthly-{payer}", limit_yen=9, label="x"),
-        lambda: wallets.budgets.configure(budget.budget_id, label="x", actor="nobody"),
-        lambda: wallets.budgets.delete(budget.budget_id, actor="nobody"),
         lambda: wallets.budgets.list(payer, after="12"),
         lambda: wallets.budgets.list(payer, limit=0),
         lambda: wallets.budgets.changes(payer, budget_id="12"),

@@ -10,7 +10,7 @@ from databases import on_both_databases, on_every_database
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.actors import PAYER
+from credit_wallet.domain.acts import OWNER
 from credit_wallet.domain.consents import STANDARD_VERSION, ConsentFigures, ConsentLanguage, standard_text
 from credit_wallet.errors import DatabaseError, InvalidRequest, WalletNotFound
 
@@ -38,7 +38,7 @@ def figures(wallets: CreditWallet, wallet_id: int) -> list[tuple[int, int, int, 
 def test_who_switches_automatic_top_ups_on_agrees_to_the_standard_text(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = wallets.create().wallet_id
     assert wallets.topups.consents(wallet_id) == []
-    wallets.configure(wallet_id, **ON, **LIMITS, actor=PAYER)
+    wallets.acting(OWNER).configure(wallet_id, **ON, **LIMITS)
     [consent] = wallets.topups.consents(wallet_id)
     assert (consent.wallet_id, consent.consent_no, consent.consented_by) == (wallet_id, 1, "owner")
     assert (consent.consented_at, consent.language) == ("2026-05-15T12:00:00.000Z", "en")
@@ -62,7 +62,7 @@ def test_who_switches_automatic_top_ups_on_agrees_to_the_standard_text(wallets: 
 def test_the_text_that_was_shown_is_recorded_word_for_word(wallets: CreditWallet) -> None:
     wallet_id = wallets.create().wallet_id
     shown = "残高が1,000円を下回ったら\n5,000円をチャージします ✓ " + "x" * 3_900
-    wallets.configure(wallet_id, **ON, auto_topup_consent=shown, auto_topup_consent_language="ja", actor=PAYER)
+    wallets.acting(OWNER).configure(wallet_id, **ON, auto_topup_consent=shown, auto_topup_consent_language="ja")
     wallets.configure(wallet_id, auto_topup_consent="Still agreed.")
     newest, oldest = wallets.topups.consents(wallet_id)
     assert (oldest.text, oldest.language, oldest.version) == (shown, "ja", None)
@@ -118,7 +118,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"auto_topup_consent": "I agree"}, "auto_topup_consent"),
     ({**OFF, "auto_topup_consent": "I agree"}, "auto_topup_consent"),
     ({"auto_topup_threshold": 1_000}, "auto_topup_amount"),
-    ({**ON, "actor": "somebody"}, "actor"),
 ]
 
 

@@ -6,6 +6,8 @@ import pytest
 from installation import Installation, emitted
 from plain_sql import PlainSql
 
+from credit_wallet.domain.acts import OWNER
+
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
 
@@ -16,7 +18,7 @@ def spend(installation: Installation, wallet_id: int, key: str) -> None:
 def test_no_card_is_charged_beyond_what_its_owner_allows(installation: Installation, host: PlainSql) -> None:
     wallets = installation.wallets
     wallet_id = installation.payer(threshold=500, step=500)
-    wallets.configure(wallet_id, auto_topup_daily_yen=1_200, actor="payer")
+    wallets.acting(OWNER).configure(wallet_id, auto_topup_daily_yen=1_200)
     for key in ("one", "two"):
         spend(installation, wallet_id, key)
         assert [done.status for done in installation.payments.run_automatic()] == ["credited"]

@@ -19,6 +19,7 @@ from msgspec import structs
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
+from credit_wallet.domain.acts import LIBRARY
 from credit_wallet.domain.commands import (
     Buy,
     Capture,
@@ -62,7 +63,7 @@ def host(store: Store, db_url: str) -> Iterator[PlainSql]:
 
 
 def new_wallet(store: Store, clock: Clock, number: int = 1) -> int:
-    return store.create_wallet(f"{number:064x}", None, (0, 0), 0, "alert", "UTC", clock())
+    return store.create_wallet(f"{number:064x}", None, (0, 0), 0, "alert", "UTC", LIBRARY, clock())
 
 
 def new_key(host: PlainSql, wallet_id: int) -> int:

@@ -9,7 +9,6 @@ import pytest
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.actors import OPERATOR
 from credit_wallet.domain.budget_settings import BudgetSettings, KeySettings, NewBudget
 from credit_wallet.domain.budgets import Mode, Scope, Unit
 from credit_wallet.domain.money import MICROS
@@ -35,21 +34,21 @@ def make(
     new = NewBudget(
         wallet_id, None, unit, limit * MICROS, window, scope, mode, (80, 100), time_zone, "monday", **raised
     )
-    return wallets._ledger.change_secrets(wallet_id, budget_jobs.create_budget, new, OPERATOR)
+    return wallets._ledger.change_secrets(wallet_id, budget_jobs.create_budget, new)
 
 
 def change(wallets: CreditWallet, wallet_id: int, budget_id: int, **settings: Any) -> None:
     changes = BudgetSettings(**settings)
-    wallets._ledger.change_secrets(wallet_id, budget_jobs.configure_budget, budget_id, changes, OPERATOR)
+    wallets._ledger.change_secrets(wallet_id, budget_jobs.configure_budget, budget_id, changes)
 
 
 def delete(wallets: CreditWallet, wallet_id: int, budget_id: int) -> str:
-    return wallets._ledger.change_secrets(wallet_id, budget_jobs.delete_budget, budget_id, OPERATOR)
+    return wallets._ledger.change_secrets(wallet_id, budget_jobs.delete_budget, budget_id)
 
 
 def change_key(wallets: CreditWallet, wallet_id: int, key_id: int, **settings: Any) -> None:
     changes = KeySettings(**settings)
-    wallets._ledger.change_secrets(wallet_id, budget_jobs.configure_key, key_id, changes, OPERATOR)
+    wallets._ledger.change_secrets(wallet_id, budget_jobs.configure_key, key_id, changes)
 
 
 def named_by(refused: pytest.ExceptionInfo[WalletError]) -> dict[str, Any]:

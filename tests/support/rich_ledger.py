@@ -9,6 +9,7 @@ from clock import Clock
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.actors import seller
+from credit_wallet.domain.acts import OWNER
 from credit_wallet.domain.topups import Clawback, PaymentFact
 
 START = datetime(2026, 9, 5, 12, tzinfo=UTC)
@@ -130,7 +131,7 @@ def _debts(wallets: CreditWallet, clock: Clock, wallet_id: int) -> None:
 def _promises(wallets: CreditWallet, wallet_id: int) -> None:
     """Grants of which some was credited and some had lapsed, and consents to automatic top-ups."""
     wallets.configure(wallet_id, auto_topup_threshold=100, auto_topup_amount=500)
-    wallets.configure(wallet_id, auto_topup_daily_yen=1_000, auto_topup_consent="OK", actor="payer")
+    wallets.acting(OWNER).configure(wallet_id, auto_topup_daily_yen=1_000, auto_topup_consent="OK")
     for given in ({"starts_at": "2026-08-31T12:00:00Z", "lapses": "next"}, {"lapses": 40}, {"promo": False}):
         wallets.grants.create(wallet_id, "31.5", every="month", **given)
     wallets.grants.cancel(wallets.grants.create(wallet_id, 9, starts_at=LATE).grant_id)

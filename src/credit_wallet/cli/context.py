@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ Decorator = Callable[[Any], Any]
 
 REFUSED = 1
 
+MAX_NOTE_LENGTH = 500
+"""Characters, as of every note."""
+
 _SECONDS = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
 
 
@@ -32,6 +36,7 @@ class GlobalOptions:
         """Forget what was given, before a command line is read."""
         self.db: str | None = None
         self.json = False
+        self.act_note: str | None = None
         self.warning: str | None = None
         """Printed last, on stderr."""
 
@@ -56,6 +61,13 @@ def take_json(_: click.Context, __: click.Parameter, given: bool) -> None:
     options.json = options.json or given
 
 
+def take_act_note(_: click.Context, __: click.Parameter, note: str | None) -> None:
+    """``--act-note``: the one nearest the end of the line counts."""
+    if note is not None and not (0 < len(note) <= MAX_NOTE_LENGTH and note.isprintable()):
+        raise click.BadParameter(f"must be 1 to {MAX_NOTE_LENGTH} printable characters.", param_hint="--act-note")
+    options.act_note = note or options.act_note
+
+
 def password_warning(url: str) -> str | None:
     """The warning for a password on the command line, where every user of the machine can read it."""
     if without_password(url) == url:
@@ -77,9 +89,22 @@ def open_wallets(*, create: bool = False) -> CreditWallet:
 
 def ledger_at(url: str, *, create: bool) -> CreditWallet:
     """The ledger at ``url``."""
+    from credit_wallet.domain.actors import OPERATOR
+    from credit_wallet.domain.acts import Author
     from credit_wallet.ledger.wallet import CreditWallet
 
-    return CreditWallet.open(url, create=create)
+    author = Author(OPERATOR, f"command line: {_user()}", note=options.act_note)
+    return CreditWallet.open(url, create=create).acting(author)
+
+
+def _user() -> str:
+    """The user of this machine who runs the command."""
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (KeyError, OSError):  # no name and nothing in the environment, as in some containers
+        return f"uid {os.getuid()}"
 
 
 def show(value: object) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from credit_wallet.cli.workloads import create_wallets, drawn
-from credit_wallet.domain.actors import OPERATOR
+from credit_wallet.domain.acts import LIBRARY
 from credit_wallet.domain.budget_settings import NewBudget
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.money import MICROS
@@ -75,6 +75,6 @@ def _equip_one(connection: Any, wallet_id: int, now: datetime) -> int:
     budgets = (("month", ()), ("day", ((".group", "acme"),)))
     for window, scope in budgets:
         budget = NewBudget(wallet_id, None, "yen", LIMIT_MICROS, window, scope, "cap", SHARES_PCT, None, "monday")
-        create_budget(connection, budget, OPERATOR, now)
+        create_budget(connection, budget, LIBRARY, now)
     secret = token_hash(f"key of {wallet_id}")
-    return create_key(connection, wallet_id, secret, None, 0, None, GROUP, OPERATOR, now)
+    return create_key(connection, wallet_id, secret, None, 0, None, GROUP, LIBRARY, now)

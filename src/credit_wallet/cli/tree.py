@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-from credit_wallet.cli.context import take_db, take_json
+from credit_wallet.cli.context import take_act_note, take_db, take_json
 
 GLOBAL_OPTIONS = (
     click.Option(
@@ -17,6 +17,13 @@ GLOBAL_OPTIONS = (
         metavar="URL",
         help="Database: sqlite:///path or postgresql://user@host/name.",
         callback=take_db,
+        expose_value=False,
+    ),
+    click.Option(
+        ["--act-note"],
+        metavar="TEXT",
+        help="Why something is changed, for the log of acts.",
+        callback=take_act_note,
         expose_value=False,
     ),
     click.Option(["--json"], is_flag=True, help="Print JSON, for programs.", callback=take_json, expose_value=False),

@@ -17,6 +17,7 @@ from litestar.types import Message
 from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
 
+from credit_wallet.domain.acts import Author
 from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.access_routes import ACCESS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
@@ -49,7 +50,7 @@ from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import distinct_query
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Authenticator, Caller
-from credit_wallet.wire.headers import STANDING_HEADERS, request_id_of
+from credit_wallet.wire.headers import ACT_NOTE, STANDING_HEADERS, act_note, request_id_of
 from credit_wallet.wire.presenters import caller_headers
 from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused, refusal
 
@@ -155,6 +156,7 @@ def documented() -> Litestar:
 
 async def _admit(request: Request[Any, Any, Any]) -> None:
     """Runs before the body is read: refuses what is said twice, and asks for a token where the documentation does."""
+    request.state.request_id = request_id_of(request.scope["headers"])
     require_plain_numbers(request, distinct_query(request.scope["query_string"]))
     authenticator = _service(request.scope).authenticator
     security, headers = request.route_handler.security, request.headers
@@ -165,6 +167,7 @@ async def _admit(request: Request[Any, Any, Any]) -> None:
     elif security:
         caller = await authenticator.caller(*credentials, address, headers.get("x-payer-token"))
         request.state.caller = caller
+        request.state.address = address
         _note_operation(caller, request)
 
 
@@ -181,7 +184,14 @@ def _caller_of(request: Request[Any, Any, Any]) -> Caller:
 
 
 def _wallets_of(request: Request[Any, Any, Any]) -> CreditWallet:
-    return _service(request.scope).wallets
+    """The ledger, in which the caller acts if the request may change something."""
+    wallets = _service(request.scope).wallets
+    caller = request.state.get("caller")
+    if caller is None or request.method == "GET":
+        return wallets
+    note = act_note(request.headers.get(ACT_NOTE))
+    request_id = request.state.request_id[1].decode()
+    return wallets.acting(Author(caller.actor, caller.name, request.state.address or None, request_id, note))
 
 
 def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
@@ -201,7 +211,7 @@ async def _completed(headers: Iterable[tuple[bytes, bytes]], scope: LitestarScop
     completed = [(name, value) for name, value in headers if name.lower() != b"allow"]
     present = {name.lower() for name, _ in completed}
     if b"x-request-id" not in present:
-        completed.append(request_id_of(scope["headers"]))
+        completed.append(scope["state"].get("request_id") or request_id_of(scope["headers"]))
     completed += [each for each in STANDING_HEADERS if each[0] not in present]
     if b"text/html" in dict(completed).get(b"content-type", b""):
         completed.append(PAGE_POLICY)

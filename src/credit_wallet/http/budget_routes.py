@@ -9,7 +9,6 @@ from litestar.openapi.spec import Example
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.budget_views import BudgetChangeView, BudgetValueView, BudgetView
 from credit_wallet.errors import BudgetNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
@@ -80,7 +79,7 @@ def create_budget(data: JSONBody[CreateBudgetBody], caller: GivenCaller, wallets
     A limit on what charges spend (`limit_yen`) or on how many there are (`limit_calls`), in each `window`, of all
     charges or of those that `scope` says. It counts from now on; open holds reserve what they have left. For owners.
     """
-    return wallets.budgets.create(require_owner(caller), **sent(data), actor=PAYER)
+    return wallets.budgets.create(require_owner(caller), **sent(data))
 
 
 @get("/credit/budgets/changes", **route(TAG))
@@ -139,7 +138,7 @@ def configure_budget(
     of `key-…` the limit. For owners.
     """
     _own_budget(wallets, caller, budget_id)
-    return wallets.budgets.configure(budget_id, **sent(data), actor=PAYER)
+    return wallets.budgets.configure(budget_id, **sent(data))
 
 
 @delete("/credit/budgets/{budget_id:str}", status_code=HTTP_200_OK, **route(TAG, "budget_not_found"))
@@ -151,7 +150,7 @@ def delete_budget(budget_id: BudgetId, caller: GivenCaller, wallets: GivenWallet
     deleted: set their limit to 0. For owners.
     """
     _own_budget(wallets, caller, budget_id)
-    return wallets.budgets.delete(budget_id, actor=PAYER)
+    return wallets.budgets.delete(budget_id)
 
 
 @get("/credit/budgets/{budget_id:str}/values", **route(TAG, "budget_not_found"))

@@ -8,7 +8,6 @@ from litestar import delete, get, patch, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.views import CreatedKey, CreatedWallet, KeyView
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
@@ -54,7 +53,6 @@ def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: Give
         monthly_cap_yen=data.monthly_cap_yen,
         expires_at=data.expires_at,
         group=data.group,
-        actor=PAYER,
     )
 
 
@@ -79,7 +77,7 @@ def configure_key(
     spent stays. For owners.
     """
     _own_key(wallets, caller, key_id)
-    return wallets.keys.configure(key_id, **data.asked(), actor=PAYER)
+    return wallets.keys.configure(key_id, **data.asked())
 
 
 @delete("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found"))

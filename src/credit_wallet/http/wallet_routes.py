@@ -9,7 +9,6 @@ from litestar.openapi.spec import Example
 from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, structs
 
-from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.commands import MAX_NOTE_LENGTH
 from credit_wallet.domain.cycle import CYCLE_PATTERN
 from credit_wallet.domain.outcomes import Alert, EntryType
@@ -73,12 +72,12 @@ def update_wallet(
     wallet_id = require_owner(caller)
     given = structs.asdict(data)
     if given.pop("notification_targets") is UNSET:
-        wallets.configure(wallet_id, **given, actor=PAYER)
+        wallets.configure(wallet_id, **given)
         return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url))
     wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
     allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
     wallets.targets.check(wallet_id, wanted, **allowed)  # before anything is changed
-    wallets.configure(wallet_id, **given, actor=PAYER)
+    wallets.configure(wallet_id, **given)
     targets = wallets.targets.set(wallet_id, wanted, **allowed)
     return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url, targets))
 

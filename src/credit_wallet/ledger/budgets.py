@@ -10,7 +10,6 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budget_settings import BudgetSettings, KeySettings
 from credit_wallet.domain.budget_views import BudgetChangeView, BudgetValueView, BudgetView
 from credit_wallet.domain.budgets import DEFAULT_SHARES_PCT, Budget
@@ -25,7 +24,7 @@ from credit_wallet.ledger.keys import checked_future_end
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules import budget_requests
 from credit_wallet.rules.budget_requests import BudgetName, Limit, Raise, checked_budget_id
-from credit_wallet.rules.validation import MAX_ID, checked_actor, checked_after, checked_id
+from credit_wallet.rules.validation import MAX_ID, checked_after, checked_id
 from credit_wallet.stores import budget_jobs, budget_reads
 
 
@@ -55,7 +54,6 @@ class Budgets:
         raised_limit_yen: Limit | None = None,
         raised_limit_calls: int | None = None,
         raised_until: str | None = None,
-        actor: Actor = OPERATOR,
     ) -> BudgetView:
         """A new budget of yen (exact) or of calls, 0 to 10**12; 0 stops every charge that it matches.
 
@@ -89,7 +87,7 @@ class Budgets:
             ),
         )
         budget_lists.check_key_of(self._ledger, wallet_id, new.scope)
-        budget_id = self._ledger.write(wallet_id, budget_jobs.create_budget, new, checked_actor(actor))
+        budget_id = self._ledger.write(wallet_id, budget_jobs.create_budget, new)
         return self._shown(self._budget(BudgetName("budget", budget_id)))
 
     def list(
@@ -138,7 +136,6 @@ class Budgets:
         raised_limit_yen: Limit | UnsetType | None = UNSET,
         raised_limit_calls: int | UnsetType | None = UNSET,
         raised_until: str | UnsetType | None = UNSET,
-        actor: Actor = OPERATOR,
     ) -> BudgetView:
         """Change a budget; what is omitted stays. Unit, window, scope and time zone stay: make another budget for them.
 
@@ -147,7 +144,7 @@ class Budgets:
         ``mode`` (alert or cap) can be changed, of a key's cap ``limit_yen`` (0 for none). Raises ``BudgetNotFound`` and
         ``InvalidRequest`` naming the field.
         """
-        name, actor = checked_budget_id(budget_id), checked_actor(actor)
+        name = checked_budget_id(budget_id)
         raised = (raised_limit_yen, raised_limit_calls, raised_until)
         if name.kind != "budget":
             others = {
@@ -158,7 +155,7 @@ class Budgets:
                 "raised_limit_calls": raised_limit_calls,
                 "raised_until": raised_until,
             }
-            return self._configure_monthly(name, limit_yen, mode, others, actor)
+            return self._configure_monthly(name, limit_yen, mode, others)
         budget = self._budget(name)
         lasts = budget.raised_until is not None and budget.raised_until > format_instant(self._ledger.clock())
         changes = budget_requests.checked_settings(
@@ -174,10 +171,10 @@ class Budgets:
             ends=lambda field, until: checked_future_end(self._ledger, field, until, lambda: budget.time_zone),
         )
         if changes != BudgetSettings():
-            self._ledger.write(budget.wallet_id, budget_jobs.configure_budget, budget.budget_id, changes, actor)
+            self._ledger.write(budget.wallet_id, budget_jobs.configure_budget, budget.budget_id, changes)
         return self._shown(self._budget(name))
 
-    def delete(self, budget_id: str, *, actor: Actor = OPERATOR) -> BudgetView:
+    def delete(self, budget_id: str) -> BudgetView:
         """Delete a budget for good; returns it as it was. What open holds reserve in it is forgotten.
 
         The log of changes keeps it. Raises ``BudgetNotFound``, and ``InvalidRequest`` for a monthly budget or a cap:
@@ -190,7 +187,7 @@ class Budgets:
                 field="budget_id",
             )
         shown = self.show(budget_id)
-        self._ledger.write(shown.wallet_id, budget_jobs.delete_budget, name.number, checked_actor(actor))
+        self._ledger.write(shown.wallet_id, budget_jobs.delete_budget, name.number)
         return shown
 
     def replay(
@@ -271,18 +268,20 @@ class Budgets:
         limit_yen: Limit | UnsetType,
         mode: str | UnsetType,
         others: Mapping[str, object],
-        actor: Actor,
     ) -> BudgetView:
         shown = self._monthly_limit(name)
         checked = budget_requests.checked_monthly(shown.budget_id, name.kind, limit_yen, mode, others)
         if name.kind == "monthly":
             settings = Configure(
-                name.number, monthly_budget_yen=checked.limit_yen, budget_mode=checked.mode, actor=actor
+                name.number,
+                monthly_budget_yen=checked.limit_yen,
+                budget_mode=checked.mode,
+                author=self._ledger.author,
             )
             self._ledger.run(Configured, settings)
         elif checked.limit_yen is not UNSET:
             cap = KeySettings(monthly_cap_yen=checked.limit_yen)
-            self._ledger.write(shown.wallet_id, budget_jobs.configure_key, name.number, cap, actor)
+            self._ledger.write(shown.wallet_id, budget_jobs.configure_key, name.number, cap)
         return self._monthly_limit(name)
 
 

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from msgspec import UNSET, UnsetType
 
-from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budget_settings import KeySettings
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
 from credit_wallet.domain.cycle import format_instant
@@ -18,7 +17,7 @@ from credit_wallet.domain.views import CreatedKey, KeyView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules.budget_scopes import checked_group
-from credit_wallet.rules.validation import checked_actor, checked_after, checked_end, checked_id, malformed_text
+from credit_wallet.rules.validation import checked_after, checked_end, checked_id, malformed_text
 from credit_wallet.stores import budget_jobs, identity_rows
 
 MAX_OVERLAP_SECONDS = MAX_HOLD_SECONDS
@@ -39,7 +38,6 @@ class Keys:
         monthly_cap_yen: int = 0,
         expires_at: str | None = None,
         group: str | None = None,
-        actor: Actor = OPERATOR,
     ) -> CreatedKey:
         """A new agent key with a monthly cap (0 = none, at most 10**12 yen) that works until ``expires_at``.
 
@@ -62,7 +60,6 @@ class Keys:
             settings.monthly_cap_yen,
             expiry,
             settings.group,
-            checked_actor(actor),
         )
         return CreatedKey(key_id, wallet_id, token)
 
@@ -88,7 +85,6 @@ class Keys:
         label: str | UnsetType | None = UNSET,
         monthly_cap_yen: int | UnsetType = UNSET,
         group: str | UnsetType | None = UNSET,
-        actor: Actor = OPERATOR,
     ) -> KeyView:
         """Change an agent key; what is omitted stays. A cap of 0 and a ``group`` of None are none.
 
@@ -99,7 +95,7 @@ class Keys:
         changes = _checked_settings(label, monthly_cap_yen, group)
         wallet_id = self._ledger.reader.owner_of_key(checked_id("key_id", key_id))
         if changes != KeySettings():
-            self._ledger.write(wallet_id, budget_jobs.configure_key, key_id, changes, checked_actor(actor))
+            self._ledger.write(wallet_id, budget_jobs.configure_key, key_id, changes)
         return self.show(key_id)
 
     def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:
@@ -123,10 +119,7 @@ class Keys:
 
         Raises ``KeyNotFound``.
         """
-        checked_id("key_id", key_id)
-        revoked_at = self._ledger.lanes.of(0).call(lambda store: store.revoke_key(key_id, self._ledger.clock()))
-        self._ledger.note_secret_change()
-        return revoked_at
+        return self._ledger.change_secrets(0, identity_rows.revoke_key, checked_id("key_id", key_id))
 
 
 def _checked_settings(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import datetime, timedelta
-from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
+from credit_wallet.domain.acts import LIBRARY, Author
 from credit_wallet.domain.commands import Command, Expire
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.views import WalletView
@@ -30,15 +31,27 @@ MAX_PAGE = 1_000
 """Maximum rows of a page."""
 
 
+class _Changes:
+    """Counted by all views of a ledger; a change may be counted with another one."""
+
+    count = 0
+
+
 class Ledger:
     """What the nouns share. Thread-safe."""
 
     def __init__(self, lanes: Lanes, reader: Reader, clock: Now) -> None:
         self.lanes, self.reader, self.clock = lanes, reader, clock
         self.reading_lanes = ReadingLanes(in_process=reader.source.in_process)
-        self.secret_changes = 0
-        """Another number whenever this process has added or ended a secret."""
-        self._numbers = count(1)
+        self.author = LIBRARY
+        """Who acts: stands in the log of acts."""
+        self._secret_changes = _Changes()
+
+    def acting(self, author: Author) -> Ledger:
+        """The same open ledger, in which ``author`` acts."""
+        ledger = copy(self)
+        ledger.author = author
+        return ledger
 
     def close(self) -> None:
         """Finish the waiting commands and close the database."""
@@ -63,12 +76,21 @@ class Ledger:
         return done
 
     def write(self, wallet_id: int, job: Callable[..., T], *args: object) -> T:
-        """Run ``job(connection, *args, now)`` on the lane of a wallet; it may be repeated with the same ``now``."""
-        return self.lanes.of(wallet_id).call(lambda store: store.run_until_known(job, *args, self.clock()))
+        """Run ``job(connection, *args, author, now)`` on the lane of a wallet (0: of none), in one transaction.
+
+        The job leaves an act of the ``author`` for what it changes. It may be repeated with the same ``now``.
+        """
+        author, now = self.author, self.clock()
+        return self.lanes.of(wallet_id).call(lambda store: store.run_until_known(job, *args, author, now))
 
     def note_secret_change(self) -> None:
         """Mark cached tokens as stale."""
-        self.secret_changes = next(self._numbers)
+        self._secret_changes.count += 1
+
+    @property
+    def secret_changes(self) -> int:
+        """Another number whenever this process has added or ended a secret."""
+        return self._secret_changes.count
 
     def maintain(self, job: Callable[..., T], *args: object, **kwargs: object) -> T:
         """Run ``job(connection, …)`` on the rail of the background jobs."""

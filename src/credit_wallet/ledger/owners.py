@@ -43,6 +43,7 @@ def create_wallet(
             monthly_budget_yen,
             budget_mode,
             time_zone,
+            ledger.author,
             ledger.clock(),
         )
     )

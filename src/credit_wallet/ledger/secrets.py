@@ -49,7 +49,8 @@ class Secrets:
         Raises ``SecretNotFound``, and ``InvalidRequest`` when it is not 64 hex digits.
         """
         digest = _checked_sha256(sha256_hex)
-        removed = self._ledger.lanes.of(0).call(lambda store: store.run(identity_rows.remove, digest))
+        author, now = self._ledger.author, self._ledger.clock()
+        removed = self._ledger.lanes.of(0).call(lambda store: store.run(identity_rows.remove, digest, author, now))
         self._ledger.note_secret_change()
         return removed
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
+from credit_wallet.domain.acts import Author
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.domain.views import Balance, CreatedWallet, Transaction, WalletView
@@ -18,6 +19,7 @@ from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
 from credit_wallet.reports.statement_figures import Statement
+from credit_wallet.rules.authors import checked_author
 from credit_wallet.rules.forecast import Forecast, forecast
 from credit_wallet.rules.validation import checked_after
 from credit_wallet.runtime.steady_clock import utc_now
@@ -76,6 +78,14 @@ class CreditWallet(WalletMovements, WalletSettings, Nouns):
                 create=create,
             )
         )
+
+    def acting(self, author: Author) -> Self:
+        """The same open ledger, in which ``author`` acts: what is done by it stands in the log under that name.
+
+        Without it the author is ``domain.acts.LIBRARY``, an operator. Close either of the two. Raises
+        ``InvalidRequest`` naming the field.
+        """
+        return type(self)(self._ledger.acting(checked_author(author)))
 
     def close(self) -> None:
         """Finish the waiting commands and close the database."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.commands import Configure
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.outcomes import Configured
@@ -35,7 +34,6 @@ class WalletSettings:
         auto_topup_monthly_yen: int | UnsetType = UNSET,
         auto_topup_consent: str | UnsetType = UNSET,
         auto_topup_consent_language: ConsentLanguage = "en",
-        actor: Actor = OPERATOR,
     ) -> Configured:
         """Change settings; omitted ones stay as they are. A disabled wallet accepts credit but spends nothing.
 
@@ -46,8 +44,8 @@ class WalletSettings:
         ``auto_topup_daily_yen`` and ``auto_topup_monthly_yen`` (0 = none) are the owner's own limits on automatic
         top-ups, by the wallet's clocks. When these are switched on or changed, what is agreed to is recorded:
         ``auto_topup_consent`` is the text that was shown, by default the standard one in
-        ``auto_topup_consent_language`` (en, ja); ``actor`` is who agrees, ``"payer"`` for the owner. Raises
-        ``WalletNotFound``, and ``InvalidRequest`` naming the field.
+        ``auto_topup_consent_language`` (en, ja). Who agrees is the author that ``acting`` names: the owner, or an
+        operator. Raises ``WalletNotFound``, and ``InvalidRequest`` naming the field.
         """
         return self._ledger.run(
             Configured,
@@ -66,7 +64,7 @@ class WalletSettings:
                 auto_topup_monthly_yen,
                 auto_topup_consent,
                 auto_topup_consent_language,
-                actor,
+                self._ledger.author,
             ),
         )
 
@@ -87,7 +85,6 @@ class WalletSettings:
         auto_topup_monthly_yen: int | UnsetType = UNSET,
         auto_topup_consent: str | UnsetType = UNSET,
         auto_topup_consent_language: ConsentLanguage = "en",
-        actor: Actor = OPERATOR,
     ) -> Configured:
         """The asyncio twin of ``configure``."""
         return await self._ledger.arun(
@@ -107,7 +104,7 @@ class WalletSettings:
                 auto_topup_monthly_yen,
                 auto_topup_consent,
                 auto_topup_consent_language,
-                actor,
+                self._ledger.author,
             ),
         )
 

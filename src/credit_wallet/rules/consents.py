@@ -56,7 +56,7 @@ def record_consent(batch: Batch, wallet: WalletState, command: Configure) -> Inv
             wallet_id=wallet.wallet_id,
             consent_no=wallet.auto_topup_consents,
             consented_at=batch.at,
-            consented_by="owner" if command.actor == PAYER else "operator",
+            consented_by="owner" if command.author.actor == PAYER else "operator",
             language=language,
             text=standard_text(figures, language) if shown is UNSET else shown,
             version=STANDARD_VERSION if shown is UNSET else None,

@@ -24,6 +24,7 @@ from typing import Any
 
 from msgspec import UNSET, structs
 
+from credit_wallet.domain.acts import Act, difference
 from credit_wallet.domain.commands import (
     Buy,
     Capture,
@@ -194,7 +195,7 @@ def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
 # Settings
 
 
-_NOT_SETTINGS = ("wallet_id", "auto_topup_consent", "auto_topup_consent_language", "actor")
+_NOT_SETTINGS = ("wallet_id", "auto_topup_consent", "auto_topup_consent_language", "author")
 
 
 def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Configured | WalletError:
@@ -211,11 +212,16 @@ def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Configu
         return problem
     own_thresholds = settings.pop("alert_thresholds_pct", None)
     if own_thresholds is not None:
-        wallet.thresholds_pct = thresholds_pct(own_thresholds)
-    before = wallet.monthly_budget_yen, wallet.budget_mode
+        settings["thresholds_pct"] = thresholds_pct(own_thresholds)
+    monthly = wallet.monthly_budget_yen, wallet.budget_mode
+    before = {name: getattr(wallet, name) for name in settings}
     for name, value in settings.items():
         setattr(wallet, name, value)
-    note_monthly_budget(batch, wallet, before, command.actor)
+    note_monthly_budget(batch, wallet, monthly, command.author.actor)
+    before, after = difference(before, settings)
+    if after:
+        act = Act("wallet.configured", f"wallet:{wallet.wallet_id}", wallet.wallet_id, before, after)
+        batch.decision.acts.append((command.author, act))
     batch.decision.configured[wallet.wallet_id] = wallet
     return Configured(wallet.wallet_id, 0, wallet.balance_micros)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct, field
 
 from credit_wallet.domain.actors import Actor
+from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.grants import GrantOccurrence, GrantState
@@ -136,6 +137,7 @@ class Decision(Struct):
     touched_grants: dict[int, GrantState] = field(default_factory=dict)
     granted: list[GrantOccurrence] = field(default_factory=list)
     consents: list[Consent] = field(default_factory=list)
+    acts: list[tuple[Author, Act]] = field(default_factory=list)
 
     def appended(self) -> Iterator[Entry]:
         """The new entries, one type and instant after the other."""

@@ -7,7 +7,7 @@ from typing import get_args
 
 from msgspec import UNSET
 
-from credit_wallet.domain.actors import OPERATOR, Actor, is_actor
+from credit_wallet.domain.actors import OPERATOR, is_actor
 from credit_wallet.domain.commands import (
     MAX_ATTEMPT_LENGTH,
     MAX_HOLD_SECONDS,
@@ -90,7 +90,7 @@ def _malformed_keyless(command: Command) -> WalletError | None:
                 or (None if is_actor(command.actor) else _bad_actor(command.actor))
             )
         case Configure():
-            return _malformed_settings(command) or (None if is_actor(command.actor) else _bad_actor(command.actor))
+            return _malformed_settings(command)
         case TransferIn() | EndTransfer() if not is_transfer_id(command.transfer_id):
             return InvalidRequest(f"transfer_id is malformed: {command.transfer_id!r}", field="transfer_id")
     return None
@@ -206,7 +206,7 @@ def _malformed_settings(command: Configure) -> WalletError | None:
         value = getattr(command, setting.name)
         if value is not UNSET and (problem := _malformed_setting(setting, value)):
             return problem
-    return _malformed_consent(command) or (None if is_actor(command.actor) else _bad_actor(command.actor))
+    return _malformed_consent(command)
 
 
 def _malformed_consent(command: Configure) -> WalletError | None:
@@ -309,13 +309,6 @@ def checked_id(name: str, value: int) -> int:
     """``value`` if it can be the id of a row. Raises ``InvalidRequest`` naming the field when it cannot."""
     if not is_id(value):
         raise _bad_id(name, value)
-    return value
-
-
-def checked_actor(value: Actor) -> Actor:
-    """``value`` if it names an actor. Raises ``InvalidRequest`` when it does not."""
-    if not is_actor(value):
-        raise _bad_actor(value)
     return value
 
 

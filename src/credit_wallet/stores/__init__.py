@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:  # the alert job reads its SQL through this package with the standard library alone
+    from credit_wallet.domain.acts import Author
     from credit_wallet.domain.commands import Command
     from credit_wallet.domain.outcomes import Outcome
     from credit_wallet.domain.views import Finding, Upgrade
@@ -102,12 +103,10 @@ class Store(Protocol):
         monthly_budget_yen: int,
         budget_mode: str,
         time_zone: str,
+        author: Author,
         now: datetime,
     ) -> int:
         """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
-
-    def revoke_key(self, key_id: int, now: datetime) -> str:
-        """Revoke an agent key for good, effective at once; return when it was first revoked. Raises ``KeyNotFound``."""
 
     @property
     def writes_by_others(self) -> int | None:

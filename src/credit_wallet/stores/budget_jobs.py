@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, structs
 
-from credit_wallet.domain.actors import Actor
+from credit_wallet.domain.acts import Act, Author, difference
 from credit_wallet.domain.budget_settings import BudgetSettings, KeySettings, NewBudget
 from credit_wallet.domain.budgets import EACH, GROUP, Budget, anchor_of, kind_of
 from credit_wallet.domain.cycle import format_instant
@@ -25,6 +25,7 @@ from credit_wallet.rules.decision import BudgetChange
 from credit_wallet.rules.events import budget_raised
 from credit_wallet.rules.state import HoldState
 from credit_wallet.stores import Connection
+from credit_wallet.stores.acts import record
 from credit_wallet.stores.budget_rows import (
     CHANGE_COLUMNS,
     budget_of,
@@ -69,7 +70,7 @@ class _Locked(Struct):
 # Budgets
 
 
-def create_budget(connection: Connection, new: NewBudget, actor: Actor, now: datetime) -> int:
+def create_budget(connection: Connection, new: NewBudget, author: Author, now: datetime) -> int:
     """Make a budget, in which the wallet's open holds that match it reserve from now on; return its id.
 
     Raises ``WalletNotFound`` and ``TooManyBudgets``.
@@ -88,13 +89,13 @@ def create_budget(connection: Connection, new: NewBudget, actor: Actor, now: dat
     budget = structs.replace(budget, budget_id=int(budget_id))
     _set_kinds(connection, wallet, kind, 1)
     _reserve(connection, budget)
-    _log(connection, wallet, budget_id_text(budget.budget_id), actor, None, described(budget), now)
-    _emit_raised(connection, budget, actor, now)
+    _record(connection, wallet, budget_id_text(budget.budget_id), author, None, described(budget), now)
+    _emit_raised(connection, budget, author, now)
     return budget.budget_id
 
 
 def configure_budget(
-    connection: Connection, budget_id: int, changes: BudgetSettings, actor: Actor, now: datetime
+    connection: Connection, budget_id: int, changes: BudgetSettings, author: Author, now: datetime
 ) -> None:
     """Change a budget. Raises ``BudgetNotFound``."""
     wallet, budget, deleted_at = _lock_budget(connection, budget_id)
@@ -104,13 +105,13 @@ def configure_budget(
     if changed == budget:
         return
     connection.execute(SQL["configure_budget"], budget_row(changed))
-    before, after = _difference(described(budget), described(changed))
-    _log(connection, wallet, budget_id_text(budget_id), actor, before, after, now)
+    before, after = difference(described(budget), described(changed))
+    _record(connection, wallet, budget_id_text(budget_id), author, before, after, now)
     if "raised_limit" in after or "raised_until" in after:
-        _emit_raised(connection, changed, actor, now)
+        _emit_raised(connection, changed, author, now)
 
 
-def delete_budget(connection: Connection, budget_id: int, actor: Actor, now: datetime) -> str:
+def delete_budget(connection: Connection, budget_id: int, author: Author, now: datetime) -> str:
     """Delete a budget; return when. What holds reserve in it is forgotten. Raises ``BudgetNotFound``."""
     wallet, budget, deleted_at = _lock_budget(connection, budget_id)
     at = format_instant(now)
@@ -120,14 +121,14 @@ def delete_budget(connection: Connection, budget_id: int, actor: Actor, now: dat
         named = {"budget_id": budget_id, "wallet_id": wallet.wallet_id, "now": at}
         connection.execute(SQL["delete_budget"], named)
         _set_kinds(connection, wallet, kind_of(anchor_of(budget.scope)), -1)
-        _log(connection, wallet, budget_id_text(budget_id), actor, described(budget), None, now)
+        _record(connection, wallet, budget_id_text(budget_id), author, described(budget), None, now)
     return at
 
 
 # Agent keys
 
 
-def configure_key(connection: Connection, key_id: int, changes: KeySettings, actor: Actor, now: datetime) -> None:
+def configure_key(connection: Connection, key_id: int, changes: KeySettings, author: Author, now: datetime) -> None:
     """Change label, monthly cap or group of an agent key. Raises ``KeyNotFound``."""
     rows = connection.execute(SQL["wallet_of_key"], {"key_id": key_id}).fetchall()
     if not rows:
@@ -141,17 +142,19 @@ def configure_key(connection: Connection, key_id: int, changes: KeySettings, act
         return
     row = {"label": changed.label, "monthly_cap_yen": changed.monthly_cap_yen, "key_group": changed.group}
     connection.execute(SQL["configure_key"], {**named, **row})
-    before, after = _difference(_key_described(key), _key_described(changed))
-    _log(connection, wallet, key_cap_id(key_id), actor, before, after, now)
+    before, after = difference(_key_described(key), _key_described(changed))
+    _log(connection, wallet, key_cap_id(key_id), author, before, after, now)
+    changes_made = difference(structs.asdict(key), structs.asdict(changed))
+    record(connection, author, Act("key.configured", f"key:{key_id}", wallet.wallet_id, *changes_made), now)
 
 
 def log_new_key(
-    connection: Connection, wallet_id: int, key_id: int, settings: KeySettings, actor: Actor, now: datetime
+    connection: Connection, wallet_id: int, key_id: int, settings: KeySettings, author: Author, now: datetime
 ) -> None:
     """Log an agent key that was made with a cap or in a group, by a transaction that has the wallet for itself."""
     if settings.monthly_cap_yen or settings.group:
         wallet = _lock(connection, wallet_id)
-        _log(connection, wallet, key_cap_id(key_id), actor, None, _key_described(settings), now)
+        _log(connection, wallet, key_cap_id(key_id), author, None, _key_described(settings), now)
 
 
 # Inside
@@ -286,30 +289,41 @@ def _log(
     connection: Connection,
     wallet: _Locked,
     subject: str,
-    actor: Actor,
+    author: Author,
     before: dict[str, Any] | None,
     after: dict[str, Any] | None,
     now: datetime,
 ) -> None:
-    change = BudgetChange(wallet.wallet_id, subject, actor, before, after, wallet.last_txn_id)
+    change = BudgetChange(wallet.wallet_id, subject, author.actor, before, after, wallet.last_txn_id)
     row = dict(zip(CHANGE_COLUMNS, change_row(change, format_instant(now)), strict=True))
     connection.execute(SQL["put_change"], row)
 
 
-def _emit_raised(connection: Connection, budget: Budget, actor: Actor, now: datetime) -> None:
+def _record(
+    connection: Connection,
+    wallet: _Locked,
+    budget_id: str,
+    author: Author,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+    now: datetime,
+) -> None:
+    """Log a change to a budget, and the act."""
+    _log(connection, wallet, budget_id, author, before, after, now)
+    verb = "created" if before is None else "deleted" if after is None else "configured"
+    act = Act(f"budget.{verb}", f"budget:{budget_id}", wallet.wallet_id, before, after)
+    record(connection, author, act, now)
+
+
+def _emit_raised(connection: Connection, budget: Budget, author: Author, now: datetime) -> None:
     """Emit that a budget was raised, unless a raise of it has ended."""
     if budget.raised_micros is not None and budget.raised_until is not None:
-        raised = (told_budget(budget), budget.raised_micros, budget.raised_until, actor)
+        raised = (told_budget(budget), budget.raised_micros, budget.raised_until, author.actor)
         put_event(connection, budget_raised(budget.wallet_id, *raised), format_instant(now))
 
 
 def _set(changes: BudgetSettings | KeySettings) -> dict[str, Any]:
     return {name: value for name, value in structs.asdict(changes).items() if value is not UNSET}
-
-
-def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    changed = [name for name in before if before[name] != after[name]]
-    return {name: before[name] for name in changed}, {name: after[name] for name in changed}
 
 
 def _key_described(key: KeySettings) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.actors import seller as seller_actor
+from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.budget_settings import KeySettings
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.views import Access, SecretView, SellerAccess, SellerView
@@ -29,6 +30,7 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.acts import record
 from credit_wallet.stores.budget_jobs import log_new_key
 from credit_wallet.stores.sql import statements
 
@@ -90,7 +92,7 @@ def create_key(
     monthly_cap_yen: int,
     expires_at: str | None,
     group: str | None,
-    actor: Actor,
+    author: Author,
     now: datetime,
 ) -> int:
     """Insert an agent key; return its id. Raises ``WalletNotFound`` and ``TooManyKeys``."""
@@ -108,14 +110,32 @@ def create_key(
         )
     row = {**named, "label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at}
     [(key_id,)] = connection.execute(SQL["create_key"], {**row, "key_group": group}).fetchall()
-    log_new_key(connection, wallet_id, int(key_id), KeySettings(label, monthly_cap_yen, group), actor, now)
+    log_new_key(connection, wallet_id, int(key_id), KeySettings(label, monthly_cap_yen, group), author, now)
+    settings = {"label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at, "group": group}
+    record(connection, author, Act("key.created", f"key:{key_id}", wallet_id, after=settings), now)
     return int(key_id)
+
+
+def revoke_key(connection: Connection, key_id: int, author: Author, now: datetime) -> str:
+    """Revoke an agent key for good; return when it was first revoked. Raises ``KeyNotFound``."""
+    for (wallet_id,) in connection.execute(SQL["wallet_of_key"], {"key_id": key_id}).fetchall():
+        # Whoever spends with the key has read it behind this lock.
+        connection.execute(SQL["lock_owner"], {"wallet_id": wallet_id}).fetchall()
+        [(*_, revoked_at)] = connection.execute(SQL["lock_key"], {"key_id": key_id}).fetchall()
+        if revoked_at is None:
+            revoked_at = format_instant(now)
+            connection.execute(SQL["revoke_key"], {"key_id": key_id, "now": revoked_at})
+            record(connection, author, Act("key.revoked", f"key:{key_id}", wallet_id), now)
+        return str(revoked_at)
+    raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
 
 
 # Rotation
 
 
-def rotate_key(connection: Connection, key_id: int, token_hash: str, overlap: timedelta, now: datetime) -> int:
+def rotate_key(
+    connection: Connection, key_id: int, token_hash: str, overlap: timedelta, author: Author, now: datetime
+) -> int:
     """Give an agent key another token; return its wallet. Raises ``KeyNotFound``, ``KeyEnded``, ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_key"], {"key_id": key_id}).fetchall()
     if not rows:
@@ -124,10 +144,13 @@ def rotate_key(connection: Connection, key_id: int, token_hash: str, overlap: ti
     _require_working(key_id, expires_at, revoked_at, now)
     if _turn(connection, _Identity(wallet_id, key_id), old, token_hash, overlap, now):
         connection.execute(SQL["set_key_token"], {"key_id": key_id, "token_hash": token_hash})
+        record(connection, author, _rotated("key", key_id, wallet_id, overlap), now)
     return int(wallet_id)
 
 
-def rotate_owner(connection: Connection, wallet_id: int, token_hash: str, overlap: timedelta, now: datetime) -> None:
+def rotate_owner(
+    connection: Connection, wallet_id: int, token_hash: str, overlap: timedelta, author: Author, now: datetime
+) -> None:
     """Give a wallet's owner another token. Raises ``WalletNotFound`` and ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_owner"], {"wallet_id": wallet_id}).fetchall()
     if not rows:
@@ -136,9 +159,12 @@ def rotate_owner(connection: Connection, wallet_id: int, token_hash: str, overla
     if _turn(connection, _Identity(wallet_id), old, token_hash, overlap, now):
         named = {"wallet_id": wallet_id, "token_hash": token_hash, "now": format_instant(now)}
         connection.execute(SQL["set_owner_token"], named)
+        record(connection, author, _rotated("wallet", wallet_id, wallet_id, overlap), now)
 
 
-def rotate_seller(connection: Connection, seller_id: int, token_hash: str, overlap: timedelta, now: datetime) -> None:
+def rotate_seller(
+    connection: Connection, seller_id: int, token_hash: str, overlap: timedelta, author: Author, now: datetime
+) -> None:
     """Give a seller another token. Raises ``SellerNotFound``, ``KeyEnded`` and ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_seller"], {"seller_id": seller_id}).fetchall()
     if not rows:
@@ -149,6 +175,12 @@ def rotate_seller(connection: Connection, seller_id: int, token_hash: str, overl
     seller = _Identity(0, OWNER, seller_id)
     if _turn(connection, seller, None, token_hash, overlap, now):
         _add(connection, seller, token_hash, now)
+        record(connection, author, _rotated("seller", seller_id, 0, overlap), now)
+
+
+def _rotated(noun: str, subject_id: int, wallet_id: int, overlap: timedelta) -> Act:
+    overlaps = {"overlap_seconds": int(overlap.total_seconds())}
+    return Act(f"{noun}.token_rotated", f"{noun}:{subject_id}", wallet_id, after=overlaps)
 
 
 def _turn(
@@ -192,6 +224,7 @@ def register(
     wallet_id: int,
     key_id: int,
     ends_at: str | None,
+    author: Author,
     now: datetime,
 ) -> SecretView:
     """Register a host's own key, which opens a wallet as its owner or as an agent key until ``ends_at``.
@@ -212,16 +245,22 @@ def register(
                 max=MAX_REGISTERED,
             )
         _add(connection, _Identity(wallet_id, key_id), token_hash, now, ends_at=ends_at, registered=1)
+        opens = {"sha256": token_hash, "key_id": key_id or None, "ends_at": ends_at}
+        record(connection, author, Act("secret.registered", f"wallet:{wallet_id}", wallet_id, after=opens), now)
     [row] = connection.execute(SQL["secret"], {"token_hash": token_hash, "wallet_id": wallet_id}).fetchall()
     return _secret_view(row)
 
 
-def remove(connection: Connection, token_hash: str) -> SecretView:
+def remove(connection: Connection, token_hash: str, author: Author, now: datetime) -> SecretView:
     """End a registered key, or an earlier token in its overlap. Raises ``SecretNotFound``."""
     rows = connection.execute(SQL["remove_secret"], {"token_hash": token_hash}).fetchall()
     if not rows:
         raise SecretNotFound("no registered key and no earlier token has this hash; to end a current token, rotate it")
-    return _secret_view(rows[0])
+    removed = _secret_view(rows[0])
+    opened_before = {"sha256": token_hash, "key_id": removed.key_id, "ends_at": removed.ends_at}
+    act = Act("secret.removed", f"wallet:{removed.wallet_id}", removed.wallet_id, opened_before)
+    record(connection, author, act, now)
+    return removed
 
 
 def secrets_of(source: Source, wallet_id: int, now: datetime) -> list[SecretView]:
@@ -238,22 +277,26 @@ def _secret_view(row: tuple[Any, ...]) -> SecretView:
 # Sellers
 
 
-def create_seller(connection: Connection, token_hash: str, label: str | None, now: datetime) -> int:
+def create_seller(connection: Connection, token_hash: str, label: str | None, author: Author, now: datetime) -> int:
     """Insert a seller with its token; return its id."""
     for (seller_id,) in connection.execute(SQL["seller_of_secret"], {"token_hash": token_hash}).fetchall():
         return int(seller_id)
     at = format_instant(now)
     [(seller_id,)] = connection.execute(SQL["create_seller"], {"label": label, "now": at}).fetchall()
     _add(connection, _Identity(0, OWNER, seller_id), token_hash, now)
+    record(connection, author, Act("seller.created", f"seller:{seller_id}", after={"label": label}), now)
     return int(seller_id)
 
 
-def revoke_seller(connection: Connection, seller_id: int, now: datetime) -> str:
-    """Revoke a seller for good; return when it was first revoked. Raises ``SellerNotFound``."""
-    named = {"seller_id": seller_id, "now": format_instant(now)}
-    for (revoked_at,) in connection.execute(SQL["revoke_seller"], named).fetchall():
-        return str(revoked_at)
-    raise _no_seller(seller_id)
+def revoke_seller(connection: Connection, seller_id: int, author: Author, now: datetime) -> None:
+    """Revoke a seller for good. Raises ``SellerNotFound``."""
+    rows = connection.execute(SQL["lock_seller"], {"seller_id": seller_id}).fetchall()
+    if not rows:
+        raise _no_seller(seller_id)
+    [(revoked_at,)] = rows
+    if revoked_at is None:
+        connection.execute(SQL["revoke_seller"], {"seller_id": seller_id, "now": format_instant(now)})
+        record(connection, author, Act("seller.revoked", f"seller:{seller_id}"), now)
 
 
 def sellers(source: Source, after: int, limit: int) -> list[SellerView]:

@@ -60,6 +60,15 @@ class Caller(Struct, frozen=True):
         """The agent key that asks, None for anybody else."""
         return None if self.access is None else self.access.key_id
 
+    @property
+    def name(self) -> str:
+        """Who it is, for the log of acts: ``owner``, ``agent:7``, ``seller:1``, ``operator:root``."""
+        if self.is_operator:
+            return f"operator:{self.operator_name}"
+        if self.access is None:
+            return self.actor
+        return "owner" if self.access.key_id is None else f"agent:{self.access.key_id}"
+
 
 class _Remembered(NamedTuple):
     """What a token opened at ``since``, when other processes had written ``writes_by_others`` times."""

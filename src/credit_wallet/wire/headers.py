@@ -6,13 +6,18 @@ from collections.abc import Iterable
 from itertools import count
 from secrets import token_hex
 
+from credit_wallet.domain.commands import MAX_NOTE_LENGTH
 from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.shares import spent_pct, warn_pct
 from credit_wallet.domain.views import WalletView
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.wire.asgi import RawHeaders
 
 MAX_REQUEST_ID_BYTES = 128
+
+ACT_NOTE = "X-Act-Note"
+"""The header that says why something is changed: it stands in the log of acts."""
 
 STANDING_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-store"),
@@ -51,6 +56,19 @@ def balance_headers(micros: int) -> RawHeaders:
     whole = b"%d" % yen
     exact = decimal_text(micros).encode() if fraction else whole
     return [(b"x-wallet-balance", whole), (b"x-wallet-balance-exact", exact)]
+
+
+def act_note(given: str | None) -> str | None:
+    """Why somebody acts, in their words, from the header as it was read: text in UTF-8. Raises ``InvalidRequest``."""
+    if given is None or not given.strip():
+        return None
+    try:
+        note = given.strip().encode("latin-1").decode()
+    except UnicodeError:
+        raise InvalidRequest(f"{ACT_NOTE} must be text in UTF-8", field=ACT_NOTE) from None
+    if len(note) > MAX_NOTE_LENGTH or not note.isprintable():
+        raise InvalidRequest(f"{ACT_NOTE} must be up to {MAX_NOTE_LENGTH} printable characters", field=ACT_NOTE)
+    return note
 
 
 def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:

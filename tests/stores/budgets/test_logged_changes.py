@@ -14,6 +14,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.actors import OPERATOR, PAYER
+from credit_wallet.domain.acts import OWNER
 from credit_wallet.domain.budget_settings import BudgetSettings
 from credit_wallet.domain.money import MICROS
 from credit_wallet.errors import (
@@ -75,7 +76,7 @@ def test_who_changed_it_and_after_which_entry_is_logged(wallets: CreditWallet, d
     budget_id = make(wallets, wallet_id, 10)
     last = wallets.charge(wallet_id, 1, idempotency_key="a").txn_id
     settings = BudgetSettings(mode="alert")
-    wallets._ledger.change_secrets(wallet_id, budget_jobs.configure_budget, budget_id, settings, PAYER)
+    wallets.acting(OWNER)._ledger.change_secrets(wallet_id, budget_jobs.configure_budget, budget_id, settings)
     with PlainSql(db_url) as ledger:
         rows = ledger.run("SELECT changed_by, after_txn_id FROM am_credit_budget_change ORDER BY change_id")
     assert rows[1] == (PAYER, last)

@@ -21,6 +21,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli import app as cli
+from credit_wallet.domain.acts import OWNER
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.topups import PaymentFact
 from credit_wallet.notices.targets import OPERATOR, TargetSettings
@@ -137,7 +138,7 @@ def write(path: Path) -> Book:
     wallets.grants.cancel(wallets.grants.create(wallet_ids[0], 9, starts_at=clock() + timedelta(days=90)).grant_id)
     while wallets.maintenance.credit_grants():
         pass
-    wallets.configure(wallet_ids[2], auto_topup_daily_yen=7, auto_topup_consent=ODD_TEXTS[1], actor="payer")
+    wallets.acting(OWNER).configure(wallet_ids[2], auto_topup_daily_yen=7, auto_topup_consent=ODD_TEXTS[1])
 
     poor_id = wallets.create().wallet_id
     clawed_back = writer.move("topup", poor_id, 500, idempotency_key="topup")

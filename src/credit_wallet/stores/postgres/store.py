@@ -12,12 +12,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from msgspec import structs
 
+from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Outcome
-from credit_wallet.errors import KeyNotFound, WalletError
+from credit_wallet.errors import WalletError
 from credit_wallet.rules.decide import decide
 from credit_wallet.rules.decision import Decision
+from credit_wallet.stores import acts
 from credit_wallet.stores.consent_rows import write_first_consent
 from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
@@ -29,6 +31,7 @@ from credit_wallet.stores.postgres.load import load
 from credit_wallet.stores.postgres.readiness import Readiness
 from credit_wallet.stores.postgres.write import write
 from credit_wallet.stores.price_rows import KnownBook
+from credit_wallet.stores.rows import NEW_WALLET
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,13 +57,6 @@ INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, aut
                               budget_mode, time_zone, auto_topup_consents, last_txn_id, created_at, updated_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 0, %s, %s)
 RETURNING wallet_id
-"""
-_LOCK_WALLET_OF_KEY = """
-SELECT wallet_id FROM am_credit_wallet
-WHERE wallet_id = (SELECT wallet_id FROM am_credit_key WHERE key_id = %s) FOR NO KEY UPDATE
-"""
-_REVOKE_KEY = """
-UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, %s) WHERE key_id = %s RETURNING revoked_at
 """
 
 
@@ -128,6 +124,7 @@ class PostgresStore:
         monthly_budget_yen: int,
         budget_mode: str,
         time_zone: str,
+        author: Author,
         now: datetime,
     ) -> int:
         """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
@@ -138,21 +135,14 @@ class PostgresStore:
         def create(raw: Raw) -> int:
             wallet_id = int(_value(raw, _CREATE_WALLET, row))
             write_first_consent(PostgresConnection(raw), wallet_id, auto_topup, at)
+            settings = dict(
+                zip(NEW_WALLET, (label, *auto_topup, monthly_budget_yen, budget_mode, time_zone), strict=True)
+            )
+            created = Act("wallet.created", f"wallet:{wallet_id}", wallet_id, after=settings)
+            acts.record(PostgresConnection(raw), author, created, now)
             return wallet_id
 
         return self._in_transaction(create)
-
-    def revoke_key(self, key_id: int, now: datetime) -> str:
-        """Revoke an agent key for good, effective at once; return when it was first revoked."""
-
-        def revoke(raw: Raw) -> str:
-            raw.execute(_LOCK_WALLET_OF_KEY, [key_id])  # whoever spends with the key has read it behind this lock
-            revoked_at = _value(raw, _REVOKE_KEY, [format_instant(now), key_id])
-            if revoked_at is None:
-                raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
-            return str(revoked_at)
-
-        return self._in_transaction(revoke, repeatable=True)
 
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.

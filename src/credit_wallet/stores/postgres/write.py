@@ -12,6 +12,7 @@ from credit_wallet.domain.outcomes import Alert
 from credit_wallet.rules.decision import ENTRY_COLUMNS, Decision
 from credit_wallet.rules.events import Event
 from credit_wallet.rules.state import Snapshot, WalletState
+from credit_wallet.stores.acts import write_decided
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.consent_rows import write_consents
@@ -181,6 +182,8 @@ def write(raw: Raw, snapshot: Snapshot, decision: Decision, known_wallets: Known
     write_transfers(PostgresConnection(raw), decision)
     _write_purchases_and_sales(raw, decision, at[:10])
     PostgresBudgets(raw).write(decision, at)
+    if decision.acts:
+        write_decided(PostgresConnection(raw), decision, at)
     if decision.alerts or decision.events:
         _write_outbox(raw, decision, at)
     known_wallets.write(raw, decision.moved, _touched(snapshot, decision), at)

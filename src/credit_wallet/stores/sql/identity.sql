@@ -30,6 +30,12 @@ RETURNING key_id;
 UPDATE am_credit_key SET token_hash = token_hash WHERE key_id = :key_id
 RETURNING wallet_id, token_hash, expires_at, revoked_at;
 
+-- wallet_of_key: whose an agent key is
+SELECT wallet_id FROM am_credit_key WHERE key_id = :key_id;
+
+-- revoke_key: for good
+UPDATE am_credit_key SET revoked_at = :now WHERE key_id = :key_id;
+
 -- lock_owner: a wallet's owner, for this transaction alone
 UPDATE am_credit_wallet SET owner_token_hash = owner_token_hash WHERE wallet_id = :wallet_id
 RETURNING owner_token_hash;
@@ -100,9 +106,8 @@ INSERT INTO am_credit_seller (label, created_at) VALUES (:label, :now) RETURNING
 -- seller_of_secret: the seller that a token was made for
 SELECT seller_id FROM am_credit_secret WHERE token_hash = :token_hash AND wallet_id = 0;
 
--- revoke_seller: for good; when it was first
-UPDATE am_credit_seller SET revoked_at = coalesce(revoked_at, :now) WHERE seller_id = :seller_id AND wallet_id = 0
-RETURNING revoked_at;
+-- revoke_seller: for good
+UPDATE am_credit_seller SET revoked_at = :now WHERE seller_id = :seller_id AND wallet_id = 0;
 
 -- sellers: a page of sellers, by id
 SELECT seller_id, label, created_at, revoked_at FROM am_credit_seller

@@ -149,10 +149,6 @@ class Loader:
         self._headrooms.clear()
         self._with_budgets.clear()
 
-    def clear_keys(self) -> None:
-        """Read agent keys afresh from now on."""
-        self._keys.clear()
-
     def keep(self, emitted: set[tuple[int, str]]) -> None:
         """Remember what a batch left for the next one, and what it has ``emitted``, as far as there is room."""
         self._emitted |= emitted

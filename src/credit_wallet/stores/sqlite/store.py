@@ -15,15 +15,16 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from msgspec import json
 
+from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.views import Upgrade
-from credit_wallet.errors import KeyNotFound, WalletError
+from credit_wallet.errors import WalletError
 from credit_wallet.rules.decide import decide
 from credit_wallet.rules.decision import ENTRY_COLUMNS, Decision
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.stores import migrations
+from credit_wallet.stores import acts, migrations
 from credit_wallet.stores.alert_tables import alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.consent_rows import write_consents, write_first_consent
@@ -43,6 +44,7 @@ from credit_wallet.stores.movement_rows import (
 from credit_wallet.stores.price_rows import write_tier_usage
 from credit_wallet.stores.rows import (
     MOVED_COLUMNS,
+    NEW_WALLET,
     PUT_LOT,
     RESTING_COLUMNS,
     SETTINGS_COLUMNS,
@@ -138,7 +140,6 @@ INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, aut
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
 RETURNING wallet_id
 """
-_REVOKE_KEY = "UPDATE am_credit_key SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ? RETURNING revoked_at"
 
 
 class _BulkInsert:
@@ -214,6 +215,7 @@ class SqliteStore:
         monthly_budget_yen: int,
         budget_mode: str,
         time_zone: str,
+        author: Author,
         now: datetime,
     ) -> int:
         """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
@@ -224,19 +226,14 @@ class SqliteStore:
         def create() -> int:
             wallet_id: int = self._connection.execute(_CREATE_WALLET, row).get
             write_first_consent(self._connection, wallet_id, auto_topup, at)
+            settings = dict(
+                zip(NEW_WALLET, (label, *auto_topup, monthly_budget_yen, budget_mode, time_zone), strict=True)
+            )
+            created = Act("wallet.created", f"wallet:{wallet_id}", wallet_id, after=settings)
+            acts.record(self._connection, author, created, now)
             return wallet_id
 
         return self._in_transaction(create)
-
-    def revoke_key(self, key_id: int, now: datetime) -> str:
-        """Revoke an agent key for good, effective at once; return when it was first revoked."""
-        revoked_at = self._in_transaction(
-            lambda: self._connection.execute(_REVOKE_KEY, (format_instant(now), key_id)).get
-        )
-        if revoked_at is None:
-            raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
-        self._loader.clear_keys()
-        return str(revoked_at)
 
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.
@@ -316,7 +313,8 @@ class SqliteStore:
         if decision.touched_tiers:
             write_tier_usage(self._connection, decision)
         self._budgets.write(decision, at)
-        if decision.alerts or decision.events:
+        if decision.alerts or decision.events or decision.acts:
+            acts.write_decided(self._connection, decision, at)
             self._write_outbox(decision, at)
 
     def _append(self, decision: Decision, at: str) -> None:

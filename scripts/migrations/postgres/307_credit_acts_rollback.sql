@@ -1,0 +1,4 @@
+-- Drops what 307 added: the log of acts is gone. Export it first.
+
+DROP TABLE am_credit_act;
+DROP FUNCTION am_credit_act_append_only();

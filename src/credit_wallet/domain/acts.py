@@ -1,0 +1,74 @@
+"""Acts: what people do to a ledger besides moving money, and who did it, from where and why."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from credit_wallet.domain.actors import OPERATOR, PAYER, Actor
+
+MAX_NAME_LENGTH = 100
+"""Characters of an author's name or address."""
+
+
+class Author(Struct, frozen=True):
+    """Who acts, and from where.
+
+    ``actor`` is the capacity, as for movements; ``name`` is who: ``owner``, ``agent:7``, ``operator:3``, ``seller:1``,
+    ``library``, ``command line: alice``. ``address`` and ``request_id`` are those of an HTTP request, ``note`` is why,
+    in the author's own words.
+    """
+
+    actor: Actor
+    name: str
+    address: str | None = None
+    request_id: str | None = None
+    note: str | None = None
+
+
+LIBRARY: Final = Author(OPERATOR, "library")
+"""Whoever has opened the ledger."""
+
+OWNER: Final = Author(PAYER, "owner")
+
+
+class Act(Struct, frozen=True):
+    """Something that was done: ``kind`` is ``noun.verb``, ``subject`` the thing, as in ``key:7``.
+
+    ``before`` and ``after`` are what changed of it; None where it was not there. ``wallet_id`` is 0 for what belongs to
+    no wallet. ``reason`` is a code, for acts that ask for one.
+    """
+
+    kind: str
+    subject: str
+    wallet_id: int = 0
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    reason: str | None = None
+    note: str | None = None
+
+
+class ActView(Struct, frozen=True):
+    """An act as the log keeps it."""
+
+    act_id: int
+    occurred_at: str
+    kind: str
+    subject: str
+    wallet_id: int | None
+    by: str
+    """The author's name."""
+    actor: Actor
+    address: str | None
+    request_id: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None
+    note: str | None
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What of ``before`` is no longer so, and how it is ``after``; both have the same names."""
+    changed = [name for name in after if before.get(name) != after[name]]
+    return {name: before.get(name) for name in changed}, {name: after[name] for name in changed}

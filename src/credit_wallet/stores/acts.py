@@ -1,0 +1,83 @@
+"""The log of acts as rows: each is written in the transaction of what it records, the same on every database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import json
+
+from credit_wallet.domain.acts import Act, ActView, Author
+from credit_wallet.domain.cycle import format_instant
+from credit_wallet.rules.decision import Decision
+from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.sql import statements
+
+SQL = statements("acts.sql")
+
+
+def record(connection: Connection, author: Author, act: Act, now: datetime) -> None:
+    """Add an act to the log, in the caller's transaction."""
+    write(connection, author, act, format_instant(now))
+
+
+def write(connection: Connection, author: Author, act: Act, at: str) -> None:
+    """The same as ``record``, at an instant as the ledger writes it."""
+    row = {
+        "wallet_id": act.wallet_id,
+        "kind": act.kind,
+        "subject": act.subject,
+        "now": at,
+        "actor": author.actor,
+        "author": author.name,
+        "address": author.address,
+        "request_id": author.request_id,
+        "before": _as_text(act.before),
+        "after": _as_text(act.after),
+        "reason": act.reason,
+        "note": act.note if act.note is not None else author.note,
+    }
+    connection.execute(SQL["put_act"], row)
+
+
+def write_decided(connection: Connection, decision: Decision, at: str) -> None:
+    """The acts of a batch."""
+    for author, act in decision.acts:
+        write(connection, author, act, at)
+
+
+def acts(source: Source, wallet_id: int | None, before: int, limit: int) -> list[ActView]:
+    """Up to ``limit`` acts with an id below ``before``, newest first; on one wallet, or on all and on none."""
+    named: dict[str, Any] = {"before": before, "limit": limit}
+    if wallet_id is None:
+        rows = source.rows(SQL["acts"], named)
+    else:
+        rows = source.rows(SQL["acts_of_wallet"], {**named, "wallet_id": wallet_id})
+    return [_view(row) for row in rows]
+
+
+def _view(row: tuple[Any, ...]) -> ActView:
+    act_id, occurred_at, kind, subject, wallet_id, author, actor, address, request_id, before, after, reason, note = row
+    return ActView(
+        act_id,
+        occurred_at,
+        kind,
+        subject,
+        wallet_id or None,
+        author,
+        actor,
+        address,
+        request_id,
+        _as_dict(before),
+        _as_dict(after),
+        reason,
+        note,
+    )
+
+
+def _as_text(changed: dict[str, Any] | None) -> str | None:
+    return None if changed is None else json.encode(changed).decode()
+
+
+def _as_dict(text: str | None) -> dict[str, Any] | None:
+    return None if text is None else json.decode(text, type=dict[str, Any])
