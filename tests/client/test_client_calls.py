@@ -10,7 +10,7 @@ import asyncio
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
@@ -36,7 +36,7 @@ SENT_BY_STRIPE = {("POST", "/webhooks/stripe")}
 
 ONCE = Retries(attempts=1)
 NO_CALLS = {"close", "aclose", "with_token"}
-SAMPLES: dict[Any, Any] = {int: 1, str: "x", str | None: None, bool: True}
+SAMPLES: dict[Any, Any] = {int: 1, str: "x", str | None: None, bool: True, Mapping[str, str]: {"x": "y"}}
 NAMED_SAMPLES: dict[str, Any] = {"amount_yen": 1, "charges": [(1, 1, "k")], "notification_targets": []}
 HEADERS = {"Idempotency-Key": "idempotency_key", "X-Payer-Token": "payer_token"}
 """The arguments for headers."""

@@ -13,6 +13,9 @@ from credit_wallet.cli.context import (
     key_id,
     label,
     limit,
+    metadata,
+    new_metadata,
+    no_metadata,
     open_wallets,
     overlap_seconds,
     show,
@@ -21,6 +24,7 @@ from credit_wallet.cli.context import (
 
 commands = click.Group("key", help="Create, list, configure, rotate and revoke agent keys.")
 
+reference = click.option("--reference", metavar="TEXT", help="Your id of the key, unique in the wallet.")
 group = click.option("--group", metavar="GROUP", help="Group of agents, for budgets, such as acme/research.")
 
 
@@ -30,10 +34,12 @@ group = click.option("--group", metavar="GROUP", help="Group of agents, for budg
 @click.option("--monthly-cap-yen", type=INTEGER, metavar="N", default=0, help="Maximum spending a month; 0 = no cap.")
 @ends("--expires-at", "When the key expires")
 @group
-def key_create(wallet_id: int, **settings: Any) -> None:
+@reference
+@metadata
+def key_create(wallet_id: int, metadata: tuple[tuple[str, str], ...], **settings: Any) -> None:
     """Create an agent key; its token is shown only once."""
     with open_wallets() as wallets:
-        show(wallets.keys.create(wallet_id, **settings))
+        show(wallets.keys.create(wallet_id, metadata=dict(metadata), **settings))
 
 
 @commands.command("list")
@@ -55,7 +61,12 @@ def key_list(wallet_id: int, after: int, limit: int) -> None:
 @click.option("--monthly-cap-yen", type=INTEGER, metavar="N", help="Maximum spending a month; 0 = no cap.")
 @group
 @click.option("--no-group", is_flag=True, help="Take the key out of its group.")
-def key_configure(key_id: int, no_group: bool, **settings: Any) -> None:
+@reference
+@metadata
+@no_metadata
+def key_configure(
+    key_id: int, no_group: bool, metadata: tuple[tuple[str, str], ...], no_metadata: bool, **settings: Any
+) -> None:
     """Change an agent key; what is not given stays.
 
     What it has spent counts against the new cap.
@@ -65,6 +76,7 @@ def key_configure(key_id: int, no_group: bool, **settings: Any) -> None:
     given = {name: value for name, value in settings.items() if value is not None} | (
         {"group": None} if no_group else {}
     )
+    given |= new_metadata(metadata, no_metadata)
     if not given:
         raise click.UsageError("Nothing to change: give at least one option.")
     with open_wallets() as wallets:

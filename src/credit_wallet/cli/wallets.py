@@ -14,6 +14,9 @@ from credit_wallet.cli.context import (
     ends,
     label,
     limit,
+    metadata,
+    new_metadata,
+    no_metadata,
     open_wallets,
     overlap_seconds,
     show,
@@ -66,13 +69,25 @@ def _settings(*, of_new_wallet: bool) -> Decorator:
     show_default=True,
     help="Time zone of the billing cycle, such as Asia/Tokyo.",
 )
-def wallet_create(**settings: Any) -> None:
+@click.option(
+    "--reference", metavar="TEXT", help="Your id of the customer; if a wallet has it already, that wallet is shown."
+)
+@metadata
+def wallet_create(metadata: tuple[tuple[str, str], ...], **settings: Any) -> None:
     """Create a wallet; its owner token is shown only once.
 
     Creates the ledger if there is none.
     """
     with open_wallets(create=True) as wallets:
-        show(wallets.create(**settings))
+        show(wallets.create(metadata=dict(metadata), **settings))
+
+
+@commands.command("find")
+@click.option("--reference", metavar="TEXT", required=True, help="Your id of the customer.")
+def wallet_find(reference: str) -> None:
+    """Show the wallet that has a reference."""
+    with open_wallets() as wallets:
+        show(wallets.find(reference=reference))
 
 
 @commands.command("configure")
@@ -93,7 +108,16 @@ def wallet_create(**settings: Any) -> None:
     help="Also alert at PCT % of the budget; may be repeated; 0 = no others.",
 )
 @click.option("--price-group", metavar="NAME", help="Group whose prices count for the wallet; empty for none.")
-def wallet_configure(wallet_id: int, alert_at: tuple[int, ...], price_group: str | None, **settings: Any) -> None:
+@metadata
+@no_metadata
+def wallet_configure(
+    wallet_id: int,
+    alert_at: tuple[int, ...],
+    price_group: str | None,
+    metadata: tuple[tuple[str, str], ...],
+    no_metadata: bool,
+    **settings: Any,
+) -> None:
     """Change a wallet's settings.
 
     Settings that are not given stay as they are.
@@ -103,6 +127,7 @@ def wallet_configure(wallet_id: int, alert_at: tuple[int, ...], price_group: str
         given["alert_thresholds_pct"] = [] if alert_at == (0,) else [*alert_at]
     if price_group is not None:
         given["price_group"] = price_group or None
+    given |= new_metadata(metadata, no_metadata)
     with open_wallets() as wallets:
         wallets.configure(wallet_id, **given)
         show(wallets.show(wallet_id))

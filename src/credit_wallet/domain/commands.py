@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct, UnsetType
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.domain.acts import LIBRARY, Author
 from credit_wallet.domain.consents import ConsentLanguage
+from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.topups import Flow, PaymentFact
 from credit_wallet.domain.transfers import TransferPart, transfer_id_of
 from credit_wallet.domain.usage import Usage
@@ -315,6 +316,7 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     auto_topup_monthly_yen: int | UnsetType = UNSET
     auto_topup_consent: str | UnsetType = UNSET
     auto_topup_consent_language: ConsentLanguage = "en"
+    metadata: Metadata | UnsetType = UNSET
     author: Author = LIBRARY
 
 

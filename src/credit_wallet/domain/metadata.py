@@ -1,4 +1,4 @@
-"""A host's own words on what the wallet keeps for it: a reference, its id of the thing, and metadata, pairs of texts."""
+"""A host's own words on what the wallet keeps for it: a reference, its id of it, and metadata, pairs of texts."""
 
 from __future__ import annotations
 

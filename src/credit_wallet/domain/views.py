@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
@@ -19,7 +19,24 @@ from credit_wallet.domain.topups import Clawback
 
 
 class CreatedWallet(Struct, frozen=True):
-    """A new wallet, or a new owner token of one."""
+    """A new wallet."""
+
+    created: ClassVar[bool] = True
+
+    wallet_id: int
+    owner_token: str
+
+
+class ReferencedWallet(Struct, frozen=True):
+    """The wallet of a reference: a new one, or the one that had it, whose ``owner_token`` is not shown again."""
+
+    wallet_id: int
+    owner_token: str | None
+    created: bool
+
+
+class OwnerToken(Struct, frozen=True):
+    """A new owner token of a wallet."""
 
     wallet_id: int
     owner_token: str
@@ -107,6 +124,11 @@ class WalletView(Struct, frozen=True):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     """The owner's own limits on automatic top-ups a day and a month, by the wallet's clocks; 0 for none."""
+    reference: str | None = None
+    """The host's id of the customer."""
+    metadata: dict[str, str] = {}
+    token_prefix: str | None = None
+    """The beginning of the owner token; None for a token from before 308."""
 
     balance_yen = WholeYen()
     balance = Exact()
@@ -132,6 +154,10 @@ class KeyView(Struct, frozen=True):
     revoked_at: str | None
     group: str | None = None
     """The group that budgets count it in, and those above."""
+    reference: str | None = None
+    """The host's or the owner's id of it, unique in the wallet."""
+    metadata: dict[str, str] = {}
+    token_prefix: str | None = None
 
     current_cycle_spent_yen = WholeYen()
     current_cycle_spent = Exact()

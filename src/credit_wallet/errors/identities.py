@@ -53,6 +53,12 @@ class SellerNotFound(WalletError):
     code = "seller_not_found"
 
 
+class ReferenceInUse(WalletError):
+    """Another wallet, or another agent key of the wallet, has this reference."""
+
+    code = "reference_in_use"
+
+
 class SecretNotFound(WalletError):
     """No registered key and no earlier token has this hash."""
 

@@ -9,7 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.views import CreatedSeller, CreatedWallet, SecretView, SellerView
+from credit_wallet.domain.views import CreatedSeller, OwnerToken, SecretView, SellerView
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import WalletId, id_after, id_in_path, page_size, route
@@ -38,7 +38,7 @@ Sha256 = Annotated[
 @on_lane(OPERATORS)
 def rotate_wallet_token(
     wallet_id: WalletId, data: JSONBody[ReplaceTokenBody], caller: GivenCaller, wallets: GivenWallets
-) -> CreatedWallet:
+) -> OwnerToken:
     """Rotate a wallet's owner token
 
     Creates another owner token for a wallet whose token has leaked or is lost. Earlier tokens end at once, or after

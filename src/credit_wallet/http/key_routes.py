@@ -8,7 +8,7 @@ from litestar import delete, get, patch, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.views import CreatedKey, CreatedWallet, KeyView
+from credit_wallet.domain.views import CreatedKey, KeyView, OwnerToken
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane
@@ -39,13 +39,13 @@ def list_keys(
     return wallets.keys.list(require_owner(caller), after=after, limit=limit)
 
 
-@post("/credit/keys", status_code=HTTP_201_CREATED, **route(TAG, "too_many_keys"))
+@post("/credit/keys", status_code=HTTP_201_CREATED, **route(TAG, "too_many_keys", "reference_in_use"))
 @on_lane(OWNERS)
 def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
     """Create an agent key
 
-    A token for one agent, optionally with a monthly cap, a group for budgets, and an expiry. The token is in this
-    response and never again. For owners.
+    A token for one agent, optionally with a monthly cap, a group for budgets, an expiry, and a reference and metadata
+    by which it is found. The token is in this response and never again. For owners.
     """
     return wallets.keys.create(
         require_owner(caller),
@@ -53,6 +53,8 @@ def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: Give
         monthly_cap_yen=data.monthly_cap_yen,
         expires_at=data.expires_at,
         group=data.group,
+        reference=data.reference,
+        metadata=data.metadata,
     )
 
 
@@ -66,15 +68,15 @@ def get_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyVie
     return _own_key(wallets, caller, key_id)
 
 
-@patch("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found"))
+@patch("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found", "reference_in_use"))
 @on_lane(OWNERS)
 def configure_key(
     key_id: KeyId, data: JSONBody[ConfigureKeyBody], caller: GivenCaller, wallets: GivenWallets
 ) -> KeyView:
     """Configure an agent key
 
-    Changes what is sent of it: label, monthly cap, or group. They count from the next charge on; what the key has
-    spent stays. For owners.
+    Changes what is sent of it: label, monthly cap, group, reference, or metadata, of which all pairs are replaced. They
+    count from the next charge on; what the key has spent stays. For owners.
     """
     _own_key(wallets, caller, key_id)
     return wallets.keys.configure(key_id, **data.asked())
@@ -131,7 +133,7 @@ def identity_of(caller: Caller) -> Identity:
 
 @post("/credit/token/rotate", status_code=HTTP_201_CREATED, **route(TAG, "too_many_tokens"))
 @on_lane(OWNERS)
-def rotate_owner_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedWallet:
+def rotate_owner_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> OwnerToken:
     """Rotate the owner token
 
     Creates another owner token; earlier ones work for `overlap_seconds` more. The token is in this response and never

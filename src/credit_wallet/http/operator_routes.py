@@ -7,40 +7,53 @@ from typing import Annotated
 from litestar import Response, get, post, put
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+from msgspec import structs
 
-from credit_wallet.domain.views import CreatedWallet, WalletView
+from credit_wallet.domain.views import ReferencedWallet, WalletView
 from credit_wallet.errors import SealNotFound
 from credit_wallet.http import movements
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
-from credit_wallet.http.routing import IdempotencyKey, WalletId, id_after, movement_reply, page_size, route
+from credit_wallet.http.routing import (
+    DocumentResponse,
+    IdempotencyKey,
+    WalletId,
+    id_after,
+    movement_reply,
+    page_size,
+    route,
+)
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.wire.auth import require_operator
-from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, TargetsBody
+from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, MetadataBody, OperatorTopupBody, TargetsBody
 from credit_wallet.wire.replies import MovementReply
 
 TAG = "Operator: wallets"
 MAX_PAGE = 1_000
 
 
-@post("/operator/wallets", status_code=HTTP_201_CREATED, **route(TAG))
+@post("/operator/wallets", status_code=HTTP_201_CREATED, **route(TAG, also=HTTP_200_OK))
 @on_lane(OPERATORS)
-def create_wallet(data: JSONBody[CreateWalletBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedWallet:
+def create_wallet(
+    data: JSONBody[CreateWalletBody], caller: GivenCaller, wallets: GivenWallets
+) -> Response[ReferencedWallet]:
     """Create a wallet
 
-    A new, empty wallet and its owner token, which is in this response and never again. For operators.
+    A new, empty wallet and its owner token, which is in this response and never again. With a `reference` that a wallet
+    has already, the response is 200 with that wallet, as it is and without a token, so a request whose response was
+    lost can be sent again; `POST /operator/wallets/{wallet_id}/token/rotate` makes another token. For operators.
     """
     require_operator(caller)
-    return wallets.create(
-        label=data.label,
-        monthly_budget_yen=data.monthly_budget_yen,
-        budget_mode=data.budget_mode,
-        auto_topup_threshold=data.auto_topup_threshold,
-        auto_topup_amount=data.auto_topup_amount,
-        time_zone=data.time_zone,
-    )
+    settings = structs.asdict(data)
+    reference = settings.pop("reference")
+    if reference is None:
+        new = wallets.create(**settings)
+        created = ReferencedWallet(new.wallet_id, new.owner_token, created=True)
+    else:
+        created = wallets.create(reference=reference, **settings)
+    return DocumentResponse(created, status_code=HTTP_201_CREATED if created.created else HTTP_200_OK)
 
 
 @get("/operator/wallets", **route(TAG))
@@ -81,6 +94,20 @@ def set_wallet_enabled(
     """
     require_operator(caller)
     wallets.configure(wallet_id, enabled=data.enabled)
+    return wallets.show(wallet_id)
+
+
+@post("/operator/wallets/{wallet_id:int}/metadata", status_code=HTTP_200_OK, **route(TAG, "wallet_not_found"))
+@on_lane(OPERATORS)
+def set_wallet_metadata(
+    wallet_id: WalletId, data: JSONBody[MetadataBody], caller: GivenCaller, wallets: GivenWallets
+) -> WalletView:
+    """Set a wallet's metadata
+
+    Replaces all pairs that there were. Owners see them, agents do not. For operators.
+    """
+    require_operator(caller)
+    wallets.configure(wallet_id, metadata=data.metadata)
     return wallets.show(wallet_id)
 
 
@@ -142,6 +169,7 @@ OPERATOR_ROUTES = (
     list_wallets,
     get_wallet_by_id,
     set_wallet_enabled,
+    set_wallet_metadata,
     top_up_wallet,
     list_notification_targets,
     replace_notification_targets,

@@ -29,6 +29,9 @@ MONEY_SECURITY: list[dict[str, list[str]]] = [{}, *SECURITY]
 CODES = "codes"
 """Under which a route's ``opt`` lists the codes that it can answer with."""
 
+ALSO = "also"
+"""Under which it has another status of success, 0 for none."""
+
 PAYER = "payer"
 """In the ``opt`` of a route: a seller or operator may say who pays with ``X-Payer-Token``."""
 
@@ -82,14 +85,18 @@ WalletId = Annotated[int, id_in_path("wallet")]
 
 
 def route(
-    tag: str, *codes: str, security: Sequence[dict[str, list[str]]] = SECURITY, payer: bool = False
+    tag: str,
+    *codes: str,
+    security: Sequence[dict[str, list[str]]] = SECURITY,
+    payer: bool = False,
+    also: int = 0,
 ) -> dict[str, Any]:
     """What a route is declared with: its tag, who may call it, and the codes that are its own.
 
     Codes that follow from the kind of call (a token, a body, an idempotency key) are added by the document. ``payer``
-    is for calls that take ``X-Payer-Token``.
+    is for calls that take ``X-Payer-Token``; ``also`` is another status of success.
     """
-    return {"tags": [tag], "security": security or None, "opt": {CODES: codes, PAYER: payer}}
+    return {"tags": [tag], "security": security or None, "opt": {CODES: codes, PAYER: payer, ALSO: also}}
 
 
 class DocumentResponse(Response[T]):

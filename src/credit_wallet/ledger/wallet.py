@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, overload
 
 from credit_wallet.domain.acts import Author
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
-from credit_wallet.domain.views import Balance, CreatedWallet, Transaction, WalletView
+from credit_wallet.domain.views import Balance, CreatedWallet, OwnerToken, ReferencedWallet, Transaction, WalletView
 from credit_wallet.ledger.factory import open_ledger
 from credit_wallet.ledger.ledger import Ledger, Now, checked_page
 from credit_wallet.ledger.nouns import Nouns
@@ -101,6 +101,7 @@ class CreditWallet(WalletMovements, WalletSettings, Nouns):
 
     # Wallets
 
+    @overload
     def create(
         self,
         *,
@@ -110,12 +111,43 @@ class CreditWallet(WalletMovements, WalletSettings, Nouns):
         auto_topup_threshold: int = 0,
         auto_topup_amount: int = 0,
         time_zone: str = "UTC",
-    ) -> CreatedWallet:
+        metadata: Mapping[str, str] | None = None,
+    ) -> CreatedWallet: ...
+
+    @overload
+    def create(
+        self,
+        *,
+        reference: str,
+        label: str | None = None,
+        monthly_budget_yen: int = 0,
+        budget_mode: str = "alert",
+        auto_topup_threshold: int = 0,
+        auto_topup_amount: int = 0,
+        time_zone: str = "UTC",
+        metadata: Mapping[str, str] | None = None,
+    ) -> ReferencedWallet: ...
+
+    def create(
+        self,
+        *,
+        label: str | None = None,
+        monthly_budget_yen: int = 0,
+        budget_mode: str = "alert",
+        auto_topup_threshold: int = 0,
+        auto_topup_amount: int = 0,
+        time_zone: str = "UTC",
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> CreatedWallet | ReferencedWallet:
         """A new, empty wallet and its owner token, which cannot be shown again.
 
         ``budget_mode`` "alert" notifies at 50, 80 and 100 % of ``monthly_budget_yen`` (0 = no budget), "cap" also stops
-        spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later. Raises
-        ``InvalidRequest`` naming the field.
+        spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later.
+
+        ``reference`` is your id of the customer, and makes it safe to ask again: a reference that a wallet has already
+        returns that wallet as it is, with ``created`` False and no token; ``rotate_owner_token`` gives another one.
+        ``metadata`` are pairs of texts. Raises ``InvalidRequest`` naming the field.
         """
         from credit_wallet.ledger.owners import create_wallet
 
@@ -127,9 +159,17 @@ class CreditWallet(WalletMovements, WalletSettings, Nouns):
             auto_topup_threshold,
             auto_topup_amount,
             time_zone,
+            reference,
+            metadata,
         )
 
-    def rotate_owner_token(self, wallet_id: int, *, overlap_seconds: int = 3600) -> CreatedWallet:
+    def find(self, *, reference: str) -> WalletView:
+        """The wallet that has a reference. Raises ``WalletNotFound``, and ``InvalidRequest`` when it can be none."""
+        from credit_wallet.ledger.owners import wallet_of_reference
+
+        return self._ledger.wallet(wallet_of_reference(self._ledger, reference))
+
+    def rotate_owner_token(self, wallet_id: int, *, overlap_seconds: int = 3600) -> OwnerToken:
         """Another owner token for a wallet, which cannot be shown again; nothing else of the wallet changes.
 
         Earlier tokens work for another ``overlap_seconds``, 0 to 31 days; 0, for a leaked token, ends them at once.

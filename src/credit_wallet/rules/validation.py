@@ -53,6 +53,7 @@ from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.domain.transfers import is_transfer_id
 from credit_wallet.errors import InvalidAmount, InvalidRequest, TransferNotAllowed, WalletError
+from credit_wallet.rules.metadata import malformed_metadata
 from credit_wallet.rules.usage import malformed_usage
 
 MAX_ID = 2**63 - 1
@@ -206,6 +207,8 @@ def _malformed_settings(command: Configure) -> WalletError | None:
         value = getattr(command, setting.name)
         if value is not UNSET and (problem := _malformed_setting(setting, value)):
             return problem
+    if command.metadata is not UNSET and (problem := malformed_metadata(command.metadata)):
+        return problem
     return _malformed_consent(command)
 
 

@@ -37,6 +37,7 @@ from credit_wallet.errors import (
     WalletNotFound,
 )
 from credit_wallet.stores import LedgerSource
+from credit_wallet.stores.profile_rows import parse_metadata
 from credit_wallet.stores.rows import parse_lots
 from credit_wallet.stores.sql import statements
 from credit_wallet.stores.views import (
@@ -105,6 +106,9 @@ class Reader:
             price_group=row.price_group,
             auto_topup_daily_yen=row.auto_topup_daily_yen,
             auto_topup_monthly_yen=row.auto_topup_monthly_yen,
+            reference=row.reference or None,
+            metadata=parse_metadata(row.metadata),
+            token_prefix=row.token_prefix or None,
         )
 
     def wallets(self, now: datetime, *, after: int = 0, limit: int = 100) -> list[WalletView]:

@@ -13,6 +13,7 @@ from credit_wallet.domain.outcomes import BudgetMode
 from credit_wallet.domain.views import HoldView, KeyView, TopupView, Totals, Transaction, TransactionView
 from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.rules.details import EntryDetail, exact_micros, parse_detail
+from credit_wallet.stores.profile_rows import parse_metadata
 from credit_wallet.stores.topup_rows import read_clawbacks
 
 
@@ -47,6 +48,9 @@ class WalletRow(NamedTuple):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     auto_topup_consents: int
+    reference: str | None
+    metadata: str | None
+    token_prefix: str | None
 
     @property
     def balance_micros(self) -> int:
@@ -145,9 +149,24 @@ def _usage_fields(detail: EntryDetail) -> tuple[Any, ...]:
 
 def key_view(row: tuple[Any, ...]) -> KeyView:
     """A key from the statements ``keys`` and ``key``."""
-    key_id, wallet_id, label, cap_yen, spent_yen, spent_fraction, held_yen, held_fraction, *instants = row
+    key_id, wallet_id, label, cap_yen, spent_yen, spent_fraction, held_yen, held_fraction, *state = row
     spent_micros, held_micros = micros(spent_yen, spent_fraction), micros(held_yen, held_fraction)
-    return KeyView(key_id, wallet_id, label, cap_yen, spent_micros, held_micros, *instants)
+    created_at, expires_at, revoked_at, group, reference, metadata, token_prefix = state
+    return KeyView(
+        key_id,
+        wallet_id,
+        label,
+        cap_yen,
+        spent_micros,
+        held_micros,
+        created_at,
+        expires_at,
+        revoked_at,
+        group,
+        reference or None,
+        parse_metadata(metadata),
+        token_prefix or None,
+    )
 
 
 def hold_view(row: tuple[Any, ...]) -> HoldView:

@@ -15,6 +15,12 @@ from credit_wallet.domain.commands import (
     MAX_NOTE_LENGTH,
 )
 from credit_wallet.domain.consents import ConsentLanguage, ConsentText
+from credit_wallet.domain.metadata import (
+    MAX_METADATA_KEY_LENGTH,
+    MAX_METADATA_PAIRS,
+    MAX_METADATA_VALUE_LENGTH,
+    MAX_REFERENCE_LENGTH,
+)
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import BudgetMode
 from credit_wallet.domain.prices import GROUP
@@ -83,6 +89,24 @@ KeyGroup = Annotated[
         description="A group of agent keys, inside up to three others.",
         examples=["acme/research"],
     ),
+]
+
+Reference = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_REFERENCE_LENGTH,
+        pattern="^[^\\x00-\\x1f\\x7f]*$",
+        description="The caller's own id of it.",
+        examples=["cust_1"],
+    ),
+]
+MetadataPairs = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=MAX_METADATA_KEY_LENGTH, pattern="^[^\\x00-\\x1f\\x7f]*$")],
+        Annotated[str, Meta(max_length=MAX_METADATA_VALUE_LENGTH, pattern="^[^\\x00]*$")],
+    ],
+    Meta(max_length=MAX_METADATA_PAIRS),
 ]
 
 OverlapSeconds = Annotated[
@@ -332,12 +356,20 @@ class CreateWalletBody(Body, frozen=True):
     auto_topup_threshold: YenOrZero = 0
     auto_topup_amount: YenOrZero = 0
     time_zone: Annotated[str, Meta(description="IANA name; the billing cycle is a month there.")] = "UTC"
+    reference: Reference | None = None
+    metadata: MetadataPairs = {}
 
 
 class EnabledBody(Body, frozen=True):
     """Whether a wallet may spend."""
 
     enabled: bool
+
+
+class MetadataBody(Body, frozen=True):
+    """A wallet's metadata, all of them."""
+
+    metadata: MetadataPairs
 
 
 class PriceGroupBody(Body, frozen=True):
@@ -353,6 +385,8 @@ class CreateKeyBody(Body, frozen=True):
     monthly_cap_yen: YenOrZero = 0
     expires_at: End | None = None
     group: KeyGroup | None = None
+    reference: Reference | None = None
+    metadata: MetadataPairs = {}
 
 
 class ConfigureKeyBody(Body, frozen=True, kw_only=True):
@@ -361,6 +395,8 @@ class ConfigureKeyBody(Body, frozen=True, kw_only=True):
     label: Note | UnsetType | None = UNSET
     monthly_cap_yen: YenOrZero | UnsetType = UNSET
     group: KeyGroup | UnsetType | None = UNSET
+    reference: Reference | UnsetType | None = UNSET
+    metadata: MetadataPairs | UnsetType = UNSET
 
     def asked(self) -> dict[str, Any]:
         """What was sent of it, as the library takes it."""

@@ -21,6 +21,6 @@ TABLES = ("am_credit_budget_held", "am_credit_budget_spent", "am_credit_key", "a
 def test_room_is_kept_in_each_partition_until_it_is_rolled_back(wallets: CreditWallet, db_url: str) -> None:
     with PlainSql(db_url) as host:
         assert host.run(_TABLES) == [(table, "fillfactor=45") for table in TABLES]
-        assert database_at(db_url).rollback(306) == [ROOM]
+        assert database_at(db_url).rollback(306)[-1] == ROOM
         assert host.run(_TABLES) == [(table, None) for table in TABLES]
     assert wallets.verify() == []

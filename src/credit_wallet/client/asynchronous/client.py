@@ -21,7 +21,7 @@ from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, Outcome
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
-from credit_wallet.domain.views import CreatedWallet, ExpiredLotView, HoldView, LotView, TransactionView
+from credit_wallet.domain.views import ExpiredLotView, HoldView, LotView, OwnerToken, TransactionView
 from credit_wallet.errors import WalletError
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
@@ -331,14 +331,12 @@ class AsyncWalletClient(AsyncNouns):
         """
         return await self._send(calls.get("/credit/whoami", read_as(Identity)))
 
-    async def rotate_owner_token(self, *, overlap_seconds: int = 3600) -> CreatedWallet:
+    async def rotate_owner_token(self, *, overlap_seconds: int = 3600) -> OwnerToken:
         """A new owner token; earlier ones work for another ``overlap_seconds``, up to 31 days. For the owner.
 
         This client keeps its token: continue with ``with_token``.
         """
-        return await self._send(
-            calls.create("/credit/token/rotate", read_as(CreatedWallet), RotateBody(overlap_seconds))
-        )
+        return await self._send(calls.create("/credit/token/rotate", read_as(OwnerToken), RotateBody(overlap_seconds)))
 
     async def latest_seal(self) -> Anchor:
         """The latest seal of the ledger, to be kept elsewhere. For the operator. Raises ``SealNotFound``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
@@ -11,9 +11,16 @@ from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
 from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.outcomes import BudgetMode, Outcome
-from credit_wallet.domain.views import CreatedWallet, WalletView
+from credit_wallet.domain.views import OwnerToken, ReferencedWallet, WalletView
 from credit_wallet.rules.usage import Amount
-from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
+from credit_wallet.wire.bodies import (
+    CreateWalletBody,
+    EnabledBody,
+    MetadataBody,
+    OperatorTopupBody,
+    PriceGroupBody,
+    ReplaceTokenBody,
+)
 
 
 class Wallets:
@@ -31,12 +38,26 @@ class Wallets:
         auto_topup_threshold: int = 0,
         auto_topup_amount: int = 0,
         time_zone: str = "UTC",
-    ) -> CreatedWallet:
-        """A new, empty wallet. Its ``owner_token`` is shown only now."""
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ReferencedWallet:
+        """A new, empty wallet. Its ``owner_token`` is shown only now.
+
+        ``reference`` is your id of the customer: if a wallet has it already, that wallet is returned, ``created`` False
+        and its ``owner_token`` None. So it is sent again when there is no response; without it, that could make two.
+        """
         body = CreateWalletBody(
-            label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount, time_zone
+            label,
+            monthly_budget_yen,
+            budget_mode,
+            auto_topup_threshold,
+            auto_topup_amount,
+            time_zone,
+            reference,
+            dict(metadata or {}),
         )
-        return self._send(calls.create("/operator/wallets", read_as(CreatedWallet), body))
+        call = calls.create("/operator/wallets", read_as(ReferencedWallet), body, repeatable=reference is not None)
+        return self._send(call)
 
     def list(self, *, after: int = 0, limit: int = 100) -> Sequence[WalletView]:
         """Wallets with an id above ``after``, by id; ``limit`` is 1 to 1,000."""
@@ -45,6 +66,11 @@ class Wallets:
     def show(self, wallet_id: int) -> WalletView:
         """One wallet. Raises ``WalletNotFound``."""
         return self._send(calls.get(f"/operator/wallets/{wallet_id:d}", read_as(WalletView)))
+
+    def set_metadata(self, wallet_id: int, metadata: Mapping[str, str]) -> WalletView:
+        """Replace all pairs of a wallet's metadata."""
+        path = f"/operator/wallets/{wallet_id:d}/metadata"
+        return self._send(Call("POST", path, read_as(WalletView), MetadataBody(dict(metadata))))
 
     def enable(self, wallet_id: int, *, enabled: bool) -> WalletView:
         """Let a wallet spend, or stop it."""
@@ -75,7 +101,7 @@ class Wallets:
         body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note)
         return self._send(calls.move("/operator/topup", body, idempotency_key))
 
-    def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> CreatedWallet:
+    def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> OwnerToken:
         """A new owner token for a wallet whose token is lost or has leaked."""
         path = f"/operator/wallets/{wallet_id:d}/token/rotate"
-        return self._send(calls.create(path, read_as(CreatedWallet), ReplaceTokenBody(overlap_seconds)))
+        return self._send(calls.create(path, read_as(OwnerToken), ReplaceTokenBody(overlap_seconds)))

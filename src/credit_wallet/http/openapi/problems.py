@@ -134,6 +134,7 @@ _TYPES: dict[str, dict[str, Any]] = {
             "set_by",
             "item",
             "transfer_id",
+            "reference",
         ),
         _TEXT,
     ),

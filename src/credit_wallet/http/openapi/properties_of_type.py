@@ -31,6 +31,14 @@ def _amount(what: str, example: int, *, or_item: bool = False) -> About:
 
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    "ReferencedWallet.owner_token": _A(
+        "The owner token, shown this once; null for a wallet that had the reference already.", ("cw_live_…",)
+    ),
+    "WalletView.reference": _A("The host's id of the customer; null for none, and for agents.", ("cust_1",)),
+    "WalletReply.reference": _A("The host's id of the customer; null for none, and for agents.", ("cust_1",)),
+    "CreateWalletBody.reference": _A(
+        "Your id of the customer, unique among wallets: the same one returns the same wallet.", ("cust_1",)
+    ),
     **dict.fromkeys((f"{problem}.retry_at" for problem in _REFUSALS), _PASSES_AT),
     "BudgetView.value": _A("Of `values`, the one with the least left, which the figures are of; else null.", ("r1",)),
     "BudgetValueView.value": _A("The value; of a scope with several `*`, all of them.", ("r1",)),

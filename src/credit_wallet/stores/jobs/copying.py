@@ -84,6 +84,9 @@ TABLES = (
     _Table("am_credit_grant", ("grant_id",), True),
     _Table("am_credit_grant_occurrence", ("wallet_id", "grant_id", "occurrence"), False),
     _Table("am_credit_auto_topup_consent", ("wallet_id", "consent_no"), False),
+    _Table("am_credit_reference", ("reference",), False),
+    _Table("am_credit_profile", ("wallet_id", "key_id"), False),
+    _Table("am_credit_search_term", ("term", "wallet_id", "key_id"), False),
     _Table("am_credit_act", ("act_id",), True),
 )
 """Every table of a ledger, referenced tables first."""
